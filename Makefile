@@ -1,0 +1,72 @@
+# gatehouse: `make run` shows it, `make test` proves it, `make check` lints it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+ARGS   ?=
+TESTS  ?= tests
+
+.PHONY: run test lint types imports check fix docs proto lock browser clean help
+
+help:
+	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
+	@echo "make test   set everything up and run every test"
+	@echo "make check  lint, types and import rules"
+	@echo "make fix    format and apply safe lint fixes"
+	@echo "make docs   regenerate the diagrams and tables in ops/docs"
+	@echo "make proto  regenerate the protobuf code from the .proto files"
+	@echo "make lock   refresh requirements.lock"
+	@echo "make clean  remove what the other targets made"
+
+# pip installs into the new environment from outside, so Debian's python3 without python3-venv is enough.
+$(READY): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV) (about a minute the first time)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "gatehouse needs Python 3.11 or newer"'
+	@$(PYTHON) -m venv --without-pip $(VENV)
+	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+run: $(READY)
+	@$(BIN)/gatehouse demo $(ARGS)
+
+# The browser tests drive Debian's Chromium; without root it is not installed and those tests say why they skip.
+browser:
+	@command -v chromium >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && \
+	  { echo "Installing Chromium for the browser tests"; apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; }; } || \
+	  echo "No Chromium and no way to install it: the browser tests will be skipped"
+
+test: $(READY) browser
+	@$(BIN)/python -m pytest $(TESTS)
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+imports: $(READY)
+	@$(BIN)/lint-imports
+
+check: lint types imports
+
+fix: $(READY)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: $(READY)
+	@$(BIN)/python ops/docs/generate.py
+
+proto: $(READY)
+	@$(BIN)/python ops/proto.py
+
+lock:
+	@$(PYTHON) -m pip install --quiet uv
+	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+
+clean:
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,81 @@
+"""What an operator signs: the command payload (DESIGN §5). Pure data; verification lives in ``controller.authority``.
+
+The payload is RFC 8785 JSON made of strings and integers only, so that everybody hashes and signs the same bytes.
+``journal_seq`` and ``journal_head`` name the journal entry the proposer looked at; a command whose entry is not in this journal,
+or after which anything about the lifecycle was decided, is refused. ``target_step`` is 0 except for RAMPING.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from policies.authority import Role, Verb
+from policies.stage import Environment, Stage
+
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+CommandId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Reason = Annotated[str, Field(min_length=1, max_length=500)]
+
+PAYLOAD_TYPE = "application/vnd.gatehouse.command.v1+json"
+"""The DSSE payload type; the version is part of what is signed."""
+
+SSH_NAMESPACE = "gatehouse-command@v1"
+"""The namespace of an OpenSSH signature over the DSSE pre-authentication bytes."""
+
+MAX_LIFETIME_MS = 24 * 3600 * 1000
+"""No command may be valid for longer than a day."""
+
+
+class Command(BaseModel):
+    """One request to move the lifecycle. Field for field what is signed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: Literal[1]
+    command_id: CommandId
+    controller_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    environment: Environment
+    account_fingerprint: Digest
+    verb: Verb
+    expected_stage: Stage
+    expected_step: Annotated[int, Field(ge=0, le=64)]
+    target_stage: Stage
+    target_step: Annotated[int, Field(ge=0, le=64)]
+    cap_eur: Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,8})?$")]
+    symbols: tuple[Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")], ...]
+    journal_seq: Annotated[int, Field(ge=1)]
+    journal_head: Digest
+    release_digest: Digest
+    policy_digest: Digest
+    roster_digest: Digest
+    evidence_digest: Digest | Literal[""]
+    postmortem_digest: Digest | Literal[""]
+    not_before_ms: Annotated[int, Field(ge=0)]
+    expires_ms: Annotated[int, Field(ge=0)]
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Signatory:
+    """One valid signature, traced to a person and to key material. ``fingerprint`` is of the raw public key, not its name."""
+
+    person: str
+    role: Role
+    key_id: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedCommand:
+    """A command whose signatures were checked against the roster in force. Only ``controller.authority.verify`` makes one.
+
+    ``envelope`` is the text as received; it goes into the journal verbatim.
+    """
+
+    command: Command
+    payload_digest: str
+    signatories: tuple[Signatory, ...]
+    envelope: str

@@ -1,0 +1,205 @@
+"""The vocabulary of a spot venue: symbols, orders, fills and balances. Frozen values, no I/O.
+
+Money, prices and quantities are ``Decimal``; instants are ``Millis``, milliseconds since the Unix epoch in UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from enum import StrEnum
+from typing import NewType
+
+Millis = NewType("Millis", int)
+"""Milliseconds since the Unix epoch, UTC."""
+
+
+class Side(StrEnum):
+    """Which way an order trades the base asset."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def opposite(self) -> Side:
+        """The other side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(StrEnum):
+    """The order types MEXC's spot API accepts (mexc-spot-v3.md §4.2)."""
+
+    LIMIT = "LIMIT"
+    LIMIT_MAKER = "LIMIT_MAKER"
+    IMMEDIATE_OR_CANCEL = "IMMEDIATE_OR_CANCEL"
+    FILL_OR_KILL = "FILL_OR_KILL"
+    MARKET = "MARKET"
+
+
+class DataSource(StrEnum):
+    """Where market data came from. It travels with every metric measured on it (DESIGN §1.8)."""
+
+    LIVE = "live"
+    RECORDED_L2 = "recorded-l2"
+    RECONSTRUCTED_BARS = "reconstructed-bars"
+    SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolRules:
+    """What a venue accepts for one symbol, from ``exchangeInfo`` (mexc-spot-v3.md §3.1).
+
+    ``min_notional`` and the maxima are in the quote asset; fees are fractions (0.0005 = 5 bps).
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    quantity_precision: int
+    price_precision: int
+    min_quantity: Decimal
+    min_notional: Decimal
+    min_notional_market: Decimal
+    max_notional: Decimal
+    max_notional_market: Decimal
+    maker_fee: Decimal
+    taker_fee: Decimal
+    order_types: frozenset[OrderType]
+    trading: bool
+    api_allowed: bool
+    buy_allowed: bool = True
+    sell_allowed: bool = True
+
+    @property
+    def tick_size(self) -> Decimal:
+        """The smallest price step."""
+        return Decimal(1).scaleb(-self.price_precision)
+
+    @property
+    def quantity_step(self) -> Decimal:
+        """The smallest quantity step."""
+        return Decimal(1).scaleb(-self.quantity_precision)
+
+    def quantise_quantity(self, quantity: Decimal) -> Decimal:
+        """Round a quantity down onto the grid."""
+        return quantity.quantize(self.quantity_step, rounding=ROUND_DOWN)
+
+    def quantise_price(self, price: Decimal) -> Decimal:
+        """Round a price to the nearest tick, halves to even."""
+        return price.quantize(self.tick_size, rounding=ROUND_HALF_EVEN)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderIntent:
+    """An order somebody wants placed. ``price`` is absent only for MARKET; exactly one of the two quantities is set for MARKET."""
+
+    symbol: str
+    side: Side
+    type: OrderType
+    client_id: str
+    quantity: Decimal | None = None
+    quote_quantity: Decimal | None = None
+    price: Decimal | None = None
+
+
+class OrderStatus(StrEnum):
+    """An order's life as gatehouse sees it. The five MEXC states, and the three that exist only on our side of the wire.
+
+    ADMITTED: durable in the journal, not yet handed to the venue. UNKNOWN: handed over, outcome not proven.
+    REJECTED: the venue refused it, or proved it never existed.
+    """
+
+    ADMITTED = "ADMITTED"
+    UNKNOWN = "UNKNOWN"
+    REJECTED = "REJECTED"
+    NEW = "NEW"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    PARTIALLY_CANCELED = "PARTIALLY_CANCELED"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReport:
+    """A venue's own account of one order, from a query or a private stream."""
+
+    symbol: str
+    order_id: str
+    client_id: str
+    side: Side
+    type: OrderType
+    status: OrderStatus
+    price: Decimal
+    quantity: Decimal
+    executed: Decimal
+    executed_quote: Decimal
+    created_at: Millis
+    updated_at: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One trade of one order. ``fee`` is in ``fee_asset``; MEXC charges the quote asset on both sides (mexc-spot-v3.md §6)."""
+
+    trade_id: str
+    order_id: str
+    client_id: str
+    symbol: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    quote: Decimal
+    fee: Decimal
+    fee_asset: str
+    maker: bool
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One asset of an account: ``free`` can be spent, ``locked`` backs open orders."""
+
+    asset: str
+    free: Decimal
+    locked: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        """Free and locked together."""
+        return self.free + self.locked
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The best prices of a book as one feed saw them. ``at`` is the venue's event time, ``received_at`` ours."""
+
+    symbol: str
+    bid: Decimal
+    bid_quantity: Decimal
+    ask: Decimal
+    ask_quantity: Decimal
+    version: int
+    at: Millis
+    received_at: Millis
+
+    @property
+    def mid(self) -> Decimal:
+        """Halfway between bid and ask."""
+        return (self.bid + self.ask) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class MarketTrade:
+    """One public trade. ``taker_side`` is the aggressor's."""
+
+    symbol: str
+    price: Decimal
+    quantity: Decimal
+    taker_side: Side
+    at: Millis
+    trade_id: str
+
+
+def round_up(value: Decimal, step: Decimal) -> Decimal:
+    """Round ``value`` up to a multiple of ``step``; used where rounding must never understate a risk."""
+    return (value / step).to_integral_value(rounding=ROUND_CEILING) * step

@@ -1,0 +1,76 @@
+"""Canonical JSON (RFC 8785) of strings, integers, booleans, lists and objects, and its digest.
+
+Floats are refused: a number with a fraction is a decimal string, so that two machines can never disagree about its bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import rfc8785
+
+from exchange.errors import IntegrityError
+
+_MAX_SAFE_INTEGER = 2**53 - 1
+
+
+def encode(value: object) -> bytes:
+    """The canonical bytes of ``value``. Raises ``IntegrityError`` for floats and integers beyond 2**53-1."""
+    _refuse_inexact(value)
+    return rfc8785.dumps(value)  # type: ignore[arg-type]
+
+
+def decode(data: bytes, *, limit: int = 1 << 20) -> Any:
+    """Parse canonical bytes: duplicate keys, floats, NaN and any byte that ``encode`` would not have written are refused.
+
+    Raises:
+        IntegrityError: not JSON, not canonical, or longer than ``limit`` bytes.
+    """
+    if len(data) > limit:
+        raise _not_canonical(f"{len(data)} bytes is more than {limit}")
+    try:
+        value = json.loads(data, object_pairs_hook=_unique, parse_float=_no_float, parse_constant=_no_float)
+    except (ValueError, RecursionError) as error:
+        raise _not_canonical(str(error)[:200]) from None
+    if encode(value) != data:
+        raise _not_canonical("the bytes are not the canonical form of what they say")
+    return value
+
+
+def digest(data: bytes) -> str:
+    """``sha256:<hex>`` of the bytes."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return value
+
+
+def _no_float(text: str) -> Any:
+    raise ValueError(f"{text[:40]} is not a string or an integer")
+
+
+def _refuse_inexact(value: object) -> None:
+    if isinstance(value, float):
+        raise _not_canonical("a float has no canonical form here; use a decimal string")
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _MAX_SAFE_INTEGER:
+        raise _not_canonical("an integer beyond 2**53-1 has no portable form; use a string")
+    if isinstance(value, dict):
+        for item in value.values():
+            _refuse_inexact(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _refuse_inexact(item)
+
+
+def _not_canonical(why: str) -> IntegrityError:
+    return IntegrityError(
+        f"not canonical JSON: {why}",
+        code="not-canonical",
+        remedy="Produce the document with gatehouse, and change nothing in it afterwards.",
+    )
