@@ -1,0 +1,333 @@
+"""What happened, as the journal remembers it: frozen, versioned, and nothing but strings, integers and booleans once written.
+
+State is a fold over these (``controller.state``). A kind, once released, never changes its meaning; a field is only ever added with
+a default. Amounts are Decimal here and plain decimal strings in the journal.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, ValidationError
+
+from exchange.errors import IntegrityError
+from exchange.model import DataSource, OrderStatus, OrderType, Side
+from exchange.ports import VenueName
+from policies import canonical
+from policies.authority import Verb
+from policies.stage import Environment, Stage
+
+Amount = Annotated[Decimal, PlainSerializer(lambda value: format(value, "f"), when_used="json")]
+"""A Decimal that is written without an exponent."""
+
+
+class Event(BaseModel):
+    """Base of every journal event. ``kind`` is the class name in kebab-case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.kind = "".join(f"-{c.lower()}" if c.isupper() else c for c in cls.__name__).lstrip("-")
+
+
+# Deployment and governance
+
+
+class DeploymentCreated(Event):
+    """The first entry of every journal."""
+
+    controller_id: str
+    environment: Environment
+    gatehouse_version: str
+
+
+class PolicyAdopted(Event):
+    """The policy in force from here on, as canonical JSON."""
+
+    document: str
+    digest: str
+
+
+class RosterAdopted(Event):
+    """The roster in force from here on, as canonical JSON."""
+
+    document: str
+    digest: str
+
+
+class ReleaseAdopted(Event):
+    """The bot's identity from here on; validation binds to it."""
+
+    name: str
+    version: str
+    artifact: str
+    digest: str
+
+
+class AccountBound(Event):
+    """The account behind a venue: a digest of the venue's address and the public API key."""
+
+    venue: VenueName
+    fingerprint: str
+
+
+class ControllerStarted(Event):
+    """A process took the journal over. It is not armed."""
+
+    epoch: int
+    gatehouse_version: str
+
+
+class Armed(Event):
+    """The journal is verified, the state folded and the venues reconciled: permits may be issued."""
+
+
+class Disarmed(Event):
+    """Permits stop until the cause is gone."""
+
+    reason: str
+
+
+class CommandAccepted(Event):
+    """An operator's command, applied. ``evidence`` and ``result`` are canonical JSON, empty where no gate guards the edge."""
+
+    command_id: str
+    verb: Verb
+    payload_digest: str
+    persons: tuple[str, ...]
+    envelope: str
+    evidence: str
+    evidence_digest: str
+    result: str
+
+
+class CommandRefused(Event):
+    """An operator's command that changed nothing, and why."""
+
+    command_id: str
+    verb: str
+    code: str
+    message: str
+    remedy: str
+    exit_code: int
+    persons: tuple[str, ...]
+    envelope: str
+    result: str
+
+
+class StageChanged(Event):
+    """The deployment moved. ``cause`` is a verb, ``breach``, ``integrity`` or ``changed-deployment``."""
+
+    from_stage: Stage
+    from_step: int
+    stage: Stage
+    step: int
+    cause: str
+    reason: str
+    command_id: str
+
+
+# Guards
+
+
+class BreachDetected(Event):
+    """An always-on rule was broken, or could not be measured."""
+
+    guard: str
+    level: str
+    measured: str
+    threshold: str
+    message: str
+    venue: VenueName
+
+
+class GuardLevelChanged(Event):
+    """The severest breach short of HALT that is in force; empty when none is."""
+
+    level: str
+    reason: str
+
+
+class HaltMeasured(Event):
+    """How long a halt took, in microseconds on the monotonic clock; -1 where it was not reached."""
+
+    cause: str
+    breach_to_latch_us: int
+    latch_to_cancelled_us: int
+    cancelled: int
+    verified_empty: bool
+
+
+# Orders
+
+
+class OrderAdmitted(Event):
+    """An order passed every limit. It is durable before any byte leaves for the venue."""
+
+    client_id: str
+    bot: str
+    bot_client_id: str
+    venue: VenueName
+    stage: Stage
+    step: int
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Amount | None
+    quote_quantity: Amount | None
+    price: Amount | None
+    exposure_eur: Amount
+    cap_eur: Amount
+    bid: Amount
+    ask: Amount
+
+
+class OrderDenied(Event):
+    """An order that no venue will see, and the rule that stopped it."""
+
+    bot: str
+    bot_client_id: str
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Amount | None
+    quote_quantity: Amount | None
+    price: Amount | None
+    rule: str
+    measured: str
+    threshold: str
+    message: str
+
+
+class OrderAcked(Event):
+    """The venue accepted the order."""
+
+    client_id: str
+    order_id: str
+
+
+class OrderRejected(Event):
+    """The venue refused the order, or proved that it never existed (code -2013)."""
+
+    client_id: str
+    code: int
+    message: str
+
+
+class OrderUnknown(Event):
+    """The outcome of a placement is not known. Its exposure stays reserved."""
+
+    client_id: str
+    reason: str
+
+
+class LookupMissed(Event):
+    """The venue said it does not know an order whose outcome is open; one of the proofs it takes to release it."""
+
+    client_id: str
+
+
+class OrderReported(Event):
+    """The venue's word on an order."""
+
+    client_id: str
+    order_id: str
+    status: OrderStatus
+    executed: Amount
+    executed_quote: Amount
+
+
+class FillBooked(Event):
+    """One trade, booked once, by (venue, trade id)."""
+
+    venue: VenueName
+    trade_id: str
+    order_id: str
+    client_id: str
+    symbol: str
+    side: Side
+    price: Amount
+    quantity: Amount
+    quote: Amount
+    fee: Amount
+    fee_asset: str
+    maker: bool
+    venue_at: int
+
+
+class CancelRequested(Event):
+    """Somebody asked for an order's cancellation: a bot, or gatehouse itself."""
+
+    client_id: str
+    by: str
+
+
+# Reconciliation and measurement
+
+
+class BalancesBaselined(Event):
+    """A venue account as first seen; the ledger adds every fill to it. Amounts are totals, free and locked."""
+
+    venue: VenueName
+    totals: dict[str, Amount]
+
+
+class Reconciled(Event):
+    """The venue's own account compared with ours. ``breaks`` is empty when they agree."""
+
+    venue: VenueName
+    clean: bool
+    breaks: tuple[str, ...]
+    open_orders: int
+
+
+class Sampled(Event):
+    """One measurement of a running stage: equity and worst-case exposure in EUR, and whether the interval counts as covered."""
+
+    venue: VenueName
+    source: DataSource
+    equity_eur: Amount | None
+    exposure_eur: Amount | None
+    bid: Amount | None
+    ask: Amount | None
+    interval_ms: int
+    covered: bool
+    uncovered_because: str
+
+
+def _adapters() -> dict[str, TypeAdapter[Event]]:
+    return {cls.kind: TypeAdapter(cls) for cls in Event.__subclasses__()}
+
+
+_ADAPTERS = _adapters()
+
+
+def encode(event: Event) -> bytes:
+    """The canonical body of an event."""
+    return canonical.encode(event.model_dump(mode="json"))
+
+
+def decode(kind: str, body: bytes) -> Event:
+    """The event behind a journal entry.
+
+    Raises:
+        IntegrityError: the kind is not known to this version, or the body is not what the kind says.
+    """
+    adapter = _ADAPTERS.get(kind)
+    if adapter is None:
+        raise IntegrityError(
+            f"the journal holds an event of kind {kind!r}, which this version does not know",
+            code="unknown-event",
+            remedy="Run the version of gatehouse that wrote this journal, or a later one.",
+        )
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise IntegrityError(
+            f"a {kind} entry does not parse: {error.errors()[0]['loc']}",
+            code="malformed-event",
+            remedy="Run `gatehouse journal verify`; restore the journal from a backup if it was edited.",
+        ) from None
