@@ -1,0 +1,88 @@
+"""Typed reading of decoded JSON: one line per field, one typed error for anything missing or wrong. Unknown fields are ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from exchange.model import Millis
+from exchange.wire.errors import MalformedReply
+from exchange.wire.numbers import reply_decimal, reply_integer, reply_millis
+
+
+class Fields:
+    """One JSON object of a reply. Every getter raises ``MalformedReply`` naming the object and the field."""
+
+    __slots__ = ("_values", "_what")
+
+    def __init__(self, what: str, value: object) -> None:
+        if not isinstance(value, dict):
+            raise MalformedReply(f"{what} is not an object")
+        self._what = what
+        self._values: dict[str, object] = value
+
+    def has(self, name: str) -> bool:
+        """Whether the field is present and not null."""
+        return self._values.get(name) is not None
+
+    def raw(self, name: str) -> object:
+        """The field as decoded, ``None`` when absent."""
+        return self._values.get(name)
+
+    def text(self, name: str) -> str:
+        """A non-empty string."""
+        value = self._values.get(name)
+        if not isinstance(value, str) or not value:
+            raise MalformedReply(f"{self._what}.{name} is not text")
+        return value
+
+    def text_or_empty(self, name: str) -> str:
+        """A string; null and absent read as empty."""
+        value = self._values.get(name)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise MalformedReply(f"{self._what}.{name} is not text")
+        return value
+
+    def decimal(self, name: str) -> Decimal:
+        """A finite decimal, as a string or a number."""
+        return reply_decimal(f"{self._what}.{name}", self._values.get(name))
+
+    def decimal_or(self, name: str, default: Decimal) -> Decimal:
+        """A decimal; null, absent and the empty string read as ``default``."""
+        return default if self._values.get(name) in (None, "") else self.decimal(name)
+
+    def integer(self, name: str) -> int:
+        """An integer, as a number or a string."""
+        return reply_integer(f"{self._what}.{name}", self._values.get(name))
+
+    def millis(self, name: str) -> Millis:
+        """An instant."""
+        return reply_millis(f"{self._what}.{name}", self._values.get(name))
+
+    def flag(self, name: str) -> bool:
+        """A boolean."""
+        value = self._values.get(name)
+        if not isinstance(value, bool):
+            raise MalformedReply(f"{self._what}.{name} is not a boolean")
+        return value
+
+    def flag_or(self, name: str, *, default: bool) -> bool:
+        """A boolean; null and absent read as ``default``."""
+        return self.flag(name) if self.has(name) else default
+
+    def items(self, name: str) -> Sequence[object]:
+        """A list."""
+        return as_list(f"{self._what}.{name}", self._values.get(name))
+
+    def fields(self, name: str) -> Fields:
+        """A nested object."""
+        return Fields(f"{self._what}.{name}", self._values.get(name))
+
+
+def as_list(what: str, value: object) -> Sequence[object]:
+    """A JSON list. Raises ``MalformedReply`` for anything else."""
+    if not isinstance(value, list):
+        raise MalformedReply(f"{what} is not a list")
+    return value

@@ -1,0 +1,78 @@
+"""Decimal text on the wire: a strict grammar for what is asked of us or by us, a tolerant one for what MEXC answers."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from exchange.model import Millis
+from exchange.wire.errors import ErrorCode, MalformedReply, refuse
+
+_STRICT = re.compile(r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,18})?")
+_REPLY = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{0,60})?(?:[eE][+-]?[0-9]{1,2})?")
+_MAX_REPLY_TEXT = 110
+_MAX_MAGNITUDE = 60
+_INTEGER = re.compile(r"[0-9]{1,15}")
+
+
+def parse_decimal(name: str, text: str) -> Decimal:
+    """Read a request's decimal: plain ASCII digits, at most 12 before and 18 after the point, no sign, exponent or NaN.
+
+    Raises:
+        WireRefusal: 700008 for anything else; ``name`` is the parameter named in the message.
+    """
+    if len(text) > 31 or _STRICT.fullmatch(text) is None:
+        raise refuse(ErrorCode.ILLEGAL_CHARACTERS, f"Illegal characters found in parameter '{name}'.")
+    return Decimal(text)
+
+
+def parse_integer(name: str, text: str) -> int:
+    """Read a request's non-negative integer of at most 15 ASCII digits. Raises ``WireRefusal`` (700008) for anything else."""
+    if _INTEGER.fullmatch(text) is None:
+        raise refuse(ErrorCode.ILLEGAL_CHARACTERS, f"Illegal characters found in parameter '{name}'.")
+    return int(text)
+
+
+def reply_decimal(name: str, value: object) -> Decimal:
+    """Read a decimal from a venue's reply: a string with any tail of digits, or a JSON number (§3.1: 30 trailing zeros occur).
+
+    Raises:
+        MalformedReply: absent, not a number, not finite, or absurdly long.
+    """
+    if isinstance(value, str) and len(value) <= _MAX_REPLY_TEXT and _REPLY.fullmatch(value) is not None:
+        return Decimal(value)
+    # A JSON number may hide 10**999999999 in ten characters: bound its magnitude before anybody prints it.
+    if isinstance(value, Decimal) and value.is_finite() and -_MAX_MAGNITUDE < value.adjusted() < _MAX_MAGNITUDE:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_MAX_MAGNITUDE:
+        return Decimal(value)
+    raise MalformedReply(f"{name} is not a decimal: {_shown(value)}")
+
+
+def reply_integer(name: str, value: object) -> int:
+    """Read an integer from a venue's reply, sent as a number or as decimal text. Raises ``MalformedReply``."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**20:
+        return value
+    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit() and len(value) <= 20:
+        return int(value)
+    raise MalformedReply(f"{name} is not an integer: {_shown(value)}")
+
+
+def reply_millis(name: str, value: object) -> Millis:
+    """Read an instant from a venue's reply. Raises ``MalformedReply`` for anything but a positive integer."""
+    instant = reply_integer(name, value)
+    if instant < 0:
+        raise MalformedReply(f"{name} is before 1970: {instant}")
+    return Millis(instant)
+
+
+def plain(value: Decimal) -> str:
+    """A decimal as text without an exponent and without trailing zeros, the way MEXC wants to be sent it (§2.7)."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"", "-0"} else text
+
+
+def _shown(value: object) -> str:
+    return repr(value[:60]) if isinstance(value, str) else f"a {type(value).__name__}"

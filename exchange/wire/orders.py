@@ -1,0 +1,357 @@
+"""Orders on the wire, both directions: new orders, acknowledgements, order objects, cancels (mexc-spot-v3.md §4.1-4.10)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from exchange.model import Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
+from exchange.wire.errors import ErrorCode, MalformedReply, WireError, WireRefusal, missing, refuse
+from exchange.wire.fields import Fields, as_list
+from exchange.wire.numbers import parse_decimal, plain, reply_millis
+
+CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+"""What gatehouse sends and accepts as a client order id; MEXC documents no charset (§4.1)."""
+
+MAX_SYMBOLS_PER_CANCEL = 5
+"""How many symbols one ``DELETE openOrders`` takes (§4.7)."""
+
+MAX_BATCH = 20
+"""How many orders one batch takes (§4.5)."""
+
+_SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
+_LEGACY_TYPES = {"LIMIT_ORDER": OrderType.LIMIT}
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order as asked for on the wire: ``OrderIntent`` without the obligation to carry a client id."""
+
+    symbol: str
+    side: Side
+    type: OrderType
+    client_id: str | None = None
+    quantity: Decimal | None = None
+    quote_quantity: Decimal | None = None
+    price: Decimal | None = None
+
+    def intent(self, client_id: str) -> OrderIntent:
+        """The same order under a client id of our own."""
+        return OrderIntent(self.symbol, self.side, self.type, client_id, self.quantity, self.quote_quantity, self.price)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRef:
+    """Which order a query or cancel means: at least one id is set; the exchange's wins when both are."""
+
+    symbol: str
+    order_id: str | None = None
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAck:
+    """The reply to a placement (§4.1). It has no status and no fills; ``at`` is absent in older captures."""
+
+    symbol: str
+    order_id: str
+    at: Millis | None = None
+
+
+class CancelStatus(StrEnum):
+    """What a cancel reply says about the order's state. Captures disagree, so it proves nothing (§4.6)."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+def parse_symbol(params: Mapping[str, str]) -> str:
+    """The mandatory ``symbol``. Raises ``WireRefusal``: 700004 when absent, -1121 when it cannot be one."""
+    symbol = params.get("symbol", "")
+    if not symbol:
+        raise missing("symbol")
+    if _SYMBOL.fullmatch(symbol) is None:
+        raise refuse(ErrorCode.BAD_SYMBOL, "Invalid symbol.")
+    return symbol
+
+
+def parse_symbols(params: Mapping[str, str], *, name: str = "symbol", most: int = MAX_SYMBOLS_PER_CANCEL) -> tuple[str, ...]:
+    """Comma-separated symbols, in order, without repeats (§4.7). Raises ``WireRefusal`` as ``parse_symbol``; 33333 for too many."""
+    text = params.get(name, "")
+    if not text:
+        raise missing(name)
+    symbols = tuple(dict.fromkeys(text.split(",")))
+    if len(symbols) > most:
+        raise refuse(ErrorCode.BAD_PARAMETER, f"At most {most} symbols.")
+    return tuple(parse_symbol({"symbol": symbol}) for symbol in symbols)
+
+
+def parse_client_id(text: str) -> str:
+    """A client order id. Raises ``WireRefusal`` (700008) for illegal characters or more than 32 of them."""
+    if CLIENT_ID.fullmatch(text) is None:
+        raise refuse(ErrorCode.ILLEGAL_CHARACTERS, "Illegal characters found in parameter 'newClientOrderId'.")
+    return text
+
+
+def parse_new_order(params: Mapping[str, str]) -> NewOrder:
+    """Read ``POST order`` parameters (§4.1-4.3). ``timeInForce``, ``stpMode`` and a MARKET order's ``price`` are ignored.
+
+    Raises:
+        WireRefusal: 700004 missing, 700008 malformed, -1121 symbol, 33333 side or both market quantities, 30041 type.
+    """
+    symbol = parse_symbol(params)
+    side = _parse_side(params)
+    order_type = _parse_type(params)
+    client_id = params.get("newClientOrderId", "")
+    quantity = _optional_decimal(params, "quantity")
+    quote_quantity = _optional_decimal(params, "quoteOrderQty")
+    price: Decimal | None = None
+    if order_type is OrderType.MARKET:
+        if quantity is None and quote_quantity is None:
+            raise missing("quantity")
+        if quantity is not None and quote_quantity is not None:
+            raise refuse(ErrorCode.BAD_PARAMETER, "Send either quantity or quoteOrderQty.")
+    else:
+        quote_quantity = None
+        price = _optional_decimal(params, "price")
+        if quantity is None:
+            raise missing("quantity")
+        if price is None:
+            raise missing("price")
+    return NewOrder(
+        symbol=symbol,
+        side=side,
+        type=order_type,
+        client_id=parse_client_id(client_id) if client_id else None,
+        quantity=quantity,
+        quote_quantity=quote_quantity,
+        price=price,
+    )
+
+
+def parse_batch(params: Mapping[str, str]) -> tuple[NewOrder | WireError, ...]:
+    """Read ``POST batchOrders`` (§4.5): one entry per element, an error where that element cannot be taken.
+
+    Raises:
+        WireRefusal: 700004 when ``batchOrders`` is not a list of objects, 33333 for more than 20 or for a second symbol.
+    """
+    try:
+        decoded = json.loads(params.get("batchOrders", ""), parse_float=str)
+    except (ValueError, RecursionError) as error:
+        raise missing("batchOrders") from error
+    if not isinstance(decoded, list) or not decoded or not all(isinstance(item, dict) for item in decoded):
+        raise missing("batchOrders")
+    if len(decoded) > MAX_BATCH:
+        raise refuse(ErrorCode.BAD_PARAMETER, f"At most {MAX_BATCH} orders per batch.")
+    if len({str(item.get("symbol")) for item in decoded}) > 1:
+        raise refuse(ErrorCode.BAD_PARAMETER, "All orders of a batch must have the same symbol.")
+    return tuple(_parse_element(item) for item in decoded)
+
+
+def order_params(order: OrderIntent | NewOrder) -> list[tuple[str, str]]:
+    """The parameters of ``POST order`` for an order, without ``timestamp`` and ``recvWindow``."""
+    params = [("symbol", order.symbol), ("side", order.side.value), ("type", order.type.value)]
+    if order.quantity is not None:
+        params.append(("quantity", plain(order.quantity)))
+    if order.quote_quantity is not None:
+        params.append(("quoteOrderQty", plain(order.quote_quantity)))
+    if order.price is not None:
+        params.append(("price", plain(order.price)))
+    if order.client_id:
+        params.append(("newClientOrderId", order.client_id))
+    return params
+
+
+def parse_order_ref(params: Mapping[str, str]) -> OrderRef:
+    """Read which order ``GET order`` or ``DELETE order`` means. Stray parameters are tolerated (§2.5).
+
+    Raises:
+        WireRefusal: 700004 when neither id is present.
+    """
+    symbol = parse_symbol(params)
+    order_id = params.get("orderId") or None
+    client_id = params.get("origClientOrderId") or None
+    if order_id is None and client_id is None:
+        raise missing("orderId")
+    return OrderRef(symbol, order_id, client_id)
+
+
+def order_ref_params(ref: OrderRef) -> list[tuple[str, str]]:
+    """The parameters of ``GET order`` and ``DELETE order``."""
+    params = [("symbol", ref.symbol)]
+    if ref.order_id is not None:
+        params.append(("orderId", ref.order_id))
+    if ref.client_id is not None:
+        params.append(("origClientOrderId", ref.client_id))
+    return params
+
+
+def ack_json(order: NewOrder | OrderIntent, order_id: str, at: Millis) -> dict[str, object]:
+    """The reply to an accepted placement (§4.1)."""
+    return {
+        "symbol": order.symbol,
+        "orderId": order_id,
+        "orderListId": -1,
+        "price": plain(order.price) if order.price is not None else "0",
+        "origQty": plain(order.quantity) if order.quantity is not None else "0",
+        "type": order.type.value,
+        "side": order.side.value,
+        "stpMode": "",
+        "transactTime": at,
+    }
+
+
+def parse_ack(decoded: object) -> OrderAck:
+    """Read the reply to a placement; only ``symbol`` and ``orderId`` are promised. Raises ``MalformedReply``."""
+    fields = Fields("ack", decoded)
+    at = fields.millis("transactTime") if fields.has("transactTime") else None
+    return OrderAck(fields.text("symbol"), fields.text("orderId"), at)
+
+
+def order_json(report: OrderReport) -> dict[str, object]:
+    """The order object of §4.9. ``updateTime`` is null unless known; states only our side has show as ``venue_status`` says."""
+    return {
+        "symbol": report.symbol,
+        "orderId": report.order_id,
+        "orderListId": -1,
+        "clientOrderId": report.client_id,
+        "price": plain(report.price),
+        "origQty": plain(report.quantity),
+        "executedQty": plain(report.executed),
+        "cummulativeQuoteQty": plain(report.executed_quote),
+        "status": venue_status(report.status).value,
+        "timeInForce": None,
+        "type": report.type.value,
+        "side": report.side.value,
+        "stopPrice": None,
+        "icebergQty": None,
+        "time": report.created_at,
+        "updateTime": report.updated_at,
+        "isWorking": True,
+        "origQuoteOrderQty": plain(report.price * report.quantity),
+    }
+
+
+def parse_order(decoded: object) -> OrderReport:
+    """Read an order object (§4.9). Raises ``MalformedReply`` for a missing field, an unknown status or an unknown type."""
+    fields = Fields("order", decoded)
+    return OrderReport(
+        symbol=fields.text("symbol"),
+        order_id=fields.text("orderId"),
+        client_id=fields.text_or_empty("clientOrderId"),
+        side=reply_side(fields.text("side")),
+        type=reply_type(fields.text("type")),
+        status=reply_status(fields.text("status")),
+        price=fields.decimal_or("price", Decimal(0)),
+        quantity=fields.decimal_or("origQty", Decimal(0)),
+        executed=fields.decimal("executedQty"),
+        executed_quote=fields.decimal("cummulativeQuoteQty"),
+        created_at=fields.millis("time"),
+        updated_at=reply_millis("order.updateTime", fields.raw("updateTime")) if fields.has("updateTime") else None,
+    )
+
+
+def parse_orders(decoded: object) -> tuple[OrderReport, ...]:
+    """Read an ``openOrders`` or ``allOrders`` list. Raises ``MalformedReply``."""
+    return tuple(parse_order(item) for item in as_list("orders", decoded))
+
+
+def cancel_json(report: OrderReport, shown: CancelStatus = CancelStatus.BEFORE) -> dict[str, object]:
+    """The reply to a cancel (§4.6). ``report`` is the order before it; ``shown`` picks which state the reply claims."""
+    status = venue_status(report.status)
+    if shown is CancelStatus.AFTER:
+        status = OrderStatus.PARTIALLY_CANCELED if report.executed > 0 else OrderStatus.CANCELED
+    return {
+        "symbol": report.symbol,
+        "origClientOrderId": report.client_id,
+        "orderId": report.order_id,
+        "clientOrderId": report.client_id,
+        "price": plain(report.price),
+        "origQty": plain(report.quantity),
+        "executedQty": plain(report.executed),
+        "cummulativeQuoteQty": plain(report.executed_quote),
+        "status": status.value,
+        "timeInForce": None,
+        "type": report.type.value,
+        "side": report.side.value,
+    }
+
+
+def parse_cancel(decoded: object) -> OrderRef:
+    """Read the reply to a cancel: which order it was. Its status proves nothing, so it is ignored (§4.6)."""
+    fields = Fields("cancel", decoded)
+    client_id = fields.text_or_empty("origClientOrderId") or fields.text_or_empty("clientOrderId")
+    return OrderRef(fields.text("symbol"), fields.text("orderId"), client_id or None)
+
+
+def venue_status(status: OrderStatus) -> OrderStatus:
+    """The MEXC state an order is shown in: unproven orders count as open, rejected ones as canceled."""
+    if status in {OrderStatus.ADMITTED, OrderStatus.UNKNOWN}:
+        return OrderStatus.NEW
+    return OrderStatus.CANCELED if status is OrderStatus.REJECTED else status
+
+
+def reply_status(text: str) -> OrderStatus:
+    """A REST status (§4.12). Raises ``MalformedReply`` for one MEXC does not list."""
+    try:
+        status = OrderStatus(text)
+    except ValueError as error:
+        raise MalformedReply(f"unknown order status {text[:40]!r}") from error
+    if venue_status(status) is not status:
+        raise MalformedReply(f"{text!r} is not a venue's order status")
+    return status
+
+
+def reply_side(text: str) -> Side:
+    """A side. Raises ``MalformedReply`` for anything else."""
+    try:
+        return Side(text)
+    except ValueError as error:
+        raise MalformedReply(f"unknown side {text[:40]!r}") from error
+
+
+def reply_type(text: str) -> OrderType:
+    """An order type, in today's or the legacy spelling (§4.2). Raises ``MalformedReply`` for one V3 cannot create."""
+    legacy = _LEGACY_TYPES.get(text)
+    if legacy is not None:
+        return legacy
+    try:
+        return OrderType(text)
+    except ValueError as error:
+        raise MalformedReply(f"unknown order type {text[:40]!r}") from error
+
+
+def _parse_element(item: Mapping[str, object]) -> NewOrder | WireError:
+    try:
+        return parse_new_order({str(name): str(value) for name, value in item.items() if value is not None})
+    except WireRefusal as refusal:
+        return refusal.error
+
+
+def _parse_side(params: Mapping[str, str]) -> Side:
+    text = params.get("side", "")
+    if not text:
+        raise missing("side")
+    try:
+        return Side(text)
+    except ValueError as error:
+        raise refuse(ErrorCode.BAD_PARAMETER, "side must be BUY or SELL.") from error
+
+
+def _parse_type(params: Mapping[str, str]) -> OrderType:
+    text = params.get("type", "")
+    if not text:
+        raise missing("type")
+    try:
+        return reply_type(text)
+    except MalformedReply as error:
+        raise refuse(ErrorCode.TYPE_NOT_ALLOWED, "The current order type can not place order.") from error
+
+
+def _optional_decimal(params: Mapping[str, str], name: str) -> Decimal | None:
+    text = params.get(name, "")
+    return parse_decimal(name, text) if text else None

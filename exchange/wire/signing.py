@@ -1,0 +1,119 @@
+"""MEXC's request signing and its time window, for the side that signs and the side that verifies (mexc-spot-v3.md §2)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from urllib.parse import parse_qsl, quote, urlencode
+
+from exchange.model import Millis
+from exchange.wire.errors import ErrorCode, WireError, missing, refuse
+
+DEFAULT_RECV_WINDOW = 5_000
+MAX_RECV_WINDOW = 60_000
+MAX_FUTURE = 1_000
+"""How far ahead of the venue's clock a timestamp may be, ms (§2.3)."""
+
+_MAX_PARAMETERS = 200
+
+
+def encode_params(params: Sequence[tuple[str, str]]) -> str:
+    """``a=b&c=d`` in the order given: RFC 3986 escapes, upper-case hex, ``%20`` for a space (§2.2)."""
+    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in params)
+
+
+def signature(secret: str, payload: str) -> str:
+    """Lower-case hex HMAC-SHA256 of ``payload`` (§2.2)."""
+    return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+
+
+def signed_query(params: Sequence[tuple[str, str]], sign: Callable[[str], str]) -> str:
+    """The query string to send: the encoded parameters with their signature last. ``params`` already holds ``timestamp``."""
+    payload = encode_params(params)
+    return f"{payload}&signature={sign(payload)}" if payload else f"signature={sign(payload)}"
+
+
+def split_signature(payload: str) -> tuple[str, str | None]:
+    """A raw query or body without its ``signature`` pair, and that signature; the rest keeps its bytes and its order."""
+    kept: list[str] = []
+    found: str | None = None
+    for pair in payload.split("&"):
+        if pair.startswith("signature="):
+            found = found if found is not None else pair.removeprefix("signature=")
+        else:
+            kept.append(pair)
+    return "&".join(kept), found
+
+
+def verify(secret: str, query: str, body: bytes, *, strict: bool = False) -> bool:
+    """Whether a request is signed with ``secret``.
+
+    Tries the raw bytes, then the re-encoded pairs with ``%20`` and with ``+`` (§2.6); ``strict`` allows the raw bytes only
+    and the documented lower-case hex only. Every comparison takes constant time.
+    """
+    raw_query, query_signature = split_signature(query.encode("utf-8", errors="replace").decode())
+    raw_body, body_signature = split_signature(body.decode("utf-8", errors="replace"))
+    given = query_signature if query_signature is not None else body_signature
+    if given is None:
+        return False
+    if not strict:
+        given = given.lower()
+    offered = given.encode("utf-8", errors="replace")
+    candidates = _candidates(raw_query, raw_body, strict=strict)
+    return any(hmac.compare_digest(signature(secret, candidate).encode(), offered) for candidate in candidates)
+
+
+def parse_params(query: str, body: bytes = b"") -> dict[str, str]:
+    """A request's parameters. A body is read as a form whatever its content type says; the query wins on duplicates (§2.2, §2.4).
+
+    Raises:
+        WireRefusal: 33333 for more parameters than any request has.
+    """
+    params: dict[str, str] = {}
+    for source in (query, body.decode("utf-8", errors="replace")):
+        if not source or source.lstrip().startswith(("{", "[")):
+            continue
+        try:
+            pairs = parse_qsl(source, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
+        except ValueError as error:
+            raise refuse(ErrorCode.BAD_PARAMETER, "Too many parameters.") from error
+        for name, value in pairs:
+            params.setdefault(name, value)
+    return params
+
+
+def parse_window(params: Mapping[str, str]) -> tuple[Millis, int]:
+    """``(timestamp, recvWindow)`` of a signed request. Raises ``WireRefusal`` (700004) when either is absent or not a number."""
+    timestamp = params.get("timestamp", "")
+    recv_window = params.get("recvWindow", "") or str(DEFAULT_RECV_WINDOW)
+    if not _is_integer(timestamp):
+        raise missing("timestamp")
+    if not _is_integer(recv_window):
+        raise missing("recvWindow")
+    return Millis(int(timestamp)), int(recv_window)
+
+
+def check_window(timestamp: Millis, recv_window: int, server_time: Millis) -> WireError | None:
+    """MEXC's timing rule (§2.3): at most 1 s ahead of the server and at most ``recv_window`` ms behind it.
+
+    Returns 700005 for a window beyond 60 s, 700003 for a timestamp outside it, ``None`` when it is inside.
+    """
+    if recv_window > MAX_RECV_WINDOW:
+        return WireError.of(ErrorCode.RECV_WINDOW_TOO_LARGE, "recvWindow must be less than 60000")
+    if timestamp >= server_time + MAX_FUTURE or server_time - timestamp > recv_window:
+        return WireError.of(ErrorCode.OUTSIDE_RECV_WINDOW, "Timestamp for this request is outside of the recvWindow.")
+    return None
+
+
+def _candidates(query: str, body: str, *, strict: bool) -> Iterator[str]:
+    yield query + body
+    if strict:
+        return
+    pairs = [parse_qsl(part, keep_blank_values=True) for part in (query, body)]
+    yield "".join(encode_params(part) for part in pairs)
+    yield "".join(urlencode(part) for part in pairs)
+
+
+def _is_integer(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 15
