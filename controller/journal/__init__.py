@@ -1,0 +1,1 @@
+"""What gatehouse remembers: one append-only, hash-chained table, one fenced writer (DESIGN §7)."""

@@ -1,0 +1,75 @@
+"""What the rest of the controller may ask of a journal, whatever keeps it (DESIGN §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from controller.journal.chain import Entry, Head, Record
+from exchange.errors import GatehouseError
+from exchange.model import Millis
+
+
+class JournalError(GatehouseError):
+    """The journal cannot be used. Halting never waits for it (DESIGN §1.1)."""
+
+
+class JournalLocked(JournalError):
+    """Another process holds the journal."""
+
+
+class JournalFenced(JournalError):
+    """A later writer took the journal over; this one must stop."""
+
+
+class JournalWriteFailed(JournalError):
+    """An append may or may not be durable. The journal is poisoned until it is opened again."""
+
+
+class JournalPoisoned(JournalError):
+    """An earlier append failed; nothing more is written through this handle."""
+
+
+class JournalReader(Protocol):
+    """Entries that are durable."""
+
+    @property
+    def controller_id(self) -> str:
+        """Whose journal it is."""
+        ...
+
+    @property
+    def head(self) -> Head:
+        """The last durable entry; its epoch is the one in force, that of the last writer to open the journal."""
+        ...
+
+    def read(self, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
+        """Entries with ``seq > after``, ascending. Entries appended while it runs may or may not be included."""
+        ...
+
+    def hash_at(self, seq: int) -> str | None:
+        """The hash of one entry, or ``None`` when there is no such entry."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the journal. Closing twice is fine."""
+        ...
+
+
+class Journal(JournalReader, Protocol):
+    """The one writer."""
+
+    @property
+    def epoch(self) -> int:
+        """The fencing epoch this writer was given when it opened the journal; every writer gets a higher one."""
+        ...
+
+    def append(self, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
+        """Make all records durable in one transaction, or none.
+
+        Raises:
+            JournalFenced: a later writer opened the journal.
+            JournalWriteFailed: the storage failed; whether the records are durable is known only after reopening.
+            JournalPoisoned: an earlier append failed.
+        """
+        ...

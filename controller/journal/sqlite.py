@@ -1,0 +1,367 @@
+"""The journal in SQLite: one writer connection, WAL, ``synchronous=FULL`` (DESIGN §7, gates-authority-journal.md §3.3).
+
+Three things keep a second writer out: an OS lock on a file beside the database, a fencing epoch that every opening raises, and
+the comparison of epoch and head with our own inside each append's transaction. Any storage error poisons the writer: after a
+failed COMMIT or fsync nobody knows what is durable until the file is opened and read again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
+from controller.journal.port import JournalError, JournalFenced, JournalLocked, JournalPoisoned, JournalWriteFailed
+from exchange.model import Millis
+
+MINIMUM_SQLITE = (3, 51, 3)
+"""Older versions can lose a committed WAL frame when two connections are open (gates-authority-journal.md §3.3)."""
+
+_APPLICATION_ID = 0x67617465
+_SCHEMA_VERSION = 1
+_BUSY_MS = 250
+_PAGE = 1000
+
+_SCHEMA = """
+CREATE TABLE controller (
+  one INTEGER PRIMARY KEY CHECK (one = 1), controller_id TEXT NOT NULL, epoch INTEGER NOT NULL
+) STRICT;
+CREATE TABLE entry (
+  seq INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL,
+  body BLOB NOT NULL, prev BLOB NOT NULL UNIQUE CHECK (length(prev) = 32), hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32)
+) STRICT;
+CREATE TRIGGER entry_follows BEFORE INSERT ON entry WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM entry)
+BEGIN SELECT raise(ABORT, 'an entry takes the next number'); END;
+CREATE TRIGGER entry_stays BEFORE UPDATE ON entry BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER entry_remains BEFORE DELETE ON entry BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER controller_remains BEFORE DELETE ON controller BEGIN SELECT raise(ABORT, 'the journal keeps its owner'); END;
+CREATE TRIGGER controller_stays BEFORE UPDATE ON controller
+WHEN NEW.controller_id <> OLD.controller_id OR NEW.epoch <= OLD.epoch
+BEGIN SELECT raise(ABORT, 'the owner never changes and the epoch only rises'); END;
+"""
+
+
+_HEAD = """
+SELECT epoch, seq, hash FROM (SELECT epoch FROM controller) LEFT JOIN (SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1)
+"""
+
+
+def open_journal(path: Path, controller_id: str) -> SqliteJournal:
+    """Open or create the journal for writing: takes the OS lock and raises the epoch.
+
+    Raises:
+        JournalLocked: another process has it open for writing.
+        JournalError: it belongs to another controller, was written by another version, is not a journal, or cannot be opened.
+    """
+    _require_sqlite()
+    lock = _lock(path)
+    try:
+        created = _create_file(path)
+        connection = _connect(path, apsw.SQLITE_OPEN_READWRITE)
+        try:
+            epoch = _take_over(connection, controller_id, path)
+        except BaseException:
+            connection.close(True)  # noqa: FBT003
+            raise
+        if created:
+            _sync_directory(path.parent)
+        return SqliteJournal(connection, lock, path, controller_id, epoch)
+    except apsw.Error as error:
+        os.close(lock)
+        raise _unusable(path, error) from error
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def read_journal(path: Path) -> SqliteReader:
+    """Open an existing journal for reading, while its controller runs or not. Takes no lock and changes nothing.
+
+    Raises:
+        JournalError: there is none, it is not a journal, or it cannot be read.
+    """
+    _require_sqlite()
+    if not path.is_file():
+        raise JournalError(
+            f"there is no journal at {path}",
+            code="journal-missing",
+            remedy="Give the path of a journal, or start the controller once.",
+        )
+    try:
+        connection = _connect(path, apsw.SQLITE_OPEN_READONLY)
+        owner = _owner(connection, path)
+    except apsw.Error as error:
+        raise _unusable(path, error) from error
+    return SqliteReader(connection, path, owner)
+
+
+class SqliteReader:
+    """Durable entries of a journal file. Implements ``JournalReader``."""
+
+    def __init__(self, connection: apsw.Connection, path: Path, controller_id: str) -> None:
+        self._connection = connection
+        self._path = path
+        self._controller_id = controller_id
+
+    @property
+    def controller_id(self) -> str:
+        """Whose journal it is."""
+        return self._controller_id
+
+    @property
+    def head(self) -> Head:
+        """The last durable entry, read now."""
+        try:
+            return _head(self._connection, self._controller_id)
+        except apsw.Error as error:
+            raise _unusable(self._path, error) from error
+
+    def read(self, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
+        """Entries with ``seq > after``, ascending, fetched in pages so that no read holds the write-ahead log back."""
+        left = limit
+        while left is None or left > 0:
+            page = self._rows(
+                "SELECT seq, epoch, at, kind, body, prev, hash FROM entry WHERE seq > ? ORDER BY seq LIMIT ?",
+                (after, _PAGE if left is None else min(_PAGE, left)),
+            )
+            for seq, epoch, at, kind, body, prev, digest in page:
+                yield Entry(seq, epoch, Millis(at), kind, body, "sha256:" + prev.hex(), "sha256:" + digest.hex())
+            if not page:
+                return
+            after = page[-1][0]
+            left = None if left is None else left - len(page)
+
+    def hash_at(self, seq: int) -> str | None:
+        """The hash of one entry, or ``None`` when there is no such entry."""
+        rows = self._rows("SELECT hash FROM entry WHERE seq = ?", (seq,))
+        return "sha256:" + rows[0][0].hex() if rows else None
+
+    def integrity(self) -> tuple[str, ...]:
+        """What SQLite itself finds wrong with the file; nothing when it is sound."""
+        try:
+            return tuple(text for (text,) in self._connection.execute("PRAGMA integrity_check(10)") if text != "ok")
+        except apsw.Error as error:
+            return (str(error),)
+
+    def close(self) -> None:
+        """Close the file. Closing twice is fine."""
+        self._connection.close(True)  # noqa: FBT003
+
+    def _rows(self, sql: str, values: tuple[int, ...]) -> list[Any]:
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except apsw.Error as error:
+            raise _unusable(self._path, error) from error
+
+
+class SqliteJournal(SqliteReader):
+    """The one writer of a journal file. Implements ``Journal``. Made by ``open_journal``; used by one thread at a time."""
+
+    def __init__(self, connection: apsw.Connection, lock: int, path: Path, controller_id: str, epoch: int) -> None:
+        super().__init__(connection, path, controller_id)
+        self._lock: int | None = lock
+        self._epoch = epoch
+        self._poison: str | None = None
+        last = _head(connection, controller_id)
+        self._head = Head(last.seq, last.hash, epoch)
+
+    @property
+    def epoch(self) -> int:
+        """This writer's fencing epoch."""
+        return self._epoch
+
+    @property
+    def head(self) -> Head:
+        """The last entry this writer knows to be durable."""
+        return self._head
+
+    def append(self, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
+        """Make all records durable in one transaction, or none. See ``Journal.append``."""
+        if self._poison:
+            raise JournalPoisoned(
+                f"the journal at {self._path} takes no more entries: {self._poison}",
+                code="journal-poisoned",
+                remedy="Stop the controller, repair the storage, and start again; the start verifies what is durable.",
+            )
+        entries, head = [], self._head
+        for record in records:
+            entry = seal(record, head, epoch=self._epoch, at=at)
+            head = Head(entry.seq, entry.hash, self._epoch)
+            entries.append(entry)
+        if entries:
+            self._commit(entries)
+            self._head = head
+        return tuple(entries)
+
+    def close(self) -> None:
+        """Close the file and let the OS lock go. Closing twice is fine."""
+        self._poison = self._poison or "it was closed"
+        super().close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _commit(self, entries: list[Entry]) -> None:
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            self._require_ours(_head(connection, self._controller_id))
+            connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", map(_row, entries))
+            connection.execute("COMMIT")
+        except apsw.Error as error:
+            self._abandon(f"a write failed: {error}")
+            raise JournalWriteFailed(
+                f"{len(entries)} entries after {self._head.seq} may or may not be durable in {self._path}: {error}",
+                code="journal-write-failed",
+                remedy="Stop the controller, check the disk, and start again; the start verifies what is durable.",
+            ) from error
+        except BaseException:
+            self._abandon("an append was interrupted, or another writer took over")
+            raise
+
+    def _require_ours(self, found: Head) -> None:
+        if found.epoch != self._epoch:
+            raise JournalFenced(
+                f"epoch {found.epoch} has taken the journal over from epoch {self._epoch}",
+                code="journal-fenced",
+                remedy="Leave the newer controller running; this one must stop.",
+            )
+        if found.seq != self._head.seq or found.hash != self._head.hash:
+            raise JournalFenced(
+                f"the journal ends at entry {found.seq}, not at our entry {self._head.seq}",
+                code="journal-head-moved",
+                remedy="Stop this controller and find out what else writes to its journal.",
+            )
+
+    def _abandon(self, why: str) -> None:
+        self._poison = why
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except apsw.Error:
+            self._connection.close(True)  # noqa: FBT003
+
+
+def _row(entry: Entry) -> tuple[int, int, int, str, bytes, bytes, bytes]:
+    seq, epoch, at, kind, body, prev, digest = entry
+    return seq, epoch, at, kind, body, bytes.fromhex(prev[7:]), bytes.fromhex(digest[7:])
+
+
+def _head(connection: apsw.Connection, controller_id: str) -> Head:
+    rows: list[Any] = connection.execute(_HEAD).fetchall()
+    if not rows:
+        raise _ownerless(controller_id)
+    epoch, seq, digest = rows[0]
+    return Head(seq, "sha256:" + digest.hex(), epoch) if seq else Head(0, genesis_hash(controller_id), epoch)
+
+
+def _require_sqlite() -> None:
+    found = apsw.sqlite_lib_version()
+    if tuple(int(part) for part in found.split(".")[:3]) < MINIMUM_SQLITE:
+        wanted = ".".join(map(str, MINIMUM_SQLITE))
+        raise JournalError(
+            f"SQLite {found} can lose committed entries; {wanted} is the first that does not",
+            code="journal-sqlite-too-old",
+            remedy="Install the apsw wheel of the lock file, which brings its own SQLite.",
+        )
+
+
+def _lock(path: Path) -> int:
+    try:
+        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        if not isinstance(error, BlockingIOError):
+            raise _unusable(path, error) from error
+        raise JournalLocked(
+            f"another process is writing the journal at {path}",
+            code="journal-locked",
+            remedy="Stop the other controller first; two controllers never act for one account.",
+        ) from None
+    return handle
+
+
+def _create_file(path: Path) -> bool:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _unusable(path, error) from error
+    return True
+
+
+def _connect(path: Path, flags: int) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=flags)
+    connection.set_busy_timeout(_BUSY_MS)
+    connection.execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL")
+    return connection
+
+
+def _take_over(connection: apsw.Connection, controller_id: str, path: Path) -> int:
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != ("wal",):
+        raise _unusable(path, ValueError(f"journal_mode is {mode}"))
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("PRAGMA schema_version").fetchone() == (0,):
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_SCHEMA_VERSION}")
+        connection.execute(_SCHEMA)
+        connection.execute("INSERT INTO controller VALUES (1, ?, 0)", (controller_id,))
+    owner = _owner(connection, path)
+    if owner != controller_id:
+        raise JournalError(
+            f"the journal at {path} belongs to {owner}, not to {controller_id}",
+            code="journal-other-controller",
+            remedy="Point the controller at its own journal; never copy one between deployments.",
+        )
+    connection.execute("UPDATE controller SET epoch = max(epoch, (SELECT coalesce(max(epoch), 0) FROM entry)) + 1")
+    epoch = _head(connection, controller_id).epoch
+    connection.execute("COMMIT")
+    return epoch
+
+
+def _owner(connection: apsw.Connection, path: Path) -> str:
+    found = connection.execute("PRAGMA application_id").fetchone(), connection.execute("PRAGMA user_version").fetchone()
+    if found != ((_APPLICATION_ID,), (_SCHEMA_VERSION,)):
+        raise JournalError(
+            f"{path} is not a version {_SCHEMA_VERSION} journal",
+            code="journal-schema",
+            remedy="Give the path of a journal of this version of gatehouse; nothing was changed.",
+        )
+    row = connection.execute("SELECT controller_id FROM controller").fetchone()
+    if row is None:
+        raise _ownerless(path)
+    return str(row[0])
+
+
+def _ownerless(whose: object) -> JournalError:
+    return JournalError(
+        f"the journal of {whose} has lost its owner's row",
+        code="journal-schema",
+        remedy="Restore the journal from a verified backup, and find out what wrote to the file.",
+    )
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _unusable(path: Path, error: Exception) -> JournalError:
+    return JournalError(
+        f"the journal at {path} cannot be used: {error}",
+        code="journal-unusable",
+        remedy="Check that the disk is healthy, has room, and that the file and its directory belong to the controller.",
+    )
