@@ -1,0 +1,215 @@
+"""An L2 order book with MEXC's version rule (mexc-spot-v3.md §7.5): a gap makes it stale, never wrong.
+
+Theory of operation. A snapshot starts the book at a version. Deltas carry absolute quantities for the levels they touch (0 removes
+a level) and the range of versions they cover. The first delta after a snapshot may begin before it but must reach past it; each
+later one must begin exactly one after the previous one ended. A delta that is entirely old changes nothing. Anything else means
+data is missing: the book becomes STALE, keeps no opinion about prices, and waits for the next snapshot.
+
+Both sides are kept as ascending sorted lists, prices beside quantities, so a level update is one bisection and the best price is
+the end of a list.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+
+from exchange.errors import IntegrityError
+from exchange.model import Millis, Quote, Side
+
+Level = tuple[Decimal, Decimal]
+"""``(price in the quote asset, displayed quantity in the base asset)``."""
+
+_ZERO = Decimal(0)
+
+
+class BookStatus(StrEnum):
+    """Whether the levels can be trusted. EMPTY: no snapshot yet. STALE: something was missed."""
+
+    EMPTY = "empty"
+    LIVE = "live"
+    STALE = "stale"
+
+
+class DeltaOutcome(StrEnum):
+    """What became of a delta. IGNORED: the book is waiting for a snapshot. GAP: the book has just become stale."""
+
+    APPLIED = "applied"
+    OLD = "old"
+    GAP = "gap"
+    IGNORED = "ignored"
+
+
+class _Ladder:
+    """One side: prices ascending, with the displayed quantity of each."""
+
+    __slots__ = ("prices", "quantities")
+
+    def __init__(self) -> None:
+        self.prices: list[Decimal] = []
+        self.quantities: list[Decimal] = []
+
+    def replace(self, levels: Iterable[Level]) -> None:
+        merged = {price: quantity for price, quantity in levels if quantity}
+        self.prices = sorted(merged)
+        self.quantities = [merged[price] for price in self.prices]
+
+    def apply(self, levels: Iterable[Level]) -> None:
+        prices, quantities = self.prices, self.quantities
+        for price, quantity in levels:
+            index = bisect_left(prices, price)
+            if index < len(prices) and prices[index] == price:
+                if quantity:
+                    quantities[index] = quantity
+                else:
+                    del prices[index]
+                    del quantities[index]
+            elif quantity:
+                prices.insert(index, price)
+                quantities.insert(index, quantity)
+
+    def at(self, price: Decimal) -> Decimal:
+        index = bisect_left(self.prices, price)
+        if index < len(self.prices) and self.prices[index] == price:
+            return self.quantities[index]
+        return _ZERO
+
+
+class Book:
+    """The book of one symbol. Not a value: it changes with every snapshot and delta; readers take quotes and depths from it."""
+
+    __slots__ = ("_asks", "_at", "_bids", "_chained", "_status", "_version", "symbol")
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
+        self._bids = _Ladder()
+        self._asks = _Ladder()
+        self._status = BookStatus.EMPTY
+        self._version = 0
+        self._chained = False
+        self._at = Millis(0)
+
+    @property
+    def status(self) -> BookStatus:
+        """Whether the levels can be trusted."""
+        return self._status
+
+    @property
+    def version(self) -> int:
+        """The last version applied; 0 before the first snapshot."""
+        return self._version
+
+    @property
+    def at(self) -> Millis:
+        """The venue's time of the last change."""
+        return self._at
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether the best bid is at or above the best ask, which no working market shows."""
+        bids, asks = self._bids.prices, self._asks.prices
+        return bool(bids and asks and bids[-1] >= asks[0])
+
+    @property
+    def is_tradable(self) -> bool:
+        """Whether a fill may be argued from this book: live and not crossed."""
+        return self._status is BookStatus.LIVE and not self.is_crossed
+
+    def snapshot(self, version: int, bids: Iterable[Level], asks: Iterable[Level], at: Millis) -> None:
+        """Start over from a full book as of ``version``.
+
+        Raises:
+            IntegrityError: a price or a quantity is not a finite number, or is negative; the book is stale afterwards.
+        """
+        self._status = BookStatus.STALE
+        self._bids.replace(self._checked(bids))
+        self._asks.replace(self._checked(asks))
+        self._version = version
+        self._at = at
+        self._chained = False
+        self._status = BookStatus.LIVE
+
+    def delta(self, from_version: int, to_version: int, bids: Iterable[Level], asks: Iterable[Level], at: Millis) -> DeltaOutcome:
+        """Apply the changes of versions ``from_version`` to ``to_version``, both included.
+
+        Raises:
+            IntegrityError: as for ``snapshot``.
+        """
+        if self._status is not BookStatus.LIVE:
+            return DeltaOutcome.IGNORED
+        if to_version <= self._version:
+            return DeltaOutcome.OLD
+        following = self._version + 1
+        if from_version > following or (self._chained and from_version != following):
+            self._status = BookStatus.STALE
+            return DeltaOutcome.GAP
+        self._status = BookStatus.STALE
+        self._bids.apply(self._checked(bids))
+        self._asks.apply(self._checked(asks))
+        self._version = to_version
+        self._at = at
+        self._chained = True
+        self._status = BookStatus.LIVE
+        return DeltaOutcome.APPLIED
+
+    def mark_stale(self) -> None:
+        """Say that data may have been missed, for example because the connection was cut."""
+        if self._status is BookStatus.LIVE:
+            self._status = BookStatus.STALE
+
+    def quote(self, received_at: Millis) -> Quote | None:
+        """Best prices, or ``None`` while the book is not live, has an empty side or is crossed."""
+        bids, asks = self._bids, self._asks
+        if self._status is not BookStatus.LIVE or not bids.prices or not asks.prices or bids.prices[-1] >= asks.prices[0]:
+            return None
+        return Quote(
+            symbol=self.symbol,
+            bid=bids.prices[-1],
+            bid_quantity=bids.quantities[-1],
+            ask=asks.prices[0],
+            ask_quantity=asks.quantities[0],
+            version=self._version,
+            at=self._at,
+            received_at=received_at,
+        )
+
+    def depth(self, limit: int) -> tuple[list[Level], list[Level]]:
+        """``(bids, asks)``, best first, at most ``limit`` each. Whatever the status: ask ``status`` before trusting it."""
+        bids, asks = self._bids, self._asks
+        count = min(limit, len(bids.prices))
+        best_bids = list(zip(reversed(bids.prices[-count:]), reversed(bids.quantities[-count:]), strict=True)) if count else []
+        return best_bids, list(zip(asks.prices[:limit], asks.quantities[:limit], strict=True))
+
+    def best(self, side: Side) -> Decimal | None:
+        """The best price of the bids (BUY) or the asks (SELL), or ``None`` when that side is empty."""
+        prices = self._bids.prices if side is Side.BUY else self._asks.prices
+        if not prices:
+            return None
+        return prices[-1] if side is Side.BUY else prices[0]
+
+    def levels(self, side: Side) -> Iterator[Level]:
+        """The bids (BUY) or asks (SELL), best first. Do not change the book while iterating."""
+        ladder = self._bids if side is Side.BUY else self._asks
+        indices = range(len(ladder.prices) - 1, -1, -1) if side is Side.BUY else range(len(ladder.prices))
+        for index in indices:
+            yield ladder.prices[index], ladder.quantities[index]
+
+    def quantity_at(self, side: Side, price: Decimal) -> Decimal:
+        """What is displayed at one price of the bids (BUY) or the asks (SELL); 0 where there is no level."""
+        return (self._bids if side is Side.BUY else self._asks).at(price)
+
+    def _checked(self, levels: Iterable[Level]) -> list[Level]:
+        kept = list(levels)
+        try:
+            sound = all(price > 0 and quantity >= 0 and price.is_finite() and quantity.is_finite() for price, quantity in kept)
+        except InvalidOperation:
+            sound = False
+        if not sound:
+            raise IntegrityError(
+                f"a depth message for {self.symbol} has a level that is not a positive price and a quantity",
+                code="book-level-invalid",
+                remedy="Take a fresh snapshot; if it happens again, record the raw message and report it.",
+            )
+        return kept
