@@ -1,0 +1,84 @@
+"""What the console asks of the running controller. ``controller.runtime`` implements it; nothing here knows how.
+
+Every method may raise a ``GatehouseError``, which the API turns into its JSON error body. Reads never wait for the writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from controller.console.views import (
+    BalanceView,
+    EntryView,
+    FillView,
+    GateView,
+    OrderView,
+    ProposalView,
+    ProposeRequest,
+    ReceiptView,
+    SampleView,
+    SeriesView,
+    StatusView,
+)
+from exchange.errors import Refused
+from exchange.model import Millis
+
+StreamItem = StatusView | EntryView | SampleView
+"""What the live stream carries."""
+
+
+class GateRefused(Refused):
+    """A command was refused by a gate. Carries the gate, so that the refusal explains itself rule by rule."""
+
+    def __init__(self, message: str, *, code: str, remedy: str, gate: GateView) -> None:
+        super().__init__(message, code=code, remedy=remedy)
+        self.gate = gate
+
+
+class OperatorPort(Protocol):
+    """One running controller, as an operator sees it."""
+
+    async def status(self) -> StatusView:
+        """The deployment now."""
+        ...
+
+    async def gates(self) -> Sequence[GateView]:
+        """The gates of the edges that lead up from here, evaluated now."""
+        ...
+
+    async def orders(self, limit: int) -> Sequence[OrderView]:
+        """The latest orders, newest first."""
+        ...
+
+    async def fills(self, limit: int) -> Sequence[FillView]:
+        """The latest fills, newest first."""
+        ...
+
+    async def balances(self) -> Sequence[BalanceView]:
+        """Every known balance of every venue."""
+        ...
+
+    async def series(self, after: Millis) -> SeriesView:
+        """Samples taken after ``after``, oldest first; thinned out by the controller when there are very many."""
+        ...
+
+    async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
+        """At most ``limit`` entries with a sequence number greater than ``after``, in order."""
+        ...
+
+    async def propose(self, request: ProposeRequest) -> ProposalView:
+        """The payload of a command, to be signed. Raises ``Refused`` for a move that does not exist."""
+        ...
+
+    async def submit(self, envelope_text: str) -> ReceiptView:
+        """Verify and apply a signed command. Raises ``Unauthorised``, ``Refused`` or ``GateRefused``."""
+        ...
+
+    async def halt(self, reason: str) -> ReceiptView:
+        """Halt without a signature; only ever reached from the local socket."""
+        ...
+
+    def subscribe(self) -> AsyncIterator[StreamItem]:
+        """Changes from now on. Bounded: a subscriber that cannot keep up sees the iterator end, reconnects and reads again."""
+        ...
