@@ -1,0 +1,210 @@
+"""What the gateway asks of the controller, and what it is told: frozen values and one protocol, nothing else.
+
+The gateway owns the wire (authentication, parsing, rate limits, MEXC's JSON); the controller behind the port owns every decision.
+
+Identity. A bot's name is the owner of its orders: every call carries it, and an order of another bot does not exist for it. The
+``order_id`` a bot sees is gatehouse's own client order id (``gh-…``), because an order whose outcome is unknown must be
+addressable at once, before the venue has named it, and must keep its name ever after. ``bot_client_id`` is the bot's
+``newClientOrderId``, empty when it sent none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol
+
+from exchange.model import Balance, MarketTrade, Millis, OrderStatus, OrderType, Quote, Side, SymbolRules
+from exchange.wire.orders import NewOrder
+
+DepthView = tuple[int, list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]]
+"""``(version, bids, asks)``, each level ``(price, quantity)``, best first; as ``exchange.ports.MarketFeed.depth``."""
+
+
+@dataclass(frozen=True, slots=True)
+class BotKey:
+    """A bot's gateway credentials. They open nothing but this gateway; the exchange's keys are elsewhere."""
+
+    name: str
+    key: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BotOrder:
+    """One order as its bot sees it. ``status`` may be one of our own (ADMITTED, UNKNOWN, REJECTED): the wire shows the nearest of MEXC's.
+
+    ``price`` is absent for MARKET, ``quantity`` for a MARKET order that names what to spend; ``updated_at`` until first reported on.
+    """
+
+    order_id: str
+    bot_client_id: str
+    symbol: str
+    side: Side
+    type: OrderType
+    status: OrderStatus
+    quantity: Decimal | None
+    quote_quantity: Decimal | None
+    price: Decimal | None
+    executed: Decimal
+    executed_quote: Decimal
+    created_at: Millis
+    updated_at: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BotFill:
+    """One booked trade of one of the bot's orders, under the ids the bot knows."""
+
+    trade_id: str
+    order_id: str
+    bot_client_id: str
+    symbol: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    quote: Decimal
+    fee: Decimal
+    fee_asset: str
+    maker: bool
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The venue has acknowledged the order.
+
+    ``order`` is what was accepted: for a repeated ``newClientOrderId`` that is the first order, whatever the repeat asked for.
+    """
+
+    order: NewOrder
+    order_id: str
+    bot_client_id: str
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """No venue has seen or will see the order. ``rule`` is the rule's stable kebab-case name; the rest explains it in plain words."""
+
+    rule: str
+    measured: str
+    threshold: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class VenueRejected:
+    """The order was admitted and sent, and the venue refused it with its own code. It never rested."""
+
+    order_id: str
+    code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """The order was sent and its outcome is unknown; gatehouse is resolving it. Its id can be queried and cancelled at once."""
+
+    order_id: str
+    bot_client_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """The controller's inbox is full. Nothing was decided, journalled or sent. ``retry_after_s`` is whole seconds, at least 1."""
+
+    retry_after_s: int = 1
+
+
+PlaceReply = Accepted | Denied | VenueRejected | Outstanding | Busy
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTaken:
+    """The cancels are on their way. ``orders`` are the orders as they were before it; only a query proves that one is dead."""
+
+    orders: tuple[BotOrder, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRefused:
+    """The venue did not take the cancel; ``code`` is MEXC's (-2011: it no longer knows the order; 5xx codes: it did not answer)."""
+
+    code: int
+    message: str
+
+
+CancelReply = CancelTaken | CancelRefused | Busy
+
+
+class GatewayPort(Protocol):
+    """One deployment's controller, as its bots may use it.
+
+    The asynchronous calls go through the controller's inbox and answer when the outcome is known, or known to be unknown; they
+    never raise for a decision. The others answer from memory, now, and never wait.
+    """
+
+    async def place(self, bot: str, order: NewOrder) -> PlaceReply:
+        """Decide, remember and send one order. ``order.client_id`` is the bot's own id.
+
+        A bot id that was used before answers with the first order's outcome and places nothing.
+        """
+        ...
+
+    async def cancel(self, bot: str, symbol: str, order_id: str) -> CancelReply:
+        """Ask for the cancellation of one of the bot's working orders, by its ``gh-…`` id."""
+        ...
+
+    async def cancel_all(self, bot: str, symbols: Sequence[str] | None) -> CancelReply:
+        """Ask for the cancellation of all the bot's working orders of these symbols (``None``: of every symbol). Never another bot's."""
+        ...
+
+    def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> BotOrder | None:
+        """One of the bot's orders by either id (``order_id`` wins); ``None`` unless the bot, the symbol and the id all match."""
+        ...
+
+    def open_orders(self, bot: str, symbol: str | None) -> Sequence[BotOrder]:
+        """The bot's working orders (``exchange.orders.WORKING``), newest first; of every symbol for ``None``."""
+        ...
+
+    def all_orders(
+        self, bot: str, symbol: str, start: Millis, end: Millis, limit: int, statuses: frozenset[OrderStatus] | None
+    ) -> Sequence[BotOrder]:
+        """The bot's newest ``limit`` orders created in ``[start, end]``, newest first; only those in ``statuses`` unless ``None``."""
+        ...
+
+    def fills(self, bot: str, symbol: str, order_id: str | None, start: Millis, end: Millis, limit: int) -> Sequence[BotFill]:
+        """The bot's newest ``limit`` fills made in ``[start, end]``, newest first; of one order unless ``order_id`` is ``None``."""
+        ...
+
+    def balances(self, bot: str) -> Mapping[str, Balance]:
+        """What the bot may count on, by asset, at the venue of the current stage."""
+        ...
+
+    def rules(self, symbols: Sequence[str] | None) -> Mapping[str, SymbolRules]:
+        """The rules of those of the symbols that may be traded here; of all of them for ``None``."""
+        ...
+
+    def depth(self, symbol: str, limit: int) -> DepthView | None:
+        """At most ``limit`` levels a side, or ``None`` while the book cannot be trusted."""
+        ...
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Best prices, or ``None`` while the book cannot be trusted."""
+        ...
+
+    def trades(self, symbol: str, limit: int) -> Sequence[MarketTrade]:
+        """Recent public trades, newest first."""
+        ...
+
+    def now(self) -> Millis:
+        """The time requests are judged by, and ``serverTime``."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether the journal is folded and the queries above can be answered. Independent of being armed or halted."""
+        ...
