@@ -32,10 +32,18 @@ class BotKey:
 
 
 @dataclass(frozen=True, slots=True)
-class BotOrder:
-    """One order as its bot sees it. ``status`` may be one of our own (ADMITTED, UNKNOWN, REJECTED): the wire shows the nearest of MEXC's.
+class Window:
+    """A span of time, both ends included."""
 
-    ``price`` is absent for MARKET, ``quantity`` for a MARKET order that names what to spend; ``updated_at`` until first reported on.
+    start: Millis
+    end: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class BotOrder:
+    """One order as its bot sees it. ``status`` may be ADMITTED, UNKNOWN or REJECTED; the wire shows the nearest of MEXC's states.
+
+    ``price`` is absent for MARKET, ``quantity`` for a MARKET order that names what to spend, ``updated_at`` until first reported.
     """
 
     order_id: str
@@ -86,7 +94,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """No venue has seen or will see the order. ``rule`` is the rule's stable kebab-case name; the rest explains it in plain words."""
+    """No venue has seen or will see the order. ``rule`` is the rule's stable name; the rest explains it in plain words."""
 
     rule: str
     measured: str
@@ -160,7 +168,7 @@ class GatewayPort(Protocol):
         ...
 
     async def cancel_all(self, bot: str, symbols: Sequence[str] | None) -> CancelReply:
-        """Ask for the cancellation of all the bot's working orders of these symbols (``None``: of every symbol). Never another bot's."""
+        """Ask for the cancellation of all the bot's working orders of these symbols, or of all for ``None``. Never another bot's."""
         ...
 
     def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> BotOrder | None:
@@ -172,13 +180,13 @@ class GatewayPort(Protocol):
         ...
 
     def all_orders(
-        self, bot: str, symbol: str, start: Millis, end: Millis, limit: int, statuses: frozenset[OrderStatus] | None
+        self, bot: str, symbol: str, window: Window, limit: int, statuses: frozenset[OrderStatus] | None
     ) -> Sequence[BotOrder]:
-        """The bot's newest ``limit`` orders created in ``[start, end]``, newest first; only those in ``statuses`` unless ``None``."""
+        """The bot's newest ``limit`` orders created in ``window``, newest first; only those in ``statuses`` unless ``None``."""
         ...
 
-    def fills(self, bot: str, symbol: str, order_id: str | None, start: Millis, end: Millis, limit: int) -> Sequence[BotFill]:
-        """The bot's newest ``limit`` fills made in ``[start, end]``, newest first; of one order unless ``order_id`` is ``None``."""
+    def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[BotFill]:
+        """The bot's newest ``limit`` fills made in ``window``, newest first; of one order unless ``order_id`` is ``None``."""
         ...
 
     def balances(self, bot: str) -> Mapping[str, Balance]:
