@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from exchange.model import Millis
 from exchange.wire.errors import ErrorCode, MalformedReply, refuse
 
 _STRICT = re.compile(r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,18})?")
 _REPLY = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{0,60})?(?:[eE][+-]?[0-9]{1,2})?")
+_WIDE = Context(prec=200)
 _MAX_REPLY_TEXT = 110
 _MAX_MAGNITUDE = 60
 _INTEGER = re.compile(r"[0-9]{1,15}")
@@ -72,6 +73,16 @@ def plain(value: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in {"", "-0"} else text
+
+
+def scale_of(value: Decimal) -> int:
+    """How many decimals a value really uses: 1.500 uses one."""
+    return len(plain(value).partition(".")[2])
+
+
+def exact_product(first: Decimal, second: Decimal) -> Decimal:
+    """``first * second`` without the 28-digit rounding of the default context: a limit is compared with the true notional."""
+    return _WIDE.multiply(first, second)
 
 
 def _shown(value: object) -> str:

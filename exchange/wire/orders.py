@@ -12,7 +12,7 @@ from enum import StrEnum
 from exchange.model import Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
 from exchange.wire.errors import ErrorCode, MalformedReply, WireError, WireRefusal, missing, refuse
 from exchange.wire.fields import Fields, as_list
-from exchange.wire.numbers import parse_decimal, plain, reply_millis
+from exchange.wire.numbers import exact_product, parse_decimal, plain, reply_millis
 
 CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 """What gatehouse sends and accepts as a client order id; MEXC documents no charset (§4.1)."""
@@ -232,7 +232,7 @@ def order_json(report: OrderReport) -> dict[str, object]:
         "time": report.created_at,
         "updateTime": report.updated_at,
         "isWorking": True,
-        "origQuoteOrderQty": plain(report.price * report.quantity),
+        "origQuoteOrderQty": plain(exact_product(report.price, report.quantity)),
     }
 
 
