@@ -19,7 +19,10 @@ _MAX_SAFE_INTEGER = 2**53 - 1
 def encode(value: object) -> bytes:
     """The canonical bytes of ``value``. Raises ``IntegrityError`` for floats and integers beyond 2**53-1."""
     _refuse_inexact(value)
-    return rfc8785.dumps(value)  # type: ignore[arg-type]
+    try:
+        return rfc8785.dumps(value)  # type: ignore[arg-type]
+    except rfc8785.CanonicalizationError as error:
+        raise _not_canonical(str(error)) from None
 
 
 def decode(data: bytes, *, limit: int = 1 << 20) -> Any:

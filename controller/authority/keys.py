@@ -1,0 +1,94 @@
+"""Private keys in files: generating, saving and loading Ed25519 keys in OpenSSH's own unencrypted format.
+
+A key with a passphrase or in a security key never comes here; its owner signs with ``ssh-keygen -Y sign``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_ssh_private_key
+
+from controller.authority.publickey import KeyAlgorithm, PublicKey
+from exchange.errors import ConfigError, UsageError
+
+_MAX_FILE = 64 * 1024
+
+
+def generate_key() -> Ed25519PrivateKey:
+    """A new key from the operating system's randomness."""
+    return Ed25519PrivateKey.generate()
+
+
+def public_key(private_key: Ed25519PrivateKey) -> PublicKey:
+    """The public half; its ``fingerprint`` is the key's id, its ``line`` goes into a roster."""
+    return PublicKey(KeyAlgorithm.ED25519, private_key.public_key().public_bytes_raw())
+
+
+def save_key(private_key: Ed25519PrivateKey, path: Path) -> None:
+    """Write a new private key file with mode 0600, durable when this returns. Never overwrites one.
+
+    Raises:
+        UsageError: the file exists or cannot be written.
+    """
+    data = private_key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(handle)
+    except OSError as error:
+        raise UsageError(
+            f"the key cannot be written to {path}: {error.strerror}",
+            code="key-not-written",
+            remedy="Name a file that does not exist yet, in a directory you may write to.",
+        ) from error
+
+
+def load_key(path: Path) -> Ed25519PrivateKey:
+    """Load an unencrypted Ed25519 private key in OpenSSH's format, gatehouse's own or ssh-keygen's.
+
+    Raises:
+        ConfigError: ``key-exposed`` when anybody but the owner can read it, ``key-unreadable`` when there is none or it is
+            encrypted, of another type or damaged.
+    """
+    data = _read_private(path)
+    try:
+        key = load_ssh_private_key(data, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise _unreadable(f"{path} is not an unencrypted OpenSSH private key") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _unreadable(f"{path} is not an Ed25519 key")
+    return key
+
+
+def _read_private(path: Path) -> bytes:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            status = os.fstat(handle)
+            data = file.read(_MAX_FILE)
+    except OSError as error:
+        raise _unreadable(f"{path} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise _unreadable(f"{path} is not a file")
+    if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in {os.geteuid(), 0}:
+        raise ConfigError(
+            f"others can read or write the private key {path}",
+            code="key-exposed",
+            remedy=f"Treat the key as known to others and replace it; a private key file needs `chmod 600 {path}`.",
+        )
+    return data
+
+
+def _unreadable(why: str) -> ConfigError:
+    return ConfigError(
+        why,
+        code="key-unreadable",
+        remedy="Give an unencrypted Ed25519 key file, or sign with `ssh-keygen -Y sign` and attach its signature.",
+    )

@@ -1,0 +1,211 @@
+"""The roster: which persons there are, what they may sign, and with which keys (DESIGN §5, gates-authority-journal.md §2.3).
+
+A key's id is the fingerprint of its key material, so one key cannot go by two names; the roster refuses it anyway, because
+threshold counters that trusted names have been fooled this way (gates-authority-journal.md §2.2).
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from controller.authority.publickey import KeyAlgorithm, PublicKey, parse_public_line
+from exchange.errors import ConfigError, Unauthorised
+from exchange.model import Millis
+from policies import canonical
+from policies.authority import Role
+
+MAX_ROSTER_BYTES = 256 * 1024
+_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+Instant = Annotated[Millis, Field(ge=0, lt=2**53)]
+
+
+class KeyType(StrEnum):
+    """What a key is and how its signatures look: a raw Ed25519 signature for a file key, an OpenSSH signature for the rest."""
+
+    FILE = "ed25519"
+    SSH_ED25519 = KeyAlgorithm.ED25519.value
+    SK_ED25519 = KeyAlgorithm.SK_ED25519.value
+    ECDSA_P256 = KeyAlgorithm.ECDSA_P256.value
+    SK_ECDSA_P256 = KeyAlgorithm.SK_ECDSA_P256.value
+
+    @property
+    def algorithm(self) -> KeyAlgorithm:
+        """The algorithm of the public key."""
+        return KeyAlgorithm.ED25519 if self is KeyType.FILE else KeyAlgorithm(self.value)
+
+
+class KeyStatus(StrEnum):
+    """Whether a key may still sign. A revoked key stays listed, so that it can be named when it is used."""
+
+    ACTIVE = "active"
+    REVOKED = "revoked"
+
+
+class RosterKey(BaseModel):
+    """One key. ``public`` is an OpenSSH public key line, ``id`` its fingerprint; it is valid for ``valid_from <= now < valid_until``."""
+
+    model_config = _STRICT
+
+    id: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    type: KeyType
+    public: Annotated[str, Field(min_length=1, max_length=1000)]
+    status: KeyStatus = KeyStatus.ACTIVE
+    valid_from: Instant | None = None
+    valid_until: Instant | None = None
+    pin_required: bool = False
+
+    @property
+    def material(self) -> PublicKey:
+        """The parsed public key."""
+        return parse_public_line(self.public)
+
+    @model_validator(mode="after")
+    def _is_what_it_says(self) -> Self:
+        try:
+            key = self.material
+        except Unauthorised as error:
+            raise _bad(error.code, f"key {self.id}: {error.message}") from error
+        if key.algorithm is not self.type.algorithm:
+            raise _bad("roster-malformed", f"key {self.id} is listed as {self.type} and is {key.algorithm}")
+        if key.fingerprint != self.id:
+            raise _bad("key-id-mismatch", f"the key listed as {self.id} is {key.fingerprint}")
+        if self.pin_required and not key.algorithm.hardware:
+            raise _bad("roster-malformed", f"key {self.id} is not a security key and has no PIN to require")
+        if self.valid_from is not None and self.valid_until is not None and self.valid_from >= self.valid_until:
+            raise _bad("roster-malformed", f"key {self.id} is never valid")
+        return self
+
+
+class Person(BaseModel):
+    """One human being. Names are plain lower-case ASCII, so that no two of them can look alike."""
+
+    model_config = _STRICT
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+    role: Role
+    keys: Annotated[tuple[RosterKey, ...], Field(min_length=1, max_length=16)]
+
+
+class Roster(BaseModel):
+    """Everybody whose signature can count. Versions only ever rise."""
+
+    model_config = _STRICT
+
+    schema_version: Literal[1] = 1
+    version: Annotated[int, Field(ge=1, lt=2**53)]
+    persons: Annotated[tuple[Person, ...], Field(min_length=1, max_length=64)]
+
+    @property
+    def canonical_bytes(self) -> bytes:
+        """RFC 8785 JSON; absent bounds are left out."""
+        return canonical.encode(self.model_dump(mode="json", exclude_none=True))
+
+    @property
+    def digest(self) -> str:
+        """``sha256:<hex>`` of the canonical bytes; every command names the roster it was proposed under."""
+        return canonical.digest(self.canonical_bytes)
+
+    def find(self, key_id: str) -> tuple[Person, RosterKey] | None:
+        """The key of that id and whose it is."""
+        return next(((person, key) for person in self.persons for key in person.keys if key.id == key_id), None)
+
+    @model_validator(mode="after")
+    def _names_nobody_and_nothing_twice(self) -> Self:
+        repeated = _repeated(person.name for person in self.persons)
+        if repeated:
+            raise _bad("duplicate-person", f"{repeated} is listed twice")
+        keys = [key for person in self.persons for key in person.keys]
+        repeated = _repeated(key.id for key in keys) or _repeated(key.material.fingerprint for key in keys)
+        if repeated:
+            raise _bad("duplicate-key", f"the key {repeated} is listed twice")
+        return self
+
+
+def roster_key(public_line: str, key_type: KeyType | None = None, *, pin_required: bool = False) -> RosterKey:
+    """A roster entry for a public key line. Without ``key_type`` the key is taken as an OpenSSH key of the line's own type.
+
+    Raises:
+        ConfigError: the line is not a usable public key.
+    """
+    try:
+        material = parse_public_line(public_line)
+    except Unauthorised as error:
+        raise _bad(error.code, error.message) from error
+    kind = key_type or KeyType(material.algorithm.value)
+    return RosterKey(id=material.fingerprint, type=kind, public=material.line, pin_required=pin_required)
+
+
+def load_roster(path: Path) -> Roster:
+    """Read a roster file, ``.toml`` or ``.json``.
+
+    Raises:
+        ConfigError: it cannot be read, or is refused by ``parse_roster_toml`` or ``parse_roster_json``.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _bad("roster-unreadable", f"{path} cannot be read: {error.strerror}") from error
+    if path.suffix == ".toml":
+        return parse_roster_toml(data)
+    if path.suffix == ".json":
+        return parse_roster_json(data)
+    raise _bad("roster-unreadable", f"{path} is neither .toml nor .json")
+
+
+def parse_roster_toml(data: bytes) -> Roster:
+    """Read a roster written by a person. Raises ``ConfigError`` for anything that is not exactly a roster."""
+    try:
+        document = tomllib.loads(data.decode()) if len(data) <= MAX_ROSTER_BYTES else None
+        text = json.dumps(document)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _bad("roster-malformed", f"not TOML: {str(error)[:200]}") from None
+    return _validated(text)
+
+
+def parse_roster_json(data: bytes) -> Roster:
+    """Read a roster as JSON; a key given twice is refused. Raises ``ConfigError`` for anything that is not exactly a roster."""
+    try:
+        document = json.loads(data.decode(), object_pairs_hook=_unique) if len(data) <= MAX_ROSTER_BYTES else None
+        text = json.dumps(document)
+    except (ValueError, RecursionError) as error:
+        raise _bad("roster-malformed", f"not JSON: {str(error)[:200]}") from None
+    return _validated(text)
+
+
+def _validated(text: str) -> Roster:
+    try:
+        return Roster.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the roster"
+        code = "roster-empty" if first["type"] == "too_short" else "roster-malformed"
+        code = "unknown-key-type" if first["loc"][-1:] == ("type",) and first["type"] == "enum" else code
+        raise _bad(code, f"{where}: {first['msg']}") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return value
+
+
+def _repeated(values: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            return value
+        seen.add(value)
+    return None
+
+
+def _bad(code: str, why: str) -> ConfigError:
+    return ConfigError(why, code=code, remedy="Correct the roster; each person and each key appears in it exactly once.")

@@ -1,0 +1,145 @@
+"""From an envelope's text to a command with proven signatories, or to a refusal (DESIGN §5).
+
+One signature that does not hold refuses the whole envelope: an envelope is what its senders agreed on, and a part of it that is
+false is not to be looked past. Whether the signatories suffice, and whether the command fits the moment, is decided later.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import ValidationError
+
+from controller.authority.envelope import Envelope, EnvelopeSignature, parse_envelope
+from controller.authority.publickey import KeyAlgorithm, PublicKey
+from controller.authority.refusal import Refusal, refused
+from controller.authority.roster import KeyStatus, KeyType, Person, Roster, RosterKey
+from controller.authority.sshsig import BEGIN, SshSignature, parse_armour, verify_sshsig
+from controller.commands import SSH_NAMESPACE, Command, Signatory, VerifiedCommand
+from exchange.errors import IntegrityError
+from exchange.model import Millis
+from policies import canonical
+from policies.authority import Quorum
+
+MAX_PAYLOAD_BYTES = 16 * 1024
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def verify(envelope_text: str, roster: Roster, now: Millis) -> VerifiedCommand:
+    """Check an envelope against the roster in force at ``now``.
+
+    Raises:
+        Unauthorised: with a code of ``Refusal``.
+    """
+    envelope = parse_envelope(envelope_text)
+    command = read_command(envelope.payload)
+    if not envelope.signatures:
+        raise refused(Refusal.NO_SIGNATURES, "the envelope is not signed")
+    signatories: list[Signatory] = []
+    for entry in envelope.signatures:
+        signatory = _signatory(entry, envelope, roster, now)
+        if any(other.fingerprint == signatory.fingerprint for other in signatories):
+            raise refused(Refusal.DUPLICATE_SIGNATURE, f"key {signatory.key_id} signs twice")
+        signatories.append(signatory)
+    return VerifiedCommand(command, canonical.digest(envelope.payload), tuple(signatories), envelope_text)
+
+
+def read_command(payload: bytes) -> Command:
+    """The command a payload spells, if it is spelled canonically and can be shown to a person as it is.
+
+    Raises:
+        Unauthorised: ``not-canonical``, ``malformed-command`` or ``unreadable-text``.
+    """
+    try:
+        canonical.decode(payload, limit=MAX_PAYLOAD_BYTES)
+        command = Command.model_validate_json(payload)
+        same = canonical.encode(command.model_dump(mode="json")) == payload
+    except IntegrityError as error:
+        raise refused(Refusal.NOT_CANONICAL, error.message) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the payload"
+        raise refused(Refusal.MALFORMED_COMMAND, f"{where}: {first['msg']}") from None
+    if not same:
+        raise refused(Refusal.MALFORMED_COMMAND, "the payload does not read back as it is written")
+    hidden = any(unicodedata.category(letter) in _INVISIBLE for letter in command.reason)
+    if hidden or not unicodedata.is_normalized("NFC", command.reason):
+        raise refused(Refusal.UNREADABLE_TEXT, "the reason holds characters that are invisible or composed in an unusual way")
+    return command
+
+
+def _signatory(entry: EnvelopeSignature, envelope: Envelope, roster: Roster, now: Millis) -> Signatory:
+    found = roster.find(entry.keyid)
+    if found is None:
+        raise refused(Refusal.UNKNOWN_KEY, f"no key {entry.keyid[:80]!r} is in roster version {roster.version}")
+    person, key = found
+    _require_in_force(person, key, now)
+    material = key.material
+    if key.type is KeyType.FILE:
+        _verify_raw(entry.sig, material, envelope.pae)
+    else:
+        verify_sshsig(
+            _ssh_signature(entry.sig), key=material, namespace=SSH_NAMESPACE, message=envelope.pae, pin_required=key.pin_required
+        )
+    return Signatory(person.name, person.role, key.id, material.fingerprint)
+
+
+def _require_in_force(person: Person, key: RosterKey, now: Millis) -> None:
+    if key.status is not KeyStatus.ACTIVE:
+        raise refused(Refusal.REVOKED_KEY, f"{person.name}'s key {key.id} is revoked")
+    if key.valid_from is not None and now < key.valid_from:
+        raise refused(Refusal.KEY_NOT_YET_VALID, f"{person.name}'s key {key.id} is not valid yet")
+    if key.valid_until is not None and now >= key.valid_until:
+        raise refused(Refusal.EXPIRED_KEY, f"{person.name}'s key {key.id} has expired")
+
+
+def _verify_raw(sig: bytes, material: PublicKey, message: bytes) -> None:
+    if sig.startswith(BEGIN.encode()):
+        raise refused(Refusal.WRONG_SIGNATURE_FORM, "an OpenSSH signature is listed under a file key")
+    if len(sig) != 64 or material.algorithm is not KeyAlgorithm.ED25519:
+        raise refused(Refusal.MALFORMED_SIGNATURE, f"an Ed25519 signature has 64 bytes, not {len(sig)}")
+    try:
+        Ed25519PublicKey.from_public_bytes(material.point).verify(sig, message)
+    except InvalidSignature:
+        raise refused(Refusal.BAD_SIGNATURE, "the signature is not over these bytes") from None
+
+
+def _ssh_signature(sig: bytes) -> SshSignature:
+    if len(sig) == 64:
+        raise refused(Refusal.WRONG_SIGNATURE_FORM, "a raw signature is listed under an OpenSSH key")
+    try:
+        return parse_armour(sig.decode("ascii"))
+    except UnicodeDecodeError:
+        raise refused(Refusal.MALFORMED_SIGNATURE, "the armour is not ASCII") from None
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumResult:
+    """Who counts towards a quorum. ``missing`` says what is still needed; it is empty when the quorum is satisfied."""
+
+    persons: frozenset[str]
+    fingerprints: frozenset[str]
+    satisfied: bool
+    missing: str
+
+
+def count_quorum(signatories: Iterable[Signatory], quorum: Quorum) -> QuorumResult:
+    """Count distinct persons with distinct key material among the roles that count. A key claimed by two persons counts for neither."""
+    everybody = tuple(signatories)
+    owners: dict[str, set[str]] = {}
+    for signatory in everybody:
+        owners.setdefault(signatory.fingerprint, set()).add(signatory.person)
+    counted = [one for one in everybody if one.role in quorum.roles and len(owners[one.fingerprint]) == 1]
+    persons = frozenset(one.person for one in counted)
+    fingerprints = frozenset(one.fingerprint for one in counted)
+    lacking = quorum.persons - len(persons)
+    if lacking <= 0:
+        return QuorumResult(persons, fingerprints, satisfied=True, missing="")
+    roles = " or ".join(sorted(quorum.roles))
+    signed = ", ".join(sorted(persons)) or "nobody"
+    more = "1 more person" if lacking == 1 else f"{lacking} more persons"
+    return QuorumResult(persons, fingerprints, satisfied=False, missing=f"{more} ({roles}) must sign; {signed} counts so far")
