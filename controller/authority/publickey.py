@@ -82,7 +82,7 @@ def wire_string(data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """One public key. ``point`` is 32 bytes (Ed25519) or an uncompressed point of 65 (P-256); ``application`` is a security key's."""
+    """A public key. ``point`` is 32 bytes (Ed25519) or an uncompressed point of 65 (P-256). ``application`` is a security key's."""
 
     algorithm: KeyAlgorithm
     point: bytes

@@ -50,7 +50,7 @@ class KeyStatus(StrEnum):
 
 
 class RosterKey(BaseModel):
-    """One key. ``public`` is an OpenSSH public key line, ``id`` its fingerprint; it is valid for ``valid_from <= now < valid_until``."""
+    """One key. ``public`` is an OpenSSH key line; ``id`` its fingerprint; valid while ``valid_from <= now < valid_until``."""
 
     model_config = _STRICT
 

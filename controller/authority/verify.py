@@ -128,7 +128,7 @@ class QuorumResult:
 
 
 def count_quorum(signatories: Iterable[Signatory], quorum: Quorum) -> QuorumResult:
-    """Count distinct persons with distinct key material among the roles that count. A key claimed by two persons counts for neither."""
+    """Count distinct persons with distinct key material among the roles that count. A key of two persons counts for neither."""
     everybody = tuple(signatories)
     owners: dict[str, set[str]] = {}
     for signatory in everybody:
