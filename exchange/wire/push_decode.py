@@ -1,0 +1,225 @@
+"""The stream's binary frames to typed pushes, as a client reads them (mexc-spot-v3.md §7.3, §7.4, §7.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Protocol
+
+from google.protobuf.message import DecodeError
+
+from exchange.model import Fill, MarketTrade, OrderReport, Side
+from exchange.wire.errors import MalformedReply
+from exchange.wire.market import BookTicker, Candle, Interval, Levels
+from exchange.wire.numbers import reply_decimal, reply_integer, reply_millis
+from exchange.wire.pb.push_pb2 import PushDataV3ApiWrapper
+from exchange.wire.push import (
+    ORDER_TYPES,
+    SIDES,
+    STATUSES,
+    BalanceReason,
+    BalanceUpdate,
+    Body,
+    DepthLevels,
+    DepthUpdate,
+    KlineUpdate,
+    Push,
+    TradeBatch,
+)
+from exchange.wire.stream import Channel, parse_channel
+
+_TYPE_OF = {number: kind for kind, number in ORDER_TYPES.items()}
+_STATUS_OF = {number: status for status, number in STATUSES.items()}
+_SIDE_OF = {number: side for side, number in SIDES.items()}
+_REASON_OF = {reason.value: reason for reason in BalanceReason}
+_SECOND = 1_000
+
+
+class _Item(Protocol):
+    price: str
+    quantity: str
+
+
+def decode_push(frame: bytes) -> Push:
+    """Read one binary frame. Unknown fields are ignored.
+
+    Raises:
+        MalformedReply: not a wrapper, a channel or body gatehouse does not speak, or a field that cannot be read.
+    """
+    wrapper = PushDataV3ApiWrapper()
+    try:
+        wrapper.ParseFromString(frame)
+    except DecodeError as error:
+        raise MalformedReply("a push is not a protobuf message") from error
+    channel = parse_channel(wrapper.channel)
+    if channel is None:
+        raise MalformedReply(f"a push on the unknown channel {wrapper.channel[:80]!r}")
+    if channel.symbol is not None and wrapper.symbol not in {"", channel.symbol}:
+        raise MalformedReply(f"a push for {wrapper.symbol[:40]!r} on {channel.name!r}")
+    reader = _READERS.get(wrapper.WhichOneof("body") or "")
+    if reader is None:
+        raise MalformedReply(f"a push on {channel.name!r} without a body gatehouse reads")
+    return Push(
+        channel=channel,
+        body=reader(wrapper, channel),
+        created_at=reply_millis("createTime", wrapper.createTime) if wrapper.HasField("createTime") else None,
+        sent_at=reply_millis("sendTime", wrapper.sendTime) if wrapper.HasField("sendTime") else None,
+    )
+
+
+def _get_depth(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
+    depth = wrapper.publicAggreDepths
+    return DepthUpdate(
+        symbol=_symbol(wrapper, channel),
+        from_version=reply_integer("fromVersion", depth.fromVersion),
+        to_version=reply_integer("toVersion", depth.toVersion),
+        bids=_levels(depth.bids),
+        asks=_levels(depth.asks),
+    )
+
+
+def _get_trades(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
+    symbol = _symbol(wrapper, channel)
+    trades = tuple(
+        MarketTrade(
+            symbol=symbol,
+            price=reply_decimal("price", deal.price),
+            quantity=reply_decimal("quantity", deal.quantity),
+            taker_side=_side(deal.tradeType),
+            at=reply_millis("time", deal.time),
+            trade_id=deal.tradeId,
+        )
+        for deal in wrapper.publicAggreDeals.deals
+    )
+    return TradeBatch(symbol, trades)
+
+
+def _get_ticker(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
+    ticker = wrapper.publicAggreBookTicker
+    return BookTicker(
+        symbol=_symbol(wrapper, channel),
+        bid=reply_decimal("bidPrice", ticker.bidPrice),
+        bid_quantity=reply_decimal("bidQuantity", ticker.bidQuantity),
+        ask=reply_decimal("askPrice", ticker.askPrice),
+        ask_quantity=reply_decimal("askQuantity", ticker.askQuantity),
+    )
+
+
+def _get_limit_depth(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
+    depth = wrapper.publicLimitDepths
+    return DepthLevels(_symbol(wrapper, channel), reply_integer("version", depth.version), _levels(depth.bids), _levels(depth.asks))
+
+
+def _get_kline(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
+    kline = wrapper.publicSpotKline
+    interval = next((one for one in Interval if one.stream_name == kline.interval), None)
+    if interval is None:
+        raise MalformedReply(f"unknown candle interval {kline.interval[:20]!r}")
+    candle = Candle(
+        open_time=reply_millis("windowStart", kline.windowStart * _SECOND),
+        open=reply_decimal("openingPrice", kline.openingPrice),
+        high=reply_decimal("highestPrice", kline.highestPrice),
+        low=reply_decimal("lowestPrice", kline.lowestPrice),
+        close=reply_decimal("closingPrice", kline.closingPrice),
+        volume=reply_decimal("volume", kline.volume),
+        close_time=reply_millis("windowEnd", kline.windowEnd * _SECOND),
+        quote_volume=reply_decimal("amount", kline.amount),
+    )
+    return KlineUpdate(_symbol(wrapper, channel), interval, candle)
+
+
+def _get_order(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
+    order = wrapper.privateOrders
+    kind, status = _TYPE_OF.get(order.orderType), _STATUS_OF.get(order.status)
+    if kind is None or status is None or not order.id:
+        raise MalformedReply(f"a private order with type {order.orderType}, status {order.status} and id {order.id[:40]!r}")
+    updated_at = wrapper.sendTime or wrapper.createTime
+    return OrderReport(
+        symbol=_symbol(wrapper, channel),
+        order_id=order.id,
+        client_id=order.clientId,
+        side=_side(order.tradeType),
+        type=kind,
+        status=status,
+        price=reply_decimal("price", order.price or "0"),
+        quantity=reply_decimal("quantity", order.quantity or "0"),
+        executed=reply_decimal("cumulativeQuantity", order.cumulativeQuantity or "0"),
+        executed_quote=reply_decimal("cumulativeAmount", order.cumulativeAmount or "0"),
+        created_at=reply_millis("createTime", order.createTime),
+        updated_at=reply_millis("sendTime", updated_at) if updated_at else None,
+    )
+
+
+def _get_fill(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
+    deal = wrapper.privateDeals
+    if not deal.tradeId or not deal.orderId:
+        raise MalformedReply("a private deal without its trade or order id")
+    return Fill(
+        trade_id=deal.tradeId,
+        order_id=deal.orderId,
+        client_id=deal.clientOrderId,
+        symbol=_symbol(wrapper, channel),
+        side=_side(deal.tradeType),
+        price=reply_decimal("price", deal.price),
+        quantity=reply_decimal("quantity", deal.quantity),
+        quote=reply_decimal("amount", deal.amount),
+        fee=reply_decimal("feeAmount", deal.feeAmount or "0"),
+        fee_asset=deal.feeCurrency,
+        maker=deal.isMaker,
+        at=reply_millis("time", deal.time),
+    )
+
+
+def _get_balance(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
+    account = wrapper.privateAccount
+    if not account.vcoinName:
+        raise MalformedReply(f"a balance without its asset on {channel.name!r}")
+    return BalanceUpdate(
+        asset=account.vcoinName,
+        free=reply_decimal("balanceAmount", account.balanceAmount),
+        free_change=reply_decimal("balanceAmountChange", account.balanceAmountChange or "0"),
+        locked=reply_decimal("frozenAmount", account.frozenAmount or "0"),
+        locked_change=reply_decimal("frozenAmountChange", account.frozenAmountChange or "0"),
+        reason=_REASON_OF.get(account.type, BalanceReason.UNLISTED),
+        at=reply_millis("time", account.time),
+    )
+
+
+_READERS: Mapping[str, Callable[[PushDataV3ApiWrapper, Channel], Body]] = MappingProxyType(
+    {
+        "publicAggreDepths": _get_depth,
+        "publicAggreDeals": _get_trades,
+        "publicAggreBookTicker": _get_ticker,
+        "publicLimitDepths": _get_limit_depth,
+        "publicSpotKline": _get_kline,
+        "privateOrders": _get_order,
+        "privateDeals": _get_fill,
+        "privateAccount": _get_balance,
+    }
+)
+
+
+def _levels(items: Iterable[_Item]) -> Levels:
+    return tuple([(_level_decimal(item.price), _level_decimal(item.quantity)) for item in items])
+
+
+@lru_cache(maxsize=16_384)
+def _level_decimal(text: str) -> Decimal:
+    """Depth repeats the same few thousand prices and sizes; remembering them triples how many pushes a second can be read."""
+    return reply_decimal("level", text)
+
+
+def _symbol(wrapper: PushDataV3ApiWrapper, channel: Channel) -> str:
+    symbol = channel.symbol or wrapper.symbol
+    if not symbol:
+        raise MalformedReply(f"a push on {channel.name!r} without a symbol")
+    return symbol
+
+
+def _side(number: int) -> Side:
+    side = _SIDE_OF.get(number)
+    if side is None:
+        raise MalformedReply(f"unknown trade type {number}")
+    return side

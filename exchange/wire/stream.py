@@ -1,0 +1,260 @@
+"""The stream's channels and control frames, both directions (mexc-spot-v3.md §7.1, §7.2). Pushes are in ``exchange.wire.push``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from exchange.wire.errors import ErrorCode, MalformedReply, load_json, refuse
+from exchange.wire.fields import Fields
+from exchange.wire.market import Interval
+
+MAX_SUBSCRIPTIONS = 30
+"""Per connection (§1.5)."""
+
+MAX_CLIENT_FRAME = 1_024
+"""Bytes of one client message (§1.5)."""
+
+BAD_LISTEN_KEY = "Invalid listen key"
+"""The bare text a connection with a bad or expired listen key gets (§1.3)."""
+
+
+_SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{2,30}")
+
+
+class Topic(StrEnum):
+    """The channels gatehouse speaks, without their arguments."""
+
+    AGGRE_DEPTH = "spot@public.aggre.depth.v3.api.pb"
+    AGGRE_DEALS = "spot@public.aggre.deals.v3.api.pb"
+    AGGRE_BOOK_TICKER = "spot@public.aggre.bookTicker.v3.api.pb"
+    LIMIT_DEPTH = "spot@public.limit.depth.v3.api.pb"
+    KLINE = "spot@public.kline.v3.api.pb"
+    PRIVATE_ORDERS = "spot@private.orders.v3.api.pb"
+    PRIVATE_DEALS = "spot@private.deals.v3.api.pb"
+    PRIVATE_ACCOUNT = "spot@private.account.v3.api.pb"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it needs a listen key."""
+        return self.value.startswith("spot@private.")
+
+
+_TOPICS = {topic.value: topic for topic in Topic}
+
+
+class Speed(StrEnum):
+    """How often an aggregated channel pushes."""
+
+    MS100 = "100ms"
+    MS10 = "10ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One subscription. ``name`` is the exact text: pushes repeat the spelling that was subscribed (§7.2), so spellings differ."""
+
+    name: str
+    topic: Topic
+    symbol: str | None = None
+    speed: Speed | None = None
+    levels: int | None = None
+    interval: Interval | None = None
+
+
+ORDERS = Channel(Topic.PRIVATE_ORDERS.value, Topic.PRIVATE_ORDERS)
+DEALS = Channel(Topic.PRIVATE_DEALS.value, Topic.PRIVATE_DEALS)
+ACCOUNT = Channel(Topic.PRIVATE_ACCOUNT.value, Topic.PRIVATE_ACCOUNT)
+PRIVATE_CHANNELS = (ORDERS, DEALS, ACCOUNT)
+
+
+def depth_channel(symbol: str, speed: Speed = Speed.MS100) -> Channel:
+    """Incremental depth of one symbol."""
+    return Channel(f"{Topic.AGGRE_DEPTH}@{speed}@{symbol}", Topic.AGGRE_DEPTH, symbol, speed=speed)
+
+
+def deals_channel(symbol: str, speed: Speed = Speed.MS100) -> Channel:
+    """Public trades of one symbol."""
+    return Channel(f"{Topic.AGGRE_DEALS}@{speed}@{symbol}", Topic.AGGRE_DEALS, symbol, speed=speed)
+
+
+def book_ticker_channel(symbol: str, speed: Speed = Speed.MS100) -> Channel:
+    """Best prices of one symbol."""
+    return Channel(f"{Topic.AGGRE_BOOK_TICKER}@{speed}@{symbol}", Topic.AGGRE_BOOK_TICKER, symbol, speed=speed)
+
+
+def limit_depth_channel(symbol: str, levels: int) -> Channel:
+    """Snapshots of the best 5, 10 or 20 levels."""
+    return Channel(f"{Topic.LIMIT_DEPTH}@{symbol}@{levels}", Topic.LIMIT_DEPTH, symbol, levels=levels)
+
+
+def kline_channel(symbol: str, interval: Interval) -> Channel:
+    """Candles of one symbol."""
+    return Channel(f"{Topic.KLINE}@{symbol}@{interval.stream_name}", Topic.KLINE, symbol, interval=interval)
+
+
+@lru_cache(maxsize=1_024)
+def parse_channel(name: str) -> Channel | None:
+    """Read a channel in any spelling clients use (§7.2: no speed, or the levels before the symbol); ``None`` if not ours."""
+    prefix, *arguments = name.replace("@", " ", 1).split("@")
+    topic = _TOPICS.get(prefix.replace(" ", "@", 1))
+    if topic is None:
+        return None
+    if topic.is_private:
+        return Channel(name, topic) if not arguments else None
+    if topic is Topic.LIMIT_DEPTH:
+        return _limit_depth(name, arguments)
+    if topic is Topic.KLINE:
+        return _kline(name, arguments)
+    return _aggregated(name, topic, arguments)
+
+
+class ControlMethod(StrEnum):
+    """What a client may ask of a stream."""
+
+    SUBSCRIPTION = "SUBSCRIPTION"
+    UNSUBSCRIPTION = "UNSUBSCRIPTION"
+    PING = "PING"
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRequest:
+    """One client frame. ``channels`` are as typed and may be wrong; ``id`` is 0 when none was sent, and is echoed (§7.1)."""
+
+    method: ControlMethod
+    channels: tuple[str, ...] = ()
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ControlReply:
+    """One server text frame. ``code`` is 0 even for a refusal (§1.3), so only ``accepted`` says what was subscribed."""
+
+    id: int
+    code: int
+    msg: str
+
+    @property
+    def is_pong(self) -> bool:
+        """Whether it answers a PING."""
+        return self.msg == "PONG"
+
+    def accepted(self, requested: Sequence[Channel]) -> tuple[Channel, ...]:
+        """Those of the requested channels that the reply lists by name. An empty or any other text accepts nothing."""
+        listed = set(self.msg.split(","))
+        return tuple(channel for channel in requested if channel.name in listed)
+
+
+def subscribe_frames(channels: Sequence[Channel], first_id: int = 1) -> list[str]:
+    """SUBSCRIPTION frames for the channels, each within the size MEXC takes, with ids counting up from ``first_id``.
+
+    Raises:
+        ValueError: more channels than one connection may have (§1.5).
+    """
+    if len(channels) > MAX_SUBSCRIPTIONS:
+        raise ValueError(f"{len(channels)} channels; a connection takes {MAX_SUBSCRIPTIONS}")
+    frames: list[str] = []
+    batch: list[Channel] = []
+    for channel in channels:
+        if batch and len(_request(ControlMethod.SUBSCRIPTION, [*batch, channel], first_id + len(frames))) > MAX_CLIENT_FRAME:
+            frames.append(_request(ControlMethod.SUBSCRIPTION, batch, first_id + len(frames)))
+            batch = []
+        batch.append(channel)
+    if batch:
+        frames.append(_request(ControlMethod.SUBSCRIPTION, batch, first_id + len(frames)))
+    return frames
+
+
+def unsubscribe_frame(channels: Sequence[Channel], request_id: int = 1) -> str:
+    """An UNSUBSCRIPTION frame."""
+    return _request(ControlMethod.UNSUBSCRIPTION, channels, request_id)
+
+
+def ping_frame() -> str:
+    """A PING frame."""
+    return '{"method":"PING"}'
+
+
+def parse_request(text: str) -> ControlRequest:
+    """Read a client frame; the method in any case (§7.1), a missing or odd id as 0.
+
+    Raises:
+        WireRefusal: not a frame MEXC understands; answer ``format_error_frame``.
+    """
+    try:
+        fields = Fields("frame", load_json(text.encode("utf-8", errors="replace")))
+        method = ControlMethod(fields.text("method").upper())
+        items = fields.items("params") if method is not ControlMethod.PING else ()
+        channels = tuple(item for item in items if isinstance(item, str))
+    except (MalformedReply, ValueError) as error:
+        raise refuse(ErrorCode.BAD_PARAMETER, "msg format invalid") from error
+    if len(channels) != len(items) or (method is not ControlMethod.PING and not channels):
+        raise refuse(ErrorCode.BAD_PARAMETER, "msg format invalid")
+    identifier = fields.raw("id")
+    usable = isinstance(identifier, int) and not isinstance(identifier, bool)
+    return ControlRequest(method, channels, identifier if usable and isinstance(identifier, int) else 0)
+
+
+def ack_frame(accepted: Sequence[str], request_id: int = 0) -> str:
+    """The reply to a subscribe or unsubscribe: the accepted channels, comma-separated."""
+    return _reply(request_id, ",".join(accepted))
+
+
+def refused_frame(channels: Sequence[str], request_id: int = 0) -> str:
+    """The reply to a subscription MEXC does not grant (§1.3), with its full-width colon and its code 0."""
+    return _reply(request_id, f"Not Subscribed successfully! [{','.join(channels)}].  Reason： Blocked! ")
+
+
+def pong_frame() -> str:
+    """The reply to a PING."""
+    return _reply(0, "PONG")
+
+
+def format_error_frame() -> str:
+    """The reply to a frame MEXC does not understand."""
+    return _reply(0, "msg format invalid")
+
+
+def parse_reply(text: str) -> ControlReply:
+    """Read a server text frame. Raises ``MalformedReply``, also for the bare text of a bad listen key."""
+    fields = Fields("control reply", load_json(text.encode("utf-8", errors="replace")))
+    identifier = fields.integer("id") if fields.has("id") else 0
+    return ControlReply(identifier, fields.integer("code"), fields.text_or_empty("msg"))
+
+
+def _aggregated(name: str, topic: Topic, arguments: list[str]) -> Channel | None:
+    speed = Speed.MS100
+    if len(arguments) == 2 and arguments[0] in {one.value for one in Speed}:
+        speed = Speed(arguments.pop(0))
+    if len(arguments) != 1 or _SYMBOL_PATTERN.fullmatch(arguments[0]) is None:
+        return None
+    return Channel(name, topic, arguments[0], speed=speed)
+
+
+def _limit_depth(name: str, arguments: list[str]) -> Channel | None:
+    if len(arguments) != 2:
+        return None
+    symbol, levels = arguments if arguments[1] in {"5", "10", "20"} else reversed(arguments)
+    if levels not in {"5", "10", "20"} or _SYMBOL_PATTERN.fullmatch(symbol) is None:
+        return None
+    return Channel(name, Topic.LIMIT_DEPTH, symbol, levels=int(levels))
+
+
+def _kline(name: str, arguments: list[str]) -> Channel | None:
+    if len(arguments) != 2 or _SYMBOL_PATTERN.fullmatch(arguments[0]) is None:
+        return None
+    interval = next((one for one in Interval if one.stream_name == arguments[1]), None)
+    return Channel(name, Topic.KLINE, arguments[0], interval=interval) if interval is not None else None
+
+
+def _request(method: ControlMethod, channels: Sequence[Channel], request_id: int) -> str:
+    frame = {"method": method.value, "params": [channel.name for channel in channels], "id": request_id}
+    return json.dumps(frame, separators=(",", ":"))
+
+
+def _reply(request_id: int, msg: str) -> str:
+    return json.dumps({"id": request_id, "code": 0, "msg": msg}, separators=(",", ":"), ensure_ascii=False)
