@@ -94,7 +94,7 @@ def seal(record: Record, after: Head, *, epoch: int, at: Millis) -> Entry:
 
 
 class Fault(StrEnum):
-    """What is wrong with a chain."""
+    """What can be wrong with a journal: its chain, its content, its file, or its agreement with checkpoints."""
 
     GAP = "gap"
     REORDERED = "reordered"
@@ -103,6 +103,11 @@ class Fault(StrEnum):
     WRONG_GENESIS = "wrong-genesis"
     EPOCH_WENT_DOWN = "epoch-went-down"
     MALFORMED = "malformed"
+    WRONG_CONTENT = "wrong-content"
+    OTHER_CONTROLLER = "other-controller"
+    TAIL_MISSING = "tail-missing"
+    HISTORY_REWRITTEN = "history-rewritten"
+    STORAGE = "storage"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
+from controller.journal.files import sync_directory
 from controller.journal.port import JournalError, JournalFenced, JournalLocked, JournalPoisoned, JournalWriteFailed
 from exchange.model import Millis
 
@@ -69,7 +71,7 @@ def open_journal(path: Path, controller_id: str) -> SqliteJournal:
             connection.close(True)  # noqa: FBT003
             raise
         if created:
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
         return SqliteJournal(connection, lock, path, controller_id, epoch)
     except apsw.Error as error:
         os.close(lock)
@@ -337,10 +339,27 @@ def _owner(connection: apsw.Connection, path: Path) -> str:
             code="journal-schema",
             remedy="Give the path of a journal of this version of gatehouse; nothing was changed.",
         )
+    if _objects(connection) != _objects_as_created():
+        raise JournalError(
+            f"the tables or triggers of {path} are not those gatehouse made",
+            code="journal-schema",
+            remedy="Find out what changed the file; compare it with a backup and the newest checkpoint before anything else.",
+        )
     row = connection.execute("SELECT controller_id FROM controller").fetchone()
     if row is None:
         raise _ownerless(path)
     return str(row[0])
+
+
+def _objects(connection: apsw.Connection) -> list[Any]:
+    return connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall()
+
+
+@cache
+def _objects_as_created() -> list[Any]:
+    memory = apsw.Connection(":memory:")
+    memory.execute(_SCHEMA)
+    return _objects(memory)
 
 
 def _ownerless(whose: object) -> JournalError:
@@ -349,14 +368,6 @@ def _ownerless(whose: object) -> JournalError:
         code="journal-schema",
         remedy="Restore the journal from a verified backup, and find out what wrote to the file.",
     )
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unusable(path: Path, error: Exception) -> JournalError:

@@ -1,0 +1,98 @@
+"""The full verification of a journal file: whose it is, its chain, its epochs, its checkpoints, and the file itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.journal.chain import ChainWalk, Entry, Fault, Head, Problem
+from controller.journal.checkpoint import Checkpoint, CheckpointWalk
+from controller.journal.port import JournalError
+from controller.journal.sqlite import SqliteReader, read_journal
+from exchange.errors import IntegrityError
+
+Inspect = Callable[[Entry], None]
+"""Looks at one entry whose place in the chain was verified. Raises ``IntegrityError`` when its content is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """``entries`` were good up to the end or ``first_problem``; ``head`` is the last of them; ``duration_ns`` is monotonic."""
+
+    entries: int
+    head: Head
+    first_problem: Problem | None
+    duration_ns: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.first_problem is None
+
+
+def verify_journal(
+    path: Path,
+    controller_id: str,
+    *,
+    monotonic_ns: Callable[[], int],
+    checkpoints: Iterable[Checkpoint] = (),
+    inspect: Inspect | None = None,
+) -> VerifyReport:
+    """Verify a journal file, while its controller runs or not. What is wrong is in the report; nothing is repaired.
+
+    Raises:
+        JournalError: ``journal-missing`` when there is no file.
+    """
+    began = monotonic_ns()
+    chain = ChainWalk(controller_id)
+    try:
+        reader = read_journal(path)
+    except JournalError as error:
+        if error.code == "journal-missing":
+            raise
+        problem: Problem | None = Problem(Fault.STORAGE, 0, error.message)
+    else:
+        try:
+            problem = _first_problem(reader, controller_id, chain, CheckpointWalk(controller_id, checkpoints), inspect)
+        finally:
+            reader.close()
+    return VerifyReport(chain.count, chain.head, problem, monotonic_ns() - began)
+
+
+def _first_problem(
+    reader: SqliteReader, controller_id: str, chain: ChainWalk, anchors: CheckpointWalk, inspect: Inspect | None
+) -> Problem | None:
+    if reader.controller_id != controller_id:
+        return Problem(Fault.OTHER_CONTROLLER, 0, f"the file is the journal of {reader.controller_id}, not of {controller_id}")
+    problem = anchors.start()
+    last = 0
+    try:
+        entries = reader.read()
+        for entry in entries:
+            last = entry.seq
+            problem = problem or chain.step(entry, entries) or anchors.step(entry) or _inspected(entry, inspect)
+            if problem:
+                return problem
+        return problem or anchors.finish() or _of_the_file(reader, chain.head)
+    except JournalError as error:
+        return Problem(Fault.STORAGE, last + 1, error.message)
+
+
+def _inspected(entry: Entry, inspect: Inspect | None) -> Problem | None:
+    if inspect is None:
+        return None
+    try:
+        inspect(entry)
+    except IntegrityError as error:
+        return Problem(Fault.WRONG_CONTENT, entry.seq, f"entry {entry.seq}: {error.message}")
+    return None
+
+
+def _of_the_file(reader: SqliteReader, head: Head) -> Problem | None:
+    in_force = reader.head.epoch
+    if head.epoch > in_force:
+        return Problem(Fault.EPOCH_WENT_DOWN, head.seq, f"the epoch in force is {in_force}, below the last entry's {head.epoch}")
+    if damage := reader.integrity():
+        return Problem(Fault.STORAGE, 0, f"SQLite finds the file damaged: {damage[0]}")
+    return None
