@@ -4,8 +4,8 @@
     <number of entries>
     <base64 Merkle root over the entry hashes>
 
-A chain alone cannot show that its end was cut off or that an older copy was put in its place. A checkpoint kept where the journal's host
-cannot rewrite it can.
+A chain alone cannot show that its end was cut off or that an older copy was put in its place. A checkpoint can, when it is kept
+where the journal's host cannot rewrite it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
 
     — <key name> base64(key id [4] ‖ signature [64])
 
-The key id is the first four bytes of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key). A verifier's key is written ``name+hex id+base64(0x01 ‖ key)``.
+The key id is the first four bytes of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key). A verifier's key is written
+``name+hex id+base64(0x01 ‖ key)``.
 """
 
 from __future__ import annotations
