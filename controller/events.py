@@ -118,6 +118,16 @@ class CommandRefused(Event):
     result: str
 
 
+class EvidenceSealed(Event):
+    """An evidence bundle as it was shown to an operator; one command may name it until it expires."""
+
+    gate: str
+    evidence: str
+    digest: str
+    verdict: str
+    expires_at: int
+
+
 class StageChanged(Event):
     """The deployment moved. ``cause`` is a verb, ``breach``, ``integrity`` or ``changed-deployment``."""
 
@@ -273,14 +283,20 @@ class BalancesBaselined(Event):
 
     venue: VenueName
     totals: dict[str, Amount]
+    known_trades: tuple[str, ...]
+    cursor: int
 
 
 class Reconciled(Event):
-    """The venue's own account compared with ours. ``breaks`` is empty when they agree."""
+    """The venue's own account compared with ours.
+
+    A difference seen once is ``suspected``, because a venue's lists are not read in one instant; seen twice it is a break.
+    """
 
     venue: VenueName
     clean: bool
     breaks: tuple[str, ...]
+    suspected: tuple[str, ...]
     open_orders: int
 
 
@@ -296,6 +312,7 @@ class Sampled(Event):
     interval_ms: int
     covered: bool
     uncovered_because: str
+    clock_offset_ms: int | None
 
 
 def _adapters() -> dict[str, TypeAdapter[Event]]:

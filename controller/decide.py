@@ -1,0 +1,75 @@
+"""``decide(state, input, now) → Decision``: the one place anything is decided. No clock, no I/O, no randomness.
+
+Ordering rules, which every branch keeps:
+
+- an order's ``Place`` is only ever returned beside the ``OrderAdmitted`` that the shell makes durable first;
+- a halt's ``Latch`` precedes every other effect, and the shell carries it out before it writes the journal;
+- events are folded as they are decided, so a decision never contradicts itself;
+- a refusal is an event or a typed error, never a silent nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from controller import inputs as i
+from controller.deciding import boot, commands, orders, reports, sweeps, ticks
+from controller.deciding.draft import Decision, Draft, Reply
+from controller.events import HaltMeasured
+from controller.state import State
+from exchange.model import Fill, Millis
+
+
+def decide(state: State, given: i.Input, now: Millis) -> Decision:
+    """What follows from one input.
+
+    Raises:
+        GatehouseError: only for ``Boot`` and ``ProposalAsked``, whose callers can act on it; nothing has been decided then.
+    """
+    if isinstance(given, i.Boot):
+        return boot.boot(state, given, now)
+    draft = Draft(state, now)
+    return draft.done(_branch(draft, given))
+
+
+def _branch(draft: Draft, given: i.Input) -> Reply:
+    return _BRANCHES[type(given)](draft, given)
+
+
+def _venue_reported(draft: Draft, given: i.VenueReported) -> None:
+    if isinstance(given.event, Fill):
+        reports.filled(draft, given.venue, given.event)
+    else:
+        reports.reported(draft, given.venue, given.event)
+
+
+def _latched(draft: Draft, given: i.Latched) -> None:
+    draft.emit(
+        HaltMeasured(
+            cause=given.cause,
+            breach_to_latch_us=given.breach_to_latch_us,
+            latch_to_cancelled_us=given.latch_to_cancelled_us,
+            cancelled=given.cancelled,
+            verified_empty=given.verified_empty,
+        )
+    )
+
+
+_BRANCHES: Mapping[type[i.Input], Callable[[Draft, Any], Reply]] = MappingProxyType(
+    {
+        i.OrderRequested: orders.requested,
+        i.CancelAsked: orders.cancel_asked,
+        i.Placed: reports.placed,
+        i.Looked: reports.looked,
+        i.VenueReported: _venue_reported,
+        i.Swept: sweeps.swept,
+        i.Tick: ticks.ticked,
+        i.ProposalAsked: commands.proposed,
+        i.Submitted: commands.submitted,
+        i.SubmissionInvalid: commands.invalid,
+        i.HaltAsked: commands.halted,
+        i.Latched: _latched,
+    }
+)

@@ -1,0 +1,83 @@
+"""Moving the deployment: the only place that emits ``StageChanged``. Down needs nobody's leave; up was earned by the caller."""
+
+from __future__ import annotations
+
+from controller.deciding.draft import Draft
+from controller.effects import Alert, AlertKind, CancelAll, Latch
+from controller.events import BreachDetected, StageChanged
+from controller.lifecycle import Position, move
+from controller.state import venue_of
+from exchange.ports import VenueName
+from policies.authority import Verb
+from policies.guards import Breach
+from policies.ramp import step_count
+from policies.stage import Stage
+
+HALTED = Position(Stage.HALTED)
+
+
+def go(draft: Draft, verb: Verb, target: Position, *, cause: str, reason: str, command_id: str = "") -> None:
+    """Take a declared edge. Orders left on the venue the deployment leaves are cancelled.
+
+    Raises:
+        Refused: the edge is not declared, or its guard says no; nothing has been emitted then.
+    """
+    state = draft.after
+    steps = step_count(state.policy) if state.policy else 0
+    here = move(state.position, verb, target, halted_from=state.halted_from, steps=steps)
+    old = state.position
+    draft.emit(
+        StageChanged(
+            from_stage=old.stage,
+            from_step=old.step,
+            stage=here.stage,
+            step=here.step,
+            cause=cause,
+            reason=reason,
+            command_id=command_id,
+        )
+    )
+    left = {order.venue for order in draft.after.open.values()} - {venue_of(here.stage)}
+    if here.stage is Stage.HALTED and (venue := venue_of(old.stage)) is not None:
+        left |= {venue}
+    for venue in sorted(left):
+        draft.do(CancelAll(venue, symbols(draft), because=f"{old} → {here}: {reason}"))
+    kind = AlertKind.HALTED if here.stage is Stage.HALTED else AlertKind.STAGE
+    draft.do(Alert(kind, f"{old} → {here}", f"{cause}: {reason}"))
+
+
+def halt(draft: Draft, *, cause: str, reason: str, command_id: str = "") -> None:
+    """Stop everything; does nothing when already HALTED. The permit goes first, before the journal is written."""
+    if draft.after.position.stage is Stage.HALTED:
+        return
+    draft.do(Latch(reason))
+    go(draft, Verb.HALT, HALTED, cause=cause, reason=reason, command_id=command_id)
+
+
+def breach(draft: Draft, venue: VenueName, found: Breach) -> None:
+    """Remember a breach and halt on it."""
+    draft.emit(
+        BreachDetected(
+            guard=found.guard.value,
+            level=found.level.name,
+            measured=found.measured,
+            threshold=found.threshold,
+            message=found.message,
+            venue=venue,
+        )
+    )
+    draft.do(Alert(AlertKind.BREACH, f"{found.guard.value} breached", found.message))
+    halt(draft, cause="breach", reason=found.message)
+
+
+def integrity(draft: Draft, reason: str) -> None:
+    """Halt because somebody contradicts what the journal holds."""
+    draft.do(Alert(AlertKind.RECONCILIATION, "integrity", reason))
+    halt(draft, cause="integrity", reason=reason)
+
+
+def symbols(draft: Draft) -> tuple[str, ...]:
+    """Every symbol the deployment may have orders in."""
+    state = draft.after
+    known = set(state.policy.symbols) if state.policy else set()
+    return tuple(sorted(known | {order.symbol for order in state.open.values()}))

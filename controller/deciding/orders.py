@@ -1,0 +1,114 @@
+"""A bot's order and a bot's cancel."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from controller import events as e
+from controller.deciding.draft import Admitted, DeniedReply, Draft, Repeated, Reply
+from controller.deciding.views import account_view
+from controller.effects import Cancel, Place
+from controller.inputs import CancelAsked, OrderRequested
+from controller.state import State
+from exchange.model import OrderStatus
+from policies.guards import Level
+from policies.limits import Admit, Deny, LimitContext, check
+
+NOT_ARMED = "not-armed"
+"""The rule that denies before the venues are reconciled. The other rules are ``policies.limits.LimitRule``."""
+
+_IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
+
+
+def requested(draft: Draft, given: OrderRequested) -> Reply:
+    """Admit an order, deny it, or recognise one that was admitted before under the same id."""
+    state = draft.after
+    bot_client_id = given.intent.client_id
+    first = state.by_bot_id.get((given.bot, bot_client_id)) if bot_client_id else None
+    if first is not None:
+        return Repeated(first)
+    policy, venue = state.policy, state.venue
+    if policy is None or not state.armed:
+        because = state.not_armed_because or "no policy is in force"
+        denial = DeniedReply(
+            NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {because}", "Wait; `gatehouse status` says what is missing."
+        )
+        return _deny(draft, given, denial)
+    intent = replace(given.intent, client_id=next_client_id(state))
+    context = LimitContext(
+        account=account_view(state, policy, venue) if venue else None,
+        rules=given.rules,
+        quotes=given.quotes,
+        admitted_at=state.admissions,
+        standing=Level[state.guard_level] if state.guard_level else None,
+    )
+    verdict = check(intent, context, policy, state.position.stage, state.position.step, draft.now)
+    if isinstance(verdict, Deny):
+        message = f"{verdict.message} (at {state.position})"
+        return _deny(draft, given, DeniedReply(verdict.rule.value, verdict.measured, verdict.threshold, message, verdict.remedy))
+    assert venue is not None, "the limits admit nothing where no venue is"
+    draft.emit(_admission(state, given, verdict, intent.client_id))
+    draft.do(Place(venue, intent))
+    return Admitted(intent.client_id)
+
+
+def cancel_asked(draft: Draft, given: CancelAsked) -> None:
+    """Cancel one of the bot's orders. One whose outcome is open is cancelled as soon as the venue is known to hold it."""
+    order = draft.after.orders.get(given.client_id)
+    if order is None or order.bot != given.bot or not order.working:
+        return
+    if not order.cancel_requested:
+        draft.emit(e.CancelRequested(client_id=order.client_id, by=given.bot))
+    if order.status not in _IN_FLIGHT:
+        draft.do(Cancel(order.venue, order.symbol, order.client_id))
+
+
+def next_client_id(state: State) -> str:
+    """The deterministic client order id of the next admission: 24 characters of ``[a-z0-9-]``, unique per controller for ever."""
+    owner = hashlib.sha256(f"{state.controller_id} {state.environment}".encode()).hexdigest()[:10]
+    return f"gh-{owner}-{state.order_number + 1:010d}"
+
+
+def _admission(state: State, given: OrderRequested, verdict: Admit, client_id: str) -> e.OrderAdmitted:
+    intent = given.intent
+    assert state.venue is not None
+    return e.OrderAdmitted(
+        client_id=client_id,
+        bot=given.bot,
+        bot_client_id=intent.client_id,
+        venue=state.venue,
+        stage=state.position.stage,
+        step=state.position.step,
+        symbol=intent.symbol,
+        side=intent.side,
+        type=intent.type,
+        quantity=intent.quantity,
+        quote_quantity=intent.quote_quantity,
+        price=intent.price,
+        exposure_eur=verdict.exposure.eur,
+        cap_eur=verdict.cap_eur,
+        bid=verdict.quote.bid,
+        ask=verdict.quote.ask,
+    )
+
+
+def _deny(draft: Draft, given: OrderRequested, denial: DeniedReply) -> DeniedReply:
+    intent = given.intent
+    draft.emit(
+        e.OrderDenied(
+            bot=given.bot,
+            bot_client_id=intent.client_id,
+            symbol=intent.symbol[:32],
+            side=intent.side,
+            type=intent.type,
+            quantity=intent.quantity,
+            quote_quantity=intent.quote_quantity,
+            price=intent.price,
+            rule=denial.rule,
+            measured=denial.measured,
+            threshold=denial.threshold,
+            message=denial.message,
+        )
+    )
+    return denial

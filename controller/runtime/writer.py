@@ -1,0 +1,190 @@
+"""The single writer: takes inputs, decides, remembers, and only then lets anything happen (DESIGN §1.4, §4).
+
+One batch is one durable transaction. A latch is carried out the moment it is decided, before the journal is written; all else
+waits until the events behind it are on disk. When the journal cannot be written the writer latches, tells the shell to cancel what
+is open, and never acts again in this process.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from controller import events as e
+from controller.decide import decide
+from controller.deciding.draft import Decision
+from controller.effects import CancelAll, Effect, Latch
+from controller.inputs import HaltAsked, Input
+from controller.journal.chain import Entry, Record
+from controller.journal.port import Journal, JournalError
+from controller.runtime.inbox import Inbox, Letter
+from controller.runtime.permit import PermitOffice
+from controller.state import State
+from exchange.errors import GatehouseError, Halted
+from exchange.model import Millis
+from exchange.ports import Clock
+from policies.stage import Stage
+
+BATCH_MOST = 64
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What one batch did, for those who watch: entries with their events, and the state after them."""
+
+    entries: tuple[tuple[Entry, e.Event], ...]
+    after: State
+
+
+@dataclass(frozen=True, slots=True)
+class HaltClock:
+    """When the breach behind a latch became known and when the latch fell, monotonic nanoseconds."""
+
+    known_ns: int
+    latched_ns: int
+
+
+class Writer:
+    """Owns the state. Everybody else reads it, and asks through the inbox."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        state: State,
+        clock: Clock,
+        permits: PermitOffice,
+        inbox: Inbox,
+        perform: Callable[[Effect], None],
+        watchers: Sequence[Callable[[Carried], None]] = (),
+    ) -> None:
+        self._journal = journal
+        self._known = state
+        self._clock = clock
+        self._permits = permits
+        self._inbox = inbox
+        self._perform = perform
+        self._watchers = list(watchers)
+        self._halt_clock: HaltClock | None = None
+        self._failed: str = ""
+
+    @property
+    def known(self) -> State:
+        """The state after the last durable entry."""
+        return self._known
+
+    @property
+    def failed_because(self) -> str:
+        """Why this process will not act again; empty while it may."""
+        return self._failed
+
+    @property
+    def halt_clock(self) -> HaltClock | None:
+        """The last latch's instants."""
+        return self._halt_clock
+
+    def watch(self, watcher: Callable[[Carried], None]) -> None:
+        """Call ``watcher`` after every durable batch."""
+        self._watchers.append(watcher)
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            self.step(await self._inbox.take(BATCH_MOST))
+
+    def step(self, letters: Sequence[Letter]) -> None:
+        """Decide one batch, make it durable, carry it out."""
+        if self._failed:
+            self._turn_away(letters)
+            return
+        now = Millis(max(self._clock.now(), self._known.at))
+        state, decided = self._known, list[tuple[Letter, Decision]]()
+        for letter in letters:
+            decision = self._decide(state, letter, now)
+            if decision is not None:
+                decided.append((letter, decision))
+                state = decision.after
+        events = [event for _, decision in decided for event in decision.events]
+        try:
+            entries = self._journal.append([Record(event.kind, e.encode(event)) for event in events], now) if events else ()
+        except JournalError as error:
+            self._fail(error, letters)
+            return
+        self._known = state
+        self._permit(state)
+        carried = Carried(tuple(zip(entries, events, strict=True)), state)
+        for watcher in self._watchers:
+            watcher(carried)
+        for letter, decision in decided:
+            if letter.answer is not None and not letter.answer.done():
+                letter.answer.set_result(decision)
+            for effect in decision.effects:
+                if not isinstance(effect, Latch):
+                    self._perform(effect)
+
+    def _decide(self, state: State, letter: Letter, now: Millis) -> Decision | None:
+        try:
+            decision = decide(state, letter.input, now)
+        except GatehouseError as error:
+            if letter.answer is not None and not letter.answer.done():
+                letter.answer.set_exception(error)
+            else:
+                self._inbox.fact(_stop(f"{error.code}: {error.message}"), letter.known_ns)
+            return None
+        except Exception as error:
+            # A rule that cannot be evaluated is a rule that was broken (DESIGN §1.2): stop, and say where.
+            _log.exception("a decision failed")
+            reason = f"{type(error).__name__} while deciding {type(letter.input).__name__}"
+            if isinstance(letter.input, HaltAsked):
+                self._permits.latch(reason)
+                raise
+            self._inbox.fact(_stop(reason), letter.known_ns)
+            if letter.answer is not None and not letter.answer.done():
+                letter.answer.set_exception(
+                    Halted(reason, code="decision-failed", remedy="Read the log; the deployment halts itself.")
+                )
+            return None
+        for effect in decision.effects:
+            if isinstance(effect, Latch):
+                self._halt_clock = HaltClock(letter.known_ns, self._permits.latch(effect.reason))
+        return decision
+
+    def _permit(self, state: State) -> None:
+        if state.position.stage is Stage.HALTED:
+            if not self._permits.latched_because:
+                self._permits.latch(state.halt_reason)
+            return
+        if self._permits.latched_because:
+            self._permits.unlatch()
+        if state.armed:
+            self._permits.renew()
+        else:
+            self._permits.lapse()
+
+    def _fail(self, error: JournalError, letters: Sequence[Letter]) -> None:
+        self._failed = error.message
+        self._permits.latch(error.message)
+        _log.critical("the journal cannot be written; nothing will be placed again", extra={"code": error.code})
+        venue = self._known.venue
+        symbols = self._known.policy.symbols if self._known.policy else ()
+        if venue is not None:
+            self._perform(CancelAll(venue, symbols, because=error.message))
+        self._turn_away(letters)
+
+    def _turn_away(self, letters: Sequence[Letter]) -> None:
+        for letter in letters:
+            if letter.answer is not None and not letter.answer.done():
+                letter.answer.set_exception(
+                    Halted(
+                        f"the journal cannot be written: {self._failed}",
+                        code="journal-failed",
+                        remedy="Mend the disk, run `gatehouse journal verify`, then restart the controller.",
+                    )
+                )
+
+
+def _stop(reason: str) -> Input:
+    return HaltAsked(by="controller", reason=reason)

@@ -1,0 +1,195 @@
+"""Everything the controller knows, as one immutable value. It is only ever made by folding the journal (``controller.fold``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from immutables import Map
+
+from controller.authority.roster import Roster
+from controller.inputs import Release
+from controller.lifecycle import Position
+from exchange.model import DataSource, Millis, OrderIntent, OrderStatus, OrderType, Side
+from exchange.orders import WORKING
+from exchange.ports import VenueName
+from gates.measure import Tally
+from policies import canonical
+from policies.schema import Policy
+from policies.stage import LIVE_STAGES, Environment, Stage
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """One admitted order. ``executed`` is the venue's word, ``booked`` the sum of the fills we have; the venue's may run ahead."""
+
+    number: int
+    client_id: str
+    bot: str
+    bot_client_id: str
+    venue: VenueName
+    stage: Stage
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal | None
+    quote_quantity: Decimal | None
+    price: Decimal | None
+    admitted_at: Millis
+    updated_at: Millis
+    epoch: int
+    status: OrderStatus = OrderStatus.ADMITTED
+    order_id: str = ""
+    executed: Decimal = ZERO
+    executed_quote: Decimal = ZERO
+    booked: Decimal = ZERO
+    booked_quote: Decimal = ZERO
+    misses: int = 0
+    unknown_since: Millis | None = None
+    cancel_requested: bool = False
+    refusal: str = ""
+
+    @property
+    def working(self) -> bool:
+        """Whether it can, or might, still trade."""
+        return self.status in WORKING
+
+    @property
+    def settled(self) -> bool:
+        """Whether it can no longer change our holdings: dead at the venue and every fill booked."""
+        return not self.working and self.booked >= self.executed
+
+    @property
+    def intent(self) -> OrderIntent:
+        """The order as it is sent to the venue."""
+        return OrderIntent(self.symbol, self.side, self.type, self.client_id, self.quantity, self.quote_quantity, self.price)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """One venue account: the baseline it was first seen with, plus every fill since, plus what was measured on it."""
+
+    totals: Map[str, Decimal] | None = None
+    trades: Map[str, str] = field(default_factory=Map)
+    fills_booked: int = 0
+    cursor: Millis = Millis(0)
+    reconciled_at: Millis | None = None
+    clean: bool = False
+    breaks: tuple[str, ...] = ()
+    suspected: tuple[str, ...] = ()
+    source: DataSource | None = None
+    equity_eur: Decimal | None = None
+    exposure_eur: Decimal | None = None
+    sampled_at: Millis | None = None
+    day: int = -1
+    day_start_eur: Decimal | None = None
+    peak_eur: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """An evidence bundle that was shown to an operator and may be named by one command until it expires."""
+
+    gate: str
+    evidence: str
+    expires_at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class HaltFigures:
+    """The last halt's measured durations, in microseconds; -1 where not reached."""
+
+    cause: str
+    breach_to_latch_us: int
+    latch_to_cancelled_us: int
+    cancelled: int
+    verified_empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The whole of it. Never assigned to, only folded."""
+
+    seq: int = 0
+    at: Millis = Millis(0)
+    controller_id: str = ""
+    environment: Environment = Environment.REHEARSAL
+    epoch: int = 0
+    policy: Policy | None = None
+    policy_digest: str = ""
+    roster: Roster | None = None
+    roster_digest: str = ""
+    release: Release | None = None
+    accounts: Map[VenueName, str] = field(default_factory=Map)
+    armed: bool = False
+    not_armed_because: str = "nothing has been read yet"
+    position: Position = Position(Stage.MOCK)
+    halted_from: Position | None = None
+    halt_cause: str = ""
+    halt_reason: str = ""
+    halted_at: Millis | None = None
+    halt_figures: HaltFigures | None = None
+    governance_seq: int = 0
+    commands: Map[str, str] = field(default_factory=Map)
+    seals: Map[str, Seal] = field(default_factory=Map)
+    guard_level: str = ""
+    guard_reason: str = ""
+    stage_since: Millis = Millis(0)
+    started_at: Millis = Millis(0)
+    tally: Tally = field(default_factory=Tally)
+    ledgers: Map[VenueName, Ledger] = field(default_factory=lambda: Map({name: Ledger() for name in VenueName}))
+    orders: Map[str, OrderState] = field(default_factory=Map)
+    open: Map[str, OrderState] = field(default_factory=Map)
+    by_bot_id: Map[tuple[str, str], str] = field(default_factory=Map)
+    order_number: int = 0
+    admissions: tuple[Millis, ...] = ()
+    outcomes: tuple[tuple[Millis, bool], ...] = ()
+
+    @property
+    def venue(self) -> VenueName | None:
+        """Where new orders go at this stage (DESIGN §3)."""
+        return venue_of(self.position.stage)
+
+    def ledger(self, venue: VenueName) -> Ledger:
+        """One venue's account."""
+        return self.ledgers[venue]
+
+    def open_on(self, venue: VenueName) -> list[OrderState]:
+        """Unsettled orders of one venue, oldest first."""
+        return sorted((order for order in self.open.values() if order.venue is venue), key=lambda order: order.number)
+
+    def fingerprint(self) -> str:
+        """A digest of all that a replay must reproduce, for comparing a running state with the fold of its journal."""
+        values = {item.name: _plain(getattr(self, item.name)) for item in fields(self) if item.name not in {"policy", "roster"}}
+        return canonical.digest(canonical.encode(values))
+
+
+def venue_of(stage: Stage) -> VenueName | None:
+    """Where a stage's new orders go; nowhere when HALTED."""
+    if stage is Stage.HALTED:
+        return None
+    if stage in LIVE_STAGES:
+        return VenueName.LIVE
+    return VenueName.MOCK if stage is Stage.MOCK else VenueName.TESTNET
+
+
+def market_of(venue: VenueName) -> VenueName:
+    """Whose public data prices an account: the mock executor trades on the live venue's market."""
+    return VenueName.LIVE if venue is VenueName.MOCK else venue
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Map):
+        return [[_plain(key), _plain(item)] for key, item in sorted(value.items(), key=lambda pair: str(pair[0]))]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [_plain(getattr(value, item.name)) for item in fields(value)]
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, StrEnum):
+        return value.value
+    return value
