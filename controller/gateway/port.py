@@ -168,7 +168,7 @@ class GatewayPort(Protocol):
         ...
 
     async def cancel_all(self, bot: str, symbols: Sequence[str] | None) -> CancelReply:
-        """Ask for the cancellation of all the bot's working orders of these symbols, or of all for ``None``. Never another bot's."""
+        """Ask for the cancellation of all the bot's working orders of these symbols (all for ``None``), never another's."""
         ...
 
     def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> BotOrder | None:

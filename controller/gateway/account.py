@@ -1,0 +1,88 @@
+"""The account endpoints of the gateway: what a bot may count on and what it has traded (mexc-spot-v3.md §4.11)."""
+
+from __future__ import annotations
+
+import re
+
+from controller.gateway.orders import DAY, window_of
+from controller.gateway.port import BotFill, GatewayPort
+from controller.gateway.requests import Call
+from exchange.model import Fill
+from exchange.wire.account import (
+    MY_TRADES_PAGE,
+    TradeFee,
+    account_json,
+    fill_json,
+    parse_history,
+    symbol_list_json,
+    trade_fee_body,
+)
+from exchange.wire.errors import ErrorCode, refuse
+from exchange.wire.orders import parse_symbol
+
+_MONTH = 30 * DAY
+_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class AccountViews:
+    """The signed queries of one gateway that are not about single orders."""
+
+    def __init__(self, port: GatewayPort) -> None:
+        self._port = port
+
+    async def account(self, call: Call) -> object:
+        """``account``: the balances the bot may count on. It can neither deposit nor withdraw."""
+        return account_json(self._port.balances(call.bot).values())
+
+    async def my_trades(self, call: Call) -> object:
+        """``myTrades``: at most 100, at most the last month, newest first."""
+        query = parse_history(call.params, default=MY_TRADES_PAGE, most=MY_TRADES_PAGE)
+        if query.order_id is not None and _ORDER_ID.fullmatch(query.order_id) is None:
+            raise refuse(ErrorCode.INVALID_ORDER_IDS, "Invalid order ids.")
+        window = window_of(query.start, query.end, self._port.now(), usual=_MONTH, most=_MONTH)
+        fills = self._port.fills(call.bot, query.symbol, query.order_id, window, query.limit)
+        return [fill_json(_fill(fill)) for fill in fills]
+
+    async def trade_fee(self, call: Call) -> object:
+        """``tradeFee`` of one symbol."""
+        symbol = parse_symbol(call.params)
+        rules = self._port.rules((symbol,)).get(symbol)
+        if rules is None:
+            raise refuse(ErrorCode.BAD_SYMBOL, "Invalid symbol.")
+        return trade_fee_body(TradeFee(rules.maker_fee, rules.taker_fee), self._port.now())
+
+    async def self_symbols(self, call: Call) -> object:  # noqa: ARG002 - every endpoint has one signature
+        """``selfSymbols``: what may be traded here."""
+        return symbol_list_json(sorted(self._port.rules(None)))
+
+    async def currencies(self, call: Call) -> object:  # noqa: ARG002
+        """``capital/config/getall``: clients ask for it on start; there is nothing here to deposit or withdraw."""
+        return []
+
+    async def contracts(self, call: Call) -> object:  # noqa: ARG002
+        """``/api/v1/contract/detail``: clients ask for it on start; there are no futures here."""
+        return {"success": True, "code": 0, "data": []}
+
+    async def batch(self, call: Call) -> object:  # noqa: ARG002
+        """``batchOrders``: refused, so that every order is decided and answered by itself."""
+        raise refuse(
+            ErrorCode.OPERATION_NOT_ALLOWED,
+            "gatehouse: batch: orders are taken one at a time. Send each with POST /api/v3/order.",
+        )
+
+
+def _fill(fill: BotFill) -> Fill:
+    return Fill(
+        trade_id=fill.trade_id,
+        order_id=fill.order_id,
+        client_id=fill.bot_client_id,
+        symbol=fill.symbol,
+        side=fill.side,
+        price=fill.price,
+        quantity=fill.quantity,
+        quote=fill.quote,
+        fee=fill.fee,
+        fee_asset=fill.fee_asset,
+        maker=fill.maker,
+        at=fill.at,
+    )

@@ -1,0 +1,210 @@
+"""The gateway: MEXC's spot API for governed bots, as one ASGI application over a ``GatewayPort`` (DESIGN §4).
+
+A request is judged from cheap to dear: path, size, parameters, key, signature, time, rate; only then does the port hear of it.
+Paths match byte for byte. Whatever goes wrong is answered in MEXC's error shape; nothing about the inside is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from starlette.applications import Starlette
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
+
+from controller.gateway.account import AccountViews
+from controller.gateway.limits import GatewayLimits, Throttle
+from controller.gateway.market import MarketViews
+from controller.gateway.orders import OrderDesk
+from controller.gateway.port import BotKey, GatewayPort
+from controller.gateway.requests import Call, KeyRing, Lane, Request, read_body, read_head, read_params
+from controller.gateway.throttled import Throttled
+from exchange.errors import GatehouseError
+from exchange.wire.errors import ErrorCode, WireError, WireRefusal, dump_json, refuse
+
+_API = "/api/v3/"
+_ALWAYS = frozenset({_API + "ping", _API + "time"})
+_MONEY_MOVES = ("capital/", "sub-account/", "asset/", "rebate/")
+_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+
+Handler = Callable[[Call], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Who answers a path, and on which allowance."""
+
+    lane: Lane
+    answer: Handler
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer. ``retry_after_s`` is 0 when there is nothing to wait for; ``close`` ends the connection."""
+
+    status: int
+    body: bytes
+    retry_after_s: int = 0
+    close: bool = False
+
+    @classmethod
+    def of(cls, error: WireError, *, retry_after_s: int = 0) -> Reply:
+        """MEXC's shape of an error. What may have been read only in part is not followed by another request."""
+        return cls(error.http_status, dump_json(error.body()), retry_after_s, close=error.http_status in {408, 413, 414})
+
+
+def create_app(port: GatewayPort, keys: Sequence[BotKey], limits: GatewayLimits) -> Starlette:
+    """The gateway of one deployment.
+
+    Raises:
+        ConfigError: a key is empty, too long, without a secret, or given twice.
+    """
+    return Starlette(
+        routes=[Mount("/", app=Gateway(port, keys, limits))],
+        exception_handlers={404: _nowhere, Exception: _failed},
+    )
+
+
+class Gateway:
+    """The ASGI application behind ``create_app``."""
+
+    def __init__(self, port: GatewayPort, keys: Sequence[BotKey], limits: GatewayLimits) -> None:
+        self._port = port
+        self._keys = KeyRing(keys)
+        self._limits = limits
+        self._endpoints = endpoints(port)
+        self._paths = frozenset(path for _, path in self._endpoints)
+        self._lanes = {
+            Lane.ORDER: Throttle(limits.orders),
+            Lane.CANCEL: Throttle(limits.cancels),
+            Lane.QUERY: Throttle(limits.queries),
+        }
+        self._unsigned = Throttle(limits.unsigned)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. There are no websockets here."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        reply = await self._reply(scope, receive)
+        headers = [*_HEADERS, (b"content-length", str(len(reply.body)).encode())]
+        if reply.retry_after_s:
+            headers.append((b"retry-after", str(reply.retry_after_s).encode()))
+        if reply.close:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply:
+        try:
+            request = read_head(scope, self._limits)
+            endpoint = self._endpoint(request, scope.get("raw_path"))
+            call = await self._admit(request, endpoint, receive)
+            value = await endpoint.answer(call)
+        except Throttled as wait:
+            return Reply.of(wait.error, retry_after_s=wait.retry_after_s)
+        except WireRefusal as refusal:
+            return Reply.of(refusal.error)
+        except GatehouseError as error:
+            return Reply.of(WireError.of(ErrorCode.INTERNAL_ERROR, f"gatehouse: {error.code}: {error.message}. {error.remedy}"))
+        return Reply(200, value if isinstance(value, bytes) else dump_json(value))
+
+    def _endpoint(self, request: Request, raw_path: bytes | None) -> Endpoint:
+        # An escape in the path could only serve to look like another path to somebody else.
+        if raw_path is not None and raw_path.split(b"?")[0] != request.path.encode():
+            raise _not_found("No such endpoint.")
+        endpoint = self._endpoints.get((request.method, request.path))
+        if endpoint is not None:
+            return endpoint
+        if request.path in self._paths:
+            raise WireRefusal(WireError(405, f"{request.method} is not allowed here.", 405))
+        if request.path.startswith(tuple(_API + move for move in _MONEY_MOVES)):
+            raise _not_found("gatehouse: withdrawals and transfers do not exist here, by design: a bot's key can only trade.")
+        if request.path == _API + "userDataStream":
+            raise _not_found("gatehouse: there are no streams here. Poll GET /api/v3/openOrders and GET /api/v3/myTrades.")
+        raise _not_found("No such endpoint.")
+
+    async def _admit(self, request: Request, endpoint: Endpoint, receive: Receive) -> Call:
+        now = self._port.now()
+        if endpoint.lane is Lane.PUBLIC:
+            self._debit(self._unsigned, request.address)
+            if request.path not in _ALWAYS:
+                self._require_ready(endpoint)
+            return Call(read_params(request.query, b""), bot="", signature="", expires=now)
+        body = b"" if request.method == "GET" else await read_body(receive, self._limits)
+        try:
+            call = self._keys.authenticate(request, body, read_params(request.query, body), now)
+        except WireRefusal:
+            # Only its owner can use up a bot's own allowance: what fails before the signature is proven counts by address.
+            self._debit(self._unsigned, request.address)
+            raise
+        self._debit(self._lanes[endpoint.lane], call.bot)
+        self._require_ready(endpoint)
+        return call
+
+    def _debit(self, throttle: Throttle, owner: str) -> None:
+        wait = throttle.admit(owner, self._port.now())
+        if wait:
+            raise Throttled("gatehouse: request-rate: too many requests; nothing was decided or sent.", wait)
+
+    def _require_ready(self, endpoint: Endpoint) -> None:
+        if self._port.ready():
+            return
+        # A 5xx would tell a bot that its order may be live; it is certain that it is not.
+        code = ErrorCode.TRADING_DISABLED if endpoint.lane is Lane.ORDER else ErrorCode.SERVICE_UNAVAILABLE
+        raise refuse(code, "gatehouse: not-ready: the controller is reading its journal; nothing was decided or sent. Ask again.")
+
+
+def endpoints(port: GatewayPort) -> Mapping[tuple[str, str], Endpoint]:
+    """Everything there is to ask, by method and path."""
+    market, desk, account = MarketViews(port), OrderDesk(port), AccountViews(port)
+    table: Mapping[tuple[str, str], Endpoint] = {
+        ("GET", "ping"): Endpoint(Lane.PUBLIC, market.ping),
+        ("GET", "time"): Endpoint(Lane.PUBLIC, market.time),
+        ("GET", "exchangeInfo"): Endpoint(Lane.PUBLIC, market.exchange_info),
+        ("GET", "defaultSymbols"): Endpoint(Lane.PUBLIC, market.default_symbols),
+        ("GET", "depth"): Endpoint(Lane.PUBLIC, market.depth),
+        ("GET", "trades"): Endpoint(Lane.PUBLIC, market.trades),
+        ("GET", "aggTrades"): Endpoint(Lane.PUBLIC, market.agg_trades),
+        ("GET", "klines"): Endpoint(Lane.PUBLIC, market.klines),
+        ("GET", "ticker/24hr"): Endpoint(Lane.PUBLIC, market.day_ticker),
+        ("GET", "ticker/price"): Endpoint(Lane.PUBLIC, market.price),
+        ("GET", "ticker/bookTicker"): Endpoint(Lane.PUBLIC, market.book_ticker),
+        ("POST", "order"): Endpoint(Lane.ORDER, desk.place),
+        ("POST", "order/test"): Endpoint(Lane.ORDER, desk.test),
+        ("POST", "batchOrders"): Endpoint(Lane.ORDER, account.batch),
+        ("DELETE", "order"): Endpoint(Lane.CANCEL, desk.cancel),
+        ("DELETE", "openOrders"): Endpoint(Lane.CANCEL, desk.cancel_symbols),
+        ("DELETE", "order/all"): Endpoint(Lane.CANCEL, desk.cancel_everything),
+        ("GET", "order"): Endpoint(Lane.QUERY, desk.query),
+        ("GET", "openOrders"): Endpoint(Lane.QUERY, desk.open),
+        ("GET", "allOrders"): Endpoint(Lane.QUERY, desk.history),
+        ("GET", "myTrades"): Endpoint(Lane.QUERY, account.my_trades),
+        ("GET", "account"): Endpoint(Lane.QUERY, account.account),
+        ("GET", "tradeFee"): Endpoint(Lane.QUERY, account.trade_fee),
+        ("GET", "selfSymbols"): Endpoint(Lane.QUERY, account.self_symbols),
+        ("GET", "capital/config/getall"): Endpoint(Lane.QUERY, account.currencies),
+    }
+    contracts = {("GET", "/api/v1/contract/detail"): Endpoint(Lane.PUBLIC, account.contracts)}
+    return MappingProxyType({(method, _API + path): endpoint for (method, path), endpoint in table.items()} | contracts)
+
+
+def _not_found(message: str) -> WireRefusal:
+    return WireRefusal(WireError(404, message, 404))
+
+
+async def _nowhere(request: StarletteRequest, error: Exception) -> Response:  # noqa: ARG001 - starlette's signature
+    """The answer to a request target that is not a path."""
+    return Response(dump_json(WireError(404, "No such endpoint.", 404).body()), status_code=404, media_type="application/json")
+
+
+async def _failed(request: StarletteRequest, error: Exception) -> Response:  # noqa: ARG001 - starlette's signature
+    """The answer to a defect of our own; starlette raises it again for the log. 500 means the outcome is unknown, as it then is."""
+    known = WireError.of(
+        ErrorCode.INTERNAL_ERROR, "gatehouse: internal error. If this was an order, query it before sending another."
+    )
+    return Response(dump_json(known.body()), status_code=500, media_type="application/json")

@@ -1,0 +1,50 @@
+"""A denial in MEXC's terms: a code that makes standard clients raise the fitting error, a text that names the rule (DESIGN §4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from controller.gateway.port import Denied
+from controller.gateway.throttled import Throttled
+from exchange.wire.errors import ErrorCode, WireRefusal, refuse
+
+CODE_OF_RULE: Mapping[str, ErrorCode] = MappingProxyType(
+    {
+        "not-armed": ErrorCode.TRADING_DISABLED,
+        "not-ready": ErrorCode.TRADING_DISABLED,
+        "stage": ErrorCode.TRADING_DISABLED,
+        "guard": ErrorCode.TRADING_DISABLED,
+        "holdings": ErrorCode.TRADING_DISABLED,
+        "symbol": ErrorCode.SYMBOL_NOT_SUPPORT_API,
+        "symbol-rules": ErrorCode.TYPE_NOT_ALLOWED,
+        "eur-rate": ErrorCode.NO_VALID_PRICE,
+        "quote": ErrorCode.NO_VALID_PRICE,
+        "price": ErrorCode.NO_VALID_PRICE,
+        "quantity": ErrorCode.BELOW_MINIMUM,
+        "min-notional": ErrorCode.BELOW_MINIMUM,
+        "venue-maximum": ErrorCode.ABOVE_MAXIMUM,
+        "order-notional": ErrorCode.ABOVE_MAXIMUM,
+        "price-collar": ErrorCode.PRICE_OUT_OF_RANGE,
+        "order-rate": ErrorCode.TOO_MANY_REQUESTS,
+        "open-orders": ErrorCode.TOO_MANY_OPEN_ORDERS,
+        "balance": ErrorCode.INSUFFICIENT_POSITION,
+        "exposure": ErrorCode.MAX_POSITION,
+    }
+)
+"""MEXC's code for each rule that can deny (mexc-spot-v3.md §1.6). A rule not listed here is shown as 26, operation not allowed."""
+
+
+def denial(denied: Denied) -> WireRefusal:
+    """The refusal a bot gets: HTTP 400, or 429 where waiting alone helps."""
+    code = CODE_OF_RULE.get(denied.rule, ErrorCode.OPERATION_NOT_ALLOWED)
+    if code is ErrorCode.TOO_MANY_REQUESTS:
+        return Throttled(explain(denied), 1)
+    return refuse(code, explain(denied))
+
+
+def explain(denied: Denied) -> str:
+    """``gatehouse: RULE: what was wrong, measured against what. What would change the answer.``"""
+    shown = denied.measured in denied.message and denied.threshold in denied.message
+    measured = "" if shown else f" (measured: {denied.measured}; limit: {denied.threshold})"
+    return f"gatehouse: {denied.rule}: {denied.message}{measured}. {denied.remedy}"

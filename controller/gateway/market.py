@@ -1,0 +1,157 @@
+"""Public endpoints of the gateway, answered from what the controller holds in memory (mexc-spot-v3.md §3).
+
+Prices are shown only while the book behind them can be trusted. Statistics the controller does not keep are null, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from controller.gateway.port import GatewayPort
+from controller.gateway.requests import Call
+from exchange.model import SymbolRules
+from exchange.wire.account import symbol_list_json
+from exchange.wire.errors import ErrorCode, WireRefusal, refuse
+from exchange.wire.market import (
+    BookTicker,
+    DepthSnapshot,
+    agg_trades_json,
+    book_ticker_json,
+    depth_json,
+    parse_depth_query,
+    parse_klines_query,
+    parse_trades_query,
+    price_json,
+    time_json,
+    trades_json,
+)
+from exchange.wire.numbers import parse_integer
+from exchange.wire.orders import parse_symbol, parse_symbols
+from exchange.wire.symbols import exchange_info_json
+
+_MAX_SYMBOLS_ASKED = 100
+
+
+class MarketViews:
+    """The public endpoints of one gateway."""
+
+    def __init__(self, port: GatewayPort) -> None:
+        self._port = port
+
+    async def ping(self, call: Call) -> object:  # noqa: ARG002 - every endpoint has one signature
+        """``ping``: an empty object and nothing else."""
+        return {}
+
+    async def time(self, call: Call) -> object:  # noqa: ARG002
+        """``time``: the clock requests are judged by."""
+        return time_json(self._port.now())
+
+    async def exchange_info(self, call: Call) -> object:
+        """``exchangeInfo`` of one symbol, of several, or of every symbol traded here."""
+        return exchange_info_json(self._asked(call.params).values(), self._port.now())
+
+    async def default_symbols(self, call: Call) -> object:  # noqa: ARG002
+        """``defaultSymbols``: what may be traded here."""
+        return symbol_list_json(sorted(self._port.rules(None)))
+
+    async def depth(self, call: Call) -> object:
+        """``depth``; 503 while the book cannot be trusted."""
+        symbol, limit = parse_depth_query(call.params)
+        self._listed(symbol)
+        view = self._port.depth(symbol, limit)
+        if view is None:
+            raise _no_book(symbol)
+        version, bids, asks = view
+        return depth_json(DepthSnapshot(version, tuple(bids), tuple(asks), self._port.now()))
+
+    async def trades(self, call: Call) -> object:
+        """``trades``, newest first."""
+        symbol, limit = parse_trades_query(call.params)
+        self._listed(symbol)
+        return trades_json(self._port.trades(symbol, limit))
+
+    async def agg_trades(self, call: Call) -> object:
+        """``aggTrades``, newest first, only those between ``startTime`` and ``endTime`` when given."""
+        symbol, limit = parse_trades_query(call.params)
+        self._listed(symbol)
+        trades = self._port.trades(symbol, limit)
+        if call.params.get("startTime"):
+            start, end = (parse_integer(name, call.params[name]) for name in ("startTime", "endTime"))
+            trades = [trade for trade in trades if start <= trade.at <= end]
+        return agg_trades_json(trades)
+
+    async def klines(self, call: Call) -> object:
+        """``klines``: the controller keeps no candles, and says so."""
+        query = parse_klines_query(call.params)
+        self._listed(query.symbol)
+        raise refuse(
+            ErrorCode.OPERATION_NOT_ALLOWED,
+            "gatehouse: klines: no candles are kept here. Read candles from MEXC's public API; they need no key.",
+        )
+
+    async def day_ticker(self, call: Call) -> object:
+        """``ticker/24hr``: the last price and the best prices; the day's statistics are null."""
+        return self._each(call.params, self._day_ticker)
+
+    async def price(self, call: Call) -> object:
+        """``ticker/price``: the last trade's price."""
+        return self._each(call.params, self._price)
+
+    async def book_ticker(self, call: Call) -> object:
+        """``ticker/bookTicker``: the best prices."""
+        return self._each(call.params, self._book_ticker)
+
+    def _each(self, params: Mapping[str, str], view: Callable[[str], dict[str, object] | None]) -> object:
+        if params.get("symbol"):
+            symbol = parse_symbol(params)
+            self._listed(symbol)
+            shown = view(symbol)
+            if shown is None:
+                raise _no_book(symbol)
+            return shown
+        return [shown for symbol in sorted(self._port.rules(None)) if (shown := view(symbol)) is not None]
+
+    def _day_ticker(self, symbol: str) -> dict[str, object] | None:
+        best, last = self._book_ticker(symbol), self._price(symbol)
+        if best is None or last is None:
+            return None
+        unknown = ("priceChange", "priceChangePercent", "prevClosePrice", "openPrice", "highPrice", "lowPrice", "volume")
+        return {
+            **best,
+            "lastPrice": last["price"],
+            **dict.fromkeys(unknown),
+            "quoteVolume": None,
+            "openTime": None,
+            "closeTime": self._port.now(),
+            "count": None,
+        }
+
+    def _price(self, symbol: str) -> dict[str, object] | None:
+        latest = self._port.trades(symbol, 1)
+        return price_json(symbol, latest[0].price) if latest else None
+
+    def _book_ticker(self, symbol: str) -> dict[str, object] | None:
+        quote = self._port.quote(symbol)
+        if quote is None:
+            return None
+        return book_ticker_json(BookTicker(symbol, quote.bid, quote.bid_quantity, quote.ask, quote.ask_quantity))
+
+    def _asked(self, params: Mapping[str, str]) -> Mapping[str, SymbolRules]:
+        if params.get("symbol"):
+            symbol = parse_symbol(params)
+            return {symbol: self._listed(symbol)}
+        if params.get("symbols"):
+            return self._port.rules(parse_symbols(params, name="symbols", most=_MAX_SYMBOLS_ASKED))
+        return self._port.rules(None)
+
+    def _listed(self, symbol: str) -> SymbolRules:
+        rules = self._port.rules((symbol,)).get(symbol)
+        if rules is None:
+            raise refuse(ErrorCode.BAD_SYMBOL, "Invalid symbol.")
+        return rules
+
+
+def _no_book(symbol: str) -> WireRefusal:
+    return refuse(
+        ErrorCode.SERVICE_UNAVAILABLE, f"gatehouse: market-data: there is no trustworthy price of {symbol} right now; ask again."
+    )

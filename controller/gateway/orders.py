@@ -1,0 +1,217 @@
+"""Orders through the gateway: placing, cancelling, and looking them up (mexc-spot-v3.md §4.1-4.10)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
+
+from controller.gateway.denials import denial
+from controller.gateway.limits import ReplayGuard
+from controller.gateway.port import (
+    Accepted,
+    BotOrder,
+    Busy,
+    CancelRefused,
+    CancelReply,
+    CancelTaken,
+    Denied,
+    GatewayPort,
+    Outstanding,
+    PlaceReply,
+    VenueRejected,
+    Window,
+)
+from controller.gateway.requests import Call
+from controller.gateway.throttled import Throttled
+from exchange.model import Millis, OrderReport, OrderStatus
+from exchange.orders import TERMINAL, WORKING
+from exchange.wire.account import ALL_ORDERS_DEFAULT, ALL_ORDERS_MAX, parse_history
+from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
+from exchange.wire.numbers import plain
+from exchange.wire.orders import (
+    ack_json,
+    cancel_json,
+    order_json,
+    parse_new_order,
+    parse_order_ref,
+    parse_symbols,
+)
+from exchange.wire.symbols import validate
+
+DAY = 86_400_000
+"""Milliseconds."""
+
+_WEEK = 7 * DAY
+_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_STATES: Mapping[str, frozenset[OrderStatus]] = MappingProxyType(
+    {
+        "2": WORKING,
+        "3": frozenset({OrderStatus.FILLED}),
+        "4": frozenset({OrderStatus.CANCELED, OrderStatus.PARTIALLY_CANCELED, OrderStatus.REJECTED}),
+    }
+)
+"""The undocumented ``states`` of ``allOrders`` (mexc-spot-v3.md §2.5): open, closed, cancelled."""
+
+
+class OrderDesk:
+    """The order endpoints of one gateway."""
+
+    def __init__(self, port: GatewayPort) -> None:
+        self._port = port
+        self._replays = ReplayGuard()
+
+    async def place(self, call: Call) -> object:
+        """``POST order``. Raises ``WireRefusal``, with a 5xx only where the outcome really is unknown."""
+        order = parse_new_order(call.params)
+        if order.client_id is None and not self._replays.first_use(call.bot, call.signature, call.expires, self._port.now()):
+            raise refuse(
+                ErrorCode.BAD_SIGNATURE,
+                "gatehouse: replay: this signed request was taken before and is not taken twice. "
+                "Sign every order with a new timestamp, or give it a newClientOrderId.",
+            )
+        return _place_json(await self._port.place(call.bot, order))
+
+    async def test(self, call: Call) -> object:
+        """``POST order/test``: the order's form and the symbol's rules, nothing else; nothing is decided or remembered."""
+        order = parse_new_order(call.params)
+        rules = self._port.rules((order.symbol,)).get(order.symbol)
+        if rules is None:
+            raise refuse(ErrorCode.BAD_SYMBOL, "Invalid symbol.")
+        error = validate(order, rules)
+        if error is not None:
+            raise WireRefusal(error)
+        return {}
+
+    async def cancel(self, call: Call) -> object:
+        """``DELETE order``. The reply shows the order as it was before the cancel."""
+        order = self._find(call)
+        if order is None or order.status in TERMINAL:
+            raise refuse(ErrorCode.UNKNOWN_ORDER, "Unknown order sent.")
+        _taken(await self._port.cancel(call.bot, order.symbol, order.order_id))
+        return cancel_json(_report(order))
+
+    async def cancel_symbols(self, call: Call) -> object:
+        """``DELETE openOrders`` of up to five symbols."""
+        symbols = parse_symbols(call.params)
+        return [cancel_json(_report(order)) for order in _taken(await self._port.cancel_all(call.bot, symbols))]
+
+    async def cancel_everything(self, call: Call) -> object:
+        """``DELETE order/all``: every open order of this bot."""
+        _taken(await self._port.cancel_all(call.bot, None))
+        return {"code": 200, "msg": "success", "timestamp": self._port.now()}
+
+    async def query(self, call: Call) -> object:
+        """``GET order``. ``updateTime`` is always a number, because clients read it as one (mexc-spot-v3.md §4.9)."""
+        order = self._find(call)
+        if order is None:
+            raise refuse(ErrorCode.NO_SUCH_ORDER, "Order does not exist.")
+        return _order_json(order)
+
+    async def open(self, call: Call) -> object:
+        """``GET openOrders``: of one symbol, of up to five, or of all."""
+        if not call.params.get("symbol"):
+            return [_order_json(order) for order in self._port.open_orders(call.bot, None)]
+        return [_order_json(order) for symbol in parse_symbols(call.params) for order in self._port.open_orders(call.bot, symbol)]
+
+    async def history(self, call: Call) -> object:
+        """``GET allOrders``: the last day unless asked otherwise, at most the last week."""
+        query = parse_history(call.params, default=ALL_ORDERS_DEFAULT, most=ALL_ORDERS_MAX)
+        window = window_of(query.start, query.end, self._port.now(), usual=DAY, most=_WEEK)
+        statuses = _statuses(call.params.get("states", ""))
+        return [_order_json(order) for order in self._port.all_orders(call.bot, query.symbol, window, query.limit, statuses)]
+
+    def _find(self, call: Call) -> BotOrder | None:
+        ref = parse_order_ref(call.params)
+        given = ref.order_id if ref.order_id is not None else ref.client_id
+        if given is None or _ORDER_ID.fullmatch(given) is None:
+            return None
+        if ref.order_id is not None:
+            return self._port.order(call.bot, ref.symbol, order_id=given)
+        return self._port.order(call.bot, ref.symbol, bot_client_id=given)
+
+
+def window_of(start: Millis | None, end: Millis | None, now: Millis, *, usual: int, most: int) -> Window:
+    """The span a history query means: ``usual`` ms before its end unless it says, never more than ``most`` ms back from now."""
+    last = now if end is None else end
+    first = last - usual if start is None else start
+    return Window(Millis(max(first, now - most)), last)
+
+
+def _place_json(reply: PlaceReply) -> Mapping[str, object]:
+    match reply:
+        case Accepted():
+            return ack_json(reply.order, reply.order_id, reply.at)
+        case Denied():
+            raise denial(reply)
+        case VenueRejected():
+            raise WireRefusal(WireError(_rejection_code(reply.code), reply.message))
+        case Outstanding():
+            named = f" or origClientOrderId={reply.bot_client_id}" if reply.bot_client_id else ""
+            raise refuse(
+                ErrorCode.GATEWAY_TIMEOUT,
+                f"gatehouse: outcome-unknown: {reply.reason}. The order may be live and its outcome is being resolved. "
+                f"Do not send it again; query it by orderId={reply.order_id}{named}.",
+            )
+        case Busy():
+            raise _busy(reply)
+
+
+def _taken(reply: CancelReply) -> tuple[BotOrder, ...]:
+    match reply:
+        case CancelTaken():
+            return reply.orders
+        case CancelRefused():
+            raise WireRefusal(WireError(reply.code, reply.message, _status_of(reply.code)))
+        case Busy():
+            raise _busy(reply)
+
+
+def _busy(reply: Busy) -> Throttled:
+    return Throttled("gatehouse: busy: the controller's inbox is full; nothing was decided or sent.", reply.retry_after_s)
+
+
+def _rejection_code(code: int) -> int:
+    # A refusal is certain, so it must not look like a success or like a 5xx, which says "unknown".
+    certain = code not in {0, 200} and _status_of(code) < 500
+    return code if certain else int(ErrorCode.OPERATION_NOT_ALLOWED)
+
+
+def _status_of(code: int) -> int:
+    return ErrorCode(code).http_status if code in set(ErrorCode) else 400
+
+
+def _statuses(text: str) -> frozenset[OrderStatus] | None:
+    if not text:
+        return None
+    wanted: frozenset[OrderStatus] = frozenset()
+    for state in text.split(","):
+        if state not in _STATES:
+            raise refuse(ErrorCode.BAD_PARAMETER, "states must be 2 (open), 3 (filled) or 4 (cancelled).")
+        wanted |= _STATES[state]
+    return wanted
+
+
+def _order_json(order: BotOrder) -> dict[str, object]:
+    shown = order_json(_report(order))
+    if order.quote_quantity is not None:
+        shown["origQuoteOrderQty"] = plain(order.quote_quantity)
+    return shown
+
+
+def _report(order: BotOrder) -> OrderReport:
+    return OrderReport(
+        symbol=order.symbol,
+        order_id=order.order_id,
+        client_id=order.bot_client_id,
+        side=order.side,
+        type=order.type,
+        status=order.status,
+        price=order.price if order.price is not None else Decimal(0),
+        quantity=order.quantity if order.quantity is not None else Decimal(0),
+        executed=order.executed,
+        executed_quote=order.executed_quote,
+        created_at=order.created_at,
+        updated_at=order.updated_at if order.updated_at is not None else order.created_at,
+    )

@@ -1,0 +1,152 @@
+"""Serving the gateway on TCP: bounds on what a connection may cost before a request exists (reliability.md F100, F101, F105)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from typing import ClassVar
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from controller.gateway.limits import GatewayLimits
+from exchange.errors import ConfigError
+
+DRAIN_SECONDS = 3
+"""How long open requests may take to finish once the server stops."""
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, host: str, port: int, limits: GatewayLimits) -> AsyncIterator[int]:
+    """Serve ``app`` inside the running loop; yields the port, which matters when 0 was asked for.
+
+    The process keeps its own signal handlers. Leaving the context stops accepting and waits for open requests.
+
+    Raises:
+        ConfigError: the address cannot be bound.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"the gateway cannot listen on {host}:{port}: {error.strerror}",
+            code="cannot-listen",
+            remedy="Stop what uses the port, or set another in [gateway].",
+        ) from None
+    server = _Server(_config(app, limits))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    listening = asyncio.create_task(server.listening.wait())
+    await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
+    listening.cancel()
+    try:
+        yield int(listener.getsockname()[1])
+    finally:
+        server.should_exit = True
+        await task
+
+
+def guarded_protocol(limits: GatewayLimits) -> type[HttpToolsProtocol]:
+    """The HTTP protocol with these limits, as uvicorn wants it: a class."""
+
+    class Guarded(GuardedProtocol):
+        bounds = limits
+
+    return Guarded
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 that gives each request head so many bytes and seconds, and the process so many connections.
+
+    uvicorn alone waits for a first request for ever and buffers any size of header.
+    """
+
+    bounds: ClassVar[GatewayLimits] = GatewayLimits()
+    _refused = False
+    _head_bytes = 0
+    _reading_head = True
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection, unless there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.bounds.connections:
+            self._refused = True
+            transport.abort()
+            return
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived; end the connection when a head outgrows its bound."""
+        if self._refused or self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._reading_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.bounds.head_bytes:
+                self._refused = True
+                self.send_400_response("Request header too large.")
+
+    def on_message_begin(self) -> None:
+        """A request begins: its head is due."""
+        super().on_message_begin()
+        self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """The head is in. A target that is not a path is answered as one that does not exist."""
+        self._stop_waiting()
+        self._reading_head = False
+        self._head_bytes = 0
+        if not self.url.startswith(b"/"):
+            self.url = b"/"
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._stop_waiting()
+        self._reading_head = True
+        self._deadline = self.loop.call_later(self.bounds.head_seconds, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that leaves signals to the process and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
+        return nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+def _config(app: ASGIApp, limits: GatewayLimits) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=guarded_protocol(limits),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=limits.idle_seconds,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
