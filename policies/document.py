@@ -1,0 +1,136 @@
+"""Policy files: read TOML or canonical JSON, write canonical bytes, name them by digest.
+
+Both readers end in the same validation and the same production floors, so no ``Policy`` that was read is ever looser than them.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from exchange.errors import ConfigError, IntegrityError
+from policies import canonical
+from policies.floors import Violation, violations
+from policies.numbers import text as decimal_text
+from policies.schema import Policy
+
+__all__ = ["Policy", "canonical_bytes", "digest", "json_schema", "load_policy", "parse_canonical"]
+
+_MAX_BYTES = 1 << 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def load_policy(source: bytes | str) -> Policy:
+    """Read a policy from TOML.
+
+    Raises:
+        ConfigError: not TOML, a field missing, unknown or malformed, or looser than the production floors. The message starts with
+            the exact path, as in ``guards.quote_stale.cancel_ms``.
+    """
+    try:
+        content = source.decode("utf-8") if isinstance(source, bytes) else source
+        if len(content) > _MAX_BYTES:
+            raise _malformed("the file", f"is longer than {_MAX_BYTES} bytes", "Check that this is a policy file.")
+        tree = tomllib.loads(content, parse_float=Decimal)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed("the file", f"is not TOML: {error}", "Correct the line named in the message.") from None
+    return _validated(_plain(tree, ""))
+
+
+def parse_canonical(data: bytes) -> Policy:
+    """Read the bytes ``canonical_bytes`` wrote, as they lie in a journal or beside an evidence bundle.
+
+    Raises:
+        IntegrityError: not the canonical form of a policy.
+        ConfigError: as for ``load_policy``.
+    """
+    policy = _validated(canonical.decode(data, limit=_MAX_BYTES))
+    if canonical_bytes(policy) != data:
+        raise IntegrityError(
+            "the bytes are not the canonical form of the policy they describe",
+            code="not-canonical",
+            remedy="Use the policy bytes exactly as gatehouse wrote them.",
+        )
+    return policy
+
+
+def canonical_bytes(policy: Policy) -> bytes:
+    """RFC 8785 JSON of the policy: decimals as plain text, instants as milliseconds."""
+    return canonical.encode(policy.model_dump(mode="json", by_alias=True))
+
+
+def digest(policy: Policy) -> str:
+    """``sha256:<hex>`` of the canonical bytes: equal policies have equal digests however their files are laid out."""
+    return canonical.digest(canonical_bytes(policy))
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a policy file, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Policy.model_json_schema(by_alias=True)}
+
+
+def _validated(tree: object) -> Policy:
+    try:
+        policy = Policy.model_validate_json(json.dumps(tree))
+    except ValidationError as error:
+        _explain(error)
+    found = violations(policy)
+    if found:
+        _refuse(found)
+    return policy
+
+
+def _plain(value: object, path: str) -> object:
+    """TOML's values as JSON ones: exact decimals become text, instants milliseconds."""
+    match value:
+        case dict():
+            return {key: _plain(item, f"{path}.{key}" if path else key) for key, item in value.items()}
+        case list():
+            return [_plain(item, f"{path}.{number}") for number, item in enumerate(value)]
+        case Decimal():
+            if not value.is_finite():
+                raise _malformed(path, f"is {value}, which is not a number to compare with", "Write a plain decimal number.")
+            return decimal_text(value) if abs(value.adjusted()) < 100 else str(value)
+        case datetime():
+            if value.tzinfo is None:
+                raise _malformed(path, "has no time zone", "Write the instant in UTC with a final Z.")
+            return (value - _EPOCH) // timedelta(milliseconds=1)
+        case date() | time():
+            raise _malformed(path, "is not an instant", "Write a date and a time in UTC, as in 2026-01-01T00:00:00Z.")
+        case _:
+            return value
+
+
+def _explain(error: ValidationError) -> NoReturn:
+    first = error.errors(include_url=False, include_context=False)[0]
+    path = ".".join(str(part) for part in first["loc"]) or "the policy"
+    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    match first["type"]:
+        case "missing":
+            raise _malformed(
+                path, f"is missing{more}", f"Add {path}; no limit has a default. policies/examples has complete files."
+            )
+        case "extra_forbidden":
+            raise _malformed(path, f"is not a field of a policy{more}", f"Remove {path}, or correct its spelling.")
+        case _:
+            reason = first["msg"].removeprefix("Value error, ")
+            raise _malformed(path, f"is not acceptable: {reason}{more}", f"Change {path} as the message says.")
+
+
+def _refuse(found: tuple[Violation, ...]) -> NoReturn:
+    first = found[0]
+    more = f" ({len(found) - 1} more: {', '.join(item.path for item in found[1:])})" if len(found) > 1 else ""
+    raise ConfigError(
+        f"{first.path} is {first.measured}, looser than the production floor {first.bound}: {first.why}{more}",
+        code="policy-looser-than-floor",
+        remedy=f"Make {first.path} {first.bound}, or set environment to rehearsal.",
+    )
+
+
+def _malformed(path: str, what: str, remedy: str) -> ConfigError:
+    return ConfigError(f"{path} {what}", code="policy-invalid", remedy=remedy)

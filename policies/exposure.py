@@ -1,0 +1,294 @@
+"""Worst-case exposure: what one venue account could be holding, in EUR, if everything that can still happen happens.
+
+    exposure = Σ holdings(base) · ask  +  Σ remaining(working buys) · max(limit price, ask) · (1 + taker fee)
+
+in the quote asset, divided by the pinned EUR rate, rounded up. Sells add nothing: until they trade, the base is a holding. A
+working buy is valued at no less than the ask, because that is what it counts as the moment it fills; so a fill never raises the
+total. UNKNOWN and ADMITTED orders count in full (DESIGN §1.3). Source: execution-safety.md §6.
+
+Anything missing, stale or absurd gives ``MissingInput`` and no number at all (DESIGN §1.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from enum import StrEnum
+
+from exchange.model import Balance, Millis, OrderIntent, OrderStatus, OrderType, Quote, Side, SymbolRules, round_up
+from exchange.orders import WORKING
+from policies.numbers import WIDE
+from policies.schema import Policy
+
+MARKET_BUFFER = Decimal("1.05")
+"""A market buy by quantity is reserved at 5 % above the ask, because nothing bounds its price."""
+
+EUR_STEP = Decimal("0.00000001")
+"""Every item is rounded up to this step."""
+
+_ZERO = Decimal(0)
+_LARGEST_EXPONENT = 15
+_SMALLEST_EXPONENT = -24
+
+
+class InputName(StrEnum):
+    """What an exposure is computed from."""
+
+    HOLDINGS = "holdings"
+    QUOTE = "quote"
+    EUR_RATE = "eur-rate"
+    SYMBOL_RULES = "symbol-rules"
+    ORDER = "order"
+
+
+@dataclass(frozen=True, slots=True)
+class MissingInput:
+    """Why there is no number: which input, of what (asset, symbol or client id), and a sentence for people."""
+
+    input: InputName
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRisk:
+    """A working order as far as risk is concerned. ``executed`` is base, ``executed_quote`` quote; both already in the holdings."""
+
+    client_id: str
+    symbol: str
+    side: Side
+    type: OrderType
+    status: OrderStatus
+    quantity: Decimal | None
+    quote_quantity: Decimal | None
+    price: Decimal | None
+    executed: Decimal = _ZERO
+    executed_quote: Decimal = _ZERO
+
+    @classmethod
+    def of(cls, intent: OrderIntent) -> OrderRisk:
+        """The risk of an order that was just admitted."""
+        return cls(
+            client_id=intent.client_id,
+            symbol=intent.symbol,
+            side=intent.side,
+            type=intent.type,
+            status=OrderStatus.ADMITTED,
+            quantity=intent.quantity,
+            quote_quantity=intent.quote_quantity,
+            price=intent.price,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """One venue account as the controller knows it.
+
+    ``holdings`` are totals (free and locked) by asset and must name every base asset and the quote asset, zeros included.
+    ``reconciled_at`` is when they were last seen to agree with the venue. ``orders`` are the orders that can still trade; terminal
+    ones are ignored.
+    """
+
+    holdings: Mapping[str, Decimal]
+    reconciled_at: Millis
+    orders: tuple[OrderRisk, ...] = ()
+
+    @classmethod
+    def from_balances(
+        cls, balances: Mapping[str, Balance], assets: tuple[str, ...], reconciled_at: Millis, orders: tuple[OrderRisk, ...] = ()
+    ) -> AccountView:
+        """From a venue's complete list of balances, which leaves out empty assets."""
+        return cls({asset: balances[asset].total if asset in balances else _ZERO for asset in assets}, reconciled_at, orders)
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureItem:
+    """One part of an exposure: a holding (``subject`` is the asset) or an order (``subject`` is its client id)."""
+
+    subject: str
+    symbol: str
+    status: OrderStatus | None
+    quote: Decimal
+    eur: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Worst-case exposure in EUR and what it is made of; the items add up to the total exactly."""
+
+    eur: Decimal
+    items: tuple[ExposureItem, ...]
+
+
+def worst_case(
+    account: AccountView | None,
+    quotes: Mapping[str, Quote],
+    rules: Mapping[str, SymbolRules],
+    policy: Policy,
+    now: Millis,
+) -> Exposure | MissingInput:
+    """The worst-case exposure of ``account``. A symbol with neither holdings nor working buys needs no quote."""
+    missing = missing_rate(policy, now) or missing_account(account, policy, now)
+    if missing or account is None:
+        return missing or _unknown_holding("account")
+    with localcontext(WIDE):
+        items: list[ExposureItem] = []
+        for symbol in _symbols(policy, account):
+            part = _of_symbol(symbol, account, quotes, rules.get(symbol), (policy, now))
+            if isinstance(part, MissingInput):
+                return part
+            items.extend(part)
+        return Exposure(sum((item.eur for item in items), _ZERO), tuple(items))
+
+
+def in_eur(quote_amount: Decimal, policy: Policy) -> Decimal:
+    """An amount of the quote asset in EUR at the pinned rate, rounded up."""
+    with localcontext(WIDE):
+        return round_up(quote_amount / policy.eur_rate.quote_per_eur, EUR_STEP)
+
+
+def working_buy_quote(order: OrderRisk, ask: Decimal, taker_fee: Decimal) -> Decimal | MissingInput:
+    """The most of the quote asset a buy can still turn into base, or pay for it, fee included."""
+    amounts = (order.quantity, order.quote_quantity, order.price, order.executed, order.executed_quote)
+    if not all(amount is None or _amount(amount) for amount in amounts):
+        return _broken(order)
+    whole = order.status in {OrderStatus.ADMITTED, OrderStatus.UNKNOWN}
+    with localcontext(WIDE):
+        if order.quantity is not None:
+            remaining = order.quantity - (_ZERO if whole else order.executed)
+            if order.type is OrderType.MARKET:
+                price = ask * MARKET_BUFFER
+            elif order.price is not None:
+                price = max(order.price, ask)
+            else:
+                return _broken(order)
+            cost = remaining * price
+        elif order.quote_quantity is not None:
+            cost = order.quote_quantity - (_ZERO if whole else order.executed_quote)
+        else:
+            return _broken(order)
+        return max(cost, _ZERO) * (1 + taker_fee)
+
+
+def sane(value: Decimal) -> bool:
+    """Whether a positive amount is finite and of a size that can be computed with exactly."""
+    if not value.is_finite() or value <= 0 or value.adjusted() > _LARGEST_EXPONENT:
+        return False
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= _SMALLEST_EXPONENT
+
+
+def missing_rate(policy: Policy, now: Millis) -> MissingInput | None:
+    """Whether the pinned EUR rate cannot be used now."""
+    rate = policy.eur_rate
+    if rate.as_of <= now < rate.valid_until:
+        return None
+    when = "has expired" if now >= rate.valid_until else "is from the future"
+    return MissingInput(InputName.EUR_RATE, rate.asset, f"the pinned {rate.asset} rate {when}")
+
+
+def missing_quote(symbol: str, quote: Quote | None, policy: Policy, now: Millis) -> MissingInput | None:
+    """Whether there is no usable quote: absent, for another symbol, not a number, crossed, from the future, or too old."""
+    limit = policy.limits.quote_max_age_ms
+    if quote is None or quote.symbol != symbol:
+        return MissingInput(InputName.QUOTE, symbol, f"there is no quote for {symbol}")
+    if not (sane(quote.bid) and sane(quote.ask) and quote.bid <= quote.ask):
+        return MissingInput(InputName.QUOTE, symbol, f"the quote for {symbol} is not a bid below an ask")
+    age = now - quote.received_at
+    if age < 0:
+        return MissingInput(InputName.QUOTE, symbol, f"the quote for {symbol} is from the future")
+    if age > limit:
+        return MissingInput(InputName.QUOTE, symbol, f"the quote for {symbol} is {age} ms old; at most {limit} ms are accepted")
+    return None
+
+
+def missing_account(account: AccountView | None, policy: Policy, now: Millis) -> MissingInput | None:
+    """Whether the holdings cannot be trusted: absent, not compared with the venue lately, or not amounts."""
+    if account is None:
+        return _unknown_holding("account")
+    age = now - account.reconciled_at
+    limit = policy.guards.reconciliation.max_age_ms
+    if not 0 <= age <= limit:
+        return MissingInput(
+            InputName.HOLDINGS,
+            "account",
+            f"the holdings were last compared with the venue {age} ms ago; at most {limit} ms are accepted",
+        )
+    for asset, amount in account.holdings.items():
+        if not _amount(amount):
+            return MissingInput(InputName.HOLDINGS, asset, f"the holding of {asset} is {amount}, which is not an amount")
+    return None
+
+
+def missing_rules(symbol: str, rules: SymbolRules | None) -> MissingInput | None:
+    """Whether the venue's rules for a symbol are absent, for another symbol, or not numbers to compute with."""
+    if rules is None or rules.symbol != symbol:
+        return MissingInput(InputName.SYMBOL_RULES, symbol, f"the venue's rules for {symbol} are not known")
+    amounts = (
+        rules.min_quantity,
+        rules.min_notional,
+        rules.min_notional_market,
+        rules.max_notional,
+        rules.max_notional_market,
+        rules.taker_fee,
+    )
+    precisions = (rules.price_precision, rules.quantity_precision)
+    if all(_amount(amount) for amount in amounts) and rules.taker_fee < 1 and all(0 <= digits <= 18 for digits in precisions):
+        return None
+    return MissingInput(InputName.SYMBOL_RULES, symbol, f"the venue's rules for {symbol} are not numbers to compute with")
+
+
+def _of_symbol(
+    symbol: str, account: AccountView, quotes: Mapping[str, Quote], rules: SymbolRules | None, at: tuple[Policy, Millis]
+) -> list[ExposureItem] | MissingInput:
+    policy, now = at
+    missing = missing_rules(symbol, rules)
+    if missing or rules is None:
+        return missing or _unknown_holding(symbol)
+    if rules.quote != policy.eur_rate.asset:
+        return MissingInput(InputName.EUR_RATE, rules.quote, f"{symbol} is quoted in {rules.quote}, which has no EUR rate")
+    held = account.holdings.get(rules.base)
+    if held is None:
+        return _unknown_holding(rules.base)
+    buys = [order for order in account.orders if order.symbol == symbol and order.side is Side.BUY and order.status in WORKING]
+    if not held and not buys:
+        return []
+    quote = quotes.get(symbol)
+    missing = missing_quote(symbol, quote, policy, now)
+    if missing or quote is None:
+        return missing or _unknown_holding(symbol)
+    return _items(rules, held, buys, quote.ask, policy)
+
+
+def _items(
+    rules: SymbolRules, held: Decimal, buys: list[OrderRisk], ask: Decimal, policy: Policy
+) -> list[ExposureItem] | MissingInput:
+    items: list[ExposureItem] = []
+    if held:
+        value = held * ask
+        items.append(ExposureItem(rules.base, rules.symbol, None, value, in_eur(value, policy)))
+    for order in buys:
+        cost = working_buy_quote(order, ask, rules.taker_fee)
+        if isinstance(cost, MissingInput):
+            return cost
+        items.append(ExposureItem(order.client_id, rules.symbol, order.status, cost, in_eur(cost, policy)))
+    return items
+
+
+def _symbols(policy: Policy, account: AccountView) -> tuple[str, ...]:
+    """The policy's symbols, then whatever else a working order is about."""
+    others = (order.symbol for order in account.orders if order.status in WORKING)
+    return tuple(dict.fromkeys((*policy.symbols, *others)))
+
+
+def _amount(value: Decimal) -> bool:
+    return value.is_finite() and (value.is_zero() or sane(value))
+
+
+def _unknown_holding(subject: str) -> MissingInput:
+    return MissingInput(InputName.HOLDINGS, subject, f"the holding of {subject} is not known")
+
+
+def _broken(order: OrderRisk) -> MissingInput:
+    return MissingInput(InputName.ORDER, order.client_id, f"order {order.client_id} has no amounts to compute with")

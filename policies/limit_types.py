@@ -1,0 +1,70 @@
+"""What a pre-trade check is told and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from exchange.model import Millis, Quote, SymbolRules
+from policies.exposure import AccountView, Exposure
+from policies.guards import Level
+
+
+class LimitRule(StrEnum):
+    """Which rule denied an order."""
+
+    STAGE = "stage"
+    SYMBOL = "symbol"
+    GUARD = "guard"
+    SYMBOL_RULES = "symbol-rules"
+    EUR_RATE = "eur-rate"
+    QUOTE = "quote"
+    HOLDINGS = "holdings"
+    PRICE = "price"
+    QUANTITY = "quantity"
+    MIN_NOTIONAL = "min-notional"
+    VENUE_MAXIMUM = "venue-maximum"
+    ORDER_NOTIONAL = "order-notional"
+    PRICE_COLLAR = "price-collar"
+    ORDER_RATE = "order-rate"
+    OPEN_ORDERS = "open-orders"
+    BALANCE = "balance"
+    EXPOSURE = "exposure"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitContext:
+    """What the checks know besides the intent.
+
+    ``admitted_at``: when the latest orders were admitted, oldest first: all of the last ``limits.order_rate.per_ms``, or at least
+    the last ``count``. ``standing``: the most severe guard level in force, ``None`` when no guard is broken. What was admitted
+    earlier in the same batch is already in ``account.orders`` and ``admitted_at``.
+    """
+
+    account: AccountView | None
+    rules: Mapping[str, SymbolRules]
+    quotes: Mapping[str, Quote]
+    admitted_at: Sequence[Millis]
+    standing: Level | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """The order may be placed. ``exposure`` is the account's with it, ``quote`` what it was judged against."""
+
+    exposure: Exposure
+    cap_eur: Decimal
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """The order may not be placed: the rule, what was measured against what, and what would change the answer."""
+
+    rule: LimitRule
+    measured: str
+    threshold: str
+    message: str
+    remedy: str

@@ -1,0 +1,291 @@
+"""The rules one order is judged by once its inputs are proven present. ``policies.limits`` runs them in the order of ``RULES``."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+
+from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Quote, Side, SymbolRules
+from exchange.orders import WORKING
+from policies.exposure import (
+    MARKET_BUFFER,
+    AccountView,
+    InputName,
+    MissingInput,
+    OrderRisk,
+    in_eur,
+    missing_quote,
+    sane,
+    working_buy_quote,
+)
+from policies.limit_types import Deny, LimitContext, LimitRule
+from policies.numbers import rounded_up, text
+from policies.schema import Policy
+
+_BPS = Decimal(10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One intent with its inputs proven present."""
+
+    intent: OrderIntent
+    context: LimitContext
+    policy: Policy
+    account: AccountView
+    rules: SymbolRules
+    quote: Quote
+    now: Millis
+
+    @property
+    def buying(self) -> bool:
+        return self.intent.side is Side.BUY
+
+    @property
+    def market(self) -> bool:
+        return self.intent.type is OrderType.MARKET
+
+    @property
+    def notional(self) -> Decimal:
+        """The order's value in the quote asset; a market buy by quantity includes its price buffer."""
+        if self.intent.quantity is None:
+            return self.intent.quote_quantity or Decimal(0)
+        if not self.market:
+            return self.intent.quantity * (self.intent.price or Decimal(0))
+        return self.intent.quantity * (self.quote.ask * MARKET_BUFFER if self.buying else self.quote.ask)
+
+
+_INPUT_RULES: Mapping[InputName, tuple[LimitRule, str]] = {
+    InputName.HOLDINGS: (LimitRule.HOLDINGS, "Wait for the next reconciliation with the venue."),
+    InputName.QUOTE: (LimitRule.QUOTE, "Wait for fresh market data; `gatehouse status` shows the feed."),
+    InputName.EUR_RATE: (LimitRule.EUR_RATE, "Put a current eur_rate into the policy."),
+    InputName.SYMBOL_RULES: (LimitRule.SYMBOL_RULES, "Wait until the venue's symbol rules are read again."),
+    InputName.ORDER: (LimitRule.EXPOSURE, "Settle the order named in the message first."),
+}
+
+
+def missing_input(missing: MissingInput) -> Deny:
+    rule, remedy = _INPUT_RULES[missing.input]
+    return Deny(rule, "missing", "present and fresh", missing.message, remedy)
+
+
+def _symbol_rules(case: Case) -> Deny | None:
+    rules = case.rules
+    side_allowed = rules.buy_allowed if case.buying else rules.sell_allowed
+    # What cannot be sold again must not be bought (execution-safety.md §1.3).
+    objections = (
+        (not rules.trading, "is not trading"),
+        (not rules.api_allowed, "may not be traded through the API"),
+        (not side_allowed, f"does not accept {case.intent.side.value} orders"),
+        (case.buying and not rules.sell_allowed, "could not be sold again"),
+        (case.intent.type not in rules.order_types, f"does not accept {case.intent.type.value} orders"),
+        (rules.quote != case.policy.eur_rate.asset, f"is quoted in {rules.quote}, which has no EUR rate"),
+    )
+    for objection, what in objections:
+        if objection:
+            return Deny(
+                LimitRule.SYMBOL_RULES,
+                what,
+                "accepted by the venue",
+                f"{rules.symbol} {what}",
+                "Wait until the venue allows it, or send what it allows.",
+            )
+    return None
+
+
+def _price(case: Case) -> Deny | None:
+    price = case.intent.price
+    if case.market:
+        return None if price is None else _malformed(LimitRule.PRICE, "a price", "no price", "a MARKET order has no price")
+    if price is None or not sane(price):
+        measured = "missing" if price is None else str(price)[:40]
+        return _malformed(
+            LimitRule.PRICE, measured, "a positive number", f"a {case.intent.type.value} order needs a positive price"
+        )
+    if price != price.quantize(case.rules.tick_size, rounding=ROUND_DOWN):
+        tick = text(case.rules.tick_size)
+        return _malformed(LimitRule.PRICE, text(price), tick, f"price {text(price)} is not a multiple of the tick size {tick}")
+    return None
+
+
+def _quantity(case: Case) -> Deny | None:
+    quantity, quote_quantity = case.intent.quantity, case.intent.quote_quantity
+    if (quantity is None) == (quote_quantity is None) or (quantity is None and not case.market):
+        return _malformed(
+            LimitRule.QUANTITY,
+            "none or both",
+            "one quantity",
+            "an order has one quantity; only a MARKET order may give it in quote",
+        )
+    amount = quantity if quantity is not None else quote_quantity
+    if amount is None or not sane(amount):
+        return _malformed(LimitRule.QUANTITY, str(amount)[:40], "a positive number", "the quantity must be a positive number")
+    if quantity is None:
+        return None
+    if quantity != case.rules.quantise_quantity(quantity):
+        step = text(case.rules.quantity_step)
+        return _malformed(
+            LimitRule.QUANTITY, text(quantity), step, f"quantity {text(quantity)} is not a multiple of the step {step}"
+        )
+    if not quantity >= case.rules.min_quantity:
+        least = text(case.rules.min_quantity)
+        return _malformed(
+            LimitRule.QUANTITY, text(quantity), least, f"quantity {text(quantity)} is below the venue's minimum {least}"
+        )
+    return None
+
+
+def _notional(case: Case) -> Deny | None:
+    rules, notional = case.rules, case.notional
+    least = rules.min_notional_market if case.market else rules.min_notional
+    if case.buying:
+        least = max(rules.min_notional, rules.min_notional_market) * case.policy.limits.min_order_factor
+    if not notional >= least:
+        return Deny(
+            LimitRule.MIN_NOTIONAL,
+            f"{text(notional)} {rules.quote}",
+            f"{text(least)} {rules.quote}",
+            f"the order is worth {text(notional)} {rules.quote}; at least {text(least)} are needed"
+            + (" so that it can be sold again" if case.buying else ""),
+            f"Make the order at least {text(least)} {rules.quote}.",
+        )
+    most = rules.max_notional_market if case.market else rules.max_notional
+    if not notional <= most:
+        return Deny(
+            LimitRule.VENUE_MAXIMUM,
+            f"{text(notional)} {rules.quote}",
+            f"{text(most)} {rules.quote}",
+            f"the order is worth {text(notional)} {rules.quote}; the venue takes at most {text(most)}",
+            "Make the order smaller.",
+        )
+    eur, limit = in_eur(notional, case.policy), case.policy.limits.order_notional_max_eur
+    if eur > limit:
+        return Deny(
+            LimitRule.ORDER_NOTIONAL,
+            f"{text(eur)} EUR",
+            f"{text(limit)} EUR",
+            f"the order is worth {text(eur)} EUR; one order may be worth at most {text(limit)} EUR",
+            f"Make the order smaller; {text(limit)} EUR is limits.order_notional_max_eur.",
+        )
+    return None
+
+
+def _collar(case: Case) -> Deny | None:
+    price = case.intent.price
+    if price is None:
+        return None
+    mid, limit = case.quote.mid, case.policy.limits.price_collar_bps
+    away = abs(price - mid) * _BPS / mid
+    if away <= limit:
+        return None
+    return Deny(
+        LimitRule.PRICE_COLLAR,
+        f"{text(rounded_up(away))} bps",
+        f"{text(limit)} bps",
+        f"price {text(price)} is {text(rounded_up(away))} bps from the mid {text(mid)}; at most {text(limit)} are allowed",
+        "Price the order closer to the market.",
+    )
+
+
+def _order_rate(case: Case) -> Deny | None:
+    rate = case.policy.limits.order_rate
+    times = case.context.admitted_at
+    recent = len(times) - bisect_right(times, case.now - rate.per_ms)
+    if recent < rate.count:
+        return None
+    return Deny(
+        LimitRule.ORDER_RATE,
+        f"{recent + 1} orders",
+        f"{rate.count} orders in {rate.per_ms} ms",
+        f"this would be order {recent + 1} within {rate.per_ms} ms; {rate.count} are allowed",
+        "Send orders more slowly.",
+    )
+
+
+def _open_orders(case: Case) -> Deny | None:
+    limit = case.policy.limits.open_orders_max
+    working = sum(1 for order in case.account.orders if order.status in WORKING)
+    if working < limit:
+        return None
+    return Deny(
+        LimitRule.OPEN_ORDERS,
+        f"{working} open orders",
+        f"{limit} open orders",
+        f"{working} orders are open already; at most {limit} may be",
+        "Cancel an order, or wait until one is done.",
+    )
+
+
+def _balance(case: Case) -> Deny | None:
+    asset = case.rules.quote if case.buying else case.rules.base
+    held = case.account.holdings.get(asset)
+    if held is None:
+        return missing_input(MissingInput(InputName.HOLDINGS, asset, f"the holding of {asset} is not known"))
+    needed = _needed(case)
+    if isinstance(needed, MissingInput):
+        return missing_input(needed)
+    for order in case.account.orders:
+        if order.status not in WORKING:
+            continue
+        reserved = _reserved(case, order)
+        if isinstance(reserved, MissingInput):
+            return missing_input(reserved)
+        held -= reserved
+    if needed <= held:
+        return None
+    return Deny(
+        LimitRule.BALANCE,
+        f"{text(rounded_up(needed))} {asset}",
+        f"{text(max(held, Decimal(0)))} {asset}",
+        f"the order needs {text(rounded_up(needed))} {asset}; {text(max(held, Decimal(0)))} are not reserved by other orders",
+        f"Make the order smaller, or cancel orders that reserve {asset}.",
+    )
+
+
+def _needed(case: Case) -> Decimal | MissingInput:
+    if case.buying:
+        return case.notional * (1 + case.rules.taker_fee)
+    if case.intent.quantity is not None:
+        return case.intent.quantity
+    return (case.intent.quote_quantity or Decimal(0)) / case.quote.bid
+
+
+def _reserved(case: Case, order: OrderRisk) -> Decimal | MissingInput:
+    """What a working order takes from the asset the new order needs."""
+    rules = case.context.rules.get(order.symbol)
+    if rules is None:
+        return MissingInput(InputName.SYMBOL_RULES, order.symbol, f"the venue's rules for {order.symbol} are not known")
+    if order.side is not case.intent.side or (not case.buying and rules.base != case.rules.base):
+        return Decimal(0)
+    if case.buying:
+        quote = case.context.quotes.get(order.symbol)
+        missing = missing_quote(order.symbol, quote, case.policy, case.now)
+        if missing or quote is None:
+            return missing or MissingInput(InputName.QUOTE, order.symbol, f"there is no quote for {order.symbol}")
+        return working_buy_quote(order, quote.ask, rules.taker_fee)
+    whole = order.status in {OrderStatus.ADMITTED, OrderStatus.UNKNOWN}
+    if order.quantity is not None:
+        remaining = order.quantity if whole else order.quantity - order.executed
+    elif order.quote_quantity is not None:
+        remaining = (order.quote_quantity - (Decimal(0) if whole else order.executed_quote)) / case.quote.bid
+    else:
+        return MissingInput(InputName.ORDER, order.client_id, f"order {order.client_id} has no amounts to compute with")
+    return max(remaining, Decimal(0))
+
+
+def _malformed(rule: LimitRule, measured: str, threshold: str, message: str) -> Deny:
+    return Deny(rule, measured, threshold, message, "Correct the order; `exchangeInfo` shows the symbol's rules.")
+
+
+RULES: tuple[Callable[[Case], Deny | None], ...] = (
+    _symbol_rules,
+    _price,
+    _quantity,
+    _notional,
+    _collar,
+    _order_rate,
+    _open_orders,
+    _balance,
+)

@@ -1,0 +1,110 @@
+"""The vocabulary of gate rules: which metrics exist, in which unit, and how a rule compares one with a threshold (DESIGN §6).
+
+It lives with the policies because a policy file names metrics; ``gates`` measures them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class GateName(StrEnum):
+    """The gates that guard an edge upwards (DESIGN §3)."""
+
+    TESTNET_READY = "testnet-ready"
+    VALIDATION = "validation"
+    LIVE_READY = "live-ready"
+    RAMP_STEP = "ramp-step"
+    RESUME = "resume"
+
+
+class MetricName(StrEnum):
+    """What a gate can ask about one run of one stage."""
+
+    COVERED_MS = "covered_ms"
+    COVERAGE_RATIO = "coverage_ratio"
+    LONGEST_GAP_MS = "longest_gap_ms"
+    ORDERS = "orders"
+    FILLS = "fills"
+    REJECT_RATIO = "reject_ratio"
+    REJECT_RATIO_UPPER = "reject_ratio_upper"
+    DENIED_ORDERS = "denied_orders"
+    RECONCILIATIONS = "reconciliations"
+    RECONCILIATION_BREAKS = "reconciliation_breaks"
+    UNKNOWN_ORDERS = "unknown_orders"
+    LONGEST_UNKNOWN_MS = "longest_unknown_ms"
+    DRAWDOWN_FRACTION = "drawdown_fraction"
+    NET_PNL_EUR = "net_pnl_eur"
+    CLOCK_OFFSET_MAX_MS = "clock_offset_max_ms"
+
+
+class Unit(StrEnum):
+    """The unit of a metric and of the threshold it is compared with."""
+
+    MILLISECONDS = "ms"
+    COUNT = "count"
+    RATIO = "ratio"
+    EUR = "eur"
+
+
+class Op(StrEnum):
+    """How a measured value must stand to the threshold."""
+
+    AT_LEAST = ">="
+    AT_MOST = "<="
+    EQUAL = "=="
+    BELOW = "<"
+    ABOVE = ">"
+
+    def holds(self, measured: Decimal, threshold: Decimal) -> bool:
+        """Whether ``measured op threshold``. Both are finite; that was refused at the boundary."""
+        match self:
+            case Op.AT_LEAST:
+                return measured >= threshold
+            case Op.AT_MOST:
+                return measured <= threshold
+            case Op.EQUAL:
+                return measured == threshold
+            case Op.BELOW:
+                return measured < threshold
+            case Op.ABOVE:
+                return measured > threshold
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """One metric's unit, meaning, and whether it only grows while a run lasts, so that "too little" means "not yet"."""
+
+    unit: Unit
+    meaning: str
+    accumulates: bool = False
+
+
+METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
+    {
+        MetricName.COVERED_MS: MetricSpec(
+            Unit.MILLISECONDS,
+            "time with fresh data, the bot connected and clean books",
+            accumulates=True,
+        ),
+        MetricName.COVERAGE_RATIO: MetricSpec(Unit.RATIO, "covered time as a part of all time in the run"),
+        MetricName.LONGEST_GAP_MS: MetricSpec(Unit.MILLISECONDS, "the longest stretch without coverage"),
+        MetricName.ORDERS: MetricSpec(Unit.COUNT, "orders handed to the venue", accumulates=True),
+        MetricName.FILLS: MetricSpec(Unit.COUNT, "trades booked", accumulates=True),
+        MetricName.REJECT_RATIO: MetricSpec(Unit.RATIO, "orders the venue refused, of all handed to it"),
+        MetricName.REJECT_RATIO_UPPER: MetricSpec(Unit.RATIO, "upper 95 % confidence bound of the reject ratio (Clopper-Pearson)"),
+        MetricName.DENIED_ORDERS: MetricSpec(Unit.COUNT, "orders the limits refused before they reached the venue"),
+        MetricName.RECONCILIATIONS: MetricSpec(Unit.COUNT, "completed comparisons of our books with the venue's", accumulates=True),
+        MetricName.RECONCILIATION_BREAKS: MetricSpec(Unit.COUNT, "differences found between our books and the venue's"),
+        MetricName.UNKNOWN_ORDERS: MetricSpec(Unit.COUNT, "orders whose outcome is not proven now"),
+        MetricName.LONGEST_UNKNOWN_MS: MetricSpec(Unit.MILLISECONDS, "the longest an order's outcome stayed unproven"),
+        MetricName.DRAWDOWN_FRACTION: MetricSpec(Unit.RATIO, "largest fall from a peak, as a part of the smaller of peak and cap"),
+        MetricName.NET_PNL_EUR: MetricSpec(Unit.EUR, "equity now less equity at the start of the run, after fees"),
+        MetricName.CLOCK_OFFSET_MAX_MS: MetricSpec(Unit.MILLISECONDS, "largest distance seen between our clock and the venue's"),
+    }
+)
+"""Every metric there is."""

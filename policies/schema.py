@@ -1,0 +1,288 @@
+"""The shape of a policy. Every field is required: an absent limit is an error, never an unlimited one.
+
+What holds in every environment is validated here; what only ``production`` demands is in ``policies.floors``.
+``policies.document`` reads and writes it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from exchange.model import Millis
+from policies.numbers import Exact
+from policies.rules import METRICS, GateName, MetricName, Op, Unit
+from policies.stage import Environment, Mode
+
+LIVE_CAP_MAX_EUR = Decimal(10)
+"""LIVE_€10 means ten euros. No policy in any environment can raise it."""
+
+FIRST_STEP_MAX_EUR = Decimal(25)
+STEP_FACTOR_MAX = Decimal(2)
+"""The ramp's own floors in every environment (execution-safety.md §6)."""
+
+_DAY_MS = 86_400_000
+
+Positive = Annotated[Exact, Field(gt=0)]
+Fraction = Annotated[Exact, Field(gt=0, le=1)]
+DurationMs = Annotated[int, Field(ge=1, le=366 * _DAY_MS)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Instant = Annotated[
+    int,
+    Field(ge=0),
+    AfterValidator(Millis),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer", "minimum": 0}]}),
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+
+class EurRate(_Section):
+    """The pinned rate that turns the quote asset into euros. Outside ``[as_of, valid_until)`` every order is denied."""
+
+    asset: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,10}$")]
+    quote_per_eur: Positive
+    as_of: Instant
+    valid_until: Instant
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.valid_until <= self.as_of:
+            raise ValueError("valid_until must be later than as_of")
+        return self
+
+
+class Caps(_Section):
+    """Worst-case exposure in EUR: ``testnet`` for MOCK to VALIDATED, ``live`` for LIVE_€10."""
+
+    testnet: Positive
+    live: Annotated[Exact, Field(gt=0, le=LIVE_CAP_MAX_EUR)]
+
+
+class Ramp(_Section):
+    """The caps in EUR of RAMPING 1, 2, …; an empty list means the deployment never ramps."""
+
+    steps: Annotated[tuple[Positive, ...], Field(max_length=64)]
+
+    @model_validator(mode="after")
+    def _gentle(self) -> Self:
+        for number, step in enumerate(self.steps, start=1):
+            if number == 1:
+                if step > FIRST_STEP_MAX_EUR:
+                    raise ValueError(f"the first step may be at most {FIRST_STEP_MAX_EUR} EUR")
+                continue
+            before = self.steps[number - 2]
+            if step <= before:
+                raise ValueError(f"step {number} must be above step {number - 1}")
+            if step > before * STEP_FACTOR_MAX:
+                raise ValueError(f"step {number} may be at most {STEP_FACTOR_MAX} times step {number - 1}")
+        return self
+
+
+class OrderRate(_Section):
+    """At most ``count`` orders in any ``per_ms``."""
+
+    count: Count
+    per_ms: DurationMs
+
+
+class Limits(_Section):
+    """What every single order is checked against before it is admitted.
+
+    ``min_order_factor`` keeps a buy that many times above the venue's minimum, so that what was bought can be sold again.
+    """
+
+    order_notional_max_eur: Positive
+    price_collar_bps: Annotated[Exact, Field(gt=0, lt=10_000)]
+    quote_max_age_ms: DurationMs
+    order_rate: OrderRate
+    open_orders_max: Count
+    min_order_factor: Annotated[Exact, Field(ge=1)]
+
+
+class DailyLoss(_Section):
+    """Loss since UTC midnight that halts: the smaller of an amount and a part of the stage's cap."""
+
+    max_eur: Positive
+    max_cap_fraction: Fraction
+
+
+class QuoteStale(_Section):
+    """What a quote's age leads to."""
+
+    no_entry_ms: DurationMs
+    cancel_ms: DurationMs
+    halt_ms: DurationMs
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if not self.no_entry_ms < self.cancel_ms < self.halt_ms:
+            raise ValueError("no_entry_ms < cancel_ms < halt_ms must hold")
+        return self
+
+
+class ReconciliationGuard(_Section):
+    """Differences with the venue that halt, and how old a comparison may be."""
+
+    tolerated_breaks: Annotated[int, Field(ge=0)]
+    max_age_ms: DurationMs
+
+
+class RejectRate(_Section):
+    """Halt when more than ``max_ratio`` of at least ``min_samples`` placements in the window were refused by the venue."""
+
+    window_ms: DurationMs
+    min_samples: Count
+    max_ratio: Annotated[Exact, Field(ge=0, lt=1)]
+
+
+class UnknownOrder(_Section):
+    """How long an order's outcome may stay unproven before the deployment halts."""
+
+    max_age_ms: DurationMs
+
+
+class ClockOffset(_Section):
+    """Distance between our clock and the venue's that stops entries, and that halts."""
+
+    no_entry_ms: DurationMs
+    halt_ms: DurationMs
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if not self.no_entry_ms < self.halt_ms:
+            raise ValueError("no_entry_ms < halt_ms must hold")
+        return self
+
+
+class Guards(_Section):
+    """The always-on rules. ``blind_deadline_ms``: how long a guard may go unmeasured before that alone halts."""
+
+    daily_loss: DailyLoss
+    drawdown_fraction: Fraction
+    quote_stale: QuoteStale
+    reconciliation: ReconciliationGuard
+    reject_rate: RejectRate
+    unknown_order: UnknownOrder
+    clock_offset: ClockOffset
+    blind_deadline_ms: DurationMs
+
+
+class Settle(_Section):
+    """An UNKNOWN order counts as never placed only after this long and this many lookups that did not find it."""
+
+    unknown_grace_ms: DurationMs
+    lookups_min: Count
+
+
+class Validation(_Section):
+    """How much covered time a validation run needs."""
+
+    covered_ms: DurationMs
+
+
+class Evidence(_Section):
+    """How long evidence may be used after its window closed."""
+
+    ttl_ms: DurationMs
+
+
+class Authority(_Section):
+    """In solo mode: the delay in which any key can veto a risky command."""
+
+    cooling_off_ms: DurationMs
+
+
+class GateRule(_Section):
+    """One comparison. ``min_samples``: with fewer observations behind the metric, the rule is inconclusive."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    metric: MetricName
+    op: Op
+    threshold: Exact
+    unit: Unit
+    min_samples: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _right_unit(self) -> Self:
+        expected = METRICS[self.metric].unit
+        if self.unit is not expected:
+            raise ValueError(f"{self.metric} is measured in {expected}, not {self.unit}")
+        return self
+
+
+Rules = Annotated[tuple[GateRule, ...], Field(min_length=1, max_length=64)]
+
+
+class Gates(_Section):
+    """The rules of every gate. A gate without rules cannot exist."""
+
+    testnet_ready: Annotated[Rules, Field(alias=GateName.TESTNET_READY.value)]
+    validation: Rules
+    live_ready: Annotated[Rules, Field(alias=GateName.LIVE_READY.value)]
+    ramp_step: Annotated[Rules, Field(alias=GateName.RAMP_STEP.value)]
+    resume: Rules
+
+    def of(self, gate: GateName) -> tuple[GateRule, ...]:
+        """The rules of one gate."""
+        match gate:
+            case GateName.TESTNET_READY:
+                return self.testnet_ready
+            case GateName.VALIDATION:
+                return self.validation
+            case GateName.LIVE_READY:
+                return self.live_ready
+            case GateName.RAMP_STEP:
+                return self.ramp_step
+            case GateName.RESUME:
+                return self.resume
+
+    @model_validator(mode="after")
+    def _distinct_ids(self) -> Self:
+        for gate in GateName:
+            ids = [rule.id for rule in self.of(gate)]
+            if len(set(ids)) != len(ids):
+                raise ValueError(f"two rules of {gate} have the same id")
+        return self
+
+
+class Policy(_Section):
+    """Everything a deployment is allowed, and everything it must show. LIVE_€10 trades only the first of ``symbols``."""
+
+    version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    environment: Environment
+    mode: Mode
+    symbols: Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")], ...], Field(min_length=1, max_length=32)]
+    eur_rate: EurRate
+    caps: Caps
+    ramp: Ramp
+    limits: Limits
+    guards: Guards
+    settle: Settle
+    validation: Validation
+    evidence: Evidence
+    authority: Authority
+    gates: Gates
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.symbols)) != len(self.symbols):
+            raise ValueError("symbols names a symbol twice")
+        strangers = [symbol for symbol in self.symbols if not symbol.endswith(self.eur_rate.asset)]
+        if strangers:
+            raise ValueError(f"symbols: {strangers[0]} is not quoted in {self.eur_rate.asset}, the asset eur_rate converts")
+        if self.ramp.steps and self.ramp.steps[0] <= self.caps.live:
+            raise ValueError("ramp.steps must start above caps.live")
+        if not any(
+            rule.metric is MetricName.COVERED_MS
+            and rule.op in {Op.AT_LEAST, Op.ABOVE}
+            and rule.threshold >= self.validation.covered_ms
+            for rule in self.gates.validation
+        ):
+            raise ValueError("gates.validation needs a rule covered_ms >= validation.covered_ms")
+        return self
