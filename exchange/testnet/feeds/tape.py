@@ -1,0 +1,128 @@
+"""Plays a tape against a clock: at a speed, and if wanted for ever.
+
+Records come out stamped with the time they are due on the caller's clock, so the venue's time is the clock's. In a loop the end of the
+tape is bridged to its beginning by one depth delta, and versions and trade ids are moved up, so that everything a client sees stays
+monotone and chained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import ROUND_FLOOR, Decimal
+
+from exchange.book import Book, BookStatus, Level
+from exchange.errors import UsageError
+from exchange.model import MarketTrade, Millis
+from exchange.tape import DepthDelta, DepthSnapshot, Levels, TapeGap, TapeRecord, TapeTrade
+
+_LOOP_PAUSE = 100
+_ZERO = Decimal(0)
+
+
+class TapePlayer:
+    """Yields one symbol's records as they fall due.
+
+    The whole tape is held in memory, because a loop must not parse it again and again. ``speed`` is how many ms of tape pass in one ms of
+    the clock; 1 is the recorded pace.
+    """
+
+    def __init__(self, records: Iterable[TapeRecord], start: Millis, *, speed: Decimal = Decimal(1), loop: bool = False) -> None:
+        """``start`` is when the first record is due. Raises ``UsageError`` for a tape without a book or a speed that is not positive."""
+        self._records = tuple(records)
+        if not self._records or not isinstance(self._records[0], DepthSnapshot):
+            raise UsageError(
+                "the tape has no book to start from", code="tape-empty", remedy="Use a tape that begins with a snapshot."
+            )
+        if not speed.is_finite() or speed <= 0:
+            raise UsageError(
+                f"a tape cannot be played at speed {speed}", code="tape-speed", remedy="Give a positive speed such as 1."
+            )
+        self._first = self._records[0]
+        self._start = start
+        self._speed = speed
+        self._loop = loop
+        self._book = Book(self._first.symbol)
+        self._index = 0
+        self._elapsed_before = 0
+        self._version_offset = 0
+        self._trade_offset = 0
+        self._round = 0
+        self._trade_span = _trade_span(self._records)
+
+    @property
+    def rounds(self) -> int:
+        """How many times the tape has been played to its end."""
+        return self._round
+
+    def next_due(self) -> Millis | None:
+        """When the next record is due, or ``None`` at the end of a tape that does not loop."""
+        if self._index == len(self._records):
+            return None
+        elapsed = self._elapsed_before + self._records[self._index].at - self._first.at
+        return Millis(self._start + int((elapsed / self._speed).to_integral_value(rounding=ROUND_FLOOR)))
+
+    def due(self, now: Millis, limit: int | None = None) -> list[TapeRecord]:
+        """The records due at ``now`` that have not come out yet, at most ``limit`` of them, in order."""
+        ready: list[TapeRecord] = []
+        while limit is None or len(ready) < limit:
+            at = self.next_due()
+            if at is None or at > now:
+                break
+            ready.append(self._moved(self._records[self._index], at))
+            self._index += 1
+            if self._index == len(self._records) and self._loop:
+                self._rewind()
+        return ready
+
+    def _rewind(self) -> None:
+        self._round += 1
+        self._index = 0
+        self._elapsed_before += self._records[-1].at - self._first.at + _LOOP_PAUSE
+        self._version_offset = self._book.version + 1 - self._first.version
+        self._trade_offset += self._trade_span
+
+    def _moved(self, record: TapeRecord, at: Millis) -> TapeRecord:
+        offset = self._version_offset
+        match record:
+            case DepthSnapshot():
+                return self._snapshot(record, record.version + offset, at)
+            case DepthDelta():
+                first, last = record.from_version + offset, record.to_version + offset
+                self._book.delta(first, last, record.bids, record.asks, at)
+                return DepthDelta(record.symbol, first, last, record.bids, record.asks, at, at)
+            case TapeTrade(trade=t):
+                return TapeTrade(MarketTrade(t.symbol, t.price, t.quantity, t.taker_side, at, self._trade_id(t.trade_id)), at)
+            case TapeGap():
+                self._book.mark_stale()
+                return TapeGap(record.symbol, at, at)
+
+    def _snapshot(self, record: DepthSnapshot, version: int, at: Millis) -> TapeRecord:
+        bridged = self._index == 0 and self._book.status is BookStatus.LIVE
+        old_bids, old_asks = self._book.depth(2**31)
+        previous = self._book.version
+        self._book.snapshot(version, record.bids, record.asks, at)
+        if not bridged:
+            return DepthSnapshot(record.symbol, version, record.bids, record.asks, at, at)
+        return DepthDelta(
+            record.symbol, previous + 1, version, _difference(old_bids, record.bids), _difference(old_asks, record.asks), at, at
+        )
+
+    def _trade_id(self, trade_id: str) -> str:
+        if not self._round:
+            return trade_id
+        return str(int(trade_id) + self._trade_offset) if self._trade_span else f"{trade_id}-{self._round}"
+
+
+def _trade_span(records: tuple[TapeRecord, ...]) -> int:
+    """How far trade ids must move per loop, or 0 when they are not all numbers."""
+    ids = [record.trade.trade_id for record in records if isinstance(record, TapeTrade)]
+    if not ids or not all(trade_id.isascii() and trade_id.isdigit() for trade_id in ids):
+        return 0
+    numbers = [int(trade_id) for trade_id in ids]
+    return max(numbers) - min(numbers) + 1
+
+
+def _difference(old: list[Level], new: Levels) -> Levels:
+    before, after = dict(old), dict(new)
+    gone = [(price, _ZERO) for price in before if price not in after]
+    return (*gone, *((price, quantity) for price, quantity in new if before.get(price) != quantity))

@@ -1,0 +1,185 @@
+"""One symbol of the testnet: its book, the orders resting on it, and the three ways they trade. See ``matching`` for the theory."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from exchange.model import MarketTrade, Millis, OrderType, Side, SymbolRules
+from exchange.tape import DepthDelta, DepthSnapshot, TapeGap
+from exchange.testnet.events import BookChanged, Evidence, MarketTraded, crosses, is_immediate
+from exchange.testnet.market_book import MarketBook
+from exchange.testnet.resting import FillModel, LiveOrder, RestingSide
+from exchange.testnet.settlement import Settlement
+
+_ZERO = Decimal(0)
+_Displayed = dict[tuple[Side, Decimal], Decimal]
+
+
+class VenueMarket:
+    """See the module."""
+
+    __slots__ = ("_model", "_resting", "_settlement", "_traded", "depth", "rules")
+
+    def __init__(self, rules: SymbolRules, model: FillModel, settlement: Settlement) -> None:
+        self.rules = rules
+        self.depth = MarketBook(rules)
+        self._model = model
+        self._settlement = settlement
+        self._resting = {side: RestingSide(side) for side in Side}
+        self._traded: _Displayed = {}
+
+    def arrive(self, order: LiveOrder, at: Millis) -> None:
+        """Match a new order against the book as it is now; what is left rests, unless the order is an immediate one."""
+        book = self.depth.book
+        if book.is_tradable:
+            opposite = book.best(order.side.opposite)
+            if order.type is OrderType.LIMIT_MAKER:
+                if opposite is not None and crosses(order.side, order.price, opposite):
+                    self._settlement.cancel(order, at)
+                    return
+            else:
+                self._sweep(order, at)
+        if not order.is_open:
+            return
+        if is_immediate(order.type):
+            self._settlement.cancel(order, at)
+            return
+        if book.is_tradable:
+            order.ahead = book.quantity_at(order.side, order.price)
+        self._resting[order.side].add(order)
+
+    def cancel(self, order: LiveOrder, at: Millis) -> None:
+        """End an open order."""
+        self._resting[order.side].discard(order)
+        self._settlement.cancel(order, at)
+
+    def on_trade(self, tape_trade: MarketTrade) -> None:
+        """Publish a trade of the tape and let it fill the resting orders it would have met."""
+        trade = self.depth.priced(tape_trade)
+        self._settlement.events.append(MarketTraded(trade))
+        side = trade.taker_side.opposite
+        resting = self._resting[side]
+        if not resting or not self.depth.book.is_tradable:
+            return
+        if self._model is not FillModel.PESSIMISTIC:
+            key = (side, trade.price)
+            self._traded[key] = self._traded.get(key, _ZERO) + trade.quantity
+        budget = trade.quantity
+        for order in resting:
+            if not budget or not crosses(side, order.price, trade.price):
+                return
+            budget -= self._meet(order, trade, budget)
+
+    def on_depth(self, record: DepthSnapshot | DepthDelta | TapeGap) -> None:
+        """Publish a change of the tape's book and fill the resting orders it has moved through."""
+        before = self._displayed()
+        self._after(self.depth.apply(record), before, record.at)
+
+    def shift(self, factor: Decimal, at: Millis) -> None:
+        """Move all prices of this symbol by a factor, from now on."""
+        changed = self.depth.shift(factor, at)
+        self._traded.clear()
+        if changed is not None:
+            self._after(changed, {}, at)
+
+    def _sweep(self, order: LiveOrder, at: Millis) -> None:
+        side = order.side.opposite
+        if order.type is OrderType.FILL_OR_KILL and not self._covers(order):
+            return
+        evidence = Evidence(self.depth.book.version)
+        for price, available in self.depth.available(side, order.price):
+            quantity = min(available, order.wanted(price))
+            if not quantity:
+                return
+            self.depth.consume(side, price, quantity)
+            self._settlement.fill(order, price, quantity, maker=False, evidence=evidence, at=at)
+            if not order.is_open:
+                return
+
+    def _covers(self, order: LiveOrder) -> bool:
+        wanted = order.wanted(order.price)
+        for _, available in self.depth.available(order.side.opposite, order.price):
+            wanted -= available
+            if wanted <= 0:
+                return True
+        return False
+
+    def _meet(self, order: LiveOrder, trade: MarketTrade, budget: Decimal) -> Decimal:
+        """Let one trade pass an order's queue and fill it; returns what it filled, at most ``budget``."""
+        available = budget
+        if order.price == trade.price:
+            if order.ahead is None:
+                return _ZERO
+            used = min(order.ahead, budget)
+            order.ahead -= used
+            available -= used
+        else:
+            order.ahead = _ZERO
+        order.passed.append(trade.trade_id)
+        quantity = min(self.rules.quantise_quantity(available), order.wanted(order.price))
+        if quantity:
+            self._fill_resting(order, quantity, trade.at)
+        return quantity
+
+    def _fill_resting(self, order: LiveOrder, quantity: Decimal, at: Millis) -> None:
+        evidence = Evidence(self.depth.book.version, tuple(order.passed))
+        order.passed.clear()
+        self._settlement.fill(order, order.price, quantity, maker=True, evidence=evidence, at=at)
+        if not order.is_open:
+            self._resting[order.side].discard(order)
+
+    def _after(self, changed: BookChanged | None, before: _Displayed, at: Millis) -> None:
+        if changed is None:
+            return
+        self._settlement.events.append(changed)
+        if not self.depth.book.is_tradable:
+            return
+        for side, resting in self._resting.items():
+            if resting:
+                self._queue(side, before)
+                self._through(side, at)
+        # Depth is published after the trades it contains: what traded before it is in it.
+        self._traded.clear()
+
+    def _through(self, side: Side, at: Millis) -> None:
+        """Fill resting orders that the opposite best has moved strictly beyond, at their own price, best claim first."""
+        for order in self._resting[side]:
+            opposite = self.depth.book.best(side.opposite)
+            if opposite is None or opposite == order.price or not crosses(side, order.price, opposite):
+                return
+            total = _ZERO
+            wanted = order.wanted(order.price)
+            for price, available in list(self.depth.available(side.opposite, order.price)):
+                if price == order.price or total == wanted:
+                    break
+                quantity = min(available, wanted - total)
+                self.depth.consume(side.opposite, price, quantity)
+                total += quantity
+            if total:
+                self._fill_resting(order, total, at)
+            if order.is_open:
+                return
+
+    def _queue(self, side: Side, before: _Displayed) -> None:
+        """Place orders that arrived while there was no book; credit cancellations ahead as the model says."""
+        for order in self._resting[side]:
+            displayed = self.depth.book.quantity_at(side, order.price)
+            if order.ahead is None:
+                order.ahead = displayed
+            elif self._model is not FillModel.PESSIMISTIC and order.ahead:
+                self._credit(order, before.get((side, order.price), displayed), displayed)
+
+    def _credit(self, order: LiveOrder, old: Decimal, displayed: Decimal) -> None:
+        ahead = order.ahead or _ZERO
+        canceled = old - displayed - self._traded.get((order.side, order.price), _ZERO)
+        if canceled > 0:
+            ahead -= canceled if self._model is FillModel.OPTIMISTIC else canceled * min(Decimal(1), ahead / old)
+        if self._model is FillModel.OPTIMISTIC:
+            ahead = min(ahead, displayed)
+        order.ahead = max(_ZERO, ahead)
+
+    def _displayed(self) -> _Displayed:
+        if self._model is FillModel.PESSIMISTIC:
+            return {}
+        book = self.depth.book
+        return {(side, o.price): book.quantity_at(side, o.price) for side, resting in self._resting.items() for o in resting}
