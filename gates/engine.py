@@ -1,0 +1,205 @@
+"""The gate engine: a pure function of policy, evidence and as-of time (DESIGN §6, gates-authority-journal.md §1.5).
+
+The same three inputs give the same result bytes on every machine; ``reevaluate`` is how anybody checks a decision afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exchange.model import DataSource, Millis
+from gates import evidence as bundles
+from gates.evidence import Evidence
+from gates.metric import Metric
+from gates.registry import stages_of
+from gates.verdict import Verdict, combine
+from policies import canonical
+from policies.document import Policy, parse_canonical
+from policies.document import digest as policy_digest
+from policies.numbers import text
+from policies.rules import METRICS, GateName, MetricName, Op, Unit
+from policies.schema import GateRule
+from policies.stage import Environment
+
+PRODUCTION_SOURCES = frozenset({DataSource.LIVE, DataSource.RECORDED_L2})
+"""A floor in code: what is reconstructed, made up or accelerated never opens a production gate."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """One rule's outcome. ``measured`` is empty when there is no value; ``explanation`` says what would change the verdict."""
+
+    rule: str
+    metric: MetricName
+    op: Op
+    threshold: str
+    unit: Unit
+    measured: str
+    samples: int
+    min_samples: int
+    verdict: Verdict
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """A gate's outcome and how it came to it. ``evidence_digest`` is empty when there was no evidence."""
+
+    gate: GateName
+    verdict: Verdict
+    as_of: Millis
+    policy_digest: str
+    evidence_digest: str
+    rules: tuple[RuleResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate is open."""
+        return self.verdict is Verdict.PASS
+
+
+def evaluate(gate: GateName, policy: Policy, evidence: Evidence | None, as_of: Millis) -> GateResult:
+    """Judge ``evidence`` by the rules of ``gate``. PASS only if every rule passes."""
+    objection = _objection(gate, policy, evidence, as_of)
+    results = tuple(
+        _blanket(rule, *objection) if objection else _judge(rule, policy, evidence.metric(rule.metric) if evidence else None, as_of)
+        for rule in policy.gates.of(gate)
+    )
+    return GateResult(
+        gate=gate,
+        verdict=combine(result.verdict for result in results),
+        as_of=as_of,
+        policy_digest=policy_digest(policy),
+        evidence_digest=bundles.digest(evidence) if evidence else "",
+        rules=results,
+    )
+
+
+def result_bytes(result: GateResult) -> bytes:
+    """RFC 8785 JSON of a result, for the journal and for comparison."""
+    return canonical.encode(result_document(result))
+
+
+def result_document(result: GateResult) -> dict[str, object]:
+    """A result as strings, integers and lists."""
+    return {
+        "gate": result.gate.value,
+        "verdict": result.verdict.value,
+        "as_of": result.as_of,
+        "policy_digest": result.policy_digest,
+        "evidence_digest": result.evidence_digest,
+        "rules": [
+            {
+                "rule": rule.rule,
+                "metric": rule.metric.value,
+                "op": rule.op.value,
+                "threshold": rule.threshold,
+                "unit": rule.unit.value,
+                "measured": rule.measured,
+                "samples": rule.samples,
+                "min_samples": rule.min_samples,
+                "verdict": rule.verdict.value,
+                "explanation": rule.explanation,
+            }
+            for rule in result.rules
+        ],
+    }
+
+
+def reevaluate(policy_bytes: bytes, evidence_bytes: bytes, as_of: Millis) -> bytes:
+    """Judge a bundle again from its bytes, for the gate it names. Byte for byte what ``result_bytes(evaluate(…))`` gave then.
+
+    Raises:
+        IntegrityError: either is not in canonical form.
+        ConfigError: the policy is malformed, or looser than today's floors.
+    """
+    policy, evidence = parse_canonical(policy_bytes), bundles.parse(evidence_bytes)
+    return result_bytes(evaluate(evidence.gate, policy, evidence, as_of))
+
+
+def _objection(gate: GateName, policy: Policy, evidence: Evidence | None, as_of: Millis) -> tuple[Verdict, str] | None:
+    """Why no rule can be judged at all."""
+    if evidence is None:
+        return Verdict.NO_DATA, "there is no evidence"
+    subject = evidence.subject
+    objections = (
+        (evidence.gate is not gate, Verdict.INVALID, f"the evidence is for {evidence.gate}"),
+        (subject.stage not in stages_of(gate), Verdict.INVALID, f"the evidence is from a run of {subject.stage.value}"),
+        (subject.environment is not policy.environment, Verdict.INVALID, f"the evidence is from {subject.environment.value}"),
+        (subject.policy_digest != policy_digest(policy), Verdict.INVALID, "the evidence was gathered under another policy"),
+        (
+            evidence.expires_at_ms > evidence.window_to_ms + policy.evidence.ttl_ms,
+            Verdict.INVALID,
+            "the evidence claims a longer life than the policy gives it",
+        ),
+        (as_of < evidence.window_to_ms, Verdict.INVALID, "the evidence is from the future"),
+        (bundles.expired(evidence, as_of), Verdict.STALE, "the evidence has expired; gather it again"),
+    )
+    return next(((verdict, why) for holds, verdict, why in objections if holds), None)
+
+
+def _judge(rule: GateRule, policy: Policy, metric: Metric | None, as_of: Millis) -> RuleResult:
+    verdict, explanation = _verdict(rule, policy, metric, as_of)
+    return _result(rule, metric, verdict, explanation)
+
+
+def _verdict(rule: GateRule, policy: Policy, metric: Metric | None, as_of: Millis) -> tuple[Verdict, str]:
+    name = rule.metric.value
+    if metric is None:
+        return Verdict.NO_DATA, f"{name} is not in the evidence"
+    if metric.error:
+        return Verdict.ERROR, f"{name} could not be measured: {metric.error}"
+    untrusted = _untrusted(policy, metric, as_of)
+    if untrusted:
+        return Verdict.INVALID, f"{name} {untrusted}"
+    if as_of - metric.measured_at > policy.evidence.ttl_ms:
+        return Verdict.STALE, f"{name} was measured {as_of - metric.measured_at} ms ago; {policy.evidence.ttl_ms} ms are accepted"
+    return _compare(rule, metric)
+
+
+def _compare(rule: GateRule, metric: Metric) -> tuple[Verdict, str]:
+    if metric.value is None:
+        return Verdict.NO_DATA, f"{rule.metric.value} was never observed in this run"
+    measured, threshold = text(metric.value), text(rule.threshold)
+    sentence = f"{rule.metric.value} is {measured} and must be {rule.op.value} {threshold}"
+    if rule.op.holds(metric.value, rule.threshold):
+        if metric.samples < rule.min_samples:
+            return Verdict.INCONCLUSIVE, f"{sentence}, but {metric.samples} of {rule.min_samples} observations are not enough yet"
+        return Verdict.PASS, sentence
+    if METRICS[rule.metric].accumulates and rule.op in {Op.AT_LEAST, Op.ABOVE}:
+        return Verdict.INCONCLUSIVE, f"{sentence}; it grows while the run goes on"
+    if metric.samples < rule.min_samples:
+        return Verdict.INCONCLUSIVE, f"{sentence}; {metric.samples} of {rule.min_samples} observations are not enough to judge"
+    return Verdict.FAIL, sentence
+
+
+def _untrusted(policy: Policy, metric: Metric, as_of: Millis) -> str:
+    """Why a metric may not be used under this policy; empty when it may."""
+    if metric.measured_at > as_of:
+        return "was measured in the future"
+    if metric.environment is not policy.environment:
+        return f"was measured in {metric.environment.value}"
+    if policy.environment is not Environment.PRODUCTION:
+        return ""
+    if metric.source not in PRODUCTION_SOURCES:
+        return f"comes from {metric.source.value} data, which cannot open a production gate"
+    return "was measured on an accelerated clock, which cannot open a production gate" if metric.accelerated else ""
+
+
+def _blanket(rule: GateRule, verdict: Verdict, why: str) -> RuleResult:
+    return _result(rule, None, verdict, why)
+
+
+def _result(rule: GateRule, metric: Metric | None, verdict: Verdict, explanation: str) -> RuleResult:
+    return RuleResult(
+        rule=rule.id,
+        metric=rule.metric,
+        op=rule.op,
+        threshold=text(rule.threshold),
+        unit=rule.unit,
+        measured="" if metric is None or metric.value is None else text(metric.value),
+        samples=0 if metric is None else metric.samples,
+        min_samples=rule.min_samples,
+        verdict=verdict,
+        explanation=explanation,
+    )

@@ -1,0 +1,45 @@
+"""A measured value that says what it is: unit, how many observations, how much of the time, when, and from which data.
+
+NaN, infinities and the wrong unit are refused here, so that no rule ever compares with them (gates-authority-journal.md §1.2).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from exchange.model import DataSource
+from policies.numbers import Exact
+from policies.rules import METRICS, MetricName, Unit
+from policies.stage import Environment
+
+__all__ = ["Metric", "MetricName", "Unit"]
+
+
+class Metric(BaseModel):
+    """One measurement over one run.
+
+    ``value`` is ``None`` when nothing was observed; ``error`` is not empty when measuring failed. ``coverage`` is the part of
+    the run in which it could be measured, 0 to 1. ``accelerated``: the run's clock was faster than real time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: MetricName
+    value: Exact | None
+    unit: Unit
+    samples: Annotated[int, Field(ge=0)]
+    coverage: Annotated[Exact, Field(ge=0, le=1)]
+    measured_at: Annotated[int, Field(ge=0)]
+    source: DataSource
+    accelerated: bool
+    environment: Environment
+    error: Annotated[str, Field(max_length=200)] = ""
+
+    @model_validator(mode="after")
+    def _right_unit(self) -> Self:
+        expected = METRICS[self.name].unit
+        if self.unit is not expected:
+            raise ValueError(f"{self.name} is measured in {expected}, not {self.unit}")
+        return self

@@ -1,0 +1,71 @@
+"""The few statistics gates use, in exact decimals. A money amount never becomes a float here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal, localcontext
+from math import comb
+
+from exchange.model import Millis
+from policies.guards import drawdown_fraction
+from policies.numbers import WIDE, rounded_down, rounded_up
+
+_ONE = Decimal(1)
+_BISECTIONS = 60
+
+
+def ratio_up(part: int, whole: int) -> Decimal | None:
+    """``part / whole`` rounded up, for what should be small; ``None`` of nothing."""
+    with localcontext(WIDE):
+        return rounded_up(Decimal(part) / whole) if whole > 0 else None
+
+
+def ratio_down(part: int, whole: int) -> Decimal | None:
+    """``part / whole`` rounded down, for what should be large; ``None`` of nothing."""
+    return rounded_down(WIDE.divide(Decimal(part), Decimal(whole))) if whole > 0 else None
+
+
+def max_drawdown(start_eur: Decimal, equities_eur: Iterable[Decimal], cap_eur: Decimal) -> Decimal:
+    """The largest fall from a peak, as a part of the smaller of that peak and ``cap_eur``. The peak starts at ``start_eur``."""
+    peak, worst = start_eur, Decimal(0)
+    for equity in equities_eur:
+        peak = max(peak, equity)
+        worst = max(worst, drawdown_fraction(peak, equity, cap_eur))
+    return worst
+
+
+def covered(spans: Iterable[tuple[Millis, Millis]], start: Millis, end: Millis) -> tuple[int, int]:
+    """``(covered milliseconds, longest gap)`` of ``[start, end)`` under ``spans``, which may overlap and lie outside."""
+    reached, total, longest = int(start), 0, 0
+    for begin, finish in sorted(spans):
+        begin_in, finish_in = max(begin, reached), min(finish, end)
+        if finish_in <= begin_in:
+            continue
+        longest = max(longest, begin_in - reached)
+        total += finish_in - begin_in
+        reached = finish_in
+    return total, max(longest, end - reached)
+
+
+def upper_bound(events: int, trials: int, confidence: Decimal = Decimal("0.95")) -> Decimal | None:
+    """One-sided Clopper-Pearson upper bound of a proportion, rounded up: no event in 300 trials gives about 1 %.
+
+    The ``p`` with ``P(X <= events | trials, p) = 1 - confidence``, found by bisection. ``None`` without trials.
+    Source: execution-safety.md §4.1.
+    """
+    if trials <= 0:
+        return None
+    if events >= trials:
+        return _ONE
+    low, high = Decimal(0), _ONE
+    with localcontext(WIDE):
+        coefficients = [Decimal(comb(trials, hits)) for hits in range(events + 1)]
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            odds = middle / (1 - middle)
+            term, tail = (1 - middle) ** trials, Decimal(0)
+            for coefficient in coefficients:
+                tail += coefficient * term
+                term *= odds
+            low, high = (middle, high) if tail > 1 - confidence else (low, middle)
+        return rounded_up(high)
