@@ -1,0 +1,204 @@
+"""The operator API and the console's page, as one ASGI application over an ``OperatorPort``.
+
+Reads are open to whoever reaches the socket; a command carries its own signatures; and only the application made for the local unix
+socket (mode 0600) may halt without one. Errors are JSON with a code, a message and a remedy; what went wrong inside stays inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from controller.console.boundary import LOOPBACK_NAMES, Boundary, error_response, read_json
+from controller.console.page import Page
+from controller.console.port import GateRefused, OperatorPort
+from controller.console.stream import LiveStream
+from controller.console.views import ErrorDetail, ErrorView, HaltRequest, ProposeRequest, View
+from exchange.errors import (
+    ConfigError,
+    DeadlineExceeded,
+    GatehouseError,
+    Halted,
+    Refused,
+    Unauthorised,
+    Unreachable,
+    UsageError,
+    VenueError,
+)
+from exchange.model import Millis
+
+REQUEST_LIMIT = 16 * 1024
+ENVELOPE_LIMIT = 256 * 1024
+DEFAULT_ROWS = 50
+MAX_ROWS = 1000
+_MAX_CURSOR = 2**53 - 1
+
+_STATUS: tuple[tuple[type[GatehouseError], int], ...] = (
+    (UsageError, 400),
+    (ConfigError, 400),
+    (Unauthorised, 403),
+    (Refused, 409),
+    (Halted, 503),
+    (Unreachable, 503),
+    (VenueError, 503),
+    (DeadlineExceeded, 504),
+)
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class ConsoleApp:
+    """The application. ``drain`` ends its live streams, without which no server can stop in time."""
+
+    def __init__(self, app: ASGIApp, stream: LiveStream) -> None:
+        self._app = app
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._app(scope, receive, send)
+
+    def drain(self) -> None:
+        """End every live stream."""
+        self._stream.close()
+
+
+def create_app(port: OperatorPort, *, local: bool, hosts: Iterable[str] = ()) -> ConsoleApp:
+    """The console over ``port``.
+
+    Args:
+        local: for the unix socket: adds ``POST /v1/halt`` and answers to any host name.
+        hosts: host names to answer to besides those of loopback.
+    """
+    api = _Api(port)
+    routes = [
+        Route("/", Page(port).show),
+        Route("/v1/status", api.status),
+        Route("/v1/gates", api.gates),
+        Route("/v1/orders", api.orders),
+        Route("/v1/fills", api.fills),
+        Route("/v1/balances", api.balances),
+        Route("/v1/series", api.series),
+        Route("/v1/journal", api.journal),
+        Route("/v1/stream", api.live),
+        Route("/v1/propose", api.propose, methods=["POST"]),
+        Route("/v1/commands", api.submit, methods=["POST"]),
+        Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+    ]
+    if local:
+        routes.append(Route("/v1/halt", api.halt, methods=["POST"]))
+    app = Starlette(
+        routes=routes,
+        exception_handlers={GatehouseError: _typed_error, HTTPException: _http_error, Exception: _unexpected_error},
+    )
+    app.router.redirect_slashes = False
+    return ConsoleApp(Boundary(app, None if local else LOOPBACK_NAMES.union(hosts)), api.stream)
+
+
+class _Api:
+    def __init__(self, port: OperatorPort) -> None:
+        self._port = port
+        self.stream = LiveStream(port)
+
+    async def status(self, _request: Request) -> Response:
+        return _json(await self._port.status())
+
+    async def gates(self, _request: Request) -> Response:
+        return _json_list(await self._port.gates())
+
+    async def orders(self, request: Request) -> Response:
+        return _json_list(await self._port.orders(_limit(request)))
+
+    async def fills(self, request: Request) -> Response:
+        return _json_list(await self._port.fills(_limit(request)))
+
+    async def balances(self, _request: Request) -> Response:
+        return _json_list(await self._port.balances())
+
+    async def series(self, request: Request) -> Response:
+        return _json(await self._port.series(Millis(_integer(request, "after", default=0, low=0, high=_MAX_CURSOR))))
+
+    async def journal(self, request: Request) -> Response:
+        after = _integer(request, "after", default=0, low=0, high=_MAX_CURSOR)
+        return _json_list(await self._port.journal(after, _limit(request)))
+
+    async def live(self, _request: Request) -> Response:
+        return StreamingResponse(await self.stream.open(), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+    async def propose(self, request: Request) -> Response:
+        return _json(await self._port.propose(_parse(ProposeRequest, await read_json(request, REQUEST_LIMIT))))
+
+    async def submit(self, request: Request) -> Response:
+        try:
+            envelope = (await read_json(request, ENVELOPE_LIMIT)).decode("utf-8")
+        except UnicodeDecodeError:
+            raise UsageError("the envelope is not UTF-8", code="not-utf8", remedy="Send the file `gatehouse sign` wrote.") from None
+        return _json(await self._port.submit(envelope))
+
+    async def halt(self, request: Request) -> Response:
+        return _json(await self._port.halt(_parse(HaltRequest, await read_json(request, REQUEST_LIMIT)).reason))
+
+
+def _json(view: View, status: int = 200) -> Response:
+    return Response(view.model_dump_json(), status_code=status, media_type="application/json")
+
+
+_ROWS = TypeAdapter(list[BaseModel])
+
+
+def _json_list(views: Sequence[View]) -> Response:
+    return Response(_ROWS.dump_json(list(views), serialize_as_any=True), media_type="application/json")
+
+
+def _limit(request: Request) -> int:
+    return _integer(request, "limit", default=DEFAULT_ROWS, low=1, high=MAX_ROWS)
+
+
+def _integer(request: Request, name: str, *, default: int, low: int, high: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    value = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_CURSOR)) else -1
+    if not low <= value <= high:
+        raise UsageError(
+            f"{name} is not an integer from {low} to {high}", code="bad-query", remedy=f"Mend {name}, or leave it out."
+        )
+    return value
+
+
+def _parse(model: type[ModelT], body: bytes) -> ModelT:
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise UsageError(f"{where}: {first['msg']}", code="bad-request", remedy=f"Mend {where}.") from None
+
+
+async def _typed_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, GatehouseError):
+        raise error
+    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+    detail = ErrorDetail(code=error.code, message=error.message, remedy=error.remedy, exit_code=error.exit_code)
+    return _json(ErrorView(error=detail, gate=error.gate if isinstance(error, GateRefused) else None), status)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 404:
+        return error_response(404, "not-found", "there is nothing here", "See the operator API in the documentation.")
+    return error_response(status, "bad-request", "this cannot be asked like this", "See the operator API in the documentation.")
+
+
+async def _unexpected_error(_request: Request, _error: Exception) -> Response:
+    return error_response(500, "internal", "something went wrong inside gatehouse", "Look at the controller's log.", exit_code=1)

@@ -1,0 +1,127 @@
+"""The edge of the console: who may ask, how much they may send, and what a browser may do with the answer.
+
+The console has no login. On TCP it only reads, and takes commands that carry their own signatures. What keeps other web pages
+in the same browser out is here: one ``Host`` header with a known name (DNS rebinding), JSON bodies only and no foreign
+``Origin`` (forged requests), no CORS, and a content security policy without inline code or other hosts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from controller.console.views import ErrorDetail, ErrorView
+from exchange.errors import DeadlineExceeded, UsageError
+
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+"""The host names a console on this machine is reached by."""
+
+BODY_DEADLINE_S = 10
+"""How long a client may take to send a body."""
+
+_CSP = "; ".join(
+    (
+        "default-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "object-src 'none'",
+        "require-trusted-types-for 'script'",
+    )
+)
+
+SECURITY_HEADERS = (
+    ("content-security-policy", _CSP),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+    ("cache-control", "no-store"),
+)
+"""On every answer, errors included."""
+
+
+def host_name(value: str) -> str:
+    """The name in a ``Host`` header, lower case, without its port; IPv6 keeps its brackets."""
+    name, _, port = value.rpartition(":")
+    return (name if name and port.isdigit() else value).lower()
+
+
+class Boundary:
+    """ASGI middleware around the whole console.
+
+    Args:
+        names: the host names to answer to; ``None`` for a unix socket, which no web page can reach.
+    """
+
+    def __init__(self, app: ASGIApp, names: Iterable[str] | None) -> None:
+        self._app = app
+        self._names = None if names is None else frozenset(name.lower() for name in names)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse what must not come in; put the security headers on what goes out."""
+        if scope["type"] != "http":
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for key, value in SECURITY_HEADERS:
+                    headers[key] = value
+            await send(message)
+
+        if refusal := self._refusal(Headers(scope=scope), scope["method"]):
+            await refusal(scope, receive, send_with_headers)
+        else:
+            await self._app(scope, receive, send_with_headers)
+
+    def _refusal(self, headers: Headers, method: str) -> Response | None:
+        if self._names is None:
+            return None
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or host_name(hosts[0]) not in self._names:
+            return error_response(
+                421, "unknown-host", "the console does not answer to this host name", "Open it as http://127.0.0.1 with its port."
+            )
+        if method in {"GET", "HEAD"}:
+            return None
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2] != hosts[0]:
+            return error_response(403, "foreign-origin", "a web page from elsewhere sent this", "Use the gatehouse command line.")
+        return None
+
+
+def error_response(status: int, code: str, message: str, remedy: str, *, exit_code: int = 2) -> Response:
+    """A JSON error body that does not come from a ``GatehouseError``."""
+    view = ErrorView(error=ErrorDetail(code=code, message=message, remedy=remedy, exit_code=exit_code))
+    return Response(view.model_dump_json(), status_code=status, media_type="application/json")
+
+
+async def read_json(request: Request, limit: int) -> bytes:
+    """The body of a request that says it is JSON; never more than ``limit`` bytes of it are held.
+
+    Raises:
+        UsageError: another content type, too long, or cut off.
+        DeadlineExceeded: it did not arrive in time.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise UsageError("the body is not JSON", code="not-json", remedy="Send it with Content-Type: application/json.")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_DEADLINE_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise UsageError(f"the body is longer than {limit} bytes", code="too-long", remedy="Send less.")
+    except TimeoutError:
+        raise DeadlineExceeded("the body did not arrive in time", code="slow-body", remedy="Send it at once.") from None
+    except ClientDisconnect:
+        raise UsageError("the body was cut off", code="cut-off", remedy="Send it again.") from None
+    return bytes(body)

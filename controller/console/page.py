@@ -1,0 +1,152 @@
+"""The console's page, rendered on the server with what is known now; a script keeps it current where there is one.
+
+It only reads: nothing on it can move the deployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from jinja2 import Environment as Templates
+from jinja2 import FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from controller.console import wording
+from controller.console.port import OperatorPort
+from controller.console.views import BalanceView, EntryView, GateView, NextEdgeView, OrderView, StatusView
+from exchange.errors import GatehouseError
+from policies.stage import LIVE_STAGES, RISK_ORDER, Environment, Stage
+
+ORDER_ROWS = 14
+ENTRY_ROWS = 14
+MAX_RAMP_DOTS = 12
+
+VERDICT_MARKS = {"PASS": "✔", "FAIL": "✖", "INCONCLUSIVE": "◐", "NO_DATA": "∅", "STALE": "◷", "INVALID": "⚠", "ERROR": "⚠"}
+"""A shape for every verdict, so that none is told by colour alone."""
+
+RowT = TypeVar("RowT")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[RowT]):
+    """A section of the page: its rows, or why there are none."""
+
+    rows: Sequence[RowT]
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One stage in the picture of the lifecycle, and the gate on the way to it."""
+
+    stage: Stage
+    caption: str
+    gate: str
+
+
+NODES: tuple[Node, ...] = tuple(
+    Node(stage, caption, gate)
+    for stage, (caption, gate) in zip(
+        RISK_ORDER,
+        (
+            ("mock money", ""),
+            ("72 covered hours", "testnet-ready"),
+            ("proven on testnet", "validation"),
+            ("real money, €10 cap", "live-ready"),
+            ("real money, by steps", "ramp-step"),
+        ),
+        strict=True,
+    )
+)
+"""The stages from left to right (DESIGN §3)."""
+
+
+class Page:
+    """Renders the one page there is."""
+
+    def __init__(self, port: OperatorPort) -> None:
+        self._port = port
+        templates = Templates(
+            loader=FileSystemLoader(Path(__file__).parent / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        for filter_ in (
+            wording.euro,
+            wording.signed_euro,
+            wording.amount,
+            wording.duration,
+            wording.clock,
+            wording.instant,
+            wording.microseconds,
+            wording.age,
+            wording.short_digest,
+        ):
+            templates.filters[filter_.__name__] = filter_
+        templates.filters["mark"] = lambda verdict: VERDICT_MARKS.get(verdict, "⚠")
+        self._template = templates.get_template("console.html")
+
+    async def show(self, _request: Request) -> Response:
+        """The page with the values of this moment."""
+        status = await self._port.status()
+        gates: Rows[GateView] = await _rows(self._port.gates())
+        orders: Rows[OrderView] = await _rows(self._port.orders(ORDER_ROWS))
+        balances: Rows[BalanceView] = await _rows(self._port.balances())
+        entries: Rows[EntryView] = await _rows(self._port.journal(max(0, status.seq - ENTRY_ROWS), ENTRY_ROWS))
+        return HTMLResponse(
+            self._template.render(
+                s=status,
+                nodes=NODES,
+                rank=RISK_ORDER.index(status.stage) if status.stage in RISK_ORDER else -1,
+                gates=gates,
+                orders=orders,
+                balances=balances,
+                entries=Rows(tuple(reversed(entries.rows)), entries.missing),
+                ramp_dots=min(status.ramp_steps, MAX_RAMP_DOTS),
+                cap_used=wording.per_mille(status.exposure_eur, status.cap_eur),
+                real_money=status.stage in LIVE_STAGES and status.environment is Environment.PRODUCTION,
+                notice=notice(status),
+                next_action=next_action(status),
+                since_ms=max(0, status.now_ms - status.stage_since_ms),
+            )
+        )
+
+
+async def _rows(question: Awaitable[Sequence[RowT]]) -> Rows[RowT]:
+    """A section that cannot be read says so; the rest of the page still shows."""
+    try:
+        return Rows(await question)
+    except GatehouseError as error:
+        return Rows((), f"{error.message}. {error.remedy}")
+
+
+def notice(status: StatusView) -> str:
+    """What a person must not mistake this for; empty on a production deployment with live data."""
+    parts = []
+    if status.environment is Environment.REHEARSAL:
+        parts.append("REHEARSAL: no real money can be reached")
+    if status.simulated:
+        parts.append(f"SIMULATED DATA: {status.source or 'no source'}")
+    return " · ".join(parts)
+
+
+def next_action(status: StatusView) -> str:
+    """The move that leads on from here, in words and as a command."""
+    edge = next((edge for edge in status.next_edges if edge.gate), None)
+    if edge is None:
+        return "No gate leads up from here."
+    return f"Next: {edge.verb} to {_position(edge)} through gate {edge.gate}, signed by {_persons(edge.persons_needed)}."
+
+
+def _position(edge: NextEdgeView) -> str:
+    return f"{edge.target} step {edge.step}" if edge.target is Stage.RAMPING else str(edge.target)
+
+
+def _persons(count: int) -> str:
+    return "one person" if count == 1 else f"{count} persons"

@@ -1,0 +1,117 @@
+// Keeps the page current: one event stream, and a fresh read of the lists whenever it matters.
+
+import { addSample, addSeries, lastSample, startCharts } from "./charts.js";
+import { showStatus } from "./status.js";
+import { addEntry, showBalances, showEntries, showGates, showOrders } from "./tables.js";
+import { clock } from "./wording.js";
+
+const ROWS = 14;
+const SILENCE_MS = 10_000;
+const GATES_EVERY_MS = 5_000;
+const SETTLE_MS = 400;
+
+const link = document.getElementById("link");
+const rendered = { ...document.body.dataset };
+let seq = 0;
+let heard = Date.now();
+let source = null;
+let stage = "";
+
+async function read(path) {
+  const response = await fetch(path, { headers: { accept: "application/json" } });
+  if (!response.ok) throw new Error(`${path} answered ${response.status}`);
+  return response.json();
+}
+
+function connected(yes) {
+  const was = document.body.classList.contains("stale");
+  document.body.classList.toggle("stale", !yes);
+  if (yes) {
+    link.textContent = "● live";
+    link.className = "pill good";
+  } else if (!was) {
+    link.textContent = `✖ disconnected since ${clock(heard)} UTC`;
+    link.className = "pill bad";
+  }
+}
+
+function onStatus(status) {
+  heard = Date.now();
+  connected(true);
+  // Another policy or another version means another picture: take the page anew.
+  if (String(status.ramp_steps) !== rendered.rampSteps || status.gatehouse_version !== rendered.version) window.location.reload();
+  showStatus(status);
+  if (stage && stage !== status.stage) lists.ask("gates");
+  stage = status.stage;
+}
+
+function onEntry(entry) {
+  heard = Date.now();
+  if (entry.seq <= seq) return;
+  seq = entry.seq;
+  addEntry(entry, ROWS);
+  if (/^(order|fill|cancel|lookup)/.test(entry.kind)) lists.ask("orders", "balances");
+  if (/^(command|stage|breach|guard)/.test(entry.kind)) lists.ask("gates");
+}
+
+const lists = {
+  wanted: new Set(),
+  timer: null,
+  readers: {
+    gates: async () => showGates(await read("/v1/gates")),
+    orders: async () => showOrders(await read(`/v1/orders?limit=${ROWS}`)),
+    balances: async () => showBalances(await read("/v1/balances")),
+  },
+  // A burst of events asks once.
+  ask(...names) {
+    for (const name of names) this.wanted.add(name);
+    this.timer ??= setTimeout(() => this.fetch(), SETTLE_MS);
+  },
+  async fetch() {
+    this.timer = null;
+    const names = [...this.wanted];
+    this.wanted.clear();
+    await Promise.allSettled(names.map((name) => this.readers[name]()));
+  },
+};
+
+async function readAll() {
+  const status = await read("/v1/status");
+  onStatus(status);
+  const [entries, series] = await Promise.all([
+    read(`/v1/journal?after=${Math.max(0, status.seq - ROWS)}&limit=${ROWS}`),
+    read(`/v1/series?after=${lastSample()}`),
+  ]);
+  showEntries(entries);
+  seq = Math.max(seq, ...entries.map((entry) => entry.seq));
+  addSeries(series);
+  lists.ask("gates", "orders", "balances");
+}
+
+function connect() {
+  source?.close();
+  source = new EventSource("/v1/stream");
+  source.addEventListener("open", () => readAll().catch(() => connected(false)));
+  source.addEventListener("status", (event) => onStatus(JSON.parse(event.data)));
+  source.addEventListener("entry", (event) => onEntry(JSON.parse(event.data)));
+  source.addEventListener("sample", (event) => addSample(JSON.parse(event.data)));
+  source.addEventListener("error", () => {
+    connected(false);
+    // The browser retries a cut connection by itself, but not one that was refused.
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
+  });
+}
+
+async function noticeSilence() {
+  if (Date.now() - heard < SILENCE_MS) return;
+  try {
+    onStatus(await read("/v1/status"));
+  } catch {
+    connected(false);
+  }
+}
+
+startCharts();
+connect();
+setInterval(noticeSilence, SILENCE_MS / 2);
+setInterval(() => { if (!document.hidden) lists.ask("gates"); }, GATES_EVERY_MS);

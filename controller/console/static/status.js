@@ -1,0 +1,114 @@
+// What a status changes on the page: the figures, the picture of the lifecycle, the halt panel, the bars.
+
+import * as w from "./wording.js";
+
+const ORDER = ["MOCK", "TESTNET_VALIDATING", "VALIDATED", "LIVE_€10", "RAMPING"];
+const LIVE = new Set(["LIVE_€10", "RAMPING"]);
+const byId = (id) => document.getElementById(id);
+
+function put(name, text) {
+  for (const element of document.querySelectorAll(`[data-f="${name}"]`)) {
+    if (element.textContent !== text) element.textContent = text;
+  }
+}
+
+function persons(count) {
+  return count === 1 ? "one person" : `${count} persons`;
+}
+
+function nextAction(s) {
+  const edge = s.next_edges.find((candidate) => candidate.gate);
+  if (!edge) return "No gate leads up from here.";
+  const target = edge.target === "RAMPING" ? `RAMPING step ${edge.step}` : edge.target;
+  return `Next: ${edge.verb} to ${target} through gate ${edge.gate}, signed by ${persons(edge.persons_needed)}.`;
+}
+
+function notice(s) {
+  const parts = [];
+  if (s.environment === "rehearsal") parts.push("REHEARSAL: no real money can be reached");
+  if (s.simulated) parts.push(`SIMULATED DATA: ${s.source ?? "no source"}`);
+  const element = byId("notice");
+  element.textContent = parts.join(" · ");
+  element.hidden = parts.length === 0;
+}
+
+export function showLifecycle(s) {
+  const rank = ORDER.indexOf(s.stage);
+  const ahead = s.next_edges.find((edge) => edge.gate);
+  for (const node of document.querySelectorAll(".lifecycle [data-stage]")) {
+    node.classList.toggle("current", node.dataset.stage === s.stage);
+    node.classList.toggle("from", s.halted_from !== "" && s.halted_from.startsWith(node.dataset.stage));
+  }
+  for (const gate of document.querySelectorAll(".lifecycle .gate")) {
+    gate.classList.toggle("open", ORDER.indexOf(gate.dataset.to) <= rank);
+    gate.classList.toggle("ahead", ahead !== undefined && ahead.gate === gate.dataset.gate && ahead.target === gate.dataset.to);
+  }
+  for (const dot of document.querySelectorAll(".lifecycle .dot")) {
+    dot.classList.toggle("done", s.stage === "RAMPING" && Number(dot.dataset.step) <= s.step);
+  }
+}
+
+function showHalt(s) {
+  byId("halt").hidden = s.stage !== "HALTED";
+  put("halt_reason", s.halt_reason);
+  put("halted_from", s.halted_from || w.ABSENT);
+  put("breach_to_latch", s.halt ? w.microseconds(s.halt.breach_to_latch_us) : w.ABSENT);
+  put("latch_to_cancelled", s.halt ? w.microseconds(s.halt.latch_to_cancelled_us) : w.ABSENT);
+  put("cancelled", s.halt ? String(s.halt.cancelled) : w.ABSENT);
+  put("verified_empty", s.halt ? (s.halt.verified_empty ? "✔ verified" : "✖ not yet") : w.ABSENT);
+}
+
+function showFigures(s) {
+  put("equity", w.euro(s.equity_eur));
+  put("day_pnl", w.signedEuro(s.day_pnl_eur));
+  put("net_pnl", w.signedEuro(s.net_pnl_eur));
+  put("exposure", w.euro(s.exposure_eur));
+  put("cap", w.euro(s.cap_eur));
+  const used = w.perMille(s.exposure_eur, s.cap_eur);
+  byId("cap-bar").value = used;
+  byId("cap-bar").classList.toggle("high", used >= 800);
+  put("cap_used", String(Math.floor(used / 10)));
+  put("covered", s.coverage ? w.duration(s.coverage.covered_ms) : w.ABSENT);
+  put("target", s.coverage ? w.duration(s.coverage.target_ms) : w.ABSENT);
+  put("longest_gap", s.coverage ? w.duration(s.coverage.longest_gap_ms) : w.ABSENT);
+  byId("coverage-bar").max = s.coverage ? s.coverage.target_ms : 1;
+  byId("coverage-bar").value = s.coverage ? s.coverage.covered_ms : 0;
+  byId("guard-tile").dataset.broken = s.guard_level ? "yes" : "no";
+  put("guard", s.guard_level ? `⚠ ${s.guard_level}` : "✔ quiet");
+  put("guard_reason", s.guard_reason || "no rule is broken");
+  put("quote_symbol", s.quote ? s.quote.symbol : s.symbols.join(", "));
+  put("bid", s.quote ? w.amount(s.quote.bid) : w.ABSENT);
+  put("ask", s.quote ? w.amount(s.quote.ask) : w.ABSENT);
+  put("quote_age", s.quote ? w.age(s.quote.age_ms) : w.ABSENT);
+  put("source", s.source ?? "no source");
+}
+
+function showCounts(s) {
+  for (const name of ["working_orders", "unknown_orders", "step", "seq", "epoch"]) put(name, String(s[name]));
+  for (const name of ["denied", "fills", "commands", "refusals", "breaches"]) put(name, String(s.counters[name]));
+  put("head", w.shortDigest(s.head));
+}
+
+export function showStatus(s) {
+  const { dataset } = document.body;
+  dataset.stage = s.stage;
+  dataset.realMoney = LIVE.has(s.stage) && s.environment === "production" ? "yes" : "no";
+  document.title = `${s.position} · ${s.controller_id} · gatehouse`;
+  notice(s);
+  put("position", s.position);
+  put("venue", s.venue ?? "nowhere");
+  put("release", `${s.release.name} ${s.release.version}`);
+  put("stage_since", w.instant(s.stage_since_ms));
+  put("since", w.duration(s.now_ms - s.stage_since_ms));
+  put("now", w.clock(s.now_ms));
+  put("next_action", nextAction(s));
+  byId("ramp").hidden = s.stage !== "RAMPING";
+  byId("armed").textContent = s.armed ? "✔ armed" : "✖ not armed";
+  byId("armed").className = `pill ${s.armed ? "good" : "bad"}`;
+  byId("why-not-armed").hidden = s.armed;
+  put("not_armed_because", s.not_armed_because);
+  showLifecycle(s);
+  showHalt(s);
+  showFigures(s);
+  showCounts(s);
+}
