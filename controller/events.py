@@ -305,6 +305,7 @@ class Sampled(Event):
 
     venue: VenueName
     source: DataSource
+    accelerated: bool
     equity_eur: Amount | None
     exposure_eur: Amount | None
     bid: Amount | None

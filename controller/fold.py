@@ -14,10 +14,11 @@ from controller.authority.roster import parse_roster_json
 from controller.inputs import Release
 from controller.lifecycle import Position
 from controller.state import HaltFigures, Ledger, OrderState, Seal, State
-from exchange.model import Millis, OrderStatus, Side
+from exchange.model import DataSource, Millis, OrderStatus, Side
 from exchange.orders import advance
 from gates.measure import Tally
 from policies.document import parse_canonical
+from policies.ramp import cap_eur
 from policies.stage import Stage
 
 DAY_MS = 24 * 3600 * 1000
@@ -53,7 +54,8 @@ def _void(state: State) -> State:
 
 
 def _policy(state: State, event: e.PolicyAdopted) -> State:
-    return _void(_governed(state, policy=parse_canonical(event.document.encode()), policy_digest=event.digest))
+    state = _void(_governed(state, policy=parse_canonical(event.document.encode()), policy_digest=event.digest))
+    return replace(state, tally=_begin(state, state.position))
 
 
 def _roster(state: State, event: e.RosterAdopted) -> State:
@@ -61,7 +63,8 @@ def _roster(state: State, event: e.RosterAdopted) -> State:
 
 
 def _release(state: State, event: e.ReleaseAdopted) -> State:
-    return _void(_governed(state, release=Release(event.name, event.version, event.artifact, event.digest)))
+    state = _void(_governed(state, release=Release(event.name, event.version, event.artifact, event.digest)))
+    return replace(state, tally=_begin(state, state.position))
 
 
 def _account(state: State, event: e.AccountBound) -> State:
@@ -107,6 +110,12 @@ def _sealed(state: State, event: e.EvidenceSealed) -> State:
     return replace(state, seals=Map({**alive, event.digest: seal}))
 
 
+def _begin(state: State, here: Position) -> Tally | None:
+    # A run starts as trustworthy as can be; every sample can only lower that.
+    cap = cap_eur(state.policy, here.stage, here.step) if state.policy else None
+    return None if cap is None else Tally.begin(DataSource.LIVE, at=state.at, cap_eur=cap, accelerated=False)
+
+
 def _stage(state: State, event: e.StageChanged) -> State:
     here = Position(event.stage, event.step)
     before = Position(event.from_stage, event.from_step)
@@ -120,7 +129,7 @@ def _stage(state: State, event: e.StageChanged) -> State:
         halted_at=state.at if halted else None,
         halt_figures=None if halted else state.halt_figures,
         stage_since=state.at,
-        tally=Tally(),
+        tally=_begin(state, here),
         seals=Map(),
         guard_level="",
         guard_reason="",
@@ -147,6 +156,10 @@ def _measured(state: State, event: e.HaltMeasured) -> State:
 
 
 # Orders
+
+
+def _counted(state: State, count: Callable[[Tally], Tally]) -> State:
+    return replace(state, tally=count(state.tally)) if state.tally is not None else state
 
 
 def _put(state: State, order: OrderState) -> State:
@@ -181,16 +194,21 @@ def _admitted(state: State, event: e.OrderAdmitted) -> State:
     horizon = state.at - state.policy.limits.order_rate.per_ms
     ids = state.by_bot_id
     return replace(
-        _put(state, order),
+        _put(_counted(state, Tally.with_order), order),
         order_number=order.number,
         by_bot_id=ids.set((event.bot, event.bot_client_id), event.client_id) if event.bot_client_id else ids,
         admissions=(*(when for when in state.admissions if when > horizon), state.at),
-        tally=state.tally.with_order(),
     )
 
 
 def _denied(state: State, _: e.OrderDenied) -> State:
-    return replace(state, tally=state.tally.with_denial())
+    return _counted(state, Tally.with_denial)
+
+
+def _settled(state: State, order: OrderState) -> State:
+    """The outcome of an order that was UNKNOWN is proven: the run remembers how long that took."""
+    since = order.unknown_since
+    return state if since is None else _counted(state, lambda tally: tally.with_settled(state.at - since))
 
 
 def _outcome(state: State, *, accepted: bool) -> State:
@@ -204,14 +222,15 @@ def _acked(state: State, event: e.OrderAcked) -> State:
     order = state.orders[event.client_id]
     known = order.status not in {OrderStatus.ADMITTED, OrderStatus.UNKNOWN}
     status = order.status if known else OrderStatus.NEW
-    return _outcome(_put(state, replace(order, status=status, order_id=event.order_id, unknown_since=None)), accepted=True)
+    put = _put(state, replace(order, status=status, order_id=event.order_id, unknown_since=None))
+    return _outcome(_settled(put, order), accepted=True)
 
 
 def _rejected(state: State, event: e.OrderRejected) -> State:
     order = state.orders[event.client_id]
     following = advance(order.status, OrderStatus.REJECTED)
     put = _put(state, replace(order, status=following, refusal=f"{event.code} {event.message}", unknown_since=None))
-    return replace(_outcome(put, accepted=False), tally=state.tally.with_reject())
+    return _counted(_outcome(_settled(put, order), accepted=False), Tally.with_reject)
 
 
 def _unknown(state: State, event: e.OrderUnknown) -> State:
@@ -229,7 +248,7 @@ def _missed(state: State, event: e.LookupMissed) -> State:
 def _reported(state: State, event: e.OrderReported) -> State:
     order = state.orders[event.client_id]
     return _put(
-        state,
+        _settled(state, order),
         replace(
             order,
             status=advance(order.status, event.status),
@@ -251,7 +270,7 @@ def _filled(state: State, event: e.FillBooked) -> State:
         fills_booked=ledger.fills_booked + 1,
         cursor=Millis(max(ledger.cursor, event.venue_at)),
     )
-    state = replace(state, ledgers=state.ledgers.set(event.venue, ledger), tally=state.tally.with_fill())
+    state = _counted(replace(state, ledgers=state.ledgers.set(event.venue, ledger)), Tally.with_fill)
     order = state.orders.get(event.client_id)
     if order is None:
         return state
@@ -299,8 +318,10 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
 def _reconciled(state: State, event: e.Reconciled) -> State:
     ledger = state.ledgers[event.venue]
     ledger = replace(ledger, reconciled_at=state.at, clean=event.clean, breaks=event.breaks, suspected=event.suspected)
-    broken = bool(event.breaks) and event.venue is state.venue
-    return replace(state, ledgers=state.ledgers.set(event.venue, ledger), tally=state.tally.with_break() if broken else state.tally)
+    state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+    if event.venue is not state.watched or state.tally is None:
+        return state
+    return replace(state, tally=state.tally.with_reconciliation(len(event.breaks)))
 
 
 def _sampled(state: State, event: e.Sampled) -> State:
@@ -308,24 +329,27 @@ def _sampled(state: State, event: e.Sampled) -> State:
     ledger = replace(ledger, source=event.source, equity_eur=event.equity_eur, exposure_eur=event.exposure_eur, sampled_at=state.at)
     if event.equity_eur is not None:
         day = state.at // DAY_MS
+        new_day = day != ledger.day or ledger.day_start_eur is None
         ledger = replace(
             ledger,
             day=day,
-            day_start_eur=event.equity_eur if day != ledger.day or ledger.day_start_eur is None else ledger.day_start_eur,
+            day_start_eur=event.equity_eur if new_day else ledger.day_start_eur,
             peak_eur=event.equity_eur if ledger.peak_eur is None else max(ledger.peak_eur, event.equity_eur),
         )
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
-    if event.venue is not state.venue:
+    if event.venue is not state.watched or state.tally is None:
         return state
-    unknown = [order for order in state.open.values() if order.status is OrderStatus.UNKNOWN]
-    oldest = max((state.at - order.unknown_since for order in unknown if order.unknown_since is not None), default=0)
-    tally = state.tally.with_sample(
-        equity_eur=event.equity_eur,
+    unknown = [order.unknown_since for order in state.open.values() if order.unknown_since is not None]
+    tally = state.tally.with_source(event.source, accelerated=event.accelerated)
+    if event.clock_offset_ms is not None:
+        tally = tally.with_clock(event.clock_offset_ms)
+    tally = tally.with_sample(
+        event.equity_eur,
         covered=event.covered,
         interval_ms=event.interval_ms,
+        at=state.at,
         unknown_open=len(unknown),
-        unknown_age_ms=oldest,
-        source=event.source,
+        oldest_unknown_ms=max((state.at - since for since in unknown), default=0),
     )
     return replace(state, tally=tally)
 

@@ -104,6 +104,7 @@ class Market:
     """What one venue's feed shows now. A symbol without a trustworthy book has no quote; ``seen_at`` says when it last had one."""
 
     source: DataSource
+    accelerated: bool
     quotes: Mapping[str, Quote]
     seen_at: Mapping[str, Millis]
     rules: Mapping[str, SymbolRules]

@@ -139,7 +139,7 @@ class State:
     guard_reason: str = ""
     stage_since: Millis = Millis(0)
     started_at: Millis = Millis(0)
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally | None = None
     ledgers: Map[VenueName, Ledger] = field(default_factory=lambda: Map({name: Ledger() for name in VenueName}))
     orders: Map[str, OrderState] = field(default_factory=Map)
     open: Map[str, OrderState] = field(default_factory=Map)
@@ -152,6 +152,11 @@ class State:
     def venue(self) -> VenueName | None:
         """Where new orders go at this stage (DESIGN §3)."""
         return venue_of(self.position.stage)
+
+    @property
+    def watched(self) -> VenueName | None:
+        """The venue whose account is sampled and guarded: the one in use, or while HALTED the one the halt left."""
+        return self.venue or (venue_of(self.halted_from.stage) if self.halted_from else None)
 
     def ledger(self, venue: VenueName) -> Ledger:
         """One venue's account."""

@@ -17,7 +17,8 @@ from controller.state import State
 from exchange.errors import GatehouseError, Refused, Unauthorised
 from exchange.model import Millis
 from exchange.ports import VenueName
-from gates.engine import GateResult
+from gates.engine import GateResult, evaluate
+from gates.evidence import parse
 from gates.registry import gate_for
 from gates.verdict import Verdict
 from policies.authority import Quorum, Verb, quorum
@@ -81,18 +82,20 @@ def proposed(draft: Draft, given: ProposalAsked) -> SealReply:
     gate = gate_for(given.verb, state.position.stage)
     if gate is None:
         return SealReply("", "")
-    bundle = evidence.bundle(state, draft.now)
-    result = evidence.evaluate(state, gate, bundle, draft.now)
+    result = evidence.judge(state, policy, gate, draft.now)
+    bundle = evidence.gather(state, policy, gate)
+    if bundle is None:
+        return SealReply("", evidence.result_text(result))
     draft.emit(
         e.EvidenceSealed(
             gate=gate.value,
             evidence=evidence.text(bundle),
-            digest=bundle.digest,
+            digest=result.evidence_digest,
             verdict=result.verdict.value,
-            expires_at=bundle.expires_at,
+            expires_at=bundle.expires_at_ms,
         )
     )
-    return SealReply(bundle.digest, evidence.result_text(result))
+    return SealReply(result.evidence_digest, evidence.result_text(result))
 
 
 class GateNotPassed(Refused):
@@ -197,8 +200,8 @@ def _gate(draft: Draft, command: Command) -> GateResult | None:
     gate = gate_for(command.verb, state.position.stage)
     if gate is None:
         return None
-    now_bundle = evidence.bundle(state, draft.now)
-    now_result = evidence.evaluate(state, gate, now_bundle, draft.now)
+    policy = _policy(state)
+    now_result = evidence.judge(state, policy, gate, draft.now)
     seal = state.seals.get(command.evidence_digest)
     if seal is None or seal.gate != gate.value:
         raise GateNotPassed(
@@ -206,15 +209,13 @@ def _gate(draft: Draft, command: Command) -> GateResult | None:
             "Propose the command again; the proposal seals the evidence.",
             now_result,
         )
-    sealed_bundle = evidence.parse(seal.evidence)
-    sealed_result = evidence.evaluate(state, gate, sealed_bundle, draft.now)
+    sealed_result = evaluate(gate, policy, parse(seal.evidence.encode()), draft.now)
     for result in (now_result, sealed_result):
-        if result.verdict is not Verdict.PASS:
+        if not result.passed:
             failing = [rule for rule in result.rules if rule.verdict is not Verdict.PASS]
-            first = failing[0].explanation if failing else f"the gate says {result.verdict.value}"
+            more = f" ({len(failing) - 1} more)" if len(failing) > 1 else ""
             raise GateNotPassed(
-                f"gate {gate.value} is {result.verdict.value}: {first}"
-                + (f" ({len(failing) - 1} more)" if len(failing) > 1 else ""),
+                f"gate {gate.value} is {result.verdict.value}: {failing[0].explanation}{more}",
                 "Run `gatehouse gates`, wait until every rule passes, then propose again.",
                 result,
             )

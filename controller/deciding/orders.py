@@ -43,7 +43,7 @@ def requested(draft: Draft, given: OrderRequested) -> Reply:
         admitted_at=state.admissions,
         standing=Level[state.guard_level] if state.guard_level else None,
     )
-    verdict = check(intent, context, policy, state.position.stage, state.position.step, draft.now)
+    verdict = check(intent, context, policy, stage=state.position.stage, step=state.position.step, now=draft.now)
     if isinstance(verdict, Deny):
         message = f"{verdict.message} (at {state.position})"
         return _deny(draft, given, DeniedReply(verdict.rule.value, verdict.measured, verdict.threshold, message, verdict.remedy))

@@ -61,7 +61,7 @@ def looked(draft: Draft, given: Looked) -> None:
         draft.emit(
             e.OrderRejected(
                 client_id=order.client_id,
-                code=ErrorCode.ORDER_DOES_NOT_EXIST,
+                code=ErrorCode.NO_SUCH_ORDER,
                 message=f"proven absent: {misses} look-ups in {draft.now - order.unknown_since} ms, no open order, no fill",
             )
         )

@@ -11,7 +11,7 @@ from controller.deciding.sweeps import arm
 from controller.deciding.views import equity_eur, exposure
 from controller.effects import CancelAll, LookUp
 from controller.inputs import Market, Tick
-from controller.state import State, market_of, venue_of
+from controller.state import State, market_of
 from exchange.model import Millis, OrderStatus
 from exchange.ports import VenueName
 from policies.exposure import Exposure
@@ -30,7 +30,7 @@ def ticked(draft: Draft, given: Tick) -> None:
     for order in draft.after.open.values():
         if order.status is OrderStatus.UNKNOWN:
             draft.do(LookUp(order.venue, order.symbol, order.client_id))
-    policy, venue = draft.after.policy, _watched_venue(draft.after)
+    policy, venue = draft.after.policy, draft.after.watched
     if policy is None or venue is None:
         return
     market = given.markets.get(market_of(venue))
@@ -38,11 +38,6 @@ def ticked(draft: Draft, given: Tick) -> None:
         _sample(draft, policy, venue, market, given)
     if draft.after.position.stage is not Stage.HALTED:
         _watch(draft, policy, venue, market, given)
-
-
-def _watched_venue(state: State) -> VenueName | None:
-    """The venue in use; while HALTED, the one the halt left, so that its equity stays visible."""
-    return state.venue or (venue_of(state.halted_from.stage) if state.halted_from else None)
 
 
 def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, given: Tick) -> None:
@@ -58,6 +53,7 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, give
         e.Sampled(
             venue=venue,
             source=market.source,
+            accelerated=market.accelerated,
             equity_eur=equity_eur(state.ledger(venue), policy, market.quotes),
             exposure_eur=worst.eur if isinstance(worst, Exposure) else None,
             bid=first.bid if first else None,
@@ -90,7 +86,7 @@ def _uncovered(state: State, policy: Policy, venue: VenueName, market: Market, b
 def _watch(draft: Draft, policy: Policy, venue: VenueName, market: Market | None, given: Tick) -> None:
     state = draft.after
     readings = _readings(state, policy, venue, market, given, draft.now)
-    breaches = watch(readings, policy, state.position.stage, state.position.step, draft.now)
+    breaches = watch(readings, policy, stage=state.position.stage, step=state.position.step, now=draft.now)
     worst = breaches[0] if breaches else None
     # Flattening by itself is not covered: whatever asks for it halts.
     if worst is not None and worst.level >= Level.FLATTEN:

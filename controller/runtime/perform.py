@@ -1,0 +1,148 @@
+"""Carrying effects out: one task each, results back through the inbox. Placing is done once and never again (DESIGN §4)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from controller.effects import Alert, Cancel, CancelAll, Effect, Latch, LookUp, Place
+from controller.inputs import Looked, Placed, VenueReported
+from controller.runtime.flatten import Emptied, empty_venue
+from controller.runtime.inbox import Inbox
+from controller.runtime.permit import PermitOffice
+from exchange.errors import GatehouseError, Refused, VenueError
+from exchange.model import Millis
+from exchange.ports import CancelFailed, CancelOutcome, Clock, PlaceOutcome, Rejected, Unknown, Venue, VenueName
+from exchange.wire.errors import ErrorCode
+
+LOOK_UP_EVERY_NS = 400_000_000
+FILLS_BACK_MS = 24 * 3600 * 1000
+
+_log = logging.getLogger(__name__)
+
+
+class Performer:
+    """The shell's hands. ``told`` gets alerts, ``emptied`` what a cancel-all achieved."""
+
+    def __init__(
+        self,
+        *,
+        venues: Mapping[VenueName, Venue],
+        permits: PermitOffice,
+        inbox: Inbox,
+        clock: Clock,
+        told: Callable[[Alert], None],
+        emptied: Callable[[CancelAll, Emptied], None],
+        still_open: Callable[[VenueName], int],
+    ) -> None:
+        self._venues = venues
+        self._permits = permits
+        self._inbox = inbox
+        self._clock = clock
+        self._told = told
+        self._emptied = emptied
+        self._still_open = still_open
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._looking: dict[str, int] = {}
+        self._emptying: set[VenueName] = set()
+
+    def perform(self, effect: Effect) -> None:
+        """Start carrying one effect out."""
+        match effect:
+            case Place():
+                self._start(self._place(effect))
+            case Cancel():
+                self._start(self._cancel(effect))
+            case CancelAll():
+                if effect.venue not in self._emptying:
+                    self._emptying.add(effect.venue)
+                    self._start(self._cancel_all(effect))
+            case LookUp():
+                self._look_up_when_due(effect)
+            case Alert():
+                self._told(effect)
+            case Latch():
+                self._permits.latch(effect.reason)
+
+    async def drain(self) -> None:
+        """Wait until nothing is being carried out."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def cancel(self, effect: Cancel) -> CancelOutcome:
+        """Ask for one cancellation and report what the venue said. -2011 starts a look-up: it may have filled."""
+        try:
+            outcome = await self._venues[effect.venue].cancel(effect.symbol, effect.client_id)
+        except GatehouseError as error:
+            return CancelFailed(ErrorCode.SERVICE_UNAVAILABLE, error.message)
+        if isinstance(outcome, CancelFailed):
+            self._look_up_when_due(LookUp(effect.venue, effect.symbol, effect.client_id))
+        return outcome
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("an effect failed", exc_info=error)
+
+    async def _place(self, effect: Place) -> None:
+        outcome: PlaceOutcome
+        try:
+            outcome = await self._venues[effect.venue].place(effect.intent, self._permits.current())
+        except Refused as error:
+            # Nothing was sent: the permit lapsed or the signer said no.
+            outcome = Rejected(ErrorCode.TRADING_DISABLED, f"not sent: {error.message}")
+        except asyncio.CancelledError:
+            self._inbox.fact(Placed(effect.intent.client_id, Unknown("the controller stopped while sending")), self._now())
+            raise
+        except Exception as error:
+            _log.exception("a venue adapter broke its promise")
+            outcome = Unknown(f"{type(error).__name__} while sending")
+        self._inbox.fact(Placed(effect.intent.client_id, outcome), self._now())
+
+    async def _cancel(self, effect: Cancel) -> None:
+        await self.cancel(effect)
+
+    def _look_up_when_due(self, effect: LookUp) -> None:
+        now = self._now()
+        if now < self._looking.get(effect.client_id, 0):
+            return
+        self._looking = {client_id: due for client_id, due in self._looking.items() if due > now}
+        self._looking[effect.client_id] = now + LOOK_UP_EVERY_NS
+        self._start(self._look_up(effect))
+
+    async def _look_up(self, effect: LookUp) -> None:
+        venue = self._venues[effect.venue]
+        try:
+            report = await venue.order(effect.symbol, effect.client_id)
+            absent = report is None and await self._absent_everywhere(venue, effect)
+        except VenueError as error:
+            _log.warning("a look-up was not answered", extra={"client_id": effect.client_id, "code": error.code})
+            return
+        if report is not None and effect.client_id:
+            self._inbox.fact(VenueReported(effect.venue, report), self._now())
+        self._inbox.fact(Looked(effect.client_id, report, absent_everywhere=absent), self._now())
+
+    async def _absent_everywhere(self, venue: Venue, effect: LookUp) -> bool:
+        if any(order.client_id == effect.client_id for order in await venue.open_orders(effect.symbol)):
+            return False
+        since = Millis(max(0, self._clock.now() - FILLS_BACK_MS))
+        return all(fill.client_id != effect.client_id for fill in await venue.fills(effect.symbol, since))
+
+    async def _cancel_all(self, effect: CancelAll) -> None:
+        try:
+            result = await empty_venue(
+                self._venues[effect.venue], effect.symbols, self._clock, lambda: self._still_open(effect.venue)
+            )
+        finally:
+            self._emptying.discard(effect.venue)
+        self._emptied(effect, result)
+
+    def _now(self) -> int:
+        return self._clock.monotonic_ns()

@@ -1,0 +1,108 @@
+"""Reading a venue's account for reconciliation: open orders, fills and balances that belong to one moment."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from controller.inputs import Snapshot, Swept
+from controller.runtime.inbox import Inbox
+from controller.state import Ledger
+from exchange.errors import GatehouseError
+from exchange.model import Fill, Millis, OrderReport
+from exchange.ports import Clock, Venue
+
+OVERLAP_MS = 60_000
+BASELINE_BACK_MS = 3600_000
+TRIES = 3
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """Our clock less the venue's, and when it was measured."""
+
+    ms: int
+    at: Millis
+
+
+async def read_account(venue: Venue, symbols: Sequence[str], since: Millis) -> Snapshot | None:
+    """One consistent reading: the balances before and after the lists are the same, so nothing traded in between.
+
+    ``None`` when the account would not hold still. Raises ``VenueError`` when the venue does not answer.
+    """
+    for _ in range(TRIES):
+        before = await venue.balances()
+        orders: list[OrderReport] = []
+        fills: list[Fill] = []
+        for symbol in symbols:
+            orders.extend(await venue.open_orders(symbol))
+            fills.extend(await venue.fills(symbol, since))
+        if await venue.balances() == before:
+            return Snapshot(tuple(orders), tuple(fills), before)
+    return None
+
+
+class Sweeper:
+    """Sweeps one venue every few seconds, and at once when its private stream had a gap."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        *,
+        symbols: Sequence[str],
+        ledger: Callable[[], Ledger],
+        inbox: Inbox,
+        clock: Clock,
+        every_s: float,
+    ) -> None:
+        self._venue = venue
+        self._symbols = symbols
+        self._ledger = ledger
+        self._inbox = inbox
+        self._clock = clock
+        self._every_s = every_s
+        self._soon = asyncio.Event()
+        self._offset: Offset | None = None
+
+    @property
+    def offset(self) -> Offset | None:
+        """The last measured clock offset."""
+        return self._offset
+
+    def sweep_soon(self) -> None:
+        """Something may have been missed."""
+        self._soon.set()
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            self._soon.clear()
+            try:
+                await self.sweep()
+            except GatehouseError as error:
+                _log.warning("a sweep failed", extra={"venue": self._venue.name, "code": error.code, "why": error.message})
+            try:
+                await asyncio.wait_for(self._soon.wait(), self._every_s)
+            except TimeoutError:
+                continue
+
+    async def sweep(self) -> None:
+        """One sweep. Whatever it finds is decided by the writer."""
+        started, known = self._clock.now(), self._ledger()
+        await self._measure_clock()
+        back = known.cursor - OVERLAP_MS if known.cursor else started - BASELINE_BACK_MS
+        snapshot = await read_account(self._venue, self._symbols, Millis(max(0, back)))
+        if snapshot is None:
+            return
+        given = Swept(self._venue.name, snapshot, fills_before=known.fills_booked, started_at=started)
+        self._inbox.fact(given, self._clock.monotonic_ns())
+
+    async def _measure_clock(self) -> None:
+        sent = self._clock.now()
+        theirs = await self._venue.server_time()
+        received = self._clock.now()
+        self._offset = Offset((sent + received) // 2 - theirs, received)
