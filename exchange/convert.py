@@ -19,12 +19,12 @@ _Line = tuple[Millis, dict[str, object]]
 def convert_binance(lines: Iterable[str], symbol: str, *, band: Decimal | None = None) -> list[TapeRecord]:
     """The records in a capture of Binance's spot streams: one REST depth snapshot, ``depth`` diffs and ``trade`` messages.
 
-    Each line is the receive time in ns, a space and the raw message; other streams are skipped. Diffs are ordered by event time ``E``
-    and trades by match time ``T``, a trade before a diff of the same ms. ``U``/``u`` become the versions; the first diff is cut to begin
-    right after the snapshot, and what came before the snapshot is dropped. ``m`` true means the buyer was the maker.
+    Each line is the receive time in ns, a space and the raw message; other streams are skipped. Diffs are ordered by event time
+    ``E`` and trades by match time ``T``, a trade before a diff of the same ms. ``U``/``u`` become the versions; the first diff is
+    cut to begin right after the snapshot, and what came before the snapshot is dropped. ``m`` true means the buyer was the maker.
 
-    ``band`` keeps only levels within that fraction of the snapshot's mid price (0.02 = 2 %), the same bounds for the whole capture, so that
-    a level is either always there or never.
+    ``band`` keeps only levels within that fraction of the snapshot's mid price (0.02 = 2 %), the same bounds for the whole
+    capture, so that a level is either always there or never.
 
     Raises:
         IntegrityError: no snapshot, diffs that do not chain, or a price that comes within half the band of its edge.
@@ -58,10 +58,7 @@ def _assemble(symbol: str, snapshot: _Line, diffs: list[_Line], trades: list[_Li
     if not later:
         raise _unusable("no depth diff follows the snapshot")
     start = _int(later[0][1]["E"])
-    lag = snapshot[0] - later[0][0]
-    first = DepthSnapshot(
-        symbol, version, _within(bids, bounds), _within(asks, bounds), Millis(start), Millis(later[0][0] + min(lag, 0))
-    )
+    first = DepthSnapshot(symbol, version, _within(bids, bounds), _within(asks, bounds), Millis(start), snapshot[0])
     records: list[tuple[int, int, int, TapeRecord]] = [(start, _SNAPSHOT, 0, first)]
     for received_at, body in later:
         beginning, end, at = _int(body["U"]), _int(body["u"]), _int(body["E"])

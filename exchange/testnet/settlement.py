@@ -98,7 +98,7 @@ class Settlement:
 
 
 def required(order: LiveOrder) -> Decimal:
-    """What an open order must have locked: for a BUY its rest at the limit price with the higher fee, for a SELL the rest itself."""
+    """What an open order must have locked: a BUY its rest at the limit price with the higher fee, a SELL the rest itself."""
     if order.side is Side.SELL:
         # A SELL by quote quantity keeps its whole cushion until it ends: falling prices may need it.
         return order.reserved - (order.last_quantity or _ZERO) if order.quantity is None else order.quantity - order.executed

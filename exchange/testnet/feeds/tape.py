@@ -1,8 +1,8 @@
 """Plays a tape against a clock: at a speed, and if wanted for ever.
 
-Records come out stamped with the time they are due on the caller's clock, so the venue's time is the clock's. In a loop the end of the
-tape is bridged to its beginning by one depth delta, and versions and trade ids are moved up, so that everything a client sees stays
-monotone and chained.
+Records come out stamped with the time they are due on the caller's clock, so the venue's time is the clock's. In a loop the end of
+the tape is bridged to its beginning by one depth delta, and versions and trade ids are moved up, so that everything a client sees
+stays monotone and chained.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _ZERO = Decimal(0)
 class TapePlayer:
     """Yields one symbol's records as they fall due.
 
-    The whole tape is held in memory, because a loop must not parse it again and again. ``speed`` is how many ms of tape pass in one ms of
-    the clock; 1 is the recorded pace.
+    The whole tape is held in memory, because a loop must not parse it again and again. ``speed`` is how many ms of tape pass in
+    one ms of the clock; 1 is the recorded pace.
     """
 
     def __init__(self, records: Iterable[TapeRecord], start: Millis, *, speed: Decimal = Decimal(1), loop: bool = False) -> None:
-        """``start`` is when the first record is due. Raises ``UsageError`` for a tape without a book or a speed that is not positive."""
+        """``start`` is when the first record is due. Raises ``UsageError`` without a book to start from or for a speed <= 0."""
         self._records = tuple(records)
         if not self._records or not isinstance(self._records[0], DepthSnapshot):
             raise UsageError(
