@@ -17,6 +17,9 @@ from policies.numbers import rounded_down
 from policies.rules import METRICS, MetricName
 from policies.stage import Environment
 
+VOUCH_MAX_MS = 5_000
+"""How much of the time before it one sample can speak for. A loop that stood still longer has not seen what happened."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -100,9 +103,9 @@ class Tally:
         unknown_open: int,
         oldest_unknown_ms: int,
     ) -> Tally:
-        """What held up to ``at``, for the last ``interval_ms`` of the time since the sample before it.
+        """What held up to ``at``, for the last ``interval_ms``, but no more than ``VOUCH_MAX_MS``, since the sample before it.
 
-        Time before that, in which the controller was down, is a gap; so is time without a known equity. ``unknown_open`` and
+        Earlier time nobody saw, as when the controller was down, is a gap; so is time without a known equity. ``unknown_open`` and
         ``oldest_unknown_ms`` describe the outcomes that are open now.
 
         Raises:
@@ -111,7 +114,7 @@ class Tally:
         elapsed = at - self.last_at
         if interval_ms < 0 or elapsed < 0:
             raise _impossible("a sample ends before the last one")
-        vouched = min(interval_ms, elapsed)
+        vouched = min(interval_ms, elapsed, VOUCH_MAX_MS)
         counts = covered and equity_eur is not None
         gap = self.gap_ms + elapsed - vouched
         longest = max(self.longest_gap_ms, gap if counts else gap + vouched)

@@ -99,7 +99,7 @@ class _Scene:
     now: Millis
 
 
-def watch(readings: Readings, policy: Policy, *, stage: Stage, step: int, now: Millis) -> tuple[Breach, ...]:
+def watch(readings: Readings, policy: Policy, stage: Stage, step: int, now: Millis) -> tuple[Breach, ...]:
     """Every guard that is broken at ``now``, most severe first. HALTED is watched with LIVE_€10's cap."""
     cap = cap_eur(policy, stage, step) or policy.caps.live
     scene = _Scene(readings, policy, cap, now)

@@ -32,7 +32,7 @@ from policies.stage import Stage
 __all__ = ["Admit", "Deny", "LimitContext", "LimitRule", "cap_eur", "check"]
 
 
-def check(intent: OrderIntent, context: LimitContext, policy: Policy, *, stage: Stage, step: int, now: Millis) -> Admit | Deny:
+def check(intent: OrderIntent, context: LimitContext, policy: Policy, stage: Stage, step: int, now: Millis) -> Admit | Deny:
     """Judge one order at ``stage`` (``step`` counts for RAMPING only). Pure; no content of an intent or a quote makes it raise."""
     with localcontext(WIDE):
         case = _prove(intent, context, policy, stage=stage, step=step, now=now)
