@@ -60,7 +60,8 @@ class GateResult:
 
 def evaluate(gate: GateName, policy: Policy, evidence: Evidence | None, as_of: Millis) -> GateResult:
     """Judge ``evidence`` by the rules of ``gate``. PASS only if every rule passes."""
-    objection = _objection(gate, policy, evidence, as_of)
+    in_force = policy_digest(policy)
+    objection = _objection(gate, policy, evidence, as_of, in_force)
     results = tuple(
         _blanket(rule, *objection) if objection else _judge(rule, policy, evidence.metric(rule.metric) if evidence else None, as_of)
         for rule in policy.gates.of(gate)
@@ -69,7 +70,7 @@ def evaluate(gate: GateName, policy: Policy, evidence: Evidence | None, as_of: M
         gate=gate,
         verdict=combine(result.verdict for result in results),
         as_of=as_of,
-        policy_digest=policy_digest(policy),
+        policy_digest=in_force,
         evidence_digest=bundles.digest(evidence) if evidence else "",
         rules=results,
     )
@@ -117,7 +118,9 @@ def reevaluate(policy_bytes: bytes, evidence_bytes: bytes, as_of: Millis) -> byt
     return result_bytes(evaluate(evidence.gate, policy, evidence, as_of))
 
 
-def _objection(gate: GateName, policy: Policy, evidence: Evidence | None, as_of: Millis) -> tuple[Verdict, str] | None:
+def _objection(
+    gate: GateName, policy: Policy, evidence: Evidence | None, as_of: Millis, in_force: str
+) -> tuple[Verdict, str] | None:
     """Why no rule can be judged at all."""
     if evidence is None:
         return Verdict.NO_DATA, "there is no evidence"
@@ -126,7 +129,7 @@ def _objection(gate: GateName, policy: Policy, evidence: Evidence | None, as_of:
         (evidence.gate is not gate, Verdict.INVALID, f"the evidence is for {evidence.gate}"),
         (subject.stage not in stages_of(gate), Verdict.INVALID, f"the evidence is from a run of {subject.stage.value}"),
         (subject.environment is not policy.environment, Verdict.INVALID, f"the evidence is from {subject.environment.value}"),
-        (subject.policy_digest != policy_digest(policy), Verdict.INVALID, "the evidence was gathered under another policy"),
+        (subject.policy_digest != in_force, Verdict.INVALID, "the evidence was gathered under another policy"),
         (
             evidence.expires_at_ms > evidence.window_to_ms + policy.evidence.ttl_ms,
             Verdict.INVALID,

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from exchange.errors import IntegrityError
 from exchange.model import DataSource, Millis
 from gates.metric import Metric
 from gates.statistics import ratio_down, ratio_up, upper_bound
@@ -54,7 +53,7 @@ class Tally:
     @classmethod
     def begin(cls, source: DataSource, *, at: Millis, cap_eur: Decimal, accelerated: bool) -> Tally:
         """A run that starts now. ``accelerated``: time runs faster than a wall clock."""
-        return cls(source, accelerated, at, at, _finite(cap_eur))
+        return cls(source, accelerated, at, at, cap_eur)
 
     def with_order(self) -> Tally:
         """One more order handed to the venue."""
@@ -105,22 +104,18 @@ class Tally:
     ) -> Tally:
         """What held up to ``at``, for the last ``interval_ms``, but no more than ``VOUCH_MAX_MS``, since the sample before it.
 
-        Earlier time nobody saw, as when the controller was down, is a gap; so is time without a known equity. ``unknown_open`` and
-        ``oldest_unknown_ms`` describe the outcomes that are open now.
-
-        Raises:
-            IntegrityError: an equity that is not a number, or time that runs backwards.
+        Earlier time nobody saw, as when the controller was down, is a gap; so is time without a known equity. While a clock that
+        was set back catches up, no time passes. ``unknown_open`` and ``oldest_unknown_ms`` describe the outcomes open now.
         """
-        elapsed = at - self.last_at
-        if interval_ms < 0 or elapsed < 0:
-            raise _impossible("a sample ends before the last one")
-        vouched = min(interval_ms, elapsed, VOUCH_MAX_MS)
-        counts = covered and equity_eur is not None
+        equity = equity_eur if equity_eur is not None and equity_eur.is_finite() else None
+        elapsed = max(at - self.last_at, 0)
+        vouched = max(min(interval_ms, elapsed, VOUCH_MAX_MS), 0)
+        counts = covered and equity is not None
         gap = self.gap_ms + elapsed - vouched
         longest = max(self.longest_gap_ms, gap if counts else gap + vouched)
         following = replace(
             self,
-            last_at=at,
+            last_at=max(self.last_at, at),
             samples=self.samples + 1,
             total_ms=self.total_ms + elapsed,
             covered_ms=self.covered_ms + (vouched if counts else 0),
@@ -129,7 +124,7 @@ class Tally:
             unknown_open=unknown_open,
             longest_unknown_ms=max(self.longest_unknown_ms, oldest_unknown_ms),
         )
-        return following if equity_eur is None else _with_equity(following, _finite(equity_eur))
+        return following if equity is None else _with_equity(following, equity)
 
 
 def _with_equity(tally: Tally, equity: Decimal) -> Tally:
@@ -184,18 +179,4 @@ def metrics(tally: Tally, environment: Environment) -> tuple[Metric, ...]:
             environment=environment,
         )
         for name, (value, observations) in sorted(measured.items())
-    )
-
-
-def _finite(value: Decimal) -> Decimal:
-    if not value.is_finite():
-        raise _impossible(f"an amount is {value}")
-    return value
-
-
-def _impossible(what: str) -> IntegrityError:
-    return IntegrityError(
-        f"a run cannot be counted: {what}",
-        code="tally-impossible",
-        remedy="Find out where the value came from; the run's evidence cannot be used.",
     )

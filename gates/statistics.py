@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal, localcontext
-from math import comb
 
 from exchange.model import Millis
 from policies.guards import drawdown_fraction
@@ -12,6 +11,7 @@ from policies.numbers import WIDE, rounded_down, rounded_up
 
 _ONE = Decimal(1)
 _BISECTIONS = 60
+_EXACT_EVENTS = 100
 
 
 def ratio_up(part: int, whole: int) -> Decimal | None:
@@ -48,24 +48,31 @@ def covered(spans: Iterable[tuple[Millis, Millis]], start: Millis, end: Millis) 
 
 
 def upper_bound(events: int, trials: int, confidence: Decimal = Decimal("0.95")) -> Decimal | None:
-    """One-sided Clopper-Pearson upper bound of a proportion, rounded up: no event in 300 trials gives about 1 %.
+    """One-sided upper bound of a proportion, rounded up: no event in 300 trials gives about 1 %. ``None`` without trials.
 
-    The ``p`` with ``P(X <= events | trials, p) = 1 - confidence``, found by bisection. ``None`` without trials.
-    Source: execution-safety.md §4.1.
+    Clopper-Pearson: the ``p`` with ``P(X <= events | trials, p) = 1 - confidence``, found by bisection (execution-safety.md §4.1).
+    Above ``_EXACT_EVENTS`` Hoeffding's bound, which is wider and costs nothing.
     """
     if trials <= 0:
         return None
     if events >= trials:
         return _ONE
-    low, high = Decimal(0), _ONE
+    error = _ONE - confidence
     with localcontext(WIDE):
-        coefficients = [Decimal(comb(trials, hits)) for hits in range(events + 1)]
+        if events > _EXACT_EVENTS:
+            return min(_ONE, rounded_up(Decimal(events) / trials + (-error.ln() / (2 * trials)).sqrt()))
+        low, high = Decimal(0), _ONE
         for _ in range(_BISECTIONS):
             middle = (low + high) / 2
-            odds = middle / (1 - middle)
-            term, tail = (1 - middle) ** trials, Decimal(0)
-            for coefficient in coefficients:
-                tail += coefficient * term
-                term *= odds
-            low, high = (middle, high) if tail > 1 - confidence else (low, middle)
+            low, high = (middle, high) if _at_most(events, trials, middle) > error else (low, middle)
         return rounded_up(high)
+
+
+def _at_most(events: int, trials: int, p: Decimal) -> Decimal:
+    """``P(X <= events)`` of a binomial variable, for ``0 < p < 1``."""
+    odds = p / (1 - p)
+    term = tail = (1 - p) ** trials
+    for hits in range(1, events + 1):
+        term = term * odds * (trials - hits + 1) / hits
+        tail += term
+    return tail
