@@ -110,7 +110,7 @@ class Page:
                 entries=Rows(tuple(reversed(entries.rows)), entries.missing),
                 ramp_dots=min(status.ramp_steps, MAX_RAMP_DOTS),
                 cap_used=wording.per_mille(status.exposure_eur, status.cap_eur),
-                real_money=status.stage in LIVE_STAGES and status.environment is Environment.PRODUCTION,
+                real_money=is_real_money(status),
                 notice=notice(status),
                 next_action=next_action(status),
                 since_ms=max(0, status.now_ms - status.stage_since_ms),
@@ -126,11 +126,18 @@ async def _rows(question: Awaitable[Sequence[RowT]]) -> Rows[RowT]:
         return Rows((), f"{error.message}. {error.remedy}")
 
 
+def is_real_money(status: StatusView) -> bool:
+    """Whether an order now could cost somebody something."""
+    return status.stage in LIVE_STAGES and status.environment is Environment.PRODUCTION
+
+
 def notice(status: StatusView) -> str:
-    """What a person must not mistake this for; empty on a production deployment with live data."""
+    """What a person must know before anything else: that money is real, or that something is not."""
     parts = []
     if status.environment is Environment.REHEARSAL:
         parts.append("REHEARSAL: no real money can be reached")
+    if is_real_money(status):
+        parts.append("REAL MONEY: orders go to MEXC")
     if status.simulated:
         parts.append(f"SIMULATED DATA: {status.source or 'no source'}")
     return " · ".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -141,7 +142,7 @@ def an_order(number: int, **changes: Any) -> OrderView:
 
 def an_entry(seq: int, kind: str = "fill-booked", summary: str = "BUY 0.00007 BTCEUR at 84,196 (maker)") -> EntryView:
     """One journal entry."""
-    digest = f"sha256:{seq * 2654435761 % 2**64:064x}"
+    digest = f"sha256:{hashlib.sha256(str(seq).encode()).hexdigest()}"
     return EntryView(seq=seq, at_ms=NOW - (1840 - seq) * 9000, epoch=3, kind=kind, hash=digest, summary=summary, body={"n": seq})
 
 

@@ -49,6 +49,8 @@ function stages(u) {
   ctx.strokeStyle = colour("--muted");
   ctx.fillStyle = colour("--muted");
   ctx.font = `${11 * scale}px system-ui, sans-serif`;
+  ctx.textAlign = "left";
+  ctx.textBaseline = "alphabetic";
   ctx.setLineDash([3 * scale, 4 * scale]);
   for (let i = 1; i < rows.at.length; i += 1) {
     if (rows.stage[i] === rows.stage[i - 1]) continue;
@@ -73,11 +75,27 @@ function options(element, series, range) {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: { sync: { key: "gatehouse" }, points: { size: 6 } },
     scales: { y: { range } },
-    axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => euros.format(tick)) }],
+    axes: [{ ...axis, values: times, space: 64 }, { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => euros.format(tick)) }],
     series: [{ label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" }, ...series],
-    hooks: { drawClear: [shade], draw: [stages] },
+    hooks: { drawClear: [shade], draw: [stages], setCursor: [(u) => { if (u.cursor.left < 0) showLatest(); }] },
     legend: { live: true },
   };
+}
+
+const two = (value) => String(value).padStart(2, "0");
+const day = new Intl.DateTimeFormat("en", { timeZone: "UTC", day: "numeric", month: "short" });
+
+// Times of day, and the date wherever a new day begins.
+function times(_, ticks, __, ___, step) {
+  let before = "";
+  return ticks.map((tick) => {
+    const at = new Date(tick * 1000);
+    const today = day.format(at);
+    const time = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}${step < 60 ? `:${two(at.getUTCSeconds())}` : ""}`;
+    const text = today === before ? time : `${time}\n${today}`;
+    before = today;
+    return text;
+  });
 }
 
 const show = (_, value) => (value === null || value === undefined ? "—" : `€${euros.format(value)}`);
@@ -102,12 +120,21 @@ function build() {
     new uPlot(options(equity, [{ ...line, label: "equity" }], around), [rows.at, rows.equity], equity),
     new uPlot(options(exposure, [{ ...line, label: "exposure" }, { ...cap, label: "cap" }], fromZero), [rows.at, rows.exposure, rows.cap], exposure),
   ];
+  showLatest();
 }
 
 export function draw() {
   if (!plots.length) return;
   plots[0].setData([rows.at, rows.equity]);
   plots[1].setData([rows.at, rows.exposure, rows.cap]);
+  showLatest();
+}
+
+// Until somebody points at a moment, the legend tells the latest one.
+function showLatest() {
+  for (const plot of plots) {
+    if (rows.at.length && (plot.cursor.left ?? -1) < 0) plot.setLegend({ idx: rows.at.length - 1 });
+  }
 }
 
 export function addSeries(series) {

@@ -23,13 +23,17 @@ function nextAction(s) {
   return `Next: ${edge.verb} to ${target} through gate ${edge.gate}, signed by ${persons(edge.persons_needed)}.`;
 }
 
+const isRealMoney = (s) => LIVE.has(s.stage) && s.environment === "production";
+
 function notice(s) {
   const parts = [];
   if (s.environment === "rehearsal") parts.push("REHEARSAL: no real money can be reached");
+  if (isRealMoney(s)) parts.push("REAL MONEY: orders go to MEXC");
   if (s.simulated) parts.push(`SIMULATED DATA: ${s.source ?? "no source"}`);
   const element = byId("notice");
   element.textContent = parts.join(" · ");
   element.hidden = parts.length === 0;
+  element.classList.toggle("real", isRealMoney(s));
 }
 
 export function showLifecycle(s) {
@@ -92,7 +96,7 @@ function showCounts(s) {
 export function showStatus(s) {
   const { dataset } = document.body;
   dataset.stage = s.stage;
-  dataset.realMoney = LIVE.has(s.stage) && s.environment === "production" ? "yes" : "no";
+  dataset.realMoney = isRealMoney(s) ? "yes" : "no";
   document.title = `${s.position} · ${s.controller_id} · gatehouse`;
   notice(s);
   put("position", s.position);
@@ -105,7 +109,7 @@ export function showStatus(s) {
   byId("ramp").hidden = s.stage !== "RAMPING";
   byId("armed").textContent = s.armed ? "✔ armed" : "✖ not armed";
   byId("armed").className = `pill ${s.armed ? "good" : "bad"}`;
-  byId("why-not-armed").hidden = s.armed;
+  byId("why-not-armed").hidden = s.armed || s.stage === "HALTED";
   put("not_armed_because", s.not_armed_because);
   showLifecycle(s);
   showHalt(s);

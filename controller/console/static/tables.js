@@ -23,13 +23,13 @@ function gateCard(gate) {
     make("th", { text: rule.id, attributes: { scope: "row" } }),
     cell(rule.measured || ABSENT, "num"),
     cell(`${rule.op} ${rule.threshold} ${rule.unit}`, "num"),
-    cell(rule.explanation),
+    cell(rule.explanation, "why"),
   ]));
   const move = `${gate.verb}: ${gate.from_position} → ${gate.to_position}`;
   return make("article", { className: "gate-card" }, [
     make("h3", {}, [verdict(gate.verdict), document.createTextNode(` ${gate.gate} `), make("span", { text: move, className: "muted" })]),
     make("div", { className: "scroll", attributes: { tabindex: "0", role: "region", "aria-label": `Rules of ${gate.gate}` } }, [
-      make("table", {}, [make("thead", {}, [make("tr", {}, head)]), make("tbody", {}, rows)]),
+      make("table", { className: "rules" }, [make("thead", {}, [make("tr", {}, head)]), make("tbody", {}, rows)]),
     ]),
   ]);
 }
@@ -52,7 +52,7 @@ export function showOrders(orders) {
       cell(`${amount(order.executed)} / ${amount(order.quantity ?? order.quote_quantity)}`, "num"),
       cell(order.price === null ? order.type : amount(order.price), "num"),
       make("td", {}, [make("span", { text: order.status, className: `status ${word(order.status)}` })]),
-      cell(order.venue),
+      cell(order.venue, "venue"),
     ]);
   });
   known = new Set(orders.map((order) => `${order.client_id} ${order.status} ${order.executed}`));
