@@ -1,0 +1,5 @@
+"""The in-process executor of MOCK."""
+
+from exchange.mock.venue import MockVenue
+
+__all__ = ["MockVenue"]
