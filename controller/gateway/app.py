@@ -63,10 +63,12 @@ def create_app(port: GatewayPort, keys: Sequence[BotKey], limits: GatewayLimits)
     Raises:
         ConfigError: a key is empty, too long, without a secret, or given twice.
     """
-    return Starlette(
+    app = Starlette(
         routes=[Mount("/", app=Gateway(port, keys, limits))],
         exception_handlers={404: _nowhere, Exception: _failed},
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 class Gateway:

@@ -1,0 +1,200 @@
+"""A controller in memory for the gateway's tests: it accepts every order, unless told what to answer instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from controller.gateway.port import (
+    Accepted,
+    BotFill,
+    BotOrder,
+    CancelReply,
+    CancelTaken,
+    DepthView,
+    PlaceReply,
+    Window,
+)
+from exchange.model import (
+    Balance,
+    MarketTrade,
+    Millis,
+    OrderStatus,
+    OrderType,
+    Quote,
+    Side,
+    SymbolRules,
+)
+from exchange.orders import WORKING
+from exchange.wire.orders import NewOrder
+
+START = Millis(1_790_000_000_000)
+
+MXUSDT = SymbolRules(
+    symbol="MXUSDT",
+    base="MX",
+    quote="USDT",
+    quantity_precision=2,
+    price_precision=4,
+    min_quantity=Decimal("0.01"),
+    min_notional=Decimal(1),
+    min_notional_market=Decimal(1),
+    max_notional=Decimal(2_000_000),
+    max_notional_market=Decimal(100_000),
+    maker_fee=Decimal(0),
+    taker_fee=Decimal("0.0005"),
+    order_types=frozenset(OrderType),
+    trading=True,
+    api_allowed=True,
+)
+
+
+@dataclass
+class FakePort:
+    """Implements ``GatewayPort``. ``answer`` replaces the next replies to ``place``; ``heard`` is every asynchronous call."""
+
+    clock: Millis = START
+    is_ready: bool = True
+    answer: PlaceReply | None = None
+    cancel_answer: CancelReply | None = None
+    book: bool = True
+    heard: list[tuple[object, ...]] = field(default_factory=list)
+    orders: dict[str, dict[str, BotOrder]] = field(default_factory=dict)
+    booked: dict[str, list[BotFill]] = field(default_factory=dict)
+
+    async def place(self, bot: str, order: NewOrder) -> PlaceReply:
+        self.heard.append(("place", bot, order))
+        if self.answer is not None:
+            return self.answer
+        mine = self.orders.setdefault(bot, {})
+        first = next((one for one in mine.values() if order.client_id and one.bot_client_id == order.client_id), None)
+        if first is not None:
+            terms = NewOrder(
+                first.symbol, first.side, first.type, order.client_id, first.quantity, first.quote_quantity, first.price
+            )
+            return Accepted(terms, first.order_id, first.bot_client_id, first.created_at)
+        order_id = f"gh-{bot}-{sum(map(len, self.orders.values())) + 1:06d}"
+        mine[order_id] = BotOrder(
+            order_id=order_id,
+            bot_client_id=order.client_id or "",
+            symbol=order.symbol,
+            side=order.side,
+            type=order.type,
+            status=OrderStatus.NEW,
+            quantity=order.quantity,
+            quote_quantity=order.quote_quantity,
+            price=order.price,
+            executed=Decimal(0),
+            executed_quote=Decimal(0),
+            created_at=self.clock,
+        )
+        return Accepted(order, order_id, order.client_id or "", self.clock)
+
+    async def cancel(self, bot: str, symbol: str, order_id: str) -> CancelReply:
+        self.heard.append(("cancel", bot, symbol, order_id))
+        if self.cancel_answer is not None:
+            return self.cancel_answer
+        before = self.orders[bot][order_id]
+        self.orders[bot][order_id] = replace(before, status=OrderStatus.CANCELED)
+        return CancelTaken((before,))
+
+    async def cancel_all(self, bot: str, symbols: Sequence[str] | None) -> CancelReply:
+        self.heard.append(("cancel_all", bot, symbols))
+        if self.cancel_answer is not None:
+            return self.cancel_answer
+        taken = tuple(one for one in self.open_orders(bot, None) if symbols is None or one.symbol in symbols)
+        for one in taken:
+            self.orders[bot][one.order_id] = replace(one, status=OrderStatus.CANCELED)
+        return CancelTaken(taken)
+
+    def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> BotOrder | None:
+        for one in self.orders.get(bot, {}).values():
+            wanted = one.order_id == order_id if order_id is not None else one.bot_client_id == bot_client_id
+            if wanted and one.symbol == symbol:
+                return one
+        return None
+
+    def open_orders(self, bot: str, symbol: str | None) -> Sequence[BotOrder]:
+        mine = reversed(self.orders.get(bot, {}).values())
+        return [one for one in mine if one.status in WORKING and symbol in {None, one.symbol}]
+
+    def all_orders(
+        self, bot: str, symbol: str, window: Window, limit: int, statuses: frozenset[OrderStatus] | None
+    ) -> Sequence[BotOrder]:
+        self.heard.append(("all_orders", bot, symbol, window, limit, statuses))
+        mine = [one for one in reversed(self.orders.get(bot, {}).values()) if one.symbol == symbol]
+        return [one for one in mine if window.start <= one.created_at <= window.end and (not statuses or one.status in statuses)][
+            :limit
+        ]
+
+    def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[BotFill]:
+        self.heard.append(("fills", bot, symbol, order_id, window, limit))
+        mine = [one for one in reversed(self.booked.get(bot, [])) if one.symbol == symbol and order_id in {None, one.order_id}]
+        return [one for one in mine if window.start <= one.at <= window.end][:limit]
+
+    def balances(self, bot: str) -> Mapping[str, Balance]:
+        return {"USDT": Balance("USDT", Decimal(900), Decimal(100)), "MX": Balance("MX", Decimal("12.5"), Decimal(0))}
+
+    def rules(self, symbols: Sequence[str] | None) -> Mapping[str, SymbolRules]:
+        return {"MXUSDT": MXUSDT} if symbols is None or "MXUSDT" in symbols else {}
+
+    def depth(self, symbol: str, limit: int) -> DepthView | None:
+        if not self.book:
+            return None
+        return 77, [(Decimal("2.5"), Decimal(10))][:limit], [(Decimal("2.51"), Decimal(4)), (Decimal("2.52"), Decimal(9))][:limit]
+
+    def quote(self, symbol: str) -> Quote | None:
+        if not self.book:
+            return None
+        return Quote(
+            symbol,
+            bid=Decimal("2.5"),
+            bid_quantity=Decimal(10),
+            ask=Decimal("2.51"),
+            ask_quantity=Decimal(4),
+            version=77,
+            at=self.clock,
+            received_at=self.clock,
+        )
+
+    def trades(self, symbol: str, limit: int) -> Sequence[MarketTrade]:
+        made = [
+            MarketTrade(symbol, Decimal("2.505"), Decimal(3), Side.BUY, Millis(self.clock - 10), "t2"),
+            MarketTrade(symbol, Decimal("2.5"), Decimal(1), Side.SELL, Millis(self.clock - 900), "t1"),
+        ]
+        return made[:limit] if self.book else []
+
+    def now(self) -> Millis:
+        return self.clock
+
+    def ready(self) -> bool:
+        return self.is_ready
+
+    def placed(self) -> list[NewOrder]:
+        """The orders that reached the controller."""
+        return [call[2] for call in self.heard if call[0] == "place" and isinstance(call[2], NewOrder)]
+
+    def fill(self, bot: str, order_id: str, price: Decimal) -> BotFill:
+        """Fill an order completely, as its maker."""
+        order = self.orders[bot][order_id]
+        quantity = order.quantity or Decimal(0)
+        self.orders[bot][order_id] = replace(
+            order, status=OrderStatus.FILLED, executed=quantity, executed_quote=quantity * price, updated_at=self.clock
+        )
+        made = BotFill(
+            trade_id=f"t{len(self.booked.get(bot, []))}",
+            order_id=order_id,
+            bot_client_id=order.bot_client_id,
+            symbol=order.symbol,
+            side=order.side,
+            price=price,
+            quantity=quantity,
+            quote=quantity * price,
+            fee=Decimal("0.001"),
+            fee_asset="USDT",
+            maker=True,
+            at=self.clock,
+        )
+        self.booked.setdefault(bot, []).append(made)
+        return made

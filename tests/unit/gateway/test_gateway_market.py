@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from exchange.model import Millis
+from exchange.wire.account import parse_trade_fee
+from exchange.wire.errors import load_json
+from exchange.wire.market import parse_depth, parse_trades
+from exchange.wire.symbols import parse_exchange_info
+from tests.unit.gateway.fake_port import MXUSDT, START, FakePort
+from tests.unit.gateway.gateway_client import BotClient
+
+
+async def test_ping_is_an_empty_object(bot: BotClient) -> None:
+    assert (await bot.public("ping")).json() == {}
+
+
+async def test_time_is_the_ports_clock(bot: BotClient) -> None:
+    assert (await bot.public("time")).json() == {"serverTime": START}
+
+
+@pytest.mark.parametrize("query", ["", "symbol=MXUSDT", "symbols=MXUSDT%2CBTCUSDT"])
+async def test_exchange_info_reads_back_as_the_same_rules(bot: BotClient, query: str) -> None:
+    reply = await bot.public("exchangeInfo", query)
+    assert parse_exchange_info(load_json(reply.content)) == {"MXUSDT": MXUSDT}
+
+
+async def test_default_symbols_are_what_may_be_traded_here(bot: BotClient) -> None:
+    assert (await bot.public("defaultSymbols")).json()["data"] == ["MXUSDT"]
+
+
+async def test_depth_reads_back_as_the_ports_book(bot: BotClient) -> None:
+    book = parse_depth(load_json((await bot.public("depth", "symbol=MXUSDT&limit=1")).content))
+    assert (book.last_update_id, book.bids, book.asks) == (
+        77,
+        ((Decimal("2.5"), Decimal(10)),),
+        ((Decimal("2.51"), Decimal(4)),),
+    )
+
+
+async def test_trades_come_newest_first(bot: BotClient, port: FakePort) -> None:
+    shown = parse_trades("MXUSDT", load_json((await bot.public("trades", "symbol=MXUSDT")).content))
+    assert [trade.price for trade in shown] == [trade.price for trade in port.trades("MXUSDT", 10)]
+
+
+async def test_aggregate_trades_keep_to_the_asked_span(bot: BotClient) -> None:
+    reply = await bot.public("aggTrades", f"symbol=MXUSDT&startTime={START - 1000}&endTime={START - 500}")
+    assert [trade["p"] for trade in reply.json()] == ["2.5"]
+
+
+@pytest.mark.parametrize("path", ["ticker/price", "ticker/bookTicker", "ticker/24hr"])
+async def test_tickers_answer_for_one_symbol_or_for_all(bot: BotClient, path: str) -> None:
+    one, every = await bot.public(path, "symbol=MXUSDT"), await bot.public(path)
+    assert every.json() == [one.json()]
+
+
+async def test_a_day_ticker_has_null_where_nothing_is_known(bot: BotClient) -> None:
+    shown = (await bot.public("ticker/24hr", "symbol=MXUSDT")).json()
+    assert (shown["lastPrice"], shown["bidPrice"], shown["volume"], shown["openPrice"]) == ("2.505", "2.5", None, None)
+
+
+@pytest.mark.parametrize("path", ["depth", "ticker/price", "ticker/bookTicker", "ticker/24hr"])
+async def test_without_a_trustworthy_book_there_is_no_price(bot: BotClient, port: FakePort, path: str) -> None:
+    port.book = False
+    reply = await bot.public(path, "symbol=MXUSDT")
+    assert (reply.status_code, reply.json()["code"]) == (503, 503)
+
+
+@pytest.mark.parametrize(
+    "path", ["depth", "trades", "aggTrades", "ticker/price", "ticker/bookTicker", "ticker/24hr", "exchangeInfo"]
+)
+async def test_a_symbol_that_is_not_traded_here_is_invalid(bot: BotClient, path: str) -> None:
+    reply = await bot.public(path, "symbol=BTCUSDT")
+    assert (reply.status_code, reply.json()["code"]) == (400, -1121)
+
+
+async def test_candles_are_refused_with_the_way_to_get_them(bot: BotClient) -> None:
+    reply = await bot.public("klines", "symbol=MXUSDT&interval=60m")
+    assert (reply.status_code, reply.json()["code"]) == (400, 26)
+    assert "MEXC's public API" in reply.json()["msg"]
+
+
+async def test_the_account_can_trade_and_never_withdraw(bot: BotClient) -> None:
+    shown = (await bot.signed("GET", "account")).json()
+    assert (shown["canTrade"], shown["canWithdraw"], shown["canDeposit"]) == (True, False, False)
+    assert shown["balances"][0] == {"asset": "USDT", "free": "900", "locked": "100", "available": "900"}
+
+
+async def test_fills_carry_the_ids_the_bot_knows(bot: BotClient, port: FakePort) -> None:
+    order_id = (await bot.buy(("newClientOrderId", "mine-1"))).json()["orderId"]
+    port.fill("alpha", order_id, Decimal("2.5"))
+    shown = (await bot.signed("GET", "myTrades", [("symbol", "MXUSDT"), ("orderId", order_id)])).json()
+    assert [(one["orderId"], one["clientOrderId"], one["quoteQty"], one["isMaker"]) for one in shown] == [
+        (order_id, "mine-1", "10", True)
+    ]
+
+
+async def test_fills_are_at_most_a_hundred_of_the_last_month(bot: BotClient, port: FakePort) -> None:
+    await bot.signed("GET", "myTrades", [("symbol", "MXUSDT"), ("limit", "5000"), ("startTime", "1")])
+    window, limit = port.heard[0][4:]
+    assert (window.start, window.end, limit) == (Millis(START - 30 * 86_400_000), START, 100)
+
+
+async def test_fees_are_exact_numbers(bot: BotClient) -> None:
+    fee = parse_trade_fee(load_json((await bot.signed("GET", "tradeFee", [("symbol", "MXUSDT")])).content))
+    assert (fee.maker, fee.taker) == (Decimal(0), Decimal("0.0005"))
+
+
+async def test_what_clients_ask_for_on_start_is_there_and_empty(bot: BotClient) -> None:
+    assert (await bot.signed("GET", "capital/config/getall")).json() == []
+    assert (await bot.http.get("/api/v1/contract/detail")).json() == {"success": True, "code": 0, "data": []}
+    assert (await bot.signed("GET", "selfSymbols")).json()["data"] == ["MXUSDT"]
+
+
+@pytest.mark.parametrize(
+    "path", ["capital/withdraw", "capital/transfer", "capital/transfer/internal", "sub-account/universalTransfer"]
+)
+async def test_money_cannot_move_and_the_error_says_that_this_is_meant(bot: BotClient, path: str) -> None:
+    reply = await bot.signed("POST", path, [("coin", "USDT"), ("amount", "1")])
+    assert reply.status_code == 404
+    assert "do not exist here, by design" in reply.json()["msg"]

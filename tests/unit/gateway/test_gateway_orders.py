@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from controller.gateway.denials import CODE_OF_RULE
+from controller.gateway.port import Busy, CancelRefused, Denied, Outstanding, VenueRejected, Window
+from exchange.model import Millis, OrderStatus, OrderType, Side
+from exchange.wire.errors import ErrorCode
+from exchange.wire.orders import NewOrder
+from policies.limits import LimitRule
+from tests.unit.gateway.fake_port import START, FakePort
+from tests.unit.gateway.gateway_client import ALPHA, BETA, BotClient
+
+EXPOSURE = Denied(
+    "exposure",
+    "12.34 EUR",
+    "10.00 EUR",
+    "worst case 12.34 EUR would exceed the cap of 10.00 EUR at LIVE_€10",
+    "Make the order smaller.",
+)
+
+
+async def place(bot: BotClient, *extra: tuple[str, str]) -> str:
+    reply = await bot.buy(*extra)
+    assert reply.status_code == 200, reply.text
+    return str(reply.json()["orderId"])
+
+
+async def test_an_accepted_order_answers_with_gatehouses_own_order_id(bot: BotClient) -> None:
+    reply = await bot.buy(("newClientOrderId", "mine-1"))
+    assert reply.status_code == 200
+    assert reply.json() == {
+        "symbol": "MXUSDT",
+        "orderId": "gh-alpha-000001",
+        "orderListId": -1,
+        "price": "2.5",
+        "origQty": "4",
+        "type": "LIMIT",
+        "side": "BUY",
+        "stpMode": "",
+        "transactTime": START,
+    }
+
+
+async def test_the_port_gets_the_order_as_typed_values(bot: BotClient, port: FakePort) -> None:
+    await bot.buy(("newClientOrderId", "mine-1"))
+    assert port.placed() == [NewOrder("MXUSDT", Side.BUY, OrderType.LIMIT, "mine-1", Decimal(4), None, Decimal("2.5"))]
+
+
+async def test_a_repeated_client_id_shows_the_terms_of_the_first_order(bot: BotClient) -> None:
+    first = await bot.buy(("newClientOrderId", "mine-1"))
+    other = [("symbol", "MXUSDT"), ("side", "BUY"), ("type", "LIMIT"), ("quantity", "9"), ("price", "3")]
+    again = await bot.signed("POST", "order", [*other, ("newClientOrderId", "mine-1")])
+    assert again.json() == first.json()
+
+
+async def test_a_denial_names_the_rule_the_measure_and_the_threshold(bot: BotClient, port: FakePort) -> None:
+    port.answer = EXPOSURE
+    reply = await bot.buy()
+    assert reply.status_code == 400
+    assert reply.json() == {
+        "code": 30032,
+        "msg": "gatehouse: exposure: worst case 12.34 EUR would exceed the cap of 10.00 EUR at LIVE_€10. Make the order smaller.",
+    }
+
+
+async def test_a_denial_whose_message_leaves_the_numbers_out_gets_them_appended(bot: BotClient, port: FakePort) -> None:
+    port.answer = replace(EXPOSURE, message="too much")
+    msg = (await bot.buy()).json()["msg"]
+    assert "(measured: 12.34 EUR; limit: 10.00 EUR)" in msg
+
+
+def test_every_limit_rule_has_a_code_of_its_own_choosing() -> None:
+    assert {rule.value for rule in LimitRule} <= set(CODE_OF_RULE)
+
+
+async def test_an_order_rate_denial_is_a_429_that_says_when_to_come_back(bot: BotClient, port: FakePort) -> None:
+    port.answer = Denied("order-rate", "11 orders", "10 orders", "too many", "Send orders more slowly.")
+    reply = await bot.buy()
+    assert (reply.status_code, reply.json()["code"], reply.headers["retry-after"]) == (429, 429, "1")
+
+
+async def test_a_full_inbox_is_a_429_that_says_when_to_come_back(bot: BotClient, port: FakePort) -> None:
+    port.answer = Busy(7)
+    reply = await bot.buy()
+    assert (reply.status_code, reply.headers["retry-after"]) == (429, "7")
+
+
+async def test_an_unknown_outcome_is_a_504_that_forbids_sending_again(bot: BotClient, port: FakePort) -> None:
+    port.answer = Outstanding("gh-1", "mine-1", "the venue did not answer in time")
+    reply = await bot.buy()
+    assert (reply.status_code, reply.json()["code"]) == (504, 504)
+    assert "Do not send it again; query it by orderId=gh-1 or origClientOrderId=mine-1" in reply.json()["msg"]
+
+
+async def test_the_venues_own_refusal_keeps_its_code_and_words(bot: BotClient, port: FakePort) -> None:
+    port.answer = VenueRejected("gh-1", 30002, "The minimum transaction volume cannot be less than:1USDT")
+    reply = await bot.buy()
+    assert (reply.status_code, reply.json()["code"]) == (400, 30002)
+    assert reply.json()["msg"] == "The minimum transaction volume cannot be less than:1USDT"
+
+
+@pytest.mark.parametrize("code", [0, 200, 500, 504])
+async def test_a_certain_refusal_never_looks_like_a_success_or_an_unknown_outcome(
+    bot: BotClient, port: FakePort, code: int
+) -> None:
+    port.answer = VenueRejected("gh-1", code, "no")
+    reply = await bot.buy()
+    assert (reply.status_code, reply.json()["code"]) == (400, 26)
+
+
+async def test_an_order_is_found_by_either_id(bot: BotClient) -> None:
+    order_id = await place(bot, ("newClientOrderId", "mine-1"))
+    by_id = await bot.signed("GET", "order", [("symbol", "MXUSDT"), ("orderId", order_id)])
+    by_own = await bot.signed("GET", "order", [("symbol", "MXUSDT"), ("origClientOrderId", "mine-1")])
+    assert by_id.json() == by_own.json()
+    assert by_id.json()["clientOrderId"] == "mine-1"
+
+
+async def test_an_order_of_unknown_outcome_is_shown_as_open_with_a_numeric_update_time(bot: BotClient, port: FakePort) -> None:
+    order_id = await place(bot)
+    port.orders["alpha"][order_id] = replace(port.orders["alpha"][order_id], status=OrderStatus.UNKNOWN)
+    shown = (await bot.signed("GET", "order", [("symbol", "MXUSDT"), ("orderId", order_id)])).json()
+    assert (shown["status"], shown["updateTime"]) == ("NEW", START)
+
+
+@pytest.mark.parametrize(("method", "code"), [("GET", -2013), ("DELETE", -2011)])
+async def test_another_bots_order_does_not_exist(bot: BotClient, port: FakePort, method: str, code: int) -> None:
+    order_id = await place(bot, ("newClientOrderId", "mine-1"))
+    for name, value in (("orderId", order_id), ("origClientOrderId", "mine-1")):
+        reply = await bot.signed(method, "order", [("symbol", "MXUSDT"), (name, value)], BETA)
+        assert (reply.status_code, reply.json()["code"]) == (400, code)
+    assert [call[0] for call in port.heard] == ["place"]
+
+
+async def test_lists_show_only_the_bots_own_orders(bot: BotClient) -> None:
+    await place(bot)
+    mine = await bot.signed("GET", "openOrders", [("symbol", "MXUSDT")], ALPHA)
+    theirs = [
+        (await bot.signed("GET", path, [("symbol", "MXUSDT")], BETA)).json() for path in ("openOrders", "allOrders", "myTrades")
+    ]
+    assert len(mine.json()) == 1
+    assert theirs == [[], [], []]
+
+
+async def test_cancelling_everything_leaves_other_bots_orders_alone(bot: BotClient, port: FakePort) -> None:
+    await place(bot)
+    await bot.buy(bot=BETA)
+    reply = await bot.signed("DELETE", "order/all", bot=BETA)
+    assert reply.json() == {"code": 200, "msg": "success", "timestamp": START}
+    assert len(port.open_orders("alpha", None)) == 1
+
+
+async def test_a_cancel_shows_the_order_as_it_was_before(bot: BotClient, port: FakePort) -> None:
+    order_id = await place(bot, ("newClientOrderId", "mine-1"))
+    reply = await bot.signed("DELETE", "order", [("symbol", "MXUSDT"), ("origClientOrderId", "mine-1")])
+    assert (reply.json()["orderId"], reply.json()["status"]) == (order_id, "NEW")
+    assert port.heard[-1] == ("cancel", "alpha", "MXUSDT", order_id)
+
+
+async def test_an_order_that_is_done_cannot_be_cancelled(bot: BotClient, port: FakePort) -> None:
+    order_id = await place(bot)
+    port.fill("alpha", order_id, Decimal("2.5"))
+    reply = await bot.signed("DELETE", "order", [("symbol", "MXUSDT"), ("orderId", order_id)])
+    assert reply.json()["code"] == -2011
+
+
+async def test_a_cancel_the_venue_did_not_take_keeps_its_code(bot: BotClient, port: FakePort) -> None:
+    order_id = await place(bot)
+    port.cancel_answer = CancelRefused(504, "the venue did not answer")
+    reply = await bot.signed("DELETE", "order", [("symbol", "MXUSDT"), ("orderId", order_id)])
+    assert (reply.status_code, reply.json()["code"]) == (504, 504)
+
+
+async def test_cancelling_a_symbols_orders_lists_them(bot: BotClient) -> None:
+    ids = [await place(bot, ("newClientOrderId", f"mine-{n}")) for n in range(2)]
+    reply = await bot.signed("DELETE", "openOrders", [("symbol", "MXUSDT")])
+    assert sorted(one["orderId"] for one in reply.json()) == ids
+
+
+async def test_history_is_a_day_by_default_and_a_week_at_most(bot: BotClient, port: FakePort) -> None:
+    await bot.signed("GET", "allOrders", [("symbol", "MXUSDT")])
+    await bot.signed("GET", "allOrders", [("symbol", "MXUSDT"), ("startTime", "1"), ("states", "3")])
+    day, week = port.heard
+    assert day[3:] == (Window(Millis(START - 86_400_000), START), 500, None)
+    assert week[3:] == (Window(Millis(START - 7 * 86_400_000), START), 500, frozenset({OrderStatus.FILLED}))
+
+
+async def test_a_dry_run_checks_the_symbols_rules_and_places_nothing(bot: BotClient, port: FakePort) -> None:
+    good = await bot.signed("POST", "order/test", [("symbol", "MXUSDT"), ("side", "SELL"), ("type", "MARKET"), ("quantity", "1")])
+    small = [("symbol", "MXUSDT"), ("side", "BUY"), ("type", "LIMIT"), ("quantity", "0.01"), ("price", "1")]
+    assert good.json() == {}
+    assert (await bot.signed("POST", "order/test", small)).json()["code"] == ErrorCode.BELOW_MINIMUM
+    assert port.heard == []
+
+
+async def test_a_batch_is_refused_with_the_way_to_do_it(bot: BotClient, port: FakePort) -> None:
+    reply = await bot.signed("POST", "batchOrders", [("batchOrders", "[]")])
+    assert (reply.status_code, reply.json()["code"]) == (400, 26)
+    assert port.heard == []
