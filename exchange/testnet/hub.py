@@ -1,0 +1,174 @@
+"""Fan-out: the engine's events to every websocket that listens.
+
+Private events go out at once, one push each, in the order they happened (mexc-spot-v3.md §7.8). Public channels are batched
+by their period; a push is encoded once however many listen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from exchange.model import Millis
+from exchange.ports import Clock
+from exchange.testnet.channels import PublicChannel, open_channel
+from exchange.testnet.events import BalanceChanged, EngineEvent, Filled, OrderChanged
+from exchange.testnet.faults import FaultKind, FaultPlan
+from exchange.testnet.history import History
+from exchange.testnet.matching import Engine
+from exchange.testnet.session import Session
+from exchange.wire.push import BalanceReason, BalanceUpdate, OrderExtras, Push
+from exchange.wire.push_encode import encode_push
+from exchange.wire.stream import ACCOUNT, DEALS, ORDERS, Channel, Topic
+
+
+@dataclass(slots=True, eq=False)
+class _Public:
+    channel: Channel
+    work: PublicChannel
+    listeners: list[Session] = field(default_factory=list)
+    timer: asyncio.TimerHandle | None = None
+
+
+class Hub:
+    """Knows every websocket session and what it listens to. Belongs to one event loop."""
+
+    def __init__(self, engine: Engine, history: History, clock: Clock, faults: FaultPlan) -> None:
+        self._engine = engine
+        self._history = history
+        self._frozen: tuple[int, str | None] = (0, None)
+        self._clock = clock
+        self._faults = faults
+        self._public: dict[str, _Public] = {}
+        self.sessions: list[Session] = []
+
+    def subscribe(self, session: Session, channel: Channel) -> bool:
+        """Have a session listen to a channel; ``False`` when it may not, or has too many already."""
+        if channel.topic.is_private and session.account is None:
+            return False
+        if channel.symbol is not None and channel.symbol not in self._engine.rules:
+            return False
+        if channel.name in session.channels:
+            return True
+        if not session.subscribe(channel.name):
+            return False
+        if channel.topic.is_private:
+            return True
+        public = self._public.get(channel.name)
+        if public is None:
+            public = self._public[channel.name] = _Public(channel, open_channel(channel, self._engine, self._history, self._clock))
+        public.listeners.append(session)
+        if not public.work.sequential:
+            self._schedule(public)
+        return True
+
+    def unsubscribe(self, session: Session, name: str) -> None:
+        """Have a session listen no more."""
+        session.unsubscribe(name, self._clock.monotonic_ns())
+        public = self._public.get(name)
+        if public is None:
+            return
+        public.listeners = [listener for listener in public.listeners if listener is not session]
+        if not public.listeners:
+            if public.timer is not None:
+                public.timer.cancel()
+            del self._public[name]
+
+    def join(self, session: Session) -> None:
+        """A websocket was opened."""
+        self.sessions.append(session)
+
+    def leave(self, session: Session) -> None:
+        """A websocket was closed."""
+        for name in tuple(session.channels):
+            self.unsubscribe(session, name)
+        self.sessions = [other for other in self.sessions if other is not session]
+
+    def publish(self, events: Iterable[EngineEvent]) -> None:
+        """Pass the engine's events on."""
+        for event in events:
+            if isinstance(event, OrderChanged | Filled | BalanceChanged):
+                self._publish_private(event)
+            else:
+                for public in self._public.values():
+                    if public.work.absorb(event):
+                        self._schedule(public)
+
+    def freeze(self, until_ns: int, channel: str | None) -> None:
+        """Push nothing until then (or nothing on channels whose name contains ``channel``), while everybody stays connected."""
+        self._frozen = (until_ns, channel)
+
+    def close(self) -> None:
+        """Cancel what is pending and have every connection closed."""
+        for public in self._public.values():
+            if public.timer is not None:
+                public.timer.cancel()
+        for session in self.sessions:
+            session.end("the venue is going down")
+
+    def _is_frozen(self, channel: str) -> bool:
+        until_ns, target = self._frozen
+        return self._clock.monotonic_ns() < until_ns and (target is None or target in channel)
+
+    def _schedule(self, public: _Public) -> None:
+        if public.timer is None:
+            loop = asyncio.get_running_loop()
+            public.timer = loop.call_later(public.work.period_ms / 1000, self._flush, public)
+
+    def _flush(self, public: _Public) -> None:
+        public.timer = None
+        now = self._clock.now()
+        body = public.work.body()
+        if body is None:
+            return
+        name = public.channel.name
+        if public.channel.topic is Topic.AGGRE_DEPTH and self._faults.take(FaultKind.VERSION_GAP, now, channel=name) is not None:
+            return
+        if self._is_frozen(name):
+            return
+        frame = encode_push(Push(public.channel, body, created_at=now, sent_at=now))
+        for session in public.listeners:
+            if public.work.sequential:
+                session.send(frame)
+            else:
+                session.send_latest(name, frame)
+
+    def _publish_private(self, event: OrderChanged | Filled | BalanceChanged) -> None:
+        now = self._clock.now()
+        channel = _private_channel(event)
+        listeners = [s for s in self.sessions if s.account == event.account and channel.name in s.channels]
+        if not listeners or self._is_frozen(channel.name):
+            return
+        frame = _private_frame(event, now)
+        copies = 1 if self._faults.take(FaultKind.DUPLICATE_PRIVATE_EVENTS, now, channel=channel.name) is None else 2
+        for session in listeners:
+            for _ in range(copies):
+                session.send(frame)
+
+
+def _private_channel(event: OrderChanged | Filled | BalanceChanged) -> Channel:
+    if isinstance(event, OrderChanged):
+        return ORDERS
+    return DEALS if isinstance(event, Filled) else ACCOUNT
+
+
+def _private_frame(event: OrderChanged | Filled | BalanceChanged, now: Millis) -> bytes:
+    channel = _private_channel(event)
+    if isinstance(event, OrderChanged):
+        view = event.order
+        extras = OrderExtras(view.maker, view.last_quantity, view.amount, view.remaining_amount)
+        return encode_push(Push(channel, view.report, created_at=event.at, sent_at=now), extras)
+    if isinstance(event, Filled):
+        return encode_push(Push(channel, event.fill, created_at=event.at, sent_at=now))
+    change = event.change
+    update = BalanceUpdate(
+        asset=change.asset,
+        free=change.free,
+        free_change=change.free_delta,
+        locked=change.locked,
+        locked_change=change.locked_delta,
+        reason=BalanceReason(change.reason.value),
+        at=event.at,
+    )
+    return encode_push(Push(channel, update, created_at=event.at, sent_at=now))

@@ -1,0 +1,91 @@
+"""listenKeys: the tickets to an account's private stream (mexc-spot-v3.md §1.5, §7.7)."""
+
+from __future__ import annotations
+
+from random import Random
+
+from exchange.model import Millis
+
+LIFETIME_MS = 3_600_000
+MAX_KEYS = 60
+MAX_CONNECTIONS = 5
+
+
+class ListenKeys:
+    """Every live listenKey with its owner. Keys die an hour after creation unless renewed."""
+
+    def __init__(self, random: Random, lifetime_ms: int = LIFETIME_MS) -> None:
+        self._random = random
+        self._lifetime_ms = lifetime_ms
+        self._owners: dict[str, str] = {}
+        self._expires: dict[str, int] = {}
+        self._connections: dict[str, int] = {}
+
+    def create(self, account: str, now: Millis) -> str:
+        """A new key, or the newest one when the account already has as many as it may."""
+        existing = self.of(account, now)
+        if len(existing) >= MAX_KEYS:
+            return existing[-1]
+        key = f"{self._random.getrandbits(256):064x}"
+        self._owners[key] = account
+        self._expires[key] = now + self._lifetime_ms
+        return key
+
+    def of(self, account: str, now: Millis) -> list[str]:
+        """The account's live keys, oldest first."""
+        self._forget_expired(now)
+        return [key for key, owner in self._owners.items() if owner == account]
+
+    def owner(self, key: str, now: Millis) -> str | None:
+        """Whose key it is, or ``None`` when it does not exist or has died."""
+        self._forget_expired(now)
+        return self._owners.get(key)
+
+    def remaining_ms(self, key: str, now: Millis) -> int:
+        """How much longer the key lives; 0 when it is dead."""
+        return max(0, self._expires.get(key, 0) - now)
+
+    def renew(self, key: str, account: str, now: Millis) -> bool:
+        """Give the key another hour; ``False`` when it is not the account's or is dead."""
+        if self.owner(key, now) != account:
+            return False
+        self._expires[key] = now + self._lifetime_ms
+        return True
+
+    def delete(self, key: str, account: str, now: Millis) -> bool:
+        """Close the key; ``False`` as for ``renew``."""
+        if self.owner(key, now) != account:
+            return False
+        self._drop(key)
+        return True
+
+    def expire_all(self) -> list[str]:
+        """Kill every key at once; the keys."""
+        keys = list(self._owners)
+        for key in keys:
+            self._drop(key)
+        return keys
+
+    def connect(self, key: str) -> bool:
+        """Count one more connection of a key; ``False`` when it has its five."""
+        count = self._connections.get(key, 0)
+        if count >= MAX_CONNECTIONS:
+            return False
+        self._connections[key] = count + 1
+        return True
+
+    def disconnect(self, key: str) -> None:
+        """Count one connection less."""
+        remaining = self._connections.get(key, 0) - 1
+        if remaining > 0:
+            self._connections[key] = remaining
+        else:
+            self._connections.pop(key, None)
+
+    def _drop(self, key: str) -> None:
+        del self._owners[key]
+        del self._expires[key]
+
+    def _forget_expired(self, now: Millis) -> None:
+        for key in [key for key, at in self._expires.items() if at <= now]:
+            self._drop(key)

@@ -1,0 +1,128 @@
+"""Plays market data into the venue against the clock, and can be paused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Protocol
+
+from exchange.model import DataSource, Millis
+from exchange.ports import Clock
+from exchange.tape import TapeRecord, TapeTrade
+
+_BATCH = 200
+
+
+class Player(Protocol):
+    """Where records come from, stamped with the time they are due on the clock."""
+
+    @property
+    def rounds(self) -> int:
+        """How many times the data has been played to its end."""
+        ...
+
+    def next_due(self) -> Millis | None:
+        """When the next record is due, or ``None`` at the end."""
+        ...
+
+    def due(self, now: Millis, limit: int | None = None) -> list[TapeRecord]:
+        """The next records that are due, at most ``limit``."""
+        ...
+
+
+class StreamPlayer:
+    """Plays records that have no end, without keeping them. Their instants begin at ``start``; ``speed`` hurries them."""
+
+    rounds = 0
+
+    def __init__(self, records: Iterator[TapeRecord], start: Millis, speed: Decimal) -> None:
+        self._records = records
+        self._start = start
+        self._speed = speed
+        self._next = next(records)
+
+    def next_due(self) -> Millis:
+        """When the next record is due."""
+        return Millis(self._start + int((self._next.at - self._start) / self._speed))
+
+    def due(self, now: Millis, limit: int | None = None) -> list[TapeRecord]:
+        """The next records that are due, at most ``limit``."""
+        ready: list[TapeRecord] = []
+        while (at := self.next_due()) <= now and (limit is None or len(ready) < limit):
+            ready.append(_stamped(self._next, at))
+            self._next = next(self._records)
+        return ready
+
+
+class Playback:
+    """One player's pace. While paused the market stands still; afterwards it goes on where it was, under the time it is then."""
+
+    def __init__(self, player: Player, clock: Clock, *, source: DataSource, speed: Decimal) -> None:
+        self.source = source
+        self.speed = speed
+        self._player = player
+        self._clock = clock
+        self._behind = 0
+        self._paused_at: Millis | None = None
+        self._resumed = asyncio.Event()
+        self._resumed.set()
+        self.records = 0
+        self.position: Millis | None = None
+
+    @property
+    def rounds(self) -> int:
+        """How many times the data has been played to its end."""
+        return self._player.rounds
+
+    @property
+    def paused(self) -> bool:
+        """Whether the market stands still."""
+        return self._paused_at is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the data is at its end and will not start over."""
+        return self._player.next_due() is None
+
+    def pause(self) -> None:
+        """Let the market stand still."""
+        if self._paused_at is None:
+            self._paused_at = self._clock.now()
+            self._resumed.clear()
+
+    def resume(self) -> None:
+        """Let the market go on."""
+        if self._paused_at is not None:
+            self._behind += max(0, self._clock.now() - self._paused_at)
+            self._paused_at = None
+            self._resumed.set()
+
+    def take_due(self) -> list[TapeRecord]:
+        """The records due now, at most a batch of them, stamped with the time they are due."""
+        if self.paused:
+            return []
+        due = self._player.due(Millis(self._clock.now() - self._behind), _BATCH)
+        records = [_stamped(record, Millis(record.at + self._behind)) for record in due] if self._behind else due
+        if records:
+            self.records += len(records)
+            self.position = records[-1].at
+        return records
+
+    async def run(self, deliver: Callable[[TapeRecord], None]) -> None:
+        """Deliver every record when it is due; returns at the end of data that does not start over."""
+        while True:
+            await self._resumed.wait()
+            for record in self.take_due():
+                deliver(record)
+            due = self._player.next_due()
+            if due is None:
+                return
+            await asyncio.sleep(max(0, due - (self._clock.now() - self._behind)) / 1000)
+
+
+def _stamped(record: TapeRecord, at: Millis) -> TapeRecord:
+    if isinstance(record, TapeTrade):
+        return TapeTrade(replace(record.trade, at=at), at)
+    return replace(record, at=at, received_at=at)

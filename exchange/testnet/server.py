@@ -1,0 +1,191 @@
+"""The testnet as a process, and as a fixture: one venue, its market and its HTTP server in the running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from decimal import Decimal
+
+import uvicorn
+
+from exchange import tape
+from exchange.errors import ConfigError, Unreachable
+from exchange.model import DataSource, Millis, SymbolRules
+from exchange.ports import Clock
+from exchange.testnet.app import build_app
+from exchange.testnet.clock import SystemClock
+from exchange.testnet.config import TestnetConfig
+from exchange.testnet.faults import Fault, FaultKind, load_faults
+from exchange.testnet.feeds.synthetic import SOURCE, SyntheticMarket, synthetic
+from exchange.testnet.feeds.tape import TapePlayer
+from exchange.testnet.matching import Engine
+from exchange.testnet.playback import Playback, Player, StreamPlayer
+from exchange.testnet.symbols import BTCUSDT, DEFAULT_RULES
+from exchange.testnet.transport import CuttableHttpProtocol, CuttableWebSocketProtocol
+from exchange.testnet.venue import SimulatedVenue
+
+_MAX_FRAME = 65_536
+_GRACE_S = 2
+_BACKLOG = 1024
+_SYNTHETIC_PRICE = Decimal(60_000)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its own ideas about signals: whoever owns the event loop decides when to stop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTestnet:
+    """A testnet that answers. ``control_headers`` open ``/__control``; ``venue`` is the inside, for tests."""
+
+    host: str
+    port: int
+    venue: SimulatedVenue
+    control_headers: Mapping[str, str]
+
+    @property
+    def base_url(self) -> str:
+        """Where its REST API is, like ``http://127.0.0.1:8710``."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        """Where its streams are, like ``ws://127.0.0.1:8710/ws``."""
+        return self.base_url.replace("http", "ws", 1) + "/ws"
+
+    def arm(self, kind: FaultKind, **fields: object) -> int:
+        """Put a fault in force; ``fields`` are those of ``Fault``, ``params`` as a mapping. Its id."""
+        return self.venue.arm(Fault.model_validate({"kind": kind, **fields}))
+
+    def received(self, account: str, client_id: str) -> int:
+        """How often an order with this client id reached the venue."""
+        return self.venue.receipt(account, client_id).received
+
+
+def build_venue(config: TestnetConfig, clock: Clock) -> SimulatedVenue:
+    """The venue alone, without a server; its faults file is in force.
+
+    Raises:
+        ConfigError: the tape's symbol has no rules, or the faults file is unusable.
+        IntegrityError: the tape is damaged.
+    """
+    rules: dict[str, SymbolRules] = {**DEFAULT_RULES, **{one.symbol: one for one in config.symbols}}
+    player, source = _player(config, rules, clock.now())
+    venue = SimulatedVenue(
+        config, Engine(rules, seed=config.seed), Playback(player, clock, source=source, speed=config.speed), clock
+    )
+    for record in venue.market.take_due():
+        venue.feed(record)
+    for fault in load_faults(config.faults) if config.faults is not None else ():
+        venue.arm(fault)
+    return venue
+
+
+@asynccontextmanager
+async def running_testnet(config: TestnetConfig, clock: Clock | None = None) -> AsyncIterator[RunningTestnet]:
+    """Run a testnet inside the caller's event loop until the block ends. ``port`` 0 takes a free one.
+
+    Raises:
+        ConfigError, IntegrityError: as ``build_venue``.
+        Unreachable: the port is taken.
+    """
+    listener = _listen(config.host, config.port)
+    try:
+        venue = build_venue(config, SystemClock() if clock is None else clock)
+        async with _serving(build_app(venue, config.control_token), listener):
+            playing = asyncio.create_task(venue.run())
+            headers = {"X-Testnet-Control": config.control_token}
+            try:
+                yield RunningTestnet(config.host, listener.getsockname()[1], venue, headers)
+            finally:
+                venue.close()
+                playing.cancel()
+                with suppress(asyncio.CancelledError):
+                    await playing
+    finally:
+        listener.close()
+
+
+async def serve(config: TestnetConfig, on_ready: Callable[[str, int], None] | None = None) -> None:
+    """Run a testnet until cancelled. ``on_ready`` is told the host and the port once requests are answered.
+
+    Raises:
+        ConfigError, IntegrityError, Unreachable: as ``running_testnet``.
+    """
+    async with running_testnet(config) as testnet:
+        if on_ready is not None:
+            on_ready(testnet.host, testnet.port)
+        await asyncio.Event().wait()
+
+
+def _player(config: TestnetConfig, rules: Mapping[str, SymbolRules], start: Millis) -> tuple[Player, DataSource]:
+    if config.tape is None:
+        market = SyntheticMarket(config.symbols[0] if config.symbols else BTCUSDT, _SYNTHETIC_PRICE, config.seed)
+        return StreamPlayer(synthetic(market, start), start, config.speed), SOURCE
+    header = tape.read_header(config.tape)
+    if header.symbol not in rules:
+        raise ConfigError(
+            f"the testnet has no rules for {header.symbol}, the symbol of its tape",
+            code="testnet-rules-missing",
+            remedy="Give the symbol's rules with the testnet's configuration.",
+        )
+    return TapePlayer(tape.read(config.tape), start, speed=config.speed, loop=config.loop), header.source
+
+
+@asynccontextmanager
+async def _serving(app: object, listener: socket.socket) -> AsyncIterator[None]:
+    server = _Server(
+        uvicorn.Config(
+            app,  # type: ignore[arg-type]
+            http=CuttableHttpProtocol,
+            ws=CuttableWebSocketProtocol,
+            ws_max_size=_MAX_FRAME,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await server.up.wait()
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+        listener.settimeout(0)
+    except OSError as error:
+        listener.close()
+        raise Unreachable(
+            f"the testnet cannot listen on {host}:{port}: {error.strerror}",
+            code="testnet-port-taken",
+            remedy="Stop what listens there, or choose another port with --port.",
+        ) from error
+    return listener

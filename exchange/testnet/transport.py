@@ -1,0 +1,52 @@
+"""Cutting a connection without a goodbye: the one thing faults and slow readers need that ASGI does not offer."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.requests import Request
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request as Handshake
+
+_TRANSPORT = "gatehouse-transport"
+
+
+class ConnectionCut(ConnectionResetError):
+    """Raised in place of a cut when there is no socket to cut (the application is called in-process)."""
+
+
+class CuttableHttpProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, leaving its transport where the application can find it."""
+
+    def on_message_begin(self) -> None:
+        """Start a request and put the transport into its scope."""
+        super().on_message_begin()
+        self.scope["state"][_TRANSPORT] = self.transport
+
+
+class CuttableWebSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's websocket protocol, leaving its transport where the application can find it."""
+
+    def handle_connect(self, event: Handshake) -> None:
+        """Start a connection with the transport in its scope."""
+        self.app_state = {**self.app_state, _TRANSPORT: self.transport}
+        super().handle_connect(event)
+
+
+async def cut(request: Request) -> None:
+    """Close the request's connection at once, without a reply, and return when it is closed."""
+    if not abort(request.scope):
+        raise ConnectionCut("the venue cut the connection")
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+
+
+def abort(scope: MutableMapping[str, Any]) -> bool:
+    """Abort the connection behind a scope; ``False`` when there is none."""
+    transport = scope.get("state", {}).get(_TRANSPORT)
+    if transport is None:
+        return False
+    transport.abort()
+    return True

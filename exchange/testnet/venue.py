@@ -1,0 +1,259 @@
+"""The testnet's one actor: everything that can happen to the venue goes through here, in one event loop, without waiting.
+
+REST handlers and the playback call it; the engine decides; the hub tells the listeners. Faults that touch the venue's state, as
+opposed to a single connection, are committed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from exchange.model import OrderStatus
+from exchange.ports import Clock
+from exchange.tape import TapeRecord
+from exchange.testnet.auth import ApiKey, KeyRing
+from exchange.testnet.clock import VenueClock
+from exchange.testnet.config import StreamLimits, TestnetConfig
+from exchange.testnet.events import Accepted, Canceled, EngineEvent, MarketTraded, OrderView, Refused
+from exchange.testnet.faults import ACTIONS, Fault, FaultKind, FaultParams, FaultPlan, Operation
+from exchange.testnet.history import History
+from exchange.testnet.hub import Hub
+from exchange.testnet.listenkeys import ListenKeys
+from exchange.testnet.matching import Engine
+from exchange.testnet.playback import Playback
+from exchange.testnet.ratelimit import SlidingWindow
+from exchange.wire.errors import WireError, WireRefusal
+from exchange.wire.orders import NewOrder, OrderRef, order_json
+
+_RECEIPTS = 100_000
+_MS = 1_000_000
+_ACTIONS_PERIOD_S = 0.05
+_OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+
+
+@dataclass(slots=True)
+class Receipt:
+    """How often an order with one client id reached the venue, and how often it was taken."""
+
+    received: int = 0
+    accepted: int = 0
+
+
+class SimulatedVenue:
+    """A whole venue. Not thread-safe."""
+
+    def __init__(self, config: TestnetConfig, engine: Engine, playback: Playback, clock: Clock) -> None:
+        self.engine = engine
+        self.market = playback
+        self.clock = VenueClock(clock)
+        self.faults = FaultPlan(config.seed)
+        self.history = History(engine.rules)
+        self.hub = Hub(engine, self.history, self.clock, self.faults)
+        self._random = Random(config.seed)  # noqa: S311 - reproducible ids, not secrets
+        self.listen_keys = ListenKeys(self._random)
+        self.stream_limits: StreamLimits = config.streams
+        self.keys = KeyRing(
+            (ApiKey(one.api_key, one.secret, one.name, one.permissions) for one in config.accounts),
+            strict_signatures=config.strict_signatures,
+        )
+        self.account_names = tuple(account.name for account in config.accounts)
+        self._orders_window = SlidingWindow(config.rate_limits.orders_per_second)
+        self._requests_window = SlidingWindow(config.rate_limits.requests_per_second)
+        self._receipts: OrderedDict[tuple[str, str], Receipt] = OrderedDict()
+        self._hidden_until: dict[str, int] = {}
+        self._late: set[asyncio.TimerHandle] = set()
+        for account in config.accounts:
+            engine.open_account(account.name, account.balances, self.clock.now())
+
+    async def run(self) -> None:
+        """Play the market and let timed faults happen, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.market.run(self.feed))
+            group.create_task(self._run_actions())
+
+    def feed(self, record: TapeRecord) -> None:
+        """Apply the market's next record."""
+        self._publish(self.engine.feed(record))
+
+    def close(self) -> None:
+        """Stop every timer and end every stream."""
+        for timer in self._late:
+            timer.cancel()
+        self.hub.close()
+
+    def pause(self) -> None:
+        """Let the market stand still; orders are still taken."""
+        self.market.pause()
+
+    def resume(self) -> None:
+        """Let the market go on."""
+        self.market.resume()
+
+    def admits(self, owner: str, operation: Operation) -> bool:
+        """Whether the rate limits let a request pass; placing and cancelling share one limit (mexc-spot-v3.md §1.4)."""
+        now_ns = self.clock.monotonic_ns()
+        if not self._requests_window.admit(owner, now_ns):
+            return False
+        return operation not in {Operation.PLACE, Operation.CANCEL} or self._orders_window.admit(owner, now_ns)
+
+    def strikes(self, kind: FaultKind, operation: Operation) -> FaultParams | None:
+        """The parameters of a fault that strikes a request of this kind, here and now."""
+        return self.faults.take(kind, self.clock.now(), operation=operation)
+
+    def arm(self, fault: Fault) -> int:
+        """Put a fault in force; one that happens by itself happens at once unless it is to wait. Its id."""
+        number = self.faults.arm(fault, self.clock.now())
+        self.act()
+        return number
+
+    def act(self) -> None:
+        """Commit the faults that happen by themselves and whose time has come."""
+        now = self.clock.now()
+        for kind in ACTIONS:
+            params = self.faults.take(kind, now)
+            if params is not None:
+                self._commit(kind, params)
+
+    def count_receipt(self, account: str, client_id: str) -> None:
+        """Remember that an order with this client id reached the venue."""
+        self.receipt(account, client_id).received += 1
+
+    def receipt(self, account: str, client_id: str) -> Receipt:
+        """How often orders with this client id reached the venue; the oldest are forgotten after 100,000 ids."""
+        receipt = self._receipts.setdefault((account, client_id), Receipt())
+        if len(self._receipts) > _RECEIPTS:
+            self._receipts.popitem(last=False)
+        return receipt
+
+    def place(self, account: str, order: NewOrder) -> Accepted:
+        """Take an order. One without a client id is given one, because clients break on its absence (mexc-spot-v3.md §7.6).
+
+        Raises:
+            WireRefusal: the engine turned it down.
+        """
+        now = self.clock.now()
+        client_id = order.client_id or f"gh{self._random.getrandbits(96):024x}"
+        outcome = self.engine.place(account, order.intent(client_id), now)
+        if isinstance(outcome, Refused):
+            raise _refusal(outcome)
+        if order.client_id:
+            self.receipt(account, order.client_id).accepted += 1
+        lag = self.faults.take(FaultKind.NOT_FOUND_LAG, now)
+        if lag is not None:
+            self._hidden_until[outcome.order.report.order_id] = now + (500 if lag.ms is None else lag.ms)
+        self._publish(outcome.events)
+        return outcome
+
+    def cancel(self, account: str, ref: OrderRef) -> OrderView:
+        """Cancel one order; the order as it was before.
+
+        Raises:
+            WireRefusal: -2011, it is unknown or has ended.
+        """
+        now = self.clock.now()
+        before = self.engine.order(account, ref.symbol, order_id=ref.order_id, client_id=ref.client_id)
+        if before is not None and before.report.status in _OPEN:
+            late = self.faults.take(FaultKind.LATE_FILL_AFTER_CANCEL, now)
+            if late is not None:
+                self._cancel_later(account, before, 300 if late.ms is None else late.ms)
+                return before
+        outcome = self.engine.cancel(account, ref.symbol, now, order_id=ref.order_id, client_id=ref.client_id)
+        if isinstance(outcome, Refused):
+            raise _refusal(outcome)
+        self._publish(outcome.events)
+        return outcome.before
+
+    def cancel_all(self, account: str, symbols: Sequence[str] | None = None) -> list[OrderView]:
+        """Cancel every open order, on these symbols or on all; the orders as they were before."""
+        canceled = self.engine.cancel_all(account, self.clock.now(), symbols)
+        for one in canceled:
+            self._publish(one.events)
+        return [one.before for one in canceled]
+
+    def is_visible(self, view: OrderView) -> bool:
+        """Whether queries find an order yet; a lagging read side does not (mexc-spot-v3.md §6)."""
+        until = self._hidden_until.get(view.report.order_id)
+        if until is None:
+            return True
+        if self.clock.now() < until:
+            return False
+        del self._hidden_until[view.report.order_id]
+        return True
+
+    def end_streams(self, listen_keys: Sequence[str], reason: str) -> None:
+        """End the connections that were opened with these keys."""
+        for session in self.hub.sessions:
+            if session.listen_key in listen_keys:
+                session.end(reason)
+
+    def state(self) -> dict[str, object]:
+        """What ``GET /__control/state`` shows."""
+        return {
+            "source": self.market.source.value,
+            "now": self.clock.now(),
+            "skew_ms": self.clock.skew_ms,
+            "tape": {
+                "position": self.market.position,
+                "records": self.market.records,
+                "rounds": self.market.rounds,
+                "speed": str(self.market.speed),
+                "paused": self.market.paused,
+                "ended": self.market.ended,
+            },
+            "fills_digest": self.engine.fills_digest(),
+            "sessions": [{"account": one.account, "channels": sorted(one.channels)} for one in self.hub.sessions],
+            "accounts": {name: self._account_state(name) for name in self.account_names},
+        }
+
+    def _account_state(self, name: str) -> dict[str, object]:
+        orders = [view for symbol in self.engine.rules for view in self.engine.orders(name, symbol)]
+        return {
+            "orders": [order_json(view.report) for view in orders],
+            "receipts": {
+                client_id: {"received": receipt.received, "accepted": receipt.accepted}
+                for (account, client_id), receipt in self._receipts.items()
+                if account == name
+            },
+        }
+
+    def _publish(self, events: Iterable[EngineEvent]) -> None:
+        told = list(events)
+        for event in told:
+            if isinstance(event, MarketTraded):
+                self.history.record(event.trade)
+        self.hub.publish(told)
+
+    def _cancel_later(self, account: str, view: OrderView, ms: int) -> None:
+        def carry_out() -> None:
+            self._late.discard(timer)
+            report = view.report
+            outcome = self.engine.cancel(account, report.symbol, self.clock.now(), order_id=report.order_id)
+            if isinstance(outcome, Canceled):
+                self._publish(outcome.events)
+
+        timer = asyncio.get_running_loop().call_later(ms / 1000, carry_out)
+        self._late.add(timer)
+
+    async def _run_actions(self) -> None:
+        while True:
+            await asyncio.sleep(_ACTIONS_PERIOD_S)
+            self.act()
+
+    def _commit(self, kind: FaultKind, params: FaultParams) -> None:
+        if kind is FaultKind.CLOCK_SKEW:
+            self.clock.skew_ms = params.ms or 0
+        elif kind is FaultKind.LISTENKEY_EXPIRY:
+            self.end_streams(self.listen_keys.expire_all(), "listenKey expired")
+        elif kind is FaultKind.STREAM_FREEZE:
+            until = self.clock.monotonic_ns() + (5000 if params.ms is None else params.ms) * _MS
+            self.hub.freeze(until, params.channel)
+        elif params.symbol is not None and params.factor is not None and params.symbol in self.engine.rules:
+            self._publish(self.engine.shift_prices(params.symbol, params.factor, self.clock.now()))
+
+
+def _refusal(outcome: Refused) -> WireRefusal:
+    return WireRefusal(WireError(outcome.code, outcome.message))
