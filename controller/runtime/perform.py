@@ -47,6 +47,7 @@ class Performer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking: dict[str, int] = {}
         self._emptying: set[VenueName] = set()
+        self._cancels: dict[str, asyncio.Future[CancelOutcome]] = {}
 
     def perform(self, effect: Effect) -> None:
         """Start carrying one effect out."""
@@ -71,15 +72,9 @@ class Performer:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def cancel(self, effect: Cancel) -> CancelOutcome:
-        """Ask for one cancellation and report what the venue said. -2011 starts a look-up: it may have filled."""
-        try:
-            outcome = await self._venues[effect.venue].cancel(effect.symbol, effect.client_id)
-        except GatehouseError as error:
-            return CancelFailed(ErrorCode.SERVICE_UNAVAILABLE, error.message)
-        if isinstance(outcome, CancelFailed):
-            self._look_up_when_due(LookUp(effect.venue, effect.symbol, effect.client_id))
-        return outcome
+    def expect_cancel(self, client_id: str) -> asyncio.Future[CancelOutcome]:
+        """What the venue will answer to the next cancel of this order."""
+        return self._cancels.setdefault(client_id, asyncio.get_running_loop().create_future())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -107,7 +102,17 @@ class Performer:
         self._inbox.fact(Placed(effect.intent.client_id, outcome), self._now())
 
     async def _cancel(self, effect: Cancel) -> None:
-        await self.cancel(effect)
+        outcome: CancelOutcome
+        try:
+            outcome = await self._venues[effect.venue].cancel(effect.symbol, effect.client_id)
+        except GatehouseError as error:
+            outcome = CancelFailed(ErrorCode.SERVICE_UNAVAILABLE, error.message)
+        if isinstance(outcome, CancelFailed):
+            # -2011 does not say whether it filled or never was; only a look-up does (mexc-spot-v3.md §4.6).
+            self._look_up_when_due(LookUp(effect.venue, effect.symbol, effect.client_id))
+        expected = self._cancels.pop(effect.client_id, None)
+        if expected is not None and not expected.done():
+            expected.set_result(outcome)
 
     def _look_up_when_due(self, effect: LookUp) -> None:
         now = self._now()

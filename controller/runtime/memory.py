@@ -1,0 +1,120 @@
+"""The latest of everything, to be read without asking the writer: fills, samples, entries, and who follows them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from controller import events as e
+from controller.journal.chain import Entry
+from controller.runtime.writer import Carried
+from controller.state import State
+from exchange.model import Millis
+from policies.ramp import cap_eur
+from policies.stage import Stage
+
+KEEP_FILLS = 20_000
+KEEP_ORDERS = 20_000
+KEEP_SAMPLES = 20_000
+KEEP_ENTRIES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One point of the charts."""
+
+    at: Millis
+    equity: Decimal | None
+    exposure: Decimal | None
+    cap: Decimal
+    covered: bool
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """How often each kind of thing has happened since the journal began."""
+
+    orders: int = 0
+    fills: int = 0
+    denied: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    cancels: int = 0
+    commands: int = 0
+    refusals: int = 0
+    breaches: int = 0
+
+
+_COUNTED: dict[type[e.Event], str] = {
+    e.OrderAdmitted: "orders",
+    e.FillBooked: "fills",
+    e.OrderDenied: "denied",
+    e.OrderRejected: "rejected",
+    e.OrderUnknown: "unknown",
+    e.CancelRequested: "cancels",
+    e.CommandAccepted: "commands",
+    e.CommandRefused: "refusals",
+    e.BreachDetected: "breaches",
+}
+
+
+class Memory:
+    """Bounded memories of the journal. A follower that falls behind loses its place, never the writer's time."""
+
+    def __init__(self) -> None:
+        self.fills: deque[tuple[e.FillBooked, Millis]] = deque(maxlen=KEEP_FILLS)
+        self.order_ids: deque[str] = deque(maxlen=KEEP_ORDERS)
+        self.samples: deque[Sample] = deque(maxlen=KEEP_SAMPLES)
+        self.entries: deque[tuple[Entry, e.Event]] = deque(maxlen=KEEP_ENTRIES)
+        self._counts = dict.fromkeys(_COUNTED.values(), 0)
+        self._followers: set[asyncio.Queue[Carried]] = set()
+
+    @property
+    def counters(self) -> Counters:
+        """The counts so far."""
+        return Counters(**self._counts)
+
+    def remember(self, entry: Entry, event: e.Event, after: State) -> None:
+        """One journal entry, live or while the journal is folded at the start."""
+        self.entries.append((entry, event))
+        if (name := _COUNTED.get(type(event))) is not None:
+            self._counts[name] += 1
+        if isinstance(event, e.OrderAdmitted):
+            self.order_ids.append(event.client_id)
+        elif isinstance(event, e.FillBooked):
+            self.fills.append((event, entry.at))
+        elif isinstance(event, e.Sampled) and after.policy is not None:
+            here = after.position
+            self.samples.append(
+                Sample(
+                    entry.at,
+                    event.equity_eur,
+                    event.exposure_eur,
+                    cap_eur(after.policy, here.stage, here.step),
+                    event.covered,
+                    here.stage,
+                )
+            )
+
+    def carried(self, batch: Carried) -> None:
+        """One durable batch."""
+        for entry, event in batch.entries:
+            self.remember(entry, event, batch.after)
+        for follower in tuple(self._followers):
+            if follower.full():
+                follower.get_nowait()
+            follower.put_nowait(batch)
+
+    async def follow(self) -> AsyncIterator[Carried]:
+        """Every batch from now on; the oldest waiting one is dropped when a follower is slow."""
+        queue: asyncio.Queue[Carried] = asyncio.Queue(maxsize=256)
+        self._followers.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._followers.discard(queue)

@@ -1,0 +1,258 @@
+"""The controller as its operators use it: ``controller.console.port`` on top of the writer."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+
+from controller import events as e
+from controller.authority.signing import propose
+from controller.authority.verify import verify
+from controller.authority.wordcode import word_code
+from controller.commands import Command, VerifiedCommand
+from controller.console.port import GateRefused, StreamItem
+from controller.console.views import (
+    BalanceView,
+    EntryView,
+    FillView,
+    GateView,
+    OrderView,
+    ProposalView,
+    ProposeRequest,
+    ReceiptView,
+    SeriesView,
+    StatusView,
+)
+from controller.deciding import evidence
+from controller.deciding.draft import CommandReply, Decision, SealReply
+from controller.inputs import HaltAsked, Input, ProposalAsked, SubmissionInvalid, Submitted
+from controller.journal.port import Journal
+from controller.lifecycle import Position
+from controller.runtime import views
+from controller.runtime.inbox import Inbox
+from controller.runtime.markets import Markets
+from controller.runtime.memory import Memory
+from controller.runtime.writer import Writer
+from controller.state import State
+from exchange.errors import GatehouseError, Refused, Unauthorised, UsageError
+from exchange.model import Millis
+from exchange.ports import Clock, VenueName
+from policies import canonical
+from policies.authority import Verb, quorum
+from policies.numbers import text
+from policies.ramp import cap_eur, symbols_at
+from policies.schema import Policy
+from policies.stage import Stage
+
+PROPOSAL_LIFETIME_MS = 15 * 60 * 1000
+SERIES_MOST = 2_000
+
+
+class Operator:
+    """Implements ``OperatorPort``."""
+
+    def __init__(self, *, writer: Writer, inbox: Inbox, markets: Markets, memory: Memory, journal: Journal, clock: Clock) -> None:
+        self._writer = writer
+        self._inbox = inbox
+        self._markets = markets
+        self._memory = memory
+        self._journal = journal
+        self._clock = clock
+
+    async def status(self) -> StatusView:
+        """The deployment now."""
+        return self._status()
+
+    async def gates(self) -> Sequence[GateView]:
+        """The gates of the edges that lead up from here, evaluated now."""
+        state, now = self._writer.known, self._now()
+        policy = _deployed(state)
+        return [
+            views.gate_view(evidence.judge(state, policy, gate, now), verb, state.position, target)
+            for verb, target, gate in evidence.ways_up(state)
+        ]
+
+    async def orders(self, limit: int) -> Sequence[OrderView]:
+        """The latest orders, newest first."""
+        latest = list(self._memory.order_ids)[-limit:] if limit > 0 else []
+        return [views.order_view(self._writer.known.orders[client_id]) for client_id in reversed(latest)]
+
+    async def fills(self, limit: int) -> Sequence[FillView]:
+        """The latest fills, newest first."""
+        latest = list(self._memory.fills)[-limit:] if limit > 0 else []
+        return [views.fill_view(fill) for fill, _ in reversed(latest)]
+
+    async def balances(self) -> Sequence[BalanceView]:
+        """Every known balance."""
+        return views.balance_views(self._writer.known)
+
+    async def series(self, after: Millis) -> SeriesView:
+        """The samples after an instant, thinned to at most ``SERIES_MOST``."""
+        samples = [sample for sample in self._memory.samples if sample.at > after]
+        step = max(1, -(-len(samples) // SERIES_MOST))
+        return SeriesView.of([views.sample_view(sample) for sample in samples[::-1][::step][::-1]])
+
+    async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
+        """Entries after a sequence number, in order."""
+        found = self._journal.read(after=after, limit=limit)
+        return [views.entry_view(entry, e.decode(entry.kind, entry.body)) for entry in found]
+
+    async def propose(self, request: ProposeRequest) -> ProposalView:
+        """Seal the evidence, then write the payload that names it."""
+        target = self._target(request)
+        decision = await self._ask(ProposalAsked(request.verb, target))
+        seal = decision.reply
+        assert isinstance(seal, SealReply)
+        state = self._writer.known
+        command = self._command(state, request, target, seal.evidence_digest)
+        payload = propose(command).payload
+        digest = canonical.digest(payload)
+        needed = quorum(request.verb, state.position.stage, _deployed(state).mode)
+        return ProposalView(
+            payload=payload.decode(),
+            payload_digest=digest,
+            word_code=word_code(digest),
+            summary=_summary(state, command, needed.persons),
+            gate=views.gate_view_of_text(seal.result, request.verb, state.position, target),
+            persons_needed=needed.persons,
+        )
+
+    async def submit(self, envelope_text: str) -> ReceiptView:
+        """Verify the signatures, then let the writer decide. Every refusal is journalled."""
+        state = self._writer.known
+        here = state.position
+        verified = await self._verified(state, envelope_text)
+        command = verified.command
+        anchored = self._journal.hash_at(command.journal_seq) == command.journal_head
+        decision = await self._ask(Submitted(verified, anchored=anchored))
+        reply = decision.reply
+        assert isinstance(reply, CommandReply)
+        gate = views.gate_view_of_text(reply.result, command.verb, here, Position(command.target_stage, command.target_step))
+        if reply.code:
+            raise _refusal(reply, gate)
+        return self._receipt(gate)
+
+    async def halt(self, reason: str) -> ReceiptView:
+        """Halt without a signature."""
+        await self._ask(HaltAsked(by="local socket", reason=reason))
+        return self._receipt(None)
+
+    async def subscribe(self) -> AsyncIterator[StreamItem]:
+        """Entries and samples as they become durable, and the status after each batch."""
+        yield self._status()
+        async for batch in self._memory.follow():
+            for entry, event in batch.entries:
+                yield views.entry_view(entry, event)
+            if any(isinstance(event, e.Sampled) for _, event in batch.entries) and self._memory.samples:
+                yield views.sample_view(self._memory.samples[-1])
+            if any(not isinstance(event, e.Reconciled) for _, event in batch.entries):
+                yield self._status()
+
+    def _status(self) -> StatusView:
+        head = self._journal.head.hash
+        return views.status_view(self._writer.known, self._memory, self._markets, head, self._now())
+
+    def _now(self) -> Millis:
+        return Millis(max(self._clock.now(), self._writer.known.at))
+
+    async def _ask(self, given: Input) -> Decision:
+        return await self._inbox.request(given, self._clock.monotonic_ns())
+
+    async def _verified(self, state: State, envelope_text: str) -> VerifiedCommand:
+        try:
+            if state.roster is None:
+                raise Refused("no roster is in force", code="not-deployed", remedy="Start the controller once.")
+            return verify(envelope_text, state.roster, self._now())
+        except GatehouseError as error:
+            await self._ask(
+                SubmissionInvalid(
+                    envelope=envelope_text[:4096],
+                    code=error.code,
+                    message=error.message[:500],
+                    remedy=error.remedy,
+                    exit_code=error.exit_code,
+                )
+            )
+            raise
+
+    def _target(self, request: ProposeRequest) -> Position:
+        state = self._writer.known
+        if request.target is not None:
+            return Position(request.target, request.step or 0)
+        match request.verb:
+            case Verb.HALT:
+                return Position(Stage.HALTED)
+            case Verb.RESET:
+                return Position(Stage.MOCK)
+            case verb:
+                ways = [target for way, target, _ in evidence.ways_up(state) if way is verb]
+        if len(ways) != 1:
+            raise UsageError(
+                f"{request.verb} from {state.position} needs a target",
+                code="no-target",
+                remedy=f"Name one: {', '.join(str(way) for way in ways) or 'a lower stage'}.",
+            )
+        return ways[0]
+
+    def _command(self, state: State, request: ProposeRequest, target: Position, evidence_digest: str) -> Command:
+        policy, now = _deployed(state), self._now()
+        head = self._journal.head
+        return Command(
+            version=1,
+            command_id=secrets.token_hex(16),
+            controller_id=state.controller_id,
+            environment=state.environment,
+            account_fingerprint=state.accounts[VenueName.LIVE],
+            verb=request.verb,
+            expected_stage=state.position.stage,
+            expected_step=state.position.step,
+            target_stage=target.stage,
+            target_step=target.step,
+            cap_eur=text(cap_eur(policy, target.stage, target.step)),
+            symbols=symbols_at(policy, target.stage),
+            journal_seq=head.seq,
+            journal_head=head.hash,
+            release_digest=state.release.digest if state.release else "",
+            policy_digest=state.policy_digest,
+            roster_digest=state.roster_digest,
+            evidence_digest=evidence_digest,
+            postmortem_digest=request.postmortem or "",
+            not_before_ms=now,
+            expires_ms=now + PROPOSAL_LIFETIME_MS,
+            reason=request.reason,
+        )
+
+    def _receipt(self, gate: GateView | None) -> ReceiptView:
+        head = self._journal.head
+        return ReceiptView(seq=head.seq, hash=head.hash, position=str(self._writer.known.position), gate=gate)
+
+
+def _deployed(state: State) -> Policy:
+    if state.policy is None:
+        raise Refused("nothing is deployed yet", code="not-deployed", remedy="Wait for the controller to start.")
+    return state.policy
+
+
+def _refusal(reply: CommandReply, gate: GateView | None) -> GatehouseError:
+    if gate is not None:
+        return GateRefused(reply.message, code=reply.code, remedy=reply.remedy, gate=gate)
+    kind = Unauthorised if reply.exit_code == Unauthorised.exit_code else Refused
+    return kind(reply.message, code=reply.code, remedy=reply.remedy)
+
+
+def _summary(state: State, command: Command, persons: int) -> str:
+    release = state.release
+    target = Position(command.target_stage, command.target_step)
+    return "\n".join(
+        (
+            f"{command.verb} {command.controller_id} ({command.environment}): {state.position} → {target}",
+            f"grants      {command.cap_eur} EUR of worst-case exposure on {', '.join(command.symbols) or 'nothing'}",
+            f"release     {release.name} {release.version} {command.release_digest}" if release else "release     none",
+            f"policy      {command.policy_digest}",
+            f"evidence    {command.evidence_digest or 'none needed'}",
+            f"journal     entry {command.journal_seq} {command.journal_head}",
+            f"valid       {(command.expires_ms - command.not_before_ms) // 1000} s, once, command {command.command_id}",
+            f"signatures  {persons} distinct person{'s' if persons != 1 else ''}",
+            f"reason      {command.reason}",
+        )
+    )
