@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-from controller.gateway.orders import DAY, window_of
+from controller.gateway.orders import DAY, ORDER_ID, window_of
 from controller.gateway.port import BotFill, GatewayPort
 from controller.gateway.requests import Call
 from exchange.model import Fill
@@ -21,7 +19,6 @@ from exchange.wire.errors import ErrorCode, refuse
 from exchange.wire.orders import parse_symbol
 
 _MONTH = 30 * DAY
-_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class AccountViews:
@@ -37,7 +34,7 @@ class AccountViews:
     async def my_trades(self, call: Call) -> object:
         """``myTrades``: at most 100, at most the last month, newest first."""
         query = parse_history(call.params, default=MY_TRADES_PAGE, most=MY_TRADES_PAGE)
-        if query.order_id is not None and _ORDER_ID.fullmatch(query.order_id) is None:
+        if query.order_id is not None and ORDER_ID.fullmatch(query.order_id) is None:
             raise refuse(ErrorCode.INVALID_ORDER_IDS, "Invalid order ids.")
         window = window_of(query.start, query.end, self._port.now(), usual=_MONTH, most=_MONTH)
         fills = self._port.fills(call.bot, query.symbol, query.order_id, window, query.limit)

@@ -47,4 +47,4 @@ def explain(denied: Denied) -> str:
     """``gatehouse: RULE: what was wrong, measured against what. What would change the answer.``"""
     shown = denied.measured in denied.message and denied.threshold in denied.message
     measured = "" if shown else f" (measured: {denied.measured}; limit: {denied.threshold})"
-    return f"gatehouse: {denied.rule}: {denied.message}{measured}. {denied.remedy}"
+    return f"gatehouse: {denied.rule}: {denied.message.rstrip('.')}{measured}. {denied.remedy}"

@@ -43,8 +43,11 @@ from exchange.wire.symbols import validate
 DAY = 86_400_000
 """Milliseconds."""
 
+ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What an order's id can look like; anything else is nobody's."""
+
 _WEEK = 7 * DAY
-_ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SUCCESSES = frozenset({0, 200})
 _STATES: Mapping[str, frozenset[OrderStatus]] = MappingProxyType(
     {
         "2": WORKING,
@@ -125,7 +128,7 @@ class OrderDesk:
     def _find(self, call: Call) -> BotOrder | None:
         ref = parse_order_ref(call.params)
         given = ref.order_id if ref.order_id is not None else ref.client_id
-        if given is None or _ORDER_ID.fullmatch(given) is None:
+        if given is None or ORDER_ID.fullmatch(given) is None:
             return None
         if ref.order_id is not None:
             return self._port.order(call.bot, ref.symbol, order_id=given)
@@ -163,7 +166,8 @@ def _taken(reply: CancelReply) -> tuple[BotOrder, ...]:
         case CancelTaken():
             return reply.orders
         case CancelRefused():
-            raise WireRefusal(WireError(reply.code, reply.message, _status_of(reply.code)))
+            code = reply.code if reply.code not in _SUCCESSES else int(ErrorCode.OPERATION_NOT_ALLOWED)
+            raise WireRefusal(WireError(code, reply.message, _status_of(code)))
         case Busy():
             raise _busy(reply)
 
@@ -174,7 +178,7 @@ def _busy(reply: Busy) -> Throttled:
 
 def _rejection_code(code: int) -> int:
     # A refusal is certain, so it must not look like a success or like a 5xx, which says "unknown".
-    certain = code not in {0, 200} and _status_of(code) < 500
+    certain = code not in _SUCCESSES and _status_of(code) < 500
     return code if certain else int(ErrorCode.OPERATION_NOT_ALLOWED)
 
 
