@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ FORMAT = "gatehouse-journal-export-v1"
 LINES = "journal.jsonl"
 MANIFEST = "manifest.json"
 _MAX_LINE = 4 << 20
+_TYPES = {"seq": int, "epoch": int, "at": int, "kind": str, "prev": str, "hash": str}
+_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +123,13 @@ def _line(entry: Entry) -> bytes:
 
 def _entry(line: bytes) -> Entry:
     value = canonical.decode(line.removesuffix(b"\n"), limit=_MAX_LINE)
-    try:
-        body = canonical.encode(value["body"])
-        entry = Entry(value["seq"], value["epoch"], Millis(value["at"]), value["kind"], body, value["prev"], value["hash"])
-    except (KeyError, TypeError) as error:
-        raise _damaged(f"a line is not an entry: {error}") from None
-    if _line(entry) != line:
-        raise _damaged("a line holds more than an entry")
-    return entry
+    sound = isinstance(value, dict) and value.keys() == {*_TYPES, "body"}
+    if not sound or any(type(value[name]) is not kind for name, kind in _TYPES.items()):
+        raise _damaged("a line is not an entry")
+    if not _HASH.fullmatch(value["prev"]) or not _HASH.fullmatch(value["hash"]):
+        raise _damaged("a line has a hash that no entry can have")
+    body = canonical.encode(value["body"])
+    return Entry(value["seq"], value["epoch"], Millis(value["at"]), value["kind"], body, value["prev"], value["hash"])
 
 
 def _damaged(why: str) -> IntegrityError:
