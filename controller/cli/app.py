@@ -1,0 +1,89 @@
+"""The command line, assembled. Each group of verbs has its own file; this one only knows their names and how errors leave."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
+
+from controller.cli import commands, doctor, explain, init, journal, keys, policy, processes, report, signing, status
+from controller.cli.demo import verb as demo
+from controller.cli.output import Output, print_error
+from exchange.errors import GatehouseError, UsageError
+
+
+class _Root(TyperGroup):
+    """Turns every error into one message and one exit code (DESIGN §10)."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run, print what went wrong if anything did, and exit."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(arguments, prog_name, complete_var, False, windows_expand_args, **extra)
+        except GatehouseError as error:
+            sys.exit(_fail(error, arguments))
+        except TyperException as error:
+            context = getattr(error, "ctx", None)
+            path = context.command_path if context is not None else "gatehouse"
+            sys.exit(_fail(UsageError(error.format_message(), code="usage", remedy=f"See `{path} --help`."), arguments))
+        except typer.Abort:
+            sys.exit(1)
+        except BrokenPipeError:
+            sys.exit(1)
+        except OSError as error:
+            failure = GatehouseError(str(error), code="system", remedy="Mend what the system complains about, and run it again.")
+            sys.exit(_fail(failure, arguments))
+        if not standalone_mode:
+            return code
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(error: GatehouseError, arguments: Sequence[str]) -> int:
+    print_error(error, Output.JSON if _wants_json(arguments) else Output.TABLE)
+    return error.exit_code
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    pairs = pairwise(arguments)
+    return any(pair in {("-o", "json"), ("--output", "json")} for pair in pairs) or not {"-ojson", "--output=json"}.isdisjoint(
+        arguments
+    )
+
+
+app = typer.Typer(
+    cls=_Root,
+    name="gatehouse",
+    help="Take a trading bot from mock money to real money, one proven stage at a time.",
+    epilog="Exit codes: 0 ok, 1 error, 2 usage, 3 refused, 4 unauthorised, 5 halted, 6 unreachable, 7 timeout.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    invoke_without_command=True,
+)
+
+
+@app.callback()
+def root(context: typer.Context) -> None:
+    """Take a trading bot from mock money to real money, one proven stage at a time."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+for group in (init, doctor, processes, demo, status, explain, signing, commands, report):
+    group.register(app)
+app.add_typer(journal.app, name="journal")
+app.add_typer(keys.app, name="keys")
+app.add_typer(keys.roster, name="roster")
+app.add_typer(policy.app, name="policy")

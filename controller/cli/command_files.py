@@ -1,0 +1,93 @@
+"""Command files: a DSSE envelope each, read strictly and replaced whole, so that a crash never leaves half of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from controller.authority.envelope import MAX_ENVELOPE_BYTES, Envelope, parse_envelope
+from controller.authority.keys import load_key, public_key
+from controller.authority.roster import KeyType, Roster, load_roster
+from controller.authority.signing import attach_ssh_signature, sign_with_file_key, sign_with_ssh_key
+from controller.console.views import ProposeRequest
+from controller.settings import FILE_NAME, load_settings
+from exchange.errors import ConfigError, UsageError
+from policies import canonical
+from policies.authority import Verb
+from policies.stage import Stage
+
+
+def make_request(verb: Verb, *, reason: str, to: str | None, step: int | None, postmortem: Path | None) -> ProposeRequest:
+    """What to ask the controller for. Raises ``UsageError`` for a stage that does not exist or an empty reason."""
+    from pydantic import ValidationError
+
+    if verb is Verb.HALT:
+        raise UsageError("a halt on this machine needs no command file", code="usage", remedy="Use `gatehouse halt --reason …`.")
+    try:
+        target = Stage.parse(to.upper()) if to is not None else None
+    except ValueError:
+        stages = ", ".join(stage.value for stage in Stage)
+        raise UsageError(f"{to!r} is not a stage", code="no-such-stage", remedy=f"Use one of {stages}, or LIVE_EUR10.") from None
+    digest = canonical.digest(_bytes(postmortem)) if postmortem is not None else None
+    try:
+        return ProposeRequest(verb=verb, target=target, step=step, reason=reason, postmortem=digest)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise UsageError(
+            f"{first['loc'][0]}: {first['msg']}", code="usage", remedy="Give a reason of 1 to 500 characters."
+        ) from None
+
+
+def read_envelope(path: Path) -> Envelope:
+    """A command file. Raises ``UsageError`` when it cannot be read and ``Unauthorised`` when it is no envelope."""
+    data = _bytes(path)
+    try:
+        return parse_envelope(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"{path} is not a command file", code="not-a-command", remedy="Give a file that `propose` wrote."
+        ) from None
+
+
+def write_envelope(envelope: Envelope, path: Path) -> None:
+    """Put the file in place whole."""
+    half = path.with_name(f".{path.name}.{os.getpid()}")
+    half.write_text(envelope.text, encoding="utf-8")
+    half.replace(path)
+
+
+def write_message(envelope: Envelope, path: Path) -> None:
+    """The bytes that ``ssh-keygen -Y sign`` signs."""
+    path.write_bytes(envelope.pae)
+
+
+def sign_with(envelope: Envelope, keys: Iterable[Path], directory: Path) -> Envelope:
+    """One more signature per key file, in the form the roster lists the key under; outside a deployment, raw Ed25519."""
+    roster = roster_of(directory)
+    for path in keys:
+        private = load_key(path)
+        found = roster.find(public_key(private).fingerprint) if roster is not None else None
+        as_ssh = found is not None and found[1].type is not KeyType.FILE
+        envelope = sign_with_ssh_key(envelope, private) if as_ssh else sign_with_file_key(envelope, private)
+    return envelope
+
+
+def attach_signature(envelope: Envelope, path: Path) -> Envelope:
+    """One more signature, made by ssh-keygen."""
+    return attach_ssh_signature(envelope, _bytes(path).decode("ascii", "replace"))
+
+
+def roster_of(directory: Path) -> Roster | None:
+    """The roster file of a deployment; ``None`` where there is no deployment to ask."""
+    return load_roster(directory / load_settings(directory).roster) if (directory / FILE_NAME).is_file() else None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_ENVELOPE_BYTES * 16)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}", code="file-unreadable", remedy="Give the right file."
+        ) from None

@@ -1,0 +1,132 @@
+"""How a command is shown before and after it is signed. Everything is decoded here, from the very bytes that are signed: a signer
+never has to believe what the controller says about them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from controller.authority.envelope import Envelope
+from controller.authority.verify import read_command, verify
+from controller.authority.wordcode import word_code
+from controller.cli.command_files import roster_of
+from controller.cli.gates import gate_table
+from controller.cli.output import Output, clock, print_json, short, stdout, styled
+from controller.commands import Command
+from controller.console.views import GateView, ProposalView, ReceiptView
+from controller.lifecycle import Position
+from exchange.errors import Unauthorised
+from exchange.model import Millis
+from policies import canonical
+
+
+def print_proposal(proposal: ProposalView, path: Path, output: Output) -> None:
+    """What was proposed, the gate as it stands, and the file to carry."""
+    if output is Output.JSON:
+        print_json({"file": str(path), **proposal.model_dump(mode="json")})
+        return
+    console = stdout()
+    if proposal.gate is not None:
+        console.print(gate_table(proposal.gate))
+    console.print(_panel(proposal.payload.encode(), "nobody yet"))
+    console.print(f"{path}: {proposal.persons_needed} of the roster must sign it, then `gatehouse submit {path}`.")
+
+
+def print_gate(gate: GateView | None) -> None:
+    """A gate that is about to let a command through; one that is not will come with the refusal."""
+    if gate is not None and gate.verdict == "PASS":
+        stdout().print(gate_table(gate))
+
+
+def print_command(envelope: Envelope, directory: Path, output: Output) -> None:
+    """A command file and its signatures, checked against the deployment's roster where there is one."""
+    signers = _signers(envelope, directory)
+    if output is Output.JSON:
+        digest = canonical.digest(envelope.payload)
+        command = read_command(envelope.payload).model_dump(mode="json")
+        print_json({"payload_digest": digest, "word_code": word_code(digest), "command": command, "signatures": signers})
+        return
+    words = ", ".join(f"{one['person']} ({one['state']})" if one["person"] else f"{one['key']} ({one['state']})" for one in signers)
+    stdout().print(_panel(envelope.payload, words or "nobody yet"))
+
+
+def print_receipt(receipt: ReceiptView, output: Output, *, gate: bool = True) -> None:
+    """A command that was applied; with its gate unless that has just been shown."""
+    if output is Output.JSON:
+        print_json(receipt)
+        return
+    console = stdout()
+    if gate and receipt.gate is not None:
+        console.print(gate_table(receipt.gate))
+    console.print(
+        Text.assemble(("applied ", "bold green"), "now at ", styled(receipt.position), f", entry {receipt.seq} {receipt.hash}")
+    )
+
+
+def _panel(payload: bytes, signers: str) -> Panel:
+    digest = canonical.digest(payload)
+    command = read_command(payload)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    for label, cell in (
+        *_rows(command),
+        ("digest", digest),
+        ("word code", Text(word_code(digest), "bold")),
+        ("signed by", signers),
+    ):
+        grid.add_row(label, cell)
+    return Panel(grid, title=f"command {command.command_id}", title_align="left", border_style="dim", expand=False)
+
+
+def _rows(command: Command) -> list[tuple[str, Text | str]]:
+    here = Position(command.expected_stage, command.expected_step)
+    there = Position(command.target_stage, command.target_step)
+    rows: list[tuple[str, Text | str]] = [
+        ("asks to", Text.assemble((command.verb.value, "bold"), "  ", styled(str(here)), " → ", styled(str(there)))),
+        ("limits", f"{command.cap_eur} EUR on {', '.join(command.symbols) or 'no symbol'}"),
+        ("reason", Text(command.reason)),
+        ("for", f"{command.controller_id} ({command.environment}), account {short(command.account_fingerprint)}"),
+        ("as of", f"journal entry {command.journal_seq} {short(command.journal_head)}"),
+        (
+            "binds",
+            (
+                f"release {short(command.release_digest)}, policy {short(command.policy_digest)}, "
+                f"roster {short(command.roster_digest)}"
+            ),
+        ),
+        ("valid", f"{clock(command.not_before_ms)} to {clock(command.expires_ms)} UTC"),
+    ]
+    if command.evidence_digest:
+        rows.append(("evidence", short(command.evidence_digest)))
+    if command.postmortem_digest:
+        rows.append(("post-mortem", short(command.postmortem_digest)))
+    return rows
+
+
+def _signers(envelope: Envelope, directory: Path) -> list[dict[str, Any]]:
+    roster = roster_of(directory)
+    signers = []
+    for entry in envelope.signatures:
+        found = roster.find(entry.keyid) if roster is not None else None
+        signers.append(
+            {"key": short(entry.keyid), "person": found[0].name if found else "", "state": _state(envelope, entry.keyid, directory)}
+        )
+    return signers
+
+
+def _state(envelope: Envelope, keyid: str, directory: Path) -> str:
+    roster = roster_of(directory)
+    if roster is None:
+        return "not checked: no roster here"
+    alone = Envelope(envelope.payload, tuple(entry for entry in envelope.signatures if entry.keyid == keyid))
+    try:
+        verify(alone.text, roster, Millis(time.time_ns() // 1_000_000))
+    except Unauthorised as error:
+        return f"does not count: {error.message}"
+    return "valid"

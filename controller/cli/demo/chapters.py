@@ -1,0 +1,179 @@
+"""The story up to real orders: venues, controller, bot, and the signed commands that take it up stage by stage."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from decimal import Decimal
+
+from rich.text import Text
+
+from controller.cli import places
+from controller.cli.demo.deployment import BOT_SECRET, CONTROL_TOKEN, HOST, accounts_file
+from controller.cli.demo.fleet import environment, gatehouse
+from controller.cli.demo.narrator import Look
+from controller.cli.demo.scene import Scene
+from controller.cli.output import table
+from controller.console.views import StatusView
+from exchange.errors import Unreachable
+from policies.stage import Stage
+
+_ALICE = ("--key", "keys/alice.key")
+_BOB = ("--key", "keys/bob.key")
+_LIVE_FILE = "go-live.json"
+_GREEDY_SECONDS = 60
+
+
+def venues(scene: Scene) -> None:
+    """Two venues that speak the exchange's protocol on a recorded market; the second stands for the real one."""
+    scene.narrator.chapter("Two venues on a recorded market")
+    for name, port in (("testnet", scene.ports.testnet), ("live", scene.ports.live)):
+        tape = str(places.demo_tape())
+        accounts, token = str(accounts_file(scene.directory, name)), str(scene.directory / CONTROL_TOKEN)
+        command = gatehouse(
+            "testnet", "--port", str(port), "--tape", tape, "--loop", "--accounts", accounts, "--control-token-file", token
+        )
+        child = scene.fleet.start(f"venue-{name}", command)
+        scene.narrator.say(
+            f"{'the testnet' if name == 'testnet' else 'a second one, standing for the live exchange'}: process {child.process.pid}"
+        )
+        scene.narrator.wait(f"{name} venue at {HOST}:{port}", lambda port=port: _venue_look(scene, port), 45)  # type: ignore[misc]
+
+
+def controller(scene: Scene) -> None:
+    """The controller verifies its journal, folds its state, reconciles with the venues, and arms itself."""
+    scene.narrator.chapter("The controller")
+    scene.fleet.start("controller", gatehouse("run", "--dir", str(scene.directory)))
+    scene.wait_for("journal verified, state folded, reconciled, armed", _armed, 45)
+    for entry in scene.entries(0):
+        if entry.kind == "reconciled":
+            broken = ", ".join(entry.body["breaks"]) or "no breaks"
+            scene.narrator.say(
+                f"entry {entry.seq}: reconciled with {entry.body['venue']}: {broken}, {entry.body['open_orders']} open orders"
+            )
+        if entry.kind == "armed":
+            scene.narrator.say(f"entry {entry.seq}: armed, trading permits may be issued")
+            break
+    scene.expect(scene.narrator.command("journal", "verify"), 0)
+    scene.narrator.say(Text.assemble("console: ", (scene.console_url, "underline")))
+
+
+def bot(scene: Scene) -> None:
+    """An ordinary trading program; only its address and key are gatehouse's."""
+    scene.narrator.chapter("The bot")
+    (key,) = (one.key for one in scene.settings.bots)
+    secret = str(scene.directory / BOT_SECRET)
+    command = [sys.executable, str(places.demo_bot()), "--gateway", scene.gateway_url, "--key", key, "--secret-file", secret]
+    child = scene.fleet.start("bot", command)
+    scene.wait_for("first orders through the gateway", lambda status: _orders_look(status, 3), 60)
+    scene.narrator.say(f"{child.log.read_text(encoding='utf-8').splitlines()[0]} (process {child.process.pid})")
+    with scene.client() as client:
+        orders = client.orders(3)
+    rows = [
+        (order.client_id, order.venue, order.side, order.type, order.price or "–", order.quantity or "–", order.status)
+        for order in orders
+    ]
+    scene.narrator.show(
+        table(("our id", "venue", "side", "type", "price", "quantity", "status"), rows, right=("price", "quantity"))
+    )
+
+
+def to_testnet(scene: Scene) -> None:
+    """One signature is enough while nothing is at stake."""
+    scene.narrator.chapter("MOCK → TESTNET_VALIDATING")
+    scene.wait_for_gate("testnet-ready", 60)
+    scene.expect(scene.narrator.command("advance", *_ALICE, "--reason", "the bot trades on mock money without errors"), 0)
+    status = scene.expect_stage(Stage.TESTNET_VALIDATING)
+    scene.narrator.good(f"new orders go to the {status.venue} venue, capped at {status.cap_eur} EUR")
+
+
+def to_validated(scene: Scene) -> None:
+    """Too early is refused; with the evidence complete, it is not."""
+    scene.narrator.chapter("TESTNET_VALIDATING → VALIDATED: first too early, then with evidence")
+    scene.expect(scene.narrator.command("advance", *_ALICE, "--reason", "it looks fine to me"), 3)
+    scene.narrator.good("refused by the gate: the evidence is not there yet, and no signature can replace it")
+    scene.wait_for_gate("validation", 100)
+    scene.expect(scene.narrator.command("advance", *_ALICE, "--reason", "the validation window is complete"), 0)
+    scene.expect_stage(Stage.VALIDATED)
+    scene.narrator.good("validated, for this release under this policy and no other")
+
+
+def to_live(scene: Scene) -> None:
+    """Real money needs two persons. One is refused; the second signs the very same bytes."""
+    narrator = scene.narrator
+    narrator.chapter("VALIDATED → LIVE_€10: one signature is not enough")
+    scene.wait_for_gate("live-ready", 60)
+    scene.expect(narrator.command("propose", "advance", "--reason", "ten euros of real risk", "--file", _LIVE_FILE), 0)
+    scene.expect(narrator.command("sign", _LIVE_FILE, *_ALICE, quiet=True), 0)
+    scene.expect(narrator.command("submit", _LIVE_FILE), 4)
+    narrator.good("refused: alice alone is not two persons, and nothing moved")
+    scene.expect_stage(Stage.VALIDATED)
+    scene.expect(narrator.command("inspect", _LIVE_FILE), 0)
+    narrator.say("bob compares the word code with alice and adds his signature:")
+    scene.expect(narrator.command("approve", _LIVE_FILE, *_BOB), 0)
+    status = scene.expect_stage(Stage.LIVE_EUR10)
+    narrator.good(f"new orders go to the {status.venue} venue, worst-case exposure at most {status.cap_eur} EUR")
+
+
+def over_the_cap(scene: Scene) -> None:
+    """The bot's key is used to buy until something says no."""
+    narrator = scene.narrator
+    narrator.chapter("The bot's key tries to exceed the €10 cap")
+    before = scene.status()
+    scene.wait_for("orders on the live venue", lambda status: _orders_look(status, before.counters.orders + 2), 30)
+    (key,) = (one.key for one in scene.settings.bots)
+    secret = str(scene.directory / BOT_SECRET)
+    narrator.say(f"buying with {places.greedy_bot().name} until it is refused…")
+    ended = subprocess.run(  # noqa: S603 - our own program with our own arguments
+        [sys.executable, str(places.greedy_bot()), "--gateway", scene.gateway_url, "--key", key, "--secret-file", secret],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=_GREEDY_SECONDS,
+        check=False,
+    )
+    scene.must(f"the greedy bot ends by itself: {ended.stderr[-500:]}", holds=ended.returncode == 0)
+    told = json.loads(ended.stdout)
+    scene.must("something stopped the greedy bot", holds=bool(told["exception"]))
+    narrator.say(f"{told['placed']} orders were admitted, then its client raised:")
+    narrator.say(Text(f"{told['exception']}: {told['message']}", "yellow"))
+    denied = [
+        entry
+        for entry in scene.entries(before.seq)
+        if entry.kind == "order-denied" and entry.body["bot_client_id"].startswith("greedy-")
+    ]
+    scene.must("the refusal is in the journal", holds=bool(denied))
+    body = denied[-1].body
+    rows = [(denied[-1].seq, body["rule"], body["measured"], body["threshold"])]
+    narrator.show(table(("entry", "rule", "measured", "allowed"), rows))
+    narrator.good(f"the live venue never saw that order; exposure is {scene.status().exposure_eur} of {before.cap_eur} EUR")
+
+
+def to_ramping(scene: Scene) -> None:
+    """Both sign; the cap rises one step."""
+    scene.narrator.chapter("LIVE_€10 → RAMPING step 1")
+    scene.wait_for_gate("ramp-step", 90)
+    scene.expect(scene.narrator.command("ramp", *_ALICE, *_BOB, "--reason", "ten euros went well"), 0)
+    status = scene.expect_stage(Stage.RAMPING)
+    scene.narrator.good(f"at {status.position}, worst-case exposure at most {status.cap_eur} EUR")
+
+
+def _venue_look(scene: Scene, port: int) -> Look:
+    try:
+        state = scene.venue_state(port)
+    except Unreachable:
+        return Look(done=False, permille=0, words="starting")
+    records = state["tape"]["records"]
+    return Look(done=records > 0, permille=500, words=f"{records} tape records played, source {state['source']}")
+
+
+def _armed(status: StatusView) -> Look:
+    words = f"{status.seq} journal entries, epoch {status.epoch}"
+    return Look(done=status.armed, permille=500, words=words if status.armed else status.not_armed_because)
+
+
+def _orders_look(status: StatusView, wanted: int) -> Look:
+    seen = status.counters.orders
+    words = f"{seen} orders, {status.counters.fills} fills so far"
+    return Look(done=seen >= wanted, permille=int(Decimal(1000 * min(seen, wanted)) / wanted), words=words)

@@ -1,0 +1,140 @@
+"""The demo's processes: started in groups of their own, watched, and never left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from controller.cli.demo.deployment import DEFAULT_PORTS, HOST, Ports
+from exchange.errors import GatehouseError
+
+_TAIL = 15
+_GRACE_SECONDS = 6.0
+_HIDDEN = ("GATEHOUSE_",)
+
+
+class DemoFailed(GatehouseError):
+    """A step of the demo did not go as it must; the message ends with the log of the process that failed."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One process and its log."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def tail(self) -> str:
+        """The end of its log."""
+        with suppress(OSError):
+            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:])
+        return "(no log)"
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Every process of one demo, in the order they were started."""
+
+    directory: Path
+    children: list[Child] = field(default_factory=list)
+
+    def start(self, name: str, command: Sequence[str]) -> Child:
+        """Start a process in a group of its own, its output going to ``logs/<name>.log``."""
+        logs = self.directory / "logs"
+        logs.mkdir(exist_ok=True)
+        log = logs / f"{name}.log"
+        with log.open("wb") as sink:
+            process = subprocess.Popen(  # noqa: S603 - our own programs with our own arguments
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                cwd=self.directory,
+                env=environment(),
+                start_new_session=True,
+            )
+        child = Child(name, process, log)
+        self.children.append(child)
+        return child
+
+    def check(self) -> None:
+        """Every process must still be there. Raises ``DemoFailed`` with the log of the first that is not."""
+        for child in self.children:
+            code = child.process.poll()
+            if code is not None:
+                raise failed(f"{child.name} ended with code {code}", child)
+
+    def stop(self) -> None:
+        """End every process and everything it started: first asked, last started first, then forced."""
+        for child in reversed(self.children):
+            _signal(child, signal.SIGTERM)
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for child in reversed(self.children):
+            with suppress(subprocess.TimeoutExpired):
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+        for child in self.children:
+            _signal(child, signal.SIGKILL)
+            child.process.wait()
+        self.children.clear()
+
+
+def failed(what: str, child: Child) -> DemoFailed:
+    """An error that shows the log of the process it is about."""
+    return DemoFailed(
+        f"{what}; the end of {child.log}:\n{child.tail()}", code="demo-failed", remedy=f"Read the whole log: {child.log}"
+    )
+
+
+def gatehouse(*arguments: str) -> list[str]:
+    """A gatehouse command line, run by this very Python."""
+    return [sys.executable, "-m", "controller", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Ours without settings meant for another deployment."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_HIDDEN)}
+    return {**kept, "PYTHONUNBUFFERED": "1"}
+
+
+def free_ports() -> tuple[Ports, list[str]]:
+    """The documented ports, or free ones where those are taken; the second part says which."""
+    chosen: dict[str, int] = {}
+    moved = []
+    for name in ("gateway", "console", "testnet", "live"):
+        wanted: int = getattr(DEFAULT_PORTS, name)
+        port = wanted if _is_free(wanted) else _free_port()
+        chosen[name] = port
+        if port != wanted:
+            moved.append(f"port {wanted} is taken, so {name} uses {port}")
+    return Ports(**chosen), moved
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            probe.bind((HOST, port))
+            return True
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _signal(child: Child, number: int) -> None:
+    # The group outlives its leader when the leader left something behind.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.process.pid, number)

@@ -1,0 +1,140 @@
+"""How the demo tells its story: numbered chapters, commands as an operator would type them, bars while evidence gathers."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.rule import Rule
+from rich.text import Text
+
+from controller.cli.demo.fleet import Fleet, environment, gatehouse
+from exchange.errors import DeadlineExceeded
+
+_INDENT = 2
+_EVERY_SECONDS = 0.4
+_WORD_EVERY_SECONDS = 5.0
+_COMMAND_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at something that is not done yet: how far it is, in parts per thousand, and in words."""
+
+    done: bool
+    permille: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class Narrator:
+    """Writes to one console; runs commands in the deployment's directory."""
+
+    def __init__(self, console: Console, fleet: Fleet, directory: Path) -> None:
+        self.console = console
+        self._fleet = fleet
+        self._directory = directory
+        self._chapter = 0
+        self.began = time.monotonic()
+
+    def chapter(self, title: str) -> None:
+        """Begin the next chapter."""
+        self._chapter += 1
+        self.console.print()
+        self.console.print(
+            Rule(Text.assemble((f" {self._chapter} ", "bold reverse"), (f" {title} ", "bold")), align="left", style="dim")
+        )
+
+    def say(self, text: str | Text) -> None:
+        """One sentence."""
+        self.console.print(Padding(text, (0, 0, 0, _INDENT)))
+
+    def show(self, part: RenderableType) -> None:
+        """A table or a panel."""
+        self.console.print(Padding(part, (0, 0, 0, _INDENT)))
+
+    def good(self, text: str) -> None:
+        """Something that was verified."""
+        self.say(Text.assemble(("✔ ", "bold green"), text))
+
+    def command(self, *arguments: str, quiet: bool = False) -> Ran:
+        """Run a gatehouse command as an operator would, and show what it said and how it ended."""
+        self.say(Text.assemble(("$ ", "dim"), ("gatehouse " + shlex.join(arguments), "cyan")))
+        width = max(60, self.console.width - 2 * _INDENT)
+        styled = {"FORCE_COLOR": "1"} if self.console.is_terminal and not self.console.no_color else {}
+        ended = subprocess.run(  # noqa: S603 - our own program with our own arguments
+            gatehouse(*arguments),
+            cwd=self._directory,
+            env={**environment(), "COLUMNS": str(width), **styled},
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_SECONDS,
+            check=False,
+        )
+        ran = Ran(ended.returncode, ended.stdout, ended.stderr)
+        shown = ran.stdout if ran.code == 0 else ran.stdout + ran.stderr
+        if not quiet or ran.code:
+            self.show(Text.from_ansi(shown.rstrip()))
+        if ran.code:
+            self.say(Text(f"exit code {ran.code}", "bold yellow"))
+        return ran
+
+    def wait(self, label: str, look: Callable[[], Look], seconds: int) -> None:
+        """Watch until ``look`` is done, with a bar and an estimate of the time left.
+
+        Raises:
+            DemoFailed: a process ended meanwhile.
+            DeadlineExceeded: it was not done in time.
+        """
+        columns = (
+            TextColumn(" " * _INDENT + "{task.description}"),
+            BarColumn(28),
+            TextColumn("{task.fields[words]}", style="dim"),
+            TimeElapsedColumn(),
+            TextColumn("elapsed,", style="dim"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            TextColumn("left", style="dim"),
+        )
+        began = time.monotonic()
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:
+            task = progress.add_task(label, total=1000, words="")
+            spoken = began
+            while True:
+                self._fleet.check()
+                seen = look()
+                progress.update(task, completed=1000 if seen.done else seen.permille, words=seen.words)
+                now = time.monotonic()
+                if seen.done:
+                    break
+                if now - began > seconds:
+                    raise DeadlineExceeded(
+                        f"{label}: not done after {seconds} s ({seen.words})",
+                        code="demo-timeout",
+                        remedy=f"Read the logs in {self._directory}/logs.",
+                    )
+                if not self.console.is_terminal and now - spoken >= _WORD_EVERY_SECONDS:
+                    spoken = now
+                    self.say(Text(f"… {label}: {seen.words}", "dim"))
+                time.sleep(_EVERY_SECONDS)
+        self.good(f"{label}: {seen.words}, after {time.monotonic() - began:.1f} s")
+
+
+def relative(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,27 @@
+"""Is this deployment fit to run? One row per check, each with what to do about it."""
+
+from __future__ import annotations
+
+import typer
+
+from controller.cli.output import HERE, DirectoryOption, Output, OutputOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this file."""
+    app.command()(doctor)
+
+
+def doctor(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
+    """Check settings, policy, roster, secrets, disk, journal, ports and venues. Changes nothing."""
+    from controller.cli.checks import run_checks
+    from controller.cli.output import print_json, stdout, styled, table
+
+    results = run_checks(directory)
+    if output is Output.JSON:
+        print_json([{"check": one.name, "ok": one.ok, "found": one.found, "fix": one.fix} for one in results])
+    else:
+        rows = [(one.name, styled("PASS" if one.ok else "FAIL"), one.found, one.fix) for one in results]
+        stdout().print(table(("check", "verdict", "found", "fix"), rows))
+    if not all(one.ok for one in results):
+        raise typer.Exit(1)

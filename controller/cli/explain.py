@@ -1,0 +1,34 @@
+"""Why: everything the journal knows about one order, command, gate, rule or entry."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from controller.cli.output import HERE, DirectoryOption, Output, OutputOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this file."""
+    app.command()(explain)
+
+
+def explain(
+    subject: Annotated[
+        str, typer.Argument(help="An order id (ours or the bot's), a command id, a gate, a journal entry's number, or `halt`.")
+    ],
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Explain a decision from the journal: what was measured, what was asked, and what would change the answer."""
+    from controller.cli.explanations import explain_subject
+    from controller.cli.output import print_json, stdout
+
+    found = explain_subject(directory, subject)
+    if output is Output.JSON:
+        print_json(found.document)
+        return
+    console = stdout()
+    for part in found.parts:
+        console.print(part)

@@ -1,0 +1,70 @@
+"""The command line's one door to HTTP: JSON calls whose failures are gatehouse's own errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from exchange.errors import DeadlineExceeded, Unreachable
+
+_TIMEOUT = httpx.Timeout(15, connect=3)
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said: its status and its parsed JSON body."""
+
+    status: int
+    body: Any
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is a success."""
+        return self.status == _OK
+
+
+class JsonClient:
+    """A server that speaks JSON, behind a unix socket or a loopback address. Proxies and ``~/.netrc`` are never consulted."""
+
+    def __init__(self, name: str, *, base: str, remedy: str, socket: Path | None = None, headers: Mapping[str, str] | None = None):
+        self._name = name
+        self._remedy = remedy
+        transport = httpx.HTTPTransport(uds=str(socket)) if socket is not None else httpx.HTTPTransport()
+        self._http = httpx.Client(
+            transport=transport, base_url=base, trust_env=False, timeout=_TIMEOUT, headers=dict(headers or {})
+        )
+
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
+        """GET, once."""
+        return self._call("GET", path, params=dict(params or {}))
+
+    def post(self, path: str, body: Any) -> Answer:
+        """POST a JSON value, once."""
+        return self._call("POST", path, json=body)
+
+    def post_text(self, path: str, text: str) -> Answer:
+        """POST JSON that must arrive byte for byte as it is."""
+        return self._call("POST", path, content=text.encode(), headers={"content-type": "application/json"})
+
+    def close(self) -> None:
+        """Release connections."""
+        self._http.close()
+
+    def _call(self, method: str, path: str, **arguments: Any) -> Answer:
+        try:
+            response = self._http.request(method, path, **arguments)
+            return Answer(response.status_code, response.json())
+        except httpx.ReadTimeout:
+            raise DeadlineExceeded(f"{self._name} did not answer {path} in time", code="no-answer", remedy=self._remedy) from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            why = str(error) or type(error).__name__
+            raise Unreachable(f"{self._name} cannot be reached: {why}", code="unreachable", remedy=self._remedy) from None
+        except ValueError:
+            raise Unreachable(
+                f"{self._name} answered {path} with something that is not JSON", code="not-json", remedy=self._remedy
+            ) from None

@@ -1,0 +1,107 @@
+"""The journal on disk: verify it, read it, export it, anchor it. None of these needs the controller to run or to be stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.output import HERE, DirectoryOption, Output, OutputOption
+
+app = typer.Typer(help="Verify, read, export and anchor the journal.")
+
+
+@app.command()
+def verify(
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="A checkpoint from a witness, to compare with; may be repeated.")
+    ] = None,
+    checkpoint_key: Annotated[str | None, typer.Option(help="The public key the checkpoints are signed with, as text.")] = None,
+) -> None:
+    """Check every entry, the chain, the epochs and the file; say where the first thing is wrong."""
+    from controller.cli.journal_files import verify_deployment
+    from controller.cli.output import micros, print_json, stdout
+
+    report = verify_deployment(directory, checkpoint or [], checkpoint_key)
+    if output is Output.JSON:
+        print_json(
+            {
+                "ok": True,
+                "entries": report.entries,
+                "head": report.head.hash,
+                "epoch": report.head.epoch,
+                "us": report.duration_ns // 1000,
+            }
+        )
+        return
+    console = stdout()
+    console.print(
+        f"[bold green]verified[/] {report.entries} entries in {micros(report.duration_ns // 1000)}, epoch {report.head.epoch}"
+    )
+    console.print(f"head {report.head.hash}")
+
+
+@app.command()
+def tail(
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many of the last entries.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new entries until Ctrl-C.")] = False,
+    kind: Annotated[list[str] | None, typer.Option(help="Only entries of this kind; may be repeated.")] = None,
+) -> None:
+    """Show the last entries."""
+    from controller.cli.journal_files import follow_entries, last_entries
+    from controller.cli.journal_view import print_entries, print_entry
+
+    kinds = frozenset(kind or ())
+    print_entries(last_entries(directory, limit, kinds), output)
+    if follow:
+        for entry in follow_entries(directory, kinds):
+            print_entry(entry, output)
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty directory.")],
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Write all entries as JSON Lines with a manifest, which verify without gatehouse's database."""
+    from dataclasses import asdict
+
+    from controller.cli.journal_files import opened
+    from controller.cli.output import print_json, stderr, stdout
+    from controller.journal.export import export_journal
+
+    with opened(directory) as reader, stderr().status("exporting"):
+        manifest = export_journal(reader, to)
+    if output is Output.JSON:
+        print_json({"directory": str(to), **asdict(manifest)})
+        return
+    stdout().print(f"{manifest.entries} entries in {to}, head {manifest.head}")
+
+
+@app.command()
+def checkpoint(
+    key: Annotated[Path, typer.Option("--key", "-k", help="The key file that signs it; its public text goes to every witness.")],
+    to: Annotated[list[Path] | None, typer.Option(help="A witness directory to publish it to; may be repeated.")] = None,
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Sign a statement of how long the journal is and what is in it, and publish it."""
+    from controller.cli.journal_files import signed_checkpoint
+    from controller.cli.output import print_json, stdout
+
+    note, public, publications = signed_checkpoint(directory, key, to or [])
+    if output is Output.JSON:
+        published = [{"directory": str(one.directory), "problem": one.problem} for one in publications]
+        print_json({"checkpoint": note, "public_key": public, "published": published})
+        return
+    console = stdout()
+    console.print(note, markup=False)
+    console.print(f"public key {public}", markup=False)
+    for one in publications:
+        console.print(f"{one.directory}: {one.problem or 'published'}")

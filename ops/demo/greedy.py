@@ -1,0 +1,48 @@
+"""The same key, the same stock client, no manners: buys until somebody says no, says what it was told, and cleans up.
+
+Prints one JSON object: how many orders went through before the refusal, and the exception the client raised.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import ccxt.async_support as ccxt
+from bot import SYMBOL, exchange_at
+
+DOLLARS = 4.0  # per order
+MOST = 12  # gives up after so many: then nothing stopped it
+
+
+async def main(gateway: str, key: str, secret: str) -> dict:
+    """Place resting buys one after the other until one is refused."""
+    exchange = exchange_at(gateway, key, secret)
+    placed = []
+    try:
+        for number in range(MOST):
+            price = (await exchange.fetch_order_book(SYMBOL, 5))["bids"][0][0]
+            params = {"clientOrderId": f"greedy-{int(time.time() * 1000):x}-{number}"}
+            try:
+                order = await exchange.create_order(SYMBOL, "limit", "buy", DOLLARS / price, price, params)
+            except ccxt.BaseError as refusal:
+                return {"placed": len(placed), "exception": type(refusal).__name__, "message": str(refusal)}
+            placed.append(order["id"])
+        return {"placed": len(placed), "exception": "", "message": ""}
+    finally:
+        for order in placed:
+            try:
+                await exchange.cancel_order(order, SYMBOL)
+            except ccxt.OrderNotFound:
+                continue  # it was filled
+        await exchange.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gateway", required=True)
+    parser.add_argument("--key", required=True)
+    parser.add_argument("--secret-file", required=True, type=Path)
+    given = parser.parse_args()
+    print(json.dumps(asyncio.run(main(given.gateway, given.key, given.secret_file.read_text().strip()))))
