@@ -75,7 +75,7 @@ class AccountBound(Event):
 
 
 class ControllerStarted(Event):
-    """A process took the journal over. It is not armed."""
+    """A process took the journal over. It is not armed, and its mock executor is new: the orders of the last one ended with it."""
 
     epoch: int
     gatehouse_version: str

@@ -16,6 +16,7 @@ from controller.lifecycle import Position
 from controller.state import HaltFigures, Ledger, OrderState, Seal, State
 from exchange.model import DataSource, Millis, OrderStatus, Side
 from exchange.orders import advance
+from exchange.ports import VenueName
 from gates.measure import Tally
 from policies.document import parse_canonical
 from policies.ramp import cap_eur
@@ -73,17 +74,23 @@ def _account(state: State, event: e.AccountBound) -> State:
 
 
 def _started(state: State, event: e.ControllerStarted) -> State:
-    ledgers = Map({name: replace(ledger, reconciled_at=None, clean=False) for name, ledger in state.ledgers.items()})
+    ledgers = {name: replace(ledger, reconciled_at=None, clean=False) for name, ledger in state.ledgers.items()}
     return replace(
-        state,
+        _end_mock(state),
         epoch=event.epoch,
         started_at=state.at,
         armed=False,
         not_armed_because="the venues are not reconciled yet",
-        ledgers=ledgers,
+        ledgers=Map({**ledgers, VenueName.MOCK: Ledger()}),
         guard_level="",
         guard_reason="",
     )
+
+
+def _end_mock(state: State) -> State:
+    for order in state.open_on(VenueName.MOCK):
+        state = _put(state, replace(order, status=OrderStatus.CANCELED, executed=order.booked, unknown_since=None))
+    return state
 
 
 def _armed(state: State, _: e.Armed) -> State:

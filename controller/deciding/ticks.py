@@ -44,7 +44,8 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, give
     state, now = draft.after, draft.now
     last = max(state.ledger(venue).sampled_at or 0, state.stage_since, state.started_at)
     interval = now - last
-    if interval < SAMPLE_EVERY_MS:
+    # The first sample of an account is its baseline for the day; no loss can be judged before it.
+    if interval < SAMPLE_EVERY_MS and state.ledger(venue).day_start_eur is not None:
         return
     worst = exposure(state, policy, venue, market.quotes, market.rules, now)
     why = _uncovered(state, policy, venue, market, given.bot_seen_at, now)

@@ -1,0 +1,321 @@
+"""A controller without a shell: inputs go in by hand, the journal is a list, and every step checks that the fold agrees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from controller import events as e
+from controller import inputs as i
+from controller.authority.keys import generate_key, public_key
+from controller.authority.roster import KeyType, Person, Roster, roster_key
+from controller.authority.signing import propose, sign_with_file_key
+from controller.authority.verify import verify
+from controller.commands import Command
+from controller.decide import decide
+from controller.deciding.draft import CommandReply, Decision, SealReply
+from controller.effects import Place
+from controller.fold import apply
+from controller.lifecycle import Position
+from controller.state import State, market_of
+from exchange.model import Balance, DataSource, Fill, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Quote, Side, SymbolRules
+from exchange.ports import Ack, PlaceOutcome, VenueName
+from policies import canonical
+from policies.authority import Role, Verb
+from policies.document import Policy, canonical_bytes, load_policy
+from policies.numbers import text
+from policies.ramp import cap_eur, symbols_at
+from policies.stage import Environment, Stage
+
+EXAMPLES = Path(__file__).parents[2] / "policies" / "examples"
+SYMBOL = "BTCUSDT"
+START = Millis(1_800_000_000_000)
+D = Decimal
+
+RULES = SymbolRules(
+    symbol=SYMBOL,
+    base="BTC",
+    quote="USDT",
+    quantity_precision=6,
+    price_precision=2,
+    min_quantity=D("0.000001"),
+    min_notional=D(1),
+    min_notional_market=D(1),
+    max_notional=D(2_000_000),
+    max_notional_market=D(100_000),
+    maker_fee=D(0),
+    taker_fee=D("0.0005"),
+    order_types=frozenset(OrderType),
+    trading=True,
+    api_allowed=True,
+)
+
+
+def demo_policy() -> Policy:
+    return load_policy((EXAMPLES / "demo.toml").read_bytes())
+
+
+class Desk:
+    """One deployment in memory. ``usdt`` is what every account starts with."""
+
+    def __init__(self, policy: Policy | None = None, *, usdt: str = "100") -> None:
+        self.policy = policy or demo_policy()
+        self.keys: dict[str, Ed25519PrivateKey] = {name: generate_key() for name in ("alice", "bob", "carol")}
+        roles = {"alice": Role.OPERATOR, "bob": Role.APPROVER, "carol": Role.HALT_ONLY}
+        self.roster = Roster(
+            version=1,
+            persons=tuple(
+                Person(name=name, role=roles[name], keys=(roster_key(public_key(key).line, KeyType.FILE),))
+                for name, key in self.keys.items()
+            ),
+        )
+        self.state = State()
+        self.now = START
+        self.journal: list[tuple[e.Event, Millis]] = []
+        self.decisions: list[Decision] = []
+        self.price = D("60000")
+        self.usdt = D(usdt)
+        self.epoch = 0
+        self.trades: dict[VenueName, list[Fill]] = {name: [] for name in VenueName}
+        self.release = i.Release("bot", "1", "sha256:" + "a" * 64, "sha256:" + "b" * 64)
+
+    # Giving
+
+    def give(self, given: i.Input) -> Decision:
+        decision = decide(self.state, given, self.now)
+        folded = self.state
+        for event in decision.events:
+            assert e.decode(event.kind, e.encode(event)) == event
+            folded = apply(folded, event, self.now)
+            self.journal.append((event, self.now))
+        assert folded == decision.after
+        self.state = decision.after
+        self.decisions.append(decision)
+        return decision
+
+    def pass_time(self, ms: int) -> None:
+        self.now = Millis(self.now + ms)
+
+    def boot(self) -> Decision:
+        self.epoch += 1
+        accounts = {VenueName.TESTNET: "sha256:" + "1" * 64, VenueName.LIVE: "sha256:" + "2" * 64}
+        return self.give(
+            i.Boot(
+                controller_id="desk",
+                environment=Environment.REHEARSAL,
+                gatehouse_version="0.1.0",
+                epoch=self.epoch,
+                policy=canonical_bytes(self.policy).decode(),
+                roster=self.roster.canonical_bytes.decode(),
+                release=self.release,
+                accounts=accounts,
+            )
+        )
+
+    def quote(self, *, age_ms: int = 0) -> Quote:
+        at = Millis(self.now - age_ms)
+        return Quote(SYMBOL, self.price - D("0.5"), D(1), self.price + D("0.5"), D(1), 1, at, at)
+
+    def market(self, *, age_ms: int = 0, quoted: bool = True) -> i.Market:
+        quote = self.quote(age_ms=age_ms)
+        return i.Market(
+            source=DataSource.RECORDED_L2,
+            accelerated=False,
+            quotes={SYMBOL: quote} if quoted else {},
+            seen_at={SYMBOL: quote.received_at},
+            rules={SYMBOL: RULES},
+        )
+
+    def tick(self, *, age_ms: int = 0, quoted: bool = True) -> Decision:
+        market = self.market(age_ms=age_ms, quoted=quoted)
+        return self.give(
+            i.Tick(
+                markets={VenueName.TESTNET: market, VenueName.LIVE: market},
+                clock_offset_ms=dict.fromkeys(VenueName, 3),
+                bot_seen_at=self.now,
+            )
+        )
+
+    def balances(self, venue: VenueName) -> dict[str, Balance]:
+        """What the venue's account holds: the opening balance and every trade since, as the venue sees them."""
+        totals = {"USDT": self.usdt, "BTC": D(0)}
+        for fill in self.trades[venue]:
+            sign = 1 if fill.side is Side.BUY else -1
+            totals["BTC"] += sign * fill.quantity
+            totals["USDT"] -= sign * fill.quote + fill.fee
+        return {asset: Balance(asset, amount, D(0)) for asset, amount in totals.items() if amount}
+
+    def sweep(self, venue: VenueName, *, balances: dict[str, Balance] | None = None, orders: tuple[OrderReport, ...] = ()) -> Decision:
+        snapshot = i.Snapshot(orders, tuple(self.trades[venue]), self.balances(venue) if balances is None else balances)
+        return self.give(
+            i.Swept(venue, snapshot, fills_before=self.state.ledger(venue).fills_booked, started_at=self.now)
+        )
+
+    def sweep_all(self) -> None:
+        for venue in VenueName:
+            self.sweep(venue)
+
+    def arm(self) -> Desk:
+        self.boot()
+        self.sweep_all()
+        self.tick()
+        return self
+
+    def run(self, ms: int) -> None:
+        """Live through some time: a tick a second, a sweep every three."""
+        for second in range(ms // 1000):
+            self.pass_time(1000)
+            if second % 3 == 0:
+                self.sweep_all()
+            self.tick()
+
+    # A bot
+
+    def order(
+        self, quantity: str, price: str | None = None, *, side: Side = Side.BUY, bot_id: str = "", type_: OrderType = OrderType.LIMIT
+    ) -> Decision:
+        intent = OrderIntent(SYMBOL, side, type_, bot_id, quantity=D(quantity), price=D(price) if price else self.price)
+        return self.give(
+            i.OrderRequested(bot="demo-bot", intent=intent, quotes={SYMBOL: self.quote()}, rules={SYMBOL: RULES})
+        )
+
+    def placed(self, decision: Decision, outcome: PlaceOutcome | None = None) -> str:
+        (place,) = [effect for effect in decision.effects if isinstance(effect, Place)]
+        client_id = place.intent.client_id
+        self.give(i.Placed(client_id, outcome or Ack(f"C02__{client_id}", self.now)))
+        return client_id
+
+    def fill(self, client_id: str, quantity: str, price: str | None = None) -> Fill:
+        """A trade at the venue, told to the controller."""
+        order = self.state.orders[client_id]
+        amount, at = D(quantity), D(price) if price else order.price or self.price
+        fill = Fill(
+            trade_id=f"T{sum(len(trades) for trades in self.trades.values())}",
+            order_id=order.order_id,
+            client_id=client_id,
+            symbol=SYMBOL,
+            side=order.side,
+            price=at,
+            quantity=amount,
+            quote=amount * at,
+            fee=D(0),
+            fee_asset="USDT",
+            maker=True,
+            at=self.now,
+        )
+        self.trades[order.venue].append(fill)
+        self.give(i.VenueReported(order.venue, fill))
+        return fill
+
+    def report(self, client_id: str, status: OrderStatus, executed: str = "0") -> OrderReport:
+        order = self.state.orders[client_id]
+        assert order.quantity is not None
+        return OrderReport(
+            symbol=SYMBOL,
+            order_id=order.order_id or f"C02__{client_id}",
+            client_id=client_id,
+            side=order.side,
+            type=order.type,
+            status=status,
+            price=order.price or D(0),
+            quantity=order.quantity,
+            executed=D(executed),
+            executed_quote=D(executed) * (order.price or self.price),
+            created_at=self.now,
+        )
+
+    # Operators
+
+    def command(self, verb: Verb, target: Position, **changes: object) -> Command:
+        decision = self.give(i.ProposalAsked(verb, target))
+        seal = decision.reply
+        assert isinstance(seal, SealReply)
+        state = self.state
+        base = Command(
+            version=1,
+            command_id=f"{len(self.journal):032x}",
+            controller_id=state.controller_id,
+            environment=state.environment,
+            account_fingerprint=state.accounts[VenueName.LIVE],
+            verb=verb,
+            expected_stage=state.position.stage,
+            expected_step=state.position.step,
+            target_stage=target.stage,
+            target_step=target.step,
+            cap_eur=text(cap_eur(self.policy, target.stage, target.step)),
+            symbols=symbols_at(self.policy, target.stage),
+            journal_seq=state.seq,
+            journal_head="sha256:" + "c" * 64,
+            release_digest=self.release.digest,
+            policy_digest=state.policy_digest,
+            roster_digest=state.roster_digest,
+            evidence_digest=seal.evidence_digest,
+            postmortem_digest="sha256:" + "d" * 64 if verb is Verb.RESUME else "",
+            not_before_ms=self.now,
+            expires_ms=self.now + 60_000,
+            reason="because",
+        )
+        return Command.model_validate({**base.model_dump(), **changes})
+
+    def submit(self, command: Command, *signers: str, anchored: bool = True) -> CommandReply:
+        envelope = propose(command)
+        for name in signers:
+            envelope = sign_with_file_key(envelope, self.keys[name])
+        verified = verify(envelope.text, self.roster, self.now)
+        reply = self.give(i.Submitted(verified, anchored=anchored)).reply
+        assert isinstance(reply, CommandReply)
+        return reply
+
+    def move(self, verb: Verb, stage: Stage, step: int = 0, *, signers: tuple[str, ...] = ("alice", "bob")) -> CommandReply:
+        return self.submit(self.command(verb, Position(stage, step)), *signers)
+
+    def trade(self, count: int) -> None:
+        """Buy and sell a little, so that gates have something to judge."""
+        for _ in range(count):
+            self.pass_time(200)
+            bought = self.placed(self.order("0.00003"))
+            self.fill(bought, "0.00003")
+            self.give(i.VenueReported(self.state.orders[bought].venue, self.report(bought, OrderStatus.FILLED, "0.00003")))
+            sold = self.placed(self.order("0.00003", side=Side.SELL))
+            self.fill(sold, "0.00003")
+            self.give(i.VenueReported(self.state.orders[sold].venue, self.report(sold, OrderStatus.FILLED, "0.00003")))
+
+    def walk_to(self, stage: Stage, step: int = 0) -> Desk:
+        """Earn a stage the honest way."""
+        if self.state.seq == 0:
+            self.arm()
+        target = Position(stage, step)
+        while self.state.position != target:
+            self.trade(6)
+            self.run(40_000)
+            here = self.state.position
+            if here.stage in {Stage.LIVE_EUR10, Stage.RAMPING}:
+                reply = self.move(Verb.RAMP, Stage.RAMPING, here.step + 1)
+            else:
+                order = (Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED, Stage.LIVE_EUR10)
+                reply = self.move(Verb.ADVANCE, order[order.index(here.stage) + 1])
+            assert not reply.code, reply
+        return self
+
+    def events(self, kind: type[e.Event]) -> list[e.Event]:
+        return [event for event, _ in self.journal if isinstance(event, kind)]
+
+    @property
+    def market_venue(self) -> VenueName:
+        assert self.state.venue is not None
+        return market_of(self.state.venue)
+
+
+def with_policy(**changes: object) -> Policy:
+    """The demo policy with some top-level sections changed, still validated."""
+    return Policy.model_validate({**demo_policy().model_dump(), **changes})
+
+
+def digest(data: str) -> str:
+    return canonical.digest(data.encode())
+
+
+__all__ = ["D", "RULES", "START", "SYMBOL", "Desk", "demo_policy", "digest", "replace", "with_policy"]
