@@ -1,0 +1,170 @@
+"""The journal under kill -9, failing disks and rival writers: what was acknowledged is there, and the chain verifies."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.journal.chain import Record, verify_chain
+from controller.journal.port import JournalError, JournalLocked
+from controller.journal.sqlite import open_journal, read_journal
+from exchange.model import Millis
+
+ROOT = Path(__file__).parents[2]
+WRITER = [sys.executable, str(Path(__file__).with_name("journal_writer.py"))]
+OWNER = "desk-1"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+def start(*command: str, stdin: int | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}
+    )
+
+
+def acknowledged(output: str) -> dict[int, str]:
+    """Entries by number, from what a writer said; a line it could not finish acknowledges nothing."""
+    lines = [line.split() for line in output.split("\n")[:-1]]
+    return {int(words[0]): words[1] for words in lines if words and words[0].isdigit()}
+
+
+def require_nothing_lost(path: Path, acked: dict[int, str]) -> int:
+    """Open the journal as a restarted controller does; give back how many entries there are."""
+    journal = open_journal(path, OWNER)
+    try:
+        entries = list(journal.read())
+        assert verify_chain(entries, OWNER).problem is None
+        assert {entry.seq: entry.hash for entry in entries if entry.seq in acked} == acked
+        journal.append([Record("Noted", b"1")], Millis(1))
+        return len(entries)
+    finally:
+        journal.close()
+
+
+def test_no_acknowledged_entry_is_lost_to_kill_9_and_the_journal_goes_on_each_time(path: Path) -> None:
+    chance, acked = random.Random(20261122), dict[int, str]()
+    for _ in range(6):
+        writer = start(*WRITER, "write", str(path))
+        assert writer.stdout is not None
+        heard = "".join(writer.stdout.readline() for _ in range(chance.randrange(1, 120)))
+        writer.kill()
+        heard += writer.communicate()[0]
+        assert writer.returncode == -signal.SIGKILL
+        acked |= acknowledged(heard)
+        assert require_nothing_lost(path, acked) >= len(acked)
+    assert len(acked) > 50
+
+
+@pytest.fixture(scope="session")
+def strace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    found = shutil.which("strace")
+    if found is None:
+        pytest.skip("strace is not installed, so no system call can be made to fail")
+    probe = [found, "-qq", "-o", "/dev/null", "-e", "inject=getppid:error=EIO", "true"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not let one process trace another")
+    return found
+
+
+def traced(strace: str, inject: str, *command: str) -> tuple[int, str]:
+    """Run a writer with a system call of its own replaced; give back how it ended and what it said."""
+    rules = ["-e", f"trace={inject.split(':', maxsplit=1)[0]}", "-e", f"inject={inject}"]
+    writer = start(strace, "-qq", "-o", "/dev/null", *rules, *WRITER, *command)
+    output = writer.communicate()[0]
+    return writer.returncode, output
+
+
+@pytest.mark.parametrize("call", [1, 2, 4, 9, 11, 12, 13, 17, 23, 31])
+def test_no_acknowledged_entry_is_lost_when_the_process_dies_inside_a_write(path: Path, strace: str, call: int) -> None:
+    code, output = traced(strace, f"pwrite64:signal=SIGKILL:when={call}", "count", str(path), "12")
+    assert code in {-signal.SIGKILL, 128 + signal.SIGKILL}
+    require_nothing_lost(path, acknowledged(output))
+
+
+@pytest.mark.parametrize("call", [4, 5, 8])
+def test_a_failed_sync_stops_the_writer_and_loses_nothing_it_acknowledged(path: Path, strace: str, call: int) -> None:
+    open_journal(path, OWNER).close()
+    _, output = traced(strace, f"fdatasync,fsync:error=EIO:when={call}", "count", str(path), "12")
+    assert output.endswith("error journal-write-failed\n")
+    require_nothing_lost(path, acknowledged(output))
+
+
+def test_a_failed_sync_while_opening_is_an_error_and_the_next_opening_succeeds(path: Path, strace: str) -> None:
+    open_journal(path, OWNER).close()
+    _, output = traced(strace, "fdatasync,fsync:error=EIO:when=1", "count", str(path), "1")
+    assert output == "error journal-unusable\n"
+    assert require_nothing_lost(path, {}) == 0
+
+
+def test_a_full_disk_poisons_the_writer_even_when_there_is_room_again(path: Path) -> None:
+    writer = start(*WRITER, "full", str(path))
+    output = writer.communicate()[0]
+    said = [line for line in output.split("\n") if line.startswith(("error", "after"))]
+    assert said == ["error journal-write-failed", "after write", "error journal-poisoned", "after write-again"]
+    acked = acknowledged(output)
+    assert acked
+    require_nothing_lost(path, acked)
+
+
+@pytest.fixture
+def waiting(path: Path) -> Iterator[subprocess.Popen[str]]:
+    writer = start(*WRITER, "wait", str(path), stdin=subprocess.PIPE)
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "open\n"
+    assert writer.stdout.readline().startswith("1 ")
+    yield writer
+    writer.kill()
+    writer.communicate()
+
+
+def test_a_second_process_is_refused_until_the_first_has_died(path: Path, waiting: subprocess.Popen[str]) -> None:
+    with pytest.raises(JournalLocked):
+        open_journal(path, OWNER)
+    waiting.kill()
+    waiting.wait()
+    assert require_nothing_lost(path, {}) == 1
+
+
+def test_a_reader_is_let_in_beside_the_writer(path: Path, waiting: subprocess.Popen[str]) -> None:
+    reader = read_journal(path)
+    assert verify_chain(reader.read(), OWNER).entries == 1
+    reader.close()
+    assert waiting.poll() is None
+
+
+def test_a_zombie_that_wakes_after_a_take_over_is_fenced(path: Path, waiting: subprocess.Popen[str]) -> None:
+    waiting.send_signal(signal.SIGSTOP)
+    path.with_name("journal.db.lock").unlink()
+    newer = open_journal(path, OWNER)
+    ours = newer.append([Record("Noted", b"1")], Millis(1))
+    waiting.send_signal(signal.SIGCONT)
+    output = waiting.communicate("go on\n", timeout=20)[0]
+    assert output == "error journal-fenced\n"
+    assert newer.head.hash == ours[-1].hash == newer.hash_at(2)
+    assert newer.hash_at(3) is None
+    newer.close()
+
+
+def test_a_writer_kept_waiting_by_a_foreign_transaction_gives_up_and_stops(path: Path) -> None:
+    import apsw
+
+    journal = open_journal(path, OWNER)
+    rival = apsw.Connection(str(path))
+    rival.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JournalError) as refused:
+        journal.append([Record("Noted", b"1")], Millis(1))
+    assert refused.value.code == "journal-write-failed"
+    rival.close()
+    journal.close()
+    assert require_nothing_lost(path, {}) == 0
