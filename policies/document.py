@@ -6,6 +6,7 @@ Both readers end in the same validation and the same production floors, so no ``
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -22,6 +23,7 @@ from policies.schema import Policy
 __all__ = ["Policy", "canonical_bytes", "digest", "json_schema", "load_policy", "parse_canonical"]
 
 _MAX_BYTES = 1 << 20
+_REPR = re.compile(r"Decimal\('([^']*)'\)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -118,7 +120,7 @@ def _explain(error: ValidationError) -> NoReturn:
         case "extra_forbidden":
             raise _malformed(path, f"is not a field of a policy{more}", f"Remove {path}, or correct its spelling.")
         case _:
-            reason = first["msg"].removeprefix("Value error, ")
+            reason = _REPR.sub(r"\1", first["msg"].removeprefix("Value error, "))
             raise _malformed(path, f"is not acceptable: {reason}{more}", f"Change {path} as the message says.")
 
 

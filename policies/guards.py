@@ -103,7 +103,8 @@ def watch(readings: Readings, policy: Policy, stage: Stage, step: int, now: Mill
     """Every guard that is broken at ``now``, most severe first. HALTED is watched with LIVE_€10's cap."""
     cap = cap_eur(policy, stage, step) or policy.caps.live
     scene = _Scene(readings, policy, cap, now)
-    found = [breach for guard in _GUARDS if (breach := guard(scene)) is not None]
+    with localcontext(WIDE):
+        found = [breach for guard in _GUARDS if (breach := guard(scene)) is not None]
     return tuple(sorted(found, key=lambda breach: (-breach.level, breach.guard.value)))
 
 
@@ -160,7 +161,7 @@ def _money(guard: GuardName, scene: _Scene, *readings: Reading[Decimal] | None) 
         blind = _blindness(guard, reading, scene)
         if blind is not None:
             return blind
-        if reading is None or not (reading.value.is_zero() or sane(abs(reading.value))):
+        if reading is None or not (reading.value.is_zero() or sane(reading.value.copy_abs())):
             return _nonsense(guard, "equity is not a number")
         values.append(reading.value)
     return tuple(values)

@@ -1,0 +1,146 @@
+"""A policy file is read exactly, named by its content, and refused with the path of what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.errors import ConfigError, IntegrityError
+from policies import canonical
+from policies.document import canonical_bytes, digest, json_schema, load_policy, parse_canonical
+from policies.numbers import parse, rounded_down, rounded_up, text
+from tests.unit.policies.policy_kit import DEMO, EXAMPLES, changed, example, tree_of
+
+DEMO_TEXT = (EXAMPLES / "demo.toml").read_text()
+
+
+def _paths(node: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(node, dict):
+        for key, item in node.items():
+            yield (*at, key)
+            yield from _paths(item, (*at, key))
+
+
+@pytest.mark.parametrize("name", ["demo", "solo", "team"])
+def test_every_example_is_accepted(name: str) -> None:
+    assert example(name).name == name
+
+
+@pytest.mark.parametrize("path", sorted(".".join(path) for path in _paths(tree_of(DEMO))))
+def test_a_missing_field_is_an_error_that_names_it(path: str) -> None:
+    tree = tree_of(DEMO)
+    *parents, last = path.split(".")
+    node = tree
+    for part in parents:
+        node = node[part]
+    del node[last]
+    with pytest.raises(ConfigError) as caught:
+        parse_canonical(canonical.encode(tree))
+    assert caught.value.message.startswith(f"{path} is missing")
+    assert path in caught.value.remedy
+
+
+@pytest.mark.parametrize("section", ["", "caps", "guards.quote_stale", "limits.order_rate"])
+def test_an_unknown_field_is_refused(section: str) -> None:
+    path = f"{section}.bypass" if section else "bypass"
+    with pytest.raises(ConfigError, match=f"^{path} is not a field"):
+        changed(DEMO, path, True)
+
+
+def test_reading_canonical_bytes_gives_the_same_policy() -> None:
+    assert parse_canonical(canonical_bytes(DEMO)) == DEMO
+
+
+def test_the_digest_does_not_depend_on_how_a_number_is_written() -> None:
+    respelled = DEMO_TEXT.replace("quote_per_eur = 1.09", 'quote_per_eur = "1.0900"').replace("2_000", "2000")
+    assert respelled != DEMO_TEXT
+    assert digest(load_policy(respelled)) == digest(DEMO)
+
+
+def test_the_digest_changes_with_any_limit() -> None:
+    assert digest(changed(DEMO, "limits.order_notional_max_eur", "6.01")) != digest(DEMO)
+
+
+def test_bytes_that_are_not_the_canonical_form_are_refused() -> None:
+    tree = tree_of(DEMO)
+    tree["eur_rate"]["quote_per_eur"] = "1.090"
+    with pytest.raises(IntegrityError):
+        parse_canonical(canonical.encode(tree))
+
+
+@pytest.mark.parametrize("written", ["nan", "inf", "-inf", '"NaN"', '"1e3"', "true", '"１"', '"1.0000000000001"', "1e30", '""'])
+def test_what_is_not_a_plain_number_is_refused_with_its_path(written: str) -> None:
+    with pytest.raises(ConfigError, match=r"^eur_rate\.quote_per_eur "):
+        load_policy(DEMO_TEXT.replace("quote_per_eur = 1.09", f"quote_per_eur = {written}"))
+
+
+@pytest.mark.parametrize("written", ["2030-01-01T00:00:00", "2030-01-01", "00:00:00", '"2030-01-01"'])
+def test_an_instant_without_a_time_zone_is_refused(written: str) -> None:
+    with pytest.raises(ConfigError, match=r"^eur_rate\.valid_until "):
+        load_policy(DEMO_TEXT.replace("valid_until = 2030-01-01T00:00:00Z", f"valid_until = {written}"))
+
+
+@pytest.mark.parametrize("source", [b"\xff", b"version = ", "[" * 100_000, "x" * 2_000_000])
+def test_what_is_not_toml_is_refused(source: bytes | str) -> None:
+    with pytest.raises(ConfigError, match=r"^the file "):
+        load_policy(source)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        ("caps.live", "10.01", "less than or equal to 10"),
+        ("ramp.steps", ["26"], "the first step may be at most 25"),
+        ("ramp.steps", ["15", "15"], "step 2 must be above step 1"),
+        ("ramp.steps", ["15", "30.01"], "step 2 may be at most 2 times"),
+        ("ramp.steps", ["10"], "must start above caps.live"),
+        ("symbols", [], "at least 1 item"),
+        ("symbols", ["BTCUSDT", "BTCUSDT"], "names a symbol twice"),
+        ("symbols", ["BTCUSDC"], "is not quoted in USDT"),
+        ("gates.resume", [], "at least 1 item"),
+        ("validation.covered_ms", 30_001, "needs a rule covered_ms >="),
+        ("guards.quote_stale.cancel_ms", 15_000, "no_entry_ms < cancel_ms < halt_ms"),
+        ("guards.clock_offset.halt_ms", 500, "no_entry_ms < halt_ms"),
+        ("eur_rate.valid_until", 0, "later than as_of"),
+        ("guards.daily_loss.max_cap_fraction", "1.1", "less than or equal to 1"),
+    ],
+)
+def test_even_a_rehearsal_refuses(path: str, value: object, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        changed(DEMO, path, value)
+
+
+def test_a_rule_in_the_wrong_unit_is_refused() -> None:
+    tree = tree_of(DEMO)
+    tree["gates"]["resume"][0]["unit"] = "count"
+    with pytest.raises(ConfigError, match="covered_ms is measured in ms, not count"):
+        parse_canonical(canonical.encode(tree))
+
+
+def test_two_rules_of_a_gate_cannot_share_an_id() -> None:
+    tree = tree_of(DEMO)
+    tree["gates"]["resume"].append(tree["gates"]["resume"][0])
+    with pytest.raises(ConfigError, match="two rules of resume have the same id"):
+        parse_canonical(canonical.encode(tree))
+
+
+def test_the_schema_asks_for_every_field_of_the_policy() -> None:
+    schema = json_schema()
+    assert set(schema["required"]) == set(tree_of(DEMO))
+    assert set(schema["$defs"]["Gates"]["required"]) == {"testnet-ready", "validation", "live-ready", "ramp-step", "resume"}
+
+
+@given(st.decimals(min_value=-(10**11), max_value=10**11, places=12))
+def test_an_exact_number_survives_being_written(value: Decimal) -> None:
+    assert parse(text(value)) == value
+    assert text(parse(text(value))) == text(value)
+
+
+@given(st.decimals(min_value=-(10**11), max_value=10**11, places=20))
+def test_rounding_goes_the_cautious_way(value: Decimal) -> None:
+    assert rounded_down(value) <= value <= rounded_up(value)

@@ -1,0 +1,115 @@
+"""A production policy can be stricter than the floors, never looser."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.errors import ConfigError
+from policies import canonical
+from policies.document import parse_canonical
+from policies.floors import FLOORS, REQUIRED_RULES, Floor, RequiredRule
+from policies.numbers import text
+from policies.rules import GateName, MetricName, Op
+from policies.schema import Policy
+from tests.unit.policies.policy_kit import changed, example, tree_of
+
+TEAM = example("team")
+RULE_IDS = [f"{rule.gate}:{rule.metric}" for rule in REQUIRED_RULES]
+
+
+def _with(floor: Floor, value: Decimal) -> Policy:
+    """The team policy with the floor's number set to ``value``."""
+    match floor.path:
+        case "eur_rate.valid_until":
+            return changed(TEAM, floor.path, TEAM.eur_rate.as_of + int(value))
+        case "limits.order_rate":
+            return changed(TEAM, "limits.order_rate", {"count": int(value), "per_ms": 1000})
+        case path:
+            whole = isinstance(floor.read(TEAM), int)
+            return changed(TEAM, path, int(value) if whole else text(value))
+
+
+def _step(floor: Floor) -> Decimal:
+    whole = isinstance(floor.read(TEAM), int) or floor.path == "limits.order_rate"
+    return Decimal(1) if whole else Decimal("0.000000000001")
+
+
+def _without(gate: GateName, metric: MetricName, **replacement: Any) -> Policy:
+    """The team policy with every rule on ``metric`` changed, or taken out."""
+    tree = tree_of(TEAM)
+    rules = tree["gates"][gate.value]
+    kept = [rule for rule in rules if rule["metric"] != metric.value]
+    if replacement:
+        kept += [{**rule, **replacement} for rule in rules if rule["metric"] == metric.value]
+    tree["gates"][gate.value] = kept
+    return parse_canonical(canonical.encode(tree))
+
+
+@pytest.mark.parametrize("floor", FLOORS, ids=lambda floor: floor.path)
+def test_a_policy_exactly_at_a_floor_is_accepted(floor: Floor) -> None:
+    try:
+        accepted = _with(floor, floor.bound)
+    except ConfigError as error:
+        pytest.fail(error.message)
+    assert Decimal(floor.read(accepted)) == floor.bound
+
+
+@pytest.mark.parametrize("floor", FLOORS, ids=lambda floor: floor.path)
+def test_a_policy_one_step_looser_than_a_floor_is_refused(floor: Floor) -> None:
+    looser = floor.bound + _step(floor) * (1 if floor.op is Op.AT_MOST else -1)
+    with pytest.raises(ConfigError) as caught:
+        _with(floor, looser)
+    assert caught.value.message.startswith(f"{floor.path} is ")
+
+
+@pytest.mark.parametrize("floor", FLOORS, ids=lambda floor: floor.path)
+@given(data=st.data())
+def test_no_looser_policy_is_ever_read(floor: Floor, data: st.DataObject) -> None:
+    steps = data.draw(st.integers(min_value=1, max_value=10**12))
+    looser = floor.bound + _step(floor) * steps * (1 if floor.op is Op.AT_MOST else -1)
+    with pytest.raises(ConfigError):
+        _with(floor, looser)
+
+
+@pytest.mark.parametrize("required", REQUIRED_RULES, ids=RULE_IDS)
+def test_a_production_gate_without_a_required_rule_is_refused(required: RequiredRule) -> None:
+    with pytest.raises(ConfigError, match=rf"gates\.{required.gate}|gates needs|covered_ms"):
+        _without(required.gate, required.metric)
+
+
+@pytest.mark.parametrize("required", REQUIRED_RULES, ids=RULE_IDS)
+def test_a_production_gate_with_a_looser_threshold_is_refused(required: RequiredRule) -> None:
+    step = Decimal("0.001") if required.bound != int(required.bound) else Decimal(1)
+    looser = required.bound + (step if required.op is Op.AT_MOST else -step)
+    with pytest.raises(ConfigError):
+        _without(required.gate, required.metric, op=required.op.value, threshold=text(looser))
+
+
+@pytest.mark.parametrize("required", REQUIRED_RULES, ids=RULE_IDS)
+def test_a_production_gate_that_compares_the_wrong_way_round_is_refused(required: RequiredRule) -> None:
+    wrong = Op.AT_LEAST if required.op is Op.AT_MOST else Op.AT_MOST
+    with pytest.raises(ConfigError):
+        _without(required.gate, required.metric, op=wrong.value)
+
+
+def test_a_looser_rule_beside_a_strict_one_does_no_harm() -> None:
+    tree = tree_of(TEAM)
+    strict = next(rule for rule in tree["gates"]["validation"] if rule["metric"] == "fills")
+    tree["gates"]["validation"].append({**strict, "id": "also", "threshold": "1"})
+    assert len(parse_canonical(canonical.encode(tree)).gates.validation) == len(TEAM.gates.validation) + 1
+
+
+def test_a_rehearsal_may_compress_the_validation_window() -> None:
+    assert example("demo").validation.covered_ms == 30_000
+
+
+def test_turning_the_demo_into_production_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        changed(example("demo"), "environment", "production")
+    assert caught.value.code == "policy-looser-than-floor"
+    assert "more:" in caught.value.message
