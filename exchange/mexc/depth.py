@@ -1,0 +1,133 @@
+"""One symbol's book kept in step with a stream: buffer, snapshot, replay, and a new snapshot after a gap (mexc-spot-v3.md §7.5)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from exchange.book import Book, DeltaOutcome, Level
+from exchange.errors import IntegrityError
+from exchange.model import MarketTrade, Millis, Quote
+from exchange.ports import FeedStatus
+from exchange.wire.market import DepthSnapshot
+from exchange.wire.push import DepthUpdate
+
+MAX_BUFFERED = 2_000
+MAX_TRADES = 1_000
+MAX_BACKWARDS = 1_000
+"""Milliseconds by which event time may step back before the stream is suspected."""
+
+Timed = tuple[DepthUpdate, Millis]
+"""A delta and the venue's time of it."""
+
+
+class SymbolFeed:
+    """The book and the recent trades of one symbol. Mutable; the feed is its only writer."""
+
+    def __init__(self, symbol: str) -> None:
+        self._book = Book(symbol)
+        self._waiting: deque[Timed] = deque(maxlen=MAX_BUFFERED)
+        self._trades: deque[MarketTrade] = deque(maxlen=MAX_TRADES)
+        self._received_at = Millis(0)
+        self._progress_ns = 0
+        self._last_at = Millis(0)
+        self._status = FeedStatus.STALE
+
+    @property
+    def status(self) -> FeedStatus:
+        """LIVE while the book is in step; RESYNCING between a gap and its snapshot; STALE without a stream."""
+        return self._status
+
+    @property
+    def version(self) -> int:
+        """The book's version."""
+        return self._book.version
+
+    @property
+    def progress_ns(self) -> int:
+        """Monotonic ns at which the version last moved or was last confirmed."""
+        return self._progress_ns
+
+    def subscribed(self) -> None:
+        """A stream has just been subscribed: everything before it may be missing."""
+        self._book.mark_stale()
+        self._waiting.clear()
+        self._status = FeedStatus.RESYNCING
+
+    def lost(self) -> None:
+        """The stream is gone."""
+        self._book.mark_stale()
+        self._waiting.clear()
+        self._status = FeedStatus.STALE
+
+    def suspect(self) -> None:
+        """Something is off: take a snapshot before trusting the book again."""
+        self._book.mark_stale()
+        self._status = FeedStatus.RESYNCING
+
+    def on_depth(self, update: DepthUpdate, at: Millis, received_at: Millis, now_ns: int) -> bool:
+        """Apply or keep one delta; whether the book's quote may have changed."""
+        if self._status is not FeedStatus.LIVE:
+            self._waiting.append((update, at))
+            return False
+        if at + MAX_BACKWARDS < self._last_at:
+            # Event time running backwards means the venue replays or mixes streams: versions alone would not show it.
+            self.suspect()
+            self._waiting.append((update, at))
+            return True
+        outcome = self._apply(update, at)
+        if outcome is DeltaOutcome.APPLIED:
+            self._received_at, self._progress_ns, self._last_at = received_at, now_ns, at
+        elif outcome is DeltaOutcome.GAP:
+            self.suspect()
+            self._waiting.append((update, at))
+        return outcome is not DeltaOutcome.OLD
+
+    def on_snapshot(self, snapshot: DepthSnapshot, received_at: Millis, now_ns: int) -> bool:
+        """Start over from a snapshot and replay what was kept. False when it is too old for that: take another."""
+        if self._status is FeedStatus.STALE:
+            return False
+        try:
+            self._book.snapshot(snapshot.last_update_id, snapshot.bids, snapshot.asks, Millis(snapshot.at or 0))
+        except IntegrityError:
+            return False
+        for update, at in self._waiting:
+            if self._apply(update, at) is DeltaOutcome.GAP:
+                return False
+        self._last_at = self._waiting[-1][1] if self._waiting else Millis(0)
+        self._waiting.clear()
+        self._received_at, self._progress_ns = received_at, now_ns
+        self._status = FeedStatus.LIVE
+        return True
+
+    def confirm(self, snapshot: DepthSnapshot, now_ns: int) -> bool:
+        """Whether a snapshot taken while the stream was quiet agrees that nothing was missed."""
+        if self._status is not FeedStatus.LIVE or snapshot.last_update_id > self._book.version:
+            return False
+        self._progress_ns = now_ns
+        return True
+
+    def on_trades(self, trades: Sequence[MarketTrade]) -> None:
+        """Remember public trades, oldest first as pushed."""
+        self._trades.extendleft(trades)
+
+    def quote(self) -> Quote | None:
+        """Best prices, ``None`` unless LIVE, two-sided and not crossed."""
+        return self._book.quote(self._received_at) if self._status is FeedStatus.LIVE else None
+
+    def depth(self, limit: int) -> tuple[int, list[Level], list[Level]] | None:
+        """``(version, bids, asks)`` best first, ``None`` as for ``quote``."""
+        if self.quote() is None:
+            return None
+        bids, asks = self._book.depth(limit)
+        return self._book.version, bids, asks
+
+    def trades(self, limit: int) -> list[MarketTrade]:
+        """Recent trades, newest first."""
+        return list(self._trades)[:limit]
+
+    def _apply(self, update: DepthUpdate, at: Millis) -> DeltaOutcome:
+        try:
+            return self._book.delta(update.from_version, update.to_version, update.bids, update.asks, at)
+        except IntegrityError:
+            return DeltaOutcome.GAP

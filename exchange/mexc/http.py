@@ -1,0 +1,123 @@
+"""The one door to HTTP: bounded requests to allowed hosts, every failure as a value that says whether bytes may have left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import httpx
+
+from exchange.mexc.hosts import Reach
+
+MAX_REPLY = 1 << 20
+"""Bytes of a reply's body that are read at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Milliseconds to connect, to write, between two reads, and for a whole exchange from first to last byte."""
+
+    connect: int = 3_000
+    write: int = 3_000
+    read: int = 5_000
+    total: int = 8_000
+
+
+class Method(StrEnum):
+    """The methods MEXC's API uses."""
+
+    GET = "GET"
+    POST = "POST"
+    PUT = "PUT"
+    DELETE = "DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete reply of any status. ``retry_after`` is in seconds."""
+
+    status: int
+    body: bytes
+    retry_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No complete reply. ``never_sent`` is True only when it is certain that no byte of the request left this process."""
+
+    reason: str
+    never_sent: bool
+
+
+Outcome = Reply | Failure
+
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class HttpTransport:
+    """One pool of keep-alive HTTP/1.1 connections to one venue. Follows no redirect, reads no environment, retries nothing."""
+
+    def __init__(self, base_url: str, reach: Reach, timeouts: Timeouts = Timeouts(), connections: int = 8) -> None:
+        """Prepare the pool; nothing is connected yet. Raises ``Refused`` for a host outside ``reach``."""
+        reach.check(base_url)
+        self._base_url = base_url.rstrip("/")
+        self._reach = reach
+        self._total = timeouts.total / 1_000
+        self._client = httpx.AsyncClient(
+            http1=True,
+            http2=False,
+            verify=True,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=httpx.Timeout(
+                connect=timeouts.connect / 1_000,
+                write=timeouts.write / 1_000,
+                read=timeouts.read / 1_000,
+                pool=timeouts.connect / 1_000,
+            ),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30),
+            headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "gatehouse"},
+        )
+
+    async def send(self, method: Method, path: str, query: str = "", headers: Mapping[str, str] | None = None) -> Outcome:
+        """Send one request, once, with its parameters in the query, and read the whole reply.
+
+        Raises:
+            Refused: the URL is outside the reach.
+        """
+        url = f"{self._base_url}{path}?{query}" if query else f"{self._base_url}{path}"
+        self._reach.check(url)
+        try:
+            async with asyncio.timeout(self._total):
+                return await self._exchange(method, url, headers or {})
+        except TimeoutError:
+            return Failure("the whole exchange took too long", never_sent=False)
+        except _NEVER_SENT as error:
+            return Failure(f"no connection ({type(error).__name__})", never_sent=True)
+        except httpx.HTTPError as error:
+            return Failure(f"the exchange broke ({type(error).__name__})", never_sent=False)
+        except (httpx.InvalidURL, httpx.StreamError) as error:
+            return Failure(f"the exchange broke ({type(error).__name__})", never_sent=False)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    async def _exchange(self, method: Method, url: str, headers: Mapping[str, str]) -> Outcome:
+        async with self._client.stream(method.value, url, headers=headers) as response:
+            if response.headers.get("content-encoding", "identity") != "identity":
+                return Failure("the reply is compressed although that was declined", never_sent=False)
+            body = bytearray()
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MAX_REPLY:
+                    return Failure(f"the reply is longer than {MAX_REPLY} bytes", never_sent=False)
+            return Reply(response.status_code, bytes(body), _seconds(response.headers.get("retry-after")))
+
+
+def _seconds(text: str | None) -> int | None:
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:
+        return None
+    return int(text)

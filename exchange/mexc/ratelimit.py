@@ -1,0 +1,138 @@
+"""MEXC's request limits kept on our side (mexc-spot-v3.md §1.4): 12 orders and cancels a second, 20 requests a second in all.
+
+Theory of operation. The strictest published limits are enforced as sliding windows, which unlike a bucket's burst never let more
+than N through in any window however the requests bunch. Placing and querying have lower limits of their own, so that three
+cancels a second always find room even when both saturate. A 429 holds everything but probing cancels for ``Retry-After``; a 418 or
+403 locks the venue out. A cancel is never refused for longer than the probe interval: getting out must stay possible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from enum import StrEnum
+
+from exchange.errors import VenueError
+from exchange.ports import Clock
+
+SECOND = 1_000_000_000
+WINDOW = SECOND + SECOND // 20
+"""A little over a second, ns: requests may bunch up on the way."""
+
+ALL_PER_WINDOW, ORDERS_PER_WINDOW, PLACES_PER_WINDOW, QUERIES_PER_WINDOW = 20, 12, 9, 8
+LOCK_OUT = 600 * SECOND
+"""After an over-limit access recovers in about ten minutes (§1.4)."""
+
+PROBE_EVERY = 2 * SECOND
+MAX_WAIT = 5 * SECOND
+
+
+class Lane(StrEnum):
+    """What a request is for."""
+
+    PLACE = "place"
+    CANCEL = "cancel"
+    QUERY = "query"
+
+
+class HeldBack(VenueError):
+    """The request was not sent: the venue has asked for silence, or our own limits leave no room soon enough."""
+
+    def __init__(self, lane: Lane, wait_ns: int) -> None:
+        super().__init__(
+            f"a {lane.value} request is held back for {max(1, wait_ns // SECOND)} s to stay within the venue's limits",
+            code="venue-held-back",
+            remedy="Wait, and lower the rate of orders and queries.",
+        )
+        self.wait_ns = wait_ns
+
+
+class Window:
+    """At most ``limit`` grants in any ``span`` ns."""
+
+    __slots__ = ("_grants", "_span")
+
+    def __init__(self, limit: int, span: int) -> None:
+        self._grants: deque[int] = deque(maxlen=limit)
+        self._span = span
+
+    def wait(self, now: int) -> int:
+        """Nanoseconds until the next grant is possible; 0 for now."""
+        if len(self._grants) < (self._grants.maxlen or 0):
+            return 0
+        return max(0, self._grants[0] + self._span - now)
+
+    def grant(self, now: int) -> None:
+        """Count one request at ``now``."""
+        self._grants.append(now)
+
+
+class Limits:
+    """The pure half: given the time, may this lane send now?"""
+
+    def __init__(self) -> None:
+        total, orders = Window(ALL_PER_WINDOW, WINDOW), Window(ORDERS_PER_WINDOW, WINDOW)
+        self._windows = {
+            Lane.PLACE: (total, orders, Window(PLACES_PER_WINDOW, WINDOW)),
+            Lane.CANCEL: (total, orders),
+            Lane.QUERY: (total, Window(QUERIES_PER_WINDOW, WINDOW)),
+        }
+        self._probe = Window(1, PROBE_EVERY)
+        self._silent_until = 0
+
+    def take(self, lane: Lane, now: int) -> int:
+        """0 and the grant is counted, or the nanoseconds to wait before asking again.
+
+        Raises:
+            HeldBack: the venue asked for silence. A cancel still passes once every ``PROBE_EVERY``.
+        """
+        windows = self._windows[lane]
+        if now < self._silent_until:
+            if lane is not Lane.CANCEL or self._probe.wait(now) > 0:
+                raise HeldBack(lane, self._silent_until - now)
+            windows = (*windows, self._probe)
+        wait = max(window.wait(now) for window in windows)
+        if wait == 0:
+            for window in windows:
+                window.grant(now)
+        return wait
+
+    def answered(self, status: int, retry_after: int | None, now: int) -> None:
+        """Learn from a reply's status: 429 is a pause, 418 and 403 a lock-out. ``retry_after`` is in seconds."""
+        if status == 429:
+            pause = SECOND if retry_after is None else retry_after * SECOND
+        elif status in {403, 418}:
+            pause = LOCK_OUT if retry_after is None else retry_after * SECOND
+        else:
+            return
+        self._silent_until = max(self._silent_until, now + pause)
+
+
+class RateLimiter:
+    """The asynchronous half: waits its turn, lane by lane, so that a queue of orders never stands before a cancel."""
+
+    def __init__(self, clock: Clock, limits: Limits | None = None) -> None:
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._turns = {lane: asyncio.Lock() for lane in Lane}
+
+    async def acquire(self, lane: Lane) -> None:
+        """Return when the lane may send one request.
+
+        Raises:
+            HeldBack: not within ``MAX_WAIT``, or the venue asked for silence.
+        """
+        deadline = self._clock.monotonic_ns() + MAX_WAIT
+        async with self._turns[lane]:
+            while True:
+                now = self._clock.monotonic_ns()
+                if now > deadline:
+                    raise HeldBack(lane, 0)
+                wait = self._limits.take(lane, now)
+                if wait == 0:
+                    return
+                await asyncio.sleep(wait / SECOND)
+
+    def answered(self, status: int, retry_after: int | None) -> None:
+        """Learn from a reply's status."""
+        self._limits.answered(status, retry_after, self._clock.monotonic_ns())

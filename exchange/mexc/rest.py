@@ -1,0 +1,155 @@
+"""Signed and unsigned calls: parameters in the query, a fresh timestamp, one lane each, errors by type (mexc-spot-v3.md §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from exchange.errors import GatehouseError, VenueError
+from exchange.mexc.clock import VenueClock
+from exchange.mexc.http import Failure, HttpTransport, Method, Outcome, Reply
+from exchange.mexc.ratelimit import Lane, RateLimiter
+from exchange.model import Millis, OrderIntent
+from exchange.ports import Clock, Permit, Signer
+from exchange.wire.errors import ErrorCode, WireError, load_json, parse_error
+from exchange.wire.market import parse_time
+from exchange.wire.orders import order_params
+from exchange.wire.signing import encode_params, signed_query
+
+API = "/api/v3"
+RECV_WINDOW = 5_000
+MAX_CLOCK_AGE = 600 * 1_000_000_000
+"""Nanoseconds after which the venue's clock is measured again: quartz drifts a few ms in ten minutes."""
+
+Params = Sequence[tuple[str, str]]
+
+
+class VenueRefusal(VenueError):
+    """The venue answered a query with an error."""
+
+    def __init__(self, what: str, error: WireError) -> None:
+        super().__init__(
+            f"{what}: MEXC {error.code} ({error.msg}), HTTP {error.http_status}",
+            code="venue-refused-query",
+            remedy="Look the code up in MEXC's error table; check the key's permissions, its IP list and the symbol.",
+        )
+        self.error = error
+
+
+class VenueSilent(VenueError):
+    """A query got no complete answer."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(
+            f"{what}: {reason}",
+            code="venue-silent",
+            remedy="Check the network and MEXC's status page; gatehouse keeps trying.",
+        )
+
+
+class RestCaller:
+    """Everything the venue client, the feed and the private stream have in common when they speak REST."""
+
+    def __init__(self, transport: HttpTransport, limiter: RateLimiter, clock: Clock, signer: Signer | None = None) -> None:
+        """``signer`` may be absent for public calls only."""
+        self._transport = transport
+        self._limiter = limiter
+        self._clock = clock
+        self._signer = signer
+        self.venue_clock = VenueClock(clock)
+
+    async def place(self, intent: OrderIntent, permit: Permit) -> Outcome:
+        """Send ``POST order`` once. The permit is checked by the signer after the wait for the lane, just before the bytes leave.
+
+        Raises:
+            GatehouseError: nothing was sent: no permit, outside the signer's limits, held back, or the venue's clock is unknown.
+        """
+        signer = self._need_signer()
+        await self._synchronise()
+        await self._limiter.acquire(Lane.PLACE)
+        params = self._stamped(order_params(intent), self.venue_clock.now())
+        query = signed_query(params, lambda payload: signer.sign_order(intent, payload, permit))
+        return self._learn(await self._transport.send(Method.POST, f"{API}/order", query, self._headers(signer)))
+
+    async def cancel(self, path: str, params: Params) -> Outcome:
+        """Send one DELETE in the cancel lane. With the venue's clock unknown our own is used: getting out must stay possible.
+
+        Raises:
+            HeldBack: the venue has asked for silence.
+        """
+        signer = self._need_signer()
+        await self._limiter.acquire(Lane.CANCEL)
+        known = self.venue_clock.age_ns is not None
+        now = self.venue_clock.now() if known else self._clock.now()
+        query = signed_query(self._stamped(params, now), signer.sign)
+        return self._learn(await self._transport.send(Method.DELETE, f"{API}{path}", query, self._headers(signer)))
+
+    async def query(self, path: str, params: Params = (), method: Method = Method.GET) -> object:
+        """A signed query's decoded reply. Measured clocks that MEXC rejects (700003) are measured again, once.
+
+        Raises:
+            VenueRefusal, VenueSilent, MalformedReply, HeldBack: it could not be answered.
+        """
+        signer = self._need_signer()
+
+        def signed() -> str:
+            return signed_query(self._stamped(params, self.venue_clock.now()), signer.sign)
+
+        await self._synchronise()
+        try:
+            return await self._ask(method, path, signed, signer)
+        except VenueRefusal as refusal:
+            if refusal.error.code != ErrorCode.OUTSIDE_RECV_WINDOW:
+                raise
+        await self._synchronise()
+        return await self._ask(method, path, signed, signer)
+
+    async def public(self, path: str, params: Params = ()) -> object:
+        """An unsigned query's decoded reply. Raises as ``query``."""
+        return await self._ask(Method.GET, path, lambda: encode_params(params), None)
+
+    async def server_time(self) -> Millis:
+        """The venue's clock, asked now. Raises as ``query``."""
+        return parse_time(await self.public("/time"))
+
+    async def aclose(self) -> None:
+        """Release the connections."""
+        await self._transport.aclose()
+
+    async def _synchronise(self) -> None:
+        if self.venue_clock.age_ns is None or self.venue_clock.age_ns > MAX_CLOCK_AGE:
+            await self.venue_clock.measure(self.server_time)
+
+    async def _ask(self, method: Method, path: str, query: Callable[[], str], signer: Signer | None) -> object:
+        await self._limiter.acquire(Lane.QUERY)
+        headers = self._headers(signer) if signer is not None else {}
+        outcome = self._learn(await self._transport.send(method, f"{API}{path}", query(), headers))
+        what = f"{method.value} {API}{path}"
+        if isinstance(outcome, Failure):
+            raise VenueSilent(what, outcome.reason)
+        error = parse_error(outcome.status, outcome.body)
+        if error is not None:
+            raise VenueRefusal(what, error)
+        return load_json(outcome.body)
+
+    def _learn(self, outcome: Outcome) -> Outcome:
+        if isinstance(outcome, Reply):
+            self._limiter.answered(outcome.status, outcome.retry_after)
+            error = parse_error(outcome.status, outcome.body)
+            if error is not None and error.code == ErrorCode.OUTSIDE_RECV_WINDOW:
+                self.venue_clock.forget()
+        return outcome
+
+    def _need_signer(self) -> Signer:
+        if self._signer is None:
+            raise GatehouseError(
+                "a signed call without a signer", code="no-signer", remedy="Construct the venue with the key of its account."
+            )
+        return self._signer
+
+    @staticmethod
+    def _headers(signer: Signer) -> dict[str, str]:
+        return {"X-MEXC-APIKEY": signer.api_key, "Content-Type": "application/json"}
+
+    @staticmethod
+    def _stamped(params: Params, now: Millis) -> list[tuple[str, str]]:
+        return [*params, ("recvWindow", str(RECV_WINDOW)), ("timestamp", str(now))]

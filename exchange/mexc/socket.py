@@ -1,0 +1,185 @@
+"""The one door to websockets: allowed hosts, no proxy, no redirect, kept alive by PING, every failure as ``SocketLost``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidHandshake, WebSocketException
+
+from exchange.errors import VenueError
+from exchange.mexc.hosts import Reach
+from exchange.ports import Clock
+from exchange.wire.errors import MalformedReply
+from exchange.wire.stream import BAD_LISTEN_KEY, Channel, ControlReply, parse_reply, ping_frame, subscribe_frames
+
+MAX_FRAME = 1 << 20
+_MILLISECOND = 1_000_000
+
+
+class SocketLost(VenueError):
+    """A stream could not be opened, was cut, fell silent or refused a channel."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the stream is lost: {reason}",
+            code="venue-stream-lost",
+            remedy="Nothing to do: gatehouse reconnects and sweeps by REST; check the network if it persists.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTiming:
+    """How a stream is kept alive, milliseconds (mexc-spot-v3.md §1.5: 60 s of silence close it, listen keys live an hour)."""
+
+    open_within: int = 10_000
+    subscribe_within: int = 10_000
+    ping_every: int = 15_000
+    idle_after: int = 45_000
+    renew_every: int = 30 * 60_000
+    retry_first: int = 500
+    retry_most: int = 30_000
+
+
+DEFAULT_TIMING = StreamTiming()
+
+
+class Backoff:
+    """Exponential waits with full jitter, so that many clients do not come back at the same instant."""
+
+    def __init__(self, rng: Random, timing: StreamTiming) -> None:
+        self._rng = rng
+        self._timing = timing
+        self._failures = 0
+
+    def next_ms(self) -> int:
+        """Milliseconds to wait before the next try, at least a tenth of the bound that doubles with every failure."""
+        bound = min(self._timing.retry_most, self._timing.retry_first << min(self._failures, 16))
+        self._failures += 1
+        return self._rng.randint(max(1, bound // 10), bound)
+
+    def reset(self) -> None:
+        """Start over after a success."""
+        self._failures = 0
+
+
+class StreamSocket:
+    """An open stream: subscribes with proof, pings when due, and gives binary frames one at a time."""
+
+    def __init__(self, connection: ClientConnection, timing: StreamTiming, clock: Clock) -> None:
+        self._connection = connection
+        self._timing = timing
+        self._clock = clock
+        self._heard_at = self._now()
+        self._ping_at = self._heard_at + timing.ping_every
+
+    async def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
+        """Subscribe and wait until every channel is acknowledged by name; pushes that came in between are returned.
+
+        Raises:
+            SocketLost: a channel was refused or not acknowledged in time, or the stream was cut.
+        """
+        missing = set(channels)
+        pushes: list[bytes] = []
+        try:
+            async with asyncio.timeout(self._timing.subscribe_within / 1_000):
+                for frame in subscribe_frames(channels):
+                    await self._send(frame)
+                while missing:
+                    received = await self._receive()
+                    if isinstance(received, bytes):
+                        pushes.append(received)
+                    else:
+                        missing -= set(_reply(received).accepted(channels))
+        except TimeoutError as error:
+            names = ", ".join(sorted(channel.name for channel in missing))
+            raise SocketLost(f"not acknowledged: {names}") from error
+        return pushes
+
+    async def next_push(self, within_ms: int) -> bytes | None:
+        """The next binary frame, or ``None`` after ``within_ms`` at most. A PING goes out when one is due (§1.5).
+
+        Raises:
+            SocketLost: cut, or nothing at all heard for ``idle_after``.
+        """
+        now = self._now()
+        if now - self._heard_at > self._timing.idle_after:
+            raise SocketLost(f"nothing heard for {now - self._heard_at} ms")
+        if now >= self._ping_at:
+            await self._send(ping_frame())
+            self._ping_at = now + self._timing.ping_every
+        try:
+            async with asyncio.timeout(max(1, min(within_ms, self._ping_at - now)) / 1_000):
+                received = await self._receive()
+        except TimeoutError:
+            return None
+        if isinstance(received, bytes):
+            return received
+        _reply(received)
+        return None
+
+    async def _send(self, frame: str) -> None:
+        try:
+            await self._connection.send(frame)
+        except (WebSocketException, OSError) as error:
+            raise SocketLost(f"cut while sending ({type(error).__name__})") from error
+
+    async def _receive(self) -> bytes | str:
+        try:
+            received = await self._connection.recv()
+        except (WebSocketException, OSError) as error:
+            raise SocketLost(f"cut ({type(error).__name__})") from error
+        self._heard_at = self._now()
+        return received
+
+    def _now(self) -> int:
+        return self._clock.monotonic_ns() // _MILLISECOND
+
+
+@asynccontextmanager
+async def open_stream(url: str, reach: Reach, timing: StreamTiming, clock: Clock) -> AsyncIterator[StreamSocket]:
+    """Open a stream for the length of the block.
+
+    Raises:
+        Refused: the URL is outside the reach. SocketLost: it could not be opened.
+    """
+    reach.check(url)
+    opening = _NoRedirect(
+        url,
+        proxy=None,
+        compression=None,
+        max_size=MAX_FRAME,
+        open_timeout=timing.open_within / 1_000,
+        close_timeout=1,
+        ping_interval=timing.ping_every / 1_000,
+        ping_timeout=timing.idle_after / 1_000,
+        user_agent_header="gatehouse",
+    )
+    try:
+        connection = await opening
+    except (InvalidHandshake, WebSocketException, OSError, TimeoutError) as error:
+        raise SocketLost(f"not opened ({type(error).__name__})") from error
+    try:
+        yield StreamSocket(connection, timing, clock)
+    finally:
+        await connection.close()
+
+
+class _NoRedirect(connect):
+    """A redirect could lead out of the reach, so it is an error like any other status."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+def _reply(text: str) -> ControlReply:
+    if text == BAD_LISTEN_KEY:
+        raise SocketLost("the listen key is invalid or expired")
+    try:
+        return parse_reply(text)
+    except MalformedReply as error:
+        raise SocketLost(error.message) from error
