@@ -124,7 +124,7 @@ BROKEN: dict[str, tuple[Callable[[], Exposure | MissingInput], InputName]] = {
     "no quote": (lambda: exposure(HELD, quotes={}), InputName.QUOTE),
     "a quote for another symbol": (lambda: exposure(HELD, quotes={BTC: replace(QUOTE, symbol="X")}), InputName.QUOTE),
     "an old quote": (lambda: exposure(HELD, now=Millis(NOW + 2_001)), InputName.QUOTE),
-    "a quote from the future": (lambda: exposure(HELD, quotes={BTC: replace(QUOTE, received_at=NOW + 1)}), InputName.QUOTE),
+    "a quote from the future": (lambda: exposure(HELD, quotes={BTC: replace(QUOTE, received_at=Millis(NOW + 1))}), InputName.QUOTE),
     "a crossed quote": (lambda: exposure(HELD, quotes={BTC: replace(QUOTE, bid=Decimal(60001))}), InputName.QUOTE),
     "a zero quote": (lambda: exposure(HELD, quotes={BTC: replace(QUOTE, bid=Decimal(0))}), InputName.QUOTE),
     "a NaN quote": (lambda: exposure(HELD, quotes={BTC: replace(QUOTE, ask=Decimal("NaN"))}), InputName.QUOTE),

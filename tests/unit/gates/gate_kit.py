@@ -1,0 +1,51 @@
+"""Tallies of runs that deserve to pass, and the evidence made of them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from exchange.model import DataSource, Millis
+from gates.evidence import Evidence, Subject, bundle, subject_of
+from gates.measure import Tally
+from policies.ramp import cap_eur
+from policies.rules import GateName
+from policies.schema import Policy
+from policies.stage import Stage
+
+RELEASE = "sha256:" + "a" * 64
+STAGE_OF = {
+    GateName.TESTNET_READY: Stage.MOCK,
+    GateName.VALIDATION: Stage.TESTNET_VALIDATING,
+    GateName.LIVE_READY: Stage.VALIDATED,
+    GateName.RAMP_STEP: Stage.LIVE_EUR10,
+    GateName.RESUME: Stage.HALTED,
+}
+
+
+def subject(policy: Policy, gate: GateName) -> Subject:
+    return subject_of(policy, controller_id="demo", stage=STAGE_OF[gate], step=0, release_digest=RELEASE, gatehouse_version="0.1.0")
+
+
+def good_run(
+    policy: Policy,
+    *,
+    seconds: int = 60,
+    orders: int = 20,
+    source: DataSource = DataSource.LIVE,
+    accelerated: bool = False,
+    covered: bool = True,
+) -> Tally:
+    """A run in which everything was covered, clean and flat."""
+    start = Millis(policy.eur_rate.as_of + 1_000)
+    tally = Tally.begin(source, at=start, cap_eur=cap_eur(policy, Stage.LIVE_EUR10, 0), accelerated=accelerated)
+    for second in range(1, seconds + 1):
+        at = Millis(start + second * 1_000)
+        tally = tally.with_reconciliation(0).with_clock(20)
+        tally = tally.with_sample(Decimal(100), covered=covered, interval_ms=1_000, at=at, unknown_open=0, oldest_unknown_ms=0)
+    for _ in range(orders):
+        tally = tally.with_order().with_fill()
+    return tally
+
+
+def evidence_of(policy: Policy, gate: GateName, tally: Tally | None = None) -> Evidence:
+    return bundle(gate, subject(policy, gate), tally if tally is not None else good_run(policy), policy, journal_seq=42)
