@@ -1,0 +1,180 @@
+"""What the rest of gatehouse may measure, and nothing of how: spans of orders and commands, counts and levels.
+
+Every field that can be attached is listed in ``Fields``, so what may leave the process is a closed list that mypy checks. None of
+the methods blocks, waits or raises. ``OFF`` does nothing, cheaply; it is what a process without a collector runs with.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol, TypedDict, Unpack
+
+
+class Fields(TypedDict, total=False):
+    """What a span, a count or a level may carry. Never an envelope, a signature or a key."""
+
+    client_id: str
+    bot: str
+    symbol: str
+    side: str
+    type: str
+    quantity: Decimal | None
+    price: Decimal | None
+    venue: str
+    stage: str
+    step: int
+    rule: str
+    guard: str
+    outcome: str
+    code: int | str
+    exposure_eur: Decimal
+    cap_eur: Decimal
+    command_id: str
+    verb: str
+    target: str
+    persons: int
+    payload_digest: str
+    gate: str
+    verdict: str
+    seq: int
+    batch: int
+
+
+class OrderPhase(StrEnum):
+    """The parts of one order (DESIGN §4)."""
+
+    ADMISSION = "admission"
+    JOURNAL = "journal"
+    SEND = "send"
+    OUTCOME = "outcome"
+
+
+class CommandPhase(StrEnum):
+    """The parts of one command (DESIGN §5)."""
+
+    VERIFY = "verify"
+    GATE = "gate"
+    APPLY = "apply"
+
+
+Phase = OrderPhase | CommandPhase
+
+
+class Count(StrEnum):
+    """What is counted."""
+
+    ORDERS = "orders"
+    FILLS = "fills"
+    DENIALS = "denials"
+    COMMANDS = "commands"
+    REFUSALS = "refusals"
+    BREACHES = "breaches"
+    HALTS = "halts"
+    ALERTS_DROPPED = "alerts.dropped"
+
+
+class Level(StrEnum):
+    """What has a level. Amounts are in cents, so that they stay exact integers."""
+
+    EXPOSURE_CENTS = "exposure.cents"
+    CAP_CENTS = "cap.cents"
+    EQUITY_CENTS = "equity.cents"
+    STAGE_RISK = "stage.risk"
+    RAMP_STEP = "ramp.step"
+    WORKING_ORDERS = "orders.working"
+    UNKNOWN_ORDERS = "orders.unknown"
+    COVERED_MS = "validation.covered.ms"
+    JOURNAL_SEQ = "journal.seq"
+    ARMED = "armed"
+
+
+class Trace(Protocol):
+    """One order or command being traced. Phases become child spans."""
+
+    @property
+    def trace_id(self) -> str:
+        """32 hex digits to find it by; empty when tracing is off."""
+        ...
+
+    def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:
+        """Measure a phase as it happens. An exception passes through and marks the span."""
+        ...
+
+    def mark(self, phase: Phase, start_ns: int, end_ns: int, **fields: Unpack[Fields]) -> None:
+        """Record a phase that was measured elsewhere, as one commit is for a whole batch. Nanoseconds since the epoch."""
+        ...
+
+    def finish(self, result: str, /, *, failed: bool = False, **fields: Unpack[Fields]) -> None:
+        """End it; ``result`` becomes the field ``outcome``. Only the first call counts."""
+        ...
+
+
+class Telemetry(Protocol):
+    """Where measurements go."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody listens; lets a caller skip costly preparations."""
+        ...
+
+    def order(self, **fields: Unpack[Fields]) -> Trace:
+        """Begin to trace an order."""
+        ...
+
+    def command(self, **fields: Unpack[Fields]) -> Trace:
+        """Begin to trace a command."""
+        ...
+
+    def count(self, count: Count, amount: int = 1, **fields: Unpack[Fields]) -> None:
+        """Add to a count."""
+        ...
+
+    def level(self, level: Level, value: int, **fields: Unpack[Fields]) -> None:
+        """Say where something stands."""
+        ...
+
+    async def aclose(self) -> None:
+        """Send what is left, for at most a few seconds."""
+        ...
+
+
+class _NoTrace:
+    trace_id = ""
+    _nothing: AbstractContextManager[None] = nullcontext()
+
+    def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:  # noqa: ARG002 - off
+        return self._nothing
+
+    def mark(self, phase: Phase, start_ns: int, end_ns: int, **fields: Unpack[Fields]) -> None:
+        pass
+
+    def finish(self, result: str, /, *, failed: bool = False, **fields: Unpack[Fields]) -> None:
+        pass
+
+
+NO_TRACE: Trace = _NoTrace()
+
+
+class _Off:
+    enabled = False
+
+    def order(self, **fields: Unpack[Fields]) -> Trace:  # noqa: ARG002 - off
+        return NO_TRACE
+
+    def command(self, **fields: Unpack[Fields]) -> Trace:  # noqa: ARG002 - off
+        return NO_TRACE
+
+    def count(self, count: Count, amount: int = 1, **fields: Unpack[Fields]) -> None:
+        pass
+
+    def level(self, level: Level, value: int, **fields: Unpack[Fields]) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        pass
+
+
+OFF: Telemetry = _Off()
+"""Telemetry that is switched off."""

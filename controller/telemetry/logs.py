@@ -1,0 +1,111 @@
+"""Logs as JSON lines, one object each, written by a thread of their own so that a full pipe never holds up the writer.
+
+A line is ``{"at": ms, "level", "logger", "message"}`` and, where there are any, ``"fields"`` and ``"error"``. Control characters
+are escaped by JSON, so that what a bot or a venue says cannot forge a line or drive a terminal; registered secrets are replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from dataclasses import dataclass
+from logging.handlers import QueueHandler, QueueListener
+from queue import Full, Queue
+from typing import Any, TextIO
+
+from controller.telemetry.redact import Redactor
+
+QUEUE = 10_000
+_LONGEST_MESSAGE = 8_000
+_NOISY = ("httpx", "httpcore", "websockets", "uvicorn.access", "apscheduler", "urllib3")
+
+
+class JsonLines(logging.Formatter):
+    """Formats a record as one line of ASCII JSON. ``extra={"fields": {...}}`` becomes ``fields``."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line without its newline."""
+        line: dict[str, Any] = {
+            "at": int(record.created * 1000),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": self._redactor.text(record.getMessage())[:_LONGEST_MESSAGE],
+        }
+        if fields := getattr(record, "fields", None):
+            line["fields"] = self._redactor.scrub(fields)
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            line["error"] = {
+                "type": type(error).__name__,
+                "trace": self._redactor.text("".join(traceback.format_exception(error)))[:_LONGEST_MESSAGE],
+            }
+        return json.dumps(line, ensure_ascii=True, separators=(",", ":"))
+
+
+class _BoundedHandler(QueueHandler):
+    """Hands records over without waiting; counts those that do not fit."""
+
+    def __init__(self, queue: Queue[logging.LogRecord]) -> None:
+        super().__init__(queue)
+        self.dropped = 0
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        record.msg, record.args = record.getMessage(), None
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            self.queue.put_nowait(record)
+        except Full:
+            self.dropped += 1
+
+
+class _Listener(QueueListener):
+    """Stops even when its queue is full: the writer's thread makes room."""
+
+    def __init__(self, queue: Queue[logging.LogRecord], writer: logging.Handler) -> None:
+        super().__init__(queue, writer)
+        self._waiting = queue
+
+    def enqueue_sentinel(self) -> None:
+        self._waiting.put(self._sentinel)  # type: ignore[attr-defined]
+
+
+@dataclass
+class Logs:
+    """The process's logs while they are open."""
+
+    _handler: _BoundedHandler
+    _listener: QueueListener
+
+    @property
+    def dropped(self) -> int:
+        """How many lines did not fit into the queue."""
+        return self._handler.dropped
+
+    def close(self) -> None:
+        """Write what is left and let go of the root logger."""
+        logging.getLogger().removeHandler(self._handler)
+        self._listener.stop()
+
+
+def open_logs(redactor: Redactor, *, level: int = logging.INFO, stream: TextIO | None = None, capacity: int = QUEUE) -> Logs:
+    """Send every logger of the process to ``stream`` (standard error unless given) as JSON lines."""
+    writer = logging.StreamHandler(stream or sys.stderr)
+    writer.setFormatter(JsonLines(redactor))
+    queue: Queue[logging.LogRecord] = Queue(capacity)
+    handler = _BoundedHandler(queue)
+    listener = _Listener(queue, writer)
+    listener.start()
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    return Logs(handler, listener)

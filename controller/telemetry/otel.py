@@ -1,0 +1,175 @@
+"""OpenTelemetry behind the facade: OTLP over HTTP, switched on only by the standard ``OTEL_*`` endpoint variables.
+
+Exporting happens on the SDK's own threads from bounded queues; what does not fit is dropped, and nothing waits for a collector.
+With nothing configured the SDK is not even imported. Providers are our own, never the process-wide ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Unpack
+
+from controller.telemetry.facade import OFF, Count, Fields, Level, Phase, Telemetry, Trace
+from controller.telemetry.redact import Redactor
+from exchange.errors import ConfigError
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Span
+
+_BASE = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_TRACES = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+_METRICS = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
+_PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL")
+_LONGEST_VALUE = 200
+CLOSE_S = 5
+"""How long ``aclose`` waits for a collector."""
+
+Attributes = dict[str, str | int]
+
+
+def from_environment(*, controller_id: str, environment: str, version: str, redactor: Redactor) -> Telemetry:
+    """Telemetry as the standard variables ask for; ``OFF`` when they name no endpoint.
+
+    Raises:
+        ConfigError: a protocol other than http/protobuf is asked for.
+    """
+    env = os.environ
+    traces = bool(env.get(_TRACES) or env.get(_BASE)) and env.get("OTEL_TRACES_EXPORTER", "otlp") != "none"
+    metrics = bool(env.get(_METRICS) or env.get(_BASE)) and env.get("OTEL_METRICS_EXPORTER", "otlp") != "none"
+    if env.get("OTEL_SDK_DISABLED", "").lower() == "true" or not (traces or metrics):
+        return OFF
+    for name in _PROTOCOLS:
+        if env.get(name, "http/protobuf") != "http/protobuf":
+            raise ConfigError(
+                f"{name}={env[name]} is not covered", code="otel-protocol", remedy=f"Set {name}=http/protobuf, or leave it out."
+            )
+    resource = _resource(env, controller_id=controller_id, environment=environment, version=version)
+    return _Otel(_tracer_provider(resource, on=traces), _meter_provider(resource, on=metrics), redactor)
+
+
+def _resource(env: Mapping[str, str], *, controller_id: str, environment: str, version: str) -> Resource:
+    from opentelemetry.sdk.resources import Resource
+
+    given = {"service.version": version, "service.instance.id": controller_id, "deployment.environment.name": environment}
+    return Resource.create(given if env.get("OTEL_SERVICE_NAME") else {"service.name": "gatehouse", **given})
+
+
+def _tracer_provider(resource: Resource, *, on: bool) -> TracerProvider:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    if on:
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
+
+
+def _meter_provider(resource: Resource, *, on: bool) -> MeterProvider:
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    readers = [PeriodicExportingMetricReader(OTLPMetricExporter())] if on else []
+    return MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
+
+
+class _Otel:
+    enabled = True
+
+    def __init__(self, traces: TracerProvider, metrics: MeterProvider, redactor: Redactor) -> None:
+        self._traces = traces
+        self._metrics = metrics
+        self._tracer = traces.get_tracer("gatehouse")
+        meter = metrics.get_meter("gatehouse")
+        self._counts = {count: meter.create_counter(f"gatehouse.{count}") for count in Count}
+        self._levels = {level: meter.create_gauge(f"gatehouse.{level}") for level in Level}
+        self._redactor = redactor
+
+    def order(self, **fields: Unpack[Fields]) -> Trace:
+        return _OtelTrace(self, "order", self.attributes(fields))
+
+    def command(self, **fields: Unpack[Fields]) -> Trace:
+        return _OtelTrace(self, "command", self.attributes(fields))
+
+    def count(self, count: Count, amount: int = 1, **fields: Unpack[Fields]) -> None:
+        self._counts[count].add(amount, self.attributes(fields))
+
+    def level(self, level: Level, value: int, **fields: Unpack[Fields]) -> None:
+        self._levels[level].set(value, self.attributes(fields))
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._shutdown)
+
+    def _shutdown(self) -> None:
+        self._traces.force_flush(CLOSE_S * 1000)
+        self._traces.shutdown()
+        self._metrics.shutdown(CLOSE_S * 1000)
+
+    def start(self, name: str, attributes: Attributes, *, parent: Context | None = None, start_ns: int | None = None) -> Span:
+        return self._tracer.start_span(name, context=parent, attributes=attributes, start_time=start_ns)
+
+    def attributes(self, fields: Fields) -> Attributes:
+        return {f"gatehouse.{name}": self.value(value) for name, value in fields.items() if value is not None}
+
+    def value(self, value: object) -> str | int:
+        if isinstance(value, int):
+            return value
+        text = format(value, "f") if isinstance(value, Decimal) else str(value)
+        return self._redactor.text(text)[:_LONGEST_VALUE]
+
+
+class _OtelTrace:
+    def __init__(self, otel: _Otel, name: str, attributes: Attributes) -> None:
+        from opentelemetry.context import Context
+        from opentelemetry.trace import set_span_in_context
+
+        self._otel = otel
+        self._name = name
+        self._root = otel.start(name, attributes, parent=Context())
+        self._context = set_span_in_context(self._root, Context())
+
+    @property
+    def trace_id(self) -> str:
+        return format(self._root.get_span_context().trace_id, "032x")
+
+    def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:
+        return self._phase(phase, self._otel.attributes(fields))
+
+    @contextmanager
+    def _phase(self, phase: Phase, attributes: Attributes) -> Iterator[None]:
+        span = self._otel.start(f"{self._name}.{phase}", attributes, parent=self._context)
+        try:
+            yield
+        except BaseException as error:
+            # The type only: a message may quote what a bot or a venue said.
+            _mark_failed(span, type(error).__name__)
+            raise
+        finally:
+            span.end()
+
+    def mark(self, phase: Phase, start_ns: int, end_ns: int, **fields: Unpack[Fields]) -> None:
+        name = f"{self._name}.{phase}"
+        self._otel.start(name, self._otel.attributes(fields), parent=self._context, start_ns=start_ns).end(end_ns)
+
+    def finish(self, result: str, /, *, failed: bool = False, **fields: Unpack[Fields]) -> None:
+        if not self._root.is_recording():
+            return
+        self._root.set_attributes(self._otel.attributes({**fields, "outcome": result}))
+        if failed:
+            _mark_failed(self._root, self._otel.value(result))
+        self._root.end()
+
+
+def _mark_failed(span: Span, why: str | int) -> None:
+    from opentelemetry.trace import Status, StatusCode
+
+    span.set_status(Status(StatusCode.ERROR, str(why)))

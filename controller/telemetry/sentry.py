@@ -1,0 +1,154 @@
+"""Error reports to Sentry, switched on only by ``SENTRY_DSN``.
+
+A client of our own: no integration, no breadcrumb, no local variable, no request body, no host name. Every event passes
+``scrubber`` last; one that cannot be scrubbed is not sent. Sending happens on the SDK's thread from a bounded queue, so nothing
+here waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from controller.telemetry.redact import Redactor
+from exchange.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sentry_sdk import Client, Scope
+    from sentry_sdk.types import Event, Hint
+
+CLOSE_S = 3
+_QUEUE = 100
+_KEPT = frozenset(
+    {
+        "event_id",
+        "timestamp",
+        "level",
+        "logger",
+        "message",
+        "logentry",
+        "exception",
+        "tags",
+        "fingerprint",
+        "extra",
+        "release",
+        "environment",
+        "platform",
+        "sdk",
+        "type",
+        "contexts",
+    }
+)
+
+
+class Reports(Protocol):
+    """Where what went wrong is reported. Never blocks, never raises."""
+
+    def event(self, title: str, detail: str, *, level: str, tags: Mapping[str, str]) -> None:
+        """Something an operator should know."""
+        ...
+
+    def error(self, error: BaseException, *, tags: Mapping[str, str] | None = None) -> None:
+        """Something that should not have happened, with its stack (no local variables)."""
+        ...
+
+    async def aclose(self) -> None:
+        """Send what is left, for at most a few seconds."""
+        ...
+
+
+class _NoReports:
+    def event(self, title: str, detail: str, *, level: str, tags: Mapping[str, str]) -> None:
+        pass
+
+    def error(self, error: BaseException, *, tags: Mapping[str, str] | None = None) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        pass
+
+
+NO_REPORTS: Reports = _NoReports()
+"""Reports that are switched off."""
+
+
+def scrubber(redactor: Redactor) -> Callable[[Event, Hint], Event | None]:
+    """A ``before_send`` that keeps a closed list of an event's parts, and no secret in any of them."""
+
+    def before_send(event: Event, _hint: Hint) -> Event | None:
+        parts = cast("dict[str, Any]", event)
+        kept = {name: part for name, part in parts.items() if name in _KEPT}
+        for exception in (kept.get("exception") or {}).get("values", ()):
+            for frame in (exception.get("stacktrace") or {}).get("frames", ()):
+                for name in ("vars", "pre_context", "context_line", "post_context"):
+                    frame.pop(name, None)
+        return cast("Event", redactor.scrub(kept))
+
+    return before_send
+
+
+def from_environment(*, controller_id: str, environment: str, version: str, redactor: Redactor) -> Reports:
+    """Reports to the project ``SENTRY_DSN`` names; ``NO_REPORTS`` without it. ``SENTRY_RELEASE`` and ``SENTRY_ENVIRONMENT`` win.
+
+    Raises:
+        ConfigError: the DSN is malformed.
+    """
+    dsn = os.environ.get("SENTRY_DSN", "")
+    if not dsn:
+        return NO_REPORTS
+    from sentry_sdk import Client, Scope
+    from sentry_sdk.utils import BadDsn
+
+    try:
+        client = Client(
+            dsn=dsn,
+            release=os.environ.get("SENTRY_RELEASE") or f"gatehouse@{version}",
+            environment=os.environ.get("SENTRY_ENVIRONMENT") or environment,
+            before_send=scrubber(redactor),
+            default_integrations=False,
+            auto_enabling_integrations=False,
+            auto_session_tracking=False,
+            send_client_reports=False,
+            include_local_variables=False,
+            include_source_context=False,
+            max_request_body_size="never",
+            max_breadcrumbs=0,
+            transport_queue_size=_QUEUE,
+            shutdown_timeout=CLOSE_S,
+            server_name="",
+        )
+    except BadDsn:
+        raise ConfigError("SENTRY_DSN is malformed", code="bad-dsn", remedy="Copy it from the project's settings again.") from None
+    scope = Scope()
+    scope.set_client(client)
+    return _SentryReports(client, scope, controller_id)
+
+
+class _SentryReports:
+    def __init__(self, client: Client, scope: Scope, controller_id: str) -> None:
+        self._client = client
+        self._scope = scope
+        self._tags = {"controller_id": controller_id}
+
+    def event(self, title: str, detail: str, *, level: str, tags: Mapping[str, str]) -> None:
+        event = {
+            "message": title,
+            "level": level,
+            "logger": "gatehouse",
+            "tags": {**self._tags, **tags},
+            "extra": {"detail": detail},
+            "fingerprint": ["gatehouse", tags.get("kind", ""), title],
+        }
+        self._client.capture_event(cast("Event", event), scope=self._scope)
+
+    def error(self, error: BaseException, *, tags: Mapping[str, str] | None = None) -> None:
+        from sentry_sdk.utils import event_from_exception
+
+        event, hint = event_from_exception(error, client_options=self._client.options)
+        event["tags"] = {**self._tags, **(tags or {})}
+        self._client.capture_event(event, hint=hint, scope=self._scope)
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._client.close, CLOSE_S)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from controller.telemetry import otel, sentry
+from controller.telemetry.facade import OFF, CommandPhase, Count, Level, OrderPhase, Telemetry
+from controller.telemetry.redact import Redactor
+from controller.telemetry.sentry import NO_REPORTS
+from exchange.errors import ConfigError
+from tests.support.collectors import Collector, collecting
+
+CANARY = "canary-9f27c1e5d0"
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    with collecting() as running:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", running.url)
+        yield running
+
+
+def telemetry_from_environment() -> Telemetry:
+    redactor = Redactor()
+    redactor.register(CANARY)
+    return otel.from_environment(controller_id="anna-btc", environment="rehearsal", version="0.1.0", redactor=redactor)
+
+
+async def test_an_order_arrives_as_one_trace_with_a_span_for_each_phase(collector: Collector) -> None:
+    telemetry = telemetry_from_environment()
+    trace = telemetry.order(client_id="gh1", symbol="BTCEUR", side="BUY", quantity=Decimal("0.00007000"))
+    with trace.phase(OrderPhase.ADMISSION, exposure_eur=Decimal("6.4")):
+        pass
+    now = time.time_ns()
+    trace.mark(OrderPhase.JOURNAL, now - 2_000_000, now, seq=12, batch=3)
+    with trace.phase(OrderPhase.SEND, venue="testnet"), trace.phase(OrderPhase.OUTCOME):
+        pass
+    trace.finish("acked")
+    await telemetry.aclose()
+    spans = {span.name: span for span in collector.spans()}
+    assert set(spans) == {"order", "order.admission", "order.journal", "order.send", "order.outcome"}
+    root = spans["order"]
+    assert {span.trace_id.hex() for span in spans.values()} == {trace.trace_id}
+    assert {span.parent_span_id for name, span in spans.items() if name != "order"} == {root.span_id}
+    assert spans["order.journal"].end_time_unix_nano - spans["order.journal"].start_time_unix_nano == 2_000_000
+    attributes = {a.key: a.value.string_value or a.value.int_value for a in root.attributes}
+    assert attributes["gatehouse.quantity"] == "0.00007000"
+    assert attributes["gatehouse.outcome"] == "acked"
+
+
+async def test_a_command_arrives_with_its_phases_and_a_failed_one_is_marked(collector: Collector) -> None:
+    telemetry = telemetry_from_environment()
+    trace = telemetry.command(command_id="c" * 32, verb="advance", persons=2)
+    with trace.phase(CommandPhase.VERIFY):
+        pass
+    with pytest.raises(ZeroDivisionError), trace.phase(CommandPhase.GATE, gate="validation"):
+        raise ZeroDivisionError("the message stays here")
+    trace.finish("refused", failed=True, code="gate-not-passed")
+    trace.finish("applied")
+    await telemetry.aclose()
+    spans = {span.name: span for span in collector.spans()}
+    assert set(spans) == {"command", "command.verify", "command.gate"}
+    assert spans["command.gate"].status.message == "ZeroDivisionError"
+    assert spans["command"].status.message == "refused"
+    assert b"stays here" not in collector.everything
+
+
+async def test_counts_and_levels_arrive_as_integers(collector: Collector) -> None:
+    telemetry = telemetry_from_environment()
+    telemetry.count(Count.ORDERS, outcome="acked")
+    telemetry.count(Count.ORDERS, 2, outcome="acked")
+    telemetry.level(Level.EXPOSURE_CENTS, 642)
+    await telemetry.aclose()
+    assert collector.metrics() == {"gatehouse.orders": [3], "gatehouse.exposure.cents": [642]}
+
+
+async def test_a_registered_secret_never_arrives(collector: Collector) -> None:
+    telemetry = telemetry_from_environment()
+    trace = telemetry.order(client_id="gh1", bot=f"bot {CANARY}", rule=CANARY)
+    trace.finish(CANARY, failed=True)
+    telemetry.count(Count.DENIALS, rule=CANARY)
+    await telemetry.aclose()
+    assert len(collector.spans()) == 1
+    assert CANARY.encode() not in collector.everything
+
+
+async def test_a_collector_that_is_gone_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}/v1/traces")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1")
+        telemetry = telemetry_from_environment()
+        began = time.monotonic_ns()
+        for _ in range(100):
+            telemetry.order(client_id="gh1").finish("acked")
+        assert time.monotonic_ns() - began < 500_000_000
+        await telemetry.aclose()
+
+
+async def test_with_nothing_configured_no_socket_is_opened_and_no_sdk_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in __import__("os").environ if name.startswith(("OTEL_", "SENTRY_"))]:
+        monkeypatch.delenv(name)
+
+    def refuse(*args: object, **kwargs: object) -> socket.socket:
+        raise AssertionError("a socket was opened")
+
+    for name in [name for name in sys.modules if name.startswith("opentelemetry.sdk")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(socket, "socket", refuse)
+    telemetry = telemetry_from_environment()
+    reports = sentry.from_environment(controller_id="c", environment="rehearsal", version="0", redactor=Redactor())
+    trace = telemetry.order(client_id="gh1")
+    with trace.phase(OrderPhase.SEND):
+        pass
+    trace.finish("acked")
+    reports.event("t", "d", level="error", tags={})
+    await telemetry.aclose()
+    assert telemetry is OFF
+    assert reports is NO_REPORTS
+    assert not [name for name in sys.modules if name.startswith("opentelemetry.sdk")]
+
+
+def test_the_standard_switch_turns_a_configured_exporter_off(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    assert telemetry_from_environment() is OFF
+
+
+def test_a_protocol_that_is_not_covered_is_refused(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    with pytest.raises(ConfigError, match="grpc"):
+        telemetry_from_environment()
