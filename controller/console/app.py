@@ -24,6 +24,7 @@ from controller.console.page import Page
 from controller.console.port import GateRefused, OperatorPort
 from controller.console.stream import LiveStream
 from controller.console.views import ErrorDetail, ErrorView, HaltRequest, ProposeRequest, View
+from controller.telemetry.health import Probe, readyz
 from exchange.errors import (
     ConfigError,
     DeadlineExceeded,
@@ -83,6 +84,8 @@ def create_app(port: OperatorPort, *, local: bool, hosts: Iterable[str] = ()) ->
     api = _Api(port)
     routes = [
         Route("/", Page(port).show),
+        Route("/livez", api.livez),
+        Route("/readyz", api.readyz),
         Route("/v1/status", api.status),
         Route("/v1/gates", api.gates),
         Route("/v1/orders", api.orders),
@@ -109,6 +112,13 @@ class _Api:
     def __init__(self, port: OperatorPort) -> None:
         self._port = port
         self.stream = LiveStream(port)
+
+    async def livez(self, _request: Request) -> Response:  # the answer itself proves that the loop turns
+        return _probe(Probe(ok=True, because=""))
+
+    async def readyz(self, _request: Request) -> Response:
+        status = await self._port.status()
+        return _probe(readyz(armed=status.armed, not_armed_because=status.not_armed_because))
 
     async def status(self, _request: Request) -> Response:
         return _json(await self._port.status())
@@ -151,6 +161,10 @@ class _Api:
 
 def _json(view: View, status: int = 200) -> Response:
     return Response(view.model_dump_json(), status_code=status, media_type="application/json")
+
+
+def _probe(probe: Probe) -> Response:
+    return Response(probe.because or "ok", status_code=probe.http_status, media_type="text/plain")
 
 
 _ROWS = TypeAdapter(list[BaseModel])
