@@ -145,7 +145,7 @@ class VenueMarket:
         """Fill resting orders that the opposite best has moved strictly beyond, at their own price, best claim first."""
         for order in self._resting[side]:
             opposite = self.depth.book.best(side.opposite)
-            if opposite is None or opposite == order.price or not crosses(side, order.price, opposite):
+            if opposite is None or not crosses(side, order.price, opposite):
                 return
             total = _ZERO
             wanted = order.wanted(order.price)

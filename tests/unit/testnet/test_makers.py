@@ -113,6 +113,18 @@ def test_what_traded_is_not_taken_for_canceled_when_the_depth_follows(make_desk)
     assert desk.filled(order) == []
 
 
+def test_a_trade_explains_one_change_of_depth_and_not_the_next(make_desk):
+    desk = make_desk(FillModel.OPTIMISTIC)
+    desk.book([("100", "5")], [("101", "1")])
+    order = desk.order(Side.BUY, "100", "1")
+    desk.sold("100", "2")
+    desk.delta(bids=[("100", "3")])
+    desk.delta(bids=[("100", "6")])
+    desk.delta(bids=[("100", "3")])
+    desk.sold("100", "1")
+    assert desk.status(order) is OrderStatus.FILLED
+
+
 def test_better_prices_fill_first_and_equal_prices_in_order_of_arrival(desk):
     late_better = [desk.order(Side.BUY, "100.2", "1"), desk.order(Side.BUY, "100.2", "1"), desk.order(Side.BUY, "100.5", "1")]
     desk.sold("100.1", "1.5")
