@@ -60,10 +60,12 @@ def _batch(call: Call) -> object:
             continue
         if order.client_id:
             call.venue.count_receipt(call.account, order.client_id)
+        named = {"newClientOrderId": order.client_id} if order.client_id else {}
         try:
-            replies.append(_placed(call, order))
+            ack = _placed(call, order)
+            replies.append({"symbol": ack["symbol"], "orderId": ack["orderId"], **named, "orderListId": -1})
         except WireRefusal as refusal:
-            replies.append({"newClientOrderId": order.client_id, **refusal.error.body()})
+            replies.append({**named, **refusal.error.body()})
     return replies
 
 
