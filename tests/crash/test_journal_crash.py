@@ -110,8 +110,7 @@ def test_a_failed_sync_while_opening_is_an_error_and_the_next_opening_succeeds(p
 def test_a_full_disk_poisons_the_writer_even_when_there_is_room_again(path: Path) -> None:
     writer = start(*WRITER, "full", str(path))
     output = writer.communicate()[0]
-    said = [line for line in output.split("\n") if line.startswith(("error", "after"))]
-    assert said == ["error journal-write-failed", "after write", "error journal-poisoned", "after write-again"]
+    assert output.endswith("error journal-write-failed\nerror journal-poisoned\n")
     acked = acknowledged(output)
     assert acked
     require_nothing_lost(path, acked)

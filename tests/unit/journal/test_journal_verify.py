@@ -11,7 +11,7 @@ import pytest
 
 from controller.journal.chain import Entry, Fault, Record
 from controller.journal.export import LINES, MANIFEST, export_journal, read_export, verify_export
-from controller.journal.port import JournalError
+from controller.journal.port import JournalError, JournalFenced
 from controller.journal.sqlite import open_journal, read_journal
 from controller.journal.verify import VerifyReport, verify_journal
 from exchange.errors import IntegrityError, UsageError
@@ -168,6 +168,18 @@ def test_an_entry_whose_content_its_reader_refuses_is_named(path: Path) -> None:
     assert fault(report) is Fault.WRONG_CONTENT
     assert report.first_problem is not None
     assert report.first_problem.seq == 4
+
+
+@pytest.mark.usefixtures("entries")
+def test_a_writer_stops_when_something_else_wrote_to_its_journal(path: Path) -> None:
+    journal = open_journal(path, OWNER)
+    stranger = apsw.Connection(str(path))
+    stranger.execute("INSERT INTO entry SELECT seq + 1, epoch, at, kind, body, hash, randomblob(32) FROM entry WHERE seq = 8")
+    stranger.close()
+    with pytest.raises(JournalFenced) as refused:
+        journal.append([Record("Noted", b"1")], AT)
+    assert refused.value.code == "journal-head-moved"
+    journal.close()
 
 
 @pytest.mark.usefixtures("entries")
