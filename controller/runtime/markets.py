@@ -24,6 +24,7 @@ class Markets:
         *,
         feeds: Mapping[VenueName, MarketFeed],
         rules: Mapping[VenueName, dict[str, SymbolRules]],
+        accelerated: Mapping[VenueName, bool],
         symbols: Sequence[str],
         clock: Clock,
         inbox: Inbox,
@@ -31,6 +32,7 @@ class Markets:
     ) -> None:
         self._feeds = feeds
         self._rules = rules
+        self._accelerated = accelerated
         self._symbols = symbols
         self._clock = clock
         self._inbox = inbox
@@ -85,7 +87,13 @@ class Markets:
         for symbol, quote in quotes.items():
             seen[symbol] = quote.received_at
         feed = self._feeds[venue]
-        return Market(source=feed.source, accelerated=False, quotes=quotes, seen_at=dict(seen), rules=dict(self._rules[venue]))
+        return Market(
+            source=feed.source,
+            accelerated=self._accelerated[venue],
+            quotes=quotes,
+            seen_at=dict(seen),
+            rules=dict(self._rules[venue]),
+        )
 
     def _clock_offsets(self) -> dict[VenueName, int]:
         now = self._clock.now()

@@ -51,13 +51,24 @@ SERIES_MOST = 2_000
 class Operator:
     """Implements ``OperatorPort``."""
 
-    def __init__(self, *, writer: Writer, inbox: Inbox, markets: Markets, memory: Memory, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        writer: Writer,
+        inbox: Inbox,
+        markets: Markets,
+        memory: Memory,
+        journal: Journal,
+        clock: Clock,
+        tracing: Tracing,
+    ) -> None:
         self._writer = writer
         self._inbox = inbox
         self._markets = markets
         self._memory = memory
         self._journal = journal
         self._clock = clock
+        self._tracing = tracing
 
     async def status(self) -> StatusView:
         """The deployment now."""
@@ -121,12 +132,25 @@ class Operator:
         """Verify the signatures, then let the writer decide. Every refusal is journalled."""
         state = self._writer.known
         here = state.position
-        verified = await self._verified(state, envelope_text)
-        command = verified.command
-        anchored = self._journal.hash_at(command.journal_seq) == command.journal_head
-        decision = await self._ask(Submitted(verified, anchored=anchored))
-        reply = decision.reply
+        trace = self._tracing.command("submit")
+        try:
+            with self._tracing.verifying(trace):
+                verified = await self._verified(state, envelope_text)
+            command = verified.command
+            anchored = self._journal.hash_at(command.journal_seq) == command.journal_head
+            with self._tracing.applying(trace):
+                reply = (await self._ask(Submitted(verified, anchored=anchored))).reply
+        except GatehouseError as error:
+            trace.finish("refused", failed=True, code=error.code)
+            raise
         assert isinstance(reply, CommandReply)
+        trace.finish(
+            "refused" if reply.code else "applied",
+            command_id=command.command_id,
+            verb=command.verb.value,
+            persons=len({one.person for one in verified.signatories}),
+            code=reply.code,
+        )
         gate = views.gate_view_of_text(reply.result, command.verb, here, Position(command.target_stage, command.target_step))
         if reply.code:
             raise _refusal(reply, gate)

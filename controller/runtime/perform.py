@@ -33,7 +33,7 @@ class Performer:
         permits: PermitOffice,
         inbox: Inbox,
         clock: Clock,
-        told: Callable[[Alert], None],
+        told: Callable[[Alert], object],
         emptied: Callable[[CancelAll, Emptied], None],
         still_open: Callable[[VenueName], int],
     ) -> None:

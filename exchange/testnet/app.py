@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exchange.testnet import control, page, rest_account, rest_market, rest_orders, streams
+from exchange.testnet import control, page, provenance, rest_account, rest_market, rest_orders, streams
 from exchange.testnet.auth import RawRequest
 from exchange.testnet.endpoint import Call, Endpoint
 from exchange.testnet.faults import FaultKind, FaultParams, Operation
@@ -40,7 +40,7 @@ RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def build_app(venue: SimulatedVenue, control_token: str) -> Starlette:
     """The whole application over one venue. ``control_token`` guards ``/__control``; empty leaves it out."""
-    routes: list[BaseRoute] = [page.route(venue), WebSocketRoute("/ws", streams.endpoint(venue))]
+    routes: list[BaseRoute] = [page.route(venue), provenance.route(venue), WebSocketRoute("/ws", streams.endpoint(venue))]
     if control_token:
         routes.extend(control.routes(venue, control_token))
     routes.extend(_routes(venue, (*rest_market.ENDPOINTS, *rest_orders.ENDPOINTS, *rest_account.ENDPOINTS)))

@@ -1,0 +1,265 @@
+"""The composition root: reads the settings, constructs every adapter, and runs the controller until it is told to stop.
+
+Order of a start (DESIGN §3): verify the journal, fold it, journal the start, reach the venues, and only then open the doors. The
+writer arms by itself once every venue in use is reconciled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from random import SystemRandom
+from typing import TypeVar
+
+from controller.authority.roster import load_roster
+from controller.console.app import create_app as create_console
+from controller.console.server import serving as serving_console
+from controller.console.server import serving_socket
+from controller.gateway.app import create_app as create_gateway
+from controller.gateway.limits import GatewayLimits
+from controller.gateway.port import BotKey
+from controller.gateway.server import serving as serving_gateway
+from controller.inputs import Boot, Release
+from controller.journal.sqlite import SqliteJournal, open_journal
+from controller.journal.verify import verify_journal
+from controller.runtime.assembly import Assembly, assemble
+from controller.runtime.clock import SystemClock
+from controller.runtime.memory import Memory
+from controller.runtime.permit import PermitOffice
+from controller.runtime.recover import recover
+from controller.settings import Settings, VenueSettings, load_settings, read_secret
+from controller.telemetry import otel, sentry
+from controller.telemetry.alerts import Alerts
+from controller.telemetry.logs import open_logs
+from controller.telemetry.redact import Redactor
+from controller.version import VERSION
+from exchange.errors import ConfigError, GatehouseError, IntegrityError, Unreachable
+from exchange.mexc.connect import PRODUCTION, Endpoint, open_feed, open_venue
+from exchange.mexc.hosts import Reach
+from exchange.mexc.provenance import Provenance, ask_provenance
+from exchange.mexc.signer import LocalSigner, SignerLimits
+from exchange.mock.venue import MockVenue
+from exchange.model import SymbolRules
+from exchange.ports import Clock, MarketFeed, Venue, VenueName
+from policies import canonical
+from policies.document import canonical_bytes, load_policy
+from policies.schema import Policy
+from policies.stage import Environment
+
+T = TypeVar("T")
+
+JOURNAL_FILE = "journal.db"
+SOCKET_FILE = "gatehouse.sock"
+REACH_WITHIN_S = 60.0
+RETRY_EVERY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Deployment:
+    """A deployment's directory, read."""
+
+    directory: Path
+    data: Path
+    settings: Settings
+    policy: Policy
+    boot: Boot
+    secrets: dict[VenueName, str]
+    bots: tuple[BotKey, ...]
+
+
+async def run(directory: Path, *, on_ready: Callable[[], None]) -> None:
+    """Run the controller of the deployment in ``directory`` until SIGTERM or SIGINT.
+
+    Raises:
+        GatehouseError: the start failed; nothing was placed.
+    """
+    clock = SystemClock()
+    redactor = Redactor()
+    deployment = _read(directory, redactor)
+    logs = open_logs(redactor)
+    try:
+        async with AsyncExitStack() as stack:
+            stop = asyncio.Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            journal = _open_journal(deployment, clock)
+            stack.callback(journal.close)
+            await _start(deployment, journal, clock, redactor, stack)
+            on_ready()
+            await stop.wait()
+    finally:
+        logs.close()
+
+
+def _read(directory: Path, redactor: Redactor) -> _Deployment:
+    settings = load_settings(directory)
+    policy = load_policy((directory / settings.policy).read_bytes())
+    if policy.environment is not settings.environment:
+        raise ConfigError(
+            f"the settings are for {settings.environment} and the policy for {policy.environment}",
+            code="environment-mismatch",
+            remedy="Use a policy of the settings' environment.",
+        )
+    roster = load_roster(directory / settings.roster)
+    data = directory / settings.data
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    secrets = {
+        VenueName.TESTNET: read_secret(directory, settings.testnet.secret_file),
+        VenueName.LIVE: read_secret(directory, settings.live.secret_file),
+    }
+    bots = tuple(BotKey(bot.name, bot.key, read_secret(directory, bot.secret_file)) for bot in settings.bots)
+    for secret in (*secrets.values(), *(bot.secret for bot in bots)):
+        redactor.register(secret)
+    release = settings.release
+    subject = {"name": release.name, "version": release.version, "artifact": release.artifact}
+    boot = Boot(
+        controller_id=settings.controller_id,
+        environment=settings.environment,
+        gatehouse_version=VERSION,
+        epoch=0,
+        policy=canonical_bytes(policy).decode(),
+        roster=roster.canonical_bytes.decode(),
+        release=Release(release.name, release.version, release.artifact, canonical.digest(canonical.encode(subject))),
+        accounts={
+            VenueName.TESTNET: _fingerprint(settings.testnet),
+            VenueName.LIVE: _fingerprint(settings.live),
+        },
+    )
+    return _Deployment(directory, data, settings, policy, boot, secrets, bots)
+
+
+def _fingerprint(venue: VenueSettings) -> str:
+    return canonical.digest(canonical.encode({"rest": venue.rest, "api_key": venue.api_key}))
+
+
+def _open_journal(deployment: _Deployment, clock: Clock) -> SqliteJournal:
+    path = deployment.data / JOURNAL_FILE
+    controller_id = deployment.settings.controller_id
+    if path.exists():
+        report = verify_journal(path, controller_id, monotonic_ns=clock.monotonic_ns)
+        if report.first_problem is not None:
+            raise IntegrityError(
+                f"the journal does not verify: {report.first_problem}",
+                code="journal-broken",
+                remedy="Run `gatehouse journal verify`; restore a backup. gatehouse never repairs a journal.",
+            )
+    return open_journal(path, controller_id)
+
+
+async def _start(deployment: _Deployment, journal: SqliteJournal, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> None:
+    settings = deployment.settings
+    name, environment = settings.controller_id, settings.environment.value
+    reports = sentry.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
+    stack.push_async_callback(reports.aclose)
+    telemetry = otel.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
+    stack.push_async_callback(telemetry.aclose)
+    alerts = Alerts(controller_id=name, environment=environment, clock=clock, reports=reports, redactor=redactor)
+    memory = Memory()
+    recovered = recover(journal, memory, replace(deployment.boot, epoch=journal.epoch), clock)
+    feeds, provenance = await _open_feeds(deployment, clock)
+    venues = await _open_venues(deployment, feeds, clock, stack)
+    rules = {name: await _rules(venues[name], deployment.policy.symbols) for name in (VenueName.TESTNET, VenueName.LIVE)}
+    venues[VenueName.MOCK] = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], settings.mock_balances, clock, seed=1)
+    assembly = assemble(
+        journal=journal,
+        recovered=recovered,
+        memory=memory,
+        clock=clock,
+        permits=PermitOffice(clock, journal.epoch),
+        policy=deployment.policy,
+        venues=venues,
+        feeds=feeds,
+        rules=rules,
+        accelerated={name: told.accelerated for name, told in provenance.items()},
+        alerts=alerts,
+        telemetry=telemetry,
+    )
+    await _run(assembly, stack)
+    await _open_doors(deployment, assembly, stack)
+
+
+async def _open_feeds(deployment: _Deployment, clock: Clock) -> tuple[dict[VenueName, MarketFeed], dict[VenueName, Provenance]]:
+    feeds: dict[VenueName, MarketFeed] = {}
+    told: dict[VenueName, Provenance] = {}
+    for name in (VenueName.TESTNET, VenueName.LIVE):
+        endpoint = _endpoint(deployment.settings, name)
+        told[name] = await _reached(partial(ask_provenance, endpoint, clock), f"the {name} venue")
+        feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), told[name].source)
+    return feeds, told
+
+
+async def _open_venues(
+    deployment: _Deployment, feeds: dict[VenueName, MarketFeed], clock: Clock, stack: AsyncExitStack
+) -> dict[VenueName, Venue]:
+    policy = deployment.policy
+    limits = SignerLimits(frozenset(policy.symbols), policy.limits.order_notional_max_eur * policy.eur_rate.quote_per_eur)
+    venues: dict[VenueName, Venue] = {}
+    for name in feeds:
+        settings = deployment.settings.testnet if name is VenueName.TESTNET else deployment.settings.live
+        signer = LocalSigner(settings.api_key, deployment.secrets[name], limits)
+        venues[name] = open_venue(name, _endpoint(deployment.settings, name), signer, clock, SystemRandom())
+        stack.push_async_callback(venues[name].aclose)
+    return venues
+
+
+def _endpoint(settings: Settings, name: VenueName) -> Endpoint:
+    venue = settings.testnet if name is VenueName.TESTNET else settings.live
+    if settings.environment is Environment.PRODUCTION and name is VenueName.LIVE:
+        if (venue.rest, venue.ws) != (PRODUCTION.rest_url, PRODUCTION.stream_url):
+            raise ConfigError(
+                "in production the live venue is MEXC's own address and nothing else",
+                code="live-address",
+                remedy=f'Set live.rest = "{PRODUCTION.rest_url}" and live.ws = "{PRODUCTION.stream_url}".',
+            )
+        return PRODUCTION
+    return Endpoint(venue.rest, venue.ws, Reach.LOOPBACK)
+
+
+async def _rules(venue: Venue, symbols: tuple[str, ...]) -> dict[str, SymbolRules]:
+    return dict(await _reached(lambda: venue.symbol_rules(symbols), f"the {venue.name} venue"))
+
+
+async def _run(assembly: Assembly, stack: AsyncExitStack) -> None:
+    tasks = assembly.start()
+
+    async def end() -> None:
+        assembly.permits.latch("the controller is stopping")
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    stack.push_async_callback(end)
+    stack.callback(assembly.stop_ticking)
+
+
+async def _open_doors(deployment: _Deployment, assembly: Assembly, stack: AsyncExitStack) -> None:
+    settings, limits = deployment.settings, GatewayLimits()
+    gateway = create_gateway(assembly.bots, deployment.bots, limits)
+    await stack.enter_async_context(serving_gateway(gateway, settings.gateway.host, settings.gateway.port, limits))
+    console = create_console(assembly.operator, local=False)
+    await stack.enter_async_context(serving_console(console, settings.console.host, settings.console.port))
+    local = create_console(assembly.operator, local=True)
+    await stack.enter_async_context(serving_socket(local, deployment.data / SOCKET_FILE))
+
+
+async def _reached(ask: Callable[[], Awaitable[T]], what: str) -> T:
+    """Ask until there is an answer; a venue may still be starting."""
+    deadline = asyncio.get_running_loop().time() + REACH_WITHIN_S
+    while True:
+        try:
+            return await ask()
+        except GatehouseError as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise Unreachable(
+                    f"{what} was not reached in {REACH_WITHIN_S:.0f} s: {error.message}",
+                    code="venue-unreachable",
+                    remedy="Start the venue, or correct its address in gatehouse.toml.",
+                ) from error
+            await asyncio.sleep(RETRY_EVERY_S)

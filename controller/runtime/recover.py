@@ -1,0 +1,44 @@
+"""A start: verify the journal, fold it, take it over. Whatever does not add up stops the start; nothing is repaired (DESIGN §7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller import events as e
+from controller.decide import decide
+from controller.effects import Effect
+from controller.fold import apply
+from controller.inputs import Boot
+from controller.journal.chain import Record
+from controller.journal.port import Journal
+from controller.runtime.memory import Memory
+from controller.state import State
+from exchange.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The state after the start was journalled, and what the start asks to be done."""
+
+    state: State
+    effects: tuple[Effect, ...]
+
+
+def recover(journal: Journal, memory: Memory, boot: Boot, clock: Clock) -> Recovered:
+    """Fold every entry, then decide and journal the start itself.
+
+    Raises:
+        IntegrityError: an entry this version cannot read, or a journal of another deployment.
+        ConfigError: the documents on disk cannot be adopted.
+    """
+    state = State()
+    for entry in journal.read():
+        event = e.decode(entry.kind, entry.body)
+        state = apply(state, event, entry.at)
+        memory.remember(entry, event, state)
+    now = max(clock.now(), state.at)
+    decision = decide(state, boot, now)
+    entries = journal.append([Record(event.kind, e.encode(event)) for event in decision.events], now)
+    for entry, event in zip(entries, decision.events, strict=True):
+        memory.remember(entry, event, decision.after)
+    return Recovered(decision.after, decision.effects)

@@ -1,0 +1,28 @@
+"""Keeping background work alive, and halting when it dies: an orphaned or silent task is a breach (reliability.md F69)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from controller.inputs import HaltAsked
+from controller.runtime.inbox import Inbox
+from exchange.ports import Clock
+
+RESTART_AFTER_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+async def supervised(name: str, work: Callable[[], Awaitable[None]], inbox: Inbox, clock: Clock) -> None:
+    """Run ``work`` for ever. When it fails or ends by itself the deployment halts, and the work is started again."""
+    while True:
+        try:
+            await work()
+            reason = f"{name} ended by itself"
+        except Exception as error:
+            _log.exception("background work failed: %s", name)
+            reason = f"{name} failed: {type(error).__name__}"
+        inbox.fact(HaltAsked(by="controller", reason=reason), clock.monotonic_ns())
+        await asyncio.sleep(RESTART_AFTER_S)

@@ -1,0 +1,20 @@
+"""``GET /testnet/provenance``: what a client's figures are measured on. MEXC has no such path."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from exchange.testnet.venue import SimulatedVenue
+
+PATH = "/testnet/provenance"
+
+
+def route(venue: SimulatedVenue) -> Route:
+    """The declaration of one venue: the source of its market data, and how fast its time runs."""
+
+    async def declare(_: Request) -> Response:
+        return JSONResponse({"simulated": True, "source": venue.market.source.value, "speed": str(venue.market.speed)})
+
+    return Route(PATH, declare, methods=["GET"])
