@@ -23,6 +23,7 @@ Level = tuple[Decimal, Decimal]
 """``(price in the quote asset, displayed quantity in the base asset)``."""
 
 _ZERO = Decimal(0)
+_ABSURD = Decimal(10) ** 30
 
 
 class BookStatus(StrEnum):
@@ -52,13 +53,21 @@ class _Ladder:
         self.quantities: list[Decimal] = []
 
     def replace(self, levels: Iterable[Level]) -> None:
-        merged = {price: quantity for price, quantity in levels if quantity}
+        merged = {}
+        for price, quantity in levels:
+            if not (_ZERO < price < _ABSURD and _ZERO <= quantity < _ABSURD):
+                raise InvalidOperation
+            if quantity:
+                merged[price] = quantity
         self.prices = sorted(merged)
         self.quantities = [merged[price] for price in self.prices]
 
     def apply(self, levels: Iterable[Level]) -> None:
         prices, quantities = self.prices, self.quantities
         for price, quantity in levels:
+            # Comparing NaN raises InvalidOperation by itself; infinities and negatives are caught here.
+            if not (_ZERO < price < _ABSURD and _ZERO <= quantity < _ABSURD):
+                raise InvalidOperation
             index = bisect_left(prices, price)
             if index < len(prices) and prices[index] == price:
                 if quantity:
@@ -124,8 +133,11 @@ class Book:
             IntegrityError: a price or a quantity is not a finite number, or is negative; the book is stale afterwards.
         """
         self._status = BookStatus.STALE
-        self._bids.replace(self._checked(bids))
-        self._asks.replace(self._checked(asks))
+        try:
+            self._bids.replace(bids)
+            self._asks.replace(asks)
+        except InvalidOperation as error:
+            raise self._invalid() from error
         self._version = version
         self._at = at
         self._chained = False
@@ -146,8 +158,11 @@ class Book:
             self._status = BookStatus.STALE
             return DeltaOutcome.GAP
         self._status = BookStatus.STALE
-        self._bids.apply(self._checked(bids))
-        self._asks.apply(self._checked(asks))
+        try:
+            self._bids.apply(bids)
+            self._asks.apply(asks)
+        except InvalidOperation as error:
+            raise self._invalid() from error
         self._version = to_version
         self._at = at
         self._chained = True
@@ -200,16 +215,9 @@ class Book:
         """What is displayed at one price of the bids (BUY) or the asks (SELL); 0 where there is no level."""
         return (self._bids if side is Side.BUY else self._asks).at(price)
 
-    def _checked(self, levels: Iterable[Level]) -> list[Level]:
-        kept = list(levels)
-        try:
-            sound = all(price > 0 and quantity >= 0 and price.is_finite() and quantity.is_finite() for price, quantity in kept)
-        except InvalidOperation:
-            sound = False
-        if not sound:
-            raise IntegrityError(
-                f"a depth message for {self.symbol} has a level that is not a positive price and a quantity",
-                code="book-level-invalid",
-                remedy="Take a fresh snapshot; if it happens again, record the raw message and report it.",
-            )
-        return kept
+    def _invalid(self) -> IntegrityError:
+        return IntegrityError(
+            f"a depth message for {self.symbol} has a level that is not a positive price and a quantity",
+            code="book-level-invalid",
+            remedy="Take a fresh snapshot; if it happens again, record the raw message and report it.",
+        )
