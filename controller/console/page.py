@@ -87,6 +87,7 @@ class Page:
             wording.microseconds,
             wording.age,
             wording.short_digest,
+            wording.relation,
         ):
             templates.filters[filter_.__name__] = filter_
         templates.filters["mark"] = lambda verdict: VERDICT_MARKS.get(verdict, "⚠")

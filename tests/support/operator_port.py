@@ -156,7 +156,10 @@ def a_sample(
 
 @dataclass
 class FakePort:
-    """Answers with its fields; ``publish`` reaches every subscriber. ``error`` is raised by every method while it is set."""
+    """Answers with its fields. ``publish`` reaches every subscriber; ``joined`` counts them in.
+
+    ``error`` is raised by every method while it is set.
+    """
 
     view: StatusView = field(default_factory=a_status)
     gate_views: list[GateView] = field(default_factory=lambda: [a_gate()])
@@ -169,6 +172,7 @@ class FakePort:
     proposed: list[ProposeRequest] = field(default_factory=list)
     halted: list[str] = field(default_factory=list)
     subscribers: list[asyncio.Queue[StreamItem | None]] = field(default_factory=list)
+    joined: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
 
     def _check(self) -> None:
         if self.error is not None:
@@ -230,6 +234,7 @@ class FakePort:
     async def subscribe(self) -> AsyncIterator[StreamItem]:
         queue: asyncio.Queue[StreamItem | None] = asyncio.Queue()
         self.subscribers.append(queue)
+        self.joined.release()
         try:
             while (item := await queue.get()) is not None:
                 yield item

@@ -1,6 +1,6 @@
 // Gates, orders and journal entries. Text goes in as text nodes only: what a bot or a venue says is never markup.
 
-import { amount, clock, mark, shortDigest, ABSENT } from "./wording.js";
+import { amount, clock, mark, relation, shortDigest, ABSENT } from "./wording.js";
 
 function make(tag, { text, className, attributes } = {}, children = []) {
   const element = document.createElement(tag);
@@ -22,7 +22,7 @@ function gateCard(gate) {
     make("td", {}, [verdict(rule.verdict)]),
     make("th", { text: rule.id, attributes: { scope: "row" } }),
     cell(rule.measured || ABSENT, "num"),
-    cell(`${rule.op} ${rule.threshold} ${rule.unit}`, "num"),
+    cell(`${relation(rule.op)} ${rule.threshold} ${rule.unit}`, "num"),
     cell(rule.explanation, "why"),
   ]));
   const move = `${gate.verb}: ${gate.from_position} → ${gate.to_position}`;

@@ -44,6 +44,9 @@ export function microseconds(value) {
 const MARKS = { PASS: "✔", FAIL: "✖", INCONCLUSIVE: "◐", NO_DATA: "∅", STALE: "◷", INVALID: "⚠", ERROR: "⚠" };
 export const mark = (verdict) => MARKS[verdict] ?? "⚠";
 
+const RELATIONS = { ">=": "≥", "<=": "≤", "==": "=", "!=": "≠" };
+export const relation = (op) => RELATIONS[op] ?? op;
+
 /** How much of the whole is used, 0 to 1000; all of it when that cannot be told. */
 export function perMille(part, whole) {
   if (part === null) return 1000;

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from controller.console.app import create_app
+from controller.console.port import StreamItem
+from controller.console.server import serving
+from controller.console.views import HaltView, SampleView
+from exchange.model import OrderStatus
+from policies.stage import Stage
+from tests.support.operator_port import NOW, FakePort, a_gate, a_sample, a_status, an_entry, an_order
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing: apt-get install chromium"),
+]
+
+
+class Console:
+    """The real console on loopback, on a thread of its own, over a port the test can speak through."""
+
+    def __init__(self) -> None:
+        self.port = FakePort(
+            samples=[a_sample(NOW - n * 60_000, f"{1000 + math.sin(n):.2f}", covered=n % 9 > 0) for n in range(90, 0, -1)]
+        )
+        self.number = 0
+        self._loop = asyncio.new_event_loop()
+        self._server = AsyncExitStack()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.number}"
+
+    def _do(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    def start(self) -> None:
+        self.number = self._do(
+            self._server.enter_async_context(serving(create_app(self.port, local=False), "127.0.0.1", self.number))
+        )
+
+    def stop(self) -> None:
+        self._do(self._server.aclose())
+
+    def publish(self, *items: StreamItem) -> None:
+        async def tell() -> None:
+            for item in items:
+                self.port.publish(item)
+
+        self._do(tell())
+
+    def close(self) -> None:
+        self.stop()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@dataclass
+class Window:
+    """A page, and everything it asked for or complained about."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def console() -> Iterator[Console]:
+    console = Console()
+    console.start()
+    yield console
+    console.close()
+
+
+def look(browser: Browser, console: Console, **options: Any) -> Window:
+    page = browser.new_context(**options).new_page()
+    window = Window(page)
+    page.on("request", lambda request: window.requests.append(request.url))
+    page.on("console", lambda message: window.complaints.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: window.complaints.append(str(error)))
+    page.goto(console.url)
+    return window
+
+
+@pytest.fixture
+def window(browser: Browser, console: Console) -> Iterator[Window]:
+    window = look(browser, console)
+    expect(window.page.locator("#link")).to_have_text("● live")
+    yield window
+    window.page.context.close()
+
+
+def test_the_page_shows_the_stage_and_both_charts_without_a_complaint(window: Window, console: Console) -> None:
+    expect(window.page.locator(".stage")).to_have_text("TESTNET_VALIDATING")
+    expect(window.page.locator(".lifecycle.wide .node.current")).to_have_attribute("data-stage", "TESTNET_VALIDATING")
+    expect(window.page.locator("#equity-chart canvas")).to_be_visible()
+    expect(window.page.locator("#exposure-chart canvas")).to_be_visible()
+    expect(window.page.locator("#gates .gate-card")).to_have_count(1)
+    assert window.complaints == []
+
+
+def test_no_request_leaves_loopback(window: Window, console: Console) -> None:
+    expect(window.page.locator("#equity-chart canvas")).to_be_visible()
+    assert [url for url in window.requests if not url.startswith(console.url)] == []
+
+
+def test_the_charts_hold_what_was_measured(window: Window, console: Console) -> None:
+    expect(window.page.locator("#equity-chart .u-legend")).to_contain_text("€1,000.84")
+    console.publish(a_sample(NOW, "1234.56"))
+    expect(window.page.locator("#equity-chart .u-legend")).to_contain_text("€1,234.56")
+
+
+def test_a_status_changes_the_page_while_one_looks(window: Window, console: Console) -> None:
+    console.publish(a_status(exposure_eur=Decimal("9.1"), equity_eur=Decimal("1003.5"), unknown_orders=1))
+    expect(window.page.locator('[data-f="exposure"]')).to_have_text("€9.10")
+    expect(window.page.locator('[data-f="cap_used"]')).to_have_text("91")
+    expect(window.page.locator("#cap-bar")).to_have_class("high")
+
+
+def test_an_entry_appears_on_top_and_brings_its_order(window: Window, console: Console) -> None:
+    console.port.order_views.insert(0, an_order(99, status=OrderStatus.UNKNOWN))
+    console.publish(an_entry(1841, "order-unknown", "gh000099: time-out"))
+    expect(window.page.locator("#journal li").first).to_contain_text("gh000099: time-out")
+    expect(window.page.locator("#orders tr").first).to_contain_text("UNKNOWN")
+
+
+def test_a_halt_shows_at_once_with_its_measurement(window: Window, console: Console) -> None:
+    halt = HaltView(breach_to_latch_us=184, latch_to_cancelled_us=12_400, cancelled=2, verified_empty=True)
+    console.port.gate_views = []
+    console.publish(
+        a_status(
+            stage=Stage.HALTED,
+            position="HALTED",
+            halted_from="TESTNET_VALIDATING",
+            halt_reason="max-drawdown",
+            halt=halt,
+            venue=None,
+        )
+    )
+    expect(window.page.locator("#halt")).to_be_visible()
+    expect(window.page.locator("#halt")).to_contain_text("184 µs")
+    expect(window.page.locator(".lifecycle.wide .halted")).to_have_class("halted current")
+    expect(window.page.locator(".lifecycle.wide .node.from")).to_have_attribute("data-stage", "TESTNET_VALIDATING")
+    expect(window.page.locator("#gates")).to_contain_text("No gate leads up from here.")
+    assert window.page.title().startswith("HALTED")
+    assert window.complaints == []
+
+
+def test_a_lost_controller_shows_as_disconnected_and_comes_back(window: Window, console: Console) -> None:
+    console.stop()
+    expect(window.page.locator("#link")).to_contain_text("disconnected since")
+    expect(window.page.locator("body")).to_have_class("stale")
+    console.port.view = a_status(equity_eur=Decimal("777.77"))
+    console.start()
+    expect(window.page.locator("#link")).to_have_text("● live", timeout=15_000)
+    expect(window.page.locator('[data-f="equity"]')).to_have_text("€777.77")
+
+
+def test_what_a_bot_says_stays_text(window: Window, console: Console) -> None:
+    attack = "<img src=x onerror=alert(1)>"
+    console.port.gate_views = [a_gate().model_copy(update={"gate": attack})]
+    console.port.order_views = [an_order(1, symbol=attack)]
+    console.publish(an_entry(1841, "order-denied", attack), a_status(guard_level="HALT", guard_reason=attack))
+    expect(window.page.locator("#journal li").first).to_contain_text(attack)
+    expect(window.page.locator("#orders")).to_contain_text(attack)
+    expect(window.page.locator('[data-f="guard_reason"]')).to_have_text(attack)
+    assert window.page.locator("main img").count() == 0
+    assert window.complaints == []
+
+
+def test_a_gap_in_what_is_known_stays_a_gap(window: Window, console: Console) -> None:
+    console.publish(
+        SampleView(at=NOW, equity=None, exposure=None, cap=None, covered=False, stage=Stage.MOCK), a_status(equity_eur=None)
+    )
+    expect(window.page.locator('[data-f="equity"]')).to_have_text("—")
+    expect(window.page.locator("#equity-chart .u-legend")).to_contain_text("—")
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_a_phone_needs_no_sideways_scrolling(browser: Browser, console: Console, scheme: str) -> None:
+    window = look(browser, console, viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    expect(window.page.locator(".lifecycle.tall")).to_be_visible()
+    expect(window.page.locator(".lifecycle.wide")).to_be_hidden()
+    assert window.page.evaluate("document.documentElement.scrollWidth") <= 390
+    window.page.context.close()
+
+
+def test_the_page_reads_without_a_script(browser: Browser, console: Console) -> None:
+    window = look(browser, console, java_script_enabled=False)
+    expect(window.page.locator(".stage")).to_have_text("TESTNET_VALIDATING")
+    expect(window.page.locator("noscript p")).to_contain_text("Reload the page")
+    expect(window.page.locator("#gates .gate-card")).to_have_count(1)
+    window.page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_text_has_enough_contrast(browser: Browser, console: Console, scheme: str) -> None:
+    """WCAG 2.2 §1.4.3: 4.5 to 1 for text, against the panel it stands on."""
+    window = look(browser, console, color_scheme=scheme)
+    ratios = window.page.evaluate(
+        """() => {
+          const style = getComputedStyle(document.documentElement);
+          const light = (name) => {
+            const hex = style.getPropertyValue(name).trim().slice(1);
+            const [r, g, b] = [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16) / 255)
+              .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const ratio = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+          const inks = ['text', 'muted', 'accent', 'good', 'warn', 'bad'];
+          const pairs = inks.flatMap((ink) => ['bg', 'panel', 'panel-2'].map((ground) => [ink, ground]));
+          pairs.push(['good', 'good-deep'], ['warn', 'warn-deep'], ['bad', 'bad-deep']);
+          pairs.push(['text', 'bad-deep'], ['text', 'accent-deep']);
+          return pairs.map(([c, p]) => [`${c} on ${p}`, ratio(`--${c}`, `--${p}`)]);
+        }"""
+    )
+    assert [(pair, ratio) for pair, ratio in ratios if ratio < 4.5] == []
+    window.page.context.close()

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+
+from controller.console import stream as subject
+from controller.console.stream import MAX_READERS, LiveStream
+from controller.console.views import EntryView, SampleView, StatusView
+from exchange.errors import Refused
+from tests.support.operator_port import FakePort, a_sample, a_status, an_entry
+
+
+class Reader:
+    """Reads one stream frame by frame."""
+
+    def __init__(self, frames: AsyncIterator[bytes]) -> None:
+        self._frames = frames
+
+    async def frame(self) -> tuple[str, str]:
+        """The next event's name and data; comments and ``retry`` have no name."""
+        async with asyncio.timeout(5):
+            text = (await anext(self._frames)).decode()
+        fields = dict(line.split(": ", 1) for line in text.strip().split("\n") if not line.startswith(":"))
+        assert text.endswith("\n\n")
+        return fields.get("event", ""), fields.get("data", text)
+
+    async def event(self) -> tuple[str, str]:
+        """The next event that has a name."""
+        while True:
+            name, data = await self.frame()
+            if name:
+                return name, data
+
+
+async def opened(port: FakePort, stream: LiveStream | None = None) -> Reader:
+    reader = Reader(await (stream or LiveStream(port)).open())
+    assert (await reader.event())[0] == "status"
+    await port.joined.acquire()
+    return reader
+
+
+async def test_a_reader_gets_the_current_status_first() -> None:
+    port = FakePort()
+    reader = Reader(await LiveStream(port).open())
+    assert (await reader.frame())[1].startswith("retry: ")
+    name, data = await reader.frame()
+    assert (name, StatusView.model_validate_json(data)) == ("status", port.view)
+
+
+async def test_entries_and_samples_come_at_once_and_in_order() -> None:
+    port = FakePort()
+    reader = await opened(port)
+    for item in (an_entry(1841), a_sample(5), an_entry(1842)):
+        port.publish(item)
+    names, data = zip(*[await reader.event() for _ in range(3)], strict=True)
+    assert names == ("entry", "sample", "entry")
+    assert EntryView.model_validate_json(data[2]).seq == 1842
+    assert SampleView.model_validate_json(data[1]).at == 5
+
+
+async def test_a_burst_of_statuses_arrives_as_the_latest_one() -> None:
+    port = FakePort()
+    reader = await opened(port)
+    for number in range(50):
+        port.publish(a_status(exposure_eur=Decimal(number)))
+    name, data = await reader.event()
+    assert (name, StatusView.model_validate_json(data).exposure_eur) == ("status", Decimal(49))
+
+
+async def test_two_readers_see_the_same() -> None:
+    port = FakePort()
+    stream = LiveStream(port)
+    readers = [await opened(port, stream), await opened(port, stream)]
+    port.publish(an_entry(1841))
+    first, second = [await reader.event() for reader in readers]
+    assert first == second
+
+
+async def test_silence_is_filled_so_that_a_dead_connection_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "PING_INTERVAL_S", 0.01)
+    reader = await opened(FakePort())
+    assert (await reader.frame())[1].startswith(":")
+
+
+async def test_a_reader_that_was_cut_off_by_the_controller_sees_the_end() -> None:
+    port = FakePort()
+    reader = await opened(port)
+    port.publish(None)
+    with pytest.raises(StopAsyncIteration):
+        await reader.event()
+    assert port.subscribers == []
+
+
+async def test_closing_ends_every_reader_and_its_subscription() -> None:
+    port = FakePort()
+    stream = LiveStream(port)
+    reader = await opened(port, stream)
+    stream.close()
+    with pytest.raises(StopAsyncIteration):
+        await reader.event()
+    assert port.subscribers == []
+
+
+async def test_there_is_a_limit_to_how_many_look_on() -> None:
+    port = FakePort()
+    stream = LiveStream(port)
+    readers = [await opened(port, stream) for _ in range(MAX_READERS)]
+    with pytest.raises(Refused, match="readers"):
+        await stream.open()
+    stream.close()
+    for reader in readers:
+        with pytest.raises(StopAsyncIteration):
+            await reader.event()
