@@ -188,7 +188,7 @@ async def _open_feeds(deployment: _Deployment, clock: Clock) -> tuple[dict[Venue
     told: dict[VenueName, Provenance] = {}
     for name in (VenueName.TESTNET, VenueName.LIVE):
         endpoint = _endpoint(deployment.settings, name)
-        told[name] = await _reached(partial(ask_provenance, endpoint, clock), f"the {name} venue")
+        told[name] = await _reached(partial(ask_provenance, endpoint), f"the {name} venue")
         feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), told[name].source)
     return feeds, told
 

@@ -32,6 +32,7 @@ from controller.runtime import views
 from controller.runtime.inbox import Inbox
 from controller.runtime.markets import Markets
 from controller.runtime.memory import Memory
+from controller.runtime.tracing import Tracing
 from controller.runtime.writer import Writer
 from controller.state import State
 from exchange.errors import GatehouseError, Refused, Unauthorised, UsageError

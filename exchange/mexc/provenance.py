@@ -8,11 +8,9 @@ from decimal import Decimal, InvalidOperation
 from exchange.errors import VenueError
 from exchange.mexc.connect import Endpoint
 from exchange.mexc.hosts import Reach
-from exchange.mexc.http import HttpTransport
-from exchange.mexc.ratelimit import RateLimiter
-from exchange.mexc.rest import RestCaller
+from exchange.mexc.http import Failure, HttpTransport, Method
 from exchange.model import DataSource
-from exchange.ports import Clock
+from exchange.wire.errors import MalformedReply, load_json
 
 PATH = "/testnet/provenance"
 
@@ -29,7 +27,7 @@ LIVE = Provenance(DataSource.LIVE, accelerated=False)
 """What MEXC itself provides."""
 
 
-async def ask_provenance(endpoint: Endpoint, clock: Clock) -> Provenance:
+async def ask_provenance(endpoint: Endpoint) -> Provenance:
     """Read a venue's declaration; ``LIVE`` without asking when the endpoint is MEXC's.
 
     Raises:
@@ -37,11 +35,19 @@ async def ask_provenance(endpoint: Endpoint, clock: Clock) -> Provenance:
     """
     if endpoint.reach is Reach.MEXC:
         return LIVE
-    rest = RestCaller(HttpTransport(endpoint.rest_url, endpoint.reach, endpoint.timeouts), RateLimiter(clock), clock)
+    transport = HttpTransport(endpoint.rest_url, endpoint.reach, endpoint.timeouts)
     try:
-        reply = await rest.public(PATH)
+        outcome = await transport.send(Method.GET, PATH)
     finally:
-        await rest.aclose()
+        await transport.aclose()
+    if isinstance(outcome, Failure):
+        raise VenueError(
+            f"{endpoint.rest_url} does not answer: {outcome.reason}", code="venue-silent", remedy="Start the venue first."
+        )
+    try:
+        reply = load_json(outcome.body)
+    except MalformedReply:
+        reply = None
     declared = reply if isinstance(reply, dict) else {}
     try:
         return Provenance(DataSource(declared["source"]), accelerated=Decimal(declared["speed"]) > 1)
