@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -54,11 +55,10 @@ class OperatorClient:
     """One running controller. Raises ``Unreachable`` when it is not running, and the error the controller answered otherwise."""
 
     def __init__(self, directory: Path) -> None:
-        socket = data_directory(directory) / SOCKET_NAME
+        path = data_directory(directory) / SOCKET_NAME
         remedy = f"Start the controller with `gatehouse run --dir {directory}`, or give the right --dir."
-        if not socket.exists():
-            raise Unreachable(f"the controller is not running: there is no socket at {socket}", code="not-running", remedy=remedy)
-        self._http = JsonClient("the controller", base="http://gatehouse", remedy=remedy, socket=socket)
+        _require_listener(path, remedy)
+        self._http = JsonClient("the controller", base="http://gatehouse", remedy=remedy, socket=path)
 
     def __enter__(self) -> OperatorClient:
         return self
@@ -108,6 +108,16 @@ class OperatorClient:
 
     def _get(self, shape: type[_T], path: str, params: Mapping[str, str | int] | None = None) -> _T:
         return _parse(shape, self._http.get(path, params))
+
+
+def _require_listener(path: Path, remedy: str) -> None:
+    """Knock once: a missing or a stale socket means that nobody is there."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError as error:
+            why = f"the controller is not running: nothing answers at {path} ({error.strerror or error})"
+            raise Unreachable(why, code="not-running", remedy=remedy) from None
 
 
 def _parse(shape: type[_T], answer: Answer) -> _T:

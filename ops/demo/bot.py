@@ -21,8 +21,8 @@ INVENTORY = 6.0  # dollars of bitcoin it will hold at most
 WIDTH = 0.0001  # how far from the middle an order rests before it is requoted, as a fraction
 EDGE = 0.00002  # how far behind the touch it quotes, so that a moving market does not turn a maker into a taker
 PROFIT = 0.0006  # take profit at this gain
-PATIENCE = 5.0  # seconds without a fill before it crosses the spread
-PAUSE = 0.8  # seconds between looks
+PATIENCE = 2.0  # seconds without a fill before it crosses the spread
+PAUSE = 0.5  # seconds between looks
 
 
 def exchange_at(gateway: str, key: str, secret: str) -> ccxt.mexc:
@@ -81,6 +81,7 @@ class Maker:
     async def place(self, side: str, amount: float, price: float, why: str, *, post_only: bool = False) -> None:
         """One limit order; a refusal is printed and forgotten."""
         params = {"clientOrderId": next(self.ids), "postOnly": post_only}
+        price = float(self.exchange.price_to_precision(SYMBOL, price))
         try:
             order = await self.exchange.create_order(SYMBOL, "limit", side, amount, price, params)
             print(f"{why}: {side} {amount:.6f} at {price} is {order['id']}", flush=True)

@@ -6,6 +6,7 @@ Prints one JSON object: how many orders went through before the refusal, and the
 import argparse
 import asyncio
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import ccxt.async_support as ccxt
 from bot import SYMBOL, exchange_at
 
 DOLLARS = 4.0  # per order
+BEHIND = 0.001  # how far behind the best bid, so that the orders rest
 MOST = 12  # gives up after so many: then nothing stopped it
 
 
@@ -22,7 +24,7 @@ async def main(gateway: str, key: str, secret: str) -> dict:
     placed = []
     try:
         for number in range(MOST):
-            price = (await exchange.fetch_order_book(SYMBOL, 5))["bids"][0][0]
+            price = (await exchange.fetch_order_book(SYMBOL, 5))["bids"][0][0] * (1 - BEHIND)
             params = {"clientOrderId": f"greedy-{int(time.time() * 1000):x}-{number}"}
             try:
                 order = await exchange.create_order(SYMBOL, "limit", "buy", DOLLARS / price, price, params)
@@ -31,16 +33,23 @@ async def main(gateway: str, key: str, secret: str) -> dict:
             placed.append(order["id"])
         return {"placed": len(placed), "exception": "", "message": ""}
     finally:
+        await tidy(exchange, placed)
+
+
+async def tidy(exchange: ccxt.mexc, placed: list) -> None:
+    """Take the orders off the market again."""
+    try:
         for order in placed:
             try:
                 await exchange.cancel_order(order, SYMBOL)
-            except ccxt.OrderNotFound:
-                continue  # it was filled
+            except ccxt.BaseError as error:
+                print(f"{order} was not cancelled: {error}", file=sys.stderr)
+    finally:
         await exchange.close()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gateway", required=True)
     parser.add_argument("--key", required=True)
     parser.add_argument("--secret-file", required=True, type=Path)

@@ -1,0 +1,60 @@
+"""A deployment on disk, and a real operator API on its unix socket with nothing behind it but values."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from controller.cli.app import app
+from controller.cli.client import SOCKET_NAME
+from controller.cli.demo.deployment import DEFAULT_PORTS, write_deployment
+from controller.console.app import create_app
+from controller.console.server import serving_socket
+from tests.support.cli_kit import Run, Served
+from tests.support.operator_port import FakePort
+
+
+@pytest.fixture
+def run() -> Run:
+    """The command line, in this process, as a pipe would see it."""
+
+    def invoke(*arguments: str | Path) -> Result:
+        environment = {"COLUMNS": "200", "NO_COLOR": "1", "GATEHOUSE_DIR": None}
+        return CliRunner(env=environment).invoke(app, [str(argument) for argument in arguments])
+
+    return invoke
+
+
+@pytest.fixture
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demo deployment; the path is short, because a unix socket's must be."""
+    directory = tmp_path_factory.mktemp("d")
+    write_deployment(directory, DEFAULT_PORTS)
+    (directory / "var").mkdir()
+    return directory
+
+
+@pytest.fixture
+def served(deployment: Path) -> Iterator[Served]:
+    """The operator API on the deployment's socket, run beside the test."""
+    port = FakePort()
+    up, stop = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with serving_socket(create_app(port, local=True), deployment / "var" / SOCKET_NAME):
+            up.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert up.wait(5)
+    yield Served(deployment, port)
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+    loop.close()
