@@ -24,7 +24,7 @@ FEE = 1 + RULES.taker_fee
 class Bot(RuleBasedStateMachine):
     """A bot without manners at LIVE_€10, against a venue that fills what it likes, when it likes, at the limit or better."""
 
-    @initialize(usdt=st.sampled_from(["3", "11", "1000000"]))
+    @initialize(usdt=st.sampled_from(["1000000", "11", "3"]))
     def start(self, usdt: str) -> None:
         self.usdt, self.btc = Decimal(usdt), Decimal(0)
         self.orders: dict[str, OrderRisk] = {}
@@ -36,9 +36,9 @@ class Bot(RuleBasedStateMachine):
 
     @rule(
         side=st.sampled_from(Side),
-        kind=st.sampled_from([OrderType.LIMIT, OrderType.MARKET, OrderType.IMMEDIATE_OR_CANCEL]),
-        quantity=st.decimals(min_value=0, max_value=Decimal("0.00015"), places=8),
-        price=st.decimals(min_value=59_300, max_value=60_700, places=2),
+        kind=st.sampled_from([OrderType.LIMIT, OrderType.LIMIT, OrderType.IMMEDIATE_OR_CANCEL, OrderType.MARKET]),
+        quantity=st.integers(min_value=15, max_value=115).map(lambda millionths: Decimal(millionths).scaleb(-6)),
+        price=st.sampled_from(range(59_300, 60_701, 100)).map(Decimal),
         by_amount=st.booleans(),
         after=st.integers(min_value=0, max_value=300),
     )
@@ -50,14 +50,34 @@ class Bot(RuleBasedStateMachine):
             intent = replace(
                 intent, price=None, quantity=None if by_amount else quantity, quote_quantity=amount if by_amount else None
             )
+        self.place(intent)
+
+    @rule(price=st.sampled_from(range(59_400, 60_601, 100)).map(Decimal))
+    def squeeze(self, price: Decimal) -> None:
+        """Buy as much as is admitted, to the last step of the grid."""
+        low, high = 0, 12_000
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if isinstance(self.ask_for(self.biggest(price, middle)), Admit) else (low, middle)
+        self.place(self.biggest(price, low))
+
+    def biggest(self, price: Decimal, steps: int) -> OrderIntent:
+        # Starting from the smallest order that passes, so that what is admitted has one upper end.
+        quantity = Decimal(2_100 + steps).scaleb(-8)
+        return OrderIntent(BTC, Side.BUY, OrderType.LIMIT, str(len(self.orders)), quantity=quantity, price=price)
+
+    def ask_for(self, intent: OrderIntent) -> Admit | Deny:
         given = LimitContext(self.view(), {BTC: RULES}, {BTC: replace(QUOTE, received_at=self.now)}, self.times)
-        verdict = check(intent, given, DEMO, Stage.LIVE_EUR10, 0, self.now)
+        return check(intent, given, DEMO, Stage.LIVE_EUR10, 0, self.now)
+
+    def place(self, intent: OrderIntent) -> None:
+        verdict = self.ask_for(intent)
         if isinstance(verdict, Admit):
             self.orders[intent.client_id] = OrderRisk.of(intent)
             self.times.append(self.now)
-            assert side is Side.SELL or verdict.exposure.eur <= verdict.cap_eur
+            assert intent.side is Side.SELL or verdict.exposure.eur <= verdict.cap_eur
 
-    @rule(data=st.data(), part=st.integers(min_value=1, max_value=4), improvement=st.integers(min_value=0, max_value=500))
+    @rule(data=st.data(), part=st.integers(min_value=1, max_value=4), improvement=st.sampled_from([0, 100, 500]))
     def fill(self, data: st.DataObject, part: int, improvement: int) -> None:
         open_ids = [key for key, order in self.orders.items() if order.status in WORKING]
         if not open_ids:

@@ -1,0 +1,110 @@
+"""The floors as numbers. Changing one is a decision, so it has to be made twice: in the code and here."""
+
+from __future__ import annotations
+
+from policies.floors import FLOORS, REQUIRED_RULES, violations
+from policies.numbers import text
+from policies.schema import FIRST_STEP_MAX_EUR, LIVE_CAP_MAX_EUR, STEP_FACTOR_MAX
+from tests.unit.policies.policy_kit import example
+
+BOUNDS = {
+    "caps.live": "<= 10",
+    "caps.testnet": "<= 10",
+    "eur_rate.quote_per_eur": "<= 1.5",
+    "eur_rate.valid_until": "<= 2678400000",
+    "limits.order_notional_max_eur": "<= 25",
+    "limits.price_collar_bps": "<= 500",
+    "limits.quote_max_age_ms": "<= 5000",
+    "limits.order_rate": "<= 6",
+    "limits.order_rate.per_ms": "<= 10000",
+    "limits.open_orders_max": "<= 10",
+    "limits.min_order_factor": ">= 1.2",
+    "guards.daily_loss.max_eur": "<= 5",
+    "guards.daily_loss.max_cap_fraction": "<= 0.1",
+    "guards.drawdown_fraction": "<= 0.2",
+    "guards.quote_stale.no_entry_ms": "<= 5000",
+    "guards.quote_stale.cancel_ms": "<= 30000",
+    "guards.quote_stale.halt_ms": "<= 300000",
+    "guards.reconciliation.tolerated_breaks": "<= 0",
+    "guards.reconciliation.max_age_ms": "<= 60000",
+    "guards.reject_rate.max_ratio": "<= 0.2",
+    "guards.reject_rate.min_samples": "<= 20",
+    "guards.reject_rate.window_ms": ">= 60000",
+    "guards.unknown_order.max_age_ms": "<= 60000",
+    "guards.clock_offset.no_entry_ms": "<= 500",
+    "guards.clock_offset.halt_ms": "<= 900",
+    "guards.blind_deadline_ms": "<= 30000",
+    "settle.unknown_grace_ms": ">= 10000",
+    "settle.lookups_min": ">= 3",
+    "validation.covered_ms": ">= 259200000",
+    "evidence.ttl_ms": "<= 86400000",
+    "authority.cooling_off_ms": ">= 600000",
+}
+
+REQUIRED = {
+    "testnet-ready": {
+        "reconciliation_breaks <= 0",
+        "unknown_orders <= 0",
+        "orders >= 10",
+        "reject_ratio <= 0.05",
+        "coverage_ratio >= 0.95",
+    },
+    "validation": {
+        "reconciliation_breaks <= 0",
+        "unknown_orders <= 0",
+        "covered_ms >= 259200000",
+        "coverage_ratio >= 0.995",
+        "longest_gap_ms <= 120000",
+        "orders >= 100",
+        "fills >= 60",
+        "reject_ratio <= 0.01",
+        "reject_ratio_upper <= 0.03",
+        "longest_unknown_ms <= 60000",
+        "clock_offset_max_ms <= 900",
+        "drawdown_fraction <= 0.05",
+        "net_pnl_eur >= -0.1",
+    },
+    "live-ready": {
+        "reconciliation_breaks <= 0",
+        "unknown_orders <= 0",
+        "covered_ms >= 600000",
+        "coverage_ratio >= 0.995",
+        "drawdown_fraction <= 0.05",
+    },
+    "ramp-step": {
+        "reconciliation_breaks <= 0",
+        "unknown_orders <= 0",
+        "covered_ms >= 259200000",
+        "coverage_ratio >= 0.995",
+        "fills >= 30",
+        "reject_ratio <= 0.01",
+        "longest_unknown_ms <= 60000",
+        "drawdown_fraction <= 0.1",
+        "net_pnl_eur >= -1",
+    },
+    "resume": {
+        "reconciliation_breaks <= 0",
+        "unknown_orders <= 0",
+        "covered_ms >= 60000",
+    },
+}
+
+
+def test_the_floors_are_these() -> None:
+    assert {floor.path: f"{floor.op} {text(floor.bound)}" for floor in FLOORS} == BOUNDS
+
+
+def test_the_required_rules_of_each_gate_are_these() -> None:
+    found: dict[str, set[str]] = {}
+    for rule in REQUIRED_RULES:
+        found.setdefault(rule.gate, set()).add(f"{rule.metric} {rule.op} {text(rule.bound)}")
+    assert found == REQUIRED
+
+
+def test_the_caps_that_hold_everywhere_are_these() -> None:
+    assert (LIVE_CAP_MAX_EUR, FIRST_STEP_MAX_EUR, STEP_FACTOR_MAX) == (10, 25, 2)
+
+
+def test_the_production_examples_violate_nothing() -> None:
+    assert violations(example("team")) == ()
+    assert violations(example("solo")) == ()
