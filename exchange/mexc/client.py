@@ -42,6 +42,7 @@ NO_ANSWER = -2
 
 _PROVES_NO_REJECTION = frozenset({ErrorCode.NO_SUCH_ORDER, ErrorCode.UNKNOWN_ORDER})
 _WAF = 403
+_NARROWEST, _NARROW = 2, 4
 
 
 class MexcVenue:
@@ -116,29 +117,28 @@ class MexcVenue:
         """Our trades at or after ``since``, oldest first, complete as far as MEXC keeps them: one month (§4.11).
 
         A full page may hide others, and neither its order nor the bounds' inclusiveness is documented, so a full page's range is
-        halved, with a millisecond of overlap, until every page has room to spare.
+        split, with overlap, until every page has room to spare.
 
         Raises:
-            VenueError: a query failed, or more trades share one millisecond than one page holds.
+            VenueError: a query failed, or more trades share three milliseconds than one page holds.
         """
         end = Millis(await self._rest.server_time() + 1_000)
         found: dict[tuple[str, str], Fill] = {}
-        pending = [(since, max(end, since))]
+        pending = [(Millis(max(0, since - 1)), max(end, since))]
         while pending:
             start, stop = pending.pop()
-            query = HistoryQuery(symbol, MY_TRADES_PAGE, start=Millis(max(0, start - 1)), end=Millis(stop + 1))
+            query = HistoryQuery(symbol, MY_TRADES_PAGE, start=start, end=stop)
             page = parse_my_trades(await self._rest.query("/myTrades", history_params(query)))
             if len(page) < MY_TRADES_PAGE:
                 found.update({(fill.order_id, fill.trade_id): fill for fill in page if fill.at >= since})
                 continue
-            if start == stop:
+            if stop - start <= _NARROWEST:
                 raise VenueError(
-                    f"more than {MY_TRADES_PAGE} trades of {symbol} share the millisecond {start}; MEXC cannot list them all",
+                    f"{MY_TRADES_PAGE} or more trades of {symbol} fall in {start}..{stop}; MEXC cannot list them all",
                     code="fills-not-enumerable",
                     remedy="Query the trades of each order of that moment on MEXC's own page and reconcile by hand.",
                 )
-            middle = Millis((start + stop) // 2)
-            pending += [(start, middle), (Millis(middle + 1), stop)]
+            pending += _split(page, start, stop)
         return sorted(found.values(), key=lambda fill: (fill.at, fill.trade_id))
 
     async def balances(self) -> Mapping[str, Balance]:
@@ -191,8 +191,26 @@ class MexcVenue:
         return CancelAck()
 
 
+def _split(page: Sequence[Fill], start: Millis, stop: Millis) -> list[tuple[Millis, Millis]]:
+    """Smaller ranges that cover ``start..stop``, cut where the page seems to have stopped short.
+
+    The narrow middle range covers the cut even if the bounds turn out to be exclusive.
+    """
+    if stop - start <= _NARROW:
+        return [(Millis(at - 1), Millis(at + 1)) for at in range(start, stop + 1)]
+    times = [fill.at for fill in page]
+    cut = min(times) if times[0] >= times[-1] else max(times)
+    if not start < cut < stop:
+        cut = Millis((start + stop) // 2)
+    return [(start, Millis(cut - 1)), (Millis(cut - 2), Millis(cut + 2)), (Millis(cut + 1), stop)]
+
+
 def _judge(error: WireError) -> PlaceOutcome:
     # A firewall page says nothing about the order, and "unknown order" is no answer to a placement.
-    if error.certainty is Certainty.UNKNOWN or error.http_status == _WAF or error.code in _PROVES_NO_REJECTION:
+    if (
+        error.certainty is Certainty.UNKNOWN
+        or (error.http_status == _WAF and not error.coded)
+        or error.code in _PROVES_NO_REJECTION
+    ):
         return Unknown(f"MEXC {error.code} ({error.msg}), HTTP {error.http_status}")
     return Rejected(error.code, error.msg)

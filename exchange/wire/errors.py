@@ -143,11 +143,12 @@ class Certainty(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WireError:
-    """One MEXC error. ``code`` is MEXC's number; for replies without one (an HTML page, an empty 401) it is the HTTP status."""
+    """One MEXC error. For a reply without a code (an HTML page, an empty 401) ``code`` is the HTTP status and ``coded`` False."""
 
     code: int
     msg: str
     http_status: int = 400
+    coded: bool = True
 
     @classmethod
     def of(cls, code: ErrorCode, msg: str) -> WireError:
@@ -166,13 +167,11 @@ class WireError:
 
         5xx is unknown by MEXC's own word (§1.2), whatever the body says. A code nobody has documented proves nothing.
         """
-        if self.http_status >= 500 or self.http_status in {408, 425}:
+        if self.http_status >= 500 or self.http_status in {408, 425} or (self.coded and self.code in _UNKNOWN_CODES):
             return Certainty.UNKNOWN
-        if self.code in _UNKNOWN_CODES:
-            return Certainty.UNKNOWN
-        if self.http_status in _TEMPORARY_STATUSES or self.code in _TEMPORARY_CODES:
+        if self.http_status in _TEMPORARY_STATUSES or (self.coded and self.code in _TEMPORARY_CODES):
             return Certainty.TEMPORARY
-        if self.http_status == 401 or self.code in _KNOWN_CODES:
+        if self.http_status == 401 or (self.coded and self.code in _KNOWN_CODES):
             return Certainty.PERMANENT
         return Certainty.UNKNOWN
 
@@ -240,12 +239,12 @@ def parse_error(status: int, body: bytes) -> WireError | None:
     try:
         decoded = load_json(body)
     except MalformedReply:
-        return None if 200 <= status < 300 else WireError(status, _excerpt(body, status), status)
+        return None if 200 <= status < 300 else WireError(status, _excerpt(body, status), status, coded=False)
     fields = decoded if isinstance(decoded, dict) else {}
     code = _code_of(fields.get("code"))
     if 200 <= status < 300 and (code is None or code in _SUCCESS_CODES):
         return None
-    return WireError(status if code is None else code, _message_of(fields, status), status)
+    return WireError(status if code is None else code, _message_of(fields, status), status, coded=code is not None)
 
 
 def _code_of(value: object) -> int | None:

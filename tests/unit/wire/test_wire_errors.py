@@ -36,13 +36,22 @@ HTML = b"<HTML><HEAD><TITLE>Access Denied</TITLE></HEAD><BODY>You don't have per
             700002,
             "Signature is not valid.",
         ),
-        (401, b"", 401, "HTTP 401 with an empty body"),
-        (400, b"[1,2]", 400, "HTTP 400 without a message"),
-        (400, b'{"code":true,"msg":"x"}', 400, "x"),
     ],
 )
 def test_every_error_shape_is_read(status: int, body: bytes, code: int, msg: str) -> None:
     assert parse_error(status, body) == WireError(code, msg, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "msg"),
+    [
+        (401, b"", "HTTP 401 with an empty body"),
+        (400, b"[1,2]", "HTTP 400 without a message"),
+        (400, b'{"code":true,"msg":"x"}', "x"),
+    ],
+)
+def test_an_error_without_a_code_has_its_status_for_one(status: int, body: bytes, msg: str) -> None:
+    assert parse_error(status, body) == WireError(status, msg, status, coded=False)
 
 
 def test_an_html_page_keeps_its_status_and_an_excerpt() -> None:
@@ -79,6 +88,9 @@ def test_an_unknown_order_carries_the_extend_key() -> None:
         (WireError(10007, "", 400), Certainty.PERMANENT),
         (WireError(-2011, "", 400), Certainty.PERMANENT),
         (WireError(401, "", 401), Certainty.PERMANENT),
+        (WireError(401, "", 401, coded=False), Certainty.PERMANENT),
+        (WireError(400, "", 400, coded=False), Certainty.UNKNOWN),
+        (WireError(403, "", 403, coded=False), Certainty.TEMPORARY),
         (WireError(30002, "", 200), Certainty.PERMANENT),
         (WireError(429, "", 429), Certainty.TEMPORARY),
         (WireError(418, "", 418), Certainty.TEMPORARY),

@@ -1,0 +1,285 @@
+"""The rate limits, the venue's clock, the signer and the reach: everything that decides before a byte leaves."""
+
+import asyncio
+from decimal import Decimal
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.errors import Refused, VenueError
+from exchange.mexc.clock import Sample, VenueClock, estimate
+from exchange.mexc.connect import PRODUCTION, Endpoint, open_feed, open_venue
+from exchange.mexc.hosts import Reach
+from exchange.mexc.http import HttpTransport, Method
+from exchange.mexc.ratelimit import (
+    ALL_PER_WINDOW,
+    LOCK_OUT,
+    ORDERS_PER_WINDOW,
+    PROBE_EVERY,
+    SECOND,
+    HeldBack,
+    Lane,
+    Limits,
+    RateLimiter,
+)
+from exchange.mexc.signer import LocalSigner, SignerLimits
+from exchange.model import Millis, OrderIntent, OrderType, Side
+from exchange.ports import VenueName
+from exchange.wire.orders import order_params
+from exchange.wire.signing import encode_params, signature
+
+INTENT = OrderIntent("MXUSDT", Side.BUY, OrderType.LIMIT, "gh-1", quantity=Decimal(10), price=Decimal(2))
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.ns = 5 * SECOND
+
+    def now(self) -> Millis:
+        return Millis(1_700_000_000_000 + self.ns // 1_000_000)
+
+    def monotonic_ns(self) -> int:
+        return self.ns
+
+
+class Permit:
+    def __init__(self, *, live: bool = True) -> None:
+        self.live = live
+        self.epoch = 1
+
+    def is_live(self) -> bool:
+        return self.live
+
+
+def granted(steps: list[tuple[Lane, int]]) -> list[tuple[Lane, int]]:
+    """Ask for each lane after each gap of nanoseconds; what was let through, and when."""
+    limits, now, through = Limits(), 0, []
+    for lane, gap in steps:
+        now += gap
+        if limits.take(lane, now) == 0:
+            through.append((lane, now))
+    return through
+
+
+STEPS = st.lists(st.tuples(st.sampled_from(list(Lane)), st.sampled_from([0, 1, SECOND // 50, SECOND // 7])), max_size=200)
+
+
+@given(STEPS)
+def test_no_second_ever_holds_more_than_the_venues_limits(steps: list[tuple[Lane, int]]) -> None:
+    through = granted(steps)
+    for _, start in through:
+        inside = [lane for lane, at in through if start <= at <= start + SECOND]
+        assert len(inside) <= ALL_PER_WINDOW
+        assert sum(lane is not Lane.QUERY for lane in inside) <= ORDERS_PER_WINDOW
+
+
+@given(STEPS.map(lambda steps: [(lane, gap) for lane, gap in steps if lane is not Lane.CANCEL]))
+def test_three_cancels_pass_at_once_however_busy_the_other_lanes_are(steps: list[tuple[Lane, int]]) -> None:
+    limits, now = Limits(), 0
+    for lane, gap in steps:
+        now += gap
+        limits.take(lane, now)
+    assert [limits.take(Lane.CANCEL, now) for _ in range(3)] == [0, 0, 0]
+
+
+@given(st.sampled_from(list(Lane)), STEPS)
+def test_after_the_stated_wait_the_lane_is_open(lane: Lane, steps: list[tuple[Lane, int]]) -> None:
+    limits, now = Limits(), 0
+    for other, gap in steps:
+        now += gap
+        limits.take(other, now)
+    wait = limits.take(lane, now)
+    assert limits.take(lane, now + wait) == 0 or wait == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "pause"), [(429, 30, 30 * SECOND), (429, None, SECOND), (418, None, LOCK_OUT), (403, 5, 5 * SECOND)]
+)
+def test_the_venues_silence_is_kept_exactly(status: int, retry_after: int | None, pause: int) -> None:
+    limits = Limits()
+    limits.answered(status, retry_after, 0)
+    with pytest.raises(HeldBack):
+        limits.take(Lane.PLACE, pause - 1)
+    assert limits.take(Lane.PLACE, pause) == 0
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 500, 503])
+def test_other_replies_hold_nothing_back(status: int) -> None:
+    limits = Limits()
+    limits.answered(status, 30, 0)
+    assert limits.take(Lane.PLACE, 1) == 0
+
+
+def test_in_a_lock_out_one_cancel_at_a_time_still_probes() -> None:
+    limits = Limits()
+    limits.answered(418, None, 0)
+    assert limits.take(Lane.CANCEL, 1) == 0
+    with pytest.raises(HeldBack):
+        limits.take(Lane.CANCEL, 2)
+    assert limits.take(Lane.CANCEL, 1 + PROBE_EVERY) == 0
+
+
+async def test_a_queue_of_orders_never_stands_before_a_cancel() -> None:
+    limiter = RateLimiter(FakeClock())
+    orders = [asyncio.create_task(limiter.acquire(Lane.PLACE)) for _ in range(40)]
+    await asyncio.sleep(0)
+    await asyncio.wait_for(limiter.acquire(Lane.CANCEL), timeout=1)
+    assert sum(order.done() for order in orders) < 40
+    for order in orders:
+        order.cancel()
+    await asyncio.gather(*orders, return_exceptions=True)
+
+
+def test_a_slow_exchange_does_not_move_the_clock() -> None:
+    quick = [Sample(n * 100, n * 100 + 10, Millis(1)) for n in range(4)]
+    slow = Sample(1_000, 900_000_000, Millis(1))
+    assert estimate([*quick, slow]).offset == estimate(quick).offset
+    assert estimate([*quick, slow]).uncertainty == 5
+
+
+@given(st.integers(-(10**12), 10**12), st.lists(st.integers(1, 50), min_size=1, max_size=9))
+def test_the_estimate_is_off_by_no_more_than_its_uncertainty_and_a_millisecond(offset: int, trips: list[int]) -> None:
+    samples, now = [], 10**13
+    for trip in trips:
+        sent, answered = now, now + trip * 1_000_000
+        samples.append(Sample(sent, answered, Millis((sent + offset + trip * 300_000) // 1_000_000)))
+        now = answered
+    measured = estimate(samples)
+    assert abs(measured.offset - offset) <= measured.uncertainty + 1_000_000
+
+
+async def test_the_venues_time_runs_on_between_measurements_and_tells_its_age() -> None:
+    source = FakeClock()
+    clock = VenueClock(source)
+
+    async def ask() -> Millis:
+        return Millis(42_000 + source.ns // 1_000_000)
+
+    await clock.measure(ask)
+    source.ns += 3 * SECOND
+    assert (clock.now(), clock.age_ns) == (42_000 + source.ns // 1_000_000, 3 * SECOND)
+    assert clock.skew == source.now() - clock.now()
+
+
+def test_an_unmeasured_clock_says_so_instead_of_guessing() -> None:
+    clock = VenueClock(FakeClock())
+    assert (clock.age_ns, clock.skew, clock.uncertainty_ns) == (None, None, None)
+    with pytest.raises(VenueError):
+        clock.now()
+
+
+def signer(limit: str = "100") -> LocalSigner:
+    return LocalSigner("mx0vgl-key", "very-secret", SignerLimits(frozenset({"MXUSDT"}), Decimal(limit)))
+
+
+def payload_of(intent: OrderIntent, extra: str = "&timestamp=1") -> str:
+    return encode_params(order_params(intent)) + extra
+
+
+def test_an_order_within_the_limits_is_signed_as_mexc_wants() -> None:
+    payload = payload_of(INTENT)
+    assert signer().sign_order(INTENT, payload, Permit()) == signature("very-secret", payload)
+
+
+@pytest.mark.parametrize(
+    ("intent", "payload", "live", "code"),
+    [
+        (INTENT, payload_of(INTENT), False, "permit-not-live"),
+        (OrderIntent("BTCUSDT", Side.BUY, OrderType.LIMIT, "g", Decimal(1), None, Decimal(1)), "", True, "signer-symbol"),
+        (
+            OrderIntent("MXUSDT", Side.BUY, OrderType.LIMIT, "gh-1", Decimal("50.01"), None, Decimal(2)),
+            None,
+            True,
+            "signer-notional",
+        ),
+        (OrderIntent("MXUSDT", Side.BUY, OrderType.MARKET, "gh-1", None, Decimal("100.01")), None, True, "signer-notional"),
+        (OrderIntent("MXUSDT", Side.BUY, OrderType.MARKET, "gh-1", Decimal(1)), None, True, "signer-notional"),
+        (INTENT, payload_of(INTENT).replace("quantity=10", "quantity=1000"), True, "signer-payload"),
+        (INTENT, payload_of(INTENT).replace("gh-1", "gh-2"), True, "signer-payload"),
+        (INTENT, "timestamp=1", True, "signer-payload"),
+    ],
+)
+def test_everything_else_is_refused(intent: OrderIntent, payload: str | None, live: bool, code: str) -> None:
+    with pytest.raises(Refused) as caught:
+        signer().sign_order(intent, payload_of(intent) if payload is None else payload, Permit(live=live))
+    assert caught.value.code == code
+
+
+def test_selling_what_is_held_at_market_needs_no_price() -> None:
+    sell = OrderIntent("MXUSDT", Side.SELL, OrderType.MARKET, "gh-1", Decimal(10**6))
+    assert signer().sign_order(sell, payload_of(sell), Permit())
+
+
+@pytest.mark.parametrize("payload", [payload_of(INTENT), "batchOrders=%5B%5D&timestamp=1", "side=SELL", "%73ide=BUY"])
+def test_an_order_cannot_be_smuggled_through_the_query_door(payload: str) -> None:
+    with pytest.raises(Refused):
+        signer().sign(payload)
+
+
+def test_queries_and_cancels_are_signed_without_a_permit() -> None:
+    payload = "symbol=MXUSDT&origClientOrderId=gh-1&timestamp=1"
+    assert signer().sign(payload) == signature("very-secret", payload)
+
+
+def test_the_secret_is_in_no_text_a_signer_gives() -> None:
+    texts = [repr(signer()), str(signer()), f"{signer()!r:>50}"]
+    with pytest.raises(Refused) as caught:
+        signer().sign("side=BUY")
+    assert not any("very-secret" in text for text in [*texts, str(caught.value)])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.mexc.com", "http://192.168.1.1", "http://example.com", "http://127.0.0.1.example.com", "http://0.0.0.0:80",
+        "ftp://127.0.0.1", "http://user:pw@127.0.0.1", "http://[::ffff:8.8.8.8]", "", "http://", "//127.0.0.1", "http://127.0.0.1:99999",
+    ],
+)  # fmt: skip
+def test_a_rehearsal_reaches_loopback_only(url: str) -> None:
+    with pytest.raises(Refused):
+        HttpTransport(url, Reach.LOOPBACK)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8710", "http://localhost:8710", "http://[::1]:8710", "ws://127.0.0.2/ws", "https://127.0.0.1"]
+)
+def test_loopback_is_reachable_in_rehearsal(url: str) -> None:
+    Reach.LOOPBACK.check(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://api.mexc.com", "ws://wbs-api.mexc.com/ws", "https://wbs-api.mexc.com", "https://api.mexc.com.evil.io",
+     "https://api.mexc.com:8443", "https://127.0.0.1", "https://www.mexc.com"],
+)  # fmt: skip
+def test_production_reaches_mexcs_two_hosts_secured_and_nothing_else(url: str) -> None:
+    with pytest.raises(Refused):
+        Reach.MEXC.check(url)
+
+
+def test_production_addresses_are_within_their_reach() -> None:
+    Reach.MEXC.check(PRODUCTION.rest_url)
+    Reach.MEXC.check(PRODUCTION.stream_url)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        Endpoint("https://api.mexc.com", "ws://127.0.0.1/ws", Reach.LOOPBACK),
+        Endpoint("http://127.0.0.1", "wss://wbs-api.mexc.com/ws", Reach.LOOPBACK),
+    ],
+)
+def test_a_rehearsal_venue_and_feed_refuse_the_real_hosts_when_built(endpoint: Endpoint) -> None:
+    with pytest.raises(Refused):
+        open_venue(VenueName.TESTNET, endpoint, signer(), FakeClock(), Random(1))
+    with pytest.raises(Refused):
+        open_feed(["MXUSDT"], endpoint, FakeClock(), Random(1))
+
+
+async def test_a_path_cannot_lead_a_request_to_another_host() -> None:
+    transport = HttpTransport("http://127.0.0.1", Reach.LOOPBACK)
+    with pytest.raises(Refused):
+        await transport.send(Method.GET, "@example.com/")
+    await transport.aclose()
