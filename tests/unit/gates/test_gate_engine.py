@@ -23,14 +23,14 @@ from policies.rules import GateName, MetricName
 from policies.schema import Policy
 from policies.stage import Environment, Stage
 from tests.unit.gates.gate_kit import STAGE_OF, evidence_of, good_run
-from tests.unit.policies.policy_kit import DEMO, changed, example
+from tests.unit.policies.policy_kit import REHEARSAL, changed, example
 
 TEAM = example("team")
-RUN = good_run(DEMO)
+RUN = good_run(REHEARSAL)
 AS_OF = RUN.last_at
 
 
-def judged(tally: Tally = RUN, gate: GateName = GateName.VALIDATION, policy: Policy = DEMO) -> GateResult:
+def judged(tally: Tally = RUN, gate: GateName = GateName.VALIDATION, policy: Policy = REHEARSAL) -> GateResult:
     return evaluate(gate, policy, evidence_of(policy, gate, tally), tally.last_at)
 
 
@@ -56,7 +56,7 @@ def test_a_good_run_opens_its_gate(gate: GateName) -> None:
 
 @pytest.mark.parametrize("gate", GateName)
 def test_without_evidence_there_is_no_data(gate: GateName) -> None:
-    result = evaluate(gate, DEMO, None, AS_OF)
+    result = evaluate(gate, REHEARSAL, None, AS_OF)
     assert set(verdicts(result).values()) == {Verdict.NO_DATA}
     assert result.evidence_digest == ""
 
@@ -70,18 +70,18 @@ def test_a_run_that_was_never_sampled_has_no_data(gate: GateName) -> None:
 @pytest.mark.parametrize("gate", GateName)
 @pytest.mark.parametrize("name", MetricName)
 def test_a_gate_whose_metric_is_missing_stays_shut(gate: GateName, name: MetricName) -> None:
-    evidence = evidence_of(DEMO, gate, RUN)
+    evidence = evidence_of(REHEARSAL, gate, RUN)
     without = altered(evidence, metrics=tuple(metric for metric in evidence.metrics if metric.name is not name))
-    needed = any(rule.metric is name for rule in DEMO.gates.of(gate))
-    assert evaluate(gate, DEMO, without, AS_OF).passed is not needed
+    needed = any(rule.metric is name for rule in REHEARSAL.gates.of(gate))
+    assert evaluate(gate, REHEARSAL, without, AS_OF).passed is not needed
 
 
 @pytest.mark.parametrize(
     ("tally", "rule", "verdict"),
     [
-        (good_run(DEMO, seconds=20), "covered-time", Verdict.INCONCLUSIVE),
-        (good_run(DEMO, orders=3), "orders", Verdict.INCONCLUSIVE),
-        (good_run(DEMO, orders=3), "reject-ratio", Verdict.INCONCLUSIVE),
+        (good_run(REHEARSAL, seconds=20), "covered-time", Verdict.INCONCLUSIVE),
+        (good_run(REHEARSAL, orders=3), "orders", Verdict.INCONCLUSIVE),
+        (good_run(REHEARSAL, orders=3), "reject-ratio", Verdict.INCONCLUSIVE),
         (replace(RUN, fills=3), "fills", Verdict.INCONCLUSIVE),
         (replace(RUN, longest_gap_ms=5_001), "longest-gap", Verdict.FAIL),
         (replace(RUN, covered_ms=56_000), "coverage", Verdict.FAIL),
@@ -110,25 +110,25 @@ def test_an_explanation_has_the_measured_value_and_the_threshold() -> None:
 
 
 def test_a_measurement_that_failed_is_an_error() -> None:
-    broken = with_metric(evidence_of(DEMO, GateName.VALIDATION), MetricName.FILLS, error="the stream was cut")
-    assert verdicts(evaluate(GateName.VALIDATION, DEMO, broken, AS_OF))["fills"] is Verdict.ERROR
+    broken = with_metric(evidence_of(REHEARSAL, GateName.VALIDATION), MetricName.FILLS, error="the stream was cut")
+    assert verdicts(evaluate(GateName.VALIDATION, REHEARSAL, broken, AS_OF))["fills"] is Verdict.ERROR
 
 
 def test_evidence_expires_when_its_life_is_over() -> None:
-    evidence = evidence_of(DEMO, GateName.VALIDATION)
+    evidence = evidence_of(REHEARSAL, GateName.VALIDATION)
     last = Millis(evidence.expires_at_ms - 1)
-    assert evaluate(GateName.VALIDATION, DEMO, evidence, last).passed
-    assert evaluate(GateName.VALIDATION, DEMO, evidence, Millis(evidence.expires_at_ms)).verdict is Verdict.STALE
+    assert evaluate(GateName.VALIDATION, REHEARSAL, evidence, last).passed
+    assert evaluate(GateName.VALIDATION, REHEARSAL, evidence, Millis(evidence.expires_at_ms)).verdict is Verdict.STALE
 
 
 def test_one_stale_metric_in_a_fresh_bundle_is_stale() -> None:
-    evidence = with_metric(evidence_of(DEMO, GateName.VALIDATION), MetricName.FILLS, measured_at=AS_OF - 600_001)
-    assert verdicts(evaluate(GateName.VALIDATION, DEMO, evidence, AS_OF))["fills"] is Verdict.STALE
+    evidence = with_metric(evidence_of(REHEARSAL, GateName.VALIDATION), MetricName.FILLS, measured_at=AS_OF - 600_001)
+    assert verdicts(evaluate(GateName.VALIDATION, REHEARSAL, evidence, AS_OF))["fills"] is Verdict.STALE
 
 
 def test_a_metric_from_the_future_is_invalid() -> None:
-    evidence = with_metric(evidence_of(DEMO, GateName.VALIDATION), MetricName.FILLS, measured_at=AS_OF + 1)
-    assert verdicts(evaluate(GateName.VALIDATION, DEMO, evidence, AS_OF))["fills"] is Verdict.INVALID
+    evidence = with_metric(evidence_of(REHEARSAL, GateName.VALIDATION), MetricName.FILLS, measured_at=AS_OF + 1)
+    assert verdicts(evaluate(GateName.VALIDATION, REHEARSAL, evidence, AS_OF))["fills"] is Verdict.INVALID
 
 
 def _subject(evidence: Evidence, **changes: Any) -> Evidence:
@@ -147,7 +147,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("how", FOREIGN)
 def test_evidence_is_invalid(how: str) -> None:
-    result = evaluate(GateName.VALIDATION, DEMO, FOREIGN[how](evidence_of(DEMO, GateName.VALIDATION)), AS_OF)
+    result = evaluate(GateName.VALIDATION, REHEARSAL, FOREIGN[how](evidence_of(REHEARSAL, GateName.VALIDATION)), AS_OF)
     assert set(verdicts(result).values()) == {Verdict.INVALID}
 
 
@@ -183,7 +183,7 @@ def test_an_accelerated_clock_never_opens_a_production_gate(gate: GateName) -> N
 
 
 def test_a_rehearsal_may_use_any_source() -> None:
-    assert judged(good_run(DEMO, source=DataSource.SYNTHETIC, accelerated=True)).passed
+    assert judged(good_run(REHEARSAL, source=DataSource.SYNTHETIC, accelerated=True)).passed
 
 
 def test_a_millisecond_short_of_72_covered_hours_is_not_enough_in_production() -> None:
@@ -233,26 +233,26 @@ def test_a_gate_passes_exactly_when_every_one_of_its_rules_holds(measured: dict[
 
 @pytest.mark.parametrize("gate", GateName)
 def test_a_bundle_is_judged_offline_to_the_same_bytes(gate: GateName) -> None:
-    evidence = evidence_of(DEMO, gate, replace(RUN, longest_gap_ms=5_001))
-    there = result_bytes(evaluate(gate, DEMO, evidence, AS_OF))
-    assert reevaluate(canonical_bytes(DEMO), bundles.canonical_bytes(evidence), AS_OF) == there
+    evidence = evidence_of(REHEARSAL, gate, replace(RUN, longest_gap_ms=5_001))
+    there = result_bytes(evaluate(gate, REHEARSAL, evidence, AS_OF))
+    assert reevaluate(canonical_bytes(REHEARSAL), bundles.canonical_bytes(evidence), AS_OF) == there
 
 
 def test_a_result_names_the_policy_and_the_evidence_it_is_about() -> None:
-    evidence = evidence_of(DEMO, GateName.RESUME)
-    document = result_document(evaluate(GateName.RESUME, DEMO, evidence, AS_OF))
+    evidence = evidence_of(REHEARSAL, GateName.RESUME)
+    document = result_document(evaluate(GateName.RESUME, REHEARSAL, evidence, AS_OF))
     assert document["evidence_digest"] == bundles.digest(evidence)
-    assert document["policy_digest"] == canonical.digest(canonical_bytes(DEMO))
+    assert document["policy_digest"] == canonical.digest(canonical_bytes(REHEARSAL))
 
 
 def test_another_policy_makes_the_same_bundle_invalid_offline() -> None:
-    other = canonical_bytes(changed(DEMO, "limits.open_orders_max", 5))
-    result = reevaluate(other, bundles.canonical_bytes(evidence_of(DEMO, GateName.RESUME)), AS_OF)
+    other = canonical_bytes(changed(REHEARSAL, "limits.open_orders_max", 5))
+    result = reevaluate(other, bundles.canonical_bytes(evidence_of(REHEARSAL, GateName.RESUME)), AS_OF)
     assert b'"verdict":"INVALID"' in result
 
 
 def test_reading_a_bundle_gives_the_same_bundle() -> None:
-    evidence = evidence_of(DEMO, GateName.VALIDATION)
+    evidence = evidence_of(REHEARSAL, GateName.VALIDATION)
     assert bundles.parse(bundles.canonical_bytes(evidence)) == evidence
 
 
@@ -271,11 +271,11 @@ def test_reading_a_bundle_gives_the_same_bundle() -> None:
     ],
 )
 def test_a_bundle_that_was_touched_is_refused(old: bytes, new: bytes) -> None:
-    data = bundles.canonical_bytes(evidence_of(DEMO, GateName.VALIDATION))
+    data = bundles.canonical_bytes(evidence_of(REHEARSAL, GateName.VALIDATION))
     assert old in data
     with pytest.raises(IntegrityError):
         bundles.parse(data.replace(old, new, 1))
 
 
 def test_the_subject_of_each_gate_is_a_run_of_the_stage_it_leaves() -> None:
-    assert {gate: evidence_of(DEMO, gate).subject.stage for gate in GateName} == STAGE_OF
+    assert {gate: evidence_of(REHEARSAL, gate).subject.stage for gate in GateName} == STAGE_OF

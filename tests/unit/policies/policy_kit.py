@@ -44,7 +44,8 @@ def example(name: str) -> Policy:
     return load_policy((EXAMPLES / f"{name}.toml").read_bytes())
 
 
-DEMO = example("demo")
+REHEARSAL_FILE = Path(__file__).with_name("rehearsal.toml")
+REHEARSAL = load_policy(REHEARSAL_FILE.read_bytes())
 
 
 def tree_of(policy: Policy) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def working(status: OrderStatus, quantity: str = "0.00008", side: Side = Side.BU
 def judge(
     intent: OrderIntent,
     given: LimitContext | None = None,
-    policy: Policy = DEMO,
+    policy: Policy = REHEARSAL,
     stage: Stage = Stage.LIVE_EUR10,
     step: int = 0,
     now: Millis = NOW,

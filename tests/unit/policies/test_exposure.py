@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from exchange.model import Balance, Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.orders import TERMINAL, WORKING
 from policies.exposure import EUR_STEP, AccountView, Exposure, InputName, MissingInput, OrderRisk, worst_case
-from tests.unit.policies.policy_kit import BTC, DEMO, NOW, QUOTE, RULES, account, working
+from tests.unit.policies.policy_kit import BTC, NOW, QUOTE, REHEARSAL, RULES, account, working
 
-RATE = DEMO.eur_rate.quote_per_eur
+RATE = REHEARSAL.eur_rate.quote_per_eur
 FEE = 1 + RULES.taker_fee
 
 
 def exposure(view: AccountView | None, **changes: Any) -> Exposure | MissingInput:
-    inputs: dict[str, Any] = {"quotes": {BTC: QUOTE}, "rules": {BTC: RULES}, "policy": DEMO, "now": NOW, **changes}
+    inputs: dict[str, Any] = {"quotes": {BTC: QUOTE}, "rules": {BTC: RULES}, "policy": REHEARSAL, "now": NOW, **changes}
     return worst_case(view, **inputs)
 
 
@@ -132,8 +132,8 @@ BROKEN: dict[str, tuple[Callable[[], Exposure | MissingInput], InputName]] = {
     "no symbol rules": (lambda: exposure(HELD, rules={}), InputName.SYMBOL_RULES),
     "a NaN fee": (lambda: exposure(HELD, rules={BTC: replace(RULES, taker_fee=Decimal("NaN"))}), InputName.SYMBOL_RULES),
     "another quote asset": (lambda: exposure(HELD, rules={BTC: replace(RULES, quote="USDC")}), InputName.EUR_RATE),
-    "an expired rate": (lambda: exposure(HELD, now=DEMO.eur_rate.valid_until), InputName.EUR_RATE),
-    "a rate from the future": (lambda: exposure(HELD, now=Millis(DEMO.eur_rate.as_of - 1)), InputName.EUR_RATE),
+    "an expired rate": (lambda: exposure(HELD, now=REHEARSAL.eur_rate.valid_until), InputName.EUR_RATE),
+    "a rate from the future": (lambda: exposure(HELD, now=Millis(REHEARSAL.eur_rate.as_of - 1)), InputName.EUR_RATE),
     "an order without amounts": (lambda: exposure(account(replace(working(OrderStatus.NEW), quantity=None))), InputName.ORDER),
     "an order without a price": (lambda: exposure(account(replace(working(OrderStatus.NEW), price=None))), InputName.ORDER),
     "a NaN order": (lambda: exposure(account(replace(working(OrderStatus.NEW), executed=Decimal("sNaN")))), InputName.ORDER),

@@ -13,7 +13,7 @@ from exchange.model import Millis
 from policies.guards import Breach, GuardName, Level, Placements, Reading, Readings, daily_loss_limit_eur, drawdown_fraction, watch
 from policies.schema import Policy
 from policies.stage import Stage
-from tests.unit.policies.policy_kit import DEMO, NOW, changed
+from tests.unit.policies.policy_kit import NOW, REHEARSAL, changed
 
 SINCE = Millis(NOW - 1_000_000)
 MEASURED = [field.name for field in fields(Readings) if field.name != "since"]
@@ -37,7 +37,7 @@ WELL = Readings(
 
 
 def breaches(
-    readings: Readings = WELL, policy: Policy = DEMO, stage: Stage = Stage.LIVE_EUR10, now: Millis = NOW
+    readings: Readings = WELL, policy: Policy = REHEARSAL, stage: Stage = Stage.LIVE_EUR10, now: Millis = NOW
 ) -> tuple[Breach, ...]:
     return watch(readings, policy, stage, 0, now)
 
@@ -58,9 +58,9 @@ def test_losing_the_days_allowance_halts(equity: str, broken: bool) -> None:
 
 
 def test_the_days_allowance_is_the_smaller_of_amount_and_part_of_the_cap() -> None:
-    assert daily_loss_limit_eur(DEMO, Decimal(10)) == Decimal("0.4")
-    assert daily_loss_limit_eur(DEMO, Decimal(5)) == Decimal("0.2")
-    assert daily_loss_limit_eur(DEMO, Decimal(25)) == Decimal("0.4")
+    assert daily_loss_limit_eur(REHEARSAL, Decimal(10)) == Decimal("0.4")
+    assert daily_loss_limit_eur(REHEARSAL, Decimal(5)) == Decimal("0.2")
+    assert daily_loss_limit_eur(REHEARSAL, Decimal(25)) == Decimal("0.4")
 
 
 @pytest.mark.parametrize(("peak", "broken"), [("101.99", False), ("102", True)])
@@ -185,7 +185,7 @@ def test_a_breach_names_what_was_measured_and_the_threshold() -> None:
 
 
 def test_a_stricter_policy_breaks_earlier() -> None:
-    strict = changed(DEMO, "guards.clock_offset", {"no_entry_ms": 5, "halt_ms": 9})
+    strict = changed(REHEARSAL, "guards.clock_offset", {"no_entry_ms": 5, "halt_ms": 9})
     assert breaches(policy=strict)[0].guard is GuardName.CLOCK_OFFSET
 
 

@@ -14,9 +14,9 @@ from policies.limits import LimitContext, LimitRule, cap_eur
 from policies.stage import Stage
 from tests.unit.policies.policy_kit import (
     BTC,
-    DEMO,
     NOW,
     QUOTE,
+    REHEARSAL,
     RULES,
     account,
     admitted,
@@ -57,7 +57,7 @@ def test_a_symbol_that_is_not_listed_is_denied() -> None:
 
 
 def test_live_eur10_trades_only_the_first_symbol() -> None:
-    two = changed(DEMO, "symbols", ["BTCUSDT", "ETHUSDT"])
+    two = changed(REHEARSAL, "symbols", ["BTCUSDT", "ETHUSDT"])
     assert denied(replace(buy(), symbol="ETHUSDT"), policy=two).rule is LimitRule.SYMBOL
     assert denied(replace(buy(), symbol="ETHUSDT"), policy=two, stage=Stage.RAMPING, step=1).rule is LimitRule.SYMBOL_RULES
 
@@ -254,7 +254,7 @@ def test_an_order_is_denied_without(name: str) -> None:
     assert verdict.remedy
 
 
-@pytest.mark.parametrize("now", [DEMO.eur_rate.valid_until, Millis(DEMO.eur_rate.as_of - 1)])
+@pytest.mark.parametrize("now", [REHEARSAL.eur_rate.valid_until, Millis(REHEARSAL.eur_rate.as_of - 1)])
 def test_an_order_is_denied_when_the_eur_rate_is_not_in_force(now: Millis) -> None:
     given = context(account=replace(account(), reconciled_at=now), quotes={BTC: replace(QUOTE, received_at=now)})
     assert denied(buy(), given, now=now).rule is LimitRule.EUR_RATE
@@ -275,4 +275,4 @@ def test_an_order_is_denied_when_the_eur_rate_is_not_in_force(now: Millis) -> No
     ],
 )
 def test_each_stage_has_its_cap(stage: Stage, step: int, cap: int) -> None:
-    assert cap_eur(DEMO, stage, step) == cap
+    assert cap_eur(REHEARSAL, stage, step) == cap

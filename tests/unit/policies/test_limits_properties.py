@@ -16,7 +16,7 @@ from policies.exposure import AccountView, Exposure, OrderRisk, worst_case
 from policies.limits import Admit, Deny, LimitContext, check
 from policies.ramp import cap_eur
 from policies.stage import Stage
-from tests.unit.policies.policy_kit import BTC, DEMO, NOW, QUOTE, RULES, context
+from tests.unit.policies.policy_kit import BTC, NOW, QUOTE, REHEARSAL, RULES, context
 
 FEE = 1 + RULES.taker_fee
 
@@ -68,7 +68,7 @@ class Bot(RuleBasedStateMachine):
 
     def ask_for(self, intent: OrderIntent) -> Admit | Deny:
         given = LimitContext(self.view(), {BTC: RULES}, {BTC: replace(QUOTE, received_at=self.now)}, self.times)
-        return check(intent, given, DEMO, Stage.LIVE_EUR10, 0, self.now)
+        return check(intent, given, REHEARSAL, Stage.LIVE_EUR10, 0, self.now)
 
     def place(self, intent: OrderIntent) -> None:
         verdict = self.ask_for(intent)
@@ -115,9 +115,9 @@ class Bot(RuleBasedStateMachine):
 
     @invariant()
     def the_cap_holds(self) -> None:
-        found = worst_case(self.view(), {BTC: replace(QUOTE, received_at=self.now)}, {BTC: RULES}, DEMO, self.now)
+        found = worst_case(self.view(), {BTC: replace(QUOTE, received_at=self.now)}, {BTC: RULES}, REHEARSAL, self.now)
         assert isinstance(found, Exposure), found
-        assert found.eur <= cap_eur(DEMO, Stage.LIVE_EUR10, 0)
+        assert found.eur <= cap_eur(REHEARSAL, Stage.LIVE_EUR10, 0)
 
     @invariant()
     def nothing_is_sold_or_spent_that_is_not_there(self) -> None:
@@ -148,7 +148,7 @@ ANY_DECIMAL = st.one_of(st.none(), st.decimals(), st.sampled_from([Decimal("sNaN
 )
 def test_nothing_an_intent_or_a_quote_contains_makes_the_check_raise(intent: OrderIntent, stage: Stage, bid: Any) -> None:
     given_context = context(btc="1", quotes={BTC: replace(QUOTE, bid=bid if bid is not None else Decimal(1))})
-    verdict = check(intent, given_context, DEMO, stage, 1, NOW)
+    verdict = check(intent, given_context, REHEARSAL, stage, 1, NOW)
     assert isinstance(verdict, Admit | Deny)
     assert isinstance(verdict, Deny) or all(
         value is None or (value.is_finite() and value > 0) for value in (intent.quantity, intent.quote_quantity, intent.price)

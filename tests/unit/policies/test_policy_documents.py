@@ -14,9 +14,9 @@ from exchange.errors import ConfigError, IntegrityError
 from policies import canonical
 from policies.document import canonical_bytes, digest, json_schema, load_policy, parse_canonical
 from policies.numbers import parse, rounded_down, rounded_up, text
-from tests.unit.policies.policy_kit import DEMO, EXAMPLES, changed, example, tree_of
+from tests.unit.policies.policy_kit import REHEARSAL, REHEARSAL_FILE, changed, example, tree_of
 
-DEMO_TEXT = (EXAMPLES / "demo.toml").read_text()
+REHEARSAL_TEXT = REHEARSAL_FILE.read_text()
 
 
 def _paths(node: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -31,9 +31,9 @@ def test_every_example_is_accepted(name: str) -> None:
     assert example(name).name == name
 
 
-@pytest.mark.parametrize("path", sorted(".".join(path) for path in _paths(tree_of(DEMO))))
+@pytest.mark.parametrize("path", sorted(".".join(path) for path in _paths(tree_of(REHEARSAL))))
 def test_a_missing_field_is_an_error_that_names_it(path: str) -> None:
-    tree = tree_of(DEMO)
+    tree = tree_of(REHEARSAL)
     *parents, last = path.split(".")
     node = tree
     for part in parents:
@@ -49,25 +49,25 @@ def test_a_missing_field_is_an_error_that_names_it(path: str) -> None:
 def test_an_unknown_field_is_refused(section: str) -> None:
     path = f"{section}.bypass" if section else "bypass"
     with pytest.raises(ConfigError, match=f"^{path} is not a field"):
-        changed(DEMO, path, True)
+        changed(REHEARSAL, path, True)
 
 
 def test_reading_canonical_bytes_gives_the_same_policy() -> None:
-    assert parse_canonical(canonical_bytes(DEMO)) == DEMO
+    assert parse_canonical(canonical_bytes(REHEARSAL)) == REHEARSAL
 
 
 def test_the_digest_does_not_depend_on_how_a_number_is_written() -> None:
-    respelled = DEMO_TEXT.replace("quote_per_eur = 1.09", 'quote_per_eur = "1.0900"').replace("2_000", "2000")
-    assert respelled != DEMO_TEXT
-    assert digest(load_policy(respelled)) == digest(DEMO)
+    respelled = REHEARSAL_TEXT.replace("quote_per_eur = 1.09", 'quote_per_eur = "1.0900"').replace("2_000", "2000")
+    assert respelled != REHEARSAL_TEXT
+    assert digest(load_policy(respelled)) == digest(REHEARSAL)
 
 
 def test_the_digest_changes_with_any_limit() -> None:
-    assert digest(changed(DEMO, "limits.order_notional_max_eur", "6.01")) != digest(DEMO)
+    assert digest(changed(REHEARSAL, "limits.order_notional_max_eur", "6.01")) != digest(REHEARSAL)
 
 
 def test_bytes_that_are_not_the_canonical_form_are_refused() -> None:
-    tree = tree_of(DEMO)
+    tree = tree_of(REHEARSAL)
     tree["eur_rate"]["quote_per_eur"] = "1.090"
     with pytest.raises(IntegrityError):
         parse_canonical(canonical.encode(tree))
@@ -76,13 +76,13 @@ def test_bytes_that_are_not_the_canonical_form_are_refused() -> None:
 @pytest.mark.parametrize("written", ["nan", "inf", "-inf", '"NaN"', '"1e3"', "true", '"１"', '"1.0000000000001"', "1e30", '""'])
 def test_what_is_not_a_plain_number_is_refused_with_its_path(written: str) -> None:
     with pytest.raises(ConfigError, match=r"^eur_rate\.quote_per_eur "):
-        load_policy(DEMO_TEXT.replace("quote_per_eur = 1.09", f"quote_per_eur = {written}"))
+        load_policy(REHEARSAL_TEXT.replace("quote_per_eur = 1.09", f"quote_per_eur = {written}"))
 
 
 @pytest.mark.parametrize("written", ["2030-01-01T00:00:00", "2030-01-01", "00:00:00", '"2030-01-01"'])
 def test_an_instant_without_a_time_zone_is_refused(written: str) -> None:
     with pytest.raises(ConfigError, match=r"^eur_rate\.valid_until "):
-        load_policy(DEMO_TEXT.replace("valid_until = 2030-01-01T00:00:00Z", f"valid_until = {written}"))
+        load_policy(REHEARSAL_TEXT.replace("valid_until = 2030-01-01T00:00:00Z", f"valid_until = {written}"))
 
 
 @pytest.mark.parametrize("source", [b"\xff", b"version = ", "[" * 100_000, "x" * 2_000_000])
@@ -112,18 +112,18 @@ def test_what_is_not_toml_is_refused(source: bytes | str) -> None:
 )
 def test_even_a_rehearsal_refuses(path: str, value: object, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
-        changed(DEMO, path, value)
+        changed(REHEARSAL, path, value)
 
 
 def test_a_rule_in_the_wrong_unit_is_refused() -> None:
-    tree = tree_of(DEMO)
+    tree = tree_of(REHEARSAL)
     tree["gates"]["resume"][0]["unit"] = "count"
     with pytest.raises(ConfigError, match="covered_ms is measured in ms, not count"):
         parse_canonical(canonical.encode(tree))
 
 
 def test_two_rules_of_a_gate_cannot_share_an_id() -> None:
-    tree = tree_of(DEMO)
+    tree = tree_of(REHEARSAL)
     tree["gates"]["resume"].append(tree["gates"]["resume"][0])
     with pytest.raises(ConfigError, match="two rules of resume have the same id"):
         parse_canonical(canonical.encode(tree))
@@ -131,7 +131,7 @@ def test_two_rules_of_a_gate_cannot_share_an_id() -> None:
 
 def test_the_schema_asks_for_every_field_of_the_policy() -> None:
     schema = json_schema()
-    assert set(schema["required"]) == set(tree_of(DEMO))
+    assert set(schema["required"]) == set(tree_of(REHEARSAL))
     assert set(schema["$defs"]["Gates"]["required"]) == {"testnet-ready", "validation", "live-ready", "ramp-step", "resume"}
 
 

@@ -16,7 +16,7 @@ from policies.floors import FLOORS, REQUIRED_RULES, Floor, RequiredRule
 from policies.numbers import text
 from policies.rules import GateName, MetricName, Op
 from policies.schema import Policy
-from tests.unit.policies.policy_kit import changed, example, tree_of
+from tests.unit.policies.policy_kit import REHEARSAL, changed, example, tree_of
 
 TEAM = example("team")
 RULE_IDS = [f"{rule.gate}:{rule.metric}" for rule in REQUIRED_RULES]
@@ -105,7 +105,7 @@ def test_a_looser_rule_beside_a_strict_one_does_no_harm() -> None:
 
 
 def test_a_rehearsal_may_compress_the_validation_window() -> None:
-    assert example("demo").validation.covered_ms == 30_000
+    assert REHEARSAL.validation.covered_ms == 30_000
 
 
 def test_turning_the_demo_into_production_is_refused() -> None:

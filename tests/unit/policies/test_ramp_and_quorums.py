@@ -7,14 +7,14 @@ import pytest
 from policies.authority import Role, Verb, quorum
 from policies.ramp import cap_of_step, next_step, step_count, symbols_at
 from policies.stage import Mode, Stage
-from tests.unit.policies.policy_kit import DEMO, changed
+from tests.unit.policies.policy_kit import REHEARSAL, changed
 
-TWO_SYMBOLS = changed(DEMO, "symbols", ["BTCUSDT", "ETHUSDT"])
+TWO_SYMBOLS = changed(REHEARSAL, "symbols", ["BTCUSDT", "ETHUSDT"])
 
 
 def test_the_ramp_has_the_steps_of_the_policy() -> None:
-    assert step_count(DEMO) == 2
-    assert [cap_of_step(DEMO, step) for step in (-1, 0, 1, 2, 3)] == [None, None, 15, 25, None]
+    assert step_count(REHEARSAL) == 2
+    assert [cap_of_step(REHEARSAL, step) for step in (-1, 0, 1, 2, 3)] == [None, None, 15, 25, None]
 
 
 @pytest.mark.parametrize(
@@ -31,11 +31,11 @@ def test_the_ramp_has_the_steps_of_the_policy() -> None:
     ],
 )
 def test_the_next_step_is_the_one_above_if_it_exists(stage: Stage, step: int, following: int | None) -> None:
-    assert next_step(DEMO, stage, step) == following
+    assert next_step(REHEARSAL, stage, step) == following
 
 
 def test_a_policy_without_steps_never_ramps() -> None:
-    assert next_step(changed(DEMO, "ramp.steps", []), Stage.LIVE_EUR10, 0) is None
+    assert next_step(changed(REHEARSAL, "ramp.steps", []), Stage.LIVE_EUR10, 0) is None
 
 
 def test_live_eur10_has_one_symbol_and_halted_none() -> None:
