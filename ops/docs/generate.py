@@ -1,0 +1,93 @@
+"""Writes the pages of ``ops/docs`` that are generated from the production tables: run by ``make docs``, checked by a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from controller.lifecycle import EDGES
+from exchange.model import OrderStatus
+from exchange.orders import TABLE, TERMINAL
+from gates.registry import GATES
+from policies.authority import Verb, quorum
+from policies.rules import METRICS
+from policies.stage import RISK_ORDER, Mode, Stage
+
+HERE = Path(__file__).parent
+
+
+def lifecycle() -> str:
+    """The lifecycle page: a diagram and the edge table."""
+    lines = [
+        "# Lifecycle",
+        "",
+        "Generated from `controller/lifecycle.py`, `gates/registry.py` and `policies/authority.py` by `make docs`.",
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+        "    [*] --> MOCK",
+    ]
+    names = {Stage.LIVE_EUR10: "LIVE_€10"}
+    lines += [f'    state "{label}" as {stage.name}' for stage, label in names.items()]
+    for edge in EDGES:
+        if edge.verb is Verb.DEMOTE and edge.target is not Stage.RAMPING and _further_down(edge.source, edge.target):
+            continue
+        lines.append(f"    {edge.source.name} --> {edge.target.name}: {edge.verb}")
+    lines += ["```", "", "Demotions to any lower stage are edges too; the diagram shows the nearest only.", ""]
+    lines += ["| from | verb | to | gate | signatures (team / solo) |", "|---|---|---|---|---|"]
+    for edge in EDGES:
+        gate = GATES.get((edge.verb, edge.source))
+        team, solo = (quorum(edge.verb, edge.source, mode) for mode in (Mode.TEAM, Mode.SOLO))
+        slow = " + cooling-off" if solo.cooling_off else ""
+        lines.append(f"| {edge.source} | {edge.verb} | {edge.target} | {gate or '-'} | {team.persons} / {solo.persons}{slow} |")
+    return "\n".join(lines) + "\n"
+
+
+def _further_down(source: Stage, target: Stage) -> bool:
+    return RISK_ORDER.index(source) - RISK_ORDER.index(target) > 1
+
+
+def orders() -> str:
+    """The order page: what every observation does to every state."""
+    lines = [
+        "# Orders",
+        "",
+        "Generated from `exchange/orders.py` by `make docs`. Rows are what we know, columns what the venue says; an empty cell is",
+        "a contradiction, which halts. Bold states are final.",
+        "",
+        "| known | " + " | ".join(status.value for status in OrderStatus if status is not OrderStatus.ADMITTED) + " |",
+        "|---" * len(OrderStatus) + "|",
+    ]
+    for status, row in TABLE.items():
+        name = f"**{status}**" if status in TERMINAL else status.value
+        cells = [row[seen].value if seen in row else "" for seen in OrderStatus if seen is not OrderStatus.ADMITTED]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def metrics() -> str:
+    """The metrics a gate rule can name."""
+    lines = [
+        "# Metrics",
+        "",
+        "Generated from `policies/rules.py` by `make docs`: what a gate rule in a policy can compare.",
+        "",
+        "| metric | unit | what it is | grows while a run lasts |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{name}` | {spec.unit} | {spec.meaning} | {'yes' if spec.accumulates else 'no'} |" for name, spec in METRICS.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"lifecycle.md": lifecycle, "orders.md": orders, "metrics.md": metrics}
+
+
+def main() -> None:
+    """Write every page."""
+    for name, write in PAGES.items():
+        (HERE / name).write_text(write(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
