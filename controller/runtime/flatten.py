@@ -39,7 +39,7 @@ async def empty_venue(venue: Venue, symbols: Sequence[str], clock: Clock, still_
                 await venue.cancel_all(symbols)
             found = [report.order_id for symbol in symbols for report in await venue.open_orders(symbol)]
         except GatehouseError as error:
-            _log.warning("the venue did not answer while its orders are being cancelled", extra={"code": error.code})
+            _log.warning("the venue did not answer while its orders are being cancelled", extra={"fields": {"code": error.code}})
             await asyncio.sleep(RETRY_AFTER_S)
             continue
         seen.update(found)

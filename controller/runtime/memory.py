@@ -71,7 +71,7 @@ class Memory:
         self.samples: deque[Sample] = deque(maxlen=KEEP_SAMPLES)
         self.entries: deque[tuple[Entry, e.Event]] = deque(maxlen=KEEP_ENTRIES)
         self._counts = dict.fromkeys(_COUNTED.values(), 0)
-        self._followers: set[asyncio.Queue[Carried]] = set()
+        self._followers: set[asyncio.Queue[Carried | None]] = set()
 
     @property
     def counters(self) -> Counters:
@@ -106,15 +106,19 @@ class Memory:
             self.remember(entry, event, batch.after)
         for follower in tuple(self._followers):
             if follower.full():
-                follower.get_nowait()
-            follower.put_nowait(batch)
+                self._followers.discard(follower)
+                while not follower.empty():
+                    follower.get_nowait()
+                follower.put_nowait(None)
+            else:
+                follower.put_nowait(batch)
 
     async def follow(self) -> AsyncIterator[Carried]:
-        """Every batch from now on; the oldest waiting one is dropped when a follower is slow."""
-        queue: asyncio.Queue[Carried] = asyncio.Queue(maxsize=256)
+        """Every batch from now on; ends when the follower cannot keep up, so that it reads again from the start."""
+        queue: asyncio.Queue[Carried | None] = asyncio.Queue(maxsize=256)
         self._followers.add(queue)
         try:
-            while True:
-                yield await queue.get()
+            while (batch := await queue.get()) is not None:
+                yield batch
         finally:
             self._followers.discard(queue)

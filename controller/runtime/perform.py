@@ -128,7 +128,7 @@ class Performer:
             report = await venue.order(effect.symbol, effect.client_id)
             absent = report is None and await self._absent_everywhere(venue, effect)
         except VenueError as error:
-            _log.warning("a look-up was not answered", extra={"client_id": effect.client_id, "code": error.code})
+            _log.warning("a look-up was not answered", extra={"fields": {"client_id": effect.client_id, "code": error.code}})
             return
         if report is not None and effect.client_id:
             self._inbox.fact(VenueReported(effect.venue, report), self._now())

@@ -84,7 +84,9 @@ class Sweeper:
             try:
                 await self.sweep()
             except GatehouseError as error:
-                _log.warning("a sweep failed", extra={"venue": self._venue.name, "code": error.code, "why": error.message})
+                _log.warning(
+                    "a sweep failed", extra={"fields": {"venue": self._venue.name, "code": error.code, "why": error.message}}
+                )
             try:
                 await asyncio.wait_for(self._soon.wait(), self._every_s)
             except TimeoutError:

@@ -167,7 +167,7 @@ class Writer:
     def _fail(self, error: JournalError, letters: Sequence[Letter]) -> None:
         self._failed = error.message
         self._permits.latch(error.message)
-        _log.critical("the journal cannot be written; nothing will be placed again", extra={"code": error.code})
+        _log.critical("the journal cannot be written; nothing will be placed again", extra={"fields": {"code": error.code}})
         venue = self._known.venue
         symbols = self._known.policy.symbols if self._known.policy else ()
         if venue is not None:
