@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Coroutine, Iterable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from starlette.applications import Starlette
@@ -112,7 +113,9 @@ async def _answer(venue: SimulatedVenue, endpoint: Endpoint, request: Request) -
 async def _deliver(venue: SimulatedVenue, operation: Operation, request: Request, body: bytes) -> Response:
     slow = venue.strikes(FaultKind.SLOW_REPLY, operation)
     if slow is not None:
-        await asyncio.sleep((1000 if slow.ms is None else slow.ms) / 1000)
+        with suppress(TimeoutError):
+            async with asyncio.timeout((1000 if slow.ms is None else slow.ms) / 1000):
+                await venue.closed.wait()
     if venue.strikes(FaultKind.LOST_ACK, operation) is not None:
         return await _cut(request)
     late = venue.strikes(FaultKind.ERROR_AFTER_ACCEPT, operation)

@@ -66,6 +66,7 @@ class SimulatedVenue:
         self._receipts: OrderedDict[tuple[str, str], Receipt] = OrderedDict()
         self._hidden_until: dict[str, int] = {}
         self._late: set[asyncio.TimerHandle] = set()
+        self.closed = asyncio.Event()
         for account in config.accounts:
             engine.open_account(account.name, account.balances, self.clock.now())
 
@@ -80,7 +81,8 @@ class SimulatedVenue:
         self._publish(self.engine.feed(record))
 
     def close(self) -> None:
-        """Stop every timer and end every stream."""
+        """Stop every timer, end every stream and send what is being held back."""
+        self.closed.set()
         for timer in self._late:
             timer.cancel()
         self.hub.close()
