@@ -9,7 +9,7 @@ from random import Random
 from exchange.mexc.client import MexcVenue
 from exchange.mexc.hosts import Reach
 from exchange.mexc.http import HttpTransport, Timeouts
-from exchange.mexc.market import MexcFeed
+from exchange.mexc.market import STALL_AFTER, MexcFeed
 from exchange.mexc.private import PrivateStream
 from exchange.mexc.ratelimit import RateLimiter
 from exchange.mexc.rest import RestCaller
@@ -41,10 +41,17 @@ def open_venue(name: VenueName, endpoint: Endpoint, signer: Signer, clock: Clock
 
 
 def open_feed(
-    symbols: Sequence[str], endpoint: Endpoint, clock: Clock, rng: Random, source: DataSource = DataSource.LIVE
+    symbols: Sequence[str],
+    endpoint: Endpoint,
+    clock: Clock,
+    rng: Random,
+    source: DataSource = DataSource.LIVE,
+    stall_after: int = STALL_AFTER,
 ) -> MexcFeed:
-    """A market feed with a transport of its own; no key needed. Raises as ``MexcFeed``."""
-    return MexcFeed(symbols, _rest(endpoint, clock, None), endpoint.stream_url, endpoint.reach, clock, rng, endpoint.timing, source)
+    """A market feed with a transport of its own; no key needed. ``stall_after`` is in ms. Raises as ``MexcFeed``."""
+    return MexcFeed(
+        symbols, _rest(endpoint, clock, None), endpoint.stream_url, endpoint.reach, clock, rng, endpoint.timing, source, stall_after
+    )
 
 
 def _rest(endpoint: Endpoint, clock: Clock, signer: Signer | None) -> RestCaller:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -154,6 +155,36 @@ def hang() -> object:
 
 
 @pytest.fixture
-def at() -> Callable[[str], MexcVenue]:
+def at() -> Callable[..., MexcVenue]:
     """A venue speaking to a URL."""
     return venue_at
+
+
+@pytest.fixture
+def clock() -> RealClock:
+    """The real clock."""
+    return RealClock()
+
+
+@pytest.fixture
+def requests() -> list[Request]:
+    """What the server of ``serving`` was asked."""
+    return []
+
+
+@pytest.fixture
+async def serving(requests: list[Request]) -> AsyncIterator[Callable[[Callable[..., Any]], Awaitable[tuple[Any, str]]]]:
+    """Start an HTTP server around a handler class that is given ``reply``; the handler and the server's URL."""
+    contexts: list[Any] = []
+
+    async def begin(handler_type: Callable[..., Any]) -> tuple[Any, str]:
+        handler = handler_type(reply)
+        context = running(handler)
+        stub = await context.__aenter__()
+        stub.requests = requests
+        contexts.append(context)
+        return handler, stub.url
+
+    yield begin
+    for context in contexts:
+        await context.__aexit__(None, None, None)

@@ -1,0 +1,371 @@
+"""The market feed and the private stream against a real websocket server: gaps, cuts, refusals, renewal."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from exchange.errors import ConfigError, UsageError
+from exchange.mexc.connect import Endpoint, open_feed
+from exchange.mexc.hosts import Reach
+from exchange.mexc.http import Timeouts
+from exchange.mexc.market import MexcFeed
+from exchange.mexc.socket import Backoff, StreamTiming
+from exchange.model import Fill, MarketTrade, Millis, OrderReport, OrderStatus, OrderType, Side
+from exchange.ports import FeedStatus, StreamGap, VenueEvent
+from exchange.wire import stream
+from exchange.wire.market import DepthSnapshot, Levels, depth_json
+from exchange.wire.push import DepthUpdate, Push, TradeBatch
+from exchange.wire.push_encode import encode_push
+
+BID, ASK = (Decimal(2), Decimal(5)), (Decimal(3), Decimal(5))
+ONE = Decimal(1)
+FILL = Fill("505X1", "C02__1", "gh-1", "MXUSDT", Side.BUY, Decimal(2), ONE, Decimal(2), Decimal("0.001"), "USDT", True, Millis(9))
+AMOUNTS = (Decimal(2), ONE, Decimal(0), Decimal(0))
+REPORT = OrderReport(
+    "MXUSDT", "C02__1", "gh-1", Side.BUY, OrderType.LIMIT, OrderStatus.NEW, *AMOUNTS, created_at=Millis(5), updated_at=Millis(9)
+)
+
+
+@dataclass
+class StubStream:
+    """Acknowledges subscriptions and lets the test push and cut."""
+
+    refuse: set[str] = field(default_factory=set)
+    connections: list[ServerConnection] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    pings: int = 0
+    mute: bool = False
+    subscribed: asyncio.Event = field(default_factory=asyncio.Event)
+    on_subscribed: list[bytes] = field(default_factory=list)
+
+    async def handle(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        self.paths.append(connection.request.path)
+        self.connections.append(connection)
+        with suppress(ConnectionClosed):
+            async for frame in connection:
+                assert isinstance(frame, str)
+                await self.answer(connection, stream.parse_request(frame))
+
+    async def answer(self, connection: ServerConnection, request: stream.ControlRequest) -> None:
+        if request.method is stream.ControlMethod.PING:
+            self.pings += 1
+            if not self.mute:
+                await connection.send(stream.pong_frame())
+            return
+        refused = [name for name in request.channels if name in self.refuse]
+        if refused:
+            await connection.send(stream.refused_frame(refused, request.id))
+        await connection.send(stream.ack_frame([name for name in request.channels if name not in refused], request.id))
+        for frame in self.on_subscribed:
+            await connection.send(frame)
+        self.subscribed.set()
+
+    async def push(self, *bodies: Any) -> None:
+        for body in bodies:
+            if isinstance(body, DepthUpdate):
+                channel = stream.depth_channel("MXUSDT")
+            elif isinstance(body, TradeBatch):
+                channel = stream.deals_channel("MXUSDT")
+            else:
+                channel = stream.ORDERS if isinstance(body, OrderReport) else stream.DEALS
+            await self.connections[-1].send(encode_push(Push(channel, body, sent_at=Millis(9))))
+
+
+def delta(first: int, last: int, bids: Levels = (), asks: Levels = ()) -> DepthUpdate:
+    return DepthUpdate("MXUSDT", first, last, bids, asks)
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[tuple[StubStream, Server]]:
+    stub = StubStream()
+    async with serve(stub.handle, "127.0.0.1", 0) as server:
+        yield stub, server
+
+
+def url_of(server: Server) -> str:
+    return f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ws"
+
+
+QUICK = StreamTiming(ping_every=40, idle_after=300, renew_every=60_000, retry_first=10, retry_most=20, subscribe_within=300)
+
+
+@dataclass
+class Rest:
+    """Answers depth from ``snapshots`` (the last one repeats) and listen keys."""
+
+    reply: Callable[..., bytes]
+    snapshots: list[DepthSnapshot] = field(default_factory=lambda: [DepthSnapshot(10, (BID,), (ASK,))])
+    renewals: int = 0
+    created: int = 0
+    fail_renewal: bool = False
+    renewed_twice: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __call__(self, request: Any) -> bytes:
+        if request.path == "/api/v3/depth":
+            snapshot = self.snapshots.pop(0) if len(self.snapshots) > 1 else self.snapshots[0]
+            return self.reply(depth_json(snapshot))
+        if request.method == "PUT":
+            self.renewals += 1
+            if self.renewals == 2:
+                self.renewed_twice.set()
+            if self.fail_renewal:
+                return self.reply({"code": 700004, "msg": "gone"}, 400)
+        self.created += request.method == "POST"
+        return self.reply({"listenKey": f"key{self.created}"})
+
+
+Start = Callable[..., Awaitable[tuple[MexcFeed, StubStream, Rest]]]
+
+
+@pytest.fixture
+async def start(wire: tuple[StubStream, Server], serving: Any, clock: Any) -> AsyncIterator[Start]:
+    tasks: list[asyncio.Task[None]] = []
+    feeds: list[MexcFeed] = []
+
+    async def begin(snapshots: Sequence[DepthSnapshot] = (), stall_after: int = 60_000) -> tuple[MexcFeed, StubStream, Rest]:
+        stub, server = wire
+        rest, url = await serving(Rest)
+        if snapshots:
+            rest.snapshots = list(snapshots)
+        endpoint = Endpoint(url, url_of(server), Reach.LOOPBACK, Timeouts(500, 500, 500, 800), QUICK)
+        feed = open_feed(["MXUSDT"], endpoint, clock, Random(3), stall_after=stall_after)
+        feeds.append(feed)
+        tasks.append(asyncio.create_task(feed.run()))
+        return feed, stub, rest
+
+    yield begin
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for feed in feeds:
+        await feed.aclose()
+
+
+async def until(feed: MexcFeed, condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await feed.changed()
+
+
+def version(feed: MexcFeed) -> int:
+    depth = feed.depth("MXUSDT", 5)
+    return 0 if depth is None else depth[0]
+
+
+async def test_a_feed_goes_live_from_buffered_deltas_and_a_snapshot(start: Start) -> None:
+    feed, stub, _ = await start()
+    stub.on_subscribed = [encode_push(Push(stream.depth_channel("MXUSDT"), delta(n, n), sent_at=Millis(9))) for n in range(8, 13)]
+    assert feed.status("MXUSDT") is FeedStatus.STALE
+    await until(feed, lambda: version(feed) == 12)
+    assert feed.status("MXUSDT") is FeedStatus.LIVE
+
+
+async def test_deltas_move_the_quote(start: Start) -> None:
+    feed, stub, _ = await start()
+    await until(feed, lambda: version(feed) == 10)
+    await stub.push(delta(11, 12, bids=((Decimal("2.5"), ONE),)))
+    await until(feed, lambda: version(feed) == 12)
+    quote = feed.quote("MXUSDT")
+    assert quote is not None
+    assert (quote.bid, quote.ask, quote.version) == (Decimal("2.5"), Decimal(3), 12)
+
+
+async def test_a_gap_hides_the_quote_until_a_snapshot_beyond_it_has_been_replayed(start: Start) -> None:
+    late, good = DepthSnapshot(12, (BID,), (ASK,)), DepthSnapshot(20, ((Decimal("2.2"), ONE),), (ASK,))
+    feed, stub, _ = await start([DepthSnapshot(10, (BID,), (ASK,)), late, good])
+    await until(feed, lambda: version(feed) == 10)
+    await stub.push(delta(15, 16))
+    await until(feed, lambda: feed.status("MXUSDT") is not FeedStatus.LIVE)
+    assert (feed.quote("MXUSDT"), feed.depth("MXUSDT", 5)) == (None, None)
+    await until(feed, lambda: version(feed) == 20)
+    quote = feed.quote("MXUSDT")
+    assert quote is not None
+    assert quote.bid == Decimal("2.2")
+
+
+async def test_a_cut_stream_makes_the_book_stale_and_is_reopened(start: Start) -> None:
+    feed, stub, _ = await start()
+    await until(feed, lambda: version(feed) == 10)
+    await stub.connections[0].close()
+    await until(feed, lambda: feed.quote("MXUSDT") is None)
+    await until(feed, lambda: version(feed) == 10)
+    assert len(stub.connections) == 2
+    assert feed.trouble is not None
+
+
+async def test_a_push_that_cannot_be_read_takes_a_new_snapshot(start: Start) -> None:
+    feed, stub, _ = await start([DepthSnapshot(10, (BID,), (ASK,)), DepthSnapshot(30, (BID,), (ASK,))])
+    await until(feed, lambda: version(feed) == 10)
+    await stub.connections[0].send(b"\xff\xff\xff")
+    await until(feed, lambda: version(feed) == 30)
+    assert len(stub.connections) == 1
+
+
+async def test_a_stream_that_stands_still_while_the_market_moves_is_reopened(start: Start) -> None:
+    moved = DepthSnapshot(99, (BID,), (ASK,))
+    feed, stub, _ = await start([DepthSnapshot(10, (BID,), (ASK,)), moved], stall_after=100)
+    await until(feed, lambda: version(feed) == 10)
+    await until(feed, lambda: version(feed) == 99)
+    assert len(stub.connections) == 2
+
+
+async def test_a_quiet_market_is_confirmed_and_stays_live(start: Start) -> None:
+    feed, stub, rest = await start(stall_after=50)
+    await until(feed, lambda: version(feed) == 10)
+    asked = len(rest.snapshots)
+    async with asyncio.timeout(5):
+        while stub.pings < 40:
+            await stub.push(TradeBatch("MXUSDT", (MarketTrade("MXUSDT", ONE, ONE, Side.BUY, Millis(9), "t"),)))
+            await feed.changed()
+    assert (feed.status("MXUSDT"), len(stub.connections), asked) == (FeedStatus.LIVE, 1, 1)
+
+
+async def test_a_silent_stream_is_given_up(start: Start) -> None:
+    feed, stub, _ = await start()
+    stub.mute = True
+    await until(feed, lambda: len(stub.connections) >= 2)
+    assert stub.pings > 0
+
+
+async def test_a_refused_channel_never_looks_subscribed(start: Start) -> None:
+    feed, stub, _ = await start()
+    stub.refuse = {stream.deals_channel("MXUSDT").name}
+    await until(feed, lambda: len(stub.connections) >= 2)
+    assert feed.status("MXUSDT") is FeedStatus.STALE
+    assert "spot@public.aggre.deals" in (feed.trouble or "")
+
+
+async def test_trades_come_newest_first(start: Start) -> None:
+    feed, stub, _ = await start()
+    trades = tuple(MarketTrade("MXUSDT", ONE, ONE, Side.BUY, Millis(n), str(n)) for n in range(3))
+    await stub.subscribed.wait()
+    await stub.push(TradeBatch("MXUSDT", trades))
+    await until(feed, lambda: len(feed.trades("MXUSDT", 9)) == 3)
+    assert feed.trades("MXUSDT", 2) == [trades[2], trades[1]]
+
+
+async def test_a_symbol_that_is_not_fed_is_a_usage_error(start: Start) -> None:
+    feed, _, _ = await start()
+    with pytest.raises(UsageError):
+        feed.quote("BTCUSDT")
+
+
+@pytest.mark.parametrize("count", [0, 16])
+def test_a_feed_takes_one_to_fifteen_symbols(count: int, clock: Any) -> None:
+    endpoint = Endpoint("http://127.0.0.1:9", "ws://127.0.0.1:9/ws", Reach.LOOPBACK)
+    with pytest.raises(ConfigError):
+        open_feed([f"A{n}USDT" for n in range(count)], endpoint, clock, Random(1))
+
+
+Listen = Callable[..., Awaitable[tuple[AsyncIterator[VenueEvent], StubStream, Rest]]]
+
+
+@pytest.fixture
+async def listen(wire: tuple[StubStream, Server], serving: Any, at: Any) -> AsyncIterator[Listen]:
+    opened: list[tuple[Any, Any]] = []
+
+    async def begin(timing: StreamTiming = QUICK) -> tuple[AsyncIterator[VenueEvent], StubStream, Rest]:
+        stub, server = wire
+        rest, url = await serving(Rest)
+        venue = at(url, url_of(server), timing)
+        events = venue.events()
+        opened.append((venue, events))
+        return events, stub, rest
+
+    yield begin
+    for venue, events in opened:
+        await events.aclose()
+        await venue.aclose()
+
+
+async def following(events: AsyncIterator[VenueEvent]) -> VenueEvent:
+    async with asyncio.timeout(5):
+        return await anext(events)
+
+
+async def test_a_fresh_private_stream_starts_with_a_gap_and_then_tells_orders_and_fills(listen: Listen) -> None:
+    events, stub, rest = await listen()
+    assert isinstance(await following(events), StreamGap)
+    await stub.push(REPORT, FILL)
+    assert [await following(events), await following(events)] == [REPORT, FILL]
+    assert (stub.paths, rest.created) == (["/ws?listenKey=key1"], 1)
+
+
+async def test_a_cut_private_stream_tells_a_gap_when_lost_and_another_when_back(listen: Listen) -> None:
+    events, stub, rest = await listen()
+    await following(events)
+    await stub.connections[0].close()
+    lost, back = await following(events), await following(events)
+    assert isinstance(lost, StreamGap)
+    assert isinstance(back, StreamGap)
+    assert (len(stub.connections), rest.created) == (2, 2)
+
+
+async def test_an_event_that_cannot_be_read_is_a_gap_and_not_the_end(listen: Listen) -> None:
+    events, stub, _ = await listen()
+    await following(events)
+    await stub.connections[0].send(b"\xff\xff")
+    await stub.push(FILL)
+    assert isinstance(await following(events), StreamGap)
+    assert await following(events) == FILL
+
+
+async def test_the_listen_key_is_renewed_on_time(listen: Listen) -> None:
+    events, stub, rest = await listen(StreamTiming(ping_every=40, idle_after=2_000, renew_every=60, retry_first=10, retry_most=20))
+    await following(events)
+    waiting = asyncio.create_task(following(events))
+    await asyncio.wait_for(rest.renewed_twice.wait(), timeout=5)
+    await stub.push(FILL)
+    assert (await waiting, len(stub.connections)) == (FILL, 1)
+
+
+async def test_a_failed_renewal_opens_a_new_stream_with_a_new_key(listen: Listen) -> None:
+    events, stub, rest = await listen(StreamTiming(ping_every=40, idle_after=2_000, renew_every=60, retry_first=10, retry_most=20))
+    rest.fail_renewal = True
+    gaps = [await following(events) for _ in range(3)]
+    assert all(isinstance(gap, StreamGap) for gap in gaps)
+    assert stub.paths[:2] == ["/ws?listenKey=key1", "/ws?listenKey=key2"]
+
+
+async def test_a_refused_private_channel_is_a_gap_and_no_silence(listen: Listen) -> None:
+    events, stub, _ = await listen()
+    stub.refuse = {stream.DEALS.name}
+    gap = await following(events)
+    assert isinstance(gap, StreamGap)
+    assert "private.deals" in gap.reason
+
+
+async def test_an_invalid_listen_key_is_a_gap(listen: Listen) -> None:
+    events, stub, _ = await listen()
+    await following(events)
+    await stub.connections[0].send(stream.BAD_LISTEN_KEY)
+    gap = await following(events)
+    assert isinstance(gap, StreamGap)
+    assert "listen key" in gap.reason
+
+
+async def test_the_listen_key_is_closed_when_nobody_listens_any_more(listen: Listen, requests: list[Any]) -> None:
+    events, _, _ = await listen()
+    async with aclosing(events):  # type: ignore[type-var]
+        await following(events)
+    assert [request.method for request in requests if request.path == "/api/v3/userDataStream"] == ["POST", "DELETE"]
+
+
+def test_backoff_grows_is_bounded_and_starts_over() -> None:
+    timing = StreamTiming(retry_first=100, retry_most=1_000)
+    backoff = Backoff(Random(1), timing)
+    waits = [backoff.next_ms() for _ in range(50)]
+    assert all(10 <= wait <= 1_000 for wait in waits)
+    assert waits[0] <= 100
+    assert max(waits) > 500
+    backoff.reset()
+    assert backoff.next_ms() <= 100
