@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from immutables import Map
 
 from controller import events as e
+from controller import fold_orders as orders
 from controller.authority.roster import parse_roster_json
 from controller.inputs import Release
 from controller.lifecycle import Position
-from controller.state import HaltFigures, Ledger, OrderState, Seal, State
-from exchange.model import DataSource, Millis, OrderStatus, Side
-from exchange.orders import advance
+from controller.state import HaltFigures, Ledger, Seal, State
+from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
 from gates.measure import Tally
 from policies.document import parse_canonical
@@ -46,7 +45,13 @@ def _governed(state: State, **changes: Any) -> State:
 
 
 def _created(state: State, event: e.DeploymentCreated) -> State:
-    return _governed(state, controller_id=event.controller_id, environment=event.environment, stage_since=state.at)
+    return _governed(
+        state,
+        controller_id=event.controller_id,
+        environment=event.environment,
+        gatehouse_version=event.gatehouse_version,
+        stage_since=state.at,
+    )
 
 
 def _void(state: State) -> State:
@@ -74,6 +79,9 @@ def _account(state: State, event: e.AccountBound) -> State:
 
 
 def _started(state: State, event: e.ControllerStarted) -> State:
+    if event.gatehouse_version != state.gatehouse_version:
+        state = _void(_governed(state, gatehouse_version=event.gatehouse_version))
+        state = replace(state, tally=_begin(state, state.position))
     ledgers = {name: replace(ledger, reconciled_at=None, clean=False) for name, ledger in state.ledgers.items()}
     return replace(
         _end_mock(state),
@@ -89,7 +97,7 @@ def _started(state: State, event: e.ControllerStarted) -> State:
 
 def _end_mock(state: State) -> State:
     for order in state.open_on(VenueName.MOCK):
-        state = _put(state, replace(order, status=OrderStatus.CANCELED, executed=order.booked, unknown_since=None))
+        state = orders.put(state, replace(order, status=OrderStatus.CANCELED, executed=order.booked, unknown_since=None))
     return state
 
 
@@ -127,6 +135,9 @@ def _stage(state: State, event: e.StageChanged) -> State:
     here = Position(event.stage, event.step)
     before = Position(event.from_stage, event.from_step)
     halted = here.stage is Stage.HALTED
+    if before.stage is Stage.HALTED:
+        # Whoever ended the halt answered for the fall that led to it: the next is measured from here.
+        state = replace(state, ledgers=Map({name: replace(ledger, peak_eur=None) for name, ledger in state.ledgers.items()}))
     return _governed(
         state,
         position=here,
@@ -162,152 +173,6 @@ def _measured(state: State, event: e.HaltMeasured) -> State:
     return replace(state, halt_figures=figures)
 
 
-# Orders
-
-
-def _counted(state: State, count: Callable[[Tally], Tally]) -> State:
-    return replace(state, tally=count(state.tally)) if state.tally is not None else state
-
-
-def _put(state: State, order: OrderState) -> State:
-    order = replace(order, updated_at=state.at)
-    live = state.open.delete(order.client_id) if order.client_id in state.open else state.open
-    return replace(
-        state,
-        orders=state.orders.set(order.client_id, order),
-        open=live if order.settled else live.set(order.client_id, order),
-    )
-
-
-def _admitted(state: State, event: e.OrderAdmitted) -> State:
-    assert state.policy is not None
-    order = OrderState(
-        number=state.order_number + 1,
-        client_id=event.client_id,
-        bot=event.bot,
-        bot_client_id=event.bot_client_id,
-        venue=event.venue,
-        stage=event.stage,
-        symbol=event.symbol,
-        side=event.side,
-        type=event.type,
-        quantity=event.quantity,
-        quote_quantity=event.quote_quantity,
-        price=event.price,
-        admitted_at=state.at,
-        updated_at=state.at,
-        epoch=state.epoch,
-    )
-    horizon = state.at - state.policy.limits.order_rate.per_ms
-    ids = state.by_bot_id
-    return replace(
-        _put(_counted(state, Tally.with_order), order),
-        order_number=order.number,
-        by_bot_id=ids.set((event.bot, event.bot_client_id), event.client_id) if event.bot_client_id else ids,
-        admissions=(*(when for when in state.admissions if when > horizon), state.at),
-    )
-
-
-def _denied(state: State, _: e.OrderDenied) -> State:
-    return _counted(state, Tally.with_denial)
-
-
-def _settled(state: State, order: OrderState) -> State:
-    """The outcome of an order that was UNKNOWN is proven: the run remembers how long that took."""
-    since = order.unknown_since
-    return state if since is None else _counted(state, lambda tally: tally.with_settled(state.at - since))
-
-
-def _outcome(state: State, *, accepted: bool) -> State:
-    assert state.policy is not None
-    horizon = state.at - state.policy.guards.reject_rate.window_ms
-    recent = (outcome for outcome in state.outcomes if outcome[0] > horizon)
-    return replace(state, outcomes=(*recent, (state.at, accepted)))
-
-
-def _acked(state: State, event: e.OrderAcked) -> State:
-    order = state.orders[event.client_id]
-    known = order.status not in {OrderStatus.ADMITTED, OrderStatus.UNKNOWN}
-    status = order.status if known else OrderStatus.NEW
-    put = _put(state, replace(order, status=status, order_id=event.order_id, unknown_since=None))
-    return _outcome(_settled(put, order), accepted=True)
-
-
-def _rejected(state: State, event: e.OrderRejected) -> State:
-    order = state.orders[event.client_id]
-    following = advance(order.status, OrderStatus.REJECTED)
-    put = _put(state, replace(order, status=following, refusal=f"{event.code} {event.message}", unknown_since=None))
-    return _counted(_outcome(_settled(put, order), accepted=False), Tally.with_reject)
-
-
-def _unknown(state: State, event: e.OrderUnknown) -> State:
-    order = state.orders[event.client_id]
-    following = advance(order.status, OrderStatus.UNKNOWN)
-    since = state.at if following is OrderStatus.UNKNOWN and order.unknown_since is None else order.unknown_since
-    return _put(state, replace(order, status=following, unknown_since=since, refusal=event.reason))
-
-
-def _missed(state: State, event: e.LookupMissed) -> State:
-    order = state.orders[event.client_id]
-    return _put(state, replace(order, misses=order.misses + 1))
-
-
-def _reported(state: State, event: e.OrderReported) -> State:
-    order = state.orders[event.client_id]
-    return _put(
-        _settled(state, order),
-        replace(
-            order,
-            status=advance(order.status, event.status),
-            order_id=event.order_id or order.order_id,
-            executed=max(order.executed, event.executed),
-            executed_quote=max(order.executed_quote, event.executed_quote),
-            unknown_since=None,
-            misses=0,
-        ),
-    )
-
-
-def _filled(state: State, event: e.FillBooked) -> State:
-    ledger = state.ledgers[event.venue]
-    ledger = replace(
-        ledger,
-        totals=_settle(ledger.totals or Map(), event, state),
-        trades=ledger.trades.set(event.trade_id, event.client_id),
-        fills_booked=ledger.fills_booked + 1,
-        cursor=Millis(max(ledger.cursor, event.venue_at)),
-    )
-    state = _counted(replace(state, ledgers=state.ledgers.set(event.venue, ledger)), Tally.with_fill)
-    order = state.orders.get(event.client_id)
-    if order is None:
-        return state
-    booked = order.booked + event.quantity
-    return _put(
-        state,
-        replace(
-            order,
-            booked=booked,
-            booked_quote=order.booked_quote + event.quote,
-            executed=max(order.executed, booked),
-            executed_quote=max(order.executed_quote, order.booked_quote + event.quote),
-        ),
-    )
-
-
-def _settle(totals: Map[str, Decimal], event: e.FillBooked, state: State) -> Map[str, Decimal]:
-    assert state.policy is not None
-    quote = state.policy.eur_rate.asset
-    base = event.symbol.removesuffix(quote)
-    sign = 1 if event.side is Side.BUY else -1
-    for asset, change in ((base, sign * event.quantity), (quote, -sign * event.quote), (event.fee_asset, -event.fee)):
-        totals = totals.set(asset, totals.get(asset, Decimal(0)) + change)
-    return totals
-
-
-def _cancel_requested(state: State, event: e.CancelRequested) -> State:
-    return _put(state, replace(state.orders[event.client_id], cancel_requested=True))
-
-
 # Reconciliation and measurement
 
 
@@ -324,7 +189,8 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
 
 def _reconciled(state: State, event: e.Reconciled) -> State:
     ledger = state.ledgers[event.venue]
-    ledger = replace(ledger, reconciled_at=state.at, clean=event.clean, breaks=event.breaks, suspected=event.suspected)
+    agreed_at = state.at if event.clean else ledger.reconciled_at
+    ledger = replace(ledger, reconciled_at=agreed_at, clean=event.clean, breaks=event.breaks, suspected=event.suspected)
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if event.venue is not state.watched or state.tally is None:
         return state
@@ -339,6 +205,8 @@ def _sampled(state: State, event: e.Sampled) -> State:
         new_day = day != ledger.day or ledger.day_start_eur is None
         ledger = replace(
             ledger,
+            valued_eur=event.equity_eur,
+            valued_at=state.at,
             day=day,
             day_start_eur=event.equity_eur if new_day else ledger.day_start_eur,
             peak_eur=event.equity_eur if ledger.peak_eur is None else max(ledger.peak_eur, event.equity_eur),
@@ -377,15 +245,15 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.BreachDetected: _breach,
     e.GuardLevelChanged: _level,
     e.HaltMeasured: _measured,
-    e.OrderAdmitted: _admitted,
-    e.OrderDenied: _denied,
-    e.OrderAcked: _acked,
-    e.OrderRejected: _rejected,
-    e.OrderUnknown: _unknown,
-    e.LookupMissed: _missed,
-    e.OrderReported: _reported,
-    e.FillBooked: _filled,
-    e.CancelRequested: _cancel_requested,
+    e.OrderAdmitted: orders.admitted,
+    e.OrderDenied: orders.denied,
+    e.OrderAcked: orders.acked,
+    e.OrderRejected: orders.rejected,
+    e.OrderUnknown: orders.unknown,
+    e.LookupMissed: orders.missed,
+    e.OrderReported: orders.reported,
+    e.FillBooked: orders.filled,
+    e.CancelRequested: orders.cancel_requested,
     e.BalancesBaselined: _baselined,
     e.Reconciled: _reconciled,
     e.Sampled: _sampled,

@@ -20,6 +20,8 @@ from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Environment, Stage
 
 ZERO = Decimal(0)
+IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
+"""Statuses in which the venue is not yet known to hold the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,11 @@ class OrderState:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """One venue account: the baseline it was first seen with, plus every fill since, plus what was measured on it."""
+    """One venue account: the baseline it was first seen with, plus every fill since, plus what was measured on it.
+
+    ``reconciled_at`` is when the account was last seen to agree with us. ``equity_eur`` is the last sample's, which may be unknown;
+    ``valued_eur`` at ``valued_at`` is the last that was known.
+    """
 
     totals: Map[str, Decimal] | None = None
     trades: Map[str, str] = field(default_factory=Map)
@@ -84,6 +90,8 @@ class Ledger:
     equity_eur: Decimal | None = None
     exposure_eur: Decimal | None = None
     sampled_at: Millis | None = None
+    valued_eur: Decimal | None = None
+    valued_at: Millis | None = None
     day: int = -1
     day_start_eur: Decimal | None = None
     peak_eur: Decimal | None = None
@@ -117,6 +125,7 @@ class State:
     at: Millis = Millis(0)
     controller_id: str = ""
     environment: Environment = Environment.REHEARSAL
+    gatehouse_version: str = ""
     epoch: int = 0
     policy: Policy | None = None
     policy_digest: str = ""
