@@ -19,8 +19,9 @@ from policies.stage import Stage
 def boot(state: State, given: Boot, now: Millis) -> Decision:
     """Decide what a start means.
 
-    A changed release, policy or account takes the deployment back to MOCK by itself and voids its evidence; a deployment that is
-    HALTED stays so and can then only be reset. The roster on disk must be the one in force: it changes only by signature.
+    A changed release, policy, account or version of gatehouse takes the deployment back to MOCK by itself and voids its evidence; a
+    deployment that is HALTED stays so and can then only be reset. The roster on disk must be the one in force: it changes only by
+    signature.
 
     Raises:
         IntegrityError: the journal belongs to another controller or environment.
@@ -35,6 +36,8 @@ def boot(state: State, given: Boot, now: Millis) -> Decision:
         )
     _same_deployment(draft.after, given)
     changed = [*_adopt_policy(draft, given), *_adopt_release(draft, given), *_bind_accounts(draft, given)]
+    if draft.after.gatehouse_version != given.gatehouse_version:
+        changed.append("gatehouse")
     _adopt_roster(draft, given)
     if state.seq and changed and draft.after.position.stage not in {Stage.MOCK, Stage.HALTED}:
         reason = f"changed since it was proven: {', '.join(changed)}"

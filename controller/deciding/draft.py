@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.effects import Effect
+from controller.effects import Effect, Latch
 from controller.events import Event
 from controller.fold import apply
 from controller.state import State
@@ -83,8 +83,8 @@ class Draft:
         self.after = apply(self.after, event, self.now)
 
     def do(self, effect: Effect) -> None:
-        """Decide that this must be carried out once the events are durable."""
-        self._effects.append(effect)
+        """Decide that this must be carried out once the events are durable; a latch goes before all else."""
+        self._effects.insert(0 if isinstance(effect, Latch) else len(self._effects), effect)
 
     def done(self, reply: Reply = None) -> Decision:
         """The finished decision."""

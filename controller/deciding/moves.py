@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from controller.deciding.draft import Draft
-from controller.effects import Alert, AlertKind, CancelAll, Latch
-from controller.events import BreachDetected, StageChanged
+from controller.effects import Alert, AlertKind, Cancel, CancelAll, Latch
+from controller.events import BreachDetected, CancelRequested, Disarmed, StageChanged
 from controller.lifecycle import Position, move
-from controller.state import venue_of
+from controller.state import IN_FLIGHT, OrderState, venue_of
 from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.guards import Breach
-from policies.ramp import step_count
+from policies.ramp import cap_eur, step_count
+from policies.schema import Policy
 from policies.stage import Stage
 
 HALTED = Position(Stage.HALTED)
 
 
 def go(draft: Draft, verb: Verb, target: Position, *, cause: str, reason: str, command_id: str = "") -> None:
-    """Take a declared edge. Orders left on the venue the deployment leaves are cancelled.
+    """Take a declared edge. Orders left on the venue the deployment leaves are cancelled, and so are those a higher cap allowed.
 
     Raises:
         Refused: the edge is not declared, or its guard says no; nothing has been emitted then.
@@ -37,11 +40,17 @@ def go(draft: Draft, verb: Verb, target: Position, *, cause: str, reason: str, c
             command_id=command_id,
         )
     )
-    left = {order.venue for order in draft.after.open.values()} - {venue_of(here.stage)}
-    if here.stage is Stage.HALTED and (venue := venue_of(old.stage)) is not None:
-        left |= {venue}
-    for venue in sorted(left):
-        draft.do(CancelAll(venue, symbols(draft), because=f"{old} → {here}: {reason}"))
+    venue = venue_of(here.stage)
+    if venue is not None and state.armed and not draft.after.ledger(venue).clean:
+        draft.emit(Disarmed(reason=f"the {venue} account is not reconciled"))
+    if state.policy and venue is not None and _cap(state.policy, here) < _cap(state.policy, old):
+        for order in draft.after.open_on(venue):
+            cancel(draft, order, by="gatehouse")
+    left = {order.venue for order in draft.after.open.values()} - {venue}
+    if here.stage is Stage.HALTED and (halted := venue_of(old.stage)) is not None:
+        left |= {halted}
+    for name in sorted(left):
+        draft.do(CancelAll(name, symbols(draft), because=f"{old} → {here}: {reason}"))
     kind = AlertKind.HALTED if here.stage is Stage.HALTED else AlertKind.STAGE
     draft.do(Alert(kind, f"{old} → {here}", f"{cause}: {reason}"))
 
@@ -74,6 +83,20 @@ def integrity(draft: Draft, reason: str) -> None:
     """Halt because somebody contradicts what the journal holds."""
     draft.do(Alert(AlertKind.RECONCILIATION, "integrity", reason))
     halt(draft, cause="integrity", reason=reason)
+
+
+def cancel(draft: Draft, order: OrderState, *, by: str) -> None:
+    """Cancel one order. One whose outcome is open is cancelled as soon as the venue is known to hold it."""
+    if not order.working:
+        return
+    if not order.cancel_requested:
+        draft.emit(CancelRequested(client_id=order.client_id, by=by))
+    if order.status not in IN_FLIGHT:
+        draft.do(Cancel(order.venue, order.symbol, order.client_id))
+
+
+def _cap(policy: Policy, here: Position) -> Decimal:
+    return cap_eur(policy, here.stage, here.step)
 
 
 def symbols(draft: Draft) -> tuple[str, ...]:

@@ -6,19 +6,17 @@ import hashlib
 from dataclasses import replace
 
 from controller import events as e
+from controller.deciding import moves
 from controller.deciding.draft import Admitted, DeniedReply, Draft, Repeated, Reply
 from controller.deciding.views import account_view
-from controller.effects import Cancel, Place
+from controller.effects import Place
 from controller.inputs import CancelAsked, OrderRequested
 from controller.state import State
-from exchange.model import OrderStatus
 from policies.guards import Level
 from policies.limits import Admit, Deny, LimitContext, check
 
 NOT_ARMED = "not-armed"
 """The rule that denies before the venues are reconciled. The other rules are ``policies.limits.LimitRule``."""
-
-_IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
 
 
 def requested(draft: Draft, given: OrderRequested) -> Reply:
@@ -56,12 +54,8 @@ def requested(draft: Draft, given: OrderRequested) -> Reply:
 def cancel_asked(draft: Draft, given: CancelAsked) -> None:
     """Cancel one of the bot's orders. One whose outcome is open is cancelled as soon as the venue is known to hold it."""
     order = draft.after.orders.get(given.client_id)
-    if order is None or order.bot != given.bot or not order.working:
-        return
-    if not order.cancel_requested:
-        draft.emit(e.CancelRequested(client_id=order.client_id, by=given.bot))
-    if order.status not in _IN_FLIGHT:
-        draft.do(Cancel(order.venue, order.symbol, order.client_id))
+    if order is not None and order.bot == given.bot:
+        moves.cancel(draft, order, by=given.bot)
 
 
 def next_client_id(state: State) -> str:

@@ -7,15 +7,13 @@ from controller.deciding import moves
 from controller.deciding.draft import Draft
 from controller.effects import Alert, AlertKind, Cancel, LookUp
 from controller.inputs import Looked, Placed
-from controller.state import OrderState
+from controller.state import IN_FLIGHT, OrderState
 from exchange.errors import IntegrityError
 from exchange.model import Fill, OrderReport, OrderStatus
 from exchange.orders import advance
 from exchange.ports import Ack, Rejected, VenueName
 from exchange.wire.errors import ErrorCode
 from policies.stage import Stage
-
-_OPEN_OUTCOME = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
 
 
 def placed(draft: Draft, given: Placed) -> None:
@@ -26,10 +24,11 @@ def placed(draft: Draft, given: Placed) -> None:
             if not order.order_id:
                 draft.emit(e.OrderAcked(client_id=order.client_id, order_id=order_id))
         case Rejected(code=code, message=message):
-            if order.status in _OPEN_OUTCOME:
+            if order.status in IN_FLIGHT and not order.executed:
                 draft.emit(e.OrderRejected(client_id=order.client_id, code=code, message=message[:200]))
             else:
-                moves.integrity(draft, f"{order.client_id} was refused by the venue but is known there as {order.status}")
+                known = f"{order.status}, executed {order.executed:f}"
+                moves.integrity(draft, f"{order.client_id} was refused by the venue but is known there as {known}")
         case unknown:
             if order.status is OrderStatus.ADMITTED:
                 draft.emit(e.OrderUnknown(client_id=order.client_id, reason=unknown.reason[:200]))
@@ -42,15 +41,13 @@ def looked(draft: Draft, given: Looked) -> None:
     """The venue's answer about an order whose outcome is open.
 
     "Does not exist" may be lag (mexc-spot-v3.md §6): the order is released only after the policy's number of misses and its grace
-    period, and only when neither the open orders nor the fills know it either.
+    period, and only when neither the open orders nor the fills know it either. One that traded is never released like this.
     """
     order = draft.after.orders[given.client_id]
     if given.report is not None:
         reported(draft, order.venue, given.report)
         return
-    if order.status not in _OPEN_OUTCOME or order.unknown_since is None:
-        return
-    if not given.absent_everywhere:
+    if order.status not in IN_FLIGHT or order.unknown_since is None or order.executed or not given.absent_everywhere:
         return
     draft.emit(e.LookupMissed(client_id=order.client_id))
     settle = draft.after.policy.settle if draft.after.policy else None
@@ -67,8 +64,8 @@ def looked(draft: Draft, given: Looked) -> None:
         )
 
 
-def reported(draft: Draft, venue: VenueName, report: OrderReport) -> bool:
-    """The venue's word on one order. False when the order is not ours."""
+def reported(draft: Draft, venue: VenueName, report: OrderReport, *, insist: bool = False) -> bool:
+    """The venue's word on one order. False when the order is not ours. ``insist``: ask again for a cancel that got lost."""
     order = draft.after.orders.get(report.client_id)
     if order is None or order.venue is not venue:
         return False
@@ -91,7 +88,10 @@ def reported(draft: Draft, venue: VenueName, report: OrderReport) -> bool:
                 executed_quote=report.executed_quote,
             )
         )
+    if news or insist:
         _cancel_if_unwanted(draft, draft.after.orders[order.client_id])
+    if following is not OrderStatus.REJECTED and order.status is OrderStatus.REJECTED:
+        moves.integrity(draft, f"{order.client_id} counted as refused ({order.refusal}), and the venue holds it as {report.status}")
     return True
 
 
@@ -121,6 +121,8 @@ def filled(draft: Draft, venue: VenueName, fill: Fill) -> None:
     if order is None:
         moves.integrity(draft, f"trade {fill.trade_id} on {venue} belongs to no order of ours ({fill.client_id or 'no client id'})")
         return
+    if order.status is OrderStatus.REJECTED:
+        moves.integrity(draft, f"{order.client_id} counted as refused ({order.refusal}), and it traded")
     after = draft.after.orders[order.client_id]
     if after.quantity is not None and after.booked > after.quantity:
         moves.integrity(draft, f"{order.client_id} filled {after.booked} of {after.quantity}")
@@ -140,5 +142,5 @@ def _contradiction(order: OrderState, report: OrderReport) -> str:
 def _cancel_if_unwanted(draft: Draft, order: OrderState) -> None:
     # The cancel was asked for, or the deployment moved on, while the order was still in flight.
     gone = draft.after.venue is not order.venue or draft.after.position.stage is Stage.HALTED
-    if order.working and order.status not in _OPEN_OUTCOME and (order.cancel_requested or gone):
+    if order.working and order.status not in IN_FLIGHT and (order.cancel_requested or gone):
         draft.do(Cancel(order.venue, order.symbol, order.client_id))

@@ -27,7 +27,7 @@ def swept(draft: Draft, given: Swept) -> None:
         _baseline(draft, given)
     for fill in given.snapshot.fills:
         reports.filled(draft, venue, fill)
-    strangers = [report for report in given.snapshot.open_orders if not reports.reported(draft, venue, report)]
+    strangers = [report for report in given.snapshot.open_orders if not reports.reported(draft, venue, report, insist=True)]
     _look_up_missing(draft, given)
     differences = [f"order {order.client_id or order.order_id} is not ours" for order in strangers]
     if before.totals is not None and before.fills_booked != given.fills_before:
@@ -45,7 +45,7 @@ def arm(draft: Draft) -> None:
     state = draft.after
     if state.armed:
         return
-    needed = {order.venue for order in state.open.values()} | ({state.venue} if state.venue else set())
+    needed = {order.venue for order in state.open.values()} | ({state.watched} if state.watched else set())
     if all(state.ledger(venue).clean for venue in needed) and all(state.ledger(venue).totals is not None for venue in needed):
         draft.emit(e.Armed())
 
@@ -58,7 +58,8 @@ def _baseline(draft: Draft, given: Swept) -> None:
             venue=given.venue,
             totals={balance.asset: balance.total for balance in given.snapshot.balances.values()},
             known_trades=tuple(fill.trade_id for fill in trades),
-            cursor=max((fill.at for fill in trades), default=0),
+            # Later sweeps look back from here, and never to before what this one has seen.
+            cursor=max((given.started_at, *(fill.at for fill in trades))),
         )
     )
 

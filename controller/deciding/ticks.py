@@ -44,8 +44,10 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, give
     state, now = draft.after, draft.now
     last = max(state.ledger(venue).sampled_at or 0, state.stage_since, state.started_at)
     interval = now - last
-    # The first sample of an account is its baseline for the day; no loss can be judged before it.
-    if interval < SAMPLE_EVERY_MS and state.ledger(venue).day_start_eur is not None:
+    equity = equity_eur(state.ledger(venue), policy, market.quotes)
+    # The first known equity of an account is its baseline for the day, at once; no loss can be judged before it.
+    first_value = equity is not None and state.ledger(venue).day_start_eur is None
+    if interval < SAMPLE_EVERY_MS and not first_value:
         return
     worst = exposure(state, policy, venue, market.quotes, market.rules, now)
     why = _uncovered(state, policy, venue, market, given.bot_seen_at, now)
@@ -55,7 +57,7 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, give
             venue=venue,
             source=market.source,
             accelerated=market.accelerated,
-            equity_eur=equity_eur(state.ledger(venue), policy, market.quotes),
+            equity_eur=equity,
             exposure_eur=worst.eur if isinstance(worst, Exposure) else None,
             bid=first.bid if first else None,
             ask=first.ask if first else None,
@@ -109,23 +111,21 @@ def _readings(state: State, policy: Policy, venue: VenueName, market: Market | N
     ledger = state.ledger(venue)
     equity = equity_eur(ledger, policy, market.quotes) if market else None
     offset = given.clock_offset_ms.get(venue)
-    reading_at = ledger.sampled_at
-    if equity is not None:
-        measured = Reading(equity, now)
-    elif ledger.equity_eur is not None and reading_at is not None:
-        measured = Reading(ledger.equity_eur, reading_at)
-    else:
-        measured = None
+    since = Millis(max(state.stage_since, state.started_at))
+    measured = Reading(equity, now) if equity is not None else None
+    if measured is None and ledger.valued_eur is not None and ledger.valued_at is not None and ledger.valued_at >= since:
+        measured = Reading(ledger.valued_eur, ledger.valued_at)
+    compared_at = ledger.reconciled_at if ledger.reconciled_at is not None or not ledger.breaks else now
     horizon = now - policy.guards.reject_rate.window_ms
     recent = [accepted for when, accepted in state.outcomes if when > horizon]
     unknown = [now - order.unknown_since for order in state.open.values() if order.unknown_since is not None]
     return Readings(
-        since=Millis(max(state.stage_since, state.started_at)),
+        since=since,
         equity_eur=measured,
         day_start_equity_eur=Reading(ledger.day_start_eur, now) if ledger.day_start_eur is not None else measured,
         peak_equity_eur=Reading(ledger.peak_eur, now) if ledger.peak_eur is not None else measured,
         quote_age_ms=_quote_age(market.seen_at if market else {}, policy, now),
-        reconciliation_breaks=Reading(len(ledger.breaks), ledger.reconciled_at) if ledger.reconciled_at is not None else None,
+        reconciliation_breaks=Reading(len(ledger.breaks), compared_at) if compared_at is not None else None,
         placements=Reading(Placements(len(recent), recent.count(False)), now),
         oldest_unknown_ms=Reading(max(unknown, default=0), now),
         clock_offset_ms=Reading(offset, now) if offset is not None else None,
