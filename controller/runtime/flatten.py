@@ -42,6 +42,11 @@ async def empty_venue(venue: Venue, symbols: Sequence[str], clock: Clock, still_
             _log.warning("the venue did not answer while its orders are being cancelled", extra={"fields": {"code": error.code}})
             await asyncio.sleep(RETRY_AFTER_S)
             continue
+        except Exception:
+            # Nothing an adapter gets wrong may end the cancelling.
+            _log.exception("a venue adapter broke its promise")
+            await asyncio.sleep(RETRY_AFTER_S)
+            continue
         seen.update(found)
         if found:
             empty_since = -1

@@ -7,8 +7,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from controller.deciding.draft import Decision
-from controller.inputs import HaltAsked, Input
+from controller.inputs import HaltAsked, Input, OrderRequested, Submitted
 from exchange.errors import Refused
+from policies.authority import Verb
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +29,10 @@ class InboxFull(Refused):
 
 
 class Inbox:
-    """Halts first, then what venues and the clock report, then what bots and operators ask. Only the last lane is bounded."""
+    """Halts first, signed or not, then what venues and the clock report, then what bots and operators ask.
+
+    Only orders are bounded.
+    """
 
     def __init__(self, bound: int = 1024) -> None:
         self._bound = bound
@@ -39,16 +43,15 @@ class Inbox:
 
     def fact(self, given: Input, known_ns: int) -> None:
         """Something happened; it is never dropped."""
-        (self._urgent if isinstance(given, HaltAsked) else self._facts).append(Letter(given, known_ns, None))
+        (self._urgent if _halts(given) else self._facts).append(Letter(given, known_ns, None))
         self._something.set()
 
     def request(self, given: Input, known_ns: int) -> asyncio.Future[Decision]:
-        """Somebody asks and waits. Raises ``InboxFull`` when there is no room; a halt always has room."""
-        urgent = isinstance(given, HaltAsked)
-        if not urgent and len(self._requests) >= self._bound:
+        """Somebody asks and waits. Raises ``InboxFull`` when there is no room for an order; everything else always has room."""
+        if isinstance(given, OrderRequested) and len(self._requests) >= self._bound:
             raise InboxFull
         answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
-        (self._urgent if urgent else self._requests).append(Letter(given, known_ns, answer))
+        (self._urgent if _halts(given) else self._requests).append(Letter(given, known_ns, answer))
         self._something.set()
         return answer
 
@@ -62,3 +65,7 @@ class Inbox:
         if not (self._urgent or self._facts or self._requests):
             self._something.clear()
         return taken
+
+
+def _halts(given: Input) -> bool:
+    return isinstance(given, HaltAsked) or (isinstance(given, Submitted) and given.verified.command.verb is Verb.HALT)

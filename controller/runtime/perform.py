@@ -13,7 +13,7 @@ from controller.runtime.flatten import Emptied, empty_venue
 from controller.runtime.inbox import Inbox
 from controller.runtime.permit import PermitOffice
 from exchange.errors import GatehouseError, Refused, VenueError
-from exchange.model import Millis
+from exchange.model import Fill, Millis, OrderReport
 from exchange.ports import CancelFailed, CancelOutcome, Clock, PlaceOutcome, Rejected, Unknown, Venue, VenueName
 from exchange.wire.errors import ErrorCode
 
@@ -47,6 +47,7 @@ class Performer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking: dict[str, int] = {}
         self._emptying: set[VenueName] = set()
+        self._again: dict[VenueName, CancelAll] = {}
         self._cancels: dict[str, asyncio.Future[CancelOutcome]] = {}
 
     def perform(self, effect: Effect) -> None:
@@ -57,7 +58,9 @@ class Performer:
             case Cancel():
                 self._start(self._cancel(effect))
             case CancelAll():
-                if effect.venue not in self._emptying:
+                if effect.venue in self._emptying:
+                    self._again[effect.venue] = effect
+                else:
                     self._emptying.add(effect.venue)
                     self._start(self._cancel_all(effect))
             case LookUp():
@@ -107,6 +110,9 @@ class Performer:
             outcome = await self._venues[effect.venue].cancel(effect.symbol, effect.client_id)
         except GatehouseError as error:
             outcome = CancelFailed(ErrorCode.SERVICE_UNAVAILABLE, error.message)
+        except Exception as error:
+            _log.exception("a venue adapter broke its promise")
+            outcome = CancelFailed(ErrorCode.SERVICE_UNAVAILABLE, f"{type(error).__name__} while cancelling")
         if isinstance(outcome, CancelFailed):
             # -2011 does not say whether it filled or never was; only a look-up does (mexc-spot-v3.md §4.6).
             self._look_up_when_due(LookUp(effect.venue, effect.symbol, effect.client_id))
@@ -125,20 +131,22 @@ class Performer:
     async def _look_up(self, effect: LookUp) -> None:
         venue = self._venues[effect.venue]
         try:
-            report = await venue.order(effect.symbol, effect.client_id)
-            absent = report is None and await self._absent_everywhere(venue, effect)
+            report = await venue.order(effect.symbol, effect.client_id) or await self._listed(venue, effect)
+            fills = await self._traded(venue, effect) if report is None else []
         except VenueError as error:
             _log.warning("a look-up was not answered", extra={"fields": {"client_id": effect.client_id, "code": error.code}})
             return
-        if report is not None and effect.client_id:
-            self._inbox.fact(VenueReported(effect.venue, report), self._now())
+        for fill in fills:
+            self._inbox.fact(VenueReported(effect.venue, fill), self._now())
+        absent = report is None and not fills
         self._inbox.fact(Looked(effect.client_id, report, absent_everywhere=absent), self._now())
 
-    async def _absent_everywhere(self, venue: Venue, effect: LookUp) -> bool:
-        if any(order.client_id == effect.client_id for order in await venue.open_orders(effect.symbol)):
-            return False
+    async def _listed(self, venue: Venue, effect: LookUp) -> OrderReport | None:
+        return next((order for order in await venue.open_orders(effect.symbol) if order.client_id == effect.client_id), None)
+
+    async def _traded(self, venue: Venue, effect: LookUp) -> list[Fill]:
         since = Millis(max(0, self._clock.now() - FILLS_BACK_MS))
-        return all(fill.client_id != effect.client_id for fill in await venue.fills(effect.symbol, since))
+        return [fill for fill in await venue.fills(effect.symbol, since) if fill.client_id == effect.client_id]
 
     async def _cancel_all(self, effect: CancelAll) -> None:
         try:
@@ -147,7 +155,11 @@ class Performer:
             )
         finally:
             self._emptying.discard(effect.venue)
+            again = self._again.pop(effect.venue, None)
         self._emptied(effect, result)
+        # Whoever asked meanwhile is served too, unless the venue is proven empty since then.
+        if again is not None and result.empty_ns < 0:
+            self.perform(again)
 
     def _now(self) -> int:
         return self._clock.monotonic_ns()

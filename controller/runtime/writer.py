@@ -1,8 +1,8 @@
 """The single writer: takes inputs, decides, remembers, and only then lets anything happen (DESIGN §1.4, §4).
 
 One batch is one durable transaction. A latch is carried out the moment it is decided, before the journal is written; all else
-waits until the events behind it are on disk. When the journal cannot be written the writer latches, tells the shell to cancel what
-is open, and never acts again in this process.
+waits until the events behind it are on disk. A decision that fails is replaced by a halt in the same batch. When the journal cannot
+be written the writer latches, tells the shell to cancel what is open, and never acts again in this process.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from controller import events as e
 from controller.decide import decide
 from controller.deciding.draft import Decision
 from controller.effects import CancelAll, Effect, Latch
-from controller.inputs import HaltAsked, Input
+from controller.inputs import HaltAsked, ProposalAsked
 from controller.journal.chain import Entry, Record
-from controller.journal.port import Journal, JournalError
+from controller.journal.port import Journal
 from controller.runtime.inbox import Inbox, Letter
 from controller.runtime.permit import PermitOffice
 from controller.state import State
@@ -27,6 +28,8 @@ from exchange.ports import Clock
 from policies.stage import Stage
 
 BATCH_MOST = 64
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -100,57 +103,51 @@ class Writer:
         if self._failed:
             self._turn_away(letters)
             return
+        try:
+            self._write(letters)
+        except Exception as error:
+            self._fail(error, letters)
+
+    def _write(self, letters: Sequence[Letter]) -> None:
         now = Millis(max(self._clock.now(), self._known.at))
         state, decided = self._known, list[tuple[Letter, Decision]]()
         for letter in letters:
-            decision = self._decide(state, letter, now)
-            if decision is not None:
-                decided.append((letter, decision))
-                state = decision.after
+            found = self._decide(state, letter, now)
+            if found is not None:
+                decided.append(found)
+                state = found[1].after
         events = [event for _, decision in decided for event in decision.events]
-        try:
-            entries = self._journal.append([Record(event.kind, e.encode(event)) for event in events], now) if events else ()
-        except JournalError as error:
-            self._fail(error, letters)
-            return
+        entries = self._journal.append([Record(event.kind, e.encode(event)) for event in events], now) if events else ()
         self._known = state
         self._permit(state)
         carried = Carried(tuple(zip(entries, events, strict=True)), state)
         for watcher in self._watchers:
-            watcher(carried)
+            _attempt(watcher, carried)
         for letter, decision in decided:
             if letter.answer is not None and not letter.answer.done():
                 letter.answer.set_result(decision)
             for effect in decision.effects:
                 if not isinstance(effect, Latch):
-                    self._perform(effect)
+                    _attempt(self._perform, effect)
 
-    def _decide(self, state: State, letter: Letter, now: Millis) -> Decision | None:
+    def _decide(self, state: State, letter: Letter, now: Millis) -> tuple[Letter, Decision] | None:
         try:
             decision = decide(state, letter.input, now)
-        except GatehouseError as error:
-            if letter.answer is not None and not letter.answer.done():
-                letter.answer.set_exception(error)
-            else:
-                self._inbox.fact(_stop(f"{error.code}: {error.message}"), letter.known_ns)
-            return None
         except Exception as error:
-            # A rule that cannot be evaluated is a rule that was broken (DESIGN §1.2): stop, and say where.
+            if isinstance(error, GatehouseError) and isinstance(letter.input, ProposalAsked):
+                _answer(letter, error)
+                return None
+            if isinstance(letter.input, HaltAsked):
+                raise
+            # A rule that cannot be evaluated is a rule that was broken (DESIGN §1.2): stop at once, and say where.
             _log.exception("a decision failed")
             reason = f"{type(error).__name__} while deciding {type(letter.input).__name__}"
-            if isinstance(letter.input, HaltAsked):
-                self._permits.latch(reason)
-                raise
-            self._inbox.fact(_stop(reason), letter.known_ns)
-            if letter.answer is not None and not letter.answer.done():
-                letter.answer.set_exception(
-                    Halted(reason, code="decision-failed", remedy="Read the log; the deployment halts itself.")
-                )
-            return None
+            _answer(letter, Halted(reason, code="decision-failed", remedy="Read the log; the deployment halts itself."))
+            return self._decide(state, Letter(HaltAsked(by="controller", reason=reason), letter.known_ns, None), now)
         for effect in decision.effects:
             if isinstance(effect, Latch):
                 self._halt_clock = HaltClock(letter.known_ns, self._permits.latch(effect.reason))
-        return decision
+        return letter, decision
 
     def _permit(self, state: State) -> None:
         if state.position.stage is Stage.HALTED:
@@ -164,27 +161,36 @@ class Writer:
         else:
             self._permits.lapse()
 
-    def _fail(self, error: JournalError, letters: Sequence[Letter]) -> None:
-        self._failed = error.message
-        self._permits.latch(error.message)
-        _log.critical("the journal cannot be written; nothing will be placed again", extra={"fields": {"code": error.code}})
-        venue = self._known.venue
-        symbols = self._known.policy.symbols if self._known.policy else ()
-        if venue is not None:
-            self._perform(CancelAll(venue, symbols, because=error.message))
+    def _fail(self, error: Exception, letters: Sequence[Letter]) -> None:
+        self._failed = error.message if isinstance(error, GatehouseError) else f"{type(error).__name__}: {error}"
+        self._permits.latch(self._failed)
+        _log.critical("nothing can be remembered any more, so nothing will be placed again", exc_info=error)
+        known = self._known
+        open_orders = known.open.values()
+        venues = {order.venue for order in open_orders} | ({known.venue} if known.venue is not None else set())
+        symbols = {order.symbol for order in open_orders} | set(known.policy.symbols if known.policy else ())
+        for venue in sorted(venues):
+            _attempt(self._perform, CancelAll(venue, tuple(sorted(symbols)), because=self._failed))
         self._turn_away(letters)
 
     def _turn_away(self, letters: Sequence[Letter]) -> None:
         for letter in letters:
-            if letter.answer is not None and not letter.answer.done():
-                letter.answer.set_exception(
-                    Halted(
-                        f"the journal cannot be written: {self._failed}",
-                        code="journal-failed",
-                        remedy="Mend the disk, run `gatehouse journal verify`, then restart the controller.",
-                    )
-                )
+            error = Halted(
+                f"the journal cannot be written: {self._failed}",
+                code="journal-failed",
+                remedy="Mend the disk, run `gatehouse journal verify`, then restart the controller.",
+            )
+            _answer(letter, error)
 
 
-def _stop(reason: str) -> Input:
-    return HaltAsked(by="controller", reason=reason)
+def _attempt(act: Callable[[T], None], given: T) -> None:
+    # What one of them gets wrong must not keep a cancel from the next.
+    try:
+        act(given)
+    except Exception:
+        _log.exception("a watcher or an effect failed")
+
+
+def _answer(letter: Letter, error: GatehouseError) -> None:
+    if letter.answer is not None and not letter.answer.done():
+        letter.answer.set_exception(error)
