@@ -10,7 +10,7 @@ from exchange.errors import VenueError
 from exchange.model import Millis
 from exchange.ports import Clock
 
-SAMPLES = 5
+SAMPLES = 3
 _MILLISECOND = 1_000_000
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from exchange.errors import GatehouseError, VenueError
 from exchange.mexc.clock import VenueClock
@@ -19,6 +21,9 @@ API = "/api/v3"
 RECV_WINDOW = 5_000
 MAX_CLOCK_AGE = 600 * 1_000_000_000
 """Nanoseconds after which the venue's clock is measured again: quartz drifts a few ms in ten minutes."""
+
+CLOCK_PATIENCE = 1.5
+"""Seconds a cancel waits for the venue's clock before it uses our own."""
 
 Params = Sequence[tuple[str, str]]
 
@@ -55,6 +60,7 @@ class RestCaller:
         self._limiter = limiter
         self._clock = clock
         self._signer = signer
+        self._measuring = asyncio.Lock()
         self.venue_clock = VenueClock(clock)
 
     async def place(self, intent: OrderIntent, permit: Permit) -> Outcome:
@@ -71,17 +77,15 @@ class RestCaller:
         return self._learn(await self._transport.send(Method.POST, f"{API}/order", query, self._headers(signer)))
 
     async def cancel(self, path: str, params: Params) -> Outcome:
-        """Send one DELETE in the cancel lane. With the venue's clock unknown our own is used: getting out must stay possible.
+        """Send a DELETE in the cancel lane; sent again, once, if MEXC contradicts the clock, since cancelling twice is harmless.
+
+        When the venue's clock cannot be measured soon, our own is used: getting out must stay possible.
 
         Raises:
             HeldBack: the venue has asked for silence.
         """
-        signer = self._need_signer()
-        await self._limiter.acquire(Lane.CANCEL)
-        known = self.venue_clock.age_ns is not None
-        now = self.venue_clock.now() if known else self._clock.now()
-        query = signed_query(self._stamped(params, now), signer.sign)
-        return self._learn(await self._transport.send(Method.DELETE, f"{API}{path}", query, self._headers(signer)))
+        outcome = await self._delete(path, params)
+        return await self._delete(path, params) if _outside_window(outcome) else outcome
 
     async def query(self, path: str, params: Params = (), method: Method = Method.GET) -> object:
         """A signed query's decoded reply. Measured clocks that MEXC rejects (700003) are measured again, once.
@@ -116,8 +120,20 @@ class RestCaller:
         await self._transport.aclose()
 
     async def _synchronise(self) -> None:
-        if self.venue_clock.age_ns is None or self.venue_clock.age_ns > MAX_CLOCK_AGE:
-            await self.venue_clock.measure(self.server_time)
+        # One measurement serves everybody who is waiting: a burst of orders must not become a burst of queries.
+        async with self._measuring:
+            if self.venue_clock.age_ns is None or self.venue_clock.age_ns > MAX_CLOCK_AGE:
+                await self.venue_clock.measure(self.server_time)
+
+    async def _delete(self, path: str, params: Params) -> Outcome:
+        signer = self._need_signer()
+        with suppress(VenueError, TimeoutError):
+            async with asyncio.timeout(CLOCK_PATIENCE):
+                await self._synchronise()
+        await self._limiter.acquire(Lane.CANCEL)
+        now = self._clock.now() if self.venue_clock.age_ns is None else self.venue_clock.now()
+        query = signed_query(self._stamped(params, now), signer.sign)
+        return self._learn(await self._transport.send(Method.DELETE, f"{API}{path}", query, self._headers(signer)))
 
     async def _ask(self, method: Method, path: str, query: Callable[[], str], signer: Signer | None) -> object:
         await self._limiter.acquire(Lane.QUERY)
@@ -134,8 +150,7 @@ class RestCaller:
     def _learn(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Reply):
             self._limiter.answered(outcome.status, outcome.retry_after)
-            error = parse_error(outcome.status, outcome.body)
-            if error is not None and error.code == ErrorCode.OUTSIDE_RECV_WINDOW:
+            if _outside_window(outcome):
                 self.venue_clock.forget()
         return outcome
 
@@ -153,3 +168,10 @@ class RestCaller:
     @staticmethod
     def _stamped(params: Params, now: Millis) -> list[tuple[str, str]]:
         return [*params, ("recvWindow", str(RECV_WINDOW)), ("timestamp", str(now))]
+
+
+def _outside_window(outcome: Outcome) -> bool:
+    if isinstance(outcome, Failure) or outcome.status < 400:
+        return False
+    error = parse_error(outcome.status, outcome.body)
+    return error is not None and error.code == ErrorCode.OUTSIDE_RECV_WINDOW

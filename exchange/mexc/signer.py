@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from exchange.errors import Refused
+from exchange.errors import ConfigError, Refused
 from exchange.model import OrderIntent, OrderType, Side
 from exchange.ports import Permit
 from exchange.wire.errors import WireRefusal
@@ -30,6 +30,14 @@ class LocalSigner:
     __slots__ = ("_api_key", "_limits", "_secret")
 
     def __init__(self, api_key: str, secret: str, limits: SignerLimits) -> None:
+        """Raises ``ConfigError`` for a key or secret that is empty or not plain ASCII, which is what a bad copy looks like."""
+        for name, value in (("API key", api_key), ("secret", secret)):
+            if not value or not value.isascii() or not value.isprintable() or " " in value:
+                raise ConfigError(
+                    f"the {name} is empty or has characters no {name} has",
+                    code="signer-key-malformed",
+                    remedy="Copy the key pair again from MEXC's API page, without spaces or line ends.",
+                )
         self._api_key = api_key
         self._secret = secret
         self._limits = limits

@@ -68,6 +68,7 @@ class StubVenue:
 
     handler: Handler
     url: str = ""
+    tells_time: bool = True
     requests: list[Request] = field(default_factory=list)
     connections: list[asyncio.StreamWriter] = field(default_factory=list)
 
@@ -91,7 +92,7 @@ class StubVenue:
                 parts = urlsplit(target)
                 request = Request(method, parts.path, dict(parse_qsl(parts.query)), headers)
                 self.requests.append(request)
-                if parts.path == "/api/v3/time":
+                if self.tells_time and parts.path == "/api/v3/time":
                     answer: Answer = reply({"serverTime": time.time_ns() // 1_000_000})
                 else:
                     answer = self.handler(request)

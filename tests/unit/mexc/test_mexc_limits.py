@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.errors import Refused, VenueError
+from exchange.errors import ConfigError, Refused, VenueError
 from exchange.mexc.clock import Sample, VenueClock, estimate
 from exchange.mexc.connect import PRODUCTION, Endpoint, open_feed, open_venue
 from exchange.mexc.hosts import Reach
@@ -221,6 +221,13 @@ def test_an_order_cannot_be_smuggled_through_the_query_door(payload: str) -> Non
 def test_queries_and_cancels_are_signed_without_a_permit() -> None:
     payload = "symbol=MXUSDT&origClientOrderId=gh-1&timestamp=1"
     assert signer().sign(payload) == signature("very-secret", payload)
+
+
+@pytest.mark.parametrize(("key", "secret"), [("", "s"), ("k", ""), ("k\n", "s"), ("k", "s "), ("ké", "s")])
+def test_a_badly_copied_key_is_refused_without_showing_it(key: str, secret: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        LocalSigner(key, secret, SignerLimits(frozenset(), Decimal(1)))
+    assert "ké" not in caught.value.message
 
 
 def test_the_secret_is_in_no_text_a_signer_gives() -> None:

@@ -196,6 +196,19 @@ async def test_a_cancel_that_was_not_taken_says_why(make: Any, reply: bytes | No
     assert outcome.code == code
 
 
+async def test_a_cancel_outside_the_window_is_sent_once_more_with_a_new_clock(make: Any) -> None:
+    answers = iter([answer({"code": 700003, "msg": "window"}, 400), answer(ORDER)])
+    stub, venue = await make(lambda _: next(answers))
+    assert await venue.cancel("MXUSDT", "gh-1") == CancelAck()
+    assert len(stub.seen("/api/v3/order")) == 2
+
+
+async def test_a_cancel_leaves_even_when_the_venue_tells_no_time(make: Any, hang: object) -> None:
+    stub, venue = await make(lambda request: answer(ORDER) if request.method == "DELETE" else hang)
+    stub.tells_time = False
+    assert await venue.cancel("MXUSDT", "gh-1") == CancelAck()
+
+
 async def test_cancel_all_takes_five_symbols_a_call_and_finishes_despite_a_failure(make: Any) -> None:
     answers = iter([answer({"code": 30016, "msg": "no"}, 400), answer([]), answer([])])
     stub, venue = await make(lambda _: next(answers))
