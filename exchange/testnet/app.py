@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -81,6 +81,8 @@ def _route_handler(venue: SimulatedVenue, methods: dict[str, Endpoint]) -> Route
             return await _answer(venue, endpoint, request)
         except WireRefusal as refusal:
             return error_response(refusal.error)
+        except ClientDisconnect:
+            return Response()
 
     return handle
 
@@ -93,8 +95,8 @@ async def _answer(venue: SimulatedVenue, endpoint: Endpoint, request: Request) -
     blocked = _firewall(venue, operation)
     if blocked is not None:
         return blocked
-    owner = raw.api_key or (request.client.host if request.client is not None else "local")
-    if not venue.admits(owner, operation):
+    address = request.client.host if request.client is not None else "local"
+    if not venue.admits(venue.keys.account_of(raw.api_key) or address, operation):
         return error_response(WireError.of(ErrorCode.TOO_MANY_REQUESTS, "Too many requests"), retry_after_s=1)
     if request.method in _WRITES and not request.headers.get("content-type"):
         raise refuse(ErrorCode.BAD_CONTENT_TYPE, "Invalid content Type.")

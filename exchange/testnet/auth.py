@@ -85,6 +85,11 @@ class KeyRing:
             raise refuse(ErrorCode.NO_PERMISSION, "No permission to access the endpoint.")
         return key
 
+    def account_of(self, api_key: str | None) -> str | None:
+        """The account a key belongs to, without asking for proof; for counting only."""
+        known = self._keys.get(api_key or "")
+        return None if known is None else known.account
+
     def _known(self, api_key: str | None) -> ApiKey:
         if not api_key:
             raise refuse(ErrorCode.API_KEY_REQUIRED, "api key required")

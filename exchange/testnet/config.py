@@ -12,6 +12,8 @@ from typing import ClassVar
 from exchange.errors import ConfigError
 from exchange.model import SymbolRules
 from exchange.testnet.auth import ALL_PERMISSIONS, Permission
+from exchange.testnet.matching import DuplicateClientIds
+from exchange.testnet.resting import FillModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class TestnetConfig:
     """A testnet. ``tape=None`` plays a synthetic market from ``seed``; ``speed`` is tape seconds per second.
 
     ``symbols`` overrides the rules of the tape's symbol. ``control_token`` guards ``/__control``; empty switches it off.
+    ``strict_signatures`` takes only the raw bytes' signature; ``duplicates`` is what becomes of a repeated client id.
 
     Raises:
         ConfigError: a host that is not loopback, an account without a name of its own, or a speed that is not positive.
@@ -72,6 +75,8 @@ class TestnetConfig:
     control_token: str = field(default="", repr=False)
     symbols: tuple[SymbolRules, ...] = ()
     strict_signatures: bool = False
+    fill_model: FillModel = FillModel.PESSIMISTIC
+    duplicates: DuplicateClientIds = DuplicateClientIds.REJECT
 
     def __post_init__(self) -> None:
         if not is_loopback(self.host):

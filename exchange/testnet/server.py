@@ -61,12 +61,16 @@ class _Server(uvicorn.Server):
 
 @dataclass(frozen=True, slots=True)
 class RunningTestnet:
-    """A testnet that answers. ``control_headers`` open ``/__control``; ``venue`` is the inside, for tests."""
+    """A testnet that answers. ``control_headers`` open ``/__control``; ``venue`` is the inside, for tests.
+
+    ``playing`` ends only when something is wrong inside.
+    """
 
     host: str
     port: int
     venue: SimulatedVenue
     control_headers: Mapping[str, str]
+    playing: asyncio.Task[None]
 
     @property
     def base_url(self) -> str:
@@ -97,9 +101,8 @@ def build_venue(config: TestnetConfig, clock: Clock) -> SimulatedVenue:
     """
     rules: dict[str, SymbolRules] = {**DEFAULT_RULES, **{one.symbol: one for one in config.symbols}}
     player, source = _player(config, rules, clock.now())
-    venue = SimulatedVenue(
-        config, Engine(rules, seed=config.seed), Playback(player, clock, source=source, speed=config.speed), clock
-    )
+    engine = Engine(rules, model=config.fill_model, seed=config.seed, duplicates=config.duplicates)
+    venue = SimulatedVenue(config, engine, Playback(player, clock, source=source, speed=config.speed), clock)
     for record in venue.market.take_due():
         venue.feed(record)
     for fault in load_faults(config.faults) if config.faults is not None else ():
@@ -122,7 +125,7 @@ async def running_testnet(config: TestnetConfig, clock: Clock | None = None) -> 
             playing = asyncio.create_task(venue.run())
             headers = {"X-Testnet-Control": config.control_token}
             try:
-                yield RunningTestnet(config.host, listener.getsockname()[1], venue, headers)
+                yield RunningTestnet(config.host, listener.getsockname()[1], venue, headers, playing)
             finally:
                 venue.close()
                 playing.cancel()
@@ -141,7 +144,7 @@ async def serve(config: TestnetConfig, on_ready: Callable[[str, int], None] | No
     async with running_testnet(config) as testnet:
         if on_ready is not None:
             on_ready(testnet.host, testnet.port)
-        await asyncio.Event().wait()
+        await testnet.playing
 
 
 def _player(config: TestnetConfig, rules: Mapping[str, SymbolRules], start: Millis) -> tuple[Player, DataSource]:
@@ -166,6 +169,7 @@ async def _serving(app: object, listener: socket.socket) -> AsyncIterator[None]:
             http=CuttableHttpProtocol,
             ws=CuttableWebSocketProtocol,
             ws_max_size=_MAX_FRAME,
+            ws_per_message_deflate=False,
             lifespan="off",
             access_log=False,
             log_config=None,

@@ -13,7 +13,10 @@ _MS = 1_000_000
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """A connection. ``account`` and ``listen_key`` are set on a private one. Instants are monotonic nanoseconds."""
+    """A connection. ``account`` and ``listen_key`` are set on a private one; instants are monotonic nanoseconds.
+
+    ``changed`` is set when the connection's end may have come nearer, ``ended`` when it has come.
+    """
 
     limits: StreamLimits
     outbox: Outbox
@@ -24,6 +27,7 @@ class Session:
     active_ns: int = 0
     emptied_ns: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
     reason: str = ""
     abrupt: bool = False
 
@@ -48,6 +52,7 @@ class Session:
         if channel not in self.channels and len(self.channels) >= self.limits.subscriptions:
             return False
         self.channels.add(channel)
+        self.changed.set()
         return True
 
     def unsubscribe(self, channel: str, now_ns: int) -> None:
@@ -55,6 +60,7 @@ class Session:
         self.channels.discard(channel)
         if not self.channels:
             self.emptied_ns = now_ns
+            self.changed.set()
 
     def end(self, reason: str, *, abrupt: bool = False) -> None:
         """Have the connection closed; ``abrupt`` without waiting for the other side to read what is on its way."""
@@ -62,6 +68,7 @@ class Session:
             self.reason = reason
             self.abrupt = abrupt
             self.ended.set()
+            self.changed.set()
 
     def deadline(self) -> tuple[int, str]:
         """When the venue will cut the connection unless something happens before, and why."""

@@ -33,7 +33,6 @@ from exchange.wire.stream import (
 _MS = 1_000_000
 _SECOND_NS = 1_000_000_000
 _CLOSE_GRACE_S = 1
-_LOOK_AGAIN_S = 5
 _GOING_AWAY = 1001
 
 Endpoint = Callable[[WebSocket], Coroutine[Any, Any, None]]
@@ -159,7 +158,7 @@ async def _watch(venue: SimulatedVenue, session: Session) -> None:
         if at_ns <= now_ns:
             session.end(reason)
             return
+        session.changed.clear()
         with suppress(TimeoutError):
-            # A change of subscriptions can bring the end forward, so it is looked at again well before it is due.
-            async with asyncio.timeout(min((at_ns - now_ns) / _SECOND_NS, _LOOK_AGAIN_S)):
-                await session.ended.wait()
+            async with asyncio.timeout((at_ns - now_ns) / _SECOND_NS):
+                await session.changed.wait()

@@ -30,6 +30,7 @@ from exchange.wire.errors import WireError, WireRefusal
 from exchange.wire.orders import NewOrder, OrderRef, order_json
 
 _RECEIPTS = 100_000
+_LONGEST_ID = 64
 _MS = 1_000_000
 _ACTIONS_PERIOD_S = 0.05
 _OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
@@ -122,7 +123,8 @@ class SimulatedVenue:
 
     def count_receipt(self, account: str, client_id: str) -> None:
         """Remember that an order with this client id reached the venue."""
-        self.receipt(account, client_id).received += 1
+        if len(client_id) <= _LONGEST_ID:
+            self.receipt(account, client_id).received += 1
 
     def receipt(self, account: str, client_id: str) -> Receipt:
         """How often orders with this client id reached the venue; the oldest are forgotten after 100,000 ids."""

@@ -121,3 +121,10 @@ async def test_a_recorded_tape_is_played_and_its_source_named(changed: Callable[
         page = (await http.get("/")).text
     assert (depth["lastUpdateId"], depth["bids"], depth["asks"]) == (7, [["100", "1"]], [["101", "1"]])
     assert "recorded-l2" in page
+
+
+async def test_a_stranger_s_keys_do_not_each_get_a_limit_of_their_own(changed: Callable[..., TestnetConfig]) -> None:
+    config = changed(rate_limits=RateLimits(orders_per_second=0, requests_per_second=3))
+    async with running_testnet(config) as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
+        statuses = [(await http.get("/api/v3/ping", headers={"X-MEXC-APIKEY": f"k{n}"})).status_code for n in range(4)]
+    assert statuses == [200, 200, 200, 429]

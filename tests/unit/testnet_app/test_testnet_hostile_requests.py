@@ -88,6 +88,19 @@ async def test_a_request_that_is_not_http_does_not_stop_the_venue(testnet: Runni
     assert (await http.get("/api/v3/ping")).status_code == 200
 
 
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_forgotten(
+    testnet: RunningTestnet, http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await asyncio.open_connection(testnet.host, testnet.port)
+    writer.write(b"POST /api/v3/order HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nsymbol=")
+    await writer.drain()
+    assert (await http.get("/api/v3/ping")).status_code == 200
+    writer.close()
+    await writer.wait_closed()
+    assert (await http.get("/api/v3/ping")).status_code == 200
+    assert "Traceback" not in caplog.text
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.binary(max_size=60), path=st.sampled_from(["order", "depth", "klines", "allOrders", "ticker/24hr"]))
 async def test_no_query_of_any_bytes_causes_an_internal_error(http: httpx.AsyncClient, query: bytes, path: str) -> None:
