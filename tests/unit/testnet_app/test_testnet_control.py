@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -128,3 +129,16 @@ async def test_a_stranger_s_keys_do_not_each_get_a_limit_of_their_own(changed: C
     async with running_testnet(config) as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
         statuses = [(await http.get("/api/v3/ping", headers={"X-MEXC-APIKEY": f"k{n}"})).status_code for n in range(4)]
     assert statuses == [200, 200, 200, 429]
+
+
+async def test_a_served_testnet_says_where_it_is_and_stops_when_cancelled(config: TestnetConfig) -> None:
+    ready: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve(config, lambda host, port: ready.set_result((host, port))))
+    host, port = await asyncio.wait_for(ready, 5)
+    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", trust_env=False) as http:
+        assert (await http.get("/api/v3/ping")).status_code == 200
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(host, port)
