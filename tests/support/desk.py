@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,14 +15,26 @@ from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyType, Person, Roster, roster_key
 from controller.authority.signing import propose, sign_with_file_key
 from controller.authority.verify import verify
-from controller.commands import Command
+from controller.commands import Command, VerifiedCommand
 from controller.decide import decide
 from controller.deciding.draft import CommandReply, Decision, SealReply
 from controller.effects import Place
 from controller.fold import apply
 from controller.lifecycle import Position
 from controller.state import State, market_of
-from exchange.model import Balance, DataSource, Fill, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Quote, Side, SymbolRules
+from exchange.model import (
+    Balance,
+    DataSource,
+    Fill,
+    Millis,
+    OrderIntent,
+    OrderReport,
+    OrderStatus,
+    OrderType,
+    Quote,
+    Side,
+    SymbolRules,
+)
 from exchange.ports import Ack, PlaceOutcome, VenueName
 from policies import canonical
 from policies.authority import Role, Verb
@@ -96,11 +109,20 @@ class Desk:
         self.decisions.append(decision)
         return decision
 
+    def fork(self) -> Desk:
+        """Another desk with the same past and its own future."""
+        other = copy(self)
+        other.journal, other.decisions = list(self.journal), list(self.decisions)
+        other.trades = {name: list(trades) for name, trades in self.trades.items()}
+        return other
+
     def pass_time(self, ms: int) -> None:
         self.now = Millis(self.now + ms)
 
     def boot(self) -> Decision:
+        """A new process: its mock executor starts afresh."""
         self.epoch += 1
+        self.trades[VenueName.MOCK] = []
         accounts = {VenueName.TESTNET: "sha256:" + "1" * 64, VenueName.LIVE: "sha256:" + "2" * 64}
         return self.give(
             i.Boot(
@@ -148,11 +170,11 @@ class Desk:
             totals["USDT"] -= sign * fill.quote + fill.fee
         return {asset: Balance(asset, amount, D(0)) for asset, amount in totals.items() if amount}
 
-    def sweep(self, venue: VenueName, *, balances: dict[str, Balance] | None = None, orders: tuple[OrderReport, ...] = ()) -> Decision:
+    def sweep(
+        self, venue: VenueName, *, balances: dict[str, Balance] | None = None, orders: tuple[OrderReport, ...] = ()
+    ) -> Decision:
         snapshot = i.Snapshot(orders, tuple(self.trades[venue]), self.balances(venue) if balances is None else balances)
-        return self.give(
-            i.Swept(venue, snapshot, fills_before=self.state.ledger(venue).fills_booked, started_at=self.now)
-        )
+        return self.give(i.Swept(venue, snapshot, fills_before=self.state.ledger(venue).fills_booked, started_at=self.now))
 
     def sweep_all(self) -> None:
         for venue in VenueName:
@@ -175,12 +197,29 @@ class Desk:
     # A bot
 
     def order(
-        self, quantity: str, price: str | None = None, *, side: Side = Side.BUY, bot_id: str = "", type_: OrderType = OrderType.LIMIT
+        self,
+        quantity: str,
+        price: str | None = None,
+        *,
+        side: Side = Side.BUY,
+        bot_id: str = "",
+        type_: OrderType = OrderType.LIMIT,
     ) -> Decision:
-        intent = OrderIntent(SYMBOL, side, type_, bot_id, quantity=D(quantity), price=D(price) if price else self.price)
-        return self.give(
-            i.OrderRequested(bot="demo-bot", intent=intent, quotes={SYMBOL: self.quote()}, rules={SYMBOL: RULES})
-        )
+        return self.give(self.requested(quantity, price, side=side, bot_id=bot_id, type_=type_))
+
+    def requested(
+        self,
+        quantity: str,
+        price: str | None = None,
+        *,
+        side: Side = Side.BUY,
+        bot_id: str = "",
+        type_: OrderType = OrderType.LIMIT,
+        bot: str = "demo-bot",
+    ) -> i.OrderRequested:
+        limit = None if type_ is OrderType.MARKET else D(price) if price else self.price
+        intent = OrderIntent(SYMBOL, side, type_, bot_id, quantity=D(quantity), price=limit)
+        return i.OrderRequested(bot=bot, intent=intent, quotes={SYMBOL: self.quote()}, rules={SYMBOL: RULES})
 
     def placed(self, decision: Decision, outcome: PlaceOutcome | None = None) -> str:
         (place,) = [effect for effect in decision.effects if isinstance(effect, Place)]
@@ -193,7 +232,7 @@ class Desk:
         order = self.state.orders[client_id]
         amount, at = D(quantity), D(price) if price else order.price or self.price
         fill = Fill(
-            trade_id=f"T{sum(len(trades) for trades in self.trades.values())}",
+            trade_id=f"T{len(self.journal)}",
             order_id=order.order_id,
             client_id=client_id,
             symbol=SYMBOL,
@@ -260,12 +299,14 @@ class Desk:
         )
         return Command.model_validate({**base.model_dump(), **changes})
 
-    def submit(self, command: Command, *signers: str, anchored: bool = True) -> CommandReply:
+    def verified(self, command: Command, *signers: str) -> VerifiedCommand:
         envelope = propose(command)
         for name in signers:
             envelope = sign_with_file_key(envelope, self.keys[name])
-        verified = verify(envelope.text, self.roster, self.now)
-        reply = self.give(i.Submitted(verified, anchored=anchored)).reply
+        return verify(envelope.text, self.roster, self.now)
+
+    def submit(self, command: Command, *signers: str, anchored: bool = True) -> CommandReply:
+        reply = self.give(i.Submitted(self.verified(command, *signers), anchored=anchored)).reply
         assert isinstance(reply, CommandReply)
         return reply
 
@@ -318,4 +359,4 @@ def digest(data: str) -> str:
     return canonical.digest(data.encode())
 
 
-__all__ = ["D", "RULES", "START", "SYMBOL", "Desk", "demo_policy", "digest", "replace", "with_policy"]
+__all__ = ["RULES", "START", "SYMBOL", "D", "Desk", "demo_policy", "digest", "replace", "with_policy"]
