@@ -11,6 +11,7 @@ from rich.text import Text
 from controller.cli.output import styled, table
 from controller.console.views import GateView, RuleView
 
+_UNITS = {"": "", "count": "", "ratio": "", "eur": " EUR"}
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "eq": "=", ">=": "≥", "<=": "≤", "==": "="}
 
 
@@ -25,7 +26,7 @@ def gate_table(gate: GateView) -> Table:
 
 
 def _row(rule: RuleView) -> tuple[object, ...]:
-    unit = f" {rule.unit}" if rule.unit else ""
+    unit = _UNITS.get(rule.unit, f" {rule.unit}")
     measured = f"{rule.measured}{unit}" if rule.measured else "–"
     return rule.id, measured, f"{_SIGNS.get(rule.op, rule.op)} {rule.threshold}{unit}", styled(rule.verdict)
 

@@ -57,18 +57,18 @@ STYLES = {
 """One colour per verdict and stage, everywhere."""
 
 
-def stdout() -> Console:
-    """A console on standard output as it is now (tests replace it)."""
-    return Console(width=_width(sys.stdout.isatty()), highlight=False, soft_wrap=False)
+def stdout(*, pipe_width: int = _PIPE_WIDTH) -> Console:
+    """A console on standard output as it is now (tests replace it); ``pipe_width`` is its width where there is no terminal."""
+    return Console(width=_width(sys.stdout.isatty(), pipe_width), highlight=False, soft_wrap=False)
 
 
 def stderr() -> Console:
     """A console on standard error, for errors and progress."""
-    return Console(stderr=True, width=_width(sys.stderr.isatty()), highlight=False)
+    return Console(stderr=True, width=_width(sys.stderr.isatty(), _PIPE_WIDTH), highlight=False)
 
 
-def _width(terminal: bool) -> int | None:
-    return None if terminal or os.environ.get("COLUMNS") else _PIPE_WIDTH
+def _width(terminal: bool, pipe_width: int) -> int | None:
+    return None if terminal or os.environ.get("COLUMNS") else pipe_width
 
 
 def styled(word: str) -> Text:

@@ -17,12 +17,13 @@ import ccxt.async_support as ccxt
 
 SYMBOL = "BTC/USDT"
 QUOTE = 2.0  # dollars per order
+ENOUGH = 1.5  # dollars that are worth an order of their own
 INVENTORY = 6.0  # dollars of bitcoin it will hold at most
 WIDTH = 0.0001  # how far from the middle an order rests before it is requoted, as a fraction
 EDGE = 0.00002  # how far behind the touch it quotes, so that a moving market does not turn a maker into a taker
 PROFIT = 0.0006  # take profit at this gain
 PATIENCE = 2.0  # seconds without a fill before it crosses the spread
-PAUSE = 0.5  # seconds between looks
+PAUSE = 0.1  # seconds between looks
 
 
 def exchange_at(gateway: str, key: str, secret: str) -> ccxt.mexc:
@@ -34,7 +35,7 @@ def exchange_at(gateway: str, key: str, secret: str) -> ccxt.mexc:
 
 
 class Maker:
-    """The strategy: one look at the market per round, then cancels and at most two new orders."""
+    """The strategy: one look at the market per round, then cancels and a few new orders."""
 
     def __init__(self, exchange: ccxt.mexc) -> None:
         self.exchange = exchange
@@ -44,54 +45,60 @@ class Maker:
         self.traded_at = time.monotonic()
 
     async def round(self) -> None:
-        """Look, cancel what has drifted away, quote both sides, take profit."""
+        """Look, cancel what has drifted away, take profit or liquidity, and quote both sides."""
         book = await self.exchange.fetch_order_book(SYMBOL, 5)
         bid, ask = book["bids"][0][0], book["asks"][0][0]
-        balance = await self.exchange.fetch_balance()
-        held = balance.get("BTC", {}).get("total") or 0.0
+        # Orders before balances: what fills in between is then counted twice rather than not at all.
+        resting = [order for order in await self.exchange.fetch_open_orders(SYMBOL) if await self.keep(order, bid, ask)]
+        coins = (await self.exchange.fetch_balance()).get("BTC", {})
+        held, free = coins.get("total") or 0.0, coins.get("free") or 0.0
         if held != self.held:
             self.traded_at, self.paid = time.monotonic(), (bid if held > self.held else self.paid)
             self.held = held
-        resting = [order for order in await self.exchange.fetch_open_orders(SYMBOL) if await self.keep(order, bid, ask)]
-        impatient = time.monotonic() - self.traded_at > PATIENCE
         sides = {order["side"] for order in resting}
-        if self.paid and held * bid >= QUOTE and bid > self.paid * (1 + PROFIT):
-            await self.place("sell", min(held, QUOTE / bid), bid, "take profit")
-        elif impatient and held * bid > INVENTORY - QUOTE:
-            await self.place("sell", QUOTE / bid, bid, "cut")
-        elif impatient and "buy" not in sides:
-            await self.place("buy", QUOTE / ask, ask, "cross")
-        elif "sell" not in sides and held * bid >= QUOTE:
+        impatient = time.monotonic() - self.traded_at > PATIENCE
+        room = INVENTORY - held * bid - (QUOTE if "buy" in sides else 0.0)
+        if self.paid and bid > self.paid * (1 + PROFIT) and free * bid >= ENOUGH:
+            free -= await self.place("sell", QUOTE / bid, bid, "take profit")
+        elif impatient and room >= QUOTE:
+            room -= bid * await self.place("buy", QUOTE / ask, ask, "cross")
+        elif impatient and free * bid >= ENOUGH:
+            free -= await self.place("sell", QUOTE / bid, bid, "cut")
+        if "sell" not in sides and free * bid >= ENOUGH:
             await self.place("sell", QUOTE / bid, ask * (1 + EDGE), "offer", post_only=True)
-        if "buy" not in sides and held * bid + QUOTE <= INVENTORY and not impatient:
+        if "buy" not in sides and room >= QUOTE:
             await self.place("buy", QUOTE / bid, bid * (1 - EDGE), "bid", post_only=True)
 
     async def keep(self, order: dict, bid: float, ask: float) -> bool:
         """Whether a resting order is still near the middle; if not, it is cancelled."""
         middle = (bid + ask) / 2
-        stale = time.monotonic() - self.traded_at > PATIENCE
-        if abs(order["price"] - middle) <= middle * WIDTH and not stale:
+        if abs(order["price"] - middle) <= middle * WIDTH:
             return True
         try:
             await self.exchange.cancel_order(order["id"], SYMBOL)
-        except ccxt.OrderNotFound:
-            print(f"{order['clientOrderId']} was gone before the cancel", flush=True)
+        except ccxt.BaseError as error:
+            print(f"{order['clientOrderId']} was not cancelled: {error}", flush=True)
         return False
 
-    async def place(self, side: str, amount: float, price: float, why: str, *, post_only: bool = False) -> None:
-        """One limit order; a refusal is printed and forgotten."""
+    async def place(self, side: str, amount: float, price: float, why: str, *, post_only: bool = False) -> float:
+        """One limit order, and the amount it ties up; a refusal is printed and forgotten."""
         params = {"clientOrderId": next(self.ids), "postOnly": post_only}
         price = float(self.exchange.price_to_precision(SYMBOL, price))
         try:
             order = await self.exchange.create_order(SYMBOL, "limit", side, amount, price, params)
-            print(f"{why}: {side} {amount:.6f} at {price} is {order['id']}", flush=True)
         except ccxt.BaseError as refusal:
             print(f"{why}: {side} {amount:.6f} at {price} refused: {type(refusal).__name__} {refusal}", flush=True)
+            return 0.0
+        print(f"{why}: {side} {amount:.6f} at {price} is {order['id']}", flush=True)
+        return amount
 
     async def leave(self) -> None:
         """Take every order off the market."""
-        for order in await self.exchange.fetch_open_orders(SYMBOL):
-            await self.exchange.cancel_order(order["id"], SYMBOL)
+        try:
+            for order in await self.exchange.fetch_open_orders(SYMBOL):
+                await self.exchange.cancel_order(order["id"], SYMBOL)
+        except ccxt.BaseError as error:
+            print(f"orders may be left: {error}", flush=True)
 
 
 async def main(gateway: str, key: str, secret: str) -> None:

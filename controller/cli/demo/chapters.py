@@ -45,6 +45,7 @@ def controller(scene: Scene) -> None:
     """The controller verifies its journal, folds its state, reconciles with the venues, and arms itself."""
     scene.narrator.chapter("The controller")
     scene.fleet.start("controller", gatehouse("run", "--dir", str(scene.directory)))
+    _start_bot(scene)
     scene.wait_for("journal verified, state folded, reconciled, armed", _armed, 45)
     for entry in scene.entries(0):
         if entry.kind == "reconciled":
@@ -62,12 +63,12 @@ def controller(scene: Scene) -> None:
 def bot(scene: Scene) -> None:
     """An ordinary trading program; only its address and key are gatehouse's."""
     scene.narrator.chapter("The bot")
-    (key,) = (one.key for one in scene.settings.bots)
-    secret = str(scene.directory / BOT_SECRET)
-    command = [sys.executable, str(places.demo_bot()), "--gateway", scene.gateway_url, "--key", key, "--secret-file", secret]
-    child = scene.fleet.start("bot", command)
+    child = next(one for one in scene.fleet.children if one.name == "bot")
+    scene.narrator.say(
+        f"{places.demo_bot()}, process {child.process.pid}: it was given the gateway's address and a key, nothing else"
+    )
     scene.wait_for("first orders through the gateway", lambda status: _orders_look(status, 3), 60)
-    scene.narrator.say(f"{child.log.read_text(encoding='utf-8').splitlines()[0]} (process {child.process.pid})")
+    scene.narrator.say(child.log.read_text(encoding="utf-8").splitlines()[0])
     with scene.client() as client:
         orders = client.orders(3)
     rows = [
@@ -109,8 +110,7 @@ def to_live(scene: Scene) -> None:
     scene.expect(narrator.command("submit", _LIVE_FILE), 4)
     narrator.good("refused: alice alone is not two persons, and nothing moved")
     scene.expect_stage(Stage.VALIDATED)
-    scene.expect(narrator.command("inspect", _LIVE_FILE), 0)
-    narrator.say("bob compares the word code with alice and adds his signature:")
+    narrator.say("bob reads the same command, compares its word code with alice, and adds his signature:")
     scene.expect(narrator.command("approve", _LIVE_FILE, *_BOB), 0)
     status = scene.expect_stage(Stage.LIVE_EUR10)
     narrator.good(f"new orders go to the {status.venue} venue, worst-case exposure at most {status.cap_eur} EUR")
@@ -157,6 +157,15 @@ def to_ramping(scene: Scene) -> None:
     scene.expect(scene.narrator.command("ramp", *_ALICE, *_BOB, "--reason", "ten euros went well"), 0)
     status = scene.expect_stage(Stage.RAMPING)
     scene.narrator.good(f"at {status.position}, worst-case exposure at most {status.cap_eur} EUR")
+
+
+def _start_bot(scene: Scene) -> None:
+    # Its client takes seconds to load; the time before its first request counts as uncovered.
+    (key,) = (one.key for one in scene.settings.bots)
+    secret = str(scene.directory / BOT_SECRET)
+    scene.fleet.start(
+        "bot", [sys.executable, str(places.demo_bot()), "--gateway", scene.gateway_url, "--key", key, "--secret-file", secret]
+    )
 
 
 def _venue_look(scene: Scene, port: int) -> Look:

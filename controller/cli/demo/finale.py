@@ -8,16 +8,20 @@ from decimal import ROUND_DOWN, Decimal
 
 from rich.text import Text
 
+from controller.cli.demo.fleet import DemoFailed
 from controller.cli.demo.narrator import Look
 from controller.cli.demo.scene import Scene
 from controller.cli.output import micros, table
 from controller.console.views import HaltView, StatusView
+from exchange.model import OrderStatus
 from exchange.ports import VenueName
 from policies.stage import Stage
 
 _LOSS_FACTOR = 3
 _WORST_GAP = Decimal("0.5")
 _HALT_SECONDS = 30
+_WORKING = 2
+_CANCELLED = frozenset({OrderStatus.CANCELED, OrderStatus.PARTIALLY_CANCELED})
 
 
 def breach(scene: Scene) -> None:
@@ -50,9 +54,9 @@ def accounts(scene: Scene) -> None:
     narrator = scene.narrator
     narrator.chapter("Everything is accounted for")
     scene.expect(narrator.command("journal", "verify"), 0)
-    scene.expect(narrator.command("report"), 0)
-    written = json.loads(scene.expect(narrator.command("report", "-o", "json", quiet=True), 0).stdout)
+    written = json.loads(scene.expect(narrator.command("report", "--command", _validated_by(scene), "-o", "json"), 0).stdout)
     scene.expect(narrator.command("verify", written["bundle"]), 0)
+    scene.expect(narrator.command("status"), 0)
     status = scene.status()
     count = status.counters
     took = time.monotonic() - narrator.began
@@ -77,13 +81,14 @@ def _show_halt(scene: Scene, before: StatusView) -> None:
     body = breaches[-1].body
     moved = next(entry.seq for entry in entries if entry.kind == "stage-changed" and entry.body["stage"] == Stage.HALTED.value)
     admitted = sum(entry.kind == "order-admitted" and entry.seq > moved for entry in entries)
+    cancelled = {entry.body["client_id"] for entry in entries if entry.seq > moved and entry.body.get("status") in _CANCELLED}
     open_orders = scene.open_at_venue(scene.ports.live)
     rows = [
         ("guard", f"{body['guard']}: measured {body['measured']}, allowed {body['threshold']}"),
         ("stage", f"{status.position}, from {status.halted_from}"),
         ("breach → latch", micros(halt.breach_to_latch_us)),
         ("latch → last confirmed cancel", micros(halt.latch_to_cancelled_us)),
-        ("orders cancelled", str(halt.cancelled)),
+        ("orders cancelled", str(len(cancelled))),
         ("open orders, asked at the venue itself", str(open_orders)),
         ("orders admitted after the latch", str(admitted)),
     ]
@@ -92,6 +97,16 @@ def _show_halt(scene: Scene, before: StatusView) -> None:
     scene.must("no order was admitted after the halt", holds=admitted == 0)
     scene.must("gatehouse itself saw the venue empty", holds=halt.verified_empty)
     narrator.good("HALTED: off the market, by itself, and it stays so until two persons sign a resume")
+
+
+def _validated_by(scene: Scene) -> str:
+    """The id of the command that was let through on the validation's evidence."""
+    for entry in scene.entries(0):
+        if entry.kind == "command-accepted" and json.loads(entry.body["result"] or "{}").get("gate") == "validation":
+            return str(entry.body["command_id"])
+    raise DemoFailed(
+        "no command passed the validation gate", code="demo-failed", remedy=f"Read the logs in {scene.directory}/logs."
+    )
 
 
 def _halted_look(status: StatusView) -> Look:
@@ -111,7 +126,7 @@ def _position_look(scene: Scene, status: StatusView, limit: Decimal) -> Look:
     position = _position_eur(scene, status)
     wanted = _LOSS_FACTOR * limit / _WORST_GAP
     share = int(1000 * min(position, wanted) / wanted)
-    done = position >= wanted and status.working_orders > 0
+    done = position >= wanted and status.working_orders >= _WORKING
     return Look(done=done, permille=min(999, share), words=f"{position:.2f} EUR held, {status.working_orders} orders working")
 
 

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from controller.cli.demo.deployment import DEFAULT_PORTS, HOST, Ports
 from exchange.errors import GatehouseError
 
 _TAIL = 15
-_GRACE_SECONDS = 6.0
+_GRACE_SECONDS = 4.0
 _HIDDEN = ("GATEHOUSE_",)
 
 
@@ -74,13 +73,11 @@ class Fleet:
                 raise failed(f"{child.name} ended with code {code}", child)
 
     def stop(self) -> None:
-        """End every process and everything it started: first asked, last started first, then forced."""
+        """End every process and everything it started, the last started first: asked, then forced."""
         for child in reversed(self.children):
             _signal(child, signal.SIGTERM)
-        deadline = time.monotonic() + _GRACE_SECONDS
-        for child in reversed(self.children):
             with suppress(subprocess.TimeoutExpired):
-                child.process.wait(max(0.1, deadline - time.monotonic()))
+                child.process.wait(_GRACE_SECONDS)
         for child in self.children:
             _signal(child, signal.SIGKILL)
             child.process.wait()

@@ -63,11 +63,11 @@ class Narrator:
 
     def say(self, text: str | Text) -> None:
         """One sentence."""
-        self.console.print(Padding(text, (0, 0, 0, _INDENT)))
+        self.console.print(Padding(text, (0, 0, 0, _INDENT), expand=False))
 
     def show(self, part: RenderableType) -> None:
         """A table or a panel."""
-        self.console.print(Padding(part, (0, 0, 0, _INDENT)))
+        self.console.print(Padding(part, (0, 0, 0, _INDENT), expand=False))
 
     def good(self, text: str) -> None:
         """Something that was verified."""
@@ -90,7 +90,8 @@ class Narrator:
         ran = Ran(ended.returncode, ended.stdout, ended.stderr)
         shown = ran.stdout if ran.code == 0 else ran.stdout + ran.stderr
         if not quiet or ran.code:
-            self.show(Text.from_ansi(shown.rstrip()))
+            for line in shown.rstrip().splitlines():
+                self.console.print(Text.assemble(" " * _INDENT, Text.from_ansi(line.rstrip())))
         if ran.code:
             self.say(Text(f"exit code {ran.code}", "bold yellow"))
         return ran

@@ -18,6 +18,7 @@ from controller.cli.demo.narrator import Narrator
 from controller.cli.demo.scene import Scene
 from controller.cli.output import stdout
 
+_WIDTH = 120
 _STORY = (
     chapters.venues,
     chapters.controller,
@@ -45,7 +46,7 @@ def run_demo(directory: Path | None, *, stay: bool) -> None:
     ports, moved = free_ports()
     write_deployment(place, ports)
     fleet = Fleet(place)
-    narrator = Narrator(stdout(), fleet, place)
+    narrator = Narrator(stdout(pipe_width=_WIDTH), fleet, place)
     scene = Scene(place, ports, fleet, narrator)
     narrator.console.print(
         Panel(

@@ -1,0 +1,138 @@
+"""`gatehouse demo` as a person runs it: real processes, real sockets, the whole story, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.cli.journal_files import verify_deployment
+from controller.events import HaltMeasured, decode
+from controller.journal.sqlite import read_journal
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+CHAPTERS = (
+    "Two venues on a recorded market",
+    "The controller",
+    "The bot",
+    "MOCK → TESTNET_VALIDATING",
+    "TESTNET_VALIDATING → VALIDATED",
+    "VALIDATED → LIVE_€10",
+    "exceed the €10 cap",
+    "LIVE_€10 → RAMPING step 1",
+    "A breach",
+    "Everything is accounted for",
+)
+PROCESS = re.compile(r"process (\d+)")
+
+
+def command(directory: Path) -> list[str]:
+    return [sys.executable, "-m", "controller", "demo", "--exit", "--dir", str(directory)]
+
+
+def alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+@pytest.fixture(scope="module")
+def showing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    directory = tmp_path_factory.mktemp("d") / "x"
+    environment = {**os.environ, "NO_COLOR": "1"}
+    return directory, subprocess.run(command(directory), capture_output=True, text=True, timeout=220, check=False, env=environment)
+
+
+def test_the_demo_ends_by_itself_and_well(showing: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    _, ended = showing
+    assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr
+
+
+def test_every_chapter_is_told_in_order(showing: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    text = showing[1].stdout
+    places = [text.find(title) for title in CHAPTERS]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_the_early_advance_is_refused_by_the_gate_and_the_lone_signature_by_the_quorum(
+    showing: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    text = showing[1].stdout
+    assert text.index("[gate-not-passed]") < text.index("exit code 3") < text.index("[under-quorum]") < text.index("exit code 4")
+
+
+def test_the_cap_is_named_to_the_bot_with_what_was_measured(showing: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    assert re.search(r"│ exposure │ 1\d\.\d+ EUR │ 10 EUR", showing[1].stdout)
+
+
+def test_the_halt_is_measured_and_the_venue_itself_shows_nothing_open(
+    showing: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    directory, ended = showing
+    assert re.search(r"asked at the venue itself +│ 0 ", ended.stdout)
+    reader = read_journal(directory / "var" / "journal.db")
+    halts = [entry for entry in reader.read() if entry.kind == HaltMeasured.kind]
+    reader.close()
+    measured = decode(halts[-1].kind, halts[-1].body)
+    assert isinstance(measured, HaltMeasured)
+    assert measured.verified_empty
+    assert measured.breach_to_latch_us >= 0
+    assert measured.latch_to_cancelled_us >= 0
+
+
+def test_the_journal_it_leaves_verifies_and_the_report_is_where_it_says(
+    showing: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    directory, ended = showing
+    assert verify_deployment(directory, [], None).ok
+    (page,) = re.findall(r"evidence report: +(\S+)", ended.stdout)
+    assert Path(page).read_text().startswith("<!doctype html>")
+
+
+def test_no_process_is_left_behind(showing: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    assert not [pid for pid in map(int, PROCESS.findall(showing[1].stdout)) if alive(pid)]
+
+
+@pytest.fixture
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """A demo that has started its venues and its bot; the numbers of their processes."""
+    process = subprocess.Popen(
+        command(tmp_path_factory.mktemp("d") / "x"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    pids: list[int] = []
+    while len(pids) < 3:
+        line = process.stdout.readline()
+        assert line, "the demo ended early"
+        pids += map(int, PROCESS.findall(line))
+    yield process, pids
+    process.kill()
+    process.communicate()
+
+
+def test_a_demo_told_to_stop_takes_every_process_down(begun: tuple[subprocess.Popen[str], list[int]]) -> None:
+    process, pids = begun
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert not [pid for pid in pids if alive(pid)]
+
+
+def test_a_demo_whose_venue_dies_says_which_and_shows_its_log(begun: tuple[subprocess.Popen[str], list[int]]) -> None:
+    process, pids = begun
+    os.kill(pids[0], signal.SIGKILL)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "venue-testnet ended with code -9" in stderr
+    assert "playing" in stderr
+    deadline = time.monotonic() + 5
+    while [pid for pid in pids if alive(pid)] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in pids if alive(pid)]
