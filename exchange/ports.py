@@ -207,5 +207,8 @@ class MarketFeed(Protocol):
         ...
 
     async def changed(self) -> None:
-        """Wait until any quote or trade has changed since this was last awaited."""
+        """Wait until any quote or trade has changed since the calling task last awaited it.
+
+        Any number of tasks may wait; a change wakes all of them. A task that awaits for the first time waits for the next change.
+        """
         ...

@@ -9,6 +9,7 @@ from decimal import Decimal
 from random import Random
 
 from exchange.errors import ConfigError, UsageError, VenueError
+from exchange.mexc.changes import Changes
 from exchange.mexc.depth import SymbolFeed
 from exchange.mexc.hosts import Reach
 from exchange.mexc.rest import RestCaller
@@ -67,7 +68,7 @@ class MexcFeed:
         self._stall_after = stall_after * _MILLISECOND
         self._backoff = Backoff(rng, timing)
         self._retry = Backoff(rng, timing)
-        self._changed = asyncio.Event()
+        self._changes = Changes()
         self._suspects = asyncio.Event()
         self._trouble: str | None = None
 
@@ -98,9 +99,8 @@ class MexcFeed:
         return self._feed(symbol).status
 
     async def changed(self) -> None:
-        """Wait until any quote, trade or status has changed since this was last awaited. For one waiting task."""
-        await self._changed.wait()
-        self._changed.clear()
+        """Wait until any quote, trade or status has changed since this task last awaited it; any number of tasks may wait."""
+        await self._changes.wait()
 
     async def run(self) -> None:
         """Keep the feed current until cancelled: reconnect with jittered back-off, whatever breaks."""
@@ -130,7 +130,7 @@ class MexcFeed:
         finally:
             for feed in self._symbols.values():
                 feed.lost()
-            self._changed.set()
+            self._changes.tell()
 
     async def _follow(self, socket: StreamSocket) -> None:
         resync = asyncio.create_task(self._resync())
@@ -153,7 +153,7 @@ class MexcFeed:
             for feed in self._symbols.values():
                 feed.suspect()
             self._suspects.set()
-            self._changed.set()
+            self._changes.tell()
             return
         self._route(push)
 
@@ -161,11 +161,11 @@ class MexcFeed:
         body = push.body
         if isinstance(body, TradeBatch) and body.symbol in self._symbols:
             self._symbols[body.symbol].on_trades(body.trades)
-            self._changed.set()
+            self._changes.tell()
         elif isinstance(body, DepthUpdate) and body.symbol in self._symbols:
             feed = self._symbols[body.symbol]
             if feed.on_depth(body, push.at, self._clock.now(), self._clock.monotonic_ns()):
-                self._changed.set()
+                self._changes.tell()
             if feed.status is FeedStatus.RESYNCING:
                 self._suspects.set()
 
@@ -188,7 +188,7 @@ class MexcFeed:
             snapshot = None
         if snapshot is not None and feed.on_snapshot(snapshot, self._clock.now(), self._clock.monotonic_ns()):
             self._retry.reset()
-            self._changed.set()
+            self._changes.tell()
             return
         self._suspects.set()
         await asyncio.sleep(self._retry.next_ms() / 1_000)
