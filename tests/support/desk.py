@@ -93,6 +93,8 @@ class Desk:
         self.usdt = D(usdt)
         self.epoch = 0
         self.trades: dict[VenueName, list[Fill]] = {name: [] for name in VenueName}
+        self.version = "0.1.0"
+        self.accounts = {VenueName.TESTNET: "sha256:" + "1" * 64, VenueName.LIVE: "sha256:" + "2" * 64}
         self.release = i.Release("bot", "1", "sha256:" + "a" * 64, "sha256:" + "b" * 64)
 
     # Giving
@@ -121,20 +123,22 @@ class Desk:
 
     def boot(self) -> Decision:
         """A new process: its mock executor starts afresh."""
-        self.epoch += 1
+        given = replace(self.boot_input(), epoch=self.epoch + 1)
+        decision = self.give(given)
+        self.epoch = given.epoch
         self.trades[VenueName.MOCK] = []
-        accounts = {VenueName.TESTNET: "sha256:" + "1" * 64, VenueName.LIVE: "sha256:" + "2" * 64}
-        return self.give(
-            i.Boot(
-                controller_id="desk",
-                environment=Environment.REHEARSAL,
-                gatehouse_version="0.1.0",
-                epoch=self.epoch,
-                policy=canonical_bytes(self.policy).decode(),
-                roster=self.roster.canonical_bytes.decode(),
-                release=self.release,
-                accounts=accounts,
-            )
+        return decision
+
+    def boot_input(self) -> i.Boot:
+        return i.Boot(
+            controller_id="desk",
+            environment=Environment.REHEARSAL,
+            gatehouse_version=self.version,
+            epoch=self.epoch,
+            policy=canonical_bytes(self.policy).decode(),
+            roster=self.roster.canonical_bytes.decode(),
+            release=self.release,
+            accounts=self.accounts,
         )
 
     def quote(self, *, age_ms: int = 0) -> Quote:
