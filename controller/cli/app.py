@@ -13,7 +13,8 @@ from typer.exceptions import TyperException
 
 from controller.cli import commands, doctor, explain, init, journal, keys, policy, processes, report, signing, status
 from controller.cli.demo import verb as demo
-from controller.cli.output import Output, print_error
+from controller.cli.failures import print_error
+from controller.cli.output import Output
 from exchange.errors import GatehouseError, UsageError
 
 

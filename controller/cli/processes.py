@@ -21,7 +21,7 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
     """Run the controller of a deployment until it is told to stop (SIGTERM or Ctrl-C)."""
     import asyncio
 
-    from controller import bootstrap
+    from controller.bootstrap import run as run_controller
     from controller.cli.output import print_json, stderr
     from controller.settings import load_settings
 
@@ -35,7 +35,7 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
         else:
             stderr().print(f"{settings.controller_id} is up: bots at {gateway}, console at {console}")
 
-    asyncio.run(bootstrap.run(directory, on_ready=announce))
+    asyncio.run(run_controller(directory, on_ready=announce))
 
 
 def run_testnet(

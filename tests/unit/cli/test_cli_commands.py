@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from types import MethodType
@@ -130,6 +131,7 @@ def test_too_few_signatures_exit_with_four(run: Run, proposing: Served) -> None:
     assert run("advance", "--key", key, "-r", "now", "-d", proposing.directory).exit_code == 4
 
 
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="there is no ssh-keygen here")
 def test_a_signature_of_ssh_keygen_is_attached_and_holds(run: Run, proposing: Served, proposal: Path, tmp_path: Path) -> None:
     key, message = tmp_path / "id", tmp_path / "m"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
