@@ -118,6 +118,10 @@ class Account:
             changes.append(self._move(quote, -fee, _ZERO, Reason.FEE))
         return changes
 
+    def charge(self, asset: str, amount: Decimal) -> BalanceChange:
+        """Take a fee out of what is free."""
+        return self._move(asset, -amount, _ZERO, Reason.FEE)
+
     def _move(self, asset: str, free_delta: Decimal, locked_delta: Decimal, reason: Reason) -> BalanceChange:
         free = self.free(asset) + free_delta
         locked = self.locked(asset) + locked_delta

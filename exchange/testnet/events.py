@@ -58,6 +58,37 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class FillRecord:
+    """One fill of one account and what justifies it: a line of the venue's fill log."""
+
+    account: str
+    fill: Fill
+    evidence: Evidence
+
+    def line(self) -> str:
+        """The text that the venue's fills digest is made of: the fields joined by ``|``, numbers without exponent."""
+        fill = self.fill
+        return "|".join(
+            (
+                self.account,
+                fill.trade_id,
+                fill.order_id,
+                fill.client_id,
+                fill.symbol,
+                fill.side,
+                f"{fill.price.normalize():f}",
+                f"{fill.quantity.normalize():f}",
+                f"{fill.fee.normalize():f}",
+                fill.fee_asset,
+                "maker" if fill.maker else "taker",
+                str(fill.at),
+                str(self.evidence.book_version),
+                ",".join(self.evidence.trade_ids),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class OrderChanged:
     """An order is in a new state."""
 

@@ -26,7 +26,8 @@ from exchange.model import Balance, Fill, Millis, OrderIntent, OrderType, Quote,
 from exchange.tape import TapeRecord, TapeTrade
 from exchange.testnet.accounts import Account, with_fee
 from exchange.testnet.checks import MAX_OPEN_ORDERS, check, decimals, notional, refused
-from exchange.testnet.events import Accepted, Canceled, EngineEvent, OrderView, Refused
+from exchange.testnet.events import Accepted, Canceled, EngineEvent, FillRecord, OrderView, Refused
+from exchange.testnet.fees import FeePolicy, QuoteFees
 from exchange.testnet.registry import Registry
 from exchange.testnet.resting import FillModel, LiveOrder
 from exchange.testnet.settlement import Settlement
@@ -62,6 +63,7 @@ class Engine:
         model: FillModel = FillModel.PESSIMISTIC,
         seed: int = 0,
         duplicates: DuplicateClientIds = DuplicateClientIds.REJECT,
+        fees: FeePolicy | None = None,
     ) -> None:
         for symbol_rules in rules.values():
             _require_exact(symbol_rules)
@@ -69,7 +71,7 @@ class Engine:
         self._duplicates = duplicates
         self._accounts: dict[str, Account] = {}
         self._registry = Registry(seed)
-        self._settlement = Settlement(self._accounts, self._registry)
+        self._settlement = Settlement(self._accounts, self._registry, QuoteFees() if fees is None else fees)
         self._markets = {symbol: VenueMarket(symbol_rules, model, self._settlement) for symbol, symbol_rules in rules.items()}
         self._sequence = 0
 
@@ -112,12 +114,7 @@ class Engine:
         asset, amount = _to_lock(rules, intent, price)
         locked = owner.freeze(asset, amount)
         if locked is None:
-            short = intent.side is Side.BUY
-            return (
-                refused(ErrorCode.INSUFFICIENT_POSITION, "Insufficient position")
-                if short
-                else refused(ErrorCode.OVERSOLD, "Oversold")
-            )
+            return _too_little(intent.side)
         self._sequence += 1
         order = LiveOrder(
             account=account,
@@ -147,12 +144,7 @@ class Engine:
         if isinstance(checked, Refused):
             return checked
         asset, amount = _to_lock(checked[0], intent, checked[1])
-        if owner.free(asset) >= amount:
-            return None
-        short = intent.side is Side.BUY
-        return (
-            refused(ErrorCode.INSUFFICIENT_POSITION, "Insufficient position") if short else refused(ErrorCode.OVERSOLD, "Oversold")
-        )
+        return None if owner.free(asset) >= amount else _too_little(intent.side)
 
     def cancel(
         self, account: str, symbol: str, at: Millis, *, order_id: str | None = None, client_id: str | None = None
@@ -212,6 +204,10 @@ class Engine:
     def book_status(self, symbol: str) -> BookStatus:
         """Whether the symbol's book can be trusted; nothing fills while it is not LIVE."""
         return self._market(symbol).depth.book.status
+
+    def fill_log(self) -> Sequence[FillRecord]:
+        """Every fill of every account with its evidence, oldest first."""
+        return self._registry.log()
 
     def fills_digest(self) -> str:
         """SHA-256 over every fill so far with its evidence, as hex: equal for equal records, requests and seed."""

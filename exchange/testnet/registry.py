@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from exchange.model import Fill, Millis
-from exchange.testnet.events import Evidence
+from exchange.testnet.events import Evidence, FillRecord
 from exchange.testnet.resting import LiveOrder
 
 _FIRST_ID = 505_979_017_439_002_624
@@ -25,6 +25,7 @@ class Registry:
         self._by_client: dict[tuple[str, str], LiveOrder] = {}
         self._open: dict[str, dict[str, LiveOrder]] = defaultdict(dict)
         self._fills: dict[str, list[Fill]] = defaultdict(list)
+        self._log: list[FillRecord] = []
         self._digest = hashlib.sha256()
 
     def order_id(self, sequence: int) -> str:
@@ -78,26 +79,15 @@ class Registry:
                 yield fill
 
     def record(self, account: str, fill: Fill, evidence: Evidence) -> None:
-        """Remember a fill and fold it into the digest."""
+        """Remember a fill with what justifies it, and fold both into the digest."""
         self._fills[account].append(fill)
-        fields = (
-            account,
-            fill.trade_id,
-            fill.order_id,
-            fill.client_id,
-            fill.symbol,
-            fill.side,
-            f"{fill.price.normalize():f}",
-            f"{fill.quantity.normalize():f}",
-            f"{fill.fee.normalize():f}",
-            fill.fee_asset,
-            "maker" if fill.maker else "taker",
-            str(fill.at),
-            str(evidence.book_version),
-            ",".join(evidence.trade_ids),
-        )
-        self._digest.update("|".join(fields).encode() + b"\n")
+        self._log.append(FillRecord(account, fill, evidence))
+        self._digest.update(self._log[-1].line().encode() + b"\n")
+
+    def log(self) -> Sequence[FillRecord]:
+        """Every fill of every account with its evidence, oldest first."""
+        return tuple(self._log)
 
     def digest(self) -> str:
-        """SHA-256 over every fill so far with its evidence, in order, as hex."""
+        """SHA-256 over the lines of every fill so far, in order, as hex."""
         return self._digest.hexdigest()

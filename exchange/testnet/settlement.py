@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from exchange.model import Fill, Millis, OrderStatus, Side
-from exchange.testnet.accounts import Account, BalanceChange, Reason, fee_on, with_fee
+from exchange.testnet.accounts import Account, BalanceChange, Reason, with_fee
 from exchange.testnet.events import BalanceChanged, EngineEvent, Evidence, Filled, OrderChanged
+from exchange.testnet.fees import FeePolicy
 from exchange.testnet.registry import Registry
 from exchange.testnet.resting import LiveOrder
 
@@ -20,10 +21,11 @@ _ZERO = Decimal(0)
 class Settlement:
     """Carries out fills and ends. ``events`` collects what happened until somebody takes it."""
 
-    __slots__ = ("_accounts", "_registry", "events")
+    __slots__ = ("_accounts", "_fees", "_registry", "events")
 
-    def __init__(self, accounts: Mapping[str, Account], registry: Registry) -> None:
+    def __init__(self, accounts: Mapping[str, Account], registry: Registry, fees: FeePolicy) -> None:
         self._accounts = accounts
+        self._fees = fees
         self._registry = registry
         self.events: list[EngineEvent] = []
 
@@ -43,10 +45,10 @@ class Settlement:
         self.events.append(BalanceChanged(account, change, at))
 
     def fill(self, order: LiveOrder, price: Decimal, quantity: Decimal, *, maker: bool, evidence: Evidence, at: Millis) -> None:
-        """Trade ``quantity`` of an open order at ``price``; the fee is in the quote asset on both sides (mexc-spot-v3.md §6)."""
-        rules = order.rules
+        """Trade ``quantity`` of an open order at ``price`` and charge the fee."""
+        rules, account = order.rules, self._accounts[order.account]
         notional = price * quantity
-        fee = fee_on(notional, rules.maker_fee if maker else rules.taker_fee)
+        fee = self._fees.charge(account, rules, notional, maker=maker)
         order.executed += quantity
         order.executed_quote += notional
         order.fills += 1
@@ -54,16 +56,6 @@ class Settlement:
         order.maker = maker
         done = not order.wanted(price)
         order.status = OrderStatus.FILLED if done else OrderStatus.PARTIALLY_FILLED
-        needed = _ZERO if done else required(order)
-        released = order.reserved - needed
-        order.reserved = needed
-        account = self._accounts[order.account]
-        if order.side is Side.BUY:
-            changes = account.bought(rules.base, rules.quote, quantity=quantity, notional=notional, fee=fee, released=released)
-        else:
-            changes = account.sold(rules.base, rules.quote, quantity=quantity, notional=notional, fee=fee)
-            if left := released - quantity:
-                changes.append(account.release(rules.base, left, Reason.RETURNED))
         fill = Fill(
             trade_id=self._registry.trade_id(order),
             order_id=order.order_id,
@@ -73,11 +65,12 @@ class Settlement:
             price=price,
             quantity=quantity,
             quote=notional,
-            fee=fee,
-            fee_asset=rules.quote,
+            fee=fee.amount,
+            fee_asset=fee.asset,
             maker=maker,
             at=at,
         )
+        changes = _settle(order, account, fill, _ZERO if done else required(order))
         self._registry.record(order.account, fill, evidence)
         if done:
             self._registry.close(order)
@@ -95,6 +88,24 @@ class Settlement:
             asset = order.rules.quote if order.side is Side.BUY else order.rules.base
             self.moved(order.account, self._accounts[order.account].release(asset, order.reserved, Reason.CANCELED), at)
             order.reserved = _ZERO
+
+
+def _settle(order: LiveOrder, account: Account, fill: Fill, needed: Decimal) -> list[BalanceChange]:
+    """Move what a fill moves, and keep ``needed`` locked for the rest of the order."""
+    rules = order.rules
+    released, order.reserved = order.reserved - needed, needed
+    in_quote = fill.fee if fill.fee_asset == rules.quote else _ZERO
+    if order.side is Side.BUY:
+        changes = account.bought(
+            rules.base, rules.quote, quantity=fill.quantity, notional=fill.quote, fee=in_quote, released=released
+        )
+    else:
+        changes = account.sold(rules.base, rules.quote, quantity=fill.quantity, notional=fill.quote, fee=in_quote)
+        if left := released - fill.quantity:
+            changes.append(account.release(rules.base, left, Reason.RETURNED))
+    if fill.fee and fill.fee_asset != rules.quote:
+        changes.append(account.charge(fill.fee_asset, fill.fee))
+    return changes
 
 
 def required(order: LiveOrder) -> Decimal:
