@@ -19,7 +19,7 @@ from controller.telemetry.redact import Redactor
 
 QUEUE = 10_000
 _LONGEST_MESSAGE = 8_000
-_NOISY = ("httpx", "httpcore", "websockets", "uvicorn.access", "apscheduler", "urllib3")
+_NOISY = ("httpx", "httpcore", "websockets", "uvicorn", "apscheduler", "transitions", "urllib3")
 
 
 class JsonLines(logging.Formatter):

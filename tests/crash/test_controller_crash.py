@@ -1,0 +1,104 @@
+"""kill -9 around the one send of an order: one venue order at most, nothing guessed, not armed until reconciled."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from controller.events import Event, decode
+from controller.fold import fold
+from controller.journal.sqlite import read_journal
+from controller.state import State
+from exchange.model import Millis
+from exchange.ports import VenueName
+from tests.support.rig import Rig, rig
+
+KILLER = Path(__file__).parents[1] / "support" / "killed_while_placing.py"
+
+
+@pytest.fixture
+async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rig(tmp_path / "deployment") as built:
+        yield built
+
+
+async def _killed_at(deployment: Rig, when: str) -> str:
+    """Bring the deployment to the testnet, then have it die around its next order. The order's client id."""
+    await deployment.start()
+    await deployment.climb("TESTNET_VALIDATING")
+    await deployment.stop()
+    await deployment.start(script=(str(KILLER), when))
+    await deployment.armed()
+    price = await deployment.resting_price()
+    with pytest.raises(Exception, match=r"disconnected|reset|closed|Connection|peer"):
+        await deployment.buy(price, "0.00003", "doomed")
+    assert await deployment.killed() == -9
+    admitted = [entry for entry in _journal(deployment) if entry[0] == "order-admitted"]
+    return str(admitted[-1][1]["client_id"])
+
+
+def _journal(deployment: Rig) -> list[tuple[str, dict[str, object]]]:
+    reader = read_journal(deployment.directory / "var" / "journal.db")
+    try:
+        return [(entry.kind, decode(entry.kind, entry.body).model_dump(mode="json")) for entry in reader.read()]
+    finally:
+        reader.close()
+
+
+def _entries(deployment: Rig, *, upto: int) -> list[tuple[Event, Millis]]:
+    reader = read_journal(deployment.directory / "var" / "journal.db")
+    try:
+        return [(decode(entry.kind, entry.body), entry.at) for entry in reader.read(limit=upto)]
+    finally:
+        reader.close()
+
+
+async def test_killed_between_journal_and_send_the_order_is_proven_never_to_have_existed(deployment: Rig) -> None:
+    client_id = await _killed_at(deployment, "before")
+    assert deployment.testnet.received("testnet", client_id) == 0
+    await deployment.start()
+    await deployment.until(lambda status: status["armed"] and status["unknown_orders"] == 0)
+    assert deployment.testnet.received("testnet", client_id) == 0
+    kinds = [(kind, body) for kind, body in _journal(deployment) if body.get("client_id") == client_id]
+    assert [kind for kind, _ in kinds][:2] == ["order-admitted", "order-unknown"]
+    assert kinds[-1][0] == "order-rejected"
+    assert kinds[-1][1]["code"] == -2013
+
+
+async def test_killed_between_send_and_outcome_the_order_is_found_and_never_sent_again(deployment: Rig) -> None:
+    client_id = await _killed_at(deployment, "after")
+    assert deployment.testnet.received("testnet", client_id) == 1
+    await deployment.start()
+    await deployment.until(lambda status: status["armed"] and status["unknown_orders"] == 0)
+    assert deployment.testnet.received("testnet", client_id) == 1
+    found = await deployment.bot("GET", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="doomed")
+    assert found.json()["status"] == "NEW"
+
+
+async def test_after_a_kill_the_controller_is_not_armed_before_it_has_reconciled(deployment: Rig) -> None:
+    await _killed_at(deployment, "after")
+    await deployment.start()
+    await deployment.armed()
+    kinds = [kind for kind, _ in _journal(deployment)]
+    last_start = len(kinds) - 1 - kinds[::-1].index("controller-started")
+    after = kinds[last_start:]
+    assert after.index("reconciled") < after.index("armed")
+    assert "order-admitted" not in after[: after.index("armed")]
+
+
+async def test_what_a_restarted_controller_shows_is_the_fold_of_its_journal(deployment: Rig) -> None:
+    await _killed_at(deployment, "after")
+    await deployment.start()
+    await deployment.until(lambda status: status["armed"] and status["unknown_orders"] == 0)
+    status = await deployment.status()
+    balances = (await deployment.ask("GET", "/v1/balances")).json()
+    orders = (await deployment.ask("GET", "/v1/orders", params={"limit": 100})).json()
+    folded = fold(State(), _entries(deployment, upto=status["seq"]))
+    assert str(folded.position) == status["position"]
+    assert {order["client_id"]: order["status"] for order in orders} == {
+        client_id: order.status.value for client_id, order in folded.orders.items()
+    }
+    totals = folded.ledgers[VenueName.TESTNET].totals
+    assert totals is not None
+    assert {one["asset"]: Decimal(one["total"]) for one in balances if one["venue"] == "testnet"} == dict(totals)

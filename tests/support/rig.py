@@ -1,0 +1,327 @@
+"""The real thing on loopback: two testnets in this event loop, the controller in a process of its own, a bot and two operators."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets as entropy
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from controller.authority.envelope import Envelope
+from controller.authority.keys import generate_key, public_key, save_key
+from controller.authority.signing import sign_with_file_key
+from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
+from exchange.testnet.server import RunningTestnet, running_testnet
+from exchange.wire.signing import signature, signed_query
+
+ROOT = Path(__file__).parents[2]
+TAPE = ROOT / "exchange" / "testnet" / "tapes" / "btcusdt-20240808.tape.gz"
+SYMBOL = "BTCUSDT"
+
+QUICK_GATES = """
+[gates]
+testnet-ready = [{ id = "time", metric = "covered_ms", op = ">=", threshold = 500, unit = "ms", min_samples = 1 }]
+validation = [{ id = "time", metric = "covered_ms", op = ">=", threshold = 500, unit = "ms", min_samples = 1 }]
+live-ready = [{ id = "time", metric = "covered_ms", op = ">=", threshold = 500, unit = "ms", min_samples = 1 }]
+ramp-step = [{ id = "time", metric = "covered_ms", op = ">=", threshold = 500, unit = "ms", min_samples = 1 }]
+resume = [{ id = "time", metric = "covered_ms", op = ">=", threshold = 500, unit = "ms", min_samples = 1 }]
+"""
+
+
+def quick_policy() -> str:
+    """The demo policy with gates that pass in seconds."""
+    text = (ROOT / "policies" / "examples" / "demo.toml").read_text()
+    text = text.replace("covered_ms = 30_000", "covered_ms = 500")
+    return text[: text.index("[gates]")] + QUICK_GATES
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Rig:
+    """One deployment and its surroundings."""
+
+    directory: Path
+    testnet: RunningTestnet
+    live: RunningTestnet
+    gateway: str
+    bot_key: str
+    bot_secret: str
+    keys: dict[str, Any]
+    script: Sequence[str]
+    environment: dict[str, str]
+    process: asyncio.subprocess.Process | None = None
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def socket(self) -> Path:
+        return self.directory / "var" / "gatehouse.sock"
+
+    async def start(self, *, script: Sequence[str] | None = None) -> None:
+        """Start the controller and wait until it answers."""
+        with (self.directory / "controller.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *(script or self.script),
+                str(self.directory),
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                cwd=ROOT,
+            )
+
+    async def killed(self) -> int:
+        """Wait until the controller has died."""
+        assert self.process is not None
+        return await asyncio.wait_for(self.process.wait(), 30)
+
+    async def kill(self) -> None:
+        """kill -9, as an outage would."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
+    async def stop(self) -> None:
+        """Ask the controller to stop."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.terminate()
+            try:
+                await asyncio.wait_for(self.process.wait(), 15)
+            except TimeoutError:
+                self.process.kill()
+                raise
+
+    async def ask(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        """The operator API over the local socket."""
+        transport = httpx.AsyncHTTPTransport(uds=str(self.socket))
+        async with httpx.AsyncClient(transport=transport, base_url="http://local", timeout=20) as client:
+            return await client.request(method, path, **kwargs)
+
+    async def status(self) -> dict[str, Any]:
+        """The status view."""
+        return dict((await self.ask("GET", "/v1/status")).json())
+
+    async def until(self, wanted: Any, *, within: float = 40) -> dict[str, Any]:
+        """Wait until ``wanted(status)`` holds."""
+        loop = asyncio.get_running_loop()
+        deadline, last = loop.time() + within, {}
+        while loop.time() < deadline:
+            assert self.process is not None
+            if self.process.returncode is not None:
+                raise AssertionError(f"the controller died:\n{self.tail()}")
+            try:
+                last = await self.status()
+                if wanted(last):
+                    return last
+            except (httpx.HTTPError, OSError):
+                pass
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"it did not come to that; last seen {json.dumps(last)[:1500]}\n{self.tail()}")
+
+    def tail(self) -> str:
+        """The end of the controller's log."""
+        return (self.directory / "controller.log").read_text()[-3000:]
+
+    async def armed(self) -> dict[str, Any]:
+        """Wait until it is armed."""
+        return await self.until(lambda status: status["armed"])
+
+    async def entries(self, kind: str = "") -> list[dict[str, Any]]:
+        """Journal entries, all or of one kind."""
+        found: list[dict[str, Any]] = []
+        while True:
+            after = found[-1]["seq"] if found else 0
+            page = (await self.ask("GET", "/v1/journal", params={"after": after, "limit": 1000})).json()
+            if not page:
+                return [entry for entry in found if not kind or entry["kind"] == kind]
+            found.extend(page)
+
+    # Operators
+
+    async def propose(self, verb: str, **fields: Any) -> dict[str, Any]:
+        """Ask for a payload."""
+        answer = await self.ask("POST", "/v1/propose", json={"verb": verb, "reason": "test", **fields})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def sign(self, payload: str, *names: str) -> str:
+        """An envelope with the signatures of ``names``."""
+        envelope = Envelope(payload.encode())
+        for name in names:
+            envelope = sign_with_file_key(envelope, self.keys[name])
+        return envelope.text
+
+    async def submit(self, envelope: str) -> httpx.Response:
+        """Send an envelope."""
+        return await self.ask("POST", "/v1/commands", content=envelope, headers={"content-type": "application/json"})
+
+    async def command(self, verb: str, *names: str, **fields: Any) -> httpx.Response:
+        """Propose, sign and submit."""
+        proposal = await self.propose(verb, **fields)
+        return await self.submit(self.sign(proposal["payload"], *names))
+
+    async def climb(self, stage: str) -> None:
+        """Go up until ``stage``, with a bot that is only looking."""
+        async with self.bot_looking():
+            while (status := await self.armed())["stage"] != stage:
+                verb = status["next_edges"][0]["verb"]
+                answer = await self.command(verb, "alice", "bob")
+                if answer.status_code == 200:
+                    continue
+                assert answer.json()["error"]["code"] == "gate-not-passed", answer.text
+                await asyncio.sleep(0.5)
+
+    @asynccontextmanager
+    async def bot_looking(self) -> AsyncIterator[None]:
+        """A bot that asks for its balance twice a second, so that time counts as covered."""
+
+        async def look() -> None:
+            while True:
+                with suppress(httpx.HTTPError):
+                    await self.bot("GET", "/api/v3/account")
+                await asyncio.sleep(0.5)
+
+        task = asyncio.create_task(look())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    # A bot
+
+    async def bot(self, method: str, path: str, **params: str) -> httpx.Response:
+        """A signed request to the gateway."""
+        pairs = [*params.items(), ("recvWindow", "60000"), ("timestamp", str(await self._gateway_time()))]
+        query = signed_query(pairs, lambda payload: signature(self.bot_secret, payload))
+        headers = {"X-MEXC-APIKEY": self.bot_key, "Content-Type": "application/json"}
+        async with httpx.AsyncClient(base_url=self.gateway, timeout=30) as client:
+            return await client.request(method, f"{path}?{query}", headers=headers)
+
+    async def buy(self, price: str, quantity: str, bot_id: str, type_: str = "LIMIT") -> httpx.Response:
+        """A limit buy."""
+        return await self.bot(
+            "POST",
+            "/api/v3/order",
+            symbol=SYMBOL,
+            side="BUY",
+            type=type_,
+            quantity=quantity,
+            price=price,
+            newClientOrderId=bot_id,
+        )
+
+    async def bid(self) -> Decimal:
+        """The best bid the gateway shows."""
+        async with httpx.AsyncClient(base_url=self.gateway, timeout=10) as client:
+            book = (await client.get("/api/v3/ticker/bookTicker", params={"symbol": SYMBOL})).json()
+        return Decimal(book["bidPrice"])
+
+    async def resting_price(self) -> str:
+        """A price half a percent below the market: it rests, and it is inside the collar."""
+        return f"{(await self.bid()) * Decimal('0.995'):.2f}"
+
+    async def _gateway_time(self) -> int:
+        async with httpx.AsyncClient(base_url=self.gateway, timeout=10) as client:
+            return int((await client.get("/api/v3/time")).json()["serverTime"])
+
+
+@asynccontextmanager
+async def rig(
+    directory: Path, *, policy: str | None = None, script: Sequence[str] = (), environment: dict[str, str] | None = None
+) -> AsyncIterator[Rig]:
+    """A deployment at MOCK with both venues up and the controller not started yet."""
+    accounts = {
+        name: AccountConfig(name, f"mx0{name}", entropy.token_hex(16), {"USDT": Decimal(100)}) for name in ("testnet", "live")
+    }
+    token = entropy.token_hex(16)
+    keys = {name: generate_key() for name in ("alice", "bob")}
+    bot_secret, ports = entropy.token_hex(16), {"gateway": free_port(), "console": free_port()}
+
+    def config(name: str) -> TestnetConfig:
+        return TestnetConfig(accounts=(accounts[name],), port=0, tape=TAPE, control_token=token, rate_limits=NO_RATE_LIMITS, seed=7)
+
+    async with running_testnet(config("testnet")) as testnet, running_testnet(config("live")) as live:
+        venues = {"testnet": testnet, "live": live}
+        _write(directory, policy or quick_policy(), keys, accounts, venues, ports, bot_secret)
+        built = Rig(
+            directory=directory,
+            testnet=testnet,
+            live=live,
+            gateway=f"http://127.0.0.1:{ports['gateway']}",
+            bot_key="testbotkey",
+            bot_secret=bot_secret,
+            keys=keys,
+            script=script or ("-m", "controller", "run", "--dir"),
+            environment={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **(environment or {})},
+        )
+        try:
+            yield built
+        finally:
+            await built.stop()
+
+
+def _write(
+    directory: Path,
+    policy: str,
+    keys: dict[str, Any],
+    accounts: dict[str, AccountConfig],
+    venues: dict[str, RunningTestnet],
+    ports: dict[str, int],
+    bot_secret: str,
+) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "policy.toml").write_text(policy)
+    roster = ["version = 1"]
+    for name, role in (("alice", "operator"), ("bob", "approver")):
+        key = public_key(keys[name])
+        save_key(keys[name], directory / f"{name}.key")
+        roster += [
+            "[[persons]]",
+            f'name = "{name}"',
+            f'role = "{role}"',
+            "[[persons.keys]]",
+            f'id = "{key.fingerprint}"',
+            'type = "ed25519"',
+            f'public = "{key.line}"',
+        ]
+    (directory / "roster.toml").write_text("\n".join(roster) + "\n")
+    for name, secret in (*((name, account.secret) for name, account in accounts.items()), ("bot", bot_secret)):
+        path = directory / f"{name}.secret"
+        path.write_text(secret)
+        path.chmod(0o600)
+    sections = [
+        'controller_id = "rig"',
+        'environment = "rehearsal"',
+        'mock_balances = { USDT = "100" }',
+        "[release]",
+        'name = "rig-bot"',
+        'version = "1"',
+        f'artifact = "sha256:{"0" * 64}"',
+    ]
+    for name, port in ports.items():
+        sections += [f"[{name}]", 'host = "127.0.0.1"', f"port = {port}"]
+    for name, venue in venues.items():
+        sections += [
+            f"[{name}]",
+            f'rest = "{venue.base_url}"',
+            f'ws = "{venue.ws_url}"',
+            f'api_key = "{accounts[name].api_key}"',
+            f'secret_file = "{name}.secret"',
+        ]
+    sections += ["[[bots]]", 'name = "testbot"', 'key = "testbotkey"', 'secret_file = "bot.secret"']
+    (directory / "gatehouse.toml").write_text("\n".join(sections) + "\n")
+    (directory / "console.json").write_text(json.dumps({"url": f"http://127.0.0.1:{ports['console']}"}))
