@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from exchange.model import Balance, DataSource, Fill, MarketTrade, Millis, OrderIntent, OrderReport, Quote, SymbolRules
 
@@ -157,6 +157,24 @@ class Venue(Protocol):
 
     async def aclose(self) -> None:
         """Release connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """Our wall clock less the venue's, ms, and how old that measurement is, ms. Guards judge both."""
+
+    offset_ms: int
+    age_ms: int
+
+
+@runtime_checkable
+class ClockedVenue(Protocol):
+    """A venue that measures its own clock as it goes."""
+
+    @property
+    def clock_reading(self) -> ClockReading | None:
+        """The clock as measured last, ``None`` before the first measurement."""
         ...
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from exchange.errors import GatehouseError, VenueError
 from exchange.mexc.http import Failure, Outcome
 from exchange.mexc.private import PrivateStream
+from exchange.mexc.ratelimit import Lane
 from exchange.mexc.rest import RestCaller, VenueRefusal
 from exchange.model import Balance, Fill, Millis, OrderIntent, OrderReport, SymbolRules
 from exchange.ports import (
@@ -14,6 +15,7 @@ from exchange.ports import (
     CancelAck,
     CancelFailed,
     CancelOutcome,
+    ClockReading,
     Permit,
     PlaceOutcome,
     Rejected,
@@ -57,6 +59,11 @@ class MexcVenue:
     def name(self) -> VenueName:
         """Which of the three venues it is."""
         return self._name
+
+    @property
+    def clock_reading(self) -> ClockReading | None:
+        """Our clock less the venue's and the measurement's age, from several exchanges; ``None`` before the first."""
+        return self._rest.venue_clock.reading
 
     async def place(self, intent: OrderIntent, permit: Permit) -> PlaceOutcome:
         """Send one order, once (DESIGN §4.5).
@@ -143,7 +150,7 @@ class MexcVenue:
 
     async def balances(self) -> Mapping[str, Balance]:
         """Every asset with a balance. Raises ``VenueError``."""
-        return parse_account(await self._rest.query("/account")).balances
+        return parse_account(await self._rest.query("/account", lane=Lane.ACCOUNT)).balances
 
     async def symbol_rules(self, symbols: Sequence[str]) -> Mapping[str, SymbolRules]:
         """Rules of those symbols that are listed. An unknown symbol may fail the whole call (§6.1), then each is asked alone."""

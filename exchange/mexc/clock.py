@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from statistics import median_low
 
 from exchange.errors import VenueError
 from exchange.model import Millis
-from exchange.ports import Clock
+from exchange.ports import Clock, ClockReading
 
 SAMPLES = 3
+"""How many exchanges a fresh measurement takes."""
+
+KEPT = 7
+"""How many exchanges the running estimate rests on at most."""
+
 _MILLISECOND = 1_000_000
+_TOLERANCE = 10 * _MILLISECOND
+"""The venue tells whole milliseconds, and two quartz clocks drift apart a little between samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ class Estimate:
     measured: int
 
 
-def estimate(samples: Sequence[Sample]) -> Estimate:
+def estimate(samples: Collection[Sample]) -> Estimate:
     """The median offset of the samples whose round trip is at most twice the quickest: slow exchanges say little.
 
     Raises:
@@ -58,11 +67,13 @@ def estimate(samples: Sequence[Sample]) -> Estimate:
 
 
 class VenueClock:
-    """Tells the venue's time between measurements. A measurement that MEXC contradicts (700003) is thrown away."""
+    """Tells the venue's time between measurements. Every exchange improves the estimate; one that contradicts it replaces it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._samples: deque[Sample] = deque(maxlen=KEPT)
         self._estimate: Estimate | None = None
+        self.measuring = asyncio.Lock()
 
     @property
     def age_ns(self) -> int | None:
@@ -75,21 +86,28 @@ class VenueClock:
         return None if self._estimate is None else self._estimate.uncertainty
 
     @property
-    def skew(self) -> Millis | None:
-        """Our wall clock minus the venue's, ms, ``None`` without a measurement."""
-        return None if self._estimate is None else Millis(self._clock.now() - self.now())
+    def reading(self) -> ClockReading | None:
+        """Our wall clock less the venue's and how old that measurement is, ``None`` without one."""
+        if self._estimate is None:
+            return None
+        now = self._clock.monotonic_ns()
+        theirs = (now + self._estimate.offset) // _MILLISECOND
+        return ClockReading(self._clock.now() - theirs, (now - self._estimate.measured) // _MILLISECOND)
 
-    async def measure(self, ask: Callable[[], Awaitable[Millis]], samples: int = SAMPLES) -> None:
-        """Ask the venue for its time ``samples`` times and keep the estimate. What ``ask`` raises passes through."""
-        taken: list[Sample] = []
-        for _ in range(samples):
-            sent = self._clock.monotonic_ns()
-            server = await ask()
-            taken.append(Sample(sent, self._clock.monotonic_ns(), server))
-        self._estimate = estimate(taken)
+    def observe(self, sample: Sample) -> None:
+        """Take one more exchange into account.
+
+        When no offset explains both it and the estimate, one of the two clocks was set meanwhile and only the sample counts.
+        """
+        known = self._estimate
+        if known is not None and abs(sample.offset - known.offset) > known.uncertainty + sample.round_trip // 2 + _TOLERANCE:
+            self._samples.clear()
+        self._samples.append(sample)
+        self._estimate = estimate(self._samples)
 
     def forget(self) -> None:
-        """Throw the measurement away."""
+        """Throw the measurement away, because MEXC contradicted it (700003)."""
+        self._samples.clear()
         self._estimate = None
 
     def now(self) -> Millis:

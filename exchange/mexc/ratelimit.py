@@ -1,4 +1,5 @@
-"""MEXC's request limits kept on our side (mexc-spot-v3.md §1.4): 12 orders and cancels a second, 20 requests a second in all.
+"""MEXC's request limits kept on our side (mexc-spot-v3.md §1.4): 12 orders and cancels a second, 20 requests a second in all,
+two account queries and two batches a second.
 
 Theory of operation. The strictest published limits are enforced as sliding windows, which unlike a bucket's burst never let more
 than N through in any window however the requests bunch. Placing and querying have lower limits of their own, so that three
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from exchange.errors import VenueError
@@ -20,6 +23,7 @@ WINDOW = SECOND + SECOND // 20
 """A little over a second, ns: requests may bunch up on the way."""
 
 ALL_PER_WINDOW, ORDERS_PER_WINDOW, PLACES_PER_WINDOW, QUERIES_PER_WINDOW = 20, 12, 9, 8
+ACCOUNTS_PER_WINDOW = BATCHES_PER_WINDOW = 2
 LOCK_OUT = 600 * SECOND
 """After an over-limit access recovers in about ten minutes (§1.4)."""
 
@@ -28,11 +32,22 @@ MAX_WAIT = 5 * SECOND
 
 
 class Lane(StrEnum):
-    """What a request is for."""
+    """What a request is for. ACCOUNT and BATCH are queries and placements with a tighter limit of their own."""
 
     PLACE = "place"
+    BATCH = "batch"
     CANCEL = "cancel"
     QUERY = "query"
+    ACCOUNT = "account"
+
+
+@dataclass(frozen=True, slots=True)
+class LockOut:
+    """The venue shut this address out: HTTP 418 is a ban, 403 its firewall. ``until_ns`` is on the monotonic clock."""
+
+    status: int
+    until_ns: int
+    seconds: int
 
 
 class HeldBack(VenueError):
@@ -72,13 +87,17 @@ class Limits:
 
     def __init__(self) -> None:
         total, orders = Window(ALL_PER_WINDOW, WINDOW), Window(ORDERS_PER_WINDOW, WINDOW)
+        places, queries = Window(PLACES_PER_WINDOW, WINDOW), Window(QUERIES_PER_WINDOW, WINDOW)
         self._windows = {
-            Lane.PLACE: (total, orders, Window(PLACES_PER_WINDOW, WINDOW)),
+            Lane.PLACE: (total, orders, places),
+            Lane.BATCH: (total, orders, places, Window(BATCHES_PER_WINDOW, WINDOW)),
             Lane.CANCEL: (total, orders),
-            Lane.QUERY: (total, Window(QUERIES_PER_WINDOW, WINDOW)),
+            Lane.QUERY: (total, queries),
+            Lane.ACCOUNT: (total, queries, Window(ACCOUNTS_PER_WINDOW, WINDOW)),
         }
         self._probe = Window(1, PROBE_EVERY)
         self._silent_until = 0
+        self._lockout: LockOut | None = None
 
     def take(self, lane: Lane, now: int) -> int:
         """0 and the grant is counted, or the nanoseconds to wait before asking again.
@@ -97,24 +116,43 @@ class Limits:
                 window.grant(now)
         return wait
 
-    def answered(self, status: int, retry_after: int | None, now: int) -> None:
-        """Learn from a reply's status: 429 is a pause, 418 and 403 a lock-out. ``retry_after`` is in seconds."""
+    def lockout(self, now: int) -> LockOut | None:
+        """The lock-out in force, ``None`` without one."""
+        return self._lockout if self._lockout is not None and now < self._lockout.until_ns else None
+
+    def answered(self, status: int, retry_after: int | None, now: int) -> LockOut | None:
+        """Learn from a reply's status: 429 is a pause, 418 and 403 a lock-out, returned when it begins.
+
+        ``retry_after`` is in seconds.
+        """
         if status == 429:
             pause = SECOND if retry_after is None else retry_after * SECOND
         elif status in {403, 418}:
             pause = LOCK_OUT if retry_after is None else retry_after * SECOND
         else:
-            return
+            return None
         self._silent_until = max(self._silent_until, now + pause)
+        if status == 429:
+            return None
+        known = self.lockout(now)
+        self._lockout = LockOut(status, self._silent_until, (self._silent_until - now) // SECOND)
+        return self._lockout if known is None else None
 
 
 class RateLimiter:
     """The asynchronous half: waits its turn, lane by lane, so that a queue of orders never stands before a cancel."""
 
-    def __init__(self, clock: Clock, limits: Limits | None = None) -> None:
+    def __init__(self, clock: Clock, limits: Limits | None = None, *, on_lockout: Callable[[LockOut], None] | None = None) -> None:
+        """``on_lockout`` is called once at the start of every lock-out."""
         self._clock = clock
+        self._on_lockout = on_lockout
         self._limits = limits or Limits()
         self._turns = {lane: asyncio.Lock() for lane in Lane}
+
+    @property
+    def lockout(self) -> LockOut | None:
+        """The lock-out in force, ``None`` without one."""
+        return self._limits.lockout(self._clock.monotonic_ns())
 
     async def acquire(self, lane: Lane) -> None:
         """Return when the lane may send one request.
@@ -135,4 +173,6 @@ class RateLimiter:
 
     def answered(self, status: int, retry_after: int | None) -> None:
         """Learn from a reply's status."""
-        self._limits.answered(status, retry_after, self._clock.monotonic_ns())
+        begun = self._limits.answered(status, retry_after, self._clock.monotonic_ns())
+        if begun is not None and self._on_lockout is not None:
+            self._on_lockout(begun)

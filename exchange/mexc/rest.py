@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from exchange.errors import GatehouseError, VenueError
-from exchange.mexc.clock import VenueClock
-from exchange.mexc.http import Failure, HttpTransport, Method, Outcome, Reply
-from exchange.mexc.ratelimit import Lane, RateLimiter
+from exchange.mexc.clock import SAMPLES, Sample
+from exchange.mexc.gate import Gate
+from exchange.mexc.http import Failure, Method, Outcome
+from exchange.mexc.ratelimit import Lane
 from exchange.model import Millis, OrderIntent
-from exchange.ports import Clock, Permit, Signer
+from exchange.ports import Permit, Signer
 from exchange.wire.errors import ErrorCode, WireError, load_json, parse_error
 from exchange.wire.market import parse_time
 from exchange.wire.orders import order_params
@@ -54,14 +55,15 @@ class VenueSilent(VenueError):
 class RestCaller:
     """Everything the venue client, the feed and the private stream have in common when they speak REST."""
 
-    def __init__(self, transport: HttpTransport, limiter: RateLimiter, clock: Clock, signer: Signer | None = None) -> None:
-        """``signer`` may be absent for public calls only."""
-        self._transport = transport
-        self._limiter = limiter
-        self._clock = clock
+    def __init__(self, gate: Gate, signer: Signer | None = None, *, owns_gate: bool = False) -> None:
+        """``signer`` may be absent for public calls only; a gate that is owned is closed with the caller."""
+        self._gate = gate
+        self._owns_gate = owns_gate
+        self._transport = gate.transport
+        self._limiter = gate.limiter
+        self._clock = gate.clock
         self._signer = signer
-        self._measuring = asyncio.Lock()
-        self.venue_clock = VenueClock(clock)
+        self.venue_clock = gate.venue_clock
 
     async def place(self, intent: OrderIntent, permit: Permit) -> Outcome:
         """Send ``POST order`` once. The permit is checked by the signer after the wait for the lane, just before the bytes leave.
@@ -87,7 +89,7 @@ class RestCaller:
         outcome = await self._delete(path, params)
         return await self._delete(path, params) if _outside_window(outcome) else outcome
 
-    async def query(self, path: str, params: Params = (), method: Method = Method.GET) -> object:
+    async def query(self, path: str, params: Params = (), method: Method = Method.GET, lane: Lane = Lane.QUERY) -> object:
         """A signed query's decoded reply. Measured clocks that MEXC rejects (700003) are measured again, once.
 
         Raises:
@@ -100,30 +102,44 @@ class RestCaller:
 
         await self._synchronise()
         try:
-            return await self._ask(method, path, signed, signer)
+            return await self._ask(method, path, signed, signer, lane)
         except VenueRefusal as refusal:
             if refusal.error.code != ErrorCode.OUTSIDE_RECV_WINDOW:
                 raise
         await self._synchronise()
-        return await self._ask(method, path, signed, signer)
+        return await self._ask(method, path, signed, signer, lane)
 
     async def public(self, path: str, params: Params = ()) -> object:
         """An unsigned query's decoded reply. Raises as ``query``."""
-        return await self._ask(Method.GET, path, lambda: encode_params(params), None)
+        return await self._ask(Method.GET, path, lambda: encode_params(params), None, Lane.QUERY)
 
     async def server_time(self) -> Millis:
-        """The venue's clock, asked now. Raises as ``query``."""
-        return parse_time(await self.public("/time"))
+        """The venue's clock, asked now; it improves ``venue_clock``. Raises as ``query``."""
+        await self._limiter.acquire(Lane.QUERY)
+        sent = self._clock.monotonic_ns()
+        outcome = self._learn(await self._transport.send(Method.GET, f"{API}/time"))
+        answered = self._clock.monotonic_ns()
+        server = parse_time(_decoded("GET /api/v3/time", outcome))
+        self.venue_clock.observe(Sample(sent, answered, server))
+        return server
 
     async def aclose(self) -> None:
-        """Release the connections."""
-        await self._transport.aclose()
+        """Release the connections, unless the gate is shared: then they are its maker's to close."""
+        if self._owns_gate:
+            await self._gate.aclose()
 
     async def _synchronise(self) -> None:
         # One measurement serves everybody who is waiting: a burst of orders must not become a burst of queries.
-        async with self._measuring:
-            if self.venue_clock.age_ns is None or self.venue_clock.age_ns > MAX_CLOCK_AGE:
-                await self.venue_clock.measure(self.server_time)
+        if self._clock_is_fresh():
+            return
+        async with self.venue_clock.measuring:
+            if not self._clock_is_fresh():
+                for _ in range(SAMPLES):
+                    await self.server_time()
+
+    def _clock_is_fresh(self) -> bool:
+        age = self.venue_clock.age_ns
+        return age is not None and age <= MAX_CLOCK_AGE
 
     async def _delete(self, path: str, params: Params) -> Outcome:
         signer = self._need_signer()
@@ -135,23 +151,20 @@ class RestCaller:
         query = signed_query(self._stamped(params, now), signer.sign)
         return self._learn(await self._transport.send(Method.DELETE, f"{API}{path}", query, self._headers(signer)))
 
-    async def _ask(self, method: Method, path: str, query: Callable[[], str], signer: Signer | None) -> object:
-        await self._limiter.acquire(Lane.QUERY)
+    async def _ask(self, method: Method, path: str, query: Callable[[], str], signer: Signer | None, lane: Lane) -> object:
+        await self._limiter.acquire(lane)
         headers = self._headers(signer) if signer is not None else {}
         outcome = self._learn(await self._transport.send(method, f"{API}{path}", query(), headers))
-        what = f"{method.value} {API}{path}"
-        if isinstance(outcome, Failure):
-            raise VenueSilent(what, outcome.reason)
-        error = parse_error(outcome.status, outcome.body)
-        if error is not None:
-            raise VenueRefusal(what, error)
-        return load_json(outcome.body)
+        return _decoded(f"{method.value} {API}{path}", outcome)
 
     def _learn(self, outcome: Outcome) -> Outcome:
-        if isinstance(outcome, Reply):
+        if isinstance(outcome, Failure) or outcome.status < 400:
+            return outcome
+        error = parse_error(outcome.status, outcome.body)
+        if error is None or not _refuses_the_request_alone(error):
             self._limiter.answered(outcome.status, outcome.retry_after)
-            if _outside_window(outcome):
-                self.venue_clock.forget()
+        if error is not None and error.code == ErrorCode.OUTSIDE_RECV_WINDOW:
+            self.venue_clock.forget()
         return outcome
 
     def _need_signer(self) -> Signer:
@@ -168,6 +181,20 @@ class RestCaller:
     @staticmethod
     def _stamped(params: Params, now: Millis) -> list[tuple[str, str]]:
         return [*params, ("recvWindow", str(RECV_WINDOW)), ("timestamp", str(now))]
+
+
+def _decoded(what: str, outcome: Outcome) -> object:
+    if isinstance(outcome, Failure):
+        raise VenueSilent(what, outcome.reason)
+    error = parse_error(outcome.status, outcome.body)
+    if error is not None:
+        raise VenueRefusal(what, error)
+    return load_json(outcome.body)
+
+
+def _refuses_the_request_alone(error: WireError) -> bool:
+    """Whether a 403 carries a code about this key or this request: that is no firewall, and waiting would not help."""
+    return error.http_status == ErrorCode.ACCESS_DENIED and error.coded and error.code != ErrorCode.ACCESS_DENIED
 
 
 def _outside_window(outcome: Outcome) -> bool:

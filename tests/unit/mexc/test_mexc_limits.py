@@ -22,6 +22,7 @@ from exchange.mexc.ratelimit import (
     HeldBack,
     Lane,
     Limits,
+    LockOut,
     RateLimiter,
 )
 from exchange.mexc.signer import LocalSigner, SignerLimits
@@ -72,7 +73,7 @@ def test_no_second_ever_holds_more_than_the_venues_limits(steps: list[tuple[Lane
     for _, start in through:
         inside = [lane for lane, at in through if start <= at <= start + SECOND]
         assert len(inside) <= ALL_PER_WINDOW
-        assert sum(lane is not Lane.QUERY for lane in inside) <= ORDERS_PER_WINDOW
+        assert sum(lane not in {Lane.QUERY, Lane.ACCOUNT} for lane in inside) <= ORDERS_PER_WINDOW
 
 
 @given(STEPS.map(lambda steps: [(lane, gap) for lane, gap in steps if lane is not Lane.CANCEL]))
@@ -121,6 +122,25 @@ def test_in_a_lock_out_one_cancel_at_a_time_still_probes() -> None:
     assert limits.take(Lane.CANCEL, 1 + PROBE_EVERY) == 0
 
 
+def test_a_lock_out_is_told_once_when_it_begins_and_is_over_on_time() -> None:
+    clock, told = FakeClock(), list[LockOut]()
+    limiter = RateLimiter(clock, on_lockout=told.append)
+    limiter.answered(429, 1)
+    assert limiter.lockout is None
+    limiter.answered(418, 120)
+    limiter.answered(403, 60)
+    assert [(one.status, one.seconds) for one in told] == [(418, 120)]
+    assert limiter.lockout is not None
+    clock.ns += 120 * SECOND
+    assert limiter.lockout is None
+
+
+@pytest.mark.parametrize("lane", [Lane.ACCOUNT, Lane.BATCH])
+def test_account_queries_and_batches_have_two_a_second(lane: Lane) -> None:
+    limits = Limits()
+    assert [limits.take(lane, 0) == 0 for _ in range(3)] == [True, True, False]
+
+
 async def test_a_queue_of_orders_never_stands_before_a_cancel() -> None:
     limiter = RateLimiter(FakeClock())
     orders = [asyncio.create_task(limiter.acquire(Lane.PLACE)) for _ in range(40)]
@@ -150,22 +170,43 @@ def test_the_estimate_is_off_by_no_more_than_its_uncertainty_and_a_millisecond(o
     assert abs(measured.offset - offset) <= measured.uncertainty + 1_000_000
 
 
-async def test_the_venues_time_runs_on_between_measurements_and_tells_its_age() -> None:
+def sample(source: FakeClock, offset_ms: int, trip_ms: int = 10) -> Sample:
+    sent = source.ns
+    source.ns += trip_ms * 1_000_000
+    return Sample(sent, source.ns, Millis((sent + source.ns) // 2_000_000 + offset_ms))
+
+
+def test_the_venues_time_runs_on_between_measurements_and_tells_its_age() -> None:
     source = FakeClock()
     clock = VenueClock(source)
-
-    async def ask() -> Millis:
-        return Millis(42_000 + source.ns // 1_000_000)
-
-    await clock.measure(ask)
+    clock.observe(sample(source, 42_000))
     source.ns += 3 * SECOND
     assert (clock.now(), clock.age_ns) == (42_000 + source.ns // 1_000_000, 3 * SECOND)
-    assert clock.skew == source.now() - clock.now()
+    reading = clock.reading
+    assert reading is not None
+    assert (reading.offset_ms, reading.age_ms) == (source.now() - clock.now(), 3_000)
+
+
+def test_a_single_odd_exchange_among_many_hardly_moves_the_venues_time() -> None:
+    source = FakeClock()
+    clock = VenueClock(source)
+    for offset in (100, 101, 99, 100, 109, 100):
+        clock.observe(sample(source, offset))
+    assert clock.now() == source.ns // 1_000_000 + 100
+
+
+def test_a_clock_that_was_set_is_believed_at_once() -> None:
+    source = FakeClock()
+    clock = VenueClock(source)
+    for _ in range(5):
+        clock.observe(sample(source, 100))
+    clock.observe(sample(source, 30_100))
+    assert clock.now() == source.ns // 1_000_000 + 30_100
 
 
 def test_an_unmeasured_clock_says_so_instead_of_guessing() -> None:
     clock = VenueClock(FakeClock())
-    assert (clock.age_ns, clock.skew, clock.uncertainty_ns) == (None, None, None)
+    assert (clock.age_ns, clock.reading, clock.uncertainty_ns) == (None, None, None)
     with pytest.raises(VenueError):
         clock.now()
 
