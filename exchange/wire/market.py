@@ -68,13 +68,14 @@ class Candle:
 
 @dataclass(frozen=True, slots=True)
 class BookTicker:
-    """The best prices of one symbol."""
+    """The best prices of one symbol. ``version`` is the book's, which only some pushes tell."""
 
     symbol: str
     bid: Decimal
     bid_quantity: Decimal
     ask: Decimal
     ask_quantity: Decimal
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,61 @@ class DepthLevels:
 
 
 @dataclass(frozen=True, slots=True)
+class DepthStep:
+    """Absolute quantities of the levels changed up to ``version``; 0 removes a level."""
+
+    version: int
+    bids: Levels
+    asks: Levels
+
+
+@dataclass(frozen=True, slots=True)
+class DepthBatch:
+    """Several steps of one book, oldest first. A step does not say where it begins: each continues the one before."""
+
+    symbol: str
+    steps: tuple[DepthStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookTickerBatch:
+    """Best prices of one symbol, oldest first, the last as of ``version``. The tickers themselves carry no version."""
+
+    symbol: str
+    tickers: tuple[BookTicker, ...]
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MiniTicker:
+    """The day of one symbol. ``rate`` is its change since midnight of UTC+8, ``zoned_rate`` since that of the channel's zone.
+
+    Both are fractions. ``quote_volume`` is the turnover, ``volume`` is in the base asset. The last four fields count from the
+    last price before the day.
+    """
+
+    symbol: str
+    price: Decimal
+    rate: Decimal
+    zoned_rate: Decimal
+    high: Decimal
+    low: Decimal
+    quote_volume: Decimal
+    volume: Decimal
+    last_close_rate: Decimal
+    last_close_zoned_rate: Decimal
+    last_close_high: Decimal
+    last_close_low: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class MiniTickers:
+    """The day of every symbol that has one."""
+
+    tickers: tuple[MiniTicker, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class KlineUpdate:
     """The current candle of one symbol."""
 
@@ -107,7 +162,10 @@ class BalanceUpdate:
     at: Millis
 
 
-Body = DepthUpdate | TradeBatch | BookTicker | DepthLevels | KlineUpdate | OrderReport | Fill | BalanceUpdate
+PublicBody = (
+    DepthUpdate | TradeBatch | BookTicker | BookTickerBatch | DepthLevels | DepthBatch | KlineUpdate | MiniTicker | MiniTickers
+)
+Body = PublicBody | OrderReport | Fill | BalanceUpdate
 
 
 @dataclass(frozen=True, slots=True)

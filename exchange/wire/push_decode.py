@@ -14,6 +14,7 @@ from exchange.model import Fill, MarketTrade, OrderReport, Side
 from exchange.wire.errors import MalformedReply
 from exchange.wire.market import BookTicker, Candle, Interval, Levels
 from exchange.wire.numbers import reply_decimal, reply_integer, reply_millis
+from exchange.wire.pb.market_pb2 import PublicMiniTickerV3Api
 from exchange.wire.pb.push_pb2 import PushDataV3ApiWrapper
 from exchange.wire.push import (
     ORDER_TYPES,
@@ -22,9 +23,14 @@ from exchange.wire.push import (
     BalanceReason,
     BalanceUpdate,
     Body,
+    BookTickerBatch,
+    DepthBatch,
     DepthLevels,
+    DepthStep,
     DepthUpdate,
     KlineUpdate,
+    MiniTicker,
+    MiniTickers,
     Push,
     TradeBatch,
 )
@@ -104,6 +110,60 @@ def _get_ticker(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
         bid_quantity=reply_decimal("bidQuantity", ticker.bidQuantity),
         ask=reply_decimal("askPrice", ticker.askPrice),
         ask_quantity=reply_decimal("askQuantity", ticker.askQuantity),
+        version=_version(ticker.version),
+    )
+
+
+def _get_tickers(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
+    symbol, batch = _symbol(wrapper, channel), wrapper.publicBookTickerBatch
+    tickers = tuple(
+        BookTicker(
+            symbol=symbol,
+            bid=reply_decimal("bidPrice", item.bidPrice),
+            bid_quantity=reply_decimal("bidQuantity", item.bidQuantity),
+            ask=reply_decimal("askPrice", item.askPrice),
+            ask_quantity=reply_decimal("askQuantity", item.askQuantity),
+        )
+        for item in batch.items
+    )
+    return BookTickerBatch(symbol, tickers, _version(batch.version))
+
+
+def _get_steps(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
+    steps = (
+        DepthStep(reply_integer("version", item.version), _levels(item.bids), _levels(item.asks))
+        for item in wrapper.publicIncreaseDepthsBatch.items
+    )
+    return DepthBatch(_symbol(wrapper, channel), tuple(steps))
+
+
+def _get_mini(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
+    ticker = _mini(wrapper.publicMiniTicker)
+    if ticker.symbol != channel.symbol:
+        raise MalformedReply(f"a mini ticker of {ticker.symbol[:40]!r} on {channel.name!r}")
+    return ticker
+
+
+def _get_minis(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:  # noqa: ARG001 - the readers' signature
+    return MiniTickers(tuple(_mini(item) for item in wrapper.publicMiniTickers.items))
+
+
+def _mini(item: PublicMiniTickerV3Api) -> MiniTicker:
+    if not item.symbol:
+        raise MalformedReply("a mini ticker without its symbol")
+    return MiniTicker(
+        symbol=item.symbol,
+        price=reply_decimal("price", item.price),
+        rate=reply_decimal("rate", item.rate or "0"),
+        zoned_rate=reply_decimal("zonedRate", item.zonedRate or "0"),
+        high=reply_decimal("high", item.high),
+        low=reply_decimal("low", item.low),
+        quote_volume=reply_decimal("volume", item.volume or "0"),
+        volume=reply_decimal("quantity", item.quantity or "0"),
+        last_close_rate=reply_decimal("lastCloseRate", item.lastCloseRate or "0"),
+        last_close_zoned_rate=reply_decimal("lastCloseZonedRate", item.lastCloseZonedRate or "0"),
+        last_close_high=reply_decimal("lastCloseHigh", item.lastCloseHigh or "0"),
+        last_close_low=reply_decimal("lastCloseLow", item.lastCloseLow or "0"),
     )
 
 
@@ -192,7 +252,11 @@ _READERS: Mapping[str, Callable[[PushDataV3ApiWrapper, Channel], Body]] = Mappin
         "publicAggreDepths": _get_depth,
         "publicAggreDeals": _get_trades,
         "publicAggreBookTicker": _get_ticker,
+        "publicBookTickerBatch": _get_tickers,
         "publicLimitDepths": _get_limit_depth,
+        "publicIncreaseDepthsBatch": _get_steps,
+        "publicMiniTicker": _get_mini,
+        "publicMiniTickers": _get_minis,
         "publicSpotKline": _get_kline,
         "privateOrders": _get_order,
         "privateDeals": _get_fill,
@@ -209,6 +273,10 @@ def _levels(items: Iterable[_Item]) -> Levels:
 def _level_decimal(text: str) -> Decimal:
     """Depth repeats the same few thousand prices and sizes; remembering them triples how many pushes a second can be read."""
     return reply_decimal("level", text)
+
+
+def _version(text: str) -> int | None:
+    return reply_integer("version", text) if text else None
 
 
 def _symbol(wrapper: PushDataV3ApiWrapper, channel: Channel) -> str:

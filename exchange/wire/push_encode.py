@@ -8,16 +8,22 @@ from exchange.model import Fill, OrderReport
 from exchange.wire.market import BookTicker
 from exchange.wire.numbers import exact_product, plain
 from exchange.wire.orders import venue_status
+from exchange.wire.pb.market_pb2 import PublicMiniTickerV3Api
 from exchange.wire.pb.push_pb2 import PushDataV3ApiWrapper
 from exchange.wire.push import (
     ORDER_TYPES,
     SIDES,
     STATUSES,
     BalanceUpdate,
+    BookTickerBatch,
+    DepthBatch,
     DepthLevels,
     DepthUpdate,
     KlineUpdate,
+    MiniTicker,
+    MiniTickers,
     OrderExtras,
+    PublicBody,
     Push,
     TradeBatch,
 )
@@ -30,26 +36,48 @@ def encode_push(push: Push, extras: OrderExtras | None = None) -> bytes:
     """The binary frame for a push; ``extras`` only matters to a private order."""
     wrapper = PushDataV3ApiWrapper(channel=push.channel.name, createTime=push.created_at, sendTime=push.sent_at)
     body = push.body
-    if not isinstance(body, BalanceUpdate):
+    if not isinstance(body, BalanceUpdate | MiniTickers):
         wrapper.symbol = body.symbol
+    if isinstance(body, OrderReport | Fill | BalanceUpdate):
+        _put_private(wrapper, body, extras or OrderExtras())
+    else:
+        _put_public(wrapper, push.channel, body)
+    return wrapper.SerializeToString()
+
+
+def _put_private(wrapper: PushDataV3ApiWrapper, body: OrderReport | Fill | BalanceUpdate, extras: OrderExtras) -> None:
     match body:
-        case DepthUpdate():
-            _put_depth(wrapper, push.channel, body)
-        case TradeBatch():
-            _put_trades(wrapper, push.channel, body)
-        case BookTicker():
-            _put_ticker(wrapper, body)
-        case DepthLevels():
-            _put_levels(wrapper, push.channel, body)
-        case KlineUpdate():
-            _put_kline(wrapper, body)
         case OrderReport():
-            _put_order(wrapper, body, extras or OrderExtras())
+            _put_order(wrapper, body, extras)
         case Fill():
             _put_fill(wrapper, body)
         case BalanceUpdate():
             _put_balance(wrapper, body)
-    return wrapper.SerializeToString()
+
+
+def _put_public(wrapper: PushDataV3ApiWrapper, channel: Channel, body: PublicBody) -> None:
+    match body:
+        case DepthUpdate():
+            _put_depth(wrapper, channel, body)
+        case TradeBatch():
+            _put_trades(wrapper, channel, body)
+        case BookTicker():
+            _put_ticker(wrapper, body)
+        case BookTickerBatch():
+            _put_tickers(wrapper, body)
+        case DepthLevels():
+            _put_levels(wrapper, channel, body)
+        case DepthBatch():
+            _put_steps(wrapper, channel, body)
+        case KlineUpdate():
+            _put_kline(wrapper, body)
+        case MiniTicker():
+            _put_mini(wrapper.publicMiniTicker, body)
+        case MiniTickers(tickers=tickers):
+            # Merely touching the field makes it the message's body, also when nothing has traded yet.
+            wrapper.publicMiniTickers.SetInParent()
+            for ticker in tickers:
+                _put_mini(wrapper.publicMiniTickers.items.add(), ticker)
 
 
 def _put_depth(wrapper: PushDataV3ApiWrapper, channel: Channel, body: DepthUpdate) -> None:
@@ -79,6 +107,42 @@ def _put_ticker(wrapper: PushDataV3ApiWrapper, body: BookTicker) -> None:
     ticker = wrapper.publicAggreBookTicker
     ticker.bidPrice, ticker.bidQuantity = plain(body.bid), plain(body.bid_quantity)
     ticker.askPrice, ticker.askQuantity = plain(body.ask), plain(body.ask_quantity)
+    if body.version is not None:
+        ticker.version = str(body.version)
+
+
+def _put_tickers(wrapper: PushDataV3ApiWrapper, body: BookTickerBatch) -> None:
+    batch = wrapper.publicBookTickerBatch
+    batch.SetInParent()
+    if body.version is not None:
+        batch.version = str(body.version)
+    for one in body.tickers:
+        batch.items.add(
+            bidPrice=plain(one.bid),
+            bidQuantity=plain(one.bid_quantity),
+            askPrice=plain(one.ask),
+            askQuantity=plain(one.ask_quantity),
+        )
+
+
+def _put_steps(wrapper: PushDataV3ApiWrapper, channel: Channel, body: DepthBatch) -> None:
+    batch = wrapper.publicIncreaseDepthsBatch
+    batch.eventType = channel.topic.value
+    for step in body.steps:
+        item = batch.items.add(eventType=channel.topic.value, version=str(step.version))
+        for price, quantity in step.bids:
+            item.bids.add(price=plain(price), quantity=plain(quantity))
+        for price, quantity in step.asks:
+            item.asks.add(price=plain(price), quantity=plain(quantity))
+
+
+def _put_mini(ticker: PublicMiniTickerV3Api, body: MiniTicker) -> None:
+    ticker.symbol, ticker.price = body.symbol, plain(body.price)
+    ticker.rate, ticker.zonedRate = plain(body.rate), plain(body.zoned_rate)
+    ticker.high, ticker.low = plain(body.high), plain(body.low)
+    ticker.volume, ticker.quantity = plain(body.quote_volume), plain(body.volume)
+    ticker.lastCloseRate, ticker.lastCloseZonedRate = plain(body.last_close_rate), plain(body.last_close_zoned_rate)
+    ticker.lastCloseHigh, ticker.lastCloseLow = plain(body.last_close_high), plain(body.last_close_low)
 
 
 def _put_levels(wrapper: PushDataV3ApiWrapper, channel: Channel, body: DepthLevels) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from types import MappingProxyType
 
 from exchange.wire.errors import ErrorCode, MalformedReply, load_json, refuse
 from exchange.wire.fields import Fields
@@ -24,6 +25,7 @@ BAD_LISTEN_KEY = "Invalid listen key"
 
 
 _SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{2,30}")
+_ZONE_PATTERN = re.compile(r"24H|UTC[+-](?:[0-9]|1[0-4])(?::(?:30|45))?")
 
 
 class Topic(StrEnum):
@@ -33,7 +35,11 @@ class Topic(StrEnum):
     AGGRE_DEALS = "spot@public.aggre.deals.v3.api.pb"
     AGGRE_BOOK_TICKER = "spot@public.aggre.bookTicker.v3.api.pb"
     LIMIT_DEPTH = "spot@public.limit.depth.v3.api.pb"
+    INCREASE_DEPTH_BATCH = "spot@public.increase.depth.batch.v3.api.pb"
+    BOOK_TICKER_BATCH = "spot@public.bookTicker.batch.v3.api.pb"
     KLINE = "spot@public.kline.v3.api.pb"
+    MINI_TICKER = "spot@public.miniTicker.v3.api.pb"
+    MINI_TICKERS = "spot@public.miniTickers.v3.api.pb"
     PRIVATE_ORDERS = "spot@private.orders.v3.api.pb"
     PRIVATE_DEALS = "spot@private.deals.v3.api.pb"
     PRIVATE_ACCOUNT = "spot@private.account.v3.api.pb"
@@ -56,7 +62,10 @@ class Speed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One subscription. ``name`` is the exact text: pushes repeat the spelling that was subscribed (§7.2), so spellings differ."""
+    """One subscription. ``name`` is the exact text: pushes repeat the spelling that was subscribed (§7.2), so spellings differ.
+
+    ``zone`` says when the day of a mini ticker begins: at midnight of ``UTC+8`` and the like, or 24 hours ago for ``24H``.
+    """
 
     name: str
     topic: Topic
@@ -64,6 +73,7 @@ class Channel:
     speed: Speed | None = None
     levels: int | None = None
     interval: Interval | None = None
+    zone: str | None = None
 
 
 ORDERS = Channel(Topic.PRIVATE_ORDERS.value, Topic.PRIVATE_ORDERS)
@@ -97,6 +107,26 @@ def kline_channel(symbol: str, interval: Interval) -> Channel:
     return Channel(f"{Topic.KLINE}@{symbol}@{interval.stream_name}", Topic.KLINE, symbol, interval=interval)
 
 
+def book_ticker_batch_channel(symbol: str) -> Channel:
+    """Best prices of one symbol, in batches."""
+    return Channel(f"{Topic.BOOK_TICKER_BATCH}@{symbol}", Topic.BOOK_TICKER_BATCH, symbol)
+
+
+def depth_batch_channel(symbol: str) -> Channel:
+    """Incremental depth of one symbol, version by version, in batches."""
+    return Channel(f"{Topic.INCREASE_DEPTH_BATCH}@{symbol}", Topic.INCREASE_DEPTH_BATCH, symbol)
+
+
+def mini_ticker_channel(symbol: str, zone: str = "24H") -> Channel:
+    """The day of one symbol, seen from a time zone."""
+    return Channel(f"{Topic.MINI_TICKER}@{symbol}@{zone}", Topic.MINI_TICKER, symbol, zone=zone)
+
+
+def mini_tickers_channel(zone: str = "24H") -> Channel:
+    """The day of every symbol, seen from a time zone."""
+    return Channel(f"{Topic.MINI_TICKERS}@{zone}", Topic.MINI_TICKERS, zone=zone)
+
+
 @lru_cache(maxsize=1_024)
 def parse_channel(name: str) -> Channel | None:
     """Read a channel in any spelling clients use (§7.2: no speed, or the levels before the symbol); ``None`` if not ours."""
@@ -106,11 +136,7 @@ def parse_channel(name: str) -> Channel | None:
         return None
     if topic.is_private:
         return Channel(name, topic) if not arguments else None
-    if topic is Topic.LIMIT_DEPTH:
-        return _limit_depth(name, arguments)
-    if topic is Topic.KLINE:
-        return _kline(name, arguments)
-    return _aggregated(name, topic, arguments)
+    return _READERS.get(topic, _aggregated)(name, topic, arguments)
 
 
 class ControlMethod(StrEnum):
@@ -235,20 +261,51 @@ def _aggregated(name: str, topic: Topic, arguments: list[str]) -> Channel | None
     return Channel(name, topic, arguments[0], speed=speed)
 
 
-def _limit_depth(name: str, arguments: list[str]) -> Channel | None:
+def _limit_depth(name: str, topic: Topic, arguments: list[str]) -> Channel | None:
     if len(arguments) != 2:
         return None
     symbol, levels = arguments if arguments[1] in {"5", "10", "20"} else reversed(arguments)
     if levels not in {"5", "10", "20"} or _SYMBOL_PATTERN.fullmatch(symbol) is None:
         return None
-    return Channel(name, Topic.LIMIT_DEPTH, symbol, levels=int(levels))
+    return Channel(name, topic, symbol, levels=int(levels))
 
 
-def _kline(name: str, arguments: list[str]) -> Channel | None:
+def _kline(name: str, topic: Topic, arguments: list[str]) -> Channel | None:
     if len(arguments) != 2 or _SYMBOL_PATTERN.fullmatch(arguments[0]) is None:
         return None
     interval = next((one for one in Interval if one.stream_name == arguments[1]), None)
-    return Channel(name, Topic.KLINE, arguments[0], interval=interval) if interval is not None else None
+    return Channel(name, topic, arguments[0], interval=interval) if interval is not None else None
+
+
+def _batch(name: str, topic: Topic, arguments: list[str]) -> Channel | None:
+    if len(arguments) != 1 or _SYMBOL_PATTERN.fullmatch(arguments[0]) is None:
+        return None
+    return Channel(name, topic, arguments[0])
+
+
+def _mini_ticker(name: str, topic: Topic, arguments: list[str]) -> Channel | None:
+    if topic is Topic.MINI_TICKER:
+        if len(arguments) != 2 or _SYMBOL_PATTERN.fullmatch(arguments[0]) is None:
+            return None
+        symbol, zone = arguments
+    elif len(arguments) == 1:
+        symbol, zone = None, arguments[0]
+    else:
+        return None
+    return Channel(name, topic, symbol, zone=zone) if _ZONE_PATTERN.fullmatch(zone) is not None else None
+
+
+_READERS: Mapping[Topic, Callable[[str, Topic, list[str]], Channel | None]] = MappingProxyType(
+    {
+        Topic.LIMIT_DEPTH: _limit_depth,
+        Topic.KLINE: _kline,
+        Topic.BOOK_TICKER_BATCH: _batch,
+        Topic.INCREASE_DEPTH_BATCH: _batch,
+        Topic.MINI_TICKER: _mini_ticker,
+        Topic.MINI_TICKERS: _mini_ticker,
+    }
+)
+"""How the arguments of a channel are read; the aggregated ones are the rule."""
 
 
 def _request(method: ControlMethod, channels: Sequence[Channel], request_id: int) -> str:

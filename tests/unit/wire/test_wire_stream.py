@@ -14,7 +14,22 @@ from exchange.wire import stream
 from exchange.wire.errors import MalformedReply, WireRefusal
 from exchange.wire.market import BookTicker, Candle, Interval
 from exchange.wire.pb.push_pb2 import PushDataV3ApiWrapper
-from exchange.wire.push import BalanceReason, BalanceUpdate, DepthLevels, DepthUpdate, KlineUpdate, OrderExtras, Push, TradeBatch
+from exchange.wire.push import (
+    BalanceReason,
+    BalanceUpdate,
+    BookTickerBatch,
+    DepthBatch,
+    DepthLevels,
+    DepthStep,
+    DepthUpdate,
+    KlineUpdate,
+    MiniTicker,
+    MiniTickers,
+    OrderExtras,
+    PublicBody,
+    Push,
+    TradeBatch,
+)
 from exchange.wire.push_decode import decode_push
 from exchange.wire.push_encode import encode_push
 from exchange.wire.stream import Channel, ControlMethod, ControlRequest, Speed, Topic, parse_channel
@@ -27,6 +42,9 @@ SIDE = st.sampled_from(list(Side))
 LEVELS = st.lists(st.tuples(AMOUNT, AMOUNT), max_size=4).map(tuple)
 STATES = [OrderStatus.NEW, OrderStatus.FILLED, OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCELED, OrderStatus.PARTIALLY_CANCELED]
 TRADES = st.lists(st.builds(MarketTrade, st.just("MXUSDT"), AMOUNT, AMOUNT, SIDE, TIME, st.sampled_from(["", "505X1"])), max_size=3)
+VERSION = st.integers(0, 10**11)
+TICKERS = st.builds(BookTicker, st.just("MXUSDT"), AMOUNT, AMOUNT, AMOUNT, AMOUNT)
+MINIS = st.builds(MiniTicker, st.just("MXUSDT"), *[AMOUNT] * 11)
 PUBLIC = st.one_of(
     st.tuples(
         st.just(stream.depth_channel("MXUSDT")),
@@ -34,8 +52,19 @@ PUBLIC = st.one_of(
     ),
     st.tuples(st.just(stream.deals_channel("MXUSDT", Speed.MS10)), st.builds(TradeBatch, st.just("MXUSDT"), TRADES.map(tuple))),
     st.tuples(
-        st.just(stream.book_ticker_channel("MXUSDT")), st.builds(BookTicker, st.just("MXUSDT"), AMOUNT, AMOUNT, AMOUNT, AMOUNT)
+        st.just(stream.book_ticker_channel("MXUSDT")),
+        st.builds(BookTicker, st.just("MXUSDT"), AMOUNT, AMOUNT, AMOUNT, AMOUNT, st.none() | VERSION),
     ),
+    st.tuples(
+        st.just(stream.book_ticker_batch_channel("MXUSDT")),
+        st.builds(BookTickerBatch, st.just("MXUSDT"), st.lists(TICKERS, max_size=3).map(tuple), st.none() | VERSION),
+    ),
+    st.tuples(
+        st.just(stream.depth_batch_channel("MXUSDT")),
+        st.builds(DepthBatch, st.just("MXUSDT"), st.lists(st.builds(DepthStep, VERSION, LEVELS, LEVELS), max_size=3).map(tuple)),
+    ),
+    st.tuples(st.just(stream.mini_ticker_channel("MXUSDT", "UTC+8")), MINIS),
+    st.tuples(st.just(stream.mini_tickers_channel()), st.builds(MiniTickers, st.lists(MINIS, max_size=3).map(tuple))),
     st.tuples(
         st.just(stream.limit_depth_channel("MXUSDT", 20)),
         st.builds(DepthLevels, st.just("MXUSDT"), st.integers(0, 10**11), LEVELS, LEVELS),
@@ -73,7 +102,12 @@ CHANNELS = [
     stream.deals_channel("MXUSDT", Speed.MS10),
     stream.book_ticker_channel("MXUSDT"),
     stream.limit_depth_channel("MXUSDT", 5),
-    stream.kline_channel("MXUSDT", Interval.MONTH1),
+    *(stream.kline_channel("MXUSDT", interval) for interval in Interval),
+    stream.book_ticker_batch_channel("MXUSDT"),
+    stream.depth_batch_channel("MXUSDT"),
+    stream.mini_ticker_channel("MXUSDT"),
+    stream.mini_ticker_channel("MXUSDT", "UTC+5:30"),
+    stream.mini_tickers_channel("UTC-10"),
     *stream.PRIVATE_CHANNELS,
 ]
 
@@ -87,6 +121,8 @@ def test_channel_names_are_mexcs() -> None:
     assert stream.depth_channel("MXUSDT").name == "spot@public.aggre.depth.v3.api.pb@100ms@MXUSDT"
     assert stream.kline_channel("MXUSDT", Interval.MIN60).name == "spot@public.kline.v3.api.pb@MXUSDT@Min60"
     assert stream.limit_depth_channel("MXUSDT", 5).name == "spot@public.limit.depth.v3.api.pb@MXUSDT@5"
+    assert stream.mini_ticker_channel("MXUSDT").name == "spot@public.miniTicker.v3.api.pb@MXUSDT@24H"
+    assert stream.mini_tickers_channel("UTC+8").name == "spot@public.miniTickers.v3.api.pb@UTC+8"
 
 
 def test_a_clients_own_spelling_is_understood_and_kept() -> None:
@@ -102,7 +138,10 @@ def test_a_clients_own_spelling_is_understood_and_kept() -> None:
         "", "@", "spot", "spot@public.aggre.depth.v3.api.pb", "spot@public.aggre.depth.v3.api@100ms@MXUSDT",
         "spot@public.aggre.depth.v3.api.pb@50ms@MXUSDT", "spot@public.aggre.depth.v3.api.pb@100ms@mxusdt",
         "spot@public.limit.depth.v3.api.pb@MXUSDT@6", "spot@public.kline.v3.api.pb@MXUSDT@60m",
-        "spot@private.orders.v3.api.pb@MXUSDT", "spot@public.miniTicker.v3.api.pb@MXUSDT@24H",
+        "spot@private.orders.v3.api.pb@MXUSDT", "spot@public.miniTicker.v3.api.pb@MXUSDT@48H",
+        "spot@public.miniTicker.v3.api.pb@24H", "spot@public.miniTickers.v3.api.pb@MXUSDT@24H", "spot@public.miniTickers.v3.api.pb",
+        "spot@public.miniTickers.v3.api.pb@UTC+15", "spot@public.bookTicker.batch.v3.api.pb@100ms@MXUSDT",
+        "spot@public.increase.depth.batch.v3.api.pb",
     ],
 )  # fmt: skip
 def test_a_channel_that_is_not_ours_is_none(name: str) -> None:
@@ -169,7 +208,7 @@ def test_the_bare_text_of_a_bad_listen_key_is_not_a_reply() -> None:
 
 @given(PUBLIC, st.none() | TIME, st.none() | TIME)
 def test_a_public_push_survives_the_wire(
-    pushed: tuple[Channel, DepthUpdate | TradeBatch | BookTicker | DepthLevels | KlineUpdate],
+    pushed: tuple[Channel, PublicBody],
     created: Millis | None,
     sent: Millis | None,
 ) -> None:
@@ -259,6 +298,14 @@ def test_a_push_for_another_symbol_than_its_channel_is_a_typed_error() -> None:
     push = Push(stream.depth_channel("MXUSDT"), DepthUpdate("BTCUSDT", 1, 2, (), ()))
     with pytest.raises(MalformedReply):
         decode_push(encode_push(push))
+
+
+def test_a_mini_ticker_of_another_symbol_than_its_channel_is_a_typed_error() -> None:
+    wrapper = PushDataV3ApiWrapper(channel=stream.mini_ticker_channel("MXUSDT").name)
+    ticker = wrapper.publicMiniTicker
+    ticker.symbol, ticker.price, ticker.high, ticker.low = "BTCUSDT", "1", "1", "1"
+    with pytest.raises(MalformedReply):
+        decode_push(wrapper.SerializeToString())
 
 
 def test_the_checked_in_protobuf_code_is_what_the_compiler_writes(tmp_path: Path) -> None:
