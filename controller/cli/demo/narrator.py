@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.rule import Rule
+from rich.table import Column
 from rich.text import Text
 
 from controller.cli.demo.fleet import Fleet, environment, gatehouse
@@ -104,13 +105,13 @@ class Narrator:
             DeadlineExceeded: it was not done in time.
         """
         columns = (
-            TextColumn(" " * _INDENT + "{task.description}"),
-            BarColumn(28),
-            TextColumn("{task.fields[words]}", style="dim"),
-            TimeElapsedColumn(),
-            TextColumn("elapsed,", style="dim"),
-            TimeRemainingColumn(elapsed_when_finished=False),
+            TextColumn(" " * _INDENT + "{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(24),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            TextColumn("gone", style="dim"),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
             TextColumn("left", style="dim"),
+            TextColumn("{task.fields[words]}", style="dim", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
         )
         began = time.monotonic()
         with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:

@@ -138,7 +138,8 @@ class Scene:
 def _gate_look(gate: GateView) -> Look:
     passed, total = progress(gate)
     short = [(_share(rule), rule) for rule in gate.rules if rule.verdict != "PASS"]
-    slowest = min(short, key=lambda one: one[0], default=None)
+    # What only needs time tells how far it is; the other rules say nothing about when.
+    slowest = min([one for one in short if one[0]] or short, key=lambda one: one[0], default=None)
     words = f"{passed} of {total} rules pass"
     if slowest is not None:
         words += f", {slowest[1].id} {slowest[1].measured or '–'} of {slowest[1].threshold} {slowest[1].unit}"
