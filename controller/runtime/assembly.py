@@ -100,6 +100,7 @@ def assemble(
         told=alerts.notify,
         emptied=lambda effect, result: _emptied(effect, result, writer, inbox, clock, sweepers),
         still_open=lambda venue: _in_flight(writer, venue),
+        working=lambda venue: sum(1 for order in writer.known.open_on(venue) if order.working),
     )
     writer = Writer(journal=journal, state=recovered.state, clock=clock, permits=permits, inbox=inbox, perform=performer.perform)
     for name, venue in venues.items():
@@ -170,7 +171,7 @@ def _emptied(
             cause=state.halt_cause,
             breach_to_latch_us=(times.latched_ns - times.known_ns) // 1000,
             latch_to_cancelled_us=max(0, result.empty_ns - times.latched_ns) // 1000 if empty else -1,
-            cancelled=result.seen,
+            cancelled=result.orders,
             verified_empty=empty,
         ),
         clock.monotonic_ns(),

@@ -22,14 +22,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Emptied:
-    """What it took. ``empty_ns`` is the first of two looks in a row that showed nothing open; -1 if there were none."""
+    """What it took. ``orders``: how many there were. ``empty_ns``: the first of two empty looks in a row; -1 if there were none."""
 
-    seen: int
+    orders: int
     empty_ns: int
 
 
-async def empty_venue(venue: Venue, symbols: Sequence[str], clock: Clock, still_open: Callable[[], int]) -> Emptied:
-    """Cancel every open order of ``symbols`` until two looks in a row show none and none of ours is in flight."""
+async def empty_venue(venue: Venue, symbols: Sequence[str], clock: Clock, still_open: Callable[[], int], *, known: int) -> Emptied:
+    """Cancel every open order of ``symbols`` until two looks in a row show none and none of ours is in flight.
+
+    ``known`` is how many orders we knew to be working there when it began.
+    """
     deadline = clock.monotonic_ns() + int(GIVE_UP_AFTER_S * 1_000_000_000)
     seen: set[str] = set()
     empty_since = -1
@@ -58,5 +61,5 @@ async def empty_venue(venue: Venue, symbols: Sequence[str], clock: Clock, still_
             # Something was still on its way when we looked: the next look decides.
             await asyncio.sleep(CONFIRM_AFTER_S)
         else:
-            return Emptied(len(seen), empty_since)
-    return Emptied(len(seen), -1)
+            return Emptied(max(known, len(seen)), empty_since)
+    return Emptied(max(known, len(seen)), -1)

@@ -36,6 +36,7 @@ class Performer:
         told: Callable[[Alert], object],
         emptied: Callable[[CancelAll, Emptied], None],
         still_open: Callable[[VenueName], int],
+        working: Callable[[VenueName], int],
     ) -> None:
         self._venues = venues
         self._permits = permits
@@ -44,6 +45,7 @@ class Performer:
         self._told = told
         self._emptied = emptied
         self._still_open = still_open
+        self._working = working
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking: dict[str, int] = {}
         self._emptying: set[VenueName] = set()
@@ -151,7 +153,11 @@ class Performer:
     async def _cancel_all(self, effect: CancelAll) -> None:
         try:
             result = await empty_venue(
-                self._venues[effect.venue], effect.symbols, self._clock, lambda: self._still_open(effect.venue)
+                self._venues[effect.venue],
+                effect.symbols,
+                self._clock,
+                lambda: self._still_open(effect.venue),
+                known=self._working(effect.venue),
             )
         finally:
             self._emptying.discard(effect.venue)

@@ -12,11 +12,13 @@ from controller.runtime.inbox import Inbox
 from controller.state import Ledger
 from exchange.errors import GatehouseError
 from exchange.model import Fill, Millis, OrderReport
-from exchange.ports import Clock, Venue
+from exchange.ports import Clock, ClockedVenue, ClockReading, Venue
 
 OVERLAP_MS = 60_000
 BASELINE_BACK_MS = 3600_000
 TRIES = 3
+CLOCK_GOOD_FOR_MS = 10_000
+"""How old a venue's own measurement of its clock may be before it is asked again."""
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +106,16 @@ class Sweeper:
         self._inbox.fact(given, self._clock.monotonic_ns())
 
     async def _measure_clock(self) -> None:
-        sent = self._clock.now()
-        theirs = await self._venue.server_time()
-        received = self._clock.now()
-        self._offset = Offset((sent + received) // 2 - theirs, received)
+        reading = self._reading()
+        if reading is None or reading.age_ms > CLOCK_GOOD_FOR_MS:
+            sent = self._clock.now()
+            theirs = await self._venue.server_time()
+            received = self._clock.now()
+            self._offset = Offset((sent + received) // 2 - theirs, received)
+            reading = self._reading()
+        if reading is not None:
+            # The venue's own estimate rests on several exchanges and on the monotonic clock: a single slow reply cannot move it.
+            self._offset = Offset(reading.offset_ms, Millis(self._clock.now() - reading.age_ms))
+
+    def _reading(self) -> ClockReading | None:
+        return self._venue.clock_reading if isinstance(self._venue, ClockedVenue) else None

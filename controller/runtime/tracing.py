@@ -20,8 +20,18 @@ MOST_OPEN_TRACES = 10_000
 @dataclass(slots=True)
 class _Open:
     trace: Trace
-    admitted_ns: int
+    durable_ns: int
     sent: bool = False
+    sent_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """When one batch was begun, decided and durable, in nanoseconds since the epoch."""
+
+    began: int
+    decided: int
+    durable: int
 
 
 class Tracing:
@@ -48,20 +58,22 @@ class Tracing:
         """One durable batch."""
         if not self._telemetry.enabled:
             return
-        now = time.time_ns()
+        # Spans are on the wall clock; what was measured on the monotonic one is placed by their distance now.
+        distance = time.time_ns() - self._clock.monotonic_ns()
+        times = _Times(batch.began_ns + distance, batch.decided_ns + distance, batch.durable_ns + distance)
         for _, event in batch.entries:
-            self._follow(event, batch, now)
+            self._follow(event, batch, times)
 
-    def _follow(self, event: e.Event, batch: Carried, now: int) -> None:
+    def _follow(self, event: e.Event, batch: Carried, times: _Times) -> None:
         match event:
             case e.OrderAdmitted():
-                self._admitted(event, batch, now)
+                self._admitted(event, batch, times)
             case e.OrderDenied():
-                self._denied(event, batch, now)
+                self._denied(event, batch, times)
             case e.OrderAcked() | e.OrderUnknown() | e.OrderRejected():
-                self._sent(event, now)
+                self._sent(event, times.durable)
             case e.OrderReported(status=status) if status in TERMINAL:
-                self._end(event.client_id, status.value, now)
+                self._end(event.client_id, status.value, times.durable)
             case e.FillBooked():
                 self._telemetry.count(Count.FILLS, symbol=event.symbol, venue=event.venue.value)
             case e.BreachDetected():
@@ -71,7 +83,7 @@ class Tracing:
             case _:
                 return
 
-    def _admitted(self, event: e.OrderAdmitted, batch: Carried, now: int) -> None:
+    def _admitted(self, event: e.OrderAdmitted, batch: Carried, times: _Times) -> None:
         trace = self._telemetry.order(
             client_id=event.client_id,
             bot=event.bot,
@@ -84,18 +96,18 @@ class Tracing:
             stage=event.stage.value,
             step=event.step,
         )
-        trace.mark(OrderPhase.ADMISSION, now, now, exposure_eur=event.exposure_eur, cap_eur=event.cap_eur)
-        trace.mark(OrderPhase.JOURNAL, now, now, seq=batch.after.seq, batch=len(batch.entries))
+        trace.mark(OrderPhase.ADMISSION, times.began, times.decided, exposure_eur=event.exposure_eur, cap_eur=event.cap_eur)
+        trace.mark(OrderPhase.JOURNAL, times.decided, times.durable, seq=batch.after.seq, batch=len(batch.entries))
         self._telemetry.count(Count.ORDERS, symbol=event.symbol, venue=event.venue.value)
         if len(self._orders) < MOST_OPEN_TRACES:
-            self._orders[event.client_id] = _Open(trace, now)
+            self._orders[event.client_id] = _Open(trace, times.durable)
 
-    def _denied(self, event: e.OrderDenied, batch: Carried, now: int) -> None:
+    def _denied(self, event: e.OrderDenied, batch: Carried, times: _Times) -> None:
         trace = self._telemetry.order(
             bot=event.bot, symbol=event.symbol, side=Side(event.side).value, type=OrderType(event.type).value
         )
-        trace.mark(OrderPhase.ADMISSION, now, now, rule=event.rule)
-        trace.mark(OrderPhase.JOURNAL, now, now, seq=batch.after.seq, batch=len(batch.entries))
+        trace.mark(OrderPhase.ADMISSION, times.began, times.decided, rule=event.rule)
+        trace.mark(OrderPhase.JOURNAL, times.decided, times.durable, seq=batch.after.seq, batch=len(batch.entries))
         trace.finish("denied", rule=event.rule)
         self._telemetry.count(Count.DENIALS, rule=event.rule)
 
@@ -104,15 +116,19 @@ class Tracing:
         if known is None:
             return
         if not known.sent:
-            known.sent = True
-            known.trace.mark(OrderPhase.SEND, known.admitted_ns, now, outcome=event.kind)
+            known.sent, known.sent_ns = True, now
+            known.trace.mark(OrderPhase.SEND, known.durable_ns, now, outcome=event.kind)
         if isinstance(event, e.OrderRejected):
             self._end(event.client_id, "rejected", now)
 
     def _end(self, client_id: str, outcome: str, now: int) -> None:
         known = self._orders.pop(client_id, None)
         if known is not None:
-            known.trace.mark(OrderPhase.OUTCOME, now, now, outcome=outcome)
+            if not known.sent:
+                # A fill can be told before the acknowledgement: it proves the send all the same.
+                known.sent_ns = now
+                known.trace.mark(OrderPhase.SEND, known.durable_ns, now, outcome=outcome)
+            known.trace.mark(OrderPhase.OUTCOME, known.sent_ns or known.durable_ns, now, outcome=outcome)
             known.trace.finish(outcome)
 
     def _levels(self, event: e.Sampled, batch: Carried) -> None:

@@ -36,10 +36,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What one batch did, for those who watch: entries with their events, and the state after them."""
+    """What one batch did, for those who watch: entries with their events, and the state after them.
+
+    ``began_ns``, ``decided_ns`` and ``durable_ns`` are monotonic: when deciding began and ended, and when the journal had it.
+    """
 
     entries: tuple[tuple[Entry, e.Event], ...]
     after: State
+    began_ns: int
+    decided_ns: int
+    durable_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,7 @@ class Writer:
             self._fail(error, letters)
 
     def _write(self, letters: Sequence[Letter]) -> None:
+        began = self._clock.monotonic_ns()
         now = Millis(max(self._clock.now(), self._known.at))
         state, decided = self._known, list[tuple[Letter, Decision]]()
         for letter in letters:
@@ -117,10 +124,12 @@ class Writer:
                 decided.append(found)
                 state = found[1].after
         events = [event for _, decision in decided for event in decision.events]
+        decided_at = self._clock.monotonic_ns()
         entries = self._journal.append([Record(event.kind, e.encode(event)) for event in events], now) if events else ()
         self._known = state
         self._permit(state)
-        carried = Carried(tuple(zip(entries, events, strict=True)), state)
+        pairs = tuple(zip(entries, events, strict=True))
+        carried = Carried(pairs, state, began, decided_at, self._clock.monotonic_ns())
         for watcher in self._watchers:
             _attempt(watcher, carried)
         for letter, decision in decided:
