@@ -34,6 +34,7 @@ class Watchman:
         self.lied = False
         self.venue, self.desk = venue, venue.desk
         self.booked: dict[tuple[int, VenueName], set[str]] = {}
+        self.fills: dict[str, D] = {}  # type: ignore[valid-type]
         self.placed = {event.client_id for event in self.desk.events(e.OrderAdmitted) if isinstance(event, e.OrderAdmitted)}
         self.accepted = [event.command_id for event in self.desk.events(e.CommandAccepted) if isinstance(event, e.CommandAccepted)]
         self.totals: dict[VenueName, dict[str, D]] = {  # type: ignore[valid-type]
@@ -104,6 +105,7 @@ class Watchman:
                 seen = self.booked.setdefault((self.desk.epoch if event.venue is VenueName.MOCK else 0, event.venue), set())
                 assert event.trade_id not in seen, "booked twice"
                 seen.add(event.trade_id)
+                self.fills[event.client_id] = self.fills.get(event.client_id, ZERO) + event.quantity
                 totals, sign = self.totals[event.venue], 1 if event.side is Side.BUY else -1
                 totals["BTC"] = totals.get("BTC", ZERO) + sign * event.quantity
                 totals["USDT"] = totals.get("USDT", ZERO) - sign * event.quote - event.fee
@@ -113,3 +115,6 @@ class Watchman:
         for venue, totals in self.totals.items():
             held = self.desk.state.ledger(venue).totals or {}
             assert all(held.get(asset, ZERO) == totals.get(asset, ZERO) for asset in {*held, *totals})
+        for client_id, amount in self.fills.items():
+            order = self.desk.state.orders.get(client_id)
+            assert order is None or order.booked == amount

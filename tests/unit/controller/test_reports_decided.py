@@ -235,6 +235,14 @@ def test_balances_follow_from_fills_and_fees_exactly(desk: Desk) -> None:
     assert (totals["BTC"], totals["USDT"]) == (D("0.00004"), D(100) - D("1.8") - D("0.6003"))
 
 
+def test_partial_fills_add_up(desk: Desk) -> None:
+    client_id = order(desk)
+    for _ in range(3):
+        desk.fill(client_id, "0.00003")
+    known = desk.state.orders[client_id]
+    assert (known.booked, known.booked_quote, known.executed) == (D("0.00009"), D("5.4"), D("0.00009"))
+
+
 def test_a_sell_adds_quote_and_takes_base(desk: Desk) -> None:
     desk.fill(order(desk), "0.00009")
     sold = desk.placed(desk.order("0.00009", "60100", side=Side.SELL))

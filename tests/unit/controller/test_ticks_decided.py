@@ -7,7 +7,7 @@ import pytest
 from controller import events as e
 from controller import inputs as i
 from controller.effects import Alert, AlertKind, CancelAll, Latch, LookUp
-from exchange.model import DataSource, Millis, OrderStatus, Side
+from exchange.model import Balance, DataSource, Millis, OrderStatus, Side
 from exchange.ports import Rejected, Unknown, VenueName
 from policies.stage import Stage
 from tests.support.desk import SYMBOL, D, Desk
@@ -76,16 +76,14 @@ def test_the_first_known_equity_is_sampled_at_once() -> None:
     assert desk.state.ledger(MOCK).day_start_eur == last_sample(desk).equity_eur
 
 
-def test_an_account_that_cannot_be_valued_does_not_flood_the_journal(live: Desk) -> None:
-    desk = live.fork()
-    desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
+def test_an_account_that_cannot_be_valued_does_not_flood_the_journal() -> None:
+    desk = Desk()
     desk.boot()
-    desk.sweep_all()
-    before = len(desk.events(e.Sampled))
-    for _ in range(40):
+    desk.sweep(MOCK, balances={"BTC": Balance("BTC", D(1), D(0))})
+    for _ in range(100):
         desk.pass_time(20)
         desk.tick(quoted=False)
-    assert len(desk.events(e.Sampled)) - before <= 1
+    assert [event.equity_eur for event in desk.events(e.Sampled) if isinstance(event, e.Sampled)] == [None, None]
 
 
 def test_equity_values_holdings_at_the_bid(desk: Desk) -> None:
@@ -227,7 +225,7 @@ def test_a_market_nobody_sees_halts(desk: Desk) -> None:
 def test_a_quote_that_is_gone_for_a_moment_does_not_halt_a_deployment_with_holdings(live: Desk) -> None:
     desk = live.fork()
     desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
-    desk.run(3_000)
+    desk.run(20_000)
     for _ in range(8):
         desk.pass_time(500)
         desk.sweep_all()
