@@ -20,6 +20,7 @@ from controller.authority.roster import load_roster
 from controller.console.app import create_app as create_console
 from controller.console.server import serving as serving_console
 from controller.console.server import serving_socket
+from controller.effects import Alert, AlertKind
 from controller.gateway.app import create_app as create_gateway
 from controller.gateway.limits import GatewayLimits
 from controller.gateway.port import BotKey
@@ -39,9 +40,10 @@ from controller.telemetry.logs import open_logs
 from controller.telemetry.redact import Redactor
 from controller.version import VERSION
 from exchange.errors import ConfigError, GatehouseError, IntegrityError, Unreachable
-from exchange.mexc.connect import PRODUCTION, Endpoint, open_feed, open_venue
+from exchange.mexc.connect import PRODUCTION, Endpoint, Gate, open_feed, open_venue
 from exchange.mexc.hosts import Reach
 from exchange.mexc.provenance import Provenance, ask_provenance
+from exchange.mexc.ratelimit import LockOut
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.mock.venue import MockVenue
 from exchange.model import SymbolRules
@@ -161,8 +163,9 @@ async def _start(deployment: _Deployment, journal: SqliteJournal, clock: Clock, 
     alerts = Alerts(controller_id=name, environment=environment, clock=clock, reports=reports, redactor=redactor)
     memory = Memory()
     recovered = recover(journal, memory, replace(deployment.boot, epoch=journal.epoch), clock)
-    feeds, provenance = await _open_feeds(deployment, clock)
-    venues = await _open_venues(deployment, feeds, clock, stack)
+    gates = _open_gates(deployment, alerts, clock, stack)
+    feeds, provenance = await _open_feeds(deployment, gates, clock)
+    venues = _open_venues(deployment, gates, clock)
     rules = {name: await _rules(venues[name], deployment.policy.symbols) for name in (VenueName.TESTNET, VenueName.LIVE)}
     venues[VenueName.MOCK] = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], settings.mock_balances, clock, seed=1)
     assembly = assemble(
@@ -183,27 +186,44 @@ async def _start(deployment: _Deployment, journal: SqliteJournal, clock: Clock, 
     await _open_doors(deployment, assembly, stack)
 
 
-async def _open_feeds(deployment: _Deployment, clock: Clock) -> tuple[dict[VenueName, MarketFeed], dict[VenueName, Provenance]]:
-    feeds: dict[VenueName, MarketFeed] = {}
-    told: dict[VenueName, Provenance] = {}
+def _open_gates(deployment: _Deployment, alerts: Alerts, clock: Clock, stack: AsyncExitStack) -> dict[VenueName, Gate]:
+    """One gate per host, whoever talks to it: a venue's limits are counted by address."""
+    by_host: dict[str, Gate] = {}
+    gates: dict[VenueName, Gate] = {}
     for name in (VenueName.TESTNET, VenueName.LIVE):
         endpoint = _endpoint(deployment.settings, name)
+        if endpoint.rest_url not in by_host:
+            by_host[endpoint.rest_url] = Gate(endpoint, clock, on_lockout=partial(_locked_out, alerts, name))
+            stack.push_async_callback(by_host[endpoint.rest_url].aclose)
+        gates[name] = by_host[endpoint.rest_url]
+    return gates
+
+
+def _locked_out(alerts: Alerts, name: VenueName, lockout: LockOut) -> None:
+    detail = f"HTTP {lockout.status}: nothing but a cancel every few seconds is sent for {lockout.seconds} s"
+    alerts.notify(Alert(AlertKind.VENUE_LOCKOUT, f"the {name} venue has locked us out", detail))
+
+
+async def _open_feeds(
+    deployment: _Deployment, gates: dict[VenueName, Gate], clock: Clock
+) -> tuple[dict[VenueName, MarketFeed], dict[VenueName, Provenance]]:
+    feeds: dict[VenueName, MarketFeed] = {}
+    told: dict[VenueName, Provenance] = {}
+    for name, gate in gates.items():
+        endpoint = _endpoint(deployment.settings, name)
         told[name] = await _reached(partial(ask_provenance, endpoint), f"the {name} venue")
-        feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), told[name].source)
+        feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), told[name].source, gate=gate)
     return feeds, told
 
 
-async def _open_venues(
-    deployment: _Deployment, feeds: dict[VenueName, MarketFeed], clock: Clock, stack: AsyncExitStack
-) -> dict[VenueName, Venue]:
+def _open_venues(deployment: _Deployment, gates: dict[VenueName, Gate], clock: Clock) -> dict[VenueName, Venue]:
     policy = deployment.policy
     limits = SignerLimits(frozenset(policy.symbols), policy.limits.order_notional_max_eur * policy.eur_rate.quote_per_eur)
     venues: dict[VenueName, Venue] = {}
-    for name in feeds:
+    for name, gate in gates.items():
         settings = deployment.settings.testnet if name is VenueName.TESTNET else deployment.settings.live
         signer = LocalSigner(settings.api_key, deployment.secrets[name], limits)
-        venues[name] = open_venue(name, _endpoint(deployment.settings, name), signer, clock, SystemRandom())
-        stack.push_async_callback(venues[name].aclose)
+        venues[name] = open_venue(name, _endpoint(deployment.settings, name), signer, clock, SystemRandom(), gate=gate)
     return venues
 
 

@@ -59,6 +59,7 @@ class AlertKind(StrEnum):
     UNKNOWN_ORDER = "unknown-order"
     RECONCILIATION = "reconciliation"
     STAGE = "stage"
+    VENUE_LOCKOUT = "venue-lockout"
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,12 +36,14 @@ _LEVELS = {
     AlertKind.UNKNOWN_ORDER: logging.WARNING,
     AlertKind.RECONCILIATION: logging.ERROR,
     AlertKind.STAGE: logging.INFO,
+    AlertKind.VENUE_LOCKOUT: logging.ERROR,
 }
 _REPORTED = {
     AlertKind.BREACH: "error",
     AlertKind.HALTED: "fatal",
     AlertKind.RECONCILIATION: "error",
     AlertKind.UNKNOWN_ORDER: "warning",
+    AlertKind.VENUE_LOCKOUT: "error",
 }
 
 

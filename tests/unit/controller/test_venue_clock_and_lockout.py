@@ -9,9 +9,10 @@ import pytest
 from controller import bootstrap
 from controller.runtime.inbox import Inbox
 from controller.runtime.reconcile import CLOCK_GOOD_FOR_MS, Offset, Sweeper
+from controller.state import Ledger
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
-from controller.telemetry.sentry import Reports
+from controller.telemetry.sentry import NO_REPORTS
 from exchange.mexc.ratelimit import LockOut
 from exchange.model import Millis
 from exchange.ports import ClockReading, VenueName
@@ -50,7 +51,7 @@ class Clocked(PlainVenue):
 
 
 async def measured(venue: Any) -> Offset | None:
-    sweeper = Sweeper(venue, symbols=(), ledger=lambda: None, inbox=Inbox(), clock=Clock(), every_s=1)  # type: ignore[arg-type, return-value]
+    sweeper = Sweeper(venue, symbols=(), ledger=Ledger, inbox=Inbox(), clock=Clock(), every_s=1)
     await sweeper._measure_clock()
     return sweeper.offset
 
@@ -74,7 +75,7 @@ async def test_an_old_or_missing_measurement_is_renewed_first(known: ClockReadin
 
 def test_a_lock_out_is_an_alert_that_names_the_venue_and_its_length(caplog: pytest.LogCaptureFixture) -> None:
     redactor = Redactor()
-    alerts = Alerts(controller_id="c", environment="rehearsal", clock=Clock(), reports=Reports(None), redactor=redactor)  # type: ignore[arg-type]
+    alerts = Alerts(controller_id="c", environment="rehearsal", clock=Clock(), reports=NO_REPORTS, redactor=redactor)
     with caplog.at_level(logging.ERROR, logger="gatehouse.alerts"):
         bootstrap._locked_out(alerts, VenueName.LIVE, LockOut(418, 0, 120))
     assert "the live venue has locked us out" in caplog.text
