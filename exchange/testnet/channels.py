@@ -7,25 +7,39 @@ depth versions chain. The others state the present, and a newer push makes an ol
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Protocol
 
 from exchange.model import MarketTrade
 from exchange.ports import Clock
+from exchange.testnet.channels_day import MiniTickerChannel, MiniTickersChannel
 from exchange.testnet.events import BookChanged, EngineEvent, MarketTraded
 from exchange.testnet.history import History
 from exchange.testnet.matching import Engine
 from exchange.wire.market import BookTicker, Interval
-from exchange.wire.push import Body, DepthLevels, DepthUpdate, KlineUpdate, TradeBatch
+from exchange.wire.push import (
+    Body,
+    BookTickerBatch,
+    DepthBatch,
+    DepthLevels,
+    DepthStep,
+    DepthUpdate,
+    KlineUpdate,
+    TradeBatch,
+)
 from exchange.wire.stream import Channel, Speed, Topic
 
 _SLOW_MS, _FAST_MS, _KLINE_MS = 100, 10, 1_000
 
 
 class PublicChannel(Protocol):
-    """One public channel that somebody listens to."""
+    """One public channel that somebody listens to. A periodic one pushes every period, whether or not anything happened."""
 
     sequential: bool
+    periodic: bool
     period_ms: int
 
     def absorb(self, event: EngineEvent) -> bool:
@@ -37,25 +51,11 @@ class PublicChannel(Protocol):
         ...
 
 
-def open_channel(channel: Channel, engine: Engine, history: History, clock: Clock) -> PublicChannel:
-    """The working half of a public channel."""
-    symbol = channel.symbol or ""
-    period = _FAST_MS if channel.speed is Speed.MS10 else _SLOW_MS
-    if channel.topic is Topic.AGGRE_DEPTH:
-        return DepthChanges(symbol, period)
-    if channel.topic is Topic.AGGRE_DEALS:
-        return Trades(symbol, period)
-    if channel.topic is Topic.AGGRE_BOOK_TICKER:
-        return BestPrices(symbol, period, engine, clock)
-    if channel.topic is Topic.LIMIT_DEPTH:
-        return Snapshots(symbol, channel.levels or 5, engine)
-    return Candles(symbol, channel.interval or Interval.MIN1, history)
-
-
 class DepthChanges:
     """Absolute quantities of the levels changed since the last push."""
 
     sequential = True
+    periodic = False
 
     def __init__(self, symbol: str, period_ms: int) -> None:
         self.period_ms = period_ms
@@ -84,10 +84,35 @@ class DepthChanges:
         return update
 
 
+class DepthSteps:
+    """The levels changed since the last push, one step per change of the book."""
+
+    sequential = True
+    periodic = False
+    period_ms = _SLOW_MS
+
+    def __init__(self, symbol: str) -> None:
+        self._symbol = symbol
+        self._steps: list[DepthStep] = []
+
+    def absorb(self, event: EngineEvent) -> bool:
+        """Keep one change."""
+        if not isinstance(event, BookChanged) or event.symbol != self._symbol:
+            return False
+        self._steps.append(DepthStep(event.to_version, event.bids, event.asks))
+        return True
+
+    def body(self) -> Body | None:
+        """The changes kept."""
+        steps, self._steps = tuple(self._steps), []
+        return DepthBatch(self._symbol, steps) if steps else None
+
+
 class Trades:
     """The public trades since the last push, oldest first."""
 
     sequential = True
+    periodic = False
 
     def __init__(self, symbol: str, period_ms: int) -> None:
         self.period_ms = period_ms
@@ -111,6 +136,7 @@ class BestPrices:
     """The best bid and ask."""
 
     sequential = False
+    periodic = False
 
     def __init__(self, symbol: str, period_ms: int, engine: Engine, clock: Clock) -> None:
         self.period_ms = period_ms
@@ -127,13 +153,47 @@ class BestPrices:
         quote = self._engine.quote(self._symbol, self._clock.now())
         if quote is None:
             return None
-        return BookTicker(self._symbol, quote.bid, quote.bid_quantity, quote.ask, quote.ask_quantity)
+        return BookTicker(self._symbol, quote.bid, quote.bid_quantity, quote.ask, quote.ask_quantity, quote.version)
+
+
+class BestPriceBatches:
+    """Every best bid and ask since the last push."""
+
+    sequential = True
+    periodic = False
+    period_ms = _SLOW_MS
+
+    def __init__(self, symbol: str, engine: Engine, clock: Clock) -> None:
+        self._symbol = symbol
+        self._engine = engine
+        self._clock = clock
+        self._version = 0
+        self._tickers: list[BookTicker] = []
+
+    def absorb(self, event: EngineEvent) -> bool:
+        """Keep the best prices when they are others than before."""
+        if not isinstance(event, BookChanged) or event.symbol != self._symbol:
+            return False
+        quote = self._engine.quote(self._symbol, self._clock.now())
+        if quote is None:
+            return False
+        self._version = quote.version
+        ticker = BookTicker(self._symbol, quote.bid, quote.bid_quantity, quote.ask, quote.ask_quantity)
+        if not self._tickers or self._tickers[-1] != ticker:
+            self._tickers.append(ticker)
+        return True
+
+    def body(self) -> Body | None:
+        """The prices kept."""
+        tickers, self._tickers = tuple(self._tickers), []
+        return BookTickerBatch(self._symbol, tickers, self._version) if tickers else None
 
 
 class Snapshots:
     """The best few levels of both sides."""
 
     sequential = False
+    periodic = False
     period_ms = _SLOW_MS
 
     def __init__(self, symbol: str, levels: int, engine: Engine) -> None:
@@ -157,6 +217,7 @@ class Candles:
     """The current candle of one interval."""
 
     sequential = False
+    periodic = False
     period_ms = _KLINE_MS
 
     def __init__(self, symbol: str, interval: Interval, history: History) -> None:
@@ -172,3 +233,38 @@ class Candles:
         """The candle as it stands; nothing before the first trade."""
         candles = self._history.candles(self._symbol, self._interval, limit=1)
         return KlineUpdate(self._symbol, self._interval, candles[-1]) if candles else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    engine: Engine
+    history: History
+    clock: Clock
+
+
+def open_channel(channel: Channel, engine: Engine, history: History, clock: Clock) -> PublicChannel:
+    """The working half of a public channel."""
+    return _MAKERS[channel.topic](channel, _Sources(engine, history, clock))
+
+
+def _symbol(channel: Channel) -> str:
+    return channel.symbol or ""
+
+
+def _period(channel: Channel) -> int:
+    return _FAST_MS if channel.speed is Speed.MS10 else _SLOW_MS
+
+
+_MAKERS: Mapping[Topic, Callable[[Channel, _Sources], PublicChannel]] = MappingProxyType(
+    {
+        Topic.AGGRE_DEPTH: lambda one, _: DepthChanges(_symbol(one), _period(one)),
+        Topic.INCREASE_DEPTH_BATCH: lambda one, _: DepthSteps(_symbol(one)),
+        Topic.AGGRE_DEALS: lambda one, _: Trades(_symbol(one), _period(one)),
+        Topic.AGGRE_BOOK_TICKER: lambda one, of: BestPrices(_symbol(one), _period(one), of.engine, of.clock),
+        Topic.BOOK_TICKER_BATCH: lambda one, of: BestPriceBatches(_symbol(one), of.engine, of.clock),
+        Topic.LIMIT_DEPTH: lambda one, of: Snapshots(_symbol(one), one.levels or 5, of.engine),
+        Topic.KLINE: lambda one, of: Candles(_symbol(one), one.interval or Interval.MIN1, of.history),
+        Topic.MINI_TICKER: lambda one, of: MiniTickerChannel(_symbol(one), one.zone or "24H", of.history, of.clock),
+        Topic.MINI_TICKERS: lambda one, of: MiniTickersChannel(of.engine.rules, one.zone or "24H", of.history, of.clock),
+    }
+)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, islice, takewhile
 
 from exchange.model import MarketTrade, Millis, Quote
 from exchange.wire.market import Candle, DayTicker, Interval
@@ -74,8 +74,10 @@ class History:
         self, symbol: str, interval: Interval, *, limit: int, start: Millis | None = None, end: Millis | None = None
     ) -> list[Candle]:
         """Candles oldest first: the first ``limit`` from ``start``, else the last ones; ``end`` is exclusive (§3)."""
-        bars = [bar for bar in self._bars(symbol, interval) if _within(bar, start, end)]
-        return bars[:limit] if start is not None else bars[-limit:]
+        if start is not None:
+            later = takewhile(lambda bar: bar.open_time >= start, self._bars(symbol, interval))
+            return [bar for bar in later if _within(bar, start, end)][::-1][:limit]
+        return list(islice((bar for bar in self._bars(symbol, interval) if _within(bar, start, end)), limit))[::-1]
 
     def last_price(self, symbol: str) -> Decimal | None:
         """The price of the latest trade."""
@@ -93,12 +95,11 @@ class History:
     def day(self, symbol: str, quote: Quote | None, now: Millis) -> DayTicker | None:
         """The last 24 hours; before the first trade the book's mid price stands in. ``None`` without either."""
         opened = Millis(now - _DAY)
-        recent = self._since(symbol, opened)
         last = self.last_price(symbol)
         price = last if last is not None else (quote.mid if quote is not None else None)
         if price is None:
             return None
-        whole = _joined(recent, opened, now) if recent else Candle(opened, price, price, price, price, _ZERO, now, _ZERO)
+        whole = self.since(symbol, opened, now) or Candle(opened, price, price, price, price, _ZERO, now, _ZERO)
         return DayTicker(
             symbol=symbol,
             last=price,
@@ -115,12 +116,22 @@ class History:
             close_time=now,
         )
 
+    def since(self, symbol: str, opened: Millis, now: Millis) -> Candle | None:
+        """Everything traded since ``opened`` as one candle, to the minute; ``None`` when nothing was."""
+        recent = self._since(symbol, opened)
+        return _joined(recent, opened, now) if recent else None
+
+    def close_before(self, symbol: str, instant: Millis) -> Decimal | None:
+        """The last price before an instant, to the minute; ``None`` when nothing traded before it."""
+        return next((bar.close for bar in reversed(self._minutes[symbol]) if bar.close_time <= instant), None)
+
     def _since(self, symbol: str, opened: Millis) -> list[Candle]:
-        return [bar for bar in self._minutes[symbol] if bar.close_time > opened]
+        return list(takewhile(lambda bar: bar.close_time > opened, reversed(self._minutes[symbol])))[::-1]
 
     def _bars(self, symbol: str, interval: Interval) -> Iterator[Candle]:
-        for (opened, closed), bars in groupby(self._minutes[symbol], key=lambda bar: _window(interval, bar.open_time)):
-            yield _joined(tuple(bars), opened, closed)
+        """Candles, newest first: a month of minutes lies behind the one candle that is usually wanted."""
+        for (opened, closed), bars in groupby(reversed(self._minutes[symbol]), key=lambda bar: _window(interval, bar.open_time)):
+            yield _joined(tuple(bars)[::-1], opened, closed)
 
 
 def _within(bar: Candle, start: Millis | None, end: Millis | None) -> bool:

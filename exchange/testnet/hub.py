@@ -22,6 +22,11 @@ from exchange.wire.push import BalanceReason, BalanceUpdate, OrderExtras, Push
 from exchange.wire.push_encode import encode_push
 from exchange.wire.stream import ACCOUNT, DEALS, ORDERS, Channel, Topic
 
+_SOON_MS = 100
+"""How long a new listener waits at most for the present state."""
+
+_CHAINED = frozenset({Topic.AGGRE_DEPTH, Topic.INCREASE_DEPTH_BATCH})
+
 
 @dataclass(slots=True, eq=False)
 class _Public:
@@ -60,7 +65,7 @@ class Hub:
             public = self._public[channel.name] = _Public(channel, open_channel(channel, self._engine, self._history, self._clock))
         public.listeners.append(session)
         if not public.work.sequential:
-            self._schedule(public)
+            self._schedule(public, min(public.work.period_ms, _SOON_MS))
         return True
 
     def unsubscribe(self, session: Session, name: str) -> None:
@@ -93,7 +98,7 @@ class Hub:
             else:
                 for public in self._public.values():
                     if public.work.absorb(event):
-                        self._schedule(public)
+                        self._schedule(public, public.work.period_ms)
 
     def freeze(self, until_ns: int, channel: str | None) -> None:
         """Push nothing until then (or nothing on channels whose name contains ``channel``), while everybody stays connected."""
@@ -111,19 +116,20 @@ class Hub:
         until_ns, target = self._frozen
         return self._clock.monotonic_ns() < until_ns and (target is None or target in channel)
 
-    def _schedule(self, public: _Public) -> None:
+    def _schedule(self, public: _Public, ms: int) -> None:
         if public.timer is None:
-            loop = asyncio.get_running_loop()
-            public.timer = loop.call_later(public.work.period_ms / 1000, self._flush, public)
+            public.timer = asyncio.get_running_loop().call_later(ms / 1000, self._flush, public)
 
     def _flush(self, public: _Public) -> None:
         public.timer = None
+        if public.work.periodic:
+            self._schedule(public, public.work.period_ms)
         now = self._clock.now()
         body = public.work.body()
         if body is None:
             return
         name = public.channel.name
-        if public.channel.topic is Topic.AGGRE_DEPTH and self._faults.take(FaultKind.VERSION_GAP, now, channel=name) is not None:
+        if public.channel.topic in _CHAINED and self._faults.take(FaultKind.VERSION_GAP, now, channel=name) is not None:
             return
         if self._is_frozen(name):
             return
