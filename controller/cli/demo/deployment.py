@@ -69,7 +69,7 @@ def write_deployment(directory: Path, ports: Ports) -> list[tuple[str, str]]:
         raise UsageError(
             f"{directory} cannot be made: {error.strerror}", code="no-directory", remedy="Name another place."
         ) from None
-    venues = (_venue("testnet", ports.testnet, "10000"), _venue("live", ports.live, "100"))
+    venues = (_venue("testnet", ports.testnet, "100"), _venue("live", ports.live, "100"))
     bot_key = secrets.token_hex(16)
     for venue in venues:
         _private(directory / f"secrets/{venue.name}.secret", venue.secret + "\n")
@@ -136,7 +136,7 @@ secret_file = "secrets/{venue.name}.secret"
     return f"""# A rehearsal: every host that is not this machine is refused.
 controller_id = "demo"
 environment = "rehearsal"
-mock_balances = {{ USDT = "10000" }}
+mock_balances = {{ USDT = "100" }}
 
 [release]
 name = "demo-maker"

@@ -52,6 +52,7 @@ function stages(u) {
   ctx.textAlign = "left";
   ctx.textBaseline = "alphabetic";
   ctx.setLineDash([3 * scale, 4 * scale]);
+  const ends = [];
   for (let i = 1; i < rows.at.length; i += 1) {
     if (rows.stage[i] === rows.stage[i - 1]) continue;
     const x = u.valToPos(rows.at[i], "x", true);
@@ -62,7 +63,11 @@ function stages(u) {
     ctx.stroke();
     const width = ctx.measureText(rows.stage[i]).width;
     const left = x + width + 8 * scale > bbox.left + bbox.width ? x - width - 5 * scale : x + 5 * scale;
-    ctx.fillText(rows.stage[i], left, bbox.top + 12 * scale);
+    // A label goes on the first row where it touches no other.
+    let row = ends.findIndex((end) => end < left);
+    if (row < 0) row = ends.length;
+    ends[row] = left + width + 6 * scale;
+    ctx.fillText(rows.stage[i], left, bbox.top + (12 + 14 * row) * scale);
   }
   ctx.restore();
 }
