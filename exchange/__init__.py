@@ -1,0 +1,1 @@
+"""Everything that speaks to a venue; it knows nothing above it."""

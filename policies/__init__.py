@@ -1,0 +1,1 @@
+"""What is allowed: policy documents, limits, guards, exposure and quorums. Pure."""

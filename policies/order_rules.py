@@ -41,10 +41,12 @@ class Case:
 
     @property
     def buying(self) -> bool:
+        """Whether the order takes on risk."""
         return self.intent.side is Side.BUY
 
     @property
     def market(self) -> bool:
+        """Whether nothing bounds the order's price."""
         return self.intent.type is OrderType.MARKET
 
     @property
@@ -67,6 +69,7 @@ _INPUT_RULES: Mapping[InputName, tuple[LimitRule, str]] = {
 
 
 def missing_input(missing: MissingInput) -> Deny:
+    """The denial for an input that is absent, stale or absurd: what is not known is not allowed."""
     rule, remedy = _INPUT_RULES[missing.input]
     return Deny(rule, "missing", "present and fresh", missing.message, remedy)
 

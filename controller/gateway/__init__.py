@@ -1,0 +1,1 @@
+"""MEXC's own API, offered to bots: what governs a bot is its base URL and its key."""

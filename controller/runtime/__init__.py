@@ -1,0 +1,1 @@
+"""The shell around the pure core: reads, writes, waits, and carries decisions out."""

@@ -1,0 +1,1 @@
+"""Traces, metrics, logs, error reports and alerts. Nothing here can delay or change a decision."""

@@ -1,0 +1,1 @@
+"""The MEXC adapter: HTTP client, streams, clock, rate limits and signer."""

@@ -1,0 +1,1 @@
+"""MEXC's protocol without I/O, in both directions: signing, REST, errors, streams."""

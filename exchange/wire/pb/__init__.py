@@ -1,0 +1,1 @@
+"""Protobuf messages of MEXC's websocket streams. The code is generated; the .proto files are its source."""
