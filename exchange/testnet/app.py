@@ -21,9 +21,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exchange.testnet import control, page, provenance, rest_account, rest_market, rest_orders, streams
+from exchange.testnet import control, openapi, page, provenance, streams
 from exchange.testnet.auth import RawRequest
 from exchange.testnet.endpoint import Call, Endpoint
+from exchange.testnet.endpoints import ENDPOINTS
 from exchange.testnet.faults import FaultKind, FaultParams, Operation
 from exchange.testnet.transport import cut
 from exchange.testnet.venue import SimulatedVenue
@@ -41,10 +42,15 @@ RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 def build_app(venue: SimulatedVenue, control_token: str) -> Starlette:
     """The whole application over one venue. ``control_token`` guards ``/__control``; empty leaves it out."""
-    routes: list[BaseRoute] = [page.route(venue), provenance.route(venue), WebSocketRoute("/ws", streams.endpoint(venue))]
+    routes: list[BaseRoute] = [
+        page.route(venue),
+        provenance.route(venue),
+        openapi.route(ENDPOINTS),
+        WebSocketRoute("/ws", streams.endpoint(venue)),
+    ]
     if control_token:
         routes.extend(control.routes(venue, control_token))
-    routes.extend(_routes(venue, (*rest_market.ENDPOINTS, *rest_orders.ENDPOINTS, *rest_account.ENDPOINTS)))
+    routes.extend(_routes(venue, ENDPOINTS))
     return Starlette(
         routes=routes,
         middleware=[Middleware(_SaysItIsSimulated)],
@@ -88,27 +94,28 @@ def _route_handler(venue: SimulatedVenue, methods: dict[str, Endpoint]) -> Route
 
 
 async def _answer(venue: SimulatedVenue, endpoint: Endpoint, request: Request) -> Response:
-    raw = await _read(request)
+    address = request.client.host if request.client is not None else "local"
+    raw = await _read(request, address)
     operation = endpoint.operation
     if venue.strikes(FaultKind.CONNECTION_RESET, operation) is not None:
         return await _cut(request)
     blocked = _firewall(venue, operation)
     if blocked is not None:
         return blocked
-    address = request.client.host if request.client is not None else "local"
-    if not venue.admits(venue.keys.account_of(raw.api_key) or address, operation):
+    if not venue.admits(venue.keys.account_of(raw.api_key) or address, operation, endpoint.path):
         return error_response(WireError.of(ErrorCode.TOO_MANY_REQUESTS, "Too many requests"), retry_after_s=1)
     if request.method in _WRITES and not request.headers.get("content-type"):
         raise refuse(ErrorCode.BAD_CONTENT_TYPE, "Invalid content Type.")
     now = venue.clock.now()
-    account = "" if endpoint.permission is None else venue.keys.authenticate(raw, endpoint.permission, now).account
+    key = None if endpoint.permission is None else venue.keys.authenticate(raw, endpoint.permission, now)
+    account = "" if key is None else key.account
     client_id = raw.params.get("newClientOrderId")
     if operation is Operation.PLACE and client_id:
         venue.count_receipt(account, client_id)
     early = venue.strikes(FaultKind.ERROR_BEFORE_ACCEPT, operation)
     if early is not None:
         return _server_error(early, default=500)
-    value = endpoint.handler(Call(venue, raw.params, account, now))
+    value = endpoint.handler(Call(venue, raw.params, account, now, key))
     return await _deliver(venue, operation, request, value if isinstance(value, bytes) else dump_json(value))
 
 
@@ -126,7 +133,7 @@ async def _deliver(venue: SimulatedVenue, operation: Operation, request: Request
     return Response(body, media_type="application/json")
 
 
-async def _read(request: Request) -> RawRequest:
+async def _read(request: Request, address: str) -> RawRequest:
     query = request.scope["query_string"]
     body = bytearray()
     async for chunk in request.stream():
@@ -136,7 +143,7 @@ async def _read(request: Request) -> RawRequest:
     if max(len(query), len(body)) > MAX_REQUEST_BYTES:
         raise refuse(ErrorCode.BAD_PARAMETER, "Request too large.")
     text = query.decode("latin-1")
-    return RawRequest(request.headers.get("x-mexc-apikey"), text, bytes(body), parse_params(text, bytes(body)))
+    return RawRequest(request.headers.get("x-mexc-apikey"), text, bytes(body), parse_params(text, bytes(body)), address)
 
 
 def _firewall(venue: SimulatedVenue, operation: Operation) -> Response | None:

@@ -12,50 +12,71 @@ from exchange.wire.errors import ErrorCode, WireRefusal, missing, refuse
 from exchange.wire.signing import check_window, parse_window, verify
 
 _MAX_KEY_LENGTH = 64
+_WRONG_SIGNATURE = "Signature for this request is not valid."
 
 
 class Permission(StrEnum):
-    """What a key may be granted; the testnet has nothing to transfer or withdraw to (mexc-spot-v3.md §2.8)."""
+    """What a key may be granted (mexc-spot-v3.md §2.8)."""
 
     SPOT_ACCOUNT_READ = "SPOT_ACCOUNT_READ"
+    SPOT_ACCOUNT_WRITE = "SPOT_ACCOUNT_WRITE"
     SPOT_DEAL_READ = "SPOT_DEAL_READ"
     SPOT_DEAL_WRITE = "SPOT_DEAL_WRITE"
+    SPOT_TRANSFER_READ = "SPOT_TRANSFER_READ"
+    SPOT_TRANSFER_WRITE = "SPOT_TRANSFER_WRITE"
     SPOT_WITHDRAW_READ = "SPOT_WITHDRAW_READ"
+    SPOT_WITHDRAW_WRITE = "SPOT_WITHDRAW_WRITE"
 
 
 ALL_PERMISSIONS = frozenset(Permission)
 
+_MOVES_MONEY = frozenset({Permission.SPOT_TRANSFER_READ, Permission.SPOT_TRANSFER_WRITE, Permission.SPOT_WITHDRAW_WRITE})
+
+DEFAULT_PERMISSIONS = ALL_PERMISSIONS - _MOVES_MONEY
+"""What a bot's key should have at most: it trades and reads, and can move nothing out (mexc-spot-v3.md §5)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key, its secret and the account it opens."""
+    """One key, its secret and the account it opens.
+
+    ``symbols`` is the key's pair whitelist and ``addresses`` its IP whitelist; ``None`` and empty allow all. ``expires_at``
+    is when it stops working; keys without bound addresses expire after 90 days on MEXC (mexc-spot-v3.md §5).
+    """
 
     key: str
     secret: str = field(repr=False)
     account: str
-    permissions: frozenset[Permission] = ALL_PERMISSIONS
+    permissions: frozenset[Permission] = DEFAULT_PERMISSIONS
+    symbols: frozenset[str] | None = None
+    addresses: frozenset[str] = frozenset()
+    expires_at: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
-    """A request as it came off the wire, with its parameters already merged (the query wins)."""
+    """A request as it came off the wire, with its parameters already merged (the query wins). ``address`` is where from."""
 
     api_key: str | None
     query: str
     body: bytes
     params: Mapping[str, str]
+    address: str = ""
 
 
 class KeyRing:
-    """Every API key the venue knows.
+    """Every API key the venue knows. ``expired`` is the code an expired key is told: 402, or 700002 like a wrong signature.
 
     Raises:
         ConfigError: two keys are the same, or one is empty or longer than 64 characters.
     """
 
-    def __init__(self, keys: Iterable[ApiKey], *, strict_signatures: bool = False) -> None:
+    def __init__(
+        self, keys: Iterable[ApiKey], *, strict_signatures: bool = False, expired: ErrorCode = ErrorCode.API_KEY_EXPIRED
+    ) -> None:
         self._keys: dict[str, ApiKey] = {}
         self._strict = strict_signatures
+        self._expired = expired
         for key in keys:
             if not key.key or len(key.key) > _MAX_KEY_LENGTH or not key.secret or key.key in self._keys:
                 raise ConfigError(
@@ -66,18 +87,19 @@ class KeyRing:
             self._keys[key.key] = key
 
     def authenticate(self, request: RawRequest, permission: Permission, now: Millis) -> ApiKey:
-        """The key a request is signed with: known, correctly signed, in time, and allowed to do this.
+        """The key a request is signed with: known, correctly signed, alive, from its place, in time, and allowed to do this.
 
         Raises:
             WireRefusal: 400 no key, 700001 malformed key, 10072 unknown key, 700004 no signature or timestamp,
-                700002 wrong signature, 700005 and 700003 timing, 700007 permission.
+                700002 wrong signature, 402 or 700002 expired key, 700006 address, 700005 and 700003 timing, 700007 permission.
         """
         key = self._known(request.api_key)
         if not request.params.get("signature"):
             raise missing("signature")
         timestamp, recv_window = parse_window(request.params)
         if not verify(key.secret, request.query, request.body, strict=self._strict):
-            raise refuse(ErrorCode.BAD_SIGNATURE, "Signature for this request is not valid.")
+            raise refuse(ErrorCode.BAD_SIGNATURE, _WRONG_SIGNATURE)
+        self._check_alive(key, request.address, now)
         untimely = check_window(timestamp, recv_window, now)
         if untimely is not None:
             raise WireRefusal(untimely)
@@ -89,6 +111,12 @@ class KeyRing:
         """The account a key belongs to, without asking for proof; for counting only."""
         known = self._keys.get(api_key or "")
         return None if known is None else known.account
+
+    def _check_alive(self, key: ApiKey, address: str, now: Millis) -> None:
+        if key.expires_at is not None and now >= key.expires_at:
+            raise refuse(self._expired, "API Key expired" if self._expired is not ErrorCode.BAD_SIGNATURE else _WRONG_SIGNATURE)
+        if key.addresses and address not in key.addresses:
+            raise refuse(ErrorCode.IP_NOT_WHITELISTED, f"IP [{address}] not in the ip white list")
 
     def _known(self, api_key: str | None) -> ApiKey:
         if not api_key:

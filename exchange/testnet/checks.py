@@ -34,6 +34,8 @@ def _permission(rules: SymbolRules, intent: OrderIntent) -> Refused | None:
         return refused(ErrorCode.TRADING_SUSPENDED, "trading is suspended for the symbol")
     if not rules.api_allowed:
         return refused(ErrorCode.SYMBOL_NOT_SUPPORT_API, "symbol not support api")
+    if not (rules.buy_allowed or rules.sell_allowed):
+        return refused(ErrorCode.TRADING_DISABLED, "trading is disabled")
     if not (rules.buy_allowed if intent.side is Side.BUY else rules.sell_allowed):
         return refused(ErrorCode.SIDE_NOT_ALLOWED, "this trade side is not allowed")
     if intent.type is OrderType.MARKET and OrderType.MARKET not in rules.order_types:

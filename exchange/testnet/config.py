@@ -10,21 +10,40 @@ from pathlib import Path
 from typing import ClassVar
 
 from exchange.errors import ConfigError
-from exchange.model import SymbolRules
-from exchange.testnet.auth import ALL_PERMISSIONS, Permission
+from exchange.model import Millis, SymbolRules
+from exchange.testnet.auth import DEFAULT_PERMISSIONS, ApiKey, Permission
 from exchange.testnet.matching import DuplicateClientIds
 from exchange.testnet.resting import FillModel
+from exchange.wire.errors import ErrorCode
+from exchange.wire.orders import CancelStatus
+from exchange.wire.profile import KycLevel
 
 
 @dataclass(frozen=True, slots=True)
 class AccountConfig:
-    """One account: its key pair, its opening balances by asset, and what the key may do."""
+    """One account: its key pair, its opening balances by asset, and what the key may do.
+
+    ``uid`` empty is given one by its place in the list. ``master`` names the account this one is a sub-account of; empty, it
+    is a master account itself. ``symbols``, ``addresses`` and ``expires_at`` are the key's, as in ``ApiKey``.
+    """
 
     name: str
     api_key: str
     secret: str = field(repr=False)
     balances: Mapping[str, Decimal]
-    permissions: frozenset[Permission] = ALL_PERMISSIONS
+    permissions: frozenset[Permission] = DEFAULT_PERMISSIONS
+    uid: str = ""
+    master: str = ""
+    kyc: KycLevel = KycLevel.PRIMARY
+    mx_deduction: bool = False
+    symbols: frozenset[str] | None = None
+    addresses: frozenset[str] = frozenset()
+    expires_at: Millis | None = None
+
+    @property
+    def key(self) -> ApiKey:
+        """The key pair as the key ring takes it."""
+        return ApiKey(self.api_key, self.secret, self.name, self.permissions, self.symbols, self.addresses, self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +52,13 @@ class RateLimits:
 
     orders_per_second: int = 12
     requests_per_second: int = 20
+    batches_per_second: int = 2
+    accounts_per_second: int = 2
 
 
-NO_RATE_LIMITS = RateLimits(orders_per_second=0, requests_per_second=0)
+_FIRST_UID = 10_000_001
+
+NO_RATE_LIMITS = RateLimits(orders_per_second=0, requests_per_second=0, batches_per_second=0, accounts_per_second=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +76,16 @@ class StreamLimits:
 class TestnetConfig:
     """A testnet. ``tape=None`` plays a synthetic market from ``seed``; ``speed`` is tape seconds per second.
 
-    ``symbols`` overrides the rules of the tape's symbol. ``control_token`` guards ``/__control``; empty switches it off.
+    ``symbols`` overrides the rules of the tape's symbol and lists further ones. ``control_token`` guards ``/__control``; empty
+    switches it off. ``extra_keys`` are further keys of the accounts. ``expired_key_code`` (402 or 700002) and
+    ``unlisted_pair_code`` (70011, 10007 or 30020) are what MEXC's sources disagree about; so is ``cancel_status``, the state a
+    cancel reply shows (mexc-spot-v3.md §4.6). ``mx_price`` is what MX is worth in USDT while no MXUSDT book says so.
+    ``snapshots`` is the directory ``/__control/snapshot`` writes to; ``restore`` a snapshot to begin from.
     ``strict_signatures`` takes only the raw bytes' signature; ``duplicates`` is what becomes of a repeated client id.
 
     Raises:
-        ConfigError: a host that is not loopback, an account without a name of its own, or a speed that is not positive.
+        ConfigError: a host that is not loopback, an account without a name or uid of its own, a master that is not an account,
+            or a speed or MX price that is not positive.
     """
 
     __test__: ClassVar[bool] = False
@@ -77,6 +105,13 @@ class TestnetConfig:
     strict_signatures: bool = False
     fill_model: FillModel = FillModel.PESSIMISTIC
     duplicates: DuplicateClientIds = DuplicateClientIds.REJECT
+    extra_keys: tuple[ApiKey, ...] = ()
+    expired_key_code: ErrorCode = ErrorCode.API_KEY_EXPIRED
+    unlisted_pair_code: ErrorCode = ErrorCode.PAIR_BANNED
+    cancel_status: CancelStatus = CancelStatus.BEFORE
+    mx_price: Decimal = Decimal(2)
+    snapshots: Path | None = None
+    restore: Path | None = None
 
     def __post_init__(self) -> None:
         if not is_loopback(self.host):
@@ -92,11 +127,38 @@ class TestnetConfig:
                 code="testnet-account-unnamed",
                 remedy="Give each account its own name.",
             )
+        self._check_relations(set(names))
         if not (self.speed.is_finite() and self.speed > 0):
             raise ConfigError(
                 f"a tape cannot be played at speed {self.speed}",
                 code="testnet-speed-invalid",
                 remedy="Give a speed above 0; 1 is real time.",
+            )
+        if not (self.mx_price.is_finite() and self.mx_price > 0):
+            raise ConfigError(
+                f"MX cannot be worth {self.mx_price} USDT", code="testnet-mx-price-invalid", remedy="Give a price above 0."
+            )
+
+    @property
+    def uids(self) -> Mapping[str, str]:
+        """The uid of every account, by its name."""
+        return {one.name: one.uid or str(_FIRST_UID + number) for number, one in enumerate(self.accounts)}
+
+    def _check_relations(self, names: set[str]) -> None:
+        uids = self.uids.values()
+        masters = {one.name for one in self.accounts if not one.master}
+        owners = {one.account for one in self.extra_keys}
+        if len(set(uids)) != len(uids) or not all(uid.isascii() and uid.isdigit() and len(uid) <= 20 for uid in uids):
+            raise ConfigError(
+                "two accounts of the testnet have the same uid, or one that is not a number",
+                code="testnet-uid-unusable",
+                remedy="Give each account its own uid of at most 20 digits, or none.",
+            )
+        if not {one.master for one in self.accounts if one.master} <= masters or not owners <= names:
+            raise ConfigError(
+                "a sub-account or a key of the testnet belongs to an account that does not exist",
+                code="testnet-owner-missing",
+                remedy="Let master name an account without a master, and each extra key an account.",
             )
 
 

@@ -40,6 +40,8 @@ class FaultKind(StrEnum):
     CLOCK_SKEW = "clock-skew"  # ms (may be negative): the venue's clock is wrong by that much from then on
     PRICE_GAP = "price-gap"  # symbol, factor: every later price is multiplied
     DUPLICATE_PRIVATE_EVENTS = "duplicate-private-events"  # a private event is pushed twice
+    SYMBOL_NOT_SUPPORTED = "symbol-not-supported"  # symbol (all): an order is refused with 10007
+    MARKET_ORDER_DISABLED = "market-order-disabled"  # symbol (all): a MARKET order is refused with 30051
 
 
 ACTIONS = frozenset({FaultKind.STREAM_FREEZE, FaultKind.LISTENKEY_EXPIRY, FaultKind.CLOCK_SKEW, FaultKind.PRICE_GAP})
@@ -140,7 +142,13 @@ class FaultPlan:
         return lifted
 
     def take(
-        self, kind: FaultKind, now: Millis, *, operation: Operation = Operation.ANY, channel: str | None = None
+        self,
+        kind: FaultKind,
+        now: Millis,
+        *,
+        operation: Operation = Operation.ANY,
+        channel: str | None = None,
+        symbol: str | None = None,
     ) -> FaultParams | None:
         """The parameters of a fault of ``kind`` that strikes here and now, or ``None``."""
         for armed in self._armed:
@@ -148,6 +156,8 @@ class FaultPlan:
             if fault.kind is not kind or armed.spent or now < armed.armed_at + fault.after_ms or not fault.aims_at(operation):
                 continue
             if channel is not None and fault.params.channel is not None and fault.params.channel not in channel:
+                continue
+            if symbol is not None and fault.params.symbol not in {None, symbol}:
                 continue
             if fault.probability == 1 or self._random.random() < fault.probability:
                 armed.struck += 1

@@ -1,7 +1,9 @@
 """The testnet's matching engine: our orders against a tape's market. Pure and deterministic; time comes in as an argument.
 
 Theory of operation (execution-safety.md §5). The tape's book and trades are the market. Testnet orders trade with it and never with
-each other, not even two orders of one account: the engine models neither self-trades nor market impact.
+each other, not even two orders of one account: the engine models neither self-trades nor market impact. Only self-trade prevention
+looks at other testnet orders: a new order with an ``stpMode`` that would reach a resting order of its STP group is handled as that
+mode says (mexc-spot-v3.md §4.11); the resting order's own mode plays no part.
 
 - A **taker** walks the displayed depth as of its arrival, less what earlier takers consumed of it.
 - A **maker** joins the queue behind everything displayed at its price. Trades of the other side at that price use up the queue
@@ -15,7 +17,7 @@ The same records, requests and seed give the same events and the same ``fills_di
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
 from itertools import islice
@@ -31,8 +33,9 @@ from exchange.testnet.fees import FeePolicy, QuoteFees
 from exchange.testnet.registry import Registry
 from exchange.testnet.resting import FillModel, LiveOrder
 from exchange.testnet.settlement import Settlement
-from exchange.testnet.venue_market import VenueMarket
+from exchange.testnet.venue_market import VenueMarket, unrelated
 from exchange.wire.errors import ErrorCode
+from exchange.wire.orders import StpMode
 
 COLLAR = Decimal("0.05")
 """How far through the opposite best a MARKET order may trade (mexc-spot-v3.md §4.3, inferred from three samples)."""
@@ -64,6 +67,7 @@ class Engine:
         seed: int = 0,
         duplicates: DuplicateClientIds = DuplicateClientIds.REJECT,
         fees: FeePolicy | None = None,
+        related: Callable[[str, str], bool] = unrelated,
     ) -> None:
         for symbol_rules in rules.values():
             _require_exact(symbol_rules)
@@ -72,7 +76,7 @@ class Engine:
         self._accounts: dict[str, Account] = {}
         self._registry = Registry(seed)
         self._settlement = Settlement(self._accounts, self._registry, QuoteFees() if fees is None else fees)
-        self._markets = {symbol: VenueMarket(symbol_rules, model, self._settlement) for symbol, symbol_rules in rules.items()}
+        self._markets = {symbol: VenueMarket(one, model, self._settlement, related) for symbol, one in rules.items()}
         self._sequence = 0
 
     def open_account(self, name: str, balances: Mapping[str, Decimal], at: Millis) -> list[EngineEvent]:
@@ -100,7 +104,7 @@ class Engine:
         self._market(symbol).shift(factor, at)
         return self._settlement.take()
 
-    def place(self, account: str, intent: OrderIntent, at: Millis) -> Accepted | Refused:
+    def place(self, account: str, intent: OrderIntent, at: Millis, stp_mode: StpMode = StpMode.NONE) -> Accepted | Refused:
         """Take an order that arrives at ``at``, lock its funds and match it, or refuse it and change nothing.
 
         Post-only orders that would cross, and immediate ones that find nothing, are taken and then end CANCELED
@@ -130,6 +134,7 @@ class Engine:
             sequence=self._sequence,
             created_at=at,
             updated_at=at,
+            stp_mode=stp_mode,
         )
         self._registry.add(order)
         self._settlement.moved(account, locked, at)

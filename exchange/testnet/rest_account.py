@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exchange.model import Millis
+from exchange.testnet import described as d
 from exchange.testnet.auth import Permission
 from exchange.testnet.endpoint import Call, Endpoint
 from exchange.testnet.faults import Operation
@@ -48,36 +49,10 @@ def _trade_fee(call: Call) -> object:
 
 
 def _self_symbols(call: Call) -> object:
-    return symbol_list_json([symbol for symbol, rules in call.venue.engine.rules.items() if rules.api_allowed])
-
-
-def _currencies(call: Call) -> object:
-    """Every asset with one network that takes neither deposits nor withdrawals: there is nothing to move here."""
-    assets = {asset for rules in call.venue.engine.rules.values() for asset in (rules.base, rules.quote)}
-    assets.update(call.venue.engine.balances(call.account))
-    return [
-        {
-            "coin": asset,
-            "name": asset,
-            "networkList": [
-                {
-                    "coin": asset,
-                    "name": asset,
-                    "network": "SIMULATED",
-                    "netWork": "SIMULATED",
-                    "depositEnable": False,
-                    "withdrawEnable": False,
-                    "minConfirm": 0,
-                    "withdrawFee": "0",
-                    "withdrawMax": "0",
-                    "withdrawMin": "0",
-                    "contract": None,
-                    "sameAddress": False,
-                }
-            ],
-        }
-        for asset in sorted(assets)
-    ]
+    allowed = None if call.key is None else call.key.symbols
+    return symbol_list_json(
+        [name for name, rules in call.venue.engine.rules.items() if rules.api_allowed and (allowed is None or name in allowed)]
+    )
 
 
 def _create_key(call: Call) -> object:
@@ -113,14 +88,25 @@ def _listen_key(call: Call) -> str:
 _READ = Permission.SPOT_ACCOUNT_READ
 _STREAM_PATH = "/api/v3/userDataStream"
 
+_LISTEN_KEY = (d.LISTEN_KEY,)
+_STREAM = Operation.STREAM
+
 ENDPOINTS = (
-    Endpoint("GET", "/api/v3/account", Operation.QUERY, _READ, _account),
-    Endpoint("GET", "/api/v3/myTrades", Operation.QUERY, _READ, _my_trades),
-    Endpoint("GET", "/api/v3/tradeFee", Operation.QUERY, _READ, _trade_fee),
-    Endpoint("GET", "/api/v3/selfSymbols", Operation.QUERY, _READ, _self_symbols),
-    Endpoint("GET", "/api/v3/capital/config/getall", Operation.QUERY, Permission.SPOT_WITHDRAW_READ, _currencies),
-    Endpoint("POST", _STREAM_PATH, Operation.STREAM, _READ, _create_key),
-    Endpoint("GET", _STREAM_PATH, Operation.STREAM, _READ, _list_keys),
-    Endpoint("PUT", _STREAM_PATH, Operation.STREAM, _READ, _renew_key),
-    Endpoint("DELETE", _STREAM_PATH, Operation.STREAM, _READ, _delete_key),
+    Endpoint("GET", "/api/v3/account", Operation.QUERY, _READ, _account, "Balances.", (), d.ACCOUNT),
+    Endpoint(
+        "GET",
+        "/api/v3/myTrades",
+        Operation.QUERY,
+        _READ,
+        _my_trades,
+        "The account's trades of the last month, at most 100, newest first.",
+        (d.SYMBOL, d.ORDER_ID, *d.WINDOW),
+        d.MY_TRADES,
+    ),
+    Endpoint("GET", "/api/v3/tradeFee", Operation.QUERY, _READ, _trade_fee, "A symbol's fees.", (d.SYMBOL,), d.TRADE_FEE),
+    Endpoint("GET", "/api/v3/selfSymbols", Operation.QUERY, _READ, _self_symbols, "Pairs for this key.", (), d.SYMBOL_NAMES),
+    Endpoint("POST", _STREAM_PATH, _STREAM, _READ, _create_key, "Create a listenKey.", (), d.LISTEN_KEY_REPLY),
+    Endpoint("GET", _STREAM_PATH, _STREAM, _READ, _list_keys, "List the listenKeys.", (), d.LISTEN_KEYS),
+    Endpoint("PUT", _STREAM_PATH, _STREAM, _READ, _renew_key, "Renew a listenKey.", _LISTEN_KEY, d.LISTEN_KEY_REPLY),
+    Endpoint("DELETE", _STREAM_PATH, _STREAM, _READ, _delete_key, "Close a listenKey.", _LISTEN_KEY, d.LISTEN_KEY_REPLY),
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from exchange.model import Millis, Quote, SymbolRules
+from exchange.testnet import described as d
 from exchange.testnet.endpoint import Call, Endpoint, Handler
 from exchange.testnet.faults import Operation
-from exchange.wire.account import symbol_list_json
+from exchange.testnet.listings import offline_json, status_json
 from exchange.wire.errors import ErrorCode, refuse
 from exchange.wire.market import (
     BookTicker,
@@ -27,7 +28,7 @@ from exchange.wire.market import (
 )
 from exchange.wire.numbers import parse_integer
 from exchange.wire.orders import parse_symbol, parse_symbols
-from exchange.wire.symbols import exchange_info_json
+from exchange.wire.symbols import exchange_info_json, symbol_json
 
 _MOST_SYMBOLS = 100
 
@@ -57,11 +58,26 @@ def _exchange_info(call: Call) -> object:
         chosen = [rules[symbol] for symbol in wanted if symbol in rules]
     else:
         chosen = list(rules.values())
-    return exchange_info_json(chosen, call.now)
+    reply = exchange_info_json(chosen, call.now)
+    return {**reply, "symbols": [status_json(symbol_json(one), call.venue.listings[one.symbol]) for one in chosen]}
 
 
 def _default_symbols(call: Call) -> object:
-    return symbol_list_json([symbol for symbol, rules in call.venue.engine.rules.items() if rules.api_allowed])
+    """In the shape of the recorded reply, which is not the one documented (§3)."""
+    names = [symbol for symbol, rules in call.venue.engine.rules.items() if rules.api_allowed]
+    return {"data": names, "code": 0, "msg": "success", "timestamp": call.now}
+
+
+def _offline(call: Call) -> object:
+    return offline_json(call.venue.listings.all())
+
+
+def _announcements(_: Call) -> object:
+    return {"code": 0, "data": [], "msg": ""}
+
+
+def _no_etf(_: Call) -> object:
+    raise refuse(ErrorCode.INVALID_SYMBOL, "invalid symbol")
 
 
 def _depth(call: Call) -> object:
@@ -145,22 +161,40 @@ def _instant(params: Mapping[str, str], name: str) -> Millis | None:
     return Millis(parse_integer(name, text)) if text else None
 
 
+_TRADES = (d.SYMBOL, d.LIMIT)
+_ONE_OR_ALL = (d.optional(d.SYMBOL),)
+
 ENDPOINTS = tuple(
-    Endpoint("GET", path, Operation.MARKET, None, handler)
-    for path, handler in (
-        ("/api/v3/ping", _ping),
-        ("/api/v3/time", _time),
-        ("/api/v3/exchangeInfo", _exchange_info),
-        ("/api/v3/defaultSymbols", _default_symbols),
-        ("/api/v3/depth", _depth),
-        ("/api/v3/trades", _trades),
-        ("/api/v3/historicalTrades", _trades),
-        ("/api/v3/aggTrades", _agg_trades),
-        ("/api/v3/klines", _klines),
-        ("/api/v3/avgPrice", _average_price),
-        ("/api/v3/ticker/24hr", _per_symbol(_day_ticker)),
-        ("/api/v3/ticker/price", _per_symbol(_price)),
-        ("/api/v3/ticker/bookTicker", _per_symbol(_book_ticker)),
-        ("/api/v1/contract/detail", _contract_detail),
+    Endpoint("GET", path, Operation.MARKET, None, handler, summary, parameters, reply)
+    for path, handler, summary, parameters, reply in (
+        ("/api/v3/ping", _ping, "Nothing, quickly.", (), d.EMPTY),
+        ("/api/v3/time", _time, "The venue's clock.", (), d.TIME),
+        (
+            "/api/v3/exchangeInfo",
+            _exchange_info,
+            "The rules of one symbol, some, or all.",
+            (*_ONE_OR_ALL, d.SYMBOLS),
+            d.EXCHANGE_INFO,
+        ),
+        ("/api/v3/defaultSymbols", _default_symbols, "Symbols open to the API.", (), d.DEFAULT_NAMES),
+        ("/api/v3/symbol/offline", _offline, "Symbols that are suspended or delisted.", (), d.OFFLINE),
+        ("/api/v3/announcements", _announcements, "None, ever.", (d.LANGUAGE, d.PAGE, d.LIMIT), d.ANNOUNCEMENTS),
+        ("/api/v3/etf/info", _no_etf, "Always refused: no leveraged tokens are listed.", _ONE_OR_ALL, d.EMPTY),
+        ("/api/v3/depth", _depth, "The book, at most 5000 levels a side.", (d.SYMBOL, d.LIMIT), d.DEPTH),
+        ("/api/v3/trades", _trades, "Recent public trades, newest first.", _TRADES, d.TRADES),
+        ("/api/v3/historicalTrades", _trades, "As trades.", _TRADES, d.TRADES),
+        (
+            "/api/v3/aggTrades",
+            _agg_trades,
+            "Public trades; startTime and endTime come together or not at all.",
+            (d.SYMBOL, *d.WINDOW),
+            d.AGG_TRADES,
+        ),
+        ("/api/v3/klines", _klines, "Candles, at most 500; endTime is exclusive.", (d.SYMBOL, d.INTERVAL, *d.WINDOW), d.KLINES),
+        ("/api/v3/avgPrice", _average_price, "The mean price of five minutes.", (d.SYMBOL,), d.AVERAGE),
+        ("/api/v3/ticker/24hr", _per_symbol(_day_ticker), "The last 24 hours.", _ONE_OR_ALL, d.DAY_TICKER),
+        ("/api/v3/ticker/price", _per_symbol(_price), "The last price.", _ONE_OR_ALL, d.PRICE_TICKER),
+        ("/api/v3/ticker/bookTicker", _per_symbol(_book_ticker), "The best prices.", _ONE_OR_ALL, d.BOOK_TICKER),
+        ("/api/v1/contract/detail", _contract_detail, "No futures.", (), d.CONTRACTS),
     )
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exchange.model import Millis, OrderStatus
+from exchange.testnet import described as d
 from exchange.testnet.auth import Permission
 from exchange.testnet.endpoint import Call, Endpoint
 from exchange.testnet.events import OrderView
@@ -38,14 +39,22 @@ def _place(call: Call) -> object:
 
 
 def _placed(call: Call, order: NewOrder) -> dict[str, object]:
-    listed(call, order.symbol)
+    _admit(call, order)
     report = call.venue.place(call.account, order).order.report
     return ack_json(order, report.order_id, report.created_at)
 
 
+def _admit(call: Call, order: NewOrder) -> None:
+    """Raises ``WireRefusal``: -1121, or what the venue says of a pair outside the key's whitelist."""
+    listed(call, order.symbol)
+    if call.key is not None and call.key.symbols is not None and order.symbol not in call.key.symbols:
+        raise refuse(call.venue.config.unlisted_pair_code, "this pair is not allowed for the api key")
+
+
 def _test(call: Call) -> object:
     order = parse_new_order(call.params)
-    listed(call, order.symbol)
+    _admit(call, order)
+    call.venue.admit_order(order)
     refused = call.venue.engine.test(call.account, order.intent(order.client_id or ""))
     if refused is not None:
         raise WireRefusal(WireError(refused.code, refused.message))
@@ -72,14 +81,15 @@ def _batch(call: Call) -> object:
 def _cancel(call: Call) -> object:
     ref = parse_order_ref(call.params)
     listed(call, ref.symbol)
-    return cancel_json(call.venue.cancel(call.account, ref).report)
+    return cancel_json(call.venue.cancel(call.account, ref).report, call.venue.config.cancel_status)
 
 
 def _cancel_open(call: Call) -> object:
     symbols = parse_symbols(call.params)
     for symbol in symbols:
         listed(call, symbol)
-    return [cancel_json(view.report) for view in call.venue.cancel_all(call.account, symbols)]
+    shown = call.venue.config.cancel_status
+    return [cancel_json(view.report, shown) for view in call.venue.cancel_all(call.account, symbols)]
 
 
 def _cancel_all(call: Call) -> object:
@@ -129,13 +139,44 @@ def _shown(call: Call, views: list[OrderView]) -> list[dict[str, object]]:
 _READ, _WRITE = Permission.SPOT_DEAL_READ, Permission.SPOT_DEAL_WRITE
 
 ENDPOINTS = (
-    Endpoint("POST", "/api/v3/order", Operation.PLACE, _WRITE, _place),
-    Endpoint("POST", "/api/v3/order/test", Operation.QUERY, _WRITE, _test),
-    Endpoint("POST", "/api/v3/batchOrders", Operation.PLACE, _WRITE, _batch),
-    Endpoint("DELETE", "/api/v3/order", Operation.CANCEL, _WRITE, _cancel),
-    Endpoint("DELETE", "/api/v3/openOrders", Operation.CANCEL, _WRITE, _cancel_open),
-    Endpoint("DELETE", "/api/v3/order/all", Operation.CANCEL, _WRITE, _cancel_all),
-    Endpoint("GET", "/api/v3/order", Operation.QUERY, _READ, _order),
-    Endpoint("GET", "/api/v3/openOrders", Operation.QUERY, _READ, _open_orders),
-    Endpoint("GET", "/api/v3/allOrders", Operation.QUERY, _READ, _all_orders),
+    Endpoint("POST", "/api/v3/order", Operation.PLACE, _WRITE, _place, "Place an order.", d.ORDER, d.ACK),
+    Endpoint("POST", "/api/v3/order/test", Operation.QUERY, _WRITE, _test, "What placing would refuse.", d.ORDER, d.EMPTY),
+    Endpoint(
+        "POST",
+        "/api/v3/batchOrders",
+        Operation.PLACE,
+        _WRITE,
+        _batch,
+        "Place up to 20 orders of one symbol; results by position.",
+        (d.BATCH,),
+        d.BATCH_REPLY,
+    ),
+    Endpoint("DELETE", "/api/v3/order", Operation.CANCEL, _WRITE, _cancel, "Cancel an order.", d.ORDER_REF, d.CANCELED),
+    Endpoint(
+        "DELETE",
+        "/api/v3/openOrders",
+        Operation.CANCEL,
+        _WRITE,
+        _cancel_open,
+        "Cancel every order of up to 5 symbols.",
+        (d.required(d.SYMBOL_LIST),),
+        d.CANCELED_LIST,
+    ),
+    Endpoint(
+        "DELETE", "/api/v3/order/all", Operation.CANCEL, _WRITE, _cancel_all, "Cancel every order there is.", (), d.CANCELED_ALL
+    ),
+    Endpoint("GET", "/api/v3/order", Operation.QUERY, _READ, _order, "One order.", d.ORDER_REF, d.ORDER_REPLY),
+    Endpoint(
+        "GET", "/api/v3/openOrders", Operation.QUERY, _READ, _open_orders, "Open orders, newest first.", (d.SYMBOL_LIST,), d.ORDERS
+    ),
+    Endpoint(
+        "GET",
+        "/api/v3/allOrders",
+        Operation.QUERY,
+        _READ,
+        _all_orders,
+        "Orders of the last 24 hours, or of a window within the last 7 days, newest first.",
+        (d.SYMBOL, d.ORDER_ID, d.STATES, *d.WINDOW),
+        d.ORDERS,
+    ),
 )

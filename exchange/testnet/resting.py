@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from exchange.model import Millis, OrderReport, OrderStatus, OrderType, Side, SymbolRules
 from exchange.testnet.events import OrderView
+from exchange.wire.orders import StpMode
 
 _ZERO = Decimal(0)
 _OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
@@ -55,6 +56,7 @@ class LiveOrder:
     last_quantity: Decimal | None = None
     maker: bool = False
     ahead: Decimal | None = None
+    stp_mode: StpMode = StpMode.NONE
     passed: list[str] = field(default_factory=list)
 
     @property

@@ -22,8 +22,10 @@ from exchange.testnet.faults import Fault, FaultKind, load_faults
 from exchange.testnet.feeds.synthetic import SOURCE, SyntheticMarket, synthetic
 from exchange.testnet.feeds.tape import TapePlayer
 from exchange.testnet.matching import Engine
+from exchange.testnet.mx_fees import MX, MxFees
 from exchange.testnet.playback import Playback, Player, StreamPlayer
 from exchange.testnet.symbols import BTCUSDT, DEFAULT_RULES
+from exchange.testnet.strategy import StrategyGroups
 from exchange.testnet.transport import CuttableHttpProtocol, CuttableWebSocketProtocol
 from exchange.testnet.venue import SimulatedVenue
 
@@ -101,8 +103,18 @@ def build_venue(config: TestnetConfig, clock: Clock) -> SimulatedVenue:
     """
     rules: dict[str, SymbolRules] = {**DEFAULT_RULES, **{one.symbol: one for one in config.symbols}}
     player, source = _player(config, rules, clock.now())
-    engine = Engine(rules, model=config.fill_model, seed=config.seed, duplicates=config.duplicates)
-    venue = SimulatedVenue(config, engine, Playback(player, clock, source=source, speed=config.speed), clock)
+    groups = StrategyGroups(config.uids, {one.name: one.master for one in config.accounts if one.master})
+
+    def mx_price(quote: str) -> Decimal | None:
+        book = engine.quote(f"{MX}{quote}", clock.now()) if f"{MX}{quote}" in engine.rules else None
+        return book.mid if book is not None else config.mx_price if quote == "USDT" else None
+
+    mx_fees = MxFees(mx_price)
+    engine = Engine(
+        rules, model=config.fill_model, seed=config.seed, duplicates=config.duplicates, fees=mx_fees, related=groups.share
+    )
+    playback = Playback(player, clock, source=source, speed=config.speed)
+    venue = SimulatedVenue(config, engine, playback, clock, groups, mx_fees)
     for record in venue.market.take_due():
         venue.feed(record)
     for fault in load_faults(config.faults) if config.faults is not None else ():

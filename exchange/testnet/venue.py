@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from exchange.model import OrderStatus
+from exchange.model import OrderStatus, OrderType
 from exchange.ports import Clock
 from exchange.tape import TapeRecord
-from exchange.testnet.auth import ApiKey, KeyRing
+from exchange.testnet.auth import KeyRing
 from exchange.testnet.clock import VenueClock
 from exchange.testnet.config import StreamLimits, TestnetConfig
 from exchange.testnet.events import Accepted, Canceled, EngineEvent, MarketTraded, OrderView, Refused
@@ -23,10 +23,13 @@ from exchange.testnet.faults import ACTIONS, Fault, FaultKind, FaultParams, Faul
 from exchange.testnet.history import History
 from exchange.testnet.hub import Hub
 from exchange.testnet.listenkeys import ListenKeys
+from exchange.testnet.listings import Listings
 from exchange.testnet.matching import Engine
+from exchange.testnet.mx_fees import MxFees
 from exchange.testnet.playback import Playback
 from exchange.testnet.ratelimit import SlidingWindow
-from exchange.wire.errors import WireError, WireRefusal
+from exchange.testnet.strategy import StrategyGroups
+from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
 from exchange.wire.orders import NewOrder, OrderRef, order_json
 
 _RECEIPTS = 100_000
@@ -45,10 +48,17 @@ class Receipt:
 
 
 class SimulatedVenue:
-    """A whole venue. Not thread-safe."""
+    """A whole venue. Not thread-safe. ``groups`` and ``mx_fees`` are the ones the engine was built with."""
 
-    def __init__(self, config: TestnetConfig, engine: Engine, playback: Playback, clock: Clock) -> None:
+    def __init__(
+        self, config: TestnetConfig, engine: Engine, playback: Playback, clock: Clock, groups: StrategyGroups, mx_fees: MxFees
+    ) -> None:
+        self.config = config
         self.engine = engine
+        self.groups = groups
+        self.mx_fees = mx_fees
+        self.listings = Listings(engine.rules)
+        self.uids = config.uids
         self.market = playback
         self.clock = VenueClock(clock)
         self.faults = FaultPlan(config.seed)
@@ -58,18 +68,25 @@ class SimulatedVenue:
         self.listen_keys = ListenKeys(self._random)
         self.stream_limits: StreamLimits = config.streams
         self.keys = KeyRing(
-            (ApiKey(one.api_key, one.secret, one.name, one.permissions) for one in config.accounts),
+            (*(one.key for one in config.accounts), *config.extra_keys),
             strict_signatures=config.strict_signatures,
+            expired=config.expired_key_code,
         )
-        self.account_names = tuple(account.name for account in config.accounts)
+        self.accounts = {account.name: account for account in config.accounts}
+        self.account_names = tuple(self.accounts)
         self._orders_window = SlidingWindow(config.rate_limits.orders_per_second)
         self._requests_window = SlidingWindow(config.rate_limits.requests_per_second)
+        self._own_windows = {
+            "/api/v3/batchOrders": SlidingWindow(config.rate_limits.batches_per_second),
+            "/api/v3/account": SlidingWindow(config.rate_limits.accounts_per_second),
+        }
         self._receipts: OrderedDict[tuple[str, str], Receipt] = OrderedDict()
         self._hidden_until: dict[str, int] = {}
         self._late: set[asyncio.TimerHandle] = set()
         self.closed = asyncio.Event()
         for account in config.accounts:
             engine.open_account(account.name, account.balances, self.clock.now())
+            mx_fees.switch(account.name, on=account.mx_deduction)
 
     async def run(self) -> None:
         """Play the market and let timed faults happen, until cancelled."""
@@ -96,10 +113,14 @@ class SimulatedVenue:
         """Let the market go on."""
         self.market.resume()
 
-    def admits(self, owner: str, operation: Operation) -> bool:
-        """Whether the rate limits let a request pass; placing and cancelling share one limit (mexc-spot-v3.md §1.4)."""
+    def admits(self, owner: str, operation: Operation, path: str = "") -> bool:
+        """Whether the rate limits let a request pass: placing and cancelling share one, some paths have one to themselves
+        (mexc-spot-v3.md §1.4)."""
         now_ns = self.clock.monotonic_ns()
         if not self._requests_window.admit(owner, now_ns):
+            return False
+        own = self._own_windows.get(path)
+        if own is not None and not own.admit(owner, now_ns):
             return False
         return operation not in {Operation.PLACE, Operation.CANCEL} or self._orders_window.admit(owner, now_ns)
 
@@ -139,9 +160,10 @@ class SimulatedVenue:
         Raises:
             WireRefusal: the engine turned it down.
         """
+        self.admit_order(order)
         now = self.clock.now()
         client_id = order.client_id or f"gh{self._random.getrandbits(96):024x}"
-        outcome = self.engine.place(account, order.intent(client_id), now)
+        outcome = self.engine.place(account, order.intent(client_id), now, order.stp_mode)
         if isinstance(outcome, Refused):
             raise _refusal(outcome)
         if order.client_id:
@@ -151,6 +173,15 @@ class SimulatedVenue:
             self._hidden_until[outcome.order.report.order_id] = now + (500 if lag.ms is None else lag.ms)
         self._publish(outcome.events)
         return outcome
+
+    def admit_order(self, order: NewOrder) -> None:
+        """Let the faults that refuse an order strike. Raises ``WireRefusal``: 10007, 30051."""
+        now = self.clock.now()
+        if self.faults.take(FaultKind.SYMBOL_NOT_SUPPORTED, now, symbol=order.symbol) is not None:
+            raise refuse(ErrorCode.SYMBOL_NOT_SUPPORT_API, "symbol not support api")
+        is_market = order.type is OrderType.MARKET
+        if is_market and self.faults.take(FaultKind.MARKET_ORDER_DISABLED, now, symbol=order.symbol) is not None:
+            raise refuse(ErrorCode.API_MARKET_ORDER_DISABLED_2, "api market order is disabled")
 
     def cancel(self, account: str, ref: OrderRef) -> OrderView:
         """Cancel one order; the order as it was before.

@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
+from exchange.book import Level
 from exchange.model import MarketTrade, Millis, OrderType, Side, SymbolRules
 from exchange.tape import DepthDelta, DepthSnapshot, TapeGap
 from exchange.testnet.events import BookChanged, Evidence, MarketTraded, crosses, is_immediate
 from exchange.testnet.market_book import MarketBook
 from exchange.testnet.resting import FillModel, LiveOrder, RestingSide
 from exchange.testnet.settlement import Settlement
+from exchange.wire.orders import StpMode
 
 _ZERO = Decimal(0)
+_KEEPS_TAKER = StpMode.CANCEL_MAKER
 _Displayed = dict[tuple[Side, Decimal], Decimal]
+
+
+def unrelated(first: str, second: str) -> bool:  # noqa: ARG001 - the answer is the same for everybody
+    """Without STP groups no two accounts belong together, not even an account and itself."""
+    return False
 
 
 class VenueMarket:
     """See the module."""
 
-    __slots__ = ("_model", "_resting", "_settlement", "_traded", "depth", "rules")
+    __slots__ = ("_model", "_related", "_resting", "_settlement", "_traded", "depth", "rules")
 
-    def __init__(self, rules: SymbolRules, model: FillModel, settlement: Settlement) -> None:
+    def __init__(
+        self, rules: SymbolRules, model: FillModel, settlement: Settlement, related: Callable[[str, str], bool] = unrelated
+    ) -> None:
         self.rules = rules
         self.depth = MarketBook(rules)
         self._model = model
         self._settlement = settlement
+        self._related = related
         self._resting = {side: RestingSide(side) for side in Side}
         self._traded: _Displayed = {}
 
     def arrive(self, order: LiveOrder, at: Millis) -> None:
         """Match a new order against the book as it is now; what is left rests, unless the order is an immediate one."""
         book = self.depth.book
-        if book.is_tradable:
+        if order.stp_mode is not StpMode.NONE:
+            self._prevent_self_trade(order, at)
+        if book.is_tradable and order.is_open:
             opposite = book.best(order.side.opposite)
             if order.type is OrderType.LIMIT_MAKER:
                 if opposite is not None and crosses(order.side, order.price, opposite):
@@ -82,12 +96,53 @@ class VenueMarket:
         if changed is not None:
             self._after(changed, {}, at)
 
+    def _prevent_self_trade(self, order: LiveOrder, at: Millis) -> None:
+        """Carry out ``stp_mode`` on every resting order of the same group that the new one would reach.
+
+        It takes what is displayed better than such an order, and at that order's price what queues ahead of it, before the two
+        meet. A post-only order, and a fill-or-kill one that cannot be filled before they meet, end where they stand.
+        """
+        while order.is_open and (met := self._first_related(order)) is not None:
+            before = None if order.stp_mode is _KEEPS_TAKER else met
+            whole = order.type is not OrderType.FILL_OR_KILL or self._covers(order, before)
+            if order.type is OrderType.LIMIT_MAKER or not whole:
+                self._settlement.cancel(order, at)
+                return
+            if self.depth.book.is_tradable:
+                self._take(order, at, met)
+            if not order.is_open or not order.wanted(met.price):
+                return
+            if order.stp_mode is not StpMode.CANCEL_TAKER:
+                self.cancel(met, at)
+            if order.stp_mode is not _KEEPS_TAKER:
+                self._settlement.cancel(order, at)
+
+    def _first_related(self, order: LiveOrder) -> LiveOrder | None:
+        for resting in self._resting[order.side.opposite]:
+            if not crosses(order.side, order.price, resting.price):
+                return None
+            if self._related(order.account, resting.account):
+                return resting
+        return None
+
     def _sweep(self, order: LiveOrder, at: Millis) -> None:
+        if order.type is not OrderType.FILL_OR_KILL or self._covers(order):
+            self._take(order, at)
+
+    def _reach(self, order: LiveOrder, met: LiveOrder | None) -> Iterator[Level]:
+        """What an order can take, best first: everything within its limit, or only what comes before the order it would meet."""
+        for price, available in self.depth.available(order.side.opposite, order.price):
+            if met is not None and crosses(order.side.opposite, met.price, price) and price != met.price:
+                return
+            if met is not None and price == met.price:
+                yield price, self.rules.quantise_quantity(min(available, met.ahead or _ZERO))
+                return
+            yield price, available
+
+    def _take(self, order: LiveOrder, at: Millis, met: LiveOrder | None = None) -> None:
         side = order.side.opposite
-        if order.type is OrderType.FILL_OR_KILL and not self._covers(order):
-            return
         evidence = Evidence(self.depth.book.version)
-        for price, available in self.depth.available(side, order.price):
+        for price, available in self._reach(order, met):
             quantity = min(available, order.wanted(price))
             if not quantity:
                 return
@@ -96,9 +151,9 @@ class VenueMarket:
             if not order.is_open:
                 return
 
-    def _covers(self, order: LiveOrder) -> bool:
+    def _covers(self, order: LiveOrder, met: LiveOrder | None = None) -> bool:
         wanted = order.wanted(order.price)
-        for _, available in self.depth.available(order.side.opposite, order.price):
+        for _, available in self._reach(order, met):
             wanted -= available
             if wanted <= 0:
                 return True

@@ -27,6 +27,15 @@ _SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
 _LEGACY_TYPES = {"LIMIT_ORDER": OrderType.LIMIT}
 
 
+class StpMode(StrEnum):
+    """Which order dies when two of one STP group would trade with each other (§4.1)."""
+
+    NONE = ""
+    CANCEL_MAKER = "cancel_maker"
+    CANCEL_TAKER = "cancel_taker"
+    CANCEL_BOTH = "cancel_both"
+
+
 @dataclass(frozen=True, slots=True)
 class NewOrder:
     """An order as asked for on the wire: ``OrderIntent`` without the obligation to carry a client id."""
@@ -38,6 +47,7 @@ class NewOrder:
     quantity: Decimal | None = None
     quote_quantity: Decimal | None = None
     price: Decimal | None = None
+    stp_mode: StpMode = StpMode.NONE
 
     def intent(self, client_id: str) -> OrderIntent:
         """The same order under a client id of our own."""
@@ -98,10 +108,10 @@ def parse_client_id(text: str) -> str:
 
 
 def parse_new_order(params: Mapping[str, str]) -> NewOrder:
-    """Read ``POST order`` parameters (§4.1-4.3). ``timeInForce``, ``stpMode`` and a MARKET order's ``price`` are ignored.
+    """Read ``POST order`` parameters (§4.1-4.3). ``timeInForce`` and a MARKET order's ``price`` are ignored.
 
     Raises:
-        WireRefusal: 700004 missing, 700008 malformed, -1121 symbol, 33333 side or both market quantities, 30041 type.
+        WireRefusal: 700004 missing, 700008 malformed, -1121 symbol, 33333 side, stpMode or both market quantities, 30041 type.
     """
     symbol = parse_symbol(params)
     side = _parse_side(params)
@@ -130,6 +140,7 @@ def parse_new_order(params: Mapping[str, str]) -> NewOrder:
         quantity=quantity,
         quote_quantity=quote_quantity,
         price=price,
+        stp_mode=_parse_stp_mode(params),
     )
 
 
@@ -200,7 +211,7 @@ def ack_json(order: NewOrder | OrderIntent, order_id: str, at: Millis) -> dict[s
         "origQty": plain(order.quantity) if order.quantity is not None else "0",
         "type": order.type.value,
         "side": order.side.value,
-        "stpMode": "",
+        "stpMode": order.stp_mode.value if isinstance(order, NewOrder) else "",
         "transactTime": at,
     }
 
@@ -350,6 +361,13 @@ def _parse_type(params: Mapping[str, str]) -> OrderType:
         return reply_type(text)
     except MalformedReply as error:
         raise refuse(ErrorCode.TYPE_NOT_ALLOWED, "The current order type can not place order.") from error
+
+
+def _parse_stp_mode(params: Mapping[str, str]) -> StpMode:
+    try:
+        return StpMode(params.get("stpMode", ""))
+    except ValueError as error:
+        raise refuse(ErrorCode.BAD_PARAMETER, "stpMode must be cancel_maker, cancel_taker or cancel_both.") from error
 
 
 def _optional_decimal(params: Mapping[str, str], name: str) -> Decimal | None:

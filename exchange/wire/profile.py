@@ -1,0 +1,155 @@
+"""What an account is and has switched on, both directions: KYC, uid, MX deduction, STP groups (mexc-spot-v3.md §4.11).
+
+Replies that carry ``code`` say 0 or 200 for success, as the captures do; readers accept either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from exchange.model import Millis
+from exchange.wire.errors import ErrorCode, MalformedReply, missing, refuse
+from exchange.wire.fields import Fields, as_list
+
+MAX_GROUP_NAME = 64
+MAX_UIDS = 20
+"""How many uids one call names; MEXC documents the comma and no number."""
+
+
+class KycLevel(StrEnum):
+    """How well MEXC knows the account's owner."""
+
+    NONE = "1"
+    PRIMARY = "2"
+    ADVANCED = "3"
+    INSTITUTIONAL = "4"
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyGroup:
+    """Accounts between which self-trade prevention acts. ``uids`` is empty where a reply does not list them."""
+
+    id: int
+    name: str
+    created_at: Millis
+    updated_at: Millis
+    uids: tuple[str, ...] = ()
+
+
+def kyc_json(level: KycLevel) -> dict[str, object]:
+    """The ``kyc/status`` reply."""
+    return {"status": level.value}
+
+
+def parse_kyc(decoded: object) -> KycLevel:
+    """Read ``kyc/status``. Raises ``MalformedReply`` for a level MEXC does not list."""
+    text = Fields("kyc", decoded).text("status")
+    try:
+        return KycLevel(text)
+    except ValueError as error:
+        raise MalformedReply(f"unknown KYC level {text[:20]!r}") from error
+
+
+def uid_json(uid: str) -> dict[str, object]:
+    """The ``uid`` reply."""
+    return {"uid": uid}
+
+
+def parse_uid(decoded: object) -> str:
+    """Read ``uid``. Raises ``MalformedReply``."""
+    return Fields("uid", decoded).text("uid")
+
+
+def mx_deduct_json(*, enabled: bool, at: Millis) -> dict[str, object]:
+    """The reply to asking for or switching MX deduction."""
+    return {"data": {"mxDeductEnable": enabled}, "code": 0, "msg": "success", "timestamp": at}
+
+
+def parse_mx_deduct(decoded: object) -> bool:
+    """Read ``mxDeduct/enable``. Raises ``MalformedReply``."""
+    return Fields("mxDeduct", decoded).fields("data").flag("mxDeductEnable")
+
+
+def parse_mx_deduct_switch(params: Mapping[str, str]) -> bool:
+    """The mandatory ``mxDeductEnable``, lower-case ``true`` or ``false`` (§2.7). Raises ``WireRefusal``: 700004, 33333."""
+    text = params.get("mxDeductEnable", "")
+    if not text:
+        raise missing("mxDeductEnable")
+    if text not in {"true", "false"}:
+        raise refuse(ErrorCode.BAD_PARAMETER, "mxDeductEnable must be true or false.")
+    return text == "true"
+
+
+def group_json(group: StrategyGroup, uids: Sequence[str] | None = None) -> dict[str, object]:
+    """One strategy group; ``tradeGroupUid`` only where the reply has it."""
+    named = {} if uids is None else {"tradeGroupUid": ",".join(uids)}
+    return {
+        "tradeGroupName": group.name,
+        "tradeGroupId": group.id,
+        **named,
+        "createTime": group.created_at,
+        "updateTime": group.updated_at,
+    }
+
+
+def group_reply(data: object, at: Millis) -> dict[str, object]:
+    """The envelope of every strategy group reply."""
+    return {"data": data, "code": 200, "msg": "success", "timestamp": at}
+
+
+def parse_group(decoded: object) -> StrategyGroup:
+    """Read one strategy group. Raises ``MalformedReply``."""
+    fields = Fields("group", decoded)
+    uids = fields.text_or_empty("tradeGroupUid")
+    return StrategyGroup(
+        id=fields.integer("tradeGroupId"),
+        name=fields.text("tradeGroupName"),
+        created_at=fields.millis("createTime"),
+        updated_at=fields.millis("updateTime"),
+        uids=tuple(uids.split(",")) if uids else (),
+    )
+
+
+def parse_group_reply(decoded: object) -> StrategyGroup:
+    """Read the reply to creating a group or adding uids to one. Raises ``MalformedReply``."""
+    return parse_group(Fields("strategyGroup", decoded).raw("data"))
+
+
+def parse_groups_reply(decoded: object) -> tuple[StrategyGroup, ...]:
+    """Read the reply to listing groups. Raises ``MalformedReply``."""
+    return tuple(parse_group(item) for item in as_list("strategyGroups", Fields("strategyGroups", decoded).raw("data")))
+
+
+def parse_group_name(params: Mapping[str, str]) -> str:
+    """The mandatory ``tradeGroupName``. Raises ``WireRefusal``: 700004, 700008."""
+    name = params.get("tradeGroupName", "")
+    if not name:
+        raise missing("tradeGroupName")
+    if len(name) > MAX_GROUP_NAME or not name.isprintable():
+        raise refuse(ErrorCode.ILLEGAL_CHARACTERS, "Illegal characters found in parameter 'tradeGroupName'.")
+    return name
+
+
+def parse_group_id(params: Mapping[str, str]) -> int:
+    """The mandatory ``tradeGroupId``. Raises ``WireRefusal``: 700004, 700008."""
+    text = params.get("tradeGroupId", "")
+    if not text:
+        raise missing("tradeGroupId")
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise refuse(ErrorCode.ILLEGAL_CHARACTERS, "Illegal characters found in parameter 'tradeGroupId'.")
+    return int(text)
+
+
+def parse_uids(params: Mapping[str, str]) -> tuple[str, ...]:
+    """The mandatory ``uid``: comma-separated, in order, without repeats. Raises ``WireRefusal``: 700004, 700008, 33333."""
+    text = params.get("uid", "")
+    if not text:
+        raise missing("uid")
+    uids = tuple(dict.fromkeys(text.split(",")))
+    if len(uids) > MAX_UIDS:
+        raise refuse(ErrorCode.BAD_PARAMETER, f"At most {MAX_UIDS} uids.")
+    if not all(uid.isascii() and uid.isdigit() and len(uid) <= 20 for uid in uids):
+        raise refuse(ErrorCode.ILLEGAL_CHARACTERS, "Illegal characters found in parameter 'uid'.")
+    return uids
