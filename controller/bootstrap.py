@@ -16,6 +16,9 @@ from pathlib import Path
 from random import SystemRandom
 from typing import TypeVar
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from controller.authority.keys import generate_key, load_key, save_key
 from controller.authority.roster import load_roster
 from controller.console.app import create_app as create_console
 from controller.console.server import serving as serving_console
@@ -33,6 +36,7 @@ from controller.runtime.clock import SystemClock
 from controller.runtime.memory import Memory
 from controller.runtime.permit import PermitOffice
 from controller.runtime.recover import recover
+from controller.runtime.witness import Witnesses
 from controller.settings import Settings, VenueSettings, load_settings, read_secret
 from controller.telemetry import otel, sentry
 from controller.telemetry.alerts import Alerts
@@ -56,6 +60,7 @@ from policies.stage import Environment
 T = TypeVar("T")
 
 JOURNAL_FILE = "journal.db"
+CHECKPOINT_KEY_FILE = "checkpoint.key"
 SOCKET_FILE = "gatehouse.sock"
 REACH_WITHIN_S = 60.0
 RETRY_EVERY_S = 0.5
@@ -89,9 +94,7 @@ async def run(directory: Path, *, on_ready: Callable[[], None]) -> None:
             stop = asyncio.Event()
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
-            journal = _open_journal(deployment, clock)
-            stack.callback(journal.close)
-            await _start(deployment, journal, clock, redactor, stack)
+            await _start(deployment, clock, redactor, stack)
             on_ready()
             await stop.wait()
     finally:
@@ -139,21 +142,33 @@ def _fingerprint(venue: VenueSettings) -> str:
     return canonical.digest(canonical.encode({"rest": venue.rest, "api_key": venue.api_key}))
 
 
-def _open_journal(deployment: _Deployment, clock: Clock) -> SqliteJournal:
+def _open_journal(deployment: _Deployment, witnesses: Witnesses, clock: Clock) -> SqliteJournal:
+    """Verify the journal against itself and against every witness, then take it over."""
     path = deployment.data / JOURNAL_FILE
     controller_id = deployment.settings.controller_id
+    checkpoints = witnesses.known()
     if path.exists():
-        report = verify_journal(path, controller_id, monotonic_ns=clock.monotonic_ns)
-        if report.first_problem is not None:
-            raise IntegrityError(
-                f"the journal does not verify: {report.first_problem}",
-                code="journal-broken",
-                remedy="Run `gatehouse journal verify`; restore a backup. gatehouse never repairs a journal.",
-            )
+        report = verify_journal(path, controller_id, monotonic_ns=clock.monotonic_ns, checkpoints=checkpoints)
+        problem = str(report.first_problem.message) if report.first_problem is not None else ""
+    else:
+        problem = "it is gone, and a witness knows of it" if checkpoints else ""
+    if problem:
+        raise IntegrityError(
+            f"the journal does not verify: {problem}",
+            code="journal-broken",
+            remedy="Run `gatehouse journal verify`; restore a backup. gatehouse never repairs a journal.",
+        )
     return open_journal(path, controller_id)
 
 
-async def _start(deployment: _Deployment, journal: SqliteJournal, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> None:
+def _checkpoint_key(data: Path) -> Ed25519PrivateKey:
+    path = data / CHECKPOINT_KEY_FILE
+    if not path.exists():
+        save_key(generate_key(), path)
+    return load_key(path)
+
+
+async def _start(deployment: _Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> None:
     settings = deployment.settings
     name, environment = settings.controller_id, settings.environment.value
     reports = sentry.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
@@ -161,8 +176,12 @@ async def _start(deployment: _Deployment, journal: SqliteJournal, clock: Clock, 
     telemetry = otel.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(telemetry.aclose)
     alerts = Alerts(controller_id=name, environment=environment, clock=clock, reports=reports, redactor=redactor)
+    directories = [deployment.directory / path for path in settings.witnesses]
+    witnesses = Witnesses(settings.controller_id, _checkpoint_key(deployment.data), directories, clock, alerts.notify)
+    journal = _open_journal(deployment, witnesses, clock)
+    stack.callback(journal.close)
     memory = Memory()
-    recovered = recover(journal, memory, replace(deployment.boot, epoch=journal.epoch), clock)
+    recovered = recover(journal, memory, replace(deployment.boot, epoch=journal.epoch), clock, witnesses.entry)
     gates = _open_gates(deployment, alerts, clock, stack)
     feeds, provenance = await _open_feeds(deployment, gates, clock)
     venues = _open_venues(deployment, gates, clock)
@@ -181,6 +200,7 @@ async def _start(deployment: _Deployment, journal: SqliteJournal, clock: Clock, 
         accelerated={name: told.accelerated for name, told in provenance.items()},
         alerts=alerts,
         telemetry=telemetry,
+        witnesses=witnesses,
     )
     await _run(assembly, stack)
     await _open_doors(deployment, assembly, stack)

@@ -22,6 +22,7 @@ from controller.runtime.recover import Recovered
 from controller.runtime.schedule import start_ticking
 from controller.runtime.supervise import supervised
 from controller.runtime.tracing import Tracing
+from controller.runtime.witness import Witnesses
 from controller.runtime.writer import Writer
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
@@ -79,6 +80,7 @@ def assemble(
     accelerated: Mapping[VenueName, bool],
     alerts: Alerts,
     telemetry: Telemetry,
+    witnesses: Witnesses,
 ) -> Assembly:
     """Connect the parts. Nothing runs yet."""
     inbox = Inbox()
@@ -116,6 +118,7 @@ def assemble(
     writer.watch(memory.carried)
     writer.watch(lambda _: markets.tick_taken())
     writer.watch(tracing.carried)
+    writer.watch(witnesses.carried)
     bots = Bots(writer=writer, inbox=inbox, performer=performer, markets=markets, memory=memory, clock=clock)
     operator = Operator(writer=writer, inbox=inbox, markets=markets, memory=memory, journal=journal, clock=clock, tracing=tracing)
     ticker = _Ticker(markets)
@@ -130,6 +133,7 @@ def assemble(
                 for name, venue in venues.items()
             },
             "symbol rules": lambda: _refresh_rules(venues, rules, policy),
+            "witnesses": witnesses.run,
             "alerts": lambda: _for_ever(alerts.run),
         }
         mock = venues[VenueName.MOCK]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller import events as e
@@ -9,7 +10,7 @@ from controller.decide import decide
 from controller.effects import Effect
 from controller.fold import apply
 from controller.inputs import Boot
-from controller.journal.chain import Record
+from controller.journal.chain import Entry, Record
 from controller.journal.port import Journal
 from controller.runtime.memory import Memory
 from controller.state import State
@@ -24,8 +25,8 @@ class Recovered:
     effects: tuple[Effect, ...]
 
 
-def recover(journal: Journal, memory: Memory, boot: Boot, clock: Clock) -> Recovered:
-    """Fold every entry, then decide and journal the start itself.
+def recover(journal: Journal, memory: Memory, boot: Boot, clock: Clock, seen: Callable[[Entry], None]) -> Recovered:
+    """Fold every entry, then decide and journal the start itself. ``seen`` is shown each entry, old and new.
 
     Raises:
         IntegrityError: an entry this version cannot read, or a journal of another deployment.
@@ -36,9 +37,11 @@ def recover(journal: Journal, memory: Memory, boot: Boot, clock: Clock) -> Recov
         event = e.decode(entry.kind, entry.body)
         state = apply(state, event, entry.at)
         memory.remember(entry, event, state)
+        seen(entry)
     now = max(clock.now(), state.at)
     decision = decide(state, boot, now)
     entries = journal.append([Record(event.kind, e.encode(event)) for event in decision.events], now)
     for entry, event in zip(entries, decision.events, strict=True):
         memory.remember(entry, event, decision.after)
+        seen(entry)
     return Recovered(decision.after, decision.effects)

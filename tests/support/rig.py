@@ -241,7 +241,12 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    directory: Path, *, policy: str | None = None, script: Sequence[str] = (), environment: dict[str, str] | None = None
+    directory: Path,
+    *,
+    policy: str | None = None,
+    script: Sequence[str] = (),
+    environment: dict[str, str] | None = None,
+    witnesses: Sequence[Path] = (),
 ) -> AsyncIterator[Rig]:
     """A deployment at MOCK with both venues up and the controller not started yet."""
     accounts = {
@@ -256,7 +261,7 @@ async def rig(
 
     async with running_testnet(config("testnet")) as testnet, running_testnet(config("live")) as live:
         venues = {"testnet": testnet, "live": live}
-        _write(directory, policy or quick_policy(), keys, accounts, venues, ports, bot_secret)
+        _write(directory, policy or quick_policy(), keys, accounts, venues, ports, bot_secret, witnesses)
         built = Rig(
             directory=directory,
             testnet=testnet,
@@ -282,6 +287,7 @@ def _write(
     venues: dict[str, RunningTestnet],
     ports: dict[str, int],
     bot_secret: str,
+    witnesses: Sequence[Path],
 ) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "policy.toml").write_text(policy)
@@ -307,6 +313,7 @@ def _write(
         'controller_id = "rig"',
         'environment = "rehearsal"',
         'mock_balances = { USDT = "100" }',
+        f"witnesses = {json.dumps([str(path) for path in witnesses])}",
         "[release]",
         'name = "rig-bot"',
         'version = "1"',
