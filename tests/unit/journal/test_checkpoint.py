@@ -119,7 +119,16 @@ def test_a_text_that_is_not_exactly_our_checkpoint_is_refused(note: str, code: s
     assert refused.value.code == code
 
 
-@pytest.mark.parametrize("text", ["", "x", "desk+00000000+AAAA", NOTE_KEY.text.replace("+", "+0", 1), "a b+c74f20a3+AQ=="])
+NO_KEYS = {
+    "nothing": "",
+    "a word": "x",
+    "another id": "desk+00000000+AAAA",
+    "a longer id": NOTE_KEY.text.replace("+", "+0", 1),
+    "a name with a space": "a b+c74f20a3+AQ==",
+}
+
+
+@pytest.mark.parametrize("text", NO_KEYS.values(), ids=NO_KEYS)
 def test_a_text_that_is_no_note_key_is_refused(text: str) -> None:
     with pytest.raises(IntegrityError) as refused:
         NoteKey.parse(text)
