@@ -7,9 +7,10 @@ from random import Random
 
 from exchange.mexc.client import MexcVenue
 from exchange.mexc.gate import PRODUCTION, Endpoint, Gate
-from exchange.mexc.market import STALL_AFTER, MexcFeed
+from exchange.mexc.market import MexcFeed
 from exchange.mexc.private import PrivateStream
 from exchange.mexc.rest import RestCaller
+from exchange.mexc.watch import DEFAULT_DOUBTS, Doubts
 from exchange.model import DataSource
 from exchange.ports import Clock, Signer, VenueName
 
@@ -37,13 +38,16 @@ def open_feed(
     clock: Clock,
     rng: Random,
     source: DataSource = DataSource.LIVE,
-    stall_after: int = STALL_AFTER,
+    doubts: Doubts = DEFAULT_DOUBTS,
     *,
     gate: Gate | None = None,
 ) -> MexcFeed:
-    """A market feed; no key needed. ``stall_after`` is in ms; ``gate`` as for ``open_venue``. Raises as ``MexcFeed``."""
+    """A market feed; no key needed. ``gate`` is as for ``open_venue``.
+
+    ``doubts`` says when a stream that looks alive is not believed. Raises as ``MexcFeed``.
+    """
     rest = _caller(endpoint, clock, gate, None)
-    return MexcFeed(symbols, rest, endpoint.stream_url, endpoint.reach, clock, rng, endpoint.timing, source, stall_after)
+    return MexcFeed(symbols, rest, endpoint.stream_url, endpoint.reach, clock, rng, endpoint.timing, source, doubts)
 
 
 def _caller(endpoint: Endpoint, clock: Clock, gate: Gate | None, signer: Signer | None) -> RestCaller:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from exchange.book import Book, DeltaOutcome, Level
 from exchange.errors import IntegrityError
@@ -16,6 +17,9 @@ MAX_BUFFERED = 2_000
 MAX_TRADES = 1_000
 MAX_BACKWARDS = 1_000
 """Milliseconds by which event time may step back before the stream is suspected."""
+
+_SAME_TRADES = 10_000_000_000
+"""Nanoseconds after a hand-over in which trades without an id are compared with those known already."""
 
 Timed = tuple[DepthUpdate, Millis]
 """A delta and the venue's time of it."""
@@ -32,6 +36,11 @@ class SymbolFeed:
         self._progress_ns = 0
         self._last_at = Millis(0)
         self._status = FeedStatus.STALE
+        self._last_event: tuple[Millis, Millis] | None = None
+        self._handed_over = False
+        self._repeats: Counter[MarketTrade] = Counter()
+        self._repeats_until = 0
+        self._ids: set[str] = set()
 
     @property
     def status(self) -> FeedStatus:
@@ -48,10 +57,24 @@ class SymbolFeed:
         """Monotonic ns at which the version last moved or was last confirmed."""
         return self._progress_ns
 
+    @property
+    def last_event(self) -> tuple[Millis, Millis] | None:
+        """``(event time by the venue's clock, received at by ours)`` of the last delta of this stream, where it carries one."""
+        return self._last_event
+
+    def handed_over(self, now_ns: int) -> None:
+        """Another stream takes over without a gap: its first delta may repeat versions the book has, and so may its trades."""
+        self._handed_over = True
+        self._last_event = None
+        self._repeats = Counter(trade for trade in self._trades if not trade.trade_id)
+        self._repeats_until = now_ns + _SAME_TRADES
+
     def subscribed(self) -> None:
         """A stream has just been subscribed: everything before it may be missing."""
         self._book.mark_stale()
         self._waiting.clear()
+        self._last_event = None
+        self._handed_over = False
         self._status = FeedStatus.RESYNCING
 
     def lost(self) -> None:
@@ -67,6 +90,8 @@ class SymbolFeed:
 
     def on_depth(self, update: DepthUpdate, at: Millis, received_at: Millis, now_ns: int) -> bool:
         """Apply or keep one delta; whether the book's quote may have changed."""
+        if at:
+            self._last_event = (at, received_at)
         if self._status is not FeedStatus.LIVE:
             self._waiting.append((update, at))
             return False
@@ -75,8 +100,9 @@ class SymbolFeed:
             self.suspect()
             self._waiting.append((update, at))
             return True
-        outcome = self._apply(update, at)
+        outcome = self._apply(self._joined(update) if self._handed_over else update, at)
         if outcome is DeltaOutcome.APPLIED:
+            self._handed_over = False
             self._received_at, self._progress_ns, self._last_at = received_at, now_ns, at
         elif outcome is DeltaOutcome.GAP:
             self.suspect()
@@ -107,9 +133,15 @@ class SymbolFeed:
         self._progress_ns = now_ns
         return True
 
-    def on_trades(self, trades: Sequence[MarketTrade]) -> None:
-        """Remember public trades, oldest first as pushed."""
-        self._trades.extendleft(trades)
+    def on_trades(self, trades: Sequence[MarketTrade], now_ns: int) -> None:
+        """Remember public trades, oldest first as pushed; one that is known already is left out."""
+        for trade in trades:
+            if self._is_repeat(trade, now_ns):
+                continue
+            if len(self._trades) == MAX_TRADES:
+                self._ids.discard(self._trades[-1].trade_id)
+            self._ids.add(trade.trade_id)
+            self._trades.appendleft(trade)
 
     def quote(self) -> Quote | None:
         """Best prices, ``None`` unless LIVE, two-sided and not crossed."""
@@ -125,6 +157,19 @@ class SymbolFeed:
     def trades(self, limit: int) -> list[MarketTrade]:
         """Recent trades, newest first."""
         return list(self._trades)[:limit]
+
+    def _joined(self, update: DepthUpdate) -> DepthUpdate:
+        # Quantities are absolute: a delta that covers more versions than are missing brings the book to the same end.
+        following = self._book.version + 1
+        return replace(update, from_version=following) if update.from_version < following <= update.to_version else update
+
+    def _is_repeat(self, trade: MarketTrade, now_ns: int) -> bool:
+        if trade.trade_id:
+            return trade.trade_id in self._ids
+        if now_ns > self._repeats_until or not self._repeats[trade]:
+            return False
+        self._repeats[trade] -= 1
+        return True
 
     def _apply(self, update: DepthUpdate, at: Millis) -> DeltaOutcome:
         try:

@@ -12,22 +12,16 @@ from exchange.errors import ConfigError, UsageError, VenueError
 from exchange.mexc.changes import Changes
 from exchange.mexc.depth import SymbolFeed
 from exchange.mexc.hosts import Reach
+from exchange.mexc.line import Line
 from exchange.mexc.rest import RestCaller
-from exchange.mexc.socket import DEFAULT_TIMING, Backoff, SocketLost, StreamSocket, StreamTiming, open_stream
+from exchange.mexc.socket import DEFAULT_TIMING, Backoff, SocketLost, StreamTiming
+from exchange.mexc.watch import DEFAULT_DOUBTS, Doubts, Watchdog
 from exchange.model import DataSource, MarketTrade, Quote
 from exchange.ports import Clock, FeedStatus
 from exchange.wire.errors import MalformedReply
-from exchange.wire.market import DepthSnapshot, parse_depth
 from exchange.wire.push import DepthUpdate, Push, TradeBatch
 from exchange.wire.push_decode import decode_push
 from exchange.wire.stream import MAX_SUBSCRIPTIONS, deals_channel, depth_channel
-
-SNAPSHOT_LEVELS = 1_000
-STALL_AFTER = 20_000
-"""Milliseconds without a new version after which a snapshot must confirm that the market is quiet and not the stream dead."""
-
-_MILLISECOND = 1_000_000
-_TICK = 1_000
 
 
 class MexcFeed:
@@ -43,7 +37,7 @@ class MexcFeed:
         rng: Random,
         timing: StreamTiming = DEFAULT_TIMING,
         source: DataSource = DataSource.LIVE,
-        stall_after: int = STALL_AFTER,
+        doubts: Doubts = DEFAULT_DOUBTS,
     ) -> None:
         """``url`` is the stream's address; ``source`` says what a testnet's data really is.
 
@@ -65,12 +59,12 @@ class MexcFeed:
         self._clock = clock
         self._timing = timing
         self._source = source
-        self._stall_after = stall_after * _MILLISECOND
+        self._rng = rng
         self._backoff = Backoff(rng, timing)
-        self._retry = Backoff(rng, timing)
         self._changes = Changes()
-        self._suspects = asyncio.Event()
+        self._watchdog = Watchdog(self._symbols, rest, clock, rng, timing, doubts, self._changes.tell)
         self._trouble: str | None = None
+        self.rotations = 0
 
     @property
     def trouble(self) -> str | None:
@@ -116,34 +110,62 @@ class MexcFeed:
         await self._rest.aclose()
 
     async def _session(self) -> None:
-        channels = [channel(symbol) for symbol in self._symbols for channel in (depth_channel, deals_channel)]
+        line = self._open_line()
+        watching: asyncio.Task[None] | None = None
         try:
-            async with open_stream(self._url, self._reach, self._timing, self._clock) as socket:
-                early = await socket.subscribe(channels)
-                for feed in self._symbols.values():
-                    feed.subscribed()
-                self._suspects.set()
-                for frame in early:
-                    self._take(frame)
-                self._backoff.reset()
-                await self._follow(socket)
+            await line.subscribed()
+            for feed in self._symbols.values():
+                feed.subscribed()
+            line.hand_to(self._take)
+            self._backoff.reset()
+            self._watchdog.suspect()
+            watching = asyncio.create_task(self._watchdog.run(), name="watchdog")
+            while True:
+                await _first_of(line, watching, within_ms=self._rotate_after())
+                line = await self._rotated(line)
         finally:
             for feed in self._symbols.values():
                 feed.lost()
             self._changes.tell()
+            await line.aclose()
+            await _ended(watching)
 
-    async def _follow(self, socket: StreamSocket) -> None:
-        resync = asyncio.create_task(self._resync())
+    async def _rotated(self, old: Line) -> Line:
+        """A fresh stream that has taken over from ``old``; ``old`` itself when no other can be had yet."""
+        fresh = self._open_line()
         try:
-            while not resync.done():
-                frame = await socket.next_push(_TICK)
-                if frame is not None:
-                    self._take(frame)
-            resync.result()
-        finally:
-            resync.cancel()
-            with suppress(asyncio.CancelledError, VenueError):
-                await resync
+            await fresh.subscribed()
+            await old.ended(self._timing.overlap)
+            fresh.check()
+        except SocketLost as error:
+            self._trouble = error.message
+            await fresh.aclose()
+            old.check()
+            return old
+        except asyncio.CancelledError:
+            await fresh.aclose()
+            raise
+        # From here to the end of hand_to nothing else runs, so each frame reaches the books from exactly one of the two.
+        cut = old.is_lost
+        now_ns = self._clock.monotonic_ns()
+        for feed in self._symbols.values():
+            feed.subscribed() if cut else feed.handed_over(now_ns)
+        old.hand_to(_ignored)
+        fresh.hand_to(self._take)
+        if cut:
+            self._watchdog.suspect()
+            self._changes.tell()
+        await old.aclose()
+        self.rotations += 1
+        return fresh
+
+    def _open_line(self) -> Line:
+        channels = [channel(symbol) for symbol in self._symbols for channel in (depth_channel, deals_channel)]
+        return Line(self._url, self._reach, self._timing, self._clock, channels)
+
+    def _rotate_after(self) -> int:
+        # Spread out, so that streams opened together are not renewed together.
+        return self._rng.randint(self._timing.rotate_every * 9 // 10, self._timing.rotate_every)
 
     def _take(self, frame: bytes) -> None:
         try:
@@ -152,7 +174,7 @@ class MexcFeed:
             # It could have been any symbol's delta, so none of the books is known to be complete.
             for feed in self._symbols.values():
                 feed.suspect()
-            self._suspects.set()
+            self._watchdog.suspect()
             self._changes.tell()
             return
         self._route(push)
@@ -160,50 +182,14 @@ class MexcFeed:
     def _route(self, push: Push) -> None:
         body = push.body
         if isinstance(body, TradeBatch) and body.symbol in self._symbols:
-            self._symbols[body.symbol].on_trades(body.trades)
+            self._symbols[body.symbol].on_trades(body.trades, self._clock.monotonic_ns())
             self._changes.tell()
         elif isinstance(body, DepthUpdate) and body.symbol in self._symbols:
             feed = self._symbols[body.symbol]
             if feed.on_depth(body, push.at, self._clock.now(), self._clock.monotonic_ns()):
                 self._changes.tell()
             if feed.status is FeedStatus.RESYNCING:
-                self._suspects.set()
-
-    async def _resync(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_TICK / 1_000):
-                    await self._suspects.wait()
-            self._suspects.clear()
-            for symbol, feed in self._symbols.items():
-                if feed.status is FeedStatus.RESYNCING:
-                    await self._snapshot(symbol, feed)
-                elif self._clock.monotonic_ns() - feed.progress_ns > self._stall_after:
-                    await self._probe(symbol, feed)
-
-    async def _snapshot(self, symbol: str, feed: SymbolFeed) -> None:
-        try:
-            snapshot = await self._ask(symbol)
-        except VenueError:
-            snapshot = None
-        if snapshot is not None and feed.on_snapshot(snapshot, self._clock.now(), self._clock.monotonic_ns()):
-            self._retry.reset()
-            self._changes.tell()
-            return
-        self._suspects.set()
-        await asyncio.sleep(self._retry.next_ms() / 1_000)
-
-    async def _probe(self, symbol: str, feed: SymbolFeed) -> None:
-        before = feed.version
-        try:
-            snapshot = await self._ask(symbol)
-        except VenueError as error:
-            raise SocketLost(f"{symbol} has stalled and cannot be confirmed: {error.message}") from error
-        if feed.version == before and not feed.confirm(snapshot, self._clock.monotonic_ns()):
-            raise SocketLost(f"{symbol} has moved to {snapshot.last_update_id} while the stream stayed at {before}")
-
-    async def _ask(self, symbol: str) -> DepthSnapshot:
-        return parse_depth(await self._rest.public("/depth", [("symbol", symbol), ("limit", str(SNAPSHOT_LEVELS))]))
+                self._watchdog.suspect()
 
     def _feed(self, symbol: str) -> SymbolFeed:
         feed = self._symbols.get(symbol)
@@ -212,3 +198,26 @@ class MexcFeed:
                 f"{symbol} is not fed", code="symbol-not-fed", remedy="Add the symbol to the feed when it is constructed."
             )
         return feed
+
+
+async def _first_of(line: Line, watching: asyncio.Task[None], within_ms: int) -> None:
+    """Wait for ``within_ms``, or raise what ended the stream or its watchdog before."""
+    ending = asyncio.create_task(line.ended(within_ms))
+    try:
+        await asyncio.wait({ending, watching}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _ended(ending)
+    line.check()
+    if watching.done():
+        watching.result()
+
+
+async def _ended(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        with suppress(asyncio.CancelledError, VenueError):
+            await task
+
+
+def _ignored(_: bytes) -> None:
+    """Frames of a stream that another one has replaced."""

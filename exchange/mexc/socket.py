@@ -34,7 +34,11 @@ class SocketLost(VenueError):
 
 @dataclass(frozen=True, slots=True)
 class StreamTiming:
-    """How a stream is kept alive, milliseconds (mexc-spot-v3.md §1.5: 60 s of silence close it, listen keys live an hour)."""
+    """How a stream is kept alive, milliseconds.
+
+    mexc-spot-v3.md §1.5: 60 s of silence close it, listen keys live an hour, no connection lives longer than 24 h. So a new one is
+    opened after ``rotate_every`` at most, and the old one is dropped only after both have run for ``overlap``.
+    """
 
     open_within: int = 10_000
     subscribe_within: int = 10_000
@@ -43,6 +47,8 @@ class StreamTiming:
     renew_every: int = 30 * 60_000
     retry_first: int = 500
     retry_most: int = 30_000
+    rotate_every: int = 23 * 3_600_000
+    overlap: int = 5_000
 
 
 DEFAULT_TIMING = StreamTiming()

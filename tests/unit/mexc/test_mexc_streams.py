@@ -18,6 +18,7 @@ from exchange.mexc.hosts import Reach
 from exchange.mexc.http import Timeouts
 from exchange.mexc.market import MexcFeed
 from exchange.mexc.socket import Backoff, StreamTiming
+from exchange.mexc.watch import DEFAULT_DOUBTS, Doubts
 from exchange.model import Fill, MarketTrade, Millis, OrderReport, OrderStatus, OrderType, Side
 from exchange.ports import FeedStatus, StreamGap, VenueEvent
 from exchange.wire import stream
@@ -131,13 +132,13 @@ async def start(wire: tuple[StubStream, Server], serving: Any, clock: Any) -> As
     tasks: list[asyncio.Task[None]] = []
     feeds: list[MexcFeed] = []
 
-    async def begin(snapshots: Sequence[DepthSnapshot] = (), stall_after: int = 60_000) -> tuple[MexcFeed, StubStream, Rest]:
+    async def begin(snapshots: Sequence[DepthSnapshot] = (), doubts: Doubts = DEFAULT_DOUBTS) -> tuple[MexcFeed, StubStream, Rest]:
         stub, server = wire
         rest, url = await serving(Rest)
         if snapshots:
             rest.snapshots = list(snapshots)
         endpoint = Endpoint(url, url_of(server), Reach.LOOPBACK, Timeouts(500, 500, 500, 800), QUICK)
-        feed = open_feed(["MXUSDT"], endpoint, clock, Random(3), stall_after=stall_after)
+        feed = open_feed(["MXUSDT"], endpoint, clock, Random(3), doubts=doubts)
         feeds.append(feed)
         tasks.append(asyncio.create_task(feed.run()))
         return feed, stub, rest
@@ -212,14 +213,14 @@ async def test_a_push_that_cannot_be_read_takes_a_new_snapshot(start: Start) -> 
 
 async def test_a_stream_that_stands_still_while_the_market_moves_is_reopened(start: Start) -> None:
     moved = DepthSnapshot(99, (BID,), (ASK,))
-    feed, stub, _ = await start([DepthSnapshot(10, (BID,), (ASK,)), moved], stall_after=100)
+    feed, stub, _ = await start([DepthSnapshot(10, (BID,), (ASK,)), moved], doubts=Doubts(stall_after=100))
     await until(feed, lambda: version(feed) == 10)
     await until(feed, lambda: version(feed) == 99)
     assert len(stub.connections) == 2
 
 
 async def test_a_quiet_market_is_confirmed_and_stays_live(start: Start) -> None:
-    feed, stub, rest = await start(stall_after=50)
+    feed, stub, rest = await start(doubts=Doubts(stall_after=50))
     await until(feed, lambda: version(feed) == 10)
     asked = len(rest.snapshots)
     async with asyncio.timeout(5):

@@ -1,0 +1,171 @@
+"""Keeps books honest: snapshots after a gap, and three doubts about a stream that still looks alive.
+
+A stream can be connected and wrong (execution-safety.md §3). So the version must move or a snapshot must confirm that the market is
+quiet; the event time must keep up with the venue's clock; and the mid must agree with what REST shows. A doubt that does not clear
+ends the stream, the books go stale, and the one path back is the usual one: a new stream, buffered, and a snapshot (§7.5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from random import Random
+
+from exchange.errors import VenueError
+from exchange.mexc.depth import SymbolFeed
+from exchange.mexc.rest import RestCaller
+from exchange.mexc.socket import Backoff, SocketLost, StreamTiming
+from exchange.model import Quote
+from exchange.ports import Clock, FeedStatus
+from exchange.wire.market import DepthSnapshot, parse_book_ticker, parse_depth
+
+SNAPSHOT_LEVELS = 1_000
+_MILLISECOND = 1_000_000
+_TICK_S = 1.0
+_BPS = Decimal(10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """When to doubt a stream, milliseconds and basis points.
+
+    ``stall_after``: no new version for so long asks REST whether the market is quiet. ``lag_most``: events may be older than that
+    for at most ``lag_for``. ``compare_every``: how often the mid is compared with REST; more than ``diverge_bps`` apart for longer
+    than ``diverge_for`` is too much.
+    """
+
+    stall_after: int = 20_000
+    lag_most: int = 5_000
+    lag_for: int = 5_000
+    compare_every: int = 30_000
+    diverge_bps: int = 20
+    diverge_for: int = 5_000
+
+
+DEFAULT_DOUBTS = Doubts()
+
+
+class Watchdog:
+    """Watches the books of one feed while its stream lives."""
+
+    def __init__(
+        self,
+        symbols: Mapping[str, SymbolFeed],
+        rest: RestCaller,
+        clock: Clock,
+        rng: Random,
+        timing: StreamTiming,
+        doubts: Doubts,
+        changed: Callable[[], None],
+    ) -> None:
+        """``changed`` is called whenever a book became live again."""
+        self._symbols = symbols
+        self._rest = rest
+        self._clock = clock
+        self._doubts = doubts
+        self._changed = changed
+        self._retry = Backoff(rng, timing)
+        self._suspects = asyncio.Event()
+        self._late_since: dict[str, int] = {}
+        self._apart_since: dict[str, int] = {}
+        self._compared: dict[str, int] = {}
+
+    def suspect(self) -> None:
+        """A book needs a snapshot: look now."""
+        self._suspects.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled.
+
+        Raises:
+            SocketLost: the stream cannot be trusted any more.
+        """
+        self._late_since.clear()
+        self._apart_since.clear()
+        self._compared = dict.fromkeys(self._symbols, self._now())
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_S):
+                    await self._suspects.wait()
+            self._suspects.clear()
+            for symbol, feed in self._symbols.items():
+                if feed.status is FeedStatus.RESYNCING:
+                    await self._snapshot(symbol, feed)
+                    continue
+                if self._now() - feed.progress_ns // _MILLISECOND > self._doubts.stall_after:
+                    await self._probe(symbol, feed)
+                self._check_lag(symbol, feed)
+                if self._comparison_is_due(symbol):
+                    await self._compare(symbol, feed)
+
+    async def _snapshot(self, symbol: str, feed: SymbolFeed) -> None:
+        try:
+            snapshot = await self._ask(symbol)
+        except VenueError:
+            snapshot = None
+        if snapshot is not None and feed.on_snapshot(snapshot, self._clock.now(), self._clock.monotonic_ns()):
+            self._retry.reset()
+            self._changed()
+            return
+        self._suspects.set()
+        await asyncio.sleep(self._retry.next_ms() / 1_000)
+
+    async def _probe(self, symbol: str, feed: SymbolFeed) -> None:
+        before = feed.version
+        try:
+            snapshot = await self._ask(symbol)
+        except VenueError as error:
+            raise SocketLost(f"{symbol} has stalled and cannot be confirmed: {error.message}") from error
+        if feed.version == before and not feed.confirm(snapshot, self._clock.monotonic_ns()):
+            raise SocketLost(f"{symbol} has moved to {snapshot.last_update_id} while the stream stayed at {before}")
+
+    def _check_lag(self, symbol: str, feed: SymbolFeed) -> None:
+        reading, event = self._rest.venue_clock.reading, feed.last_event
+        if reading is None or event is None:
+            return
+        at, received_at = event
+        lag = received_at - reading.offset_ms - at
+        if lag <= self._doubts.lag_most:
+            self._late_since.pop(symbol, None)
+        elif self._now() - self._late_since.setdefault(symbol, self._now()) >= self._doubts.lag_for:
+            raise SocketLost(f"{symbol}: events arrive {lag} ms late")
+
+    def _comparison_is_due(self, symbol: str) -> bool:
+        return symbol in self._apart_since or self._now() - self._compared[symbol] >= self._doubts.compare_every
+
+    async def _compare(self, symbol: str, feed: SymbolFeed) -> None:
+        before = feed.quote()
+        try:
+            if self._rest.venue_clock.reading is None:
+                await self._rest.server_time()
+            ticker = parse_book_ticker(await self._rest.public("/ticker/bookTicker", [("symbol", symbol)]))
+        except VenueError:
+            # REST out of reach says nothing about the stream; the stall probe decides when the stream is quiet too.
+            return
+        self._compared[symbol] = self._now()
+        after = feed.quote()
+        if before is None or after is None:
+            return
+        apart = divergence_bps((ticker.bid + ticker.ask) / 2, before, after)
+        if apart <= self._doubts.diverge_bps:
+            self._apart_since.pop(symbol, None)
+        elif self._now() - self._apart_since.setdefault(symbol, self._now()) >= self._doubts.diverge_for:
+            raise SocketLost(f"{symbol}: the stream's mid is {apart:.0f} bps from REST's")
+
+    async def _ask(self, symbol: str) -> DepthSnapshot:
+        return parse_depth(await self._rest.public("/depth", [("symbol", symbol), ("limit", str(SNAPSHOT_LEVELS))]))
+
+    def _now(self) -> int:
+        return self._clock.monotonic_ns() // _MILLISECOND
+
+
+def divergence_bps(mid: Decimal, before: Quote, after: Quote) -> Decimal:
+    """How far ``mid`` lies outside what the book showed before and after it was asked for, in basis points of the nearer mid."""
+    low, high = sorted((before.mid, after.mid))
+    if low <= mid <= high:
+        return Decimal(0)
+    nearer = low if mid < low else high
+    return abs(mid - nearer) / nearer * _BPS
