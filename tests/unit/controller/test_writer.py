@@ -1,7 +1,7 @@
 """The writer over a real journal file: durable first, latched at once, and silent for good once it cannot remember."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +14,11 @@ from controller.effects import CancelAll, Effect, Latch, Place
 from controller.fold import fold
 from controller.journal.chain import Record
 from controller.journal.port import JournalWriteFailed
-from controller.journal.sqlite import SqliteJournal, open_journal, read_journal
+from controller.journal.sqlite import SqliteJournal, read_journal
 from controller.lifecycle import Position
 from controller.runtime import writer as module
-from controller.runtime.inbox import Inbox, InboxFull
-from controller.runtime.permit import LIFETIME_NS, PermitOffice
-from controller.runtime.writer import Carried, Writer
+from controller.runtime.permit import LIFETIME_NS
+from controller.runtime.writer import Carried
 from controller.state import State
 from exchange.errors import Halted, Refused
 from exchange.model import Millis, OrderStatus
@@ -27,55 +26,7 @@ from exchange.ports import Ack, VenueName
 from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.desk import Desk
-
-
-class SetClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self, at: Millis) -> None:
-        self.at, self.ns = at, 1_000_000_000_000
-
-    def now(self) -> Millis:
-        return self.at
-
-    def monotonic_ns(self) -> int:
-        return self.ns
-
-
-class Shell:
-    """A writer, its journal file, and a performer that only takes notes."""
-
-    def __init__(self, desk: Desk, path: Path) -> None:
-        self.desk, self.path = desk, path
-        self.journal = open_journal(path, "desk")
-        for event, at in desk.journal:
-            self.journal.append([Record(event.kind, e.encode(event))], at)
-        self.clock = SetClock(desk.now)
-        self.permits = PermitOffice(self.clock, epoch=1)
-        self.inbox = Inbox(bound=8)
-        self.performed: list[Effect] = []
-        self.on_perform: Callable[[Effect], None] = self.performed.append
-        self.writer = Writer(
-            journal=self.journal,
-            state=desk.state,
-            clock=self.clock,
-            permits=self.permits,
-            inbox=self.inbox,
-            perform=lambda effect: self.on_perform(effect),
-        )
-
-    def ask(self, given: i.Input) -> asyncio.Future[Decision]:
-        return self.inbox.request(given, self.clock.monotonic_ns())
-
-    async def step(self) -> None:
-        self.writer.step(await self.inbox.take(module.BATCH_MOST))
-
-    def kinds_on_disk(self) -> list[str]:
-        reader = read_journal(self.path)
-        try:
-            return [entry.kind for entry in reader.read()]
-        finally:
-            reader.close()
+from tests.support.shell import Shell, tick
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +41,6 @@ def shell(live: Desk, tmp_path: Path) -> Iterator[Shell]:
     made = Shell(live.fork(), tmp_path / "journal.db")
     yield made
     made.journal.close()
-
-
-def tick(shell: Shell) -> i.Tick:
-    market = shell.desk.market()
-    return i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, dict.fromkeys(VenueName, 3), shell.desk.now)
 
 
 async def ticked(shell: Shell) -> None:
@@ -116,9 +62,12 @@ async def test_the_admission_is_on_disk_before_the_order_is_handed_over(shell: S
 async def test_a_batch_is_one_transaction_and_one_fold(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     appended: list[int] = []
     append = SqliteJournal.append
-    monkeypatch.setattr(
-        SqliteJournal, "append", lambda self, records, at: appended.append(len(records)) or append(self, records, at)
-    )
+
+    def counted(self: SqliteJournal, records: list[Record], at: Millis) -> object:
+        appended.append(len(records))
+        return append(self, records, at)
+
+    monkeypatch.setattr(SqliteJournal, "append", counted)
     answers = [shell.ask(shell.desk.requested("0.00002")) for _ in range(4)]
     await shell.step()
     assert appended == [4]
@@ -178,7 +127,7 @@ async def test_a_watcher_that_fails_keeps_nothing_from_being_done(shell: Shell) 
 async def test_an_effect_that_cannot_be_started_keeps_none_from_the_next(shell: Shell) -> None:
     def fussy(effect: Effect) -> None:
         shell.performed.append(effect)
-        if not isinstance(effect, CancelAll):
+        if type(effect) is not CancelAll:
             raise RuntimeError("no")
 
     shell.on_perform = fussy
@@ -411,32 +360,3 @@ async def test_a_latch_is_never_handed_to_the_shell_as_work(shell: Shell) -> Non
     shell.inbox.fact(i.HaltAsked("test", "stop"), 0)
     await shell.step()
     assert not any(isinstance(effect, Latch) for effect in shell.performed)
-
-
-# The inbox
-
-
-async def test_orders_are_turned_away_when_the_inbox_is_full(shell: Shell) -> None:
-    for _ in range(8):
-        shell.ask(shell.desk.requested("0.00003"))
-    with pytest.raises(InboxFull) as refusal:
-        shell.ask(shell.desk.requested("0.00003"))
-    assert refusal.value.code == "inbox-full"
-
-
-async def test_a_full_inbox_still_has_room_for_everything_that_is_not_an_order(shell: Shell) -> None:
-    for _ in range(8):
-        shell.ask(shell.desk.requested("0.00003"))
-    shell.ask(i.CancelAsked("demo-bot", "x"))
-    shell.ask(i.ProposalAsked(Verb.HALT, Position(Stage.HALTED)))
-    halt = shell.ask(i.HaltAsked("test", "stop"))
-    shell.inbox.fact(tick(shell), 0)
-    (first, *_) = await shell.inbox.take(64)
-    assert first.answer is halt
-
-
-async def test_a_batch_is_bounded_and_nothing_is_lost(shell: Shell) -> None:
-    for number in range(5):
-        shell.inbox.fact(i.HaltAsked("test", str(number)), number)
-    assert [letter.known_ns for letter in await shell.inbox.take(3)] == [0, 1, 2]
-    assert [letter.known_ns for letter in await shell.inbox.take(3)] == [3, 4]

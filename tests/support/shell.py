@@ -1,0 +1,78 @@
+"""A desk with a writer, a real journal file, and a performer that only takes notes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+
+from controller import events as e
+from controller import inputs as i
+from controller.deciding.draft import Decision
+from controller.effects import Effect
+from controller.journal.chain import Record
+from controller.journal.sqlite import open_journal, read_journal
+from controller.runtime.inbox import Inbox
+from controller.runtime.permit import PermitOffice
+from controller.runtime.writer import BATCH_MOST, Writer
+from exchange.model import Millis
+from exchange.ports import VenueName
+from tests.support.desk import Desk
+
+
+class SetClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, at: Millis) -> None:
+        self.at, self.ns = at, 1_000_000_000_000
+
+    def now(self) -> Millis:
+        return self.at
+
+    def monotonic_ns(self) -> int:
+        return self.ns
+
+
+class Shell:
+    """A writer, its journal file, and a performer that only takes notes."""
+
+    def __init__(self, desk: Desk, path: Path) -> None:
+        self.desk, self.path = desk, path
+        self.journal = open_journal(path, "desk")
+        for at, group in groupby(desk.journal, key=lambda item: item[1]):
+            self.journal.append([Record(event.kind, e.encode(event)) for event, _ in group], at)
+        self.clock = SetClock(desk.now)
+        self.permits = PermitOffice(self.clock, epoch=1)
+        self.inbox = Inbox(bound=8)
+        self.performed: list[Effect] = []
+        self.on_perform: Callable[[Effect], None] = self.performed.append
+        self.writer = Writer(
+            journal=self.journal,
+            state=desk.state,
+            clock=self.clock,
+            permits=self.permits,
+            inbox=self.inbox,
+            perform=self._perform,
+        )
+
+    def _perform(self, effect: Effect) -> None:
+        self.on_perform(effect)
+
+    def ask(self, given: i.Input) -> asyncio.Future[Decision]:
+        return self.inbox.request(given, self.clock.monotonic_ns())
+
+    async def step(self) -> None:
+        self.writer.step(await self.inbox.take(BATCH_MOST))
+
+    def kinds_on_disk(self) -> list[str]:
+        reader = read_journal(self.path)
+        try:
+            return [entry.kind for entry in reader.read()]
+        finally:
+            reader.close()
+
+
+def tick(shell: Shell) -> i.Tick:
+    market = shell.desk.market()
+    return i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, dict.fromkeys(VenueName, 3), shell.desk.now)

@@ -1,0 +1,222 @@
+"""House rules, read off the source. Every rule comes with a sample that breaks it, so that no checker can fall asleep."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.support import tidiness
+from tests.support.tidiness import PRODUCT, ROOT, Source, sources, texts
+
+LONG_FUNCTIONS = {
+    "controller/runtime/assembly.py": frozenset({"assemble"}),  # nothing but wiring: one statement for each part
+}
+MONEY = (
+    "controller/deciding",
+    "controller/fold",
+    "controller/state.py",
+    "exchange/book.py",
+    "exchange/model.py",
+    "exchange/orders.py",
+    "exchange/testnet/accounts.py",
+    "exchange/testnet/market_book.py",
+    "exchange/testnet/matching.py",
+    "exchange/testnet/resting.py",
+    "exchange/testnet/settlement.py",
+    "gates/",
+    "policies/",
+)
+NEUTRAL = ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml", ".importlinter", ".ci", *PRODUCT, "ops", "tests")
+PARTS = {"lint", "types", "imports", "browser"}
+"""Targets that only exist as parts of ``make check`` and ``make test``."""
+
+# Spelled in halves, so that this file is not its own finding.
+UNFINISHED = r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b"
+THIS_MACHINE = r"/wo" + r"rk/|\.\./sha" + r"red|/sha" + r"red/|/tmp/" + r"gh\b"
+HOSTS = (r"py" + r"pi\.org", r"pythonhos" + r"ted", r"npm" + r"js\.(org|com)", r"gh" + r"cr\.io", r"docker\.i" + r"o")
+REGISTRIES = "|".join((*HOSTS, r"--(extra-)?index-" + r"url[ =]http"))
+LIBRARY = r"\bcc" + r"xt\b"
+
+
+def places(found: list[tuple[Source, list[str]]]) -> str:
+    return "\n".join(f"{source.name}:{line}" for source, lines in found for line in lines)
+
+
+def check(rule: Callable[[Source], list[str]], files: list[Source], remedy: str) -> None:
+    assert files, "nothing was looked at"
+    found = places([(source, rule(source)) for source in files])
+    assert not found, f"{remedy}\n{found}"
+
+
+def words(pattern: str) -> Callable[[Source], list[str]]:
+    return lambda source: tidiness.words(source, pattern)
+
+
+# Size
+
+
+def test_every_product_file_is_short() -> None:
+    check(tidiness.long_file, sources(*PRODUCT), "Split the file by subject:")
+
+
+def test_every_test_file_is_short() -> None:
+    check(tidiness.long_file, sources("tests"), "Split the test file by behaviour:")
+
+
+def test_every_product_function_is_short() -> None:
+    def long(source: Source) -> list[str]:
+        return tidiness.long_functions(source, LONG_FUNCTIONS.get(source.name, frozenset()))
+
+    check(long, sources(*PRODUCT), "Split the function, or exempt it here and say why:")
+
+
+def test_no_exemption_outlives_its_reason() -> None:
+    known = {source.name: source for source in sources(*PRODUCT)}
+    for name, functions in LONG_FUNCTIONS.items():
+        found = " ".join(tidiness.long_functions(known[name]))
+        assert all(f" {function} has" in found for function in functions), f"{name} is short by now: remove its exemption"
+
+
+# Bans
+
+
+def test_money_code_has_no_floats() -> None:
+    money = [source for source in sources(*PRODUCT) if source.name.startswith(MONEY)]
+    assert len(money) > 30
+    check(tidiness.floats, money, "Money is Decimal; use decimal text:")
+
+
+def test_every_money_file_named_here_exists() -> None:
+    names = [source.name for source in sources(*PRODUCT)]
+    assert all(any(name.startswith(prefix) for name in names) for prefix in MONEY)
+
+
+def test_no_datetime_is_naive() -> None:
+    check(tidiness.naive_datetimes, sources(*PRODUCT, "ops"), "Give the instant a time zone:")
+
+
+def test_only_the_runtime_catches_everything() -> None:
+    files = [source for source in sources(*PRODUCT) if not source.name.startswith("controller/runtime/")]
+    check(tidiness.broad_excepts, files, "Catch the errors you can name:")
+
+
+def test_nobody_assigns_a_state() -> None:
+    check(tidiness.state_assignments, sources(*PRODUCT), "State is folded from the journal, never assigned:")
+
+
+def test_the_product_does_not_know_the_clients_library() -> None:
+    check(words(LIBRARY), texts(*PRODUCT), "Any client must do; name none:")
+
+
+def test_nothing_is_left_for_later() -> None:
+    check(words(UNFINISHED), texts(*PRODUCT, "ops", "tests"), "Do it, or raise a typed error that says it is not covered:")
+
+
+def test_nothing_points_into_the_machine_it_was_written_on() -> None:
+    check(words(THIS_MACHINE), texts(*NEUTRAL), "Use a path relative to the deployment:")
+
+
+def test_nothing_names_a_package_registry() -> None:
+    check(words(REGISTRIES), texts(*NEUTRAL), "Whoever installs configures where packages come from:")
+
+
+# Documentation
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    check(tidiness.undocumented_module, sources(*PRODUCT), "Begin the file with one sentence:")
+
+
+def test_everything_public_has_a_docstring() -> None:
+    check(tidiness.undocumented, sources(*PRODUCT), "Say what it is for, or make it private:")
+
+
+def test_every_make_target_is_documented() -> None:
+    readme = ROOT / "README.md"
+    if not readme.exists():
+        pytest.skip("there is no README yet")
+    written = " ".join(source.text for source in texts("README.md", "ops/docs"))
+    targets = tidiness.make_targets((ROOT / "Makefile").read_text()) - PARTS
+    missing = sorted(target for target in targets if f"make {target}" not in written)
+    assert not missing, f"README.md or ops/docs must mention: {', '.join('make ' + target for target in missing)}"
+
+
+def test_the_help_of_make_is_complete() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    shown = {target for target in tidiness.make_targets(makefile) if f'"make {target} ' in makefile}
+    assert tidiness.make_targets(makefile) - PARTS == shown
+
+
+# Tests
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_tests_are_not_packages() -> None:
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+# The checkers themselves
+
+BROKEN: list[tuple[Callable[[Source], list[str]], str]] = [
+    (tidiness.long_file, "x = 1\n" * 401),
+    (tidiness.long_functions, "def f():\n" + "    x = 1\n" * 70),
+    (tidiness.long_functions, "async def f():\n" + "    x = 1\n" * 70),
+    (tidiness.floats, "price = float('1')"),
+    (tidiness.floats, "price = 0.1"),
+    (tidiness.floats, "price: float = 1"),
+    (tidiness.floats, "def f(price: Decimal | float) -> None: ..."),
+    (tidiness.floats, "def f() -> tuple[float, ...]: ..."),
+    (tidiness.naive_datetimes, "datetime.now()"),
+    (tidiness.naive_datetimes, "datetime.datetime.utcnow()"),
+    (tidiness.naive_datetimes, "datetime.fromtimestamp(1)"),
+    (tidiness.naive_datetimes, "date.today()"),
+    (tidiness.broad_excepts, "try:\n    f()\nexcept Exception:\n    raise"),
+    (tidiness.broad_excepts, "try:\n    f()\nexcept:\n    pass"),
+    (tidiness.broad_excepts, "try:\n    f()\nexcept (ValueError, Exception) as e:\n    pass"),
+    (tidiness.broad_excepts, "try:\n    f()\nexcept BaseException:\n    pass"),
+    (tidiness.state_assignments, "controller.state = 1"),
+    (tidiness.state_assignments, "a, controller.state = 1, 2"),
+    (tidiness.state_assignments, "controller.state: int = 1"),
+    (tidiness.state_assignments, "setattr(controller, 'state', 1)"),
+    (words(LIBRARY), "# as CC" + "XT does"),
+    (words(UNFINISHED), "# to" + "do: later"),
+    (words(THIS_MACHINE), "open('/wo" + "rk/x')"),
+    (words(REGISTRIES), "--index-" + "url https://mirror"),
+    (tidiness.undocumented_module, "x = 1"),
+    (tidiness.undocumented, "def public(): ..."),
+    (tidiness.undocumented, "class Public:\n    '''Yes.'''\n    def method(self): ..."),
+]
+CLEAN: list[tuple[Callable[[Source], list[str]], str]] = [
+    (tidiness.long_file, "x = 1\n" * 400),
+    (tidiness.long_functions, "def f():\n" + "    x = 1\n" * 69),
+    (tidiness.floats, "json.loads(text, parse_float=Decimal)\nisinstance(value, float)\nprice: Decimal = Decimal('0.1')"),
+    (tidiness.naive_datetimes, "datetime.now(UTC)\nclock.now()\ndatetime.fromtimestamp(1, tz=UTC)\ndatetime.fromtimestamp(1, UTC)"),
+    (tidiness.broad_excepts, "try:\n    f()\nexcept BaseException:\n    close()\n    raise\nexcept ValueError:\n    pass"),
+    (tidiness.state_assignments, "state = machine.state\napp.state.limits = 1\nclass M:\n    state: int = 1"),
+    (tidiness.undocumented, "def _private(): ...\nclass _Private:\n    def method(self): ..."),
+]
+
+
+@pytest.mark.parametrize(("rule", "text"), BROKEN)
+def test_a_checker_finds_what_it_is_there_for(rule: Callable[[Source], list[str]], text: str) -> None:
+    assert rule(Source("sample.py", text))
+
+
+@pytest.mark.parametrize(("rule", "text"), CLEAN)
+def test_a_checker_leaves_alone_what_is_allowed(rule: Callable[[Source], list[str]], text: str) -> None:
+    assert rule(Source("sample.py", text)) == []
+
+
+def test_a_finding_names_its_place() -> None:
+    with pytest.raises(AssertionError, match=r"a/b\.py:2: the literal 0\.5"):
+        check(tidiness.floats, [Source("a/b.py", "x = 1\ny = 0.5")], "Money is Decimal:")
+
+
+def test_make_targets_are_read_off_the_makefile() -> None:
+    assert tidiness.make_targets(".PHONY: run test help\nrun: x\n") == {"run", "test"}
