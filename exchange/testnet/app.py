@@ -1,7 +1,8 @@
 """The testnet's HTTP application: every request passes the same checks, in the same order, whatever it asks for.
 
-Firewall faults, rate limits, content type, key and signature come before the handler; the handler runs to its end without
-waiting, so requests take effect one at a time; faults that lose or spoil the answer come after it.
+A request is first on its way for as long as the latency model says. Firewall faults, rate limits, content type, key and signature
+come before the handler; the handler runs to its end without waiting, so requests take effect one at a time; faults that lose or
+spoil the answer come after it.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ async def _answer(venue: SimulatedVenue, endpoint: Endpoint, request: Request) -
     address = request.client.host if request.client is not None else "local"
     raw = await _read(request, address)
     operation = endpoint.operation
+    await _wait(venue, venue.delays.entry(operation))
     if venue.strikes(FaultKind.CONNECTION_RESET, operation) is not None:
         return await _cut(request)
     blocked = _firewall(venue, operation)
@@ -122,15 +124,22 @@ async def _answer(venue: SimulatedVenue, endpoint: Endpoint, request: Request) -
 async def _deliver(venue: SimulatedVenue, operation: Operation, request: Request, body: bytes) -> Response:
     slow = venue.strikes(FaultKind.SLOW_REPLY, operation)
     if slow is not None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout((1000 if slow.ms is None else slow.ms) / 1000):
-                await venue.closed.wait()
+        await _wait(venue, 1000 if slow.ms is None else slow.ms)
+    await _wait(venue, venue.delays.response(operation))
     if venue.strikes(FaultKind.LOST_ACK, operation) is not None:
         return await _cut(request)
     late = venue.strikes(FaultKind.ERROR_AFTER_ACCEPT, operation)
     if late is not None:
         return _server_error(late, default=503)
     return Response(body, media_type="application/json")
+
+
+async def _wait(venue: SimulatedVenue, ms: int) -> None:
+    """Let time pass, but not beyond the venue's end."""
+    if ms:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ms / 1000):
+                await venue.closed.wait()
 
 
 async def _read(request: Request, address: str) -> RawRequest:

@@ -12,6 +12,7 @@ from typing import ClassVar
 from exchange.errors import ConfigError
 from exchange.model import Millis, SymbolRules
 from exchange.testnet.auth import DEFAULT_PERMISSIONS, ApiKey, Permission
+from exchange.testnet.latency import NO_LATENCY
 from exchange.testnet.matching import DuplicateClientIds
 from exchange.testnet.resting import FillModel
 from exchange.wire.errors import ErrorCode
@@ -69,6 +70,7 @@ class StreamLimits:
     idle_ms: int = 60_000
     lifetime_ms: int = 86_400_000
     subscriptions: int = 30
+    frames_per_second: int = 100
     queue: int = 2_000
 
 
@@ -81,6 +83,7 @@ class TestnetConfig:
     ``unlisted_pair_code`` (70011, 10007 or 30020) are what MEXC's sources disagree about; so is ``cancel_status``, the state a
     cancel reply shows (mexc-spot-v3.md §4.6). ``mx_price`` is what MX is worth in USDT while no MXUSDT book says so.
     ``snapshots`` is the directory ``/__control/snapshot`` writes to; ``restore`` a snapshot to begin from.
+    ``entry_latency`` and ``response_latency`` are quantiles in ms, as for ``LatencyModel``; empty means none.
     ``strict_signatures`` takes only the raw bytes' signature; ``duplicates`` is what becomes of a repeated client id.
 
     Raises:
@@ -112,6 +115,8 @@ class TestnetConfig:
     mx_price: Decimal = Decimal(2)
     snapshots: Path | None = None
     restore: Path | None = None
+    entry_latency: tuple[int, ...] = NO_LATENCY
+    response_latency: tuple[int, ...] = NO_LATENCY
 
     def __post_init__(self) -> None:
         if not is_loopback(self.host):

@@ -22,6 +22,7 @@ from exchange.testnet.events import Accepted, Canceled, EngineEvent, MarketTrade
 from exchange.testnet.faults import ACTIONS, Fault, FaultKind, FaultParams, FaultPlan, Operation
 from exchange.testnet.history import History
 from exchange.testnet.hub import Hub
+from exchange.testnet.latency import Delays
 from exchange.testnet.listenkeys import ListenKeys
 from exchange.testnet.listings import Listings
 from exchange.testnet.matching import Engine
@@ -62,6 +63,7 @@ class SimulatedVenue:
         self.market = playback
         self.clock = VenueClock(clock)
         self.faults = FaultPlan(config.seed)
+        self.delays = Delays(config.seed, config.entry_latency, config.response_latency)
         self.history = History(engine.rules)
         self.hub = Hub(engine, self.history, self.clock, self.faults)
         self._random = Random(config.seed)  # noqa: S311 - reproducible ids, not secrets
