@@ -38,13 +38,16 @@ def _permission(rules: SymbolRules, intent: OrderIntent) -> Refused | None:
         return refused(ErrorCode.TRADING_DISABLED, "trading is disabled")
     if not (rules.buy_allowed if intent.side is Side.BUY else rules.sell_allowed):
         return refused(ErrorCode.SIDE_NOT_ALLOWED, "this trade side is not allowed")
-    if intent.type is OrderType.MARKET and OrderType.MARKET not in rules.order_types:
-        return refused(ErrorCode.API_MARKET_ORDER_DISABLED, "api market order is disabled")
+    return _kind(rules, intent)
+
+
+def _kind(rules: SymbolRules, intent: OrderIntent) -> Refused | None:
+    if intent.type is OrderType.MARKET:
+        listed = OrderType.MARKET in rules.order_types
+        return None if listed else refused(ErrorCode.API_MARKET_ORDER_DISABLED, "api market order is disabled")
     # IOC and FOK are never listed, yet accepted wherever limit orders are (§3.1).
     needed = OrderType.LIMIT_MAKER if intent.type is OrderType.LIMIT_MAKER else OrderType.LIMIT
-    if intent.type is not OrderType.MARKET and needed not in rules.order_types:
-        return refused(ErrorCode.TYPE_NOT_ALLOWED, "this order type is not allowed now")
-    return None
+    return None if needed in rules.order_types else refused(ErrorCode.TYPE_NOT_ALLOWED, "this order type is not allowed now")
 
 
 def _shape(intent: OrderIntent) -> Refused | None:

@@ -1,4 +1,4 @@
-"""The testnet's control endpoint: arm faults, pause the market, look inside. Not part of MEXC's protocol.
+"""The testnet's control endpoint: arm faults, switch symbols, pause the market, look inside. Not part of MEXC's protocol.
 
 It answers only to requests from this machine that carry the token given at start in ``X-Testnet-Control``, so a bot cannot
 reach it by accident:
@@ -6,6 +6,8 @@ reach it by accident:
     POST   /__control/faults          one fault, or a list of them   -> {"armed": [ids]}
     GET    /__control/faults                                         -> {"faults": [...]}
     DELETE /__control/faults[?kind=]                                 -> {"lifted": n}
+    GET    /__control/symbols                                        -> {"symbols": [...]}
+    POST   /__control/symbols         what to change about one, as ``ListingChange``  -> how it stands now
     GET    /__control/state                                          -> position, orders, receipts
     POST   /__control/pause, /__control/resume                       -> {"paused": bool}
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from decimal import Decimal
 
 from pydantic import ValidationError
@@ -24,6 +27,7 @@ from starlette.routing import Route
 
 from exchange.testnet.config import is_loopback
 from exchange.testnet.faults import Fault, FaultKind
+from exchange.testnet.listings import ListingChange
 from exchange.testnet.venue import SimulatedVenue
 from exchange.wire.errors import dump_json
 
@@ -34,46 +38,71 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 def routes(venue: SimulatedVenue, token: str) -> Sequence[Route]:
     """The control routes over one venue, guarded by ``token``."""
+    control = _Control(venue)
+    table: tuple[tuple[str, str, Handler], ...] = (
+        ("POST", "faults", control.arm),
+        ("GET", "faults", control.armed),
+        ("DELETE", "faults", control.lift),
+        ("POST", "symbols", control.relist),
+        ("GET", "symbols", control.listings),
+        ("GET", "state", control.state),
+        ("POST", "pause", control.pause),
+        ("POST", "resume", control.resume),
+    )
+    return [Route(f"/__control/{path}", _guarded(token, handler), methods=[method]) for method, path, handler in table]
 
-    async def arm(request: Request) -> Response:
-        body = await request.body()
+
+class _Control:
+    def __init__(self, venue: SimulatedVenue) -> None:
+        self._venue = venue
+
+    async def arm(self, request: Request) -> Response:
         try:
-            if len(body) > MAX_BODY:
-                raise ValueError("too large")  # noqa: TRY301 - one place says what a usable body is
-            document = json.loads(body, parse_float=Decimal)
+            document = await _document(request)
             faults = [Fault.model_validate(item) for item in (document if isinstance(document, list) else [document])]
         except (ValueError, RecursionError, ValidationError) as error:
             return _json({"error": "fault-unusable", "message": str(error), "kinds": list(FaultKind)}, 400)
-        return _json({"armed": [venue.arm(fault) for fault in faults]})
+        return _json({"armed": [self._venue.arm(fault) for fault in faults]})
 
-    async def armed(_: Request) -> Response:
-        return _json({"faults": _armed(venue)})
+    async def armed(self, _: Request) -> Response:
+        return _json({"faults": _armed(self._venue)})
 
-    async def lift(request: Request) -> Response:
+    async def lift(self, request: Request) -> Response:
         name = request.query_params.get("kind")
         if name is not None and name not in set(FaultKind):
             return _json({"error": "fault-unknown", "message": f"{name} is not a fault", "kinds": list(FaultKind)}, 400)
-        return _json({"lifted": venue.faults.clear(None if name is None else FaultKind(name))})
+        return _json({"lifted": self._venue.faults.clear(None if name is None else FaultKind(name))})
 
-    async def state(_: Request) -> Response:
-        return _json(venue.state())
+    async def relist(self, request: Request) -> Response:
+        try:
+            change = ListingChange.model_validate(await _document(request))
+        except (ValueError, RecursionError, ValidationError) as error:
+            return _json({"error": "listing-unusable", "message": str(error)}, 400)
+        if change.symbol not in self._venue.engine.rules:
+            return _json({"error": "symbol-unknown", "message": f"{change.symbol} is not listed"}, 400)
+        return _json(asdict(self._venue.listings.change(change, self._venue.clock.now())))
 
-    async def pause(_: Request) -> Response:
-        venue.pause()
+    async def listings(self, _: Request) -> Response:
+        return _json({"symbols": [asdict(one) for one in self._venue.listings.all()]})
+
+    async def state(self, _: Request) -> Response:
+        return _json(self._venue.state())
+
+    async def pause(self, _: Request) -> Response:
+        self._venue.pause()
         return _json({"paused": True})
 
-    async def resume(_: Request) -> Response:
-        venue.resume()
+    async def resume(self, _: Request) -> Response:
+        self._venue.resume()
         return _json({"paused": False})
 
-    return [
-        Route("/__control/faults", _guarded(token, arm), methods=["POST"]),
-        Route("/__control/faults", _guarded(token, armed), methods=["GET"]),
-        Route("/__control/faults", _guarded(token, lift), methods=["DELETE"]),
-        Route("/__control/state", _guarded(token, state), methods=["GET"]),
-        Route("/__control/pause", _guarded(token, pause), methods=["POST"]),
-        Route("/__control/resume", _guarded(token, resume), methods=["POST"]),
-    ]
+
+async def _document(request: Request) -> object:
+    body = await request.body()
+    if len(body) > MAX_BODY:
+        raise ValueError("too large")
+    document: object = json.loads(body, parse_float=Decimal)
+    return document
 
 
 def _guarded(token: str, handler: Handler) -> Handler:

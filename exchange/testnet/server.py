@@ -24,8 +24,8 @@ from exchange.testnet.feeds.tape import TapePlayer
 from exchange.testnet.matching import Engine
 from exchange.testnet.mx_fees import MX, MxFees
 from exchange.testnet.playback import Playback, Player, StreamPlayer
-from exchange.testnet.symbols import BTCUSDT, DEFAULT_RULES
 from exchange.testnet.strategy import StrategyGroups
+from exchange.testnet.symbols import BTCUSDT, DEFAULT_RULES
 from exchange.testnet.transport import CuttableHttpProtocol, CuttableWebSocketProtocol
 from exchange.testnet.venue import SimulatedVenue
 

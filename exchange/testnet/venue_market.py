@@ -110,7 +110,7 @@ class VenueMarket:
                 return
             if self.depth.book.is_tradable:
                 self._take(order, at, met)
-            if not order.is_open or not order.wanted(met.price):
+            if not order.wanted(met.price):
                 return
             if order.stp_mode is not StpMode.CANCEL_TAKER:
                 self.cancel(met, at)
