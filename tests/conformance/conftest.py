@@ -1,11 +1,15 @@
-"""A testnet of our own, and an unmodified exchange library pointed at it the way its users would (mexc-spot-v3.md §8.1, §8.2)."""
+"""One testnet, and every client of the table pointed at it the way its users would."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from decimal import Decimal
 from itertools import count
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import ccxt.async_support
@@ -13,21 +17,56 @@ import ccxt.pro
 import pytest
 import pytest_asyncio
 
+from exchange.mexc.connect import Endpoint, open_feed, open_venue
+from exchange.mexc.hosts import Reach
+from exchange.mexc.http import Timeouts
+from exchange.mexc.market import MexcFeed
+from exchange.mexc.signer import LocalSigner, SignerLimits
+from exchange.mexc.socket import StreamTiming
+from exchange.mock.venue import MockVenue
+from exchange.model import DataSource, OrderType, Side
+from exchange.ports import VenueName
+from exchange.testnet import server
+from exchange.testnet.auth import DEFAULT_PERMISSIONS, Permission
+from exchange.testnet.clock import SystemClock
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
+from exchange.testnet.symbols import DEFAULT_RULES
+from tests.conformance.cases import Case, Client
+from tests.conformance.ccxt_trader import UNIFIED, CcxtTrader, CcxtWatcher, closing, point_at
+from tests.conformance.pymexc_trader import PymexcTrader, pointed_at
+from tests.conformance.trader import BASE, QUOTE, SYMBOL, Trader, Watcher, intent
+from tests.conformance.venue_trader import FeedWatcher, VenueTrader
+from tests.conformance.witness import Witness
+from tests.support.rig import Rig, rig
 
 SECRET = "a-secret-of-no-value"
-ACCOUNTS = 80
+ACCOUNTS = 200
 """Every test trades on an account of its own, so that one venue can serve a whole file."""
 
-_unused = count(1)
+BALANCES = {QUOTE: Decimal(5_000_000), BASE: Decimal(50)}
+_unused = count()
+
+
+def credentials() -> tuple[str, str]:
+    """Key and secret of an account that nobody has used."""
+    return f"mx0bot{next(_unused) % ACCOUNTS}", SECRET
+
+
+@pytest.fixture(scope="module")
+def witness() -> Iterator[Witness]:
+    """Sees what the testnet of this file is used for."""
+    seen, build = Witness(), server.build_app
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "build_app", lambda venue, token: seen.watching(build(venue, token)))
+        yield seen
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def _venue() -> AsyncIterator[RunningTestnet]:
-    balances = {"USDT": Decimal(10_000), "BTC": Decimal("0.5")}
-    accounts = tuple(AccountConfig(f"bot-{n}", f"mx0bot{n}", SECRET, balances) for n in range(ACCOUNTS))
-    config = TestnetConfig(accounts=accounts, port=0, speed=Decimal(5), rate_limits=NO_RATE_LIMITS)
+async def _venue(witness: Witness) -> AsyncIterator[RunningTestnet]:
+    accounts = tuple(AccountConfig(f"bot-{n}", f"mx0bot{n}", SECRET, BALANCES) for n in range(ACCOUNTS))
+    reader = AccountConfig("reader", "mx0reader", SECRET, BALANCES, permissions=DEFAULT_PERMISSIONS - {Permission.SPOT_DEAL_WRITE})
+    config = TestnetConfig(accounts=(*accounts, reader), port=0, speed=Decimal(5), rate_limits=NO_RATE_LIMITS)
     async with running_testnet(config) as running:
         yield running
 
@@ -40,45 +79,173 @@ def testnet(_venue: RunningTestnet) -> Iterator[RunningTestnet]:
     _venue.venue.resume()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def _shared_client(_venue: RunningTestnet) -> AsyncIterator[Any]:
-    async with closing(point_at(_venue, ccxt.async_support.mexc(_credentials()))) as client:
-        await client.load_markets()
-        yield client
+@pytest.fixture
+def subject(request: pytest.FixtureRequest, witness: Witness) -> Iterator[tuple[Case, Client]]:
+    """The case being run and the client it is run with; afterwards, everything the table names must have been touched."""
+    number, client = request.param
+    witness.seen.clear()
+    yield number, client
+    missing = number.touched(client) - witness.seen
+    assert not missing, f"case {number.number} never touched {sorted(missing)} with {client}"
 
 
 @pytest.fixture
-def client(testnet: RunningTestnet, _shared_client: Any) -> Any:
-    """The library's REST client with its markets loaded, on an account that nobody has used."""
-    _shared_client.options["timeDifference"] = 0
-    for name, value in _credentials().items():
-        setattr(_shared_client, name, value)
-    return _shared_client
+def trader(subject: tuple[Case, Client], request: pytest.FixtureRequest) -> Any:
+    """One account through the client of the case."""
+    return request.getfixturevalue(f"_{subject[1].value}_trader")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def watcher(testnet: RunningTestnet) -> AsyncIterator[Any]:
-    """The library's streaming client with its markets loaded."""
-    async with closing(point_at(testnet, ccxt.pro.mexc(_credentials()))) as client:
+@pytest.fixture
+def watcher(subject: tuple[Case, Client], request: pytest.FixtureRequest) -> Any:
+    """Public streams through the client of the case."""
+    return request.getfixturevalue(f"_{subject[1].value}_watcher")
+
+
+# ccxt
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def _shared_ccxt(_venue: RunningTestnet) -> AsyncIterator[Any]:
+    async with closing(point_at(ccxt.async_support.mexc(_ccxt_options()), _venue.base_url)) as client:
         await client.load_markets()
         yield client
 
 
-def _credentials() -> dict[str, object]:
-    return {"apiKey": f"mx0bot{next(_unused) % ACCOUNTS}", "secret": SECRET, "enableRateLimit": False}
+@pytest_asyncio.fixture(loop_scope="module")
+async def _ccxt_trader(testnet: RunningTestnet, _shared_ccxt: Any, _ccxt_stream: Any) -> AsyncIterator[CcxtTrader]:
+    _shared_ccxt.options["timeDifference"] = 0
+    for name in ("apiKey", "secret"):
+        setattr(_shared_ccxt, name, getattr(_ccxt_stream, name))
+    sessions = testnet.venue.hub.sessions
+    one = CcxtTrader(_shared_ccxt, _ccxt_stream, lambda: sum(len(each.channels) for each in sessions if each.listen_key))
+    yield one
+    await one.close()
 
 
-@asynccontextmanager
-async def closing(client: Any) -> AsyncIterator[Any]:
-    try:
+@pytest_asyncio.fixture(loop_scope="module")
+async def _ccxt_stream(testnet: RunningTestnet, _shared_ccxt: Any) -> AsyncIterator[Any]:
+    async with closing(point_at(ccxt.pro.mexc(_ccxt_options()), testnet.base_url, testnet.ws_url)) as client:
+        client.set_markets_from_exchange(_shared_ccxt)
         yield client
-    finally:
-        await client.close()
 
 
-def point_at(testnet: RunningTestnet, client: Any) -> Any:
-    base = testnet.base_url
-    client.urls["api"]["spot"] = {"public": base, "private": base}
-    client.urls["api"]["contract"] = {"public": base + "/api/v1/contract", "private": base + "/api/v1/private"}
-    client.urls["api"]["ws"] = {"spot": testnet.ws_url, "swap": testnet.ws_url}
-    return client
+@pytest_asyncio.fixture(loop_scope="module")
+async def _ccxt_watcher(_ccxt_stream: Any) -> CcxtWatcher:
+    return CcxtWatcher(_ccxt_stream)
+
+
+def _ccxt_options() -> dict[str, object]:
+    key, secret = credentials()
+    return {"apiKey": key, "secret": secret, "enableRateLimit": False}
+
+
+# pymexc
+
+
+@pytest.fixture(scope="module")
+def _pymexc_addresses(_venue: RunningTestnet) -> Iterator[None]:
+    with pointed_at(_venue.base_url, _venue.ws_url):
+        yield
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def _pymexc_trader(testnet: RunningTestnet, _pymexc_addresses: None) -> AsyncIterator[PymexcTrader]:
+    with ThreadPoolExecutor(1) as thread:
+        one = PymexcTrader(*credentials(), testnet.ws_url, thread)
+        yield one
+        await one.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def _pymexc_watcher(_pymexc_trader: PymexcTrader) -> Watcher:
+    return await _pymexc_trader.watch()
+
+
+# Our own client, and the mock venue on our own feed
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def _feed(_venue: RunningTestnet) -> AsyncIterator[MexcFeed]:
+    feed = open_feed([SYMBOL], _endpoint(_venue), SystemClock(), Random(1), source=DataSource.SYNTHETIC)
+    task = asyncio.create_task(feed.run())
+    yield feed
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    await feed.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def _own_trader(testnet: RunningTestnet, _feed: MexcFeed) -> AsyncIterator[Trader]:
+    signer = LocalSigner(*credentials(), SignerLimits(frozenset({SYMBOL}), Decimal(10_000_000)))
+    venue = open_venue(VenueName.TESTNET, _endpoint(testnet), signer, SystemClock(), Random(1))
+    one = VenueTrader(venue, _feed, _version(testnet))
+    yield one
+    await one.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def _own_watcher(_feed: MexcFeed, testnet: RunningTestnet) -> AsyncIterator[Watcher]:
+    feed = open_feed([SYMBOL], _endpoint(testnet), SystemClock(), Random(1), source=DataSource.SYNTHETIC)
+    task = asyncio.create_task(feed.run())
+    yield FeedWatcher(feed)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    await feed.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def _mock_trader(testnet: RunningTestnet, _feed: MexcFeed) -> AsyncIterator[Trader]:
+    venue = MockVenue(_feed, {SYMBOL: DEFAULT_RULES[SYMBOL]}, BALANCES, SystemClock(), seed=1)
+    one = VenueTrader(venue, _feed, _version(testnet))
+    yield one
+    await one.close()
+
+
+def _endpoint(testnet: RunningTestnet) -> Endpoint:
+    timing = StreamTiming(ping_every=100, idle_after=2_000, retry_first=10, retry_most=50)
+    return Endpoint(testnet.base_url, testnet.ws_url, Reach.LOOPBACK, Timeouts(1_000, 1_000, 1_000, 2_000), timing)
+
+
+def _version(testnet: RunningTestnet) -> Callable[[], int]:
+    return lambda: testnet.venue.engine.depth(SYMBOL, 1)[0]
+
+
+# The gateway: a whole deployment at MOCK, with its controller in a process of its own
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def _deployment(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    directory: Path = tmp_path_factory.mktemp("deployment")
+    async with rig(directory) as deployment:
+        await deployment.start()
+        await deployment.armed()
+        yield deployment
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def _gateway_client(_deployment: Rig) -> AsyncIterator[Any]:
+    options = {"apiKey": _deployment.bot_key, "secret": _deployment.bot_secret, "enableRateLimit": False}
+    async with closing(point_at(ccxt.async_support.mexc(options), _deployment.gateway)) as client:
+        async with asyncio.timeout(20):
+            while await _book_of(client) is None:  # noqa: ASYNC110 - a process of its own has no event to wait for
+                await asyncio.sleep(0.1)
+        yield client
+
+
+async def _book_of(client: Any) -> Any:
+    with suppress(ccxt.ExchangeError):
+        await client.load_markets()
+        return await client.fetch_order_book(UNIFIED)
+    return None
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def _gateway_trader(testnet: RunningTestnet, _gateway_client: Any) -> AsyncIterator[Trader]:
+    one = CcxtTrader(_gateway_client)
+    yield one
+    await one.cancel_everything()
+    held = (await one.balance()).get(BASE)
+    if held is not None and held.free:
+        await one.place(intent(Side.SELL, OrderType.MARKET, held.free, None))

@@ -1,0 +1,152 @@
+"""The conformance cases: one number and one sentence each, the clients they are run with, and what they must have touched.
+
+A case is passed by a client when its body, the same for every client, passes. What a case touches is checked on the wire: an
+endpoint counts when it was answered without an error, a channel when something was pushed on it. ``ops/docs/testnet.md`` is
+written from this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import pytest
+
+
+class Client(StrEnum):
+    """Whose code talks. All but the last two talk to the testnet; the last two are venues of their own."""
+
+    CCXT = "ccxt"
+    PYMEXC = "pymexc"
+    OWN = "own"
+    RAW = "raw"
+    MOCK = "mock"
+    GATEWAY = "gateway"
+
+
+C, P, O, R, M, G = Client.CCXT, Client.PYMEXC, Client.OWN, Client.RAW, Client.MOCK, Client.GATEWAY  # noqa: E741 - one column each
+FOREIGN = (C, P)
+WIRE = (C, P, O)
+ALL = (C, P, O, M, G)
+
+V3 = "/api/v3"
+KEY = f"{V3}/userDataStream"
+PLACE, FIND, CANCEL = f"POST {V3}/order", f"GET {V3}/order", f"DELETE {V3}/order"
+OPEN, HISTORY, FILLS, ACCOUNT = f"GET {V3}/openOrders", f"GET {V3}/allOrders", f"GET {V3}/myTrades", f"GET {V3}/account"
+DEPTH, DEALS, TICKER, KLINE = (
+    f"spot@public.{name}.v3.api.pb" for name in ("aggre.depth", "aggre.deals", "aggre.bookTicker", "kline")
+)
+MY_ORDERS, MY_DEALS, MY_ACCOUNT = (f"spot@private.{name}.v3.api.pb" for name in ("orders", "deals", "account"))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """``touches`` holds for every client that talks to the testnet, ``also`` for one of them."""
+
+    number: int
+    sentence: str
+    clients: tuple[Client, ...]
+    touches: tuple[str, ...] = ()
+    also: Mapping[Client, tuple[str, ...]] = field(default_factory=dict)
+
+    def touched(self, client: Client) -> frozenset[str]:
+        """What ``client`` must have used when the case is over; nothing for a venue that is not the testnet."""
+        return frozenset() if client in {M, G} else frozenset((*self.touches, *self.also.get(client, ())))
+
+
+CASES = (
+    Case(
+        1,
+        "the market loads with its precision, limits and fees",
+        ALL,
+        (f"GET {V3}/exchangeInfo",),
+        {C: (f"GET {V3}/capital/config/getall", "GET /api/v1/contract/detail")},
+    ),
+    Case(2, "the venue is up", (C, P, G), (f"GET {V3}/ping",)),
+    Case(3, "the venue's clock is ours", ALL, (f"GET {V3}/time",)),
+    Case(4, "the order book is not crossed and has a version", (C, P, G), (f"GET {V3}/depth",)),
+    Case(5, "public trades are read", (C, P, G), (), {C: (f"GET {V3}/aggTrades",), P: (f"GET {V3}/trades", f"GET {V3}/aggTrades")}),
+    Case(6, "candles are read", FOREIGN, (f"GET {V3}/klines",)),
+    Case(7, "the day's ticker is read", (C, P, G), (f"GET {V3}/ticker/24hr",)),
+    Case(
+        8,
+        "best prices and last prices of all symbols are read",
+        (C, P, G),
+        (f"GET {V3}/ticker/bookTicker",),
+        {P: (f"GET {V3}/ticker/price",)},
+    ),
+    Case(9, "the balance is read", ALL, (ACCOUNT,)),
+    Case(10, "a resting buy is open and locks its notional and its fee", (C, P, O, M), (PLACE, FIND, OPEN, ACCOUNT)),
+    Case(11, "a resting sell locks its quantity", (C, P, O, M), (PLACE, ACCOUNT)),
+    Case(12, "a buy through the book fills below its price and pays its fee in the quote asset", ALL, (PLACE, FIND, FILLS)),
+    Case(13, "a post-only order that would cross ends canceled", ALL, (PLACE, FIND)),
+    Case(14, "a post-only order that does not cross rests", ALL, (PLACE, FIND, CANCEL)),
+    Case(15, "an immediate order that finds nothing ends canceled", ALL, (PLACE, FIND)),
+    Case(16, "an order that must fill whole fills whole or not at all", (C, P, O, M), (PLACE, FIND)),
+    Case(17, "a market buy by cost spends no more than it was given", ALL, (PLACE, FIND)),
+    Case(18, "a market sell by quantity fills", ALL, (PLACE, FIND)),
+    Case(19, "a canceled order is no longer open and frees its funds", ALL, (PLACE, CANCEL, OPEN, ACCOUNT)),
+    Case(20, "an order is found and canceled by its client id", ALL, (PLACE, FIND, CANCEL, OPEN)),
+    Case(21, "open, filled and canceled orders are told apart", (C, P, G), (OPEN, HISTORY)),
+    Case(22, "all orders of a symbol are canceled in one call", ALL, (f"DELETE {V3}/openOrders", OPEN)),
+    Case(23, "all orders of the account are canceled in one call", (C, G), (f"DELETE {V3}/order/all", OPEN)),
+    Case(24, "a batch places what can be placed and says what cannot", FOREIGN, (f"POST {V3}/batchOrders", OPEN)),
+    Case(25, "a test order reaches no book", (C, P, G), (f"POST {V3}/order/test", HISTORY)),
+    Case(26, "the trading fee is read", (C, P, G), (f"GET {V3}/tradeFee",)),
+    Case(27, "the trades of one order are read", (C, P, G), (FILLS,)),
+    Case(28, "the trades explain the balance to the last digit", ALL, (FILLS, ACCOUNT)),
+    Case(29, "an order larger than the best level fills in part and stays open", (C, P, O, M), (PLACE, FIND, OPEN)),
+    Case(30, "too little quote asset is refused as such", (C, P, O, M)),
+    Case(31, "too little base asset is refused as such", (C, P, O, M)),
+    Case(32, "an unlisted symbol is refused as such", FOREIGN),
+    Case(33, "a price off the grid is refused as such", FOREIGN),
+    Case(34, "an order below the minimum is refused as such", (C, P, O, M)),
+    Case(35, "a wrong secret is refused as such", FOREIGN),
+    Case(36, "an old timestamp is refused as such", (C,)),
+    Case(37, "a timestamp more than a second ahead is refused as such", (C,)),
+    Case(38, "an order that never existed is neither found nor canceled", ALL),
+    Case(39, "an unknown key is refused as such", FOREIGN),
+    Case(40, "a canceled order that had filled in part keeps its fills", (C, P, O, M), (PLACE, CANCEL, FIND, FILLS)),
+    Case(41, "an immediate order that finds some keeps what it found", (C, P, O, M), (PLACE, FIND, FILLS)),
+    Case(42, "a filled order cannot be canceled", ALL, (PLACE, FIND)),
+    Case(43, "a canceled order cannot be canceled again", ALL, (PLACE, CANCEL)),
+    Case(44, "a repeated client id never places a second order", ALL, (PLACE, OPEN)),
+    Case(45, "a key that may only read is refused the placing of orders", FOREIGN, (ACCOUNT,)),
+    Case(50, "the book a client keeps is the venue's over a stretch of tape", WIRE, (DEPTH, f"GET {V3}/depth")),
+    Case(51, "public trades are heard", WIRE, (DEALS,)),
+    Case(52, "best prices are heard", FOREIGN, (TICKER,)),
+    Case(53, "candles are heard", FOREIGN, (KLINE,)),
+    Case(54, "a new order and its cancel are heard", (C, P, O, M), (MY_ORDERS, f"POST {KEY}")),
+    Case(55, "a fill is heard with its fee", (C, P, O, M), (MY_DEALS, f"POST {KEY}")),
+    Case(56, "a balance change is heard", FOREIGN, (MY_ACCOUNT, f"POST {KEY}")),
+    Case(
+        57,
+        "what a private stream tells of a whole session is what a query tells afterwards",
+        (C, P, O, M),
+        (MY_ORDERS, MY_DEALS),
+        {C: (MY_ACCOUNT,), P: (MY_ACCOUNT,)},
+    ),
+    Case(
+        58,
+        "a listen key is made, listed, renewed and given back",
+        FOREIGN,
+        (f"POST {KEY}", f"GET {KEY}", f"PUT {KEY}", f"DELETE {KEY}"),
+    ),
+)
+BY_NUMBER = {case.number: case for case in CASES}
+
+Body = TypeVar("Body", bound=Callable[..., Any])
+
+
+def case(number: int) -> Callable[[Body], Body]:
+    """Run a body as case ``number`` with every client the table names for it."""
+    found = BY_NUMBER[number]
+    clients = [pytest.param((found, client), id=client.value) for client in found.clients]
+
+    def marked(body: Body) -> Body:
+        assert body.__name__.startswith(f"test_{number:02d}_"), f"{body.__name__} is not case {number}"
+        return pytest.mark.parametrize("subject", clients, indirect=True)(body)  # type: ignore[no-any-return]
+
+    return marked

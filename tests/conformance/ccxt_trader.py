@@ -1,0 +1,305 @@
+"""ccxt, unmodified, as a trader: REST by ``ccxt.async_support``, streams by ``ccxt.pro`` (mexc-spot-v3.md §8.1, §8.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from decimal import Decimal
+from typing import Any
+
+import ccxt
+import ccxt.async_support
+import ccxt.pro
+
+from exchange.model import Balance, OrderIntent, OrderStatus, OrderType, Side
+from tests.conformance.trader import SYMBOL, Denied, Heard, Levels, Market, Seen, Trade, until
+
+UNIFIED = "BTC/USDT"
+_SIDES = {Side.BUY: "buy", Side.SELL: "sell"}
+_OPTIONS: dict[OrderType, dict[str, object]] = {
+    OrderType.LIMIT: {},
+    OrderType.MARKET: {},
+    OrderType.LIMIT_MAKER: {"postOnly": True},
+    OrderType.IMMEDIATE_OR_CANCEL: {"timeInForce": "IOC"},
+    OrderType.FILL_OR_KILL: {"timeInForce": "FOK"},
+}
+
+
+def point_at(client: Any, base: str, ws: str = "") -> Any:
+    """The base addresses, as §8.1 and §8.2 say users override them."""
+    client.urls["api"]["spot"] = {"public": base, "private": base}
+    client.urls["api"]["contract"] = {"public": base + "/api/v1/contract", "private": base + "/api/v1/private"}
+    client.urls["api"]["ws"] = {"spot": ws, "swap": ws}
+    return client
+
+
+@asynccontextmanager
+async def closing(client: Any) -> AsyncIterator[Any]:
+    """The client, closed in the end."""
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+class CcxtTrader:
+    """One account. ``stream`` is ccxt.pro on the same account; ``subscriptions`` counts what the venue's private streams carry."""
+
+    def __init__(self, client: Any, stream: Any = None, subscriptions: Callable[[], int] = lambda: 0) -> None:
+        self.client = client
+        self._stream = stream
+        self._subscriptions = subscriptions
+        self._ears: list[CcxtEars] = []
+
+    async def close(self) -> None:
+        """Stop listening."""
+        for ears in self._ears:
+            await ears.close()
+
+    async def market(self) -> Market:
+        await self.client.load_markets(reload=True)
+        one = self.client.market(UNIFIED)
+        assert one["active"]
+        tick, step, least = one["precision"]["price"], one["precision"]["amount"], one["limits"]["cost"]["min"]
+        return Market(*(Decimal(str(value)) for value in (tick, step, least, one["maker"], one["taker"])))
+
+    async def ping(self) -> None:
+        assert (await self.client.fetch_status())["status"] == "ok"
+
+    async def time(self) -> int:
+        return int(await self.client.fetch_time())
+
+    async def book(self) -> tuple[int, Levels, Levels]:
+        book = await self.client.fetch_order_book(UNIFIED, 20)
+        return book["nonce"], _levels(book["bids"]), _levels(book["asks"])
+
+    async def depth_of(self, symbol: str) -> None:
+        with _denials():
+            await self.client.spot_public_get_depth({"symbol": symbol})
+
+    async def public_trades(self) -> list[tuple[Decimal, Decimal]]:
+        return [_pair(one, "p", "q") for one in _infos(await self.client.fetch_trades(UNIFIED))]
+
+    async def candles(self) -> list[tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]]:
+        rows = await self.client.fetch_ohlcv(UNIFIED, "1m")
+        return [(row[0], *(Decimal(str(value)) for value in row[1:])) for row in rows]  # type: ignore[misc]
+
+    async def ticker(self) -> tuple[Decimal, Decimal, Decimal]:
+        info = (await self.client.fetch_ticker(UNIFIED))["info"]
+        assert UNIFIED in await self.client.fetch_tickers()
+        return Decimal(info["lastPrice"]), Decimal(info["bidPrice"]), Decimal(info["askPrice"])
+
+    async def best_prices(self) -> Mapping[str, tuple[Decimal, Decimal]]:
+        found = await self.client.fetch_bids_asks()
+        return {one["info"]["symbol"]: _pair(one["info"], "bidPrice", "askPrice") for one in found.values()}
+
+    async def fee(self) -> tuple[Decimal, Decimal]:
+        fee = await self.client.fetch_trading_fee(UNIFIED)
+        return Decimal(str(fee["maker"])), Decimal(str(fee["taker"]))
+
+    async def balance(self) -> Mapping[str, Balance]:
+        with _denials():
+            rows = (await self.client.fetch_balance())["info"]["balances"]
+        return {row["asset"]: Balance(row["asset"], Decimal(row["free"]), Decimal(row["locked"])) for row in rows}
+
+    async def place(self, intent: OrderIntent) -> str:
+        return await self._create(intent, {})
+
+    async def dry_run(self, intent: OrderIntent) -> None:
+        await self._create(intent, {"test": True})
+
+    async def _create(self, intent: OrderIntent, options: dict[str, object]) -> str:
+        params = {"clientOrderId": intent.client_id, **_OPTIONS[intent.type], **options}
+        with _denials():
+            if intent.quote_quantity is not None:
+                placed = await self.client.create_market_buy_order_with_cost(UNIFIED, float(intent.quote_quantity), params)
+            else:
+                placed = await self.client.create_order(UNIFIED, *_terms(intent), params)
+        return str(placed["id"])
+
+    async def place_unrounded(self, intent: OrderIntent) -> None:
+        fields = {"symbol": intent.symbol, "side": intent.side.value, "type": intent.type.value}
+        numbers = {"quantity": str(intent.quantity), "price": str(intent.price)}
+        with _denials():
+            await self.client.spot_private_post_order({**fields, **numbers})
+
+    async def batch(self, intents: Sequence[OrderIntent]) -> list[bool]:
+        orders = []
+        for one in intents:
+            type_, side, amount, price = _terms(one)
+            orders.append({"symbol": UNIFIED, "type": type_, "side": side, "amount": amount, "price": price})
+        return [reply["status"] != "rejected" for reply in await self.client.create_orders(orders)]
+
+    async def order(self, client_id: str) -> Seen:
+        with _denials():
+            return _seen((await self.client.fetch_order(None, UNIFIED, {"clientOrderId": client_id}))["info"])
+
+    async def cancel(self, client_id: str) -> None:
+        with _denials():
+            await self.client.cancel_order(None, UNIFIED, {"clientOrderId": client_id})
+
+    async def cancel_symbol(self) -> None:
+        await self.client.cancel_all_orders(UNIFIED)
+
+    async def cancel_everything(self) -> None:
+        await self.client.cancel_all_orders()
+
+    async def open_orders(self) -> list[Seen]:
+        return [_seen(info) for info in _infos(await self.client.fetch_open_orders(UNIFIED))]
+
+    async def filled_orders(self) -> list[Seen]:
+        return [_seen(info) for info in _infos(await self.client.fetch_closed_orders(UNIFIED))]
+
+    async def canceled_orders(self) -> list[Seen]:
+        return [_seen(info) for info in _infos(await self.client.fetch_canceled_orders(UNIFIED))]
+
+    async def trades(self) -> list[Trade]:
+        return [_trade(info) for info in _infos(await self.client.fetch_my_trades(UNIFIED))]
+
+    async def trades_of(self, order_id: str) -> list[Trade]:
+        return [_trade(info) for info in _infos(await self.client.fetch_order_trades(order_id, UNIFIED))]
+
+    async def listen(self) -> CcxtEars:
+        ears = CcxtEars(self._stream)
+        self._ears.append(ears)
+        before = self._subscriptions()
+        ears.start()
+        await until(lambda: self._subscriptions() >= before + 3)
+        return ears
+
+
+class CcxtEars:
+    """The three private streams of ccxt.pro."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._heard = Heard({}, {}, {})
+        self._news = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start listening; ``watch_*`` returns only once something was heard."""
+        self._tasks = [
+            asyncio.create_task(self._follow(self._client.watch_orders, self._on_orders)),
+            asyncio.create_task(self._follow(self._client.watch_my_trades, self._on_trades)),
+            asyncio.create_task(self._follow(self._client.watch_balance, self._on_balance)),
+        ]
+
+    async def close(self) -> None:
+        """Stop listening."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def heard(self, enough: Callable[[Heard], object]) -> Heard:
+        async with asyncio.timeout(10):
+            while not enough(self._heard):
+                self._news.clear()
+                heard = asyncio.ensure_future(self._news.wait())
+                await asyncio.wait([heard, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+                heard.cancel()
+                for task in self._tasks:
+                    assert not task.done(), task
+        return self._heard
+
+    async def _follow(self, watch: Callable[[], Any], note: Callable[[Any], None]) -> None:
+        while True:
+            note(await watch())
+            self._news.set()
+
+    def _on_orders(self, orders: list[dict[str, Any]]) -> None:
+        words = {1: "NEW", 2: "FILLED", 3: "PARTIALLY_FILLED", 4: "CANCELED", 5: "PARTIALLY_CANCELED"}
+        told = {one["info"]["clientId"]: (OrderStatus(words[one["info"]["status"]]), _executed(one["info"])) for one in orders}
+        self._heard = Heard({**self._heard.orders, **told}, self._heard.trades, self._heard.balances)
+
+    def _on_trades(self, trades: list[dict[str, Any]]) -> None:
+        told = {one["id"]: _told(one) for one in trades}
+        self._heard = Heard(self._heard.orders, {**self._heard.trades, **told}, self._heard.balances)
+
+    def _on_balance(self, balance: dict[str, Any]) -> None:
+        told = {
+            name: Balance(name, Decimal(str(row["free"])), Decimal(str(row["used"])))
+            for name, row in balance.items()
+            if isinstance(row, dict) and name.isupper() and "free" in row
+        }
+        self._heard = Heard(self._heard.orders, self._heard.trades, told)
+
+
+class CcxtWatcher:
+    """The public streams of ccxt.pro."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    async def book_at(self, version: int) -> tuple[Levels, Levels]:
+        if UNIFIED not in self._client.orderbooks:
+            await self._client.watch_order_book(UNIFIED)
+        # The book is kept behind the scenes; ``watch`` would wait for a change that a market at rest never makes.
+        book = self._client.orderbooks[UNIFIED]
+        await until(lambda: book["nonce"] is not None and book["nonce"] >= version)
+        return _levels(book["bids"][:10]), _levels(book["asks"][:10])
+
+    async def hear_trade(self) -> tuple[Decimal, Decimal]:
+        return _pair((await self._client.watch_trades(UNIFIED))[-1], "price", "amount")
+
+    async def hear_best(self) -> tuple[Decimal, Decimal]:
+        return _pair(await self._client.watch_ticker(UNIFIED), "bid", "ask")
+
+    async def hear_candle(self) -> tuple[int, Decimal, Decimal]:
+        opened, _, high, low, *_ = (await self._client.watch_ohlcv(UNIFIED, "1m"))[-1]
+        return opened // 1000, Decimal(str(high)), Decimal(str(low))
+
+
+@contextmanager
+def _denials() -> Any:
+    try:
+        yield
+    except ccxt.BaseError as error:
+        told = re.search(r'"code":\s*(-?\d+)', str(error))
+        if told is None:
+            raise
+        raise Denied(int(told[1]), str(error)) from error
+
+
+def _terms(intent: OrderIntent) -> tuple[str, str, float, float | None]:
+    kind = "market" if intent.type is OrderType.MARKET else "limit"
+    price = None if intent.price is None else float(intent.price)
+    return kind, _SIDES[intent.side], float(intent.quantity or 0), price
+
+
+def _levels(rows: Sequence[Sequence[Any]]) -> Levels:
+    return [(Decimal(str(price)), Decimal(str(quantity))) for price, quantity, *_ in rows]
+
+
+def _pair(row: Mapping[str, Any], first: str, second: str) -> tuple[Decimal, Decimal]:
+    return Decimal(str(row[first])), Decimal(str(row[second]))
+
+
+def _infos(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    return [row["info"] for row in rows]
+
+
+def _seen(info: Mapping[str, Any]) -> Seen:
+    assert info["symbol"] == SYMBOL
+    numbers = (Decimal(info[name]) for name in ("price", "origQty", "executedQty"))
+    return Seen(info["orderId"], info["clientOrderId"], OrderStatus(info["status"]), *numbers)
+
+
+def _trade(info: Mapping[str, Any]) -> Trade:
+    numbers = (Decimal(info[name]) for name in ("price", "qty", "quoteQty", "commission"))
+    side = Side.BUY if info["isBuyer"] else Side.SELL
+    return Trade(info["id"], info["orderId"], side, *numbers, info["commissionAsset"], bool(info["isMaker"]))
+
+
+def _executed(info: Mapping[str, Any]) -> Decimal:
+    return Decimal(info.get("cumulativeQuantity") or 0)
+
+
+def _told(trade: Mapping[str, Any]) -> Trade:
+    """ccxt.pro keeps the protobuf fields under ``info`` (and has no idea who was the maker)."""
+    info = trade["info"]
+    numbers = (Decimal(info[name]) for name in ("price", "quantity", "amount", "feeAmount"))
+    side = Side.BUY if info["tradeType"] == 1 else Side.SELL
+    return Trade(info["tradeId"], info["orderId"], side, *numbers, info["feeCurrency"], bool(info.get("isMaker")))

@@ -1,0 +1,41 @@
+"""Case 50: the books of every client that keeps one, compared with the venue's own at many moments of a recorded market."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+import pytest_asyncio
+
+from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
+from exchange.testnet.server import RunningTestnet, running_testnet
+from tests.conformance.cases import case
+from tests.conformance.conftest import ACCOUNTS, BALANCES, SECRET
+from tests.conformance.trader import SYMBOL, Watcher, until
+from tests.conformance.witness import Witness
+from tests.support.rig import TAPE
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LOOKS, RECORDS_BETWEEN = 12, 150
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def _venue(witness: Witness) -> AsyncIterator[RunningTestnet]:
+    accounts = tuple(AccountConfig(f"bot-{n}", f"mx0bot{n}", SECRET, BALANCES) for n in range(ACCOUNTS))
+    config = TestnetConfig(accounts=accounts, port=0, tape=TAPE, speed=Decimal(10), rate_limits=NO_RATE_LIMITS)
+    async with running_testnet(config) as running:
+        yield running
+
+
+@case(50)
+async def test_50_the_book_a_client_keeps_is_the_venue_s_over_a_stretch_of_tape(watcher: Watcher, testnet: RunningTestnet) -> None:
+    await watcher.book_at(0)
+    for _ in range(LOOKS):
+        testnet.venue.resume()
+        seen = testnet.venue.market.records
+        await until(lambda seen=seen: testnet.venue.market.records > seen + RECORDS_BETWEEN)  # type: ignore[misc]
+        testnet.venue.pause()
+        version, bids, asks = testnet.venue.engine.depth(SYMBOL, 10)
+        assert await watcher.book_at(version) == (bids, asks)

@@ -1,0 +1,161 @@
+"""Anything behind gatehouse's own ``Venue`` port as a trader: the MEXC client against the testnet, and the mock venue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from exchange.mexc.market import MexcFeed
+from exchange.model import Balance, Fill, Millis, OrderIntent, OrderReport
+from exchange.ports import Ack, CancelAck, StreamGap, Venue
+from exchange.wire.errors import ErrorCode
+from tests.conformance.trader import SYMBOL, Denied, Heard, Levels, Market, Seen, Trade
+
+
+class LivePermit:
+    """A permit that never ends."""
+
+    epoch = 1
+
+    def is_live(self) -> bool:
+        return True
+
+
+class VenueTrader:
+    """One account. ``version`` is how far the market is, so that a book that is pushed can be waited for."""
+
+    def __init__(self, venue: Venue, feed: MexcFeed, version: Callable[[], int]) -> None:
+        self._venue = venue
+        self._feed = feed
+        self._version = version
+        self._since = Millis(0)
+        self._ears: list[VenueEars] = []
+
+    async def close(self) -> None:
+        """End its streams and connections."""
+        for ears in self._ears:
+            await ears.close()
+        await self._venue.aclose()
+
+    async def market(self) -> Market:
+        rules = (await self._venue.symbol_rules([SYMBOL]))[SYMBOL]
+        assert rules.trading
+        assert rules.api_allowed
+        return Market(rules.tick_size, rules.quantity_step, rules.min_notional, rules.maker_fee, rules.taker_fee)
+
+    async def time(self) -> int:
+        return int(await self._venue.server_time())
+
+    async def book(self) -> tuple[int, Levels, Levels]:
+        version = self._version()
+        async with asyncio.timeout(10):
+            while (depth := self._feed.depth(SYMBOL, 20)) is None or depth[0] < version:
+                await self._feed.changed()
+        return depth
+
+    async def balance(self) -> Mapping[str, Balance]:
+        return await self._venue.balances()
+
+    async def place(self, intent: OrderIntent) -> str:
+        if not self._since:
+            self._since = await self._venue.server_time()
+        outcome = await self._venue.place(intent, LivePermit())
+        if isinstance(outcome, Ack):
+            return outcome.order_id
+        raise Denied(getattr(outcome, "code", 0), str(outcome))
+
+    async def order(self, client_id: str) -> Seen:
+        report = await self._venue.order(SYMBOL, client_id)
+        if report is None:
+            raise Denied(ErrorCode.NO_SUCH_ORDER, client_id)
+        return _seen(report)
+
+    async def cancel(self, client_id: str) -> None:
+        outcome = await self._venue.cancel(SYMBOL, client_id)
+        if not isinstance(outcome, CancelAck):
+            raise Denied(outcome.code, outcome.message)
+
+    async def cancel_symbol(self) -> None:
+        assert await self._venue.cancel_all([SYMBOL]) == CancelAck()
+
+    async def open_orders(self) -> list[Seen]:
+        return [_seen(report) for report in await self._venue.open_orders(SYMBOL)]
+
+    async def trades(self) -> list[Trade]:
+        return [_trade(fill) for fill in await self._venue.fills(SYMBOL, self._since)]
+
+    async def listen(self) -> VenueEars:
+        ears = VenueEars(self._venue)
+        self._ears.append(ears)
+        await ears.ready()
+        return ears
+
+
+class VenueEars:
+    """The venue's private events. A stream over a socket begins with a gap; the mock venue's has none."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._events = venue.events()
+        self._over_a_socket = venue.name.value != "mock"
+        self._heard = Heard({}, {}, {})
+
+    async def ready(self) -> None:
+        """Wait for the subscription."""
+        if self._over_a_socket:
+            assert isinstance(await anext(self._events), StreamGap)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._events.aclose()  # type: ignore[attr-defined]
+
+    async def heard(self, enough: Callable[[Heard], object]) -> Heard:
+        async with asyncio.timeout(10):
+            while not enough(self._heard):
+                self._note(await anext(self._events))
+        return self._heard
+
+    def _note(self, event: object) -> None:
+        if isinstance(event, OrderReport):
+            told = {event.client_id: (event.status, event.executed)}
+            self._heard = Heard({**self._heard.orders, **told}, self._heard.trades, {})
+        elif isinstance(event, Fill):
+            self._heard = Heard(self._heard.orders, {**self._heard.trades, event.trade_id: _trade(event)}, {})
+
+
+class FeedWatcher:
+    """gatehouse's own feed."""
+
+    def __init__(self, feed: MexcFeed) -> None:
+        self._feed = feed
+
+    async def book_at(self, version: int) -> tuple[Levels, Levels]:
+        async with asyncio.timeout(10):
+            while (depth := self._feed.depth(SYMBOL, 10)) is None or depth[0] < version:
+                await self._feed.changed()
+        return depth[1], depth[2]
+
+    async def hear_trade(self) -> tuple[Decimal, Decimal]:
+        async with asyncio.timeout(10):
+            while not self._feed.trades(SYMBOL, 1):
+                await self._feed.changed()
+        trade = self._feed.trades(SYMBOL, 1)[0]
+        return trade.price, trade.quantity
+
+
+def _seen(report: OrderReport) -> Seen:
+    return Seen(report.order_id, report.client_id, report.status, report.price, report.quantity, report.executed)
+
+
+def _trade(fill: Fill) -> Trade:
+    return Trade(
+        fill.trade_id,
+        fill.order_id,
+        fill.side,
+        fill.price,
+        fill.quantity,
+        fill.quote,
+        fill.fee,
+        fill.fee_asset,
+        fill.maker,
+    )
