@@ -14,6 +14,7 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from exchange.testnet.outbox import Outbox
+from exchange.testnet.ratelimit import SlidingWindow
 from exchange.testnet.session import Session
 from exchange.testnet.transport import abort
 from exchange.testnet.venue import SimulatedVenue
@@ -99,11 +100,16 @@ async def _close(socket: WebSocket, session: Session) -> None:
 
 
 async def _read(venue: SimulatedVenue, socket: WebSocket, session: Session) -> None:
+    frames = SlidingWindow(venue.stream_limits.frames_per_second)
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
-        session.touch(venue.clock.monotonic_ns())
+        now_ns = venue.clock.monotonic_ns()
+        session.touch(now_ns)
+        if not frames.admit("", now_ns):
+            session.end("sends too much")
+            return
         text = message.get("text")
         try:
             if text is None:
