@@ -15,6 +15,61 @@ from exchange.tape import TapeRecord, TapeTrade
 _BATCH = 200
 
 
+class Market(Protocol):
+    """A venue's market side: it delivers records as time passes, and can be made to stand still. Instants are ms."""
+
+    @property
+    def source(self) -> DataSource:
+        """Where the data comes from."""
+        ...
+
+    @property
+    def speed(self) -> Decimal:
+        """Seconds of the data's time per second."""
+        ...
+
+    @property
+    def records(self) -> int:
+        """How many have been delivered."""
+        ...
+
+    @property
+    def position(self) -> Millis | None:
+        """When the last one was."""
+        ...
+
+    @property
+    def rounds(self) -> int:
+        """How many times the data has been played to its end."""
+        ...
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more."""
+        ...
+
+    def pause(self) -> None:
+        """Stand still."""
+        ...
+
+    def resume(self) -> None:
+        """Go on."""
+        ...
+
+    def take_due(self) -> list[TapeRecord]:
+        """What is due before anything runs, such as a first book."""
+        ...
+
+    async def run(self, deliver: Callable[[TapeRecord], None]) -> None:
+        """Deliver every record when it is due, until cancelled or at the end of the data."""
+        ...
+
+
 class Player(Protocol):
     """Where records come from, stamped with the time they are due on the clock."""
 

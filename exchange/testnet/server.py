@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
 import uvicorn
 
@@ -18,12 +19,13 @@ from exchange.ports import Clock
 from exchange.testnet.app import build_app
 from exchange.testnet.clock import SystemClock
 from exchange.testnet.config import TestnetConfig
+from exchange.testnet.export import export_fills
 from exchange.testnet.faults import Fault, FaultKind, load_faults
 from exchange.testnet.feeds.synthetic import SOURCE, SyntheticMarket, synthetic
 from exchange.testnet.feeds.tape import TapePlayer
 from exchange.testnet.matching import Engine
 from exchange.testnet.mx_fees import MX, MxFees
-from exchange.testnet.playback import Playback, Player, StreamPlayer
+from exchange.testnet.playback import Market, Playback, Player, StreamPlayer
 from exchange.testnet.strategy import StrategyGroups
 from exchange.testnet.symbols import BTCUSDT, DEFAULT_RULES
 from exchange.testnet.transport import CuttableHttpProtocol, CuttableWebSocketProtocol
@@ -94,15 +96,17 @@ class RunningTestnet:
         return self.venue.receipt(account, client_id).received
 
 
-def build_venue(config: TestnetConfig, clock: Clock) -> SimulatedVenue:
-    """The venue alone, without a server; its faults file is in force.
+def build_venue(config: TestnetConfig, clock: Clock, market: Market | None = None) -> SimulatedVenue:
+    """The venue alone, without a server; its faults file is in force. ``market`` replaces the tape or the generated market.
 
     Raises:
         ConfigError: the tape's symbol has no rules, or the faults file is unusable.
         IntegrityError: the tape is damaged.
     """
     rules: dict[str, SymbolRules] = {**DEFAULT_RULES, **{one.symbol: one for one in config.symbols}}
-    player, source = _player(config, rules, clock.now())
+    if market is None:
+        player, source = _player(config, rules, clock.now())
+        market = Playback(player, clock, source=source, speed=config.speed)
     groups = StrategyGroups(config.uids, {one.name: one.master for one in config.accounts if one.master})
 
     def mx_price(quote: str) -> Decimal | None:
@@ -113,8 +117,7 @@ def build_venue(config: TestnetConfig, clock: Clock) -> SimulatedVenue:
     engine = Engine(
         rules, model=config.fill_model, seed=config.seed, duplicates=config.duplicates, fees=mx_fees, related=groups.share
     )
-    playback = Playback(player, clock, source=source, speed=config.speed)
-    venue = SimulatedVenue(config, engine, playback, clock, groups, mx_fees)
+    venue = SimulatedVenue(config, engine, market, clock, groups, mx_fees)
     for record in venue.market.take_due():
         venue.feed(record)
     for fault in load_faults(config.faults) if config.faults is not None else ():
@@ -123,8 +126,10 @@ def build_venue(config: TestnetConfig, clock: Clock) -> SimulatedVenue:
 
 
 @asynccontextmanager
-async def running_testnet(config: TestnetConfig, clock: Clock | None = None) -> AsyncIterator[RunningTestnet]:
-    """Run a testnet inside the caller's event loop until the block ends. ``port`` 0 takes a free one.
+async def running_testnet(
+    config: TestnetConfig, clock: Clock | None = None, market: Market | None = None
+) -> AsyncIterator[RunningTestnet]:
+    """Run a testnet inside the caller's event loop until the block ends. ``port`` 0 takes a free one, ``market`` is as above.
 
     Raises:
         ConfigError, IntegrityError: as ``build_venue``.
@@ -132,7 +137,7 @@ async def running_testnet(config: TestnetConfig, clock: Clock | None = None) -> 
     """
     listener = _listen(config.host, config.port)
     try:
-        venue = build_venue(config, SystemClock() if clock is None else clock)
+        venue = build_venue(config, SystemClock() if clock is None else clock, market)
         async with _serving(build_app(venue, config.control_token), listener):
             playing = asyncio.create_task(venue.run())
             headers = {"X-Testnet-Control": config.control_token}
@@ -147,16 +152,28 @@ async def running_testnet(config: TestnetConfig, clock: Clock | None = None) -> 
         listener.close()
 
 
-async def serve(config: TestnetConfig, on_ready: Callable[[str, int], None] | None = None) -> None:
+async def serve(
+    config: TestnetConfig,
+    on_ready: Callable[[str, int], None] | None = None,
+    *,
+    market: Market | None = None,
+    fills: Path | None = None,
+) -> None:
     """Run a testnet until cancelled. ``on_ready`` is told the host and the port once requests are answered.
+
+    ``market`` is as for ``build_venue``; ``fills`` is where every fill with its evidence is written at the end.
 
     Raises:
         ConfigError, IntegrityError, Unreachable: as ``running_testnet``.
     """
-    async with running_testnet(config) as testnet:
+    async with running_testnet(config, market=market) as testnet:
         if on_ready is not None:
             on_ready(testnet.host, testnet.port)
-        await testnet.playing
+        try:
+            await testnet.playing
+        finally:
+            if fills is not None:
+                export_fills(testnet.venue.engine, fills)
 
 
 def _player(config: TestnetConfig, rules: Mapping[str, SymbolRules], start: Millis) -> tuple[Player, DataSource]:

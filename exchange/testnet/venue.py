@@ -27,7 +27,7 @@ from exchange.testnet.listenkeys import ListenKeys
 from exchange.testnet.listings import Listings
 from exchange.testnet.matching import Engine
 from exchange.testnet.mx_fees import MxFees
-from exchange.testnet.playback import Playback
+from exchange.testnet.playback import Market
 from exchange.testnet.ratelimit import SlidingWindow
 from exchange.testnet.strategy import StrategyGroups
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
@@ -52,7 +52,7 @@ class SimulatedVenue:
     """A whole venue. Not thread-safe. ``groups`` and ``mx_fees`` are the ones the engine was built with."""
 
     def __init__(
-        self, config: TestnetConfig, engine: Engine, playback: Playback, clock: Clock, groups: StrategyGroups, mx_fees: MxFees
+        self, config: TestnetConfig, engine: Engine, market: Market, clock: Clock, groups: StrategyGroups, mx_fees: MxFees
     ) -> None:
         self.config = config
         self.engine = engine
@@ -60,7 +60,7 @@ class SimulatedVenue:
         self.mx_fees = mx_fees
         self.listings = Listings(engine.rules)
         self.uids = config.uids
-        self.market = playback
+        self.market = market
         self.clock = VenueClock(clock)
         self.faults = FaultPlan(config.seed)
         self.delays = Delays(config.seed, config.entry_latency, config.response_latency)
