@@ -48,7 +48,7 @@ FLAG: Schema = {"type": "boolean"}
 NULL: Schema = {"type": "null"}
 DECIMAL: Schema = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
 FRACTION: Schema = {"type": "number", "minimum": 0}
-_LEVEL: Schema = {"type": "array", "prefixItems": [DECIMAL, DECIMAL], "minItems": 2, "maxItems": 2}
+_LEVEL: Schema = {"type": "array", "items": DECIMAL, "minItems": 2, "maxItems": 2}
 _SYMBOL: Schema = {"type": "string", "pattern": "^[A-Z0-9]{2,30}$", "examples": ["BTCUSDT"]}
 _SIDE: Schema = {"enum": ["BUY", "SELL"]}
 _TYPE: Schema = {"enum": ["LIMIT", "LIMIT_MAKER", "IMMEDIATE_OR_CANCEL", "FILL_OR_KILL", "MARKET"]}
@@ -128,9 +128,10 @@ AGG_TRADES = _list(
 KLINES = _list(
     {
         "type": "array",
-        "prefixItems": [INSTANT, DECIMAL, DECIMAL, DECIMAL, DECIMAL, DECIMAL, INSTANT, DECIMAL],
+        "items": {"oneOf": [INSTANT, DECIMAL]},
         "minItems": 8,
         "maxItems": 8,
+        "description": "Open time, open, high, low, close, volume, close time, quote volume; times are numbers, the rest text.",
     }
 )
 AVERAGE = _object({"mins": {"const": 5}, "price": DECIMAL})
