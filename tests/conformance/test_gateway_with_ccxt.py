@@ -153,7 +153,7 @@ async def test_each_denial_raises_the_fitting_error_and_names_its_rule(client: A
     for rule in RAISED:
         port.answer = Denied(str(rule), "12 EUR", "10 EUR", "12 EUR would exceed 10 EUR", "Do less.")
         with pytest.raises(errors.BaseError, match=f"gatehouse: {rule}: 12 EUR would exceed 10 EUR") as caught:
-            await client.create_order("MX/USDT", "limit", "buy", 4, 2.5)
+            await client.create_order("MX/USDT", "limit", "buy", 4, 2.5, {"clientOrderId": f"denied-by-{rule}"})
         raised[rule] = type(caught.value)
     assert raised == RAISED
 

@@ -45,7 +45,7 @@ def alive(pid: int) -> bool:
 @pytest.fixture(scope="module")
 def showing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     directory = tmp_path_factory.mktemp("d") / "x"
-    environment = {**os.environ, "NO_COLOR": "1"}
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "120"}
     return directory, subprocess.run(command(directory), capture_output=True, text=True, timeout=220, check=False, env=environment)
 
 

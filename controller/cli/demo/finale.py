@@ -64,7 +64,7 @@ def accounts(scene: Scene) -> None:
         f"{count.orders} orders, {count.fills} fills, {count.denied} denied, {status.unknown_orders} unknown, "
         f"{status.seq} journal entries, in {took:.0f} s"
     )
-    narrator.say(Text.assemble("evidence report: ", (str(scene.directory / written["page"]), "bold")))
+    narrator.whole(Text.assemble("evidence report: ", (str(scene.directory / written["page"]), "bold")))
     narrator.say(f"environment {status.environment}, source {status.source}: evidence that can never open a production gate")
 
 

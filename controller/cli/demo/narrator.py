@@ -66,6 +66,10 @@ class Narrator:
         """One sentence."""
         self.console.print(Padding(text, (0, 0, 0, _INDENT), expand=False))
 
+    def whole(self, text: Text) -> None:
+        """A line that is copied, as a path is: never broken, however narrow the terminal."""
+        self.console.print(Text(" " * _INDENT).append(text), soft_wrap=True)
+
     def show(self, part: RenderableType) -> None:
         """A table or a panel."""
         self.console.print(Padding(part, (0, 0, 0, _INDENT), expand=False))
