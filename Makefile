@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 TESTS  ?= tests
+# Most of the slow tests wait for real processes, so a few more workers than cores pay off.
+WORKERS ?= 4
 
 .PHONY: run test lint types imports check fix docs proto lock browser clean help
 
@@ -38,7 +40,7 @@ browser:
 	  echo "No Chromium and no way to install it: the browser tests will be skipped"
 
 test: $(READY) browser
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
