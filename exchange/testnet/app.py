@@ -35,6 +35,9 @@ from exchange.wire.signing import parse_params
 MAX_REQUEST_BYTES = 65_536
 """The longest query, and the longest body, that is looked at."""
 
+_UNKNOWN = "Unknown error, please check your request or try again later."
+"""What bots look for to learn that an order may live on after a 503 (mexc-spot-v3.md §1.2)."""
+
 _WRITES = frozenset({"POST", "PUT", "DELETE"})
 _HTML_403 = "<HTML><HEAD><TITLE>Access Denied</TITLE></HEAD><BODY><H1>Access Denied</H1></BODY></HTML>"
 
@@ -176,7 +179,7 @@ async def _cut(request: Request) -> Response:
 
 def _server_error(params: FaultParams, default: int) -> Response:
     status = default if params.status is None else params.status
-    return error_response(WireError(status, "Service not available, please try again", status))
+    return error_response(WireError(status, _UNKNOWN if status == 503 else "Service not available, please try again", status))
 
 
 def error_response(error: WireError, *, retry_after_s: int | None = None) -> Response:

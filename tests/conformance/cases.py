@@ -134,6 +134,23 @@ CASES = (
         FOREIGN,
         (f"POST {KEY}", f"GET {KEY}", f"PUT {KEY}", f"DELETE {KEY}"),
     ),
+    Case(
+        60,
+        "a bot's start reads the clock, the rules and the prices",
+        (R,),
+        tuple(f"GET {V3}/{path}" for path in ("ping", "time", "exchangeInfo", "ticker/bookTicker", "ticker/24hr", "depth")),
+    ),
+    Case(61, "an order in a form that calls itself JSON is taken", (R,), (PLACE,)),
+    Case(62, "a market order by quantity is taken on both sides", (R,), (PLACE, FIND)),
+    Case(63, "a cancel by client id reports the state before it", (R,), (CANCEL,)),
+    Case(64, "the state of an order has numbers where a bot calculates with them", (R,), (FIND,)),
+    Case(65, "fills are asked for by order and by time", (R,), (FILLS,)),
+    Case(66, "balances are read with everything in the query", (R,), (ACCOUNT,)),
+    Case(67, "an order that does not exist has the texts a bot looks for", (R,)),
+    Case(68, "a 503 after the order was taken says that its state is unknown", (R,), (FIND,)),
+    Case(69, "a listen key is made from a signed body and renewed in the query", (R,), (f"POST {KEY}", f"PUT {KEY}")),
+    Case(70, "a private stream names every order by its client id", (R,), (f"POST {KEY}", MY_ORDERS)),
+    Case(71, "book and trade streams are acknowledged by the ids they were asked with", (R,), (DEPTH, DEALS)),
 )
 BY_NUMBER = {case.number: case for case in CASES}
 

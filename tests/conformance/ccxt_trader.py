@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -232,14 +232,38 @@ class CcxtWatcher:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._known = (Decimal(0), Decimal(0))
+        self.compared = 0
 
-    async def book_at(self, version: int) -> tuple[Levels, Levels]:
-        if UNIFIED not in self._client.orderbooks:
-            await self._client.watch_order_book(UNIFIED)
-        # The book is kept behind the scenes; ``watch`` would wait for a change that a market at rest never makes.
+    async def keep_book(self, move: Callable[[], Awaitable[None]]) -> None:
+        """It takes its snapshot after 25 changes and drops the change a snapshot falls into, so the market rests between them."""
+        watching = asyncio.create_task(self._client.watch_order_book(UNIFIED))
+        await until(lambda: UNIFIED in self._client.orderbooks)
+        cache = self._client.orderbooks[UNIFIED].cache
+        for kept in range(1, 27):
+            await move()
+            await until(lambda kept=kept: len(cache) >= kept or watching.done())  # type: ignore[misc]
+        book = await watching
+        self._known = (Decimal(str(book["bids"][-1][0])), Decimal(str(book["asks"][-1][0])))
+
+    async def agrees(self, version: int, bids: Levels, asks: Levels) -> bool:
+        """Whether the levels within the hundred it began with are these; it never asks for more (§7.5: others appear when touched).
+
+        Its ``nonce`` is the first version of the last change, not the last one, so agreement itself is waited for.
+        """
         book = self._client.orderbooks[UNIFIED]
-        await until(lambda: book["nonce"] is not None and book["nonce"] >= version)
-        return _levels(book["bids"][:10]), _levels(book["asks"][:10])
+        expected = (self._near(bids), self._near(asks))
+        self.compared += len(expected[0]) + len(expected[1])
+        with suppress(TimeoutError):
+            await until(
+                lambda: (self._near(_levels(book["bids"][:10])), self._near(_levels(book["asks"][:10]))) == expected, within=2
+            )
+            return True
+        return False
+
+    def _near(self, levels: Levels) -> Levels:
+        lowest, highest = self._known
+        return [level for level in levels if lowest <= level[0] <= highest]
 
     async def hear_trade(self) -> tuple[Decimal, Decimal]:
         return _pair((await self._client.watch_trades(UNIFIED))[-1], "price", "amount")

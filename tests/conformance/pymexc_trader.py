@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
@@ -239,22 +239,23 @@ class PymexcWatcher(PymexcEars):
     def __init__(self, trader: PymexcTrader, socket: Any) -> None:
         super().__init__(trader, socket)
         self._changes: list[Any] = []
-        self._book: tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]] | None = None
+        self._book: tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]] = ({}, {})
         self._version = 0
 
-    async def book_at(self, version: int) -> tuple[Levels, Levels]:
-        if self._book is None:
-            await self._trader.ask(self._socket.depth_stream, self.carry(self._changes.append), SYMBOL)
-            await self.wait(lambda: self._changes)
-            snapshot = await self._trader.ask(self._trader.http.order_book, SYMBOL, 5000)
-            self._version = snapshot["lastUpdateId"]
-            self._book = (dict(_levels(snapshot["bids"])), dict(_levels(snapshot["asks"])))
+    async def keep_book(self, move: Callable[[], Awaitable[None]]) -> None:
+        await self._trader.ask(self._socket.depth_stream, self.carry(self._changes.append), SYMBOL)
+        await move()
+        await self.wait(lambda: self._changes)
+        snapshot = await self._trader.ask(self._trader.http.order_book, SYMBOL, 5000)
+        self._version = snapshot["lastUpdateId"]
+        self._book = (dict(_levels(snapshot["bids"])), dict(_levels(snapshot["asks"])))
+
+    async def agrees(self, version: int, bids: Levels, asks: Levels) -> bool:
         await self.wait(lambda: self._caught_up() >= version)
-        bids, asks = self._book
-        return sorted(bids.items(), reverse=True)[:10], sorted(asks.items())[:10]
+        mine = (sorted(self._book[0].items(), reverse=True)[:10], sorted(self._book[1].items())[:10])
+        return self._version == version and mine == (bids, asks)
 
     def _caught_up(self) -> int:
-        assert self._book is not None
         for change in self._changes:
             if int(change.toVersion) <= self._version:
                 continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count
@@ -165,8 +165,12 @@ class ForeignTrader(Trader, Protocol):
 class Watcher(Protocol):
     """A client that listens to public streams."""
 
-    async def book_at(self, version: int) -> tuple[Levels, Levels]:
-        """The best ten levels of the book it keeps, once it is at least this far."""
+    async def keep_book(self, move: Callable[[], Awaitable[None]]) -> None:
+        """Begin to keep the book. The market stands still and can be moved a little."""
+        ...
+
+    async def agrees(self, version: int, bids: Levels, asks: Levels) -> bool:
+        """Whether the best ten levels it keeps are these, once it has heard everything up to this version."""
         ...
 
     async def hear_trade(self) -> tuple[Decimal, Decimal]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
 from exchange.mexc.market import MexcFeed
@@ -129,11 +129,17 @@ class FeedWatcher:
     def __init__(self, feed: MexcFeed) -> None:
         self._feed = feed
 
-    async def book_at(self, version: int) -> tuple[Levels, Levels]:
+    async def keep_book(self, move: Callable[[], Awaitable[None]]) -> None:
+        await move()
+        async with asyncio.timeout(10):
+            while self._feed.depth(SYMBOL, 10) is None:
+                await self._feed.changed()
+
+    async def agrees(self, version: int, bids: Levels, asks: Levels) -> bool:
         async with asyncio.timeout(10):
             while (depth := self._feed.depth(SYMBOL, 10)) is None or depth[0] < version:
                 await self._feed.changed()
-        return depth[1], depth[2]
+        return depth == (version, bids, asks)
 
     async def hear_trade(self) -> tuple[Decimal, Decimal]:
         async with asyncio.timeout(10):

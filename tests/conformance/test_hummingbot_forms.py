@@ -1,0 +1,200 @@
+"""Cases 60 to 71: the requests another well-known bot makes, byte for byte as its source makes them (mexc-spot-v3.md §2.5, §8.4).
+
+It cannot be installed as a library, so its forms are spoken here over bare HTTP: a form-encoded body that calls itself JSON on
+POST, everything in the query otherwise, and orders known by their client id alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from websockets.asyncio.client import connect
+
+from exchange.testnet.faults import FaultKind
+from exchange.testnet.server import RunningTestnet
+from exchange.wire.push_decode import decode_push
+from exchange.wire.signing import encode_params, signature
+from tests.conformance.cases import case
+from tests.conformance.conftest import credentials
+from tests.conformance.trader import SYMBOL
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+API = "/api/v3"
+
+
+class Hummingbot:
+    """Its request forms on one account."""
+
+    def __init__(self, http: httpx.AsyncClient, key: str, secret: str, ws: str) -> None:
+        self._http = http
+        self._key = key
+        self._secret = secret
+        self.ws = ws
+        self._orders = 0
+
+    async def public(self, path: str, **params: str) -> Any:
+        return (await self._http.get(f"{API}/{path}", params=params)).json()
+
+    async def post(self, path: str, **params: str) -> httpx.Response:
+        """The form in the body, under the name of JSON, and no query at all."""
+        return await self._http.post(f"{API}/{path}", content=self._signed(params), headers=self._headers())
+
+    async def ask(self, method: str, path: str, **params: str) -> httpx.Response:
+        """Everything in the query; the header all the same."""
+        return await self._http.request(method, f"{API}/{path}?{self._signed(params)}", headers=self._headers())
+
+    async def place(self, side: str, price: str, quantity: str = "0.001", type_: str = "LIMIT") -> tuple[str, httpx.Response]:
+        """The client id and the reply. It sends ``timeInForce``, which MEXC does not know, and no ``recvWindow``."""
+        self._orders += 1
+        name = f"HUMBOT{side[0]}{SYMBOL}{self._orders:016d}"
+        priced = {"price": price, "timeInForce": "GTC"} if type_ == "LIMIT" else {}
+        fields = {"symbol": SYMBOL, "side": side, "quantity": quantity, "type": type_, "newClientOrderId": name}
+        return name, await self.post("order", **fields, **priced)
+
+    async def resting_price(self) -> str:
+        best = await self.public("ticker/bookTicker", symbol=SYMBOL)
+        return f"{float(best['bidPrice']) * 0.995:.2f}"
+
+    async def crossing_price(self) -> str:
+        best = await self.public("ticker/bookTicker", symbol=SYMBOL)
+        return f"{float(best['askPrice']) * 1.005:.2f}"
+
+    def _signed(self, params: dict[str, str]) -> str:
+        payload = encode_params([*params.items(), ("timestamp", str(time.time_ns() // 1_000_000))])
+        return f"{payload}&signature={signature(self._secret, payload)}"
+
+    def _headers(self) -> dict[str, str]:
+        return {"X-MEXC-APIKEY": self._key, "Content-Type": "application/json"}
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def _raw_trader(testnet: RunningTestnet) -> AsyncIterator[Hummingbot]:
+    async with httpx.AsyncClient(base_url=testnet.base_url, trust_env=False) as http:
+        yield Hummingbot(http, *credentials(), testnet.ws_url)
+
+
+@case(60)
+async def test_60_its_start_reads_the_clock_the_rules_and_the_prices(trader: Hummingbot) -> None:
+    assert await trader.public("ping") == {}
+    assert isinstance((await trader.public("time"))["serverTime"], int)
+    (rules,) = (await trader.public("exchangeInfo"))["symbols"]
+    assert (rules["status"], "SPOT" in rules["permissions"], rules["isSpotTradingAllowed"]) == ("1", True, True)
+    assert {one["symbol"] for one in await trader.public("ticker/bookTicker")} == {SYMBOL}
+    assert float((await trader.public("ticker/24hr", symbol=SYMBOL))["lastPrice"]) > 0
+    assert len((await trader.public("depth", symbol=SYMBOL, limit="1000"))["bids"]) > 10
+
+
+@case(61)
+async def test_61_an_order_in_a_form_that_calls_itself_json_is_taken(trader: Hummingbot) -> None:
+    _, reply = await trader.place("BUY", await trader.resting_price())
+    placed = reply.json()
+    assert reply.status_code == 200
+    assert isinstance(placed["orderId"], str)
+    assert isinstance(placed["transactTime"], int)
+
+
+@case(62)
+async def test_62_a_market_order_by_quantity_is_taken_on_both_sides(trader: Hummingbot) -> None:
+    for side in ("BUY", "SELL"):
+        name, reply = await trader.place(side, "", type_="MARKET")
+        assert reply.status_code == 200, reply.text
+        found = (await trader.ask("GET", "order", symbol=SYMBOL, origClientOrderId=name)).json()
+        assert (found["status"], found["executedQty"]) == ("FILLED", "0.001")
+
+
+@case(63)
+async def test_63_a_cancel_by_client_id_reports_the_state_before_it(trader: Hummingbot) -> None:
+    name, _ = await trader.place("BUY", await trader.resting_price())
+    canceled = await trader.ask("DELETE", "order", symbol=SYMBOL, origClientOrderId=name)
+    assert (canceled.status_code, canceled.json()["status"]) == (200, "NEW")
+
+
+@case(64)
+async def test_64_the_state_of_an_order_has_numbers_where_it_calculates_with_them(trader: Hummingbot) -> None:
+    name, reply = await trader.place("BUY", await trader.resting_price())
+    found = (await trader.ask("GET", "order", symbol=SYMBOL, origClientOrderId=name)).json()
+    assert (found["orderId"], found["clientOrderId"], found["status"]) == (reply.json()["orderId"], name, "NEW")
+    assert float(found["updateTime"]) > 0
+
+
+@case(65)
+async def test_65_fills_are_asked_for_by_order_and_by_time(trader: Hummingbot) -> None:
+    began = int(time.time() * 1000)
+    _, reply = await trader.place("BUY", await trader.crossing_price())
+    order_id = reply.json()["orderId"]
+    by_order = (await trader.ask("GET", "myTrades", symbol=SYMBOL, orderId=order_id)).json()
+    by_time = (await trader.ask("GET", "myTrades", symbol=SYMBOL, startTime=str(began - 1))).json()
+    assert by_order == by_time
+    assert sum(float(one["qty"]) for one in by_order) == pytest.approx(0.001)
+    assert {(one["orderId"], one["commissionAsset"]) for one in by_order} == {(order_id, "USDT")}
+
+
+@case(66)
+async def test_66_its_balances_are_read(trader: Hummingbot) -> None:
+    balances = {one["asset"]: one for one in (await trader.ask("GET", "account")).json()["balances"]}
+    assert float(balances["USDT"]["free"]) > 0
+    assert float(balances["BTC"]["locked"]) == 0
+
+
+@case(67)
+async def test_67_an_order_that_does_not_exist_has_the_texts_it_looks_for(trader: Hummingbot) -> None:
+    asked = await trader.ask("GET", "order", symbol=SYMBOL, origClientOrderId="HUMBOTnever")
+    canceled = await trader.ask("DELETE", "order", symbol=SYMBOL, origClientOrderId="HUMBOTnever")
+    assert (asked.json()["code"], "Order does not exist" in asked.json()["msg"]) == (-2013, True)
+    assert (canceled.json()["code"], "Unknown order sent" in canceled.json()["msg"]) == (-2011, True)
+
+
+@case(68)
+async def test_68_a_503_after_the_order_was_taken_says_that_it_is_unknown(trader: Hummingbot, testnet: RunningTestnet) -> None:
+    price = await trader.resting_price()
+    testnet.arm(FaultKind.ERROR_AFTER_ACCEPT, params={"status": 503})
+    name, reply = await trader.place("BUY", price)
+    assert reply.status_code == 503
+    assert "Unknown error, please check your request or try again later." in reply.text
+    assert (await trader.ask("GET", "order", symbol=SYMBOL, origClientOrderId=name)).json()["status"] == "NEW"
+
+
+@case(69)
+async def test_69_a_listen_key_is_made_from_a_signed_body_and_renewed_in_the_query(trader: Hummingbot) -> None:
+    key = (await trader.post("userDataStream")).json()["listenKey"]
+    renewed = (await trader.ask("PUT", "userDataStream", listenKey=key)).json()
+    assert renewed == {"listenKey": key}
+
+
+@case(70)
+async def test_70_its_private_stream_names_every_order_by_its_client_id(trader: Hummingbot) -> None:
+    key = (await trader.post("userDataStream")).json()["listenKey"]
+    price = await trader.resting_price()
+    async with asyncio.timeout(5), connect(f"{trader.ws}?listenKey={key}", proxy=None) as socket:
+        for number, name in ((1, "orders"), (2, "deals"), (3, "account")):
+            channel = f"spot@private.{name}.v3.api.pb"
+            await socket.send(json.dumps({"method": "SUBSCRIPTION", "params": [channel], "id": number}))
+            assert json.loads(await socket.recv()) == {"id": number, "code": 0, "msg": channel}
+        await socket.send(json.dumps({"method": "PING"}))
+        assert json.loads(await socket.recv())["msg"] == "PONG"
+        name, _ = await trader.place("BUY", price)
+        channels = {}
+        while "spot@private.orders.v3.api.pb" not in channels:
+            push = decode_push(await socket.recv(decode=False))
+            channels[push.channel.name] = push.body
+    assert channels["spot@private.orders.v3.api.pb"].client_id == name  # type: ignore[union-attr]
+
+
+@case(71)
+async def test_71_its_book_and_trade_streams_are_acknowledged_by_its_ids(trader: Hummingbot) -> None:
+    channels = [f"spot@public.aggre.{name}.v3.api.pb@100ms@{SYMBOL}" for name in ("deals", "depth")]
+    heard: set[str] = set()
+    async with asyncio.timeout(10), connect(trader.ws, proxy=None) as socket:
+        for number, channel in enumerate(channels, 1):
+            await socket.send(json.dumps({"method": "SUBSCRIPTION", "params": [channel], "id": number}))
+        while len(heard) < 4:
+            frame = await socket.recv()
+            heard.add(json.loads(frame)["msg"] + " acknowledged" if isinstance(frame, str) else decode_push(frame).channel.name)
+    assert heard == {*channels, *(f"{channel} acknowledged" for channel in channels)}
