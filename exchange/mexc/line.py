@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
-from exchange.errors import VenueError
 from exchange.mexc.hosts import Reach
 from exchange.mexc.socket import StreamTiming, open_stream
 from exchange.ports import Clock
@@ -75,9 +73,7 @@ class Line:
     async def aclose(self) -> None:
         """End the stream; nothing is handed over any more. Harmless when repeated."""
         self._take = _drop
-        self._task.cancel()
-        with suppress(asyncio.CancelledError, VenueError):
-            await self._task
+        await end(self._task)
 
     async def _run(self) -> None:
         async with open_stream(self._url, self._reach, self._timing, self._clock) as socket:
@@ -88,6 +84,14 @@ class Line:
                 pushed = await socket.next_push(_TICK)
                 if pushed is not None:
                     self._take(pushed)
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has ended, whatever it ended with. Unlike awaiting it, this can itself be cancelled."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()
 
 
 def _drop(_: bytes) -> None:

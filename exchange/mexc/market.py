@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from decimal import Decimal
 from random import Random
 
@@ -12,7 +11,7 @@ from exchange.errors import ConfigError, UsageError, VenueError
 from exchange.mexc.changes import Changes
 from exchange.mexc.depth import SymbolFeed
 from exchange.mexc.hosts import Reach
-from exchange.mexc.line import Line
+from exchange.mexc.line import Line, end
 from exchange.mexc.rest import RestCaller
 from exchange.mexc.socket import DEFAULT_TIMING, Backoff, SocketLost, StreamTiming
 from exchange.mexc.watch import DEFAULT_DOUBTS, Doubts, Watchdog
@@ -63,8 +62,10 @@ class MexcFeed:
         self._backoff = Backoff(rng, timing)
         self._changes = Changes()
         self._watchdog = Watchdog(self._symbols, rest, clock, rng, timing, doubts, self._changes.tell)
+        self._line: Line | None = None
         self._trouble: str | None = None
         self.rotations = 0
+        """How often a stream was replaced before its life ended."""
 
     @property
     def trouble(self) -> str | None:
@@ -110,7 +111,7 @@ class MexcFeed:
         await self._rest.aclose()
 
     async def _session(self) -> None:
-        line = self._open_line()
+        line = self._line = self._open_line()
         watching: asyncio.Task[None] | None = None
         try:
             await line.subscribed()
@@ -120,18 +121,20 @@ class MexcFeed:
             self._backoff.reset()
             self._watchdog.suspect()
             watching = asyncio.create_task(self._watchdog.run(), name="watchdog")
+            within = self._rotate_after()
             while True:
-                await _first_of(line, watching, within_ms=self._rotate_after())
-                line = await self._rotated(line)
+                await _first_of(line, watching, within)
+                fresh = await self._successor(line)
+                within = self._timing.retry_most if fresh is None else self._rotate_after()
+                line = fresh or line
         finally:
-            for feed in self._symbols.values():
-                feed.lost()
-            self._changes.tell()
-            await line.aclose()
-            await _ended(watching)
+            self._on_lost(self._line)
+            await self._line.aclose()
+            if watching is not None:
+                await end(watching)
 
-    async def _rotated(self, old: Line) -> Line:
-        """A fresh stream that has taken over from ``old``; ``old`` itself when no other can be had yet."""
+    async def _successor(self, old: Line) -> Line | None:
+        """A fresh stream that has taken over from ``old``, or ``None`` when no other can be had yet."""
         fresh = self._open_line()
         try:
             await fresh.subscribed()
@@ -139,29 +142,41 @@ class MexcFeed:
             fresh.check()
         except SocketLost as error:
             self._trouble = error.message
-            await fresh.aclose()
-            old.check()
-            return old
-        except asyncio.CancelledError:
-            await fresh.aclose()
-            raise
-        # From here to the end of hand_to nothing else runs, so each frame reaches the books from exactly one of the two.
-        cut = old.is_lost
+            return None
+        else:
+            self._hand_over(old, fresh)
+            await old.aclose()
+            return fresh
+        finally:
+            if self._line is not fresh:
+                await fresh.aclose()
+
+    def _hand_over(self, old: Line, fresh: Line) -> None:
+        # Nothing else runs in here, so each frame reaches the books from exactly one of the two.
+        self._line = fresh
         now_ns = self._clock.monotonic_ns()
         for feed in self._symbols.values():
-            feed.subscribed() if cut else feed.handed_over(now_ns)
+            if old.is_lost:
+                feed.subscribed()
+            else:
+                feed.handed_over(now_ns)
         old.hand_to(_ignored)
         fresh.hand_to(self._take)
-        if cut:
-            self._watchdog.suspect()
-            self._changes.tell()
-        await old.aclose()
         self.rotations += 1
-        return fresh
+        self._watchdog.suspect()
+        self._changes.tell()
 
     def _open_line(self) -> Line:
         channels = [channel(symbol) for symbol in self._symbols for channel in (depth_channel, deals_channel)]
-        return Line(self._url, self._reach, self._timing, self._clock, channels)
+        line = Line(self._url, self._reach, self._timing, self._clock, channels)
+        line.when_lost(lambda: self._on_lost(line))
+        return line
+
+    def _on_lost(self, line: Line) -> None:
+        if line is self._line:
+            for feed in self._symbols.values():
+                feed.lost()
+            self._changes.tell()
 
     def _rotate_after(self) -> int:
         # Spread out, so that streams opened together are not renewed together.
@@ -206,17 +221,10 @@ async def _first_of(line: Line, watching: asyncio.Task[None], within_ms: int) ->
     try:
         await asyncio.wait({ending, watching}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await _ended(ending)
+        ending.cancel()
     line.check()
     if watching.done():
         watching.result()
-
-
-async def _ended(task: asyncio.Task[None] | None) -> None:
-    if task is not None:
-        task.cancel()
-        with suppress(asyncio.CancelledError, VenueError):
-            await task
 
 
 def _ignored(_: bytes) -> None:

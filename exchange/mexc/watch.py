@@ -24,7 +24,6 @@ from exchange.wire.market import DepthSnapshot, parse_book_ticker, parse_depth
 
 SNAPSHOT_LEVELS = 1_000
 _MILLISECOND = 1_000_000
-_TICK_S = 1.0
 _BPS = Decimal(10_000)
 
 
@@ -34,7 +33,7 @@ class Doubts:
 
     ``stall_after``: no new version for so long asks REST whether the market is quiet. ``lag_most``: events may be older than that
     for at most ``lag_for``. ``compare_every``: how often the mid is compared with REST; more than ``diverge_bps`` apart for longer
-    than ``diverge_for`` is too much.
+    than ``diverge_for`` is too much. All of it is looked at every ``look_every``.
     """
 
     stall_after: int = 20_000
@@ -43,6 +42,7 @@ class Doubts:
     compare_every: int = 30_000
     diverge_bps: int = 20
     diverge_for: int = 5_000
+    look_every: int = 1_000
 
 
 DEFAULT_DOUBTS = Doubts()
@@ -88,12 +88,13 @@ class Watchdog:
         self._compared = dict.fromkeys(self._symbols, self._now())
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_TICK_S):
+                async with asyncio.timeout(self._doubts.look_every / 1_000):
                     await self._suspects.wait()
             self._suspects.clear()
             for symbol, feed in self._symbols.items():
                 if feed.status is FeedStatus.RESYNCING:
                     await self._snapshot(symbol, feed)
+                if feed.status is not FeedStatus.LIVE:
                     continue
                 if self._now() - feed.progress_ns // _MILLISECOND > self._doubts.stall_after:
                     await self._probe(symbol, feed)

@@ -2,15 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from contextlib import aclosing
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.server import Server, serve
 
 from exchange.errors import ConfigError, UsageError
 from exchange.mexc.connect import Endpoint, open_feed
@@ -19,70 +17,13 @@ from exchange.mexc.http import Timeouts
 from exchange.mexc.market import MexcFeed
 from exchange.mexc.socket import Backoff, StreamTiming
 from exchange.mexc.watch import DEFAULT_DOUBTS, Doubts
-from exchange.model import Fill, MarketTrade, Millis, OrderReport, OrderStatus, OrderType, Side
+from exchange.model import MarketTrade, Millis, Side
 from exchange.ports import FeedStatus, StreamGap, VenueEvent
 from exchange.wire import stream
-from exchange.wire.market import DepthSnapshot, Levels, depth_json
-from exchange.wire.push import DepthUpdate, Push, TradeBatch
+from exchange.wire.market import DepthSnapshot
+from exchange.wire.push import Push, TradeBatch
 from exchange.wire.push_encode import encode_push
-
-BID, ASK = (Decimal(2), Decimal(5)), (Decimal(3), Decimal(5))
-ONE = Decimal(1)
-FILL = Fill("505X1", "C02__1", "gh-1", "MXUSDT", Side.BUY, Decimal(2), ONE, Decimal(2), Decimal("0.001"), "USDT", True, Millis(9))
-AMOUNTS = (Decimal(2), ONE, Decimal(0), Decimal(0))
-REPORT = OrderReport(
-    "MXUSDT", "C02__1", "gh-1", Side.BUY, OrderType.LIMIT, OrderStatus.NEW, *AMOUNTS, created_at=Millis(5), updated_at=Millis(9)
-)
-
-
-@dataclass
-class StubStream:
-    """Acknowledges subscriptions and lets the test push and cut."""
-
-    refuse: set[str] = field(default_factory=set)
-    connections: list[ServerConnection] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
-    pings: int = 0
-    mute: bool = False
-    subscribed: asyncio.Event = field(default_factory=asyncio.Event)
-    on_subscribed: list[bytes] = field(default_factory=list)
-
-    async def handle(self, connection: ServerConnection) -> None:
-        assert connection.request is not None
-        self.paths.append(connection.request.path)
-        self.connections.append(connection)
-        with suppress(ConnectionClosed):
-            async for frame in connection:
-                assert isinstance(frame, str)
-                await self.answer(connection, stream.parse_request(frame))
-
-    async def answer(self, connection: ServerConnection, request: stream.ControlRequest) -> None:
-        if request.method is stream.ControlMethod.PING:
-            self.pings += 1
-            if not self.mute:
-                await connection.send(stream.pong_frame())
-            return
-        refused = [name for name in request.channels if name in self.refuse]
-        if refused:
-            await connection.send(stream.refused_frame(refused, request.id))
-        await connection.send(stream.ack_frame([name for name in request.channels if name not in refused], request.id))
-        for frame in self.on_subscribed:
-            await connection.send(frame)
-        self.subscribed.set()
-
-    async def push(self, *bodies: Any) -> None:
-        for body in bodies:
-            if isinstance(body, DepthUpdate):
-                channel = stream.depth_channel("MXUSDT")
-            elif isinstance(body, TradeBatch):
-                channel = stream.deals_channel("MXUSDT")
-            else:
-                channel = stream.ORDERS if isinstance(body, OrderReport) else stream.DEALS
-            await self.connections[-1].send(encode_push(Push(channel, body, sent_at=Millis(9))))
-
-
-def delta(first: int, last: int, bids: Levels = (), asks: Levels = ()) -> DepthUpdate:
-    return DepthUpdate("MXUSDT", first, last, bids, asks)
+from tests.support.mexc_stream import ASK, BID, FILL, ONE, QUICK, REPORT, Rest, StubStream, delta, url_of
 
 
 @pytest.fixture
@@ -90,38 +31,6 @@ async def wire() -> AsyncIterator[tuple[StubStream, Server]]:
     stub = StubStream()
     async with serve(stub.handle, "127.0.0.1", 0) as server:
         yield stub, server
-
-
-def url_of(server: Server) -> str:
-    return f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ws"
-
-
-QUICK = StreamTiming(ping_every=40, idle_after=300, renew_every=60_000, retry_first=10, retry_most=20, subscribe_within=300)
-
-
-@dataclass
-class Rest:
-    """Answers depth from ``snapshots`` (the last one repeats) and listen keys."""
-
-    reply: Callable[..., bytes]
-    snapshots: list[DepthSnapshot] = field(default_factory=lambda: [DepthSnapshot(10, (BID,), (ASK,))])
-    renewals: int = 0
-    created: int = 0
-    fail_renewal: bool = False
-    renewed_twice: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __call__(self, request: Any) -> bytes:
-        if request.path == "/api/v3/depth":
-            snapshot = self.snapshots.pop(0) if len(self.snapshots) > 1 else self.snapshots[0]
-            return self.reply(depth_json(snapshot))
-        if request.method == "PUT":
-            self.renewals += 1
-            if self.renewals == 2:
-                self.renewed_twice.set()
-            if self.fail_renewal:
-                return self.reply({"code": 700004, "msg": "gone"}, 400)
-        self.created += request.method == "POST"
-        return self.reply({"listenKey": f"key{self.created}"})
 
 
 Start = Callable[..., Awaitable[tuple[MexcFeed, StubStream, Rest]]]
