@@ -9,6 +9,18 @@ from typing import Annotated
 import typer
 
 from controller.cli.output import HERE, DirectoryOption, Output, OutputOption
+from controller.cli.testnet_flags import (
+    MEXC_REST,
+    MEXC_STREAM,
+    EntryLatencyOption,
+    ExportOption,
+    FeedOption,
+    FillModelOption,
+    ResponseLatencyOption,
+    RestOption,
+    StreamOption,
+    SymbolOption,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -60,13 +72,21 @@ def run_testnet(
     control_token_file: Annotated[
         Path | None, typer.Option(help="0600 file with the token that opens /__control; without it the endpoint is shut.")
     ] = None,
+    fill_model: FillModelOption = "pessimistic",
+    entry_latency: EntryLatencyOption = "assumed",
+    response_latency: ResponseLatencyOption = "0",
+    feed: FeedOption = None,
+    symbol: SymbolOption = "BTCUSDT",
+    from_rest: RestOption = MEXC_REST,
+    from_ws: StreamOption = MEXC_STREAM,
+    export_fills: ExportOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Run a venue that speaks MEXC's protocol, on a recorded or generated market."""
+    """Run a venue that speaks MEXC's protocol, on a recorded, generated or live market."""
     from controller.cli import testnet_options
     from controller.cli.output import print_json, stderr
     from controller.cli.signals import run_until_told
-    from exchange.testnet.server import serve
+    from controller.cli.testnet_run import serve
 
     config = testnet_options.build(
         host=host,
@@ -79,14 +99,18 @@ def run_testnet(
         accounts_file=accounts,
         one=testnet_options.one_account(key, secret, balance or []),
         control_token_file=control_token_file,
+        fill_model=fill_model,
+        entry_latency=entry_latency,
+        response_latency=response_latency,
     )
+    live = (symbol, from_rest, from_ws) if testnet_options.feed(feed, tape, config.speed) == "mexc-live" else None
 
     def announce(where: str, bound: int) -> None:
         address = f"http://{where}:{bound}"
-        market = str(tape) if tape is not None else f"a market generated from seed {seed}"
+        market = f"{symbol} live" if live else str(tape) if tape is not None else f"a market generated from seed {seed}"
         if output is Output.JSON:
             print_json({"event": "ready", "address": address, "market": market})
         else:
             stderr().print(f"testnet at {address}, playing {market} at speed {Decimal(speed)}")
 
-    run_until_told(serve(config, announce))
+    run_until_told(serve(config, announce, live, export_fills))

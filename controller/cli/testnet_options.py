@@ -6,6 +6,7 @@ import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exchange.errors import ConfigError, UsageError
 from exchange.testnet.config import AccountConfig, TestnetConfig
+from exchange.testnet.latency import DEFAULT_QUANTILES, NO_LATENCY
+from exchange.testnet.resting import FillModel
+
+_LONGEST_NUMBER = 6
+
+
+class Feed(StrEnum):
+    """Where a testnet's market comes from."""
+
+    TAPE = "tape"
+    SYNTHETIC = "synthetic"
+    MEXC_LIVE = "mexc-live"
+
 
 DEFAULT_BALANCES: Mapping[str, Decimal] = {"USDT": Decimal(10000)}
 
@@ -44,6 +58,9 @@ def build(
     accounts_file: Path | None,
     one: AccountConfig | None,
     control_token_file: Path | None,
+    fill_model: str = FillModel.PESSIMISTIC.value,
+    entry_latency: str = "0",
+    response_latency: str = "0",
 ) -> TestnetConfig:
     """The venue the options describe.
 
@@ -60,7 +77,18 @@ def build(
         )
     token = _private_text(control_token_file).strip() if control_token_file is not None else ""
     return TestnetConfig(
-        accounts=accounts, host=host, port=port, tape=tape, speed=speed, loop=loop, seed=seed, faults=faults, control_token=token
+        accounts=accounts,
+        host=host,
+        port=port,
+        tape=tape,
+        speed=speed,
+        loop=loop,
+        seed=seed,
+        faults=faults,
+        control_token=token,
+        fill_model=model(fill_model),
+        entry_latency=latency(entry_latency, "--entry-latency"),
+        response_latency=latency(response_latency, "--response-latency"),
     )
 
 
@@ -91,6 +119,50 @@ def read_accounts(path: Path) -> tuple[AccountConfig, ...]:
         AccountConfig(name=entry.name, api_key=entry.api_key, secret=entry.secret, balances=entry.balances)
         for entry in document.account
     )
+
+
+def model(text: str) -> FillModel:
+    """The fill model of that name."""
+    try:
+        return FillModel(text)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is not a fill model", code="fill-model-unknown", remedy=f"Choose one of {', '.join(FillModel)}."
+        ) from None
+
+
+def latency(text: str, option: str) -> tuple[int, ...]:
+    """Quantiles in ms: ``assumed``, one number for every request, or several that ascend; 0 is none at all."""
+    if text == "assumed":
+        return DEFAULT_QUANTILES
+    parts = text.split(",")
+    numbers = tuple(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) <= _LONGEST_NUMBER)
+    if len(numbers) != len(parts) or list(numbers) != sorted(numbers):
+        raise UsageError(
+            f"{option}: {text!r} are no latencies",
+            code="latency-unusable",
+            remedy="Give 'assumed', one number of ms, or ascending quantiles as in 8,14,22,45,180; 0 for none.",
+        )
+    if not any(numbers):
+        return NO_LATENCY
+    return numbers * 2 if len(numbers) == 1 else numbers
+
+
+def feed(name: str | None, tape: Path | None, speed: Decimal) -> Feed:
+    """Which market to play. Raises ``UsageError`` for options that contradict each other."""
+    try:
+        chosen = Feed(name) if name is not None else (Feed.SYNTHETIC if tape is None else Feed.TAPE)
+    except ValueError:
+        raise UsageError(f"{name!r} is not a feed", code="feed-unknown", remedy=f"Choose one of {', '.join(Feed)}.") from None
+    if (chosen is Feed.TAPE) != (tape is not None):
+        raise UsageError(
+            "the feed 'tape', and no other, plays a tape", code="feed-contradiction", remedy="Give --tape with it, or neither."
+        )
+    if chosen is Feed.MEXC_LIVE and speed != 1:
+        raise UsageError(
+            "a live market passes at its own speed", code="feed-contradiction", remedy="Leave --speed out, or play a tape."
+        )
+    return chosen
 
 
 def decimal(text: str, option: str) -> Decimal:

@@ -28,8 +28,6 @@ from exchange.wire.push_decode import decode_push
 from exchange.wire.stream import Speed, deals_channel, depth_channel, parse_reply, ping_frame, subscribe_frames
 from exchange.wire.symbols import parse_exchange_info
 
-MEXC_REST = "https://api.mexc.com"
-MEXC_STREAM = "wss://wbs-api.mexc.com/ws"
 DEPTH_LIMIT = 1_000
 """Levels per side of a snapshot; levels beyond stay unknown until they change (mexc-spot-v3.md §7.5)."""
 
@@ -62,7 +60,7 @@ async def live_rules(symbol: str, fetch: Fetch) -> SymbolRules:
         UsageError: the venue does not list the symbol.
         Unreachable, VenueError: it cannot be asked, or its answer cannot be read.
     """
-    rules = parse_exchange_info(load_json(await fetch(f"/api/v3/exchangeInfo?symbol={symbol}")), {symbol}).get(symbol)
+    rules = parse_exchange_info(load_json(await fetch(f"/api/v3/exchangeInfo?symbols={symbol}")), {symbol}).get(symbol)
     if rules is None:
         raise _not_listed(symbol)
     return rules

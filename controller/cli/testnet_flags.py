@@ -1,0 +1,32 @@
+"""The options of ``gatehouse testnet`` that say how it trades, as types. What they mean is in ``testnet_options``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FillModelOption = Annotated[
+    str, typer.Option(help="How resting orders fill: pessimistic (what gates judge by), base or optimistic.")
+]
+EntryLatencyOption = Annotated[
+    str,
+    typer.Option(
+        envvar="GATEHOUSE_TESTNET_LATENCY",
+        help="ms until a request arrives: 'assumed', one number, or quantiles from 0 to 100 % as in 8,14,22,45,180.",
+    ),
+]
+ResponseLatencyOption = Annotated[str, typer.Option(help="ms until a reply arrives, in the same form.")]
+FeedOption = Annotated[
+    str | None,
+    typer.Option(help="tape, synthetic or mexc-live (MEXC's public streams, with internet); by default a tape if one is given."),
+]
+SymbolOption = Annotated[str, typer.Option(help="The symbol of a live feed.")]
+RestOption = Annotated[str, typer.Option(help="Where a live feed takes its snapshots from.")]
+StreamOption = Annotated[str, typer.Option(help="Where a live feed takes its stream from.")]
+ExportOption = Annotated[
+    Path | None, typer.Option(help="Write every fill with its evidence to this file as JSON Lines when the venue ends.")
+]
+MEXC_REST = "https://api.mexc.com"
+MEXC_STREAM = "wss://wbs-api.mexc.com/ws"
