@@ -4,46 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from exchange.errors import GatehouseError, VenueError
-from exchange.mexc.http import Failure, Outcome
+from exchange.errors import VenueError
+from exchange.mexc.account import AccountApi, StrategyGroups
+from exchange.mexc.listenkeys import ListenKeys
 from exchange.mexc.private import PrivateStream
-from exchange.mexc.ratelimit import Lane
 from exchange.mexc.rest import RestCaller, VenueRefusal
+from exchange.mexc.trading import Trading
 from exchange.model import Balance, Fill, Millis, OrderIntent, OrderReport, SymbolRules
-from exchange.ports import (
-    Ack,
-    CancelAck,
-    CancelFailed,
-    CancelOutcome,
-    ClockReading,
-    Permit,
-    PlaceOutcome,
-    Rejected,
-    Unknown,
-    VenueEvent,
-    VenueName,
-)
-from exchange.wire.account import MY_TRADES_PAGE, HistoryQuery, history_params, parse_account, parse_my_trades
-from exchange.wire.errors import Certainty, ErrorCode, MalformedReply, WireError, load_json, parse_error
-from exchange.wire.orders import (
-    MAX_SYMBOLS_PER_CANCEL,
-    OrderRef,
-    order_ref_params,
-    parse_ack,
-    parse_cancel,
-    parse_order,
-    parse_orders,
-)
+from exchange.ports import CancelAck, CancelFailed, CancelOutcome, ClockReading, Permit, PlaceOutcome, VenueEvent, VenueName
+from exchange.wire.account import MY_TRADES_PAGE, HistoryQuery
+from exchange.wire.errors import Certainty, ErrorCode, MalformedReply
+from exchange.wire.orders import MAX_SYMBOLS_PER_CANCEL, OrderRef
 from exchange.wire.symbols import parse_exchange_info
 
-LOCAL_REFUSAL = -1
-"""The code of refusals decided on this side, before a byte left. MEXC has none such."""
-
-NO_ANSWER = -2
-"""The code of a cancel whose reply never came or could not be read."""
-
-_PROVES_NO_REJECTION = frozenset({ErrorCode.NO_SUCH_ORDER, ErrorCode.UNKNOWN_ORDER})
-_WAF = 403
 _NARROWEST, _NARROW = 2, 4
 
 
@@ -51,9 +24,14 @@ class MexcVenue:
     """One account behind MEXC's protocol. Build it with ``exchange.mexc.connect``."""
 
     def __init__(self, name: VenueName, rest: RestCaller, private: PrivateStream) -> None:
+        """``trading``, ``account``, ``groups`` and ``listen_keys`` offer the rest of MEXC's signed endpoints, typed."""
         self._name = name
         self._rest = rest
         self._private = private
+        self.trading = Trading(rest)
+        self.account = AccountApi(rest)
+        self.groups = StrategyGroups(rest)
+        self.listen_keys = ListenKeys(rest)
 
     @property
     def name(self) -> VenueName:
@@ -66,39 +44,19 @@ class MexcVenue:
         return self._rest.venue_clock.reading
 
     async def place(self, intent: OrderIntent, permit: Permit) -> PlaceOutcome:
-        """Send one order, once (DESIGN §4.5).
-
-        ``Rejected`` only when the venue documents the code as a refusal, or when nothing left this process: then the code is
-        ``LOCAL_REFUSAL``. Time-outs, 5xx, redirects, firewall pages, unreadable replies and undocumented codes are ``Unknown``.
-        """
-        try:
-            outcome = await self._rest.place(intent, permit)
-        except GatehouseError as refusal:
-            return Rejected(LOCAL_REFUSAL, f"{refusal.code}: {refusal.message}")
-        if isinstance(outcome, Failure):
-            return Rejected(LOCAL_REFUSAL, outcome.reason) if outcome.never_sent else Unknown(outcome.reason)
-        error = parse_error(outcome.status, outcome.body)
-        if error is not None:
-            return _judge(error)
-        try:
-            ack = parse_ack(load_json(outcome.body))
-        except MalformedReply as malformed:
-            return Unknown(malformed.message)
-        if ack.symbol != intent.symbol:
-            return Unknown(f"the reply acknowledges {ack.symbol} instead of {intent.symbol}")
-        return Ack(ack.order_id, ack.at if ack.at is not None else self._rest.venue_clock.now())
+        """Send one order, once (DESIGN §4.5). ``outcomes.place_outcome`` says what each reply proves."""
+        return await self.trading.place(intent, permit)
 
     async def cancel(self, symbol: str, client_id: str) -> CancelOutcome:
         """Ask for one order's cancellation (mexc-spot-v3.md §4.6). A reply's status proves nothing and is not looked at."""
-        return await self._cancel("/order", order_ref_params(OrderRef(symbol, client_id=client_id)), single=True)
+        return await self.trading.cancel(OrderRef(symbol, client_id=client_id))
 
     async def cancel_all(self, symbols: Sequence[str]) -> CancelOutcome:
         """Cancel every open order of these symbols, five symbols a call. Every call is made; the first failure is reported."""
         failed: CancelFailed | None = None
         wanted = list(dict.fromkeys(symbols))
         for first in range(0, len(wanted), MAX_SYMBOLS_PER_CANCEL):
-            chunk = ",".join(wanted[first : first + MAX_SYMBOLS_PER_CANCEL])
-            outcome = await self._cancel("/openOrders", [("symbol", chunk)], single=False)
+            outcome = await self.trading.cancel_open(wanted[first : first + MAX_SYMBOLS_PER_CANCEL])
             if isinstance(outcome, CancelFailed) and failed is None:
                 failed = outcome
         return failed or CancelAck()
@@ -106,19 +64,18 @@ class MexcVenue:
     async def order(self, symbol: str, client_id: str) -> OrderReport | None:
         """Look one order up; ``None`` for -2013, which right after a placement may be lag (§6). Raises ``VenueError`` otherwise."""
         try:
-            decoded = await self._rest.query("/order", order_ref_params(OrderRef(symbol, client_id=client_id)))
+            report = await self.trading.order(OrderRef(symbol, client_id=client_id))
         except VenueRefusal as refusal:
             if refusal.error.code == ErrorCode.NO_SUCH_ORDER and refusal.error.certainty is Certainty.PERMANENT:
                 return None
             raise
-        report = parse_order(decoded)
         if report.symbol != symbol or report.client_id not in {client_id, ""}:
             raise MalformedReply(f"asked for {client_id} on {symbol}, got {report.client_id} on {report.symbol}")
         return report
 
     async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
         """Every order that can still trade. Raises ``VenueError``."""
-        return parse_orders(await self._rest.query("/openOrders", [("symbol", symbol)]))
+        return await self.trading.open_orders([symbol])
 
     async def fills(self, symbol: str, since: Millis) -> Sequence[Fill]:
         """Our trades at or after ``since``, oldest first, complete as far as MEXC keeps them: one month (§4.11).
@@ -135,7 +92,7 @@ class MexcVenue:
         while pending:
             start, stop = pending.pop()
             query = HistoryQuery(symbol, MY_TRADES_PAGE, start=start, end=stop)
-            page = parse_my_trades(await self._rest.query("/myTrades", history_params(query)))
+            page = await self.trading.trades(query)
             if len(page) < MY_TRADES_PAGE:
                 found.update({(fill.order_id, fill.trade_id): fill for fill in page if fill.at >= since})
                 continue
@@ -150,7 +107,7 @@ class MexcVenue:
 
     async def balances(self) -> Mapping[str, Balance]:
         """Every asset with a balance. Raises ``VenueError``."""
-        return parse_account(await self._rest.query("/account", lane=Lane.ACCOUNT)).balances
+        return (await self.account.account()).balances
 
     async def symbol_rules(self, symbols: Sequence[str]) -> Mapping[str, SymbolRules]:
         """Rules of those symbols that are listed. An unknown symbol may fail the whole call (§6.1), then each is asked alone."""
@@ -179,24 +136,6 @@ class MexcVenue:
         """Release the connections."""
         await self._rest.aclose()
 
-    async def _cancel(self, path: str, params: Sequence[tuple[str, str]], *, single: bool) -> CancelOutcome:
-        try:
-            outcome: Outcome = await self._rest.cancel(path, params)
-        except GatehouseError as refusal:
-            return CancelFailed(LOCAL_REFUSAL, f"{refusal.code}: {refusal.message}")
-        if isinstance(outcome, Failure):
-            return CancelFailed(NO_ANSWER, outcome.reason)
-        error = parse_error(outcome.status, outcome.body)
-        if error is not None:
-            return CancelFailed(error.code, error.msg)
-        try:
-            decoded = load_json(outcome.body)
-            if single:
-                parse_cancel(decoded)
-        except MalformedReply as malformed:
-            return CancelFailed(NO_ANSWER, malformed.message)
-        return CancelAck()
-
 
 def _split(page: Sequence[Fill], start: Millis, stop: Millis) -> list[tuple[Millis, Millis]]:
     """Smaller ranges that cover ``start..stop``, cut where the page seems to have stopped short.
@@ -210,14 +149,3 @@ def _split(page: Sequence[Fill], start: Millis, stop: Millis) -> list[tuple[Mill
     if not start < cut < stop:
         cut = Millis((start + stop) // 2)
     return [(start, Millis(cut - 1)), (Millis(cut - 2), Millis(cut + 2)), (Millis(cut + 1), stop)]
-
-
-def _judge(error: WireError) -> PlaceOutcome:
-    # A firewall page says nothing about the order, and "unknown order" is no answer to a placement.
-    if (
-        error.certainty is Certainty.UNKNOWN
-        or (error.http_status == _WAF and not error.coded)
-        or error.code in _PROVES_NO_REJECTION
-    ):
-        return Unknown(f"MEXC {error.code} ({error.msg}), HTTP {error.http_status}")
-    return Rejected(error.code, error.msg)

@@ -13,7 +13,8 @@ from exchange.mexc.http import Failure, Method, Outcome
 from exchange.mexc.ratelimit import Lane
 from exchange.model import Millis, OrderIntent
 from exchange.ports import Permit, Signer
-from exchange.wire.errors import ErrorCode, WireError, load_json, parse_error
+from exchange.wire.batch import batch_params
+from exchange.wire.errors import Certainty, ErrorCode, WireError, load_json, parse_error
 from exchange.wire.market import parse_time
 from exchange.wire.orders import order_params
 from exchange.wire.signing import encode_params, signed_query
@@ -30,7 +31,7 @@ Params = Sequence[tuple[str, str]]
 
 
 class VenueRefusal(VenueError):
-    """The venue answered a query with an error."""
+    """The venue answered a call with an error. Its subclass says what that proves; ``error`` is what it said."""
 
     def __init__(self, what: str, error: WireError) -> None:
         super().__init__(
@@ -39,6 +40,25 @@ class VenueRefusal(VenueError):
             remedy="Look the code up in MEXC's error table; check the key's permissions, its IP list and the symbol.",
         )
         self.error = error
+
+
+class PermanentRefusal(VenueRefusal):
+    """It was refused and will be refused again."""
+
+
+class TemporaryRefusal(VenueRefusal):
+    """It was refused before it was looked at; the same call may pass later."""
+
+
+class UnprovenOutcome(VenueRefusal):
+    """It may have been carried out: a 5xx, or a code nobody has documented."""
+
+
+_REFUSALS = {
+    Certainty.PERMANENT: PermanentRefusal,
+    Certainty.TEMPORARY: TemporaryRefusal,
+    Certainty.UNKNOWN: UnprovenOutcome,
+}
 
 
 class VenueSilent(VenueError):
@@ -65,18 +85,27 @@ class RestCaller:
         self._signer = signer
         self.venue_clock = gate.venue_clock
 
-    async def place(self, intent: OrderIntent, permit: Permit) -> Outcome:
-        """Send ``POST order`` once. The permit is checked by the signer after the wait for the lane, just before the bytes leave.
+    async def place(self, intent: OrderIntent, permit: Permit, path: str = "/order") -> Outcome:
+        """Send ``POST order``, or ``order/test``, once. The signer checks the permit just before the bytes leave.
 
         Raises:
             GatehouseError: nothing was sent: no permit, outside the signer's limits, held back, or the venue's clock is unknown.
         """
         signer = self._need_signer()
-        await self._synchronise()
-        await self._limiter.acquire(Lane.PLACE)
-        params = self._stamped(order_params(intent), self.venue_clock.now())
-        query = signed_query(params, lambda payload: signer.sign_order(intent, payload, permit))
-        return self._learn(await self._transport.send(Method.POST, f"{API}/order", query, self._headers(signer)))
+
+        def sign(payload: str) -> str:
+            return signer.sign_order(intent, payload, permit)
+
+        return await self._submit(path, order_params(intent), sign, signer, Lane.PLACE)
+
+    async def place_batch(self, intents: Sequence[OrderIntent], permit: Permit) -> Outcome:
+        """Send ``POST batchOrders`` once. Raises as ``place``, and ``ValueError`` for what is no batch."""
+        signer = self._need_signer()
+
+        def sign(payload: str) -> str:
+            return signer.sign_batch(intents, payload, permit)
+
+        return await self._submit("/batchOrders", batch_params(intents), sign, signer, Lane.BATCH)
 
     async def cancel(self, path: str, params: Params) -> Outcome:
         """Send a DELETE in the cancel lane; sent again, once, if MEXC contradicts the clock, since cancelling twice is harmless.
@@ -119,9 +148,13 @@ class RestCaller:
         sent = self._clock.monotonic_ns()
         outcome = self._learn(await self._transport.send(Method.GET, f"{API}/time"))
         answered = self._clock.monotonic_ns()
-        server = parse_time(_decoded("GET /api/v3/time", outcome))
+        server = parse_time(decoded_reply("GET /api/v3/time", outcome))
         self.venue_clock.observe(Sample(sent, answered, server))
         return server
+
+    def venue_now(self) -> Millis:
+        """The venue's time as far as it is known, our own otherwise."""
+        return self._clock.now() if self.venue_clock.age_ns is None else self.venue_clock.now()
 
     async def aclose(self) -> None:
         """Release the connections, unless the gate is shared: then they are its maker's to close."""
@@ -141,21 +174,26 @@ class RestCaller:
         age = self.venue_clock.age_ns
         return age is not None and age <= MAX_CLOCK_AGE
 
+    async def _submit(self, path: str, params: Params, sign: Callable[[str], str], signer: Signer, lane: Lane) -> Outcome:
+        await self._synchronise()
+        await self._limiter.acquire(lane)
+        query = signed_query(self._stamped(params, self.venue_clock.now()), sign)
+        return self._learn(await self._transport.send(Method.POST, f"{API}{path}", query, self._headers(signer)))
+
     async def _delete(self, path: str, params: Params) -> Outcome:
         signer = self._need_signer()
         with suppress(VenueError, TimeoutError):
             async with asyncio.timeout(CLOCK_PATIENCE):
                 await self._synchronise()
         await self._limiter.acquire(Lane.CANCEL)
-        now = self._clock.now() if self.venue_clock.age_ns is None else self.venue_clock.now()
-        query = signed_query(self._stamped(params, now), signer.sign)
+        query = signed_query(self._stamped(params, self.venue_now()), signer.sign)
         return self._learn(await self._transport.send(Method.DELETE, f"{API}{path}", query, self._headers(signer)))
 
     async def _ask(self, method: Method, path: str, query: Callable[[], str], signer: Signer | None, lane: Lane) -> object:
         await self._limiter.acquire(lane)
         headers = self._headers(signer) if signer is not None else {}
         outcome = self._learn(await self._transport.send(method, f"{API}{path}", query(), headers))
-        return _decoded(f"{method.value} {API}{path}", outcome)
+        return decoded_reply(f"{method.value} {API}{path}", outcome)
 
     def _learn(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Failure) or outcome.status < 400:
@@ -183,12 +221,13 @@ class RestCaller:
         return [*params, ("recvWindow", str(RECV_WINDOW)), ("timestamp", str(now))]
 
 
-def _decoded(what: str, outcome: Outcome) -> object:
+def decoded_reply(what: str, outcome: Outcome) -> object:
+    """The decoded body of a successful reply. Raises ``VenueRefusal``, ``VenueSilent`` or ``MalformedReply``."""
     if isinstance(outcome, Failure):
         raise VenueSilent(what, outcome.reason)
     error = parse_error(outcome.status, outcome.body)
     if error is not None:
-        raise VenueRefusal(what, error)
+        raise _REFUSALS[error.certainty](what, error)
     return load_json(outcome.body)
 
 

@@ -180,7 +180,17 @@ class WireError:
         return Certainty.UNKNOWN
 
 
-_KNOWN_CODES = frozenset(int(code) for code in ErrorCode)
+_ELSEWHERE = frozenset(
+    {
+        10099, 10100, 10103, 10201, 10202, 10211, 10216, 10222, 10232, 10259, 10265, 10268,
+        88004, 88009,
+        730001, 730002, 730003, 730100, 730101, 730600, 730601, 730602,
+        *range(730700, 730708),
+    }
+)  # fmt: skip
+"""Documented refusals of wallet, margin and sub-account calls (§1.6). Whatever answers them has refused."""
+
+_KNOWN_CODES = frozenset({int(code) for code in ErrorCode}) | _ELSEWHERE
 
 
 class WireRefusal(GatehouseError):
@@ -244,6 +254,11 @@ def parse_error(status: int, body: bytes) -> WireError | None:
         decoded = load_json(body)
     except MalformedReply:
         return None if 200 <= status < 300 else WireError(status, _excerpt(body, status), status, coded=False)
+    return error_of(status, decoded)
+
+
+def error_of(status: int, decoded: object) -> WireError | None:
+    """As ``parse_error`` for a reply, or an element of one, that is decoded already."""
     fields = decoded if isinstance(decoded, dict) else {}
     code = _code_of(fields.get("code"))
     if 200 <= status < 300 and (code is None or code in _SUCCESS_CODES):

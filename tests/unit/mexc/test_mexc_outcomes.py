@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exchange.errors import VenueError
-from exchange.mexc.client import LOCAL_REFUSAL, NO_ANSWER
+from exchange.mexc.outcomes import LOCAL_REFUSAL, NO_ANSWER
 from exchange.mexc.rest import VenueRefusal, VenueSilent
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, Unknown

@@ -1,0 +1,95 @@
+"""What a reply, or the lack of one, proves about a placement or a cancel (DESIGN §4.5, mexc-spot-v3.md §1.2, §4.5, §4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exchange.mexc.http import Failure, Outcome
+from exchange.model import Millis, OrderIntent
+from exchange.ports import Ack, CancelAck, CancelFailed, CancelOutcome, PlaceOutcome, Rejected, Unknown
+from exchange.wire.batch import parse_batch_reply
+from exchange.wire.errors import Certainty, ErrorCode, MalformedReply, WireError, load_json, parse_error
+from exchange.wire.orders import OrderAck, parse_ack, parse_cancel
+
+LOCAL_REFUSAL = -1
+"""The code of refusals decided on this side, before a byte left. MEXC has none such."""
+
+NO_ANSWER = -2
+"""The code of a cancel whose reply never came or could not be read."""
+
+_PROVES_NO_REJECTION = frozenset({ErrorCode.NO_SUCH_ORDER, ErrorCode.UNKNOWN_ORDER})
+_WAF = 403
+
+
+def place_outcome(intent: OrderIntent, outcome: Outcome, now: Millis) -> PlaceOutcome:
+    """What became of one order. ``now`` is the venue's time, for acknowledgements that carry none.
+
+    ``Rejected`` only when the venue documents the code as a refusal, or when nothing left this process: then the code is
+    ``LOCAL_REFUSAL``. Time-outs, 5xx, redirects, firewall pages, unreadable replies and undocumented codes are ``Unknown``.
+    """
+    failed = _failed(outcome)
+    if failed is not None or isinstance(outcome, Failure):
+        return failed or Unknown("no reply")
+    try:
+        ack = parse_ack(load_json(outcome.body))
+    except MalformedReply as malformed:
+        return Unknown(malformed.message)
+    if ack.symbol != intent.symbol:
+        return Unknown(f"the reply acknowledges {ack.symbol} instead of {intent.symbol}")
+    return _acknowledged(ack, now)
+
+
+def batch_outcomes(intents: Sequence[OrderIntent], outcome: Outcome, now: Millis) -> tuple[PlaceOutcome, ...]:
+    """What became of each order of a batch, by position. What the reply does not prove about an order is ``Unknown``."""
+    failed = _failed(outcome)
+    if failed is not None or isinstance(outcome, Failure):
+        return (failed or Unknown("no reply"),) * len(intents)
+    try:
+        results = parse_batch_reply(load_json(outcome.body), intents)
+    except MalformedReply as malformed:
+        return (Unknown(malformed.message),) * len(intents)
+    return tuple(_result(one, now) for one in results)
+
+
+def cancel_outcome(outcome: Outcome, *, single: bool) -> CancelOutcome:
+    """What became of a cancel; ``single`` expects the reply of one order (§4.6). Its status proves nothing and is not looked at."""
+    if isinstance(outcome, Failure):
+        return CancelFailed(NO_ANSWER, outcome.reason)
+    error = parse_error(outcome.status, outcome.body)
+    if error is not None:
+        return CancelFailed(error.code, error.msg)
+    try:
+        decoded = load_json(outcome.body)
+        if single:
+            parse_cancel(decoded)
+    except MalformedReply as malformed:
+        return CancelFailed(NO_ANSWER, malformed.message)
+    return CancelAck()
+
+
+def _failed(outcome: Outcome) -> PlaceOutcome | None:
+    if isinstance(outcome, Failure):
+        return Rejected(LOCAL_REFUSAL, outcome.reason) if outcome.never_sent else Unknown(outcome.reason)
+    error = parse_error(outcome.status, outcome.body)
+    return None if error is None else _judge(error)
+
+
+def _result(result: OrderAck | WireError | MalformedReply, now: Millis) -> PlaceOutcome:
+    if isinstance(result, OrderAck):
+        return _acknowledged(result, now)
+    return _judge(result) if isinstance(result, WireError) else Unknown(result.message)
+
+
+def _acknowledged(ack: OrderAck, now: Millis) -> Ack:
+    return Ack(ack.order_id, ack.at if ack.at is not None else now)
+
+
+def _judge(error: WireError) -> PlaceOutcome:
+    # A firewall page says nothing about the order, and "unknown order" is no answer to a placement.
+    if (
+        error.certainty is Certainty.UNKNOWN
+        or (error.http_status == _WAF and not error.coded)
+        or error.code in _PROVES_NO_REJECTION
+    ):
+        return Unknown(f"MEXC {error.code} ({error.msg}), HTTP {error.http_status}")
+    return Rejected(error.code, error.msg)
