@@ -192,6 +192,11 @@ class TapeWriter(AbstractContextManager["TapeWriter"]):
         self._release()
         self._part.replace(self._path)
 
+    def discard(self) -> None:
+        """Give up: nothing is left of the tape."""
+        self._release()
+        self._part.unlink(missing_ok=True)
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if kind is None:
             self.close()

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from controller.cli import commands, doctor, explain, init, journal, keys, policy, processes, report, signing, status
+from controller.cli import commands, doctor, explain, init, journal, keys, policy, processes, report, signing, status, tape
 from controller.cli.demo import verb as demo
 from controller.cli.failures import print_error
 from controller.cli.output import Output
@@ -88,3 +88,4 @@ app.add_typer(journal.app, name="journal")
 app.add_typer(keys.app, name="keys")
 app.add_typer(keys.roster, name="roster")
 app.add_typer(policy.app, name="policy")
+app.add_typer(tape.app, name="tape")

@@ -13,9 +13,12 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exchange.errors import ConfigError, UsageError
+from exchange.model import SymbolRules
+from exchange.tape import read, read_header
 from exchange.testnet.config import AccountConfig, TestnetConfig
 from exchange.testnet.latency import DEFAULT_QUANTILES, NO_LATENCY
 from exchange.testnet.resting import FillModel
+from exchange.testnet.symbols import DEFAULT_RULES, rules_for
 
 _LONGEST_NUMBER = 6
 
@@ -89,6 +92,7 @@ def build(
         fill_model=model(fill_model),
         entry_latency=latency(entry_latency, "--entry-latency"),
         response_latency=latency(response_latency, "--response-latency"),
+        symbols=() if tape is None else tape_symbols(tape),
     )
 
 
@@ -119,6 +123,12 @@ def read_accounts(path: Path) -> tuple[AccountConfig, ...]:
         AccountConfig(name=entry.name, api_key=entry.api_key, secret=entry.secret, balances=entry.balances)
         for entry in document.account
     )
+
+
+def tape_symbols(tape: Path) -> tuple[SymbolRules, ...]:
+    """The rules of a tape's symbol where the testnet has none of its own for it. Raises as ``symbols.rules_for``."""
+    symbol = read_header(tape).symbol
+    return () if symbol in DEFAULT_RULES else (rules_for(read(tape))[symbol],)
 
 
 def model(text: str) -> FillModel:
