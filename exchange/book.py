@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
@@ -86,6 +87,19 @@ class _Ladder:
         return _ZERO
 
 
+@dataclass(frozen=True, slots=True)
+class BookState:
+    """A book as a value: everything that decides how it goes on. Levels are best first."""
+
+    symbol: str
+    status: BookStatus
+    version: int
+    chained: bool
+    at: Millis
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+
 class Book:
     """The book of one symbol. Not a value: it changes with every snapshot and delta; readers take quotes and depths from it."""
 
@@ -99,6 +113,20 @@ class Book:
         self._version = 0
         self._chained = False
         self._at = Millis(0)
+
+    @classmethod
+    def of(cls, state: BookState) -> Book:
+        """The book a saved state describes. Raises ``IntegrityError`` for levels that are none."""
+        book = cls(state.symbol)
+        book.snapshot(state.version, state.bids, state.asks, state.at)
+        book._status = state.status
+        book._chained = state.chained
+        return book
+
+    def state(self) -> BookState:
+        """The book as a value, whatever its status."""
+        bids, asks = tuple(self.levels(Side.BUY)), tuple(self.levels(Side.SELL))
+        return BookState(self.symbol, self._status, self._version, self._chained, self._at, bids, asks)
 
     @property
     def status(self) -> BookStatus:

@@ -7,7 +7,7 @@ Decimal arithmetic. No balance is ever negative; a movement that would make one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 from enum import StrEnum
@@ -78,6 +78,17 @@ class Account:
     def balances(self) -> Mapping[str, Balance]:
         """Every asset the account has, or had; MEXC omits the ones that are zero."""
         return {asset: Balance(asset, free, self.locked(asset)) for asset, free in sorted(self._free.items())}
+
+    def assets(self) -> tuple[tuple[str, Decimal, Decimal], ...]:
+        """Every asset as ``(asset, free, locked)``, to be saved."""
+        return tuple((asset, free, self.locked(asset)) for asset, free in sorted(self._free.items()))
+
+    def load(self, assets: Iterable[tuple[str, Decimal, Decimal]]) -> None:
+        """Replace every asset by saved ones. Raises ``IntegrityError`` for a balance no account can have."""
+        self._free.clear()
+        self._locked.clear()
+        for asset, free, locked in assets:
+            self._move(asset, free, locked, Reason.DEPOSIT)
 
     def deposit(self, asset: str, amount: Decimal) -> BalanceChange:
         """Add funds. Raises ``UsageError`` for an amount the ledger cannot hold exactly."""

@@ -9,6 +9,7 @@ reach it by accident:
     GET    /__control/symbols                                        -> {"symbols": [...]}
     POST   /__control/symbols         what to change about one, as ``ListingChange``  -> how it stands now
     GET    /__control/state                                          -> position, orders, receipts
+    POST   /__control/snapshot        {"path": a file in the snapshot directory}     -> {"path": ..., "sha256": ...}
     POST   /__control/pause, /__control/resume                       -> {"paused": bool}
 """
 
@@ -20,11 +21,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from exchange.errors import GatehouseError
+from exchange.testnet import snapshot
 from exchange.testnet.config import is_loopback
 from exchange.testnet.faults import Fault, FaultKind
 from exchange.testnet.listings import ListingChange
@@ -46,10 +49,17 @@ def routes(venue: SimulatedVenue, token: str) -> Sequence[Route]:
         ("POST", "symbols", control.relist),
         ("GET", "symbols", control.listings),
         ("GET", "state", control.state),
+        ("POST", "snapshot", control.snapshot),
         ("POST", "pause", control.pause),
         ("POST", "resume", control.resume),
     )
     return [Route(f"/__control/{path}", _guarded(token, handler), methods=[method]) for method, path, handler in table]
+
+
+class _SnapshotRequest(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
 
 
 class _Control:
@@ -87,6 +97,16 @@ class _Control:
 
     async def state(self, _: Request) -> Response:
         return _json(self._venue.state())
+
+    async def snapshot(self, request: Request) -> Response:
+        try:
+            wanted = _SnapshotRequest.model_validate(await _document(request))
+            written = snapshot.write(self._venue, wanted.path)
+        except (ValueError, RecursionError, ValidationError) as error:
+            return _json({"error": "snapshot-unusable", "message": str(error)}, 400)
+        except GatehouseError as error:
+            return _json({"error": error.code, "message": f"{error.message} {error.remedy}"}, 400)
+        return _json({"path": str(written.path), "sha256": written.sha256})
 
     async def pause(self, _: Request) -> Response:
         self._venue.pause()

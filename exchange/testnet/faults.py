@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from exchange.errors import ConfigError
 from exchange.model import Millis
+from exchange.testnet.saved import Draws, draws_of, resume_draws
 
 
 class FaultKind(StrEnum):
@@ -119,6 +120,15 @@ class ArmedFault:
         return self.fault.count is not None and self.struck >= self.fault.count
 
 
+@dataclass(frozen=True, slots=True)
+class FaultState:
+    """A plan as a value; ``draws`` is the inner state of its random generator."""
+
+    next_id: int
+    armed: tuple[ArmedFault, ...]
+    draws: Draws
+
+
 class FaultPlan:
     """The faults in force. Not thread-safe: it belongs to the venue's single task."""
 
@@ -163,6 +173,16 @@ class FaultPlan:
                 armed.struck += 1
                 return fault.params
         return None
+
+    def state(self) -> FaultState:
+        """The faults in force and the draws to come, as a value."""
+        return FaultState(self._next_id, tuple(replace(one) for one in self._armed), draws_of(self._random))
+
+    def load(self, state: FaultState) -> None:
+        """Go on from a saved state."""
+        self._next_id = state.next_id
+        self._armed = [replace(one) for one in state.armed]
+        resume_draws(self._random, state.draws)
 
     def armed(self) -> Sequence[ArmedFault]:
         """Every fault in force or spent, oldest first."""

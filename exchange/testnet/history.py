@@ -12,6 +12,7 @@ from decimal import Decimal
 from itertools import groupby, islice, takewhile
 
 from exchange.model import MarketTrade, Millis, Quote
+from exchange.testnet.saved import HistoryState
 from exchange.wire.market import Candle, DayTicker, Interval
 from exchange.wire.numbers import exact_product
 
@@ -59,6 +60,16 @@ class History:
             minutes[-1] = _joined((minutes[-1], single), minutes[-1].open_time, minutes[-1].close_time)
         else:
             minutes.append(single)
+
+    def state(self) -> tuple[HistoryState, ...]:
+        """What has traded, as values."""
+        return tuple(HistoryState(one, tuple(self._trades[one]), tuple(self._minutes[one])) for one in self._trades)
+
+    def load(self, states: Iterable[HistoryState]) -> None:
+        """Replace what has traded by what was saved."""
+        for one in states:
+            self._trades[one.symbol] = deque(one.trades, maxlen=_TRADES)
+            self._minutes[one.symbol] = deque(one.minutes, maxlen=_MINUTES)
 
     def trades(self, symbol: str, limit: int, start: Millis | None = None, end: Millis | None = None) -> list[MarketTrade]:
         """The latest trades, newest first; both bounds included."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 from exchange.model import Millis
@@ -30,6 +31,18 @@ class ListenKeys:
         self._owners[key] = account
         self._expires[key] = now + self._lifetime_ms
         return key
+
+    def state(self) -> tuple[tuple[str, str, int], ...]:
+        """Every key as ``(key, owner, expires at)``, oldest first."""
+        return tuple((key, owner, self._expires[key]) for key, owner in self._owners.items())
+
+    def load(self, keys: Iterable[tuple[str, str, int]]) -> None:
+        """Replace every key by saved ones; nobody is connected with them yet."""
+        self._connections.clear()
+        self._owners, self._expires = {}, {}
+        for key, owner, expires in keys:
+            self._owners[key] = owner
+            self._expires[key] = expires
 
     def of(self, account: str, now: Millis) -> list[str]:
         """The account's live keys, oldest first."""

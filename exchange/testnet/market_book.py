@@ -20,6 +20,7 @@ from exchange.errors import UsageError
 from exchange.model import MarketTrade, Millis, Side, SymbolRules
 from exchange.tape import DepthDelta, DepthSnapshot, Levels, TapeGap
 from exchange.testnet.events import BookChanged, crosses
+from exchange.testnet.saved import MarketBookState
 
 _ZERO = Decimal(0)
 _Buckets = dict[Decimal, dict[Decimal, Decimal]]
@@ -37,6 +38,28 @@ class MarketBook:
         self._factor = Decimal(1)
         self._buckets: dict[Side, _Buckets] | None = None
         self._consumed: dict[Side, dict[Decimal, Decimal]] = {Side.BUY: {}, Side.SELL: {}}
+
+    def state(self) -> MarketBookState:
+        """Everything that decides how the book goes on, as a value."""
+        buckets = None
+        if self._buckets is not None:
+            buckets = tuple(
+                (side, price, tuple(bucket.items())) for side, prices in self._buckets.items() for price, bucket in prices.items()
+            )
+        consumed = tuple((side, price, taken) for side, prices in self._consumed.items() for price, taken in prices.items())
+        return MarketBookState(self.book.state(), self._offset, self._factor, buckets, consumed)
+
+    def load(self, state: MarketBookState) -> None:
+        """Become the book of a saved state. Raises ``IntegrityError`` for levels that are none."""
+        self.book = Book.of(state.book)
+        self._offset, self._factor = state.offset, state.factor
+        self._buckets = None if state.buckets is None else {Side.BUY: {}, Side.SELL: {}}
+        if self._buckets is not None:
+            for side, price, levels in state.buckets or ():
+                self._buckets[side][price] = dict(levels)
+        self._consumed = {Side.BUY: {}, Side.SELL: {}}
+        for side, price, taken in state.consumed:
+            self._consumed[side][price] = taken
 
     def apply(self, record: DepthSnapshot | DepthDelta | TapeGap) -> BookChanged | None:
         """Take the tape's next depth record; ``None`` when nothing is published for it."""

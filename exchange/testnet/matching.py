@@ -32,6 +32,7 @@ from exchange.testnet.events import Accepted, Canceled, EngineEvent, FillRecord,
 from exchange.testnet.fees import FeePolicy, QuoteFees
 from exchange.testnet.registry import Registry
 from exchange.testnet.resting import FillModel, LiveOrder
+from exchange.testnet.saved import AccountState, EngineState
 from exchange.testnet.settlement import Settlement
 from exchange.testnet.venue_market import VenueMarket, unrelated
 from exchange.wire.errors import ErrorCode
@@ -209,6 +210,34 @@ class Engine:
     def book_status(self, symbol: str) -> BookStatus:
         """Whether the symbol's book can be trusted; nothing fills while it is not LIVE."""
         return self._market(symbol).depth.book.status
+
+    def state(self) -> EngineState:
+        """Everything that decides how the engine goes on, as a value."""
+        return EngineState(
+            sequence=self._sequence,
+            accounts=tuple(AccountState(name, account.assets()) for name, account in self._accounts.items()),
+            orders=self._registry.every_order(),
+            fills=tuple(self._registry.log()),
+            markets=tuple(market.state() for market in self._markets.values()),
+        )
+
+    def load(self, state: EngineState) -> None:
+        """Go on from a saved state, in an engine that has traded nothing. Accounts the state does not know stay as they are.
+
+        Raises ``IntegrityError`` for balances or levels that cannot be, ``UsageError`` for a symbol that is not listed.
+        """
+        self._sequence = state.sequence
+        for one in state.accounts:
+            self._accounts.setdefault(one.name, Account(one.name)).load(one.assets)
+        for order in state.orders:
+            self._registry.add(order)
+            if not order.is_open:
+                self._registry.close(order)
+        for record in state.fills:
+            self._registry.record(record.account, record.fill, record.evidence)
+        for market in state.markets:
+            resting = [order for order in state.orders if order.is_open and order.rules.symbol == market.symbol]
+            self._market(market.symbol).load(market, resting)
 
     def fill_log(self) -> Sequence[FillRecord]:
         """Every fill of every account with its evidence, oldest first."""

@@ -11,8 +11,10 @@ from typing import Protocol
 from exchange.model import DataSource, Millis
 from exchange.ports import Clock
 from exchange.tape import TapeRecord, TapeTrade
+from exchange.testnet.saved import PlaybackState
 
 _BATCH = 200
+_FOREVER = Millis(2**62)
 
 
 class Market(Protocol):
@@ -153,6 +155,26 @@ class Playback:
             self._behind += max(0, self._clock.now() - self._paused_at)
             self._paused_at = None
             self._resumed.set()
+
+    def state(self) -> PlaybackState:
+        """Where the market is, as a value."""
+        due = self._player.next_due()
+        now = self._clock.now() if self._paused_at is None else self._paused_at
+        return PlaybackState(self.records, None if due is None else due + self._behind - now, self.position, self.paused)
+
+    def load(self, state: PlaybackState) -> None:
+        """Go on from where a playback of the same data was, as if it had stood still since; what was played is passed over."""
+        while self.records < state.records:
+            passed = len(self._player.due(_FOREVER, min(_BATCH, state.records - self.records)))
+            if not passed:
+                break
+            self.records += passed
+        due = self._player.next_due()
+        if due is not None and state.lead is not None:
+            self._behind = self._clock.now() + state.lead - due
+        self.position = state.position
+        if state.paused:
+            self.pause()
 
     def take_due(self) -> list[TapeRecord]:
         """The records due now, at most a batch of them, stamped with the time they are due."""

@@ -44,6 +44,10 @@ class Registry:
         if order.client_id:
             self._by_client[order.account, order.client_id] = order
 
+    def every_order(self) -> tuple[LiveOrder, ...]:
+        """Every order of every account, in the order they were placed."""
+        return tuple(sorted(self._by_id.values(), key=lambda order: order.sequence))
+
     def close(self, order: LiveOrder) -> None:
         """Remember that an order can no longer trade."""
         self._open[order.account].pop(order.order_id, None)

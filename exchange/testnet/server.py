@@ -16,6 +16,7 @@ from exchange import tape
 from exchange.errors import ConfigError, Unreachable
 from exchange.model import DataSource, Millis, SymbolRules
 from exchange.ports import Clock
+from exchange.testnet import snapshot
 from exchange.testnet.app import build_app
 from exchange.testnet.clock import SystemClock
 from exchange.testnet.config import TestnetConfig
@@ -100,8 +101,8 @@ def build_venue(config: TestnetConfig, clock: Clock, market: Market | None = Non
     """The venue alone, without a server; its faults file is in force. ``market`` replaces the tape or the generated market.
 
     Raises:
-        ConfigError: the tape's symbol has no rules, or the faults file is unusable.
-        IntegrityError: the tape is damaged.
+        ConfigError: the tape's symbol has no rules, the faults file is unusable, or the snapshot is of another venue.
+        IntegrityError: the tape or the snapshot is damaged.
     """
     rules: dict[str, SymbolRules] = {**DEFAULT_RULES, **{one.symbol: one for one in config.symbols}}
     if market is None:
@@ -118,9 +119,12 @@ def build_venue(config: TestnetConfig, clock: Clock, market: Market | None = Non
         rules, model=config.fill_model, seed=config.seed, duplicates=config.duplicates, fees=mx_fees, related=groups.share
     )
     venue = SimulatedVenue(config, engine, market, clock, groups, mx_fees)
+    if config.restore is not None:
+        snapshot.restore(venue, config.restore)
     for record in venue.market.take_due():
         venue.feed(record)
-    for fault in load_faults(config.faults) if config.faults is not None else ():
+    # A restored venue has its faults, and how often each has struck, from the snapshot.
+    for fault in load_faults(config.faults) if config.faults is not None and config.restore is None else ():
         venue.arm(fault)
     return venue
 

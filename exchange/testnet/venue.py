@@ -12,26 +12,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from exchange.model import OrderStatus, OrderType
+from exchange.model import Millis, OrderStatus, OrderType
 from exchange.ports import Clock
 from exchange.tape import TapeRecord
 from exchange.testnet.auth import KeyRing
 from exchange.testnet.clock import VenueClock
 from exchange.testnet.config import StreamLimits, TestnetConfig
 from exchange.testnet.events import Accepted, Canceled, EngineEvent, MarketTraded, OrderView, Refused
-from exchange.testnet.faults import ACTIONS, Fault, FaultKind, FaultParams, FaultPlan, Operation
+from exchange.testnet.faults import ACTIONS, Fault, FaultKind, FaultParams, FaultPlan, FaultState, Operation
 from exchange.testnet.history import History
 from exchange.testnet.hub import Hub
 from exchange.testnet.latency import Delays
 from exchange.testnet.listenkeys import ListenKeys
-from exchange.testnet.listings import Listings
+from exchange.testnet.listings import Listing, Listings
 from exchange.testnet.matching import Engine
 from exchange.testnet.mx_fees import MxFees
-from exchange.testnet.playback import Market
+from exchange.testnet.playback import Market, Playback
 from exchange.testnet.ratelimit import SlidingWindow
+from exchange.testnet.saved import Draws, EngineState, HistoryState, PlaybackState, draws_of, resume_draws
 from exchange.testnet.strategy import StrategyGroups
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
 from exchange.wire.orders import NewOrder, OrderRef, order_json
+from exchange.wire.profile import StrategyGroup
 
 _RECEIPTS = 100_000
 _LONGEST_ID = 64
@@ -46,6 +48,36 @@ class Receipt:
 
     received: int = 0
     accepted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LateCancel:
+    """A cancel that was answered and is carried out only when it is due."""
+
+    account: str
+    symbol: str
+    order_id: str
+    due: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class VenueState:
+    """A whole venue as a value. What hangs on connections is not in it: streams, rate limits, requests on their way."""
+
+    at: Millis
+    skew_ms: int
+    engine: EngineState
+    playback: PlaybackState | None
+    history: tuple[HistoryState, ...]
+    faults: FaultState
+    listings: tuple[Listing, ...]
+    groups: tuple[tuple[str, StrategyGroup], ...]
+    pay_in_mx: tuple[str, ...]
+    listen_keys: tuple[tuple[str, str, int], ...]
+    receipts: tuple[tuple[str, str, int, int], ...]
+    hidden_until: tuple[tuple[str, int], ...]
+    late_cancels: tuple[LateCancel, ...]
+    draws: Draws
 
 
 class SimulatedVenue:
@@ -84,7 +116,7 @@ class SimulatedVenue:
         }
         self._receipts: OrderedDict[tuple[str, str], Receipt] = OrderedDict()
         self._hidden_until: dict[str, int] = {}
-        self._late: set[asyncio.TimerHandle] = set()
+        self._late: dict[str, tuple[LateCancel, asyncio.TimerHandle]] = {}
         self.closed = asyncio.Event()
         for account in config.accounts:
             engine.open_account(account.name, account.balances, self.clock.now())
@@ -103,7 +135,7 @@ class SimulatedVenue:
     def close(self) -> None:
         """Stop every timer, end every stream and send what is being held back."""
         self.closed.set()
-        for timer in self._late:
+        for _, timer in self._late.values():
             timer.cancel()
         self.hub.close()
 
@@ -196,7 +228,9 @@ class SimulatedVenue:
         if before is not None and before.report.status in _OPEN:
             late = self.faults.take(FaultKind.LATE_FILL_AFTER_CANCEL, now)
             if late is not None:
-                self._cancel_later(account, before, 300 if late.ms is None else late.ms)
+                due = Millis(now + (300 if late.ms is None else late.ms))
+                if before.report.order_id not in self._late:
+                    self._cancel_later(LateCancel(account, ref.symbol, before.report.order_id, due))
                 return before
         outcome = self.engine.cancel(account, ref.symbol, now, order_id=ref.order_id, client_id=ref.client_id)
         if isinstance(outcome, Refused):
@@ -226,6 +260,47 @@ class SimulatedVenue:
         for session in self.hub.sessions:
             if session.listen_key in listen_keys:
                 session.end(reason)
+
+    def saved(self) -> VenueState:
+        """Everything that decides how the venue goes on."""
+        return VenueState(
+            at=self.clock.now(),
+            skew_ms=self.clock.skew_ms,
+            engine=self.engine.state(),
+            playback=self.market.state() if isinstance(self.market, Playback) else None,
+            history=self.history.state(),
+            faults=self.faults.state(),
+            listings=self.listings.all(),
+            groups=self.groups.saved(),
+            pay_in_mx=self.mx_fees.switched_on(),
+            listen_keys=self.listen_keys.state(),
+            receipts=tuple((*owner, one.received, one.accepted) for owner, one in self._receipts.items()),
+            hidden_until=tuple(self._hidden_until.items()),
+            late_cancels=tuple(late for late, _ in self._late.values()),
+            draws=draws_of(self._random),
+        )
+
+    def load(self, state: VenueState) -> None:
+        """Go on from a saved state, in a venue to which nothing has happened yet.
+
+        Raises:
+            IntegrityError, UsageError: as ``Engine.load``; the venue is then of no use.
+        """
+        self.clock.skew_ms = state.skew_ms
+        self.engine.load(state.engine)
+        if isinstance(self.market, Playback) and state.playback is not None:
+            self.market.load(state.playback)
+        self.history.load(state.history)
+        self.faults.load(state.faults)
+        self.listings.load(state.listings)
+        self.groups.load(state.groups)
+        self.mx_fees.load(state.pay_in_mx)
+        self.listen_keys.load(state.listen_keys)
+        self._receipts.update({(account, name): Receipt(got, took) for account, name, got, took in state.receipts})
+        self._hidden_until = dict(state.hidden_until)
+        for late in state.late_cancels:
+            self._cancel_later(late)
+        resume_draws(self._random, state.draws)
 
     def state(self) -> dict[str, object]:
         """What ``GET /__control/state`` shows."""
@@ -264,16 +339,15 @@ class SimulatedVenue:
                 self.history.record(event.trade)
         self.hub.publish(told)
 
-    def _cancel_later(self, account: str, view: OrderView, ms: int) -> None:
+    def _cancel_later(self, late: LateCancel) -> None:
         def carry_out() -> None:
-            self._late.discard(timer)
-            report = view.report
-            outcome = self.engine.cancel(account, report.symbol, self.clock.now(), order_id=report.order_id)
+            self._late.pop(late.order_id, None)
+            outcome = self.engine.cancel(late.account, late.symbol, self.clock.now(), order_id=late.order_id)
             if isinstance(outcome, Canceled):
                 self._publish(outcome.events)
 
-        timer = asyncio.get_running_loop().call_later(ms / 1000, carry_out)
-        self._late.add(timer)
+        timer = asyncio.get_running_loop().call_later(max(0, late.due - self.clock.now()) / 1000, carry_out)
+        self._late[late.order_id] = late, timer
 
     async def _run_actions(self) -> None:
         while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
 from exchange.book import Level
@@ -11,6 +11,7 @@ from exchange.tape import DepthDelta, DepthSnapshot, TapeGap
 from exchange.testnet.events import BookChanged, Evidence, MarketTraded, crosses, is_immediate
 from exchange.testnet.market_book import MarketBook
 from exchange.testnet.resting import FillModel, LiveOrder, RestingSide
+from exchange.testnet.saved import MarketState
 from exchange.testnet.settlement import Settlement
 from exchange.wire.orders import StpMode
 
@@ -66,6 +67,19 @@ class VenueMarket:
         """End an open order."""
         self._resting[order.side].discard(order)
         self._settlement.cancel(order, at)
+
+    def state(self) -> MarketState:
+        """Everything that decides how the market goes on, except the open orders, as a value."""
+        traded = tuple((side, price, quantity) for (side, price), quantity in self._traded.items())
+        return MarketState(self.rules.symbol, self.depth.state(), traded)
+
+    def load(self, state: MarketState, orders: Iterable[LiveOrder]) -> None:
+        """Become the market of a saved state, with ``orders`` resting on it."""
+        self.depth.load(state.depth)
+        self._traded = {(side, price): quantity for side, price, quantity in state.traded}
+        self._resting = {side: RestingSide(side) for side in Side}
+        for order in orders:
+            self._resting[order.side].add(order)
 
     def on_trade(self, tape_trade: MarketTrade) -> None:
         """Publish a trade of the tape and let it fill the resting orders it would have met."""
@@ -217,11 +231,12 @@ class VenueMarket:
 
     def _queue(self, side: Side, before: _Displayed) -> None:
         """Place orders that arrived while there was no book; credit cancellations ahead as the model says."""
+        gives_credit = self._model is not FillModel.PESSIMISTIC
         for order in self._resting[side]:
-            displayed = self.depth.book.quantity_at(side, order.price)
             if order.ahead is None:
-                order.ahead = displayed
-            elif self._model is not FillModel.PESSIMISTIC and order.ahead:
+                order.ahead = self.depth.book.quantity_at(side, order.price)
+            elif gives_credit and order.ahead:
+                displayed = self.depth.book.quantity_at(side, order.price)
                 self._credit(order, before.get((side, order.price), displayed), displayed)
 
     def _credit(self, order: LiveOrder, old: Decimal, displayed: Decimal) -> None:

@@ -32,6 +32,7 @@ from exchange.testnet.server import build_venue
 from exchange.testnet.venue import SimulatedVenue
 from exchange.wire.orders import NewOrder
 from exchange.wire.profile import StrategyGroup
+from tests.support.stopped_clock import StoppedClock
 
 KEY, SECRET = "mx0fuzz", "fuzz-secret"
 MONEY = {"USDT": Decimal(1_000_000), "BTC": Decimal(100), "MX": Decimal(10)}
@@ -39,20 +40,7 @@ START = Millis(1_700_000_000_000)
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
 
 
-class StoppedClock:
-    """A clock that only moves when told."""
-
-    def __init__(self) -> None:
-        self.at = START
-
-    def now(self) -> Millis:
-        return self.at
-
-    def monotonic_ns(self) -> int:
-        return self.at * 1_000_000
-
-
-CLOCK = StoppedClock()
+CLOCK = StoppedClock(START)
 BATCH = '[{"symbol":"BTCUSDT","side":"BUY","type":"LIMIT","quantity":"0.01","price":"50000"},{"symbol":"BTCUSDT"}]'
 ALWAYS_REFUSED = {"/api/v3/etf/info", "/api/v3/capital/withdraw", "POST /api/v3/capital/transfer"}
 PLAUSIBLE = {
