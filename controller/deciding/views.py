@@ -45,9 +45,9 @@ def risk_of(order: OrderState) -> OrderRisk:
 
 
 def account_view(state: State, policy: Policy, venue: VenueName) -> AccountView | None:
-    """One venue's account, or ``None`` before its first clean comparison."""
+    """One venue's account, or ``None`` while it is not known to agree with the venue's own."""
     ledger = state.ledger(venue)
-    if ledger.totals is None or ledger.reconciled_at is None:
+    if ledger.totals is None or ledger.reconciled_at is None or not ledger.clean:
         return None
     return AccountView(
         holdings={asset: ledger.totals.get(asset, ZERO) for asset in assets_of(policy)},
