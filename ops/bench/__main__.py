@@ -1,0 +1,46 @@
+"""Runs the benches and prints one table: ``python -m ops.bench [--rounds N] [--only NAME …] [--size X] [--json FILE]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from pathlib import Path
+
+from ops.bench import client_path, governance, halting, replaying, venue_orders
+from ops.bench.measure import Outcome, run, table, write_json
+
+CONTESTS = {
+    one.name: one
+    for one in (
+        venue_orders.CONTEST,
+        client_path.DEPTH,
+        client_path.ORDERS,
+        replaying.CONTEST,
+        governance.CONTEST,
+        governance.VERIFY,
+        halting.CONTEST,
+    )
+}
+
+
+def main() -> None:
+    """Parse, run, print."""
+    parser = argparse.ArgumentParser(prog="python -m ops.bench", description="Ratios measured in one run.")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds that count, after one to warm up")
+    parser.add_argument("--size", type=float, default=1.0, help="how much work a round does; 1 is what the goals are about")
+    parser.add_argument("--only", nargs="*", choices=sorted(CONTESTS), default=list(CONTESTS), help="which benches")
+    parser.add_argument("--json", type=Path, help="write the results here too")
+    options = parser.parse_args()
+    print(f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {options.rounds} rounds\n")
+    outcomes: list[Outcome] = []
+    for name in options.only:
+        print(f"… {name}", flush=True)
+        outcomes += run(CONTESTS[name], options.rounds, options.size)
+    print("\n" + table(outcomes))
+    if options.json:
+        write_json(outcomes, options.json)
+
+
+if __name__ == "__main__":
+    main()

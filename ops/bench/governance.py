@@ -1,0 +1,179 @@
+"""What governing an order costs: deciding, remembering and signing it, against sending it at all; and verifying a journal."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from controller import events as e
+from controller import inputs as i
+from controller.decide import decide
+from controller.deciding.draft import Admitted
+from controller.effects import Place
+from controller.journal.chain import Head, Record, genesis_hash, seal
+from controller.journal.sqlite import open_journal
+from controller.journal.verify import verify_journal
+from controller.state import State
+from exchange.model import Millis, OrderStatus
+from exchange.ports import Ack
+from exchange.wire.orders import order_params
+from exchange.wire.signing import encode_params, signature
+from ops.bench.http_peer import AsyncKeepAlive
+from ops.bench.measure import Contest, Figures, Goal, Line, Round, percentile, seconds, turns
+from ops.bench.venue_orders import order, serving
+from policies.stage import Stage
+from tests.support.desk import Desk
+
+_ORDERS, _ENTRIES = 400, 20_000
+_SECRET = "a-secret-of-no-value"
+_QUANTITY, _EVERY = "0.00003", 1_000
+
+
+class Governed:
+    """A deployment at LIVE_€10 that decides a bot's orders; each is acknowledged and cancelled, so that the next one fits."""
+
+    def __init__(self, path: Path) -> None:
+        self._desk = Desk().walk_to(Stage.LIVE_EUR10)
+        self._journal = open_journal(path, "desk")
+        self._head = Head(0, genesis_hash("desk"), self._journal.epoch)
+        self._number = 0
+        self.pure: list[float] = []
+        self.durable: list[float] = []
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        self._journal.close()
+
+    def order(self) -> None:
+        """One order: decided, encoded, chained and signed; then, counted apart, made durable."""
+        desk = self._desk
+        desk.pass_time(_EVERY)
+        desk.tick()
+        if self._number % 3 == 0:
+            desk.sweep_all()
+        self._number += 1
+        asked = desk.requested(_QUANTITY, "59900", bot_id=f"bench-{self._number}")
+        began = time.perf_counter()
+        decision = decide(desk.state, asked, desk.now)
+        records = [Record(event.kind, e.encode(event)) for event in decision.events]
+        self._chain(records, desk.now)
+        (place,) = [effect for effect in decision.effects if isinstance(effect, Place)]
+        signature(_SECRET, encode_params(order_params(place.intent)))
+        self.pure.append(time.perf_counter() - began)
+        assert isinstance(decision.reply, Admitted)
+        began = time.perf_counter()
+        self._journal.append(records, desk.now)
+        self.durable.append(self.pure[-1] + time.perf_counter() - began)
+        self._settle(decision.after, place.intent.client_id)
+
+    def _chain(self, records: list[Record], now: Millis) -> None:
+        for record in records:
+            sealed = seal(record, self._head, epoch=self._head.epoch, at=now)
+            self._head = Head(sealed.seq, sealed.hash, sealed.epoch)
+
+    def _settle(self, after: State, client_id: str) -> None:
+        desk = self._desk
+        desk.state = after
+        desk.give(i.Placed(client_id, Ack(f"C02__{client_id}", desk.now)))
+        venue = desk.state.orders[client_id].venue
+        desk.give(i.VenueReported(venue, desk.report(client_id, OrderStatus.CANCELED)))
+
+
+@contextmanager
+def opened(size: float) -> Iterator[Round]:
+    """A deployment that governs, and a raw server to send the same order to."""
+    orders = max(3, int(_ORDERS * size))
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        port = stack.enter_context(serving("canned"))
+        governed = Governed(directory / "journal.sqlite")
+        stack.callback(governed.close)
+        loop = asyncio.new_event_loop()
+        stack.callback(loop.close)
+        _, raw = loop.run_until_complete(loop.create_connection(AsyncKeepAlive, "127.0.0.1", port))
+        stack.callback(raw.close)
+
+        def ours() -> Figures:
+            governed.pure.clear()
+            governed.durable.clear()
+            for _ in range(orders):
+                governed.order()
+            return {"pure": percentile(governed.pure, 0.5) * 1e6, "durable": percentile(governed.durable, 0.5) * 1e6}
+
+        def peer() -> Figures:
+            return {"raw": percentile(loop.run_until_complete(_sent(raw, orders)), 0.5) * 1e6}
+
+        yield lambda number: turns(number, ours, peer)
+
+
+async def _sent(raw: AsyncKeepAlive, orders: int) -> list[float]:
+    took = []
+    for number in range(orders):
+        target = order(number)
+        began = time.perf_counter()
+        await raw.ask(target, "mx0bench")
+        took.append(time.perf_counter() - began)
+    return took
+
+
+@contextmanager
+def verify_opened(size: float) -> Iterator[Round]:
+    """A journal of a deployment's real entries, over and over."""
+    count = max(100, int(_ENTRIES * size))
+    desk = Desk().walk_to(Stage.LIVE_EUR10)
+    kept = [Record(event.kind, e.encode(event)) for event, _ in desk.journal]
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "journal.sqlite"
+        journal = open_journal(path, "desk")
+        for first in range(0, count, 64):
+            journal.append([kept[n % len(kept)] for n in range(first, min(count, first + 64))], desk.now)
+        journal.close()
+        bodies = [kept[n % len(kept)].body for n in range(count)]
+
+        def verify() -> None:
+            report = verify_journal(path, "desk", monotonic_ns=time.monotonic_ns)
+            assert report.ok
+            assert report.entries == count
+
+        def hashes() -> None:
+            for body in bodies:
+                hashlib.sha256(body).digest()
+
+        yield lambda number: turns(number, lambda: {"ours": count / seconds(verify)}, lambda: {"sha": count / seconds(hashes)})
+
+
+CONTEST = Contest(
+    "governance",
+    (
+        Line(
+            "governance: an order decided, recorded and signed, no sync, no network",
+            "µs",
+            "pure",
+            "raw",
+            "raw HTTP exchange in an event loop",
+            (Goal("≤ 0.25 ×", lambda _, ratio: ratio <= 0.25),),
+        ),
+        Line("governance: the same with its journal synced", "µs", "durable", "raw", "raw HTTP exchange in an event loop"),
+    ),
+    opened,
+)
+
+VERIFY = Contest(
+    "journal-verify",
+    (
+        Line(
+            "journal: entries verified",
+            "/s",
+            "ours",
+            "sha",
+            "SHA-256 of each body",
+            (Goal("≥ 0.2 ×", lambda _, ratio: ratio >= 0.2),),
+        ),
+    ),
+    verify_opened,
+)

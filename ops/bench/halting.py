@@ -1,0 +1,115 @@
+"""From breach to latch while a bot sends 500 orders a second: how long, and whether anything was admitted afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from controller import inputs as i
+from controller.events import OrderAdmitted
+from controller.journal.sqlite import open_journal
+from controller.runtime.inbox import Inbox, InboxFull
+from controller.runtime.permit import PermitOffice
+from controller.runtime.writer import Carried, Writer
+from exchange.model import Millis
+from exchange.ports import VenueName
+from ops.bench.measure import Contest, Figures, Goal, Line, Round, percentile
+from policies.stage import Stage
+from tests.support.desk import Desk
+
+_BREACHES, _ORDERS_BEFORE, _ORDERS_PER_SECOND = 25, 30, 500
+_STALE_MS = 16_000
+"""Older than the demo policy lets a quote become before it halts."""
+
+
+class _Clock:
+    """The desk's wall clock, going on in real time."""
+
+    def __init__(self, start: Millis) -> None:
+        self._start, self._began = start, time.monotonic_ns()
+
+    def now(self) -> Millis:
+        """Where the desk left it, and the time since."""
+        return Millis(self._start + (time.monotonic_ns() - self._began) // 1_000_000)
+
+    def monotonic_ns(self) -> int:
+        """Real."""
+        return time.monotonic_ns()
+
+
+async def breach(desk: Desk, path: Path) -> tuple[float, int]:
+    """Milliseconds from a stale quote becoming known to the latch, and the orders admitted after it."""
+    clock, inbox, journal = _Clock(desk.now), Inbox(), open_journal(path, "desk")
+    office = PermitOffice(clock, desk.epoch)
+    late: list[OrderAdmitted] = []
+
+    def watch(carried: Carried) -> None:
+        if office.latched_because and carried.began_ns > (writer.halt_clock.latched_ns if writer.halt_clock else 0):
+            late.extend(event for _, event in carried.entries if isinstance(event, OrderAdmitted))
+
+    writer = Writer(
+        journal=journal, state=desk.state, clock=clock, permits=office, inbox=inbox, perform=lambda _: None, watchers=[watch]
+    )
+    running = asyncio.create_task(writer.run())
+    flooding = asyncio.create_task(_flood(desk, inbox))
+    try:
+        await asyncio.sleep(_ORDERS_BEFORE / _ORDERS_PER_SECOND)
+        stale = desk.market(age_ms=_STALE_MS)
+        markets = {VenueName.TESTNET: stale, VenueName.LIVE: stale}
+        inbox.fact(i.Tick(markets, dict.fromkeys(VenueName, 3), desk.now), clock.monotonic_ns())
+        while writer.halt_clock is None:  # noqa: ASYNC110 - the latch tells nobody
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+    finally:
+        for task in (flooding, running):
+            task.cancel()
+        await asyncio.gather(flooding, running, return_exceptions=True)
+        journal.close()
+    assert not writer.failed_because
+    assert writer.known.position.stage is Stage.HALTED
+    return (writer.halt_clock.latched_ns - writer.halt_clock.known_ns) / 1e6, len(late)
+
+
+async def _flood(desk: Desk, inbox: Inbox) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for number in itertools.count():
+        with suppress(InboxFull):
+            inbox.request(desk.requested("0.00003", "59900", bot_id=f"flood-{number}"), time.monotonic_ns())
+        await asyncio.sleep(max(0, began + number / _ORDERS_PER_SECOND - loop.time()))
+
+
+@contextmanager
+def opened(size: float) -> Iterator[Round]:
+    """A deployment at LIVE_€10, halted again and again from the same state."""
+    breaches = max(1, int(_BREACHES * size))
+    desk = Desk().walk_to(Stage.LIVE_EUR10)
+    desk.sweep_all()
+    desk.tick()
+    loop = asyncio.new_event_loop()
+    with tempfile.TemporaryDirectory() as directory:
+
+        def one_round(number: int) -> Figures:
+            paths = [Path(directory) / f"{number}-{one}.sqlite" for one in range(breaches)]
+            found = [loop.run_until_complete(breach(desk, path)) for path in paths]
+            took = [one for one, _ in found]
+            return {"p50": percentile(took, 0.5), "p99": percentile(took, 0.99), "late": sum(late for _, late in found)}
+
+        yield one_round
+    loop.close()
+
+
+CONTEST = Contest(
+    "breach-to-latch",
+    (
+        Line("halt: from breach to latch at 500 orders/s, median", "ms", "p50"),
+        Line("halt: from breach to latch, 99th percentile", "ms", "p99", goals=(Goal("≤ 10 ms", lambda ours, _: ours <= 10),)),
+        Line("halt: orders admitted after the latch", "", "late", goals=(Goal("0", lambda ours, _: ours == 0),)),
+    ),
+    opened,
+)

@@ -1,0 +1,45 @@
+"""The two servers of the order bench, each in a process of its own: prints its port, serves until its input ends.
+
+python -m ops.bench.served testnet|canned
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from decimal import Decimal
+
+from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
+from exchange.testnet.server import running_testnet
+from ops.bench.http_peer import CannedServer
+
+SECRET = "a-secret-of-no-value"
+MAKERS = 5
+"""Accounts that hold the resting orders: a venue lets one account have 500."""
+
+
+def key_of(number: int) -> str:
+    """Account 0 is the one that is measured."""
+    return f"mx0bench{number}"
+
+
+async def _testnet() -> None:
+    balances = {"USDT": Decimal(100_000_000)}
+    accounts = tuple(AccountConfig(f"bench-{n}", key_of(n), SECRET, balances) for n in range(MAKERS + 1))
+    async with running_testnet(TestnetConfig(accounts=accounts, port=0, seed=7, rate_limits=NO_RATE_LIMITS)) as running:
+        await _until_told(running.port)
+
+
+async def _canned() -> None:
+    server = await asyncio.get_running_loop().create_server(CannedServer, "127.0.0.1", 0)
+    async with server:
+        await _until_told(server.sockets[0].getsockname()[1])
+
+
+async def _until_told(port: int) -> None:
+    print(port, flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run({"testnet": _testnet, "canned": _canned}[sys.argv[1]]())
