@@ -110,7 +110,8 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess
     pids: list[int] = []
     while len(pids) < 3:
         line = process.stdout.readline()
-        assert line, "the demo ended early"
+        if not line:
+            pytest.fail(f"the demo ended early with {process.wait()}:\n{process.communicate()[1]}")
         pids += map(int, PROCESS.findall(line))
     yield process, pids
     process.kill()
