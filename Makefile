@@ -8,7 +8,7 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: run test lint types imports check fix docs proto lock browser clean help
+.PHONY: run test lint types imports check fix docs proto bench lock browser clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
@@ -16,6 +16,7 @@ help:
 	@echo "make check  lint, types and import rules"
 	@echo "make fix    format and apply safe lint fixes"
 	@echo "make docs   regenerate the diagrams and tables in ops/docs"
+	@echo "make bench  measure it, as ratios taken in one run (ARGS='--rounds 3 --json FILE')"
 	@echo "make proto  regenerate the protobuf code from the .proto files"
 	@echo "make lock   refresh requirements.lock"
 	@echo "make clean  remove what the other targets made"
@@ -63,6 +64,9 @@ docs: $(READY)
 
 proto: $(READY)
 	@$(BIN)/python ops/proto.py
+
+bench: $(READY)
+	@$(BIN)/python -m ops.bench $(ARGS)
 
 lock:
 	@$(PYTHON) -m pip install --quiet uv

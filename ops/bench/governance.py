@@ -96,7 +96,7 @@ def opened(size: float) -> Iterator[Round]:
         loop = asyncio.new_event_loop()
         stack.callback(loop.close)
         _, raw = loop.run_until_complete(loop.create_connection(AsyncKeepAlive, "127.0.0.1", port))
-        stack.callback(raw.close)
+        stack.callback(lambda: loop.run_until_complete(raw.hang_up()))
 
         def ours() -> Figures:
             governed.pure.clear()

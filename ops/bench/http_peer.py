@@ -79,6 +79,7 @@ class AsyncKeepAlive(asyncio.Protocol):
     def __init__(self) -> None:
         self._answer: asyncio.Future[bytes] | None = None
         self._data = b""
+        self._gone = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The server accepted."""
@@ -98,6 +99,12 @@ class AsyncKeepAlive(asyncio.Protocol):
         self._transport.write("\r\n".join((f"POST {target} HTTP/1.1", *fields, "", "")).encode())
         return await self._answer
 
-    def close(self) -> None:
-        """Hang up."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        del exc
+        self._gone.set()
+
+    async def hang_up(self) -> None:
+        """Close the connection and wait until it is closed."""
         self._transport.close()
+        await self._gone.wait()
