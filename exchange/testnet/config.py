@@ -78,7 +78,9 @@ class StreamLimits:
 class TestnetConfig:
     """A testnet. ``tape=None`` plays a synthetic market from ``seed``; ``speed`` is tape seconds per second.
 
-    ``symbols`` overrides the rules of the tape's symbol and lists further ones. ``control_token`` guards ``/__control``; empty
+    ``symbols`` overrides the rules of the tape's symbol and lists further ones; without a tape each has a generated market, which
+    begins at its price in ``start_prices`` or at 60,000. With a tape only the tape's symbol has a market: on the others nothing
+    trades. ``control_token`` guards ``/__control``; empty
     switches it off. ``extra_keys`` are further keys of the accounts. ``expired_key_code`` (402 or 700002) and
     ``unlisted_pair_code`` (70011, 10007 or 30020) are what MEXC's sources disagree about; so is ``cancel_status``, the state a
     cancel reply shows (mexc-spot-v3.md §4.6). ``mx_price`` is what MX is worth in USDT while no MXUSDT book says so.
@@ -105,6 +107,7 @@ class TestnetConfig:
     streams: StreamLimits = StreamLimits()
     control_token: str = field(default="", repr=False)
     symbols: tuple[SymbolRules, ...] = ()
+    start_prices: Mapping[str, Decimal] = field(default_factory=dict)
     strict_signatures: bool = False
     fill_model: FillModel = FillModel.PESSIMISTIC
     duplicates: DuplicateClientIds = DuplicateClientIds.REJECT

@@ -22,6 +22,7 @@ from exchange.testnet.clock import SystemClock
 from exchange.testnet.config import TestnetConfig
 from exchange.testnet.export import export_fills
 from exchange.testnet.faults import Fault, FaultKind, load_faults
+from exchange.testnet.feeds.merge import MergedPlayer
 from exchange.testnet.feeds.synthetic import SOURCE, SyntheticMarket, synthetic
 from exchange.testnet.feeds.tape import TapePlayer
 from exchange.testnet.matching import Engine
@@ -182,8 +183,7 @@ async def serve(
 
 def _player(config: TestnetConfig, rules: Mapping[str, SymbolRules], start: Millis) -> tuple[Player, DataSource]:
     if config.tape is None:
-        market = SyntheticMarket(config.symbols[0] if config.symbols else BTCUSDT, _SYNTHETIC_PRICE, config.seed)
-        return StreamPlayer(synthetic(market, start), start, config.speed), SOURCE
+        return _generated(config, start), SOURCE
     header = tape.read_header(config.tape)
     if header.symbol not in rules:
         raise ConfigError(
@@ -192,6 +192,16 @@ def _player(config: TestnetConfig, rules: Mapping[str, SymbolRules], start: Mill
             remedy="Give the symbol's rules with the testnet's configuration.",
         )
     return TapePlayer(tape.read(config.tape), start, speed=config.speed, loop=config.loop), header.source
+
+
+def _generated(config: TestnetConfig, start: Millis) -> Player:
+    """A market for every symbol that is given, each from a seed of its own."""
+    players: list[Player] = []
+    for number, rules in enumerate(config.symbols or (BTCUSDT,)):
+        price = config.start_prices.get(rules.symbol, _SYNTHETIC_PRICE)
+        market = SyntheticMarket(rules, price, config.seed + number)
+        players.append(StreamPlayer(synthetic(market, start), start, config.speed))
+    return players[0] if len(players) == 1 else MergedPlayer(players)
 
 
 @asynccontextmanager

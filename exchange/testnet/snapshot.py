@@ -139,6 +139,7 @@ def identity(venue: SimulatedVenue) -> dict[str, object]:
         "source": venue.market.source.value,
         "speed": str(venue.market.speed),
         "loop": config.loop,
+        "start_prices": {symbol: str(price) for symbol, price in config.start_prices.items()},
         "tape": "" if config.tape is None else hashlib.sha256(config.tape.read_bytes()).hexdigest(),
         "symbols": [
             {name: value for name, value in symbol_json(rules).items() if name not in _SWITCHED}
