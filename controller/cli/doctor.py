@@ -13,11 +13,14 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """Check settings, policy, roster, secrets, disk, journal, ports and venues. Changes nothing."""
+    """Check settings, policy, roster, secrets, disk, journal, ports, venues and the accounts on them. Places nothing."""
     from controller.cli.checks import run_checks
     from controller.cli.output import print_json, stdout, styled, table
+    from controller.cli.venue_checks import run_venue_checks
 
     results = run_checks(directory)
+    if all(one.ok for one in results if one.name in {"settings", "policy"}):
+        results += run_venue_checks(directory)
     if output is Output.JSON:
         print_json([{"check": one.name, "ok": one.ok, "found": one.found, "fix": one.fix} for one in results])
     else:

@@ -14,6 +14,7 @@ from exchange.model import Balance, Fill, Millis, OrderIntent, OrderReport, Symb
 from exchange.ports import CancelAck, CancelFailed, CancelOutcome, ClockReading, Permit, PlaceOutcome, VenueEvent, VenueName
 from exchange.wire.account import MY_TRADES_PAGE, HistoryQuery
 from exchange.wire.errors import Certainty, ErrorCode, MalformedReply
+from exchange.wire.market import BookTicker, parse_book_ticker
 from exchange.wire.orders import MAX_SYMBOLS_PER_CANCEL, OrderRef
 from exchange.wire.symbols import parse_exchange_info
 
@@ -123,6 +124,10 @@ class MexcVenue:
         if len(wanted) == 1:
             return {}
         return {name: rules for one in wanted for name, rules in (await self.symbol_rules([one])).items()}
+
+    async def ticker(self, symbol: str) -> BookTicker:
+        """The best prices by REST. Raises ``VenueError``."""
+        return parse_book_ticker(await self._rest.public("/ticker/bookTicker", [("symbol", symbol)]))
 
     async def server_time(self) -> Millis:
         """The venue's clock. Raises ``VenueError``."""

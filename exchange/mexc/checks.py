@@ -1,0 +1,227 @@
+"""Is this account fit for real orders? Measured on the venue, one row per question; nothing is placed, nothing is moved.
+
+A pair can be listed, open on the web and closed to a key (mexc-spot-v3.md §6), and there is no call that says what a key may do
+(§5). So each right is proved by using it harmlessly: ``order/test`` on both sides for trading, and queries about withdrawals and
+transfers that must be refused with 700007.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+
+from exchange.errors import GatehouseError
+from exchange.mexc.account import TRANSFERS, WITHDRAWALS
+from exchange.mexc.client import MexcVenue
+from exchange.mexc.rest import VenueRefusal
+from exchange.model import OrderIntent, OrderType, Side, SymbolRules, round_up
+from exchange.ports import Permit
+from exchange.wire.errors import ErrorCode
+from exchange.wire.numbers import plain
+
+_LACKS_BALANCE = frozenset(
+    {
+        ErrorCode.INSUFFICIENT_BALANCE,
+        ErrorCode.INSUFFICIENT_POSITION,
+        ErrorCode.INSUFFICIENT_POSITION_2,
+        ErrorCode.OVERSOLD,
+    }
+)
+_HEADROOM = Decimal("1.05")
+"""How far above the minimum a test order is, so that rounding and a moving price do not take it below."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCheck:
+    """One row. ``remedy`` is empty when there is nothing to do."""
+
+    name: str
+    ok: bool
+    measured: str
+    expected: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What the account is to be fit for.
+
+    ``order_notional_most`` is the largest order that will ever be placed, in the quote asset; ``offset_most_ms`` the largest
+    clock offset that guards allow. ``powerless_key`` demands a key that cannot move money; a simulated venue has none to move.
+    """
+
+    symbols: tuple[str, ...]
+    order_notional_most: Decimal
+    offset_most_ms: int = 500
+    powerless_key: bool = True
+
+
+Measure = Callable[[], Awaitable[AccountCheck]]
+
+
+async def check_account(venue: MexcVenue, permit: Callable[[], Permit], demands: Demands) -> tuple[AccountCheck, ...]:
+    """Every check, in order. A check that cannot be made has failed and says why; nothing is raised.
+
+    ``permit`` gives a live permit: the signature of a test order would also sign the order.
+    """
+    rows = [
+        await _row("clock", f"at most {demands.offset_most_ms} ms off", lambda: _clock(venue, demands)),
+        await _row("account may trade", "yes", lambda: _may_trade(venue)),
+    ]
+    for symbol in demands.symbols:
+        rows += await _symbol_rows(venue, permit, symbol, demands)
+    if demands.powerless_key:
+        rows += [await _powerless(venue, what, path) for what, path in (("withdraw", WITHDRAWALS), ("transfer", TRANSFERS))]
+    return tuple(rows)
+
+
+async def _symbol_rows(venue: MexcVenue, permit: Callable[[], Permit], symbol: str, demands: Demands) -> list[AccountCheck]:
+    found: dict[str, SymbolRules] = {}
+
+    async def rules() -> AccountCheck:
+        found.update(await venue.symbol_rules([symbol]))
+        return _rules(symbol, found.get(symbol))
+
+    rows = [
+        await _row(f"{symbol} rules", "listed, trading, both sides open", rules),
+        await _row(f"{symbol} open to this key", "in selfSymbols", lambda: _open_to_key(venue, symbol)),
+    ]
+    known = found.get(symbol)
+    if known is None:
+        return rows
+    rows.append(_minimum(known, demands.order_notional_most))
+    rows.append(await _row(f"{symbol} fee", "not above the listed fee", lambda: _fee(venue, known)))
+    kinds = [OrderType.LIMIT] + ([OrderType.MARKET] if OrderType.MARKET in known.order_types else [])
+    for kind in kinds:
+        for side in Side:
+            rows.append(await _test_order(venue, permit(), known, kind, side))  # noqa: PERF401 - a comprehension would hide the awaits
+    return rows
+
+
+async def _row(name: str, expected: str, measure: Measure) -> AccountCheck:
+    try:
+        return await measure()
+    except GatehouseError as error:
+        return AccountCheck(name, ok=False, measured=error.message, expected=expected, remedy=error.remedy)
+
+
+async def _clock(venue: MexcVenue, demands: Demands) -> AccountCheck:
+    for _ in range(3):
+        await venue.server_time()
+    reading = venue.clock_reading
+    ok = reading is not None and abs(reading.offset_ms) <= demands.offset_most_ms
+    return AccountCheck(
+        "clock",
+        ok=ok,
+        measured="not measured" if reading is None else f"{reading.offset_ms} ms off, measured {reading.age_ms} ms ago",
+        expected=f"at most {demands.offset_most_ms} ms off",
+        remedy="" if ok else "Synchronise this machine's clock.",
+    )
+
+
+async def _may_trade(venue: MexcVenue) -> AccountCheck:
+    ok = (await venue.account.account()).can_trade
+    remedy = "" if ok else "Ask MEXC why the account may not trade."
+    return AccountCheck("account may trade", ok=ok, measured="yes" if ok else "no", expected="yes", remedy=remedy)
+
+
+def _rules(symbol: str, rules: SymbolRules | None) -> AccountCheck:
+    faults = ["not listed"] if rules is None else _faults(rules)
+    return AccountCheck(
+        f"{symbol} rules",
+        ok=not faults,
+        measured=", ".join(faults) or "as expected",
+        expected="listed, trading, open to API orders on both sides",
+        remedy="Choose another symbol; this one is closed to this kind of trading." if faults else "",
+    )
+
+
+def _faults(rules: SymbolRules) -> list[str]:
+    named: Sequence[tuple[bool, str]] = (
+        (rules.trading, "not trading"),
+        (rules.api_allowed, "closed to API orders"),
+        (rules.buy_allowed, "buying suspended"),
+        (rules.sell_allowed, "selling suspended"),
+        (OrderType.LIMIT in rules.order_types, "no LIMIT orders"),
+    )
+    return [fault for fine, fault in named if not fine]
+
+
+async def _open_to_key(venue: MexcVenue, symbol: str) -> AccountCheck:
+    listed = await venue.account.self_symbols()
+    ok = symbol in listed
+    return AccountCheck(
+        f"{symbol} open to this key",
+        ok=ok,
+        measured=f"{'among' if ok else 'not among'} the {len(listed)} pairs of this key",
+        expected="in selfSymbols",
+        remedy="" if ok else "Add the pair to the key's whitelist on MEXC's API page, or choose one of its pairs.",
+    )
+
+
+def _minimum(rules: SymbolRules, most: Decimal) -> AccountCheck:
+    ok = rules.min_notional * _HEADROOM <= most
+    return AccountCheck(
+        f"{rules.symbol} minimum",
+        ok=ok,
+        measured=f"{plain(rules.min_notional)} {rules.quote}",
+        expected=f"5 % below the largest order, {plain(most)} {rules.quote}",
+        remedy="" if ok else "No order could be placed: choose a symbol with a smaller minimum, or raise the order limit.",
+    )
+
+
+async def _fee(venue: MexcVenue, rules: SymbolRules) -> AccountCheck:
+    fee = await venue.account.trade_fee(rules.symbol)
+    ok = fee.taker <= rules.taker_fee and fee.maker <= rules.maker_fee
+    return AccountCheck(
+        f"{rules.symbol} fee",
+        ok=ok,
+        measured=f"maker {plain(fee.maker)}, taker {plain(fee.taker)}",
+        expected=f"at most maker {plain(rules.maker_fee)}, taker {plain(rules.taker_fee)}",
+        remedy="" if ok else "The account pays more than the listed fee, so exposure is understated: ask MEXC for its fee tier.",
+    )
+
+
+async def _test_order(venue: MexcVenue, permit: Permit, rules: SymbolRules, kind: OrderType, side: Side) -> AccountCheck:
+    name, expected = f"{rules.symbol} test {side.value} {kind.value}", "accepted"
+    try:
+        await venue.trading.test(await _small_order(venue, rules, kind, side), permit)
+    except VenueRefusal as refusal:
+        if refusal.error.code in _LACKS_BALANCE:
+            return AccountCheck(
+                name, ok=True, measured=f"allowed; the balance is too small ({refusal.error.code})", expected=expected
+            )
+        return AccountCheck(name, ok=False, measured=refusal.message, expected=expected, remedy=refusal.remedy)
+    except GatehouseError as error:
+        return AccountCheck(name, ok=False, measured=error.message, expected=expected, remedy=error.remedy)
+    return AccountCheck(name, ok=True, measured="accepted", expected=expected)
+
+
+async def _small_order(venue: MexcVenue, rules: SymbolRules, kind: OrderType, side: Side) -> OrderIntent:
+    """An order just above the minimum, at the touch where it would rest: even if it were placed it would risk next to nothing."""
+    ticker = await venue.ticker(rules.symbol)
+    client_id = f"gh-check-{side.value.lower()}-{kind.value.lower()}"
+    price = rules.quantise_price(ticker.bid if side is Side.BUY else ticker.ask)
+    least = (rules.min_notional_market if kind is OrderType.MARKET else rules.min_notional) * _HEADROOM
+    if kind is OrderType.MARKET and side is Side.BUY:
+        quote = least.quantize(rules.tick_size, rounding=ROUND_CEILING)
+        return OrderIntent(rules.symbol, side, kind, client_id, quote_quantity=quote)
+    quantity = max(round_up(least / price, rules.quantity_step), round_up(rules.min_quantity, rules.quantity_step))
+    return OrderIntent(rules.symbol, side, kind, client_id, quantity=quantity, price=None if kind is OrderType.MARKET else price)
+
+
+async def _powerless(venue: MexcVenue, what: str, path: str) -> AccountCheck:
+    async def measure() -> AccountCheck:
+        denied = await venue.account.is_denied(path)
+        return AccountCheck(
+            f"key cannot {what}",
+            ok=denied,
+            measured="refused with 700007" if denied else f"GET {path} was answered",
+            expected="refused with 700007",
+            remedy=""
+            if denied
+            else "Use a sub-account key with SPOT_ACCOUNT_READ, SPOT_DEAL_READ and SPOT_DEAL_WRITE and nothing else.",
+        )
+
+    return await _row(f"key cannot {what}", "refused with 700007", measure)

@@ -1,0 +1,151 @@
+"""The account checks: each finds the one thing that is wrong, proves it on the venue, and places nothing."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+
+import pytest
+
+from exchange.mexc.checks import AccountCheck, Demands, check_account
+from exchange.mexc.connect import Endpoint, open_venue
+from exchange.mexc.hosts import Reach
+from exchange.mexc.signer import LocalSigner, SignerLimits
+from exchange.model import Millis
+from exchange.ports import VenueName
+from exchange.testnet.auth import DEFAULT_PERMISSIONS, Permission
+from exchange.testnet.clock import SystemClock
+from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
+from exchange.testnet.faults import FaultKind
+from exchange.testnet.listings import ListingChange
+from exchange.testnet.server import RunningTestnet, running_testnet
+
+BTC = "BTCUSDT"
+SECRET = "a-secret-of-no-value"
+MINIMAL = frozenset({Permission.SPOT_ACCOUNT_READ, Permission.SPOT_DEAL_READ, Permission.SPOT_DEAL_WRITE})
+ACCOUNT = AccountConfig("bot", "mx0bot", SECRET, {"USDT": Decimal(1_000), "BTC": Decimal(1)}, MINIMAL)
+DEMANDS = Demands((BTC,), Decimal(20))
+
+
+class Permit:
+    epoch = 1
+
+    def is_live(self) -> bool:
+        return True
+
+
+@asynccontextmanager
+async def venue_of(account: AccountConfig) -> AsyncIterator[RunningTestnet]:
+    async with running_testnet(TestnetConfig(accounts=(account,), port=0, rate_limits=NO_RATE_LIMITS)) as running:
+        yield running
+
+
+async def checked(running: RunningTestnet, demands: Demands = DEMANDS, secret: str = SECRET) -> dict[str, AccountCheck]:
+    endpoint = Endpoint(running.base_url, running.ws_url, Reach.LOOPBACK)
+    signer = LocalSigner("mx0bot", secret, SignerLimits(frozenset({BTC}), Decimal(20)))
+    venue = open_venue(VenueName.LIVE, endpoint, signer, SystemClock(), Random(1))
+    try:
+        return {row.name: row for row in await check_account(venue, Permit, demands)}
+    finally:
+        await venue.aclose()
+
+
+def failures(rows: dict[str, AccountCheck]) -> list[str]:
+    return [name for name, row in rows.items() if not row.ok]
+
+
+async def test_an_account_that_can_only_trade_passes_every_check_and_holds_no_order() -> None:
+    async with venue_of(ACCOUNT) as running:
+        rows = await checked(running)
+        assert failures(rows) == []
+        assert {name for name in rows if " test " in name} == {
+            f"{BTC} test {side} {kind}" for side in ("BUY", "SELL") for kind in ("LIMIT", "MARKET")
+        }
+        assert {"clock", "account may trade", "key cannot withdraw", "key cannot transfer"} < set(rows)
+        assert running.venue.engine.orders("bot", BTC) == []
+        assert all(row.measured and row.expected for row in rows.values())
+
+
+@pytest.mark.parametrize(
+    ("extra", "failing"),
+    [(Permission.SPOT_WITHDRAW_READ, "key cannot withdraw"), (Permission.SPOT_TRANSFER_READ, "key cannot transfer")],
+)
+async def test_a_key_that_has_to_do_with_moving_money_is_found(extra: Permission, failing: str) -> None:
+    async with venue_of(replace(ACCOUNT, permissions=MINIMAL | {extra})) as running:
+        rows = await checked(running)
+    assert failures(rows) == [failing]
+    assert "sub-account" in rows[failing].remedy
+
+
+async def test_a_simulated_venue_need_not_prove_that_its_key_is_powerless() -> None:
+    async with venue_of(replace(ACCOUNT, permissions=DEFAULT_PERMISSIONS)) as running:
+        assert failures(await checked(running, replace(DEMANDS, powerless_key=False))) == []
+
+
+async def test_a_pair_outside_the_keys_whitelist_is_closed_to_it_on_both_sides() -> None:
+    async with venue_of(replace(ACCOUNT, symbols=frozenset({"MXUSDT"}))) as running:
+        found = failures(await checked(running))
+    assert f"{BTC} open to this key" in found
+    assert f"{BTC} test BUY LIMIT" in found
+    assert f"{BTC} test SELL MARKET" in found
+
+
+async def test_an_empty_account_is_allowed_to_trade_though_it_could_not_pay() -> None:
+    async with venue_of(replace(ACCOUNT, balances={"USDT": Decimal(1)})) as running:
+        rows = await checked(running)
+    assert failures(rows) == []
+    assert "balance" in rows[f"{BTC} test SELL LIMIT"].measured
+
+
+async def test_an_order_limit_below_the_venues_minimum_is_found() -> None:
+    async with venue_of(ACCOUNT) as running:
+        rows = await checked(running, replace(DEMANDS, order_notional_most=Decimal("0.5")))
+    assert failures(rows) == [f"{BTC} minimum"]
+
+
+async def test_a_symbol_the_venue_does_not_list_is_found() -> None:
+    async with venue_of(ACCOUNT) as running:
+        rows = await checked(running, replace(DEMANDS, symbols=("NOPEUSDT",)))
+    assert rows["NOPEUSDT rules"].measured == "not listed"
+    assert not rows["NOPEUSDT open to this key"].ok
+
+
+async def test_a_clock_that_is_off_is_found() -> None:
+    async with venue_of(ACCOUNT) as running:
+        running.arm(FaultKind.CLOCK_SKEW, params={"ms": 2_000})
+        rows = await checked(running)
+    assert failures(rows) == ["clock"]
+
+
+async def test_a_wrong_secret_fails_every_signed_check_and_raises_nothing() -> None:
+    async with venue_of(ACCOUNT) as running:
+        rows = await checked(running, secret="another")
+    assert not rows["account may trade"].ok
+    assert not rows["key cannot withdraw"].ok
+    assert rows["clock"].ok
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (ListingChange(symbol=BTC, status=2), "not trading"),
+        (ListingChange(symbol=BTC, api_allowed=False), "closed to API orders"),
+        (ListingChange(symbol=BTC, trade_side_type=2), "selling suspended"),
+        (ListingChange(symbol=BTC, trade_side_type=3), "buying suspended"),
+    ],
+)
+async def test_a_restricted_symbol_is_named_with_what_is_closed(change: ListingChange, fault: str) -> None:
+    async with venue_of(ACCOUNT) as running:
+        running.venue.listings.change(change, Millis(0))
+        rows = await checked(running)
+    assert fault in rows[f"{BTC} rules"].measured
+    assert not rows[f"{BTC} rules"].ok
+
+
+async def test_market_orders_are_only_tried_where_they_are_listed() -> None:
+    async with venue_of(ACCOUNT) as running:
+        running.venue.listings.change(ListingChange(symbol=BTC, market_orders=False), Millis(0))
+        rows = await checked(running)
+    assert failures(rows) == []
+    assert not any("MARKET" in name for name in rows)
