@@ -18,6 +18,8 @@ from controller.cli.testnet_flags import (
     FillModelOption,
     ResponseLatencyOption,
     RestOption,
+    RestoreOption,
+    SnapshotsOption,
     StreamOption,
     SymbolOption,
 )
@@ -80,6 +82,8 @@ def run_testnet(
     from_rest: RestOption = MEXC_REST,
     from_ws: StreamOption = MEXC_STREAM,
     export_fills: ExportOption = None,
+    snapshots: SnapshotsOption = None,
+    restore: RestoreOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run a venue that speaks MEXC's protocol, on a recorded, generated or live market."""
@@ -102,6 +106,8 @@ def run_testnet(
         fill_model=fill_model,
         entry_latency=entry_latency,
         response_latency=response_latency,
+        snapshots=snapshots,
+        restore=restore,
     )
     live = (symbol, from_rest, from_ws) if testnet_options.feed(feed, tape, config.speed) == "mexc-live" else None
 

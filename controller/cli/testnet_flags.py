@@ -30,3 +30,6 @@ ExportOption = Annotated[
 ]
 MEXC_REST = "https://api.mexc.com"
 MEXC_STREAM = "wss://wbs-api.mexc.com/ws"
+
+SnapshotsOption = Annotated[Path | None, typer.Option(help="The directory POST /__control/snapshot writes to.")]
+RestoreOption = Annotated[Path | None, typer.Option(help="Begin from this snapshot, with the options it was taken under.")]

@@ -13,12 +13,14 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exchange.errors import ConfigError, UsageError
-from exchange.model import SymbolRules
+from exchange.model import Millis, SymbolRules
 from exchange.tape import read, read_header
+from exchange.testnet.auth import DEFAULT_PERMISSIONS, Permission
 from exchange.testnet.config import AccountConfig, TestnetConfig
 from exchange.testnet.latency import DEFAULT_QUANTILES, NO_LATENCY
 from exchange.testnet.resting import FillModel
 from exchange.testnet.symbols import DEFAULT_RULES, rules_for
+from exchange.wire.profile import KycLevel
 
 _LONGEST_NUMBER = 6
 
@@ -41,6 +43,14 @@ class _Account(BaseModel):
     api_key: Annotated[str, Field(min_length=8)]
     secret: Annotated[str, Field(min_length=8)]
     balances: dict[str, Annotated[Decimal, Field(ge=0)]]
+    permissions: frozenset[Permission] = DEFAULT_PERMISSIONS
+    uid: str = ""
+    master: str = ""
+    kyc: KycLevel = KycLevel.PRIMARY
+    mx_deduction: bool = False
+    symbols: frozenset[str] | None = None
+    addresses: frozenset[str] = frozenset()
+    expires_at: Millis | None = None
 
 
 class _Accounts(BaseModel):
@@ -64,6 +74,8 @@ def build(
     fill_model: str = FillModel.PESSIMISTIC.value,
     entry_latency: str = "0",
     response_latency: str = "0",
+    snapshots: Path | None = None,
+    restore: Path | None = None,
 ) -> TestnetConfig:
     """The venue the options describe.
 
@@ -93,6 +105,8 @@ def build(
         entry_latency=latency(entry_latency, "--entry-latency"),
         response_latency=latency(response_latency, "--response-latency"),
         symbols=() if tape is None else tape_symbols(tape),
+        snapshots=snapshots,
+        restore=restore,
     )
 
 
@@ -111,7 +125,10 @@ def one_account(key: str | None, secret: str | None, balances: Sequence[str]) ->
 
 
 def read_accounts(path: Path) -> tuple[AccountConfig, ...]:
-    """The accounts of a file with ``[[account]]`` tables: name, api_key, secret and a table of balances as strings."""
+    """The accounts of a file with ``[[account]]`` tables: name, api_key, secret and a table of balances as strings.
+
+    A table may also have what ``AccountConfig`` has: permissions, uid, master, kyc, mx_deduction, symbols, addresses, expires_at.
+    """
     try:
         document = _Accounts.model_validate(tomllib.loads(_private_text(path), parse_float=Decimal))
     except tomllib.TOMLDecodeError as error:
@@ -119,10 +136,7 @@ def read_accounts(path: Path) -> tuple[AccountConfig, ...]:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         raise _unusable(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    return tuple(
-        AccountConfig(name=entry.name, api_key=entry.api_key, secret=entry.secret, balances=entry.balances)
-        for entry in document.account
-    )
+    return tuple(AccountConfig(**dict(entry)) for entry in document.account)
 
 
 def tape_symbols(tape: Path) -> tuple[SymbolRules, ...]:

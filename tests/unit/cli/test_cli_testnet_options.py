@@ -9,6 +9,8 @@ import pytest
 
 from controller.cli.testnet_options import one_account, read_accounts
 from exchange.errors import ConfigError, UsageError
+from exchange.testnet.auth import Permission
+from exchange.wire.profile import KycLevel
 from tests.support.cli_kit import Run, told
 
 GOOD = '[[account]]\nname = "bot"\napi_key = "mx0abcdefgh"\nsecret = "0123456789"\nbalances = { USDT = "10000.5", BTC = "1" }\n'
@@ -70,3 +72,30 @@ def test_a_venue_never_listens_where_others_could_reach_it(run: Run, tmp_path: P
     result = run("testnet", "--host", "0.0.0.0", "--accounts", private(tmp_path / "a.toml", GOOD))
     assert result.exit_code == 2
     assert "127.0.0.1" in result.stderr
+
+
+def test_an_account_s_table_says_what_its_key_may_do_and_whose_it_is(tmp_path: Path) -> None:
+    more = 'permissions = ["SPOT_DEAL_READ"]\nmaster = "bot"\nuid = "42"\nkyc = "4"\n'
+    more += 'symbols = ["BTCUSDT"]\naddresses = ["127.0.0.1"]\n'
+    sub = GOOD.replace('"bot"', '"sub"').replace("mx0abcdefgh", "mx0abcdefgi") + more
+    _, account = read_accounts(private(tmp_path / "a.toml", GOOD + sub))
+    assert account.permissions == {Permission.SPOT_DEAL_READ}
+    assert (account.master, account.uid, account.symbols, account.addresses) == ("bot", "42", {"BTCUSDT"}, {"127.0.0.1"})
+    assert account.kyc is KycLevel.INSTITUTIONAL
+
+
+def test_a_snapshot_that_is_not_there_is_told_before_anything_is_served(run: Run, tmp_path: Path) -> None:
+    result = run(
+        "testnet",
+        "--key",
+        "mx0abcdefgh",
+        "--secret",
+        "0123456789",
+        "--restore",
+        str(tmp_path / "no.json"),
+        "--port",
+        "0",
+        "-o",
+        "json",
+    )
+    assert (result.exit_code, told(result, error=True)["error"]["code"]) == (1, "snapshot-damaged")
