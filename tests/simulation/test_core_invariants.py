@@ -18,7 +18,7 @@ from controller.commands import Command
 from controller.deciding.draft import Decision
 from controller.deciding.evidence import ways_up
 from controller.fold import fold
-from controller.lifecycle import Position
+from controller.lifecycle import EDGES, Position
 from controller.state import State
 from exchange.errors import Refused
 from exchange.model import OrderIntent, OrderStatus, OrderType, Side
@@ -38,6 +38,7 @@ STARTS = (
     Position(Stage.RAMPING, 1),
 )
 POSITIONS = (*STARTS, Position(Stage.RAMPING, 2), Position(Stage.HALTED))
+MOVING = tuple(verb for verb in Verb if verb in {edge.verb for edge in EDGES})
 FORGERIES: tuple[dict[str, object], ...] = (
     {"controller_id": "other"},
     {"environment": "production"},
@@ -52,7 +53,7 @@ FORGERIES: tuple[dict[str, object], ...] = (
     {"expires_ms": 1},
 )
 index = st.integers(min_value=0, max_value=1_000)
-ENDS = st.sampled_from(("", "accepted", "accepted", "accepted", "unknown, accepted", "unknown, lost", "refused"))
+ENDS = st.sampled_from(("", "accepted", "accepted", "accepted, filled late", "unknown, accepted", "unknown, lost", "refused"))
 SELDOM = st.integers(min_value=0, max_value=11).map(lambda drawn: drawn == 7)
 PART = st.integers(min_value=1, max_value=4)
 
@@ -135,8 +136,21 @@ class Deployment(RuleBasedStateMachine):
         type_ = OrderType.MARKET if price is None else OrderType.LIMIT
         intent = OrderIntent(SYMBOL, side, type_, bot_id, quantity, quote, price)
         decision = self.give(i.OrderRequested("demo-bot", intent, {SYMBOL: self.desk.quote()}, {SYMBOL: RULES}))
-        if decision.effects and ends:
-            self.placement_ends(-1, "unknown" in ends, "accepted" in ends)
+        if not decision.effects or not ends:
+            return
+        self.placement_ends(-1, "unknown" in ends, "accepted" in ends)
+        if "filled late" in ends:
+            order = self._order(0)
+            self.venue.untold.append((order.venue, self.venue.trade(order, 4)))
+            self.give(i.VenueReported(order.venue, self.venue.report(order)))
+
+    @rule(sizes=st.lists(st.integers(min_value=6, max_value=9), min_size=3, max_size=5), ends=ENDS)
+    def bot_buys_at_the_market_until_it_is_stopped(self, sizes: list[int], ends: str) -> None:
+        """Whatever becomes of them, so many at once are worth more than any cap allows."""
+        self.live_quietly(1)
+        for size in sizes:
+            self.desk.pass_time(60)
+            self._order_of_the_bot(Side.BUY, size, 0, ends)
 
     @rule(which=index)
     @precondition(lambda self: bool(self.venue.orders))
@@ -255,7 +269,7 @@ class Deployment(RuleBasedStateMachine):
     # People
 
     @rule(
-        verb=st.sampled_from(Verb),
+        verb=st.sampled_from(MOVING),
         aim=st.sampled_from(POSITIONS),
         forged=st.sampled_from((None, None, None, *FORGERIES)),
         signers=st.lists(st.sampled_from(("alice", "bob", "carol")), min_size=1, max_size=3, unique=True),
@@ -338,7 +352,7 @@ class Deployment(RuleBasedStateMachine):
 
 TestCore: Callable[[], None] = Deployment.TestCase  # type: ignore[assignment]
 Deployment.TestCase.settings = settings(
-    max_examples=90,
+    max_examples=60,
     stateful_step_count=60,
     deadline=None,
     derandomize=True,
