@@ -32,11 +32,15 @@ WIRE = (C, P, O)
 ALL = (C, P, O, M, G)
 
 V3 = "/api/v3"
-KEY = f"{V3}/userDataStream"
+KEY, GROUP, CAPITAL = f"{V3}/userDataStream", f"{V3}/strategy/group", f"{V3}/capital"
 PLACE, FIND, CANCEL = f"POST {V3}/order", f"GET {V3}/order", f"DELETE {V3}/order"
 OPEN, HISTORY, FILLS, ACCOUNT = f"GET {V3}/openOrders", f"GET {V3}/allOrders", f"GET {V3}/myTrades", f"GET {V3}/account"
 DEPTH, DEALS, TICKER, KLINE = (
     f"spot@public.{name}.v3.api.pb" for name in ("aggre.depth", "aggre.deals", "aggre.bookTicker", "kline")
+)
+LIMIT_DEPTH, TICKER_BATCH, DEPTH_BATCH, MINI, MINIS = (
+    f"spot@public.{name}.v3.api.pb"
+    for name in ("limit.depth", "bookTicker.batch", "increase.depth.batch", "miniTicker", "miniTickers")
 )
 MY_ORDERS, MY_DEALS, MY_ACCOUNT = (f"spot@private.{name}.v3.api.pb" for name in ("orders", "deals", "account"))
 
@@ -54,6 +58,10 @@ class Case:
     def touched(self, client: Client) -> frozenset[str]:
         """What ``client`` must have used when the case is over; nothing for a venue that is not the testnet."""
         return frozenset() if client in {M, G} else frozenset((*self.touches, *self.also.get(client, ())))
+
+
+def _get(*paths: str) -> tuple[str, ...]:
+    return tuple(f"GET {V3}/{path}" for path in paths)
 
 
 CASES = (
@@ -89,13 +97,13 @@ CASES = (
     Case(18, "a market sell by quantity fills", ALL, (PLACE, FIND)),
     Case(19, "a canceled order is no longer open and frees its funds", ALL, (PLACE, CANCEL, OPEN, ACCOUNT)),
     Case(20, "an order is found and canceled by its client id", ALL, (PLACE, FIND, CANCEL, OPEN)),
-    Case(21, "open, filled and canceled orders are told apart", (C, P, G), (OPEN, HISTORY)),
+    Case(21, "open, filled and canceled orders are told apart", (C, P, O, G), (OPEN, HISTORY)),
     Case(22, "all orders of a symbol are canceled in one call", ALL, (f"DELETE {V3}/openOrders", OPEN)),
-    Case(23, "all orders of the account are canceled in one call", (C, G), (f"DELETE {V3}/order/all", OPEN)),
-    Case(24, "a batch places what can be placed and says what cannot", FOREIGN, (f"POST {V3}/batchOrders", OPEN)),
-    Case(25, "a test order reaches no book", (C, P, G), (f"POST {V3}/order/test", HISTORY)),
-    Case(26, "the trading fee is read", (C, P, G), (f"GET {V3}/tradeFee",)),
-    Case(27, "the trades of one order are read", (C, P, G), (FILLS,)),
+    Case(23, "all orders of the account are canceled in one call", (C, O, G), (f"DELETE {V3}/order/all", OPEN)),
+    Case(24, "a batch places what can be placed and says what cannot", WIRE, (f"POST {V3}/batchOrders", OPEN)),
+    Case(25, "a test order reaches no book", (C, P, O, G), (f"POST {V3}/order/test", HISTORY)),
+    Case(26, "the trading fee is read", (C, P, O, G), (f"GET {V3}/tradeFee",)),
+    Case(27, "the trades of one order are read", (C, P, O, G), (FILLS,)),
     Case(28, "the trades explain the balance to the last digit", ALL, (FILLS, ACCOUNT)),
     Case(29, "an order larger than the best level fills in part and stays open", (C, P, O, M), (PLACE, FIND, OPEN)),
     Case(30, "too little quote asset is refused as such", (C, P, O, M)),
@@ -138,7 +146,7 @@ CASES = (
         60,
         "a bot's start reads the clock, the rules and the prices",
         (R,),
-        tuple(f"GET {V3}/{path}" for path in ("ping", "time", "exchangeInfo", "ticker/bookTicker", "ticker/24hr", "depth")),
+        _get("ping", "time", "exchangeInfo", "ticker/bookTicker", "ticker/24hr", "depth"),
     ),
     Case(61, "an order in a form that calls itself JSON is taken", (R,), (PLACE,)),
     Case(62, "a market order by quantity is taken on both sides", (R,), (PLACE, FIND)),
@@ -151,6 +159,49 @@ CASES = (
     Case(69, "a listen key is made from a signed body and renewed in the query", (R,), (f"POST {KEY}", f"PUT {KEY}")),
     Case(70, "a private stream names every order by its client id", (R,), (f"POST {KEY}", MY_ORDERS)),
     Case(71, "book and trade streams are acknowledged by the ids they were asked with", (R,), (DEPTH, DEALS)),
+    Case(80, "the average price is read", (P,), (f"GET {V3}/avgPrice",)),
+    Case(81, "the symbols open to everybody and to this key are read", (P, O), _get("defaultSymbols", "selfSymbols")),
+    Case(82, "the account's owner and number are read", (P, O), (f"GET {V3}/kyc/status", f"GET {V3}/uid")),
+    Case(83, "paying fees in MX is switched on and off", (P, O), (f"GET {V3}/mxDeduct/enable", f"POST {V3}/mxDeduct/enable")),
+    Case(
+        84,
+        "a strategy group is made, filled, emptied and ended",
+        (P, O),
+        (*(f"{method} {GROUP}" for method in ("POST", "GET", "DELETE")), f"POST {GROUP}/uid", f"DELETE {GROUP}/uid"),
+        {O: (f"GET {GROUP}/uid",)},
+    ),
+    Case(85, "an order that would meet another of its group ends as its mode says", (P,), (PLACE, FIND)),
+    Case(
+        86,
+        "older names and notices of the market are read",
+        (C,),
+        _get("historicalTrades", "symbol/offline", "announcements", "etf/info"),
+    ),
+    Case(
+        87,
+        "a key that may move money still moves none, and sees that nothing was moved",
+        (P,),
+        (
+            f"GET {CAPITAL}/withdraw/history",
+            f"GET {CAPITAL}/deposit/hisrec",
+            f"GET {CAPITAL}/transfer",
+            *(f"{call} refused" for call in (f"POST {CAPITAL}/withdraw", f"DELETE {CAPITAL}/withdraw", f"POST {CAPITAL}/transfer")),
+        ),
+    ),
+    Case(
+        88,
+        "a trading key cannot ask for a withdrawal or a transfer",
+        FOREIGN,
+        (f"POST {CAPITAL}/withdraw refused", f"POST {CAPITAL}/transfer refused"),
+    ),
+    Case(89, "the currencies are read", (P, O), (f"GET {CAPITAL}/config/getall",)),
+    Case(90, "snapshots of the best levels are heard", (P,), (LIMIT_DEPTH,)),
+    Case(91, "best prices in batches are heard", (P,), (TICKER_BATCH,)),
+    Case(92, "the day of a symbol and of all symbols are heard", (P,), (MINI, MINIS)),
+    Case(93, "depth in batches chains from version to version", (R,), (DEPTH_BATCH,)),
+    Case(94, "a channel that does not exist is refused by name with code 0", (R,)),
+    Case(95, "a bad listen key is told in bare text", (R,)),
+    Case(96, "an expired listen key ends its stream, and a new one goes on", (O,), (MY_ORDERS, f"POST {KEY}")),
 )
 BY_NUMBER = {case.number: case for case in CASES}
 

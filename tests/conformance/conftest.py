@@ -27,7 +27,7 @@ from exchange.mock.venue import MockVenue
 from exchange.model import DataSource, OrderType, Side
 from exchange.ports import VenueName
 from exchange.testnet import server
-from exchange.testnet.auth import DEFAULT_PERMISSIONS, Permission
+from exchange.testnet.auth import ALL_PERMISSIONS, DEFAULT_PERMISSIONS, Permission
 from exchange.testnet.clock import SystemClock
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
@@ -36,7 +36,7 @@ from tests.conformance.cases import Case, Client
 from tests.conformance.ccxt_trader import UNIFIED, CcxtTrader, CcxtWatcher, closing, point_at
 from tests.conformance.pymexc_trader import PymexcTrader, pointed_at
 from tests.conformance.trader import BASE, QUOTE, SYMBOL, Trader, Watcher, intent
-from tests.conformance.venue_trader import FeedWatcher, VenueTrader
+from tests.conformance.venue_trader import FeedWatcher, OwnTrader, VenueTrader
 from tests.conformance.witness import Witness
 from tests.support.rig import Rig, rig
 
@@ -66,7 +66,8 @@ def witness() -> Iterator[Witness]:
 async def _venue(witness: Witness) -> AsyncIterator[RunningTestnet]:
     accounts = tuple(AccountConfig(f"bot-{n}", f"mx0bot{n}", SECRET, BALANCES) for n in range(ACCOUNTS))
     reader = AccountConfig("reader", "mx0reader", SECRET, BALANCES, permissions=DEFAULT_PERMISSIONS - {Permission.SPOT_DEAL_WRITE})
-    config = TestnetConfig(accounts=(*accounts, reader), port=0, speed=Decimal(5), rate_limits=NO_RATE_LIMITS)
+    rich = AccountConfig("rich", "mx0rich", SECRET, BALANCES, permissions=ALL_PERMISSIONS)
+    config = TestnetConfig(accounts=(*accounts, reader, rich), port=0, speed=Decimal(5), rate_limits=NO_RATE_LIMITS)
     async with running_testnet(config) as running:
         yield running
 
@@ -179,7 +180,7 @@ async def _feed(_venue: RunningTestnet) -> AsyncIterator[MexcFeed]:
 async def _own_trader(testnet: RunningTestnet, _feed: MexcFeed) -> AsyncIterator[Trader]:
     signer = LocalSigner(*credentials(), SignerLimits(frozenset({SYMBOL}), Decimal(10_000_000)))
     venue = open_venue(VenueName.TESTNET, _endpoint(testnet), signer, SystemClock(), Random(1))
-    one = VenueTrader(venue, _feed, _version(testnet))
+    one = OwnTrader(venue, _feed, _version(testnet))
     yield one
     await one.close()
 

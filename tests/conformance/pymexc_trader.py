@@ -103,8 +103,8 @@ class PymexcTrader:
         rows = (await self.ask(self.http.account_information))["balances"]
         return {row["asset"]: Balance(row["asset"], Decimal(row["free"]), Decimal(row["locked"])) for row in rows}
 
-    async def place(self, intent: OrderIntent) -> str:
-        return str((await self.ask(self.http.order, **_terms(intent)))["orderId"])
+    async def place(self, intent: OrderIntent, **options: str) -> str:
+        return str((await self.ask(self.http.order, **_terms(intent), **options))["orderId"])
 
     async def place_unrounded(self, intent: OrderIntent) -> None:
         await self.place(intent)
@@ -173,7 +173,7 @@ class PymexcEars:
 
     def __init__(self, trader: PymexcTrader, socket: Any) -> None:
         self._trader = trader
-        self._socket = socket
+        self.socket = socket
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._heard = Heard({}, {}, {})
@@ -181,9 +181,9 @@ class PymexcEars:
     async def ready(self) -> None:
         """Subscribe to the three private channels."""
         for subscribe, note in (
-            (self._socket.account_orders, self._on_order),
-            (self._socket.account_deals, self._on_deal),
-            (self._socket.account_update, self._on_account),
+            (self.socket.account_orders, self._on_order),
+            (self.socket.account_deals, self._on_deal),
+            (self.socket.account_update, self._on_account),
         ):
             await self._trader.ask(subscribe, self.carry(note))
 
@@ -212,10 +212,10 @@ class PymexcEars:
         return lambda body: self._loop.call_soon_threadsafe(told, body) and None
 
     def _end(self) -> None:
-        self._socket.restart_on_error = False
+        self.socket.restart_on_error = False
         # Its keep-alive thread sleeps for 59 minutes; joining it would wait a second for nothing.
-        self._socket.kal = None
-        self._socket.exit()
+        self.socket.kal = None
+        self.socket.exit()
 
     def _on_order(self, body: Any) -> None:
         status = OrderStatus(_WORDS[body.status])
@@ -243,7 +243,7 @@ class PymexcWatcher(PymexcEars):
         self._version = 0
 
     async def keep_book(self, move: Callable[[], Awaitable[None]]) -> None:
-        await self._trader.ask(self._socket.depth_stream, self.carry(self._changes.append), SYMBOL)
+        await self._trader.ask(self.socket.depth_stream, self.carry(self._changes.append), SYMBOL)
         await move()
         await self.wait(lambda: self._changes)
         snapshot = await self._trader.ask(self._trader.http.order_book, SYMBOL, 5000)
@@ -269,15 +269,15 @@ class PymexcWatcher(PymexcEars):
         return self._version
 
     async def hear_trade(self) -> tuple[Decimal, Decimal]:
-        deal = (await self.first(self._socket.deals_stream, SYMBOL, "100ms")).deals[0]
+        deal = (await self.first(self.socket.deals_stream, SYMBOL, "100ms")).deals[0]
         return Decimal(deal.price), Decimal(deal.quantity)
 
     async def hear_best(self) -> tuple[Decimal, Decimal]:
-        body = await self.first(self._socket.book_ticker_stream, SYMBOL)
+        body = await self.first(self.socket.book_ticker_stream, SYMBOL)
         return Decimal(body.bidPrice), Decimal(body.askPrice)
 
     async def hear_candle(self) -> tuple[int, Decimal, Decimal]:
-        body = await self.first(self._socket.kline_stream, SYMBOL, "Min1")
+        body = await self.first(self.socket.kline_stream, SYMBOL, "Min1")
         return body.windowStart, Decimal(body.highestPrice), Decimal(body.lowestPrice)
 
     async def first(self, subscribe: Callable[..., Any], *args: object) -> Any:

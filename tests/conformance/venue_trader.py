@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 
+from exchange.mexc.client import MexcVenue
 from exchange.mexc.market import MexcFeed
-from exchange.model import Balance, Fill, Millis, OrderIntent, OrderReport
+from exchange.model import Balance, Fill, Millis, OrderIntent, OrderReport, OrderStatus
 from exchange.ports import Ack, CancelAck, StreamGap, Venue
+from exchange.wire.account import HistoryQuery
 from exchange.wire.errors import ErrorCode
 from tests.conformance.trader import SYMBOL, Denied, Heard, Levels, Market, Seen, Trade
 
@@ -90,6 +92,39 @@ class VenueTrader:
         self._ears.append(ears)
         await ears.ready()
         return ears
+
+
+class OwnTrader(VenueTrader):
+    """The MEXC client, with the rest of what it offers."""
+
+    def __init__(self, venue: MexcVenue, feed: MexcFeed, version: Callable[[], int]) -> None:
+        super().__init__(venue, feed, version)
+        self.venue = venue
+
+    async def fee(self) -> tuple[Decimal, Decimal]:
+        fee = await self.venue.account.trade_fee(SYMBOL)
+        return fee.maker, fee.taker
+
+    async def dry_run(self, intent: OrderIntent) -> None:
+        await self.venue.trading.test(intent, LivePermit())
+
+    async def batch(self, intents: Sequence[OrderIntent]) -> list[bool]:
+        return [isinstance(one, Ack) for one in await self.venue.trading.place_batch(intents, LivePermit())]
+
+    async def filled_orders(self) -> list[Seen]:
+        return await self._history(OrderStatus.FILLED)
+
+    async def canceled_orders(self) -> list[Seen]:
+        return await self._history(OrderStatus.CANCELED, OrderStatus.PARTIALLY_CANCELED)
+
+    async def _history(self, *states: OrderStatus) -> list[Seen]:
+        return [_seen(one) for one in await self.venue.trading.history(HistoryQuery(SYMBOL, 500), states)]
+
+    async def trades_of(self, order_id: str) -> list[Trade]:
+        return [_trade(one) for one in await self.venue.trading.trades(HistoryQuery(SYMBOL, 100, order_id=order_id))]
+
+    async def cancel_everything(self) -> None:
+        assert await self.venue.trading.cancel_everything() == CancelAck()
 
 
 class VenueEars:

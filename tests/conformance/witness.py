@@ -1,4 +1,4 @@
-"""What the testnet was really used for: endpoints it answered without an error and channels it pushed on, seen on the wire."""
+"""What the testnet was really used for: the endpoints it answered and the channels it pushed on, seen on the wire."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+REFUSED = " refused"
+"""Follows an endpoint that was answered with an error."""
 
 
 class Witness:
@@ -19,8 +22,8 @@ class Witness:
 
         async def watched(scope: Scope, receive: Receive, send: Send) -> None:
             async def noted(message: MutableMapping[str, Any]) -> None:
-                if message["type"] == "http.response.start" and message["status"] < 400:
-                    self.seen.add(f"{scope['method']} {scope['path']}")
+                if message["type"] == "http.response.start":
+                    self.seen.add(f"{scope['method']} {scope['path']}" + (REFUSED if message["status"] >= 400 else ""))
                 elif message["type"] == "websocket.send" and message.get("bytes"):
                     self.seen.add(_channel(message["bytes"]))
                 await send(message)
