@@ -29,7 +29,7 @@ from controller.gateway.limits import GatewayLimits
 from controller.gateway.port import BotKey
 from controller.gateway.server import serving as serving_gateway
 from controller.inputs import Boot, Release
-from controller.journal.sqlite import SqliteJournal, open_journal
+from controller.journal.port import Journal
 from controller.journal.verify import verify_journal
 from controller.runtime.assembly import Assembly, assemble
 from controller.runtime.clock import SystemClock
@@ -37,7 +37,7 @@ from controller.runtime.memory import Memory
 from controller.runtime.permit import PermitOffice
 from controller.runtime.recover import recover
 from controller.runtime.witness import Witnesses
-from controller.settings import Settings, VenueSettings, load_settings, read_secret
+from controller.settings import Settings, VenueSettings, journal_place, load_settings, read_secret
 from controller.telemetry import otel, sentry
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.logs import open_logs
@@ -59,7 +59,6 @@ from policies.stage import Environment
 
 T = TypeVar("T")
 
-JOURNAL_FILE = "journal.db"
 CHECKPOINT_KEY_FILE = "checkpoint.key"
 SOCKET_FILE = "gatehouse.sock"
 REACH_WITHIN_S = 60.0
@@ -142,13 +141,13 @@ def _fingerprint(venue: VenueSettings) -> str:
     return canonical.digest(canonical.encode({"rest": venue.rest, "api_key": venue.api_key}))
 
 
-def _open_journal(deployment: _Deployment, witnesses: Witnesses, clock: Clock) -> SqliteJournal:
+def _open_journal(deployment: _Deployment, witnesses: Witnesses, clock: Clock) -> Journal:
     """Verify the journal against itself and against every witness, then take it over."""
-    path = deployment.data / JOURNAL_FILE
+    place = journal_place(deployment.directory, deployment.settings)
     controller_id = deployment.settings.controller_id
     checkpoints = witnesses.known()
-    if path.exists():
-        report = verify_journal(path, controller_id, monotonic_ns=clock.monotonic_ns, checkpoints=checkpoints)
+    if place.exists():
+        report = verify_journal(place, controller_id, monotonic_ns=clock.monotonic_ns, checkpoints=checkpoints)
         problem = str(report.first_problem.message) if report.first_problem is not None else ""
     else:
         problem = "it is gone, and a witness knows of it" if checkpoints else ""
@@ -158,7 +157,7 @@ def _open_journal(deployment: _Deployment, witnesses: Witnesses, clock: Clock) -
             code="journal-broken",
             remedy="Run `gatehouse journal verify`; restore a backup. gatehouse never repairs a journal.",
         )
-    return open_journal(path, controller_id)
+    return place.open(controller_id)
 
 
 def _checkpoint_key(data: Path) -> Ed25519PrivateKey:

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from controller.journal.place import Place, place_of
 from exchange.errors import ConfigError
 from policies.stage import Environment
 
@@ -78,6 +79,8 @@ class Settings(BaseSettings):
     bots: tuple[BotSettings, ...]
     mock_balances: dict[str, Decimal]
     witnesses: tuple[str, ...] = ()
+    journal: Annotated[str, Field(pattern=r"^(postgres(ql)?://.+)?$")] = ""
+    journal_secret_file: str = ""
 
     @classmethod
     def settings_customise_sources(
@@ -113,6 +116,16 @@ def load_settings(directory: Path) -> Settings:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{path}: {where}: {first['msg']}", code="bad-settings", remedy=f"Mend {where} in {path}.") from None
+
+
+def journal_place(directory: Path, settings: Settings) -> Place:
+    """Where the deployment's journal is: ``journal.db`` in its data directory, or the database ``journal`` names.
+
+    Raises:
+        ConfigError: the database's password is missing or can be read by others.
+    """
+    password = read_secret(directory, settings.journal_secret_file) if settings.journal_secret_file else None
+    return place_of(directory / settings.data, settings.journal, password)
 
 
 def read_secret(directory: Path, name: str) -> str:

@@ -17,24 +17,24 @@ from controller.journal.chain import Entry
 from controller.journal.checkpoint import Publication, checkpoint_key, parse_checkpoint, publish, sign_checkpoint, take_checkpoint
 from controller.journal.merkle import MerkleTree
 from controller.journal.note import NoteKey
-from controller.journal.sqlite import SqliteReader, read_journal
+from controller.journal.place import Place
+from controller.journal.port import StoredJournal
 from controller.journal.verify import VerifyReport, verify_journal
-from controller.settings import load_settings
+from controller.settings import journal_place, load_settings
 from exchange.errors import ConfigError, IntegrityError, UsageError
 
-JOURNAL_NAME = "journal.db"
 _POLL_SECONDS = 0.5
 
 
-def journal_path(directory: Path) -> Path:
+def place_in(directory: Path) -> Place:
     """Where a deployment's journal is."""
-    return directory / load_settings(directory).data / JOURNAL_NAME
+    return journal_place(directory, load_settings(directory))
 
 
 @contextmanager
-def opened(directory: Path) -> Iterator[SqliteReader]:
+def opened(directory: Path) -> Iterator[StoredJournal]:
     """The journal, open for reading."""
-    reader = read_journal(journal_path(directory))
+    reader = place_in(directory).read()
     try:
         yield reader
     finally:
@@ -47,7 +47,7 @@ def verify_deployment(directory: Path, checkpoints: Sequence[Path], key_text: st
     Raises:
         IntegrityError: ``journal-broken``, naming the first entry that is wrong.
     """
-    path = journal_path(directory)
+    place = place_in(directory)
     anchors = [parse_checkpoint(_text(file), _note_key(key_text)) for file in checkpoints]
     with opened(directory) as reader:
         total = reader.head.seq
@@ -59,7 +59,7 @@ def verify_deployment(directory: Path, checkpoints: Sequence[Path], key_text: st
             progress.advance(task)
 
         controller_id = load_settings(directory).controller_id
-        report = verify_journal(path, controller_id, monotonic_ns=time.monotonic_ns, checkpoints=anchors, inspect=inspect)
+        report = verify_journal(place, controller_id, monotonic_ns=time.monotonic_ns, checkpoints=anchors, inspect=inspect)
     if report.first_problem is not None:
         problem = report.first_problem
         raise IntegrityError(

@@ -56,6 +56,14 @@ class JournalReader(Protocol):
         ...
 
 
+class StoredJournal(JournalReader, Protocol):
+    """A journal that can say whether what keeps it is sound."""
+
+    def integrity(self) -> tuple[str, ...]:
+        """What the storage itself finds wrong; nothing when it is sound."""
+        ...
+
+
 class Journal(JournalReader, Protocol):
     """The one writer."""
 

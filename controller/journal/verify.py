@@ -1,4 +1,4 @@
-"""The full verification of a journal file: whose it is, its chain, its epochs, its checkpoints, and the file itself."""
+"""The full verification of a journal: whose it is, its chain, its epochs, its checkpoints, and what keeps it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from controller.journal.chain import ChainWalk, Entry, Fault, Head, Problem
 from controller.journal.checkpoint import Checkpoint, CheckpointWalk
-from controller.journal.port import JournalError
-from controller.journal.sqlite import SqliteReader, read_journal
+from controller.journal.place import FilePlace, Place
+from controller.journal.port import JournalError, StoredJournal
 from exchange.errors import IntegrityError
 
 Inspect = Callable[[Entry], None]
@@ -32,22 +32,22 @@ class VerifyReport:
 
 
 def verify_journal(
-    path: Path,
+    place: Place | Path,
     controller_id: str,
     *,
     monotonic_ns: Callable[[], int],
     checkpoints: Iterable[Checkpoint] = (),
     inspect: Inspect | None = None,
 ) -> VerifyReport:
-    """Verify a journal file, while its controller runs or not. What is wrong is in the report; nothing is repaired.
+    """Verify a journal, in a file or wherever it is, while its controller runs or not. What is wrong is in the report.
 
     Raises:
-        JournalError: ``journal-missing`` when there is no file.
+        JournalError: ``journal-missing`` when there is none.
     """
     began = monotonic_ns()
     chain = ChainWalk(controller_id)
     try:
-        reader = read_journal(path)
+        reader = (FilePlace(place) if isinstance(place, Path) else place).read()
     except JournalError as error:
         if error.code == "journal-missing":
             raise
@@ -61,7 +61,7 @@ def verify_journal(
 
 
 def _first_problem(
-    reader: SqliteReader, controller_id: str, chain: ChainWalk, anchors: CheckpointWalk, inspect: Inspect | None
+    reader: StoredJournal, controller_id: str, chain: ChainWalk, anchors: CheckpointWalk, inspect: Inspect | None
 ) -> Problem | None:
     if reader.controller_id != controller_id:
         return Problem(Fault.OTHER_CONTROLLER, 0, f"the file is the journal of {reader.controller_id}, not of {controller_id}")
@@ -89,10 +89,10 @@ def _inspected(entry: Entry, inspect: Inspect | None) -> Problem | None:
     return None
 
 
-def _of_the_file(reader: SqliteReader, head: Head) -> Problem | None:
+def _of_the_file(reader: StoredJournal, head: Head) -> Problem | None:
     in_force = reader.head.epoch
     if head.epoch > in_force:
         return Problem(Fault.EPOCH_WENT_DOWN, head.seq, f"the epoch in force is {in_force}, below the last entry's {head.epoch}")
     if damage := reader.integrity():
-        return Problem(Fault.STORAGE, 0, f"SQLite finds the file damaged: {damage[0]}")
+        return Problem(Fault.STORAGE, 0, f"the storage is damaged: {damage[0]}")
     return None

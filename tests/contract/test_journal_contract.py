@@ -148,7 +148,9 @@ class JournalContract:
         other.close()
 
     @given(st.lists(st.none() | st.lists(st.integers(0, 99), max_size=5), max_size=12))
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+    )
     def test_whatever_is_appended_and_however_often_it_is_reopened_it_is_all_there(
         self, store: Store, batches: list[list[int] | None]
     ) -> None:

