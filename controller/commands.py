@@ -3,16 +3,20 @@
 The payload is RFC 8785 JSON made of strings and integers only, so that everybody hashes and signs the same bytes.
 ``journal_seq`` and ``journal_head`` name the journal entry the proposer looked at; a command whose entry is not in this journal,
 or after which anything about the lifecycle was decided, is refused. ``target_step`` is 0 except for RAMPING.
+
+Version 1 is a move. Version 2 has one field more, ``subject``: what a verb that is not a move is about, in full, so that whoever
+signs sees it. It is a command id (veto), a key id (revoke), or the canonical JSON of a roster, a policy or a release. A verb has
+exactly one version, and no payload can be written in both.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from policies.authority import Role, Verb
+from policies.authority import WITH_SUBJECT, Role, Verb
 from policies.stage import Environment, Stage
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -25,6 +29,9 @@ PAYLOAD_TYPE = "application/vnd.gatehouse.command.v1+json"
 SSH_NAMESPACE = "gatehouse-command@v1"
 """The namespace of an OpenSSH signature over the DSSE pre-authentication bytes."""
 
+MAX_SUBJECT = 12_000
+"""Characters; a payload has to stay readable."""
+
 MAX_LIFETIME_MS = 24 * 3600 * 1000
 """No command may be valid for longer than a day."""
 
@@ -34,7 +41,7 @@ class Command(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    version: Literal[1]
+    version: Literal[1, 2]
     command_id: CommandId
     controller_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     environment: Environment
@@ -56,6 +63,21 @@ class Command(BaseModel):
     not_before_ms: Annotated[int, Field(ge=0)]
     expires_ms: Annotated[int, Field(ge=0)]
     reason: Reason
+    subject: Annotated[str, Field(max_length=MAX_SUBJECT)] = ""
+
+    @model_validator(mode="after")
+    def _has_a_subject_where_its_verb_does(self) -> Self:
+        wanted = self.verb in WITH_SUBJECT
+        if wanted != bool(self.subject) or self.version != (2 if wanted else 1):
+            raise ValueError(f"{self.verb} has {'version 2 and a' if wanted else 'version 1 and no'} subject")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _leave_out_an_absent_subject(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        if not self.subject:
+            del document["subject"]
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +94,12 @@ class Signatory:
 class VerifiedCommand:
     """A command whose signatures were checked against the roster in force. Only ``controller.authority.verify`` makes one.
 
-    ``envelope`` is the text as received; it goes into the journal verbatim.
+    ``envelope`` is the text as received; it goes into the journal verbatim. ``incoming``: the same signatures as the roster that a
+    ``set-roster`` brings would count them; empty for every other verb.
     """
 
     command: Command
     payload_digest: str
     signatories: tuple[Signatory, ...]
     envelope: str
+    incoming: tuple[Signatory, ...] = ()

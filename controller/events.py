@@ -45,26 +45,29 @@ class DeploymentCreated(Event):
 
 
 class PolicyAdopted(Event):
-    """The policy in force from here on, as canonical JSON."""
+    """The policy in force from here on, as canonical JSON; ``command_id`` is empty when it was read from a file."""
 
     document: str
     digest: str
+    command_id: str = ""
 
 
 class RosterAdopted(Event):
-    """The roster in force from here on, as canonical JSON."""
+    """The roster in force from here on, as canonical JSON; ``command_id`` is empty for the first one, read from a file."""
 
     document: str
     digest: str
+    command_id: str = ""
 
 
 class ReleaseAdopted(Event):
-    """The bot's identity from here on; validation binds to it."""
+    """The bot's identity from here on; validation binds to it. ``command_id`` is empty when it was read from the settings."""
 
     name: str
     version: str
     artifact: str
     digest: str
+    command_id: str = ""
 
 
 class AccountBound(Event):
@@ -116,6 +119,28 @@ class CommandRefused(Event):
     persons: tuple[str, ...]
     envelope: str
     result: str
+
+
+class CommandPending(Event):
+    """A command that one person signed and that any key can veto until ``applies_at``; then everything is judged again."""
+
+    command_id: str
+    verb: Verb
+    payload_digest: str
+    persons: tuple[str, ...]
+    envelope: str
+    target_stage: Stage
+    target_step: int
+    reason: str
+    applies_at: int
+
+
+class CommandVoided(Event):
+    """A waiting command that will not be applied. ``cause`` is what ended it: a verb, ``breach``, ``refused`` and so on."""
+
+    command_id: str
+    cause: str
+    reason: str
 
 
 class EvidenceSealed(Event):

@@ -13,7 +13,7 @@ from controller import fold_orders as orders
 from controller.authority.roster import parse_roster_json
 from controller.inputs import Release
 from controller.lifecycle import Position
-from controller.state import HaltFigures, Ledger, Seal, State
+from controller.state import HaltFigures, Ledger, Pending, Seal, State
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
 from gates.measure import Tally
@@ -61,16 +61,21 @@ def _void(state: State) -> State:
 
 def _policy(state: State, event: e.PolicyAdopted) -> State:
     state = _void(_governed(state, policy=parse_canonical(event.document.encode()), policy_digest=event.digest))
-    return replace(state, tally=_begin(state, state.position))
+    policy_file = state.policy_file if event.command_id else event.digest
+    return replace(state, tally=_begin(state, state.position), policy_file=policy_file)
 
 
 def _roster(state: State, event: e.RosterAdopted) -> State:
-    return _governed(state, roster=parse_roster_json(event.document.encode()), roster_digest=event.digest)
+    roster = parse_roster_json(event.document.encode())
+    rosters = state.rosters.set(event.digest, roster.version)
+    return _governed(state, roster=roster, roster_digest=event.digest, rosters=rosters)
 
 
 def _release(state: State, event: e.ReleaseAdopted) -> State:
-    state = _void(_governed(state, release=Release(event.name, event.version, event.artifact, event.digest)))
-    return replace(state, tally=_begin(state, state.position))
+    release = Release(event.name, event.version, event.artifact, event.digest)
+    state = _void(_governed(state, release=release))
+    release_file = state.release_file if event.command_id else release
+    return replace(state, tally=_begin(state, state.position), release_file=release_file)
 
 
 def _account(state: State, event: e.AccountBound) -> State:
@@ -110,7 +115,29 @@ def _disarmed(state: State, event: e.Disarmed) -> State:
 
 
 def _command_accepted(state: State, event: e.CommandAccepted) -> State:
-    return _governed(state, commands=state.commands.set(event.command_id, "accepted"))
+    waited = state.pending is not None and state.pending.command_id == event.command_id
+    pending = None if waited else state.pending
+    return _governed(state, commands=state.commands.set(event.command_id, "accepted"), pending=pending)
+
+
+def _command_pending(state: State, event: e.CommandPending) -> State:
+    # Nothing about the lifecycle is decided yet, so what others have signed stays good: a halt, a demotion, a revocation.
+    pending = Pending(
+        command_id=event.command_id,
+        verb=event.verb,
+        target=Position(event.target_stage, event.target_step),
+        payload_digest=event.payload_digest,
+        persons=event.persons,
+        envelope=event.envelope,
+        reason=event.reason,
+        since=state.at,
+        applies_at=Millis(event.applies_at),
+    )
+    return replace(state, commands=state.commands.set(event.command_id, "pending"), pending=pending)
+
+
+def _command_voided(state: State, event: e.CommandVoided) -> State:
+    return _governed(state, commands=state.commands.set(event.command_id, "voided"), pending=None)
 
 
 def _command_refused(state: State, event: e.CommandRefused) -> State:
@@ -240,6 +267,8 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.Disarmed: _disarmed,
     e.CommandAccepted: _command_accepted,
     e.CommandRefused: _command_refused,
+    e.CommandPending: _command_pending,
+    e.CommandVoided: _command_voided,
     e.EvidenceSealed: _sealed,
     e.StageChanged: _stage,
     e.BreachDetected: _breach,

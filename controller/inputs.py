@@ -125,6 +125,7 @@ class ProposalAsked:
 
     verb: Verb
     target: Position
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from exchange.orders import WORKING
 from exchange.ports import VenueName
 from gates.measure import Tally
 from policies import canonical
+from policies.authority import Verb
 from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Environment, Stage
 
@@ -107,6 +108,21 @@ class Seal:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """A command that waits for its cooling-off to end."""
+
+    command_id: str
+    verb: Verb
+    target: Position
+    payload_digest: str
+    persons: tuple[str, ...]
+    envelope: str
+    reason: str
+    since: Millis
+    applies_at: Millis
+
+
+@dataclass(frozen=True, slots=True)
 class HaltFigures:
     """The last halt's measured durations, in microseconds; -1 where not reached."""
 
@@ -119,7 +135,11 @@ class HaltFigures:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The whole of it. Never assigned to, only folded."""
+    """The whole of it. Never assigned to, only folded.
+
+    ``rosters`` are the digests of every roster that was ever in force, with its version. ``policy_file`` and ``release_file`` are
+    what was last read from disk: a file that still says the same says nothing new, whatever a signed command put in force since.
+    """
 
     seq: int = 0
     at: Millis = Millis(0)
@@ -131,7 +151,10 @@ class State:
     policy_digest: str = ""
     roster: Roster | None = None
     roster_digest: str = ""
+    rosters: Map[str, int] = field(default_factory=Map)
     release: Release | None = None
+    policy_file: str = ""
+    release_file: Release | None = None
     accounts: Map[VenueName, str] = field(default_factory=Map)
     armed: bool = False
     not_armed_because: str = "nothing has been read yet"
@@ -143,6 +166,7 @@ class State:
     halt_figures: HaltFigures | None = None
     governance_seq: int = 0
     commands: Map[str, str] = field(default_factory=Map)
+    pending: Pending | None = None
     seals: Map[str, Seal] = field(default_factory=Map)
     guard_level: str = ""
     guard_reason: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from exchange.errors import Refused
-from policies.authority import Verb
+from policies.authority import WITH_SUBJECT, Verb
 from policies.rules import GateName
 from policies.stage import Stage
 
@@ -22,8 +22,8 @@ GATES: Mapping[tuple[Verb, Stage], GateName] = MappingProxyType(
 )
 """Every guarded edge, by verb and the stage it leaves."""
 
-UNGATED = frozenset({Verb.DEMOTE, Verb.HALT, Verb.RESET})
-"""The verbs that only ever lower the risk."""
+UNGATED = frozenset({Verb.DEMOTE, Verb.HALT, Verb.RESET}) | WITH_SUBJECT
+"""The verbs that only ever lower the risk, and those that move nothing up."""
 
 
 def gate_for(verb: Verb, stage: Stage) -> GateName | None:

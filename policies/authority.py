@@ -22,6 +22,15 @@ class Verb(StrEnum):
     HALT = "halt"
     RESUME = "resume"
     RESET = "reset"
+    VETO = "veto"
+    REVOKE = "revoke"
+    SET_ROSTER = "set-roster"
+    SET_POLICY = "set-policy"
+    SET_RELEASE = "set-release"
+
+
+WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE})
+"""The verbs that are about a command, a key or a document rather than about a move."""
 
 
 class Role(StrEnum):
@@ -42,23 +51,30 @@ class Quorum:
     cooling_off: bool = False
 
 
-_SIGNERS = frozenset({Role.OPERATOR, Role.APPROVER})
+SIGNERS = frozenset({Role.OPERATOR, Role.APPROVER})
+"""The roles whose signatures can add risk."""
+
 _ANYONE = frozenset({Role.OPERATOR, Role.APPROVER, Role.HALT_ONLY})
-_ONE = Quorum(1, _SIGNERS)
-_TWO = Quorum(2, _SIGNERS)
-_ONE_SLOW = Quorum(1, _SIGNERS, cooling_off=True)
+_ONE = Quorum(1, SIGNERS)
+_TWO = Quorum(2, SIGNERS)
+_ONE_SLOW = Quorum(1, SIGNERS, cooling_off=True)
 
 _BY_RISK: Mapping[Mode, Quorum] = MappingProxyType({Mode.TEAM: _TWO, Mode.SOLO: _ONE_SLOW})
+
+
+def signers_needed(mode: Mode) -> int:
+    """How many persons with a usable key a deployment needs at the least; with fewer it can only stand still."""
+    return _BY_RISK[mode].persons
 
 
 def quorum(verb: Verb, stage: Stage, mode: Mode) -> Quorum:
     """The signatures ``verb`` needs when the deployment stands at ``stage``."""
     match verb:
-        case Verb.HALT:
+        case Verb.HALT | Verb.VETO:
             return Quorum(1, _ANYONE)
-        case Verb.DEMOTE | Verb.RESET:
+        case Verb.DEMOTE | Verb.RESET | Verb.REVOKE | Verb.SET_RELEASE:
             return _ONE
-        case Verb.RAMP | Verb.RESUME:
+        case Verb.RAMP | Verb.RESUME | Verb.SET_ROSTER | Verb.SET_POLICY:
             return _BY_RISK[mode]
         case Verb.ADVANCE:
             return _BY_RISK[mode] if stage is Stage.VALIDATED else _ONE

@@ -17,13 +17,13 @@ from pydantic import ValidationError
 from controller.authority.envelope import Envelope, EnvelopeSignature, parse_envelope
 from controller.authority.publickey import KeyAlgorithm, PublicKey
 from controller.authority.refusal import Refusal, refused
-from controller.authority.roster import KeyStatus, KeyType, Person, Roster, RosterKey
+from controller.authority.roster import KeyStatus, KeyType, Person, Roster, RosterKey, parse_roster_json
 from controller.authority.sshsig import BEGIN, SshSignature, parse_armour, verify_sshsig
 from controller.commands import SSH_NAMESPACE, Command, Signatory, VerifiedCommand
-from exchange.errors import IntegrityError
+from exchange.errors import ConfigError, IntegrityError
 from exchange.model import Millis
 from policies import canonical
-from policies.authority import Quorum
+from policies.authority import Quorum, Verb
 
 MAX_PAYLOAD_BYTES = 16 * 1024
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -39,13 +39,32 @@ def verify(envelope_text: str, roster: Roster, now: Millis) -> VerifiedCommand:
     command = read_command(envelope.payload)
     if not envelope.signatures:
         raise refused(Refusal.NO_SIGNATURES, "the envelope is not signed")
+    coming = _coming_roster(command)
     signatories: list[Signatory] = []
+    incoming: list[Signatory] = []
+    seen: set[str] = set()
     for entry in envelope.signatures:
-        signatory = _signatory(entry, envelope, roster, now)
-        if any(other.fingerprint == signatory.fingerprint for other in signatories):
-            raise refused(Refusal.DUPLICATE_SIGNATURE, f"key {signatory.key_id} signs twice")
-        signatories.append(signatory)
-    return VerifiedCommand(command, canonical.digest(envelope.payload), tuple(signatories), envelope_text)
+        here, there = roster.find(entry.keyid), coming.find(entry.keyid) if coming is not None else None
+        found = here or there
+        if found is None:
+            raise refused(Refusal.UNKNOWN_KEY, f"no key {entry.keyid[:80]!r} is in roster version {roster.version}")
+        if found[1].material.fingerprint in seen:
+            raise refused(Refusal.DUPLICATE_SIGNATURE, f"key {found[1].id} signs twice")
+        seen.add(found[1].material.fingerprint)
+        if here is not None:
+            signatories.append(_signatory(entry, envelope, here, now))
+        if there is not None and (here is None or _in_force(there[1], now)):
+            incoming.append(_signatory(entry, envelope, there, now))
+    return VerifiedCommand(command, canonical.digest(envelope.payload), tuple(signatories), envelope_text, tuple(incoming))
+
+
+def _coming_roster(command: Command) -> Roster | None:
+    if command.verb is not Verb.SET_ROSTER:
+        return None
+    try:
+        return parse_roster_json(command.subject.encode())
+    except ConfigError as error:
+        raise refused(Refusal.MALFORMED_COMMAND, f"the subject is not a roster: {error.message}") from None
 
 
 def read_command(payload: bytes) -> Command:
@@ -66,17 +85,15 @@ def read_command(payload: bytes) -> Command:
         raise refused(Refusal.MALFORMED_COMMAND, f"{where}: {first['msg']}") from None
     if not same:
         raise refused(Refusal.MALFORMED_COMMAND, "the payload does not read back as it is written")
-    hidden = any(unicodedata.category(letter) in _INVISIBLE for letter in command.reason)
-    if hidden or not unicodedata.is_normalized("NFC", command.reason):
-        raise refused(Refusal.UNREADABLE_TEXT, "the reason holds characters that are invisible or composed in an unusual way")
+    for name, said in (("reason", command.reason), ("subject", command.subject)):
+        hidden = any(unicodedata.category(letter) in _INVISIBLE for letter in said)
+        if hidden or not unicodedata.is_normalized("NFC", said):
+            raise refused(Refusal.UNREADABLE_TEXT, f"the {name} holds characters that are invisible or composed in an unusual way")
     return command
 
 
-def _signatory(entry: EnvelopeSignature, envelope: Envelope, roster: Roster, now: Millis) -> Signatory:
-    found = roster.find(entry.keyid)
-    if found is None:
-        raise refused(Refusal.UNKNOWN_KEY, f"no key {entry.keyid[:80]!r} is in roster version {roster.version}")
-    person, key = found
+def _signatory(entry: EnvelopeSignature, envelope: Envelope, owner: tuple[Person, RosterKey], now: Millis) -> Signatory:
+    person, key = owner
     _require_in_force(person, key, now)
     material = key.material
     if key.type is KeyType.FILE:
@@ -86,6 +103,11 @@ def _signatory(entry: EnvelopeSignature, envelope: Envelope, roster: Roster, now
             _ssh_signature(entry.sig), key=material, namespace=SSH_NAMESPACE, message=envelope.pae, pin_required=key.pin_required
         )
     return Signatory(person.name, person.role, key.id, material.fingerprint)
+
+
+def _in_force(key: RosterKey, now: Millis) -> bool:
+    begun = key.valid_from is None or now >= key.valid_from
+    return key.status is KeyStatus.ACTIVE and begun and (key.valid_until is None or now < key.valid_until)
 
 
 def _require_in_force(person: Person, key: RosterKey, now: Millis) -> None:

@@ -20,12 +20,13 @@ def boot(state: State, given: Boot, now: Millis) -> Decision:
     """Decide what a start means.
 
     A changed release, policy, account or version of gatehouse takes the deployment back to MOCK by itself and voids its evidence; a
-    deployment that is HALTED stays so and can then only be reset. The roster on disk must be the one in force: it changes only by
-    signature.
+    deployment that is HALTED stays so and can then only be reset. What a signed command put in force since a file was last read
+    outlives a restart: the file counts again when it says something new. The roster changes by signature alone, so its file may be
+    any that was ever in force, and says nothing.
 
     Raises:
         IntegrityError: the journal belongs to another controller or environment.
-        ConfigError: the roster on disk is not the roster in force.
+        ConfigError: the roster on disk was never in force.
     """
     draft = Draft(state, now)
     if state.seq == 0:
@@ -39,6 +40,8 @@ def boot(state: State, given: Boot, now: Millis) -> Decision:
     if draft.after.gatehouse_version != given.gatehouse_version:
         changed.append("gatehouse")
     _adopt_roster(draft, given)
+    if state.seq and changed:
+        moves.void_pending(draft, cause="changed-deployment", reason=f"changed since it was signed: {', '.join(changed)}")
     if state.seq and changed and draft.after.position.stage not in {Stage.MOCK, Stage.HALTED}:
         reason = f"changed since it was proven: {', '.join(changed)}"
         moves.go(draft, Verb.DEMOTE, MOCK, cause="changed-deployment", reason=reason)
@@ -62,7 +65,7 @@ def _same_deployment(state: State, given: Boot) -> None:
 
 def _adopt_policy(draft: Draft, given: Boot) -> list[str]:
     digest = canonical.digest(given.policy.encode())
-    if digest == draft.after.policy_digest:
+    if digest in {draft.after.policy_digest, draft.after.policy_file}:
         return []
     draft.emit(e.PolicyAdopted(document=given.policy, digest=digest))
     return ["policy"]
@@ -70,7 +73,7 @@ def _adopt_policy(draft: Draft, given: Boot) -> list[str]:
 
 def _adopt_release(draft: Draft, given: Boot) -> list[str]:
     release = given.release
-    if release == draft.after.release:
+    if release in {draft.after.release, draft.after.release_file}:
         return []
     draft.emit(e.ReleaseAdopted(name=release.name, version=release.version, artifact=release.artifact, digest=release.digest))
     return ["release"]
@@ -95,11 +98,11 @@ def _adopt_roster(draft: Draft, given: Boot) -> None:
     digest = canonical.digest(given.roster.encode())
     if not draft.after.roster_digest:
         draft.emit(e.RosterAdopted(document=given.roster, digest=digest))
-    elif digest != draft.after.roster_digest:
+    elif digest not in draft.after.rosters:
         raise ConfigError(
-            "the roster on disk is not the roster in force",
+            "the roster on disk was never in force",
             code="roster-changed",
-            remedy="Put the roster in force back; changing it by signed command is not covered yet.",
+            remedy="Put the roster in force back, and change it with `gatehouse set-roster`.",
         )
 
 

@@ -2,48 +2,77 @@
 
 A refusal changes nothing but the journal's record of it. Order matters only for which reason is named first: what makes a command
 the wrong command at all comes before who signed it, and that before what was measured.
+
+In solo mode a command that adds risk waits instead of being applied (DESIGN §5): any key can veto it, a halt or any other move
+withdraws it, and when its time has come it is judged again from its envelope on, as if it had just been handed in.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from controller import events as e
-from controller.authority.verify import count_quorum
-from controller.commands import MAX_LIFETIME_MS, Command, VerifiedCommand
-from controller.deciding import evidence, moves
+from controller.authority.verify import verify
+from controller.commands import Command, VerifiedCommand
+from controller.deciding import evidence, governance, moves
+from controller.deciding.binding import check_authorised, check_bound, check_unspent, unauthorised
 from controller.deciding.draft import CommandReply, Draft, SealReply
+from controller.deciding.governance import Change
+from controller.effects import Alert, AlertKind
 from controller.inputs import HaltAsked, ProposalAsked, SubmissionInvalid, Submitted
 from controller.lifecycle import Position, move
 from controller.state import State
-from exchange.errors import GatehouseError, Refused, Unauthorised
+from exchange.errors import GatehouseError, Refused
 from exchange.model import Millis
-from exchange.ports import VenueName
 from gates.engine import GateResult, evaluate
 from gates.evidence import parse
 from gates.registry import gate_for
 from gates.verdict import Verdict
-from policies.authority import Quorum, Verb, quorum
+from policies.authority import WITH_SUBJECT, Quorum, Verb
 from policies.numbers import text
 from policies.ramp import cap_eur, step_count, symbols_at
 from policies.schema import Policy
 from policies.stage import Stage
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A command that may be applied now."""
+
+    target: Position
+    needed: Quorum
+    result: GateResult | None
+    change: Change | None
+
+
 def submitted(draft: Draft, given: Submitted) -> CommandReply:
-    """Apply a command whose signatures are good, or refuse it."""
+    """Apply a command whose signatures are good, let it wait for its cooling-off, or refuse it."""
     verified = given.verified
-    result: GateResult | None = None
     try:
-        policy = _policy(draft.after)
-        _bound(draft.after, verified.command, draft.now, anchored=given.anchored)
-        _authorised(draft.after, verified, policy)
-        target = _edge(draft.after, verified.command, policy)
-        _granted(verified.command, policy, target)
-        result = _gate(draft, verified.command)
+        check_unspent(draft.after, verified.command)
+        judged = _judge(draft, verified, anchored=given.anchored)
+        if judged.needed.cooling_off:
+            return _wait(draft, verified, judged)
     except GatehouseError as error:
-        gate = error.result if isinstance(error, GateNotPassed) else None
-        return _refuse(draft, verified, error, gate)
-    _apply(draft, verified, target, result)
-    return CommandReply(result=evidence.result_text(result))
+        return _refuse(draft, verified, error)
+    _apply(draft, verified, judged)
+    return CommandReply(result=evidence.result_text(judged.result))
+
+
+def due(draft: Draft) -> None:
+    """Apply the command whose cooling-off is over, or refuse it for good."""
+    pending = draft.after.pending
+    if pending is None or draft.now < pending.applies_at:
+        return
+    try:
+        verified = verify(pending.envelope, governance.roster_of(draft.after), draft.now)
+        # That the entry it names is in this journal was seen when it came, and a journal only grows.
+        judged = _judge(draft, verified, anchored=True)
+    except GatehouseError as error:
+        _record(draft, pending.command_id, pending.verb.value, pending.persons, pending.envelope, error)
+        moves.void_pending(draft, cause="refused", reason=error.message)
+        return
+    _apply(draft, verified, judged)
 
 
 def invalid(draft: Draft, given: SubmissionInvalid) -> CommandReply:
@@ -74,10 +103,13 @@ def proposed(draft: Draft, given: ProposalAsked) -> SealReply:
     """Seal the evidence an operator is about to be shown.
 
     Raises:
-        Refused: the move does not exist from here.
+        Refused: the move does not exist from here, or the subject cannot be adopted.
     """
     state = draft.after
     policy = _policy(state)
+    if given.verb in WITH_SUBJECT:
+        governance.check(state, policy, given.verb, given.target, given.subject)
+        return SealReply("", "")
     move(state.position, given.verb, given.target, halted_from=state.halted_from, steps=step_count(policy))
     gate = gate_for(given.verb, state.position.stage)
     if gate is None:
@@ -112,66 +144,22 @@ def _policy(state: State) -> Policy:
     return state.policy
 
 
-def _bound(state: State, command: Command, now: Millis, *, anchored: bool) -> None:
-    if state.commands.get(command.command_id) == "accepted":
-        raise _unauthorised("command-replayed", f"command {command.command_id} has been applied already", "Propose a new command.")
-    for name, signed, here in (
-        ("controller", command.controller_id, state.controller_id),
-        ("environment", command.environment, state.environment),
-        ("account", command.account_fingerprint, state.accounts.get(VenueName.LIVE, "")),
-        ("policy", command.policy_digest, state.policy_digest),
-        ("release", command.release_digest, state.release.digest if state.release else ""),
-        ("roster", command.roster_digest, state.roster_digest),
-    ):
-        if signed != here:
-            raise _unauthorised(
-                f"other-{name}", f"the command was signed for {name} {signed}, and here it is {here}", "Propose it here, now."
-            )
-    if not command.not_before_ms < command.expires_ms <= command.not_before_ms + MAX_LIFETIME_MS:
-        raise _unauthorised("bad-lifetime", "the command is valid for no time, or for more than 24 hours", "Propose it again.")
-    if now < command.not_before_ms:
-        raise _unauthorised(
-            "not-yet-valid", f"the command is valid {command.not_before_ms - now} ms from now", "Wait, or check the clocks."
-        )
-    if now >= command.expires_ms:
-        raise _unauthorised("expired", f"the command expired {now - command.expires_ms} ms ago", "Propose and sign it again.")
-    expected = Position(command.expected_stage, command.expected_step)
-    if expected != state.position:
-        raise _unauthorised(
-            "other-stage", f"the command expects {expected}, and the deployment stands at {state.position}", "Propose it again."
-        )
-    if not anchored:
-        raise _unauthorised(
-            "unknown-head", f"entry {command.journal_seq} of this journal does not have the signed hash", "Propose it here, now."
-        )
-    if command.journal_seq < state.governance_seq:
-        raise _unauthorised(
-            "stale-head",
-            f"the lifecycle moved at entry {state.governance_seq}, after the entry {command.journal_seq} that was signed",
-            "Look at the deployment as it is now and propose again.",
-        )
-
-
-def _authorised(state: State, verified: VerifiedCommand, policy: Policy) -> None:
-    needed: Quorum = quorum(verified.command.verb, state.position.stage, policy.mode)
-    counted = count_quorum(verified.signatories, needed)
-    if not counted.satisfied:
-        raise _unauthorised(
-            "under-quorum",
-            f"{verified.command.verb} at {state.position} needs {needed.persons} distinct persons, {len(counted.persons)} signed: "
-            f"{counted.missing}",
-            "Have another person on the roster sign the same payload, then submit it again.",
-        )
-    if needed.cooling_off:
-        raise Refused(
-            f"{verified.command.verb} at {state.position} in solo mode needs a cooling-off period, which is not covered yet",
-            code="cooling-off-not-covered",
-            remedy="Use a team policy with two persons.",
-        )
-
-
-def _edge(state: State, command: Command, policy: Policy) -> Position:
+def _judge(draft: Draft, verified: VerifiedCommand, *, anchored: bool) -> _Judged:
+    state, command = draft.after, verified.command
+    policy = _policy(state)
+    check_bound(state, command, draft.now, anchored=anchored)
+    needed = check_authorised(state, verified, policy)
     target = Position(command.target_stage, command.target_step)
+    change: Change | None = None
+    if command.verb in WITH_SUBJECT:
+        change = governance.check(state, policy, command.verb, target, command.subject)
+    else:
+        _edge(state, command, policy, target)
+    _granted(command, change.policy if change is not None and change.policy is not None else policy, target)
+    return _Judged(target, needed, _gate(draft, command), change)
+
+
+def _edge(state: State, command: Command, policy: Policy, target: Position) -> None:
     move(state.position, command.verb, target, halted_from=state.halted_from, steps=step_count(policy))
     if command.verb is Verb.RESUME and not command.postmortem_digest:
         raise Refused(
@@ -179,14 +167,13 @@ def _edge(state: State, command: Command, policy: Policy) -> Position:
             code="no-postmortem",
             remedy="Write it, and propose with --postmortem FILE.",
         )
-    return target
 
 
 def _granted(command: Command, policy: Policy, target: Position) -> None:
     cap = text(cap_eur(policy, target.stage, target.step))
     listed = symbols_at(policy, target.stage)
     if command.cap_eur != cap or command.symbols != listed:
-        raise _unauthorised(
+        raise unauthorised(
             "other-limits",
             f"the command grants {command.cap_eur} EUR on {', '.join(command.symbols) or 'nothing'}; the policy has {cap} EUR on "
             f"{', '.join(listed) or 'nothing'}",
@@ -222,8 +209,41 @@ def _gate(draft: Draft, command: Command) -> GateResult | None:
     return sealed_result
 
 
-def _apply(draft: Draft, verified: VerifiedCommand, target: Position, result: GateResult | None) -> None:
-    command = verified.command
+def _wait(draft: Draft, verified: VerifiedCommand, judged: _Judged) -> CommandReply:
+    command, state = verified.command, draft.after
+    applies_at = Millis(draft.now + _policy(state).authority.cooling_off_ms)
+    if state.pending is not None:
+        raise Refused(
+            f"command {state.pending.command_id} ({state.pending.verb} to {state.pending.target}) is waiting already",
+            code="another-waits",
+            remedy="Veto that one, or wait until it is applied.",
+        )
+    if applies_at >= command.expires_ms:
+        raise unauthorised(
+            "expires-first",
+            f"the command expires {applies_at - command.expires_ms} ms before its cooling-off ends",
+            "Propose it again, valid for longer.",
+        )
+    draft.emit(
+        e.CommandPending(
+            command_id=command.command_id,
+            verb=command.verb,
+            payload_digest=verified.payload_digest,
+            persons=_persons(verified),
+            envelope=verified.envelope,
+            target_stage=judged.target.stage,
+            target_step=judged.target.step,
+            reason=command.reason,
+            applies_at=applies_at,
+        )
+    )
+    detail = f"signed by {', '.join(_persons(verified))}: {command.reason}. Any key can veto it with `gatehouse veto`."
+    draft.do(Alert(AlertKind.STAGE, f"{command.verb} to {judged.target} waits for its cooling-off", detail))
+    return CommandReply(result=evidence.result_text(judged.result), applies_at=applies_at)
+
+
+def _apply(draft: Draft, verified: VerifiedCommand, judged: _Judged) -> None:
+    command, target = verified.command, judged.target
     seal = draft.after.seals.get(command.evidence_digest)
     draft.emit(
         e.CommandAccepted(
@@ -234,35 +254,41 @@ def _apply(draft: Draft, verified: VerifiedCommand, target: Position, result: Ga
             envelope=verified.envelope,
             evidence=seal.evidence if seal else "",
             evidence_digest=command.evidence_digest,
-            result=evidence.result_text(result),
+            result=evidence.result_text(judged.result),
         )
     )
-    if target.stage is Stage.HALTED:
+    if judged.change is not None:
+        governance.apply(draft, command, judged.change)
+    elif target.stage is Stage.HALTED:
         moves.halt(draft, cause=command.verb.value, reason=command.reason, command_id=command.command_id)
     else:
         moves.go(draft, command.verb, target, cause=command.verb.value, reason=command.reason, command_id=command.command_id)
 
 
-def _refuse(draft: Draft, verified: VerifiedCommand, error: GatehouseError, result: GateResult | None) -> CommandReply:
+def _refuse(draft: Draft, verified: VerifiedCommand, error: GatehouseError) -> CommandReply:
+    command = verified.command
+    return _record(draft, command.command_id, command.verb.value, _persons(verified), verified.envelope, error)
+
+
+def _record(
+    draft: Draft, command_id: str, verb: str, persons: tuple[str, ...], envelope: str, error: GatehouseError
+) -> CommandReply:
+    result = evidence.result_text(error.result if isinstance(error, GateNotPassed) else None)
     draft.emit(
         e.CommandRefused(
-            command_id=verified.command.command_id,
-            verb=verified.command.verb.value,
+            command_id=command_id,
+            verb=verb,
             code=error.code,
             message=error.message,
             remedy=error.remedy,
             exit_code=error.exit_code,
-            persons=_persons(verified),
-            envelope=verified.envelope,
-            result=evidence.result_text(result),
+            persons=persons,
+            envelope=envelope,
+            result=result,
         )
     )
-    return CommandReply(error.code, error.message, error.remedy, error.exit_code, evidence.result_text(result))
+    return CommandReply(error.code, error.message, error.remedy, error.exit_code, result)
 
 
 def _persons(verified: VerifiedCommand) -> tuple[str, ...]:
-    return tuple(sorted({one.person for one in verified.signatories}))
-
-
-def _unauthorised(code: str, message: str, remedy: str) -> Unauthorised:
-    return Unauthorised(message, code=code, remedy=remedy)
+    return tuple(sorted({one.person for one in (*verified.signatories, *verified.incoming)}))

@@ -38,13 +38,17 @@ class DeniedReply:
 
 @dataclass(frozen=True, slots=True)
 class CommandReply:
-    """What became of a command. ``code`` is empty when it was applied; ``result`` is the canonical result of its gate, if any."""
+    """What became of a command. ``code`` is empty when it was applied; ``result`` is the canonical result of its gate, if any.
+
+    ``applies_at``: it was not applied yet, but will be judged again and applied then, unless somebody vetoes it.
+    """
 
     code: str = ""
     message: str = ""
     remedy: str = ""
     exit_code: int = 0
     result: str = ""
+    applies_at: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from controller.deciding.draft import Draft
 from controller.effects import Alert, AlertKind, Cancel, CancelAll, Latch
-from controller.events import BreachDetected, CancelRequested, Disarmed, StageChanged
+from controller.events import BreachDetected, CancelRequested, CommandVoided, Disarmed, StageChanged
 from controller.lifecycle import Position, move
 from controller.state import IN_FLIGHT, OrderState, venue_of
 from exchange.ports import VenueName
@@ -29,6 +29,7 @@ def go(draft: Draft, verb: Verb, target: Position, *, cause: str, reason: str, c
     steps = step_count(state.policy) if state.policy else 0
     here = move(state.position, verb, target, halted_from=state.halted_from, steps=steps)
     old = state.position
+    void_pending(draft, cause=cause, reason=f"the deployment moved to {here}: {reason}")
     draft.emit(
         StageChanged(
             from_stage=old.stage,
@@ -56,11 +57,21 @@ def go(draft: Draft, verb: Verb, target: Position, *, cause: str, reason: str, c
 
 
 def halt(draft: Draft, *, cause: str, reason: str, command_id: str = "") -> None:
-    """Stop everything; does nothing when already HALTED. The permit goes first, before the journal is written."""
+    """Stop everything; when already HALTED only withdraw what waits. The permit goes first, before the journal is written."""
     if draft.after.position.stage is Stage.HALTED:
+        void_pending(draft, cause=cause, reason=reason)
         return
     draft.do(Latch(reason))
     go(draft, Verb.HALT, HALTED, cause=cause, reason=reason, command_id=command_id)
+
+
+def void_pending(draft: Draft, *, cause: str, reason: str) -> None:
+    """Withdraw the command that waits for its cooling-off to end, if there is one."""
+    pending = draft.after.pending
+    if pending is None:
+        return
+    draft.emit(CommandVoided(command_id=pending.command_id, cause=cause, reason=reason[:500]))
+    draft.do(Alert(AlertKind.STAGE, f"{pending.verb} to {pending.target} was withdrawn", f"{cause}: {reason}"))
 
 
 def breach(draft: Draft, venue: VenueName, found: Breach) -> None:

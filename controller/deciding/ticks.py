@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller import events as e
-from controller.deciding import moves
+from controller.deciding import commands, moves
 from controller.deciding.draft import Draft
 from controller.deciding.sweeps import arm
 from controller.deciding.views import equity_eur, exposure
@@ -31,13 +31,13 @@ def ticked(draft: Draft, given: Tick) -> None:
         if order.status is OrderStatus.UNKNOWN:
             draft.do(LookUp(order.venue, order.symbol, order.client_id))
     policy, venue = draft.after.policy, draft.after.watched
-    if policy is None or venue is None:
-        return
-    market = given.markets.get(market_of(venue))
-    if market is not None:
-        _sample(draft, policy, venue, market, given)
-    if draft.after.position.stage is not Stage.HALTED:
-        _watch(draft, policy, venue, market, given)
+    if policy is not None and venue is not None:
+        market = given.markets.get(market_of(venue))
+        if market is not None:
+            _sample(draft, policy, venue, market, given)
+        if draft.after.position.stage is not Stage.HALTED:
+            _watch(draft, policy, venue, market, given)
+    commands.due(draft)
 
 
 def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, given: Tick) -> None:

@@ -18,6 +18,7 @@ from controller.authority.verify import verify
 from controller.commands import Command, VerifiedCommand
 from controller.decide import decide
 from controller.deciding.draft import CommandReply, Decision, SealReply
+from controller.deciding.governance import policy_after, target_of
 from controller.effects import Place
 from controller.fold import apply
 from controller.lifecycle import Position
@@ -272,13 +273,16 @@ class Desk:
 
     # Operators
 
-    def command(self, verb: Verb, target: Position, **changes: object) -> Command:
-        decision = self.give(i.ProposalAsked(verb, target))
+    def command(self, verb: Verb, target: Position, *, subject: str = "", **changes: object) -> Command:
+        decision = self.give(i.ProposalAsked(verb, target, subject))
         seal = decision.reply
         assert isinstance(seal, SealReply)
         state = self.state
+        assert state.policy is not None
+        assert state.release is not None
+        policy = policy_after(state.policy, verb, subject)
         base = Command(
-            version=1,
+            version=2 if subject else 1,
             command_id=f"{len(self.journal):032x}",
             controller_id=state.controller_id,
             environment=state.environment,
@@ -288,11 +292,11 @@ class Desk:
             expected_step=state.position.step,
             target_stage=target.stage,
             target_step=target.step,
-            cap_eur=text(cap_eur(self.policy, target.stage, target.step)),
-            symbols=symbols_at(self.policy, target.stage),
+            cap_eur=text(cap_eur(policy, target.stage, target.step)),
+            symbols=symbols_at(policy, target.stage),
             journal_seq=state.seq,
             journal_head="sha256:" + "c" * 64,
-            release_digest=self.release.digest,
+            release_digest=state.release.digest,
             policy_digest=state.policy_digest,
             roster_digest=state.roster_digest,
             evidence_digest=seal.evidence_digest,
@@ -300,6 +304,7 @@ class Desk:
             not_before_ms=self.now,
             expires_ms=self.now + 60_000,
             reason="because",
+            subject=subject,
         )
         return Command.model_validate({**base.model_dump(), **changes})
 
@@ -307,7 +312,8 @@ class Desk:
         envelope = propose(command)
         for name in signers:
             envelope = sign_with_file_key(envelope, self.keys[name])
-        return verify(envelope.text, self.roster, self.now)
+        assert self.state.roster is not None
+        return verify(envelope.text, self.state.roster, self.now)
 
     def submit(self, command: Command, *signers: str, anchored: bool = True) -> CommandReply:
         reply = self.give(i.Submitted(self.verified(command, *signers), anchored=anchored)).reply
@@ -316,6 +322,12 @@ class Desk:
 
     def move(self, verb: Verb, stage: Stage, step: int = 0, *, signers: tuple[str, ...] = ("alice", "bob")) -> CommandReply:
         return self.submit(self.command(verb, Position(stage, step)), *signers)
+
+    def ask(self, verb: Verb, subject: str, *signers: str, **changes: object) -> CommandReply:
+        """Propose, sign and submit a verb that is not a move."""
+        return self.submit(
+            self.command(verb, target_of(self.state, verb), subject=subject, **changes), *(signers or ("alice", "bob"))
+        )
 
     def trade(self, count: int) -> None:
         """Buy and sell a little, so that gates have something to judge."""

@@ -16,8 +16,8 @@ from exchange.errors import Refused
 from exchange.ports import VenueName
 from gates.verdict import Verdict
 from policies.authority import Verb
-from policies.stage import Mode, Stage
-from tests.support.desk import Desk, with_policy
+from policies.stage import Stage
+from tests.support.desk import Desk
 
 UP = (Verb.ADVANCE, Position(Stage.TESTNET_VALIDATING))
 BOTH = ("alice", "bob")
@@ -197,13 +197,6 @@ def test_anybody_may_halt_with_one_signature(live: Desk) -> None:
     kinds = [type(effect) for effect in desk.decisions[-1].effects]
     assert kinds[0] is Latch
     assert CancelAll in kinds
-
-
-def test_a_solo_deployment_cannot_skip_its_cooling_off() -> None:
-    desk = Desk(with_policy(mode=Mode.SOLO)).walk_to(Stage.VALIDATED)
-    desk.run(10_000)
-    reply = desk.move(Verb.ADVANCE, Stage.LIVE_EUR10, signers=("alice",))
-    assert (reply.code, reply.exit_code) == ("cooling-off-not-covered", 3)
 
 
 # Edge and gate
