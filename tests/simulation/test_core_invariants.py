@@ -53,7 +53,8 @@ FORGERIES: tuple[dict[str, object], ...] = (
     {"expires_ms": 1},
 )
 index = st.integers(min_value=0, max_value=1_000)
-ENDS = st.sampled_from(("", "accepted", "accepted", "accepted, filled late", "unknown, accepted", "unknown, lost", "refused"))
+LATE = "accepted, filled late"
+ENDS = st.sampled_from(("", "accepted", "accepted", LATE, LATE, "unknown, accepted", "unknown, lost", "refused"))
 SELDOM = st.integers(min_value=0, max_value=11).map(lambda drawn: drawn == 7)
 PART = st.integers(min_value=1, max_value=4)
 
@@ -144,7 +145,7 @@ class Deployment(RuleBasedStateMachine):
             self.venue.untold.append((order.venue, self.venue.trade(order, 4)))
             self.give(i.VenueReported(order.venue, self.venue.report(order)))
 
-    @rule(sizes=st.lists(st.integers(min_value=6, max_value=9), min_size=3, max_size=5), ends=ENDS)
+    @rule(sizes=st.lists(st.integers(min_value=7, max_value=9), min_size=3, max_size=5), ends=ENDS)
     def bot_buys_at_the_market_until_it_is_stopped(self, sizes: list[int], ends: str) -> None:
         """Whatever becomes of them, so many at once are worth more than any cap allows."""
         self.live_quietly(1)
