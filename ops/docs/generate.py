@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from controller.lifecycle import EDGES
@@ -13,6 +14,9 @@ from policies.rules import METRICS
 from policies.stage import RISK_ORDER, Mode, Stage
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[1]))
+
+from ops.docs.testnet_page import testnet  # noqa: E402 - the root is on the path only now
 
 
 def lifecycle() -> str:
@@ -80,7 +84,7 @@ def metrics() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"lifecycle.md": lifecycle, "orders.md": orders, "metrics.md": metrics}
+PAGES = {"lifecycle.md": lifecycle, "orders.md": orders, "metrics.md": metrics, "testnet.md": testnet}
 
 
 def main() -> None:

@@ -81,7 +81,7 @@ CASES = (
     Case(
         8,
         "best prices and last prices of all symbols are read",
-        (C, P, G),
+        (C, P, O, G),
         (f"GET {V3}/ticker/bookTicker",),
         {P: (f"GET {V3}/ticker/price",)},
     ),
@@ -134,7 +134,7 @@ CASES = (
         "what a private stream tells of a whole session is what a query tells afterwards",
         (C, P, O, M),
         (MY_ORDERS, MY_DEALS),
-        {C: (MY_ACCOUNT,), P: (MY_ACCOUNT,)},
+        {C: (MY_ACCOUNT,), P: (MY_ACCOUNT,), O: (MY_ACCOUNT,)},
     ),
     Case(
         58,
@@ -175,7 +175,7 @@ CASES = (
         86,
         "older names and notices of the market are read",
         (C,),
-        _get("historicalTrades", "symbol/offline", "announcements", "etf/info"),
+        (*_get("historicalTrades", "symbol/offline", "announcements"), f"GET {V3}/etf/info refused"),
     ),
     Case(
         87,

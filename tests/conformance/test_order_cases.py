@@ -161,7 +161,7 @@ async def test_23_all_orders_of_the_account_are_canceled_in_one_call(trader: For
 @case(24)
 async def test_24_a_batch_places_what_can_be_placed_and_says_what_cannot(trader: ForeignTrader) -> None:
     fine = await resting(trader)
-    hopeless = replace(await resting(trader), quantity=Decimal(10_000))
+    hopeless = replace(await resting(trader), quantity=Decimal(100))
     assert await trader.batch([fine, hopeless]) == [True, False]
     assert [one.quantity for one in await trader.open_orders()] == [LITTLE]
 

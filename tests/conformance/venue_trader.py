@@ -101,6 +101,10 @@ class OwnTrader(VenueTrader):
         super().__init__(venue, feed, version)
         self.venue = venue
 
+    async def best_prices(self) -> Mapping[str, tuple[Decimal, Decimal]]:
+        best = await self.venue.ticker(SYMBOL)
+        return {SYMBOL: (best.bid, best.ask)}
+
     async def fee(self) -> tuple[Decimal, Decimal]:
         fee = await self.venue.account.trade_fee(SYMBOL)
         return fee.maker, fee.taker
