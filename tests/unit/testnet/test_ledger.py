@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from itertools import pairwise
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exchange.model import MarketTrade, Millis, OrderIntent, OrderStatus, OrderType, Side
+from exchange.model import MarketTrade, Millis, OrderIntent, OrderStatus, OrderType, Side, SymbolRules
 from exchange.tape import DepthDelta, DepthSnapshot, TapeGap, TapeTrade
-from exchange.testnet.accounts import Reason
+from exchange.testnet.accounts import STEP, Account, Reason, fee_on
 from exchange.testnet.events import Accepted, BalanceChanged, Filled, MarketTraded, OrderChanged
+from exchange.testnet.fees import Charge, QuoteFees
 from exchange.testnet.matching import Engine
 from exchange.testnet.resting import FillModel
 from exchange.testnet.symbols import BTCUSDT
 
 D = Decimal
-START = {"USDT": D(1_000), "BTC": D(10)}
+START = {"USDT": D(1_000), "BTC": D(10), "MX": D("0.3")}
 # A fee with so many digits that what is frozen and what is charged must be rounded.
 RULES = dataclasses.replace(BTCUSDT, maker_fee=D("0.0002"), taker_fee=D("0.000777777777"))
 
@@ -29,6 +30,15 @@ sides = st.sampled_from(list(Side))
 ticks = st.integers(9_990, 10_010).map(lambda cents: D(cents) / 100)
 sizes = st.integers(1, 4_000_000).map(lambda steps: D(steps) / 1_000_000)
 displayed = st.integers(0, 5_000_000).map(lambda steps: D(steps) / 1_000_000)
+
+
+class InMx:
+    """Fees in MX, a fifth cheaper, for as long as there is some."""
+
+    def charge(self, account: Account, rules: SymbolRules, notional: Decimal, *, maker: bool) -> Charge:
+        in_quote = fee_on(notional, rules.maker_fee if maker else rules.taker_fee)
+        in_mx = (in_quote * D("0.4")).quantize(STEP, ROUND_DOWN)
+        return Charge("MX", in_mx) if in_mx <= account.free("MX") else Charge(rules.quote, in_quote)
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -43,9 +53,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.opened = []
         self.last_status = {}
 
-    @initialize(model=st.sampled_from(list(FillModel)))
-    def open(self, model):
-        self.engine = Engine({"BTCUSDT": RULES}, model, seed=1)
+    @initialize(model=st.sampled_from(list(FillModel)), fees=st.sampled_from([QuoteFees(), InMx()]))
+    def open(self, model, fees):
+        self.engine = Engine({"BTCUSDT": RULES}, model, seed=1, fees=fees)
         for account in ("a", "b"):
             self.take(self.engine.open_account(account, START, self.now))
         self.snapshot([(D("99.99"), D(2))], [(D("100.01"), D(2))])
@@ -169,7 +179,8 @@ class LedgerMachine(RuleBasedStateMachine):
             for fill in self.engine.fills(account, "BTCUSDT"):
                 sign = 1 if fill.side is Side.BUY else -1
                 expected["BTC"] += sign * fill.quantity
-                expected["USDT"] -= sign * fill.quote + fill.fee
+                expected["USDT"] -= sign * fill.quote
+                expected[fill.fee_asset] -= fill.fee
             assert {asset: balance.total for asset, balance in balances.items()} == expected
 
     @invariant()
@@ -177,6 +188,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for account in ("a", "b"):
             balances = self.engine.balances(account)
             assert all(balance.free >= 0 and balance.locked >= 0 for balance in balances.values())
+            assert balances["MX"].locked == 0
             needed = {"USDT": D(0), "BTC": D(0)}
             for view in self.engine.open_orders(account):
                 if view.report.side is Side.SELL:
