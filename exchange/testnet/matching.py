@@ -18,6 +18,7 @@ The same records, requests and seed give the same events and the same ``fills_di
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
 from itertools import islice
@@ -216,7 +217,7 @@ class Engine:
         return EngineState(
             sequence=self._sequence,
             accounts=tuple(AccountState(name, account.assets()) for name, account in self._accounts.items()),
-            orders=self._registry.every_order(),
+            orders=tuple(replace(order, passed=list(order.passed)) for order in self._registry.every_order()),
             fills=tuple(self._registry.log()),
             markets=tuple(market.state() for market in self._markets.values()),
         )
