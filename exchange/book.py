@@ -5,13 +5,13 @@ a level) and the range of versions they cover. The first delta after a snapshot 
 later one must begin exactly one after the previous one ended. A delta that is entirely old changes nothing. Anything else means
 data is missing: the book becomes STALE, keeps no opinion about prices, and waits for the next snapshot.
 
-Both sides are kept as ascending sorted lists, prices beside quantities, so a level update is one bisection and the best price is
-the end of a list.
+Each side is an ascending list of prices and a dictionary of their quantities. Most updates change a quantity and cost one look-up;
+only a level that comes or goes costs a bisection. The best price is the end of a list.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -45,13 +45,13 @@ class DeltaOutcome(StrEnum):
 
 
 class _Ladder:
-    """One side: prices ascending, with the displayed quantity of each."""
+    """One side: prices ascending, and the displayed quantity of each."""
 
     __slots__ = ("prices", "quantities")
 
     def __init__(self) -> None:
         self.prices: list[Decimal] = []
-        self.quantities: list[Decimal] = []
+        self.quantities: dict[Decimal, Decimal] = {}
 
     def replace(self, levels: Iterable[Level]) -> None:
         merged = {}
@@ -61,30 +61,28 @@ class _Ladder:
             if quantity:
                 merged[price] = quantity
         self.prices = sorted(merged)
-        self.quantities = [merged[price] for price in self.prices]
+        self.quantities = merged
 
     def apply(self, levels: Iterable[Level]) -> None:
         prices, quantities = self.prices, self.quantities
         for price, quantity in levels:
             # Comparing NaN raises InvalidOperation by itself; infinities and negatives are caught here.
-            if not (_ZERO < price < _ABSURD and _ZERO <= quantity < _ABSURD):
+            if not _ZERO <= quantity < _ABSURD:
                 raise InvalidOperation
-            index = bisect_left(prices, price)
-            if index < len(prices) and prices[index] == price:
+            if price in quantities:
                 if quantity:
-                    quantities[index] = quantity
+                    quantities[price] = quantity
                 else:
-                    del prices[index]
-                    del quantities[index]
+                    del quantities[price]
+                    del prices[bisect_left(prices, price)]
+            elif not _ZERO < price < _ABSURD:
+                raise InvalidOperation
             elif quantity:
-                prices.insert(index, price)
-                quantities.insert(index, quantity)
+                quantities[price] = quantity
+                insort(prices, price)
 
     def at(self, price: Decimal) -> Decimal:
-        index = bisect_left(self.prices, price)
-        if index < len(self.prices) and self.prices[index] == price:
-            return self.quantities[index]
-        return _ZERO
+        return self.quantities.get(price, _ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +208,9 @@ class Book:
         return Quote(
             symbol=self.symbol,
             bid=bids.prices[-1],
-            bid_quantity=bids.quantities[-1],
+            bid_quantity=bids.quantities[bids.prices[-1]],
             ask=asks.prices[0],
-            ask_quantity=asks.quantities[0],
+            ask_quantity=asks.quantities[asks.prices[0]],
             version=self._version,
             at=self._at,
             received_at=received_at,
@@ -222,8 +220,8 @@ class Book:
         """``(bids, asks)``, best first, at most ``limit`` each. Whatever the status: ask ``status`` before trusting it."""
         bids, asks = self._bids, self._asks
         count = min(limit, len(bids.prices))
-        best_bids = list(zip(reversed(bids.prices[-count:]), reversed(bids.quantities[-count:]), strict=True)) if count else []
-        return best_bids, list(zip(asks.prices[:limit], asks.quantities[:limit], strict=True))
+        best_bids = [(price, bids.quantities[price]) for price in reversed(bids.prices[-count:])] if count else []
+        return best_bids, [(price, asks.quantities[price]) for price in asks.prices[:limit]]
 
     def best(self, side: Side) -> Decimal | None:
         """The best price of the bids (BUY) or the asks (SELL), or ``None`` when that side is empty."""
@@ -235,9 +233,8 @@ class Book:
     def levels(self, side: Side) -> Iterator[Level]:
         """The bids (BUY) or asks (SELL), best first. Do not change the book while iterating."""
         ladder = self._bids if side is Side.BUY else self._asks
-        indices = range(len(ladder.prices) - 1, -1, -1) if side is Side.BUY else range(len(ladder.prices))
-        for index in indices:
-            yield ladder.prices[index], ladder.quantities[index]
+        for price in reversed(ladder.prices) if side is Side.BUY else ladder.prices:
+            yield price, ladder.quantities[price]
 
     def quantity_at(self, side: Side, price: Decimal) -> Decimal:
         """What is displayed at one price of the bids (BUY) or the asks (SELL); 0 where there is no level."""

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from exchange.mexc.http import Failure, Outcome
 from exchange.model import Millis, OrderIntent
-from exchange.ports import Ack, CancelAck, CancelFailed, CancelOutcome, PlaceOutcome, Rejected, Unknown
+from exchange.ports import NOT_SENT, Ack, CancelAck, CancelFailed, CancelOutcome, PlaceOutcome, Rejected, Unknown
 from exchange.wire.batch import parse_batch_reply
-from exchange.wire.errors import Certainty, ErrorCode, MalformedReply, WireError, load_json, parse_error
+from exchange.wire.errors import Certainty, ErrorCode, MalformedReply, WireError, read_reply
 from exchange.wire.orders import OrderAck, parse_ack, parse_cancel
 
-LOCAL_REFUSAL = -1
-"""The code of refusals decided on this side, before a byte left. MEXC has none such."""
+LOCAL_REFUSAL = NOT_SENT
+"""The code of refusals decided on this side, before a byte left."""
 
 NO_ANSWER = -2
 """The code of a cancel whose reply never came or could not be read."""
@@ -27,11 +27,11 @@ def place_outcome(intent: OrderIntent, outcome: Outcome, now: Millis) -> PlaceOu
     ``Rejected`` only when the venue documents the code as a refusal, or when nothing left this process: then the code is
     ``LOCAL_REFUSAL``. Time-outs, 5xx, redirects, firewall pages, unreadable replies and undocumented codes are ``Unknown``.
     """
-    failed = _failed(outcome)
-    if failed is not None or isinstance(outcome, Failure):
-        return failed or Unknown("no reply")
+    decoded = _read(outcome)
+    if isinstance(decoded, Rejected | Unknown):
+        return decoded
     try:
-        ack = parse_ack(load_json(outcome.body))
+        ack = parse_ack(decoded)
     except MalformedReply as malformed:
         return Unknown(malformed.message)
     if ack.symbol != intent.symbol:
@@ -41,11 +41,11 @@ def place_outcome(intent: OrderIntent, outcome: Outcome, now: Millis) -> PlaceOu
 
 def batch_outcomes(intents: Sequence[OrderIntent], outcome: Outcome, now: Millis) -> tuple[PlaceOutcome, ...]:
     """What became of each order of a batch, by position. What the reply does not prove about an order is ``Unknown``."""
-    failed = _failed(outcome)
-    if failed is not None or isinstance(outcome, Failure):
-        return (failed or Unknown("no reply"),) * len(intents)
+    decoded = _read(outcome)
+    if isinstance(decoded, Rejected | Unknown):
+        return (decoded,) * len(intents)
     try:
-        results = parse_batch_reply(load_json(outcome.body), intents)
+        results = parse_batch_reply(decoded, intents)
     except MalformedReply as malformed:
         return (Unknown(malformed.message),) * len(intents)
     return tuple(_result(one, now) for one in results)
@@ -55,11 +55,10 @@ def cancel_outcome(outcome: Outcome, *, single: bool) -> CancelOutcome:
     """What became of a cancel; ``single`` expects the reply of one order (§4.6). Its status proves nothing and is not looked at."""
     if isinstance(outcome, Failure):
         return CancelFailed(NO_ANSWER, outcome.reason)
-    error = parse_error(outcome.status, outcome.body)
-    if error is not None:
-        return CancelFailed(error.code, error.msg)
     try:
-        decoded = load_json(outcome.body)
+        error, decoded = read_reply(outcome.status, outcome.body)
+        if error is not None:
+            return CancelFailed(error.code, error.msg)
         if single:
             parse_cancel(decoded)
     except MalformedReply as malformed:
@@ -67,11 +66,15 @@ def cancel_outcome(outcome: Outcome, *, single: bool) -> CancelOutcome:
     return CancelAck()
 
 
-def _failed(outcome: Outcome) -> PlaceOutcome | None:
+def _read(outcome: Outcome) -> object:
+    """The decoded body of a success; otherwise what the lack of one proves about everything that was sent."""
     if isinstance(outcome, Failure):
         return Rejected(LOCAL_REFUSAL, outcome.reason) if outcome.never_sent else Unknown(outcome.reason)
-    error = parse_error(outcome.status, outcome.body)
-    return None if error is None else _judge(error)
+    try:
+        error, decoded = read_reply(outcome.status, outcome.body)
+    except MalformedReply as malformed:
+        return Unknown(malformed.message)
+    return decoded if error is None else _judge(error)
 
 
 def _result(result: OrderAck | WireError | MalformedReply, now: Millis) -> PlaceOutcome:

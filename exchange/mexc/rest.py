@@ -14,7 +14,7 @@ from exchange.mexc.ratelimit import Lane
 from exchange.model import Millis, OrderIntent
 from exchange.ports import Permit, Signer
 from exchange.wire.batch import batch_params
-from exchange.wire.errors import Certainty, ErrorCode, WireError, load_json, parse_error
+from exchange.wire.errors import Certainty, ErrorCode, WireError, parse_error, read_reply
 from exchange.wire.market import parse_time
 from exchange.wire.orders import order_params
 from exchange.wire.signing import encode_params, signed_query
@@ -225,10 +225,10 @@ def decoded_reply(what: str, outcome: Outcome) -> object:
     """The decoded body of a successful reply. Raises ``VenueRefusal``, ``VenueSilent`` or ``MalformedReply``."""
     if isinstance(outcome, Failure):
         raise VenueSilent(what, outcome.reason)
-    error = parse_error(outcome.status, outcome.body)
+    error, decoded = read_reply(outcome.status, outcome.body)
     if error is not None:
         raise _REFUSALS[error.certainty](what, error)
-    return load_json(outcome.body)
+    return decoded
 
 
 def _refuses_the_request_alone(error: WireError) -> bool:

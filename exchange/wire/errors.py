@@ -257,6 +257,22 @@ def parse_error(status: int, body: bytes) -> WireError | None:
     return error_of(status, decoded)
 
 
+def read_reply(status: int, body: bytes) -> tuple[WireError | None, object]:
+    """The error a reply carries and, for a success, its decoded body; ``parse_error`` and ``load_json`` at the price of one.
+
+    Raises:
+        MalformedReply: a success that is not JSON.
+    """
+    try:
+        decoded = load_json(body)
+    except MalformedReply:
+        error = parse_error(status, body)
+        if error is None:
+            raise
+        return error, None
+    return error_of(status, decoded), decoded
+
+
 def error_of(status: int, decoded: object) -> WireError | None:
     """As ``parse_error`` for a reply, or an element of one, that is decoded already."""
     fields = decoded if isinstance(decoded, dict) else {}

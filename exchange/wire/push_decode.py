@@ -41,6 +41,8 @@ _STATUS_OF = {number: status for status, number in STATUSES.items()}
 _SIDE_OF = {number: side for side, number in SIDES.items()}
 _REASON_OF = {reason.value: reason for reason in BalanceReason}
 _SECOND = 1_000
+_LONG = 40
+"""Characters of a quantity that is read without looking closer."""
 
 
 class _Item(Protocol):
@@ -266,12 +268,23 @@ _READERS: Mapping[str, Callable[[PushDataV3ApiWrapper, Channel], Body]] = Mappin
 
 
 def _levels(items: Iterable[_Item]) -> Levels:
-    return tuple([(_level_decimal(item.price), _level_decimal(item.quantity)) for item in items])
+    # Depth is most of what a feed reads. Prices repeat and are remembered; quantities hardly do, so plain digits, which is all that
+    # MEXC sends, are recognised in place, and anything else takes the careful way.
+    return tuple(
+        [
+            (
+                _level_decimal(item.price),
+                Decimal(text)
+                if len(text := item.quantity) < _LONG and text.isascii() and text[:1] != "." and text.replace(".", "", 1).isdigit()
+                else reply_decimal("level", text),
+            )
+            for item in items
+        ]
+    )
 
 
 @lru_cache(maxsize=16_384)
 def _level_decimal(text: str) -> Decimal:
-    """Depth repeats the same few thousand prices and sizes; remembering them triples how many pushes a second can be read."""
     return reply_decimal("level", text)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -16,16 +16,17 @@ MAX_FUTURE = 1_000
 """How far ahead of the venue's clock a timestamp may be, ms (§2.3)."""
 
 _MAX_PARAMETERS = 200
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 
 
 def encode_params(params: Sequence[tuple[str, str]]) -> str:
     """``a=b&c=d`` in the order given: RFC 3986 escapes, upper-case hex, ``%20`` for a space (§2.2)."""
-    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in params)
+    return "&".join([f"{_escaped(name)}={_escaped(value)}" for name, value in params])
 
 
 def signature(secret: str, payload: str) -> str:
     """Lower-case hex HMAC-SHA256 of ``payload`` (§2.2)."""
-    return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), payload.encode(), "sha256").hex()
 
 
 def signed_query(params: Sequence[tuple[str, str]], sign: Callable[[str], str]) -> str:
@@ -113,6 +114,11 @@ def _candidates(query: str, body: str, *, strict: bool) -> Iterator[str]:
     pairs = [parse_qsl(part, keep_blank_values=True) for part in (query, body)]
     yield "".join(encode_params(part) for part in pairs)
     yield "".join(urlencode(part) for part in pairs)
+
+
+def _escaped(text: str) -> str:
+    # Nearly everything sent needs no escape, and looking costs a fifth of escaping.
+    return text if _UNRESERVED.fullmatch(text) is not None else quote(text, safe="")
 
 
 def _is_integer(text: str) -> bool:
