@@ -126,7 +126,11 @@ def restore(venue: SimulatedVenue, path: Path) -> None:
             code="snapshot-of-another-venue",
             remedy="Start the testnet with the options it had when the snapshot was taken.",
         )
-    venue.load(_state(venue, document["state"]))
+    state = _state(venue, document["state"])
+    try:
+        venue.load(state)
+    except (KeyError, ValueError, UsageError) as error:
+        raise _damaged("it holds a state that no testnet has") from error
 
 
 def identity(venue: SimulatedVenue) -> dict[str, object]:
@@ -139,6 +143,7 @@ def identity(venue: SimulatedVenue) -> dict[str, object]:
         "source": venue.market.source.value,
         "speed": str(venue.market.speed),
         "loop": config.loop,
+        "mx_price": str(config.mx_price),
         "start_prices": {symbol: str(price) for symbol, price in config.start_prices.items()},
         "tape": "" if config.tape is None else hashlib.sha256(config.tape.read_bytes()).hexdigest(),
         "symbols": [

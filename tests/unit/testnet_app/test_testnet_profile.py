@@ -132,3 +132,34 @@ async def test_several_symbols_are_asked_for_and_unknown_ones_left_out(http: htt
     unknown = await http.get("/api/v3/exchangeInfo", params={"symbol": "NOPEUSDT"})
     assert [one["symbol"] for one in several["symbols"]] == ["BTCUSDT"]
     assert unknown.json()["code"] == -1121
+
+
+@pytest.mark.parametrize(
+    ("grouped", "mode", "left"),
+    [
+        (True, "cancel_maker", ["taker"]),
+        (True, "cancel_taker", ["maker"]),
+        (True, "cancel_both", []),
+        (True, "", ["maker", "taker"]),
+        (False, "cancel_both", ["maker", "taker"]),
+    ],
+)
+async def test_orders_of_one_group_that_would_meet_die_as_the_later_one_s_mode_says(
+    trader: Any, sub: Any, testnet: RunningTestnet, grouped: bool, mode: str, left: list[str]
+) -> None:
+    testnet.venue.pause()
+    best = testnet.venue.engine.quote("BTCUSDT", testnet.venue.clock.now())
+    assert best is not None
+    between = str(best.bid + Decimal("0.01"))
+    if grouped:
+        await trader.send("POST", "strategy/group", {"tradeGroupName": "one"})
+        await trader.send("POST", "strategy/group/uid", {"tradeGroupId": 91, "uid": "209302839,49910594"})
+    await sub.place(side="SELL", price=between, newClientOrderId="maker")
+    ack = (await trader.place(side="BUY", price=between, newClientOrderId="taker", stpMode=mode)).json()
+    still = [*(await sub.get("openOrders")), *(await trader.get("openOrders"))]
+    assert ack["stpMode"] == mode
+    assert [order["clientOrderId"] for order in still] == left
+
+
+async def test_an_stp_mode_that_does_not_exist_is_refused(trader: Any) -> None:
+    assert (await trader.place(stpMode="CANCEL_MAKER")).json()["code"] == 33333

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -178,6 +180,7 @@ def test_a_file_that_is_not_what_was_written_is_refused(data: st.DataObject) -> 
 
 
 WHOLE = snapshot.encode(Desk(CONFIG).venue)
+ONLINE = {"status": 1, "trade_side_type": 1, "market_orders": True, "api_allowed": True, "since": None}
 
 
 def json_or_none(data: bytes) -> object:
@@ -243,3 +246,18 @@ async def test_a_snapshot_stays_in_its_directory(changed: Callable[..., TestnetC
 async def test_a_testnet_without_a_directory_keeps_no_snapshots(http: httpx.AsyncClient) -> None:
     reply = await http.post("/__control/snapshot", headers=TOKEN, json={"path": "x.json"})
     assert (reply.status_code, reply.json()["error"]) == (400, "snapshots-off")
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("draws", [1, 2]), ("listings", [{**ONLINE, "symbol": "NOPEUSDT"}]), ("engine", {}), ("skew_ms", "a lot"), ("at", None)],
+)
+def test_a_whole_file_with_a_state_that_cannot_be_is_refused(tmp_path: Path, part: str, value: object) -> None:
+    document = snapshot.decode(WHOLE)
+    document["state"][part] = value
+    digest = hashlib.sha256(rfc8785.dumps(document)).hexdigest()
+    path = tmp_path / "forged.json"
+    path.write_bytes(rfc8785.dumps({"format": snapshot.FORMAT, "version": snapshot.VERSION, "sha256": digest, **document}))
+    with pytest.raises(IntegrityError) as refused:
+        Desk(replace(CONFIG, restore=path))
+    assert refused.value.code == "snapshot-damaged"
