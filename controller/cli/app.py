@@ -11,7 +11,21 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from controller.cli import commands, doctor, explain, init, journal, keys, policy, processes, report, signing, status, tape
+from controller.cli import (
+    commands,
+    doctor,
+    explain,
+    governance,
+    init,
+    journal,
+    keys,
+    policy,
+    processes,
+    report,
+    signing,
+    status,
+    tape,
+)
 from controller.cli.demo import verb as demo
 from controller.cli.failures import print_error
 from controller.cli.output import Output
@@ -82,7 +96,7 @@ def root(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-for group in (init, doctor, processes, demo, status, explain, signing, commands, report):
+for group in (init, doctor, processes, demo, status, explain, signing, commands, governance, report):
     group.register(app)
 app.add_typer(journal.app, name="journal")
 app.add_typer(keys.app, name="keys")

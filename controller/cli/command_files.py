@@ -15,10 +15,19 @@ from controller.settings import FILE_NAME, load_settings
 from exchange.errors import ConfigError, UsageError
 from policies import canonical
 from policies.authority import Verb
+from policies.document import canonical_bytes, load_policy
 from policies.stage import Stage
 
 
-def make_request(verb: Verb, *, reason: str, to: str | None, step: int | None, postmortem: Path | None) -> ProposeRequest:
+def make_request(
+    verb: Verb,
+    *,
+    reason: str,
+    to: str | None = None,
+    step: int | None = None,
+    postmortem: Path | None = None,
+    subject: str | None = None,
+) -> ProposeRequest:
     """What to ask the controller for. Raises ``UsageError`` for a stage that does not exist or an empty reason."""
     from pydantic import ValidationError
 
@@ -29,9 +38,9 @@ def make_request(verb: Verb, *, reason: str, to: str | None, step: int | None, p
     except ValueError:
         stages = ", ".join(stage.value for stage in Stage)
         raise UsageError(f"{to!r} is not a stage", code="no-such-stage", remedy=f"Use one of {stages}, or LIVE_EUR10.") from None
-    digest = canonical.digest(_bytes(postmortem)) if postmortem is not None else None
+    digest = canonical.digest(read_bytes(postmortem)) if postmortem is not None else None
     try:
-        return ProposeRequest(verb=verb, target=target, step=step, reason=reason, postmortem=digest)
+        return ProposeRequest(verb=verb, target=target, step=step, reason=reason, postmortem=digest, subject=subject)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         raise UsageError(
@@ -39,9 +48,22 @@ def make_request(verb: Verb, *, reason: str, to: str | None, step: int | None, p
         ) from None
 
 
+def subject_of(verb: Verb, given: str | None) -> str | None:
+    """A subject as a person gives it: a file for a document, an id as it is. Raises ``ConfigError`` for a file that is none."""
+    match verb:
+        case Verb.SET_ROSTER if given:
+            return load_roster(Path(given)).canonical_bytes.decode()
+        case Verb.SET_POLICY if given:
+            return canonical_bytes(load_policy(read_bytes(Path(given)))).decode()
+        case Verb.SET_RELEASE if given:
+            return read_bytes(Path(given)).decode("utf-8", "replace").strip()
+        case _:
+            return given
+
+
 def read_envelope(path: Path) -> Envelope:
     """A command file. Raises ``UsageError`` when it cannot be read and ``Unauthorised`` when it is no envelope."""
-    data = _bytes(path)
+    data = read_bytes(path)
     try:
         return parse_envelope(data.decode("utf-8"))
     except UnicodeDecodeError:
@@ -75,7 +97,7 @@ def sign_with(envelope: Envelope, keys: Iterable[Path], directory: Path) -> Enve
 
 def attach_signature(envelope: Envelope, path: Path) -> Envelope:
     """One more signature, made by ssh-keygen."""
-    return attach_ssh_signature(envelope, _bytes(path).decode("ascii", "replace"))
+    return attach_ssh_signature(envelope, read_bytes(path).decode("ascii", "replace"))
 
 
 def roster_of(directory: Path) -> Roster | None:
@@ -83,7 +105,8 @@ def roster_of(directory: Path) -> Roster | None:
     return load_roster(directory / load_settings(directory).roster) if (directory / FILE_NAME).is_file() else None
 
 
-def _bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """A file a person named. Raises ``ConfigError`` when it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_ENVELOPE_BYTES * 16)

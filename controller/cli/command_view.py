@@ -3,6 +3,7 @@ never has to believe what the controller says about them."""
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from controller.cli.output import Output, clock, print_json, short, stdout, styl
 from controller.commands import Command
 from controller.console.views import GateView, ProposalView, ReceiptView
 from controller.lifecycle import Position
-from exchange.errors import Unauthorised
+from exchange.errors import IntegrityError, Unauthorised
 from exchange.model import Millis
 from policies import canonical
 
@@ -56,16 +57,25 @@ def print_command(envelope: Envelope, directory: Path, output: Output) -> None:
 
 
 def print_receipt(receipt: ReceiptView, output: Output, *, gate: bool = True) -> None:
-    """A command that was applied; with its gate unless that has just been shown."""
+    """A command that was applied or that waits; with its gate unless that has just been shown."""
     if output is Output.JSON:
         print_json(receipt)
         return
-    console = stdout()
+    console, where = stdout(), f"entry {receipt.seq} {receipt.hash}"
     if gate and receipt.gate is not None:
         console.print(gate_table(receipt.gate))
-    console.print(
-        Text.assemble(("applied ", "bold green"), "now at ", styled(receipt.position), f", entry {receipt.seq} {receipt.hash}")
-    )
+    if (waits := receipt.pending) is not None:
+        console.print(
+            Text.assemble(
+                ("waits ", "bold yellow"),
+                f"until {clock(waits.applies_at_ms)} UTC, still at ",
+                styled(receipt.position),
+                f", {where}",
+            )
+        )
+        console.print(f"Any key can stop it until then: `gatehouse veto --key KEY --reason …` (command {waits.command_id}).")
+        return
+    console.print(Text.assemble(("applied ", "bold green"), "now at ", styled(receipt.position), f", {where}"))
 
 
 def _panel(payload: bytes, signers: str) -> Panel:
@@ -102,11 +112,23 @@ def _rows(command: Command) -> list[tuple[str, Text | str]]:
         ),
         ("valid", f"{clock(command.not_before_ms)} to {clock(command.expires_ms)} UTC"),
     ]
+    if command.subject:
+        rows.append(("subject", Text(_subject(command.subject))))
     if command.evidence_digest:
         rows.append(("evidence", short(command.evidence_digest)))
     if command.postmortem_digest:
         rows.append(("post-mortem", short(command.postmortem_digest)))
     return rows
+
+
+def _subject(subject: str) -> str:
+    """What is signed, in full: an id as it is, a document laid out."""
+    try:
+        document = canonical.decode(subject.encode())
+    except IntegrityError:
+        return subject
+    digest = canonical.digest(subject.encode())
+    return f"{digest}\n{json.dumps(document, ensure_ascii=False, indent=2)}" if isinstance(document, dict) else subject
 
 
 def _signers(envelope: Envelope, directory: Path) -> list[dict[str, Any]]:

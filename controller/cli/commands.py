@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from controller.cli.output import HERE, DirectoryOption, Output, OutputOption
 from controller.cli.signing import KeysOption, PostmortemOption, ReasonOption, StepOption, TargetOption
 from policies.authority import Verb
+
+if TYPE_CHECKING:
+    from controller.console.views import ProposeRequest
 
 
 def register(app: typer.Typer) -> None:
@@ -94,12 +97,18 @@ def _move(
     step: int | None = None,
     postmortem: Path | None = None,
 ) -> None:
+    from controller.cli.command_files import make_request
+
+    carry_out(make_request(verb, reason=reason, to=to, step=step, postmortem=postmortem), keys, directory, output)
+
+
+def carry_out(request: ProposeRequest, keys: Sequence[Path], directory: Path, output: Output) -> None:
+    """Propose, sign with the keys at hand, show what was signed, and hand it in."""
     from controller.authority.envelope import Envelope
     from controller.cli.client import OperatorClient
-    from controller.cli.command_files import make_request, sign_with
+    from controller.cli.command_files import sign_with
     from controller.cli.command_view import print_command, print_gate, print_receipt
 
-    request = make_request(verb, reason=reason, to=to, step=step, postmortem=postmortem)
     with OperatorClient(directory) as client:
         proposal = client.propose(request)
         envelope = sign_with(Envelope(proposal.payload.encode()), keys, directory)

@@ -66,7 +66,11 @@ def _command(directory: Path, command_id: str) -> Explanation:
         parts.append(_headline(entry))
         if entry.kind == "command-refused":
             parts += [Text(f"  refused [{body['code']}] {body['message']}", "red"), Text(f"  do {body['remedy']}")]
-        if entry.kind in {"command-accepted", "command-refused"}:
+        if entry.kind == "command-pending":
+            parts.append(Text(f"  waits until {clock(body['applies_at'])} UTC; any key can veto it until then", "yellow"))
+        if entry.kind == "command-voided":
+            parts.append(Text(f"  withdrawn by {body['cause']}: {body['reason']}", "red"))
+        if entry.kind in {"command-accepted", "command-refused", "command-pending"}:
             parts.append(Text(f"  signed by {', '.join(body['persons']) or 'nobody who counts'}"))
         if result is not None:
             parts += _result_parts(result)

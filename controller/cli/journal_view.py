@@ -18,6 +18,8 @@ _STYLES = {
     "breach-detected": "bold red",
     "command-accepted": "green",
     "command-refused": "red",
+    "command-pending": "yellow",
+    "command-voided": "red",
     "order-denied": "yellow",
 }
 

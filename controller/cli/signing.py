@@ -17,6 +17,11 @@ TargetOption = Annotated[str | None, typer.Option("--to", help="The stage to go 
 StepOption = Annotated[int | None, typer.Option("--step", min=1, max=64, help="The ramp step, with --to RAMPING.")]
 PostmortemOption = Annotated[Path | None, typer.Option("--postmortem", help="The post-mortem of the halt; its digest is signed.")]
 
+SubjectOption = Annotated[
+    str | None,
+    typer.Option("--subject", help="What it is about, if not a move: a key's or command's id, or a file."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
@@ -30,6 +35,7 @@ def propose(
     to: TargetOption = None,
     step: StepOption = None,
     postmortem: PostmortemOption = None,
+    subject: SubjectOption = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Where to write it; by default <command id>.json here.")] = None,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
@@ -38,10 +44,11 @@ def propose(
     from controller.authority.envelope import Envelope
     from controller.authority.verify import read_command
     from controller.cli.client import OperatorClient
-    from controller.cli.command_files import make_request, write_envelope
+    from controller.cli.command_files import make_request, subject_of, write_envelope
     from controller.cli.command_view import print_proposal
 
-    request = make_request(verb, reason=reason, to=to, step=step, postmortem=postmortem)
+    about = subject_of(verb, subject)
+    request = make_request(verb, reason=reason, to=to, step=step, postmortem=postmortem, subject=about)
     with OperatorClient(directory) as client:
         proposal = client.propose(request)
     payload = proposal.payload.encode()

@@ -43,6 +43,12 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         rows.append(
             ("halt measured", f"breach → latch {latch}, latch → last cancel {cancel}, {view.halt.cancelled} cancelled, {empty}")
         )
+    if (waits := view.pending) is not None:
+        left = duration(max(0, waits.applies_at_ms - view.now_ms))
+        what = f"{waits.verb} to {waits.target} by {', '.join(waits.persons)} is applied in {left}: {waits.reason}"
+        rows.append(
+            ("waits", Text(f"{what}\ncommand {waits.command_id}; any key can stop it with `gatehouse veto`", "bold yellow"))
+        )
     if view.guard_level:
         rows.append(("guard", Text(f"{view.guard_level}: {view.guard_reason}", "yellow")))
     rows += [

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from controller.commands import Digest, Reason
+from controller.commands import MAX_SUBJECT, Digest, Reason
 from controller.events import Amount
 from exchange.model import DataSource, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
@@ -83,6 +83,7 @@ class RosterView(View):
 
     digest: str
     persons: tuple[str, ...]
+    version: int = 0
 
 
 class ReleaseView(View):
@@ -110,6 +111,20 @@ class NextEdgeView(View):
     step: int
     gate: str
     persons_needed: int
+
+
+class PendingView(View):
+    """A command that waits for its cooling-off to end. Any key can veto it until ``applies_at_ms``."""
+
+    command_id: str
+    verb: Verb
+    target: str
+    persons: tuple[str, ...]
+    reason: str
+    since_ms: int
+    applies_at_ms: int
+    payload_digest: str
+    word_code: str = ""
 
 
 class StatusView(View):
@@ -158,6 +173,7 @@ class StatusView(View):
     halt: HaltView | None
     next_edges: tuple[NextEdgeView, ...]
     now_ms: int
+    pending: PendingView | None = None
 
 
 class RuleView(View):
@@ -282,13 +298,17 @@ class EntryView(View):
 
 
 class ProposeRequest(Request):
-    """Ask for the payload of a command. ``target`` and ``step`` may be left out where the verb leads to one place only."""
+    """Ask for the payload of a command. ``target`` and ``step`` may be left out where the verb leads to one place only.
+
+    ``subject`` is what a verb that is not a move is about; a veto without one is of the command that waits.
+    """
 
     verb: Verb
     target: TypedStage | None = None
     step: Annotated[int, Field(ge=1, le=64)] | None = None
     reason: Reason
     postmortem: Digest | None = None
+    subject: Annotated[str, Field(max_length=MAX_SUBJECT)] | None = None
 
 
 class ProposalView(View):
@@ -300,6 +320,7 @@ class ProposalView(View):
     summary: str
     gate: GateView | None
     persons_needed: int
+    cooling_off_ms: int = 0
 
 
 class HaltRequest(Request):
@@ -309,12 +330,16 @@ class HaltRequest(Request):
 
 
 class ReceiptView(View):
-    """A command that was applied: the journal entry that says so, and where the deployment stands now."""
+    """A command that was taken: the journal entry that says so, and where the deployment stands now.
+
+    ``pending`` is the command itself when it waits for its cooling-off instead of having been applied.
+    """
 
     seq: int
     hash: str
     position: str
     gate: GateView | None
+    pending: PendingView | None = None
 
 
 class ErrorDetail(View):

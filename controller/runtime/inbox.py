@@ -11,6 +11,9 @@ from controller.inputs import HaltAsked, Input, OrderRequested, Submitted
 from exchange.errors import Refused
 from policies.authority import Verb
 
+_STOPPING = frozenset({Verb.HALT, Verb.VETO, Verb.REVOKE})
+"""The verbs that must not come a tick too late."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Letter:
@@ -29,7 +32,7 @@ class InboxFull(Refused):
 
 
 class Inbox:
-    """Halts first, signed or not, then what venues and the clock report, then what bots and operators ask.
+    """What stops something first, signed or not, then what venues and the clock report, then what bots and operators ask.
 
     Only orders are bounded.
     """
@@ -43,7 +46,7 @@ class Inbox:
 
     def fact(self, given: Input, known_ns: int) -> None:
         """Something happened; it is never dropped."""
-        (self._urgent if _halts(given) else self._facts).append(Letter(given, known_ns, None))
+        (self._urgent if _stops(given) else self._facts).append(Letter(given, known_ns, None))
         self._something.set()
 
     def request(self, given: Input, known_ns: int) -> asyncio.Future[Decision]:
@@ -51,7 +54,7 @@ class Inbox:
         if isinstance(given, OrderRequested) and len(self._requests) >= self._bound:
             raise InboxFull
         answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
-        (self._urgent if _halts(given) else self._requests).append(Letter(given, known_ns, answer))
+        (self._urgent if _stops(given) else self._requests).append(Letter(given, known_ns, answer))
         self._something.set()
         return answer
 
@@ -67,5 +70,5 @@ class Inbox:
         return taken
 
 
-def _halts(given: Input) -> bool:
-    return isinstance(given, HaltAsked) or (isinstance(given, Submitted) and given.verified.command.verb is Verb.HALT)
+def _stops(given: Input) -> bool:
+    return isinstance(given, HaltAsked) or (isinstance(given, Submitted) and given.verified.command.verb in _STOPPING)

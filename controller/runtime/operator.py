@@ -9,7 +9,7 @@ from controller import events as e
 from controller.authority.signing import propose
 from controller.authority.verify import verify
 from controller.authority.wordcode import word_code
-from controller.commands import Command, VerifiedCommand
+from controller.commands import MAX_LIFETIME_MS, Command, VerifiedCommand
 from controller.console.port import GateRefused, StreamItem
 from controller.console.views import (
     BalanceView,
@@ -25,6 +25,7 @@ from controller.console.views import (
 )
 from controller.deciding import evidence
 from controller.deciding.draft import CommandReply, Decision, SealReply
+from controller.deciding.governance import policy_after, target_of
 from controller.inputs import HaltAsked, Input, ProposalAsked, SubmissionInvalid, Submitted
 from controller.journal.port import Journal
 from controller.lifecycle import Position
@@ -39,7 +40,7 @@ from exchange.errors import GatehouseError, Refused, Unauthorised, UsageError
 from exchange.model import Millis
 from exchange.ports import Clock, VenueName
 from policies import canonical
-from policies.authority import Verb, quorum
+from policies.authority import WITH_SUBJECT, Quorum, Verb, quorum
 from policies.numbers import text
 from policies.ramp import cap_eur, symbols_at
 from policies.schema import Policy
@@ -111,22 +112,25 @@ class Operator:
 
     async def propose(self, request: ProposeRequest) -> ProposalView:
         """Seal the evidence, then write the payload that names it."""
+        request = self._completed(request)
         target = self._target(request)
-        decision = await self._ask(ProposalAsked(request.verb, target))
+        decision = await self._ask(ProposalAsked(request.verb, target, request.subject or ""))
         seal = decision.reply
         assert isinstance(seal, SealReply)
         state = self._writer.known
         command = self._command(state, request, target, seal.evidence_digest)
         payload = propose(command).payload
         digest = canonical.digest(payload)
-        needed = quorum(request.verb, state.position.stage, _deployed(state).mode)
+        policy = _deployed(state)
+        needed = quorum(request.verb, state.position.stage, policy.mode)
         return ProposalView(
             payload=payload.decode(),
             payload_digest=digest,
             word_code=word_code(digest),
-            summary=_summary(state, command, needed.persons),
+            summary=_summary(state, command, needed.persons, _wait_ms(policy, needed)),
             gate=views.gate_view_of_text(seal.result, request.verb, state.position, target),
             persons_needed=needed.persons,
+            cooling_off_ms=_wait_ms(policy, needed),
         )
 
     async def submit(self, envelope_text: str) -> ReceiptView:
@@ -146,7 +150,7 @@ class Operator:
             raise
         assert isinstance(reply, CommandReply)
         trace.finish(
-            "refused" if reply.code else "applied",
+            "refused" if reply.code else "waits" if reply.applies_at is not None else "applied",
             command_id=command.command_id,
             verb=command.verb.value,
             persons=len({one.person for one in verified.signatories}),
@@ -155,7 +159,7 @@ class Operator:
         gate = views.gate_view_of_text(reply.result, command.verb, here, Position(command.target_stage, command.target_step))
         if reply.code:
             raise _refusal(reply, gate)
-        return self._receipt(gate)
+        return self._receipt(gate, waits=reply.applies_at is not None)
 
     async def halt(self, reason: str) -> ReceiptView:
         """Halt without a signature."""
@@ -200,8 +204,17 @@ class Operator:
             )
             raise
 
+    def _completed(self, request: ProposeRequest) -> ProposeRequest:
+        # A veto is of the command that waits, unless it says which.
+        pending = self._writer.known.pending
+        if request.verb is not Verb.VETO or request.subject or pending is None:
+            return request
+        return request.model_copy(update={"subject": pending.command_id})
+
     def _target(self, request: ProposeRequest) -> Position:
         state = self._writer.known
+        if request.verb in WITH_SUBJECT:
+            return target_of(state, request.verb)
         if request.target is not None:
             return Position(request.target, request.step or 0)
         match request.verb:
@@ -221,9 +234,11 @@ class Operator:
 
     def _command(self, state: State, request: ProposeRequest, target: Position, evidence_digest: str) -> Command:
         policy, now = _deployed(state), self._now()
-        head = self._journal.head
+        head, subject = self._journal.head, request.subject or ""
+        needed = quorum(request.verb, state.position.stage, policy.mode)
+        granted = policy_after(policy, request.verb, subject)
         return Command(
-            version=1,
+            version=2 if subject else 1,
             command_id=secrets.token_hex(16),
             controller_id=state.controller_id,
             environment=state.environment,
@@ -233,8 +248,8 @@ class Operator:
             expected_step=state.position.step,
             target_stage=target.stage,
             target_step=target.step,
-            cap_eur=text(cap_eur(policy, target.stage, target.step)),
-            symbols=symbols_at(policy, target.stage),
+            cap_eur=text(cap_eur(granted, target.stage, target.step)),
+            symbols=symbols_at(granted, target.stage),
             journal_seq=head.seq,
             journal_head=head.hash,
             release_digest=state.release.digest if state.release else "",
@@ -243,19 +258,25 @@ class Operator:
             evidence_digest=evidence_digest,
             postmortem_digest=request.postmortem or "",
             not_before_ms=now,
-            expires_ms=now + PROPOSAL_LIFETIME_MS,
+            expires_ms=now + min(PROPOSAL_LIFETIME_MS + _wait_ms(policy, needed), MAX_LIFETIME_MS),
             reason=request.reason,
+            subject=subject,
         )
 
-    def _receipt(self, gate: GateView | None) -> ReceiptView:
-        head = self._journal.head
-        return ReceiptView(seq=head.seq, hash=head.hash, position=str(self._writer.known.position), gate=gate)
+    def _receipt(self, gate: GateView | None, *, waits: bool = False) -> ReceiptView:
+        head, state = self._journal.head, self._writer.known
+        pending = views.pending_view(state) if waits else None
+        return ReceiptView(seq=head.seq, hash=head.hash, position=str(state.position), gate=gate, pending=pending)
 
 
 def _deployed(state: State) -> Policy:
     if state.policy is None:
         raise Refused("nothing is deployed yet", code="not-deployed", remedy="Wait for the controller to start.")
     return state.policy
+
+
+def _wait_ms(policy: Policy, needed: Quorum) -> int:
+    return policy.authority.cooling_off_ms if needed.cooling_off else 0
 
 
 def _refusal(reply: CommandReply, gate: GateView | None) -> GatehouseError:
@@ -265,7 +286,7 @@ def _refusal(reply: CommandReply, gate: GateView | None) -> GatehouseError:
     return kind(reply.message, code=reply.code, remedy=reply.remedy)
 
 
-def _summary(state: State, command: Command, persons: int) -> str:
+def _summary(state: State, command: Command, persons: int, wait_ms: int) -> str:
     release = state.release
     target = Position(command.target_stage, command.target_step)
     return "\n".join(
@@ -278,6 +299,8 @@ def _summary(state: State, command: Command, persons: int) -> str:
             f"journal     entry {command.journal_seq} {command.journal_head}",
             f"valid       {(command.expires_ms - command.not_before_ms) // 1000} s, once, command {command.command_id}",
             f"signatures  {persons} distinct person{'s' if persons != 1 else ''}",
+            *((f"waits       {wait_ms // 1000} s, in which any key can veto it",) if wait_ms else ()),
+            *((f"subject     {command.subject}",) if command.subject else ()),
             f"reason      {command.reason}",
         )
     )

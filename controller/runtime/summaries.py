@@ -70,6 +70,8 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.Armed: lambda _: "armed: verified, folded and reconciled",
         e.Disarmed: lambda event: f"disarmed: {event.reason}",
         e.CommandAccepted: lambda event: f"{event.verb} by {', '.join(event.persons)} applied",
+        e.CommandPending: lambda event: f"{event.verb} by {', '.join(event.persons)} waits for its cooling-off: {event.reason}",
+        e.CommandVoided: lambda event: f"command {event.command_id} withdrawn ({event.cause}): {event.reason}",
         e.CommandRefused: lambda event: (
             f"{event.verb or 'command'} by {', '.join(event.persons) or 'nobody'} refused: {event.message}"
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from controller import events as e
+from controller.authority.wordcode import word_code
 from controller.console.views import (
     BalanceView,
     CountersView,
@@ -15,6 +16,7 @@ from controller.console.views import (
     HaltView,
     NextEdgeView,
     OrderView,
+    PendingView,
     PolicyView,
     QuoteView,
     ReleaseView,
@@ -83,7 +85,11 @@ def status_view(state: State, memory: Memory, markets: Markets, head: str, now: 
         coverage=_coverage(state, policy),
         counters=_counters(memory.counters),
         policy=PolicyView(name=policy.name, digest=state.policy_digest),
-        roster=RosterView(digest=state.roster_digest, persons=tuple(person.name for person in state.roster.persons)),
+        roster=RosterView(
+            digest=state.roster_digest,
+            persons=tuple(person.name for person in state.roster.persons),
+            version=state.roster.version,
+        ),
         release=ReleaseView(name=state.release.name, version=state.release.version, digest=state.release.digest),
         account_fingerprint=state.accounts.get(VenueName.LIVE, ""),
         halt=HaltView(
@@ -105,6 +111,25 @@ def status_view(state: State, memory: Memory, markets: Markets, head: str, now: 
             for verb, target, gate in evidence.ways_up(state)
         ),
         now_ms=now,
+        pending=pending_view(state),
+    )
+
+
+def pending_view(state: State) -> PendingView | None:
+    """The command that waits for its cooling-off, if there is one."""
+    pending = state.pending
+    if pending is None:
+        return None
+    return PendingView(
+        command_id=pending.command_id,
+        verb=pending.verb,
+        target=str(pending.target),
+        persons=pending.persons,
+        reason=pending.reason,
+        since_ms=pending.since,
+        applies_at_ms=pending.applies_at,
+        payload_digest=pending.payload_digest,
+        word_code=word_code(pending.payload_digest),
     )
 
 
