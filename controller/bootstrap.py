@@ -35,7 +35,8 @@ from controller.runtime.assembly import Assembly, assemble
 from controller.runtime.clock import SystemClock
 from controller.runtime.memory import Memory
 from controller.runtime.permit import PermitOffice
-from controller.runtime.recover import recover
+from controller.runtime.recover import Recovered, recover
+from controller.runtime.snapshot import SAVE_AFTER, Snapshots
 from controller.runtime.witness import Witnesses
 from controller.settings import Settings, VenueSettings, journal_place, load_settings, read_secret
 from controller.telemetry import otel, sentry
@@ -176,11 +177,13 @@ async def _start(deployment: _Deployment, clock: Clock, redactor: Redactor, stac
     stack.push_async_callback(telemetry.aclose)
     alerts = Alerts(controller_id=name, environment=environment, clock=clock, reports=reports, redactor=redactor)
     directories = [deployment.directory / path for path in settings.witnesses]
-    witnesses = Witnesses(settings.controller_id, _checkpoint_key(deployment.data), directories, clock, alerts.notify)
+    key = _checkpoint_key(deployment.data)
+    witnesses = Witnesses(settings.controller_id, key, directories, clock, alerts.notify)
     journal = _open_journal(deployment, witnesses, clock)
     stack.callback(journal.close)
     memory = Memory()
-    recovered = recover(journal, memory, replace(deployment.boot, epoch=journal.epoch), clock, witnesses.entry)
+    snapshots = Snapshots(deployment.data, key)
+    recovered = _recover(deployment, journal, memory, witnesses, snapshots, clock)
     gates = _open_gates(deployment, alerts, clock, stack)
     feeds, provenance = await _open_feeds(deployment, gates, clock)
     venues = _open_venues(deployment, gates, clock)
@@ -201,8 +204,32 @@ async def _start(deployment: _Deployment, clock: Clock, redactor: Redactor, stac
         telemetry=telemetry,
         witnesses=witnesses,
     )
+    stack.callback(_keep_snapshot, snapshots, assembly, journal, memory, witnesses, recovered.state.seq)
     await _run(assembly, stack)
     await _open_doors(deployment, assembly, stack)
+
+
+def _recover(
+    deployment: _Deployment, journal: Journal, memory: Memory, witnesses: Witnesses, snapshots: Snapshots, clock: Clock
+) -> Recovered:
+    """Fold what came after the snapshot; take a new one when that was much."""
+    snapshot = snapshots.load(journal.hash_at)
+    if snapshot is not None:
+        witnesses.resume(snapshot.tree)
+    boot = replace(deployment.boot, epoch=journal.epoch)
+    recovered = recover(journal, memory, boot, clock, witnesses.entry, snapshot)
+    if recovered.folded >= SAVE_AFTER:
+        snapshots.save(recovered.state, journal.head, memory.kept(), witnesses.tree)
+    return recovered
+
+
+def _keep_snapshot(
+    snapshots: Snapshots, assembly: Assembly, journal: Journal, memory: Memory, witnesses: Witnesses, since: int
+) -> None:
+    """At the end of a run that added much, so that the next start has little to fold."""
+    known = assembly.writer.known
+    if not assembly.writer.failed_because and known.seq - since >= SAVE_AFTER:
+        snapshots.save(known, journal.head, memory.kept(), witnesses.tree)
 
 
 def _open_gates(deployment: _Deployment, alerts: Alerts, clock: Clock, stack: AsyncExitStack) -> dict[VenueName, Gate]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+
+from immutables import Map
 
 from controller import events as e
 from controller.journal.chain import Entry
@@ -47,6 +49,16 @@ class Counters:
     commands: int = 0
     refusals: int = 0
     breaches: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a memory holds that cannot quickly be read from the journal again."""
+
+    counts: Map[str, int]
+    order_ids: tuple[str, ...]
+    fills: tuple[tuple[e.FillBooked, Millis], ...]
+    samples: tuple[Sample, ...]
 
 
 _COUNTED: dict[type[e.Event], str] = {
@@ -99,6 +111,18 @@ class Memory:
                     here.stage,
                 )
             )
+
+    def kept(self) -> Kept:
+        """What a snapshot takes along."""
+        return Kept(Map(self._counts), tuple(self.order_ids), tuple(self.fills), tuple(self.samples))
+
+    def restore(self, kept: Kept, entries: Iterable[tuple[Entry, e.Event]]) -> None:
+        """Take over what an earlier memory kept, with the last entries it saw."""
+        self._counts.update(kept.counts)
+        self.order_ids.extend(kept.order_ids)
+        self.fills.extend(kept.fills)
+        self.samples.extend(kept.samples)
+        self.entries.extend(entries)
 
     def carried(self, batch: Carried) -> None:
         """One durable batch."""

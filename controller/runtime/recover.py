@@ -12,36 +12,45 @@ from controller.fold import apply
 from controller.inputs import Boot
 from controller.journal.chain import Entry, Record
 from controller.journal.port import Journal
-from controller.runtime.memory import Memory
+from controller.runtime.memory import KEEP_ENTRIES, Memory
+from controller.runtime.snapshot import Snapshot
 from controller.state import State
 from exchange.ports import Clock
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The state after the start was journalled, and what the start asks to be done."""
+    """The state after the start was journalled, what the start asks to be done, and how many entries had to be folded."""
 
     state: State
     effects: tuple[Effect, ...]
+    folded: int
 
 
-def recover(journal: Journal, memory: Memory, boot: Boot, clock: Clock, seen: Callable[[Entry], None]) -> Recovered:
-    """Fold every entry, then decide and journal the start itself. ``seen`` is shown each entry, old and new.
+def recover(
+    journal: Journal, memory: Memory, boot: Boot, clock: Clock, seen: Callable[[Entry], None], snapshot: Snapshot | None = None
+) -> Recovered:
+    """Fold every entry after ``snapshot``, then decide and journal the start itself. ``seen`` is shown each of them, old and new.
 
     Raises:
         IntegrityError: an entry this version cannot read, or a journal of another deployment.
         ConfigError: the documents on disk cannot be adopted.
     """
-    state = State()
-    for entry in journal.read():
+    state = State() if snapshot is None else snapshot.state
+    if snapshot is not None:
+        recent = journal.read(max(0, snapshot.seq - KEEP_ENTRIES), min(snapshot.seq, KEEP_ENTRIES))
+        memory.restore(snapshot.kept, ((entry, e.decode(entry.kind, entry.body)) for entry in recent))
+    began = state.seq
+    for entry in journal.read(began):
         event = e.decode(entry.kind, entry.body)
         state = apply(state, event, entry.at)
         memory.remember(entry, event, state)
         seen(entry)
+    folded = state.seq - began
     now = max(clock.now(), state.at)
     decision = decide(state, boot, now)
     entries = journal.append([Record(event.kind, e.encode(event)) for event in decision.events], now)
     for entry, event in zip(entries, decision.events, strict=True):
         memory.remember(entry, event, decision.after)
         seen(entry)
-    return Recovered(decision.after, decision.effects)
+    return Recovered(decision.after, decision.effects, folded)

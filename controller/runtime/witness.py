@@ -55,6 +55,15 @@ class Witnesses:
         held = (read_witness(directory, self._controller_id, self._key) for directory in self._directories)
         return tuple(checkpoint for checkpoint in held if checkpoint is not None)
 
+    @property
+    def tree(self) -> MerkleTree:
+        """The Merkle tree of every entry seen so far."""
+        return self._tree
+
+    def resume(self, tree: MerkleTree) -> None:
+        """Go on from the tree of the journal's first entries, as a snapshot kept it."""
+        self._tree = tree
+
     def entry(self, entry: Entry) -> None:
         """Take one journal entry into the tree, in order."""
         self._tree.append(entry.hash)

@@ -1,0 +1,168 @@
+"""Snapshots: a start from one is the start from the whole journal, and no doubtful one is ever used."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from controller import events as e
+from controller.authority.keys import generate_key
+from controller.fold import apply
+from controller.journal.chain import Entry, Head, Record
+from controller.journal.merkle import MerkleTree
+from controller.journal.sqlite import SqliteJournal, open_journal
+from controller.runtime import frozen, snapshot
+from controller.runtime.memory import Kept, Memory
+from controller.runtime.snapshot import FILE_NAME, Snapshots
+from controller.state import State
+from exchange.errors import IntegrityError, UsageError
+from exchange.ports import VenueName
+from policies.stage import Stage
+from tests.support.desk import Desk
+
+KEY = generate_key()
+
+
+class Folded:
+    """A journal with a deployment's life in it, folded as a start folds it."""
+
+    def __init__(self, path: Path) -> None:
+        desk = Desk().walk_to(Stage.LIVE_EUR10)
+        self.journal: SqliteJournal = open_journal(path, "desk")
+        self.memory, self.tree, self.state = Memory(), MerkleTree(), State()
+        for event, at in desk.journal:
+            (entry,) = self.journal.append([Record(event.kind, e.encode(event))], at)
+            self.take(entry, event)
+
+    def take(self, entry: Entry, event: e.Event) -> None:
+        self.state = apply(self.state, event, entry.at)
+        self.memory.remember(entry, event, self.state)
+        self.tree.append(entry.hash)
+
+    def save(self, into: Snapshots) -> bool:
+        return into.save(self.state, self.journal.head, self.memory.kept(), self.tree)
+
+
+@pytest.fixture
+def folded(tmp_path: Path) -> Iterator[Folded]:
+    folded = Folded(tmp_path / "journal.db")
+    yield folded
+    folded.journal.close()
+
+
+@pytest.fixture
+def snapshots(tmp_path: Path) -> Snapshots:
+    return Snapshots(tmp_path, KEY)
+
+
+def test_a_snapshot_gives_back_the_state_the_memory_and_the_tree(folded: Folded, snapshots: Snapshots) -> None:
+    assert folded.save(snapshots)
+    found = snapshots.load(folded.journal.hash_at)
+    assert found is not None
+    assert found.state == folded.state
+    assert found.state.fingerprint() == folded.state.fingerprint()
+    assert found.kept == folded.memory.kept()
+    assert (found.tree.size, found.tree.root()) == (folded.tree.size, folded.tree.root())
+
+
+def test_a_fold_goes_on_from_a_snapshot_as_from_the_first_entry(folded: Folded, snapshots: Snapshots) -> None:
+    folded.save(snapshots)
+    found = snapshots.load(folded.journal.hash_at)
+    assert found is not None
+    event, at = e.Disarmed(reason="a venue is not reconciled"), folded.state.at
+    (entry,) = folded.journal.append([Record(event.kind, e.encode(event))], at)
+    folded.take(entry, event)
+    assert apply(found.state, event, at).fingerprint() == folded.state.fingerprint()
+
+
+def test_the_same_state_is_written_as_the_same_bytes(folded: Folded, snapshots: Snapshots, tmp_path: Path) -> None:
+    folded.save(snapshots)
+    first = (tmp_path / FILE_NAME).read_bytes()
+    found = snapshots.load(folded.journal.hash_at)
+    assert found is not None
+    snapshots.save(found.state, folded.journal.head, found.kept, found.tree)
+    assert (tmp_path / FILE_NAME).read_bytes() == first
+
+
+def test_no_snapshot_is_taken_of_a_state_that_is_not_the_head_s(folded: Folded, snapshots: Snapshots) -> None:
+    behind = replace(folded.state, seq=folded.state.seq - 1)
+    assert not snapshots.save(behind, folded.journal.head, folded.memory.kept(), folded.tree)
+    assert snapshots.load(folded.journal.hash_at) is None
+
+
+def resigned(data: bytes, body: bytes, **told: object) -> bytes:
+    """The snapshot as somebody would write it who has the key."""
+    header = snapshot.canonical.encode(json.loads(data.split(b"\n")[0]) | {"body": snapshot.canonical.digest(body)} | told)
+    return header + b"\n" + base64.b64encode(KEY.sign(snapshot._CONTEXT + header)) + b"\n" + body
+
+
+def body_of(data: bytes) -> bytes:
+    return data.split(b"\n", 2)[2]
+
+
+DOUBTFUL = {
+    "it is empty": lambda data: b"",
+    "it was cut short": lambda data: data[:-1],
+    "it is not text": lambda data: b"\xff\xfe" + data,
+    "a byte of the state was changed": lambda data: data.replace(b"LIVE", b"MOCK", 1),
+    "its header names another entry": lambda data: data.replace(b'"seq":', b'"seq":1', 1),
+    "another key signed it": lambda data: data.replace(data.split(b"\n")[1], base64.b64encode(generate_key().sign(b"x"))),
+    "it is of another version": lambda data: resigned(data, body_of(data), version="0.0.0"),
+    "other code folded it": lambda data: resigned(data, body_of(data), source="sha256:" + "0" * 64),
+    "it has another format": lambda data: resigned(data, body_of(data), format="gatehouse-snapshot-v0"),
+    "its entry is not in the journal": lambda data: resigned(data, body_of(data), hash="sha256:" + "0" * 64),
+    "its state has another fingerprint": lambda data: resigned(data, body_of(data), state="sha256:" + "0" * 64),
+    "its state is not one": lambda data: resigned(data, b'[["nothing"],[],[]]'),
+    "its body is nested too deeply": lambda data: resigned(data, b"[" * 100_000),
+}
+
+
+@pytest.mark.parametrize("why", DOUBTFUL)
+def test_a_doubtful_snapshot_is_ignored_and_deleted(folded: Folded, snapshots: Snapshots, tmp_path: Path, why: str) -> None:
+    folded.save(snapshots)
+    path = tmp_path / FILE_NAME
+    path.write_bytes(DOUBTFUL[why](path.read_bytes()))
+    assert snapshots.load(folded.journal.hash_at) is None
+    assert not path.exists()
+
+
+def test_a_snapshot_of_a_tail_that_was_cut_off_is_not_used(folded: Folded, snapshots: Snapshots, tmp_path: Path) -> None:
+    folded.save(snapshots)
+    assert snapshots.load({}.get) is None
+    assert not (tmp_path / FILE_NAME).exists()
+
+
+def test_a_snapshot_that_cannot_be_written_is_done_without(folded: Folded, tmp_path: Path) -> None:
+    assert not folded.save(Snapshots(tmp_path / "nowhere", KEY))
+
+
+def test_every_field_of_the_state_has_a_form_and_keeps_its_exact_value() -> None:
+    ledger = replace(State().ledger(VenueName.LIVE), equity_eur=Decimal("1.500"), breaks=("BTC",))
+    state = replace(State(), ledgers=State().ledgers.set(VenueName.LIVE, ledger), outcomes=((State().at, True),))
+    again = frozen.read(State, json.loads(json.dumps(frozen.write(State, state))))
+    assert again == state
+    assert str(again.ledger(VenueName.LIVE).equity_eur) == "1.500"
+
+
+@pytest.mark.parametrize("values", [None, [], ["x"], {}, [[1, 2], [], [], []]])
+def test_values_of_another_shape_are_refused(values: object) -> None:
+    with pytest.raises(IntegrityError):
+        frozen.read(Kept, values)
+
+
+def test_a_type_without_a_form_is_named() -> None:
+    with pytest.raises(UsageError, match="no frozen form"):
+        frozen.form_of(dict[str, float])
+    with pytest.raises(UsageError, match="float"):
+        frozen.form_of(float)
+
+
+def test_an_empty_journal_s_head_is_no_snapshot(snapshots: Snapshots) -> None:
+    assert snapshots.save(State(), Head(0, "sha256:" + "0" * 64, 1), Memory().kept(), MerkleTree())
+    assert snapshots.load(lambda _: None) is None
