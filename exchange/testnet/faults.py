@@ -41,11 +41,15 @@ class FaultKind(StrEnum):
     CLOCK_SKEW = "clock-skew"  # ms (may be negative): the venue's clock is wrong by that much from then on
     PRICE_GAP = "price-gap"  # symbol, factor: every later price is multiplied
     DUPLICATE_PRIVATE_EVENTS = "duplicate-private-events"  # a private event is pushed twice
+    REORDERED_PRIVATE_EVENTS = "reordered-private-events"  # ms (200): a private event is pushed after the one that follows it
+    STREAM_CUT = "stream-cut"  # channel (all): connections that listen to it, or all, are closed as after 24 hours
     SYMBOL_NOT_SUPPORTED = "symbol-not-supported"  # symbol (all): an order is refused with 10007
     MARKET_ORDER_DISABLED = "market-order-disabled"  # symbol (all): a MARKET order is refused with 30051
 
 
-ACTIONS = frozenset({FaultKind.STREAM_FREEZE, FaultKind.LISTENKEY_EXPIRY, FaultKind.CLOCK_SKEW, FaultKind.PRICE_GAP})
+ACTIONS = frozenset(
+    {FaultKind.STREAM_FREEZE, FaultKind.LISTENKEY_EXPIRY, FaultKind.CLOCK_SKEW, FaultKind.PRICE_GAP, FaultKind.STREAM_CUT}
+)
 """Faults that happen by themselves when their time has come. The others wait for a request or a push to strike."""
 
 

@@ -17,7 +17,7 @@ from exchange.testnet.events import BalanceChanged, EngineEvent, Filled, OrderCh
 from exchange.testnet.faults import FaultKind, FaultPlan
 from exchange.testnet.history import History
 from exchange.testnet.matching import Engine
-from exchange.testnet.session import Session
+from exchange.testnet.session import TOO_OLD, Session
 from exchange.wire.push import BalanceReason, BalanceUpdate, OrderExtras, Push
 from exchange.wire.push_encode import encode_push
 from exchange.wire.stream import ACCOUNT, DEALS, ORDERS, Channel, Topic
@@ -25,6 +25,7 @@ from exchange.wire.stream import ACCOUNT, DEALS, ORDERS, Channel, Topic
 _SOON_MS = 100
 """How long a new listener waits at most for the present state."""
 
+_PrivateEvent = OrderChanged | Filled | BalanceChanged
 _CHAINED = frozenset({Topic.AGGRE_DEPTH, Topic.INCREASE_DEPTH_BATCH})
 
 
@@ -46,6 +47,7 @@ class Hub:
         self._clock = clock
         self._faults = faults
         self._public: dict[str, _Public] = {}
+        self._held_back: dict[str, tuple[_PrivateEvent, asyncio.TimerHandle]] = {}
         self.sessions: list[Session] = []
 
     def subscribe(self, session: Session, channel: Channel) -> bool:
@@ -94,7 +96,7 @@ class Hub:
         """Pass the engine's events on."""
         for event in events:
             if isinstance(event, OrderChanged | Filled | BalanceChanged):
-                self._publish_private(event)
+                self._tell(event)
             else:
                 for public in self._public.values():
                     if public.work.absorb(event):
@@ -104,8 +106,16 @@ class Hub:
         """Push nothing until then (or nothing on channels whose name contains ``channel``), while everybody stays connected."""
         self._frozen = (until_ns, channel)
 
+    def cut(self, channel: str | None) -> None:
+        """Close the connections that listen to a channel whose name contains ``channel``, or all of them."""
+        for session in self.sessions:
+            if channel is None or any(channel in name for name in session.channels):
+                session.end(TOO_OLD)
+
     def close(self) -> None:
         """Cancel what is pending and have every connection closed."""
+        for _, timer in self._held_back.values():
+            timer.cancel()
         for public in self._public.values():
             if public.timer is not None:
                 public.timer.cancel()
@@ -140,10 +150,33 @@ class Hub:
             else:
                 session.send_latest(name, frame)
 
-    def _publish_private(self, event: OrderChanged | Filled | BalanceChanged) -> None:
+    def _tell(self, event: _PrivateEvent) -> None:
+        """Publish a private event; a fault may hold it back until the account's next one has passed it."""
+        earlier = self._held_back.pop(event.account, None)
+        if earlier is None and self._listeners(event):
+            fault = self._faults.take(FaultKind.REORDERED_PRIVATE_EVENTS, self._clock.now(), channel=_private_channel(event).name)
+            if fault is not None:
+                delay = 200 if fault.ms is None else fault.ms
+                timer = asyncio.get_running_loop().call_later(delay / 1000, self._let_go, event.account)
+                self._held_back[event.account] = (event, timer)
+                return
+        self._publish_private(event)
+        if earlier is not None:
+            earlier[1].cancel()
+            self._publish_private(earlier[0])
+
+    def _let_go(self, account: str) -> None:
+        event, _ = self._held_back.pop(account)
+        self._publish_private(event)
+
+    def _listeners(self, event: _PrivateEvent) -> list[Session]:
+        name = _private_channel(event).name
+        return [session for session in self.sessions if session.account == event.account and name in session.channels]
+
+    def _publish_private(self, event: _PrivateEvent) -> None:
         now = self._clock.now()
         channel = _private_channel(event)
-        listeners = [s for s in self.sessions if s.account == event.account and channel.name in s.channels]
+        listeners = self._listeners(event)
         if not listeners or self._is_frozen(channel.name):
             return
         frame = _private_frame(event, now)
@@ -153,13 +186,13 @@ class Hub:
                 session.send(frame)
 
 
-def _private_channel(event: OrderChanged | Filled | BalanceChanged) -> Channel:
+def _private_channel(event: _PrivateEvent) -> Channel:
     if isinstance(event, OrderChanged):
         return ORDERS
     return DEALS if isinstance(event, Filled) else ACCOUNT
 
 
-def _private_frame(event: OrderChanged | Filled | BalanceChanged, now: Millis) -> bytes:
+def _private_frame(event: _PrivateEvent, now: Millis) -> bytes:
     channel = _private_channel(event)
     if isinstance(event, OrderChanged):
         view = event.order

@@ -10,6 +10,9 @@ from exchange.testnet.outbox import Outbox
 
 _MS = 1_000_000
 
+TOO_OLD = "connected for as long as a connection may be"
+"""Why a connection ends after 24 hours."""
+
 
 @dataclass(slots=True, eq=False)
 class Session:
@@ -72,7 +75,7 @@ class Session:
 
     def deadline(self) -> tuple[int, str]:
         """When the venue will cut the connection unless something happens before, and why."""
-        ends = [(self.opened_ns + self.limits.lifetime_ms * _MS, "connected for as long as a connection may be")]
+        ends = [(self.opened_ns + self.limits.lifetime_ms * _MS, TOO_OLD)]
         if self.channels:
             ends.append((self.active_ns + self.limits.idle_ms * _MS, "no traffic"))
         else:

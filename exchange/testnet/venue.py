@@ -359,6 +359,8 @@ class SimulatedVenue:
             self.clock.skew_ms = params.ms or 0
         elif kind is FaultKind.LISTENKEY_EXPIRY:
             self.end_streams(self.listen_keys.expire_all(), "listenKey expired")
+        elif kind is FaultKind.STREAM_CUT:
+            self.hub.cut(params.channel)
         elif kind is FaultKind.STREAM_FREEZE:
             until = self.clock.monotonic_ns() + (5000 if params.ms is None else params.ms) * _MS
             self.hub.freeze(until, params.channel)
