@@ -12,6 +12,7 @@ from controller import events as e
 from controller.state import IN_FLIGHT, OrderState, State
 from exchange.model import Millis, OrderStatus, Side
 from exchange.orders import advance
+from exchange.ports import NOT_SENT
 from gates.measure import Tally
 
 
@@ -97,6 +98,9 @@ def rejected(state: State, event: e.OrderRejected) -> State:
     order = state.orders[event.client_id]
     following = advance(order.status, OrderStatus.REJECTED)
     after = put(state, replace(order, status=following, refusal=f"{event.code} {event.message}", unknown_since=None))
+    if event.code == NOT_SENT:
+        # Our own refusal says nothing about how the venue takes our orders.
+        return after
     after = _outcome(_settled(after, order), accepted=False)
     return _counted(after, Tally.with_reject) if _of_this_run(state, order) else after
 

@@ -39,12 +39,13 @@ class Boot:
 
 @dataclass(frozen=True, slots=True)
 class OrderRequested:
-    """A bot wants an order. ``intent.client_id`` is the bot's own id, or empty; market data is what the stage's feed shows now."""
+    """A bot wants an order. ``intent.client_id`` is the bot's own id, or empty; market data is what ``venue``'s feed shows now."""
 
     bot: str
     intent: OrderIntent
     quotes: Mapping[str, Quote]
     rules: Mapping[str, SymbolRules]
+    venue: VenueName
 
 
 @dataclass(frozen=True, slots=True)

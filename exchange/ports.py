@@ -31,9 +31,13 @@ class Ack:
     at: Millis
 
 
+NOT_SENT = -1
+"""The code of a rejection decided on our side: nothing left this process. MEXC has none such."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The venue refused the order and it is certain that it never rested. ``code`` is MEXC's."""
+    """The order was refused and it is certain that it never rested. ``code`` is MEXC's, or ``NOT_SENT``."""
 
     code: int
     message: str

@@ -18,6 +18,9 @@ from policies.limits import Admit, Deny, LimitContext, check
 NOT_ARMED = "not-armed"
 """The rule that denies before the venues are reconciled. The other rules are ``policies.limits.LimitRule``."""
 
+MOVED = "moved"
+"""The rule that denies an order whose market data is another venue's, because the stage changed while it waited."""
+
 
 def requested(draft: Draft, given: OrderRequested) -> Reply:
     """Admit an order, deny it, or recognise one that was admitted before under the same id."""
@@ -31,6 +34,15 @@ def requested(draft: Draft, given: OrderRequested) -> Reply:
         because = state.not_armed_because or "no policy is in force"
         denial = DeniedReply(
             NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {because}", "Wait; `gatehouse status` says what is missing."
+        )
+        return _deny(draft, given, denial)
+    if venue is not None and venue is not given.venue:
+        denial = DeniedReply(
+            MOVED,
+            f"judged on {given.venue}",
+            f"orders go to {venue}",
+            f"the deployment moved to {state.position} while the order waited",
+            "Look at the market again and send the order anew.",
         )
         return _deny(draft, given, denial)
     intent = replace(given.intent, client_id=next_client_id(state))

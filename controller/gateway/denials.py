@@ -13,6 +13,7 @@ CODE_OF_RULE: Mapping[str, ErrorCode] = MappingProxyType(
     {
         "not-armed": ErrorCode.TRADING_DISABLED,
         "not-ready": ErrorCode.TRADING_DISABLED,
+        "moved": ErrorCode.TRADING_DISABLED,
         "stage": ErrorCode.TRADING_DISABLED,
         "guard": ErrorCode.TRADING_DISABLED,
         "holdings": ErrorCode.TRADING_DISABLED,

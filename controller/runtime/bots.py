@@ -69,6 +69,7 @@ class Bots:
             intent=order.intent(order.client_id or ""),
             quotes=self._markets.quotes(venue),
             rules=self._markets.rules_of(venue),
+            venue=venue,
         )
         try:
             decision = await self._inbox.request(given, self._clock.monotonic_ns())

@@ -14,7 +14,7 @@ from controller.runtime.inbox import Inbox
 from controller.runtime.permit import PermitOffice
 from exchange.errors import GatehouseError, Refused, VenueError
 from exchange.model import Fill, Millis, OrderReport
-from exchange.ports import CancelFailed, CancelOutcome, Clock, PlaceOutcome, Rejected, Unknown, Venue, VenueName
+from exchange.ports import NOT_SENT, CancelFailed, CancelOutcome, Clock, PlaceOutcome, Rejected, Unknown, Venue, VenueName
 from exchange.wire.errors import ErrorCode
 
 LOOK_UP_EVERY_NS = 400_000_000
@@ -97,7 +97,7 @@ class Performer:
             outcome = await self._venues[effect.venue].place(effect.intent, self._permits.current())
         except Refused as error:
             # Nothing was sent: the permit lapsed or the signer said no.
-            outcome = Rejected(ErrorCode.TRADING_DISABLED, f"not sent: {error.message}")
+            outcome = Rejected(NOT_SENT, f"not sent: {error.message}")
         except asyncio.CancelledError:
             self._inbox.fact(Placed(effect.intent.client_id, Unknown("the controller stopped while sending")), self._now())
             raise

@@ -136,7 +136,11 @@ class Deployment(RuleBasedStateMachine):
         quantity, quote = (None, D(size) / 2) if price is None and in_quote and side is Side.BUY else (D(size) / 100_000, None)
         type_ = OrderType.MARKET if price is None else OrderType.LIMIT
         intent = OrderIntent(SYMBOL, side, type_, bot_id, quantity, quote, price)
-        decision = self.give(i.OrderRequested("demo-bot", intent, {SYMBOL: self.desk.quote()}, {SYMBOL: RULES}))
+        decision = self.give(
+            i.OrderRequested(
+                "demo-bot", intent, {SYMBOL: self.desk.quote()}, {SYMBOL: RULES}, self.desk.state.venue or VenueName.MOCK
+            )
+        )
         if not decision.effects or not ends:
             return
         self.placement_ends(-1, "unknown" in ends, "accepted" in ends)

@@ -224,7 +224,8 @@ class Desk:
     ) -> i.OrderRequested:
         limit = None if type_ is OrderType.MARKET else D(price) if price else self.price
         intent = OrderIntent(SYMBOL, side, type_, bot_id, quantity=D(quantity), price=limit)
-        return i.OrderRequested(bot=bot, intent=intent, quotes={SYMBOL: self.quote()}, rules={SYMBOL: RULES})
+        venue = self.state.venue or VenueName.MOCK
+        return i.OrderRequested(bot=bot, intent=intent, quotes={SYMBOL: self.quote()}, rules={SYMBOL: RULES}, venue=venue)
 
     def placed(self, decision: Decision, outcome: PlaceOutcome | None = None) -> str:
         (place,) = [effect for effect in decision.effects if isinstance(effect, Place)]

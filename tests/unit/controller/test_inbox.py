@@ -9,10 +9,11 @@ from controller.deciding.draft import Decision
 from controller.lifecycle import Position
 from controller.runtime.inbox import Inbox, InboxFull
 from exchange.model import OrderIntent, OrderType, Side
+from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.stage import Stage
 
-ORDER = i.OrderRequested("demo-bot", OrderIntent("BTCUSDT", Side.BUY, OrderType.MARKET, ""), {}, {})
+ORDER = i.OrderRequested("demo-bot", OrderIntent("BTCUSDT", Side.BUY, OrderType.MARKET, ""), {}, {}, VenueName.MOCK)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from controller import inputs as i
 from controller.deciding.draft import Admitted, Decision, DeniedReply, Repeated
 from controller.effects import Cancel, Place
 from exchange.model import OrderStatus, OrderType, Side
-from exchange.ports import Ack, Rejected, Unknown, VenueName
+from exchange.ports import NOT_SENT, Ack, Rejected, Unknown, VenueName
+from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.desk import D, Desk
 
@@ -160,7 +161,7 @@ def test_a_flood_is_denied_by_the_order_rate(desk: Desk) -> None:
 
 def test_an_order_without_a_quote_is_denied(desk: Desk) -> None:
     blind = desk.requested("0.00003")
-    decision = desk.give(i.OrderRequested(blind.bot, blind.intent, {}, blind.rules))
+    decision = desk.give(i.OrderRequested(blind.bot, blind.intent, {}, blind.rules, blind.venue))
     assert denial(decision).rule == "quote"
 
 
@@ -228,3 +229,22 @@ def test_a_cancel_that_got_lost_is_asked_for_again_by_the_next_sweep(desk: Desk)
 def test_a_sweep_leaves_wanted_orders_alone(desk: Desk) -> None:
     client_id = desk.placed(desk.order("0.00003"))
     assert cancels(desk.sweep(VenueName.MOCK, orders=(desk.report(client_id, OrderStatus.NEW),))) == []
+
+
+def test_an_order_judged_on_the_market_of_a_venue_left_meanwhile_is_denied() -> None:
+    desk = Desk().walk_to(Stage.VALIDATED)
+    waiting = desk.requested("0.00003")
+    desk.run(3000)
+    assert not desk.move(Verb.ADVANCE, Stage.LIVE_EUR10).code
+    decision = desk.give(waiting)
+    assert not any(isinstance(effect, Place) for effect in decision.effects)
+    assert isinstance(decision.reply, DeniedReply)
+    assert decision.reply.rule == "moved"
+
+
+def test_an_order_that_never_left_is_no_refusal_by_the_venue() -> None:
+    desk = Desk().arm()
+    desk.placed(desk.order("0.00003"), Rejected(NOT_SENT, "the permit lapsed"))
+    assert desk.state.tally is not None
+    assert desk.state.tally.rejects == 0
+    assert desk.state.outcomes == ()
