@@ -16,6 +16,7 @@ from controller.cli.testnet_flags import (
     ExportOption,
     FeedOption,
     FillModelOption,
+    PrintOption,
     ResponseLatencyOption,
     RestOption,
     RestoreOption,
@@ -82,6 +83,7 @@ def run_testnet(
     from_rest: RestOption = MEXC_REST,
     from_ws: StreamOption = MEXC_STREAM,
     export_fills: ExportOption = None,
+    print_fills: PrintOption = False,
     snapshots: SnapshotsOption = None,
     restore: RestoreOption = None,
     output: OutputOption = Output.TABLE,
@@ -119,4 +121,4 @@ def run_testnet(
         else:
             stderr().print(f"testnet at {address}, playing {market} at speed {Decimal(speed)}")
 
-    run_until_told(serve(config, announce, live, export_fills))
+    run_until_told(serve(config, announce, live, export_fills, tell=print_fills))

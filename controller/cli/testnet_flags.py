@@ -28,6 +28,9 @@ StreamOption = Annotated[str, typer.Option(help="Where a live feed takes its str
 ExportOption = Annotated[
     Path | None, typer.Option(help="Write every fill with its evidence to this file as JSON Lines when the venue ends.")
 ]
+PrintOption = Annotated[
+    bool, typer.Option("--print-fills", help="Print each fill with its evidence when it happens, as JSON Lines.")
+]
 MEXC_REST = "https://api.mexc.com"
 MEXC_STREAM = "wss://wbs-api.mexc.com/ws"
 

@@ -20,6 +20,7 @@ from exchange.testnet import snapshot
 from exchange.testnet.app import build_app
 from exchange.testnet.clock import SystemClock
 from exchange.testnet.config import TestnetConfig
+from exchange.testnet.events import FillRecord
 from exchange.testnet.export import export_fills
 from exchange.testnet.faults import Fault, FaultKind, load_faults
 from exchange.testnet.feeds.merge import MergedPlayer
@@ -163,10 +164,12 @@ async def serve(
     *,
     market: Market | None = None,
     fills: Path | None = None,
+    on_fill: Callable[[FillRecord], None] | None = None,
 ) -> None:
     """Run a testnet until cancelled. ``on_ready`` is told the host and the port once requests are answered.
 
-    ``market`` is as for ``build_venue``; ``fills`` is where every fill with its evidence is written at the end.
+    ``market`` is as for ``build_venue``; ``fills`` is where every fill with its evidence is written at the end;
+    ``on_fill`` is told of each one when it happens.
 
     Raises:
         ConfigError, IntegrityError, Unreachable: as ``running_testnet``.
@@ -174,6 +177,7 @@ async def serve(
     async with running_testnet(config, market=market) as testnet:
         if on_ready is not None:
             on_ready(testnet.host, testnet.port)
+        testnet.venue.on_fill = on_fill
         try:
             await testnet.playing
         finally:

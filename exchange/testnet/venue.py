@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -18,7 +18,7 @@ from exchange.tape import TapeRecord
 from exchange.testnet.auth import KeyRing
 from exchange.testnet.clock import VenueClock
 from exchange.testnet.config import StreamLimits, TestnetConfig
-from exchange.testnet.events import Accepted, Canceled, EngineEvent, MarketTraded, OrderView, Refused
+from exchange.testnet.events import Accepted, Canceled, EngineEvent, Filled, FillRecord, MarketTraded, OrderView, Refused
 from exchange.testnet.faults import ACTIONS, Fault, FaultKind, FaultParams, FaultPlan, FaultState, Operation
 from exchange.testnet.history import History
 from exchange.testnet.hub import Hub
@@ -117,6 +117,7 @@ class SimulatedVenue:
         self._receipts: OrderedDict[tuple[str, str], Receipt] = OrderedDict()
         self._hidden_until: dict[str, int] = {}
         self._late: dict[str, tuple[LateCancel, asyncio.TimerHandle]] = {}
+        self.on_fill: Callable[[FillRecord], None] | None = None
         self.closed = asyncio.Event()
         for account in config.accounts:
             engine.open_account(account.name, account.balances, self.clock.now())
@@ -337,6 +338,8 @@ class SimulatedVenue:
         for event in told:
             if isinstance(event, MarketTraded):
                 self.history.record(event.trade)
+            elif isinstance(event, Filled) and self.on_fill is not None:
+                self.on_fill(FillRecord(event.account, event.fill, event.evidence))
         self.hub.publish(told)
 
     def _cancel_later(self, late: LateCancel) -> None:

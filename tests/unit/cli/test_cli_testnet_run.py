@@ -32,7 +32,7 @@ async def serving(live: tuple[str, str, str] | None = None, fills: Path | None =
     """The address of a venue run as the command line runs it."""
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(
-        testnet_run.serve(CONFIG, lambda host, port: address.set_result(f"http://{host}:{port}"), live, fills)
+        testnet_run.serve(CONFIG, lambda host, port: address.set_result(f"http://{host}:{port}"), live, fills, tell=True)
     )
     try:
         async with asyncio.timeout(10):
@@ -87,7 +87,9 @@ def test_feeds_that_contradict_the_other_options_are_a_usage_error(name: str, ta
         testnet_options.feed(name, tape, Decimal(speed))
 
 
-async def test_a_venue_told_to_end_leaves_its_fills_with_their_evidence(tmp_path: Path) -> None:
+async def test_a_venue_told_to_end_leaves_the_fills_it_has_printed_with_their_evidence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "fills.jsonl"
     async with serving(fills=path) as address, httpx.AsyncClient(base_url=address, trust_env=False) as http:
         now = (await http.get("/api/v3/time")).json()["serverTime"]
@@ -96,6 +98,7 @@ async def test_a_venue_told_to_end_leaves_its_fills_with_their_evidence(tmp_path
         reply = await http.post(f"/api/v3/order?{order}&signature={signature(ACCOUNT.secret, order)}", headers=headers)
         assert reply.status_code == 200
     (line,) = path.read_text().splitlines()
+    assert capsys.readouterr().out == line + "\n"
     assert json.loads(line)["evidence"]["bookVersion"] > 0
 
 
