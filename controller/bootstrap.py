@@ -33,6 +33,7 @@ from controller.journal.port import Journal
 from controller.journal.verify import verify_journal
 from controller.runtime.assembly import Assembly, assemble
 from controller.runtime.clock import SystemClock
+from controller.runtime.latchfile import LatchFile
 from controller.runtime.memory import Memory
 from controller.runtime.permit import PermitOffice
 from controller.runtime.recover import Recovered, recover
@@ -60,6 +61,7 @@ from policies.stage import Environment
 
 T = TypeVar("T")
 
+LATCH_FILE = "latch"
 CHECKPOINT_KEY_FILE = "checkpoint.key"
 SOCKET_FILE = "gatehouse.sock"
 REACH_WITHIN_S = 60.0
@@ -203,6 +205,7 @@ async def _start(deployment: _Deployment, clock: Clock, redactor: Redactor, stac
         alerts=alerts,
         telemetry=telemetry,
         witnesses=witnesses,
+        latch=LatchFile(deployment.data / LATCH_FILE),
     )
     stack.callback(_keep_snapshot, snapshots, assembly, journal, memory, witnesses, recovered.state.seq)
     await _run(assembly, stack)

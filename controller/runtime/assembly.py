@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from controller.effects import CancelAll, Effect
-from controller.inputs import Latched, VenueReported
+from controller.inputs import HaltAsked, Latched, VenueReported
 from controller.journal.port import Journal
 from controller.runtime.bots import Bots
 from controller.runtime.flatten import Emptied
 from controller.runtime.inbox import Inbox
+from controller.runtime.latchfile import LatchFile
 from controller.runtime.markets import Markets
 from controller.runtime.memory import Memory
 from controller.runtime.operator import Operator
@@ -23,7 +24,7 @@ from controller.runtime.schedule import start_ticking
 from controller.runtime.supervise import supervised
 from controller.runtime.tracing import Tracing
 from controller.runtime.witness import Witnesses
-from controller.runtime.writer import Writer
+from controller.runtime.writer import Carried, Writer
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from exchange.errors import GatehouseError
@@ -81,6 +82,7 @@ def assemble(
     alerts: Alerts,
     telemetry: Telemetry,
     witnesses: Witnesses,
+    latch: LatchFile,
 ) -> Assembly:
     """Connect the parts. Nothing runs yet."""
     inbox = Inbox()
@@ -104,7 +106,15 @@ def assemble(
         still_open=lambda venue: _in_flight(writer, venue),
         working=lambda venue: sum(1 for order in writer.known.open_on(venue) if order.working),
     )
-    writer = Writer(journal=journal, state=recovered.state, clock=clock, permits=permits, inbox=inbox, perform=performer.perform)
+    writer = Writer(
+        journal=journal,
+        state=recovered.state,
+        clock=clock,
+        permits=permits,
+        inbox=inbox,
+        perform=performer.perform,
+        failing=latch.mark,
+    )
     for name, venue in venues.items():
         sweepers[name] = Sweeper(
             venue,
@@ -119,6 +129,7 @@ def assemble(
     writer.watch(lambda _: markets.tick_taken())
     writer.watch(tracing.carried)
     writer.watch(witnesses.carried)
+    _halt_if_latched(latch, inbox, writer, clock)
     bots = Bots(writer=writer, inbox=inbox, performer=performer, markets=markets, memory=memory, clock=clock)
     operator = Operator(writer=writer, inbox=inbox, markets=markets, memory=memory, journal=journal, clock=clock, tracing=tracing)
     ticker = _Ticker(markets)
@@ -146,6 +157,20 @@ def assemble(
         return tasks
 
     return Assembly(writer, permits, operator, bots, start, ticker.stop)
+
+
+def _halt_if_latched(latch: LatchFile, inbox: Inbox, writer: Writer, clock: Clock) -> None:
+    """The last process halted without being able to journal it: halt before anything else, then clear the mark."""
+    reason = latch.read()
+    if not reason:
+        return
+
+    def clear(batch: Carried) -> None:
+        if batch.after.position.stage is Stage.HALTED:
+            latch.clear()
+
+    writer.watch(clear)
+    inbox.fact(HaltAsked(by="controller", reason=f"the last process halted without a journal: {reason}"), clock.monotonic_ns())
 
 
 def _perform_all(performer: Performer, effects: tuple[Effect, ...]) -> None:

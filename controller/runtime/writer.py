@@ -69,6 +69,7 @@ class Writer:
         inbox: Inbox,
         perform: Callable[[Effect], None],
         watchers: Sequence[Callable[[Carried], None]] = (),
+        failing: Callable[[str], None] | None = None,
     ) -> None:
         self._journal = journal
         self._known = state
@@ -77,6 +78,7 @@ class Writer:
         self._inbox = inbox
         self._perform = perform
         self._watchers = list(watchers)
+        self._failing = failing
         self._halt_clock: HaltClock | None = None
         self._failed: str = ""
 
@@ -173,6 +175,8 @@ class Writer:
     def _fail(self, error: Exception, letters: Sequence[Letter]) -> None:
         self._failed = error.message if isinstance(error, GatehouseError) else f"{type(error).__name__}: {error}"
         self._permits.latch(self._failed)
+        if self._failing is not None:
+            _attempt(self._failing, self._failed)
         _log.critical("nothing can be remembered any more, so nothing will be placed again", exc_info=error)
         known = self._known
         open_orders = known.open.values()
