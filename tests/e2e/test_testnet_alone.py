@@ -9,12 +9,13 @@ import pytest
 
 from tests.support.rig import ROOT, free_port
 
-PAGE = ROOT / "ops" / "docs" / "testnet-alone.md"
+PAGE = ROOT / "README.md"
 
 
 @pytest.mark.e2e
 def test_the_pasted_commands_trade_on_a_testnet_of_their_own() -> None:
-    found = re.search(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    section = PAGE.read_text(encoding="utf-8").partition("## Use the testnet alone")[2]
+    found = re.search(r"```sh\n(.*?)```", section, flags=re.DOTALL)
     assert found is not None
     prepare, _, commands = found[1].partition("\n")
     assert prepare == "make .venv/.ready"
