@@ -8,6 +8,8 @@ import typer
 
 from controller.cli.output import HERE, DirectoryOption, Output, OutputOption
 
+_WORDS = ("refusal", "command", "order", "gate", "entry")
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb of this file."""
@@ -18,14 +20,18 @@ def explain(
     subject: Annotated[
         str, typer.Argument(help="An order id (ours or the bot's), a command id, a gate, a journal entry's number, or `halt`.")
     ],
+    name: Annotated[str, typer.Argument(help="The id, after a word: `explain refusal ID`.")] = "",
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Explain a decision from the journal: what was measured, what was asked, and what would change the answer."""
     from controller.cli.explanations import explain_subject
     from controller.cli.output import print_json, stdout
+    from exchange.errors import UsageError
 
-    found = explain_subject(directory, subject)
+    if name and subject not in _WORDS:
+        raise UsageError(f"{subject!r} is not a word that takes an id", code="usage", remedy=f"Use one of {', '.join(_WORDS)}.")
+    found = explain_subject(directory, name or subject)
     if output is Output.JSON:
         print_json(found.document)
         return

@@ -34,14 +34,14 @@ class Explanation:
 
 def explain_subject(directory: Path, subject: str) -> Explanation:
     """Explain ``subject``. Raises ``UsageError`` when the journal has never heard of it."""
+    if _COMMAND.fullmatch(subject):
+        return _command(directory, subject)
     if subject.isdecimal():
         return _entry(directory, int(subject))
     if subject == "halt":
         return _halt(directory)
     if subject in {gate.value for gate in GateName}:
         return _gate(directory, subject)
-    if _COMMAND.fullmatch(subject):
-        return _command(directory, subject)
     return _order(directory, subject)
 
 
