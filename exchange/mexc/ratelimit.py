@@ -2,9 +2,10 @@
 two account queries and two batches a second.
 
 Theory of operation. The strictest published limits are enforced as sliding windows, which unlike a bucket's burst never let more
-than N through in any window however the requests bunch. Placing and querying have lower limits of their own, so that three
-cancels a second always find room even when both saturate. A 429 holds everything but probing cancels for ``Retry-After``; a 418 or
-403 locks the venue out. A cancel is never refused for longer than the probe interval: getting out must stay possible.
+than N through in any window however the requests bunch. Placing, querying and market data have lower limits of their own, so that
+three cancels a second always find room even when all of them saturate, and a book is repaired while sweeps queue. A 429 holds
+everything but probing cancels for ``Retry-After``; a 418 or 403 locks the venue out. A cancel is never refused for longer than the
+probe interval: getting out must stay possible.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ SECOND = 1_000_000_000
 WINDOW = SECOND + SECOND // 20
 """A little over a second, ns: requests may bunch up on the way."""
 
-ALL_PER_WINDOW, ORDERS_PER_WINDOW, PLACES_PER_WINDOW, QUERIES_PER_WINDOW = 20, 12, 9, 8
+ALL_PER_WINDOW, ORDERS_PER_WINDOW = 20, 12
+PLACES_PER_WINDOW, QUERIES_PER_WINDOW, MARKET_PER_WINDOW = 8, 7, 2
 ACCOUNTS_PER_WINDOW = BATCHES_PER_WINDOW = 2
 LOCK_OUT = 600 * SECOND
 """After an over-limit access recovers in about ten minutes (§1.4)."""
@@ -32,13 +34,14 @@ MAX_WAIT = 5 * SECOND
 
 
 class Lane(StrEnum):
-    """What a request is for. ACCOUNT and BATCH are queries and placements with a tighter limit of their own."""
+    """What a request is for. ACCOUNT and BATCH are queries and placements with a tighter limit; MARKET repairs and checks books."""
 
     PLACE = "place"
     BATCH = "batch"
     CANCEL = "cancel"
     QUERY = "query"
     ACCOUNT = "account"
+    MARKET = "market"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Limits:
             Lane.BATCH: (total, orders, places, Window(BATCHES_PER_WINDOW, WINDOW)),
             Lane.CANCEL: (total, orders),
             Lane.QUERY: (total, queries),
+            Lane.MARKET: (total, Window(MARKET_PER_WINDOW, WINDOW)),
             Lane.ACCOUNT: (total, queries, Window(ACCOUNTS_PER_WINDOW, WINDOW)),
         }
         self._probe = Window(1, PROBE_EVERY)

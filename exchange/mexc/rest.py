@@ -138,9 +138,9 @@ class RestCaller:
         await self._synchronise()
         return await self._ask(method, path, signed, signer, lane)
 
-    async def public(self, path: str, params: Params = ()) -> object:
+    async def public(self, path: str, params: Params = (), lane: Lane = Lane.QUERY) -> object:
         """An unsigned query's decoded reply. Raises as ``query``."""
-        return await self._ask(Method.GET, path, lambda: encode_params(params), None, Lane.QUERY)
+        return await self._ask(Method.GET, path, lambda: encode_params(params), None, lane)
 
     async def server_time(self) -> Millis:
         """The venue's clock, asked now; it improves ``venue_clock``. Raises as ``query``."""

@@ -16,6 +16,7 @@ from random import Random
 
 from exchange.errors import VenueError
 from exchange.mexc.depth import SymbolFeed
+from exchange.mexc.ratelimit import Lane
 from exchange.mexc.rest import RestCaller
 from exchange.mexc.socket import Backoff, SocketLost, StreamTiming
 from exchange.model import Quote
@@ -142,7 +143,7 @@ class Watchdog:
         try:
             if self._rest.venue_clock.reading is None:
                 await self._rest.server_time()
-            ticker = parse_book_ticker(await self._rest.public("/ticker/bookTicker", [("symbol", symbol)]))
+            ticker = parse_book_ticker(await self._rest.public("/ticker/bookTicker", [("symbol", symbol)], Lane.MARKET))
         except VenueError:
             # REST out of reach says nothing about the stream; the stall probe decides when the stream is quiet too.
             return
@@ -157,7 +158,8 @@ class Watchdog:
             raise SocketLost(f"{symbol}: the stream's mid is {apart:.0f} bps from REST's")
 
     async def _ask(self, symbol: str) -> DepthSnapshot:
-        return parse_depth(await self._rest.public("/depth", [("symbol", symbol), ("limit", str(SNAPSHOT_LEVELS))]))
+        params = [("symbol", symbol), ("limit", str(SNAPSHOT_LEVELS))]
+        return parse_depth(await self._rest.public("/depth", params, Lane.MARKET))
 
     def _now(self) -> int:
         return self._clock.monotonic_ns() // _MILLISECOND

@@ -73,7 +73,7 @@ def test_no_second_ever_holds_more_than_the_venues_limits(steps: list[tuple[Lane
     for _, start in through:
         inside = [lane for lane, at in through if start <= at <= start + SECOND]
         assert len(inside) <= ALL_PER_WINDOW
-        assert sum(lane not in {Lane.QUERY, Lane.ACCOUNT} for lane in inside) <= ORDERS_PER_WINDOW
+        assert sum(lane in {Lane.PLACE, Lane.BATCH, Lane.CANCEL} for lane in inside) <= ORDERS_PER_WINDOW
 
 
 @given(STEPS.map(lambda steps: [(lane, gap) for lane, gap in steps if lane is not Lane.CANCEL]))
@@ -139,6 +139,15 @@ def test_a_lock_out_is_told_once_when_it_begins_and_is_over_on_time() -> None:
 def test_account_queries_and_batches_have_two_a_second(lane: Lane) -> None:
     limits = Limits()
     assert [limits.take(lane, 0) == 0 for _ in range(3)] == [True, True, False]
+
+
+@given(STEPS.map(lambda steps: [(lane, gap) for lane, gap in steps if lane not in {Lane.MARKET, Lane.CANCEL}]))
+def test_a_book_can_be_repaired_at_once_however_many_orders_and_queries_wait(steps: list[tuple[Lane, int]]) -> None:
+    limits, now = Limits(), 0
+    for lane, gap in steps:
+        now += gap
+        limits.take(lane, now)
+    assert limits.take(Lane.MARKET, now) == 0
 
 
 async def test_a_queue_of_orders_never_stands_before_a_cancel() -> None:
