@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -151,8 +152,9 @@ class SqliteReader:
             return (str(error),)
 
     def close(self) -> None:
-        """Close the file. Closing twice is fine."""
-        self._connection.close(True)  # noqa: FBT003
+        """Close the file. Closing twice is fine, and so is a disk that fails now: what is durable was durable before."""
+        with suppress(apsw.Error):
+            self._connection.close(True)  # noqa: FBT003
 
     def _rows(self, sql: str, values: tuple[int, ...]) -> list[Any]:
         try:
