@@ -19,7 +19,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from decimal import Decimal, InvalidOperation
@@ -248,8 +248,8 @@ def read(path: Path) -> Iterator[TapeRecord]:
     raise malformed(f"the tape is cut off after {sequence.count} records")
 
 
-def inspect(path: Path) -> TapeSummary:
-    """Read a whole tape and count what is in it. Raises ``IntegrityError``."""
+def inspect(path: Path, watch: Callable[[TapeRecord], None] | None = None) -> TapeSummary:
+    """Read a whole tape and count what is in it; ``watch`` sees every record. Raises ``IntegrityError``."""
     header = read_header(path)
     kinds = {DepthSnapshot: 0, DepthDelta: 0, TapeTrade: 0, TapeGap: 0}
     instants: list[Millis] = []
@@ -257,6 +257,8 @@ def inspect(path: Path) -> TapeSummary:
     prices: list[Decimal] = []
     volume = Decimal(0)
     for record in read(path):
+        if watch is not None:
+            watch(record)
         kinds[type(record)] += 1
         instants = [instants[0] if instants else record.at, record.at]
         if isinstance(record, TapeTrade):

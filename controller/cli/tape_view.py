@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -27,8 +27,10 @@ WIDTH = 60
 
 def show_summary(path: Path, output: Output) -> None:
     """Check a whole tape and print what is in it. Raises ``IntegrityError`` for one that is damaged."""
-    found = tape.inspect(path)
-    mids = mid_prices(tape.read(path), found.first_at, found.last_at, WIDTH)
+    prices = MidPrices()
+    with stderr().status(f"reading {path.name}"):
+        found = tape.inspect(path, prices.see)
+    mids = prices.parts(WIDTH)
     if output is Output.JSON:
         print_json(_document(path, found, mids))
         return
@@ -93,30 +95,41 @@ def _result(one: ReplayResult) -> dict[str, Any]:
     }
 
 
-def mid_prices(records: Iterable[TapeRecord], first_at: int, last_at: int, count: int) -> list[Decimal | None]:
-    """The last mid price in each of ``count`` equal parts of a tape; ``None`` where its book was never whole."""
-    mids: list[Decimal | None] = [None] * count
-    book: Book | None = None
-    carried: Decimal | None = None
-    done = 0
-    for record in records:
-        part = min(count - 1, (record.at - first_at) * count // max(1, last_at - first_at))
-        # A part without a record is like the one before it.
-        while done < part:
-            mids[done] = carried
-            done += 1
-        if book is None:
-            book = Book(record.symbol)
+class MidPrices:
+    """Follows a tape's book and remembers its mid price after each change."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[int, Decimal | None]] = []
+        self._book: Book | None = None
+        self._last_at = 0
+
+    def see(self, record: TapeRecord) -> None:
+        """Take the tape's next record."""
+        self._last_at = record.at
+        if self._book is None:
+            self._book = Book(record.symbol)
         if isinstance(record, DepthSnapshot):
-            book.snapshot(record.version, record.bids, record.asks, record.at)
+            self._book.snapshot(record.version, record.bids, record.asks, record.at)
         elif isinstance(record, DepthDelta):
-            book.delta(record.from_version, record.to_version, record.bids, record.asks, record.at)
+            self._book.delta(record.from_version, record.to_version, record.bids, record.asks, record.at)
         elif isinstance(record, TapeGap):
-            book.mark_stale()
-        quote = book.quote(record.received_at)
-        carried = None if quote is None else quote.mid
-    mids[done:] = [carried] * (count - done)
-    return mids
+            self._book.mark_stale()
+        else:
+            return
+        quote = self._book.quote(record.received_at)
+        self._seen.append((record.at, None if quote is None else quote.mid))
+
+    def parts(self, count: int) -> list[Decimal | None]:
+        """The last mid price in each of ``count`` equal parts of the tape; ``None`` where its book was not whole."""
+        mids: list[Decimal | None] = []
+        carried: Decimal | None = None
+        first_at = self._seen[0][0] if self._seen else 0
+        for at, mid in self._seen:
+            part = min(count - 1, (at - first_at) * count // max(1, self._last_at - first_at))
+            # A part without a change is like the one before it.
+            mids += [carried] * (part - len(mids))
+            carried = mid
+        return mids + [carried] * (count - len(mids))
 
 
 def sparkline(values: Sequence[Decimal | None]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from controller.cli.tape_record import Recording, record
-from controller.cli.tape_view import mid_prices, sparkline
+from controller.cli.tape_view import MidPrices, sparkline
 from controller.cli.testnet_options import tape_symbols
 from exchange import tape
 from exchange.errors import ConfigError, Unreachable
@@ -147,7 +147,11 @@ def test_a_tape_of_who_knows_what_is_refused(made: Path) -> None:
 def test_the_mid_prices_of_a_tape_are_carried_on_and_missing_in_a_gap() -> None:
     delta = DepthDelta("BTCUSDT", 2, 2, ((D(101), D(1)),), (), *at(40))
     records: list[TapeRecord] = [book(1, 0, "100"), delta, TapeGap("BTCUSDT", *at(60)), book(9, 100, "103")]
-    assert mid_prices(records, 0, 100, 5) == [D(101), D(101), D("101.5"), None, D(104)]
+    prices = MidPrices()
+    for one in records:
+        prices.see(one)
+    assert prices.parts(5) == [D(101), D(101), D("101.5"), None, D(104)]
+    assert MidPrices().parts(2) == [None, None]
 
 
 def test_a_sparkline_spans_from_the_lowest_to_the_highest() -> None:
