@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 
 from exchange.errors import Unreachable
+from exchange.testnet.feeds.live import ERROR_STATUS
 
 MAX_BODY = 16 * 1024 * 1024
 """A whole ``exchangeInfo`` is a few MB."""
@@ -40,7 +41,7 @@ async def fetching(base: str) -> AsyncIterator[Callable[[str], Awaitable[bytes]]
                             raise _unreachable(base, f"the answer to {path} does not end")
                     if response.status_code != _OK:
                         said = bytes(body[:_SHOWN]).decode("utf-8", errors="replace")
-                        raise _unreachable(base, f"{path} is answered with {response.status_code}: {said}")
+                        raise _unreachable(base, f"{path} is answered with {response.status_code}: {said}", ERROR_STATUS)
                     return bytes(body)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise _unreachable(base, str(error) or type(error).__name__) from None
@@ -48,9 +49,9 @@ async def fetching(base: str) -> AsyncIterator[Callable[[str], Awaitable[bytes]]
         yield get
 
 
-def _unreachable(base: str, why: str) -> Unreachable:
+def _unreachable(base: str, why: str, code: str = "rest-unreachable") -> Unreachable:
     return Unreachable(
         f"{base} cannot be asked: {why}",
-        code="rest-unreachable",
+        code=code,
         remedy="Check the address given with --from-rest and the network; MEXC also blocks some regions.",
     )

@@ -16,7 +16,7 @@ from exchange.errors import Unreachable
 from exchange.model import DataSource
 from exchange.tape import TapeHeader, TapeRecord, TapeWriter
 from exchange.testnet.clock import SystemClock
-from exchange.testnet.feeds.live import LiveFeed, live_rules
+from exchange.testnet.feeds.live import LiveFeed, live_rules, live_source
 
 _PERIOD_S = 0.25
 
@@ -46,9 +46,11 @@ def run(recording: Recording) -> None:
 async def record(recording: Recording) -> None:
     """As ``run``, inside an event loop; cancelling it ends the tape early."""
     note = "recorded from the venue's public streams"
-    header = TapeHeader(recording.symbol, DataSource.RECORDED_L2, recording.stream, recording.licence, note)
     async with fetching(recording.rest) as fetch:
         await live_rules(recording.symbol, fetch)
+        source = await live_source(fetch)
+        kept = DataSource.RECORDED_L2 if source is DataSource.LIVE else source
+        header = TapeHeader(recording.symbol, kept, recording.stream, recording.licence, note)
         feed = LiveFeed(recording.symbol, recording.stream, fetch, SystemClock())
         tally = _Tally(TapeWriter(recording.out, header))
         try:

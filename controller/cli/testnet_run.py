@@ -13,7 +13,7 @@ from exchange.testnet.clock import SystemClock
 from exchange.testnet.config import TestnetConfig
 from exchange.testnet.events import FillRecord
 from exchange.testnet.export import fill_lines
-from exchange.testnet.feeds.live import LiveFeed, LiveMarket, live_rules
+from exchange.testnet.feeds.live import LiveFeed, LiveMarket, live_rules, live_source
 
 
 async def serve(
@@ -38,7 +38,7 @@ async def serve(
     symbol, rest, stream = live
     async with fetching(rest) as fetch:
         rules = await live_rules(symbol, fetch)
-        market = LiveMarket(LiveFeed(symbol, stream, fetch, SystemClock()))
+        market = LiveMarket(LiveFeed(symbol, stream, fetch, SystemClock()), await live_source(fetch))
         await server.serve(replace(config, symbols=(rules,)), announce, market=market, fills=fills, on_fill=told)
 
 

@@ -21,7 +21,7 @@ from exchange.model import DataSource, Millis, SymbolRules
 from exchange.ports import Clock
 from exchange.tape import TapeRecord
 from exchange.testnet.feeds.assemble import HOLD_MS, Assembler
-from exchange.wire.errors import load_json
+from exchange.wire.errors import MalformedReply, load_json
 from exchange.wire.market import parse_depth
 from exchange.wire.push import DepthUpdate, TradeBatch
 from exchange.wire.push_decode import decode_push
@@ -31,8 +31,12 @@ from exchange.wire.symbols import parse_exchange_info
 DEPTH_LIMIT = 1_000
 """Levels per side of a snapshot; levels beyond stay unknown until they change (mexc-spot-v3.md §7.5)."""
 
+_PROVENANCE = "/testnet/provenance"
 _MAX_FRAME = 1 << 20
 _FAILURES = (OSError, WebSocketException, TimeoutError, VenueError, Unreachable)
+
+ERROR_STATUS = "rest-error-status"
+"""The code of the ``Unreachable`` that a ``Fetch`` raises for an answer which is an error."""
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """GETs a path with its query from the venue's REST API. Raises ``Unreachable`` when it cannot."""
@@ -64,6 +68,28 @@ async def live_rules(symbol: str, fetch: Fetch) -> SymbolRules:
     if rules is None:
         raise _not_listed(symbol)
     return rules
+
+
+async def live_source(fetch: Fetch) -> DataSource:
+    """What is measured on this venue's data: LIVE, unless it declares itself simulated, as a testnet of ours does.
+
+    Raises:
+        Unreachable, VenueError: it cannot be asked, or declares a source nobody knows.
+    """
+    try:
+        decoded = load_json(await fetch(_PROVENANCE))
+    except MalformedReply:
+        return DataSource.LIVE
+    except Unreachable as error:
+        if error.code != ERROR_STATUS:
+            raise
+        return DataSource.LIVE
+    if not isinstance(decoded, dict) or "simulated" not in decoded:
+        return DataSource.LIVE
+    try:
+        return DataSource(str(decoded.get("source")))
+    except ValueError as error:
+        raise MalformedReply("the source the venue declares") from error
 
 
 class LiveFeed:
@@ -163,12 +189,12 @@ class LiveMarket:
     """The venue's market side played from a live feed (``playback.Market``). While paused the market stands still; what passes
     meanwhile is lost, and a gap says so."""
 
-    source = DataSource.LIVE
     speed = Decimal(1)
     rounds = 0
     ended = False
 
-    def __init__(self, feed: LiveFeed) -> None:
+    def __init__(self, feed: LiveFeed, source: DataSource) -> None:
+        self.source = source
         self._feed = feed
         self.paused = False
         self.records = 0

