@@ -41,7 +41,7 @@ class VenueSettings(_Section):
 
     rest: str
     ws: str
-    api_key: str
+    api_key: Annotated[str, Field(min_length=1)]
     secret_file: str
 
 

@@ -24,6 +24,11 @@ def demo_policy() -> Path:
     return _found("policies/examples/demo.toml")
 
 
+def example_policy(profile: str) -> Path:
+    """The policy a production deployment starts from."""
+    return _found(f"policies/examples/{profile}.toml")
+
+
 def demo_tape() -> Path:
     """The recorded market the demo plays."""
     return _found("exchange/testnet/tapes/btcusdt-20240808.tape.gz")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,9 @@ DEFAULT_PORTS = Ports()
 
 
 @dataclass(frozen=True, slots=True)
-class _Venue:
+class LocalVenue:
+    """One local venue and the account gatehouse has there."""
+
     name: str
     port: int
     key: str
@@ -59,25 +62,16 @@ def write_deployment(directory: Path, ports: Ports) -> list[tuple[str, str]]:
     Raises:
         UsageError: the directory is not empty or cannot be made.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if any(directory.iterdir()):
-            raise UsageError(f"{directory} is not empty", code="not-empty", remedy="Name a new directory; nothing is overwritten.")
-        for name in ("keys", "secrets"):
-            (directory / name).mkdir(mode=0o700)
-    except OSError as error:
-        raise UsageError(
-            f"{directory} cannot be made: {error.strerror}", code="no-directory", remedy="Name another place."
-        ) from None
-    venues = (_venue("testnet", ports.testnet, "100"), _venue("live", ports.live, "100"))
+    make_directory(directory)
+    venues = (local_venue("testnet", ports.testnet, "100"), local_venue("live", ports.live, "100"))
     bot_key = secrets.token_hex(16)
     for venue in venues:
-        _private(directory / f"secrets/{venue.name}.secret", venue.secret + "\n")
-        _private(accounts_file(directory, venue.name), _accounts(venue))
-    _private(directory / BOT_SECRET, secrets.token_hex(32) + "\n")
-    _private(directory / CONTROL_TOKEN, secrets.token_hex(32) + "\n")
+        private_file(directory / f"secrets/{venue.name}.secret", venue.secret + "\n")
+        private_file(accounts_file(directory, venue.name), accounts_text(venue))
+    private_file(directory / BOT_SECRET, secrets.token_hex(32) + "\n")
+    private_file(directory / CONTROL_TOKEN, secrets.token_hex(32) + "\n")
     (directory / "policy.toml").write_bytes(places.demo_policy().read_bytes())
-    (directory / "roster.toml").write_text(_roster(directory), encoding="utf-8")
+    (directory / "roster.toml").write_text(roster_text(directory, PERSONS), encoding="utf-8")
     (directory / FILE_NAME).write_text(_settings(ports, venues, bot_key), encoding="utf-8")
     return [
         (FILE_NAME, "process settings"),
@@ -91,17 +85,34 @@ def write_deployment(directory: Path, ports: Ports) -> list[tuple[str, str]]:
     ]
 
 
-def _venue(name: str, port: int, dollars: str) -> _Venue:
-    return _Venue(name, port, "mx0" + secrets.token_hex(16), secrets.token_hex(32), dollars)
+def make_directory(directory: Path) -> None:
+    """An empty directory with places for keys and secrets. Raises ``UsageError`` when it is not empty or cannot be made."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise UsageError(f"{directory} is not empty", code="not-empty", remedy="Name a new directory; nothing is overwritten.")
+        for name in ("keys", "secrets"):
+            (directory / name).mkdir(mode=0o700)
+    except OSError as error:
+        raise UsageError(
+            f"{directory} cannot be made: {error.strerror}", code="no-directory", remedy="Name another place."
+        ) from None
 
 
-def _private(path: Path, text: str) -> None:
+def local_venue(name: str, port: int, dollars: str) -> LocalVenue:
+    """A local venue with a fresh key."""
+    return LocalVenue(name, port, "mx0" + secrets.token_hex(16), secrets.token_hex(32), dollars)
+
+
+def private_file(path: Path, text: str) -> None:
+    """Write a secret for its owner alone; nothing is ever overwritten."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
 
 
-def _accounts(venue: _Venue) -> str:
+def accounts_text(venue: LocalVenue) -> str:
+    """The account a local venue is started with."""
     return f"""[[account]]
 name = "{venue.name}"
 api_key = "{venue.key}"
@@ -110,9 +121,10 @@ balances = {{ USDT = "{venue.dollars}" }}
 """
 
 
-def _roster(directory: Path) -> str:
+def roster_text(directory: Path, persons: Mapping[str, Role]) -> str:
+    """A roster with a fresh key file for each person."""
     text = "version = 1\n"
-    for person, role in PERSONS.items():
+    for person, role in persons.items():
         private = generate_key()
         save_key(private, key_file(directory, person))
         key = roster_key(public_key(private).line, KeyType.FILE)
@@ -121,7 +133,7 @@ def _roster(directory: Path) -> str:
     return text
 
 
-def _settings(ports: Ports, venues: tuple[_Venue, ...], bot_key: str) -> str:
+def _settings(ports: Ports, venues: tuple[LocalVenue, ...], bot_key: str) -> str:
     release = hashlib.sha256(places.demo_bot().read_bytes()).hexdigest()
     sections = "".join(
         f"""

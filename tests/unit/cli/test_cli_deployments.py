@@ -57,13 +57,6 @@ def test_init_never_writes_into_a_directory_with_something_in_it(run: Run, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_a_profile_that_is_not_covered_says_so(run: Run, tmp_path: Path) -> None:
-    result = run("init", tmp_path / "x", "--profile", "team", "-o", "json")
-    assert result.exit_code == 2
-    assert told(result, error=True)["error"]["code"] == "profile-not-covered"
-    assert not (tmp_path / "x").exists()
-
-
 def test_doctor_passes_what_is_there_and_names_the_venues_that_are_not(run: Run, deployment: Path) -> None:
     result = run("doctor", "--dir", deployment, "-o", "json")
     rows = {row["check"]: row for row in told(result)}
