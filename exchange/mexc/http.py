@@ -89,6 +89,8 @@ class HttpTransport:
         """
         url = f"{self._base_url}{path}?{query}" if query else f"{self._base_url}{path}"
         self._reach.check(url)
+        if self._client.is_closed:
+            return Failure("the connections are closed", never_sent=True)
         try:
             async with asyncio.timeout(self._total):
                 return await self._exchange(method, url, headers or {})

@@ -114,3 +114,11 @@ async def test_a_silent_venue_is_a_typed_error(gated: Any) -> None:
     stub.answer = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"
     with pytest.raises(VenueError):
         await venue.open_orders("MXUSDT")
+
+
+async def test_a_closed_gate_is_a_typed_error_and_no_order_is_in_doubt(gated: Any) -> None:
+    _, gate, venue, _ = gated
+    await gate.aclose()
+    with pytest.raises(VenueError):
+        await venue.server_time()
+    assert isinstance(await venue.cancel("MXUSDT", "gh-1"), CancelFailed)
