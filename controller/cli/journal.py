@@ -1,4 +1,4 @@
-"""The journal on disk: verify it, read it, export it, anchor it. None of these needs the controller to run or to be stopped."""
+"""The journal: verify it, read it, replay it, export it, anchor it. None of these needs the controller to run or to be stopped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from controller.cli.output import HERE, DirectoryOption, Output, OutputOption
 
-app = typer.Typer(help="Verify, read, export and anchor the journal.")
+app = typer.Typer(help="Verify, read, replay, export and anchor the journal.")
 
 
 @app.command()
@@ -82,6 +82,25 @@ def export(
         print_json({"directory": str(to), **asdict(manifest)})
         return
     stdout().print(f"{manifest.entries} entries in {to}, head {manifest.head}")
+
+
+@app.command()
+def replay(
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+    upto: Annotated[int | None, typer.Option(min=1, metavar="SEQ", help="Stop after this entry.")] = None,
+    from_export: Annotated[Path | None, typer.Option("--export", metavar="DIR", help="Play an export instead.")] = None,
+    decisions: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every decision here, one JSON per line.")] = None,
+) -> None:
+    """Play the journal again, from its entries alone: state, balances, open orders, results and decisions."""
+    from controller.cli.journal_replay import print_replay, replay_document, replayed
+    from controller.cli.output import print_json
+
+    found = replayed(directory, from_export, upto, decisions)
+    if output is Output.JSON:
+        print_json(replay_document(found))
+        return
+    print_replay(found, decisions)
 
 
 @app.command()

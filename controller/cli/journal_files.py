@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -102,6 +102,19 @@ def signed_checkpoint(directory: Path, key: Path, witnesses: Sequence[Path]) -> 
     public = checkpoint_key(controller_id, private)
     note = sign_checkpoint(take_checkpoint(controller_id, tree), private)
     return note, public.text, publish(note, controller_id, public, witnesses)
+
+
+@contextmanager
+def progressing(what: str, total: int) -> Iterator[Callable[[Entry], Entry]]:
+    """A function to pass entries through, which moves a bar of ``total``."""
+    with _progress() as progress:
+        task = progress.add_task(what, total=total)
+
+        def step(entry: Entry) -> Entry:
+            progress.advance(task)
+            return entry
+
+        yield step
 
 
 def _progress() -> Progress:
