@@ -93,6 +93,7 @@ class Desk:
         self.price = D("60000")
         self.usdt = D(usdt)
         self.epoch = 0
+        self.proposals = 0
         self.trades: dict[VenueName, list[Fill]] = {name: [] for name in VenueName}
         self.version = "0.1.0"
         self.accounts = {VenueName.TESTNET: "sha256:" + "1" * 64, VenueName.LIVE: "sha256:" + "2" * 64}
@@ -276,6 +277,7 @@ class Desk:
 
     def command(self, verb: Verb, target: Position, *, subject: str = "", **changes: object) -> Command:
         decision = self.give(i.ProposalAsked(verb, target, subject))
+        self.proposals += 1
         seal = decision.reply
         assert isinstance(seal, SealReply)
         state = self.state
@@ -284,7 +286,7 @@ class Desk:
         policy = policy_after(state.policy, verb, subject)
         base = Command(
             version=2 if subject else 1,
-            command_id=f"{len(self.journal):032x}",
+            command_id=f"{len(self.journal):016x}{self.proposals:016x}",
             controller_id=state.controller_id,
             environment=state.environment,
             account_fingerprint=state.accounts[VenueName.LIVE],
