@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -32,6 +33,8 @@ from exchange.model import OrderStatus, SymbolRules
 from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName
 from policies.schema import Policy
 from policies.stage import Stage
+
+_log = logging.getLogger(__name__)
 
 SWEEP_EVERY_S = 3.0
 RULES_EVERY_S = 60.0
@@ -150,13 +153,21 @@ def assemble(
         mock = venues[VenueName.MOCK]
         if (follow := getattr(mock, "run", None)) is not None:
             work["mock executor"] = follow
-        tasks = [asyncio.create_task(writer.run(), name="writer")]
+        writing = asyncio.create_task(writer.run(), name="writer")
+        writing.add_done_callback(lambda task: _writer_ended(task, permits))
+        tasks = [writing]
         tasks += [asyncio.create_task(supervised(name, item, inbox, clock), name=name) for name, item in work.items()]
         _perform_all(performer, recovered.effects)
         ticker.start()
         return tasks
 
     return Assembly(writer, permits, operator, bots, start, ticker.stop)
+
+
+def _writer_ended(task: asyncio.Task[None], permits: PermitOffice) -> None:
+    if not task.cancelled():
+        permits.latch("the writer ended")
+        _log.critical("the writer ended: nothing will be placed again in this process", exc_info=task.exception())
 
 
 def _halt_if_latched(latch: LatchFile, inbox: Inbox, writer: Writer, clock: Clock) -> None:
