@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controller.journal.chain import Entry, Fault, Problem
+from controller.journal.chain import Entry, Fault, Problem, Row
 from controller.journal.files import write_atomically
 from controller.journal.merkle import MerkleTree
 from controller.journal.note import MAX_NOTE_BYTES, NoteKey, note_key, open_note, sign_note
@@ -93,6 +93,14 @@ class CheckpointWalk:
         """Take the next entry; the first comes after ``start()`` was asked."""
         self.tree.append(entry.hash)
         return self._compare()
+
+    def take(self, rows: Iterable[Row]) -> Problem | None:
+        """Take the next rows at once. Once every checkpoint has been compared, no tree is needed any more."""
+        for *_, digest in rows if self._pending else ():
+            self.tree.append_leaf(digest)
+            if (problem := self._compare()) is not None:
+                return problem
+        return None
 
     def start(self) -> Problem | None:
         """What is wrong before the first entry: a checkpoint of another controller, or one of an empty journal that is not."""

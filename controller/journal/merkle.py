@@ -31,7 +31,11 @@ class MerkleTree:
 
     def append(self, entry_hash: str) -> None:
         """Add the leaf of one entry, given as ``sha256:<hex>``."""
-        node = hashlib.sha256(b"\0" + bytes.fromhex(entry_hash[7:])).digest()
+        self.append_leaf(bytes.fromhex(entry_hash[7:]))
+
+    def append_leaf(self, leaf: bytes) -> None:
+        """Add the leaf of one entry, given as the 32 bytes of its hash."""
+        node = hashlib.sha256(b"\0" + leaf).digest()
         size = self._size
         while size & 1:
             node = hashlib.sha256(b"\1" + self._frontier.pop() + node).digest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from controller.journal.chain import Entry, Head, Record
+from controller.journal.chain import Entry, Head, Record, Row
 from exchange.errors import GatehouseError
 from exchange.model import Millis
 
@@ -57,7 +57,11 @@ class JournalReader(Protocol):
 
 
 class StoredJournal(JournalReader, Protocol):
-    """A journal that can say whether what keeps it is sound."""
+    """A journal that can be verified: read in bulk, and asked whether what keeps it is sound."""
+
+    def rows(self) -> Iterator[list[Row]]:
+        """All entries as they are stored, ascending, page by page."""
+        ...
 
     def integrity(self) -> tuple[str, ...]:
         """What the storage itself finds wrong; nothing when it is sound."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
+from controller.journal.chain import Entry, Head, Record, Row, genesis_hash, seal
 from controller.journal.port import JournalError, JournalFenced, JournalLocked, JournalPoisoned, JournalWriteFailed
 from controller.journal.postgres_link import Link, checked_url, unusable
 from controller.journal.postgres_schema import create_once, require_as_made, require_durable, require_exists
@@ -121,6 +121,13 @@ class PostgresReader:
                 return
             after = page[-1][0]
             left = None if left is None else left - len(page)
+
+    def rows(self) -> Iterator[list[Row]]:
+        """All entries as they are stored, ascending, page by page."""
+        after = 0
+        while page := self._rows(_ENTRIES, (after, _PAGE)):
+            yield [(seq, epoch, at, kind, body, prev, digest) for seq, epoch, at, kind, body, prev, digest in page]
+            after = page[-1][0]
 
     def hash_at(self, seq: int) -> str | None:
         """The hash of one entry, or ``None`` when there is no such entry."""

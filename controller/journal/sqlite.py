@@ -17,7 +17,7 @@ from typing import Any
 
 import apsw
 
-from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
+from controller.journal.chain import Entry, Head, Record, Row, genesis_hash, seal
 from controller.journal.files import sync_directory
 from controller.journal.port import JournalError, JournalFenced, JournalLocked, JournalPoisoned, JournalWriteFailed
 from exchange.model import Millis
@@ -138,6 +138,15 @@ class SqliteReader:
                 return
             after = page[-1][0]
             left = None if left is None else left - len(page)
+
+    def rows(self) -> Iterator[list[Row]]:
+        """All entries as they are stored, ascending, page by page."""
+        after = 0
+        while page := self._rows(
+            "SELECT seq, epoch, at, kind, body, prev, hash FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", (after, _PAGE)
+        ):
+            yield page
+            after = page[-1][0]
 
     def hash_at(self, seq: int) -> str | None:
         """The hash of one entry, or ``None`` when there is no such entry."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.journal.chain import ChainWalk, Entry, Fault, Head, Problem
+from controller.journal.chain import ChainWalk, Entry, Fault, Head, Problem, Row, entry_of
 from controller.journal.checkpoint import Checkpoint, CheckpointWalk
 from controller.journal.place import FilePlace, Place
 from controller.journal.port import JournalError, StoredJournal
@@ -66,26 +66,26 @@ def _first_problem(
     if reader.controller_id != controller_id:
         return Problem(Fault.OTHER_CONTROLLER, 0, f"the file is the journal of {reader.controller_id}, not of {controller_id}")
     problem = anchors.start()
-    last = 0
     try:
-        entries = reader.read()
-        for entry in entries:
-            last = entry.seq
-            problem = problem or chain.step(entry, entries) or anchors.step(entry) or _inspected(entry, inspect)
-            if problem:
-                return problem
+        for page in reader.rows() if problem is None else ():
+            # Page by page, unless each entry's meaning is looked at too: then one by one, so that the first wrong one is named.
+            for rows in ((row,) for row in page) if inspect is not None else (page,):
+                problem = chain.take(rows) or anchors.take(rows) or _inspected(rows, inspect)
+                if problem is not None:
+                    return problem
         return problem or anchors.finish() or _of_the_file(reader, chain.head)
     except JournalError as error:
-        return Problem(Fault.STORAGE, last + 1, error.message)
+        return Problem(Fault.STORAGE, chain.head.seq + 1, error.message)
 
 
-def _inspected(entry: Entry, inspect: Inspect | None) -> Problem | None:
+def _inspected(rows: Sequence[Row], inspect: Inspect | None) -> Problem | None:
     if inspect is None:
         return None
-    try:
-        inspect(entry)
-    except IntegrityError as error:
-        return Problem(Fault.WRONG_CONTENT, entry.seq, f"entry {entry.seq}: {error.message}")
+    for entry in map(entry_of, rows):
+        try:
+            inspect(entry)
+        except IntegrityError as error:
+            return Problem(Fault.WRONG_CONTENT, entry.seq, f"entry {entry.seq}: {error.message}")
     return None
 
 
