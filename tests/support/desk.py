@@ -358,6 +358,8 @@ class Desk:
                 order = (Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED, Stage.LIVE_EUR10)
                 reply = self.move(Verb.ADVANCE, order[order.index(here.stage) + 1])
             assert not reply.code, reply
+            if reply.applies_at is not None:
+                self.run(reply.applies_at - self.now)
         return self
 
     def events(self, kind: type[e.Event]) -> list[e.Event]:
