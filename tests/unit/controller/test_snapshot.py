@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -19,12 +20,14 @@ from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import SqliteJournal, open_journal
 from controller.runtime import frozen, snapshot
 from controller.runtime.memory import Kept, Memory
+from controller.runtime.recover import recover
 from controller.runtime.snapshot import FILE_NAME, Snapshots
 from controller.state import State
 from exchange.errors import IntegrityError, UsageError
 from exchange.ports import VenueName
 from policies.stage import Stage
 from tests.support.desk import Desk
+from tests.support.shell import SetClock
 
 KEY = generate_key()
 
@@ -33,7 +36,7 @@ class Folded:
     """A journal with a deployment's life in it, folded as a start folds it."""
 
     def __init__(self, path: Path) -> None:
-        desk = Desk().walk_to(Stage.LIVE_EUR10)
+        self.desk = desk = Desk().walk_to(Stage.VALIDATED)
         self.journal: SqliteJournal = open_journal(path, "desk")
         self.memory, self.tree, self.state = Memory(), MerkleTree(), State()
         for event, at in desk.journal:
@@ -81,6 +84,32 @@ def test_a_fold_goes_on_from_a_snapshot_as_from_the_first_entry(folded: Folded, 
     assert apply(found.state, event, at).fingerprint() == folded.state.fingerprint()
 
 
+def test_a_start_from_a_snapshot_is_the_start_from_the_first_entry(folded: Folded, snapshots: Snapshots, tmp_path: Path) -> None:
+    folded.save(snapshots)
+    ended = e.Disarmed(reason="the controller was stopped")
+    folded.journal.append([Record(ended.kind, e.encode(ended))], folded.state.at)
+    found = snapshots.load(folded.journal.hash_at)
+    assert found is not None
+    folded.journal.close()
+    shutil.copy(tmp_path / "journal.db", tmp_path / "copy.db")
+    started = []
+    for path, taken in ((tmp_path / "journal.db", None), (tmp_path / "copy.db", found)):
+        journal, memory, seen = open_journal(path, "desk"), Memory(), list[int]()
+        boot = replace(folded.desk.boot_input(), epoch=journal.epoch)
+        recovered = recover(
+            journal, memory, boot, SetClock(folded.state.at), lambda entry, into=seen: into.append(entry.seq), taken
+        )
+        started.append((recovered.state.fingerprint(), recovered.effects, memory.kept(), list(memory.entries)))
+        assert recovered.folded == recovered.state.seq - (0 if taken is None else taken.seq) - (seen[-1] - journal_end(folded))
+        assert seen[0] == (1 if taken is None else taken.seq + 1)
+        journal.close()
+    assert started[0] == started[1]
+
+
+def journal_end(folded: Folded) -> int:
+    return folded.state.seq + 1
+
+
 def test_the_same_state_is_written_as_the_same_bytes(folded: Folded, snapshots: Snapshots, tmp_path: Path) -> None:
     folded.save(snapshots)
     first = (tmp_path / FILE_NAME).read_bytes()
@@ -110,7 +139,7 @@ DOUBTFUL = {
     "it is empty": lambda data: b"",
     "it was cut short": lambda data: data[:-1],
     "it is not text": lambda data: b"\xff\xfe" + data,
-    "a byte of the state was changed": lambda data: data.replace(b"LIVE", b"MOCK", 1),
+    "a byte of the state was changed": lambda data: data.replace(b"VALIDATED", b"RAMPING", 1),
     "its header names another entry": lambda data: data.replace(b'"seq":', b'"seq":1', 1),
     "another key signed it": lambda data: data.replace(data.split(b"\n")[1], base64.b64encode(generate_key().sign(b"x"))),
     "it is of another version": lambda data: resigned(data, body_of(data), version="0.0.0"),
