@@ -150,7 +150,7 @@ def _open_journal(deployment: _Deployment, witnesses: Witnesses, clock: Clock) -
     controller_id = deployment.settings.controller_id
     checkpoints = witnesses.known()
     if place.exists():
-        report = verify_journal(place, controller_id, monotonic_ns=clock.monotonic_ns, checkpoints=checkpoints)
+        report = verify_journal(place, controller_id, monotonic_ns=clock.monotonic_ns, checkpoints=checkpoints, storage=False)
         problem = str(report.first_problem.message) if report.first_problem is not None else ""
     else:
         problem = "it is gone, and a witness knows of it" if checkpoints else ""
