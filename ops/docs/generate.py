@@ -43,7 +43,28 @@ def lifecycle() -> str:
         team, solo = (quorum(edge.verb, edge.source, mode) for mode in (Mode.TEAM, Mode.SOLO))
         slow = " + cooling-off" if solo.cooling_off else ""
         lines.append(f"| {edge.source} | {edge.verb} | {edge.target} | {gate or '-'} | {team.persons} / {solo.persons}{slow} |")
+    lines += [
+        "",
+        "These verbs are not moves. Each carries what it is about in the signed payload.",
+        "",
+        "| verb | about | allowed at | leads to | signatures (team / solo) |",
+        "|---|---|---|---|---|",
+    ]
+    for verb, (about, where, leads) in ABOUT.items():
+        team, solo = (quorum(verb, Stage.MOCK, mode) for mode in (Mode.TEAM, Mode.SOLO))
+        slow = " + cooling-off" if solo.cooling_off else ""
+        lines.append(f"| {verb} | {about} | {where} | {leads} | {team.persons} / {solo.persons}{slow} |")
     return "\n".join(lines) + "\n"
+
+
+ABOUT = {
+    Verb.VETO: ("the command that waits", "any stage", "stays; the command never comes back"),
+    Verb.REVOKE: ("a key", "any stage", "stays, or HALTED when too few keys are left"),
+    Verb.SET_ROSTER: ("the next roster", "any stage; at LIVE_€10 and RAMPING it may only lose keys", "stays"),
+    Verb.SET_POLICY: ("a policy", "not at LIVE_€10 or RAMPING", "MOCK, evidence void; HALTED stays HALTED"),
+    Verb.SET_RELEASE: ("a release", "not at LIVE_€10 or RAMPING", "MOCK, evidence void; HALTED stays HALTED"),
+}
+"""The verbs without an edge, for people."""
 
 
 def _further_down(source: Stage, target: Stage) -> bool:
