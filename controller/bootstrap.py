@@ -33,6 +33,7 @@ from controller.journal.port import Journal
 from controller.journal.verify import verify_journal
 from controller.runtime.assembly import Assembly, assemble
 from controller.runtime.clock import SystemClock
+from controller.runtime.examine import Findings
 from controller.runtime.latchfile import LatchFile
 from controller.runtime.memory import Memory
 from controller.runtime.permit import PermitOffice
@@ -46,6 +47,8 @@ from controller.telemetry.logs import open_logs
 from controller.telemetry.redact import Redactor
 from controller.version import VERSION
 from exchange.errors import ConfigError, GatehouseError, IntegrityError, Unreachable
+from exchange.mexc.checks import Demands, check_account
+from exchange.mexc.client import MexcVenue
 from exchange.mexc.connect import PRODUCTION, Endpoint, Gate, open_feed, open_venue
 from exchange.mexc.hosts import Reach
 from exchange.mexc.provenance import Provenance, ask_provenance
@@ -56,8 +59,9 @@ from exchange.model import SymbolRules
 from exchange.ports import Clock, MarketFeed, Venue, VenueName
 from policies import canonical
 from policies.document import canonical_bytes, load_policy
+from policies.ramp import symbols_at
 from policies.schema import Policy
-from policies.stage import Environment
+from policies.stage import Environment, Stage
 
 T = TypeVar("T")
 
@@ -188,17 +192,18 @@ async def _start(deployment: _Deployment, clock: Clock, redactor: Redactor, stac
     recovered = _recover(deployment, journal, memory, witnesses, snapshots, clock)
     gates = _open_gates(deployment, alerts, clock, stack)
     feeds, provenance = await _open_feeds(deployment, gates, clock)
-    venues = _open_venues(deployment, gates, clock)
-    rules = {name: await _rules(venues[name], deployment.policy.symbols) for name in (VenueName.TESTNET, VenueName.LIVE)}
-    venues[VenueName.MOCK] = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], settings.mock_balances, clock, seed=1)
+    remote = _open_venues(deployment, gates, clock)
+    rules = {name: await _rules(venue, deployment.policy.symbols) for name, venue in remote.items()}
+    mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], settings.mock_balances, clock, seed=1)
+    permits = PermitOffice(clock, journal.epoch)
     assembly = assemble(
         journal=journal,
         recovered=recovered,
         memory=memory,
         clock=clock,
-        permits=PermitOffice(clock, journal.epoch),
+        permits=permits,
         policy=deployment.policy,
-        venues=venues,
+        venues={**remote, VenueName.MOCK: mock},
         feeds=feeds,
         rules=rules,
         accelerated={name: told.accelerated for name, told in provenance.items()},
@@ -206,6 +211,7 @@ async def _start(deployment: _Deployment, clock: Clock, redactor: Redactor, stac
         telemetry=telemetry,
         witnesses=witnesses,
         latch=LatchFile(deployment.data / LATCH_FILE),
+        examine=partial(_examine, deployment, remote[VenueName.LIVE], permits),
     )
     stack.callback(_keep_snapshot, snapshots, assembly, journal, memory, witnesses, recovered.state.seq)
     await _run(assembly, stack)
@@ -265,10 +271,23 @@ async def _open_feeds(
     return feeds, told
 
 
-def _open_venues(deployment: _Deployment, gates: dict[VenueName, Gate], clock: Clock) -> dict[VenueName, Venue]:
+async def _examine(deployment: _Deployment, live: MexcVenue, permits: PermitOffice) -> Findings:
+    """Whether the live account is fit for what the policy would have it do."""
+    policy, production = deployment.policy, deployment.settings.environment is Environment.PRODUCTION
+    demands = Demands(
+        symbols=symbols_at(policy, Stage.LIVE_EUR10),
+        order_notional_most=policy.limits.order_notional_max_eur * policy.eur_rate.quote_per_eur,
+        offset_most_ms=policy.guards.clock_offset.no_entry_ms,
+        powerless_key=production,
+    )
+    rows = await check_account(live, permits.current, demands)
+    return Findings(len(rows), tuple(row.name for row in rows if not row.ok))
+
+
+def _open_venues(deployment: _Deployment, gates: dict[VenueName, Gate], clock: Clock) -> dict[VenueName, MexcVenue]:
     policy = deployment.policy
     limits = SignerLimits(frozenset(policy.symbols), policy.limits.order_notional_max_eur * policy.eur_rate.quote_per_eur)
-    venues: dict[VenueName, Venue] = {}
+    venues: dict[VenueName, MexcVenue] = {}
     for name, gate in gates.items():
         settings = deployment.settings.testnet if name is VenueName.TESTNET else deployment.settings.live
         signer = LocalSigner(settings.api_key, deployment.secrets[name], limits)

@@ -17,7 +17,7 @@ from typing import Any
 from controller import inputs as i
 from controller.deciding import boot, commands, orders, reports, sweeps, ticks
 from controller.deciding.draft import Decision, Draft, Reply
-from controller.events import HaltMeasured
+from controller.events import AccountChecked, HaltMeasured
 from controller.state import State
 from exchange.model import Fill, Millis
 
@@ -45,6 +45,10 @@ def _venue_reported(draft: Draft, given: i.VenueReported) -> None:
         reports.reported(draft, given.venue, given.event)
 
 
+def _account_examined(draft: Draft, given: i.AccountExamined) -> None:
+    draft.emit(AccountChecked(venue=given.venue, checks=given.checks, failed=given.failed))
+
+
 def _latched(draft: Draft, given: i.Latched) -> None:
     draft.emit(
         HaltMeasured(
@@ -65,6 +69,7 @@ _BRANCHES: Mapping[type[i.Input], Callable[[Draft, Any], Reply]] = MappingProxyT
         i.Looked: reports.looked,
         i.VenueReported: _venue_reported,
         i.Swept: sweeps.swept,
+        i.AccountExamined: _account_examined,
         i.Tick: ticks.ticked,
         i.ProposalAsked: commands.proposed,
         i.Submitted: commands.submitted,

@@ -325,6 +325,14 @@ class Reconciled(Event):
     open_orders: int
 
 
+class AccountChecked(Event):
+    """The live account was examined: how many questions were asked, and which it did not pass."""
+
+    venue: VenueName
+    checks: int
+    failed: tuple[str, ...]
+
+
 class Sampled(Event):
     """One measurement of a running stage: equity and worst-case exposure in EUR, and whether the interval counts as covered."""
 

@@ -214,6 +214,11 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
     return replace(state, ledgers=state.ledgers.set(event.venue, ledger))
 
 
+def _account_checked(state: State, event: e.AccountChecked) -> State:
+    tally = state.tally
+    return state if tally is None else replace(state, tally=tally.with_account(event.checks, len(event.failed)))
+
+
 def _reconciled(state: State, event: e.Reconciled) -> State:
     ledger = state.ledgers[event.venue]
     agreed_at = state.at if event.clean else ledger.reconciled_at
@@ -285,5 +290,6 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.CancelRequested: orders.cancel_requested,
     e.BalancesBaselined: _baselined,
     e.Reconciled: _reconciled,
+    e.AccountChecked: _account_checked,
     e.Sampled: _sampled,
 }

@@ -101,6 +101,15 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountExamined:
+    """A venue account was asked whether it is fit to trade: how many questions, and which it did not pass."""
+
+    venue: VenueName
+    checks: int
+    failed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Market:
     """What one venue's feed shows now. A symbol without a trustworthy book has no quote; ``seen_at`` says when it last had one."""
 
@@ -175,6 +184,7 @@ Input = (
     | Looked
     | VenueReported
     | Swept
+    | AccountExamined
     | Tick
     | ProposalAsked
     | Submitted

@@ -49,6 +49,8 @@ class Tally:
     equity_peak: Decimal | None = None
     equity_last: Decimal | None = None
     drawdown: Decimal = Decimal(0)
+    account_checks: int = 0
+    account_checks_failed: int = 0
 
     @classmethod
     def begin(cls, source: DataSource, *, at: Millis, cap_eur: Decimal, accelerated: bool) -> Tally:
@@ -86,6 +88,10 @@ class Tally:
         return replace(
             self, clock_samples=self.clock_samples + 1, clock_offset_max_ms=max(self.clock_offset_max_ms, abs(offset_ms))
         )
+
+    def with_account(self, checks: int, failed: int) -> Tally:
+        """The live account was examined; only the latest examination counts."""
+        return replace(self, account_checks=checks, account_checks_failed=failed)
 
     def with_source(self, source: DataSource, *, accelerated: bool) -> Tally:
         """The data changed during the run: the least trustworthy source it ever had is the run's source."""
@@ -165,6 +171,7 @@ def metrics(tally: Tally, environment: Environment) -> tuple[Metric, ...]:
         MetricName.DRAWDOWN_FRACTION: (tally.drawdown, tally.equity_samples),
         MetricName.NET_PNL_EUR: (profit, tally.equity_samples),
         MetricName.CLOCK_OFFSET_MAX_MS: (tally.clock_offset_max_ms, tally.clock_samples),
+        MetricName.ACCOUNT_CHECKS_FAILED: (tally.account_checks_failed, tally.account_checks),
     }
     return tuple(
         Metric(

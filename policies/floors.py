@@ -206,6 +206,7 @@ REQUIRED_RULES: tuple[RequiredRule, ...] = (
         (MetricName.COVERED_MS, Op.AT_LEAST, "600000"),
         (MetricName.COVERAGE_RATIO, Op.AT_LEAST, "0.995"),
         (MetricName.DRAWDOWN_FRACTION, Op.AT_MOST, "0.05"),
+        (MetricName.ACCOUNT_CHECKS_FAILED, Op.AT_MOST, "0"),
     ),
     *_required(
         GateName.RAMP_STEP,

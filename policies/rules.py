@@ -40,6 +40,7 @@ class MetricName(StrEnum):
     DRAWDOWN_FRACTION = "drawdown_fraction"
     NET_PNL_EUR = "net_pnl_eur"
     CLOCK_OFFSET_MAX_MS = "clock_offset_max_ms"
+    ACCOUNT_CHECKS_FAILED = "account_checks_failed"
 
 
 class Unit(StrEnum):
@@ -105,6 +106,9 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         MetricName.DRAWDOWN_FRACTION: MetricSpec(Unit.RATIO, "largest fall from a peak, as a part of the smaller of peak and cap"),
         MetricName.NET_PNL_EUR: MetricSpec(Unit.EUR, "equity now less equity at the start of the run, after fees"),
         MetricName.CLOCK_OFFSET_MAX_MS: MetricSpec(Unit.MILLISECONDS, "largest distance seen between our clock and the venue's"),
+        MetricName.ACCOUNT_CHECKS_FAILED: MetricSpec(
+            Unit.COUNT, "questions about the live account it did not pass: its rights, the symbol, minimums, fee, clock"
+        ),
     }
 )
 """Every metric there is."""

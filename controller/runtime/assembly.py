@@ -11,6 +11,7 @@ from controller.effects import CancelAll, Effect
 from controller.inputs import HaltAsked, Latched, VenueReported
 from controller.journal.port import Journal
 from controller.runtime.bots import Bots
+from controller.runtime.examine import Examiner, Findings
 from controller.runtime.flatten import Emptied
 from controller.runtime.inbox import Inbox
 from controller.runtime.latchfile import LatchFile
@@ -86,6 +87,7 @@ def assemble(
     telemetry: Telemetry,
     witnesses: Witnesses,
     latch: LatchFile,
+    examine: Callable[[], Awaitable[Findings]],
 ) -> Assembly:
     """Connect the parts. Nothing runs yet."""
     inbox = Inbox()
@@ -148,6 +150,7 @@ def assemble(
             },
             "symbol rules": lambda: _refresh_rules(venues, rules, policy),
             "witnesses": witnesses.run,
+            "account checks": Examiner(examine=examine, known=lambda: writer.known, inbox=inbox, clock=clock).run,
             "alerts": lambda: _for_ever(alerts.run),
         }
         mock = venues[VenueName.MOCK]

@@ -93,6 +93,10 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
             f"{event.venue} baseline: " + ", ".join(f"{text(total)} {asset}" for asset, total in sorted(event.totals.items()))
         ),
         e.Reconciled: _reconciled,
+        e.AccountChecked: lambda event: (
+            f"{event.venue} account: {event.checks - len(event.failed)} of {event.checks} checks passed"
+            + (f"; not {', '.join(event.failed)}" if event.failed else "")
+        ),
         e.Sampled: _sampled,
     }
 )

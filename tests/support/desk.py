@@ -77,6 +77,7 @@ class Desk:
 
     def __init__(self, policy: Policy | None = None, *, usdt: str = "100") -> None:
         self.policy = policy or demo_policy()
+        self.account_failed: tuple[str, ...] | None = ()
         self.keys: dict[str, Ed25519PrivateKey] = {name: generate_key() for name in ("alice", "bob", "carol")}
         roles = {"alice": Role.OPERATOR, "bob": Role.APPROVER, "carol": Role.HALT_ONLY}
         self.roster = Roster(
@@ -193,12 +194,14 @@ class Desk:
         return self
 
     def run(self, ms: int) -> None:
-        """Live through some time: a tick a second, a sweep every three."""
+        """Live through some time: a tick a second, a sweep every three, and at VALIDATED a look at the live account."""
         for second in range(ms // 1000):
             self.pass_time(1000)
             if second % 3 == 0:
                 self.sweep_all()
             self.tick()
+        if self.state.position.stage is Stage.VALIDATED and self.account_failed is not None:
+            self.give(i.AccountExamined(VenueName.LIVE, 9, self.account_failed))
 
     # A bot
 

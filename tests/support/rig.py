@@ -7,7 +7,7 @@ import json
 import secrets as entropy
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -247,11 +247,13 @@ async def rig(
     script: Sequence[str] = (),
     environment: dict[str, str] | None = None,
     witnesses: Sequence[Path] = (),
+    account: Callable[[str, AccountConfig], AccountConfig] = lambda _, config: config,
 ) -> AsyncIterator[Rig]:
     """A deployment at MOCK with both venues up and the controller not started yet."""
     accounts = {
         name: AccountConfig(name, f"mx0{name}", entropy.token_hex(16), {"USDT": Decimal(100)}) for name in ("testnet", "live")
     }
+    accounts = {name: account(name, config) for name, config in accounts.items()}
     token = entropy.token_hex(16)
     keys = {name: generate_key() for name in ("alice", "bob")}
     bot_secret, ports = entropy.token_hex(16), {"gateway": free_port(), "console": free_port()}

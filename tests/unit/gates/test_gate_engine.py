@@ -161,6 +161,7 @@ def production_run(**changes: Any) -> Tally:
         reconciliations=20_000,
         covered_ms=259_200_000,
         total_ms=259_200_000,
+        account_checks=9,
     )
     return replace(hours, **changes)
 

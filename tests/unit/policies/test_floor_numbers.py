@@ -70,6 +70,7 @@ REQUIRED = {
         "covered_ms >= 600000",
         "coverage_ratio >= 0.995",
         "drawdown_fraction <= 0.05",
+        "account_checks_failed <= 0",
     },
     "ramp-step": {
         "reconciliation_breaks <= 0",
