@@ -72,9 +72,9 @@ def test_a_command_that_adds_risk_waits_and_moves_nothing(validated: Desk) -> No
 
 def test_it_is_applied_on_the_first_tick_after_its_time_and_not_before(waiting: Desk) -> None:
     waiting.run(cooling_off(waiting) - 1000)
-    assert waiting.state.position.stage is Stage.VALIDATED
+    assert waiting.state.position == Position(Stage.VALIDATED)
     waiting.run(1000)
-    assert waiting.state.position.stage is Stage.LIVE_EUR10
+    assert waiting.state.position == Position(Stage.LIVE_EUR10)
     assert waiting.state.pending is None
     accepted = waiting.events(e.CommandAccepted)[-1]
     assert isinstance(accepted, e.CommandAccepted)

@@ -22,7 +22,7 @@ from controller.deciding import commands, evidence
 from controller.deciding.governance import policy_after, release_document
 from controller.lifecycle import Position
 from exchange.errors import Refused
-from gates.engine import GateResult
+from gates.engine import GateResult, evaluate
 from gates.verdict import Verdict
 from policies import canonical
 from policies.authority import Verb
@@ -140,7 +140,7 @@ def targets(verb: Verb, here: Position) -> Iterator[Position]:
 @pytest.fixture
 def the_gate(monkeypatch: pytest.MonkeyPatch) -> Callable[[Verdict], None]:
     """Makes every gate say one thing, now and of what was sealed."""
-    judge, evaluate = evidence.judge, commands.evaluate
+    judge = evidence.judge
 
     def says(verdict: Verdict) -> None:
         def speak(result: GateResult) -> GateResult:
