@@ -12,11 +12,12 @@ from typer.testing import CliRunner, Result
 
 from controller.cli.app import app
 from controller.cli.client import SOCKET_NAME
-from controller.cli.demo.deployment import DEFAULT_PORTS, write_deployment
+from controller.cli.demo.deployment import Ports, write_deployment
 from controller.console.app import create_app
 from controller.console.server import serving_socket
 from tests.support.cli_kit import Run, Served
 from tests.support.operator_port import FakePort
+from tests.support.rig import free_port
 
 
 @pytest.fixture
@@ -32,9 +33,9 @@ def run() -> Run:
 
 @pytest.fixture
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A demo deployment; the path is short, because a unix socket's must be."""
+    """A demo deployment on ports that nobody uses; the path is short, because a unix socket's must be."""
     directory = tmp_path_factory.mktemp("d")
-    write_deployment(directory, DEFAULT_PORTS)
+    write_deployment(directory, Ports(*(free_port() for _ in range(4))))
     (directory / "var").mkdir()
     return directory
 
