@@ -31,7 +31,7 @@ from controller.gateway.server import serving as serving_gateway
 from controller.inputs import Boot, Release
 from controller.journal.port import Journal
 from controller.journal.verify import verify_journal
-from controller.runtime.assembly import Assembly, assemble
+from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.clock import SystemClock
 from controller.runtime.examine import Findings
 from controller.runtime.latchfile import LatchFile
@@ -196,22 +196,24 @@ async def _start(deployment: _Deployment, clock: Clock, redactor: Redactor, stac
     rules = {name: await _rules(venue, deployment.policy.symbols) for name, venue in remote.items()}
     mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], settings.mock_balances, clock, seed=1)
     permits = PermitOffice(clock, journal.epoch)
-    assembly = assemble(
-        journal=journal,
-        recovered=recovered,
-        memory=memory,
-        clock=clock,
-        permits=permits,
-        policy=deployment.policy,
-        venues={**remote, VenueName.MOCK: mock},
-        feeds=feeds,
-        rules=rules,
-        accelerated={name: told.accelerated for name, told in provenance.items()},
-        alerts=alerts,
-        telemetry=telemetry,
-        witnesses=witnesses,
-        latch=LatchFile(deployment.data / LATCH_FILE),
-        examine=partial(_examine, deployment, remote[VenueName.LIVE], permits),
+    assembly = Assembly(
+        Parts(
+            journal=journal,
+            recovered=recovered,
+            memory=memory,
+            clock=clock,
+            permits=permits,
+            policy=deployment.policy,
+            venues={**remote, VenueName.MOCK: mock},
+            feeds=feeds,
+            rules=rules,
+            accelerated={name: told.accelerated for name, told in provenance.items()},
+            alerts=alerts,
+            telemetry=telemetry,
+            witnesses=witnesses,
+            latch=LatchFile(deployment.data / LATCH_FILE),
+            examine=partial(_examine, deployment, remote[VenueName.LIVE], permits),
+        )
     )
     stack.callback(_keep_snapshot, snapshots, assembly, journal, memory, witnesses, recovered.state.seq)
     await _run(assembly, stack)

@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from controller.effects import CancelAll, Effect
+from controller.effects import CancelAll
 from controller.inputs import HaltAsked, Latched, VenueReported
 from controller.journal.port import Journal
 from controller.runtime.bots import Bots
@@ -20,13 +21,14 @@ from controller.runtime.memory import Memory
 from controller.runtime.operator import Operator
 from controller.runtime.perform import Performer
 from controller.runtime.permit import PermitOffice
-from controller.runtime.reconcile import Sweeper
+from controller.runtime.reconcile import Offset, Sweeper
 from controller.runtime.recover import Recovered
 from controller.runtime.schedule import start_ticking
 from controller.runtime.supervise import supervised
 from controller.runtime.tracing import Tracing
 from controller.runtime.witness import Witnesses
 from controller.runtime.writer import Carried, Writer
+from controller.state import Ledger, OrderState
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from exchange.errors import GatehouseError
@@ -42,22 +44,6 @@ RULES_EVERY_S = 60.0
 _IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
 
 
-@dataclass(slots=True)
-class Assembly:
-    """A controller whose parts know each other. ``start`` sets it going."""
-
-    writer: Writer
-    permits: PermitOffice
-    operator: Operator
-    bots: Bots
-    _start: Callable[[], list[asyncio.Task[None]]]
-    stop_ticking: Callable[[], None]
-
-    def start(self) -> list[asyncio.Task[None]]:
-        """Start the writer and everything that feeds it. Cancel the tasks to stop."""
-        return self._start()
-
-
 class _Ticker:
     def __init__(self, markets: Markets) -> None:
         self._markets = markets
@@ -71,100 +57,135 @@ class _Ticker:
             self._scheduler.shutdown(wait=False)  # type: ignore[attr-defined]
 
 
-def assemble(
-    *,
-    journal: Journal,
-    recovered: Recovered,
-    memory: Memory,
-    clock: Clock,
-    permits: PermitOffice,
-    policy: Policy,
-    venues: Mapping[VenueName, Venue],
-    feeds: Mapping[VenueName, MarketFeed],
-    rules: Mapping[VenueName, dict[str, SymbolRules]],
-    accelerated: Mapping[VenueName, bool],
-    alerts: Alerts,
-    telemetry: Telemetry,
-    witnesses: Witnesses,
-    latch: LatchFile,
-    examine: Callable[[], Awaitable[Findings]],
-) -> Assembly:
-    """Connect the parts. Nothing runs yet."""
-    inbox = Inbox()
-    sweepers: dict[VenueName, Sweeper] = {}
-    markets = Markets(
-        feeds=feeds,
-        rules=rules,
-        accelerated=accelerated,
-        symbols=policy.symbols,
-        clock=clock,
-        inbox=inbox,
-        offsets={name: lambda name=name: sweepers[name].offset for name in venues},  # type: ignore[misc]
-    )
-    performer = Performer(
-        venues=venues,
-        permits=permits,
-        inbox=inbox,
-        clock=clock,
-        told=alerts.notify,
-        emptied=lambda effect, result: _emptied(effect, result, writer, inbox, clock, sweepers),
-        still_open=lambda venue: _in_flight(writer, venue),
-        working=lambda venue: sum(1 for order in writer.known.open_on(venue) if order.working),
-    )
-    writer = Writer(
-        journal=journal,
-        state=recovered.state,
-        clock=clock,
-        permits=permits,
-        inbox=inbox,
-        perform=performer.perform,
-        failing=latch.mark,
-    )
-    for name, venue in venues.items():
-        sweepers[name] = Sweeper(
-            venue,
-            symbols=policy.symbols,
-            ledger=lambda name=name: writer.known.ledger(name),  # type: ignore[misc]
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a controller is put together from. ``rules`` are refreshed in place while it runs."""
+
+    journal: Journal
+    recovered: Recovered
+    memory: Memory
+    clock: Clock
+    permits: PermitOffice
+    policy: Policy
+    venues: Mapping[VenueName, Venue]
+    feeds: Mapping[VenueName, MarketFeed]
+    rules: Mapping[VenueName, dict[str, SymbolRules]]
+    accelerated: Mapping[VenueName, bool]
+    alerts: Alerts
+    telemetry: Telemetry
+    witnesses: Witnesses
+    latch: LatchFile
+    examine: Callable[[], Awaitable[Findings]]
+
+
+class Assembly:
+    """A controller whose parts know each other. Nothing runs until ``start``."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._inbox = inbox = Inbox()
+        clock = parts.clock
+        self._sweepers: dict[VenueName, Sweeper] = {}
+        self._markets = Markets(
+            feeds=parts.feeds,
+            rules=parts.rules,
+            accelerated=parts.accelerated,
+            symbols=parts.policy.symbols,
+            clock=clock,
+            inbox=inbox,
+            offsets={name: partial(self._offset, name) for name in parts.venues},
+        )
+        self._performer = Performer(
+            venues=parts.venues,
+            permits=parts.permits,
             inbox=inbox,
             clock=clock,
-            every_s=SWEEP_EVERY_S,
+            told=parts.alerts.notify,
+            emptied=self._emptied,
+            still_open=lambda venue: sum(1 for order in self._open_on(venue) if order.status in _IN_FLIGHT),
+            working=lambda venue: sum(1 for order in self._open_on(venue) if order.working),
         )
-    tracing = Tracing(telemetry, clock)
-    writer.watch(memory.carried)
-    writer.watch(lambda _: markets.tick_taken())
-    writer.watch(tracing.carried)
-    writer.watch(witnesses.carried)
-    _halt_if_latched(latch, inbox, writer, clock)
-    bots = Bots(writer=writer, inbox=inbox, performer=performer, markets=markets, memory=memory, clock=clock)
-    operator = Operator(writer=writer, inbox=inbox, markets=markets, memory=memory, journal=journal, clock=clock, tracing=tracing)
-    ticker = _Ticker(markets)
+        self.writer = writer = Writer(
+            journal=parts.journal,
+            state=parts.recovered.state,
+            clock=clock,
+            permits=parts.permits,
+            inbox=inbox,
+            perform=self._performer.perform,
+            failing=parts.latch.mark,
+        )
+        for name, venue in parts.venues.items():
+            self._sweepers[name] = Sweeper(
+                venue,
+                symbols=parts.policy.symbols,
+                ledger=partial(self._ledger, name),
+                inbox=inbox,
+                clock=clock,
+                every_s=SWEEP_EVERY_S,
+            )
+        tracing = Tracing(parts.telemetry, clock)
+        for watcher in (parts.memory.carried, lambda _: self._markets.tick_taken(), tracing.carried, parts.witnesses.carried):
+            writer.watch(watcher)
+        _halt_if_latched(parts.latch, inbox, writer, clock)
+        markets, memory = self._markets, parts.memory
+        self.bots = Bots(writer=writer, inbox=inbox, performer=self._performer, markets=markets, memory=memory, clock=clock)
+        self.operator = Operator(
+            writer=writer, inbox=inbox, markets=markets, memory=memory, journal=parts.journal, clock=clock, tracing=tracing
+        )
+        self._ticker = _Ticker(self._markets)
 
-    def start() -> list[asyncio.Task[None]]:
+    @property
+    def permits(self) -> PermitOffice:
+        """Who issues the permits to place."""
+        return self._parts.permits
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """Start the writer and everything that feeds it. Cancel the tasks to stop."""
+        clock = self._parts.clock
+        writing = asyncio.create_task(self.writer.run(), name="writer")
+        writing.add_done_callback(lambda task: _writer_ended(task, self._parts.permits))
+        feeding = [
+            asyncio.create_task(supervised(name, work, self._inbox, clock), name=name) for name, work in self._background().items()
+        ]
+        for effect in self._parts.recovered.effects:
+            self._performer.perform(effect)
+        self._ticker.start()
+        return [writing, *feeding]
+
+    def stop_ticking(self) -> None:
+        """Time passes without anybody being told."""
+        self._ticker.stop()
+
+    def _background(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        parts = self._parts
+        examiner = Examiner(examine=parts.examine, known=lambda: self.writer.known, inbox=self._inbox, clock=parts.clock)
         work: dict[str, Callable[[], Awaitable[None]]] = {
-            **{f"{name} market feed": feed.run for name, feed in feeds.items()},
-            **{f"{name} market watch": lambda name=name: markets.follow(name) for name in feeds},  # type: ignore[misc]
-            **{f"{name} sweeps": sweepers[name].run for name in venues},
-            **{
-                f"{name} private stream": lambda venue=venue: _listen(venue, inbox, clock, sweepers[venue.name])  # type: ignore[misc]
-                for name, venue in venues.items()
-            },
-            "symbol rules": lambda: _refresh_rules(venues, rules, policy),
-            "witnesses": witnesses.run,
-            "account checks": Examiner(examine=examine, known=lambda: writer.known, inbox=inbox, clock=clock).run,
-            "alerts": lambda: _for_ever(alerts.run),
+            "symbol rules": partial(_refresh_rules, parts.venues, parts.rules, parts.policy),
+            "witnesses": parts.witnesses.run,
+            "account checks": examiner.run,
+            "alerts": partial(_for_ever, parts.alerts.run),
         }
-        mock = venues[VenueName.MOCK]
-        if (follow := getattr(mock, "run", None)) is not None:
+        for name, feed in parts.feeds.items():
+            work[f"{name} market feed"] = feed.run
+            work[f"{name} market watch"] = partial(self._markets.follow, name)
+        for name, venue in parts.venues.items():
+            work[f"{name} sweeps"] = self._sweepers[name].run
+            work[f"{name} private stream"] = partial(_listen, venue, self._inbox, parts.clock, self._sweepers[name])
+        if (follow := getattr(parts.venues[VenueName.MOCK], "run", None)) is not None:
             work["mock executor"] = follow
-        writing = asyncio.create_task(writer.run(), name="writer")
-        writing.add_done_callback(lambda task: _writer_ended(task, permits))
-        tasks = [writing]
-        tasks += [asyncio.create_task(supervised(name, item, inbox, clock), name=name) for name, item in work.items()]
-        _perform_all(performer, recovered.effects)
-        ticker.start()
-        return tasks
+        return work
 
-    return Assembly(writer, permits, operator, bots, start, ticker.stop)
+    def _offset(self, name: VenueName) -> Offset | None:
+        return self._sweepers[name].offset
+
+    def _ledger(self, name: VenueName) -> Ledger:
+        return self.writer.known.ledger(name)
+
+    def _open_on(self, venue: VenueName) -> list[OrderState]:
+        return self.writer.known.open_on(venue)
+
+    def _emptied(self, effect: CancelAll, result: Emptied) -> None:
+        _emptied(effect, result, self.writer, self._inbox, self._parts.clock, self._sweepers)
 
 
 def _writer_ended(task: asyncio.Task[None], permits: PermitOffice) -> None:
@@ -185,15 +206,6 @@ def _halt_if_latched(latch: LatchFile, inbox: Inbox, writer: Writer, clock: Cloc
 
     writer.watch(clear)
     inbox.fact(HaltAsked(by="controller", reason=f"the last process halted without a journal: {reason}"), clock.monotonic_ns())
-
-
-def _perform_all(performer: Performer, effects: tuple[Effect, ...]) -> None:
-    for effect in effects:
-        performer.perform(effect)
-
-
-def _in_flight(writer: Writer, venue: VenueName) -> int:
-    return sum(1 for order in writer.known.open.values() if order.venue is venue and order.status in _IN_FLIGHT)
 
 
 def _emptied(
