@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -137,12 +138,12 @@ class Memory:
             else:
                 follower.put_nowait(batch)
 
-    async def follow(self) -> AsyncIterator[Carried]:
-        """Every batch from now on; ends when the follower cannot keep up, so that it reads again from the start."""
+    @contextmanager
+    def following(self) -> Iterator[asyncio.Queue[Carried | None]]:
+        """Every batch from this moment on; ``None`` when the follower could not keep up and must read again from the start."""
         queue: asyncio.Queue[Carried | None] = asyncio.Queue(maxsize=256)
         self._followers.add(queue)
         try:
-            while (batch := await queue.get()) is not None:
-                yield batch
+            yield queue
         finally:
             self._followers.discard(queue)

@@ -168,14 +168,15 @@ class Operator:
 
     async def subscribe(self) -> AsyncIterator[StreamItem]:
         """Entries and samples as they become durable, and the status after each batch."""
-        yield self._status()
-        async for batch in self._memory.follow():
-            for entry, event in batch.entries:
-                yield views.entry_view(entry, event)
-            if any(isinstance(event, e.Sampled) for _, event in batch.entries) and self._memory.samples:
-                yield views.sample_view(self._memory.samples[-1])
-            if any(not isinstance(event, e.Reconciled) for _, event in batch.entries):
-                yield self._status()
+        with self._memory.following() as batches:
+            yield self._status()
+            while (batch := await batches.get()) is not None:
+                for entry, event in batch.entries:
+                    yield views.entry_view(entry, event)
+                if any(isinstance(event, e.Sampled) for _, event in batch.entries) and self._memory.samples:
+                    yield views.sample_view(self._memory.samples[-1])
+                if any(not isinstance(event, e.Reconciled) for _, event in batch.entries):
+                    yield self._status()
 
     def _status(self) -> StatusView:
         head = self._journal.head.hash

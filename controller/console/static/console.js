@@ -45,10 +45,15 @@ function onStatus(status) {
   stage = status.stage;
 }
 
+// What the stream told lately: a reading of the journal that was on its way meanwhile does not know it yet.
+const told = [];
+
 function onEntry(entry) {
   heard = Date.now();
   if (entry.seq <= seq) return;
   seq = entry.seq;
+  told.push(entry);
+  if (told.length > ROWS) told.shift();
   addEntry(entry, ROWS);
   if (/^(order|fill|cancel|lookup)/.test(entry.kind)) lists.ask("orders", "balances");
   if (/^(command|stage|breach|guard)/.test(entry.kind)) lists.ask("gates");
@@ -82,8 +87,9 @@ async function readAll() {
     read(`/v1/journal?after=${Math.max(0, status.seq - ROWS)}&limit=${ROWS}`),
     read(`/v1/series?after=${lastSample()}`),
   ]);
-  showEntries(entries);
-  seq = Math.max(seq, ...entries.map((entry) => entry.seq));
+  const last = Math.max(0, ...entries.map((entry) => entry.seq));
+  showEntries([...entries, ...told.filter((entry) => entry.seq > last)].slice(-ROWS));
+  seq = Math.max(seq, last);
   addSeries(series);
   lists.ask("gates", "orders", "balances");
 }
