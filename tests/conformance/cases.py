@@ -122,7 +122,7 @@ CASES = (
     Case(43, "a canceled order cannot be canceled again", ALL, (PLACE, CANCEL)),
     Case(44, "a repeated client id never places a second order", ALL, (PLACE, OPEN)),
     Case(45, "a key that may only read is refused the placing of orders", FOREIGN, (ACCOUNT,)),
-    Case(50, "the book a client keeps is the venue's over a stretch of tape", WIRE, (DEPTH, f"GET {V3}/depth")),
+    Case(50, "the book a client keeps is the venue's over a whole tape", WIRE, (DEPTH, f"GET {V3}/depth")),
     Case(51, "public trades are heard", WIRE, (DEALS,)),
     Case(52, "best prices are heard", FOREIGN, (TICKER,)),
     Case(53, "candles are heard", FOREIGN, (KLINE,)),

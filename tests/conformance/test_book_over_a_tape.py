@@ -1,4 +1,4 @@
-"""Case 50: the books of every client that keeps one, compared with the venue's own at many moments of a recorded market."""
+"""Case 50: the books of every client that keeps one, compared with the venue's own at many moments of a whole recorded market."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 import pytest_asyncio
 
+from exchange import tape
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
 from tests.conformance.cases import case
@@ -18,7 +19,9 @@ from tests.support.rig import TAPE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-LOOKS, RECORDS_BETWEEN = 15, 100
+LOOKS = 24
+RECORDS_BETWEEN = -(-sum(1 for _ in tape.read(TAPE)) // LOOKS)
+"""So many records between two looks that the looks span the whole tape."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -30,7 +33,7 @@ async def _venue(witness: Witness) -> AsyncIterator[RunningTestnet]:
 
 
 @case(50)
-async def test_50_the_book_a_client_keeps_is_the_venue_s_over_a_stretch_of_tape(watcher: Watcher, testnet: RunningTestnet) -> None:
+async def test_50_the_book_a_client_keeps_is_the_venue_s_over_a_whole_tape(watcher: Watcher, testnet: RunningTestnet) -> None:
     await watcher.keep_book(lambda: play(testnet, 5))
     for _ in range(LOOKS):
         await play(testnet, RECORDS_BETWEEN)
