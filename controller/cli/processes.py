@@ -62,8 +62,8 @@ def run_testnet(
     speed: Annotated[str, typer.Option(help="Tape seconds per second.")] = "1",
     loop: Annotated[bool, typer.Option("--loop", help="Start the tape again when it ends.")] = False,
     seed: Annotated[int, typer.Option(help="Makes latency, faults and a generated market repeatable.")] = 1,
-    faults: Annotated[Path | None, typer.Option(help="TOML with [[fault]] tables.")] = None,
-    accounts: Annotated[Path | None, typer.Option(help="TOML with [[account]] tables, mode 0600.")] = None,
+    faults: Annotated[Path | None, typer.Option(help=r"TOML with \[\[fault]] tables.")] = None,
+    accounts: Annotated[Path | None, typer.Option(help=r"TOML with \[\[account]] tables, mode 0600.")] = None,
     key: Annotated[str | None, typer.Option(help="API key of one more account.")] = None,
     secret: Annotated[
         str | None,

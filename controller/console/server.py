@@ -11,7 +11,7 @@ import socket
 import stat
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -19,10 +19,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from controller.serving import DRAIN_S, listen, running
 from exchange.errors import ConfigError, Refused
-
-DRAIN_S = 3
-"""How long open requests may take to finish once the server stops."""
 
 MAX_CONNECTIONS = 256
 _CREDENTIALS = struct.Struct("3i")
@@ -38,19 +36,6 @@ class Drainable(Protocol):
         ...
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
-        return nullcontext()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-
 @asynccontextmanager
 async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
     """Serve ``app`` on TCP; yields the port, which matters when 0 was asked for.
@@ -58,19 +43,7 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
     Raises:
         ConfigError: the address cannot be bound.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio switches Nagle's delay off only on sockets that name it.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            code="cannot-listen",
-            remedy="Stop what uses the port, or set another.",
-        ) from None
+    listener = listen(host, port, "console")
     async with _running(app, listener, HttpToolsProtocol):
         yield int(listener.getsockname()[1])
 
@@ -113,19 +86,9 @@ async def _running(app: ASGIApp, listener: socket.socket, protocol: type[HttpToo
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=DRAIN_S,
     )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    waiting = asyncio.create_task(server.listening.wait())
-    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    try:
+    subject: object = app
+    async with running(config, listener, drain=subject.drain if isinstance(subject, Drainable) else None):
         yield
-    finally:
-        subject: object = app
-        if isinstance(subject, Drainable):
-            subject.drain()
-        server.should_exit = True
-        await task
 
 
 def _bind_private(path: Path) -> socket.socket:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import ClassVar
 
 import uvicorn
@@ -13,43 +12,21 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from controller.gateway.limits import GatewayLimits
-from exchange.errors import ConfigError
-
-DRAIN_SECONDS = 3
-"""How long open requests may take to finish once the server stops."""
+from controller.serving import DRAIN_S, listen, running
 
 
 @asynccontextmanager
 async def serving(app: ASGIApp, host: str, port: int, limits: GatewayLimits) -> AsyncIterator[int]:
     """Serve ``app`` inside the running loop; yields the port, which matters when 0 was asked for.
 
-    The process keeps its own signal handlers. Leaving the context stops accepting and waits for open requests.
+    Leaving the context stops accepting and waits for open requests.
 
     Raises:
         ConfigError: the address cannot be bound.
     """
-    # The protocol is named because asyncio switches Nagle's delay off only on sockets that name it.
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"the gateway cannot listen on {host}:{port}: {error.strerror}",
-            code="cannot-listen",
-            remedy="Stop what uses the port, or set another in [gateway].",
-        ) from None
-    server = _Server(_config(app, limits))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    listening = asyncio.create_task(server.listening.wait())
-    await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
-    listening.cancel()
-    try:
+    listener = listen(host, port, "gateway")
+    async with running(_config(app, limits), listener):
         yield int(listener.getsockname()[1])
-    finally:
-        server.should_exit = True
-        await task
 
 
 def guarded_protocol(limits: GatewayLimits) -> type[HttpToolsProtocol]:
@@ -123,21 +100,6 @@ class GuardedProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
-class _Server(uvicorn.Server):
-    """uvicorn that leaves signals to the process and says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
-        return nullcontext()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-
 def _config(app: ASGIApp, limits: GatewayLimits) -> uvicorn.Config:
     return uvicorn.Config(
         app,
@@ -149,5 +111,5 @@ def _config(app: ASGIApp, limits: GatewayLimits) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=limits.idle_seconds,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=DRAIN_S,
     )
