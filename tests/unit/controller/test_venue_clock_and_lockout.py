@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller import bootstrap
+from controller.bootstrap import venues
 from controller.runtime.inbox import Inbox
 from controller.runtime.reconcile import CLOCK_GOOD_FOR_MS, Offset, Sweeper
 from controller.state import Ledger
@@ -77,7 +77,7 @@ def test_a_lock_out_is_an_alert_that_names_the_venue_and_its_length(caplog: pyte
     redactor = Redactor()
     alerts = Alerts(controller_id="c", environment="rehearsal", clock=Clock(), reports=NO_REPORTS, redactor=redactor)
     with caplog.at_level(logging.ERROR, logger="gatehouse.alerts"):
-        bootstrap._locked_out(alerts, VenueName.LIVE, LockOut(418, 0, 120))
+        venues._locked_out(alerts, VenueName.LIVE, LockOut(418, 0, 120))
     assert "the live venue has locked us out" in caplog.text
     assert "HTTP 418" in caplog.text
     assert "120 s" in caplog.text

@@ -1,0 +1,77 @@
+"""A deployment's directory, read: settings, documents and secrets. Nothing is opened yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.authority.roster import load_roster
+from controller.gateway.port import BotKey
+from controller.inputs import Boot, Release
+from controller.settings import Settings, VenueSettings, load_settings, read_secret
+from controller.telemetry.redact import Redactor
+from controller.version import VERSION
+from exchange.errors import ConfigError
+from exchange.ports import VenueName
+from policies import canonical
+from policies.document import canonical_bytes, load_policy
+from policies.schema import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A deployment's directory, read."""
+
+    directory: Path
+    data: Path
+    settings: Settings
+    policy: Policy
+    boot: Boot
+    secrets: dict[VenueName, str]
+    bots: tuple[BotKey, ...]
+
+
+def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
+    """Read the deployment in ``directory``; its secrets are registered with ``redactor``.
+
+    Raises:
+        ConfigError: something is missing or does not fit.
+    """
+    settings = load_settings(directory)
+    policy = load_policy((directory / settings.policy).read_bytes())
+    if policy.environment is not settings.environment:
+        raise ConfigError(
+            f"the settings are for {settings.environment} and the policy for {policy.environment}",
+            code="environment-mismatch",
+            remedy="Use a policy of the settings' environment.",
+        )
+    roster = load_roster(directory / settings.roster)
+    data = directory / settings.data
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    secrets = {
+        VenueName.TESTNET: read_secret(directory, settings.testnet.secret_file),
+        VenueName.LIVE: read_secret(directory, settings.live.secret_file),
+    }
+    bots = tuple(BotKey(bot.name, bot.key, read_secret(directory, bot.secret_file)) for bot in settings.bots)
+    for secret in (*secrets.values(), *(bot.secret for bot in bots)):
+        redactor.register(secret)
+    release = settings.release
+    subject = {"name": release.name, "version": release.version, "artifact": release.artifact}
+    boot = Boot(
+        controller_id=settings.controller_id,
+        environment=settings.environment,
+        gatehouse_version=VERSION,
+        epoch=0,
+        policy=canonical_bytes(policy).decode(),
+        roster=roster.canonical_bytes.decode(),
+        release=Release(release.name, release.version, release.artifact, canonical.digest(canonical.encode(subject))),
+        accounts={
+            VenueName.TESTNET: _fingerprint(settings.testnet),
+            VenueName.LIVE: _fingerprint(settings.live),
+        },
+    )
+    return Deployment(directory, data, settings, policy, boot, secrets, bots)
+
+
+def _fingerprint(venue: VenueSettings) -> str:
+    return canonical.digest(canonical.encode({"rest": venue.rest, "api_key": venue.api_key}))

@@ -1,0 +1,124 @@
+"""The venues of a start: their gates, feeds and clients, and what is asked of them before the doors open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from random import SystemRandom
+from typing import TypeVar
+
+from controller.bootstrap.read import Deployment
+from controller.effects import Alert, AlertKind
+from controller.runtime.examine import Findings
+from controller.runtime.permit import PermitOffice
+from controller.settings import Settings
+from controller.telemetry.alerts import Alerts
+from exchange.errors import ConfigError, GatehouseError, Unreachable
+from exchange.mexc.checks import Demands, check_account
+from exchange.mexc.client import MexcVenue
+from exchange.mexc.connect import PRODUCTION, Endpoint, Gate, open_feed, open_venue
+from exchange.mexc.hosts import Reach
+from exchange.mexc.provenance import Provenance, ask_provenance
+from exchange.mexc.ratelimit import LockOut
+from exchange.mexc.signer import LocalSigner, SignerLimits
+from exchange.model import SymbolRules
+from exchange.ports import Clock, MarketFeed, Venue, VenueName
+from policies.ramp import symbols_at
+from policies.stage import Environment, Stage
+
+T = TypeVar("T")
+
+REACH_WITHIN_S = 60.0
+RETRY_EVERY_S = 0.5
+
+
+def open_gates(deployment: Deployment, alerts: Alerts, clock: Clock, stack: AsyncExitStack) -> dict[VenueName, Gate]:
+    """One gate per host, whoever talks to it: a venue's limits are counted by address."""
+    by_host: dict[str, Gate] = {}
+    gates: dict[VenueName, Gate] = {}
+    for name in (VenueName.TESTNET, VenueName.LIVE):
+        endpoint = _endpoint(deployment.settings, name)
+        if endpoint.rest_url not in by_host:
+            by_host[endpoint.rest_url] = Gate(endpoint, clock, on_lockout=partial(_locked_out, alerts, name))
+            stack.push_async_callback(by_host[endpoint.rest_url].aclose)
+        gates[name] = by_host[endpoint.rest_url]
+    return gates
+
+
+def _locked_out(alerts: Alerts, name: VenueName, lockout: LockOut) -> None:
+    detail = f"HTTP {lockout.status}: nothing but a cancel every few seconds is sent for {lockout.seconds} s"
+    alerts.notify(Alert(AlertKind.VENUE_LOCKOUT, f"the {name} venue has locked us out", detail))
+
+
+async def open_feeds(
+    deployment: Deployment, gates: dict[VenueName, Gate], clock: Clock
+) -> tuple[dict[VenueName, MarketFeed], dict[VenueName, Provenance]]:
+    """Every venue's market feed, and what the venue says its data is."""
+    feeds: dict[VenueName, MarketFeed] = {}
+    told: dict[VenueName, Provenance] = {}
+    for name, gate in gates.items():
+        endpoint = _endpoint(deployment.settings, name)
+        told[name] = await _reached(partial(ask_provenance, endpoint), f"the {name} venue")
+        feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), told[name].source, gate=gate)
+    return feeds, told
+
+
+async def examine(deployment: Deployment, live: MexcVenue, permits: PermitOffice) -> Findings:
+    """Whether the live account is fit for what the policy would have it do."""
+    policy, production = deployment.policy, deployment.settings.environment is Environment.PRODUCTION
+    demands = Demands(
+        symbols=symbols_at(policy, Stage.LIVE_EUR10),
+        order_notional_most=policy.limits.order_notional_max_eur * policy.eur_rate.quote_per_eur,
+        offset_most_ms=policy.guards.clock_offset.no_entry_ms,
+        powerless_key=production,
+    )
+    rows = await check_account(live, permits.current, demands)
+    return Findings(len(rows), tuple(row.name for row in rows if not row.ok))
+
+
+def open_venues(deployment: Deployment, gates: dict[VenueName, Gate], clock: Clock) -> dict[VenueName, MexcVenue]:
+    """The clients of the venues beyond this process, each with a signer of its own."""
+    policy = deployment.policy
+    limits = SignerLimits(frozenset(policy.symbols), policy.limits.order_notional_max_eur * policy.eur_rate.quote_per_eur)
+    venues: dict[VenueName, MexcVenue] = {}
+    for name, gate in gates.items():
+        settings = deployment.settings.testnet if name is VenueName.TESTNET else deployment.settings.live
+        signer = LocalSigner(settings.api_key, deployment.secrets[name], limits)
+        venues[name] = open_venue(name, _endpoint(deployment.settings, name), signer, clock, SystemRandom(), gate=gate)
+    return venues
+
+
+def _endpoint(settings: Settings, name: VenueName) -> Endpoint:
+    venue = settings.testnet if name is VenueName.TESTNET else settings.live
+    if settings.environment is Environment.PRODUCTION and name is VenueName.LIVE:
+        if (venue.rest, venue.ws) != (PRODUCTION.rest_url, PRODUCTION.stream_url):
+            raise ConfigError(
+                "in production the live venue is MEXC's own address and nothing else",
+                code="live-address",
+                remedy=f'Set live.rest = "{PRODUCTION.rest_url}" and live.ws = "{PRODUCTION.stream_url}".',
+            )
+        return PRODUCTION
+    return Endpoint(venue.rest, venue.ws, Reach.LOOPBACK)
+
+
+async def read_rules(venue: Venue, symbols: tuple[str, ...]) -> dict[str, SymbolRules]:
+    """The venue's rules for each symbol, asked until it answers."""
+    return dict(await _reached(lambda: venue.symbol_rules(symbols), f"the {venue.name} venue"))
+
+
+async def _reached(ask: Callable[[], Awaitable[T]], what: str) -> T:
+    """Ask until there is an answer; a venue may still be starting."""
+    deadline = asyncio.get_running_loop().time() + REACH_WITHIN_S
+    while True:
+        try:
+            return await ask()
+        except GatehouseError as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise Unreachable(
+                    f"{what} was not reached in {REACH_WITHIN_S:.0f} s: {error.message}",
+                    code="venue-unreachable",
+                    remedy="Start the venue, or correct its address in gatehouse.toml.",
+                ) from error
+            await asyncio.sleep(RETRY_EVERY_S)
