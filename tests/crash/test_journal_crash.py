@@ -16,6 +16,7 @@ from controller.journal.chain import Record, verify_chain
 from controller.journal.port import JournalError, JournalLocked
 from controller.journal.sqlite import open_journal, read_journal
 from exchange.model import Millis
+from tests.support.counting import Counted
 
 ROOT = Path(__file__).parents[2]
 WRITER = [sys.executable, str(Path(__file__).with_name("journal_writer.py"))]
@@ -52,7 +53,7 @@ def require_nothing_lost(path: Path, acked: dict[int, str]) -> int:
         journal.close()
 
 
-def test_no_acknowledged_entry_is_lost_to_kill_9_and_the_journal_goes_on_each_time(path: Path) -> None:
+def test_no_acknowledged_entry_is_lost_to_kill_9_and_the_journal_goes_on_each_time(path: Path, counted: Counted) -> None:
     chance, acked = random.Random(20261122), dict[int, str]()
     for _ in range(6):
         writer = start(*WRITER, "write", str(path))
@@ -63,6 +64,7 @@ def test_no_acknowledged_entry_is_lost_to_kill_9_and_the_journal_goes_on_each_ti
         assert writer.returncode == -signal.SIGKILL
         acked |= acknowledged(heard)
         assert require_nothing_lost(path, acked) >= len(acked)
+        counted("kill points")
     assert len(acked) > 50
 
 
@@ -86,18 +88,24 @@ def traced(strace: str, inject: str, *command: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("call", [1, 2, 4, 9, 11, 12, 13, 17, 23, 31])
-def test_no_acknowledged_entry_is_lost_when_the_process_dies_inside_a_write(path: Path, strace: str, call: int) -> None:
+def test_no_acknowledged_entry_is_lost_when_the_process_dies_inside_a_write(
+    path: Path, strace: str, call: int, counted: Counted
+) -> None:
     code, output = traced(strace, f"pwrite64:signal=SIGKILL:when={call}", "count", str(path), "12")
     assert code in {-signal.SIGKILL, 128 + signal.SIGKILL}
     require_nothing_lost(path, acknowledged(output))
+    counted("kill points")
 
 
 @pytest.mark.parametrize("call", [4, 5, 8])
-def test_a_failed_sync_stops_the_writer_and_loses_nothing_it_acknowledged(path: Path, strace: str, call: int) -> None:
+def test_a_failed_sync_stops_the_writer_and_loses_nothing_it_acknowledged(
+    path: Path, strace: str, call: int, counted: Counted
+) -> None:
     open_journal(path, OWNER).close()
     _, output = traced(strace, f"fdatasync,fsync:error=EIO:when={call}", "count", str(path), "12")
     assert output.endswith("error journal-write-failed\n")
     require_nothing_lost(path, acknowledged(output))
+    counted("failing disks", kind="a system call fails")
 
 
 def test_a_failed_sync_while_opening_is_an_error_and_the_next_opening_succeeds(path: Path, strace: str) -> None:

@@ -17,6 +17,7 @@ from controller.journal.port import JournalError
 from controller.journal.sqlite import open_journal
 from exchange.model import Millis
 from policies import canonical
+from tests.support.counting import Counted
 from tests.support.recorded_disk import Crashes, Image, Kind, Operation, RecordedDisk, recording
 
 OWNER = "desk-1"
@@ -85,7 +86,7 @@ def rebuilt(directory: Path, image: Image) -> Path:
     return directory / FILE
 
 
-def test_after_a_crash_at_any_point_all_that_was_promised_is_there_once(quick: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_after_a_crash_at_any_point_all_that_was_promised_is_there_once(quick: Path, counted: Counted) -> None:
     first, second = quick / "lived", quick / "rebuilt"
     first.mkdir()
     second.mkdir()
@@ -103,12 +104,10 @@ def test_after_a_crash_at_any_point_all_that_was_promised_is_there_once(quick: P
             assert epoch > life.epoch_after(done), (done, name)
             states[name] += 1
     kinds = Counter(operation.kind for operation in disk.log)
-    with capsys.disabled():
-        told = f"{sum(states.values())} crash states at {len(disk.log)} points of {len(life.written)} entries"
-        print(f"\n  {told}: 0 lost, 0 corrupt, 0 twice")
     assert min(kinds[kind] for kind in Kind) > 0
     assert any(operation.kind is Kind.SYNC and operation.file == FILE for operation in disk.log)
     assert sum(states.values()) > 900
+    counted("crash states", sum(states.values()))
 
 
 FAULTS = {
@@ -142,7 +141,7 @@ class Failing:
 @pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_disk_that_fails_at_any_point_stops_the_writer_and_costs_nothing_promised(
-    quick: Path, fault: str, for_good: bool, capsys: pytest.CaptureFixture[str]
+    quick: Path, fault: str, for_good: bool, counted: Counted
 ) -> None:
     kind, code = FAULTS[fault]
     refused = points = 0
@@ -161,9 +160,9 @@ def test_a_disk_that_fails_at_any_point_stops_the_writer_and_costs_nothing_promi
         points += fired
         found = [entry.hash for entry in reopened(directory / FILE)[1]]
         assert found[: len(life.written)] == life.written, points
-    with capsys.disabled():
-        print(f"\n  {fault}, {'for good' if for_good else 'once'}: {points} points, {refused} stopped the writer, 0 entries lost")
     assert points > 0
+    assert 0 < refused <= points
+    counted("failing disks", points, kind=f"{fault} {for_good}")
 
 
 def test_a_file_that_another_program_has_locked_is_not_opened_and_is_whole_afterwards(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from controller.authority.verify import verify
 from exchange.errors import Unauthorised
 from exchange.model import Millis
+from tests.support.counting import Counted
 from tests.unit.authority.authority_kit import NOW, PROPOSAL, ROSTER, SIGNED, a_command, envelope_with, payload_with, raw_json
 
 
@@ -143,13 +144,15 @@ PAYLOADS = [
 
 
 @pytest.mark.parametrize(("text", "code"), [pytest.param(text, code, id=name) for name, text, code in TEXT])
-def test_an_envelope_that_is_not_exactly_one_is_refused(text: str, code: str) -> None:
+def test_an_envelope_that_is_not_exactly_one_is_refused(text: str, code: str, counted: Counted) -> None:
     assert refusal(text) == code
+    counted("attack vectors", kind=code)
 
 
 @pytest.mark.parametrize(("text", "code"), [pytest.param(text, code, id=name) for name, text, code in PAYLOADS])
-def test_a_payload_that_is_not_exactly_one_command_is_refused_although_it_is_signed(text: str, code: str) -> None:
+def test_a_payload_that_is_not_exactly_one_command_is_refused_although_it_is_signed(text: str, code: str, counted: Counted) -> None:
     assert refusal(text) == code
+    counted("attack vectors", kind=code)
 
 
 def test_an_honest_envelope_gives_the_command_and_its_signatories() -> None:

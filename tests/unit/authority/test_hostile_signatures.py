@@ -17,6 +17,7 @@ from controller.authority.verify import verify
 from exchange.errors import Unauthorised
 from exchange.model import Millis
 from policies.authority import Verb
+from tests.support.counting import Counted
 from tests.unit.authority import authority_kit as kit
 from tests.unit.authority.authority_kit import ALICE, BOB, CAROL, DAVE, FRANK, GRACE, NOW, PROPOSAL, ROSTER, SIGNED, carried
 
@@ -157,13 +158,15 @@ SSH_VECTORS = [
 
 
 @pytest.mark.parametrize(("text", "code"), [pytest.param(text, code, id=name) for name, text, code in RAW_VECTORS])
-def test_a_raw_signature_that_does_not_hold_refuses_the_envelope(text: str, code: str) -> None:
+def test_a_raw_signature_that_does_not_hold_refuses_the_envelope(text: str, code: str, counted: Counted) -> None:
     assert refusal(text) == code
+    counted("attack vectors", kind=code)
 
 
 @pytest.mark.parametrize(("text", "code"), [pytest.param(text, code, id=name) for name, text, code in SSH_VECTORS])
-def test_an_openssh_signature_that_does_not_hold_refuses_the_envelope(text: str, code: str) -> None:
+def test_an_openssh_signature_that_does_not_hold_refuses_the_envelope(text: str, code: str, counted: Counted) -> None:
     assert refusal(text) == code
+    counted("attack vectors", kind=code)
 
 
 @pytest.mark.parametrize(
@@ -219,10 +222,13 @@ def test_no_part_of_an_openssh_signature_can_be_left_out(length: int) -> None:
         pytest.param({"valid_until": NOW - 1}, NOW, "expired-key", id="a key whose time is over"),
     ],
 )
-def test_a_good_signature_by_a_key_out_of_force_refuses_the_envelope(changes: dict[str, object], now: Millis, code: str) -> None:
+def test_a_good_signature_by_a_key_out_of_force_refuses_the_envelope(
+    changes: dict[str, object], now: Millis, code: str, counted: Counted
+) -> None:
     dave = kit.person("dave", kit.listed(DAVE, **changes))
     text = sign_with_file_key(SIGNED, DAVE).text
     assert refusal(text, kit.a_roster(dave), now) == code
+    counted("attack vectors", kind=code)
 
 
 def test_a_key_is_in_force_from_its_first_to_its_last_millisecond() -> None:

@@ -15,6 +15,7 @@ from controller.authority.publickey import PublicKey, parse_public_line, wire_st
 from controller.authority.roster import KeyType, Roster, load_roster, parse_roster_json, parse_roster_toml, roster_key
 from exchange.errors import ConfigError
 from policies import canonical
+from tests.support.counting import Counted
 from tests.unit.authority.authority_kit import ALICE, BOB, CAROL, ERIN, ROSTER, a_roster, listed, person, sk_public
 
 KEY = listed(ALICE).model_dump(mode="json", exclude_none=True)
@@ -81,10 +82,11 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("data", "code"), [pytest.param(data, code, id=name) for name, data, code in HOSTILE])
-def test_a_roster_that_is_not_exactly_one_is_refused(data: bytes, code: str) -> None:
+def test_a_roster_that_is_not_exactly_one_is_refused(data: bytes, code: str, counted: Counted) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_roster_json(data)
     assert refused.value.code == code
+    counted("attack vectors", kind=code)
 
 
 @pytest.mark.parametrize(
@@ -98,12 +100,13 @@ def test_a_roster_that_is_not_exactly_one_is_refused(data: bytes, code: str) -> 
         pytest.param(bytes(31), id="31 bytes"),
     ],
 )
-def test_a_public_key_under_which_anybody_could_sign_is_refused(point: bytes) -> None:
+def test_a_public_key_under_which_anybody_could_sign_is_refused(point: bytes, counted: Counted) -> None:
     blob = wire_string(b"ssh-ed25519") + wire_string(point)
     line = "ssh-ed25519 " + base64.b64encode(blob).decode()
     with pytest.raises(ConfigError) as refused:
         roster_key(line)
     assert refused.value.code == "unusable-key"
+    counted("attack vectors", kind="unusable-key")
 
 
 def test_the_digest_names_the_content_and_not_the_spelling() -> None:

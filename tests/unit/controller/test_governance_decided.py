@@ -21,6 +21,7 @@ from policies.authority import Role, Verb
 from policies.document import canonical_bytes, digest
 from policies.schema import Policy
 from policies.stage import Mode, Stage
+from tests.support.counting import Counted
 from tests.support.desk import D, Desk, with_policy
 
 
@@ -197,11 +198,12 @@ def _forgotten(desk: Desk) -> str:
         pytest.param(lambda _: "{}", "roster-malformed", id="no roster"),
     ],
 )
-def test_a_roster_that_breaks_a_rule_is_refused(mock: Desk, subject: Callable[[Desk], str], code: str) -> None:
+def test_a_roster_that_breaks_a_rule_is_refused(mock: Desk, subject: Callable[[Desk], str], code: str, counted: Counted) -> None:
     desk = mock.fork()
     text = subject(desk)
     before = roster_in_force(desk)
     assert refusal_of(lambda: desk.ask(Verb.SET_ROSTER, text)) == code
+    counted("attack vectors", kind=code)
     assert roster_in_force(desk) == before
 
 
@@ -324,9 +326,10 @@ def test_a_signed_release_outlives_a_restart(mock: Desk) -> None:
         pytest.param(Verb.SET_RELEASE, RELEASE.replace("7777", "GGGG"), "release-malformed", id="a digest that is none"),
     ],
 )
-def test_a_document_that_cannot_be_adopted_is_refused(mock: Desk, verb: Verb, subject: str, code: str) -> None:
+def test_a_document_that_cannot_be_adopted_is_refused(mock: Desk, verb: Verb, subject: str, code: str, counted: Counted) -> None:
     desk = mock.fork()
     assert refusal_of(lambda: desk.ask(verb, subject)) == code
+    counted("attack vectors", kind=code)
 
 
 def test_one_person_of_a_team_changes_no_policy(mock: Desk) -> None:

@@ -26,6 +26,7 @@ from exchange.errors import GatehouseError
 from policies import canonical
 from policies.authority import Verb
 from policies.stage import Stage
+from tests.support.counting import Counted
 from tests.support.desk import Desk
 from tests.unit.authority.test_hostile_envelopes import PAYLOADS, TEXT
 from tests.unit.authority.test_hostile_signatures import RAW_VECTORS, SSH_VECTORS
@@ -262,26 +263,34 @@ def assert_refused(desk: Desk, envelope: str, code: str, *, anchored: bool = Tru
 
 
 @pytest.mark.parametrize(("changes", "code"), [pytest.param(changes, code, id=name) for name, changes, code in BINDINGS])
-def test_a_command_that_says_something_else_changes_nothing(validated: Desk, changes: dict[str, Any], code: str) -> None:
+def test_a_command_that_says_something_else_changes_nothing(
+    validated: Desk, changes: dict[str, Any], code: str, counted: Counted
+) -> None:
     desk = validated.fork()
     assert_refused(desk, altered(desk, **changes), code)
+    counted("attack vectors", kind=code)
 
 
 @pytest.mark.parametrize(("start", "end", "code"), [pytest.param(a, b, code, id=name) for name, a, b, code in TIMES])
-def test_a_command_out_of_its_time_changes_nothing(validated: Desk, start: int, end: int, code: str) -> None:
+def test_a_command_out_of_its_time_changes_nothing(validated: Desk, start: int, end: int, code: str, counted: Counted) -> None:
     desk = validated.fork()
     assert_refused(desk, altered(desk, not_before_ms=desk.now + start, expires_ms=desk.now + end), code)
+    counted("attack vectors", kind=code)
 
 
 @pytest.mark.parametrize(("prepare", "code"), [pytest.param(prepare, code, id=name) for name, prepare, code in SEQUENCES])
-def test_a_command_out_of_its_place_changes_nothing(validated: Desk, prepare: Callable[[Desk], str], code: str) -> None:
+def test_a_command_out_of_its_place_changes_nothing(
+    validated: Desk, prepare: Callable[[Desk], str], code: str, counted: Counted
+) -> None:
     desk = validated.fork()
     assert_refused(desk, prepare(desk), code)
+    counted("attack vectors", kind=code)
 
 
-def test_a_command_of_another_journal_with_the_same_past_changes_nothing(validated: Desk) -> None:
+def test_a_command_of_another_journal_with_the_same_past_changes_nothing(validated: Desk, counted: Counted) -> None:
     desk = validated.fork()
     assert_refused(desk, altered(desk), "unknown-head", anchored=False)
+    counted("attack vectors", kind="unknown-head")
 
 
 def test_the_command_they_were_all_made_from_is_good(validated: Desk) -> None:

@@ -1,0 +1,87 @@
+"""What the tests tried, counted while they ran: the last lines of ``make test``.
+
+A test takes the fixture ``counted`` and says, after its last assertion, what it has just shown::
+
+    def test_a_command_out_of_its_time_changes_nothing(..., code: str, counted: Counted) -> None:
+        ...
+        counted("attack vectors", kind=code)
+
+``number`` is for a test that tried many at once; of ``kind`` the different ones are counted, as refusal codes are. A test that
+fails counts nothing, and a line is printed only when something was counted. ``LINES`` says what each name means.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+import pytest
+
+LINES = {
+    "attack vectors": "{number:,} refused, each with its exact reason ({kinds} codes)",
+    "crash states": "{number:,} rebuilt as kill -9 and power loss leave a disk: nothing promised was lost or came twice",
+    "kill points": "{number:,} processes killed at a system call or around a send: nothing promised was lost or sent twice",
+    "failing disks": "{number:,} faults injected ({kinds} sorts): each was survived or stopped the writer",
+    "faults": "{number:,} whole deployments broken ({kinds} sorts): each halted, stopped or refused to start, and said why",
+    "model states": "{number:,} explored exhaustively in {kinds} configurations: no violation",
+    "model mutants": "{number:,} protections removed from the model one at a time: each violation found",
+}
+
+PROPERTY = "counted"
+
+
+class Counted(Protocol):
+    """What the fixture gives."""
+
+    def __call__(self, name: str, number: int = 1, *, kind: str = "") -> None:
+        """Count ``number`` under a name of ``LINES``."""
+        ...
+
+
+@pytest.fixture
+def counted(record_property: Callable[[str, object], None]) -> Counted:
+    """Count what the test has shown."""
+
+    def count(name: str, number: int = 1, *, kind: str = "") -> None:
+        assert name in LINES, f"{name!r} has no line in {__name__}.LINES"
+        record_property(PROPERTY, (name, number, kind))
+
+    return count
+
+
+class Totals:
+    """The sums over all tests and all their processes."""
+
+    def __init__(self) -> None:
+        self._numbers: Counter[str] = Counter()
+        self._kinds: dict[str, set[str]] = {name: set() for name in LINES}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test's own words travel with its report, so the process that collects the reports hears all of them."""
+        if report.when != "call" or not report.passed:
+            return
+        for key, value in report.user_properties:
+            if key == PROPERTY:
+                name, number, kind = value
+                self._numbers[name] += number
+                self._kinds[name] |= {kind} - {""}
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """One line for each thing that was counted."""
+        for line in self.lines():
+            terminalreporter.write_line(line)
+
+    def lines(self) -> list[str]:
+        """The lines, in the order of ``LINES``."""
+        return [
+            f"{name}: {LINES[name].format(number=self._numbers[name], kinds=len(self._kinds[name]))}"
+            for name in LINES
+            if self._numbers[name]
+        ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Only the process that prints the summary adds up."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Totals(), "totals")
