@@ -82,12 +82,16 @@ class Command(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Signatory:
-    """One valid signature, traced to a person and to key material. ``fingerprint`` is of the raw public key, not its name."""
+    """One valid signature, traced to a person and to key material. ``fingerprint`` is of the raw public key, not its name.
+
+    ``touched``: the signature itself proves that somebody touched a security key for it.
+    """
 
     person: str
     role: Role
     key_id: str
     fingerprint: str
+    touched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class VerifiedCommand:
     """A command whose signatures were checked against the roster in force. Only ``controller.authority.verify`` makes one.
 
     ``envelope`` is the text as received; it goes into the journal verbatim. ``incoming``: the same signatures as the roster that a
-    ``set-roster`` brings would count them; empty for every other verb.
+    ``set-roster`` brings would count them; empty for every other verb. ``roster_digest``: the roster they were checked against.
     """
 
     command: Command
@@ -103,3 +107,4 @@ class VerifiedCommand:
     signatories: tuple[Signatory, ...]
     envelope: str
     incoming: tuple[Signatory, ...] = ()
+    roster_digest: str = ""

@@ -13,9 +13,9 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from controller.authority.ecdsa import P256, P384, Curve, require_point
 from controller.authority.refusal import Refusal, refused
 
 
@@ -25,6 +25,7 @@ class KeyAlgorithm(StrEnum):
     ED25519 = "ssh-ed25519"
     SK_ED25519 = "sk-ssh-ed25519@openssh.com"
     ECDSA_P256 = "ecdsa-sha2-nistp256"
+    ECDSA_P384 = "ecdsa-sha2-nistp384"
     SK_ECDSA_P256 = "sk-ecdsa-sha2-nistp256@openssh.com"
 
     @property
@@ -34,8 +35,13 @@ class KeyAlgorithm(StrEnum):
 
     @property
     def ed25519(self) -> bool:
-        """Whether the curve is Ed25519; otherwise it is P-256."""
+        """Whether it is Ed25519; otherwise it is ECDSA on ``curve``."""
         return self in {KeyAlgorithm.ED25519, KeyAlgorithm.SK_ED25519}
+
+    @property
+    def curve(self) -> Curve:
+        """The curve of an ECDSA algorithm."""
+        return P384 if self is KeyAlgorithm.ECDSA_P384 else P256
 
 
 class WireReader:
@@ -82,7 +88,7 @@ def wire_string(data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A public key. ``point`` is 32 bytes (Ed25519) or an uncompressed point of 65 (P-256). ``application`` is a security key's."""
+    """A public key. ``point`` is 32 bytes (Ed25519) or an uncompressed point (ECDSA). ``application`` is a security key's."""
 
     algorithm: KeyAlgorithm
     point: bytes
@@ -98,7 +104,7 @@ class PublicKey:
         """The wire form."""
         fields = [self.algorithm.value.encode(), self.point]
         if not self.algorithm.ed25519:
-            fields.insert(1, b"nistp256")
+            fields.insert(1, self.algorithm.curve.name.encode())
         if self.algorithm.hardware:
             fields.append(self.application)
         return b"".join(map(wire_string, fields))
@@ -132,14 +138,19 @@ def parse_public_blob(blob: bytes) -> PublicKey:
         algorithm = KeyAlgorithm(name.decode("ascii", "replace"))
     except ValueError:
         raise refused(Refusal.UNSUPPORTED_ALGORITHM, f"keys of type {name[:60]!r} are not accepted") from None
-    if not algorithm.ed25519 and reader.string() != b"nistp256":
-        raise refused(Refusal.UNSUPPORTED_ALGORITHM, "only the curve nistp256 is accepted for ECDSA")
+    if not algorithm.ed25519 and reader.string() != algorithm.curve.name.encode():
+        raise refused(Refusal.UNSUPPORTED_ALGORITHM, f"a key of type {algorithm} is on another curve than {algorithm.curve.name}")
     point = reader.string()
     application = reader.string() if algorithm.hardware else b""
     reader.finish()
+    if algorithm.hardware and not application.startswith(_APPLICATION):
+        raise refused(Refusal.UNUSABLE_KEY, "the security key's credential was made for something else than OpenSSH")
     _require_sound(algorithm, point)
     return PublicKey(algorithm, point, application)
 
+
+_APPLICATION = b"ssh:"
+"""What the application of every OpenSSH credential begins with; a web site's never does (PROTOCOL.u2f)."""
 
 _FIELD = 2**255 - 19
 _ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
@@ -154,9 +165,4 @@ def _require_sound(algorithm: KeyAlgorithm, point: bytes) -> None:
             raise refused(Refusal.UNUSABLE_KEY, "not a usable Ed25519 public key")
         Ed25519PublicKey.from_public_bytes(point)
         return
-    try:
-        EllipticCurvePublicKey.from_encoded_point(SECP256R1(), point)
-    except ValueError:
-        raise refused(Refusal.UNUSABLE_KEY, "not a point of the curve P-256") from None
-    if len(point) != 65:
-        raise refused(Refusal.UNUSABLE_KEY, "a compressed point is a second name for the same key")
+    require_point(algorithm.curve, point)

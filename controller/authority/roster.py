@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -28,18 +29,40 @@ Instant = Annotated[Millis, Field(ge=0, lt=2**53)]
 
 
 class KeyType(StrEnum):
-    """What a key is and how its signatures look: a raw Ed25519 signature for a file key, an OpenSSH signature for the rest."""
+    """What a key is and how its signatures look: plain for the first three, OpenSSH's for the rest.
+
+    ``ed25519`` is a key file or a key of a vault; ``ecdsa-p256`` and ``ecdsa-p384`` are keys in a PKCS#11 token or a key
+    management service, which sign the envelope's bytes as they are.
+    """
 
     FILE = "ed25519"
+    PLAIN_P256 = "ecdsa-p256"
+    PLAIN_P384 = "ecdsa-p384"
     SSH_ED25519 = KeyAlgorithm.ED25519.value
     SK_ED25519 = KeyAlgorithm.SK_ED25519.value
     ECDSA_P256 = KeyAlgorithm.ECDSA_P256.value
+    ECDSA_P384 = KeyAlgorithm.ECDSA_P384.value
     SK_ECDSA_P256 = KeyAlgorithm.SK_ECDSA_P256.value
 
     @property
     def algorithm(self) -> KeyAlgorithm:
         """The algorithm of the public key."""
-        return KeyAlgorithm.ED25519 if self is KeyType.FILE else KeyAlgorithm(self.value)
+        return PLAIN.get(self) or KeyAlgorithm(self.value)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it signs the bytes themselves, without OpenSSH's wrapping."""
+        return self in PLAIN
+
+
+PLAIN: Mapping[KeyType, KeyAlgorithm] = MappingProxyType(
+    {
+        KeyType.FILE: KeyAlgorithm.ED25519,
+        KeyType.PLAIN_P256: KeyAlgorithm.ECDSA_P256,
+        KeyType.PLAIN_P384: KeyAlgorithm.ECDSA_P384,
+    }
+)
+"""The types that make plain signatures, and the algorithm of each."""
 
 
 class KeyStatus(StrEnum):

@@ -13,11 +13,9 @@ import re
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
 
+from controller.authority.ecdsa import holds, require_numbers
 from controller.authority.publickey import KeyAlgorithm, PublicKey, WireReader, parse_public_blob, wire_string
 from controller.authority.refusal import Refusal, refused
 
@@ -36,11 +34,12 @@ _USER_VERIFIED = 0x04
 
 @dataclass(frozen=True, slots=True)
 class SshSignature:
-    """A well-formed signature, not yet verified. ``flags`` and ``counter`` are a security key's; zero otherwise."""
+    """A well-formed signature, not yet verified: 64 bytes for Ed25519, two numbers for ECDSA. ``flags`` and ``counter`` are a
+    security key's; zero otherwise."""
 
     key: PublicKey
     namespace: str
-    signature: bytes
+    signature: bytes | tuple[int, int]
     flags: int
     counter: int
 
@@ -122,34 +121,36 @@ def _parse_signature(data: bytes, key: PublicKey, namespace: str) -> SshSignatur
     reader = WireReader(data, Refusal.MALFORMED_SIGNATURE)
     if reader.string() != key.algorithm.value.encode():
         raise refused(Refusal.UNSUPPORTED_ALGORITHM, "the signature names another algorithm than its key")
-    signature = reader.string()
+    made = reader.string()
     hardware = key.algorithm.hardware
     flags, counter = (reader.take(1)[0], reader.uint32()) if hardware else (0, 0)
     reader.finish()
-    if key.algorithm.ed25519 and len(signature) != 64:
+    return SshSignature(key, namespace, _numbers(made, key) if not key.algorithm.ed25519 else _raw(made), flags, counter)
+
+
+def _raw(signature: bytes) -> bytes:
+    if len(signature) != 64:
         raise _malformed("an Ed25519 signature has 64 bytes")
-    if not key.algorithm.ed25519:
-        signature = _der(signature)
-    return SshSignature(key, namespace, signature, flags, counter)
+    return signature
 
 
-def _der(signature: bytes) -> bytes:
+def _numbers(signature: bytes, key: PublicKey) -> tuple[int, int]:
     reader = WireReader(signature, Refusal.MALFORMED_SIGNATURE)
     r, s = reader.mpint(), reader.mpint()
     reader.finish()
-    return encode_dss_signature(r, s)
+    require_numbers(key.algorithm.curve, r, s)
+    return r, s
 
 
 def _signed_bytes(namespace: str, message: bytes) -> bytes:
     return _MAGIC + b"".join(map(wire_string, (namespace.encode(), b"", _HASH, hashlib.sha512(message).digest())))
 
 
-def _verifies(key: PublicKey, signature: bytes, signed: bytes) -> bool:
+def _verifies(key: PublicKey, signature: bytes | tuple[int, int], signed: bytes) -> bool:
+    if isinstance(signature, tuple):
+        return holds(key.algorithm.curve, key.point, signature, signed)
     try:
-        if key.algorithm.ed25519:
-            Ed25519PublicKey.from_public_bytes(key.point).verify(signature, signed)
-        else:
-            EllipticCurvePublicKey.from_encoded_point(SECP256R1(), key.point).verify(signature, signed, ECDSA(SHA256()))
+        Ed25519PublicKey.from_public_bytes(key.point).verify(signature, signed)
     except InvalidSignature:
         return False
     return True

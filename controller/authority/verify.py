@@ -10,15 +10,13 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 
 from controller.authority.envelope import Envelope, EnvelopeSignature, parse_envelope
-from controller.authority.publickey import KeyAlgorithm, PublicKey
+from controller.authority.plain import looks_plain, verify_plain
 from controller.authority.refusal import Refusal, refused
-from controller.authority.roster import KeyStatus, KeyType, Person, Roster, RosterKey, parse_roster_json
-from controller.authority.sshsig import BEGIN, SshSignature, parse_armour, verify_sshsig
+from controller.authority.roster import KeyStatus, Person, Roster, RosterKey, parse_roster_json
+from controller.authority.sshsig import SshSignature, parse_armour, verify_sshsig
 from controller.commands import SSH_NAMESPACE, Command, Signatory, VerifiedCommand
 from exchange.errors import ConfigError, IntegrityError
 from exchange.model import Millis
@@ -55,7 +53,8 @@ def verify(envelope_text: str, roster: Roster, now: Millis) -> VerifiedCommand:
             signatories.append(_signatory(entry, envelope, here, now))
         if there is not None and (here is None or _in_force(there[1], now)):
             incoming.append(_signatory(entry, envelope, there, now))
-    return VerifiedCommand(command, canonical.digest(envelope.payload), tuple(signatories), envelope_text, tuple(incoming))
+    digest = canonical.digest(envelope.payload)
+    return VerifiedCommand(command, digest, tuple(signatories), envelope_text, tuple(incoming), roster.digest)
 
 
 def _coming_roster(command: Command) -> Roster | None:
@@ -96,13 +95,13 @@ def _signatory(entry: EnvelopeSignature, envelope: Envelope, owner: tuple[Person
     person, key = owner
     _require_in_force(person, key, now)
     material = key.material
-    if key.type is KeyType.FILE:
-        _verify_raw(entry.sig, material, envelope.pae)
+    if key.type.plain:
+        verify_plain(entry.sig, key=material, message=envelope.pae)
     else:
         verify_sshsig(
             _ssh_signature(entry.sig), key=material, namespace=SSH_NAMESPACE, message=envelope.pae, pin_required=key.pin_required
         )
-    return Signatory(person.name, person.role, key.id, material.fingerprint)
+    return Signatory(person.name, person.role, key.id, material.fingerprint, touched=material.algorithm.hardware)
 
 
 def _in_force(key: RosterKey, now: Millis) -> bool:
@@ -119,20 +118,9 @@ def _require_in_force(person: Person, key: RosterKey, now: Millis) -> None:
         raise refused(Refusal.EXPIRED_KEY, f"{person.name}'s key {key.id} has expired")
 
 
-def _verify_raw(sig: bytes, material: PublicKey, message: bytes) -> None:
-    if sig.startswith(BEGIN.encode()):
-        raise refused(Refusal.WRONG_SIGNATURE_FORM, "an OpenSSH signature is listed under a file key")
-    if len(sig) != 64 or material.algorithm is not KeyAlgorithm.ED25519:
-        raise refused(Refusal.MALFORMED_SIGNATURE, f"an Ed25519 signature has 64 bytes, not {len(sig)}")
-    try:
-        Ed25519PublicKey.from_public_bytes(material.point).verify(sig, message)
-    except InvalidSignature:
-        raise refused(Refusal.BAD_SIGNATURE, "the signature is not over these bytes") from None
-
-
 def _ssh_signature(sig: bytes) -> SshSignature:
-    if len(sig) == 64:
-        raise refused(Refusal.WRONG_SIGNATURE_FORM, "a raw signature is listed under an OpenSSH key")
+    if looks_plain(sig):
+        raise refused(Refusal.WRONG_SIGNATURE_FORM, "a plain signature is listed under an OpenSSH key")
     try:
         return parse_armour(sig.decode("ascii"))
     except UnicodeDecodeError:
