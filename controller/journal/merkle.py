@@ -6,7 +6,7 @@ Only the roots of the complete subtrees are kept (at most 64 hashes), so a contr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class MerkleTree:
@@ -35,13 +35,16 @@ class MerkleTree:
 
     def append_leaf(self, leaf: bytes) -> None:
         """Add the leaf of one entry, given as the 32 bytes of its hash."""
-        node = hashlib.sha256(b"\0" + leaf).digest()
-        size = self._size
+        self.append_subtree(hashlib.sha256(b"\0" + leaf).digest(), 1)
+
+    def append_subtree(self, node: bytes, leaves: int) -> None:
+        """Add a complete subtree by its root: of a power of two of leaves, which divides the number there are already."""
+        size = self._size // leaves
         while size & 1:
             node = hashlib.sha256(b"\1" + self._frontier.pop() + node).digest()
             size >>= 1
         self._frontier.append(node)
-        self._size += 1
+        self._size += leaves
 
     def root(self) -> bytes:
         """The tree's hash; that of nothing when it is empty."""
@@ -51,3 +54,12 @@ class MerkleTree:
         for left in reversed(self._frontier[:-1]):
             node = hashlib.sha256(b"\1" + left + node).digest()
         return node
+
+
+def subtree_root(leaves: Sequence[bytes]) -> bytes:
+    """The root of a complete subtree: of a power of two of leaves, each the 32 bytes of an entry's hash."""
+    sha256 = hashlib.sha256
+    nodes = [sha256(b"\0" + leaf).digest() for leaf in leaves]
+    while len(nodes) > 1:
+        nodes = [sha256(b"\1" + left + right).digest() for left, right in zip(nodes[::2], nodes[1::2], strict=True)]
+    return nodes[0]

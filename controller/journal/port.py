@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from controller.journal.chain import Entry, Head, Record, Row
+from controller.journal.lease import Lease
 from exchange.errors import GatehouseError
 from exchange.model import Millis
 
@@ -59,12 +60,24 @@ class JournalReader(Protocol):
 class StoredJournal(JournalReader, Protocol):
     """A journal that can be verified: read in bulk, and asked whether what keeps it is sound."""
 
-    def rows(self) -> Iterator[list[Row]]:
-        """All entries as they are stored, ascending, page by page."""
+    def rows(self, after: int = 0) -> Iterator[list[Row]]:
+        """Entries with ``seq > after`` as they are stored, ascending, page by page."""
         ...
 
     def integrity(self) -> tuple[str, ...]:
         """What the storage itself finds wrong; nothing when it is sound."""
+        ...
+
+
+class FollowedJournal(StoredJournal, Protocol):
+    """A journal that another process writes under a lease, and that a standby follows."""
+
+    def rows_after(self, seq: int) -> list[Row]:
+        """The first entries after ``seq`` as they are stored, a page of them; none when there are none yet."""
+        ...
+
+    def lease(self) -> Lease:
+        """The writer's lease, read now."""
         ...
 
 
@@ -84,4 +97,16 @@ class Journal(JournalReader, Protocol):
             JournalWriteFailed: the storage failed; whether the records are durable is known only after reopening.
             JournalPoisoned: an earlier append failed.
         """
+        ...
+
+
+@runtime_checkable
+class LeasedJournal(Journal, Protocol):
+    """A journal across a network: its writer keeps it by a lease that it has to renew, and waiting for it can take long.
+
+    Every append renews the lease. A permit may rest on an append or a renewal for ``lease.PERMIT_NS`` from before it was sent.
+    """
+
+    def renew(self) -> None:
+        """Renew the lease with nothing to append. Raises as ``append`` does."""
         ...

@@ -1,9 +1,9 @@
 """The journal in PostgreSQL, behind the same contract as the one in SQLite (DESIGN §7, reliability.md §2.C F55-F59).
 
-One row says whose the journal is, the fencing epoch in force and until when its writer's lease runs. Every append locks that row,
-compares epoch and head with its own, and renews the lease, in the transaction that inserts the entries. The lease is courtesy: it
-keeps a standby from taking over a writer that is well. Safety is the epoch: whoever takes over raises it, and the old writer's
-next append is refused, however long it slept.
+One row says whose the journal is, the fencing epoch in force and the lease of its writer. Every append locks that row, compares
+epoch and head with its own, and renews the lease, in the transaction that inserts the entries. What is remembered is safe by the
+epoch: whoever takes over raises it, and the old writer's next append is refused, however long it slept. What is sent is safe by
+the lease: nobody takes it over before the old writer's permits have run out (``controller.journal.lease``).
 
 A COMMIT whose answer was lost is settled by reading: the row lock waits until the lost transaction has ended, the head then says
 which way, and one more synchronous commit makes sure that what was read is also where it must be.
@@ -12,38 +12,53 @@ which way, and one more synchronous commit makes sure that what was read is also
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from threading import Lock
 from typing import Any
 
 import psycopg
 
+from controller.journal import lease as terms
 from controller.journal.chain import Entry, Head, Record, Row, genesis_hash, seal
+from controller.journal.lease import Lease
 from controller.journal.port import JournalError, JournalFenced, JournalLocked, JournalPoisoned, JournalWriteFailed
 from controller.journal.postgres_link import Link, checked_url, unusable
-from controller.journal.postgres_schema import create_once, require_as_made, require_durable, require_exists
+from controller.journal.postgres_schema import create_once, not_synchronous, require_as_made, require_durable, require_exists
 from exchange.model import Millis
-
-LEASE_S = 10
-"""How long a writer that says nothing keeps others from opening the journal."""
 
 _PAGE = 1000
 _ENTRIES = "SELECT seq, epoch, at, kind, body, prev, hash FROM gatehouse.entry WHERE seq > %s ORDER BY seq LIMIT %s"
 _INSERT = "INSERT INTO gatehouse.entry VALUES (%s, %s, %s, %s, %s, %s, %s)"
 _LAST = "SELECT seq, hash FROM gatehouse.entry ORDER BY seq DESC LIMIT 1"
-_LOCK = "SELECT epoch FROM gatehouse.controller FOR UPDATE"
-_RENEW = "UPDATE gatehouse.controller SET lease_until = clock_timestamp() + make_interval(secs => %s) WHERE epoch = %s"
-_RAISE = """
-UPDATE gatehouse.controller SET lease_until = clock_timestamp() + make_interval(secs => %s),
+_LOCK = "SELECT epoch, current_setting('synchronous_standby_names') FROM gatehouse.controller FOR UPDATE"
+_LEASE = """
+SELECT epoch, CASE lease_until WHEN '-infinity' THEN '' ELSE extract(epoch FROM lease_until)::text END FROM gatehouse.controller
+"""
+_LATER = f"greatest(clock_timestamp() + interval '{terms.TERM_S} s', lease_until + interval '1 microsecond')"
+_RENEW = f"UPDATE gatehouse.controller SET lease_until = {_LATER} WHERE epoch = %s"
+_GIVE_BACK = "UPDATE gatehouse.controller SET lease_until = '-infinity' WHERE epoch = %s"
+_RAISE = f"""
+UPDATE gatehouse.controller SET lease_until = {_LATER},
   epoch = greatest(epoch, (SELECT coalesce(max(epoch), 0) FROM gatehouse.entry)) + 1
 """
-_TAKEN = """
-SELECT controller_id, greatest(extract(epoch FROM lease_until - clock_timestamp()), 0)::float8 FROM gatehouse.controller FOR UPDATE
-"""
+_OWNER = "SELECT controller_id FROM gatehouse.controller FOR UPDATE"
 
 
-def open_postgres(url: str, controller_id: str, *, password: str | None = None, seize: bool = False) -> PostgresJournal:
+def open_postgres(
+    url: str,
+    controller_id: str,
+    *,
+    password: str | None = None,
+    synchronous: bool = False,
+    over: Lease | None = None,
+    seize: bool = False,
+) -> PostgresJournal:
     """Open or create the journal for writing, and raise the epoch. One database holds one journal.
 
-    ``seize`` takes over from a writer whose lease still runs; its next append is then refused.
+    Args:
+        synchronous: refuse a server that does not wait for a synchronous standby, now and at every append.
+        over: a lease known to be over; it is taken over if it is still the one in force.
+        seize: take over from a writer that may be well. Only who will place nothing may do so: its permits still live.
 
     Raises:
         JournalLocked: another writer's lease runs.
@@ -52,21 +67,24 @@ def open_postgres(url: str, controller_id: str, *, password: str | None = None, 
     """
     link = _linked(url, password)
     try:
-        require_durable(link)
+        require_durable(link, synchronous=synchronous)
         link.begin()
         create_once(link, controller_id)
         require_as_made(link)
-        _require_free(link, controller_id, seize=seize)
-        link.run(_RAISE, (LEASE_S,))
+        _require_owner(link, controller_id)
+        if not seize:
+            _require_free(link, over)
+        link.run(_RAISE)
         head = _head(link, controller_id)
         link.commit()
+        reading = Link(url, password)
     except psycopg.Error as error:
         link.close()
         raise unusable(error) from error
     except BaseException:
         link.close()
         raise
-    return PostgresJournal(link, controller_id, head)
+    return PostgresJournal(reading, link, controller_id, head, synchronous=synchronous)
 
 
 def read_postgres(url: str, *, password: str | None = None) -> PostgresReader:
@@ -91,11 +109,12 @@ def read_postgres(url: str, *, password: str | None = None) -> PostgresReader:
 
 
 class PostgresReader:
-    """Durable entries of a journal in PostgreSQL. Implements ``StoredJournal``."""
+    """Durable entries of a journal in PostgreSQL. Implements ``FollowedJournal``. Any thread may read."""
 
     def __init__(self, link: Link, controller_id: str) -> None:
         self._link = link
         self._controller_id = controller_id
+        self._turn = Lock()
 
     @property
     def controller_id(self) -> str:
@@ -105,10 +124,17 @@ class PostgresReader:
     @property
     def head(self) -> Head:
         """The last durable entry, read now."""
-        try:
-            return _head(self._link, self._controller_id)
-        except psycopg.Error as error:
-            raise unusable(error) from error
+        with self._turn:
+            try:
+                self._link.mend()
+                return _head(self._link, self._controller_id)
+            except psycopg.Error as error:
+                raise unusable(error) from error
+
+    def lease(self) -> Lease:
+        """The lease of the journal's writer, read now."""
+        ((epoch, until),) = self._rows(_LEASE)
+        return Lease(epoch, until)
 
     def read(self, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
         """Entries with ``seq > after``, ascending, fetched in pages so that no transaction stays open."""
@@ -122,12 +148,16 @@ class PostgresReader:
             after = page[-1][0]
             left = None if left is None else left - len(page)
 
-    def rows(self) -> Iterator[list[Row]]:
-        """All entries as they are stored, ascending, page by page."""
-        after = 0
+    def rows(self, after: int = 0) -> Iterator[list[Row]]:
+        """Entries with ``seq > after`` as they are stored, ascending, page by page."""
         while page := self._rows(_ENTRIES, (after, _PAGE)):
-            yield [(seq, epoch, at, kind, body, prev, digest) for seq, epoch, at, kind, body, prev, digest in page]
+            yield page
             after = page[-1][0]
+
+    def rows_after(self, seq: int) -> list[Row]:
+        """The first entries after ``seq`` as they are stored, up to a thousand; none when there are none yet."""
+        page = self._rows(_ENTRIES, (seq, _PAGE))
+        return [(seq, epoch, at, kind, body, prev, digest) for seq, epoch, at, kind, body, prev, digest in page]
 
     def hash_at(self, seq: int) -> str | None:
         """The hash of one entry, or ``None`` when there is no such entry."""
@@ -146,21 +176,28 @@ class PostgresReader:
 
     def close(self) -> None:
         """Let the connection go. Closing twice is fine."""
-        self._link.close()
+        self._link.end()
 
-    def _rows(self, sql: str, values: tuple[int, ...]) -> list[tuple[Any, ...]]:
-        try:
-            return self._link.rows(sql, values)
-        except psycopg.Error as error:
-            raise unusable(error) from error
+    def _rows(self, sql: str, values: tuple[int, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._turn:
+            try:
+                self._link.mend()
+                return self._link.rows(sql, values)
+            except psycopg.Error as error:
+                raise unusable(error) from error
 
 
 class PostgresJournal(PostgresReader):
-    """The one writer. Implements ``Journal``. Made by ``open_postgres``; used by one thread at a time."""
+    """The one writer. Implements ``LeasedJournal``. Made by ``open_postgres``; one thread at a time appends and renews.
 
-    def __init__(self, link: Link, controller_id: str, head: Head) -> None:
-        super().__init__(link, controller_id)
+    It writes on a connection of its own, so that no reader waits for an append or sees half of one.
+    """
+
+    def __init__(self, reading: Link, writing: Link, controller_id: str, head: Head, *, synchronous: bool) -> None:
+        super().__init__(reading, controller_id)
+        self._writing = writing
         self._head = head
+        self._synchronous = synchronous
         self._poison: str | None = None
 
     @property
@@ -175,12 +212,7 @@ class PostgresJournal(PostgresReader):
 
     def append(self, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
         """Make all records durable in one transaction, or none. See ``Journal.append``."""
-        if self._poison:
-            raise JournalPoisoned(
-                f"the journal in PostgreSQL takes no more entries: {self._poison}",
-                code="journal-poisoned",
-                remedy="Stop the controller, see to the server, and start again; the start verifies what is durable.",
-            )
+        self._require_sound()
         entries, head = [], self._head
         for record in records:
             entry = seal(record, head, epoch=self._head.epoch, at=at)
@@ -191,15 +223,27 @@ class PostgresJournal(PostgresReader):
             self._head = head
         return tuple(entries)
 
+    def renew(self) -> None:
+        """Renew the lease with nothing to append. See ``LeasedJournal.renew``."""
+        self._require_sound()
+        self._write([], self._head)
+
     def close(self) -> None:
-        """Give the lease back, if it is still ours, and let the connection go. Closing twice is fine."""
+        """Give the lease back, if it is still ours and nothing failed, and let the connections go. Closing twice is fine."""
         if self._poison is None:
             self._poison = "it was closed"
-            try:
-                self._link.run(_RENEW, (0, self._head.epoch))
-            except psycopg.Error:
-                self._link.close()
+            with suppress(psycopg.Error):
+                self._writing.run(_GIVE_BACK, (self._head.epoch,))
+        self._writing.close()
         super().close()
+
+    def _require_sound(self) -> None:
+        if self._poison:
+            raise JournalPoisoned(
+                f"the journal in PostgreSQL takes no more entries: {self._poison}",
+                code="journal-poisoned",
+                remedy="Stop the controller, see to the server, and start again; the start verifies what is durable.",
+            )
 
     def _write(self, entries: list[Entry], head: Head) -> None:
         try:
@@ -217,31 +261,34 @@ class PostgresJournal(PostgresReader):
             raise
 
     def _prepare(self, entries: list[Entry]) -> None:
-        self._link.begin()
+        self._writing.begin()
         self._require(self._found(), self._head)
-        self._link.run_many(_INSERT, [_row(entry) for entry in entries])
-        self._link.run(_RENEW, (LEASE_S, self._head.epoch))
+        if entries:
+            self._writing.run_many(_INSERT, [_row(entry) for entry in entries])
+        self._writing.run(_RENEW, (self._head.epoch,))
 
     def _commit(self, head: Head) -> None:
         try:
-            self._link.commit()
+            self._writing.commit()
         except psycopg.OperationalError:
             self._settle(head)
 
     def _settle(self, head: Head) -> None:
         """Find out what became of a COMMIT whose answer was lost or came with a warning."""
-        self._link.reconnect()
-        self._link.begin()
+        self._writing.reconnect()
+        self._writing.begin()
         found = self._found()
         self._require(found, head if found.seq == head.seq else self._head)
-        self._link.run(_RENEW, (LEASE_S, self._head.epoch))
-        self._link.commit()
+        self._writing.run(_RENEW, (self._head.epoch,))
+        self._writing.commit()
         if found.seq != head.seq:
             raise psycopg.OperationalError("the connection was lost before the commit, and nothing was written")
 
     def _found(self) -> Head:
-        self._link.rows(_LOCK)
-        return _head(self._link, self._controller_id)
+        ((_, standbys),) = self._writing.rows(_LOCK)
+        if self._synchronous and not standbys:
+            raise not_synchronous()
+        return _head(self._writing, self._controller_id)
 
     def _require(self, found: Head, expected: Head) -> None:
         if found.epoch != self._head.epoch:
@@ -259,7 +306,7 @@ class PostgresJournal(PostgresReader):
 
     def _abandon(self, why: str) -> None:
         self._poison = why
-        self._link.rollback()
+        self._writing.rollback()
 
 
 def _linked(url: str, password: str | None) -> Link:
@@ -269,19 +316,24 @@ def _linked(url: str, password: str | None) -> Link:
         raise unusable(error) from error
 
 
-def _require_free(link: Link, controller_id: str, *, seize: bool) -> None:
-    ((owner, left),) = link.rows(_TAKEN)
+def _require_owner(link: Link, controller_id: str) -> None:
+    ((owner,),) = link.rows(_OWNER)
     if owner != controller_id:
         raise JournalError(
             f"the journal in this database belongs to {owner}, not to {controller_id}",
             code="journal-other-controller",
             remedy="Point the controller at its own database; never copy a journal between deployments.",
         )
-    if left > 0 and not seize:
+
+
+def _require_free(link: Link, over: Lease | None) -> None:
+    ((epoch, until),) = link.rows(_LEASE)
+    lease = Lease(epoch, until)
+    if not lease.free and lease != over:
         raise JournalLocked(
-            f"another writer's lease of the journal runs for {left:.1f} s more",
+            f"another writer holds the lease of the journal, under epoch {epoch}",
             code="journal-locked",
-            remedy=f"Stop the other controller first, or wait {LEASE_S} s after it died.",
+            remedy=f"Stop the other controller first, or wait until its lease has not been renewed for {terms.TERM_S} s.",
         )
 
 

@@ -29,6 +29,7 @@ _APPLICATION_ID = 0x67617465
 _SCHEMA_VERSION = 1
 _BUSY_MS = 250
 _PAGE = 1000
+MAX_SEQ = 2**63 - 1
 
 _SCHEMA = """
 CREATE TABLE controller (
@@ -139,11 +140,11 @@ class SqliteReader:
             after = page[-1][0]
             left = None if left is None else left - len(page)
 
-    def rows(self) -> Iterator[list[Row]]:
-        """All entries as they are stored, ascending, page by page."""
-        after = 0
+    def rows(self, after: int = 0, last: int = MAX_SEQ) -> Iterator[list[Row]]:
+        """Entries as they are stored, ascending, page by page: all of them, or those with ``after < seq <= last``."""
         while page := self._rows(
-            "SELECT seq, epoch, at, kind, body, prev, hash FROM entry WHERE seq > ? ORDER BY seq LIMIT ?", (after, _PAGE)
+            "SELECT seq, epoch, at, kind, body, prev, hash FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+            (after, last, _PAGE),
         ):
             yield page
             after = page[-1][0]

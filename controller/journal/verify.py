@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.journal.chain import ChainWalk, Entry, Fault, Head, Problem, Row, entry_of
-from controller.journal.checkpoint import Checkpoint, CheckpointWalk
+from controller.journal.checkpoint import Checkpoint, CheckpointWalk, origin_of
 from controller.journal.place import FilePlace, Place
 from controller.journal.port import JournalError, StoredJournal
+from controller.journal.verify_chain import prove
 from exchange.errors import IntegrityError
 
 Inspect = Callable[[Entry], None]
@@ -58,7 +59,10 @@ def verify_journal(
         problem: Problem | None = Problem(Fault.STORAGE, 0, error.message)
     else:
         try:
-            anchors = CheckpointWalk(controller_id, checkpoints)
+            known = tuple(checkpoints)
+            anchors = CheckpointWalk(controller_id, known)
+            if inspect is None:
+                anchors = _skipped(place, controller_id, chain, known) or anchors
             problem = _first_problem(reader, controller_id, chain, anchors, inspect, storage=storage)
         finally:
             reader.close()
@@ -78,7 +82,7 @@ def _first_problem(
         return Problem(Fault.OTHER_CONTROLLER, 0, f"the file is the journal of {reader.controller_id}, not of {controller_id}")
     problem = anchors.start()
     try:
-        for page in reader.rows() if problem is None else ():
+        for page in reader.rows(chain.head.seq) if problem is None else ():
             # Page by page, unless each entry's meaning is looked at too: then one by one, so that the first wrong one is named.
             for rows in ((row,) for row in page) if inspect is not None else (page,):
                 problem = chain.take(rows) or anchors.take(rows) or _inspected(rows, inspect)
@@ -87,6 +91,18 @@ def _first_problem(
         return problem or anchors.finish() or _of_the_file(reader, chain.head, storage=storage)
     except JournalError as error:
         return Problem(Fault.STORAGE, chain.head.seq + 1, error.message)
+
+
+def _skipped(place: Place | Path, controller_id: str, chain: ChainWalk, known: tuple[Checkpoint, ...]) -> CheckpointWalk | None:
+    """What is left to compare once several processes have proven a long file up to its end; ``None`` when they have not."""
+    path = place if isinstance(place, Path) else place.path if isinstance(place, FilePlace) else None
+    if path is None or any(one.origin != origin_of(controller_id) for one in known):
+        return None
+    proven = prove(path, controller_id, ((one.size, one.root) for one in known))
+    if proven is None:
+        return None
+    chain.skip(proven)
+    return CheckpointWalk(controller_id, ())
 
 
 def _inspected(rows: Sequence[Row], inspect: Inspect | None) -> Problem | None:
