@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     witnesses: tuple[str, ...] = ()
     journal: Annotated[str, Field(pattern=r"^(postgres(ql)?://.+)?$")] = ""
     journal_secret_file: str = ""
+    journal_synchronous: bool = False
 
     @classmethod
     def settings_customise_sources(
@@ -125,7 +126,7 @@ def journal_place(directory: Path, settings: Settings) -> Place:
         ConfigError: the database's password is missing or can be read by others.
     """
     password = read_secret(directory, settings.journal_secret_file) if settings.journal_secret_file else None
-    return place_of(directory / settings.data, settings.journal, password)
+    return place_of(directory / settings.data, settings.journal, password, synchronous=settings.journal_synchronous)
 
 
 def read_secret(directory: Path, name: str) -> str:

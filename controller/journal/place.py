@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from controller.journal.port import Journal, JournalError, StoredJournal
+from controller.journal.lease import Lease
+from controller.journal.port import FollowedJournal, Journal, JournalError, LeasedJournal, StoredJournal
 from controller.journal.sqlite import open_journal, read_journal
 from exchange.errors import ConfigError
 
@@ -54,6 +55,7 @@ class DatabasePlace:
 
     url: str
     password: str | None = field(default=None, repr=False)
+    synchronous: bool = False
 
     def exists(self) -> bool:
         """Whether the database holds a journal."""
@@ -65,15 +67,15 @@ class DatabasePlace:
             raise
         return True
 
-    def open(self, controller_id: str) -> Journal:
+    def open(self, controller_id: str, *, over: Lease | None = None, seize: bool = False) -> LeasedJournal:
         """See ``open_postgres``."""
         try:
             from controller.journal.postgres import open_postgres
         except ImportError as error:
             raise _without_driver() from error
-        return open_postgres(self.url, controller_id, password=self.password)
+        return open_postgres(self.url, controller_id, password=self.password, synchronous=self.synchronous, over=over, seize=seize)
 
-    def read(self) -> StoredJournal:
+    def read(self) -> FollowedJournal:
         """See ``read_postgres``."""
         try:
             from controller.journal.postgres import read_postgres
@@ -82,9 +84,9 @@ class DatabasePlace:
         return read_postgres(self.url, password=self.password)
 
 
-def place_of(data: Path, url: str, password: str | None) -> Place:
+def place_of(data: Path, url: str, password: str | None, *, synchronous: bool = False) -> Place:
     """The database at ``url``, or without one the file in the deployment's data directory."""
-    return DatabasePlace(url, password) if url else FilePlace(data / FILE_NAME)
+    return DatabasePlace(url, password, synchronous) if url else FilePlace(data / FILE_NAME)
 
 
 def _without_driver() -> ConfigError:

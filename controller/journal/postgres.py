@@ -34,11 +34,15 @@ _LOCK = "SELECT epoch, current_setting('synchronous_standby_names') FROM gatehou
 _LEASE = """
 SELECT epoch, CASE lease_until WHEN '-infinity' THEN '' ELSE extract(epoch FROM lease_until)::text END FROM gatehouse.controller
 """
-_LATER = f"greatest(clock_timestamp() + interval '{terms.TERM_S} s', lease_until + interval '1 microsecond')"
-_RENEW = f"UPDATE gatehouse.controller SET lease_until = {_LATER} WHERE epoch = %s"
+_RENEW = """
+UPDATE gatehouse.controller SET
+  lease_until = greatest(clock_timestamp() + make_interval(secs => %s), lease_until + interval '1 microsecond')
+WHERE epoch = %s
+"""
 _GIVE_BACK = "UPDATE gatehouse.controller SET lease_until = '-infinity' WHERE epoch = %s"
-_RAISE = f"""
-UPDATE gatehouse.controller SET lease_until = {_LATER},
+_RAISE = """
+UPDATE gatehouse.controller SET
+  lease_until = greatest(clock_timestamp() + make_interval(secs => %s), lease_until + interval '1 microsecond'),
   epoch = greatest(epoch, (SELECT coalesce(max(epoch), 0) FROM gatehouse.entry)) + 1
 """
 _OWNER = "SELECT controller_id FROM gatehouse.controller FOR UPDATE"
@@ -74,7 +78,7 @@ def open_postgres(
         _require_owner(link, controller_id)
         if not seize:
             _require_free(link, over)
-        link.run(_RAISE)
+        link.run(_RAISE, (terms.TERM_S,))
         head = _head(link, controller_id)
         link.commit()
         reading = Link(url, password)
@@ -265,7 +269,7 @@ class PostgresJournal(PostgresReader):
         self._require(self._found(), self._head)
         if entries:
             self._writing.run_many(_INSERT, [_row(entry) for entry in entries])
-        self._writing.run(_RENEW, (self._head.epoch,))
+        self._writing.run(_RENEW, (terms.TERM_S, self._head.epoch))
 
     def _commit(self, head: Head) -> None:
         try:
@@ -279,7 +283,7 @@ class PostgresJournal(PostgresReader):
         self._writing.begin()
         found = self._found()
         self._require(found, head if found.seq == head.seq else self._head)
-        self._writing.run(_RENEW, (self._head.epoch,))
+        self._writing.run(_RENEW, (terms.TERM_S, self._head.epoch))
         self._writing.commit()
         if found.seq != head.seq:
             raise psycopg.OperationalError("the connection was lost before the commit, and nothing was written")

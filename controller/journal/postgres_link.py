@@ -20,6 +20,7 @@ PATIENCE_S = 5.0
 """How long one statement may take, a COMMIT that waits for a standby included; then the connection is given up."""
 
 _CONNECT_S = 5
+_NEAR = frozenset({"localhost", "127.0.0.1", "::1"})
 _BEGIN = b"""
 BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
 SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '4s';
@@ -43,12 +44,18 @@ class Link:
         self._url = url
         self._password = password
         self._warnings: list[str] = []
+        self._ended = False
         self._connection = self._connect()
 
     def reconnect(self) -> None:
         """A new connection in place of one that was lost."""
         self.close()
         self._connection = self._connect()
+
+    def mend(self) -> None:
+        """A new connection if this one was lost, unless it was ended."""
+        if self._connection.closed and not self._ended:
+            self.reconnect()
 
     def begin(self) -> None:
         """Start a transaction that is durable when it is committed, everywhere it must be."""
@@ -87,6 +94,11 @@ class Link:
         with suppress(psycopg.Error):
             self._connection.close()
 
+    def end(self) -> None:
+        """Let the connection go and make no other."""
+        self._ended = True
+        self.close()
+
     def _connect(self) -> _Bounded:
         connection = _Bounded.connect(
             self._url,
@@ -109,7 +121,8 @@ def checked_url(url: str) -> str:
     """A connection URL that says nothing secret and does not send the journal over a network in the clear.
 
     Raises:
-        ConfigError: it is not one, holds a password, names several servers, or reaches another machine unverified.
+        ConfigError: it is not one, holds a password, names several servers but not the writable one of them, or reaches another
+            machine unverified.
     """
     try:
         parts = conninfo_to_dict(url)
@@ -119,12 +132,12 @@ def checked_url(url: str) -> str:
         raise _bad("it does not begin with postgresql://", "Write postgresql://user@host/database.")
     if "password" in parts or "passfile" in parts:
         raise _bad("it holds a password", "Take the password out of the URL and name its file as journal_secret_file.")
-    host = str(parts.get("hostaddr") or parts.get("host") or "")
-    if "," in host:
-        raise _bad("it names several servers", "Name the one address under which the primary is reached.")
-    near = not host or host.startswith(("/", "@")) or host in {"localhost", "127.0.0.1", "::1"}
-    if not near and parts.get("sslmode") != "verify-full":
-        raise _bad(f"{host} is another machine and its certificate is not checked", "Add ?sslmode=verify-full to the URL.")
+    hosts = str(parts.get("hostaddr") or parts.get("host") or "").split(",")
+    if len(hosts) > 1 and parts.get("target_session_attrs") != "read-write":
+        raise _bad("it names several servers and not which of them to take", "Add ?target_session_attrs=read-write to the URL.")
+    far = [host for host in hosts if host and not host.startswith(("/", "@")) and host not in _NEAR]
+    if far and parts.get("sslmode") != "verify-full":
+        raise _bad(f"{far[0]} is another machine and its certificate is not checked", "Add ?sslmode=verify-full to the URL.")
     return url
 
 

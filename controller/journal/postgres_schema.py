@@ -123,11 +123,9 @@ def require_as_made(link: Link) -> None:
         )
 
 
-def require_durable(link: Link) -> None:
-    """Raises ``JournalError`` when a commit on this server would not be a promise (reliability.md §2.C F56)."""
-    recovering, fsync, pages = link.rows(
-        "SELECT pg_is_in_recovery(), current_setting('fsync'), current_setting('full_page_writes')"
-    )[0]
+def require_durable(link: Link, *, synchronous: bool) -> None:
+    """Raises ``JournalError`` when a commit on this server would not be the promise it must be (reliability.md §2.C F56 F57)."""
+    recovering, fsync, pages, standbys = link.rows(_PROMISES)[0]
     if recovering:
         raise JournalError(
             "this PostgreSQL server is a standby",
@@ -140,7 +138,23 @@ def require_durable(link: Link) -> None:
             code="journal-not-durable",
             remedy="Set fsync = on and full_page_writes = on in postgresql.conf, and restart the server.",
         )
+    if synchronous and not standbys:
+        raise not_synchronous()
 
+
+def not_synchronous() -> JournalError:
+    """A server that commits without waiting for a standby, where one was asked for."""
+    return JournalError(
+        "this PostgreSQL server does not wait for a standby: synchronous_standby_names is empty",
+        code="journal-not-synchronous",
+        remedy="Set synchronous_standby_names and start a standby; journal_synchronous = false gives the guarantee up.",
+    )
+
+
+_PROMISES = """
+SELECT pg_is_in_recovery(), current_setting('fsync'), current_setting('full_page_writes'),
+  current_setting('synchronous_standby_names')
+"""
 
 _FOUND_TRIGGERS = """
 SELECT c.relname::text, t.tgname::text, t.tgenabled::text, p.prosrc

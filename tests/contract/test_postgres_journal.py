@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from controller.journal import postgres_link
-from controller.journal.chain import verify_chain
-from controller.journal.port import Journal, JournalError, JournalLocked, JournalPoisoned, JournalWriteFailed
+from controller.journal.chain import Entry, Head, seal, verify_chain
+from controller.journal.lease import Lease
+from controller.journal.port import Journal, JournalError, JournalFenced, JournalLocked, JournalPoisoned, JournalWriteFailed
 from controller.journal.postgres import open_postgres, read_postgres
 from exchange.errors import ConfigError
 from tests.contract.test_journal_contract import AT, JournalContract, record
@@ -43,6 +44,20 @@ class PostgresStore:
 
     def seize(self) -> Journal:
         return open_postgres(self.url, "desk-1", seize=True)
+
+    def lease(self) -> Lease:
+        reader = read_postgres(self.url)
+        try:
+            return reader.lease()
+        finally:
+            reader.close()
+
+    def read(self) -> list[Entry]:
+        reader = read_postgres(self.url)
+        try:
+            return list(reader.read())
+        finally:
+            reader.close()
 
     def another(self) -> PostgresStore:
         return PostgresStore(self.server, "another")
@@ -127,12 +142,11 @@ def test_no_acknowledged_entry_is_lost_when_the_server_crashes(store: PostgresSt
     newer.close()
 
 
-def test_a_lease_that_ran_out_lets_the_standby_in_and_the_old_writer_is_fenced(store: PostgresStore) -> None:
+def test_a_lease_seen_to_be_over_lets_the_standby_in_and_the_old_writer_is_fenced(store: PostgresStore) -> None:
     first = store.open()
     with pytest.raises(JournalLocked):
         store.open()
-    store.execute("UPDATE gatehouse.controller SET lease_until = clock_timestamp()")
-    second = store.open()
+    second = open_postgres(store.url, "desk-1", over=store.lease())
     assert second.epoch == first.epoch + 1
     with pytest.raises(JournalError) as refused:
         first.append([record(1)], AT)
@@ -140,6 +154,64 @@ def test_a_lease_that_ran_out_lets_the_standby_in_and_the_old_writer_is_fenced(s
     first.close()
     assert second.append([record(2)], AT)[0].epoch == 2
     second.close()
+
+
+@pytest.mark.parametrize("sign_of_life", ["append", "renew"])
+def test_a_lease_that_was_renewed_since_it_was_seen_is_not_taken_over(store: PostgresStore, sign_of_life: str) -> None:
+    first = open_postgres(store.url, "desk-1")
+    seen = store.lease()
+    if sign_of_life == "append":
+        first.append([record(1)], AT)
+    else:
+        first.renew()
+    with pytest.raises(JournalLocked):
+        open_postgres(store.url, "desk-1", over=seen)
+    assert first.append([record(2)], AT)[0].epoch == 1
+    first.close()
+
+
+def test_a_lease_changes_with_every_renewal_even_when_the_server_s_clock_went_back(store: PostgresStore) -> None:
+    first = open_postgres(store.url, "desk-1")
+    store.execute("UPDATE gatehouse.controller SET lease_until = clock_timestamp() + interval '10 years'")
+    seen = store.lease()
+    first.renew()
+    assert store.lease() != seen
+    first.close()
+    assert store.lease().free
+
+
+def test_a_renewal_by_a_writer_that_was_taken_over_from_is_refused_and_names_the_new_epoch(store: PostgresStore) -> None:
+    first = open_postgres(store.url, "desk-1")
+    second = store.seize()
+    with pytest.raises(JournalFenced, match="epoch 2 has taken the journal over from epoch 1"):
+        first.renew()
+    with pytest.raises(JournalPoisoned):
+        first.renew()
+    first.close()
+    second.close()
+
+
+def test_what_an_append_has_not_committed_is_not_read_by_anybody_who_asks_meanwhile(store: PostgresStore) -> None:
+    journal = open_postgres(store.url, "desk-1")
+    entry = seal(record(1), journal.head, epoch=journal.epoch, at=AT)
+    journal._prepare([entry])
+    assert (list(journal.read()), journal.hash_at(1)) == ([], None)
+    journal._commit(Head(entry.seq, entry.hash, journal.epoch))
+    assert list(journal.read()) == [entry]
+    journal.close()
+
+
+def test_a_server_that_stops_waiting_for_its_standby_is_refused_at_the_next_append(store: PostgresStore) -> None:
+    with pytest.raises(JournalError) as refused:
+        open_postgres(store.url, "desk-1", synchronous=True)
+    assert refused.value.code == "journal-not-synchronous"
+    journal = store.open()
+    journal._synchronous = True  # type: ignore[attr-defined]
+    with pytest.raises(JournalError) as stopped:
+        journal.append([record(1)], AT)
+    assert stopped.value.code == "journal-not-synchronous"
+    journal.close()
+    assert list(store.read()) == []
 
 
 def test_a_fenced_writer_that_closes_does_not_end_the_lease_of_the_newer_one(store: PostgresStore) -> None:
@@ -229,6 +301,7 @@ def test_a_server_that_does_not_sync_is_refused(store: PostgresStore, option: st
         ("postgresql://gatehouse@db.example/journal", "another machine"),
         ("postgresql://gatehouse@db.example/journal?sslmode=require", "another machine"),
         ("postgresql://gatehouse@a.example,b.example/journal?sslmode=verify-full", "several"),
+        ("postgresql://gatehouse@a.example,b.example/journal?target_session_attrs=read-write", "another machine"),
         ("host=localhost dbname=journal", "begin with"),
         ("postgresql://[", "not a PostgreSQL"),
     ],
