@@ -135,6 +135,7 @@ def test_no_acknowledged_entry_is_lost_when_the_server_crashes(store: PostgresSt
     store.server.crash(store.database)
     with pytest.raises(JournalWriteFailed):
         journal.append([record(99)], AT)
+    journal.close()
     store.server.wait()
     newer = store.seize()
     assert list(newer.read()) == acknowledged
