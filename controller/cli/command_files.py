@@ -8,8 +8,10 @@ from pathlib import Path
 
 from controller.authority.envelope import MAX_ENVELOPE_BYTES, Envelope, parse_envelope
 from controller.authority.keys import load_key, public_key
-from controller.authority.roster import KeyType, Roster, load_roster
+from controller.authority.roster import Roster, load_roster
 from controller.authority.signing import attach_ssh_signature, sign_with_file_key, sign_with_ssh_key
+from controller.authority.tokens import find_key, is_token_uri, sign_with_token
+from controller.cli.pins import pin_source
 from controller.console.views import ProposeRequest
 from controller.settings import FILE_NAME, load_settings
 from exchange.errors import ConfigError, UsageError
@@ -84,15 +86,36 @@ def write_message(envelope: Envelope, path: Path) -> None:
     path.write_bytes(envelope.pae)
 
 
-def sign_with(envelope: Envelope, keys: Iterable[Path], directory: Path) -> Envelope:
-    """One more signature per key file, in the form the roster lists the key under; outside a deployment, raw Ed25519."""
+def sign_with(envelope: Envelope, keys: Iterable[str], directory: Path) -> Envelope:
+    """One more signature per key, a file's path or a token's URI, in the form the roster lists the key under.
+
+    Outside a deployment a file makes a raw Ed25519 signature.
+    """
     roster = roster_of(directory)
-    for path in keys:
-        private = load_key(path)
-        found = roster.find(public_key(private).fingerprint) if roster is not None else None
-        as_ssh = found is not None and found[1].type is not KeyType.FILE
-        envelope = sign_with_ssh_key(envelope, private) if as_ssh else sign_with_file_key(envelope, private)
+    for key in keys:
+        sign = _sign_with_token if is_token_uri(key) else _sign_with_file
+        envelope = sign(envelope, key, roster)
     return envelope
+
+
+def _sign_with_file(envelope: Envelope, path: str, roster: Roster | None) -> Envelope:
+    private = load_key(Path(path))
+    found = roster.find(public_key(private).fingerprint) if roster is not None else None
+    as_ssh = found is not None and not found[1].type.plain
+    return sign_with_ssh_key(envelope, private) if as_ssh else sign_with_file_key(envelope, private)
+
+
+def _sign_with_token(envelope: Envelope, uri: str, roster: Roster | None) -> Envelope:
+    ask = pin_source(uri)
+    key = find_key(uri, ask)
+    found = roster.find(key.public.fingerprint) if roster is not None else None
+    if found is not None and found[1].type is not key.type:
+        raise UsageError(
+            f"{found[0].name}'s key {key.public.fingerprint[:19]}… is listed as {found[1].type}, and {uri} signs as {key.type}",
+            code="other-key-type",
+            remedy=f"Sign with ssh-keygen (--message, --attach), or have the key listed as {key.type}.",
+        )
+    return sign_with_token(envelope, key, ask)
 
 
 def attach_signature(envelope: Envelope, path: Path) -> Envelope:

@@ -88,7 +88,7 @@ def halt(
 
 def _move(
     verb: Verb,
-    keys: Sequence[Path],
+    keys: Sequence[str],
     reason: str,
     directory: Path,
     output: Output,
@@ -102,7 +102,7 @@ def _move(
     carry_out(make_request(verb, reason=reason, to=to, step=step, postmortem=postmortem), keys, directory, output)
 
 
-def carry_out(request: ProposeRequest, keys: Sequence[Path], directory: Path, output: Output) -> None:
+def carry_out(request: ProposeRequest, keys: Sequence[str], directory: Path, output: Output) -> None:
     """Propose, sign with the keys at hand, show what was signed, and hand it in."""
     from controller.authority.envelope import Envelope
     from controller.cli.client import OperatorClient

@@ -87,7 +87,7 @@ def set_release(
     _ask(Verb.SET_RELEASE, release_document(name, version, digest), key, reason, directory, output)
 
 
-def _ask(verb: Verb, subject: str | None, keys: Sequence[Path], reason: str, directory: Path, output: Output) -> None:
+def _ask(verb: Verb, subject: str | None, keys: Sequence[str], reason: str, directory: Path, output: Output) -> None:
     from controller.cli.command_files import make_request
     from controller.cli.commands import carry_out
 

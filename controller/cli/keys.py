@@ -32,6 +32,29 @@ def show(path: Annotated[Path, typer.Argument(help="A private key file.")], outp
     _print(path, output)
 
 
+@app.command("import")
+def import_key(
+    source: Annotated[
+        str, typer.Argument(metavar="KEY", help="The URI of a key in a token or KMS, or a public key file of ssh-keygen.")
+    ],
+    pin: Annotated[bool, typer.Option("--require-pin", help="Ask for the security key's PIN with every signature.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Print the roster's lines for a key that gatehouse did not make: in a PKCS#11 token, a KMS, or one of OpenSSH.
+
+    hsm:2?label=TOKEN (PYKCS11LIB names the module), awskms:ID, gcpkms:NAME, azurekms://VAULT.vault.azure.net/keys/NAME, hv:NAME,
+    or a file such as id_ed25519_sk.pub.
+    """
+    from controller.cli.key_lines import enrolment
+    from controller.cli.output import print_json
+
+    found = enrolment(source, pin_required=pin)
+    if output is Output.JSON:
+        print_json({"key": found.source, **found.entry.model_dump(mode="json", exclude_none=True)})
+        return
+    typer.echo(found.lines, nl=False)
+
+
 @roster.command("show")
 def roster_show(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
     """List the persons of the roster file, their roles and their keys."""

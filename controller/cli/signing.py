@@ -11,7 +11,12 @@ from controller.cli.output import HERE, DirectoryOption, Output, OutputOption
 from policies.authority import Verb
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The command file, as `propose` wrote it.")]
-KeysOption = Annotated[list[Path], typer.Option("--key", "-k", help="A private key file; once per signature.")]
+KeysOption = Annotated[
+    list[str],
+    typer.Option(
+        "--key", "-k", metavar="KEY", help="A private key file, or the URI of a key in a token or KMS; once per signature."
+    ),
+]
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why, for the journal.")]
 TargetOption = Annotated[str | None, typer.Option("--to", help="The stage to go to, where the verb leaves a choice.")]
 StepOption = Annotated[int | None, typer.Option("--step", min=1, max=64, help="The ramp step, with --to RAMPING.")]
@@ -65,7 +70,10 @@ def sign(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Sign a command file with a key file, or with ssh-keygen through --message and --attach.
+    """Sign a command file with a key file or a key in a token or KMS, or with ssh-keygen through --message and --attach.
+
+    A key that never leaves its place is named by URI: hsm:2?label=TOKEN (PKCS#11, with PYKCS11LIB naming the module),
+    awskms:…, gcpkms:…, azurekms://… or hv:….
 
     With a security key or a passphrase: `gatehouse sign FILE --message M`, then
     `ssh-keygen -Y sign -n gatehouse-command@v1 -f KEY M`, then `gatehouse sign FILE --attach M.sig`.
