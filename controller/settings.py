@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from controller.checkpoint_settings import CheckpointSettings
 from controller.journal.place import Place, place_of
 from exchange.errors import ConfigError
 from policies.stage import Environment
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     bots: tuple[BotSettings, ...]
     mock_balances: dict[str, Decimal]
     witnesses: tuple[str, ...] = ()
+    checkpoints: tuple[CheckpointSettings, ...] = ()
     journal: Annotated[str, Field(pattern=r"^(postgres(ql)?://.+)?$")] = ""
     journal_secret_file: str = ""
     journal_synchronous: bool = False

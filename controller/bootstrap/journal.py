@@ -9,6 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.authority.keys import generate_key, load_key, save_key
 from controller.bootstrap.read import Deployment
+from controller.checkpoint_targets import Surroundings, open_targets
+from controller.journal.checkpoint import checkpoint_key as public_checkpoint_key
+from controller.journal.history import leaves_of
 from controller.journal.port import Journal
 from controller.journal.verify import verify_journal
 from controller.runtime.assembly import Assembly
@@ -16,23 +19,54 @@ from controller.runtime.memory import Memory
 from controller.runtime.recover import Recovered, recover
 from controller.runtime.snapshot import SAVE_AFTER, Snapshots
 from controller.runtime.witness import Witnesses
-from controller.settings import journal_place
+from controller.settings import journal_place, read_secret
+from controller.telemetry.alerts import Alerts
+from controller.telemetry.redact import Redactor
 from exchange.errors import IntegrityError
 from exchange.ports import Clock
+from policies.stage import Environment
 
 CHECKPOINT_KEY_FILE = "checkpoint.key"
 
 
-def open_verified(deployment: Deployment, witnesses: Witnesses, clock: Clock) -> Journal:
-    """Verify the journal against itself and against every witness, then take it over."""
+def open_witnesses(deployment: Deployment, key: Ed25519PrivateKey, clock: Clock, alerts: Alerts, redactor: Redactor) -> Witnesses:
+    """Whoever gets this deployment's checkpoints; their secrets are registered with ``redactor``."""
+    settings, directory = deployment.settings, deployment.directory
+
+    def secret(name: str) -> str:
+        found = read_secret(directory, name)
+        redactor.register(found)
+        return found
+
+    around = Surroundings(
+        directory=directory,
+        data=deployment.data,
+        controller_id=settings.controller_id,
+        key=public_checkpoint_key(settings.controller_id, key),
+        secret=secret,
+        now=clock.now,
+        loopback=settings.environment is Environment.REHEARSAL,
+    )
+    targets = open_targets(settings.witnesses, settings.checkpoints, around)
+    leaves = leaves_of(journal_place(directory, settings))
+    return Witnesses(settings.controller_id, key, targets, leaves, clock, alerts.notify)
+
+
+async def open_verified(deployment: Deployment, witnesses: Witnesses, clock: Clock) -> Journal:
+    """Verify the journal against itself and against every witness that can be reached, then take it over.
+
+    Raises:
+        IntegrityError: ``journal-broken``, naming the witness that knows more or other entries.
+    """
     place = journal_place(deployment.directory, deployment.settings)
     controller_id = deployment.settings.controller_id
-    checkpoints = witnesses.known()
+    checkpoints = await witnesses.look()
     if place.exists():
         report = verify_journal(place, controller_id, monotonic_ns=clock.monotonic_ns, checkpoints=checkpoints, storage=False)
         problem = str(report.first_problem.message) if report.first_problem is not None else ""
     else:
-        problem = "it is gone, and a witness knows of it" if checkpoints else ""
+        holders = ", ".join(f"{one.holder} knows {one.checkpoint.size} entries of it" for one in checkpoints)
+        problem = f"it is gone, and {holders}" if holders else ""
     if problem:
         raise IntegrityError(
             f"the journal does not verify: {problem}",

@@ -15,7 +15,8 @@ from controller.authority.keys import load_key
 from controller.authority.roster import load_roster
 from controller.cli.client import OperatorClient, data_directory
 from controller.cli.http import JsonClient
-from controller.cli.journal_files import place_in, verify_deployment
+from controller.cli.journal_files import place_in
+from controller.cli.journal_verify import verify_deployment
 from controller.settings import Listen, Settings, VenueSettings, load_settings, read_secret
 from exchange.errors import ConfigError, GatehouseError, Unreachable
 from policies.document import digest, load_policy
@@ -138,7 +139,7 @@ def _fsync(directory: Path) -> str:
 def _journal(directory: Path) -> str:
     if not place_in(directory).exists():
         return "none yet"
-    report = verify_deployment(directory, [], None)
+    report = verify_deployment(directory, [], None).report
     return f"{report.entries} entries verified"
 
 

@@ -9,6 +9,8 @@ import typer
 
 from controller.cli.output import HERE, DirectoryOption, Output, OutputOption
 
+_EXITS = {"taken": 0, "contradicts": 1, "refused": 3, "unreachable": 6}
+
 app = typer.Typer(help="Verify, read, replay, export and anchor the journal.")
 
 
@@ -21,27 +23,15 @@ def verify(
     ] = None,
     checkpoint_key: Annotated[str | None, typer.Option(help="The public key the checkpoints are signed with, as text.")] = None,
 ) -> None:
-    """Check every entry, the chain, the epochs and the file; say where the first thing is wrong."""
-    from controller.cli.journal_files import verify_deployment
-    from controller.cli.output import micros, print_json, stdout
+    """Check every entry, the chain, the epochs, the file and every checkpoint; say where the first thing is wrong."""
+    from controller.cli.journal_verify import print_verified, verified_document, verify_deployment
+    from controller.cli.output import print_json
 
-    report = verify_deployment(directory, checkpoint or [], checkpoint_key)
+    found = verify_deployment(directory, checkpoint or [], checkpoint_key)
     if output is Output.JSON:
-        print_json(
-            {
-                "ok": True,
-                "entries": report.entries,
-                "head": report.head.hash,
-                "epoch": report.head.epoch,
-                "us": report.duration_ns // 1000,
-            }
-        )
+        print_json(verified_document(found))
         return
-    console = stdout()
-    console.print(
-        f"[bold green]verified[/] {report.entries} entries in {micros(report.duration_ns // 1000)}, epoch {report.head.epoch}"
-    )
-    console.print(f"head {report.head.hash}")
+    print_verified(found)
 
 
 @app.command()
@@ -105,22 +95,24 @@ def replay(
 
 @app.command()
 def checkpoint(
-    key: Annotated[Path, typer.Option("--key", "-k", help="The key file that signs it; its public text goes to every witness.")],
-    to: Annotated[list[Path] | None, typer.Option(help="A witness directory to publish it to; may be repeated.")] = None,
+    key: Annotated[Path | None, typer.Option("--key", "-k", help="Sign with this key file, not the deployment's own.")] = None,
+    to: Annotated[list[Path] | None, typer.Option(help="One more directory to publish it to; may be repeated.")] = None,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Sign a statement of how long the journal is and what is in it, and publish it."""
-    from controller.cli.journal_files import signed_checkpoint
+    """Sign a statement of how long the journal is and what is in it, and publish it to every target of the deployment."""
+    from controller.cli.checkpoints import publish_now
     from controller.cli.output import print_json, stdout
 
-    note, public, publications = signed_checkpoint(directory, key, to or [])
+    note, public, publications = publish_now(directory, key, to or [])
     if output is Output.JSON:
-        published = [{"directory": str(one.directory), "problem": one.problem} for one in publications]
+        published = [{"target": one.target, "outcome": one.outcome, "problem": one.problem} for one in publications]
         print_json({"checkpoint": note, "public_key": public, "published": published})
-        return
-    console = stdout()
-    console.print(note, markup=False)
-    console.print(f"public key {public}", markup=False)
-    for one in publications:
-        console.print(f"{one.directory}: {one.problem or 'published'}")
+    else:
+        console = stdout()
+        console.print(note, markup=False)
+        console.print(f"public key {public}", markup=False)
+        for one in publications:
+            console.print(f"{one.target}: {one.problem or 'published'}", markup=False)
+    if code := max((_EXITS[one.outcome.value] for one in publications), default=0):
+        raise typer.Exit(1 if any(one.outcome.value == "contradicts" for one in publications) else code)

@@ -15,14 +15,12 @@ import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.journal.chain import Entry, Fault, Problem, Row
-from controller.journal.files import write_atomically
 from controller.journal.merkle import MerkleTree
-from controller.journal.note import MAX_NOTE_BYTES, NoteKey, note_key, open_note, sign_note
+from controller.journal.note import NoteKey, note_key, open_note, sign_note
 from exchange.errors import IntegrityError
 
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -69,24 +67,57 @@ def parse_checkpoint(note: str, key: NoteKey) -> Checkpoint:
         IntegrityError: the codes of ``open_note``, or ``checkpoint-malformed``.
     """
     text = open_note(note, key)
-    lines = text[:-1].split("\n")
-    if len(lines) != 3 or lines[0] != key.name or not _SIZE.fullmatch(lines[1]):
+    checkpoint = head_of(text)
+    if checkpoint.text != text or checkpoint.origin != key.name:
         raise _malformed("not the origin, the size and the root of this controller's journal")
+    return checkpoint
+
+
+def head_of(text: str) -> Checkpoint:
+    """What the text of any log's checkpoint says, extension lines left aside (C2SP tlog-checkpoint).
+
+    Raises:
+        IntegrityError: ``checkpoint-malformed``.
+    """
+    lines = text[:-1].split("\n")
+    if len(lines) < 3 or not all(lines) or not _SIZE.fullmatch(lines[1]):
+        raise _malformed("not an origin, a size and a root")
     try:
         checkpoint = Checkpoint(lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True))
     except (binascii.Error, ValueError):
         raise _malformed("the root is not base64") from None
-    if checkpoint.text != text or len(checkpoint.root) != 32:
+    if not text.startswith(checkpoint.text) or len(checkpoint.root) != 32:
         raise _malformed("the root is not 32 bytes of standard base64")
     return checkpoint
+
+
+def decode_checkpoint(data: bytes, key: NoteKey) -> Checkpoint:
+    """Read a checkpoint as it is stored: ``parse_checkpoint`` for bytes that may be anything."""
+    try:
+        return parse_checkpoint(data.decode(), key)
+    except UnicodeDecodeError:
+        raise _malformed("not a note") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A checkpoint and who holds it, as a sentence begins with: ``"the git remote backup"``."""
+
+    holder: str
+    checkpoint: Checkpoint
+
+
+def anchored(checkpoint: Checkpoint | Anchor) -> Anchor:
+    """A checkpoint whose holder is not known by name is that of ``a checkpoint``."""
+    return checkpoint if isinstance(checkpoint, Anchor) else Anchor("a checkpoint", checkpoint)
 
 
 class CheckpointWalk:
     """Compares a journal with any number of checkpoints while its entries pass by."""
 
-    def __init__(self, controller_id: str, checkpoints: Iterable[Checkpoint]) -> None:
+    def __init__(self, controller_id: str, checkpoints: Iterable[Checkpoint | Anchor]) -> None:
         self._origin = origin_of(controller_id)
-        self._pending = sorted(checkpoints, key=lambda one: one.size, reverse=True)
+        self._pending = sorted(map(anchored, checkpoints), key=lambda one: one.checkpoint.size, reverse=True)
         self.tree = MerkleTree()
 
     def step(self, entry: Entry) -> Problem | None:
@@ -104,9 +135,10 @@ class CheckpointWalk:
 
     def start(self) -> Problem | None:
         """What is wrong before the first entry: a checkpoint of another controller, or one of an empty journal that is not."""
-        for checkpoint in self._pending:
-            if checkpoint.origin != self._origin:
-                message = f"the checkpoint of {checkpoint.size} entries is of {checkpoint.origin}, the journal of {self._origin}"
+        for anchor in self._pending:
+            if anchor.checkpoint.origin != self._origin:
+                held = f"{anchor.holder} holds a checkpoint of {anchor.checkpoint.size} entries"
+                message = f"{held} of {anchor.checkpoint.origin}, and the journal is of {self._origin}"
                 return Problem(Fault.OTHER_CONTROLLER, 0, message)
         return self._compare()
 
@@ -114,15 +146,17 @@ class CheckpointWalk:
         """What is wrong once all entries have passed: a checkpoint that knows of more."""
         if not self._pending:
             return None
-        known, found = self._pending[0].size, self.tree.size
-        message = f"a checkpoint knows {known} entries and {found} are here: the end was cut off, or an older copy was restored"
-        return Problem(Fault.TAIL_MISSING, found + 1, message)
+        anchor, found = self._pending[0], self.tree.size
+        knows = f"{anchor.holder} knows {anchor.checkpoint.size} entries and {found} are here"
+        return Problem(Fault.TAIL_MISSING, found + 1, f"{knows}: the end was cut off, or an older copy was restored")
 
     def _compare(self) -> Problem | None:
-        while self._pending and self._pending[-1].size == self.tree.size:
-            if self._pending.pop().root != self.tree.root():
-                message = f"the first {self.tree.size} entries are not those the checkpoint was taken of: history was rewritten"
-                return Problem(Fault.HISTORY_REWRITTEN, self.tree.size, message)
+        size = self.tree.size
+        while self._pending and self._pending[-1].checkpoint.size == size:
+            anchor = self._pending.pop()
+            if anchor.checkpoint.root != self.tree.root():
+                message = f"the first {size} entries are not those that {anchor.holder} was given a checkpoint of"
+                return Problem(Fault.HISTORY_REWRITTEN, size, f"{message}: history was rewritten, or the file was swapped")
         return None
 
 
@@ -135,63 +169,6 @@ def check_against(entries: Iterable[Entry], checkpoint: Checkpoint, controller_i
             break
         problem = walk.step(entry)
     return problem or walk.finish()
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """Whether one witness directory took a checkpoint; ``problem`` says why not and is empty when it did."""
-
-    directory: Path
-    problem: str
-
-
-def witness_file(directory: Path, controller_id: str) -> Path:
-    """Where a witness directory keeps a controller's newest checkpoint."""
-    return directory / f"gatehouse-{controller_id}.checkpoint"
-
-
-def publish(note: str, controller_id: str, key: NoteKey, directories: Iterable[Path]) -> tuple[Publication, ...]:
-    """Write a signed checkpoint to every witness directory it can be written to, each atomically.
-
-    A directory that holds a longer or a contradicting checkpoint keeps it: that is the evidence of a rollback or a fork.
-
-    Raises:
-        IntegrityError: the note itself is not a checkpoint signed by ``key``.
-    """
-    checkpoint = parse_checkpoint(note, key)
-    return tuple(Publication(directory, _publish(note, checkpoint, controller_id, key, directory)) for directory in directories)
-
-
-def read_witness(directory: Path, controller_id: str, key: NoteKey) -> Checkpoint | None:
-    """The newest checkpoint a witness directory holds; ``None`` when it has never been given one.
-
-    Raises:
-        IntegrityError: it cannot be read, or the codes of ``parse_checkpoint``.
-    """
-    path = witness_file(directory, controller_id)
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_NOTE_BYTES + 1)
-        return parse_checkpoint(data.decode(), key)
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise _malformed(f"{path} cannot be read: {error}") from error
-
-
-def _publish(note: str, checkpoint: Checkpoint, controller_id: str, key: NoteKey, directory: Path) -> str:
-    try:
-        held = read_witness(directory, controller_id, key)
-        if held and held.size > checkpoint.size:
-            return f"it holds a checkpoint of {held.size} entries, and this one is of {checkpoint.size}"
-        if held and held.size == checkpoint.size and held.root != checkpoint.root:
-            return f"it holds another checkpoint of {held.size} entries: the journal has two histories"
-        write_atomically(witness_file(directory, controller_id), note.encode())
-    except IntegrityError as error:
-        return error.message
-    except OSError as error:
-        return f"it cannot be written: {error.strerror}"
-    return ""
 
 
 def _malformed(why: str) -> IntegrityError:

@@ -22,17 +22,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from exchange.errors import IntegrityError
 
 MAX_NOTE_BYTES = 64 * 1024
-_ED25519 = b"\x01"
+ED25519 = b"\x01"
+"""A key that signs notes."""
+COSIGNATURE = b"\x04"
+"""A key that cosigns checkpoints with the time it saw them (C2SP tlog-cosignature)."""
+
 _SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
 _NAME = re.compile(r"[^\s+]+")
 
 
 @dataclass(frozen=True, slots=True)
 class NoteKey:
-    """A named public key that notes are checked with."""
+    """A named public key that notes are checked with. ``kind`` is the byte that C2SP gave to what it signs."""
 
     name: str
     public: bytes
+    kind: bytes = ED25519
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or len(self.public) != 32:
@@ -41,23 +46,23 @@ class NoteKey:
     @property
     def key_id(self) -> bytes:
         """Four bytes that tell keys of one name apart."""
-        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:4]
+        return hashlib.sha256(self.name.encode() + b"\n" + self.kind + self.public).digest()[:4]
 
     @property
     def text(self) -> str:
         """The verifier key as witnesses and operators pass it around."""
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(_ED25519 + self.public).decode()}"
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.kind + self.public).decode()}"
 
     @classmethod
-    def parse(cls, text: str) -> NoteKey:
-        """Read ``text``. Raises ``IntegrityError`` (``note-key-malformed``)."""
+    def parse(cls, text: str, kind: bytes = ED25519) -> NoteKey:
+        """Read ``text`` of a key of ``kind``. Raises ``IntegrityError`` (``note-key-malformed``)."""
         name, _, rest = text.strip().partition("+")
         try:
-            key = cls(name, base64.b64decode(rest.partition("+")[2], validate=True)[1:])
+            key = cls(name, base64.b64decode(rest.partition("+")[2], validate=True)[1:], kind)
         except (binascii.Error, ValueError):
             raise _bad("note-key-malformed", "the note key is not base64") from None
         if key.text != text.strip():
-            raise _bad("note-key-malformed", "the note key's id does not belong to it, or it is not Ed25519")
+            raise _bad("note-key-malformed", "the note key's id does not belong to it, or it is a key of another kind")
         return key
 
 

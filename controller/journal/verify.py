@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.journal.chain import ChainWalk, Entry, Fault, Head, Problem, Row, entry_of
-from controller.journal.checkpoint import Checkpoint, CheckpointWalk, origin_of
+from controller.journal.checkpoint import Anchor, Checkpoint, CheckpointWalk, anchored, origin_of
 from controller.journal.place import FilePlace, Place
 from controller.journal.port import JournalError, StoredJournal
 from controller.journal.verify_chain import prove
@@ -37,7 +37,7 @@ def verify_journal(
     controller_id: str,
     *,
     monotonic_ns: Callable[[], int],
-    checkpoints: Iterable[Checkpoint] = (),
+    checkpoints: Iterable[Checkpoint | Anchor] = (),
     inspect: Inspect | None = None,
     storage: bool = True,
 ) -> VerifyReport:
@@ -59,7 +59,7 @@ def verify_journal(
         problem: Problem | None = Problem(Fault.STORAGE, 0, error.message)
     else:
         try:
-            known = tuple(checkpoints)
+            known = tuple(map(anchored, checkpoints))
             anchors = CheckpointWalk(controller_id, known)
             if inspect is None:
                 anchors = _skipped(place, controller_id, chain, known) or anchors
@@ -93,12 +93,12 @@ def _first_problem(
         return Problem(Fault.STORAGE, chain.head.seq + 1, error.message)
 
 
-def _skipped(place: Place | Path, controller_id: str, chain: ChainWalk, known: tuple[Checkpoint, ...]) -> CheckpointWalk | None:
+def _skipped(place: Place | Path, controller_id: str, chain: ChainWalk, known: tuple[Anchor, ...]) -> CheckpointWalk | None:
     """What is left to compare once several processes have proven a long file up to its end; ``None`` when they have not."""
     path = place if isinstance(place, Path) else place.path if isinstance(place, FilePlace) else None
-    if path is None or any(one.origin != origin_of(controller_id) for one in known):
+    if path is None or any(one.checkpoint.origin != origin_of(controller_id) for one in known):
         return None
-    proven = prove(path, controller_id, ((one.size, one.root) for one in known))
+    proven = prove(path, controller_id, ((one.checkpoint.size, one.checkpoint.root) for one in known))
     if proven is None:
         return None
     chain.skip(proven)

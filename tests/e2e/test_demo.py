@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.journal_files import verify_deployment
+from controller.cli.journal_verify import verify_deployment
 from controller.events import HaltMeasured, decode
 from controller.journal.sqlite import read_journal
 
@@ -91,7 +91,7 @@ def test_the_journal_it_leaves_verifies_and_the_report_is_where_it_says(
     showing: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     directory, ended = showing
-    assert verify_deployment(directory, [], None).ok
+    assert verify_deployment(directory, [], None).report.ok
     (page,) = re.findall(r"evidence report: +(\S+)", ended.stdout)
     assert Path(page).read_text().startswith("<!doctype html>")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.journal_files import verify_deployment
+from controller.cli.journal_verify import verify_deployment
 from controller.cli.journal_replay import replayed
 from controller.journal.place import FILE_NAME
 from controller.journal.postgres import read_postgres
@@ -43,7 +43,7 @@ async def test_a_controller_lives_on_a_database_stops_and_takes_up_where_it_was(
     status = await deployment.status()
     assert (status["position"], status["epoch"]) == ("TESTNET_VALIDATING", before.epoch + 1)
     await deployment.stop()
-    report = verify_deployment(deployment.directory, [], None)
+    report = verify_deployment(deployment.directory, [], None).report
     found = replayed(deployment.directory, None, None, None)
     assert report.entries == found.head.seq > before.seq
     assert str(found.state.position) == "TESTNET_VALIDATING"

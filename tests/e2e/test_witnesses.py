@@ -30,7 +30,7 @@ async def test_an_older_copy_of_the_journal_does_not_start(deployment: Rig) -> N
     shutil.copy(older, deployment.directory / "var" / "journal.db")
     await deployment.start()
     assert await deployment.killed() != 0
-    assert "an older copy was restored" in deployment.tail()
+    assert "an older copy was restored" in " ".join(deployment.tail().split())
 
 
 async def test_a_vanished_journal_does_not_start_afresh(deployment: Rig) -> None:
@@ -41,4 +41,4 @@ async def test_a_vanished_journal_does_not_start_afresh(deployment: Rig) -> None
         path.unlink()
     await deployment.start()
     assert await deployment.killed() != 0
-    assert "a witness knows of it" in deployment.tail()
+    assert "the journal does not verify: it is gone, and directory" in " ".join(deployment.tail().split())

@@ -1,4 +1,4 @@
-"""Merkle roots, signed notes, checkpoints and witness directories."""
+"""Merkle roots, signed notes and checkpoints."""
 
 from __future__ import annotations
 
@@ -14,12 +14,8 @@ from controller.journal.chain import Entry, Fault
 from controller.journal.checkpoint import (
     Checkpoint,
     check_against,
-    checkpoint_key,
     parse_checkpoint,
-    publish,
-    read_witness,
     sign_checkpoint,
-    witness_file,
 )
 from controller.journal.merkle import MerkleTree
 from controller.journal.note import NoteKey, open_note, sign_note
@@ -169,56 +165,3 @@ def test_another_controller_s_checkpoint_is_named(entries: tuple[Entry, ...]) ->
     problem = check_against(entries, checkpoint_of(entries, "desk-2"), OWNER)
     assert problem is not None
     assert problem.fault is Fault.OTHER_CONTROLLER
-
-
-@pytest.fixture
-def witnesses(tmp_path: Path) -> list[Path]:
-    places = [tmp_path / "first", tmp_path / "second"]
-    for place in places:
-        place.mkdir()
-    return places
-
-
-def published(checkpoint: Checkpoint, places: list[Path]) -> list[str]:
-    return [one.problem for one in publish(sign_checkpoint(checkpoint, KEY), OWNER, NOTE_KEY, places)]
-
-
-def test_every_witness_directory_keeps_the_newest_checkpoint(entries: tuple[Entry, ...], witnesses: list[Path]) -> None:
-    assert published(checkpoint_of(entries[:2]), witnesses) == published(checkpoint_of(entries), witnesses) == ["", ""]
-    assert [read_witness(place, OWNER, NOTE_KEY) for place in witnesses] == [checkpoint_of(entries)] * 2
-    assert [path.name for path in witnesses[0].iterdir()] == ["gatehouse-desk-1.checkpoint"]
-
-
-def test_a_directory_that_cannot_be_written_does_not_stop_the_others(entries: tuple[Entry, ...], witnesses: list[Path]) -> None:
-    witnesses[0].rmdir()
-    first, second = published(checkpoint_of(entries), witnesses)
-    assert "cannot be written" in first
-    assert second == ""
-
-
-def test_a_witness_keeps_a_longer_checkpoint_as_evidence_of_a_rollback(entries: tuple[Entry, ...], witnesses: list[Path]) -> None:
-    published(checkpoint_of(entries), witnesses)
-    assert "holds a checkpoint of 6 entries" in published(checkpoint_of(entries[:4]), witnesses)[0]
-    assert read_witness(witnesses[0], OWNER, NOTE_KEY) == checkpoint_of(entries)
-
-
-def test_a_witness_keeps_its_own_of_two_histories(entries: tuple[Entry, ...], witnesses: list[Path]) -> None:
-    published(checkpoint_of(entries), witnesses)
-    forked = Checkpoint("gatehouse/desk-1", 6, bytes(32))
-    assert "two histories" in published(forked, witnesses)[0]
-
-
-def test_a_witness_never_written_to_has_nothing(witnesses: list[Path]) -> None:
-    assert read_witness(witnesses[0], OWNER, NOTE_KEY) is None
-
-
-def test_a_witness_file_that_is_not_a_checkpoint_is_not_overwritten(entries: tuple[Entry, ...], witnesses: list[Path]) -> None:
-    witness_file(witnesses[0], OWNER).write_bytes(b"\xff")
-    assert published(checkpoint_of(entries), witnesses)[0] != ""
-    assert witness_file(witnesses[0], OWNER).read_bytes() == b"\xff"
-
-
-def test_a_checkpoint_of_another_key_is_not_published(entries: tuple[Entry, ...], witnesses: list[Path]) -> None:
-    other = checkpoint_key(OWNER, generate_key())
-    with pytest.raises(IntegrityError):
-        publish(sign_checkpoint(checkpoint_of(entries), KEY), OWNER, other, witnesses)

@@ -1,0 +1,103 @@
+"""The checkpoint targets of a deployment, made of its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.checkpoint_settings import (
+    BucketSettings,
+    CheckpointSettings,
+    DirectorySettings,
+    GitSettings,
+    WebhookSettings,
+    WitnessSettings,
+)
+from controller.journal.cosignature import parse_cosigner_key
+from controller.journal.note import NoteKey
+from controller.journal.publishing import CheckpointTarget
+from controller.journal.targets.bucket import Bucket, BucketTarget
+from controller.journal.targets.directory import DirectoryTarget
+from controller.journal.targets.git import GitRemote, GitTarget
+from controller.journal.targets.sigv4 import Credentials
+from controller.journal.targets.webhook import WebhookTarget
+from controller.journal.targets.witness import WitnessTarget
+from exchange.errors import ConfigError, IntegrityError
+from exchange.model import Millis
+
+WORK_DIRECTORY = "checkpoints"
+"""Below the data directory: what targets remember of themselves. Nothing there is believed without a signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What targets are made with. ``secret`` reads one by name; ``loopback`` allows plain http to this machine."""
+
+    directory: Path
+    data: Path
+    controller_id: str
+    key: NoteKey
+    secret: Callable[[str], str]
+    now: Callable[[], Millis]
+    loopback: bool
+
+
+def open_targets(
+    directories: Sequence[str], listed: Sequence[CheckpointSettings], around: Surroundings
+) -> tuple[CheckpointTarget, ...]:
+    """Every target of a deployment: the directories of ``witnesses``, then ``[[checkpoints]]``. Nothing is reached yet.
+
+    Raises:
+        ConfigError: a name is used twice, an address or key is not one, a secret is missing or exposed, or git is not installed.
+    """
+    targets: list[CheckpointTarget] = [
+        DirectoryTarget(around.directory / path, around.controller_id, around.key) for path in directories
+    ]
+    targets += [_target(one, around) for one in listed]
+    names = [target.name for target in targets]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"{twice} is listed twice", code="checkpoint-name", remedy="Give every checkpoint target its own name.")
+    return tuple(targets)
+
+
+def _target(settings: CheckpointSettings, around: Surroundings) -> CheckpointTarget:
+    name, controller_id, key, work = settings.name, around.controller_id, around.key, around.data / WORK_DIRECTORY
+    match settings:
+        case DirectorySettings():
+            return DirectoryTarget(around.directory / settings.path, controller_id, key)
+        case GitSettings():
+            remote = GitRemote(
+                settings.remote, settings.branch, _optional(settings.secret_file, around),
+                _path(settings.ssh_key, around), _path(settings.known_hosts, around),
+            )  # fmt: skip
+            return GitTarget(name, remote, work / f"{name}.git", controller_id, key)
+        case WebhookSettings():
+            return WebhookTarget(name, settings.url, _optional(settings.secret_file, around), loopback=around.loopback)
+        case BucketSettings():
+            credentials = Credentials(settings.access_key, around.secret(settings.secret_file), settings.region)
+            bucket = Bucket(settings.endpoint, settings.bucket, settings.prefix, settings.retain_days, credentials)
+            return BucketTarget(name, bucket, controller_id, key, now=around.now, loopback=around.loopback)
+        case WitnessSettings():
+            witness = _witness_key(settings)
+            kept = work / f"{name}.cosigned"
+            return WitnessTarget(name, settings.url, witness, kept, controller_id, key, loopback=around.loopback)
+
+
+def _witness_key(settings: WitnessSettings) -> NoteKey:
+    try:
+        return parse_cosigner_key(settings.key)
+    except IntegrityError as error:
+        raise ConfigError(
+            f"checkpoint target {settings.name}: {error.message}",
+            code="witness-key",
+            remedy="Copy the line that `gatehouse witness` prints when it starts.",
+        ) from None
+
+
+def _optional(name: str, around: Surroundings) -> str:
+    return around.secret(name) if name else ""
+
+
+def _path(name: str, around: Surroundings) -> Path | None:
+    return around.directory / name if name else None

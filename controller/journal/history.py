@@ -1,0 +1,80 @@
+"""What a journal can say about its own past: the root at any earlier size, and the proof from there to now.
+
+The controller keeps the frontier of its tree (at most 64 hashes) and, as marks, those of the sizes it published. Everything else is
+read again from the journal, beginning at the nearest mark, by whoever asks and on that thread: remembering a checkpoint costs
+nothing while orders pass, and no memory grows with the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from controller.journal.consistency import consistency_proof
+from controller.journal.merkle import MerkleTree
+from controller.journal.place import Place
+from exchange.errors import IntegrityError
+
+Leaves = Callable[[int, int], Iterator[bytes]]
+"""The hashes of the entries with ``after < seq <= upto``, 32 bytes each, in order."""
+
+
+def leaves_of(place: Place) -> Leaves:
+    """The entries' hashes as storage has them, each time through a reader of its own: the writer's connection is not touched."""
+
+    def leaves(after: int, upto: int) -> Iterator[bytes]:
+        if after >= upto:
+            return
+        reader = place.read()
+        try:
+            for entry in reader.read(after, upto - after):
+                yield bytes.fromhex(entry.hash[7:])
+        finally:
+            reader.close()
+
+    return leaves
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The journal up to ``size``. ``marks`` are frontiers by size. May be slow where no mark is near: ask off the event loop."""
+
+    size: int
+    frontier: tuple[bytes, ...]
+    leaves: Leaves
+    marks: Mapping[int, tuple[bytes, ...]] = field(default_factory=dict)
+
+    @property
+    def tree(self) -> MerkleTree:
+        """A copy of the tree as it is now."""
+        return MerkleTree(self.size, self.frontier)
+
+    def at(self, size: int) -> MerkleTree:
+        """The tree as it was. Raises ``IntegrityError`` (``journal-shorter``) when there never was one of that size."""
+        if size == self.size:
+            return self.tree
+        if size > self.size:
+            raise _shorter(size, self.size)
+        mark = max((known for known in self.marks if known <= size), default=0)
+        tree = MerkleTree(mark, self.marks.get(mark, ()))
+        for leaf in self.leaves(mark, size):
+            tree.append_leaf(leaf)
+        if tree.size != size:
+            raise _shorter(size, tree.size)
+        return tree
+
+    def proof(self, older: int) -> tuple[bytes, ...]:
+        """The RFC 6962 consistency proof from an older size to now. Raises ``IntegrityError`` (``journal-shorter``)."""
+        tree = self.at(older)
+        try:
+            return consistency_proof(tree, self.size, self.leaves(older, self.size))
+        except ValueError:
+            raise _shorter(self.size, older) from None
+
+
+def _shorter(wanted: int, found: int) -> IntegrityError:
+    return IntegrityError(
+        f"{wanted} entries are asked for and the journal has {found}",
+        code="journal-shorter",
+        remedy="Run `gatehouse journal verify`.",
+    )

@@ -1,0 +1,1 @@
+"""The places checkpoints are published to, one kind per file."""

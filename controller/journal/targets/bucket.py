@@ -1,0 +1,134 @@
+"""An S3-compatible bucket with object lock: one object per checkpoint, which nobody can delete or replace until its time is over.
+
+Keys count down, so that the newest checkpoint is the first of a listing. Versions are listed and not objects: a lock keeps a
+version from being deleted, but not from being hidden behind a deletion marker or a second version of the same key.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from controller.journal.checkpoint import Checkpoint, decode_checkpoint
+from controller.journal.note import NoteKey
+from controller.journal.publishing import Offer, contradiction
+from controller.journal.targets import https
+from controller.journal.targets.sigv4 import Credentials, encoded, query_of, signed_headers
+from exchange.errors import IntegrityError, Refused
+from exchange.model import Millis
+
+_TOP = 10**20 - 1
+_VERSION = re.compile(r"<Version>(.*?)</Version>", re.DOTALL)
+_FIELD = {name: re.compile(rf"<{name}>([^<]*)</{name}>") for name in ("Key", "VersionId")}
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Where objects go. ``prefix`` is empty or ends in a slash; ``retain_days`` is how long each is locked."""
+
+    endpoint: str
+    name: str
+    prefix: str
+    retain_days: int
+    credentials: Credentials
+
+
+class BucketTarget:
+    """With the lock in ``COMPLIANCE`` mode not even the account's owner can take a checkpoint back."""
+
+    def __init__(
+        self, name: str, bucket: Bucket, controller_id: str, key: NoteKey, *, now: Callable[[], Millis], loopback: bool
+    ) -> None:
+        self._name, self._bucket, self._key, self._now = name, bucket, key, now
+        self._endpoint = https.checked_url(bucket.endpoint, loopback=loopback)
+        self._host = urlsplit(self._endpoint).netloc
+        self._prefix = f"{bucket.prefix}gatehouse-{controller_id}/"
+        self._ours = re.compile(rf"{re.escape(self._prefix)}[0-9]{{20}}-([0-9]+)\.checkpoint")
+
+    @property
+    def name(self) -> str:
+        """The name from the settings."""
+        return f"bucket {self._name}"
+
+    async def read(self) -> Checkpoint | None:
+        """See ``CheckpointTarget.read``. Two versions of the newest key must say the same."""
+        answer = await self._send("GET", "", {"versions": "", "prefix": self._prefix, "max-keys": "1000"})
+        if answer.status != 200:
+            raise https.refused(answer)
+        text = answer.body.decode(errors="replace")
+        versions = [_version(match[1]) for match in _VERSION.finditer(text)]
+        newest = next((key for key, _ in versions if self._ours.fullmatch(key)), None)
+        if newest is None:
+            if "<IsTruncated>true</IsTruncated>" in text or versions:
+                raise _strange(f"{self._bucket.name}/{self._prefix} is full of objects that are no checkpoints")
+            return None
+        held = [await self._fetch(key, version) for key, version in versions if key == newest]
+        if any(one.root != held[0].root for one in held):
+            raise _strange(f"{newest} was signed with two different contents: two histories exist")
+        return held[0]
+
+    async def publish(self, offer: Offer) -> None:
+        """See ``CheckpointTarget.publish``. What the bucket did not lock is not published."""
+        key = self._key_of(offer.checkpoint)
+        body = offer.note.encode()
+        until = datetime.fromtimestamp(offer.at_s, UTC) + timedelta(days=self._bucket.retain_days)
+        headers = {
+            "content-type": "text/plain; charset=utf-8",
+            # S3 asks for this checksum whenever a lock is set; it protects the transport, the signature protects the content.
+            "content-md5": base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode(),
+            "if-none-match": "*",
+            "x-amz-object-lock-mode": "COMPLIANCE",
+            "x-amz-object-lock-retain-until-date": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        answer = await self._send("PUT", key, {}, headers, body)
+        if answer.status in {409, 412}:
+            held = await self._fetch(key, "")
+            if held.root != offer.checkpoint.root:
+                raise contradiction(f"its {held.size} entries are not those of the journal")
+            return
+        if answer.status != 200:
+            raise https.refused(answer)
+        locked = await self._send("HEAD", key, {})
+        if locked.status != 200 or locked.headers.get("x-amz-object-lock-mode") != "COMPLIANCE":
+            raise Refused(
+                "it took the checkpoint and did not lock it",
+                code="target-refused",
+                remedy="Create the bucket with object lock, and let the key use s3:PutObjectRetention.",
+            )
+
+    def _key_of(self, checkpoint: Checkpoint) -> str:
+        return f"{self._prefix}{_TOP - checkpoint.size:020d}-{checkpoint.size}.checkpoint"
+
+    async def _fetch(self, key: str, version: str) -> Checkpoint:
+        answer = await self._send("GET", key, {"versionId": version} if version and version != "null" else {})
+        if answer.status != 200:
+            raise https.refused(answer)
+        found = decode_checkpoint(answer.body, self._key)
+        if self._key_of(found) != key:
+            raise _strange(f"{key} holds the checkpoint of {found.size} entries")
+        return found
+
+    async def _send(
+        self, method: str, key: str, parameters: Mapping[str, str], headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> https.Answer:
+        path = f"/{encoded(self._bucket.name)}" + (f"/{encoded(key, safe='/')}" if key else "/")
+        query = query_of(parameters)
+        credentials = self._bucket.credentials
+        signed = signed_headers(credentials, method, self._host, path, query, headers or {}, body, self._now() // 1000)
+        url = f"{self._endpoint}{path}{'?' + query if query else ''}"
+        return await https.send(method, url, headers=signed, body=body)
+
+
+def _version(element: str) -> tuple[str, str]:
+    key, version = (found[1] if (found := _FIELD[name].search(element)) else "" for name in ("Key", "VersionId"))
+    return html.unescape(key), version
+
+
+def _strange(why: str) -> IntegrityError:
+    return IntegrityError(why, code="checkpoint-malformed", remedy="Look at the bucket's versions, and at who can write to it.")

@@ -1,0 +1,125 @@
+"""One HTTPS request to a checkpoint target: certificates verified, no redirects, no proxies from the environment, bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from urllib.parse import urlsplit
+
+import httpx
+
+from exchange.errors import ConfigError, Refused, Unreachable
+
+TIMEOUT_S = 10
+MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer of at most ``MOST_BYTES``. Names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def checked_url(url: str, *, loopback: bool) -> str:
+    """The address without a slash at its end. ``loopback`` also allows plain http to this machine.
+
+    Raises:
+        ConfigError: ``checkpoint-address``.
+    """
+    try:
+        parts = urlsplit(url)
+        sound = bool(parts.hostname) and not parts.username and not parts.password and not parts.fragment
+    except ValueError:
+        raise _address(url) from None
+    if not sound or not (parts.scheme == "https" or (parts.scheme == "http" and loopback and _is_loopback(parts.hostname or ""))):
+        raise _address(url)
+    if parts.scheme == "https":
+        _context()
+    return url.rstrip("/")
+
+
+async def send(method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
+    """Send one request and read its answer.
+
+    Raises:
+        Unreachable: no answer in time, one that is too long, or one that says "later": 429 or 5xx.
+        Refused: a redirect.
+    """
+    verify = _context() if url.startswith("https:") else True
+    try:
+        async with asyncio.timeout(TIMEOUT_S), _client(verify) as client:
+            request = client.build_request(method, url, headers=headers, content=body or None)
+            response = await client.send(request, stream=True)
+            try:
+                content = await _bounded(response)
+            finally:
+                await response.aclose()
+    except TimeoutError:
+        raise _unreachable(f"no answer in {TIMEOUT_S} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+        raise _unreachable(f"{type(error).__name__} {error}".strip()) from error
+    answer = Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, content)
+    if answer.status == 429 or answer.status >= 500:
+        raise _unreachable(f"HTTP {answer.status}")
+    if 300 <= answer.status < 400:
+        raise Refused(
+            f"HTTP {answer.status}: it redirects elsewhere, and a checkpoint goes nowhere else",
+            code="target-refused",
+            remedy="Set the address it redirects to, if that is the right one.",
+        )
+    return answer
+
+
+def refused(answer: Answer) -> Refused:
+    """An answer that is no success."""
+    said = " ".join(answer.body[:200].decode(errors="replace").split())
+    return Refused(
+        f"HTTP {answer.status}{': ' + said if said else ''}",
+        code="target-refused",
+        remedy="Correct the target's address, credentials or rights.",
+    )
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    content = bytearray()
+    async for part in response.aiter_bytes():
+        content += part
+        if len(content) > MOST_BYTES:
+            raise _unreachable(f"the answer is longer than {MOST_BYTES} bytes")
+    return bytes(content)
+
+
+def _client(verify: ssl.SSLContext | bool) -> httpx.AsyncClient:  # noqa: FBT001 - as httpx has it
+    return httpx.AsyncClient(verify=verify, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False)
+
+
+@cache
+def _context() -> ssl.SSLContext:
+    # Made once, at the start: reading the certificates takes long enough to be felt between two orders.
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _address(url: str) -> ConfigError:
+    return ConfigError(
+        f"{url!r} is not an address that checkpoints are sent to",
+        code="checkpoint-address",
+        remedy="Use https:// without a user name; plain http only to this machine, in a rehearsal.",
+    )
+
+
+def _unreachable(why: str) -> Unreachable:
+    return Unreachable(why, code="target-unreachable", remedy="Start it, or correct its address; it is tried again by itself.")

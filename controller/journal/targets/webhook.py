@@ -1,0 +1,33 @@
+"""A webhook: each checkpoint is posted as it is, to whatever keeps it: a chat, a mail gateway, a log of somebody else's."""
+
+from __future__ import annotations
+
+from controller.journal.checkpoint import Checkpoint
+from controller.journal.publishing import Offer
+from controller.journal.targets import https
+
+
+class WebhookTarget:
+    """Cannot be read back: it proves something to people who look at it, and nothing to a start."""
+
+    def __init__(self, name: str, url: str, token: str, *, loopback: bool) -> None:
+        self._name = name
+        self._url = https.checked_url(url, loopback=loopback)
+        self._headers = {"content-type": "text/plain; charset=utf-8"}
+        if token:
+            self._headers["authorization"] = f"Bearer {token}"
+
+    @property
+    def name(self) -> str:
+        """The name from the settings; the address may hold a token."""
+        return f"webhook {self._name}"
+
+    async def read(self) -> Checkpoint | None:
+        """Nothing: it can only be written to."""
+        return None
+
+    async def publish(self, offer: Offer) -> None:
+        """See ``CheckpointTarget.publish``. Any 2xx answer is a yes."""
+        answer = await https.send("POST", self._url, headers=self._headers, body=offer.note.encode())
+        if not 200 <= answer.status < 300:
+            raise https.refused(answer)

@@ -1,0 +1,114 @@
+"""A witness (C2SP tlog-witness): it cosigns a checkpoint only with proof that it follows from all it has cosigned before.
+
+The cosigned note is kept beside the journal: it shows anybody who knows the witness's key what the witness had seen, and when.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+from controller.journal.checkpoint import Checkpoint, decode_checkpoint, origin_of
+from controller.journal.cosignature import cosigned_at
+from controller.journal.files import write_atomically
+from controller.journal.note import MAX_NOTE_BYTES, NoteKey
+from controller.journal.publishing import Offer, contradiction
+from controller.journal.targets import https
+from exchange.errors import IntegrityError, Refused
+
+_SIZE = re.compile(rb"(0|[1-9][0-9]{0,18})\n")
+_ATTEMPTS = 3
+
+
+def newest_path(origin: str) -> str:
+    """Where a ``gatehouse witness`` shows the newest checkpoint it cosigned for a log; C2SP leaves reading to others."""
+    return f"/checkpoint/{hashlib.sha256(origin.encode()).hexdigest()}"
+
+
+class WitnessTarget:
+    """``kept`` is the file of the last cosigned note. A witness that shows nothing is known by it."""
+
+    def __init__(
+        self, name: str, url: str, witness: NoteKey, kept: Path, controller_id: str, key: NoteKey, *, loopback: bool
+    ) -> None:
+        self._name, self._witness, self._kept, self._key = name, witness, kept, key
+        self._url = https.checked_url(url, loopback=loopback)
+        self._origin = origin_of(controller_id)
+
+    @property
+    def name(self) -> str:
+        """The name from the settings."""
+        return f"witness {self._name}"
+
+    async def read(self) -> Checkpoint | None:
+        """See ``CheckpointTarget.read``. The longer of what the witness shows and what it is known to have cosigned."""
+        answer = await https.send("GET", f"{self._url}{newest_path(self._origin)}")
+        shown = self._believed(answer.body) if answer.status == 200 else None
+        kept = self._read_kept()
+        if shown is not None and kept is not None and shown.size < kept.size:
+            raise IntegrityError(
+                f"it shows {shown.size} entries and has cosigned {kept.size} before: it forgets",
+                code="target-rewritten",
+                remedy=f"Find out what became of the witness's memory, and only then remove {self._kept}.",
+            )
+        return shown or kept
+
+    async def publish(self, offer: Offer) -> None:
+        """See ``CheckpointTarget.publish``. Keeps the note with the cosignature once the cosignature holds."""
+        known = await self._known()
+        for _ in range(_ATTEMPTS):
+            proof = await offer.prove(known) if known else ()
+            lines = "".join(f"{base64.b64encode(node).decode()}\n" for node in proof)
+            body = f"old {known}\n{lines}\n{offer.note}".encode()
+            answer = await https.send("POST", f"{self._url}/add-checkpoint", body=body)
+            if answer.status == 200:
+                self._keep(offer, answer.body)
+                return
+            told = _SIZE.fullmatch(answer.body) if answer.status == 409 else None
+            if told is None:
+                break
+            size = int(told[1])
+            if size > offer.checkpoint.size:
+                raise contradiction(f"it knows {size} entries and was offered {offer.checkpoint.size}")
+            if size == known:
+                raise contradiction(f"its {size} entries are not those of the journal")
+            known = size
+        if answer.status == 422:
+            raise contradiction(f"its first {known} entries are not those of the journal")
+        raise https.refused(answer)
+
+    async def _known(self) -> int:
+        held = await self.read()
+        return held.size if held is not None else 0
+
+    def _keep(self, offer: Offer, lines: bytes) -> None:
+        text = lines.decode(errors="replace")
+        cosigned_at(text, offer.checkpoint.text, self._witness)
+        ours = "".join(f"{line}\n" for line in text.split("\n") if line.startswith(f"— {self._witness.name} "))
+        try:
+            self._kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomically(self._kept, (offer.note + ours).encode())
+        except OSError as error:
+            raise Refused(
+                f"{self._kept} cannot be written: {error.strerror}",
+                code="cosignature-not-kept",
+                remedy="Let the controller's user write there.",
+            ) from error
+
+    def _believed(self, note: bytes) -> Checkpoint:
+        found = decode_checkpoint(note, self._key)
+        cosigned_at(note.decode(), found.text, self._witness)
+        return found
+
+    def _read_kept(self) -> Checkpoint | None:
+        try:
+            with self._kept.open("rb") as file:
+                return self._believed(file.read(MAX_NOTE_BYTES + 1))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise IntegrityError(
+                f"{self._kept} cannot be read: {error.strerror}", code="checkpoint-malformed", remedy="Mend the data directory."
+            ) from error
