@@ -1,0 +1,73 @@
+"""Where the secrets of gateway keys are: in 0600 files of the deployment's directory, and nowhere else (DESIGN §10).
+
+A key of ``gatehouse.toml`` names its file. Any other has ``bots/<bot>.<key>.secret``, as ``gatehouse keys bot`` writes it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.settings import Settings, read_secret
+from exchange.errors import ConfigError
+
+DIRECTORY = "bots"
+_SUFFIX = ".secret"
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """A key that was made here; ``path`` is the file of its secret."""
+
+    bot: str
+    key: str
+    path: Path
+
+
+def make_bot_key(directory: Path, bot: str) -> MadeKey:
+    """Make a gateway key with a 256-bit secret for ``bot``. Nobody can use it before it is issued.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    key = "gh" + secrets.token_hex(16)
+    path = directory / secret_file(bot, key)
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror}", code="not-writable", remedy="Give the deployment to this user."
+        ) from None
+    return MadeKey(bot, key, path)
+
+
+def made_keys(directory: Path, bot: str) -> list[MadeKey]:
+    """The keys of ``bot`` whose secrets are in the deployment's ``bots`` directory, by key."""
+    found = []
+    for path in sorted((directory / DIRECTORY).glob(f"{bot}.*{_SUFFIX}")):
+        owner, _, key = path.name.removesuffix(_SUFFIX).partition(".")
+        if owner == bot and key.isalnum():
+            found.append(MadeKey(bot, key, path))
+    return found
+
+
+def secret_file(bot: str, key: str) -> str:
+    """The file of a key that ``gatehouse.toml`` does not list, relative to the deployment's directory."""
+    return f"{DIRECTORY}/{bot}.{key}{_SUFFIX}"
+
+
+def bot_secret(directory: Path, settings: Settings, bot: str, key: str) -> str:
+    """The secret of a bot's key.
+
+    Raises:
+        ConfigError: it is missing, empty, or readable by others.
+    """
+    listed = next((one.secret_file for one in settings.bots if (one.name, one.key) == (bot, key)), None)
+    return read_secret(directory, listed if listed is not None else secret_file(bot, key))
