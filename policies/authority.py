@@ -33,6 +33,10 @@ WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLI
 """The verbs that are about a command, a key or a document rather than about a move."""
 
 
+BY_ITSELF = frozenset({Verb.REVOKE})
+"""The verbs that the very key they are about may sign alone, whatever its role: nobody's leave is needed to give a key up."""
+
+
 class Role(StrEnum):
     """What a person may sign. An observer signs nothing."""
 

@@ -90,6 +90,11 @@ class RosterKey(BaseModel):
         """The parsed public key."""
         return parse_public_line(self.public)
 
+    def in_force(self, now: Millis) -> bool:
+        """Whether a signature by this key can count at ``now``."""
+        begun = self.valid_from is None or now >= self.valid_from
+        return self.status is KeyStatus.ACTIVE and begun and (self.valid_until is None or now < self.valid_until)
+
     @model_validator(mode="after")
     def _is_what_it_says(self) -> Self:
         try:

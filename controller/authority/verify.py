@@ -51,7 +51,7 @@ def verify(envelope_text: str, roster: Roster, now: Millis) -> VerifiedCommand:
         seen.add(found[1].material.fingerprint)
         if here is not None:
             signatories.append(_signatory(entry, envelope, here, now))
-        if there is not None and (here is None or _in_force(there[1], now)):
+        if there is not None and (here is None or there[1].in_force(now)):
             incoming.append(_signatory(entry, envelope, there, now))
     digest = canonical.digest(envelope.payload)
     return VerifiedCommand(command, digest, tuple(signatories), envelope_text, tuple(incoming), roster.digest)
@@ -102,11 +102,6 @@ def _signatory(entry: EnvelopeSignature, envelope: Envelope, owner: tuple[Person
             _ssh_signature(entry.sig), key=material, namespace=SSH_NAMESPACE, message=envelope.pae, pin_required=key.pin_required
         )
     return Signatory(person.name, person.role, key.id, material.fingerprint, touched=material.algorithm.hardware)
-
-
-def _in_force(key: RosterKey, now: Millis) -> bool:
-    begun = key.valid_from is None or now >= key.valid_from
-    return key.status is KeyStatus.ACTIVE and begun and (key.valid_until is None or now < key.valid_until)
 
 
 def _require_in_force(person: Person, key: RosterKey, now: Millis) -> None:

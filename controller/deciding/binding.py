@@ -9,7 +9,8 @@ from controller.state import State
 from exchange.errors import Unauthorised
 from exchange.model import Millis
 from exchange.ports import VenueName
-from policies.authority import Quorum, Verb, quorum
+from policies.authority import BY_ITSELF, Quorum, Verb, quorum
+from policies.presence import touches_needed
 from policies.schema import Policy
 
 _SPENT = {
@@ -76,10 +77,16 @@ def check_authorised(state: State, verified: VerifiedCommand, policy: Policy) ->
     """The quorum the command needed and has. A ``set-roster`` needs it twice: of the roster in force and of the one it brings.
 
     Raises:
-        Unauthorised: ``under-quorum`` or ``under-new-quorum``.
+        Unauthorised: ``other-roster``, ``under-quorum``, ``under-new-quorum`` or ``not-touched``.
     """
     verb = verified.command.verb
+    if verified.roster_digest != state.roster_digest:
+        raise unauthorised(
+            "other-roster", "the signatures were checked against a roster that is not in force any more", "Submit it again."
+        )
     needed = quorum(verb, state.position.stage, policy.mode)
+    if verb in BY_ITSELF and any(one.key_id == verified.command.subject for one in verified.signatories):
+        return needed
     countings = [("under-quorum", "", verified.signatories)]
     if verb is Verb.SET_ROSTER:
         countings.append(("under-new-quorum", " of the new roster", verified.incoming))
@@ -92,7 +99,20 @@ def check_authorised(state: State, verified: VerifiedCommand, policy: Policy) ->
                 f"{counted.missing}",
                 "Have another person on the roster sign the same payload, then submit it again.",
             )
+    _check_touched(state, verified, policy, needed)
     return needed
+
+
+def _check_touched(state: State, verified: VerifiedCommand, policy: Policy, needed: Quorum) -> None:
+    command = verified.command
+    touches = touches_needed(command.verb, command.target_stage, policy.mode, state.environment)
+    touched = {one.person for one in verified.signatories if one.touched and one.role in needed.roles}
+    if len(touched) < touches:
+        raise unauthorised(
+            "not-touched",
+            f"{command.verb} to {command.target_stage} puts real money at risk, and nobody touched a security key to sign it",
+            "Have one of the signers sign with a FIDO2 security key that the roster lists; `gatehouse keys import` enrols one.",
+        )
 
 
 def unauthorised(code: str, message: str, remedy: str) -> Unauthorised:

@@ -13,7 +13,7 @@ from typing import Annotated, Never
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from controller import events as e
-from controller.authority.roster import KeyStatus, Roster, parse_roster_json
+from controller.authority.roster import KeyStatus, Roster, RosterKey, parse_roster_json
 from controller.commands import Command
 from controller.deciding import moves
 from controller.deciding.draft import Draft
@@ -21,6 +21,7 @@ from controller.inputs import Release
 from controller.lifecycle import Position
 from controller.state import State
 from exchange.errors import GatehouseError, Refused
+from exchange.model import Millis
 from exchange.ports import VenueName
 from policies import canonical
 from policies.authority import SIGNERS, Verb, signers_needed
@@ -92,7 +93,7 @@ def check(state: State, policy: Policy, verb: Verb, target: Position, subject: s
         case Verb.VETO:
             return _veto(state, subject)
         case Verb.REVOKE:
-            return _revoke(roster_of(state), policy, subject)
+            return _revoke(roster_of(state), policy, subject, state.at)
         case Verb.SET_ROSTER:
             return _set_roster(state, policy, subject)
         case Verb.SET_POLICY:
@@ -137,7 +138,7 @@ def _veto(state: State, subject: str) -> Change:
     return Change()
 
 
-def _revoke(roster: Roster, policy: Policy, subject: str) -> Change:
+def _revoke(roster: Roster, policy: Policy, subject: str, now: Millis) -> Change:
     found = roster.find(subject)
     if found is None:
         raise Refused(
@@ -151,7 +152,7 @@ def _revoke(roster: Roster, policy: Policy, subject: str) -> Change:
     keys = tuple(one.model_copy(update={"status": KeyStatus.REVOKED}) if one.id == key.id else one for one in person.keys)
     persons = tuple(one.model_copy(update={"keys": keys}) if one is person else one for one in roster.persons)
     after = roster.model_copy(update={"version": roster.version + 1, "persons": persons})
-    return Change(roster=after, shorthanded=_shorthanded(after, policy.mode))
+    return Change(roster=after, shorthanded=_shorthanded(after, policy.mode, now))
 
 
 def _set_roster(state: State, policy: Policy, subject: str) -> Change:
@@ -175,11 +176,11 @@ def _set_roster(state: State, policy: Policy, subject: str) -> Change:
                 code="revoked-key-returns",
                 remedy="Enrol a new key.",
             )
-    if problem := _shorthanded(new, policy.mode):
+    if problem := _shorthanded(new, policy.mode, state.at):
         raise Refused(problem, code="roster-too-small", remedy="List enough persons with an active key each.")
     if state.position.stage in LIVE_STAGES and not _usable(new) <= _usable(old):
         raise Refused(
-            f"at {state.position} a roster can only lose keys",
+            f"at {state.position} a roster can only lose keys, and what it says of the others must not change",
             code="not-while-live",
             remedy="Demote to VALIDATED, change the roster there, and come back.",
         )
@@ -197,7 +198,7 @@ def _set_policy(state: State, policy: Policy, subject: str) -> Change:
             code="needs-restart",
             remedy="Change the policy file and restart the controller instead.",
         )
-    if problem := _shorthanded(roster_of(state), new.mode):
+    if problem := _shorthanded(roster_of(state), new.mode, state.at):
         raise Refused(problem, code="roster-too-small", remedy="Extend the roster first.")
     return Change(policy=new)
 
@@ -231,20 +232,17 @@ def _not_while_live(state: State, verb: Verb) -> None:
         )
 
 
-def _shorthanded(roster: Roster, mode: Mode) -> str:
-    able = [person.name for person in roster.persons if person.role in SIGNERS and any(_active(key.status) for key in person.keys)]
+def _shorthanded(roster: Roster, mode: Mode, now: Millis) -> str:
+    able = [person.name for person in roster.persons if person.role in SIGNERS and any(key.in_force(now) for key in person.keys)]
     needed = signers_needed(mode)
     if len(able) >= needed:
         return ""
     return f"{len(able)} of the {needed} persons a {mode} deployment needs would have a key that counts"
 
 
-def _usable(roster: Roster) -> set[tuple[str, str, str]]:
-    return {(person.name, person.role.value, key.id) for person in roster.persons for key in person.keys if _active(key.status)}
-
-
-def _active(status: KeyStatus) -> bool:
-    return status is KeyStatus.ACTIVE
+def _usable(roster: Roster) -> set[tuple[str, str, RosterKey]]:
+    keys = ((person, key) for person in roster.persons for key in person.keys)
+    return {(person.name, person.role.value, key) for person, key in keys if key.status is KeyStatus.ACTIVE}
 
 
 def roster_of(state: State) -> Roster:

@@ -56,6 +56,8 @@ LEADS: dict[Verb, dict[Position, Position]] = {
 """Where each verb leads. Nothing waits for a cooling-off here, so there is nothing to veto."""
 
 GATED = {Verb.ADVANCE, Verb.RAMP, Verb.RESUME}
+OPEN_TO_CAROL = {Verb.HALT, Verb.VETO, Verb.REVOKE}
+"""What a key that may only halt can sign alone; the key that is revoked here is that key itself."""
 
 
 def two_persons(verb: Verb, here: Position) -> bool:
@@ -66,7 +68,7 @@ def two_persons(verb: Verb, here: Position) -> bool:
 def expected(verb: Verb, here: Position, verdict: Verdict, signers: tuple[str, ...], mode: Mode) -> str:
     if here not in LEADS[verb] or (verb in GATED and verdict is not Verdict.PASS):
         return "refused"
-    counting = set(signers) if verb in {Verb.HALT, Verb.VETO} else set(signers) - {"carol"}
+    counting = set(signers) if verb in OPEN_TO_CAROL else set(signers) - {"carol"}
     needed = 2 if two_persons(verb, here) and mode is Mode.TEAM else 1
     if len(counting) < needed:
         return "refused"
