@@ -25,6 +25,7 @@ from controller.cli import (
     signing,
     status,
     tape,
+    witness,
 )
 from controller.cli.demo import verb as demo
 from controller.cli.failures import print_error
@@ -96,7 +97,7 @@ def root(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-for group in (init, doctor, processes, demo, status, explain, signing, commands, governance, report):
+for group in (init, doctor, processes, witness, demo, status, explain, signing, commands, governance, report):
     group.register(app)
 app.add_typer(journal.app, name="journal")
 app.add_typer(keys.app, name="keys")

@@ -1,0 +1,112 @@
+"""The witness over HTTP: ``POST /add-checkpoint`` as C2SP tlog-witness has it, and the newest cosigned checkpoint to read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from controller.journal.cosignature import cosign
+from controller.journal.note import NoteKey, open_note
+from controller.serving import DRAIN_S, listen, running
+from controller.witness.judge import MOST_BYTES, TEXT_TYPE, Refused, judge
+from controller.witness.store import Store
+from exchange.ports import Clock
+
+MOST_CONNECTIONS = 64
+
+_log = logging.getLogger(__name__)
+
+
+class Witness:
+    """Cosigns what follows from what it remembers. One request at a time: checking and remembering are one step."""
+
+    def __init__(self, name: str, private_key: Ed25519PrivateKey, logs: Mapping[str, NoteKey], store: Store, clock: Clock) -> None:
+        self._name, self._private_key, self._logs, self._store, self._clock = name, private_key, logs, store, clock
+        self._one_at_a_time = asyncio.Lock()
+
+    async def add(self, body: bytes) -> Response:
+        """Answer one ``add-checkpoint``."""
+        async with self._one_at_a_time:
+            found = judge(body, self._logs, self._store.newest)
+            if isinstance(found, Refused):
+                if found.suspicious:
+                    _log.critical("a log contradicts what it signed before: %s", found.body.strip())
+                    with suppress(OSError):
+                        await asyncio.to_thread(self._store.keep_evidence, body)
+                return _plain(found.status, found.body, found.content_type)
+            try:
+                await asyncio.shield(asyncio.to_thread(self._store.remember, found.note, found.checkpoint))
+            except OSError as error:
+                _log.exception("nothing was cosigned, because it could not be remembered")
+                return _plain(503, f"the witness cannot remember: {error.strerror}\n")
+            return _plain(200, self._cosigned(found.text))
+
+    async def newest(self, digest: str) -> Response:
+        """The newest checkpoint of one log with a cosignature of now; 404 before there is one."""
+        async with self._one_at_a_time:
+            note = self._store.note(digest)
+        if note is None:
+            return _plain(404, "nothing is remembered of this log\n")
+        origin = note.partition("\n")[0]
+        return _plain(200, note + self._cosigned(open_note(note, self._logs[origin])))
+
+    def _cosigned(self, text: str) -> str:
+        return cosign(text, self._name, self._private_key, self._clock.now() // 1000)
+
+
+def create_app(witness: Witness) -> Starlette:
+    """The ASGI application."""
+
+    async def add(request: Request) -> Response:
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > MOST_BYTES:
+                return _plain(413, "the request is too long\n")
+        return await witness.add(bytes(body))
+
+    async def newest(request: Request) -> Response:
+        return await witness.newest(request.path_params["digest"])
+
+    async def livez(_: Request) -> Response:
+        return _plain(200, "ok\n")
+
+    return Starlette(
+        routes=[
+            Route("/add-checkpoint", add, methods=["POST"]),
+            Route("/checkpoint/{digest}", newest, methods=["GET"]),
+            Route("/livez", livez, methods=["GET"]),
+        ]
+    )
+
+
+@asynccontextmanager
+async def serving(app: Starlette, host: str, port: int) -> AsyncIterator[int]:
+    """Serve on TCP; yields the port. Raises ``ConfigError`` (``cannot-listen``)."""
+    listener = listen(host, port, "witness")
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    async with running(config, listener):
+        yield int(listener.getsockname()[1])
+
+
+def _plain(status: int, body: str, content_type: str = TEXT_TYPE) -> Response:
+    return Response(body, status, headers={"content-type": content_type})

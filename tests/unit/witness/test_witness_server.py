@@ -1,0 +1,198 @@
+"""The witness as a server: it remembers before it cosigns, across restarts, and its cosignatures are those of C2SP."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography.exceptions import InvalidSignature
+
+from controller.authority.keys import generate_key
+from controller.journal.cosignature import cosign, cosigned_at, cosigner_key, parse_cosigner_key
+from controller.journal.note import NoteKey
+from controller.witness import store as stores
+from controller.witness.app import Witness, create_app
+from controller.witness.store import Store, digest_of
+from exchange.errors import IntegrityError, Refused
+from exchange.model import Millis
+from tests.support.logbook import Logbook, body
+
+LOG = Logbook()
+KEY = generate_key()
+NAME = "witness.example/w1"
+PUBLIC = cosigner_key(NAME, KEY)
+NOW = 1_800_000_000
+
+
+class Fixed:
+    def now(self) -> Millis:
+        return Millis(NOW * 1000 + 999)
+
+    def monotonic_ns(self) -> int:
+        return 0
+
+
+@contextmanager
+def opened(directory: Path) -> Iterator[httpx.AsyncClient]:
+    store = Store(directory, {LOG.key.name: LOG.key})
+    app = create_app(Witness(NAME, KEY, {LOG.key.name: LOG.key}, store, Fixed()))
+    try:
+        yield httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://witness")
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[httpx.AsyncClient]:
+    with opened(tmp_path) as found:
+        yield found
+
+
+async def add(client: httpx.AsyncClient, request: bytes) -> httpx.Response:
+    return await client.post("/add-checkpoint", content=request)
+
+
+async def test_a_cosignature_is_spelled_as_c2sp_has_it(client: httpx.AsyncClient) -> None:
+    line = (await add(client, LOG.request(0, 5))).text
+    dash, name, encoded = line.removesuffix("\n").split(" ")
+    data = base64.b64decode(encoded)
+    public = KEY.public_key().public_bytes_raw()
+    assert (dash, name) == ("—", NAME)
+    assert data[:4] == hashlib.sha256(NAME.encode() + b"\n\x04" + public).digest()[:4]
+    assert struct.unpack(">Q", data[4:12]) == (NOW,)
+    KEY.public_key().verify(data[12:], f"cosignature/v1\ntime {NOW}\n{LOG.checkpoint(5).text}".encode())
+
+
+async def test_a_cosignature_tells_its_time_to_whoever_knows_the_key(client: httpx.AsyncClient) -> None:
+    lines = (await add(client, LOG.request(0, 5))).text
+    assert cosigned_at(LOG.note(5) + lines, LOG.checkpoint(5).text, parse_cosigner_key(PUBLIC.text)) == NOW
+
+
+def test_a_cosignature_of_another_time_or_text_does_not_hold() -> None:
+    line = cosign(LOG.checkpoint(5).text, NAME, KEY, NOW)
+    data = bytearray(base64.b64decode(line.split(" ")[2]))
+    data[11] ^= 1
+    moved = f"— {NAME} {base64.b64encode(data).decode()}\n"
+    for lines, text in ((moved, LOG.checkpoint(5).text), (line, LOG.checkpoint(6).text)):
+        with pytest.raises(IntegrityError) as refused:
+            cosigned_at(lines, text, PUBLIC)
+        assert refused.value.code == "cosignature-forged"
+
+
+def test_a_key_that_signs_notes_does_not_cosign() -> None:
+    line = cosign(LOG.checkpoint(5).text, NAME, KEY, NOW)
+    plain = NoteKey(NAME, KEY.public_key().public_bytes_raw())
+    with pytest.raises(IntegrityError) as refused:
+        cosigned_at(line, LOG.checkpoint(5).text, plain)
+    assert refused.value.code == "not-cosigned"
+    with pytest.raises(IntegrityError):
+        parse_cosigner_key(plain.text)
+
+
+def test_a_cosignature_is_not_a_signature_over_the_note() -> None:
+    data = base64.b64decode(cosign(LOG.checkpoint(5).text, NAME, KEY, NOW).split(" ")[2])
+    with pytest.raises(InvalidSignature):
+        KEY.public_key().verify(data[12:], LOG.checkpoint(5).text.encode())
+
+
+async def test_a_log_grows_checkpoint_by_checkpoint(client: httpx.AsyncClient) -> None:
+    for old, new in ((0, 3), (3, 8), (8, 8), (8, 21)):
+        assert (await add(client, LOG.request(old, new))).status_code == 200
+
+
+async def test_what_was_cosigned_is_remembered_by_the_next_process(tmp_path: Path) -> None:
+    with opened(tmp_path) as client:
+        await add(client, LOG.request(0, 8))
+    with opened(tmp_path) as client:
+        again = await add(client, LOG.request(0, 5))
+        assert (again.status_code, again.text, again.headers["content-type"]) == (409, "8\n", "text/x.tlog.size")
+        assert (await add(client, LOG.forked(3).request(8, 12))).status_code == 422
+        assert (await add(client, LOG.request(8, 12))).status_code == 200
+
+
+async def test_it_is_on_disk_before_it_is_cosigned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+
+    def watched_write(path: Path, data: bytes) -> None:
+        steps.append(f"wrote {data.decode().split()[1]}")
+
+    def watched_cosign(text: str, *rest: object) -> str:
+        steps.append(f"cosigned {text.split()[1]}")
+        return ""
+
+    monkeypatch.setattr(stores, "write_atomically", watched_write)
+    monkeypatch.setattr("controller.witness.app.cosign", watched_cosign)
+    with opened(tmp_path) as client:
+        await add(client, LOG.request(0, 5))
+    assert steps == ["wrote 5", "cosigned 5"]
+
+
+async def test_what_cannot_be_remembered_is_not_cosigned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with opened(tmp_path) as client:
+        await add(client, LOG.request(0, 3))
+        with monkeypatch.context() as broken:
+            broken.setattr(stores, "write_atomically", full)
+            answer = await add(client, LOG.request(3, 5))
+            assert answer.status_code == 503
+            assert "—" not in answer.text
+        assert (await add(client, LOG.request(3, 4))).status_code == 200
+
+
+async def test_two_requests_at_once_cannot_both_follow_the_same_checkpoint(client: httpx.AsyncClient) -> None:
+    await add(client, LOG.request(0, 4))
+    answers = await asyncio.gather(add(client, LOG.request(4, 9)), add(client, LOG.request(4, 7)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+
+
+async def test_the_newest_checkpoint_can_be_read_with_a_cosignature(client: httpx.AsyncClient) -> None:
+    address = f"/checkpoint/{digest_of(LOG.key.name)}"
+    assert (await client.get(address)).status_code == 404
+    await add(client, LOG.request(0, 5))
+    shown = (await client.get(address)).text
+    assert shown.startswith(LOG.note(5))
+    assert cosigned_at(shown, LOG.checkpoint(5).text, PUBLIC) == NOW
+
+
+async def test_a_contradiction_is_kept_as_evidence(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    await add(client, LOG.request(0, 5))
+    fork = LOG.forked(2).request(5, 9)
+    await add(client, fork)
+    await add(client, fork)
+    kept = [path.read_bytes() for path in (tmp_path / "evidence").iterdir()]
+    assert kept == [fork]
+
+
+async def test_a_body_without_end_is_cut_short(client: httpx.AsyncClient) -> None:
+    assert (await add(client, b"old 0\n" + b"A" * (1 << 20))).status_code == 413
+    assert (await add(client, body(0, (), LOG.note(1)))).status_code == 200
+
+
+def test_two_processes_do_not_share_a_memory(tmp_path: Path) -> None:
+    with opened(tmp_path), pytest.raises(Refused) as refused:
+        Store(tmp_path, {})
+    assert refused.value.code == "witness-running"
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff", LOG.note(5).replace("\n5\n", "\n4\n").encode(), Logbook().note(5).encode()])
+async def test_a_memory_that_was_changed_stops_the_start(tmp_path: Path, damage: bytes) -> None:
+    with opened(tmp_path) as client:
+        await add(client, LOG.request(0, 5))
+    (tmp_path / f"{digest_of(LOG.key.name)}.checkpoint").write_bytes(damage)
+    with pytest.raises(IntegrityError) as refused, opened(tmp_path):
+        pass
+    assert refused.value.code == "witness-memory"
+
+
+def test_the_memory_is_its_owner_s_alone(tmp_path: Path) -> None:
+    with opened(tmp_path / "new"):
+        assert (tmp_path / "new").stat().st_mode & 0o077 == 0
