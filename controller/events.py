@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, ValidationError
 
+from controller.causes import Cause
 from exchange.errors import IntegrityError
 from exchange.model import DataSource, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
@@ -136,10 +137,10 @@ class CommandPending(Event):
 
 
 class CommandVoided(Event):
-    """A waiting command that will not be applied. ``cause`` is what ended it: a verb, ``breach``, ``refused`` and so on."""
+    """A waiting command that will not be applied. ``cause`` is what ended it."""
 
     command_id: str
-    cause: str
+    cause: Cause
     reason: str
 
 
@@ -154,13 +155,13 @@ class EvidenceSealed(Event):
 
 
 class StageChanged(Event):
-    """The deployment moved. ``cause`` is a verb, ``breach``, ``integrity`` or ``changed-deployment``."""
+    """The deployment moved. ``cause`` is a verb, or what moved it by itself; ``controller.causes`` says what a halt then means."""
 
     from_stage: Stage
     from_step: int
     stage: Stage
     step: int
-    cause: str
+    cause: Cause
     reason: str
     command_id: str
 
@@ -169,7 +170,7 @@ class StageChanged(Event):
 
 
 class BreachDetected(Event):
-    """An always-on rule was broken, or could not be measured."""
+    """An always-on rule was broken, or could not be measured, and something was done about it: a halt, or a rung taken away."""
 
     guard: str
     level: str
@@ -180,10 +181,11 @@ class BreachDetected(Event):
 
 
 class GuardLevelChanged(Event):
-    """The severest breach short of HALT that is in force; empty when none is."""
+    """The severest breach that is in force; empty when none is. HALT stands only while HALTED, where it refuses a resume."""
 
     level: str
     reason: str
+    guard: str = ""
 
 
 class HaltMeasured(Event):

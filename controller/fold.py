@@ -9,6 +9,7 @@ from typing import Any
 from immutables import Map
 
 from controller import events as e
+from controller import fold_guards as guards
 from controller import fold_orders as orders
 from controller.authority.roster import parse_roster_json
 from controller.inputs import Release
@@ -54,13 +55,12 @@ def _created(state: State, event: e.DeploymentCreated) -> State:
     )
 
 
-def _void(state: State) -> State:
-    # What was proven was proven of something else: a halted deployment can then only be reset.
-    return replace(state, halted_from=MOCK if state.position.stage is Stage.HALTED else None, seals=Map())
+def _void(state: State, changed: str) -> State:
+    return replace(guards.void(state, changed), seals=Map())
 
 
 def _policy(state: State, event: e.PolicyAdopted) -> State:
-    state = _void(_governed(state, policy=parse_canonical(event.document.encode()), policy_digest=event.digest))
+    state = _void(_governed(state, policy=parse_canonical(event.document.encode()), policy_digest=event.digest), "policy")
     policy_file = state.policy_file if event.command_id else event.digest
     return replace(state, tally=_begin(state, state.position), policy_file=policy_file)
 
@@ -73,30 +73,28 @@ def _roster(state: State, event: e.RosterAdopted) -> State:
 
 def _release(state: State, event: e.ReleaseAdopted) -> State:
     release = Release(event.name, event.version, event.artifact, event.digest)
-    state = _void(_governed(state, release=release))
+    state = _void(_governed(state, release=release), "release")
     release_file = state.release_file if event.command_id else release
     return replace(state, tally=_begin(state, state.position), release_file=release_file)
 
 
 def _account(state: State, event: e.AccountBound) -> State:
     ledgers = state.ledgers.set(event.venue, Ledger())
-    return _void(_governed(state, accounts=state.accounts.set(event.venue, event.fingerprint), ledgers=ledgers))
+    return _void(_governed(state, accounts=state.accounts.set(event.venue, event.fingerprint), ledgers=ledgers), "account")
 
 
 def _started(state: State, event: e.ControllerStarted) -> State:
     if event.gatehouse_version != state.gatehouse_version:
-        state = _void(_governed(state, gatehouse_version=event.gatehouse_version))
+        state = _void(_governed(state, gatehouse_version=event.gatehouse_version), "version of gatehouse")
         state = replace(state, tally=_begin(state, state.position))
     ledgers = {name: replace(ledger, reconciled_at=None, clean=False) for name, ledger in state.ledgers.items()}
     return replace(
-        _end_mock(state),
+        guards.restarted(_end_mock(state)),
         epoch=event.epoch,
         started_at=state.at,
         armed=False,
         not_armed_because="the venues are not reconciled yet",
         ledgers=Map({**ledgers, VenueName.MOCK: Ledger()}),
-        guard_level="",
-        guard_reason="",
     )
 
 
@@ -162,6 +160,7 @@ def _stage(state: State, event: e.StageChanged) -> State:
     here = Position(event.stage, event.step)
     before = Position(event.from_stage, event.from_step)
     halted = here.stage is Stage.HALTED
+    state = guards.moved(state, event)
     if before.stage is Stage.HALTED:
         # Whoever ended the halt answered for the fall that led to it: the next is measured from here.
         state = replace(state, ledgers=Map({name: replace(ledger, peak_eur=None) for name, ledger in state.ledgers.items()}))
@@ -169,28 +168,18 @@ def _stage(state: State, event: e.StageChanged) -> State:
         state,
         position=here,
         halted_from=before if halted else None,
-        halt_cause=event.cause if halted else "",
+        halt_cause=event.cause if halted else None,
         halt_reason=event.reason if halted else "",
         halted_at=state.at if halted else None,
         halt_figures=None if halted else state.halt_figures,
         stage_since=state.at,
         tally=_begin(state, here),
         seals=Map(),
-        guard_level="",
-        guard_reason="",
         outcomes=(),
     )
 
 
 # Guards
-
-
-def _breach(state: State, _: e.BreachDetected) -> State:
-    return state
-
-
-def _level(state: State, event: e.GuardLevelChanged) -> State:
-    return replace(state, guard_level=event.level, guard_reason=event.reason)
 
 
 def _measured(state: State, event: e.HaltMeasured) -> State:
@@ -276,8 +265,8 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.CommandVoided: _command_voided,
     e.EvidenceSealed: _sealed,
     e.StageChanged: _stage,
-    e.BreachDetected: _breach,
-    e.GuardLevelChanged: _level,
+    e.BreachDetected: guards.breached,
+    e.GuardLevelChanged: guards.level,
     e.HaltMeasured: _measured,
     e.OrderAdmitted: orders.admitted,
     e.OrderDenied: orders.denied,

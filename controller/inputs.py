@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from controller.causes import Cause
 from controller.commands import VerifiedCommand
 from controller.lifecycle import Position
 from exchange.model import Balance, DataSource, Fill, Millis, OrderIntent, OrderReport, Quote, SymbolRules
@@ -163,6 +164,7 @@ class HaltAsked:
 
     by: str
     reason: str
+    cause: Cause = Cause.HALT
 
 
 @dataclass(frozen=True, slots=True)

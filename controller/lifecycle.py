@@ -5,7 +5,8 @@ verb that is not listed is a typed refusal, never a silent no-op. What depends o
 ramp step, how high a resume may go — is decided by the guards below, from values computed beforehand; no callback does I/O.
 
 Up is one stage or one step at a time. Down is free: any lower stage, any lower step. HALTED is reached from anywhere and left only
-by ``resume`` (never above where the halt came from, never into RAMPING) or ``reset`` (DESIGN §3).
+by ``resume`` (never above where the halt came from nor above what its kind of halt allows, never into RAMPING) or ``reset``; once
+the validation is void only ``reset`` is left (DESIGN §3, ``controller.causes``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from transitions import Machine, MachineError
 
+from controller.causes import RULES, Cause, HaltClass
 from exchange.errors import Refused
 from policies.authority import Verb
 from policies.stage import RISK_ORDER, Stage
@@ -68,7 +70,22 @@ EDGES: tuple[Edge, ...] = (
     Edge(Stage.HALTED, Verb.RESUME, Stage.LIVE_EUR10),
     Edge(Stage.HALTED, Verb.RESET, Stage.MOCK),
 )
-"""Every move an operator can ask for. Automatic moves use the same table: a breach takes ``halt``, a changed release ``demote``."""
+"""Every move an operator can ask for. Automatic moves use the same table: a breach takes ``halt`` or ``demote``, a changed release
+``demote``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """What a resume is judged by: where the halt came from, what caused it, and why the validation is void, if it is."""
+
+    came_from: Position | None = None
+    cause: Cause | None = None
+    void: str = ""
+
+    @property
+    def kind(self) -> HaltClass | None:
+        """The kind of halt; ``None`` when nothing is halted."""
+        return HaltClass.of(self.cause) if self.cause is not None else None
 
 
 class _Model:
@@ -90,17 +107,17 @@ def _machine() -> Machine:
     )
 
 
-def move(current: Position, verb: Verb, target: Position, *, halted_from: Position | None = None, steps: int = 0) -> Position:
+def move(current: Position, verb: Verb, target: Position, *, halt: Halt = Halt(), steps: int = 0) -> Position:
     """The position after ``verb`` takes the deployment from ``current`` to ``target``.
 
     Args:
-        halted_from: where the deployment stood when it halted; bounds a resume.
+        halt: the halt the deployment is in; bounds a resume.
         steps: how many ramp steps the policy has.
 
     Raises:
         Refused: the edge is not declared, or its guard says no.
     """
-    _guard(current, verb, target, halted_from=halted_from, steps=steps)
+    _guard(current, verb, target, halt=halt, steps=steps)
     model = _Model()
     machine = _machine()
     machine.add_model(model, initial=current.stage.name)
@@ -120,7 +137,7 @@ def move(current: Position, verb: Verb, target: Position, *, halted_from: Positi
     return target
 
 
-def _guard(current: Position, verb: Verb, target: Position, *, halted_from: Position | None, steps: int) -> None:
+def _guard(current: Position, verb: Verb, target: Position, *, halt: Halt, steps: int) -> None:
     if (target.stage is Stage.RAMPING) != (target.step > 0):
         raise _refuse(f"{target.stage} with step {target.step} is not a position", "Give a step for RAMPING and for nothing else.")
     if target.stage is Stage.RAMPING and verb is Verb.RAMP:
@@ -131,10 +148,28 @@ def _guard(current: Position, verb: Verb, target: Position, *, halted_from: Posi
             raise _refuse(f"the policy has {steps} ramp steps", "Adopt a policy with more steps, or stay here.")
     if verb is Verb.DEMOTE and current.stage is target.stage and target.step >= current.step:
         raise _refuse("a demotion goes down", "Ask for a lower step or stage.")
-    if verb is Verb.RESUME and (halted_from is None or target.risk > halted_from.risk):
+    if verb is Verb.RESUME:
+        _guard_resume(target, halt)
+
+
+def _guard_resume(target: Position, halt: Halt) -> None:
+    if halt.void:
+        raise Refused(
+            f"the validation is void ({halt.void}), so no resume leads out of this halt",
+            code="validation-void",
+            remedy="Only `gatehouse reset` is left: back to MOCK, and validate again.",
+        )
+    came_from = halt.came_from
+    if came_from is None or target.risk > came_from.risk:
         raise _refuse(
-            f"a resume never goes above where the halt came from ({halted_from or 'unknown'})",
+            f"a resume never goes above where the halt came from ({came_from or 'unknown'})",
             "Resume to a lower stage, or reset to MOCK.",
+        )
+    rule = RULES[halt.kind] if halt.kind is not None else None
+    if rule is not None and target.risk > Position(rule.ceiling).risk:
+        raise _refuse(
+            f"after this kind of halt ({halt.kind}: {rule.meaning}) a resume leads to {rule.ceiling} at most: {rule.why}",
+            f"Resume to {rule.ceiling} and go on from there, or reset to MOCK.",
         )
 
 

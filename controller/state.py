@@ -9,14 +9,17 @@ from enum import StrEnum
 from immutables import Map
 
 from controller.authority.roster import Roster
+from controller.causes import Cause, HaltClass
+from controller.effects import AlertKind
 from controller.inputs import Release
-from controller.lifecycle import Position
+from controller.lifecycle import Halt, Position
 from exchange.model import DataSource, Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.orders import WORKING
 from exchange.ports import VenueName
 from gates.measure import Tally
 from policies import canonical
 from policies.authority import Verb
+from policies.guards import GuardName, Level
 from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Environment, Stage
 
@@ -134,9 +137,79 @@ class HaltFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class BotKeyState:
+    """A bot's gateway key and the digest of its secret. A revoked one is remembered for ever, so that it never comes back."""
+
+    bot: str
+    key: str
+    secret_digest: str
+    since: Millis
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """An alert nobody has acknowledged. ``id`` names the entry that caused it; ``times`` it came, the last at ``last_at``."""
+
+    id: str
+    kind: AlertKind
+    title: str
+    detail: str
+    at: Millis
+    times: int
+    last_at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """An alert that somebody answered for."""
+
+    id: str
+    title: str
+    persons: tuple[str, ...]
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """A halt that is being practised. ``denied``: orders turned away meanwhile."""
+
+    command_id: str
+    venue: VenueName
+    stage: Stage
+    since: Millis
+    deadline: Millis
+    denied: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRecord:
+    """The last drill. ``ended_by`` is empty when it ran its course, and then there are figures; else it says what ended it."""
+
+    drill: Drill
+    at: Millis
+    ended_by: str
+    figures: HaltFigures | None
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A soft breach, from its beginning until it is another one. ``calm_since``: since when no guard stands at CANCEL_ALL.
+
+    ``owed``: the rung it costs has not been taken yet, because the live account is not empty.
+    """
+
+    since: Millis
+    reason: str
+    calm_since: Millis | None = None
+    owed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """The whole of it. Never assigned to, only folded.
 
+    ``validation_void`` says why only a reset leads out of the present halt; ``softened`` is when breaches took a rung lately.
     ``rosters`` are the digests of every roster that was ever in force, with its version. ``policy_file`` and ``release_file`` are
     what was last read from disk: a file that still says the same says nothing new, whatever a signed command put in force since.
     """
@@ -160,8 +233,9 @@ class State:
     not_armed_because: str = "nothing has been read yet"
     position: Position = Position(Stage.MOCK)
     halted_from: Position | None = None
-    halt_cause: str = ""
+    halt_cause: Cause | None = None
     halt_reason: str = ""
+    validation_void: str = ""
     halted_at: Millis | None = None
     halt_figures: HaltFigures | None = None
     governance_seq: int = 0
@@ -170,6 +244,9 @@ class State:
     seals: Map[str, Seal] = field(default_factory=Map)
     guard_level: str = ""
     guard_reason: str = ""
+    guard: GuardName | None = None
+    episode: Episode | None = None
+    softened: tuple[Millis, ...] = ()
     stage_since: Millis = Millis(0)
     started_at: Millis = Millis(0)
     tally: Tally | None = None
@@ -190,6 +267,23 @@ class State:
     def watched(self) -> VenueName | None:
         """The venue whose account is sampled and guarded: the one in use, or while HALTED the one the halt left."""
         return self.venue or (venue_of(self.halted_from.stage) if self.halted_from else None)
+
+    @property
+    def halt(self) -> Halt:
+        """What a resume is judged by."""
+        return Halt(self.halted_from, self.halt_cause, self.validation_void)
+
+    @property
+    def halt_class(self) -> HaltClass | None:
+        """The kind of the present halt."""
+        return self.halt.kind
+
+    @property
+    def standing(self) -> Level | None:
+        """The severest restraint on new orders: what guards ask for, and only sells where a rung is owed."""
+        guards = Level[self.guard_level] if self.guard_level else None
+        owed = Level.REDUCE if self.episode is not None and self.episode.owed else None
+        return max((level for level in (guards, owed) if level is not None), default=None)
 
     def ledger(self, venue: VenueName) -> Ledger:
         """One venue's account."""

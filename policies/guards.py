@@ -46,7 +46,10 @@ class GuardName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """One broken guard, in words an operator can act on. ``blind``: it is broken because it could not be measured."""
+    """One broken guard, in words an operator can act on.
+
+    ``blind``: it is broken because it could not be measured. ``contradicted``: somebody else's books say something else.
+    """
 
     guard: GuardName
     level: Level
@@ -54,6 +57,7 @@ class Breach:
     threshold: str
     message: str
     blind: bool = False
+    contradicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +230,7 @@ def _reconciliation(scene: _Scene) -> Breach | None:
             f"{reading.value} differences",
             f"{rule.tolerated_breaks} differences",
             f"our books and the venue's differ in {reading.value} places; {rule.tolerated_breaks} are tolerated",
+            contradicted=True,
         )
     if reading is None:
         return _blindness(guard, reading, scene)

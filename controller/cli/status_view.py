@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.cli.output import duration, micros, short, styled
+from controller.cli.oversight_view import oversight_rows
 from controller.console.views import StatusView
 
 _BAR = 30
@@ -36,7 +37,10 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         ("orders go to", f"{view.venue or 'nowhere'}, on {view.source or 'no'} market data{simulated}"),
     ]
     if view.halt_reason:
-        rows.append(("halted", Text(f"{view.halt_reason} (was at {view.halted_from})", "bold red")))
+        kind = f"{view.halt_class}: " if view.halt_class is not None else ""
+        rows.append(("halted", Text(f"{kind}{view.halt_reason} (was at {view.halted_from})", "bold red")))
+    if view.validation_void:
+        rows.append(("only a reset", Text(f"the validation is void: {view.validation_void}", "bold red")))
     if view.halt is not None:
         empty = "verified empty" if view.halt.verified_empty else "not verified empty"
         latch, cancel = micros(view.halt.breach_to_latch_us), micros(view.halt.latch_to_cancelled_us)
@@ -49,8 +53,12 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         rows.append(
             ("waits", Text(f"{what}\ncommand {waits.command_id}; any key can stop it with `gatehouse veto`", "bold yellow"))
         )
+    rows += oversight_rows(view.oversight)
     if view.guard_level:
         rows.append(("guard", Text(f"{view.guard_level}: {view.guard_reason}", "yellow")))
+    if view.rung_owed:
+        leaving = f"only sells, and VALIDATED once the live account is empty: {view.rung_owed}"
+        rows.append(("leaving LIVE_€10", Text(leaving, "bold yellow")))
     rows += [
         ("exposure", _bar(view.exposure_eur, view.cap_eur, "EUR")),
         ("equity", f"{_amount(view.equity_eur)} EUR, today {_amount(view.day_pnl_eur)}, net {_amount(view.net_pnl_eur)}"),

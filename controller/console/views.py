@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from controller.causes import HaltClass
 from controller.commands import MAX_SUBJECT, Digest, Reason
 from controller.events import Amount
 from exchange.model import DataSource, OrderStatus, OrderType, Side
@@ -130,6 +131,7 @@ class PendingView(View):
 class StatusView(View):
     """The deployment at one glance.
 
+    ``validation_void`` says why only a reset leads out of a halt, ``rung_owed`` which breach ends LIVE_€10 once nothing is held.
     ``not_armed_because`` is empty when armed; ``halted_from`` and ``halt_reason`` are empty unless HALTED; ``guard_level`` and
     ``guard_reason`` are empty when no guard is broken. ``venue`` is absent when new orders go nowhere, ``source`` when there is no
     market data. ``ramp_steps`` is how many steps the policy has.
@@ -148,6 +150,9 @@ class StatusView(View):
     stage_since_ms: int
     halted_from: str
     halt_reason: str
+    halt_class: HaltClass | None = None
+    validation_void: str = ""
+    rung_owed: str = ""
     seq: int
     head: str
     venue: VenueName | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller import events as e
+from controller.causes import Cause
 from controller.deciding import moves
 from controller.deciding.draft import Decision, Draft
 from controller.effects import CancelAll
@@ -41,10 +42,10 @@ def boot(state: State, given: Boot, now: Millis) -> Decision:
         changed.append("gatehouse")
     _adopt_roster(draft, given)
     if state.seq and changed:
-        moves.void_pending(draft, cause="changed-deployment", reason=f"changed since it was signed: {', '.join(changed)}")
+        moves.void_pending(draft, cause=Cause.CHANGED_DEPLOYMENT, reason=f"changed since it was signed: {', '.join(changed)}")
     if state.seq and changed and draft.after.position.stage not in {Stage.MOCK, Stage.HALTED}:
         reason = f"changed since it was proven: {', '.join(changed)}"
-        moves.go(draft, Verb.DEMOTE, MOCK, cause="changed-deployment", reason=reason)
+        moves.go(draft, Verb.DEMOTE, MOCK, cause=Cause.CHANGED_DEPLOYMENT, reason=reason)
     draft.emit(e.ControllerStarted(epoch=given.epoch, gatehouse_version=given.gatehouse_version))
     for order in sorted(draft.after.open.values(), key=lambda order: order.number):
         if order.status is OrderStatus.ADMITTED:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from controller import events as e
 from controller.authority.verify import verify
+from controller.causes import Cause
 from controller.commands import Command, VerifiedCommand
-from controller.deciding import evidence, governance, moves
+from controller.deciding import evidence, governance, guarding, moves
 from controller.deciding.binding import check_authorised, check_bound, check_unspent, unauthorised
 from controller.deciding.draft import CommandReply, Draft, SealReply
 from controller.deciding.governance import Change
@@ -70,7 +71,7 @@ def due(draft: Draft) -> None:
         judged = _judge(draft, verified, anchored=True)
     except GatehouseError as error:
         _record(draft, pending.command_id, pending.verb.value, pending.persons, pending.envelope, error)
-        moves.void_pending(draft, cause="refused", reason=error.message)
+        moves.void_pending(draft, cause=Cause.REFUSED, reason=error.message)
         return
     _apply(draft, verified, judged)
 
@@ -95,7 +96,7 @@ def invalid(draft: Draft, given: SubmissionInvalid) -> CommandReply:
 
 def halted(draft: Draft, given: HaltAsked) -> CommandReply:
     """Halt without a signature: the local socket or the shell itself asked. Idempotent."""
-    moves.halt(draft, cause="halt", reason=f"{given.by}: {given.reason}"[:500])
+    moves.halt(draft, cause=given.cause, reason=f"{given.by}: {given.reason}"[:500])
     return CommandReply()
 
 
@@ -110,7 +111,7 @@ def proposed(draft: Draft, given: ProposalAsked) -> SealReply:
     if given.verb in WITH_SUBJECT:
         governance.check(state, policy, given.verb, given.target, given.subject)
         return SealReply("", "")
-    move(state.position, given.verb, given.target, halted_from=state.halted_from, steps=step_count(policy))
+    _way(state, policy, given.verb, given.target, draft.now)
     gate = gate_for(given.verb, state.position.stage)
     if gate is None:
         return SealReply("", "")
@@ -154,13 +155,19 @@ def _judge(draft: Draft, verified: VerifiedCommand, *, anchored: bool) -> _Judge
     if command.verb in WITH_SUBJECT:
         change = governance.check(state, policy, command.verb, target, command.subject)
     else:
-        _edge(state, command, policy, target)
+        _edge(state, command, policy, target, draft.now)
     _granted(command, change.policy if change is not None and change.policy is not None else policy, target)
     return _Judged(target, needed, _gate(draft, command), change)
 
 
-def _edge(state: State, command: Command, policy: Policy, target: Position) -> None:
-    move(state.position, command.verb, target, halted_from=state.halted_from, steps=step_count(policy))
+def _way(state: State, policy: Policy, verb: Verb, target: Position, now: Millis) -> None:
+    move(state.position, verb, target, halt=state.halt, steps=step_count(policy))
+    if verb is Verb.RESUME:
+        guarding.check_resume(state, policy, target, now)
+
+
+def _edge(state: State, command: Command, policy: Policy, target: Position, now: Millis) -> None:
+    _way(state, policy, command.verb, target, now)
     if command.verb is Verb.RESUME and not command.postmortem_digest:
         raise Refused(
             "a resume needs the digest of a post-mortem",
@@ -260,9 +267,9 @@ def _apply(draft: Draft, verified: VerifiedCommand, judged: _Judged) -> None:
     if judged.change is not None:
         governance.apply(draft, command, judged.change)
     elif target.stage is Stage.HALTED:
-        moves.halt(draft, cause=command.verb.value, reason=command.reason, command_id=command.command_id)
+        moves.halt(draft, cause=Cause.of(command.verb), reason=command.reason, command_id=command.command_id)
     else:
-        moves.go(draft, command.verb, target, cause=command.verb.value, reason=command.reason, command_id=command.command_id)
+        moves.go(draft, command.verb, target, cause=Cause.of(command.verb), reason=command.reason, command_id=command.command_id)
 
 
 def _refuse(draft: Draft, verified: VerifiedCommand, error: GatehouseError) -> CommandReply:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.lifecycle import Position
+from controller.lifecycle import Position, move
 from controller.state import State
 from controller.version import VERSION
 from exchange.errors import Refused
@@ -48,6 +48,14 @@ def result_text(result: GateResult | None) -> str:
     return result_bytes(result).decode() if result is not None else ""
 
 
+def _resumable(state: State, stage: Stage) -> bool:
+    try:
+        move(state.position, Verb.RESUME, Position(stage), halt=state.halt)
+    except Refused:
+        return False
+    return True
+
+
 def ways_up(state: State) -> tuple[tuple[Verb, Position, GateName], ...]:
     """The gated edges that lead on from here, with the gate of each."""
     policy, here = state.policy, state.position
@@ -55,12 +63,7 @@ def ways_up(state: State) -> tuple[tuple[Verb, Position, GateName], ...]:
         return ()
     ways: list[tuple[Verb, Position]] = []
     if here.stage is Stage.HALTED:
-        bound = state.halted_from
-        ways = [
-            (Verb.RESUME, Position(stage))
-            for stage in (Stage.VALIDATED, Stage.LIVE_EUR10)
-            if bound is not None and Position(stage).risk <= bound.risk
-        ]
+        ways = [(Verb.RESUME, Position(stage)) for stage in (Stage.VALIDATED, Stage.LIVE_EUR10) if _resumable(state, stage)]
     elif here.stage in {Stage.LIVE_EUR10, Stage.RAMPING}:
         following = next_step(policy, here.stage, here.step)
         ways = [(Verb.RAMP, Position(Stage.RAMPING, following))] if following is not None else []

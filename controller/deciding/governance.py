@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from controller import events as e
 from controller.authority.roster import KeyStatus, Roster, RosterKey, parse_roster_json
+from controller.causes import Cause
 from controller.commands import Command
 from controller.deciding import moves
 from controller.deciding.draft import Draft
@@ -106,7 +107,7 @@ def check(state: State, policy: Policy, verb: Verb, target: Position, subject: s
 
 def apply(draft: Draft, command: Command, change: Change) -> None:
     """Do it."""
-    verb, by = command.verb.value, command.command_id
+    verb, by = Cause.of(command.verb), command.command_id
     if command.verb is Verb.VETO:
         moves.void_pending(draft, cause=verb, reason=command.reason)
         return

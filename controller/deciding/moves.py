@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from controller.causes import Cause
 from controller.deciding.draft import Draft
 from controller.effects import Alert, AlertKind, Cancel, CancelAll, Latch
 from controller.events import BreachDetected, CancelRequested, CommandVoided, Disarmed, StageChanged
@@ -11,7 +12,7 @@ from controller.lifecycle import Position, move
 from controller.state import IN_FLIGHT, OrderState, venue_of
 from exchange.ports import VenueName
 from policies.authority import Verb
-from policies.guards import Breach
+from policies.guards import Breach, GuardName
 from policies.ramp import cap_eur, step_count
 from policies.schema import Policy
 from policies.stage import Stage
@@ -19,7 +20,7 @@ from policies.stage import Stage
 HALTED = Position(Stage.HALTED)
 
 
-def go(draft: Draft, verb: Verb, target: Position, *, cause: str, reason: str, command_id: str = "") -> None:
+def go(draft: Draft, verb: Verb, target: Position, *, cause: Cause, reason: str, command_id: str = "") -> None:
     """Take a declared edge. Orders left on the venue the deployment leaves are cancelled, and so are those a higher cap allowed.
 
     Raises:
@@ -27,7 +28,7 @@ def go(draft: Draft, verb: Verb, target: Position, *, cause: str, reason: str, c
     """
     state = draft.after
     steps = step_count(state.policy) if state.policy else 0
-    here = move(state.position, verb, target, halted_from=state.halted_from, steps=steps)
+    here = move(state.position, verb, target, halt=state.halt, steps=steps)
     old = state.position
     void_pending(draft, cause=cause, reason=f"the deployment moved to {here}: {reason}")
     draft.emit(
@@ -56,7 +57,7 @@ def go(draft: Draft, verb: Verb, target: Position, *, cause: str, reason: str, c
     draft.do(Alert(kind, f"{old} → {here}", f"{cause}: {reason}"))
 
 
-def halt(draft: Draft, *, cause: str, reason: str, command_id: str = "") -> None:
+def halt(draft: Draft, *, cause: Cause, reason: str, command_id: str = "") -> None:
     """Stop everything; when already HALTED only withdraw what waits. The permit goes first, before the journal is written."""
     if draft.after.position.stage is Stage.HALTED:
         void_pending(draft, cause=cause, reason=reason)
@@ -65,7 +66,7 @@ def halt(draft: Draft, *, cause: str, reason: str, command_id: str = "") -> None
     go(draft, Verb.HALT, HALTED, cause=cause, reason=reason, command_id=command_id)
 
 
-def void_pending(draft: Draft, *, cause: str, reason: str) -> None:
+def void_pending(draft: Draft, *, cause: Cause, reason: str) -> None:
     """Withdraw the command that waits for its cooling-off to end, if there is one."""
     pending = draft.after.pending
     if pending is None:
@@ -76,24 +77,33 @@ def void_pending(draft: Draft, *, cause: str, reason: str) -> None:
 
 def breach(draft: Draft, venue: VenueName, found: Breach) -> None:
     """Remember a breach and halt on it."""
-    draft.emit(
-        BreachDetected(
-            guard=found.guard.value,
-            level=found.level.name,
-            measured=found.measured,
-            threshold=found.threshold,
-            message=found.message,
-            venue=venue,
-        )
-    )
+    draft.emit(detected(venue, found))
     draft.do(Alert(AlertKind.BREACH, f"{found.guard.value} breached", found.message))
-    halt(draft, cause="breach", reason=found.message)
+    halt(draft, cause=_cause(found), reason=found.message)
+
+
+def detected(venue: VenueName, found: Breach) -> BreachDetected:
+    """A breach as the journal remembers it."""
+    return BreachDetected(
+        guard=found.guard.value,
+        level=found.level.name,
+        measured=found.measured,
+        threshold=found.threshold,
+        message=found.message,
+        venue=venue,
+    )
+
+
+def _cause(found: Breach) -> Cause:
+    if found.contradicted:
+        return Cause.INTEGRITY
+    return Cause.CLOCK if found.guard is GuardName.CLOCK_OFFSET else Cause.BREACH
 
 
 def integrity(draft: Draft, reason: str) -> None:
     """Halt because somebody contradicts what the journal holds."""
     draft.do(Alert(AlertKind.RECONCILIATION, "integrity", reason))
-    halt(draft, cause="integrity", reason=reason)
+    halt(draft, cause=Cause.INTEGRITY, reason=reason)
 
 
 def cancel(draft: Draft, order: OrderState, *, by: str) -> None:

@@ -12,7 +12,6 @@ from controller.deciding.views import account_view
 from controller.effects import Place
 from controller.inputs import CancelAsked, OrderRequested
 from controller.state import State
-from policies.guards import Level
 from policies.limits import Admit, Deny, LimitContext, check
 
 NOT_ARMED = "not-armed"
@@ -51,7 +50,7 @@ def requested(draft: Draft, given: OrderRequested) -> Reply:
         rules=given.rules,
         quotes=given.quotes,
         admitted_at=state.admissions,
-        standing=Level[state.guard_level] if state.guard_level else None,
+        standing=state.standing,
     )
     verdict = check(intent, context, policy, stage=state.position.stage, step=state.position.step, now=draft.now)
     if isinstance(verdict, Deny):

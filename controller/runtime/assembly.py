@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from controller.causes import Cause
 from controller.effects import CancelAll
 from controller.inputs import HaltAsked, Latched, VenueReported
 from controller.journal.port import Journal
@@ -205,7 +206,8 @@ def _halt_if_latched(latch: LatchFile, inbox: Inbox, writer: Writer, clock: Cloc
             latch.clear()
 
     writer.watch(clear)
-    inbox.fact(HaltAsked(by="controller", reason=f"the last process halted without a journal: {reason}"), clock.monotonic_ns())
+    why = f"the last process halted without a journal: {reason}"
+    inbox.fact(HaltAsked(by="controller", reason=why, cause=Cause.JOURNAL), clock.monotonic_ns())
 
 
 def _emptied(
@@ -223,7 +225,7 @@ def _emptied(
     empty = result.empty_ns >= 0
     inbox.fact(
         Latched(
-            cause=state.halt_cause,
+            cause=state.halt_cause or "",
             breach_to_latch_us=(times.latched_ns - times.known_ns) // 1000,
             latch_to_cancelled_us=max(0, result.empty_ns - times.latched_ns) // 1000 if empty else -1,
             cancelled=result.orders,

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from controller.causes import Cause
 from controller.inputs import HaltAsked
 from controller.runtime.inbox import Inbox
 from exchange.ports import Clock
@@ -24,5 +25,5 @@ async def supervised(name: str, work: Callable[[], Awaitable[None]], inbox: Inbo
         except Exception as error:
             _log.exception("background work failed: %s", name)
             reason = f"{name} failed: {type(error).__name__}"
-        inbox.fact(HaltAsked(by="controller", reason=reason), clock.monotonic_ns())
+        inbox.fact(HaltAsked(by="controller", reason=reason, cause=Cause.CONTROLLER), clock.monotonic_ns())
         await asyncio.sleep(RESTART_AFTER_S)

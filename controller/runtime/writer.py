@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from controller import events as e
+from controller.causes import Cause
 from controller.decide import decide
 from controller.deciding.draft import Decision
 from controller.effects import CancelAll, Effect, Latch
@@ -154,7 +155,8 @@ class Writer:
             _log.exception("a decision failed")
             reason = f"{type(error).__name__} while deciding {type(letter.input).__name__}"
             _answer(letter, Halted(reason, code="decision-failed", remedy="Read the log; the deployment halts itself."))
-            return self._decide(state, Letter(HaltAsked(by="controller", reason=reason), letter.known_ns, None), now)
+            halt = HaltAsked(by="controller", reason=reason, cause=Cause.CONTROLLER)
+            return self._decide(state, Letter(halt, letter.known_ns, None), now)
         for effect in decision.effects:
             if isinstance(effect, Latch):
                 self._halt_clock = HaltClock(letter.known_ns, self._permits.latch(effect.reason))
@@ -163,7 +165,7 @@ class Writer:
     def _permit(self, state: State) -> None:
         if state.position.stage is Stage.HALTED:
             if not self._permits.latched_because:
-                self._permits.latch(state.halt_reason)
+                self._permits.latch(state.halt_reason or state.not_armed_because)
             return
         if self._permits.latched_because:
             self._permits.unlatch()

@@ -156,7 +156,7 @@ def test_a_halted_deployment_that_changed_can_only_be_reset(live: Desk, change: 
     desk.boot()
     assert desk.state.position == Position(Stage.HALTED)
     desk.run(10_000)
-    with pytest.raises(Refused, match="never goes above"):
+    with pytest.raises(Refused, match="the validation is void"):
         desk.command(Verb.RESUME, Position(Stage.VALIDATED))
     assert desk.move(Verb.RESET, Stage.MOCK, signers=("alice",)).code == "", what
 

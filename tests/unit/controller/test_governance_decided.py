@@ -288,7 +288,7 @@ def test_a_halt_is_not_left_this_way_and_then_only_a_reset_is(live: Desk, verb: 
     assert desk.ask(verb, subject).code == ""
     assert desk.state.position.stage is Stage.HALTED
     desk.run(10_000)
-    assert refusal_of(lambda: desk.command(Verb.RESUME, Position(Stage.VALIDATED))) == "edge-guard"
+    assert refusal_of(lambda: desk.command(Verb.RESUME, Position(Stage.VALIDATED))) == "validation-void"
     assert desk.move(Verb.RESET, Stage.MOCK, signers=("alice",)).code == ""
 
 

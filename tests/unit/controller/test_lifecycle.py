@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from controller.lifecycle import EDGES, Edge, Position, move
+from controller.lifecycle import EDGES, Edge, Halt, Position, move
 from exchange.errors import Refused
 from policies.authority import Verb
 from policies.stage import LIVE_STAGES, RISK_ORDER, Stage
@@ -30,13 +30,13 @@ def aim(source: Stage, verb: Verb, target: Stage) -> Position:
 @pytest.mark.parametrize(("source", "verb", "target"), [triple for triple in TRIPLES if triple in DECLARED])
 def test_a_declared_edge_moves(source: Stage, verb: Verb, target: Stage) -> None:
     wanted = aim(source, verb, target)
-    assert move(standing(source), verb, wanted, halted_from=standing(Stage.RAMPING), steps=STEPS) == wanted
+    assert move(standing(source), verb, wanted, halt=Halt(standing(Stage.RAMPING)), steps=STEPS) == wanted
 
 
 @pytest.mark.parametrize(("source", "verb", "target"), [triple for triple in TRIPLES if triple not in DECLARED])
 def test_an_undeclared_triple_is_refused_with_a_remedy(source: Stage, verb: Verb, target: Stage) -> None:
     with pytest.raises(Refused) as refusal:
-        move(standing(source), verb, aim(source, verb, target), halted_from=standing(Stage.RAMPING), steps=STEPS)
+        move(standing(source), verb, aim(source, verb, target), halt=Halt(standing(Stage.RAMPING)), steps=STEPS)
     assert refusal.value.code in {"no-such-edge", "edge-guard"}
     assert refusal.value.remedy.endswith(".")
 
@@ -100,15 +100,15 @@ def test_a_demotion_never_goes_up() -> None:
 def test_a_resume_never_goes_above_where_the_halt_came_from(target: Stage, halted_from: Stage) -> None:
     below = RISK_ORDER.index(target) <= RISK_ORDER.index(halted_from)
     if below:
-        assert move(Position(Stage.HALTED), Verb.RESUME, Position(target), halted_from=standing(halted_from)) == Position(target)
+        assert move(Position(Stage.HALTED), Verb.RESUME, Position(target), halt=Halt(standing(halted_from))) == Position(target)
         return
     with pytest.raises(Refused, match="never goes above"):
-        move(Position(Stage.HALTED), Verb.RESUME, Position(target), halted_from=standing(halted_from))
+        move(Position(Stage.HALTED), Verb.RESUME, Position(target), halt=Halt(standing(halted_from)))
 
 
 def test_a_resume_from_an_unknown_place_is_refused() -> None:
     with pytest.raises(Refused, match="unknown"):
-        move(Position(Stage.HALTED), Verb.RESUME, Position(Stage.VALIDATED), halted_from=None)
+        move(Position(Stage.HALTED), Verb.RESUME, Position(Stage.VALIDATED))
 
 
 def test_a_resume_never_leads_into_the_ramp() -> None:
@@ -118,7 +118,7 @@ def test_a_resume_never_leads_into_the_ramp() -> None:
                 Position(Stage.HALTED),
                 Verb.RESUME,
                 Position(Stage.RAMPING, step),
-                halted_from=Position(Stage.RAMPING, 3),
+                halt=Halt(Position(Stage.RAMPING, 3)),
                 steps=STEPS,
             )
 

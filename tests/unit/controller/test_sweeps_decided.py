@@ -119,7 +119,8 @@ def test_differences_that_change_with_every_sweep_stop_buys_and_then_halt(desk: 
         desk.pass_time(1_000)
         wrong(desk, MOCK, str(second + 1))
         desk.tick()
-        levels.append(desk.state.guard_level or desk.state.position.stage.value)
+        stage = desk.state.position.stage
+        levels.append(stage.value if stage is Stage.HALTED else desk.state.guard_level or stage.value)
     assert levels[0] == "MOCK"
     assert "NO_ENTRY" in levels
     assert levels[-1] == "HALTED"

@@ -9,6 +9,7 @@ from controller import inputs as i
 from controller.effects import Alert, AlertKind, CancelAll, Latch, LookUp
 from exchange.model import Balance, DataSource, Millis, OrderStatus, Side
 from exchange.ports import Rejected, Unknown, VenueName
+from policies.guards import GuardName
 from policies.stage import Stage
 from tests.support.desk import SYMBOL, D, Desk
 
@@ -261,7 +262,8 @@ def test_books_nobody_compares_stop_entries_and_then_halt(desk: Desk) -> None:
     for _ in range(32):
         desk.pass_time(1_000)
         desk.tick()
-        seen.append(desk.state.guard_level or desk.state.position.stage.value)
+        stage = desk.state.position.stage
+        seen.append(stage.value if stage is Stage.HALTED else desk.state.guard_level or stage.value)
     assert list(dict.fromkeys(seen)) == ["MOCK", "NO_ENTRY", "HALTED"]
     assert halted_by(desk) == "reconciliation"
 
@@ -311,11 +313,13 @@ def test_a_new_day_forgives_yesterdays_loss_but_not_the_drawdown(live: Desk) -> 
     assert ledger.peak_eur == start
 
 
-def test_a_halted_deployment_is_not_watched(live: Desk) -> None:
+def test_a_halted_deployment_only_records_which_guard_stands(live: Desk) -> None:
     desk = live.fork()
     desk.give(i.HaltAsked("test", "stop"))
     tick(desk, clock_offset_ms=dict.fromkeys(VenueName, 5_000))
     assert desk.events(e.BreachDetected) == []
+    assert (desk.state.guard_level, desk.state.guard) == ("HALT", GuardName.CLOCK_OFFSET)
+    assert desk.decisions[-1].effects == ()
 
 
 def test_every_open_outcome_is_chased_even_while_halted(desk: Desk) -> None:
