@@ -14,6 +14,7 @@ from controller import fold_orders as orders
 from controller.authority.roster import parse_roster_json
 from controller.inputs import Release
 from controller.lifecycle import Position
+from controller.shelf import Shelf
 from controller.state import HaltFigures, Ledger, Pending, Seal, State
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
@@ -196,7 +197,7 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
     ledger = replace(
         state.ledgers[event.venue],
         totals=Map(event.totals),
-        trades=Map(dict.fromkeys(event.known_trades, "")),
+        trades=Shelf.of(event.known_trades),
         fills_booked=len(event.known_trades),
         cursor=Millis(event.cursor),
     )

@@ -9,7 +9,7 @@ from decimal import Decimal
 from immutables import Map
 
 from controller import events as e
-from controller.state import IN_FLIGHT, OrderState, State
+from controller.state import IN_FLIGHT, OrderState, State, bot_key, shelved
 from exchange.model import Millis, OrderStatus, Side
 from exchange.orders import advance
 from exchange.ports import NOT_SENT
@@ -26,14 +26,14 @@ def _of_this_run(state: State, order: OrderState) -> bool:
 
 
 def put(state: State, order: OrderState) -> State:
-    """Replace one order, and keep the map of unsettled orders in step."""
+    """Replace one order. One that is settled goes on the shelf; what a late word unsettles comes off it again."""
     order = replace(order, updated_at=state.at)
-    live = state.open.delete(order.client_id) if order.client_id in state.open else state.open
-    return replace(
-        state,
-        orders=state.orders.set(order.client_id, order),
-        open=live if order.settled else live.set(order.client_id, order),
-    )
+    name = order.client_id
+    if order.settled:
+        live = state.open.delete(name) if name in state.open else state.open
+        return replace(state, open=live, settled=state.settled.put(name, shelved(order)))
+    settled = state.settled if name in state.open else state.settled.drop(name)
+    return replace(state, open=state.open.set(name, order), settled=settled)
 
 
 def admitted(state: State, event: e.OrderAdmitted) -> State:
@@ -57,11 +57,11 @@ def admitted(state: State, event: e.OrderAdmitted) -> State:
         epoch=state.epoch,
     )
     horizon = state.at - state.policy.limits.order_rate.per_ms
-    ids = state.by_bot_id
+    ids, bot_id = state.by_bot_id, event.bot_client_id
     return replace(
         put(_counted(state, Tally.with_order), order),
         order_number=order.number,
-        by_bot_id=ids.set((event.bot, event.bot_client_id), event.client_id) if event.bot_client_id else ids,
+        by_bot_id=ids.put(bot_key(event.bot, bot_id), event.client_id) if bot_id else ids,
         admissions=(*(when for when in state.admissions if when > horizon), state.at),
     )
 
@@ -144,7 +144,7 @@ def filled(state: State, event: e.FillBooked) -> State:
     ledger = replace(
         ledger,
         totals=_settle(ledger.totals or Map(), event, state),
-        trades=ledger.trades.set(event.trade_id, event.client_id),
+        trades=ledger.trades.put(event.trade_id, event.client_id),
         fills_booked=ledger.fills_booked + 1,
         cursor=Millis(max(ledger.cursor, event.venue_at)),
     )

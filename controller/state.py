@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from immutables import Map
 
+from controller import frozen
 from controller.authority.roster import Roster
 from controller.causes import Cause, HaltClass
 from controller.effects import AlertKind
 from controller.inputs import Release
 from controller.lifecycle import Halt, Position
+from controller.shelf import Shelf
 from exchange.model import DataSource, Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.orders import WORKING
 from exchange.ports import VenueName
@@ -83,7 +88,7 @@ class Ledger:
     """
 
     totals: Map[str, Decimal] | None = None
-    trades: Map[str, str] = field(default_factory=Map)
+    trades: Shelf = Shelf()
     fills_booked: int = 0
     cursor: Millis = Millis(0)
     reconciled_at: Millis | None = None
@@ -251,9 +256,9 @@ class State:
     started_at: Millis = Millis(0)
     tally: Tally | None = None
     ledgers: Map[VenueName, Ledger] = field(default_factory=lambda: Map({name: Ledger() for name in VenueName}))
-    orders: Map[str, OrderState] = field(default_factory=Map)
     open: Map[str, OrderState] = field(default_factory=Map)
-    by_bot_id: Map[tuple[str, str], str] = field(default_factory=Map)
+    settled: Shelf = Shelf()
+    by_bot_id: Shelf = Shelf()
     order_number: int = 0
     admissions: tuple[Millis, ...] = ()
     outcomes: tuple[tuple[Millis, bool], ...] = ()
@@ -285,6 +290,16 @@ class State:
         owed = Level.REDUCE if self.episode is not None and self.episode.owed else None
         return max((level for level in (guards, owed) if level is not None), default=None)
 
+    @property
+    def orders(self) -> Orders:
+        """Every order that was ever admitted, by client id."""
+        return Orders(self.open, self.settled)
+
+    def first_of(self, bot: str, bot_client_id: str) -> str | None:
+        """The client id of the order a bot sent under an id of its own."""
+        found: str | None = self.by_bot_id.get(bot_key(bot, bot_client_id))
+        return found
+
     def ledger(self, venue: VenueName) -> Ledger:
         """One venue's account."""
         return self.ledgers[venue]
@@ -293,9 +308,13 @@ class State:
         """Unsettled orders of one venue, oldest first."""
         return sorted((order for order in self.open.values() if order.venue is venue), key=lambda order: order.number)
 
-    def fingerprint(self) -> str:
-        """A digest of all that a replay must reproduce, for comparing a running state with the fold of its journal."""
-        values = {item.name: _plain(getattr(self, item.name)) for item in fields(self) if item.name not in {"policy", "roster"}}
+    def fingerprint(self, *, shelves: bool = True) -> str:
+        """A digest of all that a replay must reproduce, for comparing a running state with the fold of its journal.
+
+        Without ``shelves`` only the number of things on each of them counts.
+        """
+        hashed = [item.name for item in fields(self) if item.name not in {"policy", "roster"}]
+        values = {name: _plain(getattr(self, name), shelves=shelves) for name in hashed}
         return canonical.digest(canonical.encode(values))
 
 
@@ -313,15 +332,60 @@ def market_of(venue: VenueName) -> VenueName:
     return VenueName.LIVE if venue is VenueName.MOCK else venue
 
 
-def _plain(value: object) -> object:
+def bot_key(bot: str, bot_client_id: str) -> str:
+    """Where ``State.by_bot_id`` keeps a bot's own id."""
+    return f"{len(bot)} {bot} {bot_client_id}"
+
+
+def shelved(order: OrderState) -> list[object]:
+    """An order as ``State.settled`` keeps it."""
+    written: list[object] = frozen.write(OrderState, order)
+    return written
+
+
+@lru_cache(maxsize=1 << 15)
+def _unshelved(line: bytes) -> OrderState:
+    order: OrderState = frozen.read(OrderState, json.loads(line))
+    return order
+
+
+class Orders(Mapping[str, OrderState]):
+    """Orders by client id: those that can still change as they are, settled ones read off their shelf."""
+
+    __slots__ = ("_open", "_settled")
+
+    def __init__(self, open_: Map[str, OrderState], settled: Shelf) -> None:
+        self._open = open_
+        self._settled = settled
+
+    def __getitem__(self, client_id: str) -> OrderState:
+        """One order. Raises ``KeyError``."""
+        if (order := self._open.get(client_id)) is not None:
+            return order
+        if (line := self._settled.line(client_id)) is None:
+            raise KeyError(client_id)
+        return _unshelved(line)
+
+    def __iter__(self) -> Iterator[str]:
+        """Every client id, the settled ones last."""
+        yield from self._open
+        yield from (client_id for client_id, _ in self._settled.items())
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._open) + len(self._settled)
+
+
+def _plain(value: object, *, shelves: bool) -> object:
+    if isinstance(value, Shelf):
+        return [len(value), value.digest() if shelves else ""]
     if isinstance(value, Map):
-        return [[_plain(key), _plain(item)] for key, item in sorted(value.items(), key=lambda pair: str(pair[0]))]
+        pairs = sorted(value.items(), key=lambda pair: str(pair[0]))
+        return [[_plain(key, shelves=shelves), _plain(item, shelves=shelves)] for key, item in pairs]
     if is_dataclass(value) and not isinstance(value, type):
-        return [_plain(getattr(value, item.name)) for item in fields(value)]
+        return [_plain(getattr(value, item.name), shelves=shelves) for item in fields(value)]
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [_plain(item, shelves=shelves) for item in value]
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
-    if isinstance(value, StrEnum):
-        return value.value
-    return value
+    return value.value if isinstance(value, StrEnum) else value

@@ -25,7 +25,7 @@ def requested(draft: Draft, given: OrderRequested) -> Reply:
     """Admit an order, deny it, or recognise one that was admitted before under the same id."""
     state = draft.after
     bot_client_id = given.intent.client_id
-    first = state.by_bot_id.get((given.bot, bot_client_id)) if bot_client_id else None
+    first = state.first_of(given.bot, bot_client_id) if bot_client_id else None
     if first is not None:
         return Repeated(first)
     policy, venue = state.policy, state.venue

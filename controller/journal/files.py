@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+
+_SYNC_EVERY = 4 << 20
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace ``path`` durably. Raises ``OSError``."""
+    write_pieces(path, (data,))
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Replace ``path`` durably by what comes in pieces. Raises ``OSError``.
+
+    What is long goes to the disk bit by bit, so that nobody else's sync has to wait for all of it.
+    """
     draft = path.with_name(f".{path.name}.new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     with os.fdopen(handle, "wb") as file:
-        file.write(data)
+        unsynced = 0
+        for piece in pieces:
+            unsynced += file.write(piece)
+            if unsynced >= _SYNC_EVERY:
+                file.flush()
+                os.fdatasync(handle)
+                unsynced = 0
         file.flush()
         os.fsync(handle)
     draft.replace(path)

@@ -107,7 +107,7 @@ class Bots:
         """One of the bot's orders."""
         self._markets.bot_seen()
         if order_id is None and bot_client_id is not None:
-            order_id = self._writer.known.by_bot_id.get((bot, bot_client_id))
+            order_id = self._writer.known.first_of(bot, bot_client_id)
         order = self._own(bot, order_id) if order_id else None
         return _bot_order(order) if order is not None and order.symbol == symbol else None
 

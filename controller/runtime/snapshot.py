@@ -1,8 +1,8 @@
 """Snapshots: a disposable copy of the folded state, so that a start folds what came after it and not everything (DESIGN §7).
 
-A snapshot is one file. Its first line names the entry it was taken after with that entry's hash, the version and source of
-gatehouse that folded it, and digests of the rest, and is signed with the controller's own checkpoint key: a start believes no
-copy that another hand wrote. Whatever does not fit, parse or verify is deleted and the whole journal is folded instead.
+A snapshot is one file. Its last line but one names the entry it was taken after with that entry's hash, the version and source of
+gatehouse that folded it, and digests of the rest; the last is that line's signature by the controller's own checkpoint key, so a
+start believes no copy of another hand. Whatever does not fit, parse or verify is deleted, and the whole journal is folded instead.
 
 Nothing here replaces verification: a start still verifies the chain from the genesis before it looks for a snapshot.
 """
@@ -10,22 +10,21 @@ Nothing here replaces verification: a start still verifies the chain from the ge
 from __future__ import annotations
 
 import base64
-import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from threading import Lock
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from controller import frozen
 from controller.journal.chain import Head
-from controller.journal.files import write_atomically
+from controller.journal.files import write_pieces
 from controller.journal.merkle import MerkleTree
-from controller.runtime import frozen
 from controller.runtime.memory import Kept
 from controller.state import State
 from controller.version import VERSION
@@ -33,12 +32,12 @@ from exchange.errors import GatehouseError
 from policies import canonical
 
 FILE_NAME = "snapshot"
-FORMAT = "gatehouse-snapshot-v1"
+FORMAT = "gatehouse-snapshot-v2"
 SAVE_AFTER = 10_000
 """A start that folded fewer entries than this, or a run that added fewer, takes no new snapshot."""
 
-_CONTEXT = b"gatehouse-snapshot-v1\0"
-_MAX_BYTES = 1 << 30
+_CONTEXT = b"gatehouse-snapshot-v2\0"
+_MAX_BYTES = 1 << 32
 _FOLDING = ("controller/*.py", "controller/authority/*.py", "controller/runtime/memory.py", "gates/*.py", "policies/*.py")
 
 _log = logging.getLogger(__name__)
@@ -55,26 +54,29 @@ class Snapshot:
     tree: MerkleTree
 
 
+@dataclass(frozen=True, slots=True)
+class _Frontier:
+    nodes: tuple[str, ...]
+
+
 class Snapshots:
     """The one snapshot of a deployment."""
 
     def __init__(self, data: Path, key: Ed25519PrivateKey) -> None:
         self._path = data / FILE_NAME
         self._key = key
+        self._saving = Lock()
 
-    def save(self, state: State, head: Head, kept: Kept, tree: MerkleTree) -> bool:
-        """Replace the snapshot; ``False`` when it could not be written, which costs nothing but the next start's time."""
+    def save(self, state: State, head: Head, kept: Kept, tree: MerkleTree, pause: Callable[[], object] = int) -> bool:
+        """Replace the snapshot; ``False`` when it could not be written, which costs nothing but the next start's time.
+
+        Another thread may do this while the controller works: then ``pause`` is called after every little of work.
+        """
         if not state.seq == head.seq == tree.size:
             return False
         try:
-            body = _encoded([
-                frozen.write(State, state),
-                frozen.write(Kept, kept),
-                [base64.b64encode(node).decode() for node in tree.frontier],
-            ])  # fmt: skip
-            header = _header(head.seq, head.hash, state, body)
-            signature = base64.b64encode(self._key.sign(_CONTEXT + header))
-            write_atomically(self._path, header + b"\n" + signature + b"\n" + body)
+            with self._saving:
+                write_pieces(self._path, self._pieces(state, head, kept, tree, pause))
         except (OSError, GatehouseError):
             _log.warning("no snapshot was written", exc_info=True)
             return False
@@ -87,38 +89,41 @@ class Snapshots:
             return self._opened(data, hash_at)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError, RecursionError, InvalidSignature, GatehouseError) as error:
+        except (OSError, ValueError, TypeError, KeyError, InvalidSignature, GatehouseError) as error:
             _log.warning("a snapshot was not used", extra={"fields": {"why": str(error) or type(error).__name__}})
             self._path.unlink(missing_ok=True)
             return None
 
+    def _pieces(self, state: State, head: Head, kept: Kept, tree: MerkleTree, pause: Callable[[], object]) -> Iterator[bytes]:
+        digest = sha256()
+        for piece in frozen.pack(state, kept, _Frontier(tuple(base64.b64encode(node).decode() for node in tree.frontier))):
+            digest.update(piece)
+            yield piece
+            pause()
+        header = _header(head.seq, head.hash, state.fingerprint(shelves=False), f"sha256:{digest.hexdigest()}")
+        yield b"\n" + header + b"\n" + base64.b64encode(self._key.sign(_CONTEXT + header))
+
     def _opened(self, data: bytes, hash_at: Callable[[int], str | None]) -> Snapshot:
-        header, signature, body = data.split(b"\n", 2)
+        second = data.rindex(b"\n")
+        first = data.rindex(b"\n", 0, second)
+        body, header, signature = memoryview(data)[:first], data[first + 1 : second], data[second + 1 :]
         self._key.public_key().verify(base64.b64decode(signature, validate=True), _CONTEXT + header)
         told = canonical.decode(header)
-        if told != json.loads(_header(told["seq"], told["hash"], told["state"], body)):
+        if header != _header(told["seq"], told["hash"], told["state"], f"sha256:{sha256(body).hexdigest()}"):
             raise ValueError("it is of another version, or its body is not what its header says")
         if hash_at(told["seq"]) != told["hash"]:
             raise ValueError("the journal does not hold the entry it was taken after")
-        state, kept, frontier = json.loads(body)
-        found: State = frozen.read(State, state)
-        if found.seq != told["seq"] or found.fingerprint() != told["state"]:
+        state, kept, frontier = frozen.unpack((State, Kept, _Frontier), body)
+        if state.seq != told["seq"] or state.fingerprint(shelves=False) != told["state"]:
             raise ValueError("the state does not have the fingerprint it was written with")
-        nodes = tuple(base64.b64decode(node, validate=True) for node in frontier)
-        return Snapshot(told["seq"], told["hash"], found, frozen.read(Kept, kept), MerkleTree(found.seq, nodes))
+        nodes = tuple(base64.b64decode(node, validate=True) for node in frontier.nodes)
+        return Snapshot(told["seq"], told["hash"], state, kept, MerkleTree(state.seq, nodes))
 
 
-def _header(seq: int, digest: str, state: State | str, body: bytes) -> bytes:
-    fingerprint = state.fingerprint() if isinstance(state, State) else state
+def _header(seq: int, digest: str, state: str, body: str) -> bytes:
     return canonical.encode({
-        "format": FORMAT, "version": VERSION, "source": source_digest(), "seq": seq, "hash": digest, "state": fingerprint,
-        "body": canonical.digest(body),
+        "format": FORMAT, "version": VERSION, "source": source_digest(), "seq": seq, "hash": digest, "state": state, "body": body,
     })  # fmt: skip
-
-
-def _encoded(value: Any) -> bytes:
-    # Lists of strings, integers, booleans and nulls only: these are RFC 8785's bytes, a hundred times sooner.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 @cache

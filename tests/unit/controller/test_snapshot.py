@@ -13,15 +13,17 @@ from pathlib import Path
 import pytest
 
 from controller import events as e
+from controller import frozen
 from controller.authority.keys import generate_key
 from controller.fold import apply
 from controller.journal.chain import Entry, Head, Record
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import SqliteJournal, open_journal
-from controller.runtime import frozen, snapshot
+from controller.runtime import snapshot
 from controller.runtime.memory import Kept, Memory
 from controller.runtime.recover import recover
 from controller.runtime.snapshot import FILE_NAME, Snapshots
+from controller.shelf import Shelf
 from controller.state import State
 from exchange.errors import IntegrityError, UsageError
 from exchange.ports import VenueName
@@ -127,12 +129,12 @@ def test_no_snapshot_is_taken_of_a_state_that_is_not_the_head_s(folded: Folded, 
 
 def resigned(data: bytes, body: bytes, **told: object) -> bytes:
     """The snapshot as somebody would write it who has the key."""
-    header = snapshot.canonical.encode(json.loads(data.split(b"\n")[0]) | {"body": snapshot.canonical.digest(body)} | told)
-    return header + b"\n" + base64.b64encode(KEY.sign(snapshot._CONTEXT + header)) + b"\n" + body
+    header = snapshot.canonical.encode(json.loads(data.split(b"\n")[-2]) | {"body": snapshot.canonical.digest(body)} | told)
+    return body + b"\n" + header + b"\n" + base64.b64encode(KEY.sign(snapshot._CONTEXT + header))
 
 
 def body_of(data: bytes) -> bytes:
-    return data.split(b"\n", 2)[2]
+    return data.rsplit(b"\n", 2)[0]
 
 
 DOUBTFUL = {
@@ -141,14 +143,18 @@ DOUBTFUL = {
     "it is not text": lambda data: b"\xff\xfe" + data,
     "a byte of the state was changed": lambda data: data.replace(b"VALIDATED", b"RAMPING", 1),
     "its header names another entry": lambda data: data.replace(b'"seq":', b'"seq":1', 1),
-    "another key signed it": lambda data: data.replace(data.split(b"\n")[1], base64.b64encode(generate_key().sign(b"x"))),
+    "another key signed it": lambda data: data.replace(data.split(b"\n")[-1], base64.b64encode(generate_key().sign(b"x"))),
     "it is of another version": lambda data: resigned(data, body_of(data), version="0.0.0"),
     "other code folded it": lambda data: resigned(data, body_of(data), source="sha256:" + "0" * 64),
     "it has another format": lambda data: resigned(data, body_of(data), format="gatehouse-snapshot-v0"),
     "its entry is not in the journal": lambda data: resigned(data, body_of(data), hash="sha256:" + "0" * 64),
     "its state has another fingerprint": lambda data: resigned(data, body_of(data), state="sha256:" + "0" * 64),
-    "its state is not one": lambda data: resigned(data, b'[["nothing"],[],[]]'),
-    "its body is nested too deeply": lambda data: resigned(data, b"[" * 100_000),
+    "its state is not one": lambda data: resigned(data, b'V0\nJ16\n["seq","nothing"]'),
+    "its body is nested too deeply": lambda data: resigned(data, b"V0\nJ100000\n" + b"[" * 100_000),
+    "its body ends within a frame": lambda data: resigned(data, body_of(data)[:-1]),
+    "its body has no frames": lambda data: resigned(data, b"nothing"),
+    "a value is missing": lambda data: resigned(data, body_of(data)[: body_of(data).rindex(b"V0\n")]),
+    "a shelf is missing": lambda data: resigned(data, b'V0\nJ24\n["settled",{"shelf": 0}]'),
 }
 
 
@@ -172,9 +178,9 @@ def test_a_snapshot_that_cannot_be_written_is_done_without(folded: Folded, tmp_p
 
 
 def test_every_field_of_the_state_has_a_form_and_keeps_its_exact_value() -> None:
-    ledger = replace(State().ledger(VenueName.LIVE), equity_eur=Decimal("1.500"), breaks=("BTC",))
-    state = replace(State(), ledgers=State().ledgers.set(VenueName.LIVE, ledger), outcomes=((State().at, True),))
-    again = frozen.read(State, json.loads(json.dumps(frozen.write(State, state))))
+    ledger = replace(State().ledger(VenueName.LIVE), equity_eur=Decimal("1.500"), breaks=("BTC",), trades=Shelf.of(("t1", "t2")))
+    state = replace(State(), ledgers=State().ledgers.set(VenueName.LIVE, ledger), outcomes=((State().at, True),) * 450)
+    (again,) = frozen.unpack((State,), memoryview(b"".join(frozen.pack(state))))
     assert again == state
     assert str(again.ledger(VenueName.LIVE).equity_eur) == "1.500"
 

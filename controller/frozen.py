@@ -1,26 +1,36 @@
-"""Frozen values to JSON and back, exactly, led by their type annotations; so a new field of the state needs no code here."""
+"""Frozen values to JSON and back, exactly, led by their type annotations; so a new field of the state needs no code here.
+
+``pack`` writes values as frames, so that a hundred megabytes are written piece by piece: a letter, a length, a line feed, and so
+many bytes. ``V`` begins a value. ``J`` is JSON of one of its fields, or of a part of a long tuple; before it come the shelves it
+refers to by number, each an ``S`` with its size and any number of ``P``.
+"""
 
 from __future__ import annotations
 
+import json
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from immutables import Map
 from pydantic import BaseModel, ValidationError
 
 from controller.authority.roster import Roster, parse_roster_json
+from controller.shelf import Shelf
 from exchange.errors import GatehouseError, IntegrityError, UsageError
 from policies.document import canonical_bytes, parse_canonical
 from policies.schema import Policy
 
+_PIECE = 200
+"""How many items of a tuple are written at once."""
+
 
 class Form(NamedTuple):
-    """How one type is written and read. A written value is made of lists, strings, integers, booleans and nulls."""
+    """How one type is written and read. A written value is made of lists, strings, integers, booleans, nulls and shelves."""
 
     write: Callable[[Any], Any]
     read: Callable[[Any], Any]
@@ -37,11 +47,80 @@ def read(kind: Any, value: Any) -> Any:
     try:
         return form_of(kind).read(value)
     except (TypeError, ValueError, KeyError, AttributeError, InvalidOperation, ValidationError, GatehouseError) as error:
-        raise IntegrityError(
-            f"these are not the values of {kind}: {error}",
-            code="frozen-malformed",
-            remedy="Discard them; they are only a copy of what the journal says.",
-        ) from error
+        raise _malformed(kind, error) from error
+
+
+def pack(*values: Any) -> Iterator[bytes]:
+    """Frozen dataclasses as frames."""
+    for value in values:
+        yield _frame(b"V", b"")
+        hints = get_type_hints(type(value))
+        for item in fields(value):
+            part = getattr(value, item.name)
+            long = isinstance(part, tuple) and get_args(hints[item.name])[-1:] == (Ellipsis,)
+            for first in range(0, len(part) or 1, _PIECE) if long else (0,):
+                yield from _frames(item.name, write(hints[item.name], part[first : first + _PIECE] if long else part))
+
+
+def _frames(name: str, value: Any) -> Iterator[bytes]:
+    shelves: list[Shelf] = []
+
+    def refer(shelf: object) -> dict[str, int]:
+        if not isinstance(shelf, Shelf):
+            raise TypeError(f"{shelf!r} is not of a written value")
+        shelves.append(shelf)
+        return {"shelf": len(shelves) - 1}
+
+    line = json.dumps([name, value], ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=refer).encode()
+    for shelf in shelves:
+        yield _frame(b"S", b"%d" % len(shelf))
+        yield from (_frame(b"P", part) for part in shelf.parts() if part)
+    yield _frame(b"J", line)
+
+
+def _frame(letter: bytes, content: bytes) -> bytes:
+    return letter + b"%d\n" % len(content) + content
+
+
+def unpack(kinds: Sequence[Any], data: memoryview) -> list[Any]:
+    """The values that were packed. Raises ``IntegrityError`` (``frozen-malformed``) when these are not the frames of such."""
+    found = list[dict[str, Any]]()
+    try:
+        for name, written in _lines(data):
+            if not name:
+                hints = get_type_hints(kinds[len(found)])
+                found.append({})
+                continue
+            part = read(hints[name], written)
+            found[-1][name] = found[-1][name] + part if name in found[-1] else part
+        return [kind(**values) for kind, values in zip(kinds, found, strict=True)]
+    except (TypeError, ValueError, KeyError, IndexError, RecursionError) as error:
+        raise _malformed(kinds, error) from error
+
+
+def _lines(data: memoryview) -> Iterator[tuple[str, Any]]:
+    at, shelves = 0, list[tuple[int, list[bytes]]]()
+    while at < len(data):
+        head = bytes(data[at : at + 24])
+        stop = head.index(b"\n")
+        letter, begin = head[:1], at + stop + 1
+        at = begin + int(head[1:stop])
+        content = bytes(data[begin:at])
+        if letter == b"V":
+            yield "", None
+        elif letter == b"S":
+            shelves.append((int(content), []))
+        elif letter == b"P":
+            shelves[-1][1].append(content)
+        else:
+            found = [Shelf.of_parts(size, parts) for size, parts in shelves]
+            name, written = json.loads(content, object_hook=partial(_referred, found))
+            yield name, written
+            shelves.clear()
+
+
+def _referred(shelves: Sequence[Shelf], reference: dict[str, int]) -> Shelf:
+    return shelves[reference["shelf"]]
 
 
 @cache
@@ -66,7 +145,7 @@ def _plain(kind: type) -> Form:
 
 
 _SIMPLE: dict[Any, Form] = {
-    **{kind: _plain(kind) for kind in (str, int, bool, type(None))},
+    **{kind: _plain(kind) for kind in (str, int, bool, type(None), Shelf)},
     Decimal: Form(str, Decimal, "decimal"),
     Policy: Form(lambda one: canonical_bytes(one).decode(), lambda one: parse_canonical(one.encode()), "policy"),
     Roster: Form(lambda one: one.canonical_bytes.decode(), lambda one: parse_roster_json(one.encode()), "roster"),
@@ -129,4 +208,12 @@ def _row(make: Callable[[Any], Any], forms: list[Form], parts: Callable[[Any], A
         lambda one: [writer(part) for writer, part in zip(writers, parts(one), strict=True)],
         read_row,
         f"{shape}({','.join(one.shape for one in forms)})",
+    )
+
+
+def _malformed(kind: Any, error: Exception) -> IntegrityError:
+    return IntegrityError(
+        f"these are not the values of {kind}: {error}",
+        code="frozen-malformed",
+        remedy="Discard them; they are only a copy of what the journal says.",
     )
