@@ -7,10 +7,10 @@ import hashlib
 import json
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, derive_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, SECP384R1, EllipticCurvePrivateKey, derive_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from controller.authority.keys import public_key
@@ -38,6 +38,8 @@ def p256_key(seed: int) -> EllipticCurvePrivateKey:
 ALICE, BOB, CAROL, DAVE, ERIN, MALLORY = map(file_key, range(1, 7))
 ALICE_SPARE = file_key(11)
 FRANK, GRACE = p256_key(1), p256_key(2)
+HANK = p256_key(3)
+IDA = derive_private_key(2001, SECP384R1())
 SK_APPLICATION = b"ssh:"
 
 
@@ -45,10 +47,23 @@ def sk_public(key: Ed25519PrivateKey) -> PublicKey:
     return PublicKey(KeyAlgorithm.SK_ED25519, key.public_key().public_bytes_raw(), SK_APPLICATION)
 
 
+def point_of(key: EllipticCurvePrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
 def p256_public(key: EllipticCurvePrivateKey, *, hardware: bool = False) -> PublicKey:
-    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     algorithm = KeyAlgorithm.SK_ECDSA_P256 if hardware else KeyAlgorithm.ECDSA_P256
-    return PublicKey(algorithm, point, SK_APPLICATION if hardware else b"")
+    return PublicKey(algorithm, point_of(key), SK_APPLICATION if hardware else b"")
+
+
+def p384_public(key: EllipticCurvePrivateKey) -> PublicKey:
+    return PublicKey(KeyAlgorithm.ECDSA_P384, point_of(key))
+
+
+def on_token(public: PublicKey) -> RosterKey:
+    """The key as a PKCS#11 token or a key management service holds it."""
+    p384 = public.algorithm is KeyAlgorithm.ECDSA_P384
+    return roster_key(public.line, KeyType.PLAIN_P384 if p384 else KeyType.PLAIN_P256)
 
 
 def listed(key: Ed25519PrivateKey, kind: KeyType = KeyType.FILE, **changes: Any) -> RosterKey:
@@ -60,7 +75,10 @@ def person(name: str, *keys: RosterKey, role: Role = Role.OPERATOR) -> Person:
 
 
 def a_roster(*more: Person) -> Roster:
-    """Alice signs with two files, Bob with ssh, Carol and Grace with security keys, Frank with ECDSA. Dave and Erin are out."""
+    """Alice signs with two files, Bob with ssh, Carol and Grace with security keys, Frank with ECDSA, Hank and Ida with tokens.
+
+    Dave and Erin are out.
+    """
     return Roster(
         version=3,
         persons=(
@@ -69,6 +87,8 @@ def a_roster(*more: Person) -> Roster:
             person("carol", roster_key(sk_public(CAROL).line)),
             person("frank", roster_key(p256_public(FRANK).line)),
             person("grace", roster_key(p256_public(GRACE, hardware=True).line, pin_required=True)),
+            person("hank", on_token(p256_public(HANK))),
+            person("ida", on_token(p384_public(IDA))),
             *more,
         ),
     )
@@ -168,9 +188,11 @@ def _touched(public: PublicKey, message: bytes, flags: int, counter: int) -> byt
     return hashlib.sha256(public.application).digest() + report + hashlib.sha256(signed_bytes(message)).digest()
 
 
-def sk_signature(key: Ed25519PrivateKey, message: bytes, *, flags: int = 0x01, counter: int = 7) -> str:
+def sk_signature(
+    key: Ed25519PrivateKey, message: bytes, *, flags: int = 0x01, counter: int = 7, public: PublicKey | None = None
+) -> str:
     """What a security key behind ssh-keygen would make; ``flags`` 0x01 is touch, 0x04 is PIN."""
-    public = sk_public(key)
+    public = public or sk_public(key)
     made = wire_string(public.algorithm.encode()) + wire_string(key.sign(_touched(public, message, flags, counter)))
     return sshsig(public.blob, made + bytes([flags]) + counter.to_bytes(4))
 
@@ -190,3 +212,18 @@ def sk_p256_signature(key: EllipticCurvePrivateKey, message: bytes, *, flags: in
     r, s = decode_dss_signature(key.sign(_touched(public, message, flags, counter), ECDSA(SHA256())))
     made = wire_string(public.algorithm.encode()) + wire_string(mpint(r) + mpint(s))
     return sshsig(public.blob, made + bytes([flags]) + counter.to_bytes(4))
+
+
+def der_integer(value: int) -> bytes:
+    body = value.to_bytes(value.bit_length() // 8 + 1, signed=True)
+    return bytes([2, len(body)]) + body
+
+
+def der(*integers: bytes) -> bytes:
+    body = b"".join(integers)
+    return bytes([0x30, len(body)]) + body
+
+
+def token_signature(key: EllipticCurvePrivateKey, message: bytes) -> bytes:
+    """What a token makes of a message: DER, with the hash of the key's curve."""
+    return key.sign(message, ECDSA(SHA384() if key.curve.name == "secp384r1" else SHA256()))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.authority.keys import public_key
-from controller.authority.publickey import wire_string
+from controller.authority.publickey import KeyAlgorithm, PublicKey, wire_string
 from controller.authority.roster import KeyStatus, KeyType, Roster
 from controller.authority.signing import propose, sign_with_file_key, sign_with_ssh_key
 from controller.authority.sshsig import BEGIN, END
@@ -79,7 +79,22 @@ def loosened(armour: str) -> str:
     return f"{body[:-1]}{chr(ord(body[-1]) + 1)}=={end}"
 
 
+def sk_by(application: bytes) -> bytes:
+    """A good signature by Carol's key, said to be a credential of another application."""
+    public = PublicKey(KeyAlgorithm.SK_ED25519, CAROL.public_key().public_bytes_raw(), application)
+    return kit.sk_signature(CAROL, PAE, public=public).encode()
+
+
+def certificate() -> str:
+    """Bob's key inside an OpenSSH certificate: whoever may issue those is not in the roster."""
+    parts = (b"ssh-ed25519-cert-v01@openssh.com", bytes(32), public_key(BOB).point, bytes(8))
+    return bob(kit.sshsig(b"".join(map(wire_string, parts)), BOB_MADE))
+
+
 OTHER = propose(kit.a_command(verb=Verb.HALT))
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+ONE = wire_string(b"\1")
+LYING_LENGTH = b"SSHSIG" + (1).to_bytes(4) + b"\xff" * 4 + BOB_BLOB
 
 RAW_VECTORS = [
     ("an empty signature", alice(b""), "malformed-signature"),
@@ -131,6 +146,12 @@ SSH_VECTORS = [
     ("a sha256 hash", bob(kit.ssh_signature(BOB, PAE, hash_name="sha256")), "unsupported-algorithm"),
     ("a sha1 hash", bob(kit.ssh_signature(BOB, PAE, hash_name="sha1")), "unsupported-algorithm"),
     ("an md5 hash", bob(kit.ssh_signature(BOB, PAE, hash_name="md5")), "unsupported-algorithm"),
+    ("a shake hash", bob(kit.sshsig(BOB_BLOB, BOB_MADE, hash_name=b"shake_256")), "unsupported-algorithm"),
+    ("a sha3 hash", bob(kit.sshsig(BOB_BLOB, BOB_MADE, hash_name=b"sha3_512")), "unsupported-algorithm"),
+    ("our hash in capitals", bob(kit.sshsig(BOB_BLOB, BOB_MADE, hash_name=b"SHA512")), "unsupported-algorithm"),
+    ("a hash without a name", bob(kit.sshsig(BOB_BLOB, BOB_MADE, hash_name=b"")), "unsupported-algorithm"),
+    ("a key in a certificate", certificate(), "unsupported-algorithm"),
+    ("a length far beyond the text", bob(kit.armour(LYING_LENGTH)), "malformed-signature"),
     ("an RSA key", bob(kit.sshsig(wire_string(b"ssh-rsa") + wire_string(b"\1"), BOB_MADE)), "unsupported-algorithm"),
     (
         "another algorithm than the key's",
@@ -148,11 +169,21 @@ SSH_VECTORS = [
     ("an ECDSA number with a needless zero", frank(wire_string(b"\0\1") + wire_string(b"\1")), "malformed-signature"),
     ("a negative ECDSA number", frank(wire_string(b"\xff") + wire_string(b"\1")), "malformed-signature"),
     ("an ECDSA number of no bytes", frank(wire_string(b"") + wire_string(b"\1")), "malformed-signature"),
+    ("an ECDSA number that is zero", frank(wire_string(b"\0") + ONE), "malformed-signature"),
+    ("an ECDSA number as large as the order", frank(ONE + kit.mpint(P256_ORDER)), "malformed-signature"),
+    ("an ECDSA number larger than the order", frank(kit.mpint(P256_ORDER + 1) + ONE), "malformed-signature"),
+    ("an ECDSA number of a thousand bytes", frank(wire_string(b"\1" + bytes(1000)) + ONE), "malformed-signature"),
+    ("three ECDSA numbers", frank(ONE * 3), "malformed-signature"),
+    ("ECDSA numbers in DER, as a token makes them", frank(b"\x30\x06\x02\x01\x01\x02\x01\x01"), "malformed-signature"),
     ("ECDSA numbers that are ones", frank(wire_string(b"\1") + wire_string(b"\1")), "bad-signature"),
     ("an ECDSA key on another curve", bob(kit.sshsig(OTHER_CURVE, b"")), "unsupported-algorithm"),
     ("a security key that was not touched", carol(kit.sk_signature(CAROL, PAE, flags=0)), "no-user-presence"),
     ("a PIN without a touch", carol(kit.sk_signature(CAROL, PAE, flags=4)), "no-user-presence"),
     ("a touch without the PIN the roster asks for", grace(kit.sk_p256_signature(GRACE, PAE, flags=1)), "no-user-verification"),
+    ("a web site's credential", carried(CAROL_ID, sk_by(b"example.org")), "unusable-key"),
+    ("a credential of no application", carried(CAROL_ID, sk_by(b"")), "unusable-key"),
+    ("a credential of another application", carried(CAROL_ID, sk_by(b"ssh:other")), "key-mismatch"),
+    ("a token's signature under an OpenSSH key", carried(FRANK_ID, kit.token_signature(FRANK, PAE)), "wrong-signature-form"),
     ("a plain signature by a security key's material", carol(kit.ssh_signature(CAROL, PAE)), "key-mismatch"),
 ]
 
@@ -187,6 +218,19 @@ def test_a_touched_flag_cannot_be_set_after_the_fact() -> None:
     untouched = kit.sk_signature(CAROL, PAE, flags=0).split("\n")
     blob = bytearray(base64.b64decode("".join(untouched[1:-2])))
     blob[-5] = 0x01
+    assert refusal(carried(CAROL_ID, kit.armour(bytes(blob)).encode())) == "bad-signature"
+
+
+@pytest.mark.parametrize("counter", [0, 1, 2**32 - 1])
+def test_a_security_key_s_counter_says_nothing_because_a_command_s_id_is_spent_once(counter: int) -> None:
+    text = carol(kit.sk_signature(CAROL, PAE, counter=counter))
+    assert [one.touched for one in verify(text, ROSTER, NOW).signatories] == [True]
+
+
+def test_a_counter_cannot_be_changed_after_the_fact() -> None:
+    lines = kit.sk_signature(CAROL, PAE, counter=7).split("\n")
+    blob = bytearray(base64.b64decode("".join(lines[1:-2])))
+    blob[-1] += 1
     assert refusal(carried(CAROL_ID, kit.armour(bytes(blob)).encode())) == "bad-signature"
 
 

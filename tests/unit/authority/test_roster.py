@@ -16,7 +16,7 @@ from controller.authority.roster import KeyType, Roster, load_roster, parse_rost
 from exchange.errors import ConfigError
 from policies import canonical
 from tests.support.counting import Counted
-from tests.unit.authority.authority_kit import ALICE, BOB, CAROL, ERIN, ROSTER, a_roster, listed, person, sk_public
+from tests.unit.authority.authority_kit import ALICE, BOB, CAROL, ERIN, FRANK, ROSTER, a_roster, listed, person, point_of, sk_public
 
 KEY = listed(ALICE).model_dump(mode="json", exclude_none=True)
 OTHER_KEY = listed(BOB).model_dump(mode="json", exclude_none=True)
@@ -37,6 +37,18 @@ def key(**changes: Any) -> dict[str, Any]:
 SAME_MATERIAL = KEY | {"type": "ssh-ed25519"}
 AS_HARDWARE = roster_key(sk_public(ALICE).line).model_dump(mode="json", exclude_none=True)
 RSA = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAQE="
+
+
+def line(algorithm: str, *fields: bytes) -> str:
+    return f"{algorithm} {base64.b64encode(b''.join(map(wire_string, (algorithm.encode(), *fields)))).decode()}"
+
+
+POINT = point_of(FRANK)
+CERTIFICATE = line("ssh-ed25519-cert-v01@openssh.com", bytes(32), public_key(ALICE).point)
+WEB_SITE = line("sk-ssh-ed25519@openssh.com", public_key(ALICE).point, b"https://example.org")
+COMPRESSED = line("ecdsa-sha2-nistp256", b"nistp256", bytes([2 + POINT[-1] % 2]) + POINT[1:33])
+OFF_CURVE = line("ecdsa-sha2-nistp256", b"nistp256", POINT[:-1] + bytes([POINT[-1] ^ 1]))
+OTHER_CURVE = line("ecdsa-sha2-nistp384", b"nistp384", POINT)
 
 HOSTILE = [
     ("nothing", b"", "roster-malformed"),
@@ -77,6 +89,22 @@ HOSTILE = [
     ("a key that is never valid", roster(one("alice", key(valid_from=5, valid_until=5))), "roster-malformed"),
     ("a key valid before time began", roster(one("alice", key(valid_from=-1))), "roster-malformed"),
     ("a PIN asked of a file", roster(one("alice", key(pin_required=True))), "roster-malformed"),
+    ("a byte order mark before the roster", b"\xef\xbb\xbf" + roster(one()), "roster-malformed"),
+    ("a version that is not a number", roster(one()).replace(b'"version": 1', b'"version": NaN'), "roster-malformed"),
+    ("a version without end", roster(one()).replace(b'"version": 1', b'"version": 1e400'), "roster-malformed"),
+    ("a version of 64 bits", roster(one(), version=2**64), "roster-malformed"),
+    ("a version that is true", roster(one(), version=True), "roster-malformed"),
+    ("a roster of a later schema", roster(one(), schema_version=2), "roster-malformed"),
+    ("nesting deep enough to exhaust a parser", b"[" * 100_000, "roster-malformed"),
+    ("a lone surrogate in a name", roster(one("\ud800")), "roster-malformed"),
+    ("a key id in capitals", roster(one("alice", key(id=KEY["id"].upper()))), "roster-malformed"),
+    ("a key id with a Cyrillic letter", roster(one("alice", key(id=KEY["id"].replace("a", "а")))), "roster-malformed"),
+    ("a key in a certificate", roster(one("alice", key(public=CERTIFICATE))), "unsupported-algorithm"),
+    ("a web site's credential as a security key", roster(one("alice", key(public=WEB_SITE))), "unusable-key"),
+    ("a compressed point, a second name for a key", roster(one("alice", key(public=COMPRESSED))), "unusable-key"),
+    ("a point that is not on its curve", roster(one("alice", key(public=OFF_CURVE))), "unusable-key"),
+    ("a P-256 point said to be on P-384", roster(one("alice", key(public=OTHER_CURVE))), "unusable-key"),
+    ("seventeen keys of one person", roster(one("alice", *[KEY] * 17)), "roster-malformed"),
     ("more bytes than a roster can have", roster(one()) + b" " * 300_000, "roster-malformed"),
 ]
 

@@ -1,0 +1,183 @@
+"""Plain ECDSA signatures, as PKCS#11 tokens and key management services make them, that must be refused; and what is not a flaw."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.authority.envelope import EnvelopeSignature
+from controller.authority.keys import public_key
+from controller.authority.roster import Roster, parse_roster_json, roster_key
+from controller.authority.signing import sign_with_file_key
+from controller.authority.verify import verify
+from exchange.errors import ConfigError, Unauthorised
+from tests.support.counting import Counted
+from tests.unit.authority import authority_kit as kit
+from tests.unit.authority.authority_kit import ALICE, FRANK, HANK, IDA, NOW, PROPOSAL, ROSTER, carried, der, der_integer
+
+PAE = PROPOSAL.pae
+HANK_ID, IDA_ID = kit.p256_public(HANK).fingerprint, kit.p384_public(IDA).fingerprint
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+GOOD, GOOD_384 = kit.token_signature(HANK, PAE), kit.token_signature(IDA, PAE)
+R, S = decode_dss_signature(GOOD)
+ONE = der_integer(1)
+
+
+def refusal(text: str, roster: Roster = ROSTER) -> str:
+    with pytest.raises(Unauthorised) as refused:
+        verify(text, roster, NOW)
+    return refused.value.code
+
+
+def hank(sig: bytes) -> str:
+    return carried(HANK_ID, sig)
+
+
+def ida(sig: bytes) -> str:
+    return carried(IDA_ID, sig)
+
+
+def padded(value: int) -> bytes:
+    """The integer with a zero in front that it does not need."""
+    body = der_integer(value)[2:]
+    return bytes([2, len(body) + 1]) + b"\0" + body
+
+
+def stripped(value: int) -> bytes:
+    """The integer without the zero in front that it needs, which makes it negative."""
+    body = value.to_bytes(32)
+    assert body[0] & 0x80
+    return bytes([2, 32]) + body
+
+
+HIGH = max(S, P256_ORDER - S)
+
+TOKEN_VECTORS = [
+    ("a token's signature of no bytes", hank(b""), "malformed-signature"),
+    ("a token's signature cut off by one byte", hank(GOOD[:-1]), "malformed-signature"),
+    ("a token's signature cut off inside its header", hank(GOOD[:1]), "malformed-signature"),
+    ("a token's signature with a byte behind it", hank(GOOD + b"\0"), "malformed-signature"),
+    ("a token's signature twice", hank(GOOD + GOOD), "malformed-signature"),
+    ("a byte inside the sequence behind its numbers", hank(der(der_integer(R), der_integer(S), b"\5\0")), "malformed-signature"),
+    ("a sequence of one number", hank(der(der_integer(R))), "malformed-signature"),
+    ("a sequence of three numbers", hank(der(der_integer(R), der_integer(S), ONE)), "malformed-signature"),
+    ("an empty sequence", hank(der()), "malformed-signature"),
+    ("a set instead of a sequence", hank(b"\x31" + GOOD[1:]), "malformed-signature"),
+    ("octets instead of a number", hank(der(b"\4" + der_integer(R)[1:], der_integer(S))), "malformed-signature"),
+    ("a length in its long form", hank(b"\x30\x81" + GOOD[1:]), "malformed-signature"),
+    ("a length without end", hank(b"\x30\x80" + GOOD[2:] + b"\0\0"), "malformed-signature"),
+    ("a length of four gigabytes", hank(b"\x30\x84\xff\xff\xff\xff" + GOOD[2:]), "malformed-signature"),
+    ("a number with a needless zero", hank(der(padded(R), der_integer(S))), "malformed-signature"),
+    ("a second number with a needless zero", hank(der(der_integer(R), padded(S))), "malformed-signature"),
+    ("a number without the zero it needs", hank(der(der_integer(R), stripped(HIGH))), "malformed-signature"),
+    ("a negative number", hank(der(der_integer(-1), der_integer(S))), "malformed-signature"),
+    ("a number of no bytes", hank(der(b"\2\0", der_integer(S))), "malformed-signature"),
+    ("r is zero", hank(der(der_integer(0), der_integer(S))), "malformed-signature"),
+    ("s is zero", hank(der(der_integer(R), der_integer(0))), "malformed-signature"),
+    ("both are zero", hank(der(der_integer(0), der_integer(0))), "malformed-signature"),
+    ("r is the order", hank(der(der_integer(P256_ORDER), der_integer(S))), "malformed-signature"),
+    ("s is the order", hank(der(der_integer(R), der_integer(P256_ORDER))), "malformed-signature"),
+    ("s with the order added to it", hank(der(der_integer(R), der_integer(S + P256_ORDER))), "malformed-signature"),
+    ("r and s one behind the other, as PKCS#11 has them", hank(R.to_bytes(32) + S.to_bytes(32)), "malformed-signature"),
+    ("a token's signature as hexadecimal text", hank(GOOD.hex().encode()), "malformed-signature"),
+    ("r and s exchanged", hank(der(der_integer(S), der_integer(R))), "bad-signature"),
+    ("r and s are ones", hank(der(ONE, ONE)), "bad-signature"),
+    ("r turned to the other side of the order", hank(der(der_integer(P256_ORDER - R), der_integer(S))), "bad-signature"),
+    ("another token's signature", hank(kit.token_signature(FRANK, PAE)), "bad-signature"),
+    ("a token's signature over the bare payload", hank(kit.token_signature(HANK, PROPOSAL.payload)), "bad-signature"),
+    ("a token's signature with sha384 on P-256", hank(HANK.sign(PAE, ECDSA(SHA384()))), "bad-signature"),
+    ("a token's signature with sha256 on P-384", ida(IDA.sign(PAE, ECDSA(SHA256()))), "bad-signature"),
+    ("a token's signature with sha512 on P-384", ida(IDA.sign(PAE, ECDSA(SHA512()))), "bad-signature"),
+    ("a P-384 signature under a P-256 key", hank(GOOD_384), "malformed-signature"),
+    ("a P-256 signature under a P-384 key", ida(GOOD), "bad-signature"),
+    ("a token's signature over OpenSSH's bytes", hank(kit.token_signature(HANK, kit.signed_bytes(PAE))), "bad-signature"),
+    ("an OpenSSH signature under a token's key", hank(kit.p256_signature(HANK, PAE).encode()), "wrong-signature-form"),
+    ("a raw Ed25519 signature under a token's key", hank(ALICE.sign(PAE)), "malformed-signature"),
+    ("a token's signature under a key file", carried(public_key(ALICE).fingerprint, GOOD), "malformed-signature"),
+    ("a token that nobody knows", carried(kit.p256_public(FRANK).fingerprint[:-1] + "0", GOOD), "unknown-key"),
+    ("a token's key id with a Cyrillic letter", carried(HANK_ID.replace("a", "а", 1), GOOD), "unknown-key"),
+]
+
+
+@pytest.mark.parametrize(("text", "code"), [pytest.param(text, code, id=name) for name, text, code in TOKEN_VECTORS])
+def test_a_token_s_signature_that_does_not_hold_refuses_the_envelope(text: str, code: str, counted: Counted) -> None:
+    assert refusal(text) == code
+    counted("attack vectors", kind=code)
+
+
+@pytest.mark.parametrize(
+    ("text", "person"), [pytest.param(hank(GOOD), "hank", id="P-256"), pytest.param(ida(GOOD_384), "ida", id="P-384")]
+)
+def test_an_honest_signature_of_a_token_is_traced_to_its_person_and_proves_no_touch(text: str, person: str) -> None:
+    (one,) = verify(text, ROSTER, NOW).signatories
+    assert (one.person, one.touched) == (person, False)
+
+
+MIRRORED = der(der_integer(R), der_integer(P256_ORDER - S))
+
+
+def test_the_mirror_image_of_a_signature_is_as_good_and_counts_once() -> None:
+    assert [one.person for one in verify(hank(MIRRORED), ROSTER, NOW).signatories] == ["hank"]
+    both = type(PROPOSAL)(PROPOSAL.payload, (EnvelopeSignature(HANK_ID, GOOD), EnvelopeSignature(HANK_ID, MIRRORED)))
+    assert refusal(both.text) == "duplicate-signature"
+
+
+def test_what_names_a_command_is_its_payload_whichever_way_it_is_signed() -> None:
+    digests = {
+        verify(text, ROSTER, NOW).payload_digest for text in (hank(GOOD), hank(MIRRORED), sign_with_file_key(PROPOSAL, ALICE).text)
+    }
+    assert len(digests) == 1
+
+
+@given(st.integers(min_value=0, max_value=len(GOOD) * 8 - 1))
+def test_no_bit_of_a_token_s_signature_can_be_flipped(bit: int) -> None:
+    altered = bytearray(GOOD)
+    altered[bit // 8] ^= 1 << bit % 8
+    assert refusal(hank(bytes(altered))) in {"malformed-signature", "bad-signature"}
+
+
+@given(st.binary(max_size=120))
+def test_no_bytes_make_the_verifier_fail_in_any_other_way_than_by_refusing(sig: bytes) -> None:
+    assert refusal(hank(sig)) in {"malformed-signature", "bad-signature"}
+    assert refusal(ida(sig)) in {"malformed-signature", "bad-signature"}
+
+
+def listed(*keys: object) -> bytes:
+    persons = [{"name": name, "role": "operator", "keys": [key]} for name, key in zip("ab", keys, strict=False)]
+    return json.dumps({"version": 1, "persons": persons}).encode()
+
+
+def entry(key: object) -> dict[str, object]:
+    assert isinstance(key, kit.RosterKey)
+    return key.model_dump(mode="json", exclude_none=True)
+
+
+TOKEN, OPENSSH = entry(kit.on_token(kit.p256_public(HANK))), entry(roster_key(kit.p256_public(HANK).line))
+SECURITY_KEY = entry(roster_key(kit.p256_public(HANK, hardware=True).line))
+TOKEN_384 = entry(kit.on_token(kit.p384_public(IDA)))
+
+ROSTERS = [
+    ("one P-256 key as a token's and as OpenSSH's", listed(TOKEN, OPENSSH), "duplicate-key"),
+    ("one P-256 key as a token's and as a security key's", listed(TOKEN, SECURITY_KEY), "duplicate-key"),
+    ("one P-256 key twice as a token's", listed(TOKEN, TOKEN), "duplicate-key"),
+    ("a P-256 key listed as P-384", listed(TOKEN | {"type": "ecdsa-p384"}), "roster-malformed"),
+    ("a P-384 key listed as P-256", listed(TOKEN_384 | {"type": "ecdsa-p256"}), "roster-malformed"),
+    ("an Ed25519 key listed as a token's", listed(entry(kit.listed(ALICE)) | {"type": "ecdsa-p256"}), "roster-malformed"),
+    ("a PIN asked of a token, which cannot prove it", listed(TOKEN | {"pin_required": True}), "roster-malformed"),
+    ("a token's key under another id", listed(TOKEN | {"id": TOKEN_384["id"]}), "key-id-mismatch"),
+    ("a token's type in other words", listed(TOKEN | {"type": "ecdsa-sha2-nistp521"}), "unknown-key-type"),
+]
+
+
+@pytest.mark.parametrize(("data", "code"), [pytest.param(data, code, id=name) for name, data, code in ROSTERS])
+def test_a_roster_that_lists_a_token_wrongly_is_refused(data: bytes, code: str, counted: Counted) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_roster_json(data)
+    assert refused.value.code == code
+    counted("attack vectors", kind=code)
