@@ -28,33 +28,37 @@ SOFT_MEMORY_MS = 7 * DAY_MS
 
 
 class Response(StrEnum):
-    """What becomes of the deployment. ``RESTRAIN`` stays where it is; the level alone says which orders are still admitted."""
+    """What becomes of the deployment."""
 
     RESTRAIN = "restrain"
+    CANCEL = "cancel"
     STEP_DOWN = "step-down"
     LEAVE_EMPTY = "leave-empty"
     HALT = "halt"
     HALT_AND_VOID = "halt-and-void"
     RECORD = "record"
+    BAR = "bar"
 
 
 MEANINGS: Mapping[Response, str] = MappingProxyType(
     {
-        Response.RESTRAIN: "stays; orders are restrained while it stands",
+        Response.RESTRAIN: "only sells while it stands",
+        Response.CANCEL: "orders cancelled, none admitted while it stands",
         Response.STEP_DOWN: "orders cancelled, one rung down, once an episode",
         Response.LEAVE_EMPTY: "orders cancelled; then only sells until the live account is empty, and down to VALIDATED",
         Response.HALT: "HALTED",
         Response.HALT_AND_VOID: "HALTED, validation void",
-        Response.RECORD: "recorded; it refuses a resume",
+        Response.RECORD: "recorded",
+        Response.BAR: "recorded; refuses a resume",
     }
 )
 """Every response in words."""
 
 
-def _row(soft: Response, hard: Response) -> dict[Level, Response]:
+def _row(soft: Response, hard: Response, *, light: Response = Response.RESTRAIN) -> dict[Level, Response]:
     return {
-        Level.NO_ENTRY: Response.RESTRAIN,
-        Level.REDUCE: Response.RESTRAIN,
+        Level.NO_ENTRY: light,
+        Level.REDUCE: light,
         Level.CANCEL_ALL: soft,
         Level.FLATTEN: hard,
         Level.HALT: hard,
@@ -63,12 +67,12 @@ def _row(soft: Response, hard: Response) -> dict[Level, Response]:
 
 RESPONSES: Mapping[Stage, Mapping[Level, Response]] = MappingProxyType(
     {
-        Stage.MOCK: _row(Response.RESTRAIN, Response.HALT),
-        Stage.TESTNET_VALIDATING: _row(Response.RESTRAIN, Response.HALT),
+        Stage.MOCK: _row(Response.CANCEL, Response.HALT),
+        Stage.TESTNET_VALIDATING: _row(Response.CANCEL, Response.HALT),
         Stage.VALIDATED: _row(Response.STEP_DOWN, Response.HALT_AND_VOID),
         Stage.LIVE_EUR10: _row(Response.LEAVE_EMPTY, Response.HALT),
         Stage.RAMPING: _row(Response.STEP_DOWN, Response.HALT),
-        Stage.HALTED: dict.fromkeys(Level, Response.RECORD),
+        Stage.HALTED: _row(Response.BAR, Response.BAR, light=Response.RECORD),
     }
 )
 """What a guard at a level does at a stage."""

@@ -50,7 +50,7 @@ def watched(draft: Draft, policy: Policy, venue: VenueName, market: Market | Non
     as_if = here if here.stage is not Stage.HALTED else LIVE if venue is VenueName.LIVE else VALIDATED
     breaches = watch(_readings(state, policy, venue, market, given, draft.now), policy, as_if.stage, as_if.step, draft.now)
     worst = breaches[0] if breaches else None
-    response = RESPONSES[here.stage][worst.level] if worst is not None else Response.RESTRAIN
+    response = RESPONSES[here.stage][worst.level] if worst is not None else None
     if worst is not None and response in HARD:
         moves.breach(draft, venue, worst)
         return
@@ -137,8 +137,9 @@ def check_resume(state: State, policy: Policy, target: Position, now: Millis) ->
     venue = venue_of(target.stage)
     if venue is None:
         return
-    found = [(one.guard, one.message) for one in _remembered(state, policy, venue, target, now) if one.level >= Level.CANCEL_ALL]
-    if venue is state.watched and state.guard is not None and Level[state.guard_level] >= Level.CANCEL_ALL:
+    row = RESPONSES[Stage.HALTED]
+    found = [(one.guard, one.message) for one in _remembered(state, policy, venue, target, now) if row[one.level] is Response.BAR]
+    if venue is state.watched and state.guard is not None and row[Level[state.guard_level]] is Response.BAR:
         found.append((state.guard, state.guard_reason))
     if found:
         guard, message = found[0]

@@ -16,6 +16,7 @@ from policies.stage import RISK_ORDER, Mode, Stage
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
+from ops.docs.guard_tables import halts, responses  # noqa: E402 - the root is on the path only now
 from ops.docs.testnet_page import testnet  # noqa: E402 - the root is on the path only now
 
 
@@ -54,7 +55,7 @@ def lifecycle() -> str:
         team, solo = (quorum(verb, Stage.MOCK, mode) for mode in (Mode.TEAM, Mode.SOLO))
         slow = " + cooling-off" if solo.cooling_off else ""
         lines.append(f"| {verb} | {about} | {where} | {leads} | {team.persons} / {solo.persons}{slow} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *responses(), *halts()]) + "\n"
 
 
 ABOUT = {

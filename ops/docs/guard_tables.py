@@ -1,0 +1,56 @@
+"""The tables of the lifecycle page about guards and halts."""
+
+from __future__ import annotations
+
+from controller.causes import RULES, Cause, HaltClass
+from policies.guards import Level
+from policies.response import EPISODE_LONGEST_MS, EPISODE_QUIET_MS, MEANINGS, RESPONSES, SOFT_MEMORY_MS
+
+_MINUTE_MS = 60_000
+_DAY_MS = 86_400_000
+
+
+def responses() -> list[str]:
+    """What a guard does, every stage by every level."""
+    lines = [
+        "",
+        "## What a broken guard does",
+        "",
+        "Generated from `policies/response.py`. Rows are where the deployment stands, columns the severest guard's level.",
+        "",
+        "| at | " + " | ".join(level.name for level in Level) + " |",
+        "|---" * (len(Level) + 1) + "|",
+    ]
+    lines += [f"| {stage} | " + " | ".join(MEANINGS[row[level]] for level in Level) + " |" for stage, row in RESPONSES.items()]
+    quiet, longest, memory = EPISODE_QUIET_MS // _MINUTE_MS, EPISODE_LONGEST_MS // _MINUTE_MS, SOFT_MEMORY_MS // _DAY_MS
+    return [
+        *lines,
+        "",
+        f"An episode ends when no guard has stood at CANCEL_ALL for {quiet} minutes, and after {longest} minutes in any case; a",
+        f"breach after that costs another rung. A rung is a step of the ramp, or a stage; the second within {memory} days leads",
+        "from any step to LIVE_€10. Nothing leads up by itself. Why: [ADR 15](adr/0015-a-soft-breach-costs-one-rung.md).",
+    ]
+
+
+def halts() -> list[str]:
+    """Every kind of halt, and what a resume may do after it."""
+    lines = [
+        "",
+        "## What leads out of a halt",
+        "",
+        "Generated from `controller/causes.py`. A resume never leads above where the halt came from, nor into RAMPING. A reset",
+        "to MOCK is always possible. A policy, release, account or version of gatehouse that changes while HALTED leaves only that.",
+        "",
+        "| kind | what it is | causes | a resume leads at most to | at VALIDATED | why |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind, rule in RULES.items():
+        causes = ", ".join(cause for cause in Cause if HaltClass.of(cause) is kind) if kind is not HaltClass.OPERATOR else "halt"
+        left = "only a reset: the validation is void" if rule.voids else "the validation stays"
+        lines.append(f"| {kind} | {rule.meaning} | {causes} | {rule.ceiling} | {left} | {rule.why} |")
+    return [
+        *lines,
+        "",
+        "A resume is refused (`guard-stands`) while a guard stands that would stop the deployment again at once, and the refusal",
+        "says when that guard passes: after a day's loss, at the next UTC midnight.",
+    ]
