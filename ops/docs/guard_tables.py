@@ -39,7 +39,7 @@ def halts() -> list[str]:
         "## What leads out of a halt",
         "",
         "Generated from `controller/causes.py`. A resume never leads above where the halt came from, nor into RAMPING. A reset",
-        "to MOCK is always possible. A policy, release, account or version of gatehouse that changes while HALTED leaves only that.",
+        "to MOCK is always possible. A policy, release, account or version of gatehouse changed while HALTED leaves only that.",
         "",
         "| kind | what it is | causes | a resume leads at most to | at VALIDATED | why |",
         "|---|---|---|---|---|---|",
