@@ -65,7 +65,7 @@ class BucketTarget:
         versions = [_version(match[1]) for match in _VERSION.finditer(text)]
         newest = next((key for key, _ in versions if self._ours.fullmatch(key)), None)
         if newest is None:
-            if "<IsTruncated>true</IsTruncated>" in text or versions:
+            if "<IsTruncated>true</IsTruncated>" in text:
                 raise _strange(f"{self._bucket.name}/{self._prefix} is full of objects that are no checkpoints")
             return None
         held = [await self._fetch(key, version) for key, version in versions if key == newest]

@@ -48,11 +48,7 @@ class WitnessTarget:
         shown = self._believed(answer.body) if answer.status == 200 else None
         kept = self._read_kept()
         if shown is not None and kept is not None and shown.size < kept.size:
-            raise IntegrityError(
-                f"it shows {shown.size} entries and has cosigned {kept.size} before: it forgets",
-                code="target-rewritten",
-                remedy=f"Find out what became of the witness's memory, and only then remove {self._kept}.",
-            )
+            raise self._forgets(shown.size, kept.size)
         return shown or kept
 
     async def publish(self, offer: Offer) -> None:
@@ -70,6 +66,8 @@ class WitnessTarget:
             if told is None:
                 break
             size = int(told[1])
+            if size < known:
+                raise self._forgets(size, known)
             if size > offer.checkpoint.size:
                 raise contradiction(f"it knows {size} entries and was offered {offer.checkpoint.size}")
             if size == known:
@@ -96,6 +94,13 @@ class WitnessTarget:
                 code="cosignature-not-kept",
                 remedy="Let the controller's user write there.",
             ) from error
+
+    def _forgets(self, size: int, before: int) -> IntegrityError:
+        return IntegrityError(
+            f"it knows {size} entries and has cosigned {before} before: it forgets",
+            code="target-rewritten",
+            remedy=f"Find out what became of the witness's memory, and only then remove {self._kept}.",
+        )
 
     def _believed(self, note: bytes) -> Checkpoint:
         found = decode_checkpoint(note, self._key)

@@ -1,0 +1,43 @@
+"""An HTTP endpoint on loopback that takes checkpoints, and misbehaves when asked to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from controller.serving import listen, running
+
+
+@dataclass
+class Hook:
+    """What was posted, with its ``authorization``; ``answer`` is the status it gives."""
+
+    url: str = ""
+    notes: list[str] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+    answer: int = 204
+
+    async def take(self, request: Request) -> Response:
+        body = await request.body()
+        if self.answer < 300:
+            self.notes.append(body.decode())
+            self.tokens.append(request.headers.get("authorization", ""))
+        return Response(status_code=self.answer, headers={"location": "/elsewhere"} if 300 <= self.answer < 400 else None)
+
+
+@asynccontextmanager
+async def running_hook() -> AsyncIterator[Hook]:
+    """A hook on a free port."""
+    hook = Hook()
+    app = Starlette(routes=[Route("/hook", hook.take, methods=["POST"])])
+    listener = listen("127.0.0.1", 0, "hook")
+    hook.url = f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
+    async with running(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, ws="none"), listener):
+        yield hook

@@ -1,0 +1,130 @@
+"""A locked bucket as a checkpoint target: signed by hand, locked or not published, nothing hidden from it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from controller.journal.publishing import Outcome, read_from
+from controller.journal.targets.bucket import BucketTarget
+from controller.journal.targets.sigv4 import Credentials, query_of, signed_headers
+from exchange.errors import ConfigError, IntegrityError
+from tests.support.bucket_server import BucketServer, running_bucket
+from tests.support.checkpoint_places import bucket_target, published
+from tests.support.logbook import Logbook
+
+LOG = Logbook()
+# The worked example of AWS's "Signature Calculations for the Authorization Header", GET Object.
+EXAMPLE = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1")
+AT = 1_369_353_600
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[BucketServer]:
+    async with running_bucket() as found:
+        yield found
+
+
+@pytest.fixture
+def target(server: BucketServer) -> BucketTarget:
+    return bucket_target(server, LOG, LOG.key)
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "headers", "signature"),
+    [
+        ("/test.txt", {}, {"range": "bytes=0-9"}, "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"),
+        ("/", {"lifecycle": ""}, {}, "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"),
+        ("/", {"max-keys": "2", "prefix": "J"}, {}, "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
+    ],
+)
+def test_a_published_signature_comes_out(path: str, parameters: dict[str, str], headers: dict[str, str], signature: str) -> None:
+    query = query_of(parameters)
+    sent = signed_headers(EXAMPLE, "GET", "examplebucket.s3.amazonaws.com", path, query, headers, b"", AT)
+    assert sent["authorization"].endswith(f"Signature={signature}")
+
+
+async def test_every_checkpoint_is_an_object_of_its_own_and_the_newest_comes_first(
+    server: BucketServer, target: BucketTarget
+) -> None:
+    for size in (3, 9, 120):
+        assert (await published(target, LOG, size)).outcome is Outcome.TAKEN
+    assert [key.rpartition("-")[2] for key in server.keys] == ["120.checkpoint", "9.checkpoint", "3.checkpoint"]
+
+
+async def test_a_checkpoint_is_locked_against_everybody(server: BucketServer, target: BucketTarget) -> None:
+    await published(target, LOG, 3)
+    (version,) = server.versions[server.keys[0]]
+    assert version.lock == "COMPLIANCE"
+    assert not server.delete(server.keys[0], version.id)
+
+
+async def test_a_bucket_that_does_not_lock_is_a_refusal(server: BucketServer, target: BucketTarget) -> None:
+    server.locks = False
+    found = await published(target, LOG, 3)
+    assert found.outcome is Outcome.REFUSED
+    assert "did not lock" in found.problem
+
+
+async def test_a_checkpoint_hidden_behind_a_deletion_marker_is_still_read(server: BucketServer, target: BucketTarget) -> None:
+    await published(target, LOG, 3)
+    await published(target, LOG, 9)
+    server.hide(server.keys[0])
+    assert await target.read() == LOG.checkpoint(9)
+    assert (await published(target, LOG, 5)).outcome is Outcome.CONTRADICTS
+
+
+async def test_two_checkpoints_of_one_size_are_two_histories(server: BucketServer, target: BucketTarget) -> None:
+    await published(target, LOG, 9)
+    server.put(server.keys[0], LOG.forked(2).note(9).encode())
+    with pytest.raises(IntegrityError, match="two histories"):
+        await read_from(target)
+
+
+async def test_an_object_under_another_s_name_is_not_believed(server: BucketServer, target: BucketTarget) -> None:
+    await published(target, LOG, 9)
+    server.put(server.keys[0].replace("-9.", "-10.").replace("90-", "89-"), LOG.note(3).encode())
+    with pytest.raises(IntegrityError, match="holds the checkpoint of 3 entries"):
+        await read_from(target)
+
+
+async def test_objects_of_others_beside_ours_are_passed_over(server: BucketServer, target: BucketTarget) -> None:
+    server.put("desk/gatehouse-desk-1/0-hello.txt", b"hello")
+    server.hide("desk/gatehouse-desk-1/0-never-there")
+    await published(target, LOG, 9)
+    assert await target.read() == LOG.checkpoint(9)
+
+
+async def test_a_bucket_full_of_something_else_is_not_taken_for_an_empty_one(server: BucketServer, target: BucketTarget) -> None:
+    for number in range(1001):
+        server.hide(f"desk/gatehouse-desk-1/000{number}")
+    with pytest.raises(IntegrityError, match="no checkpoints"):
+        await read_from(target)
+
+
+async def test_an_object_put_meanwhile_is_compared_and_not_replaced(server: BucketServer, target: BucketTarget) -> None:
+    real_read = target.read
+
+    async def read_then_overtaken() -> object:
+        held = await real_read()
+        await published(bucket_target(server, LOG, LOG.key), LOG.forked(2), 9)
+        return held
+
+    target.read = read_then_overtaken  # type: ignore[method-assign]
+    found = await published(target, LOG, 9)
+    assert found.outcome is Outcome.CONTRADICTS
+    assert len(server.versions[server.keys[0]]) == 1
+
+
+async def test_a_wrong_secret_is_refused_by_the_bucket_and_said_so(server: BucketServer) -> None:
+    found = await published(bucket_target(server, LOG, LOG.key, secret="another"), LOG, 3)
+    assert found.outcome is Outcome.REFUSED
+    assert "SignatureDoesNotMatch" in found.problem
+
+
+def test_plain_http_goes_no_further_than_this_machine() -> None:
+    for url in ("http://example.com", "https://user@example.com", "ftp://127.0.0.1", "https://"):
+        with pytest.raises(ConfigError) as refused:
+            bucket_target(BucketServer(url), LOG, LOG.key)
+        assert refused.value.code == "checkpoint-address"

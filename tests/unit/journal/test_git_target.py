@@ -1,0 +1,143 @@
+"""A git remote as a checkpoint target: a commit per checkpoint, nothing forced, nothing inherited, nothing asked."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from controller.journal.publishing import Outcome, read_from
+from controller.journal.targets import git as git_target
+from controller.journal.targets.git import GitRemote, GitTarget
+from exchange.errors import ConfigError, IntegrityError, Unreachable
+from tests.support.checkpoint_places import bare_repository, published
+from tests.support.logbook import Logbook
+
+LOG = Logbook()
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    return bare_repository(tmp_path / "remote.git")
+
+
+def target(tmp_path: Path, remote: object, name: str = "work", **settings: object) -> GitTarget:
+    return GitTarget("backup", GitRemote(str(remote), "main", **settings), tmp_path / f"{name}.git", LOG.owner, LOG.key)
+
+
+def git(repository: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@t.invalid"]
+    return subprocess.run(["git", *identity, *arguments], cwd=repository, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def alive(pid: str) -> bool:
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+async def test_each_checkpoint_is_a_commit_on_the_one_before(tmp_path: Path, remote: Path) -> None:
+    here = target(tmp_path, remote)
+    for size in (3, 7):
+        await published(here, LOG, size)
+    assert git(remote, "log", "--format=%s|%an|%ae|%ct", "main").splitlines() == [
+        "desk-1: 7 entries|gatehouse|desk-1@gatehouse.invalid|1800000000",
+        "desk-1: 3 entries|gatehouse|desk-1@gatehouse.invalid|1800000000",
+    ]
+    assert git(remote, "show", "main:gatehouse-desk-1.checkpoint") + "\n" == LOG.note(7)
+
+
+async def test_other_files_of_the_branch_stay(tmp_path: Path, remote: Path) -> None:
+    git(tmp_path, "clone", "--quiet", str(remote), "clone")
+    (tmp_path / "clone" / "README").write_text("ours\n")
+    git(tmp_path / "clone", "add", "README")
+    git(tmp_path / "clone", "commit", "--quiet", "-m", "begin")
+    git(tmp_path / "clone", "push", "--quiet", "origin", "HEAD:main")
+    assert (await published(target(tmp_path, remote), LOG, 3)).outcome is Outcome.TAKEN
+    assert git(remote, "ls-tree", "--name-only", "main").split() == ["README", "gatehouse-desk-1.checkpoint"]
+
+
+async def test_a_branch_that_moved_meanwhile_is_not_forced(tmp_path: Path, remote: Path) -> None:
+    slow, quick = target(tmp_path, remote, "slow"), target(tmp_path, remote, "quick")
+    real_read = slow.read
+
+    async def read_then_overtaken() -> object:
+        held = await real_read()
+        await published(quick, LOG, 5)
+        return held
+
+    slow.read = read_then_overtaken  # type: ignore[method-assign]
+    found = await published(slow, LOG, 7)
+    assert found.outcome is Outcome.REFUSED
+    assert "rejected" in found.problem
+    assert git(remote, "show", "main:gatehouse-desk-1.checkpoint") + "\n" == LOG.note(5)
+
+
+async def test_a_remote_that_forbids_the_push_is_a_refusal(tmp_path: Path, remote: Path) -> None:
+    hook = remote / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    found = await published(target(tmp_path, remote), LOG, 3)
+    assert found.outcome is Outcome.REFUSED
+    assert "pre-receive hook declined" in found.problem
+
+
+async def test_a_rewritten_branch_is_not_believed(tmp_path: Path, remote: Path) -> None:
+    here = target(tmp_path, remote)
+    await published(here, LOG, 3)
+    older = git(remote, "rev-parse", "main")
+    await published(here, LOG, 7)
+    git(remote, "update-ref", "refs/heads/main", older)
+    with pytest.raises(IntegrityError, match="no longer holds commit"):
+        await read_from(here)
+
+
+async def test_a_branch_that_is_gone_is_not_begun_anew(tmp_path: Path, remote: Path) -> None:
+    here = target(tmp_path, remote)
+    await published(here, LOG, 3)
+    git(remote, "update-ref", "-d", "refs/heads/main")
+    found = await published(here, LOG, 7)
+    assert found.outcome is Outcome.REFUSED
+    assert "is gone" in found.problem
+
+
+async def test_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_SSH", "GIT_PROXY_COMMAND"):
+        monkeypatch.setenv(name, "/nonexistent")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".gitconfig").write_text("[core]\n\thooksPath = /nonexistent\n[push]\n\tdefault = nothing\n[bad\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert (await published(target(tmp_path, remote), LOG, 3)).outcome is Outcome.TAKEN
+
+
+async def test_a_program_is_no_address(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match="not allowed"):
+        await target(tmp_path, f"ext::touch {tmp_path}/ran").read()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_token_is_in_no_argument(tmp_path: Path) -> None:
+    given = GitRemote("https://example.com/r.git", "main", token="s3cret-token").environment()
+    assert [key for key, value in given.items() if "Basic" in value] == ["GIT_CONFIG_VALUE_4"]
+    assert "s3cret-token" not in " ".join(given.values())
+
+
+@pytest.mark.parametrize("remote", ["https://me:password@example.com/r.git", "--upload-pack=touch /tmp/x"])
+def test_an_address_with_a_password_or_an_option_is_refused(tmp_path: Path, remote: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        target(tmp_path, remote)
+    assert refused.value.code == "checkpoint-address"
+
+
+async def test_a_remote_that_never_answers_is_given_up_with_all_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    stuck = tmp_path / "bin" / "ssh"
+    stuck.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec /bin/sleep 60\n")
+    stuck.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    monkeypatch.setattr(git_target, "TIMEOUT_S", 0.5)
+    here = target(tmp_path, "ssh://git@example.invalid/r.git")
+    with pytest.raises(Unreachable, match="did not end"):
+        await here.read()
+    assert not alive((tmp_path / "pid").read_text().strip())

@@ -1,0 +1,129 @@
+"""A C2SP witness as a checkpoint target: whether it is ours or somebody else's, forgetful or another one than was agreed on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from controller.authority.keys import generate_key
+from controller.journal.cosignature import cosigned_at, cosigner_key
+from controller.journal.note import NoteKey
+from controller.journal.publishing import Outcome, read_from
+from controller.journal.targets.witness import WitnessTarget
+from controller.runtime.clock import SystemClock
+from controller.serving import listen, running
+from controller.witness.app import Witness, create_app
+from controller.witness.store import Store
+from exchange.errors import IntegrityError
+from tests.support.checkpoint_places import published
+from tests.support.logbook import Logbook
+
+LOG = Logbook()
+KEY = generate_key()
+PUBLIC = cosigner_key("witness.example", KEY)
+
+
+@asynccontextmanager
+async def witness(directory: Path, *, foreign: bool = False) -> AsyncIterator[str]:
+    """A running witness; a foreign one speaks C2SP and nothing more, so it cannot be read."""
+    store = Store(directory, {LOG.key.name: LOG.key})
+    app = create_app(Witness("witness.example", KEY, {LOG.key.name: LOG.key}, store, SystemClock()))
+    if foreign:
+        app = Starlette(routes=[route for route in app.routes if route.path == "/add-checkpoint"])
+    listener = listen("127.0.0.1", 0, "witness")
+    try:
+        async with running(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, ws="none"), listener):
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        store.close()
+
+
+def target(tmp_path: Path, url: str, *, kept: str = "kept", public: NoteKey = PUBLIC) -> WitnessTarget:
+    return WitnessTarget("near", url, public, tmp_path / kept, LOG.owner, LOG.key, loopback=True)
+
+
+@pytest.fixture(params=[False, True], ids=["ours", "foreign"])
+def foreign(request: pytest.FixtureRequest) -> Iterator[bool]:
+    return request.param
+
+
+async def test_the_cosigned_note_is_kept(tmp_path: Path, foreign: bool) -> None:
+    async with witness(tmp_path / "w", foreign=foreign) as url:
+        for size in (3, 8):
+            assert (await published(target(tmp_path, url), LOG, size)).outcome is Outcome.TAKEN
+    kept = (tmp_path / "kept").read_text()
+    assert kept.startswith(LOG.note(8))
+    assert cosigned_at(kept, LOG.checkpoint(8).text, PUBLIC) > 1_700_000_000
+
+
+async def test_a_witness_that_knows_more_than_we_remember_is_proven_to_from_there(tmp_path: Path, foreign: bool) -> None:
+    async with witness(tmp_path / "w", foreign=foreign) as url:
+        await published(target(tmp_path, url), LOG, 6)
+        assert (await published(target(tmp_path, url, kept="fresh"), LOG, 11)).outcome is Outcome.TAKEN
+        assert (await published(target(tmp_path, url), LOG, 13)).outcome is Outcome.TAKEN
+
+
+@pytest.mark.parametrize("size", [4, 6, 9])
+async def test_another_history_is_contradicted_even_when_the_witness_cannot_be_read(
+    tmp_path: Path, foreign: bool, size: int
+) -> None:
+    async with witness(tmp_path / "w", foreign=foreign) as url:
+        await published(target(tmp_path, url), LOG, 6)
+        found = await published(target(tmp_path, url, kept="fresh"), LOG.forked(2), size)
+    assert found.outcome is Outcome.CONTRADICTS
+
+
+async def test_a_foreign_witness_is_known_by_what_it_cosigned(tmp_path: Path) -> None:
+    async with witness(tmp_path / "w", foreign=True) as url:
+        await published(target(tmp_path, url), LOG, 6)
+        assert await target(tmp_path, url).read() == LOG.checkpoint(6)
+
+
+async def test_a_witness_that_forgets_is_not_believed(tmp_path: Path) -> None:
+    async with witness(tmp_path / "w") as url:
+        await published(target(tmp_path, url), LOG, 6)
+    async with witness(tmp_path / "other") as url:
+        await published(target(tmp_path, url, kept="fresh"), LOG, 4)
+        with pytest.raises(IntegrityError, match="it forgets"):
+            await read_from(target(tmp_path, url))
+
+
+@pytest.mark.parametrize("shown", [False, True])
+async def test_a_witness_that_lost_everything_is_told_of_and_not_fed_again(tmp_path: Path, shown: bool) -> None:
+    async with witness(tmp_path / "w", foreign=not shown) as url:
+        await published(target(tmp_path, url), LOG, 6)
+    async with witness(tmp_path / "other", foreign=not shown) as url:
+        found = await published(target(tmp_path, url), LOG, 9)
+        assert found.outcome is Outcome.REFUSED
+        assert "forgets" in found.problem
+
+
+async def test_a_cosignature_of_another_witness_is_not_kept(tmp_path: Path) -> None:
+    other = cosigner_key("witness.example", generate_key())
+    async with witness(tmp_path / "w") as url:
+        found = await published(target(tmp_path, url, public=other), LOG, 3)
+    assert found.outcome is Outcome.REFUSED
+    assert "is not cosigned by" in found.problem
+    assert not (tmp_path / "kept").exists()
+
+
+async def test_a_log_the_witness_does_not_know_is_refused(tmp_path: Path) -> None:
+    stranger = Logbook("stranger")
+    async with witness(tmp_path / "w") as url:
+        there = WitnessTarget("near", url, PUBLIC, tmp_path / "kept", "stranger", stranger.key, loopback=True)
+        found = await published(there, stranger, 3)
+    assert (found.outcome, found.problem) == (Outcome.REFUSED, "HTTP 404: the log is not known here")
+
+
+async def test_a_kept_note_that_was_changed_is_not_believed(tmp_path: Path) -> None:
+    async with witness(tmp_path / "w") as url:
+        await published(target(tmp_path, url), LOG, 3)
+        (tmp_path / "kept").write_text(LOG.note(5))
+        with pytest.raises(IntegrityError) as refused:
+            await read_from(target(tmp_path, url))
+    assert refused.value.code == "not-cosigned"
