@@ -118,9 +118,11 @@ def _sign_with_token(envelope: Envelope, uri: str, roster: Roster | None) -> Env
     return sign_with_token(envelope, key, ask)
 
 
-def attach_signature(envelope: Envelope, path: Path) -> Envelope:
-    """One more signature, made by ssh-keygen."""
-    return attach_ssh_signature(envelope, read_bytes(path).decode("ascii", "replace"))
+def attach_signatures(envelope: Envelope, paths: Iterable[Path]) -> Envelope:
+    """One more signature per file, made by ssh-keygen."""
+    for path in paths:
+        envelope = attach_ssh_signature(envelope, read_bytes(path).decode("ascii", "replace"))
+    return envelope
 
 
 def roster_of(directory: Path) -> Roster | None:

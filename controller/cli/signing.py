@@ -17,6 +17,9 @@ KeysOption = Annotated[
         "--key", "-k", metavar="KEY", help="A private key file, or the URI of a key in a token or KMS; once per signature."
     ),
 ]
+AttachOption = Annotated[
+    list[Path], typer.Option("--attach", "-a", help="A signature file that ssh-keygen made over the message; once per signature.")
+]
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why, for the journal.")]
 TargetOption = Annotated[str | None, typer.Option("--to", help="The stage to go to, where the verb leaves a choice.")]
 StepOption = Annotated[int | None, typer.Option("--step", min=1, max=64, help="The ramp step, with --to RAMPING.")]
@@ -65,7 +68,7 @@ def propose(
 def sign(
     file: FileArgument,
     key: KeysOption = [],  # noqa: B006 - typer reads it, nobody changes it
-    attach: Annotated[Path | None, typer.Option(help="A signature file that ssh-keygen made over the message.")] = None,
+    attach: AttachOption = [],  # noqa: B006 - likewise
     message: Annotated[Path | None, typer.Option(help="Write the bytes for `ssh-keygen -Y sign` here, and sign nothing.")] = None,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
@@ -78,21 +81,19 @@ def sign(
     With a security key or a passphrase: `gatehouse sign FILE --message M`, then
     `ssh-keygen -Y sign -n gatehouse-command@v1 -f KEY M`, then `gatehouse sign FILE --attach M.sig`.
     """
-    from controller.cli.command_files import attach_signature, read_envelope, sign_with, write_envelope, write_message
+    from controller.cli.command_files import attach_signatures, read_envelope, sign_with, write_envelope, write_message
     from controller.cli.command_view import print_command
     from exchange.errors import UsageError
 
-    if sum((bool(key), attach is not None, message is not None)) != 1:
+    if sum((bool(key), bool(attach), message is not None)) != 1:
         raise UsageError(
             "give exactly one of --key, --attach and --message", code="usage", remedy="Sign with `gatehouse sign FILE --key KEY`."
         )
     envelope = read_envelope(file)
     if message is not None:
         write_message(envelope, message)
-    elif attach is not None:
-        envelope = attach_signature(envelope, attach)
     else:
-        envelope = sign_with(envelope, key, directory)
+        envelope = sign_with(attach_signatures(envelope, attach), key, directory)
     if message is None:
         write_envelope(envelope, file)
     print_command(envelope, directory, output)
@@ -117,13 +118,24 @@ def submit(file: FileArgument, directory: DirectoryOption = HERE, output: Output
         print_receipt(client.submit(text), output)
 
 
-def approve(file: FileArgument, key: KeysOption, directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """Add the last signature to a command file and hand it in."""
+def approve(
+    file: FileArgument,
+    key: KeysOption = [],  # noqa: B006 - typer reads it, nobody changes it
+    attach: AttachOption = [],  # noqa: B006 - likewise
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Add the last signatures to a command file and hand it in."""
     from controller.cli.client import OperatorClient
-    from controller.cli.command_files import read_envelope, sign_with, write_envelope
+    from controller.cli.command_files import attach_signatures, read_envelope, sign_with, write_envelope
     from controller.cli.command_view import print_command, print_receipt
+    from exchange.errors import UsageError
 
-    envelope = sign_with(read_envelope(file), key, directory)
+    if not key and not attach:
+        raise UsageError(
+            "there is no signature to add", code="usage", remedy="Give --key or --attach; `gatehouse submit` adds none."
+        )
+    envelope = sign_with(attach_signatures(read_envelope(file), attach), key, directory)
     write_envelope(envelope, file)
     if output is Output.TABLE:
         print_command(envelope, directory, output)
