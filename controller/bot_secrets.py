@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.deciding.bot_keys import key_document, secret_digest
 from controller.settings import Settings, read_secret
 from exchange.errors import ConfigError
 
@@ -19,11 +20,16 @@ _SUFFIX = ".secret"
 
 @dataclass(frozen=True, slots=True)
 class MadeKey:
-    """A key that was made here; ``path`` is the file of its secret."""
+    """A key that was made here; ``path`` is the file of its secret, ``document`` that of what is signed to issue it."""
 
     bot: str
     key: str
     path: Path
+
+    @property
+    def document(self) -> Path:
+        """Beside the secret, and no secret itself."""
+        return self.path.with_suffix(".json")
 
 
 def make_bot_key(directory: Path, bot: str) -> MadeKey:
@@ -38,14 +44,17 @@ def make_bot_key(directory: Path, bot: str) -> MadeKey:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32) + "\n")
+            secret = secrets.token_hex(32)
+            file.write(secret + "\n")
             file.flush()
             os.fsync(file.fileno())
+        made = MadeKey(bot, key, path)
+        made.document.write_text(key_document(bot, key, secret_digest(key, secret)), encoding="ascii")
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror}", code="not-writable", remedy="Give the deployment to this user."
         ) from None
-    return MadeKey(bot, key, path)
+    return made
 
 
 def made_keys(directory: Path, bot: str) -> list[MadeKey]:

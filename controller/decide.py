@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from controller import inputs as i
-from controller.deciding import boot, commands, orders, reports, sweeps, ticks
+from controller.deciding import alerts, boot, commands, drills, orders, reports, sweeps, ticks
 from controller.deciding.draft import Decision, Draft, Reply
 from controller.events import AccountChecked, HaltMeasured
 from controller.state import State
@@ -76,5 +76,7 @@ _BRANCHES: Mapping[type[i.Input], Callable[[Draft, Any], Reply]] = MappingProxyT
         i.SubmissionInvalid: commands.invalid,
         i.HaltAsked: commands.halted,
         i.Latched: _latched,
+        i.DrillMeasured: drills.measured,
+        i.Noticed: alerts.noticed,
     }
 )

@@ -60,6 +60,13 @@ class AlertKind(StrEnum):
     RECONCILIATION = "reconciliation"
     STAGE = "stage"
     VENUE_LOCKOUT = "venue-lockout"
+    CHECKPOINT = "checkpoint"
+    BOT_KEY = "bot-key"
+    DRILL = "drill"
+
+
+INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL})
+"""The kinds nobody has to answer for: what they tell of was asked for, or resolves itself. All others stay until acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)

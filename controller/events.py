@@ -6,33 +6,25 @@ a default. Amounts are Decimal here and plain decimal strings in the journal.
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Annotated, Any, ClassVar
-
-from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from controller.causes import Cause
+from controller.event import Amount as Amount
+from controller.event import Event as Event
+from controller.events_oversight import AdoptedKey as AdoptedKey
+from controller.events_oversight import AlertAcknowledged as AlertAcknowledged
+from controller.events_oversight import AlertRaised as AlertRaised
+from controller.events_oversight import BotKeyIssued as BotKeyIssued
+from controller.events_oversight import BotKeyRevoked as BotKeyRevoked
+from controller.events_oversight import BotKeysAdopted as BotKeysAdopted
+from controller.events_oversight import DrillFinished as DrillFinished
+from controller.events_oversight import DrillStarted as DrillStarted
 from exchange.errors import IntegrityError
 from exchange.model import DataSource, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 from policies import canonical
 from policies.authority import Verb
 from policies.stage import Environment, Stage
-
-Amount = Annotated[Decimal, PlainSerializer(lambda value: format(value, "f"), when_used="json")]
-"""A Decimal that is written without an exponent."""
-
-
-class Event(BaseModel):
-    """Base of every journal event. ``kind`` is the class name in kebab-case."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: ClassVar[str]
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.kind = "".join(f"-{c.lower()}" if c.isupper() else c for c in cls.__name__).lstrip("-")
-
 
 # Deployment and governance
 

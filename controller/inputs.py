@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from controller.causes import Cause
 from controller.commands import VerifiedCommand
+from controller.effects import AlertKind
 from controller.lifecycle import Position
 from exchange.model import Balance, DataSource, Fill, Millis, OrderIntent, OrderReport, Quote, SymbolRules
 from exchange.ports import PlaceOutcome, VenueName
@@ -25,6 +26,15 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class BotKeyFound:
+    """A bot's gateway key as the settings have it, and the digest of the secret that was found for it."""
+
+    bot: str
+    key: str
+    secret_digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Boot:
     """A process took the journal over, with these documents on disk. Both documents are canonical JSON."""
 
@@ -36,17 +46,22 @@ class Boot:
     roster: str
     release: Release
     accounts: Mapping[VenueName, str]
+    bots: tuple[BotKeyFound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRequested:
-    """A bot wants an order. ``intent.client_id`` is the bot's own id, or empty; market data is what ``venue``'s feed shows now."""
+    """A bot wants an order. ``intent.client_id`` is the bot's own id, or empty; market data is what ``venue``'s feed shows now.
+
+    ``key`` is the gateway key that signed the request.
+    """
 
     bot: str
     intent: OrderIntent
     quotes: Mapping[str, Quote]
     rules: Mapping[str, SymbolRules]
     venue: VenueName
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +175,7 @@ class SubmissionInvalid:
 
 @dataclass(frozen=True, slots=True)
 class HaltAsked:
-    """Somebody at the local socket, or the shell itself, wants everything stopped."""
+    """Somebody at the local socket, or the shell itself, wants everything stopped. ``cause`` says which of the two, and why."""
 
     by: str
     reason: str
@@ -178,6 +193,26 @@ class Latched:
     verified_empty: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DrillMeasured:
+    """The venue of a drill was emptied; durations in microseconds, -1 where not reached."""
+
+    command_id: str
+    breach_to_latch_us: int
+    latch_to_cancelled_us: int
+    cancelled: int
+    verified_empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """The shell saw something that a human must answer for: a venue's lockout, a witness that refuses."""
+
+    kind: AlertKind
+    title: str
+    detail: str
+
+
 Input = (
     Boot
     | OrderRequested
@@ -193,4 +228,6 @@ Input = (
     | SubmissionInvalid
     | HaltAsked
     | Latched
+    | DrillMeasured
+    | Noticed
 )

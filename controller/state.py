@@ -217,6 +217,8 @@ class State:
     ``validation_void`` says why only a reset leads out of the present halt; ``softened`` is when breaches took a rung lately.
     ``rosters`` are the digests of every roster that was ever in force, with its version. ``policy_file`` and ``release_file`` are
     what was last read from disk: a file that still says the same says nothing new, whatever a signed command put in force since.
+    ``bot_keys`` are all that ever were, by key; ``bot_keys_since`` is when the journal first heard of any. ``alerts`` are those
+    nobody has acknowledged, oldest first, at most ``controller.fold_oversight.MOST_ALERTS``; ``alerts_lost`` counts those beyond.
     """
 
     seq: int = 0
@@ -262,6 +264,13 @@ class State:
     order_number: int = 0
     admissions: tuple[Millis, ...] = ()
     outcomes: tuple[tuple[Millis, bool], ...] = ()
+    bot_keys: Map[str, BotKeyState] = field(default_factory=Map)
+    bot_keys_since: Millis | None = None
+    alerts: tuple[OpenAlert, ...] = ()
+    alerts_lost: int = 0
+    acknowledged: tuple[Acknowledged, ...] = ()
+    drill: Drill | None = None
+    last_drill: DrillRecord | None = None
 
     @property
     def venue(self) -> VenueName | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from policies.stage import Mode, Stage
+from policies.stage import LIVE_STAGES, Mode, Stage
 
 
 class Verb(StrEnum):
@@ -27,10 +27,17 @@ class Verb(StrEnum):
     SET_ROSTER = "set-roster"
     SET_POLICY = "set-policy"
     SET_RELEASE = "set-release"
+    ISSUE_BOT_KEY = "issue-bot-key"
+    REVOKE_BOT_KEY = "revoke-bot-key"
+    ACK_ALERT = "ack-alert"
+    DRILL = "drill"
 
 
-WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE})
-"""The verbs that are about a command, a key or a document rather than about a move."""
+ASIDE = frozenset({Verb.ISSUE_BOT_KEY, Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT, Verb.DRILL})
+"""The verbs that change nothing a move is signed under: what is waiting or being signed stays good."""
+
+WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE}) | ASIDE
+"""The verbs that are about a command, a key, an alert or a document rather than about a move."""
 
 
 BY_ITSELF = frozenset({Verb.REVOKE})
@@ -74,10 +81,12 @@ def signers_needed(mode: Mode) -> int:
 def quorum(verb: Verb, stage: Stage, mode: Mode) -> Quorum:
     """The signatures ``verb`` needs when the deployment stands at ``stage``."""
     match verb:
-        case Verb.HALT | Verb.VETO:
+        case Verb.HALT | Verb.VETO | Verb.REVOKE_BOT_KEY | Verb.ACK_ALERT:
             return Quorum(1, _ANYONE)
-        case Verb.DEMOTE | Verb.RESET | Verb.REVOKE | Verb.SET_RELEASE:
+        case Verb.DEMOTE | Verb.RESET | Verb.REVOKE | Verb.SET_RELEASE | Verb.DRILL:
             return _ONE
+        case Verb.ISSUE_BOT_KEY:
+            return _BY_RISK[mode] if stage in LIVE_STAGES else _ONE
         case Verb.RAMP | Verb.RESUME | Verb.SET_ROSTER | Verb.SET_POLICY:
             return _BY_RISK[mode]
         case Verb.ADVANCE:

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from controller.bootstrap.doors import open_doors
-from controller.bootstrap.journal import checkpoint_key, fold, keep_snapshot, open_verified
-from controller.bootstrap.read import Deployment, read_deployment
+from controller.bootstrap.journal import checkpoint_key, fold, keep_snapshot, open_verified, open_witnesses
+from controller.bootstrap.read import Deployment, found_secret, read_deployment
 from controller.bootstrap.venues import examine, open_feeds, open_gates, open_venues, read_rules
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.clock import SystemClock
@@ -23,7 +23,6 @@ from controller.runtime.latchfile import LatchFile
 from controller.runtime.memory import Memory
 from controller.runtime.permit import PermitOffice
 from controller.runtime.snapshot import Snapshots
-from controller.runtime.witness import Witnesses
 from controller.telemetry import otel, sentry
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.logs import open_logs
@@ -65,10 +64,9 @@ async def _start(deployment: Deployment, clock: Clock, redactor: Redactor, stack
     telemetry = otel.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(telemetry.aclose)
     alerts = Alerts(controller_id=name, environment=environment, clock=clock, reports=reports, redactor=redactor)
-    directories = [deployment.directory / path for path in settings.witnesses]
     key = checkpoint_key(deployment.data)
-    witnesses = Witnesses(settings.controller_id, key, directories, clock, alerts.notify)
-    journal = open_verified(deployment, witnesses, clock)
+    witnesses = open_witnesses(deployment, key, clock, alerts, redactor)
+    journal = await open_verified(deployment, witnesses, clock)
     stack.callback(journal.close)
     memory = Memory()
     snapshots = Snapshots(deployment.data, key)
@@ -96,6 +94,7 @@ async def _start(deployment: Deployment, clock: Clock, redactor: Redactor, stack
             witnesses=witnesses,
             latch=LatchFile(deployment.data / LATCH_FILE),
             examine=partial(examine, deployment, remote[VenueName.LIVE], permits),
+            bot_secret=partial(found_secret, deployment, redactor),
         )
     )
     stack.callback(keep_snapshot, snapshots, assembly, journal, memory, witnesses, recovered.state.seq)

@@ -19,7 +19,7 @@ SOCKET_FILE = "gatehouse.sock"
 async def open_doors(deployment: Deployment, assembly: Assembly, stack: AsyncExitStack) -> None:
     """Open all doors; ``stack`` closes them."""
     settings, limits = deployment.settings, GatewayLimits()
-    gateway = create_gateway(assembly.bots, deployment.bots, limits)
+    gateway = create_gateway(assembly.bots, assembly.keyring, limits)
     await stack.enter_async_context(serving_gateway(gateway, settings.gateway.host, settings.gateway.port, limits))
     console = create_console(assembly.operator, local=False)
     await stack.enter_async_context(serving_console(console, settings.console.host, settings.console.port))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.authority.roster import load_roster
-from controller.gateway.port import BotKey
-from controller.inputs import Boot, Release
+from controller.bot_secrets import bot_secret
+from controller.deciding.bot_keys import secret_digest
+from controller.inputs import Boot, BotKeyFound, Release
 from controller.settings import Settings, VenueSettings, load_settings, read_secret
 from controller.telemetry.redact import Redactor
 from controller.version import VERSION
@@ -28,7 +29,6 @@ class Deployment:
     policy: Policy
     boot: Boot
     secrets: dict[VenueName, str]
-    bots: tuple[BotKey, ...]
 
 
 def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
@@ -52,8 +52,8 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
         VenueName.TESTNET: read_secret(directory, settings.testnet.secret_file),
         VenueName.LIVE: read_secret(directory, settings.live.secret_file),
     }
-    bots = tuple(BotKey(bot.name, bot.key, read_secret(directory, bot.secret_file)) for bot in settings.bots)
-    for secret in (*secrets.values(), *(bot.secret for bot in bots)):
+    bots = [(bot, read_secret(directory, bot.secret_file)) for bot in settings.bots]
+    for secret in (*secrets.values(), *(secret for _, secret in bots)):
         redactor.register(secret)
     release = settings.release
     subject = {"name": release.name, "version": release.version, "artifact": release.artifact}
@@ -69,8 +69,20 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
             VenueName.TESTNET: _fingerprint(settings.testnet),
             VenueName.LIVE: _fingerprint(settings.live),
         },
+        bots=tuple(BotKeyFound(bot.name, bot.key, secret_digest(bot.key, secret)) for bot, secret in bots),
     )
-    return Deployment(directory, data, settings, policy, boot, secrets, bots)
+    return Deployment(directory, data, settings, policy, boot, secrets)
+
+
+def found_secret(deployment: Deployment, redactor: Redactor, bot: str, key: str) -> str:
+    """The secret of a bot's gateway key, looked for now; it is registered with ``redactor``.
+
+    Raises:
+        ConfigError: it is missing, empty, or readable by others.
+    """
+    secret = bot_secret(deployment.directory, deployment.settings, bot, key)
+    redactor.register(secret)
+    return secret
 
 
 def _fingerprint(venue: VenueSettings) -> str:

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from controller.cli import (
+    bot_keys,
     commands,
     doctor,
     explain,
@@ -19,6 +20,7 @@ from controller.cli import (
     init,
     journal,
     keys,
+    oversight,
     policy,
     processes,
     report,
@@ -97,7 +99,7 @@ def root(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-for group in (init, doctor, processes, witness, demo, status, explain, signing, commands, governance, report):
+for group in (init, doctor, processes, witness, demo, status, explain, signing, commands, governance, bot_keys, oversight, report):
     group.register(app)
 app.add_typer(journal.app, name="journal")
 app.add_typer(keys.app, name="keys")

@@ -57,8 +57,10 @@ def subject_of(verb: Verb, given: str | None) -> str | None:
             return load_roster(Path(given)).canonical_bytes.decode()
         case Verb.SET_POLICY if given:
             return canonical_bytes(load_policy(read_bytes(Path(given)))).decode()
-        case Verb.SET_RELEASE if given:
+        case Verb.SET_RELEASE | Verb.ISSUE_BOT_KEY if given:
             return read_bytes(Path(given)).decode("utf-8", "replace").strip()
+        case Verb.DRILL if given:
+            return canonical.encode({"drill": given}).decode()
         case _:
             return given
 

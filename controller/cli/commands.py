@@ -102,7 +102,7 @@ def _move(
     carry_out(make_request(verb, reason=reason, to=to, step=step, postmortem=postmortem), keys, directory, output)
 
 
-def carry_out(request: ProposeRequest, keys: Sequence[str], directory: Path, output: Output) -> None:
+def carry_out(request: ProposeRequest, keys: Sequence[str], directory: Path, output: Output, *, show_receipt: bool = True) -> None:
     """Propose, sign with the keys at hand, show what was signed, and hand it in."""
     from controller.authority.envelope import Envelope
     from controller.cli.client import OperatorClient
@@ -115,4 +115,6 @@ def carry_out(request: ProposeRequest, keys: Sequence[str], directory: Path, out
         if output is Output.TABLE:
             print_gate(proposal.gate)
             print_command(envelope, directory, output)
-        print_receipt(client.submit(envelope.text), output, gate=False)
+        receipt = client.submit(envelope.text)
+        if show_receipt:
+            print_receipt(receipt, output, gate=False)

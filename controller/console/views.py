@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from controller.causes import HaltClass
 from controller.commands import MAX_SUBJECT, Digest, Reason
+from controller.console.oversight import OversightView, View
 from controller.events import Amount
 from exchange.model import DataSource, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
@@ -26,12 +27,6 @@ def _typed_stage(value: object) -> object:
 
 TypedStage = Annotated[Stage, BeforeValidator(_typed_stage)]
 """A stage as a person types it: ``LIVE_EUR10`` stands for ``LIVE_€10``."""
-
-
-class View(BaseModel):
-    """Base of every answer."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Request(BaseModel):
@@ -179,6 +174,7 @@ class StatusView(View):
     next_edges: tuple[NextEdgeView, ...]
     now_ms: int
     pending: PendingView | None = None
+    oversight: OversightView = OversightView()
 
 
 class RuleView(View):

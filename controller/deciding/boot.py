@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller import events as e
 from controller.causes import Cause
-from controller.deciding import moves
+from controller.deciding import bot_keys, drills, moves
 from controller.deciding.draft import Decision, Draft
 from controller.effects import CancelAll
 from controller.fold import MOCK
@@ -27,7 +27,7 @@ def boot(state: State, given: Boot, now: Millis) -> Decision:
 
     Raises:
         IntegrityError: the journal belongs to another controller or environment.
-        ConfigError: the roster on disk was never in force.
+        ConfigError: the roster on disk was never in force, or a bot's key is listed twice.
     """
     draft = Draft(state, now)
     if state.seq == 0:
@@ -37,10 +37,12 @@ def boot(state: State, given: Boot, now: Millis) -> Decision:
             )
         )
     _same_deployment(draft.after, given)
+    drills.interrupted(draft)
     changed = [*_adopt_policy(draft, given), *_adopt_release(draft, given), *_bind_accounts(draft, given)]
     if draft.after.gatehouse_version != given.gatehouse_version:
         changed.append("gatehouse")
     _adopt_roster(draft, given)
+    bot_keys.found_at_start(draft, given)
     if state.seq and changed:
         moves.void_pending(draft, cause=Cause.CHANGED_DEPLOYMENT, reason=f"changed since it was signed: {', '.join(changed)}")
     if state.seq and changed and draft.after.position.stage not in {Stage.MOCK, Stage.HALTED}:

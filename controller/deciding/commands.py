@@ -15,7 +15,7 @@ from controller import events as e
 from controller.authority.verify import verify
 from controller.causes import Cause
 from controller.commands import Command, VerifiedCommand
-from controller.deciding import evidence, governance, guarding, moves
+from controller.deciding import drills, evidence, governance, guarding, moves
 from controller.deciding.binding import check_authorised, check_bound, check_unspent, unauthorised
 from controller.deciding.draft import CommandReply, Draft, SealReply
 from controller.deciding.governance import Change
@@ -63,7 +63,7 @@ def submitted(draft: Draft, given: Submitted) -> CommandReply:
 def due(draft: Draft) -> None:
     """Apply the command whose cooling-off is over, or refuse it for good."""
     pending = draft.after.pending
-    if pending is None or draft.now < pending.applies_at:
+    if pending is None or draft.now < pending.applies_at or draft.after.drill is not None:
         return
     try:
         verified = verify(pending.envelope, governance.roster_of(draft.after), draft.now)
@@ -167,6 +167,7 @@ def _way(state: State, policy: Policy, verb: Verb, target: Position, now: Millis
 
 
 def _edge(state: State, command: Command, policy: Policy, target: Position, now: Millis) -> None:
+    drills.check_move(state, command.verb)
     _way(state, policy, command.verb, target, now)
     if command.verb is Verb.RESUME and not command.postmortem_digest:
         raise Refused(
@@ -265,7 +266,7 @@ def _apply(draft: Draft, verified: VerifiedCommand, judged: _Judged) -> None:
         )
     )
     if judged.change is not None:
-        governance.apply(draft, command, judged.change)
+        governance.apply(draft, command, judged.change, _persons(verified))
     elif target.stage is Stage.HALTED:
         moves.halt(draft, cause=Cause.of(command.verb), reason=command.reason, command_id=command.command_id)
     else:

@@ -1,4 +1,4 @@
-"""The verbs that are not moves: veto, revoke, set-roster, set-policy and set-release. What they are about is their subject.
+"""The verbs that are not moves: what they are about is their subject. Bot keys, alerts and drills have files of their own.
 
 Who may decide changes only by those who may decide now: a roster is signed by its own threshold and by that of the roster before
 it, rises by one version, and never gives a revoked key back (the rules of a TUF root, gates-authority-journal.md §2.1). What is
@@ -16,7 +16,7 @@ from controller import events as e
 from controller.authority.roster import KeyStatus, Roster, RosterKey, parse_roster_json
 from controller.causes import Cause
 from controller.commands import Command
-from controller.deciding import moves
+from controller.deciding import alerts, bot_keys, drills, moves
 from controller.deciding.draft import Draft
 from controller.inputs import Release
 from controller.lifecycle import Position
@@ -25,7 +25,7 @@ from exchange.errors import GatehouseError, Refused
 from exchange.model import Millis
 from exchange.ports import VenueName
 from policies import canonical
-from policies.authority import SIGNERS, Verb, signers_needed
+from policies.authority import ASIDE, SIGNERS, Verb, signers_needed
 from policies.document import parse_canonical
 from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Mode, Stage
@@ -36,7 +36,10 @@ _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$")]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a verb with a subject does; nothing for a veto. ``shorthanded`` says that too few could sign afterwards, and who."""
+    """What a verb with a subject does to roster, policy and release; most do nothing to them.
+
+    ``shorthanded`` says that too few could sign afterwards, and who.
+    """
 
     roster: Roster | None = None
     policy: Policy | None = None
@@ -101,12 +104,24 @@ def check(state: State, policy: Policy, verb: Verb, target: Position, subject: s
             return _set_policy(state, policy, subject)
         case Verb.SET_RELEASE:
             return _set_release(state, subject)
+        case Verb.ISSUE_BOT_KEY:
+            bot_keys.check_issue(state, subject)
+        case Verb.REVOKE_BOT_KEY:
+            bot_keys.check_revoke(state, subject)
+        case Verb.ACK_ALERT:
+            alerts.check_acknowledge(state, subject)
+        case Verb.DRILL:
+            drills.check(state, subject)
         case _:
             raise Refused(f"{verb} has no subject", code="no-subject", remedy="Propose it without one.")
+    return Change()
 
 
-def apply(draft: Draft, command: Command, change: Change) -> None:
+def apply(draft: Draft, command: Command, change: Change, persons: tuple[str, ...]) -> None:
     """Do it."""
+    if command.verb in ASIDE:
+        _aside(draft, command, persons)
+        return
     verb, by = Cause.of(command.verb), command.command_id
     if command.verb is Verb.VETO:
         moves.void_pending(draft, cause=verb, reason=command.reason)
@@ -125,6 +140,18 @@ def apply(draft: Draft, command: Command, change: Change) -> None:
         draft.emit(e.ReleaseAdopted(name=new.name, version=new.version, artifact=new.artifact, digest=new.digest, command_id=by))
     if draft.after.position.stage not in {Stage.MOCK, Stage.HALTED}:
         moves.go(draft, Verb.DEMOTE, MOCK, cause=verb, reason=command.reason, command_id=by)
+
+
+def _aside(draft: Draft, command: Command, persons: tuple[str, ...]) -> None:
+    match command.verb:
+        case Verb.ISSUE_BOT_KEY:
+            bot_keys.issue(draft, command)
+        case Verb.REVOKE_BOT_KEY:
+            bot_keys.revoke(draft, command)
+        case Verb.ACK_ALERT:
+            alerts.acknowledge(draft, command, persons)
+        case _:
+            drills.start(draft, command)
 
 
 def _veto(state: State, subject: str) -> Change:

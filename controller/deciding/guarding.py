@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from controller import events as e
 from controller.causes import Cause
-from controller.deciding import moves
+from controller.deciding import drills, moves
 from controller.deciding.draft import Draft
 from controller.deciding.views import equity_eur
 from controller.effects import Alert, AlertKind, CancelAll
@@ -53,6 +53,9 @@ def watched(draft: Draft, policy: Policy, venue: VenueName, market: Market | Non
     response = RESPONSES[here.stage][worst.level] if worst is not None else None
     if worst is not None and response in HARD:
         moves.breach(draft, venue, worst)
+        return
+    if worst is not None and state.drill is not None:
+        drills.broken(draft, worst)
         return
     begins = response in SOFT and _another(state, draft.now)
     _stand(draft, venue, worst)

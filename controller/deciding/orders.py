@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from controller import events as e
 from controller.deciding import moves
+from controller.deciding.bot_keys import usable
 from controller.deciding.draft import Admitted, DeniedReply, Draft, Repeated, Reply
 from controller.deciding.views import account_view
 from controller.effects import Place
+from controller.fold_oversight import DRILLED_RULE
 from controller.inputs import CancelAsked, OrderRequested
 from controller.state import State
 from policies.limits import Admit, Deny, LimitContext, check
@@ -20,30 +22,29 @@ NOT_ARMED = "not-armed"
 MOVED = "moved"
 """The rule that denies an order whose market data is another venue's, because the stage changed while it waited."""
 
+BOT_KEY = "bot-key"
+"""The rule that denies what was signed with a key that is revoked, or that was never issued to this bot."""
+
+_NO_KEY = DeniedReply(
+    BOT_KEY, "not issued", "issued", "the key was not issued to this bot, or it was revoked", "Use a key that was issued."
+)
+_DRILLED = DeniedReply(
+    DRILLED_RULE, "a drill", "no drill", "a halt is being practised", "Send the order anew when the drill has finished."
+)
+
 
 def requested(draft: Draft, given: OrderRequested) -> Reply:
     """Admit an order, deny it, or recognise one that was admitted before under the same id."""
     state = draft.after
+    if not usable(state, given.bot, given.key):
+        return _deny(draft, given, _NO_KEY)
     bot_client_id = given.intent.client_id
     first = state.first_of(given.bot, bot_client_id) if bot_client_id else None
     if first is not None:
         return Repeated(first)
     policy, venue = state.policy, state.venue
-    if policy is None or not state.armed:
-        because = state.not_armed_because or "no policy is in force"
-        denial = DeniedReply(
-            NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {because}", "Wait; `gatehouse status` says what is missing."
-        )
-        return _deny(draft, given, denial)
-    if venue is not None and venue is not given.venue:
-        denial = DeniedReply(
-            MOVED,
-            f"judged on {given.venue}",
-            f"orders go to {venue}",
-            f"the deployment moved to {state.position} while the order waited",
-            "Look at the market again and send the order anew.",
-        )
-        return _deny(draft, given, denial)
+    if (denial := _barred(state, given)) is not None or policy is None:
+        return _deny(draft, given, denial or _not_armed("no policy is in force"))
     intent = replace(given.intent, client_id=next_client_id(state))
     context = LimitContext(
         account=account_view(state, policy, venue) if venue else None,
@@ -60,6 +61,29 @@ def requested(draft: Draft, given: OrderRequested) -> Reply:
     draft.emit(_admission(state, given, verdict, intent.client_id))
     draft.do(Place(venue, intent))
     return Admitted(intent.client_id)
+
+
+def _barred(state: State, given: OrderRequested) -> DeniedReply | None:
+    """What keeps every order out, whatever it is."""
+    if state.drill is not None:
+        return _DRILLED
+    if state.policy is None or not state.armed:
+        return _not_armed(state.not_armed_because or "no policy is in force")
+    if state.venue is not None and state.venue is not given.venue:
+        return DeniedReply(
+            MOVED,
+            f"judged on {given.venue}",
+            f"orders go to {state.venue}",
+            f"the deployment moved to {state.position} while the order waited",
+            "Look at the market again and send the order anew.",
+        )
+    return None
+
+
+def _not_armed(because: str) -> DeniedReply:
+    return DeniedReply(
+        NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {because}", "Wait; `gatehouse status` says what is missing."
+    )
 
 
 def cancel_asked(draft: Draft, given: CancelAsked) -> None:

@@ -141,6 +141,6 @@ def _contradiction(order: OrderState, report: OrderReport) -> str:
 
 def _cancel_if_unwanted(draft: Draft, order: OrderState) -> None:
     # The cancel was asked for, or the deployment moved on, while the order was still in flight.
-    gone = draft.after.venue is not order.venue or draft.after.position.stage is Stage.HALTED
+    gone = draft.after.venue is not order.venue or draft.after.position.stage is Stage.HALTED or draft.after.drill is not None
     if order.working and order.status not in IN_FLIGHT and (order.cancel_requested or gone):
         draft.do(Cancel(order.venue, order.symbol, order.client_id))

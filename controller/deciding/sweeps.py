@@ -43,7 +43,7 @@ def swept(draft: Draft, given: Swept) -> None:
 def arm(draft: Draft) -> None:
     """Arm once the venue in use and every venue with unsettled orders agrees with us. HALTED is reconciled all the same."""
     state = draft.after
-    if state.armed:
+    if state.armed or state.drill is not None:
         return
     needed = {order.venue for order in state.open.values()} | ({state.watched} if state.watched else set())
     if all(state.ledger(venue).clean for venue in needed) and all(state.ledger(venue).totals is not None for venue in needed):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller import events as e
-from controller.deciding import commands, guarding
+from controller.deciding import commands, drills, guarding
 from controller.deciding.draft import Draft
 from controller.deciding.sweeps import arm
 from controller.deciding.views import equity_eur, exposure
@@ -32,6 +32,7 @@ def ticked(draft: Draft, given: Tick) -> None:
         if market is not None:
             _sample(draft, policy, venue, market, given)
         guarding.watched(draft, policy, venue, market, given)
+    drills.due(draft)
     commands.due(draft)
 
 

@@ -6,7 +6,7 @@ Paths match byte for byte. Whatever goes wrong is answered in MEXC's error shape
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -20,8 +20,8 @@ from controller.gateway.account import AccountViews
 from controller.gateway.limits import GatewayLimits, Throttle
 from controller.gateway.market import MarketViews
 from controller.gateway.orders import OrderDesk
-from controller.gateway.port import BotKey, GatewayPort
-from controller.gateway.requests import Call, KeyRing, Lane, Request, read_body, read_head, read_params
+from controller.gateway.port import BotKeys, GatewayPort
+from controller.gateway.requests import Call, Doorkeeper, Lane, Request, read_body, read_head, read_params
 from controller.gateway.throttled import Throttled
 from exchange.errors import GatehouseError
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, dump_json, refuse
@@ -57,12 +57,8 @@ class Reply:
         return cls(error.http_status, dump_json(error.body()), retry_after_s, close=error.http_status in {408, 413, 414})
 
 
-def create_app(port: GatewayPort, keys: Sequence[BotKey], limits: GatewayLimits) -> Starlette:
-    """The gateway of one deployment.
-
-    Raises:
-        ConfigError: a key is empty, too long, without a secret, or given twice.
-    """
+def create_app(port: GatewayPort, keys: BotKeys, limits: GatewayLimits) -> Starlette:
+    """The gateway of one deployment. ``keys`` is asked on every request."""
     app = Starlette(
         routes=[Mount("/", app=Gateway(port, keys, limits))],
         exception_handlers={404: _nowhere, Exception: _failed},
@@ -74,9 +70,9 @@ def create_app(port: GatewayPort, keys: Sequence[BotKey], limits: GatewayLimits)
 class Gateway:
     """The ASGI application behind ``create_app``."""
 
-    def __init__(self, port: GatewayPort, keys: Sequence[BotKey], limits: GatewayLimits) -> None:
+    def __init__(self, port: GatewayPort, keys: BotKeys, limits: GatewayLimits) -> None:
         self._port = port
-        self._keys = KeyRing(keys)
+        self._doorkeeper = Doorkeeper(keys)
         self._limits = limits
         self._endpoints = endpoints(port)
         self._paths = frozenset(path for _, path in self._endpoints)
@@ -139,7 +135,7 @@ class Gateway:
             return Call(read_params(request.query, b""), bot="", signature="", expires=now)
         body = b"" if request.method == "GET" else await read_body(receive, self._limits)
         try:
-            call = self._keys.authenticate(request, body, read_params(request.query, body), now)
+            call = self._doorkeeper.authenticate(request, body, read_params(request.query, body), now)
         except WireRefusal:
             # Only its owner can use up a bot's own allowance: what fails before the signature is proven counts by address.
             self._debit(self._unsigned, request.address)

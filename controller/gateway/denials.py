@@ -11,6 +11,8 @@ from exchange.wire.errors import ErrorCode, WireRefusal, refuse
 
 CODE_OF_RULE: Mapping[str, ErrorCode] = MappingProxyType(
     {
+        "bot-key": ErrorCode.BAD_ACCESS_KEY,
+        "drill": ErrorCode.TRADING_DISABLED,
         "not-armed": ErrorCode.TRADING_DISABLED,
         "not-ready": ErrorCode.TRADING_DISABLED,
         "moved": ErrorCode.TRADING_DISABLED,

@@ -74,7 +74,7 @@ class OrderDesk:
                 "gatehouse: replay: this signed request was taken before and is not taken twice. "
                 "Sign every order with a new timestamp, or give it a newClientOrderId.",
             )
-        return _place_json(await self._port.place(call.bot, order))
+        return _place_json(await self._port.place(call.bot, order, key=call.key))
 
     async def test(self, call: Call) -> object:
         """``POST order/test``: the order's form and the symbol's rules, nothing else; nothing is decided or remembered."""

@@ -31,6 +31,14 @@ class BotKey:
     secret: str = field(repr=False)
 
 
+class BotKeys(Protocol):
+    """The keys that open the gateway now. Asked on every request, so that a key issued or revoked takes effect at once."""
+
+    def find(self, api_key: str) -> BotKey | None:
+        """The bot's credentials behind a key; ``None`` for one that is unknown, revoked, or without its secret."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A span of time, both ends included."""
@@ -156,8 +164,8 @@ class GatewayPort(Protocol):
     never raise for a decision. The others answer from memory, now, and never wait.
     """
 
-    async def place(self, bot: str, order: NewOrder) -> PlaceReply:
-        """Decide, remember and send one order. ``order.client_id`` is the bot's own id.
+    async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
+        """Decide, remember and send one order. ``order.client_id`` is the bot's own id, ``key`` what signed the request.
 
         A bot id that was used before answers with the first order's outcome and places nothing.
         """

@@ -7,7 +7,7 @@ repeated, and parameters travel in the query or in the body but not in both, bec
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -15,8 +15,7 @@ from types import MappingProxyType
 from starlette.types import Receive, Scope
 
 from controller.gateway.limits import GatewayLimits
-from controller.gateway.port import BotKey
-from exchange.errors import ConfigError
+from controller.gateway.port import BotKey, BotKeys
 from exchange.model import Millis
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, missing, refuse
 from exchange.wire.signing import check_window, parse_params, parse_window, split_signature, verify
@@ -48,7 +47,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that may be answered. ``bot`` and ``signature`` are empty on public endpoints.
+    """A request that may be answered. ``bot``, ``signature`` and the bot's ``key`` are empty on public endpoints.
 
     ``expires`` is the last instant at which the same signature would be taken again.
     """
@@ -57,6 +56,7 @@ class Call:
     bot: str
     signature: str
     expires: Millis
+    key: str = ""
 
 
 def read_head(scope: Scope, limits: GatewayLimits) -> Request:
@@ -134,23 +134,11 @@ def read_params(query: str, body: bytes) -> Mapping[str, str]:
     return MappingProxyType(params)
 
 
-class KeyRing:
-    """The keys of every bot.
+class Doorkeeper:
+    """Proves which bot a request comes from."""
 
-    Raises:
-        ConfigError: a key or secret is empty, a key is too long, or a name or key is given twice.
-    """
-
-    def __init__(self, keys: Sequence[BotKey]) -> None:
-        self._keys = {one.key: one for one in keys}
-        names = {one.name for one in keys}
-        usable = all(one.name and one.secret and 0 < len(one.key) <= _MAX_KEY_LENGTH and one.key.isascii() for one in keys)
-        if not usable or len(self._keys) != len(keys) or len(names) != len(keys):
-            raise ConfigError(
-                "a bot's gateway key is empty, too long, without a secret, or given twice",
-                code="bot-key-unusable",
-                remedy="Give each bot a name, a key of at most 64 ASCII characters and a secret of its own.",
-            )
+    def __init__(self, keys: BotKeys) -> None:
+        self._keys = keys
 
     def authenticate(self, request: Request, body: bytes, params: Mapping[str, str], now: Millis) -> Call:
         """The call of the bot that signed the request.
@@ -171,14 +159,14 @@ class KeyRing:
         untimely = check_window(timestamp, recv_window, now)
         if untimely is not None:
             raise WireRefusal(untimely)
-        return Call(params, key.name, signature, Millis(timestamp + recv_window))
+        return Call(params, key.name, signature, Millis(timestamp + recv_window), key.key)
 
     def _known(self, api_key: str | None) -> BotKey:
         if not api_key:
             raise refuse(ErrorCode.API_KEY_REQUIRED, "api key required")
         if len(api_key) > _MAX_KEY_LENGTH or not api_key.isascii() or not api_key.isprintable():
             raise refuse(ErrorCode.BAD_API_KEY, "API-key format invalid.")
-        key = self._keys.get(api_key)
+        key = self._keys.find(api_key)
         if key is None:
             raise refuse(ErrorCode.BAD_ACCESS_KEY, "Api key info invalid")
         return key

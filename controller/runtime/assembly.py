@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from controller.causes import Cause
-from controller.effects import CancelAll
-from controller.inputs import HaltAsked, Latched, VenueReported
+from controller.effects import Alert, AlertKind, CancelAll
+from controller.inputs import DrillMeasured, HaltAsked, Latched, Noticed, VenueReported
 from controller.journal.port import Journal
+from controller.journal.publishing import Outcome
 from controller.runtime.bots import Bots
 from controller.runtime.examine import Examiner, Findings
 from controller.runtime.flatten import Emptied
 from controller.runtime.inbox import Inbox
+from controller.runtime.keyring import Keyring
 from controller.runtime.latchfile import LatchFile
 from controller.runtime.markets import Markets
 from controller.runtime.memory import Memory
@@ -27,7 +29,7 @@ from controller.runtime.recover import Recovered
 from controller.runtime.schedule import start_ticking
 from controller.runtime.supervise import supervised
 from controller.runtime.tracing import Tracing
-from controller.runtime.witness import Witnesses
+from controller.runtime.witness import Standing, Witnesses
 from controller.runtime.writer import Carried, Writer
 from controller.state import Ledger, OrderState
 from controller.telemetry.alerts import Alerts
@@ -77,6 +79,7 @@ class Parts:
     witnesses: Witnesses
     latch: LatchFile
     examine: Callable[[], Awaitable[Findings]]
+    bot_secret: Callable[[str, str], str]
 
 
 class Assembly:
@@ -101,7 +104,7 @@ class Assembly:
             permits=parts.permits,
             inbox=inbox,
             clock=clock,
-            told=parts.alerts.notify,
+            told=parts.alerts.decided,
             emptied=self._emptied,
             still_open=lambda venue: sum(1 for order in self._open_on(venue) if order.status in _IN_FLIGHT),
             working=lambda venue: sum(1 for order in self._open_on(venue) if order.working),
@@ -130,8 +133,17 @@ class Assembly:
         _halt_if_latched(parts.latch, inbox, writer, clock)
         markets, memory = self._markets, parts.memory
         self.bots = Bots(writer=writer, inbox=inbox, performer=self._performer, markets=markets, memory=memory, clock=clock)
+        self.keyring = Keyring(lambda: writer.known.bot_keys, parts.bot_secret)
+        parts.alerts.journal_with(self._noticed)
         self.operator = Operator(
-            writer=writer, inbox=inbox, markets=markets, memory=memory, journal=parts.journal, clock=clock, tracing=tracing
+            writer=writer,
+            inbox=inbox,
+            markets=markets,
+            memory=memory,
+            journal=parts.journal,
+            clock=clock,
+            tracing=tracing,
+            key_problem=self.keyring.problem,
         )
         self._ticker = _Ticker(self._markets)
 
@@ -162,7 +174,7 @@ class Assembly:
         examiner = Examiner(examine=parts.examine, known=lambda: self.writer.known, inbox=self._inbox, clock=parts.clock)
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "symbol rules": partial(_refresh_rules, parts.venues, parts.rules, parts.policy),
-            "witnesses": parts.witnesses.run,
+            "witnesses": partial(parts.witnesses.run, self._witnessed),
             "account checks": examiner.run,
             "alerts": partial(_for_ever, parts.alerts.run),
         }
@@ -176,6 +188,13 @@ class Assembly:
             work["mock executor"] = follow
         return work
 
+    def _witnessed(self, standing: Standing, outcome: Outcome) -> None:
+        if outcome is Outcome.CONTRADICTS:
+            reason = f"{standing.target} contradicts the journal: {standing.problem}"
+            self._inbox.fact(HaltAsked(by="controller", reason=reason, cause=Cause.INTEGRITY), self._parts.clock.monotonic_ns())
+        elif standing.problem:
+            self._inbox.fact(Noticed(AlertKind.CHECKPOINT, standing.target, standing.problem), self._parts.clock.monotonic_ns())
+
     def _offset(self, name: VenueName) -> Offset | None:
         return self._sweepers[name].offset
 
@@ -187,6 +206,10 @@ class Assembly:
 
     def _emptied(self, effect: CancelAll, result: Emptied) -> None:
         _emptied(effect, result, self.writer, self._inbox, self._parts.clock, self._sweepers)
+        _drill_emptied(effect, result, self.writer, self._inbox, self._parts.clock, self._performer)
+
+    def _noticed(self, alert: Alert) -> None:
+        self._inbox.fact(Noticed(alert.kind, alert.title, alert.detail), self._parts.clock.monotonic_ns())
 
 
 def _writer_ended(task: asyncio.Task[None], permits: PermitOffice) -> None:
@@ -228,6 +251,27 @@ def _emptied(
             cause=state.halt_cause or "",
             breach_to_latch_us=(times.latched_ns - times.known_ns) // 1000,
             latch_to_cancelled_us=max(0, result.empty_ns - times.latched_ns) // 1000 if empty else -1,
+            cancelled=result.orders,
+            verified_empty=empty,
+        ),
+        clock.monotonic_ns(),
+    )
+
+
+def _drill_emptied(effect: CancelAll, result: Emptied, writer: Writer, inbox: Inbox, clock: Clock, performer: Performer) -> None:
+    drill, times = writer.known.drill, writer.halt_clock
+    if drill is None or effect.venue is not drill.venue or times is None:
+        return
+    empty = result.empty_ns >= 0
+    if empty and result.empty_ns < times.latched_ns:
+        # This emptying began before the drill did, and proves nothing about what was open when the latch fell.
+        performer.perform(effect)
+        return
+    inbox.fact(
+        DrillMeasured(
+            command_id=drill.command_id,
+            breach_to_latch_us=(times.latched_ns - times.known_ns) // 1000,
+            latch_to_cancelled_us=(result.empty_ns - times.latched_ns) // 1000 if empty else -1,
             cancelled=result.orders,
             verified_empty=empty,
         ),

@@ -60,7 +60,7 @@ class Bots:
         self._waiting: dict[str, asyncio.Event] = {}
         writer.watch(self._carried)
 
-    async def place(self, bot: str, order: NewOrder) -> PlaceReply:
+    async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
         """Decide, remember and send one order, and wait for what the venue says."""
         self._markets.bot_seen()
         venue = self._writer.known.venue or VenueName.MOCK
@@ -70,6 +70,7 @@ class Bots:
             quotes=self._markets.quotes(venue),
             rules=self._markets.rules_of(venue),
             venue=venue,
+            key=key,
         )
         try:
             decision = await self._inbox.request(given, self._clock.monotonic_ns())

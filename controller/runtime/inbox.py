@@ -11,8 +11,8 @@ from controller.inputs import HaltAsked, Input, OrderRequested, Submitted
 from exchange.errors import Refused
 from policies.authority import Verb
 
-_STOPPING = frozenset({Verb.HALT, Verb.VETO, Verb.REVOKE})
-"""The verbs that must not come a tick too late."""
+_STOPPING = frozenset({Verb.HALT, Verb.VETO, Verb.REVOKE, Verb.REVOKE_BOT_KEY, Verb.DRILL})
+"""The verbs that must not come a tick too late; and a drill, which is to be as quick as what it practises."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from controller import events as e
 from controller.authority.signing import propose
@@ -33,6 +33,7 @@ from controller.runtime import views
 from controller.runtime.inbox import Inbox
 from controller.runtime.markets import Markets
 from controller.runtime.memory import Memory
+from controller.runtime.oversight import oversight_view
 from controller.runtime.tracing import Tracing
 from controller.runtime.writer import Writer
 from controller.state import State
@@ -63,6 +64,7 @@ class Operator:
         journal: Journal,
         clock: Clock,
         tracing: Tracing,
+        key_problem: Callable[[str], str],
     ) -> None:
         self._writer = writer
         self._inbox = inbox
@@ -71,6 +73,7 @@ class Operator:
         self._journal = journal
         self._clock = clock
         self._tracing = tracing
+        self._key_problem = key_problem
 
     async def status(self) -> StatusView:
         """The deployment now."""
@@ -180,7 +183,8 @@ class Operator:
 
     def _status(self) -> StatusView:
         head = self._journal.head.hash
-        return views.status_view(self._writer.known, self._memory, self._markets, head, self._now())
+        oversight = oversight_view(self._writer.known, self._key_problem)
+        return views.status_view(self._writer.known, self._memory, self._markets, head, self._now(), oversight)
 
     def _now(self) -> Millis:
         return Millis(max(self._clock.now(), self._writer.known.at))

@@ -98,5 +98,17 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
             + (f"; not {', '.join(event.failed)}" if event.failed else "")
         ),
         e.Sampled: _sampled,
+        e.BotKeysAdopted: lambda event: (
+            f"gateway keys adopted: {', '.join(f'{one.key} of {one.bot}' for one in event.keys) or 'none'}"
+        ),
+        e.BotKeyIssued: lambda event: f"gateway key {event.key} issued to {event.bot}",
+        e.BotKeyRevoked: lambda event: f"gateway key {event.key} of {event.bot} revoked for ever",
+        e.AlertRaised: lambda event: f"{event.title}: {event.detail}",
+        e.AlertAcknowledged: lambda event: f"{event.alert} acknowledged by {', '.join(event.persons)}",
+        e.DrillStarted: lambda event: f"a halt is practised on {event.venue} at {event.stage}",
+        e.DrillFinished: lambda event: (
+            f"practised: latched after {event.breach_to_latch_us} µs, {event.cancelled} orders gone after "
+            f"{event.latch_to_cancelled_us} µs, {event.denied} denied, {'verified' if event.verified_empty else 'not verified'}"
+        ),
     }
 )

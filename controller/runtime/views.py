@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from controller import events as e
 from controller.authority.wordcode import word_code
+from controller.console.oversight import OversightView
 from controller.console.views import (
     BalanceView,
     CountersView,
@@ -43,7 +44,7 @@ from policies.ramp import cap_eur, step_count
 from policies.schema import Policy
 
 
-def status_view(state: State, memory: Memory, markets: Markets, head: str, now: Millis) -> StatusView:
+def status_view(state: State, memory: Memory, markets: Markets, head: str, now: Millis, oversight: OversightView) -> StatusView:
     """The deployment now."""
     if state.policy is None or state.release is None or state.roster is None:
         raise Halted("nothing is deployed yet", code="not-deployed", remedy="Wait for the controller to start.")
@@ -115,6 +116,7 @@ def status_view(state: State, memory: Memory, markets: Markets, head: str, now: 
         ),
         now_ms=now,
         pending=pending_view(state),
+        oversight=oversight,
     )
 
 

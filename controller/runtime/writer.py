@@ -163,7 +163,7 @@ class Writer:
         return letter, decision
 
     def _permit(self, state: State) -> None:
-        if state.position.stage is Stage.HALTED:
+        if state.position.stage is Stage.HALTED or state.drill is not None:
             if not self._permits.latched_because:
                 self._permits.latch(state.halt_reason or state.not_armed_because)
             return

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from controller.effects import Alert, AlertKind
+from controller.effects import INFORMS, Alert, AlertKind
 from controller.telemetry.redact import Redactor
 from controller.telemetry.sentry import Reports
 from exchange.ports import Clock
@@ -37,6 +37,9 @@ _LEVELS = {
     AlertKind.RECONCILIATION: logging.ERROR,
     AlertKind.STAGE: logging.INFO,
     AlertKind.VENUE_LOCKOUT: logging.ERROR,
+    AlertKind.CHECKPOINT: logging.ERROR,
+    AlertKind.BOT_KEY: logging.ERROR,
+    AlertKind.DRILL: logging.INFO,
 }
 _REPORTED = {
     AlertKind.BREACH: "error",
@@ -44,6 +47,8 @@ _REPORTED = {
     AlertKind.RECONCILIATION: "error",
     AlertKind.UNKNOWN_ORDER: "warning",
     AlertKind.VENUE_LOCKOUT: "error",
+    AlertKind.CHECKPOINT: "error",
+    AlertKind.BOT_KEY: "error",
 }
 
 
@@ -77,10 +82,30 @@ class Alerts:
         self._transport = transport
         self._seen: dict[tuple[AlertKind, str], int] = {}
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
+        self._noticed: list[Alert] = []
+        self._journalled: Callable[[Alert], None] | None = None
         self.dropped = 0
 
+    def journal_with(self, remember: Callable[[Alert], None]) -> None:
+        """Give ``remember`` every alert somebody must answer for that no journal entry is behind, those from before now first."""
+        self._journalled = remember
+        for alert in self._noticed:
+            remember(alert)
+        self._noticed.clear()
+
     def notify(self, alert: Alert) -> bool:
-        """Tell people, unless they were told just now; returns whether they are told."""
+        """Tell people what this process noticed, unless they were told just now; returns whether they are told."""
+        told = self.decided(alert)
+        if told and alert.kind not in INFORMS:
+            clean = Alert(alert.kind, self._redactor.text(alert.title), self._redactor.text(alert.detail))
+            if self._journalled is not None:
+                self._journalled(clean)
+            elif len(self._noticed) < QUEUE:
+                self._noticed.append(clean)
+        return told
+
+    def decided(self, alert: Alert) -> bool:
+        """Tell people what was decided and is in the journal, unless they were told just now; returns whether they are told."""
         now = self._clock.now()
         if alert.kind is AlertKind.STAGE:
             self._seen.clear()

@@ -17,6 +17,7 @@ from controller.gateway.port import BotKey, Busy, Denied, Outstanding
 from controller.gateway.server import serving
 from exchange.model import Millis
 from policies.limits import LimitRule
+from tests.support.fixed_keys import FixedKeys
 from tests.unit.gateway.fake_port import FakePort
 
 BOT = BotKey("alpha", "mx0alphaalpha", "alpha-secret")
@@ -58,7 +59,7 @@ def port() -> LivePort:
 @pytest.fixture
 async def client(port: LivePort) -> AsyncIterator[Any]:
     limits = GatewayLimits()
-    async with serving(create_app(port, (BOT,), limits), "127.0.0.1", 0, limits) as number:
+    async with serving(create_app(port, FixedKeys(BOT), limits), "127.0.0.1", 0, limits) as number:
         exchange = ccxt.mexc({"apiKey": BOT.key, "secret": BOT.secret, "enableRateLimit": False})
         base = f"http://127.0.0.1:{number}"
         exchange.urls["api"]["spot"] = {"public": base, "private": base}

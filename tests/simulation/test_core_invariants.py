@@ -27,7 +27,7 @@ from exchange.ports import Ack, Rejected, Unknown, VenueName
 from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.adversary import Adversary, Truth
-from tests.support.desk import RULES, SYMBOL, D, Desk
+from tests.support.desk import BOT_KEYS, RULES, SYMBOL, D, Desk
 from tests.support.watchman import Watchman
 
 STARTS = (
@@ -138,7 +138,12 @@ class Deployment(RuleBasedStateMachine):
         intent = OrderIntent(SYMBOL, side, type_, bot_id, quantity, quote, price)
         decision = self.give(
             i.OrderRequested(
-                "demo-bot", intent, {SYMBOL: self.desk.quote()}, {SYMBOL: RULES}, self.desk.state.venue or VenueName.MOCK
+                "demo-bot",
+                intent,
+                {SYMBOL: self.desk.quote()},
+                {SYMBOL: RULES},
+                self.desk.state.venue or VenueName.MOCK,
+                BOT_KEYS["demo-bot"],
             )
         )
         if not decision.effects or not ends:

@@ -17,6 +17,7 @@ from controller.authority.signing import propose, sign_with_file_key
 from controller.authority.verify import verify
 from controller.commands import Command, VerifiedCommand
 from controller.decide import decide
+from controller.deciding.bot_keys import secret_digest
 from controller.deciding.draft import CommandReply, Decision, SealReply
 from controller.deciding.governance import policy_after, target_of
 from controller.effects import Place
@@ -48,6 +49,7 @@ EXAMPLES = Path(__file__).parents[2] / "policies" / "examples"
 SYMBOL = "BTCUSDT"
 START = Millis(1_800_000_000_000)
 D = Decimal
+BOT_KEYS = {"demo-bot": "demobotkey", "other-bot": "otherbotkey"}
 
 RULES = SymbolRules(
     symbol=SYMBOL,
@@ -98,6 +100,7 @@ class Desk:
         self.trades: dict[VenueName, list[Fill]] = {name: [] for name in VenueName}
         self.version = "0.1.0"
         self.accounts = {VenueName.TESTNET: "sha256:" + "1" * 64, VenueName.LIVE: "sha256:" + "2" * 64}
+        self.bots = tuple(i.BotKeyFound(bot, key, secret_digest(key, "secret")) for bot, key in BOT_KEYS.items())
         self.release = i.Release("bot", "1", "sha256:" + "a" * 64, "sha256:" + "b" * 64)
 
     # Giving
@@ -142,6 +145,7 @@ class Desk:
             roster=self.roster.canonical_bytes.decode(),
             release=self.release,
             accounts=self.accounts,
+            bots=self.bots,
         )
 
     def quote(self, *, age_ms: int = 0) -> Quote:
@@ -225,11 +229,19 @@ class Desk:
         bot_id: str = "",
         type_: OrderType = OrderType.LIMIT,
         bot: str = "demo-bot",
+        key: str = "",
     ) -> i.OrderRequested:
         limit = None if type_ is OrderType.MARKET else D(price) if price else self.price
         intent = OrderIntent(SYMBOL, side, type_, bot_id, quantity=D(quantity), price=limit)
         venue = self.state.venue or VenueName.MOCK
-        return i.OrderRequested(bot=bot, intent=intent, quotes={SYMBOL: self.quote()}, rules={SYMBOL: RULES}, venue=venue)
+        return i.OrderRequested(
+            bot=bot,
+            intent=intent,
+            quotes={SYMBOL: self.quote()},
+            rules={SYMBOL: RULES},
+            venue=venue,
+            key=key or BOT_KEYS[bot],
+        )
 
     def placed(self, decision: Decision, outcome: PlaceOutcome | None = None) -> str:
         (place,) = [effect for effect in decision.effects if isinstance(effect, Place)]

@@ -66,6 +66,7 @@ def test_the_first_start_remembers_everything_it_stands_on() -> None:
         e.AccountBound,
         e.AccountBound,
         e.RosterAdopted,
+        e.BotKeysAdopted,
         e.ControllerStarted,
     ]
     assert desk.state.position == Position(Stage.MOCK)

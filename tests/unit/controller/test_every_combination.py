@@ -19,7 +19,10 @@ from controller.authority.verify import verify
 from controller.commands import VerifiedCommand
 from controller.decide import decide
 from controller.deciding import commands, evidence
+from controller.deciding.bot_keys import key_document
+from controller.deciding.drills import HALT_DRILL
 from controller.deciding.governance import policy_after, release_document
+from controller.effects import AlertKind
 from controller.lifecycle import Position
 from exchange.errors import Refused
 from gates.engine import GateResult, evaluate
@@ -30,7 +33,7 @@ from policies.document import canonical_bytes
 from policies.numbers import text
 from policies.ramp import cap_eur, symbols_at
 from policies.stage import Mode, Stage
-from tests.support.desk import D, Desk, with_policy
+from tests.support.desk import BOT_KEYS, D, Desk, with_policy
 
 MOCK, TESTNET, VALIDATED, LIVE, HALTED = map(
     Position, (Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED, Stage.LIVE_EUR10, Stage.HALTED)
@@ -52,17 +55,22 @@ LEADS: dict[Verb, dict[Position, Position]] = {
     Verb.SET_ROSTER: {place: place for place in PLACES},
     Verb.SET_POLICY: {MOCK: MOCK, TESTNET: MOCK, VALIDATED: MOCK, HALTED: HALTED},
     Verb.SET_RELEASE: {MOCK: MOCK, TESTNET: MOCK, VALIDATED: MOCK, HALTED: HALTED},
+    Verb.ISSUE_BOT_KEY: {place: place for place in PLACES},
+    Verb.REVOKE_BOT_KEY: {place: place for place in PLACES},
+    Verb.ACK_ALERT: {place: place for place in PLACES},
+    Verb.DRILL: {place: place for place in (MOCK, TESTNET, VALIDATED)},
 }
 """Where each verb leads. Nothing waits for a cooling-off here, so there is nothing to veto."""
 
 GATED = {Verb.ADVANCE, Verb.RAMP, Verb.RESUME}
-OPEN_TO_CAROL = {Verb.HALT, Verb.VETO, Verb.REVOKE}
+OPEN_TO_CAROL = {Verb.HALT, Verb.VETO, Verb.REVOKE, Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT}
 """What a key that may only halt can sign alone; the key that is revoked here is that key itself."""
 
 
 def two_persons(verb: Verb, here: Position) -> bool:
     """In a team; alone one person waits instead."""
-    return verb in {Verb.RAMP, Verb.RESUME, Verb.SET_ROSTER, Verb.SET_POLICY} or (verb is Verb.ADVANCE and here == VALIDATED)
+    where = {Verb.ADVANCE: (VALIDATED,), Verb.ISSUE_BOT_KEY: REAL_MONEY}
+    return verb in {Verb.RAMP, Verb.RESUME, Verb.SET_ROSTER, Verb.SET_POLICY} or here in where.get(verb, ())
 
 
 def expected(verb: Verb, here: Position, verdict: Verdict, signers: tuple[str, ...], mode: Mode) -> str:
@@ -81,6 +89,7 @@ def standing(mode: Mode, here: Position) -> Desk:
     desk = Desk(with_policy(mode=mode)).walk_to(walked.stage, walked.step)
     if here == HALTED:
         desk.give(i.HaltAsked("test", "stop"))
+    desk.give(i.Noticed(AlertKind.VENUE_LOCKOUT, "locked out", "HTTP 429"))
     desk.run(10_000)
     return desk
 
@@ -100,6 +109,14 @@ def subject_of(desk: Desk, verb: Verb) -> str:
             return canonical_bytes(with_policy(mode=desk.policy.mode, limits=limits)).decode()
         case Verb.SET_RELEASE:
             return release_document("other", "2", "sha256:" + "7" * 64)
+        case Verb.ISSUE_BOT_KEY:
+            return key_document("third-bot", "thirdbotkey", "sha256:" + "7" * 64)
+        case Verb.REVOKE_BOT_KEY:
+            return BOT_KEYS["demo-bot"]
+        case Verb.ACK_ALERT:
+            return desk.state.alerts[-1].id
+        case Verb.DRILL:
+            return HALT_DRILL
         case _:
             return ""
 

@@ -13,7 +13,7 @@ from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.stage import Stage
 
-ORDER = i.OrderRequested("demo-bot", OrderIntent("BTCUSDT", Side.BUY, OrderType.MARKET, ""), {}, {}, VenueName.MOCK)
+ORDER = i.OrderRequested("demo-bot", OrderIntent("BTCUSDT", Side.BUY, OrderType.MARKET, ""), {}, {}, VenueName.MOCK, "demobotkey")
 
 
 @pytest.fixture

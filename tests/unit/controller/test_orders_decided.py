@@ -161,7 +161,7 @@ def test_a_flood_is_denied_by_the_order_rate(desk: Desk) -> None:
 
 def test_an_order_without_a_quote_is_denied(desk: Desk) -> None:
     blind = desk.requested("0.00003")
-    decision = desk.give(i.OrderRequested(blind.bot, blind.intent, {}, blind.rules, blind.venue))
+    decision = desk.give(i.OrderRequested(blind.bot, blind.intent, {}, blind.rules, blind.venue, blind.key))
     assert denial(decision).rule == "quote"
 
 

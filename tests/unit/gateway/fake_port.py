@@ -63,7 +63,7 @@ class FakePort:
     orders: dict[str, dict[str, BotOrder]] = field(default_factory=dict)
     booked: dict[str, list[BotFill]] = field(default_factory=dict)
 
-    async def place(self, bot: str, order: NewOrder) -> PlaceReply:
+    async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
         self.heard.append(("place", bot, order))
         if self.answer is not None:
             return self.answer

@@ -9,8 +9,9 @@ import httpx
 
 from controller.gateway.app import create_app
 from controller.gateway.limits import GatewayLimits, Rate
-from controller.gateway.port import BotKey
+from controller.gateway.port import BotKey, BotKeys
 from exchange.wire.signing import encode_params, signature
+from tests.support.fixed_keys import FixedKeys
 from tests.unit.gateway.fake_port import FakePort
 
 ALPHA = BotKey("alpha", "mx0alphaalpha", "alpha-secret")
@@ -24,9 +25,9 @@ BUY = (("symbol", "MXUSDT"), ("side", "BUY"), ("type", "LIMIT"), ("quantity", "4
 class BotClient:
     """Signs like a bot and sends to the application itself, without a socket."""
 
-    def __init__(self, port: FakePort, limits: GatewayLimits = PLENTY, keys: Sequence[BotKey] = (ALPHA, BETA)) -> None:
+    def __init__(self, port: FakePort, limits: GatewayLimits = PLENTY, keys: BotKeys | None = None) -> None:
         self.port = port
-        transport = httpx.ASGITransport(create_app(port, keys, limits))
+        transport = httpx.ASGITransport(create_app(port, keys or FixedKeys(ALPHA, BETA), limits))
         self.http = httpx.AsyncClient(transport=transport, base_url="http://gateway")
 
     async def public(self, path: str, query: str = "") -> httpx.Response:

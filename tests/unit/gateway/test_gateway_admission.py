@@ -3,14 +3,13 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from controller.gateway.app import create_app
 from controller.gateway.limits import GatewayLimits, Rate, ReplayGuard, Throttle
-from controller.gateway.port import BotKey
-from exchange.errors import ConfigError
+from controller.gateway.port import BotKey, Denied
 from exchange.model import Millis
 from exchange.wire.signing import encode_params, signature
+from tests.support.fixed_keys import FixedKeys
 from tests.unit.gateway.fake_port import START, FakePort
-from tests.unit.gateway.gateway_client import ALPHA, BETA, BUY, PLENTY, BotClient
+from tests.unit.gateway.gateway_client import ALPHA, BETA, BUY, BotClient
 
 JSON = {"Content-Type": "application/json"}
 
@@ -161,20 +160,20 @@ async def test_a_controller_that_is_not_ready_places_nothing_and_does_not_call_t
     assert port.heard == []
 
 
-@pytest.mark.parametrize(
-    "keys",
-    [
-        (ALPHA, ALPHA),
-        (ALPHA, BotKey("alpha", "other", "s")),
-        (BotKey("", "k", "s"),),
-        (BotKey("a", "", "s"),),
-        (BotKey("a", "k", ""),),
-        (BotKey("a", "k" * 65, "s"),),
-    ],
-)
-def test_unusable_keys_are_refused_at_the_start(keys: tuple[BotKey, ...]) -> None:
-    with pytest.raises(ConfigError):
-        create_app(FakePort(), keys, PLENTY)
+async def test_a_key_opens_the_gateway_from_the_moment_it_is_known_until_it_is_not(port: FakePort) -> None:
+    keys = FixedKeys()
+    bot = BotClient(port, keys=keys)
+    assert shown(await bot.buy()) == (400, 10072)
+    keys.known[ALPHA.key] = ALPHA
+    assert (await bot.buy()).status_code == 200
+    del keys.known[ALPHA.key]
+    assert shown(await bot.buy()) == (400, 10072)
+    assert len(port.placed()) == 1
+
+
+async def test_an_order_whose_key_was_revoked_on_its_way_is_refused_like_an_unknown_key(port: FakePort) -> None:
+    port.answer = Denied("bot-key", "", "", "the key was revoked", "Use another.")
+    assert shown(await BotClient(port).buy()) == (400, 10072)
 
 
 def test_a_key_shown_in_a_log_hides_its_secret() -> None:

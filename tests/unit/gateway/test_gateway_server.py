@@ -9,6 +9,7 @@ from controller.gateway.app import create_app
 from controller.gateway.limits import GatewayLimits
 from controller.gateway.server import serving
 from exchange.errors import ConfigError
+from tests.support.fixed_keys import FixedKeys
 from tests.unit.gateway.fake_port import START, FakePort
 from tests.unit.gateway.gateway_client import ALPHA
 
@@ -32,7 +33,7 @@ async def talk(port: int, *parts: bytes) -> bytes:
 
 
 async def test_it_answers_on_the_port_it_reports() -> None:
-    async with serving(create_app(FakePort(), (ALPHA,), GatewayLimits()), "127.0.0.1", 0, GatewayLimits()) as port:
+    async with serving(create_app(FakePort(), FixedKeys(ALPHA), GatewayLimits()), "127.0.0.1", 0, GatewayLimits()) as port:
         answer = await talk(port, PING.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert answer.endswith(b"{}")
@@ -44,28 +45,30 @@ async def test_it_says_when_the_address_is_taken() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(ConfigError, match="cannot listen"):
-            async with serving(create_app(FakePort(), (), GatewayLimits()), "127.0.0.1", taken.getsockname()[1], GatewayLimits()):
+            async with serving(
+                create_app(FakePort(), FixedKeys(), GatewayLimits()), "127.0.0.1", taken.getsockname()[1], GatewayLimits()
+            ):
                 pass
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /api/v3/ping HTTP/1.1\r\nHost: g", PING + b"GET /api/v3/pi"])
 async def test_a_head_that_does_not_come_ends_the_connection(sent: bytes) -> None:
     limits = GatewayLimits(head_seconds=0)
-    async with serving(create_app(FakePort(), (ALPHA,), limits), "127.0.0.1", 0, limits) as port:
+    async with serving(create_app(FakePort(), FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
         answer = await talk(port, sent)
     assert answer.count(b"HTTP/1.1 200") <= sent.count(b"\r\n\r\n")
 
 
 async def test_an_endless_head_is_cut_off() -> None:
     limits = GatewayLimits(head_bytes=4_096)
-    async with serving(create_app(FakePort(), (ALPHA,), limits), "127.0.0.1", 0, limits) as port:
+    async with serving(create_app(FakePort(), FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
         answer = await talk(port, b"GET /api/v3/ping HTTP/1.1\r\nHost: gateway\r\n", b"X-Pad: " + b"y" * 9_000)
     assert answer.startswith(b"HTTP/1.1 400") or answer == b""
 
 
 async def test_connections_beyond_the_cap_are_dropped_and_the_others_still_served() -> None:
     limits = GatewayLimits(connections=1)
-    async with serving(create_app(FakePort(), (ALPHA,), limits), "127.0.0.1", 0, limits) as port:
+    async with serving(create_app(FakePort(), FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(PING)
         assert (await reader.readuntil(b"{}")).startswith(b"HTTP/1.1 200")
@@ -96,7 +99,7 @@ SMUGGLED = [
 @pytest.mark.parametrize("sent", SMUGGLED, ids=range(len(SMUGGLED)))
 async def test_a_request_two_servers_could_read_differently_is_an_error(sent: bytes) -> None:
     fake, limits = FakePort(), GatewayLimits(idle_seconds=0, head_seconds=1, body_seconds=1)
-    async with serving(create_app(fake, (ALPHA,), limits), "127.0.0.1", 0, limits) as port:
+    async with serving(create_app(fake, FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
         answer = await talk(port, sent)
     assert answer[9:10] in {b"4", b""}, answer
     assert b"HTTP/1.1 200" not in answer
@@ -106,5 +109,5 @@ async def test_a_request_two_servers_could_read_differently_is_an_error(sent: by
 async def test_a_websocket_is_not_to_be_had() -> None:
     limits = GatewayLimits(idle_seconds=0)
     upgrade = b"GET /ws HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\n\r\n"
-    async with serving(create_app(FakePort(clock=START), (ALPHA,), limits), "127.0.0.1", 0, limits) as port:
+    async with serving(create_app(FakePort(clock=START), FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
         assert (await talk(port, upgrade)).startswith(b"HTTP/1.1 404")
