@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from controller.authority.keys import load_key
+from controller.authority.keys import generate_key, load_key, save_key
 from controller.checkpoint_targets import Surroundings, open_targets
 from controller.cli.journal_files import place_in, progressing
 from controller.journal.checkpoint import checkpoint_key, sign_checkpoint, take_checkpoint
@@ -33,6 +33,15 @@ def public_key_of(directory: Path) -> NoteKey | None:
     """The public half of it; ``None`` before the controller was started once."""
     path, settings = own_key(directory), load_settings(directory)
     return checkpoint_key(settings.controller_id, load_key(path)) if path.exists() else None
+
+
+def made_public_key(directory: Path) -> NoteKey:
+    """The public half, of a key that is made now if there is none yet: a witness wants it before the first checkpoint comes."""
+    path, settings = own_key(directory), load_settings(directory)
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        save_key(generate_key(), path)
+    return checkpoint_key(settings.controller_id, load_key(path))
 
 
 def targets_in(directory: Path, key: NoteKey, more: Sequence[Path] = ()) -> tuple[CheckpointTarget, ...]:
@@ -64,7 +73,7 @@ def publish_now(directory: Path, key: Path | None, more: Sequence[Path]) -> tupl
         raise ConfigError(
             f"there is no checkpoint key at {path}",
             code="no-checkpoint-key",
-            remedy="Start the controller once, or give a key file with --key.",
+            remedy="Make one with `gatehouse journal key`, or give a key file with --key.",
         )
     private, controller_id = load_key(path), load_settings(directory).controller_id
     public = checkpoint_key(controller_id, private)

@@ -94,6 +94,19 @@ def replay(
 
 
 @app.command()
+def key(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
+    """Print the public key of the deployment's checkpoints, for witnesses and auditors; make the key if there is none."""
+    from controller.cli.checkpoints import made_public_key
+    from controller.cli.output import print_json
+
+    text = made_public_key(directory).text
+    if output is Output.JSON:
+        print_json({"key": text})
+        return
+    typer.echo(text)
+
+
+@app.command()
 def checkpoint(
     key: Annotated[Path | None, typer.Option("--key", "-k", help="Sign with this key file, not the deployment's own.")] = None,
     to: Annotated[list[Path] | None, typer.Option(help="One more directory to publish it to; may be repeated.")] = None,

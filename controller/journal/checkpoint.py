@@ -146,9 +146,10 @@ class CheckpointWalk:
         """What is wrong once all entries have passed: a checkpoint that knows of more."""
         if not self._pending:
             return None
-        anchor, found = self._pending[0], self.tree.size
-        knows = f"{anchor.holder} knows {anchor.checkpoint.size} entries and {found} are here"
-        return Problem(Fault.TAIL_MISSING, found + 1, f"{knows}: the end was cut off, or an older copy was restored")
+        found = self.tree.size
+        known = ", ".join(f"{anchor.holder} knows {anchor.checkpoint.size} entries" for anchor in self._pending)
+        message = f"{known} and {found} are here: the end was cut off, or an older copy was restored"
+        return Problem(Fault.TAIL_MISSING, found + 1, message)
 
     def _compare(self) -> Problem | None:
         size = self.tree.size

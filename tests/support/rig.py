@@ -247,6 +247,7 @@ async def rig(
     script: Sequence[str] = (),
     environment: dict[str, str] | None = None,
     witnesses: Sequence[Path] = (),
+    checkpoints: str = "",
     account: Callable[[str, AccountConfig], AccountConfig] = lambda _, config: config,
 ) -> AsyncIterator[Rig]:
     """A deployment at MOCK with both venues up and the controller not started yet."""
@@ -263,7 +264,7 @@ async def rig(
 
     async with running_testnet(config("testnet")) as testnet, running_testnet(config("live")) as live:
         venues = {"testnet": testnet, "live": live}
-        _write(directory, policy or quick_policy(), keys, accounts, venues, ports, bot_secret, witnesses)
+        _write(directory, policy or quick_policy(), keys, accounts, venues, ports, bot_secret, witnesses, checkpoints)
         built = Rig(
             directory=directory,
             testnet=testnet,
@@ -290,6 +291,7 @@ def _write(
     ports: dict[str, int],
     bot_secret: str,
     witnesses: Sequence[Path],
+    checkpoints: str,
 ) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "policy.toml").write_text(policy)
@@ -332,5 +334,5 @@ def _write(
             f'secret_file = "{name}.secret"',
         ]
     sections += ["[[bots]]", 'name = "testbot"', 'key = "testbotkey"', 'secret_file = "bot.secret"']
-    (directory / "gatehouse.toml").write_text("\n".join(sections) + "\n")
+    (directory / "gatehouse.toml").write_text("\n".join([*sections, checkpoints]) + "\n")
     (directory / "console.json").write_text(json.dumps({"url": f"http://127.0.0.1:{ports['console']}"}))
