@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from immutables import Map
@@ -24,6 +23,7 @@ from policies.authority import ASIDE
 from policies.document import parse_canonical
 from policies.ramp import cap_eur
 from policies.stage import Stage
+from policies.values import replace
 
 DAY_MS = 24 * 3600 * 1000
 MOCK = Position(Stage.MOCK)
@@ -31,7 +31,7 @@ MOCK = Position(Stage.MOCK)
 
 def apply(state: State, event: e.Event, at: Millis) -> State:
     """The state after one more journal entry. ``at`` is the entry's own time."""
-    return replace(_APPLY[type(event)](replace(state, seq=state.seq + 1, at=at), event), at=at)
+    return _APPLY[type(event)](replace(state, seq=state.seq + 1, at=at), event)
 
 
 def fold(state: State, entries: Iterable[tuple[e.Event, Millis]]) -> State:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from controller import events as e
 from controller.causes import RULES, Cause, HaltClass
 from controller.lifecycle import Position
@@ -11,6 +9,7 @@ from controller.state import Episode, State
 from policies.guards import GuardName, Level
 from policies.response import SOFT_MEMORY_MS
 from policies.stage import Stage
+from policies.values import replace
 
 
 def breached(state: State, event: e.BreachDetected) -> State:

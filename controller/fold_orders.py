@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 
 from immutables import Map
@@ -14,6 +13,7 @@ from exchange.model import Millis, OrderStatus, Side
 from exchange.orders import advance
 from exchange.ports import NOT_SENT
 from gates.measure import Tally
+from policies.values import replace
 
 
 def _counted(state: State, count: Callable[[Tally], Tally]) -> State:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from controller import events as e
 from controller.effects import AlertKind
 from controller.lifecycle import Position
 from controller.state import Acknowledged, BotKeyState, Drill, DrillRecord, HaltFigures, OpenAlert, State
 from exchange.model import Millis
 from policies.stage import Stage
+from policies.values import replace
 
 MOST_ALERTS = 64
 """How many outstanding alerts are kept; beyond, the oldest is only counted. The journal has them all."""

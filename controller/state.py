@@ -33,7 +33,7 @@ IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
 """Statuses in which the venue is not yet known to hold the order."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OrderState:
     """One admitted order. ``executed`` is the venue's word, ``booked`` the sum of the fills we have; the venue's may run ahead."""
 
@@ -79,7 +79,7 @@ class OrderState:
         return OrderIntent(self.symbol, self.side, self.type, self.client_id, self.quantity, self.quote_quantity, self.price)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ledger:
     """One venue account: the baseline it was first seen with, plus every fill since, plus what was measured on it.
 
@@ -210,9 +210,9 @@ class Episode:
     owed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
-    """The whole of it. Never assigned to, only folded.
+    """The whole of it. Never assigned to, only folded. Like its parts it has no slots (see ``policies.values``).
 
     ``validation_void`` says why only a reset leads out of the present halt; ``softened`` is when breaches took a rung lately.
     ``rosters`` are the digests of every roster that was ever in force, with its version. ``policy_file`` and ``release_file`` are

@@ -5,7 +5,7 @@ A tally is a value: each method returns the next one, so the controller's state 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from exchange.model import DataSource, Millis
@@ -15,12 +15,13 @@ from policies.guards import drawdown_fraction
 from policies.numbers import rounded_down
 from policies.rules import METRICS, MetricName
 from policies.stage import Environment
+from policies.values import replace
 
 VOUCH_MAX_MS = 5_000
 """How much of the time before it one sample can speak for. A loop that stood still longer has not seen what happened."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tally:
     """One run of one stage, counted. Money is EUR, ``cap_eur`` the stage's cap, ``gap_ms`` the gap still open at ``last_at``."""
 
