@@ -17,7 +17,7 @@ from controller.authority.verify import read_command, verify
 from controller.authority.wordcode import word_code
 from controller.cli.command_files import roster_of
 from controller.cli.gates import gate_table
-from controller.cli.output import Output, clock, print_json, short, stdout, styled
+from controller.cli.output import Output, clock, instant, print_json, short, stdout, styled
 from controller.commands import Command
 from controller.console.views import GateView, ProposalView, ReceiptView
 from controller.lifecycle import Position
@@ -91,7 +91,8 @@ def _panel(payload: bytes, signers: str) -> Panel:
         ("signed by", signers),
     ):
         grid.add_row(label, cell)
-    return Panel(grid, title=f"command {command.command_id}", title_align="left", border_style="dim", expand=False)
+    title = f"command {command.command_id} (version {command.version})"
+    return Panel(grid, title=title, title_align="left", border_style="dim", expand=False)
 
 
 def _rows(command: Command) -> list[tuple[str, Text | str]]:
@@ -101,23 +102,19 @@ def _rows(command: Command) -> list[tuple[str, Text | str]]:
         ("asks to", Text.assemble((command.verb.value, "bold"), "  ", styled(str(here)), " → ", styled(str(there)))),
         ("limits", f"{command.cap_eur} EUR on {', '.join(command.symbols) or 'no symbol'}"),
         ("reason", Text(command.reason)),
-        ("for", f"{command.controller_id} ({command.environment}), account {short(command.account_fingerprint)}"),
-        ("as of", f"journal entry {command.journal_seq} {short(command.journal_head)}"),
-        (
-            "binds",
-            (
-                f"release {short(command.release_digest)}, policy {short(command.policy_digest)}, "
-                f"roster {short(command.roster_digest)}"
-            ),
-        ),
-        ("valid", f"{clock(command.not_before_ms)} to {clock(command.expires_ms)} UTC"),
+        ("for", f"{command.controller_id} ({command.environment})"),
+        ("account", command.account_fingerprint),
+        ("as of", f"journal entry {command.journal_seq} {command.journal_head}"),
+        ("release", command.release_digest),
+        ("policy", command.policy_digest),
+        ("roster", command.roster_digest),
+        ("evidence", command.evidence_digest or "none is asked for"),
+        ("valid", f"{instant(command.not_before_ms)} to {instant(command.expires_ms)} UTC"),
     ]
     if command.subject:
         rows.append(("subject", Text(_subject(command.subject))))
-    if command.evidence_digest:
-        rows.append(("evidence", short(command.evidence_digest)))
     if command.postmortem_digest:
-        rows.append(("post-mortem", short(command.postmortem_digest)))
+        rows.append(("post-mortem", command.postmortem_digest))
     return rows
 
 
@@ -148,7 +145,7 @@ def _state(envelope: Envelope, keyid: str, directory: Path) -> str:
         return "not checked: no roster here"
     alone = Envelope(envelope.payload, tuple(entry for entry in envelope.signatures if entry.keyid == keyid))
     try:
-        verify(alone.text, roster, Millis(time.time_ns() // 1_000_000))
+        signatories = verify(alone.text, roster, Millis(time.time_ns() // 1_000_000)).signatories
     except Unauthorised as error:
         return f"does not count: {error.message}"
-    return "valid"
+    return "valid, touched" if any(one.touched for one in signatories) else "valid"

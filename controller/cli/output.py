@@ -22,6 +22,8 @@ from rich.table import Table
 from rich.text import Text
 
 _PIPE_WIDTH = 200
+_END_OF_TIME = 253_402_300_800_000
+"""10000-01-01; no calendar goes further."""
 
 
 class Output(StrEnum):
@@ -105,6 +107,13 @@ def table(
 def clock(at_ms: int) -> str:
     """An instant as UTC clock time with milliseconds."""
     return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def instant(at_ms: int) -> str:
+    """An instant as UTC date and time to the millisecond; one beyond the calendar as the number it is."""
+    if at_ms >= _END_OF_TIME:
+        return f"{at_ms} ms after 1970-01-01"
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 def duration(ms: int) -> str:
