@@ -1,0 +1,61 @@
+"""A halt practised on the testnet: real orders, real cancels, measured durations, and then back to work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+
+from controller.deciding.drills import HALT_DRILL
+from exchange.orders import WORKING
+from tests.support.rig import SYMBOL, Rig, rig
+
+
+def resting(deployment: Rig) -> int:
+    """How many orders the testnet itself holds."""
+    orders = deployment.testnet.venue.engine.orders("testnet", SYMBOL)
+    return sum(1 for view in orders if view.report.status in WORKING)
+
+
+async def drill(deployment: Rig) -> httpx.Response:
+    return await deployment.command("drill", "alice", subject=HALT_DRILL)
+
+
+async def test_a_drill_empties_the_testnet_measures_it_and_lets_the_bot_trade_again(tmp_path: Path) -> None:
+    async with rig(tmp_path / "deployment") as deployment:
+        await deployment.start()
+        await deployment.climb("TESTNET_VALIDATING")
+        await deployment.armed()
+        for number in range(3):
+            assert (await deployment.buy(await deployment.resting_price(), "0.00003", f"rests-{number}")).status_code == 200
+        assert resting(deployment) == 3
+
+        assert (await drill(deployment)).status_code == 200
+        denied = await deployment.buy(await deployment.resting_price(), "0.00003", "meanwhile")
+        assert (denied.status_code, "drill" in denied.json()["msg"]) == (400, True), denied.text
+        status = await deployment.until(lambda status: status["oversight"]["last_drill"] and status["armed"])
+
+        last = status["oversight"]["last_drill"]
+        assert (last["ended_by"], last["cancelled"], last["denied"], last["verified_empty"]) == ("", 3, 1, True)
+        assert 0 <= last["breach_to_latch_us"] < last["latch_to_cancelled_us"]
+        assert (status["stage"], status["halt_reason"]) == ("TESTNET_VALIDATING", "")
+        assert resting(deployment) == 0
+        assert (await deployment.buy(await deployment.resting_price(), "0.00003", "afterwards")).status_code == 200
+        (entry,) = await deployment.entries("drill-finished")
+        assert entry["body"]["latch_to_cancelled_us"] == last["latch_to_cancelled_us"]
+
+
+async def test_a_drill_that_the_process_does_not_survive_is_a_halt_at_the_next_start(tmp_path: Path) -> None:
+    async with rig(tmp_path / "deployment") as deployment:
+        await deployment.start()
+        await deployment.climb("TESTNET_VALIDATING")
+        await deployment.armed()
+        assert (await deployment.buy(await deployment.resting_price(), "0.00003", "rests")).status_code == 200
+        assert (await drill(deployment)).status_code == 200
+        await deployment.kill()
+        await deployment.start()
+        status = await deployment.until(lambda status: status["stage"] == "HALTED")
+        assert "drill" in status["halt_reason"]
+        await deployment.until(lambda status: not status["working_orders"])
+        assert resting(deployment) == 0
+        assert (await deployment.status())["oversight"]["last_drill"]["ended_by"]
