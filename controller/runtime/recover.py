@@ -11,7 +11,7 @@ from controller.effects import Effect
 from controller.fold import apply
 from controller.inputs import Boot
 from controller.journal.chain import Entry, Record
-from controller.journal.port import Journal
+from controller.journal.port import Journal, JournalReader
 from controller.runtime.memory import KEEP_ENTRIES, Memory
 from controller.runtime.snapshot import Snapshot
 from controller.state import State
@@ -36,6 +36,24 @@ def recover(
         IntegrityError: an entry this version cannot read, or a journal of another deployment.
         ConfigError: the documents on disk cannot be adopted.
     """
+    state, folded = refold(journal, memory, seen, snapshot)
+    now = max(clock.now(), state.at)
+    decision = decide(state, boot, now)
+    entries = journal.append([Record(event.kind, e.encode(event)) for event in decision.events], now)
+    for entry, event in zip(entries, decision.events, strict=True):
+        memory.remember(entry, event, decision.after)
+        seen(entry)
+    return Recovered(decision.after, decision.effects, folded)
+
+
+def refold(
+    journal: JournalReader, memory: Memory, seen: Callable[[Entry], None], snapshot: Snapshot | None = None
+) -> tuple[State, int]:
+    """The state after the last entry, and how many entries had to be folded for it.
+
+    Raises:
+        IntegrityError: an entry this version cannot read.
+    """
     state = State() if snapshot is None else snapshot.state
     if snapshot is not None:
         recent = journal.read(max(0, snapshot.seq - KEEP_ENTRIES), min(snapshot.seq, KEEP_ENTRIES))
@@ -46,11 +64,4 @@ def recover(
         state = apply(state, event, entry.at)
         memory.remember(entry, event, state)
         seen(entry)
-    folded = state.seq - began
-    now = max(clock.now(), state.at)
-    decision = decide(state, boot, now)
-    entries = journal.append([Record(event.kind, e.encode(event)) for event in decision.events], now)
-    for entry, event in zip(entries, decision.events, strict=True):
-        memory.remember(entry, event, decision.after)
-        seen(entry)
-    return Recovered(decision.after, decision.effects, folded)
+    return state, state.seq - began
