@@ -1,7 +1,7 @@
 """The composition root: reads the settings, constructs every adapter, and runs the controller until it is told to stop.
 
 Order of a start (DESIGN §3): verify the journal, fold it, journal the start, reach the venues, and only then open the doors. The
-writer arms by itself once every venue in use is reconciled.
+writer arms by itself once every venue in use is reconciled. While another controller leads, a start stands by before all of that.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from functools import partial
 from pathlib import Path
 
 from controller.bootstrap.doors import open_doors
-from controller.bootstrap.journal import checkpoint_key, fold, keep_snapshot, open_verified, open_witnesses
+from controller.bootstrap.journal import checkpoint_key, keep_snapshot, open_witnesses
+from controller.bootstrap.lead import Led, Surroundings, kept, lead
 from controller.bootstrap.read import Deployment, found_secret, read_deployment
 from controller.bootstrap.venues import examine, open_feeds, open_gates, open_venues, read_rules
+from controller.journal.lease import TERM_S
+from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.clock import SystemClock
 from controller.runtime.latchfile import LatchFile
@@ -34,11 +37,14 @@ from exchange.ports import Clock, VenueName
 LATCH_FILE = "latch"
 
 
-async def run(directory: Path, *, on_ready: Callable[[], None]) -> None:
+async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Callable[[], None] = lambda: None) -> None:
     """Run the controller of the deployment in ``directory`` until SIGTERM or SIGINT.
 
+    While another controller leads the same journal in a database this one stands by, and says so through ``on_standby``.
+
     Raises:
-        GatehouseError: the start failed; nothing was placed.
+        JournalTakenOver: another controller leads now.
+        GatehouseError: the start failed, or the journal across the network did; nothing is placed any more.
     """
     clock = SystemClock()
     redactor = Redactor()
@@ -49,39 +55,52 @@ async def run(directory: Path, *, on_ready: Callable[[], None]) -> None:
             stop = asyncio.Event()
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
-            await _start(deployment, clock, redactor, stack)
+            around = _surroundings(deployment, clock, redactor, stack)
+            led = await lead(deployment, around, stop, on_standby)
+            if led is None:
+                return
+            stack.callback(led.journal.close)
+            with kept(led.journal):
+                assembly = await _start(deployment, around, led, stack)
             on_ready()
-            await stop.wait()
+            await _ended(stop, assembly, led.journal)
     finally:
         logs.close()
 
 
-async def _start(deployment: Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> None:
-    settings = deployment.settings
-    name, environment = settings.controller_id, settings.environment.value
+def _surroundings(deployment: Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> Surroundings:
+    name, environment = deployment.settings.controller_id, deployment.settings.environment.value
     reports = sentry.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(reports.aclose)
     telemetry = otel.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(telemetry.aclose)
     alerts = Alerts(controller_id=name, environment=environment, clock=clock, reports=reports, redactor=redactor)
     key = checkpoint_key(deployment.data)
-    witnesses = open_witnesses(deployment, key, clock, alerts, redactor)
-    journal = await open_verified(deployment, witnesses, clock)
-    stack.callback(journal.close)
-    memory = Memory()
-    snapshots = Snapshots(deployment.data, key)
-    recovered = fold(deployment, journal, memory, witnesses, snapshots, clock)
-    gates = open_gates(deployment, alerts, clock, stack)
+    return Surroundings(
+        clock=clock,
+        redactor=redactor,
+        alerts=alerts,
+        telemetry=telemetry,
+        witnesses=open_witnesses(deployment, key, clock, alerts, redactor),
+        memory=Memory(),
+        snapshots=Snapshots(deployment.data, key),
+        latch=LatchFile(deployment.data / LATCH_FILE),
+    )
+
+
+async def _start(deployment: Deployment, around: Surroundings, led: Led, stack: AsyncExitStack) -> Assembly:
+    clock, journal, witnesses = around.clock, led.journal, around.witnesses
+    gates = open_gates(deployment, around.alerts, clock, stack)
     feeds, provenance = await open_feeds(deployment, gates, clock)
     remote = open_venues(deployment, gates, clock)
     rules = {name: await read_rules(venue, deployment.policy.symbols) for name, venue in remote.items()}
-    mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], settings.mock_balances, clock, seed=1)
+    mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], deployment.settings.mock_balances, clock, seed=1)
     permits = PermitOffice(clock, journal.epoch)
     assembly = Assembly(
         Parts(
             journal=journal,
-            recovered=recovered,
-            memory=memory,
+            recovered=led.recovered,
+            memory=around.memory,
             clock=clock,
             permits=permits,
             policy=deployment.policy,
@@ -89,17 +108,45 @@ async def _start(deployment: Deployment, clock: Clock, redactor: Redactor, stack
             feeds=feeds,
             rules=rules,
             accelerated={name: told.accelerated for name, told in provenance.items()},
-            alerts=alerts,
-            telemetry=telemetry,
+            alerts=around.alerts,
+            telemetry=around.telemetry,
             witnesses=witnesses,
-            latch=LatchFile(deployment.data / LATCH_FILE),
+            latch=around.latch,
+            left_behind=led.left_behind,
             examine=partial(examine, deployment, remote[VenueName.LIVE], permits),
-            bot_secret=partial(found_secret, deployment, redactor),
+            bot_secret=partial(found_secret, deployment, around.redactor),
         )
     )
-    stack.callback(keep_snapshot, snapshots, assembly, journal, memory, witnesses, recovered.state.seq)
+    stack.callback(keep_snapshot, around.snapshots, assembly, journal, around.memory, witnesses, led.recovered.state.seq)
     await _run(assembly, stack)
     await open_doors(deployment, assembly, stack)
+    return assembly
+
+
+async def _ended(stop: asyncio.Event, assembly: Assembly, journal: Journal) -> None:
+    """Wait until told to stop; over a journal under a lease also until this process may not act any more."""
+    ends = [asyncio.ensure_future(event.wait()) for event in (stop, assembly.ended)]
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        failure = assembly.failure
+        if stop.is_set() or failure is None or not isinstance(journal, LeasedJournal):
+            await stop.wait()
+            return
+        if failure.taken_over:
+            raise JournalTakenOver(
+                failure.reason, code="journal-fenced", remedy="Nothing: start this one again, and it stands by for the newer one."
+            )
+        # What is open is cancelled for as long as nobody else can lead; after that it could be somebody else's.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), TERM_S)
+        raise JournalError(
+            f"the journal could not be written: {failure.reason}",
+            code="journal-failed",
+            remedy="Mend the database, then start again: the start reads what became durable, and halts if nobody led since.",
+        )
+    finally:
+        for end in ends:
+            end.cancel()
 
 
 async def _run(assembly: Assembly, stack: AsyncExitStack) -> None:

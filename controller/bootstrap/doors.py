@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from controller.bootstrap.read import Deployment
 from controller.console.app import create_app as create_console
+from controller.console.port import OperatorPort
 from controller.console.server import serving as serving_console
 from controller.console.server import serving_socket
 from controller.gateway.app import create_app as create_gateway
@@ -14,6 +16,18 @@ from controller.gateway.server import serving as serving_gateway
 from controller.runtime.assembly import Assembly
 
 SOCKET_FILE = "gatehouse.sock"
+
+
+@asynccontextmanager
+async def open_standby_doors(deployment: Deployment, operator: OperatorPort) -> AsyncIterator[None]:
+    """The console and the local socket of a process that does not lead. There is no gateway: a bot finds nobody, not a doubt."""
+    settings = deployment.settings
+    remote, local = create_console(operator, local=False), create_console(operator, local=True)
+    async with (
+        serving_console(remote, settings.console.host, settings.console.port),
+        serving_socket(local, deployment.data / SOCKET_FILE),
+    ):
+        yield
 
 
 async def open_doors(deployment: Deployment, assembly: Assembly, stack: AsyncExitStack) -> None:

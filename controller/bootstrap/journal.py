@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from controller.bootstrap.read import Deployment
 from controller.checkpoint_targets import Surroundings, open_targets
 from controller.journal.checkpoint import checkpoint_key as public_checkpoint_key
 from controller.journal.history import leaves_of
-from controller.journal.port import Journal
+from controller.journal.port import Journal, JournalReader
 from controller.journal.verify import verify_journal
 from controller.runtime.assembly import Assembly
+from controller.runtime.latchfile import LatchFile, Mark
 from controller.runtime.memory import Memory
 from controller.runtime.recover import Recovered, recover
 from controller.runtime.snapshot import SAVE_AFTER, Snapshots
@@ -25,6 +27,8 @@ from controller.telemetry.redact import Redactor
 from exchange.errors import IntegrityError
 from exchange.ports import Clock
 from policies.stage import Environment
+
+_log = logging.getLogger(__name__)
 
 CHECKPOINT_KEY_FILE = "checkpoint.key"
 
@@ -105,3 +109,20 @@ def keep_snapshot(
     known = assembly.writer.known
     if not assembly.writer.failed_because and known.seq - since >= SAVE_AFTER:
         snapshots.save(known, journal.head, memory.kept(), witnesses.tree)
+
+
+def standing_mark(latch: LatchFile, journal: JournalReader) -> Mark | None:
+    """What the last process on this host left in its latch file, if it still means a halt; it then does until that is journalled.
+
+    A mark that only says that the journal could not be written is spent once another controller has written it since.
+    """
+    mark = latch.read()
+    if mark is None:
+        return None
+    last = next(journal.read(after=max(0, journal.head.seq - 1)), None)
+    if last is not None and not mark.stands(last.epoch):
+        _log.warning("a mark in the latch file is spent: another controller has led since", extra={"fields": {"mark": mark.reason}})
+        latch.clear()
+        return None
+    latch.mark(replace(mark, halted=True))
+    return mark

@@ -33,7 +33,10 @@ def register(app: typer.Typer) -> None:
 
 
 def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """Run the controller of a deployment until it is told to stop (SIGTERM or Ctrl-C)."""
+    """Run the controller of a deployment until it is told to stop (SIGTERM or Ctrl-C).
+
+    While another host's controller leads the same journal in a database, this one stands by and takes over when that one is gone.
+    """
     import asyncio
 
     from controller.bootstrap import run as run_controller
@@ -50,7 +53,14 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
         else:
             stderr().print(f"{settings.controller_id} is up: bots at {gateway}, console at {console}")
 
-    asyncio.run(run_controller(directory, on_ready=announce))
+    def stand_by() -> None:
+        console = f"http://{settings.console.host}:{settings.console.port}"
+        if output is Output.JSON:
+            print_json({"event": "standby", "console": console})
+        else:
+            stderr().print(f"{settings.controller_id} stands by for the controller that leads; console at {console}")
+
+    asyncio.run(run_controller(directory, on_ready=announce, on_standby=stand_by))
 
 
 def run_testnet(

@@ -29,11 +29,18 @@ def status_panel(view: StatusView) -> Panel:
     )
 
 
+def _role(view: StatusView) -> Text:
+    if view.standby is not None:
+        return Text(view.standby.told, "bold yellow")
+    return Text(f"{view.role}, under epoch {view.epoch}")
+
+
 def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
     armed = Text("armed", "green") if view.armed else Text(f"not armed: {view.not_armed_because}", "bold yellow")
     simulated = " (simulated)" if view.simulated else ""
     rows: list[tuple[str, Text | Table | str]] = [
         ("stage", Text.assemble(styled(view.position), f"  for {duration(view.now_ms - view.stage_since_ms)}  ", armed)),
+        ("role", _role(view)),
         ("orders go to", f"{view.venue or 'nowhere'}, on {view.source or 'no'} market data{simulated}"),
     ]
     if view.halt_reason:

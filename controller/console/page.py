@@ -135,6 +135,8 @@ def is_real_money(status: StatusView) -> bool:
 def notice(status: StatusView) -> str:
     """What a person must know before anything else: that money is real, or that something is not."""
     parts = []
+    if status.standby is not None:
+        parts.append(status.standby.told)
     if status.environment is Environment.REHEARSAL:
         parts.append("REHEARSAL: no real money can be reached")
     if is_real_money(status):

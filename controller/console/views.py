@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from controller.causes import HaltClass
 from controller.commands import MAX_SUBJECT, Digest, Reason
 from controller.console.oversight import OversightView, View
+from controller.console.role import Role, StandbyView
 from controller.events import Amount
 from exchange.model import DataSource, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
@@ -129,7 +130,7 @@ class StatusView(View):
     ``validation_void`` says why only a reset leads out of a halt, ``rung_owed`` which breach ends LIVE_€10 once nothing is held.
     ``not_armed_because`` is empty when armed; ``halted_from`` and ``halt_reason`` are empty unless HALTED; ``guard_level`` and
     ``guard_reason`` are empty when no guard is broken. ``venue`` is absent when new orders go nowhere, ``source`` when there is no
-    market data. ``ramp_steps`` is how many steps the policy has.
+    market data. ``ramp_steps`` is how many steps the policy has. ``standby`` is there when this is not the leader.
     """
 
     controller_id: str
@@ -175,6 +176,8 @@ class StatusView(View):
     now_ms: int
     pending: PendingView | None = None
     oversight: OversightView = OversightView()
+    role: Role = Role.LEADER
+    standby: StandbyView | None = None
 
 
 class RuleView(View):

@@ -23,6 +23,10 @@ class JournalFenced(JournalError):
     """A later writer took the journal over; this one must stop."""
 
 
+class JournalTakenOver(JournalFenced):
+    """Another controller leads now, under a higher epoch: what is open is its business."""
+
+
 class JournalWriteFailed(JournalError):
     """An append may or may not be durable. The journal is poisoned until it is opened again."""
 
@@ -101,7 +105,7 @@ class Journal(JournalReader, Protocol):
 
 
 @runtime_checkable
-class LeasedJournal(Journal, Protocol):
+class LeasedJournal(Journal, FollowedJournal, Protocol):
     """A journal across a network: its writer keeps it by a lease that it has to renew, and waiting for it can take long.
 
     Every append renews the lease. A permit may rest on an append or a renewal for ``lease.PERMIT_NS`` from before it was sent.

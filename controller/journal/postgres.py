@@ -21,7 +21,14 @@ import psycopg
 from controller.journal import lease as terms
 from controller.journal.chain import Entry, Head, Record, Row, genesis_hash, seal
 from controller.journal.lease import Lease
-from controller.journal.port import JournalError, JournalFenced, JournalLocked, JournalPoisoned, JournalWriteFailed
+from controller.journal.port import (
+    JournalError,
+    JournalFenced,
+    JournalLocked,
+    JournalPoisoned,
+    JournalTakenOver,
+    JournalWriteFailed,
+)
 from controller.journal.postgres_link import Link, checked_url, unusable
 from controller.journal.postgres_schema import create_once, not_synchronous, require_as_made, require_durable, require_exists
 from exchange.model import Millis
@@ -192,7 +199,7 @@ class PostgresReader:
 
 
 class PostgresJournal(PostgresReader):
-    """The one writer. Implements ``LeasedJournal``. Made by ``open_postgres``; one thread at a time appends and renews.
+    """The one writer. Implements ``LeasedJournal``. Made by ``open_postgres``; appends and renewals take turns.
 
     It writes on a connection of its own, so that no reader waits for an append or sees half of one.
     """
@@ -203,6 +210,7 @@ class PostgresJournal(PostgresReader):
         self._head = head
         self._synchronous = synchronous
         self._poison: str | None = None
+        self._order = Lock()
 
     @property
     def epoch(self) -> int:
@@ -216,6 +224,10 @@ class PostgresJournal(PostgresReader):
 
     def append(self, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
         """Make all records durable in one transaction, or none. See ``Journal.append``."""
+        with self._order:
+            return self._appended(records, at)
+
+    def _appended(self, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
         self._require_sound()
         entries, head = [], self._head
         for record in records:
@@ -229,8 +241,9 @@ class PostgresJournal(PostgresReader):
 
     def renew(self) -> None:
         """Renew the lease with nothing to append. See ``LeasedJournal.renew``."""
-        self._require_sound()
-        self._write([], self._head)
+        with self._order:
+            self._require_sound()
+            self._write([], self._head)
 
     def close(self) -> None:
         """Give the lease back, if it is still ours and nothing failed, and let the connections go. Closing twice is fine."""
@@ -296,7 +309,7 @@ class PostgresJournal(PostgresReader):
 
     def _require(self, found: Head, expected: Head) -> None:
         if found.epoch != self._head.epoch:
-            raise JournalFenced(
+            raise JournalTakenOver(
                 f"epoch {found.epoch} has taken the journal over from epoch {self._head.epoch}",
                 code="journal-fenced",
                 remedy="Leave the newer controller running; this one must stop.",

@@ -62,8 +62,12 @@ class Link:
         self._connection.execute(_BEGIN)
 
     def commit(self) -> None:
-        """Commit. A server that warns did not do what it was asked, as when a wait for the standby was cut short."""
+        """Commit. A server that warns did not do what it was asked, as when a wait for the standby was cut short.
+
+        Nor may we cut it short: the server would then show others what no standby has. The client gives up waiting instead.
+        """
         self._warnings.clear()
+        self._connection.execute(b"SET LOCAL statement_timeout = 0")
         done = self._connection.execute("COMMIT").statusmessage
         if self._warnings or done != "COMMIT":
             raise psycopg.OperationalError(f"the commit was answered with {[done, *self._warnings]}")

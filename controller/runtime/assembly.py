@@ -18,7 +18,7 @@ from controller.runtime.examine import Examiner, Findings
 from controller.runtime.flatten import Emptied
 from controller.runtime.inbox import Inbox
 from controller.runtime.keyring import Keyring
-from controller.runtime.latchfile import LatchFile
+from controller.runtime.latchfile import LatchFile, Mark, Marking
 from controller.runtime.markets import Markets
 from controller.runtime.memory import Memory
 from controller.runtime.operator import Operator
@@ -30,7 +30,7 @@ from controller.runtime.schedule import start_ticking
 from controller.runtime.supervise import supervised
 from controller.runtime.tracing import Tracing
 from controller.runtime.witness import Standing, Witnesses
-from controller.runtime.writer import Carried, Writer
+from controller.runtime.writer import Failure, Writer
 from controller.state import Ledger, OrderState
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
@@ -78,6 +78,7 @@ class Parts:
     telemetry: Telemetry
     witnesses: Witnesses
     latch: LatchFile
+    left_behind: Mark | None
     examine: Callable[[], Awaitable[Findings]]
     bot_secret: Callable[[str, str], str]
 
@@ -116,8 +117,11 @@ class Assembly:
             permits=parts.permits,
             inbox=inbox,
             perform=self._performer.perform,
-            failing=parts.latch.mark,
+            failing=self._failing,
+            halting=self._halting,
         )
+        self.ended = asyncio.Event()
+        self.failure: Failure | None = None
         for name, venue in parts.venues.items():
             self._sweepers[name] = Sweeper(
                 venue,
@@ -130,7 +134,11 @@ class Assembly:
         tracing = Tracing(parts.telemetry, clock)
         for watcher in (parts.memory.carried, lambda _: self._markets.tick_taken(), tracing.carried, parts.witnesses.carried):
             writer.watch(watcher)
-        _halt_if_latched(parts.latch, inbox, writer, clock)
+        self._marking = Marking(parts.latch, marked=parts.left_behind is not None)
+        writer.watch(self._marking.carried)
+        if parts.left_behind is not None:
+            reason = f"the last process here halted without a journal: {parts.left_behind.reason}"
+            inbox.fact(HaltAsked(by="controller", reason=reason, cause=Cause.JOURNAL), clock.monotonic_ns())
         markets, memory = self._markets, parts.memory
         self.bots = Bots(writer=writer, inbox=inbox, performer=self._performer, markets=markets, memory=memory, clock=clock)
         self.keyring = Keyring(lambda: writer.known.bot_keys, parts.bot_secret)
@@ -195,6 +203,15 @@ class Assembly:
         elif standing.problem:
             self._inbox.fact(Noticed(AlertKind.CHECKPOINT, standing.target, standing.problem), self._parts.clock.monotonic_ns())
 
+    def _halting(self, reason: str) -> None:
+        self._marking.halted(Mark(reason, self.writer.known.epoch, halted=True))
+
+    def _failing(self, failure: Failure) -> None:
+        if failure.halted or not failure.taken_over:
+            self._marking.failed(Mark(failure.reason, failure.epoch, halted=failure.halted))
+        self.failure = failure
+        self.ended.set()
+
     def _offset(self, name: VenueName) -> Offset | None:
         return self._sweepers[name].offset
 
@@ -216,21 +233,6 @@ def _writer_ended(task: asyncio.Task[None], permits: PermitOffice) -> None:
     if not task.cancelled():
         permits.latch("the writer ended")
         _log.critical("the writer ended: nothing will be placed again in this process", exc_info=task.exception())
-
-
-def _halt_if_latched(latch: LatchFile, inbox: Inbox, writer: Writer, clock: Clock) -> None:
-    """The last process halted without being able to journal it: halt before anything else, then clear the mark."""
-    reason = latch.read()
-    if not reason:
-        return
-
-    def clear(batch: Carried) -> None:
-        if batch.after.position.stage is Stage.HALTED:
-            latch.clear()
-
-    writer.watch(clear)
-    why = f"the last process halted without a journal: {reason}"
-    inbox.fact(HaltAsked(by="controller", reason=why, cause=Cause.JOURNAL), clock.monotonic_ns())
 
 
 def _emptied(

@@ -15,5 +15,5 @@ class SystemClock:
         return Millis(time.time_ns() // 1_000_000)
 
     def monotonic_ns(self) -> int:
-        """A clock that never goes back."""
-        return time.monotonic_ns()
+        """A clock that never goes back, and goes on while the machine is suspended: a permit must not sleep through its lease."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller.deciding.draft import Decision
@@ -43,20 +44,38 @@ class Inbox:
         self._facts: deque[Letter] = deque()
         self._requests: deque[Letter] = deque()
         self._something = asyncio.Event()
+        self._on_stop: Callable[[], None] | None = None
+
+    def on_stop(self, told: Callable[[], None]) -> None:
+        """Call ``told`` the moment something that stops arrives, before anybody takes it."""
+        self._on_stop = told
 
     def fact(self, given: Input, known_ns: int) -> None:
         """Something happened; it is never dropped."""
-        (self._urgent if _stops(given) else self._facts).append(Letter(given, known_ns, None))
-        self._something.set()
+        self._put(Letter(given, known_ns, None), self._facts)
 
     def request(self, given: Input, known_ns: int) -> asyncio.Future[Decision]:
         """Somebody asks and waits. Raises ``InboxFull`` when there is no room for an order; everything else always has room."""
         if isinstance(given, OrderRequested) and len(self._requests) >= self._bound:
             raise InboxFull
         answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
-        (self._urgent if _stops(given) else self._requests).append(Letter(given, known_ns, answer))
-        self._something.set()
+        self._put(Letter(given, known_ns, answer), self._requests)
         return answer
+
+    def take_stops(self) -> list[Letter]:
+        """What stops something and has not been taken yet; does not wait."""
+        taken = list(self._urgent)
+        self._urgent.clear()
+        if not (self._facts or self._requests):
+            self._something.clear()
+        return taken
+
+    def _put(self, letter: Letter, lane: deque[Letter]) -> None:
+        stops = _stops(letter.input)
+        (self._urgent if stops else lane).append(letter)
+        self._something.set()
+        if stops and self._on_stop is not None:
+            self._on_stop()
 
     async def take(self, most: int) -> list[Letter]:
         """Wait for something, then take up to ``most`` letters, the most urgent first."""

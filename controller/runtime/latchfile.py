@@ -2,44 +2,69 @@
 
 The file exists, full size, before it is needed, so that marking it allocates nothing. It is read at the next start: a mark, or a
 file that cannot be read, halts the deployment, and is cleared once the halt is in the journal.
+
+It belongs to one host. Where two share a journal, a mark that only says that the journal could not be written is spent once another
+controller has led since; a mark that says that something halted is not, whoever led (ADR 19).
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+from controller.runtime.writer import Carried
+from policies.stage import Stage
+
 SIZE = 512
+
+_LONGEST = 300
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a process left behind: why, under which epoch it led, and whether it had halted (and not merely failed to write)."""
+
+    reason: str
+    epoch: int
+    halted: bool
+
+    def stands(self, epoch: int) -> bool:
+        """Whether it still means a halt in a journal whose last entry is of ``epoch``."""
+        return self.halted or self.epoch >= epoch
+
+
 class LatchFile:
-    """One file of ``SIZE`` bytes: zeros, or the reason of a halt."""
+    """One file of ``SIZE`` bytes: zeros, or a mark."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self) -> str:
-        """Why the last process latched without being able to journal it; empty when it did not. Prepares the file if it is new."""
+    def read(self) -> Mark | None:
+        """What the last process left. Prepares the file if it is new. What cannot be read or parsed is a halt."""
         try:
             if not self._path.exists():
                 self._write(b"")
-                return ""
-            return self._path.read_bytes().rstrip(b"\0").decode("utf-8", "replace")
+                return None
+            return _parsed(self._path.read_bytes().rstrip(b"\0"))
         except OSError as error:
-            return f"the latch file cannot be read: {error.strerror}"
+            return Mark(f"the latch file cannot be read: {error.strerror}", 0, halted=True)
 
-    def mark(self, reason: str) -> None:
+    def mark(self, mark: Mark) -> None:
         """Leave the mark, if anything can still be written. Never raises: halting waits for nothing."""
+        told = {"epoch": mark.epoch, "halted": mark.halted, "reason": mark.reason.encode()[:_LONGEST].decode("utf-8", "ignore")}
         try:
-            self._write(reason.encode()[:SIZE] or b"halted")
+            self._write(json.dumps(told, ensure_ascii=False).encode()[:SIZE])
         except OSError:
             _log.exception("the latch could not be marked; keep this deployment stopped until its disk is mended")
 
     def clear(self) -> None:
-        """Take the mark away: the journal holds the halt now."""
+        """Take the mark away: the journal holds the halt now, or another controller has led since."""
         try:
             self._write(b"")
         except OSError:
@@ -52,3 +77,41 @@ class LatchFile:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+class Marking:
+    """Marks the latch file when a latch falls that the journal does not hold yet, and clears it once it does.
+
+    The disk is waited for beside the event loop, in order: by then nothing is placed any more. Only a failing process waits.
+    """
+
+    def __init__(self, latch: LatchFile, *, marked: bool) -> None:
+        self._latch = latch
+        self._marked = marked
+        self._beside = ThreadPoolExecutor(1, "latch")
+
+    def halted(self, mark: Mark) -> None:
+        """A latch fell, and its halt is on its way to a journal that may not answer."""
+        self._marked = True
+        self._beside.submit(self._latch.mark, mark)
+
+    def failed(self, mark: Mark) -> None:
+        """The journal could not be written and this process may end at any moment."""
+        self._marked = True
+        self._beside.submit(self._latch.mark, mark).result()
+
+    def carried(self, batch: Carried) -> None:
+        """One durable batch."""
+        if self._marked and batch.after.position.stage is Stage.HALTED:
+            self._marked = False
+            self._beside.submit(self._latch.clear)
+
+
+def _parsed(content: bytes) -> Mark | None:
+    if not content:
+        return None
+    try:
+        told = json.loads(content)
+        return Mark(str(told["reason"]), int(told["epoch"]), bool(told["halted"]))
+    except (ValueError, KeyError, TypeError):
+        return Mark(content.decode("utf-8", "replace"), 0, halted=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
 
 from controller import events as e
 from controller.authority.signing import propose
@@ -12,28 +14,25 @@ from controller.authority.wordcode import word_code
 from controller.commands import MAX_LIFETIME_MS, Command, VerifiedCommand
 from controller.console.port import GateRefused, StreamItem
 from controller.console.views import (
-    BalanceView,
     EntryView,
-    FillView,
     GateView,
-    OrderView,
     ProposalView,
     ProposeRequest,
     ReceiptView,
-    SeriesView,
     StatusView,
 )
 from controller.deciding import evidence
 from controller.deciding.draft import CommandReply, Decision, SealReply
 from controller.deciding.governance import policy_after, target_of
 from controller.inputs import HaltAsked, Input, ProposalAsked, SubmissionInvalid, Submitted
-from controller.journal.port import Journal
+from controller.journal.port import Journal, LeasedJournal
 from controller.lifecycle import Position
 from controller.runtime import views
 from controller.runtime.inbox import Inbox
 from controller.runtime.markets import Markets
 from controller.runtime.memory import Memory
 from controller.runtime.oversight import oversight_view
+from controller.runtime.readings import Readings
 from controller.runtime.tracing import Tracing
 from controller.runtime.writer import Writer
 from controller.state import State
@@ -48,10 +47,11 @@ from policies.schema import Policy
 from policies.stage import Stage
 
 PROPOSAL_LIFETIME_MS = 15 * 60 * 1000
-SERIES_MOST = 2_000
+
+T = TypeVar("T")
 
 
-class Operator:
+class Operator(Readings):
     """Implements ``OperatorPort``."""
 
     def __init__(
@@ -66,11 +66,12 @@ class Operator:
         tracing: Tracing,
         key_problem: Callable[[str], str],
     ) -> None:
+        super().__init__(lambda: writer.known, memory)
         self._writer = writer
         self._inbox = inbox
         self._markets = markets
-        self._memory = memory
         self._journal = journal
+        self._remote = isinstance(journal, LeasedJournal)
         self._clock = clock
         self._tracing = tracing
         self._key_problem = key_problem
@@ -88,29 +89,9 @@ class Operator:
             for verb, target, gate in evidence.ways_up(state)
         ]
 
-    async def orders(self, limit: int) -> Sequence[OrderView]:
-        """The latest orders, newest first."""
-        latest = list(self._memory.order_ids)[-limit:] if limit > 0 else []
-        return [views.order_view(self._writer.known.orders[client_id]) for client_id in reversed(latest)]
-
-    async def fills(self, limit: int) -> Sequence[FillView]:
-        """The latest fills, newest first."""
-        latest = list(self._memory.fills)[-limit:] if limit > 0 else []
-        return [views.fill_view(fill) for fill, _ in reversed(latest)]
-
-    async def balances(self) -> Sequence[BalanceView]:
-        """Every known balance."""
-        return views.balance_views(self._writer.known)
-
-    async def series(self, after: Millis) -> SeriesView:
-        """The samples after an instant, thinned to at most ``SERIES_MOST``."""
-        samples = [sample for sample in self._memory.samples if sample.at > after]
-        step = max(1, -(-len(samples) // SERIES_MOST))
-        return SeriesView.of([views.sample_view(sample) for sample in samples[::-1][::step][::-1]])
-
     async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
         """Entries after a sequence number, in order."""
-        found = self._journal.read(after=after, limit=limit)
+        found = await self._read(lambda: list(self._journal.read(after=after, limit=limit)))
         return [views.entry_view(entry, e.decode(entry.kind, entry.body)) for entry in found]
 
     async def propose(self, request: ProposeRequest) -> ProposalView:
@@ -145,7 +126,7 @@ class Operator:
             with self._tracing.verifying(trace):
                 verified = await self._verified(state, envelope_text)
             command = verified.command
-            anchored = self._journal.hash_at(command.journal_seq) == command.journal_head
+            anchored = await self._read(lambda: self._journal.hash_at(command.journal_seq)) == command.journal_head
             with self._tracing.applying(trace):
                 reply = (await self._ask(Submitted(verified, anchored=anchored))).reply
         except GatehouseError as error:
@@ -208,6 +189,10 @@ class Operator:
                 )
             )
             raise
+
+    async def _read(self, reading: Callable[[], T]) -> T:
+        """From the journal; one across a network is waited for beside the event loop."""
+        return await asyncio.to_thread(reading) if self._remote else reading()
 
     def _completed(self, request: ProposeRequest) -> ProposeRequest:
         # A veto is of the command that waits, unless it says which.

@@ -51,14 +51,17 @@ class PermitOffice:
         """Allow issuing again. Only the writer calls it, after the journal holds the command that allows it."""
         self._latched_because = ""
 
-    def renew(self) -> None:
-        """Extend the permit that is out, or issue one; does nothing while latched."""
+    def renew(self, most_ns: int | None = None) -> None:
+        """Extend the permit that is out, or issue one; does nothing while latched.
+
+        ``most_ns`` is the monotonic instant after which the lease it rests on allows none (``controller.journal.lease``).
+        """
         if self._latched_because:
             return
         now = self._clock.monotonic_ns()
         if self._deadline_ns <= now:
             self._serial += 1
-        self._deadline_ns = now + LIFETIME_NS
+        self._deadline_ns = now + LIFETIME_NS if most_ns is None else min(now + LIFETIME_NS, most_ns)
 
     def lapse(self) -> None:
         """Revoke whatever is out without latching: the next renewal issues a new one."""

@@ -58,6 +58,7 @@ def refold(
     if snapshot is not None:
         recent = journal.read(max(0, snapshot.seq - KEEP_ENTRIES), min(snapshot.seq, KEEP_ENTRIES))
         memory.restore(snapshot.kept, ((entry, e.decode(entry.kind, entry.body)) for entry in recent))
+    state = resumed(journal, memory, snapshot)
     began = state.seq
     for entry in journal.read(began):
         event = e.decode(entry.kind, entry.body)
@@ -65,3 +66,31 @@ def refold(
         memory.remember(entry, event, state)
         seen(entry)
     return state, state.seq - began
+    return begin(journal, state, memory, boot, clock, seen, folded=state.seq - began)
+
+
+def resumed(journal: JournalReader, memory: Memory, snapshot: Snapshot | None) -> State:
+    """The state a fold goes on from, with ``memory`` as it was then."""
+    if snapshot is None:
+        return State()
+    recent = journal.read(max(0, snapshot.seq - KEEP_ENTRIES), min(snapshot.seq, KEEP_ENTRIES))
+    memory.restore(snapshot.kept, ((entry, e.decode(entry.kind, entry.body)) for entry in recent))
+    return snapshot.state
+
+
+def begin(
+    journal: Journal, state: State, memory: Memory, boot: Boot, clock: Clock, seen: Callable[[Entry], None], *, folded: int
+) -> Recovered:
+    """Decide and journal the start itself, on the ``state`` after the journal's last entry.
+
+    Raises:
+        IntegrityError: a journal of another deployment.
+        ConfigError: the documents on disk cannot be adopted.
+    """
+    now = max(clock.now(), state.at)
+    decision = decide(state, boot, now)
+    entries = journal.append([Record(event.kind, e.encode(event)) for event in decision.events], now)
+    for entry, event in zip(entries, decision.events, strict=True):
+        memory.remember(entry, event, decision.after)
+        seen(entry)
+    return Recovered(decision.after, decision.effects, folded)

@@ -3,13 +3,19 @@
 One batch is one durable transaction. A latch is carried out the moment it is decided, before the journal is written; all else
 waits until the events behind it are on disk. A decision that fails is replaced by a halt in the same batch. When the journal cannot
 be written the writer latches, tells the shell to cancel what is open, and never acts again in this process.
+
+A journal under a lease is across a network, and a COMMIT there can hang. It is waited for beside the event loop and not for long;
+meanwhile whatever stops something is decided on top of what is under way, and latches, at once. A permit rests on the last renewal
+of the lease, never longer than ``controller.journal.lease`` allows.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from controller import events as e
@@ -19,7 +25,8 @@ from controller.deciding.draft import Decision
 from controller.effects import CancelAll, Effect, Latch
 from controller.inputs import HaltAsked, ProposalAsked
 from controller.journal.chain import Entry, Record
-from controller.journal.port import Journal
+from controller.journal.lease import PERMIT_NS, RENEW_NS
+from controller.journal.port import Journal, JournalTakenOver, JournalWriteFailed, LeasedJournal
 from controller.runtime.inbox import Inbox, Letter
 from controller.runtime.permit import PermitOffice
 from controller.state import State
@@ -29,6 +36,8 @@ from exchange.ports import Clock
 from policies.stage import Stage
 
 BATCH_MOST = 64
+ANSWER_WITHIN_S = 4.0
+"""How long an append across a network may take before it counts as failed: well before the lease could run out."""
 
 T = TypeVar("T")
 
@@ -57,6 +66,34 @@ class HaltClock:
     latched_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why this process will not act again. ``halted``: by a latch the journal does not hold. ``taken_over``: another leads."""
+
+    reason: str
+    epoch: int
+    halted: bool
+    taken_over: bool
+
+
+@dataclass(slots=True)
+class _Batch:
+    at: Millis
+    began_ns: int
+    after: State
+    letters: list[Letter] = field(default_factory=list)
+    decided: list[tuple[Letter, Decision]] = field(default_factory=list)
+    decided_ns: int = 0
+
+    @property
+    def events(self) -> list[e.Event]:
+        return [event for _, decision in self.decided for event in decision.events]
+
+    @property
+    def latches(self) -> bool:
+        return any(isinstance(effect, Latch) for _, decision in self.decided for effect in decision.effects)
+
+
 class Writer:
     """Owns the state. Everybody else reads it, and asks through the inbox."""
 
@@ -70,7 +107,8 @@ class Writer:
         inbox: Inbox,
         perform: Callable[[Effect], None],
         watchers: Sequence[Callable[[Carried], None]] = (),
-        failing: Callable[[str], None] | None = None,
+        failing: Callable[[Failure], None] | None = None,
+        halting: Callable[[str], None] | None = None,
     ) -> None:
         self._journal = journal
         self._known = state
@@ -80,8 +118,14 @@ class Writer:
         self._perform = perform
         self._watchers = list(watchers)
         self._failing = failing
+        self._halting = halting
         self._halt_clock: HaltClock | None = None
         self._failed: str = ""
+        self._leased = journal if isinstance(journal, LeasedJournal) else None
+        # Making or opening the journal was the first renewal; when it was sent is not known here, so nothing rests on it.
+        self._renewed_ns = clock.monotonic_ns() - max(PERMIT_NS, RENEW_NS)
+        self._flying: _Batch | None = None
+        self._next: _Batch | None = None
 
     @property
     def known(self) -> State:
@@ -104,8 +148,17 @@ class Writer:
 
     async def run(self) -> None:
         """Write until cancelled."""
-        while True:
-            self.step(await self._inbox.take(BATCH_MOST))
+        if self._leased is None:
+            while True:
+                self.step(await self._inbox.take(BATCH_MOST))
+        # Its threads end by themselves: nothing across the network waits for ever.
+        beside = ThreadPoolExecutor(1, "journal")
+        self._inbox.on_stop(self._stop)
+        try:
+            while True:
+                await self.step_beside(await self._inbox.take(BATCH_MOST), beside)
+        finally:
+            beside.shutdown(wait=False, cancel_futures=True)
 
     def step(self, letters: Sequence[Letter]) -> None:
         """Decide one batch, make it durable, carry it out."""
@@ -113,29 +166,94 @@ class Writer:
             self._turn_away(letters)
             return
         try:
-            self._write(letters)
+            batch = self._decided(self._known, letters)
+            self._carry(batch, self._append(batch), batch.after)
         except Exception as error:
             self._fail(error, letters)
 
-    def _write(self, letters: Sequence[Letter]) -> None:
-        began = self._clock.monotonic_ns()
-        now = Millis(max(self._clock.now(), self._known.at))
-        state, decided = self._known, list[tuple[Letter, Decision]]()
+    async def step_beside(self, letters: Sequence[Letter], beside: ThreadPoolExecutor) -> None:
+        """As ``step``, with the journal waited for in ``beside``. What stops something meanwhile makes a batch of its own."""
+        if self._failed:
+            self._turn_away(letters)
+            return
+        batch: _Batch | None = None
+        try:
+            batch = self._decided(self._known, letters)
+            while batch is not None:
+                entries = await self._append_beside(batch, beside)
+                done, batch = batch, self._next
+                self._carry(done, entries, batch.after if batch is not None else done.after)
+        except Exception as error:
+            self._fail(error, batch.letters if batch is not None else letters)
+
+    def _stop(self) -> None:
+        """Something that stops arrived. If an append is under way it is decided now, on top of what that append will make known."""
+        if self._flying is None or self._failed:
+            return
+        letters = self._inbox.take_stops()
+        try:
+            if self._next is None:
+                self._next = _Batch(self._flying.at, self._clock.monotonic_ns(), self._flying.after)
+            self._extend(self._next, letters)
+        except Exception as error:
+            self._fail(error, letters)
+
+    def _decided(self, state: State, letters: Sequence[Letter]) -> _Batch:
+        batch = _Batch(Millis(max(self._clock.now(), state.at)), self._clock.monotonic_ns(), state)
+        self._extend(batch, letters)
+        return batch
+
+    def _extend(self, batch: _Batch, letters: Sequence[Letter]) -> None:
+        batch.letters.extend(letters)
         for letter in letters:
-            found = self._decide(state, letter, now)
+            found = self._decide(batch.after, letter, batch.at)
             if found is not None:
-                decided.append(found)
-                state = found[1].after
-        events = [event for _, decision in decided for event in decision.events]
-        decided_at = self._clock.monotonic_ns()
-        entries = self._journal.append([Record(event.kind, e.encode(event)) for event in events], now) if events else ()
-        self._known = state
-        self._permit(state)
-        pairs = tuple(zip(entries, events, strict=True))
-        carried = Carried(pairs, state, began, decided_at, self._clock.monotonic_ns())
+                batch.decided.append(found)
+                batch.after = found[1].after
+        batch.decided_ns = self._clock.monotonic_ns()
+        if self._leased is not None and self._halting is not None and batch.latches:
+            _attempt(self._halting, batch.after.halt_reason)
+
+    def _append(self, batch: _Batch) -> tuple[Entry, ...]:
+        events = batch.events
+        return self._journal.append([Record(event.kind, e.encode(event)) for event in events], batch.at) if events else ()
+
+    async def _append_beside(self, batch: _Batch, beside: ThreadPoolExecutor) -> tuple[Entry, ...]:
+        sent = self._clock.monotonic_ns()
+        self._flying, self._next = batch, None
+        try:
+            if not batch.events and sent - self._renewed_ns < RENEW_NS:
+                return ()
+            appending = asyncio.get_running_loop().run_in_executor(beside, self._appended_or_renewed, batch)
+            await asyncio.wait({appending}, timeout=ANSWER_WITHIN_S)
+            if not appending.done():
+                appending.add_done_callback(_told_too_late)
+                raise JournalWriteFailed(
+                    f"the journal gave no answer within {ANSWER_WITHIN_S:g} s",
+                    code="journal-write-failed",
+                    remedy="Check the database server and its standby; what was under way is read at the next start.",
+                )
+            entries = appending.result()
+            self._renewed_ns = sent
+            return entries
+        finally:
+            self._flying = None
+
+    def _appended_or_renewed(self, batch: _Batch) -> tuple[Entry, ...]:
+        assert self._leased is not None
+        if batch.events:
+            return self._append(batch)
+        self._leased.renew()
+        return ()
+
+    def _carry(self, batch: _Batch, entries: tuple[Entry, ...], latest: State) -> None:
+        self._known = batch.after
+        self._permit(latest)
+        pairs = tuple(zip(entries, batch.events, strict=True))
+        carried = Carried(pairs, batch.after, batch.began_ns, batch.decided_ns, self._clock.monotonic_ns())
         for watcher in self._watchers:
             _attempt(watcher, carried)
-        for letter, decision in decided:
+        for letter, decision in batch.decided:
             if letter.answer is not None and not letter.answer.done():
                 letter.answer.set_result(decision)
             for effect in decision.effects:
@@ -170,23 +288,31 @@ class Writer:
         if self._permits.latched_because:
             self._permits.unlatch()
         if state.armed:
-            self._permits.renew()
+            self._permits.renew(None if self._leased is None else self._renewed_ns + PERMIT_NS)
         else:
             self._permits.lapse()
 
     def _fail(self, error: Exception, letters: Sequence[Letter]) -> None:
         self._failed = error.message if isinstance(error, GatehouseError) else f"{type(error).__name__}: {error}"
+        was_latched = bool(self._permits.latched_because) and self._known.position.stage is not Stage.HALTED
         self._permits.latch(self._failed)
+        failure = Failure(self._failed, self._known.epoch, was_latched, isinstance(error, JournalTakenOver))
         if self._failing is not None:
-            _attempt(self._failing, self._failed)
+            _attempt(self._failing, failure)
         _log.critical("nothing can be remembered any more, so nothing will be placed again", exc_info=error)
+        following, self._next = self._next, None
+        letters = [*letters, *(following.letters if following is not None else ())]
+        if not failure.taken_over:
+            self._cancel_everything()
+        self._turn_away(letters)
+
+    def _cancel_everything(self) -> None:
         known = self._known
         open_orders = known.open.values()
         venues = {order.venue for order in open_orders} | ({known.venue} if known.venue is not None else set())
         symbols = {order.symbol for order in open_orders} | set(known.policy.symbols if known.policy else ())
         for venue in sorted(venues):
             _attempt(self._perform, CancelAll(venue, tuple(sorted(symbols)), because=self._failed))
-        self._turn_away(letters)
 
     def _turn_away(self, letters: Sequence[Letter]) -> None:
         for letter in letters:
@@ -196,6 +322,12 @@ class Writer:
                 remedy="Mend the disk, run `gatehouse journal verify`, then restart the controller.",
             )
             _answer(letter, error)
+
+
+def _told_too_late(appending: asyncio.Future[tuple[Entry, ...]]) -> None:
+    # Nobody waits for it any more; the next start reads what became of it.
+    if not appending.cancelled() and (error := appending.exception()) is not None:
+        _log.warning("an append that was given up has failed", extra={"fields": {"why": str(error)}})
 
 
 def _attempt(act: Callable[[T], None], given: T) -> None:

@@ -1,0 +1,193 @@
+"""Becoming the one that leads: at once when nobody does, else after standing by until the leader's lease is over (ADR 19)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from threading import Event, Thread
+
+from controller.bootstrap.doors import open_standby_doors
+from controller.bootstrap.journal import fold, open_verified, standing_mark
+from controller.bootstrap.read import Deployment
+from controller.journal.chain import Head
+from controller.journal.lease import RENEW_NS
+from controller.journal.place import DatabasePlace
+from controller.journal.port import Journal, JournalError, JournalLocked, LeasedJournal
+from controller.journal.tenure import Tenure
+from controller.runtime.follow import Follower, Standby
+from controller.runtime.latchfile import LatchFile, Mark
+from controller.runtime.memory import Memory
+from controller.runtime.recover import Recovered, begin, resumed
+from controller.runtime.snapshot import Snapshots
+from controller.runtime.standby import StandbyOperator
+from controller.runtime.witness import Witnesses
+from controller.settings import journal_place
+from controller.telemetry.alerts import Alerts
+from controller.telemetry.facade import Telemetry
+from controller.telemetry.redact import Redactor
+from exchange.errors import IntegrityError
+from exchange.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a process has before it leads."""
+
+    clock: Clock
+    redactor: Redactor
+    alerts: Alerts
+    telemetry: Telemetry
+    witnesses: Witnesses
+    memory: Memory
+    snapshots: Snapshots
+    latch: LatchFile
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """The journal, taken over, and the start already in it. ``left_behind`` still has to halt the deployment."""
+
+    journal: Journal
+    recovered: Recovered
+    left_behind: Mark | None
+
+
+async def lead(deployment: Deployment, around: Surroundings, stop: asyncio.Event, on_standby: Callable[[], None]) -> Led | None:
+    """Take the journal over and journal the start; ``None`` when ``stop`` was set while standing by.
+
+    Raises:
+        IntegrityError: the journal does not verify, or lost entries that this process had read.
+        JournalLocked: a journal that is a file is held by another process.
+    """
+    place = journal_place(deployment.directory, deployment.settings)
+    if not isinstance(place, DatabasePlace):
+        return _folded(deployment, around, await open_verified(deployment, around.witnesses, around.clock))
+    tenure = Tenure(deployment.data)
+    try:
+        journal = await _opened(deployment, around, place, tenure)
+    except JournalLocked:
+        led = await _stood_by(deployment, around, place, stop, on_standby)
+        if led is not None:
+            tenure.leads(led.journal.epoch)
+        return led
+    tenure.leads(journal.epoch)
+    with kept(journal):
+        return _folded(deployment, around, journal)
+
+
+@contextmanager
+def kept(journal: Journal) -> Iterator[None]:
+    """Renew the journal's lease, if it has one, until the writer does: a long fold or a slow venue must not lose it."""
+    if not isinstance(journal, LeasedJournal):
+        yield
+        return
+    done = Event()
+    keeper = Thread(target=_renew_until, args=(journal, done), name="lease", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join()
+
+
+def _renew_until(journal: LeasedJournal, done: Event) -> None:
+    while not done.wait(RENEW_NS / 1e9):
+        try:
+            journal.renew()
+        except JournalError:
+            # Whoever appends next is told why.
+            return
+
+
+async def _opened(deployment: Deployment, around: Surroundings, place: DatabasePlace, tenure: Tenure) -> Journal:
+    try:
+        return await open_verified(deployment, around.witnesses, around.clock)
+    except JournalLocked:
+        reader = place.read()
+        try:
+            lease = reader.lease()
+        finally:
+            reader.close()
+        if lease.epoch != tenure.ended:
+            raise
+        return place.open(deployment.settings.controller_id, over=lease)
+
+
+def _folded(deployment: Deployment, around: Surroundings, journal: Journal) -> Led:
+    try:
+        left_behind = standing_mark(around.latch, journal)
+        recovered = fold(deployment, journal, around.memory, around.witnesses, around.snapshots, around.clock)
+    except BaseException:
+        journal.close()
+        raise
+    return Led(journal, recovered, left_behind)
+
+
+async def _stood_by(
+    deployment: Deployment, around: Surroundings, place: DatabasePlace, stop: asyncio.Event, on_standby: Callable[[], None]
+) -> Led | None:
+    follower = _follower(deployment, around, place)
+    standby = Standby(
+        read=place.read,
+        take_over=lambda lease: place.open(deployment.settings.controller_id, over=lease, seize=lease is None),
+        follower=follower,
+        clock=around.clock,
+    )
+    left_behind = around.latch.read()
+    if left_behind is not None and left_behind.stands(follower.state.epoch):
+        standby.halt()
+    mark = partial(_mark, around.latch, follower)
+    operator = StandbyOperator(standby, around.memory, deployment.boot, around.clock, mark)
+    try:
+        async with open_standby_doors(deployment, operator):
+            on_standby()
+            journal = await _unless(stop, standby)
+    except IntegrityError as error:
+        # The next start must not take what it finds for the truth: it halts.
+        mark(error.message)
+        raise
+    return None if journal is None else _began(deployment, around, follower, journal)
+
+
+def _follower(deployment: Deployment, around: Surroundings, place: DatabasePlace) -> Follower:
+    name = deployment.settings.controller_id
+    reader = place.read()
+    try:
+        snapshot = around.snapshots.load(reader.hash_at)
+        state = resumed(reader, around.memory, snapshot)
+    finally:
+        reader.close()
+    if snapshot is None:
+        return Follower(name, around.memory, around.witnesses.entry, state, None)
+    around.witnesses.resume(snapshot.tree)
+    return Follower(name, around.memory, around.witnesses.entry, state, Head(snapshot.seq, snapshot.hash, 0))
+
+
+async def _unless(stop: asyncio.Event, standby: Standby) -> LeasedJournal | None:
+    stopping, following = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(standby.run())
+    try:
+        await asyncio.wait({stopping, following}, return_when=asyncio.FIRST_COMPLETED)
+        return following.result() if following.done() else None
+    finally:
+        for task in (stopping, following):
+            task.cancel()
+        await asyncio.gather(stopping, following, return_exceptions=True)
+
+
+def _began(deployment: Deployment, around: Surroundings, follower: Follower, journal: LeasedJournal) -> Led:
+    try:
+        left_behind = standing_mark(around.latch, journal)
+        boot = replace(deployment.boot, epoch=journal.epoch)
+        recovered = begin(journal, follower.state, around.memory, boot, around.clock, around.witnesses.entry, folded=0)
+    except BaseException:
+        journal.close()
+        raise
+    return Led(journal, recovered, left_behind)
+
+
+def _mark(latch: LatchFile, follower: Follower, reason: str) -> None:
+    latch.mark(Mark(reason, follower.state.epoch, halted=True))

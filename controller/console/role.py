@@ -1,0 +1,46 @@
+"""What a controller says of its role: it leads, or it stands by for the one that does (ADR 19)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import computed_field
+
+from controller.console.oversight import View
+
+
+class Role(StrEnum):
+    """Whether this process writes the journal or follows it."""
+
+    LEADER = "leader"
+    STANDBY = "standby"
+
+
+class StandbyView(View):
+    """How far a standby is behind. ``quiet_ms``: since it last saw the leader renew its lease.
+
+    ``takes_over_after_ms`` is how long that must last before it takes over; ``problem`` says why it cannot follow now, or is empty;
+    ``changes`` names what a takeover would change because this host's files differ from what is in force, or why it would fail.
+    ``told`` is all of it in one line.
+    """
+
+    leader_epoch: int
+    behind_entries: int
+    quiet_ms: int
+    takes_over_after_ms: int
+    problem: str = ""
+    changes: tuple[str, ...] = ()
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def told(self) -> str:
+        """The whole of it."""
+        told = (
+            f"STANDBY of epoch {self.leader_epoch}, {self.behind_entries} entries behind; its lease was last seen renewed "
+            f"{self.quiet_ms // 1000} s ago and is taken over after {self.takes_over_after_ms // 1000} s"
+        )
+        if self.problem:
+            told += f"; CANNOT FOLLOW: {self.problem}"
+        if self.changes:
+            told += f"; a takeover would change: {', '.join(self.changes)}"
+        return told

@@ -1,0 +1,128 @@
+"""A standby as its operators see it: everything can be read, nothing can be asked of it but to halt (ADR 19)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+from controller import events as e
+from controller.console.oversight import OversightView
+from controller.console.port import StreamItem
+from controller.console.role import Role, StandbyView
+from controller.console.views import EntryView, GateView, ProposalView, ProposeRequest, ReceiptView, StatusView
+from controller.deciding.boot import boot
+from controller.inputs import Boot
+from controller.journal.lease import TERM_S
+from controller.runtime import views
+from controller.runtime.follow import Standby
+from controller.runtime.inbox import Inbox
+from controller.runtime.markets import Markets
+from controller.runtime.memory import Memory
+from controller.runtime.readings import Readings
+from exchange.errors import GatehouseError, Refused
+from exchange.model import Millis, Quote
+from exchange.ports import Clock, VenueName
+
+SHOW_EVERY_S = 1.0
+
+_CHANGES: Mapping[type[e.Event], str] = {
+    e.PolicyAdopted: "policy",
+    e.ReleaseAdopted: "release",
+    e.AccountBound: "venue account",
+    e.StageChanged: "stage",
+}
+
+
+class _Blind(Markets):
+    """No market is watched yet."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(feeds={}, rules={}, accelerated={}, symbols=(), clock=clock, inbox=Inbox(), offsets={})
+
+    def quotes(self, venue: VenueName) -> dict[str, Quote]:  # noqa: ARG002 - whatever the venue
+        """None."""
+        return {}
+
+
+class StandbyOperator(Readings):
+    """Implements ``OperatorPort`` for a process that follows. ``halt`` leaves its mark and takes the journal over to halt."""
+
+    def __init__(self, standby: Standby, memory: Memory, given: Boot, clock: Clock, mark: Callable[[str], None]) -> None:
+        super().__init__(lambda: standby.follower.state, memory)
+        self._standby = standby
+        self._given = given
+        self._clock = clock
+        self._mark = mark
+        self._markets = _Blind(clock)
+
+    async def status(self) -> StatusView:
+        """The deployment as far as it was read, and how far that is."""
+        state, lag = self._known(), self._standby.lag
+        now = Millis(max(self._clock.now(), state.at))
+        known = views.status_view(state, self._memory, self._markets, self._standby.follower.head.hash, now, OversightView())
+        return known.model_copy(
+            update={
+                "role": Role.STANDBY,
+                "standby": StandbyView(
+                    leader_epoch=lag.leader_epoch,
+                    behind_entries=lag.entries,
+                    quiet_ms=lag.quiet_ms,
+                    takes_over_after_ms=TERM_S * 1000,
+                    problem=lag.problem,
+                    changes=self._changes(now),
+                ),
+                "armed": False,
+                "not_armed_because": "this is the standby; only the leader trades",
+            }
+        )
+
+    async def gates(self) -> Sequence[GateView]:
+        """Nothing is measured here."""
+        raise _only_the_leader()
+
+    async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
+        """Entries after a sequence number, in order; as far back as the memory goes."""
+        held = [(entry, event) for entry, event in self._memory.entries if entry.seq > after]
+        return [views.entry_view(entry, event) for entry, event in held[:limit]]
+
+    async def propose(self, request: ProposeRequest) -> ProposalView:  # noqa: ARG002 - whatever it is
+        """Only the leader decides."""
+        raise _only_the_leader()
+
+    async def submit(self, envelope_text: str) -> ReceiptView:  # noqa: ARG002 - whatever it is
+        """Only the leader decides."""
+        raise _only_the_leader()
+
+    async def halt(self, reason: str) -> ReceiptView:
+        """Take the journal over and halt, whoever leads. The receipt is the entry this was asked after; the halt comes next."""
+        await asyncio.to_thread(self._mark, reason)
+        self._standby.halt()
+        head, position = self._standby.follower.head, self._known().position
+        return ReceiptView(seq=head.seq, hash=head.hash, position=str(position), gate=None, pending=None)
+
+    async def subscribe(self) -> AsyncIterator[StreamItem]:
+        """The status, once a second."""
+        while True:
+            yield await self.status()
+            await asyncio.sleep(SHOW_EVERY_S)
+
+    def _changes(self, now: Millis) -> tuple[str, ...]:
+        state = self._known()
+        if not state.seq:
+            return ()
+        try:
+            events = boot(state, self._given, now).events
+        except GatehouseError as error:
+            return (f"nothing, for it would fail: {error.message}",)
+        found = [_CHANGES[type(event)] for event in events if type(event) in _CHANGES]
+        if state.gatehouse_version != self._given.gatehouse_version:
+            found.append("version of gatehouse")
+        return tuple(dict.fromkeys(found))
+
+
+def _only_the_leader() -> Refused:
+    return Refused(
+        "this is the standby: it decides nothing",
+        code="standby",
+        remedy="Ask the leader. `gatehouse halt` works here too: it takes the journal over and halts.",
+    )
