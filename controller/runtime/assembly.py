@@ -10,10 +10,11 @@ from functools import partial
 
 from controller.causes import Cause
 from controller.effects import Alert, AlertKind, CancelAll
-from controller.inputs import DrillMeasured, HaltAsked, Latched, Noticed, VenueReported
+from controller.inputs import HaltAsked, Noticed, VenueReported
 from controller.journal.port import Journal
 from controller.journal.publishing import Outcome
 from controller.runtime.bots import Bots
+from controller.runtime.emptied import report_drill, report_halt
 from controller.runtime.examine import Examiner, Findings
 from controller.runtime.flatten import Emptied
 from controller.runtime.inbox import Inbox
@@ -222,8 +223,10 @@ class Assembly:
         return self.writer.known.open_on(venue)
 
     def _emptied(self, effect: CancelAll, result: Emptied) -> None:
-        _emptied(effect, result, self.writer, self._inbox, self._parts.clock, self._sweepers)
-        _drill_emptied(effect, result, self.writer, self._inbox, self._parts.clock, self._performer)
+        self._sweepers[effect.venue].sweep_soon()
+        state, times, clock = self.writer.known, self.writer.halt_clock, self._parts.clock
+        report_halt(effect, result, state, times, self._inbox, clock)
+        report_drill(effect, result, state, times, self._inbox, clock, self._performer.perform)
 
     def _noticed(self, alert: Alert) -> None:
         self._inbox.fact(Noticed(alert.kind, alert.title, alert.detail), self._parts.clock.monotonic_ns())
@@ -233,6 +236,21 @@ def _writer_ended(task: asyncio.Task[None], permits: PermitOffice) -> None:
     if not task.cancelled():
         permits.latch("the writer ended")
         _log.critical("the writer ended: nothing will be placed again in this process", exc_info=task.exception())
+
+
+def _halt_if_latched(latch: LatchFile, inbox: Inbox, writer: Writer, clock: Clock) -> None:
+    """The last process halted without being able to journal it: halt before anything else, then clear the mark."""
+    reason = latch.read()
+    if not reason:
+        return
+
+    def clear(batch: Carried) -> None:
+        if batch.after.position.stage is Stage.HALTED:
+            latch.clear()
+
+    writer.watch(clear)
+    why = f"the last process halted without a journal: {reason}"
+    inbox.fact(HaltAsked(by="controller", reason=why, cause=Cause.JOURNAL), clock.monotonic_ns())
 
 
 def _emptied(
