@@ -28,12 +28,18 @@ _MAX_SKEW_MS = 500
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One row: ``fix`` is empty when there is nothing to do."""
+    """One row: ``fix`` is empty when there is nothing to do. ``warns``: it is fit to run, and something should be done about it."""
 
     name: str
     ok: bool
     found: str
     fix: str = ""
+    warns: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """``PASS``, ``WARN`` or ``FAIL``."""
+        return "FAIL" if not self.ok else "WARN" if self.warns else "PASS"
 
 
 def run_checks(directory: Path) -> list[CheckResult]:

@@ -41,6 +41,7 @@ HERE = Path()
 
 STYLES = {
     "PASS": "bold green",
+    "WARN": "yellow",
     "FAIL": "bold red",
     "INCONCLUSIVE": "yellow",
     "NO_DATA": "yellow",

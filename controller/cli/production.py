@@ -69,7 +69,7 @@ def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_POR
     return [
         (FILE_NAME, "process settings" + ("" if wanted.live_key and artifact else "; fill in what is empty")),
         ("policy.toml", "what is allowed, and what each gate asks; renew its eur_rate"),
-        ("roster.toml", "who may sign"),
+        ("roster.toml", "who may sign" + ("; list a security key before going live" if wanted.mode is Mode.TEAM else "")),
         *(
             (f"keys/{person}.key", f"{person}'s signing key ({role}); keep it on {person}'s own machine")
             for person, role in persons.items()
