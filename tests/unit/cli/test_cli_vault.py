@@ -1,0 +1,126 @@
+"""Signing with a key in a HashiCorp Vault: its client in earnest, against the two calls of the transit engine that it makes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from controller.authority.envelope import parse_envelope
+from controller.authority.keys import public_key
+from controller.authority.verify import verify
+from tests.support.cli_kit import Run, told
+from tests.unit.authority.authority_kit import ALICE, BOB, NOW, PROPOSAL, ROSTER
+
+
+@dataclass
+class Vault:
+    """What the vault holds and was asked. ``signs_with`` is its newest key, whatever it says that it is."""
+
+    versions: dict[str, Any] = field(default_factory=dict)
+    signs_with: Ed25519PrivateKey = ALICE
+    status: int = 200
+    asked: list[str] = field(default_factory=list)
+
+    def answer(self, path: str, body: bytes) -> dict[str, Any]:
+        self.asked.append(path)
+        if path == "/v1/transit/keys/desk":
+            return {"data": {"keys": self.versions}}
+        assert path == "/v1/transit/sign/desk"
+        made = self.signs_with.sign(base64.b64decode(json.loads(body)["input"]))
+        return {"data": {"signature": f"vault:v2:{base64.b64encode(made).decode()}"}}
+
+
+def published(key: Ed25519PrivateKey) -> dict[str, str]:
+    return {"public_key": base64.b64encode(key.public_key().public_bytes_raw()).decode()}
+
+
+@pytest.fixture
+def vault(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vault]:
+    found = Vault({"1": published(BOB), "2": published(ALICE)})
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            answer = found.answer(self.path, body) if found.status == 200 else {"errors": ["permission denied"]}
+            data = json.dumps(answer).encode()
+            self.send_response(found.status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_GET  # noqa: N815 - the server calls it so
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("VAULT_ADDR", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("VAULT_TOKEN", "token")
+    yield found
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def proposal(tmp_path: Path) -> Path:
+    path = tmp_path / "command.json"
+    path.write_text(PROPOSAL.text)
+    return path
+
+
+def code_of(result: Any) -> str:
+    return str(told(result, error=True)["error"]["code"])
+
+
+def test_a_key_in_a_vault_signs_a_command_like_a_key_file(run: Run, vault: Vault, proposal: Path) -> None:
+    assert run("sign", proposal, "--key", "hv:desk").exit_code == 0
+    (one,) = verify(proposal.read_text(), ROSTER, NOW).signatories
+    assert one.person == "alice"
+    assert vault.asked == ["/v1/transit/keys/desk", "/v1/transit/sign/desk"]
+
+
+def test_its_roster_line_names_the_newest_version(run: Run, vault: Vault) -> None:
+    entry = told(run("keys", "import", "hv:desk", "-o", "json"))
+    assert (entry["key"], entry["type"], entry["id"]) == ("hv:desk/2", "ed25519", public_key(ALICE).fingerprint)
+
+
+def test_an_older_version_is_not_signed_with(run: Run, vault: Vault, proposal: Path) -> None:
+    assert code_of(run("sign", proposal, "--key", "hv:desk/1", "-o", "json")) == "token-unusable"
+    assert parse_envelope(proposal.read_text()) == PROPOSAL
+
+
+def test_what_a_vault_returns_is_no_signature_until_it_has_been_verified(run: Run, vault: Vault, proposal: Path) -> None:
+    vault.signs_with = BOB
+    assert code_of(run("sign", proposal, "--key", "hv:desk", "-o", "json")) == "bad-signature"
+    assert parse_envelope(proposal.read_text()) == PROPOSAL
+
+
+@pytest.mark.parametrize("keys", [{"1": 1_700_000_000}, {"1": {}}, {"1": {"public_key": "!"}}, {}], ids=str)
+def test_a_vault_s_key_of_another_kind_is_said_to_be_unusable(run: Run, vault: Vault, keys: dict[str, Any]) -> None:
+    vault.versions = keys
+    assert code_of(run("keys", "import", "hv:desk", "-o", "json")) == "token-unusable"
+
+
+def test_a_vault_that_refuses_or_is_away_is_said_to_be(run: Run, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault.status = 403
+    assert code_of(run("keys", "import", "hv:desk", "-o", "json")) == "token-unusable"
+    monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:9")
+    assert code_of(run("keys", "import", "hv:desk", "-o", "json")) == "token-unusable"
+
+
+def test_a_vault_s_key_of_small_order_is_not_enrolled(run: Run, vault: Vault) -> None:
+    vault.versions = {"1": {"public_key": base64.b64encode(bytes(32)).decode()}}
+    assert code_of(run("keys", "import", "hv:desk", "-o", "json")) == "unusable-key"
