@@ -64,7 +64,7 @@ def vault(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vault]:
             return
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     monkeypatch.setenv("VAULT_ADDR", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("VAULT_TOKEN", "token")
