@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from controller.audit import Audit, Auditor
 from controller.cli.checkpoints import held_by, public_key_of, targets_in
 from controller.cli.journal_files import opened, place_in, progressing
 from controller.cli.output import micros, stdout
-from controller.events import decode
 from controller.journal.chain import Entry
 from controller.journal.checkpoint import Anchor, parse_checkpoint
 from controller.journal.note import NoteKey
@@ -28,6 +28,7 @@ class Verified:
     """A journal with nothing wrong in it. ``readings`` are of the deployment's targets, ``files`` counts the given ones."""
 
     report: VerifyReport
+    audit: Audit
     readings: tuple[Reading, ...]
     files: int
 
@@ -42,13 +43,12 @@ def verify_deployment(directory: Path, checkpoints: Sequence[Path], key_text: st
     given = [Anchor(f"the checkpoint in {file}", parse_checkpoint(_text(file), _note_key(key_text))) for file in checkpoints]
     readings = _readings(directory, key_text)
     held = [Anchor(one.target, one.held) for one in readings if one.held is not None]
-    with opened(directory) as reader:
-        total = reader.head.seq
     controller_id = load_settings(directory).controller_id
-    with progressing("verifying", total) as step:
+    with opened(directory) as reader, progressing("verifying", reader.head.seq) as step:
+        auditor = Auditor(reader.hash_at)
 
         def inspect(entry: Entry) -> None:
-            decode(entry.kind, entry.body)
+            auditor.inspect(entry)
             step(entry)
 
         report = verify_journal(place, controller_id, monotonic_ns=time.monotonic_ns, checkpoints=(*given, *held), inspect=inspect)
@@ -59,7 +59,7 @@ def verify_deployment(directory: Path, checkpoints: Sequence[Path], key_text: st
             code="journal-broken",
             remedy="Halt, keep the file as it is for inquiry, and restore the journal from a verified backup.",
         )
-    return Verified(report, readings, len(given))
+    return Verified(report, auditor.found, readings, len(given))
 
 
 def verified_document(found: Verified) -> dict[str, Any]:
@@ -71,6 +71,7 @@ def verified_document(found: Verified) -> dict[str, Any]:
         "head": report.head.hash,
         "epoch": report.head.epoch,
         "us": report.duration_ns // 1000,
+        "commands": asdict(found.audit),
         "checkpoints": [
             {"target": one.target, "verdict": _verdict(one), "size": one.held.size if one.held else 0, "problem": one.problem}
             for one in found.readings
@@ -85,6 +86,12 @@ def print_verified(found: Verified) -> None:
         f"[bold green]verified[/] {report.entries} entries in {micros(report.duration_ns // 1000)}, epoch {report.head.epoch}"
     )
     console.print(f"head {report.head.hash}")
+    audit = found.audit
+    console.print(
+        f"commands: {audit.accepted} applied and {audit.waited} that waited, each with its signatures and its quorum; "
+        f"{audit.refused} refused for the reason that was given; {audit.unchecked} that a journal alone cannot settle"
+    )
+    console.print(f"evidence: {audit.sealed} bundles with their digests, {audit.rejudged} verdicts judged again to the same bytes")
     for one in found.readings:
         said = {
             "agrees": f"agrees at {one.held.size if one.held else 0} entries",

@@ -22,6 +22,8 @@ from controller.deciding.draft import CommandReply, Decision, SealReply
 from controller.deciding.governance import policy_after, target_of
 from controller.effects import Place
 from controller.fold import apply
+from controller.journal.chain import Head, Record, genesis_hash
+from controller.journal.chain import seal as chained
 from controller.lifecycle import Position
 from controller.state import State, market_of
 from exchange.model import (
@@ -97,6 +99,7 @@ class Desk:
         self.usdt = D(usdt)
         self.epoch = 0
         self.proposals = 0
+        self._head = Head(0, genesis_hash("desk"), 1)
         self.trades: dict[VenueName, list[Fill]] = {name: [] for name in VenueName}
         self.version = "0.1.0"
         self.accounts = {VenueName.TESTNET: "sha256:" + "1" * 64, VenueName.LIVE: "sha256:" + "2" * 64}
@@ -313,7 +316,7 @@ class Desk:
             cap_eur=text(cap_eur(policy, target.stage, target.step)),
             symbols=symbols_at(policy, target.stage),
             journal_seq=state.seq,
-            journal_head="sha256:" + "c" * 64,
+            journal_head=self.head.hash,
             release_digest=state.release.digest,
             policy_digest=state.policy_digest,
             roster_digest=state.roster_digest,
@@ -325,6 +328,14 @@ class Desk:
             subject=subject,
         )
         return Command.model_validate({**base.model_dump(), **changes})
+
+    @property
+    def head(self) -> Head:
+        """The last entry's hash, as a journal that one process writes has it."""
+        for event, at in self.journal[self._head.seq :]:
+            entry = chained(Record(event.kind, e.encode(event)), self._head, epoch=1, at=at)
+            self._head = Head(entry.seq, entry.hash, 1)
+        return self._head
 
     def verified(self, command: Command, *signers: str) -> VerifiedCommand:
         envelope = propose(command)
