@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,6 @@ def write_journal(desk: Desk, directory: Path) -> None:
     settings = directory / "gatehouse.toml"
     settings.write_text(settings.read_text().replace('controller_id = "demo"', f'controller_id = "{desk.state.controller_id}"'))
     journal = open_journal(directory / "var" / FILE_NAME, desk.state.controller_id)
-    for event, at in desk.journal:
-        journal.append([Record(event.kind, encode(event))], at)
+    for at, events in groupby(desk.journal, key=lambda pair: pair[1]):
+        journal.append([Record(event.kind, encode(event)) for event, _ in events], at)
     journal.close()
