@@ -37,13 +37,7 @@ def recover(
         ConfigError: the documents on disk cannot be adopted.
     """
     state, folded = refold(journal, memory, seen, snapshot)
-    now = max(clock.now(), state.at)
-    decision = decide(state, boot, now)
-    entries = journal.append([Record(event.kind, e.encode(event)) for event in decision.events], now)
-    for entry, event in zip(entries, decision.events, strict=True):
-        memory.remember(entry, event, decision.after)
-        seen(entry)
-    return Recovered(decision.after, decision.effects, folded)
+    return begin(journal, state, memory, boot, clock, seen, folded=folded)
 
 
 def refold(
@@ -54,10 +48,6 @@ def refold(
     Raises:
         IntegrityError: an entry this version cannot read.
     """
-    state = State() if snapshot is None else snapshot.state
-    if snapshot is not None:
-        recent = journal.read(max(0, snapshot.seq - KEEP_ENTRIES), min(snapshot.seq, KEEP_ENTRIES))
-        memory.restore(snapshot.kept, ((entry, e.decode(entry.kind, entry.body)) for entry in recent))
     state = resumed(journal, memory, snapshot)
     began = state.seq
     for entry in journal.read(began):
@@ -66,7 +56,6 @@ def refold(
         memory.remember(entry, event, state)
         seen(entry)
     return state, state.seq - began
-    return begin(journal, state, memory, boot, clock, seen, folded=state.seq - began)
 
 
 def resumed(journal: JournalReader, memory: Memory, snapshot: Snapshot | None) -> State:
