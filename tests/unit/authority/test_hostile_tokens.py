@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.authority.ecdsa import P256, P384, Curve, parse_der, require_numbers
 from controller.authority.envelope import EnvelopeSignature
 from controller.authority.keys import public_key
 from controller.authority.roster import Roster, parse_roster_json, roster_key
@@ -146,6 +147,28 @@ def test_no_bit_of_a_token_s_signature_can_be_flipped(bit: int) -> None:
 def test_no_bytes_make_the_verifier_fail_in_any_other_way_than_by_refusing(sig: bytes) -> None:
     assert refusal(hank(sig)) in {"malformed-signature", "bad-signature"}
     assert refusal(ida(sig)) in {"malformed-signature", "bad-signature"}
+
+
+@pytest.mark.parametrize("curve", [P256, P384], ids=["P-256", "P-384"])
+@pytest.mark.parametrize("where", range(2), ids=["r", "s"])
+def test_only_numbers_between_one_and_the_order_are_verified_at_all(curve: Curve, where: int, counted: Counted) -> None:
+    for value, good in ((0, False), (1, True), (curve.order - 1, True), (curve.order, False), (curve.order + 1, False)):
+        numbers = (value, 1) if where == 0 else (1, value)
+        if good:
+            require_numbers(curve, *numbers)
+            continue
+        with pytest.raises(Unauthorised) as refused:
+            require_numbers(curve, *numbers)
+        assert refused.value.code == "malformed-signature"
+        counted("attack vectors", kind="malformed-signature")
+
+
+def test_a_length_that_is_said_in_more_than_one_byte_is_not_taken_for_a_short_one(counted: Counted) -> None:
+    number = b"\2\x42" + bytes([1]) * 66
+    with pytest.raises(Unauthorised) as refused:
+        parse_der(bytes([0x30, 2 * len(number)]) + number * 2)
+    assert refused.value.code == "malformed-signature"
+    counted("attack vectors", kind="malformed-signature")
 
 
 def listed(*keys: object) -> bytes:
