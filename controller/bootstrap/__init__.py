@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from controller.bootstrap.doors import open_doors
-from controller.bootstrap.journal import checkpoint_key, keep_snapshot, open_witnesses
+from controller.bootstrap.journal import checkpoint_key, open_witnesses
 from controller.bootstrap.lead import Led, Surroundings, kept, lead
 from controller.bootstrap.read import Deployment, found_secret, read_deployment
 from controller.bootstrap.venues import examine, open_feeds, open_gates, open_venues, read_rules
@@ -22,6 +22,7 @@ from controller.journal.lease import TERM_S
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.clock import SystemClock
+from controller.runtime.keeping import Keeper
 from controller.runtime.latchfile import LatchFile
 from controller.runtime.memory import Memory
 from controller.runtime.permit import PermitOffice
@@ -90,6 +91,8 @@ def _surroundings(deployment: Deployment, clock: Clock, redactor: Redactor, stac
 
 async def _start(deployment: Deployment, around: Surroundings, led: Led, stack: AsyncExitStack) -> Assembly:
     clock, journal, witnesses = around.clock, led.journal, around.witnesses
+    keeper = Keeper(around.snapshots, around.memory, lambda: witnesses.tree, since=led.recovered.snapshot_seq)
+    stack.callback(keeper.finish)
     gates = open_gates(deployment, around.alerts, clock, stack)
     feeds, provenance = await open_feeds(deployment, gates, clock)
     remote = open_venues(deployment, gates, clock)
@@ -111,13 +114,13 @@ async def _start(deployment: Deployment, around: Surroundings, led: Led, stack: 
             alerts=around.alerts,
             telemetry=around.telemetry,
             witnesses=witnesses,
+            keeper=keeper,
             latch=around.latch,
             left_behind=led.left_behind,
             examine=partial(examine, deployment, remote[VenueName.LIVE], permits),
             bot_secret=partial(found_secret, deployment, around.redactor),
         )
     )
-    stack.callback(keep_snapshot, around.snapshots, assembly, journal, around.memory, witnesses, led.recovered.state.seq)
     await _run(assembly, stack)
     await open_doors(deployment, assembly, stack)
     return assembly

@@ -15,7 +15,6 @@ from controller.journal.checkpoint import checkpoint_key as public_checkpoint_ke
 from controller.journal.history import leaves_of
 from controller.journal.port import Journal, JournalReader
 from controller.journal.verify import verify_journal
-from controller.runtime.assembly import Assembly
 from controller.runtime.latchfile import LatchFile, Mark
 from controller.runtime.memory import Memory
 from controller.runtime.recover import Recovered, recover
@@ -100,15 +99,6 @@ def fold(
     if recovered.folded >= SAVE_AFTER:
         snapshots.save(recovered.state, journal.head, memory.kept(), witnesses.tree)
     return recovered
-
-
-def keep_snapshot(
-    snapshots: Snapshots, assembly: Assembly, journal: Journal, memory: Memory, witnesses: Witnesses, since: int
-) -> None:
-    """At the end of a run that added much, so that the next start has little to fold."""
-    known = assembly.writer.known
-    if not assembly.writer.failed_because and known.seq - since >= SAVE_AFTER:
-        snapshots.save(known, journal.head, memory.kept(), witnesses.tree)
 
 
 def standing_mark(latch: LatchFile, journal: JournalReader) -> Mark | None:

@@ -18,6 +18,7 @@ from controller.runtime.emptied import report_drill, report_halt
 from controller.runtime.examine import Examiner, Findings
 from controller.runtime.flatten import Emptied
 from controller.runtime.inbox import Inbox
+from controller.runtime.keeping import Keeper
 from controller.runtime.keyring import Keyring
 from controller.runtime.latchfile import LatchFile, Mark, Marking
 from controller.runtime.markets import Markets
@@ -78,6 +79,7 @@ class Parts:
     alerts: Alerts
     telemetry: Telemetry
     witnesses: Witnesses
+    keeper: Keeper
     latch: LatchFile
     left_behind: Mark | None
     examine: Callable[[], Awaitable[Findings]]
@@ -135,6 +137,7 @@ class Assembly:
         tracing = Tracing(parts.telemetry, clock)
         for watcher in (parts.memory.carried, lambda _: self._markets.tick_taken(), tracing.carried, parts.witnesses.carried):
             writer.watch(watcher)
+        writer.watch(parts.keeper.carried)
         self._marking = Marking(parts.latch, marked=parts.left_behind is not None)
         writer.watch(self._marking.carried)
         if parts.left_behind is not None:
@@ -236,67 +239,6 @@ def _writer_ended(task: asyncio.Task[None], permits: PermitOffice) -> None:
     if not task.cancelled():
         permits.latch("the writer ended")
         _log.critical("the writer ended: nothing will be placed again in this process", exc_info=task.exception())
-
-
-def _halt_if_latched(latch: LatchFile, inbox: Inbox, writer: Writer, clock: Clock) -> None:
-    """The last process halted without being able to journal it: halt before anything else, then clear the mark."""
-    reason = latch.read()
-    if not reason:
-        return
-
-    def clear(batch: Carried) -> None:
-        if batch.after.position.stage is Stage.HALTED:
-            latch.clear()
-
-    writer.watch(clear)
-    why = f"the last process halted without a journal: {reason}"
-    inbox.fact(HaltAsked(by="controller", reason=why, cause=Cause.JOURNAL), clock.monotonic_ns())
-
-
-def _emptied(
-    effect: CancelAll,
-    result: Emptied,
-    writer: Writer,
-    inbox: Inbox,
-    clock: Clock,
-    sweepers: Mapping[VenueName, Sweeper],
-) -> None:
-    sweepers[effect.venue].sweep_soon()
-    state, times = writer.known, writer.halt_clock
-    if state.position.stage is not Stage.HALTED or effect.venue is not state.watched or times is None:
-        return
-    empty = result.empty_ns >= 0
-    inbox.fact(
-        Latched(
-            cause=state.halt_cause or "",
-            breach_to_latch_us=(times.latched_ns - times.known_ns) // 1000,
-            latch_to_cancelled_us=max(0, result.empty_ns - times.latched_ns) // 1000 if empty else -1,
-            cancelled=result.orders,
-            verified_empty=empty,
-        ),
-        clock.monotonic_ns(),
-    )
-
-
-def _drill_emptied(effect: CancelAll, result: Emptied, writer: Writer, inbox: Inbox, clock: Clock, performer: Performer) -> None:
-    drill, times = writer.known.drill, writer.halt_clock
-    if drill is None or effect.venue is not drill.venue or times is None:
-        return
-    empty = result.empty_ns >= 0
-    if empty and result.empty_ns < times.latched_ns:
-        # This emptying began before the drill did, and proves nothing about what was open when the latch fell.
-        performer.perform(effect)
-        return
-    inbox.fact(
-        DrillMeasured(
-            command_id=drill.command_id,
-            breach_to_latch_us=(times.latched_ns - times.known_ns) // 1000,
-            latch_to_cancelled_us=(result.empty_ns - times.latched_ns) // 1000 if empty else -1,
-            cancelled=result.orders,
-            verified_empty=empty,
-        ),
-        clock.monotonic_ns(),
-    )
 
 
 async def _listen(venue: Venue, inbox: Inbox, clock: Clock, sweeper: Sweeper) -> None:

@@ -13,7 +13,7 @@ from controller.inputs import Boot
 from controller.journal.chain import Entry, Record
 from controller.journal.port import Journal, JournalReader
 from controller.runtime.memory import KEEP_ENTRIES, Memory
-from controller.runtime.snapshot import Snapshot
+from controller.runtime.snapshot import SAVE_AFTER, Snapshot
 from controller.state import State
 from exchange.ports import Clock
 
@@ -25,6 +25,11 @@ class Recovered:
     state: State
     effects: tuple[Effect, ...]
     folded: int
+
+    @property
+    def snapshot_seq(self) -> int:
+        """The entry after which the newest snapshot was taken; a start that folds much takes one itself."""
+        return self.state.seq - (self.folded if self.folded < SAVE_AFTER else 0)
 
 
 def recover(

@@ -72,10 +72,8 @@ def main() -> None:
         values = [one[part] for one in rounds]
         unit = "MB" if part in {"rss", "peak"} else "s"
         print(f"{what:40s}{statistics.median(values):8.2f} [{min(values):.2f}..{max(values):.2f}] {unit}")
-    start = statistics.median(one["start"] for one in rounds)
-    print(
-        f"goal ≤ {GOAL_S:g} s: {'met' if start <= GOAL_S else 'missed'}; {start / statistics.median(r['read'] for r in rounds):.1f} × reading"
-    )
+    start, reading = (statistics.median(one[part] for one in rounds) for part in ("start", "read"))
+    print(f"goal ≤ {GOAL_S:g} s: {'met' if start <= GOAL_S else 'missed'}; {start / reading:.1f} × reading the file")
 
 
 def _prepare(directory: Path, entries: int, orders: int) -> None:
