@@ -40,7 +40,6 @@ from exchange.errors import GatehouseError
 from exchange.model import OrderStatus, SymbolRules
 from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName
 from policies.schema import Policy
-from policies.stage import Stage
 
 _log = logging.getLogger(__name__)
 
