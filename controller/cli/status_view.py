@@ -88,9 +88,21 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         ("policy", f"{view.policy.name}  {short(view.policy.digest)}"),
         ("release", f"{view.release.name} {view.release.version}  {short(view.release.digest)}"),
         ("journal", f"entry {view.seq}  {short(view.head)}  epoch {view.epoch}"),
+        *((("checkpoints", _checkpoints(view)),) if view.checkpoints else ()),
         ("next", "\n".join(_edge(view)) or "nothing leads on from here"),
     ]
     return rows
+
+
+def _checkpoints(view: StatusView) -> Text:
+    lines = []
+    for one in view.checkpoints:
+        since = f", {duration(view.now_ms - one.at_ms)} ago" if one.at_ms is not None else ""
+        if one.problem:
+            lines.append(Text(f"{one.target}: {one.problem} (knew {one.size} entries{since})", "bold yellow"))
+        else:
+            lines.append(Text(f"{one.target}: knows {one.size} entries{since}"))
+    return Text("\n").join(lines)
 
 
 def _edge(view: StatusView) -> list[str]:

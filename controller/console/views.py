@@ -124,6 +124,15 @@ class PendingView(View):
     word_code: str = ""
 
 
+class CheckpointView(View):
+    """One checkpoint target: how many entries it knows, when it last agreed, and why it does not now; empty while it does."""
+
+    target: str
+    size: int
+    at_ms: int | None
+    problem: str
+
+
 class StatusView(View):
     """The deployment at one glance.
 
@@ -176,6 +185,7 @@ class StatusView(View):
     now_ms: int
     pending: PendingView | None = None
     oversight: OversightView = OversightView()
+    checkpoints: tuple[CheckpointView, ...] = ()
     role: Role = Role.LEADER
     standby: StandbyView | None = None
 

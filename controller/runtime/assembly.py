@@ -155,6 +155,7 @@ class Assembly:
             clock=clock,
             tracing=tracing,
             key_problem=self.keyring.problem,
+            standings=lambda: parts.witnesses.standings,
         )
         self._ticker = _Ticker(self._markets)
 

@@ -14,6 +14,7 @@ from controller.authority.wordcode import word_code
 from controller.commands import MAX_LIFETIME_MS, Command, VerifiedCommand
 from controller.console.port import GateRefused, StreamItem
 from controller.console.views import (
+    CheckpointView,
     EntryView,
     GateView,
     ProposalView,
@@ -34,6 +35,7 @@ from controller.runtime.memory import Memory
 from controller.runtime.oversight import oversight_view
 from controller.runtime.readings import Readings
 from controller.runtime.tracing import Tracing
+from controller.runtime.witness import Standing
 from controller.runtime.writer import Writer
 from controller.state import State
 from exchange.errors import GatehouseError, Refused, Unauthorised, UsageError
@@ -65,6 +67,7 @@ class Operator(Readings):
         clock: Clock,
         tracing: Tracing,
         key_problem: Callable[[str], str],
+        standings: Callable[[], tuple[Standing, ...]],
     ) -> None:
         super().__init__(lambda: writer.known, memory)
         self._writer = writer
@@ -75,6 +78,7 @@ class Operator(Readings):
         self._clock = clock
         self._tracing = tracing
         self._key_problem = key_problem
+        self._standings = standings
 
     async def status(self) -> StatusView:
         """The deployment now."""
@@ -165,7 +169,9 @@ class Operator(Readings):
     def _status(self) -> StatusView:
         head = self._journal.head.hash
         oversight = oversight_view(self._writer.known, self._key_problem)
-        return views.status_view(self._writer.known, self._memory, self._markets, head, self._now(), oversight)
+        view = views.status_view(self._writer.known, self._memory, self._markets, head, self._now(), oversight)
+        checkpoints = tuple(CheckpointView(target=o.target, size=o.size, at_ms=o.at, problem=o.problem) for o in self._standings())
+        return view.model_copy(update={"checkpoints": checkpoints})
 
     def _now(self) -> Millis:
         return Millis(max(self._clock.now(), self._writer.known.at))
