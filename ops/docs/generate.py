@@ -9,9 +9,10 @@ from controller.lifecycle import EDGES
 from exchange.model import OrderStatus
 from exchange.orders import TABLE, TERMINAL
 from gates.registry import GATES
-from policies.authority import Verb, quorum
+from policies.authority import BY_ITSELF, Verb, quorum
+from policies.presence import touches_needed
 from policies.rules import METRICS
-from policies.stage import RISK_ORDER, Mode, Stage
+from policies.stage import RISK_ORDER, Environment, Mode, Stage
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
@@ -43,7 +44,11 @@ def lifecycle() -> str:
         gate = GATES.get((edge.verb, edge.source))
         team, solo = (quorum(edge.verb, edge.source, mode) for mode in (Mode.TEAM, Mode.SOLO))
         slow = " + cooling-off" if solo.cooling_off else ""
-        lines.append(f"| {edge.source} | {edge.verb} | {edge.target} | {gate or '-'} | {team.persons} / {solo.persons}{slow} |")
+        touched = touches_needed(edge.verb, edge.target, Mode.TEAM, Environment.PRODUCTION)
+        hands = f", {touched} touched" if touched else ""
+        signed = f"{team.persons}{hands} / {solo.persons}{slow}"
+        lines.append(f"| {edge.source} | {edge.verb} | {edge.target} | {gate or '-'} | {signed} |")
+    lines += ["", "Touched: in production, by whoever signs with a security key. See [signing](signing.md)."]
     lines += [
         "",
         "These verbs are not moves. Each carries what it is about in the signed payload.",
@@ -54,7 +59,8 @@ def lifecycle() -> str:
     for verb, (about, where, leads) in ABOUT.items():
         team, solo = (quorum(verb, Stage.MOCK, mode) for mode in (Mode.TEAM, Mode.SOLO))
         slow = " + cooling-off" if solo.cooling_off else ""
-        lines.append(f"| {verb} | {about} | {where} | {leads} | {team.persons} / {solo.persons}{slow} |")
+        itself = ", or the key itself" if verb in BY_ITSELF else ""
+        lines.append(f"| {verb} | {about} | {where} | {leads} | {team.persons} / {solo.persons}{slow}{itself} |")
     return "\n".join([*lines, *responses(), *halts()]) + "\n"
 
 
