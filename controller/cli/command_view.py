@@ -24,6 +24,8 @@ from controller.lifecycle import Position
 from exchange.errors import IntegrityError, Unauthorised
 from exchange.model import Millis
 from policies import canonical
+from policies.presence import touches_needed
+from policies.stage import Mode
 
 
 def print_proposal(proposal: ProposalView, path: Path, output: Output) -> None:
@@ -35,7 +37,15 @@ def print_proposal(proposal: ProposalView, path: Path, output: Output) -> None:
     if proposal.gate is not None:
         console.print(gate_table(proposal.gate))
     console.print(_panel(proposal.payload.encode(), "nobody yet"))
-    console.print(f"{path}: {proposal.persons_needed} of the roster must sign it, then `gatehouse submit {path}`.")
+    needed = proposal.persons_needed
+    hands = ", one of them with a touched security key" if _asks_for_a_touch(proposal) else ""
+    console.print(f"{path}: {needed} of the roster must sign it{hands}, then `gatehouse submit {path}`.")
+
+
+def _asks_for_a_touch(proposal: ProposalView) -> bool:
+    command = read_command(proposal.payload.encode())
+    mode = Mode.TEAM if proposal.persons_needed > 1 else Mode.SOLO
+    return touches_needed(command.verb, command.target_stage, mode, command.environment) > 0
 
 
 def print_gate(gate: GateView | None) -> None:

@@ -16,9 +16,12 @@ from controller.authority.envelope import Envelope
 from controller.authority.roster import KeyType
 from controller.authority.signing import propose
 from controller.authority.wordcode import word_code
+from controller.cli.command_view import print_proposal
+from controller.cli.output import Output
+from controller.console.views import ProposalView
 from policies import canonical
 from policies.authority import Verb
-from policies.stage import Stage
+from policies.stage import Environment, Stage
 from tests.support.cli_kit import Run, told
 from tests.unit.authority import authority_kit as kit
 
@@ -102,3 +105,23 @@ def test_looking_needs_neither_a_controller_nor_a_network(tmp_path: Path) -> Non
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     seen = subprocess.run(line, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert json.loads(seen.stdout)["word_code"] == word_code(canonical.digest(kit.PROPOSAL.payload))
+
+
+@pytest.mark.parametrize(
+    ("environment", "persons", "asked"), [("production", 2, True), ("production", 1, False), ("rehearsal", 2, False)]
+)
+def test_a_proposal_says_when_it_needs_somebody_s_touch(
+    capsys: pytest.CaptureFixture[str], environment: str, persons: int, asked: bool
+) -> None:
+    payload = propose(kit.a_command(environment=Environment(environment))).payload
+    view = ProposalView(
+        payload=payload.decode(),
+        payload_digest=canonical.digest(payload),
+        word_code=word_code(canonical.digest(payload)),
+        summary="",
+        gate=None,
+        persons_needed=persons,
+        cooling_off_ms=0,
+    )
+    print_proposal(view, Path("command.json"), Output.TABLE)
+    assert ("one of them with a touched security key" in capsys.readouterr().out) is asked
