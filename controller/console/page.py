@@ -15,7 +15,7 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from controller.console import wording
+from controller.console import lines, wording
 from controller.console.port import OperatorPort
 from controller.console.views import BalanceView, EntryView, GateView, NextEdgeView, OrderView, StatusView
 from exchange.errors import GatehouseError
@@ -88,6 +88,10 @@ class Page:
             wording.age,
             wording.short_digest,
             wording.relation,
+            lines.alert_line,
+            lines.key_line,
+            lines.acknowledged_line,
+            lines.drill_line,
         ):
             templates.filters[filter_.__name__] = filter_
         templates.filters["mark"] = lambda verdict: VERDICT_MARKS.get(verdict, "⚠")

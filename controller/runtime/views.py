@@ -52,7 +52,6 @@ def status_view(state: State, memory: Memory, markets: Markets, head: str, now: 
     ledger = state.ledger(venue) if venue else None
     equity = ledger.equity_eur if ledger else None
     start = state.tally.equity_start if state.tally else None
-    halt = state.halt_figures
     return StatusView(
         controller_id=state.controller_id,
         environment=state.environment,
@@ -96,14 +95,7 @@ def status_view(state: State, memory: Memory, markets: Markets, head: str, now: 
         ),
         release=ReleaseView(name=state.release.name, version=state.release.version, digest=state.release.digest),
         account_fingerprint=state.accounts.get(VenueName.LIVE, ""),
-        halt=HaltView(
-            breach_to_latch_us=halt.breach_to_latch_us,
-            latch_to_cancelled_us=halt.latch_to_cancelled_us,
-            cancelled=halt.cancelled,
-            verified_empty=halt.verified_empty,
-        )
-        if halt
-        else None,
+        halt=_halt(state),
         next_edges=tuple(
             NextEdgeView(
                 verb=verb,
@@ -117,6 +109,18 @@ def status_view(state: State, memory: Memory, markets: Markets, head: str, now: 
         now_ms=now,
         pending=pending_view(state),
         oversight=oversight,
+    )
+
+
+def _halt(state: State) -> HaltView | None:
+    halt = state.halt_figures
+    if halt is None:
+        return None
+    return HaltView(
+        breach_to_latch_us=halt.breach_to_latch_us,
+        latch_to_cancelled_us=halt.latch_to_cancelled_us,
+        cancelled=halt.cancelled,
+        verified_empty=halt.verified_empty,
     )
 
 

@@ -70,6 +70,10 @@ ABOUT = {
     Verb.SET_ROSTER: ("the next roster", "any stage; at LIVE_€10 and RAMPING it may only lose keys", "stays"),
     Verb.SET_POLICY: ("a policy", "not at LIVE_€10 or RAMPING", "MOCK, evidence void; HALTED stays HALTED"),
     Verb.SET_RELEASE: ("a release", "not at LIVE_€10 or RAMPING", "MOCK, evidence void; HALTED stays HALTED"),
+    Verb.ISSUE_BOT_KEY: ("a bot, its key, a digest of its secret", "any stage; from LIVE_€10 on signed like a step up", "stays"),
+    Verb.REVOKE_BOT_KEY: ("a gateway key", "any stage", "stays; the bot's orders are cancelled, the key never comes back"),
+    Verb.ACK_ALERT: ("an alert", "any stage", "stays; nothing else changes"),
+    Verb.DRILL: ("a halt", "MOCK, TESTNET_VALIDATING, VALIDATED", "stays, or HALTED when it is not proven empty in time"),
 }
 """The verbs without an edge, for people."""
 

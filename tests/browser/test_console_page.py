@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from controller.console import lines
 from controller.console.app import create_app
+from controller.console.oversight import AcknowledgedView, AlertView, DrillView, OversightView
 from controller.console.port import StreamItem
 from controller.console.server import serving
 from controller.console.views import HaltView, SampleView
 from exchange.model import OrderStatus
+from exchange.ports import VenueName
 from policies.stage import Stage
 from tests.support.operator_port import NOW, FakePort, a_gate, a_sample, a_status, an_entry, an_order
 
@@ -177,6 +180,21 @@ def test_a_halt_shows_at_once_with_its_measurement(window: Window, console: Cons
     expect(window.page.locator("#gates")).to_contain_text("No gate leads up from here.")
     assert window.page.title().startswith("HALTED")
     assert window.complaints == []
+
+
+def test_an_alert_appears_and_goes_and_the_script_words_it_as_the_server_does(window: Window, console: Console) -> None:
+    alert = AlertView(id="A-17", kind="halted", title="<b>locked", detail="HTTP 418", at_ms=NOW, times=2, last_at_ms=NOW)
+    drill = DrillView(
+        command_id="0" * 32, venue=VenueName.TESTNET, stage=Stage.VALIDATED, since_ms=NOW, deadline_ms=NOW, denied=1,
+        ended_at_ms=NOW, breach_to_latch_us=184, latch_to_cancelled_us=12_400, cancelled=3, verified_empty=True,
+    )  # fmt: skip
+    console.publish(a_status(oversight=OversightView(alerts=(alert,), last_drill=drill)))
+    expect(window.page.locator("#alerts li")).to_have_text(f"A-17 {lines.alert_line(alert)}")
+    expect(window.page.locator('[data-f="drill"]')).to_have_text(lines.drill_line(drill))
+    seen = AcknowledgedView(id="A-17", title="<b>locked", persons=("anna", "bo"), at_ms=NOW)
+    console.publish(a_status(oversight=OversightView(acknowledged=seen)))
+    expect(window.page.locator("#alerts li")).to_have_text("No alert is outstanding.")
+    expect(window.page.locator('[data-f="acknowledged"]')).to_have_text(lines.acknowledged_line(seen))
 
 
 def test_a_lost_controller_shows_as_disconnected_and_comes_back(window: Window, console: Console) -> None:

@@ -245,7 +245,7 @@ def test_a_touch_by_somebody_who_does_not_count_is_no_touch(counted: Counted) ->
 @pytest.mark.parametrize("verb", Verb)
 @pytest.mark.parametrize("target", Stage)
 def test_nothing_that_lowers_risk_asks_for_a_touch(verb: Verb, target: Stage) -> None:
-    upward = verb in {Verb.ADVANCE, Verb.RAMP, Verb.RESUME} and target in {Stage.LIVE_EUR10, Stage.RAMPING}
+    upward = verb in {Verb.ADVANCE, Verb.RAMP, Verb.RESUME, Verb.ISSUE_BOT_KEY} and target in {Stage.LIVE_EUR10, Stage.RAMPING}
     assert touches_needed(verb, target, Mode.TEAM, Environment.PRODUCTION) == int(upward)
     assert touches_needed(verb, target, Mode.TEAM, Environment.REHEARSAL) == 0
     assert touches_needed(verb, target, Mode.SOLO, Environment.PRODUCTION) == 0

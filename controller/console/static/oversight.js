@@ -1,0 +1,49 @@
+// Alerts, gateway keys and drills on the page; controller/console/lines.py words them the same way on the server.
+
+import * as w from "./wording.js";
+
+function alertLine(alert) {
+  const often = alert.times > 1 ? ` (${alert.times} times)` : "";
+  return `${alert.title}${often}: ${alert.detail} · since ${w.instant(alert.at_ms)} UTC`;
+}
+
+function acknowledgedLine(seen) {
+  if (!seen) return "Nothing was acknowledged yet.";
+  return `Last acknowledged: ${seen.id} ${seen.title}, by ${seen.persons.join(", ")} at ${w.instant(seen.at_ms)} UTC.`;
+}
+
+function drillLine(drill) {
+  if (!drill) return "No halt was practised yet.";
+  const where = `${drill.venue} at ${drill.stage}`;
+  if (drill.ended_at_ms === null) return `A halt is being practised on ${where}; ${drill.denied} orders denied so far.`;
+  const when = `${w.instant(drill.ended_at_ms)} UTC on ${where}`;
+  if (drill.ended_by) return `Last drill: ${when}, not completed: ${drill.ended_by}.`;
+  const empty = drill.verified_empty ? "✔ verified empty" : "✖ not verified empty";
+  return `Last drill: ${when}: asked to latch ${w.microseconds(drill.breach_to_latch_us)}, latch to all cancelled `
+    + `${w.microseconds(drill.latch_to_cancelled_us)}, ${drill.cancelled} cancelled, ${drill.denied} denied, ${empty}.`;
+}
+
+function row(name, text) {
+  const item = document.createElement("li");
+  const strong = document.createElement("strong");
+  strong.textContent = name;
+  item.append(strong, ` ${text}`);
+  return item;
+}
+
+function nothing() {
+  const item = document.createElement("li");
+  item.className = "muted";
+  item.textContent = "No alert is outstanding.";
+  return item;
+}
+
+export function showOversight(oversight, put) {
+  const alerts = oversight.alerts.map((alert) => row(alert.id, alertLine(alert)));
+  const keys = oversight.bot_keys
+    .filter((key) => key.problem)
+    .map((key) => row(key.key, `${key.bot}'s gateway key is not usable: ${key.problem}`));
+  document.getElementById("alerts").replaceChildren(...(alerts.length ? alerts : [nothing()]), ...keys);
+  put("acknowledged", acknowledgedLine(oversight.acknowledged));
+  put("drill", drillLine(oversight.drill ?? oversight.last_drill));
+}

@@ -1,0 +1,68 @@
+"""What waits for somebody, on the page: alerts, keys that do not work, who answered last, and the last drill."""
+
+from __future__ import annotations
+
+import httpx
+
+from controller.console.app import create_app
+from controller.console.oversight import AcknowledgedView, AlertView, BotKeyView, DrillView, OversightView
+from exchange.ports import VenueName
+from policies.stage import Stage
+from tests.support.operator_port import NOW, FakePort, a_status
+
+ALERT = AlertView(id="A-17", kind="halted", title="VALIDATED → HALTED", detail="halt: stop", at_ms=NOW, times=2, last_at_ms=NOW)
+DRILL = DrillView(
+    command_id="0" * 32,
+    venue=VenueName.TESTNET,
+    stage=Stage.VALIDATED,
+    since_ms=NOW,
+    deadline_ms=NOW + 30_000,
+    denied=1,
+    ended_at_ms=NOW + 1500,
+    breach_to_latch_us=184,
+    latch_to_cancelled_us=12_400,
+    cancelled=3,
+    verified_empty=True,
+)
+
+
+async def page(view: OversightView) -> str:
+    transport = httpx.ASGITransport(create_app(FakePort(view=a_status(oversight=view)), local=False))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        return (await client.get("/")).text
+
+
+async def test_an_alert_stands_on_the_page_with_its_id_until_somebody_answers_for_it() -> None:
+    text = await page(OversightView(alerts=(ALERT,)))
+    assert "<strong>A-17</strong> VALIDATED → HALTED (2 times): halt: stop" in text
+    assert "No alert is outstanding" in await page(OversightView())
+
+
+async def test_the_page_says_who_answered_for_the_last_one() -> None:
+    text = await page(OversightView(acknowledged=AcknowledgedView(id="A-9", title="locked out", persons=("anna",), at_ms=NOW)))
+    assert "Last acknowledged: A-9 locked out, by anna at " in text
+
+
+async def test_the_page_shows_the_figures_of_the_last_drill() -> None:
+    text = await page(OversightView(last_drill=DRILL))
+    assert "asked to latch 184 µs, latch to all cancelled 12.4 ms, 3 cancelled, 1 denied, ✔ verified empty." in text
+
+
+async def test_a_drill_that_became_a_halt_shows_no_figures() -> None:
+    text = await page(OversightView(last_drill=DRILL.model_copy(update={"ended_by": "VALIDATED → HALTED: late"})))
+    assert "not completed: VALIDATED → HALTED: late." in text
+    assert "asked to latch" not in text
+
+
+async def test_a_key_that_does_not_work_says_why_and_one_that_does_is_not_listed() -> None:
+    bad = BotKeyView(bot="one", key="onebotkey", since_ms=NOW, revoked=False, problem="the secret is missing")
+    good = BotKeyView(bot="two", key="twobotkey", since_ms=NOW, revoked=False, problem="")
+    text = await page(OversightView(bot_keys=(bad, good)))
+    assert "the secret is missing" in text
+    assert "twobotkey" not in text
+
+
+async def test_what_an_alert_says_is_never_markup() -> None:
+    attack = "<script>alert(1)</script>"
+    text = await page(OversightView(alerts=(ALERT.model_copy(update={"title": attack, "detail": attack, "id": attack}),)))
+    assert attack not in text
