@@ -13,6 +13,8 @@ from pathlib import Path
 
 from controller.authority.keys import load_key
 from controller.authority.roster import load_roster
+from controller.cli.bot_key_checks import check_bot_keys
+from controller.cli.checkpoints import held_by, public_key_of, targets_in
 from controller.cli.client import OperatorClient, data_directory
 from controller.cli.http import JsonClient
 from controller.cli.journal_files import place_in
@@ -57,6 +59,8 @@ def run_checks(directory: Path) -> list[CheckResult]:
         ("disk", lambda: _disk(directory)),
         ("fsync", lambda: _fsync(directory)),
         ("journal", lambda: _journal(directory)),
+        ("checkpoints", lambda: _checkpoints(directory, settings)),
+        ("bot keys", lambda: check_bot_keys(directory, settings)),
         ("controller", lambda: _controller(directory, settings)),
         *(
             (f"venue {name}", _venue_check(venue, settings))
@@ -100,7 +104,13 @@ def _roster(directory: Path, settings: Settings) -> str:
 
 
 def _secrets(settings: Settings) -> list[str]:
-    return [settings.testnet.secret_file, settings.live.secret_file, *(bot.secret_file for bot in settings.bots)]
+    listed = (getattr(one, "secret_file", "") for one in settings.checkpoints)
+    return [
+        settings.testnet.secret_file,
+        settings.live.secret_file,
+        *(bot.secret_file for bot in settings.bots),
+        *(name for name in listed if name),
+    ]
 
 
 def _secret_check(directory: Path, name: str) -> Callable[[], str]:
@@ -147,6 +157,20 @@ def _journal(directory: Path) -> str:
         return "none yet"
     report = verify_deployment(directory, [], None).report
     return f"{report.entries} entries verified"
+
+
+def _checkpoints(directory: Path, settings: Settings) -> str:
+    if not settings.witnesses and not settings.checkpoints:
+        return "no target: a tail that was cut off would not show"
+    key = public_key_of(directory)
+    if key is None:
+        return "none published yet"
+    readings = held_by(targets_in(directory, key))
+    if away := [f"{one.target}: {one.problem}" for one in readings if one.problem]:
+        raise Unreachable(
+            "; ".join(away), code="target-unreachable", remedy="Start it, or correct its [[checkpoints]] in gatehouse.toml."
+        )
+    return ", ".join(f"{one.target} knows {one.held.size if one.held is not None else 0} entries" for one in readings)
 
 
 def _controller(directory: Path, settings: Settings) -> str:

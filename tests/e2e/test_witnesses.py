@@ -1,11 +1,14 @@
 """A witness directory shows what a chain alone cannot: that the end of the journal was cut off, or an older copy put back."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from controller.authority.keys import load_key
+from controller.journal.checkpoint import Checkpoint, sign_checkpoint
 from tests.support.rig import Rig, rig
 
 
@@ -14,6 +17,19 @@ async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
     async with rig(tmp_path / "deployment", witnesses=(tmp_path / "witness",)) as built:
         (tmp_path / "witness").mkdir()
         yield built
+
+
+def witness_note(deployment: Rig) -> Path:
+    return deployment.directory.parent / "witness" / "gatehouse-rig.checkpoint"
+
+
+async def witnessed(deployment: Rig) -> str:
+    """The first checkpoint, once it is there."""
+    for _ in range(100):
+        if witness_note(deployment).exists():
+            break
+        await asyncio.sleep(0.1)
+    return witness_note(deployment).read_text()
 
 
 async def test_an_older_copy_of_the_journal_does_not_start(deployment: Rig) -> None:
@@ -25,12 +41,28 @@ async def test_an_older_copy_of_the_journal_does_not_start(deployment: Rig) -> N
     await deployment.start()
     await deployment.climb("TESTNET_VALIDATING")
     await deployment.stop()
-    witness = deployment.directory.parent / "witness" / "gatehouse-rig.checkpoint"
-    assert witness.read_text().startswith("gatehouse/rig\n")
+    assert witness_note(deployment).read_text().startswith("gatehouse/rig\n")
     shutil.copy(older, deployment.directory / "var" / "journal.db")
     await deployment.start()
     assert await deployment.killed() != 0
     assert "an older copy was restored" in " ".join(deployment.tail().split())
+
+
+async def test_a_witness_of_another_history_halts_a_running_controller(deployment: Rig) -> None:
+    await deployment.start()
+    await deployment.armed()
+    held = await witnessed(deployment)
+    key = load_key(deployment.directory / "var" / "checkpoint.key")
+    other = Checkpoint("gatehouse/rig", int(held.split("\n")[1]), bytes(32))
+    witness_note(deployment).write_text(sign_checkpoint(other, key))
+    async with deployment.bot_looking():
+        while (await deployment.status())["stage"] == "MOCK":
+            await deployment.command("advance", "alice")
+            await asyncio.sleep(0.3)
+        halted = await deployment.until(lambda status: status["stage"] == "HALTED")
+    assert (halted["halt_class"], "contradicts the journal" in halted["halt_reason"]) == ("integrity", True)
+    assert witness_note(deployment).read_text() == sign_checkpoint(other, key)
+    assert "are not those of the journal" in halted["checkpoints"][0]["problem"]
 
 
 async def test_a_vanished_journal_does_not_start_afresh(deployment: Rig) -> None:

@@ -22,8 +22,7 @@ from controller.deciding.draft import CommandReply, Decision, SealReply
 from controller.deciding.governance import policy_after, target_of
 from controller.effects import Place
 from controller.fold import apply
-from controller.journal.chain import Head, Record, genesis_hash
-from controller.journal.chain import seal as chained
+from controller.journal.chain import Head, genesis_hash
 from controller.lifecycle import Position
 from controller.state import State, market_of
 from exchange.model import (
@@ -37,7 +36,6 @@ from exchange.model import (
     OrderType,
     Quote,
     Side,
-    SymbolRules,
 )
 from exchange.ports import Ack, PlaceOutcome, VenueName
 from policies import canonical
@@ -46,30 +44,13 @@ from policies.document import Policy, canonical_bytes, load_policy
 from policies.numbers import text
 from policies.ramp import cap_eur, symbols_at
 from policies.stage import Environment, Stage
+from tests.support.desk_parts import RULES, grown
 
 EXAMPLES = Path(__file__).parents[2] / "policies" / "examples"
 SYMBOL = "BTCUSDT"
 START = Millis(1_800_000_000_000)
 D = Decimal
 BOT_KEYS = {"demo-bot": "demobotkey", "other-bot": "otherbotkey"}
-
-RULES = SymbolRules(
-    symbol=SYMBOL,
-    base="BTC",
-    quote="USDT",
-    quantity_precision=6,
-    price_precision=2,
-    min_quantity=D("0.000001"),
-    min_notional=D(1),
-    min_notional_market=D(1),
-    max_notional=D(2_000_000),
-    max_notional_market=D(100_000),
-    maker_fee=D(0),
-    taker_fee=D("0.0005"),
-    order_types=frozenset(OrderType),
-    trading=True,
-    api_allowed=True,
-)
 
 
 def demo_policy() -> Policy:
@@ -332,9 +313,7 @@ class Desk:
     @property
     def head(self) -> Head:
         """The last entry's hash, as a journal that one process writes has it."""
-        for event, at in self.journal[self._head.seq :]:
-            entry = chained(Record(event.kind, e.encode(event)), self._head, epoch=1, at=at)
-            self._head = Head(entry.seq, entry.hash, 1)
+        self._head = grown(self._head, self.journal)
         return self._head
 
     def verified(self, command: Command, *signers: str) -> VerifiedCommand:

@@ -190,3 +190,14 @@ def test_two_targets_of_one_name_are_a_mistake_in_the_settings(run: Run, witness
     settled(witnessed, f'[[checkpoints]]\nto = "directory"\nname = "again"\npath = "{tmp_path}/elsewhere"')
     result = run("journal", "verify", "-d", witnessed, "-o", "json")
     assert (result.exit_code, told(result, error=True)["error"]["code"]) == (2, "checkpoint-name")
+
+
+def test_the_doctor_asks_every_target(run: Run, witnessed: Path, tmp_path: Path) -> None:
+    def row() -> dict[str, str]:
+        rows = json.loads(run("doctor", "-d", witnessed, "-o", "json").stdout)
+        return next(one for one in rows if one["check"] == "checkpoints")
+
+    assert row()["ok"]
+    shutil.rmtree(tmp_path / "elsewhere")
+    assert not row()["ok"]
+    assert "cannot be found" in row()["found"]
