@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from controller.causes import Cause
 from controller.event import Amount as Amount
 from controller.event import Event as Event
+from controller.event_json import encode as encode
 from controller.events_oversight import AdoptedKey as AdoptedKey
 from controller.events_oversight import AlertAcknowledged as AlertAcknowledged
 from controller.events_oversight import AlertRaised as AlertRaised
@@ -22,7 +23,6 @@ from controller.events_oversight import DrillStarted as DrillStarted
 from exchange.errors import IntegrityError
 from exchange.model import DataSource, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
-from policies import canonical
 from policies.authority import Verb
 from policies.stage import Environment, Stage
 
@@ -348,11 +348,6 @@ def _adapters() -> dict[str, TypeAdapter[Event]]:
 
 
 _ADAPTERS = _adapters()
-
-
-def encode(event: Event) -> bytes:
-    """The canonical body of an event."""
-    return canonical.encode(event.model_dump(mode="json"))
 
 
 def decode(kind: str, body: bytes) -> Event:

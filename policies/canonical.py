@@ -13,7 +13,8 @@ import rfc8785
 
 from exchange.errors import IntegrityError
 
-_MAX_SAFE_INTEGER = 2**53 - 1
+MAX_SAFE_INTEGER = 2**53 - 1
+"""What every reader of JSON can hold exactly."""
 
 
 def encode(value: object) -> bytes:
@@ -61,7 +62,7 @@ def _no_float(text: str) -> Any:
 def _refuse_inexact(value: object) -> None:
     if isinstance(value, float):
         raise _not_canonical("a float has no canonical form here; use a decimal string")
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _MAX_SAFE_INTEGER:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MAX_SAFE_INTEGER:
         raise _not_canonical("an integer beyond 2**53-1 has no portable form; use a string")
     if isinstance(value, dict):
         for item in value.values():
