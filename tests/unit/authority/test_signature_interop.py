@@ -58,9 +58,11 @@ def test_a_signature_by_ssh_keygen_is_accepted_byte_for_byte_as_our_own(tmp_path
     assert verify(attach_ssh_signature(PROPOSAL, armour).text, ROSTER, NOW).signatories[0].person == "bob"
 
 
-@pytest.mark.parametrize("kind", ["ed25519", "ecdsa"])
-def test_a_signature_by_a_key_of_ssh_keygen_s_own_making_is_accepted(tmp_path: Path, ssh_keygen: str, kind: str) -> None:
-    subprocess.run([ssh_keygen, "-q", "-t", kind, "-N", "", "-C", "me@here", "-f", tmp_path / "key"], check=True)
+@pytest.mark.parametrize("kind", [("ed25519",), ("ecdsa",), ("ecdsa", "-b", "384")], ids=" ".join)
+def test_a_signature_by_a_key_of_ssh_keygen_s_own_making_is_accepted(
+    tmp_path: Path, ssh_keygen: str, kind: tuple[str, ...]
+) -> None:
+    subprocess.run([ssh_keygen, "-q", "-t", *kind, "-N", "", "-C", "me@here", "-f", tmp_path / "key"], check=True)
     signed = attach_ssh_signature(PROPOSAL, sign_with(ssh_keygen, tmp_path / "key", tmp_path))
     line = (tmp_path / "key.pub").read_text()
     roster = kit.Roster(version=1, persons=(kit.person("zoe", kit.roster_key(line)),))

@@ -30,6 +30,7 @@ from tests.support.counting import Counted
 from tests.support.desk import Desk
 from tests.unit.authority.test_hostile_envelopes import PAYLOADS, TEXT
 from tests.unit.authority.test_hostile_signatures import RAW_VECTORS, SSH_VECTORS
+from tests.unit.authority.test_hostile_tokens import TOKEN_VECTORS
 
 UP = (Verb.ADVANCE, Position(Stage.LIVE_EUR10))
 BOTH = ("alice", "bob")
@@ -300,11 +301,11 @@ def test_the_command_they_were_all_made_from_is_good(validated: Desk) -> None:
 
 
 VECTORS = [*BINDINGS, *TIMES, *SEQUENCES]
-ALL_VECTORS = len(VECTORS) + len(TEXT) + len(PAYLOADS) + len(RAW_VECTORS) + len(SSH_VECTORS) + 1
+ALL_VECTORS = len(VECTORS) + len(TEXT) + len(PAYLOADS) + len(RAW_VECTORS) + len(SSH_VECTORS) + len(TOKEN_VECTORS) + 1
 
 
 @pytest.mark.parametrize("count", [pytest.param(ALL_VECTORS, id=f"{ALL_VECTORS} hostile commands")])
 def test_no_vector_is_lost(count: int) -> None:
-    assert count >= 200
+    assert count >= 275
     names = [vector[0] for vector in VECTORS]
     assert len(set(names)) == len(names)
