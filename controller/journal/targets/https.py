@@ -114,8 +114,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def _address(url: str) -> ConfigError:
+    # Without its path: that may hold a token.
     return ConfigError(
-        f"{url!r} is not an address that checkpoints are sent to",
+        f"{'/'.join(url.split('/')[:3])!r} is not an address that checkpoints are sent to",
         code="checkpoint-address",
         remedy="Use https:// without a user name; plain http only to this machine, in a rehearsal.",
     )
