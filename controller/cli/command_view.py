@@ -21,6 +21,7 @@ from controller.cli.output import Output, clock, instant, print_json, short, std
 from controller.commands import Command
 from controller.console.views import GateView, ProposalView, ReceiptView
 from controller.lifecycle import Position
+from controller.subjects import meaning
 from exchange.errors import IntegrityError, Unauthorised
 from exchange.model import Millis
 from policies import canonical
@@ -122,6 +123,7 @@ def _rows(command: Command) -> list[tuple[str, Text | str]]:
         ("valid", f"{instant(command.not_before_ms)} to {instant(command.expires_ms)} UTC"),
     ]
     if command.subject:
+        rows.append(("means", Text(meaning(command.verb, command.subject), "bold")))
         rows.append(("subject", Text(_subject(command.subject))))
     if command.postmortem_digest:
         rows.append(("post-mortem", command.postmortem_digest))

@@ -38,6 +38,7 @@ from controller.runtime.tracing import Tracing
 from controller.runtime.witness import Standing
 from controller.runtime.writer import Writer
 from controller.state import State
+from controller.subjects import meaning
 from exchange.errors import GatehouseError, Refused, Unauthorised, UsageError
 from exchange.model import Millis
 from exchange.ports import Clock, VenueName
@@ -296,6 +297,7 @@ def _summary(state: State, command: Command, persons: int, wait_ms: int) -> str:
             f"valid       {(command.expires_ms - command.not_before_ms) // 1000} s, once, command {command.command_id}",
             f"signatures  {persons} distinct person{'s' if persons != 1 else ''}",
             *((f"waits       {wait_ms // 1000} s, in which any key can veto it",) if wait_ms else ()),
+            *((f"means       {meaning(command.verb, command.subject)}",) if command.subject else ()),
             *((f"subject     {command.subject}",) if command.subject else ()),
             f"reason      {command.reason}",
         )

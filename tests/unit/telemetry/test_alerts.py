@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from controller.effects import Alert, AlertKind
+from controller.effects import INFORMS, Alert, AlertKind
 from controller.telemetry import alerts as subject
 from controller.telemetry.alerts import QUEUE, QUIET_MS, SIGNATURE_HEADER, Alerts, Webhook
 from controller.telemetry.redact import Redactor
@@ -131,3 +131,27 @@ def test_a_full_queue_drops_and_counts_instead_of_waiting() -> None:
     for number in range(QUEUE + 3):
         alerts.notify(Alert(AlertKind.BREACH, f"guard-{number}", ""))
     assert alerts.dropped == 3
+
+
+def test_what_this_process_noticed_is_remembered_without_secrets_also_from_before_there_was_a_journal() -> None:
+    alerts, remembered = make(), list[Alert]()
+    early = Alert(AlertKind.VENUE_LOCKOUT, "locked out", "said canary-secret")
+    alerts.notify(early)
+    alerts.journal_with(remembered.append)
+    alerts.notify(BREACH)
+    assert remembered == [Alert(AlertKind.VENUE_LOCKOUT, "locked out", "said [removed]"), BREACH]
+
+
+def test_what_is_in_the_journal_already_is_not_remembered_again() -> None:
+    alerts, remembered = make(), list[Alert]()
+    alerts.journal_with(remembered.append)
+    assert alerts.decided(BREACH)
+    assert remembered == []
+
+
+def test_what_nobody_has_to_answer_for_is_not_remembered() -> None:
+    alerts, remembered = make(), list[Alert]()
+    alerts.journal_with(remembered.append)
+    for kind in INFORMS:
+        assert alerts.notify(Alert(kind, "title", ""))
+    assert remembered == []
