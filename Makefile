@@ -8,14 +8,15 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: run test lint types imports check fix docs proto bench lock browser clean help
+.PHONY: run test lint types imports check fix docs model proto bench lock browser spin clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
 	@echo "make test   set everything up and run every test"
 	@echo "make check  lint, types and import rules"
 	@echo "make fix    format and apply safe lint fixes"
-	@echo "make docs   regenerate the diagrams and tables in ops/docs"
+	@echo "make docs   regenerate the diagrams and tables in ops/docs, and the model's edges"
+	@echo "make model  search the model of two controllers to its last state (ops/model)"
 	@echo "make bench  measure it, as ratios taken in one run (ARGS='--rounds 3 --json FILE')"
 	@echo "make proto  regenerate the protobuf code from the .proto files"
 	@echo "make lock   refresh requirements.lock"
@@ -40,7 +41,13 @@ browser:
 	  { echo "Installing Chromium for the browser tests"; apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; }; } || \
 	  echo "No Chromium and no way to install it: the browser tests will be skipped"
 
-test: $(READY) browser
+# The model is searched by Spin; without root it is not installed and those tests say why they skip.
+spin:
+	@{ command -v spin && command -v gcc; } >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && \
+	  { echo "Installing Spin for the model"; apt-get update -qq && apt-get install -y -qq --no-install-recommends spin gcc libc6-dev >/dev/null; }; } || \
+	  echo "No Spin and no way to install it: the model's tests will be skipped"
+
+test: $(READY) browser spin
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 lint: $(READY)
@@ -61,6 +68,10 @@ fix: $(READY)
 
 docs: $(READY)
 	@$(BIN)/python ops/docs/generate.py
+	@$(BIN)/python -m ops.model.generate
+
+model: $(READY) spin
+	@$(BIN)/python -m ops.model.check
 
 proto: $(READY)
 	@$(BIN)/python ops/proto.py

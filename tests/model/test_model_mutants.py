@@ -1,0 +1,19 @@
+"""Every property of the model can fail: without the protection it is about, Spin finds the violation."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ops.model.check import MUTANTS, Mutant, explore, missing
+from tests.support.counting import Counted
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the model cannot be run without {missing()}")
+
+
+@pytest.mark.parametrize("mutant", [pytest.param(one, id=one.switch) for one in MUTANTS])
+def test_a_protection_that_is_taken_away_is_missed(mutant: Mutant, counted: Counted) -> None:
+    found = explore(mutant.where, mutant.switch).problem
+    assert re.search(mutant.says, found), found or "nothing was found"
+    counted("model mutants", kind=mutant.switch)
