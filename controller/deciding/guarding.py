@@ -51,7 +51,8 @@ def watched(draft: Draft, policy: Policy, venue: VenueName, market: Market | Non
     breaches = watch(_readings(state, policy, venue, market, given, draft.now), policy, as_if.stage, as_if.step, draft.now)
     worst = breaches[0] if breaches else None
     response = RESPONSES[here.stage][worst.level] if worst is not None else None
-    if worst is not None and response in HARD:
+    # A practised halt that a breach interrupts is a real one, and takes with it what the breach would have taken.
+    if worst is not None and (response in HARD or (response in SOFT and state.drill is not None)):
         moves.breach(draft, venue, worst)
         return
     if worst is not None and state.drill is not None:

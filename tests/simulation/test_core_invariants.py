@@ -335,7 +335,7 @@ class Deployment(RuleBasedStateMachine):
         if new_release:
             digest = f"sha256:{self.desk.epoch:064x}"
             self.desk.release = replace(self.desk.release, version=str(self.desk.epoch), digest=digest)
-        halted = self.desk.state.position.stage is Stage.HALTED
+        halted = self.desk.state.position.stage is Stage.HALTED or self.desk.state.drill is not None
         given = replace(self.desk.boot_input(), epoch=self.desk.epoch + 1)
         self.desk.epoch += 1
         self.desk.trades[VenueName.MOCK] = []

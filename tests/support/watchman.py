@@ -60,7 +60,8 @@ class Watchman:
             assert before.armed
             assert before.position.stage is not Stage.HALTED
             assert place.venue is event.venue is before.venue
-            cap = cap_eur(self.desk.policy, before.position.stage, before.position.step)
+            assert before.policy is not None
+            cap = cap_eur(before.policy, before.position.stage, before.position.step)
             assert event.cap_eur == cap
             assert event.side is Side.SELL or event.exposure_eur <= cap
 

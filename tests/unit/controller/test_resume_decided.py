@@ -11,6 +11,7 @@ from controller import inputs as i
 from controller.causes import RULES, Cause, HaltClass
 from controller.deciding import evidence
 from controller.deciding.draft import CommandReply
+from controller.deciding.drills import HALT_DRILL
 from controller.lifecycle import Position
 from exchange.errors import Refused
 from exchange.model import Millis
@@ -164,6 +165,15 @@ def test_a_halting_breach_at_validated_leaves_nothing_but_a_reset(validated: Des
         assert "gatehouse reset" in refusal.remedy
     assert desk.move(Verb.RESET, Stage.MOCK, signers=("alice",)).code == ""
     assert desk.state.validation_void == ""
+
+
+def test_a_soft_breach_in_the_middle_of_a_drill_at_validated_voids_it_too(validated: Desk) -> None:
+    desk = validated.fork()
+    assert desk.ask(Verb.DRILL, HALT_DRILL, "alice").code == ""
+    tick(desk, age_ms=5_001)
+    assert desk.state.halt_class is HaltClass.BREACH
+    desk.run(10_000)
+    assert refusal_of(desk, VALIDATED).code == "validation-void"
 
 
 def test_a_resume_signed_elsewhere_is_refused_the_same_way(validated: Desk) -> None:

@@ -1,0 +1,330 @@
+"""DESIGN §11 with everybody who may decide at work: rosters, policies, releases, revocations and vetoes, in a team and alone.
+
+The venue, the bot and time are those of ``test_core_invariants``; here processes also die between remembering and acting, and the
+state is folded from the journal in the middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant, precondition, rule
+
+from controller import events as e
+from controller import inputs as i
+from controller.authority.keys import generate_key, public_key
+from controller.authority.roster import KeyStatus, KeyType, Person, Roster, roster_key
+from controller.authority.signing import propose, sign_with_file_key
+from controller.authority.verify import verify
+from controller.commands import Command
+from controller.deciding.bot_keys import key_document, secret_digest
+from controller.deciding.draft import Decision
+from controller.deciding.drills import HALT_DRILL
+from controller.deciding.evidence import ways_up
+from controller.deciding.governance import release_document, target_of
+from controller.fold import fold
+from controller.lifecycle import Position
+from controller.state import State
+from exchange.errors import Refused, Unauthorised
+from exchange.model import OrderIntent, OrderType, Side
+from exchange.ports import VenueName
+from policies.authority import Role, Verb
+from policies.document import canonical_bytes
+from policies.response import EPISODE_QUIET_MS
+from policies.stage import Mode, Stage
+from tests.simulation.test_core_invariants import SELDOM, STARTS, Deployment, index
+from tests.support.adversary import Adversary, Truth
+from tests.support.desk import BOT_KEYS, RULES, SYMBOL, D, Desk, with_policy
+from tests.support.governed_watchman import GovernedWatchman, able
+
+PEOPLE = ("alice", "bob", "carol", "dave", "erin")
+SIGNERS = st.sampled_from((("alice", "bob"), ("alice", "bob"), ("alice", "bob", "dave"), ("bob", "dave"), ("alice",), ("carol",)))
+COLLARS = (50, 60, 70)
+HALTED = Position(Stage.HALTED)
+STALE_MS = 6_000
+NOW_AND_THEN = st.integers(min_value=0, max_value=4).map(lambda drawn: drawn == 2)
+UNGATED = (
+    Verb.DEMOTE,
+    Verb.SET_POLICY,
+    Verb.SET_RELEASE,
+    Verb.SET_ROSTER,
+    Verb.VETO,
+    Verb.ISSUE_BOT_KEY,
+    Verb.REVOKE_BOT_KEY,
+)
+SPARE_KEYS = ("sparekey1", "sparekey2")
+
+
+@cache
+def walked(mode: Mode, start: Position) -> Desk:
+    """A deployment of this mode that stands there and may go on."""
+    desk = Desk(with_policy(mode=mode))
+    desk.keys = {**desk.keys, "dave": generate_key(), "erin": generate_key()}
+    walked_to = Position(Stage.LIVE_EUR10) if start == HALTED else start
+    desk.walk_to(walked_to.stage, walked_to.step)
+    desk.trade(6)
+    if start == HALTED:
+        desk.give(i.HaltAsked("test", "stop"))
+    desk.run(40_000)
+    return desk
+
+
+class Governed(Deployment):
+    """One deployment whose rules change while it runs."""
+
+    mode: Mode
+    watchman: GovernedWatchman
+    seen: set[str]
+
+    @initialize(start=st.sampled_from((*STARTS, HALTED)))
+    def begin(self, start: Position) -> None:
+        self.desk = walked(self.mode, start).fork()
+        self.venue = Adversary(self.desk)
+        self.watchman = GovernedWatchman(self.venue)
+
+    @invariant()
+    def a_command_that_waits_can_still_be_withdrawn(self) -> None:
+        state = self.desk.state
+        if state.pending is not None:
+            assert self.mode is Mode.SOLO
+            assert state.commands[state.pending.command_id] == "pending"
+
+    @invariant()
+    def what_is_owed_is_owed_where_real_money_is_held(self) -> None:
+        state = self.desk.state
+        assert state.episode is None or not state.episode.owed or state.position.stage is Stage.LIVE_EUR10
+
+    def teardown(self) -> None:
+        super().teardown()
+        if hasattr(self, "watchman"):
+            self.seen |= self.watchman.tried
+
+    # People
+
+    def _submit(self, command: Command, signers: tuple[str, ...]) -> Decision:
+        """As the shell does it: what does not verify never becomes a command."""
+        envelope = propose(command)
+        for name in signers:
+            envelope = sign_with_file_key(envelope, self.desk.keys[name])
+        assert self.desk.state.roster is not None
+        try:
+            verified = verify(envelope.text, self.desk.state.roster, self.desk.now)
+        except Unauthorised as error:
+            return self.give(i.SubmissionInvalid(envelope.text, error.code, error.message, error.remedy, error.exit_code))
+        return self.give(i.Submitted(verified, anchored=True))
+
+    def _ask(self, verb: Verb, subject: str, signers: tuple[str, ...]) -> None:
+        try:
+            command = self.desk.command(verb, target_of(self.desk.state, verb), subject=subject)
+        except Refused:
+            return
+        self.signed.append((command, signers))
+        self._submit(command, signers)
+
+    @rule(verb=st.sampled_from((Verb.SET_POLICY, Verb.SET_RELEASE)), which=index, signers=SIGNERS, really=SELDOM)
+    def somebody_changes_what_is_traded(self, verb: Verb, which: int, signers: tuple[str, ...], really: bool) -> None:
+        if not really:
+            return
+        if verb is Verb.SET_RELEASE:
+            self._ask(verb, release_document("bot", f"v{which % 5}", f"sha256:{which % 5:064x}"), signers)
+            return
+        limits = self.desk.policy.limits.model_copy(update={"price_collar_bps": D(COLLARS[which % len(COLLARS)])})
+        self._ask(verb, canonical_bytes(with_policy(mode=self.mode, limits=limits.model_dump())).decode(), signers)
+
+    @rule(name=st.sampled_from(PEOPLE), role=st.sampled_from((Role.OPERATOR, Role.APPROVER, Role.HALT_ONLY)), signers=SIGNERS)
+    def somebody_changes_the_roster(self, name: str, role: Role, signers: tuple[str, ...]) -> None:
+        """Someone joins, leaves, or gets another role."""
+        old = self.desk.state.roster
+        assert old is not None
+        key = roster_key(public_key(self.desk.keys[name]).line, KeyType.FILE)
+        others = tuple(person for person in old.persons if person.name != name)
+        joins = len(others) == len(old.persons) or role is not Role.OPERATOR
+        persons = (*others, Person(name=name, role=role, keys=(key,))) if joins else others
+        self._ask(Verb.SET_ROSTER, Roster(version=old.version + 1, persons=persons).canonical_bytes.decode(), signers)
+
+    @rule(which=index, signer=st.sampled_from(PEOPLE), really=NOW_AND_THEN)
+    def somebody_revokes_a_key(self, which: int, signer: str, really: bool) -> None:
+        roster = self.desk.state.roster
+        assert roster is not None
+        keys = [key.id for person in roster.persons for key in person.keys if key.status is KeyStatus.ACTIVE]
+        if really and keys:
+            self._ask(Verb.REVOKE, keys[which % len(keys)], (signer,))
+
+    @rule(signer=st.sampled_from(PEOPLE), right=st.booleans())
+    @precondition(lambda self: self.desk.state.pending is not None)
+    def somebody_vetoes(self, signer: str, right: bool) -> None:
+        pending = self.desk.state.pending
+        assert pending is not None
+        self._ask(Verb.VETO, pending.command_id if right else "0" * 32, (signer,))
+
+    @rule(which=index)
+    def whoever_may_goes_on(self, which: int) -> None:
+        """Live until a gate is open, ask for what it guards with all who are able to, and wait if one has to."""
+        ways = ways_up(self.desk.state)
+        if not ways:
+            return
+        self.live_quietly(3)
+        verb, aim, _ = ways[which % len(ways)]
+        try:
+            command = self.desk.command(verb, aim)
+        except Refused:
+            return
+        signers = tuple(sorted(able(self.desk.state.roster)))[:2]
+        self.signed.append((command, signers))
+        self._submit(command, signers)
+        if self.desk.state.pending is not None and which % 5 == 0:
+            self._ask(Verb.VETO, self.desk.state.pending.command_id, ("carol",) if which % 2 else signers)
+        if self.desk.state.pending is not None and which % 3:
+            self.live_quietly(6)
+            self.live_quietly(6)
+
+    @rule(verb=st.sampled_from(UNGATED), which=index)
+    def whoever_may_does_it(self, verb: Verb, which: int) -> None:
+        """Something that needs no gate, signed by all it takes."""
+        state = self.desk.state
+        signers = tuple(sorted(able(state.roster)))[:2]
+        match verb:
+            case Verb.DEMOTE if state.position.stage not in {Stage.MOCK, Stage.HALTED}:
+                lower = [place for place in STARTS if place.risk < state.position.risk]
+                self._submit(self.desk.command(verb, lower[which % len(lower)]), signers)
+            case Verb.SET_POLICY | Verb.SET_RELEASE:
+                self.somebody_changes_what_is_traded(verb, which, signers, really=which % 2 == 0)
+            case Verb.VETO if state.pending is not None:
+                self._ask(verb, state.pending.command_id, signers)
+            case Verb.SET_ROSTER:
+                self.somebody_changes_the_roster(PEOPLE[2 + which % 3], Role.HALT_ONLY, signers)
+            case Verb.ISSUE_BOT_KEY | Verb.REVOKE_BOT_KEY:
+                self.somebody_issues_or_revokes_a_key_of_another_bot(verb, SPARE_KEYS[which % 2], signers)
+
+    @rule(resets=st.booleans())
+    @precondition(lambda self: self.desk.state.position.stage is Stage.HALTED)
+    def whoever_may_ends_the_halt(self, resets: bool) -> None:
+        if not resets:
+            self.live_quietly(6)
+            self.whoever_may_goes_on(0)
+            return
+        command = self.desk.command(Verb.RESET, Position(Stage.MOCK))
+        self._submit(command, tuple(sorted(able(self.desk.state.roster)))[:1])
+
+    # Bot keys, alerts, drills
+
+    @rule(verb=st.sampled_from((Verb.ISSUE_BOT_KEY, Verb.REVOKE_BOT_KEY)), key=st.sampled_from(SPARE_KEYS), signers=SIGNERS)
+    def somebody_issues_or_revokes_a_key_of_another_bot(self, verb: Verb, key: str, signers: tuple[str, ...]) -> None:
+        issues = verb is Verb.ISSUE_BOT_KEY
+        self._ask(verb, key_document("other-bot", key, secret_digest(key, "secret")) if issues else key, signers)
+
+    @rule(key=st.sampled_from(SPARE_KEYS), side=st.sampled_from(Side))
+    def another_bot_orders(self, key: str, side: Side) -> None:
+        known = self.desk.state.bot_keys.get(key)
+        intent = OrderIntent(SYMBOL, side, OrderType.LIMIT, "", D("0.00003"), None, self.desk.price)
+        market = ({SYMBOL: self.desk.quote()}, {SYMBOL: RULES}, self.desk.state.venue or VenueName.MOCK)
+        decision = self.give(i.OrderRequested("other-bot", intent, *market, key))
+        if decision.effects:
+            assert known is not None
+            assert not known.revoked
+            self.placement_ends(-1, times_out=False, accepts=True)
+
+    @rule(which=index, signers=SIGNERS)
+    @precondition(lambda self: bool(self.desk.state.alerts))
+    def somebody_acknowledges_an_alert(self, which: int, signers: tuple[str, ...]) -> None:
+        before = self.desk.state
+        self._ask(Verb.ACK_ALERT, before.alerts[which % len(before.alerts)].id, signers)
+        assert self.desk.state.position == before.position
+        assert self.desk.state.governance_seq == before.governance_seq
+
+    @rule(signers=SIGNERS, ends=st.sampled_from(("empty", "empty", "not empty", "never")))
+    def somebody_practises_a_halt(self, signers: tuple[str, ...], ends: str) -> None:
+        self._ask(Verb.DRILL, HALT_DRILL, signers)
+        drill = self.desk.state.drill
+        if drill is None or ends == "never":
+            return
+        while self.venue.cancels:
+            self.venue.cancel(self.venue.cancels.pop())
+        empty = ends == "empty" and not [order for order in self.venue.resting() if order.venue is drill.venue]
+        self.give(i.DrillMeasured(drill.command_id, 1, 1 if empty else -1, 0, verified_empty=empty))
+        assert self.desk.state.drill is None
+
+    # Guards
+
+    @rule(again=st.booleans())
+    def the_market_is_out_of_sight_for_a_while(self, again: bool) -> None:
+        for _ in range(2 if again else 1):
+            self.desk.pass_time(100)
+            self.tick(0, STALE_MS, True, 3)
+
+    @rule(really=SELDOM)
+    def nothing_happens_for_a_long_time(self, really: bool) -> None:
+        if really:
+            self.desk.pass_time(EPISODE_QUIET_MS)
+            self.live_quietly(3)
+
+    @rule()
+    @precondition(lambda self: self.desk.state.venue is VenueName.LIVE and self.venue.base(VenueName.LIVE) >= D("0.00002"))
+    def the_bot_sells_what_it_holds(self) -> None:
+        """A way out of LIVE_€10 that a soft breach has asked for."""
+        self.live_quietly(1)
+        self._order_of_the_bot(Side.SELL, int(self.venue.base(VenueName.LIVE) * 100_000), -90, "accepted, filled late")
+        self.live_quietly(1)
+
+    # Misfortune
+
+    @rule()
+    def the_state_is_folded_from_the_journal(self) -> None:
+        read = [(e.decode(event.kind, e.encode(event)), at) for event, at in self.desk.journal[-50:]]
+        assert read == self.desk.journal[-50:]
+        again = fold(State(), self.desk.journal)
+        assert again == self.desk.state
+        self.desk.state = again
+
+    @rule(side=st.sampled_from(Side), accepted=st.integers(min_value=0, max_value=255))
+    def the_process_dies_between_remembering_and_acting(self, side: Side, accepted: int) -> None:
+        """The decision is durable, and none of its effects were carried out."""
+        before, venue = self.desk.state, self.desk.state.venue
+        intent = OrderIntent(SYMBOL, side, OrderType.LIMIT, "", D("0.00003"), None, self.desk.price)
+        market = ({SYMBOL: self.desk.quote()}, {SYMBOL: RULES}, venue or VenueName.MOCK)
+        decision = self.desk.give(i.OrderRequested("demo-bot", intent, *market, BOT_KEYS["demo-bot"]))
+        self.watchman.saw(before, decision)
+        for event in decision.events:
+            if isinstance(event, e.OrderAdmitted):
+                sent = replace(intent, client_id=event.client_id)
+                self.venue.orders[event.client_id] = Truth(event.venue, sent, D("0.00003"), accepted=False, told=True)
+        self.restart(accepted, really=True, new_release=False, waits=False)
+
+
+class Team(Governed):
+    """Two persons at least."""
+
+    mode = Mode.TEAM
+    seen: set[str] = set()  # noqa: RUF012 - what all runs together have tried
+
+
+class Alone(Governed):
+    """One person, a cooling-off period, and a veto for every key."""
+
+    mode = Mode.SOLO
+    seen: set[str] = set()  # noqa: RUF012 - what all runs together have tried
+
+
+TestTeam: Callable[[], None] = Team.TestCase  # type: ignore[assignment]
+TestAlone: Callable[[], None] = Alone.TestCase  # type: ignore[assignment]
+Team.TestCase.settings = Alone.TestCase.settings = settings(
+    max_examples=40,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_the_two_machines_have_tried_what_they_are_for() -> None:
+    if not Team.seen or not Alone.seen:
+        pytest.skip("says something only after both machines have run")
+    both = Team.seen | Alone.seen
+    assert {"advance", "ramp", "demote", "reset", "veto", "revoke", "set-roster", "set-policy", "drill", "issue-bot-key"} <= both
+    assert {"soft:VALIDATED", "soft:LIVE_€10", "soft:RAMPING"} <= both
