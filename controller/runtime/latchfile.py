@@ -92,13 +92,16 @@ class Marking:
 
     def halted(self, mark: Mark) -> None:
         """A latch fell, and its halt is on its way to a journal that may not answer."""
+        if not self._marked:
+            self._beside.submit(self._latch.mark, mark)
         self._marked = True
-        self._beside.submit(self._latch.mark, mark)
 
     def failed(self, mark: Mark) -> None:
-        """The journal could not be written and this process may end at any moment."""
+        """The journal could not be written and this process may end at any moment. A halt that is marked keeps its reason."""
+        if not (self._marked and mark.halted):
+            self._beside.submit(self._latch.mark, mark)
         self._marked = True
-        self._beside.submit(self._latch.mark, mark).result()
+        self._beside.shutdown(wait=True)
 
     def carried(self, batch: Carried) -> None:
         """One durable batch."""

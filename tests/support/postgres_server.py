@@ -79,6 +79,21 @@ class PostgresServer:
         for (pid,) in found:
             os.kill(pid, signal.SIGKILL)
 
+    def pause(self) -> None:
+        """SIGSTOP the server and every process of it: nothing answers, and no connection breaks."""
+        for pid in self._processes():
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo ``pause``."""
+        for pid in self._processes():
+            os.kill(pid, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        assert self._server is not None
+        children = Path(f"/proc/{self._server.pid}/task/{self._server.pid}/children").read_text().split()
+        return [self._server.pid, *map(int, children)]
+
     def remove(self) -> None:
         assert self._server is not None
         self._server.send_signal(signal.SIGQUIT)
