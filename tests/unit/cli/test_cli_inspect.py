@@ -124,4 +124,5 @@ def test_a_proposal_says_when_it_needs_somebody_s_touch(
         cooling_off_ms=0,
     )
     print_proposal(view, Path("command.json"), Output.TABLE)
-    assert ("one of them with a touched security key" in capsys.readouterr().out) is asked
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("one of them with a touched security key" in said) is asked
