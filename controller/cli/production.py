@@ -147,4 +147,7 @@ secret_file = "secrets/live.secret"
 name = "bot"
 key = "{secrets.token_hex(16)}"
 secret_file = "{BOT_SECRET}"
+
+# [[checkpoints]] names where signed checkpoints of the journal go, at best two places that this host cannot rewrite: a git remote,
+# a locked bucket, a witness, a webhook, a directory. ops/docs/checkpoints.md has the five lines for each.
 """

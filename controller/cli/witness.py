@@ -20,13 +20,15 @@ def witness(
     log: Annotated[list[str], typer.Option("--log", help="A log's public key, as `gatehouse journal checkpoint` prints it.")],
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = "127.0.0.1:8720",
     key: Annotated[Path | None, typer.Option(help="Its key file; DIR/witness.key, made at the first start.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Serve https with this certificate and its chain (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's key (PEM).")] = None,
     name: Annotated[str, typer.Option(help="What its cosignatures go by.")] = "gatehouse-witness",
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Cosign checkpoints that follow from those cosigned before, and refuse all others, until told to stop."""
     from controller.cli.output import print_json, stderr
     from controller.cli.signals import run_until_told
-    from controller.cli.witness_run import serve
+    from controller.cli.witness_run import serve, tls_files
 
     def announce(address: str, public: str) -> None:
         if output is Output.JSON:
@@ -34,4 +36,4 @@ def witness(
         else:
             stderr().print(f"witness at {address}, public key {public}", markup=False, soft_wrap=True)
 
-    run_until_told(serve(directory, listen, key, name, log, announce))
+    run_until_told(serve(directory, listen, key, name, log, announce, tls_files(tls_cert, tls_key)))

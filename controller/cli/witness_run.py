@@ -12,7 +12,7 @@ from controller.authority.keys import generate_key, load_key, save_key
 from controller.journal.cosignature import cosigner_key
 from controller.journal.note import NoteKey
 from controller.runtime.clock import SystemClock
-from controller.witness.app import Witness, create_app, serving
+from controller.witness.app import Tls, Witness, create_app, serving
 from controller.witness.store import Store
 from exchange.errors import ConfigError, IntegrityError, UsageError
 
@@ -20,7 +20,13 @@ KEY_FILE = "witness.key"
 
 
 async def serve(
-    directory: Path, listen: str, key: Path | None, name: str, logs: Sequence[str], announce: Callable[[str, str], None]
+    directory: Path,
+    listen: str,
+    key: Path | None,
+    name: str,
+    logs: Sequence[str],
+    announce: Callable[[str, str], None],
+    tls: Tls | None = None,
 ) -> None:
     """Run until cancelled; ``announce`` is given the address and the public key once it listens.
 
@@ -35,11 +41,20 @@ async def serve(
         private = _own_key(key or directory / KEY_FILE, directory, fresh=not any(map(store.newest, known)))
         public = _public(name, private)
         app = create_app(Witness(name, private, known, store, SystemClock()))
-        async with serving(app, host, port) as bound:
-            announce(f"http://{f'[{host}]' if ':' in host else host}:{bound}", public)
+        async with serving(app, host, port, tls) as bound:
+            announce(f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{bound}", public)
             await asyncio.Event().wait()
     finally:
         store.close()
+
+
+def tls_files(certificate: Path | None, key: Path | None) -> Tls | None:
+    """Both or neither. Raises ``UsageError``."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UsageError("https needs a certificate and its key", code="usage", remedy="Give --tls-cert and --tls-key.")
+    return Tls(certificate, key)
 
 
 def _own_key(path: Path, directory: Path, *, fresh: bool) -> Ed25519PrivateKey:

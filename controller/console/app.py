@@ -119,7 +119,8 @@ class _Api:
 
     async def readyz(self, _request: Request) -> Response:
         status = await self._port.status()
-        return _probe(readyz(armed=status.armed, not_armed_because=status.not_armed_because))
+        away = [one.target for one in status.checkpoints if one.problem]
+        return _probe(readyz(armed=status.armed, not_armed_because=status.not_armed_because, unwitnessed=away))
 
     async def status(self, _request: Request) -> Response:
         return _json(await self._port.status())
@@ -165,7 +166,8 @@ def _json(view: View, status: int = 200) -> Response:
 
 
 def _probe(probe: Probe) -> Response:
-    return Response(probe.because or "ok", status_code=probe.http_status, media_type="text/plain")
+    told = f"{probe.because or 'ok'}, but {probe.but}" if probe.but else probe.because or "ok"
+    return Response(told, status_code=probe.http_status, media_type="text/plain")
 
 
 _ROWS = TypeAdapter(list[BaseModel])

@@ -6,6 +6,7 @@ halted, reconciling or without a clock is alive and not ready.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exchange.model import Millis
@@ -15,10 +16,11 @@ STUCK_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One answer. ``because`` is empty when ``ok``."""
+    """One answer. ``because`` is empty when ``ok``; ``but`` says what a human should look at all the same."""
 
     ok: bool
     because: str
+    but: str = ""
 
     @property
     def http_status(self) -> int:
@@ -35,6 +37,7 @@ def livez(last_turn: Millis | None, now: Millis) -> Probe:
     return Probe(ok=True, because="")
 
 
-def readyz(*, armed: bool, not_armed_because: str) -> Probe:
-    """Ready only when armed."""
-    return Probe(ok=True, because="") if armed else Probe(ok=False, because=not_armed_because or "not armed")
+def readyz(*, armed: bool, not_armed_because: str, unwitnessed: Sequence[str] = ()) -> Probe:
+    """Ready only when armed. ``unwitnessed`` are the checkpoint targets that take no checkpoint now; they stop nothing."""
+    but = f"no checkpoint reaches {', '.join(unwitnessed)}" if unwitnessed else ""
+    return Probe(ok=True, because="", but=but) if armed else Probe(ok=False, because=not_armed_because or "not armed", but=but)

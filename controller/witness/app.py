@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,11 +21,20 @@ from controller.journal.note import NoteKey, open_note
 from controller.serving import DRAIN_S, listen, running
 from controller.witness.judge import MOST_BYTES, TEXT_TYPE, Refused, judge
 from controller.witness.store import Store
+from exchange.errors import ConfigError
 from exchange.ports import Clock
 
 MOST_CONNECTIONS = 64
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """A certificate with its chain, and its key: PEM files."""
+
+    certificate: Path
+    key: Path
 
 
 class Witness:
@@ -90,11 +101,12 @@ def create_app(witness: Witness) -> Starlette:
 
 
 @asynccontextmanager
-async def serving(app: Starlette, host: str, port: int) -> AsyncIterator[int]:
-    """Serve on TCP; yields the port. Raises ``ConfigError`` (``cannot-listen``)."""
-    listener = listen(host, port, "witness")
+async def serving(app: Starlette, host: str, port: int, tls: Tls | None = None) -> AsyncIterator[int]:
+    """Serve on TCP; yields the port. Raises ``ConfigError`` (``cannot-listen``, ``witness-tls``)."""
     config = uvicorn.Config(
         app,
+        ssl_certfile=tls.certificate if tls is not None else None,
+        ssl_keyfile=tls.key if tls is not None else None,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -104,6 +116,15 @@ async def serving(app: Starlette, host: str, port: int) -> AsyncIterator[int]:
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=DRAIN_S,
     )
+    try:
+        config.load()
+    except OSError as error:
+        raise ConfigError(
+            f"the certificate or its key cannot be used: {error}",
+            code="witness-tls",
+            remedy="Give --tls-cert the certificate with its chain and --tls-key its key, both as PEM.",
+        ) from error
+    listener = listen(host, port, "witness")
     async with running(config, listener):
         yield int(listener.getsockname()[1])
 

@@ -102,8 +102,11 @@ def _client(verify: ssl.SSLContext | bool) -> httpx.AsyncClient:  # noqa: FBT001
 
 @cache
 def _context() -> ssl.SSLContext:
-    # Made once, at the start: reading the certificates takes long enough to be felt between two orders.
-    return httpx.create_ssl_context(trust_env=False)
+    # Made once, at the start: reading the certificates takes long enough to be felt between two orders. A deployment's own
+    # authority is one that this machine trusts.
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context
 
 
 def _is_loopback(host: str) -> bool:

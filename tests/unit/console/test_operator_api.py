@@ -11,6 +11,7 @@ import pytest
 from controller.console.app import ENVELOPE_LIMIT, MAX_ROWS, REQUEST_LIMIT, create_app
 from controller.console.port import GateRefused
 from controller.console.views import (
+    CheckpointView,
     EntryView,
     ErrorView,
     GateView,
@@ -197,6 +198,14 @@ async def test_a_body_over_the_limit_is_refused_however_it_is_sent(path: str, li
             response = await session.post(path, content=body, headers=JSON)
             assert response.json()["error"]["code"] == "too-long"
     assert port.submitted == []
+
+
+async def test_a_target_without_checkpoints_is_told_of_and_does_not_end_readiness() -> None:
+    port = FakePort()
+    away = CheckpointView(target="witness near", size=3, at_ms=None, problem="no route")
+    port.view = port.view.model_copy(update={"checkpoints": (away,)})
+    response = await ask(port, "/readyz")
+    assert (response.status_code, response.text) == (200, "ok, but no checkpoint reaches witness near")
 
 
 async def test_ready_follows_armed() -> None:

@@ -113,6 +113,14 @@ def test_a_proof_is_of_its_own_sizes_only() -> None:
             assert not is_consistent(old, roots[0], new, roots[1], ())
 
 
+def test_a_root_passed_off_as_that_of_a_taller_or_a_lower_tree_convinces_nobody() -> None:
+    for old, new in [(1, 2), (3, 7), (4, 6), (6, 8), (8, 9), (11, 21)]:
+        older, newer = tree_of(LEAVES[:old]).root(), tree_of(LEAVES[:new]).root()
+        for claimed in range(old + 1, MOST + 1):
+            if (claimed - 1).bit_length() != (new - 1).bit_length():
+                assert not is_consistent(old, older, claimed, newer, proof(old, new)), (old, new, claimed)
+
+
 def test_of_the_same_size_only_the_same_root_agrees_and_needs_no_proof() -> None:
     root, other = tree_of(LEAVES[:5]).root(), tree_of(LEAVES[1:6]).root()
     assert is_consistent(5, root, 5, root, ())

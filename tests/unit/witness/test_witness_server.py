@@ -5,23 +5,34 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import ipaddress
+import ssl
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from controller.authority.keys import generate_key
 from controller.journal.cosignature import cosign, cosigned_at, cosigner_key, parse_cosigner_key
 from controller.journal.note import NoteKey
+from controller.journal.publishing import Outcome
+from controller.journal.targets import https
+from controller.journal.targets.witness import WitnessTarget
 from controller.witness import store as stores
-from controller.witness.app import Witness, create_app
+from controller.witness.app import Tls, Witness, create_app, serving
 from controller.witness.store import Store, digest_of
-from exchange.errors import IntegrityError, Refused
+from exchange.errors import ConfigError, IntegrityError, Refused
 from exchange.model import Millis
+from tests.support.checkpoint_places import published
 from tests.support.logbook import Logbook, body
 
 LOG = Logbook()
@@ -175,6 +186,44 @@ async def test_a_contradiction_is_kept_as_evidence(client: httpx.AsyncClient, tm
 async def test_a_body_without_end_is_cut_short(client: httpx.AsyncClient) -> None:
     assert (await add(client, b"old 0\n" + b"A" * (1 << 20))).status_code == 413
     assert (await add(client, body(0, (), LOG.note(1)))).status_code == 200
+
+
+def certificate(directory: Path) -> Tls:
+    """A certificate of this machine, signed by itself."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "witness")])
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    begun = datetime.now(UTC) - timedelta(minutes=1)
+    signed = (
+        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number(), begun, begun + timedelta(hours=1))
+        .add_extension(here, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    files = Tls(directory / "cert.pem", directory / "key.pem")
+    files.certificate.write_bytes(signed.public_bytes(Encoding.PEM))
+    files.key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
+
+
+async def test_it_serves_https_to_whoever_trusts_its_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tls, logs = certificate(tmp_path), {LOG.key.name: LOG.key}
+    store = Store(tmp_path / "w", logs)
+    async with serving(create_app(Witness(NAME, KEY, logs, store, Fixed())), "127.0.0.1", 0, tls) as port:
+        there = WitnessTarget("w", f"https://127.0.0.1:{port}", PUBLIC, tmp_path / "kept", LOG.owner, LOG.key, loopback=False)
+        assert (await published(there, LOG, 3)).outcome is Outcome.UNREACHABLE
+        monkeypatch.setattr(https, "_context", lambda: ssl.create_default_context(cafile=str(tls.certificate)))
+        assert (await published(there, LOG, 3)).outcome is Outcome.TAKEN
+    store.close()
+
+
+async def test_a_certificate_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "no.pem").write_text("no")
+    app = create_app(Witness(NAME, KEY, {}, Store(tmp_path / "w", {}), Fixed()))
+    with pytest.raises(ConfigError) as refused:
+        async with serving(app, "127.0.0.1", 0, Tls(tmp_path / "no.pem", tmp_path / "no.pem")):
+            pass
+    assert refused.value.code == "witness-tls"
 
 
 def test_two_processes_do_not_share_a_memory(tmp_path: Path) -> None:
