@@ -8,7 +8,8 @@ from decimal import Decimal
 from immutables import Map
 
 from controller import events as e
-from controller.state import IN_FLIGHT, OrderState, State, bot_key, shelved
+from controller.order_state import IN_FLIGHT, OrderState, bot_key, shelved
+from controller.state import State
 from exchange.model import Millis, OrderStatus, Side
 from exchange.orders import advance
 from exchange.ports import NOT_SENT

@@ -9,7 +9,8 @@ from controller.deciding.draft import Draft
 from controller.effects import Alert, AlertKind, Cancel, CancelAll, Latch
 from controller.events import BreachDetected, CancelRequested, CommandVoided, Disarmed, StageChanged
 from controller.lifecycle import Position, move
-from controller.state import IN_FLIGHT, OrderState, venue_of
+from controller.order_state import IN_FLIGHT, OrderState
+from controller.state import venue_of
 from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.guards import Breach, GuardName

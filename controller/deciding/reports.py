@@ -7,7 +7,7 @@ from controller.deciding import moves
 from controller.deciding.draft import Draft
 from controller.effects import Alert, AlertKind, Cancel, LookUp
 from controller.inputs import Looked, Placed
-from controller.state import IN_FLIGHT, OrderState
+from controller.order_state import IN_FLIGHT, OrderState
 from exchange.errors import IntegrityError
 from exchange.model import Fill, OrderReport, OrderStatus
 from exchange.orders import advance

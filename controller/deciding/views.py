@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import ROUND_DOWN, Decimal
 
-from controller.state import Ledger, OrderState, State
+from controller.order_state import OrderState
+from controller.state import Ledger, State
 from exchange.model import Millis, OrderStatus, Quote, SymbolRules
 from exchange.ports import VenueName
 from policies.exposure import EUR_STEP, AccountView, Exposure, MissingInput, OrderRisk, worst_case

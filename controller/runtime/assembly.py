@@ -13,6 +13,7 @@ from controller.effects import Alert, AlertKind, CancelAll
 from controller.inputs import HaltAsked, Noticed, VenueReported
 from controller.journal.port import Journal
 from controller.journal.publishing import Outcome
+from controller.order_state import OrderState
 from controller.runtime.bots import Bots
 from controller.runtime.emptied import report_drill, report_halt
 from controller.runtime.examine import Examiner, Findings
@@ -33,7 +34,7 @@ from controller.runtime.supervise import supervised
 from controller.runtime.tracing import Tracing
 from controller.runtime.witness import Standing, Witnesses
 from controller.runtime.writer import Failure, Writer
-from controller.state import Ledger, OrderState
+from controller.state import Ledger
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from exchange.errors import GatehouseError

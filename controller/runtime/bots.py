@@ -26,12 +26,13 @@ from controller.gateway.port import (
     Window,
 )
 from controller.inputs import CancelAsked, OrderRequested
+from controller.order_state import OrderState
 from controller.runtime.inbox import Inbox, InboxFull
 from controller.runtime.markets import Markets
 from controller.runtime.memory import Memory
 from controller.runtime.perform import Performer
 from controller.runtime.writer import Carried, Writer
-from controller.state import OrderState, State
+from controller.state import State
 from exchange.errors import GatehouseError
 from exchange.model import Balance, MarketTrade, Millis, OrderIntent, OrderStatus, Quote, Side, SymbolRules
 from exchange.orders import WORKING

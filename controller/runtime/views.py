@@ -29,10 +29,11 @@ from controller.console.views import (
 from controller.deciding import evidence
 from controller.journal.chain import Entry
 from controller.lifecycle import Position
+from controller.order_state import OrderState
 from controller.runtime.markets import Markets
 from controller.runtime.memory import Counters, Memory, Sample
 from controller.runtime.summaries import summary
-from controller.state import OrderState, State
+from controller.state import State
 from controller.version import VERSION
 from exchange.errors import Halted
 from exchange.model import DataSource, Millis, OrderStatus

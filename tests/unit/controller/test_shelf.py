@@ -12,8 +12,8 @@ from controller import events as e
 from controller import inputs as i
 from controller.deciding.draft import Repeated
 from controller.fold import apply
+from controller.order_state import bot_key
 from controller.shelf import Shelf
-from controller.state import bot_key
 from exchange.model import OrderStatus
 from policies.stage import Stage
 from tests.support.desk import D, Desk
