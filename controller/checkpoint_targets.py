@@ -71,7 +71,7 @@ def _target(settings: CheckpointSettings, around: Surroundings) -> CheckpointTar
                 settings.remote, settings.branch, _optional(settings.secret_file, around),
                 _path(settings.ssh_key, around), _path(settings.known_hosts, around),
             )  # fmt: skip
-            return GitTarget(name, remote, work / f"{name}.git", controller_id, key)
+            return GitTarget(name, remote, work / f"{name}.git", controller_id, key, now=around.now)
         case WebhookSettings():
             return WebhookTarget(name, settings.url, _optional(settings.secret_file, around), loopback=around.loopback)
         case BucketSettings():

@@ -3,12 +3,14 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from controller.authority.keys import load_key
 from controller.journal.checkpoint import Checkpoint, sign_checkpoint
+from controller.journal.sqlite import read_journal
 from tests.support.rig import Rig, rig
 
 
@@ -63,6 +65,14 @@ async def test_a_witness_of_another_history_halts_a_running_controller(deploymen
     assert (halted["halt_class"], "contradicts the journal" in halted["halt_reason"]) == ("integrity", True)
     assert witness_note(deployment).read_text() == sign_checkpoint(other, key)
     assert "are not those of the journal" in halted["checkpoints"][0]["problem"]
+
+
+async def test_the_last_entry_before_a_stop_is_witnessed(deployment: Rig) -> None:
+    await deployment.start()
+    await deployment.armed()
+    await deployment.stop()
+    with closing(read_journal(deployment.directory / "var" / "journal.db")) as journal:
+        assert witness_note(deployment).read_text().split("\n")[1] == str(journal.head.seq)
 
 
 async def test_a_vanished_journal_does_not_start_afresh(deployment: Rig) -> None:

@@ -85,7 +85,8 @@ async def _git(directory: Path, log: Logbook, _: AsyncExitStack) -> Made:
     work = iter(range(100))
 
     def anew(key: NoteKey) -> CheckpointTarget:
-        return GitTarget("backup", GitRemote(str(remote), "main"), directory / f"work{next(work)}.git", log.owner, key)
+        there = GitRemote(str(remote), "main")
+        return GitTarget("backup", there, directory / f"work{next(work)}.git", log.owner, key, now=SystemClock().now)
 
     return anew, lambda: remote.rename(directory / "gone") and None
 

@@ -13,7 +13,7 @@ import re
 import shutil
 import signal
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,13 @@ from controller.journal.note import NoteKey
 from controller.journal.publishing import Offer
 from controller.journal.targets.directory import file_in
 from exchange.errors import ConfigError, IntegrityError, Refused, Unreachable
+from exchange.model import Millis
 
 TIMEOUT_S = 30
+END_S = 2
+STALE_LOCK_MS = 600_000
+"""A lock in our own repository that is older was left by a machine that went down: no command of ours lives that long."""
+
 _NO_SUCH_REF = 2
 _PASSWORD_IN_URL = re.compile(r"://[^/@]*:[^/@]*@")
 _SSH = "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=10 -o IdentitiesOnly=yes"
@@ -45,12 +50,12 @@ class GitRemote:
         ssh = _SSH
         ssh += f" -i '{self.ssh_key}'" if self.ssh_key else ""
         ssh += f" -o UserKnownHostsFile='{self.known_hosts}'" if self.known_hosts else ""
-        settings = {"core.hooksPath": "/dev/null", "credential.helper": "", "http.followRedirects": "false", "gc.auto": "0"}
+        settings = {"core.hooksPath": "/dev/null", "credential.helper": "", "http.followRedirects": "false"}
         if self.token:
             basic = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
             settings["http.extraHeader"] = f"Authorization: Basic {basic}"
         # An operator who verifies is not always the user the controller runs as.
-        settings["safe.directory"] = "*"
+        settings |= {"safe.directory": "*", "gc.autoDetach": "false"}
         given = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": os.environ.get("HOME", "/nonexistent"),
@@ -72,7 +77,9 @@ class GitRemote:
 class GitTarget:
     """``work`` is a bare repository of our own, made if need be: it remembers the last commit the remote took."""
 
-    def __init__(self, name: str, remote: GitRemote, work: Path, controller_id: str, key: NoteKey) -> None:
+    def __init__(
+        self, name: str, remote: GitRemote, work: Path, controller_id: str, key: NoteKey, *, now: Callable[[], Millis]
+    ) -> None:
         if _PASSWORD_IN_URL.search(remote.url) or remote.url.startswith("-"):
             raise ConfigError(
                 f"checkpoint target {name}: a remote's address holds no password and is no option",
@@ -82,7 +89,7 @@ class GitTarget:
         if shutil.which("git") is None:
             raise ConfigError("git is not installed", code="no-git", remedy="Install git, or remove the git target.")
         self._name, self._remote, self._work, self._key = name, remote, work, key
-        self._controller_id = controller_id
+        self._controller_id, self._now = controller_id, now
         self._file = file_in(Path(), controller_id).name
         self._environment = remote.environment()
         self._there, self._seen, self._taken = (f"refs/{kind}/{remote.branch}" for kind in ("heads", "seen", "taken"))
@@ -96,13 +103,14 @@ class GitTarget:
         """See ``CheckpointTarget.read``. The checkpoint at the tip of the branch."""
         await self._prepare()
         taken = await self._commit_at(self._taken)
-        found = await self._git("ls-remote", "--exit-code", self._remote.url, self._there, allowed=(_NO_SUCH_REF,))
+        found = _text(await self._git("ls-remote", "--exit-code", self._remote.url, self._there, allowed=(_NO_SUCH_REF,)))
         if not found:
             if taken:
                 raise _rewritten(f"the branch {self._remote.branch} is gone, and commit {taken[:12]} was pushed to it", self._work)
             await self._git("update-ref", "-d", self._seen)
             return None
-        await self._git("fetch", "--quiet", "--no-tags", self._remote.url, f"+{self._there}:{self._seen}")
+        if found.split()[0] != await self._commit_at(self._seen):
+            await self._git("fetch", "--quiet", "--no-tags", self._remote.url, f"+{self._there}:{self._seen}")
         if taken and not await self._descends(taken):
             raise _rewritten(f"the branch {self._remote.branch} no longer holds commit {taken[:12]}", self._work)
         listed = await self._git("ls-tree", "--name-only", self._seen, "--", self._file)
@@ -134,6 +142,7 @@ class GitTarget:
         await self._git("update-ref", self._taken, commit)
 
     async def _prepare(self) -> None:
+        await asyncio.to_thread(_unlock, self._work, self._now())
         if not (self._work / "HEAD").exists():
             self._work.mkdir(mode=0o700, parents=True, exist_ok=True)
             await self._git("init", "--quiet", "--bare", str(self._work))
@@ -178,11 +187,21 @@ class GitTarget:
 
 
 async def _end(process: Process) -> None:
-    if process.returncode is None:
+    # git's children (ssh, its http helper) are in its own session, and go with it. Told to end, git takes its locks away.
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is not None:
+            return
         with suppress(ProcessLookupError):
-            # git's children (ssh, its http helper) are in its own session, and go with it.
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+            os.killpg(process.pid, number)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), END_S)
+
+
+def _unlock(work: Path, now: Millis) -> None:
+    for lock in (*work.glob("*.lock"), *(work / "refs").rglob("*.lock")):
+        with suppress(FileNotFoundError):
+            if now - lock.stat().st_mtime_ns // 1_000_000 > STALE_LOCK_MS:
+                lock.unlink()
 
 
 def _text(output: bytes) -> str:

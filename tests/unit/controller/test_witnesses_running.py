@@ -210,6 +210,19 @@ async def test_a_start_looks_at_all_and_remembers_who_was_away() -> None:
         await Scene(good, bad).witnesses.look()
 
 
+async def test_the_end_of_a_run_is_published_to_whoever_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(witnesses, "FINISH_S", 0.2)
+    good, stuck = Fake("good"), Fake("stuck")
+    scene = Scene(good, stuck)
+    async with scene.running():
+        scene.write(RAISED)
+        await until(lambda: good.taken == [1])
+        scene.write(RAISED)
+    stuck.stuck = True
+    await scene.witnesses.finish()
+    assert good.taken == [1, 2]
+
+
 async def test_without_targets_it_only_keeps_the_tree() -> None:
     scene = Scene()
     async with scene.running():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from controller.journal.publishing import Outcome, read_from
 from controller.journal.targets import git as git_target
 from controller.journal.targets.git import GitRemote, GitTarget
+from controller.runtime.clock import SystemClock
 from exchange.errors import ConfigError, IntegrityError, Unreachable
 from tests.support.checkpoint_places import bare_repository, published
 from tests.support.logbook import Logbook
@@ -23,7 +25,8 @@ def remote(tmp_path: Path) -> Path:
 
 
 def target(tmp_path: Path, remote: object, name: str = "work", **settings: object) -> GitTarget:
-    return GitTarget("backup", GitRemote(str(remote), "main", **settings), tmp_path / f"{name}.git", LOG.owner, LOG.key)
+    there = GitRemote(str(remote), "main", **settings)
+    return GitTarget("backup", there, tmp_path / f"{name}.git", LOG.owner, LOG.key, now=SystemClock().now)
 
 
 def git(repository: Path, *arguments: str) -> str:
@@ -111,6 +114,16 @@ async def test_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Path,
     assert (await published(target(tmp_path, remote), LOG, 3)).outcome is Outcome.TAKEN
 
 
+async def test_a_lock_left_by_a_machine_that_went_down_is_taken_away(tmp_path: Path, remote: Path) -> None:
+    here = target(tmp_path, remote)
+    await published(here, LOG, 3)
+    for name in ("checkpoint.index.lock", "refs/taken/main.lock", "refs/seen/main.lock"):
+        lock = tmp_path / "work.git" / name
+        lock.touch()
+        os.utime(lock, (1_700_000_000, 1_700_000_000))
+    assert (await published(here, LOG, 7)).outcome is Outcome.TAKEN
+
+
 async def test_a_program_is_no_address(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="not allowed"):
         await target(tmp_path, f"ext::touch {tmp_path}/ran").read()
@@ -119,7 +132,7 @@ async def test_a_program_is_no_address(tmp_path: Path) -> None:
 
 def test_a_token_is_in_no_argument(tmp_path: Path) -> None:
     given = GitRemote("https://example.com/r.git", "main", token="s3cret-token").environment()
-    assert [key for key, value in given.items() if "Basic" in value] == ["GIT_CONFIG_VALUE_4"]
+    assert [key for key, value in given.items() if "Basic" in value] == ["GIT_CONFIG_VALUE_3"]
     assert "s3cret-token" not in " ".join(given.values())
 
 
