@@ -18,7 +18,10 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     subject: Annotated[
-        str, typer.Argument(help="An order id (ours or the bot's), a command id, a gate, a journal entry's number, or `halt`.")
+        str,
+        typer.Argument(
+            help="An order id (ours or the bot's), a command or alert id, a gate, an entry's number, `halt` or `drill`."
+        ),
     ],
     name: Annotated[str, typer.Argument(help="The id, after a word: `explain refusal ID`.")] = "",
     directory: DirectoryOption = HERE,

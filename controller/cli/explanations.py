@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import RenderableType
@@ -21,6 +22,7 @@ from exchange.errors import UsageError
 from policies.rules import GateName
 
 _COMMAND = re.compile(r"[0-9a-f]{32}")
+_ENTRY = re.compile(r"(?:A-)?([0-9]{1,15})")
 _ORDER_FIELDS = ("client_id", "bot_client_id")
 
 
@@ -36,10 +38,10 @@ def explain_subject(directory: Path, subject: str) -> Explanation:
     """Explain ``subject``. Raises ``UsageError`` when the journal has never heard of it."""
     if _COMMAND.fullmatch(subject):
         return _command(directory, subject)
-    if subject.isdecimal():
-        return _entry(directory, int(subject))
-    if subject == "halt":
-        return _halt(directory)
+    if (number := _ENTRY.fullmatch(subject)) is not None:
+        return _entry(directory, int(number[1]))
+    if (story := _STORIES.get(subject)) is not None:
+        return story(directory)
     if subject in {gate.value for gate in GateName}:
         return _gate(directory, subject)
     return _order(directory, subject)
@@ -112,6 +114,18 @@ def _halt(directory: Path) -> Explanation:
     return Explanation([entry_document(entry) for entry in entries], tuple(parts))
 
 
+def _drill(directory: Path) -> Explanation:
+    """Every drill, and the halt that one became."""
+
+    def wanted(entry: Entry, body: dict[str, Any]) -> bool:
+        return entry.kind in {"drill-started", "drill-finished"} or (entry.kind == "stage-changed" and body["cause"] == "drill")
+
+    entries = _matching(directory, wanted)
+    if not entries:
+        raise UsageError("no halt was practised here", code="unknown-subject", remedy="Practise one with `gatehouse drill halt`.")
+    return Explanation([entry_document(entry) for entry in entries], tuple(map(_headline, entries)))
+
+
 def _order(directory: Path, order_id: str) -> Explanation:
     named = _matching(directory, lambda _, body: order_id in (body.get(field) for field in _ORDER_FIELDS))
     if not named:
@@ -148,3 +162,6 @@ def _unknown(subject: str, what: str) -> UsageError:
         code="unknown-subject",
         remedy="Find ids with `gatehouse orders` or `gatehouse journal tail`.",
     )
+
+
+_STORIES: Mapping[str, Callable[[Path], Explanation]] = MappingProxyType({"halt": _halt, "drill": _drill})

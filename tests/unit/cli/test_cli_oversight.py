@@ -10,6 +10,7 @@ from types import MethodType
 import pytest
 
 from controller import events as e
+from controller import inputs as i
 from controller.authority.envelope import parse_envelope
 from controller.authority.verify import read_command
 from controller.cli import oversight
@@ -17,6 +18,7 @@ from controller.cli.bot_key_checks import check_bot_keys
 from controller.console.oversight import AcknowledgedView, AlertView, BotKeyView, DrillView, OversightView
 from controller.console.views import ProposalView, ProposeRequest, ReceiptView
 from controller.deciding.bot_keys import secret_digest
+from controller.deciding.drills import HALT_DRILL
 from controller.settings import load_settings
 from controller.subjects import meaning
 from exchange.errors import ConfigError
@@ -24,7 +26,7 @@ from exchange.ports import VenueName
 from policies.authority import WITH_SUBJECT, Verb
 from policies.stage import Stage
 from tests.support.cli_kit import Run, Served, told, write_journal
-from tests.support.desk import Desk
+from tests.support.desk import BOT_KEYS, Desk
 from tests.support.operator_port import DIGEST, NOW, a_status
 from tests.unit.cli.test_cli_governance import payload_of
 
@@ -188,3 +190,28 @@ def test_doctor_counts_the_keys_and_names_the_one_whose_secret_is_gone(served: S
         check_bot_keys(served.directory, settings)
     assert "lost's key lostbotkey" in found.value.message
     assert "added to the settings without a signature" in found.value.message
+
+
+def test_drills_and_alerts_are_explained_from_the_journal(run: Run, served: Served) -> None:
+    desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
+    assert desk.ask(Verb.DRILL, HALT_DRILL, "alice").code == ""
+    assert desk.state.drill is not None
+    desk.give(i.DrillMeasured(desk.state.drill.command_id, 12, 3456, 2, verified_empty=True))
+    desk.give(i.HaltAsked("test", "stop"))
+    write_journal(desk, served.directory)
+    kinds = [entry["kind"] for entry in told(run("explain", "drill", "--dir", served.directory, "-o", "json"))]
+    assert kinds == ["drill-started", "drill-finished"]
+    (alert,) = desk.state.alerts
+    assert told(run("explain", alert.id, "--dir", served.directory, "-o", "json"))["kind"] == "stage-changed"
+
+
+def test_what_refused_an_acknowledgement_is_explained_with_its_remedy(run: Run, served: Served) -> None:
+    desk = Desk().arm()
+    command = desk.command(Verb.REVOKE_BOT_KEY, desk.state.position, subject=BOT_KEYS["demo-bot"])
+    assert desk.submit(command, "carol").code == ""
+    again = command.model_copy(update={"command_id": "f" * 32})
+    assert desk.submit(again, "carol").code == "already-revoked"
+    write_journal(desk, served.directory)
+    shown = run("explain", "refusal", "f" * 32, "--dir", served.directory).stdout
+    assert "[already-revoked]" in shown
+    assert "Nothing is left to do" in shown
