@@ -112,7 +112,7 @@ RULES: Mapping[HaltClass, HaltRule] = MappingProxyType(
             why="the post-mortem and the quorum answer for it",
         ),
         HaltClass.INTEGRITY: HaltRule(
-            "the venue contradicts our books",
+            "the venue contradicts our books, or a checkpoint our journal",
             Stage.VALIDATED,
             voids=True,
             why="what is held is in doubt, and gate live-ready has to examine the account first",
