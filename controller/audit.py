@@ -1,4 +1,4 @@
-"""Everything operators decided, decided again from the journal alone: whose signatures, which quorum, what evidence (DESIGN §5, §6).
+"""Everything operators decided, decided again from the journal alone: whose signatures, which quorum, what evidence (DESIGN §5).
 
 The auditor folds the entries about governance with the controller's own fold and leaves the others aside, so its cost is per
 command and not per entry. At each command it verifies the raw envelope against the roster in force at that entry, binds it to what
@@ -40,7 +40,7 @@ STORED_MOST = 4096
 SETTLED_MS = 60_000
 """How long after a change of the roster an envelope may still have been verified against the one before."""
 
-_FOLDED = (
+_FOLDED = frozenset({
     e.DeploymentCreated,
     e.PolicyAdopted,
     e.RosterAdopted,
@@ -53,7 +53,10 @@ _FOLDED = (
     e.CommandVoided,
     e.EvidenceSealed,
     e.StageChanged,
-)
+})  # fmt: skip
+_COMMANDS = frozenset({e.CommandAccepted, e.CommandRefused, e.CommandPending, e.CommandVoided})
+_BY_COMMAND = frozenset(kind for kind in e.Event.__subclasses__() if "command_id" in kind.model_fields) - _COMMANDS
+"""The events that name the command they come from: it has to have been accepted before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,10 @@ class Auditor:
             IntegrityError: what it says cannot have been decided by this controller.
         """
         event = e.decode(entry.kind, entry.body)
-        by = "" if isinstance(event, e.CommandRefused) else getattr(event, "command_id", "")
         try:
-            if by and not isinstance(event, e.CommandAccepted | e.CommandPending | e.CommandVoided) and by not in self._targets:
+            if type(event) in _BY_COMMAND and (by := getattr(event, "command_id", "")) and by not in self._targets:
                 _wrong(f"it names command {by}, which was never accepted")
-            if isinstance(event, _FOLDED):
+            if type(event) in _FOLDED:
                 self._state = replace(self._state, seq=entry.seq - 1, at=entry.at)
                 self._check(event, entry.at)
                 self._state = apply(self._state, event, entry.at)

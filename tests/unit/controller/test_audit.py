@@ -12,12 +12,14 @@ from controller import events as e
 from controller.audit import Auditor
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyType, roster_key
+from controller.deciding.governance import release_document
 from controller.inputs import SubmissionInvalid
 from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
 from exchange.errors import IntegrityError
 from exchange.model import Millis
 from policies import canonical
 from policies.authority import Verb
+from policies.document import canonical_bytes
 from policies.stage import Mode, Stage
 from tests.support.desk import Desk, with_policy
 
@@ -227,3 +229,25 @@ def test_a_command_that_waited_is_applied_only_after_its_cooling_off() -> None:
     assert "waits otherwise than the policy says" in refused(shortened)
     elsewhere = changed(desk, e.CommandPending, target_stage=Stage.RAMPING, target_step=1)
     assert "another move than was signed" in refused(elsewhere)
+
+
+def test_every_verb_that_was_applied_is_proven() -> None:
+    desk = Desk().walk_to(Stage.VALIDATED)
+    desk.ask(Verb.SET_RELEASE, release_document("bot", "2", "sha256:" + "e" * 64))
+    desk.ask(Verb.SET_POLICY, canonical_bytes(desk.state.policy.model_copy(update={"name": "other"})).decode())
+    desk.ask(Verb.SET_ROSTER, desk.state.roster.model_copy(update={"version": 2}).canonical_bytes.decode())
+    desk.move(Verb.HALT, Stage.HALTED, signers=("carol",))
+    desk.ask(Verb.ACK_ALERT, desk.state.alerts[-1].id, "alice")
+    desk.move(Verb.RESET, Stage.MOCK, signers=("bob",))
+    desk.walk_to(Stage.TESTNET_VALIDATING)
+    desk.move(Verb.DEMOTE, Stage.MOCK, signers=("alice",))
+    verbs = [event.verb for event in desk.events(e.CommandAccepted)]
+    assert len(verbs) == len(set(verbs)) + 2 == 10
+    assert audited(desk.journal)["accepted"] == len(verbs)
+
+
+def test_a_second_process_changes_nothing_about_what_was_proven() -> None:
+    desk = Desk().walk_to(Stage.VALIDATED)
+    desk.boot()
+    desk.run(5000)
+    assert audited(desk.journal)["accepted"] == 2
