@@ -1,0 +1,53 @@
+"""A mark outlives its process and means what it says: a halt always, a failed journal until another controller has led."""
+
+from pathlib import Path
+
+import pytest
+
+from controller.runtime.latchfile import SIZE, LatchFile, Mark
+
+HALTED, FAILED = Mark("enough", 3, halted=True), Mark("the disk is full", 3, halted=False)
+
+
+@pytest.fixture
+def latch(tmp_path: Path) -> LatchFile:
+    made = LatchFile(tmp_path / "latch")
+    assert made.read() is None
+    return made
+
+
+@pytest.mark.parametrize("mark", [HALTED, FAILED])
+def test_a_mark_is_read_as_it_was_left_until_it_is_cleared(latch: LatchFile, mark: Mark) -> None:
+    latch.mark(mark)
+    assert latch.read() == mark
+    latch.clear()
+    assert latch.read() is None
+
+
+def test_a_long_reason_is_cut_and_still_read(latch: LatchFile, tmp_path: Path) -> None:
+    latch.mark(Mark('"ü\\' * 300, 3, halted=True))
+    found = latch.read()
+    assert found is not None
+    assert (found.epoch, found.halted) == (3, True)
+    assert (tmp_path / "latch").stat().st_size == SIZE
+
+
+@pytest.mark.parametrize("content", [b"an older version's words", b"{", b'{"epoch": 1}', b"\xff"])
+def test_what_cannot_be_parsed_is_a_halt(latch: LatchFile, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "latch").write_bytes(content.ljust(SIZE, b"\0"))
+    found = latch.read()
+    assert found is not None
+    assert found.halted
+    assert found.stands(10**9)
+
+
+def test_a_file_that_cannot_be_read_is_a_halt(tmp_path: Path) -> None:
+    (tmp_path / "latch").mkdir()
+    found = LatchFile(tmp_path / "latch").read()
+    assert found is not None
+    assert found.halted
+
+
+@pytest.mark.parametrize(("mark", "epoch", "stands"), [(HALTED, 9, True), (FAILED, 3, True), (FAILED, 2, True), (FAILED, 4, False)])
+def test_only_a_halt_survives_another_leader(mark: Mark, epoch: int, *, stands: bool) -> None:
+    assert mark.stands(epoch) is stands

@@ -1,0 +1,104 @@
+"""Proof that the last writer on this host is dead: its lock, its boot, its file; anything less proves nothing."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from controller.journal import tenure as module
+from controller.journal.tenure import FILE_NAME, Tenure
+
+ROOT = Path(__file__).parents[3]
+HOLDER = """
+import sys, signal
+from pathlib import Path
+from controller.journal.tenure import Tenure
+held = Tenure(Path(sys.argv[1]))
+held.leads(7)
+print("holds", flush=True)
+signal.pause()
+"""
+
+
+def held_by_another(data: Path) -> subprocess.Popen[str]:
+    """A process that leads under epoch 7."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(data)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "holds\n"
+    return holder
+
+
+def ended(data: Path) -> int:
+    tenure = Tenure(data)
+    try:
+        return tenure.ended
+    finally:
+        tenure.close()
+
+
+def kill(holder: subprocess.Popen[str]) -> None:
+    holder.kill()
+    holder.wait()
+    assert holder.stdout is not None
+    holder.stdout.close()
+
+
+def test_a_writer_that_was_killed_is_proven_dead(tmp_path: Path) -> None:
+    kill(held_by_another(tmp_path))
+    assert ended(tmp_path) == 7
+
+
+@pytest.mark.parametrize("state", [signal.SIGCONT, signal.SIGSTOP])
+def test_a_writer_that_lives_is_not_however_deep_it_sleeps(tmp_path: Path, state: signal.Signals) -> None:
+    holder = held_by_another(tmp_path)
+    try:
+        os.kill(holder.pid, state)
+        assert ended(tmp_path) == -1
+    finally:
+        kill(holder)
+
+
+def test_a_directory_nobody_led_from_proves_nothing(tmp_path: Path) -> None:
+    assert ended(tmp_path) == -1
+
+
+def test_a_copied_directory_proves_nothing_of_the_writer_that_still_lives_in_the_first(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    holder = held_by_another(tmp_path / "first")
+    try:
+        shutil.copytree(tmp_path / "first", tmp_path / "second")
+        assert ended(tmp_path / "second") == -1
+    finally:
+        kill(holder)
+
+
+def test_what_another_boot_left_proves_nothing(tmp_path: Path) -> None:
+    kill(held_by_another(tmp_path))
+    path = tmp_path / FILE_NAME
+    path.write_text(json.dumps({**json.loads(path.read_text()), "boot": "another"}))
+    assert ended(tmp_path) == -1
+
+
+def test_a_network_file_system_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kill(held_by_another(tmp_path))
+    monkeypatch.setattr(module, "_LOCAL", frozenset[str]())
+    assert ended(tmp_path) == -1
+
+
+@pytest.mark.parametrize("content", [b"", b"7", b"{", b"[]", b'{"epoch": "x"}', b"\xff\xff"])
+def test_what_cannot_be_read_proves_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE_NAME).write_bytes(content)
+    assert ended(tmp_path) == -1
+
+
+def test_the_last_epoch_led_is_the_one_that_counts(tmp_path: Path) -> None:
+    tenure = Tenure(tmp_path)
+    tenure.leads(123456789)
+    tenure.leads(8)
+    tenure.close()
+    assert ended(tmp_path) == 8
