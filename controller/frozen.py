@@ -25,7 +25,7 @@ from exchange.errors import GatehouseError, IntegrityError, UsageError
 from policies.document import canonical_bytes, parse_canonical
 from policies.schema import Policy
 
-_PIECE = 200
+_PIECE = 100
 """How many items of a tuple are written at once."""
 
 

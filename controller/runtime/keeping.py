@@ -20,7 +20,8 @@ _AT_LEAST = 1_000
 _REST = 20
 """After one that took a second the next is not begun for twenty, however much is written."""
 
-_PAUSE_S = 0.001
+PAUSE_S = 0.001
+"""How long the thread stands back after a fraction of a millisecond of work."""
 
 
 class Keeper:
@@ -78,4 +79,4 @@ class Keeper:
         self._saved_seq, self._saved_ns = state.seq, self._last.durable_ns
         head = Head(entry.seq, entry.hash, entry.epoch)
         taken = state, head, self._memory.kept(), MerkleTree(tree.size, tree.frontier)
-        return partial(self._snapshots.save, *taken, partial(self._hurry.wait, _PAUSE_S))
+        return partial(self._snapshots.save, *taken, partial(self._hurry.wait, PAUSE_S))

@@ -20,6 +20,7 @@ CONTESTS = {
         governance.CONTEST,
         governance.VERIFY,
         halting.CONTEST,
+        halting.SAVING,
     )
 }
 

@@ -6,23 +6,35 @@ import asyncio
 import itertools
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 from controller import inputs as i
-from controller.events import OrderAdmitted
+from controller.authority.keys import generate_key
+from controller.events import FillBooked, OrderAdmitted
+from controller.journal.chain import Head, genesis_hash
+from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import open_journal
+from controller.order_state import shelved
 from controller.runtime.inbox import Inbox, InboxFull
+from controller.runtime.keeping import PAUSE_S
+from controller.runtime.memory import KEEP_FILLS, Memory
 from controller.runtime.permit import PermitOffice
+from controller.runtime.snapshot import Snapshots
 from controller.runtime.writer import Carried, Writer
+from controller.shelf import Shelf
 from exchange.model import Millis
 from exchange.ports import VenueName
 from ops.bench.measure import Contest, Figures, Goal, Line, Round, percentile
 from policies.stage import Stage
+from policies.values import replace
 from tests.support.desk import Desk
 
 _BREACHES, _ORDERS_BEFORE, _ORDERS_PER_SECOND = 25, 30, 500
+_SETTLED = 100_000
 _STALE_MS = 16_000
 """Older than the demo policy lets a quote become before it halts."""
 
@@ -42,8 +54,11 @@ class _Clock:
         return time.monotonic_ns()
 
 
-async def breach(desk: Desk, path: Path) -> tuple[float, int]:
-    """Milliseconds from a stale quote becoming known to the latch, and the orders admitted after it."""
+async def breach(desk: Desk, path: Path, beside: Callable[[Event], object] | None = None) -> tuple[float, int]:
+    """Milliseconds from a stale quote becoming known to the latch, and the orders admitted after it.
+
+    ``beside`` is at work in another thread until the event it is given is set.
+    """
     clock, inbox, journal = _Clock(desk.now), Inbox(), open_journal(path, "desk")
     office = PermitOffice(clock, desk.epoch)
     late: list[OrderAdmitted] = []
@@ -57,6 +72,8 @@ async def breach(desk: Desk, path: Path) -> tuple[float, int]:
     )
     running = asyncio.create_task(writer.run())
     flooding = asyncio.create_task(_flood(desk, inbox))
+    enough = Event()
+    working = asyncio.create_task(asyncio.to_thread(beside, enough)) if beside else None
     try:
         await asyncio.sleep(_ORDERS_BEFORE / _ORDERS_PER_SECOND)
         stale = desk.market(age_ms=_STALE_MS)
@@ -66,9 +83,12 @@ async def breach(desk: Desk, path: Path) -> tuple[float, int]:
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)
     finally:
+        enough.set()
         for task in (flooding, running):
             task.cancel()
         await asyncio.gather(flooding, running, return_exceptions=True)
+        if working is not None:
+            await working
         journal.close()
     assert not writer.failed_because
     assert writer.known.position.stage is Stage.HALTED
@@ -84,8 +104,33 @@ async def _flood(desk: Desk, inbox: Inbox) -> None:
         await asyncio.sleep(max(0, began + number / _ORDERS_PER_SECOND - loop.time()))
 
 
+class _Saving:
+    """Snapshots of a long history, one after another, each written as a running controller writes it."""
+
+    def __init__(self, desk: Desk, directory: Path) -> None:
+        settled = shelved(next(iter(desk.state.orders.values())))
+        names = [f"gh-0123456789-{number:010d}" for number in range(_SETTLED)]
+        orders, ids = Shelf(), Shelf()
+        for name in names:
+            orders, ids = orders.put(name, settled), ids.put(name, name)
+        self._state = replace(desk.state, settled=orders, by_bot_id=ids)
+        memory, fill = Memory(), next(event for event, _ in desk.journal if isinstance(event, FillBooked))
+        memory.order_ids.extend(names)
+        memory.fills.extend((fill, desk.now) for _ in range(KEEP_FILLS))
+        self._kept = memory.kept()
+        self._tree = MerkleTree()
+        for number in range(desk.state.seq):
+            self._tree.append_leaf(number.to_bytes(32))
+        self._snapshots = Snapshots(directory, generate_key())
+
+    def __call__(self, enough: Event) -> None:
+        head = Head(self._state.seq, genesis_hash("desk"), 1)
+        while not enough.is_set():
+            assert self._snapshots.save(self._state, head, self._kept, self._tree, partial(enough.wait, PAUSE_S))
+
+
 @contextmanager
-def opened(size: float) -> Iterator[Round]:
+def opened(size: float, *, saving: bool = False) -> Iterator[Round]:
     """A deployment at LIVE_€10, halted again and again from the same state."""
     breaches = max(1, int(_BREACHES * size))
     desk = Desk().walk_to(Stage.LIVE_EUR10)
@@ -93,10 +138,11 @@ def opened(size: float) -> Iterator[Round]:
     desk.tick()
     loop = asyncio.new_event_loop()
     with tempfile.TemporaryDirectory() as directory:
+        beside = _Saving(desk, Path(directory)) if saving else None
 
         def one_round(number: int) -> Figures:
             paths = [Path(directory) / f"{number}-{one}.sqlite" for one in range(breaches)]
-            found = [loop.run_until_complete(breach(desk, path)) for path in paths]
+            found = [loop.run_until_complete(breach(desk, path, beside)) for path in paths]
             took = [one for one, _ in found]
             return {"p50": percentile(took, 0.5), "p99": percentile(took, 0.99), "late": sum(late for _, late in found)}
 
@@ -112,4 +158,14 @@ CONTEST = Contest(
         Line("halt: orders admitted after the latch", "", "late", goals=(Goal("0", lambda ours, _: ours == 0),)),
     ),
     opened,
+)
+
+SAVING = Contest(
+    "breach-while-saving",
+    (
+        Line("halt: from breach to latch while a snapshot of 100,000 orders is taken, median", "ms", "p50"),
+        Line("halt: the same, 99th percentile", "ms", "p99", goals=(Goal("≤ 10 ms", lambda ours, _: ours <= 10),)),
+        Line("halt: the same, admitted after the latch", "", "late", goals=(Goal("0", lambda ours, _: ours == 0),)),
+    ),
+    partial(opened, saving=True),
 )

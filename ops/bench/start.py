@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -46,6 +47,7 @@ _PARTS = {
     "load": "read the snapshot",
     "fold": "fold the entries since",
     "start": "a start: all but the first",
+    "cpu": "processor time of it, all processes",
     "rss": "memory after it",
     "peak": "memory at most",
 }
@@ -100,6 +102,7 @@ def _start(directory: Path) -> dict[str, Any]:
     """What ``controller.bootstrap.journal`` does."""
     path, snapshots, tree = directory / _JOURNAL, Snapshots(directory, load_key(directory / _KEY)), MerkleTree()
     reading, _ = _timed(lambda: _read(path))
+    before = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
     verifying, report = _timed(lambda: verify_journal(path, "desk", monotonic_ns=time.monotonic_ns, storage=False))
     journal = open_journal(path, "desk")
     loading, snapshot = _timed(lambda: snapshots.load(journal.hash_at))
@@ -108,6 +111,7 @@ def _start(directory: Path) -> dict[str, Any]:
     folding, (state, folded) = _timed(lambda: refold(journal, Memory(), lambda entry: tree.append(entry.hash), snapshot))
     assert (state.seq, folded) == (report.entries, SAVE_AFTER)
     journal.close()
+    used = [sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines())
     return {
         "read": reading,
@@ -115,6 +119,7 @@ def _start(directory: Path) -> dict[str, Any]:
         "load": loading,
         "fold": folding,
         "start": verifying + loading + folding,
+        "cpu": sum(used) - before,
         "rss": int(status["VmRSS"].split()[0]) / 1024,
         "peak": int(status["VmHWM"].split()[0]) / 1024,
     }
