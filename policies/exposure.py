@@ -51,6 +51,10 @@ class MissingInput:
     message: str
 
 
+_COMPUTABLE: dict[str, SymbolRules] = {}
+"""The rules last found to be numbers, by symbol. They are immutable and each order asks three times: this object need not be again."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderRisk:
     """A working order as far as risk is concerned. ``executed`` is base, ``executed_quote`` quote; both already in the holdings."""
@@ -223,6 +227,8 @@ def missing_account(account: AccountView | None, policy: Policy, now: Millis) ->
 
 def missing_rules(symbol: str, rules: SymbolRules | None) -> MissingInput | None:
     """Whether the venue's rules for a symbol are absent, for another symbol, or not numbers to compute with."""
+    if rules is not None and _COMPUTABLE.get(symbol) is rules:
+        return None
     if rules is None or rules.symbol != symbol:
         return MissingInput(InputName.SYMBOL_RULES, symbol, f"the venue's rules for {symbol} are not known")
     amounts = (
@@ -235,6 +241,7 @@ def missing_rules(symbol: str, rules: SymbolRules | None) -> MissingInput | None
     )
     precisions = (rules.price_precision, rules.quantity_precision)
     if all(_amount(amount) for amount in amounts) and rules.taker_fee < 1 and all(0 <= digits <= 18 for digits in precisions):
+        _COMPUTABLE[symbol] = rules
         return None
     return MissingInput(InputName.SYMBOL_RULES, symbol, f"the venue's rules for {symbol} are not numbers to compute with")
 
