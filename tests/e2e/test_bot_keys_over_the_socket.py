@@ -8,6 +8,7 @@ from typing import Any
 from controller.bot_secrets import make_bot_key
 from controller.deciding.bot_keys import key_document, secret_digest
 from exchange.orders import WORKING
+from exchange.testnet.faults import FaultKind
 from tests.support.rig import SYMBOL, Rig, rig
 
 UNKNOWN_KEY = 10072
@@ -105,3 +106,16 @@ async def test_an_issued_key_waits_for_its_secret_and_works_once_the_file_is_the
         file.chmod(0o600)
         assert await code(deployment, key, secret) == 0
         assert problems(await deployment.status())[key] == ""
+
+
+async def test_a_lockout_is_journalled_and_stays_outstanding_until_somebody_answers_for_it(tmp_path: Path) -> None:
+    async with rig(tmp_path / "deployment") as deployment:
+        await deployment.start()
+        await deployment.armed()
+        deployment.live.arm(FaultKind.IP_BANNED, count=1, params={"operation": "query", "retry_after_s": 3})
+        status = await deployment.until(lambda status: status["oversight"]["alerts"])
+        (alert,) = status["oversight"]["alerts"]
+        (entry,) = await deployment.entries("alert-raised")
+        assert (alert["id"], alert["kind"], entry["body"]["about"]) == (f"A-{entry['seq']}", "venue-lockout", "venue-lockout")
+        assert (await deployment.command("ack-alert", "bob", subject=alert["id"])).status_code == 200
+        assert (await deployment.status())["oversight"]["alerts"] == []

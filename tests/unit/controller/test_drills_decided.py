@@ -268,6 +268,7 @@ async def test_the_writer_keeps_every_permit_back_until_it_is_over_and_armed(sta
     assert drill is not None
     assert times is not None
     assert not await live_after(swept(shell))
+    assert shell.permits.latched_because
     assert not await live_after(i.DrillMeasured(drill.command_id, 1, 2, 0, verified_empty=True))
     assert await live_after(swept(shell))
 
