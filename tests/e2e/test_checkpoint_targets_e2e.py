@@ -175,5 +175,6 @@ async def test_targets_that_are_away_do_not_stop_trading_and_are_told_of(scene: 
     raised = [entry["body"] for entry in await scene.rig.entries("alert-raised")]
     assert {"git remote backup", "bucket locked", "webhook chat"} <= {body["title"] for body in raised}
     assert "witness near" not in {body["title"] for body in raised}
+    assert not any(secret in scene.rig.tail() for secret in (SECRET, "hook-token-of-the-test"))
     told = {row["target"]: row["problem"] for row in (await scene.rig.status())["checkpoints"]}
     assert [target for target, problem in told.items() if not problem] == ["witness near"]
