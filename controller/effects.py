@@ -63,6 +63,7 @@ class AlertKind(StrEnum):
     CHECKPOINT = "checkpoint"
     BOT_KEY = "bot-key"
     DRILL = "drill"
+    DISK = "disk"
 
 
 INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL})

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from controller.bootstrap.doors import open_doors
-from controller.bootstrap.journal import checkpoint_key, open_witnesses
+from controller.bootstrap.journal import checkpoint_key, open_witnesses, reserve_room
 from controller.bootstrap.lead import Led, Surroundings, kept, lead
 from controller.bootstrap.read import Deployment, found_secret, read_deployment
 from controller.bootstrap.venues import examine, open_feeds, open_gates, open_venues, read_rules
@@ -99,6 +100,9 @@ async def _start(deployment: Deployment, around: Surroundings, led: Led, stack: 
     rules = {name: await read_rules(venue, deployment.policy.symbols) for name, venue in remote.items()}
     mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], deployment.settings.mock_balances, clock, seed=1)
     permits = PermitOffice(clock, journal.epoch)
+    room = reserve_room(journal, deployment.data)
+    if room is not None:
+        stack.callback(room[0].remove)
     assembly = Assembly(
         Parts(
             journal=journal,
@@ -117,22 +121,24 @@ async def _start(deployment: Deployment, around: Surroundings, led: Led, stack: 
             keeper=keeper,
             latch=around.latch,
             left_behind=led.left_behind,
+            reserve=room,
             examine=partial(examine, deployment, remote[VenueName.LIVE], permits),
             bot_secret=partial(found_secret, deployment, around.redactor),
         )
     )
+    stack.push_async_callback(around.witnesses.finish)
     await _run(assembly, stack)
     await open_doors(deployment, assembly, stack)
     return assembly
 
 
 async def _ended(stop: asyncio.Event, assembly: Assembly, journal: Journal) -> None:
-    """Wait until told to stop; over a journal under a lease also until this process may not act any more."""
-    ends = [asyncio.ensure_future(event.wait()) for event in (stop, assembly.ended)]
+    """Wait until told to stop, or until this process may not act any more: one that stays would keep the journal from the next."""
+    ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(event.wait()) for event in (stop, assembly.ended)]
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         failure = assembly.failure
-        if stop.is_set() or failure is None or not isinstance(journal, LeasedJournal):
+        if stop.is_set() or failure is None:
             await stop.wait()
             return
         if failure.taken_over:
@@ -140,12 +146,13 @@ async def _ended(stop: asyncio.Event, assembly: Assembly, journal: Journal) -> N
                 failure.reason, code="journal-fenced", remedy="Nothing: start this one again, and it stands by for the newer one."
             )
         # What is open is cancelled for as long as nobody else can lead; after that it could be somebody else's.
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), TERM_S)
+        leased = isinstance(journal, LeasedJournal)
+        ends.append(asyncio.ensure_future(asyncio.sleep(TERM_S) if leased else assembly.idle()))
+        await asyncio.wait((ends[0], ends[-1]), return_when=asyncio.FIRST_COMPLETED)
         raise JournalError(
             f"the journal could not be written: {failure.reason}",
             code="journal-failed",
-            remedy="Mend the database, then start again: the start reads what became durable, and halts if nobody led since.",
+            remedy="Mend what keeps it, then start again: the start reads what became durable, and halts if nobody led since.",
         )
     finally:
         for end in ends:

@@ -14,10 +14,12 @@ from controller.checkpoint_targets import Surroundings, open_targets
 from controller.journal.checkpoint import checkpoint_key as public_checkpoint_key
 from controller.journal.history import leaves_of
 from controller.journal.port import Journal, JournalReader
+from controller.journal.sqlite import SqliteJournal
 from controller.journal.verify import verify_journal
 from controller.runtime.latchfile import LatchFile, Mark
 from controller.runtime.memory import Memory
 from controller.runtime.recover import Recovered, recover
+from controller.runtime.room import Reserve
 from controller.runtime.snapshot import SAVE_AFTER, Snapshots
 from controller.runtime.witness import Witnesses
 from controller.settings import journal_place, read_secret
@@ -30,6 +32,7 @@ from policies.stage import Environment
 _log = logging.getLogger(__name__)
 
 CHECKPOINT_KEY_FILE = "checkpoint.key"
+RESERVE_FILE = "reserve"
 
 
 def open_witnesses(deployment: Deployment, key: Ed25519PrivateKey, clock: Clock, alerts: Alerts, redactor: Redactor) -> Witnesses:
@@ -77,6 +80,15 @@ async def open_verified(deployment: Deployment, witnesses: Witnesses, clock: Clo
             remedy="Run `gatehouse journal verify`; restore a backup. gatehouse never repairs a journal.",
         )
     return place.open(controller_id)
+
+
+def reserve_room(journal: Journal, data: Path) -> tuple[Reserve, Path] | None:
+    """Room on the disk of a journal that is a file, kept for its last entries; a database sees to its own."""
+    if not isinstance(journal, SqliteJournal):
+        return None
+    reserve = Reserve(data / RESERVE_FILE)
+    journal.make_room = reserve.release
+    return reserve, data
 
 
 def checkpoint_key(data: Path) -> Ed25519PrivateKey:

@@ -68,6 +68,12 @@ Row = tuple[int, int, int, str, bytes, bytes, bytes]
 """An entry as storage keeps it: ``seq, epoch, at, kind, body, prev, hash``, hashes as 32 bytes."""
 
 
+def row_of(entry: Entry) -> tuple[int, int, int, str, bytes, bytes, bytes]:
+    """An entry as it is stored."""
+    seq, epoch, at, kind, body, prev, digest = entry
+    return seq, epoch, at, kind, body, bytes.fromhex(prev[7:]), bytes.fromhex(digest[7:])
+
+
 def entry_of(row: Row) -> Entry:
     """The entry in a row."""
     seq, epoch, at, kind, body, prev, digest = row

@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 
 from controller.journal import lease as terms
-from controller.journal.chain import Entry, Head, Record, Row, genesis_hash, seal
+from controller.journal.chain import Entry, Head, Record, Row, genesis_hash, row_of, seal
 from controller.journal.lease import Lease
 from controller.journal.port import (
     JournalError,
@@ -281,7 +281,7 @@ class PostgresJournal(PostgresReader):
         self._writing.begin()
         self._require(self._found(), self._head)
         if entries:
-            self._writing.run_many(_INSERT, [_row(entry) for entry in entries])
+            self._writing.run_many(_INSERT, [row_of(entry) for entry in entries])
         self._writing.run(_RENEW, (terms.TERM_S, self._head.epoch))
 
     def _commit(self, head: Head) -> None:
@@ -358,8 +358,3 @@ def _head(link: Link, controller_id: str) -> Head:
     ((epoch,),) = link.rows("SELECT epoch FROM gatehouse.controller")
     rows = link.rows(_LAST)
     return Head(rows[0][0], "sha256:" + rows[0][1].hex(), epoch) if rows else Head(0, genesis_hash(controller_id), epoch)
-
-
-def _row(entry: Entry) -> tuple[int, int, int, str, bytes, bytes, bytes]:
-    seq, epoch, at, kind, body, prev, digest = entry
-    return seq, epoch, at, kind, body, bytes.fromhex(prev[7:]), bytes.fromhex(digest[7:])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -17,9 +17,16 @@ from typing import Any
 
 import apsw
 
-from controller.journal.chain import Entry, Head, Record, Row, genesis_hash, seal
+from controller.journal.chain import Entry, Head, Record, Row, genesis_hash, row_of, seal
 from controller.journal.files import sync_directory
-from controller.journal.port import JournalError, JournalFenced, JournalLocked, JournalPoisoned, JournalWriteFailed
+from controller.journal.port import (
+    JournalError,
+    JournalFenced,
+    JournalLocked,
+    JournalPoisoned,
+    JournalTakenOver,
+    JournalWriteFailed,
+)
 from exchange.model import Millis
 
 MINIMUM_SQLITE = (3, 51, 3)
@@ -27,8 +34,7 @@ MINIMUM_SQLITE = (3, 51, 3)
 
 _APPLICATION_ID = 0x67617465
 _SCHEMA_VERSION = 1
-_BUSY_MS = 250
-_PAGE = 1000
+_BUSY_MS, _PAGE = 250, 1000
 MAX_SEQ = 2**63 - 1
 
 _SCHEMA = """
@@ -48,7 +54,6 @@ CREATE TRIGGER controller_stays BEFORE UPDATE ON controller
 WHEN NEW.controller_id <> OLD.controller_id OR NEW.epoch <= OLD.epoch
 BEGIN SELECT raise(ABORT, 'the owner never changes and the epoch only rises'); END;
 """
-
 
 _HEAD = """
 SELECT epoch, seq, hash FROM (SELECT epoch FROM controller) LEFT JOIN (SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1)
@@ -181,6 +186,7 @@ class SqliteJournal(SqliteReader):
         self._lock: int | None = lock
         self._epoch = epoch
         self._poison: str | None = None
+        self.make_room: Callable[[], bool] = lambda: False  # asked when the disk is full
         last = _head(connection, controller_id)
         self._head = Head(last.seq, last.hash, epoch)
 
@@ -221,12 +227,15 @@ class SqliteJournal(SqliteReader):
             self._lock = None
 
     def _commit(self, entries: list[Entry]) -> None:
-        connection = self._connection
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            self._require_ours(_head(connection, self._controller_id))
-            connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", map(_row, entries))
-            connection.execute("COMMIT")
+            try:
+                self._transact(entries)
+            except apsw.FullError:
+                if not self.make_room():  # what found no room has changed nothing, unlike a failed sync
+                    raise
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                self._transact(entries)
         except apsw.Error as error:
             self._abandon(f"a write failed: {error}")
             raise JournalWriteFailed(
@@ -238,9 +247,15 @@ class SqliteJournal(SqliteReader):
             self._abandon("an append was interrupted, or another writer took over")
             raise
 
+    def _transact(self, entries: list[Entry]) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._require_ours(_head(self._connection, self._controller_id))
+        self._connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", map(row_of, entries))
+        self._connection.execute("COMMIT")
+
     def _require_ours(self, found: Head) -> None:
         if found.epoch != self._epoch:
-            raise JournalFenced(
+            raise JournalTakenOver(
                 f"epoch {found.epoch} has taken the journal over from epoch {self._epoch}",
                 code="journal-fenced",
                 remedy="Leave the newer controller running; this one must stop.",
@@ -259,11 +274,6 @@ class SqliteJournal(SqliteReader):
                 self._connection.execute("ROLLBACK")
         except apsw.Error:
             self._connection.close(True)  # noqa: FBT003
-
-
-def _row(entry: Entry) -> tuple[int, int, int, str, bytes, bytes, bytes]:
-    seq, epoch, at, kind, body, prev, digest = entry
-    return seq, epoch, at, kind, body, bytes.fromhex(prev[7:]), bytes.fromhex(digest[7:])
 
 
 def _head(connection: apsw.Connection, controller_id: str) -> Head:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from controller.causes import Cause
 from controller.effects import Alert, AlertKind, CancelAll
@@ -29,6 +30,7 @@ from controller.runtime.perform import Performer
 from controller.runtime.permit import PermitOffice
 from controller.runtime.reconcile import Offset, Sweeper
 from controller.runtime.recover import Recovered
+from controller.runtime.room import Reserve, Room
 from controller.runtime.schedule import start_ticking
 from controller.runtime.supervise import supervised
 from controller.runtime.tracing import Tracing
@@ -82,6 +84,7 @@ class Parts:
     keeper: Keeper
     latch: LatchFile
     left_behind: Mark | None
+    reserve: tuple[Reserve, Path] | None
     examine: Callable[[], Awaitable[Findings]]
     bot_secret: Callable[[str, str], str]
 
@@ -140,6 +143,10 @@ class Assembly:
         writer.watch(parts.keeper.carried)
         self._marking = Marking(parts.latch, marked=parts.left_behind is not None)
         writer.watch(self._marking.carried)
+        self._room: Room | None = None
+        if parts.reserve is not None:
+            self._room = Room(*parts.reserve, parts.permits, inbox, clock, parts.alerts.notify)
+            writer.watch(self._room.carried)
         if parts.left_behind is not None:
             reason = f"the last process here halted without a journal: {parts.left_behind.reason}"
             inbox.fact(HaltAsked(by="controller", reason=reason, cause=Cause.JOURNAL), clock.monotonic_ns())
@@ -178,6 +185,10 @@ class Assembly:
         self._ticker.start()
         return [writing, *feeding]
 
+    async def idle(self) -> None:
+        """Wait until nothing is being carried out: every cancel was proven, or given up."""
+        await self._performer.drain()
+
     def stop_ticking(self) -> None:
         """Time passes without anybody being told."""
         self._ticker.stop()
@@ -197,6 +208,8 @@ class Assembly:
         for name, venue in parts.venues.items():
             work[f"{name} sweeps"] = self._sweepers[name].run
             work[f"{name} private stream"] = partial(_listen, venue, self._inbox, parts.clock, self._sweepers[name])
+        if self._room is not None:
+            work["disk room"] = self._room.run
         if (follow := getattr(parts.venues[VenueName.MOCK], "run", None)) is not None:
             work["mock executor"] = follow
         return work

@@ -28,7 +28,7 @@ from controller.journal.chain import Entry, Record
 from controller.journal.lease import PERMIT_NS, RENEW_NS
 from controller.journal.port import Journal, JournalTakenOver, JournalWriteFailed, LeasedJournal
 from controller.runtime.inbox import Inbox, Letter
-from controller.runtime.permit import PermitOffice
+from controller.runtime.permit import LIFETIME_NS, PermitOffice
 from controller.state import State
 from exchange.errors import GatehouseError, Halted
 from exchange.model import Millis
@@ -248,7 +248,7 @@ class Writer:
 
     def _carry(self, batch: _Batch, entries: tuple[Entry, ...], latest: State) -> None:
         self._known = batch.after
-        self._permit(latest)
+        self._permit(latest, batch, proven=bool(entries))
         pairs = tuple(zip(entries, batch.events, strict=True))
         carried = Carried(pairs, batch.after, batch.began_ns, batch.decided_ns, self._clock.monotonic_ns())
         for watcher in self._watchers:
@@ -280,17 +280,20 @@ class Writer:
                 self._halt_clock = HaltClock(letter.known_ns, self._permits.latch(effect.reason))
         return letter, decision
 
-    def _permit(self, state: State) -> None:
+    def _permit(self, state: State, batch: _Batch, *, proven: bool) -> None:
         if state.position.stage is Stage.HALTED or state.drill is not None:
             if not self._permits.latched_because:
                 self._permits.latch(state.halt_reason or state.not_armed_because)
             return
         if self._permits.latched_because:
             self._permits.unlatch()
-        if state.armed:
-            self._permits.renew(None if self._leased is None else self._renewed_ns + PERMIT_NS)
-        else:
+        if not state.armed:
             self._permits.lapse()
+        elif self._leased is not None:
+            self._permits.renew(self._renewed_ns + PERMIT_NS)
+        elif proven:
+            # Only an entry shows that this process still leads, and it showed so when its batch began (ADR 16).
+            self._permits.renew(batch.began_ns + LIFETIME_NS)
 
     def _fail(self, error: Exception, letters: Sequence[Letter]) -> None:
         self._failed = error.message if isinstance(error, GatehouseError) else f"{type(error).__name__}: {error}"

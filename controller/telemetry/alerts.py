@@ -37,6 +37,7 @@ _LEVELS = {
     AlertKind.RECONCILIATION: logging.ERROR,
     AlertKind.STAGE: logging.INFO,
     AlertKind.VENUE_LOCKOUT: logging.ERROR,
+    AlertKind.DISK: logging.ERROR,
     AlertKind.CHECKPOINT: logging.ERROR,
     AlertKind.BOT_KEY: logging.ERROR,
     AlertKind.DRILL: logging.INFO,
@@ -47,6 +48,7 @@ _REPORTED = {
     AlertKind.RECONCILIATION: "error",
     AlertKind.UNKNOWN_ORDER: "warning",
     AlertKind.VENUE_LOCKOUT: "error",
+    AlertKind.DISK: "error",
     AlertKind.CHECKPOINT: "error",
     AlertKind.BOT_KEY: "error",
 }

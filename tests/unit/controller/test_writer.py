@@ -44,6 +44,9 @@ def shell(live: Desk, tmp_path: Path) -> Iterator[Shell]:
 
 
 async def ticked(shell: Shell) -> None:
+    """A second passes, and is sampled."""
+    shell.desk.pass_time(1000)
+    shell.clock.at = shell.desk.now
     shell.inbox.fact(tick(shell), 0)
     await shell.step()
 
