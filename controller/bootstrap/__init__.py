@@ -19,7 +19,6 @@ from controller.bootstrap.journal import checkpoint_key, open_witnesses, reserve
 from controller.bootstrap.lead import Led, Surroundings, kept, lead
 from controller.bootstrap.read import Deployment, found_secret, read_deployment
 from controller.bootstrap.venues import examine, open_feeds, open_gates, open_venues, read_rules
-from controller.journal.lease import TERM_S
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.clock import SystemClock
@@ -65,7 +64,7 @@ async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Call
             with kept(led.journal):
                 assembly = await _start(deployment, around, led, stack)
             on_ready()
-            await _ended(stop, assembly, led.journal)
+            await _ended(stop, assembly, led.journal, clock)
     finally:
         logs.close()
 
@@ -135,6 +134,11 @@ async def _start(deployment: Deployment, around: Surroundings, led: Led, stack: 
 async def _ended(stop: asyncio.Event, assembly: Assembly, journal: Journal) -> None:
     """Wait until told to stop, or until this process may not act any more: one that stays would keep the journal from the next."""
     ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(event.wait()) for event in (stop, assembly.ended)]
+
+
+async def _ended(stop: asyncio.Event, assembly: Assembly, journal: Journal, clock: Clock) -> None:
+    """Wait until told to stop; over a journal under a lease also until this process may not act any more."""
+    ends = [asyncio.ensure_future(event.wait()) for event in (stop, assembly.ended)]
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         failure = assembly.failure
@@ -149,6 +153,8 @@ async def _ended(stop: asyncio.Event, assembly: Assembly, journal: Journal) -> N
         leased = isinstance(journal, LeasedJournal)
         ends.append(asyncio.ensure_future(asyncio.sleep(TERM_S) if leased else assembly.idle()))
         await asyncio.wait((ends[0], ends[-1]), return_when=asyncio.FIRST_COMPLETED)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), max(0, failure.alone_until_ns - clock.monotonic_ns()) / 1e9)
         raise JournalError(
             f"the journal could not be written: {failure.reason}",
             code="journal-failed",

@@ -25,7 +25,7 @@ from controller.deciding.draft import Decision
 from controller.effects import CancelAll, Effect, Latch
 from controller.inputs import HaltAsked, ProposalAsked
 from controller.journal.chain import Entry, Record
-from controller.journal.lease import PERMIT_NS, RENEW_NS
+from controller.journal.lease import PERMIT_NS, RENEW_NS, TERM_NS
 from controller.journal.port import Journal, JournalTakenOver, JournalWriteFailed, LeasedJournal
 from controller.runtime.inbox import Inbox, Letter
 from controller.runtime.permit import LIFETIME_NS, PermitOffice
@@ -68,12 +68,16 @@ class HaltClock:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why this process will not act again. ``halted``: by a latch the journal does not hold. ``taken_over``: another leads."""
+    """Why this process will not act again. ``halted``: by a latch the journal does not hold. ``taken_over``: another leads.
+
+    ``alone_until_ns``: until then, monotonic, nobody else can lead a journal under a lease.
+    """
 
     reason: str
     epoch: int
     halted: bool
     taken_over: bool
+    alone_until_ns: int
 
 
 @dataclass(slots=True)
@@ -299,7 +303,8 @@ class Writer:
         self._failed = error.message if isinstance(error, GatehouseError) else f"{type(error).__name__}: {error}"
         was_latched = bool(self._permits.latched_because) and self._known.position.stage is not Stage.HALTED
         self._permits.latch(self._failed)
-        failure = Failure(self._failed, self._known.epoch, was_latched, isinstance(error, JournalTakenOver))
+        taken_over = isinstance(error, JournalTakenOver)
+        failure = Failure(self._failed, self._known.epoch, was_latched, taken_over, self._renewed_ns + TERM_NS)
         if self._failing is not None:
             _attempt(self._failing, failure)
         _log.critical("nothing can be remembered any more, so nothing will be placed again", exc_info=error)

@@ -12,7 +12,7 @@ from controller.deciding.draft import Decision
 from controller.effects import CancelAll, Effect, Place
 from controller.inputs import HaltAsked
 from controller.journal.chain import Entry, Record, Row
-from controller.journal.lease import PERMIT_NS, RENEW_NS, Lease
+from controller.journal.lease import PERMIT_NS, RENEW_NS, TERM_NS, Lease
 from controller.journal.port import JournalTakenOver
 from controller.journal.sqlite import SqliteJournal
 from controller.runtime import writer as module
@@ -181,7 +181,9 @@ async def test_a_server_that_stays_silent_without_a_halt_leaves_no_halt_behind(
     shell.leased.answers.clear()
     with pytest.raises(Halted):
         await asyncio.wait_for(shell.place("0.00003"), 5)
-    assert [(failure.halted, failure.epoch) for failure in shell.failures] == [(False, shell.desk.state.epoch)]
+    (failure,) = shell.failures
+    assert (failure.halted, failure.epoch) == (False, shell.desk.state.epoch)
+    assert failure.alone_until_ns == shell.clock.ns + TERM_NS
 
 
 async def test_a_writer_that_was_taken_over_from_touches_nothing_that_is_open(shell: LeasedShell) -> None:
