@@ -10,14 +10,17 @@ while the roster changed, and a verdict that another version of gatehouse gave.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Never
+from types import MappingProxyType
+from typing import Any, Never
 
 from controller import events as e
 from controller.authority.verify import verify
 from controller.commands import VerifiedCommand
 from controller.deciding.binding import check_authorised, check_bound, check_unspent
+from controller.deciding.bot_keys import key_document
+from controller.deciding.drills import HALT_DRILL
 from controller.deciding.governance import roster_of
 from controller.fold import apply
 from controller.journal.chain import Entry
@@ -58,6 +61,15 @@ _COMMANDS = frozenset({e.CommandAccepted, e.CommandRefused, e.CommandPending, e.
 _BY_COMMAND = frozenset(kind for kind in e.Event.__subclasses__() if "command_id" in kind.model_fields) - _COMMANDS
 """The events that name the command they come from: it has to have been accepted before."""
 
+_ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxyType({
+    e.BotKeyIssued: (Verb.ISSUE_BOT_KEY, lambda event: key_document(event.bot, event.key, event.secret_digest)),
+    e.BotKeyRevoked: (Verb.REVOKE_BOT_KEY, lambda event: event.key),
+    e.AlertAcknowledged: (Verb.ACK_ALERT, lambda event: event.alert),
+    e.DrillStarted: (Verb.DRILL, lambda _: HALT_DRILL),
+    e.DrillFinished: (Verb.DRILL, lambda _: HALT_DRILL),
+})  # fmt: skip
+"""The events that only a command makes, its verb, and the subject it must have been signed with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Audit:
@@ -91,6 +103,8 @@ class Auditor:
         try:
             if type(event) in _BY_COMMAND and (by := getattr(event, "command_id", "")) and by not in self._targets:
                 _wrong(f"it names command {by}, which was never accepted")
+            if (about := _ABOUT.get(type(event))) is not None:
+                self._as_signed(event, *about)
             if type(event) in _FOLDED:
                 self._state = replace(self._state, seq=entry.seq - 1, at=entry.at)
                 self._check(event, entry.at)
@@ -99,6 +113,11 @@ class Auditor:
             raise
         except GatehouseError as error:
             raise IntegrityError(error.message, code=error.code, remedy=error.remedy) from error
+
+    def _as_signed(self, event: e.Event, verb: Verb, subject: Callable[[Any], str]) -> None:
+        verified = self._targets.get(getattr(event, "command_id", ""))
+        if verified is None or (verified.command.verb, verified.command.subject) != (verb, subject(event)):
+            _wrong(f"it is not what a {verb} command was signed for")
 
     def _check(self, event: e.Event, at: Millis) -> None:
         match event:

@@ -12,8 +12,11 @@ from controller import events as e
 from controller.audit import Auditor
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyType, roster_key
+from controller.deciding.bot_keys import key_document
+from controller.deciding.drills import HALT_DRILL
 from controller.deciding.governance import release_document
-from controller.inputs import SubmissionInvalid
+from controller.effects import AlertKind
+from controller.inputs import DrillMeasured, Noticed, SubmissionInvalid
 from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
 from exchange.errors import IntegrityError
 from exchange.model import Millis
@@ -21,7 +24,7 @@ from policies import canonical
 from policies.authority import Verb
 from policies.document import canonical_bytes
 from policies.stage import Mode, Stage
-from tests.support.desk import Desk, with_policy
+from tests.support.desk import BOT_KEYS, Desk, with_policy
 
 Events = list[tuple[e.Event, Millis]]
 
@@ -251,3 +254,39 @@ def test_a_second_process_changes_nothing_about_what_was_proven() -> None:
     desk.boot()
     desk.run(5000)
     assert audited(desk.journal)["accepted"] == 2
+
+
+@pytest.fixture(scope="module")
+def overseen() -> Desk:
+    """A key issued and revoked, an alert acknowledged, a halt practised."""
+    desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
+    desk.give(Noticed(AlertKind.VENUE_LOCKOUT, "locked out", "HTTP 418"))
+    for verb, subject in (
+        (Verb.ISSUE_BOT_KEY, key_document("new-bot", "newbotkey", "sha256:" + "7" * 64)),
+        (Verb.REVOKE_BOT_KEY, BOT_KEYS["demo-bot"]),
+        (Verb.ACK_ALERT, desk.state.alerts[0].id),
+        (Verb.DRILL, HALT_DRILL),
+    ):
+        assert desk.ask(verb, subject, "alice").code == ""
+    assert desk.state.drill is not None
+    desk.give(DrillMeasured(desk.state.drill.command_id, 1, 2, 0, verified_empty=True))
+    return desk
+
+
+def test_keys_acknowledgements_and_drills_are_proven_like_every_command(overseen: Desk) -> None:
+    assert audited(overseen.journal)["accepted"] == len(overseen.events(e.CommandAccepted))
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (e.BotKeyIssued, {"key": "otherbotkey"}),
+        (e.BotKeyIssued, {"secret_digest": "sha256:" + "8" * 64}),
+        (e.BotKeyIssued, {"command_id": ""}),
+        (e.BotKeyRevoked, {"key": "otherbotkey"}),
+        (e.AlertAcknowledged, {"alert": "A-1"}),
+        (e.DrillStarted, {"command_id": ""}),
+    ],
+)
+def test_what_nobody_signed_for_is_found(overseen: Desk, kind: type[e.Event], changes: dict[str, Any]) -> None:
+    assert "was signed for" in refused(changed(overseen, kind, **changes))
