@@ -56,7 +56,9 @@ def _prove(intent: OrderIntent, context: LimitContext, policy: Policy, *, stage:
             "Resume with a signed command once the cause is understood.",
         )
     allowed = symbols_at(policy, stage)
-    if intent.symbol not in allowed:
+    # What the ramp bought in another symbol must still be sellable after a demotion to LIVE_€10.
+    leaves = intent.side is Side.SELL and stage is Stage.LIVE_EUR10 and intent.symbol in policy.symbols
+    if intent.symbol not in allowed and not leaves:
         return Deny(
             LimitRule.SYMBOL,
             intent.symbol[:32],

@@ -46,7 +46,7 @@ def cap_eur(policy: Policy, stage: Stage, step: int) -> Decimal:
 
 
 def symbols_at(policy: Policy, stage: Stage) -> tuple[str, ...]:
-    """The symbols a stage may trade: none when HALTED, exactly the first at LIVE_€10, all elsewhere."""
+    """The symbols a stage may buy: none when HALTED, exactly the first at LIVE_€10, all elsewhere."""
     match stage:
         case Stage.HALTED:
             return ()

@@ -14,6 +14,7 @@ from controller.state import State
 from exchange.model import OrderStatus, Side
 from exchange.ports import Unknown, VenueName
 from policies.authority import Verb
+from policies.response import EPISODE_LONGEST_MS
 from policies.stage import Stage
 from tests.support.desk import D, Desk
 
@@ -161,8 +162,8 @@ def test_persons_who_resume_after_a_halt_have_answered_for_it(holding: Desk) -> 
 
 def test_while_a_rung_is_owed_no_second_one_is_asked_for(holding: Desk) -> None:
     before = len(holding.events(e.BreachDetected))
-    for _ in range(4):
-        holding.pass_time(1_000)
+    for _ in range(3):
+        holding.pass_time(EPISODE_LONGEST_MS)
         holding.sweep_all()
         holding.tick(age_ms=STALE_MS)
     assert len(holding.events(e.BreachDetected)) == before

@@ -62,6 +62,13 @@ def test_live_eur10_trades_only_the_first_symbol() -> None:
     assert denied(replace(buy(), symbol="ETHUSDT"), policy=two, stage=Stage.RAMPING, step=1).rule is LimitRule.SYMBOL_RULES
 
 
+def test_live_eur10_sells_what_the_ramp_bought_in_another_symbol() -> None:
+    two = changed(REHEARSAL, "symbols", ["BTCUSDT", "ETHUSDT"])
+    assert denied(replace(sell(), symbol="ETHUSDT"), policy=two).rule is LimitRule.SYMBOL_RULES
+    assert denied(replace(sell(), symbol="XRPUSDT"), policy=two).rule is LimitRule.SYMBOL
+    assert denied(replace(sell(), symbol="ETHUSDT"), policy=two, stage=Stage.HALTED).rule is LimitRule.STAGE
+
+
 @pytest.mark.parametrize("level", Level)
 def test_a_standing_guard_bars_buys(level: Level) -> None:
     assert denied(buy(), context(standing=level)).rule is LimitRule.GUARD
