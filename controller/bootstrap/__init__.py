@@ -131,14 +131,9 @@ async def _start(deployment: Deployment, around: Surroundings, led: Led, stack: 
     return assembly
 
 
-async def _ended(stop: asyncio.Event, assembly: Assembly, journal: Journal) -> None:
+async def _ended(stop: asyncio.Event, assembly: Assembly, journal: Journal, clock: Clock) -> None:
     """Wait until told to stop, or until this process may not act any more: one that stays would keep the journal from the next."""
     ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(event.wait()) for event in (stop, assembly.ended)]
-
-
-async def _ended(stop: asyncio.Event, assembly: Assembly, journal: Journal, clock: Clock) -> None:
-    """Wait until told to stop; over a journal under a lease also until this process may not act any more."""
-    ends = [asyncio.ensure_future(event.wait()) for event in (stop, assembly.ended)]
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         failure = assembly.failure
@@ -150,11 +145,10 @@ async def _ended(stop: asyncio.Event, assembly: Assembly, journal: Journal, cloc
                 failure.reason, code="journal-fenced", remedy="Nothing: start this one again, and it stands by for the newer one."
             )
         # What is open is cancelled for as long as nobody else can lead; after that it could be somebody else's.
+        alone_s = max(0, failure.alone_until_ns - clock.monotonic_ns()) / 1e9
         leased = isinstance(journal, LeasedJournal)
-        ends.append(asyncio.ensure_future(asyncio.sleep(TERM_S) if leased else assembly.idle()))
+        ends.append(asyncio.ensure_future(asyncio.sleep(alone_s) if leased else assembly.idle()))
         await asyncio.wait((ends[0], ends[-1]), return_when=asyncio.FIRST_COMPLETED)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), max(0, failure.alone_until_ns - clock.monotonic_ns()) / 1e9)
         raise JournalError(
             f"the journal could not be written: {failure.reason}",
             code="journal-failed",
