@@ -62,6 +62,29 @@ def held_by(targets: Sequence[CheckpointTarget]) -> list[Reading]:
     return asyncio.run(ask())
 
 
+def asked(directory: Path, key: NoteKey) -> list[Reading]:
+    """What each of a deployment's targets holds. One whose secret is not here, or that git is missing for, is unread and not fatal.
+
+    Raises:
+        IntegrityError: as ``read_from``.
+        ConfigError: ``checkpoint-name``.
+    """
+    try:
+        return held_by(targets_in(directory, key))
+    except ConfigError as error:
+        if error.code == "checkpoint-name":
+            raise
+    settings = load_settings(directory)
+    around = _around(directory, settings, key)
+    targets, unread = list(open_targets(settings.witnesses, (), around)), []
+    for one in settings.checkpoints:
+        try:
+            targets += open_targets((), (one,), around)
+        except ConfigError as error:
+            unread.append(Reading(f"{one.to} {one.name}", None, error.message))
+    return held_by(targets) + unread
+
+
 def publish_now(directory: Path, key: Path | None, more: Sequence[Path]) -> tuple[str, str, list[Publication]]:
     """A signed checkpoint of the journal as it is now, the public key's text, and what became of it at every target.
 

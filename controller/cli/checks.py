@@ -14,7 +14,7 @@ from pathlib import Path
 from controller.authority.keys import load_key
 from controller.authority.roster import load_roster
 from controller.cli.bot_key_checks import check_bot_keys
-from controller.cli.checkpoints import held_by, public_key_of, targets_in
+from controller.cli.checkpoints import asked, public_key_of
 from controller.cli.client import OperatorClient, data_directory
 from controller.cli.http import JsonClient
 from controller.cli.journal_files import place_in
@@ -165,7 +165,7 @@ def _checkpoints(directory: Path, settings: Settings) -> str:
     key = public_key_of(directory)
     if key is None:
         return "none published yet"
-    readings = held_by(targets_in(directory, key))
+    readings = asked(directory, key)
     if away := [f"{one.target}: {one.problem}" for one in readings if one.problem]:
         raise Unreachable(
             "; ".join(away), code="target-unreachable", remedy="Start it, or correct its [[checkpoints]] in gatehouse.toml."

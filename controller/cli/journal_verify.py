@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.audit import Audit, Auditor
-from controller.cli.checkpoints import held_by, public_key_of, targets_in
+from controller.cli.checkpoints import asked, public_key_of
 from controller.cli.journal_files import opened, place_in, progressing
 from controller.cli.output import micros, stdout
 from controller.journal.chain import Entry
@@ -113,7 +113,7 @@ def _readings(directory: Path, key_text: str | None) -> tuple[Reading, ...]:
     settings = load_settings(directory)
     key = NoteKey.parse(key_text) if key_text is not None else public_key_of(directory)
     if key is not None:
-        return tuple(held_by(targets_in(directory, key)))
+        return tuple(asked(directory, key))
     names = [f"directory {directory / path}" for path in settings.witnesses]
     names += [f"{one.to} {one.name}" for one in settings.checkpoints]
     return tuple(Reading(name, None, NO_KEY) for name in names)

@@ -186,6 +186,16 @@ def test_a_checkpoint_goes_to_every_target_and_its_fate_is_the_exit_code(run: Ru
     assert run("journal", "checkpoint", "-d", witnessed).exit_code == 1
 
 
+def test_a_target_whose_secret_is_elsewhere_is_unread_and_the_rest_is_verified(run: Run, witnessed: Path, tmp_path: Path) -> None:
+    webhook = 'to = "webhook"\nname = "chat"\nurl = "https://example.com/hook"\nsecret_file = "hook.token"'
+    settled(witnessed, f"[[checkpoints]]\n{webhook}")
+    found = told(run("journal", "verify", "-d", witnessed, "-o", "json"))
+    verdicts = {row["target"]: (row["verdict"], row["problem"]) for row in found["checkpoints"]}
+    assert verdicts[f"directory {tmp_path}/elsewhere"] == ("agrees", "")
+    assert verdicts["webhook chat"][0] == "unreachable"
+    assert "hook.token cannot be read" in verdicts["webhook chat"][1]
+
+
 def test_two_targets_of_one_name_are_a_mistake_in_the_settings(run: Run, witnessed: Path, tmp_path: Path) -> None:
     settled(witnessed, f'[[checkpoints]]\nto = "directory"\nname = "again"\npath = "{tmp_path}/elsewhere"')
     result = run("journal", "verify", "-d", witnessed, "-o", "json")
