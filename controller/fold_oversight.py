@@ -61,10 +61,10 @@ def alert_raised(state: State, event: e.AlertRaised) -> State:
 
 
 def acknowledged(state: State, event: e.AlertAcknowledged) -> State:
-    """Somebody answers for it."""
-    alert = next(one for one in state.alerts if one.id == event.alert)
-    left = tuple(one for one in state.alerts if one is not alert)
-    seen = Acknowledged(alert.id, alert.title, event.persons, state.at)
+    """Somebody answers for it. An earlier version may have raised what this one does not."""
+    title = next((one.title for one in state.alerts if one.id == event.alert), "")
+    left = tuple(one for one in state.alerts if one.id != event.alert)
+    seen = Acknowledged(event.alert, title, event.persons, state.at)
     return replace(
         state,
         alerts=left,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -59,3 +63,32 @@ async def test_a_drill_that_the_process_does_not_survive_is_a_halt_at_the_next_s
         await deployment.until(lambda status: not status["working_orders"])
         assert resting(deployment) == 0
         assert (await deployment.status())["oversight"]["last_drill"]["ended_by"]
+
+
+async def told(deployment: Rig, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """What ``gatehouse`` says to these arguments, as JSON."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "controller", *arguments, "--dir", str(deployment.directory), "-o", "json",
+        stdout=asyncio.subprocess.PIPE, env=deployment.environment,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    lines = out.decode()
+    return await process.wait(), json.loads(lines) if lines else {}
+
+
+async def test_the_command_line_issues_a_key_and_practises_a_halt(tmp_path: Path) -> None:
+    async with rig(tmp_path / "deployment") as deployment:
+        await deployment.start()
+        await deployment.armed()
+        signer = ("--key", str(deployment.directory / "alice.key"), "--reason", "by hand")
+        _, made = await told(deployment, "keys", "bot", "by-hand")
+        code, receipt = await told(deployment, "issue-bot-key", "by-hand", *signer)
+        assert (code, receipt["position"]) == (0, "MOCK")
+        secret = deployment.directory / "bots" / f"by-hand.{made['key']}.secret"
+        deployment.bot_key, deployment.bot_secret = made["key"], secret.read_text().strip()
+        assert (await deployment.bot("GET", "/api/v3/account")).status_code == 200
+
+        code, drilled = await told(deployment, "drill", "halt", *signer)
+        assert (code, drilled["ended_by"], drilled["verified_empty"], drilled["venue"]) == (0, "", True, "mock")
+        code, story = await told(deployment, "explain", "drill")
+        assert [entry["kind"] for entry in story] == ["drill-started", "drill-finished"]
