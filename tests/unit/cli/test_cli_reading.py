@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from controller.causes import HaltClass
 from exchange.errors import DeadlineExceeded, GatehouseError, Halted, IntegrityError, Refused, Unauthorised, Unreachable, UsageError
+from policies.stage import Stage
 from tests.support.cli_kit import Run, Served, told
 
 
@@ -26,6 +28,22 @@ def test_status_as_json_is_the_view_itself(run: Run, served: Served) -> None:
 def test_status_says_unknown_where_nothing_is_known(run: Run, served: Served) -> None:
     served.port.view = served.port.view.model_copy(update={"exposure_eur": None, "quote": None, "equity_eur": None})
     assert "unknown of 10 EUR" in run("status", "-d", served.directory).stdout
+
+
+def test_status_says_what_kind_of_halt_it_is_and_when_only_a_reset_is_left(run: Run, served: Served) -> None:
+    halted = {"stage": Stage.HALTED, "halt_reason": "0.5 EUR were lost", "halted_from": "VALIDATED"}
+    void = {"halt_class": HaltClass.BREACH, "validation_void": "a breach at VALIDATED revoked it"}
+    served.port.view = served.port.view.model_copy(update={**halted, **void})
+    text = run("status", "-d", served.directory).stdout
+    for words in ("breach: 0.5 EUR were lost (was at VALIDATED)", "only a reset", "the validation is void: a breach at VALIDATED"):
+        assert words in text
+
+
+def test_status_says_that_live_eur10_is_being_left_and_what_for(run: Run, served: Served) -> None:
+    served.port.view = served.port.view.model_copy(update={"rung_owed": "the newest quote was 31000 ms old"})
+    text = run("status", "-d", served.directory).stdout
+    for words in ("leaving LIVE_€10", "only sells", "the newest quote was 31000 ms old"):
+        assert words in text
 
 
 def test_gates_show_measured_threshold_and_why_a_rule_does_not_pass(run: Run, served: Served) -> None:
