@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.rig import Rig, rig
 
-_BACKGROUND = {"sampled", "reconciled", "guard-level-changed", "evidence-sealed", "armed"}
+_BACKGROUND = {"sampled", "reconciled", "guard-level-changed", "evidence-sealed", "armed", "account-checked"}
 
 
 @pytest.fixture
