@@ -10,10 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from controller.causes import Cause
-from controller.effects import Alert, AlertKind, CancelAll
+from controller.effects import Alert, CancelAll
 from controller.inputs import HaltAsked, Noticed, VenueReported
 from controller.journal.port import Journal
-from controller.journal.publishing import Outcome
 from controller.order_state import OrderState
 from controller.runtime.bots import Bots
 from controller.runtime.emptied import report_drill, report_halt
@@ -34,7 +33,7 @@ from controller.runtime.room import Reserve, Room
 from controller.runtime.schedule import start_ticking
 from controller.runtime.supervise import supervised
 from controller.runtime.tracing import Tracing
-from controller.runtime.witness import Standing, Witnesses
+from controller.runtime.witness import Witnesses
 from controller.runtime.writer import Failure, Writer
 from controller.state import Ledger
 from controller.telemetry.alerts import Alerts
@@ -129,14 +128,7 @@ class Assembly:
         self.ended = asyncio.Event()
         self.failure: Failure | None = None
         for name, venue in parts.venues.items():
-            self._sweepers[name] = Sweeper(
-                venue,
-                symbols=parts.policy.symbols,
-                ledger=partial(self._ledger, name),
-                inbox=inbox,
-                clock=clock,
-                every_s=SWEEP_EVERY_S,
-            )
+            self._sweepers[name] = self._sweeper(name, venue)
         tracing = Tracing(parts.telemetry, clock)
         for watcher in (parts.memory.carried, lambda _: self._markets.tick_taken(), tracing.carried, parts.witnesses.carried):
             writer.watch(watcher)
@@ -198,7 +190,7 @@ class Assembly:
         examiner = Examiner(examine=parts.examine, known=lambda: self.writer.known, inbox=self._inbox, clock=parts.clock)
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "symbol rules": partial(_refresh_rules, parts.venues, parts.rules, parts.policy),
-            "witnesses": partial(parts.witnesses.run, self._witnessed),
+            "witnesses": partial(parts.witnesses.run, self._contradicted),
             "account checks": examiner.run,
             "alerts": partial(_for_ever, parts.alerts.run),
         }
@@ -214,12 +206,8 @@ class Assembly:
             work["mock executor"] = follow
         return work
 
-    def _witnessed(self, standing: Standing, outcome: Outcome) -> None:
-        if outcome is Outcome.CONTRADICTS:
-            reason = f"{standing.target} contradicts the journal: {standing.problem}"
-            self._inbox.fact(HaltAsked(by="controller", reason=reason, cause=Cause.INTEGRITY), self._parts.clock.monotonic_ns())
-        elif standing.problem:
-            self._inbox.fact(Noticed(AlertKind.CHECKPOINT, standing.target, standing.problem), self._parts.clock.monotonic_ns())
+    def _contradicted(self, reason: str) -> None:
+        self._inbox.fact(HaltAsked(by="controller", reason=reason, cause=Cause.INTEGRITY), self._parts.clock.monotonic_ns())
 
     def _halting(self, reason: str) -> None:
         self._marking.halted(Mark(reason, self.writer.known.epoch, halted=True))
@@ -229,6 +217,16 @@ class Assembly:
             self._marking.failed(Mark(failure.reason, failure.epoch, halted=failure.halted))
         self.failure = failure
         self.ended.set()
+
+    def _sweeper(self, name: VenueName, venue: Venue) -> Sweeper:
+        return Sweeper(
+            venue,
+            symbols=self._parts.policy.symbols,
+            ledger=partial(self._ledger, name),
+            inbox=self._inbox,
+            clock=self._parts.clock,
+            every_s=SWEEP_EVERY_S,
+        )
 
     def _offset(self, name: VenueName) -> Offset | None:
         return self._sweepers[name].offset

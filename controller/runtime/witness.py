@@ -112,14 +112,11 @@ class Witnesses:
             for due in self._due.values():
                 due.set()
 
-    async def run(self, changed: Callable[[Standing, Outcome], None]) -> None:
-        """Publish whenever it is due, until cancelled. ``changed`` is told when a target begins or ceases to agree."""
-        for standing in self.standings:
-            if standing.problem:
-                changed(standing, Outcome.UNREACHABLE)
+    async def run(self, contradicted: Callable[[str], None]) -> None:
+        """Publish whenever it is due, until cancelled. ``contradicted`` is told why when a target knows another history."""
         async with asyncio.TaskGroup() as group:
             for target in self._targets:
-                group.create_task(self._serve(target, changed), name=target.name)
+                group.create_task(self._serve(target, contradicted), name=target.name)
             group.create_task(asyncio.Event().wait())
 
     async def finish(self) -> None:
@@ -128,9 +125,9 @@ class Witnesses:
         with suppress(TimeoutError):
             async with asyncio.timeout(FINISH_S):
                 for found in await asyncio.gather(*map(self._publish, behind)):
-                    self._note(found, lambda *_: None)
+                    self._note(found)
 
-    async def _serve(self, target: CheckpointTarget, changed: Callable[[Standing, Outcome], None]) -> None:
+    async def _serve(self, target: CheckpointTarget, contradicted: Callable[[str], None]) -> None:
         due, retry_s = self._due[target.name], 0
         while True:
             with suppress(TimeoutError):
@@ -138,7 +135,9 @@ class Witnesses:
             due.clear()
             publication = await self._publish(target)
             retry_s = min(max(FIRST_RETRY_S, retry_s * 2), LAST_RETRY_S) if publication.problem else 0
-            self._note(publication, changed)
+            self._note(publication)
+            if publication.outcome is Outcome.CONTRADICTS:
+                contradicted(f"{target.name} contradicts the journal: {publication.problem}")
 
     async def _publish(self, target: CheckpointTarget) -> Publication:
         checkpoint = take_checkpoint(self._controller_id, self._tree)
@@ -164,7 +163,7 @@ class Witnesses:
     def _history(self) -> History:
         return History(self._tree.size, self._tree.frontier, self._leaves, dict(self._marks))
 
-    def _note(self, found: Publication, changed: Callable[[Standing, Outcome], None]) -> None:
+    def _note(self, found: Publication) -> None:
         before = self._standings[found.target]
         size = max(before.size, found.size)
         if found.outcome is Outcome.TAKEN:
@@ -176,8 +175,6 @@ class Witnesses:
             else:
                 _log.warning("a checkpoint target still does not agree", extra={"fields": {"why": found.problem}})
         self._standings[found.target] = standing
-        if bool(before.problem) != bool(standing.problem) or found.outcome is Outcome.CONTRADICTS:
-            changed(standing, found.outcome)
 
     def _tell(self, target: str, why: str) -> None:
         _log.error("a checkpoint target does not agree", extra={"fields": {"target": target, "why": why}})

@@ -13,9 +13,9 @@ from controller.authority.keys import generate_key
 from controller.effects import Alert
 from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
 from controller.journal.checkpoint import Checkpoint, checkpoint_key, parse_checkpoint
-from controller.journal.publishing import Offer, Outcome
+from controller.journal.publishing import Offer
 from controller.runtime import witness as witnesses
-from controller.runtime.witness import EVERY_MS, Standing, Witnesses
+from controller.runtime.witness import EVERY_MS, Witnesses
 from controller.runtime.writer import Carried
 from controller.state import State
 from exchange.errors import IntegrityError, Unreachable
@@ -73,7 +73,7 @@ class Scene:
     def __init__(self, *targets: Fake) -> None:
         self.clock = Clock()
         self.alerts: list[Alert] = []
-        self.changes: list[tuple[Standing, Outcome]] = []
+        self.contradictions: list[str] = []
         self.entries: list[Entry] = []
         self.head = Head(0, genesis_hash(OWNER), 1)
         self.witnesses = Witnesses(OWNER, KEY, targets, self._leaves, self.clock, self.alerts.append)
@@ -86,7 +86,7 @@ class Scene:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.witnesses.run(lambda *change: self.changes.append(change)))
+        task = asyncio.create_task(self.witnesses.run(self.contradictions.append))
         await asyncio.sleep(0)
         yield
         task.cancel()
@@ -149,11 +149,8 @@ async def test_a_target_that_is_away_is_tried_again_with_what_is_newest_then() -
         scene.write(RAISED)
         target.fails = None
         await until(lambda: target.taken == [2])
-    assert [(change.problem, outcome) for change, outcome in scene.changes] == [
-        ("no route", Outcome.UNREACHABLE),
-        ("", Outcome.TAKEN),
-    ]
-    assert {alert.detail for alert in scene.alerts} == {"no route"}
+    assert [(alert.title, alert.detail) for alert in scene.alerts] == [("away", "no route")]
+    assert scene.contradictions == []
 
 
 async def test_an_error_nobody_thought_of_is_told_and_tried_again() -> None:
@@ -165,7 +162,7 @@ async def test_an_error_nobody_thought_of_is_told_and_tried_again() -> None:
         await until(lambda: target.asked >= 2)
         target.fails = None
         await until(lambda: target.taken == [1])
-    assert scene.changes[0][0].problem == "ZeroDivisionError while publishing"
+    assert [alert.detail for alert in scene.alerts] == ["ZeroDivisionError while publishing"]
 
 
 @pytest.mark.parametrize(("size", "words"), [(9, "knows 9 entries and the journal has 1"), (1, "first 1 entries are not those")])
@@ -175,10 +172,9 @@ async def test_another_history_is_passed_on_and_stays(size: int, words: str) -> 
     scene = Scene(target)
     async with scene.running():
         scene.write(MOVED)
-        await until(lambda: bool(scene.changes))
-    standing, outcome = scene.changes[0]
-    assert outcome is Outcome.CONTRADICTS
-    assert words in standing.problem
+        await until(lambda: bool(scene.contradictions))
+    assert scene.contradictions[0].startswith("other contradicts the journal: ")
+    assert words in scene.contradictions[0]
     assert (target.held, target.taken) == (other, [])
 
 
@@ -190,7 +186,7 @@ async def test_a_checkpoint_taken_by_somebody_else_meanwhile_is_no_contradiction
     target.held = Checkpoint("gatehouse/desk", 2, scene.witnesses.tree.root())
     async with scene.running():
         await until(lambda: target.asked >= 1 and bool(scene.witnesses.standings[0].at))
-    assert scene.changes == []
+    assert scene.contradictions == []
     assert scene.witnesses.standings[0].size == 2
 
 
@@ -203,8 +199,6 @@ async def test_a_start_looks_at_all_and_remembers_who_was_away() -> None:
     assert (anchor.holder, anchor.checkpoint) == ("good", good.held)
     assert [one.problem for one in scene.witnesses.standings] == ["no route", ""]
     assert "not read at the start" in scene.alerts[0].detail
-    async with scene.running():
-        assert [(change.target, outcome) for change, outcome in scene.changes] == [("away", Outcome.UNREACHABLE)]
     bad.fails = IntegrityError("forged", code="note-forged", remedy="look")
     with pytest.raises(IntegrityError, match="bad: forged"):
         await Scene(good, bad).witnesses.look()
