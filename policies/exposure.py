@@ -52,7 +52,7 @@ class MissingInput:
 
 
 _COMPUTABLE: dict[str, SymbolRules] = {}
-"""The rules last found to be numbers, by symbol. They are immutable and each order asks three times: this object need not be again."""
+"""The rules last found to be numbers, by symbol. They are immutable and each order asks three times; this object need not be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,16 @@ def seal(record: Record, after: Head, *, epoch: int, at: Millis) -> Entry:
     return Entry(seq, epoch, at, record.kind, record.body, after.hash, digest)
 
 
+def seal_all(records: Sequence[Record], after: Head, *, at: Millis) -> tuple[tuple[Entry, ...], Head]:
+    """The entries that follow ``after`` under its epoch, and the head they make: what every journal appends."""
+    entries, head = [], after
+    for record in records:
+        entry = seal(record, head, epoch=after.epoch, at=at)
+        head = Head(entry.seq, entry.hash, after.epoch)
+        entries.append(entry)
+    return tuple(entries), head
+
+
 class Fault(StrEnum):
     """What can be wrong with a journal: its chain, its content, its file, or its agreement with checkpoints."""
 

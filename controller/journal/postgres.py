@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 
 from controller.journal import lease as terms
-from controller.journal.chain import Entry, Head, Record, Row, genesis_hash, row_of, seal
+from controller.journal.chain import Entry, Head, Record, Row, genesis_hash, row_of, seal_all
 from controller.journal.lease import Lease
 from controller.journal.port import (
     JournalError,
@@ -229,15 +229,11 @@ class PostgresJournal(PostgresReader):
 
     def _appended(self, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
         self._require_sound()
-        entries, head = [], self._head
-        for record in records:
-            entry = seal(record, head, epoch=self._head.epoch, at=at)
-            head = Head(entry.seq, entry.hash, self._head.epoch)
-            entries.append(entry)
+        entries, head = seal_all(records, self._head, at=at)
         if entries:
             self._write(entries, head)
             self._head = head
-        return tuple(entries)
+        return entries
 
     def renew(self) -> None:
         """Renew the lease with nothing to append. See ``LeasedJournal.renew``."""
@@ -262,7 +258,7 @@ class PostgresJournal(PostgresReader):
                 remedy="Stop the controller, see to the server, and start again; the start verifies what is durable.",
             )
 
-    def _write(self, entries: list[Entry], head: Head) -> None:
+    def _write(self, entries: Sequence[Entry], head: Head) -> None:
         try:
             self._prepare(entries)
             self._commit(head)
@@ -277,7 +273,7 @@ class PostgresJournal(PostgresReader):
             self._abandon("an append was interrupted, or another writer took over")
             raise
 
-    def _prepare(self, entries: list[Entry]) -> None:
+    def _prepare(self, entries: Sequence[Entry]) -> None:
         self._writing.begin()
         self._require(self._found(), self._head)
         if entries:

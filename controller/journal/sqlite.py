@@ -17,7 +17,7 @@ from typing import Any
 
 import apsw
 
-from controller.journal.chain import Entry, Head, Record, Row, genesis_hash, row_of, seal
+from controller.journal.chain import Entry, Head, Record, Row, entry_of, genesis_hash, row_of, seal_all
 from controller.journal.files import sync_directory
 from controller.journal.port import (
     JournalError,
@@ -138,8 +138,7 @@ class SqliteReader:
                 "SELECT seq, epoch, at, kind, body, prev, hash FROM entry WHERE seq > ? ORDER BY seq LIMIT ?",
                 (after, _PAGE if left is None else min(_PAGE, left)),
             )
-            for seq, epoch, at, kind, body, prev, digest in page:
-                yield Entry(seq, epoch, Millis(at), kind, body, "sha256:" + prev.hex(), "sha256:" + digest.hex())
+            yield from map(entry_of, page)
             if not page:
                 return
             after = page[-1][0]
@@ -208,15 +207,11 @@ class SqliteJournal(SqliteReader):
                 code="journal-poisoned",
                 remedy="Stop the controller, repair the storage, and start again; the start verifies what is durable.",
             )
-        entries, head = [], self._head
-        for record in records:
-            entry = seal(record, head, epoch=self._epoch, at=at)
-            head = Head(entry.seq, entry.hash, self._epoch)
-            entries.append(entry)
+        entries, head = seal_all(records, self._head, at=at)
         if entries:
             self._commit(entries)
             self._head = head
-        return tuple(entries)
+        return entries
 
     def close(self) -> None:
         """Close the file and let the OS lock go. Closing twice is fine."""
@@ -226,7 +221,7 @@ class SqliteJournal(SqliteReader):
             os.close(self._lock)
             self._lock = None
 
-    def _commit(self, entries: list[Entry]) -> None:
+    def _commit(self, entries: Sequence[Entry]) -> None:
         try:
             try:
                 self._transact(entries)
@@ -247,7 +242,7 @@ class SqliteJournal(SqliteReader):
             self._abandon("an append was interrupted, or another writer took over")
             raise
 
-    def _transact(self, entries: list[Entry]) -> None:
+    def _transact(self, entries: Sequence[Entry]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         self._require_ours(_head(self._connection, self._controller_id))
         self._connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", map(row_of, entries))

@@ -128,7 +128,9 @@ class Bots:
         state, found = self._writer.known, list[BotOrder]()
         for client_id in reversed(self._memory.order_ids):
             order = state.orders[client_id]
-            if order.bot != bot or order.symbol != symbol or not window.start <= order.admitted_at <= window.end:
+            if order.admitted_at < window.start:
+                break
+            if order.bot != bot or order.symbol != symbol or order.admitted_at > window.end:
                 continue
             if statuses is None or order.status in statuses:
                 found.append(_bot_order(order))
@@ -140,10 +142,10 @@ class Bots:
         """The bot's newest fills, as far back as the memory goes."""
         state, found = self._writer.known, list[BotFill]()
         for fill, _ in reversed(self._memory.fills):
-            order = state.orders.get(fill.client_id)
-            if order is None or order.bot != bot or fill.symbol != symbol or not window.start <= fill.venue_at <= window.end:
+            if fill.symbol != symbol or not window.start <= fill.venue_at <= window.end or order_id not in {None, fill.client_id}:
                 continue
-            if order_id is None or order_id == order.client_id:
+            order = state.orders.get(fill.client_id)
+            if order is not None and order.bot == bot:
                 found.append(_bot_fill(fill, order))
                 if len(found) >= limit:
                     break
