@@ -60,6 +60,8 @@ async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Call
             led = await lead(deployment, around, stop, on_standby)
             if led is None:
                 return
+            # After the journal is let go: whoever stands by must not wait for a target.
+            stack.push_async_callback(around.witnesses.finish)
             stack.callback(led.journal.close)
             with kept(led.journal):
                 assembly = await _start(deployment, around, led, stack)
@@ -125,7 +127,6 @@ async def _start(deployment: Deployment, around: Surroundings, led: Led, stack: 
             bot_secret=partial(found_secret, deployment, around.redactor),
         )
     )
-    stack.push_async_callback(around.witnesses.finish)
     await _run(assembly, stack)
     await open_doors(deployment, assembly, stack)
     return assembly
