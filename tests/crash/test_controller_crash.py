@@ -12,6 +12,7 @@ from controller.journal.sqlite import read_journal
 from controller.state import State
 from exchange.model import Millis
 from exchange.ports import VenueName
+from tests.support.counting import Counted
 from tests.support.rig import Rig, rig
 
 KILLER = Path(__file__).parents[1] / "support" / "killed_while_placing.py"
@@ -54,7 +55,7 @@ def _entries(deployment: Rig, *, upto: int) -> list[tuple[Event, Millis]]:
         reader.close()
 
 
-async def test_killed_between_journal_and_send_the_order_is_proven_never_to_have_existed(deployment: Rig) -> None:
+async def test_killed_between_journal_and_send_the_order_is_proven_never_to_have_existed(deployment: Rig, counted: Counted) -> None:
     client_id = await _killed_at(deployment, "before")
     assert deployment.testnet.received("testnet", client_id) == 0
     await deployment.start()
@@ -64,9 +65,10 @@ async def test_killed_between_journal_and_send_the_order_is_proven_never_to_have
     assert [kind for kind, _ in kinds][:2] == ["order-admitted", "order-unknown"]
     assert kinds[-1][0] == "order-rejected"
     assert kinds[-1][1]["code"] == -2013
+    counted("kill points")
 
 
-async def test_killed_between_send_and_outcome_the_order_is_found_and_never_sent_again(deployment: Rig) -> None:
+async def test_killed_between_send_and_outcome_the_order_is_found_and_never_sent_again(deployment: Rig, counted: Counted) -> None:
     client_id = await _killed_at(deployment, "after")
     assert deployment.testnet.received("testnet", client_id) == 1
     await deployment.start()
@@ -74,6 +76,7 @@ async def test_killed_between_send_and_outcome_the_order_is_found_and_never_sent
     assert deployment.testnet.received("testnet", client_id) == 1
     found = await deployment.bot("GET", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="doomed")
     assert found.json()["status"] == "NEW"
+    counted("kill points")
 
 
 async def test_after_a_kill_the_controller_is_not_armed_before_it_has_reconciled(deployment: Rig) -> None:

@@ -1,7 +1,7 @@
 """The writer over a real journal file: durable first, latched at once, and silent for good once it cannot remember."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from controller import inputs as i
 from controller.deciding.draft import Admitted, Decision, DeniedReply
 from controller.effects import CancelAll, Effect, Latch, Place
 from controller.fold import fold
-from controller.journal.chain import Record
+from controller.journal.chain import Entry, Record
 from controller.journal.port import JournalWriteFailed
 from controller.journal.sqlite import SqliteJournal, read_journal
 from controller.lifecycle import Position
@@ -337,6 +337,30 @@ async def test_the_permit_is_renewed_with_every_batch_and_dies_without_them(shel
         shell.clock.ns += LIFETIME_NS - 1
     assert shell.permits.current().is_live()
     shell.clock.ns += 1
+    assert not shell.permits.current().is_live()
+
+
+async def test_a_batch_that_wrote_nothing_keeps_no_permit_alive(shell: Shell) -> None:
+    await ticked(shell)
+    shell.clock.ns += LIFETIME_NS - 1
+    entries = shell.journal.head.seq
+    shell.inbox.fact(tick(shell), 0)
+    await shell.step()
+    assert shell.journal.head.seq == entries
+    assert shell.permits.current().is_live()
+    shell.clock.ns += 1
+    assert not shell.permits.current().is_live()
+
+
+async def test_a_permit_is_dated_from_when_its_batch_began(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    append = SqliteJournal.append
+
+    def slowly(self: SqliteJournal, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
+        shell.clock.ns += LIFETIME_NS
+        return append(self, records, at)
+
+    monkeypatch.setattr(SqliteJournal, "append", slowly)
+    await ticked(shell)
     assert not shell.permits.current().is_live()
 
 

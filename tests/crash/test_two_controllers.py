@@ -1,0 +1,101 @@
+"""Two controllers and one journal: one acts, and one that was asleep while another took over wakes up to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from exchange.wire.signing import signature, signed_query
+from tests.support.counting import Counted
+from tests.support.rig import SYMBOL, Rig, free_port, rig
+
+STAGE = "TESTNET_VALIDATING"
+
+
+@pytest.fixture
+async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with rig(tmp_path / "deployment") as built:
+        await built.start()
+        await built.climb(STAGE)
+        placed = await built.buy(await built.resting_price(), "0.00003", "resting")
+        assert placed.status_code == 200
+        yield built
+
+
+def orders(deployment: Rig) -> list[tuple[str, str]]:
+    """Every order the venue ever took, with its status there."""
+    return [(order.report.client_id, order.report.status) for order in deployment.testnet.venue.engine.orders("testnet", SYMBOL)]
+
+
+def port_of(url: str) -> str:
+    return url.rsplit(":", 1)[1]
+
+
+async def asked_blindly(deployment: Rig, price: str) -> httpx.Response:
+    """An order handed to a gateway that may be asleep: the kernel takes it, whoever wakes reads it."""
+    order = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "quantity": "0.00003", "price": price, "newClientOrderId": "late"}
+    pairs = [*order.items(), ("recvWindow", "60000"), ("timestamp", str(time.time_ns() // 1_000_000))]
+    query = signed_query(pairs, lambda payload: signature(deployment.bot_secret, payload))
+    async with httpx.AsyncClient(base_url=deployment.gateway, timeout=60) as client:
+        return await client.post(f"/api/v3/order?{query}", headers={"X-MEXC-APIKEY": deployment.bot_key})
+
+
+def beside(first: Rig) -> Rig:
+    """Another host's controller of the same deployment: its own ports and locks, and the same journal."""
+    directory = first.directory.with_name("beside")
+    shutil.copytree(first.directory, directory, ignore=shutil.ignore_patterns("var", "*.log"))
+    (directory / "var").mkdir(mode=0o700)
+    shutil.copy(first.directory / "var" / "checkpoint.key", directory / "var")
+    (directory / "var" / "journal.db").symlink_to(first.directory / "var" / "journal.db")
+    settings, gateway = directory / "gatehouse.toml", free_port()
+    console = json.loads((first.directory / "console.json").read_text())["url"]
+    text = settings.read_text().replace(f"port = {port_of(first.gateway)}", f"port = {gateway}")
+    settings.write_text(text.replace(f"port = {port_of(console)}", f"port = {free_port()}"))
+    return replace(first, directory=directory, gateway=f"http://127.0.0.1:{gateway}", process=None)
+
+
+async def test_a_second_controller_on_the_same_journal_does_not_start(deployment: Rig, counted: Counted) -> None:
+    second = replace(deployment, process=None)
+    before = orders(deployment)
+    await second.start()
+    assert await second.killed() == 1
+    assert "another process is writing the journal" in " ".join(second.tail().split())
+    status = await deployment.status()
+    assert (status["stage"], status["armed"]) == (STAGE, True)
+    assert orders(deployment) == before
+    counted("faults", kind="two controllers")
+
+
+async def test_a_controller_that_slept_while_another_took_over_places_nothing_and_ends(deployment: Rig, counted: Counted) -> None:
+    assert deployment.process is not None
+    price = await deployment.resting_price()
+    deployment.process.send_signal(signal.SIGSTOP)
+    newer = beside(deployment)
+    asked = asyncio.create_task(asked_blindly(deployment, price))
+    await newer.start()
+    try:
+        assert (await newer.armed())["stage"] == STAGE
+        before = orders(newer)
+        deployment.process.send_signal(signal.SIGCONT)
+        assert await deployment.killed() == 1
+        assert "has taken the journal over" in " ".join(deployment.tail().split())
+        with suppress(Exception):
+            assert (await asked).status_code >= 400
+        status = await newer.status()
+        assert (status["stage"], status["armed"]) == (STAGE, True)
+        # The order is the newer controller's now: the sleeper neither adds to it nor cancels it.
+        assert orders(newer) == before
+        assert [order.report.status for order in deployment.testnet.venue.engine.open_orders("testnet")] == ["NEW"]
+    finally:
+        await newer.stop()
+    counted("faults", kind="a sleeper wakes")

@@ -1,0 +1,119 @@
+"""Room on the journal's disk: what is told, when the latch falls, and that the reserve is given back once."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import pytest
+
+from controller.causes import Cause
+from controller.effects import Alert, AlertKind
+from controller.journal.chain import Record
+from controller.journal.port import JournalWriteFailed
+from controller.journal.sqlite import SqliteJournal, open_journal
+from controller.runtime import room as module
+from controller.runtime.permit import PermitOffice
+from controller.runtime.room import LOW_BYTES, Reserve, Room
+from exchange.model import Millis
+from policies.stage import Stage
+from tests.support.desk import Desk
+from tests.support.shell import SetClock, Shell, tick
+
+MIB = 1 << 20
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def reserve(tmp_path: Path) -> Reserve:
+    made = Reserve(tmp_path / "reserve", 2 * MIB)
+    assert made.make() == ""
+    return made
+
+
+def full(times: int) -> Callable[..., None]:
+    """What SQLite says so many times before it finds room."""
+    left = [times]
+    transact = SqliteJournal._transact
+
+    def refuse(self: SqliteJournal, entries: list[object]) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise apsw.FullError("database or disk is full")
+        transact(self, entries)  # type: ignore[arg-type]
+
+    return refuse
+
+
+def test_the_reserve_takes_its_room_for_real_and_gives_it_back_once(tmp_path: Path, reserve: Reserve) -> None:
+    assert (tmp_path / "reserve").stat().st_blocks * 512 >= 2 * MIB
+    assert reserve.make() == ""
+    assert (reserve.release(), reserve.release()) == (True, False)
+    assert not (tmp_path / "reserve").exists()
+
+
+def test_a_reserve_that_cannot_be_made_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    huge = Reserve(tmp_path / "reserve", 1 << 62)
+    assert "could not be set aside" in huge.make()
+    assert not (tmp_path / "reserve").exists()
+    assert not huge.release()
+
+
+def test_an_append_that_finds_no_room_is_tried_once_more_with_the_reserve(
+    tmp_path: Path, reserve: Reserve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = open_journal(tmp_path / "journal.db", "desk")
+    journal.make_room = reserve.release
+    monkeypatch.setattr(SqliteJournal, "_transact", full(1))
+    assert journal.append([Record("Noted", b"1")], Millis(1))[0].seq == 1
+    monkeypatch.setattr(SqliteJournal, "_transact", full(1))
+    with pytest.raises(JournalWriteFailed):
+        journal.append([Record("Noted", b"1")], Millis(2))
+    journal.close()
+
+
+async def test_what_the_reserve_was_spent_on_is_not_placed_and_the_deployment_halts(
+    tmp_path: Path, reserve: Reserve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = Shell(Desk().walk_to(Stage.TESTNET_VALIDATING), tmp_path / "journal.db")
+    shell.journal.make_room = reserve.release
+    room = Room(reserve, tmp_path, shell.permits, shell.inbox, shell.clock, lambda alert: None)
+    shell.writer.watch(room.carried)
+    live_when_performed: list[bool] = []
+    shell.on_perform = lambda effect: live_when_performed.append(shell.permits.current().is_live())
+    monkeypatch.setattr(SqliteJournal, "_transact", full(1))
+    shell.ask(shell.desk.requested("0.00003"))
+    await shell.step()
+    assert live_when_performed == [False]
+    await shell.step()
+    state = shell.writer.known
+    assert (state.position.stage, state.halt_cause, reserve.released in state.halt_reason) == (Stage.HALTED, Cause.JOURNAL, True)
+    shell.inbox.fact(tick(shell), 0)
+    await shell.step()
+    assert shell.writer.failed_because == ""
+
+
+def test_a_low_disk_is_told_once_and_again_after_it_recovered(
+    tmp_path: Path, reserve: Reserve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Alert] = []
+    clock = SetClock(Millis(1))
+    room = Room(reserve, tmp_path, PermitOffice(clock, 1), None, clock, told.append)  # type: ignore[arg-type]
+    total = 20 * LOW_BYTES
+    for free, expected in ((total, 0), (LOW_BYTES, 0), (LOW_BYTES - 1, 1), (5 * MIB, 1), (total, 1), (MIB, 2)):
+        monkeypatch.setattr(module.shutil, "disk_usage", lambda _, free=free: Usage(total, total - free, free))
+        room.look()
+        assert len(told) == expected, free
+    assert {alert.kind for alert in told} == {AlertKind.DISK}
+    assert "1 MiB, 0 %" in told[-1].detail
+
+
+def test_a_large_part_of_a_small_disk_is_not_low(tmp_path: Path, reserve: Reserve, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Alert] = []
+    clock = SetClock(Millis(1))
+    room = Room(reserve, tmp_path, PermitOffice(clock, 1), None, clock, told.append)  # type: ignore[arg-type]
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(100 * MIB, 80 * MIB, 20 * MIB))
+    room.look()
+    assert told == []
