@@ -90,7 +90,7 @@ def _another(state: State, now: Millis) -> bool:
 def _soften(draft: Draft, venue: VenueName, worst: Breach) -> None:
     draft.emit(moves.detected(venue, worst))
     target = _rung_below(draft)
-    how = "" if _at_once(draft.after) else "; only sells are admitted until the live account is empty"
+    how = "" if _at_once(draft.after) else " once the live account is empty"
     draft.do(Alert(AlertKind.BREACH, f"{worst.guard} breached: {draft.after.position} → {target}{how}", worst.message))
 
 

@@ -51,7 +51,10 @@ async def test_a_price_gap_halts_cancels_and_proves_it(deployment: Rig) -> None:
     assert breach["body"]["guard"] in {"daily-loss", "drawdown"}
 
 
-async def test_a_frozen_stream_stops_new_entries_and_then_halts(deployment: Rig) -> None:
+async def test_a_frozen_stream_with_a_position_stops_new_entries_and_then_halts(deployment: Rig) -> None:
+    bought = await deployment.buy(f"{await deployment.bid() * Decimal('1.002'):.2f}", "0.00008", "position")
+    assert bought.status_code == 200, bought.text
+    await deployment.until(lambda status: Decimal(status["exposure_eur"] or 0) > 4)
     deployment.live.arm(FaultKind.STREAM_FREEZE, count=None, params={"ms": 60_000})
     deployment.live.venue.pause()
     stopped = await deployment.until(

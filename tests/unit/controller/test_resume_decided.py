@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -122,6 +123,15 @@ def test_a_resume_leads_as_far_as_the_kind_of_halt_allows(
         assert desk.state.position.stage is Stage.HALTED
         assert desk.state.halt_class is kind
         assert offered(desk) == expected
+
+
+def test_a_guard_that_finds_the_books_different_is_a_contradiction_too(live: Desk) -> None:
+    desk = live.fork()
+    differing = replace(desk.state.ledger(VenueName.LIVE), breaks=("BTC: ours 1, live 2",))
+    desk.state = replace(desk.state, ledgers=desk.state.ledgers.set(VenueName.LIVE, differing))
+    desk.tick()
+    assert desk.state.halt_class is HaltClass.INTEGRITY
+    assert offered(desk) == {VALIDATED}
 
 
 def test_every_kind_of_halt_is_tried() -> None:
@@ -246,6 +256,31 @@ def test_it_does_not_stand_against_the_testnet_account(lost: Desk) -> None:
     assert lost.move(Verb.RESUME, Stage.VALIDATED).code == ""
     lost.run(5_000)
     assert lost.state.position == VALIDATED
+
+
+@pytest.mark.parametrize(("days_ago", "code"), [(0, "guard-stands"), (1, "")])
+def test_a_loss_on_the_account_it_would_return_to_counts_until_that_day_is_over(live: Desk, days_ago: int, code: str) -> None:
+    desk = live.fork()
+    desk.give(i.HaltAsked("test", "stop"))
+    desk.run(10_000)
+    known = desk.state.ledger(VenueName.TESTNET)
+    assert known.valued_eur is not None
+    lost = replace(known, day=desk.now // DAY_MS - days_ago, day_start_eur=known.valued_eur + 1)
+    desk.state = replace(desk.state, ledgers=desk.state.ledgers.set(VenueName.TESTNET, lost))
+    if code:
+        assert "guard daily-loss still stands" in refusal_of(desk, VALIDATED).message
+    else:
+        assert desk.move(Verb.RESUME, Stage.VALIDATED).code == ""
+
+
+def test_books_that_differ_where_it_would_return_to_refuse_it_too(live: Desk) -> None:
+    desk = live.fork()
+    desk.give(i.HaltAsked("test", "stop"))
+    desk.run(10_000)
+    for _ in range(2):
+        desk.sweep(VenueName.TESTNET, balances={})
+    assert "guard reconciliation still stands" in refusal_of(desk, VALIDATED).message
+    assert desk.move(Verb.RESUME, Stage.LIVE_EUR10).code == ""
 
 
 def to_midnight(desk: Desk) -> None:
