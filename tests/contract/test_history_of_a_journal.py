@@ -1,0 +1,54 @@
+"""A journal proves its own past from storage, in a file or in PostgreSQL, while its writer goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.journal.chain import Entry
+from controller.journal.consistency import is_consistent
+from controller.journal.history import History, leaves_of
+from controller.journal.merkle import MerkleTree
+from controller.journal.place import DatabasePlace, FilePlace, Place
+from exchange.model import Millis
+from tests.contract.test_journal_contract import AT, record
+from tests.support.postgres_server import PostgresServer, binaries
+
+OWNER = "desk-1"
+
+
+@pytest.fixture(params=["file", "database"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    if request.param == "file":
+        yield FilePlace(tmp_path / "journal.db")
+        return
+    programs = binaries()
+    if programs is None:
+        pytest.skip("the PostgreSQL of the dev extra is not installed")
+    server = PostgresServer(programs)
+    yield DatabasePlace(server.url("postgres"))
+    server.remove()
+
+
+def tree_of(entries: list[Entry]) -> MerkleTree:
+    tree = MerkleTree()
+    for entry in entries:
+        tree.append(entry.hash)
+    return tree
+
+
+def test_every_earlier_size_is_proven_while_the_writer_goes_on(place: Place) -> None:
+    journal = place.open(OWNER)
+    try:
+        entries = [entry for number in range(9) for entry in journal.append([record(number)], Millis(AT + number))]
+        tree = tree_of(entries)
+        history = History(tree.size, tree.frontier, leaves_of(place), {4: tree_of(entries[:4]).frontier})
+        journal.append([record(99)], Millis(AT + 99))
+        for size in range(10):
+            older = history.at(size)
+            assert older.root() == tree_of(entries[:size]).root()
+            assert is_consistent(size, older.root(), 9, tree.root(), history.proof(size))
+    finally:
+        journal.close()
