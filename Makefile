@@ -8,7 +8,7 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: run test lint types imports check fix docs model proto bench lock browser spin clean help
+.PHONY: run test lint types imports check fix docs model proto bench lock tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
@@ -35,19 +35,18 @@ $(READY): requirements.lock pyproject.toml
 run: $(READY)
 	@$(BIN)/gatehouse demo $(ARGS)
 
-# The browser tests drive Debian's Chromium; without root it is not installed and those tests say why they skip.
-browser:
-	@command -v chromium >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && \
-	  { echo "Installing Chromium for the browser tests"; apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; }; } || \
-	  echo "No Chromium and no way to install it: the browser tests will be skipped"
+# What tests drive and pip cannot bring: "command:packages". Without root nothing is installed, and those tests say why they skip.
+TOOLS := chromium:chromium spin:spin gcc:gcc,libc6-dev softhsm2-util:softhsm2 ssh-keygen:openssh-client strace:strace git:git
 
-# The model is searched by Spin; without root it is not installed and those tests say why they skip.
-spin:
-	@{ command -v spin && command -v gcc; } >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && \
-	  { echo "Installing Spin for the model"; apt-get update -qq && apt-get install -y -qq --no-install-recommends spin gcc libc6-dev >/dev/null; }; } || \
-	  echo "No Spin and no way to install it: the model's tests will be skipped"
+tools:
+	@wanted=""; for tool in $(TOOLS); do command -v "$${tool%%:*}" >/dev/null 2>&1 || wanted="$$wanted,$${tool#*:}"; done; \
+	wanted=$$(echo "$$wanted" | tr ',' ' '); [ -z "$$wanted" ] || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "Installing for the tests:$$wanted"; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$wanted >/dev/null || \
+  echo "They could not be installed; the tests that need them will be skipped"; \
+	else echo "Missing, and no way to install it here; the tests that need it will be skipped:$$wanted"; fi
 
-test: $(READY) browser spin
+test: $(READY) tools
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 lint: $(READY)
@@ -70,7 +69,7 @@ docs: $(READY)
 	@$(BIN)/python ops/docs/generate.py
 	@$(BIN)/python -m ops.model.generate
 
-model: $(READY) spin
+model: $(READY) tools
 	@$(BIN)/python -m ops.model.check
 
 proto: $(READY)
