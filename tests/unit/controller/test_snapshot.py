@@ -11,11 +11,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controller import events as e
 from controller import frozen
 from controller.authority.keys import generate_key
-from controller.fold import apply
+from controller.fold import apply, fold
 from controller.journal.chain import Entry, Head, Record
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import SqliteJournal, open_journal
@@ -183,6 +185,24 @@ def test_every_field_of_the_state_has_a_form_and_keeps_its_exact_value() -> None
     (again,) = frozen.unpack((State,), memoryview(b"".join(frozen.pack(state))))
     assert again == state
     assert str(again.ledger(VenueName.LIVE).equity_eur) == "1.500"
+
+
+@pytest.fixture(scope="module")
+def lived() -> Desk:
+    desk = Desk().walk_to(Stage.LIVE_EUR10)
+    desk.trade(2)
+    return desk
+
+
+@settings(max_examples=12)
+@given(share=st.floats(0, 1))
+def test_a_fold_that_goes_on_from_what_was_kept_anywhere_ends_as_one_from_the_first_entry(lived: Desk, share: float) -> None:
+    cut = round(share * len(lived.journal))
+    kept = fold(State(), lived.journal[:cut])
+    (again,) = frozen.unpack((State,), memoryview(b"".join(frozen.pack(kept))))
+    after = fold(again, lived.journal[cut:])
+    assert after == lived.state
+    assert after.fingerprint() == lived.state.fingerprint()
 
 
 @pytest.mark.parametrize("values", [None, [], ["x"], {}, [[1, 2], [], [], []]])

@@ -96,18 +96,30 @@ def test_a_missing_entry_is_proven_by_no_range(path: Path, change: str, seq: int
     assert proven(path) is None
 
 
-def test_ranges_that_are_good_but_do_not_meet_prove_nothing(path: Path, tmp_path: Path) -> None:
-    # The second range is a whole chain of another journal of the same length: only the meeting of the two is wrong.
-    other = tmp_path / "other.db"
-    journal = open_journal(other, OWNER)
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """A whole journal of the same controller and length with another history."""
+    journal = open_journal(tmp_path / "other.db", OWNER)
     journal.append([Record("Other", b"[%d]" % number) for number in range(COUNT)], AT)
     journal.close()
+    return tmp_path / "other.db"
+
+
+def test_the_end_of_another_history_is_not_proven(path: Path, other: Path) -> None:
     middle = verify_chain._cuts(COUNT, CHUNK)[1]
     rows = apsw.Connection(str(other)).execute("SELECT * FROM entry WHERE seq > ?", (middle,)).fetchall()
     tamper(path, f"DELETE FROM entry WHERE seq > {middle}")
     connection = apsw.Connection(str(path))
     connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     connection.close()
+    assert proven(path) is None
+
+
+def test_ranges_that_are_good_but_do_not_meet_prove_nothing(path: Path, other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As when the file is exchanged between the reading of one range and of the next.
+    helper = verify_chain._Helper
+    monkeypatch.setattr(verify_chain, "_Helper", lambda _, *rest: helper(other, *rest))
+    assert proven(other) is not None
     assert proven(path) is None
 
 
