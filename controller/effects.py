@@ -64,6 +64,7 @@ class AlertKind(StrEnum):
     BOT_KEY = "bot-key"
     DRILL = "drill"
     DISK = "disk"
+    TAKEOVER = "takeover"
 
 
 INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL})

@@ -64,7 +64,9 @@ async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Call
             stack.push_async_callback(around.witnesses.finish)
             stack.callback(led.journal.close)
             with kept(led.journal):
-                assembly = await _start(deployment, around, led, stack)
+                assembly = await _assembled(deployment, around, led, stack)
+            await _run(assembly, stack)
+            await open_doors(deployment, assembly, stack)
             on_ready()
             await _ended(stop, assembly, led.journal, clock)
     finally:
@@ -91,7 +93,7 @@ def _surroundings(deployment: Deployment, clock: Clock, redactor: Redactor, stac
     )
 
 
-async def _start(deployment: Deployment, around: Surroundings, led: Led, stack: AsyncExitStack) -> Assembly:
+async def _assembled(deployment: Deployment, around: Surroundings, led: Led, stack: AsyncExitStack) -> Assembly:
     clock, journal, witnesses = around.clock, led.journal, around.witnesses
     keeper = Keeper(around.snapshots, around.memory, lambda: witnesses.tree, since=led.recovered.snapshot_seq)
     stack.callback(keeper.finish)
@@ -104,7 +106,7 @@ async def _start(deployment: Deployment, around: Surroundings, led: Led, stack: 
     room = reserve_room(journal, deployment.data)
     if room is not None:
         stack.callback(room[0].remove)
-    assembly = Assembly(
+    return Assembly(
         Parts(
             journal=journal,
             recovered=led.recovered,
@@ -127,9 +129,6 @@ async def _start(deployment: Deployment, around: Surroundings, led: Led, stack: 
             bot_secret=partial(found_secret, deployment, around.redactor),
         )
     )
-    await _run(assembly, stack)
-    await open_doors(deployment, assembly, stack)
-    return assembly
 
 
 async def _ended(stop: asyncio.Event, assembly: Assembly, journal: Journal, clock: Clock) -> None:

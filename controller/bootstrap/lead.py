@@ -12,6 +12,7 @@ from threading import Event, Thread
 from controller.bootstrap.doors import open_standby_doors
 from controller.bootstrap.journal import fold, open_verified, standing_mark
 from controller.bootstrap.read import Deployment
+from controller.effects import Alert, AlertKind
 from controller.journal.chain import Head
 from controller.journal.lease import RENEW_NS
 from controller.journal.place import DatabasePlace
@@ -30,6 +31,8 @@ from controller.telemetry.facade import Telemetry
 from controller.telemetry.redact import Redactor
 from exchange.errors import IntegrityError
 from exchange.ports import Clock
+
+_LOST = frozenset({"journal-went-back", "journal-broken"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +83,32 @@ async def lead(deployment: Deployment, around: Surroundings, stop: asyncio.Event
 
 @contextmanager
 def kept(journal: Journal) -> Iterator[None]:
-    """Renew the journal's lease, if it has one, until the writer does: a long fold or a slow venue must not lose it."""
+    """Renew the journal's lease, if it has one, until the writer does: a long fold or a slow venue must not lose it.
+
+    Raises:
+        JournalError: at the end, what a renewal met; ``JournalTakenOver`` when another controller leads by then.
+    """
     if not isinstance(journal, LeasedJournal):
         yield
         return
-    done = Event()
-    keeper = Thread(target=_renew_until, args=(journal, done), name="lease", daemon=True)
+    done, met = Event(), list[JournalError]()
+    keeper = Thread(target=_renew_until, args=(journal, done, met), name="lease", daemon=True)
     keeper.start()
     try:
         yield
     finally:
         done.set()
         keeper.join()
+    if met:
+        raise met[0]
 
 
-def _renew_until(journal: LeasedJournal, done: Event) -> None:
+def _renew_until(journal: LeasedJournal, done: Event, met: list[JournalError]) -> None:
     while not done.wait(RENEW_NS / 1e9):
         try:
             journal.renew()
-        except JournalError:
-            # Whoever appends next is told why.
+        except JournalError as error:
+            met.append(error)
             return
 
 
@@ -147,10 +156,16 @@ async def _stood_by(
             on_standby()
             journal = await _unless(stop, standby)
     except IntegrityError as error:
-        # The next start must not take what it finds for the truth: it halts.
-        mark(error.message)
+        if error.code in _LOST:
+            # The next start must not take what it finds for the truth: it halts. One of another version only has to be replaced.
+            mark(error.message)
         raise
-    return None if journal is None else _began(deployment, around, follower, journal)
+    if journal is None:
+        return None
+    if not standby.handed_over:
+        detail = f"epoch {standby.lag.leader_epoch} was not heard of any more, or is to be halted; epoch {journal.epoch} leads"
+        around.alerts.notify(Alert(AlertKind.TAKEOVER, "this host has taken the lead over", detail))
+    return _began(deployment, around, follower, journal)
 
 
 def _follower(deployment: Deployment, around: Surroundings, place: DatabasePlace) -> Follower:

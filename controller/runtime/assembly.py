@@ -130,18 +130,13 @@ class Assembly:
         for name, venue in parts.venues.items():
             self._sweepers[name] = self._sweeper(name, venue)
         tracing = Tracing(parts.telemetry, clock)
+        self._marking = Marking(parts.latch, marked=parts.left_behind is not None)
         for watcher in (parts.memory.carried, lambda _: self._markets.tick_taken(), tracing.carried, parts.witnesses.carried):
             writer.watch(watcher)
         writer.watch(parts.keeper.carried)
-        self._marking = Marking(parts.latch, marked=parts.left_behind is not None)
         writer.watch(self._marking.carried)
-        self._room: Room | None = None
-        if parts.reserve is not None:
-            self._room = Room(*parts.reserve, parts.permits, inbox, clock, parts.alerts.notify)
-            writer.watch(self._room.carried)
-        if parts.left_behind is not None:
-            reason = f"the last process here halted without a journal: {parts.left_behind.reason}"
-            inbox.fact(HaltAsked(by="controller", reason=reason, cause=Cause.JOURNAL), clock.monotonic_ns())
+        self._room = self._watched_room()
+        self._halt_first(parts.left_behind)
         markets, memory = self._markets, parts.memory
         self.bots = Bots(writer=writer, inbox=inbox, performer=self._performer, markets=markets, memory=memory, clock=clock)
         self.keyring = Keyring(lambda: writer.known.bot_keys, parts.bot_secret)
@@ -158,6 +153,21 @@ class Assembly:
             standings=lambda: parts.witnesses.standings,
         )
         self._ticker = _Ticker(self._markets)
+
+    def _watched_room(self) -> Room | None:
+        parts = self._parts
+        if parts.reserve is None:
+            return None
+        room = Room(*parts.reserve, parts.permits, self._inbox, parts.clock, parts.alerts.notify)
+        self.writer.watch(room.carried)
+        return room
+
+    def _halt_first(self, left_behind: Mark | None) -> None:
+        """The last process on this host left a mark that still means a halt: nothing comes before it."""
+        if left_behind is not None:
+            reason = f"the last process here halted without a journal: {left_behind.reason}"
+            asked = HaltAsked(by="controller", reason=reason, cause=Cause.JOURNAL)
+            self._inbox.fact(asked, self._parts.clock.monotonic_ns())
 
     @property
     def permits(self) -> PermitOffice:

@@ -121,6 +121,11 @@ class Standby:
         quiet = self._watch.unchanged_ns(self._clock.monotonic_ns()) // 1_000_000
         return Lag(self._lease.epoch, self._behind, quiet, self._problem)
 
+    @property
+    def handed_over(self) -> bool:
+        """Whether the last leader gave the lease back, and was not taken over from."""
+        return self._lease.free
+
     def halt(self) -> None:
         """Take the journal over whoever holds it: the latch file says that this deployment must halt.
 

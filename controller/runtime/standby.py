@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from controller import events as e
-from controller.console.oversight import OversightView
 from controller.console.port import StreamItem
 from controller.console.role import Role, StandbyView
 from controller.console.views import EntryView, GateView, ProposalView, ProposeRequest, ReceiptView, StatusView
@@ -18,6 +17,7 @@ from controller.runtime.follow import Standby
 from controller.runtime.inbox import Inbox
 from controller.runtime.markets import Markets
 from controller.runtime.memory import Memory
+from controller.runtime.oversight import oversight_view
 from controller.runtime.readings import Readings
 from exchange.errors import GatehouseError, Refused
 from exchange.model import Millis, Quote
@@ -59,7 +59,8 @@ class StandbyOperator(Readings):
         """The deployment as far as it was read, and how far that is."""
         state, lag = self._known(), self._standby.lag
         now = Millis(max(self._clock.now(), state.at))
-        known = views.status_view(state, self._memory, self._markets, self._standby.follower.head.hash, now, OversightView())
+        oversight = oversight_view(state, lambda _: "")
+        known = views.status_view(state, self._memory, self._markets, self._standby.follower.head.hash, now, oversight)
         return known.model_copy(
             update={
                 "role": Role.STANDBY,

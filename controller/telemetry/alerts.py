@@ -38,6 +38,7 @@ _LEVELS = {
     AlertKind.STAGE: logging.INFO,
     AlertKind.VENUE_LOCKOUT: logging.ERROR,
     AlertKind.DISK: logging.ERROR,
+    AlertKind.TAKEOVER: logging.ERROR,
     AlertKind.CHECKPOINT: logging.ERROR,
     AlertKind.BOT_KEY: logging.ERROR,
     AlertKind.DRILL: logging.INFO,
@@ -49,6 +50,7 @@ _REPORTED = {
     AlertKind.UNKNOWN_ORDER: "warning",
     AlertKind.VENUE_LOCKOUT: "error",
     AlertKind.DISK: "error",
+    AlertKind.TAKEOVER: "error",
     AlertKind.CHECKPOINT: "error",
     AlertKind.BOT_KEY: "error",
 }

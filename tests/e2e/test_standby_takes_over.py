@@ -94,6 +94,7 @@ async def test_when_the_leader_is_killed_the_standby_knows_its_orders_sends_none
     status = await two.second.until(lambda seen: leads(seen) and seen["unknown_orders"] == 0, within=SOON_S)
     assert TERM_S - 2 < time.monotonic() - began < SOON_S
     assert status["epoch"] == 3
+    assert "takeover" in {alert["kind"] for alert in status["oversight"]["alerts"]}
     (doomed,) = await open_orders(two.second)
     following = await placed(two.second, "after-the-takeover")
     assert [two.first.testnet.received("testnet", one) for one in (doomed, following)] == [1, 1]
