@@ -1,7 +1,7 @@
 """How long a start takes on a long journal, and how much memory: ``python -m ops.bench.start [--entries N] [--orders N]``.
 
 The journal is a deployment's real entries up to VALIDATED, then made-up running: samples and reconciliations, and in between
-orders that are admitted, acknowledged, reported and booked. The snapshot is as old as one gets, and every round is a new process.
+orders that are admitted, acknowledged, reported and booked, one a second. The snapshot is as old as one gets, and every round is a new process.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _prepare(directory: Path, entries: int, orders: int) -> None:
     journal = open_journal(directory / _JOURNAL, "desk")
     _fill(journal, entries, max(1, entries // orders))
     folding, (state, memory, tree, head) = _timed(lambda: _folded(journal, entries - SAVE_AFTER))
-    print(f"{entries:,} entries, {len(state.settled):,} settled orders")
+    print(f"{entries:,} entries, {len(state.settled):,} settled orders", flush=True)
     print(f"{'fold everything, without a snapshot':40s}{folding:8.2f} s")
     saving, saved = _timed(lambda: snapshots.save(state, head, memory.kept(), tree))
     assert saved
@@ -154,7 +154,7 @@ def _fill(journal: SqliteJournal, entries: int, every: int) -> None:
         journal.append([Record(event.kind, e.encode(event))], at)
     running = _running(desk, max(0, every - _OF_AN_ORDER))
     while (left := entries - journal.head.seq) > 0:
-        desk.pass_time(1000)
+        desk.pass_time(1000 * max(1, _BATCH // every))
         journal.append([Record(event.kind, e.encode(event)) for event in islice(running, min(left, _BATCH))], desk.now)
 
 
