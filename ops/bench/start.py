@@ -1,7 +1,8 @@
 """How long a start takes on a long journal, and how much memory: ``python -m ops.bench.start [--entries N] [--orders N]``.
 
 The journal is a deployment's real entries up to VALIDATED, then made-up running: samples and reconciliations, and in between
-orders that are admitted, acknowledged, reported and booked, one a second. The snapshot is as old as one gets, and every round is a new process.
+orders that are admitted, acknowledged, reported and booked, one a second. The snapshot is as old as one gets, and every round is a
+new process.
 """
 
 from __future__ import annotations
