@@ -36,7 +36,7 @@ from exchange.ports import VenueName
 from policies.authority import Role, Verb
 from policies.document import canonical_bytes
 from policies.response import EPISODE_QUIET_MS
-from policies.stage import Mode, Stage
+from policies.stage import LIVE_STAGES, Mode, Stage
 from tests.simulation.test_core_invariants import SELDOM, STARTS, Deployment, index
 from tests.support.adversary import Adversary, Truth
 from tests.support.desk import BOT_KEYS, RULES, SYMBOL, D, Desk, with_policy
@@ -186,18 +186,21 @@ class Governed(Deployment):
     @rule(verb=st.sampled_from(UNGATED), which=index)
     def whoever_may_does_it(self, verb: Verb, which: int) -> None:
         """Something that needs no gate, signed by all it takes."""
-        state = self.desk.state
-        signers = tuple(sorted(able(state.roster)))[:2]
+        state, roster = self.desk.state, self.desk.state.roster
+        assert roster is not None
+        signers = tuple(sorted(able(roster)))[:2]
         match verb:
             case Verb.DEMOTE if state.position.stage not in {Stage.MOCK, Stage.HALTED}:
                 lower = [place for place in STARTS if place.risk < state.position.risk]
                 self._submit(self.desk.command(verb, lower[which % len(lower)]), signers)
             case Verb.SET_POLICY | Verb.SET_RELEASE:
-                self.somebody_changes_what_is_traded(verb, which, signers, really=which % 2 == 0)
+                really = which % 2 == 0 or state.position.stage in LIVE_STAGES
+                self.somebody_changes_what_is_traded(verb, which, signers, really=really)
             case Verb.VETO if state.pending is not None:
                 self._ask(verb, state.pending.command_id, signers)
             case Verb.SET_ROSTER:
-                self.somebody_changes_the_roster(PEOPLE[2 + which % 3], Role.HALT_ONLY, signers)
+                gone = [one.name for one in roster.persons if any(key.status is KeyStatus.REVOKED for key in one.keys)]
+                self.somebody_changes_the_roster((gone or PEOPLE[2:])[which % len(gone or PEOPLE[2:])], Role.HALT_ONLY, signers)
             case Verb.ISSUE_BOT_KEY | Verb.REVOKE_BOT_KEY:
                 self.somebody_issues_or_revokes_a_key_of_another_bot(verb, SPARE_KEYS[which % 2], signers)
 
