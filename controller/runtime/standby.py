@@ -25,6 +25,8 @@ from exchange.ports import Clock, VenueName
 
 SHOW_EVERY_S = 1.0
 
+_TAKING = "HALTED as soon as the journal is taken over; `gatehouse status` shows when it is"
+
 _CHANGES: Mapping[type[e.Event], str] = {
     e.PolicyAdopted: "policy",
     e.ReleaseAdopted: "release",
@@ -98,8 +100,8 @@ class StandbyOperator(Readings):
         """Take the journal over and halt, whoever leads. The receipt is the entry this was asked after; the halt comes next."""
         await asyncio.to_thread(self._mark, reason)
         self._standby.halt()
-        head, position = self._standby.follower.head, self._known().position
-        return ReceiptView(seq=head.seq, hash=head.hash, position=str(position), gate=None, pending=None)
+        head = self._standby.follower.head
+        return ReceiptView(seq=head.seq, hash=head.hash, position=_TAKING, gate=None, pending=None)
 
     async def subscribe(self) -> AsyncIterator[StreamItem]:
         """The status, once a second."""

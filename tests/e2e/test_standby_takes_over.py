@@ -129,6 +129,7 @@ async def test_a_halt_at_the_standby_takes_the_journal_over_and_halts(two: Pair)
     await placed(two.first, "to-be-cancelled")
     answer = await two.second.ask("POST", "/v1/halt", json={"reason": "smoke in the other room"})
     assert answer.status_code == 200, answer.text
+    assert answer.json()["position"].startswith("HALTED as soon as")
     status = await two.second.until(
         lambda seen: seen["role"] == "leader" and seen["stage"] == "HALTED" and seen["working_orders"] == 0
     )
