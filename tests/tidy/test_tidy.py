@@ -27,7 +27,7 @@ MONEY = (
     "policies/",
 )
 NEUTRAL = ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml", ".importlinter", ".ci", *PRODUCT, "ops", "tests")
-PARTS = {"lint", "types", "imports", "browser", "spin"}
+PARTS = {"lint", "types", "imports", "tools"}
 """Targets that only exist as parts of ``make check`` and ``make test``."""
 
 # Spelled in halves, so that this file is not its own finding.
