@@ -130,9 +130,7 @@ async def test_a_halt_at_the_standby_takes_the_journal_over_and_halts(two: Pair)
     answer = await two.second.ask("POST", "/v1/halt", json={"reason": "smoke in the other room"})
     assert answer.status_code == 200, answer.text
     assert answer.json()["position"].startswith("HALTED as soon as")
-    status = await two.second.until(
-        lambda seen: seen["role"] == "leader" and seen["stage"] == "HALTED" and seen["working_orders"] == 0
-    )
+    status = await two.second.until(lambda seen: halted(seen) and seen["working_orders"] == 0)
     assert "smoke in the other room" in status["halt_reason"]
     assert await two.ended() == 1
     assert "has taken the journal over" in two.first.tail()
@@ -188,7 +186,7 @@ async def test_a_halt_latches_while_the_database_hangs_and_nothing_is_placed_aft
         server.resume()
     assert await two.ended() == 1
     await two.first.start()
-    status = await two.first.until(lambda seen: seen["stage"] == "HALTED")
+    status = await two.first.until(halted)
     assert "the database hangs" in status["halt_reason"]
 
 
