@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field, model_validator
 
 from controller.causes import HaltClass
 from controller.commands import MAX_SUBJECT, Digest, Reason
 from controller.console.oversight import OversightView, View
 from controller.console.role import Role, StandbyView
+from controller.console.wording import instant
 from controller.events import Amount
 from exchange.model import DataSource, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
@@ -188,6 +189,22 @@ class StatusView(View):
     checkpoints: tuple[CheckpointView, ...] = ()
     role: Role = Role.LEADER
     standby: StandbyView | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """What stands over it now, a sentence each: a command that waits, a rung that is owed, a way back that is shut."""
+        said = []
+        if (waits := self.pending) is not None:
+            said.append(
+                f"{waits.verb} to {waits.target}, signed by {', '.join(waits.persons)}, is applied at "
+                f"{instant(waits.applies_at_ms)} UTC unless somebody vetoes command {waits.command_id}: {waits.reason}"
+            )
+        if self.rung_owed:
+            said.append(f"{self.position} is being left: only sells, and VALIDATED once nothing is held: {self.rung_owed}")
+        if self.validation_void:
+            said.append(f"Only a reset leads on: the validation is void: {self.validation_void}")
+        return tuple(said)
 
 
 class RuleView(View):

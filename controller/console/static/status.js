@@ -57,11 +57,25 @@ export function showLifecycle(s) {
 function showHalt(s) {
   byId("halt").hidden = s.stage !== "HALTED";
   put("halt_reason", s.halt_reason);
+  put("halt_class", s.halt_class ?? w.ABSENT);
   put("halted_from", s.halted_from || w.ABSENT);
   put("breach_to_latch", s.halt ? w.microseconds(s.halt.breach_to_latch_us) : w.ABSENT);
   put("latch_to_cancelled", s.halt ? w.microseconds(s.halt.latch_to_cancelled_us) : w.ABSENT);
   put("cancelled", s.halt ? String(s.halt.cancelled) : w.ABSENT);
   put("verified_empty", s.halt ? (s.halt.verified_empty ? "✔ verified" : "✖ not yet") : w.ABSENT);
+}
+
+function showStanding(s) {
+  const list = byId("standing");
+  list.hidden = s.standing.length === 0;
+  list.replaceChildren(
+    ...s.standing.map((line) => {
+      const item = document.createElement("li");
+      item.className = "strip warn";
+      item.textContent = line;
+      return item;
+    }),
+  );
 }
 
 function showFigures(s) {
@@ -115,6 +129,7 @@ export function showStatus(s) {
   put("not_armed_because", s.not_armed_because);
   showLifecycle(s);
   showHalt(s);
+  showStanding(s);
   showFigures(s);
   showCounts(s);
   showOversight(s.oversight, put);
