@@ -26,7 +26,7 @@ from controller.journal.merkle import MerkleTree, subtree_root
 from controller.journal.port import JournalError
 from controller.journal.sqlite import SqliteReader, read_journal
 
-WORTH_IT = 100_000
+WORTH_IT = 250_000
 """A shorter journal is verified sooner than another process starts."""
 
 _CHUNK = 1 << 14

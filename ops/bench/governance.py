@@ -29,7 +29,7 @@ from ops.bench.venue_orders import order, serving
 from policies.stage import Stage
 from tests.support.desk import Desk
 
-_ORDERS, _ENTRIES = 400, 200_000
+_ORDERS, _ENTRIES = 400, 400_000
 _SECRET = "a-secret-of-no-value"
 _QUANTITY, _EVERY = "0.00003", 1_000
 
