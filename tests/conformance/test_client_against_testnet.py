@@ -175,7 +175,7 @@ async def test_a_venue_whose_clock_jumps_is_understood_again(own: RunningTestnet
 
 async def test_a_burst_of_orders_stays_within_the_venues_limits(venue: MexcVenue) -> None:
     outcomes = await asyncio.gather(*(venue.place(resting(f"gh-{number}"), Permit()) for number in range(24)))
-    assert all(isinstance(outcome, Ack) for outcome in outcomes)
+    assert [outcome for outcome in outcomes if not isinstance(outcome, Ack)] == []
 
 
 async def test_the_private_stream_tells_an_order_its_fills_and_its_end(venue: MexcVenue) -> None:
