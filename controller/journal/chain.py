@@ -184,6 +184,11 @@ class ChainWalk:
         """The last entry that was found good."""
         return Head(self._seq, self._hash, self._epoch)
 
+    def rewind(self, count: int, head: Head) -> None:
+        """Stand where the walk stood once: after its first ``count`` entries, the last of which is ``head``."""
+        self.count = count
+        self._seq, self._hash, self._epoch = head.seq, head.hash, head.epoch
+
     def step(self, entry: Entry, following: Iterable[Entry] = ()) -> Problem | None:
         """Take the next entry. ``following`` lets a missing entry be told from one that comes later; it may be consumed."""
         seq, epoch, at, kind, body, prev, digest = entry
@@ -216,8 +221,7 @@ class ChainWalk:
 
     def skip(self, last: Head) -> None:
         """Go on after entries up to ``last`` that were verified by somebody else, as ``controller.journal.verify_chain`` does."""
-        self.count += last.seq - self._seq
-        self._seq, self._hash, self._epoch = last.seq, last.hash, last.epoch
+        self.rewind(self.count + last.seq - self._seq, last)
 
     def _good(self, rows: Sequence[Row]) -> int:
         # A start does this a million times: names are local, hashes stay bytes, and all that is hashed is packed by one call.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,62 +44,81 @@ def verify_journal(
 ) -> VerifyReport:
     """Verify a journal, in a file or wherever it is, while its controller runs or not. What is wrong is in the report.
 
-    With ``storage`` what keeps it is checked too: indexes, free pages. That takes several times as long as every entry, and a
-    start can do without: an entry it read was proven by the chain, and an index only ever makes an append fail.
+    With ``storage`` what keeps it is checked too, beside the walk: indexes, free pages. A start can do without: an entry it read
+    was proven by the chain, and an index only ever makes an append fail.
 
     Raises:
         JournalError: ``journal-missing`` when there is none.
     """
     began = monotonic_ns()
     chain = ChainWalk(controller_id)
-    try:
-        reader = (FilePlace(place) if isinstance(place, Path) else place).read()
-    except JournalError as error:
-        if error.code == "journal-missing":
-            raise
-        problem: Problem | None = Problem(Fault.STORAGE, 0, error.message)
-    else:
-        try:
-            known = tuple(map(anchored, checkpoints))
-            anchors = CheckpointWalk(controller_id, known)
-            if inspect is None:
-                anchors = _skipped(place, controller_id, chain, known) or anchors
-            problem = _first_problem(reader, controller_id, chain, anchors, inspect, storage=storage)
-        finally:
-            reader.close()
+    where = FilePlace(place) if isinstance(place, Path) else place
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        sound = beside.submit(_integrity, where) if storage else None
+        problem = _problem(where, controller_id, chain, tuple(map(anchored, checkpoints)), inspect, sound)
     return VerifyReport(chain.count, chain.head, problem, monotonic_ns() - began)
 
 
-def _first_problem(
-    reader: StoredJournal,
+def _integrity(place: Place) -> tuple[str, ...]:
+    reader = place.read()
+    try:
+        return reader.integrity()
+    finally:
+        reader.close()
+
+
+def _problem(
+    place: Place,
     controller_id: str,
     chain: ChainWalk,
-    anchors: CheckpointWalk,
+    known: tuple[Anchor, ...],
     inspect: Inspect | None,
-    *,
-    storage: bool,
+    sound: Future[tuple[str, ...]] | None,
 ) -> Problem | None:
-    if reader.controller_id != controller_id:
-        return Problem(Fault.OTHER_CONTROLLER, 0, f"the file is the journal of {reader.controller_id}, not of {controller_id}")
-    problem = anchors.start()
     try:
-        for page in reader.rows(chain.head.seq) if problem is None else ():
-            # Page by page, unless each entry's meaning is looked at too: then one by one, so that the first wrong one is named.
-            for rows in ((row,) for row in page) if inspect is not None else (page,):
-                problem = chain.take(rows) or anchors.take(rows) or _inspected(rows, inspect)
-                if problem is not None:
-                    return problem
-        return problem or anchors.finish() or _of_the_file(reader, chain.head, storage=storage)
+        reader = place.read()
+    except JournalError as error:
+        if error.code == "journal-missing":
+            raise
+        return Problem(Fault.STORAGE, 0, error.message)
+    try:
+        if reader.controller_id != controller_id:
+            message = f"the file is the journal of {reader.controller_id}, not of {controller_id}"
+            return Problem(Fault.OTHER_CONTROLLER, 0, message)
+        proven = _skipped(place, controller_id, chain, known) if inspect is None else None
+        anchors = proven or CheckpointWalk(controller_id, known)
+        return anchors.start() or _walked(reader, chain, anchors, inspect) or anchors.finish() or _of_it(reader, chain.head, sound)
     except JournalError as error:
         return Problem(Fault.STORAGE, chain.head.seq + 1, error.message)
+    finally:
+        reader.close()
 
 
-def _skipped(place: Place | Path, controller_id: str, chain: ChainWalk, known: tuple[Anchor, ...]) -> CheckpointWalk | None:
+def _walked(reader: StoredJournal, chain: ChainWalk, anchors: CheckpointWalk, inspect: Inspect | None) -> Problem | None:
+    """Page by page; of all that is wrong in a page the first entry is named, and the walk ends before it."""
+    for page in reader.rows(chain.head.seq):
+        count, head = chain.count, chain.head
+        broken = chain.take(page)
+        good = page[: chain.count - count]
+        contradicted = anchors.take(good)
+        wrong = _inspected(_before(good, contradicted), inspect) or contradicted
+        if wrong is not None:
+            chain.rewind(count, head)
+            chain.take(_before(good, wrong))
+        if wrong is not None or broken is not None:
+            return wrong or broken
+    return None
+
+
+def _before(rows: list[Row], problem: Problem | None) -> list[Row]:
+    return rows if problem is None else [row for row in rows if row[0] < problem.seq]
+
+
+def _skipped(place: Place, controller_id: str, chain: ChainWalk, known: tuple[Anchor, ...]) -> CheckpointWalk | None:
     """What is left to compare once several processes have proven a long file up to its end; ``None`` when they have not."""
-    path = place if isinstance(place, Path) else place.path if isinstance(place, FilePlace) else None
-    if path is None or any(one.checkpoint.origin != origin_of(controller_id) for one in known):
+    if not isinstance(place, FilePlace) or any(one.checkpoint.origin != origin_of(controller_id) for one in known):
         return None
-    proven = prove(path, controller_id, ((one.checkpoint.size, one.checkpoint.root) for one in known))
+    proven = prove(place.path, controller_id, ((one.checkpoint.size, one.checkpoint.root) for one in known))
     if proven is None:
         return None
     chain.skip(proven)
@@ -116,10 +136,10 @@ def _inspected(rows: Sequence[Row], inspect: Inspect | None) -> Problem | None:
     return None
 
 
-def _of_the_file(reader: StoredJournal, head: Head, *, storage: bool) -> Problem | None:
+def _of_it(reader: StoredJournal, head: Head, sound: Future[tuple[str, ...]] | None) -> Problem | None:
     in_force = reader.head.epoch
     if head.epoch > in_force:
         return Problem(Fault.EPOCH_WENT_DOWN, head.seq, f"the epoch in force is {in_force}, below the last entry's {head.epoch}")
-    if storage and (damage := reader.integrity()):
+    if sound is not None and (damage := sound.result()):
         return Problem(Fault.STORAGE, 0, f"the storage is damaged: {damage[0]}")
     return None
