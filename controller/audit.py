@@ -18,10 +18,11 @@ from typing import Any, Never
 from controller import events as e
 from controller.authority.verify import verify
 from controller.commands import VerifiedCommand
+from controller.deciding import governance
 from controller.deciding.binding import check_authorised, check_bound, check_unspent
 from controller.deciding.bot_keys import key_document
 from controller.deciding.drills import HALT_DRILL
-from controller.deciding.governance import roster_of
+from controller.deciding.governance import release_document, roster_of
 from controller.fold import apply
 from controller.journal.chain import Entry
 from controller.lifecycle import Position
@@ -33,9 +34,10 @@ from gates.engine import evaluate, result_bytes
 from gates.evidence import parse
 from gates.registry import gate_for
 from policies import canonical
-from policies.authority import Quorum, Verb
+from policies.authority import WITH_SUBJECT, Quorum, Verb
 from policies.rules import GateName
 from policies.schema import Policy
+from policies.stage import Stage
 
 STORED_MOST = 4096
 """How much of an envelope that did not verify is stored (``controller.deciding.commands.invalid``)."""
@@ -49,6 +51,7 @@ _FOLDED = frozenset({
     e.RosterAdopted,
     e.ReleaseAdopted,
     e.AccountBound,
+    e.BotKeysAdopted,
     e.ControllerStarted,
     e.CommandAccepted,
     e.CommandRefused,
@@ -70,6 +73,18 @@ _ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxy
 })  # fmt: skip
 """The events that only a command makes, its verb, and the subject it must have been signed with."""
 
+_ALSO_AT_A_START: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxyType({
+    e.PolicyAdopted: (Verb.SET_POLICY, lambda event: event.document),
+    e.ReleaseAdopted: (Verb.SET_RELEASE, lambda event: release_document(event.name, event.version, event.artifact)),
+})  # fmt: skip
+"""The events that either a command makes, and then as above, or a start that read something new from a file."""
+
+_VOIDING = frozenset({e.PolicyAdopted, e.ReleaseAdopted, e.AccountBound})
+"""What changes under a deployment's feet: it goes on at MOCK, or stays HALTED, before anything else is decided."""
+
+_WITH_VOIDING = _VOIDING | {e.RosterAdopted, e.BotKeysAdopted, e.AlertRaised, e.CommandVoided, e.StageChanged}
+"""What the same decision may say before the deployment has gone there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Audit:
@@ -90,6 +105,8 @@ class Auditor:
         self._hash_at = hash_at
         self._state = State()
         self._targets: dict[str, VerifiedCommand] = {}
+        self._done: set[tuple[str, type[e.Event]]] = set()
+        self._changed = False
         self._roster_since = Millis(0)
         self.found = Audit()
 
@@ -101,9 +118,11 @@ class Auditor:
         """
         event = e.decode(entry.kind, entry.body)
         try:
-            if type(event) in _BY_COMMAND and (by := getattr(event, "command_id", "")) and by not in self._targets:
-                _wrong(f"it names command {by}, which was never accepted")
-            if (about := _ABOUT.get(type(event))) is not None:
+            self._settled(event)
+            by = getattr(event, "command_id", "") if type(event) in _BY_COMMAND else ""
+            if by:
+                self._once(event, by)
+            if (about := _ABOUT.get(type(event)) or (_ALSO_AT_A_START.get(type(event)) if by else None)) is not None:
                 self._as_signed(event, *about)
             if type(event) in _FOLDED:
                 self._state = replace(self._state, seq=entry.seq - 1, at=entry.at)
@@ -113,6 +132,23 @@ class Auditor:
             raise
         except GatehouseError as error:
             raise IntegrityError(error.message, code=error.code, remedy=error.remedy) from error
+
+    def _settled(self, event: e.Event) -> None:
+        """What was proven under another policy, release, account or version of gatehouse is not gone on with."""
+        if type(event) in _WITH_VOIDING:
+            self._changed = self._changed or type(event) in _VOIDING
+            return
+        other = isinstance(event, e.ControllerStarted) and event.gatehouse_version != self._state.gatehouse_version
+        if (self._changed or other) and self._state.position.stage not in {Stage.MOCK, Stage.HALTED}:
+            _wrong(f"the deployment changed since it was proven, and goes on at {self._state.position}")
+        self._changed = False
+
+    def _once(self, event: e.Event, by: str) -> None:
+        if by not in self._targets:
+            _wrong(f"it names command {by}, which was never accepted")
+        if (by, type(event)) in self._done:
+            _wrong(f"command {by} has done this already, and does it once")
+        self._done.add((by, type(event)))
 
     def _as_signed(self, event: e.Event, verb: Verb, subject: Callable[[Any], str]) -> None:
         verified = self._targets.get(getattr(event, "command_id", ""))
@@ -135,6 +171,8 @@ class Auditor:
                 self._roster(event, at)
             case e.PolicyAdopted():
                 _digest("the policy", event.document, event.digest)
+            case e.BotKeysAdopted() if self._state.bot_keys_since is not None:
+                _wrong("gateway keys are adopted twice; after the first time they are issued by signature")
 
     def _verified(self, event: e.CommandAccepted | e.CommandPending, at: Millis) -> tuple[VerifiedCommand, Quorum, Policy]:
         """The command in an entry, its signatures and its quorum proven at that entry."""
@@ -225,11 +263,16 @@ class Auditor:
         here, target = self._state.position, Position(event.stage, event.step)
         if Position(event.from_stage, event.from_step) != here:
             _wrong(f"it moves from {event.from_stage}, and the deployment stood at {here}")
-        command = self._targets.get(event.command_id)
-        if target.risk > here.risk and (
-            command is None or target != Position(command.command.target_stage, command.command.target_step)
-        ):
+        if target.risk > here.risk and not self._allowed(event.command_id, here, target):
             _wrong(f"it rises from {here} to {target} without a command that allows it")
+
+    def _allowed(self, command_id: str, here: Position, target: Position) -> bool:
+        verified = self._targets.get(command_id)
+        if verified is None or verified.command.verb in WITH_SUBJECT:
+            return False
+        command = verified.command
+        signed = Position(command.expected_stage, command.expected_step), Position(command.target_stage, command.target_step)
+        return signed == (here, target)
 
     def _roster(self, event: e.RosterAdopted, at: Millis) -> None:
         _digest("the roster", event.document, event.digest)
@@ -237,9 +280,19 @@ class Auditor:
             verified = self._targets.get(event.command_id)
             if verified is None:
                 _wrong("the roster changed without a command")
-            if verified.command.verb is Verb.SET_ROSTER and verified.command.subject != event.document:
+            if self._signed_roster(verified) != event.document:
                 _wrong("another roster came into force than was signed")
         self._roster_since = at if self._state.roster is not None else Millis(0)
+
+    def _signed_roster(self, verified: VerifiedCommand) -> str:
+        """What the command makes of the roster; empty when it is about something else."""
+        verb, subject, state = verified.command.verb, verified.command.subject, self._state
+        if verb is Verb.SET_ROSTER:
+            return subject
+        if verb is not Verb.REVOKE or state.policy is None:
+            return ""
+        change = governance.check(state, state.policy, verb, governance.target_of(state, verb), subject)
+        return change.roster.canonical_bytes.decode() if change.roster is not None else ""
 
     def _ours(self) -> bool:
         """Whether the verdicts here were given by this version; what another one gave need not come out again."""
