@@ -94,8 +94,10 @@ class _Batch:
         return [event for _, decision in self.decided for event in decision.events]
 
     @property
-    def latches(self) -> bool:
-        return any(isinstance(effect, Latch) for _, decision in self.decided for effect in decision.effects)
+    def halts(self) -> bool:
+        """Whether a latch in it means a halt; that of a drill does not."""
+        latches = any(isinstance(effect, Latch) for _, decision in self.decided for effect in decision.effects)
+        return latches and self.after.position.stage is Stage.HALTED
 
 
 class Writer:
@@ -185,6 +187,10 @@ class Writer:
             batch = self._decided(self._known, letters)
             while batch is not None:
                 entries = await self._append_beside(batch, beside)
+                if self._failed:
+                    # A stop that came meanwhile could not be decided: what is durable now is read at the next start.
+                    self._turn_away(batch.letters)
+                    return
                 done, batch = batch, self._next
                 self._carry(done, entries, batch.after if batch is not None else done.after)
         except Exception as error:
@@ -215,7 +221,7 @@ class Writer:
                 batch.decided.append(found)
                 batch.after = found[1].after
         batch.decided_ns = self._clock.monotonic_ns()
-        if self._leased is not None and self._halting is not None and batch.latches:
+        if self._leased is not None and self._halting is not None and batch.halts:
             _attempt(self._halting, batch.after.halt_reason)
 
     def _append(self, batch: _Batch) -> tuple[Entry, ...]:
@@ -300,6 +306,9 @@ class Writer:
             self._permits.renew(batch.began_ns + LIFETIME_NS)
 
     def _fail(self, error: Exception, letters: Sequence[Letter]) -> None:
+        if self._failed:
+            self._turn_away(letters)
+            return
         self._failed = error.message if isinstance(error, GatehouseError) else f"{type(error).__name__}: {error}"
         was_latched = bool(self._permits.latched_because) and self._known.position.stage is not Stage.HALTED
         self._permits.latch(self._failed)
