@@ -187,7 +187,7 @@ class Writer:
             batch = self._decided(self._known, letters)
             while batch is not None:
                 entries = await self._append_beside(batch, beside)
-                if self._failed:
+                if self.failed_because:
                     # A stop that came meanwhile could not be decided: what is durable now is read at the next start.
                     self._turn_away(batch.letters)
                     return
