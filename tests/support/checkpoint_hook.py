@@ -17,19 +17,20 @@ from controller.serving import listen, running
 
 @dataclass
 class Hook:
-    """What was posted, with its ``authorization``; ``answer`` is the status it gives."""
+    """What was posted, with its ``authorization``; ``answer`` is the status it gives, ``says`` the body with it."""
 
     url: str = ""
     notes: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     answer: int = 204
+    says: str = ""
 
     async def take(self, request: Request) -> Response:
         body = await request.body()
         if self.answer < 300:
             self.notes.append(body.decode())
             self.tokens.append(request.headers.get("authorization", ""))
-        return Response(status_code=self.answer, headers={"location": "/elsewhere"} if 300 <= self.answer < 400 else None)
+        return Response(self.says or None, self.answer, headers={"location": "/elsewhere"} if 300 <= self.answer < 400 else None)
 
 
 @asynccontextmanager

@@ -31,7 +31,9 @@ STALE_LOCK_MS = 600_000
 """A lock in our own repository that is older was left by a machine that went down: no command of ours lives that long."""
 
 _NO_SUCH_REF = 2
-_PASSWORD_IN_URL = re.compile(r"://[^/@]*:[^/@]*@")
+_PASSWORD_IN_URL = re.compile(r"://[^/@]*:[^/@]*@|https?://[^/]*@", re.IGNORECASE)
+"""Over https a user name is as good as always the token itself, and git repeats it when it is refused."""
+
 _SSH = "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=10 -o IdentitiesOnly=yes"
 
 

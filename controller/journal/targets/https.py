@@ -77,9 +77,20 @@ async def send(method: str, url: str, *, headers: Mapping[str, str] | None = Non
     return answer
 
 
-def refused(answer: Answer) -> Refused:
-    """An answer that is no success."""
-    said = " ".join(answer.body[:200].decode(errors="replace").split())
+def bearer(token: str) -> str:
+    """An ``authorization`` header. Raises ``ConfigError`` (``checkpoint-secret``): what no header can carry is told in errors."""
+    if not (token.isascii() and token.isprintable()):
+        raise ConfigError(
+            "the target's token is more than one line of printable ASCII",
+            code="checkpoint-secret",
+            remedy="Put the token alone into the file that `secret_file` names.",
+        )
+    return f"Bearer {token}"
+
+
+def refused(answer: Answer, *, quoted: bool = True) -> Refused:
+    """An answer that is no success. Not ``quoted`` where the address is secret: servers like to repeat it."""
+    said = " ".join(answer.body[:200].decode(errors="replace").split()) if quoted else ""
     return Refused(
         f"HTTP {answer.status}{': ' + said if said else ''}",
         code="target-refused",
@@ -117,9 +128,13 @@ def _is_loopback(host: str) -> bool:
 
 
 def _address(url: str) -> ConfigError:
-    # Without its path: that may hold a token.
+    # Its host alone: everything else may hold a password or a token.
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        host = None
     return ConfigError(
-        f"{'/'.join(url.split('/')[:3])!r} is not an address that checkpoints are sent to",
+        f"checkpoints are not sent to an address {f'of {host!r} ' if host else ''}as it is written here",
         code="checkpoint-address",
         remedy="Use https:// without a user name; plain http only to this machine, in a rehearsal.",
     )

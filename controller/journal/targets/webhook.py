@@ -15,7 +15,7 @@ class WebhookTarget:
         self._url = https.checked_url(url, loopback=loopback)
         self._headers = {"content-type": "text/plain; charset=utf-8"}
         if token:
-            self._headers["authorization"] = f"Bearer {token}"
+            self._headers["authorization"] = https.bearer(token)
 
     @property
     def name(self) -> str:
@@ -30,4 +30,4 @@ class WebhookTarget:
         """See ``CheckpointTarget.publish``. Any 2xx answer is a yes."""
         answer = await https.send("POST", self._url, headers=self._headers, body=offer.note.encode())
         if not 200 <= answer.status < 300:
-            raise https.refused(answer)
+            raise https.refused(answer, quoted=False)
