@@ -45,17 +45,20 @@ class Witness:
         self._one_at_a_time = asyncio.Lock()
 
     async def add(self, body: bytes) -> Response:
-        """Answer one ``add-checkpoint``."""
+        """Answer one ``add-checkpoint``. One that its sender gives up is finished all the same, before the next is looked at."""
+        return await asyncio.shield(self._add(body))
+
+    async def _add(self, body: bytes) -> Response:
         async with self._one_at_a_time:
             found = judge(body, self._logs, self._store.newest)
             if isinstance(found, Refused):
                 if found.suspicious:
-                    _log.critical("a log contradicts what it signed before: %s", found.body.strip())
+                    _log.critical("a log was not shown to keep to what it signed before: %s", found.body.strip())
                     with suppress(OSError):
-                        await asyncio.to_thread(self._store.keep_evidence, body)
+                        await asyncio.to_thread(self._store.keep_evidence, found.suspicious, body)
                 return _plain(found.status, found.body, found.content_type)
             try:
-                await asyncio.shield(asyncio.to_thread(self._store.remember, found.note, found.checkpoint))
+                await asyncio.to_thread(self._store.remember, found.note, found.checkpoint)
             except OSError as error:
                 _log.exception("nothing was cosigned, because it could not be remembered")
                 return _plain(503, f"the witness cannot remember: {error.strerror}\n")

@@ -32,12 +32,12 @@ _EMPTY_ROOT = MerkleTree().root()
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No cosignature. ``suspicious``: the log signed something that does not follow from what it signed before."""
+    """No cosignature. ``suspicious`` is what the log signed when it was not shown to follow from what it signed before."""
 
     status: int
     body: str
     content_type: str = TEXT_TYPE
-    suspicious: bool = False
+    suspicious: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,10 @@ def _refusal(request: _Request, known: Checkpoint) -> Refused | None:
     if request.old != known.size:
         return Refused(409, f"{known.size}\n", SIZE_TYPE)
     if new.size == known.size and new.root != known.root:
-        return Refused(409, f"{known.size}\n", SIZE_TYPE, suspicious=True)
+        return Refused(409, f"{known.size}\n", SIZE_TYPE, suspicious=request.text)
     if not is_consistent(known.size, known.root, new.size, new.root, request.proof):
-        return Refused(422, f"the proof does not lead from {known.size} entries to these {new.size}\n", suspicious=True)
+        why = f"the proof does not lead from {known.size} entries to these {new.size}\n"
+        return Refused(422, why, suspicious=request.text)
     return None
 
 

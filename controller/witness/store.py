@@ -50,11 +50,14 @@ class Store:
         write_atomically(self._path(checkpoint.origin), note.encode())
         self._newest[checkpoint.origin] = (note, checkpoint)
 
-    def keep_evidence(self, body: bytes) -> None:
-        """Keep a request in which a log contradicts itself, once. Raises ``OSError``."""
+    def keep_evidence(self, text: str, body: bytes) -> None:
+        """Keep a request in which a log seems to contradict itself, once for each text that it signed. Raises ``OSError``.
+
+        Whoever has a checkpoint can send it with any number of bad proofs; only the log can sign another.
+        """
         kept = self._directory / "evidence"
         kept.mkdir(exist_ok=True)
-        path = kept / f"{hashlib.sha256(body).hexdigest()}.request"
+        path = kept / f"{hashlib.sha256(text.encode()).hexdigest()}.request"
         if not path.exists() and sum(1 for _ in kept.iterdir()) < MOST_EVIDENCE:
             write_atomically(path, body)
 

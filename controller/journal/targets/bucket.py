@@ -20,7 +20,7 @@ from controller.journal.note import NoteKey
 from controller.journal.publishing import Offer, contradiction
 from controller.journal.targets import https
 from controller.journal.targets.sigv4 import Credentials, encoded, query_of, signed_headers
-from exchange.errors import IntegrityError, Refused
+from exchange.errors import ConfigError, IntegrityError, Refused
 from exchange.model import Millis
 
 _TOP = 10**20 - 1
@@ -47,7 +47,14 @@ class BucketTarget:
     ) -> None:
         self._name, self._bucket, self._key, self._now = name, bucket, key, now
         self._endpoint = https.checked_url(bucket.endpoint, loopback=loopback)
-        self._host = urlsplit(self._endpoint).netloc
+        parts = urlsplit(self._endpoint)
+        if parts.path or parts.query:
+            raise ConfigError(
+                f"the endpoint of checkpoint target {name} is more than a host",
+                code="checkpoint-address",
+                remedy="Give the endpoint alone, such as https://s3.example.com, and the bucket in `bucket`.",
+            )
+        self._host = https.host_of(self._endpoint)
         self._prefix = f"{bucket.prefix}gatehouse-{controller_id}/"
         self._ours = re.compile(rf"{re.escape(self._prefix)}[0-9]{{20}}-([0-9]+)\.checkpoint")
 

@@ -45,6 +45,11 @@ def checked_url(url: str, *, loopback: bool) -> str:
     return url.rstrip("/")
 
 
+def host_of(url: str) -> str:
+    """The ``host`` header that goes with an address: in lower case, without a port that is the scheme's own."""
+    return httpx.URL(url).netloc.decode("ascii")
+
+
 async def send(method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
     """Send one request and read its answer.
 

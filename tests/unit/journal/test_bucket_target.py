@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
+import httpx
 import pytest
 
 from controller.journal.publishing import Outcome, read_from
+from controller.journal.targets import bucket, https
 from controller.journal.targets.bucket import BucketTarget
 from controller.journal.targets.sigv4 import Credentials, query_of, signed_headers
 from exchange.errors import ConfigError, IntegrityError
+from exchange.model import Millis
 from tests.support.bucket_server import BucketServer, running_bucket
 from tests.support.checkpoint_places import bucket_target, published
 from tests.support.logbook import Logbook
@@ -128,3 +132,37 @@ def test_plain_http_goes_no_further_than_this_machine() -> None:
         with pytest.raises(ConfigError) as refused:
             bucket_target(BucketServer(url), LOG, LOG.key)
         assert refused.value.code == "checkpoint-address"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "host"),
+    [
+        ("https://S3.Example.com", "s3.example.com"),
+        ("https://s3.example.com:443", "s3.example.com"),
+        ("https://s3.example.com:9000", "s3.example.com:9000"),
+    ],
+)
+async def test_the_host_that_is_signed_is_the_one_that_is_sent(endpoint: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed: list[str] = []
+
+    def noting(credentials: Credentials, method: str, host: str, *rest: Any) -> dict[str, str]:
+        signed.append(host)
+        return {}
+
+    async def answering(method: str, url: str, **_: Any) -> https.Answer:
+        request = httpx.Request(method, url)
+        assert request.headers["host"] == host
+        return https.Answer(200, {}, b"")
+
+    monkeypatch.setattr(bucket, "signed_headers", noting)
+    monkeypatch.setattr(https, "send", answering)
+    there = bucket.Bucket(endpoint, "checkpoints", "", 30, Credentials("AK", "secret", "us-east-1"))
+    await BucketTarget("locked", there, LOG.owner, LOG.key, now=lambda: Millis(0), loopback=False).read()
+    assert signed == [host]
+
+
+@pytest.mark.parametrize("endpoint", ["https://s3.example.com/minio", "https://s3.example.com?x"])
+def test_an_endpoint_with_a_path_is_refused_because_its_signature_would_be_of_another(endpoint: str) -> None:
+    there = bucket.Bucket(endpoint, "checkpoints", "", 30, Credentials("AK", "secret", "us-east-1"))
+    with pytest.raises(ConfigError):
+        BucketTarget("locked", there, LOG.owner, LOG.key, now=lambda: Millis(0), loopback=False)

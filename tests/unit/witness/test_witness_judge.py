@@ -42,16 +42,22 @@ def test_another_old_size_is_told_the_size_that_is_known(old: int, known: int) -
 
 
 def test_the_same_size_with_another_root_is_a_conflict_and_kept_as_evidence() -> None:
-    found = judged(body(5, (), LOG.forked(2).note(5)), known=5)
+    fork = LOG.forked(2)
+    found = judged(body(5, (), fork.note(5)), known=5)
     assert isinstance(found, Refused)
-    assert (found.status, found.body, found.content_type, found.suspicious) == (409, "5\n", SIZE_TYPE, True)
+    assert (found.status, found.body, found.content_type, found.suspicious) == (
+        409,
+        "5\n",
+        SIZE_TYPE,
+        LOG.forked(2).checkpoint(5).text,
+    )
 
 
 @pytest.mark.parametrize("turned", [0, 2, 4])
 def test_a_fork_with_its_own_good_proof_is_unprocessable_and_kept_as_evidence(turned: int) -> None:
     found = judged(LOG.forked(turned).request(5, 9), known=5)
     assert isinstance(found, Refused)
-    assert (found.status, found.suspicious) == (422, True)
+    assert (found.status, found.suspicious) == (422, LOG.forked(turned).checkpoint(9).text)
 
 
 WRONG = {

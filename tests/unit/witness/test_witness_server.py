@@ -8,6 +8,7 @@ import hashlib
 import ipaddress
 import ssl
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -245,3 +246,36 @@ async def test_a_memory_that_was_changed_stops_the_start(tmp_path: Path, damage:
 def test_the_memory_is_its_owner_s_alone(tmp_path: Path) -> None:
     with opened(tmp_path / "new"):
         assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+
+
+async def test_what_anybody_can_make_of_a_public_checkpoint_fills_no_evidence(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    await add(client, LOG.request(0, 5))
+    for number in range(4):
+        assert (await add(client, body(5, (bytes([number]) * 32,), LOG.note(9)))).status_code == 422
+    assert len(list((tmp_path / "evidence").iterdir())) == 1
+    assert (await add(client, LOG.forked(2).request(5, 9))).status_code == 422
+    assert len(list((tmp_path / "evidence").iterdir())) == 2
+
+
+async def test_a_request_that_is_given_up_still_keeps_others_waiting_until_it_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    write = stores.write_atomically
+
+    def slowly(path: Path, data: bytes) -> None:
+        begun.set()
+        go_on.wait(5)
+        write(path, data)
+
+    monkeypatch.setattr(stores, "write_atomically", slowly)
+    store = Store(tmp_path, {LOG.key.name: LOG.key})
+    witness = Witness(NAME, KEY, {LOG.key.name: LOG.key}, store, Fixed())
+    given_up = asyncio.create_task(witness.add(LOG.request(0, 9)))
+    await asyncio.to_thread(begun.wait, 5)
+    given_up.cancel()
+    another = asyncio.create_task(witness.add(LOG.forked(2).request(0, 7)))
+    await asyncio.sleep(0)
+    go_on.set()
+    assert (await another).status_code == 409
+    store.close()
