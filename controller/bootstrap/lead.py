@@ -14,7 +14,7 @@ from controller.bootstrap.journal import fold, open_verified, standing_mark
 from controller.bootstrap.read import Deployment
 from controller.effects import Alert, AlertKind
 from controller.journal.chain import Head
-from controller.journal.lease import RENEW_NS
+from controller.journal.lease import RENEW_NS, Lease
 from controller.journal.place import DatabasePlace
 from controller.journal.port import Journal, JournalError, JournalLocked, LeasedJournal
 from controller.journal.tenure import Tenure
@@ -139,7 +139,7 @@ def _folded(deployment: Deployment, around: Surroundings, journal: Journal) -> L
 async def _stood_by(
     deployment: Deployment, around: Surroundings, place: DatabasePlace, stop: asyncio.Event, on_standby: Callable[[], None]
 ) -> Led | None:
-    follower = _follower(deployment, around, place)
+    follower, lease = _follower(deployment, around, place)
     standby = Standby(
         read=place.read,
         take_over=lambda lease: place.open(deployment.settings.controller_id, over=lease, seize=lease is None),
@@ -147,8 +147,9 @@ async def _stood_by(
         clock=around.clock,
     )
     left_behind = around.latch.read()
-    if left_behind is not None and left_behind.stands(follower.state.epoch):
-        standby.halt()
+    # Of a journal that failed us, the lease knows best whether another has led since: what was folded so far may be old.
+    if left_behind is not None and left_behind.stands(lease.epoch):
+        standby.halt(left_behind.reason)
     mark = partial(_mark, around.latch, follower)
     operator = StandbyOperator(standby, around.memory, deployment.boot, around.clock, mark)
     try:
@@ -165,21 +166,22 @@ async def _stood_by(
     if not standby.handed_over:
         detail = f"epoch {standby.lag.leader_epoch} was not heard of any more, or is to be halted; epoch {journal.epoch} leads"
         around.alerts.notify(Alert(AlertKind.TAKEOVER, "this host has taken the lead over", detail))
-    return _began(deployment, around, follower, journal)
+    return _began(deployment, around, follower, journal, standby.halting)
 
 
-def _follower(deployment: Deployment, around: Surroundings, place: DatabasePlace) -> Follower:
+def _follower(deployment: Deployment, around: Surroundings, place: DatabasePlace) -> tuple[Follower, Lease]:
     name = deployment.settings.controller_id
     reader = place.read()
     try:
         snapshot = around.snapshots.load(reader.hash_at)
         state = resumed(reader, around.memory, snapshot)
+        lease = reader.lease()
     finally:
         reader.close()
     if snapshot is None:
-        return Follower(name, around.memory, around.witnesses.entry, state, None)
+        return Follower(name, around.memory, around.witnesses.entry, state, None), lease
     around.witnesses.resume(snapshot.tree)
-    return Follower(name, around.memory, around.witnesses.entry, state, Head(snapshot.seq, snapshot.hash, 0))
+    return Follower(name, around.memory, around.witnesses.entry, state, Head(snapshot.seq, snapshot.hash, 0)), lease
 
 
 async def _unless(stop: asyncio.Event, standby: Standby) -> LeasedJournal | None:
@@ -193,9 +195,12 @@ async def _unless(stop: asyncio.Event, standby: Standby) -> LeasedJournal | None
         await asyncio.gather(stopping, following, return_exceptions=True)
 
 
-def _began(deployment: Deployment, around: Surroundings, follower: Follower, journal: LeasedJournal) -> Led:
+def _began(deployment: Deployment, around: Surroundings, follower: Follower, journal: LeasedJournal, halting: str) -> Led:
     try:
         left_behind = standing_mark(around.latch, journal)
+        if left_behind is None and halting:
+            # The journal was taken from whoever led, for nothing but this halt: a file that could not be written must not lose it.
+            left_behind = Mark(halting, journal.epoch, halted=True)
         boot = replace(deployment.boot, epoch=journal.epoch)
         recovered = begin(journal, follower.state, around.memory, boot, around.clock, around.witnesses.entry, folded=0)
     except BaseException:

@@ -109,6 +109,7 @@ class Standby:
         self._behind = 0
         self._problem = "the journal has not been read yet"
         self._halt = asyncio.Event()
+        self._halting = ""
 
     @property
     def follower(self) -> Follower:
@@ -126,12 +127,18 @@ class Standby:
         """Whether the last leader gave the lease back, and was not taken over from."""
         return self._lease.free
 
-    def halt(self) -> None:
-        """Take the journal over whoever holds it: the latch file says that this deployment must halt.
+    @property
+    def halting(self) -> str:
+        """Why whoever leads after this has to halt before anything else; empty when nothing asked for it."""
+        return self._halting
+
+    def halt(self, reason: str) -> None:
+        """Take the journal over whoever holds it, because this deployment must halt.
 
         The one it is taken from is refused at its next append. Its permits may live on for a moment; ours do not, for the halt
-        comes first.
+        comes first, whatever became of the latch file.
         """
+        self._halting = self._halting or reason or "it was asked of the standby"
         self._halt.set()
 
     async def run(self) -> LeasedJournal:

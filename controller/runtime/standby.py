@@ -99,7 +99,7 @@ class StandbyOperator(Readings):
     async def halt(self, reason: str) -> ReceiptView:
         """Take the journal over and halt, whoever leads. The receipt is the entry this was asked after; the halt comes next."""
         await asyncio.to_thread(self._mark, reason)
-        self._standby.halt()
+        self._standby.halt(reason)
         head = self._standby.follower.head
         return ReceiptView(seq=head.seq, hash=head.hash, position=_TAKING, gate=None, pending=None)
 

@@ -13,6 +13,7 @@ import pytest
 from controller.journal.chain import verify_chain
 from controller.journal.lease import PERMIT_NS, TERM_S
 from controller.journal.postgres import read_postgres
+from controller.runtime.latchfile import LatchFile, Mark
 from tests.support.pair import Pair, pair
 from tests.support.postgres_server import PostgresServer, binaries
 from tests.support.rig import Rig
@@ -53,6 +54,13 @@ async def placed(rig: Rig, bot_id: str) -> str:
 
 async def open_orders(rig: Rig) -> set[str]:
     return {order["orderId"] for order in (await rig.bot("GET", "/api/v3/openOrders", symbol="BTCUSDT")).json()}
+
+
+def leave_mark(two: Pair, mark: Mark) -> None:
+    """As the second host's last process left it."""
+    data = two.second.directory / "var"
+    data.mkdir(exist_ok=True)
+    LatchFile(data / "latch").mark(mark)
 
 
 def sent(rig: Rig) -> int:
@@ -151,6 +159,32 @@ async def test_a_halt_that_only_the_old_leader_knew_halts_the_new_one_as_soon_as
     await two.first.start()
     status = await two.first.until(halted)
     assert "only I know" in status["halt_reason"]
+
+
+async def test_a_mark_of_a_failed_journal_takes_nothing_from_whoever_has_led_since(two: Pair) -> None:
+    await two.first.start()
+    await two.first.climb("TESTNET_VALIDATING")
+    await two.first.stop()
+    await two.first.start()
+    epoch = (await two.first.armed())["epoch"]
+    assert isinstance(epoch, int)
+    leave_mark(two, Mark("the journal could not be written", epoch - 1, halted=False))
+    await two.stand_by()
+    await placed(two.first, "under-the-second-epoch")
+    seen = await two.second.until(lambda seen: seen["working_orders"] == 1)
+    assert (seen["role"], seen["epoch"]) == ("standby", epoch)
+
+
+async def test_a_halt_at_the_standby_halts_even_when_its_latch_file_cannot_be_written(two: Pair) -> None:
+    await two.both()
+    latch = two.second.directory / "var" / "latch"
+    latch.unlink()
+    latch.symlink_to("/dev/null")
+    answer = await two.second.ask("POST", "/v1/halt", json={"reason": "smoke in the other room"})
+    assert answer.status_code == 200, answer.text
+    status = await two.second.until(lambda seen: seen.get("role") == "leader" and (seen["armed"] or seen["stage"] == "HALTED"))
+    assert status["stage"] == "HALTED"
+    assert "smoke in the other room" in status["halt_reason"]
 
 
 async def test_a_killed_controller_that_is_alone_leads_again_at_once_on_the_same_host(two: Pair) -> None:

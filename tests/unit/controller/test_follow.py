@@ -182,7 +182,7 @@ async def test_it_leads_at_once_when_the_lease_was_given_back(shell: Shell, foll
 
 async def test_to_halt_it_takes_the_journal_from_a_leader_that_is_well(shell: Shell, following: Following) -> None:
     await following.caught_up(shell)
-    following.standby.halt()
+    following.standby.halt("enough")
     await following.running
     assert following.server.taken == [None]
 
@@ -198,7 +198,7 @@ async def test_a_journal_that_is_taken_over_and_lacks_what_was_read_is_let_go(sh
         return opened[-1]
 
     following.standby._take_over = elsewhere  # type: ignore[assignment]
-    following.standby.halt()
+    following.standby.halt("enough")
     with pytest.raises(IntegrityError, match="is gone"):
         await following.running
     assert [one.closed for one in opened] == [True]
