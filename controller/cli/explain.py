@@ -20,10 +20,10 @@ def explain(
     subject: Annotated[
         str,
         typer.Argument(
-            help="An order id (ours or the bot's), a command or alert id, a gate, an entry's number, `halt` or `drill`."
+            help="An order id (ours or the bot's), a command or alert id, a gate, an entry's number, `halt`, `drill` or `refusal`."
         ),
     ],
-    name: Annotated[str, typer.Argument(help="The id, after a word: `explain refusal ID`.")] = "",
+    name: Annotated[str, typer.Argument(help="The id, after a word: `explain refusal ID`; without one the last refusal.")] = "",
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:

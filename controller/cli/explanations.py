@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +24,7 @@ from policies.rules import GateName
 
 _COMMAND = re.compile(r"[0-9a-f]{32}")
 _ENTRY = re.compile(r"(?:A-)?([0-9]{1,15})")
+_PAYLOAD = re.compile(r'"payload"\s*:\s*"([A-Za-z0-9+/]*)')
 _ORDER_FIELDS = ("client_id", "bot_client_id")
 
 
@@ -51,14 +53,40 @@ def _entry(directory: Path, seq: int) -> Explanation:
     entries = _matching(directory, lambda entry, _: entry.seq == seq, after=seq - 1)
     if not entries:
         raise _unknown(str(seq), "entry")
+    if entries[0].kind == "command-refused":
+        return _told(entries)
     document = entry_document(entries[0])
     return Explanation(document, (Text(json.dumps(document, ensure_ascii=False, indent=2)),))
 
 
 def _command(directory: Path, command_id: str) -> Explanation:
-    entries = _matching(directory, lambda _, body: body.get("command_id") == command_id)
+    entries = _matching(
+        directory, lambda entry, body: body.get("command_id") == command_id or _is_said_to_be(entry, body, command_id)
+    )
     if not entries:
         raise _unknown(command_id, "command")
+    return _told(entries)
+
+
+def _is_said_to_be(entry: Entry, body: Mapping[str, Any], command_id: str) -> bool:
+    """Whether an envelope that did not verify spells this command. It may be cut: the id is among the first things in a payload."""
+    if entry.kind != "command-refused" or body["command_id"]:
+        return False
+    found = _PAYLOAD.search(body["envelope"])
+    text = found[1] if found is not None else ""
+    return f'"command_id":"{command_id}"'.encode() in base64.b64decode(text[: len(text) // 4 * 4])
+
+
+def _refusal(directory: Path) -> Explanation:
+    """The last refusal, for whoever has no id: what did not parse has none."""
+    entries = _matching(directory, lambda entry, _: entry.kind == "command-refused")
+    if not entries:
+        raise UsageError("no command was refused here", code="unknown-subject", remedy="See `gatehouse status`.")
+    return _told(entries[-1:])
+
+
+def _told(entries: Iterable[Entry]) -> Explanation:
+    """What became of commands, entry by entry."""
     parts: list[RenderableType] = []
     documents = []
     for entry in entries:
@@ -72,7 +100,9 @@ def _command(directory: Path, command_id: str) -> Explanation:
             parts.append(Text(f"  waits until {clock(body['applies_at'])} UTC; any key can veto it until then", "yellow"))
         if entry.kind == "command-voided":
             parts.append(Text(f"  withdrawn by {body['cause']}: {body['reason']}", "red"))
-        if entry.kind in {"command-accepted", "command-refused", "command-pending"}:
+        if entry.kind == "command-refused" and not body["command_id"]:
+            parts.append(Text("  its envelope did not verify, so nobody is known to have sent it"))
+        elif entry.kind in {"command-accepted", "command-refused", "command-pending"}:
             parts.append(Text(f"  signed by {', '.join(body['persons']) or 'nobody who counts'}"))
         if result is not None:
             parts += _result_parts(result)
@@ -164,4 +194,4 @@ def _unknown(subject: str, what: str) -> UsageError:
     )
 
 
-_STORIES: Mapping[str, Callable[[Path], Explanation]] = MappingProxyType({"halt": _halt, "drill": _drill})
+_STORIES: Mapping[str, Callable[[Path], Explanation]] = MappingProxyType({"halt": _halt, "drill": _drill, "refusal": _refusal})
