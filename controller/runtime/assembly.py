@@ -203,6 +203,7 @@ class Assembly:
             "witnesses": partial(parts.witnesses.run, self._contradicted),
             "account checks": examiner.run,
             "alerts": partial(_for_ever, parts.alerts.run),
+            "snapshots": parts.keeper.run,
         }
         for name, feed in parts.feeds.items():
             work[f"{name} market feed"] = feed.run

@@ -1,0 +1,31 @@
+"""A deployment takes snapshots while it works, and not only when it ends."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from controller import bootstrap
+from controller.runtime import keeping
+from controller.runtime.snapshot import FILE_NAME
+from tests.support.rig import rig
+
+
+async def test_a_deployment_that_writes_takes_a_snapshot_long_before_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "SAVE_AFTER", 5)
+    async with rig(tmp_path) as built:
+        snapshot = built.directory / "var" / FILE_NAME
+        ready = asyncio.Event()
+        running = asyncio.create_task(bootstrap.run(built.directory, on_ready=ready.set))
+        try:
+            async with asyncio.timeout(20):
+                await ready.wait()
+                while not snapshot.exists():  # noqa: ASYNC110 - a thread of the deployment writes the file
+                    await asyncio.sleep(0.05)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await running
