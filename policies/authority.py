@@ -33,10 +33,16 @@ class Verb(StrEnum):
     DRILL = "drill"
 
 
-ASIDE = frozenset({Verb.ISSUE_BOT_KEY, Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT, Verb.DRILL})
-"""The verbs that change nothing a move is signed under: what is waiting or being signed stays good."""
+ASIDE = frozenset({Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT, Verb.DRILL})
+"""The verbs that change nothing a move is signed under: what is waiting or being signed stays good.
 
-WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE}) | ASIDE
+Issuing a gateway key is none of them: below real money one person can, and a step up must not take along a key that whoever signed
+it could not have seen."""
+
+OVERSIGHT = ASIDE | {Verb.ISSUE_BOT_KEY}
+"""The verbs that change neither roster, policy, release nor stage."""
+
+WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE}) | OVERSIGHT
 """The verbs that are about a command, a key, an alert or a document rather than about a move."""
 
 

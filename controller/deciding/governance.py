@@ -25,7 +25,7 @@ from exchange.errors import GatehouseError, Refused
 from exchange.model import Millis
 from exchange.ports import VenueName
 from policies import canonical
-from policies.authority import ASIDE, SIGNERS, Verb, signers_needed
+from policies.authority import ASIDE, OVERSIGHT, SIGNERS, Verb, signers_needed
 from policies.document import parse_canonical
 from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Mode, Stage
@@ -119,14 +119,15 @@ def check(state: State, policy: Policy, verb: Verb, target: Position, subject: s
 
 def apply(draft: Draft, command: Command, change: Change, persons: tuple[str, ...]) -> None:
     """Do it."""
-    if command.verb in ASIDE:
-        _aside(draft, command, persons)
-        return
     verb, by = Cause.of(command.verb), command.command_id
     if command.verb is Verb.VETO:
         moves.void_pending(draft, cause=verb, reason=command.reason)
         return
-    moves.void_pending(draft, cause=verb, reason=f"{verb} changed what it was signed under")
+    if command.verb not in ASIDE:
+        moves.void_pending(draft, cause=verb, reason=f"{verb} changed what it was signed under")
+    if command.verb in OVERSIGHT:
+        _oversee(draft, command, persons)
+        return
     if change.roster is not None:
         document = change.roster.canonical_bytes.decode()
         draft.emit(e.RosterAdopted(document=document, digest=change.roster.digest, command_id=by))
@@ -142,7 +143,7 @@ def apply(draft: Draft, command: Command, change: Change, persons: tuple[str, ..
         moves.go(draft, Verb.DEMOTE, MOCK, cause=verb, reason=command.reason, command_id=by)
 
 
-def _aside(draft: Draft, command: Command, persons: tuple[str, ...]) -> None:
+def _oversee(draft: Draft, command: Command, persons: tuple[str, ...]) -> None:
     match command.verb:
         case Verb.ISSUE_BOT_KEY:
             bot_keys.issue(draft, command)

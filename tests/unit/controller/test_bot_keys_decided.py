@@ -11,6 +11,7 @@ from controller import inputs as i
 from controller.deciding.bot_keys import key_document, secret_digest
 from controller.deciding.draft import Admitted, DeniedReply
 from controller.effects import AlertKind, Cancel
+from controller.lifecycle import Position
 from exchange.errors import ConfigError
 from policies.authority import Verb
 from policies.stage import Mode, Stage
@@ -167,3 +168,25 @@ def test_a_new_key_where_real_money_is_needs_two_persons_or_waits() -> None:
     assert "newbotkey" not in solo.state.bot_keys
     solo.run(applies_at - solo.now)
     assert "newbotkey" in solo.state.bot_keys
+
+
+@pytest.mark.parametrize(("verb", "before"), [(Verb.ADVANCE, Stage.VALIDATED), (Verb.RESUME, Stage.HALTED)])
+def test_what_was_signed_to_go_up_does_not_take_a_key_along_that_one_person_issued_afterwards(verb: Verb, before: Stage) -> None:
+    desk = Desk().walk_to(Stage.VALIDATED if before is Stage.VALIDATED else Stage.LIVE_EUR10)
+    if before is Stage.HALTED:
+        desk.move(Verb.HALT, Stage.HALTED, signers=("carol",))
+    desk.trade(6 if before is Stage.VALIDATED else 0)
+    desk.run(40_000)
+    signed = desk.command(verb, Position(Stage.LIVE_EUR10))
+    assert desk.ask(Verb.ISSUE_BOT_KEY, key_document("new-bot", "newbotkey", DIGEST), "alice").code == ""
+    assert desk.submit(signed, "alice", "bob").code == "stale-head"
+    assert desk.submit(desk.command(verb, Position(Stage.LIVE_EUR10)), "alice", "bob").code == ""
+
+
+def test_a_key_that_is_issued_withdraws_what_waits() -> None:
+    desk = Desk(with_policy(mode=Mode.SOLO)).walk_to(Stage.VALIDATED)
+    desk.trade(6)
+    desk.run(40_000)
+    assert desk.move(Verb.ADVANCE, Stage.LIVE_EUR10, signers=("alice",)).applies_at is not None
+    assert desk.ask(Verb.ISSUE_BOT_KEY, key_document("new-bot", "newbotkey", DIGEST), "alice").code == ""
+    assert desk.state.pending is None
