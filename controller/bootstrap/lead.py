@@ -74,11 +74,12 @@ async def lead(deployment: Deployment, around: Surroundings, stop: asyncio.Event
     except JournalLocked:
         led = await _stood_by(deployment, around, place, stop, on_standby)
         if led is not None:
-            tenure.leads(led.journal.epoch)
+            tenure.leads(led.journal.head)
         return led
-    tenure.leads(journal.epoch)
     with kept(journal):
-        return _folded(deployment, around, journal)
+        led = _folded(deployment, around, journal)
+    tenure.leads(journal.head)
+    return led
 
 
 @contextmanager
@@ -119,9 +120,10 @@ async def _opened(deployment: Deployment, around: Surroundings, place: DatabaseP
         reader = place.read()
         try:
             lease = reader.lease()
+            dead = tenure.proves(lease, reader.hash_at)
         finally:
             reader.close()
-        if lease.epoch != tenure.ended:
+        if not dead:
             raise
         return place.open(deployment.settings.controller_id, over=lease)
 

@@ -1,10 +1,11 @@
 """Proof that the last writer on this host is dead, so that a restart need not wait out its lease (ADR 19).
 
 A controller holds a lock on a file for as long as it lives; the kernel lets it go when its process is gone and not before. The file
-says under which epoch its holder led, in which boot of which kernel, and which file it is. Who gets the lock and finds its own boot
-and this very file in it knows that the writer of that epoch has ended. A copied directory is another file, a restart of the machine
-or another machine another boot, and on a network file system a lock can be lost by a process that lives: none of them proves
-anything, and the lease is waited out.
+names an entry its holder wrote, with its epoch, in which boot of which kernel that was, and which file it is. Who gets the lock and
+finds its own boot and this very file in it knows that the writer of that entry has ended; and, if the journal still holds the
+entry, that nobody else was given its epoch since, as a server that lost the takeover could have done. A copied directory is another
+file, a restart of the machine or another machine another boot, and on a network file system a lock can be lost by a process that
+lives: none of them proves anything, and the lease is waited out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+from controller.journal.chain import Head
+from controller.journal.lease import Lease
 
 FILE_NAME = "tenure"
 
@@ -23,23 +28,28 @@ _MOST = 1024
 
 
 class Tenure:
-    """One process's hold on a data directory. ``ended``: the epoch of a writer that is proven dead; -1 when none is."""
+    """One process's hold on a data directory. ``ended``: an entry of a writer that is proven dead, if one is."""
 
     def __init__(self, data: Path) -> None:
         self._handle = os.open(data / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._held = _locked(self._handle)
-        self.ended = _ended(self._handle) if self._held else -1
+        self.ended = _ended(self._handle) if self._held else None
 
-    def leads(self, epoch: int) -> None:
-        """This process was given ``epoch``. Without the lock, or when it cannot be written down, the next start proves nothing."""
+    def leads(self, head: Head) -> None:
+        """This process wrote ``head``. Without the lock, or when it cannot be written down, the next start proves nothing."""
         if not self._held:
             return
-        told = json.dumps({**_here(self._handle), "epoch": epoch}).encode()
+        told = json.dumps({**_here(self._handle), "epoch": head.epoch, "seq": head.seq, "hash": head.hash}).encode()
         try:
             os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, told, 0)
         except OSError:
             return
+
+    def proves(self, lease: Lease, hash_at: Callable[[int], str | None]) -> bool:
+        """Whether the writer that holds ``lease`` in the journal of ``hash_at`` is dead."""
+        ended = self.ended
+        return ended is not None and ended.epoch == lease.epoch and hash_at(ended.seq) == ended.hash
 
     def close(self) -> None:
         """Let the lock go. Only when nothing of this writer can act any more."""
@@ -54,14 +64,14 @@ def _locked(handle: int) -> bool:
     return True
 
 
-def _ended(handle: int) -> int:
+def _ended(handle: int) -> Head | None:
     try:
         told = json.loads(os.pread(handle, _MOST, 0))
-        epoch = int(told.pop("epoch"))
+        head = Head(int(told.pop("seq")), str(told.pop("hash")), int(told.pop("epoch")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return -1
+        return None
     here = _here(handle)
-    return epoch if told == here and here["boot"] and here["local"] else -1
+    return head if told == here and here["boot"] and here["local"] else None
 
 
 def _here(handle: int) -> dict[str, object]:

@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 
 from controller.journal import tenure as module
+from controller.journal.chain import Head
+from controller.journal.lease import Lease
 from controller.journal.tenure import FILE_NAME, Tenure
 
 ROOT = Path(__file__).parents[3]
 HOLDER = """
 import sys, signal
 from pathlib import Path
+from controller.journal.chain import Head
 from controller.journal.tenure import Tenure
 held = Tenure(Path(sys.argv[1]))
-held.leads(7)
+held.leads(Head(41, "sha256:41", 7))
 print("holds", flush=True)
 signal.pause()
 """
@@ -33,7 +36,7 @@ def held_by_another(data: Path) -> subprocess.Popen[str]:
     return holder
 
 
-def ended(data: Path) -> int:
+def ended(data: Path) -> Head | None:
     tenure = Tenure(data)
     try:
         return tenure.ended
@@ -50,7 +53,21 @@ def kill(holder: subprocess.Popen[str]) -> None:
 
 def test_a_writer_that_was_killed_is_proven_dead(tmp_path: Path) -> None:
     kill(held_by_another(tmp_path))
-    assert ended(tmp_path) == 7
+    assert ended(tmp_path) == Head(41, "sha256:41", 7)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "found", "dead"), [(7, "sha256:41", True), (8, "sha256:41", False), (7, "sha256:other", False), (7, None, False)]
+)
+def test_only_the_epoch_of_a_journal_that_still_has_its_entry_is_proven(
+    tmp_path: Path, epoch: int, found: str | None, *, dead: bool
+) -> None:
+    kill(held_by_another(tmp_path))
+    tenure = Tenure(tmp_path)
+    try:
+        assert tenure.proves(Lease(epoch, "soon"), {41: found}.get) is dead
+    finally:
+        tenure.close()
 
 
 @pytest.mark.parametrize("state", [signal.SIGCONT, signal.SIGSTOP])
@@ -58,13 +75,13 @@ def test_a_writer_that_lives_is_not_however_deep_it_sleeps(tmp_path: Path, state
     holder = held_by_another(tmp_path)
     try:
         os.kill(holder.pid, state)
-        assert ended(tmp_path) == -1
+        assert ended(tmp_path) is None
     finally:
         kill(holder)
 
 
 def test_a_directory_nobody_led_from_proves_nothing(tmp_path: Path) -> None:
-    assert ended(tmp_path) == -1
+    assert ended(tmp_path) is None
 
 
 def test_a_copied_directory_proves_nothing_of_the_writer_that_still_lives_in_the_first(tmp_path: Path) -> None:
@@ -72,7 +89,7 @@ def test_a_copied_directory_proves_nothing_of_the_writer_that_still_lives_in_the
     holder = held_by_another(tmp_path / "first")
     try:
         shutil.copytree(tmp_path / "first", tmp_path / "second")
-        assert ended(tmp_path / "second") == -1
+        assert ended(tmp_path / "second") is None
     finally:
         kill(holder)
 
@@ -81,24 +98,24 @@ def test_what_another_boot_left_proves_nothing(tmp_path: Path) -> None:
     kill(held_by_another(tmp_path))
     path = tmp_path / FILE_NAME
     path.write_text(json.dumps({**json.loads(path.read_text()), "boot": "another"}))
-    assert ended(tmp_path) == -1
+    assert ended(tmp_path) is None
 
 
 def test_a_network_file_system_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kill(held_by_another(tmp_path))
     monkeypatch.setattr(module, "_LOCAL", frozenset[str]())
-    assert ended(tmp_path) == -1
+    assert ended(tmp_path) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"7", b"{", b"[]", b'{"epoch": "x"}', b"\xff\xff"])
 def test_what_cannot_be_read_proves_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
-    assert ended(tmp_path) == -1
+    assert ended(tmp_path) is None
 
 
 def test_the_last_epoch_led_is_the_one_that_counts(tmp_path: Path) -> None:
     tenure = Tenure(tmp_path)
-    tenure.leads(123456789)
-    tenure.leads(8)
+    tenure.leads(Head(123456789, "sha256:0", 123456789))
+    tenure.leads(Head(42, "sha256:42", 8))
     tenure.close()
-    assert ended(tmp_path) == 8
+    assert ended(tmp_path) == Head(42, "sha256:42", 8)
