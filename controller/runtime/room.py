@@ -64,6 +64,13 @@ class Reserve:
         self.released = "the journal's disk is full; its reserve was given back to write this down"
         return True
 
+    def restore(self) -> bool:
+        """Lay it down again after it was given back. Whether there was room for it."""
+        if self.make():
+            return False
+        self.released = ""
+        return True
+
     def remove(self) -> None:
         """A controller that does not run needs none."""
         try:
@@ -84,13 +91,23 @@ class Room:
         self._inbox = inbox
         self._clock = clock
         self._told = told
-        self._asked = False
+        self._asked = self._halted = False
         self._low = False
 
     def carried(self, batch: Carried) -> None:
-        """One durable batch. What it would have placed is not placed: the latch falls before its effects."""
-        if not self._reserve.released or batch.after.position.stage is Stage.HALTED:
+        """One durable batch. What it would have placed is not placed: the latch falls before its effects.
+
+        Whoever lets the deployment leave the halt says that there is room again: then the reserve fits, or it halts again.
+        """
+        if not self._reserve.released:
             return
+        if batch.after.position.stage is Stage.HALTED:
+            self._halted = True
+            return
+        if self._halted:
+            self._asked = self._halted = False
+            if self._reserve.restore():
+                return
         self._permits.latch(self._reserve.released)
         if not self._asked:
             self._asked = True

@@ -14,11 +14,15 @@ from controller.effects import Alert, AlertKind
 from controller.journal.chain import Record
 from controller.journal.port import JournalWriteFailed
 from controller.journal.sqlite import SqliteJournal, open_journal
+from controller.lifecycle import Position
 from controller.runtime import room as module
+from controller.runtime.inbox import Inbox
 from controller.runtime.permit import PermitOffice
 from controller.runtime.room import LOW_BYTES, Reserve, Room
+from controller.runtime.writer import Carried
 from exchange.model import Millis
 from policies.stage import Stage
+from policies.values import replace
 from tests.support.desk import Desk
 from tests.support.shell import SetClock, Shell, tick
 
@@ -93,6 +97,26 @@ async def test_what_the_reserve_was_spent_on_is_not_placed_and_the_deployment_ha
     shell.inbox.fact(tick(shell), 0)
     await shell.step()
     assert shell.writer.failed_because == ""
+
+
+@pytest.mark.parametrize("size", [2 * MIB, 1 << 62])
+async def test_a_resume_lays_the_reserve_down_again_or_halts_again(tmp_path: Path, size: int) -> None:
+    reserve, desk = Reserve(tmp_path / "reserve", size), Desk().walk_to(Stage.TESTNET_VALIDATING)
+    (tmp_path / "reserve").touch()
+    assert reserve.release()
+    clock, inbox = SetClock(Millis(1)), Inbox()
+    permits = PermitOffice(clock, 1)
+    room = Room(reserve, tmp_path, permits, inbox, clock, lambda alert: None)
+    halted = replace(desk.state, position=Position(Stage.HALTED))
+    room.carried(Carried((), desk.state, 0, 0, 0))
+    assert len(await inbox.take(8)) == 1
+    room.carried(Carried((), halted, 0, 0, 0))
+    permits.unlatch()
+    room.carried(Carried((), desk.state, 0, 0, 0))
+    laid = size < 1 << 62
+    assert (tmp_path / "reserve").exists() is laid
+    assert (permits.latched_because == "", len(inbox.take_stops())) == (laid, 0 if laid else 1)
+    assert reserve.release() is laid
 
 
 def test_a_low_disk_is_told_once_and_again_after_it_recovered(
