@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from controller.runtime.writer import Carried
 from policies.stage import Stage
 
 SIZE = 512
+MARK_WITHIN_S = 2.0
+"""How long a failing process waits for its mark: cancels must not wait for a disk that hangs."""
 
 _LONGEST = 300
 
@@ -82,7 +84,8 @@ class LatchFile:
 class Marking:
     """Marks the latch file when a latch falls that the journal does not hold yet, and clears it once it does.
 
-    The disk is waited for beside the event loop, in order: by then nothing is placed any more. Only a failing process waits.
+    The disk is waited for beside the event loop, in order: by then nothing is placed any more. Only a failing process waits, and
+    not for long.
     """
 
     def __init__(self, latch: LatchFile, *, marked: bool) -> None:
@@ -101,13 +104,18 @@ class Marking:
         if not (self._marked and mark.halted):
             self._beside.submit(self._latch.mark, mark)
         self._marked = True
-        self._beside.shutdown(wait=True)
+        wait((self._beside.submit(_all_done),), timeout=MARK_WITHIN_S)
+        self._beside.shutdown(wait=False)
 
     def carried(self, batch: Carried) -> None:
         """One durable batch."""
         if self._marked and batch.after.position.stage is Stage.HALTED:
             self._marked = False
             self._beside.submit(self._latch.clear)
+
+
+def _all_done() -> None:
+    """What a single worker does last."""
 
 
 def _parsed(content: bytes) -> Mark | None:

@@ -1,10 +1,12 @@
 """A mark outlives its process and means what it says: a halt always, a failed journal until another controller has led."""
 
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from controller.runtime.latchfile import SIZE, LatchFile, Mark
+from controller.runtime import latchfile as module
+from controller.runtime.latchfile import SIZE, LatchFile, Mark, Marking
 
 HALTED, FAILED = Mark("enough", 3, halted=True), Mark("the disk is full", 3, halted=False)
 
@@ -51,3 +53,23 @@ def test_a_file_that_cannot_be_read_is_a_halt(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("mark", "epoch", "stands"), [(HALTED, 9, True), (FAILED, 3, True), (FAILED, 2, True), (FAILED, 4, False)])
 def test_only_a_halt_survives_another_leader(mark: Mark, epoch: int, *, stands: bool) -> None:
     assert mark.stands(epoch) is stands
+
+
+def test_a_disk_that_hangs_keeps_a_failing_process_from_its_cancels_only_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MARK_WITHIN_S", 0.01)
+    answers, written = Event(), Event()
+
+    class Hung(LatchFile):
+        def mark(self, mark: Mark) -> None:
+            assert answers.wait(5)
+            super().mark(mark)
+            written.set()
+
+    latch = Hung(tmp_path / "latch")
+    Marking(latch, marked=False).failed(FAILED)
+    assert not written.is_set()
+    answers.set()
+    assert written.wait(5)
+    assert latch.read() == FAILED
