@@ -162,6 +162,7 @@ def _judge(draft: Draft, verified: VerifiedCommand, *, anchored: bool) -> _Judge
 
 def _way(state: State, policy: Policy, verb: Verb, target: Position, now: Millis) -> None:
     move(state.position, verb, target, halt=state.halt, steps=step_count(policy))
+    guarding.check_rise(state, verb)
     if verb is Verb.RESUME:
         guarding.check_resume(state, policy, target, now)
 

@@ -129,6 +129,23 @@ def empty(state: State, policy: Policy, venue: VenueName, quotes: Mapping[str, Q
     return True
 
 
+# A step up
+
+
+def check_rise(state: State, verb: Verb) -> None:
+    """Nothing goes up while a soft breach is still owed its rung: whoever signed before it, or waits, has not answered for it.
+
+    Raises:
+        Refused: ``rung-owed``.
+    """
+    if verb in {Verb.ADVANCE, Verb.RAMP} and state.episode is not None and state.episode.owed:
+        raise Refused(
+            f"the deployment is leaving {state.position} after a breach: {state.episode.reason}",
+            code="rung-owed",
+            remedy="Let it sell what it holds and step down, or demote it; then come back up.",
+        )
+
+
 # A resume
 
 

@@ -15,8 +15,8 @@ from exchange.model import OrderStatus, Side
 from exchange.ports import Unknown, VenueName
 from policies.authority import Verb
 from policies.response import EPISODE_LONGEST_MS
-from policies.stage import Stage
-from tests.support.desk import D, Desk
+from policies.stage import Mode, Stage
+from tests.support.desk import D, Desk, with_policy
 
 LIVE, VALIDATED, HALTED = Position(Stage.LIVE_EUR10), Position(Stage.VALIDATED), Position(Stage.HALTED)
 STALE_MS = 5_001
@@ -167,3 +167,39 @@ def test_while_a_rung_is_owed_no_second_one_is_asked_for(holding: Desk) -> None:
         holding.sweep_all()
         holding.tick(age_ms=STALE_MS)
     assert len(holding.events(e.BreachDetected)) == before
+
+
+def ready_to_ramp(mode: Mode) -> Desk:
+    """At LIVE_€10 with a good record and five euros of BTC."""
+    desk = Desk(with_policy(mode=mode)).walk_to(Stage.LIVE_EUR10)
+    desk.trade(6)
+    desk.run(40_000)
+    buy(desk, "0.00009")
+    return desk
+
+
+def softly_breached(desk: Desk) -> None:
+    desk.tick(age_ms=STALE_MS)
+    desk.pass_time(1_000)
+    desk.sweep_all()
+    desk.tick()
+    assert desk.state.episode is not None
+    assert desk.state.episode.owed
+
+
+def test_a_ramp_that_was_signed_before_the_breach_does_not_forgive_it() -> None:
+    desk = ready_to_ramp(Mode.TEAM)
+    signed = desk.command(Verb.RAMP, Position(Stage.RAMPING, 1))
+    assert desk.fork().submit(signed, "alice", "bob").code == ""
+    softly_breached(desk)
+    assert desk.submit(signed, "alice", "bob").code == "rung-owed"
+    assert desk.state.position == LIVE
+
+
+def test_a_ramp_that_waited_when_the_breach_came_is_withdrawn() -> None:
+    desk = ready_to_ramp(Mode.SOLO)
+    assert desk.move(Verb.RAMP, Stage.RAMPING, 1, signers=("alice",)).applies_at is not None
+    softly_breached(desk)
+    desk.run(desk.policy.authority.cooling_off_ms + 2_000)
+    assert desk.state.position == LIVE
+    assert desk.state.pending is None
