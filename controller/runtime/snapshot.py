@@ -38,7 +38,14 @@ SAVE_AFTER = 10_000
 
 _CONTEXT = b"gatehouse-snapshot-v2\0"
 _MAX_BYTES = 1 << 32
-_FOLDING = ("controller/*.py", "controller/authority/*.py", "controller/runtime/memory.py", "gates/*.py", "policies/*.py")
+_FOLDING = (
+    "controller/*.py",
+    "controller/authority/*.py",
+    "controller/runtime/memory.py",
+    "gates/*.py",
+    "policies/*.py",
+    "exchange/*.py",
+)
 
 _log = logging.getLogger(__name__)
 

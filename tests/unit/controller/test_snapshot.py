@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -34,6 +36,7 @@ from tests.support.desk import Desk
 from tests.support.shell import SetClock
 
 KEY = generate_key()
+ROOT = Path(__file__).parents[3]
 
 
 class Folded:
@@ -221,3 +224,11 @@ def test_a_type_without_a_form_is_named() -> None:
 def test_an_empty_journal_s_head_is_no_snapshot(snapshots: Snapshots) -> None:
     assert snapshots.save(State(), Head(0, "sha256:" + "0" * 64, 1), Memory().kept(), MerkleTree())
     assert snapshots.load(lambda _: None) is None
+
+
+def test_a_snapshot_is_tied_to_every_source_file_that_folding_needs() -> None:
+    program = "import sys, controller.fold; print(*(getattr(found, '__file__', None) for found in list(sys.modules.values())))"
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    needed = {Path(name) for name in told.split() if name.startswith(str(ROOT)) and "site-packages" not in name}
+    assert {path for pattern in snapshot._FOLDING for path in ROOT.glob(pattern)} >= needed
+    assert ROOT / "exchange" / "orders.py" in needed
