@@ -174,7 +174,8 @@ def _azure_parts(uri: str) -> tuple[str, str]:
 
 
 def _bad_uri(uri: str, remedy: str) -> UsageError:
-    return UsageError(f"{uri[:200]!r} does not name a key", code="bad-key-uri", remedy=remedy)
+    # Without its query: somebody may have written the PIN there.
+    return UsageError(f"{uri.partition('?')[0][:200]!r} does not name a key", code="bad-key-uri", remedy=remedy)
 
 
 def _point(text: str, algorithm: KeyAlgorithm) -> bytes:

@@ -162,13 +162,13 @@ def _judge(draft: Draft, verified: VerifiedCommand, *, anchored: bool) -> _Judge
 
 def _way(state: State, policy: Policy, verb: Verb, target: Position, now: Millis) -> None:
     move(state.position, verb, target, halt=state.halt, steps=step_count(policy))
-    guarding.check_rise(state, verb)
     if verb is Verb.RESUME:
         guarding.check_resume(state, policy, target, now)
 
 
 def _edge(state: State, command: Command, policy: Policy, target: Position, now: Millis) -> None:
     drills.check_move(state, command.verb)
+    guarding.check_rise(state, command)
     _way(state, policy, command.verb, target, now)
     if command.verb is Verb.RESUME and not command.postmortem_digest:
         raise Refused(

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from controller import events as e
 from controller.causes import Cause
+from controller.commands import Command
 from controller.deciding import drills, moves
 from controller.deciding.draft import Draft
 from controller.deciding.views import equity_eur
@@ -132,17 +133,19 @@ def empty(state: State, policy: Policy, venue: VenueName, quotes: Mapping[str, Q
 # A step up
 
 
-def check_rise(state: State, verb: Verb) -> None:
-    """Nothing goes up while a soft breach is still owed its rung: whoever signed before it, or waits, has not answered for it.
+def check_rise(state: State, command: Command) -> None:
+    """Whoever proposed a step up before a soft breach has not answered for it: while its rung is owed, that step is not taken.
 
     Raises:
         Refused: ``rung-owed``.
     """
-    if verb in {Verb.ADVANCE, Verb.RAMP} and state.episode is not None and state.episode.owed:
+    if command.verb not in {Verb.ADVANCE, Verb.RAMP} or state.episode is None or not state.episode.owed:
+        return
+    if command.not_before_ms <= state.episode.since:
         raise Refused(
             f"the deployment is leaving {state.position} after a breach: {state.episode.reason}",
             code="rung-owed",
-            remedy="Let it sell what it holds and step down, or demote it; then come back up.",
+            remedy="Let it sell what it holds and step down, or look at the breach and propose the step again.",
         )
 
 

@@ -16,8 +16,9 @@ from controller.authority.envelope import EnvelopeSignature
 from controller.authority.keys import public_key
 from controller.authority.roster import Roster, parse_roster_json, roster_key
 from controller.authority.signing import sign_with_file_key
+from controller.authority.tokens import find_key
 from controller.authority.verify import verify
-from exchange.errors import ConfigError, Unauthorised
+from exchange.errors import ConfigError, Unauthorised, UsageError
 from tests.support.counting import Counted
 from tests.unit.authority import authority_kit as kit
 from tests.unit.authority.authority_kit import ALICE, FRANK, HANK, IDA, NOW, PROPOSAL, ROSTER, carried, der, der_integer
@@ -225,3 +226,9 @@ def test_a_roster_that_lists_a_token_wrongly_is_refused(data: bytes, code: str, 
         parse_roster_json(data)
     assert refused.value.code == code
     counted("attack vectors", kind=code)
+
+
+def test_a_pin_that_somebody_wrote_into_a_uri_is_not_repeated() -> None:
+    with pytest.raises(UsageError) as found:
+        find_key("hsm:2?label=TOKEN&pin-value=271828", lambda: "")
+    assert (found.value.code, "271828" in str(found.value)) == ("bad-key-uri", False)

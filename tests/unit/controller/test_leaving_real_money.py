@@ -196,6 +196,13 @@ def test_a_ramp_that_was_signed_before_the_breach_does_not_forgive_it() -> None:
     assert desk.state.position == LIVE
 
 
+def test_a_ramp_that_was_signed_after_the_breach_answers_for_it() -> None:
+    desk = ready_to_ramp(Mode.TEAM)
+    softly_breached(desk)
+    assert desk.move(Verb.RAMP, Stage.RAMPING, 1).code == ""
+    assert desk.state.episode is None
+
+
 def test_a_ramp_that_waited_when_the_breach_came_is_withdrawn() -> None:
     desk = ready_to_ramp(Mode.SOLO)
     assert desk.move(Verb.RAMP, Stage.RAMPING, 1, signers=("alice",)).applies_at is not None
