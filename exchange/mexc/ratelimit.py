@@ -2,7 +2,8 @@
 two account queries and two batches a second.
 
 Theory of operation. The strictest published limits are enforced as sliding windows, which unlike a bucket's burst never let more
-than N through in any window however the requests bunch. Placing, querying and market data have lower limits of their own, so that
+than N through in any window however the requests bunch. A request counts from when its reply came, because the venue counts
+arrivals, and a first request waits for its connection. Placing, querying and market data have lower limits of their own, so that
 three cancels a second always find room even when all of them saturate, and a book is repaired while sweeps queue. A 429 holds
 everything but probing cancels for ``Retry-After``; a 418 or 403 locks the venue out. A cancel is never refused for longer than the
 probe interval: getting out must stay possible.
@@ -11,8 +12,8 @@ probe interval: getting out must stay possible.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,6 +23,9 @@ from exchange.ports import Clock
 SECOND = 1_000_000_000
 WINDOW = SECOND + SECOND // 20
 """A little over a second, ns: requests may bunch up on the way."""
+
+SETTLE = SECOND // 2
+"""How long after it was sent a request is believed to be still on its way; a venue that hangs must not hold up cancels."""
 
 ALL_PER_WINDOW, ORDERS_PER_WINDOW = 20, 12
 PLACES_PER_WINDOW, QUERIES_PER_WINDOW, MARKET_PER_WINDOW = 8, 7, 2
@@ -65,24 +69,40 @@ class HeldBack(VenueError):
         self.wait_ns = wait_ns
 
 
+class Grant:
+    """One request that was let through. ``at`` is when it can last have reached the venue, as far as is known; monotonic ns."""
+
+    __slots__ = ("at",)
+
+    def __init__(self) -> None:
+        self.at = 0
+
+    def answered(self, now: int) -> None:
+        """Its reply is here, so it arrived by now: the venue counts it from when it came, not from when it left."""
+        self.at = max(self.at, min(now, self.at + SETTLE))
+
+
 class Window:
     """At most ``limit`` grants in any ``span`` ns."""
 
-    __slots__ = ("_grants", "_span")
+    __slots__ = ("_grants", "_limit", "_span")
 
     def __init__(self, limit: int, span: int) -> None:
-        self._grants: deque[int] = deque(maxlen=limit)
+        self._grants: list[Grant] = []
+        self._limit = limit
         self._span = span
 
     def wait(self, now: int) -> int:
         """Nanoseconds until the next grant is possible; 0 for now."""
-        if len(self._grants) < (self._grants.maxlen or 0):
+        if len(self._grants) < self._limit:
             return 0
-        return max(0, self._grants[0] + self._span - now)
+        return max(0, min(grant.at for grant in self._grants) + self._span - now)
 
-    def grant(self, now: int) -> None:
-        """Count one request at ``now``."""
-        self._grants.append(now)
+    def count(self, grant: Grant) -> None:
+        """Count one request."""
+        if len(self._grants) == self._limit:
+            self._grants.remove(min(self._grants, key=lambda one: one.at))
+        self._grants.append(grant)
 
 
 class Limits:
@@ -103,8 +123,8 @@ class Limits:
         self._silent_until = 0
         self._lockout: LockOut | None = None
 
-    def take(self, lane: Lane, now: int) -> int:
-        """0 and the grant is counted, or the nanoseconds to wait before asking again.
+    def take(self, lane: Lane, now: int, grant: Grant | None = None) -> int:
+        """0 and the grant is counted, as ``grant`` if one is given, or the nanoseconds to wait before asking again.
 
         Raises:
             HeldBack: the venue asked for silence. A cancel still passes once every ``PROBE_EVERY``.
@@ -116,8 +136,10 @@ class Limits:
             windows = (*windows, self._probe)
         wait = max(window.wait(now) for window in windows)
         if wait == 0:
+            grant = grant or Grant()
+            grant.at = now
             for window in windows:
-                window.grant(now)
+                window.count(grant)
         return wait
 
     def lockout(self, now: int) -> LockOut | None:
@@ -158,21 +180,34 @@ class RateLimiter:
         """The lock-out in force, ``None`` without one."""
         return self._limits.lockout(self._clock.monotonic_ns())
 
-    async def acquire(self, lane: Lane) -> None:
+    @asynccontextmanager
+    async def turn(self, lane: Lane) -> AsyncIterator[None]:
+        """Wait until the lane may send one request, which is sent and answered inside.
+
+        Raises:
+            HeldBack: as ``acquire``.
+        """
+        grant = await self.acquire(lane)
+        try:
+            yield
+        finally:
+            grant.answered(self._clock.monotonic_ns())
+
+    async def acquire(self, lane: Lane) -> Grant:
         """Return when the lane may send one request.
 
         Raises:
             HeldBack: not within ``MAX_WAIT``, or the venue asked for silence.
         """
-        deadline = self._clock.monotonic_ns() + MAX_WAIT
+        deadline, grant = self._clock.monotonic_ns() + MAX_WAIT, Grant()
         async with self._turns[lane]:
             while True:
                 now = self._clock.monotonic_ns()
                 if now > deadline:
                     raise HeldBack(lane, 0)
-                wait = self._limits.take(lane, now)
+                wait = self._limits.take(lane, now, grant)
                 if wait == 0:
-                    return
+                    return grant
                 await asyncio.sleep(wait / SECOND)
 
     def answered(self, status: int, retry_after: int | None) -> None:

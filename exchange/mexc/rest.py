@@ -144,10 +144,10 @@ class RestCaller:
 
     async def server_time(self) -> Millis:
         """The venue's clock, asked now; it improves ``venue_clock``. Raises as ``query``."""
-        await self._limiter.acquire(Lane.QUERY)
-        sent = self._clock.monotonic_ns()
-        outcome = self._learn(await self._transport.send(Method.GET, f"{API}/time"))
-        answered = self._clock.monotonic_ns()
+        async with self._limiter.turn(Lane.QUERY):
+            sent = self._clock.monotonic_ns()
+            outcome = self._learn(await self._transport.send(Method.GET, f"{API}/time"))
+            answered = self._clock.monotonic_ns()
         server = parse_time(decoded_reply("GET /api/v3/time", outcome))
         self.venue_clock.observe(Sample(sent, answered, server))
         return server
@@ -176,23 +176,23 @@ class RestCaller:
 
     async def _submit(self, path: str, params: Params, sign: Callable[[str], str], signer: Signer, lane: Lane) -> Outcome:
         await self._synchronise()
-        await self._limiter.acquire(lane)
-        query = signed_query(self._stamped(params, self.venue_clock.now()), sign)
-        return self._learn(await self._transport.send(Method.POST, f"{API}{path}", query, self._headers(signer)))
+        async with self._limiter.turn(lane):
+            query = signed_query(self._stamped(params, self.venue_clock.now()), sign)
+            return self._learn(await self._transport.send(Method.POST, f"{API}{path}", query, self._headers(signer)))
 
     async def _delete(self, path: str, params: Params) -> Outcome:
         signer = self._need_signer()
         with suppress(VenueError, TimeoutError):
             async with asyncio.timeout(CLOCK_PATIENCE):
                 await self._synchronise()
-        await self._limiter.acquire(Lane.CANCEL)
-        query = signed_query(self._stamped(params, self.venue_now()), signer.sign)
-        return self._learn(await self._transport.send(Method.DELETE, f"{API}{path}", query, self._headers(signer)))
+        async with self._limiter.turn(Lane.CANCEL):
+            query = signed_query(self._stamped(params, self.venue_now()), signer.sign)
+            return self._learn(await self._transport.send(Method.DELETE, f"{API}{path}", query, self._headers(signer)))
 
     async def _ask(self, method: Method, path: str, query: Callable[[], str], signer: Signer | None, lane: Lane) -> object:
-        await self._limiter.acquire(lane)
-        headers = self._headers(signer) if signer is not None else {}
-        outcome = self._learn(await self._transport.send(method, f"{API}{path}", query(), headers))
+        async with self._limiter.turn(lane):
+            headers = self._headers(signer) if signer is not None else {}
+            outcome = self._learn(await self._transport.send(method, f"{API}{path}", query(), headers))
         return decoded_reply(f"{method.value} {API}{path}", outcome)
 
     def _learn(self, outcome: Outcome) -> Outcome:

@@ -19,6 +19,8 @@ from exchange.mexc.ratelimit import (
     ORDERS_PER_WINDOW,
     PROBE_EVERY,
     SECOND,
+    SETTLE,
+    Grant,
     HeldBack,
     Lane,
     Limits,
@@ -74,6 +76,28 @@ def test_no_second_ever_holds_more_than_the_venues_limits(steps: list[tuple[Lane
         inside = [lane for lane, at in through if start <= at <= start + SECOND]
         assert len(inside) <= ALL_PER_WINDOW
         assert sum(lane in {Lane.PLACE, Lane.BATCH, Lane.CANCEL} for lane in inside) <= ORDERS_PER_WINDOW
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, SECOND // 50]), st.sampled_from([0, SETTLE])), min_size=20, max_size=60))
+def test_no_second_at_the_venue_holds_too_many_orders_however_long_each_was_on_its_way(sends: list[tuple[int, int]]) -> None:
+    limits, now = Limits(), 0
+    on_their_way: list[tuple[int, Grant]] = []
+    arrivals: list[int] = []
+    for gap, delay in sends:
+        now, grant = now + gap, Grant()
+        while (wait := limits.take(Lane.PLACE, _answered(on_their_way, now), grant)) > 0:
+            now += wait
+        on_their_way.append((now + delay, grant))
+        arrivals.append(now + delay)
+    assert max(sum(start <= at <= start + SECOND for at in arrivals) for start in arrivals) <= ORDERS_PER_WINDOW
+
+
+def _answered(on_their_way: list[tuple[int, Grant]], now: int) -> int:
+    for arrival, grant in on_their_way:
+        if arrival <= now:
+            grant.answered(arrival)
+    on_their_way[:] = [one for one in on_their_way if one[0] > now]
+    return now
 
 
 @given(STEPS.map(lambda steps: [(lane, gap) for lane, gap in steps if lane is not Lane.CANCEL]))
