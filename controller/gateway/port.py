@@ -122,7 +122,10 @@ class VenueRejected:
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
-    """The order was sent and its outcome is unknown; gatehouse is resolving it. Its id can be queried and cancelled at once."""
+    """The order may have been sent and its outcome is unknown; gatehouse is resolving it.
+
+    ``order_id`` can be queried and cancelled at once; it is empty when the controller's own decision did not come in time.
+    """
 
     order_id: str
     bot_client_id: str

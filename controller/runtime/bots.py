@@ -27,7 +27,7 @@ from controller.gateway.port import (
 )
 from controller.inputs import CancelAsked, OrderRequested
 from controller.order_state import OrderState
-from controller.runtime.inbox import Inbox, InboxFull
+from controller.runtime.inbox import Inbox, InboxFull, Undecided
 from controller.runtime.markets import Markets
 from controller.runtime.memory import Memory
 from controller.runtime.perform import Performer
@@ -40,6 +40,8 @@ from exchange.ports import CancelFailed, Clock, VenueName
 from exchange.wire.errors import ErrorCode
 from exchange.wire.orders import NewOrder
 
+DECIDED_WITHIN_S = 10.0
+"""A bot waits this long for the controller's own decision: longer than an append across a network may take."""
 OUTCOME_WITHIN_S = 15.0
 """A bot waits this long for its order's outcome; the venue client gives up, and calls it unknown, well before."""
 
@@ -74,9 +76,11 @@ class Bots:
             key=key,
         )
         try:
-            decision = await self._inbox.request(given, self._clock.monotonic_ns())
+            decision = await self._inbox.ask(given, self._clock.monotonic_ns(), DECIDED_WITHIN_S)
         except InboxFull:
             return Busy(1)
+        except Undecided as late:
+            return Busy(1) if late.withdrawn else Outstanding("", order.client_id or "", late.message)
         except GatehouseError as error:
             return Denied(error.code, "", "", error.message, error.remedy)
         match decision.reply:
@@ -205,9 +209,7 @@ class Bots:
         expected = [self._performer.expect_cancel(order.client_id) for order in orders if order.status in _AT_THE_VENUE]
         for order in orders:
             try:
-                await self._inbox.request(CancelAsked(order.bot, order.client_id), self._clock.monotonic_ns())
-            except InboxFull:
-                return Busy(1)
+                await self._inbox.ask(CancelAsked(order.bot, order.client_id), self._clock.monotonic_ns(), DECIDED_WITHIN_S)
             except GatehouseError as error:
                 return CancelRefused(ErrorCode.SERVICE_UNAVAILABLE, error.message)
         try:

@@ -107,6 +107,7 @@ class Standby:
         self._watch = LeaseWatch()
         self._lease = Lease(0, "")
         self._behind = 0
+        self._looked_ns: int | None = None
         self._problem = "the journal has not been read yet"
         self._halt = asyncio.Event()
         self._halting = ""
@@ -115,6 +116,11 @@ class Standby:
     def follower(self) -> Follower:
         """What it has read."""
         return self._follower
+
+    @property
+    def looked_ns(self) -> int | None:
+        """When it last began to look at the journal, monotonic nanoseconds; ``None`` before the first time."""
+        return self._looked_ns
 
     @property
     def lag(self) -> Lag:
@@ -149,6 +155,7 @@ class Standby:
         """
         try:
             while True:
+                self._looked_ns = self._clock.monotonic_ns()
                 try:
                     await self._look()
                     self._problem = ""

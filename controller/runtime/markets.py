@@ -62,13 +62,14 @@ class Markets:
         """Queue one tick with everything measured now; a tick that still waits is enough."""
         if self._tick_waits:
             return
-        self._tick_waits = True
         given = Tick(
             markets={venue: self._market(venue) for venue in self._feeds},
             clock_offset_ms=self._clock_offsets(),
             bot_seen_at=self._bot_seen_at,
         )
         self._inbox.fact(given, known_ns if known_ns is not None else self._clock.monotonic_ns())
+        # Only now: a tick that could not be measured must not keep the next ones out.
+        self._tick_waits = True
 
     def tick_taken(self) -> None:
         """The writer has taken the last tick."""

@@ -39,6 +39,7 @@ from controller.runtime.witness import Standing
 from controller.runtime.writer import Writer
 from controller.state import State
 from controller.subjects import meaning
+from controller.telemetry.health import Probe, livez
 from exchange.errors import GatehouseError, Refused, Unauthorised, UsageError
 from exchange.model import Millis
 from exchange.ports import Clock, VenueName
@@ -49,6 +50,7 @@ from policies.ramp import cap_eur, symbols_at
 from policies.schema import Policy
 from policies.stage import Stage
 
+DECIDED_WITHIN_S = 10.0
 PROPOSAL_LIFETIME_MS = 15 * 60 * 1000
 
 T = TypeVar("T")
@@ -80,6 +82,10 @@ class Operator(Readings):
         self._tracing = tracing
         self._key_problem = key_problem
         self._standings = standings
+
+    def alive(self) -> Probe:
+        """Alive while the writer takes its turns, which a tick gives it four times a second."""
+        return livez(self._writer.turned_ns, self._clock.monotonic_ns(), self._writer.failed_because)
 
     async def status(self) -> StatusView:
         """The deployment now."""
@@ -178,7 +184,7 @@ class Operator(Readings):
         return Millis(max(self._clock.now(), self._writer.known.at))
 
     async def _ask(self, given: Input) -> Decision:
-        return await self._inbox.request(given, self._clock.monotonic_ns())
+        return await self._inbox.ask(given, self._clock.monotonic_ns(), DECIDED_WITHIN_S)
 
     async def _verified(self, state: State, envelope_text: str) -> VerifiedCommand:
         try:

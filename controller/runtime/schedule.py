@@ -10,9 +10,17 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 TICK_EVERY_S = 0.25
 
 
-def start_ticking(tick: Callable[[], None]) -> AsyncIOScheduler:
-    """Call ``tick`` four times a second until the scheduler is shut down. Late ticks are merged into one, never dropped."""
+def start_ticking(tick: Callable[[], None], every_s: float = TICK_EVERY_S) -> AsyncIOScheduler:
+    """Call ``tick`` on the running loop's thread, four times a second, until the scheduler is shut down.
+
+    Late ticks are merged into one, never dropped. The assembly calls this once, from the loop.
+    """
+
+    # The scheduler runs a coroutine on the loop and anything else on a pool thread, where no loop state may be touched.
+    async def on_the_loop() -> None:
+        tick()
+
     scheduler = AsyncIOScheduler(timezone=UTC)
-    scheduler.add_job(tick, "interval", seconds=TICK_EVERY_S, misfire_grace_time=None, coalesce=True, max_instances=1)
+    scheduler.add_job(on_the_loop, "interval", seconds=every_s, misfire_grace_time=None, coalesce=True, max_instances=1)
     scheduler.start()
     return scheduler

@@ -19,6 +19,7 @@ from controller.runtime.markets import Markets
 from controller.runtime.memory import Memory
 from controller.runtime.oversight import oversight_view
 from controller.runtime.readings import Readings
+from controller.telemetry.health import Probe, livez
 from exchange.errors import GatehouseError, Refused
 from exchange.model import Millis, Quote
 from exchange.ports import Clock, VenueName
@@ -56,6 +57,10 @@ class StandbyOperator(Readings):
         self._clock = clock
         self._mark = mark
         self._markets = _Blind(clock)
+
+    def alive(self) -> Probe:
+        """Alive while it looks at the journal, whatever it finds there."""
+        return livez(self._standby.looked_ns, self._clock.monotonic_ns())
 
     async def status(self) -> StatusView:
         """The deployment as far as it was read, and how far that is."""

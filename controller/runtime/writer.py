@@ -127,6 +127,7 @@ class Writer:
         self._halting = halting
         self._halt_clock: HaltClock | None = None
         self._failed: str = ""
+        self._turned_ns: int | None = None
         self._leased = journal if isinstance(journal, LeasedJournal) else None
         # Making or opening the journal was the first renewal; when it was sent is not known here, so nothing rests on it.
         self._renewed_ns = clock.monotonic_ns() - max(PERMIT_NS, RENEW_NS)
@@ -148,6 +149,11 @@ class Writer:
         """The last latch's instants."""
         return self._halt_clock
 
+    @property
+    def turned_ns(self) -> int | None:
+        """When the writer last began a batch, monotonic nanoseconds; ``None`` before its first."""
+        return self._turned_ns
+
     def watch(self, watcher: Callable[[Carried], None]) -> None:
         """Call ``watcher`` after every durable batch."""
         self._watchers.append(watcher)
@@ -168,6 +174,7 @@ class Writer:
 
     def step(self, letters: Sequence[Letter]) -> None:
         """Decide one batch, make it durable, carry it out."""
+        self._turned_ns = self._clock.monotonic_ns()
         if self._failed:
             self._turn_away(letters)
             return
@@ -179,6 +186,7 @@ class Writer:
 
     async def step_beside(self, letters: Sequence[Letter], beside: ThreadPoolExecutor) -> None:
         """As ``step``, with the journal waited for in ``beside``. What stops something meanwhile makes a batch of its own."""
+        self._turned_ns = self._clock.monotonic_ns()
         if self._failed:
             self._turn_away(letters)
             return

@@ -1,13 +1,15 @@
 """The inbox: halts first, orders bounded, nothing else ever turned away."""
 
 import asyncio
+import sys
+from collections.abc import Iterator
 
 import pytest
 
 from controller import inputs as i
 from controller.deciding.draft import Decision
 from controller.lifecycle import Position
-from controller.runtime.inbox import Inbox, InboxFull
+from controller.runtime.inbox import Inbox, InboxFull, Undecided, WrongThread
 from exchange.model import OrderIntent, OrderType, Side
 from exchange.ports import VenueName
 from policies.authority import Verb
@@ -49,3 +51,60 @@ async def test_a_batch_is_bounded_and_nothing_is_lost(inbox: Inbox) -> None:
         inbox.fact(i.HaltAsked("test", str(number)), number)
     assert [letter.known_ns for letter in await inbox.take(3)] == [0, 1, 2]
     assert [letter.known_ns for letter in await inbox.take(3)] == [3, 4]
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads take turns as often as the interpreter lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+async def test_a_foreign_thread_puts_nothing_in_and_loses_no_wake_up(inbox: Inbox, hasty_threads: None) -> None:
+    refused = asyncio.create_task(asyncio.to_thread(_put_from_here, inbox, 2_000))
+    taken = 0
+    for number in range(2_000):
+        inbox.fact(i.HaltAsked("test", "stop"), number)
+        taken += len(await inbox.take(64))
+        await asyncio.sleep(0)
+    assert (await refused, taken) == (2_000, 2_000)
+
+
+def _put_from_here(inbox: Inbox, times: int) -> int:
+    refused = 0
+    for _ in range(times):
+        try:
+            inbox.fact(i.Tick({}), 0)
+        except WrongThread:
+            refused += 1
+    return refused
+
+
+async def test_a_foreign_thread_asks_and_takes_nothing(inbox: Inbox) -> None:
+    with pytest.raises(WrongThread):
+        await asyncio.to_thread(inbox.request, ORDER, 0)
+    with pytest.raises(WrongThread):
+        await asyncio.to_thread(inbox.take_stops)
+
+
+async def test_an_order_nobody_decides_is_withdrawn(inbox: Inbox) -> None:
+    with pytest.raises(Undecided) as late:
+        await inbox.ask(ORDER, 0, within_s=0.001)
+    inbox.fact(i.Tick({}), 0)
+    assert (late.value.withdrawn, [type(letter.input) for letter in await inbox.take(64)]) == (True, [i.Tick])
+
+
+async def test_an_order_the_writer_holds_may_still_be_decided(inbox: Inbox) -> None:
+    asking = asyncio.create_task(inbox.ask(ORDER, 0, within_s=0.01))
+    await inbox.take(64)
+    with pytest.raises(Undecided) as late:
+        await asking
+    assert not late.value.withdrawn
+
+
+async def test_a_halt_is_never_withdrawn(inbox: Inbox) -> None:
+    with pytest.raises(Undecided) as late:
+        await inbox.ask(i.HaltAsked("test", "stop"), 0, within_s=0.001)
+    assert (late.value.withdrawn, len(await inbox.take(64))) == (False, 1)
