@@ -15,18 +15,19 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Never
 
-from controller import events as e
 from controller.authority.verify import verify
 from controller.commands import VerifiedCommand
-from controller.deciding import governance
-from controller.deciding.binding import check_authorised, check_bound, check_unspent
-from controller.deciding.bot_keys import key_document
-from controller.deciding.drills import HALT_DRILL
-from controller.deciding.governance import release_document, roster_of
-from controller.fold import apply
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.decisions import governance
+from controller.core.decisions.binding import check_authorised, check_bound, check_unspent
+from controller.core.decisions.bot_keys import key_document
+from controller.core.decisions.drills import HALT_DRILL
+from controller.core.decisions.governance import release_document, roster_of
+from controller.core.fold.apply import apply
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from controller.journal.chain import Entry
-from controller.lifecycle import Position
-from controller.state import State
 from controller.version import VERSION
 from exchange.errors import GatehouseError, IntegrityError
 from exchange.model import Millis
@@ -40,7 +41,7 @@ from policies.schema import Policy
 from policies.stage import Stage
 
 STORED_MOST = 4096
-"""How much of an envelope that did not verify is stored (``controller.deciding.commands.invalid``)."""
+"""How much of an envelope that did not verify is stored (``controller.core.decisions.commands.invalid``)."""
 
 SETTLED_MS = 60_000
 """How long after a change of the roster an envelope may still have been verified against the one before."""
@@ -116,7 +117,7 @@ class Auditor:
         Raises:
             IntegrityError: what it says cannot have been decided by this controller.
         """
-        event = e.decode(entry.kind, entry.body)
+        event = event_codec.decode(entry.kind, entry.body)
         try:
             self._settled(event)
             by = getattr(event, "command_id", "") if type(event) in _BY_COMMAND else ""

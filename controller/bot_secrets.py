@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.deciding.bot_keys import key_document, secret_digest
+from controller.core.decisions.bot_keys import key_document, secret_digest
 from controller.settings import Settings, read_secret
 from exchange.errors import ConfigError
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from controller import events as e
-from controller.fold import apply
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.fold.apply import apply
+from controller.core.state import State
 from controller.journal.chain import ChainWalk, Entry, Head
-from controller.state import State
 from exchange.errors import IntegrityError
 from exchange.model import Millis, Side
 from exchange.ports import VenueName
@@ -101,7 +102,7 @@ def replay(
             break
         if (problem := walk.step(entry, rest)) is not None:
             raise _differs(problem.message, "journal-broken")
-        event = e.decode(entry.kind, entry.body)
+        event = event_codec.decode(entry.kind, entry.body)
         if isinstance(event, DECISIONS):
             judged = _rejudged(state, event, entry.seq)
             rejudged += judged

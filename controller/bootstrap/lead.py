@@ -12,7 +12,7 @@ from threading import Event, Thread
 from controller.bootstrap.doors import open_standby_doors
 from controller.bootstrap.journal import fold, open_verified, standing_mark
 from controller.bootstrap.read import Deployment
-from controller.effects import Alert, AlertKind
+from controller.core.effects import Alert, AlertKind
 from controller.journal.chain import Head
 from controller.journal.lease import RENEW_NS, Lease
 from controller.journal.place import DatabasePlace

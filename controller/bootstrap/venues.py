@@ -10,7 +10,7 @@ from random import SystemRandom
 from typing import TypeVar
 
 from controller.bootstrap.read import Deployment
-from controller.effects import Alert, AlertKind
+from controller.core.effects import Alert, AlertKind
 from controller.runtime.examine import Findings
 from controller.runtime.permit import PermitOffice
 from controller.settings import Settings

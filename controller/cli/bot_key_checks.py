@@ -5,18 +5,23 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from controller import events as e
-from controller import fold_oversight as fold
 from controller.bot_secrets import bot_secret
 from controller.cli.journal_files import opened, place_in
-from controller.deciding.bot_keys import mismatch, secret_digest
-from controller.inputs import BotKeyFound
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.decisions.bot_keys import mismatch, secret_digest
+from controller.core.fold import oversight
+from controller.core.inputs import BotKeyFound
+from controller.core.state import State
 from controller.runtime.keyring import Keyring
 from controller.settings import Settings, read_secret
-from controller.state import State
 from exchange.errors import ConfigError, GatehouseError
 
-_KINDS = {e.BotKeysAdopted.kind: fold.keys_adopted, e.BotKeyIssued.kind: fold.key_issued, e.BotKeyRevoked.kind: fold.key_revoked}
+_KINDS = {
+    e.BotKeysAdopted.kind: oversight.keys_adopted,
+    e.BotKeyIssued.kind: oversight.key_issued,
+    e.BotKeyRevoked.kind: oversight.key_revoked,
+}
 
 
 def check_bot_keys(directory: Path, settings: Settings) -> str:
@@ -44,7 +49,7 @@ def _keys(directory: Path) -> State:
     with opened(directory) as reader:
         for entry in reader.read():
             if (known := _KINDS.get(entry.kind)) is not None:
-                state = known(state, e.decode(entry.kind, entry.body))  # type: ignore[operator]
+                state = known(state, event_codec.decode(entry.kind, entry.body))  # type: ignore[operator]
     return state
 
 

@@ -28,7 +28,7 @@ def make(name: NameArgument, directory: DirectoryOption = HERE, output: OutputOp
 
     from controller.bot_secrets import make_bot_key
     from controller.cli.output import print_json, stdout, table
-    from controller.deciding.bot_keys import BotName
+    from controller.core.decisions.bot_keys import BotName
     from controller.settings import load_settings
     from exchange.errors import UsageError
 
@@ -60,7 +60,7 @@ def issue_bot_key(
     from controller.bot_secrets import bot_secret
     from controller.cli.command_files import make_request
     from controller.cli.commands import carry_out
-    from controller.deciding.bot_keys import key_document, secret_digest
+    from controller.core.decisions.bot_keys import key_document, secret_digest
     from controller.settings import load_settings
 
     settings = load_settings(directory)

@@ -20,7 +20,7 @@ from controller.cli.gates import gate_table
 from controller.cli.output import Output, clock, instant, print_json, short, stdout, styled
 from controller.commands import Command
 from controller.console.views import GateView, ProposalView, ReceiptView
-from controller.lifecycle import Position
+from controller.core.lifecycle import Position
 from controller.subjects import meaning
 from exchange.errors import IntegrityError, Unauthorised
 from exchange.model import Millis

@@ -10,7 +10,8 @@ from typing import Any
 from controller.authority.roster import parse_roster_json
 from controller.authority.verify import verify
 from controller.cli.journal_files import opened
-from controller.events import CommandAccepted, PolicyAdopted, RosterAdopted, Sampled, StageChanged, decode
+from controller.core.event_codec import decode
+from controller.core.events import CommandAccepted, PolicyAdopted, RosterAdopted, Sampled, StageChanged
 from controller.journal.chain import Entry, entry_hash
 from exchange.errors import ConfigError, IntegrityError, UsageError
 from exchange.model import Millis

@@ -13,7 +13,7 @@ from controller.authority.verify import read_command
 from controller.authority.wordcode import word_code
 from controller.cli.charts import Line, line_chart
 from controller.cli.evidence_bundle import Case
-from controller.lifecycle import Position
+from controller.core.lifecycle import Position
 from exchange.model import Millis
 from policies import canonical
 

@@ -80,7 +80,7 @@ def set_release(
 ) -> None:
     """Say which bot trades from now on. Everything proven so far is void, and the deployment goes back to MOCK."""
     from controller.cli.command_files import read_bytes
-    from controller.deciding.governance import release_document
+    from controller.core.decisions.governance import release_document
     from policies import canonical
 
     digest = artifact if artifact.startswith("sha256:") else canonical.digest(read_bytes(Path(artifact)))

@@ -10,8 +10,8 @@ from typing import Any
 
 from controller.cli.journal_files import opened, progressing
 from controller.cli.output import stdout, styled, table
+from controller.core.order_state import OrderState
 from controller.journal.export import read_export, read_manifest, verify_export
-from controller.order_state import OrderState
 from controller.replay import Decided, Replay, decision_line, replay
 from exchange.errors import UsageError
 from exchange.ports import VenueName

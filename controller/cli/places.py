@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from controller.version import SOURCE_ROOT
 from exchange.errors import ConfigError
-
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 def demo_bot() -> Path:
@@ -35,7 +34,7 @@ def demo_tape() -> Path:
 
 
 def _found(name: str) -> Path:
-    path = _ROOT / name
+    path = SOURCE_ROOT / name
     if not path.is_file():
         raise ConfigError(
             f"{path} is missing", code="demo-file-missing", remedy="Run the demo from a complete checkout of gatehouse."

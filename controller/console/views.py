@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field, model_validator
 
-from controller.causes import HaltClass
 from controller.commands import MAX_SUBJECT, Digest, Reason
 from controller.console.oversight import OversightView, View
 from controller.console.role import Role, StandbyView
 from controller.console.wording import instant
-from controller.events import Amount
+from controller.core.causes import HaltClass
+from controller.core.events import Amount
 from exchange.model import DataSource, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 from policies.authority import Verb

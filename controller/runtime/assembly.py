@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from controller.causes import Cause
-from controller.effects import Alert, CancelAll
-from controller.inputs import HaltAsked, Noticed, VenueReported
+from controller.core.causes import Cause
+from controller.core.effects import Alert, CancelAll
+from controller.core.inputs import HaltAsked, Noticed, VenueReported
+from controller.core.order_state import OrderState
+from controller.core.state import Ledger
 from controller.journal.port import Journal
-from controller.order_state import OrderState
 from controller.runtime.bots import Bots
 from controller.runtime.emptied import report_drill, report_halt
 from controller.runtime.examine import Examiner, Findings
@@ -35,7 +36,6 @@ from controller.runtime.supervise import supervised
 from controller.runtime.tracing import Tracing
 from controller.runtime.witness import Witnesses
 from controller.runtime.writer import Failure, Writer
-from controller.state import Ledger
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from exchange.errors import GatehouseError

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from controller import events as e
-from controller.deciding.draft import Admitted, DeniedReply, Repeated
-from controller.deciding.views import ZERO, assets_of
+from controller.core import events as e
+from controller.core.decisions.account import ZERO, assets_of
+from controller.core.decisions.draft import Admitted, DeniedReply, Repeated
+from controller.core.inputs import CancelAsked, OrderRequested
+from controller.core.order_state import OrderState
+from controller.core.state import State
 from controller.gateway.port import (
     Accepted,
     BotFill,
@@ -25,14 +28,11 @@ from controller.gateway.port import (
     VenueRejected,
     Window,
 )
-from controller.inputs import CancelAsked, OrderRequested
-from controller.order_state import OrderState
 from controller.runtime.inbox import Inbox, InboxFull, Undecided
 from controller.runtime.markets import Markets
 from controller.runtime.memory import Memory
 from controller.runtime.perform import Performer
 from controller.runtime.writer import Carried, Writer
-from controller.state import State
 from exchange.errors import GatehouseError
 from exchange.model import Balance, MarketTrade, Millis, OrderIntent, OrderStatus, Quote, Side, SymbolRules
 from exchange.orders import WORKING

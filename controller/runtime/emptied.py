@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from controller.effects import CancelAll
-from controller.inputs import DrillMeasured, Latched
+from controller.core.effects import CancelAll
+from controller.core.inputs import DrillMeasured, Latched
+from controller.core.state import State
 from controller.runtime.flatten import Emptied
 from controller.runtime.inbox import Inbox
 from controller.runtime.writer import HaltClock
-from controller.state import State
 from exchange.ports import Clock
 from policies.stage import Stage
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from controller.inputs import AccountExamined
+from controller.core.inputs import AccountExamined
+from controller.core.state import State
 from controller.runtime.inbox import Inbox
-from controller.state import State
 from exchange.ports import Clock, VenueName
 from policies.stage import Stage
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from controller import events as e
-from controller.fold import apply
+from controller.core import event_codec
+from controller.core.fold.apply import apply
+from controller.core.state import State
 from controller.journal.chain import ChainWalk, Entry, Head, Row, entry_of
 from controller.journal.lease import Lease, LeaseWatch
 from controller.journal.port import FollowedJournal, JournalError, JournalLocked, LeasedJournal
 from controller.runtime.memory import Memory
-from controller.state import State
 from exchange.errors import IntegrityError
 from exchange.ports import Clock
 
@@ -59,7 +59,7 @@ class Follower:
 
     def _fold(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            event = e.decode(entry.kind, entry.body)
+            event = event_codec.decode(entry.kind, entry.body)
             self._state = apply(self._state, event, entry.at)
             self._memory.remember(entry, event, self._state)
             self._seen(entry)

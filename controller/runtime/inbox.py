@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from controller.deciding.draft import Decision
-from controller.inputs import HaltAsked, Input, OrderRequested, Submitted
+from controller.core.decisions.draft import Decision
+from controller.core.inputs import HaltAsked, Input, OrderRequested, Submitted
 from exchange.errors import DeadlineExceeded, GatehouseError, Refused
 from policies.authority import Verb
 

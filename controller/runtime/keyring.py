@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from controller.deciding.bot_keys import secret_digest
+from controller.core.decisions.bot_keys import secret_digest
+from controller.core.state import BotKeyState
 from controller.gateway.port import BotKey
-from controller.state import BotKeyState
 from exchange.errors import GatehouseError
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from controller.inputs import Market, Tick
+from controller.core.inputs import Market, Tick
+from controller.core.state import market_of
 from controller.runtime.inbox import Inbox
 from controller.runtime.reconcile import Offset
-from controller.state import market_of
 from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import Clock, MarketFeed, VenueName
 

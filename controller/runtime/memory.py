@@ -11,10 +11,10 @@ from decimal import Decimal
 
 from immutables import Map
 
-from controller import events as e
+from controller.core import events as e
+from controller.core.state import State
 from controller.journal.chain import Entry
 from controller.runtime.writer import Carried
-from controller.state import State
 from exchange.model import Millis
 from policies.ramp import cap_eur
 from policies.stage import Stage

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
-from controller import events as e
 from controller.authority.signing import propose
 from controller.authority.verify import verify
 from controller.authority.wordcode import word_code
@@ -22,12 +21,15 @@ from controller.console.views import (
     ReceiptView,
     StatusView,
 )
-from controller.deciding import evidence
-from controller.deciding.draft import CommandReply, Decision, SealReply
-from controller.deciding.governance import policy_after, target_of
-from controller.inputs import HaltAsked, Input, ProposalAsked, SubmissionInvalid, Submitted
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.decisions import evidence
+from controller.core.decisions.draft import CommandReply, Decision, SealReply
+from controller.core.decisions.governance import policy_after, target_of
+from controller.core.inputs import HaltAsked, Input, ProposalAsked, SubmissionInvalid, Submitted
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
-from controller.lifecycle import Position
 from controller.runtime import views
 from controller.runtime.inbox import Inbox
 from controller.runtime.markets import Markets
@@ -37,7 +39,6 @@ from controller.runtime.readings import Readings
 from controller.runtime.tracing import Tracing
 from controller.runtime.witness import Standing
 from controller.runtime.writer import Writer
-from controller.state import State
 from controller.subjects import meaning
 from controller.telemetry.health import Probe, livez
 from exchange.errors import GatehouseError, Refused, Unauthorised, UsageError
@@ -103,7 +104,7 @@ class Operator(Readings):
     async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
         """Entries after a sequence number, in order."""
         found = await self._read(lambda: list(self._journal.read(after=after, limit=limit)))
-        return [views.entry_view(entry, e.decode(entry.kind, entry.body)) for entry in found]
+        return [views.entry_view(entry, event_codec.decode(entry.kind, entry.body)) for entry in found]
 
     async def propose(self, request: ProposeRequest) -> ProposalView:
         """Seal the evidence, then write the payload that names it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from controller.console.oversight import AcknowledgedView, AlertView, BotKeyView, DrillView, OversightView
-from controller.state import Drill, DrillRecord, State
+from controller.core.state import Drill, DrillRecord, State
 
 
 def oversight_view(state: State, key_problem: Callable[[str], str]) -> OversightView:

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from controller.effects import Alert, Cancel, CancelAll, Effect, Latch, LookUp, Place
-from controller.inputs import Looked, Placed, VenueReported
+from controller.core.effects import Alert, Cancel, CancelAll, Effect, Latch, LookUp, Place
+from controller.core.inputs import Looked, Placed, VenueReported
 from controller.runtime.flatten import Emptied, empty_venue
 from controller.runtime.inbox import Inbox
 from controller.runtime.permit import PermitOffice

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from controller.console.views import BalanceView, FillView, OrderView, SeriesView
+from controller.core.state import State
 from controller.runtime import views
 from controller.runtime.memory import Memory
-from controller.state import State
 from exchange.model import Millis
 
 SERIES_MOST = 2_000

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from controller.inputs import Snapshot, Swept
+from controller.core.inputs import Snapshot, Swept
+from controller.core.state import Ledger
 from controller.runtime.inbox import Inbox
-from controller.state import Ledger
 from exchange.errors import GatehouseError
 from exchange.model import Fill, Millis, OrderReport
 from exchange.ports import Clock, ClockedVenue, ClockReading, Venue

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from controller import events as e
-from controller.decide import decide
-from controller.effects import Effect
-from controller.fold import apply
-from controller.inputs import Boot
+from controller.core import event_codec
+from controller.core.decide import decide
+from controller.core.effects import Effect
+from controller.core.fold.apply import apply
+from controller.core.inputs import Boot
+from controller.core.state import State
 from controller.journal.chain import Entry, Record
 from controller.journal.port import Journal, JournalReader
 from controller.runtime.memory import KEEP_ENTRIES, Memory
 from controller.runtime.snapshot import SAVE_AFTER, Snapshot
-from controller.state import State
 from exchange.ports import Clock
 
 
@@ -56,7 +56,7 @@ def refold(
     state = resumed(journal, memory, snapshot)
     began = state.seq
     for entry in journal.read(began):
-        event = e.decode(entry.kind, entry.body)
+        event = event_codec.decode(entry.kind, entry.body)
         state = apply(state, event, entry.at)
         memory.remember(entry, event, state)
         seen(entry)
@@ -68,7 +68,7 @@ def resumed(journal: JournalReader, memory: Memory, snapshot: Snapshot | None) -
     if snapshot is None:
         return State()
     recent = journal.read(max(0, snapshot.seq - KEEP_ENTRIES), min(snapshot.seq, KEEP_ENTRIES))
-    memory.restore(snapshot.kept, ((entry, e.decode(entry.kind, entry.body)) for entry in recent))
+    memory.restore(snapshot.kept, ((entry, event_codec.decode(entry.kind, entry.body)) for entry in recent))
     return snapshot.state
 
 
@@ -83,7 +83,7 @@ def begin(
     """
     now = max(clock.now(), state.at)
     decision = decide(state, boot, now)
-    entries = journal.append([Record(event.kind, e.encode(event)) for event in decision.events], now)
+    entries = journal.append([Record(event.kind, event_codec.encode(event)) for event in decision.events], now)
     for entry, event in zip(entries, decision.events, strict=True):
         memory.remember(entry, event, decision.after)
         seen(entry)

@@ -13,9 +13,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from controller.causes import Cause
-from controller.effects import Alert, AlertKind
-from controller.inputs import HaltAsked
+from controller.core.causes import Cause
+from controller.core.effects import Alert, AlertKind
+from controller.core.inputs import HaltAsked
 from controller.runtime.inbox import Inbox
 from controller.runtime.permit import PermitOffice
 from controller.runtime.writer import Carried

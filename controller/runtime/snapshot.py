@@ -21,13 +21,13 @@ from threading import Lock
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controller import frozen
+from controller.core import state_codec as frozen
+from controller.core.state import State
 from controller.journal.chain import Head
 from controller.journal.files import write_pieces
 from controller.journal.merkle import MerkleTree
 from controller.runtime.memory import Kept
-from controller.state import State
-from controller.version import VERSION
+from controller.version import SOURCE_ROOT, VERSION
 from exchange.errors import GatehouseError
 from policies import canonical
 
@@ -40,6 +40,7 @@ _CONTEXT = b"gatehouse-snapshot-v2\0"
 _MAX_BYTES = 1 << 32
 _FOLDING = (
     "controller/*.py",
+    "controller/core/**/*.py",
     "controller/authority/*.py",
     "controller/runtime/memory.py",
     "gates/*.py",
@@ -136,9 +137,8 @@ def _header(seq: int, digest: str, state: str, body: str) -> bytes:
 @cache
 def source_digest() -> str:
     """A digest of the code that folds and of the state's shape: a snapshot that other code folded is not ours."""
-    root = Path(__file__).parents[2]
     digest = sha256(frozen.form_of(State).shape.encode() + frozen.form_of(Kept).shape.encode())
     for pattern in _FOLDING:
-        for path in sorted(root.glob(pattern)):
+        for path in sorted(SOURCE_ROOT.glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return f"sha256:{digest.hexdigest()}"

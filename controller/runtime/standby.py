@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-from controller import events as e
 from controller.console.port import StreamItem
 from controller.console.role import Role, StandbyView
 from controller.console.views import EntryView, GateView, ProposalView, ProposeRequest, ReceiptView, StatusView
-from controller.deciding.boot import boot
-from controller.inputs import Boot
+from controller.core import events as e
+from controller.core.decisions.boot import boot
+from controller.core.inputs import Boot
 from controller.journal.lease import TERM_S
 from controller.runtime import views
 from controller.runtime.follow import Standby

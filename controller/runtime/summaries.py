@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from controller import events as e
-from controller.lifecycle import Position
+from controller.core import events as e
+from controller.core.lifecycle import Position
 from policies.numbers import text
 
 

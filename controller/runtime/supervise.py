@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from controller.causes import Cause
-from controller.inputs import HaltAsked
+from controller.core.causes import Cause
+from controller.core.inputs import HaltAsked
 from controller.runtime.inbox import Inbox
 from exchange.ports import Clock
 

@@ -6,7 +6,7 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from controller import events as e
+from controller.core import events as e
 from controller.runtime.writer import Carried
 from controller.telemetry.facade import CommandPhase, Count, Level, OrderPhase, Telemetry, Trace
 from exchange.model import OrderType, Side

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from controller import events as e
 from controller.authority.wordcode import word_code
 from controller.console.oversight import OversightView
 from controller.console.views import (
@@ -26,14 +25,15 @@ from controller.console.views import (
     SampleView,
     StatusView,
 )
-from controller.deciding import evidence
+from controller.core import events as e
+from controller.core.decisions import evidence
+from controller.core.lifecycle import Position
+from controller.core.order_state import OrderState
+from controller.core.state import State
 from controller.journal.chain import Entry
-from controller.lifecycle import Position
-from controller.order_state import OrderState
 from controller.runtime.markets import Markets
 from controller.runtime.memory import Counters, Memory, Sample
 from controller.runtime.summaries import summary
-from controller.state import State
 from controller.version import VERSION
 from exchange.errors import Halted
 from exchange.model import DataSource, Millis, OrderStatus

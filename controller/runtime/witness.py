@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controller.effects import Alert, AlertKind
-from controller.events import StageChanged
+from controller.core.effects import Alert, AlertKind
+from controller.core.events import StageChanged
 from controller.journal.chain import Entry
 from controller.journal.checkpoint import Anchor, sign_checkpoint, take_checkpoint
 from controller.journal.history import History, Leaves

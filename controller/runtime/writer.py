@@ -18,18 +18,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from controller import events as e
-from controller.causes import Cause
-from controller.decide import decide
-from controller.deciding.draft import Decision
-from controller.effects import CancelAll, Effect, Latch
-from controller.inputs import HaltAsked, ProposalAsked
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.causes import Cause
+from controller.core.decide import decide
+from controller.core.decisions.draft import Decision
+from controller.core.effects import CancelAll, Effect, Latch
+from controller.core.inputs import HaltAsked, ProposalAsked
+from controller.core.state import State
 from controller.journal.chain import Entry, Record
 from controller.journal.lease import PERMIT_NS, RENEW_NS, TERM_NS
 from controller.journal.port import Journal, JournalTakenOver, JournalWriteFailed, LeasedJournal
 from controller.runtime.inbox import Inbox, Letter
 from controller.runtime.permit import LIFETIME_NS, PermitOffice
-from controller.state import State
 from exchange.errors import GatehouseError, Halted
 from exchange.model import Millis
 from exchange.ports import Clock
@@ -234,7 +235,7 @@ class Writer:
 
     def _append(self, batch: _Batch) -> tuple[Entry, ...]:
         events = batch.events
-        return self._journal.append([Record(event.kind, e.encode(event)) for event in events], batch.at) if events else ()
+        return self._journal.append([Record(event.kind, event_codec.encode(event)) for event in events], batch.at) if events else ()
 
     async def _append_beside(self, batch: _Batch, beside: ThreadPoolExecutor) -> tuple[Entry, ...]:
         sent = self._clock.monotonic_ns()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from controller.effects import INFORMS, Alert, AlertKind
+from controller.core.effects import INFORMS, Alert, AlertKind
 from controller.telemetry.redact import Redactor
 from controller.telemetry.sentry import Reports
 from exchange.ports import Clock

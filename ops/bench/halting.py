@@ -12,20 +12,20 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from controller import inputs as i
 from controller.authority.keys import generate_key
-from controller.events import FillBooked, OrderAdmitted
+from controller.core import inputs as i
+from controller.core.compact_map import Shelf
+from controller.core.events import FillBooked, OrderAdmitted
+from controller.core.order_state import shelved
 from controller.journal.chain import Head, genesis_hash
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import open_journal
-from controller.order_state import shelved
 from controller.runtime.inbox import Inbox, InboxFull
 from controller.runtime.keeping import PAUSE_S
 from controller.runtime.memory import KEEP_FILLS, Memory
 from controller.runtime.permit import PermitOffice
 from controller.runtime.snapshot import Snapshots
 from controller.runtime.writer import Carried, Writer
-from controller.shelf import Shelf
 from exchange.model import Millis
 from exchange.ports import VenueName
 from ops.bench.measure import Contest, Figures, Goal, Line, Round, percentile

@@ -21,10 +21,12 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from controller import events as e
 from controller.audit import Auditor
 from controller.authority.keys import generate_key, load_key, save_key
-from controller.fold import apply
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.fold.apply import apply
+from controller.core.state import State
 from controller.journal.chain import Head, Record
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import SqliteJournal, open_journal, read_journal
@@ -32,7 +34,6 @@ from controller.journal.verify import verify_journal
 from controller.runtime.memory import Memory
 from controller.runtime.recover import refold
 from controller.runtime.snapshot import SAVE_AFTER, Snapshots
-from controller.state import State
 from exchange.model import OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 from policies.stage import Stage
@@ -157,7 +158,7 @@ def _timed(act: Callable[[], T]) -> tuple[float, T]:
 def _folded(journal: SqliteJournal, last: int) -> tuple[State, Memory, MerkleTree, Head]:
     state, memory, tree, head = State(), Memory(), MerkleTree(), journal.head
     for entry in journal.read(0, last):
-        event = e.decode(entry.kind, entry.body)
+        event = event_codec.decode(entry.kind, entry.body)
         state = apply(state, event, entry.at)
         memory.remember(entry, event, state)
         tree.append(entry.hash)
@@ -168,11 +169,11 @@ def _folded(journal: SqliteJournal, last: int) -> tuple[State, Memory, MerkleTre
 def _fill(journal: SqliteJournal, entries: int, every: int) -> None:
     desk = Desk().walk_to(Stage.VALIDATED)
     for event, at in desk.journal:
-        journal.append([Record(event.kind, e.encode(event))], at)
+        journal.append([Record(event.kind, event_codec.encode(event))], at)
     running = _running(desk, max(0, every - _OF_AN_ORDER))
     while (left := entries - journal.head.seq) > 0:
         desk.pass_time(1000 * max(1, _BATCH // every))
-        journal.append([Record(event.kind, e.encode(event)) for event in islice(running, min(left, _BATCH))], desk.now)
+        journal.append([Record(event.kind, event_codec.encode(event)) for event in islice(running, min(left, _BATCH))], desk.now)
 
 
 def _running(desk: Desk, between: int) -> Iterator[e.Event]:

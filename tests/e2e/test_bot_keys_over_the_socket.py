@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.bot_secrets import make_bot_key
-from controller.deciding.bot_keys import key_document, secret_digest
+from controller.core.decisions.bot_keys import key_document, secret_digest
 from exchange.orders import WORKING
 from exchange.testnet.faults import FaultKind
 from tests.support.rig import SYMBOL, Rig, rig

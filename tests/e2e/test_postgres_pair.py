@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.core.state import State
 from controller.journal.chain import Record, verify_chain
 from controller.journal.lease import Lease
 from controller.journal.port import JournalError, JournalWriteFailed, LeasedJournal
@@ -14,7 +15,6 @@ from controller.journal.postgres import open_postgres, read_postgres
 from controller.runtime.clock import SystemClock
 from controller.runtime.follow import Follower, Standby
 from controller.runtime.memory import Memory
-from controller.state import State
 from exchange.errors import IntegrityError
 from exchange.model import Millis
 from policies import canonical

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN
 
-from controller import inputs as i
-from controller.deciding.draft import Decision
-from controller.effects import Cancel, CancelAll, Place
+from controller.core import inputs as i
+from controller.core.decisions.draft import Decision
+from controller.core.effects import Cancel, CancelAll, Place
 from exchange.model import Fill, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 from tests.support.desk import RULES, D, Desk

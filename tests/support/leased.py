@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event
 
-from controller.deciding.draft import Decision
+from controller.core.decisions.draft import Decision
 from controller.journal.chain import Entry, Record, Row
 from controller.journal.lease import Lease
 from controller.journal.port import JournalTakenOver

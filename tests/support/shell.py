@@ -7,10 +7,10 @@ from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
-from controller import events as e
-from controller import inputs as i
-from controller.deciding.draft import Decision
-from controller.effects import Effect
+from controller.core import event_codec
+from controller.core import inputs as i
+from controller.core.decisions.draft import Decision
+from controller.core.effects import Effect
 from controller.journal.chain import Record
 from controller.journal.sqlite import open_journal, read_journal
 from controller.runtime.inbox import Inbox
@@ -41,7 +41,7 @@ class Shell:
         self.desk, self.path = desk, path
         self.journal = open_journal(path, "desk")
         for at, group in groupby(desk.journal, key=lambda item: item[1]):
-            self.journal.append([Record(event.kind, e.encode(event)) for event, _ in group], at)
+            self.journal.append([Record(event.kind, event_codec.encode(event)) for event, _ in group], at)
         self.clock = SetClock(desk.now)
         self.permits = PermitOffice(self.clock, epoch=1)
         self.inbox = Inbox(bound=8)

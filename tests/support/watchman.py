@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from controller import events as e
-from controller.deciding.draft import Decision
-from controller.effects import Place
-from controller.lifecycle import EDGES, Position
-from controller.state import State
+from controller.core import events as e
+from controller.core.decisions.draft import Decision
+from controller.core.effects import Place
+from controller.core.lifecycle import EDGES, Position
+from controller.core.state import State
 from exchange.model import Side
 from exchange.ports import VenueName
 from gates.registry import gate_for

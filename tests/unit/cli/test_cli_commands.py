@@ -15,7 +15,7 @@ from controller.authority.verify import read_command, verify
 from controller.authority.wordcode import word_code
 from controller.console.port import GateRefused
 from controller.console.views import ProposalView, ProposeRequest
-from controller.lifecycle import Position
+from controller.core.lifecycle import Position
 from exchange.errors import Unauthorised
 from exchange.model import Millis
 from policies import canonical

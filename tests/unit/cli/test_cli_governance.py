@@ -12,8 +12,8 @@ from controller.authority.envelope import parse_envelope
 from controller.authority.roster import load_roster
 from controller.authority.verify import read_command
 from controller.console.views import PendingView, ProposalView, ProposeRequest, ReceiptView
-from controller.deciding.governance import target_of
-from controller.events import CommandPending
+from controller.core.decisions.governance import target_of
+from controller.core.events import CommandPending
 from policies import canonical
 from policies.authority import Verb
 from policies.document import digest, load_policy

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.authority.keys import generate_key, save_key
-from controller.events import CommandAccepted
+from controller.core.events import CommandAccepted
 from controller.journal.chain import entry_hash
 from policies import canonical
 from policies.authority import Verb

@@ -9,16 +9,16 @@ from types import MethodType
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
 from controller.authority.envelope import parse_envelope
 from controller.authority.verify import read_command
 from controller.cli import oversight
 from controller.cli.bot_key_checks import check_bot_keys
 from controller.console.oversight import AcknowledgedView, AlertView, BotKeyView, DrillView, OversightView
 from controller.console.views import ProposalView, ProposeRequest, ReceiptView
-from controller.deciding.bot_keys import secret_digest
-from controller.deciding.drills import HALT_DRILL
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.bot_keys import secret_digest
+from controller.core.decisions.drills import HALT_DRILL
 from controller.settings import load_settings
 from controller.subjects import meaning
 from exchange.errors import ConfigError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.causes import HaltClass
+from controller.core.causes import HaltClass
 from exchange.errors import DeadlineExceeded, GatehouseError, Halted, IntegrityError, Refused, Unauthorised, Unreachable, UsageError
 from policies.stage import Stage
 from tests.support.cli_kit import Run, Served, told

@@ -9,8 +9,8 @@ import pytest
 from controller.authority.envelope import Envelope
 from controller.authority.signing import propose, sign_with_file_key
 from controller.commands import Command
-from controller.inputs import SubmissionInvalid
-from controller.lifecycle import Position
+from controller.core.inputs import SubmissionInvalid
+from controller.core.lifecycle import Position
 from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.cli_kit import Run, told, write_journal

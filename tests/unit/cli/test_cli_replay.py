@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from controller import events as e
+from controller.core import event_codec
+from controller.core import events as e
 from controller.journal.chain import entry_hash
 from controller.journal.sqlite import read_journal
 from controller.replay import DECISIONS, replay
@@ -67,7 +68,7 @@ def test_every_decision_is_written_with_the_entry_that_recorded_it(run: Run, jou
     result = told(run("journal", "replay", "-d", journalled, "--decisions", tmp_path / "decisions.jsonl", "-o", "json"))
     lines = [canonical.decode(line) for line in (tmp_path / "decisions.jsonl").read_bytes().splitlines()]
     decided = [event for event, _ in desk.journal if isinstance(event, DECISIONS)]
-    assert [line["decision"] for line in lines] == [canonical.decode(e.encode(event)) for event in decided]
+    assert [line["decision"] for line in lines] == [canonical.decode(event_codec.encode(event)) for event in decided]
     assert sum(result["decisions"].values()) == len(lines)
     accepted = [line for line in lines if line["kind"] == "command-accepted"]
     assert accepted

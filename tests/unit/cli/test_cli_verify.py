@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.events import CommandAccepted, CommandRefused
+from controller.core.events import CommandAccepted, CommandRefused
 from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.cli_kit import Run, told, write_journal

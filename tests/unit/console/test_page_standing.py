@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
-from controller.causes import HaltClass
 from controller.console.app import create_app
 from controller.console.views import PendingView
+from controller.core.causes import HaltClass
 from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.operator_port import NOW, FakePort, a_status

@@ -1,8 +1,8 @@
 """The live account is examined before anybody may go there, and what it failed is evidence."""
 
-from controller import inputs as i
-from controller.events import AccountChecked
-from controller.lifecycle import Position
+from controller.core import inputs as i
+from controller.core.events import AccountChecked
+from controller.core.lifecycle import Position
 from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.document import load_policy

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
-from controller.effects import AlertKind
-from controller.fold_oversight import MOST_ALERTS
-from controller.state import State
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.effects import AlertKind
+from controller.core.fold.oversight import MOST_ALERTS
+from controller.core.state import State
 from exchange.model import Balance
 from exchange.ports import VenueName
 from policies.authority import Verb

@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from controller import events as e
 from controller.audit import Auditor
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyType, roster_key
-from controller.deciding.bot_keys import key_document
-from controller.deciding.drills import HALT_DRILL
-from controller.deciding.governance import release_document
-from controller.effects import AlertKind
-from controller.inputs import DrillMeasured, Noticed, SubmissionInvalid
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.decisions.bot_keys import key_document
+from controller.core.decisions.drills import HALT_DRILL
+from controller.core.decisions.governance import release_document
+from controller.core.effects import AlertKind
+from controller.core.inputs import DrillMeasured, Noticed, SubmissionInvalid
 from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
 from exchange.errors import IntegrityError
 from exchange.model import Millis
@@ -32,7 +33,7 @@ Events = list[tuple[e.Event, Millis]]
 def entries_of(events: Events) -> list[Entry]:
     head, found = Head(0, genesis_hash("desk"), 1), []
     for event, at in events:
-        entry = seal(Record(event.kind, e.encode(event)), head, epoch=1, at=at)
+        entry = seal(Record(event.kind, event_codec.encode(event)), head, epoch=1, at=at)
         head = Head(entry.seq, entry.hash, 1)
         found.append(entry)
     return found

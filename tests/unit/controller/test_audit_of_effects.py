@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from controller import events as e
 from controller.audit import Auditor
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyStatus, KeyType, roster_key
-from controller.causes import Cause
-from controller.deciding.bot_keys import key_document
-from controller.deciding.governance import release_document
-from controller.effects import AlertKind
-from controller.inputs import Noticed, Release
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.causes import Cause
+from controller.core.decisions.bot_keys import key_document
+from controller.core.decisions.governance import release_document
+from controller.core.effects import AlertKind
+from controller.core.inputs import Noticed, Release
 from controller.journal.chain import Head, Record, genesis_hash, seal
 from exchange.errors import IntegrityError
 from policies import canonical
@@ -28,7 +29,7 @@ def problem(desk: Desk, *forged: e.Event) -> str:
     """What an audit says of the desk's journal with more entries, chained as they should be; empty when nothing."""
     head, found = Head(0, genesis_hash("desk"), 1), []
     for event, at in [*desk.journal, *((one, desk.now) for one in forged)]:
-        entry = seal(Record(event.kind, e.encode(event)), head, epoch=1, at=at)
+        entry = seal(Record(event.kind, event_codec.encode(event)), head, epoch=1, at=at)
         head = Head(entry.seq, entry.hash, 1)
         found.append(entry)
     auditor = Auditor(lambda seq: found[seq - 1].hash if 0 < seq <= len(found) else None)

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
 from controller.authority.roster import Roster
-from controller.deciding.draft import Admitted
-from controller.effects import CancelAll, LookUp, Place
-from controller.fold import fold
-from controller.lifecycle import Position
-from controller.state import State
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.draft import Admitted
+from controller.core.effects import CancelAll, LookUp, Place
+from controller.core.fold.apply import fold
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from exchange.errors import ConfigError, IntegrityError, Refused
 from exchange.model import OrderStatus
 from exchange.ports import Unknown, VenueName

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
-from controller.deciding.bot_keys import key_document, secret_digest
-from controller.deciding.draft import Admitted, DeniedReply
-from controller.effects import AlertKind, Cancel
-from controller.lifecycle import Position
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.bot_keys import key_document, secret_digest
+from controller.core.decisions.draft import Admitted, DeniedReply
+from controller.core.effects import AlertKind, Cancel
+from controller.core.lifecycle import Position
 from exchange.errors import ConfigError
 from policies.authority import Verb
 from policies.stage import Mode, Stage

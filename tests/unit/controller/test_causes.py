@@ -6,11 +6,12 @@ import json
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
-from controller.causes import Cause, HaltClass
-from controller.fold import fold
-from controller.state import State
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.causes import Cause, HaltClass
+from controller.core.fold.apply import fold
+from controller.core.state import State
 from exchange.errors import IntegrityError
 from policies import canonical
 from policies.stage import Stage
@@ -52,15 +53,15 @@ def moved(cause: str) -> bytes:
 
 @pytest.mark.parametrize(("cause", "kind"), WRITTEN_BEFORE.items())
 def test_a_cause_that_was_written_before_reads_as_what_it_was(cause: str, kind: HaltClass) -> None:
-    event = e.decode("stage-changed", moved(cause))
+    event = event_codec.decode("stage-changed", moved(cause))
     assert isinstance(event, e.StageChanged)
     assert (event.cause.value, HaltClass.of(event.cause)) == (cause, kind)
-    assert e.encode(event) == moved(cause)
+    assert event_codec.encode(event) == moved(cause)
 
 
 def test_a_cause_nobody_ever_wrote_is_a_contradiction() -> None:
     with pytest.raises(IntegrityError) as refusal:
-        e.decode("stage-changed", moved("because"))
+        event_codec.decode("stage-changed", moved("because"))
     assert refusal.value.code == "malformed-event"
 
 
@@ -74,10 +75,10 @@ def test_a_journal_of_before_guards_had_names_folds_to_the_same_state_without_th
     desk.tick()
     old = []
     for event, at in desk.journal:
-        body = json.loads(e.encode(event))
+        body = json.loads(event_codec.encode(event))
         if isinstance(event, e.GuardLevelChanged):
             del body["guard"]
-        old.append((e.decode(event.kind, canonical.encode(body)), at))
+        old.append((event_codec.decode(event.kind, canonical.encode(body)), at))
     assert fold(State(), old) == desk.state
     assert desk.state.halt_class is HaltClass.BREACH
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
 from controller.commands import Command
-from controller.deciding.draft import CommandReply, SealReply
-from controller.effects import Cancel, CancelAll, Latch
-from controller.lifecycle import Position
-from controller.state import State
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.draft import CommandReply, SealReply
+from controller.core.effects import Cancel, CancelAll, Latch
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from exchange.errors import Refused
 from exchange.ports import VenueName
 from gates.verdict import Verdict

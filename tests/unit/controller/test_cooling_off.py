@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
-from controller.fold import fold
-from controller.lifecycle import Position
-from controller.state import State
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.fold.apply import fold
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from exchange.errors import Refused
 from policies.authority import Verb
 from policies.stage import Mode, Stage

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
-from controller.deciding.draft import Admitted, DeniedReply
-from controller.deciding.drills import DRILL_WITHIN_MS, HALT_DRILL
-from controller.effects import Cancel, CancelAll, Latch
-from controller.lifecycle import Position
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.draft import Admitted, DeniedReply
+from controller.core.decisions.drills import DRILL_WITHIN_MS, HALT_DRILL
+from controller.core.effects import Cancel, CancelAll, Latch
+from controller.core.lifecycle import Position
+from controller.core.state import HaltFigures
 from controller.runtime.emptied import report_drill
 from controller.runtime.flatten import Emptied
 from controller.runtime.inbox import Inbox
 from controller.runtime.writer import HaltClock
-from controller.state import HaltFigures
 from exchange.errors import Refused
 from exchange.model import Balance
 from exchange.ports import VenueName

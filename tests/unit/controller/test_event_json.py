@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from controller import events as e
-from controller.event_json import encode
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.event_codec import encode
 from exchange.errors import IntegrityError
 from exchange.model import OrderStatus
 from exchange.ports import VenueName
@@ -86,7 +87,7 @@ def test_what_has_no_exact_bytes_is_refused(changed: dict[str, Any]) -> None:
 def test_a_deployment_s_events_read_back_as_they_were() -> None:
     for event, _ in Desk().walk_to(Stage.VALIDATED).journal:
         assert encode(event) == canonical.encode(event.model_dump(mode="json"))
-        assert e.decode(event.kind, encode(event)) == event
+        assert event_codec.decode(event.kind, encode(event)) == event
 
 
 def test_an_enum_is_written_as_its_value() -> None:

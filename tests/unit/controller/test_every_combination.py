@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
 from controller.authority.envelope import Envelope
 from controller.authority.roster import Roster
 from controller.authority.signing import sign_with_file_key
 from controller.authority.verify import verify
 from controller.commands import VerifiedCommand
-from controller.decide import decide
-from controller.deciding import commands, evidence
-from controller.deciding.bot_keys import key_document
-from controller.deciding.drills import HALT_DRILL
-from controller.deciding.governance import policy_after, release_document
-from controller.effects import AlertKind
-from controller.lifecycle import Position
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decide import decide
+from controller.core.decisions import commands, evidence
+from controller.core.decisions.bot_keys import key_document
+from controller.core.decisions.drills import HALT_DRILL
+from controller.core.decisions.governance import policy_after, release_document
+from controller.core.effects import AlertKind
+from controller.core.lifecycle import Position
 from exchange.errors import Refused
 from gates.engine import GateResult, evaluate
 from gates.verdict import Verdict

@@ -9,11 +9,11 @@ from functools import cache
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
-from controller.causes import Cause
-from controller.deciding.governance import release_document
-from controller.lifecycle import EDGES, Position
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.causes import Cause
+from controller.core.decisions.governance import release_document
+from controller.core.lifecycle import EDGES, Position
 from gates.registry import GATES
 from policies.authority import Verb, quorum
 from policies.stage import Mode, Stage

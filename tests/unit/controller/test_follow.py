@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.core.state import State
 from controller.journal.chain import Head, Row
 from controller.journal.lease import TERM_NS, Lease
 from controller.journal.port import JournalError, JournalLocked, LeasedJournal
@@ -14,7 +15,6 @@ from controller.journal.sqlite import SqliteReader, read_journal
 from controller.runtime import follow as module
 from controller.runtime.follow import Follower, Standby
 from controller.runtime.memory import Memory
-from controller.state import State
 from exchange.errors import IntegrityError
 from policies.stage import Stage
 from tests.support.desk import Desk

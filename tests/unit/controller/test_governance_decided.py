@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyStatus, KeyType, Person, Roster, RosterKey, roster_key
-from controller.deciding.governance import release_document
-from controller.effects import Latch
-from controller.fold import fold
-from controller.lifecycle import Position
-from controller.state import State
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.governance import release_document
+from controller.core.effects import Latch
+from controller.core.fold.apply import fold
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from exchange.errors import ConfigError, Refused, Unauthorised
 from policies.authority import Role, Verb
 from policies.document import canonical_bytes, digest

@@ -8,14 +8,14 @@ from itertools import product
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
-from controller.causes import RULES, Cause, HaltClass
-from controller.deciding import guarding
-from controller.effects import Alert, AlertKind, CancelAll, Latch
-from controller.fold import fold
-from controller.lifecycle import Position
-from controller.state import State
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.causes import RULES, Cause, HaltClass
+from controller.core.decisions import guards as guarding
+from controller.core.effects import Alert, AlertKind, CancelAll, Latch
+from controller.core.fold.apply import fold
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from policies.authority import Verb
 from policies.guards import Breach, GuardName, Level
 from policies.response import EPISODE_LONGEST_MS, EPISODE_QUIET_MS, RESPONSES, SOFT_MEMORY_MS, Response, rung_below

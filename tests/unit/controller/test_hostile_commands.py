@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
 from controller.authority.envelope import Envelope
 from controller.authority.signing import sign_with_file_key
 from controller.authority.verify import verify
-from controller.deciding.draft import CommandReply
-from controller.deciding.governance import release_document
-from controller.lifecycle import Position
-from controller.state import State
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.draft import CommandReply
+from controller.core.decisions.governance import release_document
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from exchange.errors import GatehouseError
 from policies import canonical
 from policies.authority import Verb

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from controller import inputs as i
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyType, Person, Roster, roster_key
-from controller.deciding.bot_keys import key_document
-from controller.deciding.drills import HALT_DRILL
-from controller.effects import AlertKind
+from controller.core import inputs as i
+from controller.core.decisions.bot_keys import key_document
+from controller.core.decisions.drills import HALT_DRILL
+from controller.core.effects import AlertKind
 from policies import canonical
 from policies.authority import Role, Verb
 from policies.stage import Stage

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller import inputs as i
-from controller.deciding.draft import Decision
-from controller.lifecycle import Position
+from controller.core import inputs as i
+from controller.core.decisions.draft import Decision
+from controller.core.lifecycle import Position
 from controller.runtime.inbox import Inbox, InboxFull, Undecided, WrongThread
 from exchange.model import OrderIntent, OrderType, Side
 from exchange.ports import VenueName

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from controller import events as e
 from controller.authority.keys import generate_key
-from controller.fold import apply
+from controller.core import event_codec
+from controller.core.fold.apply import apply
+from controller.core.state import State
 from controller.journal.chain import Record
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import open_journal
@@ -21,7 +22,6 @@ from controller.runtime.memory import Memory
 from controller.runtime.recover import refold
 from controller.runtime.snapshot import FILE_NAME, Snapshot, Snapshots
 from controller.runtime.writer import Carried
-from controller.state import State
 from policies.stage import Stage
 from tests.support.desk import Desk
 
@@ -43,7 +43,7 @@ class Running:
         """One batch of the deployment's real events."""
         taken, self._left = self._left[:count], self._left[count:]
         at = taken[-1][1]
-        entries = self.journal.append([Record(event.kind, e.encode(event)) for event, _ in taken], at)
+        entries = self.journal.append([Record(event.kind, event_codec.encode(event)) for event, _ in taken], at)
         for entry, (event, _) in zip(entries, taken, strict=True):
             self.state = apply(self.state, event, entry.at)
             self.tree.append(entry.hash)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from controller.bot_secrets import bot_secret, made_keys, make_bot_key
-from controller.deciding.bot_keys import secret_digest
+from controller.core.decisions.bot_keys import secret_digest
+from controller.core.state import BotKeyState
 from controller.gateway.port import BotKey
 from controller.runtime.keyring import Keyring
-from controller.state import BotKeyState
 from exchange.errors import ConfigError
 from exchange.model import Millis
 

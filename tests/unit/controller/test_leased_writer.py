@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.effects import CancelAll, Effect, Place
-from controller.inputs import HaltAsked
+from controller.core.effects import CancelAll, Effect, Place
+from controller.core.inputs import HaltAsked
 from controller.journal.lease import PERMIT_NS, RENEW_NS, TERM_NS
 from controller.runtime import writer as module
 from exchange.errors import Halted

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
-from controller.causes import Cause
-from controller.deciding.draft import Admitted, DeniedReply
-from controller.fold import fold
-from controller.lifecycle import Position
-from controller.state import State
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.causes import Cause
+from controller.core.decisions.draft import Admitted, DeniedReply
+from controller.core.fold.apply import fold
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from exchange.model import OrderStatus, Side
 from exchange.ports import Unknown, VenueName
 from policies.authority import Verb

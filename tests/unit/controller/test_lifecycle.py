@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from controller.lifecycle import EDGES, Edge, Halt, Position, move
+from controller.core.lifecycle import EDGES, Edge, Halt, Position, move
 from exchange.errors import Refused
 from policies.authority import Verb
 from policies.stage import LIVE_STAGES, RISK_ORDER, Stage

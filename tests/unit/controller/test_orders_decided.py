@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
-from controller.deciding.draft import Admitted, Decision, DeniedReply, Repeated
-from controller.effects import Cancel, Place
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.draft import Admitted, Decision, DeniedReply, Repeated
+from controller.core.effects import Cancel, Place
 from exchange.model import OrderStatus, OrderType, Side
 from exchange.ports import NOT_SENT, Ack, Rejected, Unknown, VenueName
 from policies.authority import Verb

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
-from controller.deciding.draft import Admitted, Decision, DeniedReply
-from controller.effects import Cancel, CancelAll, Latch, LookUp
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.draft import Admitted, Decision, DeniedReply
+from controller.core.effects import Cancel, CancelAll, Latch, LookUp
 from exchange.model import Fill, OrderReport, OrderStatus, Side
 from exchange.ports import Ack, PlaceOutcome, Rejected, Unknown, VenueName
 from policies.authority import Verb

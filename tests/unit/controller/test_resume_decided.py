@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
-from controller.causes import RULES, Cause, HaltClass
-from controller.deciding import evidence
-from controller.deciding.draft import CommandReply
-from controller.deciding.drills import HALT_DRILL
-from controller.lifecycle import Position
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.causes import RULES, Cause, HaltClass
+from controller.core.decisions import evidence
+from controller.core.decisions.draft import CommandReply
+from controller.core.decisions.drills import HALT_DRILL
+from controller.core.lifecycle import Position
 from exchange.errors import Refused
 from exchange.model import Millis
 from exchange.ports import VenueName

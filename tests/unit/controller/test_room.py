@@ -9,12 +9,12 @@ from pathlib import Path
 import apsw
 import pytest
 
-from controller.causes import Cause
-from controller.effects import Alert, AlertKind
+from controller.core.causes import Cause
+from controller.core.effects import Alert, AlertKind
+from controller.core.lifecycle import Position
 from controller.journal.chain import Record
 from controller.journal.port import JournalWriteFailed
 from controller.journal.sqlite import SqliteJournal, open_journal
-from controller.lifecycle import Position
 from controller.runtime import room as module
 from controller.runtime.inbox import Inbox
 from controller.runtime.permit import PermitOffice

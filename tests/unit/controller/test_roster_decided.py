@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from controller import inputs as i
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyType, Person, Roster, RosterKey, roster_key
 from controller.authority.signing import propose, sign_with_file_key
 from controller.authority.verify import verify
 from controller.commands import Command, VerifiedCommand
-from controller.deciding.binding import check_authorised
-from controller.deciding.draft import CommandReply
-from controller.lifecycle import Position
+from controller.core import inputs as i
+from controller.core.decisions.binding import check_authorised
+from controller.core.decisions.draft import CommandReply
+from controller.core.lifecycle import Position
 from exchange.errors import GatehouseError
 from policies.authority import Role, Verb
 from policies.presence import touches_needed

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller import events as e
-from controller import inputs as i
-from controller.deciding.draft import Repeated
-from controller.fold import apply
-from controller.order_state import bot_key
-from controller.shelf import Shelf
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.compact_map import Shelf
+from controller.core.decisions.draft import Repeated
+from controller.core.fold.apply import apply
+from controller.core.order_state import bot_key
 from exchange.model import OrderStatus
 from policies.stage import Stage
 from tests.support.desk import D, Desk
@@ -61,7 +61,7 @@ def test_a_change_leaves_the_shelf_before_it_as_it_was() -> None:
 
 
 def test_keys_that_share_a_bucket_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.shelf.crc32", lambda _: 7)
+    monkeypatch.setattr("controller.core.compact_map.crc32", lambda _: 7)
     shelf, plain = shelved([(f"key{number % 40}", number) for number in range(100)] + [("key3", ...), ("key39", ...)])
     assert dict(shelf.items()) == plain
     assert len(shelf.buckets) == 1

@@ -16,10 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller import events as e
-from controller import frozen
 from controller.authority.keys import generate_key
-from controller.fold import apply, fold
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core import state_codec as frozen
+from controller.core.compact_map import Shelf
+from controller.core.fold.apply import apply, fold
+from controller.core.state import State
 from controller.journal.chain import Entry, Head, Record
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import SqliteJournal, open_journal
@@ -27,8 +30,7 @@ from controller.runtime import snapshot
 from controller.runtime.memory import Kept, Memory
 from controller.runtime.recover import recover
 from controller.runtime.snapshot import FILE_NAME, Snapshots
-from controller.shelf import Shelf
-from controller.state import State
+from controller.version import SOURCE_ROOT
 from exchange.errors import IntegrityError, UsageError
 from exchange.ports import VenueName
 from policies.stage import Stage
@@ -47,7 +49,7 @@ class Folded:
         self.journal: SqliteJournal = open_journal(path, "desk")
         self.memory, self.tree, self.state = Memory(), MerkleTree(), State()
         for event, at in desk.journal:
-            (entry,) = self.journal.append([Record(event.kind, e.encode(event))], at)
+            (entry,) = self.journal.append([Record(event.kind, event_codec.encode(event))], at)
             self.take(entry, event)
 
     def take(self, entry: Entry, event: e.Event) -> None:
@@ -86,7 +88,7 @@ def test_a_fold_goes_on_from_a_snapshot_as_from_the_first_entry(folded: Folded, 
     found = snapshots.load(folded.journal.hash_at)
     assert found is not None
     event, at = e.Disarmed(reason="a venue is not reconciled"), folded.state.at
-    (entry,) = folded.journal.append([Record(event.kind, e.encode(event))], at)
+    (entry,) = folded.journal.append([Record(event.kind, event_codec.encode(event))], at)
     folded.take(entry, event)
     assert apply(found.state, event, at).fingerprint() == folded.state.fingerprint()
 
@@ -94,7 +96,7 @@ def test_a_fold_goes_on_from_a_snapshot_as_from_the_first_entry(folded: Folded, 
 def test_a_start_from_a_snapshot_is_the_start_from_the_first_entry(folded: Folded, snapshots: Snapshots, tmp_path: Path) -> None:
     folded.save(snapshots)
     ended = e.Disarmed(reason="the controller was stopped")
-    folded.journal.append([Record(ended.kind, e.encode(ended))], folded.state.at)
+    folded.journal.append([Record(ended.kind, event_codec.encode(ended))], folded.state.at)
     found = snapshots.load(folded.journal.hash_at)
     assert found is not None
     folded.journal.close()
@@ -227,8 +229,13 @@ def test_an_empty_journal_s_head_is_no_snapshot(snapshots: Snapshots) -> None:
 
 
 def test_a_snapshot_is_tied_to_every_source_file_that_folding_needs() -> None:
-    program = "import sys, controller.fold; print(*(getattr(found, '__file__', None) for found in list(sys.modules.values())))"
+    program = "import sys, controller.core.fold.apply; print(*(getattr(m, '__file__', None) for m in list(sys.modules.values())))"
     told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     needed = {Path(name) for name in told.split() if name.startswith(str(ROOT)) and "site-packages" not in name}
-    assert {path for pattern in snapshot._FOLDING for path in ROOT.glob(pattern)} >= needed
+    assert {path for pattern in snapshot._FOLDING for path in SOURCE_ROOT.glob(pattern)} >= needed
     assert ROOT / "exchange" / "orders.py" in needed
+
+
+@pytest.mark.parametrize("pattern", snapshot._FOLDING)
+def test_every_pattern_of_the_source_digest_matches_a_file(pattern: str) -> None:
+    assert list(SOURCE_ROOT.glob(pattern))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from controller import inputs as i
-from controller.decide import decide
-from controller.deciding.draft import Decision
-from controller.deciding.drills import HALT_DRILL
-from controller.effects import Effect, Place
+from controller.core import inputs as i
+from controller.core.decide import decide
+from controller.core.decisions.draft import Decision
+from controller.core.decisions.drills import HALT_DRILL
+from controller.core.effects import Effect, Place
+from controller.core.state import State
 from controller.runtime import writer as module
-from controller.state import State
 from exchange.errors import Halted
 from exchange.model import Millis
 from policies.authority import Verb

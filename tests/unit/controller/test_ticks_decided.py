@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
-from controller.effects import Alert, AlertKind, CancelAll, Latch, LookUp
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.effects import Alert, AlertKind, CancelAll, Latch, LookUp
 from exchange.model import Balance, DataSource, Millis, OrderStatus, Side
 from exchange.ports import Rejected, Unknown, VenueName
 from policies.guards import GuardName

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from controller.authority.verify import count_quorum
 from controller.commands import Signatory
-from controller.lifecycle import EDGES, Edge
+from controller.core.lifecycle import EDGES, Edge
 from policies.authority import Role, Verb, quorum
 from policies.ramp import cap_eur
 from policies.stage import LIVE_STAGES, Mode, Stage

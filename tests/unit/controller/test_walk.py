@@ -1,11 +1,11 @@
 """The whole way up and down, decided without a shell."""
 
-from controller import inputs as i
-from controller.effects import CancelAll, Latch, Place
-from controller.events import BreachDetected, OrderDenied, StageChanged
-from controller.fold import fold
-from controller.lifecycle import Position
-from controller.state import State
+from controller.core import inputs as i
+from controller.core.effects import CancelAll, Latch, Place
+from controller.core.events import BreachDetected, OrderDenied, StageChanged
+from controller.core.fold.apply import fold
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from exchange.ports import VenueName
 from policies.stage import Stage
 from tests.support.desk import D, Desk

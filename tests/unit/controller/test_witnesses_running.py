@@ -8,16 +8,17 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from controller import events as e
 from controller.authority.keys import generate_key
-from controller.effects import Alert
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.effects import Alert
+from controller.core.state import State
 from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
 from controller.journal.checkpoint import Checkpoint, checkpoint_key, parse_checkpoint
 from controller.journal.publishing import Offer
 from controller.runtime import witness as witnesses
 from controller.runtime.witness import EVERY_MS, Witnesses
 from controller.runtime.writer import Carried
-from controller.state import State
 from exchange.errors import IntegrityError, Unreachable
 from exchange.model import Millis
 from policies.stage import Stage
@@ -79,7 +80,7 @@ class Scene:
         self.witnesses = Witnesses(OWNER, KEY, targets, self._leaves, self.clock, self.alerts.append)
 
     def write(self, event: e.Event) -> None:
-        entry = seal(Record(event.kind, e.encode(event)), self.head, epoch=1, at=self.clock.now())
+        entry = seal(Record(event.kind, event_codec.encode(event)), self.head, epoch=1, at=self.clock.now())
         self.head = Head(entry.seq, entry.hash, 1)
         self.entries.append(entry)
         self.witnesses.carried(Carried(((entry, event),), State(), 0, 0, 0))

@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from controller import events as e
-from controller import inputs as i
-from controller.deciding.draft import Admitted, Decision, DeniedReply
-from controller.effects import CancelAll, Effect, Latch, Place
-from controller.fold import fold
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.draft import Admitted, Decision, DeniedReply
+from controller.core.effects import CancelAll, Effect, Latch, Place
+from controller.core.fold.apply import fold
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from controller.journal.chain import Entry, Record
 from controller.journal.port import JournalWriteFailed
 from controller.journal.sqlite import SqliteJournal, read_journal
-from controller.lifecycle import Position
 from controller.runtime import writer as module
 from controller.runtime.permit import LIFETIME_NS
 from controller.runtime.writer import Carried
-from controller.state import State
 from exchange.errors import Halted, Refused
 from exchange.model import Millis, OrderStatus
 from exchange.ports import Ack, VenueName
@@ -83,7 +84,7 @@ async def test_the_running_state_is_the_fold_of_the_file(shell: Shell) -> None:
     shell.inbox.fact(tick(shell), 0)
     await shell.step()
     reader = read_journal(shell.path)
-    entries = [(e.decode(entry.kind, entry.body), entry.at) for entry in reader.read()]
+    entries = [(event_codec.decode(entry.kind, entry.body), entry.at) for entry in reader.read()]
     reader.close()
     assert fold(State(), entries) == shell.writer.known
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from controller.effects import INFORMS, Alert, AlertKind
+from controller.core.effects import INFORMS, Alert, AlertKind
 from controller.telemetry import alerts as subject
 from controller.telemetry.alerts import QUEUE, QUIET_MS, SIGNATURE_HEADER, Alerts, Webhook
 from controller.telemetry.redact import Redactor

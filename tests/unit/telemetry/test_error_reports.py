@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.effects import Alert, AlertKind
+from controller.core.effects import Alert, AlertKind
 from controller.telemetry import sentry
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
