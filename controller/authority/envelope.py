@@ -15,8 +15,8 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from controller.authority.command import PAYLOAD_TYPE
 from controller.authority.refusal import Refusal, refused
-from controller.commands import PAYLOAD_TYPE
 
 MAX_ENVELOPE_BYTES = 64 * 1024
 MAX_SIGNATURES = 16

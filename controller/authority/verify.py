@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from controller.authority.command import SSH_NAMESPACE, Command, Signatory, VerifiedCommand
 from controller.authority.envelope import Envelope, EnvelopeSignature, parse_envelope
 from controller.authority.plain import looks_plain, verify_plain
 from controller.authority.refusal import Refusal, refused
 from controller.authority.roster import KeyStatus, Person, Roster, RosterKey, parse_roster_json
 from controller.authority.sshsig import SshSignature, parse_armour, verify_sshsig
-from controller.commands import SSH_NAMESPACE, Command, Signatory, VerifiedCommand
 from exchange.errors import ConfigError, IntegrityError
 from exchange.model import Millis
 from policies import canonical

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from controller.bootstrap.doors import open_doors
 from controller.bootstrap.journal import checkpoint_key, open_witnesses, reserve_room
 from controller.bootstrap.lead import Led, Surroundings, kept, lead
 from controller.bootstrap.read import Deployment, found_secret, read_deployment
+from controller.bootstrap.servers import open_doors
 from controller.bootstrap.venues import examine, open_feeds, open_gates, open_venues, read_rules
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts

@@ -9,8 +9,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.authority.keys import generate_key, load_key, save_key
+from controller.bootstrap.checkpoint_targets import Surroundings, open_targets
 from controller.bootstrap.read import Deployment
-from controller.checkpoint_targets import Surroundings, open_targets
 from controller.journal.checkpoint import checkpoint_key as public_checkpoint_key
 from controller.journal.history import leaves_of
 from controller.journal.port import Journal, JournalReader
@@ -22,7 +22,7 @@ from controller.runtime.recover import Recovered, recover
 from controller.runtime.room import Reserve
 from controller.runtime.snapshot import SAVE_AFTER, Snapshots
 from controller.runtime.witness import Witnesses
-from controller.settings import journal_place, read_secret
+from controller.settings.deployment import journal_place, read_secret
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
 from exchange.errors import IntegrityError

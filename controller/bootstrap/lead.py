@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Thread
 
-from controller.bootstrap.doors import open_standby_doors
 from controller.bootstrap.journal import fold, open_verified, standing_mark
 from controller.bootstrap.read import Deployment
+from controller.bootstrap.servers import open_standby_doors
 from controller.core.effects import Alert, AlertKind
 from controller.journal.chain import Head
 from controller.journal.lease import RENEW_NS, Lease
@@ -25,7 +25,7 @@ from controller.runtime.recover import Recovered, begin, resumed
 from controller.runtime.snapshot import Snapshots
 from controller.runtime.standby import StandbyOperator
 from controller.runtime.witness import Witnesses
-from controller.settings import journal_place
+from controller.settings.deployment import journal_place
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from controller.telemetry.redact import Redactor

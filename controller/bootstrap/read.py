@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.authority.roster import load_roster
-from controller.bot_secrets import bot_secret
+from controller.bootstrap.bot_secrets import bot_secret
 from controller.core.decisions.bot_keys import secret_digest
 from controller.core.inputs import Boot, BotKeyFound, Release
-from controller.settings import Settings, VenueSettings, load_settings, read_secret
+from controller.settings.deployment import Settings, VenueSettings, load_settings, read_secret
 from controller.telemetry.redact import Redactor
 from controller.version import VERSION
 from exchange.errors import ConfigError

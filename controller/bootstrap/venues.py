@@ -13,7 +13,7 @@ from controller.bootstrap.read import Deployment
 from controller.core.effects import Alert, AlertKind
 from controller.runtime.examine import Findings
 from controller.runtime.permit import PermitOffice
-from controller.settings import Settings
+from controller.settings.deployment import Settings
 from controller.telemetry.alerts import Alerts
 from exchange.errors import ConfigError, GatehouseError, Unreachable
 from exchange.mexc.checks import Demands, check_account

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from controller.bot_secrets import bot_secret
+from controller.bootstrap.bot_secrets import bot_secret
 from controller.cli.journal_files import opened, place_in
 from controller.core import event_codec
 from controller.core import events as e
@@ -14,7 +14,7 @@ from controller.core.fold import oversight
 from controller.core.inputs import BotKeyFound
 from controller.core.state import State
 from controller.runtime.keyring import Keyring
-from controller.settings import Settings, read_secret
+from controller.settings.deployment import Settings, read_secret
 from exchange.errors import ConfigError, GatehouseError
 
 _KINDS = {

@@ -26,10 +26,10 @@ def make(name: NameArgument, directory: DirectoryOption = HERE, output: OutputOp
     """Make a gateway key for a bot, with its secret in a 0600 file here. It opens nothing before `gatehouse issue-bot-key`."""
     from pydantic import TypeAdapter, ValidationError
 
-    from controller.bot_secrets import make_bot_key
+    from controller.bootstrap.bot_secrets import make_bot_key
     from controller.cli.output import print_json, stdout, table
     from controller.core.decisions.bot_keys import BotName
-    from controller.settings import load_settings
+    from controller.settings.deployment import load_settings
     from exchange.errors import UsageError
 
     load_settings(directory)
@@ -57,11 +57,11 @@ def issue_bot_key(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Let a bot use the gateway, at once. Where real money is at work it needs the signatures of a step up."""
-    from controller.bot_secrets import bot_secret
+    from controller.bootstrap.bot_secrets import bot_secret
     from controller.cli.command_files import make_request
     from controller.cli.commands import carry_out
     from controller.core.decisions.bot_keys import key_document, secret_digest
-    from controller.settings import load_settings
+    from controller.settings.deployment import load_settings
 
     settings = load_settings(directory)
     chosen = api_key or _unissued(directory, name)
@@ -85,9 +85,9 @@ def revoke_bot_key(
 
 
 def _unissued(directory: Path, name: str) -> str:
-    from controller.bot_secrets import made_keys
+    from controller.bootstrap.bot_secrets import made_keys
     from controller.cli.client import OperatorClient
-    from controller.settings import load_settings
+    from controller.settings.deployment import load_settings
     from exchange.errors import UsageError
 
     with OperatorClient(directory) as client:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from controller.authority.keys import generate_key, load_key, save_key
-from controller.checkpoint_targets import Surroundings, open_targets
+from controller.bootstrap.checkpoint_targets import Surroundings, open_targets
 from controller.cli.journal_files import place_in, progressing
 from controller.journal.checkpoint import checkpoint_key, sign_checkpoint, take_checkpoint
 from controller.journal.history import History, leaves_of
@@ -16,7 +16,7 @@ from controller.journal.merkle import MerkleTree
 from controller.journal.note import NoteKey
 from controller.journal.publishing import CheckpointTarget, Offer, Publication, Reading, publish_to, read_from
 from controller.journal.targets.directory import DirectoryTarget
-from controller.settings import Settings, load_settings, read_secret
+from controller.settings.deployment import Settings, load_settings, read_secret
 from exchange.errors import ConfigError
 from exchange.model import Millis
 from policies.stage import Environment

@@ -19,7 +19,7 @@ from controller.cli.client import OperatorClient, data_directory
 from controller.cli.http import JsonClient
 from controller.cli.journal_files import place_in
 from controller.cli.journal_verify import verify_deployment
-from controller.settings import Listen, Settings, VenueSettings, load_settings, read_secret
+from controller.settings.deployment import Listen, Settings, VenueSettings, load_settings, read_secret
 from exchange.errors import ConfigError, GatehouseError, Unreachable
 from policies.document import digest, load_policy
 from policies.stage import Environment

@@ -25,7 +25,7 @@ from controller.console.views import (
     SeriesView,
     StatusView,
 )
-from controller.settings import load_settings
+from controller.settings.deployment import load_settings
 from exchange.errors import (
     DeadlineExceeded,
     GatehouseError,

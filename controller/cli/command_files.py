@@ -13,7 +13,7 @@ from controller.authority.signing import attach_ssh_signature, sign_with_file_ke
 from controller.authority.tokens import find_key, is_token_uri, sign_with_token
 from controller.cli.pins import pin_source
 from controller.console.views import ProposeRequest
-from controller.settings import FILE_NAME, load_settings
+from controller.settings.deployment import FILE_NAME, load_settings
 from exchange.errors import ConfigError, UsageError
 from policies import canonical
 from policies.authority import Verb

@@ -12,16 +12,16 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from controller.authority.command import Command
 from controller.authority.envelope import Envelope
+from controller.authority.meaning import meaning
 from controller.authority.verify import read_command, verify
 from controller.authority.wordcode import word_code
 from controller.cli.command_files import roster_of
 from controller.cli.gates import gate_table
 from controller.cli.output import Output, clock, instant, print_json, short, stdout, styled
-from controller.commands import Command
 from controller.console.views import GateView, ProposalView, ReceiptView
 from controller.core.lifecycle import Position
-from controller.subjects import meaning
 from exchange.errors import IntegrityError, Unauthorised
 from exchange.model import Millis
 from policies import canonical

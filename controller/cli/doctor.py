@@ -23,7 +23,7 @@ def doctor(directory: DirectoryOption = HERE, output: OutputOption = Output.TABL
     from controller.cli.output import print_json, stdout, styled, table
     from controller.cli.roster_checks import run_roster_checks
     from controller.cli.venue_checks import run_venue_checks
-    from controller.settings import load_settings
+    from controller.settings.deployment import load_settings
     from exchange.model import Millis
 
     results = run_checks(directory)

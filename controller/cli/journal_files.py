@@ -14,7 +14,7 @@ from controller.cli.output import stderr
 from controller.journal.chain import Entry
 from controller.journal.place import Place
 from controller.journal.port import StoredJournal
-from controller.settings import journal_place, load_settings
+from controller.settings.deployment import journal_place, load_settings
 
 _POLL_SECONDS = 0.5
 

@@ -8,11 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from controller.audit.replay import Decided, Replay, decision_line, replay
 from controller.cli.journal_files import opened, progressing
 from controller.cli.output import stdout, styled, table
 from controller.core.order_state import OrderState
 from controller.journal.export import read_export, read_manifest, verify_export
-from controller.replay import Decided, Replay, decision_line, replay
 from exchange.errors import UsageError
 from exchange.ports import VenueName
 from policies.numbers import text
@@ -22,7 +22,7 @@ def replayed(directory: Path, export: Path | None, upto: int | None, decisions: 
     """Play a deployment's journal, or an export of one; write the decisions to a new file, if one is named.
 
     Raises:
-        IntegrityError: as ``controller.replay.replay``; ``export-damaged``.
+        IntegrityError: as ``controller.audit.replay.replay``; ``export-damaged``.
         UsageError: ``decisions-not-written``.
     """
     with ExitStack() as stack:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from controller.audit import Audit, Auditor
+from controller.audit.operators import Audit, Auditor
 from controller.cli.checkpoints import asked, public_key_of
 from controller.cli.journal_files import opened, place_in, progressing
 from controller.cli.output import micros, stdout
@@ -17,7 +17,7 @@ from controller.journal.checkpoint import Anchor, parse_checkpoint
 from controller.journal.note import NoteKey
 from controller.journal.publishing import Reading
 from controller.journal.verify import VerifyReport, verify_journal
-from controller.settings import load_settings
+from controller.settings.deployment import load_settings
 from exchange.errors import ConfigError, IntegrityError, UsageError
 
 NO_KEY = "it was not read: this deployment has no checkpoint key yet, and none was given with --checkpoint-key"

@@ -60,7 +60,7 @@ def roster_show(directory: DirectoryOption = HERE, output: OutputOption = Output
     """List the persons of the roster file, their roles and their keys."""
     from controller.authority.roster import load_roster
     from controller.cli.output import print_json, short, stdout, table
-    from controller.settings import load_settings
+    from controller.settings.deployment import load_settings
 
     found = load_roster(directory / load_settings(directory).roster)
     if output is Output.JSON:

@@ -18,7 +18,7 @@ app = typer.Typer(help="Show and check policies.")
 @app.command()
 def show(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
     """Show the deployment's policy file with its digest."""
-    from controller.settings import load_settings
+    from controller.settings.deployment import load_settings
 
     _print(directory / load_settings(directory).policy, output)
 

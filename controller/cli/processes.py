@@ -41,7 +41,7 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
 
     from controller.bootstrap import run as run_controller
     from controller.cli.output import print_json, stderr
-    from controller.settings import load_settings
+    from controller.settings.deployment import load_settings
 
     settings = load_settings(directory)
 

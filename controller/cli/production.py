@@ -25,7 +25,7 @@ from controller.cli.demo.deployment import (
     private_file,
     roster_text,
 )
-from controller.settings import FILE_NAME
+from controller.settings.deployment import FILE_NAME
 from exchange.errors import UsageError
 from policies import canonical
 from policies.authority import Role

@@ -27,7 +27,7 @@ def report(
     from controller.cli.evidence_bundle import canonical_bundle, collect
     from controller.cli.evidence_page import render
     from controller.cli.output import print_json, stdout
-    from controller.settings import load_settings
+    from controller.settings.deployment import load_settings
 
     case = collect(directory, command)
     folder = directory / load_settings(directory).data / "reports"

@@ -11,7 +11,7 @@ from controller.authority.roster import KeyStatus, Person, Roster, RosterKey, lo
 from controller.cli.checks import CheckResult
 from controller.cli.journal_files import last_entries, place_in
 from controller.cli.output import short
-from controller.settings import Settings
+from controller.settings.deployment import Settings
 from exchange.errors import GatehouseError
 from exchange.model import Millis
 from policies.authority import SIGNERS, Verb, signers_needed

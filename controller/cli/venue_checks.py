@@ -10,7 +10,7 @@ from random import SystemRandom
 from controller.cli.checks import CheckResult
 from controller.runtime.clock import SystemClock
 from controller.runtime.permit import PermitOffice
-from controller.settings import Settings, VenueSettings, load_settings, read_secret
+from controller.settings.deployment import Settings, VenueSettings, load_settings, read_secret
 from exchange.errors import ConfigError, GatehouseError
 from exchange.mexc.checks import AccountCheck, Demands, check_account
 from exchange.mexc.connect import PRODUCTION, Endpoint, Gate, open_venue

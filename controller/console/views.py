@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field, model_validator
 
-from controller.commands import MAX_SUBJECT, Digest, Reason
+from controller.authority.command import MAX_SUBJECT, Digest, Reason
 from controller.console.oversight import OversightView, View
 from controller.console.role import Role, StandbyView
 from controller.console.wording import instant

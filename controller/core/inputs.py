@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from controller.commands import VerifiedCommand
+from controller.authority.command import VerifiedCommand
 from controller.core.causes import Cause
 from controller.core.effects import AlertKind
 from controller.core.lifecycle import Position

@@ -7,10 +7,11 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
+from controller.authority.command import MAX_LIFETIME_MS, Command, VerifiedCommand
+from controller.authority.meaning import meaning
 from controller.authority.signing import propose
 from controller.authority.verify import verify
 from controller.authority.wordcode import word_code
-from controller.commands import MAX_LIFETIME_MS, Command, VerifiedCommand
 from controller.console.port import GateRefused, StreamItem
 from controller.console.views import (
     CheckpointView,
@@ -39,7 +40,6 @@ from controller.runtime.readings import Readings
 from controller.runtime.tracing import Tracing
 from controller.runtime.witness import Standing
 from controller.runtime.writer import Writer
-from controller.subjects import meaning
 from controller.telemetry.health import Probe, livez
 from exchange.errors import GatehouseError, Refused, Unauthorised, UsageError
 from exchange.model import Millis

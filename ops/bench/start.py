@@ -21,7 +21,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from controller.audit import Auditor
+from controller.audit.operators import Auditor
 from controller.authority.keys import generate_key, load_key, save_key
 from controller.core import event_codec
 from controller.core import events as e

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from controller.bot_secrets import make_bot_key
+from controller.bootstrap.bot_secrets import make_bot_key
 from controller.core.decisions.bot_keys import key_document, secret_digest
 from exchange.orders import WORKING
 from exchange.testnet.faults import FaultKind

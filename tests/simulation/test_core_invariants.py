@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from controller.commands import Command
+from controller.authority.command import Command
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Decision

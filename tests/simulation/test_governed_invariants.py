@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
+from controller.authority.command import Command
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyStatus, KeyType, Person, Roster, roster_key
 from controller.authority.signing import propose, sign_with_file_key
 from controller.authority.verify import verify
-from controller.commands import Command
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core import inputs as i

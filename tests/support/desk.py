@@ -9,11 +9,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from controller.authority.command import Command, VerifiedCommand
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyType, Person, Roster, roster_key
 from controller.authority.signing import propose, sign_with_file_key
 from controller.authority.verify import verify
-from controller.commands import Command, VerifiedCommand
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core import inputs as i

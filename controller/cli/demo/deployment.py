@@ -12,7 +12,7 @@ from pathlib import Path
 from controller.authority.keys import generate_key, public_key, save_key
 from controller.authority.roster import KeyType, roster_key
 from controller.cli import places
-from controller.settings import FILE_NAME
+from controller.settings.deployment import FILE_NAME
 from exchange.errors import UsageError
 from policies.authority import Role
 

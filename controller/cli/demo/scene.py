@@ -15,7 +15,7 @@ from controller.cli.demo.narrator import Look, Narrator, Ran
 from controller.cli.gates import progress
 from controller.cli.http import JsonClient
 from controller.console.views import EntryView, GateView, RuleView, StatusView
-from controller.settings import Settings, load_settings, read_secret
+from controller.settings.deployment import Settings, load_settings, read_secret
 from exchange.errors import Unreachable
 from policies.document import Policy, load_policy
 from policies.stage import Stage

@@ -5,7 +5,7 @@ To acknowledge an alert is to have seen it. It changes nothing else, and lifts n
 
 from __future__ import annotations
 
-from controller.commands import Command
+from controller.authority.command import Command
 from controller.core import events as e
 from controller.core.decisions.draft import Draft
 from controller.core.effects import AlertKind

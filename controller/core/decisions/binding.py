@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from controller.authority.command import MAX_LIFETIME_MS, Command, VerifiedCommand
 from controller.authority.verify import count_quorum
-from controller.commands import MAX_LIFETIME_MS, Command, VerifiedCommand
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from exchange.errors import Unauthorised

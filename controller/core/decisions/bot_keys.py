@@ -9,7 +9,7 @@ from typing import Annotated, Never
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from controller.commands import Command, Digest
+from controller.authority.command import Command, Digest
 from controller.core import events as e
 from controller.core.decisions import moves
 from controller.core.decisions.alerts import raise_once

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from controller.authority.command import Command, VerifiedCommand
 from controller.authority.verify import verify
-from controller.commands import Command, VerifiedCommand
 from controller.core import events as e
 from controller.core.causes import Cause
 from controller.core.decisions import drills, evidence, governance, guards, moves

@@ -6,7 +6,7 @@ start; or anything else happens, a breach, a restart, the deadline, and it is a 
 
 from __future__ import annotations
 
-from controller.commands import Command
+from controller.authority.command import Command
 from controller.core import events as e
 from controller.core.causes import Cause
 from controller.core.decisions import moves

@@ -12,8 +12,8 @@ from typing import Annotated, Never
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from controller.authority.command import Command
 from controller.authority.roster import KeyStatus, Roster, RosterKey, parse_roster_json
-from controller.commands import Command
 from controller.core import events as e
 from controller.core.causes import Cause
 from controller.core.decisions import alerts, bot_keys, drills, moves

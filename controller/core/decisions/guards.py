@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from controller.commands import Command
+from controller.authority.command import Command
 from controller.core import events as e
 from controller.core.causes import Cause
 from controller.core.decisions import drills, moves

@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from controller.authority.command import SSH_NAMESPACE, Command
 from controller.authority.keys import public_key
 from controller.authority.publickey import KeyAlgorithm, PublicKey, wire_string
 from controller.authority.roster import KeyType, Person, Roster, RosterKey, roster_key
 from controller.authority.signing import propose, sign_with_file_key, sign_with_ssh_key
 from controller.authority.sshsig import BEGIN, END
-from controller.commands import SSH_NAMESPACE, Command
 from exchange.model import Millis
 from policies import canonical
 from policies.authority import Role, Verb

@@ -7,9 +7,9 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.authority.command import Signatory
 from controller.authority.signing import sign_with_file_key, sign_with_ssh_key
 from controller.authority.verify import count_quorum, verify
-from controller.commands import Signatory
 from policies.authority import Quorum, Role, Verb, quorum
 from policies.stage import Mode, Stage
 from tests.unit.authority.authority_kit import ALICE, ALICE_SPARE, BOB, NOW, PROPOSAL, ROSTER

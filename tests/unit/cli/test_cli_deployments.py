@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from controller.authority.roster import load_roster
-from controller.settings import load_settings, read_secret
+from controller.settings.deployment import load_settings, read_secret
 from policies.authority import Role
 from policies.document import load_policy
 from policies.stage import Environment

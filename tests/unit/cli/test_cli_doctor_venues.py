@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.settings import load_settings, read_secret
+from controller.settings.deployment import load_settings, read_secret
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import running_testnet
 from tests.support.cli_kit import Run, told

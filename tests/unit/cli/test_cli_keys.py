@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from securesystemslib.signer import HSMSigner
 
+from controller.authority.command import Signatory
 from controller.authority.envelope import Envelope, parse_envelope
 from controller.authority.keys import public_key, save_key
 from controller.authority.publickey import parse_public_line
@@ -17,7 +18,6 @@ from controller.authority.roster import KeyType, Person, Roster, parse_roster_js
 from controller.authority.signing import propose
 from controller.authority.tokens import SCHEMES, find_key, is_token_uri
 from controller.authority.verify import verify
-from controller.commands import Signatory
 from exchange.errors import UsageError
 from policies.authority import Role
 from tests.support import softhsm

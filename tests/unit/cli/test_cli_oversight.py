@@ -10,6 +10,7 @@ from types import MethodType
 import pytest
 
 from controller.authority.envelope import parse_envelope
+from controller.authority.meaning import meaning
 from controller.authority.verify import read_command
 from controller.cli import oversight
 from controller.cli.bot_key_checks import check_bot_keys
@@ -19,8 +20,7 @@ from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.bot_keys import secret_digest
 from controller.core.decisions.drills import HALT_DRILL
-from controller.settings import load_settings
-from controller.subjects import meaning
+from controller.settings.deployment import load_settings
 from exchange.errors import ConfigError
 from exchange.ports import VenueName
 from policies.authority import WITH_SUBJECT, Verb

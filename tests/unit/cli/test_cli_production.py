@@ -10,7 +10,7 @@ import pytest
 
 from controller.authority.roster import load_roster
 from controller.cli.production import LIVE_REST, LIVE_WS
-from controller.settings import load_settings, read_secret
+from controller.settings.deployment import load_settings, read_secret
 from exchange.errors import ConfigError
 from exchange.mexc.connect import PRODUCTION
 from policies import canonical

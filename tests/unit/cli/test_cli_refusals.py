@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from controller.authority.command import Command
 from controller.authority.envelope import Envelope
 from controller.authority.signing import propose, sign_with_file_key
-from controller.commands import Command
 from controller.core.inputs import SubmissionInvalid
 from controller.core.lifecycle import Position
 from policies.authority import Verb

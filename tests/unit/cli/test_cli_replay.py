@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from controller.audit.replay import DECISIONS, replay
 from controller.core import event_codec
 from controller.core import events as e
 from controller.journal.chain import entry_hash
 from controller.journal.sqlite import read_journal
-from controller.replay import DECISIONS, replay
 from exchange.errors import IntegrityError
 from exchange.ports import VenueName
 from policies import canonical

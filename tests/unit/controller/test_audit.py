@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.audit import Auditor
+from controller.audit.operators import Auditor
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyType, roster_key
 from controller.core import event_codec

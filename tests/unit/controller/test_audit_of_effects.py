@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.audit import Auditor
+from controller.audit.operators import Auditor
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyStatus, KeyType, roster_key
 from controller.core import event_codec

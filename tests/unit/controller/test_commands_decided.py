@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.commands import Command
+from controller.authority.command import Command
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import CommandReply, SealReply

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from controller.authority.command import VerifiedCommand
 from controller.authority.envelope import Envelope
 from controller.authority.roster import Roster
 from controller.authority.signing import sign_with_file_key
 from controller.authority.verify import verify
-from controller.commands import VerifiedCommand
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decide import decide

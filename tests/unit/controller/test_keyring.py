@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.bot_secrets import bot_secret, made_keys, make_bot_key
+from controller.bootstrap.bot_secrets import bot_secret, made_keys, make_bot_key
 from controller.core.decisions.bot_keys import secret_digest
 from controller.core.state import BotKeyState
 from controller.gateway.port import BotKey

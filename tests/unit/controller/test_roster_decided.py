@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from controller.authority.command import Command, VerifiedCommand
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyType, Person, Roster, RosterKey, roster_key
 from controller.authority.signing import propose, sign_with_file_key
 from controller.authority.verify import verify
-from controller.commands import Command, VerifiedCommand
 from controller.core import inputs as i
 from controller.core.decisions.binding import check_authorised
 from controller.core.decisions.draft import CommandReply

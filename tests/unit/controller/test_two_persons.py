@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.authority.command import Signatory
 from controller.authority.verify import count_quorum
-from controller.commands import Signatory
 from controller.core.lifecycle import EDGES, Edge
 from policies.authority import Role, Verb, quorum
 from policies.ramp import cap_eur

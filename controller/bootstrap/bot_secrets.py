@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.core.decisions.bot_keys import key_document, secret_digest
-from controller.settings import Settings, read_secret
+from controller.settings.deployment import Settings, read_secret
 from exchange.errors import ConfigError
 
 DIRECTORY = "bots"

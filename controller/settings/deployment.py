@@ -16,8 +16,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from controller.checkpoint_settings import CheckpointSettings
 from controller.journal.place import Place, place_of
+from controller.settings.checkpoints import CheckpointSettings
 from exchange.errors import ConfigError
 from policies.stage import Environment
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Never
 
+from controller.authority.command import VerifiedCommand
 from controller.authority.verify import verify
-from controller.commands import VerifiedCommand
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core.decisions import governance

@@ -6,14 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.checkpoint_settings import (
-    BucketSettings,
-    CheckpointSettings,
-    DirectorySettings,
-    GitSettings,
-    WebhookSettings,
-    WitnessSettings,
-)
 from controller.journal.cosignature import parse_cosigner_key
 from controller.journal.note import NoteKey
 from controller.journal.publishing import CheckpointTarget
@@ -23,6 +15,14 @@ from controller.journal.targets.git import GitRemote, GitTarget
 from controller.journal.targets.sigv4 import Credentials
 from controller.journal.targets.webhook import WebhookTarget
 from controller.journal.targets.witness import WitnessTarget
+from controller.settings.checkpoints import (
+    BucketSettings,
+    CheckpointSettings,
+    DirectorySettings,
+    GitSettings,
+    WebhookSettings,
+    WitnessSettings,
+)
 from exchange.errors import ConfigError, IntegrityError
 from exchange.model import Millis
 
