@@ -21,12 +21,12 @@ from controller.bootstrap.servers import open_doors
 from controller.bootstrap.venues import examine, open_feeds, open_gates, open_venues, read_rules
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
-from controller.runtime.clock import SystemClock
-from controller.runtime.keeping import Keeper
-from controller.runtime.latchfile import LatchFile
-from controller.runtime.memory import Memory
-from controller.runtime.permit import PermitOffice
-from controller.runtime.snapshot import Snapshots
+from controller.runtime.followers.latchfile import LatchFile
+from controller.runtime.followers.recent import Memory
+from controller.runtime.loop.clock import SystemClock
+from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.recovery.snapshot import Snapshots
+from controller.runtime.recovery.snapshot_schedule import Keeper
 from controller.telemetry import otel, sentry
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.logs import open_logs

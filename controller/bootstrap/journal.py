@@ -16,12 +16,12 @@ from controller.journal.history import leaves_of
 from controller.journal.port import Journal, JournalReader
 from controller.journal.sqlite import SqliteJournal
 from controller.journal.verify import verify_journal
-from controller.runtime.latchfile import LatchFile, Mark
-from controller.runtime.memory import Memory
-from controller.runtime.recover import Recovered, recover
-from controller.runtime.room import Reserve
-from controller.runtime.snapshot import SAVE_AFTER, Snapshots
-from controller.runtime.witness import Witnesses
+from controller.runtime.followers.checkpoints import Witnesses
+from controller.runtime.followers.disk_space import Reserve
+from controller.runtime.followers.latchfile import LatchFile, Mark
+from controller.runtime.followers.recent import Memory
+from controller.runtime.recovery.recover import Recovered, recover
+from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshots
 from controller.settings.deployment import journal_place, read_secret
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor

@@ -18,13 +18,13 @@ from controller.journal.lease import RENEW_NS, Lease
 from controller.journal.place import DatabasePlace
 from controller.journal.port import Journal, JournalError, JournalLocked, LeasedJournal
 from controller.journal.tenure import Tenure
-from controller.runtime.follow import Follower, Standby
-from controller.runtime.latchfile import LatchFile, Mark
-from controller.runtime.memory import Memory
-from controller.runtime.recover import Recovered, begin, resumed
-from controller.runtime.snapshot import Snapshots
-from controller.runtime.standby import StandbyOperator
-from controller.runtime.witness import Witnesses
+from controller.runtime.api.standby import StandbyOperator
+from controller.runtime.followers.checkpoints import Witnesses
+from controller.runtime.followers.latchfile import LatchFile, Mark
+from controller.runtime.followers.recent import Memory
+from controller.runtime.recovery.follow import Follower, Standby
+from controller.runtime.recovery.recover import Recovered, begin, resumed
+from controller.runtime.recovery.snapshot import Snapshots
 from controller.settings.deployment import journal_place
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from controller.bootstrap.read import Deployment
 from controller.core.effects import Alert, AlertKind
-from controller.runtime.examine import Findings
-from controller.runtime.permit import PermitOffice
+from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.venues.account_checks import Findings
 from controller.settings.deployment import Settings
 from controller.telemetry.alerts import Alerts
 from exchange.errors import ConfigError, GatehouseError, Unreachable

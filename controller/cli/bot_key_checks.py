@@ -13,7 +13,7 @@ from controller.core.decisions.bot_keys import mismatch, secret_digest
 from controller.core.fold import oversight
 from controller.core.inputs import BotKeyFound
 from controller.core.state import State
-from controller.runtime.keyring import Keyring
+from controller.runtime.api.keyring import Keyring
 from controller.settings.deployment import Settings, read_secret
 from exchange.errors import ConfigError, GatehouseError
 

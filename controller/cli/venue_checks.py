@@ -8,8 +8,8 @@ from pathlib import Path
 from random import SystemRandom
 
 from controller.cli.checks import CheckResult
-from controller.runtime.clock import SystemClock
-from controller.runtime.permit import PermitOffice
+from controller.runtime.loop.clock import SystemClock
+from controller.runtime.loop.permit import PermitOffice
 from controller.settings.deployment import Settings, VenueSettings, load_settings, read_secret
 from exchange.errors import ConfigError, GatehouseError
 from exchange.mexc.checks import AccountCheck, Demands, check_account

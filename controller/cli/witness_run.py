@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from controller.authority.keys import generate_key, load_key, save_key
 from controller.journal.cosignature import cosigner_key
 from controller.journal.note import NoteKey
-from controller.runtime.clock import SystemClock
+from controller.runtime.loop.clock import SystemClock
 from controller.witness.app import Tls, Witness, create_app, serving
 from controller.witness.store import Store
 from exchange.errors import ConfigError, IntegrityError, UsageError

@@ -1,4 +1,4 @@
-"""What the shell must do after a decision is durable. Values only; ``controller.runtime.perform`` carries them out."""
+"""What the shell must do after a decision is durable. Values only; ``controller.runtime.venues.perform`` carries them out."""
 
 from __future__ import annotations
 

@@ -15,27 +15,27 @@ from controller.core.inputs import HaltAsked, Noticed, VenueReported
 from controller.core.order_state import OrderState
 from controller.core.state import Ledger
 from controller.journal.port import Journal
-from controller.runtime.bots import Bots
-from controller.runtime.emptied import report_drill, report_halt
-from controller.runtime.examine import Examiner, Findings
-from controller.runtime.flatten import Emptied
-from controller.runtime.inbox import Inbox
-from controller.runtime.keeping import Keeper
-from controller.runtime.keyring import Keyring
-from controller.runtime.latchfile import LatchFile, Mark, Marking
-from controller.runtime.markets import Markets
-from controller.runtime.memory import Memory
-from controller.runtime.operator import Operator
-from controller.runtime.perform import Performer
-from controller.runtime.permit import PermitOffice
-from controller.runtime.reconcile import Offset, Sweeper
-from controller.runtime.recover import Recovered
-from controller.runtime.room import Reserve, Room
-from controller.runtime.schedule import start_ticking
-from controller.runtime.supervise import supervised
-from controller.runtime.tracing import Tracing
-from controller.runtime.witness import Witnesses
-from controller.runtime.writer import Failure, Writer
+from controller.runtime.api.bots import Bots
+from controller.runtime.api.keyring import Keyring
+from controller.runtime.api.operator import Operator
+from controller.runtime.followers.checkpoints import Witnesses
+from controller.runtime.followers.disk_space import Reserve, Room
+from controller.runtime.followers.latchfile import LatchFile, Mark, Marking
+from controller.runtime.followers.recent import Memory
+from controller.runtime.followers.tracing import Tracing
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.loop.schedule import start_ticking
+from controller.runtime.loop.supervise import supervised
+from controller.runtime.loop.writer import Failure, Writer
+from controller.runtime.recovery.recover import Recovered
+from controller.runtime.recovery.snapshot_schedule import Keeper
+from controller.runtime.venues.account_checks import Examiner, Findings
+from controller.runtime.venues.cancel_all import Emptied
+from controller.runtime.venues.halt_figures import report_drill, report_halt
+from controller.runtime.venues.markets import Markets
+from controller.runtime.venues.perform import Performer
+from controller.runtime.venues.reconcile import Offset, Sweeper
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from exchange.errors import GatehouseError

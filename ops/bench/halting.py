@@ -20,12 +20,12 @@ from controller.core.order_state import shelved
 from controller.journal.chain import Head, genesis_hash
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import open_journal
-from controller.runtime.inbox import Inbox, InboxFull
-from controller.runtime.keeping import PAUSE_S
-from controller.runtime.memory import KEEP_FILLS, Memory
-from controller.runtime.permit import PermitOffice
-from controller.runtime.snapshot import Snapshots
-from controller.runtime.writer import Carried, Writer
+from controller.runtime.followers.recent import KEEP_FILLS, Memory
+from controller.runtime.loop.inbox import Inbox, InboxFull
+from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.loop.writer import Carried, Writer
+from controller.runtime.recovery.snapshot import Snapshots
+from controller.runtime.recovery.snapshot_schedule import PAUSE_S
 from exchange.model import Millis
 from exchange.ports import VenueName
 from ops.bench.measure import Contest, Figures, Goal, Line, Round, percentile

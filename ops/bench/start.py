@@ -31,9 +31,9 @@ from controller.journal.chain import Head, Record
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import SqliteJournal, open_journal, read_journal
 from controller.journal.verify import verify_journal
-from controller.runtime.memory import Memory
-from controller.runtime.recover import refold
-from controller.runtime.snapshot import SAVE_AFTER, Snapshots
+from controller.runtime.followers.recent import Memory
+from controller.runtime.recovery.recover import refold
+from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshots
 from exchange.model import OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 from policies.stage import Stage

@@ -12,9 +12,9 @@ from controller.journal.chain import Record, verify_chain
 from controller.journal.lease import Lease
 from controller.journal.port import JournalError, JournalWriteFailed, LeasedJournal
 from controller.journal.postgres import open_postgres, read_postgres
-from controller.runtime.clock import SystemClock
-from controller.runtime.follow import Follower, Standby
-from controller.runtime.memory import Memory
+from controller.runtime.followers.recent import Memory
+from controller.runtime.loop.clock import SystemClock
+from controller.runtime.recovery.follow import Follower, Standby
 from exchange.errors import IntegrityError
 from exchange.model import Millis
 from policies import canonical

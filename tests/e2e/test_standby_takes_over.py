@@ -13,7 +13,7 @@ import pytest
 from controller.journal.chain import verify_chain
 from controller.journal.lease import PERMIT_NS, TERM_S
 from controller.journal.postgres import read_postgres
-from controller.runtime.latchfile import LatchFile, Mark
+from controller.runtime.followers.latchfile import LatchFile, Mark
 from tests.support.pair import Pair, pair
 from tests.support.postgres_server import PostgresServer, binaries
 from tests.support.rig import Rig

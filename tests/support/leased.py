@@ -12,7 +12,7 @@ from controller.journal.chain import Entry, Record, Row
 from controller.journal.lease import Lease
 from controller.journal.port import JournalTakenOver
 from controller.journal.sqlite import SqliteJournal
-from controller.runtime.writer import Failure, Writer
+from controller.runtime.loop.writer import Failure, Writer
 from exchange.model import Millis
 from tests.support.desk import Desk
 from tests.support.shell import Shell, tick

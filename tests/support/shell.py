@@ -13,9 +13,9 @@ from controller.core.decisions.draft import Decision
 from controller.core.effects import Effect
 from controller.journal.chain import Record
 from controller.journal.sqlite import open_journal, read_journal
-from controller.runtime.inbox import Inbox
-from controller.runtime.permit import PermitOffice
-from controller.runtime.writer import BATCH_MOST, Writer
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.loop.writer import BATCH_MOST, Writer
 from exchange.model import Millis
 from exchange.ports import VenueName
 from tests.support.desk import Desk

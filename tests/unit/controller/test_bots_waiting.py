@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from controller.gateway.port import Busy, CancelRefused, Outstanding
-from controller.runtime import bots as module
-from controller.runtime.bots import Bots
-from controller.runtime.markets import Markets
-from controller.runtime.memory import Memory
-from controller.runtime.perform import Performer
+from controller.runtime.api import bots as module
+from controller.runtime.api.bots import Bots
+from controller.runtime.followers.recent import Memory
+from controller.runtime.venues.markets import Markets
+from controller.runtime.venues.perform import Performer
 from exchange.model import OrderType, Side, SymbolRules
 from exchange.ports import VenueName
 from exchange.wire.orders import NewOrder

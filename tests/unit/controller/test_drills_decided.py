@@ -14,10 +14,10 @@ from controller.core.decisions.drills import DRILL_WITHIN_MS, HALT_DRILL
 from controller.core.effects import Cancel, CancelAll, Latch
 from controller.core.lifecycle import Position
 from controller.core.state import HaltFigures
-from controller.runtime.emptied import report_drill
-from controller.runtime.flatten import Emptied
-from controller.runtime.inbox import Inbox
-from controller.runtime.writer import HaltClock
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.loop.writer import HaltClock
+from controller.runtime.venues.cancel_all import Emptied
+from controller.runtime.venues.halt_figures import report_drill
 from exchange.errors import Refused
 from exchange.model import Balance
 from exchange.ports import VenueName

@@ -12,9 +12,9 @@ from controller.journal.chain import Head, Row
 from controller.journal.lease import TERM_NS, Lease
 from controller.journal.port import JournalError, JournalLocked, LeasedJournal
 from controller.journal.sqlite import SqliteReader, read_journal
-from controller.runtime import follow as module
-from controller.runtime.follow import Follower, Standby
-from controller.runtime.memory import Memory
+from controller.runtime.followers.recent import Memory
+from controller.runtime.recovery import follow as module
+from controller.runtime.recovery.follow import Follower, Standby
 from exchange.errors import IntegrityError
 from policies.stage import Stage
 from tests.support.desk import Desk

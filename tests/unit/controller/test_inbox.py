@@ -9,7 +9,7 @@ import pytest
 from controller.core import inputs as i
 from controller.core.decisions.draft import Decision
 from controller.core.lifecycle import Position
-from controller.runtime.inbox import Inbox, InboxFull, Undecided, WrongThread
+from controller.runtime.loop.inbox import Inbox, InboxFull, Undecided, WrongThread
 from exchange.model import OrderIntent, OrderType, Side
 from exchange.ports import VenueName
 from policies.authority import Verb

@@ -16,12 +16,12 @@ from controller.core.state import State
 from controller.journal.chain import Record
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import open_journal
-from controller.runtime import keeping
-from controller.runtime.keeping import EVERY_NS, Keeper
-from controller.runtime.memory import Memory
-from controller.runtime.recover import refold
-from controller.runtime.snapshot import FILE_NAME, Snapshot, Snapshots
-from controller.runtime.writer import Carried
+from controller.runtime.followers.recent import Memory
+from controller.runtime.loop.writer import Carried
+from controller.runtime.recovery import snapshot_schedule as keeping
+from controller.runtime.recovery.recover import refold
+from controller.runtime.recovery.snapshot import FILE_NAME, Snapshot, Snapshots
+from controller.runtime.recovery.snapshot_schedule import EVERY_NS, Keeper
 from policies.stage import Stage
 from tests.support.desk import Desk
 

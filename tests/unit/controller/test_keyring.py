@@ -13,7 +13,7 @@ from controller.bootstrap.bot_secrets import bot_secret, made_keys, make_bot_key
 from controller.core.decisions.bot_keys import secret_digest
 from controller.core.state import BotKeyState
 from controller.gateway.port import BotKey
-from controller.runtime.keyring import Keyring
+from controller.runtime.api.keyring import Keyring
 from exchange.errors import ConfigError
 from exchange.model import Millis
 

@@ -5,8 +5,8 @@ from threading import Event
 
 import pytest
 
-from controller.runtime import latchfile as module
-from controller.runtime.latchfile import SIZE, LatchFile, Mark, Marking
+from controller.runtime.followers import latchfile as module
+from controller.runtime.followers.latchfile import SIZE, LatchFile, Mark, Marking
 
 HALTED, FAILED = Mark("enough", 3, halted=True), Mark("the disk is full", 3, halted=False)
 

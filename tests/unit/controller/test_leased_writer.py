@@ -10,7 +10,7 @@ import pytest
 from controller.core.effects import CancelAll, Effect, Place
 from controller.core.inputs import HaltAsked
 from controller.journal.lease import PERMIT_NS, RENEW_NS, TERM_NS
-from controller.runtime import writer as module
+from controller.runtime.loop import writer as module
 from exchange.errors import Halted
 from policies.stage import Stage
 from tests.support.desk import Desk

@@ -1,6 +1,6 @@
 """Permits: short, renewed, revoked at once, and worth nothing without their office."""
 
-from controller.runtime.permit import LIFETIME_NS, PermitOffice
+from controller.runtime.loop.permit import LIFETIME_NS, PermitOffice
 from exchange.model import Millis
 
 

@@ -15,11 +15,11 @@ from controller.core.lifecycle import Position
 from controller.journal.chain import Record
 from controller.journal.port import JournalWriteFailed
 from controller.journal.sqlite import SqliteJournal, open_journal
-from controller.runtime import room as module
-from controller.runtime.inbox import Inbox
-from controller.runtime.permit import PermitOffice
-from controller.runtime.room import LOW_BYTES, Reserve, Room
-from controller.runtime.writer import Carried
+from controller.runtime.followers import disk_space as module
+from controller.runtime.followers.disk_space import LOW_BYTES, Reserve, Room
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.loop.writer import Carried
 from exchange.model import Millis
 from policies.stage import Stage
 from policies.values import replace

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 
-from controller.runtime.schedule import start_ticking
+from controller.runtime.loop.schedule import start_ticking
 
 
 async def test_a_tick_runs_on_the_loops_thread() -> None:

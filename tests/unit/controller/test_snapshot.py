@@ -26,10 +26,10 @@ from controller.core.state import State
 from controller.journal.chain import Entry, Head, Record
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import SqliteJournal, open_journal
-from controller.runtime import snapshot
-from controller.runtime.memory import Kept, Memory
-from controller.runtime.recover import recover
-from controller.runtime.snapshot import FILE_NAME, Snapshots
+from controller.runtime.followers.recent import Kept, Memory
+from controller.runtime.recovery import snapshot
+from controller.runtime.recovery.recover import recover
+from controller.runtime.recovery.snapshot import FILE_NAME, Snapshots
 from controller.version import SOURCE_ROOT
 from exchange.errors import IntegrityError, UsageError
 from exchange.ports import VenueName

@@ -13,7 +13,7 @@ from controller.core.decisions.draft import Decision
 from controller.core.decisions.drills import HALT_DRILL
 from controller.core.effects import Effect, Place
 from controller.core.state import State
-from controller.runtime import writer as module
+from controller.runtime.loop import writer as module
 from exchange.errors import Halted
 from exchange.model import Millis
 from policies.authority import Verb

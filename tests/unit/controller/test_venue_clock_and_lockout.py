@@ -8,8 +8,8 @@ import pytest
 
 from controller.bootstrap import venues
 from controller.core.state import Ledger
-from controller.runtime.inbox import Inbox
-from controller.runtime.reconcile import CLOCK_GOOD_FOR_MS, Offset, Sweeper
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.venues.reconcile import CLOCK_GOOD_FOR_MS, Offset, Sweeper
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
 from controller.telemetry.sentry import NO_REPORTS

@@ -16,9 +16,9 @@ from controller.core.state import State
 from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
 from controller.journal.checkpoint import Checkpoint, checkpoint_key, parse_checkpoint
 from controller.journal.publishing import Offer
-from controller.runtime import witness as witnesses
-from controller.runtime.witness import EVERY_MS, Witnesses
-from controller.runtime.writer import Carried
+from controller.runtime.followers import checkpoints as witnesses
+from controller.runtime.followers.checkpoints import EVERY_MS, Witnesses
+from controller.runtime.loop.writer import Carried
 from exchange.errors import IntegrityError, Unreachable
 from exchange.model import Millis
 from policies.stage import Stage

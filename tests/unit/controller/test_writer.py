@@ -18,9 +18,9 @@ from controller.core.state import State
 from controller.journal.chain import Entry, Record
 from controller.journal.port import JournalWriteFailed
 from controller.journal.sqlite import SqliteJournal, read_journal
-from controller.runtime import writer as module
-from controller.runtime.permit import LIFETIME_NS
-from controller.runtime.writer import Carried
+from controller.runtime.loop import writer as module
+from controller.runtime.loop.permit import LIFETIME_NS
+from controller.runtime.loop.writer import Carried
 from exchange.errors import Halted, Refused
 from exchange.model import Millis, OrderStatus
 from exchange.ports import Ack, VenueName

@@ -11,7 +11,7 @@ import pytest
 from controller.journal.publishing import Outcome, read_from
 from controller.journal.targets import git as git_target
 from controller.journal.targets.git import GitRemote, GitTarget
-from controller.runtime.clock import SystemClock
+from controller.runtime.loop.clock import SystemClock
 from exchange.errors import ConfigError, IntegrityError, Unreachable
 from tests.support.checkpoint_places import bare_repository, published
 from tests.support.logbook import Logbook

@@ -31,9 +31,9 @@ from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
 from controller.core.state import State
 from controller.journal.chain import Entry
-from controller.runtime.markets import Markets
-from controller.runtime.memory import Counters, Memory, Sample
-from controller.runtime.summaries import summary
+from controller.runtime.api.summaries import summary
+from controller.runtime.followers.recent import Counters, Memory, Sample
+from controller.runtime.venues.markets import Markets
 from controller.version import VERSION
 from exchange.errors import Halted
 from exchange.model import DataSource, Millis, OrderStatus

@@ -9,9 +9,9 @@ from threading import Event
 
 from controller.journal.chain import Head
 from controller.journal.merkle import MerkleTree
-from controller.runtime.memory import Memory
-from controller.runtime.snapshot import SAVE_AFTER, Snapshots
-from controller.runtime.writer import Carried
+from controller.runtime.followers.recent import Memory
+from controller.runtime.loop.writer import Carried
+from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshots
 
 EVERY_NS = 900 * 10**9
 """A snapshot is due after ``SAVE_AFTER`` entries, and after this long when there were fewer."""

@@ -12,13 +12,13 @@ from controller.core import events as e
 from controller.core.decisions.boot import boot
 from controller.core.inputs import Boot
 from controller.journal.lease import TERM_S
-from controller.runtime import views
-from controller.runtime.follow import Standby
-from controller.runtime.inbox import Inbox
-from controller.runtime.markets import Markets
-from controller.runtime.memory import Memory
-from controller.runtime.oversight import oversight_view
-from controller.runtime.readings import Readings
+from controller.runtime.api import views
+from controller.runtime.api.oversight import oversight_view
+from controller.runtime.api.reads import Readings
+from controller.runtime.followers.recent import Memory
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.recovery.follow import Standby
+from controller.runtime.venues.markets import Markets
 from controller.telemetry.health import Probe, livez
 from exchange.errors import GatehouseError, Refused
 from exchange.model import Millis, Quote

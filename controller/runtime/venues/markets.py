@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from controller.core.inputs import Market, Tick
 from controller.core.state import market_of
-from controller.runtime.inbox import Inbox
-from controller.runtime.reconcile import Offset
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.venues.reconcile import Offset
 from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import Clock, MarketFeed, VenueName
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from controller.core.effects import CancelAll
 from controller.core.inputs import DrillMeasured, Latched
 from controller.core.state import State
-from controller.runtime.flatten import Emptied
-from controller.runtime.inbox import Inbox
-from controller.runtime.writer import HaltClock
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.loop.writer import HaltClock
+from controller.runtime.venues.cancel_all import Emptied
 from exchange.ports import Clock
 from policies.stage import Stage
 

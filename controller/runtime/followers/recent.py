@@ -14,7 +14,7 @@ from immutables import Map
 from controller.core import events as e
 from controller.core.state import State
 from controller.journal.chain import Entry
-from controller.runtime.writer import Carried
+from controller.runtime.loop.writer import Carried
 from exchange.model import Millis
 from policies.ramp import cap_eur
 from policies.stage import Stage

@@ -9,9 +9,9 @@ from typing import Any
 
 from controller.core.effects import Alert, Cancel, CancelAll, Effect, Latch, LookUp, Place
 from controller.core.inputs import Looked, Placed, VenueReported
-from controller.runtime.flatten import Emptied, empty_venue
-from controller.runtime.inbox import Inbox
-from controller.runtime.permit import PermitOffice
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.venues.cancel_all import Emptied, empty_venue
 from exchange.errors import GatehouseError, Refused, VenueError
 from exchange.model import Fill, Millis, OrderReport
 from exchange.ports import NOT_SENT, CancelFailed, CancelOutcome, Clock, PlaceOutcome, Rejected, Unknown, Venue, VenueName

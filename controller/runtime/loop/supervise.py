@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from controller.core.causes import Cause
 from controller.core.inputs import HaltAsked
-from controller.runtime.inbox import Inbox
+from controller.runtime.loop.inbox import Inbox
 from exchange.ports import Clock
 
 RESTART_AFTER_S = 1.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from controller.core.inputs import Snapshot, Swept
 from controller.core.state import Ledger
-from controller.runtime.inbox import Inbox
+from controller.runtime.loop.inbox import Inbox
 from exchange.errors import GatehouseError
 from exchange.model import Fill, Millis, OrderReport
 from exchange.ports import Clock, ClockedVenue, ClockReading, Venue

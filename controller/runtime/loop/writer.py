@@ -29,8 +29,8 @@ from controller.core.state import State
 from controller.journal.chain import Entry, Record
 from controller.journal.lease import PERMIT_NS, RENEW_NS, TERM_NS
 from controller.journal.port import Journal, JournalTakenOver, JournalWriteFailed, LeasedJournal
-from controller.runtime.inbox import Inbox, Letter
-from controller.runtime.permit import LIFETIME_NS, PermitOffice
+from controller.runtime.loop.inbox import Inbox, Letter
+from controller.runtime.loop.permit import LIFETIME_NS, PermitOffice
 from exchange.errors import GatehouseError, Halted
 from exchange.model import Millis
 from exchange.ports import Clock

@@ -28,11 +28,11 @@ from controller.gateway.port import (
     VenueRejected,
     Window,
 )
-from controller.runtime.inbox import Inbox, InboxFull, Undecided
-from controller.runtime.markets import Markets
-from controller.runtime.memory import Memory
-from controller.runtime.perform import Performer
-from controller.runtime.writer import Carried, Writer
+from controller.runtime.followers.recent import Memory
+from controller.runtime.loop.inbox import Inbox, InboxFull, Undecided
+from controller.runtime.loop.writer import Carried, Writer
+from controller.runtime.venues.markets import Markets
+from controller.runtime.venues.perform import Performer
 from exchange.errors import GatehouseError
 from exchange.model import Balance, MarketTrade, Millis, OrderIntent, OrderStatus, Quote, Side, SymbolRules
 from exchange.orders import WORKING

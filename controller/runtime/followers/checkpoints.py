@@ -21,7 +21,7 @@ from controller.journal.checkpoint import Anchor, sign_checkpoint, take_checkpoi
 from controller.journal.history import History, Leaves
 from controller.journal.merkle import MerkleTree
 from controller.journal.publishing import CheckpointTarget, Offer, Outcome, Publication, publish_to, read_from
-from controller.runtime.writer import Carried
+from controller.runtime.loop.writer import Carried
 from exchange.model import Millis
 from exchange.ports import Clock
 

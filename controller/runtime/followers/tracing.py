@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from controller.core import events as e
-from controller.runtime.writer import Carried
+from controller.runtime.loop.writer import Carried
 from controller.telemetry.facade import CommandPhase, Count, Level, OrderPhase, Telemetry, Trace
 from exchange.model import OrderType, Side
 from exchange.orders import TERMINAL

@@ -31,15 +31,15 @@ from controller.core.inputs import HaltAsked, Input, ProposalAsked, SubmissionIn
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
-from controller.runtime import views
-from controller.runtime.inbox import Inbox
-from controller.runtime.markets import Markets
-from controller.runtime.memory import Memory
-from controller.runtime.oversight import oversight_view
-from controller.runtime.readings import Readings
-from controller.runtime.tracing import Tracing
-from controller.runtime.witness import Standing
-from controller.runtime.writer import Writer
+from controller.runtime.api import views
+from controller.runtime.api.oversight import oversight_view
+from controller.runtime.api.reads import Readings
+from controller.runtime.followers.checkpoints import Standing
+from controller.runtime.followers.recent import Memory
+from controller.runtime.followers.tracing import Tracing
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.loop.writer import Writer
+from controller.runtime.venues.markets import Markets
 from controller.telemetry.health import Probe, livez
 from exchange.errors import GatehouseError, Refused, Unauthorised, UsageError
 from exchange.model import Millis

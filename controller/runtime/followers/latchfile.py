@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.runtime.writer import Carried
+from controller.runtime.loop.writer import Carried
 from policies.stage import Stage
 
 SIZE = 512

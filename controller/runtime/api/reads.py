@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from controller.console.views import BalanceView, FillView, OrderView, SeriesView
 from controller.core.state import State
-from controller.runtime import views
-from controller.runtime.memory import Memory
+from controller.runtime.api import views
+from controller.runtime.followers.recent import Memory
 from exchange.model import Millis
 
 SERIES_MOST = 2_000

@@ -26,7 +26,7 @@ from controller.core.state import State
 from controller.journal.chain import Head
 from controller.journal.files import write_pieces
 from controller.journal.merkle import MerkleTree
-from controller.runtime.memory import Kept
+from controller.runtime.followers.recent import Kept
 from controller.version import SOURCE_ROOT, VERSION
 from exchange.errors import GatehouseError
 from policies import canonical
@@ -42,7 +42,7 @@ _FOLDING = (
     "controller/*.py",
     "controller/core/**/*.py",
     "controller/authority/*.py",
-    "controller/runtime/memory.py",
+    "controller/runtime/followers/recent.py",
     "gates/*.py",
     "policies/*.py",
     "exchange/*.py",

@@ -16,9 +16,9 @@ from pathlib import Path
 from controller.core.causes import Cause
 from controller.core.effects import Alert, AlertKind
 from controller.core.inputs import HaltAsked
-from controller.runtime.inbox import Inbox
-from controller.runtime.permit import PermitOffice
-from controller.runtime.writer import Carried
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.loop.writer import Carried
 from exchange.ports import Clock
 from policies.stage import Stage
 

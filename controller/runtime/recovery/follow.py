@@ -14,7 +14,7 @@ from controller.core.state import State
 from controller.journal.chain import ChainWalk, Entry, Head, Row, entry_of
 from controller.journal.lease import Lease, LeaseWatch
 from controller.journal.port import FollowedJournal, JournalError, JournalLocked, LeasedJournal
-from controller.runtime.memory import Memory
+from controller.runtime.followers.recent import Memory
 from exchange.errors import IntegrityError
 from exchange.ports import Clock
 

@@ -13,8 +13,8 @@ from controller.core.inputs import Boot
 from controller.core.state import State
 from controller.journal.chain import Entry, Record
 from controller.journal.port import Journal, JournalReader
-from controller.runtime.memory import KEEP_ENTRIES, Memory
-from controller.runtime.snapshot import SAVE_AFTER, Snapshot
+from controller.runtime.followers.recent import KEEP_ENTRIES, Memory
+from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshot
 from exchange.ports import Clock
 
 

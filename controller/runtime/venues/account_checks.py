@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from controller.core.inputs import AccountExamined
 from controller.core.state import State
-from controller.runtime.inbox import Inbox
+from controller.runtime.loop.inbox import Inbox
 from exchange.ports import Clock, VenueName
 from policies.stage import Stage
 

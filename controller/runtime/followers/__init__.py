@@ -1,0 +1,1 @@
+"""What follows the writer's batches: recent memory, traces, checkpoints, the latch file, disk space."""

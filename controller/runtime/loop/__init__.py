@@ -1,0 +1,1 @@
+"""The one writer and what drives it: inbox, permits, schedule, clock, supervision."""
