@@ -11,27 +11,17 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from controller.cli import (
-    bot_keys,
-    commands,
-    doctor,
-    explain,
-    governance,
-    init,
-    journal,
-    keys,
-    oversight,
-    policy,
-    processes,
-    report,
-    signing,
-    status,
-    tape,
-    witness,
-)
 from controller.cli.demo import verb as demo
-from controller.cli.failures import print_error
-from controller.cli.output import Output
+from controller.cli.doctor import verb as doctor
+from controller.cli.journal import verbs as journal
+from controller.cli.run import processes, witness
+from controller.cli.setup import init
+from controller.cli.shared.failures import print_error
+from controller.cli.shared.output import Output
+from controller.cli.show import explain, policy, report, status
+from controller.cli.sign import bot_keys, governance, keys, oversight, signing
+from controller.cli.sign import moves
+from controller.cli.tape import verbs as tape
 from exchange.errors import GatehouseError, UsageError
 
 

@@ -23,8 +23,8 @@ from controller.console.boundary import LOOPBACK_NAMES, Boundary, error_response
 from controller.console.oversight import View
 from controller.console.page import Page
 from controller.console.port import GateRefused, OperatorPort
+from controller.console.schema import ErrorDetail, ErrorView, HaltRequest, ProposeRequest
 from controller.console.stream import LiveStream
-from controller.console.views import ErrorDetail, ErrorView, HaltRequest, ProposeRequest
 from controller.telemetry.health import Probe, readyz
 from exchange.errors import (
     ConfigError,

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 
 from controller.console import lines, wording
 from controller.console.port import OperatorPort
-from controller.console.views import BalanceView, EntryView, GateView, NextEdgeView, OrderView, StatusView
+from controller.console.schema import BalanceView, EntryView, GateView, NextEdgeView, OrderView, StatusView
 from exchange.errors import GatehouseError
 from policies.stage import LIVE_STAGES, RISK_ORDER, Environment, Stage
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from controller.console.views import (
+from controller.console.schema import (
     BalanceView,
     EntryView,
     FillView,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.journal_verify import verify_deployment
+from controller.cli.journal.verify import verify_deployment
 from controller.core.event_codec import decode
 from controller.core.events import HaltMeasured
 from controller.journal.sqlite import read_journal

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from controller.console.port import StreamItem
-from controller.console.views import (
+from controller.console.schema import (
     BalanceView,
     CountersView,
     CoverageView,

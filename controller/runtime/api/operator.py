@@ -13,7 +13,7 @@ from controller.authority.signing import propose
 from controller.authority.verify import verify
 from controller.authority.wordcode import word_code
 from controller.console.port import GateRefused, StreamItem
-from controller.console.views import (
+from controller.console.schema import (
     CheckpointView,
     EntryView,
     GateView,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from controller.console.views import BalanceView, FillView, OrderView, SeriesView
+from controller.console.schema import BalanceView, FillView, OrderView, SeriesView
 from controller.core.state import State
 from controller.runtime.api import views
 from controller.runtime.followers.recent import Memory

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from controller.console.port import StreamItem
 from controller.console.role import Role, StandbyView
-from controller.console.views import EntryView, GateView, ProposalView, ProposeRequest, ReceiptView, StatusView
+from controller.console.schema import EntryView, GateView, ProposalView, ProposeRequest, ReceiptView, StatusView
 from controller.core import events as e
 from controller.core.decisions.boot import boot
 from controller.core.inputs import Boot

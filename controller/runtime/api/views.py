@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from controller.authority.wordcode import word_code
 from controller.console.oversight import OversightView
-from controller.console.views import (
+from controller.console.schema import (
     BalanceView,
     CountersView,
     CoverageView,

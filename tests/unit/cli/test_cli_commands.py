@@ -14,7 +14,7 @@ from controller.authority.roster import load_roster
 from controller.authority.verify import read_command, verify
 from controller.authority.wordcode import word_code
 from controller.console.port import GateRefused
-from controller.console.views import ProposalView, ProposeRequest
+from controller.console.schema import ProposalView, ProposeRequest
 from controller.core.lifecycle import Position
 from exchange.errors import Unauthorised
 from exchange.model import Millis

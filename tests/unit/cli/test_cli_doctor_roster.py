@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from controller.authority.roster import KeyStatus, Person, Roster, roster_key
-from controller.cli.checks import CheckResult
-from controller.cli.roster_checks import check_roster, roster_in_force
+from controller.cli.doctor.checks import CheckResult
+from controller.cli.doctor.roster import check_roster, roster_in_force
 from controller.settings.deployment import load_settings
 from exchange.model import Millis
 from policies.authority import Role, Verb

@@ -11,7 +11,7 @@ import pytest
 from controller.authority.envelope import parse_envelope
 from controller.authority.roster import load_roster
 from controller.authority.verify import read_command
-from controller.console.views import PendingView, ProposalView, ProposeRequest, ReceiptView
+from controller.console.schema import PendingView, ProposalView, ProposeRequest, ReceiptView
 from controller.core.decisions.governance import target_of
 from controller.core.events import CommandPending
 from policies import canonical

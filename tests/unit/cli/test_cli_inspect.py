@@ -16,9 +16,9 @@ from controller.authority.envelope import Envelope
 from controller.authority.roster import KeyType
 from controller.authority.signing import propose
 from controller.authority.wordcode import word_code
-from controller.cli.command_view import print_proposal
-from controller.cli.output import Output
-from controller.console.views import ProposalView
+from controller.cli.shared.output import Output
+from controller.cli.sign.command_view import print_proposal
+from controller.console.schema import ProposalView
 from policies import canonical
 from policies.authority import Verb
 from policies.stage import Environment, Stage

@@ -12,10 +12,10 @@ import pytest
 from controller.authority.envelope import parse_envelope
 from controller.authority.meaning import meaning
 from controller.authority.verify import read_command
-from controller.cli import oversight
-from controller.cli.bot_key_checks import check_bot_keys
+from controller.cli.doctor.bot_keys import check_bot_keys
+from controller.cli.sign import oversight
 from controller.console.oversight import AcknowledgedView, AlertView, BotKeyView, DrillView, OversightView
-from controller.console.views import ProposalView, ProposeRequest, ReceiptView
+from controller.console.schema import ProposalView, ProposeRequest, ReceiptView
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.bot_keys import secret_digest

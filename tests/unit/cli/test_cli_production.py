@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.authority.roster import load_roster
-from controller.cli.production import LIVE_REST, LIVE_WS
+from controller.cli.setup.production import LIVE_REST, LIVE_WS
 from controller.settings.deployment import load_settings, read_secret
 from exchange.errors import ConfigError
 from exchange.mexc.connect import PRODUCTION

@@ -103,7 +103,7 @@ def test_a_directory_that_is_no_deployment_is_a_usage_error(run: Run, tmp_path: 
 
 
 def test_a_halt_is_shown_with_its_measured_times(run: Run, served: Served) -> None:
-    from controller.console.views import HaltView
+    from controller.console.schema import HaltView
 
     halt = HaltView(breach_to_latch_us=184, latch_to_cancelled_us=12_345, cancelled=2, verified_empty=True)
     served.port.view = served.port.view.model_copy(

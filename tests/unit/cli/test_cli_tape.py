@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.tape_record import Recording, record
-from controller.cli.tape_view import MidPrices, sparkline
-from controller.cli.testnet_options import tape_symbols
+from controller.cli.run.testnet_options import tape_symbols
+from controller.cli.tape.record import Recording, record
+from controller.cli.tape.view import MidPrices, sparkline
 from exchange import tape
 from exchange.errors import ConfigError, Unreachable
 from exchange.model import DataSource, MarketTrade, Millis, Side

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.testnet_options import one_account, read_accounts
+from controller.cli.run.testnet_options import one_account, read_accounts
 from exchange.errors import ConfigError, UsageError
 from exchange.testnet.auth import Permission
 from exchange.wire.profile import KycLevel

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controller.cli import testnet_options, testnet_run
-from controller.cli.fetch import fetching
-from controller.cli.testnet_options import Feed
+from controller.cli.run import testnet_options, testnet_run
+from controller.cli.run.testnet_options import Feed
+from controller.cli.shared.fetch import fetching
 from exchange.errors import Unreachable, UsageError
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.latency import DEFAULT_QUANTILES

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from controller.console.app import create_app
-from controller.console.views import PendingView
+from controller.console.schema import PendingView
 from controller.core.causes import HaltClass
 from policies.authority import Verb
 from policies.stage import Stage
