@@ -20,7 +20,6 @@ from controller.cli.shared.failures import print_error
 from controller.cli.shared.output import Output
 from controller.cli.show import explain, policy, report, status
 from controller.cli.sign import bot_keys, governance, keys, oversight, signing
-from controller.cli.sign import moves
 from controller.cli.tape import verbs as tape
 from exchange.errors import GatehouseError, UsageError
 
@@ -89,7 +88,7 @@ def root(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-for group in (init, doctor, processes, witness, demo, status, explain, signing, commands, governance, bot_keys, oversight, report):
+for group in (init, doctor, processes, witness, demo, status, explain, signing, moves, governance, bot_keys, oversight, report):
     group.register(app)
 app.add_typer(journal.app, name="journal")
 app.add_typer(keys.app, name="keys")

@@ -8,7 +8,7 @@ from typing import Any
 from controller.bootstrap.bot_secrets import make_bot_key
 from controller.core.decisions.bot_keys import key_document, secret_digest
 from exchange.orders import WORKING
-from exchange.testnet.faults import FaultKind
+from exchange.testnet.conditions.faults import FaultKind
 from tests.support.rig import SYMBOL, Rig, rig
 
 UNKNOWN_KEY = 10072

@@ -13,13 +13,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exchange.errors import ConfigError, UsageError
+from exchange.matching.resting import FillModel
+from exchange.matching.symbols import DEFAULT_RULES, rules_for
 from exchange.model import Millis, SymbolRules
 from exchange.tape import read, read_header
-from exchange.testnet.auth import DEFAULT_PERMISSIONS, Permission
+from exchange.testnet.access.auth import DEFAULT_PERMISSIONS, Permission
+from exchange.testnet.conditions.latency import DEFAULT_QUANTILES, NO_LATENCY
 from exchange.testnet.config import AccountConfig, TestnetConfig
-from exchange.testnet.latency import DEFAULT_QUANTILES, NO_LATENCY
-from exchange.testnet.resting import FillModel
-from exchange.testnet.symbols import DEFAULT_RULES, rules_for
 from exchange.wire.profile import KycLevel
 
 _LONGEST_NUMBER = 6

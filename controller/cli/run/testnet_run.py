@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.cli.shared.fetch import fetching
+from exchange.matching.events import FillRecord
 from exchange.testnet import server
-from exchange.testnet.clock import SystemClock
+from exchange.testnet.conditions.clock import SystemClock
 from exchange.testnet.config import TestnetConfig
-from exchange.testnet.events import FillRecord
 from exchange.testnet.export import fill_lines
-from exchange.testnet.feeds.live import LiveFeed, LiveMarket, live_rules, live_source
+from exchange.testnet.market.feeds.live import LiveFeed, LiveMarket, live_rules, live_source
 
 
 async def serve(

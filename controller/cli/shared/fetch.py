@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 
 from exchange.errors import Unreachable
-from exchange.testnet.feeds.live import ERROR_STATUS
+from exchange.testnet.market.feeds.live import ERROR_STATUS
 
 MAX_BODY = 16 * 1024 * 1024
 """A whole ``exchangeInfo`` is a few MB."""

@@ -15,8 +15,8 @@ from controller.cli.shared.signals import run_until_told
 from exchange.errors import Unreachable
 from exchange.model import DataSource
 from exchange.tape import TapeHeader, TapeRecord, TapeWriter
-from exchange.testnet.clock import SystemClock
-from exchange.testnet.feeds.live import LiveFeed, live_rules, live_source
+from exchange.testnet.conditions.clock import SystemClock
+from exchange.testnet.market.feeds.live import LiveFeed, live_rules, live_source
 
 _PERIOD_S = 0.25
 

@@ -14,10 +14,10 @@ from controller.cli.run.testnet_options import latency as quantiles
 from controller.cli.shared.output import Output, clock, duration, print_json, stderr, stdout, table
 from exchange import tape
 from exchange.book import Book
+from exchange.matching.symbols import rules_for
 from exchange.model import DataSource
 from exchange.tape import DepthDelta, DepthSnapshot, TapeGap, TapeRecord, TapeSummary, plain
 from exchange.testnet.replay import ReplayResult, compare
-from exchange.testnet.symbols import rules_for
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _NOTHING = "·"

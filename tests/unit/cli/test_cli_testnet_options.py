@@ -9,7 +9,7 @@ import pytest
 
 from controller.cli.run.testnet_options import one_account, read_accounts
 from exchange.errors import ConfigError, UsageError
-from exchange.testnet.auth import Permission
+from exchange.testnet.access.auth import Permission
 from exchange.wire.profile import KycLevel
 from tests.support.cli_kit import Run, told
 

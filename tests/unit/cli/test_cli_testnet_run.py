@@ -16,9 +16,9 @@ from controller.cli.run import testnet_options, testnet_run
 from controller.cli.run.testnet_options import Feed
 from controller.cli.shared.fetch import fetching
 from exchange.errors import Unreachable, UsageError
+from exchange.matching.resting import FillModel
+from exchange.testnet.conditions.latency import DEFAULT_QUANTILES
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
-from exchange.testnet.latency import DEFAULT_QUANTILES
-from exchange.testnet.resting import FillModel
 from exchange.testnet.server import RunningTestnet, running_testnet
 from exchange.wire.signing import signature
 from tests.support.cli_kit import Run, told

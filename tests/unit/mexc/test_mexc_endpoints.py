@@ -16,8 +16,8 @@ from exchange.mexc.rest import PermanentRefusal
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import OrderIntent, OrderStatus, OrderType, Side
 from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, VenueName
-from exchange.testnet.auth import ALL_PERMISSIONS, DEFAULT_PERMISSIONS, Permission
-from exchange.testnet.clock import SystemClock
+from exchange.testnet.access.auth import ALL_PERMISSIONS, DEFAULT_PERMISSIONS, Permission
+from exchange.testnet.conditions.clock import SystemClock
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
 from exchange.wire.account import HistoryQuery

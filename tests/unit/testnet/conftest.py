@@ -9,12 +9,12 @@ from decimal import Decimal
 import pytest
 
 from exchange.book import Level
+from exchange.matching.engine import Engine
+from exchange.matching.events import Accepted, EngineEvent, Refused
+from exchange.matching.resting import FillModel
+from exchange.matching.symbols import DEFAULT_RULES
 from exchange.model import Fill, MarketTrade, Millis, OrderIntent, OrderStatus, OrderType, Side, SymbolRules
 from exchange.tape import DepthDelta, DepthSnapshot, TapeGap, TapeTrade
-from exchange.testnet.events import Accepted, EngineEvent, Refused
-from exchange.testnet.matching import Engine
-from exchange.testnet.resting import FillModel
-from exchange.testnet.symbols import DEFAULT_RULES
 
 BIDS = [("100", "5"), ("99", "7")]
 ASKS = [("101", "5"), ("102", "7")]

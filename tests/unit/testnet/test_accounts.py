@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.errors import IntegrityError
-from exchange.testnet.accounts import Account, Reason, fee_on, with_fee
+from exchange.matching.accounts import Account, Reason, fee_on, with_fee
 
 D = Decimal
 notionals = st.integers(1, 10**12).map(lambda units: D(units).scaleb(-8))

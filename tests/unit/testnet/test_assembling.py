@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exchange.book import Book
 from exchange.model import MarketTrade, Millis, Side
 from exchange.tape import DepthDelta, DepthSnapshot, Sequence, TapeGap, TapeRecord, TapeTrade
-from exchange.testnet.feeds.assemble import Assembler
+from exchange.testnet.market.feeds.assemble import Assembler
 from exchange.wire.market import DepthSnapshot as RestSnapshot
 from exchange.wire.push import DepthUpdate, TradeBatch
 

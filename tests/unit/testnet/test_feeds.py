@@ -11,12 +11,12 @@ import pytest
 
 from exchange.book import Book, DeltaOutcome
 from exchange.errors import ConfigError, UsageError
+from exchange.matching.symbols import BTCUSDT
 from exchange.model import MarketTrade, Millis, Side
 from exchange.tape import DepthDelta, DepthSnapshot, Sequence, TapeGap, TapeRecord, TapeTrade, read
-from exchange.testnet.feeds.synthetic import SyntheticMarket, synthetic
-from exchange.testnet.feeds.tape import TapePlayer
-from exchange.testnet.latency import LatencyModel
-from exchange.testnet.symbols import BTCUSDT
+from exchange.testnet.conditions.latency import LatencyModel
+from exchange.testnet.market.feeds.synthetic import SyntheticMarket, synthetic
+from exchange.testnet.market.feeds.tape import TapePlayer
 
 D = Decimal
 START = Millis(1_000_000)

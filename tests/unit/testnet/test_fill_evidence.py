@@ -9,11 +9,11 @@ from decimal import Decimal
 import pytest
 
 from exchange.errors import IntegrityError
+from exchange.matching.accounts import Account, Reason, fee_on
+from exchange.matching.events import BalanceChanged
+from exchange.matching.fees import Charge
 from exchange.model import OrderType, Side, SymbolRules
-from exchange.testnet.accounts import Account, Reason, fee_on
-from exchange.testnet.events import BalanceChanged
 from exchange.testnet.export import export_fills, fill_document
-from exchange.testnet.fees import Charge
 
 D = Decimal
 

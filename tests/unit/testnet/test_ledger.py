@@ -11,14 +11,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from exchange.matching.accounts import STEP, Account, Reason, fee_on
+from exchange.matching.engine import Engine
+from exchange.matching.events import Accepted, BalanceChanged, Filled, MarketTraded, OrderChanged
+from exchange.matching.fees import Charge, QuoteFees
+from exchange.matching.resting import FillModel
+from exchange.matching.symbols import BTCUSDT
 from exchange.model import MarketTrade, Millis, OrderIntent, OrderStatus, OrderType, Side, SymbolRules
 from exchange.tape import DepthDelta, DepthSnapshot, TapeGap, TapeTrade
-from exchange.testnet.accounts import STEP, Account, Reason, fee_on
-from exchange.testnet.events import Accepted, BalanceChanged, Filled, MarketTraded, OrderChanged
-from exchange.testnet.fees import Charge, QuoteFees
-from exchange.testnet.matching import Engine
-from exchange.testnet.resting import FillModel
-from exchange.testnet.symbols import BTCUSDT
 
 D = Decimal
 START = {"USDT": D(1_000), "BTC": D(10), "MX": D("0.3")}

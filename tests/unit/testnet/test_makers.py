@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from exchange.matching.events import Filled
+from exchange.matching.resting import FillModel
 from exchange.model import OrderStatus, OrderType, Side
-from exchange.testnet.events import Filled
-from exchange.testnet.resting import FillModel
 
 D = Decimal
 

@@ -8,12 +8,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from exchange.matching.engine import Engine
+from exchange.matching.events import Accepted, EngineEvent, Filled
+from exchange.matching.resting import FillModel
+from exchange.matching.symbols import DEFAULT_RULES
 from exchange.model import MarketTrade, Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.tape import DepthDelta, DepthSnapshot, TapeGap, TapeTrade
-from exchange.testnet.events import Accepted, EngineEvent, Filled
-from exchange.testnet.matching import Engine
-from exchange.testnet.resting import FillModel
-from exchange.testnet.symbols import DEFAULT_RULES
 from tests.support.reference_market import Expected, Order, ReferenceMarket
 
 D = Decimal

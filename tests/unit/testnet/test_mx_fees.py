@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exchange.matching.mx_fees import MxFees
 from exchange.model import Side
-from exchange.testnet.mx_fees import MxFees
 
 D = Decimal
 

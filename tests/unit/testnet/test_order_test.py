@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exchange.matching.events import Accepted
 from exchange.model import OrderIntent, OrderType, Side
-from exchange.testnet.events import Accepted
 
 D = Decimal
 NUMBER = st.one_of(

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from exchange.book import Book, DeltaOutcome
 from exchange.errors import UsageError
+from exchange.matching.engine import Engine
+from exchange.matching.events import BookChanged, MarketTraded
+from exchange.matching.market_book import MarketBook
+from exchange.matching.symbols import BTCUSDT, DEFAULT_RULES
 from exchange.model import Millis, OrderStatus, OrderType, Side
 from exchange.tape import DepthDelta, DepthSnapshot, read
-from exchange.testnet.events import BookChanged, MarketTraded
-from exchange.testnet.market_book import MarketBook
-from exchange.testnet.matching import Engine
-from exchange.testnet.symbols import BTCUSDT, DEFAULT_RULES
 
 D = Decimal
 NOW = Millis(5_000)

@@ -8,12 +8,12 @@ from decimal import Decimal
 import pytest
 
 from exchange.errors import ConfigError, UsageError
+from exchange.matching.accounts import Reason
+from exchange.matching.checks import MAX_OPEN_ORDERS
+from exchange.matching.engine import DuplicateClientIds, Engine
+from exchange.matching.events import Accepted, BalanceChanged, Canceled, Filled, OrderChanged, Refused
+from exchange.matching.symbols import BTCUSDT
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
-from exchange.testnet.accounts import Reason
-from exchange.testnet.checks import MAX_OPEN_ORDERS
-from exchange.testnet.events import Accepted, BalanceChanged, Canceled, Filled, OrderChanged, Refused
-from exchange.testnet.matching import DuplicateClientIds, Engine
-from exchange.testnet.symbols import BTCUSDT
 
 D = Decimal
 BUY, SELL, LIMIT, MARKET = Side.BUY, Side.SELL, OrderType.LIMIT, OrderType.MARKET

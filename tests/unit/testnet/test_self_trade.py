@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exchange.matching.events import Accepted
+from exchange.matching.venue_market import unrelated
 from exchange.model import OrderIntent, OrderStatus, OrderType, Side
-from exchange.testnet.events import Accepted
-from exchange.testnet.venue_market import unrelated
 from exchange.wire.orders import StpMode
 
 D = Decimal

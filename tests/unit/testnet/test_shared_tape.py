@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from exchange.convert import convert_binance
+from exchange.matching.resting import FillModel
 from exchange.tape import TapeRecord
-from exchange.testnet.latency import DEFAULT_QUANTILES
+from exchange.testnet.conditions.latency import DEFAULT_QUANTILES
 from exchange.testnet.replay import replay
-from exchange.testnet.resting import FillModel
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = ("binance-btcusdt-l2-20240808.jsonl.gz", "binance-btcusdt-l2-20240809.jsonl.gz")

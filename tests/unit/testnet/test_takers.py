@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from exchange.matching.events import Filled
 from exchange.model import OrderStatus, OrderType, Side
-from exchange.testnet.events import Filled
 
 D = Decimal
 IOC, FOK, MARKET = OrderType.IMMEDIATE_OR_CANCEL, OrderType.FILL_OR_KILL, OrderType.MARKET

@@ -14,9 +14,9 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from exchange.book import Book
 from exchange.model import MarketTrade, Millis, Side
-from exchange.testnet.channels_day import day_begins, mini_ticker
 from exchange.testnet.config import StreamLimits, TestnetConfig
-from exchange.testnet.history import History
+from exchange.testnet.market.history import History
+from exchange.testnet.push.channels_day import day_begins, mini_ticker
 from exchange.testnet.server import RunningTestnet, running_testnet
 from exchange.wire.market import BookTicker, Interval
 from exchange.wire.push import (

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from exchange.errors import ConfigError
+from exchange.testnet.conditions.faults import FaultKind, load_faults
 from exchange.testnet.config import TestnetConfig
-from exchange.testnet.faults import FaultKind, load_faults
 from exchange.testnet.server import RunningTestnet, running_testnet
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from exchange.errors import ConfigError
 from exchange.model import Millis
-from exchange.testnet.auth import ALL_PERMISSIONS, ApiKey, Permission
+from exchange.testnet.access.auth import ALL_PERMISSIONS, ApiKey, Permission
 from exchange.testnet.config import AccountConfig, RateLimits, TestnetConfig
-from exchange.testnet.endpoint import Endpoint
-from exchange.testnet.endpoints import ENDPOINTS
+from exchange.testnet.http.endpoint import Endpoint
+from exchange.testnet.http.endpoints import ENDPOINTS
 from exchange.testnet.server import running_testnet
 from exchange.wire.errors import ErrorCode
 from exchange.wire.orders import CancelStatus

@@ -13,9 +13,9 @@ import pytest
 from websockets.asyncio.client import connect
 
 from exchange.errors import ConfigError
+from exchange.testnet.conditions.faults import FaultKind, Operation
+from exchange.testnet.conditions.latency import DEFAULT_QUANTILES, Delays
 from exchange.testnet.config import StreamLimits, TestnetConfig
-from exchange.testnet.faults import FaultKind, Operation
-from exchange.testnet.latency import DEFAULT_QUANTILES, Delays
 from exchange.testnet.server import RunningTestnet, running_testnet
 
 IOC = {"type": "IMMEDIATE_OR_CANCEL", "price": "61000"}

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exchange.testnet.faults import FaultKind
+from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.server import RunningTestnet
 
 TOKEN = {"X-Testnet-Control": "let-me-in"}

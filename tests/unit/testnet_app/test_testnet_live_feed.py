@@ -14,10 +14,10 @@ from exchange.book import Book, DeltaOutcome
 from exchange.errors import Unreachable, UsageError, VenueError
 from exchange.model import DataSource
 from exchange.tape import DepthDelta, DepthSnapshot, Sequence, TapeGap, TapeRecord, TapeTrade
-from exchange.testnet.clock import SystemClock
+from exchange.testnet.conditions.clock import SystemClock
+from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.config import TestnetConfig
-from exchange.testnet.faults import FaultKind
-from exchange.testnet.feeds.live import ERROR_STATUS, Fetch, LiveFeed, LiveMarket, LiveTiming, live_rules, live_source
+from exchange.testnet.market.feeds.live import ERROR_STATUS, Fetch, LiveFeed, LiveMarket, LiveTiming, live_rules, live_source
 from exchange.testnet.server import RunningTestnet, running_testnet
 
 QUICK = LiveTiming(snapshot_every=20, retry_first=20, retry_most=40, release_every=5, hold=30)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.model import OrderType, Side
-from exchange.testnet.faults import FaultKind
-from exchange.testnet.picture import HEIGHT, WIDTH, depth_picture
+from exchange.testnet.conditions.faults import FaultKind
+from exchange.testnet.http.picture import HEIGHT, WIDTH, depth_picture
 from exchange.testnet.server import RunningTestnet
 from exchange.wire.orders import NewOrder
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from exchange.model import DataSource, MarketTrade, Millis, Quote, Side
 from exchange.tape import DepthSnapshot, TapeRecord, TapeTrade
-from exchange.testnet.feeds.tape import TapePlayer
-from exchange.testnet.history import History
-from exchange.testnet.listenkeys import LIFETIME_MS, MAX_KEYS, ListenKeys
-from exchange.testnet.outbox import Outbox
-from exchange.testnet.playback import Playback, StreamPlayer
-from exchange.testnet.ratelimit import SlidingWindow
+from exchange.testnet.access.listenkeys import LIFETIME_MS, MAX_KEYS, ListenKeys
+from exchange.testnet.access.ratelimit import SlidingWindow
+from exchange.testnet.market.feeds.tape import TapePlayer
+from exchange.testnet.market.history import History
+from exchange.testnet.market.playback import Playback, StreamPlayer
+from exchange.testnet.push.outbox import Outbox
 from exchange.wire.market import Interval
 
 SECOND_NS = 1_000_000_000

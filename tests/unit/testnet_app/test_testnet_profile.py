@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exchange.testnet.auth import ALL_PERMISSIONS
+from exchange.testnet.access.auth import ALL_PERMISSIONS
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
 from exchange.wire.profile import KycLevel, parse_group_reply, parse_groups_reply, parse_kyc, parse_mx_deduct, parse_uid

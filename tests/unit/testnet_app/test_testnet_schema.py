@@ -21,13 +21,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from exchange.matching.engine import DuplicateClientIds
 from exchange.model import Millis, OrderType, Side
-from exchange.testnet.app import build_app
-from exchange.testnet.auth import ALL_PERMISSIONS
+from exchange.testnet.access.auth import ALL_PERMISSIONS
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
-from exchange.testnet.endpoint import Endpoint
-from exchange.testnet.endpoints import ENDPOINTS
-from exchange.testnet.matching import DuplicateClientIds
+from exchange.testnet.http.app import build_app
+from exchange.testnet.http.endpoint import Endpoint
+from exchange.testnet.http.endpoints import ENDPOINTS
 from exchange.testnet.server import build_venue
 from exchange.testnet.venue import SimulatedVenue
 from exchange.wire.orders import NewOrder

@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.errors import ConfigError, IntegrityError
+from exchange.matching.resting import FillModel
 from exchange.model import Millis, OrderType, Side
 from exchange.testnet import snapshot
+from exchange.testnet.conditions.faults import Fault
+from exchange.testnet.conditions.listings import ListingChange
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
-from exchange.testnet.faults import Fault
-from exchange.testnet.listings import ListingChange
-from exchange.testnet.resting import FillModel
 from exchange.testnet.server import build_venue, running_testnet
 from exchange.testnet.venue import SimulatedVenue
 from exchange.wire.errors import WireRefusal

@@ -11,7 +11,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 
 from exchange.model import OrderReport, OrderStatus
-from exchange.testnet.faults import FaultKind
+from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.server import RunningTestnet
 from exchange.wire.push import BalanceUpdate
 from exchange.wire.push_decode import decode_push

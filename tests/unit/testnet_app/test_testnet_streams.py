@@ -16,11 +16,11 @@ from websockets.exceptions import ConnectionClosed
 
 from exchange.book import Book, DeltaOutcome
 from exchange.model import Fill, Millis, OrderReport, OrderStatus
+from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.config import StreamLimits, TestnetConfig
-from exchange.testnet.faults import FaultKind
-from exchange.testnet.outbox import Outbox
+from exchange.testnet.push.outbox import Outbox
+from exchange.testnet.push.session import Session
 from exchange.testnet.server import RunningTestnet, running_testnet
-from exchange.testnet.session import Session
 from exchange.wire.market import BookTicker
 from exchange.wire.push import BalanceUpdate, DepthLevels, DepthUpdate, KlineUpdate, Push, TradeBatch
 from exchange.wire.push_decode import decode_push

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from exchange.matching.symbols import BTCUSDT
 from exchange.model import Millis
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, build_venue, running_testnet
-from exchange.testnet.symbols import BTCUSDT
 from tests.support.stopped_clock import StoppedClock
 
 D = Decimal

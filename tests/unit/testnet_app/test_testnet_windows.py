@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from exchange.model import MarketTrade, Millis, OrderType, Side
-from exchange.testnet.app import build_app
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
+from exchange.testnet.http.app import build_app
 from exchange.testnet.server import build_venue
 from exchange.testnet.venue import SimulatedVenue
 from exchange.wire.orders import NewOrder
