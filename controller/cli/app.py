@@ -19,7 +19,7 @@ from controller.cli.setup import init
 from controller.cli.shared.failures import print_error
 from controller.cli.shared.output import Output
 from controller.cli.show import explain, policy, report, status
-from controller.cli.sign import bot_keys, governance, keys, oversight, signing
+from controller.cli.sign import bot_keys, governance, keys, moves, oversight, signing
 from controller.cli.tape import verbs as tape
 from exchange.errors import GatehouseError, UsageError
 

@@ -18,11 +18,7 @@ MONEY = (
     "exchange/book.py",
     "exchange/model.py",
     "exchange/orders.py",
-    "exchange/matching/accounts.py",
-    "exchange/matching/market_book.py",
-    "exchange/matching/engine.py",
-    "exchange/matching/resting.py",
-    "exchange/matching/settlement.py",
+    "exchange/matching/",
     "gates/",
     "policies/",
 )

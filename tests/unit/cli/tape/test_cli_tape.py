@@ -23,7 +23,7 @@ from exchange.testnet.server import RunningTestnet, running_testnet
 from tests.support.cli_kit import Run, told
 
 D = Decimal
-SHIPPED = Path(__file__).resolve().parents[3] / "exchange/testnet/tapes/btcusdt-20240808.tape.gz"
+SHIPPED = Path(__file__).resolve().parents[4] / "exchange/testnet/tapes/btcusdt-20240808.tape.gz"
 BARS = "timestamp,open,high,low,close,volume\n2022-01-01 00:01:00,100,110,95,105,1200\n2022-01-01 00:02:00,105,106,90,91,600\n"
 CAPTURE = [
     {"lastUpdateId": 5, "bids": [["99.9", "1"]], "asks": [["100.1", "1"]]},

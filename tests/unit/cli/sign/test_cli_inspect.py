@@ -25,7 +25,7 @@ from policies.stage import Environment, Stage
 from tests.support.cli_kit import Run, told
 from tests.unit.authority import authority_kit as kit
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SHOWN_OTHERWISE = {"not_before_ms", "expires_ms", "expected_step", "target_step", "symbols", "subject"}
 """As times of day, beside their stage, one by one, and laid out."""
 

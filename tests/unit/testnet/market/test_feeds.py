@@ -20,7 +20,7 @@ from exchange.testnet.market.feeds.tape import TapePlayer
 
 D = Decimal
 START = Millis(1_000_000)
-SHIPPED = Path(__file__).resolve().parents[3] / "exchange/testnet/tapes/btcusdt-20240808.tape.gz"
+SHIPPED = Path(__file__).resolve().parents[4] / "exchange/testnet/tapes/btcusdt-20240808.tape.gz"
 
 
 def at(moment: int) -> tuple[Millis, Millis]:

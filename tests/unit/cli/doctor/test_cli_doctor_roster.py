@@ -20,7 +20,7 @@ from tests.support.desk import Desk
 from tests.unit.authority import authority_kit as kit
 from tests.unit.authority.authority_kit import ALICE, ALICE_SPARE, BOB, CAROL, DAVE, ERIN, NOW, listed, person, sk_public
 
-EXAMPLES = Path(__file__).parents[3] / "policies" / "examples"
+EXAMPLES = Path(__file__).parents[4] / "policies" / "examples"
 DAY = 86_400_000
 TEAM, SOLO, DEMO = (load_policy((EXAMPLES / f"{name}.toml").read_bytes()) for name in ("team", "solo", "demo"))
 CAROLS = roster_key(sk_public(CAROL).line)

@@ -19,7 +19,7 @@ from policies.authority import Role, Verb
 from policies.stage import Stage
 from tests.support.counting import Counted
 from tests.support.desk import BOT_KEYS, Desk
-from tests.unit.controller.test_hostile_commands import assert_refused, hand_in, signed
+from tests.unit.core.test_hostile_commands import assert_refused, hand_in, signed
 
 DIGEST = "sha256:" + "7" * 64
 DEMO, OTHER = BOT_KEYS["demo-bot"], BOT_KEYS["other-bot"]

@@ -38,7 +38,7 @@ from tests.support.desk import Desk
 from tests.support.shell import SetClock
 
 KEY = generate_key()
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 class Folded:

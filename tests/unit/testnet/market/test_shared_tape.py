@@ -16,7 +16,7 @@ from exchange.tape import TapeRecord
 from exchange.testnet.conditions.latency import DEFAULT_QUANTILES
 from exchange.testnet.replay import replay
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 FILES = ("binance-btcusdt-l2-20240808.jsonl.gz", "binance-btcusdt-l2-20240809.jsonl.gz")
 
 # A change here means that the testnet fills differently from before: past evidence can no longer be reproduced.

@@ -74,7 +74,7 @@ def test_doctor_finds_a_secret_that_others_can_read(run: Run, deployment: Path) 
 
 
 def test_doctor_refuses_a_policy_of_another_environment(run: Run, deployment: Path) -> None:
-    team = Path(__file__).parents[3] / "policies" / "examples" / "team.toml"
+    team = Path(__file__).parents[4] / "policies" / "examples" / "team.toml"
     (deployment / "policy.toml").write_bytes(team.read_bytes())
     rows = {row["check"]: row for row in told(run("doctor", "--dir", deployment, "-o", "json"))}
     assert "production" in rows["policy"]["found"]
