@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """Run the command line; exits with the codes of DESIGN §10."""
+    """Run the command line; exits with the codes of architecture.md §10."""
     from controller.cli.app import app
 
     app(prog_name="gatehouse")

@@ -1,4 +1,4 @@
-"""Which verb needs whose signatures: one table (DESIGN §3, gates-authority-journal.md §2.3).
+"""Which verb needs whose signatures: one table (architecture.md §3, gates-authority-journal.md §2.3).
 
 Up is expensive, down is free: a verb that adds risk needs more people; one that removes risk needs one, or none.
 """

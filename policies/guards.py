@@ -1,4 +1,4 @@
-"""Always-on rules: ``watch(readings, …)`` says which are broken now and what has to happen (DESIGN §6).
+"""Always-on rules: ``watch(readings, …)`` says which are broken now and what has to happen (architecture.md §6).
 
 A guard that cannot be measured is broken too: never measured yet means no new entries, and unmeasured for longer than
 ``guards.blind_deadline_ms`` halts. There is no hysteresis; only people go back up. Source: execution-safety.md §6.

@@ -1,4 +1,4 @@
-"""Everything operators decided, decided again from the journal alone: whose signatures, which quorum, what evidence (DESIGN §5).
+"""Everything operators decided, decided again from the journal alone: signatures, quorum, evidence (architecture.md §5).
 
 The auditor folds the entries about governance with the controller's own fold and leaves the others aside, so its cost is per
 command and not per entry. At each command it verifies the raw envelope against the roster in force at that entry, binds it to what

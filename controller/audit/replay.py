@@ -1,4 +1,4 @@
-"""A journal played again from its entries alone: the state, every account's result, the record of every decision (DESIGN §11).
+"""A journal played again from its entries alone: state, every account's result, the record of every decision (architecture.md §11).
 
 Nothing is asked of a venue, a clock or a settings file. Gate verdicts behind accepted commands are judged again from the evidence
 and the policy in the journal, and must come out as the same bytes.

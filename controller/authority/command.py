@@ -1,4 +1,4 @@
-"""What an operator signs: the command payload (DESIGN §5). Pure data; verification lives in ``controller.authority``.
+"""What an operator signs: the command payload (architecture.md §5). Pure data; verification lives in ``controller.authority``.
 
 The payload is RFC 8785 JSON made of strings and integers only, so that everybody hashes and signs the same bytes.
 ``journal_seq`` and ``journal_head`` name the journal entry the proposer looked at; a command whose entry is not in this journal,

@@ -1,4 +1,4 @@
-"""DSSE envelopes: the signed payload and its signatures in one JSON text (DESIGN §5, gates-authority-journal.md §2.3).
+"""DSSE envelopes: the signed payload and its signatures in one JSON text (architecture.md §5, gates-authority-journal.md §2.3).
 
     {"payloadType": "application/vnd.gatehouse.command.v1+json",
      "payload": "<base64>", "signatures": [{"keyid": "sha256:…", "sig": "<base64>"}]}

@@ -1,4 +1,4 @@
-"""The roster: which persons there are, what they may sign, and with which keys (DESIGN §5, gates-authority-journal.md §2.3).
+"""The roster: persons, what they may sign, and with which keys (architecture.md §5, gates-authority-journal.md §2.3).
 
 A key's id is the fingerprint of its key material, so one key cannot go by two names; the roster refuses it anyway, because
 threshold counters that trusted names have been fooled this way (gates-authority-journal.md §2.2).

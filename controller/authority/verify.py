@@ -1,4 +1,4 @@
-"""From an envelope's text to a command with proven signatories, or to a refusal (DESIGN §5).
+"""From an envelope's text to a command with proven signatories, or to a refusal (architecture.md §5).
 
 One signature that does not hold refuses the whole envelope: an envelope is what its senders agreed on, and a part of it that is
 false is not to be looked past. Whether the signatories suffice, and whether the command fits the moment, is decided later.

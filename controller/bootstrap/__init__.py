@@ -1,6 +1,6 @@
 """The composition root: reads the settings, constructs every adapter, and runs the controller until it is told to stop.
 
-Order of a start (DESIGN §3): verify the journal, fold it, journal the start, reach the venues, and only then open the doors. The
+Order of a start (architecture.md §3): verify the journal, fold it, journal the start, reach the venues, then open the doors. The
 writer arms by itself once every venue in use is reconciled. While another controller leads, a start stands by before all of that.
 """
 

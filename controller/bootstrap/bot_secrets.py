@@ -1,4 +1,4 @@
-"""Where the secrets of gateway keys are: in 0600 files of the deployment's directory, and nowhere else (DESIGN §10).
+"""Where the secrets of gateway keys are: in 0600 files of the deployment's directory, and nowhere else (architecture.md §10).
 
 A key of ``gatehouse.toml`` names its file. Any other has ``bots/<bot>.<key>.secret``, as ``gatehouse keys bot`` writes it.
 """

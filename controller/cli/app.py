@@ -25,7 +25,7 @@ from exchange.errors import GatehouseError, UsageError
 
 
 class _Root(TyperGroup):
-    """Turns every error into one message and one exit code (DESIGN §10)."""
+    """Turns every error into one message and one exit code (architecture.md §10)."""
 
     def main(
         self,

@@ -62,7 +62,7 @@ NODES: tuple[Node, ...] = tuple(
         strict=True,
     )
 )
-"""The stages from left to right (DESIGN §3)."""
+"""The stages from left to right (architecture.md §3)."""
 
 
 class Page:

@@ -221,7 +221,7 @@ class RuleView(View):
 
 
 class GateView(View):
-    """A gate evaluated now: PASS only if every rule is PASS (DESIGN §6)."""
+    """A gate evaluated now: PASS only if every rule is PASS (architecture.md §6)."""
 
     gate: str
     verb: Verb

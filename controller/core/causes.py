@@ -1,4 +1,4 @@
-"""Why a deployment moves, and what a halt leaves possible: two tables of data (DESIGN §3).
+"""Why a deployment moves, and what a halt leaves possible: two tables of data (architecture.md §3).
 
 A ``Cause`` is written into the journal with every move and every withdrawn command; its values never change. A ``HaltClass`` is
 what people and ``RULES`` make of it: how high a resume may go, and whether a halt at VALIDATED takes the validation with it.

@@ -6,7 +6,7 @@ ramp step, how high a resume may go — is decided by the guards below, from val
 
 Up is one stage or one step at a time. Down is free: any lower stage, any lower step. HALTED is reached from anywhere and left only
 by ``resume`` (never above where the halt came from nor above what its kind of halt allows, never into RAMPING) or ``reset``; once
-the validation is void only ``reset`` is left (DESIGN §3, ``controller.core.causes``).
+the validation is void only ``reset`` is left (architecture.md §3, ``controller.core.causes``).
 """
 
 from __future__ import annotations

@@ -222,7 +222,7 @@ class State:
 
     @property
     def venue(self) -> VenueName | None:
-        """Where new orders go at this stage (DESIGN §3)."""
+        """Where new orders go at this stage (architecture.md §3)."""
         return venue_of(self.position.stage)
 
     @property

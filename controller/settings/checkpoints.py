@@ -1,4 +1,4 @@
-"""``[[checkpoints]]`` in ``gatehouse.toml``: where signed checkpoints of the journal go (DESIGN §7)."""
+"""``[[checkpoints]]`` in ``gatehouse.toml``: where signed checkpoints of the journal go (architecture.md §7)."""
 
 from __future__ import annotations
 

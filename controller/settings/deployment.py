@@ -1,4 +1,4 @@
-"""How one deployment's process is set up: ``gatehouse.toml`` in its directory, overridden by ``GATEHOUSE_*`` (DESIGN §10).
+"""How one deployment's process is set up: ``gatehouse.toml`` in its directory, overridden by ``GATEHOUSE_*`` (architecture.md §10).
 
 Secrets are never in the file: each is named by a path, read from a systemd credential or a 0600 file. What is allowed is not
 here either: that is the policy, which is digested and journalled.

@@ -43,7 +43,7 @@ class Fields(TypedDict, total=False):
 
 
 class OrderPhase(StrEnum):
-    """The parts of one order (DESIGN §4)."""
+    """The parts of one order (architecture.md §4)."""
 
     ADMISSION = "admission"
     JOURNAL = "journal"
@@ -52,7 +52,7 @@ class OrderPhase(StrEnum):
 
 
 class CommandPhase(StrEnum):
-    """The parts of one command (DESIGN §5)."""
+    """The parts of one command (architecture.md §5)."""
 
     VERIFY = "verify"
     GATE = "gate"

@@ -1,4 +1,4 @@
-"""What a reply, or the lack of one, proves about a placement or a cancel (DESIGN §4.5, mexc-spot-v3.md §1.2, §4.5, §4.6)."""
+"""What a reply, or none, proves about a placement or a cancel (architecture.md §4.5, mexc-spot-v3.md §1.2, §4.5, §4.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The page that says what the testnet serves: every endpoint and channel of MEXC's API, and the cases that prove it."""
+"""The page that says what the testnet serves: every endpoint and channel of MEXC's API, and the cases that prove it.
+
+Its sections are those of mexc-spot-v3.md.
+"""
 
 from __future__ import annotations
 
@@ -51,8 +54,9 @@ def testnet() -> str:
         "# The testnet: what it serves, and what proves it",
         "",
         "Generated from `exchange/testnet/http/endpoints.py`, `exchange/wire/stream.py` and `tests/conformance/cases.py` by",
-        "`make docs`. Sections are those of `mexc-spot-v3.md`. A case counts for an endpoint only if, while it ran, the endpoint",
-        "was answered on the wire as expected, and for a channel only if something was pushed on it; the tests check that.",
+        "`make docs`. Sections are those of [mexc-spot-v3.md](mexc-spot-v3.md). A case counts for an endpoint only if, while it",
+        "ran, the endpoint was answered on the wire as expected, and for a channel only if something was pushed on it; the tests",
+        "check that.",
         "*Our client* names the cases in which `exchange/mexc` itself used it.",
         "",
         "## Endpoints",

@@ -1,4 +1,4 @@
-"""DESIGN §11 after every step: a desk, a nasty venue, operators who sign anything, crashes, and hypothesis at the controls."""
+"""architecture.md §11 after every step: a desk, a nasty venue, operators who sign anything, crashes; hypothesis chooses steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DESIGN §11 with everybody who may decide at work: rosters, policies, releases, revocations and vetoes, in a team and alone.
+"""architecture.md §11 with everybody who may decide: rosters, policies, releases, revocations and vetoes, in a team and alone.
 
 The venue, the bot and time are those of ``test_core_invariants``; here processes also die between remembering and acting, and the
 state is folded from the journal in the middle.

@@ -1,4 +1,4 @@
-"""What DESIGN §11 says about who may decide, when, and what a breach takes away: asserted after every decision of a desk."""
+"""What architecture.md §11 says about who may decide, when, and what a breach takes away, asserted after every decision."""
 
 from __future__ import annotations
 

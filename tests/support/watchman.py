@@ -1,4 +1,4 @@
-"""The invariants of DESIGN §11 about decisions: what is placed, how the stage moves, what is booked."""
+"""The invariants of architecture.md §11 about decisions: what is placed, how the stage moves, what is booked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator API as the command line calls it: over the deployment's unix socket, into the console's own views (DESIGN §10)."""
+"""The operator API as the command line calls it: over the deployment's unix socket, into console views (architecture.md §10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a gate is shown: its rules with what was measured and what was asked (DESIGN §6)."""
+"""How a gate is shown: its rules with what was measured and what was asked (architecture.md §6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How every verb speaks: tables for people, JSON for programs, and errors that say what, why and what to do (DESIGN §10).
+"""How every verb speaks: tables for people, JSON for programs, and errors that say what, why and what to do (architecture.md §10).
 
 Answers go to standard output, errors and progress to standard error, so ``-o json`` can always be piped. ``NO_COLOR``, ``COLUMNS``
 and a standard output that is no terminal are honoured by rich; without a terminal lines are wide enough not to fold digests.

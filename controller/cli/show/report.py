@@ -1,4 +1,4 @@
-"""The evidence report of a step up, and checking one without the controller, the journal or the network (DESIGN §6)."""
+"""The evidence report of a step up, and checking one without the controller, the journal or the network (architecture.md §6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moving the lifecycle in one go: propose, sign and submit with the keys at hand; and stopping it without any (DESIGN §3, §5)."""
+"""Moving the lifecycle in one go: propose, sign and submit with the keys at hand; halting without any (architecture.md §3, §5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command by hand: propose it, carry the file to whoever must sign, look at it, sign it, hand it in (DESIGN §5)."""
+"""A command by hand: propose it, carry the file to whoever must sign, look at it, sign it, hand it in (architecture.md §5)."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 A refusal changes nothing but the journal's record of it. Order matters only for which reason is named first: what makes a command
 the wrong command at all comes before who signed it, and that before what was measured.
 
-In solo mode a command that adds risk waits instead of being applied (DESIGN §5): any key can veto it, a halt or any other move
-withdraws it, and when its time has come it is judged again from its envelope on, as if it had just been handed in.
+In solo mode a command that adds risk waits instead of being applied (architecture.md §5): any key can veto it, a halt or any other
+move withdraws it, and when its time has come it is judged again from its envelope on, as if it had just been handed in.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checkpoints on their way out: a chain alone cannot show a cut-off tail, so its head is kept elsewhere too (DESIGN §7).
+"""Checkpoints on their way out: a chain alone cannot show a cut-off tail, so its head is kept elsewhere too (architecture.md §7).
 
 Nothing waits for it: every target has a task of its own, and one that does not answer is asked again later and later. Only a target
 that knows of another history stops the deployment, because then two histories exist and one of them is not the truth.

@@ -1,4 +1,4 @@
-"""Remembers a halt that the journal could not: when its disk is full or broken, and the process then ends (DESIGN §11.8).
+"""Remembers a halt that the journal could not: when its disk is full or broken, and the process then ends (architecture.md §11.8).
 
 The file exists, full size, before it is needed, so that marking it allocates nothing. It is read at the next start: a mark, or a
 file that cannot be read, halts the deployment, and is cleared once the halt is in the journal.

@@ -1,4 +1,4 @@
-"""Permits to place new orders: short, renewed by the writer, and gone at once when something is wrong (DESIGN §3).
+"""Permits to place new orders: short, renewed by the writer, and gone at once when something is wrong (architecture.md §3).
 
 A permit is worth nothing by itself: every use asks the office, so revoking needs no message to anybody.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from exchange.ports import Clock
 
 LIFETIME_NS = 5_000_000_000
-"""How long a permit lives unless it is renewed. The design allows at most ten seconds."""
+"""How long a permit lives unless it is renewed (architecture.md §3)."""
 
 
 @dataclass(frozen=True, slots=True)

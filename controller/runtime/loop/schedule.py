@@ -1,4 +1,4 @@
-"""Turns time into ticks, and nothing else (DESIGN §9). What is due comes from the journal, never from a scheduler's memory."""
+"""Turns time into ticks, and nothing else (architecture.md §9). What is due comes from the journal, not from a scheduler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The single writer: takes inputs, decides, remembers, and only then lets anything happen (DESIGN §1.4, §4).
+"""The single writer: takes inputs, decides, remembers, and only then lets anything happen (architecture.md §1.4, §4).
 
 One batch is one durable transaction. A latch is carried out the moment it is decided, before the journal is written; all else
 waits until the events behind it are on disk. A decision that fails is replaced by a halt in the same batch. When the journal cannot
@@ -288,7 +288,7 @@ class Writer:
                 return None
             if isinstance(letter.input, HaltAsked):
                 raise
-            # A rule that cannot be evaluated is a rule that was broken (DESIGN §1.2): stop at once, and say where.
+            # A rule that cannot be evaluated is a rule that was broken (architecture.md §1.2): stop at once, and say where.
             _log.exception("a decision failed")
             reason = f"{type(error).__name__} while deciding {type(letter.input).__name__}"
             _answer(letter, Halted(reason, code="decision-failed", remedy="Read the log; the deployment halts itself."))

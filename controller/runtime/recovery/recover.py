@@ -1,4 +1,4 @@
-"""A start: verify the journal, fold it, take it over. Whatever does not add up stops the start; nothing is repaired (DESIGN §7)."""
+"""A start: verify the journal, fold it, take it over. What does not add up stops it; nothing is repaired (architecture.md §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots: a disposable copy of the folded state, so that a start folds what came after it and not everything (DESIGN §7).
+"""Snapshots: a disposable copy of the folded state, so that a start folds only what came after it (architecture.md §7).
 
 A snapshot is one file. Its last line but one names the entry it was taken after with that entry's hash, the version and source of
 gatehouse that folded it, and digests of the rest; the last is that line's signature by the controller's own checkpoint key, so a

@@ -1,4 +1,4 @@
-"""Carrying effects out: one task each, results back through the inbox. Placing is done once and never again (DESIGN §4)."""
+"""Carrying effects out: one task each, results back through the inbox. An order is placed once only (architecture.md §4)."""
 
 from __future__ import annotations
 

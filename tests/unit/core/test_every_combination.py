@@ -1,4 +1,4 @@
-"""Every stage, verb, verdict, set of signatures and mode, against DESIGN §3 written down a second time, as people read it."""
+"""Every stage, verb, verdict, set of signatures and mode, against architecture.md §3 written down again, as people read it."""
 
 from __future__ import annotations
 

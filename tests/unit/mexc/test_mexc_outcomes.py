@@ -1,4 +1,4 @@
-"""What a placement's outcome is when the venue, the network or the firewall misbehaves (DESIGN §4.5)."""
+"""What a placement's outcome is when the venue, the network or the firewall misbehaves (architecture.md §4.5)."""
 
 from __future__ import annotations
 
