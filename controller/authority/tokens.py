@@ -1,7 +1,8 @@
 """Keys that never leave where they are: in a PKCS#11 token or in a HashiCorp Vault, reached through securesystemslib.
 
 The library finds the key and signs the envelope's bytes; what it returns is taken for a signature only after our own verifier
-has accepted it. Whatever a driver or a client raises stops here.
+has accepted it. Whatever a driver or a client raises stops here. It is an extra (``hsm``, ``vault``), imported only for a key that
+is named by URI.
 """
 
 from __future__ import annotations
@@ -109,9 +110,9 @@ def sign_with_token(envelope: Envelope, key: TokenKey, pin: PinSource) -> Envelo
         ConfigError: ``token-unusable``.
         Unauthorised: the signature does not hold, or the key has already signed.
     """
-    from securesystemslib.signer import Signer
-
     with _their_errors(key.uri):
+        from securesystemslib.signer import Signer
+
         made = Signer.from_priv_key_uri(key.uri, key.theirs, lambda _: pin()).sign(envelope.pae)
         signature = bytes.fromhex(made.signature)
     verify_plain(signature, key=key.public, message=envelope.pae)
@@ -168,21 +169,19 @@ def _point(text: str, algorithm: KeyAlgorithm) -> bytes:
 
 @contextmanager
 def _their_errors(uri: str) -> Iterator[None]:
-    from securesystemslib.exceptions import Error, UnsupportedLibraryError
-
     scheme = SCHEMES.get(uri.partition(":")[0])
     if scheme is None:
         known = " and ".join(f"{name}: ({one.what})" for name, one in SCHEMES.items())
         raise _bad_uri(uri, f"Supported are {known}. Write ./ in front of a file whose name has a colon.")
+    try:
+        from securesystemslib.exceptions import Error, UnsupportedLibraryError
+    except ImportError:
+        raise _extra_missing(scheme) from None
     theirs: tuple[type[Exception], ...] = (Error, ValueError, LookupError, TypeError, OSError, *_raised_by(scheme))
     try:
         yield
     except UnsupportedLibraryError:
-        raise UsageError(
-            f"signing with {scheme.what} needs a part of securesystemslib that is not installed",
-            code="extra-missing",
-            remedy=f"Install it: pip install 'securesystemslib[{scheme.extra}]'.",
-        ) from None
+        raise _extra_missing(scheme) from None
     except theirs as error:
         why = str(error)[:200] or type(error).__name__
         raise ConfigError(
@@ -190,6 +189,14 @@ def _their_errors(uri: str) -> Iterator[None]:
             code="token-unusable",
             remedy="See that the token is plugged in or the service reachable, that the key is there, and that the PIN is right.",
         ) from None
+
+
+def _extra_missing(scheme: _Scheme) -> UsageError:
+    return UsageError(
+        f"signing with {scheme.what} needs a part of securesystemslib that is not installed",
+        code="extra-missing",
+        remedy=f"Install it: pip install 'securesystemslib[{scheme.extra}]'.",
+    )
 
 
 def _raised_by(scheme: _Scheme) -> tuple[type[Exception], ...]:

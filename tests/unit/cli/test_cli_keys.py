@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -177,6 +179,30 @@ def test_without_the_token_extra_it_says_what_to_install(monkeypatch: pytest.Mon
         find_key("hsm:2", lambda: PIN)
     assert (refused.value.code, "'securesystemslib[hsm]'" in refused.value.remedy) == ("extra-missing", True)
     assert HSMSigner.SCHEME in SCHEMES
+
+
+@pytest.fixture
+def without_securesystemslib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where gatehouse is installed without the extras ``hsm`` and ``vault``."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "securesystemslib"]:
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+@pytest.mark.usefixtures("without_securesystemslib")
+@pytest.mark.parametrize("uri", ["hsm:2", "hv:desk"])
+def test_without_securesystemslib_a_key_named_by_uri_says_what_to_install(run: Run, proposal: Path, uri: str) -> None:
+    for arguments in (("sign", proposal, "--key", uri), ("keys", "import", uri)):
+        code, remedy = failed(run, *arguments)
+        assert (code, f"'securesystemslib[{SCHEMES[uri.partition(':')[0]].extra}]'" in remedy) == ("extra-missing", True)
+
+
+def test_without_securesystemslib_a_key_file_signs(proposal: Path, tmp_path: Path) -> None:
+    save_key(ALICE, tmp_path / "alice.key")
+    program = "import sys; sys.modules['securesystemslib'] = None; from controller.__main__ import main; main()"
+    command = [sys.executable, "-c", program, "sign", proposal, "--key", tmp_path / "alice.key"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(parse_envelope(proposal.read_text()).signatures) == 1
 
 
 BAD_URIS = [
