@@ -13,14 +13,10 @@ from types import MappingProxyType
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, SECP384R1, EllipticCurve, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
 
 from controller.authority.refusal import Refusal, refused
-
-_SEQUENCE, _INTEGER = 0x30, 0x02
-_LONGEST = 0x7F
-"""No signature of these curves needs DER's long form of a length: two numbers of 49 bytes are 102."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +69,15 @@ def parse_der(signature: bytes) -> tuple[int, int]:
     Raises:
         Unauthorised: ``malformed-signature``.
     """
-    body = _element(signature, 0, _SEQUENCE)
-    first = _element(body, 0, _INTEGER, last=False)
-    second = _element(body, len(first) + 2, _INTEGER)
-    return _positive(first), _positive(second)
+    try:
+        numbers = decode_dss_signature(signature)
+        spelling = encode_dss_signature(*numbers)
+    except ValueError:
+        raise refused(Refusal.MALFORMED_SIGNATURE, "the signature is not the DER of two integers") from None
+    # cryptography reads strictly as well; that there is one spelling does not hang on its version.
+    if spelling != signature:
+        raise refused(Refusal.MALFORMED_SIGNATURE, "the integers of the signature are not in their shortest form")
+    return numbers
 
 
 def holds(curve: Curve, point: bytes, numbers: tuple[int, int], message: bytes) -> bool:
@@ -87,18 +88,3 @@ def holds(curve: Curve, point: bytes, numbers: tuple[int, int], message: bytes) 
     except InvalidSignature:
         return False
     return True
-
-
-def _element(data: bytes, at: int, tag: int, *, last: bool = True) -> bytes:
-    head, body = data[at : at + 2], data[at + 2 :]
-    if len(head) < 2 or head[0] != tag or head[1] > _LONGEST or len(body) < head[1]:
-        raise refused(Refusal.MALFORMED_SIGNATURE, "the signature is not the DER of two integers")
-    if last and len(body) != head[1]:
-        raise refused(Refusal.MALFORMED_SIGNATURE, f"{len(body) - head[1]} bytes follow the end of the signature")
-    return body[: head[1]]
-
-
-def _positive(data: bytes) -> int:
-    if not data or data[0] & 0x80 or (data[0] == 0 and not (len(data) > 1 and data[1] & 0x80)):
-        raise refused(Refusal.MALFORMED_SIGNATURE, "an integer is not in its shortest positive form")
-    return int.from_bytes(data)

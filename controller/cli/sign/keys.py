@@ -35,15 +35,14 @@ def show(path: Annotated[Path, typer.Argument(help="A private key file.")], outp
 @app.command("import")
 def import_key(
     source: Annotated[
-        str, typer.Argument(metavar="KEY", help="The URI of a key in a token or KMS, or a public key file of ssh-keygen.")
+        str, typer.Argument(metavar="KEY", help="The URI of a key in a token or a vault, or a public key file of ssh-keygen.")
     ],
     pin: Annotated[bool, typer.Option("--require-pin", help="Ask for the security key's PIN with every signature.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Print the roster's lines for a key that gatehouse did not make: in a PKCS#11 token, a KMS, or one of OpenSSH.
+    """Print the roster's lines for a key that gatehouse did not make: in a PKCS#11 token, a vault, or one of OpenSSH.
 
-    hsm:2?label=TOKEN (PYKCS11LIB names the module), awskms:ID, gcpkms:NAME, azurekms://VAULT.vault.azure.net/keys/NAME, hv:NAME,
-    or a file such as id_ed25519_sk.pub.
+    hsm:2?label=TOKEN (PYKCS11LIB names the module), hv:NAME, or a file such as id_ed25519_sk.pub.
     """
     from controller.cli.shared.output import print_json
     from controller.cli.sign.key_lines import enrolment

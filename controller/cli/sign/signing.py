@@ -14,7 +14,7 @@ FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The command 
 KeysOption = Annotated[
     list[str],
     typer.Option(
-        "--key", "-k", metavar="KEY", help="A private key file, or the URI of a key in a token or KMS; once per signature."
+        "--key", "-k", metavar="KEY", help="A private key file, or the URI of a key in a token or a vault; once per signature."
     ),
 ]
 AttachOption = Annotated[
@@ -73,10 +73,10 @@ def sign(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Sign a command file with a key file or a key in a token or KMS, or with ssh-keygen through --message and --attach.
+    """Sign a command file with a key file or a key in a token or a vault, or with ssh-keygen through --message and --attach.
 
-    A key that never leaves its place is named by URI: hsm:2?label=TOKEN (PKCS#11, with PYKCS11LIB naming the module),
-    awskms:…, gcpkms:…, azurekms://… or hv:….
+    A key that never leaves its place is named by URI: hsm:2?label=TOKEN (PKCS#11, with PYKCS11LIB naming the module)
+    or hv:NAME (HashiCorp Vault).
 
     With a security key or a passphrase: `gatehouse sign FILE --message M`, then
     `ssh-keygen -Y sign -n gatehouse-command@v1 -f KEY M`, then `gatehouse sign FILE --attach M.sig`.

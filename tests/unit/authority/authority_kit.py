@@ -61,7 +61,7 @@ def p384_public(key: EllipticCurvePrivateKey) -> PublicKey:
 
 
 def on_token(public: PublicKey) -> RosterKey:
-    """The key as a PKCS#11 token or a key management service holds it."""
+    """The key as a PKCS#11 token holds it."""
     p384 = public.algorithm is KeyAlgorithm.ECDSA_P384
     return roster_key(public.line, KeyType.PLAIN_P384 if p384 else KeyType.PLAIN_P256)
 
