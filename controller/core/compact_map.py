@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii
@@ -21,15 +22,19 @@ BUCKETS = 1 << 16
 """With a million entries of 200 bytes a bucket has 3 kB: to search one takes microseconds."""
 
 _PART = 1 << 10
+_EMPTY: Map[int, bytes] = Map()
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Strings to JSON values. A bucket is a run of lines ``\\n"key":value``; no JSON has a raw line feed or NUL in it."""
+    """Strings to JSON values. A bucket is a run of lines ``\\n"key":value``; no JSON has a raw line feed or NUL in it.
+
+    The buckets are kept in pieces of ``_PART``, so that to read them in order asks only those that are filled.
+    """
 
     size: int = 0
-    buckets: Map[int, bytes] = field(default_factory=Map)
+    pieces: Map[int, Map[int, bytes]] = field(default_factory=Map)
 
     @classmethod
     def of(cls, keys: Iterable[str]) -> Shelf:
@@ -46,12 +51,12 @@ class Shelf:
     def __contains__(self, key: str) -> bool:
         """Whether there is such a key."""
         number, start = _place(key)
-        return start in self.buckets.get(number, b"")
+        return start in self._bucket(number)
 
     def line(self, key: str) -> bytes | None:
         """The JSON of a key's value."""
         number, start = _place(key)
-        bucket = self.buckets.get(number, b"")
+        bucket = self._bucket(number)
         if (found := bucket.find(start)) < 0:
             return None
         end = bucket.find(b"\n", found + 1)
@@ -66,24 +71,22 @@ class Shelf:
         """With this value, replacing the key's other one."""
         number, start = _place(key)
         line = start + _encode(value).encode()
-        bucket = self.buckets.get(number, b"")
+        bucket = self._bucket(number)
         rest = _without(bucket, start)
-        added = 1 if rest is bucket else 0
-        return Shelf(self.size + added, self.buckets.set(number, rest + line))
+        return self._with(self.size + (rest is bucket), number, rest + line)
 
     def drop(self, key: str) -> Shelf:
         """Without this key."""
         number, start = _place(key)
-        bucket = self.buckets.get(number, b"")
+        bucket = self._bucket(number)
         rest = _without(bucket, start)
-        if rest is bucket:
-            return self
-        return Shelf(self.size - 1, self.buckets.set(number, rest) if rest else self.buckets.delete(number))
+        return self if rest is bucket else self._with(self.size - 1, number, rest)
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Everything, in no particular order."""
-        for bucket in self.buckets.values():
-            yield from json.loads(b"{" + bucket[1:].replace(b"\n", b",") + b"}").items()
+        for piece in self.pieces.values():
+            for bucket in piece.values():
+                yield from json.loads(b"{" + bucket[1:].replace(b"\n", b",") + b"}").items()
 
     def digest(self) -> str:
         """``sha256:<hex>`` of everything."""
@@ -94,20 +97,29 @@ class Shelf:
 
     def parts(self) -> Iterator[bytes]:
         """Everything as bytes, in pieces of some hundred buckets each, which ``of_parts`` reads."""
-        for first in range(0, BUCKETS if self.size else 0, _PART):
-            numbered = ((number, self.buckets.get(number)) for number in range(first, first + _PART))
-            yield b"".join([b"%d%b\0" % (number, bucket) for number, bucket in numbered if bucket is not None])
+        for _, piece in sorted(self.pieces.items()):
+            yield b"".join([b"%d%b\0" % numbered for numbered in sorted(piece.items())])
 
     @classmethod
     def of_parts(cls, size: int, parts: Iterable[bytes]) -> Shelf:
         """What ``parts`` gave. Raises ``ValueError`` when it cannot have."""
-        buckets = {}
+        pieces: dict[int, dict[int, bytes]] = defaultdict(dict)
         for numbered in (one for part in parts for one in part.split(b"\0") if one):
             at = numbered.index(b"\n")
-            buckets[int(numbered[:at])] = numbered[at:]
-        if sum(bucket.count(b"\n") for bucket in buckets.values()) != size:
+            number = int(numbered[:at])
+            pieces[number // _PART][number] = numbered[at:]
+        if sum(bucket.count(b"\n") for piece in pieces.values() for bucket in piece.values()) != size:
             raise ValueError("these are not the bytes of a shelf")
-        return cls(size, Map(buckets))
+        return cls(size, Map({place: Map(piece) for place, piece in pieces.items()}))
+
+    def _bucket(self, number: int) -> bytes:
+        return self.pieces.get(number // _PART, _EMPTY).get(number, b"")
+
+    def _with(self, size: int, number: int, bucket: bytes) -> Shelf:
+        place = number // _PART
+        piece = self.pieces.get(place, _EMPTY)
+        piece = piece.set(number, bucket) if bucket else piece.delete(number)
+        return Shelf(size, self.pieces.set(place, piece) if piece else self.pieces.delete(place))
 
 
 def _without(bucket: bytes, start: bytes) -> bytes:

@@ -1,78 +1,55 @@
-"""The canonical bytes of an event, an order of magnitude sooner than by way of a dictionary of its JSON values.
+"""Events to canonical bytes and back: what the journal stores. The bytes are those of ``policies.canonical``.
 
-Every order waits for them. They are RFC 8785's: names sorted, no spaces, the few escapes JSON demands, UTF-8. What is not text, a
-number, a flag, an amount, or a list or object of these takes the general way through ``policies.canonical``.
+The writer encodes, and whoever reads a journal decodes. Every order waits for the encoding, so orjson writes wherever it writes the
+same: RFC 8785, names sorted, no spaces, the few escapes JSON demands, UTF-8. It is asked only for the types named here, because it would also write floats, and it sorts names beyond ASCII in another order. What it is not
+asked for or refuses (an integer beyond 2**53-1, text that has no UTF-8) takes the general way, which writes it or raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
-from functools import cache
-from json.encoder import encode_basestring as quoted
 from typing import Any
 
+import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from controller.core.events import Event
 from exchange.errors import IntegrityError
 from policies import canonical
 
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_WRITTEN_ALIKE = frozenset({str, int, bool, type(None), Decimal})
+
 
 def encode(event: Event) -> bytes:
     """The canonical body of an event. Raises ``IntegrityError`` as ``policies.canonical.encode``."""
     values = event.__dict__
-    try:
-        return ("{" + ",".join([start + _text(values[name]) for start, name in _layout(type(event))]) + "}").encode()
-    except (_Uncommon, UnicodeEncodeError, KeyError):
-        return canonical.encode(event.model_dump(mode="json"))
+    if _alike(values.values()):
+        try:
+            return orjson.dumps(values, _plain, _OPTIONS)
+        except orjson.JSONEncodeError:
+            pass
+    return canonical.encode(event.model_dump(mode="json"))
 
 
-class _Uncommon(Exception):
-    """A value that the short way does not write."""
+def _alike(values: Iterable[Any]) -> bool:
+    """Whether orjson writes nothing but the canonical form of these."""
+    for value in values:
+        kind = type(value)
+        if kind in _WRITTEN_ALIKE or isinstance(value, StrEnum):
+            continue
+        if kind is dict:
+            if not (all(type(name) is str and name.isascii() for name in value) and _alike(value.values())):
+                return False
+        elif kind not in {tuple, list} or not _alike(value):
+            return False
+    return True
 
 
-@cache
-def _layout(kind: type[Event]) -> tuple[tuple[str, str], ...]:
-    return tuple((f"{quoted(name)}:", name) for name in sorted(kind.model_fields))
-
-
-def _text(value: Any) -> str:
-    write = _WRITERS.get(type(value))
-    if write is not None:
-        return write(value)
-    if isinstance(value, StrEnum):
-        return quoted(value.value)
-    raise _Uncommon
-
-
-def _integer(value: int) -> str:
-    if abs(value) > canonical.MAX_SAFE_INTEGER:
-        raise _Uncommon
-    return str(value)
-
-
-def _list(values: tuple[Any, ...] | list[Any]) -> str:
-    return f"[{','.join(map(_text, values))}]"
-
-
-def _object(values: dict[Any, Any]) -> str:
-    if not all(type(name) is str and name.isascii() for name in values):
-        raise _Uncommon
-    return "{" + ",".join([f"{quoted(name)}:{_text(values[name])}" for name in sorted(values)]) + "}"
-
-
-_WRITERS: dict[type, Callable[[Any], str]] = {
-    str: quoted,
-    int: _integer,
-    bool: lambda value: "true" if value else "false",
-    type(None): lambda _: "null",
-    Decimal: lambda value: f'"{value:f}"',
-    tuple: _list,
-    list: _list,
-    dict: _object,
-}
+def _plain(value: Decimal) -> str:
+    return f"{value:f}"
 
 
 def _adapters() -> dict[str, TypeAdapter[Event]]:

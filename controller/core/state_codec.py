@@ -74,7 +74,7 @@ def _frames(name: str, value: Any) -> Iterator[bytes]:
     line = json.dumps([name, value], ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=refer).encode()
     for shelf in shelves:
         yield _frame(b"S", b"%d" % len(shelf))
-        yield from (_frame(b"P", part) for part in shelf.parts() if part)
+        yield from (_frame(b"P", part) for part in shelf.parts())
     yield _frame(b"J", line)
 
 

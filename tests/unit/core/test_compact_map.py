@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core import events as e
 from controller.core import inputs as i
-from controller.core.compact_map import Shelf
+from controller.core.compact_map import BUCKETS, Shelf
 from controller.core.decisions.draft import Repeated
 from controller.core.fold.apply import apply
 from controller.core.order_state import bot_key
@@ -55,6 +56,44 @@ def test_the_same_history_gives_the_same_bytes_and_they_read_back(steps: list[tu
     assert again.digest() == shelf.digest()
 
 
+@settings(max_examples=20)
+@given(st.lists(st.text(min_size=1), max_size=200))
+def test_the_parts_are_every_bucket_in_turn_without_the_empty_ones(keys: list[str]) -> None:
+    shelf = Shelf.of(keys)
+    filled = {number: bucket for piece in shelf.pieces.values() for number, bucket in piece.items()}
+    every = b"".join(b"%d%b\0" % (number, filled[number]) for number in range(BUCKETS) if number in filled)
+    assert b"".join(shelf.parts()) == every
+    assert shelf.digest() == f"sha256:{sha256(every).hexdigest()}"
+
+
+class Counted(dict[Any, Any]):
+    """A map that counts what is asked of it."""
+
+    asked = 0
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        Counted.asked += 1
+        return super().get(key, default)
+
+    def items(self) -> Any:
+        for item in super().items():
+            Counted.asked += 1
+            yield item
+
+
+def test_the_digest_of_three_keys_asks_for_three_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Counted, "asked", 0)
+    shelf = Shelf.of(("a", "b", "c"))
+    assert sum(len(piece) for piece in shelf.pieces.values()) == 3
+    pieces: Any = Counted({place: Counted(piece) for place, piece in shelf.pieces.items()})
+    assert Shelf(3, pieces).digest() == shelf.digest()
+    assert Counted.asked == len(shelf.pieces) + 3
+
+
+def test_what_was_dropped_leaves_nothing_behind() -> None:
+    assert Shelf.of(("a",)).drop("a") == Shelf()
+
+
 def test_a_change_leaves_the_shelf_before_it_as_it_was() -> None:
     before = Shelf().put("a", 1)
     assert (before.put("a", 2).get("a"), before.drop("a").get("a"), before.get("a")) == (2, None, 1)
@@ -64,7 +103,7 @@ def test_keys_that_share_a_bucket_are_kept_apart(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("controller.core.compact_map.crc32", lambda _: 7)
     shelf, plain = shelved([(f"key{number % 40}", number) for number in range(100)] + [("key3", ...), ("key39", ...)])
     assert dict(shelf.items()) == plain
-    assert len(shelf.buckets) == 1
+    assert [len(piece) for piece in shelf.pieces.values()] == [1]
 
 
 @pytest.mark.parametrize("parts", [[b"0"], [b'x\n"a":1\0'], [], [b'0\n"a":1\0001\n"b":2\0']])
