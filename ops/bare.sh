@@ -6,7 +6,7 @@
 # Without a COMMAND it runs `make run ARGS=--exit` and `make test` (WORKERS is passed on). It ends with 1 when one of them fails. Where it
 # cannot run it says why and ends with 0. It needs root, git and apt, and installs mmdebstrap when that is missing. Packages come from
 # where they come from outside: apt's Debian sources and proxies, pip's settings, and the local folders and certificates pip's settings name.
-# Everything happens in a folder of /tmp and in namespaces of its own, so nothing that is started or mounted outlives it.
+# Everything happens in a temporary folder and in namespaces of its own, so nothing that is started or mounted outlives it.
 set -euo pipefail
 
 packages=python3,python3-pip,make,ca-certificates
@@ -104,11 +104,12 @@ if ! command -v mmdebstrap > /dev/null; then
 fi
 [ $# -gt 0 ] || set -- "make run ARGS=--exit" "make test WORKERS=${WORKERS:-4}"
 
-cd "$(dirname "$0")"
+self=$(realpath "$0")
+cd "$(dirname "$self")"
 [ -z "$(git status --porcelain)" ] || echo "bare: changes that are not committed are not in it"
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 echo "bare: building a Debian 12 with $packages (a few minutes)"
 build "$work/root" "$work" || skip "it could not be built: $(grep '^E:' "$work/log" | head -1)"
 furnish "$work/root"
-unshare --mount --pid --fork --kill-child bash "$0" --inside "$work/root" "$@"
+unshare --mount --pid --fork --kill-child bash "$self" --inside "$work/root" "$@"
