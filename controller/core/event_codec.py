@@ -1,8 +1,9 @@
 """Events to canonical bytes and back: what the journal stores. The bytes are those of ``policies.canonical``.
 
-The writer encodes, and whoever reads a journal decodes. Every order waits for the encoding, so orjson writes wherever it writes the
-same: RFC 8785, names sorted, no spaces, the few escapes JSON demands, UTF-8. It is asked only for the types named here, because it would also write floats, and it sorts names beyond ASCII in another order. What it is not
-asked for or refuses (an integer beyond 2**53-1, text that has no UTF-8) takes the general way, which writes it or raises.
+The writer encodes, and every reader of a journal decodes. Each order waits for the encoding, so orjson writes wherever it writes
+the same: RFC 8785, names sorted, no spaces, the few escapes JSON demands, UTF-8. It is asked only for the types named here,
+because it would also write floats, and it sorts names beyond ASCII in another order. What it is not asked for or refuses (an
+integer beyond 2**53-1, text that has no UTF-8) takes the general way, which writes it or raises.
 """
 
 from __future__ import annotations

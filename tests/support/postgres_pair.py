@@ -31,6 +31,8 @@ class PostgresPair:
         self._identity = {"user": _UNPRIVILEGED, "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
         if self._identity:
             shutil.chown(self.directory, _UNPRIVILEGED)
+        # A copy, since that user need not be let into the folder where this repository lies.
+        self._script = shutil.copy(SCRIPT, self.directory)
 
     def data(self, name: str) -> Path:
         return self.directory / name
@@ -50,7 +52,7 @@ class PostgresPair:
     def run(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One call of the script."""
         return subprocess.run(
-            ["/bin/bash", str(SCRIPT), verb, *arguments],
+            ["/bin/bash", self._script, verb, *arguments],
             cwd=self.directory,
             env={"PATH": "/usr/bin:/bin", "PGBIN": str(self._bin), "AUTH": "trust"},
             stdin=subprocess.DEVNULL,
