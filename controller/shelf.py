@@ -94,7 +94,11 @@ class Shelf:
 
     def parts(self) -> Iterator[bytes]:
         """Everything as bytes, in pieces of some hundred buckets each, which ``of_parts`` reads."""
-        for first in range(0, BUCKETS if self.size else 0, _PART):
+        if len(self.buckets) <= _PART:
+            # So few are sooner sorted than every number is asked for; the bytes are the same.
+            yield b"".join([b"%d%b\0" % numbered for numbered in sorted(self.buckets.items())])
+            return
+        for first in range(0, BUCKETS, _PART):
             numbered = ((number, self.buckets.get(number)) for number in range(first, first + _PART))
             yield b"".join([b"%d%b\0" % (number, bucket) for number, bucket in numbered if bucket is not None])
 
