@@ -1,4 +1,4 @@
-# gatehouse: `make run` shows it, `make test` proves it, `make check` lints it.
+# gatehouse: `make run` shows it, `make test` tests it, `make proofs` searches it to the end, `make check` lints it.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,11 +8,12 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: run test lint types imports check fix docs model proto bench bare lock tools clean help
+.PHONY: run test proofs lint types imports check fix docs model proto bench bare lock tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
-	@echo "make test   set everything up and run every test"
+	@echo "make test   set everything up and test every behaviour: before every commit"
+	@echo "make proofs run the long forms of the tests: whole searches, every crash, long runs"
 	@echo "make check  lint, types and import rules"
 	@echo "make fix    format and apply safe lint fixes"
 	@echo "make docs   regenerate the diagrams and tables in ops/docs, and the model's edges"
@@ -47,8 +48,14 @@ tools:
   echo "They could not be installed; the tests that need them will be skipped"; \
 	else echo "Missing, and no way to install it here; the tests that need it will be skipped:$$wanted"; fi
 
+# Both end with what they cost in CPU-minutes. A test marked "proofs" has a short form that `make test` runs.
+PYTEST = $(BIN)/python ops/spent.py "make $@" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
 test: $(READY) tools
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	@$(PYTEST) -m "not proofs" $(TESTS)
+
+proofs: $(READY) tools
+	@$(PYTEST) -m proofs $(TESTS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from jinja2 import Environment as Templates
-from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2 import FileSystemLoader, StrictUndefined, Template
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -70,32 +71,7 @@ class Page:
 
     def __init__(self, port: OperatorPort) -> None:
         self._port = port
-        templates = Templates(
-            loader=FileSystemLoader(Path(__file__).parent / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        for filter_ in (
-            wording.euro,
-            wording.signed_euro,
-            wording.amount,
-            wording.duration,
-            wording.clock,
-            wording.instant,
-            wording.microseconds,
-            wording.age,
-            wording.short_digest,
-            wording.relation,
-            lines.alert_line,
-            lines.key_line,
-            lines.acknowledged_line,
-            lines.drill_line,
-        ):
-            templates.filters[filter_.__name__] = filter_
-        templates.filters["mark"] = lambda verdict: VERDICT_MARKS.get(verdict, "⚠")
-        self._template = templates.get_template("console.html")
+        self._template = _template()
 
     async def show(self, _request: Request) -> Response:
         """The page with the values of this moment."""
@@ -121,6 +97,37 @@ class Page:
                 since_ms=max(0, status.now_ms - status.stage_since_ms),
             )
         )
+
+
+@cache
+def _template() -> Template:
+    # Compiled once, at the start, for the socket's page and the port's: that takes long enough to be felt between two orders.
+    templates = Templates(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for filter_ in (
+        wording.euro,
+        wording.signed_euro,
+        wording.amount,
+        wording.duration,
+        wording.clock,
+        wording.instant,
+        wording.microseconds,
+        wording.age,
+        wording.short_digest,
+        wording.relation,
+        lines.alert_line,
+        lines.key_line,
+        lines.acknowledged_line,
+        lines.drill_line,
+    ):
+        templates.filters[filter_.__name__] = filter_
+    templates.filters["mark"] = lambda verdict: VERDICT_MARKS.get(verdict, "⚠")
+    return templates.get_template("console.html")
 
 
 async def _rows(question: Awaitable[Sequence[RowT]]) -> Rows[RowT]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 import httpx
 
@@ -68,7 +70,7 @@ class HttpTransport:
         self._client = httpx.AsyncClient(
             http1=True,
             http2=False,
-            verify=True,
+            verify=_certificates(),
             trust_env=False,
             follow_redirects=False,
             timeout=httpx.Timeout(
@@ -117,6 +119,12 @@ class HttpTransport:
                 if len(body) > MAX_REPLY:
                     return Failure(f"the reply is longer than {MAX_REPLY} bytes", never_sent=False)
             return Reply(response.status_code, bytes(body), _seconds(response.headers.get("retry-after")))
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    # Every connection verifies against the same authorities; to read them takes longer than anything else in opening a venue.
+    return httpx.create_ssl_context(verify=True, trust_env=False)
 
 
 def _seconds(text: str | None) -> int | None:

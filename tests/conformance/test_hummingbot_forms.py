@@ -24,6 +24,7 @@ from exchange.wire.signing import encode_params, signature
 from tests.conformance.cases import case
 from tests.conformance.conftest import credentials
 from tests.conformance.trader import SYMBOL
+from tests.support.loopback import http_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 API = "/api/v3"
@@ -76,7 +77,7 @@ class Hummingbot:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def _raw_trader(testnet: RunningTestnet) -> AsyncIterator[Hummingbot]:
-    async with httpx.AsyncClient(base_url=testnet.base_url, trust_env=False) as http:
+    async with http_at(testnet.base_url) as http:
         yield Hummingbot(http, *credentials(), testnet.ws_url)
 
 

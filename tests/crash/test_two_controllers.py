@@ -17,6 +17,7 @@ import pytest
 
 from exchange.wire.signing import signature, signed_query
 from tests.support.counting import Counted
+from tests.support.loopback import http_at
 from tests.support.rig import SYMBOL, Rig, free_port, rig
 
 STAGE = "TESTNET_VALIDATING"
@@ -46,7 +47,7 @@ async def asked_blindly(deployment: Rig, price: str) -> httpx.Response:
     order = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "quantity": "0.00003", "price": price, "newClientOrderId": "late"}
     pairs = [*order.items(), ("recvWindow", "60000"), ("timestamp", str(time.time_ns() // 1_000_000))]
     query = signed_query(pairs, lambda payload: signature(deployment.bot_secret, payload))
-    async with httpx.AsyncClient(base_url=deployment.gateway, timeout=60) as client:
+    async with http_at(deployment.gateway, timeout=60) as client:
         return await client.post(f"/api/v3/order?{query}", headers={"X-MEXC-APIKEY": deployment.bot_key})
 
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.support.loopback import http_at
 from tests.support.rig import Rig, rig
 
 _BACKGROUND = {"sampled", "reconciled", "guard-level-changed", "evidence-sealed", "armed", "account-checked"}
@@ -71,7 +71,7 @@ async def test_garbage_is_refused(deployment: Rig) -> None:
 
 async def test_the_local_socket_halts_without_a_signature_and_tcp_does_not(deployment: Rig) -> None:
     console = json.loads((deployment.directory / "console.json").read_text())
-    async with httpx.AsyncClient(base_url=console["url"]) as outside:
+    async with http_at(console["url"]) as outside:
         assert (await outside.post("/v1/halt", json={"reason": "no"})).status_code == 404
     assert (await deployment.ask("POST", "/v1/halt", json={"reason": "enough"})).status_code == 200
     halted = await deployment.until(lambda status: status["halt"] is not None)

@@ -14,6 +14,7 @@ import pytest
 
 from controller.journal.cosignature import cosigned_at, parse_cosigner_key
 from tests.support.logbook import Logbook
+from tests.support.loopback import http_at
 from tests.support.rig import ROOT
 
 pytestmark = pytest.mark.e2e
@@ -48,7 +49,7 @@ async def running(directory: Path) -> AsyncIterator[tuple[asyncio.subprocess.Pro
 
 
 async def add(url: str, request: bytes) -> httpx.Response:
-    async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+    async with http_at(timeout=10) as client:
         return await client.post(f"{url}/add-checkpoint", content=request)
 
 

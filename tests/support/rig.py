@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,15 @@ import httpx
 from controller.authority.envelope import Envelope
 from controller.authority.keys import generate_key, public_key, save_key
 from controller.authority.signing import sign_with_file_key
+from exchange import tape
+from exchange.tape import TapeRecord
+from exchange.testnet.conditions.clock import SystemClock
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
+from exchange.testnet.market.feeds.tape import TapePlayer
+from exchange.testnet.market.playback import Playback
 from exchange.testnet.server import RunningTestnet, running_testnet
 from exchange.wire.signing import signature, signed_query
+from tests.support.loopback import http_at, http_over
 
 ROOT = Path(__file__).parents[2]
 TAPE = ROOT / "exchange" / "testnet" / "tapes" / "btcusdt-20240808.tape.gz"
@@ -115,8 +122,7 @@ class Rig:
 
     async def ask(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         """The operator API over the local socket."""
-        transport = httpx.AsyncHTTPTransport(uds=str(self.socket))
-        async with httpx.AsyncClient(transport=transport, base_url="http://local", timeout=20) as client:
+        async with http_over(self.socket) as client:
             return await client.request(method, path, **kwargs)
 
     async def status(self) -> dict[str, Any]:
@@ -216,7 +222,7 @@ class Rig:
         pairs = [*params.items(), ("recvWindow", "60000"), ("timestamp", str(await self._gateway_time()))]
         query = signed_query(pairs, lambda payload: signature(self.bot_secret, payload))
         headers = {"X-MEXC-APIKEY": self.bot_key, "Content-Type": "application/json"}
-        async with httpx.AsyncClient(base_url=self.gateway, timeout=30) as client:
+        async with http_at(self.gateway, timeout=30) as client:
             return await client.request(method, f"{path}?{query}", headers=headers)
 
     async def buy(self, price: str, quantity: str, bot_id: str, type_: str = "LIMIT") -> httpx.Response:
@@ -234,7 +240,7 @@ class Rig:
 
     async def bid(self) -> Decimal:
         """The best bid the gateway shows."""
-        async with httpx.AsyncClient(base_url=self.gateway, timeout=10) as client:
+        async with http_at(self.gateway, timeout=10) as client:
             book = (await client.get("/api/v3/ticker/bookTicker", params={"symbol": SYMBOL})).json()
         return Decimal(book["bidPrice"])
 
@@ -243,7 +249,7 @@ class Rig:
         return f"{(await self.bid()) * Decimal('0.995'):.2f}"
 
     async def _gateway_time(self) -> int:
-        async with httpx.AsyncClient(base_url=self.gateway, timeout=10) as client:
+        async with http_at(self.gateway, timeout=10) as client:
             return int((await client.get("/api/v3/time")).json()["serverTime"])
 
 
@@ -270,7 +276,10 @@ async def rig(
     def config(name: str) -> TestnetConfig:
         return TestnetConfig(accounts=(accounts[name],), port=0, tape=TAPE, control_token=token, rate_limits=NO_RATE_LIMITS, seed=7)
 
-    async with running_testnet(config("testnet")) as testnet, running_testnet(config("live")) as live:
+    async with (
+        running_testnet(config("testnet"), market=_market()) as testnet,
+        running_testnet(config("live"), market=_market()) as live,
+    ):
         venues = {"testnet": testnet, "live": live}
         _write(directory, policy or quick_policy(), keys, accounts, venues, ports, bot_secret, witnesses, checkpoints)
         built = Rig(
@@ -288,6 +297,18 @@ async def rig(
             yield built
         finally:
             await built.stop()
+
+
+@cache
+def _recorded() -> tuple[TapeRecord, ...]:
+    return tuple(tape.read(TAPE))
+
+
+def _market() -> Playback:
+    """The recorded market from its beginning, for ever; a process reads the tape once, not once for each venue."""
+    clock = SystemClock()
+    player, source = TapePlayer(_recorded(), clock.now(), loop=True), tape.read_header(TAPE).source
+    return Playback(player, clock, source=source, speed=Decimal(1))
 
 
 def _write(

@@ -32,6 +32,7 @@ THIS_MACHINE = r"/wo" + r"rk/|\.\./sha" + r"red|/sha" + r"red/|/tmp/" + r"gh\b"
 HOSTS = (r"py" + r"pi\.org", r"pythonhos" + r"ted", r"npm" + r"js\.(org|com)", r"gh" + r"cr\.io", r"docker\.i" + r"o")
 REGISTRIES = "|".join((*HOSTS, r"--(extra-)?index-" + r"url[ =]http"))
 LIBRARY = r"\bcc" + r"xt\b"
+LONG_FORM = r"mark\.proofs"
 
 
 def places(found: list[tuple[Source, list[str]]]) -> str:
@@ -152,6 +153,11 @@ def test_test_files_have_names_of_their_own() -> None:
     assert [name for name, count in names.items() if count > 1] == []
 
 
+def test_no_test_has_only_a_long_form() -> None:
+    tests = [source for source in sources("tests") if source.name not in {"tests/support/proofs.py", "tests/tidy/test_tidy.py"}]
+    check(words(LONG_FORM), tests, "Say which part of it `make test` runs, with tests/support/proofs.py:")
+
+
 def test_tests_are_not_packages() -> None:
     assert list((ROOT / "tests").rglob("__init__.py")) == []
 
@@ -181,6 +187,7 @@ BROKEN: list[tuple[Callable[[Source], list[str]], str]] = [
     (tidiness.state_assignments, "setattr(controller, 'state', 1)"),
     (words(LIBRARY), "# as CC" + "XT does"),
     (words(UNFINISHED), "# to" + "do: later"),
+    (words(LONG_FORM), "@pytest.mark.proofs"),
     (words(THIS_MACHINE), "open('/wo" + "rk/x')"),
     (words(REGISTRIES), "--index-" + "url https://mirror"),
     (tidiness.undocumented_module, "x = 1"),

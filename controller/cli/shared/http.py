@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ class JsonClient:
     def __init__(self, name: str, *, base: str, remedy: str, socket: Path | None = None, headers: Mapping[str, str] | None = None):
         self._name = name
         self._remedy = remedy
-        transport = httpx.HTTPTransport(uds=str(socket)) if socket is not None else httpx.HTTPTransport()
+        transport = _over(socket) if socket is not None else httpx.HTTPTransport()
         self._http = httpx.Client(
             transport=transport, base_url=base, trust_env=False, timeout=_TIMEOUT, headers=dict(headers or {})
         )
@@ -68,3 +69,8 @@ class JsonClient:
             raise Unreachable(
                 f"{self._name} answered {path} with something that is not JSON", code="not-json", remedy=self._remedy
             ) from None
+
+
+def _over(socket: Path) -> httpx.HTTPTransport:
+    # No TLS goes over a unix socket: this trusts no certificate at all, where reading every one there is takes 50 ms.
+    return httpx.HTTPTransport(uds=str(socket), verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))

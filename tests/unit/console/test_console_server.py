@@ -14,15 +14,12 @@ import pytest
 from controller.console.app import create_app
 from controller.console.server import DRAIN_S, serving, serving_socket
 from exchange.errors import ConfigError, Refused
+from tests.support.loopback import http_at, http_over
 from tests.support.operator_port import FakePort
 
 
-def over(path: Path) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path)), base_url="http://gatehouse")
-
-
 async def test_the_console_answers_on_tcp_and_the_port_is_free_afterwards() -> None:
-    async with serving(create_app(FakePort(), local=False), "127.0.0.1", 0) as port, httpx.AsyncClient() as client:
+    async with serving(create_app(FakePort(), local=False), "127.0.0.1", 0) as port, http_at() as client:
         assert (await client.get(f"http://127.0.0.1:{port}/v1/status")).status_code == 200
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
@@ -45,7 +42,7 @@ async def test_a_taken_port_is_a_configuration_error() -> None:
 
 async def test_an_open_stream_does_not_hold_up_the_shutdown() -> None:
     loop = asyncio.get_running_loop()
-    async with httpx.AsyncClient() as client, AsyncExitStack() as server:
+    async with http_at() as client, AsyncExitStack() as server:
         port = await server.enter_async_context(serving(create_app(FakePort(), local=False), "127.0.0.1", 0))
         async with client.stream("GET", f"http://127.0.0.1:{port}/v1/stream") as response:
             lines = response.aiter_lines()
@@ -60,7 +57,7 @@ async def test_the_socket_is_private_from_the_start_and_gone_afterwards(tmp_path
     path = tmp_path / "gatehouse.sock"
     before = os.umask(0)
     try:
-        async with serving_socket(create_app(FakePort(), local=True), path), over(path) as client:
+        async with serving_socket(create_app(FakePort(), local=True), path), http_over(path) as client:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
             assert (await client.get("/v1/status")).status_code == 200
         assert not path.exists()
@@ -72,7 +69,7 @@ async def test_a_process_of_another_user_gets_no_answer(tmp_path: Path) -> None:
     path = tmp_path / "gatehouse.sock"
     port = FakePort()
     strangers = frozenset({os.geteuid() + 1})
-    async with serving_socket(create_app(port, local=True), path, uids=strangers), over(path) as client:
+    async with serving_socket(create_app(port, local=True), path, uids=strangers), http_over(path) as client:
         with pytest.raises(httpx.TransportError):
             await client.post("/v1/halt", json={"reason": "stop"})
     assert port.halted == []
@@ -82,13 +79,13 @@ async def test_a_socket_left_by_a_crash_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "gatehouse.sock"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
-    async with serving_socket(create_app(FakePort(), local=True), path), over(path) as client:
+    async with serving_socket(create_app(FakePort(), local=True), path), http_over(path) as client:
         assert (await client.get("/v1/status")).status_code == 200
 
 
 async def test_a_socket_somebody_serves_on_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "gatehouse.sock"
-    async with serving_socket(create_app(FakePort(), local=True), path), over(path) as client:
+    async with serving_socket(create_app(FakePort(), local=True), path), http_over(path) as client:
         with pytest.raises(Refused, match="serving"):
             async with serving_socket(create_app(FakePort(), local=True), path):
                 pass

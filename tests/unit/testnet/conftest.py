@@ -17,6 +17,7 @@ import pytest
 from exchange.testnet.access.auth import Permission
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
+from tests.support.loopback import http_at
 
 BOT = AccountConfig("bot", "mx0bot", "bot-secret", {"USDT": Decimal(10_000), "BTC": Decimal(1)})
 READER = AccountConfig("reader", "mx0reader", "reader-secret", {}, frozenset({Permission.SPOT_DEAL_READ}))
@@ -63,7 +64,7 @@ async def testnet(config: TestnetConfig) -> AsyncIterator[RunningTestnet]:
 
 @pytest.fixture
 async def http(testnet: RunningTestnet) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=testnet.base_url, trust_env=False) as client:
+    async with http_at(testnet.base_url) as client:
         yield client
 
 

@@ -27,6 +27,7 @@ from exchange.testnet.server import build_venue, running_testnet
 from exchange.testnet.venue import SimulatedVenue
 from exchange.wire.errors import WireRefusal
 from exchange.wire.orders import NewOrder, OrderRef, StpMode
+from tests.support.loopback import http_at
 from tests.support.stopped_clock import StoppedClock
 
 START = Millis(1_700_000_000_000)
@@ -207,14 +208,14 @@ def test_a_snapshot_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
 
 async def test_a_venue_is_saved_over_http_and_started_from_the_file(trader: Any, tmp_path: Path) -> None:
     config = replace(CONFIG, snapshots=tmp_path)
-    async with running_testnet(config) as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
+    async with running_testnet(config) as running, http_at(running.base_url) as http:
         trader.http = http
         placed = (await trader.place(newClientOrderId="kept")).json()
         reply = await http.post("/__control/snapshot", headers=TOKEN, json={"path": "monday/one.json"})
     path = tmp_path / "monday" / "one.json"
     assert reply.json() == {"path": str(path), "sha256": json.loads(path.read_bytes())["sha256"]}
     again = running_testnet(replace(config, restore=path))
-    async with again as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
+    async with again as running, http_at(running.base_url) as http:
         trader.http = http
         order = await trader.get("order", symbol="BTCUSDT", origClientOrderId="kept")
     assert (order["orderId"], order["status"]) == (placed["orderId"], "NEW")
@@ -223,7 +224,7 @@ async def test_a_venue_is_saved_over_http_and_started_from_the_file(trader: Any,
 
 async def test_a_cancel_that_was_still_to_come_comes_after_a_restore(trader: Any, tmp_path: Path) -> None:
     config = replace(CONFIG, snapshots=tmp_path)
-    async with running_testnet(config) as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
+    async with running_testnet(config) as running, http_at(running.base_url) as http:
         trader.http = http
         await trader.place(newClientOrderId="late")
         running.venue.arm(Fault.model_validate({"kind": "late-fill-after-cancel", "params": {"ms": 60_000}}))
@@ -237,7 +238,7 @@ async def test_a_cancel_that_was_still_to_come_comes_after_a_restore(trader: Any
 @pytest.mark.parametrize("path", ["", "/etc/x.json", "../x.json", "a/../../x.json", "\0"])
 async def test_a_snapshot_stays_in_its_directory(changed: Callable[..., TestnetConfig], tmp_path: Path, path: str) -> None:
     config = changed(snapshots=tmp_path / "in")
-    async with running_testnet(config) as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
+    async with running_testnet(config) as running, http_at(running.base_url) as http:
         reply = await http.post("/__control/snapshot", headers=TOKEN, json={"path": path})
     assert (reply.status_code, reply.json()["error"]) == (400, "snapshot-path-invalid")
     assert not (tmp_path / "in").exists()

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
-import httpx
 import pytest
 
 from controller.cli.run import testnet_options, testnet_run
@@ -22,6 +21,7 @@ from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
 from exchange.wire.signing import signature
 from tests.support.cli_kit import Run, told
+from tests.support.loopback import http_at
 
 ACCOUNT = AccountConfig("bot", "mx0abcdefgh", "0123456789", {"USDT": Decimal(10_000)})
 CONFIG = TestnetConfig(accounts=(ACCOUNT,), port=0, rate_limits=NO_RATE_LIMITS)
@@ -91,7 +91,7 @@ async def test_a_venue_told_to_end_leaves_the_fills_it_has_printed_with_their_ev
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "fills.jsonl"
-    async with serving(fills=path) as address, httpx.AsyncClient(base_url=address, trust_env=False) as http:
+    async with serving(fills=path) as address, http_at(address) as http:
         now = (await http.get("/api/v3/time")).json()["serverTime"]
         order = f"symbol=BTCUSDT&side=BUY&type=MARKET&quoteOrderQty=100&timestamp={now}"
         headers = {"X-MEXC-APIKEY": ACCOUNT.api_key, "Content-Type": "application/json"}

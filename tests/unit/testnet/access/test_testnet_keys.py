@@ -19,6 +19,7 @@ from exchange.testnet.http.endpoints import ENDPOINTS
 from exchange.testnet.server import running_testnet
 from exchange.wire.errors import ErrorCode
 from exchange.wire.orders import CancelStatus
+from tests.support.loopback import http_at
 
 BOT = AccountConfig("bot", "mx0bot", "bot-secret", {"USDT": Decimal(10_000), "BTC": Decimal(1)})
 SIGNED = [endpoint for endpoint in ENDPOINTS if endpoint.permission is not None]
@@ -33,7 +34,7 @@ def asked(trader: Any, changed: Callable[..., TestnetConfig]) -> Callable[..., A
         method: str, path: str, params: dict[str, Any] | None = None, *, key: dict[str, Any] | None = None, **config: Any
     ) -> httpx.Response:
         options = changed(accounts=(replace(BOT, **(key or {})),), **config)
-        async with running_testnet(options) as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
+        async with running_testnet(options) as running, http_at(running.base_url) as http:
             trader.http = http
             reply: httpx.Response = await trader.send(method, path, params)
             return reply
@@ -49,7 +50,7 @@ async def test_a_key_without_an_endpoint_s_permission_is_refused_there(
     without = ApiKey("mx0without", "without-secret", "bot", ALL_PERMISSIONS - {endpoint.permission})
     only = ApiKey("mx0only", "only-secret", "bot", frozenset({endpoint.permission}))
     config = changed(accounts=(BOT,), extra_keys=(without, only))
-    async with running_testnet(config) as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
+    async with running_testnet(config) as running, http_at(running.base_url) as http:
         path = endpoint.path.removeprefix("/api/v3/")
         refused = await type(trader)(http, without.key, without.secret).send(endpoint.method, path)
         allowed = await type(trader)(http, only.key, only.secret).send(endpoint.method, path)
@@ -97,7 +98,7 @@ async def test_a_cancel_reply_shows_the_state_before_or_after_as_configured(
     trader: Any, changed: Callable[..., TestnetConfig], shown: CancelStatus, status: str
 ) -> None:
     config = changed(cancel_status=shown)
-    async with running_testnet(config) as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
+    async with running_testnet(config) as running, http_at(running.base_url) as http:
         trader.http = http
         await trader.place(newClientOrderId="one")
         one = await trader.send("DELETE", "order", {"symbol": "BTCUSDT", "origClientOrderId": "one"})
@@ -111,7 +112,7 @@ async def test_batches_and_accounts_are_asked_for_twice_a_second(
     trader: Any, changed: Callable[..., TestnetConfig], method: str, path: str
 ) -> None:
     config = changed(rate_limits=RateLimits(orders_per_second=0, requests_per_second=0))
-    async with running_testnet(config) as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
+    async with running_testnet(config) as running, http_at(running.base_url) as http:
         trader.http = http
         statuses = [(await trader.send(method, path)).status_code for _ in range(3)]
         other = await trader.send("GET", "openOrders")

@@ -16,6 +16,7 @@ from exchange.errors import ConfigError
 from exchange.testnet.conditions.faults import FaultKind, load_faults
 from exchange.testnet.config import TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
+from tests.support.loopback import http_at
 
 
 async def test_a_lost_ack_leaves_an_order_behind(testnet: RunningTestnet, trader: Any) -> None:
@@ -142,7 +143,7 @@ async def test_equal_seeds_give_equal_faults(changed: Callable[..., TestnetConfi
 
 
 async def statuses(config: TestnetConfig) -> list[int]:
-    async with running_testnet(config) as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
+    async with running_testnet(config) as running, http_at(running.base_url) as http:
         running.arm(FaultKind.RATE_LIMITED, count=None, probability="0.5")
         return [(await http.get("/api/v3/ping")).status_code for _ in range(40)]
 
@@ -152,7 +153,7 @@ async def test_a_faults_file_is_in_force_from_the_start(changed: Callable[..., T
     path.write_text('[[fault]]\nkind = "rate-limited"\ncount = 1\n[fault.params]\nretry_after_s = 3\n')
     async with (
         running_testnet(changed(faults=path)) as running,
-        httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http,
+        http_at(running.base_url) as http,
     ):
         assert (await http.get("/api/v3/ping")).headers["retry-after"] == "3"
 

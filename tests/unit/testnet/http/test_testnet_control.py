@@ -16,6 +16,7 @@ from exchange.errors import ConfigError, IntegrityError, Unreachable
 from exchange.model import DataSource, Millis
 from exchange.testnet.config import RateLimits, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet, serve
+from tests.support.loopback import http_at
 
 TOKEN = {"X-Testnet-Control": "let-me-in"}
 
@@ -27,7 +28,7 @@ async def test_the_control_endpoint_needs_its_token(http: httpx.AsyncClient, hea
 
 
 async def test_without_a_token_there_is_no_control_endpoint(changed: Callable[..., TestnetConfig]) -> None:
-    async with running_testnet(changed(control_token="")) as running, httpx.AsyncClient(base_url=running.base_url) as http:
+    async with running_testnet(changed(control_token="")) as running, http_at(running.base_url) as http:
         assert (await http.get("/__control/state", headers={"X-Testnet-Control": ""})).status_code == 404
 
 
@@ -74,7 +75,7 @@ async def test_a_paused_market_stands_still_until_it_is_resumed(http: httpx.Asyn
 
 async def test_placing_and_cancelling_share_one_limit(changed: Callable[..., TestnetConfig], trader: Any) -> None:
     config = changed(rate_limits=RateLimits(orders_per_second=3, requests_per_second=0))
-    async with running_testnet(config) as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
+    async with running_testnet(config) as running, http_at(running.base_url) as http:
         trader.http = http
         for _ in range(2):
             assert (await trader.place()).status_code == 200
@@ -87,7 +88,7 @@ async def test_placing_and_cancelling_share_one_limit(changed: Callable[..., Tes
 
 async def test_all_requests_together_have_a_limit(changed: Callable[..., TestnetConfig]) -> None:
     config = changed(rate_limits=RateLimits(orders_per_second=0, requests_per_second=5))
-    async with running_testnet(config) as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
+    async with running_testnet(config) as running, http_at(running.base_url) as http:
         statuses = [(await http.get("/api/v3/ping")).status_code for _ in range(7)]
     assert statuses == [200] * 5 + [429] * 2
 
@@ -117,7 +118,7 @@ async def test_a_recorded_tape_is_played_and_its_source_named(changed: Callable[
     level = (Decimal(100), Decimal(1)), (Decimal(101), Decimal(1))
     start = tape.DepthSnapshot("BTCUSDT", 7, level[:1], level[1:], Millis(1_000), Millis(1_000))
     tape.write(path, tape.TapeHeader("BTCUSDT", DataSource.RECORDED_L2, "a test", "none"), [start])
-    async with running_testnet(changed(tape=path, loop=False)) as running, httpx.AsyncClient(base_url=running.base_url) as http:
+    async with running_testnet(changed(tape=path, loop=False)) as running, http_at(running.base_url) as http:
         depth = (await http.get("/api/v3/depth?symbol=BTCUSDT")).json()
         page = (await http.get("/")).text
     assert (depth["lastUpdateId"], depth["bids"], depth["asks"]) == (7, [["100", "1"]], [["101", "1"]])
@@ -126,7 +127,7 @@ async def test_a_recorded_tape_is_played_and_its_source_named(changed: Callable[
 
 async def test_a_stranger_s_keys_do_not_each_get_a_limit_of_their_own(changed: Callable[..., TestnetConfig]) -> None:
     config = changed(rate_limits=RateLimits(orders_per_second=0, requests_per_second=3))
-    async with running_testnet(config) as running, httpx.AsyncClient(base_url=running.base_url, trust_env=False) as http:
+    async with running_testnet(config) as running, http_at(running.base_url) as http:
         statuses = [(await http.get("/api/v3/ping", headers={"X-MEXC-APIKEY": f"k{n}"})).status_code for n in range(4)]
     assert statuses == [200, 200, 200, 429]
 
@@ -135,7 +136,7 @@ async def test_a_served_testnet_says_where_it_is_and_stops_when_cancelled(config
     ready: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(config, lambda host, port: ready.set_result((host, port))))
     host, port = await asyncio.wait_for(ready, 5)
-    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", trust_env=False) as http:
+    async with http_at(f"http://{host}:{port}") as http:
         assert (await http.get("/api/v3/ping")).status_code == 200
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):

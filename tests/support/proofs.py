@@ -1,0 +1,34 @@
+"""Long forms of tests: ``make proofs`` runs them, and ``make test`` a short form of each, so that no commit goes without.
+
+A test over many cases names the few that are its short form::
+
+    @pytest.mark.parametrize("mutant", proven({one.switch: one for one in MUTANTS}, short=["NO_FENCE"]))
+
+A test over one long run is given its size::
+
+    @pytest.mark.parametrize("examples", sizes(short=10, long=60))
+
+Both forms make the same assertions: the short one tries less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import pytest
+from _pytest.mark.structures import ParameterSet
+
+
+def proven(cases: Mapping[str, object], *, short: Collection[str]) -> list[ParameterSet]:
+    """Every case as a proof; before them, those named in ``short`` for ``make test``."""
+    assert short, "a proof has a short form"
+    assert cases.keys() >= set(short), f"there is no case {sorted(set(short) - cases.keys())}"
+    return [
+        *(pytest.param(cases[name], id=f"short: {name}") for name in short),
+        *(pytest.param(case, id=name, marks=pytest.mark.proofs) for name, case in cases.items()),
+    ]
+
+
+def sizes(*, short: int, long: int) -> list[ParameterSet]:
+    """One run of either size."""
+    return [pytest.param(short, id="short"), pytest.param(long, id="long", marks=pytest.mark.proofs)]
