@@ -14,19 +14,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from controller.bootstrap.journal import checkpoint_key, open_witnesses, reserve_room
-from controller.bootstrap.lead import Led, Surroundings, kept, lead
+from controller.bootstrap.journal import checkpoint_signing_key, open_witnesses, reserve_room
+from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.read import Deployment, found_secret, read_deployment
 from controller.bootstrap.servers import open_doors
 from controller.bootstrap.venues import examine, open_feeds, open_gates, open_venues, read_rules
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.followers.latchfile import LatchFile
-from controller.runtime.followers.recent import Memory
+from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.clock import SystemClock
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.recovery.snapshot import Snapshots
-from controller.runtime.recovery.snapshot_schedule import Keeper
+from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.telemetry import otel, sentry
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.logs import open_logs
@@ -57,13 +57,13 @@ async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Call
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
             around = _surroundings(deployment, clock, redactor, stack)
-            led = await lead(deployment, around, stop, on_standby)
+            led = await acquire_leadership(deployment, around, stop, on_standby)
             if led is None:
                 return
             # After the journal is let go: whoever stands by must not wait for a target.
             stack.push_async_callback(around.witnesses.finish)
             stack.callback(led.journal.close)
-            with kept(led.journal):
+            with lease_kept(led.journal):
                 assembly = await _assembled(deployment, around, led, stack)
             await _run(assembly, stack)
             await open_doors(deployment, assembly, stack)
@@ -73,29 +73,29 @@ async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Call
         logs.close()
 
 
-def _surroundings(deployment: Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> Surroundings:
+def _surroundings(deployment: Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> ProcessServices:
     name, environment = deployment.settings.controller_id, deployment.settings.environment.value
     reports = sentry.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(reports.aclose)
     telemetry = otel.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(telemetry.aclose)
     alerts = Alerts(controller_id=name, environment=environment, clock=clock, reports=reports, redactor=redactor)
-    key = checkpoint_key(deployment.data)
-    return Surroundings(
+    key = checkpoint_signing_key(deployment.data)
+    return ProcessServices(
         clock=clock,
         redactor=redactor,
         alerts=alerts,
         telemetry=telemetry,
         witnesses=open_witnesses(deployment, key, clock, alerts, redactor),
-        memory=Memory(),
+        memory=RecentHistory(),
         snapshots=Snapshots(deployment.data, key),
         latch=LatchFile(deployment.data / LATCH_FILE),
     )
 
 
-async def _assembled(deployment: Deployment, around: Surroundings, led: Led, stack: AsyncExitStack) -> Assembly:
+async def _assembled(deployment: Deployment, around: ProcessServices, led: Leadership, stack: AsyncExitStack) -> Assembly:
     clock, journal, witnesses = around.clock, led.journal, around.witnesses
-    keeper = Keeper(around.snapshots, around.memory, lambda: witnesses.tree, since=led.recovered.snapshot_seq)
+    keeper = SnapshotSchedule(around.snapshots, around.memory, lambda: witnesses.tree, since=led.recovered.snapshot_seq)
     stack.callback(keeper.finish)
     gates = open_gates(deployment, around.alerts, clock, stack)
     feeds, provenance = await open_feeds(deployment, gates, clock)

@@ -31,7 +31,7 @@ WORK_DIRECTORY = "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class TargetContext:
     """What targets are made with. ``secret`` reads one by name; ``loopback`` allows plain http to this machine."""
 
     directory: Path
@@ -44,7 +44,7 @@ class Surroundings:
 
 
 def open_targets(
-    directories: Sequence[str], listed: Sequence[CheckpointSettings], around: Surroundings
+    directories: Sequence[str], listed: Sequence[CheckpointSettings], around: TargetContext
 ) -> tuple[CheckpointTarget, ...]:
     """Every target of a deployment: the directories of ``witnesses``, then ``[[checkpoints]]``. Nothing is reached yet.
 
@@ -61,7 +61,7 @@ def open_targets(
     return tuple(targets)
 
 
-def _target(settings: CheckpointSettings, around: Surroundings) -> CheckpointTarget:
+def _target(settings: CheckpointSettings, around: TargetContext) -> CheckpointTarget:
     name, controller_id, key, work = settings.name, around.controller_id, around.key, around.data / WORK_DIRECTORY
     match settings:
         case DirectorySettings():
@@ -95,9 +95,9 @@ def _witness_key(settings: WitnessSettings) -> NoteKey:
         ) from None
 
 
-def _optional(name: str, around: Surroundings) -> str:
+def _optional(name: str, around: TargetContext) -> str:
     return around.secret(name) if name else ""
 
 
-def _path(name: str, around: Surroundings) -> Path | None:
+def _path(name: str, around: TargetContext) -> Path | None:
     return around.directory / name if name else None

@@ -9,17 +9,17 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controller.authority.keys import generate_key, load_key, save_key
-from controller.bootstrap.checkpoint_targets import Surroundings, open_targets
+from controller.bootstrap.checkpoint_targets import TargetContext, open_targets
 from controller.bootstrap.read import Deployment
-from controller.journal.checkpoint import checkpoint_key as public_checkpoint_key
+from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.history import leaves_of
 from controller.journal.port import Journal, JournalReader
 from controller.journal.sqlite import SqliteJournal
 from controller.journal.verify import verify_journal
-from controller.runtime.followers.checkpoints import Witnesses
-from controller.runtime.followers.disk_space import Reserve
+from controller.runtime.followers.checkpoints import CheckpointPublisher
+from controller.runtime.followers.disk_space import ReserveFile
 from controller.runtime.followers.latchfile import LatchFile, Mark
-from controller.runtime.followers.recent import Memory
+from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery.recover import Recovered, recover
 from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshots
 from controller.settings.deployment import journal_place, read_secret
@@ -35,7 +35,9 @@ CHECKPOINT_KEY_FILE = "checkpoint.key"
 RESERVE_FILE = "reserve"
 
 
-def open_witnesses(deployment: Deployment, key: Ed25519PrivateKey, clock: Clock, alerts: Alerts, redactor: Redactor) -> Witnesses:
+def open_witnesses(
+    deployment: Deployment, key: Ed25519PrivateKey, clock: Clock, alerts: Alerts, redactor: Redactor
+) -> CheckpointPublisher:
     """Whoever gets this deployment's checkpoints; their secrets are registered with ``redactor``."""
     settings, directory = deployment.settings, deployment.directory
 
@@ -44,21 +46,21 @@ def open_witnesses(deployment: Deployment, key: Ed25519PrivateKey, clock: Clock,
         redactor.register(found)
         return found
 
-    around = Surroundings(
+    around = TargetContext(
         directory=directory,
         data=deployment.data,
         controller_id=settings.controller_id,
-        key=public_checkpoint_key(settings.controller_id, key),
+        key=checkpoint_public_key(settings.controller_id, key),
         secret=secret,
         now=clock.now,
         loopback=settings.environment is Environment.REHEARSAL,
     )
     targets = open_targets(settings.witnesses, settings.checkpoints, around)
     leaves = leaves_of(journal_place(directory, settings))
-    return Witnesses(settings.controller_id, key, targets, leaves, clock, alerts.notify)
+    return CheckpointPublisher(settings.controller_id, key, targets, leaves, clock, alerts.notify)
 
 
-async def open_verified(deployment: Deployment, witnesses: Witnesses, clock: Clock) -> Journal:
+async def open_verified(deployment: Deployment, witnesses: CheckpointPublisher, clock: Clock) -> Journal:
     """Verify the journal against itself and against every witness that can be reached, then take it over.
 
     Raises:
@@ -82,16 +84,16 @@ async def open_verified(deployment: Deployment, witnesses: Witnesses, clock: Clo
     return place.open(controller_id)
 
 
-def reserve_room(journal: Journal, data: Path) -> tuple[Reserve, Path] | None:
+def reserve_room(journal: Journal, data: Path) -> tuple[ReserveFile, Path] | None:
     """Room on the disk of a journal that is a file, kept for its last entries; a database sees to its own."""
     if not isinstance(journal, SqliteJournal):
         return None
-    reserve = Reserve(data / RESERVE_FILE)
+    reserve = ReserveFile(data / RESERVE_FILE)
     journal.make_room = reserve.release
     return reserve, data
 
 
-def checkpoint_key(data: Path) -> Ed25519PrivateKey:
+def checkpoint_signing_key(data: Path) -> Ed25519PrivateKey:
     """The key this controller signs its checkpoints with, made when there is none."""
     path = data / CHECKPOINT_KEY_FILE
     if not path.exists():
@@ -100,7 +102,12 @@ def checkpoint_key(data: Path) -> Ed25519PrivateKey:
 
 
 def fold(
-    deployment: Deployment, journal: Journal, memory: Memory, witnesses: Witnesses, snapshots: Snapshots, clock: Clock
+    deployment: Deployment,
+    journal: Journal,
+    memory: RecentHistory,
+    witnesses: CheckpointPublisher,
+    snapshots: Snapshots,
+    clock: Clock,
 ) -> Recovered:
     """Fold what came after the snapshot; take a new one when that was much."""
     snapshot = snapshots.load(journal.hash_at)

@@ -19,7 +19,7 @@ SOCKET_FILE = "gatehouse.sock"
 
 
 @asynccontextmanager
-async def open_standby_doors(deployment: Deployment, operator: OperatorPort) -> AsyncIterator[None]:
+async def open_standby_servers(deployment: Deployment, operator: OperatorPort) -> AsyncIterator[None]:
     """The console and the local socket of a process that does not lead. There is no gateway: a bot finds nobody, not a doubt."""
     settings = deployment.settings
     remote, local = create_console(operator, local=False), create_console(operator, local=True)

@@ -18,7 +18,7 @@ from controller.telemetry.alerts import Alerts
 from exchange.errors import ConfigError, GatehouseError, Unreachable
 from exchange.mexc.checks import Demands, check_account
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import PRODUCTION, Endpoint, Gate, open_feed, open_venue
+from exchange.mexc.connect import PRODUCTION, Endpoint, VenueHost, open_feed, open_venue
 from exchange.mexc.hosts import Reach
 from exchange.mexc.provenance import Provenance, ask_provenance
 from exchange.mexc.ratelimit import LockOut
@@ -34,14 +34,14 @@ REACH_WITHIN_S = 60.0
 RETRY_EVERY_S = 0.5
 
 
-def open_gates(deployment: Deployment, alerts: Alerts, clock: Clock, stack: AsyncExitStack) -> dict[VenueName, Gate]:
+def open_gates(deployment: Deployment, alerts: Alerts, clock: Clock, stack: AsyncExitStack) -> dict[VenueName, VenueHost]:
     """One gate per host, whoever talks to it: a venue's limits are counted by address."""
-    by_host: dict[str, Gate] = {}
-    gates: dict[VenueName, Gate] = {}
+    by_host: dict[str, VenueHost] = {}
+    gates: dict[VenueName, VenueHost] = {}
     for name in (VenueName.TESTNET, VenueName.LIVE):
         endpoint = _endpoint(deployment.settings, name)
         if endpoint.rest_url not in by_host:
-            by_host[endpoint.rest_url] = Gate(endpoint, clock, on_lockout=partial(_locked_out, alerts, name))
+            by_host[endpoint.rest_url] = VenueHost(endpoint, clock, on_lockout=partial(_locked_out, alerts, name))
             stack.push_async_callback(by_host[endpoint.rest_url].aclose)
         gates[name] = by_host[endpoint.rest_url]
     return gates
@@ -53,7 +53,7 @@ def _locked_out(alerts: Alerts, name: VenueName, lockout: LockOut) -> None:
 
 
 async def open_feeds(
-    deployment: Deployment, gates: dict[VenueName, Gate], clock: Clock
+    deployment: Deployment, gates: dict[VenueName, VenueHost], clock: Clock
 ) -> tuple[dict[VenueName, MarketFeed], dict[VenueName, Provenance]]:
     """Every venue's market feed, and what the venue says its data is."""
     feeds: dict[VenueName, MarketFeed] = {}
@@ -78,7 +78,7 @@ async def examine(deployment: Deployment, live: MexcVenue, permits: PermitOffice
     return Findings(len(rows), tuple(row.name for row in rows if not row.ok))
 
 
-def open_venues(deployment: Deployment, gates: dict[VenueName, Gate], clock: Clock) -> dict[VenueName, MexcVenue]:
+def open_venues(deployment: Deployment, gates: dict[VenueName, VenueHost], clock: Clock) -> dict[VenueName, MexcVenue]:
     """The clients of the venues beyond this process, each with a signer of its own."""
     policy = deployment.policy
     limits = SignerLimits(frozenset(policy.symbols), policy.limits.order_notional_max_eur * policy.eur_rate.quote_per_eur)

@@ -137,7 +137,7 @@ class CheckpointView(View):
 class StatusView(View):
     """The deployment at one glance.
 
-    ``validation_void`` says why only a reset leads out of a halt, ``rung_owed`` which breach ends LIVE_€10 once nothing is held.
+    ``validation_void`` says why only a reset leads out of a halt, ``pending_demotion`` which breach ends LIVE_€10.
     ``not_armed_because`` is empty when armed; ``halted_from`` and ``halt_reason`` are empty unless HALTED; ``guard_level`` and
     ``guard_reason`` are empty when no guard is broken. ``venue`` is absent when new orders go nowhere, ``source`` when there is no
     market data. ``ramp_steps`` is how many steps the policy has. ``standby`` is there when this is not the leader.
@@ -158,7 +158,7 @@ class StatusView(View):
     halt_reason: str
     halt_class: HaltClass | None = None
     validation_void: str = ""
-    rung_owed: str = ""
+    pending_demotion: str = ""
     seq: int
     head: str
     venue: VenueName | None
@@ -200,8 +200,8 @@ class StatusView(View):
                 f"{waits.verb} to {waits.target}, signed by {', '.join(waits.persons)}, is applied at "
                 f"{instant(waits.applies_at_ms)} UTC unless somebody vetoes command {waits.command_id}: {waits.reason}"
             )
-        if self.rung_owed:
-            said.append(f"{self.position} is being left: only sells, and VALIDATED once nothing is held: {self.rung_owed}")
+        if self.pending_demotion:
+            said.append(f"{self.position} is being left: only sells, and VALIDATED once nothing is held: {self.pending_demotion}")
         if self.validation_void:
             said.append(f"Only a reset leads on: the validation is void: {self.validation_void}")
         return tuple(said)

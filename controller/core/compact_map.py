@@ -27,7 +27,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class CompactMap:
     """Strings to JSON values. A bucket is a run of lines ``\\n"key":value``; no JSON has a raw line feed or NUL in it.
 
     The buckets are kept in pieces of ``_PART``, so that to read them in order asks only those that are filled.
@@ -37,7 +37,7 @@ class Shelf:
     pieces: Map[int, Map[int, bytes]] = field(default_factory=Map)
 
     @classmethod
-    def of(cls, keys: Iterable[str]) -> Shelf:
+    def of(cls, keys: Iterable[str]) -> CompactMap:
         """Keys without a value."""
         shelf = cls()
         for key in keys:
@@ -67,7 +67,7 @@ class Shelf:
         line = self.line(key)
         return None if line is None else json.loads(line)
 
-    def put(self, key: str, value: Any) -> Shelf:
+    def put(self, key: str, value: Any) -> CompactMap:
         """With this value, replacing the key's other one."""
         number, start = _place(key)
         line = start + _encode(value).encode()
@@ -75,7 +75,7 @@ class Shelf:
         rest = _without(bucket, start)
         return self._with(self.size + (rest is bucket), number, rest + line)
 
-    def drop(self, key: str) -> Shelf:
+    def drop(self, key: str) -> CompactMap:
         """Without this key."""
         number, start = _place(key)
         bucket = self._bucket(number)
@@ -101,7 +101,7 @@ class Shelf:
             yield b"".join([b"%d%b\0" % numbered for numbered in sorted(piece.items())])
 
     @classmethod
-    def of_parts(cls, size: int, parts: Iterable[bytes]) -> Shelf:
+    def of_parts(cls, size: int, parts: Iterable[bytes]) -> CompactMap:
         """What ``parts`` gave. Raises ``ValueError`` when it cannot have."""
         pieces: dict[int, dict[int, bytes]] = defaultdict(dict)
         for numbered in (one for part in parts for one in part.split(b"\0") if one):
@@ -115,11 +115,11 @@ class Shelf:
     def _bucket(self, number: int) -> bytes:
         return self.pieces.get(number // _PART, _EMPTY).get(number, b"")
 
-    def _with(self, size: int, number: int, bucket: bytes) -> Shelf:
+    def _with(self, size: int, number: int, bucket: bytes) -> CompactMap:
         place = number // _PART
         piece = self.pieces.get(place, _EMPTY)
         piece = piece.set(number, bucket) if bucket else piece.delete(number)
-        return Shelf(size, self.pieces.set(place, piece) if piece else self.pieces.delete(place))
+        return CompactMap(size, self.pieces.set(place, piece) if piece else self.pieces.delete(place))
 
 
 def _without(bucket: bytes, start: bytes) -> bytes:

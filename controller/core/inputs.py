@@ -98,7 +98,7 @@ class VenueReported:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class AccountSnapshot:
     """A venue account read twice with the same balances, so that it belongs to one moment."""
 
     open_orders: tuple[OrderReport, ...]
@@ -111,7 +111,7 @@ class Swept:
     """One reconciliation sweep. ``fills_before`` and ``started_at`` say what we knew when it began."""
 
     venue: VenueName
-    snapshot: Snapshot
+    snapshot: AccountSnapshot
     fills_before: int
     started_at: Millis
 

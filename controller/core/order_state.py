@@ -11,7 +11,7 @@ from functools import lru_cache
 from immutables import Map
 
 from controller.core import state_codec as frozen
-from controller.core.compact_map import Shelf
+from controller.core.compact_map import CompactMap
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.orders import WORKING
 from exchange.ports import VenueName
@@ -90,7 +90,7 @@ class Orders(Mapping[str, OrderState]):
 
     __slots__ = ("_open", "_settled")
 
-    def __init__(self, open_: Map[str, OrderState], settled: Shelf) -> None:
+    def __init__(self, open_: Map[str, OrderState], settled: CompactMap) -> None:
         self._open = open_
         self._settled = settled
 

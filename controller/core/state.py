@@ -10,7 +10,7 @@ from immutables import Map
 
 from controller.authority.roster import Roster
 from controller.core.causes import Cause, HaltClass
-from controller.core.compact_map import Shelf
+from controller.core.compact_map import CompactMap
 from controller.core.effects import AlertKind
 from controller.core.inputs import Release
 from controller.core.lifecycle import Halt, Position
@@ -36,7 +36,7 @@ class Ledger:
     """
 
     totals: Map[str, Decimal] | None = None
-    trades: Shelf = Shelf()
+    trades: CompactMap = CompactMap()
     fills_booked: int = 0
     cursor: Millis = Millis(0)
     reconciled_at: Millis | None = None
@@ -207,8 +207,8 @@ class State:
     tally: Tally | None = None
     ledgers: Map[VenueName, Ledger] = field(default_factory=lambda: Map({name: Ledger() for name in VenueName}))
     open: Map[str, OrderState] = field(default_factory=Map)
-    settled: Shelf = Shelf()
-    by_bot_id: Shelf = Shelf()
+    settled: CompactMap = CompactMap()
+    by_bot_id: CompactMap = CompactMap()
     order_number: int = 0
     admissions: tuple[Millis, ...] = ()
     outcomes: tuple[tuple[Millis, bool], ...] = ()
@@ -290,7 +290,7 @@ def market_of(venue: VenueName) -> VenueName:
 
 
 def _plain(value: object, *, shelves: bool) -> object:
-    if isinstance(value, Shelf):
+    if isinstance(value, CompactMap):
         return [len(value), value.digest() if shelves else ""]
     if isinstance(value, Map):
         pairs = sorted(value.items(), key=lambda pair: str(pair[0]))

@@ -20,7 +20,7 @@ from immutables import Map
 from pydantic import BaseModel, ValidationError
 
 from controller.authority.roster import Roster, parse_roster_json
-from controller.core.compact_map import Shelf
+from controller.core.compact_map import CompactMap
 from exchange.errors import GatehouseError, IntegrityError, UsageError
 from policies.document import canonical_bytes, parse_canonical
 from policies.schema import Policy
@@ -63,10 +63,10 @@ def pack(*values: Any) -> Iterator[bytes]:
 
 
 def _frames(name: str, value: Any) -> Iterator[bytes]:
-    shelves: list[Shelf] = []
+    shelves: list[CompactMap] = []
 
     def refer(shelf: object) -> dict[str, int]:
-        if not isinstance(shelf, Shelf):
+        if not isinstance(shelf, CompactMap):
             raise TypeError(f"{shelf!r} is not of a written value")
         shelves.append(shelf)
         return {"shelf": len(shelves) - 1}
@@ -113,13 +113,13 @@ def _lines(data: memoryview) -> Iterator[tuple[str, Any]]:
         elif letter == b"P":
             shelves[-1][1].append(content)
         else:
-            found = [Shelf.of_parts(size, parts) for size, parts in shelves]
+            found = [CompactMap.of_parts(size, parts) for size, parts in shelves]
             name, written = json.loads(content, object_hook=partial(_referred, found))
             yield name, written
             shelves.clear()
 
 
-def _referred(shelves: Sequence[Shelf], reference: dict[str, int]) -> Shelf:
+def _referred(shelves: Sequence[CompactMap], reference: dict[str, int]) -> CompactMap:
     return shelves[reference["shelf"]]
 
 
@@ -145,7 +145,7 @@ def _plain(kind: type) -> Form:
 
 
 _SIMPLE: dict[Any, Form] = {
-    **{kind: _plain(kind) for kind in (str, int, bool, type(None), Shelf)},
+    **{kind: _plain(kind) for kind in (str, int, bool, type(None), CompactMap)},
     Decimal: Form(str, Decimal, "decimal"),
     Policy: Form(lambda one: canonical_bytes(one).decode(), lambda one: parse_canonical(one.encode()), "policy"),
     Roster: Form(lambda one: one.canonical_bytes.decode(), lambda one: parse_roster_json(one.encode()), "roster"),

@@ -45,7 +45,7 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
-def checkpoint_key(controller_id: str, private_key: Ed25519PrivateKey) -> NoteKey:
+def checkpoint_public_key(controller_id: str, private_key: Ed25519PrivateKey) -> NoteKey:
     """The public key a controller's checkpoints are checked with; give its ``text`` to every witness."""
     return note_key(origin_of(controller_id), private_key)
 

@@ -18,10 +18,10 @@ from controller.journal.port import Journal
 from controller.runtime.api.bots import Bots
 from controller.runtime.api.keyring import Keyring
 from controller.runtime.api.operator import Operator
-from controller.runtime.followers.checkpoints import Witnesses
-from controller.runtime.followers.disk_space import Reserve, Room
+from controller.runtime.followers.checkpoints import CheckpointPublisher
+from controller.runtime.followers.disk_space import DiskReserve, ReserveFile
 from controller.runtime.followers.latchfile import LatchFile, Mark, Marking
-from controller.runtime.followers.recent import Memory
+from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
@@ -29,9 +29,9 @@ from controller.runtime.loop.schedule import start_ticking
 from controller.runtime.loop.supervise import supervised
 from controller.runtime.loop.writer import Failure, Writer
 from controller.runtime.recovery.recover import Recovered
-from controller.runtime.recovery.snapshot_schedule import Keeper
+from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.runtime.venues.account_checks import Examiner, Findings
-from controller.runtime.venues.cancel_all import Emptied
+from controller.runtime.venues.cancel_all import CancelAllResult
 from controller.runtime.venues.halt_figures import report_drill, report_halt
 from controller.runtime.venues.markets import Markets
 from controller.runtime.venues.perform import Performer
@@ -69,7 +69,7 @@ class Parts:
 
     journal: Journal
     recovered: Recovered
-    memory: Memory
+    memory: RecentHistory
     clock: Clock
     permits: PermitOffice
     policy: Policy
@@ -79,11 +79,11 @@ class Parts:
     accelerated: Mapping[VenueName, bool]
     alerts: Alerts
     telemetry: Telemetry
-    witnesses: Witnesses
-    keeper: Keeper
+    witnesses: CheckpointPublisher
+    keeper: SnapshotSchedule
     latch: LatchFile
     left_behind: Mark | None
-    reserve: tuple[Reserve, Path] | None
+    reserve: tuple[ReserveFile, Path] | None
     examine: Callable[[], Awaitable[Findings]]
     bot_secret: Callable[[str, str], str]
 
@@ -154,11 +154,11 @@ class Assembly:
         )
         self._ticker = _Ticker(self._markets)
 
-    def _watched_room(self) -> Room | None:
+    def _watched_room(self) -> DiskReserve | None:
         parts = self._parts
         if parts.reserve is None:
             return None
-        room = Room(*parts.reserve, parts.permits, self._inbox, parts.clock, parts.alerts.notify)
+        room = DiskReserve(*parts.reserve, parts.permits, self._inbox, parts.clock, parts.alerts.notify)
         self.writer.watch(room.carried)
         return room
 
@@ -248,7 +248,7 @@ class Assembly:
     def _open_on(self, venue: VenueName) -> list[OrderState]:
         return self.writer.known.open_on(venue)
 
-    def _emptied(self, effect: CancelAll, result: Emptied) -> None:
+    def _emptied(self, effect: CancelAll, result: CancelAllResult) -> None:
         self._sweepers[effect.venue].sweep_soon()
         state, times, clock = self.writer.known, self.writer.halt_clock, self._parts.clock
         report_halt(effect, result, state, times, self._inbox, clock)

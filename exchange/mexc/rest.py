@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from exchange.errors import GatehouseError, VenueError
 from exchange.mexc.clock import SAMPLES, Sample
-from exchange.mexc.gate import Gate
+from exchange.mexc.host import VenueHost
 from exchange.mexc.http import Failure, Method, Outcome
 from exchange.mexc.ratelimit import Lane
 from exchange.model import Millis, OrderIntent
@@ -75,7 +75,7 @@ class VenueSilent(VenueError):
 class RestCaller:
     """Everything the venue client, the feed and the private stream have in common when they speak REST."""
 
-    def __init__(self, gate: Gate, signer: Signer | None = None, *, owns_gate: bool = False) -> None:
+    def __init__(self, gate: VenueHost, signer: Signer | None = None, *, owns_gate: bool = False) -> None:
         """``signer`` may be absent for public calls only; a gate that is owned is closed with the caller."""
         self._gate = gate
         self._owns_gate = owns_gate

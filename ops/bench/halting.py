@@ -14,16 +14,16 @@ from threading import Event
 
 from controller.authority.keys import generate_key
 from controller.core import inputs as i
-from controller.core.compact_map import Shelf
+from controller.core.compact_map import CompactMap
 from controller.core.events import FillBooked, OrderAdmitted
 from controller.core.order_state import shelved
 from controller.journal.chain import Head, genesis_hash
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import open_journal
-from controller.runtime.followers.recent import KEEP_FILLS, Memory
+from controller.runtime.followers.recent import KEEP_FILLS, RecentHistory
 from controller.runtime.loop.inbox import Inbox, InboxFull
 from controller.runtime.loop.permit import PermitOffice
-from controller.runtime.loop.writer import Carried, Writer
+from controller.runtime.loop.writer import CommittedBatch, Writer
 from controller.runtime.recovery.snapshot import Snapshots
 from controller.runtime.recovery.snapshot_schedule import PAUSE_S
 from exchange.model import Millis
@@ -63,7 +63,7 @@ async def breach(desk: Desk, path: Path, beside: Callable[[Event], object] | Non
     office = PermitOffice(clock, desk.epoch)
     late: list[OrderAdmitted] = []
 
-    def watch(carried: Carried) -> None:
+    def watch(carried: CommittedBatch) -> None:
         if office.latched_because and carried.began_ns > (writer.halt_clock.latched_ns if writer.halt_clock else 0):
             late.extend(event for _, event in carried.entries if isinstance(event, OrderAdmitted))
 
@@ -110,11 +110,11 @@ class _Saving:
     def __init__(self, desk: Desk, directory: Path) -> None:
         settled = shelved(next(iter(desk.state.orders.values())))
         names = [f"gh-0123456789-{number:010d}" for number in range(_SETTLED)]
-        orders, ids = Shelf(), Shelf()
+        orders, ids = CompactMap(), CompactMap()
         for name in names:
             orders, ids = orders.put(name, settled), ids.put(name, name)
         self._state = replace(desk.state, settled=orders, by_bot_id=ids)
-        memory, fill = Memory(), next(event for event, _ in desk.journal if isinstance(event, FillBooked))
+        memory, fill = RecentHistory(), next(event for event, _ in desk.journal if isinstance(event, FillBooked))
         memory.order_ids.extend(names)
         memory.fills.extend((fill, desk.now) for _ in range(KEEP_FILLS))
         self._kept = memory.kept()

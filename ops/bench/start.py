@@ -31,7 +31,7 @@ from controller.journal.chain import Head, Record
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import SqliteJournal, open_journal, read_journal
 from controller.journal.verify import verify_journal
-from controller.runtime.followers.recent import Memory
+from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery.recover import refold
 from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshots
 from exchange.model import OrderStatus, OrderType, Side
@@ -114,7 +114,7 @@ def _start(directory: Path) -> dict[str, Any]:
     loading, snapshot = _timed(lambda: snapshots.load(journal.hash_at))
     assert report.ok
     assert snapshot is not None
-    folding, (state, folded) = _timed(lambda: refold(journal, Memory(), lambda entry: tree.append(entry.hash), snapshot))
+    folding, (state, folded) = _timed(lambda: refold(journal, RecentHistory(), lambda entry: tree.append(entry.hash), snapshot))
     assert (state.seq, folded) == (report.entries, SAVE_AFTER)
     journal.close()
     used = [sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -155,8 +155,8 @@ def _timed(act: Callable[[], T]) -> tuple[float, T]:
     return time.perf_counter() - began, result
 
 
-def _folded(journal: SqliteJournal, last: int) -> tuple[State, Memory, MerkleTree, Head]:
-    state, memory, tree, head = State(), Memory(), MerkleTree(), journal.head
+def _folded(journal: SqliteJournal, last: int) -> tuple[State, RecentHistory, MerkleTree, Head]:
+    state, memory, tree, head = State(), RecentHistory(), MerkleTree(), journal.head
     for entry in journal.read(0, last):
         event = event_codec.decode(entry.kind, entry.body)
         state = apply(state, event, entry.at)

@@ -145,7 +145,7 @@ class Adversary:
         """The whole truth about one account, at one moment."""
         desk = self.desk
         reports = tuple(self.report(order) for order in self.orders.values() if order.venue is venue and order.resting)
-        snapshot = i.Snapshot(reports, tuple(desk.trades[venue]), desk.balances(venue))
+        snapshot = i.AccountSnapshot(reports, tuple(desk.trades[venue]), desk.balances(venue))
         return i.Swept(venue, snapshot, fills_before=desk.state.ledger(venue).fills_booked, started_at=Millis(desk.now))
 
     def restart(self, accepted: int) -> None:

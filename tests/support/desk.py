@@ -169,7 +169,7 @@ class Desk:
     def sweep(
         self, venue: VenueName, *, balances: dict[str, Balance] | None = None, orders: tuple[OrderReport, ...] = ()
     ) -> Decision:
-        snapshot = i.Snapshot(orders, tuple(self.trades[venue]), self.balances(venue) if balances is None else balances)
+        snapshot = i.AccountSnapshot(orders, tuple(self.trades[venue]), self.balances(venue) if balances is None else balances)
         return self.give(i.Swept(venue, snapshot, fills_before=self.state.ledger(venue).fills_booked, started_at=self.now))
 
     def sweep_all(self) -> None:

@@ -13,7 +13,7 @@ from controller.runtime.loop.permit import PermitOffice
 from controller.settings.deployment import Settings, VenueSettings, load_settings, read_secret
 from exchange.errors import ConfigError, GatehouseError
 from exchange.mexc.checks import AccountCheck, Demands, check_account
-from exchange.mexc.connect import PRODUCTION, Endpoint, Gate, open_venue
+from exchange.mexc.connect import PRODUCTION, Endpoint, VenueHost, open_venue
 from exchange.mexc.hosts import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.ports import Permit, VenueName
@@ -39,7 +39,7 @@ async def _checked(directory: Path, settings: Settings, name: VenueName, venue: 
     endpoint = PRODUCTION if production else Endpoint(venue.rest, venue.ws, Reach.LOOPBACK)
     demands, limits = _demands(directory, settings, powerless_key=production)
     signer = LocalSigner(venue.api_key, read_secret(directory, venue.secret_file), limits)
-    gate = Gate(endpoint, clock)
+    gate = VenueHost(endpoint, clock)
     try:
         account = open_venue(name, endpoint, signer, clock, SystemRandom(), gate=gate)
         try:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from controller.authority.keys import generate_key, load_key, save_key
-from controller.bootstrap.checkpoint_targets import Surroundings, open_targets
+from controller.bootstrap.checkpoint_targets import TargetContext, open_targets
 from controller.cli.journal.files import place_in, progressing
-from controller.journal.checkpoint import checkpoint_key, sign_checkpoint, take_checkpoint
+from controller.journal.checkpoint import checkpoint_public_key, sign_checkpoint, take_checkpoint
 from controller.journal.history import History, leaves_of
 from controller.journal.merkle import MerkleTree
 from controller.journal.note import NoteKey
@@ -32,7 +32,7 @@ def own_key(directory: Path) -> Path:
 def public_key_of(directory: Path) -> NoteKey | None:
     """The public half of it; ``None`` before the controller was started once."""
     path, settings = own_key(directory), load_settings(directory)
-    return checkpoint_key(settings.controller_id, load_key(path)) if path.exists() else None
+    return checkpoint_public_key(settings.controller_id, load_key(path)) if path.exists() else None
 
 
 def made_public_key(directory: Path) -> NoteKey:
@@ -41,7 +41,7 @@ def made_public_key(directory: Path) -> NoteKey:
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         save_key(generate_key(), path)
-    return checkpoint_key(settings.controller_id, load_key(path))
+    return checkpoint_public_key(settings.controller_id, load_key(path))
 
 
 def targets_in(directory: Path, key: NoteKey, more: Sequence[Path] = ()) -> tuple[CheckpointTarget, ...]:
@@ -99,7 +99,7 @@ def publish_now(directory: Path, key: Path | None, more: Sequence[Path]) -> tupl
             remedy="Make one with `gatehouse journal key`, or give a key file with --key.",
         )
     private, controller_id = load_key(path), load_settings(directory).controller_id
-    public = checkpoint_key(controller_id, private)
+    public = checkpoint_public_key(controller_id, private)
     now = _histories(directory)
     history = now()
     checkpoint = take_checkpoint(controller_id, history.tree)
@@ -134,8 +134,8 @@ def _histories(directory: Path) -> Callable[[], History]:
     return now
 
 
-def _around(directory: Path, settings: Settings, key: NoteKey) -> Surroundings:
-    return Surroundings(
+def _around(directory: Path, settings: Settings, key: NoteKey) -> TargetContext:
+    return TargetContext(
         directory=directory,
         data=directory / settings.data,
         controller_id=settings.controller_id,

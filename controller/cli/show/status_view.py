@@ -63,8 +63,8 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
     rows += oversight_rows(view.oversight)
     if view.guard_level:
         rows.append(("guard", Text(f"{view.guard_level}: {view.guard_reason}", "yellow")))
-    if view.rung_owed:
-        leaving = f"only sells, and VALIDATED once the live account is empty: {view.rung_owed}"
+    if view.pending_demotion:
+        leaving = f"only sells, and VALIDATED once the live account is empty: {view.pending_demotion}"
         rows.append(("leaving LIVE_€10", Text(leaving, "bold yellow")))
     rows += [
         ("exposure", _bar(view.exposure_eur, view.cap_eur, "EUR")),

@@ -23,7 +23,7 @@ from exchange.errors import Refused
 from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import VenueName
 from policies.authority import Verb
-from policies.guards import Breach, Level, Placements, Reading, Readings, watch
+from policies.guards import Breach, GuardMeasurements, Level, Placements, Reading, watch
 from policies.response import (
     DAY_MS,
     HARD,
@@ -179,7 +179,7 @@ def _remembered(state: State, policy: Policy, venue: VenueName, target: Position
     ledger = state.ledger(venue)
     equity = Reading(ledger.valued_eur, now) if ledger.valued_eur is not None else None
     today = ledger.day == now // DAY_MS and ledger.day_start_eur is not None
-    readings = Readings(
+    readings = GuardMeasurements(
         since=now,
         equity_eur=equity,
         day_start_equity_eur=Reading(ledger.day_start_eur, now) if today and ledger.day_start_eur is not None else equity,
@@ -193,7 +193,7 @@ def _remembered(state: State, policy: Policy, venue: VenueName, target: Position
 # What the guards look at
 
 
-def _readings(state: State, policy: Policy, venue: VenueName, market: Market | None, given: Tick, now: Millis) -> Readings:
+def _readings(state: State, policy: Policy, venue: VenueName, market: Market | None, given: Tick, now: Millis) -> GuardMeasurements:
     ledger = state.ledger(venue)
     equity = equity_eur(ledger, policy, market.quotes) if market else None
     offset = given.clock_offset_ms.get(venue)
@@ -206,7 +206,7 @@ def _readings(state: State, policy: Policy, venue: VenueName, market: Market | N
     compared_at = ledger.reconciled_at if ledger.reconciled_at is not None or not ledger.breaks else now
     horizon = now - policy.guards.reject_rate.window_ms
     recent = [accepted for when, accepted in state.outcomes if when > horizon]
-    return Readings(
+    return GuardMeasurements(
         since=since,
         equity_eur=measured,
         day_start_equity_eur=Reading(ledger.day_start_eur, now) if ledger.day_start_eur is not None else measured,

@@ -9,7 +9,7 @@ from immutables import Map
 
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
-from controller.core.compact_map import Shelf
+from controller.core.compact_map import CompactMap
 from controller.core.fold import guards, orders, oversight
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
@@ -198,7 +198,7 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
     ledger = replace(
         state.ledgers[event.venue],
         totals=Map(event.totals),
-        trades=Shelf.of(event.known_trades),
+        trades=CompactMap.of(event.known_trades),
         fills_booked=len(event.known_trades),
         cursor=Millis(event.cursor),
     )

@@ -28,9 +28,9 @@ from controller.gateway.port import (
     VenueRejected,
     Window,
 )
-from controller.runtime.followers.recent import Memory
+from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.inbox import Inbox, InboxFull, Undecided
-from controller.runtime.loop.writer import Carried, Writer
+from controller.runtime.loop.writer import CommittedBatch, Writer
 from controller.runtime.venues.markets import Markets
 from controller.runtime.venues.perform import Performer
 from exchange.errors import GatehouseError
@@ -52,7 +52,7 @@ class Bots:
     """Implements ``GatewayPort``."""
 
     def __init__(
-        self, *, writer: Writer, inbox: Inbox, performer: Performer, markets: Markets, memory: Memory, clock: Clock
+        self, *, writer: Writer, inbox: Inbox, performer: Performer, markets: Markets, memory: RecentHistory, clock: Clock
     ) -> None:
         self._writer = writer
         self._inbox = inbox
@@ -232,7 +232,7 @@ class Bots:
             self._waiting.pop(client_id, None)
         return _reply(self._writer.known.orders[client_id])
 
-    def _carried(self, batch: Carried) -> None:
+    def _carried(self, batch: CommittedBatch) -> None:
         for _, event in batch.entries:
             if isinstance(event, _SETTLING) and (waiting := self._waiting.get(event.client_id)) is not None:
                 waiting.set()

@@ -33,9 +33,9 @@ from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
 from controller.runtime.api import views
 from controller.runtime.api.oversight import oversight_view
-from controller.runtime.api.reads import Readings
+from controller.runtime.api.reads import Reads
 from controller.runtime.followers.checkpoints import Standing
-from controller.runtime.followers.recent import Memory
+from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.writer import Writer
@@ -57,7 +57,7 @@ PROPOSAL_LIFETIME_MS = 15 * 60 * 1000
 T = TypeVar("T")
 
 
-class Operator(Readings):
+class Operator(Reads):
     """Implements ``OperatorPort``."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Operator(Readings):
         writer: Writer,
         inbox: Inbox,
         markets: Markets,
-        memory: Memory,
+        memory: RecentHistory,
         journal: Journal,
         clock: Clock,
         tracing: Tracing,

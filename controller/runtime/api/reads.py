@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from controller.console.schema import BalanceView, FillView, OrderView, SeriesView
 from controller.core.state import State
 from controller.runtime.api import views
-from controller.runtime.followers.recent import Memory
+from controller.runtime.followers.recent import RecentHistory
 from exchange.model import Millis
 
 SERIES_MOST = 2_000
 
 
-class Readings:
+class Reads:
     """The reading half of ``OperatorPort``, from the state and the memory."""
 
-    def __init__(self, known: Callable[[], State], memory: Memory) -> None:
+    def __init__(self, known: Callable[[], State], memory: RecentHistory) -> None:
         self._known = known
         self._memory = memory
 

@@ -14,8 +14,8 @@ from controller.core.inputs import Boot
 from controller.journal.lease import TERM_S
 from controller.runtime.api import views
 from controller.runtime.api.oversight import oversight_view
-from controller.runtime.api.reads import Readings
-from controller.runtime.followers.recent import Memory
+from controller.runtime.api.reads import Reads
+from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.recovery.follow import Standby
 from controller.runtime.venues.markets import Markets
@@ -47,10 +47,10 @@ class _Blind(Markets):
         return {}
 
 
-class StandbyOperator(Readings):
+class StandbyOperator(Reads):
     """Implements ``OperatorPort`` for a process that follows. ``halt`` leaves its mark and takes the journal over to halt."""
 
-    def __init__(self, standby: Standby, memory: Memory, given: Boot, clock: Clock, mark: Callable[[str], None]) -> None:
+    def __init__(self, standby: Standby, memory: RecentHistory, given: Boot, clock: Clock, mark: Callable[[str], None]) -> None:
         super().__init__(lambda: standby.follower.state, memory)
         self._standby = standby
         self._given = given

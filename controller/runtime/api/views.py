@@ -32,7 +32,7 @@ from controller.core.order_state import OrderState
 from controller.core.state import State
 from controller.journal.chain import Entry
 from controller.runtime.api.summaries import summary
-from controller.runtime.followers.recent import Counters, Memory, Sample
+from controller.runtime.followers.recent import Counters, RecentHistory, Sample
 from controller.runtime.venues.markets import Markets
 from controller.version import VERSION
 from exchange.errors import Halted
@@ -45,7 +45,9 @@ from policies.ramp import cap_eur, step_count
 from policies.schema import Policy
 
 
-def status_view(state: State, memory: Memory, markets: Markets, head: str, now: Millis, oversight: OversightView) -> StatusView:
+def status_view(
+    state: State, memory: RecentHistory, markets: Markets, head: str, now: Millis, oversight: OversightView
+) -> StatusView:
     """The deployment now."""
     if state.policy is None or state.release is None or state.roster is None:
         raise Halted("nothing is deployed yet", code="not-deployed", remedy="Wait for the controller to start.")
@@ -69,7 +71,7 @@ def status_view(state: State, memory: Memory, markets: Markets, head: str, now: 
         halt_reason=state.halt_reason,
         halt_class=state.halt_class,
         validation_void=state.validation_void,
-        rung_owed=state.episode.reason if state.episode is not None and state.episode.owed else "",
+        pending_demotion=state.episode.reason if state.episode is not None and state.episode.owed else "",
         seq=state.seq,
         head=head,
         venue=state.venue,

@@ -21,7 +21,7 @@ from controller.journal.checkpoint import Anchor, sign_checkpoint, take_checkpoi
 from controller.journal.history import History, Leaves
 from controller.journal.merkle import MerkleTree
 from controller.journal.publishing import CheckpointTarget, Offer, Outcome, Publication, publish_to, read_from
-from controller.runtime.loop.writer import Carried
+from controller.runtime.loop.writer import CommittedBatch
 from exchange.model import Millis
 from exchange.ports import Clock
 
@@ -45,7 +45,7 @@ class Standing:
     problem: str = ""
 
 
-class Witnesses:
+class CheckpointPublisher:
     """Publishes a signed checkpoint to every target on each stage change and every five minutes."""
 
     def __init__(
@@ -102,7 +102,7 @@ class Witnesses:
         """Take one journal entry into the tree, in order."""
         self._tree.append(entry.hash)
 
-    def carried(self, batch: Carried) -> None:
+    def carried(self, batch: CommittedBatch) -> None:
         """One durable batch."""
         for entry, _ in batch.entries:
             self._tree.append(entry.hash)

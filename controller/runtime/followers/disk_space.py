@@ -18,7 +18,7 @@ from controller.core.effects import Alert, AlertKind
 from controller.core.inputs import HaltAsked
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
-from controller.runtime.loop.writer import Carried
+from controller.runtime.loop.writer import CommittedBatch
 from exchange.ports import Clock
 from policies.stage import Stage
 
@@ -32,7 +32,7 @@ LOOK_EVERY_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-class Reserve:
+class ReserveFile:
     """A file that only keeps its blocks from everybody else."""
 
     def __init__(self, path: Path, size: int = RESERVE_BYTES) -> None:
@@ -79,11 +79,17 @@ class Reserve:
             _log.warning("the reserve could not be removed", extra={"fields": {"why": error.strerror}})
 
 
-class Room:
+class DiskReserve:
     """Watches the disk for one controller: tells when it gets low, and halts once the reserve had to be used."""
 
     def __init__(
-        self, reserve: Reserve, directory: Path, permits: PermitOffice, inbox: Inbox, clock: Clock, told: Callable[[Alert], object]
+        self,
+        reserve: ReserveFile,
+        directory: Path,
+        permits: PermitOffice,
+        inbox: Inbox,
+        clock: Clock,
+        told: Callable[[Alert], object],
     ) -> None:
         self._reserve = reserve
         self._directory = directory
@@ -94,7 +100,7 @@ class Room:
         self._asked = self._halted = False
         self._low = False
 
-    def carried(self, batch: Carried) -> None:
+    def carried(self, batch: CommittedBatch) -> None:
         """One durable batch. What it would have placed is not placed: the latch falls before its effects.
 
         Whoever lets the deployment leave the halt says that there is room again: then the reserve fits, or it halts again.

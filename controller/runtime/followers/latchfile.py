@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.runtime.loop.writer import Carried
+from controller.runtime.loop.writer import CommittedBatch
 from policies.stage import Stage
 
 SIZE = 512
@@ -107,7 +107,7 @@ class Marking:
         wait((self._beside.submit(_all_done),), timeout=MARK_WITHIN_S)
         self._beside.shutdown(wait=False)
 
-    def carried(self, batch: Carried) -> None:
+    def carried(self, batch: CommittedBatch) -> None:
         """One durable batch."""
         if self._marked and batch.after.position.stage is Stage.HALTED:
             self._marked = False

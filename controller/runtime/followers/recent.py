@@ -14,7 +14,7 @@ from immutables import Map
 from controller.core import events as e
 from controller.core.state import State
 from controller.journal.chain import Entry
-from controller.runtime.loop.writer import Carried
+from controller.runtime.loop.writer import CommittedBatch
 from exchange.model import Millis
 from policies.ramp import cap_eur
 from policies.stage import Stage
@@ -75,7 +75,7 @@ _COUNTED: dict[type[e.Event], str] = {
 }
 
 
-class Memory:
+class RecentHistory:
     """Bounded memories of the journal. A follower that falls behind loses its place, never the writer's time."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Memory:
         self.samples: deque[Sample] = deque(maxlen=KEEP_SAMPLES)
         self.entries: deque[tuple[Entry, e.Event]] = deque(maxlen=KEEP_ENTRIES)
         self._counts = dict.fromkeys(_COUNTED.values(), 0)
-        self._followers: set[asyncio.Queue[Carried | None]] = set()
+        self._followers: set[asyncio.Queue[CommittedBatch | None]] = set()
 
     @property
     def counters(self) -> Counters:
@@ -125,7 +125,7 @@ class Memory:
         self.samples.extend(kept.samples)
         self.entries.extend(entries)
 
-    def carried(self, batch: Carried) -> None:
+    def carried(self, batch: CommittedBatch) -> None:
         """One durable batch."""
         for entry, event in batch.entries:
             self.remember(entry, event, batch.after)
@@ -139,9 +139,9 @@ class Memory:
                 follower.put_nowait(batch)
 
     @contextmanager
-    def following(self) -> Iterator[asyncio.Queue[Carried | None]]:
+    def following(self) -> Iterator[asyncio.Queue[CommittedBatch | None]]:
         """Every batch from this moment on; ``None`` when the follower could not keep up and must read again from the start."""
-        queue: asyncio.Queue[Carried | None] = asyncio.Queue(maxsize=256)
+        queue: asyncio.Queue[CommittedBatch | None] = asyncio.Queue(maxsize=256)
         self._followers.add(queue)
         try:
             yield queue

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from controller.core import events as e
-from controller.runtime.loop.writer import Carried
+from controller.runtime.loop.writer import CommittedBatch
 from controller.telemetry.facade import CommandPhase, Count, Level, OrderPhase, Telemetry, Trace
 from exchange.model import OrderType, Side
 from exchange.orders import TERMINAL
@@ -54,7 +54,7 @@ class Tracing:
         """Measure the gate and the application of a command."""
         return trace.phase(CommandPhase.APPLY)
 
-    def carried(self, batch: Carried) -> None:
+    def carried(self, batch: CommittedBatch) -> None:
         """One durable batch."""
         if not self._telemetry.enabled:
             return
@@ -64,7 +64,7 @@ class Tracing:
         for _, event in batch.entries:
             self._follow(event, batch, times)
 
-    def _follow(self, event: e.Event, batch: Carried, times: _Times) -> None:
+    def _follow(self, event: e.Event, batch: CommittedBatch, times: _Times) -> None:
         match event:
             case e.OrderAdmitted():
                 self._admitted(event, batch, times)
@@ -83,7 +83,7 @@ class Tracing:
             case _:
                 return
 
-    def _admitted(self, event: e.OrderAdmitted, batch: Carried, times: _Times) -> None:
+    def _admitted(self, event: e.OrderAdmitted, batch: CommittedBatch, times: _Times) -> None:
         trace = self._telemetry.order(
             client_id=event.client_id,
             bot=event.bot,
@@ -102,7 +102,7 @@ class Tracing:
         if len(self._orders) < MOST_OPEN_TRACES:
             self._orders[event.client_id] = _Open(trace, times.durable)
 
-    def _denied(self, event: e.OrderDenied, batch: Carried, times: _Times) -> None:
+    def _denied(self, event: e.OrderDenied, batch: CommittedBatch, times: _Times) -> None:
         trace = self._telemetry.order(
             bot=event.bot, symbol=event.symbol, side=Side(event.side).value, type=OrderType(event.type).value
         )
@@ -131,7 +131,7 @@ class Tracing:
             known.trace.mark(OrderPhase.OUTCOME, known.sent_ns or known.durable_ns, now, outcome=outcome)
             known.trace.finish(outcome)
 
-    def _levels(self, event: e.Sampled, batch: Carried) -> None:
+    def _levels(self, event: e.Sampled, batch: CommittedBatch) -> None:
         state, level = batch.after, self._telemetry.level
         if event.equity_eur is not None:
             level(Level.EQUITY_CENTS, int(event.equity_eur * _CENT), venue=event.venue.value)

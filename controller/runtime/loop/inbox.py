@@ -22,7 +22,7 @@ _STOPPING = frozenset({Verb.HALT, Verb.VETO, Verb.REVOKE, Verb.REVOKE_BOT_KEY, V
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Letter:
+class QueuedInput:
     """One input on its way, when it became known (monotonic nanoseconds), and who waits for its decision."""
 
     input: Input
@@ -69,9 +69,9 @@ class Inbox:
 
     def __init__(self, bound: int = 1024) -> None:
         self._bound = bound
-        self._urgent: deque[Letter] = deque()
-        self._facts: deque[Letter] = deque()
-        self._requests: deque[Letter] = deque()
+        self._urgent: deque[QueuedInput] = deque()
+        self._facts: deque[QueuedInput] = deque()
+        self._requests: deque[QueuedInput] = deque()
         self._something = asyncio.Event()
         self._on_stop: Callable[[], None] | None = None
         self._owner = threading.get_ident()
@@ -82,7 +82,7 @@ class Inbox:
 
     def fact(self, given: Input, known_ns: int) -> None:
         """Something happened; it is never dropped."""
-        self._put(Letter(given, known_ns, None), self._facts)
+        self._put(QueuedInput(given, known_ns, None), self._facts)
 
     def request(self, given: Input, known_ns: int) -> asyncio.Future[Decision]:
         """Somebody asks and waits. Raises ``InboxFull`` when there is no room for an order; everything else always has room."""
@@ -90,7 +90,7 @@ class Inbox:
         if isinstance(given, OrderRequested) and len(self._requests) >= self._bound:
             raise InboxFull
         answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
-        self._put(Letter(given, known_ns, answer), self._requests)
+        self._put(QueuedInput(given, known_ns, answer), self._requests)
         return answer
 
     async def ask(self, given: Input, known_ns: int, within_s: float) -> Decision:
@@ -118,7 +118,7 @@ class Inbox:
             self._requests.remove(letter)
         return letter is not None
 
-    def take_stops(self) -> list[Letter]:
+    def take_stops(self) -> list[QueuedInput]:
         """What stops something and has not been taken yet; does not wait."""
         self._check_thread()
         taken = list(self._urgent)
@@ -127,7 +127,7 @@ class Inbox:
             self._something.clear()
         return taken
 
-    def _put(self, letter: Letter, lane: deque[Letter]) -> None:
+    def _put(self, letter: QueuedInput, lane: deque[QueuedInput]) -> None:
         self._check_thread()
         stops = _stops(letter.input)
         (self._urgent if stops else lane).append(letter)
@@ -135,11 +135,11 @@ class Inbox:
         if stops and self._on_stop is not None:
             self._on_stop()
 
-    async def take(self, most: int) -> list[Letter]:
+    async def take(self, most: int) -> list[QueuedInput]:
         """Wait for something, then take up to ``most`` letters, the most urgent first."""
         self._check_thread()
         await self._something.wait()
-        taken: list[Letter] = []
+        taken: list[QueuedInput] = []
         for lane in (self._urgent, self._facts, self._requests):
             while lane and len(taken) < most:
                 taken.append(lane.popleft())

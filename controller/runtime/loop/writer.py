@@ -29,7 +29,7 @@ from controller.core.state import State
 from controller.journal.chain import Entry, Record
 from controller.journal.lease import PERMIT_NS, RENEW_NS, TERM_NS
 from controller.journal.port import Journal, JournalTakenOver, JournalWriteFailed, LeasedJournal
-from controller.runtime.loop.inbox import Inbox, Letter
+from controller.runtime.loop.inbox import Inbox, QueuedInput
 from controller.runtime.loop.permit import LIFETIME_NS, PermitOffice
 from exchange.errors import GatehouseError, Halted
 from exchange.model import Millis
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class CommittedBatch:
     """What one batch did, for those who watch: entries with their events, and the state after them.
 
     ``began_ns``, ``decided_ns`` and ``durable_ns`` are monotonic: when deciding began and ended, and when the journal had it.
@@ -86,8 +86,8 @@ class _Batch:
     at: Millis
     began_ns: int
     after: State
-    letters: list[Letter] = field(default_factory=list)
-    decided: list[tuple[Letter, Decision]] = field(default_factory=list)
+    letters: list[QueuedInput] = field(default_factory=list)
+    decided: list[tuple[QueuedInput, Decision]] = field(default_factory=list)
     decided_ns: int = 0
 
     @property
@@ -113,7 +113,7 @@ class Writer:
         permits: PermitOffice,
         inbox: Inbox,
         perform: Callable[[Effect], None],
-        watchers: Sequence[Callable[[Carried], None]] = (),
+        watchers: Sequence[Callable[[CommittedBatch], None]] = (),
         failing: Callable[[Failure], None] | None = None,
         halting: Callable[[str], None] | None = None,
     ) -> None:
@@ -155,7 +155,7 @@ class Writer:
         """When the writer last began a batch, monotonic nanoseconds; ``None`` before its first."""
         return self._turned_ns
 
-    def watch(self, watcher: Callable[[Carried], None]) -> None:
+    def watch(self, watcher: Callable[[CommittedBatch], None]) -> None:
         """Call ``watcher`` after every durable batch."""
         self._watchers.append(watcher)
 
@@ -173,7 +173,7 @@ class Writer:
         finally:
             beside.shutdown(wait=False, cancel_futures=True)
 
-    def step(self, letters: Sequence[Letter]) -> None:
+    def step(self, letters: Sequence[QueuedInput]) -> None:
         """Decide one batch, make it durable, carry it out."""
         self._turned_ns = self._clock.monotonic_ns()
         if self._failed:
@@ -185,7 +185,7 @@ class Writer:
         except Exception as error:
             self._fail(error, letters)
 
-    async def step_beside(self, letters: Sequence[Letter], beside: ThreadPoolExecutor) -> None:
+    async def step_beside(self, letters: Sequence[QueuedInput], beside: ThreadPoolExecutor) -> None:
         """As ``step``, with the journal waited for in ``beside``. What stops something meanwhile makes a batch of its own."""
         self._turned_ns = self._clock.monotonic_ns()
         if self._failed:
@@ -217,12 +217,12 @@ class Writer:
         except Exception as error:
             self._fail(error, letters)
 
-    def _decided(self, state: State, letters: Sequence[Letter]) -> _Batch:
+    def _decided(self, state: State, letters: Sequence[QueuedInput]) -> _Batch:
         batch = _Batch(Millis(max(self._clock.now(), state.at)), self._clock.monotonic_ns(), state)
         self._extend(batch, letters)
         return batch
 
-    def _extend(self, batch: _Batch, letters: Sequence[Letter]) -> None:
+    def _extend(self, batch: _Batch, letters: Sequence[QueuedInput]) -> None:
         batch.letters.extend(letters)
         for letter in letters:
             found = self._decide(batch.after, letter, batch.at)
@@ -269,7 +269,7 @@ class Writer:
         self._known = batch.after
         self._permit(latest, batch, proven=bool(entries))
         pairs = tuple(zip(entries, batch.events, strict=True))
-        carried = Carried(pairs, batch.after, batch.began_ns, batch.decided_ns, self._clock.monotonic_ns())
+        carried = CommittedBatch(pairs, batch.after, batch.began_ns, batch.decided_ns, self._clock.monotonic_ns())
         for watcher in self._watchers:
             _attempt(watcher, carried)
         for letter, decision in batch.decided:
@@ -279,7 +279,7 @@ class Writer:
                 if not isinstance(effect, Latch):
                     _attempt(self._perform, effect)
 
-    def _decide(self, state: State, letter: Letter, now: Millis) -> tuple[Letter, Decision] | None:
+    def _decide(self, state: State, letter: QueuedInput, now: Millis) -> tuple[QueuedInput, Decision] | None:
         try:
             decision = decide(state, letter.input, now)
         except Exception as error:
@@ -293,7 +293,7 @@ class Writer:
             reason = f"{type(error).__name__} while deciding {type(letter.input).__name__}"
             _answer(letter, Halted(reason, code="decision-failed", remedy="Read the log; the deployment halts itself."))
             halt = HaltAsked(by="controller", reason=reason, cause=Cause.CONTROLLER)
-            return self._decide(state, Letter(halt, letter.known_ns, None), now)
+            return self._decide(state, QueuedInput(halt, letter.known_ns, None), now)
         for effect in decision.effects:
             if isinstance(effect, Latch):
                 self._halt_clock = HaltClock(letter.known_ns, self._permits.latch(effect.reason))
@@ -314,7 +314,7 @@ class Writer:
             # Only an entry shows that this process still leads, and it showed so when its batch began (ADR 16).
             self._permits.renew(batch.began_ns + LIFETIME_NS)
 
-    def _fail(self, error: Exception, letters: Sequence[Letter]) -> None:
+    def _fail(self, error: Exception, letters: Sequence[QueuedInput]) -> None:
         if self._failed:
             self._turn_away(letters)
             return
@@ -340,7 +340,7 @@ class Writer:
         for venue in sorted(venues):
             _attempt(self._perform, CancelAll(venue, tuple(sorted(symbols)), because=self._failed))
 
-    def _turn_away(self, letters: Sequence[Letter]) -> None:
+    def _turn_away(self, letters: Sequence[QueuedInput]) -> None:
         for letter in letters:
             error = Halted(
                 f"the journal cannot be written: {self._failed}",
@@ -364,6 +364,6 @@ def _attempt(act: Callable[[T], None], given: T) -> None:
         _log.exception("a watcher or an effect failed")
 
 
-def _answer(letter: Letter, error: GatehouseError) -> None:
+def _answer(letter: QueuedInput, error: GatehouseError) -> None:
     if letter.answer is not None and not letter.answer.done():
         letter.answer.set_exception(error)

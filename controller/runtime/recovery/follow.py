@@ -14,7 +14,7 @@ from controller.core.state import State
 from controller.journal.chain import ChainWalk, Entry, Head, Row, entry_of
 from controller.journal.lease import Lease, LeaseWatch
 from controller.journal.port import FollowedJournal, JournalError, JournalLocked, LeasedJournal
-from controller.runtime.followers.recent import Memory
+from controller.runtime.followers.recent import RecentHistory
 from exchange.errors import IntegrityError
 from exchange.ports import Clock
 
@@ -26,7 +26,9 @@ _log = logging.getLogger(__name__)
 class Follower:
     """The state after every entry seen so far. What does not follow from the entry before it is refused for good."""
 
-    def __init__(self, controller_id: str, memory: Memory, seen: Callable[[Entry], None], state: State, head: Head | None) -> None:
+    def __init__(
+        self, controller_id: str, memory: RecentHistory, seen: Callable[[Entry], None], state: State, head: Head | None
+    ) -> None:
         self._walk = ChainWalk(controller_id, head)
         self._memory = memory
         self._seen = seen

@@ -13,7 +13,7 @@ from controller.core.inputs import Boot
 from controller.core.state import State
 from controller.journal.chain import Entry, Record
 from controller.journal.port import Journal, JournalReader
-from controller.runtime.followers.recent import KEEP_ENTRIES, Memory
+from controller.runtime.followers.recent import KEEP_ENTRIES, RecentHistory
 from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshot
 from exchange.ports import Clock
 
@@ -33,7 +33,12 @@ class Recovered:
 
 
 def recover(
-    journal: Journal, memory: Memory, boot: Boot, clock: Clock, seen: Callable[[Entry], None], snapshot: Snapshot | None = None
+    journal: Journal,
+    memory: RecentHistory,
+    boot: Boot,
+    clock: Clock,
+    seen: Callable[[Entry], None],
+    snapshot: Snapshot | None = None,
 ) -> Recovered:
     """Fold every entry after ``snapshot``, then decide and journal the start itself. ``seen`` is shown each of them, old and new.
 
@@ -46,7 +51,7 @@ def recover(
 
 
 def refold(
-    journal: JournalReader, memory: Memory, seen: Callable[[Entry], None], snapshot: Snapshot | None = None
+    journal: JournalReader, memory: RecentHistory, seen: Callable[[Entry], None], snapshot: Snapshot | None = None
 ) -> tuple[State, int]:
     """The state after the last entry, and how many entries had to be folded for it.
 
@@ -63,7 +68,7 @@ def refold(
     return state, state.seq - began
 
 
-def resumed(journal: JournalReader, memory: Memory, snapshot: Snapshot | None) -> State:
+def resumed(journal: JournalReader, memory: RecentHistory, snapshot: Snapshot | None) -> State:
     """The state a fold goes on from, with ``memory`` as it was then."""
     if snapshot is None:
         return State()
@@ -73,7 +78,7 @@ def resumed(journal: JournalReader, memory: Memory, snapshot: Snapshot | None) -
 
 
 def begin(
-    journal: Journal, state: State, memory: Memory, boot: Boot, clock: Clock, seen: Callable[[Entry], None], *, folded: int
+    journal: Journal, state: State, memory: RecentHistory, boot: Boot, clock: Clock, seen: Callable[[Entry], None], *, folded: int
 ) -> Recovered:
     """Decide and journal the start itself, on the ``state`` after the journal's last entry.
 

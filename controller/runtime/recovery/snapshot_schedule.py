@@ -9,8 +9,8 @@ from threading import Event
 
 from controller.journal.chain import Head
 from controller.journal.merkle import MerkleTree
-from controller.runtime.followers.recent import Memory
-from controller.runtime.loop.writer import Carried
+from controller.runtime.followers.recent import RecentHistory
+from controller.runtime.loop.writer import CommittedBatch
 from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshots
 
 EVERY_NS = 900 * 10**9
@@ -24,23 +24,23 @@ PAUSE_S = 0.001
 """How long the thread stands back after a fraction of a millisecond of work."""
 
 
-class Keeper:
+class SnapshotSchedule:
     """Takes a snapshot whenever one is due, in a thread that gives way to the writer after every little of work.
 
     All it reads is immutable or copied on the loop, between two batches. ``tree`` is that of every entry, ``since`` the entry after
     which the last snapshot was taken.
     """
 
-    def __init__(self, snapshots: Snapshots, memory: Memory, tree: Callable[[], MerkleTree], since: int) -> None:
+    def __init__(self, snapshots: Snapshots, memory: RecentHistory, tree: Callable[[], MerkleTree], since: int) -> None:
         self._snapshots = snapshots
         self._memory = memory
         self._tree = tree
         self._saved_seq, self._saved_ns, self._rest_until_ns = since, 0, 0
-        self._last: Carried | None = None
+        self._last: CommittedBatch | None = None
         self._due = asyncio.Event()
         self._hurry = Event()
 
-    def carried(self, batch: Carried) -> None:
+    def carried(self, batch: CommittedBatch) -> None:
         """One durable batch."""
         if not batch.entries:
             return

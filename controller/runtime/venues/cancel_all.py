@@ -21,14 +21,16 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Emptied:
+class CancelAllResult:
     """What it took. ``orders``: how many there were. ``empty_ns``: the first of two empty looks in a row; -1 if there were none."""
 
     orders: int
     empty_ns: int
 
 
-async def empty_venue(venue: Venue, symbols: Sequence[str], clock: Clock, still_open: Callable[[], int], *, known: int) -> Emptied:
+async def cancel_all_until_empty(
+    venue: Venue, symbols: Sequence[str], clock: Clock, still_open: Callable[[], int], *, known: int
+) -> CancelAllResult:
     """Cancel every open order of ``symbols`` until two looks in a row show none and none of ours is in flight.
 
     ``known`` is how many orders we knew to be working there when it began.
@@ -61,5 +63,5 @@ async def empty_venue(venue: Venue, symbols: Sequence[str], clock: Clock, still_
             # Something was still on its way when we looked: the next look decides.
             await asyncio.sleep(CONFIRM_AFTER_S)
         else:
-            return Emptied(max(known, len(seen)), empty_since)
-    return Emptied(max(known, len(seen)), -1)
+            return CancelAllResult(max(known, len(seen)), empty_since)
+    return CancelAllResult(max(known, len(seen)), -1)

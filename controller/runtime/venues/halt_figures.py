@@ -9,12 +9,14 @@ from controller.core.inputs import DrillMeasured, Latched
 from controller.core.state import State
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.writer import HaltClock
-from controller.runtime.venues.cancel_all import Emptied
+from controller.runtime.venues.cancel_all import CancelAllResult
 from exchange.ports import Clock
 from policies.stage import Stage
 
 
-def report_halt(effect: CancelAll, result: Emptied, state: State, times: HaltClock | None, inbox: Inbox, clock: Clock) -> None:
+def report_halt(
+    effect: CancelAll, result: CancelAllResult, state: State, times: HaltClock | None, inbox: Inbox, clock: Clock
+) -> None:
     """Tell the writer how long a halt took, if this was the venue it left."""
     if state.position.stage is not Stage.HALTED or effect.venue is not state.watched or times is None:
         return
@@ -33,7 +35,7 @@ def report_halt(effect: CancelAll, result: Emptied, state: State, times: HaltClo
 
 def report_drill(
     effect: CancelAll,
-    result: Emptied,
+    result: CancelAllResult,
     state: State,
     times: HaltClock | None,
     inbox: Inbox,

@@ -11,7 +11,7 @@ from controller.core.effects import Alert, Cancel, CancelAll, Effect, Latch, Loo
 from controller.core.inputs import Looked, Placed, VenueReported
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
-from controller.runtime.venues.cancel_all import Emptied, empty_venue
+from controller.runtime.venues.cancel_all import CancelAllResult, cancel_all_until_empty
 from exchange.errors import GatehouseError, Refused, VenueError
 from exchange.model import Fill, Millis, OrderReport
 from exchange.ports import NOT_SENT, CancelFailed, CancelOutcome, Clock, PlaceOutcome, Rejected, Unknown, Venue, VenueName
@@ -34,7 +34,7 @@ class Performer:
         inbox: Inbox,
         clock: Clock,
         told: Callable[[Alert], object],
-        emptied: Callable[[CancelAll, Emptied], None],
+        emptied: Callable[[CancelAll, CancelAllResult], None],
         still_open: Callable[[VenueName], int],
         working: Callable[[VenueName], int],
     ) -> None:
@@ -152,7 +152,7 @@ class Performer:
 
     async def _cancel_all(self, effect: CancelAll) -> None:
         try:
-            result = await empty_venue(
+            result = await cancel_all_until_empty(
                 self._venues[effect.venue],
                 effect.symbols,
                 self._clock,

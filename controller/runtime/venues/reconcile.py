@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from controller.core.inputs import Snapshot, Swept
+from controller.core.inputs import AccountSnapshot, Swept
 from controller.core.state import Ledger
 from controller.runtime.loop.inbox import Inbox
 from exchange.errors import GatehouseError
@@ -31,7 +31,7 @@ class Offset:
     at: Millis
 
 
-async def read_account(venue: Venue, symbols: Sequence[str], since: Millis) -> Snapshot | None:
+async def read_account(venue: Venue, symbols: Sequence[str], since: Millis) -> AccountSnapshot | None:
     """One consistent reading: the balances before and after the lists are the same, so nothing traded in between.
 
     ``None`` when the account would not hold still. Raises ``VenueError`` when the venue does not answer.
@@ -44,7 +44,7 @@ async def read_account(venue: Venue, symbols: Sequence[str], since: Millis) -> S
             orders.extend(await venue.open_orders(symbol))
             fills.extend(await venue.fills(symbol, since))
         if await venue.balances() == before:
-            return Snapshot(tuple(orders), tuple(fills), before)
+            return AccountSnapshot(tuple(orders), tuple(fills), before)
     return None
 
 

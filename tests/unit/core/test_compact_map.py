@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from controller.core import events as e
 from controller.core import inputs as i
-from controller.core.compact_map import BUCKETS, Shelf
+from controller.core.compact_map import BUCKETS, CompactMap
 from controller.core.decisions.draft import Repeated
 from controller.core.fold.apply import apply
 from controller.core.order_state import bot_key
@@ -25,8 +25,8 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_le
 STEPS = st.lists(st.tuples(KEYS, st.one_of(VALUES, st.just(...))), max_size=30)
 
 
-def shelved(steps: list[tuple[str, Any]]) -> tuple[Shelf, dict[str, Any]]:
-    shelf, plain = Shelf(), dict[str, Any]()
+def shelved(steps: list[tuple[str, Any]]) -> tuple[CompactMap, dict[str, Any]]:
+    shelf, plain = CompactMap(), dict[str, Any]()
     for key, value in steps:
         if value is ...:
             shelf = shelf.drop(key)
@@ -51,7 +51,7 @@ def test_a_shelf_holds_what_a_dict_would(steps: list[tuple[str, Any]], asked: li
 def test_the_same_history_gives_the_same_bytes_and_they_read_back(steps: list[tuple[str, Any]]) -> None:
     shelf, _ = shelved(steps)
     assert list(shelved(steps)[0].parts()) == list(shelf.parts())
-    again = Shelf.of_parts(len(shelf), shelf.parts())
+    again = CompactMap.of_parts(len(shelf), shelf.parts())
     assert again == shelf
     assert again.digest() == shelf.digest()
 
@@ -59,7 +59,7 @@ def test_the_same_history_gives_the_same_bytes_and_they_read_back(steps: list[tu
 @settings(max_examples=20)
 @given(st.lists(st.text(min_size=1), max_size=200))
 def test_the_parts_are_every_bucket_in_turn_without_the_empty_ones(keys: list[str]) -> None:
-    shelf = Shelf.of(keys)
+    shelf = CompactMap.of(keys)
     filled = {number: bucket for piece in shelf.pieces.values() for number, bucket in piece.items()}
     every = b"".join(b"%d%b\0" % (number, filled[number]) for number in range(BUCKETS) if number in filled)
     assert b"".join(shelf.parts()) == every
@@ -83,19 +83,19 @@ class Counted(dict[Any, Any]):
 
 def test_the_digest_of_three_keys_asks_for_three_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Counted, "asked", 0)
-    shelf = Shelf.of(("a", "b", "c"))
+    shelf = CompactMap.of(("a", "b", "c"))
     assert sum(len(piece) for piece in shelf.pieces.values()) == 3
     pieces: Any = Counted({place: Counted(piece) for place, piece in shelf.pieces.items()})
-    assert Shelf(3, pieces).digest() == shelf.digest()
+    assert CompactMap(3, pieces).digest() == shelf.digest()
     assert Counted.asked == len(shelf.pieces) + 3
 
 
 def test_what_was_dropped_leaves_nothing_behind() -> None:
-    assert Shelf.of(("a",)).drop("a") == Shelf()
+    assert CompactMap.of(("a",)).drop("a") == CompactMap()
 
 
 def test_a_change_leaves_the_shelf_before_it_as_it_was() -> None:
-    before = Shelf().put("a", 1)
+    before = CompactMap().put("a", 1)
     assert (before.put("a", 2).get("a"), before.drop("a").get("a"), before.get("a")) == (2, None, 1)
 
 
@@ -109,7 +109,7 @@ def test_keys_that_share_a_bucket_are_kept_apart(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("parts", [[b"0"], [b'x\n"a":1\0'], [], [b'0\n"a":1\0001\n"b":2\0']])
 def test_bytes_that_are_no_shelf_of_that_size_are_refused(parts: list[bytes]) -> None:
     with pytest.raises(ValueError, match=r"shelf|substring|subsection|invalid literal"):
-        Shelf.of_parts(1, parts)
+        CompactMap.of_parts(1, parts)
 
 
 @given(st.text(), st.text(), st.text(), st.text())

@@ -16,7 +16,7 @@ from controller.core.lifecycle import Position
 from controller.core.state import HaltFigures
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.writer import HaltClock
-from controller.runtime.venues.cancel_all import Emptied
+from controller.runtime.venues.cancel_all import CancelAllResult
 from controller.runtime.venues.halt_figures import report_drill
 from exchange.errors import Refused
 from exchange.model import Balance
@@ -248,7 +248,7 @@ def test_it_is_refused_where_there_is_nothing_to_measure(desk: Desk) -> None:
 def swept(shell: Shell) -> i.Swept:
     """The testnet agrees with us now."""
     desk, venue = shell.desk, VenueName.TESTNET
-    snapshot = i.Snapshot((), tuple(desk.trades[venue]), desk.balances(venue))
+    snapshot = i.AccountSnapshot((), tuple(desk.trades[venue]), desk.balances(venue))
     return i.Swept(venue, snapshot, shell.writer.known.ledger(venue).fills_booked, desk.now)
 
 
@@ -279,6 +279,6 @@ def test_an_emptying_that_began_before_it_proves_nothing_about_it(desk: Desk, em
     effect = CancelAll(VenueName.TESTNET, (SYMBOL,), "earlier")
     again, inbox = list[CancelAll](), Inbox()
     times = HaltClock(known_ns=0, latched_ns=1_000)
-    report_drill(effect, Emptied(1, empty_ns), desk.state, times, inbox, SetClock(desk.now), again.append)
+    report_drill(effect, CancelAllResult(1, empty_ns), desk.state, times, inbox, SetClock(desk.now), again.append)
     assert again == ([] if told else [effect])
     assert bool(inbox._facts) is told

@@ -9,7 +9,7 @@ import apsw
 
 from controller.authority.keys import generate_key
 from controller.journal.chain import Entry, Record
-from controller.journal.checkpoint import Checkpoint, checkpoint_key, take_checkpoint
+from controller.journal.checkpoint import Checkpoint, checkpoint_public_key, take_checkpoint
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import open_journal
 from exchange.model import Millis
@@ -18,7 +18,7 @@ from policies import canonical
 OWNER = "desk-1"
 AT = Millis(1_800_000_000_000)
 KEY = generate_key()
-NOTE_KEY = checkpoint_key(OWNER, KEY)
+NOTE_KEY = checkpoint_public_key(OWNER, KEY)
 
 
 def write_entries(path: Path, count: int, owner: str = OWNER) -> tuple[Entry, ...]:

@@ -40,7 +40,7 @@ def test_status_says_what_kind_of_halt_it_is_and_when_only_a_reset_is_left(run: 
 
 
 def test_status_says_that_live_eur10_is_being_left_and_what_for(run: Run, served: Served) -> None:
-    served.port.view = served.port.view.model_copy(update={"rung_owed": "the newest quote was 31000 ms old"})
+    served.port.view = served.port.view.model_copy(update={"pending_demotion": "the newest quote was 31000 ms old"})
     text = run("status", "-d", served.directory).stdout
     for words in ("leaving LIVE_€10", "only sells", "the newest quote was 31000 ms old"):
         assert words in text

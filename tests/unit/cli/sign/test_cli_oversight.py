@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MethodType
 
 import pytest
-from tests.unit.cli.test_cli_governance import payload_of
 
 from controller.authority.envelope import parse_envelope
 from controller.authority.meaning import meaning
@@ -29,6 +28,7 @@ from policies.stage import Stage
 from tests.support.cli_kit import Run, Served, told, write_journal
 from tests.support.desk import BOT_KEYS, Desk
 from tests.support.operator_port import DIGEST, NOW, a_status
+from tests.unit.cli.sign.test_cli_governance import payload_of
 
 ALERT = AlertView(id="A-17", kind="halted", title="VALIDATED → HALTED", detail="stop", at_ms=NOW, times=1, last_at_ms=NOW)
 DRILL = DrillView(

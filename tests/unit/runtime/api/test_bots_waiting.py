@@ -13,7 +13,7 @@ import pytest
 from controller.gateway.port import Busy, CancelRefused, Outstanding
 from controller.runtime.api import bots as module
 from controller.runtime.api.bots import Bots
-from controller.runtime.followers.recent import Memory
+from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.venues.markets import Markets
 from controller.runtime.venues.perform import Performer
 from exchange.model import OrderType, Side, SymbolRules
@@ -53,7 +53,7 @@ def bots_of(shell: Shell) -> Bots:
         still_open=lambda _: 0,
         working=lambda _: 0,
     )
-    return Bots(writer=shell.writer, inbox=inbox, performer=performer, markets=markets, memory=Memory(), clock=clock)
+    return Bots(writer=shell.writer, inbox=inbox, performer=performer, markets=markets, memory=RecentHistory(), clock=clock)
 
 
 async def test_an_order_is_turned_away_while_the_writer_sleeps(shell: Shell) -> None:

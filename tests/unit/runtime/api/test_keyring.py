@@ -22,7 +22,7 @@ ISSUED = BotKeyState("bot", KEY, secret_digest(KEY, "secret"), Millis(1))
 
 
 @dataclass
-class Shelf:
+class CompactMap:
     """Secrets by key, and how often somebody looked."""
 
     secrets: dict[str, str] = field(default_factory=lambda: {KEY: "secret"})
@@ -36,8 +36,8 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf() -> Shelf:
-    return Shelf()
+def shelf() -> CompactMap:
+    return CompactMap()
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def known() -> dict[str, BotKeyState]:
 
 
 @pytest.fixture
-def ring(shelf: Shelf, known: dict[str, BotKeyState]) -> Keyring:
+def ring(shelf: CompactMap, known: dict[str, BotKeyState]) -> Keyring:
     return Keyring(lambda: known, shelf.secret_of)
 
 
@@ -55,7 +55,7 @@ def test_an_issued_key_with_its_secret_opens_the_gateway(ring: Keyring) -> None:
     assert ring.problem(KEY) == ""
 
 
-def test_a_proven_secret_is_not_looked_for_again(ring: Keyring, shelf: Shelf) -> None:
+def test_a_proven_secret_is_not_looked_for_again(ring: Keyring, shelf: CompactMap) -> None:
     for _ in range(3):
         ring.find(KEY)
     assert shelf.looked == 1
@@ -67,14 +67,14 @@ def test_a_revoked_key_opens_nothing_although_its_secret_was_proven(ring: Keyrin
     assert ring.find(KEY) is None
 
 
-def test_a_key_the_journal_does_not_know_opens_nothing_although_there_is_a_secret(ring: Keyring, shelf: Shelf) -> None:
+def test_a_key_the_journal_does_not_know_opens_nothing_although_there_is_a_secret(ring: Keyring, shelf: CompactMap) -> None:
     shelf.secrets["otherbotkey"] = "secret"
     assert ring.find("otherbotkey") is None
     assert shelf.looked == 0
 
 
 def test_a_key_that_got_a_new_secret_stops_taking_the_old_one_at_once(
-    ring: Keyring, shelf: Shelf, known: dict[str, BotKeyState]
+    ring: Keyring, shelf: CompactMap, known: dict[str, BotKeyState]
 ) -> None:
     assert ring.find(KEY) is not None
     known[KEY] = replace(ISSUED, secret_digest=secret_digest(KEY, "other"))
@@ -84,7 +84,7 @@ def test_a_key_that_got_a_new_secret_stops_taking_the_old_one_at_once(
     assert ring.find(KEY) == BotKey("bot", KEY, "other")
 
 
-def test_a_key_works_as_soon_as_its_secret_is_put_there(ring: Keyring, shelf: Shelf) -> None:
+def test_a_key_works_as_soon_as_its_secret_is_put_there(ring: Keyring, shelf: CompactMap) -> None:
     del shelf.secrets[KEY]
     assert ring.find(KEY) is None
     assert ring.problem(KEY) == "the secret is missing. Put it there."
@@ -92,7 +92,7 @@ def test_a_key_works_as_soon_as_its_secret_is_put_there(ring: Keyring, shelf: Sh
     assert ring.find(KEY) is not None
 
 
-def test_the_secret_of_one_key_does_not_prove_another(shelf: Shelf) -> None:
+def test_the_secret_of_one_key_does_not_prove_another(shelf: CompactMap) -> None:
     copied = BotKeyState("bot", "copybotkey", ISSUED.secret_digest, Millis(1))
     shelf.secrets["copybotkey"] = "secret"
     assert Keyring(lambda: {copied.key: copied}, shelf.secret_of).find("copybotkey") is None

@@ -16,10 +16,10 @@ from controller.journal.chain import Record
 from controller.journal.port import JournalWriteFailed
 from controller.journal.sqlite import SqliteJournal, open_journal
 from controller.runtime.followers import disk_space as module
-from controller.runtime.followers.disk_space import LOW_BYTES, Reserve, Room
+from controller.runtime.followers.disk_space import LOW_BYTES, DiskReserve, ReserveFile
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
-from controller.runtime.loop.writer import Carried
+from controller.runtime.loop.writer import CommittedBatch
 from exchange.model import Millis
 from policies.stage import Stage
 from policies.values import replace
@@ -31,8 +31,8 @@ Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture
-def reserve(tmp_path: Path) -> Reserve:
-    made = Reserve(tmp_path / "reserve", 2 * MIB)
+def reserve(tmp_path: Path) -> ReserveFile:
+    made = ReserveFile(tmp_path / "reserve", 2 * MIB)
     assert made.make() == ""
     return made
 
@@ -51,7 +51,7 @@ def full(times: int) -> Callable[..., None]:
     return refuse
 
 
-def test_the_reserve_takes_its_room_for_real_and_gives_it_back_once(tmp_path: Path, reserve: Reserve) -> None:
+def test_the_reserve_takes_its_room_for_real_and_gives_it_back_once(tmp_path: Path, reserve: ReserveFile) -> None:
     assert (tmp_path / "reserve").stat().st_blocks * 512 >= 2 * MIB
     assert reserve.make() == ""
     assert (reserve.release(), reserve.release()) == (True, False)
@@ -59,14 +59,14 @@ def test_the_reserve_takes_its_room_for_real_and_gives_it_back_once(tmp_path: Pa
 
 
 def test_a_reserve_that_cannot_be_made_says_so_and_leaves_nothing(tmp_path: Path) -> None:
-    huge = Reserve(tmp_path / "reserve", 1 << 62)
+    huge = ReserveFile(tmp_path / "reserve", 1 << 62)
     assert "could not be set aside" in huge.make()
     assert not (tmp_path / "reserve").exists()
     assert not huge.release()
 
 
 def test_an_append_that_finds_no_room_is_tried_once_more_with_the_reserve(
-    tmp_path: Path, reserve: Reserve, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = open_journal(tmp_path / "journal.db", "desk")
     journal.make_room = reserve.release
@@ -79,11 +79,11 @@ def test_an_append_that_finds_no_room_is_tried_once_more_with_the_reserve(
 
 
 async def test_what_the_reserve_was_spent_on_is_not_placed_and_the_deployment_halts(
-    tmp_path: Path, reserve: Reserve, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell = Shell(Desk().walk_to(Stage.TESTNET_VALIDATING), tmp_path / "journal.db")
     shell.journal.make_room = reserve.release
-    room = Room(reserve, tmp_path, shell.permits, shell.inbox, shell.clock, lambda alert: None)
+    room = DiskReserve(reserve, tmp_path, shell.permits, shell.inbox, shell.clock, lambda alert: None)
     shell.writer.watch(room.carried)
     live_when_performed: list[bool] = []
     shell.on_perform = lambda effect: live_when_performed.append(shell.permits.current().is_live())
@@ -101,18 +101,18 @@ async def test_what_the_reserve_was_spent_on_is_not_placed_and_the_deployment_ha
 
 @pytest.mark.parametrize("size", [2 * MIB, 1 << 62])
 async def test_a_resume_lays_the_reserve_down_again_or_halts_again(tmp_path: Path, size: int) -> None:
-    reserve, desk = Reserve(tmp_path / "reserve", size), Desk().walk_to(Stage.TESTNET_VALIDATING)
+    reserve, desk = ReserveFile(tmp_path / "reserve", size), Desk().walk_to(Stage.TESTNET_VALIDATING)
     (tmp_path / "reserve").touch()
     assert reserve.release()
     clock, inbox = SetClock(Millis(1)), Inbox()
     permits = PermitOffice(clock, 1)
-    room = Room(reserve, tmp_path, permits, inbox, clock, lambda alert: None)
+    room = DiskReserve(reserve, tmp_path, permits, inbox, clock, lambda alert: None)
     halted = replace(desk.state, position=Position(Stage.HALTED))
-    room.carried(Carried((), desk.state, 0, 0, 0))
+    room.carried(CommittedBatch((), desk.state, 0, 0, 0))
     assert len(await inbox.take(8)) == 1
-    room.carried(Carried((), halted, 0, 0, 0))
+    room.carried(CommittedBatch((), halted, 0, 0, 0))
     permits.unlatch()
-    room.carried(Carried((), desk.state, 0, 0, 0))
+    room.carried(CommittedBatch((), desk.state, 0, 0, 0))
     laid = size < 1 << 62
     assert (tmp_path / "reserve").exists() is laid
     assert (permits.latched_because == "", len(inbox.take_stops())) == (laid, 0 if laid else 1)
@@ -120,11 +120,11 @@ async def test_a_resume_lays_the_reserve_down_again_or_halts_again(tmp_path: Pat
 
 
 def test_a_low_disk_is_told_once_and_again_after_it_recovered(
-    tmp_path: Path, reserve: Reserve, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Alert] = []
     clock = SetClock(Millis(1))
-    room = Room(reserve, tmp_path, PermitOffice(clock, 1), None, clock, told.append)  # type: ignore[arg-type]
+    room = DiskReserve(reserve, tmp_path, PermitOffice(clock, 1), None, clock, told.append)  # type: ignore[arg-type]
     total = 20 * LOW_BYTES
     for free, expected in ((total, 0), (LOW_BYTES, 0), (LOW_BYTES - 1, 1), (5 * MIB, 1), (total, 1), (MIB, 2)):
         monkeypatch.setattr(module.shutil, "disk_usage", lambda _, free=free: Usage(total, total - free, free))
@@ -134,10 +134,10 @@ def test_a_low_disk_is_told_once_and_again_after_it_recovered(
     assert "1 MiB, 0 %" in told[-1].detail
 
 
-def test_a_large_part_of_a_small_disk_is_not_low(tmp_path: Path, reserve: Reserve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_part_of_a_small_disk_is_not_low(tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Alert] = []
     clock = SetClock(Millis(1))
-    room = Room(reserve, tmp_path, PermitOffice(clock, 1), None, clock, told.append)  # type: ignore[arg-type]
+    room = DiskReserve(reserve, tmp_path, PermitOffice(clock, 1), None, clock, told.append)  # type: ignore[arg-type]
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(100 * MIB, 80 * MIB, 20 * MIB))
     room.look()
     assert told == []

@@ -14,11 +14,11 @@ from controller.core import events as e
 from controller.core.effects import Alert
 from controller.core.state import State
 from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
-from controller.journal.checkpoint import Checkpoint, checkpoint_key, parse_checkpoint
+from controller.journal.checkpoint import Checkpoint, checkpoint_public_key, parse_checkpoint
 from controller.journal.publishing import Offer
 from controller.runtime.followers import checkpoints as witnesses
-from controller.runtime.followers.checkpoints import EVERY_MS, Witnesses
-from controller.runtime.loop.writer import Carried
+from controller.runtime.followers.checkpoints import EVERY_MS, CheckpointPublisher
+from controller.runtime.loop.writer import CommittedBatch
 from exchange.errors import IntegrityError, Unreachable
 from exchange.model import Millis
 from policies.stage import Stage
@@ -62,7 +62,7 @@ class Fake:
         return self.held
 
     async def publish(self, offer: Offer) -> None:
-        self.held = parse_checkpoint(offer.note, checkpoint_key(OWNER, KEY))
+        self.held = parse_checkpoint(offer.note, checkpoint_public_key(OWNER, KEY))
         if offer.checkpoint.size > 1:
             assert await offer.prove(1)
         self.taken.append(offer.checkpoint.size)
@@ -77,13 +77,13 @@ class Scene:
         self.contradictions: list[str] = []
         self.entries: list[Entry] = []
         self.head = Head(0, genesis_hash(OWNER), 1)
-        self.witnesses = Witnesses(OWNER, KEY, targets, self._leaves, self.clock, self.alerts.append)
+        self.witnesses = CheckpointPublisher(OWNER, KEY, targets, self._leaves, self.clock, self.alerts.append)
 
     def write(self, event: e.Event) -> None:
         entry = seal(Record(event.kind, event_codec.encode(event)), self.head, epoch=1, at=self.clock.now())
         self.head = Head(entry.seq, entry.hash, 1)
         self.entries.append(entry)
-        self.witnesses.carried(Carried(((entry, event),), State(), 0, 0, 0))
+        self.witnesses.carried(CommittedBatch(((entry, event),), State(), 0, 0, 0))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -20,7 +20,7 @@ from controller.journal.port import JournalWriteFailed
 from controller.journal.sqlite import SqliteJournal, read_journal
 from controller.runtime.loop import writer as module
 from controller.runtime.loop.permit import LIFETIME_NS
-from controller.runtime.loop.writer import Carried
+from controller.runtime.loop.writer import CommittedBatch
 from exchange.errors import Halted, Refused
 from exchange.model import Millis, OrderStatus
 from exchange.ports import Ack, VenueName
@@ -119,7 +119,7 @@ async def test_watchers_see_a_batch_once_it_is_durable(shell: Shell) -> None:
 
 
 async def test_a_watcher_that_fails_keeps_nothing_from_being_done(shell: Shell) -> None:
-    def broken(_: Carried) -> None:
+    def broken(_: CommittedBatch) -> None:
         raise RuntimeError("a display bug")
 
     shell.writer.watch(broken)

@@ -12,7 +12,7 @@ from controller.journal.chain import Head, Row
 from controller.journal.lease import TERM_NS, Lease
 from controller.journal.port import JournalError, JournalLocked, LeasedJournal
 from controller.journal.sqlite import SqliteReader, read_journal
-from controller.runtime.followers.recent import Memory
+from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery import follow as module
 from controller.runtime.recovery.follow import Follower, Standby
 from exchange.errors import IntegrityError
@@ -107,7 +107,7 @@ class Following:
     def __init__(self, shell: Shell) -> None:
         self.server = Server(shell.path)
         self.clock = SetClock(shell.desk.now)
-        self.follower = Follower("desk", Memory(), lambda _: None, State(), None)
+        self.follower = Follower("desk", RecentHistory(), lambda _: None, State(), None)
         self.standby = Standby(
             read=self.server.read,  # type: ignore[arg-type, return-value]
             take_over=self.server.take_over,  # type: ignore[arg-type, return-value]

@@ -20,13 +20,13 @@ from controller.authority.keys import generate_key
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core import state_codec as frozen
-from controller.core.compact_map import Shelf
+from controller.core.compact_map import CompactMap
 from controller.core.fold.apply import apply, fold
 from controller.core.state import State
 from controller.journal.chain import Entry, Head, Record
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import SqliteJournal, open_journal
-from controller.runtime.followers.recent import Kept, Memory
+from controller.runtime.followers.recent import Kept, RecentHistory
 from controller.runtime.recovery import snapshot
 from controller.runtime.recovery.recover import recover
 from controller.runtime.recovery.snapshot import FILE_NAME, Snapshots
@@ -47,7 +47,7 @@ class Folded:
     def __init__(self, path: Path) -> None:
         self.desk = desk = Desk().walk_to(Stage.VALIDATED)
         self.journal: SqliteJournal = open_journal(path, "desk")
-        self.memory, self.tree, self.state = Memory(), MerkleTree(), State()
+        self.memory, self.tree, self.state = RecentHistory(), MerkleTree(), State()
         for event, at in desk.journal:
             (entry,) = self.journal.append([Record(event.kind, event_codec.encode(event))], at)
             self.take(entry, event)
@@ -103,7 +103,7 @@ def test_a_start_from_a_snapshot_is_the_start_from_the_first_entry(folded: Folde
     shutil.copy(tmp_path / "journal.db", tmp_path / "copy.db")
     started = []
     for path, taken in ((tmp_path / "journal.db", None), (tmp_path / "copy.db", found)):
-        journal, memory, seen = open_journal(path, "desk"), Memory(), list[int]()
+        journal, memory, seen = open_journal(path, "desk"), RecentHistory(), list[int]()
         boot = replace(folded.desk.boot_input(), epoch=journal.epoch)
         recovered = recover(
             journal, memory, boot, SetClock(folded.state.at), lambda entry, into=seen: into.append(entry.seq), taken
@@ -185,7 +185,9 @@ def test_a_snapshot_that_cannot_be_written_is_done_without(folded: Folded, tmp_p
 
 
 def test_every_field_of_the_state_has_a_form_and_keeps_its_exact_value() -> None:
-    ledger = replace(State().ledger(VenueName.LIVE), equity_eur=Decimal("1.500"), breaks=("BTC",), trades=Shelf.of(("t1", "t2")))
+    ledger = replace(
+        State().ledger(VenueName.LIVE), equity_eur=Decimal("1.500"), breaks=("BTC",), trades=CompactMap.of(("t1", "t2"))
+    )
     state = replace(State(), ledgers=State().ledgers.set(VenueName.LIVE, ledger), outcomes=((State().at, True),) * 450)
     (again,) = frozen.unpack((State,), memoryview(b"".join(frozen.pack(state))))
     assert again == state
@@ -224,7 +226,7 @@ def test_a_type_without_a_form_is_named() -> None:
 
 
 def test_an_empty_journal_s_head_is_no_snapshot(snapshots: Snapshots) -> None:
-    assert snapshots.save(State(), Head(0, "sha256:" + "0" * 64, 1), Memory().kept(), MerkleTree())
+    assert snapshots.save(State(), Head(0, "sha256:" + "0" * 64, 1), RecentHistory().kept(), MerkleTree())
     assert snapshots.load(lambda _: None) is None
 
 

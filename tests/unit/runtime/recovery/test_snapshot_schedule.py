@@ -16,12 +16,12 @@ from controller.core.state import State
 from controller.journal.chain import Record
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import open_journal
-from controller.runtime.followers.recent import Memory
-from controller.runtime.loop.writer import Carried
+from controller.runtime.followers.recent import RecentHistory
+from controller.runtime.loop.writer import CommittedBatch
 from controller.runtime.recovery import snapshot_schedule as keeping
 from controller.runtime.recovery.recover import refold
 from controller.runtime.recovery.snapshot import FILE_NAME, Snapshot, Snapshots
-from controller.runtime.recovery.snapshot_schedule import EVERY_NS, Keeper
+from controller.runtime.recovery.snapshot_schedule import EVERY_NS, SnapshotSchedule
 from policies.stage import Stage
 from tests.support.desk import Desk
 
@@ -35,9 +35,9 @@ class Running:
     def __init__(self, directory: Path, desk: Desk) -> None:
         self._left = list(desk.journal)
         self.journal = open_journal(directory / "journal.db", "desk")
-        self.memory, self.tree, self.state, self.ns = Memory(), MerkleTree(), State(), 1
+        self.memory, self.tree, self.state, self.ns = RecentHistory(), MerkleTree(), State(), 1
         self.snapshots = Snapshots(directory, KEY)
-        self.keeper = Keeper(self.snapshots, self.memory, lambda: self.tree, since=0)
+        self.keeper = SnapshotSchedule(self.snapshots, self.memory, lambda: self.tree, since=0)
 
     def write(self, count: int, *, later_ns: int = 1) -> None:
         """One batch of the deployment's real events."""
@@ -48,7 +48,7 @@ class Running:
             self.state = apply(self.state, event, entry.at)
             self.tree.append(entry.hash)
         self.ns += later_ns
-        batch = Carried(tuple(zip(entries, (event for event, _ in taken), strict=True)), self.state, 0, 0, self.ns)
+        batch = CommittedBatch(tuple(zip(entries, (event for event, _ in taken), strict=True)), self.state, 0, 0, self.ns)
         self.memory.carried(batch)
         self.keeper.carried(batch)
 
@@ -122,7 +122,7 @@ async def test_what_is_written_meanwhile_is_folded_on_top_of_it(running: Running
         found = await snapshot_of(running)
     assert (found.seq, found.state.seq, found.tree.size) == (AFTER, AFTER, AFTER)
     seen: list[int] = []
-    state, folded = refold(running.journal, Memory(), lambda entry: seen.append(entry.seq), found)
+    state, folded = refold(running.journal, RecentHistory(), lambda entry: seen.append(entry.seq), found)
     assert (state, folded, seen) == (running.state, 3, [AFTER + 1, AFTER + 2, AFTER + 3])
 
 

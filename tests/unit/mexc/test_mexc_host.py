@@ -10,7 +10,7 @@ import pytest
 
 from exchange.errors import VenueError
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import Endpoint, Gate, open_venue
+from exchange.mexc.connect import Endpoint, VenueHost, open_venue
 from exchange.mexc.hosts import Reach
 from exchange.mexc.http import Timeouts
 from exchange.mexc.ratelimit import HeldBack, LockOut
@@ -33,11 +33,11 @@ class Stub:
 
 
 @pytest.fixture
-async def gated(serving: Any, clock: Any) -> AsyncIterator[tuple[Stub, Gate, MexcVenue, list[LockOut]]]:
+async def gated(serving: Any, clock: Any) -> AsyncIterator[tuple[Stub, VenueHost, MexcVenue, list[LockOut]]]:
     stub, url = await serving(Stub)
     told = list[LockOut]()
     endpoint = Endpoint(url, "ws://127.0.0.1:9/ws", Reach.LOOPBACK, Timeouts(500, 500, 500, 800))
-    gate = Gate(endpoint, clock, on_lockout=told.append)
+    gate = VenueHost(endpoint, clock, on_lockout=told.append)
     signer = LocalSigner("mx0key", "secret", NO_ORDERS)
     venue = open_venue(VenueName.LIVE, endpoint, signer, clock, Random(1), gate=gate)
     yield stub, gate, venue, told

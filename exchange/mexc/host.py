@@ -28,7 +28,7 @@ PRODUCTION = Endpoint("https://api.mexc.com", "wss://wbs-api.mexc.com/ws", Reach
 """MEXC itself (mexc-spot-v3.md §1.1)."""
 
 
-class Gate:
+class VenueHost:
     """One host's transport, rate limits and clock. A venue counts requests by address and account, not by who sent them (§1.4).
 
     Make one per host and give it to every venue and feed there; whoever made it closes it, after them.

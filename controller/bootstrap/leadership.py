@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 from controller.bootstrap.journal import fold, open_verified, standing_mark
 from controller.bootstrap.read import Deployment
-from controller.bootstrap.servers import open_standby_doors
+from controller.bootstrap.servers import open_standby_servers
 from controller.core.effects import Alert, AlertKind
 from controller.journal.chain import Head
 from controller.journal.lease import RENEW_NS, Lease
@@ -19,9 +19,9 @@ from controller.journal.place import DatabasePlace
 from controller.journal.port import Journal, JournalError, JournalLocked, LeasedJournal
 from controller.journal.tenure import Tenure
 from controller.runtime.api.standby import StandbyOperator
-from controller.runtime.followers.checkpoints import Witnesses
+from controller.runtime.followers.checkpoints import CheckpointPublisher
 from controller.runtime.followers.latchfile import LatchFile, Mark
-from controller.runtime.followers.recent import Memory
+from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery.follow import Follower, Standby
 from controller.runtime.recovery.recover import Recovered, begin, resumed
 from controller.runtime.recovery.snapshot import Snapshots
@@ -36,21 +36,21 @@ _LOST = frozenset({"journal-went-back", "journal-broken"})
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ProcessServices:
     """What a process has before it leads."""
 
     clock: Clock
     redactor: Redactor
     alerts: Alerts
     telemetry: Telemetry
-    witnesses: Witnesses
-    memory: Memory
+    witnesses: CheckpointPublisher
+    memory: RecentHistory
     snapshots: Snapshots
     latch: LatchFile
 
 
 @dataclass(frozen=True, slots=True)
-class Led:
+class Leadership:
     """The journal, taken over, and the start already in it. ``left_behind`` still has to halt the deployment."""
 
     journal: Journal
@@ -58,7 +58,9 @@ class Led:
     left_behind: Mark | None
 
 
-async def lead(deployment: Deployment, around: Surroundings, stop: asyncio.Event, on_standby: Callable[[], None]) -> Led | None:
+async def acquire_leadership(
+    deployment: Deployment, around: ProcessServices, stop: asyncio.Event, on_standby: Callable[[], None]
+) -> Leadership | None:
     """Take the journal over and journal the start; ``None`` when ``stop`` was set while standing by.
 
     Raises:
@@ -76,14 +78,14 @@ async def lead(deployment: Deployment, around: Surroundings, stop: asyncio.Event
         if led is not None:
             tenure.leads(led.journal.head)
         return led
-    with kept(journal):
+    with lease_kept(journal):
         led = _folded(deployment, around, journal)
     tenure.leads(journal.head)
     return led
 
 
 @contextmanager
-def kept(journal: Journal) -> Iterator[None]:
+def lease_kept(journal: Journal) -> Iterator[None]:
     """Renew the journal's lease, if it has one, until the writer does: a long fold or a slow venue must not lose it.
 
     Raises:
@@ -113,7 +115,7 @@ def _renew_until(journal: LeasedJournal, done: Event, met: list[JournalError]) -
             return
 
 
-async def _opened(deployment: Deployment, around: Surroundings, place: DatabasePlace, tenure: Tenure) -> Journal:
+async def _opened(deployment: Deployment, around: ProcessServices, place: DatabasePlace, tenure: Tenure) -> Journal:
     try:
         return await open_verified(deployment, around.witnesses, around.clock)
     except JournalLocked:
@@ -128,19 +130,19 @@ async def _opened(deployment: Deployment, around: Surroundings, place: DatabaseP
         return place.open(deployment.settings.controller_id, over=lease)
 
 
-def _folded(deployment: Deployment, around: Surroundings, journal: Journal) -> Led:
+def _folded(deployment: Deployment, around: ProcessServices, journal: Journal) -> Leadership:
     try:
         left_behind = standing_mark(around.latch, journal)
         recovered = fold(deployment, journal, around.memory, around.witnesses, around.snapshots, around.clock)
     except BaseException:
         journal.close()
         raise
-    return Led(journal, recovered, left_behind)
+    return Leadership(journal, recovered, left_behind)
 
 
 async def _stood_by(
-    deployment: Deployment, around: Surroundings, place: DatabasePlace, stop: asyncio.Event, on_standby: Callable[[], None]
-) -> Led | None:
+    deployment: Deployment, around: ProcessServices, place: DatabasePlace, stop: asyncio.Event, on_standby: Callable[[], None]
+) -> Leadership | None:
     follower, lease = _follower(deployment, around, place)
     standby = Standby(
         read=place.read,
@@ -155,7 +157,7 @@ async def _stood_by(
     mark = partial(_mark, around.latch, follower)
     operator = StandbyOperator(standby, around.memory, deployment.boot, around.clock, mark)
     try:
-        async with open_standby_doors(deployment, operator):
+        async with open_standby_servers(deployment, operator):
             on_standby()
             journal = await _unless(stop, standby)
     except IntegrityError as error:
@@ -171,7 +173,7 @@ async def _stood_by(
     return _began(deployment, around, follower, journal, standby.halting)
 
 
-def _follower(deployment: Deployment, around: Surroundings, place: DatabasePlace) -> tuple[Follower, Lease]:
+def _follower(deployment: Deployment, around: ProcessServices, place: DatabasePlace) -> tuple[Follower, Lease]:
     name = deployment.settings.controller_id
     reader = place.read()
     try:
@@ -197,7 +199,7 @@ async def _unless(stop: asyncio.Event, standby: Standby) -> LeasedJournal | None
         await asyncio.gather(stopping, following, return_exceptions=True)
 
 
-def _began(deployment: Deployment, around: Surroundings, follower: Follower, journal: LeasedJournal, halting: str) -> Led:
+def _began(deployment: Deployment, around: ProcessServices, follower: Follower, journal: LeasedJournal, halting: str) -> Leadership:
     try:
         left_behind = standing_mark(around.latch, journal)
         if left_behind is None and halting:
@@ -208,7 +210,7 @@ def _began(deployment: Deployment, around: Surroundings, follower: Follower, jou
     except BaseException:
         journal.close()
         raise
-    return Led(journal, recovered, left_behind)
+    return Leadership(journal, recovered, left_behind)
 
 
 def _mark(latch: LatchFile, follower: Follower, reason: str) -> None:
