@@ -13,7 +13,6 @@ from exchange.mexc.http import Failure, Method, Outcome
 from exchange.mexc.ratelimit import Lane
 from exchange.model import Millis, OrderIntent
 from exchange.ports import Permit, Signer
-from exchange.wire.batch import batch_params
 from exchange.wire.errors import Certainty, ErrorCode, WireError, parse_error, read_reply
 from exchange.wire.market import parse_time
 from exchange.wire.orders import order_params
@@ -97,15 +96,6 @@ class RestCaller:
             return signer.sign_order(intent, payload, permit)
 
         return await self._submit(path, order_params(intent), sign, signer, Lane.PLACE)
-
-    async def place_batch(self, intents: Sequence[OrderIntent], permit: Permit) -> Outcome:
-        """Send ``POST batchOrders`` once. Raises as ``place``, and ``ValueError`` for what is no batch."""
-        signer = self._need_signer()
-
-        def sign(payload: str) -> str:
-            return signer.sign_batch(intents, payload, permit)
-
-        return await self._submit("/batchOrders", batch_params(intents), sign, signer, Lane.BATCH)
 
     async def cancel(self, path: str, params: Params) -> Outcome:
         """Send a DELETE in the cancel lane; sent again, once, if MEXC contradicts the clock, since cancelling twice is harmless.
