@@ -310,7 +310,7 @@ async def test_an_event_that_cannot_be_written_down_is_a_failed_journal(shell: S
     def unwritable(_: e.Event) -> bytes:
         raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
 
-    monkeypatch.setattr(module.e, "encode", unwritable)
+    monkeypatch.setattr(module.event_codec, "encode", unwritable)
     order = shell.ask(shell.desk.requested("0.00003"))
     await shell.step()
     with pytest.raises(Halted):
