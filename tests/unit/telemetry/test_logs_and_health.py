@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.telemetry.health import STUCK_MS, livez, readyz
+from controller.telemetry.health import readyz
 from controller.telemetry.logs import open_logs
 from controller.telemetry.redact import REMOVED, Redactor
-from exchange.model import Millis
 
 
 @pytest.fixture(autouse=True)
@@ -73,12 +72,13 @@ def test_a_blocked_stream_drops_lines_instead_of_blocking_the_writer() -> None:
             gate.wait(5)
             return super().write(text)
 
-    logs = open_logs(Redactor(), stream=Blocked(), capacity=2)
+    stream = Blocked()
+    logs = open_logs(Redactor(), stream=stream, capacity=2)
     for _ in range(10):
         logging.getLogger("x").info("line")
-    assert logs.dropped >= 7
     gate.set()
     logs.close()
+    assert 1 <= stream.getvalue().count("\n") <= 3
 
 
 @given(before=st.text(), after=st.text(), secret=st.text(min_size=6))
@@ -99,9 +99,3 @@ def test_ready_means_armed_and_nothing_less() -> None:
     assert readyz(armed=True, not_armed_because="").http_status == 200
     probe = readyz(armed=False, not_armed_because="reconciling")
     assert (probe.http_status, probe.because) == (503, "reconciling")
-
-
-def test_alive_means_the_loop_has_turned_lately() -> None:
-    assert livez(Millis(1_000), Millis(1_000 + STUCK_MS)).ok
-    assert not livez(Millis(1_000), Millis(1_001 + STUCK_MS)).ok
-    assert not livez(None, Millis(1_000)).ok
