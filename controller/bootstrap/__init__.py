@@ -79,7 +79,7 @@ def _surroundings(deployment: Deployment, clock: Clock, redactor: Redactor, stac
     stack.push_async_callback(reports.aclose)
     telemetry = otel.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(telemetry.aclose)
-    alerts = Alerts(controller_id=name, environment=environment, clock=clock, reports=reports, redactor=redactor)
+    alerts = Alerts(clock=clock, reports=reports, redactor=redactor)
     key = checkpoint_signing_key(deployment.data)
     return ProcessServices(
         clock=clock,

@@ -96,7 +96,6 @@ class Accepted:
 
     order: NewOrder
     order_id: str
-    bot_client_id: str
     at: Millis
 
 
@@ -115,7 +114,6 @@ class Denied:
 class VenueRejected:
     """The order was admitted and sent, and the venue refused it with its own code. It never rested."""
 
-    order_id: str
     code: int
     message: str
 

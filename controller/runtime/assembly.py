@@ -202,7 +202,6 @@ class Assembly:
             "symbol rules": partial(_refresh_rules, parts.venues, parts.rules, parts.policy),
             "witnesses": partial(parts.witnesses.run, self._contradicted),
             "account checks": examiner.run,
-            "alerts": partial(_for_ever, parts.alerts.run),
             "snapshots": parts.keeper.run,
         }
         for name, feed in parts.feeds.items():
@@ -285,8 +284,3 @@ async def _refresh_rules(
                 continue
             known.clear()
             known.update(fresh)
-
-
-async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
-    await work()
-    await asyncio.Event().wait()

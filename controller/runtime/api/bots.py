@@ -260,12 +260,12 @@ def _reply(order: OrderState) -> PlaceReply:
         return Outstanding(order.client_id, order.bot_client_id, order.refusal)
     if order.status is OrderStatus.REJECTED:
         code, _, message = order.refusal.partition(" ")
-        return VenueRejected(order.client_id, int(code), message)
+        return VenueRejected(int(code), message)
     asked: OrderIntent = replace(order.intent, client_id=order.bot_client_id)
     accepted = NewOrder(
         asked.symbol, asked.side, asked.type, asked.client_id or None, asked.quantity, asked.quote_quantity, asked.price
     )
-    return Accepted(accepted, order.client_id, order.bot_client_id, order.updated_at)
+    return Accepted(accepted, order.client_id, order.updated_at)
 
 
 def _bot_order(order: OrderState) -> BotOrder:
