@@ -101,7 +101,9 @@ def _started(state: State, event: e.ControllerStarted) -> State:
 
 def _end_mock(state: State) -> State:
     for order in state.open_on(VenueName.MOCK):
-        state = orders.put(state, replace(order, status=OrderStatus.CANCELED, executed=order.booked, unknown_since=None))
+        state = orders.put(
+            state, replace(order, status=OrderStatus.CANCELED, executed=order.booked, unknown_since=None, unknown_reason="")
+        )
     return state
 
 
