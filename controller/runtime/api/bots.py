@@ -257,10 +257,9 @@ _AT_THE_VENUE = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 def _reply(order: OrderState) -> PlaceReply:
     if order.status is OrderStatus.UNKNOWN:
-        return Outstanding(order.client_id, order.bot_client_id, order.refusal)
-    if order.status is OrderStatus.REJECTED:
-        code, _, message = order.refusal.partition(" ")
-        return VenueRejected(int(code), message)
+        return Outstanding(order.client_id, order.bot_client_id, order.unknown_reason)
+    if order.status is OrderStatus.REJECTED and order.reject_code is not None:
+        return VenueRejected(order.reject_code, order.reject_message)
     asked: OrderIntent = replace(order.intent, client_id=order.bot_client_id)
     accepted = NewOrder(
         asked.symbol, asked.side, asked.type, asked.client_id or None, asked.quantity, asked.quote_quantity, asked.price
