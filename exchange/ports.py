@@ -98,10 +98,6 @@ class Signer(Protocol):
         """As ``sign``, for a new order. Raises ``Refused`` without a live permit or outside the signer's own limits."""
         ...
 
-    def sign_batch(self, intents: Sequence[OrderIntent], payload: str, permit: Permit) -> str:
-        """As ``sign_order``, for a batch: every order of it is checked, and one that fails refuses them all."""
-        ...
-
 
 class Clock(Protocol):
     """The one seam time comes through (architecture.md §9)."""

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from controller.core.event_codec import decode
 from controller.core.events import Event
@@ -19,10 +20,24 @@ from tests.support.rig import Rig, rig
 KILLER = Path(__file__).parents[1] / "support" / "killed_while_placing.py"
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
     async with rig(tmp_path / "deployment") as built:
         yield built
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def restarted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Rig, str]]:
+    """A deployment that was killed after the venue took its order, and runs again; the client id of that order."""
+    async with rig(tmp_path_factory.mktemp("restarted") / "deployment") as built:
+        client_id = await _killed_at(built, "after")
+        assert built.testnet.received("testnet", client_id) == 1
+        await built.start()
+        await built.until(lambda status: status["armed"] and status["unknown_orders"] == 0)
+        yield built, client_id
 
 
 async def _killed_at(deployment: Rig, when: str) -> str:
@@ -69,32 +84,26 @@ async def test_killed_between_journal_and_send_the_order_is_proven_never_to_have
     counted("kill points")
 
 
-async def test_killed_between_send_and_outcome_the_order_is_found_and_never_sent_again(deployment: Rig, counted: Counted) -> None:
-    client_id = await _killed_at(deployment, "after")
-    assert deployment.testnet.received("testnet", client_id) == 1
-    await deployment.start()
-    await deployment.until(lambda status: status["armed"] and status["unknown_orders"] == 0)
+async def test_killed_between_send_and_outcome_the_order_is_found_and_never_sent_again(
+    restarted: tuple[Rig, str], counted: Counted
+) -> None:
+    deployment, client_id = restarted
     assert deployment.testnet.received("testnet", client_id) == 1
     found = await deployment.bot("GET", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="doomed")
     assert found.json()["status"] == "NEW"
     counted("kill points")
 
 
-async def test_after_a_kill_the_controller_is_not_armed_before_it_has_reconciled(deployment: Rig) -> None:
-    await _killed_at(deployment, "after")
-    await deployment.start()
-    await deployment.armed()
-    kinds = [kind for kind, _ in _journal(deployment)]
+async def test_after_a_kill_the_controller_is_not_armed_before_it_has_reconciled(restarted: tuple[Rig, str]) -> None:
+    kinds = [kind for kind, _ in _journal(restarted[0])]
     last_start = len(kinds) - 1 - kinds[::-1].index("controller-started")
     after = kinds[last_start:]
     assert after.index("reconciled") < after.index("armed")
     assert "order-admitted" not in after[: after.index("armed")]
 
 
-async def test_what_a_restarted_controller_shows_is_the_fold_of_its_journal(deployment: Rig) -> None:
-    await _killed_at(deployment, "after")
-    await deployment.start()
-    await deployment.until(lambda status: status["armed"] and status["unknown_orders"] == 0)
+async def test_what_a_restarted_controller_shows_is_the_fold_of_its_journal(restarted: tuple[Rig, str]) -> None:
+    deployment, _ = restarted
     status = await deployment.status()
     balances = (await deployment.ask("GET", "/v1/balances")).json()
     orders = (await deployment.ask("GET", "/v1/orders", params={"limit": 100})).json()

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.support.loopback import http_at
 from tests.support.rig import Rig, rig
@@ -13,11 +15,28 @@ from tests.support.rig import Rig, rig
 _BACKGROUND = {"sampled", "reconciled", "guard-level-changed", "evidence-sealed", "armed", "account-checked"}
 
 
-@pytest.fixture
-async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
-    async with rig(tmp_path / "deployment") as built:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@asynccontextmanager
+async def validated(directory: Path) -> AsyncIterator[Rig]:
+    async with rig(directory) as built:
         await built.start()
         await built.climb("VALIDATED")
+        yield built
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def standing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """One that nothing here moves, so that every refusal can be tried on it."""
+    async with validated(tmp_path_factory.mktemp("standing") / "deployment") as built:
+        yield built
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
+    """One of a test's own, which moves it."""
+    async with validated(tmp_path / "deployment") as built:
         yield built
 
 
@@ -37,25 +56,25 @@ async def _refused(deployment: Rig, envelope: str, code: str, *, exit_code: int 
     assert (await deployment.status())["position"] == before["position"]
 
 
-async def test_a_command_signed_by_too_few_is_refused(deployment: Rig) -> None:
-    proposal = await deployment.propose("advance")
-    await _refused(deployment, deployment.sign(proposal["payload"], "alice"), "under-quorum")
+async def test_a_command_signed_by_too_few_is_refused(standing: Rig) -> None:
+    proposal = await standing.propose("advance")
+    await _refused(standing, standing.sign(proposal["payload"], "alice"), "under-quorum")
 
 
-async def test_an_altered_payload_is_refused(deployment: Rig) -> None:
-    proposal = await deployment.propose("advance")
-    envelope = json.loads(deployment.sign(proposal["payload"], "alice", "bob"))
-    other = json.loads(deployment.sign(proposal["payload"].replace('"reason":"test"', '"reason":"tests"'), "alice", "bob"))
+async def test_an_altered_payload_is_refused(standing: Rig) -> None:
+    proposal = await standing.propose("advance")
+    envelope = json.loads(standing.sign(proposal["payload"], "alice", "bob"))
+    other = json.loads(standing.sign(proposal["payload"].replace('"reason":"test"', '"reason":"tests"'), "alice", "bob"))
     envelope["payload"] = other["payload"]
-    await _refused(deployment, json.dumps(envelope), "bad-signature")
+    await _refused(standing, json.dumps(envelope), "bad-signature")
 
 
-async def test_an_expired_command_is_refused(deployment: Rig) -> None:
-    payload = json.loads((await deployment.propose("advance"))["payload"])
+async def test_an_expired_command_is_refused(standing: Rig) -> None:
+    payload = json.loads((await standing.propose("advance"))["payload"])
     payload["not_before_ms"] -= 7_200_000
     payload["expires_ms"] = payload["not_before_ms"] + 3_600_000
     canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    await _refused(deployment, deployment.sign(canonical, "alice", "bob"), "expired")
+    await _refused(standing, standing.sign(canonical, "alice", "bob"), "expired")
 
 
 async def test_a_replayed_command_is_refused(deployment: Rig) -> None:
@@ -65,8 +84,8 @@ async def test_a_replayed_command_is_refused(deployment: Rig) -> None:
     await _refused(deployment, envelope, "command-replayed")
 
 
-async def test_garbage_is_refused(deployment: Rig) -> None:
-    await _refused(deployment, "{}", "malformed-envelope")
+async def test_garbage_is_refused(standing: Rig) -> None:
+    await _refused(standing, "{}", "malformed-envelope")
 
 
 async def test_the_local_socket_halts_without_a_signature_and_tcp_does_not(deployment: Rig) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.postgres_server import USER, binaries
@@ -79,7 +80,8 @@ class PostgresPair:
         pid = int((self.data(name) / "postmaster.pid").read_text().splitlines()[0])
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for one in (pid, *map(int, children)):
-            os.kill(one, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended by itself when the first of them was gone
+                os.kill(one, signal.SIGKILL)
 
     def control(self, name: str, *arguments: str) -> None:
         """``pg_ctl`` on one server, past the script."""

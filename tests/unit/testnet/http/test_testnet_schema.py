@@ -32,6 +32,7 @@ from exchange.testnet.server import build_venue
 from exchange.testnet.venue import SimulatedVenue
 from exchange.wire.orders import NewOrder
 from exchange.wire.profile import StrategyGroup
+from tests.support.proofs import sizes
 from tests.support.stopped_clock import StoppedClock
 
 KEY, SECRET = "mx0fuzz", "fuzz-secret"
@@ -79,17 +80,18 @@ def venue() -> Iterator[SimulatedVenue]:
     venue.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def described(venue: SimulatedVenue) -> Any:
     """The description, bound to an application over the venue."""
     return schemathesis.openapi.from_asgi("/openapi.json", build_app(venue, ""))
 
 
+@pytest.mark.parametrize("examples", sizes(short=8, long=14))
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")
-def test_every_answer_is_the_one_described(described: Any, venue: SimulatedVenue, endpoint: Endpoint) -> None:
+def test_every_answer_is_the_one_described(described: Any, venue: SimulatedVenue, endpoint: Endpoint, examples: int) -> None:
     statuses: set[int] = set()
 
-    @settings(max_examples=14, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(case=described[endpoint.path][endpoint.method].as_strategy(), plausible=st.randoms(use_true_random=False))
     def ask(case: Any, plausible: Random) -> None:
         chosen = {"listenKey": [furnished(venue)], **PLAUSIBLE}
