@@ -52,21 +52,21 @@ class Bots:
     """Implements ``GatewayPort``."""
 
     def __init__(
-        self, *, writer: Writer, inbox: Inbox, performer: Performer, markets: Markets, memory: RecentHistory, clock: Clock
+        self, *, writer: Writer, inbox: Inbox, performer: Performer, markets: Markets, history: RecentHistory, clock: Clock
     ) -> None:
         self._writer = writer
         self._inbox = inbox
         self._performer = performer
         self._markets = markets
-        self._memory = memory
+        self._history = history
         self._clock = clock
         self._waiting: dict[str, asyncio.Event] = {}
-        writer.watch(self._carried)
+        writer.add_follower(self._on_batch)
 
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
         """Decide, remember and send one order, and wait for what the venue says."""
         self._markets.bot_seen()
-        venue = self._writer.known.venue or VenueName.MOCK
+        venue = self._writer.state.venue or VenueName.MOCK
         given = OrderRequested(
             bot=bot,
             intent=order.intent(order.client_id or ""),
@@ -104,7 +104,7 @@ class Bots:
         self._markets.bot_seen()
         orders = [
             order
-            for order in self._writer.known.open.values()
+            for order in self._writer.state.open.values()
             if order.bot == bot and order.status in WORKING and (symbols is None or order.symbol in symbols)
         ]
         return await self._cancel(sorted(orders, key=lambda order: order.number))
@@ -113,14 +113,14 @@ class Bots:
         """One of the bot's orders."""
         self._markets.bot_seen()
         if order_id is None and bot_client_id is not None:
-            order_id = self._writer.known.first_of(bot, bot_client_id)
+            order_id = self._writer.state.first_of(bot, bot_client_id)
         order = self._own(bot, order_id) if order_id else None
         return _bot_order(order) if order is not None and order.symbol == symbol else None
 
     def open_orders(self, bot: str, symbol: str | None) -> Sequence[BotOrder]:
         """The bot's working orders, newest first."""
         self._markets.bot_seen()
-        mine = [order for order in self._writer.known.open.values() if order.bot == bot and order.status in WORKING]
+        mine = [order for order in self._writer.state.open.values() if order.bot == bot and order.status in WORKING]
         return [
             _bot_order(order) for order in sorted(mine, key=lambda order: -order.number) if symbol is None or order.symbol == symbol
         ]
@@ -128,9 +128,9 @@ class Bots:
     def all_orders(
         self, bot: str, symbol: str, window: Window, limit: int, statuses: frozenset[OrderStatus] | None
     ) -> Sequence[BotOrder]:
-        """The bot's newest orders, as far back as the memory goes."""
-        state, found = self._writer.known, list[BotOrder]()
-        for client_id in reversed(self._memory.order_ids):
+        """The bot's newest orders, as far back as the history goes."""
+        state, found = self._writer.state, list[BotOrder]()
+        for client_id in reversed(self._history.order_ids):
             order = state.orders[client_id]
             if order.admitted_at < window.start:
                 break
@@ -143,9 +143,9 @@ class Bots:
         return found
 
     def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[BotFill]:
-        """The bot's newest fills, as far back as the memory goes."""
-        state, found = self._writer.known, list[BotFill]()
-        for fill, _ in reversed(self._memory.fills):
+        """The bot's newest fills, as far back as the history goes."""
+        state, found = self._writer.state, list[BotFill]()
+        for fill, _ in reversed(self._history.fills):
             if fill.symbol != symbol or not window.start <= fill.venue_at <= window.end or order_id not in {None, fill.client_id}:
                 continue
             order = state.orders.get(fill.client_id)
@@ -158,7 +158,7 @@ class Bots:
     def balances(self, bot: str) -> Mapping[str, Balance]:  # noqa: ARG002 - all bots of a deployment share its account
         """The account of the current stage, with what working orders reserve as locked."""
         self._markets.bot_seen()
-        state = self._writer.known
+        state = self._writer.state
         venue = state.watched
         if venue is None or state.policy is None:
             return {}
@@ -194,14 +194,14 @@ class Bots:
 
     def ready(self) -> bool:
         """Whether there is anything to answer from."""
-        return self._writer.known.policy is not None
+        return self._writer.state.policy is not None
 
     @property
     def _venue(self) -> VenueName:
-        return self._writer.known.watched or VenueName.LIVE
+        return self._writer.state.watched or VenueName.LIVE
 
     def _own(self, bot: str, client_id: str | None) -> OrderState | None:
-        order = self._writer.known.orders.get(client_id) if client_id else None
+        order = self._writer.state.orders.get(client_id) if client_id else None
         return order if order is not None and order.bot == bot else None
 
     async def _cancel(self, orders: Sequence[OrderState]) -> CancelReply:
@@ -224,15 +224,15 @@ class Bots:
     async def _outcome(self, client_id: str) -> PlaceReply:
         known = self._waiting.setdefault(client_id, asyncio.Event())
         try:
-            if self._writer.known.orders[client_id].status is OrderStatus.ADMITTED:
+            if self._writer.state.orders[client_id].status is OrderStatus.ADMITTED:
                 await asyncio.wait_for(known.wait(), OUTCOME_WITHIN_S)
         except TimeoutError:
-            return Outstanding(client_id, self._writer.known.orders[client_id].bot_client_id, "no outcome yet")
+            return Outstanding(client_id, self._writer.state.orders[client_id].bot_client_id, "no outcome yet")
         finally:
             self._waiting.pop(client_id, None)
-        return _reply(self._writer.known.orders[client_id])
+        return _reply(self._writer.state.orders[client_id])
 
-    def _carried(self, batch: CommittedBatch) -> None:
+    def _on_batch(self, batch: CommittedBatch) -> None:
         for _, event in batch.entries:
             if isinstance(event, _SETTLING) and (waiting := self._waiting.get(event.client_id)) is not None:
                 waiting.set()

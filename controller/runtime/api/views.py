@@ -46,7 +46,7 @@ from policies.schema import Policy
 
 
 def status_view(
-    state: State, memory: RecentHistory, markets: Markets, head: str, now: Millis, oversight: OversightView
+    state: State, history: RecentHistory, markets: Markets, head: str, now: Millis, oversight: OversightView
 ) -> StatusView:
     """The deployment now."""
     if state.policy is None or state.release is None or state.roster is None:
@@ -89,7 +89,7 @@ def status_view(
         working_orders=sum(1 for order in state.open.values() if order.working),
         unknown_orders=sum(1 for order in state.open.values() if order.status is OrderStatus.UNKNOWN),
         coverage=_coverage(state, policy),
-        counters=_counters(memory.counters),
+        counters=_counters(history.counters),
         policy=PolicyView(name=policy.name, digest=state.policy_digest),
         roster=RosterView(
             digest=state.roster_digest,
