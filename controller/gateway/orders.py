@@ -16,7 +16,6 @@ from controller.gateway.port import (
     CancelRefused,
     CancelReply,
     CancelTaken,
-    Denied,
     GatewayPort,
     Outstanding,
     PlaceReply,
@@ -39,6 +38,7 @@ from exchange.wire.orders import (
     parse_symbols,
 )
 from exchange.wire.symbols import validate
+from policies.limit_types import Deny
 
 DAY = 86_400_000
 """Milliseconds."""
@@ -146,7 +146,7 @@ def _place_json(reply: PlaceReply) -> Mapping[str, object]:
     match reply:
         case Accepted():
             return ack_json(reply.order, reply.order_id, reply.at)
-        case Denied():
+        case Deny():
             raise denial(reply)
         case VenueRejected():
             raise WireRefusal(WireError(_rejection_code(reply.code), reply.message))

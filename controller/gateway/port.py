@@ -17,6 +17,7 @@ from typing import Protocol
 
 from exchange.model import Balance, MarketTrade, Millis, OrderStatus, OrderType, Quote, Side, SymbolRules
 from exchange.wire.orders import NewOrder
+from policies.limit_types import Deny
 
 DepthView = tuple[int, list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]]
 """``(version, bids, asks)``, each level ``(price, quantity)``, best first; as ``exchange.ports.MarketFeed.depth``."""
@@ -101,17 +102,6 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Denied:
-    """No venue has seen or will see the order. ``rule`` is the rule's stable name; the rest explains it in plain words."""
-
-    rule: str
-    measured: str
-    threshold: str
-    message: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
 class VenueRejected:
     """The order was admitted and sent, and the venue refused it with its own code. It never rested."""
 
@@ -139,7 +129,7 @@ class Busy:
     retry_after_s: int = 1
 
 
-PlaceReply = Accepted | Denied | VenueRejected | Outstanding | Busy
+PlaceReply = Accepted | Deny | VenueRejected | Outstanding | Busy
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from controller.core import events as e
 from controller.core.decisions.account import ZERO, assets_of
-from controller.core.decisions.draft import Admitted, DeniedReply, Repeated
+from controller.core.decisions.draft import Admitted, Repeated
 from controller.core.inputs import CancelAsked, OrderRequested
 from controller.core.order_state import OrderState
 from controller.core.state import State
@@ -21,7 +21,6 @@ from controller.gateway.port import (
     CancelRefused,
     CancelReply,
     CancelTaken,
-    Denied,
     DepthView,
     Outstanding,
     PlaceReply,
@@ -39,6 +38,7 @@ from exchange.orders import WORKING
 from exchange.ports import CancelFailed, Clock, VenueName
 from exchange.wire.errors import ErrorCode
 from exchange.wire.orders import NewOrder
+from policies.limit_types import Deny
 
 DECIDED_WITHIN_S = 10.0
 """A bot waits this long for the controller's own decision: longer than an append across a network may take."""
@@ -82,12 +82,12 @@ class Bots:
         except Undecided as late:
             return Busy(1) if late.withdrawn else Outstanding("", order.client_id or "", late.message)
         except GatehouseError as error:
-            return Denied(error.code, "", "", error.message, error.remedy)
+            return Deny(error.code, "", "", error.message, error.remedy)
         match decision.reply:
             case Admitted(client_id=client_id) | Repeated(client_id=client_id):
                 return await self._outcome(client_id)
-            case DeniedReply() as denial:
-                return Denied(denial.rule, denial.measured, denial.threshold, denial.message, denial.remedy)
+            case Deny() as deny:
+                return deny
             case _:
                 raise AssertionError("an order is admitted, repeated or denied")
 
