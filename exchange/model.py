@@ -121,7 +121,11 @@ class OrderStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrderReport:
-    """A venue's own account of one order, from a query or a private stream."""
+    """A venue's own account of one order, from a query or a private stream; the gateway answers its bots with the same shape.
+
+    ``price`` is 0 for MARKET, ``quantity`` is 0 for a MARKET order that names what to spend. ``quote_quantity`` is what such an
+    order asked to spend: the gateway knows it, a venue does not report it.
+    """
 
     symbol: str
     order_id: str
@@ -135,6 +139,7 @@ class OrderReport:
     executed_quote: Decimal
     created_at: Millis
     updated_at: Millis | None = None
+    quote_quantity: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,7 +243,7 @@ def order_json(report: OrderReport) -> dict[str, object]:
         "time": report.created_at,
         "updateTime": report.updated_at,
         "isWorking": True,
-        "origQuoteOrderQty": plain(exact_product(report.price, report.quantity)),
+        "origQuoteOrderQty": plain(report.quote_quantity or exact_product(report.price, report.quantity)),
     }
 
 
