@@ -18,7 +18,7 @@ from controller.bootstrap.journal import checkpoint_signing_key, open_witnesses,
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.read import Deployment, found_secret, read_deployment
 from controller.bootstrap.servers import open_doors
-from controller.bootstrap.venues import examine, open_feeds, open_gates, open_venues, read_rules
+from controller.bootstrap.venues import examine, open_feeds, open_hosts, open_venues, read_rules
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.followers.latchfile import LatchFile
@@ -97,9 +97,9 @@ async def _assembled(deployment: Deployment, around: ProcessServices, led: Leade
     clock, journal, witnesses = around.clock, led.journal, around.witnesses
     keeper = SnapshotSchedule(around.snapshots, around.memory, lambda: witnesses.tree, since=led.recovered.snapshot_seq)
     stack.callback(keeper.finish)
-    gates = open_gates(deployment, around.alerts, clock, stack)
-    feeds, provenance = await open_feeds(deployment, gates, clock)
-    remote = open_venues(deployment, gates, clock)
+    hosts = open_hosts(deployment, around.alerts, clock, stack)
+    feeds, provenance = await open_feeds(deployment, hosts, clock)
+    remote = open_venues(deployment, hosts, clock)
     rules = {name: await read_rules(venue, deployment.policy.symbols) for name, venue in remote.items()}
     mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], deployment.settings.mock_balances, clock, seed=1)
     permits = PermitOffice(clock, journal.epoch)

@@ -1,4 +1,4 @@
-"""The venues of a start: their gates, feeds and clients, and what is asked of them before the doors open."""
+"""The venues of a start: their hosts, feeds and clients, and what is asked of them before the doors open."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from controller.runtime.venues.account_checks import Findings
 from controller.settings.deployment import Settings
 from controller.telemetry.alerts import Alerts
 from exchange.errors import ConfigError, GatehouseError, Unreachable
-from exchange.mexc.checks import Demands, check_account
+from exchange.mexc.account_checks import Demands, check_account
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import PRODUCTION, Endpoint, VenueHost, open_feed, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import PRODUCTION, VenueEndpoint, VenueHost, open_feed, open_venue
 from exchange.mexc.provenance import Provenance, ask_provenance
 from exchange.mexc.ratelimit import LockOut
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import SymbolRules
 from exchange.ports import Clock, MarketFeed, Venue, VenueName
@@ -34,17 +34,17 @@ REACH_WITHIN_S = 60.0
 RETRY_EVERY_S = 0.5
 
 
-def open_gates(deployment: Deployment, alerts: Alerts, clock: Clock, stack: AsyncExitStack) -> dict[VenueName, VenueHost]:
-    """One gate per host, whoever talks to it: a venue's limits are counted by address."""
+def open_hosts(deployment: Deployment, alerts: Alerts, clock: Clock, stack: AsyncExitStack) -> dict[VenueName, VenueHost]:
+    """One host per host, whoever talks to it: a venue's limits are counted by address."""
     by_host: dict[str, VenueHost] = {}
-    gates: dict[VenueName, VenueHost] = {}
+    hosts: dict[VenueName, VenueHost] = {}
     for name in (VenueName.TESTNET, VenueName.LIVE):
         endpoint = _endpoint(deployment.settings, name)
         if endpoint.rest_url not in by_host:
             by_host[endpoint.rest_url] = VenueHost(endpoint, clock, on_lockout=partial(_locked_out, alerts, name))
             stack.push_async_callback(by_host[endpoint.rest_url].aclose)
-        gates[name] = by_host[endpoint.rest_url]
-    return gates
+        hosts[name] = by_host[endpoint.rest_url]
+    return hosts
 
 
 def _locked_out(alerts: Alerts, name: VenueName, lockout: LockOut) -> None:
@@ -53,15 +53,15 @@ def _locked_out(alerts: Alerts, name: VenueName, lockout: LockOut) -> None:
 
 
 async def open_feeds(
-    deployment: Deployment, gates: dict[VenueName, VenueHost], clock: Clock
+    deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock
 ) -> tuple[dict[VenueName, MarketFeed], dict[VenueName, Provenance]]:
     """Every venue's market feed, and what the venue says its data is."""
     feeds: dict[VenueName, MarketFeed] = {}
     told: dict[VenueName, Provenance] = {}
-    for name, gate in gates.items():
+    for name, host in hosts.items():
         endpoint = _endpoint(deployment.settings, name)
         told[name] = await _reached(partial(ask_provenance, endpoint), f"the {name} venue")
-        feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), told[name].source, gate=gate)
+        feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), told[name].source, host=host)
     return feeds, told
 
 
@@ -78,19 +78,19 @@ async def examine(deployment: Deployment, live: MexcVenue, permits: PermitOffice
     return Findings(len(rows), tuple(row.name for row in rows if not row.ok))
 
 
-def open_venues(deployment: Deployment, gates: dict[VenueName, VenueHost], clock: Clock) -> dict[VenueName, MexcVenue]:
+def open_venues(deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock) -> dict[VenueName, MexcVenue]:
     """The clients of the venues beyond this process, each with a signer of its own."""
     policy = deployment.policy
     limits = SignerLimits(frozenset(policy.symbols), policy.limits.order_notional_max_eur * policy.eur_rate.quote_per_eur)
     venues: dict[VenueName, MexcVenue] = {}
-    for name, gate in gates.items():
+    for name, host in hosts.items():
         settings = deployment.settings.testnet if name is VenueName.TESTNET else deployment.settings.live
         signer = LocalSigner(settings.api_key, deployment.secrets[name], limits)
-        venues[name] = open_venue(name, _endpoint(deployment.settings, name), signer, clock, SystemRandom(), gate=gate)
+        venues[name] = open_venue(name, _endpoint(deployment.settings, name), signer, clock, SystemRandom(), host=host)
     return venues
 
 
-def _endpoint(settings: Settings, name: VenueName) -> Endpoint:
+def _endpoint(settings: Settings, name: VenueName) -> VenueEndpoint:
     venue = settings.testnet if name is VenueName.TESTNET else settings.live
     if settings.environment is Environment.PRODUCTION and name is VenueName.LIVE:
         if (venue.rest, venue.ws) != (PRODUCTION.rest_url, PRODUCTION.stream_url):
@@ -100,7 +100,7 @@ def _endpoint(settings: Settings, name: VenueName) -> Endpoint:
                 remedy=f'Set live.rest = "{PRODUCTION.rest_url}" and live.ws = "{PRODUCTION.stream_url}".',
             )
         return PRODUCTION
-    return Endpoint(venue.rest, venue.ws, Reach.LOOPBACK)
+    return VenueEndpoint(venue.rest, venue.ws, Reach.LOOPBACK)
 
 
 async def read_rules(venue: Venue, symbols: tuple[str, ...]) -> dict[str, SymbolRules]:

@@ -1,4 +1,4 @@
-"""Batches of orders as a client sends and reads them (mexc-spot-v3.md §4.5); a venue reads them with ``orders.parse_batch``."""
+"""Writes batches of orders and reads their replies, for a client (mexc-spot-v3.md §4.5). A venue uses ``orders.parse_batch``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def batch_params(intents: Sequence[OrderIntent]) -> list[tuple[str, str]]:
     """The parameters of ``POST batchOrders``, without ``timestamp`` and ``recvWindow``.
 
     Raises:
-        ValueError: none or more than 20 orders, or orders of different symbols: MEXC takes no such batch.
+        ValueError: none or more than 20 orders, or orders of different symbols: MEXC refuses such a batch.
     """
     if not 0 < len(intents) <= MAX_BATCH or len({intent.symbol for intent in intents}) != 1:
         raise ValueError(f"a batch has 1 to {MAX_BATCH} orders of one symbol")
@@ -25,10 +25,10 @@ def batch_params(intents: Sequence[OrderIntent]) -> list[tuple[str, str]]:
 
 
 def parse_batch_reply(decoded: object, intents: Sequence[OrderIntent]) -> tuple[OrderAck | WireError | MalformedReply, ...]:
-    """What became of each order, by position; ``MalformedReply`` as a value where that element proves nothing.
+    """The outcome of each order, by position; a ``MalformedReply`` as the value of an element that proves nothing.
 
     Raises:
-        MalformedReply: not a list with one element for every order, so no element can be told from another.
+        MalformedReply: not a list with one element for every order, so the elements cannot be matched to orders.
     """
     items = as_list("batchOrders", decoded)
     if len(items) != len(intents):
@@ -41,7 +41,7 @@ def _result(item: object, intent: OrderIntent) -> OrderAck | WireError | Malform
         fields = Fields("batchOrders", item)
         named = fields.text_or_empty("newClientOrderId")
         if named not in {"", intent.client_id}:
-            return MalformedReply(f"a result for {named[:40]!r} in the place of {intent.client_id!r}")
+            return MalformedReply(f"a result for {named[:40]!r} instead of {intent.client_id!r}")
         error = error_of(_OK, item)
         if error is not None:
             return error

@@ -1,4 +1,4 @@
-"""The testnet's one page: what it is, what it plays, and what is on it. Read-only, nothing loaded from elsewhere."""
+"""The testnet's web page: its market, accounts, orders, fills and faults. Read-only, and it loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SIDES = {1: "both sides", 2: "buys only", 3: "sells only", 4: "closed"}
 
 
 def route(venue: SimulatedVenue) -> Route:
-    """The page over one venue."""
+    """The page of one venue."""
     environment = Environment(loader=PackageLoader("exchange.testnet.http"), autoescape=True)
     environment.filters["plain"] = plain
     template = environment.get_template("venue.html")
