@@ -1,4 +1,4 @@
-"""Every endpoint about the account itself, typed (mexc-spot-v3.md §2.8, §4.11). All raise ``VenueError`` when not answered."""
+"""Typed calls of the account endpoints (mexc-spot-v3.md §2.8, §4.11) for ``MexcVenue``. On failure they raise ``VenueError``."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from exchange.wire.profile import (
 from exchange.wire.wallet import Currency, parse_currencies
 
 WITHDRAWALS, TRANSFERS = "/capital/withdraw/history", "/capital/transfer"
-"""What only a key that has to do with moving money may ask for (§2.8)."""
+"""Paths that only a key with a permission to move money may query (§2.8)."""
 
 _MX_DEDUCT, _GROUP, _GROUP_UIDS = "/mxDeduct/enable", "/strategy/group", "/strategy/group/uid"
 
 
 class AccountApi:
-    """One account: who it is, what it may do, what it pays."""
+    """One account: its identity, permissions and fees."""
 
     def __init__(self, rest: RestCaller) -> None:
         self._rest = rest
@@ -41,11 +41,11 @@ class AccountApi:
         return parse_trade_fee(await self._rest.query("/tradeFee", [("symbol", symbol)]))
 
     async def kyc(self) -> KycLevel:
-        """How well MEXC knows its owner."""
+        """How far MEXC has identified its owner."""
         return parse_kyc(await self._rest.query("/kyc/status"))
 
     async def uid(self) -> str:
-        """Its number."""
+        """The account's number."""
         return parse_uid(await self._rest.query("/uid"))
 
     async def self_symbols(self) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ class AccountApi:
         return parse_mx_deduct(await self._rest.query(_MX_DEDUCT))
 
     async def pay_fees_in_mx(self, *, enabled: bool) -> bool:
-        """Switch the deduction; the state after it."""
+        """Switch the deduction; returns the new state."""
         params = [("mxDeductEnable", "true" if enabled else "false")]
         return parse_mx_deduct(await self._rest.query(_MX_DEDUCT, params, Method.POST))
 
@@ -70,7 +70,7 @@ class AccountApi:
         return parse_currencies(await self._rest.query("/capital/config/getall"))
 
     async def is_denied(self, path: str) -> bool:
-        """Whether the key has no permission (700007) for a GET of ``path``: the one way to prove what a key cannot do (§5)."""
+        """Whether the key has no permission (700007) for a GET of ``path``: the only proof of what a key cannot do (§5)."""
         try:
             await self._rest.query(path)
         except PermanentRefusal as refusal:
@@ -80,26 +80,26 @@ class AccountApi:
         return False
 
 
-class StrategyGroups:
+class StrategyGroupApi:
     """The groups within which self-trade prevention acts (§4.11). Master accounts only; at most ten."""
 
     def __init__(self, rest: RestCaller) -> None:
         self._rest = rest
 
     async def create(self, name: str) -> StrategyGroup:
-        """A new group of a name that is not taken."""
+        """Create a group with an unused name."""
         return parse_group_reply(await self._rest.query(_GROUP, [("tradeGroupName", name)], Method.POST))
 
     async def all(self, name: str | None = None) -> tuple[StrategyGroup, ...]:
-        """Every group, or those of one name."""
+        """Every group, or the group of one name."""
         return parse_groups_reply(await self._rest.query(_GROUP, [("tradeGroupName", name)] if name else []))
 
     async def delete(self, group: int) -> None:
-        """End a group."""
+        """Delete a group."""
         await self._rest.query(_GROUP, [("tradeGroupId", str(group))], Method.DELETE)
 
     async def add(self, group: int, uids: Sequence[str]) -> StrategyGroup:
-        """Put accounts into a group; the reply lists those added."""
+        """Add accounts to a group; the reply lists the added ones."""
         return parse_group_reply(await self._rest.query(_GROUP_UIDS, _members(group, uids), Method.POST))
 
     async def members(self, group: int) -> StrategyGroup:
@@ -107,7 +107,7 @@ class StrategyGroups:
         return parse_group_reply(await self._rest.query(_GROUP_UIDS, [("tradeGroupId", str(group))]))
 
     async def remove(self, group: int, uids: Sequence[str]) -> None:
-        """Take accounts out of a group."""
+        """Remove accounts from a group."""
         await self._rest.query(_GROUP_UIDS, _members(group, uids), Method.DELETE)
 
 

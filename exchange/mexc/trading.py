@@ -1,4 +1,4 @@
-"""Every trading endpoint, typed (mexc-spot-v3.md §4.1-4.11). ``MexcVenue`` is the part of it that gatehouse itself trades with."""
+"""Typed calls of the trading endpoints (mexc-spot-v3.md §4.1-4.11). ``MexcVenue`` and the account checks call it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _STATES = {
 
 
 class Trading:
-    """The orders of one account. What it sends it sends once; queries raise ``VenueError`` when they cannot be answered."""
+    """The orders of one account. Every call is sent once; queries raise ``VenueError`` without a reply."""
 
     def __init__(self, rest: RestCaller) -> None:
         self._rest = rest
 
     async def place(self, intent: OrderIntent, permit: Permit) -> PlaceOutcome:
-        """Send one order, once; never raises for what the venue or our own limits say (``outcomes.place_outcome``)."""
+        """Send one order, once; never raises for a reply or for our own limits (``outcomes.place_outcome``)."""
         try:
             outcome = await self._rest.place(intent, permit)
         except GatehouseError as refusal:
@@ -37,11 +37,11 @@ class Trading:
         return place_outcome(intent, outcome, self._rest.venue_now())
 
     async def test(self, intent: OrderIntent, permit: Permit) -> None:
-        """Ask what placing would refuse, without placing (§4.4). Its signature would also sign the order, so it needs a permit.
+        """Ask whether placing would be refused, without placing (§4.4). It needs a permit: the signature also fits the order.
 
         Raises:
             VenueRefusal: placing would be refused, with MEXC's code.
-            GatehouseError: it could not be asked.
+            GatehouseError: the call failed.
         """
         decoded_reply("POST /api/v3/order/test", await self._rest.place(intent, permit, "/order/test"))
 
@@ -71,7 +71,7 @@ class Trading:
         numbers = sorted({_STATES[state] for state in states})
         params = history_params(query) + ([("states", ",".join(numbers))] if numbers else [])
         found = parse_orders(await self._rest.query("/allOrders", params))
-        # A venue may ignore ``states`` (§2.5), so its answer is not taken on trust.
+        # A venue may ignore ``states`` (§2.5), so the reply is filtered again.
         return tuple(order for order in found if not states or order.status in states)
 
     async def trades(self, query: HistoryQuery) -> tuple[Fill, ...]:

@@ -1,4 +1,4 @@
-"""Public market data over REST, both directions (mexc-spot-v3.md §3)."""
+"""Reads and writes the public market data of the REST API (mexc-spot-v3.md §3). Clients, testnet and gateway call it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Interval(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DepthSnapshot:
+class DepthReply:
     """``GET depth``: a book of version ``last_update_id``."""
 
     last_update_id: int
@@ -68,7 +68,7 @@ class Candle:
 
 @dataclass(frozen=True, slots=True)
 class BookTicker:
-    """The best prices of one symbol. ``version`` is the book's, which only some pushes tell."""
+    """The best prices of one symbol. ``version`` is the book's version, which only some pushes contain."""
 
     symbol: str
     bid: Decimal
@@ -99,7 +99,7 @@ class DayTicker:
 
 @dataclass(frozen=True, slots=True)
 class KlineQuery:
-    """What ``klines`` is asked for."""
+    """The parameters of ``klines``."""
 
     symbol: str
     interval: Interval
@@ -123,7 +123,7 @@ def parse_depth_query(params: Mapping[str, str]) -> tuple[str, int]:
     return parse_symbol(params), parse_limit(params, DEPTH_DEFAULT, DEPTH_MAX)
 
 
-def depth_json(snapshot: DepthSnapshot) -> dict[str, object]:
+def depth_json(snapshot: DepthReply) -> dict[str, object]:
     """The ``depth`` reply."""
     return {
         "lastUpdateId": snapshot.last_update_id,
@@ -133,10 +133,10 @@ def depth_json(snapshot: DepthSnapshot) -> dict[str, object]:
     }
 
 
-def parse_depth(decoded: object) -> DepthSnapshot:
+def parse_depth(decoded: object) -> DepthReply:
     """Read ``depth``. Raises ``MalformedReply``."""
     fields = Fields("depth", decoded)
-    return DepthSnapshot(
+    return DepthReply(
         last_update_id=fields.integer("lastUpdateId"),
         bids=_levels("depth.bids", fields.items("bids")),
         asks=_levels("depth.asks", fields.items("asks")),
@@ -152,7 +152,7 @@ def parse_trades_query(params: Mapping[str, str]) -> tuple[str, int]:
 
 
 def trades_json(trades: Iterable[MarketTrade]) -> list[dict[str, object]]:
-    """The ``trades`` reply, in the order given (MEXC sends newest first)."""
+    """The ``trades`` reply, in the order of ``trades`` (MEXC sends newest first)."""
     return [
         {
             "id": None,
@@ -176,7 +176,7 @@ def parse_trades(symbol: str, decoded: object) -> tuple[MarketTrade, ...]:
 
 
 def agg_trades_json(trades: Iterable[MarketTrade]) -> list[dict[str, object]]:
-    """The ``aggTrades`` reply, in the order given; every id is null, as on MEXC."""
+    """The ``aggTrades`` reply, in the order of ``trades``; every id is null, as on MEXC."""
     return [
         {
             "a": None,

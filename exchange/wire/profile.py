@@ -1,6 +1,6 @@
-"""What an account is and has switched on, both directions: KYC, uid, MX deduction, STP groups (mexc-spot-v3.md §4.11).
+"""Reads and writes KYC, uid, MX deduction and STP groups (mexc-spot-v3.md §4.11). The client and the testnet call it.
 
-Replies that carry ``code`` say 0 or 200 for success, as the captures do; readers accept either.
+Replies with a ``code`` use 0 or 200 for success, as the captures do; the parsers accept both.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from exchange.wire.fields import Fields, as_list
 
 MAX_GROUP_NAME = 64
 MAX_UIDS = 20
-"""How many uids one call names; MEXC documents the comma and no number."""
+"""The most uids of one call; MEXC documents no number."""
 
 
 class KycLevel(StrEnum):
-    """How well MEXC knows the account's owner."""
+    """How far MEXC has identified the account's owner."""
 
     NONE = "1"
     PRIMARY = "2"
@@ -63,7 +63,7 @@ def parse_uid(decoded: object) -> str:
 
 
 def mx_deduct_json(*, enabled: bool, at: Millis) -> dict[str, object]:
-    """The reply to asking for or switching MX deduction."""
+    """The reply to reading or switching MX deduction."""
     return {"data": {"mxDeductEnable": enabled}, "code": 0, "msg": "success", "timestamp": at}
 
 
@@ -95,7 +95,7 @@ def group_json(group: StrategyGroup, uids: Sequence[str] | None = None) -> dict[
 
 
 def group_reply(data: object, at: Millis) -> dict[str, object]:
-    """The envelope of every strategy group reply."""
+    """The outer object of every strategy group reply."""
     return {"data": data, "code": 200, "msg": "success", "timestamp": at}
 
 

@@ -1,4 +1,4 @@
-"""The wallet as far as a trading client reads it: currencies and their networks (mexc-spot-v3.md §2.8, §8.1)."""
+"""Reads currencies and their networks (mexc-spot-v3.md §2.8, §8.1). The client's account calls use it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from exchange.wire.fields import Fields, as_list
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One chain a currency moves on, and whether it takes deposits and withdrawals now."""
+    """One network of a currency, and whether it accepts deposits and withdrawals now."""
 
     name: str
     deposits: bool

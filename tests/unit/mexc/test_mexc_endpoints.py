@@ -9,9 +9,9 @@ import pytest_asyncio
 
 from exchange.mexc.account import TRANSFERS, WITHDRAWALS
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import Endpoint, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import VenueEndpoint, open_venue
 from exchange.mexc.http import Timeouts
+from exchange.mexc.reach import Reach
 from exchange.mexc.rest import PermanentRefusal
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import OrderIntent, OrderStatus, OrderType, Side
@@ -51,7 +51,7 @@ async def running() -> AsyncIterator[RunningTestnet]:
 
 
 def at(testnet: RunningTestnet, key: str) -> MexcVenue:
-    endpoint = Endpoint(testnet.base_url, testnet.ws_url, Reach.LOOPBACK, Timeouts(2_000, 2_000, 2_000, 4_000))
+    endpoint = VenueEndpoint(testnet.base_url, testnet.ws_url, Reach.LOOPBACK, Timeouts(2_000, 2_000, 2_000, 4_000))
     return open_venue(VenueName.TESTNET, endpoint, LocalSigner(key, SECRET, LIMITS), SystemClock(), Random(1))
 
 
@@ -156,7 +156,7 @@ async def test_whether_a_key_may_see_money_move_is_proved_by_asking(running: Run
 
 
 async def test_a_wrong_signature_is_not_mistaken_for_a_missing_permission(running: RunningTestnet) -> None:
-    endpoint = Endpoint(running.base_url, running.ws_url, Reach.LOOPBACK)
+    endpoint = VenueEndpoint(running.base_url, running.ws_url, Reach.LOOPBACK)
     client = open_venue(VenueName.TESTNET, endpoint, LocalSigner("mx0poor", "wrong", LIMITS), SystemClock(), Random(1))
     with pytest.raises(PermanentRefusal) as caught:
         await client.account.is_denied(WITHDRAWALS)

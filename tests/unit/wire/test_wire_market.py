@@ -201,7 +201,7 @@ def test_a_listen_key_and_symbol_lists_survive_the_wire() -> None:
 
 @given(st.lists(st.tuples(POSITIVE, AMOUNT), max_size=5).map(tuple), st.integers(0, 10**12), st.none() | TIME)
 def test_a_depth_snapshot_survives_the_wire(levels: market.Levels, version: int, at: Millis | None) -> None:
-    snapshot = market.DepthSnapshot(version, levels, levels[::-1], at)
+    snapshot = market.DepthReply(version, levels, levels[::-1], at)
     assert market.parse_depth(over_the_wire(market.depth_json(snapshot))) == snapshot
 
 
