@@ -1,10 +1,10 @@
-"""Listen keys: made, listed, renewed and closed by REST (mexc-spot-v3.md §7.7). They live an hour unless renewed."""
+"""Listen keys: made, renewed and closed by REST (mexc-spot-v3.md §7.7). They live an hour unless renewed."""
 
 from __future__ import annotations
 
 from exchange.mexc.http import Method
 from exchange.mexc.rest import RestCaller
-from exchange.wire.account import parse_listen_key, parse_listen_keys
+from exchange.wire.account import parse_listen_key
 
 _PATH = "/userDataStream"
 
@@ -18,10 +18,6 @@ class ListenKeys:
     async def create(self) -> str:
         """A key to listen with. It may be one that exists already, so closing it may cut somebody else's stream."""
         return parse_listen_key(await self._rest.query(_PATH, method=Method.POST))
-
-    async def all(self) -> tuple[str, ...]:
-        """Every key that is alive."""
-        return parse_listen_keys(await self._rest.query(_PATH))
 
     async def renew(self, key: str) -> None:
         """Give the key another hour."""
