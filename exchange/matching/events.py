@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from exchange.matching.accounts import BalanceChange
-from exchange.model import Fill, MarketTrade, Millis, OrderReport, OrderStatus, OrderType, Side
+from exchange.model import Fill, MarketTrade, Millis, OrderReport, OrderType, Side
 from exchange.tape import Levels
 
 _ZERO = Decimal(0)
@@ -164,11 +164,6 @@ class Refusal:
 
     code: int
     message: str
-
-
-def final_status(executed: Decimal) -> OrderStatus:
-    """What an order that ends unfilled becomes (mexc-spot-v3.md §4.12)."""
-    return OrderStatus.PARTIALLY_CANCELED if executed else OrderStatus.CANCELED
 
 
 def is_immediate(kind: OrderType) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from exchange.errors import VenueError
-from exchange.mexc.account import AccountApi, StrategyGroupApi
-from exchange.mexc.listenkeys import ListenKeyApi
+from exchange.mexc.account import AccountApi
 from exchange.mexc.private import PrivateStream
 from exchange.mexc.rest import RestCaller, VenueRefusal
 from exchange.mexc.trading import Trading
@@ -25,14 +24,12 @@ class MexcVenue:
     """One account behind MEXC's protocol. Build it with ``exchange.mexc.connect``."""
 
     def __init__(self, name: VenueName, rest: RestCaller, private: PrivateStream) -> None:
-        """``trading``, ``account``, ``groups`` and ``listen_keys`` offer the rest of MEXC's signed endpoints, typed."""
+        """``trading`` and ``account`` offer what only the account checks ask."""
         self._name = name
         self._rest = rest
         self._private = private
         self.trading = Trading(rest)
         self.account = AccountApi(rest)
-        self.groups = StrategyGroupApi(rest)
-        self.listen_keys = ListenKeyApi(rest)
 
     @property
     def name(self) -> VenueName:

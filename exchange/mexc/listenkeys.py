@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exchange.mexc.http import Method
 from exchange.mexc.rest import RestCaller
-from exchange.wire.account import parse_listen_key, parse_listen_keys
+from exchange.wire.account import parse_listen_key
 
 _PATH = "/userDataStream"
 
@@ -18,10 +18,6 @@ class ListenKeyApi:
     async def create(self) -> str:
         """A listen key. The venue may return an existing one, so closing it may end another client's stream."""
         return parse_listen_key(await self._rest.query(_PATH, method=Method.POST))
-
-    async def all(self) -> tuple[str, ...]:
-        """Every valid key."""
-        return parse_listen_keys(await self._rest.query(_PATH))
 
     async def renew(self, key: str) -> None:
         """Extend the key by an hour."""

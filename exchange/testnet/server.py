@@ -76,7 +76,6 @@ class RunningTestnet:
     host: str
     port: int
     venue: SimulatedVenue
-    control_headers: Mapping[str, str]
     playing: asyncio.Task[None]
 
     @property
@@ -146,9 +145,8 @@ async def running_testnet(
         venue = build_venue(config, SystemClock() if clock is None else clock, market)
         async with _serving(build_app(venue, config.control_token), listener):
             playing = asyncio.create_task(venue.run())
-            headers = {"X-Testnet-Control": config.control_token}
             try:
-                yield RunningTestnet(config.host, listener.getsockname()[1], venue, headers, playing)
+                yield RunningTestnet(config.host, listener.getsockname()[1], venue, playing)
             finally:
                 venue.close()
                 playing.cancel()

@@ -184,11 +184,6 @@ def parse_listen_key(decoded: object) -> str:
     return Fields("userDataStream", decoded).text("listenKey")
 
 
-def parse_listen_keys(decoded: object) -> tuple[str, ...]:
-    """Read the list of listen keys. Raises ``MalformedReply``."""
-    return tuple(str(item) for item in Fields("userDataStream", decoded).items("listenKey"))
-
-
 def symbol_list_json(symbols: Sequence[str]) -> dict[str, object]:
     """The ``selfSymbols`` and ``defaultSymbols`` reply."""
     return {"code": 200, "data": list(symbols), "msg": None}

@@ -68,10 +68,6 @@ class Fields:
             raise MalformedReply(f"{self._what}.{name} is not a boolean")
         return value
 
-    def flag_or(self, name: str, *, default: bool) -> bool:
-        """A boolean; null and absent read as ``default``."""
-        return self.flag(name) if self.has(name) else default
-
     def items(self, name: str) -> Sequence[object]:
         """A list."""
         return as_list(f"{self._what}.{name}", self._values.get(name))

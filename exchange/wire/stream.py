@@ -92,41 +92,6 @@ def deals_channel(symbol: str, speed: Speed = Speed.MS100) -> Channel:
     return Channel(f"{Topic.AGGRE_DEALS}@{speed}@{symbol}", Topic.AGGRE_DEALS, symbol, speed=speed)
 
 
-def book_ticker_channel(symbol: str, speed: Speed = Speed.MS100) -> Channel:
-    """Best prices of one symbol."""
-    return Channel(f"{Topic.AGGRE_BOOK_TICKER}@{speed}@{symbol}", Topic.AGGRE_BOOK_TICKER, symbol, speed=speed)
-
-
-def limit_depth_channel(symbol: str, levels: int) -> Channel:
-    """Snapshots of the best 5, 10 or 20 levels."""
-    return Channel(f"{Topic.LIMIT_DEPTH}@{symbol}@{levels}", Topic.LIMIT_DEPTH, symbol, levels=levels)
-
-
-def kline_channel(symbol: str, interval: Interval) -> Channel:
-    """Candles of one symbol."""
-    return Channel(f"{Topic.KLINE}@{symbol}@{interval.stream_name}", Topic.KLINE, symbol, interval=interval)
-
-
-def book_ticker_batch_channel(symbol: str) -> Channel:
-    """Best prices of one symbol, in batches."""
-    return Channel(f"{Topic.BOOK_TICKER_BATCH}@{symbol}", Topic.BOOK_TICKER_BATCH, symbol)
-
-
-def depth_batch_channel(symbol: str) -> Channel:
-    """Incremental depth of one symbol, version by version, in batches."""
-    return Channel(f"{Topic.INCREASE_DEPTH_BATCH}@{symbol}", Topic.INCREASE_DEPTH_BATCH, symbol)
-
-
-def mini_ticker_channel(symbol: str, zone: str = "24H") -> Channel:
-    """The day of one symbol in a time zone."""
-    return Channel(f"{Topic.MINI_TICKER}@{symbol}@{zone}", Topic.MINI_TICKER, symbol, zone=zone)
-
-
-def mini_tickers_channel(zone: str = "24H") -> Channel:
-    """The day of every symbol in a time zone."""
-    return Channel(f"{Topic.MINI_TICKERS}@{zone}", Topic.MINI_TICKERS, zone=zone)
-
-
 @lru_cache(maxsize=1_024)
 def parse_channel(name: str) -> Channel | None:
     """Read a channel in any spelling clients use (§7.2: no speed, or the levels before the symbol); ``None`` if unsupported."""
@@ -164,11 +129,6 @@ class ControlReply:
     code: int
     msg: str
 
-    @property
-    def is_pong(self) -> bool:
-        """Whether it answers a PING."""
-        return self.msg == "PONG"
-
     def accepted(self, requested: Sequence[Channel]) -> tuple[Channel, ...]:
         """Those of the requested channels that the reply lists by name. Any other text accepts nothing."""
         listed = set(self.msg.split(","))
@@ -186,18 +146,13 @@ def subscribe_frames(channels: Sequence[Channel], first_id: int = 1) -> list[str
     frames: list[str] = []
     batch: list[Channel] = []
     for channel in channels:
-        if batch and len(_request(ControlMethod.SUBSCRIPTION, [*batch, channel], first_id + len(frames))) > MAX_CLIENT_FRAME:
-            frames.append(_request(ControlMethod.SUBSCRIPTION, batch, first_id + len(frames)))
+        if batch and len(_request([*batch, channel], first_id + len(frames))) > MAX_CLIENT_FRAME:
+            frames.append(_request(batch, first_id + len(frames)))
             batch = []
         batch.append(channel)
     if batch:
-        frames.append(_request(ControlMethod.SUBSCRIPTION, batch, first_id + len(frames)))
+        frames.append(_request(batch, first_id + len(frames)))
     return frames
-
-
-def unsubscribe_frame(channels: Sequence[Channel], request_id: int = 1) -> str:
-    """An UNSUBSCRIPTION frame."""
-    return _request(ControlMethod.UNSUBSCRIPTION, channels, request_id)
 
 
 def ping_frame() -> str:
@@ -308,8 +263,8 @@ _READERS: Mapping[Topic, Callable[[str, Topic, list[str]], Channel | None]] = Ma
 """How the arguments of a channel are read; all other channels use ``_aggregated``."""
 
 
-def _request(method: ControlMethod, channels: Sequence[Channel], request_id: int) -> str:
-    frame = {"method": method.value, "params": [channel.name for channel in channels], "id": request_id}
+def _request(channels: Sequence[Channel], request_id: int) -> str:
+    frame = {"method": ControlMethod.SUBSCRIPTION.value, "params": [channel.name for channel in channels], "id": request_id}
     return json.dumps(frame, separators=(",", ":"))
 
 

@@ -99,7 +99,7 @@ def test_it_ends_where_it_began_and_arms_only_when_the_venue_agrees_again(desk: 
     assert (desk.state.armed, denied_by(desk)) == (False, "not-armed")
     desk.sweep(VenueName.TESTNET)
     assert (desk.state.armed, desk.state.position, denied_by(desk)) == (True, Position(TESTNET), "")
-    assert desk.state.halted_at is None
+    assert desk.state.halt_cause is None
 
 
 def test_the_time_it_takes_is_not_covered(desk: Desk) -> None:

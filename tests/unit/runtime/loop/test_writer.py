@@ -12,7 +12,6 @@ from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Admitted, Decision
 from controller.core.effects import CancelAll, Effect, Latch, Place
-from controller.core.fold.apply import fold
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.chain import Entry, Record
@@ -28,6 +27,7 @@ from policies.authority import Verb
 from policies.limit_types import Deny
 from policies.stage import Stage
 from tests.support.desk import Desk
+from tests.support.folding import fold
 from tests.support.shell import Shell, tick
 
 
