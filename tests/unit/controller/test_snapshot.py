@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,16 @@ KEY = generate_key()
 ROOT = Path(__file__).parents[3]
 
 
+@cache
+def _validated() -> Desk:
+    return Desk().walk_to(Stage.VALIDATED)
+
+
 class Folded:
     """A journal with a deployment's life in it, folded as a start folds it."""
 
     def __init__(self, path: Path) -> None:
-        self.desk = desk = Desk().walk_to(Stage.VALIDATED)
+        self.desk = desk = _validated().fork()
         self.journal: SqliteJournal = open_journal(path, "desk")
         self.memory, self.tree, self.state = Memory(), MerkleTree(), State()
         for event, at in desk.journal:
