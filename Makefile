@@ -8,7 +8,7 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: run test proofs lint types imports check fix docs model proto bench lock tools clean help
+.PHONY: run test proofs lint types imports check fix docs model proto bench bare lock tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
@@ -19,6 +19,7 @@ help:
 	@echo "make docs   regenerate the diagrams and tables in ops/docs, and the model's edges"
 	@echo "make model  search the model of two controllers to its last state (ops/model)"
 	@echo "make bench  measure it, as ratios taken in one run (ARGS='--rounds 3 --json FILE')"
+	@echo "make bare   run it and test it on an empty Debian 12 (as root)"
 	@echo "make proto  regenerate the protobuf code from the .proto files"
 	@echo "make lock   refresh requirements.lock"
 	@echo "make clean  remove what the other targets made"
@@ -84,6 +85,9 @@ proto: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m ops.bench $(ARGS)
+
+bare:
+	@WORKERS=$(WORKERS) bash ops/bare.sh
 
 lock:
 	@$(PYTHON) -m pip install --quiet uv

@@ -1,1 +1,1 @@
-"""The deployment controller: decides once, in one place, and remembers before it acts (DESIGN §4, §5)."""
+"""The deployment controller: decides once, in one place, and remembers before it acts (architecture.md §4, §5)."""

@@ -1,10 +1,10 @@
-"""The ``gatehouse`` command. Everything heavy is imported by the verb that needs it, so that ``--help`` is instant."""
+"""Entry point of the ``gatehouse`` command. Each verb imports what it needs, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
 
 def main() -> None:
-    """Run the command line; exits with the codes of DESIGN §10."""
+    """Run the command line; exits with the codes of architecture.md §10."""
     from controller.cli.app import app
 
     app(prog_name="gatehouse")

@@ -37,7 +37,7 @@ class OrderType(StrEnum):
 
 
 class DataSource(StrEnum):
-    """Where market data came from. It travels with every metric measured on it (DESIGN §1.8)."""
+    """Where market data came from. It travels with every metric measured on it (architecture.md §1.8)."""
 
     LIVE = "live"
     RECORDED_L2 = "recorded-l2"

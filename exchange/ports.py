@@ -1,6 +1,6 @@
 """What the rest of gatehouse may ask of a venue, a market feed and a signer. Adapters implement these; nobody else knows MEXC.
 
-Placing has three outcomes and no exception: ``Ack``, ``Rejected`` or ``Unknown`` (DESIGN §4). A query that cannot be answered
+Placing has three outcomes and no exception: ``Ack``, ``Rejected`` or ``Unknown`` (architecture.md §4). A query without an answer
 raises ``VenueError``. Cancelling answers ``CancelAck`` or ``CancelFailed``; neither proves the order is dead — only a query does.
 """
 
@@ -16,7 +16,7 @@ from exchange.model import Balance, DataSource, Fill, MarketTrade, Millis, Order
 
 
 class VenueName(StrEnum):
-    """The three places an order can go (DESIGN §3)."""
+    """The three places an order can go (architecture.md §3)."""
 
     MOCK = "mock"
     TESTNET = "testnet"
@@ -70,7 +70,7 @@ CancelOutcome = CancelAck | CancelFailed
 
 
 class Permit(Protocol):
-    """Permission to place new orders, held for seconds (DESIGN §3). Cancels need none."""
+    """Permission to place new orders, held for seconds (architecture.md §3). Cancels need none."""
 
     @property
     def epoch(self) -> int:
@@ -98,13 +98,9 @@ class Signer(Protocol):
         """As ``sign``, for a new order. Raises ``Refused`` without a live permit or outside the signer's own limits."""
         ...
 
-    def sign_batch(self, intents: Sequence[OrderIntent], payload: str, permit: Permit) -> str:
-        """As ``sign_order``, for a batch: every order of it is checked, and one that fails refuses them all."""
-        ...
-
 
 class Clock(Protocol):
-    """The one seam time comes through (DESIGN §9)."""
+    """The one seam time comes through (architecture.md §9)."""
 
     def now(self) -> Millis:
         """Wall time, UTC."""

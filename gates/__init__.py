@@ -1,1 +1,1 @@
-"""Whether the evidence is good enough: pure functions of policy, evidence and time (DESIGN §6)."""
+"""Whether the evidence is good enough: pure functions of policy, evidence and time (architecture.md §6)."""

@@ -1,4 +1,4 @@
-"""The gate engine: a pure function of policy, evidence and as-of time (DESIGN §6, gates-authority-journal.md §1.5).
+"""The gate engine: a pure function of policy, evidence and as-of time (architecture.md §6, gates-authority-journal.md §1.5).
 
 The same three inputs give the same result bytes on every machine; ``reevaluate`` is how anybody checks a decision afterwards.
 """

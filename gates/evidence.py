@@ -1,4 +1,4 @@
-"""The evidence bundle: what was measured about exactly one subject, as canonical bytes named by their digest (DESIGN §6)."""
+"""The evidence bundle: what was measured about one subject, as canonical bytes named by their digest (architecture.md §6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which gate guards which edge (DESIGN §3). Steps down are guarded by none."""
+"""Which gate guards which edge (architecture.md §3). Steps down are guarded by none."""
 
 from __future__ import annotations
 

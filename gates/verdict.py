@@ -1,4 +1,4 @@
-"""What a rule, and a gate, can come to. Only PASS opens anything; there is no default and no waiver (DESIGN §6)."""
+"""What a rule, and a gate, can come to. Only PASS opens anything; there is no default and no waiver (architecture.md §6)."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@
 
 in the quote asset, divided by the pinned EUR rate, rounded up. Sells add nothing: until they trade, the base is a holding. A
 working buy is valued at no less than the ask, because that is what it counts as the moment it fills; so a fill never raises the
-total. UNKNOWN and ADMITTED orders count in full (DESIGN §1.3). Source: execution-safety.md §6.
+total. UNKNOWN and ADMITTED orders count in full (architecture.md §1.3). Source: execution-safety.md §6.
 
-Anything missing, stale or absurd gives ``MissingInput`` and no number at all (DESIGN §1.2).
+Anything missing, stale or absurd gives ``MissingInput`` and no number at all (architecture.md §1.2).
 """
 
 from __future__ import annotations

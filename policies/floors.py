@@ -1,4 +1,4 @@
-"""The production floors: the loosest a policy may be when real money can be reached (DESIGN §1.6).
+"""The production floors: the loosest a policy may be when real money can be reached (architecture.md §1.6).
 
 A policy can be stricter, never looser, and nothing switches a floor off. Numbers: execution-safety.md §4.3 (gates) and §6 (ramp
 and guards). Rehearsal is free to compress time; the caps of ``policies.schema`` hold everywhere.

@@ -1,4 +1,4 @@
-"""Always-on rules: ``watch(readings, …)`` says which are broken now and what has to happen (DESIGN §6).
+"""Always-on rules: ``watch(readings, …)`` says which are broken now and what has to happen (architecture.md §6).
 
 A guard that cannot be measured is broken too: never measured yet means no new entries, and unmeasured for longer than
 ``guards.blind_deadline_ms`` halts. There is no hysteresis; only people go back up. Source: execution-safety.md §6.
@@ -77,7 +77,7 @@ class Placements:
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class GuardMeasurements:
     """Everything the guards look at. ``None``: not measured since ``since``, when watching began.
 
     Money is EUR. ``quote_age_ms``: the oldest quote among the symbols in use. ``reconciliation_breaks``: differences found by the
@@ -97,13 +97,13 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    readings: Readings
+    readings: GuardMeasurements
     policy: Policy
     cap: Decimal
     now: Millis
 
 
-def watch(readings: Readings, policy: Policy, stage: Stage, step: int, now: Millis) -> tuple[Breach, ...]:
+def watch(readings: GuardMeasurements, policy: Policy, stage: Stage, step: int, now: Millis) -> tuple[Breach, ...]:
     """Every guard that is broken at ``now``, most severe first. HALTED is watched with LIVE_€10's cap."""
     cap = cap_eur(policy, stage, step) or policy.caps.live
     scene = _Scene(readings, policy, cap, now)

@@ -1,4 +1,4 @@
-"""Pre-trade checks: ``check(intent, …)`` admits an order or says exactly why not (DESIGN §1.7, §4.2).
+"""Pre-trade checks: ``check(intent, …)`` admits an order or says exactly why not (architecture.md §1.7, §4.2).
 
 Stage, symbol and standing guards come first, then that every input is there, then the rules of ``policies.order_rules`` and last
 the stage's cap. The first that objects answers. None can be switched off, and each denies when what it needs is missing.

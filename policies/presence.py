@@ -1,6 +1,6 @@
 """Which verbs need proof that a person was there: a floor in code for production (gates-authority-journal.md §2.3).
 
-A security key reports inside its signature that it was touched; a file, a PKCS#11 token or a key management service cannot. So at
+A security key reports inside its signature that it was touched; a file, a PKCS#11 token or a vault cannot. So at
 least one of the persons who put real money at risk together signs with a security key. Where one person acts alone, the
 cooling-off delay stands in for the second person and no more is asked.
 """

@@ -1,4 +1,4 @@
-"""How much each stage may risk, and the ramp's steps (DESIGN §3)."""
+"""How much each stage may risk, and the ramp's steps (architecture.md §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a broken guard does to the deployment: every stage by every level, one table (DESIGN §3 and §6, execution-safety.md §6).
+"""What a broken guard does: every stage by every level, one table (architecture.md §3 and §6, execution-safety.md §6).
 
 Levels up to REDUCE only restrain the bot while they stand. CANCEL_ALL is the soft breach: it also takes trust away, one rung, once
 an episode. FLATTEN and HALT stop everything.

@@ -1,4 +1,4 @@
-"""The vocabulary of gate rules: which metrics exist, in which unit, and how a rule compares one with a threshold (DESIGN §6).
+"""The vocabulary of gate rules: which metrics exist, in which unit, how a rule compares them (architecture.md §6).
 
 It lives with the policies because a policy file names metrics; ``gates`` measures them.
 """
@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 
 class GateName(StrEnum):
-    """The gates that guard an edge upwards (DESIGN §3)."""
+    """The gates that guard an edge upwards (architecture.md §3)."""
 
     TESTNET_READY = "testnet-ready"
     VALIDATION = "validation"

@@ -1,4 +1,4 @@
-"""The stages of a deployment, from mock money to real money (DESIGN §3)."""
+"""The stages of a deployment, from mock money to real money (architecture.md §3)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Environment(StrEnum):
 
 
 class Mode(StrEnum):
-    """How many people stand behind a deployment (DESIGN §5)."""
+    """How many people stand behind a deployment (architecture.md §5)."""
 
     SOLO = "solo"
     TEAM = "team"

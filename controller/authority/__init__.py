@@ -1,1 +1,1 @@
-"""Who may sign what: rosters, signatures and the envelopes that carry commands (DESIGN §5)."""
+"""Who may sign what: rosters, signatures and the envelopes that carry commands (architecture.md §5)."""

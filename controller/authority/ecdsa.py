@@ -7,25 +7,19 @@ ever counted, stored or found by a signature's bytes: a key counts once however 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, SECP384R1, EllipticCurve, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
 
 from controller.authority.refusal import Refusal, refused
 
-_SEQUENCE, _INTEGER = 0x30, 0x02
-_LONGEST = 0x7F
-"""No signature of these curves needs DER's long form of a length: two numbers of 49 bytes are 102."""
-
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A curve and the hash that is signed on it. ``point_bytes`` is the length of an uncompressed point."""
+    """A curve and the hash that is signed on it. ``name`` is RFC 5656's; ``point_bytes`` is an uncompressed point's length."""
 
     name: str
     group: EllipticCurve
@@ -42,9 +36,6 @@ P384 = Curve(
     0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
     point_bytes=97,
 )
-
-CURVES: Mapping[str, Curve] = MappingProxyType({curve.name: curve for curve in (P256, P384)})
-"""By the names of RFC 5656 §10.1."""
 
 
 def require_point(curve: Curve, point: bytes) -> None:
@@ -73,10 +64,15 @@ def parse_der(signature: bytes) -> tuple[int, int]:
     Raises:
         Unauthorised: ``malformed-signature``.
     """
-    body = _element(signature, 0, _SEQUENCE)
-    first = _element(body, 0, _INTEGER, last=False)
-    second = _element(body, len(first) + 2, _INTEGER)
-    return _positive(first), _positive(second)
+    try:
+        numbers = decode_dss_signature(signature)
+        spelling = encode_dss_signature(*numbers)
+    except ValueError:
+        raise refused(Refusal.MALFORMED_SIGNATURE, "the signature is not the DER of two integers") from None
+    # cryptography reads strictly as well; that there is one spelling does not hang on its version.
+    if spelling != signature:
+        raise refused(Refusal.MALFORMED_SIGNATURE, "the integers of the signature are not in their shortest form")
+    return numbers
 
 
 def holds(curve: Curve, point: bytes, numbers: tuple[int, int], message: bytes) -> bool:
@@ -87,18 +83,3 @@ def holds(curve: Curve, point: bytes, numbers: tuple[int, int], message: bytes) 
     except InvalidSignature:
         return False
     return True
-
-
-def _element(data: bytes, at: int, tag: int, *, last: bool = True) -> bytes:
-    head, body = data[at : at + 2], data[at + 2 :]
-    if len(head) < 2 or head[0] != tag or head[1] > _LONGEST or len(body) < head[1]:
-        raise refused(Refusal.MALFORMED_SIGNATURE, "the signature is not the DER of two integers")
-    if last and len(body) != head[1]:
-        raise refused(Refusal.MALFORMED_SIGNATURE, f"{len(body) - head[1]} bytes follow the end of the signature")
-    return body[: head[1]]
-
-
-def _positive(data: bytes) -> int:
-    if not data or data[0] & 0x80 or (data[0] == 0 and not (len(data) > 1 and data[1] & 0x80)):
-        raise refused(Refusal.MALFORMED_SIGNATURE, "an integer is not in its shortest positive form")
-    return int.from_bytes(data)

@@ -1,4 +1,4 @@
-"""DSSE envelopes: the signed payload and its signatures in one JSON text (DESIGN §5, gates-authority-journal.md §2.3).
+"""DSSE envelopes: the signed payload and its signatures in one JSON text (architecture.md §5, gates-authority-journal.md §2.3).
 
     {"payloadType": "application/vnd.gatehouse.command.v1+json",
      "payload": "<base64>", "signatures": [{"keyid": "sha256:…", "sig": "<base64>"}]}
@@ -15,8 +15,8 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from controller.authority.command import PAYLOAD_TYPE
 from controller.authority.refusal import Refusal, refused
-from controller.commands import PAYLOAD_TYPE
 
 MAX_ENVELOPE_BYTES = 64 * 1024
 MAX_SIGNATURES = 16

@@ -1,4 +1,4 @@
-"""Plain signatures over an envelope's bytes: Ed25519 by a key file or a vault, ECDSA by a token or a key management service.
+"""Plain signatures over an envelope's bytes: Ed25519 by a key file or a vault, ECDSA by a token.
 
 securesystemslib makes the ECDSA ones (DER, SHA-256 on P-256, SHA-384 on P-384); whether they hold is decided here alone.
 """

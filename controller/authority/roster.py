@@ -1,4 +1,4 @@
-"""The roster: which persons there are, what they may sign, and with which keys (DESIGN §5, gates-authority-journal.md §2.3).
+"""The roster: persons, what they may sign, and with which keys (architecture.md §5, gates-authority-journal.md §2.3).
 
 A key's id is the fingerprint of its key material, so one key cannot go by two names; the roster refuses it anyway, because
 threshold counters that trusted names have been fooled this way (gates-authority-journal.md §2.2).
@@ -31,8 +31,8 @@ Instant = Annotated[Millis, Field(ge=0, lt=2**53)]
 class KeyType(StrEnum):
     """What a key is and how its signatures look: plain for the first three, OpenSSH's for the rest.
 
-    ``ed25519`` is a key file or a key of a vault; ``ecdsa-p256`` and ``ecdsa-p384`` are keys in a PKCS#11 token or a key
-    management service, which sign the envelope's bytes as they are.
+    ``ed25519`` is a key file or a key of a vault; ``ecdsa-p256`` and ``ecdsa-p384`` are keys in a PKCS#11 token, which signs the
+    envelope's bytes as they are.
     """
 
     FILE = "ed25519"

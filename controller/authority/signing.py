@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from controller.authority.command import SSH_NAMESPACE, Command
 from controller.authority.envelope import Envelope
 from controller.authority.keys import public_key
 from controller.authority.sshsig import parse_armour, sign_ed25519, verify_sshsig
 from controller.authority.verify import read_command
-from controller.commands import SSH_NAMESPACE, Command
 from policies import canonical
 
 

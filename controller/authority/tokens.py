@@ -1,12 +1,14 @@
-"""Keys that never leave where they are: in a PKCS#11 token or with a key management service, reached through securesystemslib.
+"""Keys that never leave where they are: in a PKCS#11 token or in a HashiCorp Vault, reached through securesystemslib.
 
 The library finds the key and signs the envelope's bytes; what it returns is taken for a signature only after our own verifier
-has accepted it. Whatever a driver or a cloud's SDK raises stops here.
+has accepted it. Whatever a driver or a client raises stops here. It is an extra (``hsm``, ``vault``), imported only for a key that
+is named by URI.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,26 +37,22 @@ PKCS11_MODULE = "PYKCS11LIB"
 
 _MAX_KEY_ID = 2**31 - 1
 _HSM_PARAMETERS = frozenset({"label"})
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 @dataclass(frozen=True, slots=True)
 class _Scheme:
-    """One kind of place: securesystemslib's extra for it, and what its SDK raises as ``module.class``."""
+    """One kind of place: securesystemslib's extra for it, and what its client raises as ``module.class``."""
 
     extra: str
     what: str
-    raises: tuple[str, ...]
+    raises: str
 
 
 SCHEMES: Mapping[str, _Scheme] = MappingProxyType(
     {
-        "hsm": _Scheme("hsm", "a PKCS#11 token", ("pkcs11.exceptions.PKCS11Error",)),
-        "awskms": _Scheme("awskms", "AWS KMS", ("botocore.exceptions.BotoCoreError", "botocore.exceptions.ClientError")),
-        "gcpkms": _Scheme(
-            "gcpkms", "Google Cloud KMS", ("google.api_core.exceptions.GoogleAPIError", "google.auth.exceptions.GoogleAuthError")
-        ),
-        "azurekms": _Scheme("azurekms", "Azure Key Vault", ("azure.core.exceptions.AzureError",)),
-        "hv": _Scheme("vault", "a HashiCorp Vault", ("hvac.exceptions.VaultError",)),
+        "hsm": _Scheme("hsm", "a PKCS#11 token", "pkcs11.exceptions.PKCS11Error"),
+        "hv": _Scheme("vault", "a HashiCorp Vault", "hvac.exceptions.VaultError"),
     }
 )
 """The URI schemes of keys that can be signed with. A key file is named by its path and has none."""
@@ -79,8 +77,8 @@ class TokenKey:
 
 
 def is_token_uri(text: str) -> bool:
-    """Whether this names a key by URI rather than a file by its path."""
-    return text.partition(":")[0] in SCHEMES and ":" in text
+    """Whether this names a key by URI, of whatever scheme, rather than a file by its path."""
+    return _URI.match(text) is not None
 
 
 def find_key(uri: str, pin: PinSource) -> TokenKey:
@@ -112,9 +110,9 @@ def sign_with_token(envelope: Envelope, key: TokenKey, pin: PinSource) -> Envelo
         ConfigError: ``token-unusable``.
         Unauthorised: the signature does not hold, or the key has already signed.
     """
-    from securesystemslib.signer import Signer
-
     with _their_errors(key.uri):
+        from securesystemslib.signer import Signer
+
         made = Signer.from_priv_key_uri(key.uri, key.theirs, lambda _: pin()).sign(envelope.pae)
         signature = bytes.fromhex(made.signature)
     verify_plain(signature, key=key.public, message=envelope.pae)
@@ -125,25 +123,16 @@ def _import(uri: str, pin: PinSource) -> tuple[str, SSlibKey]:
     from securesystemslib import signer as library
 
     scheme, _, rest = uri.partition(":")
-    match scheme:
-        case "hsm":
-            number, label = _hsm_parts(uri)
-            if not os.environ.get(PKCS11_MODULE):
-                raise ConfigError(
-                    "no PKCS#11 module is named",
-                    code="token-unusable",
-                    remedy=f"Set {PKCS11_MODULE} to the token's module, such as /usr/lib/x86_64-linux-gnu/libykcs11.so.",
-                )
-            return library.HSMSigner.import_(number, label, lambda _: pin())
-        case "awskms":
-            found = library.AWSSigner.import_(rest)
-        case "gcpkms":
-            found = library.GCPSigner.import_(rest)
-        case "azurekms":
-            vault, name = _azure_parts(uri)
-            found = library.AzureSigner.import_(vault, name)
-        case _:
-            found = library.VaultSigner.import_(rest.partition("/")[0])
+    if scheme == "hsm":
+        number, label = _hsm_parts(uri)
+        if not os.environ.get(PKCS11_MODULE):
+            raise ConfigError(
+                "no PKCS#11 module is named",
+                code="token-unusable",
+                remedy=f"Set {PKCS11_MODULE} to the token's module, such as /usr/lib/x86_64-linux-gnu/libykcs11.so.",
+            )
+        return library.HSMSigner.import_(number, label, lambda _: pin())
+    found = library.VaultSigner.import_(rest.partition("/")[0])
     if found[0] != uri and not found[0].startswith(uri.rstrip("/") + "/"):
         raise ConfigError(
             f"the newest version of the key is {found[0]}",
@@ -164,15 +153,6 @@ def _hsm_parts(uri: str) -> tuple[int | None, str | None]:
     return number, named.get("label")
 
 
-def _azure_parts(uri: str) -> tuple[str, str]:
-    parts = urlsplit(uri)
-    vault, _, domain = parts.netloc.partition(".")
-    path = parts.path.split("/")
-    if not vault or domain != "vault.azure.net" or len(path) < 3 or path[1] != "keys" or not path[2]:
-        raise _bad_uri(uri, "Write azurekms://VAULT.vault.azure.net/keys/NAME.")
-    return vault, path[2]
-
-
 def _bad_uri(uri: str, remedy: str) -> UsageError:
     # Without its query: somebody may have written the PIN there.
     return UsageError(f"{uri.partition('?')[0][:200]!r} does not name a key", code="bad-key-uri", remedy=remedy)
@@ -189,18 +169,19 @@ def _point(text: str, algorithm: KeyAlgorithm) -> bytes:
 
 @contextmanager
 def _their_errors(uri: str) -> Iterator[None]:
-    from securesystemslib.exceptions import Error, UnsupportedLibraryError
-
-    scheme = SCHEMES[uri.partition(":")[0]]
+    scheme = SCHEMES.get(uri.partition(":")[0])
+    if scheme is None:
+        known = " and ".join(f"{name}: ({one.what})" for name, one in SCHEMES.items())
+        raise _bad_uri(uri, f"Supported are {known}. Write ./ in front of a file whose name has a colon.")
+    try:
+        from securesystemslib.exceptions import Error, UnsupportedLibraryError
+    except ImportError:
+        raise _extra_missing(scheme) from None
     theirs: tuple[type[Exception], ...] = (Error, ValueError, LookupError, TypeError, OSError, *_raised_by(scheme))
     try:
         yield
     except UnsupportedLibraryError:
-        raise UsageError(
-            f"signing with {scheme.what} needs a part of securesystemslib that is not installed",
-            code="extra-missing",
-            remedy=f"Install it: pip install 'securesystemslib[{scheme.extra}]'.",
-        ) from None
+        raise _extra_missing(scheme) from None
     except theirs as error:
         why = str(error)[:200] or type(error).__name__
         raise ConfigError(
@@ -210,12 +191,17 @@ def _their_errors(uri: str) -> Iterator[None]:
         ) from None
 
 
+def _extra_missing(scheme: _Scheme) -> UsageError:
+    return UsageError(
+        f"signing with {scheme.what} needs a part of securesystemslib that is not installed",
+        code="extra-missing",
+        remedy=f"Install it: pip install 'securesystemslib[{scheme.extra}]'.",
+    )
+
+
 def _raised_by(scheme: _Scheme) -> tuple[type[Exception], ...]:
-    found: list[type[Exception]] = []
-    for name in scheme.raises:
-        module, _, kind = name.rpartition(".")
-        try:
-            found.append(getattr(import_module(module), kind))
-        except ImportError:
-            continue
-    return tuple(found)
+    module, _, kind = scheme.raises.rpartition(".")
+    try:
+        return (getattr(import_module(module), kind),)
+    except ImportError:
+        return ()

@@ -1,4 +1,4 @@
-"""From an envelope's text to a command with proven signatories, or to a refusal (DESIGN §5).
+"""From an envelope's text to a command with proven signatories, or to a refusal (architecture.md §5).
 
 One signature that does not hold refuses the whole envelope: an envelope is what its senders agreed on, and a part of it that is
 false is not to be looked past. Whether the signatories suffice, and whether the command fits the moment, is decided later.
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from controller.authority.command import SSH_NAMESPACE, Command, Signatory, VerifiedCommand
 from controller.authority.envelope import Envelope, EnvelopeSignature, parse_envelope
 from controller.authority.plain import looks_plain, verify_plain
 from controller.authority.refusal import Refusal, refused
 from controller.authority.roster import KeyStatus, Person, Roster, RosterKey, parse_roster_json
 from controller.authority.sshsig import SshSignature, parse_armour, verify_sshsig
-from controller.commands import SSH_NAMESPACE, Command, Signatory, VerifiedCommand
 from exchange.errors import ConfigError, IntegrityError
 from exchange.model import Millis
 from policies import canonical
@@ -127,7 +127,6 @@ class QuorumResult:
     """Who counts towards a quorum. ``missing`` says what is still needed; it is empty when the quorum is satisfied."""
 
     persons: frozenset[str]
-    fingerprints: frozenset[str]
     satisfied: bool
     missing: str
 
@@ -140,11 +139,10 @@ def count_quorum(signatories: Iterable[Signatory], quorum: Quorum) -> QuorumResu
         owners.setdefault(signatory.fingerprint, set()).add(signatory.person)
     counted = [one for one in everybody if one.role in quorum.roles and len(owners[one.fingerprint]) == 1]
     persons = frozenset(one.person for one in counted)
-    fingerprints = frozenset(one.fingerprint for one in counted)
     lacking = quorum.persons - len(persons)
     if lacking <= 0:
-        return QuorumResult(persons, fingerprints, satisfied=True, missing="")
+        return QuorumResult(persons, satisfied=True, missing="")
     roles = " or ".join(sorted(quorum.roles))
     signed = ", ".join(sorted(persons)) or "nobody"
     more = "1 more person" if lacking == 1 else f"{lacking} more persons"
-    return QuorumResult(persons, fingerprints, satisfied=False, missing=f"{more} ({roles}) must sign; {signed} counts so far")
+    return QuorumResult(persons, satisfied=False, missing=f"{more} ({roles}) must sign; {signed} counts so far")

@@ -11,32 +11,21 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from controller.cli import (
-    bot_keys,
-    commands,
-    doctor,
-    explain,
-    governance,
-    init,
-    journal,
-    keys,
-    oversight,
-    policy,
-    processes,
-    report,
-    signing,
-    status,
-    tape,
-    witness,
-)
 from controller.cli.demo import verb as demo
-from controller.cli.failures import print_error
-from controller.cli.output import Output
+from controller.cli.doctor import verb as doctor
+from controller.cli.journal import verbs as journal
+from controller.cli.run import processes, witness
+from controller.cli.setup import init
+from controller.cli.shared.failures import print_error
+from controller.cli.shared.output import Output
+from controller.cli.show import explain, policy, report, status
+from controller.cli.sign import bot_keys, governance, keys, moves, oversight, signing
+from controller.cli.tape import verbs as tape
 from exchange.errors import GatehouseError, UsageError
 
 
 class _Root(TyperGroup):
-    """Turns every error into one message and one exit code (DESIGN §10)."""
+    """Turns every error into one message and one exit code (architecture.md §10)."""
 
     def main(
         self,
@@ -99,7 +88,7 @@ def root(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-for group in (init, doctor, processes, witness, demo, status, explain, signing, commands, governance, bot_keys, oversight, report):
+for group in (init, doctor, processes, witness, demo, status, explain, signing, moves, governance, bot_keys, oversight, report):
     group.register(app)
 app.add_typer(journal.app, name="journal")
 app.add_typer(keys.app, name="keys")

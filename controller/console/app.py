@@ -23,8 +23,8 @@ from controller.console.boundary import LOOPBACK_NAMES, Boundary, error_response
 from controller.console.oversight import View
 from controller.console.page import Page
 from controller.console.port import GateRefused, OperatorPort
+from controller.console.schema import ErrorDetail, ErrorView, HaltRequest, ProposeRequest
 from controller.console.stream import LiveStream
-from controller.console.views import ErrorDetail, ErrorView, HaltRequest, ProposeRequest
 from controller.telemetry.health import Probe, readyz
 from exchange.errors import (
     ConfigError,
@@ -114,13 +114,13 @@ class _Api:
         self._port = port
         self.stream = LiveStream(port)
 
-    async def livez(self, _request: Request) -> Response:  # the answer itself proves that the loop turns
-        return _probe(Probe(ok=True, because=""))
+    async def livez(self, _request: Request) -> Response:
+        return _probe(self._port.alive())
 
     async def readyz(self, _request: Request) -> Response:
         status = await self._port.status()
         away = [one.target for one in status.checkpoints if one.problem]
-        return _probe(readyz(armed=status.armed, not_armed_because=status.not_armed_because, unwitnessed=away))
+        return _probe(readyz(self._port.alive(), armed=status.armed, not_armed_because=status.not_armed_because, unwitnessed=away))
 
     async def status(self, _request: Request) -> Response:
         return _json(await self._port.status())

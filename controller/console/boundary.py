@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.console.views import ErrorDetail, ErrorView
+from controller.console.schema import ErrorDetail, ErrorView
 from exchange.errors import DeadlineExceeded, UsageError
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})

@@ -1,4 +1,4 @@
-"""What an operator sees of bot keys, of alerts that wait, and of practised halts. Part of ``controller.console.views``."""
+"""What an operator sees of bot keys, of alerts that wait, and of practised halts. Part of ``controller.console.schema``."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 
 from controller.console import lines, wording
 from controller.console.port import OperatorPort
-from controller.console.views import BalanceView, EntryView, GateView, NextEdgeView, OrderView, StatusView
+from controller.console.schema import BalanceView, EntryView, GateView, NextEdgeView, OrderView, StatusView
 from exchange.errors import GatehouseError
 from policies.stage import LIVE_STAGES, RISK_ORDER, Environment, Stage
 
@@ -63,7 +63,7 @@ NODES: tuple[Node, ...] = tuple(
         strict=True,
     )
 )
-"""The stages from left to right (DESIGN §3)."""
+"""The stages from left to right (architecture.md §3)."""
 
 
 class Page:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from controller.console.views import (
+from controller.console.schema import (
     BalanceView,
     EntryView,
     FillView,
@@ -21,6 +21,7 @@ from controller.console.views import (
     SeriesView,
     StatusView,
 )
+from controller.telemetry.health import Probe
 from exchange.errors import Refused
 from exchange.model import Millis
 
@@ -38,6 +39,10 @@ class GateRefused(Refused):
 
 class OperatorPort(Protocol):
     """One running controller, as an operator sees it."""
+
+    def alive(self) -> Probe:
+        """Whether whoever decides here still takes its turns; never waits."""
+        ...
 
     async def status(self) -> StatusView:
         """The deployment now."""

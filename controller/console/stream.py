@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 
 from controller.console.port import OperatorPort, StreamItem
-from controller.console.views import EntryView, StatusView
+from controller.console.schema import EntryView, StatusView
 from exchange.errors import GatehouseError, Refused
 
 STATUS_INTERVAL_S = 0.5

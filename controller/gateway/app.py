@@ -1,4 +1,4 @@
-"""The gateway: MEXC's spot API for governed bots, as one ASGI application over a ``GatewayPort`` (DESIGN §4).
+"""The gateway: MEXC's spot API for governed bots, as one ASGI application over a ``GatewayPort`` (architecture.md §4).
 
 A request is judged from cheap to dear: path, size, parameters, key, signature, time, rate; only then does the port hear of it.
 Paths match byte for byte. Whatever goes wrong is answered in MEXC's error shape; nothing about the inside is told.

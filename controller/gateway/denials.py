@@ -1,4 +1,4 @@
-"""A denial in MEXC's terms: a code that makes standard clients raise the fitting error, a text that names the rule (DESIGN §4)."""
+"""A denial in MEXC's terms: a code that makes clients raise the fitting error, a text that names the rule (architecture.md §4)."""
 
 from __future__ import annotations
 

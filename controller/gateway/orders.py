@@ -151,11 +151,12 @@ def _place_json(reply: PlaceReply) -> Mapping[str, object]:
         case VenueRejected():
             raise WireRefusal(WireError(_rejection_code(reply.code), reply.message))
         case Outstanding():
-            named = f" or origClientOrderId={reply.bot_client_id}" if reply.bot_client_id else ""
+            names = (("orderId", reply.order_id), ("origClientOrderId", reply.bot_client_id))
+            named = " or ".join(f"{name}={value}" for name, value in names if value)
             raise refuse(
                 ErrorCode.GATEWAY_TIMEOUT,
                 f"gatehouse: outcome-unknown: {reply.reason}. The order may be live and its outcome is being resolved. "
-                f"Do not send it again; query it by orderId={reply.order_id}{named}.",
+                f"Do not send it again; {f'query it by {named}' if named else 'look for it in openOrders and allOrders'}.",
             )
         case Busy():
             raise _busy(reply)

@@ -96,7 +96,6 @@ class Accepted:
 
     order: NewOrder
     order_id: str
-    bot_client_id: str
     at: Millis
 
 
@@ -115,14 +114,16 @@ class Denied:
 class VenueRejected:
     """The order was admitted and sent, and the venue refused it with its own code. It never rested."""
 
-    order_id: str
     code: int
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
-    """The order was sent and its outcome is unknown; gatehouse is resolving it. Its id can be queried and cancelled at once."""
+    """The order may have been sent and its outcome is unknown; gatehouse is resolving it.
+
+    ``order_id`` can be queried and cancelled at once; it is empty when the controller's own decision did not come in time.
+    """
 
     order_id: str
     bot_client_id: str

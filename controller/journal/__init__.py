@@ -1,1 +1,1 @@
-"""What gatehouse remembers: one append-only, hash-chained table, one fenced writer (DESIGN §7)."""
+"""What gatehouse remembers: one append-only, hash-chained table, one fenced writer (architecture.md §7)."""

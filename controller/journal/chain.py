@@ -1,4 +1,4 @@
-"""The hash chain of the journal, with no I/O (DESIGN §7, gates-authority-journal.md §3.3).
+"""The hash chain of the journal, with no I/O (architecture.md §7, gates-authority-journal.md §3.3).
 
     hash = SHA-256( tag ‖ prev ‖ seq u64 ‖ epoch u64 ‖ at u64 ‖ SHA-256(kind) ‖ SHA-256(body) )      big-endian
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controller.journal.chain import Entry, Fault, Problem, Row
+from controller.journal.chain import Fault, Problem, Row
 from controller.journal.merkle import MerkleTree
 from controller.journal.note import NoteKey, note_key, open_note, sign_note
 from exchange.errors import IntegrityError
@@ -45,7 +45,7 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
-def checkpoint_key(controller_id: str, private_key: Ed25519PrivateKey) -> NoteKey:
+def checkpoint_public_key(controller_id: str, private_key: Ed25519PrivateKey) -> NoteKey:
     """The public key a controller's checkpoints are checked with; give its ``text`` to every witness."""
     return note_key(origin_of(controller_id), private_key)
 
@@ -120,13 +120,8 @@ class CheckpointWalk:
         self._pending = sorted(map(anchored, checkpoints), key=lambda one: one.checkpoint.size, reverse=True)
         self.tree = MerkleTree()
 
-    def step(self, entry: Entry) -> Problem | None:
-        """Take the next entry; the first comes after ``start()`` was asked."""
-        self.tree.append(entry.hash)
-        return self._compare()
-
     def take(self, rows: Iterable[Row]) -> Problem | None:
-        """Take the next rows at once. Once every checkpoint has been compared, no tree is needed any more."""
+        """Take the next rows; ``start()`` comes before the first. Once every checkpoint was compared, no tree is needed."""
         for *_, digest in rows if self._pending else ():
             self.tree.append_leaf(digest)
             if (problem := self._compare()) is not None:
@@ -159,17 +154,6 @@ class CheckpointWalk:
                 message = f"the first {size} entries are not those that {anchor.holder} was given a checkpoint of"
                 return Problem(Fault.HISTORY_REWRITTEN, size, f"{message}: history was rewritten, or the file was swapped")
         return None
-
-
-def check_against(entries: Iterable[Entry], checkpoint: Checkpoint, controller_id: str) -> Problem | None:
-    """What a checkpoint shows to be wrong with a journal read from its first entry; ``None`` when it agrees."""
-    walk = CheckpointWalk(controller_id, (checkpoint,))
-    problem = walk.start()
-    for entry in entries:
-        if problem or walk.tree.size >= checkpoint.size:
-            break
-        problem = walk.step(entry)
-    return problem or walk.finish()
 
 
 def _malformed(why: str) -> IntegrityError:

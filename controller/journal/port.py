@@ -1,4 +1,4 @@
-"""What the rest of the controller may ask of a journal, whatever keeps it (DESIGN §7)."""
+"""What the rest of the controller may ask of a journal, whatever keeps it (architecture.md §7)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exchange.model import Millis
 
 
 class JournalError(GatehouseError):
-    """The journal cannot be used. Halting never waits for it (DESIGN §1.1)."""
+    """The journal cannot be used. Halting never waits for it (architecture.md §1.1)."""
 
 
 class JournalLocked(JournalError):

@@ -1,4 +1,4 @@
-"""The journal in PostgreSQL, behind the same contract as the one in SQLite (DESIGN §7, reliability.md §2.C F55-F59).
+"""The journal in PostgreSQL, behind the same contract as the one in SQLite (architecture.md §7, reliability.md §2.C F55-F59).
 
 One row says whose the journal is, the fencing epoch in force and the lease of its writer. Every append locks that row, compares
 epoch and head with its own, and renews the lease, in the transaction that inserts the entries. What is remembered is safe by the

@@ -1,4 +1,4 @@
-"""The tables of a journal in PostgreSQL, and whether they are still as gatehouse made them (DESIGN §7).
+"""The tables of a journal in PostgreSQL, and whether they are still as gatehouse made them (architecture.md §7).
 
 The schema keeps entries in order, linked and for ever, whoever writes them. Whoever owns the tables can undo that, so an opening
 compares them with what was made, and the hash chain and its witnesses catch what happened in between. The triggers fire even for

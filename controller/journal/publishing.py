@@ -1,4 +1,4 @@
-"""Where checkpoints go, whatever kind of place it is, and what it means when such a place does not agree (DESIGN §7).
+"""Where checkpoints go, whatever kind of place it is, and what it means when such a place does not agree (architecture.md §7).
 
 A target is read before it is written to. What it holds must be a checkpoint of this very history: one that knows more entries, or
 other ones, means that two histories exist, and then nothing is written over the evidence.

@@ -1,4 +1,4 @@
-"""The journal in SQLite: one writer connection, WAL, ``synchronous=FULL`` (DESIGN §7, gates-authority-journal.md §3.3).
+"""The journal in SQLite: one writer connection, WAL, ``synchronous=FULL`` (architecture.md §7, gates-authority-journal.md §3.3).
 
 Three things keep a second writer out: an OS lock on a file beside the database, a fencing epoch that every opening raises, and
 the comparison of epoch and head with our own inside each append's transaction. Any storage error poisons the writer: after a

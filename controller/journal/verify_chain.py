@@ -1,4 +1,4 @@
-"""A long chain proven by several processes at once; the answer is only ever "all of it is good" or nothing (DESIGN §7).
+"""A long chain proven by several processes at once; the answer is only ever "all of it is good" or nothing (architecture.md §7).
 
 The entries are cut into ranges. Each process reads the entry before its range, takes that entry's hash for granted and verifies
 what follows; afterwards the ranges have to meet, from the genesis to the last entry, hash by hash. So every entry is verified

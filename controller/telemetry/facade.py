@@ -33,17 +33,13 @@ class Fields(TypedDict, total=False):
     cap_eur: Decimal
     command_id: str
     verb: str
-    target: str
     persons: int
-    payload_digest: str
-    gate: str
-    verdict: str
     seq: int
     batch: int
 
 
 class OrderPhase(StrEnum):
-    """The parts of one order (DESIGN §4)."""
+    """The parts of one order (architecture.md §4)."""
 
     ADMISSION = "admission"
     JOURNAL = "journal"
@@ -52,10 +48,9 @@ class OrderPhase(StrEnum):
 
 
 class CommandPhase(StrEnum):
-    """The parts of one command (DESIGN §5)."""
+    """The parts of one command (architecture.md §5)."""
 
     VERIFY = "verify"
-    GATE = "gate"
     APPLY = "apply"
 
 
@@ -68,35 +63,20 @@ class Count(StrEnum):
     ORDERS = "orders"
     FILLS = "fills"
     DENIALS = "denials"
-    COMMANDS = "commands"
-    REFUSALS = "refusals"
     BREACHES = "breaches"
-    HALTS = "halts"
-    ALERTS_DROPPED = "alerts.dropped"
 
 
 class Level(StrEnum):
     """What has a level. Amounts are in cents, so that they stay exact integers."""
 
     EXPOSURE_CENTS = "exposure.cents"
-    CAP_CENTS = "cap.cents"
     EQUITY_CENTS = "equity.cents"
-    STAGE_RISK = "stage.risk"
-    RAMP_STEP = "ramp.step"
-    WORKING_ORDERS = "orders.working"
-    UNKNOWN_ORDERS = "orders.unknown"
-    COVERED_MS = "validation.covered.ms"
     JOURNAL_SEQ = "journal.seq"
     ARMED = "armed"
 
 
 class Trace(Protocol):
     """One order or command being traced. Phases become child spans."""
-
-    @property
-    def trace_id(self) -> str:
-        """32 hex digits to find it by; empty when tracing is off."""
-        ...
 
     def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:
         """Measure a phase as it happens. An exception passes through and marks the span."""
@@ -141,7 +121,6 @@ class Telemetry(Protocol):
 
 
 class _NoTrace:
-    trace_id = ""
     _nothing: AbstractContextManager[None] = nullcontext()
 
     def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:  # noqa: ARG002 - off

@@ -45,7 +45,7 @@ class MexcVenue:
         return self._rest.venue_clock.reading
 
     async def place(self, intent: OrderIntent, permit: Permit) -> PlaceOutcome:
-        """Send one order, once (DESIGN §4.5). ``outcomes.place_outcome`` says what each reply proves."""
+        """Send one order, once (architecture.md §4.5). ``outcomes.place_outcome`` says what each reply proves."""
         return await self.trading.place(intent, permit)
 
     async def cancel(self, symbol: str, client_id: str) -> CancelOutcome:

@@ -1,4 +1,4 @@
-"""Puts the adapter together for one venue. What shares a host shares a ``Gate``: one rate limit, one transport, one clock."""
+"""Puts the adapter together for one venue. What shares a host shares a ``VenueHost``: one rate limit, one transport, one clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.gate import PRODUCTION, Endpoint, Gate
+from exchange.mexc.host import PRODUCTION, Endpoint, VenueHost
 from exchange.mexc.market import MexcFeed
 from exchange.mexc.private import PrivateStream
 from exchange.mexc.rest import RestCaller
@@ -14,11 +14,11 @@ from exchange.mexc.watch import DEFAULT_DOUBTS, Doubts
 from exchange.model import DataSource
 from exchange.ports import Clock, Signer, VenueName
 
-__all__ = ["PRODUCTION", "Endpoint", "Gate", "open_feed", "open_venue"]
+__all__ = ["PRODUCTION", "Endpoint", "VenueHost", "open_feed", "open_venue"]
 
 
 def open_venue(
-    name: VenueName, endpoint: Endpoint, signer: Signer, clock: Clock, rng: Random, *, gate: Gate | None = None
+    name: VenueName, endpoint: Endpoint, signer: Signer, clock: Clock, rng: Random, *, gate: VenueHost | None = None
 ) -> MexcVenue:
     """A venue for one account. Nothing is connected until the first call.
 
@@ -40,7 +40,7 @@ def open_feed(
     source: DataSource = DataSource.LIVE,
     doubts: Doubts = DEFAULT_DOUBTS,
     *,
-    gate: Gate | None = None,
+    gate: VenueHost | None = None,
 ) -> MexcFeed:
     """A market feed; no key needed. ``gate`` is as for ``open_venue``.
 
@@ -50,5 +50,5 @@ def open_feed(
     return MexcFeed(symbols, rest, endpoint.stream_url, endpoint.reach, clock, rng, endpoint.timing, source, doubts)
 
 
-def _caller(endpoint: Endpoint, clock: Clock, gate: Gate | None, signer: Signer | None) -> RestCaller:
-    return RestCaller(Gate(endpoint, clock) if gate is None else gate, signer, owns_gate=gate is None)
+def _caller(endpoint: Endpoint, clock: Clock, gate: VenueHost | None, signer: Signer | None) -> RestCaller:
+    return RestCaller(VenueHost(endpoint, clock) if gate is None else gate, signer, owns_gate=gate is None)

@@ -1,4 +1,4 @@
-"""Which hosts a process may reach at all (DESIGN §11.12): loopback in rehearsal, MEXC's two hosts in production."""
+"""Which hosts a process may reach at all (architecture.md §11.12): loopback in rehearsal, MEXC's two hosts in production."""
 
 from __future__ import annotations
 

@@ -1,15 +1,12 @@
-"""What a reply, or the lack of one, proves about a placement or a cancel (DESIGN §4.5, mexc-spot-v3.md §1.2, §4.5, §4.6)."""
+"""What a reply, or none, proves about a placement or a cancel (architecture.md §4.5, mexc-spot-v3.md §1.2, §4.5, §4.6)."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from exchange.mexc.http import Failure, Outcome
 from exchange.model import Millis, OrderIntent
 from exchange.ports import NOT_SENT, Ack, CancelAck, CancelFailed, CancelOutcome, PlaceOutcome, Rejected, Unknown
-from exchange.wire.batch import parse_batch_reply
 from exchange.wire.errors import Certainty, ErrorCode, MalformedReply, WireError, read_reply
-from exchange.wire.orders import OrderAck, parse_ack, parse_cancel
+from exchange.wire.orders import parse_ack, parse_cancel
 
 LOCAL_REFUSAL = NOT_SENT
 """The code of refusals decided on this side, before a byte left."""
@@ -36,19 +33,7 @@ def place_outcome(intent: OrderIntent, outcome: Outcome, now: Millis) -> PlaceOu
         return Unknown(malformed.message)
     if ack.symbol != intent.symbol:
         return Unknown(f"the reply acknowledges {ack.symbol} instead of {intent.symbol}")
-    return _acknowledged(ack, now)
-
-
-def batch_outcomes(intents: Sequence[OrderIntent], outcome: Outcome, now: Millis) -> tuple[PlaceOutcome, ...]:
-    """What became of each order of a batch, by position. What the reply does not prove about an order is ``Unknown``."""
-    decoded = _read(outcome)
-    if isinstance(decoded, Rejected | Unknown):
-        return (decoded,) * len(intents)
-    try:
-        results = parse_batch_reply(decoded, intents)
-    except MalformedReply as malformed:
-        return (Unknown(malformed.message),) * len(intents)
-    return tuple(_result(one, now) for one in results)
+    return Ack(ack.order_id, ack.at if ack.at is not None else now)
 
 
 def cancel_outcome(outcome: Outcome, *, single: bool) -> CancelOutcome:
@@ -67,7 +52,7 @@ def cancel_outcome(outcome: Outcome, *, single: bool) -> CancelOutcome:
 
 
 def _read(outcome: Outcome) -> object:
-    """The decoded body of a success; otherwise what the lack of one proves about everything that was sent."""
+    """The decoded body of a success; otherwise what the lack of one proves about what was sent."""
     if isinstance(outcome, Failure):
         return Rejected(LOCAL_REFUSAL, outcome.reason) if outcome.never_sent else Unknown(outcome.reason)
     try:
@@ -75,16 +60,6 @@ def _read(outcome: Outcome) -> object:
     except MalformedReply as malformed:
         return Unknown(malformed.message)
     return decoded if error is None else _judge(error)
-
-
-def _result(result: OrderAck | WireError | MalformedReply, now: Millis) -> PlaceOutcome:
-    if isinstance(result, OrderAck):
-        return _acknowledged(result, now)
-    return _judge(result) if isinstance(result, WireError) else Unknown(result.message)
-
-
-def _acknowledged(ack: OrderAck, now: Millis) -> Ack:
-    return Ack(ack.order_id, ack.at if ack.at is not None else now)
 
 
 def _judge(error: WireError) -> PlaceOutcome:

@@ -1,4 +1,4 @@
-"""The account's private stream: listen keys, renewal, rotation, and events with a gap at every interruption (§7.6, §7.7)."""
+"""The account's private stream: listen keys, renewal, rotation, a gap at every interruption (mexc-spot-v3.md §7.6, §7.7)."""
 
 from __future__ import annotations
 

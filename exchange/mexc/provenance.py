@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from exchange.errors import VenueError
-from exchange.mexc.gate import Endpoint
+from exchange.mexc.host import Endpoint
 from exchange.mexc.hosts import Reach
 from exchange.mexc.http import Failure, HttpTransport, Method
 from exchange.model import DataSource

@@ -1,5 +1,5 @@
 """MEXC's request limits kept on our side (mexc-spot-v3.md §1.4): 12 orders and cancels a second, 20 requests a second in all,
-two account queries and two batches a second.
+two account queries a second.
 
 Theory of operation. The strictest published limits are enforced as sliding windows, which unlike a bucket's burst never let more
 than N through in any window however the requests bunch. A request counts from when its reply came, because the venue counts
@@ -29,7 +29,7 @@ SETTLE = SECOND // 2
 
 ALL_PER_WINDOW, ORDERS_PER_WINDOW = 20, 12
 PLACES_PER_WINDOW, QUERIES_PER_WINDOW, MARKET_PER_WINDOW = 8, 7, 2
-ACCOUNTS_PER_WINDOW = BATCHES_PER_WINDOW = 2
+ACCOUNTS_PER_WINDOW = 2
 LOCK_OUT = 600 * SECOND
 """After an over-limit access recovers in about ten minutes (§1.4)."""
 
@@ -38,10 +38,9 @@ MAX_WAIT = 5 * SECOND
 
 
 class Lane(StrEnum):
-    """What a request is for. ACCOUNT and BATCH are queries and placements with a tighter limit; MARKET repairs and checks books."""
+    """What a request is for. ACCOUNT is for queries with a tighter limit; MARKET repairs and checks books."""
 
     PLACE = "place"
-    BATCH = "batch"
     CANCEL = "cancel"
     QUERY = "query"
     ACCOUNT = "account"
@@ -113,7 +112,6 @@ class Limits:
         places, queries = Window(PLACES_PER_WINDOW, WINDOW), Window(QUERIES_PER_WINDOW, WINDOW)
         self._windows = {
             Lane.PLACE: (total, orders, places),
-            Lane.BATCH: (total, orders, places, Window(BATCHES_PER_WINDOW, WINDOW)),
             Lane.CANCEL: (total, orders),
             Lane.QUERY: (total, queries),
             Lane.MARKET: (total, Window(MARKET_PER_WINDOW, WINDOW)),

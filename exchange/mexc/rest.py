@@ -8,12 +8,11 @@ from contextlib import suppress
 
 from exchange.errors import GatehouseError, VenueError
 from exchange.mexc.clock import SAMPLES, Sample
-from exchange.mexc.gate import Gate
+from exchange.mexc.host import VenueHost
 from exchange.mexc.http import Failure, Method, Outcome
 from exchange.mexc.ratelimit import Lane
 from exchange.model import Millis, OrderIntent
 from exchange.ports import Permit, Signer
-from exchange.wire.batch import batch_params
 from exchange.wire.errors import Certainty, ErrorCode, WireError, parse_error, read_reply
 from exchange.wire.market import parse_time
 from exchange.wire.orders import order_params
@@ -75,7 +74,7 @@ class VenueSilent(VenueError):
 class RestCaller:
     """Everything the venue client, the feed and the private stream have in common when they speak REST."""
 
-    def __init__(self, gate: Gate, signer: Signer | None = None, *, owns_gate: bool = False) -> None:
+    def __init__(self, gate: VenueHost, signer: Signer | None = None, *, owns_gate: bool = False) -> None:
         """``signer`` may be absent for public calls only; a gate that is owned is closed with the caller."""
         self._gate = gate
         self._owns_gate = owns_gate
@@ -86,7 +85,7 @@ class RestCaller:
         self.venue_clock = gate.venue_clock
 
     async def place(self, intent: OrderIntent, permit: Permit, path: str = "/order") -> Outcome:
-        """Send ``POST order``, or ``order/test``, once. The signer checks the permit just before the bytes leave.
+        """Send ``POST order``, or ``order/test``, once. The signer checks the permit, and the connection checks it again.
 
         Raises:
             GatehouseError: nothing was sent: no permit, outside the signer's limits, held back, or the venue's clock is unknown.
@@ -96,16 +95,7 @@ class RestCaller:
         def sign(payload: str) -> str:
             return signer.sign_order(intent, payload, permit)
 
-        return await self._submit(path, order_params(intent), sign, signer, Lane.PLACE)
-
-    async def place_batch(self, intents: Sequence[OrderIntent], permit: Permit) -> Outcome:
-        """Send ``POST batchOrders`` once. Raises as ``place``, and ``ValueError`` for what is no batch."""
-        signer = self._need_signer()
-
-        def sign(payload: str) -> str:
-            return signer.sign_batch(intents, payload, permit)
-
-        return await self._submit("/batchOrders", batch_params(intents), sign, signer, Lane.BATCH)
+        return await self._submit(path, order_params(intent), sign, signer, Lane.PLACE, permit)
 
     async def cancel(self, path: str, params: Params) -> Outcome:
         """Send a DELETE in the cancel lane; sent again, once, if MEXC contradicts the clock, since cancelling twice is harmless.
@@ -174,11 +164,15 @@ class RestCaller:
         age = self.venue_clock.age_ns
         return age is not None and age <= MAX_CLOCK_AGE
 
-    async def _submit(self, path: str, params: Params, sign: Callable[[str], str], signer: Signer, lane: Lane) -> Outcome:
+    async def _submit(
+        self, path: str, params: Params, sign: Callable[[str], str], signer: Signer, lane: Lane, permit: Permit
+    ) -> Outcome:
         await self._synchronise()
         async with self._limiter.turn(lane):
             query = signed_query(self._stamped(params, self.venue_clock.now()), sign)
-            return self._learn(await self._transport.send(Method.POST, f"{API}{path}", query, self._headers(signer)))
+            headers = self._headers(signer)
+            sent = await self._transport.send(Method.POST, f"{API}{path}", query, headers, may_leave=permit.is_live)
+            return self._learn(sent)
 
     async def _delete(self, path: str, params: Params) -> Outcome:
         signer = self._need_signer()

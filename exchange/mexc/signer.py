@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from exchange.errors import ConfigError, Refused
 from exchange.model import OrderIntent, OrderType, Side
 from exchange.ports import Permit
-from exchange.wire.errors import WireError, WireRefusal
+from exchange.wire.errors import WireRefusal
 from exchange.wire.numbers import exact_product, plain
-from exchange.wire.orders import parse_batch, parse_new_order
+from exchange.wire.orders import parse_new_order
 from exchange.wire.signing import parse_params, signature
 
 _ORDER_FIELDS = frozenset({"side", "batchOrders", "type", "quantity", "quoteOrderQty"})
+"""A query that carries one of these could be an order. A batch of orders is never signed: nothing here places one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +73,14 @@ class LocalSigner:
             raise _refused("the trading permit is no longer live", "permit-not-live")
         if intent.symbol not in self._limits.symbols:
             raise _refused(f"{intent.symbol} is not one of the signer's symbols", "signer-symbol")
+        params = parse_params(payload)
         try:
-            order = parse_new_order(parse_params(payload))
-            if order.client_id != intent.client_id or order.intent(intent.client_id) != intent:
+            order = parse_new_order(params)
+            if "batchOrders" in params or order.client_id != intent.client_id or order.intent(intent.client_id) != intent:
                 raise _refused("the payload is not the order that was admitted", "signer-payload")
         except WireRefusal as error:
             raise _refused("the payload is not an order", "signer-payload") from error
         self._check_notional(intent)
-        return signature(self._secret, payload)
-
-    def sign_batch(self, intents: Sequence[OrderIntent], payload: str, permit: Permit) -> str:
-        """Sign a batch under a live permit, each order within the signer's own limits.
-
-        Raises:
-            Refused: as ``sign_order``, for any order of the batch.
-        """
-        if not permit.is_live():
-            raise _refused("the trading permit is no longer live", "permit-not-live")
-        params = parse_params(payload)
-        try:
-            orders = parse_batch(params)
-        except WireRefusal as error:
-            raise _refused("the payload is not a batch of orders", "signer-payload") from error
-        if len(orders) != len(intents) or not _ORDER_FIELDS.isdisjoint(params.keys() - {"batchOrders"}):
-            raise _refused("the payload is not the batch that was admitted", "signer-payload")
-        for order, intent in zip(orders, intents, strict=True):
-            if intent.symbol not in self._limits.symbols:
-                raise _refused(f"{intent.symbol} is not one of the signer's symbols", "signer-symbol")
-            if isinstance(order, WireError) or order.client_id != intent.client_id or order.intent(intent.client_id) != intent:
-                raise _refused("the payload is not the batch that was admitted", "signer-payload")
-            self._check_notional(intent)
         return signature(self._secret, payload)
 
     def _check_notional(self, intent: OrderIntent) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from exchange.errors import GatehouseError
-from exchange.mexc.outcomes import LOCAL_REFUSAL, batch_outcomes, cancel_outcome, place_outcome
+from exchange.mexc.outcomes import LOCAL_REFUSAL, cancel_outcome, place_outcome
 from exchange.mexc.rest import Params, RestCaller, decoded_reply
 from exchange.model import Fill, OrderIntent, OrderReport, OrderStatus
 from exchange.ports import CancelFailed, CancelOutcome, Permit, PlaceOutcome, Rejected
@@ -35,18 +35,6 @@ class Trading:
         except GatehouseError as refusal:
             return Rejected(LOCAL_REFUSAL, f"{refusal.code}: {refusal.message}")
         return place_outcome(intent, outcome, self._rest.venue_now())
-
-    async def place_batch(self, intents: Sequence[OrderIntent], permit: Permit) -> tuple[PlaceOutcome, ...]:
-        """Send up to 20 orders of one symbol in one call, once; each has an outcome of its own, by position (§4.5).
-
-        Raises:
-            ValueError: no batch: none, more than 20, or several symbols.
-        """
-        try:
-            outcome = await self._rest.place_batch(intents, permit)
-        except GatehouseError as refusal:
-            return (Rejected(LOCAL_REFUSAL, f"{refusal.code}: {refusal.message}"),) * len(intents)
-        return batch_outcomes(intents, outcome, self._rest.venue_now())
 
     async def test(self, intent: OrderIntent, permit: Permit) -> None:
         """Ask what placing would refuse, without placing (§4.4). Its signature would also sign the order, so it needs a permit.

@@ -2,7 +2,7 @@
 
 A stream can be connected and wrong (execution-safety.md §3). So the version must move or a snapshot must confirm that the market is
 quiet; the event time must keep up with the venue's clock; and the mid must agree with what REST shows. A doubt that does not clear
-ends the stream, the books go stale, and the one path back is the usual one: a new stream, buffered, and a snapshot (§7.5).
+ends the stream, the books go stale, and the one path back is the usual one: a new stream and a snapshot (mexc-spot-v3.md §7.5).
 """
 
 from __future__ import annotations

@@ -13,6 +13,10 @@ from decimal import Decimal
 from itertools import takewhile
 
 from exchange.errors import Refused as PlacementRefused
+from exchange.matching.checks import refused
+from exchange.matching.engine import Engine
+from exchange.matching.events import EngineEvent, Filled, OrderChanged, Refused
+from exchange.matching.resting import FillModel
 from exchange.model import Balance, Fill, MarketTrade, Millis, OrderIntent, OrderReport, SymbolRules
 from exchange.ports import (
     Ack,
@@ -28,10 +32,6 @@ from exchange.ports import (
     VenueName,
 )
 from exchange.tape import DepthSnapshot, TapeGap, TapeTrade
-from exchange.testnet.checks import refused
-from exchange.testnet.events import EngineEvent, Filled, OrderChanged, Refused
-from exchange.testnet.matching import Engine
-from exchange.testnet.resting import FillModel
 from exchange.wire.errors import ErrorCode
 
 _ACCOUNT = "mock"

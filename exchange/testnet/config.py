@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from exchange.errors import ConfigError
+from exchange.matching.engine import DuplicateClientIds
+from exchange.matching.resting import FillModel
 from exchange.model import Millis, SymbolRules
-from exchange.testnet.auth import DEFAULT_PERMISSIONS, ApiKey, Permission
-from exchange.testnet.latency import NO_LATENCY
-from exchange.testnet.matching import DuplicateClientIds
-from exchange.testnet.resting import FillModel
+from exchange.testnet.access.auth import DEFAULT_PERMISSIONS, ApiKey, Permission
+from exchange.testnet.conditions.latency import NO_LATENCY
 from exchange.wire.errors import ErrorCode
 from exchange.wire.orders import CancelStatus
 from exchange.wire.profile import KycLevel

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from exchange.testnet.events import FillRecord
-from exchange.testnet.matching import Engine
+from exchange.matching.engine import Engine
+from exchange.matching.events import FillRecord
 from exchange.wire.numbers import plain
 
 

@@ -14,13 +14,13 @@ from decimal import Decimal
 from itertools import chain
 
 from exchange.errors import UsageError
+from exchange.matching.engine import Engine
+from exchange.matching.events import Accepted
+from exchange.matching.resting import FillModel
+from exchange.matching.symbols import DEFAULT_RULES
 from exchange.model import Fill, Millis, OrderIntent, OrderType, Quote, Side, SymbolRules
 from exchange.tape import DepthSnapshot, TapeRecord
-from exchange.testnet.events import Accepted
-from exchange.testnet.latency import NO_LATENCY, LatencyModel
-from exchange.testnet.matching import Engine
-from exchange.testnet.resting import FillModel
-from exchange.testnet.symbols import DEFAULT_RULES
+from exchange.testnet.conditions.latency import NO_LATENCY, LatencyModel
 
 ACCOUNT = "script"
 _ZERO = Decimal(0)

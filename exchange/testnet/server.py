@@ -14,24 +14,24 @@ import uvicorn
 
 from exchange import tape
 from exchange.errors import ConfigError, Unreachable
+from exchange.matching.engine import Engine
+from exchange.matching.events import FillRecord
+from exchange.matching.mx_fees import MX, MxFees
+from exchange.matching.symbols import BTCUSDT, DEFAULT_RULES
 from exchange.model import DataSource, Millis, SymbolRules
 from exchange.ports import Clock
 from exchange.testnet import snapshot
-from exchange.testnet.app import build_app
-from exchange.testnet.clock import SystemClock
+from exchange.testnet.access.stp_groups import StrategyGroups
+from exchange.testnet.conditions.clock import SystemClock
+from exchange.testnet.conditions.faults import Fault, FaultKind, load_faults
 from exchange.testnet.config import TestnetConfig
-from exchange.testnet.events import FillRecord
 from exchange.testnet.export import export_fills
-from exchange.testnet.faults import Fault, FaultKind, load_faults
-from exchange.testnet.feeds.merge import MergedPlayer
-from exchange.testnet.feeds.synthetic import SOURCE, SyntheticMarket, synthetic
-from exchange.testnet.feeds.tape import TapePlayer
-from exchange.testnet.matching import Engine
-from exchange.testnet.mx_fees import MX, MxFees
-from exchange.testnet.playback import Market, Playback, Player, StreamPlayer
-from exchange.testnet.strategy import StrategyGroups
-from exchange.testnet.symbols import BTCUSDT, DEFAULT_RULES
-from exchange.testnet.transport import CuttableHttpProtocol, CuttableWebSocketProtocol
+from exchange.testnet.http.app import build_app
+from exchange.testnet.http.transport import CuttableHttpProtocol, CuttableWebSocketProtocol
+from exchange.testnet.market.feeds.merge import MergedPlayer
+from exchange.testnet.market.feeds.synthetic import SOURCE, SyntheticMarket, synthetic
+from exchange.testnet.market.feeds.tape import TapePlayer
+from exchange.testnet.market.playback import Market, Playback, Player, StreamPlayer
 from exchange.testnet.venue import SimulatedVenue
 
 _MAX_FRAME = 65_536

@@ -12,25 +12,25 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from exchange.matching.engine import Engine
+from exchange.matching.events import Accepted, Canceled, EngineEvent, Filled, FillRecord, MarketTraded, OrderView, Refused
+from exchange.matching.mx_fees import MxFees
+from exchange.matching.saved import Draws, EngineState, HistoryState, PlaybackState, draws_of, resume_draws
 from exchange.model import Millis, OrderStatus, OrderType
 from exchange.ports import Clock
 from exchange.tape import TapeRecord
-from exchange.testnet.auth import KeyRing
-from exchange.testnet.clock import VenueClock
+from exchange.testnet.access.auth import KeyRing
+from exchange.testnet.access.listenkeys import ListenKeys
+from exchange.testnet.access.ratelimit import SlidingWindow
+from exchange.testnet.access.stp_groups import StrategyGroups
+from exchange.testnet.conditions.clock import VenueClock
+from exchange.testnet.conditions.faults import ACTIONS, Fault, FaultKind, FaultParams, FaultPlan, FaultState, Operation
+from exchange.testnet.conditions.latency import Delays
+from exchange.testnet.conditions.listings import Listing, Listings
 from exchange.testnet.config import StreamLimits, TestnetConfig
-from exchange.testnet.events import Accepted, Canceled, EngineEvent, Filled, FillRecord, MarketTraded, OrderView, Refused
-from exchange.testnet.faults import ACTIONS, Fault, FaultKind, FaultParams, FaultPlan, FaultState, Operation
-from exchange.testnet.history import History
-from exchange.testnet.hub import Hub
-from exchange.testnet.latency import Delays
-from exchange.testnet.listenkeys import ListenKeys
-from exchange.testnet.listings import Listing, Listings
-from exchange.testnet.matching import Engine
-from exchange.testnet.mx_fees import MxFees
-from exchange.testnet.playback import Market, Playback
-from exchange.testnet.ratelimit import SlidingWindow
-from exchange.testnet.saved import Draws, EngineState, HistoryState, PlaybackState, draws_of, resume_draws
-from exchange.testnet.strategy import StrategyGroups
+from exchange.testnet.market.history import History
+from exchange.testnet.market.playback import Market, Playback
+from exchange.testnet.push.hub import Hub
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
 from exchange.wire.orders import NewOrder, OrderRef, order_json
 from exchange.wire.profile import StrategyGroup

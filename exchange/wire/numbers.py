@@ -35,7 +35,9 @@ def parse_integer(name: str, text: str) -> int:
 
 
 def reply_decimal(name: str, value: object) -> Decimal:
-    """Read a decimal from a venue's reply: a string with any tail of digits, or a JSON number (§3.1: 30 trailing zeros occur).
+    """Read a decimal from a venue's reply: a string with any tail of digits, or a JSON number.
+
+    30 trailing zeros occur (mexc-spot-v3.md §3.1).
 
     Raises:
         MalformedReply: absent, not a number, not finite, or absurdly long.
@@ -68,7 +70,7 @@ def reply_millis(name: str, value: object) -> Millis:
 
 
 def plain(value: Decimal) -> str:
-    """A decimal as text without an exponent and without trailing zeros, the way MEXC wants to be sent it (§2.7)."""
+    """A decimal as text without an exponent and without trailing zeros, the way MEXC wants to be sent it (mexc-spot-v3.md §2.7)."""
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")

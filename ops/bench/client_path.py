@@ -23,7 +23,7 @@ from exchange.mexc.ratelimit import Limits
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import Millis, OrderIntent, OrderType, Side
 from exchange.ports import Ack, VenueName
-from exchange.testnet.clock import SystemClock
+from exchange.testnet.conditions.clock import SystemClock
 from exchange.wire.market import DepthSnapshot
 from exchange.wire.pb.push_pb2 import PushDataV3ApiWrapper
 from exchange.wire.push import DepthUpdate, Push

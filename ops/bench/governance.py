@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from controller import events as e
-from controller import inputs as i
-from controller.decide import decide
-from controller.deciding.draft import Admitted
-from controller.effects import Place
+from controller.core import event_codec
+from controller.core import inputs as i
+from controller.core.decide import decide
+from controller.core.decisions.draft import Admitted
+from controller.core.effects import Place
+from controller.core.state import State
 from controller.journal.chain import ChainWalk, Head, Record, genesis_hash, seal
 from controller.journal.sqlite import open_journal, read_journal
 from controller.journal.verify import verify_journal
-from controller.state import State
 from exchange.model import Millis, OrderStatus
 from exchange.ports import Ack
 from exchange.wire.orders import order_params
@@ -60,7 +60,7 @@ class Governed:
         asked = desk.requested(_QUANTITY, "59900", bot_id=f"bench-{self._number}")
         began = time.perf_counter()
         decision = decide(desk.state, asked, desk.now)
-        records = [Record(event.kind, e.encode(event)) for event in decision.events]
+        records = [Record(event.kind, event_codec.encode(event)) for event in decision.events]
         self._chain(records, desk.now)
         (place,) = [effect for effect in decision.effects if isinstance(effect, Place)]
         signature(_SECRET, encode_params(order_params(place.intent)))
@@ -126,7 +126,7 @@ def verify_opened(size: float) -> Iterator[Round]:
     """A journal of a deployment's real entries, over and over."""
     count = max(100, int(_ENTRIES * size))
     desk = Desk().walk_to(Stage.LIVE_EUR10)
-    kept = [Record(event.kind, e.encode(event)) for event, _ in desk.journal]
+    kept = [Record(event.kind, event_codec.encode(event)) for event, _ in desk.journal]
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "journal.sqlite"
         journal = open_journal(path, "desk")

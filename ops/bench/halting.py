@@ -12,20 +12,20 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from controller import inputs as i
 from controller.authority.keys import generate_key
-from controller.events import FillBooked, OrderAdmitted
+from controller.core import inputs as i
+from controller.core.compact_map import CompactMap
+from controller.core.events import FillBooked, OrderAdmitted
+from controller.core.order_state import shelved
 from controller.journal.chain import Head, genesis_hash
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import open_journal
-from controller.order_state import shelved
-from controller.runtime.inbox import Inbox, InboxFull
-from controller.runtime.keeping import PAUSE_S
-from controller.runtime.memory import KEEP_FILLS, Memory
-from controller.runtime.permit import PermitOffice
-from controller.runtime.snapshot import Snapshots
-from controller.runtime.writer import Carried, Writer
-from controller.shelf import Shelf
+from controller.runtime.followers.recent import KEEP_FILLS, RecentHistory
+from controller.runtime.loop.inbox import Inbox, InboxFull
+from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.loop.writer import CommittedBatch, Writer
+from controller.runtime.recovery.snapshot import Snapshots
+from controller.runtime.recovery.snapshot_schedule import PAUSE_S
 from exchange.model import Millis
 from exchange.ports import VenueName
 from ops.bench.measure import Contest, Figures, Goal, Line, Round, percentile
@@ -63,13 +63,12 @@ async def breach(desk: Desk, path: Path, beside: Callable[[Event], object] | Non
     office = PermitOffice(clock, desk.epoch)
     late: list[OrderAdmitted] = []
 
-    def watch(carried: Carried) -> None:
-        if office.latched_because and carried.began_ns > (writer.halt_clock.latched_ns if writer.halt_clock else 0):
-            late.extend(event for _, event in carried.entries if isinstance(event, OrderAdmitted))
+    def follow(batch: CommittedBatch) -> None:
+        if office.latched_because and batch.began_ns > (writer.halt_clock.latched_ns if writer.halt_clock else 0):
+            late.extend(event for _, event in batch.entries if isinstance(event, OrderAdmitted))
 
-    writer = Writer(
-        journal=journal, state=desk.state, clock=clock, permits=office, inbox=inbox, perform=lambda _: None, watchers=[watch]
-    )
+    writer = Writer(journal=journal, state=desk.state, clock=clock, permits=office, inbox=inbox, perform=lambda _: None)
+    writer.add_follower(follow)
     running = asyncio.create_task(writer.run())
     flooding = asyncio.create_task(_flood(desk, inbox))
     enough = Event()
@@ -91,7 +90,7 @@ async def breach(desk: Desk, path: Path, beside: Callable[[Event], object] | Non
             await working
         journal.close()
     assert not writer.failed_because
-    assert writer.known.position.stage is Stage.HALTED
+    assert writer.state.position.stage is Stage.HALTED
     return (writer.halt_clock.latched_ns - writer.halt_clock.known_ns) / 1e6, len(late)
 
 
@@ -110,14 +109,14 @@ class _Saving:
     def __init__(self, desk: Desk, directory: Path) -> None:
         settled = shelved(next(iter(desk.state.orders.values())))
         names = [f"gh-0123456789-{number:010d}" for number in range(_SETTLED)]
-        orders, ids = Shelf(), Shelf()
+        orders, ids = CompactMap(), CompactMap()
         for name in names:
             orders, ids = orders.put(name, settled), ids.put(name, name)
         self._state = replace(desk.state, settled=orders, by_bot_id=ids)
-        memory, fill = Memory(), next(event for event, _ in desk.journal if isinstance(event, FillBooked))
-        memory.order_ids.extend(names)
-        memory.fills.extend((fill, desk.now) for _ in range(KEEP_FILLS))
-        self._kept = memory.kept()
+        history, fill = RecentHistory(), next(event for event, _ in desk.journal if isinstance(event, FillBooked))
+        history.order_ids.extend(names)
+        history.fills.extend((fill, desk.now) for _ in range(KEEP_FILLS))
+        self._saved = history.saved()
         self._tree = MerkleTree()
         for number in range(desk.state.seq):
             self._tree.append_leaf(number.to_bytes(32))
@@ -126,7 +125,7 @@ class _Saving:
     def __call__(self, enough: Event) -> None:
         head = Head(self._state.seq, genesis_hash("desk"), 1)
         while not enough.is_set():
-            assert self._snapshots.save(self._state, head, self._kept, self._tree, partial(enough.wait, PAUSE_S))
+            assert self._snapshots.save(self._state, head, self._saved, self._tree, partial(enough.wait, PAUSE_S))
 
 
 @contextmanager

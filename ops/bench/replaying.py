@@ -8,11 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 
 from exchange import tape
+from exchange.matching.engine import Engine
+from exchange.matching.events import Accepted, Filled, OrderChanged
+from exchange.matching.symbols import DEFAULT_RULES
 from exchange.model import OrderIntent, OrderStatus, OrderType, Side
 from exchange.tape import DepthDelta, TapeRecord
-from exchange.testnet.events import Accepted, Filled, OrderChanged
-from exchange.testnet.matching import Engine
-from exchange.testnet.symbols import DEFAULT_RULES
 from ops.bench.measure import Contest, Figures, Goal, Line, Round, seconds, turns
 
 TAPE = Path(__file__).parents[2] / "exchange" / "testnet" / "tapes" / "btcusdt-20240808.tape.gz"

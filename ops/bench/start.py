@@ -1,4 +1,4 @@
-"""How long a start takes on a long journal, and how much memory: ``python -m ops.bench.start [--entries N] [--orders N]``.
+"""How long a start takes on a long journal, and how much history: ``python -m ops.bench.start [--entries N] [--orders N]``.
 
 The journal is a deployment's real entries up to VALIDATED, then made-up running: samples and reconciliations, and in between
 orders that are admitted, acknowledged, reported and booked, one a second. The snapshot is as old as one gets, and every round is a
@@ -21,18 +21,19 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from controller import events as e
-from controller.audit import Auditor
+from controller.audit.operators import Auditor
 from controller.authority.keys import generate_key, load_key, save_key
-from controller.fold import apply
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.fold.apply import apply
+from controller.core.state import State
 from controller.journal.chain import Head, Record
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import SqliteJournal, open_journal, read_journal
 from controller.journal.verify import verify_journal
-from controller.runtime.memory import Memory
-from controller.runtime.recover import refold
-from controller.runtime.snapshot import SAVE_AFTER, Snapshots
-from controller.state import State
+from controller.runtime.followers.recent import RecentHistory
+from controller.runtime.recovery.recover import refold
+from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshots
 from exchange.model import OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 from policies.stage import Stage
@@ -50,8 +51,8 @@ _PARTS = {
     "fold": "fold the entries since",
     "start": "a start: all but the first",
     "cpu": "processor time of it, all processes",
-    "rss": "memory after it",
-    "peak": "memory at most",
+    "rss": "history after it",
+    "peak": "history at most",
     "full": "verify it in full",
 }
 
@@ -88,10 +89,10 @@ def _prepare(directory: Path, entries: int, orders: int) -> None:
     snapshots = Snapshots(directory, load_key(directory / _KEY))
     journal = open_journal(directory / _JOURNAL, "desk")
     _fill(journal, entries, max(1, entries // orders))
-    folding, (state, memory, tree, head) = _timed(lambda: _folded(journal, entries - SAVE_AFTER))
+    folding, (state, history, tree, head) = _timed(lambda: _folded(journal, entries - SAVE_AFTER))
     print(f"{entries:,} entries, {len(state.settled):,} settled orders", flush=True)
     print(f"{'fold everything, without a snapshot':40s}{folding:8.2f} s")
-    saving, saved = _timed(lambda: snapshots.save(state, head, memory.kept(), tree))
+    saving, saved = _timed(lambda: snapshots.save(state, head, history.saved(), tree))
     assert saved
     print(f"{'write the snapshot':40s}{saving:8.2f} s, {(directory / 'snapshot').stat().st_size / 1e6:.1f} MB")
     journal.close()
@@ -113,7 +114,7 @@ def _start(directory: Path) -> dict[str, Any]:
     loading, snapshot = _timed(lambda: snapshots.load(journal.hash_at))
     assert report.ok
     assert snapshot is not None
-    folding, (state, folded) = _timed(lambda: refold(journal, Memory(), lambda entry: tree.append(entry.hash), snapshot))
+    folding, (state, folded) = _timed(lambda: refold(journal, RecentHistory(), lambda entry: tree.append(entry.hash), snapshot))
     assert (state.seq, folded) == (report.entries, SAVE_AFTER)
     journal.close()
     used = [sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -154,25 +155,25 @@ def _timed(act: Callable[[], T]) -> tuple[float, T]:
     return time.perf_counter() - began, result
 
 
-def _folded(journal: SqliteJournal, last: int) -> tuple[State, Memory, MerkleTree, Head]:
-    state, memory, tree, head = State(), Memory(), MerkleTree(), journal.head
+def _folded(journal: SqliteJournal, last: int) -> tuple[State, RecentHistory, MerkleTree, Head]:
+    state, history, tree, head = State(), RecentHistory(), MerkleTree(), journal.head
     for entry in journal.read(0, last):
-        event = e.decode(entry.kind, entry.body)
+        event = event_codec.decode(entry.kind, entry.body)
         state = apply(state, event, entry.at)
-        memory.remember(entry, event, state)
+        history.record(entry, event, state)
         tree.append(entry.hash)
         head = Head(entry.seq, entry.hash, entry.epoch)
-    return state, memory, tree, head
+    return state, history, tree, head
 
 
 def _fill(journal: SqliteJournal, entries: int, every: int) -> None:
     desk = Desk().walk_to(Stage.VALIDATED)
     for event, at in desk.journal:
-        journal.append([Record(event.kind, e.encode(event))], at)
+        journal.append([Record(event.kind, event_codec.encode(event))], at)
     running = _running(desk, max(0, every - _OF_AN_ORDER))
     while (left := entries - journal.head.seq) > 0:
         desk.pass_time(1000 * max(1, _BATCH // every))
-        journal.append([Record(event.kind, e.encode(event)) for event in islice(running, min(left, _BATCH))], desk.now)
+        journal.append([Record(event.kind, event_codec.encode(event)) for event in islice(running, min(left, _BATCH))], desk.now)
 
 
 def _running(desk: Desk, between: int) -> Iterator[e.Event]:

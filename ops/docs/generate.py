@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from controller.lifecycle import EDGES
+from controller.core.lifecycle import EDGES
 from exchange.model import OrderStatus
 from exchange.orders import TABLE, TERMINAL
 from gates.registry import GATES
@@ -26,7 +26,7 @@ def lifecycle() -> str:
     lines = [
         "# Lifecycle",
         "",
-        "Generated from `controller/lifecycle.py`, `gates/registry.py` and `policies/authority.py` by `make docs`.",
+        "Generated from `controller/core/lifecycle.py`, `gates/registry.py` and `policies/authority.py` by `make docs`.",
         "",
         "```mermaid",
         "stateDiagram-v2",

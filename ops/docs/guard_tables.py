@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.causes import RULES, Cause, HaltClass
+from controller.core.causes import RULES, Cause, HaltClass
 from policies.guards import Level
 from policies.response import EPISODE_LONGEST_MS, EPISODE_QUIET_MS, MEANINGS, RESPONSES, SOFT_MEMORY_MS
 
@@ -38,8 +38,9 @@ def halts() -> list[str]:
         "",
         "## What leads out of a halt",
         "",
-        "Generated from `controller/causes.py`. A resume never leads above where the halt came from, nor into RAMPING. A reset",
-        "to MOCK is always possible. A policy, release, account or version of gatehouse changed while HALTED leaves only that.",
+        "Generated from `controller/core/causes.py`. A resume never leads above where the halt came from, nor into RAMPING.",
+        "A reset to MOCK is always possible. A policy, release, account or version of gatehouse changed while HALTED leaves only",
+        "that.",
         "",
         "| kind | what it is | causes | a resume leads at most to | at VALIDATED | why |",
         "|---|---|---|---|---|---|",

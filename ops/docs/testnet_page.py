@@ -1,10 +1,13 @@
-"""The page that says what the testnet serves: every endpoint and channel of MEXC's API, and the cases that prove it."""
+"""The page that says what the testnet serves: every endpoint and channel of MEXC's API, and the cases that prove it.
+
+Its sections are those of mexc-spot-v3.md.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from exchange.testnet.endpoints import ENDPOINTS
+from exchange.testnet.http.endpoints import ENDPOINTS
 from exchange.wire.stream import Topic
 from tests.conformance.cases import CASES, Case, Client
 
@@ -50,9 +53,10 @@ def testnet() -> str:
     lines = [
         "# The testnet: what it serves, and what proves it",
         "",
-        "Generated from `exchange/testnet/endpoints.py`, `exchange/wire/stream.py` and `tests/conformance/cases.py` by",
-        "`make docs`. Sections are those of `mexc-spot-v3.md`. A case counts for an endpoint only if, while it ran, the endpoint",
-        "was answered on the wire as expected, and for a channel only if something was pushed on it; the tests check that.",
+        "Generated from `exchange/testnet/http/endpoints.py`, `exchange/wire/stream.py` and `tests/conformance/cases.py` by",
+        "`make docs`. Sections are those of [mexc-spot-v3.md](mexc-spot-v3.md). A case counts for an endpoint only if, while it",
+        "ran, the endpoint was answered on the wire as expected, and for a channel only if something was pushed on it; the tests",
+        "check that.",
         "*Our client* names the cases in which `exchange/mexc` itself used it.",
         "",
         "## Endpoints",

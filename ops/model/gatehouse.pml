@@ -1,5 +1,5 @@
 /* Two controllers, one journal, one venue, three persons and everything that goes wrong: see README.md beside this file.
-   What is checked are DESIGN's invariants 3, 4, 6, 9 and 10, as assertions, and with -DLIVE that a breach ends in HALTED. */
+   Assertions check invariants 3, 4, 6, 9 and 10 of architecture.md §11; with -DLIVE it is checked that a breach ends in HALTED. */
 
 #include "edges.pml"
 

@@ -17,8 +17,8 @@ from controller.console import lines
 from controller.console.app import create_app
 from controller.console.oversight import AcknowledgedView, AlertView, DrillView, OversightView
 from controller.console.port import StreamItem
+from controller.console.schema import HaltView, SampleView
 from controller.console.server import serving
-from controller.console.views import HaltView, SampleView
 from exchange.model import OrderStatus
 from exchange.ports import VenueName
 from policies.stage import Stage

@@ -100,7 +100,7 @@ CASES = (
     Case(21, "open, filled and canceled orders are told apart", (C, P, O, G), (OPEN, HISTORY)),
     Case(22, "all orders of a symbol are canceled in one call", ALL, (f"DELETE {V3}/openOrders", OPEN)),
     Case(23, "all orders of the account are canceled in one call", (C, O, G), (f"DELETE {V3}/order/all", OPEN)),
-    Case(24, "a batch places what can be placed and says what cannot", WIRE, (f"POST {V3}/batchOrders", OPEN)),
+    Case(24, "a batch places what can be placed and says what cannot", FOREIGN, (f"POST {V3}/batchOrders", OPEN)),
     Case(25, "a test order reaches no book", (C, P, O, G), (f"POST {V3}/order/test", HISTORY)),
     Case(26, "the trading fee is read", (C, P, O, G), (f"GET {V3}/tradeFee",)),
     Case(27, "the trades of one order are read", (C, P, O, G), (FILLS,)),

@@ -17,6 +17,7 @@ import ccxt.pro
 import pytest
 import pytest_asyncio
 
+from exchange.matching.symbols import DEFAULT_RULES
 from exchange.mexc.connect import Endpoint, open_feed, open_venue
 from exchange.mexc.hosts import Reach
 from exchange.mexc.http import Timeouts
@@ -27,11 +28,10 @@ from exchange.mock.venue import MockVenue
 from exchange.model import DataSource, OrderType, Side
 from exchange.ports import VenueName
 from exchange.testnet import server
-from exchange.testnet.auth import ALL_PERMISSIONS, DEFAULT_PERMISSIONS, Permission
-from exchange.testnet.clock import SystemClock
+from exchange.testnet.access.auth import ALL_PERMISSIONS, DEFAULT_PERMISSIONS, Permission
+from exchange.testnet.conditions.clock import SystemClock
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
-from exchange.testnet.symbols import DEFAULT_RULES
 from tests.conformance.cases import Case, Client
 from tests.conformance.ccxt_trader import UNIFIED, CcxtTrader, CcxtWatcher, closing, point_at
 from tests.conformance.pymexc_trader import PymexcTrader, pointed_at

@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 
 from exchange.model import OrderReport
 from exchange.ports import StreamGap
-from exchange.testnet.faults import FaultKind
+from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.server import RunningTestnet
 from exchange.wire.push import DepthBatch
 from exchange.wire.push_decode import decode_push

@@ -19,8 +19,8 @@ from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.mexc.socket import StreamTiming
 from exchange.model import DataSource, Fill, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
 from exchange.ports import Ack, CancelAck, CancelFailed, FeedStatus, Rejected, StreamGap, Unknown, VenueEvent, VenueName
+from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.config import AccountConfig, TestnetConfig
-from exchange.testnet.faults import FaultKind
 from exchange.testnet.server import RunningTestnet, running_testnet
 
 KEY, SECRET, BTC = "mx0gatehouse", "a-secret-of-no-value", "BTCUSDT"

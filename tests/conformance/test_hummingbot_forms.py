@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 from websockets.asyncio.client import connect
 
-from exchange.testnet.faults import FaultKind
+from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.server import RunningTestnet
 from exchange.wire.push_decode import decode_push
 from exchange.wire.signing import encode_params, signature

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
 from exchange.mexc.client import MexcVenue
@@ -111,9 +111,6 @@ class OwnTrader(VenueTrader):
 
     async def dry_run(self, intent: OrderIntent) -> None:
         await self.venue.trading.test(intent, LivePermit())
-
-    async def batch(self, intents: Sequence[OrderIntent]) -> list[bool]:
-        return [isinstance(one, Ack) for one in await self.venue.trading.place_batch(intents, LivePermit())]
 
     async def filled_orders(self) -> list[Seen]:
         return await self._history(OrderStatus.FILLED)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from controller.events import Event, decode
-from controller.fold import fold
+from controller.core.event_codec import decode
+from controller.core.events import Event
+from controller.core.fold.apply import fold
+from controller.core.state import State
 from controller.journal.sqlite import read_journal
-from controller.state import State
 from exchange.model import Millis
 from exchange.ports import VenueName
 from tests.support.counting import Counted

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from exchange.testnet.auth import Permission
+from exchange.testnet.access.auth import Permission
 from exchange.testnet.config import AccountConfig
 from tests.support.rig import QUICK_GATES, quick_policy, rig
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from controller.bot_secrets import make_bot_key
-from controller.deciding.bot_keys import key_document, secret_digest
+from controller.bootstrap.bot_secrets import make_bot_key
+from controller.core.decisions.bot_keys import key_document, secret_digest
 from exchange.orders import WORKING
-from exchange.testnet.faults import FaultKind
+from exchange.testnet.conditions.faults import FaultKind
 from tests.support.rig import SYMBOL, Rig, rig
 
 UNKNOWN_KEY = 10072

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from controller.authority.keys import generate_key, save_key
-from controller.journal.checkpoint import checkpoint_key
+from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.cosignature import cosigned_at, parse_cosigner_key
 from tests.support.bucket_server import ACCESS_KEY, BUCKET, REGION, SECRET, BucketServer, running_bucket
 from tests.support.checkpoint_hook import Hook, running_hook
@@ -95,7 +95,7 @@ async def witness_process(directory: Path, log: str) -> AsyncIterator[tuple[str,
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     private = generate_key()
-    log = checkpoint_key("rig", private).text
+    log = checkpoint_public_key("rig", private).text
     remote = bare_repository(tmp_path / "remote.git")
     async with running_bucket() as bucket, running_hook() as hook, witness_process(tmp_path / "witness", log) as (url, key):
         targets = f"""

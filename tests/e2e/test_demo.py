@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.journal_verify import verify_deployment
-from controller.events import HaltMeasured, decode
+from controller.cli.journal.verify import verify_deployment
+from controller.core.event_codec import decode
+from controller.core.events import HaltMeasured
 from controller.journal.sqlite import read_journal
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]

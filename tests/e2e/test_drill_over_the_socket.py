@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from controller.deciding.drills import HALT_DRILL
+from controller.core.decisions.drills import HALT_DRILL
 from exchange.orders import WORKING
 from tests.support.rig import SYMBOL, Rig, rig
 

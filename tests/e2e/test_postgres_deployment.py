@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.journal_replay import replayed
-from controller.cli.journal_verify import verify_deployment
+from controller.cli.journal.replay import replayed
+from controller.cli.journal.verify import verify_deployment
 from controller.journal.place import FILE_NAME
 from controller.journal.postgres import read_postgres
 from tests.support.postgres_server import PostgresServer, binaries

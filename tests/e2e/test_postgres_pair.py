@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from controller.core.state import State
 from controller.journal.chain import Record, verify_chain
 from controller.journal.lease import Lease
 from controller.journal.port import JournalError, JournalWriteFailed, LeasedJournal
 from controller.journal.postgres import open_postgres, read_postgres
-from controller.runtime.clock import SystemClock
-from controller.runtime.follow import Follower, Standby
-from controller.runtime.memory import Memory
-from controller.state import State
+from controller.runtime.followers.recent import RecentHistory
+from controller.runtime.loop.clock import SystemClock
+from controller.runtime.recovery.follow import Follower, Standby
 from exchange.errors import IntegrityError
 from exchange.model import Millis
 from policies import canonical
@@ -117,7 +117,7 @@ async def test_an_asynchronous_standby_that_was_promoted_is_found_out_by_what_wa
     journal.append([record(1)], AT)
     servers.control("c", "stop", "-m", "fast")
     journal.append([record(2)], AT)
-    follower = Follower("desk-1", Memory(), lambda _: None, State(), None)
+    follower = Follower("desk-1", RecentHistory(), lambda _: None, State(), None)
     follower._fold = lambda entries: [None for _ in entries]  # type: ignore[assignment, method-assign, return-value]
     standby = Standby(read=lambda: read_postgres(url), take_over=_never, follower=follower, clock=SystemClock())
     following = asyncio.create_task(standby.run())

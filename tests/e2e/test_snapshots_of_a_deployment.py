@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from controller import bootstrap
-from controller.runtime import keeping
-from controller.runtime.snapshot import FILE_NAME
+from controller.runtime.recovery import snapshot_schedule as keeping
+from controller.runtime.recovery.snapshot import FILE_NAME
 from tests.support.rig import rig
 
 

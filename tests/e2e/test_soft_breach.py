@@ -42,7 +42,7 @@ async def test_a_soft_breach_takes_one_rung_and_a_restart_in_the_middle_takes_no
     deployment.live.venue.resume()
     async with deployment.bot_looking():
         clear = await deployment.until(lambda status: not status["guard_level"] and status["coverage"]["covered_ms"] > 3_000)
-    assert (clear["stage"], clear["rung_owed"]) == ("LIVE_€10", "")
+    assert (clear["stage"], clear["pending_demotion"]) == ("LIVE_€10", "")
     (breach,) = await deployment.entries("breach-detected")
     assert (breach["body"]["guard"], breach["body"]["level"]) == ("quote-stale", "CANCEL_ALL")
     (down,) = [entry["body"] for entry in await deployment.entries("stage-changed") if entry["body"]["cause"] == "soft-breach"]

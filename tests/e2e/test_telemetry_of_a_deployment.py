@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.testnet.faults import FaultKind
+from exchange.testnet.conditions.faults import FaultKind
 from tests.support.collectors import Collector, collecting
 from tests.support.rig import SYMBOL, Rig, rig
 

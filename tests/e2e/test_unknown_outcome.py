@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.testnet.faults import FaultKind
+from exchange.testnet.conditions.faults import FaultKind
 from tests.support.rig import Rig, rig
 
 

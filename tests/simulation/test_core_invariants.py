@@ -1,4 +1,4 @@
-"""DESIGN §11 after every step: a desk, a nasty venue, operators who sign anything, crashes, and hypothesis at the controls."""
+"""architecture.md §11 after every step: a desk, a nasty venue, operators who sign anything, crashes; hypothesis chooses steps."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from controller import events as e
-from controller import inputs as i
-from controller.commands import Command
-from controller.deciding.draft import Decision
-from controller.deciding.evidence import ways_up
-from controller.fold import fold
-from controller.lifecycle import EDGES, Position
-from controller.state import State
+from controller.authority.command import Command
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.draft import Decision
+from controller.core.decisions.evidence import ways_up
+from controller.core.fold.apply import fold
+from controller.core.lifecycle import EDGES, Position
+from controller.core.state import State
 from exchange.errors import Refused
 from exchange.model import OrderIntent, OrderStatus, OrderType, Side
 from exchange.orders import WORKING

@@ -1,4 +1,4 @@
-"""DESIGN §11 with everybody who may decide at work: rosters, policies, releases, revocations and vetoes, in a team and alone.
+"""architecture.md §11 with everybody who may decide: rosters, policies, releases, revocations and vetoes, in a team and alone.
 
 The venue, the bot and time are those of ``test_core_invariants``; here processes also die between remembering and acting, and the
 state is folded from the journal in the middle.
@@ -14,21 +14,22 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from controller import events as e
-from controller import inputs as i
+from controller.authority.command import Command
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyStatus, KeyType, Person, Roster, roster_key
 from controller.authority.signing import propose, sign_with_file_key
 from controller.authority.verify import verify
-from controller.commands import Command
-from controller.deciding.bot_keys import key_document, secret_digest
-from controller.deciding.draft import Decision
-from controller.deciding.drills import HALT_DRILL
-from controller.deciding.evidence import ways_up
-from controller.deciding.governance import release_document, target_of
-from controller.fold import fold
-from controller.lifecycle import Position
-from controller.state import State
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.bot_keys import key_document, secret_digest
+from controller.core.decisions.draft import Decision
+from controller.core.decisions.drills import HALT_DRILL
+from controller.core.decisions.evidence import ways_up
+from controller.core.decisions.governance import release_document, target_of
+from controller.core.fold.apply import fold
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from exchange.errors import Refused, Unauthorised
 from exchange.model import OrderIntent, OrderType, Side
 from exchange.ports import VenueName
@@ -272,7 +273,7 @@ class Governed(Deployment):
 
     @rule()
     def the_state_is_folded_from_the_journal(self) -> None:
-        read = [(e.decode(event.kind, e.encode(event)), at) for event, at in self.desk.journal[-50:]]
+        read = [(event_codec.decode(event.kind, event_codec.encode(event)), at) for event, at in self.desk.journal[-50:]]
         assert read == self.desk.journal[-50:]
         again = fold(State(), self.desk.journal)
         assert again == self.desk.state

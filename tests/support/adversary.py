@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN
 
-from controller import inputs as i
-from controller.deciding.draft import Decision
-from controller.effects import Cancel, CancelAll, Place
+from controller.core import inputs as i
+from controller.core.decisions.draft import Decision
+from controller.core.effects import Cancel, CancelAll, Place
 from exchange.model import Fill, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 from tests.support.desk import RULES, D, Desk
@@ -145,7 +145,7 @@ class Adversary:
         """The whole truth about one account, at one moment."""
         desk = self.desk
         reports = tuple(self.report(order) for order in self.orders.values() if order.venue is venue and order.resting)
-        snapshot = i.Snapshot(reports, tuple(desk.trades[venue]), desk.balances(venue))
+        snapshot = i.AccountSnapshot(reports, tuple(desk.trades[venue]), desk.balances(venue))
         return i.Swept(venue, snapshot, fills_before=desk.state.ledger(venue).fills_booked, started_at=Millis(desk.now))
 
     def restart(self, accepted: int) -> None:

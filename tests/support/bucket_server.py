@@ -21,6 +21,7 @@ from starlette.routing import Route
 from controller.serving import listen, running
 
 ACCESS_KEY, SECRET, REGION, BUCKET = "AKIATEST", "bucket-secret-of-the-test", "eu-test-1", "checkpoints"
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 @dataclass
@@ -35,13 +36,18 @@ class Version:
 
 @dataclass
 class BucketServer:
-    """What it holds and what it was asked. ``locks`` off: it takes objects and ignores their locks; ``down``: it answers 503."""
+    """What it holds and what it was asked.
+
+    ``locks`` off: it takes objects and ignores their locks; ``down``: it answers 503; ``listing``: what it says
+    instead of a listing.
+    """
 
     url: str = ""
     versions: dict[str, list[Version]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     locks: bool = True
     down: bool = False
+    listing: str | None = None
 
     def put(self, key: str, body: bytes) -> None:
         """What somebody with the rights to write can add."""
@@ -115,9 +121,9 @@ class BucketServer:
             for tag in ("DeleteMarker" if one.body is None else "Version",)
         )
         truncated = str(len(rows) > most).lower()
-        return Response(
-            f"<ListVersionsResult><IsTruncated>{truncated}</IsTruncated>{found}</ListVersionsResult>", media_type="application/xml"
-        )
+        listing = f"<IsTruncated>{truncated}</IsTruncated>{found}"
+        told = f'<?xml version="1.0" encoding="UTF-8"?>\n<ListVersionsResult xmlns="{NAMESPACE}">{listing}</ListVersionsResult>'
+        return Response(told if self.listing is None else self.listing, media_type="application/xml")
 
 
 def _unsigned(request: Request, body: bytes) -> str | None:

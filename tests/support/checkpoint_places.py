@@ -18,7 +18,7 @@ from controller.journal.targets.directory import DirectoryTarget
 from controller.journal.targets.git import GitRemote, GitTarget
 from controller.journal.targets.sigv4 import Credentials
 from controller.journal.targets.witness import WitnessTarget
-from controller.runtime.clock import SystemClock
+from controller.runtime.loop.clock import SystemClock
 from controller.witness.app import Witness, create_app, serving
 from controller.witness.store import Store
 from tests.support.bucket_server import ACCESS_KEY, BUCKET, REGION, SECRET, BucketServer, running_bucket

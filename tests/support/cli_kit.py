@@ -11,7 +11,7 @@ from typing import Any
 
 from typer.testing import Result
 
-from controller.events import encode
+from controller.core.event_codec import encode
 from controller.journal.chain import Record
 from controller.journal.place import FILE_NAME
 from controller.journal.sqlite import open_journal

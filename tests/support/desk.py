@@ -9,22 +9,23 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controller import events as e
-from controller import inputs as i
+from controller.authority.command import Command, VerifiedCommand
 from controller.authority.keys import generate_key, public_key
 from controller.authority.roster import KeyType, Person, Roster, roster_key
 from controller.authority.signing import propose, sign_with_file_key
 from controller.authority.verify import verify
-from controller.commands import Command, VerifiedCommand
-from controller.decide import decide
-from controller.deciding.bot_keys import secret_digest
-from controller.deciding.draft import CommandReply, Decision, SealReply
-from controller.deciding.governance import policy_after, target_of
-from controller.effects import Place
-from controller.fold import apply
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decide import decide
+from controller.core.decisions.bot_keys import secret_digest
+from controller.core.decisions.draft import CommandReply, Decision, SealReply
+from controller.core.decisions.governance import policy_after, target_of
+from controller.core.effects import Place
+from controller.core.fold.apply import apply
+from controller.core.lifecycle import Position
+from controller.core.state import State, market_of
 from controller.journal.chain import Head, genesis_hash
-from controller.lifecycle import Position
-from controller.state import State, market_of
 from exchange.model import (
     Balance,
     DataSource,
@@ -93,7 +94,7 @@ class Desk:
         decision = decide(self.state, given, self.now)
         folded = self.state
         for event in decision.events:
-            assert e.decode(event.kind, e.encode(event)) == event
+            assert event_codec.decode(event.kind, event_codec.encode(event)) == event
             folded = apply(folded, event, self.now)
             self.journal.append((event, self.now))
         assert folded == decision.after
@@ -168,7 +169,7 @@ class Desk:
     def sweep(
         self, venue: VenueName, *, balances: dict[str, Balance] | None = None, orders: tuple[OrderReport, ...] = ()
     ) -> Decision:
-        snapshot = i.Snapshot(orders, tuple(self.trades[venue]), self.balances(venue) if balances is None else balances)
+        snapshot = i.AccountSnapshot(orders, tuple(self.trades[venue]), self.balances(venue) if balances is None else balances)
         return self.give(i.Swept(venue, snapshot, fills_before=self.state.ledger(venue).fills_booked, started_at=self.now))
 
     def sweep_all(self) -> None:

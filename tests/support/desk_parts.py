@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from controller import events as e
+from controller.core import event_codec
+from controller.core import events as e
 from controller.journal.chain import Head, Record, seal
 from exchange.model import Millis, OrderType, SymbolRules
 
@@ -34,6 +35,6 @@ RULES = SymbolRules(
 def grown(head: Head, journal: Sequence[tuple[e.Event, Millis]]) -> Head:
     """The head of a journal that one process wrote, going on from one of its earlier heads."""
     for event, at in journal[head.seq :]:
-        entry = seal(Record(event.kind, e.encode(event)), head, epoch=1, at=at)
+        entry = seal(Record(event.kind, event_codec.encode(event)), head, epoch=1, at=at)
         head = Head(entry.seq, entry.hash, 1)
     return head

@@ -1,16 +1,16 @@
-"""What DESIGN §11 says about who may decide, when, and what a breach takes away: asserted after every decision of a desk."""
+"""What architecture.md §11 says about who may decide, when, and what a breach takes away, asserted after every decision."""
 
 from __future__ import annotations
 
 import json
 from base64 import b64decode
 
-from controller import events as e
 from controller.authority.roster import KeyStatus, Roster
-from controller.causes import RULES, Cause
-from controller.deciding.draft import Decision
-from controller.lifecycle import Position
-from controller.state import State
+from controller.core import events as e
+from controller.core.causes import RULES, Cause
+from controller.core.decisions.draft import Decision
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from exchange.model import Millis, Side
 from exchange.ports import VenueName
 from gates.registry import gate_for

@@ -6,7 +6,7 @@ import base64
 import hashlib
 
 from controller.authority.keys import generate_key
-from controller.journal.checkpoint import Checkpoint, checkpoint_key, origin_of, sign_checkpoint
+from controller.journal.checkpoint import Checkpoint, checkpoint_public_key, origin_of, sign_checkpoint
 from controller.journal.consistency import consistency_proof
 from controller.journal.merkle import MerkleTree
 
@@ -17,7 +17,7 @@ class Logbook:
     def __init__(self, owner: str = "desk-1", *, private: object = None, turned: int | None = None) -> None:
         self.owner = owner
         self.private = private or generate_key()
-        self.key = checkpoint_key(owner, self.private)
+        self.key = checkpoint_public_key(owner, self.private)
         self.turned = turned
 
     def forked(self, at: int) -> Logbook:

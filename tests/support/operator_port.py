@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from controller.console.port import StreamItem
-from controller.console.views import (
+from controller.console.schema import (
     BalanceView,
     CountersView,
     CoverageView,
@@ -31,6 +31,7 @@ from controller.console.views import (
     SeriesView,
     StatusView,
 )
+from controller.telemetry.health import Probe
 from exchange.errors import GatehouseError
 from exchange.model import DataSource, Millis, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
@@ -162,6 +163,7 @@ class FakePort:
     """
 
     view: StatusView = field(default_factory=a_status)
+    living: Probe = Probe(ok=True, because="")
     gate_views: list[GateView] = field(default_factory=lambda: [a_gate()])
     order_views: list[OrderView] = field(default_factory=lambda: [an_order(n) for n in range(14)])
     fill_views: list[FillView] = field(default_factory=list)
@@ -177,6 +179,9 @@ class FakePort:
     def _check(self) -> None:
         if self.error is not None:
             raise self.error
+
+    def alive(self) -> Probe:
+        return self.living
 
     async def status(self) -> StatusView:
         self._check()

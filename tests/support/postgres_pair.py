@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.postgres_server import USER, binaries
@@ -31,6 +32,8 @@ class PostgresPair:
         self._identity = {"user": _UNPRIVILEGED, "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
         if self._identity:
             shutil.chown(self.directory, _UNPRIVILEGED)
+        # A copy, since that user need not be let into the folder where this repository lies.
+        self._script = shutil.copy(SCRIPT, self.directory)
 
     def data(self, name: str) -> Path:
         return self.directory / name
@@ -50,7 +53,7 @@ class PostgresPair:
     def run(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One call of the script."""
         return subprocess.run(
-            ["/bin/bash", str(SCRIPT), verb, *arguments],
+            ["/bin/bash", self._script, verb, *arguments],
             cwd=self.directory,
             env={"PATH": "/usr/bin:/bin", "PGBIN": str(self._bin), "AUTH": "trust"},
             stdin=subprocess.DEVNULL,
@@ -77,7 +80,8 @@ class PostgresPair:
         pid = int((self.data(name) / "postmaster.pid").read_text().splitlines()[0])
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for one in (pid, *map(int, children)):
-            os.kill(one, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended by itself when the first of them was gone
+                os.kill(one, signal.SIGKILL)
 
     def control(self, name: str, *arguments: str) -> None:
         """``pg_ctl`` on one server, past the script."""

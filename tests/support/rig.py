@@ -24,10 +24,10 @@ from controller.authority.keys import generate_key, public_key, save_key
 from controller.authority.signing import sign_with_file_key
 from exchange import tape
 from exchange.tape import TapeRecord
-from exchange.testnet.clock import SystemClock
+from exchange.testnet.conditions.clock import SystemClock
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
-from exchange.testnet.feeds.tape import TapePlayer
-from exchange.testnet.playback import Playback
+from exchange.testnet.market.feeds.tape import TapePlayer
+from exchange.testnet.market.playback import Playback
 from exchange.testnet.server import RunningTestnet, running_testnet
 from exchange.wire.signing import signature, signed_query
 from tests.support.loopback import http_at, http_over

@@ -1,4 +1,4 @@
-"""A desk with a writer, a real journal file, and a performer that only takes notes."""
+"""A writer with a real journal file and a performer that only records effects; for the tests of the writer and its followers."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
-from controller import events as e
-from controller import inputs as i
-from controller.deciding.draft import Decision
-from controller.effects import Effect
+from controller.core import event_codec
+from controller.core import inputs as i
+from controller.core.decisions.draft import Decision
+from controller.core.effects import Effect
 from controller.journal.chain import Record
 from controller.journal.sqlite import open_journal, read_journal
-from controller.runtime.inbox import Inbox
-from controller.runtime.permit import PermitOffice
-from controller.runtime.writer import BATCH_MOST, Writer
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.loop.writer import BATCH_MOST, Writer
 from exchange.model import Millis
 from exchange.ports import VenueName
 from tests.support.desk import Desk
 
 
 class SetClock:
-    """A clock that stands still until it is moved."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self, at: Millis) -> None:
         self.at, self.ns = at, 1_000_000_000_000
@@ -35,13 +35,13 @@ class SetClock:
 
 
 class Shell:
-    """A writer, its journal file, and a performer that only takes notes."""
+    """A writer, its journal file, and a performer that only records effects in ``performed``."""
 
     def __init__(self, desk: Desk, path: Path) -> None:
         self.desk, self.path = desk, path
         self.journal = open_journal(path, "desk")
         for at, group in groupby(desk.journal, key=lambda item: item[1]):
-            self.journal.append([Record(event.kind, e.encode(event)) for event, _ in group], at)
+            self.journal.append([Record(event.kind, event_codec.encode(event)) for event, _ in group], at)
         self.clock = SetClock(desk.now)
         self.permits = PermitOffice(self.clock, epoch=1)
         self.inbox = Inbox(bound=8)
@@ -59,8 +59,8 @@ class Shell:
     def _perform(self, effect: Effect) -> None:
         self.on_perform(effect)
 
-    def ask(self, given: i.Input) -> asyncio.Future[Decision]:
-        return self.inbox.request(given, self.clock.monotonic_ns())
+    def ask(self, input_: i.Input) -> asyncio.Future[Decision]:
+        return self.inbox.request(input_, self.clock.monotonic_ns())
 
     async def step(self) -> None:
         self.writer.step(await self.inbox.take(BATCH_MOST))

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from controller import bootstrap
-from controller.runtime.clock import SystemClock
+from controller.runtime.loop.clock import SystemClock
 from exchange.model import Millis
 
 _now = SystemClock.now

@@ -1,14 +1,14 @@
-"""The invariants of DESIGN §11 about decisions: what is placed, how the stage moves, what is booked."""
+"""The invariants of architecture.md §11 about decisions: what is placed, how the stage moves, what is booked."""
 
 from __future__ import annotations
 
 import json
 
-from controller import events as e
-from controller.deciding.draft import Decision
-from controller.effects import Place
-from controller.lifecycle import EDGES, Position
-from controller.state import State
+from controller.core import events as e
+from controller.core.decisions.draft import Decision
+from controller.core.effects import Place
+from controller.core.lifecycle import EDGES, Position
+from controller.core.state import State
 from exchange.model import Side
 from exchange.ports import VenueName
 from gates.registry import gate_for

@@ -9,13 +9,13 @@ from decimal import Decimal
 
 from rich.text import Text
 
-from controller.cli import places
-from controller.cli.demo.deployment import BOT_SECRET, CONTROL_TOKEN, HOST, accounts_file
 from controller.cli.demo.fleet import environment, gatehouse
 from controller.cli.demo.narrator import Look
 from controller.cli.demo.scene import Scene
-from controller.cli.output import table
-from controller.console.views import StatusView
+from controller.cli.setup.deployment import BOT_SECRET, CONTROL_TOKEN, HOST, accounts_file
+from controller.cli.shared import places
+from controller.cli.shared.output import table
+from controller.console.schema import StatusView
 from exchange.errors import Unreachable
 from policies.stage import Stage
 

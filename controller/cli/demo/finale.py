@@ -11,8 +11,8 @@ from rich.text import Text
 from controller.cli.demo.fleet import DemoFailed
 from controller.cli.demo.narrator import Look
 from controller.cli.demo.scene import Scene
-from controller.cli.output import micros, table
-from controller.console.views import HaltView, StatusView
+from controller.cli.shared.output import micros, table
+from controller.console.schema import HaltView, StatusView
 from exchange.model import OrderStatus
 from exchange.ports import VenueName
 from policies.stage import Stage

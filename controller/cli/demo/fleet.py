@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from controller.cli.demo.deployment import DEFAULT_PORTS, HOST, Ports
+from controller.cli.setup.deployment import DEFAULT_PORTS, HOST, Ports
 from exchange.errors import GatehouseError
 
 _TAIL = 15

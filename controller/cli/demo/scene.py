@@ -8,14 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from controller.cli.client import OperatorClient
-from controller.cli.demo.deployment import CONTROL_TOKEN, HOST, Ports
 from controller.cli.demo.fleet import DemoFailed, Fleet
 from controller.cli.demo.narrator import Look, Narrator, Ran
-from controller.cli.gates import progress
-from controller.cli.http import JsonClient
-from controller.console.views import EntryView, GateView, RuleView, StatusView
-from controller.settings import Settings, load_settings, read_secret
+from controller.cli.setup.deployment import CONTROL_TOKEN, HOST, Ports
+from controller.cli.shared.client import OperatorClient
+from controller.cli.shared.gates import progress
+from controller.cli.shared.http import JsonClient
+from controller.console.schema import EntryView, GateView, RuleView, StatusView
+from controller.settings.deployment import Settings, load_settings, read_secret
 from exchange.errors import Unreachable
 from policies.document import Policy, load_policy
 from policies.stage import Stage

@@ -12,11 +12,11 @@ from typing import NoReturn
 from rich.panel import Panel
 
 from controller.cli.demo import chapters, finale
-from controller.cli.demo.deployment import write_deployment
 from controller.cli.demo.fleet import Fleet, free_ports
 from controller.cli.demo.narrator import Narrator
 from controller.cli.demo.scene import Scene
-from controller.cli.output import stdout
+from controller.cli.setup.deployment import write_deployment
+from controller.cli.shared.output import stdout
 
 _WIDTH = 120
 _STORY = (

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,8 +24,6 @@ from exchange.errors import ConfigError, IntegrityError, Refused
 from exchange.model import Millis
 
 _TOP = 10**20 - 1
-_VERSION = re.compile(r"<Version>(.*?)</Version>", re.DOTALL)
-_FIELD = {name: re.compile(rf"<{name}>([^<]*)</{name}>") for name in ("Key", "VersionId")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +66,13 @@ class BucketTarget:
         answer = await self._send("GET", "", {"versions": "", "prefix": self._prefix, "max-keys": "1000"})
         if answer.status != 200:
             raise https.refused(answer)
-        text = answer.body.decode(errors="replace")
-        versions = [_version(match[1]) for match in _VERSION.finditer(text)]
+        listing = _parsed(answer.body)
+        if listing is None or listing.tag.rpartition("}")[2] != "ListVersionsResult":
+            raise _strange(f"{self._bucket.name} answered with something that is not a listing of versions")
+        versions = [(one.findtext("{*}Key", ""), one.findtext("{*}VersionId", "")) for one in listing.findall("{*}Version")]
         newest = next((key for key, _ in versions if self._ours.fullmatch(key)), None)
         if newest is None:
-            if "<IsTruncated>true</IsTruncated>" in text:
+            if listing.findtext("{*}IsTruncated") == "true":
                 raise _strange(f"{self._bucket.name}/{self._prefix} is full of objects that are no checkpoints")
             return None
         held = [await self._fetch(key, version) for key, version in versions if key == newest]
@@ -132,9 +132,13 @@ class BucketTarget:
         return await https.send(method, url, headers=signed, body=body)
 
 
-def _version(element: str) -> tuple[str, str]:
-    key, version = (found[1] if (found := _FIELD[name].search(element)) else "" for name in ("Key", "VersionId"))
-    return html.unescape(key), version
+def _parsed(body: bytes) -> ET.Element | None:
+    # Only a document type can define entities, and a parser expands them while it reads; the answer's length is bounded.
+    try:
+        text = body.decode()
+        return None if "<!DOCTYPE" in text else ET.fromstring(text)  # noqa: S314
+    except (ET.ParseError, ValueError):
+        return None
 
 
 def _strange(why: str) -> IntegrityError:

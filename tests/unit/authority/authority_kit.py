@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from controller.authority.command import SSH_NAMESPACE, Command
 from controller.authority.keys import public_key
 from controller.authority.publickey import KeyAlgorithm, PublicKey, wire_string
 from controller.authority.roster import KeyType, Person, Roster, RosterKey, roster_key
 from controller.authority.signing import propose, sign_with_file_key, sign_with_ssh_key
 from controller.authority.sshsig import BEGIN, END
-from controller.commands import SSH_NAMESPACE, Command
 from exchange.model import Millis
 from policies import canonical
 from policies.authority import Role, Verb
@@ -61,7 +61,7 @@ def p384_public(key: EllipticCurvePrivateKey) -> PublicKey:
 
 
 def on_token(public: PublicKey) -> RosterKey:
-    """The key as a PKCS#11 token or a key management service holds it."""
+    """The key as a PKCS#11 token holds it."""
     p384 = public.algorithm is KeyAlgorithm.ECDSA_P384
     return roster_key(public.line, KeyType.PLAIN_P384 if p384 else KeyType.PLAIN_P256)
 

@@ -1,4 +1,4 @@
-"""Plain ECDSA signatures, as PKCS#11 tokens and key management services make them, that must be refused; and what is not a flaw."""
+"""Plain ECDSA signatures, as PKCS#11 tokens make them, that must be refused; and what is not a flaw."""
 
 from __future__ import annotations
 

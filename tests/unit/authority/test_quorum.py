@@ -7,9 +7,9 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.authority.command import Signatory
 from controller.authority.signing import sign_with_file_key, sign_with_ssh_key
 from controller.authority.verify import count_quorum, verify
-from controller.commands import Signatory
 from policies.authority import Quorum, Role, Verb, quorum
 from policies.stage import Mode, Stage
 from tests.unit.authority.authority_kit import ALICE, ALICE_SPARE, BOB, NOW, PROPOSAL, ROSTER
@@ -40,7 +40,7 @@ def test_one_person_with_two_keys_is_one() -> None:
 def test_one_key_that_two_persons_claim_is_nobody_s() -> None:
     counted = count_quorum([signatory("alice", "k"), signatory("bob", "k")], ONE)
     assert not counted.satisfied
-    assert counted.fingerprints == frozenset()
+    assert counted.persons == frozenset()
 
 
 def test_a_role_that_may_not_sign_does_not_count() -> None:

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope as TheirEnvelope
 from securesystemslib.signer import SSlibKey
 
+from controller.authority.command import PAYLOAD_TYPE, SSH_NAMESPACE
 from controller.authority.envelope import Envelope, pae, parse_envelope
 from controller.authority.keys import load_key, public_key, save_key
 from controller.authority.publickey import PublicKey, parse_public_line
 from controller.authority.signing import attach_ssh_signature, sign_with_file_key
 from controller.authority.sshsig import sign_ed25519
 from controller.authority.verify import verify
-from controller.commands import PAYLOAD_TYPE, SSH_NAMESPACE
 from exchange.errors import Unauthorised
 from tests.unit.authority import authority_kit as kit
 from tests.unit.authority.authority_kit import ALICE, BOB, CAROL, FRANK, NOW, PROPOSAL, ROSTER, SIGNED

@@ -14,8 +14,8 @@ import typer.testing
 from typer.testing import CliRunner, Result
 
 from controller.cli.app import app
-from controller.cli.client import SOCKET_NAME
-from controller.cli.demo.deployment import Ports, write_deployment
+from controller.cli.setup.deployment import Ports, write_deployment
+from controller.cli.shared.client import SOCKET_NAME
 from controller.console.app import create_app
 from controller.console.server import serving_socket
 from tests.support.cli_kit import Run, Served

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from controller.console import stream as subject
+from controller.console.schema import EntryView, SampleView, StatusView
 from controller.console.stream import MAX_READERS, LiveStream
-from controller.console.views import EntryView, SampleView, StatusView
 from exchange.errors import Refused
 from tests.support.operator_port import FakePort, a_sample, a_status, an_entry
 

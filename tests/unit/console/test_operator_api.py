@@ -10,7 +10,7 @@ import pytest
 
 from controller.console.app import ENVELOPE_LIMIT, MAX_ROWS, REQUEST_LIMIT, create_app
 from controller.console.port import GateRefused
-from controller.console.views import (
+from controller.console.schema import (
     CheckpointView,
     EntryView,
     ErrorView,

@@ -11,7 +11,7 @@ import pytest
 import controller.console
 from controller.console import wording
 from controller.console.app import create_app
-from controller.console.views import HaltView
+from controller.console.schema import HaltView
 from exchange.errors import Unreachable
 from exchange.model import DataSource
 from policies.stage import Environment, Stage

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
-from controller.causes import HaltClass
 from controller.console.app import create_app
-from controller.console.views import PendingView
+from controller.console.schema import PendingView
+from controller.core.causes import HaltClass
 from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.operator_port import NOW, FakePort, a_status
@@ -38,7 +38,7 @@ async def test_a_command_that_cools_off_says_when_it_applies_and_how_to_stop_it(
 
 
 async def test_a_rung_that_is_owed_says_what_has_to_be_sold_first() -> None:
-    text = await page(position="LIVE_€10", rung_owed="the quote is old")
+    text = await page(position="LIVE_€10", pending_demotion="the quote is old")
     assert "LIVE_€10 is being left: only sells, and VALIDATED once nothing is held: the quote is old" in text
 
 

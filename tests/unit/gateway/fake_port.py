@@ -73,7 +73,7 @@ class FakePort:
             terms = NewOrder(
                 first.symbol, first.side, first.type, order.client_id, first.quantity, first.quote_quantity, first.price
             )
-            return Accepted(terms, first.order_id, first.bot_client_id, first.created_at)
+            return Accepted(terms, first.order_id, first.created_at)
         order_id = f"gh-{bot}-{sum(map(len, self.orders.values())) + 1:06d}"
         mine[order_id] = BotOrder(
             order_id=order_id,
@@ -89,7 +89,7 @@ class FakePort:
             executed_quote=Decimal(0),
             created_at=self.clock,
         )
-        return Accepted(order, order_id, order.client_id or "", self.clock)
+        return Accepted(order, order_id, self.clock)
 
     async def cancel(self, bot: str, symbol: str, order_id: str) -> CancelReply:
         self.heard.append(("cancel", bot, symbol, order_id))

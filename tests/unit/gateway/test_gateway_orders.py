@@ -97,7 +97,7 @@ async def test_an_unknown_outcome_is_a_504_that_forbids_sending_again(bot: BotCl
 
 
 async def test_the_venues_own_refusal_keeps_its_code_and_words(bot: BotClient, port: FakePort) -> None:
-    port.answer = VenueRejected("gh-1", 30002, "The minimum transaction volume cannot be less than:1USDT")
+    port.answer = VenueRejected(30002, "The minimum transaction volume cannot be less than:1USDT")
     reply = await bot.buy()
     assert (reply.status_code, reply.json()["code"]) == (400, 30002)
     assert reply.json()["msg"] == "The minimum transaction volume cannot be less than:1USDT"
@@ -107,7 +107,7 @@ async def test_the_venues_own_refusal_keeps_its_code_and_words(bot: BotClient, p
 async def test_a_certain_refusal_never_looks_like_a_success_or_an_unknown_outcome(
     bot: BotClient, port: FakePort, code: int
 ) -> None:
-    port.answer = VenueRejected("gh-1", code, "no")
+    port.answer = VenueRejected(code, "no")
     reply = await bot.buy()
     assert (reply.status_code, reply.json()["code"]) == (400, 26)
 

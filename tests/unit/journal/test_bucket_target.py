@@ -12,9 +12,10 @@ from controller.journal.publishing import Outcome, read_from
 from controller.journal.targets import bucket, https
 from controller.journal.targets.bucket import BucketTarget
 from controller.journal.targets.sigv4 import Credentials, query_of, signed_headers
+from controller.runtime.loop.clock import SystemClock
 from exchange.errors import ConfigError, IntegrityError
 from exchange.model import Millis
-from tests.support.bucket_server import BucketServer, running_bucket
+from tests.support.bucket_server import ACCESS_KEY, BUCKET, REGION, SECRET, BucketServer, running_bucket
 from tests.support.checkpoint_places import bucket_target, published
 from tests.support.logbook import Logbook
 
@@ -107,6 +108,40 @@ async def test_a_bucket_full_of_something_else_is_not_taken_for_an_empty_one(ser
         await read_from(target)
 
 
+NO_LISTING = [
+    pytest.param("", id="nothing"),
+    pytest.param("<html><body>Sign in</body>", id="a web page"),
+    pytest.param("<ListVersionsResult><IsTruncated>false</IsTruncated>", id="a listing cut off"),
+    pytest.param("<ListBucketResult></ListBucketResult>", id="a listing of objects"),
+    pytest.param("<Error><Code>InternalError</Code></Error>", id="an error"),
+    pytest.param('<!DOCTYPE x [<!ENTITY a "aaaa">]><ListVersionsResult>&a;</ListVersionsResult>', id="entities"),
+]
+
+
+@pytest.mark.parametrize("told", NO_LISTING)
+async def test_an_answer_that_is_no_listing_is_not_taken_for_an_empty_bucket(
+    server: BucketServer, target: BucketTarget, told: str
+) -> None:
+    server.listing = told
+    with pytest.raises(IntegrityError, match="not a listing of versions") as found:
+        await read_from(target)
+    assert found.value.code == "checkpoint-malformed"
+
+
+async def test_a_bucket_that_names_no_namespace_is_read_as_well(server: BucketServer, target: BucketTarget) -> None:
+    await published(target, LOG, 9)
+    versions = f"<Version><Key>{server.keys[0]}</Key><VersionId>v0</VersionId></Version>"
+    server.listing = f"<ListVersionsResult>{versions}</ListVersionsResult>"
+    assert await target.read() == LOG.checkpoint(9)
+
+
+async def test_a_prefix_with_signs_of_xml_in_it_is_found_again(server: BucketServer) -> None:
+    there = bucket.Bucket(server.url, BUCKET, "r&d <desk>/", 30, Credentials(ACCESS_KEY, SECRET, REGION))
+    target = BucketTarget("locked", there, LOG.owner, LOG.key, now=SystemClock().now, loopback=True)
+    await published(target, LOG, 9)
+    assert await target.read() == LOG.checkpoint(9)
+
+
 async def test_an_object_put_meanwhile_is_compared_and_not_replaced(server: BucketServer, target: BucketTarget) -> None:
     real_read = target.read
 
@@ -152,7 +187,7 @@ async def test_the_host_that_is_signed_is_the_one_that_is_sent(endpoint: str, ho
     async def answering(method: str, url: str, **_: Any) -> https.Answer:
         request = httpx.Request(method, url)
         assert request.headers["host"] == host
-        return https.Answer(200, {}, b"")
+        return https.Answer(200, {}, b"<ListVersionsResult/>")
 
     monkeypatch.setattr(bucket, "signed_headers", noting)
     monkeypatch.setattr(https, "send", answering)

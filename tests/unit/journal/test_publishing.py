@@ -8,7 +8,7 @@ import pytest
 
 from controller.authority.keys import generate_key
 from controller.journal.chain import Entry
-from controller.journal.checkpoint import Checkpoint, checkpoint_key, sign_checkpoint
+from controller.journal.checkpoint import Checkpoint, checkpoint_public_key, sign_checkpoint
 from controller.journal.history import History, leaves_of
 from controller.journal.merkle import MerkleTree
 from controller.journal.place import FilePlace
@@ -102,7 +102,7 @@ async def test_what_is_not_a_checkpoint_is_not_overwritten(entries: tuple[Entry,
 
 async def test_a_checkpoint_of_another_key_names_who_holds_it(entries: tuple[Entry, ...], place: Path) -> None:
     file_in(place, OWNER).write_text(sign_checkpoint(checkpoint_of(entries), KEY))
-    stranger = DirectoryTarget(place, OWNER, checkpoint_key(OWNER, generate_key()))
+    stranger = DirectoryTarget(place, OWNER, checkpoint_public_key(OWNER, generate_key()))
     with pytest.raises(IntegrityError) as refused:
         await read_from(stranger)
     assert str(place) in refused.value.message

@@ -11,7 +11,7 @@ from controller.journal.publishing import Outcome
 from controller.journal.targets import https
 from controller.journal.targets.git import GitRemote, GitTarget
 from controller.journal.targets.webhook import WebhookTarget
-from controller.runtime.clock import SystemClock
+from controller.runtime.loop.clock import SystemClock
 from exchange.errors import ConfigError
 from tests.support.checkpoint_hook import Hook, running_hook
 from tests.support.checkpoint_places import published

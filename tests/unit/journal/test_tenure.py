@@ -103,7 +103,7 @@ def test_what_another_boot_left_proves_nothing(tmp_path: Path) -> None:
 
 def test_a_network_file_system_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kill(held_by_another(tmp_path))
-    monkeypatch.setattr(module, "_LOCAL", frozenset[str]())
+    monkeypatch.setattr(module, "_LOCAL", frozenset[int]())
     assert ended(tmp_path) is None
 
 

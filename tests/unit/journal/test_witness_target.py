@@ -15,7 +15,7 @@ from controller.journal.cosignature import cosigned_at, cosigner_key
 from controller.journal.note import NoteKey
 from controller.journal.publishing import Outcome, read_from
 from controller.journal.targets.witness import WitnessTarget
-from controller.runtime.clock import SystemClock
+from controller.runtime.loop.clock import SystemClock
 from controller.serving import listen, running
 from controller.witness.app import Witness, create_app
 from controller.witness.store import Store

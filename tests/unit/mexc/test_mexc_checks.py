@@ -14,11 +14,11 @@ from exchange.mexc.hosts import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import Millis
 from exchange.ports import VenueName
-from exchange.testnet.auth import DEFAULT_PERMISSIONS, Permission
-from exchange.testnet.clock import SystemClock
+from exchange.testnet.access.auth import DEFAULT_PERMISSIONS, Permission
+from exchange.testnet.conditions.clock import SystemClock
+from exchange.testnet.conditions.faults import FaultKind
+from exchange.testnet.conditions.listings import ListingChange
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
-from exchange.testnet.faults import FaultKind
-from exchange.testnet.listings import ListingChange
 from exchange.testnet.server import RunningTestnet, running_testnet
 
 BTC = "BTCUSDT"

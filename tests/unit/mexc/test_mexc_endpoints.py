@@ -15,9 +15,9 @@ from exchange.mexc.http import Timeouts
 from exchange.mexc.rest import PermanentRefusal
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import OrderIntent, OrderStatus, OrderType, Side
-from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, VenueName
-from exchange.testnet.auth import ALL_PERMISSIONS, DEFAULT_PERMISSIONS, Permission
-from exchange.testnet.clock import SystemClock
+from exchange.ports import Ack, CancelAck, CancelFailed, VenueName
+from exchange.testnet.access.auth import ALL_PERMISSIONS, DEFAULT_PERMISSIONS, Permission
+from exchange.testnet.conditions.clock import SystemClock
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
 from exchange.wire.account import HistoryQuery
@@ -76,15 +76,6 @@ async def test_a_test_order_is_checked_and_never_placed(venue: MexcVenue) -> Non
         await venue.trading.test(too_small, Permit())
     assert caught.value.error.code == 30002
     assert await venue.order(BTC, "t-1") is None
-
-
-async def test_a_batch_places_each_order_that_can_be_placed(venue: MexcVenue) -> None:
-    small = OrderIntent(BTC, Side.BUY, OrderType.LIMIT, "b-2", quantity=Decimal("0.000001"), price=Decimal(30_000))
-    outcomes = await venue.trading.place_batch((resting("b-1"), small), Permit())
-    assert isinstance(outcomes[0], Ack)
-    assert isinstance(outcomes[1], Rejected)
-    assert outcomes[1].code == 30002
-    assert (await venue.trading.order(OrderRef(BTC, outcomes[0].order_id))).client_id == "b-1"
 
 
 async def test_orders_are_cancelled_by_either_id_by_symbol_and_all_at_once(venue: MexcVenue) -> None:

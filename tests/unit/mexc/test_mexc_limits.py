@@ -75,7 +75,7 @@ def test_no_second_ever_holds_more_than_the_venues_limits(steps: list[tuple[Lane
     for _, start in through:
         inside = [lane for lane, at in through if start <= at <= start + SECOND]
         assert len(inside) <= ALL_PER_WINDOW
-        assert sum(lane in {Lane.PLACE, Lane.BATCH, Lane.CANCEL} for lane in inside) <= ORDERS_PER_WINDOW
+        assert sum(lane in {Lane.PLACE, Lane.CANCEL} for lane in inside) <= ORDERS_PER_WINDOW
 
 
 @given(st.lists(st.tuples(st.sampled_from([0, SECOND // 50]), st.sampled_from([0, SETTLE])), min_size=20, max_size=60))
@@ -159,10 +159,9 @@ def test_a_lock_out_is_told_once_when_it_begins_and_is_over_on_time() -> None:
     assert limiter.lockout is None
 
 
-@pytest.mark.parametrize("lane", [Lane.ACCOUNT, Lane.BATCH])
-def test_account_queries_and_batches_have_two_a_second(lane: Lane) -> None:
+def test_account_queries_have_two_a_second() -> None:
     limits = Limits()
-    assert [limits.take(lane, 0) == 0 for _ in range(3)] == [True, True, False]
+    assert [limits.take(Lane.ACCOUNT, 0) == 0 for _ in range(3)] == [True, True, False]
 
 
 @given(STEPS.map(lambda steps: [(lane, gap) for lane, gap in steps if lane not in {Lane.MARKET, Lane.CANCEL}]))
@@ -272,6 +271,7 @@ def test_an_order_within_the_limits_is_signed_as_mexc_wants() -> None:
         (OrderIntent("MXUSDT", Side.BUY, OrderType.MARKET, "gh-1", Decimal(1)), None, True, "signer-notional"),
         (INTENT, payload_of(INTENT).replace("quantity=10", "quantity=1000"), True, "signer-payload"),
         (INTENT, payload_of(INTENT).replace("gh-1", "gh-2"), True, "signer-payload"),
+        (INTENT, payload_of(INTENT, "&batchOrders=%5B%5D&timestamp=1"), True, "signer-payload"),
         (INTENT, "timestamp=1", True, "signer-payload"),
     ],
 )

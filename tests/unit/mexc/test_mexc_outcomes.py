@@ -1,4 +1,4 @@
-"""What a placement's outcome is when the venue, the network or the firewall misbehaves (DESIGN §4.5)."""
+"""What a placement's outcome is when the venue, the network or the firewall misbehaves (architecture.md §4.5)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from exchange.errors import VenueError
 from exchange.mexc.outcomes import LOCAL_REFUSAL, NO_ANSWER
-from exchange.mexc.rest import VenueRefusal, VenueSilent
+from exchange.mexc.rest import PermanentRefusal, TemporaryRefusal, UnprovenOutcome, VenueRefusal, VenueSilent
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, Unknown
 from exchange.wire.errors import MalformedReply
@@ -258,6 +258,25 @@ async def test_more_fills_in_one_millisecond_than_a_page_holds_is_an_error(make:
     _, venue = await make(handler)
     with pytest.raises(VenueError, match="cannot list them all"):
         await venue.fills("MXUSDT", Millis(1_000))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [(400, 30005, PermanentRefusal), (429, 429, TemporaryRefusal), (500, 500, UnprovenOutcome), (400, 424242, UnprovenOutcome)],
+)
+async def test_the_type_of_a_refused_test_order_says_what_the_refusal_proves(
+    make: Any, status: int, code: int, kind: type[Exception]
+) -> None:
+    _, venue = await make(lambda _: answer({"code": code, "msg": "no"}, status))
+    with pytest.raises(kind):
+        await venue.trading.test(INTENT, Permit())
+
+
+async def test_a_test_order_goes_to_its_own_path_and_places_nothing(make: Any) -> None:
+    stub, venue = await make(lambda _: answer({}))
+    await venue.trading.test(INTENT, Permit())
+    assert [request.path for request in stub.requests if request.method == "POST"] == ["/api/v3/order/test"]
+    assert Millis(int(stub.seen("/api/v3/order/test")[0].params["timestamp"])) > 0
 
 
 def trade(number: int, at: int) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 
 from exchange.errors import Refused
+from exchange.matching.symbols import BTCUSDT
 from exchange.mock import MockVenue
 from exchange.model import DataSource, Fill, MarketTrade, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Quote, Side
 from exchange.ports import Ack, CancelAck, CancelFailed, FeedStatus, Rejected, Venue, VenueName
-from exchange.testnet.symbols import BTCUSDT
 
 D = Decimal
 Levels = list[tuple[Decimal, Decimal]]

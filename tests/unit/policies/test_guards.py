@@ -10,20 +10,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.model import Millis
-from policies.guards import Breach, GuardName, Level, Placements, Reading, Readings, daily_loss_limit_eur, drawdown_fraction, watch
+from policies.guards import (
+    Breach,
+    GuardMeasurements,
+    GuardName,
+    Level,
+    Placements,
+    Reading,
+    daily_loss_limit_eur,
+    drawdown_fraction,
+    watch,
+)
 from policies.schema import Policy
 from policies.stage import Stage
 from tests.unit.policies.policy_kit import NOW, REHEARSAL, changed
 
 SINCE = Millis(NOW - 1_000_000)
-MEASURED = [field.name for field in fields(Readings) if field.name != "since"]
+MEASURED = [field.name for field in fields(GuardMeasurements) if field.name != "since"]
 
 
 def eur(value: str) -> Reading[Decimal]:
     return Reading(Decimal(value), NOW)
 
 
-WELL = Readings(
+WELL = GuardMeasurements(
     since=SINCE,
     equity_eur=eur("100"),
     day_start_equity_eur=eur("100"),
@@ -37,12 +47,12 @@ WELL = Readings(
 
 
 def breaches(
-    readings: Readings = WELL, policy: Policy = REHEARSAL, stage: Stage = Stage.LIVE_EUR10, now: Millis = NOW
+    readings: GuardMeasurements = WELL, policy: Policy = REHEARSAL, stage: Stage = Stage.LIVE_EUR10, now: Millis = NOW
 ) -> tuple[Breach, ...]:
     return watch(readings, policy, stage, 0, now)
 
 
-def levels(readings: Readings, now: Millis = NOW) -> list[tuple[GuardName, Level]]:
+def levels(readings: GuardMeasurements, now: Millis = NOW) -> list[tuple[GuardName, Level]]:
     return [(breach.guard, breach.level) for breach in breaches(readings, now=now)]
 
 
@@ -167,7 +177,7 @@ def test_an_equity_that_is_not_a_number_halts(name: str, value: str) -> None:
     ],
     ids=["more rejects than placements", "negative rejects", "negative breaks", "quote from the future", "unknown from the future"],
 )
-def test_a_count_that_cannot_be_halts(readings: Readings) -> None:
+def test_a_count_that_cannot_be_halts(readings: GuardMeasurements) -> None:
     assert breaches(readings)[0].level is Level.HALT
 
 

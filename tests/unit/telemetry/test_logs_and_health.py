@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.telemetry.health import STUCK_MS, livez, readyz
+from controller.telemetry.health import STUCK_MS, Probe, livez, readyz
 from controller.telemetry.logs import open_logs
 from controller.telemetry.redact import REMOVED, Redactor
-from exchange.model import Millis
 
 
 @pytest.fixture(autouse=True)
@@ -95,13 +94,23 @@ def test_a_secret_that_contains_another_leaves_no_rest() -> None:
     assert redactor.text("x abcdefgh-tail y") == f"x {REMOVED} y"
 
 
+ALIVE = Probe(ok=True, because="")
+
+
 def test_ready_means_armed_and_nothing_less() -> None:
-    assert readyz(armed=True, not_armed_because="").http_status == 200
-    probe = readyz(armed=False, not_armed_because="reconciling")
+    assert readyz(ALIVE, armed=True, not_armed_because="").http_status == 200
+    probe = readyz(ALIVE, armed=False, not_armed_because="reconciling")
     assert (probe.http_status, probe.because) == (503, "reconciling")
 
 
-def test_alive_means_the_loop_has_turned_lately() -> None:
-    assert livez(Millis(1_000), Millis(1_000 + STUCK_MS)).ok
-    assert not livez(Millis(1_000), Millis(1_001 + STUCK_MS)).ok
-    assert not livez(None, Millis(1_000)).ok
+def test_alive_means_the_writer_took_a_turn_lately() -> None:
+    stuck_ns = STUCK_MS * 1_000_000
+    assert livez(1_000, 1_000 + stuck_ns).ok
+    assert livez(1_000, 2_001_000 + stuck_ns).because == f"the writer has taken no turn for {STUCK_MS + 2} ms"
+    assert not livez(None, 1_000).ok
+    assert not livez(1_000, 1_000, "the disk is full").ok
+
+
+def test_nothing_is_ready_while_the_writer_takes_no_turn() -> None:
+    asleep = livez(1_000, 2_001_000 + STUCK_MS * 1_000_000)
+    assert readyz(asleep, armed=True, not_armed_because="").because == asleep.because

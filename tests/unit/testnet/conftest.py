@@ -1,139 +1,88 @@
-"""A desk at the testnet: one account, one market, and short words for what happens on it."""
+"""A testnet on a free port, and the plainest possible client: httpx, and MEXC's signature made by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import hashlib
+import hmac
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
 
+import httpx
 import pytest
 
-from exchange.book import Level
-from exchange.model import Fill, MarketTrade, Millis, OrderIntent, OrderStatus, OrderType, Side, SymbolRules
-from exchange.tape import DepthDelta, DepthSnapshot, TapeGap, TapeTrade
-from exchange.testnet.events import Accepted, EngineEvent, Refused
-from exchange.testnet.matching import Engine
-from exchange.testnet.resting import FillModel
-from exchange.testnet.symbols import DEFAULT_RULES
+from exchange.testnet.access.auth import Permission
+from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
+from exchange.testnet.server import RunningTestnet, running_testnet
+from tests.support.loopback import http_at
 
-BIDS = [("100", "5"), ("99", "7")]
-ASKS = [("101", "5"), ("102", "7")]
-
-
-def levels(pairs: list[tuple[str, str]]) -> tuple[Level, ...]:
-    return tuple((Decimal(price), Decimal(quantity)) for price, quantity in pairs)
+BOT = AccountConfig("bot", "mx0bot", "bot-secret", {"USDT": Decimal(10_000), "BTC": Decimal(1)})
+READER = AccountConfig("reader", "mx0reader", "reader-secret", {}, frozenset({Permission.SPOT_DEAL_READ}))
+LIMIT_BUY = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.01", "price": "50000"}
 
 
 @dataclass
-class Desk:
-    engine: Engine
-    symbol: str = "BTCUSDT"
-    now: Millis = Millis(1_000)
-    version: int = 0
-    trades: int = 0
-    log: list[EngineEvent] = field(default_factory=list)
+class Trader:
+    """Signs and sends. ``body`` puts everything into a form body under ``application/json``, as one known client does."""
 
-    def book(self, bids: list[tuple[str, str]] = BIDS, asks: list[tuple[str, str]] = ASKS) -> list[EngineEvent]:
-        self.version += 1
-        return self._fed(
-            self.engine.feed(DepthSnapshot(self.symbol, self.version, levels(bids), levels(asks), self._tick(), self.now))
-        )
+    http: httpx.AsyncClient
+    key: str = BOT.api_key
+    secret: str = BOT.secret
 
-    def delta(self, bids: list[tuple[str, str]] | None = None, asks: list[tuple[str, str]] | None = None) -> list[EngineEvent]:
-        self.version += 1
-        record = DepthDelta(self.symbol, self.version, self.version, levels(bids or []), levels(asks or []), self._tick(), self.now)
-        return self._fed(self.engine.feed(record))
+    async def send(
+        self, method: str, path: str, params: Mapping[str, object] | None = None, *, body: bool = False, headers: Any = None
+    ) -> httpx.Response:
+        fields = {**(params or {}), "timestamp": int(time.time() * 1000)}
+        payload = urlencode({name: str(value) for name, value in fields.items()})
+        payload += "&signature=" + hmac.new(self.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+        sent = {"X-MEXC-APIKEY": self.key, "Content-Type": "application/json"} if headers is None else headers
+        if body:
+            return await self.http.request(method, f"/api/v3/{path}", content=payload, headers=sent)
+        return await self.http.request(method, f"/api/v3/{path}?{payload}", headers=sent)
 
-    def gap(self) -> list[EngineEvent]:
-        return self._fed(self.engine.feed(TapeGap(self.symbol, self._tick(), self.now)))
+    async def place(self, **changes: object) -> httpx.Response:
+        return await self.send("POST", "order", {**LIMIT_BUY, **changes})
 
-    def trade(self, taker: Side, price: str, quantity: str) -> list[EngineEvent]:
-        self.trades += 1
-        market = MarketTrade(self.symbol, Decimal(price), Decimal(quantity), taker, self._tick(), str(self.trades))
-        return self._fed(self.engine.feed(TapeTrade(market, self.now)))
-
-    def sold(self, price: str, quantity: str) -> list[EngineEvent]:
-        """A public trade whose taker sold: it meets resting buys."""
-        return self.trade(Side.SELL, price, quantity)
-
-    def bought(self, price: str, quantity: str) -> list[EngineEvent]:
-        return self.trade(Side.BUY, price, quantity)
-
-    def place(
-        self,
-        side: Side,
-        price: str | None,
-        quantity: str | None,
-        kind: OrderType = OrderType.LIMIT,
-        *,
-        client_id: str = "",
-        quote: str | None = None,
-        account: str = "ours",
-    ) -> Accepted | Refused:
-        numbers = [None if text is None else Decimal(text) for text in (quantity, quote, price)]
-        outcome = self.engine.place(account, OrderIntent(self.symbol, side, kind, client_id, *numbers), self._tick())
-        if isinstance(outcome, Accepted):
-            self.log.extend(outcome.events)
-        return outcome
-
-    def order(
-        self,
-        side: Side,
-        price: str | None,
-        quantity: str | None,
-        kind: OrderType = OrderType.LIMIT,
-        *,
-        quote: str | None = None,
-        account: str = "ours",
-    ) -> str:
-        """Place an order that must be taken; returns its id."""
-        outcome = self.place(side, price, quantity, kind, quote=quote, account=account)
-        assert isinstance(outcome, Accepted), outcome
-        return outcome.order.report.order_id
-
-    def status(self, order_id: str, account: str = "ours") -> OrderStatus:
-        view = self.engine.order(account, self.symbol, order_id=order_id)
-        assert view is not None
-        return view.report.status
-
-    def filled(self, order_id: str | None = None, account: str = "ours") -> list[tuple[Decimal, Decimal]]:
-        """Price and quantity of each fill, oldest first."""
-        return [(fill.price, fill.quantity) for fill in self.fills(order_id, account)]
-
-    def fills(self, order_id: str | None = None, account: str = "ours") -> list[Fill]:
-        return self.engine.fills(account, self.symbol, order_id=order_id)[::-1]
-
-    def executed(self, order_id: str) -> Decimal:
-        return sum((quantity for _, quantity in self.filled(order_id)), Decimal(0))
-
-    def money(self, asset: str, account: str = "ours") -> tuple[Decimal, Decimal]:
-        balance = self.engine.balances(account)[asset]
-        return balance.free, balance.locked
-
-    def _tick(self) -> Millis:
-        self.now = Millis(self.now + 1)
-        return self.now
-
-    def _fed(self, events: list[EngineEvent]) -> list[EngineEvent]:
-        self.log.extend(events)
-        return events
+    async def get(self, path: str, **params: object) -> Any:
+        return (await self.send("GET", path, params)).json()
 
 
 @pytest.fixture
-def make_desk() -> Callable[..., Desk]:
-    def make(model: FillModel = FillModel.PESSIMISTIC, rules: SymbolRules | None = None, **options: object) -> Desk:
-        chosen = DEFAULT_RULES if rules is None else {rules.symbol: rules}
-        desk = Desk(Engine(chosen, model, seed=7, **options))  # type: ignore[arg-type]
-        for account in ("ours", "theirs"):
-            desk.engine.open_account(account, {"USDT": Decimal(100_000), "BTC": Decimal(100)}, desk.now)
-        return desk
-
-    return make
+def config() -> TestnetConfig:
+    """One account that may do everything, one that may only look, no rate limits, a generated market."""
+    return TestnetConfig(accounts=(BOT, READER), port=0, rate_limits=NO_RATE_LIMITS, control_token="let-me-in")
 
 
 @pytest.fixture
-def desk(make_desk: Callable[..., Desk]) -> Desk:
-    """A desk with a book of 5 at 100 and 7 at 99 against 5 at 101 and 7 at 102."""
-    desk = make_desk()
-    desk.book()
-    return desk
+async def testnet(config: TestnetConfig) -> AsyncIterator[RunningTestnet]:
+    async with running_testnet(config) as running:
+        yield running
+
+
+@pytest.fixture
+async def http(testnet: RunningTestnet) -> AsyncIterator[httpx.AsyncClient]:
+    async with http_at(testnet.base_url) as client:
+        yield client
+
+
+@pytest.fixture
+def trader(http: httpx.AsyncClient) -> Trader:
+    return Trader(http)
+
+
+@pytest.fixture
+def reader(http: httpx.AsyncClient) -> Trader:
+    return Trader(http, READER.api_key, READER.secret)
+
+
+@pytest.fixture
+def changed(config: TestnetConfig) -> Callable[..., TestnetConfig]:
+    """The default configuration with a few fields changed."""
+
+    def change(**fields: Any) -> TestnetConfig:
+        return replace(config, **fields)
+
+    return change

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from exchange.matching.engine import Engine
+from exchange.matching.resting import FillModel
+from exchange.matching.symbols import DEFAULT_RULES
 from exchange.model import OrderIntent, OrderType, Side
 from exchange.tape import read
-from exchange.testnet.matching import Engine
-from exchange.testnet.resting import FillModel
-from exchange.testnet.symbols import DEFAULT_RULES
 
 D = Decimal
 SHIPPED = Path(__file__).resolve().parents[3] / "exchange/testnet/tapes/btcusdt-20240808.tape.gz"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from exchange.errors import ConfigError, UsageError
+from exchange.matching.resting import FillModel
 from exchange.model import MarketTrade, Millis, Side
 from exchange.tape import DepthDelta, DepthSnapshot, TapeRecord, TapeTrade, read
 from exchange.testnet.replay import Script, compare, replay
-from exchange.testnet.resting import FillModel
 
 D = Decimal
 SHIPPED = Path(__file__).resolve().parents[3] / "exchange/testnet/tapes/btcusdt-20240808.tape.gz"

@@ -1,4 +1,4 @@
-"""What each documented code proves: permanent, temporary or unknown; and that an undocumented one proves nothing (§1.6)."""
+"""What each documented code proves, and that an undocumented one proves nothing (mexc-spot-v3.md §1.6)."""
 
 from __future__ import annotations
 

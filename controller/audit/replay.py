@@ -1,0 +1,174 @@
+"""A journal played again from its entries alone: state, every account's result, the record of every decision (architecture.md §11).
+
+Nothing is asked of a venue, a clock or a settings file. Gate verdicts behind accepted commands are judged again from the evidence
+and the policy in the journal, and must come out as the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.fold.apply import apply
+from controller.core.state import State
+from controller.journal.chain import ChainWalk, Entry, Head
+from exchange.errors import IntegrityError
+from exchange.model import Millis, Side
+from exchange.ports import VenueName
+from gates.engine import reevaluate
+from policies import canonical
+from policies.document import canonical_bytes
+
+DECISIONS = (
+    e.OrderAdmitted,
+    e.OrderDenied,
+    e.CommandAccepted,
+    e.CommandRefused,
+    e.CommandPending,
+    e.CommandVoided,
+    e.EvidenceSealed,
+    e.StageChanged,
+    e.BreachDetected,
+    e.GuardLevelChanged,
+    e.Armed,
+    e.Disarmed,
+)
+"""The events by which the controller decided something, as against being told it."""
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision as it was recorded. ``position`` is where the deployment stood; ``rejudged``: was its verdict judged again?"""
+
+    entry: Entry
+    event: e.Event
+    position: str
+    rejudged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one venue's account made. Money is EUR for ``equity``, else in the asset that is named.
+
+    ``equity_eur`` is the sum, over every time the account was taken as a new baseline, of the last known equity less the first.
+    ``flow`` is what trades added to and took from each asset, without fees; ``fees`` what was paid in each.
+    """
+
+    fills: int = 0
+    volume_quote: Decimal = ZERO
+    flow: Mapping[str, Decimal] = field(default_factory=dict)
+    fees: Mapping[str, Decimal] = field(default_factory=dict)
+    settled_eur: Decimal = ZERO
+    first_eur: Decimal | None = None
+    last_eur: Decimal | None = None
+
+    @property
+    def equity_eur(self) -> Decimal:
+        """The account's profit or loss so far."""
+        return self.settled_eur + ((self.last_eur or ZERO) - (self.first_eur or ZERO))
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Where a replay ended."""
+
+    head: Head
+    state: State
+    results: Mapping[VenueName, Result]
+    decisions: Mapping[str, int]
+    rejudged: int
+
+
+def replay(
+    entries: Iterable[Entry], controller_id: str, *, upto: int | None = None, told: Callable[[Decided], None] | None = None
+) -> Replay:
+    """Play entries from the first one, up to and with ``upto``; ``told`` is given every decision in order.
+
+    Raises:
+        IntegrityError: the chain is broken, an entry cannot be read, a position is not where the journal said it was, or a verdict
+            does not come out again.
+    """
+    walk, state, rejudged = ChainWalk(controller_id), State(), 0
+    results = dict.fromkeys(VenueName, Result())
+    decisions: dict[str, int] = {}
+    rest = iter(entries)
+    for entry in rest:
+        if upto is not None and entry.seq > upto:
+            break
+        if (problem := walk.step(entry, rest)) is not None:
+            raise _differs(problem.message, "journal-broken")
+        event = event_codec.decode(entry.kind, entry.body)
+        if isinstance(event, DECISIONS):
+            judged = _rejudged(state, event, entry.seq)
+            rejudged += judged
+            decisions[entry.kind] = decisions.get(entry.kind, 0) + 1
+            if told is not None:
+                told(Decided(entry, event, str(state.position), judged))
+        state = apply(state, event, entry.at)
+        _account(results, event, state)
+    if upto is not None and walk.head.seq < upto:
+        raise IntegrityError(
+            f"the journal ends at entry {walk.head.seq}, before entry {upto}",
+            code="no-such-entry",
+            remedy="Name an entry that exists; `gatehouse journal tail` shows the last ones.",
+        )
+    return Replay(walk.head, state, results, decisions, rejudged)
+
+
+def decision_line(decided: Decided) -> bytes:
+    """A decision as one line of canonical JSON, with the hash of the entry that recorded it."""
+    entry = decided.entry
+    return canonical.encode({
+        "seq": entry.seq, "at": int(entry.at), "kind": entry.kind, "hash": entry.hash, "position": decided.position,
+        "rejudged": decided.rejudged, "decision": canonical.decode(entry.body),
+    }) + b"\n"  # fmt: skip
+
+
+def _rejudged(state: State, event: e.Event, seq: int) -> bool:
+    if isinstance(event, e.StageChanged) and (event.from_stage, event.from_step) != (state.position.stage, state.position.step):
+        raise _differs(f"entry {seq} moves from {event.from_stage}, and the replay stands at {state.position}")
+    if not isinstance(event, e.CommandAccepted) or not event.evidence or state.policy is None:
+        return False
+    as_of = Millis(canonical.decode(event.result.encode())["as_of"])
+    if reevaluate(canonical_bytes(state.policy), event.evidence.encode(), as_of) != event.result.encode():
+        raise _differs(f"the verdict behind the command of entry {seq} does not come out again")
+    return True
+
+
+def _account(results: dict[VenueName, Result], event: e.Event, state: State) -> None:
+    if isinstance(event, e.BalancesBaselined):
+        before = results[event.venue]
+        results[event.venue] = replace(before, settled_eur=before.equity_eur, first_eur=None, last_eur=None)
+    elif isinstance(event, e.Sampled) and event.equity_eur is not None:
+        before = results[event.venue]
+        first = event.equity_eur if before.first_eur is None else before.first_eur
+        results[event.venue] = replace(before, first_eur=first, last_eur=event.equity_eur)
+    elif isinstance(event, e.FillBooked):
+        results[event.venue] = _with_fill(results[event.venue], event, state)
+
+
+def _with_fill(before: Result, event: e.FillBooked, state: State) -> Result:
+    quote = state.policy.eur_rate.asset if state.policy is not None else ""
+    base = event.symbol.removesuffix(quote)
+    sign = 1 if event.side is Side.BUY else -1
+    flow = _plus(_plus(before.flow, base, sign * event.quantity), quote, -sign * event.quote)
+    return replace(
+        before,
+        fills=before.fills + 1,
+        volume_quote=before.volume_quote + event.quote,
+        flow=flow,
+        fees=_plus(before.fees, event.fee_asset, event.fee),
+    )
+
+
+def _plus(amounts: Mapping[str, Decimal], asset: str, amount: Decimal) -> Mapping[str, Decimal]:
+    return {**amounts, asset: amounts.get(asset, ZERO) + amount}
+
+
+def _differs(why: str, code: str = "replay-differs") -> IntegrityError:
+    return IntegrityError(why, code=code, remedy="Halt, keep the journal as it is for inquiry, and run `gatehouse journal verify`.")

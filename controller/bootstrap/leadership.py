@@ -1,0 +1,219 @@
+"""Leader election: lead at once when no controller leads, else stand by until the leader's lease is over (ADR 19)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from threading import Event, Thread
+
+from controller.bootstrap.journal import open_verified, pending_latch_mark, recover_state
+from controller.bootstrap.read import Deployment
+from controller.bootstrap.servers import open_standby_servers
+from controller.core.effects import Alert, AlertKind
+from controller.journal.chain import Head
+from controller.journal.lease import RENEW_NS, Lease
+from controller.journal.place import DatabasePlace
+from controller.journal.port import Journal, JournalError, JournalLocked, LeasedJournal
+from controller.journal.tenure import Tenure
+from controller.runtime.api.standby import StandbyOperator
+from controller.runtime.followers.checkpoints import CheckpointPublisher
+from controller.runtime.followers.latchfile import LatchFile, LatchMark
+from controller.runtime.followers.recent import RecentHistory
+from controller.runtime.recovery.follow import Follower, Standby
+from controller.runtime.recovery.recover import Recovered, begin, restored_state
+from controller.runtime.recovery.snapshot import Snapshots
+from controller.settings.deployment import journal_place
+from controller.telemetry.alerts import Alerts
+from controller.telemetry.facade import Telemetry
+from controller.telemetry.redact import Redactor
+from exchange.errors import IntegrityError
+from exchange.ports import Clock
+
+_JOURNAL_LOST = frozenset({"journal-went-back", "journal-broken"})
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessServices:
+    """What a process has from its start on, whether it leads or stands by."""
+
+    clock: Clock
+    redactor: Redactor
+    alerts: Alerts
+    telemetry: Telemetry
+    publisher: CheckpointPublisher
+    history: RecentHistory
+    snapshots: Snapshots
+    latch: LatchFile
+
+
+@dataclass(frozen=True, slots=True)
+class Leadership:
+    """The journal, taken over, with the start already in it. ``latch_mark`` still has to halt the deployment."""
+
+    journal: Journal
+    recovered: Recovered
+    latch_mark: LatchMark | None
+
+
+async def acquire_leadership(
+    deployment: Deployment, services: ProcessServices, stop: asyncio.Event, on_standby: Callable[[], None]
+) -> Leadership | None:
+    """Take the journal over and journal the start; ``None`` when ``stop`` was set while standing by.
+
+    Raises:
+        IntegrityError: the journal does not verify, or lost entries that this process had read.
+        JournalLocked: a journal that is a file is held by another process.
+    """
+    place = journal_place(deployment.directory, deployment.settings)
+    if not isinstance(place, DatabasePlace):
+        return _recover(deployment, services, await open_verified(deployment, services.publisher, services.clock))
+    tenure = Tenure(deployment.data)
+    try:
+        journal = await _open(deployment, services, place, tenure)
+    except JournalLocked:
+        leadership = await _stand_by(deployment, services, place, stop, on_standby)
+        if leadership is not None:
+            tenure.leads(leadership.journal.head)
+        return leadership
+    with lease_kept(journal):
+        leadership = _recover(deployment, services, journal)
+    tenure.leads(journal.head)
+    return leadership
+
+
+@contextmanager
+def lease_kept(journal: Journal) -> Iterator[None]:
+    """Renew the journal's lease, if it has one, until the writer does: a long fold or a slow venue must not lose it.
+
+    Raises:
+        JournalError: at the end, the error of a renewal; ``JournalTakenOver`` when another controller leads by then.
+    """
+    if not isinstance(journal, LeasedJournal):
+        yield
+        return
+    done, errors = Event(), list[JournalError]()
+    renewer = Thread(target=_renew_until, args=(journal, done, errors), name="lease", daemon=True)
+    renewer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewer.join()
+    if errors:
+        raise errors[0]
+
+
+def _renew_until(journal: LeasedJournal, done: Event, errors: list[JournalError]) -> None:
+    while not done.wait(RENEW_NS / 1e9):
+        try:
+            journal.renew()
+        except JournalError as error:
+            errors.append(error)
+            return
+
+
+async def _open(deployment: Deployment, services: ProcessServices, place: DatabasePlace, tenure: Tenure) -> Journal:
+    try:
+        return await open_verified(deployment, services.publisher, services.clock)
+    except JournalLocked:
+        reader = place.read()
+        try:
+            lease = reader.lease()
+            owner_is_dead = tenure.proves(lease, reader.hash_at)
+        finally:
+            reader.close()
+        if not owner_is_dead:
+            raise
+        return place.open(deployment.settings.controller_id, over=lease)
+
+
+def _recover(deployment: Deployment, services: ProcessServices, journal: Journal) -> Leadership:
+    try:
+        latch_mark = pending_latch_mark(services.latch, journal)
+        recovered = recover_state(deployment, journal, services.history, services.publisher, services.snapshots, services.clock)
+    except BaseException:
+        journal.close()
+        raise
+    return Leadership(journal, recovered, latch_mark)
+
+
+async def _stand_by(
+    deployment: Deployment, services: ProcessServices, place: DatabasePlace, stop: asyncio.Event, on_standby: Callable[[], None]
+) -> Leadership | None:
+    follower, lease = _make_follower(deployment, services, place)
+    standby = Standby(
+        read=place.read,
+        take_over=lambda lease: place.open(deployment.settings.controller_id, over=lease, seize=lease is None),
+        follower=follower,
+        clock=services.clock,
+    )
+    latch_mark = services.latch.read()
+    # The lease shows whether another controller has led since; the state that was restored from a snapshot may be too old for that.
+    if latch_mark is not None and latch_mark.means_halt(lease.epoch):
+        standby.halt(latch_mark.reason)
+    write_mark = partial(_write_mark, services.latch, follower)
+    operator = StandbyOperator(standby, services.history, deployment.boot, services.clock, write_mark)
+    try:
+        async with open_standby_servers(deployment, operator):
+            on_standby()
+            journal = await _follow_until(stop, standby)
+    except IntegrityError as error:
+        if error.code in _JOURNAL_LOST:
+            # The next start must not trust this journal, so it halts. Any other error only needs another version of gatehouse.
+            write_mark(error.message)
+        raise
+    if journal is None:
+        return None
+    if not standby.handed_over:
+        detail = f"epoch {standby.lag.leader_epoch} no longer renews its lease, or must halt; epoch {journal.epoch} leads"
+        services.alerts.notify(Alert(AlertKind.TAKEOVER, "this host leads now", detail))
+    return _start_leading(deployment, services, follower, journal, standby.halt_reason)
+
+
+def _make_follower(deployment: Deployment, services: ProcessServices, place: DatabasePlace) -> tuple[Follower, Lease]:
+    name = deployment.settings.controller_id
+    reader = place.read()
+    try:
+        snapshot = services.snapshots.load(reader.hash_at)
+        state = restored_state(reader, services.history, snapshot)
+        lease = reader.lease()
+    finally:
+        reader.close()
+    if snapshot is None:
+        return Follower(name, services.history, services.publisher.add_entry, state, None), lease
+    services.publisher.resume(snapshot.tree)
+    return Follower(name, services.history, services.publisher.add_entry, state, Head(snapshot.seq, snapshot.hash, 0)), lease
+
+
+async def _follow_until(stop: asyncio.Event, standby: Standby) -> LeasedJournal | None:
+    stopping, following = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(standby.run())
+    try:
+        await asyncio.wait({stopping, following}, return_when=asyncio.FIRST_COMPLETED)
+        return following.result() if following.done() else None
+    finally:
+        for task in (stopping, following):
+            task.cancel()
+        await asyncio.gather(stopping, following, return_exceptions=True)
+
+
+def _start_leading(
+    deployment: Deployment, services: ProcessServices, follower: Follower, journal: LeasedJournal, halt_reason: str
+) -> Leadership:
+    try:
+        latch_mark = pending_latch_mark(services.latch, journal)
+        if latch_mark is None and halt_reason:
+            # The journal was taken over only for this halt, which must not be lost when the latch file could not be written.
+            latch_mark = LatchMark(halt_reason, journal.epoch, halted=True)
+        boot = replace(deployment.boot, epoch=journal.epoch)
+        recovered = begin(journal, follower.state, services.history, boot, services.clock, services.publisher.add_entry, folded=0)
+    except BaseException:
+        journal.close()
+        raise
+    return Leadership(journal, recovered, latch_mark)
+
+
+def _write_mark(latch: LatchFile, follower: Follower, reason: str) -> None:
+    latch.write(LatchMark(reason, follower.state.epoch, halted=True))

@@ -1,0 +1,1 @@
+"""``gatehouse doctor``: what is wrong with this deployment, found before it matters."""

@@ -1,0 +1,232 @@
+"""The checks of ``gatehouse doctor``. A check that cannot be made has failed: it says why, like any other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.authority.keys import load_key
+from controller.authority.roster import load_roster
+from controller.cli.doctor.bot_keys import check_bot_keys
+from controller.cli.journal.checkpoints import asked, public_key_of
+from controller.cli.journal.files import place_in
+from controller.cli.journal.verify import verify_deployment
+from controller.cli.shared.client import OperatorClient, data_directory
+from controller.cli.shared.http import JsonClient
+from controller.settings.deployment import Listen, Settings, VenueSettings, load_settings, read_secret
+from exchange.errors import ConfigError, GatehouseError, Unreachable
+from policies.document import digest, load_policy
+from policies.stage import Environment
+
+_MIN_FREE_MB = 200
+_MAX_SKEW_MS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One row: ``fix`` is empty when there is nothing to do. ``warns``: it is fit to run, and something should be done about it."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str = ""
+    warns: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """``PASS``, ``WARN`` or ``FAIL``."""
+        return "FAIL" if not self.ok else "WARN" if self.warns else "PASS"
+
+
+def run_checks(directory: Path) -> list[CheckResult]:
+    """Every check that makes sense for this directory, in the order a person would mend things."""
+    first = _checked("settings", lambda: load_settings(directory).controller_id)
+    if not first.ok:
+        return [first]
+    settings = load_settings(directory)
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("policy", lambda: _policy(directory, settings)),
+        ("eur rate", lambda: _rate(directory, settings)),
+        ("roster", lambda: _roster(directory, settings)),
+        *((f"secret {name}", _secret_check(directory, name)) for name in _secrets(settings)),
+        *((f"key {path.name}", _key_check(path)) for path in sorted((directory / "keys").glob("*.key"))),
+        ("disk", lambda: _disk(directory)),
+        ("fsync", lambda: _fsync(directory)),
+        ("journal", lambda: _journal(directory)),
+        ("checkpoints", lambda: _checkpoints(directory, settings)),
+        ("bot keys", lambda: check_bot_keys(directory, settings)),
+        ("controller", lambda: _controller(directory, settings)),
+        *(
+            (f"venue {name}", _venue_check(venue, settings))
+            for name, venue in (("testnet", settings.testnet), ("live", settings.live))
+        ),
+    ]
+    return [first, *(_checked(name, look) for name, look in checks)]
+
+
+def _checked(name: str, look: Callable[[], str]) -> CheckResult:
+    try:
+        return CheckResult(name, ok=True, found=look())
+    except GatehouseError as error:
+        return CheckResult(name, ok=False, found=error.message, fix=error.remedy)
+
+
+def _policy(directory: Path, settings: Settings) -> str:
+    policy = load_policy(_read(directory / settings.policy))
+    if policy.environment is not settings.environment:
+        raise ConfigError(
+            f"the policy is for {policy.environment}, the settings say {settings.environment}",
+            code="other-environment",
+            remedy="Use a policy written for this environment.",
+        )
+    return f"{policy.name} {digest(policy)[:19]}…"
+
+
+def _rate(directory: Path, settings: Settings) -> str:
+    rate = load_policy(_read(directory / settings.policy)).eur_rate
+    now = time.time_ns() // 1_000_000
+    if not rate.as_of <= now < rate.valid_until:
+        raise ConfigError(
+            "the pinned EUR rate is not in force: every order will be denied", code="rate-stale", remedy="Pin a current rate."
+        )
+    return f"{rate.quote_per_eur} {rate.asset} per EUR, good for {(rate.valid_until - now) // 86_400_000} more days"
+
+
+def _roster(directory: Path, settings: Settings) -> str:
+    roster = load_roster(directory / settings.roster)
+    return ", ".join(f"{person.name} ({person.role})" for person in roster.persons)
+
+
+def _secrets(settings: Settings) -> list[str]:
+    listed = (getattr(one, "secret_file", "") for one in settings.checkpoints)
+    return [
+        settings.testnet.secret_file,
+        settings.live.secret_file,
+        *(bot.secret_file for bot in settings.bots),
+        *(name for name in listed if name),
+    ]
+
+
+def _secret_check(directory: Path, name: str) -> Callable[[], str]:
+    def look() -> str:
+        read_secret(directory, name)
+        return "readable by its owner only"
+
+    return look
+
+
+def _key_check(path: Path) -> Callable[[], str]:
+    def look() -> str:
+        load_key(path)
+        return "readable by its owner only"
+
+    return look
+
+
+def _disk(directory: Path) -> str:
+    free = shutil.disk_usage(directory).free // 1_000_000
+    if free < _MIN_FREE_MB:
+        raise ConfigError(
+            f"{free} MB are free", code="disk-full", remedy=f"Free at least {_MIN_FREE_MB} MB; the journal must never stop."
+        )
+    return f"{free} MB free"
+
+
+def _fsync(directory: Path) -> str:
+    began = time.monotonic_ns()
+    try:
+        with tempfile.NamedTemporaryFile(dir=directory) as file:
+            file.write(b"gatehouse")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write here: {error.strerror}", code="not-writable", remedy="Give the deployment to this user."
+        ) from None
+    return f"one synced write took {(time.monotonic_ns() - began) // 1000} µs"
+
+
+def _journal(directory: Path) -> str:
+    if not place_in(directory).exists():
+        return "none yet"
+    report = verify_deployment(directory, [], None).report
+    return f"{report.entries} entries verified"
+
+
+def _checkpoints(directory: Path, settings: Settings) -> str:
+    if not settings.witnesses and not settings.checkpoints:
+        return "no target: a tail that was cut off would not show"
+    key = public_key_of(directory)
+    if key is None:
+        return "none published yet"
+    readings = asked(directory, key)
+    if away := [f"{one.target}: {one.problem}" for one in readings if one.problem]:
+        raise Unreachable(
+            "; ".join(away), code="target-unreachable", remedy="Start it, or correct its [[checkpoints]] in gatehouse.toml."
+        )
+    return ", ".join(f"{one.target} knows {one.held.size if one.held is not None else 0} entries" for one in readings)
+
+
+def _controller(directory: Path, settings: Settings) -> str:
+    if not (data_directory(directory) / "gatehouse.sock").exists():
+        return _ports_free(settings.gateway, settings.console)
+    try:
+        with OperatorClient(directory) as client:
+            status = client.status()
+    except Unreachable:
+        return _ports_free(settings.gateway, settings.console)
+    if not status.armed:
+        raise ConfigError(f"running, not armed: {status.not_armed_because}", code="not-armed", remedy="See `gatehouse status`.")
+    return f"running at {status.position}, armed"
+
+
+def _ports_free(*listeners: Listen) -> str:
+    for listen in listeners:
+        with socket.socket(socket.AF_INET6 if ":" in listen.host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((listen.host, listen.port))
+            except OSError:
+                raise ConfigError(
+                    f"port {listen.port} is taken by another program",
+                    code="port-taken",
+                    remedy="Stop it, or change the port in gatehouse.toml.",
+                ) from None
+    return "not running; its ports are free"
+
+
+def _venue_check(venue: VenueSettings, settings: Settings) -> Callable[[], str]:
+    def look() -> str:
+        if settings.environment is Environment.REHEARSAL and not venue.rest.startswith(
+            ("http://127.0.0.1:", "http://[::1]:", "http://localhost:")
+        ):
+            raise ConfigError(
+                f"{venue.rest} is not this machine", code="not-loopback", remedy="A rehearsal uses local venues only."
+            )
+        client = JsonClient("the venue", base=venue.rest, remedy="Start it; for a local one see `gatehouse testnet --help`.")
+        try:
+            skew = int(client.get("/api/v3/time").body["serverTime"]) - time.time_ns() // 1_000_000
+        except (KeyError, TypeError, ValueError):
+            raise Unreachable(
+                "it does not tell the time", code="not-a-venue", remedy="Check its address in gatehouse.toml."
+            ) from None
+        finally:
+            client.close()
+        if abs(skew) > _MAX_SKEW_MS:
+            raise ConfigError(f"its clock is {skew} ms off ours", code="clock-skew", remedy="Synchronise this machine's clock.")
+        return f"answers, clock {skew} ms off ours"
+
+    return look
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", code="file-unreadable", remedy="Put it there.") from None

@@ -1,0 +1,127 @@
+"""What ``gatehouse doctor`` says about the keys: nothing is broken yet, and each of these stops somebody at the worst moment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from controller.authority.roster import KeyStatus, Person, Roster, RosterKey, load_roster, parse_roster_json
+from controller.cli.doctor.checks import CheckResult
+from controller.cli.journal.files import last_entries, place_in
+from controller.cli.shared.output import short
+from controller.settings.deployment import Settings
+from exchange.errors import GatehouseError
+from exchange.model import Millis
+from policies.authority import SIGNERS, Verb, signers_needed
+from policies.document import load_policy
+from policies.presence import touches_needed
+from policies.schema import Policy
+from policies.stage import Environment, Mode, Stage
+
+_DAY_MS = 86_400_000
+_SOON_MS = 30 * _DAY_MS
+_ENROL = "Make or import {what} (`gatehouse keys`), list it, and have the roster changed (`gatehouse set-roster`)."
+
+
+def run_roster_checks(directory: Path, settings: Settings, now: Millis) -> list[CheckResult]:
+    """The roster in force, looked at ahead of time. Nothing where the roster or the policy cannot be read: other checks say so."""
+    try:
+        policy = load_policy((directory / settings.policy).read_bytes())
+        roster = roster_in_force(directory, settings)
+    except (GatehouseError, OSError):
+        return []
+    return check_roster(roster, policy, now)
+
+
+def roster_in_force(directory: Path, settings: Settings) -> Roster:
+    """The roster of the journal, which wins; before there is one, that of the file."""
+    adopted = last_entries(directory, 1, frozenset({"roster-adopted"})) if place_in(directory).exists() else []
+    if not adopted:
+        return load_roster(directory / settings.roster)
+    return parse_roster_json(str(json.loads(adopted[-1].body)["document"]).encode())
+
+
+def check_roster(roster: Roster, policy: Policy, now: Millis) -> list[CheckResult]:
+    """Backups, expiry, spare persons and hardware, one row each."""
+    return [_backups(roster, now), _expiry(roster, now), _spare_signers(roster, policy.mode, now), _hardware(roster, policy, now)]
+
+
+def _signers(roster: Roster, now: Millis) -> Iterator[tuple[Person, list[RosterKey]]]:
+    """Everybody whose signature can add risk, with the keys that can be used now."""
+    for person in roster.persons:
+        if person.role in SIGNERS:
+            yield person, [key for key in person.keys if key.in_force(now)]
+
+
+def _backups(roster: Roster, now: Millis) -> CheckResult:
+    alone = [person.name for person, keys in _signers(roster, now) if len(keys) == 1]
+    return _row(
+        "roster backups",
+        f"{_names(alone)} {_have(alone)} a single key: lost with it is the right to sign" if alone else "",
+        "everybody who signs has a key to spare",
+        _ENROL.format(what="a second key for each"),
+    )
+
+
+def _expiry(roster: Roster, now: Millis) -> CheckResult:
+    ending = [
+        f"{person.name}'s {short(key.id)} {'expired' if key.valid_until <= now else 'expires'} on {_day(key.valid_until)}"
+        for person in roster.persons
+        for key in person.keys
+        if key.status is KeyStatus.ACTIVE and key.valid_until is not None and key.valid_until < now + _SOON_MS
+    ]
+    return _row(
+        "roster expiry", ", ".join(ending), "no key expires within 30 days", _ENROL.format(what="their successors before that day")
+    )
+
+
+def _spare_signers(roster: Roster, mode: Mode, now: Millis) -> CheckResult:
+    able = [person.name for person, keys in _signers(roster, now) if keys]
+    needed = signers_needed(mode)
+    found = f"{len(able)} can sign ({_names(able) or 'nobody'}) and {needed} must"
+    if len(able) < needed:
+        return CheckResult("roster signers", ok=False, found=found, fix=_ENROL.format(what="a key for each person who is missing"))
+    return _row(
+        "roster signers",
+        f"{found}: with one of them away nothing goes up" if len(able) == needed else "",
+        found,
+        _ENROL.format(what="one more person"),
+    )
+
+
+def _hardware(roster: Roster, policy: Policy, now: Millis) -> CheckResult:
+    name, enrol = "roster hardware", _ENROL.format(what="a FIDO2 security key (ssh-keygen -t ed25519-sk)")
+    if policy.environment is not Environment.PRODUCTION:
+        return CheckResult(name, ok=True, found="a rehearsal asks for none")
+    touching = [person.name for person, keys in _signers(roster, now) if any(key.material.algorithm.hardware for key in keys)]
+    if not touching and touches_needed(Verb.ADVANCE, Stage.LIVE_EUR10, policy.mode, policy.environment):
+        return _row(name, "nobody has a security key, and going live needs one that is touched", "", enrol)
+    files = [person.name for person, _ in _signers(roster, now) if person.name not in touching]
+    return _row(
+        name,
+        f"{_names(files)} {_sign(files)} without a security key: whoever copies the key signs as well" if files else "",
+        f"{_names(touching)} {_sign(touching)} with a security key",
+        enrol,
+    )
+
+
+def _row(name: str, problem: str, good: str, fix: str) -> CheckResult:
+    return CheckResult(name, ok=True, found=problem, fix=fix, warns=True) if problem else CheckResult(name, ok=True, found=good)
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(names)
+
+
+def _have(names: list[str]) -> str:
+    return "has" if len(names) == 1 else "have"
+
+
+def _sign(names: list[str]) -> str:
+    return "signs" if len(names) == 1 else "sign"
+
+
+def _day(at: Millis) -> str:
+    return datetime.fromtimestamp(min(at, Millis(253_402_300_799_000)) / 1000, tz=UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,74 @@
+"""The rows of ``gatehouse doctor`` about each venue's account: measured on the venue itself, and only when it answers."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from random import SystemRandom
+
+from controller.cli.doctor.checks import CheckResult
+from controller.runtime.loop.clock import SystemClock
+from controller.runtime.loop.permit import PermitOffice
+from controller.settings.deployment import Settings, VenueSettings, load_settings, read_secret
+from exchange.errors import ConfigError, GatehouseError
+from exchange.mexc.checks import AccountCheck, Demands, check_account
+from exchange.mexc.connect import PRODUCTION, Endpoint, VenueHost, open_venue
+from exchange.mexc.hosts import Reach
+from exchange.mexc.signer import LocalSigner, SignerLimits
+from exchange.ports import Permit, VenueName
+from policies.document import load_policy
+from policies.stage import Environment
+
+
+def run_venue_checks(directory: Path) -> list[CheckResult]:
+    """The account checks of every venue that answers. A venue that does not has a row of its own already and gets none here."""
+    settings = load_settings(directory)
+    rows: list[CheckResult] = []
+    for name, venue in ((VenueName.TESTNET, settings.testnet), (VenueName.LIVE, settings.live)):
+        try:
+            rows += asyncio.run(_checked(directory, settings, name, venue))
+        except GatehouseError as error:
+            rows.append(CheckResult(f"{name} account", ok=False, found=error.message, fix=error.remedy))
+    return rows
+
+
+async def _checked(directory: Path, settings: Settings, name: VenueName, venue: VenueSettings) -> list[CheckResult]:
+    clock = SystemClock()
+    production = settings.environment is Environment.PRODUCTION and name is VenueName.LIVE
+    endpoint = PRODUCTION if production else Endpoint(venue.rest, venue.ws, Reach.LOOPBACK)
+    demands, limits = _demands(directory, settings, powerless_key=production)
+    signer = LocalSigner(venue.api_key, read_secret(directory, venue.secret_file), limits)
+    gate = VenueHost(endpoint, clock)
+    try:
+        account = open_venue(name, endpoint, signer, clock, SystemRandom(), gate=gate)
+        try:
+            await account.server_time()
+        except GatehouseError:
+            return []
+        office = PermitOffice(clock, 0)
+
+        def permit() -> Permit:
+            office.renew()
+            return office.current()
+
+        return [_result(name, row) for row in await check_account(account, permit, demands)]
+    finally:
+        await gate.aclose()
+
+
+def _demands(directory: Path, settings: Settings, *, powerless_key: bool) -> tuple[Demands, SignerLimits]:
+    try:
+        policy = load_policy((directory / settings.policy).read_bytes())
+    except OSError as error:
+        raise ConfigError(
+            f"the policy cannot be read: {error.strerror}", code="file-unreadable", remedy="Put it where the settings say."
+        ) from None
+    most = Decimal(policy.limits.order_notional_max_eur) * policy.eur_rate.quote_per_eur
+    demands = Demands(policy.symbols, most, policy.guards.clock_offset.no_entry_ms, powerless_key=powerless_key)
+    return demands, SignerLimits(frozenset(policy.symbols), most)
+
+
+def _result(name: VenueName, row: AccountCheck) -> CheckResult:
+    found = row.measured if row.ok else f"{row.measured} (expected: {row.expected})"
+    return CheckResult(f"{name} {row.name}", ok=row.ok, found=found, fix=row.remedy)

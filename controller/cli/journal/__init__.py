@@ -1,0 +1,1 @@
+"""``gatehouse journal`` and ``verify``: read, check, replay and export a journal."""

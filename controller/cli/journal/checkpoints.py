@@ -1,0 +1,146 @@
+"""A deployment's checkpoint targets, asked and given from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from controller.authority.keys import generate_key, load_key, save_key
+from controller.bootstrap.checkpoint_targets import TargetContext, open_targets
+from controller.cli.journal.files import place_in, progressing
+from controller.journal.checkpoint import checkpoint_public_key, sign_checkpoint, take_checkpoint
+from controller.journal.history import History, leaves_of
+from controller.journal.merkle import MerkleTree
+from controller.journal.note import NoteKey
+from controller.journal.publishing import CheckpointTarget, Offer, Publication, Reading, publish_to, read_from
+from controller.journal.targets.directory import DirectoryTarget
+from controller.settings.deployment import Settings, load_settings, read_secret
+from exchange.errors import ConfigError
+from exchange.model import Millis
+from policies.stage import Environment
+
+KEY_FILE = "checkpoint.key"
+
+
+def own_key(directory: Path) -> Path:
+    """Where a deployment's controller keeps the key it signs its checkpoints with."""
+    return directory / load_settings(directory).data / KEY_FILE
+
+
+def public_key_of(directory: Path) -> NoteKey | None:
+    """The public half of it; ``None`` before the controller was started once."""
+    path, settings = own_key(directory), load_settings(directory)
+    return checkpoint_public_key(settings.controller_id, load_key(path)) if path.exists() else None
+
+
+def made_public_key(directory: Path) -> NoteKey:
+    """The public half, of a key that is made now if there is none yet: a witness wants it before the first checkpoint comes."""
+    path, settings = own_key(directory), load_settings(directory)
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        save_key(generate_key(), path)
+    return checkpoint_public_key(settings.controller_id, load_key(path))
+
+
+def targets_in(directory: Path, key: NoteKey, more: Sequence[Path] = ()) -> tuple[CheckpointTarget, ...]:
+    """The deployment's targets, and more directories. Raises ``ConfigError`` as ``open_targets`` does."""
+    settings = load_settings(directory)
+    listed = open_targets(settings.witnesses, settings.checkpoints, _around(directory, settings, key))
+    return (*listed, *(DirectoryTarget(path, settings.controller_id, key) for path in more))
+
+
+def held_by(targets: Sequence[CheckpointTarget]) -> list[Reading]:
+    """What each target holds, asked all at once. Raises ``IntegrityError`` as ``read_from`` does."""
+    if not targets:
+        return []
+
+    async def ask() -> list[Reading]:
+        return await asyncio.gather(*map(read_from, targets))
+
+    return asyncio.run(ask())
+
+
+def asked(directory: Path, key: NoteKey) -> list[Reading]:
+    """What each of a deployment's targets holds. One whose secret is not here, or that git is missing for, is unread and not fatal.
+
+    Raises:
+        IntegrityError: as ``read_from``.
+        ConfigError: ``checkpoint-name``.
+    """
+    try:
+        return held_by(targets_in(directory, key))
+    except ConfigError as error:
+        if error.code == "checkpoint-name":
+            raise
+    settings = load_settings(directory)
+    around = _around(directory, settings, key)
+    targets, unread = list(open_targets(settings.witnesses, (), around)), []
+    for one in settings.checkpoints:
+        try:
+            targets += open_targets((), (one,), around)
+        except ConfigError as error:
+            unread.append(Reading(f"{one.to} {one.name}", None, error.message))
+    return held_by(targets) + unread
+
+
+def publish_now(directory: Path, key: Path | None, more: Sequence[Path]) -> tuple[str, str, list[Publication]]:
+    """A signed checkpoint of the journal as it is now, the public key's text, and what became of it at every target.
+
+    Raises:
+        ConfigError: ``no-checkpoint-key``, or as ``open_targets``.
+    """
+    path = key or own_key(directory)
+    if not path.exists():
+        raise ConfigError(
+            f"there is no checkpoint key at {path}",
+            code="no-checkpoint-key",
+            remedy="Make one with `gatehouse journal key`, or give a key file with --key.",
+        )
+    private, controller_id = load_key(path), load_settings(directory).controller_id
+    public = checkpoint_public_key(controller_id, private)
+    now = _histories(directory)
+    history = now()
+    checkpoint = take_checkpoint(controller_id, history.tree)
+    note = sign_checkpoint(checkpoint, private)
+
+    async def prove(older: int) -> tuple[bytes, ...]:
+        return await asyncio.to_thread(history.proof, older)
+
+    async def publish() -> list[Publication]:
+        offer = Offer(note, checkpoint, int(time.time()), prove)
+        return await asyncio.gather(*(publish_to(target, offer, now) for target in targets_in(directory, public, more)))
+
+    return note, public.text, asyncio.run(publish())
+
+
+def _histories(directory: Path) -> Callable[[], History]:
+    """The journal as it is whenever asked; a running controller may have added to it meanwhile."""
+    place = place_in(directory)
+    leaves, tree = leaves_of(place), MerkleTree()
+
+    def now() -> History:
+        reader = place.read()
+        try:
+            total = reader.head.seq
+            with progressing("hashing", total - tree.size) as step:
+                for entry in reader.read(tree.size, total - tree.size):
+                    tree.append(step(entry).hash)
+        finally:
+            reader.close()
+        return History(tree.size, tree.frontier, leaves)
+
+    return now
+
+
+def _around(directory: Path, settings: Settings, key: NoteKey) -> TargetContext:
+    return TargetContext(
+        directory=directory,
+        data=directory / settings.data,
+        controller_id=settings.controller_id,
+        key=key,
+        secret=lambda name: read_secret(directory, name),
+        now=lambda: Millis(time.time_ns() // 1_000_000),
+        loopback=settings.environment is Environment.REHEARSAL,
+    )

@@ -1,0 +1,72 @@
+"""Reading a deployment's journal file from the command line, with progress where it may take long."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from controller.cli.shared.output import stderr
+from controller.journal.chain import Entry
+from controller.journal.place import Place
+from controller.journal.port import StoredJournal
+from controller.settings.deployment import journal_place, load_settings
+
+_POLL_SECONDS = 0.5
+
+
+def place_in(directory: Path) -> Place:
+    """Where a deployment's journal is."""
+    return journal_place(directory, load_settings(directory))
+
+
+@contextmanager
+def opened(directory: Path) -> Iterator[StoredJournal]:
+    """The journal, open for reading."""
+    reader = place_in(directory).read()
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def last_entries(directory: Path, limit: int, kinds: frozenset[str]) -> list[Entry]:
+    """The last entries, oldest first; of some kinds only, if any are named."""
+    with opened(directory) as reader:
+        after = 0 if kinds else max(0, reader.head.seq - limit)
+        return list(deque((entry for entry in reader.read(after) if not kinds or entry.kind in kinds), maxlen=limit))
+
+
+def follow_entries(directory: Path, kinds: frozenset[str]) -> Iterator[Entry]:
+    """Entries as they are appended, for ever."""
+    with opened(directory) as reader:
+        after = reader.head.seq
+        while True:
+            for entry in reader.read(after):
+                after = entry.seq
+                if not kinds or entry.kind in kinds:
+                    yield entry
+            time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def progressing(what: str, total: int) -> Iterator[Callable[[Entry], Entry]]:
+    """A function to pass entries through, which moves a bar of ``total``."""
+    with _progress() as progress:
+        task = progress.add_task(what, total=total)
+
+        def step(entry: Entry) -> Entry:
+            progress.advance(task)
+            return entry
+
+        yield step
+
+
+def _progress() -> Progress:
+    console = stderr()
+    columns = ("[dim]{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

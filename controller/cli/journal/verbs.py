@@ -1,0 +1,131 @@
+"""The journal: verify it, read it, replay it, export it, anchor it. None of these needs the controller to run or to be stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOption
+
+_EXITS = {"taken": 0, "contradicts": 1, "refused": 3, "unreachable": 6}
+
+app = typer.Typer(help="Verify, read, replay, export and anchor the journal.")
+
+
+@app.command()
+def verify(
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="A checkpoint from a witness, to compare with; may be repeated.")
+    ] = None,
+    checkpoint_key: Annotated[str | None, typer.Option(help="The public key the checkpoints are signed with, as text.")] = None,
+) -> None:
+    """Check every entry, the chain, the epochs, the file and every checkpoint; say where the first thing is wrong."""
+    from controller.cli.journal.verify import print_verified, verified_document, verify_deployment
+    from controller.cli.shared.output import print_json
+
+    found = verify_deployment(directory, checkpoint or [], checkpoint_key)
+    if output is Output.JSON:
+        print_json(verified_document(found))
+        return
+    print_verified(found)
+
+
+@app.command()
+def tail(
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many of the last entries.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new entries until Ctrl-C.")] = False,
+    kind: Annotated[list[str] | None, typer.Option(help="Only entries of this kind; may be repeated.")] = None,
+) -> None:
+    """Show the last entries."""
+    from controller.cli.journal.files import follow_entries, last_entries
+    from controller.cli.journal.view import print_entries, print_entry
+
+    kinds = frozenset(kind or ())
+    print_entries(last_entries(directory, limit, kinds), output)
+    if follow:
+        for entry in follow_entries(directory, kinds):
+            print_entry(entry, output)
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty directory.")],
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Write all entries as JSON Lines with a manifest, which verify without gatehouse's database."""
+    from dataclasses import asdict
+
+    from controller.cli.journal.files import opened
+    from controller.cli.shared.output import print_json, stderr, stdout
+    from controller.journal.export import export_journal
+
+    with opened(directory) as reader, stderr().status("exporting"):
+        manifest = export_journal(reader, to)
+    if output is Output.JSON:
+        print_json({"directory": str(to), **asdict(manifest)})
+        return
+    stdout().print(f"{manifest.entries} entries in {to}, head {manifest.head}")
+
+
+@app.command()
+def replay(
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+    upto: Annotated[int | None, typer.Option(min=1, metavar="SEQ", help="Stop after this entry.")] = None,
+    from_export: Annotated[Path | None, typer.Option("--export", metavar="DIR", help="Play an export instead.")] = None,
+    decisions: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every decision here, one JSON per line.")] = None,
+) -> None:
+    """Play the journal again, from its entries alone: state, balances, open orders, results and decisions."""
+    from controller.cli.journal.replay import print_replay, replay_document, replayed
+    from controller.cli.shared.output import print_json
+
+    found = replayed(directory, from_export, upto, decisions)
+    if output is Output.JSON:
+        print_json(replay_document(found))
+        return
+    print_replay(found, decisions)
+
+
+@app.command()
+def key(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
+    """Print the public key of the deployment's checkpoints, for witnesses and auditors; make the key if there is none."""
+    from controller.cli.journal.checkpoints import made_public_key
+    from controller.cli.shared.output import print_json
+
+    text = made_public_key(directory).text
+    if output is Output.JSON:
+        print_json({"key": text})
+        return
+    typer.echo(text)
+
+
+@app.command()
+def checkpoint(
+    key: Annotated[Path | None, typer.Option("--key", "-k", help="Sign with this key file, not the deployment's own.")] = None,
+    to: Annotated[list[Path] | None, typer.Option(help="One more directory to publish it to; may be repeated.")] = None,
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Sign a statement of how long the journal is and what is in it, and publish it to every target of the deployment."""
+    from controller.cli.journal.checkpoints import publish_now
+    from controller.cli.shared.output import print_json, stdout
+
+    note, public, publications = publish_now(directory, key, to or [])
+    if output is Output.JSON:
+        published = [{"target": one.target, "outcome": one.outcome, "problem": one.problem} for one in publications]
+        print_json({"checkpoint": note, "public_key": public, "published": published})
+    else:
+        console = stdout()
+        console.print(note, markup=False)
+        console.print(f"public key {public}", markup=False)
+        for one in publications:
+            console.print(f"{one.target}: {one.problem or 'published'}", markup=False)
+    if code := max((_EXITS[one.outcome.value] for one in publications), default=0):
+        raise typer.Exit(1 if any(one.outcome.value == "contradicts" for one in publications) else code)

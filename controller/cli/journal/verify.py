@@ -1,0 +1,132 @@
+"""``gatehouse journal verify``: the chain, the epochs, what every entry means, and what whoever holds a checkpoint says of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from controller.audit.operators import Audit, Auditor
+from controller.cli.journal.checkpoints import asked, public_key_of
+from controller.cli.journal.files import opened, place_in, progressing
+from controller.cli.shared.output import micros, stdout
+from controller.journal.chain import Entry
+from controller.journal.checkpoint import Anchor, parse_checkpoint
+from controller.journal.note import NoteKey
+from controller.journal.publishing import Reading
+from controller.journal.verify import VerifyReport, verify_journal
+from controller.settings.deployment import load_settings
+from exchange.errors import ConfigError, IntegrityError, UsageError
+
+NO_KEY = "it was not read: this deployment has no checkpoint key yet, and none was given with --checkpoint-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A journal with nothing wrong in it. ``readings`` are of the deployment's targets, ``files`` counts the given ones."""
+
+    report: VerifyReport
+    audit: Audit
+    readings: tuple[Reading, ...]
+    files: int
+
+
+def verify_deployment(directory: Path, checkpoints: Sequence[Path], key_text: str | None) -> Verified:
+    """Verify a deployment's journal down to the meaning of every entry, and against every checkpoint that can be had.
+
+    Raises:
+        IntegrityError: ``journal-broken``, naming the first entry that is wrong and who knows better.
+    """
+    place = place_in(directory)
+    given = [Anchor(f"the checkpoint in {file}", parse_checkpoint(_text(file), _note_key(key_text))) for file in checkpoints]
+    readings = _readings(directory, key_text)
+    held = [Anchor(one.target, one.held) for one in readings if one.held is not None]
+    controller_id = load_settings(directory).controller_id
+    with opened(directory) as reader, progressing("verifying", reader.head.seq) as step:
+        auditor = Auditor(reader.hash_at)
+
+        def inspect(entry: Entry) -> None:
+            auditor.inspect(entry)
+            step(entry)
+
+        report = verify_journal(place, controller_id, monotonic_ns=time.monotonic_ns, checkpoints=(*given, *held), inspect=inspect)
+    if report.first_problem is not None:
+        problem = report.first_problem
+        raise IntegrityError(
+            f"{problem.message} ({problem.fault}; {report.entries} entries before it are good)",
+            code="journal-broken",
+            remedy="Halt, keep the file as it is for inquiry, and restore the journal from a verified backup.",
+        )
+    return Verified(report, auditor.found, readings, len(given))
+
+
+def verified_document(found: Verified) -> dict[str, Any]:
+    """The answer as JSON values."""
+    report = found.report
+    return {
+        "ok": True,
+        "entries": report.entries,
+        "head": report.head.hash,
+        "epoch": report.head.epoch,
+        "us": report.duration_ns // 1000,
+        "commands": asdict(found.audit),
+        "checkpoints": [
+            {"target": one.target, "verdict": _verdict(one), "size": one.held.size if one.held else 0, "problem": one.problem}
+            for one in found.readings
+        ],
+    }
+
+
+def print_verified(found: Verified) -> None:
+    """The answer for people."""
+    console, report = stdout(), found.report
+    console.print(
+        f"[bold green]verified[/] {report.entries} entries in {micros(report.duration_ns // 1000)}, epoch {report.head.epoch}"
+    )
+    console.print(f"head {report.head.hash}")
+    audit = found.audit
+    console.print(
+        f"commands: {audit.accepted} applied and {audit.waited} that waited, each with its signatures and its quorum; "
+        f"{audit.refused} refused for the reason that was given; {audit.unchecked} that a journal alone cannot settle"
+    )
+    console.print(f"evidence: {audit.sealed} bundles with their digests, {audit.rejudged} verdicts judged again to the same bytes")
+    for one in found.readings:
+        said = {
+            "agrees": f"agrees at {one.held.size if one.held else 0} entries",
+            "empty": "holds no checkpoint that could be read",
+            "unreachable": f"unreachable: {one.problem}",
+        }[_verdict(one)]
+        console.print(f"{one.target}: {said}", markup=False)
+    if not found.readings and not found.files:
+        console.print("[yellow]no checkpoint was compared: a tail that was cut off would not show[/]")
+
+
+def _verdict(one: Reading) -> str:
+    if one.problem:
+        return "unreachable"
+    return "empty" if one.held is None else "agrees"
+
+
+def _readings(directory: Path, key_text: str | None) -> tuple[Reading, ...]:
+    settings = load_settings(directory)
+    key = NoteKey.parse(key_text) if key_text is not None else public_key_of(directory)
+    if key is not None:
+        return tuple(asked(directory, key))
+    names = [f"directory {directory / path}" for path in settings.witnesses]
+    names += [f"{one.to} {one.name}" for one in settings.checkpoints]
+    return tuple(Reading(name, None, NO_KEY) for name in names)
+
+
+def _note_key(text: str | None) -> NoteKey:
+    if text is None:
+        raise UsageError("a checkpoint needs the key it is signed with", code="usage", remedy="Add --checkpoint-key TEXT.")
+    return NoteKey.parse(text)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", code="file-unreadable", remedy="Give a checkpoint file.") from None

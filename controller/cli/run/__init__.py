@@ -1,0 +1,1 @@
+"""The verbs that start a process: a testnet, a witness."""

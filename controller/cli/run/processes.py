@@ -1,0 +1,134 @@
+"""The verbs that stay: the controller itself, and a testnet venue."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.run.testnet_flags import (
+    MEXC_REST,
+    MEXC_STREAM,
+    EntryLatencyOption,
+    ExportOption,
+    FeedOption,
+    FillModelOption,
+    PrintOption,
+    ResponseLatencyOption,
+    RestOption,
+    RestoreOption,
+    SnapshotsOption,
+    StreamOption,
+    SymbolOption,
+)
+from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command()(run)
+    app.command("testnet")(run_testnet)
+
+
+def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
+    """Run the controller of a deployment until it is told to stop (SIGTERM or Ctrl-C).
+
+    While another host's controller leads the same journal in a database, this one stands by and takes over when that one is gone.
+    """
+    import asyncio
+
+    from controller.bootstrap import run as run_controller
+    from controller.cli.shared.output import print_json, stderr
+    from controller.settings.deployment import load_settings
+
+    settings = load_settings(directory)
+
+    def announce() -> None:
+        gateway = f"http://{settings.gateway.host}:{settings.gateway.port}"
+        console = f"http://{settings.console.host}:{settings.console.port}"
+        if output is Output.JSON:
+            print_json({"event": "ready", "gateway": gateway, "console": console})
+        else:
+            stderr().print(f"{settings.controller_id} is up: bots at {gateway}, console at {console}")
+
+    def stand_by() -> None:
+        console = f"http://{settings.console.host}:{settings.console.port}"
+        if output is Output.JSON:
+            print_json({"event": "standby", "console": console})
+        else:
+            stderr().print(f"{settings.controller_id} stands by for the controller that leads; console at {console}")
+
+    asyncio.run(run_controller(directory, on_ready=announce, on_standby=stand_by))
+
+
+def run_testnet(
+    host: Annotated[str, typer.Option(help="A loopback address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8710,
+    tape: Annotated[
+        Path | None, typer.Option(help="A recorded market to play; without one the market is generated from the seed.")
+    ] = None,
+    speed: Annotated[str, typer.Option(help="Tape seconds per second.")] = "1",
+    loop: Annotated[bool, typer.Option("--loop", help="Start the tape again when it ends.")] = False,
+    seed: Annotated[int, typer.Option(help="Makes latency, faults and a generated market repeatable.")] = 1,
+    faults: Annotated[Path | None, typer.Option(help=r"TOML with \[\[fault]] tables.")] = None,
+    accounts: Annotated[Path | None, typer.Option(help=r"TOML with \[\[account]] tables, mode 0600.")] = None,
+    key: Annotated[str | None, typer.Option(help="API key of one more account.")] = None,
+    secret: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GATEHOUSE_TESTNET_SECRET", help="Its secret. On a shared machine use --accounts: others see arguments."
+        ),
+    ] = None,
+    balance: Annotated[list[str] | None, typer.Option(help="Its opening balance, as USDT=10000; once per asset.")] = None,
+    control_token_file: Annotated[
+        Path | None, typer.Option(help="0600 file with the token that opens /__control; without it the endpoint is shut.")
+    ] = None,
+    fill_model: FillModelOption = "pessimistic",
+    entry_latency: EntryLatencyOption = "assumed",
+    response_latency: ResponseLatencyOption = "0",
+    feed: FeedOption = None,
+    symbol: SymbolOption = "BTCUSDT",
+    from_rest: RestOption = MEXC_REST,
+    from_ws: StreamOption = MEXC_STREAM,
+    export_fills: ExportOption = None,
+    print_fills: PrintOption = False,
+    snapshots: SnapshotsOption = None,
+    restore: RestoreOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Run a venue that speaks MEXC's protocol, on a recorded, generated or live market."""
+    from controller.cli.run import testnet_options
+    from controller.cli.run.testnet_run import serve
+    from controller.cli.shared.output import print_json, stderr
+    from controller.cli.shared.signals import run_until_told
+
+    config = testnet_options.build(
+        host=host,
+        port=port,
+        tape=tape,
+        speed=testnet_options.decimal(speed, "--speed"),
+        loop=loop,
+        seed=seed,
+        faults=faults,
+        accounts_file=accounts,
+        one=testnet_options.one_account(key, secret, balance or []),
+        control_token_file=control_token_file,
+        fill_model=fill_model,
+        entry_latency=entry_latency,
+        response_latency=response_latency,
+        snapshots=snapshots,
+        restore=restore,
+    )
+    live = (symbol, from_rest, from_ws) if testnet_options.feed(feed, tape, config.speed) == "mexc-live" else None
+
+    def announce(where: str, bound: int) -> None:
+        address = f"http://{where}:{bound}"
+        market = f"{symbol} live" if live else str(tape) if tape is not None else f"a market generated from seed {seed}"
+        if output is Output.JSON:
+            print_json({"event": "ready", "address": address, "market": market})
+        else:
+            stderr().print(f"testnet at {address}, playing {market} at speed {Decimal(speed)}")
+
+    run_until_told(serve(config, announce, live, export_fills, tell=print_fills))

@@ -1,0 +1,215 @@
+"""From ``gatehouse testnet``'s options to a ``TestnetConfig``. Accounts come from a 0600 file or, for one, from options."""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from exchange.errors import ConfigError, UsageError
+from exchange.matching.resting import FillModel
+from exchange.matching.symbols import DEFAULT_RULES, rules_for
+from exchange.model import Millis, SymbolRules
+from exchange.tape import read, read_header
+from exchange.testnet.access.auth import DEFAULT_PERMISSIONS, Permission
+from exchange.testnet.conditions.latency import DEFAULT_QUANTILES, NO_LATENCY
+from exchange.testnet.config import AccountConfig, TestnetConfig
+from exchange.wire.profile import KycLevel
+
+_LONGEST_NUMBER = 6
+
+
+class Feed(StrEnum):
+    """Where a testnet's market comes from."""
+
+    TAPE = "tape"
+    SYNTHETIC = "synthetic"
+    MEXC_LIVE = "mexc-live"
+
+
+DEFAULT_BALANCES: Mapping[str, Decimal] = {"USDT": Decimal(10000)}
+
+
+class _Account(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1)]
+    api_key: Annotated[str, Field(min_length=8)]
+    secret: Annotated[str, Field(min_length=8)]
+    balances: dict[str, Annotated[Decimal, Field(ge=0)]]
+    permissions: frozenset[Permission] = DEFAULT_PERMISSIONS
+    uid: str = ""
+    master: str = ""
+    kyc: KycLevel = KycLevel.PRIMARY
+    mx_deduction: bool = False
+    symbols: frozenset[str] | None = None
+    addresses: frozenset[str] = frozenset()
+    expires_at: Millis | None = None
+
+
+class _Accounts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    account: tuple[_Account, ...]
+
+
+def build(
+    *,
+    host: str,
+    port: int,
+    tape: Path | None,
+    speed: Decimal,
+    loop: bool,
+    seed: int,
+    faults: Path | None,
+    accounts_file: Path | None,
+    one: AccountConfig | None,
+    control_token_file: Path | None,
+    fill_model: str = FillModel.PESSIMISTIC.value,
+    entry_latency: str = "0",
+    response_latency: str = "0",
+    snapshots: Path | None = None,
+    restore: Path | None = None,
+) -> TestnetConfig:
+    """The venue the options describe.
+
+    Raises:
+        ConfigError: a file is missing, malformed or readable by others, or an option makes no sense.
+        UsageError: there would be no account at all.
+    """
+    accounts = (*(read_accounts(accounts_file) if accounts_file is not None else ()), *((one,) if one is not None else ()))
+    if not accounts:
+        raise UsageError(
+            "the venue would have no account",
+            code="testnet-no-account",
+            remedy="Pass --accounts FILE, or --key with --secret and --balance.",
+        )
+    token = _private_text(control_token_file).strip() if control_token_file is not None else ""
+    return TestnetConfig(
+        accounts=accounts,
+        host=host,
+        port=port,
+        tape=tape,
+        speed=speed,
+        loop=loop,
+        seed=seed,
+        faults=faults,
+        control_token=token,
+        fill_model=model(fill_model),
+        entry_latency=latency(entry_latency, "--entry-latency"),
+        response_latency=latency(response_latency, "--response-latency"),
+        symbols=() if tape is None else tape_symbols(tape),
+        snapshots=snapshots,
+        restore=restore,
+    )
+
+
+def one_account(key: str | None, secret: str | None, balances: Sequence[str]) -> AccountConfig | None:
+    """The account of ``--key``, ``--secret`` and ``--balance``; ``None`` without a key."""
+    if key is None or secret is None:
+        if key is not None or balances:
+            raise UsageError(
+                "an account needs both a key and a secret",
+                code="testnet-account-incomplete",
+                remedy="Pass --key and --secret, or GATEHOUSE_TESTNET_SECRET, or --accounts FILE.",
+            )
+        return None
+    parsed = {asset: decimal(amount, "--balance") for asset, _, amount in (text.partition("=") for text in balances)}
+    return AccountConfig(name="default", api_key=key, secret=secret, balances=parsed or DEFAULT_BALANCES)
+
+
+def read_accounts(path: Path) -> tuple[AccountConfig, ...]:
+    """The accounts of a file with ``[[account]]`` tables: name, api_key, secret and a table of balances as strings.
+
+    A table may also have what ``AccountConfig`` has: permissions, uid, master, kyc, mx_deduction, symbols, addresses, expires_at.
+    """
+    try:
+        document = _Accounts.model_validate(tomllib.loads(_private_text(path), parse_float=Decimal))
+    except tomllib.TOMLDecodeError as error:
+        raise _unusable(path, f"it is not TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise _unusable(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    return tuple(AccountConfig(**dict(entry)) for entry in document.account)
+
+
+def tape_symbols(tape: Path) -> tuple[SymbolRules, ...]:
+    """The rules of a tape's symbol where the testnet has none of its own for it. Raises as ``symbols.rules_for``."""
+    symbol = read_header(tape).symbol
+    return () if symbol in DEFAULT_RULES else (rules_for(read(tape))[symbol],)
+
+
+def model(text: str) -> FillModel:
+    """The fill model of that name."""
+    try:
+        return FillModel(text)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is not a fill model", code="fill-model-unknown", remedy=f"Choose one of {', '.join(FillModel)}."
+        ) from None
+
+
+def latency(text: str, option: str) -> tuple[int, ...]:
+    """Quantiles in ms: ``assumed``, one number for every request, or several that ascend; 0 is none at all."""
+    if text == "assumed":
+        return DEFAULT_QUANTILES
+    parts = text.split(",")
+    numbers = tuple(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) <= _LONGEST_NUMBER)
+    if len(numbers) != len(parts) or list(numbers) != sorted(numbers):
+        raise UsageError(
+            f"{option}: {text!r} are no latencies",
+            code="latency-unusable",
+            remedy="Give 'assumed', one number of ms, or ascending quantiles as in 8,14,22,45,180; 0 for none.",
+        )
+    if not any(numbers):
+        return NO_LATENCY
+    return numbers * 2 if len(numbers) == 1 else numbers
+
+
+def feed(name: str | None, tape: Path | None, speed: Decimal) -> Feed:
+    """Which market to play. Raises ``UsageError`` for options that contradict each other."""
+    try:
+        chosen = Feed(name) if name is not None else (Feed.SYNTHETIC if tape is None else Feed.TAPE)
+    except ValueError:
+        raise UsageError(f"{name!r} is not a feed", code="feed-unknown", remedy=f"Choose one of {', '.join(Feed)}.") from None
+    if (chosen is Feed.TAPE) != (tape is not None):
+        raise UsageError(
+            "the feed 'tape', and no other, plays a tape", code="feed-contradiction", remedy="Give --tape with it, or neither."
+        )
+    if chosen is Feed.MEXC_LIVE and speed != 1:
+        raise UsageError(
+            "a live market passes at its own speed", code="feed-contradiction", remedy="Leave --speed out, or play a tape."
+        )
+    return chosen
+
+
+def decimal(text: str, option: str) -> Decimal:
+    """A plain finite decimal. Raises ``UsageError`` naming the option."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite():
+        raise UsageError(
+            f"{option}: {text!r} is not a number", code="not-a-number", remedy="Give a plain decimal, as in 0.5 or 10000."
+        )
+    return value
+
+
+def _private_text(path: Path) -> str:
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise ConfigError(f"{path} can be read by others", code="secret-exposed", remedy=f"chmod 600 {path}")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unusable(path, str(error)) from None
+
+
+def _unusable(path: Path, why: str) -> ConfigError:
+    return ConfigError(f"{path} cannot be used: {why}", code="file-unusable", remedy="Mend the file, or give another.")

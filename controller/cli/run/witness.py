@@ -1,0 +1,39 @@
+"""``gatehouse witness``: a witness for other machines' checkpoints. It needs no deployment and knows nothing of trading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.shared.output import Output, OutputOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this file."""
+    app.command()(witness)
+
+
+def witness(
+    directory: Annotated[Path, typer.Option("--dir", help="Its memory. Lose it, and the witness must be retired.")],
+    log: Annotated[list[str], typer.Option("--log", help="A log's public key, as `gatehouse journal checkpoint` prints it.")],
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = "127.0.0.1:8720",
+    key: Annotated[Path | None, typer.Option(help="Its key file; DIR/witness.key, made at the first start.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Serve https with this certificate and its chain (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's key (PEM).")] = None,
+    name: Annotated[str, typer.Option(help="What its cosignatures go by.")] = "gatehouse-witness",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Cosign checkpoints that follow from those cosigned before, and refuse all others, until told to stop."""
+    from controller.cli.run.witness_run import serve, tls_files
+    from controller.cli.shared.output import print_json, stderr
+    from controller.cli.shared.signals import run_until_told
+
+    def announce(address: str, public: str) -> None:
+        if output is Output.JSON:
+            print_json({"event": "ready", "address": address, "key": public})
+        else:
+            stderr().print(f"witness at {address}, public key {public}", markup=False, soft_wrap=True)
+
+    run_until_told(serve(directory, listen, key, name, log, announce, tls_files(tls_cert, tls_key)))

@@ -1,0 +1,1 @@
+"""``gatehouse init``: the files of a new deployment."""

@@ -1,0 +1,170 @@
+"""The demo's deployment: two persons, one bot, two local venues, and fresh secrets for all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.authority.keys import generate_key, public_key, save_key
+from controller.authority.roster import KeyType, roster_key
+from controller.cli.shared import places
+from controller.settings.deployment import FILE_NAME
+from exchange.errors import UsageError
+from policies.authority import Role
+
+HOST = "127.0.0.1"
+PERSONS = {"alice": Role.OPERATOR, "bob": Role.APPROVER}
+CONTROL_TOKEN = "secrets/control.token"  # noqa: S105 - a file name
+BOT_SECRET = "secrets/bot.secret"  # noqa: S105 - a file name
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where everything listens."""
+
+    gateway: int = 8700
+    console: int = 8701
+    testnet: int = 8710
+    live: int = 8711
+
+
+DEFAULT_PORTS = Ports()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalVenue:
+    """One local venue and the account gatehouse has there."""
+
+    name: str
+    port: int
+    key: str
+    secret: str
+    dollars: str
+
+
+def key_file(directory: Path, person: str) -> Path:
+    """A person's private key."""
+    return directory / "keys" / f"{person}.key"
+
+
+def accounts_file(directory: Path, venue: str) -> Path:
+    """The accounts a local venue is started with."""
+    return directory / "secrets" / f"{venue}-accounts.toml"
+
+
+def write_deployment(directory: Path, ports: Ports) -> list[tuple[str, str]]:
+    """Write everything into an empty directory; what was written and what it is for.
+
+    Raises:
+        UsageError: the directory is not empty or cannot be made.
+    """
+    make_directory(directory)
+    venues = (local_venue("testnet", ports.testnet, "100"), local_venue("live", ports.live, "100"))
+    bot_key = secrets.token_hex(16)
+    for venue in venues:
+        private_file(directory / f"secrets/{venue.name}.secret", venue.secret + "\n")
+        private_file(accounts_file(directory, venue.name), accounts_text(venue))
+    private_file(directory / BOT_SECRET, secrets.token_hex(32) + "\n")
+    private_file(directory / CONTROL_TOKEN, secrets.token_hex(32) + "\n")
+    (directory / "policy.toml").write_bytes(places.demo_policy().read_bytes())
+    (directory / "roster.toml").write_text(roster_text(directory, PERSONS), encoding="utf-8")
+    (directory / FILE_NAME).write_text(_settings(ports, venues, bot_key), encoding="utf-8")
+    return [
+        (FILE_NAME, "process settings"),
+        ("policy.toml", "what is allowed, and what each gate asks"),
+        ("roster.toml", "who may sign"),
+        *((f"keys/{person}.key", f"{person}'s signing key ({role})") for person, role in PERSONS.items()),
+        (BOT_SECRET, "the secret of the bot's gateway key"),
+        *((f"secrets/{venue.name}.secret", f"the secret of the {venue.name} venue's key") for venue in venues),
+        *((f"secrets/{venue.name}-accounts.toml", f"the account the {venue.name} venue is started with") for venue in venues),
+        (CONTROL_TOKEN, "opens the local venues' control endpoint"),
+    ]
+
+
+def make_directory(directory: Path) -> None:
+    """An empty directory with places for keys and secrets. Raises ``UsageError`` when it is not empty or cannot be made."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise UsageError(f"{directory} is not empty", code="not-empty", remedy="Name a new directory; nothing is overwritten.")
+        for name in ("keys", "secrets"):
+            (directory / name).mkdir(mode=0o700)
+    except OSError as error:
+        raise UsageError(
+            f"{directory} cannot be made: {error.strerror}", code="no-directory", remedy="Name another place."
+        ) from None
+
+
+def local_venue(name: str, port: int, dollars: str) -> LocalVenue:
+    """A local venue with a fresh key."""
+    return LocalVenue(name, port, "mx0" + secrets.token_hex(16), secrets.token_hex(32), dollars)
+
+
+def private_file(path: Path, text: str) -> None:
+    """Write a secret for its owner alone; nothing is ever overwritten."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def accounts_text(venue: LocalVenue) -> str:
+    """The account a local venue is started with."""
+    return f"""[[account]]
+name = "{venue.name}"
+api_key = "{venue.key}"
+secret = "{venue.secret}"
+balances = {{ USDT = "{venue.dollars}" }}
+"""
+
+
+def roster_text(directory: Path, persons: Mapping[str, Role]) -> str:
+    """A roster with a fresh key file for each person."""
+    text = "version = 1\n"
+    for person, role in persons.items():
+        private = generate_key()
+        save_key(private, key_file(directory, person))
+        key = roster_key(public_key(private).line, KeyType.FILE)
+        text += f'\n[[persons]]\nname = "{person}"\nrole = "{role}"\n'
+        text += f'keys = [{{ id = "{key.id}", type = "{key.type}", public = "{key.public}" }}]\n'
+    return text
+
+
+def _settings(ports: Ports, venues: tuple[LocalVenue, ...], bot_key: str) -> str:
+    release = hashlib.sha256(places.demo_bot().read_bytes()).hexdigest()
+    sections = "".join(
+        f"""
+[{venue.name}]
+rest = "http://{HOST}:{venue.port}"
+ws = "ws://{HOST}:{venue.port}/ws"
+api_key = "{venue.key}"
+secret_file = "secrets/{venue.name}.secret"
+"""
+        for venue in venues
+    )
+    return f"""# A rehearsal: every host that is not this machine is refused.
+controller_id = "demo"
+environment = "rehearsal"
+mock_balances = {{ USDT = "100" }}
+
+[release]
+name = "demo-maker"
+version = "1"
+artifact = "sha256:{release}"
+
+[gateway]
+host = "{HOST}"
+port = {ports.gateway}
+
+[console]
+host = "{HOST}"
+port = {ports.console}
+{sections}
+[[bots]]
+name = "maker"
+key = "{bot_key}"
+secret_file = "{BOT_SECRET}"
+"""

@@ -1,0 +1,53 @@
+"""Making a deployment's directory."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.shared.output import Output, OutputOption
+
+
+class Profile(StrEnum):
+    """What kind of deployment to make."""
+
+    SOLO = "solo"
+    TEAM = "team"
+    DEMO = "demo"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this file."""
+    app.command()(init)
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Made if it does not exist; must be empty.")],
+    profile: Annotated[Profile, typer.Option(help="solo, team: real money on MEXC; demo: two local venues, a sample bot.")],
+    person: Annotated[list[str], typer.Option(help="Who signs: one for solo, two for team, the operator first.")] = [],  # noqa: B006
+    live_key: Annotated[str, typer.Option(help="The public half of the MEXC API key; its secret goes into a file.")] = "",
+    bot: Annotated[Path | None, typer.Option(help="The bot's file, whose digest is its identity.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Write a new deployment: settings, policy, roster and fresh keys. Every secret is its owner's alone (mode 0600)."""
+    from controller.cli.setup.deployment import DEFAULT_PORTS, write_deployment
+    from controller.cli.setup.production import Wanted, write_production
+    from controller.cli.shared.output import print_json, stdout, table
+    from exchange.errors import UsageError
+    from policies.stage import Mode
+
+    if profile is Profile.DEMO:
+        if person or live_key or bot is not None:
+            raise UsageError("the demo has its own persons, key and bot", code="usage", remedy="Leave the other options out.")
+        written = write_deployment(directory, DEFAULT_PORTS)
+    else:
+        written = write_production(directory, Wanted(Mode(profile.value), person, live_key, bot))
+    if output is Output.JSON:
+        print_json({"directory": str(directory), "files": [{"file": str(path), "purpose": purpose} for path, purpose in written]})
+        return
+    console = stdout()
+    console.print(table(("file", "what it is"), written))
+    console.print(f"Next: `gatehouse doctor --dir {directory}`, then `gatehouse run --dir {directory}` once its venues are up.")

@@ -1,0 +1,1 @@
+"""What every verb uses: output, errors, the client of the operator API, signals."""

@@ -1,0 +1,156 @@
+"""The operator API as the command line calls it: over the deployment's unix socket, into console views (architecture.md §10)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from controller.cli.shared.http import Answer, JsonClient
+from controller.console.schema import (
+    BalanceView,
+    EntryView,
+    ErrorView,
+    FillView,
+    GateView,
+    HaltRequest,
+    OrderView,
+    ProposalView,
+    ProposeRequest,
+    ReceiptView,
+    SeriesView,
+    StatusView,
+)
+from controller.settings.deployment import load_settings
+from exchange.errors import (
+    DeadlineExceeded,
+    GatehouseError,
+    Halted,
+    IntegrityError,
+    Refused,
+    Unauthorised,
+    Unreachable,
+    UsageError,
+)
+
+SOCKET_NAME = "gatehouse.sock"
+JOURNAL_NAME = "journal.db"
+
+_T = TypeVar("_T")
+_BY_EXIT_CODE: dict[int, type[GatehouseError]] = {
+    kind.exit_code: kind for kind in (UsageError, Refused, Unauthorised, Halted, Unreachable, DeadlineExceeded)
+}
+
+
+def data_directory(directory: Path) -> Path:
+    """Where a deployment keeps its journal and its socket. Raises ``ConfigError`` when ``directory`` is no deployment."""
+    return directory / load_settings(directory).data
+
+
+class OperatorClient:
+    """One running controller. Raises ``Unreachable`` when it is not running, and the error the controller answered otherwise."""
+
+    def __init__(self, directory: Path) -> None:
+        path = data_directory(directory) / SOCKET_NAME
+        remedy = f"Start the controller with `gatehouse run --dir {directory}`, or give the right --dir."
+        _require_listener(path, remedy)
+        self._http = JsonClient("the controller", base="http://gatehouse", remedy=remedy, socket=path)
+
+    def __enter__(self) -> OperatorClient:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._http.close()
+
+    def status(self) -> StatusView:
+        """The deployment now."""
+        return self._get(StatusView, "/v1/status")
+
+    def gates(self) -> list[GateView]:
+        """The gates that lead up from here, evaluated now."""
+        return self._get(list[GateView], "/v1/gates")
+
+    def orders(self, limit: int) -> list[OrderView]:
+        """The latest orders, newest first."""
+        return self._get(list[OrderView], "/v1/orders", {"limit": limit})
+
+    def fills(self, limit: int) -> list[FillView]:
+        """The latest fills, newest first."""
+        return self._get(list[FillView], "/v1/fills", {"limit": limit})
+
+    def balances(self) -> list[BalanceView]:
+        """Every known balance of every venue."""
+        return self._get(list[BalanceView], "/v1/balances")
+
+    def series(self, after: int = 0) -> SeriesView:
+        """Equity and exposure over time."""
+        return self._get(SeriesView, "/v1/series", {"after": after})
+
+    def journal(self, after: int, limit: int) -> list[EntryView]:
+        """Entries after a sequence number, oldest first."""
+        return self._get(list[EntryView], "/v1/journal", {"after": after, "limit": limit})
+
+    def propose(self, request: ProposeRequest) -> ProposalView:
+        """The payload of a command, to be signed."""
+        return _parse(ProposalView, self._http.post("/v1/propose", request.model_dump(mode="json", exclude_none=True)))
+
+    def submit(self, envelope: str) -> ReceiptView:
+        """Hand in a signed command; the bytes go out as they are."""
+        return _parse(ReceiptView, self._http.post_text("/v1/commands", envelope))
+
+    def halt(self, reason: str) -> ReceiptView:
+        """Stop now; the socket is the authority."""
+        return _parse(ReceiptView, self._http.post("/v1/halt", HaltRequest(reason=reason).model_dump(mode="json")))
+
+    def _get(self, shape: type[_T], path: str, params: Mapping[str, str | int] | None = None) -> _T:
+        return _parse(shape, self._http.get(path, params))
+
+
+def _require_listener(path: Path, remedy: str) -> None:
+    """Knock once: a missing or a stale socket means that nobody is there."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError as error:
+            why = f"the controller is not running: nothing answers at {path} ({error.strerror or error})"
+            raise Unreachable(why, code="not-running", remedy=remedy) from None
+
+
+def _parse(shape: type[_T], answer: Answer) -> _T:
+    if not answer.ok:
+        raise _error(answer)
+    try:
+        return TypeAdapter(shape).validate_python(answer.body)
+    except ValidationError as error:
+        raise _foreign(f"its answer does not parse at {error.errors()[0]['loc']}") from None
+
+
+def _error(answer: Answer) -> GatehouseError:
+    try:
+        view = ErrorView.model_validate(answer.body)
+    except ValidationError:
+        return _foreign(f"it answered HTTP {answer.status} without saying why")
+    detail = view.error
+    kind = _BY_EXIT_CODE.get(detail.exit_code, IntegrityError)
+    error = kind(detail.message, code=detail.code, remedy=detail.remedy)
+    return AnsweredWithGate(error, view.gate) if view.gate is not None and kind is Refused else error
+
+
+class AnsweredWithGate(Refused):
+    """A refusal that came with the gate that said no."""
+
+    def __init__(self, error: GatehouseError, gate: GateView) -> None:
+        super().__init__(error.message, code=error.code, remedy=error.remedy)
+        self.gate = gate
+
+
+def _foreign(why: str) -> Unreachable:
+    return Unreachable(
+        f"the controller speaks another language: {why}",
+        code="foreign-controller",
+        remedy="Use the command line of the gatehouse version that runs the controller.",
+    )

@@ -1,0 +1,57 @@
+"""The command line's door to a venue's public REST API: bounded GETs, for live feeds and recordings. No key is ever sent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+
+from exchange.errors import Unreachable
+from exchange.testnet.market.feeds.live import ERROR_STATUS
+
+MAX_BODY = 16 * 1024 * 1024
+"""A whole ``exchangeInfo`` is a few MB."""
+
+_TIMEOUT = httpx.Timeout(15, connect=5)
+_OK = 200
+_SHOWN = 200
+
+
+@asynccontextmanager
+async def fetching(base: str) -> AsyncIterator[Callable[[str], Awaitable[bytes]]]:
+    """A function that GETs a path from ``base``. Proxies, ``~/.netrc`` and redirects are never followed.
+
+    What it gives raises ``Unreachable`` when there is no answer, or one that is an error or too long. ``base`` that is no
+    address raises it too.
+    """
+    try:
+        client = httpx.AsyncClient(base_url=base, trust_env=False, timeout=_TIMEOUT, follow_redirects=False)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise _unreachable(base, str(error)) from None
+    async with client:
+
+        async def get(path: str) -> bytes:
+            try:
+                async with client.stream("GET", path) as response:
+                    body = bytearray()
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        if len(body) > MAX_BODY:
+                            raise _unreachable(base, f"the answer to {path} does not end")
+                    if response.status_code != _OK:
+                        said = bytes(body[:_SHOWN]).decode("utf-8", errors="replace")
+                        raise _unreachable(base, f"{path} is answered with {response.status_code}: {said}", ERROR_STATUS)
+                    return bytes(body)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise _unreachable(base, str(error) or type(error).__name__) from None
+
+        yield get
+
+
+def _unreachable(base: str, why: str, code: str = "rest-unreachable") -> Unreachable:
+    return Unreachable(
+        f"{base} cannot be asked: {why}",
+        code=code,
+        remedy="Check the address given with --from-rest and the network; MEXC also blocks some regions.",
+    )

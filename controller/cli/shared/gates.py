@@ -1,0 +1,56 @@
+"""How a gate is shown: its rules with what was measured and what was asked (architecture.md §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from controller.cli.shared.output import styled, table
+from controller.console.schema import GateView, RuleView
+
+_UNITS = {"": "", "count": "", "ratio": "", "eur": " EUR"}
+_SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "eq": "=", ">=": "≥", "<=": "≤", "==": "="}
+
+
+def gate_table(gate: GateView) -> Table:
+    """One gate as a table of rule, measured value, threshold and verdict."""
+    title = Text.assemble("gate ", (gate.gate, "bold"), f"  {gate.from_position} → {gate.to_position}  ", styled(gate.verdict))
+    result = table(
+        ("rule", "measured", "threshold", "verdict"), (_row(rule) for rule in gate.rules), right=("measured", "threshold")
+    )
+    result.title = title
+    return result
+
+
+def _row(rule: RuleView) -> tuple[object, ...]:
+    unit = _UNITS.get(rule.unit, f" {rule.unit}")
+    measured = f"{rule.measured}{unit}" if rule.measured else "–"
+    return rule.id, measured, f"{_SIGNS.get(rule.op, rule.op)} {rule.threshold}{unit}", styled(rule.verdict)
+
+
+def progress(gate: GateView) -> tuple[int, int]:
+    """How many of a gate's rules pass, and how many there are."""
+    return sum(rule.verdict == "PASS" for rule in gate.rules), len(gate.rules)
+
+
+def result_table(result: Mapping[str, Any]) -> Table:
+    """A gate's result as it was journalled (``gates.engine.result_document``)."""
+    rules = [
+        RuleView(
+            id=rule["rule"],
+            metric=rule["metric"],
+            measured=rule["measured"],
+            op=rule["op"],
+            threshold=rule["threshold"],
+            unit=rule["unit"],
+            verdict=rule["verdict"],
+            explanation=rule["explanation"],
+        )
+        for rule in result["rules"]
+    ]
+    built = table(("rule", "measured", "threshold", "verdict"), map(_row, rules), right=("measured", "threshold"))
+    built.title = Text.assemble("gate ", (str(result["gate"]), "bold"), "  ", styled(str(result["verdict"])))
+    return built

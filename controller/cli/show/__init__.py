@@ -1,0 +1,1 @@
+"""The verbs that only read: status, gates, explain, report, policy."""

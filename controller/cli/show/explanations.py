@@ -1,0 +1,197 @@
+"""What the journal knows about one subject, as a document for programs and as parts for people."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from controller.cli.journal.files import opened
+from controller.cli.journal.view import entry_document, summary
+from controller.cli.shared.gates import result_table
+from controller.cli.shared.output import clock, micros, table
+from controller.journal.chain import Entry
+from exchange.errors import UsageError
+from policies.rules import GateName
+
+_COMMAND = re.compile(r"[0-9a-f]{32}")
+_ENTRY = re.compile(r"(?:A-)?([0-9]{1,15})")
+_PAYLOAD = re.compile(r'"payload"\s*:\s*"([A-Za-z0-9+/]*)')
+_ORDER_FIELDS = ("client_id", "bot_client_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The same answer twice."""
+
+    document: Any
+    parts: tuple[RenderableType, ...]
+
+
+def explain_subject(directory: Path, subject: str) -> Explanation:
+    """Explain ``subject``. Raises ``UsageError`` when the journal has never heard of it."""
+    if _COMMAND.fullmatch(subject):
+        return _command(directory, subject)
+    if (number := _ENTRY.fullmatch(subject)) is not None:
+        return _entry(directory, int(number[1]))
+    if (story := _STORIES.get(subject)) is not None:
+        return story(directory)
+    if subject in {gate.value for gate in GateName}:
+        return _gate(directory, subject)
+    return _order(directory, subject)
+
+
+def _entry(directory: Path, seq: int) -> Explanation:
+    entries = _matching(directory, lambda entry, _: entry.seq == seq, after=seq - 1)
+    if not entries:
+        raise _unknown(str(seq), "entry")
+    if entries[0].kind == "command-refused":
+        return _told(entries)
+    document = entry_document(entries[0])
+    return Explanation(document, (Text(json.dumps(document, ensure_ascii=False, indent=2)),))
+
+
+def _command(directory: Path, command_id: str) -> Explanation:
+    entries = _matching(
+        directory, lambda entry, body: body.get("command_id") == command_id or _is_said_to_be(entry, body, command_id)
+    )
+    if not entries:
+        raise _unknown(command_id, "command")
+    return _told(entries)
+
+
+def _is_said_to_be(entry: Entry, body: Mapping[str, Any], command_id: str) -> bool:
+    """Whether an envelope that did not verify spells this command. It may be cut: the id is among the first things in a payload."""
+    if entry.kind != "command-refused" or body["command_id"]:
+        return False
+    found = _PAYLOAD.search(body["envelope"])
+    text = found[1] if found is not None else ""
+    return f'"command_id":"{command_id}"'.encode() in base64.b64decode(text[: len(text) // 4 * 4])
+
+
+def _refusal(directory: Path) -> Explanation:
+    """The last refusal, for whoever has no id: what did not parse has none."""
+    entries = _matching(directory, lambda entry, _: entry.kind == "command-refused")
+    if not entries:
+        raise UsageError("no command was refused here", code="unknown-subject", remedy="See `gatehouse status`.")
+    return _told(entries[-1:])
+
+
+def _told(entries: Iterable[Entry]) -> Explanation:
+    """What became of commands, entry by entry."""
+    parts: list[RenderableType] = []
+    documents = []
+    for entry in entries:
+        body = json.loads(entry.body)
+        result = json.loads(body["result"]) if body.get("result") else None
+        documents.append({**entry_document(entry), "result": result})
+        parts.append(_headline(entry))
+        if entry.kind == "command-refused":
+            parts += [Text(f"  refused [{body['code']}] {body['message']}", "red"), Text(f"  do {body['remedy']}")]
+        if entry.kind == "command-pending":
+            parts.append(Text(f"  waits until {clock(body['applies_at'])} UTC; any key can veto it until then", "yellow"))
+        if entry.kind == "command-voided":
+            parts.append(Text(f"  withdrawn by {body['cause']}: {body['reason']}", "red"))
+        if entry.kind == "command-refused" and not body["command_id"]:
+            parts.append(Text("  its envelope did not verify, so nobody is known to have sent it"))
+        elif entry.kind in {"command-accepted", "command-refused", "command-pending"}:
+            parts.append(Text(f"  signed by {', '.join(body['persons']) or 'nobody who counts'}"))
+        if result is not None:
+            parts += _result_parts(result)
+    return Explanation(documents, tuple(parts))
+
+
+def _gate(directory: Path, gate: str) -> Explanation:
+    entries = _matching(directory, lambda entry, body: entry.kind == "evidence-sealed" and body["gate"] == gate)
+    decided = _matching(directory, lambda _, body: bool(body.get("result")) and json.loads(body["result"])["gate"] == gate)
+    if not decided:
+        raise UsageError(
+            f"gate {gate} has not decided anything yet ({len(entries)} proposals looked at it)",
+            code="not-decided",
+            remedy="See it as it stands now with `gatehouse gates`.",
+        )
+    last = decided[-1]
+    result = json.loads(json.loads(last.body)["result"])
+    return Explanation({**entry_document(last), "result": result}, (_headline(last), *_result_parts(result)))
+
+
+def _halt(directory: Path) -> Explanation:
+    kinds = {"breach-detected", "halt-measured"}
+    entries = _matching(
+        directory, lambda entry, body: entry.kind in kinds or (entry.kind == "stage-changed" and body["stage"] == "HALTED")
+    )
+    if not entries:
+        raise UsageError("nothing was ever halted here", code="unknown-subject", remedy="See `gatehouse status`.")
+    parts: list[RenderableType] = []
+    for entry in entries:
+        body = json.loads(entry.body)
+        parts.append(_headline(entry))
+        if entry.kind == "breach-detected":
+            parts.append(
+                Text(f"  guard {body['guard']}: measured {body['measured']}, allowed {body['threshold']} → {body['level']}", "red")
+            )
+        if entry.kind == "halt-measured":
+            latch, cancel = micros(body["breach_to_latch_us"]), micros(body["latch_to_cancelled_us"])
+            parts.append(Text(f"  breach → latch {latch}, latch → last cancel {cancel}, {body['cancelled']} cancelled"))
+    return Explanation([entry_document(entry) for entry in entries], tuple(parts))
+
+
+def _drill(directory: Path) -> Explanation:
+    """Every drill, and the halt that one became."""
+
+    def wanted(entry: Entry, body: dict[str, Any]) -> bool:
+        return entry.kind in {"drill-started", "drill-finished"} or (entry.kind == "stage-changed" and body["cause"] == "drill")
+
+    entries = _matching(directory, wanted)
+    if not entries:
+        raise UsageError("no halt was practised here", code="unknown-subject", remedy="Practise one with `gatehouse drill halt`.")
+    return Explanation([entry_document(entry) for entry in entries], tuple(map(_headline, entries)))
+
+
+def _order(directory: Path, order_id: str) -> Explanation:
+    named = _matching(directory, lambda _, body: order_id in (body.get(field) for field in _ORDER_FIELDS))
+    if not named:
+        raise _unknown(order_id, "order, command, gate or entry")
+    ids = {json.loads(entry.body).get("client_id") for entry in named} - {None, ""}
+    entries = _matching(directory, lambda entry, body: entry.seq in {one.seq for one in named} or body.get("client_id") in ids)
+    rows = [(entry.seq, clock(entry.at), entry.kind, summary(entry)) for entry in entries]
+    parts: list[RenderableType] = [table(("entry", "at (UTC)", "what", "says"), rows, right=("entry",))]
+    for entry in entries:
+        body = json.loads(entry.body)
+        if entry.kind == "order-denied":
+            parts.append(Text(f"rule {body['rule']}: measured {body['measured']}, allowed {body['threshold']}", "yellow"))
+    return Explanation([entry_document(entry) for entry in entries], tuple(parts))
+
+
+def _result_parts(result: dict[str, Any]) -> list[RenderableType]:
+    failing = [Text(f"  {rule['rule']}: {rule['explanation']}") for rule in result["rules"] if rule["verdict"] != "PASS"]
+    return [result_table(result), *failing]
+
+
+def _headline(entry: Entry) -> Text:
+    return Text.assemble((f"{entry.seq:>7} {clock(entry.at)} ", "dim"), (entry.kind, "bold"), "  ", summary(entry))
+
+
+def _matching(directory: Path, wanted: Callable[[Entry, dict[str, Any]], bool], after: int = 0) -> list[Entry]:
+    with opened(directory) as reader:
+        entries: Iterable[Entry] = reader.read(max(0, after), 1 if after else None)
+        return [entry for entry in entries if wanted(entry, json.loads(entry.body))]
+
+
+def _unknown(subject: str, what: str) -> UsageError:
+    return UsageError(
+        f"the journal knows no {what} {subject}",
+        code="unknown-subject",
+        remedy="Find ids with `gatehouse orders` or `gatehouse journal tail`.",
+    )
+
+
+_STORIES: Mapping[str, Callable[[Path], Explanation]] = MappingProxyType({"halt": _halt, "drill": _drill, "refusal": _refusal})

@@ -1,0 +1,131 @@
+"""The status of a deployment as one panel: where it stands, how close to its limits, and what comes next."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from controller.cli.shared.output import duration, micros, short, styled
+from controller.cli.show.oversight_view import oversight_rows
+from controller.console.schema import StatusView
+
+_BAR = 30
+
+
+def status_panel(view: StatusView) -> Panel:
+    """Everything ``gatehouse status`` shows."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column()
+    for label, cell in _rows(view):
+        grid.add_row(label, cell)
+    return Panel(
+        Group(grid), title=f"{view.controller_id} · {view.environment}", title_align="left", border_style="dim", expand=False
+    )
+
+
+def _role(view: StatusView) -> Text:
+    if view.standby is not None:
+        return Text(view.standby.told, "bold yellow")
+    return Text(f"{view.role}, under epoch {view.epoch}")
+
+
+def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
+    armed = Text("armed", "green") if view.armed else Text(f"not armed: {view.not_armed_because}", "bold yellow")
+    simulated = " (simulated)" if view.simulated else ""
+    rows: list[tuple[str, Text | Table | str]] = [
+        ("stage", Text.assemble(styled(view.position), f"  for {duration(view.now_ms - view.stage_since_ms)}  ", armed)),
+        ("role", _role(view)),
+        ("orders go to", f"{view.venue or 'nowhere'}, on {view.source or 'no'} market data{simulated}"),
+    ]
+    if view.halt_reason:
+        kind = f"{view.halt_class}: " if view.halt_class is not None else ""
+        rows.append(("halted", Text(f"{kind}{view.halt_reason} (was at {view.halted_from})", "bold red")))
+    if view.validation_void:
+        rows.append(("only a reset", Text(f"the validation is void: {view.validation_void}", "bold red")))
+    if view.halt is not None:
+        empty = "verified empty" if view.halt.verified_empty else "not verified empty"
+        latch, cancel = micros(view.halt.breach_to_latch_us), micros(view.halt.latch_to_cancelled_us)
+        rows.append(
+            ("halt measured", f"breach → latch {latch}, latch → last cancel {cancel}, {view.halt.cancelled} cancelled, {empty}")
+        )
+    if (waits := view.pending) is not None:
+        left = duration(max(0, waits.applies_at_ms - view.now_ms))
+        what = f"{waits.verb} to {waits.target} by {', '.join(waits.persons)} is applied in {left}: {waits.reason}"
+        rows.append(
+            ("waits", Text(f"{what}\ncommand {waits.command_id}; any key can stop it with `gatehouse veto`", "bold yellow"))
+        )
+    rows += oversight_rows(view.oversight)
+    if view.guard_level:
+        rows.append(("guard", Text(f"{view.guard_level}: {view.guard_reason}", "yellow")))
+    if view.pending_demotion:
+        leaving = f"only sells, and VALIDATED once the live account is empty: {view.pending_demotion}"
+        rows.append(("leaving LIVE_€10", Text(leaving, "bold yellow")))
+    rows += [
+        ("exposure", _bar(view.exposure_eur, view.cap_eur, "EUR")),
+        ("equity", f"{_amount(view.equity_eur)} EUR, today {_amount(view.day_pnl_eur)}, net {_amount(view.net_pnl_eur)}"),
+    ]
+    if view.coverage is not None:
+        seen = view.coverage
+        text = f"{duration(seen.covered_ms)} of {duration(seen.target_ms)}, longest gap {duration(seen.longest_gap_ms)}"
+        rows.append(("covered", _bar(Decimal(seen.covered_ms), Decimal(seen.target_ms), text, numbers=False)))
+    if view.quote is not None:
+        rows.append(("market", f"{view.quote.symbol} {view.quote.bid} / {view.quote.ask}, {view.quote.age_ms} ms old"))
+    count = view.counters
+    rows += [
+        (
+            "orders",
+            (
+                f"{count.orders} ({view.working_orders} working, {view.unknown_orders} unknown), "
+                f"{count.fills} fills, {count.denied} denied"
+            ),
+        ),
+        ("policy", f"{view.policy.name}  {short(view.policy.digest)}"),
+        ("release", f"{view.release.name} {view.release.version}  {short(view.release.digest)}"),
+        ("journal", f"entry {view.seq}  {short(view.head)}  epoch {view.epoch}"),
+        *((("checkpoints", _checkpoints(view)),) if view.checkpoints else ()),
+        ("next", "\n".join(_edge(view)) or "nothing leads on from here"),
+    ]
+    return rows
+
+
+def _checkpoints(view: StatusView) -> Text:
+    lines = []
+    for one in view.checkpoints:
+        since = f", {duration(view.now_ms - one.at_ms)} ago" if one.at_ms is not None else ""
+        if one.problem:
+            lines.append(Text(f"{one.target}: {one.problem} (knew {one.size} entries{since})", "bold yellow"))
+        else:
+            lines.append(Text(f"{one.target}: knows {one.size} entries{since}"))
+    return Text("\n").join(lines)
+
+
+def _edge(view: StatusView) -> list[str]:
+    edges = []
+    for edge in view.next_edges:
+        step = f" step {edge.step}" if edge.step else ""
+        gate = f", gate {edge.gate}" if edge.gate else ""
+        people = "1 signature" if edge.persons_needed == 1 else f"{edge.persons_needed} signatures"
+        edges.append(f"{edge.verb} → {edge.target}{step} ({people}{gate})")
+    return edges
+
+
+def _amount(value: Decimal | None) -> str:
+    return "unknown" if value is None else format(value, "f")
+
+
+def _bar(value: Decimal | None, limit: Decimal, text: str, *, numbers: bool = True) -> Table | str:
+    if value is None:
+        return f"unknown of {limit} {text}"
+    row = Table.grid(padding=(0, 1))
+    full = limit if limit > 0 else Decimal(1)
+    row.add_row(
+        ProgressBar(total=int(full * 10000), completed=int(value * 10000), width=_BAR),
+        f"{value} of {limit} {text}" if numbers else text,
+    )
+    return row

@@ -1,0 +1,1 @@
+"""The verbs that propose, sign and submit commands, and handle keys."""

@@ -1,0 +1,143 @@
+"""Command files: a DSSE envelope each, read strictly and replaced whole, so that a crash never leaves half of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from controller.authority.envelope import MAX_ENVELOPE_BYTES, Envelope, parse_envelope
+from controller.authority.keys import load_key, public_key
+from controller.authority.roster import Roster, load_roster
+from controller.authority.signing import attach_ssh_signature, sign_with_file_key, sign_with_ssh_key
+from controller.authority.tokens import find_key, is_token_uri, sign_with_token
+from controller.cli.sign.pins import pin_source
+from controller.console.schema import ProposeRequest
+from controller.settings.deployment import FILE_NAME, load_settings
+from exchange.errors import ConfigError, UsageError
+from policies import canonical
+from policies.authority import Verb
+from policies.document import canonical_bytes, load_policy
+from policies.stage import Stage
+
+
+def make_request(
+    verb: Verb,
+    *,
+    reason: str,
+    to: str | None = None,
+    step: int | None = None,
+    postmortem: Path | None = None,
+    subject: str | None = None,
+) -> ProposeRequest:
+    """What to ask the controller for. Raises ``UsageError`` for a stage that does not exist or an empty reason."""
+    from pydantic import ValidationError
+
+    if verb is Verb.HALT:
+        raise UsageError("a halt on this machine needs no command file", code="usage", remedy="Use `gatehouse halt --reason …`.")
+    try:
+        target = Stage.parse(to.upper()) if to is not None else None
+    except ValueError:
+        stages = ", ".join(stage.value for stage in Stage)
+        raise UsageError(f"{to!r} is not a stage", code="no-such-stage", remedy=f"Use one of {stages}, or LIVE_EUR10.") from None
+    digest = canonical.digest(read_bytes(postmortem)) if postmortem is not None else None
+    try:
+        return ProposeRequest(verb=verb, target=target, step=step, reason=reason, postmortem=digest, subject=subject)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise UsageError(
+            f"{first['loc'][0]}: {first['msg']}", code="usage", remedy="Give a reason of 1 to 500 characters."
+        ) from None
+
+
+def subject_of(verb: Verb, given: str | None) -> str | None:
+    """A subject as a person gives it: a file for a document, an id as it is. Raises ``ConfigError`` for a file that is none."""
+    match verb:
+        case Verb.SET_ROSTER if given:
+            return load_roster(Path(given)).canonical_bytes.decode()
+        case Verb.SET_POLICY if given:
+            return canonical_bytes(load_policy(read_bytes(Path(given)))).decode()
+        case Verb.SET_RELEASE | Verb.ISSUE_BOT_KEY if given:
+            return read_bytes(Path(given)).decode("utf-8", "replace").strip()
+        case Verb.DRILL if given:
+            return canonical.encode({"drill": given}).decode()
+        case _:
+            return given
+
+
+def read_envelope(path: Path) -> Envelope:
+    """A command file. Raises ``UsageError`` when it cannot be read and ``Unauthorised`` when it is no envelope."""
+    data = read_bytes(path)
+    try:
+        return parse_envelope(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"{path} is not a command file", code="not-a-command", remedy="Give a file that `propose` wrote."
+        ) from None
+
+
+def write_envelope(envelope: Envelope, path: Path) -> None:
+    """Put the file in place whole."""
+    half = path.with_name(f".{path.name}.{os.getpid()}")
+    half.write_text(envelope.text, encoding="utf-8")
+    half.replace(path)
+
+
+def write_message(envelope: Envelope, path: Path) -> None:
+    """The bytes that ``ssh-keygen -Y sign`` signs."""
+    path.write_bytes(envelope.pae)
+
+
+def sign_with(envelope: Envelope, keys: Iterable[str], directory: Path) -> Envelope:
+    """One more signature per key, a file's path or a token's URI, in the form the roster lists the key under.
+
+    Outside a deployment a file makes a raw Ed25519 signature.
+    """
+    roster = roster_of(directory)
+    for key in keys:
+        sign = _sign_with_token if is_token_uri(key) else _sign_with_file
+        envelope = sign(envelope, key, roster)
+    return envelope
+
+
+def _sign_with_file(envelope: Envelope, path: str, roster: Roster | None) -> Envelope:
+    private = load_key(Path(path))
+    found = roster.find(public_key(private).fingerprint) if roster is not None else None
+    as_ssh = found is not None and not found[1].type.plain
+    return sign_with_ssh_key(envelope, private) if as_ssh else sign_with_file_key(envelope, private)
+
+
+def _sign_with_token(envelope: Envelope, uri: str, roster: Roster | None) -> Envelope:
+    ask = pin_source(uri)
+    key = find_key(uri, ask)
+    found = roster.find(key.public.fingerprint) if roster is not None else None
+    if found is not None and found[1].type is not key.type:
+        raise UsageError(
+            f"{found[0].name}'s key {key.public.fingerprint[:19]}… is listed as {found[1].type}, and {uri} signs as {key.type}",
+            code="other-key-type",
+            remedy=f"Sign with ssh-keygen (--message, --attach), or have the key listed as {key.type}.",
+        )
+    return sign_with_token(envelope, key, ask)
+
+
+def attach_signatures(envelope: Envelope, paths: Iterable[Path]) -> Envelope:
+    """One more signature per file, made by ssh-keygen."""
+    for path in paths:
+        envelope = attach_ssh_signature(envelope, read_bytes(path).decode("ascii", "replace"))
+    return envelope
+
+
+def roster_of(directory: Path) -> Roster | None:
+    """The roster file of a deployment; ``None`` where there is no deployment to ask."""
+    return load_roster(directory / load_settings(directory).roster) if (directory / FILE_NAME).is_file() else None
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file a person named. Raises ``ConfigError`` when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_ENVELOPE_BYTES * 16)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}", code="file-unreadable", remedy="Give the right file."
+        ) from None

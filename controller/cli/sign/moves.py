@@ -1,0 +1,120 @@
+"""Moving the lifecycle in one go: propose, sign and submit with the keys at hand; halting without any (architecture.md §3, §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOption
+from controller.cli.sign.signing import KeysOption, PostmortemOption, ReasonOption, StepOption, TargetOption
+from policies.authority import Verb
+
+if TYPE_CHECKING:
+    from controller.console.schema import ProposeRequest
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    for verb in (advance, ramp, demote, resume, reset, halt):
+        app.command()(verb)
+
+
+def advance(
+    key: KeysOption,
+    reason: ReasonOption,
+    to: TargetOption = None,
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Go one stage up. Needs a passing gate, and two persons for real money."""
+    _move(Verb.ADVANCE, key, reason, directory, output, to=to)
+
+
+def ramp(
+    key: KeysOption,
+    reason: ReasonOption,
+    step: StepOption = None,
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Go one ramp step up. Needs a passing gate and two persons."""
+    _move(Verb.RAMP, key, reason, directory, output, step=step)
+
+
+def demote(
+    key: KeysOption,
+    reason: ReasonOption,
+    to: TargetOption = None,
+    step: StepOption = None,
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Go down. No gate asks, one person is enough."""
+    _move(Verb.DEMOTE, key, reason, directory, output, to=to, step=step)
+
+
+def resume(
+    key: KeysOption,
+    reason: ReasonOption,
+    postmortem: PostmortemOption = None,
+    to: TargetOption = None,
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Leave HALTED, never above where it was. Needs two persons and a post-mortem."""
+    _move(Verb.RESUME, key, reason, directory, output, to=to, postmortem=postmortem)
+
+
+def reset(key: KeysOption, reason: ReasonOption, directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
+    """Leave HALTED for MOCK and start over."""
+    _move(Verb.RESET, key, reason, directory, output)
+
+
+def halt(
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why, for the journal.")] = "an operator stopped it",
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Stop now: no new order, every open order cancelled. Needs no key on this machine."""
+    from controller.cli.shared.client import OperatorClient
+    from controller.cli.sign.command_view import print_receipt
+
+    with OperatorClient(directory) as client:
+        print_receipt(client.halt(reason), output)
+
+
+def _move(
+    verb: Verb,
+    keys: Sequence[str],
+    reason: str,
+    directory: Path,
+    output: Output,
+    *,
+    to: str | None = None,
+    step: int | None = None,
+    postmortem: Path | None = None,
+) -> None:
+    from controller.cli.sign.command_files import make_request
+
+    carry_out(make_request(verb, reason=reason, to=to, step=step, postmortem=postmortem), keys, directory, output)
+
+
+def carry_out(request: ProposeRequest, keys: Sequence[str], directory: Path, output: Output, *, show_receipt: bool = True) -> None:
+    """Propose, sign with the keys at hand, show what was signed, and hand it in."""
+    from controller.authority.envelope import Envelope
+    from controller.cli.shared.client import OperatorClient
+    from controller.cli.sign.command_files import sign_with
+    from controller.cli.sign.command_view import print_command, print_gate, print_receipt
+
+    with OperatorClient(directory) as client:
+        proposal = client.propose(request)
+        envelope = sign_with(Envelope(proposal.payload.encode()), keys, directory)
+        if output is Output.TABLE:
+            print_gate(proposal.gate)
+            print_command(envelope, directory, output)
+        receipt = client.submit(envelope.text)
+        if show_receipt:
+            print_receipt(receipt, output, gate=False)

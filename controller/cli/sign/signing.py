@@ -1,0 +1,143 @@
+"""A command by hand: propose it, carry the file to whoever must sign, look at it, sign it, hand it in (architecture.md §5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOption
+from policies.authority import Verb
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The command file, as `propose` wrote it.")]
+KeysOption = Annotated[
+    list[str],
+    typer.Option(
+        "--key", "-k", metavar="KEY", help="A private key file, or the URI of a key in a token or a vault; once per signature."
+    ),
+]
+AttachOption = Annotated[
+    list[Path], typer.Option("--attach", "-a", help="A signature file that ssh-keygen made over the message; once per signature.")
+]
+ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why, for the journal.")]
+TargetOption = Annotated[str | None, typer.Option("--to", help="The stage to go to, where the verb leaves a choice.")]
+StepOption = Annotated[int | None, typer.Option("--step", min=1, max=64, help="The ramp step, with --to RAMPING.")]
+PostmortemOption = Annotated[Path | None, typer.Option("--postmortem", help="The post-mortem of the halt; its digest is signed.")]
+
+SubjectOption = Annotated[
+    str | None,
+    typer.Option("--subject", help="What it is about, if not a move: a key's or command's id, or a file."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    for verb in (propose, sign, inspect, submit, approve):
+        app.command()(verb)
+
+
+def propose(
+    verb: Annotated[Verb, typer.Argument(help="What to ask for.")],
+    reason: ReasonOption,
+    to: TargetOption = None,
+    step: StepOption = None,
+    postmortem: PostmortemOption = None,
+    subject: SubjectOption = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="Where to write it; by default <command id>.json here.")] = None,
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Ask the controller for a command to sign, and write it to a file. Nothing happens yet."""
+    from controller.authority.envelope import Envelope
+    from controller.authority.verify import read_command
+    from controller.cli.shared.client import OperatorClient
+    from controller.cli.sign.command_files import make_request, subject_of, write_envelope
+    from controller.cli.sign.command_view import print_proposal
+
+    about = subject_of(verb, subject)
+    request = make_request(verb, reason=reason, to=to, step=step, postmortem=postmortem, subject=about)
+    with OperatorClient(directory) as client:
+        proposal = client.propose(request)
+    payload = proposal.payload.encode()
+    path = file if file is not None else Path(f"{read_command(payload).command_id}.json")
+    write_envelope(Envelope(payload), path)
+    print_proposal(proposal, path, output)
+
+
+def sign(
+    file: FileArgument,
+    key: KeysOption = [],  # noqa: B006 - typer reads it, nobody changes it
+    attach: AttachOption = [],  # noqa: B006 - likewise
+    message: Annotated[Path | None, typer.Option(help="Write the bytes for `ssh-keygen -Y sign` here, and sign nothing.")] = None,
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Sign a command file with a key file or a key in a token or a vault, or with ssh-keygen through --message and --attach.
+
+    A key that never leaves its place is named by URI: hsm:2?label=TOKEN (PKCS#11, with PYKCS11LIB naming the module)
+    or hv:NAME (HashiCorp Vault).
+
+    With a security key or a passphrase: `gatehouse sign FILE --message M`, then
+    `ssh-keygen -Y sign -n gatehouse-command@v1 -f KEY M`, then `gatehouse sign FILE --attach M.sig`.
+    """
+    from controller.cli.sign.command_files import attach_signatures, read_envelope, sign_with, write_envelope, write_message
+    from controller.cli.sign.command_view import print_command
+    from exchange.errors import UsageError
+
+    if sum((bool(key), bool(attach), message is not None)) != 1:
+        raise UsageError(
+            "give exactly one of --key, --attach and --message", code="usage", remedy="Sign with `gatehouse sign FILE --key KEY`."
+        )
+    envelope = read_envelope(file)
+    if message is not None:
+        write_message(envelope, message)
+    else:
+        envelope = sign_with(attach_signatures(envelope, attach), key, directory)
+    if message is None:
+        write_envelope(envelope, file)
+    print_command(envelope, directory, output)
+
+
+def inspect(file: FileArgument, directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
+    """Show what a command file asks for, its word code, and whose signatures it carries."""
+    from controller.cli.sign.command_files import read_envelope
+    from controller.cli.sign.command_view import print_command
+
+    print_command(read_envelope(file), directory, output)
+
+
+def submit(file: FileArgument, directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
+    """Hand a signed command in. The gate is evaluated now, and the decision is journalled before it takes effect."""
+    from controller.cli.shared.client import OperatorClient
+    from controller.cli.sign.command_files import read_envelope
+    from controller.cli.sign.command_view import print_receipt
+
+    text = read_envelope(file).text
+    with OperatorClient(directory) as client:
+        print_receipt(client.submit(text), output)
+
+
+def approve(
+    file: FileArgument,
+    key: KeysOption = [],  # noqa: B006 - typer reads it, nobody changes it
+    attach: AttachOption = [],  # noqa: B006 - likewise
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Add the last signatures to a command file and hand it in."""
+    from controller.cli.shared.client import OperatorClient
+    from controller.cli.sign.command_files import attach_signatures, read_envelope, sign_with, write_envelope
+    from controller.cli.sign.command_view import print_command, print_receipt
+    from exchange.errors import UsageError
+
+    if not key and not attach:
+        raise UsageError(
+            "there is no signature to add", code="usage", remedy="Give --key or --attach; `gatehouse submit` adds none."
+        )
+    envelope = sign_with(attach_signatures(read_envelope(file), attach), key, directory)
+    write_envelope(envelope, file)
+    if output is Output.TABLE:
+        print_command(envelope, directory, output)
+    with OperatorClient(directory) as client:
+        print_receipt(client.submit(envelope.text), output)

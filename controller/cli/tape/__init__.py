@@ -1,0 +1,1 @@
+"""``gatehouse tape``: record, convert and inspect market tapes."""

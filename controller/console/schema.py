@@ -1,0 +1,389 @@
+"""What an operator sees: every document of the operator API, one frozen model each.
+
+Amounts are ``Decimal`` here and plain decimal strings in JSON; instants are integer milliseconds since the epoch, UTC.
+``None`` means "not known", never zero, and an empty string means "there is none". Requests refuse fields they do not know;
+views ignore them, so an older command line can read a newer controller.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field, model_validator
+
+from controller.authority.command import MAX_SUBJECT, Digest, Reason
+from controller.console.oversight import OversightView, View
+from controller.console.role import Role, StandbyView
+from controller.console.wording import instant
+from controller.core.causes import HaltClass
+from controller.core.events import Amount
+from exchange.model import DataSource, OrderStatus, OrderType, Side
+from exchange.ports import VenueName
+from policies.authority import Verb
+from policies.stage import Environment, Stage
+
+
+def _typed_stage(value: object) -> object:
+    return Stage.LIVE_EUR10 if value == "LIVE_EUR10" else value
+
+
+TypedStage = Annotated[Stage, BeforeValidator(_typed_stage)]
+"""A stage as a person types it: ``LIVE_EUR10`` stands for ``LIVE_€10``."""
+
+
+class Request(BaseModel):
+    """Base of every request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class QuoteView(View):
+    """The best prices of the stage's venue. ``age_ms`` counts from when we received them."""
+
+    symbol: str
+    bid: Amount
+    ask: Amount
+    age_ms: int
+
+
+class CoverageView(View):
+    """How much of the validation run counts: ``covered_ms`` of ``target_ms`` needed; ``total_ms`` is the time since it began."""
+
+    covered_ms: int
+    total_ms: int
+    longest_gap_ms: int
+    target_ms: int
+
+
+class CountersView(View):
+    """What happened since the journal began."""
+
+    orders: int
+    fills: int
+    denied: int
+    rejected: int
+    unknown: int = 0
+    cancels: int = 0
+    commands: int = 0
+    refusals: int = 0
+    breaches: int = 0
+
+
+class PolicyView(View):
+    """The policy in force."""
+
+    name: str
+    digest: str
+
+
+class RosterView(View):
+    """The roster in force."""
+
+    digest: str
+    persons: tuple[str, ...]
+    version: int = 0
+
+
+class ReleaseView(View):
+    """The bot's identity."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class HaltView(View):
+    """How long the last halt took, in microseconds; -1 where it was not reached."""
+
+    breach_to_latch_us: int
+    latch_to_cancelled_us: int
+    cancelled: int
+    verified_empty: bool
+
+
+class NextEdgeView(View):
+    """A move that can be asked for now. ``gate`` is empty where none guards the edge; ``step`` is 0 except for RAMPING."""
+
+    verb: Verb
+    target: Stage
+    step: int
+    gate: str
+    persons_needed: int
+
+
+class PendingView(View):
+    """A command that waits for its cooling-off to end. Any key can veto it until ``applies_at_ms``."""
+
+    command_id: str
+    verb: Verb
+    target: str
+    persons: tuple[str, ...]
+    reason: str
+    since_ms: int
+    applies_at_ms: int
+    payload_digest: str
+    word_code: str = ""
+
+
+class CheckpointView(View):
+    """One checkpoint target: how many entries it knows, when it last agreed, and why it does not now; empty while it does."""
+
+    target: str
+    size: int
+    at_ms: int | None
+    problem: str
+
+
+class StatusView(View):
+    """The deployment at one glance.
+
+    ``validation_void`` says why only a reset leads out of a halt, ``pending_demotion`` which breach ends LIVE_€10.
+    ``not_armed_because`` is empty when armed; ``halted_from`` and ``halt_reason`` are empty unless HALTED; ``guard_level`` and
+    ``guard_reason`` are empty when no guard is broken. ``venue`` is absent when new orders go nowhere, ``source`` when there is no
+    market data. ``ramp_steps`` is how many steps the policy has. ``standby`` is there when this is not the leader.
+    """
+
+    controller_id: str
+    environment: Environment
+    gatehouse_version: str
+    epoch: int
+    armed: bool
+    not_armed_because: str
+    stage: Stage
+    step: int
+    ramp_steps: int = 0
+    position: str
+    stage_since_ms: int
+    halted_from: str
+    halt_reason: str
+    halt_class: HaltClass | None = None
+    validation_void: str = ""
+    pending_demotion: str = ""
+    seq: int
+    head: str
+    venue: VenueName | None
+    source: DataSource | None
+    simulated: bool
+    symbols: tuple[str, ...]
+    cap_eur: Amount
+    exposure_eur: Amount | None
+    equity_eur: Amount | None
+    day_pnl_eur: Amount | None
+    net_pnl_eur: Amount | None
+    guard_level: str
+    guard_reason: str
+    quote: QuoteView | None
+    working_orders: int
+    unknown_orders: int
+    coverage: CoverageView | None
+    counters: CountersView
+    policy: PolicyView
+    roster: RosterView
+    release: ReleaseView
+    account_fingerprint: str
+    halt: HaltView | None
+    next_edges: tuple[NextEdgeView, ...]
+    now_ms: int
+    pending: PendingView | None = None
+    oversight: OversightView = OversightView()
+    checkpoints: tuple[CheckpointView, ...] = ()
+    role: Role = Role.LEADER
+    standby: StandbyView | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """What stands over it now, a sentence each: a command that waits, a rung that is owed, a way back that is shut."""
+        said = []
+        if (waits := self.pending) is not None:
+            said.append(
+                f"{waits.verb} to {waits.target}, signed by {', '.join(waits.persons)}, is applied at "
+                f"{instant(waits.applies_at_ms)} UTC unless somebody vetoes command {waits.command_id}: {waits.reason}"
+            )
+        if self.pending_demotion:
+            said.append(f"{self.position} is being left: only sells, and VALIDATED once nothing is held: {self.pending_demotion}")
+        if self.validation_void:
+            said.append(f"Only a reset leads on: the validation is void: {self.validation_void}")
+        return tuple(said)
+
+
+class RuleView(View):
+    """One rule of a gate. ``measured`` is empty when there is nothing to measure."""
+
+    id: str
+    metric: str
+    measured: str
+    op: str
+    threshold: str
+    unit: str
+    verdict: str
+    explanation: str
+
+
+class GateView(View):
+    """A gate evaluated now: PASS only if every rule is PASS (architecture.md §6)."""
+
+    gate: str
+    verb: Verb
+    from_position: str
+    to_position: str
+    verdict: str
+    evidence_digest: str
+    rules: tuple[RuleView, ...]
+
+
+class OrderView(View):
+    """One order. A MARKET order has no price, and either ``quantity`` or ``quote_quantity``."""
+
+    client_id: str
+    bot: str
+    bot_client_id: str
+    venue: VenueName
+    stage: Stage
+    symbol: str
+    side: Side
+    type: OrderType
+    price: Amount | None
+    quantity: Amount | None
+    quote_quantity: Amount | None = None
+    executed: Amount
+    status: OrderStatus
+    at_ms: int
+
+
+class FillView(View):
+    """One trade of one order."""
+
+    venue: VenueName
+    trade_id: str
+    client_id: str
+    symbol: str
+    side: Side
+    price: Amount
+    quantity: Amount
+    quote: Amount
+    fee: Amount
+    fee_asset: str
+    maker: bool
+    at_ms: int
+
+
+class BalanceView(View):
+    """One asset of one venue account, free and locked together."""
+
+    venue: VenueName
+    asset: str
+    total: Amount
+
+
+class SampleView(View):
+    """One point of the series: EUR, and whether the interval before it counts as covered."""
+
+    at: int
+    equity: Amount | None
+    exposure: Amount | None
+    cap: Amount | None
+    covered: bool
+    stage: Stage
+
+
+class SeriesView(View):
+    """Equity and worst-case exposure over time, column by column, oldest first."""
+
+    at: tuple[int, ...]
+    equity: tuple[Amount | None, ...]
+    exposure: tuple[Amount | None, ...]
+    cap: tuple[Amount | None, ...]
+    covered: tuple[bool, ...]
+    stage: tuple[Stage, ...]
+
+    @model_validator(mode="after")
+    def _rectangular(self) -> SeriesView:
+        if len({len(column) for column in (self.at, self.equity, self.exposure, self.cap, self.covered, self.stage)}) != 1:
+            raise ValueError("the columns of a series have one length")
+        return self
+
+    @classmethod
+    def of(cls, samples: list[SampleView]) -> SeriesView:
+        """The columns of some samples."""
+        return cls(
+            at=tuple(sample.at for sample in samples),
+            equity=tuple(sample.equity for sample in samples),
+            exposure=tuple(sample.exposure for sample in samples),
+            cap=tuple(sample.cap for sample in samples),
+            covered=tuple(sample.covered for sample in samples),
+            stage=tuple(sample.stage for sample in samples),
+        )
+
+
+class EntryView(View):
+    """One journal entry. ``summary`` is one line for a person; ``body`` is the event as journalled."""
+
+    seq: int
+    at_ms: int
+    epoch: int
+    kind: str
+    hash: str
+    summary: str
+    body: dict[str, Any]
+
+
+class ProposeRequest(Request):
+    """Ask for the payload of a command. ``target`` and ``step`` may be left out where the verb leads to one place only.
+
+    ``subject`` is what a verb that is not a move is about; a veto without one is of the command that waits.
+    """
+
+    verb: Verb
+    target: TypedStage | None = None
+    step: Annotated[int, Field(ge=1, le=64)] | None = None
+    reason: Reason
+    postmortem: Digest | None = None
+    subject: Annotated[str, Field(max_length=MAX_SUBJECT)] | None = None
+
+
+class ProposalView(View):
+    """A command to sign: ``payload`` is canonical JSON text, ``word_code`` the digest as words to read aloud to a second person."""
+
+    payload: str
+    payload_digest: str
+    word_code: str
+    summary: str
+    gate: GateView | None
+    persons_needed: int
+    cooling_off_ms: int = 0
+
+
+class HaltRequest(Request):
+    """Stop now."""
+
+    reason: Reason
+
+
+class ReceiptView(View):
+    """A command that was taken: the journal entry that says so, and where the deployment stands now.
+
+    ``pending`` is the command itself when it waits for its cooling-off instead of having been applied.
+    """
+
+    seq: int
+    hash: str
+    position: str
+    gate: GateView | None
+    pending: PendingView | None = None
+
+
+class ErrorDetail(View):
+    """Why not, and what to do. ``exit_code`` is the command line's."""
+
+    code: str
+    message: str
+    remedy: str
+    exit_code: int
+
+
+class ErrorView(View):
+    """The body of every answer that is not 2xx."""
+
+    error: ErrorDetail
+    gate: GateView | None = None

@@ -1,0 +1,83 @@
+"""What the policies look at, drawn from the state: the account of a venue, its worst-case exposure, its equity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_DOWN, Decimal
+
+from controller.core.order_state import OrderState
+from controller.core.state import Ledger, State
+from exchange.model import Millis, OrderStatus, Quote, SymbolRules
+from exchange.ports import VenueName
+from policies.exposure import EUR_STEP, AccountView, Exposure, MissingInput, OrderRisk, worst_case
+from policies.schema import Policy
+
+ZERO = Decimal(0)
+
+
+def assets_of(policy: Policy) -> tuple[str, ...]:
+    """The quote asset and the base asset of every symbol."""
+    quote = policy.eur_rate.asset
+    return (quote, *(symbol.removesuffix(quote) for symbol in policy.symbols))
+
+
+def risk_of(order: OrderState) -> OrderRisk:
+    """An unsettled order as far as risk is concerned.
+
+    Only booked fills are in the holdings, so only they reduce what is reserved. An order that is dead at the venue but whose fills
+    have not all arrived still reserves the missing part: as a working order for exactly what was executed.
+    """
+    if order.working:
+        status, quantity, quote_quantity = order.status, order.quantity, order.quote_quantity
+    else:
+        status, quantity, quote_quantity = OrderStatus.PARTIALLY_FILLED, order.executed, None
+    return OrderRisk(
+        client_id=order.client_id,
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type,
+        status=status,
+        quantity=quantity,
+        quote_quantity=quote_quantity,
+        price=order.price,
+        executed=order.booked if status is not OrderStatus.UNKNOWN else ZERO,
+        executed_quote=order.booked_quote if status is not OrderStatus.UNKNOWN else ZERO,
+    )
+
+
+def account_view(state: State, policy: Policy, venue: VenueName) -> AccountView | None:
+    """One venue's account, or ``None`` while it is not known to agree with the venue's own."""
+    ledger = state.ledger(venue)
+    if ledger.totals is None or ledger.reconciled_at is None or not ledger.clean:
+        return None
+    return AccountView(
+        holdings={asset: ledger.totals.get(asset, ZERO) for asset in assets_of(policy)},
+        reconciled_at=ledger.reconciled_at,
+        orders=tuple(risk_of(order) for order in state.open_on(venue)),
+    )
+
+
+def exposure(
+    state: State, policy: Policy, venue: VenueName, quotes: Mapping[str, Quote], rules: Mapping[str, SymbolRules], now: Millis
+) -> Exposure | MissingInput:
+    """The worst-case exposure of one venue's account."""
+    return worst_case(account_view(state, policy, venue), quotes, rules, policy, now)
+
+
+def equity_eur(ledger: Ledger, policy: Policy, quotes: Mapping[str, Quote]) -> Decimal | None:
+    """What the account would fetch now: the quote asset plus every base at the bid, in EUR, rounded down.
+
+    ``None`` when a held base has no quote, or the account is not known.
+    """
+    if ledger.totals is None:
+        return None
+    quote = policy.eur_rate.asset
+    value = ledger.totals.get(quote, ZERO)
+    for symbol in policy.symbols:
+        held = ledger.totals.get(symbol.removesuffix(quote), ZERO)
+        if held:
+            seen = quotes.get(symbol)
+            if seen is None:
+                return None
+            value += held * seen.bid
+    return (value / policy.eur_rate.quote_per_eur).quantize(EUR_STEP, rounding=ROUND_DOWN)

@@ -1,0 +1,303 @@
+"""Operators' commands: every binding of the payload is checked against the state now, then the quorum, the edge and the gate.
+
+A refusal changes nothing but the journal's record of it. Order matters only for which reason is named first: what makes a command
+the wrong command at all comes before who signed it, and that before what was measured.
+
+In solo mode a command that adds risk waits instead of being applied (architecture.md §5): any key can veto it, a halt or any other
+move withdraws it, and when its time has come it is judged again from its envelope on, as if it had just been handed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.authority.command import Command, VerifiedCommand
+from controller.authority.verify import verify
+from controller.core import events as e
+from controller.core.causes import Cause
+from controller.core.decisions import drills, evidence, governance, guards, moves
+from controller.core.decisions.binding import check_authorised, check_bound, check_unspent, unauthorised
+from controller.core.decisions.draft import CommandReply, Draft, SealReply
+from controller.core.decisions.governance import Change
+from controller.core.effects import Alert, AlertKind
+from controller.core.inputs import HaltAsked, ProposalAsked, SubmissionInvalid, Submitted
+from controller.core.lifecycle import Position, move
+from controller.core.state import State
+from exchange.errors import GatehouseError, Refused
+from exchange.model import Millis
+from gates.engine import GateResult, evaluate
+from gates.evidence import parse
+from gates.registry import gate_for
+from gates.verdict import Verdict
+from policies.authority import WITH_SUBJECT, Quorum, Verb
+from policies.numbers import text
+from policies.ramp import cap_eur, step_count, symbols_at
+from policies.schema import Policy
+from policies.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A command that may be applied now."""
+
+    target: Position
+    needed: Quorum
+    result: GateResult | None
+    change: Change | None
+
+
+def submitted(draft: Draft, given: Submitted) -> CommandReply:
+    """Apply a command whose signatures are good, let it wait for its cooling-off, or refuse it."""
+    verified = given.verified
+    try:
+        check_unspent(draft.after, verified.command)
+        judged = _judge(draft, verified, anchored=given.anchored)
+        if judged.needed.cooling_off:
+            return _wait(draft, verified, judged)
+    except GatehouseError as error:
+        return _refuse(draft, verified, error)
+    _apply(draft, verified, judged)
+    return CommandReply(result=evidence.result_text(judged.result))
+
+
+def due(draft: Draft) -> None:
+    """Apply the command whose cooling-off is over, or refuse it for good."""
+    pending = draft.after.pending
+    if pending is None or draft.now < pending.applies_at or draft.after.drill is not None:
+        return
+    try:
+        verified = verify(pending.envelope, governance.roster_of(draft.after), draft.now)
+        # That the entry it names is in this journal was seen when it came, and a journal only grows.
+        judged = _judge(draft, verified, anchored=True)
+    except GatehouseError as error:
+        _record(draft, pending.command_id, pending.verb.value, pending.persons, pending.envelope, error)
+        moves.void_pending(draft, cause=Cause.REFUSED, reason=error.message)
+        return
+    _apply(draft, verified, judged)
+
+
+def invalid(draft: Draft, given: SubmissionInvalid) -> CommandReply:
+    """Remember an envelope that did not verify."""
+    draft.emit(
+        e.CommandRefused(
+            command_id="",
+            verb="",
+            code=given.code,
+            message=given.message,
+            remedy=given.remedy,
+            exit_code=given.exit_code,
+            persons=(),
+            envelope=given.envelope[:4096],
+            result="",
+        )
+    )
+    return CommandReply(given.code, given.message, given.remedy, given.exit_code)
+
+
+def halted(draft: Draft, given: HaltAsked) -> CommandReply:
+    """Halt without a signature: the local socket or the shell itself asked. Idempotent."""
+    moves.halt(draft, cause=given.cause, reason=f"{given.by}: {given.reason}"[:500])
+    return CommandReply()
+
+
+def proposed(draft: Draft, given: ProposalAsked) -> SealReply:
+    """Seal the evidence an operator is about to be shown.
+
+    Raises:
+        Refused: the move does not exist from here, or the subject cannot be adopted.
+    """
+    state = draft.after
+    policy = _policy(state)
+    if given.verb in WITH_SUBJECT:
+        governance.check(state, policy, given.verb, given.target, given.subject)
+        return SealReply("", "")
+    _way(state, policy, given.verb, given.target, draft.now)
+    gate = gate_for(given.verb, state.position.stage)
+    if gate is None:
+        return SealReply("", "")
+    result = evidence.judge(state, policy, gate, draft.now)
+    bundle = evidence.gather(state, policy, gate)
+    if bundle is None:
+        return SealReply("", evidence.result_text(result))
+    draft.emit(
+        e.EvidenceSealed(
+            gate=gate.value,
+            evidence=evidence.text(bundle),
+            digest=result.evidence_digest,
+            verdict=result.verdict.value,
+            expires_at=bundle.expires_at_ms,
+        )
+    )
+    return SealReply(result.evidence_digest, evidence.result_text(result))
+
+
+class GateNotPassed(Refused):
+    """The gate said no, or not yet. Carries the whole result."""
+
+    def __init__(self, message: str, remedy: str, result: GateResult) -> None:
+        super().__init__(message, code="gate-not-passed", remedy=remedy)
+        self.result = result
+
+
+def _policy(state: State) -> Policy:
+    if state.policy is None or state.release is None or state.roster is None:
+        raise Refused("nothing is deployed yet", code="not-deployed", remedy="Start the controller once, then propose again.")
+    return state.policy
+
+
+def _judge(draft: Draft, verified: VerifiedCommand, *, anchored: bool) -> _Judged:
+    state, command = draft.after, verified.command
+    policy = _policy(state)
+    check_bound(state, command, draft.now, anchored=anchored)
+    needed = check_authorised(state, verified, policy)
+    target = Position(command.target_stage, command.target_step)
+    change: Change | None = None
+    if command.verb in WITH_SUBJECT:
+        change = governance.check(state, policy, command.verb, target, command.subject)
+    else:
+        _edge(state, command, policy, target, draft.now)
+    _granted(command, change.policy if change is not None and change.policy is not None else policy, target)
+    return _Judged(target, needed, _gate(draft, command), change)
+
+
+def _way(state: State, policy: Policy, verb: Verb, target: Position, now: Millis) -> None:
+    move(state.position, verb, target, halt=state.halt, steps=step_count(policy))
+    if verb is Verb.RESUME:
+        guards.check_resume(state, policy, target, now)
+
+
+def _edge(state: State, command: Command, policy: Policy, target: Position, now: Millis) -> None:
+    drills.check_move(state, command.verb)
+    guards.check_rise(state, command)
+    _way(state, policy, command.verb, target, now)
+    if command.verb is Verb.RESUME and not command.postmortem_digest:
+        raise Refused(
+            "a resume needs the digest of a post-mortem",
+            code="no-postmortem",
+            remedy="Write it, and propose with --postmortem FILE.",
+        )
+
+
+def _granted(command: Command, policy: Policy, target: Position) -> None:
+    cap = text(cap_eur(policy, target.stage, target.step))
+    listed = symbols_at(policy, target.stage)
+    if command.cap_eur != cap or command.symbols != listed:
+        raise unauthorised(
+            "other-limits",
+            f"the command grants {command.cap_eur} EUR on {', '.join(command.symbols) or 'nothing'}; the policy has {cap} EUR on "
+            f"{', '.join(listed) or 'nothing'}",
+            "Propose it again under the policy in force.",
+        )
+
+
+def _gate(draft: Draft, command: Command) -> GateResult | None:
+    """The sealed evidence the command names must pass and be fresh, and so must what is measured now."""
+    state = draft.after
+    gate = gate_for(command.verb, state.position.stage)
+    if gate is None:
+        return None
+    policy = _policy(state)
+    now_result = evidence.judge(state, policy, gate, draft.now)
+    seal = state.seals.get(command.evidence_digest)
+    if seal is None or seal.gate != gate.value:
+        raise GateNotPassed(
+            f"the evidence {command.evidence_digest or '(none)'} was not sealed for gate {gate.value} since the last move",
+            "Propose the command again; the proposal seals the evidence.",
+            now_result,
+        )
+    sealed_result = evaluate(gate, policy, parse(seal.evidence.encode()), draft.now)
+    for result in (now_result, sealed_result):
+        if not result.passed:
+            failing = [rule for rule in result.rules if rule.verdict is not Verdict.PASS]
+            more = f" ({len(failing) - 1} more)" if len(failing) > 1 else ""
+            raise GateNotPassed(
+                f"gate {gate.value} is {result.verdict.value}: {failing[0].explanation}{more}",
+                "Run `gatehouse gates`, wait until every rule passes, then propose again.",
+                result,
+            )
+    return sealed_result
+
+
+def _wait(draft: Draft, verified: VerifiedCommand, judged: _Judged) -> CommandReply:
+    command, state = verified.command, draft.after
+    applies_at = Millis(draft.now + _policy(state).authority.cooling_off_ms)
+    if state.pending is not None:
+        raise Refused(
+            f"command {state.pending.command_id} ({state.pending.verb} to {state.pending.target}) is waiting already",
+            code="another-waits",
+            remedy="Veto that one, or wait until it is applied.",
+        )
+    if applies_at >= command.expires_ms:
+        raise unauthorised(
+            "expires-first",
+            f"the command expires {applies_at - command.expires_ms} ms before its cooling-off ends",
+            "Propose it again, valid for longer.",
+        )
+    draft.emit(
+        e.CommandPending(
+            command_id=command.command_id,
+            verb=command.verb,
+            payload_digest=verified.payload_digest,
+            persons=_persons(verified),
+            envelope=verified.envelope,
+            target_stage=judged.target.stage,
+            target_step=judged.target.step,
+            reason=command.reason,
+            applies_at=applies_at,
+        )
+    )
+    detail = f"signed by {', '.join(_persons(verified))}: {command.reason}. Any key can veto it with `gatehouse veto`."
+    draft.do(Alert(AlertKind.STAGE, f"{command.verb} to {judged.target} waits for its cooling-off", detail))
+    return CommandReply(result=evidence.result_text(judged.result), applies_at=applies_at)
+
+
+def _apply(draft: Draft, verified: VerifiedCommand, judged: _Judged) -> None:
+    command, target = verified.command, judged.target
+    seal = draft.after.seals.get(command.evidence_digest)
+    draft.emit(
+        e.CommandAccepted(
+            command_id=command.command_id,
+            verb=command.verb,
+            payload_digest=verified.payload_digest,
+            persons=_persons(verified),
+            envelope=verified.envelope,
+            evidence=seal.evidence if seal else "",
+            evidence_digest=command.evidence_digest,
+            result=evidence.result_text(judged.result),
+        )
+    )
+    if judged.change is not None:
+        governance.apply(draft, command, judged.change, _persons(verified))
+    elif target.stage is Stage.HALTED:
+        moves.halt(draft, cause=Cause.of(command.verb), reason=command.reason, command_id=command.command_id)
+    else:
+        moves.go(draft, command.verb, target, cause=Cause.of(command.verb), reason=command.reason, command_id=command.command_id)
+
+
+def _refuse(draft: Draft, verified: VerifiedCommand, error: GatehouseError) -> CommandReply:
+    command = verified.command
+    return _record(draft, command.command_id, command.verb.value, _persons(verified), verified.envelope, error)
+
+
+def _record(
+    draft: Draft, command_id: str, verb: str, persons: tuple[str, ...], envelope: str, error: GatehouseError
+) -> CommandReply:
+    result = evidence.result_text(error.result if isinstance(error, GateNotPassed) else None)
+    draft.emit(
+        e.CommandRefused(
+            command_id=command_id,
+            verb=verb,
+            code=error.code,
+            message=error.message,
+            remedy=error.remedy,
+            exit_code=error.exit_code,
+            persons=persons,
+            envelope=envelope,
+            result=result,
+        )
+    )
+    return CommandReply(error.code, error.message, error.remedy, error.exit_code, result)
+
+
+def _persons(verified: VerifiedCommand) -> tuple[str, ...]:
+    return tuple(sorted({one.person for one in (*verified.signatories, *verified.incoming)}))

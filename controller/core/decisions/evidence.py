@@ -1,0 +1,80 @@
+"""The evidence of the run so far, and what a gate makes of it."""
+
+from __future__ import annotations
+
+from controller.core.lifecycle import Position, move
+from controller.core.state import State
+from controller.version import VERSION
+from exchange.errors import Refused
+from exchange.model import Millis
+from gates import evidence as bundles
+from gates.engine import GateResult, evaluate, result_bytes
+from gates.evidence import Evidence
+from gates.registry import gate_for
+from policies.authority import Verb
+from policies.ramp import next_step
+from policies.rules import GateName
+from policies.schema import Policy
+from policies.stage import RISK_ORDER, Stage
+
+
+def gather(state: State, policy: Policy, gate: GateName) -> Evidence | None:
+    """What the run at the present position offers to ``gate``; ``None`` before anything was measured."""
+    if state.tally is None or state.release is None:
+        return None
+    subject = bundles.subject_of(
+        policy,
+        controller_id=state.controller_id,
+        stage=state.position.stage,
+        step=state.position.step,
+        release_digest=state.release.digest,
+        gatehouse_version=VERSION,
+    )
+    return bundles.bundle(gate, subject, state.tally, policy, state.seq)
+
+
+def judge(state: State, policy: Policy, gate: GateName, now: Millis) -> GateResult:
+    """The gate, now, on what was measured up to now."""
+    return evaluate(gate, policy, gather(state, policy, gate), now)
+
+
+def text(evidence: Evidence) -> str:
+    """The bundle's canonical bytes as text, for the journal."""
+    return bundles.canonical_bytes(evidence).decode()
+
+
+def result_text(result: GateResult | None) -> str:
+    """A gate's canonical result as text; empty where no gate was asked."""
+    return result_bytes(result).decode() if result is not None else ""
+
+
+def _resumable(state: State, stage: Stage) -> bool:
+    try:
+        move(state.position, Verb.RESUME, Position(stage), halt=state.halt)
+    except Refused:
+        return False
+    return True
+
+
+def ways_up(state: State) -> tuple[tuple[Verb, Position, GateName], ...]:
+    """The gated edges that lead on from here, with the gate of each."""
+    policy, here = state.policy, state.position
+    if policy is None:
+        return ()
+    ways: list[tuple[Verb, Position]] = []
+    if here.stage is Stage.HALTED:
+        ways = [(Verb.RESUME, Position(stage)) for stage in (Stage.VALIDATED, Stage.LIVE_EUR10) if _resumable(state, stage)]
+    elif here.stage in {Stage.LIVE_EUR10, Stage.RAMPING}:
+        following = next_step(policy, here.stage, here.step)
+        ways = [(Verb.RAMP, Position(Stage.RAMPING, following))] if following is not None else []
+    else:
+        ways = [(Verb.ADVANCE, Position(RISK_ORDER[RISK_ORDER.index(here.stage) + 1]))]
+    found = []
+    for verb, target in ways:
+        try:
+            gate = gate_for(verb, here.stage)
+        except Refused:
+            continue
+        if gate is not None:
+            found.append((verb, target, gate))
+    return tuple(found)

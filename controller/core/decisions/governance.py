@@ -1,0 +1,292 @@
+"""The verbs that are not moves: what they are about is their subject. Bot keys, alerts and drills have files of their own.
+
+Who may decide changes only by those who may decide now: a roster is signed by its own threshold and by that of the roster before
+it, rises by one version, and never gives a revoked key back (the rules of a TUF root, gates-authority-journal.md §2.1). What is
+traded, and under which policy, changes only away from real money.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Never
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from controller.authority.command import Command
+from controller.authority.roster import KeyStatus, Roster, RosterKey, parse_roster_json
+from controller.core import events as e
+from controller.core.causes import Cause
+from controller.core.decisions import alerts, bot_keys, drills, moves
+from controller.core.decisions.draft import Draft
+from controller.core.inputs import Release
+from controller.core.lifecycle import Position
+from controller.core.state import State
+from exchange.errors import GatehouseError, Refused
+from exchange.model import Millis
+from exchange.ports import VenueName
+from policies import canonical
+from policies.authority import BOT_KEY_ALERT_OR_DRILL, KEEPS_PENDING, SIGNERS, Verb, signers_needed
+from policies.document import parse_canonical
+from policies.schema import Policy
+from policies.stage import LIVE_STAGES, Mode, Stage
+
+MOCK = Position(Stage.MOCK)
+_Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a verb with a subject does to roster, policy and release; most do nothing to them.
+
+    ``shorthanded`` says that too few could sign afterwards, and who.
+    """
+
+    roster: Roster | None = None
+    policy: Policy | None = None
+    release: Release | None = None
+    shorthanded: str = ""
+
+
+class _ReleaseDocument(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: _Word
+    version: _Word
+    artifact: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+def release_document(name: str, version: str, artifact: str) -> str:
+    """A release as the subject of a ``set-release``, and what its digest is taken of."""
+    return canonical.encode({"name": name, "version": version, "artifact": artifact}).decode()
+
+
+def target_of(state: State, verb: Verb) -> Position:
+    """Where a verb with a subject leads: nowhere, or back to MOCK. A halt is never left this way."""
+    falls = verb in {Verb.SET_POLICY, Verb.SET_RELEASE} and state.position.stage is not Stage.HALTED
+    return MOCK if falls else state.position
+
+
+def policy_after(policy: Policy, verb: Verb, subject: str) -> Policy:
+    """The policy whose limits a command grants: the one it brings, or the one in force.
+
+    Raises:
+        Refused: the subject is not a policy.
+    """
+    if verb is not Verb.SET_POLICY:
+        return policy
+    try:
+        return parse_canonical(subject.encode())
+    except GatehouseError as error:
+        _refuse(error)
+
+
+def check(state: State, policy: Policy, verb: Verb, target: Position, subject: str) -> Change:
+    """What the verb would do here and now.
+
+    Raises:
+        Refused: it cannot be done.
+    """
+    wanted = target_of(state, verb)
+    if target != wanted:
+        raise Refused(
+            f"{verb} does not lead from {state.position} to {target}",
+            code="no-such-edge",
+            remedy=f"From {state.position}, {verb} leads to {wanted}.",
+        )
+    match verb:
+        case Verb.VETO:
+            return _veto(state, subject)
+        case Verb.REVOKE:
+            return _revoke(roster_of(state), policy, subject, state.at)
+        case Verb.SET_ROSTER:
+            return _set_roster(state, policy, subject)
+        case Verb.SET_POLICY:
+            return _set_policy(state, policy, subject)
+        case Verb.SET_RELEASE:
+            return _set_release(state, subject)
+        case Verb.ISSUE_BOT_KEY:
+            bot_keys.check_issue(state, subject)
+        case Verb.REVOKE_BOT_KEY:
+            bot_keys.check_revoke(state, subject)
+        case Verb.ACK_ALERT:
+            alerts.check_acknowledge(state, subject)
+        case Verb.DRILL:
+            drills.check(state, subject)
+        case _:
+            raise Refused(f"{verb} has no subject", code="no-subject", remedy="Propose it without one.")
+    return Change()
+
+
+def apply(draft: Draft, command: Command, change: Change, persons: tuple[str, ...]) -> None:
+    """Do it."""
+    verb, by = Cause.of(command.verb), command.command_id
+    if command.verb is Verb.VETO:
+        moves.void_pending(draft, cause=verb, reason=command.reason)
+        return
+    if command.verb not in KEEPS_PENDING:
+        moves.void_pending(draft, cause=verb, reason=f"{verb} changed what it was signed under")
+    if command.verb in BOT_KEY_ALERT_OR_DRILL:
+        _apply_bot_key_alert_or_drill(draft, command, persons)
+        return
+    if change.roster is not None:
+        document = change.roster.canonical_bytes.decode()
+        draft.emit(e.RosterAdopted(document=document, digest=change.roster.digest, command_id=by))
+        if change.shorthanded:
+            moves.halt(draft, cause=verb, reason=change.shorthanded, command_id=by)
+        return
+    if change.policy is not None:
+        digest = canonical.digest(command.subject.encode())
+        draft.emit(e.PolicyAdopted(document=command.subject, digest=digest, command_id=by))
+    if (new := change.release) is not None:
+        draft.emit(e.ReleaseAdopted(name=new.name, version=new.version, artifact=new.artifact, digest=new.digest, command_id=by))
+    if draft.after.position.stage not in {Stage.MOCK, Stage.HALTED}:
+        moves.go(draft, Verb.DEMOTE, MOCK, cause=verb, reason=command.reason, command_id=by)
+
+
+def _apply_bot_key_alert_or_drill(draft: Draft, command: Command, persons: tuple[str, ...]) -> None:
+    match command.verb:
+        case Verb.ISSUE_BOT_KEY:
+            bot_keys.issue(draft, command)
+        case Verb.REVOKE_BOT_KEY:
+            bot_keys.revoke(draft, command)
+        case Verb.ACK_ALERT:
+            alerts.acknowledge(draft, command, persons)
+        case _:
+            drills.start(draft, command)
+
+
+def _veto(state: State, subject: str) -> Change:
+    if state.pending is None:
+        raise Refused("no command is waiting", code="nothing-pending", remedy="See `gatehouse status`; there is nothing to veto.")
+    if state.pending.command_id != subject:
+        raise Refused(
+            f"the command that waits is {state.pending.command_id}, not {subject[:64]}",
+            code="other-pending",
+            remedy="Look at the command that waits now, and veto that.",
+        )
+    return Change()
+
+
+def _revoke(roster: Roster, policy: Policy, subject: str, now: Millis) -> Change:
+    found = roster.find(subject)
+    if found is None:
+        raise Refused(
+            f"no key {subject[:80]!r} is in roster version {roster.version}",
+            code="no-such-key",
+            remedy="Give a key id as `gatehouse roster show -o json` lists it.",
+        )
+    person, key = found
+    if key.status is KeyStatus.REVOKED:
+        raise Refused(f"{person.name}'s key {key.id} is revoked already", code="already-revoked", remedy="Nothing is left to do.")
+    keys = tuple(one.model_copy(update={"status": KeyStatus.REVOKED}) if one.id == key.id else one for one in person.keys)
+    persons = tuple(one.model_copy(update={"keys": keys}) if one is person else one for one in roster.persons)
+    after = roster.model_copy(update={"version": roster.version + 1, "persons": persons})
+    return Change(roster=after, shorthanded=_shorthanded(after, policy.mode, now))
+
+
+def _set_roster(state: State, policy: Policy, subject: str) -> Change:
+    old = roster_of(state)
+    try:
+        new = parse_roster_json(subject.encode())
+        _same_bytes(new.canonical_bytes.decode(), subject)
+    except GatehouseError as error:
+        _refuse(error)
+    if new.version != old.version + 1:
+        raise Refused(
+            f"the roster in force is version {old.version}, and this is version {new.version}",
+            code="roster-version",
+            remedy=f"Give it version {old.version + 1}.",
+        )
+    known = {key.id: key.status for person in new.persons for key in person.keys}
+    for key in (key for person in old.persons for key in person.keys if key.status is KeyStatus.REVOKED):
+        if known.get(key.id) is not KeyStatus.REVOKED:
+            raise Refused(
+                f"the revoked key {key.id} must stay listed as revoked",
+                code="revoked-key-returns",
+                remedy="Enrol a new key.",
+            )
+    if problem := _shorthanded(new, policy.mode, state.at):
+        raise Refused(problem, code="roster-too-small", remedy="List enough persons with an active key each.")
+    if state.position.stage in LIVE_STAGES and not _usable(new) <= _usable(old):
+        raise Refused(
+            f"at {state.position} a roster can only lose keys, and what it says of the others must not change",
+            code="not-while-live",
+            remedy="Demote to VALIDATED, change the roster there, and come back.",
+        )
+    return Change(roster=new)
+
+
+def _set_policy(state: State, policy: Policy, subject: str) -> Change:
+    _not_while_live(state, Verb.SET_POLICY)
+    new = policy_after(policy, Verb.SET_POLICY, subject)
+    if canonical.digest(subject.encode()) == state.policy_digest:
+        raise Refused("this policy is in force already", code="nothing-changes", remedy="Nothing is left to do.")
+    if new.environment is not state.environment or new.symbols != policy.symbols or new.eur_rate.asset != policy.eur_rate.asset:
+        raise Refused(
+            "the environment, the symbols and the quote asset are what a process is started with",
+            code="needs-restart",
+            remedy="Change the policy file and restart the controller instead.",
+        )
+    if problem := _shorthanded(roster_of(state), new.mode, state.at):
+        raise Refused(problem, code="roster-too-small", remedy="Extend the roster first.")
+    return Change(policy=new)
+
+
+def _set_release(state: State, subject: str) -> Change:
+    _not_while_live(state, Verb.SET_RELEASE)
+    try:
+        canonical.decode(subject.encode())
+        new = _ReleaseDocument.model_validate_json(subject)
+    except GatehouseError as error:
+        _refuse(error)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the release"
+        raise Refused(
+            f"{where}: {first['msg']}", code="release-malformed", remedy="Propose it with `gatehouse set-release`."
+        ) from None
+    digest = canonical.digest(subject.encode())
+    if state.release is not None and digest == state.release.digest:
+        raise Refused("this release is in force already", code="nothing-changes", remedy="Nothing is left to do.")
+    return Change(release=Release(new.name, new.version, new.artifact, digest))
+
+
+def _not_while_live(state: State, verb: Verb) -> None:
+    venues = {order.venue for order in state.open.values()}
+    if state.position.stage in LIVE_STAGES or VenueName.LIVE in venues:
+        raise Refused(
+            f"{verb} is refused at {state.position} while real money is at work",
+            code="not-while-live",
+            remedy="Demote to VALIDATED and let every live order settle, then ask again.",
+        )
+
+
+def _shorthanded(roster: Roster, mode: Mode, now: Millis) -> str:
+    able = [person.name for person in roster.persons if person.role in SIGNERS and any(key.in_force(now) for key in person.keys)]
+    needed = signers_needed(mode)
+    if len(able) >= needed:
+        return ""
+    return f"{len(able)} of the {needed} persons a {mode} deployment needs would have a key that counts"
+
+
+def _usable(roster: Roster) -> set[tuple[str, str, RosterKey]]:
+    keys = ((person, key) for person in roster.persons for key in person.keys)
+    return {(person.name, person.role.value, key) for person, key in keys if key.status is KeyStatus.ACTIVE}
+
+
+def roster_of(state: State) -> Roster:
+    """The roster in force. Raises ``Refused`` before there is one."""
+    if state.roster is None:
+        raise Refused("no roster is in force", code="not-deployed", remedy="Start the controller once, then propose again.")
+    return state.roster
+
+
+def _same_bytes(canonical_text: str, subject: str) -> None:
+    if canonical_text != subject:
+        raise Refused(
+            "the roster is not in its canonical form", code="not-canonical", remedy="Propose it with `gatehouse set-roster`."
+        )
+
+
+def _refuse(error: GatehouseError) -> Never:
+    raise Refused(error.message, code=error.code, remedy=error.remedy) from None

@@ -1,0 +1,128 @@
+"""Moving the deployment: the only place that emits ``StageChanged``. Down needs nobody's leave; up was earned by the caller."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from controller.core.causes import Cause
+from controller.core.decisions.draft import Draft
+from controller.core.effects import Alert, AlertKind, Cancel, CancelAll, Latch
+from controller.core.events import BreachDetected, CancelRequested, CommandVoided, Disarmed, StageChanged
+from controller.core.lifecycle import Position, move
+from controller.core.order_state import IN_FLIGHT, OrderState
+from controller.core.state import venue_of
+from exchange.ports import VenueName
+from policies.authority import Verb
+from policies.guards import Breach, GuardName
+from policies.ramp import cap_eur, step_count
+from policies.schema import Policy
+from policies.stage import Stage
+
+HALTED = Position(Stage.HALTED)
+
+
+def go(draft: Draft, verb: Verb, target: Position, *, cause: Cause, reason: str, command_id: str = "") -> None:
+    """Take a declared edge. Orders left on the venue the deployment leaves are cancelled, and so are those a higher cap allowed.
+
+    Raises:
+        Refused: the edge is not declared, or its guard says no; nothing has been emitted then.
+    """
+    state = draft.after
+    steps = step_count(state.policy) if state.policy else 0
+    here = move(state.position, verb, target, halt=state.halt, steps=steps)
+    old = state.position
+    void_pending(draft, cause=cause, reason=f"the deployment moved to {here}: {reason}")
+    draft.emit(
+        StageChanged(
+            from_stage=old.stage,
+            from_step=old.step,
+            stage=here.stage,
+            step=here.step,
+            cause=cause,
+            reason=reason,
+            command_id=command_id,
+        )
+    )
+    venue = venue_of(here.stage)
+    if venue is not None and state.armed and not draft.after.ledger(venue).clean:
+        draft.emit(Disarmed(reason=f"the {venue} account is not reconciled"))
+    if state.policy and venue is not None and _cap(state.policy, here) < _cap(state.policy, old):
+        for order in draft.after.open_on(venue):
+            cancel(draft, order, by="gatehouse")
+    left = {order.venue for order in draft.after.open.values()} - {venue}
+    if here.stage is Stage.HALTED and (halted := venue_of(old.stage)) is not None:
+        left |= {halted}
+    for name in sorted(left):
+        draft.do(CancelAll(name, symbols(draft), because=f"{old} → {here}: {reason}"))
+    kind = AlertKind.HALTED if here.stage is Stage.HALTED else AlertKind.STAGE
+    draft.do(Alert(kind, f"{old} → {here}", f"{cause}: {reason}"))
+
+
+def halt(draft: Draft, *, cause: Cause, reason: str, command_id: str = "") -> None:
+    """Stop everything; when already HALTED only withdraw what waits. The permit goes first, before the journal is written."""
+    if draft.after.position.stage is Stage.HALTED:
+        void_pending(draft, cause=cause, reason=reason)
+        return
+    draft.do(Latch(reason))
+    go(draft, Verb.HALT, HALTED, cause=cause, reason=reason, command_id=command_id)
+
+
+def void_pending(draft: Draft, *, cause: Cause, reason: str) -> None:
+    """Withdraw the command that waits for its cooling-off to end, if there is one."""
+    pending = draft.after.pending
+    if pending is None:
+        return
+    draft.emit(CommandVoided(command_id=pending.command_id, cause=cause, reason=reason[:500]))
+    draft.do(Alert(AlertKind.STAGE, f"{pending.verb} to {pending.target} was withdrawn", f"{cause}: {reason}"))
+
+
+def breach(draft: Draft, venue: VenueName, found: Breach) -> None:
+    """Remember a breach and halt on it."""
+    draft.emit(detected(venue, found))
+    draft.do(Alert(AlertKind.BREACH, f"{found.guard.value} breached", found.message))
+    halt(draft, cause=_cause(found), reason=found.message)
+
+
+def detected(venue: VenueName, found: Breach) -> BreachDetected:
+    """A breach as the journal remembers it."""
+    return BreachDetected(
+        guard=found.guard.value,
+        level=found.level.name,
+        measured=found.measured,
+        threshold=found.threshold,
+        message=found.message,
+        venue=venue,
+    )
+
+
+def _cause(found: Breach) -> Cause:
+    if found.contradicted:
+        return Cause.INTEGRITY
+    return Cause.CLOCK if found.guard is GuardName.CLOCK_OFFSET else Cause.BREACH
+
+
+def integrity(draft: Draft, reason: str) -> None:
+    """Halt because somebody contradicts what the journal holds."""
+    draft.do(Alert(AlertKind.RECONCILIATION, "integrity", reason))
+    halt(draft, cause=Cause.INTEGRITY, reason=reason)
+
+
+def cancel(draft: Draft, order: OrderState, *, by: str) -> None:
+    """Cancel one order. One whose outcome is open is cancelled as soon as the venue is known to hold it."""
+    if not order.working:
+        return
+    if not order.cancel_requested:
+        draft.emit(CancelRequested(client_id=order.client_id, by=by))
+    if order.status not in IN_FLIGHT:
+        draft.do(Cancel(order.venue, order.symbol, order.client_id))
+
+
+def _cap(policy: Policy, here: Position) -> Decimal:
+    return cap_eur(policy, here.stage, here.step)
+
+
+def symbols(draft: Draft) -> tuple[str, ...]:
+    """Every symbol the deployment may have orders in."""
+    state = draft.after
+    known = set(state.policy.symbols) if state.policy else set()
+    return tuple(sorted(known | {order.symbol for order in state.open.values()}))

@@ -1,0 +1,82 @@
+"""Time passing: sample the deployment, watch its guards, chase outcomes that are still open."""
+
+from __future__ import annotations
+
+from controller.core import events as e
+from controller.core.decisions import commands, drills, guards
+from controller.core.decisions.account import equity_eur, exposure
+from controller.core.decisions.draft import Draft
+from controller.core.decisions.sweeps import arm
+from controller.core.effects import LookUp
+from controller.core.inputs import Market, Tick
+from controller.core.state import State, market_of
+from exchange.model import Millis, OrderStatus
+from exchange.ports import VenueName
+from policies.exposure import Exposure
+from policies.schema import Policy
+
+SAMPLE_EVERY_MS = 1000
+BOT_SILENT_MS = 10_000
+"""A bot that asked for nothing in this long is not connected, and the time does not count as covered."""
+
+
+def ticked(draft: Draft, given: Tick) -> None:
+    """Everything that is due."""
+    arm(draft)
+    for order in draft.after.open.values():
+        if order.status is OrderStatus.UNKNOWN:
+            draft.do(LookUp(order.venue, order.symbol, order.client_id))
+    policy, venue = draft.after.policy, draft.after.watched
+    if policy is not None and venue is not None:
+        market = given.markets.get(market_of(venue))
+        if market is not None:
+            _sample(draft, policy, venue, market, given)
+        guards.watched(draft, policy, venue, market, given)
+    drills.due(draft)
+    commands.due(draft)
+
+
+def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, given: Tick) -> None:
+    state, now = draft.after, draft.now
+    last = max(state.ledger(venue).sampled_at or 0, state.stage_since, state.started_at)
+    interval = now - last
+    equity = equity_eur(state.ledger(venue), policy, market.quotes)
+    # The first known equity of an account is its baseline for the day, at once; no loss can be judged before it.
+    first_value = equity is not None and state.ledger(venue).day_start_eur is None
+    if interval < SAMPLE_EVERY_MS and not first_value:
+        return
+    worst = exposure(state, policy, venue, market.quotes, market.rules, now)
+    why = _uncovered(state, policy, venue, market, given.bot_seen_at, now)
+    first = market.quotes.get(policy.symbols[0])
+    draft.emit(
+        e.Sampled(
+            venue=venue,
+            source=market.source,
+            accelerated=market.accelerated,
+            equity_eur=equity,
+            exposure_eur=worst.eur if isinstance(worst, Exposure) else None,
+            bid=first.bid if first else None,
+            ask=first.ask if first else None,
+            interval_ms=interval,
+            covered=not why,
+            uncovered_because=why,
+            clock_offset_ms=given.clock_offset_ms.get(venue),
+        )
+    )
+
+
+def _uncovered(state: State, policy: Policy, venue: VenueName, market: Market, bot_seen_at: Millis | None, now: Millis) -> str:
+    limit = policy.limits.quote_max_age_ms
+    for symbol in policy.symbols:
+        quote = market.quotes.get(symbol)
+        if quote is None:
+            return f"no trustworthy book for {symbol}"
+        if now - quote.received_at > limit:
+            return f"the quote for {symbol} is {now - quote.received_at} ms old"
+    if not state.armed:
+        return state.not_armed_because or "not armed"
+    if not state.ledger(venue).clean:
+        return "reconciliation is not clean"
+    if bot_seen_at is None or now - bot_seen_at > BOT_SILENT_MS:
+        return "the bot is not connected"
+    return ""

@@ -1,0 +1,296 @@
+"""State as a fold of the journal: ``apply(state, event, at)``, one function per event kind, no decisions and no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from immutables import Map
+
+from controller.authority.roster import parse_roster_json
+from controller.core import events as e
+from controller.core.compact_map import CompactMap
+from controller.core.fold import alerts, bot_keys, drills, guards, orders
+from controller.core.inputs import Release
+from controller.core.lifecycle import Position
+from controller.core.state import HaltFigures, Ledger, Pending, Seal, State
+from exchange.model import DataSource, Millis, OrderStatus
+from exchange.ports import VenueName
+from gates.measure import Tally
+from policies.authority import KEEPS_PENDING
+from policies.document import parse_canonical
+from policies.ramp import cap_eur
+from policies.stage import Stage
+from policies.values import replace
+
+DAY_MS = 24 * 3600 * 1000
+MOCK = Position(Stage.MOCK)
+
+
+def apply(state: State, event: e.Event, at: Millis) -> State:
+    """The state after one more journal entry. ``at`` is the entry's own time."""
+    return _APPLY[type(event)](replace(state, seq=state.seq + 1, at=at), event)
+
+
+def fold(state: State, entries: Iterable[tuple[e.Event, Millis]]) -> State:
+    """The state after many."""
+    for event, at in entries:
+        state = apply(state, event, at)
+    return state
+
+
+# Governance
+
+
+def _governed(state: State, **changes: Any) -> State:
+    return replace(state, governance_seq=state.seq, **changes)
+
+
+def _created(state: State, event: e.DeploymentCreated) -> State:
+    return _governed(
+        state,
+        controller_id=event.controller_id,
+        environment=event.environment,
+        gatehouse_version=event.gatehouse_version,
+        stage_since=state.at,
+    )
+
+
+def _void(state: State, changed: str) -> State:
+    return replace(guards.void(state, changed), seals=Map())
+
+
+def _policy(state: State, event: e.PolicyAdopted) -> State:
+    state = _void(_governed(state, policy=parse_canonical(event.document.encode()), policy_digest=event.digest), "policy")
+    policy_file = state.policy_file if event.command_id else event.digest
+    return replace(state, tally=_begin(state, state.position), policy_file=policy_file)
+
+
+def _roster(state: State, event: e.RosterAdopted) -> State:
+    roster = parse_roster_json(event.document.encode())
+    rosters = state.rosters.set(event.digest, roster.version)
+    return _governed(state, roster=roster, roster_digest=event.digest, rosters=rosters)
+
+
+def _release(state: State, event: e.ReleaseAdopted) -> State:
+    release = Release(event.name, event.version, event.artifact, event.digest)
+    state = _void(_governed(state, release=release), "release")
+    release_file = state.release_file if event.command_id else release
+    return replace(state, tally=_begin(state, state.position), release_file=release_file)
+
+
+def _account(state: State, event: e.AccountBound) -> State:
+    ledgers = state.ledgers.set(event.venue, Ledger())
+    return _void(_governed(state, accounts=state.accounts.set(event.venue, event.fingerprint), ledgers=ledgers), "account")
+
+
+def _started(state: State, event: e.ControllerStarted) -> State:
+    if event.gatehouse_version != state.gatehouse_version:
+        state = _void(_governed(state, gatehouse_version=event.gatehouse_version), "version of gatehouse")
+        state = replace(state, tally=_begin(state, state.position))
+    ledgers = {name: replace(ledger, reconciled_at=None, clean=False) for name, ledger in state.ledgers.items()}
+    return replace(
+        guards.restarted(_end_mock(state)),
+        epoch=event.epoch,
+        started_at=state.at,
+        armed=False,
+        not_armed_because="the venues are not reconciled yet",
+        ledgers=Map({**ledgers, VenueName.MOCK: Ledger()}),
+    )
+
+
+def _end_mock(state: State) -> State:
+    for order in state.open_on(VenueName.MOCK):
+        state = orders.put(
+            state, replace(order, status=OrderStatus.CANCELED, executed=order.booked, unknown_since=None, unknown_reason="")
+        )
+    return state
+
+
+def _armed(state: State, _: e.Armed) -> State:
+    return replace(state, armed=True, not_armed_because="")
+
+
+def _disarmed(state: State, event: e.Disarmed) -> State:
+    return replace(state, armed=False, not_armed_because=event.reason)
+
+
+def _command_accepted(state: State, event: e.CommandAccepted) -> State:
+    waited = state.pending is not None and state.pending.command_id == event.command_id
+    pending = None if waited else state.pending
+    accepted = replace(state, commands=state.commands.set(event.command_id, "accepted"), pending=pending)
+    return accepted if event.verb in KEEPS_PENDING else _governed(accepted)
+
+
+def _command_pending(state: State, event: e.CommandPending) -> State:
+    # Nothing about the lifecycle is decided yet, so what others have signed stays good: a halt, a demotion, a revocation.
+    pending = Pending(
+        command_id=event.command_id,
+        verb=event.verb,
+        target=Position(event.target_stage, event.target_step),
+        payload_digest=event.payload_digest,
+        persons=event.persons,
+        envelope=event.envelope,
+        reason=event.reason,
+        since=state.at,
+        applies_at=Millis(event.applies_at),
+    )
+    return replace(state, commands=state.commands.set(event.command_id, "pending"), pending=pending)
+
+
+def _command_voided(state: State, event: e.CommandVoided) -> State:
+    return _governed(state, commands=state.commands.set(event.command_id, "voided"), pending=None)
+
+
+def _command_refused(state: State, event: e.CommandRefused) -> State:
+    if not event.command_id or event.command_id in state.commands:
+        return state
+    return replace(state, commands=state.commands.set(event.command_id, event.code))
+
+
+def _sealed(state: State, event: e.EvidenceSealed) -> State:
+    seal = Seal(event.gate, event.evidence, Millis(event.expires_at))
+    alive = {digest: other for digest, other in state.seals.items() if other.expires_at > state.at}
+    return replace(state, seals=Map({**alive, event.digest: seal}))
+
+
+def _begin(state: State, here: Position) -> Tally | None:
+    # A run starts as trustworthy as can be; every sample can only lower that.
+    cap = cap_eur(state.policy, here.stage, here.step) if state.policy else None
+    return None if cap is None else Tally.begin(DataSource.LIVE, at=state.at, cap_eur=cap, accelerated=False)
+
+
+def _stage(state: State, event: e.StageChanged) -> State:
+    here = Position(event.stage, event.step)
+    before = Position(event.from_stage, event.from_step)
+    halted = here.stage is Stage.HALTED
+    state = guards.moved(alerts.halted(drills.ended_by_move(state, event), event), event)
+    if before.stage is Stage.HALTED:
+        # Whoever ended the halt answered for the fall that led to it: the next is measured from here.
+        state = replace(state, ledgers=Map({name: replace(ledger, peak_eur=None) for name, ledger in state.ledgers.items()}))
+    return _governed(
+        state,
+        position=here,
+        halted_from=before if halted else None,
+        halt_cause=event.cause if halted else None,
+        halt_reason=event.reason if halted else "",
+        halted_at=state.at if halted else None,
+        halt_figures=None if halted else state.halt_figures,
+        stage_since=state.at,
+        tally=_begin(state, here),
+        seals=Map(),
+        outcomes=(),
+    )
+
+
+# Guards
+
+
+def _measured(state: State, event: e.HaltMeasured) -> State:
+    figures = HaltFigures(
+        event.cause, event.breach_to_latch_us, event.latch_to_cancelled_us, event.cancelled, verified_empty=event.verified_empty
+    )
+    return replace(state, halt_figures=figures)
+
+
+# Reconciliation and measurement
+
+
+def _baselined(state: State, event: e.BalancesBaselined) -> State:
+    ledger = replace(
+        state.ledgers[event.venue],
+        totals=Map(event.totals),
+        trades=CompactMap.of(event.known_trades),
+        fills_booked=len(event.known_trades),
+        cursor=Millis(event.cursor),
+    )
+    return replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+
+
+def _account_checked(state: State, event: e.AccountChecked) -> State:
+    tally = state.tally
+    return state if tally is None else replace(state, tally=tally.with_account(event.checks, len(event.failed)))
+
+
+def _reconciled(state: State, event: e.Reconciled) -> State:
+    ledger = state.ledgers[event.venue]
+    agreed_at = state.at if event.clean else ledger.reconciled_at
+    ledger = replace(ledger, reconciled_at=agreed_at, clean=event.clean, breaks=event.breaks, suspected=event.suspected)
+    state = alerts.reconciled(state, event)
+    state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+    if event.venue is not state.watched or state.tally is None:
+        return state
+    return replace(state, tally=state.tally.with_reconciliation(len(event.breaks)))
+
+
+def _sampled(state: State, event: e.Sampled) -> State:
+    ledger = state.ledgers[event.venue]
+    ledger = replace(ledger, source=event.source, equity_eur=event.equity_eur, exposure_eur=event.exposure_eur, sampled_at=state.at)
+    if event.equity_eur is not None:
+        day = state.at // DAY_MS
+        new_day = day != ledger.day or ledger.day_start_eur is None
+        ledger = replace(
+            ledger,
+            valued_eur=event.equity_eur,
+            valued_at=state.at,
+            day=day,
+            day_start_eur=event.equity_eur if new_day else ledger.day_start_eur,
+            peak_eur=event.equity_eur if ledger.peak_eur is None else max(ledger.peak_eur, event.equity_eur),
+        )
+    state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+    if event.venue is not state.watched or state.tally is None:
+        return state
+    unknown = [order.unknown_since for order in state.open.values() if order.unknown_since is not None]
+    tally = state.tally.with_source(event.source, accelerated=event.accelerated)
+    if event.clock_offset_ms is not None:
+        tally = tally.with_clock(event.clock_offset_ms)
+    tally = tally.with_sample(
+        event.equity_eur,
+        covered=event.covered,
+        interval_ms=event.interval_ms,
+        at=state.at,
+        unknown_open=len(unknown),
+        oldest_unknown_ms=max((state.at - since for since in unknown), default=0),
+    )
+    return replace(state, tally=tally)
+
+
+_APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
+    e.DeploymentCreated: _created,
+    e.PolicyAdopted: _policy,
+    e.RosterAdopted: _roster,
+    e.ReleaseAdopted: _release,
+    e.AccountBound: _account,
+    e.ControllerStarted: _started,
+    e.Armed: _armed,
+    e.Disarmed: _disarmed,
+    e.CommandAccepted: _command_accepted,
+    e.CommandRefused: _command_refused,
+    e.CommandPending: _command_pending,
+    e.CommandVoided: _command_voided,
+    e.EvidenceSealed: _sealed,
+    e.StageChanged: _stage,
+    e.BreachDetected: lambda state, event: guards.breached(alerts.breached(state, event), event),
+    e.GuardLevelChanged: guards.level,
+    e.HaltMeasured: _measured,
+    e.OrderAdmitted: orders.admitted,
+    e.OrderDenied: lambda state, event: drills.order_denied(orders.denied(state, event), event),
+    e.OrderAcked: orders.acked,
+    e.OrderRejected: orders.rejected,
+    e.OrderUnknown: orders.unknown,
+    e.LookupMissed: orders.missed,
+    e.OrderReported: orders.reported,
+    e.FillBooked: orders.filled,
+    e.CancelRequested: orders.cancel_requested,
+    e.BalancesBaselined: _baselined,
+    e.Reconciled: _reconciled,
+    e.AccountChecked: _account_checked,
+    e.Sampled: _sampled,
+    e.BotKeysAdopted: bot_keys.keys_adopted,
+    e.BotKeyIssued: bot_keys.key_issued,
+    e.BotKeyRevoked: bot_keys.key_revoked,
+    e.AlertRaised: alerts.alert_raised,
+    e.AlertAcknowledged: alerts.acknowledged,
+    e.DrillStarted: drills.drill_started,
+    e.DrillFinished: drills.drill_finished,
+}

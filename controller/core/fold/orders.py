@@ -1,0 +1,189 @@
+"""The part of the fold that is about orders and their trades. ``controller.core.fold.apply`` puts the two together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from immutables import Map
+
+from controller.core import events as e
+from controller.core.order_state import IN_FLIGHT, OrderState, bot_key, shelved
+from controller.core.state import State
+from exchange.model import Millis, OrderStatus, Side
+from exchange.orders import advance
+from exchange.ports import NOT_SENT
+from gates.measure import Tally
+from policies.values import replace
+
+
+def _counted(state: State, count: Callable[[Tally], Tally]) -> State:
+    return replace(state, tally=count(state.tally)) if state.tally is not None else state
+
+
+def _of_this_run(state: State, order: OrderState) -> bool:
+    # What an earlier stage left behind is not evidence about this one.
+    return state.tally is not None and order.stage is state.position.stage and order.admitted_at >= state.tally.started_at
+
+
+def put(state: State, order: OrderState) -> State:
+    """Replace one order. One that is settled goes on the shelf; what a late word unsettles comes off it again."""
+    order = replace(order, updated_at=state.at)
+    name = order.client_id
+    if order.settled:
+        live = state.open.delete(name) if name in state.open else state.open
+        return replace(state, open=live, settled=state.settled.put(name, shelved(order)))
+    settled = state.settled if name in state.open else state.settled.drop(name)
+    return replace(state, open=state.open.set(name, order), settled=settled)
+
+
+def admitted(state: State, event: e.OrderAdmitted) -> State:
+    """A new order, reserved from here on."""
+    assert state.policy is not None
+    order = OrderState(
+        number=state.order_number + 1,
+        client_id=event.client_id,
+        bot=event.bot,
+        bot_client_id=event.bot_client_id,
+        venue=event.venue,
+        stage=event.stage,
+        symbol=event.symbol,
+        side=event.side,
+        type=event.type,
+        quantity=event.quantity,
+        quote_quantity=event.quote_quantity,
+        price=event.price,
+        admitted_at=state.at,
+        updated_at=state.at,
+        epoch=state.epoch,
+    )
+    horizon = state.at - state.policy.limits.order_rate.per_ms
+    ids, bot_id = state.by_bot_id, event.bot_client_id
+    return replace(
+        put(_counted(state, Tally.with_order), order),
+        order_number=order.number,
+        by_bot_id=ids.put(bot_key(event.bot, bot_id), event.client_id) if bot_id else ids,
+        admissions=(*(when for when in state.admissions if when > horizon), state.at),
+    )
+
+
+def denied(state: State, _: e.OrderDenied) -> State:
+    """Only counted."""
+    return _counted(state, Tally.with_denial)
+
+
+def _settled(state: State, order: OrderState) -> State:
+    """The outcome of an order that was UNKNOWN is proven: the run remembers how long that took."""
+    since = order.unknown_since
+    return state if since is None else _counted(state, lambda tally: tally.with_settled(state.at - since))
+
+
+def _outcome(state: State, *, accepted: bool) -> State:
+    assert state.policy is not None
+    horizon = state.at - state.policy.guards.reject_rate.window_ms
+    recent = (outcome for outcome in state.outcomes if outcome[0] > horizon)
+    return replace(state, outcomes=(*recent, (state.at, accepted)))
+
+
+def acked(state: State, event: e.OrderAcked) -> State:
+    """The venue holds the order."""
+    order = state.orders[event.client_id]
+    in_flight = order.status in IN_FLIGHT
+    status = OrderStatus.NEW if in_flight else order.status
+    after = _settled(
+        put(state, replace(order, status=status, order_id=event.order_id, unknown_since=None, unknown_reason="")), order
+    )
+    return _outcome(after, accepted=True) if in_flight else after
+
+
+def rejected(state: State, event: e.OrderRejected) -> State:
+    """The venue refused the order, or proved that it never was."""
+    order = state.orders[event.client_id]
+    following = advance(order.status, OrderStatus.REJECTED)
+    order_after = replace(
+        order, status=following, reject_code=event.code, reject_message=event.message, unknown_since=None, unknown_reason=""
+    )
+    after = put(state, order_after)
+    if event.code == NOT_SENT:
+        # Our own refusal says nothing about how the venue takes our orders.
+        return after
+    after = _outcome(_settled(after, order), accepted=False)
+    return _counted(after, Tally.with_reject) if _of_this_run(state, order) else after
+
+
+def unknown(state: State, event: e.OrderUnknown) -> State:
+    """The outcome is open."""
+    order = state.orders[event.client_id]
+    following = advance(order.status, OrderStatus.UNKNOWN)
+    if following is not OrderStatus.UNKNOWN:
+        return put(state, replace(order, status=following))
+    since = state.at if order.unknown_since is None else order.unknown_since
+    return put(state, replace(order, status=following, unknown_since=since, unknown_reason=event.reason))
+
+
+def missed(state: State, event: e.LookupMissed) -> State:
+    """One look-up that did not find the order."""
+    order = state.orders[event.client_id]
+    return put(state, replace(order, misses=order.misses + 1))
+
+
+def reported(state: State, event: e.OrderReported) -> State:
+    """The venue's word, which never takes anything back."""
+    order = state.orders[event.client_id]
+    after = put(
+        _settled(state, order),
+        replace(
+            order,
+            status=advance(order.status, event.status),
+            order_id=event.order_id or order.order_id,
+            executed=max(order.executed, event.executed),
+            executed_quote=max(order.executed_quote, event.executed_quote),
+            unknown_since=None,
+            unknown_reason="",
+            misses=0,
+        ),
+    )
+    # The private stream is often faster than the reply to the placement.
+    return _outcome(after, accepted=True) if order.status in IN_FLIGHT else after
+
+
+def filled(state: State, event: e.FillBooked) -> State:
+    """One trade: the balances follow from it, and the order it belongs to."""
+    ledger = state.ledgers[event.venue]
+    ledger = replace(
+        ledger,
+        totals=_settle(ledger.totals or Map(), event, state),
+        trades=ledger.trades.put(event.trade_id, event.client_id),
+        fills_booked=ledger.fills_booked + 1,
+        cursor=Millis(max(ledger.cursor, event.venue_at)),
+    )
+    state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+    order = state.orders.get(event.client_id)
+    if order is None:
+        return state
+    booked = order.booked + event.quantity
+    return put(
+        _counted(state, Tally.with_fill) if _of_this_run(state, order) else state,
+        replace(
+            order,
+            booked=booked,
+            booked_quote=order.booked_quote + event.quote,
+            executed=max(order.executed, booked),
+            executed_quote=max(order.executed_quote, order.booked_quote + event.quote),
+        ),
+    )
+
+
+def _settle(totals: Map[str, Decimal], event: e.FillBooked, state: State) -> Map[str, Decimal]:
+    assert state.policy is not None
+    quote = state.policy.eur_rate.asset
+    base = event.symbol.removesuffix(quote)
+    sign = 1 if event.side is Side.BUY else -1
+    for asset, change in ((base, sign * event.quantity), (quote, -sign * event.quote), (event.fee_asset, -event.fee)):
+        totals = totals.set(asset, totals.get(asset, Decimal(0)) + change)
+    return totals
+
+
+def cancel_requested(state: State, event: e.CancelRequested) -> State:
+    """The order is not wanted any more."""
+    return put(state, replace(state.orders[event.client_id], cancel_requested=True))

@@ -1,0 +1,118 @@
+"""Orders as the controller knows them: open ones as values, settled ones as lines (``controller.core.compact_map``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+
+from immutables import Map
+
+from controller.core import state_codec as frozen
+from controller.core.compact_map import CompactMap
+from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
+from exchange.orders import WORKING
+from exchange.ports import VenueName
+from policies.stage import Stage
+
+ZERO = Decimal(0)
+IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
+"""Statuses in which the venue is not yet known to hold the order."""
+
+
+@dataclass(frozen=True)
+class OrderState:
+    """One admitted order.
+
+    ``executed`` is what the venue reports, ``booked`` the sum of the fills we have booked; ``executed`` may be ahead of ``booked``.
+    ``unknown_reason`` is set while ``unknown_since`` is, ``reject_code`` and ``reject_message`` once the status is REJECTED.
+    """
+
+    number: int
+    client_id: str
+    bot: str
+    bot_client_id: str
+    venue: VenueName
+    stage: Stage
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal | None
+    quote_quantity: Decimal | None
+    price: Decimal | None
+    admitted_at: Millis
+    updated_at: Millis
+    epoch: int
+    status: OrderStatus = OrderStatus.ADMITTED
+    order_id: str = ""
+    executed: Decimal = ZERO
+    executed_quote: Decimal = ZERO
+    booked: Decimal = ZERO
+    booked_quote: Decimal = ZERO
+    misses: int = 0
+    unknown_since: Millis | None = None
+    unknown_reason: str = ""
+    cancel_requested: bool = False
+    reject_code: int | None = None
+    reject_message: str = ""
+
+    @property
+    def working(self) -> bool:
+        """Whether it can, or might, still trade."""
+        return self.status in WORKING
+
+    @property
+    def settled(self) -> bool:
+        """Whether it can no longer change our holdings: dead at the venue and every fill booked."""
+        return not self.working and self.booked >= self.executed
+
+    @property
+    def intent(self) -> OrderIntent:
+        """The order as it is sent to the venue."""
+        return OrderIntent(self.symbol, self.side, self.type, self.client_id, self.quantity, self.quote_quantity, self.price)
+
+
+def bot_key(bot: str, bot_client_id: str) -> str:
+    """Where ``State.by_bot_id`` keeps a bot's own id."""
+    return f"{len(bot)} {bot} {bot_client_id}"
+
+
+def shelved(order: OrderState) -> list[object]:
+    """An order as ``State.settled`` keeps it."""
+    written: list[object] = frozen.write(OrderState, order)
+    return written
+
+
+@lru_cache(maxsize=1 << 15)
+def _unshelved(line: bytes) -> OrderState:
+    order: OrderState = frozen.read(OrderState, json.loads(line))
+    return order
+
+
+class Orders(Mapping[str, OrderState]):
+    """Orders by client id: those that can still change as they are, settled ones read off their shelf."""
+
+    __slots__ = ("_open", "_settled")
+
+    def __init__(self, open_: Map[str, OrderState], settled: CompactMap) -> None:
+        self._open = open_
+        self._settled = settled
+
+    def __getitem__(self, client_id: str) -> OrderState:
+        """One order. Raises ``KeyError``."""
+        if (order := self._open.get(client_id)) is not None:
+            return order
+        if (line := self._settled.line(client_id)) is None:
+            raise KeyError(client_id)
+        return _unshelved(line)
+
+    def __iter__(self) -> Iterator[str]:
+        """Every client id, the settled ones last."""
+        yield from self._open
+        yield from (client_id for client_id, _ in self._settled.items())
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._open) + len(self._settled)

@@ -1,0 +1,304 @@
+"""Everything the controller knows, as one immutable value. Only folding the journal makes one (``controller.core.fold``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from immutables import Map
+
+from controller.authority.roster import Roster
+from controller.core.causes import Cause, HaltClass
+from controller.core.compact_map import CompactMap
+from controller.core.effects import AlertKind
+from controller.core.inputs import Release
+from controller.core.lifecycle import Halt, Position
+from controller.core.order_state import Orders, OrderState, bot_key
+from exchange.model import DataSource, Millis
+from exchange.ports import VenueName
+from gates.measure import Tally
+from policies import canonical
+from policies.authority import Verb
+from policies.guards import GuardName, Level
+from policies.schema import Policy
+from policies.stage import LIVE_STAGES, Environment, Stage
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """One venue account: the baseline it was first seen with, plus every fill since, plus what was measured on it.
+
+    ``reconciled_at`` is when the account was last seen to agree with us. ``equity_eur`` is the last sample's, which may be unknown;
+    ``valued_eur`` at ``valued_at`` is the last that was known.
+    """
+
+    totals: Map[str, Decimal] | None = None
+    trades: CompactMap = CompactMap()
+    fills_booked: int = 0
+    cursor: Millis = Millis(0)
+    reconciled_at: Millis | None = None
+    clean: bool = False
+    breaks: tuple[str, ...] = ()
+    suspected: tuple[str, ...] = ()
+    source: DataSource | None = None
+    equity_eur: Decimal | None = None
+    exposure_eur: Decimal | None = None
+    sampled_at: Millis | None = None
+    valued_eur: Decimal | None = None
+    valued_at: Millis | None = None
+    day: int = -1
+    day_start_eur: Decimal | None = None
+    peak_eur: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """An evidence bundle that was shown to an operator and may be named by one command until it expires."""
+
+    gate: str
+    evidence: str
+    expires_at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A command that waits for its cooling-off to end."""
+
+    command_id: str
+    verb: Verb
+    target: Position
+    payload_digest: str
+    persons: tuple[str, ...]
+    envelope: str
+    reason: str
+    since: Millis
+    applies_at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class HaltFigures:
+    """The last halt's measured durations, in microseconds; -1 where not reached."""
+
+    cause: str
+    breach_to_latch_us: int
+    latch_to_cancelled_us: int
+    cancelled: int
+    verified_empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BotKeyState:
+    """A bot's gateway key and the digest of its secret. A revoked one is remembered for ever, so that it never comes back."""
+
+    bot: str
+    key: str
+    secret_digest: str
+    since: Millis
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """An alert nobody has acknowledged. ``id`` names the entry that caused it; ``times`` it came, the last at ``last_at``."""
+
+    id: str
+    kind: AlertKind
+    title: str
+    detail: str
+    at: Millis
+    times: int
+    last_at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """An alert that somebody answered for."""
+
+    id: str
+    title: str
+    persons: tuple[str, ...]
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """A halt that is being practised. ``denied``: orders turned away meanwhile."""
+
+    command_id: str
+    venue: VenueName
+    stage: Stage
+    since: Millis
+    deadline: Millis
+    denied: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRecord:
+    """The last drill. ``ended_by`` is empty when it ran its course, and then there are figures; else it says what ended it."""
+
+    drill: Drill
+    at: Millis
+    ended_by: str
+    figures: HaltFigures | None
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A soft breach, from its beginning until it is another one. ``calm_since``: since when no guard stands at CANCEL_ALL.
+
+    ``owed``: the rung it costs has not been taken yet, because the live account is not empty.
+    """
+
+    since: Millis
+    reason: str
+    calm_since: Millis | None = None
+    owed: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """The whole of it. Never assigned to, only folded. Like its parts it has no slots (see ``policies.values``).
+
+    ``validation_void`` says why only a reset leads out of the present halt; ``softened`` is when breaches took a rung lately.
+    ``rosters`` are the digests of every roster that was ever in force, with its version. ``policy_file`` and ``release_file`` are
+    what was last read from disk: a file that still says the same says nothing new, whatever a signed command put in force since.
+    ``bot_keys`` are all that ever were, by key; ``bot_keys_since`` is when the journal first heard of any. ``alerts`` are those
+    nobody has acknowledged, oldest first, at most ``MOST_ALERTS`` of ``controller.core.fold``; ``alerts_lost`` counts those beyond.
+    """
+
+    seq: int = 0
+    at: Millis = Millis(0)
+    controller_id: str = ""
+    environment: Environment = Environment.REHEARSAL
+    gatehouse_version: str = ""
+    epoch: int = 0
+    policy: Policy | None = None
+    policy_digest: str = ""
+    roster: Roster | None = None
+    roster_digest: str = ""
+    rosters: Map[str, int] = field(default_factory=Map)
+    release: Release | None = None
+    policy_file: str = ""
+    release_file: Release | None = None
+    accounts: Map[VenueName, str] = field(default_factory=Map)
+    armed: bool = False
+    not_armed_because: str = "nothing has been read yet"
+    position: Position = Position(Stage.MOCK)
+    halted_from: Position | None = None
+    halt_cause: Cause | None = None
+    halt_reason: str = ""
+    validation_void: str = ""
+    halted_at: Millis | None = None
+    halt_figures: HaltFigures | None = None
+    governance_seq: int = 0
+    commands: Map[str, str] = field(default_factory=Map)
+    pending: Pending | None = None
+    seals: Map[str, Seal] = field(default_factory=Map)
+    guard_level: str = ""
+    guard_reason: str = ""
+    guard: GuardName | None = None
+    episode: Episode | None = None
+    softened: tuple[Millis, ...] = ()
+    stage_since: Millis = Millis(0)
+    started_at: Millis = Millis(0)
+    tally: Tally | None = None
+    ledgers: Map[VenueName, Ledger] = field(default_factory=lambda: Map({name: Ledger() for name in VenueName}))
+    open: Map[str, OrderState] = field(default_factory=Map)
+    settled: CompactMap = CompactMap()
+    by_bot_id: CompactMap = CompactMap()
+    order_number: int = 0
+    admissions: tuple[Millis, ...] = ()
+    outcomes: tuple[tuple[Millis, bool], ...] = ()
+    bot_keys: Map[str, BotKeyState] = field(default_factory=Map)
+    bot_keys_since: Millis | None = None
+    alerts: tuple[OpenAlert, ...] = ()
+    alerts_lost: int = 0
+    acknowledged: tuple[Acknowledged, ...] = ()
+    drill: Drill | None = None
+    last_drill: DrillRecord | None = None
+
+    @property
+    def venue(self) -> VenueName | None:
+        """Where new orders go at this stage (architecture.md §3)."""
+        return venue_of(self.position.stage)
+
+    @property
+    def watched(self) -> VenueName | None:
+        """The venue whose account is sampled and guarded: the one in use, or while HALTED the one the halt left."""
+        return self.venue or (venue_of(self.halted_from.stage) if self.halted_from else None)
+
+    @property
+    def halt(self) -> Halt:
+        """What a resume is judged by."""
+        return Halt(self.halted_from, self.halt_cause, self.validation_void)
+
+    @property
+    def halt_class(self) -> HaltClass | None:
+        """The kind of the present halt."""
+        return self.halt.kind
+
+    @property
+    def standing(self) -> Level | None:
+        """The severest restraint on new orders: what guards ask for, and only sells where a rung is owed."""
+        guards = Level[self.guard_level] if self.guard_level else None
+        owed = Level.REDUCE if self.episode is not None and self.episode.owed else None
+        return max((level for level in (guards, owed) if level is not None), default=None)
+
+    @property
+    def orders(self) -> Orders:
+        """Every order that was ever admitted, by client id."""
+        return Orders(self.open, self.settled)
+
+    def first_of(self, bot: str, bot_client_id: str) -> str | None:
+        """The client id of the order a bot sent under an id of its own."""
+        found: str | None = self.by_bot_id.get(bot_key(bot, bot_client_id))
+        return found
+
+    def ledger(self, venue: VenueName) -> Ledger:
+        """One venue's account."""
+        return self.ledgers[venue]
+
+    def open_on(self, venue: VenueName) -> list[OrderState]:
+        """Unsettled orders of one venue, oldest first."""
+        return sorted((order for order in self.open.values() if order.venue is venue), key=lambda order: order.number)
+
+    def fingerprint(self, *, shelves: bool = True) -> str:
+        """A digest of all that a replay must reproduce, for comparing a running state with the fold of its journal.
+
+        Without ``shelves`` only the number of things on each of them counts.
+        """
+        hashed = [item.name for item in fields(self) if item.name not in {"policy", "roster"}]
+        values = {name: _plain(getattr(self, name), shelves=shelves) for name in hashed}
+        return canonical.digest(canonical.encode(values))
+
+
+def venue_of(stage: Stage) -> VenueName | None:
+    """Where a stage's new orders go; nowhere when HALTED."""
+    if stage is Stage.HALTED:
+        return None
+    if stage in LIVE_STAGES:
+        return VenueName.LIVE
+    return VenueName.MOCK if stage is Stage.MOCK else VenueName.TESTNET
+
+
+def market_of(venue: VenueName) -> VenueName:
+    """Whose public data prices an account: the mock executor trades on the live venue's market."""
+    return VenueName.LIVE if venue is VenueName.MOCK else venue
+
+
+def _plain(value: object, *, shelves: bool) -> object:
+    if isinstance(value, CompactMap):
+        return [len(value), value.digest() if shelves else ""]
+    if isinstance(value, Map):
+        pairs = sorted(value.items(), key=lambda pair: str(pair[0]))
+        return [[_plain(key, shelves=shelves), _plain(item, shelves=shelves)] for key, item in pairs]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [_plain(getattr(value, item.name), shelves=shelves) for item in fields(value)]
+    if isinstance(value, tuple | list):
+        return [_plain(item, shelves=shelves) for item in value]
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    return value.value if isinstance(value, StrEnum) else value

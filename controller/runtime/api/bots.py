@@ -1,0 +1,302 @@
+"""The controller as its bots may use it: ``controller.gateway.port`` on top of the writer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from controller.core import events as e
+from controller.core.decisions.account import ZERO, assets_of
+from controller.core.decisions.draft import Admitted, DeniedReply, Repeated
+from controller.core.inputs import CancelAsked, OrderRequested
+from controller.core.order_state import OrderState
+from controller.core.state import State
+from controller.gateway.port import (
+    Accepted,
+    BotFill,
+    BotOrder,
+    Busy,
+    CancelRefused,
+    CancelReply,
+    CancelTaken,
+    Denied,
+    DepthView,
+    Outstanding,
+    PlaceReply,
+    VenueRejected,
+    Window,
+)
+from controller.runtime.followers.recent import RecentHistory
+from controller.runtime.loop.inbox import Inbox, InboxFull, Undecided
+from controller.runtime.loop.writer import CommittedBatch, Writer
+from controller.runtime.venues.markets import Markets
+from controller.runtime.venues.perform import Performer
+from exchange.errors import GatehouseError
+from exchange.model import Balance, MarketTrade, Millis, OrderIntent, OrderStatus, Quote, Side, SymbolRules
+from exchange.orders import WORKING
+from exchange.ports import CancelFailed, Clock, VenueName
+from exchange.wire.errors import ErrorCode
+from exchange.wire.orders import NewOrder
+
+DECIDED_WITHIN_S = 10.0
+"""A bot waits this long for the controller's own decision: longer than an append across a network may take."""
+OUTCOME_WITHIN_S = 15.0
+"""A bot waits this long for its order's outcome; the venue client gives up, and calls it unknown, well before."""
+
+_SETTLING = (e.OrderAcked, e.OrderRejected, e.OrderUnknown, e.OrderReported)
+
+
+class Bots:
+    """Implements ``GatewayPort``."""
+
+    def __init__(
+        self, *, writer: Writer, inbox: Inbox, performer: Performer, markets: Markets, history: RecentHistory, clock: Clock
+    ) -> None:
+        self._writer = writer
+        self._inbox = inbox
+        self._performer = performer
+        self._markets = markets
+        self._history = history
+        self._clock = clock
+        self._waiting: dict[str, asyncio.Event] = {}
+        writer.add_follower(self._on_batch)
+
+    async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
+        """Decide, remember and send one order, and wait for what the venue says."""
+        self._markets.bot_seen()
+        venue = self._writer.state.venue or VenueName.MOCK
+        given = OrderRequested(
+            bot=bot,
+            intent=order.intent(order.client_id or ""),
+            quotes=self._markets.quotes(venue),
+            rules=self._markets.rules_of(venue),
+            venue=venue,
+            key=key,
+        )
+        try:
+            decision = await self._inbox.ask(given, self._clock.monotonic_ns(), DECIDED_WITHIN_S)
+        except InboxFull:
+            return Busy(1)
+        except Undecided as late:
+            return Busy(1) if late.withdrawn else Outstanding("", order.client_id or "", late.message)
+        except GatehouseError as error:
+            return Denied(error.code, "", "", error.message, error.remedy)
+        match decision.reply:
+            case Admitted(client_id=client_id) | Repeated(client_id=client_id):
+                return await self._outcome(client_id)
+            case DeniedReply() as denial:
+                return Denied(denial.rule, denial.measured, denial.threshold, denial.message, denial.remedy)
+            case _:
+                raise AssertionError("an order is admitted, repeated or denied")
+
+    async def cancel(self, bot: str, symbol: str, order_id: str) -> CancelReply:
+        """Ask for one cancellation."""
+        self._markets.bot_seen()
+        order = self._own(bot, order_id)
+        if order is None or order.symbol != symbol or order.status not in WORKING:
+            return CancelRefused(ErrorCode.UNKNOWN_ORDER, "Unknown order sent.")
+        return await self._cancel([order])
+
+    async def cancel_all(self, bot: str, symbols: Sequence[str] | None) -> CancelReply:
+        """Ask for the cancellation of all the bot's working orders."""
+        self._markets.bot_seen()
+        orders = [
+            order
+            for order in self._writer.state.open.values()
+            if order.bot == bot and order.status in WORKING and (symbols is None or order.symbol in symbols)
+        ]
+        return await self._cancel(sorted(orders, key=lambda order: order.number))
+
+    def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> BotOrder | None:
+        """One of the bot's orders."""
+        self._markets.bot_seen()
+        if order_id is None and bot_client_id is not None:
+            order_id = self._writer.state.first_of(bot, bot_client_id)
+        order = self._own(bot, order_id) if order_id else None
+        return _bot_order(order) if order is not None and order.symbol == symbol else None
+
+    def open_orders(self, bot: str, symbol: str | None) -> Sequence[BotOrder]:
+        """The bot's working orders, newest first."""
+        self._markets.bot_seen()
+        mine = [order for order in self._writer.state.open.values() if order.bot == bot and order.status in WORKING]
+        return [
+            _bot_order(order) for order in sorted(mine, key=lambda order: -order.number) if symbol is None or order.symbol == symbol
+        ]
+
+    def all_orders(
+        self, bot: str, symbol: str, window: Window, limit: int, statuses: frozenset[OrderStatus] | None
+    ) -> Sequence[BotOrder]:
+        """The bot's newest orders, as far back as the history goes."""
+        state, found = self._writer.state, list[BotOrder]()
+        for client_id in reversed(self._history.order_ids):
+            order = state.orders[client_id]
+            if order.admitted_at < window.start:
+                break
+            if order.bot != bot or order.symbol != symbol or order.admitted_at > window.end:
+                continue
+            if statuses is None or order.status in statuses:
+                found.append(_bot_order(order))
+                if len(found) >= limit:
+                    break
+        return found
+
+    def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[BotFill]:
+        """The bot's newest fills, as far back as the history goes."""
+        state, found = self._writer.state, list[BotFill]()
+        for fill, _ in reversed(self._history.fills):
+            if fill.symbol != symbol or not window.start <= fill.venue_at <= window.end or order_id not in {None, fill.client_id}:
+                continue
+            order = state.orders.get(fill.client_id)
+            if order is not None and order.bot == bot:
+                found.append(_bot_fill(fill, order))
+                if len(found) >= limit:
+                    break
+        return found
+
+    def balances(self, bot: str) -> Mapping[str, Balance]:  # noqa: ARG002 - all bots of a deployment share its account
+        """The account of the current stage, with what working orders reserve as locked."""
+        self._markets.bot_seen()
+        state = self._writer.state
+        venue = state.watched
+        if venue is None or state.policy is None:
+            return {}
+        totals = state.ledger(venue).totals
+        if totals is None:
+            return {}
+        locked = self._locked(state, venue)
+        return {
+            asset: Balance(asset, max(totals.get(asset, ZERO) - locked.get(asset, ZERO), ZERO), locked.get(asset, ZERO))
+            for asset in dict.fromkeys((*assets_of(state.policy), *totals))
+        }
+
+    def rules(self, symbols: Sequence[str] | None) -> Mapping[str, SymbolRules]:
+        """What may be traded here."""
+        known = self._markets.rules_of(self._venue)
+        return {symbol: rule for symbol, rule in known.items() if symbols is None or symbol in symbols}
+
+    def depth(self, symbol: str, limit: int) -> DepthView | None:
+        """The book of the current stage's market."""
+        return self._markets.feed_of(self._venue).depth(symbol, limit)
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Best prices of the current stage's market."""
+        return self._markets.feed_of(self._venue).quote(symbol)
+
+    def trades(self, symbol: str, limit: int) -> Sequence[MarketTrade]:
+        """Public trades of the current stage's market."""
+        return self._markets.feed_of(self._venue).trades(symbol, limit)
+
+    def now(self) -> Millis:
+        """The controller's clock."""
+        return self._clock.now()
+
+    def ready(self) -> bool:
+        """Whether there is anything to answer from."""
+        return self._writer.state.policy is not None
+
+    @property
+    def _venue(self) -> VenueName:
+        return self._writer.state.watched or VenueName.LIVE
+
+    def _own(self, bot: str, client_id: str | None) -> OrderState | None:
+        order = self._writer.state.orders.get(client_id) if client_id else None
+        return order if order is not None and order.bot == bot else None
+
+    async def _cancel(self, orders: Sequence[OrderState]) -> CancelReply:
+        before = tuple(_bot_order(order) for order in orders)
+        expected = [self._performer.expect_cancel(order.client_id) for order in orders if order.status in _AT_THE_VENUE]
+        for order in orders:
+            try:
+                await self._inbox.ask(CancelAsked(order.bot, order.client_id), self._clock.monotonic_ns(), DECIDED_WITHIN_S)
+            except GatehouseError as error:
+                return CancelRefused(ErrorCode.SERVICE_UNAVAILABLE, error.message)
+        try:
+            outcomes = await asyncio.wait_for(asyncio.gather(*expected), OUTCOME_WITHIN_S)
+        except TimeoutError:
+            return CancelRefused(ErrorCode.SERVICE_UNAVAILABLE, "the venue has not answered the cancel yet")
+        refused = next((outcome for outcome in outcomes if isinstance(outcome, CancelFailed)), None)
+        if refused is not None and len(orders) == 1:
+            return CancelRefused(refused.code, refused.message)
+        return CancelTaken(before)
+
+    async def _outcome(self, client_id: str) -> PlaceReply:
+        known = self._waiting.setdefault(client_id, asyncio.Event())
+        try:
+            if self._writer.state.orders[client_id].status is OrderStatus.ADMITTED:
+                await asyncio.wait_for(known.wait(), OUTCOME_WITHIN_S)
+        except TimeoutError:
+            return Outstanding(client_id, self._writer.state.orders[client_id].bot_client_id, "no outcome yet")
+        finally:
+            self._waiting.pop(client_id, None)
+        return _reply(self._writer.state.orders[client_id])
+
+    def _on_batch(self, batch: CommittedBatch) -> None:
+        for _, event in batch.entries:
+            if isinstance(event, _SETTLING) and (waiting := self._waiting.get(event.client_id)) is not None:
+                waiting.set()
+
+    def _locked(self, state: State, venue: VenueName) -> dict[str, Decimal]:
+        locked: dict[str, Decimal] = {}
+        rules = self._markets.rules_of(venue)
+        for order in state.open_on(venue):
+            rule = rules.get(order.symbol)
+            if rule is None or order.quantity is None:
+                continue
+            remaining = (order.quantity if order.working else order.executed) - order.booked
+            if order.side is Side.SELL:
+                locked[rule.base] = locked.get(rule.base, ZERO) + remaining
+            elif order.price is not None:
+                locked[rule.quote] = locked.get(rule.quote, ZERO) + remaining * order.price * (1 + rule.taker_fee)
+        return locked
+
+
+_AT_THE_VENUE = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+
+
+def _reply(order: OrderState) -> PlaceReply:
+    if order.status is OrderStatus.UNKNOWN:
+        return Outstanding(order.client_id, order.bot_client_id, order.unknown_reason)
+    if order.status is OrderStatus.REJECTED and order.reject_code is not None:
+        return VenueRejected(order.reject_code, order.reject_message)
+    asked: OrderIntent = replace(order.intent, client_id=order.bot_client_id)
+    accepted = NewOrder(
+        asked.symbol, asked.side, asked.type, asked.client_id or None, asked.quantity, asked.quote_quantity, asked.price
+    )
+    return Accepted(accepted, order.client_id, order.updated_at)
+
+
+def _bot_order(order: OrderState) -> BotOrder:
+    return BotOrder(
+        order_id=order.client_id,
+        bot_client_id=order.bot_client_id,
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type,
+        status=order.status,
+        quantity=order.quantity,
+        quote_quantity=order.quote_quantity,
+        price=order.price,
+        executed=order.executed,
+        executed_quote=order.executed_quote,
+        created_at=order.admitted_at,
+        updated_at=order.updated_at,
+    )
+
+
+def _bot_fill(fill: e.FillBooked, order: OrderState) -> BotFill:
+    return BotFill(
+        trade_id=fill.trade_id,
+        order_id=order.client_id,
+        bot_client_id=order.bot_client_id,
+        symbol=fill.symbol,
+        side=fill.side,
+        price=fill.price,
+        quantity=fill.quantity,
+        quote=fill.quote,
+        fee=fill.fee,
+        fee_asset=fill.fee_asset,
+        maker=fill.maker,
+        at=Millis(fill.venue_at),
+    )

@@ -1,0 +1,313 @@
+"""The controller as its operators use it: ``controller.console.port`` on top of the writer."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
+
+from controller.authority.command import MAX_LIFETIME_MS, Command, VerifiedCommand
+from controller.authority.meaning import meaning
+from controller.authority.signing import propose
+from controller.authority.verify import verify
+from controller.authority.wordcode import word_code
+from controller.console.port import GateRefused, StreamItem
+from controller.console.schema import (
+    CheckpointView,
+    EntryView,
+    GateView,
+    ProposalView,
+    ProposeRequest,
+    ReceiptView,
+    StatusView,
+)
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.decisions import evidence
+from controller.core.decisions.draft import CommandReply, Decision, SealReply
+from controller.core.decisions.governance import policy_after, target_of
+from controller.core.inputs import HaltAsked, Input, ProposalAsked, SubmissionInvalid, Submitted
+from controller.core.lifecycle import Position
+from controller.core.state import State
+from controller.journal.port import Journal, LeasedJournal
+from controller.runtime.api import views
+from controller.runtime.api.oversight import oversight_view
+from controller.runtime.api.reads import Reads
+from controller.runtime.followers.checkpoints import TargetStatus
+from controller.runtime.followers.recent import RecentHistory
+from controller.runtime.followers.tracing import Tracing
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.loop.writer import Writer
+from controller.runtime.venues.markets import Markets
+from controller.telemetry.health import Probe, livez
+from exchange.errors import GatehouseError, Refused, Unauthorised, UsageError
+from exchange.model import Millis
+from exchange.ports import Clock, VenueName
+from policies import canonical
+from policies.authority import WITH_SUBJECT, Quorum, Verb, quorum
+from policies.numbers import text
+from policies.ramp import cap_eur, symbols_at
+from policies.schema import Policy
+from policies.stage import Stage
+
+DECIDED_WITHIN_S = 10.0
+PROPOSAL_LIFETIME_MS = 15 * 60 * 1000
+
+T = TypeVar("T")
+
+
+class Operator(Reads):
+    """Implements ``OperatorPort``."""
+
+    def __init__(
+        self,
+        *,
+        writer: Writer,
+        inbox: Inbox,
+        markets: Markets,
+        history: RecentHistory,
+        journal: Journal,
+        clock: Clock,
+        tracing: Tracing,
+        key_problem: Callable[[str], str],
+        target_statuses: Callable[[], tuple[TargetStatus, ...]],
+    ) -> None:
+        super().__init__(lambda: writer.state, history)
+        self._writer = writer
+        self._inbox = inbox
+        self._markets = markets
+        self._journal = journal
+        self._remote = isinstance(journal, LeasedJournal)
+        self._clock = clock
+        self._tracing = tracing
+        self._key_problem = key_problem
+        self._target_statuses = target_statuses
+
+    def alive(self) -> Probe:
+        """Alive while the writer takes its turns, which a tick gives it four times a second."""
+        return livez(self._writer.last_batch_ns, self._clock.monotonic_ns(), self._writer.failed_because)
+
+    async def status(self) -> StatusView:
+        """The deployment now."""
+        return self._status()
+
+    async def gates(self) -> Sequence[GateView]:
+        """The gates of the edges that lead up from here, evaluated now."""
+        state, now = self._writer.state, self._now()
+        policy = _deployed(state)
+        return [
+            views.gate_view(evidence.judge(state, policy, gate, now), verb, state.position, target)
+            for verb, target, gate in evidence.ways_up(state)
+        ]
+
+    async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
+        """Entries after a sequence number, in order."""
+        found = await self._read(lambda: list(self._journal.read(after=after, limit=limit)))
+        return [views.entry_view(entry, event_codec.decode(entry.kind, entry.body)) for entry in found]
+
+    async def propose(self, request: ProposeRequest) -> ProposalView:
+        """Seal the evidence, then write the payload that names it."""
+        request = self._completed(request)
+        target = self._target(request)
+        decision = await self._ask(ProposalAsked(request.verb, target, request.subject or ""))
+        seal = decision.reply
+        assert isinstance(seal, SealReply)
+        state = self._writer.state
+        command = self._command(state, request, target, seal.evidence_digest)
+        payload = propose(command).payload
+        digest = canonical.digest(payload)
+        policy = _deployed(state)
+        needed = quorum(request.verb, state.position.stage, policy.mode)
+        return ProposalView(
+            payload=payload.decode(),
+            payload_digest=digest,
+            word_code=word_code(digest),
+            summary=_summary(state, command, needed.persons, _wait_ms(policy, needed)),
+            gate=views.gate_view_of_text(seal.result, request.verb, state.position, target),
+            persons_needed=needed.persons,
+            cooling_off_ms=_wait_ms(policy, needed),
+        )
+
+    async def submit(self, envelope_text: str) -> ReceiptView:
+        """Verify the signatures, then let the writer decide. Every refusal is journalled."""
+        state = self._writer.state
+        here = state.position
+        trace = self._tracing.command("submit")
+        try:
+            with self._tracing.verifying(trace):
+                verified = await self._verified(state, envelope_text)
+            command = verified.command
+            anchored = await self._read(lambda: self._journal.hash_at(command.journal_seq)) == command.journal_head
+            with self._tracing.applying(trace):
+                reply = (await self._ask(Submitted(verified, anchored=anchored))).reply
+        except GatehouseError as error:
+            trace.finish("refused", failed=True, code=error.code)
+            raise
+        assert isinstance(reply, CommandReply)
+        trace.finish(
+            "refused" if reply.code else "waits" if reply.applies_at is not None else "applied",
+            command_id=command.command_id,
+            verb=command.verb.value,
+            persons=len({one.person for one in verified.signatories}),
+            code=reply.code,
+        )
+        gate = views.gate_view_of_text(reply.result, command.verb, here, Position(command.target_stage, command.target_step))
+        if reply.code:
+            raise _refusal(reply, gate)
+        return self._receipt(gate, waits=reply.applies_at is not None)
+
+    async def halt(self, reason: str) -> ReceiptView:
+        """Halt without a signature."""
+        await self._ask(HaltAsked(by="local socket", reason=reason))
+        return self._receipt(None)
+
+    async def subscribe(self) -> AsyncIterator[StreamItem]:
+        """Entries and samples as they become durable, and the status after each batch."""
+        with self._history.subscribe() as batches:
+            yield self._status()
+            while (batch := await batches.get()) is not None:
+                for entry, event in batch.entries:
+                    yield views.entry_view(entry, event)
+                if any(isinstance(event, e.Sampled) for _, event in batch.entries) and self._history.samples:
+                    yield views.sample_view(self._history.samples[-1])
+                if any(not isinstance(event, e.Reconciled) for _, event in batch.entries):
+                    yield self._status()
+
+    def _status(self) -> StatusView:
+        head = self._journal.head.hash
+        oversight = oversight_view(self._writer.state, self._key_problem)
+        view = views.status_view(self._writer.state, self._history, self._markets, head, self._now(), oversight)
+        checkpoints = tuple(
+            CheckpointView(target=o.target, size=o.size, at_ms=o.at, problem=o.problem) for o in self._target_statuses()
+        )
+        return view.model_copy(update={"checkpoints": checkpoints})
+
+    def _now(self) -> Millis:
+        return Millis(max(self._clock.now(), self._writer.state.at))
+
+    async def _ask(self, given: Input) -> Decision:
+        return await self._inbox.ask(given, self._clock.monotonic_ns(), DECIDED_WITHIN_S)
+
+    async def _verified(self, state: State, envelope_text: str) -> VerifiedCommand:
+        try:
+            if state.roster is None:
+                raise Refused("no roster is in force", code="not-deployed", remedy="Start the controller once.")
+            return verify(envelope_text, state.roster, self._now())
+        except GatehouseError as error:
+            await self._ask(
+                SubmissionInvalid(
+                    envelope=envelope_text[:4096],
+                    code=error.code,
+                    message=error.message[:500],
+                    remedy=error.remedy,
+                    exit_code=error.exit_code,
+                )
+            )
+            raise
+
+    async def _read(self, reading: Callable[[], T]) -> T:
+        """From the journal; one across a network is waited for beside the event loop."""
+        return await asyncio.to_thread(reading) if self._remote else reading()
+
+    def _completed(self, request: ProposeRequest) -> ProposeRequest:
+        # A veto is of the command that waits, unless it says which.
+        pending = self._writer.state.pending
+        if request.verb is not Verb.VETO or request.subject or pending is None:
+            return request
+        return request.model_copy(update={"subject": pending.command_id})
+
+    def _target(self, request: ProposeRequest) -> Position:
+        state = self._writer.state
+        if request.verb in WITH_SUBJECT:
+            return target_of(state, request.verb)
+        if request.target is not None:
+            return Position(request.target, request.step or 0)
+        match request.verb:
+            case Verb.HALT:
+                return Position(Stage.HALTED)
+            case Verb.RESET:
+                return Position(Stage.MOCK)
+            case verb:
+                ways = [target for way, target, _ in evidence.ways_up(state) if way is verb]
+        if len(ways) != 1:
+            raise UsageError(
+                f"{request.verb} from {state.position} needs a target",
+                code="no-target",
+                remedy=f"Name one: {', '.join(str(way) for way in ways) or 'a lower stage'}.",
+            )
+        return ways[0]
+
+    def _command(self, state: State, request: ProposeRequest, target: Position, evidence_digest: str) -> Command:
+        policy, now = _deployed(state), self._now()
+        head, subject = self._journal.head, request.subject or ""
+        needed = quorum(request.verb, state.position.stage, policy.mode)
+        granted = policy_after(policy, request.verb, subject)
+        return Command(
+            version=2 if subject else 1,
+            command_id=secrets.token_hex(16),
+            controller_id=state.controller_id,
+            environment=state.environment,
+            account_fingerprint=state.accounts[VenueName.LIVE],
+            verb=request.verb,
+            expected_stage=state.position.stage,
+            expected_step=state.position.step,
+            target_stage=target.stage,
+            target_step=target.step,
+            cap_eur=text(cap_eur(granted, target.stage, target.step)),
+            symbols=symbols_at(granted, target.stage),
+            journal_seq=head.seq,
+            journal_head=head.hash,
+            release_digest=state.release.digest if state.release else "",
+            policy_digest=state.policy_digest,
+            roster_digest=state.roster_digest,
+            evidence_digest=evidence_digest,
+            postmortem_digest=request.postmortem or "",
+            not_before_ms=now,
+            expires_ms=now + min(PROPOSAL_LIFETIME_MS + _wait_ms(policy, needed), MAX_LIFETIME_MS),
+            reason=request.reason,
+            subject=subject,
+        )
+
+    def _receipt(self, gate: GateView | None, *, waits: bool = False) -> ReceiptView:
+        head, state = self._journal.head, self._writer.state
+        pending = views.pending_view(state) if waits else None
+        return ReceiptView(seq=head.seq, hash=head.hash, position=str(state.position), gate=gate, pending=pending)
+
+
+def _deployed(state: State) -> Policy:
+    if state.policy is None:
+        raise Refused("nothing is deployed yet", code="not-deployed", remedy="Wait for the controller to start.")
+    return state.policy
+
+
+def _wait_ms(policy: Policy, needed: Quorum) -> int:
+    return policy.authority.cooling_off_ms if needed.cooling_off else 0
+
+
+def _refusal(reply: CommandReply, gate: GateView | None) -> GatehouseError:
+    if gate is not None:
+        return GateRefused(reply.message, code=reply.code, remedy=reply.remedy, gate=gate)
+    kind = Unauthorised if reply.exit_code == Unauthorised.exit_code else Refused
+    return kind(reply.message, code=reply.code, remedy=reply.remedy)
+
+
+def _summary(state: State, command: Command, persons: int, wait_ms: int) -> str:
+    release = state.release
+    target = Position(command.target_stage, command.target_step)
+    return "\n".join(
+        (
+            f"{command.verb} {command.controller_id} ({command.environment}): {state.position} → {target}",
+            f"grants      {command.cap_eur} EUR of worst-case exposure on {', '.join(command.symbols) or 'nothing'}",
+            f"release     {release.name} {release.version} {command.release_digest}" if release else "release     none",
+            f"policy      {command.policy_digest}",
+            f"evidence    {command.evidence_digest or 'none needed'}",
+            f"journal     entry {command.journal_seq} {command.journal_head}",
+            f"valid       {(command.expires_ms - command.not_before_ms) // 1000} s, once, command {command.command_id}",
+            f"signatures  {persons} distinct person{'s' if persons != 1 else ''}",
+            *((f"waits       {wait_ms // 1000} s, in which any key can veto it",) if wait_ms else ()),
+            *((f"means       {meaning(command.verb, command.subject)}",) if command.subject else ()),
+            *((f"subject     {command.subject}",) if command.subject else ()),
+            f"reason      {command.reason}",
+        )
+    )

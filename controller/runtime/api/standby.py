@@ -1,0 +1,136 @@
+"""A standby as its operators see it: everything can be read, nothing can be asked of it but to halt (ADR 19)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+from controller.console.port import StreamItem
+from controller.console.role import Role, StandbyView
+from controller.console.schema import EntryView, GateView, ProposalView, ProposeRequest, ReceiptView, StatusView
+from controller.core import events as e
+from controller.core.decisions.boot import boot
+from controller.core.inputs import Boot
+from controller.journal.lease import TERM_S
+from controller.runtime.api import views
+from controller.runtime.api.oversight import oversight_view
+from controller.runtime.api.reads import Reads
+from controller.runtime.followers.recent import RecentHistory
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.recovery.follow import Standby
+from controller.runtime.venues.markets import Markets
+from controller.telemetry.health import Probe, livez
+from exchange.errors import GatehouseError, Refused
+from exchange.model import Millis, Quote
+from exchange.ports import Clock, VenueName
+
+SHOW_EVERY_S = 1.0
+
+_TAKING = "HALTED as soon as the journal is taken over; `gatehouse status` shows when it is"
+
+_CHANGES: Mapping[type[e.Event], str] = {
+    e.PolicyAdopted: "policy",
+    e.ReleaseAdopted: "release",
+    e.AccountBound: "venue account",
+    e.StageChanged: "stage",
+}
+
+
+class _Blind(Markets):
+    """No market is watched yet."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(feeds={}, rules={}, accelerated={}, symbols=(), clock=clock, inbox=Inbox(), offsets={})
+
+    def quotes(self, venue: VenueName) -> dict[str, Quote]:  # noqa: ARG002 - whatever the venue
+        """None."""
+        return {}
+
+
+class StandbyOperator(Reads):
+    """Implements ``OperatorPort`` for a process that follows. ``halt`` leaves its mark and takes the journal over to halt."""
+
+    def __init__(self, standby: Standby, history: RecentHistory, given: Boot, clock: Clock, mark: Callable[[str], None]) -> None:
+        super().__init__(lambda: standby.follower.state, history)
+        self._standby = standby
+        self._given = given
+        self._clock = clock
+        self._mark = mark
+        self._markets = _Blind(clock)
+
+    def alive(self) -> Probe:
+        """Alive while it looks at the journal, whatever it finds there."""
+        return livez(self._standby.last_check_ns, self._clock.monotonic_ns())
+
+    async def status(self) -> StatusView:
+        """The deployment as far as it was read, and how far that is."""
+        state, lag = self._known(), self._standby.lag
+        now = Millis(max(self._clock.now(), state.at))
+        oversight = oversight_view(state, lambda _: "")
+        known = views.status_view(state, self._history, self._markets, self._standby.follower.head.hash, now, oversight)
+        return known.model_copy(
+            update={
+                "role": Role.STANDBY,
+                "standby": StandbyView(
+                    leader_epoch=lag.leader_epoch,
+                    behind_entries=lag.entries,
+                    quiet_ms=lag.quiet_ms,
+                    takes_over_after_ms=TERM_S * 1000,
+                    problem=lag.problem,
+                    changes=self._changes(now),
+                ),
+                "armed": False,
+                "not_armed_because": "this is the standby; only the leader trades",
+            }
+        )
+
+    async def gates(self) -> Sequence[GateView]:
+        """Nothing is measured here."""
+        raise _only_the_leader()
+
+    async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
+        """Entries after a sequence number, in order; as far back as the history goes."""
+        held = [(entry, event) for entry, event in self._history.entries if entry.seq > after]
+        return [views.entry_view(entry, event) for entry, event in held[:limit]]
+
+    async def propose(self, request: ProposeRequest) -> ProposalView:  # noqa: ARG002 - whatever it is
+        """Only the leader decides."""
+        raise _only_the_leader()
+
+    async def submit(self, envelope_text: str) -> ReceiptView:  # noqa: ARG002 - whatever it is
+        """Only the leader decides."""
+        raise _only_the_leader()
+
+    async def halt(self, reason: str) -> ReceiptView:
+        """Take the journal over and halt, whoever leads. The receipt is the entry this was asked after; the halt comes next."""
+        await asyncio.to_thread(self._mark, reason)
+        self._standby.halt(reason)
+        head = self._standby.follower.head
+        return ReceiptView(seq=head.seq, hash=head.hash, position=_TAKING, gate=None, pending=None)
+
+    async def subscribe(self) -> AsyncIterator[StreamItem]:
+        """The status, once a second."""
+        while True:
+            yield await self.status()
+            await asyncio.sleep(SHOW_EVERY_S)
+
+    def _changes(self, now: Millis) -> tuple[str, ...]:
+        state = self._known()
+        if not state.seq:
+            return ()
+        try:
+            events = boot(state, self._given, now).events
+        except GatehouseError as error:
+            return (f"nothing, for it would fail: {error.message}",)
+        found = [_CHANGES[type(event)] for event in events if type(event) in _CHANGES]
+        if state.gatehouse_version != self._given.gatehouse_version:
+            found.append("version of gatehouse")
+        return tuple(dict.fromkeys(found))
+
+
+def _only_the_leader() -> Refused:
+    return Refused(
+        "this is the standby: it decides nothing",
+        code="standby",
+        remedy="Ask the leader. `gatehouse halt` works here too: it takes the journal over and halts.",
+    )

@@ -1,0 +1,114 @@
+"""One line per journal entry, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from controller.core import events as e
+from controller.core.lifecycle import Position
+from policies.numbers import text
+
+
+def summary(event: e.Event) -> str:
+    """What happened, in one line."""
+    write = _LINES.get(type(event))
+    return write(event) if write is not None else event.kind.replace("-", " ")
+
+
+def _order(event: e.OrderAdmitted | e.OrderDenied) -> str:
+    amount = event.quantity if event.quantity is not None else event.quote_quantity
+    size = text(amount) if amount is not None else "?"
+    return f"{event.side} {size} {event.symbol} {event.type}" + (f" @ {text(event.price)}" if event.price is not None else "")
+
+
+def _admitted(event: e.OrderAdmitted) -> str:
+    worst = f"worst case {text(event.exposure_eur)} of {text(event.cap_eur)} EUR"
+    return f"admitted {event.client_id}: {_order(event)}, {worst}"
+
+
+def _denied(event: e.OrderDenied) -> str:
+    return f"denied {_order(event)}: {event.rule}: {event.message}"
+
+
+def _stage(event: e.StageChanged) -> str:
+    return f"{Position(event.from_stage, event.from_step)} → {Position(event.stage, event.step)} ({event.cause}): {event.reason}"
+
+
+def _fill(event: e.FillBooked) -> str:
+    role = f"{'maker' if event.maker else 'taker'}, fee {text(event.fee)} {event.fee_asset}"
+    return f"{event.side} {text(event.quantity)} {event.symbol} @ {text(event.price)} as {role}"
+
+
+def _reconciled(event: e.Reconciled) -> str:
+    found = event.breaks or event.suspected
+    return f"{event.venue} reconciled, {event.open_orders} open orders" if event.clean else f"{event.venue}: {'; '.join(found)}"
+
+
+def _sampled(event: e.Sampled) -> str:
+    equity = f"{text(event.equity_eur)} EUR" if event.equity_eur is not None else "unknown"
+    exposure = f"{text(event.exposure_eur)} EUR" if event.exposure_eur is not None else "unknown"
+    return f"equity {equity}, exposure {exposure}" + ("" if event.covered else f", not covered: {event.uncovered_because}")
+
+
+def _halt(event: e.HaltMeasured) -> str:
+    return (
+        f"latched {event.breach_to_latch_us} µs after the cause was known, {event.cancelled} orders gone after "
+        f"{event.latch_to_cancelled_us} µs, {'verified' if event.verified_empty else 'not verified'}"
+    )
+
+
+_LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
+    {
+        e.DeploymentCreated: lambda event: f"{event.controller_id} created for {event.environment}",
+        e.PolicyAdopted: lambda event: f"policy {event.digest[:19]}… adopted",
+        e.RosterAdopted: lambda event: f"roster {event.digest[:19]}… adopted",
+        e.ReleaseAdopted: lambda event: f"release {event.name} {event.version} adopted",
+        e.AccountBound: lambda event: f"{event.venue} account {event.fingerprint[:19]}… bound",
+        e.ControllerStarted: lambda event: f"controller {event.gatehouse_version} started, epoch {event.epoch}",
+        e.Armed: lambda _: "armed: verified, folded and reconciled",
+        e.Disarmed: lambda event: f"disarmed: {event.reason}",
+        e.CommandAccepted: lambda event: f"{event.verb} by {', '.join(event.persons)} applied",
+        e.CommandPending: lambda event: f"{event.verb} by {', '.join(event.persons)} waits for its cooling-off: {event.reason}",
+        e.CommandVoided: lambda event: f"command {event.command_id} withdrawn ({event.cause}): {event.reason}",
+        e.CommandRefused: lambda event: (
+            f"{event.verb or 'command'} by {', '.join(event.persons) or 'nobody'} refused: {event.message}"
+        ),
+        e.EvidenceSealed: lambda event: f"evidence {event.digest[:19]}… sealed for {event.gate}: {event.verdict}",
+        e.StageChanged: _stage,
+        e.BreachDetected: lambda event: f"{event.guard} at {event.level}: {event.message}",
+        e.GuardLevelChanged: lambda event: f"guards stand at {event.level}: {event.reason}" if event.level else "guards are clear",
+        e.HaltMeasured: _halt,
+        e.OrderAdmitted: _admitted,
+        e.OrderDenied: _denied,
+        e.OrderAcked: lambda event: f"{event.client_id} accepted by the venue as {event.order_id}",
+        e.OrderRejected: lambda event: f"{event.client_id} refused by the venue: {event.code} {event.message}",
+        e.OrderUnknown: lambda event: f"{event.client_id} is UNKNOWN: {event.reason}",
+        e.LookupMissed: lambda event: f"{event.client_id} not found by the venue",
+        e.OrderReported: lambda event: f"{event.client_id} {event.status}, executed {text(event.executed)}",
+        e.FillBooked: _fill,
+        e.CancelRequested: lambda event: f"{event.client_id} to be cancelled, asked by {event.by}",
+        e.BalancesBaselined: lambda event: (
+            f"{event.venue} baseline: " + ", ".join(f"{text(total)} {asset}" for asset, total in sorted(event.totals.items()))
+        ),
+        e.Reconciled: _reconciled,
+        e.AccountChecked: lambda event: (
+            f"{event.venue} account: {event.checks - len(event.failed)} of {event.checks} checks passed"
+            + (f"; not {', '.join(event.failed)}" if event.failed else "")
+        ),
+        e.Sampled: _sampled,
+        e.BotKeysAdopted: lambda event: (
+            f"gateway keys adopted: {', '.join(f'{one.key} of {one.bot}' for one in event.keys) or 'none'}"
+        ),
+        e.BotKeyIssued: lambda event: f"gateway key {event.key} issued to {event.bot}",
+        e.BotKeyRevoked: lambda event: f"gateway key {event.key} of {event.bot} revoked for ever",
+        e.AlertRaised: lambda event: f"{event.title}: {event.detail}",
+        e.AlertAcknowledged: lambda event: f"{event.alert} acknowledged by {', '.join(event.persons)}",
+        e.DrillStarted: lambda event: f"a halt is practised on {event.venue} at {event.stage}",
+        e.DrillFinished: lambda event: (
+            f"practised: latched after {event.breach_to_latch_us} µs, {event.cancelled} orders gone after "
+            f"{event.latch_to_cancelled_us} µs, {event.denied} denied, {'verified' if event.verified_empty else 'not verified'}"
+        ),
+    }
+)

@@ -1,0 +1,307 @@
+"""The state as the console's views show it. Reads only."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from controller.authority.wordcode import word_code
+from controller.console.oversight import OversightView
+from controller.console.schema import (
+    BalanceView,
+    CountersView,
+    CoverageView,
+    EntryView,
+    FillView,
+    GateView,
+    HaltView,
+    NextEdgeView,
+    OrderView,
+    PendingView,
+    PolicyView,
+    QuoteView,
+    ReleaseView,
+    RosterView,
+    RuleView,
+    SampleView,
+    StatusView,
+)
+from controller.core import events as e
+from controller.core.decisions import evidence
+from controller.core.lifecycle import Position
+from controller.core.order_state import OrderState
+from controller.core.state import State
+from controller.journal.chain import Entry
+from controller.runtime.api.summaries import summary
+from controller.runtime.followers.recent import Counters, RecentHistory, Sample
+from controller.runtime.venues.markets import Markets
+from controller.version import VERSION
+from exchange.errors import Halted
+from exchange.model import DataSource, Millis, OrderStatus
+from exchange.ports import VenueName
+from gates.engine import GateResult
+from policies import canonical
+from policies.authority import Verb, quorum
+from policies.ramp import cap_eur, step_count
+from policies.schema import Policy
+
+
+def status_view(
+    state: State, history: RecentHistory, markets: Markets, head: str, now: Millis, oversight: OversightView
+) -> StatusView:
+    """The deployment now."""
+    if state.policy is None or state.release is None or state.roster is None:
+        raise Halted("nothing is deployed yet", code="not-deployed", remedy="Wait for the controller to start.")
+    policy, venue, here = state.policy, state.watched, state.position
+    ledger = state.ledger(venue) if venue else None
+    equity = ledger.equity_eur if ledger else None
+    start = state.tally.equity_start if state.tally else None
+    return StatusView(
+        controller_id=state.controller_id,
+        environment=state.environment,
+        gatehouse_version=VERSION,
+        epoch=state.epoch,
+        armed=state.armed,
+        not_armed_because=state.not_armed_because,
+        stage=here.stage,
+        step=here.step,
+        ramp_steps=step_count(policy),
+        position=str(here),
+        stage_since_ms=state.stage_since,
+        halted_from=str(state.halted_from or ""),
+        halt_reason=state.halt_reason,
+        halt_class=state.halt_class,
+        validation_void=state.validation_void,
+        pending_demotion=state.episode.reason if state.episode is not None and state.episode.owed else "",
+        seq=state.seq,
+        head=head,
+        venue=state.venue,
+        source=ledger.source if ledger else None,
+        simulated=ledger is not None and ledger.source is not DataSource.LIVE,
+        symbols=policy.symbols,
+        cap_eur=cap_eur(policy, here.stage, here.step),
+        exposure_eur=ledger.exposure_eur if ledger else None,
+        equity_eur=equity,
+        day_pnl_eur=_difference(equity, ledger.day_start_eur if ledger else None),
+        net_pnl_eur=_difference(equity, start),
+        guard_level=state.guard_level,
+        guard_reason=state.guard_reason,
+        quote=_quote(policy, markets, venue, now),
+        working_orders=sum(1 for order in state.open.values() if order.working),
+        unknown_orders=sum(1 for order in state.open.values() if order.status is OrderStatus.UNKNOWN),
+        coverage=_coverage(state, policy),
+        counters=_counters(history.counters),
+        policy=PolicyView(name=policy.name, digest=state.policy_digest),
+        roster=RosterView(
+            digest=state.roster_digest,
+            persons=tuple(person.name for person in state.roster.persons),
+            version=state.roster.version,
+        ),
+        release=ReleaseView(name=state.release.name, version=state.release.version, digest=state.release.digest),
+        account_fingerprint=state.accounts.get(VenueName.LIVE, ""),
+        halt=_halt(state),
+        next_edges=tuple(
+            NextEdgeView(
+                verb=verb,
+                target=target.stage,
+                step=target.step,
+                gate=gate.value,
+                persons_needed=quorum(verb, here.stage, policy.mode).persons,
+            )
+            for verb, target, gate in evidence.ways_up(state)
+        ),
+        now_ms=now,
+        pending=pending_view(state),
+        oversight=oversight,
+    )
+
+
+def _halt(state: State) -> HaltView | None:
+    halt = state.halt_figures
+    if halt is None:
+        return None
+    return HaltView(
+        breach_to_latch_us=halt.breach_to_latch_us,
+        latch_to_cancelled_us=halt.latch_to_cancelled_us,
+        cancelled=halt.cancelled,
+        verified_empty=halt.verified_empty,
+    )
+
+
+def pending_view(state: State) -> PendingView | None:
+    """The command that waits for its cooling-off, if there is one."""
+    pending = state.pending
+    if pending is None:
+        return None
+    return PendingView(
+        command_id=pending.command_id,
+        verb=pending.verb,
+        target=str(pending.target),
+        persons=pending.persons,
+        reason=pending.reason,
+        since_ms=pending.since,
+        applies_at_ms=pending.applies_at,
+        payload_digest=pending.payload_digest,
+        word_code=word_code(pending.payload_digest),
+    )
+
+
+def gate_view(result: GateResult, verb: Verb, here: Position, target: Position) -> GateView:
+    """A gate's result for one edge."""
+    return GateView(
+        gate=result.gate.value,
+        verb=verb,
+        from_position=str(here),
+        to_position=str(target),
+        verdict=result.verdict.value,
+        evidence_digest=result.evidence_digest,
+        rules=tuple(
+            RuleView(
+                id=rule.rule,
+                metric=rule.metric.value,
+                measured=rule.measured,
+                op=rule.op.value,
+                threshold=rule.threshold,
+                unit=rule.unit.value,
+                verdict=rule.verdict.value,
+                explanation=rule.explanation,
+            )
+            for rule in result.rules
+        ),
+    )
+
+
+def gate_view_of_text(result: str, verb: Verb, here: Position, target: Position) -> GateView | None:
+    """The same from a journalled result; ``None`` for an empty one."""
+    if not result:
+        return None
+    document = canonical.decode(result.encode())
+    return GateView(
+        gate=document["gate"],
+        verb=verb,
+        from_position=str(here),
+        to_position=str(target),
+        verdict=document["verdict"],
+        evidence_digest=document["evidence_digest"],
+        rules=tuple(
+            RuleView(
+                id=rule["rule"],
+                metric=rule["metric"],
+                measured=rule["measured"],
+                op=rule["op"],
+                threshold=rule["threshold"],
+                unit=rule["unit"],
+                verdict=rule["verdict"],
+                explanation=rule["explanation"],
+            )
+            for rule in document["rules"]
+        ),
+    )
+
+
+def order_view(order: OrderState) -> OrderView:
+    """One order."""
+    return OrderView(
+        client_id=order.client_id,
+        bot=order.bot,
+        bot_client_id=order.bot_client_id,
+        venue=order.venue,
+        stage=order.stage,
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type,
+        price=order.price,
+        quantity=order.quantity,
+        quote_quantity=order.quote_quantity,
+        executed=order.executed,
+        status=order.status,
+        at_ms=order.admitted_at,
+    )
+
+
+def fill_view(fill: e.FillBooked) -> FillView:
+    """One fill."""
+    return FillView(
+        venue=fill.venue,
+        trade_id=fill.trade_id,
+        client_id=fill.client_id,
+        symbol=fill.symbol,
+        side=fill.side,
+        price=fill.price,
+        quantity=fill.quantity,
+        quote=fill.quote,
+        fee=fill.fee,
+        fee_asset=fill.fee_asset,
+        maker=fill.maker,
+        at_ms=fill.venue_at,
+    )
+
+
+def balance_views(state: State) -> tuple[BalanceView, ...]:
+    """Every known total of every venue."""
+    return tuple(
+        BalanceView(venue=venue, asset=asset, total=total)
+        for venue, ledger in sorted(state.ledgers.items())
+        for asset, total in sorted((ledger.totals or {}).items())
+    )
+
+
+def sample_view(sample: Sample) -> SampleView:
+    """One point of the charts."""
+    return SampleView(
+        at=sample.at,
+        equity=sample.equity,
+        exposure=sample.exposure,
+        cap=sample.cap,
+        covered=sample.covered,
+        stage=sample.stage,
+    )
+
+
+def entry_view(entry: Entry, event: e.Event) -> EntryView:
+    """One journal entry."""
+    return EntryView(
+        seq=entry.seq,
+        at_ms=entry.at,
+        epoch=entry.epoch,
+        kind=entry.kind,
+        hash=entry.hash,
+        summary=summary(event),
+        body=event.model_dump(mode="json"),
+    )
+
+
+def _difference(value: Decimal | None, start: Decimal | None) -> Decimal | None:
+    return value - start if value is not None and start is not None else None
+
+
+def _quote(policy: Policy, markets: Markets, venue: VenueName | None, now: Millis) -> QuoteView | None:
+    quote = markets.quotes(venue).get(policy.symbols[0]) if venue else None
+    if quote is None:
+        return None
+    return QuoteView(symbol=quote.symbol, bid=quote.bid, ask=quote.ask, age_ms=max(0, now - quote.received_at))
+
+
+def _coverage(state: State, policy: Policy) -> CoverageView | None:
+    tally = state.tally
+    if tally is None:
+        return None
+    return CoverageView(
+        covered_ms=tally.covered_ms,
+        total_ms=tally.total_ms,
+        longest_gap_ms=tally.longest_gap_ms,
+        target_ms=policy.validation.covered_ms,
+    )
+
+
+def _counters(counters: Counters) -> CountersView:
+    return CountersView(
+        orders=counters.orders,
+        fills=counters.fills,
+        denied=counters.denied,
+        rejected=counters.rejected,
+        unknown=counters.unknown,
+        cancels=counters.cancels,
+        commands=counters.commands,
+        refusals=counters.refusals,
+        breaches=counters.breaches,
+    )

@@ -1,0 +1,128 @@
+"""A file that records a halt which the journal could not: its disk is full or broken and the process ends (architecture.md §11.8).
+
+The file exists in full size before it is needed, so that writing a mark allocates no disk space. ``controller.bootstrap`` reads it
+at a start: a mark, or a file that cannot be read, halts the deployment. The mark is cleared once the halt is in the journal.
+
+The file belongs to one host. Where two hosts share a journal, a mark that only says that the journal could not be written counts no
+longer once another controller has led since. A mark of a halt always counts, no matter which host has led (ADR 19).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.runtime.loop.writer import CommittedBatch
+from policies.stage import Stage
+
+SIZE = 512
+WRITE_WITHIN_S = 2.0
+"""How long a failing process waits for its mark to be written: cancels must not wait for a disk that hangs."""
+
+_LONGEST = 300
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LatchMark:
+    """What a process recorded: the reason, the epoch it led in, and whether it halted or only could not write the journal."""
+
+    reason: str
+    epoch: int
+    halted: bool
+
+    def means_halt(self, epoch: int) -> bool:
+        """Whether it still demands a halt in a journal whose last entry is of ``epoch``."""
+        return self.halted or self.epoch >= epoch
+
+
+class LatchFile:
+    """One file of ``SIZE`` bytes: zeros, or a mark."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> LatchMark | None:
+        """The mark of the last process on this host. Creates a missing file. A mark that cannot be read or parsed means a halt."""
+        try:
+            if not self._path.exists():
+                self._write_bytes(b"")
+                return None
+            return _parsed(self._path.read_bytes().rstrip(b"\0"))
+        except OSError as error:
+            return LatchMark(f"the latch file cannot be read: {error.strerror}", 0, halted=True)
+
+    def write(self, mark: LatchMark) -> None:
+        """Write the mark if the disk still allows it. Never raises: halting waits for nothing."""
+        document = {"epoch": mark.epoch, "halted": mark.halted, "reason": mark.reason.encode()[:_LONGEST].decode("utf-8", "ignore")}
+        try:
+            self._write_bytes(json.dumps(document, ensure_ascii=False).encode()[:SIZE])
+        except OSError:
+            _log.exception("the latch file could not be written; keep this deployment stopped until its disk is fixed")
+
+    def clear(self) -> None:
+        """Remove the mark: the journal holds the halt now, or another controller has led since."""
+        try:
+            self._write_bytes(b"")
+        except OSError:
+            _log.exception("the latch file could not be cleared; the next start halts again")
+
+    def _write_bytes(self, content: bytes) -> None:
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.pwrite(handle, content.ljust(SIZE, b"\0"), 0)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class LatchMarkWriter:
+    """Writes the latch file when a halt is not in the journal yet, and clears it once it is. The assembly calls it.
+
+    A worker thread waits for the disk and keeps the order of the writes. Only a failing process waits for that thread, and at most
+    ``WRITE_WITHIN_S``.
+    """
+
+    def __init__(self, latch: LatchFile, *, marked: bool) -> None:
+        self._latch = latch
+        self._marked = marked
+        self._executor = ThreadPoolExecutor(1, "latch")
+
+    def halted(self, mark: LatchMark) -> None:
+        """A halt was decided, and the journal that must take it may not answer."""
+        if not self._marked:
+            self._executor.submit(self._latch.write, mark)
+        self._marked = True
+
+    def failed(self, mark: LatchMark) -> None:
+        """The journal could not be written and this process is about to end. A mark of a halt keeps its reason."""
+        if not (self._marked and mark.halted):
+            self._executor.submit(self._latch.write, mark)
+        self._marked = True
+        wait((self._executor.submit(_do_nothing),), timeout=WRITE_WITHIN_S)
+        self._executor.shutdown(wait=False)
+
+    def on_batch(self, batch: CommittedBatch) -> None:
+        """Clear the mark once the halt is durable."""
+        if self._marked and batch.after.position.stage is Stage.HALTED:
+            self._marked = False
+            self._executor.submit(self._latch.clear)
+
+
+def _do_nothing() -> None:
+    """Submitted last: the single worker has then written every earlier mark."""
+
+
+def _parsed(content: bytes) -> LatchMark | None:
+    if not content:
+        return None
+    try:
+        document = json.loads(content)
+        return LatchMark(str(document["reason"]), int(document["epoch"]), bool(document["halted"]))
+    except (ValueError, KeyError, TypeError):
+        return LatchMark(content.decode("utf-8", "replace"), 0, halted=True)

@@ -1,0 +1,83 @@
+"""Permits to place new orders: short, renewed by the writer, and revoked at once by a latch (architecture.md §3).
+
+A venue client checks its permit before it signs an order. Every check asks the office that issued it, so a revocation takes effect
+without a message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exchange.ports import Clock
+
+LIFETIME_NS = 5_000_000_000
+"""How long a permit lives unless the writer renews it (architecture.md §3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedPermit:
+    """One permit. The office that issued it decides whether it is live."""
+
+    office: PermitOffice
+    epoch: int
+    serial: int
+
+    def is_live(self) -> bool:
+        """Whether it may be used now."""
+        return self.office.honours(self)
+
+
+class PermitOffice:
+    """Issues one permit at a time. While latched it issues none; the writer unlatches it after a signed resume or reset."""
+
+    def __init__(self, clock: Clock, epoch: int) -> None:
+        self._clock = clock
+        self._epoch = epoch
+        self._serial = 0
+        self._deadline_ns = 0
+        self._latched_because = ""
+
+    @property
+    def latched_because(self) -> str:
+        """Why no permit is issued; empty while the office is not latched."""
+        return self._latched_because
+
+    def latch(self, reason: str) -> int:
+        """Revoke the current permit and issue no more. Returns the instant of the latch, monotonic nanoseconds."""
+        self._deadline_ns = 0
+        self._latched_because = reason or "latched"
+        return self._clock.monotonic_ns()
+
+    def unlatch(self) -> None:
+        """Allow issuing again. Only the writer calls it, after the journal holds the command that allows it."""
+        self._latched_because = ""
+
+    def renew(self, most_ns: int | None = None) -> None:
+        """Extend the current permit, or issue a new one when it has expired. Does nothing while latched.
+
+        ``most_ns`` is the monotonic instant at which the permit ends at the latest; its lease allows no more
+        (``controller.journal.lease``).
+        """
+        if self._latched_because:
+            return
+        now = self._clock.monotonic_ns()
+        if self._deadline_ns <= now:
+            self._serial += 1
+        self._deadline_ns = now + LIFETIME_NS if most_ns is None else min(now + LIFETIME_NS, most_ns)
+
+    def lapse(self) -> None:
+        """Revoke the current permit without latching: the next renewal issues a new one."""
+        self._deadline_ns = 0
+
+    def current(self) -> IssuedPermit:
+        """The current permit; it may have expired."""
+        return IssuedPermit(self, self._epoch, self._serial)
+
+    def honours(self, permit: IssuedPermit) -> bool:
+        """Whether ``permit`` may be used now."""
+        return (
+            not self._latched_because
+            and permit.epoch == self._epoch
+            and permit.serial == self._serial
+            and self._clock.monotonic_ns() < self._deadline_ns
+        )

@@ -1,0 +1,29 @@
+"""Calls the tick four times a second, for ``controller.runtime.assembly`` (architecture.md §9).
+
+It schedules nothing else: what is due follows from the state, so a restart loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+TICK_EVERY_S = 0.25
+
+
+def start_ticking(tick: Callable[[], None], every_s: float = TICK_EVERY_S) -> AsyncIOScheduler:
+    """Call ``tick`` on the running loop's thread, four times a second, until the scheduler is shut down.
+
+    Late ticks are merged into one, never dropped. The assembly calls this once, from the loop.
+    """
+
+    # The scheduler runs a coroutine on the loop and anything else on a pool thread, where it must not use the loop's objects.
+    async def tick_on_loop() -> None:
+        tick()
+
+    scheduler = AsyncIOScheduler(timezone=UTC)
+    scheduler.add_job(tick_on_loop, "interval", seconds=every_s, misfire_grace_time=None, coalesce=True, max_instances=1)
+    scheduler.start()
+    return scheduler

@@ -1,0 +1,107 @@
+"""Market data for the writer: a tick with what each venue's feed shows now, four times a second and soon after a book moves.
+
+The assembly makes one ``Markets``; the ports of bots and operators read quotes and rules from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from controller.core.inputs import Market, Tick
+from controller.core.state import market_of
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.venues.reconcile import Offset
+from exchange.model import Millis, Quote, SymbolRules
+from exchange.ports import Clock, MarketFeed, VenueName
+
+MARKET_TICK_EVERY_S = 0.02
+OFFSET_GOOD_FOR_MS = 30_000
+
+
+class Markets:
+    """Reads the feeds, and keeps when each symbol last had a trustworthy quote."""
+
+    def __init__(
+        self,
+        *,
+        feeds: Mapping[VenueName, MarketFeed],
+        rules: Mapping[VenueName, dict[str, SymbolRules]],
+        accelerated: Mapping[VenueName, bool],
+        symbols: Sequence[str],
+        clock: Clock,
+        inbox: Inbox,
+        offsets: Mapping[VenueName, Callable[[], Offset | None]],
+    ) -> None:
+        self._feeds = feeds
+        self._rules = rules
+        self._accelerated = accelerated
+        self._symbols = symbols
+        self._clock = clock
+        self._inbox = inbox
+        self._offsets = offsets
+        self._quoted_at: dict[VenueName, dict[str, Millis]] = {venue: {} for venue in feeds}
+        self._bot_seen_at: Millis | None = None
+        self._tick_queued = False
+
+    def bot_seen(self) -> None:
+        """A bot sent a request; the next tick carries the time."""
+        self._bot_seen_at = self._clock.now()
+
+    def feed_of(self, venue: VenueName) -> MarketFeed:
+        """The feed that prices an account."""
+        return self._feeds[market_of(venue)]
+
+    def rules_of(self, venue: VenueName) -> Mapping[str, SymbolRules]:
+        """The venue's rules as last read."""
+        return self._rules[market_of(venue)]
+
+    def quotes(self, venue: VenueName) -> dict[str, Quote]:
+        """The trustworthy quotes that price an account."""
+        feed = self.feed_of(venue)
+        return {symbol: quote for symbol in self._symbols if (quote := feed.quote(symbol)) is not None}
+
+    def tick(self, known_ns: int | None = None) -> None:
+        """Queue one tick with everything measured now; does nothing while a tick is still queued."""
+        if self._tick_queued:
+            return
+        input_ = Tick(
+            markets={venue: self._market(venue) for venue in self._feeds},
+            clock_offset_ms=self._clock_offsets(),
+            bot_seen_at=self._bot_seen_at,
+        )
+        self._inbox.fact(input_, known_ns if known_ns is not None else self._clock.monotonic_ns())
+        # Set last: a tick that could not be measured must not block the next ones.
+        self._tick_queued = True
+
+    def tick_taken(self) -> None:
+        """The writer has decided the queued tick; the next one may be queued."""
+        self._tick_queued = False
+
+    async def follow(self, venue: VenueName) -> None:
+        """Tick soon after the venue's market moves, at most every 20 ms. A breach counts as known from the move on."""
+        while True:
+            await self._feeds[venue].changed()
+            self.tick(self._clock.monotonic_ns())
+            await asyncio.sleep(MARKET_TICK_EVERY_S)
+
+    def _market(self, venue: VenueName) -> Market:
+        quotes = {symbol: quote for symbol in self._symbols if (quote := self._feeds[venue].quote(symbol)) is not None}
+        quoted_at = self._quoted_at[venue]
+        for symbol, quote in quotes.items():
+            quoted_at[symbol] = quote.received_at
+        feed = self._feeds[venue]
+        return Market(
+            source=feed.source,
+            accelerated=self._accelerated[venue],
+            quotes=quotes,
+            seen_at=dict(quoted_at),
+            rules=dict(self._rules[venue]),
+        )
+
+    def _clock_offsets(self) -> dict[VenueName, int]:
+        now = self._clock.now()
+        measured = {venue: read() for venue, read in self._offsets.items()}
+        return {
+            venue: offset.ms for venue, offset in measured.items() if offset is not None and now - offset.at <= OFFSET_GOOD_FOR_MS
+        }

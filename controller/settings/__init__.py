@@ -1,0 +1,1 @@
+"""What ``gatehouse.toml`` and the environment say. Only the composition root and the command line read it."""

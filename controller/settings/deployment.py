@@ -1,0 +1,150 @@
+"""How one deployment's process is set up: ``gatehouse.toml`` in its directory, overridden by ``GATEHOUSE_*`` (architecture.md §10).
+
+Secrets are never in the file: each is named by a path, read from a systemd credential or a 0600 file. What is allowed is not
+here either: that is the policy, which is digested and journalled.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from controller.journal.place import Place, place_of
+from controller.settings.checkpoints import CheckpointSettings
+from exchange.errors import ConfigError
+from policies.stage import Environment
+
+FILE_NAME = "gatehouse.toml"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Listen(_Section):
+    """Where a server listens."""
+
+    host: str = "127.0.0.1"
+    port: Port
+
+
+class VenueSettings(_Section):
+    """One venue account. ``secret_file`` is relative to the deployment's directory, or the name of a systemd credential."""
+
+    rest: str
+    ws: str
+    api_key: Annotated[str, Field(min_length=1)]
+    secret_file: str
+
+
+class BotSettings(_Section):
+    """One bot's gateway key. The bot never holds an exchange key."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    key: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{8,64}$")]
+    secret_file: str
+
+
+class ReleaseSettings(_Section):
+    """The bot's identity: validation binds to it and dies when it changes."""
+
+    name: str
+    version: str
+    artifact: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class Settings(BaseSettings):
+    """Everything ``gatehouse run`` needs to know that is not policy."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEHOUSE_", env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    controller_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    environment: Environment
+    data: str = "var"
+    policy: str = "policy.toml"
+    roster: str = "roster.toml"
+    release: ReleaseSettings
+    gateway: Listen = Listen(port=8700)
+    console: Listen = Listen(port=8701)
+    testnet: VenueSettings
+    live: VenueSettings
+    bots: tuple[BotSettings, ...]
+    mock_balances: dict[str, Decimal]
+    witnesses: tuple[str, ...] = ()
+    checkpoints: tuple[CheckpointSettings, ...] = ()
+    journal: Annotated[str, Field(pattern=r"^(postgres(ql)?://.+)?$")] = ""
+    journal_secret_file: str = ""
+    journal_synchronous: bool = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file."""
+        return env_settings, init_settings
+
+
+def load_settings(directory: Path) -> Settings:
+    """Read ``gatehouse.toml`` in ``directory``.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or a value is missing or malformed.
+    """
+    path = directory / FILE_NAME
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path} does not exist", code="no-settings", remedy="Create a deployment with `gatehouse init DIR`, or pass --dir."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}", code="bad-settings", remedy="Mend the line it names.") from None
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {where}: {first['msg']}", code="bad-settings", remedy=f"Mend {where} in {path}.") from None
+
+
+def journal_place(directory: Path, settings: Settings) -> Place:
+    """Where the deployment's journal is: ``journal.db`` in its data directory, or the database ``journal`` names.
+
+    Raises:
+        ConfigError: the database's password is missing or can be read by others.
+    """
+    password = read_secret(directory, settings.journal_secret_file) if settings.journal_secret_file else None
+    return place_of(directory / settings.data, settings.journal, password, synchronous=settings.journal_synchronous)
+
+
+def read_secret(directory: Path, name: str) -> str:
+    """A secret by name: a systemd credential, else a 0600 file below the deployment's directory.
+
+    Raises:
+        ConfigError: it is missing, empty, or readable by others.
+    """
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(credentials) / name if credentials and (Path(credentials) / name).is_file() else directory / name
+    try:
+        if path.parent != Path(credentials or "/nonexistent") and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise ConfigError(f"{path} can be read by others", code="secret-exposed", remedy=f"chmod 600 {path}")
+        secret = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the secret {path} cannot be read: {error}", code="no-secret", remedy="Put the secret there.") from None
+    if not secret:
+        raise ConfigError(f"{path} is empty", code="no-secret", remedy="Put the secret there.")
+    return secret

@@ -1,0 +1,1 @@
+"""The pure matching engine that the mock executor and the testnet share."""

@@ -1,0 +1,121 @@
+"""Orders on the testnet: their record, their place in the tape's queue, and the ones that rest, in price-time priority."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from exchange.matching.events import OrderView
+from exchange.model import Millis, OrderReport, OrderStatus, OrderType, Side, SymbolRules
+from exchange.wire.orders import StpMode
+
+_ZERO = Decimal(0)
+_OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+
+
+class FillModel(StrEnum):
+    """How much of a level's shrinking without trades is credited to the queue ahead of us (execution-safety.md §5, requirement 4).
+
+    PESSIMISTIC: nothing; only trades move us forward. This is what gates judge by. BASE: our share of the level. OPTIMISTIC:
+    all of it, and the queue ahead is never more than what is displayed.
+    """
+
+    PESSIMISTIC = "pessimistic"
+    BASE = "base"
+    OPTIMISTIC = "optimistic"
+
+
+@dataclass(slots=True, eq=False)
+class LiveOrder:
+    """One order, changing. ``reserved`` is what it has locked: quote for a BUY, base for a SELL.
+
+    ``ahead`` is the displayed quantity still to be traded at our price before it is our turn, or ``None`` while the book
+    that would tell was not tradable. ``passed`` are the public trades that moved it forward since its last fill.
+    """
+
+    account: str
+    rules: SymbolRules
+    order_id: str
+    client_id: str
+    side: Side
+    type: OrderType
+    price: Decimal
+    quantity: Decimal | None
+    quote_quantity: Decimal | None
+    reserved: Decimal
+    sequence: int
+    created_at: Millis
+    updated_at: Millis
+    status: OrderStatus = OrderStatus.NEW
+    executed: Decimal = _ZERO
+    executed_quote: Decimal = _ZERO
+    fills: int = 0
+    last_quantity: Decimal | None = None
+    maker: bool = False
+    ahead: Decimal | None = None
+    stp_mode: StpMode = StpMode.NONE
+    passed: list[str] = field(default_factory=list)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still trade."""
+        return self.status in _OPEN
+
+    def wanted(self, price: Decimal) -> Decimal:
+        """How much it would still trade at ``price``, in the base asset, on the symbol's grid."""
+        if self.quantity is not None:
+            return self.quantity - self.executed
+        return self.rules.quantise_quantity(((self.quote_quantity or _ZERO) - self.executed_quote) / price)
+
+    def view(self) -> OrderView:
+        """The order as a value."""
+        report = OrderReport(
+            symbol=self.rules.symbol,
+            order_id=self.order_id,
+            client_id=self.client_id,
+            side=self.side,
+            type=self.type,
+            status=self.status,
+            price=self.price,
+            quantity=self.executed if self.quantity is None else self.quantity,
+            executed=self.executed,
+            executed_quote=self.executed_quote,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+        )
+        return OrderView(report, self.quote_quantity, self.last_quantity, self.maker)
+
+
+class RestingSide:
+    """The resting orders of one side of one symbol, best price first, then first come first served."""
+
+    __slots__ = ("_orders", "_side")
+
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self._orders: list[LiveOrder] = []
+
+    def __iter__(self) -> Iterator[LiveOrder]:
+        return iter(tuple(self._orders))
+
+    def __bool__(self) -> bool:
+        return bool(self._orders)
+
+    def first(self) -> LiveOrder | None:
+        """The order with the best claim."""
+        return self._orders[0] if self._orders else None
+
+    def add(self, order: LiveOrder) -> None:
+        """Rest an order."""
+        insort(self._orders, order, key=self._priority)
+
+    def discard(self, order: LiveOrder) -> None:
+        """Forget an order that no longer rests."""
+        if order in self._orders:
+            self._orders.remove(order)
+
+    def _priority(self, order: LiveOrder) -> tuple[Decimal, int]:
+        return (-order.price if self._side is Side.BUY else order.price), order.sequence

@@ -1,0 +1,55 @@
+"""Where a venue is, and the one gate everything in this process passes on its way to one host: transport, limits and clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from exchange.mexc.clock import VenueClock
+from exchange.mexc.hosts import Reach
+from exchange.mexc.http import HttpTransport, Timeouts
+from exchange.mexc.ratelimit import LockOut, RateLimiter
+from exchange.mexc.socket import StreamTiming
+from exchange.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a venue is and how patient to be with it."""
+
+    rest_url: str
+    stream_url: str
+    reach: Reach
+    timeouts: Timeouts = Timeouts()
+    timing: StreamTiming = StreamTiming()
+
+
+PRODUCTION = Endpoint("https://api.mexc.com", "wss://wbs-api.mexc.com/ws", Reach.MEXC)
+"""MEXC itself (mexc-spot-v3.md §1.1)."""
+
+
+class VenueHost:
+    """One host's transport, rate limits and clock. A venue counts requests by address and account, not by who sent them (§1.4).
+
+    Make one per host and give it to every venue and feed there; whoever made it closes it, after them.
+    """
+
+    def __init__(self, endpoint: Endpoint, clock: Clock, *, on_lockout: Callable[[LockOut], None] | None = None) -> None:
+        """``on_lockout`` is called once at the start of every lock-out (HTTP 418 or 403).
+
+        Raises:
+            Refused: the host is outside the endpoint's reach.
+        """
+        self.transport = HttpTransport(endpoint.rest_url, endpoint.reach, endpoint.timeouts)
+        self.limiter = RateLimiter(clock, on_lockout=on_lockout)
+        self.clock = clock
+        self.venue_clock = VenueClock(clock)
+
+    @property
+    def lockout(self) -> LockOut | None:
+        """The lock-out in force, ``None`` without one."""
+        return self.limiter.lockout
+
+    async def aclose(self) -> None:
+        """Close every connection. Harmless when repeated."""
+        await self.transport.aclose()

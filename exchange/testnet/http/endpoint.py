@@ -1,0 +1,57 @@
+"""One REST endpoint as data, and what its handler is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from exchange.model import Millis
+from exchange.testnet.access.auth import ApiKey, Permission
+from exchange.testnet.conditions.faults import Operation
+from exchange.testnet.venue import SimulatedVenue
+
+Schema = Mapping[str, object]
+"""A JSON Schema, as OpenAPI 3.1 writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request that has passed every check. ``account`` is empty, and ``key`` ``None``, on a public endpoint."""
+
+    venue: SimulatedVenue
+    params: Mapping[str, str]
+    account: str
+    now: Millis
+    key: ApiKey | None = None
+
+
+Handler = Callable[[Call], object]
+"""Answers with a JSON value, or with bytes that already are one. Refuses by raising ``WireRefusal``. Never waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of an endpoint, sent in the query or in a form body."""
+
+    name: str
+    schema: Schema
+    required: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A method and a path, what it counts as, the permission it needs (``None``: public) and who answers.
+
+    The rest describes it for ``GET /openapi.json``: one sentence, its own parameters (without key, timestamp and signature)
+    and the schema of a successful reply.
+    """
+
+    method: str
+    path: str
+    operation: Operation
+    permission: Permission | None
+    handler: Handler
+    summary: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    reply: Schema = field(default_factory=dict)

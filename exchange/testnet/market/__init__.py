@@ -1,0 +1,1 @@
+"""Where the testnet's market comes from and what it remembers of it."""

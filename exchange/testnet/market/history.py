@@ -1,0 +1,181 @@
+"""What has traded on the testnet's public market: recent trades, candles and the last day (mexc-spot-v3.md §3).
+
+Candles are kept by the minute and joined into longer ones when asked for; minutes without a trade have no candle of their own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import groupby, islice, takewhile
+
+from exchange.matching.saved import HistoryState
+from exchange.model import MarketTrade, Millis, Quote
+from exchange.wire.market import Candle, DayTicker, Interval
+from exchange.wire.numbers import exact_product
+
+_MINUTE = 60_000
+_DAY = 86_400_000
+_TRADES = 5_000
+_MINUTES = 45_000
+_ZERO = Decimal(0)
+
+_FIXED = {
+    Interval.MIN1: _MINUTE,
+    Interval.MIN5: 5 * _MINUTE,
+    Interval.MIN15: 15 * _MINUTE,
+    Interval.MIN30: 30 * _MINUTE,
+    Interval.MIN60: 60 * _MINUTE,
+    Interval.HOUR4: 240 * _MINUTE,
+    Interval.HOUR8: 480 * _MINUTE,
+    Interval.DAY1: _DAY,
+}
+
+
+class History:
+    """The public trades of every symbol, oldest forgotten first."""
+
+    def __init__(self, symbols: Iterable[str]) -> None:
+        self._trades: dict[str, deque[MarketTrade]] = {symbol: deque(maxlen=_TRADES) for symbol in symbols}
+        self._minutes: dict[str, deque[Candle]] = {symbol: deque(maxlen=_MINUTES) for symbol in self._trades}
+
+    def record(self, trade: MarketTrade) -> None:
+        """Add the next trade."""
+        self._trades[trade.symbol].append(trade)
+        minutes = self._minutes[trade.symbol]
+        opened = Millis(trade.at // _MINUTE * _MINUTE)
+        single = Candle(
+            opened,
+            trade.price,
+            trade.price,
+            trade.price,
+            trade.price,
+            trade.quantity,
+            Millis(opened + _MINUTE),
+            exact_product(trade.price, trade.quantity),
+        )
+        if minutes and minutes[-1].open_time >= opened:
+            minutes[-1] = _joined((minutes[-1], single), minutes[-1].open_time, minutes[-1].close_time)
+        else:
+            minutes.append(single)
+
+    def state(self) -> tuple[HistoryState, ...]:
+        """What has traded, as values."""
+        return tuple(HistoryState(one, tuple(self._trades[one]), tuple(self._minutes[one])) for one in self._trades)
+
+    def load(self, states: Iterable[HistoryState]) -> None:
+        """Replace what has traded by what was saved."""
+        for one in states:
+            self._trades[one.symbol] = deque(one.trades, maxlen=_TRADES)
+            self._minutes[one.symbol] = deque(one.minutes, maxlen=_MINUTES)
+
+    def trades(self, symbol: str, limit: int, start: Millis | None = None, end: Millis | None = None) -> list[MarketTrade]:
+        """The latest trades, newest first; both bounds included."""
+        found: list[MarketTrade] = []
+        for trade in reversed(self._trades[symbol]):
+            if len(found) >= limit or (start is not None and trade.at < start):
+                break
+            if end is None or trade.at <= end:
+                found.append(trade)
+        return found
+
+    def candles(
+        self, symbol: str, interval: Interval, *, limit: int, start: Millis | None = None, end: Millis | None = None
+    ) -> list[Candle]:
+        """Candles oldest first: the first ``limit`` from ``start``, else the last ones; ``end`` is exclusive (§3)."""
+        if start is not None:
+            later = takewhile(lambda bar: bar.open_time >= start, self._bars(symbol, interval))
+            return [bar for bar in later if _within(bar, start, end)][::-1][:limit]
+        return list(islice((bar for bar in self._bars(symbol, interval) if _within(bar, start, end)), limit))[::-1]
+
+    def last_price(self, symbol: str) -> Decimal | None:
+        """The price of the latest trade."""
+        trades = self._trades[symbol]
+        return trades[-1].price if trades else None
+
+    def average_price(self, symbol: str, now: Millis, minutes: int = 5) -> Decimal | None:
+        """The volume-weighted mean of the last minutes, or the last price when nothing traded in them."""
+        recent = self._since(symbol, Millis(now - minutes * _MINUTE))
+        volume = sum((bar.volume for bar in recent), _ZERO)
+        if not volume:
+            return self.last_price(symbol)
+        return sum((bar.quote_volume for bar in recent), _ZERO) / volume
+
+    def day(self, symbol: str, quote: Quote | None, now: Millis) -> DayTicker | None:
+        """The last 24 hours; before the first trade the book's mid price stands in. ``None`` without either."""
+        opened = Millis(now - _DAY)
+        last = self.last_price(symbol)
+        price = last if last is not None else (quote.mid if quote is not None else None)
+        if price is None:
+            return None
+        whole = self.since(symbol, opened, now) or Candle(opened, price, price, price, price, _ZERO, now, _ZERO)
+        return DayTicker(
+            symbol=symbol,
+            last=price,
+            open=whole.open,
+            high=whole.high,
+            low=whole.low,
+            volume=whole.volume,
+            quote_volume=whole.quote_volume,
+            bid=quote.bid if quote is not None else _ZERO,
+            bid_quantity=quote.bid_quantity if quote is not None else _ZERO,
+            ask=quote.ask if quote is not None else _ZERO,
+            ask_quantity=quote.ask_quantity if quote is not None else _ZERO,
+            open_time=opened,
+            close_time=now,
+        )
+
+    def since(self, symbol: str, opened: Millis, now: Millis) -> Candle | None:
+        """Everything traded since ``opened`` as one candle, to the minute; ``None`` when nothing was."""
+        recent = self._since(symbol, opened)
+        return _joined(recent, opened, now) if recent else None
+
+    def close_before(self, symbol: str, instant: Millis) -> Decimal | None:
+        """The last price before an instant, to the minute; ``None`` when nothing traded before it."""
+        return next((bar.close for bar in reversed(self._minutes[symbol]) if bar.close_time <= instant), None)
+
+    def _since(self, symbol: str, opened: Millis) -> list[Candle]:
+        return list(takewhile(lambda bar: bar.close_time > opened, reversed(self._minutes[symbol])))[::-1]
+
+    def _bars(self, symbol: str, interval: Interval) -> Iterator[Candle]:
+        """Candles, newest first: a month of minutes lies behind the one candle that is usually wanted."""
+        for (opened, closed), bars in groupby(reversed(self._minutes[symbol]), key=lambda bar: _window(interval, bar.open_time)):
+            yield _joined(tuple(bars)[::-1], opened, closed)
+
+
+def _within(bar: Candle, start: Millis | None, end: Millis | None) -> bool:
+    return (start is None or bar.open_time >= start) and (end is None or bar.open_time < end)
+
+
+def _joined(bars: Sequence[Candle], opened: Millis, closed: Millis) -> Candle:
+    return Candle(
+        opened,
+        bars[0].open,
+        max(bar.high for bar in bars),
+        min(bar.low for bar in bars),
+        bars[-1].close,
+        sum((bar.volume for bar in bars), _ZERO),
+        closed,
+        sum((bar.quote_volume for bar in bars), _ZERO),
+    )
+
+
+def _window(interval: Interval, at: Millis) -> tuple[Millis, Millis]:
+    length = _FIXED.get(interval)
+    if length is not None:
+        opened = at // length * length
+        return Millis(opened), Millis(opened + length)
+    day = datetime.fromtimestamp(at // 1000, tz=UTC).replace(hour=0, minute=0, second=0)
+    if interval is Interval.WEEK1:
+        first = day - timedelta(days=day.weekday())
+        following = first + timedelta(days=7)
+    else:
+        first = day.replace(day=1)
+        following = (first + timedelta(days=32)).replace(day=1)
+    return _millis(first), _millis(following)
+
+
+def _millis(instant: datetime) -> Millis:
+    return Millis(int(instant.timestamp()) * 1000)

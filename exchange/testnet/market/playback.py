@@ -1,0 +1,205 @@
+"""Plays market data into the venue against the clock, and can be paused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Protocol
+
+from exchange.matching.saved import PlaybackState
+from exchange.model import DataSource, Millis
+from exchange.ports import Clock
+from exchange.tape import TapeRecord, TapeTrade
+
+_BATCH = 200
+_FOREVER = Millis(2**62)
+
+
+class Market(Protocol):
+    """A venue's market side: it delivers records as time passes, and can be made to stand still. Instants are ms."""
+
+    @property
+    def source(self) -> DataSource:
+        """Where the data comes from."""
+        ...
+
+    @property
+    def speed(self) -> Decimal:
+        """Seconds of the data's time per second."""
+        ...
+
+    @property
+    def records(self) -> int:
+        """How many have been delivered."""
+        ...
+
+    @property
+    def position(self) -> Millis | None:
+        """When the last one was."""
+        ...
+
+    @property
+    def rounds(self) -> int:
+        """How many times the data has been played to its end."""
+        ...
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more."""
+        ...
+
+    def pause(self) -> None:
+        """Stand still."""
+        ...
+
+    def resume(self) -> None:
+        """Go on."""
+        ...
+
+    def take_due(self) -> list[TapeRecord]:
+        """What is due before anything runs, such as a first book."""
+        ...
+
+    async def run(self, deliver: Callable[[TapeRecord], None]) -> None:
+        """Deliver every record when it is due, until cancelled or at the end of the data."""
+        ...
+
+
+class Player(Protocol):
+    """Where records come from, stamped with the time they are due on the clock."""
+
+    @property
+    def rounds(self) -> int:
+        """How many times the data has been played to its end."""
+        ...
+
+    def next_due(self) -> Millis | None:
+        """When the next record is due, or ``None`` at the end."""
+        ...
+
+    def due(self, now: Millis, limit: int | None = None) -> list[TapeRecord]:
+        """The next records that are due, at most ``limit``."""
+        ...
+
+
+class StreamPlayer:
+    """Plays records that have no end, without keeping them. Their instants begin at ``start``; ``speed`` hurries them."""
+
+    rounds = 0
+
+    def __init__(self, records: Iterator[TapeRecord], start: Millis, speed: Decimal) -> None:
+        self._records = records
+        self._start = start
+        self._speed = speed
+        self._next = next(records)
+
+    def next_due(self) -> Millis:
+        """When the next record is due."""
+        return Millis(self._start + int((self._next.at - self._start) / self._speed))
+
+    def due(self, now: Millis, limit: int | None = None) -> list[TapeRecord]:
+        """The next records that are due, at most ``limit``."""
+        ready: list[TapeRecord] = []
+        while (at := self.next_due()) <= now and (limit is None or len(ready) < limit):
+            ready.append(_stamped(self._next, at))
+            self._next = next(self._records)
+        return ready
+
+
+class Playback:
+    """One player's pace. While paused the market stands still; afterwards it goes on where it was, under the time it is then."""
+
+    def __init__(self, player: Player, clock: Clock, *, source: DataSource, speed: Decimal) -> None:
+        self.source = source
+        self.speed = speed
+        self._player = player
+        self._clock = clock
+        self._behind = 0
+        self._paused_at: Millis | None = None
+        self._resumed = asyncio.Event()
+        self._resumed.set()
+        self.records = 0
+        self.position: Millis | None = None
+
+    @property
+    def rounds(self) -> int:
+        """How many times the data has been played to its end."""
+        return self._player.rounds
+
+    @property
+    def paused(self) -> bool:
+        """Whether the market stands still."""
+        return self._paused_at is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the data is at its end and will not start over."""
+        return self._player.next_due() is None
+
+    def pause(self) -> None:
+        """Let the market stand still."""
+        if self._paused_at is None:
+            self._paused_at = self._clock.now()
+            self._resumed.clear()
+
+    def resume(self) -> None:
+        """Let the market go on."""
+        if self._paused_at is not None:
+            self._behind += max(0, self._clock.now() - self._paused_at)
+            self._paused_at = None
+            self._resumed.set()
+
+    def state(self) -> PlaybackState:
+        """Where the market is, as a value."""
+        due = self._player.next_due()
+        now = self._clock.now() if self._paused_at is None else self._paused_at
+        return PlaybackState(self.records, None if due is None else due + self._behind - now, self.position, self.paused)
+
+    def load(self, state: PlaybackState) -> None:
+        """Go on from where a playback of the same data was, as if it had stood still since; what was played is passed over."""
+        while self.records < state.records:
+            passed = len(self._player.due(_FOREVER, min(_BATCH, state.records - self.records)))
+            if not passed:
+                break
+            self.records += passed
+        due = self._player.next_due()
+        if due is not None and state.lead is not None:
+            self._behind = self._clock.now() + state.lead - due
+        self.position = state.position
+        if state.paused:
+            self.pause()
+
+    def take_due(self) -> list[TapeRecord]:
+        """The records due now, at most a batch of them, stamped with the time they are due."""
+        if self.paused:
+            return []
+        due = self._player.due(Millis(self._clock.now() - self._behind), _BATCH)
+        records = [_stamped(record, Millis(record.at + self._behind)) for record in due] if self._behind else due
+        if records:
+            self.records += len(records)
+            self.position = records[-1].at
+        return records
+
+    async def run(self, deliver: Callable[[TapeRecord], None]) -> None:
+        """Deliver every record when it is due; returns at the end of data that does not start over."""
+        while True:
+            await self._resumed.wait()
+            for record in self.take_due():
+                deliver(record)
+            due = self._player.next_due()
+            if due is None:
+                return
+            await asyncio.sleep(max(0, due - (self._clock.now() - self._behind)) / 1000)
+
+
+def _stamped(record: TapeRecord, at: Millis) -> TapeRecord:
+    if isinstance(record, TapeTrade):
+        return TapeTrade(replace(record.trade, at=at), at)
+    return replace(record, at=at, received_at=at)

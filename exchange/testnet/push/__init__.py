@@ -1,0 +1,1 @@
+"""The testnet's websocket side: channels, sessions, and what waits to be sent."""

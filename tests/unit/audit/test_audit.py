@@ -1,0 +1,293 @@
+"""A journal somebody rewrote from end to end, chain and all: what its commands prove remains, and nothing else passes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from controller.audit.operators import Auditor
+from controller.authority.keys import generate_key, public_key
+from controller.authority.roster import KeyType, roster_key
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.decisions.bot_keys import key_document
+from controller.core.decisions.drills import HALT_DRILL
+from controller.core.decisions.governance import release_document
+from controller.core.effects import AlertKind
+from controller.core.inputs import DrillMeasured, Noticed, SubmissionInvalid
+from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
+from exchange.errors import IntegrityError
+from exchange.model import Millis
+from policies import canonical
+from policies.authority import Verb
+from policies.document import canonical_bytes
+from policies.stage import Mode, Stage
+from tests.support.desk import BOT_KEYS, Desk, with_policy
+
+Events = list[tuple[e.Event, Millis]]
+
+
+def entries_of(events: Events) -> list[Entry]:
+    head, found = Head(0, genesis_hash("desk"), 1), []
+    for event, at in events:
+        entry = seal(Record(event.kind, event_codec.encode(event)), head, epoch=1, at=at)
+        head = Head(entry.seq, entry.hash, 1)
+        found.append(entry)
+    return found
+
+
+def audited(events: Events) -> dict[str, int]:
+    entries = entries_of(events)
+    auditor = Auditor(lambda seq: entries[seq - 1].hash if 0 < seq <= len(entries) else None)
+    for entry in entries:
+        auditor.inspect(entry)
+    return asdict(auditor.found)
+
+
+def refused(events: Events) -> str:
+    with pytest.raises(IntegrityError) as found:
+        audited(events)
+    return f"{found.value.code}: {found.value.message}"
+
+
+@pytest.fixture(scope="module")
+def desk() -> Desk:
+    """At LIVE_€10, after an envelope that did not verify, a command that lacked a signature, and a revoked key."""
+    desk = Desk().walk_to(Stage.VALIDATED)
+    desk.give(SubmissionInvalid("{}", "malformed-envelope", "no", "resend", 4))
+    desk.move(Verb.ADVANCE, Stage.LIVE_EUR10, signers=("alice",))
+    desk.walk_to(Stage.LIVE_EUR10)
+    carol = next(person for person in desk.state.roster.persons if person.name == "carol")
+    desk.ask(Verb.REVOKE, carol.keys[0].id, "alice")
+    return desk
+
+
+def last(events: Events, kind: type[e.Event]) -> int:
+    return max(number for number, (event, _) in enumerate(events) if isinstance(event, kind))
+
+
+def changed(desk: Desk, kind: type[e.Event], **changes: Any) -> Events:
+    """The journal with the last event of a kind changed, and every hash after it made to fit."""
+    events = list(desk.journal)
+    number = last(events, kind)
+    event, at = events[number]
+    events[number] = (type(event).model_validate({**event.model_dump(), **changes}), at)
+    return events
+
+
+def accepted(desk: Desk) -> e.CommandAccepted:
+    """The command that led to LIVE_€10."""
+    return next(event for event, _ in reversed(desk.journal) if isinstance(event, e.CommandAccepted) and event.verb is Verb.ADVANCE)
+
+
+def swapped(desk: Desk, old: e.Event, new: e.Event) -> Events:
+    return [(new if event is old else event, at) for event, at in desk.journal]
+
+
+def test_a_sound_journal_proves_every_decision_in_it(desk: Desk) -> None:
+    found = audited(desk.journal)
+    assert found["accepted"] == len(desk.events(e.CommandAccepted)) == 4
+    assert found["rejudged"] == 3
+    assert found["refused"] == len(desk.events(e.CommandRefused)) == 2
+    assert found["sealed"] == len(desk.events(e.EvidenceSealed))
+    assert found["unchecked"] == 0
+
+
+def test_an_applied_command_needs_its_quorum_in_its_own_envelope(desk: Desk) -> None:
+    command = accepted(desk)
+    envelope = json.loads(command.envelope)
+    envelope["signatures"] = envelope["signatures"][:1]
+    signer = ("alice",) if "alice" in command.persons else command.persons[:1]
+    lesser = command.model_copy(update={"envelope": json.dumps(envelope), "persons": signer})
+    assert refused(swapped(desk, command, lesser)).startswith("under-quorum")
+
+
+def test_a_signature_that_does_not_hold_is_found_again(desk: Desk) -> None:
+    command = accepted(desk)
+    envelope = json.loads(command.envelope)
+    first, second = envelope["signatures"]
+    first["sig"], second["sig"] = second["sig"], first["sig"]
+    forged = command.model_copy(update={"envelope": json.dumps(envelope)})
+    assert refused(swapped(desk, command, forged)).startswith("bad-signature")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"persons": ("alice", "carol")}, "something else than the envelope"),
+        ({"command_id": "f" * 32}, "something else than the envelope"),
+        ({"payload_digest": "sha256:" + "0" * 64}, "something else than the envelope"),
+        ({"verb": Verb.RAMP}, "something else than the envelope"),
+        ({"evidence_digest": "sha256:" + "0" * 64}, "other evidence than was signed"),
+        ({"evidence": "{}"}, "was not sealed for gate live-ready"),
+        ({"result": ""}, "does not come out again"),
+    ],
+)
+def test_what_an_applied_command_says_is_what_was_signed_sealed_and_judged(desk: Desk, changes: dict[str, Any], words: str) -> None:
+    command = accepted(desk)
+    assert words in refused(swapped(desk, command, command.model_copy(update=changes)))
+
+
+def test_a_verdict_that_was_touched_up_does_not_come_out_again(desk: Desk) -> None:
+    command = accepted(desk)
+    result = json.loads(command.result)
+    result["rules"][0]["measured"] = "999"
+    better = command.model_copy(update={"result": canonical.encode(result).decode()})
+    assert "does not come out again" in refused(swapped(desk, command, better))
+
+
+def test_a_command_applied_twice_is_found(desk: Desk) -> None:
+    command = accepted(desk)
+    number = next(place for place, (event, _) in enumerate(desk.journal) if event is command)
+    again = [*desk.journal[: number + 1], desk.journal[number], *desk.journal[number + 1 :]]
+    assert refused(again).startswith(("command-replayed", "stale-head"))
+
+
+def test_a_command_of_another_history_is_found(desk: Desk) -> None:
+    started = next(number for number, (event, _) in enumerate(desk.journal) if isinstance(event, e.ControllerStarted))
+    shifted = [*desk.journal[: started + 1], desk.journal[started], *desk.journal[started + 1 :]]
+    assert refused(shifted).startswith(("unknown-head", "stale-head"))
+
+
+def test_a_rise_without_a_command_is_found(desk: Desk) -> None:
+    rise = e.StageChanged(
+        from_stage=Stage.LIVE_EUR10, from_step=0, stage=Stage.RAMPING, step=1, cause="ramp", reason="because", command_id=""
+    )
+    assert "without a command that allows it" in refused([*desk.journal, (rise, desk.now)])
+
+
+def test_a_rise_further_than_was_signed_is_found(desk: Desk) -> None:
+    assert "without a command that allows it" in refused(changed(desk, e.StageChanged, stage=Stage.RAMPING, step=3))
+
+
+def test_a_move_from_where_the_deployment_did_not_stand_is_found(desk: Desk) -> None:
+    assert "the deployment stood at VALIDATED" in refused(changed(desk, e.StageChanged, from_stage=Stage.TESTNET_VALIDATING))
+
+
+def test_a_fall_needs_nobody(desk: Desk) -> None:
+    fall = e.StageChanged(
+        from_stage=Stage.LIVE_EUR10, from_step=0, stage=Stage.HALTED, step=0, cause="breach", reason="loss", command_id=""
+    )
+    assert audited([*desk.journal, (fall, desk.now)])["accepted"] == 4
+
+
+def usurped(desk: Desk, command_id: str) -> e.RosterAdopted:
+    mallory = roster_key(public_key(generate_key()).line, KeyType.FILE)
+    persons = tuple(one.model_copy(update={"keys": (mallory,)}) if one.name == "bob" else one for one in desk.state.roster.persons)
+    roster = desk.state.roster.model_copy(update={"version": 3, "persons": persons})
+    return e.RosterAdopted(document=roster.canonical_bytes.decode(), digest=roster.digest, command_id=command_id)
+
+
+@pytest.mark.parametrize(("command_id", "words"), [("", "without a command"), ("f" * 32, "was never accepted")])
+def test_a_roster_that_nobody_signed_is_found(desk: Desk, command_id: str, words: str) -> None:
+    assert words in refused([*desk.journal, (usurped(desk, command_id), desk.now)])
+
+
+def test_a_document_that_does_not_have_its_digest_is_found(desk: Desk) -> None:
+    policy = desk.events(e.PolicyAdopted)[-1].document.replace('"name":"demo"', '"name":"dem0"')
+    assert "the policy does not have the digest" in refused(changed(desk, e.PolicyAdopted, document=policy))
+    assert "the evidence does not have the digest" in refused(changed(desk, e.EvidenceSealed, digest="sha256:" + "0" * 64))
+
+
+def test_evidence_that_was_shown_with_another_verdict_is_found(desk: Desk) -> None:
+    assert "was shown as FAIL" in refused(changed(desk, e.EvidenceSealed, verdict="FAIL"))
+
+
+def test_a_refusal_for_another_reason_than_its_envelope_gives_is_found(desk: Desk) -> None:
+    events = list(desk.journal)
+    number = next(place for place, (event, _) in enumerate(events) if isinstance(event, e.CommandRefused) and not event.command_id)
+    event, at = events[number]
+    assert isinstance(event, e.CommandRefused)
+    events[number] = (event.model_copy(update={"code": "unknown-key"}), at)
+    assert "its envelope fails as malformed-envelope" in refused(events)
+
+
+def test_a_good_command_passed_off_as_a_bad_envelope_is_found(desk: Desk) -> None:
+    assert "and its envelope verifies" in refused(changed(desk, e.CommandRefused, command_id="", code="bad-signature"))
+
+
+def test_what_another_version_judged_is_counted_and_not_claimed() -> None:
+    older = Desk()
+    older.version = "0.0.9"
+    older.walk_to(Stage.VALIDATED)
+    found = audited(older.journal)
+    assert (found["accepted"], found["rejudged"]) == (2, 0)
+    assert found["unchecked"] == 2 + found["sealed"]
+
+
+def test_an_envelope_that_was_cut_when_it_was_stored_is_counted_and_not_claimed() -> None:
+    desk = Desk().arm()
+    desk.give(SubmissionInvalid("x" * 5000, "envelope-too-large", "no", "resend", 4))
+    assert audited(desk.journal)["unchecked"] == 1
+
+
+def test_a_command_that_waited_is_applied_only_after_its_cooling_off() -> None:
+    desk = Desk(with_policy(mode=Mode.SOLO)).walk_to(Stage.LIVE_EUR10)
+    assert audited(desk.journal)["waited"] == 1
+    events = [(event, at) for event, at in desk.journal if not isinstance(event, e.CommandPending)]
+    assert refused(events).startswith(("audit-failed: it was applied without its cooling-off", "unknown-head"))
+    shortened = changed(desk, e.CommandPending, applies_at=desk.events(e.CommandPending)[-1].applies_at - 1)
+    assert "waits otherwise than the policy says" in refused(shortened)
+    elsewhere = changed(desk, e.CommandPending, target_stage=Stage.RAMPING, target_step=1)
+    assert "another move than was signed" in refused(elsewhere)
+
+
+def test_every_verb_that_was_applied_is_proven() -> None:
+    desk = Desk().walk_to(Stage.VALIDATED)
+    desk.ask(Verb.SET_RELEASE, release_document("bot", "2", "sha256:" + "e" * 64))
+    desk.ask(Verb.SET_POLICY, canonical_bytes(desk.state.policy.model_copy(update={"name": "other"})).decode())
+    desk.ask(Verb.SET_ROSTER, desk.state.roster.model_copy(update={"version": 2}).canonical_bytes.decode())
+    desk.move(Verb.HALT, Stage.HALTED, signers=("carol",))
+    desk.ask(Verb.ACK_ALERT, desk.state.alerts[-1].id, "alice")
+    desk.move(Verb.RESET, Stage.MOCK, signers=("bob",))
+    desk.walk_to(Stage.TESTNET_VALIDATING)
+    desk.move(Verb.DEMOTE, Stage.MOCK, signers=("alice",))
+    verbs = [event.verb for event in desk.events(e.CommandAccepted)]
+    assert len(verbs) == len(set(verbs)) + 2 == 10
+    assert audited(desk.journal)["accepted"] == len(verbs)
+
+
+def test_a_second_process_changes_nothing_about_what_was_proven() -> None:
+    desk = Desk().walk_to(Stage.VALIDATED)
+    desk.boot()
+    desk.run(5000)
+    assert audited(desk.journal)["accepted"] == 2
+
+
+@pytest.fixture(scope="module")
+def overseen() -> Desk:
+    """A key issued and revoked, an alert acknowledged, a halt practised."""
+    desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
+    desk.give(Noticed(AlertKind.VENUE_LOCKOUT, "locked out", "HTTP 418"))
+    for verb, subject in (
+        (Verb.ISSUE_BOT_KEY, key_document("new-bot", "newbotkey", "sha256:" + "7" * 64)),
+        (Verb.REVOKE_BOT_KEY, BOT_KEYS["demo-bot"]),
+        (Verb.ACK_ALERT, desk.state.alerts[0].id),
+        (Verb.DRILL, HALT_DRILL),
+    ):
+        assert desk.ask(verb, subject, "alice").code == ""
+    assert desk.state.drill is not None
+    desk.give(DrillMeasured(desk.state.drill.command_id, 1, 2, 0, verified_empty=True))
+    return desk
+
+
+def test_keys_acknowledgements_and_drills_are_proven_like_every_command(overseen: Desk) -> None:
+    assert audited(overseen.journal)["accepted"] == len(overseen.events(e.CommandAccepted))
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (e.BotKeyIssued, {"key": "otherbotkey"}),
+        (e.BotKeyIssued, {"secret_digest": "sha256:" + "8" * 64}),
+        (e.BotKeyIssued, {"command_id": ""}),
+        (e.BotKeyRevoked, {"key": "otherbotkey"}),
+        (e.AlertAcknowledged, {"alert": "A-1"}),
+        (e.DrillStarted, {"command_id": ""}),
+    ],
+)
+def test_what_nobody_signed_for_is_found(overseen: Desk, kind: type[e.Event], changes: dict[str, Any]) -> None:
+    assert "was signed for" in refused(changed(overseen, kind, **changes))

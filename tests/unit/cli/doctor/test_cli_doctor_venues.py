@@ -1,0 +1,70 @@
+"""``gatehouse doctor`` asks a venue that answers whether its account is fit, and is silent about one that does not."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from controller.settings.deployment import load_settings, read_secret
+from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
+from exchange.testnet.server import running_testnet
+from tests.support.cli_kit import Run, told
+
+
+@contextmanager
+def serving(account: AccountConfig) -> Iterator[str]:
+    """A testnet in a thread of its own; its address."""
+    started, address, stop, loops = threading.Event(), list[str](), list[asyncio.Event](), list[asyncio.AbstractEventLoop]()
+
+    async def serve() -> None:
+        stop.append(asyncio.Event())
+        loops.append(asyncio.get_running_loop())
+        async with running_testnet(TestnetConfig(accounts=(account,), port=0, rate_limits=NO_RATE_LIMITS)) as running:
+            address.append(running.base_url)
+            started.set()
+            await stop[0].wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert started.wait(20)
+    try:
+        yield address[0]
+    finally:
+        loops[0].call_soon_threadsafe(stop[0].set)
+        thread.join(20)
+
+
+@pytest.fixture
+def live_at(deployment: Path) -> Iterator[Path]:
+    """A deployment whose live venue is a testnet that knows its key."""
+    settings = load_settings(deployment)
+    secret = read_secret(deployment, settings.live.secret_file)
+    account = AccountConfig("bot", settings.live.api_key, secret, {"USDT": Decimal(100)})
+    with serving(account) as address:
+        path = deployment / "gatehouse.toml"
+        path.write_text(path.read_text().replace(settings.live.rest, address))
+        yield deployment
+
+
+def test_the_account_of_a_venue_that_answers_is_checked_in_full(run: Run, live_at: Path) -> None:
+    rows = {row["check"]: row for row in told(run("doctor", "--dir", live_at, "-o", "json"))}
+    account = {name: row for name, row in rows.items() if name.startswith("live ")}
+    assert {"live clock", "live account may trade", "live BTCUSDT open to this key", "live BTCUSDT test BUY LIMIT"} <= set(account)
+    assert [name for name, row in account.items() if not row["ok"]] == []
+    assert not any(name.startswith("testnet ") for name in rows)
+
+
+def test_a_key_the_venue_does_not_know_is_found(run: Run, live_at: Path) -> None:
+    path = live_at / "gatehouse.toml"
+    path.write_text(path.read_text().replace(load_settings(live_at).live.api_key, "mx0unknown"))
+    result = run("doctor", "--dir", live_at, "-o", "json")
+    rows = {row["check"]: row for row in told(result)}
+    assert result.exit_code == 1
+    assert not rows["live account may trade"]["ok"]
+    assert rows["live account may trade"]["fix"]

@@ -1,0 +1,101 @@
+"""Where the testnet's accounts come from, and how options that make no sense are refused."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from controller.cli.run.testnet_options import one_account, read_accounts
+from exchange.errors import ConfigError, UsageError
+from exchange.testnet.access.auth import Permission
+from exchange.wire.profile import KycLevel
+from tests.support.cli_kit import Run, told
+
+GOOD = '[[account]]\nname = "bot"\napi_key = "mx0abcdefgh"\nsecret = "0123456789"\nbalances = { USDT = "10000.5", BTC = "1" }\n'
+
+
+def private(path: Path, text: str) -> Path:
+    path.touch(0o600)
+    path.write_text(text)
+    return path
+
+
+def test_accounts_come_from_a_private_file_with_exact_balances(tmp_path: Path) -> None:
+    (account,) = read_accounts(private(tmp_path / "a.toml", GOOD))
+    assert account.balances == {"USDT": Decimal("10000.5"), "BTC": Decimal(1)}
+
+
+def test_an_accounts_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = private(tmp_path / "a.toml", GOOD)
+    path.chmod(0o640)
+    with pytest.raises(ConfigError, match="can be read by others"):
+        read_accounts(path)
+
+
+@pytest.mark.parametrize("text", ["[[", "", GOOD.replace("10000.5", "NaN"), GOOD.replace("10000.5", "-1"), GOOD + "colour = 1\n"])
+def test_a_malformed_accounts_file_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError):
+        read_accounts(private(tmp_path / "a.toml", text))
+
+
+def test_a_refusal_never_shows_a_secret(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        read_accounts(private(tmp_path / "a.toml", GOOD.replace('"bot"', "7").replace("0123456789", "hush-hush-hush")))
+    assert "hush-hush" not in refusal.value.message
+
+
+def test_one_account_can_be_given_by_options() -> None:
+    account = one_account("mx0abcdefgh", "0123456789", ["USDT=10000", "BTC=1"])
+    assert account is not None
+    assert account.balances == {"USDT": Decimal(10000), "BTC": Decimal(1)}
+
+
+@pytest.mark.parametrize("balance", ["USDT", "USDT=", "USDT=much", "USDT=Infinity"])
+def test_a_balance_that_is_no_number_is_a_usage_error(balance: str) -> None:
+    with pytest.raises(UsageError):
+        one_account("mx0abcdefgh", "0123456789", [balance])
+
+
+def test_a_key_without_a_secret_is_a_usage_error(run: Run) -> None:
+    result = run("testnet", "--key", "mx0abcdefgh", "-o", "json")
+    assert result.exit_code == 2
+    assert told(result, error=True)["error"]["code"] == "testnet-account-incomplete"
+
+
+def test_a_venue_without_accounts_is_a_usage_error(run: Run) -> None:
+    assert run("testnet").exit_code == 2
+
+
+def test_a_venue_never_listens_where_others_could_reach_it(run: Run, tmp_path: Path) -> None:
+    result = run("testnet", "--host", "0.0.0.0", "--accounts", private(tmp_path / "a.toml", GOOD))
+    assert result.exit_code == 2
+    assert "127.0.0.1" in result.stderr
+
+
+def test_an_account_s_table_says_what_its_key_may_do_and_whose_it_is(tmp_path: Path) -> None:
+    more = 'permissions = ["SPOT_DEAL_READ"]\nmaster = "bot"\nuid = "42"\nkyc = "4"\n'
+    more += 'symbols = ["BTCUSDT"]\naddresses = ["127.0.0.1"]\n'
+    sub = GOOD.replace('"bot"', '"sub"').replace("mx0abcdefgh", "mx0abcdefgi") + more
+    _, account = read_accounts(private(tmp_path / "a.toml", GOOD + sub))
+    assert account.permissions == {Permission.SPOT_DEAL_READ}
+    assert (account.master, account.uid, account.symbols, account.addresses) == ("bot", "42", {"BTCUSDT"}, {"127.0.0.1"})
+    assert account.kyc is KycLevel.INSTITUTIONAL
+
+
+def test_a_snapshot_that_is_not_there_is_told_before_anything_is_served(run: Run, tmp_path: Path) -> None:
+    result = run(
+        "testnet",
+        "--key",
+        "mx0abcdefgh",
+        "--secret",
+        "0123456789",
+        "--restore",
+        str(tmp_path / "no.json"),
+        "--port",
+        "0",
+        "-o",
+        "json",
+    )
+    assert (result.exit_code, told(result, error=True)["error"]["code"]) == (1, "snapshot-damaged")

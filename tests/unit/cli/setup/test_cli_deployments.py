@@ -1,0 +1,116 @@
+"""Making a deployment, and checking one."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from controller.authority.roster import load_roster
+from controller.settings.deployment import load_settings, read_secret
+from policies.authority import Role
+from policies.document import load_policy
+from policies.stage import Environment
+from tests.support.cli_kit import Run, told
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_init_writes_a_deployment_that_loads(run: Run, tmp_path: Path) -> None:
+    directory = tmp_path / "new"
+    assert run("init", directory, "--profile", "demo").exit_code == 0
+    settings = load_settings(directory)
+    assert settings.environment is Environment.REHEARSAL
+    assert load_policy((directory / settings.policy).read_bytes()).environment is Environment.REHEARSAL
+    assert {person.name: person.role for person in load_roster(directory / settings.roster).persons} == {
+        "alice": Role.OPERATOR,
+        "bob": Role.APPROVER,
+    }
+
+
+def test_every_secret_belongs_to_its_owner_alone(deployment: Path) -> None:
+    files = [*(deployment / "keys").iterdir(), *(deployment / "secrets").iterdir()]
+    assert len(files) == 8
+    assert {mode(path) for path in files} == {0o600}
+    assert {mode(deployment / name) for name in ("keys", "secrets")} == {0o700}
+
+
+def test_no_secret_is_in_the_settings(deployment: Path) -> None:
+    text = (deployment / "gatehouse.toml").read_text()
+    for name in ("secrets/bot.secret", "secrets/testnet.secret", "secrets/live.secret"):
+        assert read_secret(deployment, name) not in text
+
+
+def test_two_deployments_share_no_secret(run: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        run("init", tmp_path / name, "--profile", "demo")
+    assert not {path.read_bytes() for path in (tmp_path / "a/secrets").iterdir()} & {
+        path.read_bytes() for path in (tmp_path / "b/secrets").iterdir()
+    }
+
+
+def test_init_never_writes_into_a_directory_with_something_in_it(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    result = run("init", tmp_path, "--profile", "demo")
+    assert result.exit_code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_doctor_passes_what_is_there_and_names_the_venues_that_are_not(run: Run, deployment: Path) -> None:
+    result = run("doctor", "--dir", deployment, "-o", "json")
+    rows = {row["check"]: row for row in told(result)}
+    assert result.exit_code == 1
+    assert all(rows[name]["ok"] for name in ("settings", "policy", "eur rate", "roster", "fsync", "key alice.key"))
+    assert not rows["venue live"]["ok"]
+    assert "gatehouse testnet" in rows["venue live"]["fix"]
+
+
+def test_doctor_finds_a_secret_that_others_can_read(run: Run, deployment: Path) -> None:
+    (deployment / "secrets" / "live.secret").chmod(0o644)
+    rows = {row["check"]: row for row in told(run("doctor", "--dir", deployment, "-o", "json"))}
+    assert not rows["secret secrets/live.secret"]["ok"]
+    assert rows["secret secrets/live.secret"]["fix"].startswith("chmod 600")
+
+
+def test_doctor_refuses_a_policy_of_another_environment(run: Run, deployment: Path) -> None:
+    team = Path(__file__).parents[4] / "policies" / "examples" / "team.toml"
+    (deployment / "policy.toml").write_bytes(team.read_bytes())
+    rows = {row["check"]: row for row in told(run("doctor", "--dir", deployment, "-o", "json"))}
+    assert "production" in rows["policy"]["found"]
+
+
+def test_a_key_shows_its_public_half_only(run: Run, deployment: Path) -> None:
+    path = deployment / "keys" / "alice.key"
+    result = run("keys", "show", path, "-o", "json")
+    assert told(result)["public"].startswith("ssh-ed25519 ")
+    assert "PRIVATE" not in result.output
+
+
+def test_a_new_key_is_private_and_never_overwrites_one(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "k"
+    assert run("keys", "new", path).exit_code == 0
+    before = path.read_bytes()
+    assert mode(path) == 0o600
+    assert run("keys", "new", path).exit_code == 2
+    assert path.read_bytes() == before
+
+
+def test_the_roster_is_shown_with_its_digest(run: Run, deployment: Path) -> None:
+    shown = told(run("roster", "show", "--dir", deployment, "-o", "json"))
+    assert [person["name"] for person in shown["persons"]] == ["alice", "bob"]
+    assert shown["digest"] == load_roster(deployment / "roster.toml").digest
+
+
+def test_policy_check_names_the_line_that_is_wrong(run: Run, deployment: Path) -> None:
+    path = deployment / "policy.toml"
+    path.write_text(path.read_text().replace("live = 10", "live = 11"))
+    result = run("policy", "check", path)
+    assert result.exit_code == 2
+    assert "caps.live" in result.stderr
+
+
+def test_policy_show_lists_every_limit(run: Run, deployment: Path) -> None:
+    text = run("policy", "show", "--dir", deployment).stdout
+    for words in ("caps.live", "limits.price_collar_bps", "guards.drawdown_fraction"):
+        assert words in text

@@ -1,0 +1,96 @@
+"""Production-shaped deployments. They are written and read here, never started: nothing on this page opens a socket."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from controller.authority.roster import load_roster
+from controller.cli.setup.production import LIVE_REST, LIVE_WS
+from controller.settings.deployment import load_settings, read_secret
+from exchange.errors import ConfigError
+from exchange.mexc.connect import PRODUCTION
+from policies import canonical
+from policies.authority import Role
+from policies.document import load_policy
+from policies.stage import Environment, Mode
+from tests.support.cli_kit import Run, told
+
+
+def written(run: Run, directory: Path, profile: str, *more: str | Path) -> Path:
+    result = run("init", directory, "--profile", profile, *more)
+    assert result.exit_code == 0, result.output
+    return directory
+
+
+@pytest.fixture
+def bot(tmp_path: Path) -> Path:
+    path = tmp_path / "maker.py"
+    path.write_text("buy()")
+    return path
+
+
+@pytest.mark.parametrize("profile", ["solo", "team"])
+def test_a_complete_deployment_loads_and_names_mexc_alone_as_live(run: Run, tmp_path: Path, bot: Path, profile: str) -> None:
+    directory = written(run, tmp_path / "my desk", profile, "--live-key", "mx0abc", "--bot", bot)
+    settings = load_settings(directory)
+    assert (settings.controller_id, settings.environment) == ("my-desk", Environment.PRODUCTION)
+    assert (settings.live.rest, settings.live.ws) == (PRODUCTION.rest_url, PRODUCTION.stream_url) == (LIVE_REST, LIVE_WS)
+    assert settings.testnet.rest.startswith("http://127.0.0.1:")
+    assert (settings.release.name, settings.release.artifact) == ("maker", canonical.digest(b"buy()"))
+    policy = load_policy((directory / "policy.toml").read_bytes())
+    assert (policy.environment, policy.mode) == (Environment.PRODUCTION, Mode(profile))
+
+
+@pytest.mark.parametrize(
+    ("profile", "more", "persons"),
+    [
+        ("solo", (), {"operator": Role.OPERATOR}),
+        ("solo", ("--person", "anna"), {"anna": Role.OPERATOR}),
+        ("team", (), {"operator": Role.OPERATOR, "approver": Role.APPROVER}),
+        ("team", ("--person", "anna", "--person", "bo"), {"anna": Role.OPERATOR, "bo": Role.APPROVER}),
+    ],
+)
+def test_every_person_gets_a_key(run: Run, tmp_path: Path, profile: str, more: tuple[str, ...], persons: dict[str, Role]) -> None:
+    directory = written(run, tmp_path / "new", profile, *more)
+    assert {person.name: person.role for person in load_roster(directory / "roster.toml").persons} == persons
+    assert {path.stem for path in (directory / "keys").iterdir()} == set(persons)
+    files = [*(directory / "keys").iterdir(), *(directory / "secrets").iterdir()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+@pytest.mark.parametrize(("more", "empty"), [((), "artifact"), (("--bot",), "api_key")])
+def test_what_only_its_owner_knows_stays_empty_and_nothing_starts_without_it(
+    run: Run, tmp_path: Path, bot: Path, more: tuple[str, ...], empty: str
+) -> None:
+    directory = written(run, tmp_path / "new", "solo", *more, *([bot] if more else []))
+    with pytest.raises(ConfigError, match=empty):
+        load_settings(directory)
+    rows = told(run("doctor", "--dir", directory, "-o", "json"))
+    assert [(row["check"], row["ok"]) for row in rows] == [("settings", False)]
+
+
+def test_the_live_secret_is_put_there_by_its_owner(run: Run, tmp_path: Path, bot: Path) -> None:
+    directory = written(run, tmp_path / "new", "solo", "--live-key", "mx0abc", "--bot", bot)
+    with pytest.raises(ConfigError, match="empty"):
+        read_secret(directory, load_settings(directory).live.secret_file)
+
+
+@pytest.mark.parametrize("people", [["anna"], ["anna", "anna"], ["anna", "Bo"], ["a", "b", "c"], ["anna", "bo/../x"]])
+def test_a_team_is_two_different_persons_with_plain_names(run: Run, tmp_path: Path, people: list[str]) -> None:
+    arguments = [argument for name in people for argument in ("--person", name)]
+    result = run("init", tmp_path / "new", "--profile", "team", *arguments, "-o", "json")
+    assert told(result, error=True)["error"]["code"] == "wrong-persons"
+    assert not (tmp_path / "new").exists()
+
+
+def test_no_other_host_than_mexc_and_this_machine_is_named(run: Run, tmp_path: Path) -> None:
+    text = (written(run, tmp_path / "new", "team") / "gatehouse.toml").read_text()
+    assert set(re.findall(r"://([^:/\"]+)", text)) == {"127.0.0.1", "api.mexc.com", "wbs-api.mexc.com"}
+
+
+def test_the_demo_takes_no_options_of_production(run: Run, tmp_path: Path) -> None:
+    assert run("init", tmp_path / "new", "--profile", "demo", "--live-key", "mx0abc").exit_code == 2

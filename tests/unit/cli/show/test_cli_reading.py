@@ -1,0 +1,133 @@
+"""Verbs that read a running controller: what they print, and how they end."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from controller.core.causes import HaltClass
+from exchange.errors import DeadlineExceeded, GatehouseError, Halted, IntegrityError, Refused, Unauthorised, Unreachable, UsageError
+from policies.stage import Stage
+from tests.support.cli_kit import Run, Served, told
+
+
+def test_status_shows_stage_exposure_and_what_comes_next(run: Run, served: Served) -> None:
+    result = run("status", "--dir", served.directory)
+    assert result.exit_code == 0
+    for words in ("TESTNET_VALIDATING", "6.4213 of 10 EUR", "armed", "advance → VALIDATED", "recorded-l2"):
+        assert words in result.stdout
+
+
+def test_status_as_json_is_the_view_itself(run: Run, served: Served) -> None:
+    result = run("status", "--dir", served.directory, "-o", "json")
+    assert told(result) == served.port.view.model_dump(mode="json")
+
+
+def test_status_says_unknown_where_nothing_is_known(run: Run, served: Served) -> None:
+    served.port.view = served.port.view.model_copy(update={"exposure_eur": None, "quote": None, "equity_eur": None})
+    assert "unknown of 10 EUR" in run("status", "-d", served.directory).stdout
+
+
+def test_status_says_what_kind_of_halt_it_is_and_when_only_a_reset_is_left(run: Run, served: Served) -> None:
+    halted = {"stage": Stage.HALTED, "halt_reason": "0.5 EUR were lost", "halted_from": "VALIDATED"}
+    void = {"halt_class": HaltClass.BREACH, "validation_void": "a breach at VALIDATED revoked it"}
+    served.port.view = served.port.view.model_copy(update={**halted, **void})
+    text = run("status", "-d", served.directory).stdout
+    for words in ("breach: 0.5 EUR were lost (was at VALIDATED)", "only a reset", "the validation is void: a breach at VALIDATED"):
+        assert words in text
+
+
+def test_status_says_that_live_eur10_is_being_left_and_what_for(run: Run, served: Served) -> None:
+    served.port.view = served.port.view.model_copy(update={"pending_demotion": "the newest quote was 31000 ms old"})
+    text = run("status", "-d", served.directory).stdout
+    for words in ("leaving LIVE_€10", "only sells", "the newest quote was 31000 ms old"):
+        assert words in text
+
+
+def test_gates_show_measured_threshold_and_why_a_rule_does_not_pass(run: Run, served: Served) -> None:
+    text = run("gates", "-d", served.directory).stdout
+    for words in ("covered-time", "40.8 h", "≥ 72 h", "INCONCLUSIVE", "the run is not long enough yet"):
+        assert words in text
+
+
+def test_lists_respect_their_limit(run: Run, served: Served) -> None:
+    assert len(told(run("orders", "-d", served.directory, "-n", "3", "-o", "json"))) == 3
+
+
+def test_balances_keep_every_decimal(run: Run, served: Served) -> None:
+    assert "0.00007550" in run("balances", "-d", served.directory).stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(UsageError, 2), (Refused, 3), (Unauthorised, 4), (Halted, 5), (Unreachable, 6), (DeadlineExceeded, 7), (IntegrityError, 1)],
+)
+def test_an_error_of_the_controller_keeps_its_exit_code_and_says_what_to_do(
+    run: Run, served: Served, kind: type[GatehouseError], code: int
+) -> None:
+    served.port.error = kind("the matter", code="a-code", remedy="Do this.")
+    result = run("status", "-d", served.directory)
+    assert result.exit_code == code
+    assert "[a-code] the matter" in result.stderr
+    assert "Do this." in result.stderr
+    assert result.stdout == ""
+
+
+def test_an_error_as_json_goes_to_standard_error(run: Run, served: Served) -> None:
+    served.port.error = Halted("it is halted", code="halted", remedy="Resume it.")
+    result = run("status", "-d", served.directory, "-o", "json")
+    assert told(result, error=True) == {
+        "error": {"code": "halted", "message": "it is halted", "remedy": "Resume it.", "exit_code": 5}
+    }
+
+
+def test_a_controller_that_does_not_run_is_unreachable(run: Run, deployment: Path) -> None:
+    result = run("status", "--dir", deployment, "-o", "json")
+    assert result.exit_code == 6
+    assert told(result, error=True)["error"]["code"] == "not-running"
+
+
+def test_a_stale_socket_is_unreachable(run: Run, deployment: Path) -> None:
+    (deployment / "var" / "gatehouse.sock").touch()
+    result = run("status", "--dir", deployment)
+    assert result.exit_code == 6
+    assert "gatehouse run" in result.stderr
+
+
+def test_a_directory_that_is_no_deployment_is_a_usage_error(run: Run, tmp_path: Path) -> None:
+    result = run("status", "--dir", tmp_path)
+    assert result.exit_code == 2
+    assert "gatehouse init" in result.stderr
+
+
+def test_a_halt_is_shown_with_its_measured_times(run: Run, served: Served) -> None:
+    from controller.console.schema import HaltView
+
+    halt = HaltView(breach_to_latch_us=184, latch_to_cancelled_us=12_345, cancelled=2, verified_empty=True)
+    served.port.view = served.port.view.model_copy(
+        update={
+            "halt": halt,
+            "halt_reason": "daily-loss",
+            "halted_from": "RAMPING step 1",
+            "position": "HALTED",
+            "cap_eur": Decimal(0),
+        }
+    )
+    text = run("status", "-d", served.directory).stdout
+    assert "breach → latch 184 µs" in text
+    assert "latch → last cancel 12.3 ms" in text
+
+
+@pytest.mark.parametrize("arguments", [("nosuch",), ("journal",), ("status", "-o", "yaml"), ("orders", "-n", "0"), ("init",)])
+def test_a_mistyped_command_is_a_usage_error_that_names_the_help(run: Run, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "--help" in result.stderr
+
+
+def test_without_a_verb_the_help_is_shown(run: Run) -> None:
+    result = run()
+    assert result.exit_code == 0
+    assert "testnet" in result.stdout

@@ -1,0 +1,44 @@
+"""The live account is examined before anybody may go there, and what it failed is evidence."""
+
+from controller.core import inputs as i
+from controller.core.events import AccountChecked
+from controller.core.lifecycle import Position
+from exchange.ports import VenueName
+from policies.authority import Verb
+from policies.document import load_policy
+from policies.stage import Stage
+from tests.support.desk import EXAMPLES, Desk
+
+
+def _validated() -> Desk:
+    """At VALIDATED under the shipped demo policy, whose live-ready gate asks about the account."""
+    desk = Desk(load_policy((EXAMPLES / "demo.toml").read_bytes())).walk_to(Stage.VALIDATED)
+    desk.account_failed = None
+    desk.run(6000)
+    return desk
+
+
+def _examined(desk: Desk, *failed: str) -> None:
+    desk.give(i.AccountExamined(VenueName.LIVE, 9, failed))
+
+
+def test_an_account_nobody_examined_opens_no_live_gate() -> None:
+    desk = _validated()
+    reply = desk.move(Verb.ADVANCE, Stage.LIVE_EUR10)
+    assert reply.code == "gate-not-passed"
+    assert "account_checks_failed was never observed" in reply.message
+
+
+def test_one_failed_check_keeps_the_live_gate_shut() -> None:
+    desk = _validated()
+    _examined(desk, "BTCUSDT open to this key")
+    assert desk.move(Verb.ADVANCE, Stage.LIVE_EUR10).code == "gate-not-passed"
+    assert desk.state.position == Position(Stage.VALIDATED)
+
+
+def test_the_latest_examination_is_the_one_that_counts() -> None:
+    desk = _validated()
+    _examined(desk, "clock")
+    _examined(desk)
+    assert not desk.move(Verb.ADVANCE, Stage.LIVE_EUR10).code
+    assert [len(event.failed) for event in desk.events(AccountChecked) if isinstance(event, AccountChecked)] == [1, 0]

@@ -1,0 +1,99 @@
+"""Causes in the journal: what older versions wrote still reads, and means what it meant."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.causes import Cause, HaltClass
+from controller.core.fold.apply import fold
+from controller.core.state import State
+from exchange.errors import IntegrityError
+from policies import canonical
+from policies.stage import Stage
+from tests.support.desk import D, Desk
+
+WRITTEN_BEFORE = {
+    "advance": HaltClass.OPERATOR,
+    "ramp": HaltClass.OPERATOR,
+    "demote": HaltClass.OPERATOR,
+    "halt": HaltClass.OPERATOR,
+    "resume": HaltClass.OPERATOR,
+    "reset": HaltClass.OPERATOR,
+    "veto": HaltClass.OPERATOR,
+    "set-roster": HaltClass.OPERATOR,
+    "set-policy": HaltClass.OPERATOR,
+    "set-release": HaltClass.OPERATOR,
+    "changed-deployment": HaltClass.OPERATOR,
+    "refused": HaltClass.OPERATOR,
+    "revoke": HaltClass.AUTHORITY,
+    "breach": HaltClass.BREACH,
+    "integrity": HaltClass.INTEGRITY,
+}
+"""Every cause that was a free string once."""
+
+
+def moved(cause: str) -> bytes:
+    return canonical.encode(
+        {
+            "from_stage": "LIVE_€10",
+            "from_step": 0,
+            "stage": "HALTED",
+            "step": 0,
+            "cause": cause,
+            "reason": "stop",
+            "command_id": "",
+        }
+    )
+
+
+@pytest.mark.parametrize(("cause", "kind"), WRITTEN_BEFORE.items())
+def test_a_cause_that_was_written_before_reads_as_what_it_was(cause: str, kind: HaltClass) -> None:
+    event = event_codec.decode("stage-changed", moved(cause))
+    assert isinstance(event, e.StageChanged)
+    assert (event.cause.value, HaltClass.of(event.cause)) == (cause, kind)
+    assert event_codec.encode(event) == moved(cause)
+
+
+def test_a_cause_nobody_ever_wrote_is_a_contradiction() -> None:
+    with pytest.raises(IntegrityError) as refusal:
+        event_codec.decode("stage-changed", moved("because"))
+    assert refusal.value.code == "malformed-event"
+
+
+def test_a_journal_of_before_guards_had_names_folds_to_the_same_state_without_them() -> None:
+    desk = Desk().walk_to(Stage.LIVE_EUR10)
+    desk.run(3_000)
+    desk.tick(age_ms=2_001)
+    desk.tick()
+    desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
+    desk.price *= D("0.9")
+    desk.tick()
+    old = []
+    for event, at in desk.journal:
+        body = json.loads(event_codec.encode(event))
+        if isinstance(event, e.GuardLevelChanged):
+            del body["guard"]
+        old.append((event_codec.decode(event.kind, canonical.encode(body)), at))
+    assert fold(State(), old) == desk.state
+    assert desk.state.halt_class is HaltClass.BREACH
+
+
+@pytest.mark.parametrize(("given", "kind"), [(Cause.HALT, HaltClass.OPERATOR), (Cause.JOURNAL, HaltClass.JOURNAL)])
+def test_who_asks_for_a_halt_says_what_kind_it_is(given: Cause, kind: HaltClass) -> None:
+    desk = Desk().arm()
+    desk.give(i.HaltAsked("somebody", "stop", given))
+    assert (desk.state.halt_cause, desk.state.halt_class) == (given, kind)
+    assert desk.state.halt_reason == "somebody: stop"
+
+
+def test_nothing_is_halted_before_a_halt_and_after_a_reset() -> None:
+    desk = Desk().arm()
+    assert desk.state.halt_class is None
+    desk.give(i.HaltAsked("test", "stop"))
+    desk.boot()
+    assert desk.state.halt_class is HaltClass.OPERATOR

@@ -1,0 +1,166 @@
+"""The shelf is a map: nothing is lost, nothing is found that was not put there, and equal histories give equal bytes."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.compact_map import BUCKETS, CompactMap
+from controller.core.decisions.draft import Repeated
+from controller.core.fold.apply import apply
+from controller.core.order_state import bot_key
+from exchange.model import OrderStatus
+from policies.stage import Stage
+from tests.support.desk import D, Desk
+
+KEYS = st.one_of(st.sampled_from(["a", "b", '"', "\n", "a:", "a\n", '\\"', "\0", "é", ""]), st.text(max_size=4))
+SCALARS = st.one_of(st.none(), st.integers(), st.text(max_size=6))
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_leaves=4)
+STEPS = st.lists(st.tuples(KEYS, st.one_of(VALUES, st.just(...))), max_size=30)
+
+
+def shelved(steps: list[tuple[str, Any]]) -> tuple[CompactMap, dict[str, Any]]:
+    shelf, plain = CompactMap(), dict[str, Any]()
+    for key, value in steps:
+        if value is ...:
+            shelf = shelf.drop(key)
+            plain.pop(key, None)
+        else:
+            shelf = shelf.put(key, value)
+            plain[key] = value
+    return shelf, plain
+
+
+@given(STEPS, st.lists(KEYS))
+def test_a_shelf_holds_what_a_dict_would(steps: list[tuple[str, Any]], asked: list[str]) -> None:
+    shelf, plain = shelved(steps)
+    assert dict(shelf.items()) == plain
+    assert len(shelf) == len(plain)
+    for key in [*plain, *asked]:
+        assert (key in shelf) is (key in plain)
+        assert shelf.get(key) == plain.get(key)
+
+
+@given(STEPS)
+def test_the_same_history_gives_the_same_bytes_and_they_read_back(steps: list[tuple[str, Any]]) -> None:
+    shelf, _ = shelved(steps)
+    assert list(shelved(steps)[0].parts()) == list(shelf.parts())
+    again = CompactMap.of_parts(len(shelf), shelf.parts())
+    assert again == shelf
+    assert again.digest() == shelf.digest()
+
+
+@settings(max_examples=20)
+@given(st.lists(st.text(min_size=1), max_size=200))
+def test_the_parts_are_every_bucket_in_turn_without_the_empty_ones(keys: list[str]) -> None:
+    shelf = CompactMap.of(keys)
+    filled = {number: bucket for piece in shelf.pieces.values() for number, bucket in piece.items()}
+    every = b"".join(b"%d%b\0" % (number, filled[number]) for number in range(BUCKETS) if number in filled)
+    assert b"".join(shelf.parts()) == every
+    assert shelf.digest() == f"sha256:{sha256(every).hexdigest()}"
+
+
+class Counted(dict[Any, Any]):
+    """A map that counts what is asked of it."""
+
+    asked = 0
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        Counted.asked += 1
+        return super().get(key, default)
+
+    def items(self) -> Any:
+        for item in super().items():
+            Counted.asked += 1
+            yield item
+
+
+def test_the_digest_of_three_keys_asks_for_three_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Counted, "asked", 0)
+    shelf = CompactMap.of(("a", "b", "c"))
+    assert sum(len(piece) for piece in shelf.pieces.values()) == 3
+    pieces: Any = Counted({place: Counted(piece) for place, piece in shelf.pieces.items()})
+    assert CompactMap(3, pieces).digest() == shelf.digest()
+    assert Counted.asked == len(shelf.pieces) + 3
+
+
+def test_what_was_dropped_leaves_nothing_behind() -> None:
+    assert CompactMap.of(("a",)).drop("a") == CompactMap()
+
+
+def test_a_change_leaves_the_shelf_before_it_as_it_was() -> None:
+    before = CompactMap().put("a", 1)
+    assert (before.put("a", 2).get("a"), before.drop("a").get("a"), before.get("a")) == (2, None, 1)
+
+
+def test_keys_that_share_a_bucket_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.core.compact_map.crc32", lambda _: 7)
+    shelf, plain = shelved([(f"key{number % 40}", number) for number in range(100)] + [("key3", ...), ("key39", ...)])
+    assert dict(shelf.items()) == plain
+    assert [len(piece) for piece in shelf.pieces.values()] == [1]
+
+
+@pytest.mark.parametrize("parts", [[b"0"], [b'x\n"a":1\0'], [], [b'0\n"a":1\0001\n"b":2\0']])
+def test_bytes_that_are_no_shelf_of_that_size_are_refused(parts: list[bytes]) -> None:
+    with pytest.raises(ValueError, match=r"shelf|substring|subsection|invalid literal"):
+        CompactMap.of_parts(1, parts)
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_two_bots_ids_never_share_a_key(bot: str, name: str, other_bot: str, other_name: str) -> None:
+    assert (bot_key(bot, name) == bot_key(other_bot, other_name)) is ((bot, name) == (other_bot, other_name))
+
+
+@pytest.fixture(scope="module")
+def walked() -> Desk:
+    return Desk().walk_to(Stage.TESTNET_VALIDATING)
+
+
+def settled(desk: Desk, bot_id: str) -> str:
+    """An order that was filled: nothing about it is expected any more."""
+    client_id = desk.placed(desk.order("0.00003", "59900", bot_id=bot_id))
+    desk.fill(client_id, "0.00003")
+    desk.give(i.VenueReported(desk.state.orders[client_id].venue, desk.report(client_id, OrderStatus.FILLED, "0.00003")))
+    return client_id
+
+
+def test_a_settled_order_is_shelved_whole(walked: Desk) -> None:
+    desk = walked.fork()
+    client_id = settled(desk, "mine")
+    order = desk.state.orders[client_id]
+    assert (client_id in desk.state.open, client_id in desk.state.settled) == (False, True)
+    assert (order.bot_client_id, order.status, order.booked, order.settled) == ("mine", OrderStatus.FILLED, D("0.00003"), True)
+    assert list(desk.state.orders).count(client_id) == 1
+
+
+def test_a_settled_order_s_bot_id_is_never_used_for_a_second(walked: Desk) -> None:
+    desk = walked.fork()
+    first = settled(desk, "mine")
+    desk.pass_time(86_400_000)
+    again = desk.order("0.00003", "59900", bot_id="mine")
+    assert (again.reply, again.events, again.effects) == (Repeated(first), (), ())
+
+
+def test_a_trade_of_a_settled_order_is_booked_once(walked: Desk) -> None:
+    desk = walked.fork()
+    client_id = settled(desk, "mine")
+    fill = desk.trades[desk.state.orders[client_id].venue][-1]
+    assert desk.give(i.VenueReported(desk.state.orders[client_id].venue, fill)).events == ()
+
+
+def test_a_late_word_takes_a_settled_order_off_its_shelf_until_its_fill_is_booked(walked: Desk) -> None:
+    desk = walked.fork()
+    client_id = desk.placed(desk.order("0.00003", "59900"))
+    desk.give(i.VenueReported(desk.state.orders[client_id].venue, desk.report(client_id, OrderStatus.CANCELED)))
+    assert client_id in desk.state.settled
+    late = e.OrderReported(
+        client_id=client_id, order_id="C1", status=OrderStatus.PARTIALLY_CANCELED, executed=D("0.00001"), executed_quote=D("0.6")
+    )
+    after = apply(desk.state, late, desk.now)
+    assert (client_id in after.open, client_id in after.settled, len(after.orders)) == (True, False, len(desk.state.orders))

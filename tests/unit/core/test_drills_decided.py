@@ -1,0 +1,284 @@
+"""A practised halt: it does what a halt does, ends where it began, and is a real halt as soon as anything else happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.draft import Admitted, DeniedReply
+from controller.core.decisions.drills import DRILL_WITHIN_MS, HALT_DRILL
+from controller.core.effects import Cancel, CancelAll, Latch
+from controller.core.lifecycle import Position
+from controller.core.state import HaltFigures
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.loop.writer import HaltClock
+from controller.runtime.venues.cancel_all import CancelAllResult
+from controller.runtime.venues.halt_figures import report_drill
+from exchange.errors import Refused
+from exchange.model import Balance
+from exchange.ports import VenueName
+from policies.authority import Verb
+from policies.stage import Mode, Stage
+from tests.support.desk import SYMBOL, D, Desk, with_policy
+from tests.support.shell import SetClock, Shell
+
+TESTNET = Stage.TESTNET_VALIDATING
+
+
+@pytest.fixture(scope="module")
+def standing() -> Desk:
+    return Desk().walk_to(TESTNET)
+
+
+@pytest.fixture
+def desk(standing: Desk) -> Desk:
+    return standing.fork()
+
+
+def begin(desk: Desk) -> Desk:
+    reply = desk.ask(Verb.DRILL, HALT_DRILL, "alice")
+    assert reply.code == "", reply
+    return desk
+
+
+def measured(desk: Desk, *, empty: bool = True, command_id: str = "") -> None:
+    drill = desk.state.drill
+    assert drill is not None or command_id
+    desk.give(i.DrillMeasured(command_id or drill.command_id, 12, 3456 if empty else -1, 2, verified_empty=empty))  # type: ignore[union-attr]
+
+
+def denied_by(desk: Desk) -> str:
+    reply = desk.order("0.00003").reply
+    assert isinstance(reply, DeniedReply | Admitted)
+    return reply.rule if isinstance(reply, DeniedReply) else ""
+
+
+def test_it_latches_before_all_else_and_cancels_everything_on_the_venue_in_use(desk: Desk) -> None:
+    begin(desk)
+    latch, cancel = desk.decisions[-1].effects[:2]
+    assert isinstance(latch, Latch)
+    assert isinstance(cancel, CancelAll)
+    assert (cancel.venue, cancel.symbols) == (VenueName.TESTNET, (SYMBOL,))
+    assert (desk.state.armed, desk.state.position.stage) == (False, TESTNET)
+
+
+def test_orders_that_come_meanwhile_are_denied_by_its_own_rule_and_counted(desk: Desk) -> None:
+    begin(desk)
+    assert [denied_by(desk), denied_by(desk)] == ["drill", "drill"]
+    measured(desk)
+    assert desk.state.last_drill is not None
+    assert desk.state.last_drill.drill.denied == 2
+
+
+def test_nothing_arms_while_it_lasts(desk: Desk) -> None:
+    begin(desk)
+    desk.run(6000)
+    assert not desk.state.armed
+
+
+def test_it_ends_with_the_figures_that_were_measured(desk: Desk) -> None:
+    began = begin(desk).now
+    desk.pass_time(1500)
+    measured(desk)
+    last = desk.state.last_drill
+    assert last is not None
+    assert (last.drill.since, last.at, last.ended_by) == (began, desk.now, "")
+    assert last.figures == HaltFigures("drill", 12, 3456, 2, verified_empty=True)
+    assert desk.events(e.HaltMeasured) == []
+
+
+def test_it_ends_where_it_began_and_arms_only_when_the_venue_agrees_again(desk: Desk) -> None:
+    begin(desk)
+    measured(desk)
+    desk.tick()
+    assert (desk.state.armed, denied_by(desk)) == (False, "not-armed")
+    desk.sweep(VenueName.TESTNET)
+    assert (desk.state.armed, desk.state.position, denied_by(desk)) == (True, Position(TESTNET), "")
+    assert desk.state.halted_at is None
+
+
+def test_the_time_it_takes_is_not_covered(desk: Desk) -> None:
+    assert desk.state.tally is not None
+    desk.run(3000)
+    before = desk.state.tally.covered_ms
+    begin(desk)
+    desk.run(5000)
+    assert desk.state.tally.covered_ms <= before + 1000
+
+
+def test_an_order_that_was_on_its_way_is_cancelled_when_the_venue_turns_out_to_have_it(desk: Desk) -> None:
+    admitted = desk.order("0.00003")
+    begin(desk)
+    client_id = desk.placed(admitted)
+    assert [effect.client_id for effect in desk.decisions[-1].effects if isinstance(effect, Cancel)] == [client_id]
+
+
+def _late(desk: Desk) -> None:
+    desk.run(DRILL_WITHIN_MS - 1000)
+    assert desk.state.drill is not None
+    desk.run(1000)
+
+
+def _not_empty(desk: Desk) -> None:
+    measured(desk, empty=False)
+
+
+def _broken_guard(desk: Desk) -> None:
+    for _ in range(29):
+        desk.pass_time(1000)
+        desk.tick(quoted=False)
+
+
+def _break(desk: Desk) -> None:
+    for _ in range(2):
+        desk.pass_time(1000)
+        desk.sweep(VenueName.TESTNET, balances={"USDT": Balance("USDT", D(1), D(0))})
+
+
+def _halt(desk: Desk) -> None:
+    desk.give(i.HaltAsked("test", "stop"))
+
+
+def _restart(desk: Desk) -> None:
+    desk.boot()
+
+
+@pytest.mark.parametrize("happens", [_late, _not_empty, _broken_guard, _break, _halt, _restart])
+def test_whatever_else_happens_makes_it_a_halt(desk: Desk, happens: Callable[[Desk], None]) -> None:
+    begin(desk)
+    happens(desk)
+    assert (desk.state.position.stage, desk.state.halted_from) == (Stage.HALTED, Position(TESTNET))
+    assert desk.state.drill is None
+    assert desk.state.last_drill is not None
+    assert desk.state.last_drill.ended_by
+    assert desk.state.last_drill.figures is None
+    assert desk.events(e.DrillFinished) == []
+    assert desk.state.alerts[-1].title.endswith("HALTED")
+
+
+def test_a_restart_latches_and_cancels_again_before_anything_else(desk: Desk) -> None:
+    begin(desk)
+    effects = desk.boot().effects
+    assert isinstance(effects[0], Latch)
+    assert VenueName.TESTNET in {effect.venue for effect in effects if isinstance(effect, CancelAll)}
+
+
+def test_a_restart_with_another_release_is_a_halt_all_the_same(desk: Desk) -> None:
+    begin(desk)
+    desk.release = i.Release("bot", "2", "sha256:" + "a" * 64, "sha256:" + "e" * 64)
+    desk.boot()
+    assert desk.state.position.stage is Stage.HALTED
+
+
+def test_a_measurement_of_another_drill_ends_nothing(desk: Desk) -> None:
+    begin(desk)
+    measured(desk, command_id="0" * 32)
+    assert desk.state.drill is not None
+
+
+def test_a_measurement_that_comes_when_it_is_a_halt_already_changes_nothing(desk: Desk) -> None:
+    begin(desk)
+    command_id = desk.state.drill.command_id if desk.state.drill else ""
+    _halt(desk)
+    measured(desk, command_id=command_id)
+    assert desk.decisions[-1].events == ()
+
+
+def test_a_step_up_waits_until_it_is_over(standing: Desk) -> None:
+    desk = standing.fork()
+    desk.trade(6)
+    desk.run(40_000)
+    command = desk.command(Verb.ADVANCE, Position(Stage.VALIDATED))
+    begin(desk)
+    assert desk.submit(command, "alice").code == "drill-running"
+    measured(desk)
+    desk.sweep_all()
+    assert desk.submit(command, "alice").code == ""
+
+
+def test_a_waiting_step_up_is_not_applied_in_the_middle_of_it() -> None:
+    desk = Desk(with_policy(mode=Mode.SOLO)).walk_to(Stage.VALIDATED)
+    desk.trade(6)
+    desk.run(40_000)
+    applies_at = desk.move(Verb.ADVANCE, Stage.LIVE_EUR10, signers=("alice",)).applies_at
+    assert applies_at is not None
+    desk.run(applies_at - desk.now - 1000)
+    begin(desk)
+    desk.run(3000)
+    assert desk.state.position.stage is Stage.VALIDATED
+    measured(desk)
+    desk.run(4000)
+    assert desk.state.position.stage is Stage.LIVE_EUR10
+
+
+def test_down_is_free_even_in_the_middle_of_it(desk: Desk) -> None:
+    begin(desk)
+    assert desk.move(Verb.DEMOTE, Stage.MOCK).code == ""
+    assert (desk.state.drill, desk.state.position.stage) == (None, Stage.MOCK)
+    desk.sweep_all()
+    assert desk.state.armed
+
+
+def test_there_is_no_second_one_at_the_same_time(desk: Desk) -> None:
+    command = desk.command(Verb.DRILL, desk.state.position, subject=HALT_DRILL)
+    begin(desk)
+    assert desk.submit(command, "alice").code == "drill-running"
+
+
+def test_it_is_refused_while_a_live_order_is_unsettled() -> None:
+    desk = Desk().walk_to(Stage.LIVE_EUR10)
+    desk.placed(desk.order("0.00003", "59900"))
+    assert desk.move(Verb.DEMOTE, Stage.VALIDATED).code == ""
+    with pytest.raises(Refused) as refused:
+        desk.command(Verb.DRILL, desk.state.position, subject=HALT_DRILL)
+    assert refused.value.code == "drill-not-here"
+
+
+def test_it_is_refused_where_there_is_nothing_to_measure(desk: Desk) -> None:
+    desk.boot()
+    with pytest.raises(Refused) as refused:
+        desk.command(Verb.DRILL, desk.state.position, subject=HALT_DRILL)
+    assert refused.value.code == "drill-not-ready"
+
+
+def swept(shell: Shell) -> i.Swept:
+    """The testnet agrees with us now."""
+    desk, venue = shell.desk, VenueName.TESTNET
+    snapshot = i.AccountSnapshot((), tuple(desk.trades[venue]), desk.balances(venue))
+    return i.Swept(venue, snapshot, shell.writer.state.ledger(venue).fills_booked, desk.now)
+
+
+async def test_the_writer_keeps_every_permit_back_until_it_is_over_and_armed(standing: Desk, tmp_path: Path) -> None:
+    shell = Shell(standing.fork(), tmp_path / "journal.db")
+
+    async def live_after(given: i.Input) -> bool:
+        shell.ask(given)
+        await shell.step()
+        return shell.permits.current().is_live()
+
+    desk = shell.desk
+    assert await live_after(swept(shell))
+    verified = desk.verified(desk.command(Verb.DRILL, desk.state.position, subject=HALT_DRILL), "alice")
+    assert not await live_after(i.Submitted(verified, anchored=True))
+    drill, times = shell.writer.state.drill, shell.writer.halt_clock
+    assert drill is not None
+    assert times is not None
+    assert not await live_after(swept(shell))
+    assert shell.permits.latched_because
+    assert not await live_after(i.DrillMeasured(drill.command_id, 1, 2, 0, verified_empty=True))
+    assert await live_after(swept(shell))
+
+
+@pytest.mark.parametrize(("empty_ns", "told"), [(999, False), (1_000, True), (-1, True)])
+def test_an_emptying_that_began_before_it_proves_nothing_about_it(desk: Desk, empty_ns: int, told: bool) -> None:
+    begin(desk)
+    effect = CancelAll(VenueName.TESTNET, (SYMBOL,), "earlier")
+    again, inbox = list[CancelAll](), Inbox()
+    times = HaltClock(known_ns=0, latched_ns=1_000)
+    report_drill(effect, CancelAllResult(1, empty_ns), desk.state, times, inbox, SetClock(desk.now), again.append)
+    assert again == ([] if told else [effect])
+    assert bool(inbox._facts) is told

@@ -1,0 +1,115 @@
+"""orjson and the general way give the same bytes, for every kind of event and whatever is in it."""
+
+from __future__ import annotations
+
+import types
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Union, get_args, get_origin
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from controller.core import event_codec
+from controller.core import events as e
+from controller.core.event_codec import encode
+from exchange.errors import IntegrityError
+from exchange.model import OrderStatus
+from exchange.ports import VenueName
+from policies import canonical
+from policies.stage import Stage
+from tests.support.desk import Desk
+
+SAFE = canonical.MAX_SAFE_INTEGER
+PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    str: st.text(),
+    int: st.integers(-SAFE, SAFE),
+    bool: st.booleans(),
+    type(None): st.none(),
+    Decimal: st.decimals(allow_nan=False, allow_infinity=False),
+}
+
+
+def values(kind: Any) -> st.SearchStrategy[Any]:
+    """Any value of a field's type."""
+    if kind in PLAIN:
+        return PLAIN[kind]
+    if hasattr(kind, "__supertype__"):
+        return values(kind.__supertype__)
+    if hasattr(kind, "__metadata__"):
+        return values(kind.__origin__)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return st.sampled_from(list(kind))
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return instances(kind)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in {Union, types.UnionType}:
+        return st.one_of([values(one) for one in arguments])
+    if origin is tuple:
+        return st.lists(values(arguments[0]), max_size=3).map(tuple)
+    assert origin is dict
+    return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=4)
+
+
+def instances(kind: type[BaseModel]) -> st.SearchStrategy[Any]:
+    fields = {name: values(item.annotation) for name, item in kind.model_fields.items()}
+    return st.fixed_dictionaries(fields).map(lambda found: kind.model_construct(**found))
+
+
+@settings(max_examples=400)
+@given(st.one_of([instances(kind) for kind in e.Event.__subclasses__()]))
+def test_both_ways_give_the_same_bytes(event: e.Event) -> None:
+    assert encode(event) == canonical.encode(event.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize("text", ['\0\x1f\b\t\n\f\r"\\/\x7f', "LIVE_€10", "\u2028\ue000\U0001f600", "</script>"])
+def test_every_text_is_escaped_as_rfc_8785_has_it(text: str) -> None:
+    event = e.Disarmed(reason=text)
+    assert encode(event) == canonical.encode({"reason": text})
+
+
+def test_names_beyond_ascii_are_sorted_as_rfc_8785_has_it() -> None:
+    totals = {"\ue000": Decimal(1), "\U0001f600": Decimal(2), "BTC": Decimal("0.10")}
+    event = e.BalancesBaselined(venue=VenueName.MOCK, totals=totals, known_trades=(), cursor=0)
+    assert encode(event) == canonical.encode(event.model_dump(mode="json"))
+
+
+def test_an_integer_is_written_up_to_what_every_reader_holds() -> None:
+    for cursor in (SAFE, -SAFE):
+        event = e.BalancesBaselined(venue=VenueName.MOCK, totals={}, known_trades=(), cursor=cursor)
+        assert b'{"cursor":%d,' % cursor in encode(event)
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"cursor": SAFE + 1},
+        {"cursor": -SAFE - 1},
+        {"cursor": 2**64},
+        {"known_trades": ("\ud800",)},
+        {"cursor": 1.5},
+        {"known_trades": (1.5,)},
+    ],
+)
+def test_what_has_no_exact_bytes_is_refused(changed: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {"venue": VenueName.MOCK, "totals": {}, "known_trades": (), "cursor": 0} | changed
+    event = e.BalancesBaselined.model_construct(**fields)
+    with pytest.raises(IntegrityError):
+        encode(event)
+
+
+def test_a_deployment_s_events_read_back_as_they_were() -> None:
+    for event, _ in Desk().walk_to(Stage.VALIDATED).journal:
+        assert encode(event) == canonical.encode(event.model_dump(mode="json"))
+        assert event_codec.decode(event.kind, encode(event)) == event
+
+
+def test_an_enum_is_written_as_its_value() -> None:
+    event = e.OrderReported(
+        client_id="a", order_id="b", status=OrderStatus.FILLED, executed=Decimal("1E-7"), executed_quote=Decimal(0)
+    )
+    assert b'"status":"FILLED"' in encode(event)
+    assert b'"executed":"0.0000001"' in encode(event)

@@ -1,0 +1,286 @@
+"""What a guard does at every stage and every level, the first time and while it stands, against the table as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from itertools import product
+
+import pytest
+
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.causes import RULES, Cause, HaltClass
+from controller.core.decisions import guards as guarding
+from controller.core.effects import Alert, AlertKind, CancelAll, Latch
+from controller.core.fold.apply import fold
+from controller.core.lifecycle import Position
+from controller.core.state import State
+from policies.authority import Verb
+from policies.guards import Breach, GuardName, Level
+from policies.response import EPISODE_LONGEST_MS, EPISODE_QUIET_MS, RESPONSES, SOFT_MEMORY_MS, Response, rung_below
+from policies.stage import LIVE_STAGES, RISK_ORDER, Stage
+from tests.support.desk import D, Desk, with_policy
+
+MOCK, TESTNET, VALIDATED, LIVE, HALTED = map(
+    Position, (Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED, Stage.LIVE_EUR10, Stage.HALTED)
+)
+FIRST, SECOND, THIRD = (Position(Stage.RAMPING, step) for step in (1, 2, 3))
+PLACES = (MOCK, TESTNET, VALIDATED, LIVE, FIRST, SECOND, THIRD, HALTED)
+SOFT_LEADS = {MOCK: MOCK, TESTNET: TESTNET, VALIDATED: TESTNET, LIVE: VALIDATED, FIRST: LIVE, SECOND: FIRST, THIRD: SECOND}
+"""Where a soft breach leads from everywhere."""
+
+Say = Callable[[Level | None], None]
+
+
+def leads(here: Position, level: Level | None) -> Position:
+    if here == HALTED or level is None or level < Level.CANCEL_ALL:
+        return here
+    return SOFT_LEADS[here] if level is Level.CANCEL_ALL else HALTED
+
+
+@cache
+def standing(here: Position) -> Desk:
+    policy = with_policy(ramp={"steps": (D(15), D(20), D(25))})
+    walked = LIVE if here == HALTED else here
+    desk = Desk(policy).walk_to(walked.stage, walked.step)
+    if here == HALTED:
+        desk.give(i.HaltAsked("test", "stop"))
+    desk.run(3_000)
+    return desk
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch) -> Say:
+    """Makes the guards say one thing."""
+
+    def speak(level: Level | None) -> None:
+        found = () if level is None else (Breach(GuardName.QUOTE_STALE, level, "1", "0", "it is broken"),)
+        monkeypatch.setattr(guarding, "watch", lambda *_: found)
+
+    speak(None)
+    return speak
+
+
+def again(desk: Desk, ms: int = 1_000) -> None:
+    """One more look, some time later."""
+    desk.pass_time(ms)
+    desk.sweep_all()
+    desk.tick()
+
+
+def demotions(desk: Desk) -> list[e.StageChanged]:
+    return [
+        event for event in desk.events(e.StageChanged) if isinstance(event, e.StageChanged) and event.cause is Cause.SOFT_BREACH
+    ]
+
+
+# The table
+
+
+@pytest.mark.parametrize(("here", "level"), list(product(PLACES, Level)), ids=lambda one: getattr(one, "name", str(one)))
+def test_a_level_moves_a_stage_as_the_table_says_and_once(here: Position, level: Level, say: Say) -> None:
+    desk = standing(here).fork()
+    say(level)
+    again(desk)
+    assert desk.state.position == leads(here, level)
+    for _ in range(5):
+        again(desk)
+    assert desk.state.position == leads(here, level)
+    assert desk.state.guard_level == level.name or desk.state.position == HALTED
+    assert fold(State(), desk.journal).fingerprint() == desk.state.fingerprint()
+
+
+@pytest.mark.parametrize(("here", "level"), list(product(PLACES, Level)), ids=lambda one: getattr(one, "name", str(one)))
+def test_only_what_something_was_done_about_is_a_breach_in_the_journal(here: Position, level: Level, say: Say) -> None:
+    desk = standing(here).fork()
+    before = len(desk.events(e.BreachDetected))
+    say(level)
+    again(desk)
+    assert len(desk.events(e.BreachDetected)) - before == (desk.state.position != here)
+
+
+@pytest.mark.parametrize("level", [Level.CANCEL_ALL, Level.FLATTEN, Level.HALT])
+@pytest.mark.parametrize("here", PLACES[:-1], ids=str)
+def test_from_cancel_all_up_the_orders_of_the_venue_are_cancelled(here: Position, level: Level, say: Say) -> None:
+    desk = standing(here).fork()
+    venue = desk.state.venue
+    say(level)
+    again(desk)
+    effects = desk.decisions[-1].effects
+    assert venue in {effect.venue for effect in effects if isinstance(effect, CancelAll)}
+    assert isinstance(effects[0], Latch) == (level > Level.CANCEL_ALL)
+
+
+def test_the_table_names_every_stage_and_every_level() -> None:
+    assert set(RESPONSES) == set(Stage)
+    assert all(set(row) == set(Level) for row in RESPONSES.values())
+
+
+def test_the_table_and_the_kinds_of_halt_agree_about_what_voids() -> None:
+    assert {stage for stage, row in RESPONSES.items() if Response.HALT_AND_VOID in row.values()} == {Stage.VALIDATED}
+    assert {kind for kind, rule in RULES.items() if rule.voids} == {HaltClass.BREACH, HaltClass.CLOCK, HaltClass.INTEGRITY}
+
+
+@pytest.mark.parametrize("again_", [False, True])
+@pytest.mark.parametrize(("stage", "step"), [*((stage, 0) for stage in RISK_ORDER[:-1]), *((Stage.RAMPING, n) for n in (1, 2, 9))])
+def test_the_rung_below_is_never_above(stage: Stage, step: int, again_: bool) -> None:
+    target = Position(*rung_below(stage, step, again=again_))
+    assert target.risk < Position(stage, step).risk or stage is Stage.MOCK
+
+
+# Episodes
+
+
+def test_one_breach_costs_one_rung_however_long_the_guard_stands(say: Say) -> None:
+    desk = standing(THIRD).fork()
+    say(Level.CANCEL_ALL)
+    for _ in range(EPISODE_LONGEST_MS // 60_000 - 1):
+        again(desk, 60_000)
+    assert [event.step for event in demotions(desk)] == [2]
+
+
+def test_a_breach_that_stands_for_longer_than_an_episode_is_another_one(say: Say) -> None:
+    desk = standing(THIRD).fork()
+    say(Level.CANCEL_ALL)
+    again(desk)
+    again(desk, EPISODE_LONGEST_MS - 1)
+    assert len(demotions(desk)) == 1
+    again(desk, 1)
+    assert len(demotions(desk)) == 2
+
+
+@pytest.mark.parametrize(("quiet_ms", "count"), [(EPISODE_QUIET_MS - 1, 1), (EPISODE_QUIET_MS, 2)])
+def test_a_breach_is_another_one_only_after_a_quiet_time(quiet_ms: int, count: int, say: Say) -> None:
+    desk = standing(THIRD).fork()
+    say(Level.CANCEL_ALL)
+    again(desk)
+    again(desk)
+    say(None)
+    again(desk)
+    say(Level.CANCEL_ALL)
+    again(desk, quiet_ms)
+    assert len(demotions(desk)) == count
+
+
+def test_a_level_below_cancel_all_is_quiet(say: Say) -> None:
+    desk = standing(THIRD).fork()
+    say(Level.CANCEL_ALL)
+    again(desk)
+    again(desk)
+    say(Level.REDUCE)
+    again(desk)
+    say(Level.CANCEL_ALL)
+    again(desk, EPISODE_QUIET_MS)
+    assert len(demotions(desk)) == 2
+
+
+def test_flapping_is_one_episode(say: Say) -> None:
+    desk = standing(THIRD).fork()
+    for _ in range(8):
+        say(Level.CANCEL_ALL)
+        again(desk)
+        say(None)
+        again(desk, EPISODE_QUIET_MS // 2)
+    assert len(demotions(desk)) == 1
+
+
+def test_the_second_within_seven_days_leaves_the_ramp(say: Say) -> None:
+    desk = standing(THIRD).fork()
+    for wait in (0, SOFT_MEMORY_MS - EPISODE_LONGEST_MS):
+        say(None)
+        again(desk, wait + EPISODE_QUIET_MS)
+        say(Level.CANCEL_ALL)
+        again(desk)
+    assert [Position(event.stage, event.step) for event in demotions(desk)] == [SECOND, LIVE]
+
+
+def test_after_seven_days_it_is_a_step_again(say: Say) -> None:
+    desk = standing(THIRD).fork()
+    for wait in (0, SOFT_MEMORY_MS):
+        say(None)
+        again(desk, wait + EPISODE_QUIET_MS)
+        say(Level.CANCEL_ALL)
+        again(desk)
+    assert [Position(event.stage, event.step) for event in demotions(desk)] == [SECOND, FIRST]
+
+
+@pytest.mark.parametrize("calm", [False, True])
+def test_a_restart_neither_ends_an_episode_nor_begins_one(calm: bool, say: Say) -> None:
+    desk = standing(THIRD).fork()
+    say(Level.CANCEL_ALL)
+    again(desk)
+    if calm:
+        say(None)
+        again(desk)
+    desk.pass_time(EPISODE_QUIET_MS)
+    desk.boot()
+    say(Level.CANCEL_ALL)
+    again(desk)
+    assert len(demotions(desk)) == 1
+    assert fold(State(), desk.journal) == desk.state
+
+
+def test_nothing_leads_up_by_itself_when_the_guards_are_clear_again(say: Say) -> None:
+    desk = standing(THIRD).fork()
+    say(Level.CANCEL_ALL)
+    again(desk)
+    say(None)
+    for _ in range(30):
+        again(desk, 60_000)
+    assert desk.state.position == SECOND
+
+
+def test_persons_who_ramp_up_have_answered_and_the_next_breach_counts_anew(say: Say) -> None:
+    desk = standing(SECOND).fork()
+    say(Level.CANCEL_ALL)
+    again(desk)
+    say(None)
+    desk.trade(6)
+    desk.run(20_000)
+    assert desk.move(Verb.RAMP, Stage.RAMPING, 2).code == ""
+    again(desk)
+    say(Level.CANCEL_ALL)
+    again(desk)
+    assert len(demotions(desk)) == 2
+
+
+def test_persons_who_demote_do_not_make_the_guard_take_another_rung(say: Say) -> None:
+    desk = standing(THIRD).fork()
+    say(Level.CANCEL_ALL)
+    again(desk)
+    assert desk.move(Verb.DEMOTE, Stage.RAMPING, 1, signers=("alice",)).code == ""
+    for _ in range(5):
+        again(desk)
+    assert desk.state.position == FIRST
+    assert len(demotions(desk)) == 1
+
+
+def test_an_automatic_demotion_is_told(say: Say) -> None:
+    desk = standing(SECOND).fork()
+    say(Level.CANCEL_ALL)
+    again(desk)
+    alerts = [effect for effect in desk.decisions[-1].effects if isinstance(effect, Alert)]
+    assert [alert.kind for alert in alerts] == [AlertKind.BREACH, AlertKind.STAGE]
+    assert alerts[0].title == "quote-stale breached: RAMPING step 2 → RAMPING step 1"
+
+
+def test_at_validated_a_soft_breach_voids_the_evidence_and_asks_for_a_new_run(say: Say) -> None:
+    desk = standing(VALIDATED).fork()
+    up = desk.command(Verb.ADVANCE, LIVE)
+    say(Level.CANCEL_ALL)
+    again(desk)
+    assert desk.state.position == TESTNET
+    assert dict(desk.state.seals) == {}
+    assert desk.state.tally is not None
+    assert (desk.state.tally.orders, desk.state.tally.covered_ms) == (0, 0)
+    assert desk.submit(up, "alice", "bob").code == "other-stage"
+    assert desk.move(Verb.ADVANCE, Stage.VALIDATED).code == "gate-not-passed"
+
+
+@pytest.mark.parametrize("here", [place for place in PLACES if place.stage in LIVE_STAGES], ids=str)
+def test_real_money_is_never_left_for_a_halt_by_a_soft_breach(here: Position, say: Say) -> None:
+    desk = standing(here).fork()
+    say(Level.CANCEL_ALL)
+    again(desk)
+    assert desk.state.position != HALTED

@@ -1,0 +1,320 @@
+"""What venues say: placement outcomes, UNKNOWN orders, reports and fills, early, late, twice and contradictory."""
+
+from dataclasses import replace
+
+import pytest
+
+from controller.core import events as e
+from controller.core import inputs as i
+from controller.core.decisions.draft import Admitted, Decision, DeniedReply
+from controller.core.effects import Cancel, CancelAll, Latch, LookUp
+from exchange.model import Fill, OrderReport, OrderStatus, Side
+from exchange.ports import Ack, PlaceOutcome, Rejected, Unknown, VenueName
+from policies.authority import Verb
+from policies.stage import Stage
+from tests.support.desk import D, Desk
+
+MOCK = VenueName.MOCK
+GRACE_MS, LOOKUPS = 3_000, 3
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk().arm()
+
+
+def order(desk: Desk, outcome: PlaceOutcome | None = None, quantity: str = "0.00009") -> str:
+    return desk.placed(desk.order(quantity), outcome)
+
+
+def look(desk: Desk, client_id: str, report: OrderReport | None = None, *, absent: bool = True) -> Decision:
+    return desk.give(i.Looked(client_id, report, absent_everywhere=absent and report is None))
+
+
+def told(desk: Desk, event: OrderReport | Fill) -> Decision:
+    return desk.give(i.VenueReported(MOCK, event))
+
+
+def room(desk: Desk) -> bool:
+    """Whether a second and a third large order would still fit under the cap."""
+    other = desk.fork()
+    return all(isinstance(other.order("0.00009").reply, Admitted) for _ in range(2))
+
+
+def status(desk: Desk, client_id: str) -> OrderStatus:
+    return desk.state.orders[client_id].status
+
+
+def assert_integrity_halt(desk: Desk, decision: Decision) -> None:
+    assert desk.state.position.stage is Stage.HALTED
+    assert desk.state.halt_cause == "integrity"
+    assert isinstance(decision.effects[0], Latch)
+    assert any(isinstance(effect, CancelAll) and effect.venue is MOCK for effect in decision.effects)
+
+
+# Placement outcomes
+
+
+def test_an_ack_makes_the_order_new_and_keeps_the_venues_id(desk: Desk) -> None:
+    client_id = order(desk, Ack("C99", 1))
+    assert (status(desk, client_id), desk.state.orders[client_id].order_id) == (OrderStatus.NEW, "C99")
+
+
+def test_a_rejection_releases_what_the_order_reserved(desk: Desk) -> None:
+    client_id = order(desk, Rejected(30004, "Insufficient balance"))
+    assert status(desk, client_id) is OrderStatus.REJECTED
+    rejected = desk.state.orders[client_id]
+    assert (rejected.reject_code, rejected.reject_message) == (30004, "Insufficient balance")
+    assert room(desk)
+
+
+def test_an_unknown_outcome_is_looked_up_and_reserved_in_full(desk: Desk) -> None:
+    decision = desk.order("0.00009")
+    assert isinstance(decision.reply, Admitted)
+    placed = desk.give(i.Placed(decision.reply.client_id, Unknown("time-out")))
+    assert [effect for effect in placed.effects if isinstance(effect, LookUp)]
+    assert status(desk, decision.reply.client_id) is OrderStatus.UNKNOWN
+    assert not room(desk)
+
+
+def test_the_reason_of_an_unknown_order_is_kept_until_its_outcome_is_known(desk: Desk) -> None:
+    client_id = order(desk, Unknown("time-out"))
+    assert desk.state.orders[client_id].unknown_reason == "time-out"
+    told(desk, desk.report(client_id, OrderStatus.NEW))
+    assert desk.state.orders[client_id].unknown_reason == ""
+
+
+def test_every_tick_looks_an_unknown_order_up_again(desk: Desk) -> None:
+    client_id = order(desk, Unknown("time-out"))
+    assert [effect.client_id for effect in desk.tick().effects if isinstance(effect, LookUp)] == [client_id]
+
+
+def test_a_report_that_overtakes_the_ack_counts_as_acceptance_once(desk: Desk) -> None:
+    decision = desk.order("0.00009")
+    assert isinstance(decision.reply, Admitted)
+    client_id = decision.reply.client_id
+    told(desk, desk.report(client_id, OrderStatus.NEW))
+    late = desk.give(i.Placed(client_id, Ack(f"C02__{client_id}", 1)))
+    assert late.events == ()
+    assert [accepted for _, accepted in desk.state.outcomes] == [True]
+
+
+def test_a_time_out_after_the_stream_showed_the_order_changes_nothing(desk: Desk) -> None:
+    decision = desk.order("0.00009")
+    assert isinstance(decision.reply, Admitted)
+    told(desk, desk.report(decision.reply.client_id, OrderStatus.NEW))
+    desk.give(i.Placed(decision.reply.client_id, Unknown("time-out")))
+    assert status(desk, decision.reply.client_id) is OrderStatus.NEW
+
+
+@pytest.mark.parametrize("traded", [False, True])
+def test_a_rejection_of_an_order_the_venue_showed_halts(desk: Desk, traded: bool) -> None:
+    decision = desk.order("0.00009")
+    assert isinstance(decision.reply, Admitted)
+    client_id = decision.reply.client_id
+    if traded:
+        desk.fill(client_id, "0.00003")
+    else:
+        told(desk, desk.report(client_id, OrderStatus.NEW))
+    assert_integrity_halt(desk, desk.give(i.Placed(client_id, Rejected(30004, "no"))))
+
+
+# UNKNOWN
+
+
+def test_an_unknown_order_is_released_after_enough_misses_and_the_grace_period(desk: Desk) -> None:
+    client_id = order(desk, Unknown("time-out"))
+    for _ in range(LOOKUPS):
+        desk.pass_time(GRACE_MS // LOOKUPS)
+        look(desk, client_id)
+    assert status(desk, client_id) is OrderStatus.REJECTED
+    assert room(desk)
+
+
+def test_misses_within_the_grace_period_release_nothing(desk: Desk) -> None:
+    client_id = order(desk, Unknown("time-out"))
+    for _ in range(5 * LOOKUPS):
+        look(desk, client_id)
+    desk.pass_time(GRACE_MS - 1)
+    look(desk, client_id)
+    assert status(desk, client_id) is OrderStatus.UNKNOWN
+    assert not room(desk)
+
+
+def test_time_without_enough_misses_releases_nothing(desk: Desk) -> None:
+    client_id = order(desk, Unknown("time-out"))
+    desk.pass_time(10 * GRACE_MS)
+    for _ in range(LOOKUPS - 1):
+        look(desk, client_id)
+    assert status(desk, client_id) is OrderStatus.UNKNOWN
+
+
+def test_an_order_that_is_listed_somewhere_is_not_missed(desk: Desk) -> None:
+    client_id = order(desk, Unknown("time-out"))
+    desk.pass_time(10 * GRACE_MS)
+    for _ in range(5 * LOOKUPS):
+        assert look(desk, client_id, absent=False).events == ()
+
+
+def test_an_order_that_traded_is_never_released_as_absent(desk: Desk) -> None:
+    client_id = order(desk, Unknown("time-out"))
+    desk.fill(client_id, "0.00003")
+    desk.pass_time(10 * GRACE_MS)
+    for _ in range(5 * LOOKUPS):
+        look(desk, client_id)
+    assert status(desk, client_id) is OrderStatus.UNKNOWN
+
+
+def test_a_look_up_that_finds_the_order_settles_its_outcome(desk: Desk) -> None:
+    client_id = order(desk, Unknown("time-out"))
+    desk.pass_time(700)
+    look(desk, client_id, desk.report(client_id, OrderStatus.NEW))
+    assert status(desk, client_id) is OrderStatus.NEW
+    assert desk.state.orders[client_id].unknown_since is None
+    assert desk.state.tally is not None
+    assert desk.state.tally.longest_unknown_ms == 700
+
+
+def test_a_look_up_of_an_order_that_is_known_changes_nothing(desk: Desk) -> None:
+    client_id = order(desk)
+    assert look(desk, client_id).events == ()
+
+
+def test_an_order_that_lives_after_it_was_released_is_booked_and_halts(desk: Desk) -> None:
+    client_id = order(desk, Unknown("time-out"))
+    desk.pass_time(GRACE_MS)
+    for _ in range(LOOKUPS):
+        look(desk, client_id)
+    decision = told(desk, desk.report(client_id, OrderStatus.NEW))
+    assert status(desk, client_id) is OrderStatus.NEW
+    assert_integrity_halt(desk, decision)
+
+
+def test_a_fill_of_a_refused_order_is_booked_and_halts(desk: Desk) -> None:
+    client_id = order(desk, Rejected(30004, "no"))
+    desk.fill(client_id, "0.00003")
+    assert desk.state.ledger(MOCK).fills_booked == 1
+    assert_integrity_halt(desk, desk.decisions[-1])
+
+
+# Reports and fills
+
+
+def test_a_late_fill_after_a_cancel_is_booked(desk: Desk) -> None:
+    client_id = order(desk)
+    told(desk, desk.report(client_id, OrderStatus.CANCELED))
+    desk.fill(client_id, "0.00003")
+    assert desk.state.orders[client_id].booked == D("0.00003")
+    assert (desk.state.ledger(MOCK).totals or {})["BTC"] == D("0.00003")
+    assert desk.state.position.stage is Stage.MOCK
+
+
+def test_a_dead_order_whose_fills_have_not_arrived_still_reserves_them(desk: Desk) -> None:
+    client_id = order(desk)
+    told(desk, desk.report(client_id, OrderStatus.FILLED, "0.00009"))
+    assert not room(desk)
+    assert client_id in desk.state.open
+    desk.fill(client_id, "0.00009")
+    assert client_id not in desk.state.open
+
+
+def test_a_partly_filled_cancel_reserves_only_what_traded(desk: Desk) -> None:
+    client_id = order(desk)
+    told(desk, desk.report(client_id, OrderStatus.PARTIALLY_CANCELED, "0.00001"))
+    assert isinstance(desk.fork().order("0.00009").reply, Admitted)
+    assert desk.state.open[client_id].executed == D("0.00001")
+
+
+def test_a_fill_is_booked_once_however_often_it_is_told(desk: Desk) -> None:
+    client_id = order(desk)
+    fill = desk.fill(client_id, "0.00003")
+    for _ in range(3):
+        assert told(desk, fill).events == ()
+    assert desk.sweep(MOCK).events[-1] == e.Reconciled(venue=MOCK, clean=True, breaks=(), suspected=(), open_orders=0)
+    assert desk.state.ledger(MOCK).fills_booked == 1
+
+
+def test_balances_follow_from_fills_and_fees_exactly(desk: Desk) -> None:
+    client_id = order(desk)
+    fill = replace(desk.fill(client_id, "0.00003"), trade_id="with-fee", quantity=D("0.00001"), quote=D("0.6"), fee=D("0.0003"))
+    told(desk, fill)
+    totals = desk.state.ledger(MOCK).totals
+    assert totals is not None
+    assert (totals["BTC"], totals["USDT"]) == (D("0.00004"), D(100) - D("1.8") - D("0.6003"))
+
+
+def test_partial_fills_add_up(desk: Desk) -> None:
+    client_id = order(desk)
+    for _ in range(3):
+        desk.fill(client_id, "0.00003")
+    known = desk.state.orders[client_id]
+    assert (known.booked, known.booked_quote, known.executed) == (D("0.00009"), D("5.4"), D("0.00009"))
+
+
+def test_a_sell_adds_quote_and_takes_base(desk: Desk) -> None:
+    desk.fill(order(desk), "0.00009")
+    sold = desk.placed(desk.order("0.00009", "60100", side=Side.SELL))
+    desk.fill(sold, "0.00009")
+    totals = desk.state.ledger(MOCK).totals
+    assert totals is not None
+    assert (totals["BTC"], totals["USDT"]) == (D(0), D(100) + D("0.009"))
+
+
+def test_an_overfill_is_booked_and_halts(desk: Desk) -> None:
+    client_id = order(desk)
+    desk.fill(client_id, "0.00010")
+    assert desk.state.orders[client_id].booked == D("0.00010")
+    assert_integrity_halt(desk, desk.decisions[-1])
+
+
+def test_a_foreign_fill_is_booked_and_halts(desk: Desk) -> None:
+    mine = desk.fill(order(desk), "0.00003")
+    decision = told(desk, replace(mine, trade_id="foreign", client_id=""))
+    assert (desk.state.ledger(MOCK).totals or {})["BTC"] == D("0.00006")
+    assert_integrity_halt(desk, decision)
+
+
+@pytest.mark.parametrize("change", [{"side": Side.SELL}, {"symbol": "ETHUSDT"}, {"quantity": D(1)}, {"executed": D(1)}])
+def test_a_report_that_contradicts_the_order_halts(desk: Desk, change: dict[str, object]) -> None:
+    client_id = order(desk)
+    report = replace(desk.report(client_id, OrderStatus.NEW), **change)  # type: ignore[arg-type]
+    assert_integrity_halt(desk, told(desk, report))
+
+
+def test_a_report_behind_what_is_known_changes_nothing(desk: Desk) -> None:
+    client_id = order(desk)
+    told(desk, desk.report(client_id, OrderStatus.FILLED, "0.00009"))
+    assert told(desk, desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00003")).events == ()
+    assert told(desk, desk.report(client_id, OrderStatus.NEW)).events == ()
+
+
+def test_a_report_of_somebody_elses_order_is_left_to_the_sweeps(desk: Desk) -> None:
+    report = replace(desk.report(order(desk), OrderStatus.NEW), client_id="stranger")
+    assert told(desk, report).events == ()
+
+
+def test_an_order_left_behind_by_the_stage_is_cancelled_as_soon_as_the_venue_holds_it() -> None:
+    desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
+    client_id = order(desk, Unknown("time-out"))
+    desk.move(Verb.DEMOTE, Stage.MOCK, signers=("alice",))
+    found = desk.give(i.VenueReported(VenueName.TESTNET, desk.report(client_id, OrderStatus.NEW)))
+    assert Cancel(VenueName.TESTNET, "BTCUSDT", client_id) in found.effects
+
+
+def test_rejections_of_an_earlier_stage_are_not_evidence_about_this_one() -> None:
+    desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
+    decision = desk.order("0.00009")
+    assert isinstance(decision.reply, Admitted)
+    desk.move(Verb.DEMOTE, Stage.MOCK, signers=("alice",))
+    desk.give(i.Placed(decision.reply.client_id, Rejected(30004, "no")))
+    assert desk.state.tally is not None
+    assert desk.state.tally.rejects == 0
+
+
+def test_too_many_rejections_halt(desk: Desk) -> None:
+    for _ in range(20):
+        desk.pass_time(100)
+        order(desk, Rejected(30004, "no"), "0.00002")
+    desk.tick()
+    assert desk.state.position.stage is Stage.HALTED
+    assert isinstance(desk.order("0.00002").reply, DeniedReply)

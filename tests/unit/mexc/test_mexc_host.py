@@ -1,0 +1,124 @@
+"""One gate per host: what one of its users does or learns counts for all of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import pytest
+
+from exchange.errors import VenueError
+from exchange.mexc.client import MexcVenue
+from exchange.mexc.connect import Endpoint, VenueHost, open_venue
+from exchange.mexc.hosts import Reach
+from exchange.mexc.http import Timeouts
+from exchange.mexc.ratelimit import HeldBack, LockOut
+from exchange.mexc.rest import RestCaller, VenueRefusal
+from exchange.mexc.signer import LocalSigner, SignerLimits
+from exchange.ports import CancelFailed, ClockedVenue, VenueName
+
+NO_ORDERS = SignerLimits(frozenset(), Decimal(0))
+
+
+class Stub:
+    """Answers as told; ``{}`` otherwise."""
+
+    def __init__(self, reply: Any) -> None:
+        self.reply = reply
+        self.answer: bytes = reply({})
+
+    def __call__(self, request: Any) -> bytes:
+        return self.answer
+
+
+@pytest.fixture
+async def gated(serving: Any, clock: Any) -> AsyncIterator[tuple[Stub, VenueHost, MexcVenue, list[LockOut]]]:
+    stub, url = await serving(Stub)
+    told = list[LockOut]()
+    endpoint = Endpoint(url, "ws://127.0.0.1:9/ws", Reach.LOOPBACK, Timeouts(500, 500, 500, 800))
+    gate = VenueHost(endpoint, clock, on_lockout=told.append)
+    signer = LocalSigner("mx0key", "secret", NO_ORDERS)
+    venue = open_venue(VenueName.LIVE, endpoint, signer, clock, Random(1), gate=gate)
+    yield stub, gate, venue, told
+    await gate.aclose()
+
+
+async def test_a_lock_out_met_by_one_caller_silences_the_others_and_is_told_once(gated: Any) -> None:
+    stub, gate, venue, told = gated
+    stub.answer = stub.reply({"code": 418, "msg": "banned"}, 418, "retry-after: 120\r\n")
+    with pytest.raises(VenueRefusal):
+        await RestCaller(gate).public("/depth")
+    with pytest.raises(HeldBack):
+        await venue.open_orders("MXUSDT")
+    assert [(one.status, one.seconds) for one in told] == [(418, 120)]
+    assert gate.lockout is not None
+
+
+async def test_a_cancel_still_probes_a_lock_out(gated: Any, requests: list[Any]) -> None:
+    stub, gate, venue, _ = gated
+    await venue.server_time()
+    stub.answer = stub.reply(b"<html>Access Denied</html>", 403)
+    with pytest.raises(VenueRefusal):
+        await RestCaller(gate).public("/depth")
+    assert isinstance(await venue.cancel("MXUSDT", "gh-1"), CancelFailed)
+    assert [request.method for request in requests if request.path == "/api/v3/order"] == ["DELETE"]
+
+
+async def test_a_refused_permission_with_status_403_is_no_lock_out(gated: Any) -> None:
+    stub, gate, venue, told = gated
+    stub.answer = stub.reply({"code": 700007, "msg": "No permission to access the endpoint."}, 403)
+    with pytest.raises(VenueRefusal):
+        await venue.balances()
+    assert (gate.lockout, told) == (None, [])
+
+
+async def test_the_feeds_queries_and_the_venues_share_one_budget(gated: Any) -> None:
+    _, gate, venue, _ = gated
+    feed = RestCaller(gate)
+    first = [asyncio.create_task(feed.public("/ping")) for _ in range(12)]
+    await asyncio.sleep(0)
+    began = asyncio.get_running_loop().time()
+    await venue.server_time()
+    assert asyncio.get_running_loop().time() - began > 0.5
+    await asyncio.gather(*first)
+
+
+async def test_the_clock_is_measured_once_for_every_caller_of_a_host(gated: Any, requests: list[Any]) -> None:
+    stub, gate, venue, _ = gated
+    stub.answer = stub.reply([])
+    other = RestCaller(gate, LocalSigner("mx0other", "secret", SignerLimits(frozenset(), 0)))  # type: ignore[arg-type]
+    await asyncio.gather(venue.open_orders("MXUSDT"), other.query("/openOrders"))
+    assert len([request for request in requests if request.path == "/api/v3/time"]) == 3
+
+
+async def test_a_venue_tells_its_clock_once_it_was_measured(gated: Any) -> None:
+    _, _, venue, _ = gated
+    assert isinstance(venue, ClockedVenue)
+    assert venue.clock_reading is None
+    await venue.server_time()
+    reading = venue.clock_reading
+    assert reading is not None
+    assert abs(reading.offset_ms) < 100
+    assert 0 <= reading.age_ms < 1_000
+
+
+async def test_a_shared_gate_outlives_its_users(gated: Any) -> None:
+    _, gate, venue, _ = gated
+    await venue.aclose()
+    assert await RestCaller(gate).public("/ping") == {}
+
+
+async def test_a_silent_venue_is_a_typed_error(gated: Any) -> None:
+    stub, _, venue, _ = gated
+    stub.answer = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"
+    with pytest.raises(VenueError):
+        await venue.open_orders("MXUSDT")
+
+
+async def test_a_closed_gate_is_a_typed_error_and_no_order_is_in_doubt(gated: Any) -> None:
+    _, gate, venue, _ = gated
+    await gate.aclose()
+    with pytest.raises(VenueError):
+        await venue.server_time()
+    assert isinstance(await venue.cancel("MXUSDT", "gh-1"), CancelFailed)

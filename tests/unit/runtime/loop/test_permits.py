@@ -1,0 +1,108 @@
+"""Permits: short, renewed, revoked at once, and never valid at another office."""
+
+from controller.runtime.loop.permit import LIFETIME_NS, PermitOffice
+from exchange.model import Millis
+
+
+class SetClock:
+    def __init__(self) -> None:
+        self.ns = 5_000_000_000_000
+
+    def now(self) -> Millis:
+        return Millis(0)
+
+    def monotonic_ns(self) -> int:
+        return self.ns
+
+
+def office(epoch: int = 3) -> tuple[PermitOffice, SetClock]:
+    clock = SetClock()
+    return PermitOffice(clock, epoch), clock
+
+
+def test_no_permit_is_live_before_the_first_renewal() -> None:
+    permits, _ = office()
+    assert not permits.current().is_live()
+
+
+def test_a_permit_lives_no_longer_than_ten_seconds() -> None:
+    assert 0 < LIFETIME_NS <= 10_000_000_000
+
+
+def test_a_permit_expires() -> None:
+    permits, clock = office()
+    permits.renew()
+    permit = permits.current()
+    clock.ns += LIFETIME_NS - 1
+    assert permit.is_live()
+    clock.ns += 1
+    assert not permit.is_live()
+
+
+def test_a_renewal_extends_the_current_permit() -> None:
+    permits, clock = office()
+    permits.renew()
+    permit = permits.current()
+    clock.ns += LIFETIME_NS - 1
+    permits.renew()
+    clock.ns += LIFETIME_NS - 1
+    assert permit.is_live()
+
+
+def test_a_renewal_does_not_revive_an_expired_permit() -> None:
+    permits, clock = office()
+    permits.renew()
+    old = permits.current()
+    clock.ns += LIFETIME_NS
+    permits.renew()
+    assert not old.is_live()
+    assert permits.current().is_live()
+
+
+def test_a_latch_revokes_the_current_permit_and_returns_the_instant() -> None:
+    permits, clock = office()
+    permits.renew()
+    permit = permits.current()
+    assert permits.latch("breach") == clock.ns
+    assert not permit.is_live()
+    assert permits.latched_because == "breach"
+
+
+def test_a_latched_office_issues_no_permit() -> None:
+    permits, _ = office()
+    permits.latch("")
+    permits.renew()
+    assert permits.latched_because
+    assert not permits.current().is_live()
+
+
+def test_a_revoked_permit_stays_revoked_after_an_unlatch() -> None:
+    permits, _ = office()
+    permits.renew()
+    old = permits.current()
+    permits.latch("breach")
+    permits.unlatch()
+    assert not permits.current().is_live()
+    permits.renew()
+    assert not old.is_live()
+    assert permits.current().is_live()
+
+
+def test_a_lapse_revokes_without_latching() -> None:
+    permits, _ = office()
+    permits.renew()
+    old = permits.current()
+    permits.lapse()
+    assert not old.is_live()
+    permits.renew()
+    assert permits.current().is_live()
+    assert not old.is_live()
+
+
+def test_a_permit_of_another_epoch_is_not_honoured() -> None:
+    permits, _ = office(epoch=3)
+    other, _ = office(epoch=4)
+    permits.renew()
+    other.renew()
+    assert not permits.honours(other.current())
+    assert permits.current().epoch == 3

@@ -1,0 +1,56 @@
+"""The recorded BTCUSDT market, both files of it: the fills of seed 7 never change."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from exchange.convert import convert_binance
+from exchange.matching.resting import FillModel
+from exchange.tape import TapeRecord
+from exchange.testnet.conditions.latency import DEFAULT_QUANTILES
+from exchange.testnet.replay import replay
+
+ROOT = Path(__file__).resolve().parents[4]
+FILES = ("binance-btcusdt-l2-20240808.jsonl.gz", "binance-btcusdt-l2-20240809.jsonl.gz")
+
+# A change here means that the testnet fills differently from before: past evidence can no longer be reproduced.
+GOLDEN = {
+    FillModel.PESSIMISTIC: "df96864b488906a73bc960b8b6f6844b44b948115c3995c786d6458fe6191629",
+    FillModel.BASE: "8e2b0fa184d339a235f3bfdd0835e77c6fffcfdd3517465255c764e53080f07f",
+    FillModel.OPTIMISTIC: "f692b9180b111872c936c0afa9e293526ce9b0c1062c800e84dd2bab894cfd54",
+}
+GOLDEN_WITH_LATENCY = "516084f0053c3bcdd38d8e1fd9010ec68068a7572eecc2aa6452e77062128f5a"
+
+
+@pytest.fixture(scope="module")
+def shared() -> list[TapeRecord]:
+    market = Path(os.environ.get("GATEHOUSE_SHARED", ROOT.parent / "shared")) / "data/market"
+    missing = [name for name in FILES if not (market / name).exists()]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not in {market}; set GATEHOUSE_SHARED to the folder that holds data/market")
+    return convert_binance(_lines([market / name for name in FILES]), "BTCUSDT", band=Decimal("0.06"))
+
+
+def _lines(paths: list[Path]) -> Iterator[str]:
+    for path in paths:
+        with gzip.open(path, "rt") as lines:
+            yield from lines
+
+
+def test_the_two_files_are_one_unbroken_market(shared):
+    assert (len(shared), shared[-1].at - shared[0].at) == (26_397, 650_401)
+
+
+@pytest.mark.parametrize("model", list(FillModel))
+def test_scripted_quotes_on_the_whole_recording_give_the_golden_fills(shared, model):
+    assert replay(shared, model, seed=7).digest == GOLDEN[model]
+
+
+def test_with_latency_they_give_other_fills_that_are_golden_too(shared):
+    assert replay(shared, seed=7, latency=DEFAULT_QUANTILES).digest == GOLDEN_WITH_LATENCY
