@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,11 +42,16 @@ KEY = generate_key()
 ROOT = Path(__file__).parents[4]
 
 
+@cache
+def _validated() -> Desk:
+    return Desk().walk_to(Stage.VALIDATED)
+
+
 class Folded:
     """A journal of a whole deployment, folded as a start folds it."""
 
     def __init__(self, path: Path) -> None:
-        self.desk = desk = Desk().walk_to(Stage.VALIDATED)
+        self.desk = desk = _validated().fork()
         self.journal: SqliteJournal = open_journal(path, "desk")
         self.history, self.tree, self.state = RecentHistory(), MerkleTree(), State()
         for event, at in desk.journal:
