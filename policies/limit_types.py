@@ -61,9 +61,12 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The order may not be placed: the rule, what was measured against what, and what would change the answer."""
+    """The order may not be placed: the rule, what was measured against what, and what would change the answer.
 
-    rule: LimitRule
+    ``rule`` is a ``LimitRule``, or the name of a rule of the controller itself (``controller.core.decisions.orders``).
+    """
+
+    rule: str
     measured: str
     threshold: str
     message: str

@@ -22,7 +22,7 @@ from controller.runtime.followers.latchfile import LatchFile, LatchMark
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery.recover import Recovered, recover
 from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshots
-from controller.settings.deployment import journal_place, read_secret
+from controller.settings.deployment import journal_location, read_secret
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
 from exchange.errors import IntegrityError
@@ -56,7 +56,7 @@ def open_publisher(
         loopback=settings.environment is Environment.REHEARSAL,
     )
     targets = open_targets(settings.witnesses, settings.checkpoints, context)
-    leaves = leaves_of(journal_place(directory, settings))
+    leaves = leaves_of(journal_location(directory, settings))
     return CheckpointPublisher(settings.controller_id, key, targets, leaves, clock, alerts.notify)
 
 
@@ -66,7 +66,7 @@ async def open_verified(deployment: Deployment, publisher: CheckpointPublisher, 
     Raises:
         IntegrityError: ``journal-broken``; it names the target that holds more entries or other entries.
     """
-    place = journal_place(deployment.directory, deployment.settings)
+    place = journal_location(deployment.directory, deployment.settings)
     controller_id = deployment.settings.controller_id
     checkpoints = await publisher.read_targets()
     if place.exists():

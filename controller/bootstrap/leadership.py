@@ -15,7 +15,7 @@ from controller.bootstrap.servers import open_standby_servers
 from controller.core.effects import Alert, AlertKind
 from controller.journal.chain import Head
 from controller.journal.lease import RENEW_NS, Lease
-from controller.journal.place import DatabasePlace
+from controller.journal.location import DatabaseLocation
 from controller.journal.port import Journal, JournalError, JournalLocked, LeasedJournal
 from controller.journal.tenure import Tenure
 from controller.runtime.api.standby import StandbyOperator
@@ -25,7 +25,7 @@ from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery.follow import Follower, Standby
 from controller.runtime.recovery.recover import Recovered, begin, restored_state
 from controller.runtime.recovery.snapshot import Snapshots
-from controller.settings.deployment import journal_place
+from controller.settings.deployment import journal_location
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from controller.telemetry.redact import Redactor
@@ -67,8 +67,8 @@ async def acquire_leadership(
         IntegrityError: the journal does not verify, or lost entries that this process had read.
         JournalLocked: a journal that is a file is held by another process.
     """
-    place = journal_place(deployment.directory, deployment.settings)
-    if not isinstance(place, DatabasePlace):
+    place = journal_location(deployment.directory, deployment.settings)
+    if not isinstance(place, DatabaseLocation):
         return _recover(deployment, services, await open_verified(deployment, services.publisher, services.clock))
     tenure = Tenure(deployment.data)
     try:
@@ -115,7 +115,7 @@ def _renew_until(journal: LeasedJournal, done: Event, errors: list[JournalError]
             return
 
 
-async def _open(deployment: Deployment, services: ProcessServices, place: DatabasePlace, tenure: Tenure) -> Journal:
+async def _open(deployment: Deployment, services: ProcessServices, place: DatabaseLocation, tenure: Tenure) -> Journal:
     try:
         return await open_verified(deployment, services.publisher, services.clock)
     except JournalLocked:
@@ -141,7 +141,7 @@ def _recover(deployment: Deployment, services: ProcessServices, journal: Journal
 
 
 async def _stand_by(
-    deployment: Deployment, services: ProcessServices, place: DatabasePlace, stop: asyncio.Event, on_standby: Callable[[], None]
+    deployment: Deployment, services: ProcessServices, place: DatabaseLocation, stop: asyncio.Event, on_standby: Callable[[], None]
 ) -> Leadership | None:
     follower, lease = _make_follower(deployment, services, place)
     standby = Standby(
@@ -173,7 +173,7 @@ async def _stand_by(
     return _start_leading(deployment, services, follower, journal, standby.halt_reason)
 
 
-def _make_follower(deployment: Deployment, services: ProcessServices, place: DatabasePlace) -> tuple[Follower, Lease]:
+def _make_follower(deployment: Deployment, services: ProcessServices, place: DatabaseLocation) -> tuple[Follower, Lease]:
     name = deployment.settings.controller_id
     reader = place.read()
     try:

@@ -16,12 +16,12 @@ from controller.runtime.venues.account_checks import Findings
 from controller.settings.deployment import Settings
 from controller.telemetry.alerts import Alerts
 from exchange.errors import ConfigError, GatehouseError, Unreachable
-from exchange.mexc.checks import Demands, check_account
+from exchange.mexc.account_checks import Demands, check_account
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import PRODUCTION, Endpoint, VenueHost, open_feed, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import PRODUCTION, VenueEndpoint, VenueHost, open_feed, open_venue
 from exchange.mexc.provenance import Provenance, ask_provenance
 from exchange.mexc.ratelimit import LockOut
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import SymbolRules
 from exchange.ports import Clock, MarketFeed, Venue, VenueName
@@ -61,7 +61,7 @@ async def open_feeds(
     for name, host in hosts.items():
         endpoint = _endpoint(deployment.settings, name)
         provenance[name] = await _ask_until_answered(partial(ask_provenance, endpoint), f"the {name} venue")
-        feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), provenance[name].source, gate=host)
+        feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), provenance[name].source, host=host)
     return feeds, provenance
 
 
@@ -86,11 +86,11 @@ def open_venues(deployment: Deployment, hosts: dict[VenueName, VenueHost], clock
     for name, host in hosts.items():
         settings = deployment.settings.testnet if name is VenueName.TESTNET else deployment.settings.live
         signer = LocalSigner(settings.api_key, deployment.secrets[name], limits)
-        venues[name] = open_venue(name, _endpoint(deployment.settings, name), signer, clock, SystemRandom(), gate=host)
+        venues[name] = open_venue(name, _endpoint(deployment.settings, name), signer, clock, SystemRandom(), host=host)
     return venues
 
 
-def _endpoint(settings: Settings, name: VenueName) -> Endpoint:
+def _endpoint(settings: Settings, name: VenueName) -> VenueEndpoint:
     venue = settings.testnet if name is VenueName.TESTNET else settings.live
     if settings.environment is Environment.PRODUCTION and name is VenueName.LIVE:
         if (venue.rest, venue.ws) != (PRODUCTION.rest_url, PRODUCTION.stream_url):
@@ -100,7 +100,7 @@ def _endpoint(settings: Settings, name: VenueName) -> Endpoint:
                 remedy=f'Set live.rest = "{PRODUCTION.rest_url}" and live.ws = "{PRODUCTION.stream_url}".',
             )
         return PRODUCTION
-    return Endpoint(venue.rest, venue.ws, Reach.LOOPBACK)
+    return VenueEndpoint(venue.rest, venue.ws, Reach.LOOPBACK)
 
 
 async def read_rules(venue: Venue, symbols: tuple[str, ...]) -> dict[str, SymbolRules]:

@@ -20,11 +20,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.console.boundary import LOOPBACK_NAMES, Boundary, error_response, read_json
-from controller.console.oversight import View
 from controller.console.page import Page
 from controller.console.port import GateRefused, OperatorPort
 from controller.console.schema import ErrorDetail, ErrorView, HaltRequest, ProposeRequest
 from controller.console.stream import LiveStream
+from controller.console.view import View
 from controller.telemetry.health import Probe, readyz
 from exchange.errors import (
     ConfigError,

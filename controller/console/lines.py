@@ -1,8 +1,10 @@
-"""How the console words alerts, keys and drills, a line each. The page's ``oversight.js`` words them the same way."""
+"""How the console words alerts, keys and drills, a line each. The page's ``alerts.js`` words them the same way."""
 
 from __future__ import annotations
 
-from controller.console.oversight import AcknowledgedView, AlertView, BotKeyView, DrillView
+from controller.console.alerts import AcknowledgedView, AlertView
+from controller.console.bot_keys import BotKeyView
+from controller.console.drills import DrillView
 from controller.console.wording import instant, microseconds
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import computed_field
 
-from controller.console.oversight import View
+from controller.console.view import View
 
 
 class Role(StrEnum):

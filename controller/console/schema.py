@@ -12,8 +12,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field, model_validator
 
 from controller.authority.command import MAX_SUBJECT, Digest, Reason
-from controller.console.oversight import OversightView, View
+from controller.console.alerts import AcknowledgedView, AlertView
+from controller.console.bot_keys import BotKeyView
+from controller.console.drills import DrillView
 from controller.console.role import Role, StandbyView
+from controller.console.view import View
 from controller.console.wording import instant
 from controller.core.causes import HaltClass
 from controller.core.events import Amount
@@ -132,6 +135,17 @@ class CheckpointView(View):
     size: int
     at_ms: int | None
     problem: str
+
+
+class OversightView(View):
+    """The status's ``oversight``: alerts, gateway keys and drills. ``alerts_lost`` counts older outstanding alerts, not listed."""
+
+    alerts: tuple[AlertView, ...] = ()
+    alerts_lost: int = 0
+    acknowledged: AcknowledgedView | None = None
+    bot_keys: tuple[BotKeyView, ...] = ()
+    drill: DrillView | None = None
+    last_drill: DrillView | None = None
 
 
 class StatusView(View):

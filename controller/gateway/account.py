@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from controller.gateway.orders import DAY, ORDER_ID, window_of
-from controller.gateway.port import BotFill, GatewayPort
+from controller.gateway.port import GatewayPort
 from controller.gateway.requests import Call
-from exchange.model import Fill
 from exchange.wire.account import (
     MY_TRADES_PAGE,
     TradeFee,
@@ -38,7 +37,7 @@ class AccountViews:
             raise refuse(ErrorCode.INVALID_ORDER_IDS, "Invalid order ids.")
         window = window_of(query.start, query.end, self._port.now(), usual=_MONTH, most=_MONTH)
         fills = self._port.fills(call.bot, query.symbol, query.order_id, window, query.limit)
-        return [fill_json(_fill(fill)) for fill in fills]
+        return [fill_json(fill) for fill in fills]
 
     async def trade_fee(self, call: Call) -> object:
         """``tradeFee`` of one symbol."""
@@ -66,20 +65,3 @@ class AccountViews:
             ErrorCode.OPERATION_NOT_ALLOWED,
             "gatehouse: batch: orders are taken one at a time. Send each with POST /api/v3/order.",
         )
-
-
-def _fill(fill: BotFill) -> Fill:
-    return Fill(
-        trade_id=fill.trade_id,
-        order_id=fill.order_id,
-        client_id=fill.bot_client_id,
-        symbol=fill.symbol,
-        side=fill.side,
-        price=fill.price,
-        quantity=fill.quantity,
-        quote=fill.quote,
-        fee=fill.fee,
-        fee_asset=fill.fee_asset,
-        maker=fill.maker,
-        at=fill.at,
-    )

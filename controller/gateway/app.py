@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from starlette.applications import Starlette
-from starlette.requests import Request as StarletteRequest
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
@@ -21,7 +21,7 @@ from controller.gateway.limits import GatewayLimits, Throttle
 from controller.gateway.market import MarketViews
 from controller.gateway.orders import OrderDesk
 from controller.gateway.port import BotKeys, GatewayPort
-from controller.gateway.requests import Call, Doorkeeper, Lane, Request, read_body, read_head, read_params
+from controller.gateway.requests import Call, Doorkeeper, Lane, RequestHead, read_body, read_head, read_params
 from controller.gateway.throttled import Throttled
 from exchange.errors import GatehouseError
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, dump_json, refuse
@@ -111,7 +111,7 @@ class Gateway:
             return Reply.of(WireError.of(ErrorCode.INTERNAL_ERROR, f"gatehouse: {error.code}: {error.message}. {error.remedy}"))
         return Reply(200, value if isinstance(value, bytes) else dump_json(value))
 
-    def _endpoint(self, request: Request, raw_path: bytes | None) -> Endpoint:
+    def _endpoint(self, request: RequestHead, raw_path: bytes | None) -> Endpoint:
         # An escape in the path could only serve to look like another path to somebody else.
         if raw_path is not None and raw_path.split(b"?")[0] != request.path.encode():
             raise _not_found("No such endpoint.")
@@ -126,7 +126,7 @@ class Gateway:
             raise _not_found("gatehouse: there are no streams here. Poll GET /api/v3/openOrders and GET /api/v3/myTrades.")
         raise _not_found("No such endpoint.")
 
-    async def _admit(self, request: Request, endpoint: Endpoint, receive: Receive) -> Call:
+    async def _admit(self, request: RequestHead, endpoint: Endpoint, receive: Receive) -> Call:
         now = self._port.now()
         if endpoint.lane is Lane.PUBLIC:
             self._debit(self._unsigned, request.address)
@@ -195,12 +195,12 @@ def _not_found(message: str) -> WireRefusal:
     return WireRefusal(WireError(404, message, 404))
 
 
-async def _nowhere(request: StarletteRequest, error: Exception) -> Response:  # noqa: ARG001 - starlette's signature
+async def _nowhere(request: Request, error: Exception) -> Response:  # noqa: ARG001 - starlette's signature
     """The answer to a request target that is not a path."""
     return Response(dump_json(WireError(404, "No such endpoint.", 404).body()), status_code=404, media_type="application/json")
 
 
-async def _failed(request: StarletteRequest, error: Exception) -> Response:  # noqa: ARG001 - starlette's signature
+async def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001 - starlette's signature
     """The answer to a defect of our own; starlette raises it again for the log. 500 means the outcome is unknown, as it then is."""
     known = WireError.of(
         ErrorCode.INTERNAL_ERROR, "gatehouse: internal error. If this was an order, query it before sending another."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from controller.gateway.port import Denied
 from controller.gateway.throttled import Throttled
 from exchange.wire.errors import ErrorCode, WireRefusal, refuse
+from policies.limit_types import Deny
 
 CODE_OF_RULE: Mapping[str, ErrorCode] = MappingProxyType(
     {
@@ -38,16 +38,16 @@ CODE_OF_RULE: Mapping[str, ErrorCode] = MappingProxyType(
 """MEXC's code for each rule that can deny (mexc-spot-v3.md §1.6). A rule not listed here is shown as 26, operation not allowed."""
 
 
-def denial(denied: Denied) -> WireRefusal:
+def denial(deny: Deny) -> WireRefusal:
     """The refusal a bot gets: HTTP 400, or 429 where waiting alone helps."""
-    code = CODE_OF_RULE.get(denied.rule, ErrorCode.OPERATION_NOT_ALLOWED)
+    code = CODE_OF_RULE.get(deny.rule, ErrorCode.OPERATION_NOT_ALLOWED)
     if code is ErrorCode.TOO_MANY_REQUESTS:
-        return Throttled(explain(denied), 1)
-    return refuse(code, explain(denied))
+        return Throttled(explain(deny), 1)
+    return refuse(code, explain(deny))
 
 
-def explain(denied: Denied) -> str:
+def explain(deny: Deny) -> str:
     """``gatehouse: RULE: what was wrong, measured against what. What would change the answer.``"""
-    shown = denied.measured in denied.message and denied.threshold in denied.message
-    measured = "" if shown else f" (measured: {denied.measured}; limit: {denied.threshold})"
-    return f"gatehouse: {denied.rule}: {denied.message.rstrip('.')}{measured}. {denied.remedy}"
+    shown = deny.measured in deny.message and deny.threshold in deny.message
+    measured = "" if shown else f" (measured: {deny.measured}; limit: {deny.threshold})"
+    return f"gatehouse: {deny.rule}: {deny.message.rstrip('.')}{measured}. {deny.remedy}"

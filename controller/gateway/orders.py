@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from dataclasses import replace
 from types import MappingProxyType
 
 from controller.gateway.denials import denial
 from controller.gateway.limits import ReplayGuard
 from controller.gateway.port import (
     Accepted,
-    BotOrder,
     Busy,
     CancelRefused,
     CancelReply,
     CancelTaken,
-    Denied,
     GatewayPort,
     Outstanding,
     PlaceReply,
@@ -29,7 +27,6 @@ from exchange.model import Millis, OrderReport, OrderStatus
 from exchange.orders import TERMINAL, WORKING
 from exchange.wire.account import ALL_ORDERS_DEFAULT, ALL_ORDERS_MAX, parse_history
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
-from exchange.wire.numbers import plain
 from exchange.wire.orders import (
     ack_json,
     cancel_json,
@@ -39,6 +36,7 @@ from exchange.wire.orders import (
     parse_symbols,
 )
 from exchange.wire.symbols import validate
+from policies.limit_types import Deny
 
 DAY = 86_400_000
 """Milliseconds."""
@@ -93,12 +91,12 @@ class OrderDesk:
         if order is None or order.status in TERMINAL:
             raise refuse(ErrorCode.UNKNOWN_ORDER, "Unknown order sent.")
         _taken(await self._port.cancel(call.bot, order.symbol, order.order_id))
-        return cancel_json(_report(order))
+        return cancel_json(order)
 
     async def cancel_symbols(self, call: Call) -> object:
         """``DELETE openOrders`` of up to five symbols."""
         symbols = parse_symbols(call.params)
-        return [cancel_json(_report(order)) for order in _taken(await self._port.cancel_all(call.bot, symbols))]
+        return [cancel_json(order) for order in _taken(await self._port.cancel_all(call.bot, symbols))]
 
     async def cancel_everything(self, call: Call) -> object:
         """``DELETE order/all``: every open order of this bot."""
@@ -125,7 +123,7 @@ class OrderDesk:
         statuses = _statuses(call.params.get("states", ""))
         return [_order_json(order) for order in self._port.all_orders(call.bot, query.symbol, window, query.limit, statuses)]
 
-    def _find(self, call: Call) -> BotOrder | None:
+    def _find(self, call: Call) -> OrderReport | None:
         ref = parse_order_ref(call.params)
         given = ref.order_id if ref.order_id is not None else ref.client_id
         if given is None or ORDER_ID.fullmatch(given) is None:
@@ -146,7 +144,7 @@ def _place_json(reply: PlaceReply) -> Mapping[str, object]:
     match reply:
         case Accepted():
             return ack_json(reply.order, reply.order_id, reply.at)
-        case Denied():
+        case Deny():
             raise denial(reply)
         case VenueRejected():
             raise WireRefusal(WireError(_rejection_code(reply.code), reply.message))
@@ -162,7 +160,7 @@ def _place_json(reply: PlaceReply) -> Mapping[str, object]:
             raise _busy(reply)
 
 
-def _taken(reply: CancelReply) -> tuple[BotOrder, ...]:
+def _taken(reply: CancelReply) -> tuple[OrderReport, ...]:
     match reply:
         case CancelTaken():
             return reply.orders
@@ -198,25 +196,5 @@ def _statuses(text: str) -> frozenset[OrderStatus] | None:
     return wanted
 
 
-def _order_json(order: BotOrder) -> dict[str, object]:
-    shown = order_json(_report(order))
-    if order.quote_quantity is not None:
-        shown["origQuoteOrderQty"] = plain(order.quote_quantity)
-    return shown
-
-
-def _report(order: BotOrder) -> OrderReport:
-    return OrderReport(
-        symbol=order.symbol,
-        order_id=order.order_id,
-        client_id=order.bot_client_id,
-        side=order.side,
-        type=order.type,
-        status=order.status,
-        price=order.price if order.price is not None else Decimal(0),
-        quantity=order.quantity if order.quantity is not None else Decimal(0),
-        executed=order.executed,
-        executed_quote=order.executed_quote,
-        created_at=order.created_at,
-        updated_at=order.updated_at if order.updated_at is not None else order.created_at,
-    )
+def _order_json(order: OrderReport) -> dict[str, object]:
+    return order_json(order if order.updated_at is not None else replace(order, updated_at=order.created_at))

@@ -5,7 +5,8 @@ The gateway owns the wire (authentication, parsing, rate limits, MEXC's JSON); t
 Identity. A bot's name is the owner of its orders: every call carries it, and an order of another bot does not exist for it. The
 ``order_id`` a bot sees is gatehouse's own client order id (``gh-…``), because an order whose outcome is unknown must be
 addressable at once, before the venue has named it, and must keep its name ever after. ``bot_client_id`` is the bot's
-``newClientOrderId``, empty when it sent none.
+``newClientOrderId``, empty when it sent none. Orders and fills are ``exchange.model`` values: ``order_id`` is the ``gh-…`` id,
+``client_id`` the bot's own.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
-from exchange.model import Balance, MarketTrade, Millis, OrderStatus, OrderType, Quote, Side, SymbolRules
+from exchange.model import Balance, Fill, MarketTrade, Millis, OrderReport, OrderStatus, Quote, SymbolRules
 from exchange.wire.orders import NewOrder
+from policies.limit_types import Deny
 
 DepthView = tuple[int, list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]]
 """``(version, bids, asks)``, each level ``(price, quantity)``, best first; as ``exchange.ports.MarketFeed.depth``."""
@@ -48,46 +50,6 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class BotOrder:
-    """One order as its bot sees it. ``status`` may be ADMITTED, UNKNOWN or REJECTED; the wire shows the nearest of MEXC's states.
-
-    ``price`` is absent for MARKET, ``quantity`` for a MARKET order that names what to spend, ``updated_at`` until first reported.
-    """
-
-    order_id: str
-    bot_client_id: str
-    symbol: str
-    side: Side
-    type: OrderType
-    status: OrderStatus
-    quantity: Decimal | None
-    quote_quantity: Decimal | None
-    price: Decimal | None
-    executed: Decimal
-    executed_quote: Decimal
-    created_at: Millis
-    updated_at: Millis | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BotFill:
-    """One booked trade of one of the bot's orders, under the ids the bot knows."""
-
-    trade_id: str
-    order_id: str
-    bot_client_id: str
-    symbol: str
-    side: Side
-    price: Decimal
-    quantity: Decimal
-    quote: Decimal
-    fee: Decimal
-    fee_asset: str
-    maker: bool
-    at: Millis
-
-
-@dataclass(frozen=True, slots=True)
 class Accepted:
     """The venue has acknowledged the order.
 
@@ -97,17 +59,6 @@ class Accepted:
     order: NewOrder
     order_id: str
     at: Millis
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """No venue has seen or will see the order. ``rule`` is the rule's stable name; the rest explains it in plain words."""
-
-    rule: str
-    measured: str
-    threshold: str
-    message: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +88,14 @@ class Busy:
     retry_after_s: int = 1
 
 
-PlaceReply = Accepted | Denied | VenueRejected | Outstanding | Busy
+PlaceReply = Accepted | Deny | VenueRejected | Outstanding | Busy
 
 
 @dataclass(frozen=True, slots=True)
 class CancelTaken:
     """The cancels are on their way. ``orders`` are the orders as they were before it; only a query proves that one is dead."""
 
-    orders: tuple[BotOrder, ...]
+    orders: tuple[OrderReport, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,21 +131,21 @@ class GatewayPort(Protocol):
         """Ask for the cancellation of all the bot's working orders of these symbols (all for ``None``), never another's."""
         ...
 
-    def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> BotOrder | None:
+    def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> OrderReport | None:
         """One of the bot's orders by either id (``order_id`` wins); ``None`` unless the bot, the symbol and the id all match."""
         ...
 
-    def open_orders(self, bot: str, symbol: str | None) -> Sequence[BotOrder]:
+    def open_orders(self, bot: str, symbol: str | None) -> Sequence[OrderReport]:
         """The bot's working orders (``exchange.orders.WORKING``), newest first; of every symbol for ``None``."""
         ...
 
     def all_orders(
         self, bot: str, symbol: str, window: Window, limit: int, statuses: frozenset[OrderStatus] | None
-    ) -> Sequence[BotOrder]:
+    ) -> Sequence[OrderReport]:
         """The bot's newest ``limit`` orders created in ``window``, newest first; only those in ``statuses`` unless ``None``."""
         ...
 
-    def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[BotFill]:
+    def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[Fill]:
         """The bot's newest ``limit`` fills made in ``window``, newest first; of one order unless ``order_id`` is ``None``."""
         ...
 

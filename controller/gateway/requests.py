@@ -34,7 +34,7 @@ class Lane(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RequestHead:
     """The parts of an HTTP request the gateway looks at; every other header is ignored."""
 
     method: str
@@ -59,7 +59,7 @@ class Call:
     key: str = ""
 
 
-def read_head(scope: Scope, limits: GatewayLimits) -> Request:
+def read_head(scope: Scope, limits: GatewayLimits) -> RequestHead:
     """The request line and the headers that matter.
 
     Raises:
@@ -83,7 +83,7 @@ def read_head(scope: Scope, limits: GatewayLimits) -> Request:
         raise refuse(ErrorCode.ILLEGAL_CHARACTERS, "Illegal characters found in the query.")
     client = scope.get("client")
     api_key = found.get(b"x-mexc-apikey")
-    return Request(
+    return RequestHead(
         method=scope["method"],
         path=scope["path"],
         query=query.decode("ascii"),
@@ -140,7 +140,7 @@ class Doorkeeper:
     def __init__(self, keys: BotKeys) -> None:
         self._keys = keys
 
-    def authenticate(self, request: Request, body: bytes, params: Mapping[str, str], now: Millis) -> Call:
+    def authenticate(self, request: RequestHead, body: bytes, params: Mapping[str, str], now: Millis) -> Call:
         """The call of the bot that signed the request.
 
         Raises:

@@ -11,21 +11,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from controller.journal.consistency import consistency_proof
+from controller.journal.location import JournalLocation
 from controller.journal.merkle import MerkleTree
-from controller.journal.place import Place
 from exchange.errors import IntegrityError
 
 Leaves = Callable[[int, int], Iterator[bytes]]
 """The hashes of the entries with ``after < seq <= upto``, 32 bytes each, in order."""
 
 
-def leaves_of(place: Place) -> Leaves:
+def leaves_of(location: JournalLocation) -> Leaves:
     """The entries' hashes as storage has them, each time through a reader of its own: the writer's connection is not touched."""
 
     def leaves(after: int, upto: int) -> Iterator[bytes]:
         if after >= upto:
             return
-        reader = place.read()
+        reader = location.read()
         try:
             for entry in reader.read(after, upto - after):
                 yield bytes.fromhex(entry.hash[7:])

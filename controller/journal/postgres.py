@@ -29,7 +29,7 @@ from controller.journal.port import (
     JournalTakenOver,
     JournalWriteFailed,
 )
-from controller.journal.postgres_link import Link, checked_url, unusable
+from controller.journal.postgres_link import Link, checked_database_url, unusable
 from controller.journal.postgres_schema import create_once, not_synchronous, require_as_made, require_durable, require_exists
 from exchange.model import Millis
 
@@ -324,7 +324,7 @@ class PostgresJournal(PostgresReader):
 
 def _linked(url: str, password: str | None) -> Link:
     try:
-        return Link(checked_url(url), password)
+        return Link(checked_database_url(url), password)
     except psycopg.Error as error:
         raise unusable(error) from error
 

@@ -121,7 +121,7 @@ class Link:
             self._warnings.append(notice.message_primary or "")
 
 
-def checked_url(url: str) -> str:
+def checked_database_url(url: str) -> str:
     """A connection URL that says nothing secret and does not send the journal over a network in the clear.
 
     Raises:

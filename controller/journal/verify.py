@@ -9,7 +9,7 @@ from pathlib import Path
 
 from controller.journal.chain import ChainWalk, Entry, Fault, Head, Problem, Row, entry_of
 from controller.journal.checkpoint import Anchor, Checkpoint, CheckpointWalk, anchored, origin_of
-from controller.journal.place import FilePlace, Place
+from controller.journal.location import FileLocation, JournalLocation
 from controller.journal.port import JournalError, StoredJournal
 from controller.journal.verify_chain import prove
 from exchange.errors import IntegrityError
@@ -34,7 +34,7 @@ class VerifyReport:
 
 
 def verify_journal(
-    place: Place | Path,
+    location: JournalLocation | Path,
     controller_id: str,
     *,
     monotonic_ns: Callable[[], int],
@@ -52,15 +52,15 @@ def verify_journal(
     """
     began = monotonic_ns()
     chain = ChainWalk(controller_id)
-    where = FilePlace(place) if isinstance(place, Path) else place
+    where = FileLocation(location) if isinstance(location, Path) else location
     with ThreadPoolExecutor(max_workers=1) as beside:
         sound = beside.submit(_integrity, where) if storage else None
         problem = _problem(where, controller_id, chain, tuple(map(anchored, checkpoints)), inspect, sound)
     return VerifyReport(chain.count, chain.head, problem, monotonic_ns() - began)
 
 
-def _integrity(place: Place) -> tuple[str, ...]:
-    reader = place.read()
+def _integrity(location: JournalLocation) -> tuple[str, ...]:
+    reader = location.read()
     try:
         return reader.integrity()
     finally:
@@ -68,7 +68,7 @@ def _integrity(place: Place) -> tuple[str, ...]:
 
 
 def _problem(
-    place: Place,
+    location: JournalLocation,
     controller_id: str,
     chain: ChainWalk,
     known: tuple[Anchor, ...],
@@ -76,7 +76,7 @@ def _problem(
     sound: Future[tuple[str, ...]] | None,
 ) -> Problem | None:
     try:
-        reader = place.read()
+        reader = location.read()
     except JournalError as error:
         if error.code == "journal-missing":
             raise
@@ -85,7 +85,7 @@ def _problem(
         if reader.controller_id != controller_id:
             message = f"the file is the journal of {reader.controller_id}, not of {controller_id}"
             return Problem(Fault.OTHER_CONTROLLER, 0, message)
-        proven = _skipped(place, controller_id, chain, known) if inspect is None else None
+        proven = _skipped(location, controller_id, chain, known) if inspect is None else None
         anchors = proven or CheckpointWalk(controller_id, known)
         return anchors.start() or _walked(reader, chain, anchors, inspect) or anchors.finish() or _of_it(reader, chain.head, sound)
     except JournalError as error:
@@ -114,11 +114,11 @@ def _before(rows: list[Row], problem: Problem | None) -> list[Row]:
     return rows if problem is None else [row for row in rows if row[0] < problem.seq]
 
 
-def _skipped(place: Place, controller_id: str, chain: ChainWalk, known: tuple[Anchor, ...]) -> CheckpointWalk | None:
+def _skipped(location: JournalLocation, controller_id: str, chain: ChainWalk, known: tuple[Anchor, ...]) -> CheckpointWalk | None:
     """What is left to compare once several processes have proven a long file up to its end; ``None`` when they have not."""
-    if not isinstance(place, FilePlace) or any(one.checkpoint.origin != origin_of(controller_id) for one in known):
+    if not isinstance(location, FileLocation) or any(one.checkpoint.origin != origin_of(controller_id) for one in known):
         return None
-    proven = prove(place.path, controller_id, ((one.checkpoint.size, one.checkpoint.root) for one in known))
+    proven = prove(location.path, controller_id, ((one.checkpoint.size, one.checkpoint.root) for one in known))
     if proven is None:
         return None
     chain.skip(proven)

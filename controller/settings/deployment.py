@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from controller.journal.place import Place, place_of
+from controller.journal.location import JournalLocation, location_of
 from controller.settings.checkpoints import CheckpointSettings
 from exchange.errors import ConfigError
 from policies.stage import Environment
@@ -121,14 +121,14 @@ def load_settings(directory: Path) -> Settings:
         raise ConfigError(f"{path}: {where}: {first['msg']}", code="bad-settings", remedy=f"Mend {where} in {path}.") from None
 
 
-def journal_place(directory: Path, settings: Settings) -> Place:
+def journal_location(directory: Path, settings: Settings) -> JournalLocation:
     """Where the deployment's journal is: ``journal.db`` in its data directory, or the database ``journal`` names.
 
     Raises:
         ConfigError: the database's password is missing or can be read by others.
     """
     password = read_secret(directory, settings.journal_secret_file) if settings.journal_secret_file else None
-    return place_of(directory / settings.data, settings.journal, password, synchronous=settings.journal_synchronous)
+    return location_of(directory / settings.data, settings.journal, password, synchronous=settings.journal_synchronous)
 
 
 def read_secret(directory: Path, name: str) -> str:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from controller.journal.cosignature import cosign
 from controller.journal.note import NoteKey, open_note
 from controller.serving import DRAIN_S, listen, running
-from controller.witness.judge import MOST_BYTES, TEXT_TYPE, Refused, judge
+from controller.witness.judge import MOST_BYTES, TEXT_TYPE, CheckpointRefused, judge
 from controller.witness.store import Store
 from exchange.errors import ConfigError
 from exchange.ports import Clock
@@ -51,7 +51,7 @@ class Witness:
     async def _add(self, body: bytes) -> Response:
         async with self._one_at_a_time:
             found = judge(body, self._logs, self._store.newest)
-            if isinstance(found, Refused):
+            if isinstance(found, CheckpointRefused):
                 if found.suspicious:
                     _log.critical("a log was not shown to keep to what it signed before: %s", found.body.strip())
                     with suppress(OSError):

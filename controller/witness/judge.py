@@ -31,7 +31,7 @@ _EMPTY_ROOT = MerkleTree().root()
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class CheckpointRefused:
     """No cosignature. ``suspicious`` is what the log signed when it was not shown to follow from what it signed before."""
 
     status: int
@@ -41,7 +41,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class CheckpointAccepted:
     """To be remembered durably, then cosigned. ``text`` is what is cosigned: the note without its signatures."""
 
     note: str
@@ -58,7 +58,9 @@ class _Request:
     checkpoint: Checkpoint
 
 
-def judge(body: bytes, logs: Mapping[str, NoteKey], newest: Callable[[str], Checkpoint | None]) -> Accepted | Refused:
+def judge(
+    body: bytes, logs: Mapping[str, NoteKey], newest: Callable[[str], Checkpoint | None]
+) -> CheckpointAccepted | CheckpointRefused:
     """Judge one ``add-checkpoint`` request.
 
     Args:
@@ -68,29 +70,29 @@ def judge(body: bytes, logs: Mapping[str, NoteKey], newest: Callable[[str], Chec
     try:
         request = _parsed(body)
     except (IntegrityError, ValueError) as error:
-        return Refused(400, f"{error}\n")
+        return CheckpointRefused(400, f"{error}\n")
     key = logs.get(request.checkpoint.origin)
     if key is None:
-        return Refused(404, "the log is not known here\n")
+        return CheckpointRefused(404, "the log is not known here\n")
     try:
         open_note(request.note, key)
     except IntegrityError as error:
-        return Refused(403, f"{error.message}\n")
+        return CheckpointRefused(403, f"{error.message}\n")
     known = newest(request.checkpoint.origin) or Checkpoint(request.checkpoint.origin, 0, _EMPTY_ROOT)
-    return _refusal(request, known) or Accepted(request.note, request.text, request.checkpoint)
+    return _refusal(request, known) or CheckpointAccepted(request.note, request.text, request.checkpoint)
 
 
-def _refusal(request: _Request, known: Checkpoint) -> Refused | None:
+def _refusal(request: _Request, known: Checkpoint) -> CheckpointRefused | None:
     new = request.checkpoint
     if request.old > new.size:
-        return Refused(400, f"the old size {request.old} is above the checkpoint's {new.size}\n")
+        return CheckpointRefused(400, f"the old size {request.old} is above the checkpoint's {new.size}\n")
     if request.old != known.size:
-        return Refused(409, f"{known.size}\n", SIZE_TYPE)
+        return CheckpointRefused(409, f"{known.size}\n", SIZE_TYPE)
     if new.size == known.size and new.root != known.root:
-        return Refused(409, f"{known.size}\n", SIZE_TYPE, suspicious=request.text)
+        return CheckpointRefused(409, f"{known.size}\n", SIZE_TYPE, suspicious=request.text)
     if not is_consistent(known.size, known.root, new.size, new.root, request.proof):
         why = f"the proof does not lead from {known.size} entries to these {new.size}\n"
-        return Refused(422, why, suspicious=request.text)
+        return CheckpointRefused(422, why, suspicious=request.text)
     return None
 
 

@@ -1,4 +1,4 @@
-"""The one door to HTTP: bounded requests to allowed hosts, every failure as a value that says whether bytes may have left."""
+"""The only HTTP client of venue calls: bounded requests to allowed hosts. ``exchange.mexc.rest`` calls it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from functools import cache
 import httpx
 
 from exchange.mexc.connections import DEPARTURE, CheckedTransport, Departure, Withheld
-from exchange.mexc.hosts import Reach
+from exchange.mexc.reach import Reach
 
 MAX_REPLY = 1 << 20
-"""Bytes of a reply's body that are read at most."""
+"""The most bytes of a reply's body that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Milliseconds to connect, to write, between two reads, and for a whole exchange from first to last byte."""
+    """Milliseconds to connect, to write, between two reads, and for a whole request with its reply."""
 
     connect: int = 3_000
     write: int = 3_000
@@ -65,7 +65,7 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 
 
 class HttpTransport:
-    """One pool of keep-alive HTTP/1.1 connections to one venue. Follows no redirect, reads no environment, retries nothing."""
+    """One pool of keep-alive HTTP/1.1 connections to one venue. No redirects, no proxy from the environment, no retries."""
 
     def __init__(self, base_url: str, reach: Reach, timeouts: Timeouts = Timeouts(), connections: int = 8) -> None:
         """Prepare the pool; nothing is connected yet. Raises ``Refused`` for a host outside ``reach``."""
@@ -142,7 +142,7 @@ class HttpTransport:
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    # Every connection verifies against the same authorities; to read them takes longer than anything else in opening a venue.
+    # Every connection uses the same certificate authorities; reading them is the slowest part of opening a venue.
     return httpx.create_ssl_context(verify=True, trust_env=False)
 
 

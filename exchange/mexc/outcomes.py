@@ -1,4 +1,4 @@
-"""What a reply, or none, proves about a placement or a cancel (architecture.md §4.5, mexc-spot-v3.md §1.2, §4.5, §4.6)."""
+"""Judges what a reply, or its absence, proves about a placement or a cancel (architecture.md §4.5, mexc-spot-v3.md §1.2, §4.6)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from exchange.wire.errors import Certainty, ErrorCode, MalformedReply, WireError
 from exchange.wire.orders import parse_ack, parse_cancel
 
 LOCAL_REFUSAL = NOT_SENT
-"""The code of refusals decided on this side, before a byte left."""
+"""The code of refusals decided on our side, before any byte was sent."""
 
 NO_ANSWER = -2
-"""The code of a cancel whose reply never came or could not be read."""
+"""The code of a cancel whose reply is missing or unreadable."""
 
 _PROVES_NO_REJECTION = frozenset({ErrorCode.NO_SUCH_ORDER, ErrorCode.UNKNOWN_ORDER})
 _WAF = 403
 
 
 def place_outcome(intent: OrderIntent, outcome: Outcome, now: Millis) -> PlaceOutcome:
-    """What became of one order. ``now`` is the venue's time, for acknowledgements that carry none.
+    """The outcome of one order. ``now`` is the venue's time, for acknowledgements without one.
 
-    ``Rejected`` only when the venue documents the code as a refusal, or when nothing left this process: then the code is
+    ``Rejected`` only if the venue documents the code as a refusal, or if nothing was sent: then the code is
     ``LOCAL_REFUSAL``. Time-outs, 5xx, redirects, firewall pages, unreadable replies and undocumented codes are ``Unknown``.
     """
     decoded = _read(outcome)
@@ -37,7 +37,7 @@ def place_outcome(intent: OrderIntent, outcome: Outcome, now: Millis) -> PlaceOu
 
 
 def cancel_outcome(outcome: Outcome, *, single: bool) -> CancelOutcome:
-    """What became of a cancel; ``single`` expects the reply of one order (§4.6). Its status proves nothing and is not looked at."""
+    """The outcome of a cancel; ``single`` expects the reply of one order (§4.6). Its status proves nothing and is ignored."""
     if isinstance(outcome, Failure):
         return CancelFailed(NO_ANSWER, outcome.reason)
     try:
@@ -63,7 +63,7 @@ def _read(outcome: Outcome) -> object:
 
 
 def _judge(error: WireError) -> PlaceOutcome:
-    # A firewall page says nothing about the order, and "unknown order" is no answer to a placement.
+    # A firewall page proves nothing about the order, and "unknown order" is not a reply to a placement.
     if (
         error.certainty is Certainty.UNKNOWN
         or (error.http_status == _WAF and not error.coded)

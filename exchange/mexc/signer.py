@@ -1,4 +1,4 @@
-"""Signs with a secret held in this process, within limits of its own: the last check before an order leaves."""
+"""Signs with a secret held in this process, within its own limits: the last check before an order is sent."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _ORDER_FIELDS = frozenset({"side", "batchOrders", "type", "quantity", "quoteOrde
 
 @dataclass(frozen=True, slots=True)
 class SignerLimits:
-    """The symbols a signer signs orders for, and the most one order may be worth in its quote asset."""
+    """The symbols a signer signs orders for, and the largest notional of one order in its quote asset."""
 
     symbols: frozenset[str]
     max_order_notional_quote: Decimal
 
 
 class LocalSigner:
-    """A ``Signer`` whose secret lives in this process. Neither ``repr`` nor an error ever shows it."""
+    """A ``Signer`` whose secret lives in this process. Neither ``repr`` nor an error shows it."""
 
     __slots__ = ("_api_key", "_limits", "_secret")
 
     def __init__(self, api_key: str, secret: str, limits: SignerLimits) -> None:
-        """Raises ``ConfigError`` for a key or secret that is empty or not plain ASCII, which is what a bad copy looks like."""
+        """Raises ``ConfigError`` for a key or secret that is empty or not plain ASCII, as after a bad copy."""
         for name, value in (("API key", api_key), ("secret", secret)):
             if not value or not value.isascii() or not value.isprintable() or " " in value:
                 raise ConfigError(
@@ -54,13 +54,13 @@ class LocalSigner:
     def sign(self, payload: str) -> str:
         """Sign a query or a cancel.
 
-        A signature covers the parameters only, not the method or the path, so one over an order's parameters would be an order.
+        A signature covers only the parameters, not the method or the path, so a signature over order parameters would be an order.
 
         Raises:
             Refused: the payload could be used as a new order.
         """
         if not _ORDER_FIELDS.isdisjoint(parse_params(payload)):
-            raise _refused("a query that carries the parameters of an order is not signed", "signer-order-without-permit")
+            raise _refused("a query with the parameters of an order is not signed", "signer-order-without-permit")
         return signature(self._secret, payload)
 
     def sign_order(self, intent: OrderIntent, payload: str, permit: Permit) -> str:
@@ -85,7 +85,7 @@ class LocalSigner:
 
     def _check_notional(self, intent: OrderIntent) -> None:
         if intent.type is OrderType.MARKET and intent.quote_quantity is None and intent.side is Side.SELL:
-            # Worth only what the market pays, and on a spot account it can only sell what is held: it never adds exposure.
+            # A spot account can sell only what it holds, at the market's price: this never adds exposure.
             return
         if intent.quote_quantity is not None:
             notional = intent.quote_quantity

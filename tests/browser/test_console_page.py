@@ -14,10 +14,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from controller.console import lines
+from controller.console.alerts import AcknowledgedView, AlertView
 from controller.console.app import create_app
-from controller.console.oversight import AcknowledgedView, AlertView, DrillView, OversightView
+from controller.console.drills import DrillView
 from controller.console.port import StreamItem
-from controller.console.schema import HaltView, SampleView
+from controller.console.schema import HaltView, OversightView, SampleView
 from controller.console.server import serving
 from exchange.model import OrderStatus
 from exchange.ports import VenueName

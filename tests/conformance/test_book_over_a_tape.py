@@ -14,7 +14,7 @@ from exchange.testnet.server import RunningTestnet, running_testnet
 from tests.conformance.cases import case
 from tests.conformance.conftest import ACCOUNTS, BALANCES, SECRET
 from tests.conformance.trader import SYMBOL, Watcher, until
-from tests.conformance.witness import Witness
+from tests.conformance.wire_recorder import WireRecorder
 from tests.support.rig import TAPE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,7 +25,7 @@ RECORDS_BETWEEN = -(-sum(1 for _ in tape.read(TAPE)) // LOOKS)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def _venue(witness: Witness) -> AsyncIterator[RunningTestnet]:
+async def _venue(wire_recorder: WireRecorder) -> AsyncIterator[RunningTestnet]:
     accounts = tuple(AccountConfig(f"bot-{n}", f"mx0bot{n}", SECRET, BALANCES) for n in range(ACCOUNTS))
     config = TestnetConfig(accounts=accounts, port=0, tape=TAPE, speed=Decimal(30), rate_limits=NO_RATE_LIMITS)
     async with running_testnet(config) as running:

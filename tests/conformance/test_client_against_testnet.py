@@ -11,10 +11,10 @@ from random import Random
 import pytest
 
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import Endpoint, open_feed, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import VenueEndpoint, open_feed, open_venue
 from exchange.mexc.http import Timeouts
 from exchange.mexc.market import MexcFeed
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.mexc.socket import StreamTiming
 from exchange.model import DataSource, Fill, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
@@ -50,9 +50,9 @@ async def own() -> AsyncIterator[RunningTestnet]:
         yield running
 
 
-def endpoint(own: RunningTestnet) -> Endpoint:
+def endpoint(own: RunningTestnet) -> VenueEndpoint:
     timing = StreamTiming(ping_every=100, idle_after=2_000, retry_first=10, retry_most=50)
-    return Endpoint(own.base_url, own.ws_url, Reach.LOOPBACK, Timeouts(1_000, 1_000, 1_000, 2_000), timing)
+    return VenueEndpoint(own.base_url, own.ws_url, Reach.LOOPBACK, Timeouts(1_000, 1_000, 1_000, 2_000), timing)
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from ccxt.base import errors
 
 from controller.gateway.app import create_app
 from controller.gateway.limits import GatewayLimits
-from controller.gateway.port import BotKey, Busy, Denied, Outstanding
+from controller.gateway.port import BotKey, Busy, Outstanding
 from controller.gateway.server import serving
 from exchange.model import Millis
-from policies.limits import LimitRule
+from policies.limits import Deny, LimitRule
 from tests.support.fixed_keys import FixedKeys
 from tests.unit.gateway.fake_port import FakePort
 
@@ -152,7 +152,7 @@ async def test_a_dry_run_places_nothing(client: Any, port: LivePort) -> None:
 async def test_each_denial_raises_the_fitting_error_and_names_its_rule(client: Any, port: LivePort) -> None:
     raised: dict[str, type[BaseException]] = {}
     for rule in RAISED:
-        port.answer = Denied(str(rule), "12 EUR", "10 EUR", "12 EUR would exceed 10 EUR", "Do less.")
+        port.answer = Deny(str(rule), "12 EUR", "10 EUR", "12 EUR would exceed 10 EUR", "Do less.")
         with pytest.raises(errors.BaseError, match=f"gatehouse: {rule}: 12 EUR would exceed 10 EUR") as caught:
             await client.create_order("MX/USDT", "limit", "buy", 4, 2.5, {"clientOrderId": f"denied-by-{rule}"})
         raised[rule] = type(caught.value)

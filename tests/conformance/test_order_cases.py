@@ -9,11 +9,13 @@ import pytest
 
 from exchange.model import OrderStatus, OrderType, Side
 from exchange.testnet.server import RunningTestnet
+from exchange.wire.errors import ErrorCode
 from tests.conformance.cases import case
 from tests.conformance.trader import (
     BASE,
     LITTLE,
     QUOTE,
+    Denied,
     ForeignTrader,
     Trader,
     crossing,
@@ -170,8 +172,10 @@ async def test_24_a_batch_places_what_can_be_placed_and_says_what_cannot(trader:
 async def test_25_a_test_order_reaches_no_book(trader: ForeignTrader) -> None:
     order = await crossing(trader)
     await trader.dry_run(order)
-    everything = [*await trader.open_orders(), *await trader.filled_orders(), *await trader.canceled_orders()]
-    assert order.client_id not in {one.client_id for one in everything}
+    assert await trader.open_orders() == []
+    with pytest.raises(Denied) as unknown:
+        await trader.order(order.client_id)
+    assert unknown.value.code == ErrorCode.NO_SUCH_ORDER
 
 
 @case(27)

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from exchange.mexc.client import MexcVenue
 from exchange.mexc.market import MexcFeed
-from exchange.model import Balance, Fill, Millis, OrderIntent, OrderReport, OrderStatus
+from exchange.model import Balance, Fill, Millis, OrderIntent, OrderReport
 from exchange.ports import Ack, CancelAck, StreamGap, Venue
 from exchange.wire.account import HistoryQuery
 from exchange.wire.errors import ErrorCode
@@ -112,20 +112,8 @@ class OwnTrader(VenueTrader):
     async def dry_run(self, intent: OrderIntent) -> None:
         await self.venue.trading.test(intent, LivePermit())
 
-    async def filled_orders(self) -> list[Seen]:
-        return await self._history(OrderStatus.FILLED)
-
-    async def canceled_orders(self) -> list[Seen]:
-        return await self._history(OrderStatus.CANCELED, OrderStatus.PARTIALLY_CANCELED)
-
-    async def _history(self, *states: OrderStatus) -> list[Seen]:
-        return [_seen(one) for one in await self.venue.trading.history(HistoryQuery(SYMBOL, 500), states)]
-
     async def trades_of(self, order_id: str) -> list[Trade]:
         return [_trade(one) for one in await self.venue.trading.trades(HistoryQuery(SYMBOL, 100, order_id=order_id))]
-
-    async def cancel_everything(self) -> None:
-        assert await self.venue.trading.cancel_everything() == CancelAck()
 
 
 class VenueEars:

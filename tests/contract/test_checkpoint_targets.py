@@ -9,72 +9,72 @@ import pytest
 
 from controller.journal.publishing import Outcome, read_from
 from exchange.errors import IntegrityError
-from tests.support.checkpoint_places import KINDS, Place, opened, published
+from tests.support.checkpoint_target_cases import KINDS, TargetCase, opened, published
 from tests.support.logbook import Logbook
 
 
 @pytest.fixture(params=KINDS)
-async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[TargetCase]:
     async with opened(request.param, tmp_path) as found:
         yield found
 
 
-async def test_a_new_target_holds_nothing(place: Place) -> None:
-    assert (await read_from(place.target)).held is None
+async def test_a_new_target_holds_nothing(case: TargetCase) -> None:
+    assert (await read_from(case.target)).held is None
 
 
-async def test_it_shows_the_newest_checkpoint_to_every_process(place: Place) -> None:
+async def test_it_shows_the_newest_checkpoint_to_every_process(case: TargetCase) -> None:
     for size in (3, 5, 12):
-        assert (await published(place.target, place.log, size)).outcome is Outcome.TAKEN
-    assert await place.target.read() == place.log.checkpoint(12)
-    assert await place.anew(place.log.key).read() == place.log.checkpoint(12)
+        assert (await published(case.target, case.log, size)).outcome is Outcome.TAKEN
+    assert await case.target.read() == case.log.checkpoint(12)
+    assert await case.anew(case.log.key).read() == case.log.checkpoint(12)
 
 
-async def test_another_process_goes_on_from_what_is_there(place: Place) -> None:
-    await published(place.target, place.log, 3)
-    assert (await published(place.anew(place.log.key), place.log, 9)).outcome is Outcome.TAKEN
-    assert (await published(place.target, place.log, 10)).outcome is Outcome.TAKEN
+async def test_another_process_goes_on_from_what_is_there(case: TargetCase) -> None:
+    await published(case.target, case.log, 3)
+    assert (await published(case.anew(case.log.key), case.log, 9)).outcome is Outcome.TAKEN
+    assert (await published(case.target, case.log, 10)).outcome is Outcome.TAKEN
 
 
-async def test_the_same_checkpoint_again_changes_nothing(place: Place) -> None:
+async def test_the_same_checkpoint_again_changes_nothing(case: TargetCase) -> None:
     for _ in range(2):
-        assert (await published(place.target, place.log, 5)).outcome is Outcome.TAKEN
-    assert await place.target.read() == place.log.checkpoint(5)
+        assert (await published(case.target, case.log, 5)).outcome is Outcome.TAKEN
+    assert await case.target.read() == case.log.checkpoint(5)
 
 
-async def test_a_journal_cut_short_is_contradicted_and_the_longer_checkpoint_stays(place: Place) -> None:
-    await published(place.target, place.log, 9)
-    found = await published(place.target, place.log, 7)
+async def test_a_journal_cut_short_is_contradicted_and_the_longer_checkpoint_stays(case: TargetCase) -> None:
+    await published(case.target, case.log, 9)
+    found = await published(case.target, case.log, 7)
     assert found.outcome is Outcome.CONTRADICTS
     assert "knows 9 entries and the journal has 7" in found.problem
-    assert await place.target.read() == place.log.checkpoint(9)
+    assert await case.target.read() == case.log.checkpoint(9)
 
 
-async def test_an_older_checkpoint_of_a_journal_that_went_on_is_not_put_back(place: Place) -> None:
-    await published(place.target, place.log, 9)
-    assert (await published(place.target, place.log, 7, now=12)).outcome is Outcome.TAKEN
-    assert await place.target.read() == place.log.checkpoint(9)
+async def test_an_older_checkpoint_of_a_journal_that_went_on_is_not_put_back(case: TargetCase) -> None:
+    await published(case.target, case.log, 9)
+    assert (await published(case.target, case.log, 7, now=12)).outcome is Outcome.TAKEN
+    assert await case.target.read() == case.log.checkpoint(9)
 
 
 @pytest.mark.parametrize("size", [9, 14])
-async def test_another_history_is_contradicted(place: Place, size: int) -> None:
-    await published(place.target, place.log, 9)
-    found = await published(place.anew(place.log.key), place.log.forked(4), size)
+async def test_another_history_is_contradicted(case: TargetCase, size: int) -> None:
+    await published(case.target, case.log, 9)
+    found = await published(case.anew(case.log.key), case.log.forked(4), size)
     assert found.outcome is Outcome.CONTRADICTS
     assert "9 entries are not those of the journal" in found.problem
-    assert await place.target.read() == place.log.checkpoint(9)
+    assert await case.target.read() == case.log.checkpoint(9)
 
 
-async def test_a_target_that_cannot_be_reached_says_so_and_nothing_else(place: Place) -> None:
-    await published(place.target, place.log, 3)
-    place.vanish()
-    reading = await read_from(place.target)
+async def test_a_target_that_cannot_be_reached_says_so_and_nothing_else(case: TargetCase) -> None:
+    await published(case.target, case.log, 3)
+    case.vanish()
+    reading = await read_from(case.target)
     assert (reading.held, bool(reading.problem)) == (None, True)
-    assert (await published(place.target, place.log, 5)).outcome is Outcome.UNREACHABLE
+    assert (await published(case.target, case.log, 5)).outcome is Outcome.UNREACHABLE
 
 
-async def test_what_another_key_signed_is_not_believed(place: Place) -> None:
-    await published(place.target, place.log, 3)
+async def test_what_another_key_signed_is_not_believed(case: TargetCase) -> None:
+    await published(case.target, case.log, 3)
     with pytest.raises(IntegrityError) as refused:
-        await read_from(place.anew(Logbook(place.log.owner).key))
-    assert refused.value.message.startswith(place.target.name)
+        await read_from(case.anew(Logbook(case.log.owner).key))
+    assert refused.value.message.startswith(case.target.name)

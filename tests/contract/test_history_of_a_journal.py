@@ -10,8 +10,8 @@ import pytest
 from controller.journal.chain import Entry
 from controller.journal.consistency import is_consistent
 from controller.journal.history import History, leaves_of
+from controller.journal.location import DatabaseLocation, FileLocation, JournalLocation
 from controller.journal.merkle import MerkleTree
-from controller.journal.place import DatabasePlace, FilePlace, Place
 from exchange.model import Millis
 from tests.contract.test_journal_contract import AT, record
 from tests.support.postgres_server import PostgresServer, binaries
@@ -20,15 +20,15 @@ OWNER = "desk-1"
 
 
 @pytest.fixture(params=["file", "database"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[JournalLocation]:
     if request.param == "file":
-        yield FilePlace(tmp_path / "journal.db")
+        yield FileLocation(tmp_path / "journal.db")
         return
     programs = binaries()
     if programs is None:
         pytest.skip("the PostgreSQL of the dev extra is not installed")
     server = PostgresServer(programs)
-    yield DatabasePlace(server.url("postgres"))
+    yield DatabaseLocation(server.url("postgres"))
     server.remove()
 
 
@@ -39,12 +39,12 @@ def tree_of(entries: list[Entry]) -> MerkleTree:
     return tree
 
 
-def test_every_earlier_size_is_proven_while_the_writer_goes_on(place: Place) -> None:
-    journal = place.open(OWNER)
+def test_every_earlier_size_is_proven_while_the_writer_goes_on(location: JournalLocation) -> None:
+    journal = location.open(OWNER)
     try:
         entries = [entry for number in range(9) for entry in journal.append([record(number)], Millis(AT + number))]
         tree = tree_of(entries)
-        history = History(tree.size, tree.frontier, leaves_of(place), {4: tree_of(entries[:4]).frontier})
+        history = History(tree.size, tree.frontier, leaves_of(location), {4: tree_of(entries[:4]).frontier})
         journal.append([record(99)], Millis(AT + 99))
         for size in range(10):
             older = history.at(size)

@@ -9,12 +9,12 @@ import pytest_asyncio
 
 from controller.core.event_codec import decode
 from controller.core.events import Event
-from controller.core.fold.apply import fold
 from controller.core.state import State
 from controller.journal.sqlite import read_journal
 from exchange.model import Millis
 from exchange.ports import VenueName
 from tests.support.counting import Counted
+from tests.support.folding import fold
 from tests.support.rig import Rig, rig
 
 KILLER = Path(__file__).parents[1] / "support" / "killed_while_placing.py"

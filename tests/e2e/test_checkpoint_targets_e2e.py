@@ -19,7 +19,7 @@ from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.cosignature import cosigned_at, parse_cosigner_key
 from tests.support.bucket_server import ACCESS_KEY, BUCKET, REGION, SECRET, BucketServer, running_bucket
 from tests.support.checkpoint_hook import Hook, running_hook
-from tests.support.checkpoint_places import bare_repository
+from tests.support.checkpoint_target_cases import bare_repository
 from tests.support.rig import ROOT, Rig, rig
 
 pytestmark = pytest.mark.e2e

@@ -7,7 +7,7 @@ import pytest
 
 from controller.cli.journal.replay import replayed
 from controller.cli.journal.verify import verify_deployment
-from controller.journal.place import FILE_NAME
+from controller.journal.location import FILE_NAME
 from controller.journal.postgres import read_postgres
 from tests.support.postgres_server import PostgresServer, binaries
 from tests.support.rig import Rig, rig

@@ -13,7 +13,7 @@ import pytest
 from controller.journal.chain import verify_chain
 from controller.journal.lease import PERMIT_NS, TERM_S
 from controller.journal.postgres import read_postgres
-from controller.runtime.followers.latchfile import LatchFile, Mark
+from controller.runtime.followers.latchfile import LatchFile, LatchMark
 from tests.support.pair import Pair, pair
 from tests.support.postgres_server import PostgresServer, binaries
 from tests.support.rig import Rig
@@ -55,7 +55,7 @@ async def open_orders(rig: Rig) -> set[str]:
     return {order["orderId"] for order in (await rig.bot("GET", "/api/v3/openOrders", symbol="BTCUSDT")).json()}
 
 
-def leave_mark(two: Pair, mark: Mark) -> None:
+def leave_mark(two: Pair, mark: LatchMark) -> None:
     """As the second host's last process left it."""
     data = two.second.directory / "var"
     data.mkdir(exist_ok=True)
@@ -166,7 +166,7 @@ async def test_a_mark_of_a_failed_journal_takes_nothing_from_whoever_has_led_sin
     await two.first.start()
     epoch = (await two.first.armed())["epoch"]
     assert isinstance(epoch, int)
-    leave_mark(two, Mark("the journal could not be written", epoch - 1, halted=False))
+    leave_mark(two, LatchMark("the journal could not be written", epoch - 1, halted=False))
     await two.stand_by()
     await placed(two.first, "under-the-second-epoch")
     seen = await two.second.until(lambda seen: seen["working_orders"] == 1)

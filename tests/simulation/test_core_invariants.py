@@ -17,7 +17,6 @@ from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Decision
 from controller.core.decisions.evidence import ways_up
-from controller.core.fold.apply import fold
 from controller.core.lifecycle import EDGES, Position
 from controller.core.state import State
 from exchange.errors import Refused
@@ -28,6 +27,7 @@ from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.adversary import Adversary, Truth
 from tests.support.desk import BOT_KEYS, RULES, SYMBOL, D, Desk
+from tests.support.folding import fold
 from tests.support.proofs import sizes
 from tests.support.watchman import Watchman
 

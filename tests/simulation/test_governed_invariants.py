@@ -27,7 +27,6 @@ from controller.core.decisions.draft import Decision
 from controller.core.decisions.drills import HALT_DRILL
 from controller.core.decisions.evidence import ways_up
 from controller.core.decisions.governance import release_document, target_of
-from controller.core.fold.apply import fold
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from exchange.errors import Refused, Unauthorised
@@ -40,6 +39,7 @@ from policies.stage import LIVE_STAGES, Mode, Stage
 from tests.simulation.test_core_invariants import SELDOM, STARTS, Deployment, index, played
 from tests.support.adversary import Adversary, Truth
 from tests.support.desk import BOT_KEYS, RULES, SYMBOL, D, Desk, with_policy
+from tests.support.folding import fold
 from tests.support.governed_watchman import GovernedWatchman, able
 from tests.support.proofs import sizes
 

@@ -13,7 +13,7 @@ from typer.testing import Result
 
 from controller.core.event_codec import encode
 from controller.journal.chain import Record
-from controller.journal.place import FILE_NAME
+from controller.journal.location import FILE_NAME
 from controller.journal.sqlite import open_journal
 from tests.support.desk import Desk
 from tests.support.operator_port import FakePort

@@ -12,16 +12,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 
 from controller.cli.shared.output import stderr
 from controller.journal.chain import Entry
-from controller.journal.place import Place
+from controller.journal.location import JournalLocation
 from controller.journal.port import StoredJournal
-from controller.settings.deployment import journal_place, load_settings
+from controller.settings.deployment import journal_location, load_settings
 
 _POLL_SECONDS = 0.5
 
 
-def place_in(directory: Path) -> Place:
+def place_in(directory: Path) -> JournalLocation:
     """Where a deployment's journal is."""
-    return journal_place(directory, load_settings(directory))
+    return journal_location(directory, load_settings(directory))
 
 
 @contextmanager

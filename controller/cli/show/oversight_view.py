@@ -6,7 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.cli.shared.output import clock, micros
-from controller.console.oversight import DrillView, OversightView
+from controller.console.drills import DrillView
+from controller.console.schema import OversightView
 
 
 def oversight_rows(view: OversightView) -> list[tuple[str, Text | Table | str]]:

@@ -14,7 +14,7 @@ from controller.cli.sign.signing import KeysOption, ReasonOption
 from policies.authority import Verb
 
 if TYPE_CHECKING:
-    from controller.console.oversight import DrillView
+    from controller.console.drills import DrillView
 
 LOOK_EVERY_S = 0.2
 GIVE_UP_AFTER_S = 90.0

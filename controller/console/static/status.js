@@ -1,6 +1,6 @@
 // What a status changes on the page: the figures, the picture of the lifecycle, the halt panel, the bars.
 
-import { showOversight } from "./oversight.js";
+import { showAlerts } from "./alerts.js";
 import * as w from "./wording.js";
 
 const ORDER = ["MOCK", "TESTNET_VALIDATING", "VALIDATED", "LIVE_€10", "RAMPING"];
@@ -132,5 +132,5 @@ export function showStatus(s) {
   showStanding(s);
   showFigures(s);
   showCounts(s);
-  showOversight(s.oversight, put);
+  showAlerts(s.oversight, put);
 }

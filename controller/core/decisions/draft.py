@@ -9,6 +9,7 @@ from controller.core.events import Event
 from controller.core.fold.apply import apply
 from controller.core.state import State
 from exchange.model import Millis
+from policies.limit_types import Deny
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +24,6 @@ class Repeated:
     """The bot used this id before; here is the first order, and there is no second."""
 
     client_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeniedReply:
-    """No venue will see the order."""
-
-    rule: str
-    measured: str
-    threshold: str
-    message: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +49,7 @@ class SealReply:
     result: str
 
 
-Reply = Admitted | Repeated | DeniedReply | CommandReply | SealReply | None
+Reply = Admitted | Repeated | Deny | CommandReply | SealReply | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from controller.core import events as e
 from controller.core.decisions import moves
 from controller.core.decisions.account import account_view
 from controller.core.decisions.bot_keys import usable
-from controller.core.decisions.draft import Admitted, DeniedReply, Draft, Repeated, Reply
+from controller.core.decisions.draft import Admitted, Draft, Repeated, Reply
 from controller.core.effects import Place
 from controller.core.fold.drills import DRILL_RULE
 from controller.core.inputs import CancelAsked, OrderRequested
@@ -25,12 +25,10 @@ MOVED = "moved"
 BOT_KEY = "bot-key"
 """The rule that denies what was signed with a key that is revoked, or that was never issued to this bot."""
 
-_NO_KEY = DeniedReply(
+_NO_KEY = Deny(
     BOT_KEY, "not issued", "issued", "the key was not issued to this bot, or it was revoked", "Use a key that was issued."
 )
-_DRILLED = DeniedReply(
-    DRILL_RULE, "a drill", "no drill", "a halt is being practised", "Send the order anew when the drill has finished."
-)
+_DRILLED = Deny(DRILL_RULE, "a drill", "no drill", "a halt is being practised", "Send the order anew when the drill has finished.")
 
 
 def requested(draft: Draft, given: OrderRequested) -> Reply:
@@ -55,22 +53,21 @@ def requested(draft: Draft, given: OrderRequested) -> Reply:
     )
     verdict = check(intent, context, policy, stage=state.position.stage, step=state.position.step, now=draft.now)
     if isinstance(verdict, Deny):
-        message = f"{verdict.message} (at {state.position})"
-        return _deny(draft, given, DeniedReply(verdict.rule.value, verdict.measured, verdict.threshold, message, verdict.remedy))
+        return _deny(draft, given, replace(verdict, message=f"{verdict.message} (at {state.position})"))
     assert venue is not None, "the limits admit nothing where no venue is"
     draft.emit(_admission(state, given, verdict, intent.client_id))
     draft.do(Place(venue, intent))
     return Admitted(intent.client_id)
 
 
-def _barred(state: State, given: OrderRequested) -> DeniedReply | None:
+def _barred(state: State, given: OrderRequested) -> Deny | None:
     """What keeps every order out, whatever it is."""
     if state.drill is not None:
         return _DRILLED
     if state.policy is None or not state.armed:
         return _not_armed(state.not_armed_because or "no policy is in force")
     if state.venue is not None and state.venue is not given.venue:
-        return DeniedReply(
+        return Deny(
             MOVED,
             f"judged on {given.venue}",
             f"orders go to {state.venue}",
@@ -80,8 +77,8 @@ def _barred(state: State, given: OrderRequested) -> DeniedReply | None:
     return None
 
 
-def _not_armed(because: str) -> DeniedReply:
-    return DeniedReply(
+def _not_armed(because: str) -> Deny:
+    return Deny(
         NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {because}", "Wait; `gatehouse status` says what is missing."
     )
 
@@ -122,7 +119,7 @@ def _admission(state: State, given: OrderRequested, verdict: Admit, client_id: s
     )
 
 
-def _deny(draft: Draft, given: OrderRequested, denial: DeniedReply) -> DeniedReply:
+def _deny(draft: Draft, given: OrderRequested, denial: Deny) -> Deny:
     intent = given.intent
     draft.emit(
         e.OrderDenied(
@@ -134,7 +131,7 @@ def _deny(draft: Draft, given: OrderRequested, denial: DeniedReply) -> DeniedRep
             quantity=intent.quantity,
             quote_quantity=intent.quote_quantity,
             price=intent.price,
-            rule=denial.rule,
+            rule=str(denial.rule),
             measured=denial.measured,
             threshold=denial.threshold,
             message=denial.message,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from immutables import Map
@@ -30,13 +30,6 @@ MOCK = Position(Stage.MOCK)
 def apply(state: State, event: e.Event, at: Millis) -> State:
     """The state after one more journal entry. ``at`` is the entry's own time."""
     return _APPLY[type(event)](replace(state, seq=state.seq + 1, at=at), event)
-
-
-def fold(state: State, entries: Iterable[tuple[e.Event, Millis]]) -> State:
-    """The state after many."""
-    for event, at in entries:
-        state = apply(state, event, at)
-    return state
 
 
 # Governance
@@ -174,7 +167,6 @@ def _stage(state: State, event: e.StageChanged) -> State:
         halted_from=before if halted else None,
         halt_cause=event.cause if halted else None,
         halt_reason=event.reason if halted else "",
-        halted_at=state.at if halted else None,
         halt_figures=None if halted else state.halt_figures,
         stage_since=state.at,
         tally=_begin(state, here),

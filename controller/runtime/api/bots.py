@@ -9,19 +9,16 @@ from decimal import Decimal
 
 from controller.core import events as e
 from controller.core.decisions.account import ZERO, assets_of
-from controller.core.decisions.draft import Admitted, DeniedReply, Repeated
+from controller.core.decisions.draft import Admitted, Repeated
 from controller.core.inputs import CancelAsked, OrderRequested
 from controller.core.order_state import OrderState
 from controller.core.state import State
 from controller.gateway.port import (
     Accepted,
-    BotFill,
-    BotOrder,
     Busy,
     CancelRefused,
     CancelReply,
     CancelTaken,
-    Denied,
     DepthView,
     Outstanding,
     PlaceReply,
@@ -34,11 +31,23 @@ from controller.runtime.loop.writer import CommittedBatch, Writer
 from controller.runtime.venues.markets import Markets
 from controller.runtime.venues.perform import Performer
 from exchange.errors import GatehouseError
-from exchange.model import Balance, MarketTrade, Millis, OrderIntent, OrderStatus, Quote, Side, SymbolRules
+from exchange.model import (
+    Balance,
+    Fill,
+    MarketTrade,
+    Millis,
+    OrderIntent,
+    OrderReport,
+    OrderStatus,
+    Quote,
+    Side,
+    SymbolRules,
+)
 from exchange.orders import WORKING
 from exchange.ports import CancelFailed, Clock, VenueName
 from exchange.wire.errors import ErrorCode
 from exchange.wire.orders import NewOrder
+from policies.limit_types import Deny
 
 DECIDED_WITHIN_S = 10.0
 """A bot waits this long for the controller's own decision: longer than an append across a network may take."""
@@ -82,12 +91,12 @@ class Bots:
         except Undecided as late:
             return Busy(1) if late.withdrawn else Outstanding("", order.client_id or "", late.message)
         except GatehouseError as error:
-            return Denied(error.code, "", "", error.message, error.remedy)
+            return Deny(error.code, "", "", error.message, error.remedy)
         match decision.reply:
             case Admitted(client_id=client_id) | Repeated(client_id=client_id):
                 return await self._outcome(client_id)
-            case DeniedReply() as denial:
-                return Denied(denial.rule, denial.measured, denial.threshold, denial.message, denial.remedy)
+            case Deny() as deny:
+                return deny
             case _:
                 raise AssertionError("an order is admitted, repeated or denied")
 
@@ -109,27 +118,27 @@ class Bots:
         ]
         return await self._cancel(sorted(orders, key=lambda order: order.number))
 
-    def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> BotOrder | None:
+    def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> OrderReport | None:
         """One of the bot's orders."""
         self._markets.bot_seen()
         if order_id is None and bot_client_id is not None:
             order_id = self._writer.state.first_of(bot, bot_client_id)
         order = self._own(bot, order_id) if order_id else None
-        return _bot_order(order) if order is not None and order.symbol == symbol else None
+        return _report(order) if order is not None and order.symbol == symbol else None
 
-    def open_orders(self, bot: str, symbol: str | None) -> Sequence[BotOrder]:
+    def open_orders(self, bot: str, symbol: str | None) -> Sequence[OrderReport]:
         """The bot's working orders, newest first."""
         self._markets.bot_seen()
         mine = [order for order in self._writer.state.open.values() if order.bot == bot and order.status in WORKING]
         return [
-            _bot_order(order) for order in sorted(mine, key=lambda order: -order.number) if symbol is None or order.symbol == symbol
+            _report(order) for order in sorted(mine, key=lambda order: -order.number) if symbol is None or order.symbol == symbol
         ]
 
     def all_orders(
         self, bot: str, symbol: str, window: Window, limit: int, statuses: frozenset[OrderStatus] | None
-    ) -> Sequence[BotOrder]:
+    ) -> Sequence[OrderReport]:
         """The bot's newest orders, as far back as the history goes."""
-        state, found = self._writer.state, list[BotOrder]()
+        state, found = self._writer.state, list[OrderReport]()
         for client_id in reversed(self._history.order_ids):
             order = state.orders[client_id]
             if order.admitted_at < window.start:
@@ -137,20 +146,20 @@ class Bots:
             if order.bot != bot or order.symbol != symbol or order.admitted_at > window.end:
                 continue
             if statuses is None or order.status in statuses:
-                found.append(_bot_order(order))
+                found.append(_report(order))
                 if len(found) >= limit:
                     break
         return found
 
-    def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[BotFill]:
+    def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[Fill]:
         """The bot's newest fills, as far back as the history goes."""
-        state, found = self._writer.state, list[BotFill]()
+        state, found = self._writer.state, list[Fill]()
         for fill, _ in reversed(self._history.fills):
             if fill.symbol != symbol or not window.start <= fill.venue_at <= window.end or order_id not in {None, fill.client_id}:
                 continue
             order = state.orders.get(fill.client_id)
             if order is not None and order.bot == bot:
-                found.append(_bot_fill(fill, order))
+                found.append(_fill(fill, order))
                 if len(found) >= limit:
                     break
         return found
@@ -205,7 +214,7 @@ class Bots:
         return order if order is not None and order.bot == bot else None
 
     async def _cancel(self, orders: Sequence[OrderState]) -> CancelReply:
-        before = tuple(_bot_order(order) for order in orders)
+        before = tuple(_report(order) for order in orders)
         expected = [self._performer.expect_cancel(order.client_id) for order in orders if order.status in _AT_THE_VENUE]
         for order in orders:
             try:
@@ -267,36 +276,36 @@ def _reply(order: OrderState) -> PlaceReply:
     return Accepted(accepted, order.client_id, order.updated_at)
 
 
-def _bot_order(order: OrderState) -> BotOrder:
-    return BotOrder(
-        order_id=order.client_id,
-        bot_client_id=order.bot_client_id,
+def _report(order: OrderState) -> OrderReport:
+    return OrderReport(
         symbol=order.symbol,
+        order_id=order.client_id,
+        client_id=order.bot_client_id,
         side=order.side,
         type=order.type,
         status=order.status,
-        quantity=order.quantity,
-        quote_quantity=order.quote_quantity,
-        price=order.price,
+        price=order.price if order.price is not None else ZERO,
+        quantity=order.quantity if order.quantity is not None else ZERO,
         executed=order.executed,
         executed_quote=order.executed_quote,
         created_at=order.admitted_at,
         updated_at=order.updated_at,
+        quote_quantity=order.quote_quantity,
     )
 
 
-def _bot_fill(fill: e.FillBooked, order: OrderState) -> BotFill:
-    return BotFill(
-        trade_id=fill.trade_id,
+def _fill(booked: e.FillBooked, order: OrderState) -> Fill:
+    return Fill(
+        trade_id=booked.trade_id,
         order_id=order.client_id,
-        bot_client_id=order.bot_client_id,
-        symbol=fill.symbol,
-        side=fill.side,
-        price=fill.price,
-        quantity=fill.quantity,
-        quote=fill.quote,
-        fee=fill.fee,
-        fee_asset=fill.fee_asset,
-        maker=fill.maker,
-        at=Millis(fill.venue_at),
+        client_id=order.bot_client_id,
+        symbol=booked.symbol,
+        side=booked.side,
+        price=booked.price,
+        quantity=booked.quantity,
+        quote=booked.quote,
+        fee=booked.fee,
+        fee_asset=booked.fee_asset,
+        maker=booked.maker,
+        at=Millis(booked.venue_at),
     )

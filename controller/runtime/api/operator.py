@@ -32,7 +32,6 @@ from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
 from controller.runtime.api import views
-from controller.runtime.api.oversight import oversight_view
 from controller.runtime.api.reads import Reads
 from controller.runtime.followers.checkpoints import TargetStatus
 from controller.runtime.followers.recent import RecentHistory
@@ -176,8 +175,7 @@ class Operator(Reads):
 
     def _status(self) -> StatusView:
         head = self._journal.head.hash
-        oversight = oversight_view(self._writer.state, self._key_problem)
-        view = views.status_view(self._writer.state, self._history, self._markets, head, self._now(), oversight)
+        view = views.status_view(self._writer.state, self._history, self._markets, head, self._now(), self._key_problem)
         checkpoints = tuple(
             CheckpointView(target=o.target, size=o.size, at_ms=o.at, problem=o.problem) for o in self._target_statuses()
         )

@@ -13,7 +13,6 @@ from controller.core.decisions.boot import boot
 from controller.core.inputs import Boot
 from controller.journal.lease import TERM_S
 from controller.runtime.api import views
-from controller.runtime.api.oversight import oversight_view
 from controller.runtime.api.reads import Reads
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.inbox import Inbox
@@ -66,8 +65,8 @@ class StandbyOperator(Reads):
         """The deployment as far as it was read, and how far that is."""
         state, lag = self._known(), self._standby.lag
         now = Millis(max(self._clock.now(), state.at))
-        oversight = oversight_view(state, lambda _: "")
-        known = views.status_view(state, self._history, self._markets, self._standby.follower.head.hash, now, oversight)
+        head = self._standby.follower.head.hash
+        known = views.status_view(state, self._history, self._markets, head, now, lambda _: "")
         return known.model_copy(
             update={
                 "role": Role.STANDBY,

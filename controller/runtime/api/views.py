@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from controller.authority.wordcode import word_code
-from controller.console.oversight import OversightView
 from controller.console.schema import (
     BalanceView,
     CountersView,
@@ -16,6 +16,7 @@ from controller.console.schema import (
     HaltView,
     NextEdgeView,
     OrderView,
+    OversightView,
     PendingView,
     PolicyView,
     QuoteView,
@@ -31,6 +32,9 @@ from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
 from controller.core.state import State
 from controller.journal.chain import Entry
+from controller.runtime.api.alerts import acknowledged_view, alert_views
+from controller.runtime.api.bot_keys import bot_key_views
+from controller.runtime.api.drills import drill_view, record_view
 from controller.runtime.api.summaries import summary
 from controller.runtime.followers.recent import Counters, RecentHistory, Sample
 from controller.runtime.venues.markets import Markets
@@ -46,9 +50,9 @@ from policies.schema import Policy
 
 
 def status_view(
-    state: State, history: RecentHistory, markets: Markets, head: str, now: Millis, oversight: OversightView
+    state: State, history: RecentHistory, markets: Markets, head: str, now: Millis, key_problem: Callable[[str], str]
 ) -> StatusView:
-    """The deployment now."""
+    """The deployment now. ``key_problem`` says why an issued gateway key does not open the gateway."""
     if state.policy is None or state.release is None or state.roster is None:
         raise Halted("nothing is deployed yet", code="not-deployed", remedy="Wait for the controller to start.")
     policy, venue, here = state.policy, state.watched, state.position
@@ -111,7 +115,18 @@ def status_view(
         ),
         now_ms=now,
         pending=pending_view(state),
-        oversight=oversight,
+        oversight=_oversight(state, key_problem),
+    )
+
+
+def _oversight(state: State, key_problem: Callable[[str], str]) -> OversightView:
+    return OversightView(
+        alerts=alert_views(state),
+        alerts_lost=state.alerts_lost,
+        acknowledged=acknowledged_view(state),
+        bot_keys=bot_key_views(state, key_problem),
+        drill=drill_view(state.drill) if state.drill else None,
+        last_drill=record_view(state.last_drill) if state.last_drill else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""The testnet's one page: what it is, what it plays, and what is on it. Read-only, nothing loaded from elsewhere."""
+"""The testnet's web page: its market, accounts, orders, fills and faults. Read-only, and it loads nothing from other hosts."""
 
 from __future__ import annotations
 

@@ -9,11 +9,12 @@ import pytest
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.bot_keys import key_document, secret_digest
-from controller.core.decisions.draft import Admitted, DeniedReply
+from controller.core.decisions.draft import Admitted
 from controller.core.effects import AlertKind, Cancel
 from controller.core.lifecycle import Position
 from exchange.errors import ConfigError
 from policies.authority import Verb
+from policies.limit_types import Deny
 from policies.stage import Mode, Stage
 from tests.support.desk import BOT_KEYS, Desk, with_policy
 
@@ -29,8 +30,8 @@ def desk() -> Desk:
 def rule_of(desk: Desk, **who: str) -> str:
     """The rule that denies an order; empty when it is admitted."""
     reply = desk.give(desk.requested("0.00003", **who)).reply  # type: ignore[arg-type]
-    assert isinstance(reply, DeniedReply | Admitted)
-    return reply.rule if isinstance(reply, DeniedReply) else ""
+    assert isinstance(reply, Deny | Admitted)
+    return reply.rule if isinstance(reply, Deny) else ""
 
 
 def test_the_first_start_adopts_the_keys_of_the_settings_with_digests_of_their_secrets(desk: Desk) -> None:
@@ -110,14 +111,14 @@ def test_an_order_that_was_on_its_way_when_its_key_was_revoked_is_denied(desk: D
     on_its_way = desk.requested("0.00003")
     assert desk.ask(Verb.REVOKE_BOT_KEY, DEMO, "carol").code == ""
     reply = desk.give(on_its_way).reply
-    assert isinstance(reply, DeniedReply)
+    assert isinstance(reply, Deny)
     assert reply.rule == "bot-key"
 
 
 def test_a_repeated_id_does_not_get_round_a_revoked_key(desk: Desk) -> None:
     desk.placed(desk.order("0.00003", bot_id="mine"))
     assert desk.ask(Verb.REVOKE_BOT_KEY, DEMO, "carol").code == ""
-    assert isinstance(desk.order("0.00003", bot_id="mine").reply, DeniedReply)
+    assert isinstance(desk.order("0.00003", bot_id="mine").reply, Deny)
 
 
 def test_a_revocation_cancels_what_its_bot_has_open_and_nothing_of_another(desk: Desk) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from controller.core import events as e
 from controller.core import inputs as i
-from controller.core.decisions.draft import Admitted, DeniedReply
+from controller.core.decisions.draft import Admitted
 from controller.core.decisions.drills import DRILL_WITHIN_MS, HALT_DRILL
 from controller.core.effects import Cancel, CancelAll, Latch
 from controller.core.lifecycle import Position
@@ -22,6 +22,7 @@ from exchange.errors import Refused
 from exchange.model import Balance
 from exchange.ports import VenueName
 from policies.authority import Verb
+from policies.limit_types import Deny
 from policies.stage import Mode, Stage
 from tests.support.desk import SYMBOL, D, Desk, with_policy
 from tests.support.shell import SetClock, Shell
@@ -53,8 +54,8 @@ def measured(desk: Desk, *, empty: bool = True, command_id: str = "") -> None:
 
 def denied_by(desk: Desk) -> str:
     reply = desk.order("0.00003").reply
-    assert isinstance(reply, DeniedReply | Admitted)
-    return reply.rule if isinstance(reply, DeniedReply) else ""
+    assert isinstance(reply, Deny | Admitted)
+    return reply.rule if isinstance(reply, Deny) else ""
 
 
 def test_it_latches_before_all_else_and_cancels_everything_on_the_venue_in_use(desk: Desk) -> None:
@@ -98,7 +99,7 @@ def test_it_ends_where_it_began_and_arms_only_when_the_venue_agrees_again(desk: 
     assert (desk.state.armed, denied_by(desk)) == (False, "not-armed")
     desk.sweep(VenueName.TESTNET)
     assert (desk.state.armed, desk.state.position, denied_by(desk)) == (True, Position(TESTNET), "")
-    assert desk.state.halted_at is None
+    assert desk.state.halt_cause is None
 
 
 def test_the_time_it_takes_is_not_covered(desk: Desk) -> None:

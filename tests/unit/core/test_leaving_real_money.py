@@ -7,16 +7,17 @@ import pytest
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.causes import Cause
-from controller.core.decisions.draft import Admitted, DeniedReply
-from controller.core.fold.apply import fold
+from controller.core.decisions.draft import Admitted
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from exchange.model import OrderStatus, Side
 from exchange.ports import Unknown, VenueName
 from policies.authority import Verb
+from policies.limit_types import Deny
 from policies.response import EPISODE_LONGEST_MS
 from policies.stage import Mode, Stage
 from tests.support.desk import D, Desk, with_policy
+from tests.support.folding import fold
 
 LIVE, VALIDATED, HALTED = Position(Stage.LIVE_EUR10), Position(Stage.VALIDATED), Position(Stage.HALTED)
 STALE_MS = 5_001
@@ -72,7 +73,7 @@ def test_what_is_held_keeps_the_deployment_where_its_guards_watch_it(holding: De
 
 def test_only_sells_are_admitted_until_the_account_is_empty(holding: Desk) -> None:
     bought = holding.order("0.00003").reply
-    assert isinstance(bought, DeniedReply)
+    assert isinstance(bought, Deny)
     assert bought.rule == "guard"
     assert isinstance(holding.order("0.00003", side=Side.SELL).reply, Admitted)
 
@@ -125,7 +126,7 @@ def test_a_restart_remembers_that_the_rung_is_owed(holding: Desk) -> None:
     holding.sweep_all()
     holding.tick()
     assert holding.state.position == LIVE
-    assert isinstance(holding.order("0.00003").reply, DeniedReply)
+    assert isinstance(holding.order("0.00003").reply, Deny)
     trade(holding, "0.00009", Side.SELL)
     holding.tick()
     assert holding.state.position == VALIDATED
@@ -136,7 +137,7 @@ def test_no_buy_slips_in_between_arming_and_the_first_look(holding: Desk) -> Non
     holding.boot()
     holding.sweep_all()
     assert holding.state.armed
-    assert isinstance(holding.order("0.00003").reply, DeniedReply)
+    assert isinstance(holding.order("0.00003").reply, Deny)
 
 
 def test_it_halts_like_any_other_deployment_when_the_loss_grows_meanwhile(holding: Desk) -> None:

@@ -6,11 +6,12 @@ import pytest
 
 from controller.core import events as e
 from controller.core import inputs as i
-from controller.core.decisions.draft import Admitted, Decision, DeniedReply, Repeated
+from controller.core.decisions.draft import Admitted, Decision, Repeated
 from controller.core.effects import Cancel, Place
 from exchange.model import OrderStatus, OrderType, Side
 from exchange.ports import NOT_SENT, Ack, Rejected, Unknown, VenueName
 from policies.authority import Verb
+from policies.limit_types import Deny
 from policies.stage import Stage
 from tests.support.desk import D, Desk
 
@@ -20,8 +21,8 @@ def desk() -> Desk:
     return Desk().arm()
 
 
-def denial(decision: Decision) -> DeniedReply:
-    assert isinstance(decision.reply, DeniedReply), decision.reply
+def denial(decision: Decision) -> Deny:
+    assert isinstance(decision.reply, Deny), decision.reply
     assert not decision.effects
     return decision.reply
 
@@ -120,7 +121,7 @@ def test_the_cap_counts_holdings_open_unknown_and_admitted_orders_together(desk:
 
 def test_orders_of_one_batch_share_one_cap(desk: Desk) -> None:
     replies = [desk.order("0.00009").reply for _ in range(4)]
-    assert [type(reply) for reply in replies] == [Admitted, Admitted, DeniedReply, DeniedReply]
+    assert [type(reply) for reply in replies] == [Admitted, Admitted, Deny, Deny]
 
 
 def test_a_sell_of_what_is_held_passes_at_the_cap(desk: Desk) -> None:
@@ -238,7 +239,7 @@ def test_an_order_judged_on_the_market_of_a_venue_left_meanwhile_is_denied() -> 
     assert not desk.move(Verb.ADVANCE, Stage.LIVE_EUR10).code
     decision = desk.give(waiting)
     assert not any(isinstance(effect, Place) for effect in decision.effects)
-    assert isinstance(decision.reply, DeniedReply)
+    assert isinstance(decision.reply, Deny)
     assert decision.reply.rule == "moved"
 
 

@@ -6,11 +6,12 @@ import pytest
 
 from controller.core import events as e
 from controller.core import inputs as i
-from controller.core.decisions.draft import Admitted, Decision, DeniedReply
+from controller.core.decisions.draft import Admitted, Decision
 from controller.core.effects import Cancel, CancelAll, Latch, LookUp
 from exchange.model import Fill, OrderReport, OrderStatus, Side
 from exchange.ports import Ack, PlaceOutcome, Rejected, Unknown, VenueName
 from policies.authority import Verb
+from policies.limit_types import Deny
 from policies.stage import Stage
 from tests.support.desk import D, Desk
 
@@ -317,4 +318,4 @@ def test_too_many_rejections_halt(desk: Desk) -> None:
         order(desk, Rejected(30004, "no"), "0.00002")
     desk.tick()
     assert desk.state.position.stage is Stage.HALTED
-    assert isinstance(desk.order("0.00002").reply, DeniedReply)
+    assert isinstance(desk.order("0.00002").reply, Deny)

@@ -6,11 +6,12 @@ import pytest
 
 from controller.core import events as e
 from controller.core import inputs as i
-from controller.core.decisions.draft import Admitted, Decision, DeniedReply
+from controller.core.decisions.draft import Admitted, Decision
 from controller.core.effects import Alert, LookUp
 from exchange.model import Balance, Fill, OrderReport, OrderStatus, Side
 from exchange.ports import VenueName
 from policies.authority import Verb
+from policies.limit_types import Deny
 from policies.stage import Stage
 from tests.support.desk import SYMBOL, D, Desk
 
@@ -215,7 +216,7 @@ def test_moving_to_a_venue_that_does_not_reconcile_disarms(desk: Desk) -> None:
     assert desk.move(Verb.ADVANCE, Stage.TESTNET_VALIDATING).code == ""
     assert not desk.state.armed
     denied = desk.order("0.00003").reply
-    assert isinstance(denied, DeniedReply)
+    assert isinstance(denied, Deny)
     assert denied.rule == "not-armed"
     desk.sweep(TESTNET)
     assert desk.state.armed

@@ -17,7 +17,7 @@ from exchange.bars import Bar, BarMarket, convert_bars, read_bars
 from exchange.book import Book, DeltaOutcome
 from exchange.errors import ConfigError, IntegrityError
 from exchange.model import Millis, Side
-from exchange.tape import DepthDelta, DepthSnapshot, Sequence, TapeGap, TapeRecord, TapeTrade
+from exchange.tape import DepthDelta, DepthSnapshot, RecordOrder, TapeGap, TapeRecord, TapeTrade
 
 D = Decimal
 ROOT = Path(__file__).resolve().parents[3]
@@ -63,7 +63,7 @@ def test_the_prints_of_a_bar_have_its_open_high_low_close_and_volume(given_bars:
 
 @given(bars())
 def test_the_tape_is_in_order_and_every_print_is_at_the_touch_of_an_uncrossed_book(given_bars: list[Bar]) -> None:
-    order, book = Sequence("BTCUSDT"), Book("BTCUSDT")
+    order, book = RecordOrder("BTCUSDT"), Book("BTCUSDT")
     for record in convert_bars(given_bars, MARKET):
         order.check(record)
         if isinstance(record, DepthSnapshot):

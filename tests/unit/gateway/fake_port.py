@@ -8,8 +8,6 @@ from decimal import Decimal
 
 from controller.gateway.port import (
     Accepted,
-    BotFill,
-    BotOrder,
     CancelReply,
     CancelTaken,
     DepthView,
@@ -18,8 +16,10 @@ from controller.gateway.port import (
 )
 from exchange.model import (
     Balance,
+    Fill,
     MarketTrade,
     Millis,
+    OrderReport,
     OrderStatus,
     OrderType,
     Quote,
@@ -60,34 +60,33 @@ class FakePort:
     cancel_answer: CancelReply | None = None
     book: bool = True
     heard: list[tuple[object, ...]] = field(default_factory=list)
-    orders: dict[str, dict[str, BotOrder]] = field(default_factory=dict)
-    booked: dict[str, list[BotFill]] = field(default_factory=dict)
+    orders: dict[str, dict[str, OrderReport]] = field(default_factory=dict)
+    accepted: dict[str, NewOrder] = field(default_factory=dict)
+    booked: dict[str, list[Fill]] = field(default_factory=dict)
 
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
         self.heard.append(("place", bot, order))
         if self.answer is not None:
             return self.answer
         mine = self.orders.setdefault(bot, {})
-        first = next((one for one in mine.values() if order.client_id and one.bot_client_id == order.client_id), None)
+        first = next((one for one in mine.values() if order.client_id and one.client_id == order.client_id), None)
         if first is not None:
-            terms = NewOrder(
-                first.symbol, first.side, first.type, order.client_id, first.quantity, first.quote_quantity, first.price
-            )
-            return Accepted(terms, first.order_id, first.created_at)
+            return Accepted(self.accepted[first.order_id], first.order_id, first.created_at)
         order_id = f"gh-{bot}-{sum(map(len, self.orders.values())) + 1:06d}"
-        mine[order_id] = BotOrder(
-            order_id=order_id,
-            bot_client_id=order.client_id or "",
+        self.accepted[order_id] = order
+        mine[order_id] = OrderReport(
             symbol=order.symbol,
+            order_id=order_id,
+            client_id=order.client_id or "",
             side=order.side,
             type=order.type,
             status=OrderStatus.NEW,
-            quantity=order.quantity,
-            quote_quantity=order.quote_quantity,
-            price=order.price,
+            price=order.price or Decimal(0),
+            quantity=order.quantity or Decimal(0),
             executed=Decimal(0),
             executed_quote=Decimal(0),
             created_at=self.clock,
+            quote_quantity=order.quote_quantity,
         )
         return Accepted(order, order_id, self.clock)
 
@@ -108,27 +107,27 @@ class FakePort:
             self.orders[bot][one.order_id] = replace(one, status=OrderStatus.CANCELED)
         return CancelTaken(taken)
 
-    def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> BotOrder | None:
+    def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> OrderReport | None:
         for one in self.orders.get(bot, {}).values():
-            wanted = one.order_id == order_id if order_id is not None else one.bot_client_id == bot_client_id
+            wanted = one.order_id == order_id if order_id is not None else one.client_id == bot_client_id
             if wanted and one.symbol == symbol:
                 return one
         return None
 
-    def open_orders(self, bot: str, symbol: str | None) -> Sequence[BotOrder]:
+    def open_orders(self, bot: str, symbol: str | None) -> Sequence[OrderReport]:
         mine = reversed(self.orders.get(bot, {}).values())
         return [one for one in mine if one.status in WORKING and symbol in {None, one.symbol}]
 
     def all_orders(
         self, bot: str, symbol: str, window: Window, limit: int, statuses: frozenset[OrderStatus] | None
-    ) -> Sequence[BotOrder]:
+    ) -> Sequence[OrderReport]:
         self.heard.append(("all_orders", bot, symbol, window, limit, statuses))
         mine = [one for one in reversed(self.orders.get(bot, {}).values()) if one.symbol == symbol]
         return [one for one in mine if window.start <= one.created_at <= window.end and (not statuses or one.status in statuses)][
             :limit
         ]
 
-    def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[BotFill]:
+    def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[Fill]:
         self.heard.append(("fills", bot, symbol, order_id, window, limit))
         mine = [one for one in reversed(self.booked.get(bot, [])) if one.symbol == symbol and order_id in {None, one.order_id}]
         return [one for one in mine if window.start <= one.at <= window.end][:limit]
@@ -175,17 +174,17 @@ class FakePort:
         """The orders that reached the controller."""
         return [call[2] for call in self.heard if call[0] == "place" and isinstance(call[2], NewOrder)]
 
-    def fill(self, bot: str, order_id: str, price: Decimal) -> BotFill:
+    def fill(self, bot: str, order_id: str, price: Decimal) -> Fill:
         """Fill an order completely, as its maker."""
         order = self.orders[bot][order_id]
-        quantity = order.quantity or Decimal(0)
+        quantity = order.quantity
         self.orders[bot][order_id] = replace(
             order, status=OrderStatus.FILLED, executed=quantity, executed_quote=quantity * price, updated_at=self.clock
         )
-        made = BotFill(
+        made = Fill(
             trade_id=f"t{len(self.booked.get(bot, []))}",
             order_id=order_id,
-            bot_client_id=order.bot_client_id,
+            client_id=order.client_id,
             symbol=order.symbol,
             side=order.side,
             price=price,

@@ -4,9 +4,10 @@ import httpx
 import pytest
 
 from controller.gateway.limits import GatewayLimits, Rate, ReplayGuard, Throttle
-from controller.gateway.port import BotKey, Denied
+from controller.gateway.port import BotKey
 from exchange.model import Millis
 from exchange.wire.signing import encode_params, signature
+from policies.limit_types import Deny
 from tests.support.fixed_keys import FixedKeys
 from tests.unit.gateway.fake_port import START, FakePort
 from tests.unit.gateway.gateway_client import ALPHA, BETA, BUY, BotClient
@@ -172,7 +173,7 @@ async def test_a_key_opens_the_gateway_from_the_moment_it_is_known_until_it_is_n
 
 
 async def test_an_order_whose_key_was_revoked_on_its_way_is_refused_like_an_unknown_key(port: FakePort) -> None:
-    port.answer = Denied("bot-key", "", "", "the key was revoked", "Use another.")
+    port.answer = Deny("bot-key", "", "", "the key was revoked", "Use another.")
     assert shown(await BotClient(port).buy()) == (400, 10072)
 
 

@@ -6,15 +6,15 @@ from decimal import Decimal
 import pytest
 
 from controller.gateway.denials import CODE_OF_RULE
-from controller.gateway.port import Busy, CancelRefused, Denied, Outstanding, VenueRejected, Window
+from controller.gateway.port import Busy, CancelRefused, Outstanding, VenueRejected, Window
 from exchange.model import Millis, OrderStatus, OrderType, Side
 from exchange.wire.errors import ErrorCode
 from exchange.wire.orders import NewOrder
-from policies.limits import LimitRule
+from policies.limits import Deny, LimitRule
 from tests.unit.gateway.fake_port import START, FakePort
 from tests.unit.gateway.gateway_client import ALPHA, BETA, BotClient
 
-EXPOSURE = Denied(
+EXPOSURE = Deny(
     "exposure",
     "12.34 EUR",
     "10.00 EUR",
@@ -78,7 +78,7 @@ def test_every_limit_rule_has_a_code_of_its_own_choosing() -> None:
 
 
 async def test_an_order_rate_denial_is_a_429_that_says_when_to_come_back(bot: BotClient, port: FakePort) -> None:
-    port.answer = Denied("order-rate", "11 orders", "10 orders", "too many", "Send orders more slowly.")
+    port.answer = Deny("order-rate", "11 orders", "10 orders", "too many", "Send orders more slowly.")
     reply = await bot.buy()
     assert (reply.status_code, reply.json()["code"], reply.headers["retry-after"]) == (429, 429, "1")
 
@@ -125,6 +125,13 @@ async def test_an_order_of_unknown_outcome_is_shown_as_open_with_a_numeric_updat
     port.orders["alpha"][order_id] = replace(port.orders["alpha"][order_id], status=OrderStatus.UNKNOWN)
     shown = (await bot.signed("GET", "order", [("symbol", "MXUSDT"), ("orderId", order_id)])).json()
     assert (shown["status"], shown["updateTime"]) == ("NEW", START)
+
+
+async def test_a_market_order_shows_what_it_asked_to_spend(bot: BotClient) -> None:
+    spend = [("symbol", "MXUSDT"), ("side", "BUY"), ("type", "MARKET"), ("quoteOrderQty", "10")]
+    order_id = (await bot.signed("POST", "order", spend)).json()["orderId"]
+    shown = (await bot.signed("GET", "order", [("symbol", "MXUSDT"), ("orderId", order_id)])).json()
+    assert (shown["price"], shown["origQty"], shown["origQuoteOrderQty"]) == ("0", "0", "10")
 
 
 @pytest.mark.parametrize(("method", "code"), [("GET", -2013), ("DELETE", -2011)])

@@ -16,7 +16,7 @@ from controller.runtime.loop.clock import SystemClock
 from exchange.errors import ConfigError, IntegrityError
 from exchange.model import Millis
 from tests.support.bucket_server import ACCESS_KEY, BUCKET, REGION, SECRET, BucketServer, running_bucket
-from tests.support.checkpoint_places import bucket_target, published
+from tests.support.checkpoint_target_cases import bucket_target, published
 from tests.support.logbook import Logbook
 
 LOG = Logbook()

@@ -15,7 +15,7 @@ from controller.journal.targets import git as git_target
 from controller.journal.targets.git import GitRemote, GitTarget
 from controller.runtime.loop.clock import SystemClock
 from exchange.errors import ConfigError, IntegrityError, Unreachable
-from tests.support.checkpoint_places import bare_repository, published
+from tests.support.checkpoint_target_cases import bare_repository, published
 from tests.support.logbook import Logbook
 
 LOG = Logbook()

@@ -10,8 +10,8 @@ from controller.authority.keys import generate_key
 from controller.journal.chain import Entry
 from controller.journal.checkpoint import Checkpoint, checkpoint_public_key, sign_checkpoint
 from controller.journal.history import History, leaves_of
+from controller.journal.location import FileLocation
 from controller.journal.merkle import MerkleTree
-from controller.journal.place import FilePlace
 from controller.journal.publishing import Offer, Outcome, Publication, publish_to, read_from
 from controller.journal.targets.directory import DirectoryTarget, file_in
 from exchange.errors import IntegrityError
@@ -33,7 +33,7 @@ def history(entries: tuple[Entry, ...], path: Path) -> History:
     tree = MerkleTree()
     for entry in entries:
         tree.append(entry.hash)
-    return History(tree.size, tree.frontier, leaves_of(FilePlace(path)))
+    return History(tree.size, tree.frontier, leaves_of(FileLocation(path)))
 
 
 async def published(checkpoint: Checkpoint, directory: Path, now: History) -> Publication:

@@ -12,7 +12,7 @@ from controller.journal.targets import https
 from controller.journal.targets.webhook import WebhookTarget
 from exchange.errors import ConfigError
 from tests.support.checkpoint_hook import Hook, running_hook
-from tests.support.checkpoint_places import published
+from tests.support.checkpoint_target_cases import published
 from tests.support.logbook import Logbook
 
 LOG = Logbook()

@@ -20,7 +20,7 @@ from controller.serving import listen, running
 from controller.witness.app import Witness, create_app
 from controller.witness.store import Store
 from exchange.errors import IntegrityError
-from tests.support.checkpoint_places import published
+from tests.support.checkpoint_target_cases import published
 from tests.support.logbook import Logbook
 
 LOG = Logbook()

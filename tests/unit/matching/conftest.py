@@ -10,7 +10,7 @@ import pytest
 
 from exchange.book import Level
 from exchange.matching.engine import Engine
-from exchange.matching.events import Accepted, EngineEvent, Refused
+from exchange.matching.events import Accepted, EngineEvent, Refusal
 from exchange.matching.resting import FillModel
 from exchange.matching.symbols import DEFAULT_RULES
 from exchange.model import Fill, MarketTrade, Millis, OrderIntent, OrderStatus, OrderType, Side, SymbolRules
@@ -69,7 +69,7 @@ class Desk:
         client_id: str = "",
         quote: str | None = None,
         account: str = "ours",
-    ) -> Accepted | Refused:
+    ) -> Accepted | Refusal:
         numbers = [None if text is None else Decimal(text) for text in (quantity, quote, price)]
         outcome = self.engine.place(account, OrderIntent(self.symbol, side, kind, client_id, *numbers), self._tick())
         if isinstance(outcome, Accepted):

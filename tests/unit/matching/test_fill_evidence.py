@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from exchange.errors import IntegrityError
-from exchange.matching.accounts import Account, Reason, fee_on
+from exchange.matching.accounts import LedgerAccount, MovementReason, fee_on
 from exchange.matching.events import BalanceChanged
 from exchange.matching.fees import Charge
 from exchange.model import OrderType, Side, SymbolRules
@@ -21,7 +21,7 @@ D = Decimal
 class InMx:
     """A fifth less, in MX at a price of 2, for as long as there is MX."""
 
-    def charge(self, account: Account, rules: SymbolRules, notional: Decimal, *, maker: bool) -> Charge:
+    def charge(self, account: LedgerAccount, rules: SymbolRules, notional: Decimal, *, maker: bool) -> Charge:
         in_quote = fee_on(notional, rules.maker_fee if maker else rules.taker_fee)
         in_mx = in_quote * D("0.8") / 2
         return Charge("MX", in_mx) if account.free("MX") >= in_mx else Charge(rules.quote, in_quote)
@@ -46,7 +46,7 @@ def test_a_policy_can_charge_another_asset_and_the_quote_asset_is_left_alone(mx_
 
 def test_the_fee_is_told_as_a_movement_of_the_asset_it_was_charged_in(mx_desk):
     mx_desk.order(Side.BUY, "101", "1")
-    fees = [e.change for e in mx_desk.log if isinstance(e, BalanceChanged) and e.change.reason is Reason.FEE]
+    fees = [e.change for e in mx_desk.log if isinstance(e, BalanceChanged) and e.change.reason is MovementReason.FEE]
     assert [(change.asset, change.free_delta) for change in fees] == [("MX", D("-0.0202"))]
 
 
@@ -59,7 +59,7 @@ def test_when_the_other_asset_runs_out_the_quote_asset_pays_and_was_locked_for_i
 
 def test_a_policy_that_charges_what_is_not_there_is_a_broken_ledger(make_desk):
     class Greedy:
-        def charge(self, account: Account, rules: SymbolRules, notional: Decimal, *, maker: bool) -> Charge:
+        def charge(self, account: LedgerAccount, rules: SymbolRules, notional: Decimal, *, maker: bool) -> Charge:
             return Charge("MX", D(1))
 
     desk = make_desk(fees=Greedy())

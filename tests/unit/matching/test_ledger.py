@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exchange.matching.accounts import STEP, Account, Reason, fee_on
+from exchange.matching.accounts import STEP, LedgerAccount, MovementReason, fee_on
 from exchange.matching.engine import Engine
 from exchange.matching.events import Accepted, BalanceChanged, Filled, MarketTraded, OrderChanged
 from exchange.matching.fees import Charge, QuoteFees
@@ -35,7 +35,7 @@ displayed = st.integers(0, 5_000_000).map(lambda steps: D(steps) / 1_000_000)
 class InMx:
     """Fees in MX, a fifth cheaper, for as long as there is some."""
 
-    def charge(self, account: Account, rules: SymbolRules, notional: Decimal, *, maker: bool) -> Charge:
+    def charge(self, account: LedgerAccount, rules: SymbolRules, notional: Decimal, *, maker: bool) -> Charge:
         in_quote = fee_on(notional, rules.maker_fee if maker else rules.taker_fee)
         in_mx = (in_quote * D("0.4")).quantize(STEP, ROUND_DOWN)
         return Charge("MX", in_mx) if in_mx <= account.free("MX") else Charge(rules.quote, in_quote)
@@ -204,7 +204,7 @@ TestLedger = LedgerMachine.TestCase
 
 
 def test_reasons_are_the_words_of_the_account_stream():
-    assert {reason.value for reason in Reason} == {
+    assert {reason.value for reason in MovementReason} == {
         "DEPOSIT",
         "ENTRUST_PLACE",
         "ENTRUST_CANCEL",

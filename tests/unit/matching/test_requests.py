@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 
 from exchange.errors import ConfigError, UsageError
-from exchange.matching.accounts import Reason
-from exchange.matching.checks import MAX_OPEN_ORDERS
+from exchange.matching.accounts import MovementReason
 from exchange.matching.engine import DuplicateClientIds, Engine
-from exchange.matching.events import Accepted, BalanceChanged, Canceled, Filled, OrderChanged, Refused
+from exchange.matching.events import Accepted, BalanceChanged, Canceled, Filled, OrderChanged, Refusal
+from exchange.matching.order_checks import MAX_OPEN_ORDERS
 from exchange.matching.symbols import BTCUSDT
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
 
@@ -39,7 +39,7 @@ BUY, SELL, LIMIT, MARKET = Side.BUY, Side.SELL, OrderType.LIMIT, OrderType.MARKE
 )
 def test_an_order_the_venue_would_refuse_is_refused_with_its_code(desk, order, code):
     outcome = desk.place(*order)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Refusal)
     assert outcome.code == code
     assert desk.engine.orders("ours", "BTCUSDT") == []
 
@@ -103,7 +103,7 @@ def test_placing_locks_funds_with_the_fee_and_tells_account_then_order(desk):
     outcome = desk.place(BUY, "100", "2")
     first, second = outcome.events
     assert isinstance(first, BalanceChanged)
-    assert (first.change.reason, first.change.locked_delta) == (Reason.PLACED, D("200.1"))
+    assert (first.change.reason, first.change.locked_delta) == (MovementReason.PLACED, D("200.1"))
     assert isinstance(second, OrderChanged)
     assert second.order.report.status is OrderStatus.NEW
 
@@ -112,7 +112,7 @@ def test_a_fill_tells_order_deal_and_balances_in_that_order(desk):
     desk.order(BUY, "100.5", "2")
     events = desk.sold("100", "2")[1:]
     assert [type(event) for event in events] == [OrderChanged, Filled, *[BalanceChanged] * 3]
-    assert [event.change.reason for event in events[2:]] == [Reason.TRADED, Reason.RETURNED, Reason.TRADED]
+    assert [event.change.reason for event in events[2:]] == [MovementReason.TRADED, MovementReason.RETURNED, MovementReason.TRADED]
     assert desk.money("BTC") == (102, 0)
 
 

@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import Endpoint, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import VenueEndpoint, open_venue
 from exchange.mexc.http import Timeouts
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.mexc.socket import StreamTiming
 from exchange.model import Millis
@@ -125,7 +125,7 @@ LIMITS = SignerLimits(frozenset({"MXUSDT"}), Decimal(100))
 
 def venue_at(url: str, stream_url: str = "ws://127.0.0.1:9/ws", timing: StreamTiming = QUICK) -> MexcVenue:
     timeouts = Timeouts(connect=500, write=500, read=250, total=600)
-    endpoint = Endpoint(url, stream_url, Reach.LOOPBACK, timeouts, timing)
+    endpoint = VenueEndpoint(url, stream_url, Reach.LOOPBACK, timeouts, timing)
     return open_venue(VenueName.TESTNET, endpoint, LocalSigner("mx0key", "secret", LIMITS), RealClock(), Random(7))
 
 

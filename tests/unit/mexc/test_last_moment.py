@@ -15,8 +15,8 @@ from random import Random
 import pytest
 
 from exchange.mexc import http as module
-from exchange.mexc.hosts import Reach
 from exchange.mexc.http import Failure, HttpTransport, Method, Outcome, Reply
+from exchange.mexc.reach import Reach
 from tests.support.certificates import self_signed
 from tests.support.proofs import sizes
 from tests.unit.mexc.conftest import LivePermit

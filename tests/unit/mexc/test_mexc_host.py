@@ -10,10 +10,10 @@ import pytest
 
 from exchange.errors import VenueError
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import Endpoint, VenueHost, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import VenueEndpoint, VenueHost, open_venue
 from exchange.mexc.http import Timeouts
 from exchange.mexc.ratelimit import HeldBack, LockOut
+from exchange.mexc.reach import Reach
 from exchange.mexc.rest import RestCaller, VenueRefusal
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.ports import CancelFailed, ClockedVenue, VenueName
@@ -36,7 +36,7 @@ class Stub:
 async def gated(serving: Any, clock: Any) -> AsyncIterator[tuple[Stub, VenueHost, MexcVenue, list[LockOut]]]:
     stub, url = await serving(Stub)
     told = list[LockOut]()
-    endpoint = Endpoint(url, "ws://127.0.0.1:9/ws", Reach.LOOPBACK, Timeouts(500, 500, 500, 800))
+    endpoint = VenueEndpoint(url, "ws://127.0.0.1:9/ws", Reach.LOOPBACK, Timeouts(500, 500, 500, 800))
     gate = VenueHost(endpoint, clock, on_lockout=told.append)
     signer = LocalSigner("mx0key", "secret", NO_ORDERS)
     venue = open_venue(VenueName.LIVE, endpoint, signer, clock, Random(1), gate=gate)

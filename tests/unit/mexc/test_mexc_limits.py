@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from exchange.errors import ConfigError, Refused, VenueError
 from exchange.mexc.clock import Sample, VenueClock, estimate
-from exchange.mexc.connect import PRODUCTION, Endpoint, open_feed, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import PRODUCTION, VenueEndpoint, open_feed, open_venue
 from exchange.mexc.http import HttpTransport, Method
 from exchange.mexc.ratelimit import (
     ALL_PER_WINDOW,
@@ -27,6 +26,7 @@ from exchange.mexc.ratelimit import (
     LockOut,
     RateLimiter,
 )
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import Millis, OrderIntent, OrderType, Side
 from exchange.ports import VenueName
@@ -348,11 +348,11 @@ def test_production_addresses_are_within_their_reach() -> None:
 @pytest.mark.parametrize(
     "endpoint",
     [
-        Endpoint("https://api.mexc.com", "ws://127.0.0.1/ws", Reach.LOOPBACK),
-        Endpoint("http://127.0.0.1", "wss://wbs-api.mexc.com/ws", Reach.LOOPBACK),
+        VenueEndpoint("https://api.mexc.com", "ws://127.0.0.1/ws", Reach.LOOPBACK),
+        VenueEndpoint("http://127.0.0.1", "wss://wbs-api.mexc.com/ws", Reach.LOOPBACK),
     ],
 )
-def test_a_rehearsal_venue_and_feed_refuse_the_real_hosts_when_built(endpoint: Endpoint) -> None:
+def test_a_rehearsal_venue_and_feed_refuse_the_real_hosts_when_built(endpoint: VenueEndpoint) -> None:
     with pytest.raises(Refused):
         open_venue(VenueName.TESTNET, endpoint, signer(), FakeClock(), Random(1))
     with pytest.raises(Refused):

@@ -11,23 +11,23 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import Server, serve
 
-from exchange.mexc.connect import Endpoint, open_feed
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import VenueEndpoint, open_feed
 from exchange.mexc.http import Timeouts
 from exchange.mexc.market import MexcFeed
+from exchange.mexc.reach import Reach
 from exchange.mexc.socket import StreamTiming
-from exchange.mexc.watch import DEFAULT_DOUBTS, Doubts, divergence_bps
+from exchange.mexc.stream_watch import DEFAULT_WATCH_LIMITS, WatchLimits, divergence_bps
 from exchange.model import Fill, MarketTrade, Millis, OrderStatus, Quote, Side
 from exchange.ports import FeedStatus, StreamGap, VenueEvent
 from exchange.wire import stream
-from exchange.wire.market import BookTicker, DepthSnapshot
+from exchange.wire.market import BookTicker, DepthReply
 from exchange.wire.push import Push, TradeBatch
 from exchange.wire.push_encode import encode_push
 from tests.support.mexc_stream import ASK, BID, FILL, ONE, QUICK, REPORT, Rest, StubStream, delta, url_of
 
 SOON = replace(QUICK, idle_after=5_000, rotate_every=60, overlap=80)
 LATER = replace(SOON, overlap=1_500)
-NEVER_COMPARED = Doubts(stall_after=60_000)
+NEVER_COMPARED = WatchLimits(stall_after=60_000)
 
 
 def now() -> Millis:
@@ -53,11 +53,11 @@ async def start(wire: tuple[StubStream, Server], serving: Any, clock: Any) -> As
     tasks: list[asyncio.Task[None]] = []
     feeds: list[MexcFeed] = []
 
-    async def begin(timing: StreamTiming = QUICK, doubts: Doubts = DEFAULT_DOUBTS) -> tuple[MexcFeed, StubStream, Rest]:
+    async def begin(timing: StreamTiming = QUICK, limits: WatchLimits = DEFAULT_WATCH_LIMITS) -> tuple[MexcFeed, StubStream, Rest]:
         stub, server = wire
         rest, url = await serving(Rest)
-        endpoint = Endpoint(url, url_of(server), Reach.LOOPBACK, Timeouts(500, 500, 500, 800), timing)
-        feed = open_feed(["MXUSDT"], endpoint, clock, Random(3), doubts=doubts)
+        endpoint = VenueEndpoint(url, url_of(server), Reach.LOOPBACK, Timeouts(500, 500, 500, 800), timing)
+        feed = open_feed(["MXUSDT"], endpoint, clock, Random(3), watch_limits=limits)
         feeds.append(feed)
         tasks.append(asyncio.create_task(feed.run()))
         return feed, stub, rest
@@ -109,7 +109,7 @@ async def test_while_two_streams_run_the_old_one_still_moves_the_book(start: Sta
 
 async def test_versions_missing_after_a_rotation_are_a_gap_like_any_other(start: Start) -> None:
     feed, stub, rest = await start(SOON)
-    rest.snapshots = [DepthSnapshot(10, (BID,), (ASK,)), DepthSnapshot(30, (BID,), (ASK,))]
+    rest.snapshots = [DepthReply(10, (BID,), (ASK,)), DepthReply(30, (BID,), (ASK,))]
     await until(feed, lambda: version(feed) == 10)
     await stub.streams(2)
     await stub.push(delta(15, 16), to=1)
@@ -142,7 +142,7 @@ async def test_a_stream_that_cannot_be_replaced_yet_is_kept_and_replaced_later(s
 
 async def test_an_old_stream_cut_during_the_overlap_costs_a_snapshot_and_no_reconnect(start: Start) -> None:
     feed, stub, rest = await start(LATER)
-    rest.snapshots = [DepthSnapshot(10, (BID,), (ASK,)), DepthSnapshot(30, (BID,), (ASK,))]
+    rest.snapshots = [DepthReply(10, (BID,), (ASK,)), DepthReply(30, (BID,), (ASK,))]
     await until(feed, lambda: version(feed) == 10)
     await stub.streams(2)
     await stub.connections[0].close()
@@ -162,8 +162,8 @@ async def test_an_old_stream_cut_before_the_new_one_is_ready_hides_the_quote_at_
 
 
 async def test_a_stream_whose_events_are_old_is_reopened(start: Start) -> None:
-    doubts = Doubts(lag_most=2_000, lag_for=20, compare_every=20, look_every=10)
-    feed, stub, _ = await start(doubts=doubts)
+    limits = WatchLimits(lag_most=2_000, lag_for=20, compare_every=20, look_every=10)
+    feed, stub, _ = await start(limits=limits)
     await until(feed, lambda: version(feed) == 10)
     stub.sent_at = Millis(now() - 10_000)
     await stub.push(delta(11, 11))
@@ -173,7 +173,7 @@ async def test_a_stream_whose_events_are_old_is_reopened(start: Start) -> None:
 
 
 async def test_a_stream_that_disagrees_with_rest_for_long_is_reopened(start: Start) -> None:
-    feed, _, rest = await start(doubts=Doubts(compare_every=20, diverge_for=50, look_every=10))
+    feed, _, rest = await start(limits=WatchLimits(compare_every=20, diverge_for=50, look_every=10))
     await until(feed, lambda: version(feed) == 10)
     rest.ticker = BookTicker("MXUSDT", Decimal("2.1"), ONE, Decimal("3.1"), ONE)
     await until(feed, lambda: feed.trouble is not None)
@@ -182,7 +182,7 @@ async def test_a_stream_that_disagrees_with_rest_for_long_is_reopened(start: Sta
 
 
 async def test_a_stream_that_agrees_with_rest_is_left_alone(start: Start) -> None:
-    feed, stub, rest = await start(doubts=Doubts(compare_every=5, diverge_for=1, look_every=5))
+    feed, stub, rest = await start(limits=WatchLimits(compare_every=5, diverge_for=1, look_every=5))
     await until(feed, lambda: version(feed) == 10)
     await asyncio.wait_for(rest.compared_often.wait(), 5)
     assert (feed.status("MXUSDT"), len(stub.connections)) == (FeedStatus.LIVE, 1)

@@ -11,6 +11,14 @@ from exchange.model import Balance, Fill, MarketTrade, Millis, OrderIntent, Orde
 from exchange.wire import account, market
 from exchange.wire.errors import ErrorCode, MalformedReply, WireRefusal, dump_json, load_json
 from exchange.wire.symbols import exchange_info_json, parse_exchange_info, parse_symbol_rules, symbol_json, validate
+from tests.support.wire_readers import (
+    parse_agg_trades,
+    parse_average_price,
+    parse_day_ticker,
+    parse_klines,
+    parse_price,
+    parse_trades,
+)
 
 AMOUNT = st.decimals(min_value=0, max_value=Decimal(10) ** 9, places=8)
 POSITIVE = st.decimals(min_value=Decimal("0.00000001"), max_value=Decimal(10) ** 9, places=8)
@@ -201,7 +209,7 @@ def test_a_listen_key_and_symbol_lists_survive_the_wire() -> None:
 
 @given(st.lists(st.tuples(POSITIVE, AMOUNT), max_size=5).map(tuple), st.integers(0, 10**12), st.none() | TIME)
 def test_a_depth_snapshot_survives_the_wire(levels: market.Levels, version: int, at: Millis | None) -> None:
-    snapshot = market.DepthSnapshot(version, levels, levels[::-1], at)
+    snapshot = market.DepthReply(version, levels, levels[::-1], at)
     assert market.parse_depth(over_the_wire(market.depth_json(snapshot))) == snapshot
 
 
@@ -214,8 +222,8 @@ def test_a_depth_level_that_cannot_be_read_is_a_typed_error(levels: object) -> N
 @given(SIDE, POSITIVE, POSITIVE, TIME)
 def test_public_trades_survive_the_wire_without_ids(side: Side, price: Decimal, quantity: Decimal, at: Millis) -> None:
     trade = MarketTrade("MXUSDT", price, quantity, side, at, "")
-    assert market.parse_trades("MXUSDT", over_the_wire(market.trades_json([trade]))) == (trade,)
-    assert market.parse_agg_trades("MXUSDT", over_the_wire(market.agg_trades_json([trade]))) == (trade,)
+    assert parse_trades("MXUSDT", over_the_wire(market.trades_json([trade]))) == (trade,)
+    assert parse_agg_trades("MXUSDT", over_the_wire(market.agg_trades_json([trade]))) == (trade,)
 
 
 def test_a_buying_taker_is_a_bid_and_the_buyer_is_not_maker() -> None:
@@ -227,7 +235,7 @@ def test_a_buying_taker_is_a_bid_and_the_buyer_is_not_maker() -> None:
 def test_candles_survive_the_wire_in_rows_of_eight(candles: list[market.Candle]) -> None:
     rows = market.klines_json(candles)
     assert all(len(row) == 8 for row in rows)
-    assert market.parse_klines(over_the_wire(rows)) == tuple(candles)
+    assert parse_klines(over_the_wire(rows)) == tuple(candles)
 
 
 @pytest.mark.parametrize("interval", ["1h", "8h", "1w", "", "60"])
@@ -248,12 +256,12 @@ def test_one_bound_of_time_alone_is_refused() -> None:
 
 @given(st.builds(market.DayTicker, st.just("MXUSDT"), *[AMOUNT] * 10, TIME, TIME))
 def test_a_day_ticker_survives_the_wire(ticker: market.DayTicker) -> None:
-    assert market.parse_day_ticker(over_the_wire(market.day_ticker_json(ticker))) == ticker
+    assert parse_day_ticker(over_the_wire(market.day_ticker_json(ticker))) == ticker
 
 
 def test_small_replies_survive_the_wire() -> None:
     ticker = market.BookTicker("MXUSDT", Decimal("1.1"), Decimal(2), Decimal("1.2"), Decimal(3))
     assert market.parse_book_ticker(over_the_wire(market.book_ticker_json(ticker))) == ticker
-    assert market.parse_price(over_the_wire(market.price_json("MXUSDT", Decimal("1.1")))) == ("MXUSDT", Decimal("1.1"))
-    assert market.parse_average_price(over_the_wire(market.average_price_json(Decimal("1.1")))) == Decimal("1.1")
+    assert parse_price(over_the_wire(market.price_json("MXUSDT", Decimal("1.1")))) == ("MXUSDT", Decimal("1.1"))
+    assert parse_average_price(over_the_wire(market.average_price_json(Decimal("1.1")))) == Decimal("1.1")
     assert market.parse_time(over_the_wire(market.time_json(Millis(5)))) == 5

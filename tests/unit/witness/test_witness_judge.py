@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from controller.journal.checkpoint import Checkpoint
 from controller.journal.note import sign_note
-from controller.witness.judge import MOST_BYTES, SIZE_TYPE, Accepted, Refused, judge
+from controller.witness.judge import MOST_BYTES, SIZE_TYPE, CheckpointAccepted, CheckpointRefused, judge
 from tests.support.logbook import Logbook, body
 
 LOG = Logbook()
@@ -17,26 +17,26 @@ IMPOSTOR = Logbook("desk-1")
 LOGS = {LOG.key.name: LOG.key}
 
 
-def judged(request: bytes, known: int = 0) -> Accepted | Refused:
+def judged(request: bytes, known: int = 0) -> CheckpointAccepted | CheckpointRefused:
     return judge(request, LOGS, lambda _: LOG.checkpoint(known) if known else None)
 
 
 def status(request: bytes, known: int = 0) -> int:
     found = judged(request, known)
-    return found.status if isinstance(found, Refused) else 200
+    return found.status if isinstance(found, CheckpointRefused) else 200
 
 
 @pytest.mark.parametrize(("old", "new"), [(0, 0), (0, 5), (5, 5), (5, 6), (4, 8), (7, 20)])
 def test_what_follows_from_the_last_checkpoint_is_accepted(old: int, new: int) -> None:
     found = judged(LOG.request(old, new), known=old)
-    assert isinstance(found, Accepted)
+    assert isinstance(found, CheckpointAccepted)
     assert (found.checkpoint, found.text, found.note) == (LOG.checkpoint(new), LOG.checkpoint(new).text, LOG.note(new))
 
 
 @pytest.mark.parametrize(("old", "known"), [(0, 5), (4, 5), (6, 5), (3, 0)])
 def test_another_old_size_is_told_the_size_that_is_known(old: int, known: int) -> None:
     found = judged(LOG.request(old, 8), known)
-    assert isinstance(found, Refused)
+    assert isinstance(found, CheckpointRefused)
     assert (found.status, found.body, found.content_type) == (409, f"{known}\n", SIZE_TYPE)
     assert not found.suspicious
 
@@ -44,7 +44,7 @@ def test_another_old_size_is_told_the_size_that_is_known(old: int, known: int) -
 def test_the_same_size_with_another_root_is_a_conflict_and_kept_as_evidence() -> None:
     fork = LOG.forked(2)
     found = judged(body(5, (), fork.note(5)), known=5)
-    assert isinstance(found, Refused)
+    assert isinstance(found, CheckpointRefused)
     assert (found.status, found.body, found.content_type, found.suspicious) == (
         409,
         "5\n",
@@ -56,7 +56,7 @@ def test_the_same_size_with_another_root_is_a_conflict_and_kept_as_evidence() ->
 @pytest.mark.parametrize("turned", [0, 2, 4])
 def test_a_fork_with_its_own_good_proof_is_unprocessable_and_kept_as_evidence(turned: int) -> None:
     found = judged(LOG.forked(turned).request(5, 9), known=5)
-    assert isinstance(found, Refused)
+    assert isinstance(found, CheckpointRefused)
     assert (found.status, found.suspicious) == (422, LOG.forked(turned).checkpoint(9).text)
 
 
@@ -102,7 +102,7 @@ def test_signatures_of_others_are_passed_over() -> None:
 def test_extension_lines_are_part_of_what_is_cosigned() -> None:
     text = LOG.checkpoint(5).text + "an extension\n"
     found = judged(body(0, (), sign_note(text, "gatehouse/desk-1", LOG.private)))
-    assert isinstance(found, Accepted)
+    assert isinstance(found, CheckpointAccepted)
     assert found.text == text
 
 
@@ -116,7 +116,7 @@ def test_no_sequence_of_requests_makes_it_accept_two_histories(asked: list[tuple
         for claimed in {old, known.size if known else 0}:
             proof = branches[branch].proof(claimed, new) if claimed <= new else ()
             found = judge(body(claimed, proof, branches[branch].note(new)), LOGS, {LOG.key.name: known}.get)
-            if not isinstance(found, Accepted):
+            if not isinstance(found, CheckpointAccepted):
                 continue
             accepted = found.checkpoint
             if known is not None:

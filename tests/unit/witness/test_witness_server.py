@@ -33,7 +33,7 @@ from controller.witness.app import Tls, Witness, create_app, serving
 from controller.witness.store import Store, digest_of
 from exchange.errors import ConfigError, IntegrityError, Refused
 from exchange.model import Millis
-from tests.support.checkpoint_places import published
+from tests.support.checkpoint_target_cases import published
 from tests.support.logbook import Logbook, body
 
 LOG = Logbook()

@@ -14,8 +14,10 @@ from controller.authority.meaning import meaning
 from controller.authority.verify import read_command
 from controller.cli.doctor.bot_keys import check_bot_keys
 from controller.cli.sign import oversight
-from controller.console.oversight import AcknowledgedView, AlertView, BotKeyView, DrillView, OversightView
-from controller.console.schema import ProposalView, ProposeRequest, ReceiptView
+from controller.console.alerts import AcknowledgedView, AlertView
+from controller.console.bot_keys import BotKeyView
+from controller.console.drills import DrillView
+from controller.console.schema import OversightView, ProposalView, ProposeRequest, ReceiptView
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.bot_keys import secret_digest

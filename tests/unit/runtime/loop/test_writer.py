@@ -10,9 +10,8 @@ import pytest
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core import inputs as i
-from controller.core.decisions.draft import Admitted, Decision, DeniedReply
+from controller.core.decisions.draft import Admitted, Decision
 from controller.core.effects import CancelAll, Effect, Latch, Place
-from controller.core.fold.apply import fold
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.chain import Entry, Record
@@ -25,8 +24,10 @@ from exchange.errors import Halted, Refused
 from exchange.model import Millis, OrderStatus
 from exchange.ports import Ack, VenueName
 from policies.authority import Verb
+from policies.limit_types import Deny
 from policies.stage import Stage
 from tests.support.desk import Desk
+from tests.support.folding import fold
 from tests.support.shell import Shell, tick
 
 
@@ -165,7 +166,7 @@ async def test_a_halt_overtakes_every_queued_input(shell: Shell) -> None:
     shell.inbox.fact(i.HaltAsked("test", "stop"), 7)
     await shell.step()
     reply = (await order).reply
-    assert isinstance(reply, DeniedReply)
+    assert isinstance(reply, Deny)
     assert reply.rule == "stage"
     assert not any(isinstance(effect, Place) for effect in shell.performed)
     assert shell.writer.halt_clock is not None
@@ -178,7 +179,7 @@ async def test_a_signed_halt_overtakes_too(shell: Shell) -> None:
     halt = shell.ask(i.Submitted(shell.desk.verified(command, "carol"), anchored=True))
     await shell.step()
     await halt
-    assert isinstance((await order).reply, DeniedReply)
+    assert isinstance((await order).reply, Deny)
     assert shell.writer.state.position.stage is Stage.HALTED
 
 
@@ -206,7 +207,7 @@ async def test_a_decision_that_fails_halts_in_the_same_batch(shell: Shell, monke
     shell.inbox.fact(tick(shell), 0)
     order = shell.ask(shell.desk.requested("0.00003"))
     await shell.step()
-    assert isinstance((await order).reply, DeniedReply)
+    assert isinstance((await order).reply, Deny)
     assert shell.writer.state.halt_reason == "controller: ZeroDivisionError while deciding Tick"
     assert shell.permits.latched_because
     assert shell.kinds_on_disk()[-2:] == ["stage-changed", "order-denied"]

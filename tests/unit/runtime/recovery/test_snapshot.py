@@ -21,7 +21,7 @@ from controller.authority.keys import generate_key
 from controller.core import event_codec, state_codec
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold.apply import apply, fold
+from controller.core.fold.apply import apply
 from controller.core.state import State
 from controller.journal.chain import Entry, Head, Record
 from controller.journal.merkle import MerkleTree
@@ -35,6 +35,7 @@ from exchange.errors import IntegrityError, UsageError
 from exchange.ports import VenueName
 from policies.stage import Stage
 from tests.support.desk import Desk
+from tests.support.folding import fold
 from tests.support.shell import SetClock
 
 KEY = generate_key()

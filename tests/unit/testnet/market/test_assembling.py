@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from exchange.book import Book
 from exchange.model import MarketTrade, Millis, Side
-from exchange.tape import DepthDelta, DepthSnapshot, Sequence, TapeGap, TapeRecord, TapeTrade
+from exchange.tape import DepthDelta, DepthSnapshot, RecordOrder, TapeGap, TapeRecord, TapeTrade
 from exchange.testnet.market.feeds.assemble import Assembler
-from exchange.wire.market import DepthSnapshot as RestSnapshot
+from exchange.wire.market import DepthReply
 from exchange.wire.push import DepthUpdate, TradeBatch
 
 D = Decimal
@@ -29,7 +29,7 @@ def trade(assembler: Assembler, at: int, trade_id: str = "1", received_at: int |
 
 
 def snapshot(assembler: Assembler, version: int, at: int = 100) -> bool:
-    return assembler.on_snapshot(RestSnapshot(version, LEVELS, LEVELS, Millis(at)), Millis(at))
+    return assembler.on_snapshot(DepthReply(version, LEVELS, LEVELS, Millis(at)), Millis(at))
 
 
 def told(records: list[TapeRecord]) -> list[object]:
@@ -148,7 +148,7 @@ steps = st.lists(
 
 @given(steps, st.integers(0, 100))
 def test_whatever_arrives_what_leaves_is_a_tape(steps: list[tuple[str, int, int, int]], hold_ms: int) -> None:
-    assembler, order, book = Assembler("X", hold_ms), Sequence("X"), Book("X")
+    assembler, order, book = Assembler("X", hold_ms), RecordOrder("X"), Book("X")
     now, version = 1_000, 50
     left: list[TapeRecord] = []
     for kind, first, second, third in steps:

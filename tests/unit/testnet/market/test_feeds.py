@@ -13,7 +13,7 @@ from exchange.book import Book, DeltaOutcome
 from exchange.errors import ConfigError, UsageError
 from exchange.matching.symbols import BTCUSDT
 from exchange.model import MarketTrade, Millis, Side
-from exchange.tape import DepthDelta, DepthSnapshot, Sequence, TapeGap, TapeRecord, TapeTrade, read
+from exchange.tape import DepthDelta, DepthSnapshot, RecordOrder, TapeGap, TapeRecord, TapeTrade, read
 from exchange.testnet.conditions.latency import LatencyModel
 from exchange.testnet.market.feeds.synthetic import SyntheticMarket, synthetic
 from exchange.testnet.market.feeds.tape import TapePlayer
@@ -86,7 +86,7 @@ def test_what_comes_out_of_a_looped_real_tape_is_itself_in_order_and_its_book_ne
     records = list(islice(read(SHIPPED), 400))
     span = records[-1].at - records[0].at
     player = TapePlayer(records, START, loop=True)
-    order, book = Sequence("BTCUSDT"), Book("BTCUSDT")
+    order, book = RecordOrder("BTCUSDT"), Book("BTCUSDT")
     for record in player.due(Millis(START + 5 * span)):
         order.check(record)
         if isinstance(record, DepthSnapshot):
@@ -112,7 +112,7 @@ MARKET = SyntheticMarket(BTCUSDT, D(60_000), seed=3)
 
 
 def test_a_made_up_market_obeys_the_rules_of_a_tape_and_never_crosses() -> None:
-    order, book = Sequence("BTCUSDT"), Book("BTCUSDT")
+    order, book = RecordOrder("BTCUSDT"), Book("BTCUSDT")
     for record in islice(synthetic(MARKET, START), 2_000):
         order.check(record)
         if isinstance(record, DepthSnapshot):

@@ -13,7 +13,7 @@ import pytest
 from exchange.book import Book, DeltaOutcome
 from exchange.errors import Unreachable, UsageError, VenueError
 from exchange.model import DataSource
-from exchange.tape import DepthDelta, DepthSnapshot, Sequence, TapeGap, TapeRecord, TapeTrade
+from exchange.tape import DepthDelta, DepthSnapshot, RecordOrder, TapeGap, TapeRecord, TapeTrade
 from exchange.testnet.conditions.clock import SystemClock
 from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.config import TestnetConfig
@@ -44,7 +44,7 @@ class Recorder:
     def __init__(self) -> None:
         self.records: list[TapeRecord] = []
         self.book = Book("BTCUSDT")
-        self._order = Sequence("BTCUSDT")
+        self._order = RecordOrder("BTCUSDT")
         self._more = asyncio.Event()
 
     def take(self, record: TapeRecord) -> None:

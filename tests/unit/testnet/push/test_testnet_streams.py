@@ -24,7 +24,8 @@ from exchange.testnet.server import RunningTestnet, running_testnet
 from exchange.wire.market import BookTicker
 from exchange.wire.push import BalanceUpdate, DepthLevels, DepthUpdate, KlineUpdate, Push, TradeBatch
 from exchange.wire.push_decode import decode_push
-from exchange.wire.stream import Speed, book_ticker_channel, depth_channel
+from exchange.wire.stream import Speed, depth_channel
+from tests.support.channels import book_ticker_channel
 
 DEPTH = "spot@public.aggre.depth.v3.api.pb@10ms@BTCUSDT"
 PRIVATE = ["spot@private.orders.v3.api.pb", "spot@private.deals.v3.api.pb", "spot@private.account.v3.api.pb"]

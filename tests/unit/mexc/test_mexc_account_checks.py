@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from exchange.mexc.checks import AccountCheck, Demands, check_account
-from exchange.mexc.connect import Endpoint, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.account_checks import AccountCheck, Demands, check_account
+from exchange.mexc.connect import VenueEndpoint, open_venue
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import Millis
 from exchange.ports import VenueName
@@ -42,7 +42,7 @@ async def venue_of(account: AccountConfig) -> AsyncIterator[RunningTestnet]:
 
 
 async def checked(running: RunningTestnet, demands: Demands = DEMANDS, secret: str = SECRET) -> dict[str, AccountCheck]:
-    endpoint = Endpoint(running.base_url, running.ws_url, Reach.LOOPBACK)
+    endpoint = VenueEndpoint(running.base_url, running.ws_url, Reach.LOOPBACK)
     signer = LocalSigner("mx0bot", secret, SignerLimits(frozenset({BTC}), Decimal(20)))
     venue = open_venue(VenueName.LIVE, endpoint, signer, SystemClock(), Random(1))
     try:

@@ -1,11 +1,14 @@
-"""What waits for somebody, on the page: alerts, keys that do not work, who answered last, and the last drill."""
+"""The page shows outstanding alerts, keys that do not work, who acknowledged the last alert, and the last drill."""
 
 from __future__ import annotations
 
 import httpx
 
+from controller.console.alerts import AcknowledgedView, AlertView
 from controller.console.app import create_app
-from controller.console.oversight import AcknowledgedView, AlertView, BotKeyView, DrillView, OversightView
+from controller.console.bot_keys import BotKeyView
+from controller.console.drills import DrillView
+from controller.console.schema import OversightView
 from exchange.ports import VenueName
 from policies.stage import Stage
 from tests.support.operator_port import NOW, FakePort, a_status

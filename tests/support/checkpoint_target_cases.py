@@ -28,8 +28,8 @@ KINDS = ("directory", "git", "bucket", "witness")
 
 
 @dataclass
-class Place:
-    """One target of ``log``. ``vanish`` makes it unreachable; ``anew`` is the same place seen by another process."""
+class TargetCase:
+    """One target of ``log``. ``vanish`` makes it unreachable; ``anew`` is the same target in another process."""
 
     log: Logbook
     target: CheckpointTarget
@@ -38,13 +38,13 @@ class Place:
 
 
 @asynccontextmanager
-async def opened(kind: str, directory: Path) -> AsyncIterator[Place]:
-    """A place of that kind, empty."""
+async def opened(kind: str, directory: Path) -> AsyncIterator[TargetCase]:
+    """An empty target of that kind."""
     log = Logbook()
     async with AsyncExitStack() as stack:
         make = {"directory": _directory, "git": _git, "bucket": _bucket, "witness": _witness}[kind]
         anew, vanish = await make(directory, log, stack)
-        yield Place(log, anew(log.key), vanish, anew)
+        yield TargetCase(log, anew(log.key), vanish, anew)
 
 
 def bare_repository(path: Path) -> Path:

@@ -14,7 +14,7 @@ from exchange.errors import ConfigError
 FILE_NAME = "journal.db"
 
 
-class Place(Protocol):
+class JournalLocation(Protocol):
     """Somewhere a journal is kept, or will be."""
 
     def exists(self) -> bool:
@@ -31,7 +31,7 @@ class Place(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class FilePlace:
+class FileLocation:
     """A SQLite file."""
 
     path: Path
@@ -50,7 +50,7 @@ class FilePlace:
 
 
 @dataclass(frozen=True, slots=True)
-class DatabasePlace:
+class DatabaseLocation:
     """A PostgreSQL database of the journal's own. Without a password the server trusts our user or our socket."""
 
     url: str
@@ -84,9 +84,9 @@ class DatabasePlace:
         return read_postgres(self.url, password=self.password)
 
 
-def place_of(data: Path, url: str, password: str | None, *, synchronous: bool = False) -> Place:
+def location_of(data: Path, url: str, password: str | None, *, synchronous: bool = False) -> JournalLocation:
     """The database at ``url``, or without one the file in the deployment's data directory."""
-    return DatabasePlace(url, password, synchronous) if url else FilePlace(data / FILE_NAME)
+    return DatabaseLocation(url, password, synchronous) if url else FileLocation(data / FILE_NAME)
 
 
 def _without_driver() -> ConfigError:

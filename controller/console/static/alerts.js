@@ -38,7 +38,7 @@ function nothing() {
   return item;
 }
 
-export function showOversight(oversight, put) {
+export function showAlerts(oversight, put) {
   const alerts = oversight.alerts.map((alert) => row(alert.id, alertLine(alert)));
   const keys = oversight.bot_keys
     .filter((key) => key.problem)

@@ -11,7 +11,7 @@ REFUSED = " refused"
 """Follows an endpoint that was answered with an error."""
 
 
-class Witness:
+class WireRecorder:
     """Stands in front of the testnet's application and keeps ``GET /api/v3/depth`` or ``spot@private.orders.v3.api.pb``."""
 
     def __init__(self) -> None:
