@@ -1,4 +1,4 @@
-"""A batch is sent once, signed order by order, and each of its orders has an outcome that the reply really proves."""
+"""A batch is sent once, every order is checked by the signer, and each outcome is what the reply proves."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -45,7 +45,7 @@ async def outcomes(make: Any, status: int, body: object) -> tuple[tuple[PlaceOut
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     head = f"HTTP/1.1 {status} X\r\ncontent-length: {len(raw)}\r\n\r\n".encode()
     stub, venue = await make(lambda request: head + raw)
-    return await venue.trading.place_batch(BATCH, LIVE), stub.seen("/api/v3/batchOrders")
+    return await venue.trading.place_batch(BATCH, LIVE), stub.received("/api/v3/batchOrders")
 
 
 async def test_each_order_of_a_batch_has_its_own_outcome(make: Any) -> None:
@@ -71,9 +71,7 @@ async def test_each_order_of_a_batch_has_its_own_outcome(make: Any) -> None:
         (403, b"<html>Access Denied</html>"),
     ],
 )
-async def test_what_a_reply_does_not_prove_is_unknown_for_every_order_and_never_sent_again(
-    make: Any, status: int, body: object
-) -> None:
+async def test_an_unproven_batch_is_unknown_for_every_order_and_not_resent(make: Any, status: int, body: object) -> None:
     found, sent = await outcomes(make, status, body)
     assert [type(one) for one in found] == [Unknown] * 3
     assert len(sent) == 1
@@ -84,11 +82,11 @@ async def test_a_refused_call_refuses_every_order_with_mexcs_code(make: Any) -> 
     assert {one.code for one in found if isinstance(one, Rejected)} == {700007}
 
 
-async def test_a_batch_without_a_live_permit_never_leaves(make: Any) -> None:
+async def test_a_batch_without_a_live_permit_is_never_sent(make: Any) -> None:
     stub, venue = await make(lambda request: b"")
     found = await venue.trading.place_batch(BATCH, Permit(live=False))
     assert {one.code for one in found} == {LOCAL_REFUSAL}
-    assert stub.seen("/api/v3/batchOrders") == []
+    assert stub.received("/api/v3/batchOrders") == []
 
 
 def payload(*orders: OrderIntent) -> str:
@@ -122,7 +120,7 @@ def test_one_order_out_of_bounds_refuses_the_whole_batch(
 
 
 @pytest.mark.parametrize("intents", [(), (order(1),) * 21, (order(1), order(2, "BTCUSDT"))])
-def test_no_orders_too_many_or_two_symbols_are_no_batch(intents: tuple[OrderIntent, ...]) -> None:
+def test_an_empty_a_large_or_a_mixed_batch_is_refused(intents: tuple[OrderIntent, ...]) -> None:
     with pytest.raises(ValueError, match="batch"):
         batch_params(intents)
 
@@ -135,7 +133,7 @@ def test_a_venue_reads_the_batch_that_was_written(numbers: list[int]) -> None:
 
 
 @given(st.lists(st.one_of(st.none(), st.text(), st.dictionaries(st.text(), st.integers() | st.text())), max_size=4))
-def test_no_result_is_ever_an_acknowledgement_by_accident(items: list[object]) -> None:
+def test_no_random_result_is_read_as_an_acknowledgement(items: list[object]) -> None:
     try:
         results = parse_batch_reply(items, BATCH)
     except MalformedReply:
@@ -160,4 +158,4 @@ async def test_a_test_order_goes_to_its_own_path_and_places_nothing(make: Any) -
     stub, venue = await make(lambda request: b"HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\n{}")
     await venue.trading.test(order(1), LIVE)
     assert [request.path for request in stub.requests if request.method == "POST"] == ["/api/v3/order/test"]
-    assert Millis(int(stub.seen("/api/v3/order/test")[0].params["timestamp"])) > 0
+    assert Millis(int(stub.received("/api/v3/order/test")[0].params["timestamp"])) > 0

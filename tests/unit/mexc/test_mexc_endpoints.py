@@ -1,4 +1,4 @@
-"""Every typed endpoint against a venue that serves it: what goes out is understood, what comes back is read."""
+"""Every typed endpoint against the testnet: the request is accepted and the reply is read."""
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -112,7 +112,7 @@ async def test_history_gives_the_states_asked_for(venue: MexcVenue) -> None:
     assert {fill.client_id for fill in await venue.trading.trades(query)} == {"h-1"}
 
 
-async def test_the_account_says_who_it_is_and_what_it_pays(venue: MexcVenue) -> None:
+async def test_the_identity_and_the_fees_of_the_account_are_read(venue: MexcVenue) -> None:
     account = await venue.account.account()
     assert (account.can_trade, await venue.account.uid()) == (True, "1001")
     assert await venue.account.kyc() is KycLevel.PRIMARY
@@ -132,7 +132,7 @@ async def test_paying_fees_in_mx_is_switched_and_read_back(venue: MexcVenue) -> 
     assert await venue.account.pay_fees_in_mx(enabled=False) is False
 
 
-async def test_a_strategy_group_lives_from_creation_to_deletion(venue: MexcVenue) -> None:
+async def test_a_strategy_group_is_created_changed_and_deleted(venue: MexcVenue) -> None:
     group = await venue.groups.create("desk")
     assert [one.name for one in await venue.groups.all()] == ["desk"]
     assert (await venue.groups.add(group.id, ["1001", "1002"])).uids == ("1001", "1002")
@@ -142,7 +142,7 @@ async def test_a_strategy_group_lives_from_creation_to_deletion(venue: MexcVenue
     assert await venue.groups.all("desk") == ()
 
 
-async def test_listen_keys_are_made_listed_renewed_and_closed(venue: MexcVenue) -> None:
+async def test_listen_keys_are_created_listed_renewed_and_closed(venue: MexcVenue) -> None:
     key = await venue.listen_keys.create()
     assert key in await venue.listen_keys.all()
     await venue.listen_keys.renew(key)
@@ -158,7 +158,7 @@ async def test_currencies_and_their_networks_are_read(venue: MexcVenue) -> None:
 
 
 @pytest.mark.parametrize(("key", "denied"), [("mx0rich", False), ("mx0poor", True)])
-async def test_whether_a_key_may_see_money_move_is_proved_by_asking(running: RunningTestnet, key: str, denied: bool) -> None:
+async def test_a_query_proves_whether_a_key_may_see_money_movements(running: RunningTestnet, key: str, denied: bool) -> None:
     client = at(running, key)
     assert [await client.account.is_denied(path) for path in (WITHDRAWALS, TRANSFERS)] == [denied, denied]
     await client.aclose()
