@@ -1,4 +1,4 @@
-"""Commands as they arrive: replayed, expired, altered or under-signed ones change nothing but the record of the refusal."""
+"""Commands that are replayed, expired, altered or signed by too few change nothing; only the refusal is journalled."""
 
 import json
 from collections.abc import AsyncIterator
@@ -27,21 +27,21 @@ async def validated(directory: Path) -> AsyncIterator[Rig]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def standing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
-    """One that nothing here moves, so that every refusal can be tried on it."""
-    async with validated(tmp_path_factory.mktemp("standing") / "deployment") as built:
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """A deployment that no test moves, so that all refusals share it."""
+    async with validated(tmp_path_factory.mktemp("shared") / "deployment") as built:
         yield built
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
-    """One of a test's own, which moves it."""
+    """A deployment of one test only, which moves it."""
     async with validated(tmp_path / "deployment") as built:
         yield built
 
 
 async def _only_the_refusal(deployment: Rig, before: int) -> dict[str, Any]:
-    """What the journal gained since ``before``, less the measuring that never stops."""
+    """The refusal, which must be the only entry since ``before`` apart from periodic ones."""
     gained = [entry for entry in await deployment.entries() if entry["seq"] > before and entry["kind"] not in _BACKGROUND]
     assert [entry["kind"] for entry in gained] == ["command-refused"]
     return dict(gained[0]["body"])
@@ -56,25 +56,25 @@ async def _refused(deployment: Rig, envelope: str, code: str, *, exit_code: int 
     assert (await deployment.status())["position"] == before["position"]
 
 
-async def test_a_command_signed_by_too_few_is_refused(standing: Rig) -> None:
-    proposal = await standing.propose("advance")
-    await _refused(standing, standing.sign(proposal["payload"], "alice"), "under-quorum")
+async def test_a_command_signed_by_too_few_is_refused(shared: Rig) -> None:
+    proposal = await shared.propose("advance")
+    await _refused(shared, shared.sign(proposal["payload"], "alice"), "under-quorum")
 
 
-async def test_an_altered_payload_is_refused(standing: Rig) -> None:
-    proposal = await standing.propose("advance")
-    envelope = json.loads(standing.sign(proposal["payload"], "alice", "bob"))
-    other = json.loads(standing.sign(proposal["payload"].replace('"reason":"test"', '"reason":"tests"'), "alice", "bob"))
+async def test_an_altered_payload_is_refused(shared: Rig) -> None:
+    proposal = await shared.propose("advance")
+    envelope = json.loads(shared.sign(proposal["payload"], "alice", "bob"))
+    other = json.loads(shared.sign(proposal["payload"].replace('"reason":"test"', '"reason":"tests"'), "alice", "bob"))
     envelope["payload"] = other["payload"]
-    await _refused(standing, json.dumps(envelope), "bad-signature")
+    await _refused(shared, json.dumps(envelope), "bad-signature")
 
 
-async def test_an_expired_command_is_refused(standing: Rig) -> None:
-    payload = json.loads((await standing.propose("advance"))["payload"])
+async def test_an_expired_command_is_refused(shared: Rig) -> None:
+    payload = json.loads((await shared.propose("advance"))["payload"])
     payload["not_before_ms"] -= 7_200_000
     payload["expires_ms"] = payload["not_before_ms"] + 3_600_000
     canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    await _refused(standing, standing.sign(canonical, "alice", "bob"), "expired")
+    await _refused(shared, shared.sign(canonical, "alice", "bob"), "expired")
 
 
 async def test_a_replayed_command_is_refused(deployment: Rig) -> None:
@@ -84,8 +84,8 @@ async def test_a_replayed_command_is_refused(deployment: Rig) -> None:
     await _refused(deployment, envelope, "command-replayed")
 
 
-async def test_garbage_is_refused(standing: Rig) -> None:
-    await _refused(standing, "{}", "malformed-envelope")
+async def test_an_envelope_that_is_no_envelope_is_refused(shared: Rig) -> None:
+    await _refused(shared, "{}", "malformed-envelope")
 
 
 async def test_the_local_socket_halts_without_a_signature_and_tcp_does_not(deployment: Rig) -> None:
@@ -98,7 +98,7 @@ async def test_the_local_socket_halts_without_a_signature_and_tcp_does_not(deplo
     assert halted["halt"]["verified_empty"]
 
 
-async def test_halted_survives_a_restart_and_only_a_signed_reset_leaves_it(deployment: Rig) -> None:
+async def test_a_halt_survives_a_restart_and_only_a_signed_reset_ends_it(deployment: Rig) -> None:
     await deployment.ask("POST", "/v1/halt", json={"reason": "enough"})
     await deployment.kill()
     await deployment.start()

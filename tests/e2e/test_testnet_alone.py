@@ -1,4 +1,4 @@
-"""The commands that the documentation offers to paste do what it says, on a port nobody else has."""
+"""The commands that the README offers to paste do what it says, on a free port."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE = ROOT / "README.md"
 
 
 @pytest.mark.e2e
-def test_the_pasted_commands_trade_on_a_testnet_of_their_own() -> None:
+def test_the_commands_of_the_readme_trade_on_a_testnet() -> None:
     section = PAGE.read_text(encoding="utf-8").partition("## Use the testnet alone")[2]
     found = re.search(r"```sh\n(.*?)```", section, flags=re.DOTALL)
     assert found is not None

@@ -50,11 +50,11 @@ class Fake:
         self.held: Checkpoint | None = None
         self.fails: Exception | None = None
         self.stuck = False
-        self.asked = 0
+        self.reads = 0
         self.taken: list[int] = []
 
     async def read(self) -> Checkpoint | None:
-        self.asked += 1
+        self.reads += 1
         if self.stuck:
             await asyncio.Event().wait()
         if self.fails is not None:
@@ -136,7 +136,7 @@ async def test_a_target_that_hangs_does_not_delay_the_others() -> None:
         for _ in range(3):
             scene.write(MOVED)
             await until(lambda: good.taken[-1:] == [scene.head.seq])
-    assert stuck.asked == 1
+    assert stuck.reads == 1
 
 
 async def test_an_unreachable_target_is_retried_with_the_newest_checkpoint() -> None:
@@ -145,7 +145,7 @@ async def test_an_unreachable_target_is_retried_with_the_newest_checkpoint() -> 
     scene = Scene(target)
     async with scene.running():
         scene.write(MOVED)
-        await until(lambda: target.asked >= 3)
+        await until(lambda: target.reads >= 3)
         assert scene.publisher.target_statuses[0].problem == "no route"
         scene.write(RAISED)
         target.fails = None
@@ -160,7 +160,7 @@ async def test_an_unexpected_error_alerts_and_is_retried() -> None:
     scene = Scene(target)
     async with scene.running():
         scene.write(MOVED)
-        await until(lambda: target.asked >= 2)
+        await until(lambda: target.reads >= 2)
         target.fails = None
         await until(lambda: target.taken == [1])
     assert [alert.detail for alert in scene.alerts] == ["ZeroDivisionError while publishing"]
@@ -186,7 +186,7 @@ async def test_a_checkpoint_that_another_process_published_is_no_contradiction()
     scene.write(RAISED)
     target.held = Checkpoint("gatehouse/desk", 2, scene.publisher.tree.root())
     async with scene.running():
-        await until(lambda: target.asked >= 1 and bool(scene.publisher.target_statuses[0].at))
+        await until(lambda: target.reads >= 1 and bool(scene.publisher.target_statuses[0].at))
     assert scene.contradictions == []
     assert scene.publisher.target_statuses[0].size == 2
 
