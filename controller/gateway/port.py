@@ -33,7 +33,7 @@ class BotKey:
 
 
 class BotKeys(Protocol):
-    """The keys that are valid now. The gateway reads them on every request, so that issuing or revoking one takes effect at once."""
+    """The keys that are valid now. The gateway asks on every request, so that issuing or revoking a key takes effect at once."""
 
     def find(self, api_key: str) -> BotKey | None:
         """The bot's credentials behind a key; ``None`` for one that is unknown, revoked, or without its secret."""
