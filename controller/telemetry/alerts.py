@@ -1,7 +1,7 @@
-"""Tells people: every alert goes to the log, the ones that matter to Sentry, and all of them to a webhook where one is set.
+"""Sends alerts: all to the log and to the webhook if one is set, the important ones also to Sentry. ``runtime`` calls it.
 
-Edge-triggered: an alert that repeats is told once, and again only after it has been quiet for a while or the stage has changed.
-``notify`` never blocks and never raises; what does not fit into the queue is counted and dropped.
+A repeated alert is sent once, and again only after ``QUIET_MS`` without it or after a change of stage. ``notify`` never blocks and
+never raises; an alert that does not fit into the queue is counted and dropped.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ _REPORTED = {
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where alerts are posted as JSON. With a secret, ``X-Gatehouse-Signature`` is ``sha256=`` and the HMAC-SHA256 of the body."""
+    """The address that gets alerts as JSON. With a secret, ``X-Gatehouse-Signature`` is ``sha256=`` and the body's HMAC-SHA256."""
 
     url: str
     secret: str = ""
 
 
 class Alerts:
-    """Takes alerts from the runtime. ``run`` delivers to the webhook until it is cancelled."""
+    """Accepts alerts from the runtime. ``run`` delivers them to the webhook until it is cancelled."""
 
     def __init__(
         self,
@@ -78,45 +78,45 @@ class Alerts:
         webhook: Webhook | None = None,
         transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
     ) -> None:
-        self._about = {"controller_id": controller_id, "environment": environment}
+        self._origin = {"controller_id": controller_id, "environment": environment}
         self._clock = clock
         self._reports = reports
         self._redactor = redactor
         self._webhook = webhook
         self._transport = transport
-        self._seen: dict[tuple[AlertKind, str], int] = {}
+        self._last_sent: dict[tuple[AlertKind, str], int] = {}
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
-        self._noticed: list[Alert] = []
-        self._journalled: Callable[[Alert], None] | None = None
+        self._unjournalled: list[Alert] = []
+        self._journal: Callable[[Alert], None] | None = None
         self.dropped = 0
 
     def journal_with(self, remember: Callable[[Alert], None]) -> None:
-        """Give ``remember`` every alert somebody must answer for that no journal entry is behind, those from before now first."""
-        self._journalled = remember
-        for alert in self._noticed:
+        """Give ``remember`` every alert of this process that must be acknowledged, those from before this call first."""
+        self._journal = remember
+        for alert in self._unjournalled:
             remember(alert)
-        self._noticed.clear()
+        self._unjournalled.clear()
 
     def notify(self, alert: Alert) -> bool:
-        """Tell people what this process noticed, unless they were told just now; returns whether they are told."""
-        told = self.decided(alert)
-        if told and alert.kind not in INFORMS:
+        """Send an alert that is not journalled, unless the same one was sent within ``QUIET_MS``; returns whether it is sent."""
+        sent = self.decided(alert)
+        if sent and alert.kind not in INFORMS:
             clean = Alert(alert.kind, self._redactor.text(alert.title), self._redactor.text(alert.detail))
-            if self._journalled is not None:
-                self._journalled(clean)
-            elif len(self._noticed) < QUEUE:
-                self._noticed.append(clean)
-        return told
+            if self._journal is not None:
+                self._journal(clean)
+            elif len(self._unjournalled) < QUEUE:
+                self._unjournalled.append(clean)
+        return sent
 
     def decided(self, alert: Alert) -> bool:
-        """Tell people what was decided and is in the journal, unless they were told just now; returns whether they are told."""
+        """Send an alert of a journalled decision, unless the same one was sent within ``QUIET_MS``; returns whether it is sent."""
         now = self._clock.now()
         if alert.kind is AlertKind.STAGE:
-            self._seen.clear()
+            self._last_sent.clear()
         key = (alert.kind, alert.title)
-        last = self._seen.get(key)
-        self._seen = {known: at for known, at in self._seen.items() if now - at < QUIET_MS}
-        self._seen[key] = now
+        last = self._last_sent.get(key)
+        self._last_sent = {sent: at for sent, at in self._last_sent.items() if now - at < QUIET_MS}
+        self._last_sent[key] = now
         if last is not None and now - last < QUIET_MS:
             return False
         title, detail = self._redactor.text(alert.title), self._redactor.text(alert.detail)
@@ -124,7 +124,7 @@ class Alerts:
         if level := _REPORTED.get(alert.kind):
             self._reports.event(title, detail, level=level, tags={"kind": alert.kind.value})
         if self._webhook is not None:
-            self._post({"kind": alert.kind.value, "title": title, "detail": detail, "at_ms": now, **self._about})
+            self._post({"kind": alert.kind.value, "title": title, "detail": detail, "at_ms": now, **self._origin})
         return True
 
     def _post(self, body: dict[str, str | int]) -> None:
@@ -144,7 +144,7 @@ class Alerts:
                 self._queue.task_done()
 
     async def drained(self) -> None:
-        """Wait until everything that was queued is delivered or given up."""
+        """Wait until every queued alert is delivered or dropped."""
         await self._queue.join()
 
     async def _deliver(self, client: httpx.AsyncClient, webhook: Webhook, body: bytes) -> None:
@@ -162,6 +162,6 @@ class Alerts:
             if response.is_success:
                 return
             why = f"HTTP {response.status_code}"
-        # The address may hold a token, so it stays out of the log.
+        # The address may contain a token, so it is not logged.
         self.dropped += 1
-        _LOG.warning("the alert webhook does not take alerts: %s", why)
+        _LOG.warning("the alert webhook did not accept an alert: %s", why)
