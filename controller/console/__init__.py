@@ -1,1 +1,1 @@
-"""The operators' API and web pages."""
+"""The operators' API and web page. Bootstrap serves it; ``runtime.api`` implements its port."""

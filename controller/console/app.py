@@ -1,7 +1,8 @@
 """The operator API and the console's page, as one ASGI application over an ``OperatorPort``.
 
-Reads are open to whoever reaches the socket; a command carries its own signatures; and only the application made for the local unix
-socket (mode 0600) may halt without one. Errors are JSON with a code, a message and a remedy; what went wrong inside stays inside.
+``controller.bootstrap`` builds it and serves it with ``console.server``. Reads need no authentication; a command has its own
+signatures; only the application for the local unix socket (mode 0600) may halt without one. Errors are JSON with a code, a message
+and a remedy; internal details are not shown.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class ConsoleApp:
-    """The application. ``drain`` ends its live streams, without which no server can stop in time."""
+    """The application. ``drain`` ends its live streams, so that the server can stop in time."""
 
     def __init__(self, app: ASGIApp, stream: LiveStream) -> None:
         self._app = app
@@ -79,8 +80,8 @@ def create_app(port: OperatorPort, *, local: bool, hosts: Iterable[str] = ()) ->
     """The console over ``port``.
 
     Args:
-        local: for the unix socket: adds ``POST /v1/halt`` and answers to any host name.
-        hosts: host names to answer to besides those of loopback.
+        local: for the unix socket: adds ``POST /v1/halt`` and accepts any host name.
+        hosts: host names to accept besides those of loopback.
     """
     api = _Api(port)
     routes = [
@@ -119,8 +120,9 @@ class _Api:
 
     async def readyz(self, _request: Request) -> Response:
         status = await self._port.status()
-        away = [one.target for one in status.checkpoints if one.problem]
-        return _probe(readyz(self._port.alive(), armed=status.armed, not_armed_because=status.not_armed_because, unwitnessed=away))
+        unwitnessed = [checkpoint.target for checkpoint in status.checkpoints if checkpoint.problem]
+        alive = self._port.alive()
+        return _probe(readyz(alive, armed=status.armed, not_armed_because=status.not_armed_because, unwitnessed=unwitnessed))
 
     async def status(self, _request: Request) -> Response:
         return _json(await self._port.status())
@@ -154,7 +156,9 @@ class _Api:
         try:
             envelope = (await read_json(request, ENVELOPE_LIMIT)).decode("utf-8")
         except UnicodeDecodeError:
-            raise UsageError("the envelope is not UTF-8", code="not-utf8", remedy="Send the file `gatehouse sign` wrote.") from None
+            raise UsageError(
+                "the envelope is not UTF-8", code="not-utf8", remedy="Send the file that `gatehouse sign` wrote."
+            ) from None
         return _json(await self._port.submit(envelope))
 
     async def halt(self, request: Request) -> Response:
@@ -166,8 +170,8 @@ def _json(view: View, status: int = 200) -> Response:
 
 
 def _probe(probe: Probe) -> Response:
-    told = f"{probe.because or 'ok'}, but {probe.but}" if probe.but else probe.because or "ok"
-    return Response(told, status_code=probe.http_status, media_type="text/plain")
+    text = f"{probe.because or 'ok'}, but {probe.but}" if probe.but else probe.because or "ok"
+    return Response(text, status_code=probe.http_status, media_type="text/plain")
 
 
 _ROWS = TypeAdapter(list[BaseModel])
@@ -188,7 +192,9 @@ def _integer(request: Request, name: str, *, default: int, low: int, high: int) 
     value = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_CURSOR)) else -1
     if not low <= value <= high:
         raise UsageError(
-            f"{name} is not an integer from {low} to {high}", code="bad-query", remedy=f"Mend {name}, or leave it out."
+            f"{name} is not an integer from {low} to {high}",
+            code="bad-query",
+            remedy=f"Set {name} to an integer from {low} to {high}, or omit it.",
         )
     return value
 
@@ -199,7 +205,7 @@ def _parse(model: type[ModelT], body: bytes) -> ModelT:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise UsageError(f"{where}: {first['msg']}", code="bad-request", remedy=f"Mend {where}.") from None
+        raise UsageError(f"{where}: {first['msg']}", code="bad-request", remedy=f"Correct {where}.") from None
 
 
 async def _typed_error(_request: Request, error: Exception) -> Response:
@@ -213,9 +219,11 @@ async def _typed_error(_request: Request, error: Exception) -> Response:
 async def _http_error(_request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 404:
-        return error_response(404, "not-found", "there is nothing here", "See the operator API in the documentation.")
-    return error_response(status, "bad-request", "this cannot be asked like this", "See the operator API in the documentation.")
+        return error_response(404, "not-found", "this path does not exist", "See the operator API in the documentation.")
+    return error_response(
+        status, "bad-request", "this path does not accept this request", "See the operator API in the documentation."
+    )
 
 
 async def _unexpected_error(_request: Request, _error: Exception) -> Response:
-    return error_response(500, "internal", "something went wrong inside gatehouse", "Look at the controller's log.", exit_code=1)
+    return error_response(500, "internal", "an internal error of gatehouse", "Read the controller's log.", exit_code=1)

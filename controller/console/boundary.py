@@ -1,8 +1,9 @@
-"""The edge of the console: who may ask, how much they may send, and what a browser may do with the answer.
+"""The console's HTTP boundary: who may send a request, how large it may be, and what a browser may do with the answer.
 
-The console has no login. On TCP it only reads, and takes commands that carry their own signatures. What keeps other web pages
-in the same browser out is here: one ``Host`` header with a known name (DNS rebinding), JSON bodies only and no foreign
-``Origin`` (forged requests), no CORS, and a content security policy without inline code or other hosts.
+``console.app`` wraps its application in it. The console has no login: on TCP it only reads, and accepts commands that have their
+own signatures. This module keeps other web pages in the same browser out: one ``Host`` header with a known name (DNS rebinding),
+JSON bodies only and no foreign ``Origin`` (forged requests), no CORS, and a content security policy without inline code or other
+hosts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from controller.console.schema import ErrorDetail, ErrorView
 from exchange.errors import DeadlineExceeded, UsageError
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
-"""The host names a console on this machine is reached by."""
+"""The host names of a console on this machine."""
 
 BODY_DEADLINE_S = 10
 """How long a client may take to send a body."""
@@ -52,7 +53,7 @@ class Boundary:
     """ASGI middleware around the whole console.
 
     Args:
-        names: the host names to answer to; ``None`` for a unix socket, which no web page can reach.
+        names: the host names to accept; ``None`` for a unix socket, which no web page can reach.
     """
 
     def __init__(self, app: ASGIApp, names: Iterable[str] | None) -> None:
@@ -60,7 +61,7 @@ class Boundary:
         self._names = None if names is None else frozenset(name.lower() for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse what must not come in; put the security headers on what goes out."""
+        """Refuse a foreign request; add the security headers to every answer."""
         if scope["type"] != "http":
             return
 
@@ -82,13 +83,13 @@ class Boundary:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or host_name(hosts[0]) not in self._names:
             return error_response(
-                421, "unknown-host", "the console does not answer to this host name", "Open it as http://127.0.0.1 with its port."
+                421, "unknown-host", "the console does not accept this host name", "Open it as http://127.0.0.1 with its port."
             )
         if method in {"GET", "HEAD"}:
             return None
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2] != hosts[0]:
-            return error_response(403, "foreign-origin", "a web page from elsewhere sent this", "Use the gatehouse command line.")
+            return error_response(403, "foreign-origin", "a web page of another site sent this", "Use the gatehouse command line.")
         return None
 
 
@@ -99,7 +100,7 @@ def error_response(status: int, code: str, message: str, remedy: str, *, exit_co
 
 
 async def read_json(request: Request, limit: int) -> bytes:
-    """The body of a request that says it is JSON; never more than ``limit`` bytes of it are held.
+    """The body of a request that is declared as JSON; never more than ``limit`` bytes of it are kept.
 
     Raises:
         UsageError: another content type, too long, or cut off.
@@ -113,9 +114,13 @@ async def read_json(request: Request, limit: int) -> bytes:
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > limit:
-                    raise UsageError(f"the body is longer than {limit} bytes", code="too-long", remedy="Send less.")
+                    raise UsageError(
+                        f"the body is longer than {limit} bytes", code="too-long", remedy=f"Send at most {limit} bytes."
+                    )
     except TimeoutError:
-        raise DeadlineExceeded("the body did not arrive in time", code="slow-body", remedy="Send it at once.") from None
+        raise DeadlineExceeded(
+            "the body did not arrive in time", code="slow-body", remedy=f"Send it within {BODY_DEADLINE_S} s."
+        ) from None
     except ClientDisconnect:
         raise UsageError("the body was cut off", code="cut-off", remedy="Send it again.") from None
     return bytes(body)

@@ -1,4 +1,4 @@
-"""How the console words alerts, keys and drills, a line each. The page's ``alerts.js`` words them the same way."""
+"""One line of text for an alert, a key or a drill. The page's template uses it; ``alerts.js`` writes the same lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from controller.console.wording import instant, microseconds
 
 
 def alert_line(alert: AlertView) -> str:
-    """What it is, and since when."""
+    """The alert, and since when it is outstanding."""
     often = f" ({alert.times} times)" if alert.times > 1 else ""
     return f"{alert.title}{often}: {alert.detail} · since {instant(alert.at_ms)} UTC"
 
@@ -19,25 +19,25 @@ def key_line(key: BotKeyView) -> str:
     return f"{key.bot}'s gateway key is not usable: {key.problem}"
 
 
-def acknowledged_line(seen: AcknowledgedView | None) -> str:
-    """Who answered for the last alert."""
-    if seen is None:
-        return "Nothing was acknowledged yet."
-    return f"Last acknowledged: {seen.id} {seen.title}, by {', '.join(seen.persons)} at {instant(seen.at_ms)} UTC."
+def acknowledged_line(alert: AcknowledgedView | None) -> str:
+    """Who acknowledged the last alert."""
+    if alert is None:
+        return "No alert was acknowledged yet."
+    return f"Last acknowledged: {alert.id} {alert.title}, by {', '.join(alert.persons)} at {instant(alert.at_ms)} UTC."
 
 
 def drill_line(drill: DrillView | None) -> str:
-    """What the last practised halt measured, or what ended it."""
+    """What the last halt drill measured, or what ended it."""
     if drill is None:
-        return "No halt was practised yet."
+        return "No halt drill was run yet."
     where = f"{drill.venue} at {drill.stage}"
     if drill.ended_at_ms is None:
-        return f"A halt is being practised on {where}; {drill.denied} orders denied so far."
+        return f"A halt drill runs on {where}; {drill.denied} orders denied so far."
     when = f"{instant(drill.ended_at_ms)} UTC on {where}"
     if drill.ended_by:
         return f"Last drill: {when}, not completed: {drill.ended_by}."
     empty = "✔ verified empty" if drill.verified_empty else "✖ not verified empty"
     return (
-        f"Last drill: {when}: asked to latch {microseconds(drill.breach_to_latch_us)}, latch to all cancelled "
+        f"Last drill: {when}: request to latch {microseconds(drill.breach_to_latch_us)}, latch to all orders cancelled "
         f"{microseconds(drill.latch_to_cancelled_us)}, {drill.cancelled} cancelled, {drill.denied} denied, {empty}."
     )

@@ -1,6 +1,6 @@
-"""The console's page, rendered on the server with what is known now; a script keeps it current where there is one.
+"""The console's web page, rendered on the server with the current values; its script then updates it.
 
-It only reads: nothing on it can move the deployment.
+``console.app`` serves it. The page only reads: nothing on it can move the deployment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ENTRY_ROWS = 14
 MAX_RAMP_DOTS = 12
 
 VERDICT_MARKS = {"PASS": "✔", "FAIL": "✖", "INCONCLUSIVE": "◐", "NO_DATA": "∅", "STALE": "◷", "INVALID": "⚠", "ERROR": "⚠"}
-"""A shape for every verdict, so that none is told by colour alone."""
+"""A shape for every verdict, so that colour is never the only sign."""
 
 RowT = TypeVar("RowT")
 
@@ -67,14 +67,14 @@ NODES: tuple[Node, ...] = tuple(
 
 
 class Page:
-    """Renders the one page there is."""
+    """Renders the page."""
 
     def __init__(self, port: OperatorPort) -> None:
         self._port = port
         self._template = _template()
 
     async def show(self, _request: Request) -> Response:
-        """The page with the values of this moment."""
+        """The page with the current values."""
         status = await self._port.status()
         gates: Rows[GateView] = await _rows(self._port.gates())
         orders: Rows[OrderView] = await _rows(self._port.orders(ORDER_ROWS))
@@ -101,7 +101,7 @@ class Page:
 
 @cache
 def _template() -> Template:
-    # Compiled once, at the start, for the socket's page and the port's: that takes long enough to be felt between two orders.
+    # Compiled once at the start, for the unix socket and the TCP port: compiling between two orders would delay them.
     templates = Templates(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -131,7 +131,7 @@ def _template() -> Template:
 
 
 async def _rows(question: Awaitable[Sequence[RowT]]) -> Rows[RowT]:
-    """A section that cannot be read says so; the rest of the page still shows."""
+    """The rows of a section, or why it cannot be read; the rest of the page is shown in either case."""
     try:
         return Rows(await question)
     except GatehouseError as error:
@@ -139,12 +139,12 @@ async def _rows(question: Awaitable[Sequence[RowT]]) -> Rows[RowT]:
 
 
 def is_real_money(status: StatusView) -> bool:
-    """Whether an order now could cost somebody something."""
+    """Whether an order now uses real money."""
     return status.stage in LIVE_STAGES and status.environment is Environment.PRODUCTION
 
 
 def notice(status: StatusView) -> str:
-    """What a person must know before anything else: that money is real, or that something is not."""
+    """The notice at the top: a standby, a rehearsal, real money, or simulated data."""
     parts = []
     if status.standby is not None:
         parts.append(status.standby.told)
@@ -158,7 +158,7 @@ def notice(status: StatusView) -> str:
 
 
 def next_action(status: StatusView) -> str:
-    """The move that leads on from here, in words and as a command."""
+    """The next move up, as a sentence."""
     edge = next((edge for edge in status.next_edges if edge.gate), None)
     if edge is None:
         return "No gate leads up from here."

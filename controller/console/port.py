@@ -1,4 +1,4 @@
-"""What the console asks of the running controller. ``controller.runtime`` implements it; nothing here knows how.
+"""The port between the console and the running controller. ``controller.runtime.api`` implements it.
 
 Every method may raise a ``GatehouseError``, which the API turns into its JSON error body. Reads never wait for the writer.
 """
@@ -26,11 +26,11 @@ from exchange.errors import Refused
 from exchange.model import Millis
 
 StreamItem = StatusView | EntryView | SampleView
-"""What the live stream carries."""
+"""One item of the live stream."""
 
 
 class GateRefused(Refused):
-    """A command was refused by a gate. Carries the gate, so that the refusal explains itself rule by rule."""
+    """A gate refused a command. It has the gate's result, so that the refusal can be explained rule by rule."""
 
     def __init__(self, message: str, *, code: str, remedy: str, gate: GateView) -> None:
         super().__init__(message, code=code, remedy=remedy)
@@ -41,7 +41,7 @@ class OperatorPort(Protocol):
     """One running controller, as an operator sees it."""
 
     def alive(self) -> Probe:
-        """Whether whoever decides here still takes its turns; never waits."""
+        """Whether the writer (on a standby: the follower) still runs; never waits."""
         ...
 
     async def status(self) -> StatusView:
@@ -81,9 +81,9 @@ class OperatorPort(Protocol):
         ...
 
     async def halt(self, reason: str) -> ReceiptView:
-        """Halt without a signature; only ever reached from the local socket."""
+        """Halt without a signature; only the local socket calls it."""
         ...
 
     def subscribe(self) -> AsyncIterator[StreamItem]:
-        """Changes from now on. Bounded: a subscriber that cannot keep up sees the iterator end, reconnects and reads again."""
+        """Changes from now on. Bounded: for a subscriber that is too slow the iterator ends; it connects again and reads again."""
         ...

@@ -1,4 +1,4 @@
-"""What a controller says of its role: it leads, or it stands by for the one that does (ADR 19)."""
+"""A controller's role in its status: leader or standby (ADR 19). Part of ``controller.console.schema``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Role(StrEnum):
 
 
 class StandbyView(View):
-    """How far a standby is behind. ``quiet_ms``: since it last saw the leader renew its lease.
+    """How far a standby is behind. ``quiet_ms``: time since it last saw the leader renew its lease.
 
-    ``takes_over_after_ms`` is how long that must last before it takes over; ``problem`` says why it cannot follow now, or is empty;
+    It takes over when ``quiet_ms`` reaches ``takes_over_after_ms``. ``problem`` says why it cannot follow now, or is empty;
     ``changes`` names what a takeover would change because this host's files differ from what is in force, or why it would fail.
-    ``told`` is all of it in one line.
+    ``told`` is all of this in one line.
     """
 
     leader_epoch: int
@@ -34,13 +34,13 @@ class StandbyView(View):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def told(self) -> str:
-        """The whole of it."""
-        told = (
+        """All fields in one line, for a person."""
+        line = (
             f"STANDBY of epoch {self.leader_epoch}, {self.behind_entries} entries behind; its lease was last seen renewed "
             f"{self.quiet_ms // 1000} s ago and is taken over after {self.takes_over_after_ms // 1000} s"
         )
         if self.problem:
-            told += f"; CANNOT FOLLOW: {self.problem}"
+            line += f"; CANNOT FOLLOW: {self.problem}"
         if self.changes:
-            told += f"; a takeover would change: {', '.join(self.changes)}"
-        return told
+            line += f"; a takeover would change: {', '.join(self.changes)}"
+        return line

@@ -1,7 +1,7 @@
-"""What an operator sees: every document of the operator API, one frozen model each.
+"""Every document of the operator API, one frozen model each. The console answers with them; the command line reads them.
 
 Amounts are ``Decimal`` here and plain decimal strings in JSON; instants are integer milliseconds since the epoch, UTC.
-``None`` means "not known", never zero, and an empty string means "there is none". Requests refuse fields they do not know;
+``None`` means "not known", never zero, and an empty string means "there is none". Requests refuse unknown fields;
 views ignore them, so an older command line can read a newer controller.
 """
 
@@ -31,7 +31,7 @@ def _typed_stage(value: object) -> object:
 
 
 TypedStage = Annotated[Stage, BeforeValidator(_typed_stage)]
-"""A stage as a person types it: ``LIVE_EUR10`` stands for ``LIVE_€10``."""
+"""A stage as a person types it: ``LIVE_EUR10`` means ``LIVE_€10``."""
 
 
 class Request(BaseModel):
@@ -41,7 +41,7 @@ class Request(BaseModel):
 
 
 class QuoteView(View):
-    """The best prices of the stage's venue. ``age_ms`` counts from when we received them."""
+    """The best prices of the stage's venue. ``age_ms`` is the time since we received them."""
 
     symbol: str
     bid: Amount
@@ -96,7 +96,7 @@ class ReleaseView(View):
 
 
 class HaltView(View):
-    """How long the last halt took, in microseconds; -1 where it was not reached."""
+    """How long the last halt took, in microseconds; -1 for what was not reached."""
 
     breach_to_latch_us: int
     latch_to_cancelled_us: int
@@ -105,7 +105,7 @@ class HaltView(View):
 
 
 class NextEdgeView(View):
-    """A move that can be asked for now. ``gate`` is empty where none guards the edge; ``step`` is 0 except for RAMPING."""
+    """A move that can be proposed now. ``gate`` is empty where no gate guards the edge; ``step`` is 0 except for RAMPING."""
 
     verb: Verb
     target: Stage
@@ -115,7 +115,7 @@ class NextEdgeView(View):
 
 
 class PendingView(View):
-    """A command that waits for its cooling-off to end. Any key can veto it until ``applies_at_ms``."""
+    """A command in its cooling-off time. Any key can veto it until ``applies_at_ms``."""
 
     command_id: str
     verb: Verb
@@ -129,7 +129,7 @@ class PendingView(View):
 
 
 class CheckpointView(View):
-    """One checkpoint target: how many entries it knows, when it last agreed, and why it does not now; empty while it does."""
+    """One checkpoint target: how many entries it knows, when it last agreed, and its problem; empty while it agrees."""
 
     target: str
     size: int
@@ -149,12 +149,12 @@ class OversightView(View):
 
 
 class StatusView(View):
-    """The deployment at one glance.
+    """The deployment's status.
 
-    ``validation_void`` says why only a reset leads out of a halt, ``pending_demotion`` which breach ends LIVE_€10.
+    ``validation_void`` says why only a reset ends the halt, ``pending_demotion`` which breach ends LIVE_€10.
     ``not_armed_because`` is empty when armed; ``halted_from`` and ``halt_reason`` are empty unless HALTED; ``guard_level`` and
     ``guard_reason`` are empty when no guard is broken. ``venue`` is absent when new orders go nowhere, ``source`` when there is no
-    market data. ``ramp_steps`` is how many steps the policy has. ``standby`` is there when this is not the leader.
+    market data. ``ramp_steps`` is how many steps the policy has. ``standby`` is present when this is not the leader.
     """
 
     controller_id: str
@@ -207,18 +207,20 @@ class StatusView(View):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def standing(self) -> tuple[str, ...]:
-        """What stands over it now, a sentence each: a command that waits, a rung that is owed, a way back that is shut."""
-        said = []
-        if (waits := self.pending) is not None:
-            said.append(
-                f"{waits.verb} to {waits.target}, signed by {', '.join(waits.persons)}, is applied at "
-                f"{instant(waits.applies_at_ms)} UTC unless somebody vetoes command {waits.command_id}: {waits.reason}"
+        """What is pending, one sentence each: a command in its cooling-off time, a demotion, a void validation."""
+        sentences = []
+        if (command := self.pending) is not None:
+            sentences.append(
+                f"{command.verb} to {command.target}, signed by {', '.join(command.persons)}, is applied at "
+                f"{instant(command.applies_at_ms)} UTC unless someone vetoes command {command.command_id}: {command.reason}"
             )
         if self.pending_demotion:
-            said.append(f"{self.position} is being left: only sells, and VALIDATED once nothing is held: {self.pending_demotion}")
+            sentences.append(
+                f"{self.position} ends: only sells are allowed, and VALIDATED follows once nothing is held: {self.pending_demotion}"
+            )
         if self.validation_void:
-            said.append(f"Only a reset leads on: the validation is void: {self.validation_void}")
-        return tuple(said)
+            sentences.append(f"The validation is void, so only a reset is possible: {self.validation_void}")
+        return tuple(sentences)
 
 
 class RuleView(View):
@@ -343,9 +345,9 @@ class EntryView(View):
 
 
 class ProposeRequest(Request):
-    """Ask for the payload of a command. ``target`` and ``step`` may be left out where the verb leads to one place only.
+    """Propose a command and get its payload. ``target`` and ``step`` may be omitted where the verb has only one target.
 
-    ``subject`` is what a verb that is not a move is about; a veto without one is of the command that waits.
+    ``subject`` is what a verb that is not a move is about; a veto without one is about the pending command.
     """
 
     verb: Verb
@@ -369,15 +371,15 @@ class ProposalView(View):
 
 
 class HaltRequest(Request):
-    """Stop now."""
+    """Halt now."""
 
     reason: Reason
 
 
 class ReceiptView(View):
-    """A command that was taken: the journal entry that says so, and where the deployment stands now.
+    """A command that was accepted: its journal entry, and the deployment's position now.
 
-    ``pending`` is the command itself when it waits for its cooling-off instead of having been applied.
+    ``pending`` is the command itself when it is in its cooling-off time and not applied yet.
     """
 
     seq: int
@@ -388,7 +390,7 @@ class ReceiptView(View):
 
 
 class ErrorDetail(View):
-    """Why not, and what to do. ``exit_code`` is the command line's."""
+    """Why a request failed, and what to do. ``exit_code`` is the command line's."""
 
     code: str
     message: str

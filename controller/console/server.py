@@ -1,6 +1,7 @@
-"""Serving an ASGI application inside the running event loop: on TCP, or on a unix socket that only its owner can open.
+"""Serves an ASGI application inside the running event loop: on TCP, or on a unix socket that only its owner can open.
 
-The process keeps its own signal handlers. Leaving the context stops accepting, ends live streams and waits for open requests.
+``controller.bootstrap`` enters it. The process keeps its own signal handlers. Leaving the context stops accepting, ends live
+streams and waits for open requests.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _LONGEST_PATH = 107
 
 @runtime_checkable
 class Drainable(Protocol):
-    """An application with answers that do not end by themselves."""
+    """An application with endless answers."""
 
     def drain(self) -> None:
         """End them."""
@@ -53,10 +54,10 @@ async def serving_socket(app: ASGIApp, path: Path, *, uids: frozenset[int] | Non
     """Serve ``app`` on a unix socket of mode 0600, to processes of this user and of root.
 
     Args:
-        uids: the users to answer to instead.
+        uids: the users to accept instead.
 
     Raises:
-        ConfigError: the path is too long, or is something else than a socket.
+        ConfigError: the path is too long, or is not a socket.
         Refused: another process is serving there.
     """
     listener = _bind_private(path)
@@ -94,18 +95,20 @@ async def _running(app: ASGIApp, listener: socket.socket, protocol: type[HttpToo
 def _bind_private(path: Path) -> socket.socket:
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise ConfigError(
-            f"{path} is too long for a socket", code="socket-path", remedy="Choose a data directory with a shorter path."
+            f"{path} is too long for a socket",
+            code="socket-path",
+            remedy=f"Choose a data directory so that this path has at most {_LONGEST_PATH} bytes.",
         )
     _clear_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # The mode has to be right from the first instant: a chmod after bind would leave a gap.
+    # umask, because a chmod after bind would leave the socket open to others for a moment.
     before = os.umask(0o177)
     try:
         listener.bind(os.fspath(path))
     except OSError as error:
         listener.close()
         raise ConfigError(
-            f"cannot create {path}: {error.strerror}", code="socket-path", remedy="Mend the data directory."
+            f"cannot create {path}: {error.strerror}", code="socket-path", remedy="Make the data directory writable."
         ) from None
     finally:
         os.umask(before)
@@ -123,7 +126,7 @@ def _clear_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise ConfigError(f"{path} is not a socket", code="socket-path", remedy="Move that file away.")
+        raise ConfigError(f"{path} is not a socket", code="socket-path", remedy="Move that file to another directory.")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(os.fspath(path))
@@ -131,12 +134,12 @@ def _clear_stale(path: Path) -> None:
             path.unlink()
             return
     raise Refused(
-        f"a process is serving on {path} already", code="already-running", remedy="Stop it first: `gatehouse status` shows it."
+        f"another process already serves on {path}", code="already-running", remedy="Stop it first: `gatehouse status` shows it."
     )
 
 
 class _PeerChecked(HttpToolsProtocol):
-    """Answers only to processes of known users, whatever the socket's mode has become."""
+    """Answers only processes of allowed users, even if the socket's mode was changed."""
 
     users: frozenset[int] = frozenset()
     _refused = False

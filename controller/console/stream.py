@@ -1,7 +1,7 @@
-"""The live stream: what changed, as server-sent events, for as many readers as may look on at once.
+"""The live stream: changes as server-sent events, for at most ``MAX_READERS`` readers. ``console.app`` serves it.
 
 Events are ``status`` (a StatusView, at most two a second), ``entry`` (an EntryView) and ``sample`` (a SampleView). A reader
-gets the current status first. Nothing is replayed: a reader that was cut off connects again and reads what it missed through
+gets the current status first. Nothing is replayed: a disconnected reader connects again and reads what it missed through
 the API.
 """
 
@@ -28,7 +28,7 @@ def frame(item: StreamItem) -> bytes:
 
 
 class LiveStream:
-    """Hands the port's changes to readers until it is closed."""
+    """Sends the port's changes to its readers until it is closed."""
 
     def __init__(self, port: OperatorPort) -> None:
         self._port = port
@@ -47,9 +47,9 @@ class LiveStream:
         """
         if self._readers >= MAX_READERS:
             raise Refused(
-                f"{MAX_READERS} readers are looking on already",
+                f"the live stream already has {MAX_READERS} readers",
                 code="too-many-readers",
-                remedy="Close a window that shows the console.",
+                remedy=f"Close a console window: at most {MAX_READERS} can be open.",
             )
         return self._read(await self._port.status())
 

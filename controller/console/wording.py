@@ -1,4 +1,4 @@
-"""How the console words amounts, times and durations for a person. The page's script words them the same way."""
+"""Amounts, times and durations as text for a person. The page uses it; ``wording.js`` writes the same texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def euro(value: Decimal | None) -> str:
 
 
 def signed_euro(value: Decimal | None) -> str:
-    """``+€0.21``, so that a gain is not told by colour alone."""
+    """``+€0.21``: the sign shows a gain, not colour alone."""
     if value is None:
         return ABSENT
     return f"+{euro(value)}" if value.quantize(_CENT, rounding=ROUND_HALF_EVEN) > 0 else euro(value)
@@ -49,7 +49,7 @@ def instant(at_ms: int) -> str:
 
 
 def microseconds(value: int) -> str:
-    """``184 µs`` or ``12.4 ms``; a dash where a halt did not get that far."""
+    """``184 µs`` or ``12.4 ms``; a dash where a halt did not reach that point."""
     if value < 0:
         return ABSENT
     return f"{value} µs" if value < 1000 else f"{Decimal(value) / 1000:.1f} ms"
@@ -61,7 +61,7 @@ def age(milliseconds: int) -> str:
 
 
 def per_mille(part: Decimal | None, whole: Decimal) -> int:
-    """How much of ``whole`` is used, 0 to 1000; all of it when that cannot be told."""
+    """How much of ``whole`` is used, 0 to 1000; 1000 when it is not known."""
     if part is None or whole <= 0:
         return 0 if part is not None and part <= 0 else 1000
     return min(1000, max(0, int(part * 1000 / whole)))

@@ -1,1 +1,1 @@
-"""MEXC's own API, offered to bots: what governs a bot is its base URL and its key."""
+"""MEXC's spot API for governed bots. A bot is governed by pointing its base URL and key here; bootstrap serves it."""

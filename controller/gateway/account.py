@@ -1,4 +1,4 @@
-"""The account endpoints of the gateway: what a bot may count on and what it has traded (mexc-spot-v3.md §4.11)."""
+"""The account endpoints of the gateway: balances, trades and fees (mexc-spot-v3.md §4.11). ``gateway.app`` routes to it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AccountViews:
         self._port = port
 
     async def account(self, call: Call) -> object:
-        """``account``: the balances the bot may count on. It can neither deposit nor withdraw."""
+        """``account``: the balances the bot may use. It can neither deposit nor withdraw."""
         return account_json(self._port.balances(call.bot).values())
 
     async def my_trades(self, call: Call) -> object:
@@ -48,20 +48,20 @@ class AccountViews:
         return trade_fee_body(TradeFee(rules.maker_fee, rules.taker_fee), self._port.now())
 
     async def self_symbols(self, call: Call) -> object:  # noqa: ARG002 - every endpoint has one signature
-        """``selfSymbols``: what may be traded here."""
+        """``selfSymbols``: the symbols that may be traded here."""
         return symbol_list_json(sorted(self._port.rules(None)))
 
     async def currencies(self, call: Call) -> object:  # noqa: ARG002
-        """``capital/config/getall``: clients ask for it on start; there is nothing here to deposit or withdraw."""
+        """``capital/config/getall``: an empty list; clients ask for it on start, and a bot can neither deposit nor withdraw."""
         return []
 
     async def contracts(self, call: Call) -> object:  # noqa: ARG002
-        """``/api/v1/contract/detail``: clients ask for it on start; there are no futures here."""
+        """``/api/v1/contract/detail``: an empty list; clients ask for it on start, and there are no futures here."""
         return {"success": True, "code": 0, "data": []}
 
     async def batch(self, call: Call) -> object:  # noqa: ARG002
-        """``batchOrders``: refused, so that every order is decided and answered by itself."""
+        """``batchOrders``: refused, so that every order is decided and answered separately."""
         raise refuse(
             ErrorCode.OPERATION_NOT_ALLOWED,
-            "gatehouse: batch: orders are taken one at a time. Send each with POST /api/v3/order.",
+            "gatehouse: batch: orders are accepted one at a time. Send each with POST /api/v3/order.",
         )

@@ -1,7 +1,8 @@
 """The gateway: MEXC's spot API for governed bots, as one ASGI application over a ``GatewayPort`` (architecture.md §4).
 
-A request is judged from cheap to dear: path, size, parameters, key, signature, time, rate; only then does the port hear of it.
-Paths match byte for byte. Whatever goes wrong is answered in MEXC's error shape; nothing about the inside is told.
+``controller.bootstrap`` builds it and serves it with ``gateway.server``. The checks of a request run from the cheapest to the most
+expensive: path, size, parameters, key, signature, time, rate; only then is the port called. Paths match byte for byte. Every error
+has MEXC's shape and reveals no internal detail.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from controller.gateway.limits import GatewayLimits, Throttle
 from controller.gateway.market import MarketViews
 from controller.gateway.orders import OrderDesk
 from controller.gateway.port import BotKeys, GatewayPort
-from controller.gateway.requests import Call, Doorkeeper, Lane, RequestHead, read_body, read_head, read_params
+from controller.gateway.requests import Authenticator, Call, Lane, RequestHead, read_body, read_head, read_params
 from controller.gateway.throttled import Throttled
 from exchange.errors import GatehouseError
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, dump_json, refuse
@@ -36,7 +37,7 @@ Handler = Callable[[Call], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Who answers a path, and on which allowance."""
+    """The handler of a path, and the rate limit it counts against."""
 
     lane: Lane
     answer: Handler
@@ -44,7 +45,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer. ``retry_after_s`` is 0 when there is nothing to wait for; ``close`` ends the connection."""
+    """An HTTP answer. ``retry_after_s`` is 0 when waiting does not help; ``close`` ends the connection."""
 
     status: int
     body: bytes
@@ -53,12 +54,12 @@ class Reply:
 
     @classmethod
     def of(cls, error: WireError, *, retry_after_s: int = 0) -> Reply:
-        """MEXC's shape of an error. What may have been read only in part is not followed by another request."""
+        """The error in MEXC's shape. A request that may be read only in part ends its connection."""
         return cls(error.http_status, dump_json(error.body()), retry_after_s, close=error.http_status in {408, 413, 414})
 
 
 def create_app(port: GatewayPort, keys: BotKeys, limits: GatewayLimits) -> Starlette:
-    """The gateway of one deployment. ``keys`` is asked on every request."""
+    """The gateway of one deployment. It reads ``keys`` on every request."""
     app = Starlette(
         routes=[Mount("/", app=Gateway(port, keys, limits))],
         exception_handlers={404: _nowhere, Exception: _failed},
@@ -72,7 +73,7 @@ class Gateway:
 
     def __init__(self, port: GatewayPort, keys: BotKeys, limits: GatewayLimits) -> None:
         self._port = port
-        self._doorkeeper = Doorkeeper(keys)
+        self._authenticator = Authenticator(keys)
         self._limits = limits
         self._endpoints = endpoints(port)
         self._paths = frozenset(path for _, path in self._endpoints)
@@ -84,7 +85,7 @@ class Gateway:
         self._unsigned = Throttle(limits.unsigned)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. There are no websockets here."""
+        """Answer one request; refuse a websocket."""
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -112,7 +113,7 @@ class Gateway:
         return Reply(200, value if isinstance(value, bytes) else dump_json(value))
 
     def _endpoint(self, request: RequestHead, raw_path: bytes | None) -> Endpoint:
-        # An escape in the path could only serve to look like another path to somebody else.
+        # Another server could read an escape in the path as a different path.
         if raw_path is not None and raw_path.split(b"?")[0] != request.path.encode():
             raise _not_found("No such endpoint.")
         endpoint = self._endpoints.get((request.method, request.path))
@@ -135,9 +136,9 @@ class Gateway:
             return Call(read_params(request.query, b""), bot="", signature="", expires=now)
         body = b"" if request.method == "GET" else await read_body(receive, self._limits)
         try:
-            call = self._doorkeeper.authenticate(request, body, read_params(request.query, body), now)
+            call = self._authenticator.authenticate(request, body, read_params(request.query, body), now)
         except WireRefusal:
-            # Only its owner can use up a bot's own allowance: what fails before the signature is proven counts by address.
+            # Requests without a proven signature count per address, so that no one else can use up a bot's own rate limit.
             self._debit(self._unsigned, request.address)
             raise
         self._debit(self._lanes[endpoint.lane], call.bot)
@@ -152,13 +153,13 @@ class Gateway:
     def _require_ready(self, endpoint: Endpoint) -> None:
         if self._port.ready():
             return
-        # A 5xx would tell a bot that its order may be live; it is certain that it is not.
+        # A 5xx would mean that the order may be live, and it is certain that it is not.
         code = ErrorCode.TRADING_DISABLED if endpoint.lane is Lane.ORDER else ErrorCode.SERVICE_UNAVAILABLE
-        raise refuse(code, "gatehouse: not-ready: the controller is reading its journal; nothing was decided or sent. Ask again.")
+        raise refuse(code, "gatehouse: not-ready: the controller reads its journal; nothing was decided or sent. Send it again.")
 
 
 def endpoints(port: GatewayPort) -> Mapping[tuple[str, str], Endpoint]:
-    """Everything there is to ask, by method and path."""
+    """Every endpoint of the gateway, by method and path."""
     market, desk, account = MarketViews(port), OrderDesk(port), AccountViews(port)
     table: Mapping[tuple[str, str], Endpoint] = {
         ("GET", "ping"): Endpoint(Lane.PUBLIC, market.ping),
@@ -201,8 +202,8 @@ async def _nowhere(request: Request, error: Exception) -> Response:  # noqa: ARG
 
 
 async def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001 - starlette's signature
-    """The answer to a defect of our own; starlette raises it again for the log. 500 means the outcome is unknown, as it then is."""
-    known = WireError.of(
+    """The answer to an internal error; starlette raises it again for the log. 500 means that the outcome is unknown."""
+    error_shown = WireError.of(
         ErrorCode.INTERNAL_ERROR, "gatehouse: internal error. If this was an order, query it before sending another."
     )
-    return Response(dump_json(known.body()), status_code=500, media_type="application/json")
+    return Response(dump_json(error_shown.body()), status_code=500, media_type="application/json")

@@ -1,4 +1,4 @@
-"""A denial in MEXC's terms: a code that makes clients raise the fitting error, a text that names the rule (architecture.md §4)."""
+"""A denial as MEXC's error: a code that makes clients raise the right exception, and the rule's name (architecture.md §4)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CODE_OF_RULE: Mapping[str, ErrorCode] = MappingProxyType(
 
 
 def denial(deny: Deny) -> WireRefusal:
-    """The refusal a bot gets: HTTP 400, or 429 where waiting alone helps."""
+    """The refusal a bot gets: HTTP 400, or 429 where waiting is enough. ``gateway.orders`` raises it."""
     code = CODE_OF_RULE.get(deny.rule, ErrorCode.OPERATION_NOT_ALLOWED)
     if code is ErrorCode.TOO_MANY_REQUESTS:
         return Throttled(explain(deny), 1)
@@ -47,7 +47,7 @@ def denial(deny: Deny) -> WireRefusal:
 
 
 def explain(deny: Deny) -> str:
-    """``gatehouse: RULE: what was wrong, measured against what. What would change the answer.``"""
+    """``gatehouse: RULE: what is wrong (measured value; limit). What would change the answer.``"""
     shown = deny.measured in deny.message and deny.threshold in deny.message
     measured = "" if shown else f" (measured: {deny.measured}; limit: {deny.threshold})"
     return f"gatehouse: {deny.rule}: {deny.message.rstrip('.')}{measured}. {deny.remedy}"

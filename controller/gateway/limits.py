@@ -1,4 +1,4 @@
-"""How much of the gateway anybody may use: sizes, times, rates, and each signed order once (reliability.md F99-F111)."""
+"""The gateway's own limits: sizes, times, rates, one use per signature (reliability.md F99-F111). ``gateway.app`` applies them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from exchange.model import Millis
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _MAX_OWNERS = 4_096
-_EVERYBODY_ELSE = "*"
+_OTHERS = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many requests per second on average, and so many at once."""
+    """Requests per second on average, and the largest burst."""
 
     per_second: int
     burst: int
@@ -23,10 +23,10 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class GatewayLimits:
-    """The gateway's own limits; what an order may risk is the policy's business, not this.
+    """The gateway's own limits; the policy limits what an order may risk.
 
-    Orders, cancels and signed queries have a lane each per bot, so that a bot that floods one can still cancel. Requests without
-    a valid signature share one lane per address. Times are in seconds, sizes in bytes.
+    Each bot has a separate rate for orders, cancels and signed queries, so that a bot that sends too many orders can still cancel.
+    Requests without a valid signature share one rate per address. Times are in seconds, sizes in bytes.
     """
 
     orders: Rate = Rate(20, 40)
@@ -45,7 +45,7 @@ class GatewayLimits:
 class Throttle:
     """One ``Rate`` for each owner, as a generic cell rate algorithm: one number per owner, no timers.
 
-    Owners beyond 4,096 share one allowance, so inventing addresses costs no memory and buys nothing.
+    Owners beyond 4,096 share one rate, so inventing addresses uses no memory and gains no requests.
     """
 
     def __init__(self, rate: Rate) -> None:
@@ -54,13 +54,13 @@ class Throttle:
         self._due: dict[str, int] = {}
 
     def admit(self, owner: str, now: Millis) -> int:
-        """Count one request. Returns 0 when it may pass, else the whole seconds (at least 1) after which one may."""
+        """Count one request. Returns 0 when it may pass, otherwise the whole seconds to wait (at least 1)."""
         instant = now * _NS_PER_MS
         if owner not in self._due and len(self._due) >= _MAX_OWNERS:
             self._forget_idle(instant)
-            owner = owner if len(self._due) < _MAX_OWNERS else _EVERYBODY_ELSE
+            owner = owner if len(self._due) < _MAX_OWNERS else _OTHERS
         due = max(self._due.get(owner, instant), instant)
-        # Nobody can be this far ahead: the clock went back. Starting afresh beats locking a bot out for the difference.
+        # Only a clock that went back gives such a difference. Start again instead of locking the bot out for that long.
         if due - instant > self._tolerance + self._interval:
             due = instant
         wait = due - instant - self._tolerance
@@ -74,19 +74,19 @@ class Throttle:
 
 
 class ReplayGuard:
-    """Remembers signatures for as long as their time window would accept them again."""
+    """Remembers each signature for as long as its time window would accept it again. ``gateway.orders`` asks it."""
 
     def __init__(self) -> None:
-        self._seen: set[tuple[str, str]] = set()
+        self._used: set[tuple[str, str]] = set()
         self._expiries: list[tuple[int, tuple[str, str]]] = []
 
     def first_use(self, bot: str, signature: str, expires: Millis, now: Millis) -> bool:
         """Whether this is the first time; ``expires`` is the last instant at which the time window accepts the signature."""
         while self._expiries and self._expiries[0][0] < now:
-            self._seen.discard(heapq.heappop(self._expiries)[1])
+            self._used.discard(heapq.heappop(self._expiries)[1])
         used = (bot, signature.lower())
-        if used in self._seen:
+        if used in self._used:
             return False
-        self._seen.add(used)
+        self._used.add(used)
         heapq.heappush(self._expiries, (expires, used))
         return True

@@ -1,6 +1,6 @@
-"""Public endpoints of the gateway, answered from what the controller holds in memory (mexc-spot-v3.md §3).
+"""Public endpoints of the gateway, answered from the controller's memory (mexc-spot-v3.md §3). ``gateway.app`` routes to it.
 
-Prices are shown only while the book behind them can be trusted. Statistics the controller does not keep are null, never zero.
+A price is shown only while its book is fresh and unbroken. Statistics the controller does not keep are null, never zero.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class MarketViews:
         self._port = port
 
     async def ping(self, call: Call) -> object:  # noqa: ARG002 - every endpoint has one signature
-        """``ping``: an empty object and nothing else."""
+        """``ping``: an empty object."""
         return {}
 
     async def time(self, call: Call) -> object:  # noqa: ARG002
-        """``time``: the clock requests are judged by."""
+        """``time``: the clock that checks the time of requests."""
         return time_json(self._port.now())
 
     async def exchange_info(self, call: Call) -> object:
@@ -51,7 +51,7 @@ class MarketViews:
         return exchange_info_json(self._asked(call.params).values(), self._port.now())
 
     async def default_symbols(self, call: Call) -> object:  # noqa: ARG002
-        """``defaultSymbols``: what may be traded here."""
+        """``defaultSymbols``: the symbols that may be traded here."""
         return symbol_list_json(sorted(self._port.rules(None)))
 
     async def depth(self, call: Call) -> object:
@@ -81,7 +81,7 @@ class MarketViews:
         return agg_trades_json(trades)
 
     async def klines(self, call: Call) -> object:
-        """``klines``: the controller keeps no candles, and says so."""
+        """``klines``: refused, because the controller keeps no candles."""
         query = parse_klines_query(call.params)
         self._listed(query.symbol)
         raise refuse(
@@ -115,11 +115,11 @@ class MarketViews:
         best, last = self._book_ticker(symbol), self._price(symbol)
         if best is None or last is None:
             return None
-        unknown = ("priceChange", "priceChangePercent", "prevClosePrice", "openPrice", "highPrice", "lowPrice", "volume")
+        not_kept = ("priceChange", "priceChangePercent", "prevClosePrice", "openPrice", "highPrice", "lowPrice", "volume")
         return {
             **best,
             "lastPrice": last["price"],
-            **dict.fromkeys(unknown),
+            **dict.fromkeys(not_kept),
             "quoteVolume": None,
             "openTime": None,
             "closeTime": self._port.now(),
@@ -153,5 +153,5 @@ class MarketViews:
 
 def _no_book(symbol: str) -> WireRefusal:
     return refuse(
-        ErrorCode.SERVICE_UNAVAILABLE, f"gatehouse: market-data: there is no trustworthy price of {symbol} right now; ask again."
+        ErrorCode.SERVICE_UNAVAILABLE, f"gatehouse: market-data: {symbol} has no fresh price now. Send the request again."
     )

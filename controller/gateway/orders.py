@@ -1,4 +1,4 @@
-"""Orders through the gateway: placing, cancelling, and looking them up (mexc-spot-v3.md §4.1-4.10)."""
+"""The order endpoints of the gateway: place, cancel and query (mexc-spot-v3.md §4.1-4.10). ``gateway.app`` routes to it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ DAY = 86_400_000
 """Milliseconds."""
 
 ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""What an order's id can look like; anything else is nobody's."""
+"""The form of an order id; no order has any other."""
 
 _WEEK = 7 * DAY
 _SUCCESSES = frozenset({0, 200})
@@ -64,18 +64,18 @@ class OrderDesk:
         self._replays = ReplayGuard()
 
     async def place(self, call: Call) -> object:
-        """``POST order``. Raises ``WireRefusal``, with a 5xx only where the outcome really is unknown."""
+        """``POST order``. Raises ``WireRefusal``, with a 5xx only where the outcome is unknown."""
         order = parse_new_order(call.params)
         if order.client_id is None and not self._replays.first_use(call.bot, call.signature, call.expires, self._port.now()):
             raise refuse(
                 ErrorCode.BAD_SIGNATURE,
-                "gatehouse: replay: this signed request was taken before and is not taken twice. "
+                "gatehouse: replay: this signed request was accepted before and is not accepted again. "
                 "Sign every order with a new timestamp, or give it a newClientOrderId.",
             )
         return _place_json(await self._port.place(call.bot, order, key=call.key))
 
     async def test(self, call: Call) -> object:
-        """``POST order/test``: the order's form and the symbol's rules, nothing else; nothing is decided or remembered."""
+        """``POST order/test``: checks only the order's form and the symbol's rules; decides and stores nothing."""
         order = parse_new_order(call.params)
         rules = self._port.rules((order.symbol,)).get(order.symbol)
         if rules is None:
@@ -111,13 +111,13 @@ class OrderDesk:
         return _order_json(order)
 
     async def open(self, call: Call) -> object:
-        """``GET openOrders``: of one symbol, of up to five, or of all."""
+        """``GET openOrders`` of one symbol, of up to five, or of all."""
         if not call.params.get("symbol"):
             return [_order_json(order) for order in self._port.open_orders(call.bot, None)]
         return [_order_json(order) for symbol in parse_symbols(call.params) for order in self._port.open_orders(call.bot, symbol)]
 
     async def history(self, call: Call) -> object:
-        """``GET allOrders``: the last day unless asked otherwise, at most the last week."""
+        """``GET allOrders``: the last day by default, at most the last week."""
         query = parse_history(call.params, default=ALL_ORDERS_DEFAULT, most=ALL_ORDERS_MAX)
         window = window_of(query.start, query.end, self._port.now(), usual=DAY, most=_WEEK)
         statuses = _statuses(call.params.get("states", ""))
@@ -125,16 +125,16 @@ class OrderDesk:
 
     def _find(self, call: Call) -> OrderReport | None:
         ref = parse_order_ref(call.params)
-        given = ref.order_id if ref.order_id is not None else ref.client_id
-        if given is None or ORDER_ID.fullmatch(given) is None:
+        requested = ref.order_id if ref.order_id is not None else ref.client_id
+        if requested is None or ORDER_ID.fullmatch(requested) is None:
             return None
         if ref.order_id is not None:
-            return self._port.order(call.bot, ref.symbol, order_id=given)
-        return self._port.order(call.bot, ref.symbol, bot_client_id=given)
+            return self._port.order(call.bot, ref.symbol, order_id=requested)
+        return self._port.order(call.bot, ref.symbol, bot_client_id=requested)
 
 
 def window_of(start: Millis | None, end: Millis | None, now: Millis, *, usual: int, most: int) -> Window:
-    """The span a history query means: ``usual`` ms before its end unless it says, never more than ``most`` ms back from now."""
+    """The time span of a history query: by default ``usual`` ms before its end, never more than ``most`` ms back from now."""
     last = now if end is None else end
     first = last - usual if start is None else start
     return Window(Millis(max(first, now - most)), last)
@@ -176,7 +176,7 @@ def _busy(reply: Busy) -> Throttled:
 
 
 def _rejection_code(code: int) -> int:
-    # A refusal is certain, so it must not look like a success or like a 5xx, which says "unknown".
+    # A refusal is certain, so its code must not look like a success, nor like a 5xx, which means "unknown".
     certain = code not in _SUCCESSES and _status_of(code) < 500
     return code if certain else int(ErrorCode.OPERATION_NOT_ALLOWED)
 

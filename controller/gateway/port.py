@@ -1,12 +1,11 @@
-"""What the gateway asks of the controller, and what it is told: frozen values and one protocol, nothing else.
+"""The port between the gateway and the controller: frozen values and two protocols. ``runtime.api`` implements it.
 
-The gateway owns the wire (authentication, parsing, rate limits, MEXC's JSON); the controller behind the port owns every decision.
+The gateway does authentication, parsing, rate limits and MEXC's JSON; the controller behind the port makes every decision.
 
-Identity. A bot's name is the owner of its orders: every call carries it, and an order of another bot does not exist for it. The
-``order_id`` a bot sees is gatehouse's own client order id (``gh-…``), because an order whose outcome is unknown must be
-addressable at once, before the venue has named it, and must keep its name ever after. ``bot_client_id`` is the bot's
-``newClientOrderId``, empty when it sent none. Orders and fills are ``exchange.model`` values: ``order_id`` is the ``gh-…`` id,
-``client_id`` the bot's own.
+A bot's name is the owner of its orders: every call names the bot, and it cannot see another bot's orders. The ``order_id`` a bot
+sees is gatehouse's own client order id (``gh-…``), because a bot must be able to name an order whose outcome is unknown before the
+venue has given it an id, and that name must not change later. ``bot_client_id`` is the bot's ``newClientOrderId``, empty when it
+sent none. Orders and fills are ``exchange.model`` values: ``order_id`` is the ``gh-…`` id, ``client_id`` is the bot's own.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ DepthView = tuple[int, list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decima
 
 @dataclass(frozen=True, slots=True)
 class BotKey:
-    """A bot's gateway credentials. They open nothing but this gateway; the exchange's keys are elsewhere."""
+    """A bot's gateway credentials. They are valid only at this gateway; they are not the exchange's keys."""
 
     name: str
     key: str
@@ -34,7 +33,7 @@ class BotKey:
 
 
 class BotKeys(Protocol):
-    """The keys that open the gateway now. Asked on every request, so that a key issued or revoked takes effect at once."""
+    """The keys that are valid now. The gateway asks on every request, so that issuing or revoking a key takes effect at once."""
 
     def find(self, api_key: str) -> BotKey | None:
         """The bot's credentials behind a key; ``None`` for one that is unknown, revoked, or without its secret."""
@@ -53,7 +52,7 @@ class Window:
 class Accepted:
     """The venue has acknowledged the order.
 
-    ``order`` is what was accepted: for a repeated ``newClientOrderId`` that is the first order, whatever the repeat asked for.
+    ``order`` is what was accepted: for a repeated ``newClientOrderId`` that is the first order, even if the repeat differs.
     """
 
     order: NewOrder
@@ -63,7 +62,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class VenueRejected:
-    """The order was admitted and sent, and the venue refused it with its own code. It never rested."""
+    """The order was admitted and sent, and the venue refused it with its own code. It was never in the book."""
 
     code: int
     message: str
@@ -73,7 +72,7 @@ class VenueRejected:
 class Outstanding:
     """The order may have been sent and its outcome is unknown; gatehouse is resolving it.
 
-    ``order_id`` can be queried and cancelled at once; it is empty when the controller's own decision did not come in time.
+    ``order_id`` can be queried and cancelled at once; it is empty when the controller itself did not decide in time.
     """
 
     order_id: str
@@ -93,14 +92,14 @@ PlaceReply = Accepted | Deny | VenueRejected | Outstanding | Busy
 
 @dataclass(frozen=True, slots=True)
 class CancelTaken:
-    """The cancels are on their way. ``orders`` are the orders as they were before it; only a query proves that one is dead."""
+    """The cancels were sent. ``orders`` are the orders as they were before; only a query proves that an order is cancelled."""
 
     orders: tuple[OrderReport, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CancelRefused:
-    """The venue did not take the cancel; ``code`` is MEXC's (-2011: it no longer knows the order; 5xx codes: it did not answer)."""
+    """The venue did not accept the cancel; ``code`` is MEXC's (-2011: unknown order; 5xx codes: it did not answer)."""
 
     code: int
     message: str
@@ -112,23 +111,23 @@ CancelReply = CancelTaken | CancelRefused | Busy
 class GatewayPort(Protocol):
     """One deployment's controller, as its bots may use it.
 
-    The asynchronous calls go through the controller's inbox and answer when the outcome is known, or known to be unknown; they
-    never raise for a decision. The others answer from memory, now, and never wait.
+    The asynchronous calls go through the controller's inbox and return when the outcome is known, or when the time to wait for it
+    is over; they never raise for a decision. The other calls answer from memory and never wait.
     """
 
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
-        """Decide, remember and send one order. ``order.client_id`` is the bot's own id, ``key`` what signed the request.
+        """Decide, journal and send one order. ``order.client_id`` is the bot's own id, ``key`` is the key that signed the request.
 
-        A bot id that was used before answers with the first order's outcome and places nothing.
+        A bot id that was used before returns the first order's outcome and places nothing.
         """
         ...
 
     async def cancel(self, bot: str, symbol: str, order_id: str) -> CancelReply:
-        """Ask for the cancellation of one of the bot's working orders, by its ``gh-…`` id."""
+        """Cancel one of the bot's working orders, by its ``gh-…`` id."""
         ...
 
     async def cancel_all(self, bot: str, symbols: Sequence[str] | None) -> CancelReply:
-        """Ask for the cancellation of all the bot's working orders of these symbols (all for ``None``), never another's."""
+        """Cancel all the bot's working orders of these symbols (all for ``None``), never another bot's."""
         ...
 
     def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> OrderReport | None:
@@ -150,19 +149,19 @@ class GatewayPort(Protocol):
         ...
 
     def balances(self, bot: str) -> Mapping[str, Balance]:
-        """What the bot may count on, by asset, at the venue of the current stage."""
+        """What the bot may use, by asset, at the venue of the current stage."""
         ...
 
     def rules(self, symbols: Sequence[str] | None) -> Mapping[str, SymbolRules]:
-        """The rules of those of the symbols that may be traded here; of all of them for ``None``."""
+        """The rules of the given symbols that may be traded here; of all tradable symbols for ``None``."""
         ...
 
     def depth(self, symbol: str, limit: int) -> DepthView | None:
-        """At most ``limit`` levels a side, or ``None`` while the book cannot be trusted."""
+        """At most ``limit`` levels a side, or ``None`` while the book is stale or broken."""
         ...
 
     def quote(self, symbol: str) -> Quote | None:
-        """Best prices, or ``None`` while the book cannot be trusted."""
+        """Best prices, or ``None`` while the book is stale or broken."""
         ...
 
     def trades(self, symbol: str, limit: int) -> Sequence[MarketTrade]:
@@ -170,9 +169,9 @@ class GatewayPort(Protocol):
         ...
 
     def now(self) -> Millis:
-        """The time requests are judged by, and ``serverTime``."""
+        """The time that requests are checked against, and ``serverTime``."""
         ...
 
     def ready(self) -> bool:
-        """Whether the journal is folded and the queries above can be answered. Independent of being armed or halted."""
+        """Whether the journal is read and the queries above can be answered. Independent of being armed or halted."""
         ...

@@ -1,7 +1,7 @@
-"""A request on its way in: read with bounds, its parameters unambiguous, its bot known (mexc-spot-v3.md §2).
+"""Reads and authenticates a gateway request: bounded, with unambiguous parameters and a known bot (mexc-spot-v3.md §2).
 
-The gateway is stricter than MEXC where leniency would let two parties read the same bytes differently: a parameter may not be
-repeated, and parameters travel in the query or in the body but not in both, because MEXC signs their bare concatenation.
+``gateway.app`` calls it. The gateway is stricter than MEXC where two parties could read the same bytes differently: a parameter
+may not be repeated, and parameters are in the query or in the body but not in both, because MEXC signs their bare concatenation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAX_KEY_LENGTH = 64
 
 
 class Lane(Enum):
-    """Which allowance a request draws on. PUBLIC needs no signature."""
+    """Which rate limit a request counts against. PUBLIC needs no signature."""
 
     PUBLIC = "public"
     QUERY = "query"
@@ -35,7 +35,7 @@ class Lane(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """The parts of an HTTP request the gateway looks at; every other header is ignored."""
+    """The parts of an HTTP request that the gateway reads; every other header is ignored."""
 
     method: str
     path: str
@@ -49,7 +49,7 @@ class RequestHead:
 class Call:
     """A request that may be answered. ``bot``, ``signature`` and the bot's ``key`` are empty on public endpoints.
 
-    ``expires`` is the last instant at which the same signature would be taken again.
+    ``expires`` is the last instant at which the same signature would be accepted again.
     """
 
     params: Mapping[str, str]
@@ -116,7 +116,7 @@ async def read_body(receive: Receive, limits: GatewayLimits) -> bytes:
 
 
 def read_params(query: str, body: bytes) -> Mapping[str, str]:
-    """The request's parameters, each sent once and in one place. The signature may stand apart from the others.
+    """The request's parameters, each sent once and in one place. Only the signature may be in the other place.
 
     Raises:
         WireRefusal: 33333 for a repeated parameter, for parameters in both places, or for a body that is not a form.
@@ -134,7 +134,7 @@ def read_params(query: str, body: bytes) -> Mapping[str, str]:
     return MappingProxyType(params)
 
 
-class Doorkeeper:
+class Authenticator:
     """Proves which bot a request comes from."""
 
     def __init__(self, keys: BotKeys) -> None:
@@ -147,7 +147,7 @@ class Doorkeeper:
             WireRefusal: 400 no key, 700001 malformed key, 10072 unknown key, 700013 content type, 700004 no signature or
                 timestamp, 700002 wrong signature, 700005 and 700003 timing.
         """
-        key = self._known(request.api_key)
+        key = self._find_key(request.api_key)
         if request.method in _BODY_METHODS and request.content_type.split(";")[0].strip().lower() != "application/json":
             raise refuse(ErrorCode.BAD_CONTENT_TYPE, "Invalid content Type: send application/json.")
         signature = params.get("signature")
@@ -161,7 +161,7 @@ class Doorkeeper:
             raise WireRefusal(untimely)
         return Call(params, key.name, signature, Millis(timestamp + recv_window), key.key)
 
-    def _known(self, api_key: str | None) -> BotKey:
+    def _find_key(self, api_key: str | None) -> BotKey:
         if not api_key:
             raise refuse(ErrorCode.API_KEY_REQUIRED, "api key required")
         if len(api_key) > _MAX_KEY_LENGTH or not api_key.isascii() or not api_key.isprintable():

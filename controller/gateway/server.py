@@ -1,4 +1,4 @@
-"""Serving the gateway on TCP: bounds on what a connection may cost before a request exists (reliability.md F100, F101, F105)."""
+"""Serves the gateway on TCP and bounds what a connection may use before a request (reliability.md F100, F101, F105)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from controller.serving import DRAIN_S, listen, running
 async def serving(app: ASGIApp, host: str, port: int, limits: GatewayLimits) -> AsyncIterator[int]:
     """Serve ``app`` inside the running loop; yields the port, which matters when 0 was asked for.
 
-    Leaving the context stops accepting and waits for open requests.
+    ``controller.bootstrap`` enters it. Leaving the context stops accepting and waits for open requests.
 
     Raises:
         ConfigError: the address cannot be bound.
@@ -30,7 +30,7 @@ async def serving(app: ASGIApp, host: str, port: int, limits: GatewayLimits) -> 
 
 
 def guarded_protocol(limits: GatewayLimits) -> type[HttpToolsProtocol]:
-    """The HTTP protocol with these limits, as uvicorn wants it: a class."""
+    """The HTTP protocol with these limits, as the class that uvicorn expects."""
 
     class Guarded(GuardedProtocol):
         bounds = limits
@@ -39,9 +39,9 @@ def guarded_protocol(limits: GatewayLimits) -> type[HttpToolsProtocol]:
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 that gives each request head so many bytes and seconds, and the process so many connections.
+    """HTTP/1.1 that limits the bytes and seconds of a request head, and the connections of the process.
 
-    uvicorn alone waits for a first request for ever and buffers any size of header.
+    uvicorn alone waits without limit for a first request and buffers a header of any size.
     """
 
     bounds: ClassVar[GatewayLimits] = GatewayLimits()
@@ -51,7 +51,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, unless there are too many."""
+        """Accept the connection, unless there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.bounds.connections:
             self._refused = True
@@ -65,7 +65,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived; end the connection when a head outgrows its bound."""
+        """Parse the data; end the connection when a request head is too large."""
         if self._refused or self.transport.is_closing():
             return
         super().data_received(data)
@@ -76,12 +76,12 @@ class GuardedProtocol(HttpToolsProtocol):
                 self.send_400_response("Request header too large.")
 
     def on_message_begin(self) -> None:
-        """A request begins: its head is due."""
+        """A request begins: start the time limit of its head."""
         super().on_message_begin()
         self._await_head()
 
     def on_headers_complete(self) -> None:
-        """The head is in. A target that is not a path is answered as one that does not exist."""
+        """The head is complete. A target that is not a path is answered with 404."""
         self._stop_waiting()
         self._reading_head = False
         self._head_bytes = 0

@@ -1,1 +1,1 @@
-"""What ``gatehouse.toml`` and the environment say. Only the composition root and the command line read it."""
+"""The deployment's settings from ``gatehouse.toml`` and the environment. Only ``bootstrap`` and ``cli`` read them."""

@@ -1,4 +1,4 @@
-"""``[[checkpoints]]`` in ``gatehouse.toml``: where signed checkpoints of the journal go (architecture.md §7)."""
+"""``[[checkpoints]]`` in ``gatehouse.toml``: the targets of signed checkpoints (architecture.md §7). Part of ``Settings``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class GitSettings(_Target):
 
 
 class WebhookSettings(_Target):
-    """An https address that takes a POST. ``secret_file`` holds a bearer token."""
+    """An https address that accepts a POST. ``secret_file`` contains a bearer token."""
 
     to: Literal["webhook"]
     url: _Text
@@ -42,7 +42,7 @@ class WebhookSettings(_Target):
 
 
 class BucketSettings(_Target):
-    """A bucket with object lock. ``secret_file`` holds the secret of ``access_key``."""
+    """A bucket with object lock. ``secret_file`` contains the secret of ``access_key``."""
 
     to: Literal["bucket"]
     endpoint: _Text

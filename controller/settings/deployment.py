@@ -1,7 +1,7 @@
-"""How one deployment's process is set up: ``gatehouse.toml`` in its directory, overridden by ``GATEHOUSE_*`` (architecture.md §10).
+"""The settings of one deployment: ``gatehouse.toml`` in its directory, overridden by ``GATEHOUSE_*`` (architecture.md §10).
 
-Secrets are never in the file: each is named by a path, read from a systemd credential or a 0600 file. What is allowed is not
-here either: that is the policy, which is digested and journalled.
+``bootstrap`` and ``cli`` load it. The file contains no secrets: it names the path of each, a systemd credential or a 0600 file.
+Limits are not here but in the policy, which is digested and journalled.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Section(BaseModel):
 
 
 class Listen(_Section):
-    """Where a server listens."""
+    """The address a server listens on."""
 
     host: str = "127.0.0.1"
     port: Port
@@ -55,7 +55,7 @@ class BotSettings(_Section):
 
 
 class ReleaseSettings(_Section):
-    """The bot's identity: validation binds to it and dies when it changes."""
+    """The bot's identity: a validation is valid for this release only."""
 
     name: str
     version: str
@@ -63,7 +63,7 @@ class ReleaseSettings(_Section):
 
 
 class Settings(BaseSettings):
-    """Everything ``gatehouse run`` needs to know that is not policy."""
+    """All settings of ``gatehouse run`` that are not policy."""
 
     model_config = SettingsConfigDict(env_prefix="GATEHOUSE_", env_nested_delimiter="__", frozen=True, extra="forbid")
 
@@ -94,7 +94,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over the file."""
+        """The environment overrides the file."""
         return env_settings, init_settings
 
 
@@ -112,17 +112,17 @@ def load_settings(directory: Path) -> Settings:
             f"{path} does not exist", code="no-settings", remedy="Create a deployment with `gatehouse init DIR`, or pass --dir."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}", code="bad-settings", remedy="Mend the line it names.") from None
+        raise ConfigError(f"{path} is not TOML: {error}", code="bad-settings", remedy="Correct the named line.") from None
     try:
         return Settings(**values)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where}: {first['msg']}", code="bad-settings", remedy=f"Mend {where} in {path}.") from None
+        raise ConfigError(f"{path}: {where}: {first['msg']}", code="bad-settings", remedy=f"Correct {where} in {path}.") from None
 
 
 def journal_location(directory: Path, settings: Settings) -> JournalLocation:
-    """Where the deployment's journal is: ``journal.db`` in its data directory, or the database ``journal`` names.
+    """Where the deployment's journal is: ``journal.db`` in its data directory, or the database that ``journal`` names.
 
     Raises:
         ConfigError: the database's password is missing or can be read by others.
@@ -132,7 +132,7 @@ def journal_location(directory: Path, settings: Settings) -> JournalLocation:
 
 
 def read_secret(directory: Path, name: str) -> str:
-    """A secret by name: a systemd credential, else a 0600 file below the deployment's directory.
+    """A secret by name: a systemd credential, or a 0600 file below the deployment's directory.
 
     Raises:
         ConfigError: it is missing, empty, or readable by others.
@@ -144,7 +144,9 @@ def read_secret(directory: Path, name: str) -> str:
             raise ConfigError(f"{path} can be read by others", code="secret-exposed", remedy=f"chmod 600 {path}")
         secret = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the secret {path} cannot be read: {error}", code="no-secret", remedy="Put the secret there.") from None
+        raise ConfigError(
+            f"the secret {path} cannot be read: {error}", code="no-secret", remedy="Write the secret to that file."
+        ) from None
     if not secret:
-        raise ConfigError(f"{path} is empty", code="no-secret", remedy="Put the secret there.")
+        raise ConfigError(f"{path} is empty", code="no-secret", remedy="Write the secret to that file.")
     return secret

@@ -1,1 +1,1 @@
-"""Traces, metrics, logs, error reports and alerts. Nothing here can delay or change a decision."""
+"""Traces, metrics, logs, error reports and alerts of the controller. It never delays or changes a decision."""

@@ -1,7 +1,7 @@
-"""Tells people: every alert goes to the log, and the ones that matter to Sentry.
+"""Sends alerts: all to the log, the important ones also to Sentry. ``runtime`` calls it.
 
-Edge-triggered: an alert that repeats is told once, and again only after it has been quiet for a while or the stage has changed.
-``notify`` never blocks and never raises.
+A repeated alert is sent once, and again only after ``QUIET_MS`` without it or after a change of stage. ``notify`` never blocks and
+never raises.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from controller.telemetry.sentry import Reports
 from exchange.ports import Clock
 
 QUIET_MS = 60_000
-MOST_NOTICED = 256
+MOST_UNJOURNALLED = 256
 """How many alerts are kept until there is a journal to remember them."""
 
 _LOG = logging.getLogger("gatehouse.alerts")
@@ -47,43 +47,43 @@ _REPORTED = {
 
 
 class Alerts:
-    """Takes alerts from the runtime."""
+    """Accepts alerts from the runtime."""
 
     def __init__(self, *, clock: Clock, reports: Reports, redactor: Redactor) -> None:
         self._clock = clock
         self._reports = reports
         self._redactor = redactor
-        self._seen: dict[tuple[AlertKind, str], int] = {}
-        self._noticed: list[Alert] = []
-        self._journalled: Callable[[Alert], None] | None = None
+        self._last_sent: dict[tuple[AlertKind, str], int] = {}
+        self._unjournalled: list[Alert] = []
+        self._journal: Callable[[Alert], None] | None = None
 
     def journal_with(self, remember: Callable[[Alert], None]) -> None:
-        """Give ``remember`` every alert somebody must answer for that no journal entry is behind, those from before now first."""
-        self._journalled = remember
-        for alert in self._noticed:
+        """Give ``remember`` every alert of this process that must be acknowledged, those from before this call first."""
+        self._journal = remember
+        for alert in self._unjournalled:
             remember(alert)
-        self._noticed.clear()
+        self._unjournalled.clear()
 
     def notify(self, alert: Alert) -> bool:
-        """Tell people what this process noticed, unless they were told just now; returns whether they are told."""
-        told = self.decided(alert)
-        if told and alert.kind not in INFORMS:
+        """Send an alert that is not journalled, unless the same one was sent within ``QUIET_MS``; returns whether it is sent."""
+        sent = self.decided(alert)
+        if sent and alert.kind not in INFORMS:
             clean = Alert(alert.kind, self._redactor.text(alert.title), self._redactor.text(alert.detail))
-            if self._journalled is not None:
-                self._journalled(clean)
-            elif len(self._noticed) < MOST_NOTICED:
-                self._noticed.append(clean)
-        return told
+            if self._journal is not None:
+                self._journal(clean)
+            elif len(self._unjournalled) < MOST_UNJOURNALLED:
+                self._unjournalled.append(clean)
+        return sent
 
     def decided(self, alert: Alert) -> bool:
-        """Tell people what was decided and is in the journal, unless they were told just now; returns whether they are told."""
+        """Send an alert of a journalled decision, unless the same one was sent within ``QUIET_MS``; returns whether it is sent."""
         now = self._clock.now()
         if alert.kind is AlertKind.STAGE:
-            self._seen.clear()
+            self._last_sent.clear()
         key = (alert.kind, alert.title)
-        last = self._seen.get(key)
-        self._seen = {known: at for known, at in self._seen.items() if now - at < QUIET_MS}
-        self._seen[key] = now
+        last = self._last_sent.get(key)
+        self._last_sent = {sent: at for sent, at in self._last_sent.items() if now - at < QUIET_MS}
+        self._last_sent[key] = now
         if last is not None and now - last < QUIET_MS:
             return False
         title, detail = self._redactor.text(alert.title), self._redactor.text(alert.detail)

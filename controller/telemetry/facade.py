@@ -1,7 +1,7 @@
-"""What the rest of gatehouse may measure, and nothing of how: spans of orders and commands, counts and levels.
+"""The interface for measurements: spans of orders and commands, counts and levels. ``runtime`` uses it; ``otel`` implements it.
 
-Every field that can be attached is listed in ``Fields``, so what may leave the process is a closed list that mypy checks. None of
-the methods blocks, waits or raises. ``OFF`` does nothing, cheaply; it is what a process without a collector runs with.
+Every field that can be attached is listed in ``Fields``, so the data that may leave the process is a closed list that mypy checks.
+No method blocks, waits or raises. ``OFF`` does nothing; a process without a collector uses it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol, TypedDict, Unpack
 
 
 class Fields(TypedDict, total=False):
-    """What a span, a count or a level may carry. Never an envelope, a signature or a key."""
+    """The fields a span, a count or a level may have. Never an envelope, a signature or a key."""
 
     client_id: str
     bot: str
@@ -58,7 +58,7 @@ Phase = OrderPhase | CommandPhase
 
 
 class Count(StrEnum):
-    """What is counted."""
+    """The counters."""
 
     ORDERS = "orders"
     FILLS = "fills"
@@ -67,7 +67,7 @@ class Count(StrEnum):
 
 
 class Level(StrEnum):
-    """What has a level. Amounts are in cents, so that they stay exact integers."""
+    """The gauges. Amounts are in cents, so that they stay exact integers."""
 
     EXPOSURE_CENTS = "exposure.cents"
     EQUITY_CENTS = "equity.cents"
@@ -76,27 +76,27 @@ class Level(StrEnum):
 
 
 class Trace(Protocol):
-    """One order or command being traced. Phases become child spans."""
+    """The trace of one order or command. Phases become child spans."""
 
     def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:
         """Measure a phase as it happens. An exception passes through and marks the span."""
         ...
 
     def mark(self, phase: Phase, start_ns: int, end_ns: int, **fields: Unpack[Fields]) -> None:
-        """Record a phase that was measured elsewhere, as one commit is for a whole batch. Nanoseconds since the epoch."""
+        """Record a phase that was measured elsewhere, such as one commit for a whole batch. Nanoseconds since the epoch."""
         ...
 
     def finish(self, result: str, /, *, failed: bool = False, **fields: Unpack[Fields]) -> None:
-        """End it; ``result`` becomes the field ``outcome``. Only the first call counts."""
+        """End the trace; ``result`` becomes the field ``outcome``. Only the first call has an effect."""
         ...
 
 
 class Telemetry(Protocol):
-    """Where measurements go."""
+    """The receiver of measurements."""
 
     @property
     def enabled(self) -> bool:
-        """Whether anybody listens; lets a caller skip costly preparations."""
+        """Whether measurements are exported; lets a caller skip costly preparations."""
         ...
 
     def order(self, **fields: Unpack[Fields]) -> Trace:
@@ -112,11 +112,11 @@ class Telemetry(Protocol):
         ...
 
     def level(self, level: Level, value: int, **fields: Unpack[Fields]) -> None:
-        """Say where something stands."""
+        """Set a gauge."""
         ...
 
     async def aclose(self) -> None:
-        """Send what is left, for at most a few seconds."""
+        """Send what is queued, for at most a few seconds."""
         ...
 
 

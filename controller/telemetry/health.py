@@ -1,7 +1,7 @@
-"""Whether the process lives, and whether it is ready to trade: what ``/livez`` and ``/readyz`` answer.
+"""The answers of ``/livez`` and ``/readyz``: whether the process is alive and ready to trade. The console asks it.
 
-Alive means that the writer has taken a turn within ``STUCK_MS`` and can still write. Ready means alive and armed, and nothing
-less: a controller that is halted, reconciling or without a clock is alive and not ready.
+Alive means that the writer's loop ran within ``STUCK_MS`` and can still write. Ready means alive and armed: a controller that is
+halted, reconciling or without a valid clock is alive and not ready.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ STUCK_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One answer. ``because`` is empty when ``ok``; ``but`` says what a human should look at all the same."""
+    """One answer. ``because`` is empty when ``ok``; ``but`` names a problem that does not change the answer."""
 
     ok: bool
     because: str
@@ -27,10 +27,10 @@ class Probe:
 
 
 def livez(turned_ns: int | None, now_ns: int, failed_because: str = "") -> Probe:
-    """Alive while the writer takes turns.
+    """Alive while the writer's loop runs.
 
     Args:
-        turned_ns: when it last took one, monotonic nanoseconds; ``None`` before the first.
+        turned_ns: when the loop last ran, monotonic nanoseconds; ``None`` before the first time.
         now_ns: the same clock now.
         failed_because: why it will never write again; empty while it may.
     """
@@ -40,12 +40,12 @@ def livez(turned_ns: int | None, now_ns: int, failed_because: str = "") -> Probe
         return Probe(ok=False, because="the writer has not started")
     age_ms = (now_ns - turned_ns) // 1_000_000
     if age_ms > STUCK_MS:
-        return Probe(ok=False, because=f"the writer has taken no turn for {age_ms} ms")
+        return Probe(ok=False, because=f"the writer has not run for {age_ms} ms")
     return Probe(ok=True, because="")
 
 
 def readyz(alive: Probe, *, armed: bool, not_armed_because: str, unwitnessed: Sequence[str] = ()) -> Probe:
-    """Ready only when alive and armed. ``unwitnessed`` are the checkpoint targets that take none now; they stop nothing."""
+    """Ready only when alive and armed. ``unwitnessed`` are the targets that accept no checkpoint now; they are only named."""
     but = f"no checkpoint reaches {', '.join(unwitnessed)}" if unwitnessed else ""
     if not alive.ok:
         return Probe(ok=False, because=alive.because, but=but)

@@ -1,7 +1,7 @@
-"""Logs as JSON lines, one object each, written by a thread of their own so that a full pipe never holds up the writer.
+"""Logs as JSON lines, written by a separate thread so that a full pipe never blocks the writer. The command line opens them.
 
-A line is ``{"at": ms, "level", "logger", "message"}`` and, where there are any, ``"fields"`` and ``"error"``. Control characters
-are escaped by JSON, so that what a bot or a venue says cannot forge a line or drive a terminal; registered secrets are replaced.
+A line is ``{"at": ms, "level", "logger", "message"}`` and, if present, ``"fields"`` and ``"error"``. Control characters are
+escaped by JSON, so that text of a bot or a venue cannot forge a line or control a terminal; registered secrets are replaced.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class JsonLines(logging.Formatter):
         self._redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line without its newline."""
+        """The record as one line, without a newline."""
         line: dict[str, Any] = {
             "at": int(record.created * 1000),
             "level": record.levelname.lower(),
@@ -50,7 +50,7 @@ class JsonLines(logging.Formatter):
 
 
 class _BoundedHandler(QueueHandler):
-    """Hands records over without waiting, and leaves out those that do not fit."""
+    """Queues records without waiting and drops those that do not fit."""
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         record.msg, record.args = record.getMessage(), None
@@ -62,7 +62,7 @@ class _BoundedHandler(QueueHandler):
 
 
 class _Listener(QueueListener):
-    """Stops even when its queue is full: the writer's thread makes room."""
+    """Stops also when its queue is full, because its thread empties the queue."""
 
     def __init__(self, queue: Queue[logging.LogRecord], writer: logging.Handler) -> None:
         super().__init__(queue, writer)
@@ -80,13 +80,13 @@ class Logs:
     _listener: QueueListener
 
     def close(self) -> None:
-        """Write what is left and let go of the root logger."""
+        """Write what is queued and release the root logger."""
         logging.getLogger().removeHandler(self._handler)
         self._listener.stop()
 
 
 def open_logs(redactor: Redactor, *, level: int = logging.INFO, stream: TextIO | None = None, capacity: int = QUEUE) -> Logs:
-    """Send every logger of the process to ``stream`` (standard error unless given) as JSON lines."""
+    """Send every logger of the process to ``stream`` (standard error by default) as JSON lines."""
     writer = logging.StreamHandler(stream or sys.stderr)
     writer.setFormatter(JsonLines(redactor))
     queue: Queue[logging.LogRecord] = Queue(capacity)

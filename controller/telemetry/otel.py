@@ -1,7 +1,7 @@
-"""OpenTelemetry behind the facade: OTLP over HTTP, switched on only by the standard ``OTEL_*`` endpoint variables.
+"""OpenTelemetry export (OTLP over HTTP), on only with the standard ``OTEL_*`` endpoint variables. ``bootstrap`` creates it.
 
-Exporting happens on the SDK's own threads from bounded queues; what does not fit is dropped, and nothing waits for a collector.
-With nothing configured the SDK is not even imported. Providers are our own, never the process-wide ones.
+The SDK's own threads export from bounded queues; data that does not fit is dropped, and nothing waits for a collector. Without
+configuration the SDK is not imported. Its providers are separate from the process-wide ones.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ Attributes = dict[str, str | int]
 
 
 def from_environment(*, controller_id: str, environment: str, version: str, redactor: Redactor) -> Telemetry:
-    """Telemetry as the standard variables ask for; ``OFF`` when they name no endpoint.
+    """Telemetry as the standard variables configure it; ``OFF`` when they name no endpoint.
 
     Raises:
-        ConfigError: a protocol other than http/protobuf is asked for.
+        ConfigError: a protocol other than http/protobuf is configured.
     """
     env = os.environ
     traces = bool(env.get(_TRACES) or env.get(_BASE)) and env.get("OTEL_TRACES_EXPORTER", "otlp") != "none"
@@ -49,7 +49,7 @@ def from_environment(*, controller_id: str, environment: str, version: str, reda
     for name in _PROTOCOLS:
         if env.get(name, "http/protobuf") != "http/protobuf":
             raise ConfigError(
-                f"{name}={env[name]} is not covered", code="otel-protocol", remedy=f"Set {name}=http/protobuf, or leave it out."
+                f"{name}={env[name]} is not supported", code="otel-protocol", remedy=f"Set {name}=http/protobuf, or remove it."
             )
     resource = _resource(env, controller_id=controller_id, environment=environment, version=version)
     return _Otel(_tracer_provider(resource, on=traces), _meter_provider(resource, on=metrics), redactor)
@@ -58,8 +58,8 @@ def from_environment(*, controller_id: str, environment: str, version: str, reda
 def _resource(env: Mapping[str, str], *, controller_id: str, environment: str, version: str) -> Resource:
     from opentelemetry.sdk.resources import Resource
 
-    given = {"service.version": version, "service.instance.id": controller_id, "deployment.environment.name": environment}
-    return Resource.create(given if env.get("OTEL_SERVICE_NAME") else {"service.name": "gatehouse", **given})
+    attributes = {"service.version": version, "service.instance.id": controller_id, "deployment.environment.name": environment}
+    return Resource.create(attributes if env.get("OTEL_SERVICE_NAME") else {"service.name": "gatehouse", **attributes})
 
 
 def _tracer_provider(resource: Resource, *, on: bool) -> TracerProvider:
@@ -146,7 +146,7 @@ class _OtelTrace:
         try:
             yield
         except BaseException as error:
-            # The type only: a message may quote what a bot or a venue said.
+            # The type only: a message may quote text of a bot or a venue.
             _mark_failed(span, type(error).__name__)
             raise
         finally:

@@ -1,7 +1,7 @@
-"""Keeps secrets out of everything that leaves the process: logs, spans, error reports, alerts.
+"""Removes secrets from everything that leaves the process: logs, spans, error reports, alerts. Telemetry calls it.
 
-Three nets, each of which is enough alone: secrets registered when they are loaded are replaced wherever they turn up; text that
-looks like a key, a signature or an envelope is replaced; and so is the value of any field whose name says that it is one.
+Three independent filters: registered secrets are replaced wherever they occur; text that looks like a key, a signature or an
+envelope is replaced; and the value of a field whose name says that it is a secret is replaced.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 REMOVED = "[removed]"
 
 _SHORTEST = 6
-"""Shorter secrets would blank out ordinary words; nothing that short is loaded as one."""
+"""Shorter secrets would remove ordinary words; no secret that short is loaded."""
 
 _SENSITIVE_NAME = re.compile(
     r"secret|signature|api[_-]?key|token|passw|passphrase|authori[sz]ation|cookie|envelope|listen_?key|private|credential",
@@ -21,7 +21,7 @@ _SENSITIVE_NAME = re.compile(
 
 _SENSITIVE_TEXT = re.compile(
     r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)"  # PEM: private keys and SSH signatures
-    r"|\{[^{}]*\"(?:payloadType|signatures|sig)\\*\".*"  # a DSSE envelope and whatever follows
+    r"|\{[^{}]*\"(?:payloadType|signatures|sig)\\*\".*"  # a DSSE envelope and the text after it
     r"|\bmx0[A-Za-z0-9]{6,}"  # MEXC API keys (mexc-spot-v3.md §2.1)
     r"|(?<=signature=)[^&\s\"']+|(?<=listenKey=)[^&\s\"']+",
     re.DOTALL,
@@ -31,15 +31,15 @@ _MAX_DEPTH = 12
 
 
 class Redactor:
-    """Knows the secrets of this process; ``scrub`` works on anything that JSON could carry."""
+    """Knows the secrets of this process; ``scrub`` accepts any JSON value."""
 
     def __init__(self) -> None:
         self._secrets: tuple[str, ...] = ()
 
     def register(self, secret: str) -> None:
-        """Never let this string out from here on."""
+        """Remove this string from all output from now on."""
         if len(secret) >= _SHORTEST:
-            # The longest first, so that a secret that contains another one leaves no rest.
+            # The longest first, so that no part remains of a secret that contains another one.
             self._secrets = tuple(sorted({*self._secrets, secret}, key=len, reverse=True))
 
     def text(self, value: str) -> str:
@@ -49,7 +49,7 @@ class Redactor:
         return _SENSITIVE_TEXT.sub(REMOVED, value)
 
     def scrub(self, value: object, *, depth: int = 0) -> object:
-        """A copy without secrets; what is neither text, number, list nor mapping becomes scrubbed text."""
+        """A copy without secrets; a value that is no text, number, list or mapping becomes text without secrets."""
         if depth > _MAX_DEPTH:
             return REMOVED
         if isinstance(value, str):

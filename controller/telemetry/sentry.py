@@ -1,8 +1,7 @@
-"""Error reports to Sentry, switched on only by ``SENTRY_DSN``.
+"""Error reports to Sentry, on only with ``SENTRY_DSN``. ``bootstrap`` creates it.
 
-A client of our own: no integration, no breadcrumb, no local variable, no request body, no host name. Every event passes
-``scrubber`` last; one that cannot be scrubbed is not sent. Sending happens on the SDK's thread from a bounded queue, so nothing
-here waits.
+A separate client without integrations, breadcrumbs, local variables, request bodies and host name. Every event passes ``scrubber``
+last; an event that cannot be scrubbed is not sent. The SDK's thread sends from a bounded queue, so nothing here waits.
 """
 
 from __future__ import annotations
@@ -44,18 +43,18 @@ _KEPT = frozenset(
 
 
 class Reports(Protocol):
-    """Where what went wrong is reported. Never blocks, never raises."""
+    """The receiver of error reports. Never blocks, never raises."""
 
     def event(self, title: str, detail: str, *, level: str, tags: Mapping[str, str]) -> None:
-        """Something an operator should know."""
+        """Report something an operator should know."""
         ...
 
     def error(self, error: BaseException, *, tags: Mapping[str, str] | None = None) -> None:
-        """Something that should not have happened, with its stack (no local variables)."""
+        """Report an unexpected error, with its stack (no local variables)."""
         ...
 
     async def aclose(self) -> None:
-        """Send what is left, for at most a few seconds."""
+        """Send what is queued, for at most a few seconds."""
         ...
 
 
@@ -75,7 +74,7 @@ NO_REPORTS: Reports = _NoReports()
 
 
 def scrubber(redactor: Redactor) -> Callable[[Event, Hint], Event | None]:
-    """A ``before_send`` that keeps a closed list of an event's parts, and no secret in any of them."""
+    """A ``before_send`` that keeps only the listed parts of an event, without secrets."""
 
     def before_send(event: Event, _hint: Hint) -> Event | None:
         parts = cast("dict[str, Any]", event)
@@ -90,7 +89,7 @@ def scrubber(redactor: Redactor) -> Callable[[Event, Hint], Event | None]:
 
 
 def from_environment(*, controller_id: str, environment: str, version: str, redactor: Redactor) -> Reports:
-    """Reports to the project ``SENTRY_DSN`` names; ``NO_REPORTS`` without it. ``SENTRY_RELEASE`` and ``SENTRY_ENVIRONMENT`` win.
+    """Reports to the project of ``SENTRY_DSN``; ``NO_REPORTS`` without it. ``SENTRY_RELEASE`` and ``SENTRY_ENVIRONMENT`` override.
 
     Raises:
         ConfigError: the DSN is malformed.

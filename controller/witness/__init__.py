@@ -1,1 +1,1 @@
-"""A witness: a small program on another machine that lets a log grow and never lets it change (C2SP tlog-witness)."""
+"""The witness: a small program on another machine that cosigns a log only if it grows and never changes (C2SP tlog-witness)."""

@@ -1,4 +1,7 @@
-"""The witness over HTTP: ``POST /add-checkpoint`` as C2SP tlog-witness has it, and the newest cosigned checkpoint to read."""
+"""The witness over HTTP: ``POST /add-checkpoint`` as in C2SP tlog-witness, and the newest cosigned checkpoint.
+
+``gatehouse witness run`` builds and serves it.
+"""
 
 from __future__ import annotations
 
@@ -38,38 +41,38 @@ class Tls:
 
 
 class Witness:
-    """Cosigns what follows from what it remembers. One request at a time: checking and remembering are one step."""
+    """Cosigns checkpoints that extend the stored one. It handles one request at a time: checking and storing are one step."""
 
     def __init__(self, name: str, private_key: Ed25519PrivateKey, logs: Mapping[str, NoteKey], store: Store, clock: Clock) -> None:
         self._name, self._private_key, self._logs, self._store, self._clock = name, private_key, logs, store, clock
-        self._one_at_a_time = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def add(self, body: bytes) -> Response:
-        """Answer one ``add-checkpoint``. One that its sender gives up is finished all the same, before the next is looked at."""
+        """Answer one ``add-checkpoint``. A request whose sender disconnects is finished before the next one starts."""
         return await asyncio.shield(self._add(body))
 
     async def _add(self, body: bytes) -> Response:
-        async with self._one_at_a_time:
-            found = judge(body, self._logs, self._store.newest)
-            if isinstance(found, CheckpointRefused):
-                if found.suspicious:
-                    _log.critical("a log was not shown to keep to what it signed before: %s", found.body.strip())
+        async with self._lock:
+            verdict = judge(body, self._logs, self._store.newest)
+            if isinstance(verdict, CheckpointRefused):
+                if verdict.suspicious:
+                    _log.critical("a log did not prove that it extends what it signed before: %s", verdict.body.strip())
                     with suppress(OSError):
-                        await asyncio.to_thread(self._store.keep_evidence, found.suspicious, body)
-                return _plain(found.status, found.body, found.content_type)
+                        await asyncio.to_thread(self._store.keep_evidence, verdict.suspicious, body)
+                return _plain(verdict.status, verdict.body, verdict.content_type)
             try:
-                await asyncio.to_thread(self._store.remember, found.note, found.checkpoint)
+                await asyncio.to_thread(self._store.save, verdict.note, verdict.checkpoint)
             except OSError as error:
-                _log.exception("nothing was cosigned, because it could not be remembered")
-                return _plain(503, f"the witness cannot remember: {error.strerror}\n")
-            return _plain(200, self._cosigned(found.text))
+                _log.exception("nothing was cosigned, because the checkpoint could not be stored")
+                return _plain(503, f"the witness cannot store the checkpoint: {error.strerror}\n")
+            return _plain(200, self._cosigned(verdict.text))
 
     async def newest(self, digest: str) -> Response:
-        """The newest checkpoint of one log with a cosignature of now; 404 before there is one."""
-        async with self._one_at_a_time:
+        """The newest checkpoint of one log with a new cosignature; 404 before there is one."""
+        async with self._lock:
             note = self._store.note(digest)
         if note is None:
-            return _plain(404, "nothing is remembered of this log\n")
+            return _plain(404, "no checkpoint of this log is stored\n")
         origin = note.partition("\n")[0]
         return _plain(200, note + self._cosigned(open_note(note, self._logs[origin])))
 
@@ -78,7 +81,7 @@ class Witness:
 
 
 def create_app(witness: Witness) -> Starlette:
-    """The ASGI application."""
+    """The ASGI application of a witness."""
 
     async def add(request: Request) -> Response:
         body = bytearray()
@@ -125,7 +128,7 @@ async def serving(app: Starlette, host: str, port: int, tls: Tls | None = None) 
         raise ConfigError(
             f"the certificate or its key cannot be used: {error}",
             code="witness-tls",
-            remedy="Give --tls-cert the certificate with its chain and --tls-key its key, both as PEM.",
+            remedy="Pass the certificate with its chain as --tls-cert and its key as --tls-key, both as PEM files.",
         ) from error
     listener = listen(host, port, "witness")
     async with running(config, listener):

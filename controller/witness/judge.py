@@ -1,11 +1,13 @@
-"""Whether a witness may cosign a checkpoint, with no I/O (C2SP tlog-witness, RFC 6962 §2.1.2).
+"""Decides whether a witness may cosign a checkpoint; no I/O (C2SP tlog-witness, RFC 6962 §2.1.2). ``witness.app`` calls it.
+
+The body of a request:
 
     old <size of the last checkpoint that was cosigned>
     <base64 node of the consistency proof>            none to 63 of them
     <blank line>
     <the checkpoint>
 
-Every answer but one leaves the witness's memory as it is.
+Only an acceptance changes what the witness stores.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ _EMPTY_ROOT = MerkleTree().root()
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRefused:
-    """No cosignature. ``suspicious`` is what the log signed when it was not shown to follow from what it signed before."""
+    """No cosignature. ``suspicious`` is the signed text if the log did not prove that it extends what it signed before."""
 
     status: int
     body: str
@@ -42,7 +44,7 @@ class CheckpointRefused:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointAccepted:
-    """To be remembered durably, then cosigned. ``text`` is what is cosigned: the note without its signatures."""
+    """A checkpoint to store durably and then cosign. ``text`` is cosigned: the note without its signatures."""
 
     note: str
     text: str
@@ -64,8 +66,8 @@ def judge(
     """Judge one ``add-checkpoint`` request.
 
     Args:
-        logs: the public key of every log that is known, by its origin.
-        newest: the last checkpoint that was cosigned for an origin.
+        logs: the public key of every known log, by its origin.
+        newest: returns the last checkpoint that was cosigned for an origin.
     """
     try:
         request = _parsed(body)
@@ -73,25 +75,25 @@ def judge(
         return CheckpointRefused(400, f"{error}\n")
     key = logs.get(request.checkpoint.origin)
     if key is None:
-        return CheckpointRefused(404, "the log is not known here\n")
+        return CheckpointRefused(404, "this log is not known\n")
     try:
         open_note(request.note, key)
     except IntegrityError as error:
         return CheckpointRefused(403, f"{error.message}\n")
-    known = newest(request.checkpoint.origin) or Checkpoint(request.checkpoint.origin, 0, _EMPTY_ROOT)
-    return _refusal(request, known) or CheckpointAccepted(request.note, request.text, request.checkpoint)
+    stored = newest(request.checkpoint.origin) or Checkpoint(request.checkpoint.origin, 0, _EMPTY_ROOT)
+    return _refusal(request, stored) or CheckpointAccepted(request.note, request.text, request.checkpoint)
 
 
-def _refusal(request: _Request, known: Checkpoint) -> CheckpointRefused | None:
+def _refusal(request: _Request, stored: Checkpoint) -> CheckpointRefused | None:
     new = request.checkpoint
     if request.old > new.size:
         return CheckpointRefused(400, f"the old size {request.old} is above the checkpoint's {new.size}\n")
-    if request.old != known.size:
-        return CheckpointRefused(409, f"{known.size}\n", SIZE_TYPE)
-    if new.size == known.size and new.root != known.root:
-        return CheckpointRefused(409, f"{known.size}\n", SIZE_TYPE, suspicious=request.text)
-    if not is_consistent(known.size, known.root, new.size, new.root, request.proof):
-        why = f"the proof does not lead from {known.size} entries to these {new.size}\n"
+    if request.old != stored.size:
+        return CheckpointRefused(409, f"{stored.size}\n", SIZE_TYPE)
+    if new.size == stored.size and new.root != stored.root:
+        return CheckpointRefused(409, f"{stored.size}\n", SIZE_TYPE, suspicious=request.text)
+    if not is_consistent(stored.size, stored.root, new.size, new.root, request.proof):
+        why = f"the proof does not connect {stored.size} entries with these {new.size}\n"
         return CheckpointRefused(422, why, suspicious=request.text)
     return None
 

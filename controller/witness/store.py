@@ -1,4 +1,4 @@
-"""What a witness remembers: one file per log, the newest checkpoint it vouches for. Written durably before anything is cosigned."""
+"""A witness's files: the newest checkpoint of each log, written durably before it is cosigned. ``witness.app`` uses it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from exchange.errors import ConfigError, IntegrityError, Refused
 
 LOCK_FILE = "witness.lock"
 MOST_EVIDENCE = 1000
-"""How many contradicting requests are kept; more would be somebody filling the disk."""
+"""How many contradicting requests are kept, so that they cannot fill the disk."""
 
 
 class Store:
-    """The memory of one witness, and of one process at a time."""
+    """The files of one witness; one process at a time may open them."""
 
     def __init__(self, directory: Path, logs: Mapping[str, NoteKey]) -> None:
-        """Open the directory, made if need be, and read what is there for ``logs``.
+        """Open the directory, created if it is missing, and read the checkpoints of ``logs``.
 
         Raises:
             Refused: ``witness-running``.
@@ -34,7 +34,7 @@ class Store:
         for origin, key in logs.items():
             path = self._path(origin)
             if path.exists():
-                self._newest[origin] = _remembered(path, key)
+                self._newest[origin] = _read(path, key)
 
     def newest(self, origin: str) -> Checkpoint | None:
         """The last checkpoint that was accepted; ``None`` when there was none."""
@@ -42,18 +42,18 @@ class Store:
         return None if found is None else found[1]
 
     def note(self, digest: str) -> str | None:
-        """The log's own note of it, by the SHA-256 of the origin in hexadecimal."""
+        """The log's own note of its newest checkpoint, by the SHA-256 of the origin in hexadecimal."""
         return next((note for origin, (note, _) in self._newest.items() if digest == digest_of(origin)), None)
 
-    def remember(self, note: str, checkpoint: Checkpoint) -> None:
-        """Replace the log's newest checkpoint; on disk when this returns. Raises ``OSError``, and then nothing is remembered."""
+    def save(self, note: str, checkpoint: Checkpoint) -> None:
+        """Replace the log's newest checkpoint; on disk when this returns. Raises ``OSError``, and then nothing is stored."""
         write_atomically(self._path(checkpoint.origin), note.encode())
         self._newest[checkpoint.origin] = (note, checkpoint)
 
     def keep_evidence(self, text: str, body: bytes) -> None:
-        """Keep a request in which a log seems to contradict itself, once for each text that it signed. Raises ``OSError``.
+        """Keep a request in which a log seems to contradict itself, once for each signed text. Raises ``OSError``.
 
-        Whoever has a checkpoint can send it with any number of bad proofs; only the log can sign another.
+        Anyone can send a public checkpoint with many bad proofs; only the log can sign another text.
         """
         kept = self._directory / "evidence"
         kept.mkdir(exist_ok=True)
@@ -62,7 +62,7 @@ class Store:
             write_atomically(path, body)
 
     def close(self) -> None:
-        """Let another process use the directory."""
+        """Release the directory for another process."""
         os.close(self._lock)
 
     def _path(self, origin: str) -> Path:
@@ -70,19 +70,19 @@ class Store:
 
 
 def digest_of(origin: str) -> str:
-    """How a log's file and address are named: its origin may hold any character."""
+    """The name of a log's file and address, because an origin may contain any character."""
     return hashlib.sha256(origin.encode()).hexdigest()
 
 
-def _remembered(path: Path, key: NoteKey) -> tuple[str, Checkpoint]:
+def _read(path: Path, key: NoteKey) -> tuple[str, Checkpoint]:
     try:
         note = path.read_text(encoding="utf-8")
         return note, head_of(open_note(note, key))
     except (OSError, UnicodeDecodeError, IntegrityError) as error:
         raise IntegrityError(
-            f"what was remembered of {key.name} in {path} cannot be believed: {error}",
+            f"the stored checkpoint of {key.name} in {path} is not valid: {error}",
             code="witness-memory",
-            remedy="Restore the file, or retire this witness: one that has forgotten must not cosign under the same key.",
+            remedy="Restore the file, or start a new witness with a new key: without the file this key must not cosign.",
         ) from error
 
 
@@ -92,13 +92,17 @@ def _locked(directory: Path) -> int:
         handle = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise ConfigError(
-            f"{directory} cannot be used: {error.strerror}", code="witness-directory", remedy="Give a directory of its own."
+            f"{directory} cannot be used: {error.strerror}",
+            code="witness-directory",
+            remedy="Pass a directory that only this witness uses.",
         ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(handle)
         raise Refused(
-            f"another witness uses {directory}", code="witness-running", remedy="Stop it first; two would cosign two histories."
+            f"another witness uses {directory}",
+            code="witness-running",
+            remedy="Stop the other witness first: two could cosign two histories.",
         ) from error
     return handle

@@ -43,7 +43,7 @@ pytestmark = [
 
 
 class Console:
-    """The real console on loopback, on a thread of its own, over a port the test can speak through."""
+    """The real console on loopback in a thread of its own, over a fake port."""
 
     def __init__(self) -> None:
         self.port = FakePort(
@@ -71,11 +71,11 @@ class Console:
         self._do(self._server.aclose())
 
     def publish(self, *items: StreamItem) -> None:
-        async def tell() -> None:
+        async def publish_all() -> None:
             for item in items:
                 self.port.publish(item)
 
-        self._do(tell())
+        self._do(publish_all())
 
     def close(self) -> None:
         self.stop()
@@ -86,11 +86,11 @@ class Console:
 
 @dataclass
 class Window:
-    """A page, and everything it asked for or complained about."""
+    """A page, its requests and its console errors."""
 
     page: Page
     requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    page_errors: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +113,8 @@ def look(browser: Browser, console: Console, **options: Any) -> Window:
     page = browser.new_context(**options).new_page()
     window = Window(page)
     page.on("request", lambda request: window.requests.append(request.url))
-    page.on("console", lambda message: window.complaints.append(message.text) if message.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: window.complaints.append(str(error)))
+    page.on("console", lambda message: window.page_errors.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: window.page_errors.append(str(error)))
     page.goto(console.url)
     return window
 
@@ -127,13 +127,13 @@ def window(browser: Browser, console: Console) -> Iterator[Window]:
     window.page.context.close()
 
 
-def test_the_page_shows_the_stage_and_both_charts_without_a_complaint(window: Window, console: Console) -> None:
+def test_the_page_shows_the_stage_and_both_charts_without_errors(window: Window, console: Console) -> None:
     expect(window.page.locator(".stage")).to_have_text("TESTNET_VALIDATING")
     expect(window.page.locator(".lifecycle.wide .node.current")).to_have_attribute("data-stage", "TESTNET_VALIDATING")
     expect(window.page.locator("#equity-chart canvas")).to_be_visible()
     expect(window.page.locator("#exposure-chart canvas")).to_be_visible()
     expect(window.page.locator("#gates .gate-card")).to_have_count(1)
-    assert window.complaints == []
+    assert window.page_errors == []
 
 
 def test_no_request_leaves_loopback(window: Window, console: Console) -> None:
@@ -141,27 +141,27 @@ def test_no_request_leaves_loopback(window: Window, console: Console) -> None:
     assert [url for url in window.requests if not url.startswith(console.url)] == []
 
 
-def test_the_charts_hold_what_was_measured(window: Window, console: Console) -> None:
+def test_the_charts_show_the_measured_values(window: Window, console: Console) -> None:
     expect(window.page.locator("#equity-chart .u-legend")).to_contain_text("€1,000.84")
     console.publish(a_sample(NOW, "1234.56"))
     expect(window.page.locator("#equity-chart .u-legend")).to_contain_text("€1,234.56")
 
 
-def test_a_status_changes_the_page_while_one_looks(window: Window, console: Console) -> None:
+def test_a_new_status_changes_the_open_page(window: Window, console: Console) -> None:
     console.publish(a_status(exposure_eur=Decimal("9.1"), equity_eur=Decimal("1003.5"), unknown_orders=1))
     expect(window.page.locator('[data-f="exposure"]')).to_have_text("€9.10")
     expect(window.page.locator('[data-f="cap_used"]')).to_have_text("91")
     expect(window.page.locator("#cap-bar")).to_have_class("high")
 
 
-def test_an_entry_appears_on_top_and_brings_its_order(window: Window, console: Console) -> None:
+def test_a_new_entry_appears_on_top_and_its_order_is_read(window: Window, console: Console) -> None:
     console.port.order_views.insert(0, an_order(99, status=OrderStatus.UNKNOWN))
     console.publish(an_entry(1841, "order-unknown", "gh000099: time-out"))
     expect(window.page.locator("#journal li").first).to_contain_text("gh000099: time-out")
     expect(window.page.locator("#orders tr").first).to_contain_text("UNKNOWN")
 
 
-def test_a_halt_shows_at_once_with_its_measurement(window: Window, console: Console) -> None:
+def test_a_halt_is_shown_at_once_with_its_measurement(window: Window, console: Console) -> None:
     halt = HaltView(breach_to_latch_us=184, latch_to_cancelled_us=12_400, cancelled=2, verified_empty=True)
     console.port.gate_views = []
     console.publish(
@@ -180,10 +180,10 @@ def test_a_halt_shows_at_once_with_its_measurement(window: Window, console: Cons
     expect(window.page.locator(".lifecycle.wide .node.from")).to_have_attribute("data-stage", "TESTNET_VALIDATING")
     expect(window.page.locator("#gates")).to_contain_text("No gate leads up from here.")
     assert window.page.title().startswith("HALTED")
-    assert window.complaints == []
+    assert window.page_errors == []
 
 
-def test_an_alert_appears_and_goes_and_the_script_words_it_as_the_server_does(window: Window, console: Console) -> None:
+def test_the_script_writes_alerts_and_drills_as_the_server_does(window: Window, console: Console) -> None:
     alert = AlertView(id="A-17", kind="halted", title="<b>locked", detail="HTTP 418", at_ms=NOW, times=2, last_at_ms=NOW)
     drill = DrillView(
         command_id="0" * 32, venue=VenueName.TESTNET, stage=Stage.VALIDATED, since_ms=NOW, deadline_ms=NOW, denied=1,
@@ -192,13 +192,13 @@ def test_an_alert_appears_and_goes_and_the_script_words_it_as_the_server_does(wi
     console.publish(a_status(oversight=OversightView(alerts=(alert,), last_drill=drill)))
     expect(window.page.locator("#alerts li")).to_have_text(f"A-17 {lines.alert_line(alert)}")
     expect(window.page.locator('[data-f="drill"]')).to_have_text(lines.drill_line(drill))
-    seen = AcknowledgedView(id="A-17", title="<b>locked", persons=("anna", "bo"), at_ms=NOW)
-    console.publish(a_status(oversight=OversightView(acknowledged=seen)))
+    acknowledged = AcknowledgedView(id="A-17", title="<b>locked", persons=("anna", "bo"), at_ms=NOW)
+    console.publish(a_status(oversight=OversightView(acknowledged=acknowledged)))
     expect(window.page.locator("#alerts li")).to_have_text("No alert is outstanding.")
-    expect(window.page.locator('[data-f="acknowledged"]')).to_have_text(lines.acknowledged_line(seen))
+    expect(window.page.locator('[data-f="acknowledged"]')).to_have_text(lines.acknowledged_line(acknowledged))
 
 
-def test_a_lost_controller_shows_as_disconnected_and_comes_back(window: Window, console: Console) -> None:
+def test_a_lost_controller_is_shown_as_disconnected_until_it_returns(window: Window, console: Console) -> None:
     console.stop()
     expect(window.page.locator("#link")).to_contain_text("disconnected since")
     expect(window.page.locator("body")).to_have_class("stale")
@@ -208,7 +208,7 @@ def test_a_lost_controller_shows_as_disconnected_and_comes_back(window: Window, 
     expect(window.page.locator('[data-f="equity"]')).to_have_text("€777.77")
 
 
-def test_what_a_bot_says_stays_text(window: Window, console: Console) -> None:
+def test_a_bots_text_is_never_markup(window: Window, console: Console) -> None:
     attack = "<img src=x onerror=alert(1)>"
     console.port.gate_views = [a_gate().model_copy(update={"gate": attack})]
     console.port.order_views = [an_order(1, symbol=attack)]
@@ -217,10 +217,10 @@ def test_what_a_bot_says_stays_text(window: Window, console: Console) -> None:
     expect(window.page.locator("#orders")).to_contain_text(attack)
     expect(window.page.locator('[data-f="guard_reason"]')).to_have_text(attack)
     assert window.page.locator("main img").count() == 0
-    assert window.complaints == []
+    assert window.page_errors == []
 
 
-def test_a_gap_in_what_is_known_stays_a_gap(window: Window, console: Console) -> None:
+def test_an_unknown_value_is_a_gap_in_the_chart(window: Window, console: Console) -> None:
     console.publish(
         SampleView(at=NOW, equity=None, exposure=None, cap=None, covered=False, stage=Stage.MOCK), a_status(equity_eur=None)
     )
@@ -237,7 +237,7 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, console: Console,
     window.page.context.close()
 
 
-def test_the_page_reads_without_a_script(browser: Browser, console: Console) -> None:
+def test_the_page_is_complete_without_a_script(browser: Browser, console: Console) -> None:
     window = look(browser, console, java_script_enabled=False)
     expect(window.page.locator(".stage")).to_have_text("TESTNET_VALIDATING")
     expect(window.page.locator("noscript p")).to_contain_text("Reload the page")
@@ -247,7 +247,7 @@ def test_the_page_reads_without_a_script(browser: Browser, console: Console) -> 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_text_has_enough_contrast(browser: Browser, console: Console, scheme: str) -> None:
-    """WCAG 2.2 §1.4.3: 4.5 to 1 for text, against the panel it stands on."""
+    """WCAG 2.2 §1.4.3: 4.5 to 1 for text, against its panel's colour."""
     window = look(browser, console, color_scheme=scheme)
     ratios = window.page.evaluate(
         """() => {

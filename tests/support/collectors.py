@@ -18,14 +18,14 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 @dataclass
 class Collector:
-    """What arrived: path and decompressed body of every POST."""
+    """The received data: path and decompressed body of every POST."""
 
     url: str = ""
     posts: list[tuple[str, bytes]] = field(default_factory=list)
 
     @property
     def everything(self) -> bytes:
-        """All bodies, to look for what must not be there."""
+        """All bodies, to search for what must not be sent."""
         return b"\n".join(body for _, body in self.posts)
 
     def spans(self) -> list[Span]:

@@ -1,4 +1,4 @@
-"""Gateway keys that neither come nor go unless a test says so."""
+"""A fixed set of gateway keys for tests of the gateway."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class FixedKeys:
     """Implements ``BotKeys``."""
 
     def __init__(self, *keys: BotKey) -> None:
-        self.known = {one.key: one for one in keys}
+        self.by_key = {one.key: one for one in keys}
 
     def find(self, api_key: str) -> BotKey | None:
-        return self.known.get(api_key)
+        return self.by_key.get(api_key)

@@ -1,4 +1,4 @@
-"""A controller that is not there: the operator port over values a test sets."""
+"""A fake operator port for tests of the console and the command line: it answers with the values a test sets."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def a_rule(name: str, measured: str, op: str, threshold: str, verdict: str, expl
 
 
 def a_gate() -> GateView:
-    """The validation gate, not there yet."""
+    """The validation gate, not passed yet."""
     return GateView(
         gate="validation",
         verb=Verb.ADVANCE,
@@ -121,7 +121,7 @@ def a_gate() -> GateView:
 
 
 def an_order(number: int, **changes: Any) -> OrderView:
-    """One order; the first ones still work."""
+    """One order; the first ones are still working."""
     side = Side.BUY if number % 3 else Side.SELL
     order = OrderView(
         client_id=f"gh{number:06d}",
@@ -157,7 +157,7 @@ def a_sample(
 
 @dataclass
 class FakePort:
-    """Answers with its fields. ``publish`` reaches every subscriber; ``joined`` counts them in.
+    """Answers with its fields. ``publish`` reaches every subscriber; ``joined`` counts them.
 
     ``error`` is raised by every method while it is set.
     """
@@ -247,7 +247,7 @@ class FakePort:
             self.subscribers.remove(queue)
 
     def publish(self, item: StreamItem | None) -> None:
-        """Tell every subscriber; ``None`` cuts them off."""
+        """Send an item to every subscriber; ``None`` ends the subscriptions."""
         if isinstance(item, StatusView):
             self.view = item
         for queue in self.subscribers:
@@ -255,4 +255,4 @@ class FakePort:
 
 
 class CanaryError(GatehouseError):
-    """An error of a kind the API has never heard of."""
+    """An error of a kind the API does not know."""

@@ -1,4 +1,4 @@
-// Alerts, gateway keys and drills on the page; controller/console/lines.py words them the same way on the server.
+// Alerts, gateway keys and drills on the page; controller/console/lines.py writes the same lines on the server.
 
 import * as w from "./wording.js";
 
@@ -7,19 +7,19 @@ function alertLine(alert) {
   return `${alert.title}${often}: ${alert.detail} · since ${w.instant(alert.at_ms)} UTC`;
 }
 
-function acknowledgedLine(seen) {
-  if (!seen) return "Nothing was acknowledged yet.";
-  return `Last acknowledged: ${seen.id} ${seen.title}, by ${seen.persons.join(", ")} at ${w.instant(seen.at_ms)} UTC.`;
+function acknowledgedLine(alert) {
+  if (!alert) return "No alert was acknowledged yet.";
+  return `Last acknowledged: ${alert.id} ${alert.title}, by ${alert.persons.join(", ")} at ${w.instant(alert.at_ms)} UTC.`;
 }
 
 function drillLine(drill) {
-  if (!drill) return "No halt was practised yet.";
+  if (!drill) return "No halt drill was run yet.";
   const where = `${drill.venue} at ${drill.stage}`;
-  if (drill.ended_at_ms === null) return `A halt is being practised on ${where}; ${drill.denied} orders denied so far.`;
+  if (drill.ended_at_ms === null) return `A halt drill runs on ${where}; ${drill.denied} orders denied so far.`;
   const when = `${w.instant(drill.ended_at_ms)} UTC on ${where}`;
   if (drill.ended_by) return `Last drill: ${when}, not completed: ${drill.ended_by}.`;
   const empty = drill.verified_empty ? "✔ verified empty" : "✖ not verified empty";
-  return `Last drill: ${when}: asked to latch ${w.microseconds(drill.breach_to_latch_us)}, latch to all cancelled `
+  return `Last drill: ${when}: request to latch ${w.microseconds(drill.breach_to_latch_us)}, latch to all orders cancelled `
     + `${w.microseconds(drill.latch_to_cancelled_us)}, ${drill.cancelled} cancelled, ${drill.denied} denied, ${empty}.`;
 }
 

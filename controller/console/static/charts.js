@@ -1,4 +1,4 @@
-// Equity, and exposure against its cap, over time. Numbers become doubles here and only here: these are pictures.
+// The charts: equity, and exposure with its cap, over time. Only here amounts become doubles, because they are only drawn.
 
 /* global uPlot */
 
@@ -23,7 +23,7 @@ function push(at, equity, exposure, cap, covered, stage) {
   rows.stage.push(stage);
 }
 
-// The older half keeps every second point, so that a long run stays whole and the page stays small.
+// Drop every second point of the older half, so that a long run stays visible in bounded memory.
 function thin() {
   const half = Math.floor(rows.at.length / 2);
   for (const name of Object.keys(rows)) rows[name] = rows[name].filter((_, i) => i >= half || i % 2 === 0);
@@ -63,7 +63,7 @@ function stages(u) {
     ctx.stroke();
     const width = ctx.measureText(rows.stage[i]).width;
     const left = x + width + 8 * scale > bbox.left + bbox.width ? x - width - 5 * scale : x + 5 * scale;
-    // A label goes on the first row where it touches no other.
+    // Put a label on the first row where it overlaps no other.
     let row = ends.findIndex((end) => end < left);
     if (row < 0) row = ends.length;
     ends[row] = left + width + 6 * scale;
@@ -90,7 +90,7 @@ function options(element, series, range) {
 const two = (value) => String(value).padStart(2, "0");
 const day = new Intl.DateTimeFormat("en", { timeZone: "UTC", day: "numeric", month: "short" });
 
-// Times of day, and the date wherever a new day begins.
+// Times of day, and the date where a new day begins.
 function times(_, ticks, __, ___, step) {
   let before = "";
   return ticks.map((tick) => {
@@ -105,10 +105,10 @@ function times(_, ticks, __, ___, step) {
 
 const show = (_, value) => (value === null || value === undefined ? "—" : `€${euros.format(value)}`);
 
-function around(_, low, high) {
+function rangeWithMargin(_, low, high) {
   if (low === null) return [0, 1];
-  const room = Math.max((high - low) * 0.12, Math.abs(high) * 0.0005, 0.01);
-  return [low - room, high + room];
+  const margin = Math.max((high - low) * 0.12, Math.abs(high) * 0.0005, 0.01);
+  return [low - margin, high + margin];
 }
 
 const fromZero = (_, low, high) => [0, high === null || high <= 0 ? 1 : high * 1.15];
@@ -122,7 +122,7 @@ function build() {
   equity.replaceChildren();
   exposure.replaceChildren();
   plots = [
-    new uPlot(options(equity, [{ ...line, label: "equity" }], around), [rows.at, rows.equity], equity),
+    new uPlot(options(equity, [{ ...line, label: "equity" }], rangeWithMargin), [rows.at, rows.equity], equity),
     new uPlot(options(exposure, [{ ...line, label: "exposure" }, { ...cap, label: "cap" }], fromZero), [rows.at, rows.exposure, rows.cap], exposure),
   ];
   showLatest();
@@ -135,7 +135,7 @@ export function draw() {
   showLatest();
 }
 
-// Until somebody points at a moment, the legend tells the latest one.
+// The legend shows the latest sample while the pointer is outside the chart.
 function showLatest() {
   for (const plot of plots) {
     if (rows.at.length && (plot.cursor.left ?? -1) < 0) plot.setLegend({ idx: rows.at.length - 1 });

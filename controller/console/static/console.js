@@ -1,4 +1,4 @@
-// Keeps the page current: one event stream, and a fresh read of the lists whenever it matters.
+// Updates the page: one event stream, and the lists are read again when an event changes them.
 
 import { addSample, addSeries, lastSample, startCharts } from "./charts.js";
 import { showStatus } from "./status.js";
@@ -13,7 +13,7 @@ const SETTLE_MS = 400;
 const link = document.getElementById("link");
 const rendered = { ...document.body.dataset };
 let seq = 0;
-let heard = Date.now();
+let lastEventAt = Date.now();
 let source = null;
 let stage = "";
 
@@ -30,30 +30,30 @@ function connected(yes) {
     link.textContent = "● live";
     link.className = "pill good";
   } else if (!was) {
-    link.textContent = `✖ disconnected since ${clock(heard)} UTC`;
+    link.textContent = `✖ disconnected since ${clock(lastEventAt)} UTC`;
     link.className = "pill bad";
   }
 }
 
 function onStatus(status) {
-  heard = Date.now();
+  lastEventAt = Date.now();
   connected(true);
-  // Another policy or another version means another picture: take the page anew.
+  // Another policy or version changes the page itself: reload it.
   if (String(status.ramp_steps) !== rendered.rampSteps || status.gatehouse_version !== rendered.version) window.location.reload();
   showStatus(status);
   if (stage && stage !== status.stage) lists.ask("gates");
   stage = status.stage;
 }
 
-// What the stream told lately: a reading of the journal that was on its way meanwhile does not know it yet.
-const told = [];
+// The latest entries of the stream: a journal read that was started before them does not contain them yet.
+const streamed = [];
 
 function onEntry(entry) {
-  heard = Date.now();
+  lastEventAt = Date.now();
   if (entry.seq <= seq) return;
   seq = entry.seq;
-  told.push(entry);
-  if (told.length > ROWS) told.shift();
+  streamed.push(entry);
+  if (streamed.length > ROWS) streamed.shift();
   addEntry(entry, ROWS);
   if (/^(order|fill|cancel|lookup)/.test(entry.kind)) lists.ask("orders", "balances");
   if (/^(command|stage|breach|guard)/.test(entry.kind)) lists.ask("gates");
@@ -67,7 +67,7 @@ const lists = {
     orders: async () => showOrders(await read(`/v1/orders?limit=${ROWS}`)),
     balances: async () => showBalances(await read("/v1/balances")),
   },
-  // A burst of events asks once.
+  // A burst of events causes one read.
   ask(...names) {
     for (const name of names) this.wanted.add(name);
     this.timer ??= setTimeout(() => this.fetch(), SETTLE_MS);
@@ -88,7 +88,7 @@ async function readAll() {
     read(`/v1/series?after=${lastSample()}`),
   ]);
   const last = Math.max(0, ...entries.map((entry) => entry.seq));
-  showEntries([...entries, ...told.filter((entry) => entry.seq > last)].slice(-ROWS));
+  showEntries([...entries, ...streamed.filter((entry) => entry.seq > last)].slice(-ROWS));
   seq = Math.max(seq, last);
   addSeries(series);
   lists.ask("gates", "orders", "balances");
@@ -103,13 +103,13 @@ function connect() {
   source.addEventListener("sample", (event) => addSample(JSON.parse(event.data)));
   source.addEventListener("error", () => {
     connected(false);
-    // The browser retries a cut connection by itself, but not one that was refused.
+    // The browser reconnects a lost connection itself, but not a refused one.
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
   });
 }
 
 async function noticeSilence() {
-  if (Date.now() - heard < SILENCE_MS) return;
+  if (Date.now() - lastEventAt < SILENCE_MS) return;
   try {
     onStatus(await read("/v1/status"));
   } catch {

@@ -1,4 +1,4 @@
-// What a status changes on the page: the figures, the picture of the lifecycle, the halt panel, the bars.
+// Shows a status on the page: figures, lifecycle picture, halt panel, progress bars.
 
 import { showAlerts } from "./alerts.js";
 import * as w from "./wording.js";

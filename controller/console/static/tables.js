@@ -1,4 +1,4 @@
-// Gates, orders and journal entries. Text goes in as text nodes only: what a bot or a venue says is never markup.
+// Shows gates, orders and journal entries. Text is only ever set as text nodes, so that a bot's or venue's text is never markup.
 
 import { amount, clock, mark, relation, shortDigest, ABSENT } from "./wording.js";
 
@@ -40,12 +40,12 @@ export function showGates(gates) {
     ...(cards.length ? cards : [make("p", { text: "No gate leads up from here.", className: "muted" })]));
 }
 
-let known = null;
+let shownBefore = null;
 
 export function showOrders(orders) {
   const rows = orders.map((order) => {
     const key = `${order.client_id} ${order.status} ${order.executed}`;
-    return make("tr", { className: known && !known.has(key) ? "fresh" : "" }, [
+    return make("tr", { className: shownBefore && !shownBefore.has(key) ? "fresh" : "" }, [
       cell(clock(order.at_ms)),
       make("th", { attributes: { scope: "row" } }, [
         make("span", { text: order.side, className: `side ${word(order.side)}` }), document.createTextNode(` ${order.symbol}`)]),
@@ -55,7 +55,7 @@ export function showOrders(orders) {
       cell(order.venue, "venue"),
     ]);
   });
-  known = new Set(orders.map((order) => `${order.client_id} ${order.status} ${order.executed}`));
+  shownBefore = new Set(orders.map((order) => `${order.client_id} ${order.status} ${order.executed}`));
   const none = make("tr", {}, [make("td", { text: "No order yet.", className: "muted", attributes: { colspan: "6" } })]);
   document.getElementById("orders").replaceChildren(...(rows.length ? rows : [none]));
 }

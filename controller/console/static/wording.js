@@ -1,10 +1,10 @@
-// Amounts, times and durations as a person reads them; controller/console/wording.py words them the same way on the server.
+// Amounts, times and durations as text; controller/console/wording.py writes the same texts on the server.
 
 export const ABSENT = "—";
 
 const cents = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2, roundingMode: "halfEven" });
 
-/** Decimal strings go to Intl as strings, so nothing is rounded through a double. */
+/** Intl gets decimal strings, so that no value is rounded to a double. */
 export function euro(value) {
   if (value === null) return ABSENT;
   const text = cents.format(value).replace("-0.00", "0.00");
@@ -47,7 +47,7 @@ export const mark = (verdict) => MARKS[verdict] ?? "⚠";
 const RELATIONS = { ">=": "≥", "<=": "≤", "==": "=", "!=": "≠" };
 export const relation = (op) => RELATIONS[op] ?? op;
 
-/** How much of the whole is used, 0 to 1000; all of it when that cannot be told. */
+/** How much of the whole is used, 0 to 1000; 1000 when it is not known. */
 export function perMille(part, whole) {
   if (part === null) return 1000;
   const [p, w] = [Number(part), Number(whole)];

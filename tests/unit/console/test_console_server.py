@@ -40,7 +40,7 @@ async def test_a_taken_port_is_a_configuration_error() -> None:
                 pass
 
 
-async def test_an_open_stream_does_not_hold_up_the_shutdown() -> None:
+async def test_an_open_stream_does_not_delay_the_shutdown() -> None:
     loop = asyncio.get_running_loop()
     async with http_at() as client, AsyncExitStack() as server:
         port = await server.enter_async_context(serving(create_app(FakePort(), local=False), "127.0.0.1", 0))
@@ -53,7 +53,7 @@ async def test_an_open_stream_does_not_hold_up_the_shutdown() -> None:
             assert loop.time() - began < DRAIN_S / 2
 
 
-async def test_the_socket_is_private_from_the_start_and_gone_afterwards(tmp_path: Path) -> None:
+async def test_the_socket_is_private_from_the_start_and_removed_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "gatehouse.sock"
     before = os.umask(0)
     try:
@@ -83,16 +83,16 @@ async def test_a_socket_left_by_a_crash_is_replaced(tmp_path: Path) -> None:
         assert (await client.get("/v1/status")).status_code == 200
 
 
-async def test_a_socket_somebody_serves_on_is_left_alone(tmp_path: Path) -> None:
+async def test_a_socket_in_use_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "gatehouse.sock"
     async with serving_socket(create_app(FakePort(), local=True), path), http_over(path) as client:
-        with pytest.raises(Refused, match="serving"):
+        with pytest.raises(Refused, match="already serves"):
             async with serving_socket(create_app(FakePort(), local=True), path):
                 pass
         assert (await client.get("/v1/status")).status_code == 200
 
 
-async def test_a_file_in_the_way_is_never_removed(tmp_path: Path) -> None:
+async def test_a_file_at_the_sockets_path_is_never_removed(tmp_path: Path) -> None:
     path = tmp_path / "gatehouse.sock"
     path.write_text("precious")
     with pytest.raises(ConfigError, match="not a socket"):
@@ -101,7 +101,7 @@ async def test_a_file_in_the_way_is_never_removed(tmp_path: Path) -> None:
     assert path.read_text() == "precious"
 
 
-async def test_a_path_too_long_for_a_socket_says_so(tmp_path: Path) -> None:
+async def test_a_path_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="too long"):
         async with serving_socket(create_app(FakePort(), local=True), tmp_path / ("x" * 120)):
             pass

@@ -50,7 +50,7 @@ async def test_a_reader_gets_the_current_status_first() -> None:
     assert (name, StatusView.model_validate_json(data)) == ("status", port.view)
 
 
-async def test_entries_and_samples_come_at_once_and_in_order() -> None:
+async def test_entries_and_samples_are_sent_at_once_and_in_order() -> None:
     port = FakePort()
     reader = await opened(port)
     for item in (an_entry(1841), a_sample(5), an_entry(1842)):
@@ -61,7 +61,7 @@ async def test_entries_and_samples_come_at_once_and_in_order() -> None:
     assert SampleView.model_validate_json(data[1]).at == 5
 
 
-async def test_a_burst_of_statuses_arrives_as_the_latest_one() -> None:
+async def test_a_burst_of_statuses_is_sent_as_the_latest_one() -> None:
     port = FakePort()
     reader = await opened(port)
     for number in range(50):
@@ -79,13 +79,13 @@ async def test_two_readers_see_the_same() -> None:
     assert first == second
 
 
-async def test_silence_is_filled_so_that_a_dead_connection_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_stream_sends_pings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "PING_INTERVAL_S", 0.01)
     reader = await opened(FakePort())
     assert (await reader.frame())[1].startswith(":")
 
 
-async def test_a_reader_that_was_cut_off_by_the_controller_sees_the_end() -> None:
+async def test_the_stream_ends_when_the_controller_ends_the_subscription() -> None:
     port = FakePort()
     reader = await opened(port)
     port.publish(None)
@@ -104,7 +104,7 @@ async def test_closing_ends_every_reader_and_its_subscription() -> None:
     assert port.subscribers == []
 
 
-async def test_there_is_a_limit_to_how_many_look_on() -> None:
+async def test_the_number_of_readers_is_limited() -> None:
     port = FakePort()
     stream = LiveStream(port)
     readers = [await opened(port, stream) for _ in range(MAX_READERS)]

@@ -51,7 +51,7 @@ async def ask(port: FakePort, path: str, **more: Any) -> httpx.Response:
         return await session.get(path, **more)
 
 
-async def test_the_status_travels_whole_with_amounts_as_plain_decimal_strings() -> None:
+async def test_the_status_is_complete_and_amounts_are_plain_decimal_strings() -> None:
     port = FakePort()
     port.view = port.view.model_copy(update={"cap_eur": Decimal("1E+2")})
     response = await ask(port, "/v1/status")
@@ -60,7 +60,7 @@ async def test_the_status_travels_whole_with_amounts_as_plain_decimal_strings() 
     assert response.json()["stage"] == "TESTNET_VALIDATING"
 
 
-async def test_lists_travel_as_lists_of_their_views() -> None:
+async def test_lists_are_sent_as_lists_of_their_views() -> None:
     port = FakePort()
     orders = await ask(port, "/v1/orders?limit=3")
     gates = await ask(port, "/v1/gates")
@@ -76,7 +76,7 @@ async def test_the_journal_is_read_from_a_sequence_number_on() -> None:
     assert [EntryView.model_validate(row).seq for row in rows] == [1839, 1840]
 
 
-async def test_the_series_has_columns_and_says_null_for_what_is_not_known() -> None:
+async def test_the_series_has_columns_and_null_for_unknown_values() -> None:
     port = FakePort(samples=[a_sample(1), a_sample(2, None, covered=False)])
     series = SeriesView.model_validate_json((await ask(port, "/v1/series?after=1")).content)
     assert (series.at, series.equity, series.covered) == ((2,), (None,), (False,))
@@ -91,7 +91,7 @@ async def test_a_limit_out_of_range_is_a_usage_error(query: str) -> None:
     assert ErrorView.model_validate_json(response.content).error.code == "bad-query"
 
 
-async def test_a_proposal_takes_the_stage_as_a_person_types_it() -> None:
+async def test_a_proposal_accepts_the_stage_as_a_person_types_it() -> None:
     port = FakePort()
     async with client(port) as session:
         response = await session.post("/v1/propose", json={"verb": "advance", "target": "LIVE_EUR10", "reason": "72 h done"})
@@ -111,7 +111,7 @@ async def test_a_proposal_takes_the_stage_as_a_person_types_it() -> None:
         b"\xff",
     ],
 )
-async def test_a_malformed_proposal_is_a_usage_error_and_reaches_nobody(body: bytes) -> None:
+async def test_a_malformed_proposal_is_a_usage_error_and_goes_no_further(body: bytes) -> None:
     port = FakePort()
     async with client(port) as session:
         response = await session.post("/v1/propose", content=body, headers=JSON)
@@ -143,7 +143,7 @@ ERRORS: list[tuple[Callable[..., Exception], int, int]] = [
 
 
 @pytest.mark.parametrize(("kind", "status", "exit_code"), ERRORS)
-async def test_a_typed_error_becomes_a_json_body_that_explains_itself(
+async def test_a_typed_error_becomes_a_json_body_with_its_remedy(
     kind: Callable[..., Exception], status: int, exit_code: int
 ) -> None:
     response = await ask(FakePort(error=kind("it is so", code="so-it-is", remedy="Do that.")), "/v1/status")
@@ -154,7 +154,7 @@ async def test_a_typed_error_becomes_a_json_body_that_explains_itself(
     }
 
 
-async def test_a_refusal_by_a_gate_carries_the_gate() -> None:
+async def test_a_refusal_by_a_gate_contains_the_gate() -> None:
     port = FakePort(error=GateRefused("validation is INCONCLUSIVE", code="gate-not-passed", remedy="Wait.", gate=a_gate()))
     async with client(port) as session:
         response = await session.post("/v1/commands", content="{}", headers=JSON)
@@ -162,7 +162,7 @@ async def test_a_refusal_by_a_gate_carries_the_gate() -> None:
     assert ErrorView.model_validate_json(response.content).gate == a_gate()
 
 
-async def test_an_unexpected_error_tells_nothing_of_itself() -> None:
+async def test_an_unexpected_error_shows_no_details() -> None:
     response = await ask(FakePort(error=RuntimeError("canary-secret")), "/v1/status")
     assert response.status_code == 500
     assert response.json()["error"]["code"] == "internal"
@@ -180,14 +180,14 @@ async def test_only_the_local_socket_can_halt_without_a_signature() -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1/status/", "/static/../app.py", "/static/nothing.js", "/docs"])
-async def test_what_is_not_there_is_a_json_404(path: str) -> None:
+async def test_an_unknown_path_is_a_json_404(path: str) -> None:
     response = await ask(FakePort(), path)
     assert response.status_code == 404
     assert response.json()["error"]["code"] == "not-found"
 
 
 @pytest.mark.parametrize(("path", "limit"), [("/v1/propose", REQUEST_LIMIT), ("/v1/commands", ENVELOPE_LIMIT)])
-async def test_a_body_over_the_limit_is_refused_however_it_is_sent(path: str, limit: int) -> None:
+async def test_a_body_over_the_limit_is_refused_in_every_encoding(path: str, limit: int) -> None:
     async def trickle() -> AsyncIterator[bytes]:
         for _ in range(limit // 1024 + 1):
             yield b" " * 1024
@@ -200,7 +200,7 @@ async def test_a_body_over_the_limit_is_refused_however_it_is_sent(path: str, li
     assert port.submitted == []
 
 
-async def test_a_target_without_checkpoints_is_told_of_and_does_not_end_readiness() -> None:
+async def test_a_target_without_checkpoints_is_named_but_does_not_end_readiness() -> None:
     port = FakePort()
     away = CheckpointView(target="witness near", size=3, at_ms=None, problem="no route")
     port.view = port.view.model_copy(update={"checkpoints": (away,)})
@@ -208,7 +208,7 @@ async def test_a_target_without_checkpoints_is_told_of_and_does_not_end_readines
     assert (response.status_code, response.text) == (200, "ok, but no checkpoint reaches witness near")
 
 
-async def test_ready_follows_armed() -> None:
+async def test_the_controller_is_ready_only_when_it_is_armed() -> None:
     port = FakePort()
     assert (await ask(port, "/readyz")).status_code == 200
     port.view = port.view.model_copy(update={"armed": False, "not_armed_because": "reconciling"})

@@ -35,29 +35,29 @@ async def page(view: OversightView) -> str:
         return (await client.get("/")).text
 
 
-async def test_an_alert_stands_on_the_page_with_its_id_until_somebody_answers_for_it() -> None:
+async def test_an_alert_is_on_the_page_until_it_is_acknowledged() -> None:
     text = await page(OversightView(alerts=(ALERT,)))
     assert "<strong>A-17</strong> VALIDATED → HALTED (2 times): halt: stop" in text
     assert "No alert is outstanding" in await page(OversightView())
 
 
-async def test_the_page_says_who_answered_for_the_last_one() -> None:
+async def test_the_page_says_who_acknowledged_the_last_alert() -> None:
     text = await page(OversightView(acknowledged=AcknowledgedView(id="A-9", title="locked out", persons=("anna",), at_ms=NOW)))
     assert "Last acknowledged: A-9 locked out, by anna at " in text
 
 
 async def test_the_page_shows_the_figures_of_the_last_drill() -> None:
     text = await page(OversightView(last_drill=DRILL))
-    assert "asked to latch 184 µs, latch to all cancelled 12.4 ms, 3 cancelled, 1 denied, ✔ verified empty." in text
+    assert "request to latch 184 µs, latch to all orders cancelled 12.4 ms, 3 cancelled, 1 denied, ✔ verified empty." in text
 
 
 async def test_a_drill_that_became_a_halt_shows_no_figures() -> None:
     text = await page(OversightView(last_drill=DRILL.model_copy(update={"ended_by": "VALIDATED → HALTED: late"})))
     assert "not completed: VALIDATED → HALTED: late." in text
-    assert "asked to latch" not in text
+    assert "request to latch" not in text
 
 
-async def test_a_key_that_does_not_work_says_why_and_one_that_does_is_not_listed() -> None:
+async def test_only_a_key_that_does_not_work_is_listed_with_the_reason() -> None:
     bad = BotKeyView(bot="one", key="onebotkey", since_ms=NOW, revoked=False, problem="the secret is missing")
     good = BotKeyView(bot="two", key="twobotkey", since_ms=NOW, revoked=False, problem="")
     text = await page(OversightView(bot_keys=(bad, good)))
@@ -65,7 +65,7 @@ async def test_a_key_that_does_not_work_says_why_and_one_that_does_is_not_listed
     assert "twobotkey" not in text
 
 
-async def test_what_an_alert_says_is_never_markup() -> None:
+async def test_an_alerts_text_is_never_markup() -> None:
     attack = "<script>alert(1)</script>"
     text = await page(OversightView(alerts=(ALERT.model_copy(update={"title": attack, "detail": attack, "id": attack}),)))
     assert attack not in text

@@ -28,19 +28,19 @@ async def page(port: FakePort) -> str:
     return response.text
 
 
-async def test_the_page_reads_without_a_script() -> None:
+async def test_the_page_is_complete_without_a_script() -> None:
     text = await page(FakePort())
     for value in ("TESTNET_VALIDATING", "€1,002.48", "40:47:00", "covered-time", "gh", "fill-booked", "team", "meanrev 2.3.1"):
         assert value in text
 
 
-async def test_a_rehearsal_on_simulated_data_says_both() -> None:
+async def test_the_page_shows_both_rehearsal_and_simulated_data() -> None:
     text = await page(FakePort())
     assert "REHEARSAL" in text
     assert "SIMULATED DATA: recorded-l2" in text
 
 
-async def test_real_money_says_so_and_nothing_simulated() -> None:
+async def test_the_page_shows_real_money_and_no_simulation() -> None:
     status = a_status(environment=Environment.PRODUCTION, stage=Stage.LIVE_EUR10, simulated=False, source=DataSource.LIVE)
     text = await page(FakePort(view=status))
     assert "REAL MONEY" in text
@@ -53,7 +53,7 @@ async def test_production_before_real_money_has_no_notice() -> None:
     assert 'class="notice" role="note" hidden' in await page(FakePort(view=status))
 
 
-async def test_what_a_bot_or_a_venue_says_is_never_markup() -> None:
+async def test_text_of_a_bot_or_a_venue_is_never_markup() -> None:
     attack = '"><script>alert(1)</script>'
     port = FakePort(view=a_status(guard_reason=attack, halt_reason=attack, not_armed_because=attack, controller_id=attack))
     port.order_views = [an_order(1, symbol=attack, bot=attack)]
@@ -78,7 +78,7 @@ async def test_a_halt_shows_its_reason_and_its_measurement() -> None:
         assert value in text
 
 
-async def test_a_section_that_cannot_be_read_says_why_and_the_rest_still_shows() -> None:
+async def test_an_unreadable_section_says_why_and_the_rest_is_shown() -> None:
     class NoGates(FakePort):
         async def gates(self) -> list[object]:  # type: ignore[override]
             raise Unreachable("no evidence yet", code="no-evidence", remedy="Wait for the first sample.")
@@ -88,19 +88,19 @@ async def test_a_section_that_cannot_be_read_says_why_and_the_rest_still_shows()
     assert "€1,002.48" in text
 
 
-async def test_what_is_not_known_is_a_dash_and_never_zero() -> None:
+async def test_an_unknown_value_is_a_dash_and_never_zero() -> None:
     text = await page(FakePort(view=a_status(equity_eur=None, exposure_eur=None, quote=None, coverage=None, day_pnl_eur=None)))
     assert re.search(r'data-f="equity">—<', text)
     assert re.search(r'data-f="exposure">—<', text)
     assert re.search(r'id="cap-bar" max="1000" value="1000"', text)
 
 
-def test_scripts_put_text_in_as_text_only() -> None:
+def test_scripts_insert_text_as_text_only() -> None:
     for script in STATIC.glob("*.js"):
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", script.read_text())
 
 
-def test_the_vendored_chart_library_is_the_one_its_readme_names() -> None:
+def test_the_vendored_chart_library_has_the_digest_in_its_readme() -> None:
     folder = STATIC / "vendor" / "uplot"
     named = dict(re.findall(r"\| `([^`]+)` \| `([0-9a-f]{64})` \|", (folder / "README.md").read_text()))
     assert named == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("uPlot.*")}
@@ -117,12 +117,12 @@ def test_the_vendored_chart_library_is_the_one_its_readme_names() -> None:
         ("0.006", "€0.01", "+€0.01"),
     ],
 )
-def test_euros_are_worded_with_cents_and_a_sign(value: str | None, text: str, signed: str) -> None:
+def test_euros_are_written_with_cents_and_a_sign(value: str | None, text: str, signed: str) -> None:
     amount = None if value is None else Decimal(value)
     assert (wording.euro(amount), wording.signed_euro(amount)) == (text, signed)
 
 
-def test_the_used_part_of_a_cap_is_all_of_it_when_it_cannot_be_told() -> None:
+def test_an_unknown_exposure_counts_as_the_whole_cap() -> None:
     assert wording.per_mille(None, Decimal(10)) == 1000
     assert wording.per_mille(Decimal(1), Decimal(0)) == 1000
     assert wording.per_mille(Decimal(0), Decimal(0)) == 0

@@ -1,4 +1,4 @@
-"""A controller in memory for the gateway's tests: it accepts every order, unless told what to answer instead."""
+"""A controller in memory for the gateway's tests: it accepts every order, unless ``answer`` is set."""
 
 from __future__ import annotations
 

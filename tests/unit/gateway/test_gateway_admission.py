@@ -32,7 +32,7 @@ async def test_an_unknown_key_is_refused(bot: BotClient) -> None:
     assert shown(await bot.signed("GET", "account", headers={"X-MEXC-APIKEY": "mx0nobody"})) == (400, 10072)
 
 
-async def test_a_key_that_cannot_be_one_is_refused(bot: BotClient) -> None:
+async def test_a_malformed_key_is_refused(bot: BotClient) -> None:
     assert shown(await bot.signed("GET", "account", headers={"X-MEXC-APIKEY": "x" * 65})) == (400, 700001)
 
 
@@ -65,16 +65,14 @@ async def test_a_write_without_the_json_content_type_is_refused(bot: BotClient, 
     assert port.heard == []
 
 
-async def test_an_order_may_travel_in_the_body(bot: BotClient, port: FakePort) -> None:
+async def test_an_order_may_be_sent_in_the_body(bot: BotClient, port: FakePort) -> None:
     body = sign([*BUY, ("timestamp", str(START))]).encode()
     reply = await bot.raw("POST", "order", "", content=body)
     assert reply.status_code == 200
     assert len(port.placed()) == 1
 
 
-async def test_parameters_split_over_query_and_body_are_refused_though_the_signature_covers_both(
-    bot: BotClient, port: FakePort
-) -> None:
+async def test_parameters_in_both_query_and_body_are_refused_even_when_signed(bot: BotClient, port: FakePort) -> None:
     payload = encode_params([*BUY, ("timestamp", str(START))])
     cut = payload.index("4&price")
     query = f"{payload[:cut]}0.0&signature={signature(ALPHA.secret, payload[:cut] + '0.0' + payload[cut:])}"
@@ -87,25 +85,25 @@ async def test_a_repeated_parameter_is_refused(bot: BotClient, port: FakePort) -
     assert port.heard == []
 
 
-async def test_the_same_signed_order_is_not_taken_twice(bot: BotClient, port: FakePort) -> None:
+async def test_the_same_signed_order_is_not_accepted_twice(bot: BotClient, port: FakePort) -> None:
     query = sign([*BUY, ("timestamp", str(START))])
     first = await bot.raw("POST", "order", query)
     port.clock = Millis(START + 5_000)
     again = await bot.raw("POST", "order", query.replace("signature=", "&signature="))
-    louder = await bot.raw("POST", "order", query[:-64] + query[-64:].upper())
+    upper_case = await bot.raw("POST", "order", query[:-64] + query[-64:].upper())
     assert first.status_code == 200
-    assert [shown(again), shown(louder)] == [(400, 700002), (400, 700002)]
+    assert [shown(again), shown(upper_case)] == [(400, 700002), (400, 700002)]
     assert len(port.placed()) == 1
 
 
-async def test_a_signed_order_with_a_client_id_may_be_repeated_and_returns_the_first(bot: BotClient, port: FakePort) -> None:
+async def test_a_repeated_order_with_a_client_id_returns_the_first_order(bot: BotClient, port: FakePort) -> None:
     query = sign([*BUY, ("newClientOrderId", "mine"), ("timestamp", str(START))])
     replies = [await bot.raw("POST", "order", query) for _ in range(2)]
     assert replies[0].json() == replies[1].json()
     assert len(port.orders["alpha"]) == 1
 
 
-def test_the_replay_guard_forgets_what_the_window_refuses_anyway() -> None:
+def test_the_replay_guard_forgets_signatures_outside_their_time_window() -> None:
     guard = ReplayGuard()
     assert guard.first_use("alpha", "aa", Millis(10), Millis(5))
     assert not guard.first_use("alpha", "AA", Millis(10), Millis(10))
@@ -122,13 +120,13 @@ async def test_a_bot_over_its_rate_gets_429_and_can_still_cancel(port: FakePort)
     assert (await bot.signed("DELETE", "order/all")).status_code == 200
 
 
-async def test_one_bots_flood_costs_another_bot_nothing(port: FakePort) -> None:
+async def test_one_bots_flood_does_not_limit_another_bot(port: FakePort) -> None:
     bot = BotClient(port, GatewayLimits(orders=Rate(1, 1)))
     assert [(await bot.buy(("newClientOrderId", f"n{n}"))).status_code for n in range(2)] == [200, 429]
     assert (await bot.buy(bot=BETA)).status_code == 200
 
 
-async def test_forged_requests_do_not_use_up_the_allowance_of_the_bot_they_name(port: FakePort) -> None:
+async def test_forged_requests_do_not_use_up_the_named_bots_rate(port: FakePort) -> None:
     bot = BotClient(port, GatewayLimits(orders=Rate(1, 1), unsigned=Rate(1, 2)))
     forged = [await bot.buy(secret="wrong") for _ in range(3)]
     assert [shown(reply) for reply in forged] == [(400, 700002), (400, 700002), (429, 429)]
@@ -152,7 +150,7 @@ def test_invented_addresses_cost_no_memory_and_share_one_allowance() -> None:
     assert len(throttle._due) == 4_097
 
 
-async def test_a_controller_that_is_not_ready_places_nothing_and_does_not_call_that_unknown(port: FakePort) -> None:
+async def test_a_controller_that_is_not_ready_places_nothing_and_says_so(port: FakePort) -> None:
     port.is_ready = False
     bot = BotClient(port)
     assert shown(await bot.buy()) == (400, 30016)
@@ -161,18 +159,18 @@ async def test_a_controller_that_is_not_ready_places_nothing_and_does_not_call_t
     assert port.heard == []
 
 
-async def test_a_key_opens_the_gateway_from_the_moment_it_is_known_until_it_is_not(port: FakePort) -> None:
+async def test_a_key_is_valid_from_its_issue_until_its_removal(port: FakePort) -> None:
     keys = FixedKeys()
     bot = BotClient(port, keys=keys)
     assert shown(await bot.buy()) == (400, 10072)
-    keys.known[ALPHA.key] = ALPHA
+    keys.by_key[ALPHA.key] = ALPHA
     assert (await bot.buy()).status_code == 200
-    del keys.known[ALPHA.key]
+    del keys.by_key[ALPHA.key]
     assert shown(await bot.buy()) == (400, 10072)
     assert len(port.placed()) == 1
 
 
-async def test_an_order_whose_key_was_revoked_on_its_way_is_refused_like_an_unknown_key(port: FakePort) -> None:
+async def test_an_order_whose_key_is_revoked_meanwhile_is_refused_as_unknown_key(port: FakePort) -> None:
     port.answer = Deny("bot-key", "", "", "the key was revoked", "Use another.")
     assert shown(await BotClient(port).buy()) == (400, 10072)
 

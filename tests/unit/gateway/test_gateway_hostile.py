@@ -45,7 +45,7 @@ async def test_a_number_that_is_not_plain_digits_never_reaches_the_port(bot: Bot
 
 
 @pytest.mark.parametrize("value", BAD_SYMBOLS, ids=range(len(BAD_SYMBOLS)))
-async def test_a_symbol_that_only_looks_like_one_never_reaches_the_port(bot: BotClient, value: str) -> None:
+async def test_a_malformed_symbol_never_reaches_the_port(bot: BotClient, value: str) -> None:
     await expect_refusal(bot, replaced("symbol", value))
 
 
@@ -60,15 +60,15 @@ async def test_a_client_id_with_odd_characters_never_reaches_the_port(bot: BotCl
 
 
 @pytest.mark.parametrize("path", ODD_PATHS)
-async def test_a_path_that_is_not_byte_for_byte_an_endpoint_does_not_exist(bot: BotClient, path: str) -> None:
+async def test_a_path_that_differs_by_one_byte_from_an_endpoint_is_not_found(bot: BotClient, path: str) -> None:
     payload = encode_params([*BUY, ("timestamp", str(START))])
-    seen: list[int] = []
-    await _raw_asgi(bot, path, f"{payload}&signature={signature(ALPHA.secret, payload)}", seen)
-    assert seen == [404]
+    statuses: list[int] = []
+    await _raw_asgi(bot, path, f"{payload}&signature={signature(ALPHA.secret, payload)}", statuses)
+    assert statuses == [404]
     assert bot.port.heard == []
 
 
-async def _raw_asgi(bot: BotClient, path: str, query: str, seen: list[int]) -> None:
+async def _raw_asgi(bot: BotClient, path: str, query: str, statuses: list[int]) -> None:
     """Straight to the application: an HTTP client would tidy the path up."""
     from urllib.parse import unquote
 
@@ -77,7 +77,7 @@ async def _raw_asgi(bot: BotClient, path: str, query: str, seen: list[int]) -> N
 
     async def send(message: dict[str, object]) -> None:
         if message["type"] == "http.response.start":
-            seen.append(int(str(message["status"])))
+            statuses.append(int(str(message["status"])))
 
     raw = path.encode()
     headers = [(b"host", b"gateway"), (b"x-mexc-apikey", ALPHA.key.encode()), (b"content-type", b"application/json")]
@@ -89,18 +89,18 @@ async def _raw_asgi(bot: BotClient, path: str, query: str, seen: list[int]) -> N
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "HEAD", "OPTIONS", "TRACE"])
-async def test_another_method_on_a_known_path_is_not_allowed(bot: BotClient, method: str) -> None:
+async def test_another_method_on_an_endpoints_path_is_not_allowed(bot: BotClient, method: str) -> None:
     reply = await bot.http.request(method, "/api/v3/order", headers={"X-HTTP-Method-Override": "POST"})
     assert reply.status_code == 405
 
 
-async def test_a_body_that_claims_to_be_too_large_is_refused_unread(bot: BotClient) -> None:
+async def test_a_body_that_is_announced_as_too_large_is_refused_unread(bot: BotClient) -> None:
     head = {"X-MEXC-APIKEY": ALPHA.key, "Content-Type": "application/json", "Content-Length": "10000000"}
     reply = await bot.raw("POST", "order", "", headers=head)
     assert (reply.status_code, reply.headers["connection"]) == (413, "close")
 
 
-async def test_a_body_that_turns_out_too_large_is_refused(bot: BotClient) -> None:
+async def test_a_body_that_is_found_too_large_is_refused(bot: BotClient) -> None:
     async def endless() -> object:
         while True:
             yield b"a=b&" * 1_000
@@ -109,7 +109,7 @@ async def test_a_body_that_turns_out_too_large_is_refused(bot: BotClient) -> Non
     assert reply.status_code == 413
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(port: FakePort) -> None:
+async def test_a_body_that_does_not_arrive_times_out(port: FakePort) -> None:
     bot = BotClient(port, GatewayLimits(body_seconds=0))
 
     async def never() -> object:
@@ -131,7 +131,7 @@ async def test_a_query_beyond_the_limit_is_refused(bot: BotClient) -> None:
     assert (await bot.public("depth", "x=" + "y" * 20_000)).status_code == 414
 
 
-async def test_more_parameters_than_any_request_has_are_refused(bot: BotClient) -> None:
+async def test_too_many_parameters_are_refused(bot: BotClient) -> None:
     reply = await bot.public("depth", "&".join(f"p{n}=1" for n in range(500)))
     assert (reply.status_code, reply.json()["code"]) == (400, 33333)
 
@@ -139,11 +139,11 @@ async def test_more_parameters_than_any_request_has_are_refused(bot: BotClient) 
 async def test_a_key_sent_twice_is_refused(bot: BotClient) -> None:
     reply = await bot.http.get(
         "/api/v3/account", headers=[("X-MEXC-APIKEY", ALPHA.key), ("X-MEXC-APIKEY", "other")]
-    )  # the sum would be neither
+    )  # joined, they would be a third key
     assert (reply.status_code, reply.json()["code"]) == (400, 33333)
 
 
-async def test_a_defect_behind_the_port_is_told_as_an_unknown_outcome_without_its_details(port: FakePort) -> None:
+async def test_an_internal_error_is_an_unknown_outcome_without_its_details(port: FakePort) -> None:
     async def broken(bot: str, order: object) -> object:
         raise RuntimeError("secret detail")
 
@@ -163,7 +163,9 @@ NAMES = st.sampled_from(["symbol", "side", "type", "quantity", "quoteOrderQty", 
 @given(
     params=st.lists(st.tuples(NAMES | TEXT, TEXT), max_size=10), method=st.sampled_from(["GET", "POST", "DELETE"]), data=st.data()
 )
-def test_whatever_is_signed_gets_an_answer_in_mexcs_shape(params: list[tuple[str, str]], method: str, data: st.DataObject) -> None:
+def test_every_signed_request_gets_an_answer_in_mexcs_shape(
+    params: list[tuple[str, str]], method: str, data: st.DataObject
+) -> None:
     path = data.draw(
         st.sampled_from(["order", "order/test", "openOrders", "allOrders", "myTrades", "depth", "tradeFee", "order/all"])
     )
@@ -182,9 +184,9 @@ def test_whatever_is_signed_gets_an_answer_in_mexcs_shape(params: list[tuple[str
 @given(query=st.text(alphabet=st.characters(codec="ascii"), max_size=300) | st.binary(max_size=200).map(quote))
 def test_any_unsigned_query_is_refused_and_reaches_nothing(query: str) -> None:
     async def ask() -> None:
-        bot, seen = BotClient(FakePort(), PLENTY), []
-        await _raw_asgi(bot, "/api/v3/order", query, seen)
-        assert seen == [400]
+        bot, statuses = BotClient(FakePort(), PLENTY), []
+        await _raw_asgi(bot, "/api/v3/order", query, statuses)
+        assert statuses == [400]
         assert bot.port.heard == []
 
     asyncio.run(ask())

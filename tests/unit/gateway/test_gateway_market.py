@@ -28,7 +28,7 @@ async def test_exchange_info_reads_back_as_the_same_rules(bot: BotClient, query:
     assert parse_exchange_info(load_json(reply.content)) == {"MXUSDT": MXUSDT}
 
 
-async def test_default_symbols_are_what_may_be_traded_here(bot: BotClient) -> None:
+async def test_default_symbols_are_the_symbols_that_may_be_traded(bot: BotClient) -> None:
     assert (await bot.public("defaultSymbols")).json()["data"] == ["MXUSDT"]
 
 
@@ -46,7 +46,7 @@ async def test_trades_come_newest_first(bot: BotClient, port: FakePort) -> None:
     assert [trade.price for trade in shown] == [trade.price for trade in port.trades("MXUSDT", 10)]
 
 
-async def test_aggregate_trades_keep_to_the_asked_span(bot: BotClient) -> None:
+async def test_aggregate_trades_are_limited_to_the_requested_time_span(bot: BotClient) -> None:
     reply = await bot.public("aggTrades", f"symbol=MXUSDT&startTime={START - 1000}&endTime={START - 500}")
     assert [trade["p"] for trade in reply.json()] == ["2.5"]
 
@@ -57,13 +57,13 @@ async def test_tickers_answer_for_one_symbol_or_for_all(bot: BotClient, path: st
     assert every.json() == [one.json()]
 
 
-async def test_a_day_ticker_has_null_where_nothing_is_known(bot: BotClient) -> None:
+async def test_a_day_ticker_has_null_for_unknown_statistics(bot: BotClient) -> None:
     shown = (await bot.public("ticker/24hr", "symbol=MXUSDT")).json()
     assert (shown["lastPrice"], shown["bidPrice"], shown["volume"], shown["openPrice"]) == ("2.505", "2.5", None, None)
 
 
 @pytest.mark.parametrize("path", ["depth", "ticker/price", "ticker/bookTicker", "ticker/24hr"])
-async def test_without_a_trustworthy_book_there_is_no_price(bot: BotClient, port: FakePort, path: str) -> None:
+async def test_there_is_no_price_without_a_valid_book(bot: BotClient, port: FakePort, path: str) -> None:
     port.book = False
     reply = await bot.public(path, "symbol=MXUSDT")
     assert (reply.status_code, reply.json()["code"]) == (503, 503)
@@ -77,7 +77,7 @@ async def test_a_symbol_that_is_not_traded_here_is_invalid(bot: BotClient, path:
     assert (reply.status_code, reply.json()["code"]) == (400, -1121)
 
 
-async def test_candles_are_refused_with_the_way_to_get_them(bot: BotClient) -> None:
+async def test_candles_are_refused_and_the_error_says_where_to_get_them(bot: BotClient) -> None:
     reply = await bot.public("klines", "symbol=MXUSDT&interval=60m")
     assert (reply.status_code, reply.json()["code"]) == (400, 26)
     assert "MEXC's public API" in reply.json()["msg"]
@@ -89,7 +89,7 @@ async def test_the_account_can_trade_and_never_withdraw(bot: BotClient) -> None:
     assert shown["balances"][0] == {"asset": "USDT", "free": "900", "locked": "100", "available": "900"}
 
 
-async def test_fills_carry_the_ids_the_bot_knows(bot: BotClient, port: FakePort) -> None:
+async def test_fills_show_the_ids_the_bot_knows(bot: BotClient, port: FakePort) -> None:
     order_id = (await bot.buy(("newClientOrderId", "mine-1"))).json()["orderId"]
     port.fill("alpha", order_id, Decimal("2.5"))
     shown = (await bot.signed("GET", "myTrades", [("symbol", "MXUSDT"), ("orderId", order_id)])).json()
@@ -109,7 +109,7 @@ async def test_fees_are_exact_numbers(bot: BotClient) -> None:
     assert (fee.maker, fee.taker) == (Decimal(0), Decimal("0.0005"))
 
 
-async def test_what_clients_ask_for_on_start_is_there_and_empty(bot: BotClient) -> None:
+async def test_what_clients_request_on_start_is_empty(bot: BotClient) -> None:
     assert (await bot.signed("GET", "capital/config/getall")).json() == []
     assert (await bot.http.get("/api/v1/contract/detail")).json() == {"success": True, "code": 0, "data": []}
     assert (await bot.signed("GET", "selfSymbols")).json()["data"] == ["MXUSDT"]
@@ -118,7 +118,7 @@ async def test_what_clients_ask_for_on_start_is_there_and_empty(bot: BotClient) 
 @pytest.mark.parametrize(
     "path", ["capital/withdraw", "capital/transfer", "capital/transfer/internal", "sub-account/universalTransfer"]
 )
-async def test_money_cannot_move_and_the_error_says_that_this_is_meant(bot: BotClient, path: str) -> None:
+async def test_a_withdrawal_is_refused_and_the_error_says_it_is_by_design(bot: BotClient, path: str) -> None:
     reply = await bot.signed("POST", path, [("coin", "USDT"), ("amount", "1")])
     assert reply.status_code == 404
     assert "do not exist here, by design" in reply.json()["msg"]

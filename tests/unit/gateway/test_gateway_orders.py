@@ -67,36 +67,36 @@ async def test_a_denial_names_the_rule_the_measure_and_the_threshold(bot: BotCli
     }
 
 
-async def test_a_denial_whose_message_leaves_the_numbers_out_gets_them_appended(bot: BotClient, port: FakePort) -> None:
+async def test_a_denial_message_without_its_numbers_gets_them_appended(bot: BotClient, port: FakePort) -> None:
     port.answer = replace(EXPOSURE, message="too much")
     msg = (await bot.buy()).json()["msg"]
     assert "(measured: 12.34 EUR; limit: 10.00 EUR)" in msg
 
 
-def test_every_limit_rule_has_a_code_of_its_own_choosing() -> None:
+def test_every_limit_rule_has_a_mexc_code() -> None:
     assert {rule.value for rule in LimitRule} <= set(CODE_OF_RULE)
 
 
-async def test_an_order_rate_denial_is_a_429_that_says_when_to_come_back(bot: BotClient, port: FakePort) -> None:
+async def test_an_order_rate_denial_is_a_429_with_retry_after(bot: BotClient, port: FakePort) -> None:
     port.answer = Deny("order-rate", "11 orders", "10 orders", "too many", "Send orders more slowly.")
     reply = await bot.buy()
     assert (reply.status_code, reply.json()["code"], reply.headers["retry-after"]) == (429, 429, "1")
 
 
-async def test_a_full_inbox_is_a_429_that_says_when_to_come_back(bot: BotClient, port: FakePort) -> None:
+async def test_a_full_inbox_is_a_429_with_retry_after(bot: BotClient, port: FakePort) -> None:
     port.answer = Busy(7)
     reply = await bot.buy()
     assert (reply.status_code, reply.headers["retry-after"]) == (429, "7")
 
 
-async def test_an_unknown_outcome_is_a_504_that_forbids_sending_again(bot: BotClient, port: FakePort) -> None:
+async def test_an_unknown_outcome_is_a_504_that_says_not_to_send_again(bot: BotClient, port: FakePort) -> None:
     port.answer = Outstanding("gh-1", "mine-1", "the venue did not answer in time")
     reply = await bot.buy()
     assert (reply.status_code, reply.json()["code"]) == (504, 504)
     assert "Do not send it again; query it by orderId=gh-1 or origClientOrderId=mine-1" in reply.json()["msg"]
 
 
-async def test_the_venues_own_refusal_keeps_its_code_and_words(bot: BotClient, port: FakePort) -> None:
+async def test_the_venues_own_refusal_keeps_its_code_and_message(bot: BotClient, port: FakePort) -> None:
     port.answer = VenueRejected(30002, "The minimum transaction volume cannot be less than:1USDT")
     reply = await bot.buy()
     assert (reply.status_code, reply.json()["code"]) == (400, 30002)
@@ -104,9 +104,7 @@ async def test_the_venues_own_refusal_keeps_its_code_and_words(bot: BotClient, p
 
 
 @pytest.mark.parametrize("code", [0, 200, 500, 504])
-async def test_a_certain_refusal_never_looks_like_a_success_or_an_unknown_outcome(
-    bot: BotClient, port: FakePort, code: int
-) -> None:
+async def test_a_certain_refusal_never_looks_like_success_or_unknown(bot: BotClient, port: FakePort, code: int) -> None:
     port.answer = VenueRejected(code, "no")
     reply = await bot.buy()
     assert (reply.status_code, reply.json()["code"]) == (400, 26)
@@ -120,7 +118,7 @@ async def test_an_order_is_found_by_either_id(bot: BotClient) -> None:
     assert by_id.json()["clientOrderId"] == "mine-1"
 
 
-async def test_an_order_of_unknown_outcome_is_shown_as_open_with_a_numeric_update_time(bot: BotClient, port: FakePort) -> None:
+async def test_an_unknown_order_is_shown_as_open_with_a_numeric_update_time(bot: BotClient, port: FakePort) -> None:
     order_id = await place(bot)
     port.orders["alpha"][order_id] = replace(port.orders["alpha"][order_id], status=OrderStatus.UNKNOWN)
     shown = (await bot.signed("GET", "order", [("symbol", "MXUSDT"), ("orderId", order_id)])).json()
@@ -168,14 +166,14 @@ async def test_a_cancel_shows_the_order_as_it_was_before(bot: BotClient, port: F
     assert port.heard[-1] == ("cancel", "alpha", "MXUSDT", order_id)
 
 
-async def test_an_order_that_is_done_cannot_be_cancelled(bot: BotClient, port: FakePort) -> None:
+async def test_a_filled_order_cannot_be_cancelled(bot: BotClient, port: FakePort) -> None:
     order_id = await place(bot)
     port.fill("alpha", order_id, Decimal("2.5"))
     reply = await bot.signed("DELETE", "order", [("symbol", "MXUSDT"), ("orderId", order_id)])
     assert reply.json()["code"] == -2011
 
 
-async def test_a_cancel_the_venue_did_not_take_keeps_its_code(bot: BotClient, port: FakePort) -> None:
+async def test_a_cancel_the_venue_did_not_accept_keeps_its_code(bot: BotClient, port: FakePort) -> None:
     order_id = await place(bot)
     port.cancel_answer = CancelRefused(504, "the venue did not answer")
     reply = await bot.signed("DELETE", "order", [("symbol", "MXUSDT"), ("orderId", order_id)])
@@ -204,7 +202,7 @@ async def test_a_dry_run_checks_the_symbols_rules_and_places_nothing(bot: BotCli
     assert port.heard == []
 
 
-async def test_a_batch_is_refused_with_the_way_to_do_it(bot: BotClient, port: FakePort) -> None:
+async def test_a_batch_is_refused(bot: BotClient, port: FakePort) -> None:
     reply = await bot.signed("POST", "batchOrders", [("batchOrders", "[]")])
     assert (reply.status_code, reply.json()["code"]) == (400, 26)
     assert port.heard == []

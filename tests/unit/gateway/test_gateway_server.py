@@ -40,7 +40,7 @@ async def test_it_answers_on_the_port_it_reports() -> None:
     assert b"uvicorn" not in answer
 
 
-async def test_it_says_when_the_address_is_taken() -> None:
+async def test_an_address_in_use_is_a_configuration_error() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -52,21 +52,21 @@ async def test_it_says_when_the_address_is_taken() -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /api/v3/ping HTTP/1.1\r\nHost: g", PING + b"GET /api/v3/pi"])
-async def test_a_head_that_does_not_come_ends_the_connection(sent: bytes) -> None:
+async def test_a_request_head_that_does_not_arrive_ends_the_connection(sent: bytes) -> None:
     limits = GatewayLimits(head_seconds=0)
     async with serving(create_app(FakePort(), FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
         answer = await talk(port, sent)
     assert answer.count(b"HTTP/1.1 200") <= sent.count(b"\r\n\r\n")
 
 
-async def test_an_endless_head_is_cut_off() -> None:
+async def test_a_request_head_that_is_too_large_is_refused() -> None:
     limits = GatewayLimits(head_bytes=4_096)
     async with serving(create_app(FakePort(), FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
         answer = await talk(port, b"GET /api/v3/ping HTTP/1.1\r\nHost: gateway\r\n", b"X-Pad: " + b"y" * 9_000)
     assert answer.startswith(b"HTTP/1.1 400") or answer == b""
 
 
-async def test_connections_beyond_the_cap_are_dropped_and_the_others_still_served() -> None:
+async def test_only_connections_beyond_the_maximum_are_dropped() -> None:
     limits = GatewayLimits(connections=1)
     async with serving(create_app(FakePort(), FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -97,7 +97,7 @@ SMUGGLED = [
 
 
 @pytest.mark.parametrize("sent", SMUGGLED, ids=range(len(SMUGGLED)))
-async def test_a_request_two_servers_could_read_differently_is_an_error(sent: bytes) -> None:
+async def test_a_request_that_two_servers_could_read_differently_is_refused(sent: bytes) -> None:
     fake, limits = FakePort(), GatewayLimits(idle_seconds=0, head_seconds=1, body_seconds=1)
     async with serving(create_app(fake, FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
         answer = await talk(port, sent)
@@ -106,7 +106,7 @@ async def test_a_request_two_servers_could_read_differently_is_an_error(sent: by
     assert fake.heard == []
 
 
-async def test_a_websocket_is_not_to_be_had() -> None:
+async def test_a_websocket_is_refused() -> None:
     limits = GatewayLimits(idle_seconds=0)
     upgrade = b"GET /ws HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\n\r\n"
     async with serving(create_app(FakePort(clock=START), FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:

@@ -117,7 +117,7 @@ async def test_a_log_the_witness_does_not_know_is_refused(tmp_path: Path) -> Non
     async with witness(tmp_path / "w") as url:
         there = WitnessTarget("near", url, PUBLIC, tmp_path / "kept", "stranger", stranger.key, loopback=True)
         found = await published(there, stranger, 3)
-    assert (found.outcome, found.problem) == (Outcome.REFUSED, "HTTP 404: the log is not known here")
+    assert (found.outcome, found.problem) == (Outcome.REFUSED, "HTTP 404: this log is not known")
 
 
 async def test_a_kept_note_that_was_changed_is_not_believed(tmp_path: Path) -> None:

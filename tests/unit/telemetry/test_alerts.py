@@ -30,16 +30,16 @@ def make(clock: SetClock | None = None) -> Alerts:
     return Alerts(clock=clock or SetClock(), reports=NO_REPORTS, redactor=redactor)
 
 
-def test_an_alert_that_repeats_is_told_once() -> None:
+def test_a_repeated_alert_is_sent_once() -> None:
     clock = SetClock()
     alerts = make(clock)
-    told = []
+    sent = []
     for clock.at in range(0, 5 * QUIET_MS, QUIET_MS // 4):
-        told.append(alerts.notify(BREACH))
-    assert told == [True] + [False] * (len(told) - 1)
+        sent.append(alerts.notify(BREACH))
+    assert sent == [True] + [False] * (len(sent) - 1)
 
 
-def test_an_alert_is_told_again_after_it_has_been_quiet() -> None:
+def test_an_alert_is_sent_again_after_a_quiet_time() -> None:
     clock = SetClock()
     alerts = make(clock)
     alerts.notify(BREACH)
@@ -47,7 +47,7 @@ def test_an_alert_is_told_again_after_it_has_been_quiet() -> None:
     assert alerts.notify(BREACH)
 
 
-def test_a_second_halt_after_a_stage_change_is_told_at_once() -> None:
+def test_a_second_halt_after_a_stage_change_is_sent_at_once() -> None:
     alerts = make()
     halted = Alert(AlertKind.HALTED, "HALTED", "drawdown")
     assert alerts.notify(halted)
@@ -62,7 +62,7 @@ def test_an_alert_is_logged_at_its_level_without_secrets(caplog: pytest.LogCaptu
     assert record.getMessage() == "HALTED: said [removed]"
 
 
-def test_what_this_process_noticed_is_remembered_without_secrets_also_from_before_there_was_a_journal() -> None:
+def test_alerts_from_before_the_journal_are_journalled_without_secrets() -> None:
     alerts, remembered = make(), list[Alert]()
     early = Alert(AlertKind.VENUE_LOCKOUT, "locked out", "said canary-secret")
     alerts.notify(early)
@@ -71,14 +71,14 @@ def test_what_this_process_noticed_is_remembered_without_secrets_also_from_befor
     assert remembered == [Alert(AlertKind.VENUE_LOCKOUT, "locked out", "said [removed]"), BREACH]
 
 
-def test_what_is_in_the_journal_already_is_not_remembered_again() -> None:
+def test_an_alert_of_a_journalled_decision_is_not_journalled_again() -> None:
     alerts, remembered = make(), list[Alert]()
     alerts.journal_with(remembered.append)
     assert alerts.decided(BREACH)
     assert remembered == []
 
 
-def test_what_nobody_has_to_answer_for_is_not_remembered() -> None:
+def test_an_alert_that_needs_no_acknowledgement_is_not_journalled() -> None:
     alerts, remembered = make(), list[Alert]()
     alerts.journal_with(remembered.append)
     for kind in INFORMS:

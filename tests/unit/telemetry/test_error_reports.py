@@ -56,7 +56,7 @@ async def test_a_breach_and_a_halt_arrive_as_events_with_tags(project: Collector
     assert (halt["tags"]["kind"], halt["level"]) == ("halted", "fatal")
 
 
-async def test_an_error_arrives_with_its_stack_and_without_what_was_in_its_variables(project: Collector) -> None:
+async def test_an_error_arrives_with_its_stack_and_without_local_variables(project: Collector) -> None:
     running = reports()
 
     def fail() -> None:
@@ -93,11 +93,11 @@ async def test_an_error_arrives_with_its_stack_and_without_what_was_in_its_varia
         {"extra": {"deep": [[{"a": {"password": "MEUCIQ"}}]]}},
     ],
 )
-def test_the_scrubber_removes_what_looks_like_a_key_a_signature_or_an_envelope(planted: Any) -> None:
+def test_the_scrubber_removes_keys_signatures_and_envelopes(planted: Any) -> None:
     assert "MEUCIQ" not in repr(sentry.scrubber(Redactor())(planted, {}))
 
 
-def test_the_scrubber_leaves_what_an_operator_needs() -> None:
+def test_the_scrubber_keeps_ordinary_text() -> None:
     event: Any = {"message": "max-drawdown", "tags": {"kind": "breach"}, "extra": {"detail": "3.4 % > 3 %", "seq": 12}}
     assert sentry.scrubber(redactor())(event, {}) == event
 

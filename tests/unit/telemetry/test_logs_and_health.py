@@ -34,7 +34,7 @@ def lines_of(*messages: str, secret: str = "", **fields: object) -> list[dict[st
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_a_message_with_control_characters_stays_one_line_and_drives_no_terminal() -> None:
+def test_a_message_with_control_characters_is_one_printable_line() -> None:
     redactor = Redactor()
     stream = io.StringIO()
     logs = open_logs(redactor, stream=stream)
@@ -59,7 +59,7 @@ def test_a_registered_secret_is_replaced_in_messages_fields_and_traces() -> None
     assert json.loads(stream.getvalue())["error"]["type"] == "ValueError"
 
 
-def test_fields_arrive_as_fields() -> None:
+def test_a_records_fields_are_in_its_line() -> None:
     (line,) = lines_of("order denied", rule="order-notional", seq=12)
     assert line["fields"] == {"rule": "order-notional", "seq": 12}
 
@@ -87,7 +87,7 @@ def test_no_registered_secret_survives_in_any_text(before: str, after: str, secr
     assert secret not in redactor.text(before + secret + after).replace(REMOVED, "")
 
 
-def test_a_secret_that_contains_another_leaves_no_rest() -> None:
+def test_no_part_remains_of_a_secret_that_contains_another() -> None:
     redactor = Redactor()
     redactor.register("abcdefgh")
     redactor.register("abcdefgh-tail")
@@ -97,20 +97,20 @@ def test_a_secret_that_contains_another_leaves_no_rest() -> None:
 ALIVE = Probe(ok=True, because="")
 
 
-def test_ready_means_armed_and_nothing_less() -> None:
+def test_only_an_armed_controller_is_ready() -> None:
     assert readyz(ALIVE, armed=True, not_armed_because="").http_status == 200
     probe = readyz(ALIVE, armed=False, not_armed_because="reconciling")
     assert (probe.http_status, probe.because) == (503, "reconciling")
 
 
-def test_alive_means_the_writer_took_a_turn_lately() -> None:
+def test_the_controller_is_alive_only_if_the_writer_ran_recently() -> None:
     stuck_ns = STUCK_MS * 1_000_000
     assert livez(1_000, 1_000 + stuck_ns).ok
-    assert livez(1_000, 2_001_000 + stuck_ns).because == f"the writer has taken no turn for {STUCK_MS + 2} ms"
+    assert livez(1_000, 2_001_000 + stuck_ns).because == f"the writer has not run for {STUCK_MS + 2} ms"
     assert not livez(None, 1_000).ok
     assert not livez(1_000, 1_000, "the disk is full").ok
 
 
-def test_nothing_is_ready_while_the_writer_takes_no_turn() -> None:
-    asleep = livez(1_000, 2_001_000 + STUCK_MS * 1_000_000)
-    assert readyz(asleep, armed=True, not_armed_because="").because == asleep.because
+def test_the_controller_is_not_ready_while_the_writer_does_not_run() -> None:
+    stuck = livez(1_000, 2_001_000 + STUCK_MS * 1_000_000)
+    assert readyz(stuck, armed=True, not_armed_because="").because == stuck.because

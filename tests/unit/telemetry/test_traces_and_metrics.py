@@ -89,7 +89,7 @@ async def test_a_registered_secret_never_arrives(collector: Collector) -> None:
     assert CANARY.encode() not in collector.everything
 
 
-async def test_a_collector_that_is_gone_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreachable_collector_delays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}/v1/traces")
@@ -102,7 +102,7 @@ async def test_a_collector_that_is_gone_holds_nothing_up(monkeypatch: pytest.Mon
         await telemetry.aclose()
 
 
-async def test_with_nothing_configured_no_socket_is_opened_and_no_sdk_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_configuration_no_socket_is_opened_and_no_sdk_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in __import__("os").environ if name.startswith(("OTEL_", "SENTRY_"))]:
         monkeypatch.delenv(name)
 
@@ -125,12 +125,12 @@ async def test_with_nothing_configured_no_socket_is_opened_and_no_sdk_is_loaded(
     assert not [name for name in sys.modules if name.startswith("opentelemetry.sdk")]
 
 
-def test_the_standard_switch_turns_a_configured_exporter_off(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_standard_variable_disables_a_configured_exporter(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     assert telemetry_from_environment() is OFF
 
 
-def test_a_protocol_that_is_not_covered_is_refused(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsupported_protocol_is_refused(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     with pytest.raises(ConfigError, match="grpc"):
         telemetry_from_environment()

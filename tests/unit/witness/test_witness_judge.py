@@ -1,4 +1,4 @@
-"""What a witness cosigns, and which answer everything else gets (C2SP tlog-witness)."""
+"""Which requests a witness accepts, and the answer to every other request (C2SP tlog-witness)."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ IMPOSTOR = Logbook("desk-1")
 LOGS = {LOG.key.name: LOG.key}
 
 
-def judged(request: bytes, known: int = 0) -> CheckpointAccepted | CheckpointRefused:
-    return judge(request, LOGS, lambda _: LOG.checkpoint(known) if known else None)
+def judged(request: bytes, stored: int = 0) -> CheckpointAccepted | CheckpointRefused:
+    return judge(request, LOGS, lambda _: LOG.checkpoint(stored) if stored else None)
 
 
-def status(request: bytes, known: int = 0) -> int:
-    found = judged(request, known)
+def status(request: bytes, stored: int = 0) -> int:
+    found = judged(request, stored)
     return found.status if isinstance(found, CheckpointRefused) else 200
 
 
 @pytest.mark.parametrize(("old", "new"), [(0, 0), (0, 5), (5, 5), (5, 6), (4, 8), (7, 20)])
-def test_what_follows_from_the_last_checkpoint_is_accepted(old: int, new: int) -> None:
-    found = judged(LOG.request(old, new), known=old)
+def test_a_checkpoint_that_extends_the_last_one_is_accepted(old: int, new: int) -> None:
+    found = judged(LOG.request(old, new), stored=old)
     assert isinstance(found, CheckpointAccepted)
     assert (found.checkpoint, found.text, found.note) == (LOG.checkpoint(new), LOG.checkpoint(new).text, LOG.note(new))
 
 
-@pytest.mark.parametrize(("old", "known"), [(0, 5), (4, 5), (6, 5), (3, 0)])
-def test_another_old_size_is_told_the_size_that_is_known(old: int, known: int) -> None:
-    found = judged(LOG.request(old, 8), known)
+@pytest.mark.parametrize(("old", "stored"), [(0, 5), (4, 5), (6, 5), (3, 0)])
+def test_a_request_with_another_old_size_gets_the_stored_size(old: int, stored: int) -> None:
+    found = judged(LOG.request(old, 8), stored)
     assert isinstance(found, CheckpointRefused)
-    assert (found.status, found.body, found.content_type) == (409, f"{known}\n", SIZE_TYPE)
+    assert (found.status, found.body, found.content_type) == (409, f"{stored}\n", SIZE_TYPE)
     assert not found.suspicious
 
 
-def test_the_same_size_with_another_root_is_a_conflict_and_kept_as_evidence() -> None:
+def test_the_same_size_with_another_root_is_a_suspicious_conflict() -> None:
     fork = LOG.forked(2)
-    found = judged(body(5, (), fork.note(5)), known=5)
+    found = judged(body(5, (), fork.note(5)), stored=5)
     assert isinstance(found, CheckpointRefused)
     assert (found.status, found.body, found.content_type, found.suspicious) == (
         409,
@@ -53,11 +53,11 @@ def test_the_same_size_with_another_root_is_a_conflict_and_kept_as_evidence() ->
     )
 
 
-@pytest.mark.parametrize("turned", [0, 2, 4])
-def test_a_fork_with_its_own_good_proof_is_unprocessable_and_kept_as_evidence(turned: int) -> None:
-    found = judged(LOG.forked(turned).request(5, 9), known=5)
+@pytest.mark.parametrize("fork_size", [0, 2, 4])
+def test_a_fork_with_its_own_valid_proof_is_suspicious(fork_size: int) -> None:
+    found = judged(LOG.forked(fork_size).request(5, 9), stored=5)
     assert isinstance(found, CheckpointRefused)
-    assert (found.status, found.suspicious) == (422, LOG.forked(turned).checkpoint(9).text)
+    assert (found.status, found.suspicious) == (422, LOG.forked(fork_size).checkpoint(9).text)
 
 
 WRONG = {
@@ -84,22 +84,22 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("request_body", "known", "expected"), WRONG.values(), ids=WRONG)
-def test_anything_else_has_its_own_answer(request_body: bytes, known: int, expected: int) -> None:
-    assert status(request_body, known) == expected
+@pytest.mark.parametrize(("request_body", "stored", "expected"), WRONG.values(), ids=WRONG)
+def test_every_other_request_has_its_own_answer(request_body: bytes, stored: int, expected: int) -> None:
+    assert status(request_body, stored) == expected
 
 
-def test_a_signed_empty_log_must_have_the_root_of_nothing() -> None:
+def test_a_signed_empty_log_must_have_the_empty_root() -> None:
     lying = sign_note(Checkpoint("gatehouse/desk-1", 0, bytes(32)).text, "gatehouse/desk-1", LOG.private)
     assert status(body(0, (), lying)) == 409
 
 
-def test_signatures_of_others_are_passed_over() -> None:
+def test_signatures_of_others_are_ignored() -> None:
     other = sign_note(LOG.checkpoint(5).text, "example.com/other", STRANGER.private).split("\n\n")[1]
     assert status(body(0, (), LOG.note(5) + other)) == 200
 
 
-def test_extension_lines_are_part_of_what_is_cosigned() -> None:
+def test_extension_lines_are_cosigned_too() -> None:
     text = LOG.checkpoint(5).text + "an extension\n"
     found = judged(body(0, (), sign_note(text, "gatehouse/desk-1", LOG.private)))
     assert isinstance(found, CheckpointAccepted)
@@ -108,19 +108,19 @@ def test_extension_lines_are_part_of_what_is_cosigned() -> None:
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(["main", "fork"]), st.integers(0, 24), st.integers(0, 24)), max_size=12))
-def test_no_sequence_of_requests_makes_it_accept_two_histories(asked: list[tuple[str, int, int]]) -> None:
+def test_no_sequence_of_requests_makes_it_accept_two_histories(requests: list[tuple[str, int, int]]) -> None:
     branches = {"main": LOG, "fork": LOG.forked(6)}
-    known: Checkpoint | None = None
-    for branch, low, high in asked:
+    stored: Checkpoint | None = None
+    for branch, low, high in requests:
         old, new = sorted((low, high))
-        for claimed in {old, known.size if known else 0}:
+        for claimed in {old, stored.size if stored else 0}:
             proof = branches[branch].proof(claimed, new) if claimed <= new else ()
-            found = judge(body(claimed, proof, branches[branch].note(new)), LOGS, {LOG.key.name: known}.get)
+            found = judge(body(claimed, proof, branches[branch].note(new)), LOGS, {LOG.key.name: stored}.get)
             if not isinstance(found, CheckpointAccepted):
                 continue
             accepted = found.checkpoint
-            if known is not None:
-                assert accepted.size >= known.size
+            if stored is not None:
+                assert accepted.size >= stored.size
                 histories = [one for one in branches.values() if one.checkpoint(accepted.size) == accepted]
-                assert any(one.checkpoint(known.size) == known for one in histories)
-            known = accepted
+                assert any(one.checkpoint(stored.size) == stored for one in histories)
+            stored = accepted

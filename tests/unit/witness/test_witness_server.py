@@ -1,4 +1,4 @@
-"""The witness as a server: it remembers before it cosigns, across restarts, and its cosignatures are those of C2SP."""
+"""The witness as a server: it stores a checkpoint before it cosigns, across restarts, and its cosignatures follow C2SP."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def add(client: httpx.AsyncClient, request: bytes) -> httpx.Response:
     return await client.post("/add-checkpoint", content=request)
 
 
-async def test_a_cosignature_is_spelled_as_c2sp_has_it(client: httpx.AsyncClient) -> None:
+async def test_a_cosignature_has_the_form_of_c2sp(client: httpx.AsyncClient) -> None:
     line = (await add(client, LOG.request(0, 5))).text
     dash, name, encoded = line.removesuffix("\n").split(" ")
     data = base64.b64decode(encoded)
@@ -82,12 +82,12 @@ async def test_a_cosignature_is_spelled_as_c2sp_has_it(client: httpx.AsyncClient
     KEY.public_key().verify(data[12:], f"cosignature/v1\ntime {NOW}\n{LOG.checkpoint(5).text}".encode())
 
 
-async def test_a_cosignature_tells_its_time_to_whoever_knows_the_key(client: httpx.AsyncClient) -> None:
+async def test_a_cosignature_proves_its_time(client: httpx.AsyncClient) -> None:
     lines = (await add(client, LOG.request(0, 5))).text
     assert cosigned_at(LOG.note(5) + lines, LOG.checkpoint(5).text, parse_cosigner_key(PUBLIC.text)) == NOW
 
 
-def test_a_cosignature_of_another_time_or_text_does_not_hold() -> None:
+def test_a_cosignature_of_another_time_or_text_is_invalid() -> None:
     line = cosign(LOG.checkpoint(5).text, NAME, KEY, NOW)
     data = bytearray(base64.b64decode(line.split(" ")[2]))
     data[11] ^= 1
@@ -119,7 +119,7 @@ async def test_a_log_grows_checkpoint_by_checkpoint(client: httpx.AsyncClient) -
         assert (await add(client, LOG.request(old, new))).status_code == 200
 
 
-async def test_what_was_cosigned_is_remembered_by_the_next_process(tmp_path: Path) -> None:
+async def test_the_next_process_knows_what_was_cosigned(tmp_path: Path) -> None:
     with opened(tmp_path) as client:
         await add(client, LOG.request(0, 8))
     with opened(tmp_path) as client:
@@ -129,7 +129,7 @@ async def test_what_was_cosigned_is_remembered_by_the_next_process(tmp_path: Pat
         assert (await add(client, LOG.request(8, 12))).status_code == 200
 
 
-async def test_it_is_on_disk_before_it_is_cosigned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_checkpoint_is_on_disk_before_it_is_cosigned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[str] = []
 
     def watched_write(path: Path, data: bytes) -> None:
@@ -146,7 +146,7 @@ async def test_it_is_on_disk_before_it_is_cosigned(tmp_path: Path, monkeypatch: 
     assert steps == ["wrote 5", "cosigned 5"]
 
 
-async def test_what_cannot_be_remembered_is_not_cosigned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_checkpoint_that_cannot_be_stored_is_not_cosigned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
@@ -160,7 +160,7 @@ async def test_what_cannot_be_remembered_is_not_cosigned(tmp_path: Path, monkeyp
         assert (await add(client, LOG.request(3, 4))).status_code == 200
 
 
-async def test_two_requests_at_once_cannot_both_follow_the_same_checkpoint(client: httpx.AsyncClient) -> None:
+async def test_two_requests_at_once_cannot_both_extend_one_checkpoint(client: httpx.AsyncClient) -> None:
     await add(client, LOG.request(0, 4))
     answers = await asyncio.gather(add(client, LOG.request(4, 9)), add(client, LOG.request(4, 7)))
     assert sorted(answer.status_code for answer in answers) == [200, 409]
@@ -184,19 +184,21 @@ async def test_a_contradiction_is_kept_as_evidence(client: httpx.AsyncClient, tm
     assert kept == [fork]
 
 
-async def test_a_body_without_end_is_cut_short(client: httpx.AsyncClient) -> None:
+async def test_a_body_that_is_too_long_is_refused(client: httpx.AsyncClient) -> None:
     assert (await add(client, b"old 0\n" + b"A" * (1 << 20))).status_code == 413
     assert (await add(client, body(0, (), LOG.note(1)))).status_code == 200
 
 
 def certificate(directory: Path) -> Tls:
-    """A certificate of this machine, signed by itself."""
+    """A self-signed certificate for loopback."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "witness")])
     here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    begun = datetime.now(UTC) - timedelta(minutes=1)
+    started = datetime.now(UTC) - timedelta(minutes=1)
     signed = (
-        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number(), begun, begun + timedelta(hours=1))
+        x509.CertificateBuilder(
+            name, name, private.public_key(), x509.random_serial_number(), started, started + timedelta(hours=1)
+        )
         .add_extension(here, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(private, hashes.SHA256())
@@ -207,7 +209,7 @@ def certificate(directory: Path) -> Tls:
     return files
 
 
-async def test_it_serves_https_to_whoever_trusts_its_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_serves_https_to_clients_that_trust_its_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tls, logs = certificate(tmp_path), {LOG.key.name: LOG.key}
     store = Store(tmp_path / "w", logs)
     async with serving(create_app(Witness(NAME, KEY, logs, store, Fixed())), "127.0.0.1", 0, tls) as port:
@@ -218,7 +220,7 @@ async def test_it_serves_https_to_whoever_trusts_its_certificate(tmp_path: Path,
     store.close()
 
 
-async def test_a_certificate_that_is_none_stops_the_start(tmp_path: Path) -> None:
+async def test_an_invalid_certificate_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "no.pem").write_text("no")
     app = create_app(Witness(NAME, KEY, {}, Store(tmp_path / "w", {}), Fixed()))
     with pytest.raises(ConfigError) as refused:
@@ -227,14 +229,14 @@ async def test_a_certificate_that_is_none_stops_the_start(tmp_path: Path) -> Non
     assert refused.value.code == "witness-tls"
 
 
-def test_two_processes_do_not_share_a_memory(tmp_path: Path) -> None:
+def test_two_processes_cannot_use_one_directory(tmp_path: Path) -> None:
     with opened(tmp_path), pytest.raises(Refused) as refused:
         Store(tmp_path, {})
     assert refused.value.code == "witness-running"
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff", LOG.note(5).replace("\n5\n", "\n4\n").encode(), Logbook().note(5).encode()])
-async def test_a_memory_that_was_changed_stops_the_start(tmp_path: Path, damage: bytes) -> None:
+async def test_a_changed_file_stops_the_start(tmp_path: Path, damage: bytes) -> None:
     with opened(tmp_path) as client:
         await add(client, LOG.request(0, 5))
     (tmp_path / f"{digest_of(LOG.key.name)}.checkpoint").write_bytes(damage)
@@ -243,12 +245,12 @@ async def test_a_memory_that_was_changed_stops_the_start(tmp_path: Path, damage:
     assert refused.value.code == "witness-memory"
 
 
-def test_the_memory_is_its_owner_s_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_directory(tmp_path: Path) -> None:
     with opened(tmp_path / "new"):
         assert (tmp_path / "new").stat().st_mode & 0o077 == 0
 
 
-async def test_what_anybody_can_make_of_a_public_checkpoint_fills_no_evidence(client: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_bad_proofs_of_one_checkpoint_are_one_piece_of_evidence(client: httpx.AsyncClient, tmp_path: Path) -> None:
     await add(client, LOG.request(0, 5))
     for number in range(4):
         assert (await add(client, body(5, (bytes([number]) * 32,), LOG.note(9)))).status_code == 422
@@ -257,25 +259,23 @@ async def test_what_anybody_can_make_of_a_public_checkpoint_fills_no_evidence(cl
     assert len(list((tmp_path / "evidence").iterdir())) == 2
 
 
-async def test_a_request_that_is_given_up_still_keeps_others_waiting_until_it_is_remembered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+async def test_an_abandoned_request_is_stored_before_the_next_one_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, may_write = threading.Event(), threading.Event()
     write = stores.write_atomically
 
-    def slowly(path: Path, data: bytes) -> None:
-        begun.set()
-        go_on.wait(5)
+    def write_slowly(path: Path, data: bytes) -> None:
+        started.set()
+        may_write.wait(5)
         write(path, data)
 
-    monkeypatch.setattr(stores, "write_atomically", slowly)
+    monkeypatch.setattr(stores, "write_atomically", write_slowly)
     store = Store(tmp_path, {LOG.key.name: LOG.key})
     witness = Witness(NAME, KEY, {LOG.key.name: LOG.key}, store, Fixed())
-    given_up = asyncio.create_task(witness.add(LOG.request(0, 9)))
-    await asyncio.to_thread(begun.wait, 5)
-    given_up.cancel()
+    abandoned = asyncio.create_task(witness.add(LOG.request(0, 9)))
+    await asyncio.to_thread(started.wait, 5)
+    abandoned.cancel()
     another = asyncio.create_task(witness.add(LOG.forked(2).request(0, 7)))
     await asyncio.sleep(0)
-    go_on.set()
+    may_write.set()
     assert (await another).status_code == 409
     store.close()

@@ -1,4 +1,4 @@
-"""What stands over the deployment, on the page: a command that waits, a rung that is owed, a way back that is shut."""
+"""The page shows what is pending: a command in its cooling-off time, a demotion, a void validation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.operator_port import NOW, FakePort, a_status
 
-WAITS = PendingView(
+PENDING = PendingView(
     command_id="ab" * 16,
     verb=Verb.ADVANCE,
     target="LIVE_€10",
@@ -31,22 +31,22 @@ async def page(**changed: Any) -> str:
         return (await client.get("/")).text
 
 
-async def test_a_command_that_cools_off_says_when_it_applies_and_how_to_stop_it() -> None:
-    text = await page(pending=WAITS)
+async def test_a_pending_command_shows_when_it_applies_and_how_to_veto_it() -> None:
+    text = await page(pending=PENDING)
     assert "advance to LIVE_€10, signed by anna, is applied at " in text
-    assert f"unless somebody vetoes command {WAITS.command_id}: it is proven" in text
+    assert f"unless someone vetoes command {PENDING.command_id}: it is proven" in text
 
 
-async def test_a_rung_that_is_owed_says_what_has_to_be_sold_first() -> None:
+async def test_a_pending_demotion_says_that_holdings_are_sold_first() -> None:
     text = await page(position="LIVE_€10", pending_demotion="the quote is old")
-    assert "LIVE_€10 is being left: only sells, and VALIDATED once nothing is held: the quote is old" in text
+    assert "LIVE_€10 ends: only sells are allowed, and VALIDATED follows once nothing is held: the quote is old" in text
 
 
-async def test_a_halt_says_its_kind_and_that_only_a_reset_is_left() -> None:
+async def test_a_halt_shows_its_kind_and_that_only_a_reset_is_possible() -> None:
     text = await page(stage=Stage.HALTED, halt_class=HaltClass.BREACH, validation_void="drawdown of 9 %")
     assert '<dd data-f="halt_class">breach</dd>' in text
-    assert "Only a reset leads on: the validation is void: drawdown of 9 %" in text
+    assert "The validation is void, so only a reset is possible: drawdown of 9 %" in text
 
 
-async def test_nothing_stands_over_a_quiet_deployment() -> None:
+async def test_nothing_is_listed_when_nothing_is_pending() -> None:
     assert '<ul id="standing" class="standing" hidden>' in await page()
