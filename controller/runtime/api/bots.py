@@ -146,7 +146,7 @@ class Bots:
         """The bot's newest fills, as far back as the memory goes."""
         state, found = self._writer.known, list[BotFill]()
         for fill, _ in reversed(self._memory.fills):
-            if fill.symbol != symbol or not window.start <= fill.venue_at <= window.end or order_id not in {None, fill.client_id}:
+            if fill.symbol != symbol or not window.start <= fill.traded_at <= window.end or order_id not in {None, fill.client_id}:
                 continue
             order = state.orders.get(fill.client_id)
             if order is not None and order.bot == bot:
@@ -298,5 +298,5 @@ def _bot_fill(fill: e.FillBooked, order: OrderState) -> BotFill:
         fee=fill.fee,
         fee_asset=fill.fee_asset,
         maker=fill.maker,
-        at=Millis(fill.venue_at),
+        at=Millis(fill.traded_at),
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller.core.decisions.draft import Decision
-from controller.core.inputs import HaltAsked, Input, OrderRequested, Submitted
+from controller.core.inputs import HaltAsked, Input, OrderRequested, CommandSubmitted
 from exchange.errors import DeadlineExceeded, GatehouseError, Refused
 from policies.authority import Verb
 
@@ -153,4 +153,4 @@ class Inbox:
 
 
 def _stops(given: Input) -> bool:
-    return isinstance(given, HaltAsked) or (isinstance(given, Submitted) and given.verified.command.verb in _STOPPING)
+    return isinstance(given, HaltAsked) or (isinstance(given, CommandSubmitted) and given.verified.command.verb in _STOPPING)

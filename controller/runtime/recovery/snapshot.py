@@ -108,7 +108,7 @@ class Snapshots:
             digest.update(piece)
             yield piece
             pause()
-        header = _header(head.seq, head.hash, state.fingerprint(shelves=False), f"sha256:{digest.hexdigest()}")
+        header = _header(head.seq, head.hash, state.fingerprint(hash_maps=False), f"sha256:{digest.hexdigest()}")
         yield b"\n" + header + b"\n" + base64.b64encode(self._key.sign(_CONTEXT + header))
 
     def _opened(self, data: bytes, hash_at: Callable[[int], str | None]) -> Snapshot:
@@ -122,7 +122,7 @@ class Snapshots:
         if hash_at(told["seq"]) != told["hash"]:
             raise ValueError("the journal does not hold the entry it was taken after")
         state, kept, frontier = frozen.unpack((State, Kept, _Frontier), body)
-        if state.seq != told["seq"] or state.fingerprint(shelves=False) != told["state"]:
+        if state.seq != told["seq"] or state.fingerprint(hash_maps=False) != told["state"]:
             raise ValueError("the state does not have the fingerprint it was written with")
         nodes = tuple(base64.b64decode(node, validate=True) for node in frontier.nodes)
         return Snapshot(told["seq"], told["hash"], state, kept, MerkleTree(state.seq, nodes))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from controller.core.effects import Alert, Cancel, CancelAll, Effect, Latch, LookUp, Place
-from controller.core.inputs import Looked, Placed, VenueReported
+from controller.core.inputs import LookupAnswered, PlacementAnswered, VenueReported
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.venues.cancel_all import CancelAllResult, cancel_all_until_empty
@@ -99,12 +99,12 @@ class Performer:
             # Nothing was sent: the permit lapsed or the signer said no.
             outcome = Rejected(NOT_SENT, f"not sent: {error.message}")
         except asyncio.CancelledError:
-            self._inbox.fact(Placed(effect.intent.client_id, Unknown("the controller stopped while sending")), self._now())
+            self._inbox.fact(PlacementAnswered(effect.intent.client_id, Unknown("the controller stopped while sending")), self._now())
             raise
         except Exception as error:
             _log.exception("a venue adapter broke its promise")
             outcome = Unknown(f"{type(error).__name__} while sending")
-        self._inbox.fact(Placed(effect.intent.client_id, outcome), self._now())
+        self._inbox.fact(PlacementAnswered(effect.intent.client_id, outcome), self._now())
 
     async def _cancel(self, effect: Cancel) -> None:
         outcome: CancelOutcome
@@ -141,7 +141,7 @@ class Performer:
         for fill in fills:
             self._inbox.fact(VenueReported(effect.venue, fill), self._now())
         absent = report is None and not fills
-        self._inbox.fact(Looked(effect.client_id, report, absent_everywhere=absent), self._now())
+        self._inbox.fact(LookupAnswered(effect.client_id, report, absent_everywhere=absent), self._now())
 
     async def _listed(self, venue: Venue, effect: LookUp) -> OrderReport | None:
         return next((order for order in await venue.open_orders(effect.symbol) if order.client_id == effect.client_id), None)
