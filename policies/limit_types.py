@@ -47,7 +47,7 @@ class LimitContext:
     rules: Mapping[str, SymbolRules]
     quotes: Mapping[str, Quote]
     admitted_at: Sequence[Millis]
-    standing: Level | None = None
+    restriction: Level | None = None
 
 
 @dataclass(frozen=True, slots=True)
