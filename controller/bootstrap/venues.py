@@ -1,4 +1,4 @@
-"""The venues of a start: their hosts, feeds and clients, and what is asked of them before the doors open."""
+"""The venues of a start: their hosts, feeds and clients, and what is checked before the servers start."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RETRY_EVERY_S = 0.5
 
 
 def open_hosts(deployment: Deployment, alerts: Alerts, clock: Clock, stack: AsyncExitStack) -> dict[VenueName, VenueHost]:
-    """One host per host, whoever talks to it: a venue's limits are counted by address."""
+    """One ``VenueHost`` per address, shared by all its clients, because a venue counts requests by address."""
     by_host: dict[str, VenueHost] = {}
     hosts: dict[VenueName, VenueHost] = {}
     for name in (VenueName.TESTNET, VenueName.LIVE):
