@@ -1,4 +1,4 @@
-"""Cuts a connection without a closing message, which ASGI does not offer. The app and the websocket handler use it for faults and slow readers."""
+"""Cuts a connection without a closing message, which ASGI does not offer. The app and the websocket handler use it."""
 
 from __future__ import annotations
 
