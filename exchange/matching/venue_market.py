@@ -20,7 +20,7 @@ _KEEPS_TAKER = StpMode.CANCEL_MAKER
 _Displayed = dict[tuple[Side, Decimal], Decimal]
 
 
-def unrelated(first: str, second: str) -> bool:  # noqa: ARG001 - the answer is the same for everybody
+def unrelated(first: str, second: str) -> bool:  # noqa: ARG001 - the answer is the same for all accounts
     """Without STP groups no two accounts are related, not even an account with itself."""
     return False
 

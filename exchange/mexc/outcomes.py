@@ -1,4 +1,7 @@
-"""Judges what a reply, or its absence, proves about a placement or a cancel (architecture.md §4.5, mexc-spot-v3.md §1.2, §4.6)."""
+"""Judges what a reply, or its absence, proves about a placement or a cancel (architecture.md §4.5, mexc-spot-v3.md §1.2, §4.6).
+
+``exchange.mexc.trading`` calls it after every placement and cancel.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which hosts a process may reach (architecture.md §11.12): loopback in rehearsal, MEXC's two hosts in production."""
+"""Which hosts a process may reach (architecture.md §11.12): loopback in rehearsal, MEXC's two hosts in production.
+
+``HttpTransport`` and ``open_stream`` check every URL with it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Signs with a secret held in this process, within its own limits: the last check before an order is sent."""
+"""Signs with a secret held in this process, within its own limits: the last check before an order is sent.
+
+The bootstrap builds one signer per venue; ``exchange.mexc.rest`` calls it.
+"""
 
 from __future__ import annotations
 

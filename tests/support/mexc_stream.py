@@ -1,4 +1,4 @@
-"""A stream server and the REST answers around it, as a test tells them to behave."""
+"""A stub stream server and the stub REST replies that go with it. The tests of the MEXC adapter configure them."""
 
 import asyncio
 from collections.abc import Callable
@@ -28,7 +28,7 @@ REPORT = OrderReport(
 
 @dataclass
 class StubStream:
-    """Acknowledges subscriptions and lets the test push and cut."""
+    """Acknowledges subscriptions; the test pushes frames and cuts connections."""
 
     refuse: set[str] = field(default_factory=set)
     connections: list[ServerConnection] = field(default_factory=list)
@@ -43,12 +43,12 @@ class StubStream:
     ready: int = 0
 
     async def streams(self, number: int) -> None:
-        """Wait until so many streams have subscribed since the start."""
+        """Wait until ``number`` streams have subscribed since the start."""
         async with self.opened:
             await self.opened.wait_for(lambda: self.ready >= number)
 
     async def connected(self, number: int) -> None:
-        """Wait until so many streams have been opened since the start, subscribed or not."""
+        """Wait until ``number`` streams were opened since the start, subscribed or not."""
         async with self.opened:
             await self.opened.wait_for(lambda: len(self.connections) >= number)
 

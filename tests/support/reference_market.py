@@ -1,6 +1,6 @@
-"""What the testnet's matching must do, written a second time and as plainly as possible, to compare with. One symbol, no speed.
+"""A simple reference model of the matching rules for one symbol, to compare the engine with. Slow by design.
 
-Every method returns the fills it expects, in order. The rules are those of ``exchange.matching.engine``'s description.
+Every method returns the fills it expects, in order. The rules are those in the docstring of ``exchange.matching.engine``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Levels = dict[Decimal, Decimal]
 
 @dataclass(frozen=True)
 class Expected:
-    """One fill: whose, at what, how much, as a maker or not, and the public trades it must cite."""
+    """One fill: order, price, quantity, maker or taker, and the public trades it must cite."""
 
     order: str
     price: Decimal
@@ -75,7 +75,7 @@ class ReferenceMarket:
         return self.live and not (bid is not None and ask is not None and bid >= ask)
 
     def collar(self, side: Side) -> Decimal | None:
-        """The limit price of a MARKET order, or ``None`` when it must be refused."""
+        """The limit price of a MARKET order, or ``None`` if it must be refused."""
         best = self.best(side.opposite) if self.tradable else None
         if best is None:
             return None

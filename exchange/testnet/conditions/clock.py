@@ -1,4 +1,4 @@
-"""The testnet's clocks: the machine's clock, and one with a skew that a fault can set."""
+"""The testnet's clocks: the machine's clock, and one with a skew for faults. ``server`` and ``SimulatedVenue`` use them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``GET /openapi.json``: the testnet's REST API as an OpenAPI 3.1 description, generated from the endpoint table.
+"""``GET /openapi.json``: the testnet's REST API as OpenAPI 3.1, generated from its endpoint table. The app routes it.
 
 Signed endpoints have their permission as ``x-permission``. Every parameter may be sent in the query or in a form body, and the
 query wins (mexc-spot-v3.md §2.4); the description names the query. ``timestamp``, ``recvWindow`` and ``signature`` are described

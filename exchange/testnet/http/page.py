@@ -1,4 +1,4 @@
-"""The testnet's web page: its market, accounts, orders, fills and faults. Read-only, and it loads nothing from other hosts."""
+"""The testnet's web page: its market, accounts, orders, fills and faults. The app routes it. It is read-only and loads nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The account endpoints: balances, our trades, fees, listenKeys (mexc-spot-v3.md §4.11, §7.7). All are signed."""
+"""The account endpoints: balances, trades, fees, listen keys (mexc-spot-v3.md §4.11, §7.7). All are signed; the app routes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public market endpoints (mexc-spot-v3.md §3)."""
+"""The public market endpoints (mexc-spot-v3.md §3). The app routes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order endpoints (mexc-spot-v3.md §4.1-4.10). All are signed."""
+"""The order endpoints (mexc-spot-v3.md §4.1-4.10). All are signed; the app routes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The profile endpoints: KYC, uid, MX deduction, STP groups (mexc-spot-v3.md §4.11). All are signed.
+"""The profile endpoints: KYC, uid, MX deduction, STP groups (mexc-spot-v3.md §4.11). All are signed; the app routes them.
 
 Groups are listed under ``GET strategy/group``; ``GET strategy/group/uid`` shows one group with its uids, like the reply to adding
 some.

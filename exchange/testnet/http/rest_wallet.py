@@ -1,4 +1,4 @@
-"""The wallet endpoints that a trading client calls (mexc-spot-v3.md §2.8, §5, §8.1). All are signed.
+"""The wallet endpoints that a trading client calls (mexc-spot-v3.md §2.8, §5, §8.1). All are signed; the app routes them.
 
 A simulated venue has no money to move. Queries return empty lists; withdrawals are refused with 10212 and transfers with 10206, in
 MEXC's words. The endpoints exist for their permissions: a client that proves that its key cannot move money expects 700007, and

@@ -1,4 +1,4 @@
-"""Cuts a connection without a closing message, which ASGI does not offer. Faults and slow readers need it."""
+"""Cuts a connection without a closing message, which ASGI does not offer. The app and the websocket handler use it."""
 
 from __future__ import annotations
 

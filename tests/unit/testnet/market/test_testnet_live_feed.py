@@ -142,7 +142,7 @@ async def test_a_failing_rest_api_is_retried(origin: RunningTestnet, fetch: Fetc
 async def test_a_venue_that_does_not_listen_is_retried_and_reported(fetch: Fetch) -> None:
     feed = LiveFeed("BTCUSDT", "ws://127.0.0.1:9/ws", fetch, SystemClock(), QUICK)
     async with recording(feed), asyncio.timeout(5):
-        while feed.failure is None or "Error" not in feed.failure:  # noqa: ASYNC110 - the feed tells nobody of its failures
+        while feed.failure is None or "Error" not in feed.failure:  # noqa: ASYNC110 - the feed has no event for its failures
             await asyncio.sleep(0.01)
 
 
@@ -172,7 +172,7 @@ async def test_rules_the_venue_does_not_have_are_an_error(origin: RunningTestnet
 
 
 async def follow(testnet: RunningTestnet, version: Callable[[int], bool]) -> None:
-    while not version(testnet.venue.engine.depth("BTCUSDT", 1)[0]):  # noqa: ASYNC110 - an engine tells nobody of its books
+    while not version(testnet.venue.engine.depth("BTCUSDT", 1)[0]):  # noqa: ASYNC110 - an engine has no event for its books
         await asyncio.sleep(0.01)
 
 

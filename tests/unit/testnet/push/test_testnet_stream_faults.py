@@ -45,7 +45,7 @@ async def test_a_reordered_private_event_comes_after_the_next_one(testnet: Runni
         first, second = await bodies(socket, 2)
         await trader.send("DELETE", "openOrders", {"symbol": "BTCUSDT"})
         third, fourth = await bodies(socket, 2)
-    # Without the fault funds are told of before the order.
+    # Without the fault the balance is pushed before the order.
     assert [type(first), type(second)] == [OrderReport, BalanceUpdate]
     assert [type(third), type(fourth)] == [OrderReport, BalanceUpdate]
 

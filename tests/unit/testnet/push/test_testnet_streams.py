@@ -139,7 +139,7 @@ async def test_a_slow_reader_gets_every_depth_change_and_one_best_price(
         for channel in (depth_channel("BTCUSDT", Speed.MS10), book_ticker_channel("BTCUSDT", Speed.MS10)):
             assert testnet.venue.hub.subscribe(session, channel)
         async with asyncio.timeout(5):
-            while len(session.outbox) < 8:  # noqa: ASYNC110 - nobody reads this outbox, so nothing tells when it has filled
+            while len(session.outbox) < 8:  # noqa: ASYNC110 - this outbox has no reader, so no event says when it has filled
                 await asyncio.sleep(0.01)
         waiting = [decode_push(frame).body for frame in iter(session.outbox.take, None) if isinstance(frame, bytes)]
     depth = [body for body in waiting if isinstance(body, DepthUpdate)]
