@@ -1,4 +1,4 @@
-"""One testnet, and every client of the table pointed at it the way its users would."""
+"""One testnet, and every client of the table connected to it as its users would do."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ from tests.support.rig import Rig, rig
 
 SECRET = "a-secret-of-no-value"
 ACCOUNTS = 200
-"""Every test trades on an account of its own, so that one venue can serve a whole file."""
+"""Every test trades on its own account, so one venue can serve a whole file."""
 
 BALANCES = {QUOTE: Decimal(5_000_000), BASE: Decimal(50)}
 _unused = count()
 
 
 def credentials() -> tuple[str, str]:
-    """Key and secret of an account that nobody has used."""
+    """Key and secret of an unused account."""
     return f"mx0bot{next(_unused) % ACCOUNTS}", SECRET
 
 
 @pytest.fixture(scope="module")
 def wire_recorder() -> Iterator[WireRecorder]:
-    """Sees what the testnet of this file is used for."""
-    seen, build = WireRecorder(), server.build_app
+    """Records what the testnet of this file is used for."""
+    recorder, build = WireRecorder(), server.build_app
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server, "build_app", lambda venue, token: seen.watching(build(venue, token)))
-        yield seen
+        patch.setattr(server, "build_app", lambda venue, token: recorder.recording(build(venue, token)))
+        yield recorder
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -82,12 +82,12 @@ def testnet(_venue: RunningTestnet) -> Iterator[RunningTestnet]:
 
 @pytest.fixture
 def subject(request: pytest.FixtureRequest, wire_recorder: WireRecorder) -> Iterator[tuple[Case, Client]]:
-    """The case being run and the client it is run with; afterwards, everything the table names must have been touched."""
+    """The case and its client; afterwards everything the table names must have been used."""
     number, client = request.param
-    wire_recorder.seen.clear()
+    wire_recorder.used.clear()
     yield number, client
-    missing = number.touched(client) - wire_recorder.seen
-    assert not missing, f"case {number.number} never touched {sorted(missing)} with {client}"
+    missing = number.touched(client) - wire_recorder.used
+    assert not missing, f"case {number.number} never used {sorted(missing)} with {client}"
 
 
 @pytest.fixture

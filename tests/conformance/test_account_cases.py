@@ -28,7 +28,7 @@ async def test_80_the_average_price_is_read(trader: PymexcTrader) -> None:
 
 
 @case(81)
-async def test_81_the_symbols_open_to_everybody_and_to_this_key_are_read(trader: PymexcTrader | OwnTrader) -> None:
+async def test_81_the_symbols_open_to_all_and_to_this_key_are_read(trader: PymexcTrader | OwnTrader) -> None:
     if isinstance(trader, OwnTrader):
         lists = [await trader.venue.account.self_symbols()]
     else:
@@ -53,7 +53,7 @@ async def test_83_paying_fees_in_mx_is_switched_on_and_off(trader: PymexcTrader)
 
 
 @case(84)
-async def test_84_a_strategy_group_is_made_filled_emptied_and_ended(trader: PymexcTrader) -> None:
+async def test_84_a_strategy_group_is_created_filled_cleared_and_deleted(trader: PymexcTrader) -> None:
     http, ask = trader.http, trader.ask
     group, uid = await joined(trader)
     assert [one["tradeGroupName"] for one in (await ask(http.query_stp_strategy_group))["data"]] == ["mine"]
@@ -65,9 +65,7 @@ async def test_84_a_strategy_group_is_made_filled_emptied_and_ended(trader: Pyme
 
 
 @case(85)
-async def test_85_an_order_that_would_meet_another_of_its_group_ends_as_its_mode_says(
-    trader: PymexcTrader, testnet: RunningTestnet
-) -> None:
+async def test_85_an_order_that_would_trade_with_its_group_follows_its_mode(trader: PymexcTrader, testnet: RunningTestnet) -> None:
     await joined(trader)
     testnet.venue.pause()
     _, bids, asks = await trader.book()
@@ -95,7 +93,7 @@ async def test_86_older_names_and_notices_of_the_market_are_read(trader: CcxtTra
 
 
 @case(87)
-async def test_87_a_key_that_may_move_money_still_moves_none_and_sees_that_nothing_was_moved(trader: PymexcTrader) -> None:
+async def test_87_a_key_that_may_move_money_cannot_move_any_here(trader: PymexcTrader) -> None:
     trader.http.session.headers.update({"X-MEXC-APIKEY": "mx0rich"})
     before = await trader.balance()
     await denied(trader, ErrorCode.WITHDRAWAL_ADDRESS_UNKNOWN, ErrorCode.TRANSFER_DISABLED)
@@ -125,7 +123,7 @@ async def test_89_the_currencies_are_read(trader: PymexcTrader) -> None:
 
 
 async def mx(trader: PymexcTrader, *, switch: bool | None = None) -> bool:
-    """Whether fees are paid in MX, switched first if asked. pymexc writes booleans in Python's way, so it is handed text."""
+    """Whether fees are paid in MX, switched first if asked. pymexc writes booleans in Python's way, so it gets text."""
     if switch is None:
         return bool((await trader.ask(trader.http.query_mx_deduct_status))["data"]["mxDeductEnable"])
     return bool((await trader.ask(trader.http.enable_mx_deduct, str(switch).lower()))["data"]["mxDeductEnable"])

@@ -35,14 +35,14 @@ def test_more_than_is_free_cannot_be_frozen(account: LedgerAccount) -> None:
     assert account.balances()["USDT"].locked == 0
 
 
-def test_a_purchase_takes_its_cost_and_gives_back_the_headroom(account: LedgerAccount) -> None:
+def test_a_purchase_costs_its_price_and_releases_the_rest(account: LedgerAccount) -> None:
     account.freeze("USDT", D(50))
     account.bought("BTC", "USDT", quantity=D(2), notional=D(40), fee=D("0.02"), released=D(50))
     balances = account.balances()
     assert (balances["USDT"].free, balances["USDT"].locked, balances["BTC"].free) == (D("59.98"), 0, 2)
 
 
-def test_a_sale_gives_its_proceeds_less_the_fee(account: LedgerAccount) -> None:
+def test_a_sale_adds_its_proceeds_minus_the_fee(account: LedgerAccount) -> None:
     account.deposit("BTC", D(1))
     account.freeze("BTC", D(1))
     changes = account.sold("BTC", "USDT", quantity=D(1), notional=D(40), fee=D("0.02"))
@@ -50,14 +50,14 @@ def test_a_sale_gives_its_proceeds_less_the_fee(account: LedgerAccount) -> None:
     assert account.free("USDT") == D("139.98")
 
 
-def test_a_movement_that_would_go_below_zero_is_a_broken_ledger(account: LedgerAccount) -> None:
+def test_a_movement_below_zero_is_an_integrity_error(account: LedgerAccount) -> None:
     with pytest.raises(IntegrityError) as caught:
         account.release("USDT", D(1), MovementReason.CANCELED)
     assert caught.value.code == "testnet-ledger-broken"
 
 
 @given(first=notionals, second=notionals, rate=rates)
-def test_what_is_frozen_for_a_whole_always_pays_for_its_parts(first: Decimal, second: Decimal, rate: Decimal) -> None:
+def test_the_amount_locked_for_an_order_pays_for_all_its_fills(first: Decimal, second: Decimal, rate: Decimal) -> None:
     released = with_fee(first + second, rate) - with_fee(second, rate)
     assert released >= first + fee_on(first, rate)
     assert with_fee(second, rate) >= second + fee_on(second, rate)

@@ -1,4 +1,4 @@
-"""Waiting for changes: many tasks, each woken by every change, none by an old one."""
+"""Waiting for changes: every change wakes every task once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ async def settled() -> None:
 
 @pytest.fixture
 async def waiting() -> AsyncIterator[tuple[Changes, list[list[int]]]]:
-    """Two tasks that note every change they are woken by."""
+    """Two tasks that record every change that wakes them."""
     changes = Changes()
     notes: list[list[int]] = [[], []]
 
@@ -49,7 +49,7 @@ async def test_every_further_change_wakes_them_again(waiting: tuple[Changes, lis
 
 async def test_a_change_while_a_task_is_busy_is_not_missed() -> None:
     changes = Changes()
-    asyncio.get_running_loop().call_soon(changes.tell)
+    asyncio.get_running_loop().call_soon(changes.notify)
     await changes.wait()
     changes.notify()
     async with asyncio.timeout(1):

@@ -1,4 +1,4 @@
-"""Every typed endpoint against a venue that serves it: what goes out is understood, what comes back is read."""
+"""Every typed endpoint against the testnet: the request is accepted and the reply is read."""
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -87,7 +87,7 @@ async def test_orders_are_cancelled_by_either_id_and_by_symbol(venue: MexcVenue)
     assert await venue.trading.open_orders() == ()
 
 
-async def test_the_account_says_what_it_holds_and_what_it_pays(venue: MexcVenue) -> None:
+async def test_the_identity_and_the_fees_of_the_account_are_read(venue: MexcVenue) -> None:
     account = await venue.account.account()
     assert account.can_trade
     assert account.balances["USDT"].total > 0
@@ -100,7 +100,7 @@ async def test_the_pairs_open_to_the_key_are_listed(venue: MexcVenue) -> None:
     assert BTC in await venue.account.self_symbols()
 
 
-async def test_a_listen_key_is_made_renewed_and_closed(venue: MexcVenue) -> None:
+async def test_a_listen_key_is_created_renewed_and_closed(venue: MexcVenue) -> None:
     keys = ListenKeyApi(venue._rest)
     key = await keys.create()
     await keys.renew(key)
@@ -110,7 +110,7 @@ async def test_a_listen_key_is_made_renewed_and_closed(venue: MexcVenue) -> None
 
 
 @pytest.mark.parametrize(("key", "denied"), [("mx0rich", False), ("mx0poor", True)])
-async def test_whether_a_key_may_see_money_move_is_proved_by_asking(running: RunningTestnet, key: str, denied: bool) -> None:
+async def test_a_query_proves_whether_a_key_may_see_money_movements(running: RunningTestnet, key: str, denied: bool) -> None:
     client = at(running, key)
     assert [await client.account.is_denied(path) for path in (WITHDRAWALS, TRANSFERS)] == [denied, denied]
     await client.aclose()

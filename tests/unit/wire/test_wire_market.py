@@ -71,7 +71,7 @@ def test_symbol_rules_survive_the_wire(rules: SymbolRules) -> None:
     assert parse_symbol_rules(over_the_wire(symbol_json(rules))) == rules
 
 
-def test_a_recorded_listing_with_long_tails_and_text_side_type_is_read() -> None:
+def test_a_recorded_listing_with_many_digits_and_text_side_type_is_read() -> None:
     listing = {**symbol_json(RULES), "quoteAmountPrecision": "1.000000000000000000000000000000", "tradeSideType": "2", "st": False}
     rules = parse_symbol_rules(listing)
     assert (rules.min_notional, rules.buy_allowed, rules.sell_allowed) == (1, True, False)
@@ -98,7 +98,7 @@ def test_a_listing_without_a_rule_is_unreadable(field: str) -> None:
         parse_symbol_rules(listing)
 
 
-def test_a_strange_listing_does_not_hide_the_wanted_one() -> None:
+def test_an_unreadable_listing_does_not_hide_the_wanted_one() -> None:
     info = exchange_info_json([RULES], Millis(1))
     info["symbols"] = [{"symbol": "ODD"}, symbol_json(RULES)]
     assert parse_exchange_info(info, {"MXUSDT", "NOPE"}) == {"MXUSDT": RULES}
@@ -244,11 +244,11 @@ def test_an_interval_rest_does_not_have_is_refused(interval: str) -> None:
         market.parse_klines_query({"symbol": "MXUSDT", "interval": interval})
 
 
-def test_sixty_minutes_is_rests_hour() -> None:
+def test_the_hour_of_rest_is_named_sixty_minutes() -> None:
     assert market.parse_klines_query({"symbol": "MXUSDT", "interval": "60m"}).interval is market.Interval.MIN60
 
 
-def test_one_bound_of_time_alone_is_refused() -> None:
+def test_a_single_time_bound_is_refused() -> None:
     with pytest.raises(WireRefusal) as caught:
         market.parse_trades_query({"symbol": "MXUSDT", "startTime": "1"})
     assert caught.value.error.code == ErrorCode.BAD_COMBINATION

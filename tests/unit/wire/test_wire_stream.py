@@ -126,7 +126,7 @@ def test_channel_names_are_mexcs() -> None:
     assert channels.mini_tickers_channel("UTC+8").name == "spot@public.miniTickers.v3.api.pb@UTC+8"
 
 
-def test_a_clients_own_spelling_is_understood_and_kept() -> None:
+def test_a_clients_spelling_is_read_and_kept() -> None:
     without_speed = parse_channel("spot@public.aggre.deals.v3.api.pb@MXUSDT")
     reversed_levels = parse_channel("spot@public.limit.depth.v3.api.pb@5@MXUSDT")
     assert without_speed == Channel("spot@public.aggre.deals.v3.api.pb@MXUSDT", Topic.AGGRE_DEALS, "MXUSDT", speed=Speed.MS100)
@@ -145,7 +145,7 @@ def test_a_clients_own_spelling_is_understood_and_kept() -> None:
         "spot@public.increase.depth.batch.v3.api.pb",
     ],
 )  # fmt: skip
-def test_a_channel_that_is_not_ours_is_none(name: str) -> None:
+def test_an_unsupported_channel_is_none(name: str) -> None:
     assert parse_channel(name) is None
 
 
@@ -155,7 +155,7 @@ def test_a_subscription_survives_the_wire() -> None:
     assert stream.parse_request(frame) == expected
 
 
-def test_many_channels_are_split_into_frames_mexc_takes() -> None:
+def test_many_channels_are_split_into_frames_within_the_limit() -> None:
     channels = [stream.depth_channel(f"TOKEN{n}USDT") for n in range(30)]
     frames = stream.subscribe_frames(channels, first_id=1)
     requests = [stream.parse_request(frame) for frame in frames]
@@ -170,7 +170,7 @@ def test_more_channels_than_a_connection_takes_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("frame", [stream.ping_frame(), '{"method":"ping"}', '{"method":"PING","id":"x"}'])
-def test_a_ping_is_understood_in_any_case(frame: str) -> None:
+def test_a_ping_is_read_in_upper_and_lower_case(frame: str) -> None:
     assert stream.parse_request(frame) == ControlRequest(ControlMethod.PING)
 
 
@@ -179,7 +179,7 @@ def test_a_ping_is_understood_in_any_case(frame: str) -> None:
     ["", "x", "[]", "{}", '{"method":"LOGIN"}', '{"method":"SUBSCRIPTION"}', '{"method":"SUBSCRIPTION","params":[]}',
      '{"method":"SUBSCRIPTION","params":[1]}', '{"method":"SUBSCRIPTION","params":"x"}', "[" * 100_000, "\udcff"],
 )  # fmt: skip
-def test_a_frame_mexc_does_not_understand_is_refused(frame: str) -> None:
+def test_an_invalid_frame_is_refused(frame: str) -> None:
     with pytest.raises(WireRefusal):
         stream.parse_request(frame)
 
@@ -201,7 +201,7 @@ def test_a_ping_is_answered_with_pong() -> None:
     assert stream.parse_reply(stream.pong_frame()).msg == "PONG"
 
 
-def test_the_bare_text_of_a_bad_listen_key_is_not_a_reply() -> None:
+def test_the_plain_text_of_a_bad_listen_key_is_not_a_reply() -> None:
     with pytest.raises(MalformedReply):
         stream.parse_reply(stream.BAD_LISTEN_KEY)
 
@@ -217,7 +217,7 @@ def test_a_public_push_survives_the_wire(
 
 
 @given(st.sampled_from(STATES), st.sampled_from(list(OrderType)), SIDE, AMOUNT, AMOUNT, st.sampled_from(["", "gh-1"]), TIME)
-def test_a_private_order_survives_the_wire_with_the_push_time_as_its_update(
+def test_a_private_order_survives_the_wire_with_its_push_time(
     status: OrderStatus, kind: OrderType, side: Side, price: Decimal, quantity: Decimal, client_id: str, at: Millis
 ) -> None:
     report = OrderReport("MXUSDT", "C02__1", client_id, side, kind, status, price, quantity, quantity, price, Millis(5), at)
@@ -246,7 +246,7 @@ def test_a_balance_reason_mexc_adds_later_is_unlisted() -> None:
     assert body.reason is BalanceReason.UNLISTED
 
 
-def test_the_order_push_tells_average_and_remaining_amounts() -> None:
+def test_the_order_push_has_average_and_remaining_amounts() -> None:
     report = OrderReport(
         "MXUSDT", "C02__1", "gh-1", Side.BUY, OrderType.LIMIT, OrderStatus.PARTIALLY_FILLED,
         price=Decimal(2), quantity=Decimal(10), executed=Decimal(4), executed_quote=Decimal(6), created_at=Millis(1),
@@ -288,7 +288,7 @@ def hostile(channel: str, **changes: object) -> PushDataV3ApiWrapper:
     [{"status": 0}, {"status": 9}, {"orderType": 100}, {"tradeType": 0}, {"id": ""}, {"price": "NaN"}, {"quantity": "1_0"},
      {"createTime": -1}],
 )  # fmt: skip
-def test_a_private_order_that_cannot_be_represented_is_a_typed_error(changes: dict[str, object]) -> None:
+def test_an_invalid_private_order_is_a_typed_error(changes: dict[str, object]) -> None:
     assert decode_push(hostile(stream.ORDERS.name).SerializeToString())
     with pytest.raises(MalformedReply):
         decode_push(hostile(stream.ORDERS.name, **changes).SerializeToString())
