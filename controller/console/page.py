@@ -101,7 +101,7 @@ class Page:
 
 @cache
 def _template() -> Template:
-    # Compiled once, at the start, for the socket's page and the port's: that takes long enough to be felt between two orders.
+    # Compile once, at startup: compiling takes about 100 ms, and an order must not wait for it.
     templates = Templates(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
