@@ -1,6 +1,6 @@
-"""Runs a command and says afterwards what it cost: ``make test: 11.3 CPU-minutes``.
+"""Runs a command and prints the processor time it used: ``make test: 11.3 CPU-minutes``.
 
-``make test`` and ``make proofs`` run pytest through it, so that everybody sees what a test they add costs the others.
+``make test`` and ``make proofs`` run pytest through it, so that everybody sees what their new tests cost.
 
     python ops/spent.py NAME COMMAND [ARGUMENT ...]
 """
@@ -14,23 +14,23 @@ import sys
 
 
 def used() -> float:
-    """Seconds of processor time, in user and system mode, of every process that ended and was waited for."""
+    """Seconds of processor time, user and system, of all child processes that have ended."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime
 
 
-def told(name: str, seconds: float) -> str:
-    """The line about it."""
+def line(name: str, seconds: float) -> str:
+    """The last line of a run."""
     return f"{name}: {seconds / 60:.1f} CPU-minutes"
 
 
 def main(name: str, *command: str) -> int:
-    """Run it, print the line, and end as it ended."""
+    """Run the command, print the line, and return the command's exit code."""
     with subprocess.Popen(command) as process:
-        # Ctrl-C reaches the command too: it ends by itself, and is waited for.
+        # Ctrl-C also reaches the command. Wait for it to end by itself.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = process.wait()
-    print(told(name, used()), flush=True)
+    print(line(name, used()), flush=True)
     return code if code >= 0 else 128 - code
 
 

@@ -101,7 +101,7 @@ class Page:
 
 @cache
 def _template() -> Template:
-    # Compiled once at the start, for the unix socket and the TCP port: compiling between two orders would delay them.
+    # Compile once, at startup: compiling takes about 100 ms, and an order must not wait for it.
     templates = Templates(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,

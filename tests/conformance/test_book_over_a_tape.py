@@ -8,35 +8,34 @@ from decimal import Decimal
 import pytest
 import pytest_asyncio
 
-from exchange import tape
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
 from tests.conformance.cases import case
 from tests.conformance.conftest import ACCOUNTS, BALANCES, SECRET
 from tests.conformance.trader import SYMBOL, Watcher, until
 from tests.conformance.wire_recorder import WireRecorder
-from tests.support.rig import TAPE
+from tests.support.rig import TAPE, recorded, recorded_market
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LOOKS = 24
-RECORDS_BETWEEN = -(-sum(1 for _ in tape.read(TAPE)) // LOOKS)
-"""Records between two comparisons, so that the comparisons span the whole tape."""
+SPEED = Decimal(30)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def _venue(wire_recorder: WireRecorder) -> AsyncIterator[RunningTestnet]:
     accounts = tuple(AccountConfig(f"bot-{n}", f"mx0bot{n}", SECRET, BALANCES) for n in range(ACCOUNTS))
-    config = TestnetConfig(accounts=accounts, port=0, tape=TAPE, speed=Decimal(30), rate_limits=NO_RATE_LIMITS)
-    async with running_testnet(config) as running:
+    config = TestnetConfig(accounts=accounts, port=0, tape=TAPE, speed=SPEED, rate_limits=NO_RATE_LIMITS)
+    async with running_testnet(config, market=recorded_market(SPEED)) as running:
         yield running
 
 
 @case(50)
 async def test_50_a_client_s_book_equals_the_venue_s_over_a_whole_tape(watcher: Watcher, testnet: RunningTestnet) -> None:
     await watcher.keep_book(lambda: play(testnet, 5))
+    records_between = -(-len(recorded()) // LOOKS)  # rounded up, so that the comparisons span the whole tape
     for _ in range(LOOKS):
-        await play(testnet, RECORDS_BETWEEN)
+        await play(testnet, records_between)
         assert await watcher.agrees(*testnet.venue.engine.depth(SYMBOL, 10))
 
 

@@ -280,8 +280,8 @@ async def rig(
         return TestnetConfig(accounts=(accounts[name],), port=0, tape=TAPE, control_token=token, rate_limits=NO_RATE_LIMITS, seed=7)
 
     async with (
-        running_testnet(config("testnet"), market=_market()) as testnet,
-        running_testnet(config("live"), market=_market()) as live,
+        running_testnet(config("testnet"), market=recorded_market()) as testnet,
+        running_testnet(config("live"), market=recorded_market()) as live,
     ):
         venues = {"testnet": testnet, "live": live}
         _write(directory, policy or quick_policy(), keys, accounts, venues, ports, bot_secret, witnesses, checkpoints)
@@ -303,15 +303,16 @@ async def rig(
 
 
 @cache
-def _recorded() -> tuple[TapeRecord, ...]:
+def recorded() -> tuple[TapeRecord, ...]:
+    """The records of the tape, read once in each process."""
     return tuple(tape.read(TAPE))
 
 
-def _market() -> Playback:
-    """The recorded market from its beginning, repeated; a process reads the tape once, not once for each venue."""
+def recorded_market(speed: Decimal = Decimal(1)) -> Playback:
+    """The recorded market from its beginning, for ever; a process reads the tape once, not once for each venue."""
     clock = SystemClock()
-    player, source = TapePlayer(_recorded(), clock.now(), loop=True), tape.read_header(TAPE).source
-    return Playback(player, clock, source=source, speed=Decimal(1))
+    player, source = TapePlayer(recorded(), clock.now(), speed=speed, loop=True), tape.read_header(TAPE).source
+    return Playback(player, clock, source=source, speed=speed)
 
 
 def _write(

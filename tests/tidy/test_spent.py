@@ -1,4 +1,4 @@
-"""What a run of the tests says it cost is what its processes used, and it ends as the tests ended."""
+"""``ops/spent.py`` prints the processor time its command used and returns the exit code of the command."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import sys
 
 import pytest
 
-from ops.spent import told, used
+from ops.spent import line, used
 
 
 def test_the_line_is_in_minutes() -> None:
-    assert told("make test", 678.4) == "make test: 11.3 CPU-minutes"
+    assert line("make test", 678.4) == "make test: 11.3 CPU-minutes"
 
 
-def test_what_a_command_used_is_counted_once_it_has_ended() -> None:
+def test_the_time_of_a_command_is_counted_when_it_has_ended() -> None:
     before = used()
     subprocess.run([sys.executable, "-I", "-c", "import time\nwhile time.process_time() < 0.2: pass"], check=True)
     assert used() - before >= 0.2
 
 
 @pytest.mark.parametrize(("program", "code"), [("raise SystemExit(5)", 5), ("import os; os.kill(os.getpid(), 9)", 137)])
-def test_it_ends_as_the_command_ended_and_says_the_cost_last(program: str, code: int) -> None:
+def test_it_returns_the_exit_code_and_prints_the_cost_last(program: str, code: int) -> None:
     command = [sys.executable, "-m", "ops.spent", "make test", sys.executable, "-I", "-c", program]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == code

@@ -36,7 +36,7 @@ def route(venue: SimulatedVenue) -> Route:
 
 @cache
 def _template() -> Template:
-    # Compiled once for however many venues a process has: it is most of what a venue's start takes.
+    # Compile once for all venues of a process: compiling takes most of a venue's start.
     environment = Environment(loader=PackageLoader("exchange.testnet.http"), autoescape=True)
     environment.filters["plain"] = plain
     return environment.get_template("venue.html")
