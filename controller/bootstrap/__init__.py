@@ -119,7 +119,7 @@ async def _assemble(deployment: Deployment, services: ProcessServices, leadershi
             venues={**remote, VenueName.MOCK: mock},
             feeds=feeds,
             rules=rules,
-            accelerated={name: stated.accelerated for name, stated in provenance.items()},
+            accelerated={name: data.accelerated for name, data in provenance.items()},
             alerts=services.alerts,
             telemetry=services.telemetry,
             publisher=publisher,

@@ -32,7 +32,7 @@ The order of the steps
 The latch
     The latch revokes permits; it needs no disk, no network and no journal. It comes before the append because an append can be
     slow or can fail, and a halt must wait for neither. An order that was admitted earlier in the same batch is still journalled,
-    but it is not sent: the performer finds no live permit. A halt alone does not open the latch again: only a durable command
+    but it is not sent: the venue client finds no live permit. A halt alone does not open the latch again: only a durable command
     that leaves HALTED does, or the end of a drill (``_update_permit``).
 
 A decision that fails

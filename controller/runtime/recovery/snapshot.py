@@ -119,16 +119,16 @@ class Snapshots:
         first = data.rindex(b"\n", 0, second)
         body, header, signature = memoryview(data)[:first], data[first + 1 : second], data[second + 1 :]
         self._key.public_key().verify(base64.b64decode(signature, validate=True), _CONTEXT + header)
-        stated = canonical.decode(header)
-        if header != _header(stated["seq"], stated["hash"], stated["state"], f"sha256:{sha256(body).hexdigest()}"):
+        fields = canonical.decode(header)
+        if header != _header(fields["seq"], fields["hash"], fields["state"], f"sha256:{sha256(body).hexdigest()}"):
             raise ValueError("it is of another version, or its body is not what its header says")
-        if hash_at(stated["seq"]) != stated["hash"]:
+        if hash_at(fields["seq"]) != fields["hash"]:
             raise ValueError("the journal does not hold the entry it was taken after")
         state, history, frontier = state_codec.unpack((State, SavedHistory, _Frontier), body)
-        if state.seq != stated["seq"] or state.fingerprint(hash_maps=False) != stated["state"]:
+        if state.seq != fields["seq"] or state.fingerprint(hash_maps=False) != fields["state"]:
             raise ValueError("the state does not have the fingerprint it was written with")
         nodes = tuple(base64.b64decode(node, validate=True) for node in frontier.nodes)
-        return Snapshot(stated["seq"], stated["hash"], state, history, MerkleTree(state.seq, nodes))
+        return Snapshot(fields["seq"], fields["hash"], state, history, MerkleTree(state.seq, nodes))
 
 
 def _header(seq: int, digest: str, state: str, body: str) -> bytes:
