@@ -89,7 +89,7 @@ def reserve_room(journal: Journal, data: Path) -> tuple[ReserveFile, Path] | Non
     if not isinstance(journal, SqliteJournal):
         return None
     reserve = ReserveFile(data / RESERVE_FILE)
-    journal.make_room = reserve.release
+    journal.release_reserve = reserve.release
     return reserve, data
 
 

@@ -69,7 +69,7 @@ def test_an_append_that_finds_no_room_is_tried_once_more_with_the_reserve(
     tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = open_journal(tmp_path / "journal.db", "desk")
-    journal.make_room = reserve.release
+    journal.release_reserve = reserve.release
     monkeypatch.setattr(SqliteJournal, "_transact", full(1))
     assert journal.append([Record("Noted", b"1")], Millis(1))[0].seq == 1
     monkeypatch.setattr(SqliteJournal, "_transact", full(1))
@@ -82,7 +82,7 @@ async def test_what_the_reserve_was_spent_on_is_not_placed_and_the_deployment_ha
     tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell = Shell(Desk().walk_to(Stage.TESTNET_VALIDATING), tmp_path / "journal.db")
-    shell.journal.make_room = reserve.release
+    shell.journal.release_reserve = reserve.release
     room = DiskReserve(reserve, tmp_path, shell.permits, shell.inbox, shell.clock, lambda alert: None)
     shell.writer.watch(room.carried)
     live_when_performed: list[bool] = []
