@@ -48,14 +48,14 @@ tools:
   echo "They could not be installed; the tests that need them will be skipped"; \
 	else echo "Missing, and no way to install it here; the tests that need it will be skipped:$$wanted"; fi
 
-# Both end with what they cost in CPU-minutes. A test marked "proofs" has a short form that `make test` runs.
+# Both end with what they cost in CPU-minutes. What is marked, and how, is in tests/support/proofs.py.
 PYTEST = $(BIN)/python ops/spent.py "make $@" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test: $(READY) tools
 	@$(PYTEST) -m "not proofs" $(TESTS)
 
 proofs: $(READY) tools
-	@$(PYTEST) -m proofs $(TESTS)
+	@$(PYTEST) -m "proofs or (counted and not short)" $(TESTS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

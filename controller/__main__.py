@@ -1,4 +1,4 @@
-"""The ``gatehouse`` command. Everything heavy is imported by the verb that needs it, so that ``--help`` is instant."""
+"""Entry point of the ``gatehouse`` command. Each verb imports what it needs, so that ``--help`` is fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ASGI server inside the running event loop: what the gateway and the console have in common.
+"""Runs an ASGI server inside the running event loop, for the gateway, the console and the witness.
 
 The process keeps its own signal handlers.
 """
@@ -24,7 +24,7 @@ def listen(host: str, port: int, section: str) -> socket.socket:
     Raises:
         ConfigError: ``cannot-listen``.
     """
-    # The protocol is named because asyncio switches Nagle's delay off only on sockets that name it.
+    # Name the protocol: asyncio turns Nagle's delay off only on sockets that name it.
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -34,7 +34,7 @@ def listen(host: str, port: int, section: str) -> socket.socket:
         raise ConfigError(
             f"the {section} cannot listen on {host}:{port}: {error.strerror}",
             code="cannot-listen",
-            remedy=f"Stop what uses the port, or set another in [{section}].",
+            remedy=f"Stop the program that uses the port, or set another port in [{section}].",
         ) from None
     return listener
 
@@ -59,7 +59,7 @@ async def running(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that leaves signals to the process and says when it listens."""
+    """A uvicorn server that installs no signal handlers and sets ``listening`` once it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

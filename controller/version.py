@@ -1,4 +1,4 @@
-"""This program's version, which validation binds to, and where its source is."""
+"""The version of gatehouse and the folder of its source. Boot events, snapshots and the command line use them."""
 
 from __future__ import annotations
 

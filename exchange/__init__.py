@@ -1,1 +1,1 @@
-"""Everything that speaks to a venue; it knows nothing above it."""
+"""Everything that talks to a venue. It imports nothing from policies, gates or controller, which call it."""

@@ -1,14 +1,15 @@
-"""Turns bars (open, high, low, close, volume) into tapes: a market reconstructed, not recorded, and marked as such.
+"""Turns bars (open, high, low, close, volume) into tapes of a reconstructed market. ``gatehouse tape convert`` calls it.
 
-The method, in full. A rising bar is taken to have gone open, low, high, close, a falling one open, high, low, close. That path is
-cut into ``steps`` prints at even times, shared out over its three legs by their length; every corner is a print, so the prints'
-own open, high, low, close and volume are the bar's. An upward print is a taker buying, a downward one a taker selling, a level
-one the opposite of the print before. Before each print the book is moved so that the print is at its touch: a buyer's price is
-the best ask, with the best bid one spread below; a seller's the best bid. Each side shows ``levels`` levels one spread apart
-that share ``depth`` of the volume of the bar *before*, so the book does not know what its own bar will trade. A missing bar
-becomes a gap and a new snapshot.
+The method. A rising bar is assumed to go open, low, high, close; a falling bar open, high, low, close. That path is cut into
+``steps`` prints at even times, divided over its three legs by their length. Every corner is a print, so the prints have the same
+open, high, low, close and volume as the bar. An upward print is a taker buying, a downward print a taker selling, a print at the
+same price the opposite of the print before. Before each print the book moves so that the print is at its best price: a buyer's
+price is the best ask, with the best bid one spread below; a seller's price is the best bid. Each side shows ``levels`` levels one
+spread apart that share ``depth`` of the volume of the bar *before*, so the book contains no information about its own bar. A
+missing bar becomes a gap and a new snapshot.
 
-What this cannot know: the true path, spread and depth, the trades inside a bar, the queue. Use it to exercise, never to prove.
+The true path, spread, depth, queue and trades inside a bar stay unknown. Use such a tape for exercises, not as evidence; its source
+is ``DataSource.RECONSTRUCTED_BARS``.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class BarMarket:
-    """How a market is put around bars. ``spread_bps`` is in hundredths of a percent of the bar's open, ``depth`` a fraction of
-    the volume of the bar before, shared over ``levels`` on each side; ``length_ms`` is how long a bar lasts.
+    """How a market is built from bars. ``spread_bps`` is in hundredths of a percent of the bar's open, ``depth`` a fraction of
+    the volume of the bar before, shared over ``levels`` on each side; ``length_ms`` is the length of a bar.
 
     Raises:
         ConfigError: a number that is not positive, or fewer steps than a bar has corners.
@@ -98,7 +99,7 @@ def read_bars(lines: Iterable[str], market: BarMarket, *, volume_in_quote: bool 
 
 
 def convert_bars(bars: Iterable[Bar], market: BarMarket) -> Iterator[TapeRecord]:
-    """The tape of a market that would have made these bars; see the module. ``DataSource.RECONSTRUCTED_BARS`` is its source.
+    """The tape of a market with these bars; see the module. Its source is ``DataSource.RECONSTRUCTED_BARS``.
 
     Raises:
         IntegrityError: no bars, or bars that overlap or go back in time.
@@ -111,7 +112,7 @@ def convert_bars(bars: Iterable[Bar], market: BarMarket) -> Iterator[TapeRecord]
     for bar in bars:
         if previous is not None and bar.opened_at != previous.opened_at + market.length_ms:
             if bar.opened_at < previous.opened_at + market.length_ms:
-                raise _unusable(f"the bar at {bar.opened_at} begins before the one before it ended")
+                raise _unusable(f"the bar at {bar.opened_at} begins before the previous bar ended")
             ended = Millis(previous.opened_at + market.length_ms)
             yield TapeGap(market.symbol, ended, ended)
             book = None
@@ -131,11 +132,11 @@ def convert_bars(bars: Iterable[Bar], market: BarMarket) -> Iterator[TapeRecord]
                 yield TapeTrade(MarketTrade(market.symbol, price, quantity, side, at, str(trade_id)), at)
         previous = bar
     if previous is None:
-        raise _unusable("there are no bars in it")
+        raise _unusable("it has no bars")
 
 
 def _prints(bar: Bar, market: BarMarket) -> Iterator[tuple[Decimal, Decimal]]:
-    """Price and quantity of each print; the last one takes what even shares leave over."""
+    """Price and quantity of each print; the last one gets the remainder of the even shares."""
     middle = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
     corners = [int(price / market.tick) for price in (bar.open, *middle, bar.close)]
     legs = [abs(after - before) for before, after in pairwise(corners)]
@@ -180,7 +181,7 @@ def _instant(text: str) -> Millis:
 
 def _unfit(message: str) -> GatehouseError:
     return ConfigError(
-        f"no market can be put around bars: {message}", code="bar-market-invalid", remedy="Correct the options of the conversion."
+        f"no market can be built from bars: {message}", code="bar-market-invalid", remedy="Correct the options of the conversion."
     )
 
 

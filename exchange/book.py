@@ -1,12 +1,12 @@
-"""An L2 order book with MEXC's version rule (mexc-spot-v3.md §7.5): a gap makes it stale, never wrong.
+"""An L2 order book with MEXC's version rule (mexc-spot-v3.md §7.5). Feeds, the matching engine and the tapes keep books with it.
 
 Theory of operation. A snapshot starts the book at a version. Deltas carry absolute quantities for the levels they touch (0 removes
-a level) and the range of versions they cover. The first delta after a snapshot may begin before it but must reach past it; each
-later one must begin exactly one after the previous one ended. A delta that is entirely old changes nothing. Anything else means
-data is missing: the book becomes STALE, keeps no opinion about prices, and waits for the next snapshot.
+a level) and the range of versions they cover. The first delta after a snapshot may begin before it but must end after it; each
+later one must begin exactly one after the previous one ended. A delta that is entirely old changes nothing. Any other delta means
+that data is missing: the book becomes STALE, gives no prices, and waits for the next snapshot.
 
 Each side is an ascending list of prices and a dictionary of their quantities. Most updates change a quantity and cost one look-up;
-only a level that comes or goes costs a bisection. The best price is the end of a list.
+only a new or a removed level costs a bisection. The best price is the end of a list.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ABSURD = Decimal(10) ** 30
 
 
 class BookStatus(StrEnum):
-    """Whether the levels can be trusted. EMPTY: no snapshot yet. STALE: something was missed."""
+    """Whether the levels can be trusted. EMPTY: no snapshot yet. STALE: data was missed."""
 
     EMPTY = "empty"
     LIVE = "live"
@@ -87,7 +87,7 @@ class _Ladder:
 
 @dataclass(frozen=True, slots=True)
 class BookState:
-    """A book as a value: everything that decides how it goes on. Levels are best first."""
+    """A book as a value: everything that determines how it continues. Levels are best first."""
 
     symbol: str
     status: BookStatus
@@ -99,7 +99,7 @@ class BookState:
 
 
 class Book:
-    """The book of one symbol. Not a value: it changes with every snapshot and delta; readers take quotes and depths from it."""
+    """The book of one symbol. It changes with every snapshot and delta; readers take quotes and depths from it."""
 
     __slots__ = ("_asks", "_at", "_bids", "_chained", "_status", "_version", "symbol")
 
@@ -114,7 +114,7 @@ class Book:
 
     @classmethod
     def of(cls, state: BookState) -> Book:
-        """The book a saved state describes. Raises ``IntegrityError`` for levels that are none."""
+        """The book a saved state describes. Raises ``IntegrityError`` for levels that are not valid."""
         book = cls(state.symbol)
         book.snapshot(state.version, state.bids, state.asks, state.at)
         book._status = state.status
@@ -143,13 +143,13 @@ class Book:
 
     @property
     def is_crossed(self) -> bool:
-        """Whether the best bid is at or above the best ask, which no working market shows."""
+        """Whether the best bid is at or above the best ask, which never happens in a working market."""
         bids, asks = self._bids.prices, self._asks.prices
         return bool(bids and asks and bids[-1] >= asks[0])
 
     @property
     def is_tradable(self) -> bool:
-        """Whether a fill may be argued from this book: live and not crossed."""
+        """Whether fills may be computed from this book: it is live and not crossed."""
         return self._status is BookStatus.LIVE and not self.is_crossed
 
     def snapshot(self, version: int, bids: Iterable[Level], asks: Iterable[Level], at: Millis) -> None:
@@ -196,7 +196,7 @@ class Book:
         return DeltaOutcome.APPLIED
 
     def mark_stale(self) -> None:
-        """Say that data may have been missed, for example because the connection was cut."""
+        """Mark the book stale because data may have been missed, for example after a cut connection."""
         if self._status is BookStatus.LIVE:
             self._status = BookStatus.STALE
 
@@ -217,7 +217,7 @@ class Book:
         )
 
     def depth(self, limit: int) -> tuple[list[Level], list[Level]]:
-        """``(bids, asks)``, best first, at most ``limit`` each. Whatever the status: ask ``status`` before trusting it."""
+        """``(bids, asks)``, best first, at most ``limit`` each. Works at any status: check ``status`` before trusting it."""
         bids, asks = self._bids, self._asks
         count = min(limit, len(bids.prices))
         best_bids = [(price, bids.quantities[price]) for price in reversed(bids.prices[-count:])] if count else []

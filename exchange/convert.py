@@ -1,4 +1,4 @@
-"""Turns other people's captures into tapes."""
+"""Turns captures in Binance's format into tapes. ``gatehouse tape convert`` calls it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exchange.tape import DepthDelta, DepthSnapshot, Levels, TapeRecord, TapeTra
 
 _NANOS_PER_MILLI = 1_000_000
 _TRADE, _SNAPSHOT, _DELTA = 0, 1, 2
-_Line = tuple[Millis, dict[str, object]]
+_Message = tuple[Millis, dict[str, object]]
 
 
 def convert_binance(lines: Iterable[str], symbol: str, *, band: Decimal | None = None) -> list[TapeRecord]:
@@ -24,14 +24,14 @@ def convert_binance(lines: Iterable[str], symbol: str, *, band: Decimal | None =
     cut to begin right after the snapshot, and what came before the snapshot is dropped. ``m`` true means the buyer was the maker.
 
     ``band`` keeps only levels within that fraction of the snapshot's mid price (0.02 = 2 %), the same bounds for the whole
-    capture, so that a level is either always there or never.
+    capture, so that a level is either always in the tape or never.
 
     Raises:
-        IntegrityError: no snapshot, diffs that do not chain, or a price that comes within half the band of its edge.
+        IntegrityError: no snapshot, diffs that do not chain, or a book that leaves the middle half of the band.
     """
-    snapshot: _Line | None = None
-    diffs: list[_Line] = []
-    trades: list[_Line] = []
+    snapshot: _Message | None = None
+    diffs: list[_Message] = []
+    trades: list[_Message] = []
     for received_at, message in _messages(lines):
         body = message.get("data", message)
         if not isinstance(body, dict):
@@ -43,18 +43,20 @@ def convert_binance(lines: Iterable[str], symbol: str, *, band: Decimal | None =
         elif body.get("e") == "trade":
             trades.append((received_at, body))
     if snapshot is None:
-        raise _unusable("there is no depth snapshot in it")
+        raise _unusable("it has no depth snapshot")
     try:
         return _assemble(symbol, snapshot, diffs, trades, band)
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise _unusable(f"a message lacks or garbles a field: {error!r}") from error
+        raise _unusable(f"a field of a message is missing or unreadable: {error!r}") from error
 
 
-def _assemble(symbol: str, snapshot: _Line, diffs: list[_Line], trades: list[_Line], band: Decimal | None) -> list[TapeRecord]:
+def _assemble(
+    symbol: str, snapshot: _Message, diffs: list[_Message], trades: list[_Message], band: Decimal | None
+) -> list[TapeRecord]:
     version = _int(snapshot[1]["lastUpdateId"])
     bids, asks = _levels(snapshot[1]["bids"]), _levels(snapshot[1]["asks"])
     bounds = _bounds(bids[0][0], asks[0][0], band)
-    later = sorted((line for line in diffs if _int(line[1]["u"]) > version), key=lambda line: _int(line[1]["u"]))
+    later = sorted((diff for diff in diffs if _int(diff[1]["u"]) > version), key=lambda diff: _int(diff[1]["u"]))
     if not later:
         raise _unusable("no depth diff follows the snapshot")
     start = _int(later[0][1]["E"])
@@ -74,7 +76,7 @@ def _assemble(symbol: str, snapshot: _Line, diffs: list[_Line], trades: list[_Li
             number = _int(body["t"])
             side = Side.SELL if body["m"] is True else Side.BUY
             trade = MarketTrade(symbol, _decimal(body["p"]), _decimal(body["q"]), side, Millis(at), str(number))
-            # Nothing comes before the snapshot the tape starts from.
+            # The tape starts from the snapshot; drop everything before it.
             order = (at, _TRADE if at > start else _DELTA, number)
             records.append((*order, TapeTrade(trade, received_at)))
     ordered = [record for *_, record in sorted(records, key=lambda item: item[:3])]
@@ -108,7 +110,7 @@ def _within(levels: Levels, bounds: tuple[Decimal, Decimal] | None) -> Levels:
 
 
 def _require_inside(records: list[TapeRecord], bounds: tuple[Decimal, Decimal]) -> None:
-    """The market must stay in the middle half of the band, or the edge would show."""
+    """The market must stay in the middle half of the band; nearer to its edge the book would miss levels."""
     low, high = bounds
     quarter = (high - low) / 4
     book = Book(records[0].symbol)
@@ -132,7 +134,7 @@ def _decimal(value: object) -> Decimal:
     if not isinstance(value, str):
         raise TypeError("a number that is not text")
     number = Decimal(value)
-    # Drops the padding zeros of the capture without going to an exponent.
+    # Drop the trailing zeros of the capture without using an exponent.
     return number.quantize(Decimal(1)) if number == number.to_integral_value() else number.normalize()
 
 

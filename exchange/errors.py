@@ -1,16 +1,16 @@
-"""The one error tree of gatehouse.
+"""The one error tree of gatehouse. Every module raises these errors.
 
 Every error carries a stable ``code`` for machines, a message that says what and why, and a ``remedy`` that says what to do.
-The command line turns ``exit_code`` into its own; nothing else prints an error.
+The command line prints the error and exits with ``exit_code``; nothing else prints an error.
 
     GatehouseError
     ├── UsageError            the caller asked for something that does not exist            exit 2
-    ├── Refused               a gate, a policy or the lifecycle said no                     exit 3
-    ├── Unauthorised          a signature, a quorum or a key was not good enough            exit 4
-    ├── Halted                the controller is HALTED and the request needs it not to be   exit 5
+    ├── Refused               a gate, a policy or the lifecycle refused                     exit 3
+    ├── Unauthorised          a signature, a quorum or a key was not sufficient             exit 4
+    ├── Halted                the controller is HALTED and the request needs another stage  exit 5
     ├── Unreachable           a process or a venue did not answer                           exit 6
-    ├── DeadlineExceeded      it did not happen in the time given                           exit 7
-    ├── IntegrityError        a journal, a tape or an evidence bundle is not what it was    exit 1
+    ├── DeadlineExceeded      it did not happen within its time limit                       exit 7
+    ├── IntegrityError        a journal, a tape or an evidence bundle was changed           exit 1
     ├── ConfigError           a settings or policy file is missing, malformed or too loose  exit 2
     └── VenueError            a venue answered with an error, or could not be asked         exit 6
 """
@@ -45,19 +45,19 @@ class ConfigError(GatehouseError):
 
 
 class Refused(GatehouseError):
-    """A gate, a policy or the lifecycle said no."""
+    """A gate, a policy or the lifecycle refused."""
 
     exit_code = 3
 
 
 class Unauthorised(GatehouseError):
-    """A signature, a quorum, a key or a binding was not good enough."""
+    """A signature, a quorum, a key or a binding was not sufficient."""
 
     exit_code = 4
 
 
 class Halted(GatehouseError):
-    """The controller is HALTED and the request needs it not to be."""
+    """The controller is HALTED and the request needs another stage."""
 
     exit_code = 5
 
@@ -69,13 +69,13 @@ class Unreachable(GatehouseError):
 
 
 class DeadlineExceeded(GatehouseError):
-    """It did not happen in the time given."""
+    """It did not happen within its time limit."""
 
     exit_code = 7
 
 
 class IntegrityError(GatehouseError):
-    """A journal, a tape or an evidence bundle is not what it was."""
+    """A journal, a tape or an evidence bundle was changed or damaged."""
 
 
 class VenueError(GatehouseError):

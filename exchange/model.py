@@ -1,4 +1,4 @@
-"""The vocabulary of a spot venue: symbols, orders, fills and balances. Frozen values, no I/O.
+"""The values of a spot venue: symbols, orders, fills and balances. Every other module uses them. Immutable, no I/O.
 
 Money, prices and quantities are ``Decimal``; instants are ``Millis``, milliseconds since the Unix epoch in UTC.
 """
@@ -37,7 +37,7 @@ class OrderType(StrEnum):
 
 
 class DataSource(StrEnum):
-    """Where market data came from. It travels with every metric measured on it (architecture.md §1.8)."""
+    """Where market data comes from. Every metric measured on the data carries it (architecture.md §1.8)."""
 
     LIVE = "live"
     RECORDED_L2 = "recorded-l2"
@@ -91,7 +91,7 @@ class SymbolRules:
 
 @dataclass(frozen=True, slots=True)
 class OrderIntent:
-    """An order somebody wants placed. ``price`` is absent only for MARKET; exactly one of the two quantities is set for MARKET."""
+    """An order to be placed. ``price`` is absent only for MARKET; exactly one of the two quantities is set for MARKET."""
 
     symbol: str
     side: Side
@@ -103,9 +103,9 @@ class OrderIntent:
 
 
 class OrderStatus(StrEnum):
-    """An order's life as gatehouse sees it. The five MEXC states, and the three that exist only on our side of the wire.
+    """The states of an order in gatehouse: the five of MEXC, and three that exist only on our side.
 
-    ADMITTED: durable in the journal, not yet handed to the venue. UNKNOWN: handed over, outcome not proven.
+    ADMITTED: durable in the journal, not yet sent to the venue. UNKNOWN: sent, outcome not proven.
     REJECTED: the venue refused it, or proved it never existed.
     """
 
@@ -176,7 +176,7 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The best prices of a book as one feed saw them. ``at`` is the venue's event time, ``received_at`` ours."""
+    """The best prices of a book in one feed. ``at`` is the venue's event time, ``received_at`` ours."""
 
     symbol: str
     bid: Decimal
@@ -206,5 +206,5 @@ class MarketTrade:
 
 
 def round_up(value: Decimal, step: Decimal) -> Decimal:
-    """Round ``value`` up to a multiple of ``step``; used where rounding must never understate a risk."""
+    """Round ``value`` up to a multiple of ``step``; used where rounding down would understate a risk."""
     return (value / step).to_integral_value(rounding=ROUND_CEILING) * step

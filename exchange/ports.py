@@ -1,7 +1,7 @@
-"""What the rest of gatehouse may ask of a venue, a market feed and a signer. Adapters implement these; nobody else knows MEXC.
+"""The interfaces of a venue, a market feed, a signer and a clock. The controller calls them; the adapters implement them.
 
 Placing has three outcomes and no exception: ``Ack``, ``Rejected`` or ``Unknown`` (architecture.md §4). A query without an answer
-raises ``VenueError``. Cancelling answers ``CancelAck`` or ``CancelFailed``; neither proves the order is dead — only a query does.
+raises ``VenueError``. Cancelling answers ``CancelAck`` or ``CancelFailed``; only a query proves that the order has ended.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Ack:
 
 
 NOT_SENT = -1
-"""The code of a rejection decided on our side: nothing left this process. MEXC has none such."""
+"""The code of a rejection decided on our side: nothing was sent. MEXC does not use this code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The order was refused and it is certain that it never rested. ``code`` is MEXC's, or ``NOT_SENT``."""
+    """The order was refused and certainly never entered the book. ``code`` is MEXC's, or ``NOT_SENT``."""
 
     code: int
     message: str
@@ -55,12 +55,12 @@ PlaceOutcome = Ack | Rejected | Unknown
 
 @dataclass(frozen=True, slots=True)
 class CancelAck:
-    """The venue took the cancel. The order may still fill until a query says otherwise."""
+    """The venue accepted the cancel. The order may still fill until a query says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class CancelFailed:
-    """The venue did not take the cancel. -2011 means it no longer knows the order: query it."""
+    """The venue did not accept the cancel. -2011 means that the order is unknown or has ended: query it."""
 
     code: int
     message: str
@@ -70,7 +70,7 @@ CancelOutcome = CancelAck | CancelFailed
 
 
 class Permit(Protocol):
-    """Permission to place new orders, held for seconds (architecture.md §3). Cancels need none."""
+    """Permission to place new orders, valid for seconds (architecture.md §3). Cancels need none."""
 
     @property
     def epoch(self) -> int:
@@ -78,12 +78,12 @@ class Permit(Protocol):
         ...
 
     def is_live(self) -> bool:
-        """Whether it may still be used, judged on a monotonic clock, now."""
+        """Whether it may be used now, by a monotonic clock."""
         ...
 
 
 class Signer(Protocol):
-    """Holds an exchange secret. Signs queries and cancels always, a new order only under a live permit and its own limits."""
+    """Holds an exchange secret. Signs every query and cancel, but a new order only with a live permit and within its own limits."""
 
     @property
     def api_key(self) -> str:
@@ -98,20 +98,16 @@ class Signer(Protocol):
         """As ``sign``, for a new order. Raises ``Refused`` without a live permit or outside the signer's own limits."""
         ...
 
-    def sign_batch(self, intents: Sequence[OrderIntent], payload: str, permit: Permit) -> str:
-        """As ``sign_order``, for a batch: every order of it is checked, and one that fails refuses them all."""
-        ...
-
 
 class Clock(Protocol):
-    """The one seam time comes through (architecture.md §9)."""
+    """The only source of time (architecture.md §9); tests replace it."""
 
     def now(self) -> Millis:
         """Wall time, UTC."""
         ...
 
     def monotonic_ns(self) -> int:
-        """A clock that never goes back, for durations."""
+        """A clock that never goes back, used for durations."""
         ...
 
 
@@ -124,7 +120,7 @@ class Venue(Protocol):
         ...
 
     async def place(self, intent: OrderIntent, permit: Permit) -> PlaceOutcome:
-        """Send one order, once. Never raises for a venue's answer, never retries."""
+        """Send one order, once. Never raises for a venue's answer and never retries."""
         ...
 
     async def cancel(self, symbol: str, client_id: str) -> CancelOutcome:
@@ -160,7 +156,7 @@ class Venue(Protocol):
         ...
 
     def events(self) -> AsyncIterator[VenueEvent]:
-        """Private events as they arrive; ``StreamGap`` after any interruption, because private streams have no replay."""
+        """Private events as they arrive; a ``StreamGap`` after every interruption, because private streams have no replay."""
         ...
 
     async def aclose(self) -> None:
@@ -170,7 +166,7 @@ class Venue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """Our wall clock less the venue's, ms, and how old that measurement is, ms. Guards judge both."""
+    """Our wall clock minus the venue's, in ms, and the age of that measurement, in ms. Guards check both."""
 
     offset_ms: int
     age_ms: int
@@ -178,17 +174,17 @@ class ClockReading:
 
 @runtime_checkable
 class ClockedVenue(Protocol):
-    """A venue that measures its own clock as it goes."""
+    """A venue client that measures the venue's clock during its calls."""
 
     @property
     def clock_reading(self) -> ClockReading | None:
-        """The clock as measured last, ``None`` before the first measurement."""
+        """The last measurement of the clock, ``None`` before the first."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class StreamGap:
-    """Private events may have been lost since the last one; sweep by REST."""
+    """Private events may have been lost since the last event; query orders and fills by REST."""
 
     reason: str
 
@@ -209,11 +205,11 @@ class MarketFeed(Protocol):
 
     @property
     def source(self) -> DataSource:
-        """Where the data comes from; travels with every metric."""
+        """Where the data comes from; every metric carries it."""
         ...
 
     def quote(self, symbol: str) -> Quote | None:
-        """Best prices, or ``None`` while the book is missing, gapped or crossed. Age is the caller's to judge."""
+        """Best prices, or ``None`` while the book is missing, gapped or crossed. The caller checks its age."""
         ...
 
     def depth(self, symbol: str, limit: int) -> tuple[int, list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]] | None:
@@ -233,8 +229,8 @@ class MarketFeed(Protocol):
         ...
 
     async def changed(self) -> None:
-        """Wait until any quote or trade has changed since the calling task last awaited it.
+        """Wait until a quote or trade has changed since the calling task last waited.
 
-        Any number of tasks may wait; a change wakes all of them. A task that awaits for the first time waits for the next change.
+        Any number of tasks may wait; a change wakes all of them. A task that waits for the first time waits for the next change.
         """
         ...

@@ -1,7 +1,9 @@
-"""Market tapes: one symbol's recorded depth and trades, as gzip JSON Lines that read back exactly or not at all.
+"""Reads and writes market tapes: one symbol's recorded depth and trades. The testnet, the recorder and the converters call it.
 
-The first line is the header object. Every further line is an array whose first item says what it is; instants are the venue's
-event time in ms, followed by how many ms later we received it (it may be negative: clocks differ):
+A tape is gzip JSON Lines and reads back exactly or not at all.
+
+The first line is the header object. Every further line is an array whose first item is its kind. Instants are the venue's
+event time in ms, followed by the ms until we received it (negative if the clocks differ):
 
     ["s", at, lag, version, bids, asks]        a full book
     ["d", at, lag, from, to, bids, asks]       absolute quantities, 0 removes; ``from`` is one past the previous version
@@ -9,8 +11,8 @@ event time in ms, followed by how many ms later we received it (it may be negati
     ["g", at, lag]                             the recorder lost the book here; the next depth line is a snapshot
     ["e", count]                               the last line: how many records came before it
 
-Records are ordered by event time. Trades carry the time they matched, depth the time it was published, so a trade stands before
-the depth change it caused. Reading checks all of it; a tape cut short, edited or out of order raises ``IntegrityError``.
+Records are ordered by event time. Trades carry the time they matched, depth the time it was published, so a trade comes before
+the depth change it caused. Reading checks all of it; a truncated, edited or unordered tape raises ``IntegrityError``.
 """
 
 from __future__ import annotations
@@ -38,12 +40,12 @@ FORMAT_VERSION = 1
 Levels = tuple[Level, ...]
 
 _REMEMBERED = 65_536
-"""Prices and sizes repeat: remembering their numbers halves the time a tape takes to read."""
+"""Prices and sizes repeat: caching their numbers halves the time to read a tape."""
 
 
 @dataclass(frozen=True, slots=True)
 class TapeHeader:
-    """What the tape is. ``origin`` and ``licence`` are for people; ``note`` says what was left out."""
+    """What the tape is. ``origin`` and ``licence`` are for human readers; ``note`` says what was left out."""
 
     symbol: str
     source: DataSource
@@ -97,7 +99,7 @@ class TapeTrade:
 
 @dataclass(frozen=True, slots=True)
 class TapeGap:
-    """Depth was lost from here until the next snapshot; nothing may be concluded from the book in between."""
+    """Depth is missing from here until the next snapshot; the book in between must not be used."""
 
     symbol: str
     at: Millis
@@ -128,14 +130,14 @@ class TapeSummary:
 
 
 def malformed(message: str) -> IntegrityError:
-    """The error of a tape that is not what it should be."""
+    """The error for a tape that breaks the format."""
     return IntegrityError(
         message, code="tape-malformed", remedy="Record or convert the tape again; a damaged tape is never repaired."
     )
 
 
-class Sequence:
-    """The ordering rules every tape obeys, checked record by record, on writing and on reading."""
+class RecordOrder:
+    """Checks the ordering rules of a tape, record by record, when writing and when reading."""
 
     __slots__ = ("_at", "_symbol", "_version", "count", "gapped")
 
@@ -147,12 +149,12 @@ class Sequence:
         self.count = 0
 
     def check(self, record: TapeRecord) -> None:
-        """Accept the next record. Raises ``IntegrityError`` when it cannot follow the ones before."""
+        """Accept the next record. Raises ``IntegrityError`` if it cannot follow the previous ones."""
         where = f"record {self.count + 1}"
         if record.symbol != self._symbol:
             raise malformed(f"{where} is for {record.symbol}, the tape is for {self._symbol}")
         if record.at < self._at:
-            raise malformed(f"{where} is at {record.at}, before its predecessor at {self._at}")
+            raise malformed(f"{where} is at {record.at}, before the previous record at {self._at}")
         if isinstance(record, DepthSnapshot):
             if record.version < self._version:
                 raise malformed(f"{where} is a snapshot of version {record.version}, after version {self._version}")
@@ -182,22 +184,22 @@ class TapeWriter(AbstractContextManager["TapeWriter"]):
         self._raw = self._part.open("wb")
         self._gzip = gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=self._raw, mtime=0)
         self._text = TextIOWrapper(self._gzip, encoding="ascii", newline="\n")
-        self._sequence = Sequence(header.symbol)
+        self._sequence = RecordOrder(header.symbol)
         self._line({"format": FORMAT, "version": FORMAT_VERSION, **asdict(header)})
 
     def append(self, record: TapeRecord) -> None:
-        """Write the next record. Raises ``IntegrityError`` when it cannot follow the ones before."""
+        """Write the next record. Raises ``IntegrityError`` if it cannot follow the previous ones."""
         self._sequence.check(record)
         self._line(_encode(record))
 
     def close(self) -> None:
-        """Write the last line and give the file its name."""
+        """Write the last line and rename the file to its final name."""
         self._line(["e", self._sequence.count])
         self._release()
         self._part.replace(self._path)
 
     def discard(self) -> None:
-        """Give up: nothing is left of the tape."""
+        """Delete the unfinished tape."""
         self._release()
         self._part.unlink(missing_ok=True)
 
@@ -230,17 +232,17 @@ def read_header(path: Path) -> TapeHeader:
 
 
 def read(path: Path) -> Iterator[TapeRecord]:
-    """Every record in order, streaming. Raises ``IntegrityError`` at the first line that is not what it should be."""
+    """Every record in order, streaming. Raises ``IntegrityError`` at the first line that is not valid."""
     lines = _lines(path)
     header = _header(_json(next(lines, ""), "the header"))
-    sequence = Sequence(header.symbol)
+    sequence = RecordOrder(header.symbol)
     for line in lines:
         fields = _json(line, f"record {sequence.count + 1}")
         if isinstance(fields, list) and fields[:1] == ["e"]:
             if fields != ["e", sequence.count]:
-                raise malformed(f"the tape ends after {sequence.count} records and says {fields[1:]}")
+                raise malformed(f"the tape has {sequence.count} records but its last line says {fields[1:]}")
             if next(lines, None) is not None:
-                raise malformed("the tape goes on after its last line")
+                raise malformed("the tape continues after its last line")
             return
         record = _decode(header.symbol, fields, sequence.count + 1)
         sequence.check(record)
@@ -249,7 +251,7 @@ def read(path: Path) -> Iterator[TapeRecord]:
 
 
 def inspect(path: Path, watch: Callable[[TapeRecord], None] | None = None) -> TapeSummary:
-    """Read a whole tape and count what is in it; ``watch`` sees every record. Raises ``IntegrityError``."""
+    """Read a whole tape and count its records; ``watch`` is called with every record. Raises ``IntegrityError``."""
     header = read_header(path)
     kinds = {DepthSnapshot: 0, DepthDelta: 0, TapeTrade: 0, TapeGap: 0}
     instants: list[Millis] = []
@@ -269,7 +271,7 @@ def inspect(path: Path, watch: Callable[[TapeRecord], None] | None = None) -> Ta
             version = record.version if isinstance(record, DepthSnapshot) else record.to_version
             versions = [versions[0] if versions else version, version]
     if not versions:
-        raise malformed(f"{path.name} holds no book")
+        raise malformed(f"{path.name} has no book")
     return TapeSummary(
         header=header,
         records=sum(kinds.values()),
@@ -288,7 +290,7 @@ def inspect(path: Path, watch: Callable[[TapeRecord], None] | None = None) -> Ta
     )
 
 
-def plain(value: Decimal) -> str:
+def decimal_text(value: Decimal) -> str:
     """A decimal without exponent and without trailing zeros."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -303,13 +305,13 @@ def _encode(record: TapeRecord) -> list[object]:
             return ["d", record.at, lag, record.from_version, record.to_version, _pairs(record.bids), _pairs(record.asks)]
         case TapeTrade(trade=trade):
             side = "B" if trade.taker_side is Side.BUY else "S"
-            return ["t", record.at, lag, trade.trade_id, plain(trade.price), plain(trade.quantity), side]
+            return ["t", record.at, lag, trade.trade_id, decimal_text(trade.price), decimal_text(trade.quantity), side]
         case TapeGap():
             return ["g", record.at, lag]
 
 
 def _pairs(levels: Levels) -> list[list[str]]:
-    return [[plain(price), plain(quantity)] for price, quantity in levels]
+    return [[decimal_text(price), decimal_text(quantity)] for price, quantity in levels]
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -340,7 +342,7 @@ def _header(value: object) -> TapeHeader:
         raise malformed(f"the first line is not the header of a {FORMAT} of version {FORMAT_VERSION}")
     names = {"symbol", "source", "origin", "licence", "note"}
     if set(value) != names | {"format", "version"} or not all(isinstance(value[name], str) for name in names):
-        raise malformed("the header does not have exactly the texts symbol, source, origin, licence and note")
+        raise malformed("the header must have exactly the strings symbol, source, origin, licence and note")
     try:
         source = DataSource(value["source"])
     except ValueError as error:
@@ -357,7 +359,7 @@ def _decode(symbol: str, fields: object, number: int) -> TapeRecord:
                 taker = Side.BUY if side == "B" else Side.SELL
                 size = _number(quantity)
                 if not size:
-                    raise malformed("a trade of nothing")
+                    raise malformed("a trade with quantity 0")
                 return TapeTrade(MarketTrade(symbol, _price(price), size, taker, Millis(at), trade_id), Millis(at + lag))
             case ["s", int(at), int(lag), int(version), list(bids), list(asks)]:
                 return DepthSnapshot(symbol, version, _levels(bids), _levels(asks), Millis(at), Millis(at + lag))
@@ -365,7 +367,7 @@ def _decode(symbol: str, fields: object, number: int) -> TapeRecord:
                 return TapeGap(symbol, Millis(at), Millis(at + lag))
     except (GatehouseError, InvalidOperation, TypeError, ValueError) as error:
         raise malformed(f"record {number} cannot be read: {error}") from error
-    raise malformed(f"record {number} is of no known kind")
+    raise malformed(f"record {number} has an unknown kind")
 
 
 def _levels(pairs: list[object]) -> Levels:
@@ -375,7 +377,7 @@ def _levels(pairs: list[object]) -> Levels:
             case [str(price), str(quantity)]:
                 levels.append((_price(price), _number(quantity)))
             case _:
-                raise malformed("a level is not a pair of texts")
+                raise malformed("a level is not a pair of strings")
     return tuple(levels)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from decimal import Decimal, localcontext
 
 from exchange.model import Millis
-from policies.guards import drawdown_fraction
 from policies.numbers import WIDE, rounded_down, rounded_up
 
 _ONE = Decimal(1)
@@ -23,15 +22,6 @@ def ratio_up(part: int, whole: int) -> Decimal | None:
 def ratio_down(part: int, whole: int) -> Decimal | None:
     """``part / whole`` rounded down, for what should be large; ``None`` of nothing."""
     return rounded_down(WIDE.divide(Decimal(part), Decimal(whole))) if whole > 0 else None
-
-
-def max_drawdown(start_eur: Decimal, equities_eur: Iterable[Decimal], cap_eur: Decimal) -> Decimal:
-    """The largest fall from a peak, as a part of the smaller of that peak and ``cap_eur``. The peak starts at ``start_eur``."""
-    peak, worst = start_eur, Decimal(0)
-    for equity in equities_eur:
-        peak = max(peak, equity)
-        worst = max(worst, drawdown_fraction(peak, equity, cap_eur))
-    return worst
 
 
 def covered(spans: Iterable[tuple[Millis, Millis]], start: Millis, end: Millis) -> tuple[int, int]:

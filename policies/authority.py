@@ -33,16 +33,16 @@ class Verb(StrEnum):
     DRILL = "drill"
 
 
-ASIDE = frozenset({Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT, Verb.DRILL})
+KEEPS_PENDING = frozenset({Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT, Verb.DRILL})
 """The verbs that change nothing a move is signed under: what is waiting or being signed stays good.
 
 Issuing a gateway key is none of them: below real money one person can, and a step up must not take along a key that whoever signed
 it could not have seen."""
 
-OVERSIGHT = ASIDE | {Verb.ISSUE_BOT_KEY}
+BOT_KEY_ALERT_OR_DRILL = KEEPS_PENDING | {Verb.ISSUE_BOT_KEY}
 """The verbs that change neither roster, policy, release nor stage."""
 
-WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE}) | OVERSIGHT
+WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE}) | BOT_KEY_ALERT_OR_DRILL
 """The verbs that are about a command, a key, an alert or a document rather than about a move."""
 
 

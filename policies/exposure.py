@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from enum import StrEnum
 
-from exchange.model import Balance, Millis, OrderIntent, OrderStatus, OrderType, Quote, Side, SymbolRules, round_up
+from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Quote, Side, SymbolRules, round_up
 from exchange.orders import WORKING
 from policies.numbers import WIDE
 from policies.schema import Policy
@@ -97,13 +97,6 @@ class AccountView:
     holdings: Mapping[str, Decimal]
     reconciled_at: Millis
     orders: tuple[OrderRisk, ...] = ()
-
-    @classmethod
-    def from_balances(
-        cls, balances: Mapping[str, Balance], assets: tuple[str, ...], reconciled_at: Millis, orders: tuple[OrderRisk, ...] = ()
-    ) -> AccountView:
-        """From a venue's complete list of balances, which leaves out empty assets."""
-        return cls({asset: balances[asset].total if asset in balances else _ZERO for asset in assets}, reconciled_at, orders)
 
 
 @dataclass(frozen=True, slots=True)

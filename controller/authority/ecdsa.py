@@ -7,9 +7,7 @@ ever counted, stored or found by a signature's bytes: a key counts once however 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, SECP384R1, EllipticCurve, EllipticCurvePublicKey
@@ -21,7 +19,7 @@ from controller.authority.refusal import Refusal, refused
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A curve and the hash that is signed on it. ``point_bytes`` is the length of an uncompressed point."""
+    """A curve and the hash that is signed on it. ``name`` is RFC 5656's; ``point_bytes`` is an uncompressed point's length."""
 
     name: str
     group: EllipticCurve
@@ -38,9 +36,6 @@ P384 = Curve(
     0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
     point_bytes=97,
 )
-
-CURVES: Mapping[str, Curve] = MappingProxyType({curve.name: curve for curve in (P256, P384)})
-"""By the names of RFC 5656 §10.1."""
 
 
 def require_point(curve: Curve, point: bytes) -> None:

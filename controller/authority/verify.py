@@ -127,7 +127,6 @@ class QuorumResult:
     """Who counts towards a quorum. ``missing`` says what is still needed; it is empty when the quorum is satisfied."""
 
     persons: frozenset[str]
-    fingerprints: frozenset[str]
     satisfied: bool
     missing: str
 
@@ -140,11 +139,10 @@ def count_quorum(signatories: Iterable[Signatory], quorum: Quorum) -> QuorumResu
         owners.setdefault(signatory.fingerprint, set()).add(signatory.person)
     counted = [one for one in everybody if one.role in quorum.roles and len(owners[one.fingerprint]) == 1]
     persons = frozenset(one.person for one in counted)
-    fingerprints = frozenset(one.fingerprint for one in counted)
     lacking = quorum.persons - len(persons)
     if lacking <= 0:
-        return QuorumResult(persons, fingerprints, satisfied=True, missing="")
+        return QuorumResult(persons, satisfied=True, missing="")
     roles = " or ".join(sorted(quorum.roles))
     signed = ", ".join(sorted(persons)) or "nobody"
     more = "1 more person" if lacking == 1 else f"{lacking} more persons"
-    return QuorumResult(persons, fingerprints, satisfied=False, missing=f"{more} ({roles}) must sign; {signed} counts so far")
+    return QuorumResult(persons, satisfied=False, missing=f"{more} ({roles}) must sign; {signed} counts so far")

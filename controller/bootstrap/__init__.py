@@ -1,7 +1,8 @@
-"""The composition root: reads the settings, constructs every adapter, and runs the controller until it is told to stop.
+"""The composition root: reads the settings, makes every adapter, and runs the controller until it must stop.
 
-Order of a start (architecture.md §3): verify the journal, fold it, journal the start, reach the venues, then open the doors. The
-writer arms by itself once every venue in use is reconciled. While another controller leads, a start stands by before all of that.
+``gatehouse run`` calls ``run``. Order of a start (architecture.md §3): verify the journal, fold it, journal the start, reach the
+venues, then open the servers. The writer arms by itself once every venue in use is reconciled. While another controller leads, a
+start stands by before all of these steps.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from controller.bootstrap.journal import checkpoint_signing_key, open_witnesses, reserve_room
+from controller.bootstrap.journal import checkpoint_signing_key, make_disk_reserve, open_publisher
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
-from controller.bootstrap.read import Deployment, found_secret, read_deployment
-from controller.bootstrap.servers import open_doors
-from controller.bootstrap.venues import examine, open_feeds, open_gates, open_venues, read_rules
+from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
+from controller.bootstrap.servers import open_servers
+from controller.bootstrap.venues import examine, open_feeds, open_hosts, open_venues, read_rules
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.followers.latchfile import LatchFile
@@ -41,11 +42,11 @@ LATCH_FILE = "latch"
 async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Callable[[], None] = lambda: None) -> None:
     """Run the controller of the deployment in ``directory`` until SIGTERM or SIGINT.
 
-    While another controller leads the same journal in a database this one stands by, and says so through ``on_standby``.
+    While another controller leads the same journal in a database, this process stands by and calls ``on_standby``.
 
     Raises:
         JournalTakenOver: another controller leads now.
-        GatehouseError: the start failed, or the journal across the network did; nothing is placed any more.
+        GatehouseError: the start failed, or the journal failed later; no order is placed any more.
     """
     clock = SystemClock()
     redactor = Redactor()
@@ -56,83 +57,84 @@ async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Call
             stop = asyncio.Event()
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
-            around = _surroundings(deployment, clock, redactor, stack)
-            led = await acquire_leadership(deployment, around, stop, on_standby)
-            if led is None:
+            services = _open_services(deployment, clock, redactor, stack)
+            leadership = await acquire_leadership(deployment, services, stop, on_standby)
+            if leadership is None:
                 return
-            # After the journal is let go: whoever stands by must not wait for a target.
-            stack.push_async_callback(around.witnesses.finish)
-            stack.callback(led.journal.close)
-            with lease_kept(led.journal):
-                assembly = await _assembled(deployment, around, led, stack)
+            # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
+            stack.push_async_callback(services.publisher.finish)
+            stack.callback(leadership.journal.close)
+            with lease_kept(leadership.journal):
+                assembly = await _assemble(deployment, services, leadership, stack)
             await _run(assembly, stack)
-            await open_doors(deployment, assembly, stack)
+            await open_servers(deployment, assembly, stack)
             on_ready()
-            await _ended(stop, assembly, led.journal, clock)
+            await _wait_for_end(stop, assembly, leadership.journal, clock)
     finally:
         logs.close()
 
 
-def _surroundings(deployment: Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> ProcessServices:
+def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> ProcessServices:
     name, environment = deployment.settings.controller_id, deployment.settings.environment.value
     reports = sentry.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(reports.aclose)
     telemetry = otel.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(telemetry.aclose)
-    alerts = Alerts(controller_id=name, environment=environment, clock=clock, reports=reports, redactor=redactor)
+    alerts = Alerts(clock=clock, reports=reports, redactor=redactor)
     key = checkpoint_signing_key(deployment.data)
     return ProcessServices(
         clock=clock,
         redactor=redactor,
         alerts=alerts,
         telemetry=telemetry,
-        witnesses=open_witnesses(deployment, key, clock, alerts, redactor),
-        memory=RecentHistory(),
+        publisher=open_publisher(deployment, key, clock, alerts, redactor),
+        history=RecentHistory(),
         snapshots=Snapshots(deployment.data, key),
         latch=LatchFile(deployment.data / LATCH_FILE),
     )
 
 
-async def _assembled(deployment: Deployment, around: ProcessServices, led: Leadership, stack: AsyncExitStack) -> Assembly:
-    clock, journal, witnesses = around.clock, led.journal, around.witnesses
-    keeper = SnapshotSchedule(around.snapshots, around.memory, lambda: witnesses.tree, since=led.recovered.snapshot_seq)
-    stack.callback(keeper.finish)
-    gates = open_gates(deployment, around.alerts, clock, stack)
-    feeds, provenance = await open_feeds(deployment, gates, clock)
-    remote = open_venues(deployment, gates, clock)
+async def _assemble(deployment: Deployment, services: ProcessServices, leadership: Leadership, stack: AsyncExitStack) -> Assembly:
+    clock, journal, publisher = services.clock, leadership.journal, services.publisher
+    last_seq = leadership.recovered.snapshot_seq
+    snapshot_schedule = SnapshotSchedule(services.snapshots, services.history, lambda: publisher.tree, last_seq)
+    stack.callback(snapshot_schedule.finish)
+    hosts = open_hosts(deployment, services.alerts, clock, stack)
+    feeds, provenance = await open_feeds(deployment, hosts, clock)
+    remote = open_venues(deployment, hosts, clock)
     rules = {name: await read_rules(venue, deployment.policy.symbols) for name, venue in remote.items()}
     mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], deployment.settings.mock_balances, clock, seed=1)
     permits = PermitOffice(clock, journal.epoch)
-    room = reserve_room(journal, deployment.data)
-    if room is not None:
-        stack.callback(room[0].remove)
+    disk_reserve = make_disk_reserve(journal, deployment.data)
+    if disk_reserve is not None:
+        stack.callback(disk_reserve[0].remove)
     return Assembly(
         Parts(
             journal=journal,
-            recovered=led.recovered,
-            memory=around.memory,
+            recovered=leadership.recovered,
+            history=services.history,
             clock=clock,
             permits=permits,
             policy=deployment.policy,
             venues={**remote, VenueName.MOCK: mock},
             feeds=feeds,
             rules=rules,
-            accelerated={name: told.accelerated for name, told in provenance.items()},
-            alerts=around.alerts,
-            telemetry=around.telemetry,
-            witnesses=witnesses,
-            keeper=keeper,
-            latch=around.latch,
-            left_behind=led.left_behind,
-            reserve=room,
+            accelerated={name: stated.accelerated for name, stated in provenance.items()},
+            alerts=services.alerts,
+            telemetry=services.telemetry,
+            publisher=publisher,
+            snapshot_schedule=snapshot_schedule,
+            latch=services.latch,
+            latch_mark=leadership.latch_mark,
+            reserve=disk_reserve,
             examine=partial(examine, deployment, remote[VenueName.LIVE], permits),
-            bot_secret=partial(found_secret, deployment, around.redactor),
+            bot_secret=partial(find_bot_secret, deployment, services.redactor),
         )
     )
 
 
-async def _ended(stop: asyncio.Event, assembly: Assembly, journal: Journal, clock: Clock) -> None:
-    """Wait until told to stop, or until this process may not act any more: one that stays would keep the journal from the next."""
+async def _wait_for_end(stop: asyncio.Event, assembly: Assembly, journal: Journal, clock: Clock) -> None:
+    """Wait for a signal, or until this process may not act any more. It must then end, so that another process can lead."""
     ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(event.wait()) for event in (stop, assembly.ended)]
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -142,17 +144,17 @@ async def _ended(stop: asyncio.Event, assembly: Assembly, journal: Journal, cloc
             return
         if failure.taken_over:
             raise JournalTakenOver(
-                failure.reason, code="journal-fenced", remedy="Nothing: start this one again, and it stands by for the newer one."
+                failure.reason, code="journal-fenced", remedy="Start this controller again: it then stands by for the newer one."
             )
-        # What is open is cancelled for as long as nobody else can lead; after that it could be somebody else's.
-        alone_s = max(0, failure.alone_until_ns - clock.monotonic_ns()) / 1e9
+        # Cancel while no other controller can lead; after that the open orders may belong to another controller.
+        exclusive_s = max(0, failure.exclusive_until_ns - clock.monotonic_ns()) / 1e9
         leased = isinstance(journal, LeasedJournal)
-        ends.append(asyncio.ensure_future(asyncio.sleep(alone_s) if leased else assembly.idle()))
+        ends.append(asyncio.ensure_future(asyncio.sleep(exclusive_s) if leased else assembly.idle()))
         await asyncio.wait((ends[0], ends[-1]), return_when=asyncio.FIRST_COMPLETED)
         raise JournalError(
             f"the journal could not be written: {failure.reason}",
             code="journal-failed",
-            remedy="Mend what keeps it, then start again: the start reads what became durable, and halts if nobody led since.",
+            remedy="Fix the journal's disk or database, then start again. The start halts if no other controller has led since.",
         )
     finally:
         for end in ends:

@@ -1,6 +1,7 @@
-"""Where the secrets of gateway keys are: in 0600 files of the deployment's directory, and nowhere else (architecture.md §10).
+"""Makes gateway keys and reads their secrets, which are only in 0600 files of the deployment's directory (architecture.md §10).
 
-A key of ``gatehouse.toml`` names its file. Any other has ``bots/<bot>.<key>.secret``, as ``gatehouse keys bot`` writes it.
+The start and the verbs ``keys bot``, ``issue-bot-key`` and ``doctor`` use it. A key of ``gatehouse.toml`` names its file. Any other
+key has ``bots/<bot>.<key>.secret``, which ``gatehouse keys bot`` writes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _SUFFIX = ".secret"
 
 @dataclass(frozen=True, slots=True)
 class MadeKey:
-    """A key that was made here; ``path`` is the file of its secret, ``document`` that of what is signed to issue it."""
+    """A key that was made here. ``path`` is the file of its secret; ``document`` is the file that is signed to issue the key."""
 
     bot: str
     key: str
@@ -28,12 +29,12 @@ class MadeKey:
 
     @property
     def document(self) -> Path:
-        """Beside the secret, and no secret itself."""
+        """The file beside the secret; it holds no secret."""
         return self.path.with_suffix(".json")
 
 
 def make_bot_key(directory: Path, bot: str) -> MadeKey:
-    """Make a gateway key with a 256-bit secret for ``bot``. Nobody can use it before it is issued.
+    """Make a gateway key with a 256-bit secret for ``bot``. The key opens nothing before a signed command issues it.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -52,13 +53,15 @@ def make_bot_key(directory: Path, bot: str) -> MadeKey:
         made.document.write_text(key_document(bot, key, secret_digest(key, secret)), encoding="ascii")
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be written: {error.strerror}", code="not-writable", remedy="Give the deployment to this user."
+            f"{path} cannot be written: {error.strerror}",
+            code="not-writable",
+            remedy="Make this user the owner of the deployment's directory, then try again.",
         ) from None
     return made
 
 
 def made_keys(directory: Path, bot: str) -> list[MadeKey]:
-    """The keys of ``bot`` whose secrets are in the deployment's ``bots`` directory, by key."""
+    """The keys of ``bot`` whose secrets are in the deployment's ``bots`` directory, sorted by key."""
     found = []
     for path in sorted((directory / DIRECTORY).glob(f"{bot}.*{_SUFFIX}")):
         owner, _, key = path.name.removesuffix(_SUFFIX).partition(".")
@@ -68,7 +71,7 @@ def made_keys(directory: Path, bot: str) -> list[MadeKey]:
 
 
 def secret_file(bot: str, key: str) -> str:
-    """The file of a key that ``gatehouse.toml`` does not list, relative to the deployment's directory."""
+    """The secret file of a key that is not in ``gatehouse.toml``, relative to the deployment's directory."""
     return f"{DIRECTORY}/{bot}.{key}{_SUFFIX}"
 
 

@@ -1,4 +1,4 @@
-"""The checkpoint targets of a deployment, made of its settings."""
+"""Makes the checkpoint targets of a deployment from its settings, for a start and for `gatehouse journal verify`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from exchange.errors import ConfigError, IntegrityError
 from exchange.model import Millis
 
 WORK_DIRECTORY = "checkpoints"
-"""Below the data directory: what targets remember of themselves. Nothing there is believed without a signature."""
+"""Below the data directory: working files of the targets. No content there is used without a valid signature."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetContext:
-    """What targets are made with. ``secret`` reads one by name; ``loopback`` allows plain http to this machine."""
+    """What every target needs. ``secret`` reads a secret by file name; ``loopback`` allows plain http to this machine."""
 
     directory: Path
     data: Path
@@ -44,44 +44,44 @@ class TargetContext:
 
 
 def open_targets(
-    directories: Sequence[str], listed: Sequence[CheckpointSettings], around: TargetContext
+    directories: Sequence[str], listed: Sequence[CheckpointSettings], context: TargetContext
 ) -> tuple[CheckpointTarget, ...]:
-    """Every target of a deployment: the directories of ``witnesses``, then ``[[checkpoints]]``. Nothing is reached yet.
+    """Every target of a deployment: the directories of ``witnesses``, then ``[[checkpoints]]``. No target is contacted yet.
 
     Raises:
-        ConfigError: a name is used twice, an address or key is not one, a secret is missing or exposed, or git is not installed.
+        ConfigError: a name is used twice, an address or key is invalid, a secret is missing or exposed, or git is not installed.
     """
     targets: list[CheckpointTarget] = [
-        DirectoryTarget(around.directory / path, around.controller_id, around.key) for path in directories
+        DirectoryTarget(context.directory / path, context.controller_id, context.key) for path in directories
     ]
-    targets += [_target(one, around) for one in listed]
+    targets += [_target(one, context) for one in listed]
     names = [target.name for target in targets]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ConfigError(f"{twice} is listed twice", code="checkpoint-name", remedy="Give every checkpoint target its own name.")
     return tuple(targets)
 
 
-def _target(settings: CheckpointSettings, around: TargetContext) -> CheckpointTarget:
-    name, controller_id, key, work = settings.name, around.controller_id, around.key, around.data / WORK_DIRECTORY
+def _target(settings: CheckpointSettings, context: TargetContext) -> CheckpointTarget:
+    name, controller_id, key, work = settings.name, context.controller_id, context.key, context.data / WORK_DIRECTORY
     match settings:
         case DirectorySettings():
-            return DirectoryTarget(around.directory / settings.path, controller_id, key)
+            return DirectoryTarget(context.directory / settings.path, controller_id, key)
         case GitSettings():
             remote = GitRemote(
-                settings.remote, settings.branch, _optional(settings.secret_file, around),
-                _path(settings.ssh_key, around), _path(settings.known_hosts, around),
+                settings.remote, settings.branch, _optional(settings.secret_file, context),
+                _path(settings.ssh_key, context), _path(settings.known_hosts, context),
             )  # fmt: skip
-            return GitTarget(name, remote, work / f"{name}.git", controller_id, key, now=around.now)
+            return GitTarget(name, remote, work / f"{name}.git", controller_id, key, now=context.now)
         case WebhookSettings():
-            return WebhookTarget(name, settings.url, _optional(settings.secret_file, around), loopback=around.loopback)
+            return WebhookTarget(name, settings.url, _optional(settings.secret_file, context), loopback=context.loopback)
         case BucketSettings():
-            credentials = Credentials(settings.access_key, around.secret(settings.secret_file), settings.region)
+            credentials = Credentials(settings.access_key, context.secret(settings.secret_file), settings.region)
             bucket = Bucket(settings.endpoint, settings.bucket, settings.prefix, settings.retain_days, credentials)
-            return BucketTarget(name, bucket, controller_id, key, now=around.now, loopback=around.loopback)
+            return BucketTarget(name, bucket, controller_id, key, now=context.now, loopback=context.loopback)
         case WitnessSettings():
             witness = _witness_key(settings)
-            kept = work / f"{name}.cosigned"
-            return WitnessTarget(name, settings.url, witness, kept, controller_id, key, loopback=around.loopback)
+            cosigned_file = work / f"{name}.cosigned"
+            return WitnessTarget(name, settings.url, witness, cosigned_file, controller_id, key, loopback=context.loopback)
 
 
 def _witness_key(settings: WitnessSettings) -> NoteKey:
@@ -95,9 +95,9 @@ def _witness_key(settings: WitnessSettings) -> NoteKey:
         ) from None
 
 
-def _optional(name: str, around: TargetContext) -> str:
-    return around.secret(name) if name else ""
+def _optional(name: str, context: TargetContext) -> str:
+    return context.secret(name) if name else ""
 
 
-def _path(name: str, around: TargetContext) -> Path | None:
-    return around.directory / name if name else None
+def _path(name: str, context: TargetContext) -> Path | None:
+    return context.directory / name if name else None

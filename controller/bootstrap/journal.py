@@ -1,4 +1,4 @@
-"""The journal of a start: verified against itself and its witnesses, taken over, and folded."""
+"""Opens the journal at a start: verify it, also against the checkpoint targets, take it over and fold it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from controller.journal.sqlite import SqliteJournal
 from controller.journal.verify import verify_journal
 from controller.runtime.followers.checkpoints import CheckpointPublisher
 from controller.runtime.followers.disk_space import ReserveFile
-from controller.runtime.followers.latchfile import LatchFile, Mark
+from controller.runtime.followers.latchfile import LatchFile, LatchMark
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery.recover import Recovered, recover
 from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshots
@@ -35,10 +35,10 @@ CHECKPOINT_KEY_FILE = "checkpoint.key"
 RESERVE_FILE = "reserve"
 
 
-def open_witnesses(
+def open_publisher(
     deployment: Deployment, key: Ed25519PrivateKey, clock: Clock, alerts: Alerts, redactor: Redactor
 ) -> CheckpointPublisher:
-    """Whoever gets this deployment's checkpoints; their secrets are registered with ``redactor``."""
+    """The publisher of this deployment's checkpoints; the secrets of its targets are registered with ``redactor``."""
     settings, directory = deployment.settings, deployment.directory
 
     def secret(name: str) -> str:
@@ -46,7 +46,7 @@ def open_witnesses(
         redactor.register(found)
         return found
 
-    around = TargetContext(
+    context = TargetContext(
         directory=directory,
         data=deployment.data,
         controller_id=settings.controller_id,
@@ -55,20 +55,20 @@ def open_witnesses(
         now=clock.now,
         loopback=settings.environment is Environment.REHEARSAL,
     )
-    targets = open_targets(settings.witnesses, settings.checkpoints, around)
+    targets = open_targets(settings.witnesses, settings.checkpoints, context)
     leaves = leaves_of(journal_location(directory, settings))
     return CheckpointPublisher(settings.controller_id, key, targets, leaves, clock, alerts.notify)
 
 
-async def open_verified(deployment: Deployment, witnesses: CheckpointPublisher, clock: Clock) -> Journal:
-    """Verify the journal against itself and against every witness that can be reached, then take it over.
+async def open_verified(deployment: Deployment, publisher: CheckpointPublisher, clock: Clock) -> Journal:
+    """Verify the journal, also against every checkpoint target that answers, then take it over.
 
     Raises:
-        IntegrityError: ``journal-broken``, naming the witness that knows more or other entries.
+        IntegrityError: ``journal-broken``; it names the target that holds more entries or other entries.
     """
     place = journal_location(deployment.directory, deployment.settings)
     controller_id = deployment.settings.controller_id
-    checkpoints = await witnesses.look()
+    checkpoints = await publisher.read_targets()
     if place.exists():
         report = verify_journal(place, controller_id, monotonic_ns=clock.monotonic_ns, checkpoints=checkpoints, storage=False)
         problem = str(report.first_problem.message) if report.first_problem is not None else ""
@@ -84,8 +84,8 @@ async def open_verified(deployment: Deployment, witnesses: CheckpointPublisher, 
     return place.open(controller_id)
 
 
-def reserve_room(journal: Journal, data: Path) -> tuple[ReserveFile, Path] | None:
-    """Room on the disk of a journal that is a file, kept for its last entries; a database sees to its own."""
+def make_disk_reserve(journal: Journal, data: Path) -> tuple[ReserveFile, Path] | None:
+    """The reserve file of a journal in a file, and its directory; ``None`` for a database, which manages its own disk."""
     if not isinstance(journal, SqliteJournal):
         return None
     reserve = ReserveFile(data / RESERVE_FILE)
@@ -94,44 +94,44 @@ def reserve_room(journal: Journal, data: Path) -> tuple[ReserveFile, Path] | Non
 
 
 def checkpoint_signing_key(data: Path) -> Ed25519PrivateKey:
-    """The key this controller signs its checkpoints with, made when there is none."""
+    """The key with which this controller signs checkpoints; it is made when it is missing."""
     path = data / CHECKPOINT_KEY_FILE
     if not path.exists():
         save_key(generate_key(), path)
     return load_key(path)
 
 
-def fold(
+def recover_state(
     deployment: Deployment,
     journal: Journal,
-    memory: RecentHistory,
-    witnesses: CheckpointPublisher,
+    history: RecentHistory,
+    publisher: CheckpointPublisher,
     snapshots: Snapshots,
     clock: Clock,
 ) -> Recovered:
-    """Fold what came after the snapshot; take a new one when that was much."""
+    """Fold the entries after the snapshot and journal the start; take a new snapshot after ``SAVE_AFTER`` entries."""
     snapshot = snapshots.load(journal.hash_at)
     if snapshot is not None:
-        witnesses.resume(snapshot.tree)
+        publisher.resume(snapshot.tree)
     boot = replace(deployment.boot, epoch=journal.epoch)
-    recovered = recover(journal, memory, boot, clock, witnesses.entry, snapshot)
+    recovered = recover(journal, history, boot, clock, publisher.add_entry, snapshot)
     if recovered.folded >= SAVE_AFTER:
-        snapshots.save(recovered.state, journal.head, memory.kept(), witnesses.tree)
+        snapshots.save(recovered.state, journal.head, history.saved(), publisher.tree)
     return recovered
 
 
-def standing_mark(latch: LatchFile, journal: JournalReader) -> Mark | None:
-    """What the last process on this host left in its latch file, if it still means a halt; it then does until that is journalled.
+def pending_latch_mark(latch: LatchFile, journal: JournalReader) -> LatchMark | None:
+    """The mark in this host's latch file, if it still demands a halt. It is then written again as a halt until that is journalled.
 
-    A mark that only says that the journal could not be written is spent once another controller has written it since.
+    A mark that only says that the journal could not be written is dropped once another controller has written the journal since.
     """
     mark = latch.read()
     if mark is None:
         return None
     last = next(journal.read(after=max(0, journal.head.seq - 1)), None)
-    if last is not None and not mark.stands(last.epoch):
-        _log.warning("a mark in the latch file is spent: another controller has led since", extra={"fields": {"mark": mark.reason}})
+    if last is not None and not mark.means_halt(last.epoch):
+        _log.warning("the latch file's mark is dropped: another controller has led since", extra={"fields": {"mark": mark.reason}})
         latch.clear()
         return None
-    latch.mark(replace(mark, halted=True))
+    latch.write(replace(mark, halted=True))
     return mark

@@ -1,4 +1,4 @@
-"""Becoming the one that leads: at once when nobody does, else after standing by until the leader's lease is over (ADR 19)."""
+"""Leader election: lead at once when no controller leads, else stand by until the leader's lease is over (ADR 19)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Thread
 
-from controller.bootstrap.journal import fold, open_verified, standing_mark
+from controller.bootstrap.journal import open_verified, pending_latch_mark, recover_state
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.servers import open_standby_servers
 from controller.core.effects import Alert, AlertKind
@@ -20,10 +20,10 @@ from controller.journal.port import Journal, JournalError, JournalLocked, Leased
 from controller.journal.tenure import Tenure
 from controller.runtime.api.standby import StandbyOperator
 from controller.runtime.followers.checkpoints import CheckpointPublisher
-from controller.runtime.followers.latchfile import LatchFile, Mark
+from controller.runtime.followers.latchfile import LatchFile, LatchMark
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery.follow import Follower, Standby
-from controller.runtime.recovery.recover import Recovered, begin, resumed
+from controller.runtime.recovery.recover import Recovered, begin, restored_state
 from controller.runtime.recovery.snapshot import Snapshots
 from controller.settings.deployment import journal_location
 from controller.telemetry.alerts import Alerts
@@ -32,34 +32,34 @@ from controller.telemetry.redact import Redactor
 from exchange.errors import IntegrityError
 from exchange.ports import Clock
 
-_LOST = frozenset({"journal-went-back", "journal-broken"})
+_JOURNAL_LOST = frozenset({"journal-went-back", "journal-broken"})
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessServices:
-    """What a process has before it leads."""
+    """What a process has from its start on, whether it leads or stands by."""
 
     clock: Clock
     redactor: Redactor
     alerts: Alerts
     telemetry: Telemetry
-    witnesses: CheckpointPublisher
-    memory: RecentHistory
+    publisher: CheckpointPublisher
+    history: RecentHistory
     snapshots: Snapshots
     latch: LatchFile
 
 
 @dataclass(frozen=True, slots=True)
 class Leadership:
-    """The journal, taken over, and the start already in it. ``left_behind`` still has to halt the deployment."""
+    """The journal, taken over, with the start already in it. ``latch_mark`` still has to halt the deployment."""
 
     journal: Journal
     recovered: Recovered
-    left_behind: Mark | None
+    latch_mark: LatchMark | None
 
 
 async def acquire_leadership(
-    deployment: Deployment, around: ProcessServices, stop: asyncio.Event, on_standby: Callable[[], None]
+    deployment: Deployment, services: ProcessServices, stop: asyncio.Event, on_standby: Callable[[], None]
 ) -> Leadership | None:
     """Take the journal over and journal the start; ``None`` when ``stop`` was set while standing by.
 
@@ -69,19 +69,19 @@ async def acquire_leadership(
     """
     place = journal_location(deployment.directory, deployment.settings)
     if not isinstance(place, DatabaseLocation):
-        return _folded(deployment, around, await open_verified(deployment, around.witnesses, around.clock))
+        return _recover(deployment, services, await open_verified(deployment, services.publisher, services.clock))
     tenure = Tenure(deployment.data)
     try:
-        journal = await _opened(deployment, around, place, tenure)
+        journal = await _open(deployment, services, place, tenure)
     except JournalLocked:
-        led = await _stood_by(deployment, around, place, stop, on_standby)
-        if led is not None:
-            tenure.leads(led.journal.head)
-        return led
+        leadership = await _stand_by(deployment, services, place, stop, on_standby)
+        if leadership is not None:
+            tenure.leads(leadership.journal.head)
+        return leadership
     with lease_kept(journal):
-        led = _folded(deployment, around, journal)
+        leadership = _recover(deployment, services, journal)
     tenure.leads(journal.head)
-    return led
+    return leadership
 
 
 @contextmanager
@@ -89,106 +89,106 @@ def lease_kept(journal: Journal) -> Iterator[None]:
     """Renew the journal's lease, if it has one, until the writer does: a long fold or a slow venue must not lose it.
 
     Raises:
-        JournalError: at the end, what a renewal met; ``JournalTakenOver`` when another controller leads by then.
+        JournalError: at the end, the error of a renewal; ``JournalTakenOver`` when another controller leads by then.
     """
     if not isinstance(journal, LeasedJournal):
         yield
         return
-    done, met = Event(), list[JournalError]()
-    keeper = Thread(target=_renew_until, args=(journal, done, met), name="lease", daemon=True)
-    keeper.start()
+    done, errors = Event(), list[JournalError]()
+    renewer = Thread(target=_renew_until, args=(journal, done, errors), name="lease", daemon=True)
+    renewer.start()
     try:
         yield
     finally:
         done.set()
-        keeper.join()
-    if met:
-        raise met[0]
+        renewer.join()
+    if errors:
+        raise errors[0]
 
 
-def _renew_until(journal: LeasedJournal, done: Event, met: list[JournalError]) -> None:
+def _renew_until(journal: LeasedJournal, done: Event, errors: list[JournalError]) -> None:
     while not done.wait(RENEW_NS / 1e9):
         try:
             journal.renew()
         except JournalError as error:
-            met.append(error)
+            errors.append(error)
             return
 
 
-async def _opened(deployment: Deployment, around: ProcessServices, place: DatabaseLocation, tenure: Tenure) -> Journal:
+async def _open(deployment: Deployment, services: ProcessServices, place: DatabaseLocation, tenure: Tenure) -> Journal:
     try:
-        return await open_verified(deployment, around.witnesses, around.clock)
+        return await open_verified(deployment, services.publisher, services.clock)
     except JournalLocked:
         reader = place.read()
         try:
             lease = reader.lease()
-            dead = tenure.proves(lease, reader.hash_at)
+            owner_is_dead = tenure.proves(lease, reader.hash_at)
         finally:
             reader.close()
-        if not dead:
+        if not owner_is_dead:
             raise
         return place.open(deployment.settings.controller_id, over=lease)
 
 
-def _folded(deployment: Deployment, around: ProcessServices, journal: Journal) -> Leadership:
+def _recover(deployment: Deployment, services: ProcessServices, journal: Journal) -> Leadership:
     try:
-        left_behind = standing_mark(around.latch, journal)
-        recovered = fold(deployment, journal, around.memory, around.witnesses, around.snapshots, around.clock)
+        latch_mark = pending_latch_mark(services.latch, journal)
+        recovered = recover_state(deployment, journal, services.history, services.publisher, services.snapshots, services.clock)
     except BaseException:
         journal.close()
         raise
-    return Leadership(journal, recovered, left_behind)
+    return Leadership(journal, recovered, latch_mark)
 
 
-async def _stood_by(
-    deployment: Deployment, around: ProcessServices, place: DatabaseLocation, stop: asyncio.Event, on_standby: Callable[[], None]
+async def _stand_by(
+    deployment: Deployment, services: ProcessServices, place: DatabaseLocation, stop: asyncio.Event, on_standby: Callable[[], None]
 ) -> Leadership | None:
-    follower, lease = _follower(deployment, around, place)
+    follower, lease = _make_follower(deployment, services, place)
     standby = Standby(
         read=place.read,
         take_over=lambda lease: place.open(deployment.settings.controller_id, over=lease, seize=lease is None),
         follower=follower,
-        clock=around.clock,
+        clock=services.clock,
     )
-    left_behind = around.latch.read()
-    # Of a journal that failed us, the lease knows best whether another has led since: what was folded so far may be old.
-    if left_behind is not None and left_behind.stands(lease.epoch):
-        standby.halt(left_behind.reason)
-    mark = partial(_mark, around.latch, follower)
-    operator = StandbyOperator(standby, around.memory, deployment.boot, around.clock, mark)
+    latch_mark = services.latch.read()
+    # The lease shows whether another controller has led since; the state that was restored from a snapshot may be too old for that.
+    if latch_mark is not None and latch_mark.means_halt(lease.epoch):
+        standby.halt(latch_mark.reason)
+    write_mark = partial(_write_mark, services.latch, follower)
+    operator = StandbyOperator(standby, services.history, deployment.boot, services.clock, write_mark)
     try:
         async with open_standby_servers(deployment, operator):
             on_standby()
-            journal = await _unless(stop, standby)
+            journal = await _follow_until(stop, standby)
     except IntegrityError as error:
-        if error.code in _LOST:
-            # The next start must not take what it finds for the truth: it halts. One of another version only has to be replaced.
-            mark(error.message)
+        if error.code in _JOURNAL_LOST:
+            # The next start must not trust this journal, so it halts. Any other error only needs another version of gatehouse.
+            write_mark(error.message)
         raise
     if journal is None:
         return None
     if not standby.handed_over:
-        detail = f"epoch {standby.lag.leader_epoch} was not heard of any more, or is to be halted; epoch {journal.epoch} leads"
-        around.alerts.notify(Alert(AlertKind.TAKEOVER, "this host has taken the lead over", detail))
-    return _began(deployment, around, follower, journal, standby.halting)
+        detail = f"epoch {standby.lag.leader_epoch} no longer renews its lease, or must halt; epoch {journal.epoch} leads"
+        services.alerts.notify(Alert(AlertKind.TAKEOVER, "this host leads now", detail))
+    return _start_leading(deployment, services, follower, journal, standby.halt_reason)
 
 
-def _follower(deployment: Deployment, around: ProcessServices, place: DatabaseLocation) -> tuple[Follower, Lease]:
+def _make_follower(deployment: Deployment, services: ProcessServices, place: DatabaseLocation) -> tuple[Follower, Lease]:
     name = deployment.settings.controller_id
     reader = place.read()
     try:
-        snapshot = around.snapshots.load(reader.hash_at)
-        state = resumed(reader, around.memory, snapshot)
+        snapshot = services.snapshots.load(reader.hash_at)
+        state = restored_state(reader, services.history, snapshot)
         lease = reader.lease()
     finally:
         reader.close()
     if snapshot is None:
-        return Follower(name, around.memory, around.witnesses.entry, state, None), lease
-    around.witnesses.resume(snapshot.tree)
-    return Follower(name, around.memory, around.witnesses.entry, state, Head(snapshot.seq, snapshot.hash, 0)), lease
+        return Follower(name, services.history, services.publisher.add_entry, state, None), lease
+    services.publisher.resume(snapshot.tree)
+    return Follower(name, services.history, services.publisher.add_entry, state, Head(snapshot.seq, snapshot.hash, 0)), lease
 
 
-async def _unless(stop: asyncio.Event, standby: Standby) -> LeasedJournal | None:
+async def _follow_until(stop: asyncio.Event, standby: Standby) -> LeasedJournal | None:
     stopping, following = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(standby.run())
     try:
         await asyncio.wait({stopping, following}, return_when=asyncio.FIRST_COMPLETED)
@@ -199,19 +199,21 @@ async def _unless(stop: asyncio.Event, standby: Standby) -> LeasedJournal | None
         await asyncio.gather(stopping, following, return_exceptions=True)
 
 
-def _began(deployment: Deployment, around: ProcessServices, follower: Follower, journal: LeasedJournal, halting: str) -> Leadership:
+def _start_leading(
+    deployment: Deployment, services: ProcessServices, follower: Follower, journal: LeasedJournal, halt_reason: str
+) -> Leadership:
     try:
-        left_behind = standing_mark(around.latch, journal)
-        if left_behind is None and halting:
-            # The journal was taken from whoever led, for nothing but this halt: a file that could not be written must not lose it.
-            left_behind = Mark(halting, journal.epoch, halted=True)
+        latch_mark = pending_latch_mark(services.latch, journal)
+        if latch_mark is None and halt_reason:
+            # The journal was taken over only for this halt, which must not be lost when the latch file could not be written.
+            latch_mark = LatchMark(halt_reason, journal.epoch, halted=True)
         boot = replace(deployment.boot, epoch=journal.epoch)
-        recovered = begin(journal, follower.state, around.memory, boot, around.clock, around.witnesses.entry, folded=0)
+        recovered = begin(journal, follower.state, services.history, boot, services.clock, services.publisher.add_entry, folded=0)
     except BaseException:
         journal.close()
         raise
-    return Leadership(journal, recovered, left_behind)
+    return Leadership(journal, recovered, latch_mark)
 
 
-def _mark(latch: LatchFile, follower: Follower, reason: str) -> None:
-    latch.mark(Mark(reason, follower.state.epoch, halted=True))
+def _write_mark(latch: LatchFile, follower: Follower, reason: str) -> None:
+    latch.write(LatchMark(reason, follower.state.epoch, halted=True))

@@ -1,4 +1,4 @@
-"""A deployment's directory, read: settings, documents and secrets. Nothing is opened yet."""
+"""Reads a deployment's directory at a start: settings, documents and secrets. It opens no journal and no connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from policies.schema import Policy
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployment's directory, read."""
+    """The content of a deployment's directory."""
 
     directory: Path
     data: Path
@@ -35,7 +35,7 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
     """Read the deployment in ``directory``; its secrets are registered with ``redactor``.
 
     Raises:
-        ConfigError: something is missing or does not fit.
+        ConfigError: a file is missing or invalid, or the files do not fit together.
     """
     settings = load_settings(directory)
     policy = load_policy((directory / settings.policy).read_bytes())
@@ -43,7 +43,7 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
         raise ConfigError(
             f"the settings are for {settings.environment} and the policy for {policy.environment}",
             code="environment-mismatch",
-            remedy="Use a policy of the settings' environment.",
+            remedy="Use a policy of the settings' environment, or correct `environment` in gatehouse.toml.",
         )
     roster = load_roster(directory / settings.roster)
     data = directory / settings.data
@@ -74,8 +74,8 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
     return Deployment(directory, data, settings, policy, boot, secrets)
 
 
-def found_secret(deployment: Deployment, redactor: Redactor, bot: str, key: str) -> str:
-    """The secret of a bot's gateway key, looked for now; it is registered with ``redactor``.
+def find_bot_secret(deployment: Deployment, redactor: Redactor, bot: str, key: str) -> str:
+    """Read the secret of a bot's gateway key now, and register it with ``redactor``. The gateway's keyring calls it.
 
     Raises:
         ConfigError: it is missing, empty, or readable by others.

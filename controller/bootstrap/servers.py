@@ -1,4 +1,4 @@
-"""The doors of a controller: the gateway for bots, the console for operators, and the local socket."""
+"""Starts the servers of a controller: the gateway for bots, the console for operators, the local socket. Used by a start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SOCKET_FILE = "gatehouse.sock"
 
 @asynccontextmanager
 async def open_standby_servers(deployment: Deployment, operator: OperatorPort) -> AsyncIterator[None]:
-    """The console and the local socket of a process that does not lead. There is no gateway: a bot finds nobody, not a doubt."""
+    """The console and the local socket of a standby. A standby opens no gateway port, so a bot's connection is refused."""
     settings = deployment.settings
     remote, local = create_console(operator, local=False), create_console(operator, local=True)
     async with (
@@ -30,8 +30,8 @@ async def open_standby_servers(deployment: Deployment, operator: OperatorPort) -
         yield
 
 
-async def open_doors(deployment: Deployment, assembly: Assembly, stack: AsyncExitStack) -> None:
-    """Open all doors; ``stack`` closes them."""
+async def open_servers(deployment: Deployment, assembly: Assembly, stack: AsyncExitStack) -> None:
+    """Start all servers of a controller that leads; ``stack`` stops them."""
     settings, limits = deployment.settings, GatewayLimits()
     gateway = create_gateway(assembly.bots, assembly.keyring, limits)
     await stack.enter_async_context(serving_gateway(gateway, settings.gateway.host, settings.gateway.port, limits))

@@ -1,4 +1,4 @@
-"""The venues of a start: their gates, feeds and clients, and what is asked of them before the doors open."""
+"""Opens the venues at a start: their hosts, feeds and clients, and what is read from them before the servers start."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from controller.runtime.venues.account_checks import Findings
 from controller.settings.deployment import Settings
 from controller.telemetry.alerts import Alerts
 from exchange.errors import ConfigError, GatehouseError, Unreachable
-from exchange.mexc.checks import Demands, check_account
+from exchange.mexc.account_checks import Demands, check_account
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import PRODUCTION, Endpoint, VenueHost, open_feed, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import PRODUCTION, VenueEndpoint, VenueHost, open_feed, open_venue
 from exchange.mexc.provenance import Provenance, ask_provenance
 from exchange.mexc.ratelimit import LockOut
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import SymbolRules
 from exchange.ports import Clock, MarketFeed, Venue, VenueName
@@ -34,39 +34,39 @@ REACH_WITHIN_S = 60.0
 RETRY_EVERY_S = 0.5
 
 
-def open_gates(deployment: Deployment, alerts: Alerts, clock: Clock, stack: AsyncExitStack) -> dict[VenueName, VenueHost]:
-    """One gate per host, whoever talks to it: a venue's limits are counted by address."""
-    by_host: dict[str, VenueHost] = {}
-    gates: dict[VenueName, VenueHost] = {}
+def open_hosts(deployment: Deployment, alerts: Alerts, clock: Clock, stack: AsyncExitStack) -> dict[VenueName, VenueHost]:
+    """One ``VenueHost`` for each address, shared by all its clients: a venue counts its rate limits by address."""
+    by_url: dict[str, VenueHost] = {}
+    hosts: dict[VenueName, VenueHost] = {}
     for name in (VenueName.TESTNET, VenueName.LIVE):
         endpoint = _endpoint(deployment.settings, name)
-        if endpoint.rest_url not in by_host:
-            by_host[endpoint.rest_url] = VenueHost(endpoint, clock, on_lockout=partial(_locked_out, alerts, name))
-            stack.push_async_callback(by_host[endpoint.rest_url].aclose)
-        gates[name] = by_host[endpoint.rest_url]
-    return gates
+        if endpoint.rest_url not in by_url:
+            by_url[endpoint.rest_url] = VenueHost(endpoint, clock, on_lockout=partial(_alert_lockout, alerts, name))
+            stack.push_async_callback(by_url[endpoint.rest_url].aclose)
+        hosts[name] = by_url[endpoint.rest_url]
+    return hosts
 
 
-def _locked_out(alerts: Alerts, name: VenueName, lockout: LockOut) -> None:
-    detail = f"HTTP {lockout.status}: nothing but a cancel every few seconds is sent for {lockout.seconds} s"
-    alerts.notify(Alert(AlertKind.VENUE_LOCKOUT, f"the {name} venue has locked us out", detail))
+def _alert_lockout(alerts: Alerts, name: VenueName, lockout: LockOut) -> None:
+    detail = f"HTTP {lockout.status}: only a cancel every few seconds is sent for {lockout.seconds} s"
+    alerts.notify(Alert(AlertKind.VENUE_LOCKOUT, f"the {name} venue has locked this address out", detail))
 
 
 async def open_feeds(
-    deployment: Deployment, gates: dict[VenueName, VenueHost], clock: Clock
+    deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock
 ) -> tuple[dict[VenueName, MarketFeed], dict[VenueName, Provenance]]:
-    """Every venue's market feed, and what the venue says its data is."""
+    """Every venue's market feed, and the provenance that the venue states for its data."""
     feeds: dict[VenueName, MarketFeed] = {}
-    told: dict[VenueName, Provenance] = {}
-    for name, gate in gates.items():
+    provenance: dict[VenueName, Provenance] = {}
+    for name, host in hosts.items():
         endpoint = _endpoint(deployment.settings, name)
-        told[name] = await _reached(partial(ask_provenance, endpoint), f"the {name} venue")
-        feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), told[name].source, gate=gate)
-    return feeds, told
+        provenance[name] = await _ask_until_answered(partial(ask_provenance, endpoint), f"the {name} venue")
+        feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), provenance[name].source, host=host)
+    return feeds, provenance
 
 
 async def examine(deployment: Deployment, live: MexcVenue, permits: PermitOffice) -> Findings:
-    """Whether the live account is fit for what the policy would have it do."""
+    """Check whether the live account is fit for what the policy allows; the evidence of ``live-ready``."""
     policy, production = deployment.policy, deployment.settings.environment is Environment.PRODUCTION
     demands = Demands(
         symbols=symbols_at(policy, Stage.LIVE_EUR10),
@@ -78,38 +78,38 @@ async def examine(deployment: Deployment, live: MexcVenue, permits: PermitOffice
     return Findings(len(rows), tuple(row.name for row in rows if not row.ok))
 
 
-def open_venues(deployment: Deployment, gates: dict[VenueName, VenueHost], clock: Clock) -> dict[VenueName, MexcVenue]:
-    """The clients of the venues beyond this process, each with a signer of its own."""
+def open_venues(deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock) -> dict[VenueName, MexcVenue]:
+    """The clients of the testnet and the live venue, each with a signer of its own."""
     policy = deployment.policy
     limits = SignerLimits(frozenset(policy.symbols), policy.limits.order_notional_max_eur * policy.eur_rate.quote_per_eur)
     venues: dict[VenueName, MexcVenue] = {}
-    for name, gate in gates.items():
+    for name, host in hosts.items():
         settings = deployment.settings.testnet if name is VenueName.TESTNET else deployment.settings.live
         signer = LocalSigner(settings.api_key, deployment.secrets[name], limits)
-        venues[name] = open_venue(name, _endpoint(deployment.settings, name), signer, clock, SystemRandom(), gate=gate)
+        venues[name] = open_venue(name, _endpoint(deployment.settings, name), signer, clock, SystemRandom(), host=host)
     return venues
 
 
-def _endpoint(settings: Settings, name: VenueName) -> Endpoint:
+def _endpoint(settings: Settings, name: VenueName) -> VenueEndpoint:
     venue = settings.testnet if name is VenueName.TESTNET else settings.live
     if settings.environment is Environment.PRODUCTION and name is VenueName.LIVE:
         if (venue.rest, venue.ws) != (PRODUCTION.rest_url, PRODUCTION.stream_url):
             raise ConfigError(
-                "in production the live venue is MEXC's own address and nothing else",
+                "in production the live venue must have MEXC's own address",
                 code="live-address",
                 remedy=f'Set live.rest = "{PRODUCTION.rest_url}" and live.ws = "{PRODUCTION.stream_url}".',
             )
         return PRODUCTION
-    return Endpoint(venue.rest, venue.ws, Reach.LOOPBACK)
+    return VenueEndpoint(venue.rest, venue.ws, Reach.LOOPBACK)
 
 
 async def read_rules(venue: Venue, symbols: tuple[str, ...]) -> dict[str, SymbolRules]:
-    """The venue's rules for each symbol, asked until it answers."""
-    return dict(await _reached(lambda: venue.symbol_rules(symbols), f"the {venue.name} venue"))
+    """The venue's rules for each symbol; asks until the venue answers."""
+    return dict(await _ask_until_answered(lambda: venue.symbol_rules(symbols), f"the {venue.name} venue"))
 
 
-async def _reached(ask: Callable[[], Awaitable[T]], what: str) -> T:
-    """Ask until there is an answer; a venue may still be starting."""
+async def _ask_until_answered(ask: Callable[[], Awaitable[T]], what: str) -> T:
+    """Ask until there is an answer, for at most ``REACH_WITHIN_S``: a venue may still be starting."""
     deadline = asyncio.get_running_loop().time() + REACH_WITHIN_S
     while True:
         try:

@@ -24,7 +24,11 @@ IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
 
 @dataclass(frozen=True)
 class OrderState:
-    """One admitted order. ``executed`` is the venue's word, ``booked`` the sum of the fills we have; the venue's may run ahead."""
+    """One admitted order.
+
+    ``executed`` is what the venue reports, ``booked`` the sum of the fills we have booked; ``executed`` may be ahead of ``booked``.
+    ``unknown_reason`` is set while ``unknown_since`` is, ``reject_code`` and ``reject_message`` once the status is REJECTED.
+    """
 
     number: int
     client_id: str
@@ -49,8 +53,10 @@ class OrderState:
     booked_quote: Decimal = ZERO
     misses: int = 0
     unknown_since: Millis | None = None
+    unknown_reason: str = ""
     cancel_requested: bool = False
-    refusal: str = ""
+    reject_code: int | None = None
+    reject_message: str = ""
 
     @property
     def working(self) -> bool:

@@ -191,7 +191,6 @@ class State:
     halt_cause: Cause | None = None
     halt_reason: str = ""
     validation_void: str = ""
-    halted_at: Millis | None = None
     halt_figures: HaltFigures | None = None
     governance_seq: int = 0
     commands: Map[str, str] = field(default_factory=Map)

@@ -14,7 +14,7 @@ from exchange.wire.account import symbol_list_json
 from exchange.wire.errors import ErrorCode, WireRefusal, refuse
 from exchange.wire.market import (
     BookTicker,
-    DepthSnapshot,
+    DepthReply,
     agg_trades_json,
     book_ticker_json,
     depth_json,
@@ -62,7 +62,7 @@ class MarketViews:
         if view is None:
             raise _no_book(symbol)
         version, bids, asks = view
-        return depth_json(DepthSnapshot(version, tuple(bids), tuple(asks), self._port.now()))
+        return depth_json(DepthReply(version, tuple(bids), tuple(asks), self._port.now()))
 
     async def trades(self, call: Call) -> object:
         """``trades``, newest first."""

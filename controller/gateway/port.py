@@ -57,7 +57,6 @@ class Accepted:
 
     order: NewOrder
     order_id: str
-    bot_client_id: str
     at: Millis
 
 
@@ -65,7 +64,6 @@ class Accepted:
 class VenueRejected:
     """The order was admitted and sent, and the venue refused it with its own code. It was never in the book."""
 
-    order_id: str
     code: int
     message: str
 

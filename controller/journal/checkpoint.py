@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controller.journal.chain import Entry, Fault, Problem, Row
+from controller.journal.chain import Fault, Problem, Row
 from controller.journal.merkle import MerkleTree
 from controller.journal.note import NoteKey, note_key, open_note, sign_note
 from exchange.errors import IntegrityError
@@ -120,13 +120,8 @@ class CheckpointWalk:
         self._pending = sorted(map(anchored, checkpoints), key=lambda one: one.checkpoint.size, reverse=True)
         self.tree = MerkleTree()
 
-    def step(self, entry: Entry) -> Problem | None:
-        """Add the next entry; call ``start()`` before the first one."""
-        self.tree.append(entry.hash)
-        return self._compare()
-
     def take(self, rows: Iterable[Row]) -> Problem | None:
-        """Add the next rows at once. Once every checkpoint has been compared, the tree is no longer needed."""
+        """Add the next rows; call ``start()`` before the first. After all checkpoints are compared, the tree is not needed."""
         for *_, digest in rows if self._pending else ():
             self.tree.append_leaf(digest)
             if (problem := self._compare()) is not None:
@@ -159,17 +154,6 @@ class CheckpointWalk:
                 message = f"the first {size} entries are not those of the checkpoint that {anchor.holder} holds"
                 return Problem(Fault.HISTORY_REWRITTEN, size, f"{message}: history was rewritten, or the file was swapped")
         return None
-
-
-def check_against(entries: Iterable[Entry], checkpoint: Checkpoint, controller_id: str) -> Problem | None:
-    """The problem that a checkpoint shows in a journal read from its first entry; ``None`` when it agrees."""
-    walk = CheckpointWalk(controller_id, (checkpoint,))
-    problem = walk.start()
-    for entry in entries:
-        if problem or walk.tree.size >= checkpoint.size:
-            break
-        problem = walk.step(entry)
-    return problem or walk.finish()
 
 
 def _malformed(why: str) -> IntegrityError:

@@ -1,1 +1,1 @@
-"""The shell around the pure core: reads, writes, waits, and carries decisions out."""
+"""The imperative shell around the pure core: it reads, writes, waits and carries out decisions. Run by ``controller.bootstrap``."""

@@ -1,4 +1,7 @@
-"""The running controller put together from adapters it is given: who feeds the writer, and who follows it."""
+"""Builds the running controller from its adapters: what feeds the writer, and what follows it.
+
+``controller.bootstrap`` opens the adapters, passes them in as ``Parts`` and starts the ``Assembly``.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from controller.runtime.api.keyring import Keyring
 from controller.runtime.api.operator import Operator
 from controller.runtime.followers.checkpoints import CheckpointPublisher
 from controller.runtime.followers.disk_space import DiskReserve, ReserveFile
-from controller.runtime.followers.latchfile import LatchFile, Mark, Marking
+from controller.runtime.followers.latchfile import LatchFile, LatchMark, LatchMarkWriter
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
 from controller.runtime.loop.inbox import Inbox
@@ -65,11 +68,11 @@ class _Ticker:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a controller is put together from. ``rules`` are refreshed in place while it runs."""
+    """What a controller is built from. ``rules`` are refreshed in place while it runs; ``latch_mark`` must halt it first."""
 
     journal: Journal
     recovered: Recovered
-    memory: RecentHistory
+    history: RecentHistory
     clock: Clock
     permits: PermitOffice
     policy: Policy
@@ -79,17 +82,17 @@ class Parts:
     accelerated: Mapping[VenueName, bool]
     alerts: Alerts
     telemetry: Telemetry
-    witnesses: CheckpointPublisher
-    keeper: SnapshotSchedule
+    publisher: CheckpointPublisher
+    snapshot_schedule: SnapshotSchedule
     latch: LatchFile
-    left_behind: Mark | None
+    latch_mark: LatchMark | None
     reserve: tuple[ReserveFile, Path] | None
     examine: Callable[[], Awaitable[Findings]]
     bot_secret: Callable[[str, str], str]
 
 
 class Assembly:
-    """A controller whose parts know each other. Nothing runs until ``start``."""
+    """A controller whose parts are connected. Nothing runs until ``start``."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -110,8 +113,8 @@ class Assembly:
             permits=parts.permits,
             inbox=inbox,
             clock=clock,
-            told=parts.alerts.decided,
-            emptied=self._emptied,
+            on_alert=parts.alerts.decided,
+            on_cancel_all_result=self._on_cancel_all_result,
             still_open=lambda venue: sum(1 for order in self._open_on(venue) if order.status in _IN_FLIGHT),
             working=lambda venue: sum(1 for order in self._open_on(venue) if order.working),
         )
@@ -122,60 +125,60 @@ class Assembly:
             permits=parts.permits,
             inbox=inbox,
             perform=self._performer.perform,
-            failing=self._failing,
-            halting=self._halting,
+            on_failure=self._on_failure,
+            on_halt=self._on_halt,
         )
         self.ended = asyncio.Event()
         self.failure: Failure | None = None
         for name, venue in parts.venues.items():
             self._sweepers[name] = self._sweeper(name, venue)
         tracing = Tracing(parts.telemetry, clock)
-        self._marking = Marking(parts.latch, marked=parts.left_behind is not None)
-        for watcher in (parts.memory.carried, lambda _: self._markets.tick_taken(), tracing.carried, parts.witnesses.carried):
-            writer.watch(watcher)
-        writer.watch(parts.keeper.carried)
-        writer.watch(self._marking.carried)
-        self._room = self._watched_room()
-        self._halt_first(parts.left_behind)
-        markets, memory = self._markets, parts.memory
-        self.bots = Bots(writer=writer, inbox=inbox, performer=self._performer, markets=markets, memory=memory, clock=clock)
-        self.keyring = Keyring(lambda: writer.known.bot_keys, parts.bot_secret)
+        self._latch_marks = LatchMarkWriter(parts.latch, marked=parts.latch_mark is not None)
+        for follower in (parts.history.on_batch, lambda _: self._markets.tick_taken(), tracing.on_batch, parts.publisher.on_batch):
+            writer.add_follower(follower)
+        writer.add_follower(parts.snapshot_schedule.on_batch)
+        writer.add_follower(self._latch_marks.on_batch)
+        self._disk_reserve = self._make_disk_reserve()
+        self._halt_first(parts.latch_mark)
+        markets, history = self._markets, parts.history
+        self.bots = Bots(writer=writer, inbox=inbox, performer=self._performer, markets=markets, history=history, clock=clock)
+        self.keyring = Keyring(lambda: writer.state.bot_keys, parts.bot_secret)
         parts.alerts.journal_with(self._noticed)
         self.operator = Operator(
             writer=writer,
             inbox=inbox,
             markets=markets,
-            memory=memory,
+            history=history,
             journal=parts.journal,
             clock=clock,
             tracing=tracing,
             key_problem=self.keyring.problem,
-            standings=lambda: parts.witnesses.standings,
+            target_statuses=lambda: parts.publisher.target_statuses,
         )
         self._ticker = _Ticker(self._markets)
 
-    def _watched_room(self) -> DiskReserve | None:
+    def _make_disk_reserve(self) -> DiskReserve | None:
         parts = self._parts
         if parts.reserve is None:
             return None
-        room = DiskReserve(*parts.reserve, parts.permits, self._inbox, parts.clock, parts.alerts.notify)
-        self.writer.watch(room.carried)
-        return room
+        disk_reserve = DiskReserve(*parts.reserve, parts.permits, self._inbox, parts.clock, parts.alerts.notify)
+        self.writer.add_follower(disk_reserve.on_batch)
+        return disk_reserve
 
-    def _halt_first(self, left_behind: Mark | None) -> None:
-        """The last process on this host left a mark that still means a halt: nothing comes before it."""
-        if left_behind is not None:
-            reason = f"the last process here halted without a journal: {left_behind.reason}"
-            asked = HaltAsked(by="controller", reason=reason, cause=Cause.JOURNAL)
-            self._inbox.fact(asked, self._parts.clock.monotonic_ns())
+    def _halt_first(self, latch_mark: LatchMark | None) -> None:
+        """Halt before anything else when the last process on this host recorded a halt in its latch file."""
+        if latch_mark is not None:
+            reason = f"the last process here halted without a journal: {latch_mark.reason}"
+            request = HaltAsked(by="controller", reason=reason, cause=Cause.JOURNAL)
+            self._inbox.fact(request, self._parts.clock.monotonic_ns())
 
     @property
     def permits(self) -> PermitOffice:
-        """Who issues the permits to place."""
+        """The office that issues the permits to place orders."""
         return self._parts.permits
 
     def start(self) -> list[asyncio.Task[None]]:
-        """Start the writer and everything that feeds it. Cancel the tasks to stop."""
+        """Start the writer and everything that feeds it; cancel the tasks to stop."""
         clock = self._parts.clock
         writing = asyncio.create_task(self.writer.run(), name="writer")
         writing.add_done_callback(lambda task: _writer_ended(task, self._parts.permits))
@@ -188,22 +191,21 @@ class Assembly:
         return [writing, *feeding]
 
     async def idle(self) -> None:
-        """Wait until nothing is being carried out: every cancel was proven, or given up."""
+        """Wait until every effect has ended: each cancel-all is proven or has given up."""
         await self._performer.drain()
 
     def stop_ticking(self) -> None:
-        """Time passes without anybody being told."""
+        """Send no more ticks to the writer."""
         self._ticker.stop()
 
     def _background(self) -> dict[str, Callable[[], Awaitable[None]]]:
         parts = self._parts
-        examiner = Examiner(examine=parts.examine, known=lambda: self.writer.known, inbox=self._inbox, clock=parts.clock)
+        examiner = Examiner(examine=parts.examine, current_state=lambda: self.writer.state, inbox=self._inbox, clock=parts.clock)
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "symbol rules": partial(_refresh_rules, parts.venues, parts.rules, parts.policy),
-            "witnesses": partial(parts.witnesses.run, self._contradicted),
+            "checkpoints": partial(parts.publisher.run, self._on_contradiction),
             "account checks": examiner.run,
-            "alerts": partial(_for_ever, parts.alerts.run),
-            "snapshots": parts.keeper.run,
+            "snapshots": parts.snapshot_schedule.run,
         }
         for name, feed in parts.feeds.items():
             work[f"{name} market feed"] = feed.run
@@ -211,21 +213,21 @@ class Assembly:
         for name, venue in parts.venues.items():
             work[f"{name} sweeps"] = self._sweepers[name].run
             work[f"{name} private stream"] = partial(_listen, venue, self._inbox, parts.clock, self._sweepers[name])
-        if self._room is not None:
-            work["disk room"] = self._room.run
-        if (follow := getattr(parts.venues[VenueName.MOCK], "run", None)) is not None:
-            work["mock executor"] = follow
+        if self._disk_reserve is not None:
+            work["disk reserve"] = self._disk_reserve.run
+        if (run_mock := getattr(parts.venues[VenueName.MOCK], "run", None)) is not None:
+            work["mock executor"] = run_mock
         return work
 
-    def _contradicted(self, reason: str) -> None:
+    def _on_contradiction(self, reason: str) -> None:
         self._inbox.fact(HaltAsked(by="controller", reason=reason, cause=Cause.INTEGRITY), self._parts.clock.monotonic_ns())
 
-    def _halting(self, reason: str) -> None:
-        self._marking.halted(Mark(reason, self.writer.known.epoch, halted=True))
+    def _on_halt(self, reason: str) -> None:
+        self._latch_marks.halted(LatchMark(reason, self.writer.state.epoch, halted=True))
 
-    def _failing(self, failure: Failure) -> None:
+    def _on_failure(self, failure: Failure) -> None:
         if failure.halted or not failure.taken_over:
-            self._marking.failed(Mark(failure.reason, failure.epoch, halted=failure.halted))
+            self._latch_marks.failed(LatchMark(failure.reason, failure.epoch, halted=failure.halted))
         self.failure = failure
         self.ended.set()
 
@@ -243,14 +245,14 @@ class Assembly:
         return self._sweepers[name].offset
 
     def _ledger(self, name: VenueName) -> Ledger:
-        return self.writer.known.ledger(name)
+        return self.writer.state.ledger(name)
 
     def _open_on(self, venue: VenueName) -> list[OrderState]:
-        return self.writer.known.open_on(venue)
+        return self.writer.state.open_on(venue)
 
-    def _emptied(self, effect: CancelAll, result: CancelAllResult) -> None:
+    def _on_cancel_all_result(self, effect: CancelAll, result: CancelAllResult) -> None:
         self._sweepers[effect.venue].sweep_soon()
-        state, times, clock = self.writer.known, self.writer.halt_clock, self._parts.clock
+        state, times, clock = self.writer.state, self.writer.halt_clock, self._parts.clock
         report_halt(effect, result, state, times, self._inbox, clock)
         report_drill(effect, result, state, times, self._inbox, clock, self._performer.perform)
 
@@ -275,18 +277,13 @@ async def _listen(venue: Venue, inbox: Inbox, clock: Clock, sweeper: Sweeper) ->
 async def _refresh_rules(
     venues: Mapping[VenueName, Venue], rules: Mapping[VenueName, dict[str, SymbolRules]], policy: Policy
 ) -> None:
-    """Rules can change within a day: a suspended side must stop orders (execution-safety.md §1.3)."""
+    """Read the symbol rules again: a side that the venue suspends must stop orders (execution-safety.md §1.3)."""
     while True:
         await asyncio.sleep(RULES_EVERY_S)
-        for name, known in rules.items():
+        for name, current in rules.items():
             try:
                 fresh = await venues[name].symbol_rules(policy.symbols)
             except GatehouseError:
                 continue
-            known.clear()
-            known.update(fresh)
-
-
-async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
-    await work()
-    await asyncio.Event().wait()
+            current.clear()
+            current.update(fresh)

@@ -1,20 +1,13 @@
-"""Sends alerts: all to the log and to the webhook if one is set, the important ones also to Sentry. ``runtime`` calls it.
+"""Sends alerts: all to the log, the important ones also to Sentry. ``runtime`` calls it.
 
 A repeated alert is sent once, and again only after ``QUIET_MS`` without it or after a change of stage. ``notify`` never blocks and
-never raises; an alert that does not fit into the queue is counted and dropped.
+never raises.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import hmac
-import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import httpx
 
 from controller.core.effects import INFORMS, Alert, AlertKind
 from controller.telemetry.redact import Redactor
@@ -22,11 +15,8 @@ from controller.telemetry.sentry import Reports
 from exchange.ports import Clock
 
 QUIET_MS = 60_000
-QUEUE = 256
-ATTEMPTS = 3
-BACKOFF_S = 2
-TIMEOUT_S = 5
-SIGNATURE_HEADER = "X-Gatehouse-Signature"
+MOST_UNJOURNALLED = 256
+"""How many alerts are kept until there is a journal to remember them."""
 
 _LOG = logging.getLogger("gatehouse.alerts")
 
@@ -56,39 +46,16 @@ _REPORTED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """The address that gets alerts as JSON. With a secret, ``X-Gatehouse-Signature`` is ``sha256=`` and the body's HMAC-SHA256."""
-
-    url: str
-    secret: str = ""
-
-
 class Alerts:
-    """Accepts alerts from the runtime. ``run`` delivers them to the webhook until it is cancelled."""
+    """Accepts alerts from the runtime."""
 
-    def __init__(
-        self,
-        *,
-        controller_id: str,
-        environment: str,
-        clock: Clock,
-        reports: Reports,
-        redactor: Redactor,
-        webhook: Webhook | None = None,
-        transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
-    ) -> None:
-        self._origin = {"controller_id": controller_id, "environment": environment}
+    def __init__(self, *, clock: Clock, reports: Reports, redactor: Redactor) -> None:
         self._clock = clock
         self._reports = reports
         self._redactor = redactor
-        self._webhook = webhook
-        self._transport = transport
         self._last_sent: dict[tuple[AlertKind, str], int] = {}
-        self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
         self._unjournalled: list[Alert] = []
         self._journal: Callable[[Alert], None] | None = None
-        self.dropped = 0
 
     def journal_with(self, remember: Callable[[Alert], None]) -> None:
         """Give ``remember`` every alert of this process that must be acknowledged, those from before this call first."""
@@ -104,7 +71,7 @@ class Alerts:
             clean = Alert(alert.kind, self._redactor.text(alert.title), self._redactor.text(alert.detail))
             if self._journal is not None:
                 self._journal(clean)
-            elif len(self._unjournalled) < QUEUE:
+            elif len(self._unjournalled) < MOST_UNJOURNALLED:
                 self._unjournalled.append(clean)
         return sent
 
@@ -123,45 +90,4 @@ class Alerts:
         _LOG.log(_LEVELS[alert.kind], "%s: %s", title, detail, extra={"fields": {"kind": alert.kind.value}})
         if level := _REPORTED.get(alert.kind):
             self._reports.event(title, detail, level=level, tags={"kind": alert.kind.value})
-        if self._webhook is not None:
-            self._post({"kind": alert.kind.value, "title": title, "detail": detail, "at_ms": now, **self._origin})
         return True
-
-    def _post(self, body: dict[str, str | int]) -> None:
-        try:
-            self._queue.put_nowait(json.dumps(body).encode())
-        except asyncio.QueueFull:
-            self.dropped += 1
-
-    async def run(self) -> None:
-        """Deliver queued alerts, oldest first, until cancelled. Returns at once without a webhook."""
-        if self._webhook is None:
-            return
-        transport = self._transport() if self._transport else None
-        async with httpx.AsyncClient(transport=transport, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False) as client:
-            while True:
-                await self._deliver(client, self._webhook, await self._queue.get())
-                self._queue.task_done()
-
-    async def drained(self) -> None:
-        """Wait until every queued alert is delivered or dropped."""
-        await self._queue.join()
-
-    async def _deliver(self, client: httpx.AsyncClient, webhook: Webhook, body: bytes) -> None:
-        headers = {"content-type": "application/json"}
-        if webhook.secret:
-            headers[SIGNATURE_HEADER] = "sha256=" + hmac.new(webhook.secret.encode(), body, hashlib.sha256).hexdigest()
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                await asyncio.sleep(BACKOFF_S * attempt)
-            try:
-                response = await client.post(webhook.url, content=body, headers=headers)
-            except httpx.HTTPError as error:
-                why = type(error).__name__
-                continue
-            if response.is_success:
-                return
-            why = f"HTTP {response.status_code}"
-        # The address may contain a token, so it is not logged.
-        self.dropped += 1
-        _LOG.warning("the alert webhook did not accept an alert: %s", why)

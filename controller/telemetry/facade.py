@@ -33,11 +33,7 @@ class Fields(TypedDict, total=False):
     cap_eur: Decimal
     command_id: str
     verb: str
-    target: str
     persons: int
-    payload_digest: str
-    gate: str
-    verdict: str
     seq: int
     batch: int
 
@@ -55,7 +51,6 @@ class CommandPhase(StrEnum):
     """The parts of one command (architecture.md §5)."""
 
     VERIFY = "verify"
-    GATE = "gate"
     APPLY = "apply"
 
 
@@ -68,35 +63,20 @@ class Count(StrEnum):
     ORDERS = "orders"
     FILLS = "fills"
     DENIALS = "denials"
-    COMMANDS = "commands"
-    REFUSALS = "refusals"
     BREACHES = "breaches"
-    HALTS = "halts"
-    ALERTS_DROPPED = "alerts.dropped"
 
 
 class Level(StrEnum):
     """The gauges. Amounts are in cents, so that they stay exact integers."""
 
     EXPOSURE_CENTS = "exposure.cents"
-    CAP_CENTS = "cap.cents"
     EQUITY_CENTS = "equity.cents"
-    STAGE_RISK = "stage.risk"
-    RAMP_STEP = "ramp.step"
-    WORKING_ORDERS = "orders.working"
-    UNKNOWN_ORDERS = "orders.unknown"
-    COVERED_MS = "validation.covered.ms"
     JOURNAL_SEQ = "journal.seq"
     ARMED = "armed"
 
 
 class Trace(Protocol):
     """The trace of one order or command. Phases become child spans."""
-
-    @property
-    def trace_id(self) -> str:
-        """The trace's id, 32 hex digits; empty when tracing is off."""
-        ...
 
     def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:
         """Measure a phase as it happens. An exception passes through and marks the span."""
@@ -141,7 +121,6 @@ class Telemetry(Protocol):
 
 
 class _NoTrace:
-    trace_id = ""
     _nothing: AbstractContextManager[None] = nullcontext()
 
     def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:  # noqa: ARG002 - off

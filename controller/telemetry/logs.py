@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from logging.handlers import QueueHandler, QueueListener
 from queue import Full, Queue
@@ -49,21 +50,15 @@ class JsonLines(logging.Formatter):
 
 
 class _BoundedHandler(QueueHandler):
-    """Queues records without waiting; counts those that do not fit."""
-
-    def __init__(self, queue: Queue[logging.LogRecord]) -> None:
-        super().__init__(queue)
-        self.dropped = 0
+    """Queues records without waiting and drops those that do not fit."""
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         record.msg, record.args = record.getMessage(), None
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        try:
+        with suppress(Full):
             self.queue.put_nowait(record)
-        except Full:
-            self.dropped += 1
 
 
 class _Listener(QueueListener):
@@ -83,11 +78,6 @@ class Logs:
 
     _handler: _BoundedHandler
     _listener: QueueListener
-
-    @property
-    def dropped(self) -> int:
-        """How many lines did not fit into the queue."""
-        return self._handler.dropped
 
     def close(self) -> None:
         """Write what is queued and release the root logger."""

@@ -137,10 +137,6 @@ class _OtelTrace:
         self._root = otel.start(name, attributes, parent=Context())
         self._context = set_span_in_context(self._root, Context())
 
-    @property
-    def trace_id(self) -> str:
-        return format(self._root.get_span_context().trace_id, "032x")
-
     def phase(self, phase: Phase, **fields: Unpack[Fields]) -> AbstractContextManager[None]:
         return self._phase(phase, self._otel.attributes(fields))
 

@@ -1,1 +1,1 @@
-"""The pure matching engine that the mock executor and the testnet share."""
+"""The matching engine without I/O. The mock executor and the testnet call it."""

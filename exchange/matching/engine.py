@@ -1,18 +1,19 @@
-"""The testnet's matching engine: our orders against a tape's market. Pure and deterministic; time comes in as an argument.
+"""The matching engine: orders against a tape's market. Pure and deterministic; time is an argument. Testnet and mock venue call it.
 
 Theory of operation (execution-safety.md §5). The tape's book and trades are the market. Testnet orders trade with it and never with
 each other, not even two orders of one account: the engine models neither self-trades nor market impact. Only self-trade prevention
 looks at other testnet orders: a new order with an ``stpMode`` that would reach a resting order of its STP group is handled as that
 mode says (mexc-spot-v3.md §4.11); the resting order's own mode plays no part.
 
-- A **taker** walks the displayed depth as of its arrival, less what earlier takers consumed of it.
+- A **taker** walks the displayed depth at its arrival, minus what earlier takers consumed.
 - A **maker** joins the queue behind everything displayed at its price. Trades of the other side at that price use up the queue
-  ahead, and what is left of them fills it. A trade strictly beyond its price fills it up to the trade's size. A book whose opposite
-  best is strictly beyond its price fills it, at its own price, up to what is displayed there. A touch alone never fills it.
-- While the book is missing, gapped or crossed nothing fills. Limit orders are taken and wait, immediate ones die, and MARKET orders
-  are refused: there is no valid trade price.
+  ahead, and the rest of them fills it. A trade strictly beyond its price fills it up to the trade's size. A book whose opposite
+  best is strictly beyond its price fills it, at its own price, up to what is displayed there. A price that is only touched never
+  fills it.
+- While the book is missing, gapped or crossed nothing fills. Limit orders are accepted and wait, immediate ones are canceled, and
+  MARKET orders are refused because there is no valid trade price.
 
-The same records, requests and seed give the same events and the same ``fills_digest``.
+The same records, requests and seed produce the same events and the same ``fills_digest``.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from itertools import islice
 
 from exchange.book import BookStatus, Level
 from exchange.errors import ConfigError, UsageError
-from exchange.matching.accounts import Account, with_fee
-from exchange.matching.checks import MAX_OPEN_ORDERS, check, decimals, notional, refused
-from exchange.matching.events import Accepted, Canceled, EngineEvent, FillRecord, OrderView, Refused
+from exchange.matching.accounts import LedgerAccount, with_fee
+from exchange.matching.events import Accepted, Canceled, EngineEvent, FillRecord, OrderView, Refusal
 from exchange.matching.fees import FeePolicy, QuoteFees
+from exchange.matching.order_checks import MAX_OPEN_ORDERS, check, decimals, notional, refused
 from exchange.matching.registry import Registry
 from exchange.matching.resting import FillModel, LiveOrder
 from exchange.matching.saved import AccountState, EngineState
@@ -40,7 +41,7 @@ from exchange.wire.errors import ErrorCode
 from exchange.wire.orders import StpMode
 
 COLLAR = Decimal("0.05")
-"""How far through the opposite best a MARKET order may trade (mexc-spot-v3.md §4.3, inferred from three samples)."""
+"""How far beyond the opposite best price a MARKET order may trade (mexc-spot-v3.md §4.3, inferred from three samples)."""
 
 EPOCH = Millis(0)
 FOREVER = Millis(2**53)
@@ -50,16 +51,16 @@ _DIGITS = 28
 
 
 class DuplicateClientIds(StrEnum):
-    """What to do with a client order id the account has used before; MEXC's own behaviour is unknown (mexc-spot-v3.md §4.14)."""
+    """How to handle a client order id that the account has used before; MEXC's behaviour is unknown (mexc-spot-v3.md §4.14)."""
 
     REJECT = "reject"
     ACCEPT = "accept"
 
 
 class Engine:
-    """Accounts, orders and markets of one testnet. See the module for the rules of matching.
+    """Accounts, orders and markets of one venue. See the module for the rules of matching.
 
-    A refused duplicate client id is answered with 33333, the documented generic parameter error: no source names a code for it.
+    A duplicate client id is refused with 33333, the documented generic parameter error: no source names a code for it.
     """
 
     def __init__(
@@ -75,15 +76,15 @@ class Engine:
             _require_exact(symbol_rules)
         self.rules = dict(rules)
         self._duplicates = duplicates
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, LedgerAccount] = {}
         self._registry = Registry(seed)
         self._settlement = Settlement(self._accounts, self._registry, QuoteFees() if fees is None else fees)
         self._markets = {symbol: VenueMarket(one, model, self._settlement, related) for symbol, one in rules.items()}
         self._sequence = 0
 
     def open_account(self, name: str, balances: Mapping[str, Decimal], at: Millis) -> list[EngineEvent]:
-        """Create an account, or add to the one of that name. Raises ``UsageError`` for an amount that is not one."""
-        account = self._accounts.setdefault(name, Account(name))
+        """Create an account, or add to the account of that name. Raises ``UsageError`` for an invalid amount."""
+        account = self._accounts.setdefault(name, LedgerAccount(name))
         for asset, amount in balances.items():
             self._settlement.moved(name, account.deposit(asset, amount), at)
         return self._settlement.take()
@@ -98,7 +99,7 @@ class Engine:
         return self._settlement.take()
 
     def shift_prices(self, symbol: str, factor: Decimal, at: Millis) -> list[EngineEvent]:
-        """From now on multiply every price of the symbol's tape by ``factor``: a price gap, for drills. Shifts accumulate.
+        """Multiply every later price of the symbol's tape by ``factor``: a price gap, for drills. Shifts accumulate.
 
         The book is replaced in one chained delta and the orders the gap crossed fill by the usual rules.
         Raises ``UsageError`` for an unlisted symbol or a factor that is not positive.
@@ -106,15 +107,15 @@ class Engine:
         self._market(symbol).shift(factor, at)
         return self._settlement.take()
 
-    def place(self, account: str, intent: OrderIntent, at: Millis, stp_mode: StpMode = StpMode.NONE) -> Accepted | Refused:
-        """Take an order that arrives at ``at``, lock its funds and match it, or refuse it and change nothing.
+    def place(self, account: str, intent: OrderIntent, at: Millis, stp_mode: StpMode = StpMode.NONE) -> Accepted | Refusal:
+        """Accept an order that arrives at ``at``, lock its funds and match it, or refuse it and change nothing.
 
-        Post-only orders that would cross, and immediate ones that find nothing, are taken and then end CANCELED
+        Post-only orders that would cross, and immediate orders that find nothing, are accepted and then end CANCELED
         (mexc-spot-v3.md §4.1). Raises ``UsageError`` for an account that was never opened.
         """
         owner = self._account(account)
         checked = self._vet(account, intent)
-        if isinstance(checked, Refused):
+        if isinstance(checked, Refusal):
             return checked
         rules, price = checked
         asset, amount = _to_lock(rules, intent, price)
@@ -144,19 +145,19 @@ class Engine:
         self._markets[intent.symbol].arrive(order, at)
         return Accepted(order.view(), tuple(self._settlement.take()))
 
-    def test(self, account: str, intent: OrderIntent) -> Refused | None:
+    def test(self, account: str, intent: OrderIntent) -> Refusal | None:
         """What ``place`` would refuse, without placing (mexc-spot-v3.md §4.4)."""
         owner = self._account(account)
         checked = self._vet(account, intent)
-        if isinstance(checked, Refused):
+        if isinstance(checked, Refusal):
             return checked
         asset, amount = _to_lock(checked[0], intent, checked[1])
         return None if owner.free(asset) >= amount else _too_little(intent.side)
 
     def cancel(
         self, account: str, symbol: str, at: Millis, *, order_id: str | None = None, client_id: str | None = None
-    ) -> Canceled | Refused:
-        """Cancel one open order by either id. -2011 for one that is unknown or has already ended (mexc-spot-v3.md §4.6)."""
+    ) -> Canceled | Refusal:
+        """Cancel one open order by either id. -2011 for an order that is unknown or has ended (mexc-spot-v3.md §4.6)."""
         order = self._registry.find(account, symbol, order_id=order_id, client_id=client_id)
         if order is None or not order.is_open:
             return refused(ErrorCode.UNKNOWN_ORDER, "Unknown order sent.")
@@ -196,7 +197,7 @@ class Engine:
         return list(islice(self._registry.fills(account, symbol, order_id=order_id, since=since, until=until), limit))
 
     def balances(self, account: str) -> Mapping[str, Balance]:
-        """Every asset the account has ever held. Raises ``UsageError`` for an account that was never opened."""
+        """Every asset the account has or had. Raises ``UsageError`` for an account that was never opened."""
         return self._account(account).balances()
 
     def quote(self, symbol: str, received_at: Millis) -> Quote | None:
@@ -213,7 +214,7 @@ class Engine:
         return self._market(symbol).depth.book.status
 
     def state(self) -> EngineState:
-        """Everything that decides how the engine goes on, as a value."""
+        """Everything that determines how the engine continues, as a value."""
         return EngineState(
             sequence=self._sequence,
             accounts=tuple(AccountState(name, account.assets()) for name, account in self._accounts.items()),
@@ -223,13 +224,13 @@ class Engine:
         )
 
     def load(self, state: EngineState) -> None:
-        """Go on from a saved state, in an engine that has traded nothing. Accounts the state does not know stay as they are.
+        """Continue from a saved state, in an engine that has not traded. Accounts outside the state stay unchanged.
 
-        Raises ``IntegrityError`` for balances or levels that cannot be, ``UsageError`` for a symbol that is not listed.
+        Raises ``IntegrityError`` for impossible balances or levels, ``UsageError`` for a symbol that is not listed.
         """
         self._sequence = state.sequence
         for one in state.accounts:
-            self._accounts.setdefault(one.name, Account(one.name)).load(one.assets)
+            self._accounts.setdefault(one.name, LedgerAccount(one.name)).load(one.assets)
         for order in state.orders:
             self._registry.add(order)
             if not order.is_open:
@@ -248,7 +249,7 @@ class Engine:
         """SHA-256 over every fill so far with its evidence, as hex: equal for equal records, requests and seed."""
         return self._registry.digest()
 
-    def _vet(self, account: str, intent: OrderIntent) -> tuple[SymbolRules, Decimal] | Refused:
+    def _vet(self, account: str, intent: OrderIntent) -> tuple[SymbolRules, Decimal] | Refusal:
         """The symbol's rules and the order's limit price, which for MARKET is its collar."""
         rules = self.rules.get(intent.symbol)
         if rules is None:
@@ -265,7 +266,7 @@ class Engine:
             return rules, intent.price
         return self._collar(rules, intent)
 
-    def _collar(self, rules: SymbolRules, intent: OrderIntent) -> tuple[SymbolRules, Decimal] | Refused:
+    def _collar(self, rules: SymbolRules, intent: OrderIntent) -> tuple[SymbolRules, Decimal] | Refusal:
         book = self._markets[rules.symbol].depth.book
         if not book.is_tradable:
             return refused(ErrorCode.NO_VALID_PRICE, "no valid trade price")
@@ -293,7 +294,7 @@ class Engine:
             )
         return market
 
-    def _account(self, name: str) -> Account:
+    def _account(self, name: str) -> LedgerAccount:
         account = self._accounts.get(name)
         if account is None:
             raise UsageError(f"there is no account {name!r}", code="account-missing", remedy="Open the account first.")
@@ -310,14 +311,14 @@ def _to_lock(rules: SymbolRules, intent: OrderIntent, price: Decimal) -> tuple[s
     return rules.base, round_up((intent.quote_quantity or Decimal(0)) / price, rules.quantity_step)
 
 
-def _too_little(side: Side) -> Refused:
+def _too_little(side: Side) -> Refusal:
     if side is Side.BUY:
         return refused(ErrorCode.INSUFFICIENT_POSITION, "Insufficient position")
     return refused(ErrorCode.OVERSOLD, "Oversold")
 
 
 def _require_exact(rules: SymbolRules) -> None:
-    """Refuse rules whose notionals times fees would not fit the digits of Decimal arithmetic, and fees the ledger cannot charge."""
+    """Refuse rules whose notional times fee needs more digits than Decimal has, and fees the ledger cannot charge."""
     fees = (rules.maker_fee, rules.taker_fee)
     largest = max(rules.max_notional, rules.max_notional_market)
     digits = largest.adjusted() + 2 + rules.price_precision + rules.quantity_precision + max(decimals(fee) for fee in fees)

@@ -1,4 +1,4 @@
-"""What the matching engine answers and what it reports: plain values, which the testnet's streams turn into MEXC's pushes."""
+"""The matching engine's replies and events, as values. The testnet's streams turn them into MEXC's pushes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from exchange.matching.accounts import BalanceChange
-from exchange.model import Fill, MarketTrade, Millis, OrderReport, OrderStatus, OrderType, Side
+from exchange.model import Fill, MarketTrade, Millis, OrderReport, OrderType, Side
 from exchange.tape import Levels
 
 _ZERO = Decimal(0)
@@ -14,11 +14,11 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """One order at one moment, with what MEXC's order object and order push need beyond ``OrderReport``.
+    """One order at one moment, with the fields of MEXC's order object and order push that ``OrderReport`` lacks.
 
-    ``quote_quantity`` is what a MARKET order by quote asked to trade; ``last_quantity`` is the size of its latest fill and
-    ``maker`` whether that fill was one. A MARKET order's price is its collar, not a fill price (mexc-spot-v3.md §4.3), and
-    the quantity of one by quote is what it has executed.
+    ``quote_quantity`` is the amount of a MARKET order by quote; ``last_quantity`` is the size of the latest fill and
+    ``maker`` whether that fill was a maker's. A MARKET order's price is its collar, not a fill price (mexc-spot-v3.md §4.3), and
+    the quantity of a MARKET order by quote is its executed quantity.
     """
 
     report: OrderReport
@@ -28,7 +28,7 @@ class OrderView:
 
     @property
     def amount(self) -> Decimal:
-        """What the order is worth in the quote asset: as asked for by quote, else price times quantity."""
+        """The order's value in the quote asset: its quote quantity if it has one, else price times quantity."""
         return self.report.price * self.report.quantity if self.quote_quantity is None else self.quote_quantity
 
     @property
@@ -50,8 +50,8 @@ class OrderView:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """Why a fill happened: the book it was argued from and the public trades, if any, that passed our place in the queue."""
+class FillEvidence:
+    """Why a fill happened: the book version, and the public trades, if any, that passed our place in the queue."""
 
     book_version: int
     trade_ids: tuple[str, ...] = ()
@@ -59,14 +59,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class FillRecord:
-    """One fill of one account and what justifies it: a line of the venue's fill log."""
+    """One fill of one account with its evidence: a line of the venue's fill log."""
 
     account: str
     fill: Fill
-    evidence: Evidence
+    evidence: FillEvidence
 
     def line(self) -> str:
-        """The text that the venue's fills digest is made of: the fields joined by ``|``, numbers without exponent."""
+        """The text that goes into the fills digest: the fields joined by ``|``, numbers without exponent."""
         fill = self.fill
         return "|".join(
             (
@@ -103,7 +103,7 @@ class Filled:
 
     account: str
     fill: Fill
-    evidence: Evidence
+    evidence: FillEvidence
     at: Millis
 
 
@@ -118,7 +118,7 @@ class BalanceChanged:
 
 @dataclass(frozen=True, slots=True)
 class BookChanged:
-    """The public book changed. Versions chain per symbol for as long as the engine lives, also across gaps, loops and shifts.
+    """The public book changed. Versions chain per symbol as long as the engine runs, also across gaps, loops and shifts.
 
     The first one of a symbol is its whole book; ``from_version`` is then the version itself.
     """
@@ -143,7 +143,7 @@ EngineEvent = OrderChanged | Filled | BalanceChanged | BookChanged | MarketTrade
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The order was taken. ``order`` is its state after matching on arrival; ``events`` tells how it got there."""
+    """The order was accepted. ``order`` is its state after matching on arrival; ``events`` are the changes until then."""
 
     order: OrderView
     events: tuple[EngineEvent, ...]
@@ -151,7 +151,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Canceled:
-    """The cancel was carried out. ``before`` and ``order`` are the states around it (mexc-spot-v3.md §4.6: replies differ)."""
+    """The order was canceled. ``before`` and ``order`` are its states before and after (mexc-spot-v3.md §4.6: replies differ)."""
 
     before: OrderView
     order: OrderView
@@ -159,16 +159,11 @@ class Canceled:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A request was turned down; nothing changed. ``code`` and ``message`` are MEXC's (mexc-spot-v3.md §1.6)."""
+class Refusal:
+    """A request was refused; nothing changed. ``code`` and ``message`` are MEXC's (mexc-spot-v3.md §1.6)."""
 
     code: int
     message: str
-
-
-def final_status(executed: Decimal) -> OrderStatus:
-    """What an order that ends unfilled becomes (mexc-spot-v3.md §4.12)."""
-    return OrderStatus.PARTIALLY_CANCELED if executed else OrderStatus.CANCELED
 
 
 def is_immediate(kind: OrderType) -> bool:

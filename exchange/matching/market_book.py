@@ -1,12 +1,12 @@
-"""The public book of one testnet symbol: the tape's book, under version numbers and prices of our own, less what we consumed.
+"""The public book of one symbol: the tape's book with our own versions and prices, minus what takers consumed, for ``VenueMarket``.
 
-Three things stand between the tape and what the testnet shows:
+The published book differs from the tape's in three ways:
 
-- **Versions.** A tape may start over (after a gap) and a price shift replaces the book between two tape versions. The published
+- **Versions.** A tape may restart (after a gap) and a price shift replaces the book between two tape versions. The published
   version is the tape's plus an offset that only grows, so published deltas always chain (mexc-spot-v3.md §7.5).
 - **Prices.** After ``shift`` every tape price is multiplied by a factor. Bids are rounded down to the tick and asks up, so rounding
-  never crosses the book; tape levels that meet on one tick are summed.
-- **Consumption.** The tape does not know that we traded against it. What our takers took from a level stays taken until a
+  never crosses the book; tape levels that round to the same tick are summed.
+- **Consumption.** The tape does not contain our trades. A quantity that our takers consumed from a level stays consumed until a
   depth message refreshes that level (execution-safety.md §5, requirement 3).
 """
 
@@ -27,7 +27,7 @@ _Buckets = dict[Decimal, dict[Decimal, Decimal]]
 
 
 class MarketBook:
-    """See the module. ``book`` is what is published; read it, never change it."""
+    """See the module. ``book`` is the published book; read it, never change it."""
 
     __slots__ = ("_buckets", "_consumed", "_factor", "_offset", "_rules", "book")
 
@@ -40,7 +40,7 @@ class MarketBook:
         self._consumed: dict[Side, dict[Decimal, Decimal]] = {Side.BUY: {}, Side.SELL: {}}
 
     def state(self) -> MarketBookState:
-        """Everything that decides how the book goes on, as a value."""
+        """Everything that determines how the book continues, as a value."""
         buckets = None
         if self._buckets is not None:
             buckets = tuple(
@@ -50,7 +50,7 @@ class MarketBook:
         return MarketBookState(self.book.state(), self._offset, self._factor, buckets, consumed)
 
     def load(self, state: MarketBookState) -> None:
-        """Become the book of a saved state. Raises ``IntegrityError`` for levels that are none."""
+        """Become the book of a saved state. Raises ``IntegrityError`` for levels that are not valid."""
         self.book = Book.of(state.book)
         self._offset, self._factor = state.offset, state.factor
         self._buckets = None if state.buckets is None else {Side.BUY: {}, Side.SELL: {}}
@@ -62,7 +62,7 @@ class MarketBook:
             self._consumed[side][price] = taken
 
     def apply(self, record: DepthSnapshot | DepthDelta | TapeGap) -> BookChanged | None:
-        """Take the tape's next depth record; ``None`` when nothing is published for it."""
+        """Apply the tape's next depth record; returns the published change, or ``None``."""
         if isinstance(record, DepthDelta):
             return self._delta(record)
         if isinstance(record, DepthSnapshot):
@@ -79,7 +79,7 @@ class MarketBook:
         return None
 
     def shift(self, factor: Decimal, at: Millis) -> BookChanged | None:
-        """Multiply every price by ``factor`` from now on; ``None`` while there is no live book to replace.
+        """Multiply every later price by ``factor``; returns ``None`` while there is no live book to replace.
 
         Raises:
             UsageError: ``factor`` is not a positive number.
@@ -98,14 +98,14 @@ class MarketBook:
         return self._replace(self.book.version + 1, bids, asks, at)
 
     def priced(self, trade: MarketTrade) -> MarketTrade:
-        """The trade at the price it has here. It moves with the side of the book it hit."""
+        """The trade at its shifted price, which is rounded like the side of the book it hit."""
         if self._buckets is None:
             return trade
         price = self._price(trade.taker_side.opposite, trade.price)
         return MarketTrade(trade.symbol, price, trade.quantity, trade.taker_side, trade.at, trade.trade_id)
 
     def available(self, side: Side, limit: Decimal) -> Iterator[Level]:
-        """What an order of the other side at ``limit`` can take from ``side``, best first: displayed less consumed.
+        """What an order of the other side at ``limit`` can take from ``side``, best first: displayed minus consumed.
 
         Quantities are rounded down to the symbol's step.
         """
@@ -118,7 +118,7 @@ class MarketBook:
                 yield price, left
 
     def consume(self, side: Side, price: Decimal, quantity: Decimal) -> None:
-        """Remember that ``quantity`` displayed at ``price`` is ours already."""
+        """Note that a taker consumed ``quantity`` displayed at ``price``."""
         consumed = self._consumed[side]
         consumed[price] = consumed.get(price, _ZERO) + quantity
 

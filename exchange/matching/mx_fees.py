@@ -1,8 +1,8 @@
-"""Fees in MX: 20 % off for accounts that have it switched on and hold enough (mexc-spot-v3.md §6).
+"""Fees in MX: 20 % less for accounts that switched it on and hold enough MX (mexc-spot-v3.md §6). The testnet uses it.
 
-The fee is worth what it would be in the quote asset, less the discount, at what MX is worth in that asset: the mid price of the
-venue's own MX market, or for USDT the configured price. What is not covered falls back to the quote asset at the full rate: too
-little MX free for this fill, or a quote asset in which MX has no price. No fill's fee is split.
+The fee is the fee in the quote asset minus the discount, converted at the price of MX in that asset: the mid price of the venue's
+own MX market, or for USDT the configured price. If too little MX is free for a fill, or MX has no price in the quote asset, the
+whole fee is charged in the quote asset at the full rate. A fee is never split.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from decimal import ROUND_DOWN, Decimal
 
-from exchange.matching.accounts import STEP, Account
+from exchange.matching.accounts import STEP, LedgerAccount
 from exchange.matching.fees import Charge, QuoteFees
 from exchange.model import SymbolRules
 
@@ -19,7 +19,7 @@ DISCOUNT = Decimal("0.2")
 
 
 class MxFees:
-    """The testnet's fee policy (``FeePolicy``). ``price`` answers what one MX is worth in a quote asset, if anything."""
+    """The testnet's fee policy (``FeePolicy``). ``price`` returns the price of one MX in a quote asset, or ``None``."""
 
     def __init__(self, price: Callable[[str], Decimal | None]) -> None:
         self._price = price
@@ -31,7 +31,7 @@ class MxFees:
         return account in self._on
 
     def switch(self, account: str, *, on: bool) -> None:
-        """Have the account pay in MX from now on, or no more."""
+        """Switch paying in MX on or off for the account."""
         if on:
             self._on.add(account)
         else:
@@ -45,8 +45,8 @@ class MxFees:
         """Replace the accounts that pay in MX."""
         self._on = set(accounts)
 
-    def charge(self, account: Account, rules: SymbolRules, notional: Decimal, *, maker: bool) -> Charge:
-        """The fee on a fill, in MX where the account has it switched on and enough of it free."""
+    def charge(self, account: LedgerAccount, rules: SymbolRules, notional: Decimal, *, maker: bool) -> Charge:
+        """The fee on a fill, in MX if the account switched it on and has enough free MX."""
         plain = self._quote.charge(account, rules, notional, maker=maker)
         price = self._price(rules.quote) if plain.amount and account.name in self._on else None
         if price is None:

@@ -1,4 +1,4 @@
-"""Every order and fill the testnet has seen, by the keys MEXC's queries use (mexc-spot-v3.md §4.9-4.11)."""
+"""Every order and fill of the venue, by the keys of MEXC's queries (mexc-spot-v3.md §4.9-4.11). The engine calls it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from exchange.matching.events import Evidence, FillRecord
+from exchange.matching.events import FillEvidence, FillRecord
 from exchange.matching.resting import LiveOrder
 from exchange.model import Fill, Millis
 
@@ -16,7 +16,7 @@ _SEED_SPAN = 10**15
 
 
 class Registry:
-    """Orders and fills in the order they came, plus the ids they are given. Ids are opaque text derived from seed and sequence."""
+    """Orders and fills in order of arrival, and their ids. Ids are opaque text derived from seed and sequence."""
 
     def __init__(self, seed: int) -> None:
         self._base = _FIRST_ID + (seed % 400) * _SEED_SPAN
@@ -29,7 +29,7 @@ class Registry:
         self._digest = hashlib.sha256()
 
     def order_id(self, sequence: int) -> str:
-        """The id of the order placed as number ``sequence``, in the shape MEXC uses today (mexc-spot-v3.md §4.1)."""
+        """The id of the order placed as number ``sequence``, in the form MEXC uses today (mexc-spot-v3.md §4.1)."""
         return f"C02__{self._base + sequence}{sequence * 37 % 1000:03d}"
 
     def trade_id(self, order: LiveOrder) -> str:
@@ -37,7 +37,7 @@ class Registry:
         return f"{order.order_id.removeprefix('C02__')}X{order.fills}"
 
     def add(self, order: LiveOrder) -> None:
-        """Remember a new order; it takes over its client id."""
+        """Add a new order; its client id now refers to it."""
         self._orders[order.account].append(order)
         self._by_id[order.order_id] = order
         self._open[order.account][order.order_id] = order
@@ -49,7 +49,7 @@ class Registry:
         return tuple(sorted(self._by_id.values(), key=lambda order: order.sequence))
 
     def close(self, order: LiveOrder) -> None:
-        """Remember that an order can no longer trade."""
+        """Note that an order can no longer trade."""
         self._open[order.account].pop(order.order_id, None)
 
     def has_client_id(self, account: str, client_id: str) -> bool:
@@ -57,7 +57,7 @@ class Registry:
         return (account, client_id) in self._by_client
 
     def find(self, account: str, symbol: str, *, order_id: str | None = None, client_id: str | None = None) -> LiveOrder | None:
-        """An account's order by the exchange's id, which wins, or by its client id, the latest that used it."""
+        """An account's order by the exchange's id, which wins, or by client id (the latest that used it)."""
         order = self._by_id.get(order_id) if order_id is not None else self._by_client.get((account, client_id or ""))
         if order is None or order.account != account or order.rules.symbol != symbol:
             return None
@@ -82,8 +82,8 @@ class Registry:
             if fill.symbol == symbol and since <= fill.at <= until and order_id in {None, fill.order_id}:
                 yield fill
 
-    def record(self, account: str, fill: Fill, evidence: Evidence) -> None:
-        """Remember a fill with what justifies it, and fold both into the digest."""
+    def record(self, account: str, fill: Fill, evidence: FillEvidence) -> None:
+        """Add a fill with its evidence, and hash both into the digest."""
         self._fills[account].append(fill)
         self._log.append(FillRecord(account, fill, evidence))
         self._digest.update(self._log[-1].line().encode() + b"\n")

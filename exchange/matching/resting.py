@@ -1,4 +1,4 @@
-"""Orders on the testnet: their record, their place in the tape's queue, and the ones that rest, in price-time priority."""
+"""Orders with their place in the tape's queue, and the resting ones in price-time priority. ``VenueMarket`` uses them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 
 class FillModel(StrEnum):
-    """How much of a level's shrinking without trades is credited to the queue ahead of us (execution-safety.md §5, requirement 4).
+    """How much of a level's decrease without trades is credited to the queue ahead of us (execution-safety.md §5, requirement 4).
 
-    PESSIMISTIC: nothing; only trades move us forward. This is what gates judge by. BASE: our share of the level. OPTIMISTIC:
-    all of it, and the queue ahead is never more than what is displayed.
+    PESSIMISTIC: nothing; only trades move us forward. Gates use this model. BASE: our share of the level. OPTIMISTIC: all of
+    it, and the queue ahead is never larger than the displayed quantity.
     """
 
     PESSIMISTIC = "pessimistic"
@@ -30,10 +30,10 @@ class FillModel(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class LiveOrder:
-    """One order, changing. ``reserved`` is what it has locked: quote for a BUY, base for a SELL.
+    """One order, mutable. ``reserved`` is its locked amount: quote for a BUY, base for a SELL.
 
-    ``ahead`` is the displayed quantity still to be traded at our price before it is our turn, or ``None`` while the book
-    that would tell was not tradable. ``passed`` are the public trades that moved it forward since its last fill.
+    ``ahead`` is the displayed quantity that must trade at our price before this order, or ``None`` if the book was not tradable
+    when it arrived. ``passed`` are the public trades that moved it forward since its last fill.
     """
 
     account: str
@@ -105,15 +105,15 @@ class RestingSide:
         return bool(self._orders)
 
     def first(self) -> LiveOrder | None:
-        """The order with the best claim."""
+        """The order with the highest priority."""
         return self._orders[0] if self._orders else None
 
     def add(self, order: LiveOrder) -> None:
-        """Rest an order."""
+        """Add an order."""
         insort(self._orders, order, key=self._priority)
 
     def discard(self, order: LiveOrder) -> None:
-        """Forget an order that no longer rests."""
+        """Remove an order that no longer rests."""
         if order in self._orders:
             self._orders.remove(order)
 

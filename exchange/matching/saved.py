@@ -1,6 +1,6 @@
-"""The testnet's state as values: what a snapshot holds. Everything here is plain data that survives JSON.
+"""The testnet's state as values that JSON can hold. The testnet's snapshot writes and reads them.
 
-Mappings whose order matters are lists of pairs, because canonical JSON sorts the keys of objects.
+Mappings with a significant order are lists of pairs, because canonical JSON sorts object keys.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class MarketBookState:
-    """One symbol's published book and what stands between it and the tape's.
+    """One symbol's published book and its differences from the tape's.
 
-    ``buckets`` are ``(side, published price, ((tape price, quantity), ...))`` once prices were shifted; ``consumed`` is
+    ``buckets`` are ``(side, published price, ((tape price, quantity), ...))`` after a price shift; ``consumed`` is
     ``(side, price, quantity)``.
     """
 
@@ -47,7 +47,7 @@ class MarketBookState:
 
 @dataclass(frozen=True, slots=True)
 class MarketState:
-    """One symbol: its book, and what has traded since the last depth change. Resting orders are the open ones."""
+    """One symbol: its book, and the quantities traded since the last depth change. The open orders are its resting orders."""
 
     symbol: str
     depth: MarketBookState
@@ -76,7 +76,7 @@ class HistoryState:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackState:
-    """How many records have been played, and in how many ms the next one is due (``None``: there is none)."""
+    """How many records were played, and in how many ms the next one is due (``None``: there is none)."""
 
     records: int
     lead: int | None
@@ -90,5 +90,5 @@ def draws_of(random: Random) -> Draws:
 
 
 def resume_draws(random: Random, draws: Draws) -> None:
-    """Put a generator back into a state. Raises ``ValueError`` for numbers that are none."""
+    """Set a generator to a state. Raises ``ValueError`` for numbers that are not a state."""
     random.setstate((_GENERATOR, draws, None))

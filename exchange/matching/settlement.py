@@ -1,4 +1,4 @@
-"""What a fill or an end does to an order, its account and its history, and the events that tell of it.
+"""Applies a fill or a cancel to an order, its account and its history, and collects the events. ``VenueMarket`` calls it.
 
 Events of one step come in the order MEXC pushes them: the order, the deal, then the account's movements (mexc-spot-v3.md §7.8).
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from exchange.matching.accounts import Account, BalanceChange, Reason, with_fee
-from exchange.matching.events import BalanceChanged, EngineEvent, Evidence, Filled, OrderChanged
+from exchange.matching.accounts import BalanceChange, LedgerAccount, MovementReason, with_fee
+from exchange.matching.events import BalanceChanged, EngineEvent, Filled, FillEvidence, OrderChanged
 from exchange.matching.fees import FeePolicy
 from exchange.matching.registry import Registry
 from exchange.matching.resting import LiveOrder
@@ -19,11 +19,11 @@ _ZERO = Decimal(0)
 
 
 class Settlement:
-    """Carries out fills and ends. ``events`` collects what happened until somebody takes it."""
+    """Applies fills and cancels. ``events`` collects the events until ``take`` is called."""
 
     __slots__ = ("_accounts", "_fees", "_registry", "events")
 
-    def __init__(self, accounts: Mapping[str, Account], registry: Registry, fees: FeePolicy) -> None:
+    def __init__(self, accounts: Mapping[str, LedgerAccount], registry: Registry, fees: FeePolicy) -> None:
         self._accounts = accounts
         self._fees = fees
         self._registry = registry
@@ -36,15 +36,15 @@ class Settlement:
         return taken
 
     def changed(self, order: LiveOrder, at: Millis) -> None:
-        """Tell of an order's state."""
+        """Add an event with an order's state."""
         order.updated_at = at
         self.events.append(OrderChanged(order.account, order.view(), at))
 
     def moved(self, account: str, change: BalanceChange, at: Millis) -> None:
-        """Tell of a balance."""
+        """Add an event with a balance change."""
         self.events.append(BalanceChanged(account, change, at))
 
-    def fill(self, order: LiveOrder, price: Decimal, quantity: Decimal, *, maker: bool, evidence: Evidence, at: Millis) -> None:
+    def fill(self, order: LiveOrder, price: Decimal, quantity: Decimal, *, maker: bool, evidence: FillEvidence, at: Millis) -> None:
         """Trade ``quantity`` of an open order at ``price`` and charge the fee."""
         rules, account = order.rules, self._accounts[order.account]
         notional = price * quantity
@@ -80,18 +80,18 @@ class Settlement:
             self.moved(order.account, change, at)
 
     def cancel(self, order: LiveOrder, at: Millis) -> None:
-        """End an open order where it stands; what it has locked is free again."""
+        """End an open order; its locked amount becomes free again."""
         order.status = OrderStatus.PARTIALLY_CANCELED if order.executed else OrderStatus.CANCELED
         self._registry.close(order)
         self.changed(order, at)
         if order.reserved:
             asset = order.rules.quote if order.side is Side.BUY else order.rules.base
-            self.moved(order.account, self._accounts[order.account].release(asset, order.reserved, Reason.CANCELED), at)
+            self.moved(order.account, self._accounts[order.account].release(asset, order.reserved, MovementReason.CANCELED), at)
             order.reserved = _ZERO
 
 
-def _settle(order: LiveOrder, account: Account, fill: Fill, needed: Decimal) -> list[BalanceChange]:
-    """Move what a fill moves, and keep ``needed`` locked for the rest of the order."""
+def _settle(order: LiveOrder, account: LedgerAccount, fill: Fill, needed: Decimal) -> list[BalanceChange]:
+    """Move the balances of a fill, and keep ``needed`` locked for the rest of the order."""
     rules = order.rules
     released, order.reserved = order.reserved - needed, needed
     in_quote = fill.fee if fill.fee_asset == rules.quote else _ZERO
@@ -102,16 +102,16 @@ def _settle(order: LiveOrder, account: Account, fill: Fill, needed: Decimal) -> 
     else:
         changes = account.sold(rules.base, rules.quote, quantity=fill.quantity, notional=fill.quote, fee=in_quote)
         if left := released - fill.quantity:
-            changes.append(account.release(rules.base, left, Reason.RETURNED))
+            changes.append(account.release(rules.base, left, MovementReason.RETURNED))
     if fill.fee and fill.fee_asset != rules.quote:
         changes.append(account.charge(fill.fee_asset, fill.fee))
     return changes
 
 
 def required(order: LiveOrder) -> Decimal:
-    """What an open order must have locked: a BUY its rest at the limit price with the higher fee, a SELL the rest itself."""
+    """What an open order must lock: a BUY its remainder at the limit price with the higher fee, a SELL its remaining quantity."""
     if order.side is Side.SELL:
-        # A SELL by quote quantity keeps its whole cushion until it ends: falling prices may need it.
+        # A SELL by quote quantity keeps its whole locked amount until it ends, because falling prices may need it.
         return order.reserved - (order.last_quantity or _ZERO) if order.quantity is None else order.quantity - order.executed
     rate = max(order.rules.maker_fee, order.rules.taker_fee)
     if order.quantity is None:

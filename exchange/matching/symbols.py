@@ -1,4 +1,4 @@
-"""The symbols the testnet lists by default. Values follow what MEXC's ``exchangeInfo`` reports (mexc-spot-v3.md §3.1, §6)."""
+"""The default symbols of the testnet and the mock venue, with values from MEXC's ``exchangeInfo`` (mexc-spot-v3.md §3.1, §6)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from exchange.book import Level
 from exchange.errors import ConfigError
-from exchange.matching.checks import decimals
+from exchange.matching.order_checks import decimals
 from exchange.model import OrderType, SymbolRules
 from exchange.tape import TapeGap, TapeRecord, TapeTrade
 
@@ -45,10 +45,10 @@ _LOOKED_AT = 5_000
 def rules_for(records: Iterable[TapeRecord]) -> Mapping[str, SymbolRules]:
     """The default rules, and for a tape of another symbol rules like BTCUSDT's with the decimals the tape itself uses.
 
-    Only the first records are read. They are what the venue showed, so its precisions may be finer but never coarser.
+    Only the first records are read. The venue's real precisions may be finer, never coarser.
 
     Raises:
-        ConfigError: there is no record, or the symbol's quote asset is not one MEXC has a market in.
+        ConfigError: there is no record, or the symbol does not end in a quote asset of MEXC.
     """
     prices, quantities, symbol = 0, 0, ""
     for record in islice(records, _LOOKED_AT):
@@ -64,7 +64,7 @@ def rules_for(records: Iterable[TapeRecord]) -> Mapping[str, SymbolRules]:
     quote = next((one for one in _QUOTES if symbol.endswith(one) and symbol != one), None)
     if quote is None:
         raise ConfigError(
-            f"nobody knows which assets {symbol or 'an empty tape'} trades",
+            f"the assets of {symbol or 'an empty tape'} are unknown",
             code="tape-symbol-unknown",
             remedy=f"Use a tape of a symbol that ends in one of {', '.join(_QUOTES)}.",
         )

@@ -1,4 +1,4 @@
-"""One symbol of the testnet: its book, the orders resting on it, and the three ways they trade. See ``matching`` for the theory."""
+"""One symbol of the engine: its book, its resting orders, and the three ways they trade. See ``engine`` for the rules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
 from exchange.book import Level
-from exchange.matching.events import BookChanged, Evidence, MarketTraded, crosses, is_immediate
+from exchange.matching.events import BookChanged, FillEvidence, MarketTraded, crosses, is_immediate
 from exchange.matching.market_book import MarketBook
 from exchange.matching.resting import FillModel, LiveOrder, RestingSide
 from exchange.matching.saved import MarketState
@@ -21,12 +21,12 @@ _Displayed = dict[tuple[Side, Decimal], Decimal]
 
 
 def unrelated(first: str, second: str) -> bool:  # noqa: ARG001 - the answer is the same for everybody
-    """Without STP groups no two accounts belong together, not even an account and itself."""
+    """Without STP groups no two accounts are related, not even an account with itself."""
     return False
 
 
 class VenueMarket:
-    """See the module."""
+    """The market of one symbol. See the module."""
 
     __slots__ = ("_model", "_related", "_resting", "_settlement", "_traded", "depth", "rules")
 
@@ -42,7 +42,7 @@ class VenueMarket:
         self._traded: _Displayed = {}
 
     def arrive(self, order: LiveOrder, at: Millis) -> None:
-        """Match a new order against the book as it is now; what is left rests, unless the order is an immediate one."""
+        """Match a new order against the current book; the rest enters the book, unless the order type is immediate."""
         book = self.depth.book
         if order.stp_mode is not StpMode.NONE:
             self._prevent_self_trade(order, at)
@@ -69,7 +69,7 @@ class VenueMarket:
         self._settlement.cancel(order, at)
 
     def state(self) -> MarketState:
-        """Everything that decides how the market goes on, except the open orders, as a value."""
+        """Everything that determines how the market continues, except the open orders, as a value."""
         traded = tuple((side, price, quantity) for (side, price), quantity in self._traded.items())
         return MarketState(self.rules.symbol, self.depth.state(), traded)
 
@@ -99,22 +99,22 @@ class VenueMarket:
             budget -= self._meet(order, trade, budget)
 
     def on_depth(self, record: DepthSnapshot | DepthDelta | TapeGap) -> None:
-        """Publish a change of the tape's book and fill the resting orders it has moved through."""
+        """Publish a change of the tape's book and fill the resting orders whose price it crossed."""
         before = self._displayed()
         self._after(self.depth.apply(record), before, record.at)
 
     def shift(self, factor: Decimal, at: Millis) -> None:
-        """Move all prices of this symbol by a factor, from now on."""
+        """Multiply all later prices of this symbol by a factor."""
         changed = self.depth.shift(factor, at)
         self._traded.clear()
         if changed is not None:
             self._after(changed, {}, at)
 
     def _prevent_self_trade(self, order: LiveOrder, at: Millis) -> None:
-        """Carry out ``stp_mode`` on every resting order of the same group that the new one would reach.
+        """Apply ``stp_mode`` to every resting order of the same group that the new one would reach.
 
-        It takes what is displayed better than such an order, and at that order's price what queues ahead of it, before the two
-        meet. A post-only order, and a fill-or-kill one that cannot be filled before they meet, end where they stand.
+        Before the two meet, the new order takes the better displayed levels and, at the resting order's price, the queue ahead of
+        it. A post-only order, and a fill-or-kill order that cannot be filled before that, are canceled.
         """
         while order.is_open and (met := self._first_related(order)) is not None:
             before = None if order.stp_mode is _KEEPS_TAKER else met
@@ -144,7 +144,7 @@ class VenueMarket:
             self._take(order, at)
 
     def _reach(self, order: LiveOrder, met: LiveOrder | None) -> Iterator[Level]:
-        """What an order can take, best first: everything within its limit, or only what comes before the order it would meet."""
+        """The levels an order can take, best first: all within its limit, or only those before the order ``met``."""
         for price, available in self.depth.available(order.side.opposite, order.price):
             if met is not None and crosses(order.side.opposite, met.price, price) and price != met.price:
                 return
@@ -155,7 +155,7 @@ class VenueMarket:
 
     def _take(self, order: LiveOrder, at: Millis, met: LiveOrder | None = None) -> None:
         side = order.side.opposite
-        evidence = Evidence(self.depth.book.version)
+        evidence = FillEvidence(self.depth.book.version)
         for price, available in self._reach(order, met):
             quantity = min(available, order.wanted(price))
             if not quantity:
@@ -174,7 +174,7 @@ class VenueMarket:
         return False
 
     def _meet(self, order: LiveOrder, trade: MarketTrade, budget: Decimal) -> Decimal:
-        """Let one trade pass an order's queue and fill it; returns what it filled, at most ``budget``."""
+        """Apply one trade to an order's queue and fill it; returns the filled quantity, at most ``budget``."""
         available = budget
         if order.price == trade.price:
             if order.ahead is None:
@@ -191,7 +191,7 @@ class VenueMarket:
         return quantity
 
     def _fill_resting(self, order: LiveOrder, quantity: Decimal, at: Millis) -> None:
-        evidence = Evidence(self.depth.book.version, tuple(order.passed))
+        evidence = FillEvidence(self.depth.book.version, tuple(order.passed))
         order.passed.clear()
         self._settlement.fill(order, order.price, quantity, maker=True, evidence=evidence, at=at)
         if not order.is_open:
@@ -207,11 +207,11 @@ class VenueMarket:
             if resting:
                 self._queue(side, before)
                 self._through(side, at)
-        # Depth is published after the trades it contains: what traded before it is in it.
+        # Depth is published after the trades it contains, so it includes everything traded before it.
         self._traded.clear()
 
     def _through(self, side: Side, at: Millis) -> None:
-        """Fill resting orders that the opposite best has moved strictly beyond, at their own price, best claim first."""
+        """Fill resting orders whose price the opposite best has crossed, at their own price, in priority order."""
         for order in self._resting[side]:
             opposite = self.depth.book.best(side.opposite)
             if opposite is None or not crosses(side, order.price, opposite):
@@ -230,7 +230,7 @@ class VenueMarket:
                 return
 
     def _queue(self, side: Side, before: _Displayed) -> None:
-        """Place orders that arrived while there was no book; credit cancellations ahead as the model says."""
+        """Set the queue of orders that arrived without a book; credit cancellations ahead as the fill model says."""
         gives_credit = self._model is not FillModel.PESSIMISTIC
         for order in self._resting[side]:
             if order.ahead is None:

@@ -1,33 +1,18 @@
-"""Every endpoint about the account itself, typed (mexc-spot-v3.md §2.8, §4.11). All raise ``VenueError`` when not answered."""
+"""Typed calls of the account endpoints (mexc-spot-v3.md §2.8, §4.11) for ``MexcVenue``. On failure they raise ``VenueError``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from exchange.mexc.http import Method
 from exchange.mexc.ratelimit import Lane
 from exchange.mexc.rest import PermanentRefusal, RestCaller
 from exchange.wire.account import Account, TradeFee, parse_account, parse_symbol_list, parse_trade_fee
 from exchange.wire.errors import ErrorCode
-from exchange.wire.profile import (
-    KycLevel,
-    StrategyGroup,
-    parse_group_reply,
-    parse_groups_reply,
-    parse_kyc,
-    parse_mx_deduct,
-    parse_uid,
-)
-from exchange.wire.wallet import Currency, parse_currencies
 
 WITHDRAWALS, TRANSFERS = "/capital/withdraw/history", "/capital/transfer"
-"""What only a key that has to do with moving money may ask for (§2.8)."""
-
-_MX_DEDUCT, _GROUP, _GROUP_UIDS = "/mxDeduct/enable", "/strategy/group", "/strategy/group/uid"
+"""Paths that only a key with a permission to move money may query (§2.8)."""
 
 
 class AccountApi:
-    """One account: who it is, what it may do, what it pays."""
+    """One account: its identity, permissions and fees."""
 
     def __init__(self, rest: RestCaller) -> None:
         self._rest = rest
@@ -40,37 +25,12 @@ class AccountApi:
         """What this account pays on one symbol."""
         return parse_trade_fee(await self._rest.query("/tradeFee", [("symbol", symbol)]))
 
-    async def kyc(self) -> KycLevel:
-        """How well MEXC knows its owner."""
-        return parse_kyc(await self._rest.query("/kyc/status"))
-
-    async def uid(self) -> str:
-        """Its number."""
-        return parse_uid(await self._rest.query("/uid"))
-
     async def self_symbols(self) -> tuple[str, ...]:
         """The pairs this key may trade by API."""
         return parse_symbol_list(await self._rest.query("/selfSymbols"))
 
-    async def default_symbols(self) -> tuple[str, ...]:
-        """The pairs that are open to API trading at all. Needs no key."""
-        return parse_symbol_list(await self._rest.public("/defaultSymbols"))
-
-    async def pays_fees_in_mx(self) -> bool:
-        """Whether fees are deducted from MX (§6)."""
-        return parse_mx_deduct(await self._rest.query(_MX_DEDUCT))
-
-    async def pay_fees_in_mx(self, *, enabled: bool) -> bool:
-        """Switch the deduction; the state after it."""
-        params = [("mxDeductEnable", "true" if enabled else "false")]
-        return parse_mx_deduct(await self._rest.query(_MX_DEDUCT, params, Method.POST))
-
-    async def currencies(self) -> tuple[Currency, ...]:
-        """Every currency and its networks. Needs a key that may read withdrawals."""
-        return parse_currencies(await self._rest.query("/capital/config/getall"))
-
     async def is_denied(self, path: str) -> bool:
-        """Whether the key has no permission (700007) for a GET of ``path``: the one way to prove what a key cannot do (§5)."""
+        """Whether the key has no permission (700007) for a GET of ``path``: the only proof of what a key cannot do (§5)."""
         try:
             await self._rest.query(path)
         except PermanentRefusal as refusal:
@@ -78,38 +38,3 @@ class AccountApi:
                 return True
             raise
         return False
-
-
-class StrategyGroups:
-    """The groups within which self-trade prevention acts (§4.11). Master accounts only; at most ten."""
-
-    def __init__(self, rest: RestCaller) -> None:
-        self._rest = rest
-
-    async def create(self, name: str) -> StrategyGroup:
-        """A new group of a name that is not taken."""
-        return parse_group_reply(await self._rest.query(_GROUP, [("tradeGroupName", name)], Method.POST))
-
-    async def all(self, name: str | None = None) -> tuple[StrategyGroup, ...]:
-        """Every group, or those of one name."""
-        return parse_groups_reply(await self._rest.query(_GROUP, [("tradeGroupName", name)] if name else []))
-
-    async def delete(self, group: int) -> None:
-        """End a group."""
-        await self._rest.query(_GROUP, [("tradeGroupId", str(group))], Method.DELETE)
-
-    async def add(self, group: int, uids: Sequence[str]) -> StrategyGroup:
-        """Put accounts into a group; the reply lists those added."""
-        return parse_group_reply(await self._rest.query(_GROUP_UIDS, _members(group, uids), Method.POST))
-
-    async def members(self, group: int) -> StrategyGroup:
-        """A group with its accounts."""
-        return parse_group_reply(await self._rest.query(_GROUP_UIDS, [("tradeGroupId", str(group))]))
-
-    async def remove(self, group: int, uids: Sequence[str]) -> None:
-        """Take accounts out of a group."""
-        await self._rest.query(_GROUP_UIDS, _members(group, uids), Method.DELETE)
-
-
-def _members(group: int, uids: Sequence[str]) -> list[tuple[str, str]]:
-    return [("tradeGroupId", str(group)), ("uid", ",".join(uids))]

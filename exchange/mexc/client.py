@@ -1,12 +1,11 @@
-"""MEXC, or anything that speaks its protocol, as a ``Venue``. Placing is sent once and judged by what the reply proves."""
+"""MEXC, or any venue with its protocol, as a ``Venue``. The controller trades through it; an order is sent once."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from exchange.errors import VenueError
-from exchange.mexc.account import AccountApi, StrategyGroups
-from exchange.mexc.listenkeys import ListenKeys
+from exchange.mexc.account import AccountApi
 from exchange.mexc.private import PrivateStream
 from exchange.mexc.rest import RestCaller, VenueRefusal
 from exchange.mexc.trading import Trading
@@ -25,14 +24,12 @@ class MexcVenue:
     """One account behind MEXC's protocol. Build it with ``exchange.mexc.connect``."""
 
     def __init__(self, name: VenueName, rest: RestCaller, private: PrivateStream) -> None:
-        """``trading``, ``account``, ``groups`` and ``listen_keys`` offer the rest of MEXC's signed endpoints, typed."""
+        """``trading`` and ``account`` offer what only the account checks ask."""
         self._name = name
         self._rest = rest
         self._private = private
         self.trading = Trading(rest)
         self.account = AccountApi(rest)
-        self.groups = StrategyGroups(rest)
-        self.listen_keys = ListenKeys(rest)
 
     @property
     def name(self) -> VenueName:
@@ -41,7 +38,7 @@ class MexcVenue:
 
     @property
     def clock_reading(self) -> ClockReading | None:
-        """Our clock less the venue's and the measurement's age, from several exchanges; ``None`` before the first."""
+        """Our clock minus the venue's and the measurement's age; ``None`` before the first measurement."""
         return self._rest.venue_clock.reading
 
     async def place(self, intent: OrderIntent, permit: Permit) -> PlaceOutcome:
@@ -49,7 +46,7 @@ class MexcVenue:
         return await self.trading.place(intent, permit)
 
     async def cancel(self, symbol: str, client_id: str) -> CancelOutcome:
-        """Ask for one order's cancellation (mexc-spot-v3.md §4.6). A reply's status proves nothing and is not looked at."""
+        """Ask for one order's cancellation (mexc-spot-v3.md §4.6). The status in the reply proves nothing and is ignored."""
         return await self.trading.cancel(OrderRef(symbol, client_id=client_id))
 
     async def cancel_all(self, symbols: Sequence[str]) -> CancelOutcome:
@@ -81,8 +78,8 @@ class MexcVenue:
     async def fills(self, symbol: str, since: Millis) -> Sequence[Fill]:
         """Our trades at or after ``since``, oldest first, complete as far as MEXC keeps them: one month (§4.11).
 
-        A full page may hide others, and neither its order nor the bounds' inclusiveness is documented, so a full page's range is
-        split, with overlap, until every page has room to spare.
+        A full page may hide other trades, and neither its order nor whether the bounds are inclusive is documented. So the range
+        of a full page is split, with overlap, until no page is full.
 
         Raises:
             VenueError: a query failed, or more trades share three milliseconds than one page holds.
@@ -101,7 +98,7 @@ class MexcVenue:
                 raise VenueError(
                     f"{MY_TRADES_PAGE} or more trades of {symbol} fall in {start}..{stop}; MEXC cannot list them all",
                     code="fills-not-enumerable",
-                    remedy="Query the trades of each order of that moment on MEXC's own page and reconcile by hand.",
+                    remedy="Query the trades of each order of that time on MEXC's own page and reconcile by hand.",
                 )
             pending += _split(page, start, stop)
         return sorted(found.values(), key=lambda fill: (fill.at, fill.trade_id))
@@ -111,7 +108,7 @@ class MexcVenue:
         return (await self.account.account()).balances
 
     async def symbol_rules(self, symbols: Sequence[str]) -> Mapping[str, SymbolRules]:
-        """Rules of those symbols that are listed. An unknown symbol may fail the whole call (§6.1), then each is asked alone."""
+        """Rules of those symbols that are listed. An unknown symbol may fail the whole call (§6.1); then each is queried alone."""
         wanted = list(dict.fromkeys(symbols))
         if not wanted:
             return {}
@@ -143,7 +140,7 @@ class MexcVenue:
 
 
 def _split(page: Sequence[Fill], start: Millis, stop: Millis) -> list[tuple[Millis, Millis]]:
-    """Smaller ranges that cover ``start..stop``, cut where the page seems to have stopped short.
+    """Smaller ranges that cover ``start..stop``, cut where the page seems to end early.
 
     The narrow middle range covers the cut even if the bounds turn out to be exclusive.
     """

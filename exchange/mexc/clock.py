@@ -1,4 +1,4 @@
-"""The venue's clock as seen from here: an offset to our monotonic clock, measured over several ``GET time`` exchanges."""
+"""Estimates the venue's clock as an offset to our monotonic clock, from several ``GET time`` calls. The REST client calls it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from exchange.model import Millis
 from exchange.ports import Clock, ClockReading
 
 SAMPLES = 3
-"""How many exchanges a fresh measurement takes."""
+"""Calls of ``GET time`` for a new measurement."""
 
 KEPT = 7
-"""How many exchanges the running estimate rests on at most."""
+"""Most calls of ``GET time`` that the running estimate uses."""
 
 _MILLISECOND = 1_000_000
 _TOLERANCE = 10 * _MILLISECOND
-"""The venue tells whole milliseconds, and two quartz clocks drift apart a little between samples."""
+"""Nanoseconds. The venue reports whole milliseconds, and two quartz clocks drift apart a little between samples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One exchange: monotonic ns when it was sent and answered, and the venue's time in between."""
+    """One call of ``GET time``: monotonic ns when it was sent and answered, and the venue's time in between."""
 
     sent: int
     answered: int
@@ -33,12 +33,12 @@ class Sample:
 
     @property
     def round_trip(self) -> int:
-        """Nanoseconds there and back."""
+        """Nanoseconds from sending to the reply."""
         return self.answered - self.sent
 
     @property
     def offset(self) -> int:
-        """Venue time minus monotonic time, ns, assuming both ways took equally long."""
+        """Venue time minus monotonic time, ns, if the request and the reply took equally long."""
         return self.server * _MILLISECOND - (self.sent + self.answered) // 2
 
 
@@ -52,7 +52,7 @@ class Estimate:
 
 
 def estimate(samples: Collection[Sample]) -> Estimate:
-    """The median offset of the samples whose round trip is at most twice the quickest: slow exchanges say little.
+    """The median offset of the samples whose round trip is at most twice the quickest; slower samples are less exact.
 
     Raises:
         ValueError: no samples.
@@ -67,7 +67,7 @@ def estimate(samples: Collection[Sample]) -> Estimate:
 
 
 class VenueClock:
-    """Tells the venue's time between measurements. Every exchange improves the estimate; one that contradicts it replaces it."""
+    """The venue's time between measurements. Every sample improves the estimate; a sample that contradicts it replaces it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -82,7 +82,7 @@ class VenueClock:
 
     @property
     def uncertainty_ns(self) -> int | None:
-        """Half the slowest round trip the measurement rests on, ``None`` without one."""
+        """Half the slowest round trip of the samples used, ``None`` without a measurement."""
         return None if self._estimate is None else self._estimate.uncertainty
 
     @property
@@ -95,18 +95,18 @@ class VenueClock:
         return ClockReading(self._clock.now() - theirs, (now - self._estimate.measured) // _MILLISECOND)
 
     def observe(self, sample: Sample) -> None:
-        """Take one more exchange into account.
+        """Add one sample to the estimate.
 
-        When no offset explains both it and the estimate, one of the two clocks was set meanwhile and only the sample counts.
+        If no offset fits both the sample and the estimate, one of the two clocks was set, and only the new sample counts.
         """
-        known = self._estimate
-        if known is not None and abs(sample.offset - known.offset) > known.uncertainty + sample.round_trip // 2 + _TOLERANCE:
+        current = self._estimate
+        if current is not None and abs(sample.offset - current.offset) > current.uncertainty + sample.round_trip // 2 + _TOLERANCE:
             self._samples.clear()
         self._samples.append(sample)
         self._estimate = estimate(self._samples)
 
     def forget(self) -> None:
-        """Throw the measurement away, because MEXC contradicted it (700003)."""
+        """Discard the measurement after MEXC rejected a timestamp (700003)."""
         self._samples.clear()
         self._estimate = None
 

@@ -1,4 +1,4 @@
-"""Puts the adapter together for one venue. What shares a host shares a ``VenueHost``: one rate limit, one transport, one clock."""
+"""Builds venue clients and market feeds. Those on one host share a ``VenueHost``. The bootstrap and ``doctor`` call it."""
 
 from __future__ import annotations
 
@@ -6,49 +6,49 @@ from collections.abc import Sequence
 from random import Random
 
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.host import PRODUCTION, Endpoint, VenueHost
+from exchange.mexc.host import PRODUCTION, VenueEndpoint, VenueHost
 from exchange.mexc.market import MexcFeed
 from exchange.mexc.private import PrivateStream
 from exchange.mexc.rest import RestCaller
-from exchange.mexc.watch import DEFAULT_DOUBTS, Doubts
+from exchange.mexc.stream_watch import DEFAULT_WATCH_LIMITS, WatchLimits
 from exchange.model import DataSource
 from exchange.ports import Clock, Signer, VenueName
 
-__all__ = ["PRODUCTION", "Endpoint", "VenueHost", "open_feed", "open_venue"]
+__all__ = ["PRODUCTION", "VenueEndpoint", "VenueHost", "open_feed", "open_venue"]
 
 
 def open_venue(
-    name: VenueName, endpoint: Endpoint, signer: Signer, clock: Clock, rng: Random, *, gate: VenueHost | None = None
+    name: VenueName, endpoint: VenueEndpoint, signer: Signer, clock: Clock, rng: Random, *, host: VenueHost | None = None
 ) -> MexcVenue:
     """A venue for one account. Nothing is connected until the first call.
 
-    Without a ``gate`` it makes one of its own and closes it with itself; a given one is shared and stays open.
+    Without a ``host`` it makes its own and closes it at the end; a ``host`` passed in is shared and stays open.
 
     Raises:
-        Refused: a host outside the reach.
+        Refused: an address outside the reach.
     """
-    rest = _caller(endpoint, clock, gate, signer)
+    rest = _caller(endpoint, clock, host, signer)
     private = PrivateStream(rest, endpoint.stream_url, endpoint.reach, clock, rng, endpoint.timing)
     return MexcVenue(name, rest, private)
 
 
 def open_feed(
     symbols: Sequence[str],
-    endpoint: Endpoint,
+    endpoint: VenueEndpoint,
     clock: Clock,
     rng: Random,
     source: DataSource = DataSource.LIVE,
-    doubts: Doubts = DEFAULT_DOUBTS,
+    watch_limits: WatchLimits = DEFAULT_WATCH_LIMITS,
     *,
-    gate: VenueHost | None = None,
+    host: VenueHost | None = None,
 ) -> MexcFeed:
-    """A market feed; no key needed. ``gate`` is as for ``open_venue``.
+    """A market feed; no key needed. ``host`` is as for ``open_venue``.
 
-    ``doubts`` says when a stream that looks alive is not believed. Raises as ``MexcFeed``.
+    ``watch_limits`` says when a stream is no longer trusted. Raises as ``MexcFeed``.
     """
-    rest = _caller(endpoint, clock, gate, None)
-    return MexcFeed(symbols, rest, endpoint.stream_url, endpoint.reach, clock, rng, endpoint.timing, source, doubts)
+    rest = _caller(endpoint, clock, host, None)
+    return MexcFeed(symbols, rest, endpoint.stream_url, endpoint.reach, clock, rng, endpoint.timing, source, watch_limits)
 
 
-def _caller(endpoint: Endpoint, clock: Clock, gate: VenueHost | None, signer: Signer | None) -> RestCaller:
-    return RestCaller(VenueHost(endpoint, clock) if gate is None else gate, signer, owns_gate=gate is None)
+def _caller(endpoint: VenueEndpoint, clock: Clock, host: VenueHost | None, signer: Signer | None) -> RestCaller:
+    return RestCaller(VenueHost(endpoint, clock) if host is None else host, signer, owns_host=host is None)

@@ -1,4 +1,4 @@
-"""One symbol's book kept in step with a stream: buffer, snapshot, replay, and a new snapshot after a gap (mexc-spot-v3.md §7.5)."""
+"""Keeps one symbol's book in step with a stream: buffer, snapshot, replay (mexc-spot-v3.md §7.5). ``MexcFeed`` calls it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from exchange.book import Book, DeltaOutcome, Level
 from exchange.errors import IntegrityError
 from exchange.model import MarketTrade, Millis, Quote
 from exchange.ports import FeedStatus
-from exchange.wire.market import DepthSnapshot
+from exchange.wire.market import DepthReply
 from exchange.wire.push import DepthUpdate
 
 MAX_BUFFERED = 2_000
 MAX_TRADES = 1_000
 MAX_BACKWARDS = 1_000
-"""Milliseconds by which event time may step back before the stream is suspected."""
+"""Milliseconds by which event time may go back before the book needs a new snapshot."""
 
 _SAME_TRADES = 10_000_000_000
-"""Nanoseconds after a hand-over in which trades without an id are compared with those known already."""
+"""Nanoseconds after a hand-over in which trades without an id are compared with earlier trades."""
 
 Timed = tuple[DepthUpdate, Millis]
-"""A delta and the venue's time of it."""
+"""A delta and its time on the venue's clock."""
 
 
 class SymbolFeed:
@@ -59,18 +59,18 @@ class SymbolFeed:
 
     @property
     def last_event(self) -> tuple[Millis, Millis] | None:
-        """``(event time by the venue's clock, received at by ours)`` of the last delta of this stream, where it carries one."""
+        """``(event time by the venue's clock, received at by ours)`` of the last delta of this stream that carries a time."""
         return self._last_event
 
     def handed_over(self, now_ns: int) -> None:
-        """Another stream takes over without a gap: its first delta may repeat versions the book has, and so may its trades."""
+        """Note that another stream takes over without a gap: its first delta and its trades may repeat earlier ones."""
         self._handed_over = True
         self._last_event = None
         self._repeats = Counter(trade for trade in self._trades if not trade.trade_id)
         self._repeats_until = now_ns + _SAME_TRADES
 
     def subscribed(self) -> None:
-        """A stream has just been subscribed: everything before it may be missing."""
+        """Note a new subscription: data from before it may be missing."""
         self._book.mark_stale()
         self._waiting.clear()
         self._last_event = None
@@ -78,25 +78,25 @@ class SymbolFeed:
         self._status = FeedStatus.RESYNCING
 
     def lost(self) -> None:
-        """The stream is gone."""
+        """Note that the stream has ended."""
         self._book.mark_stale()
         self._waiting.clear()
         self._status = FeedStatus.STALE
 
     def suspect(self) -> None:
-        """Something is off: take a snapshot before trusting the book again."""
+        """Mark the book as needing a snapshot before it can be trusted again."""
         self._book.mark_stale()
         self._status = FeedStatus.RESYNCING
 
     def on_depth(self, update: DepthUpdate, at: Millis, received_at: Millis, now_ns: int) -> bool:
-        """Apply or keep one delta; whether the book's quote may have changed."""
+        """Apply or buffer one delta; returns whether the book's quote may have changed."""
         if at:
             self._last_event = (at, received_at)
         if self._status is not FeedStatus.LIVE:
             self._waiting.append((update, at))
             return False
         if at + MAX_BACKWARDS < self._last_at:
-            # Event time running backwards means the venue replays or mixes streams: versions alone would not show it.
+            # Event time that goes back means the venue replays or mixes streams; versions alone do not show that.
             self.suspect()
             self._waiting.append((update, at))
             return True
@@ -109,8 +109,8 @@ class SymbolFeed:
             self._waiting.append((update, at))
         return outcome is not DeltaOutcome.OLD
 
-    def on_snapshot(self, snapshot: DepthSnapshot, received_at: Millis, now_ns: int) -> bool:
-        """Start over from a snapshot and replay what was kept. False when it is too old for that: take another."""
+    def on_snapshot(self, snapshot: DepthReply, received_at: Millis, now_ns: int) -> bool:
+        """Start over from a snapshot and replay the buffer. False if it is too old: take another."""
         if self._status is FeedStatus.STALE:
             return False
         try:
@@ -126,7 +126,7 @@ class SymbolFeed:
         self._status = FeedStatus.LIVE
         return True
 
-    def confirm(self, snapshot: DepthSnapshot, now_ns: int) -> bool:
+    def confirm(self, snapshot: DepthReply, now_ns: int) -> bool:
         """Whether a snapshot taken while the stream was quiet agrees that nothing was missed."""
         if self._status is not FeedStatus.LIVE or snapshot.last_update_id > self._book.version:
             return False
@@ -134,7 +134,7 @@ class SymbolFeed:
         return True
 
     def on_trades(self, trades: Sequence[MarketTrade], now_ns: int) -> None:
-        """Remember public trades, oldest first as pushed; one that is known already is left out."""
+        """Add public trades, oldest first as pushed; a repeated trade is left out."""
         for trade in trades:
             if self._is_repeat(trade, now_ns):
                 continue
@@ -159,7 +159,7 @@ class SymbolFeed:
         return list(self._trades)[:limit]
 
     def _joined(self, update: DepthUpdate) -> DepthUpdate:
-        # Quantities are absolute: a delta that covers more versions than are missing brings the book to the same end.
+        # Quantities are absolute: a delta that covers more versions than are missing gives the same book.
         following = self._book.version + 1
         return replace(update, from_version=following) if update.from_version < following <= update.to_version else update
 

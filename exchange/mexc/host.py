@@ -1,4 +1,4 @@
-"""Where a venue is, and the one gate everything in this process passes on its way to one host: transport, limits and clock."""
+"""The address of a venue, and what every caller of one host shares: transport, rate limits and clock."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exchange.mexc.clock import VenueClock
-from exchange.mexc.hosts import Reach
 from exchange.mexc.http import HttpTransport, Timeouts
 from exchange.mexc.ratelimit import LockOut, RateLimiter
+from exchange.mexc.reach import Reach
 from exchange.mexc.socket import StreamTiming
 from exchange.ports import Clock
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a venue is and how patient to be with it."""
+class VenueEndpoint:
+    """The addresses of a venue, the hosts it may use, and its timeouts."""
 
     rest_url: str
     stream_url: str
@@ -24,17 +24,17 @@ class Endpoint:
     timing: StreamTiming = StreamTiming()
 
 
-PRODUCTION = Endpoint("https://api.mexc.com", "wss://wbs-api.mexc.com/ws", Reach.MEXC)
+PRODUCTION = VenueEndpoint("https://api.mexc.com", "wss://wbs-api.mexc.com/ws", Reach.MEXC)
 """MEXC itself (mexc-spot-v3.md §1.1)."""
 
 
 class VenueHost:
-    """One host's transport, rate limits and clock. A venue counts requests by address and account, not by who sent them (§1.4).
+    """One host's transport, rate limits and clock. A venue counts requests by address and account, not by client (§1.4).
 
-    Make one per host and give it to every venue and feed there; whoever made it closes it, after them.
+    Make one per host and pass it to every venue and feed there; its maker closes it after them.
     """
 
-    def __init__(self, endpoint: Endpoint, clock: Clock, *, on_lockout: Callable[[LockOut], None] | None = None) -> None:
+    def __init__(self, endpoint: VenueEndpoint, clock: Clock, *, on_lockout: Callable[[LockOut], None] | None = None) -> None:
         """``on_lockout`` is called once at the start of every lock-out (HTTP 418 or 403).
 
         Raises:
@@ -51,5 +51,5 @@ class VenueHost:
         return self.limiter.lockout
 
     async def aclose(self) -> None:
-        """Close every connection. Harmless when repeated."""
+        """Close every connection. Calling it again has no effect."""
         await self.transport.aclose()

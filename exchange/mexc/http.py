@@ -1,25 +1,26 @@
-"""The one door to HTTP: bounded requests to allowed hosts, every failure as a value that says whether bytes may have left."""
+"""The only HTTP client of venue calls: bounded requests to allowed hosts. ``exchange.mexc.rest`` calls it."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
 import httpx
 
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connections import DEPARTURE, CheckedTransport, Departure, Withheld
+from exchange.mexc.reach import Reach
 
 MAX_REPLY = 1 << 20
-"""Bytes of a reply's body that are read at most."""
+"""The most bytes of a reply's body that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Milliseconds to connect, to write, between two reads, and for a whole exchange from first to last byte."""
+    """Milliseconds to connect, to write, between two reads, and for a whole request with its reply."""
 
     connect: int = 3_000
     write: int = 3_000
@@ -55,11 +56,16 @@ class Failure:
 
 Outcome = Reply | Failure
 
+
+def _always() -> bool:
+    return True
+
+
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 class HttpTransport:
-    """One pool of keep-alive HTTP/1.1 connections to one venue. Follows no redirect, reads no environment, retries nothing."""
+    """One pool of keep-alive HTTP/1.1 connections to one venue. No redirects, no proxy from the environment, no retries."""
 
     def __init__(self, base_url: str, reach: Reach, timeouts: Timeouts = Timeouts(), connections: int = 8) -> None:
         """Prepare the pool; nothing is connected yet. Raises ``Refused`` for a host outside ``reach``."""
@@ -68,9 +74,10 @@ class HttpTransport:
         self._reach = reach
         self._total = timeouts.total / 1_000
         self._client = httpx.AsyncClient(
-            http1=True,
-            http2=False,
-            verify=_certificates(),
+            transport=CheckedTransport(
+                _certificates(),
+                httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30),
+            ),
             trust_env=False,
             follow_redirects=False,
             timeout=httpx.Timeout(
@@ -79,12 +86,22 @@ class HttpTransport:
                 read=timeouts.read / 1_000,
                 pool=timeouts.connect / 1_000,
             ),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30),
             headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "gatehouse"},
         )
 
-    async def send(self, method: Method, path: str, query: str = "", headers: Mapping[str, str] | None = None) -> Outcome:
+    async def send(
+        self,
+        method: Method,
+        path: str,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        *,
+        may_leave: Callable[[], bool] = _always,
+    ) -> Outcome:
         """Send one request, once, with its parameters in the query, and read the whole reply.
+
+        ``may_leave`` is asked when the connection is open, in the moment before the first byte is written. When it says no, nothing
+        is written and the failure says ``never_sent``.
 
         Raises:
             Refused: the URL is outside the reach.
@@ -93,16 +110,18 @@ class HttpTransport:
         self._reach.check(url)
         if self._client.is_closed:
             return Failure("the connections are closed", never_sent=True)
+        departure = Departure(may_leave)
+        DEPARTURE.set(departure)
         try:
             async with asyncio.timeout(self._total):
                 return await self._exchange(method, url, headers or {})
+        except Withheld:
+            return Failure("what allowed it was gone before its first byte left", never_sent=True)
         except TimeoutError:
-            return Failure("the whole exchange took too long", never_sent=False)
+            return Failure("the whole exchange took too long", never_sent=not departure.left)
         except _NEVER_SENT as error:
             return Failure(f"no connection ({type(error).__name__})", never_sent=True)
-        except httpx.HTTPError as error:
-            return Failure(f"the exchange broke ({type(error).__name__})", never_sent=False)
-        except (httpx.InvalidURL, httpx.StreamError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             return Failure(f"the exchange broke ({type(error).__name__})", never_sent=False)
 
     async def aclose(self) -> None:
@@ -123,7 +142,7 @@ class HttpTransport:
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    # Every connection verifies against the same authorities; to read them takes longer than anything else in opening a venue.
+    # Every connection uses the same certificate authorities; reading them is the slowest part of opening a venue.
     return httpx.create_ssl_context(verify=True, trust_env=False)
 
 

@@ -1,32 +1,28 @@
-"""Listen keys: made, listed, renewed and closed by REST (mexc-spot-v3.md §7.7). They live an hour unless renewed."""
+"""Creates, lists, renews and closes listen keys by REST (mexc-spot-v3.md §7.7). ``PrivateStream`` calls it."""
 
 from __future__ import annotations
 
 from exchange.mexc.http import Method
 from exchange.mexc.rest import RestCaller
-from exchange.wire.account import parse_listen_key, parse_listen_keys
+from exchange.wire.account import parse_listen_key
 
 _PATH = "/userDataStream"
 
 
-class ListenKeys:
-    """The listen keys of one account. Every method raises ``VenueError`` when the venue does not do it."""
+class ListenKeyApi:
+    """The listen keys of one account; a key expires after an hour without renewal. On failure they raise ``VenueError``."""
 
     def __init__(self, rest: RestCaller) -> None:
         self._rest = rest
 
     async def create(self) -> str:
-        """A key to listen with. It may be one that exists already, so closing it may cut somebody else's stream."""
+        """A listen key. The venue may return an existing one, so closing it may end another client's stream."""
         return parse_listen_key(await self._rest.query(_PATH, method=Method.POST))
 
-    async def all(self) -> tuple[str, ...]:
-        """Every key that is alive."""
-        return parse_listen_keys(await self._rest.query(_PATH))
-
     async def renew(self, key: str) -> None:
-        """Give the key another hour."""
+        """Extend the key by an hour."""
         await self._rest.query(_PATH, [("listenKey", key)], method=Method.PUT)
 
     async def close(self, key: str) -> None:
-        """End the key and the streams that use it."""
+        """Close the key and the streams that use it."""
         await self._rest.query(_PATH, [("listenKey", key)], method=Method.DELETE)

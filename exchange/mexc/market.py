@@ -1,4 +1,4 @@
-"""MEXC's public market data as a ``MarketFeed``: one websocket for a few symbols, books kept in step, a watchdog on progress."""
+"""MEXC's public market data as a ``MarketFeed``: one websocket for a few symbols, books kept in step, a watch on the stream."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from random import Random
 from exchange.errors import ConfigError, UsageError, VenueError
 from exchange.mexc.changes import Changes
 from exchange.mexc.depth import SymbolFeed
-from exchange.mexc.hosts import Reach
-from exchange.mexc.line import Line, end
+from exchange.mexc.reach import Reach
 from exchange.mexc.rest import RestCaller
 from exchange.mexc.socket import DEFAULT_TIMING, Backoff, SocketLost, StreamTiming
-from exchange.mexc.watch import DEFAULT_DOUBTS, Doubts, Watchdog
+from exchange.mexc.stream_watch import DEFAULT_WATCH_LIMITS, StreamWatch, WatchLimits
+from exchange.mexc.subscription import Subscription, end
 from exchange.model import DataSource, MarketTrade, Quote
 from exchange.ports import Clock, FeedStatus
 from exchange.wire.errors import MalformedReply
@@ -36,12 +36,12 @@ class MexcFeed:
         rng: Random,
         timing: StreamTiming = DEFAULT_TIMING,
         source: DataSource = DataSource.LIVE,
-        doubts: Doubts = DEFAULT_DOUBTS,
+        watch_limits: WatchLimits = DEFAULT_WATCH_LIMITS,
     ) -> None:
-        """``url`` is the stream's address; ``source`` says what a testnet's data really is.
+        """``url`` is the stream's address; ``source`` is the real source of a testnet's data.
 
         Raises:
-            Refused: a host outside ``reach``. ConfigError: no symbols, or more than one connection may subscribe.
+            Refused: a host outside ``reach``. ConfigError: no symbols, or more than one connection can subscribe.
         """
         reach.check(url)
         most = MAX_SUBSCRIPTIONS // 2
@@ -61,15 +61,15 @@ class MexcFeed:
         self._rng = rng
         self._backoff = Backoff(rng, timing)
         self._changes = Changes()
-        self._watchdog = Watchdog(self._symbols, rest, clock, rng, timing, doubts, self._changes.tell)
-        self._line: Line | None = None
+        self._stream_watch = StreamWatch(self._symbols, rest, clock, rng, timing, watch_limits, self._changes.notify)
+        self._subscription: Subscription | None = None
         self._trouble: str | None = None
         self.rotations = 0
-        """How often a stream was replaced before its life ended."""
+        """How often a stream was replaced before the venue would close it."""
 
     @property
     def trouble(self) -> str | None:
-        """Why the stream was last lost, ``None`` if it never was."""
+        """Why the stream was last lost, or ``None``."""
         return self._trouble
 
     @property
@@ -78,7 +78,7 @@ class MexcFeed:
         return self._source
 
     def quote(self, symbol: str) -> Quote | None:
-        """Best prices, or ``None`` while the book is missing, gapped or crossed. Raises ``UsageError`` for a symbol not fed."""
+        """Best prices, or ``None`` while the book is missing, gapped or crossed. Raises ``UsageError`` for another symbol."""
         return self._feed(symbol).quote()
 
     def depth(self, symbol: str, limit: int) -> tuple[int, list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]] | None:
@@ -94,11 +94,11 @@ class MexcFeed:
         return self._feed(symbol).status
 
     async def changed(self) -> None:
-        """Wait until any quote, trade or status has changed since this task last awaited it; any number of tasks may wait."""
+        """Wait until a quote, trade or status has changed since this task last waited; any number of tasks may wait."""
         await self._changes.wait()
 
     async def run(self) -> None:
-        """Keep the feed current until cancelled: reconnect with jittered back-off, whatever breaks."""
+        """Keep the feed current until cancelled; after any failure reconnect with jittered back-off."""
         while True:
             try:
                 await self._session()
@@ -111,31 +111,31 @@ class MexcFeed:
         await self._rest.aclose()
 
     async def _session(self) -> None:
-        line = self._line = self._open_line()
+        subscription = self._subscription = self._open_subscription()
         watching: asyncio.Task[None] | None = None
         try:
-            await line.subscribed()
+            await subscription.subscribed()
             for feed in self._symbols.values():
                 feed.subscribed()
-            line.hand_to(self._take)
+            subscription.hand_to(self._take)
             self._backoff.reset()
-            self._watchdog.suspect()
-            watching = asyncio.create_task(self._watchdog.run(), name="watchdog")
+            self._stream_watch.suspect()
+            watching = asyncio.create_task(self._stream_watch.run(), name="stream-watch")
             within = self._rotate_after()
             while True:
-                await _first_of(line, watching, within)
-                fresh = await self._successor(line)
+                await _first_of(subscription, watching, within)
+                fresh = await self._successor(subscription)
                 within = self._timing.retry_most if fresh is None else self._rotate_after()
-                line = fresh or line
+                subscription = fresh or subscription
         finally:
-            self._on_lost(self._line)
-            await self._line.aclose()
+            self._on_lost(self._subscription)
+            await self._subscription.aclose()
             if watching is not None:
                 await end(watching)
 
-    async def _successor(self, old: Line) -> Line | None:
-        """A fresh stream that has taken over from ``old``, or ``None`` when no other can be had yet."""
-        fresh = self._open_line()
+    async def _successor(self, old: Subscription) -> Subscription | None:
+        """A new stream that has taken over from ``old``, or ``None`` if none could be opened yet."""
+        fresh = self._open_subscription()
         try:
             await fresh.subscribed()
             await old.ended(self._timing.overlap)
@@ -148,12 +148,12 @@ class MexcFeed:
             await old.aclose()
             return fresh
         finally:
-            if self._line is not fresh:
+            if self._subscription is not fresh:
                 await fresh.aclose()
 
-    def _hand_over(self, old: Line, fresh: Line) -> None:
-        # Nothing else runs in here, so each frame reaches the books from exactly one of the two.
-        self._line = fresh
+    def _hand_over(self, old: Subscription, fresh: Subscription) -> None:
+        # Nothing here waits, so each frame reaches the books from exactly one of the two streams.
+        self._subscription = fresh
         now_ns = self._clock.monotonic_ns()
         for feed in self._symbols.values():
             if old.is_lost:
@@ -163,34 +163,34 @@ class MexcFeed:
         old.hand_to(_ignored)
         fresh.hand_to(self._take)
         self.rotations += 1
-        self._watchdog.suspect()
-        self._changes.tell()
+        self._stream_watch.suspect()
+        self._changes.notify()
 
-    def _open_line(self) -> Line:
+    def _open_subscription(self) -> Subscription:
         channels = [channel(symbol) for symbol in self._symbols for channel in (depth_channel, deals_channel)]
-        line = Line(self._url, self._reach, self._timing, self._clock, channels)
-        line.when_lost(lambda: self._on_lost(line))
-        return line
+        subscription = Subscription(self._url, self._reach, self._timing, self._clock, channels)
+        subscription.when_lost(lambda: self._on_lost(subscription))
+        return subscription
 
-    def _on_lost(self, line: Line) -> None:
-        if line is self._line:
+    def _on_lost(self, subscription: Subscription) -> None:
+        if subscription is self._subscription:
             for feed in self._symbols.values():
                 feed.lost()
-            self._changes.tell()
+            self._changes.notify()
 
     def _rotate_after(self) -> int:
-        # Spread out, so that streams opened together are not renewed together.
+        # Random, so that streams opened together are not renewed together.
         return self._rng.randint(self._timing.rotate_every * 9 // 10, self._timing.rotate_every)
 
     def _take(self, frame: bytes) -> None:
         try:
             push = decode_push(frame)
         except MalformedReply:
-            # It could have been any symbol's delta, so none of the books is known to be complete.
+            # It could be any symbol's delta, so every book may be incomplete.
             for feed in self._symbols.values():
                 feed.suspect()
-            self._watchdog.suspect()
-            self._changes.tell()
+            self._stream_watch.suspect()
+            self._changes.notify()
             return
         self._route(push)
 
@@ -198,34 +198,36 @@ class MexcFeed:
         body = push.body
         if isinstance(body, TradeBatch) and body.symbol in self._symbols:
             self._symbols[body.symbol].on_trades(body.trades, self._clock.monotonic_ns())
-            self._changes.tell()
+            self._changes.notify()
         elif isinstance(body, DepthUpdate) and body.symbol in self._symbols:
             feed = self._symbols[body.symbol]
             if feed.on_depth(body, push.at, self._clock.now(), self._clock.monotonic_ns()):
-                self._changes.tell()
+                self._changes.notify()
             if feed.status is FeedStatus.RESYNCING:
-                self._watchdog.suspect()
+                self._stream_watch.suspect()
 
     def _feed(self, symbol: str) -> SymbolFeed:
         feed = self._symbols.get(symbol)
         if feed is None:
             raise UsageError(
-                f"{symbol} is not fed", code="symbol-not-fed", remedy="Add the symbol to the feed when it is constructed."
+                f"{symbol} is not in the feed",
+                code="symbol-not-fed",
+                remedy="Add the symbol to the feed when it is constructed.",
             )
         return feed
 
 
-async def _first_of(line: Line, watching: asyncio.Task[None], within_ms: int) -> None:
-    """Wait for ``within_ms``, or raise what ended the stream or its watchdog before."""
-    ending = asyncio.create_task(line.ended(within_ms))
+async def _first_of(subscription: Subscription, watching: asyncio.Task[None], within_ms: int) -> None:
+    """Wait for ``within_ms``, or raise the error that ended the stream or its watch before."""
+    ending = asyncio.create_task(subscription.ended(within_ms))
     try:
         await asyncio.wait({ending, watching}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         ending.cancel()
-    line.check()
+    subscription.check()
     if watching.done():
         watching.result()
 
 
 def _ignored(_: bytes) -> None:
-    """Frames of a stream that another one has replaced."""
+    """Ignore a frame of a replaced stream."""

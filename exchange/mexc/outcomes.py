@@ -1,30 +1,27 @@
-"""What a reply, or none, proves about a placement or a cancel (architecture.md §4.5, mexc-spot-v3.md §1.2, §4.5, §4.6)."""
+"""Judges what a reply, or its absence, proves about a placement or a cancel (architecture.md §4.5, mexc-spot-v3.md §1.2, §4.6)."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from exchange.mexc.http import Failure, Outcome
 from exchange.model import Millis, OrderIntent
 from exchange.ports import NOT_SENT, Ack, CancelAck, CancelFailed, CancelOutcome, PlaceOutcome, Rejected, Unknown
-from exchange.wire.batch import parse_batch_reply
 from exchange.wire.errors import Certainty, ErrorCode, MalformedReply, WireError, read_reply
-from exchange.wire.orders import OrderAck, parse_ack, parse_cancel
+from exchange.wire.orders import parse_ack, parse_cancel
 
 LOCAL_REFUSAL = NOT_SENT
-"""The code of refusals decided on this side, before a byte left."""
+"""The code of refusals decided on our side, before any byte was sent."""
 
 NO_ANSWER = -2
-"""The code of a cancel whose reply never came or could not be read."""
+"""The code of a cancel whose reply is missing or unreadable."""
 
 _PROVES_NO_REJECTION = frozenset({ErrorCode.NO_SUCH_ORDER, ErrorCode.UNKNOWN_ORDER})
 _WAF = 403
 
 
 def place_outcome(intent: OrderIntent, outcome: Outcome, now: Millis) -> PlaceOutcome:
-    """What became of one order. ``now`` is the venue's time, for acknowledgements that carry none.
+    """The outcome of one order. ``now`` is the venue's time, for acknowledgements without one.
 
-    ``Rejected`` only when the venue documents the code as a refusal, or when nothing left this process: then the code is
+    ``Rejected`` only if the venue documents the code as a refusal, or if nothing was sent: then the code is
     ``LOCAL_REFUSAL``. Time-outs, 5xx, redirects, firewall pages, unreadable replies and undocumented codes are ``Unknown``.
     """
     decoded = _read(outcome)
@@ -36,23 +33,11 @@ def place_outcome(intent: OrderIntent, outcome: Outcome, now: Millis) -> PlaceOu
         return Unknown(malformed.message)
     if ack.symbol != intent.symbol:
         return Unknown(f"the reply acknowledges {ack.symbol} instead of {intent.symbol}")
-    return _acknowledged(ack, now)
-
-
-def batch_outcomes(intents: Sequence[OrderIntent], outcome: Outcome, now: Millis) -> tuple[PlaceOutcome, ...]:
-    """What became of each order of a batch, by position. What the reply does not prove about an order is ``Unknown``."""
-    decoded = _read(outcome)
-    if isinstance(decoded, Rejected | Unknown):
-        return (decoded,) * len(intents)
-    try:
-        results = parse_batch_reply(decoded, intents)
-    except MalformedReply as malformed:
-        return (Unknown(malformed.message),) * len(intents)
-    return tuple(_result(one, now) for one in results)
+    return Ack(ack.order_id, ack.at if ack.at is not None else now)
 
 
 def cancel_outcome(outcome: Outcome, *, single: bool) -> CancelOutcome:
-    """What became of a cancel; ``single`` expects the reply of one order (§4.6). Its status proves nothing and is not looked at."""
+    """The outcome of a cancel; ``single`` expects the reply of one order (§4.6). Its status proves nothing and is ignored."""
     if isinstance(outcome, Failure):
         return CancelFailed(NO_ANSWER, outcome.reason)
     try:
@@ -67,7 +52,7 @@ def cancel_outcome(outcome: Outcome, *, single: bool) -> CancelOutcome:
 
 
 def _read(outcome: Outcome) -> object:
-    """The decoded body of a success; otherwise what the lack of one proves about everything that was sent."""
+    """The decoded body of a success; otherwise what the lack of one proves about what was sent."""
     if isinstance(outcome, Failure):
         return Rejected(LOCAL_REFUSAL, outcome.reason) if outcome.never_sent else Unknown(outcome.reason)
     try:
@@ -77,18 +62,8 @@ def _read(outcome: Outcome) -> object:
     return decoded if error is None else _judge(error)
 
 
-def _result(result: OrderAck | WireError | MalformedReply, now: Millis) -> PlaceOutcome:
-    if isinstance(result, OrderAck):
-        return _acknowledged(result, now)
-    return _judge(result) if isinstance(result, WireError) else Unknown(result.message)
-
-
-def _acknowledged(ack: OrderAck, now: Millis) -> Ack:
-    return Ack(ack.order_id, ack.at if ack.at is not None else now)
-
-
 def _judge(error: WireError) -> PlaceOutcome:
-    # A firewall page says nothing about the order, and "unknown order" is no answer to a placement.
+    # A firewall page proves nothing about the order, and "unknown order" is not a reply to a placement.
     if (
         error.certainty is Certainty.UNKNOWN
         or (error.http_status == _WAF and not error.coded)

@@ -1,4 +1,4 @@
-"""The account's private stream: listen keys, renewal, rotation, a gap at every interruption (mexc-spot-v3.md §7.6, §7.7)."""
+"""The account's private stream, with renewal, rotation and gaps (mexc-spot-v3.md §7.6, §7.7). ``MexcVenue.events`` iterates it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import replace
 from random import Random
 
 from exchange.errors import VenueError
-from exchange.mexc.hosts import Reach
-from exchange.mexc.line import Line
-from exchange.mexc.listenkeys import ListenKeys
+from exchange.mexc.listenkeys import ListenKeyApi
+from exchange.mexc.reach import Reach
 from exchange.mexc.rest import RestCaller
 from exchange.mexc.socket import DEFAULT_TIMING, Backoff, SocketLost, StreamTiming
+from exchange.mexc.subscription import Subscription
 from exchange.model import Fill, OrderReport
 from exchange.ports import Clock, StreamGap, VenueEvent
 from exchange.wire.errors import MalformedReply
@@ -23,10 +23,10 @@ from exchange.wire.signing import encode_params
 from exchange.wire.stream import PRIVATE_CHANNELS
 
 MAX_WAITING = 10_000
-"""Frames that may wait to be read; a reader that far behind starts over from a gap."""
+"""The most frames that may wait to be read; a reader further behind starts over with a gap."""
 
 REMEMBERED = 2_000
-"""Events remembered to tell repeats apart while two streams run side by side."""
+"""Events kept to recognise repeats while two streams run side by side."""
 
 _MILLISECOND = 1_000_000
 _TICK = 1_000
@@ -34,14 +34,14 @@ _CLOSE_WITHIN = 2
 
 
 class PrivateStream:
-    """One account's events for as long as somebody iterates ``events``."""
+    """One account's events, as long as ``events`` is iterated."""
 
     def __init__(
         self, rest: RestCaller, url: str, reach: Reach, clock: Clock, rng: Random, timing: StreamTiming = DEFAULT_TIMING
     ) -> None:
         """``url`` is the stream's address without a listen key. Raises ``Refused`` for a host outside ``reach``."""
         reach.check(url)
-        self._keys = ListenKeys(rest)
+        self._keys = ListenKeyApi(rest)
         self._url = url
         self._reach = reach
         self._clock = clock
@@ -50,11 +50,11 @@ class PrivateStream:
         self._backoff = Backoff(rng, timing)
 
     async def events(self) -> AsyncGenerator[VenueEvent, None]:
-        """Order reports and fills as they arrive, for ever; the same event is told once.
+        """Order reports and fills as they arrive, without end; each event comes once.
 
         A ``StreamGap`` comes when the stream is lost and again once a new one is subscribed: private streams have neither
-        snapshot nor replay, so only a REST sweep after the second gap is complete. A planned rotation loses nothing and still
-        tells one gap, because a sweep costs little. A message that cannot be read is a gap too.
+        snapshot nor replay, so only a REST query after the second gap is complete. A planned rotation loses nothing but also
+        causes one gap, because a query is cheap. An unreadable message causes a gap too.
         """
         while True:
             try:
@@ -66,53 +66,56 @@ class PrivateStream:
             await asyncio.sleep(self._backoff.next_ms() / 1_000)
 
     async def _session(self) -> AsyncGenerator[VenueEvent, None]:
-        lines, told = _Lines(self._keys, self._open, self._clock, self._timing, self._rng), _Told()
+        rotating = _RotatingSubscription(self._keys, self._open, self._clock, self._timing, self._rng)
+        deduplicator = _Deduplicator()
         try:
-            await lines.start()
+            await rotating.start()
             self._backoff.reset()
             yield StreamGap("the private stream has just been subscribed")
             while True:
-                received = await lines.next()
+                received = await rotating.next()
                 if isinstance(received, StreamGap):
                     yield received
                 elif received is not None:
-                    for event in told.new(received):
+                    for event in deduplicator.new(received):
                         yield event
         finally:
-            await lines.aclose()
+            await rotating.aclose()
 
-    def _open(self, key: str) -> Line:
+    def _open(self, key: str) -> Subscription:
         url = f"{self._url}?{encode_params([('listenKey', key)])}"
-        return Line(url, self._reach, self._timing, self._clock, PRIVATE_CHANNELS)
+        return Subscription(url, self._reach, self._timing, self._clock, PRIVATE_CHANNELS)
 
 
-class _Lines:
-    """The stream in use, and its successor while both run; keeps the listen key alive."""
+class _RotatingSubscription:
+    """The stream in use, and its successor while both run. Renews the listen key."""
 
-    def __init__(self, keys: ListenKeys, open_line: Callable[[str], Line], clock: Clock, timing: StreamTiming, rng: Random) -> None:
+    def __init__(
+        self, keys: ListenKeyApi, open_subscription: Callable[[str], Subscription], clock: Clock, timing: StreamTiming, rng: Random
+    ) -> None:
         self._keys = keys
-        self._open = open_line
+        self._open = open_subscription
         self._clock = clock
         self._timing = timing
         self._rng = rng
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._overflown = False
         self._key = ""
-        self._line: Line | None = None
+        self._subscription: Subscription | None = None
         self._next_key = ""
-        self._successor: Line | None = None
+        self._successor: Subscription | None = None
         self._renew_at = self._rotate_at = 0
         self._switch_at: int | None = None
 
     async def start(self) -> None:
         """Open the first stream. Raises ``VenueError``."""
         self._key = await self._keys.create()
-        self._line = self._open(self._key)
-        await self._line.subscribed()
-        self._use(self._line)
+        self._subscription = self._open(self._key)
+        await self._subscription.subscribed()
+        self._use(self._subscription)
 
     async def next(self) -> bytes | StreamGap | None:
-        """The next frame, a gap after a rotation, or ``None`` after a while. Raises ``VenueError`` when the stream is lost."""
+        """The next frame, a gap after a rotation, or ``None`` after a time-out. Raises ``VenueError`` if the stream is lost."""
         if self._overflown:
             raise SocketLost(f"{MAX_WAITING} events wait unread")
         now = self._now()
@@ -121,12 +124,12 @@ class _Lines:
             self._renew_at = now + self._timing.renew_every
         if self._successor is not None:
             if await self._has_taken_over(self._successor, now):
-                return StreamGap("the private stream was rotated; nothing is known to be missing")
+                return StreamGap("the private stream was rotated; no event is known to be missing")
         elif now >= self._rotate_at:
             await self._begin_rotation(now)
-        line = self._line
-        if line is not None and line.is_lost and self._frames.empty():
-            line.check()
+        subscription = self._subscription
+        if subscription is not None and subscription.is_lost and self._frames.empty():
+            subscription.check()
         try:
             async with asyncio.timeout(max(1, min(_TICK, self._due_at() - now)) / 1_000):
                 return await self._frames.get()
@@ -135,9 +138,9 @@ class _Lines:
 
     async def aclose(self) -> None:
         """Close the streams and their keys."""
-        for line in (self._line, self._successor):
-            if line is not None:
-                await line.aclose()
+        for subscription in (self._subscription, self._successor):
+            if subscription is not None:
+                await subscription.aclose()
         for key in dict.fromkeys(key for key in (self._key, self._next_key) if key):
             with suppress(VenueError, TimeoutError):
                 async with asyncio.timeout(_CLOSE_WITHIN):
@@ -150,31 +153,31 @@ class _Lines:
             self._successor = self._open(self._next_key)
             self._successor.when_lost(self._wake)
 
-    async def _has_taken_over(self, successor: Line, now: int) -> bool:
+    async def _has_taken_over(self, successor: Subscription, now: int) -> bool:
         if successor.is_lost:
             await successor.aclose()
             self._successor, self._next_key, self._switch_at = None, "", None
             return False
         if not successor.is_subscribed:
             return False
-        old = self._line
+        old = self._subscription
         if self._switch_at is None:
             self._switch_at = now + self._timing.overlap
         if old is None or (now < self._switch_at and not old.is_lost):
             return False
         await old.aclose()
-        # The old key is left to expire: the venue may have given the same one twice.
-        self._line, self._key = successor, self._next_key
+        # The old key is not closed but expires: the venue may have returned the same key twice.
+        self._subscription, self._key = successor, self._next_key
         self._successor, self._next_key, self._switch_at = None, "", None
         self._use(successor)
         return True
 
-    def _use(self, line: Line) -> None:
+    def _use(self, subscription: Subscription) -> None:
         now = self._now()
         self._renew_at = now + self._timing.renew_every
         self._rotate_at = now + self._rng.randint(self._timing.rotate_every * 9 // 10, self._timing.rotate_every)
-        line.hand_to(self._put)
-        line.when_lost(self._wake)
+        subscription.hand_to(self._put)
+        subscription.when_lost(self._wake)
 
     def _put(self, frame: bytes) -> None:
         if self._frames.qsize() < MAX_WAITING:
@@ -194,15 +197,15 @@ class _Lines:
         return self._clock.monotonic_ns() // _MILLISECOND
 
 
-class _Told:
-    """Which events were told already. A report's event time differs from stream to stream, so it is left out."""
+class _Deduplicator:
+    """Drops repeated events. A report's event time differs from stream to stream, so it is ignored."""
 
     def __init__(self) -> None:
-        self._known: set[VenueEvent] = set()
+        self._recent: set[VenueEvent] = set()
         self._order: deque[VenueEvent] = deque()
 
     def new(self, frame: bytes) -> Iterator[VenueEvent]:
-        """The frame's event unless it was told before; a ``StreamGap`` for a frame that cannot be read."""
+        """The frame's event unless it is a repeat; a ``StreamGap`` for an unreadable frame."""
         try:
             body = decode_push(frame).body
         except MalformedReply as error:
@@ -211,10 +214,10 @@ class _Told:
         if not isinstance(body, OrderReport | Fill):
             return
         identity: VenueEvent = replace(body, updated_at=None) if isinstance(body, OrderReport) else body
-        if identity in self._known:
+        if identity in self._recent:
             return
         if len(self._order) == REMEMBERED:
-            self._known.discard(self._order.popleft())
-        self._known.add(identity)
+            self._recent.discard(self._order.popleft())
+        self._recent.add(identity)
         self._order.append(identity)
         yield body

@@ -1,4 +1,4 @@
-"""What a simulated venue says its data is. Asked in rehearsal only; in production the data is the exchange's own."""
+"""Reads what a simulated venue declares about its data. The bootstrap calls it; MEXC itself is not asked."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from exchange.errors import VenueError
-from exchange.mexc.host import Endpoint
-from exchange.mexc.hosts import Reach
+from exchange.mexc.host import VenueEndpoint
 from exchange.mexc.http import Failure, HttpTransport, Method
+from exchange.mexc.reach import Reach
 from exchange.model import DataSource
 from exchange.wire.errors import MalformedReply, load_json
 
@@ -17,21 +17,21 @@ PATH = "/testnet/provenance"
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The source of a venue's market data, and whether its time runs faster than the clock."""
+    """The source of a venue's market data, and whether its market runs faster than the clock."""
 
     source: DataSource
     accelerated: bool
 
 
 LIVE = Provenance(DataSource.LIVE, accelerated=False)
-"""What MEXC itself provides."""
+"""The provenance of MEXC itself."""
 
 
-async def ask_provenance(endpoint: Endpoint) -> Provenance:
+async def ask_provenance(endpoint: VenueEndpoint) -> Provenance:
     """Read a venue's declaration; ``LIVE`` without asking when the endpoint is MEXC's.
 
     Raises:
-        VenueError: it does not answer, or does not declare what it is. Undeclared data is never taken for something better.
+        VenueError: it does not answer, or does not declare its data; undeclared data is never treated as live.
     """
     if endpoint.reach is Reach.MEXC:
         return LIVE
@@ -55,5 +55,5 @@ async def ask_provenance(endpoint: Endpoint) -> Provenance:
         raise VenueError(
             f"{endpoint.rest_url} does not say what its market data is",
             code="no-provenance",
-            remedy="Use gatehouse's own testnet as a rehearsal's venue.",
+            remedy="Use gatehouse's own testnet as the venue of a rehearsal.",
         ) from None

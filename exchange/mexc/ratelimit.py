@@ -1,12 +1,13 @@
-"""MEXC's request limits kept on our side (mexc-spot-v3.md §1.4): 12 orders and cancels a second, 20 requests a second in all,
-two account queries and two batches a second.
+"""Keeps our requests within MEXC's limits (mexc-spot-v3.md §1.4). Every REST call of ``exchange.mexc.rest`` waits here first.
 
-Theory of operation. The strictest published limits are enforced as sliding windows, which unlike a bucket's burst never let more
-than N through in any window however the requests bunch. A request counts from when its reply came, because the venue counts
-arrivals, and a first request waits for its connection. Placing, querying and market data have lower limits of their own, so that
-three cancels a second always find room even when all of them saturate, and a book is repaired while sweeps queue. A 429 holds
-everything but probing cancels for ``Retry-After``; a 418 or 403 locks the venue out. A cancel is never refused for longer than the
-probe interval: getting out must stay possible.
+The limits: 12 orders and cancels a second, 20 requests a second in all, two account queries a second.
+
+Theory of operation. The strictest published limits are enforced as sliding windows. Unlike a token bucket, which allows bursts, a
+sliding window never lets more than N requests through in any window. A request counts from the time of its reply, because the venue
+counts arrivals and a first request waits for its connection. Placing, querying and market data have lower limits of their own, so
+three cancels a second can always be sent even when all other lanes are full, and a book can be repaired while queries wait. After a
+429 only probing cancels are sent for ``Retry-After`` seconds; a 418 or 403 is a lock-out. A cancel is never refused for longer than
+the probe interval, because leaving the market must stay possible.
 """
 
 from __future__ import annotations
@@ -22,26 +23,25 @@ from exchange.ports import Clock
 
 SECOND = 1_000_000_000
 WINDOW = SECOND + SECOND // 20
-"""A little over a second, ns: requests may bunch up on the way."""
+"""A little over a second, ns, because requests may arrive closer together than they were sent."""
 
 SETTLE = SECOND // 2
-"""How long after it was sent a request is believed to be still on its way; a venue that hangs must not hold up cancels."""
+"""Nanoseconds for which an unanswered request counts as on its way; a venue that hangs must not delay cancels."""
 
 ALL_PER_WINDOW, ORDERS_PER_WINDOW = 20, 12
 PLACES_PER_WINDOW, QUERIES_PER_WINDOW, MARKET_PER_WINDOW = 8, 7, 2
-ACCOUNTS_PER_WINDOW = BATCHES_PER_WINDOW = 2
+ACCOUNTS_PER_WINDOW = 2
 LOCK_OUT = 600 * SECOND
-"""After an over-limit access recovers in about ten minutes (§1.4)."""
+"""After an over-limit, access returns in about ten minutes (§1.4)."""
 
 PROBE_EVERY = 2 * SECOND
 MAX_WAIT = 5 * SECOND
 
 
 class Lane(StrEnum):
-    """What a request is for. ACCOUNT and BATCH are queries and placements with a tighter limit; MARKET repairs and checks books."""
+    """What a request is for. ACCOUNT is for queries with a tighter limit; MARKET repairs and checks books."""
 
     PLACE = "place"
-    BATCH = "batch"
     CANCEL = "cancel"
     QUERY = "query"
     ACCOUNT = "account"
@@ -50,7 +50,7 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LockOut:
-    """The venue shut this address out: HTTP 418 is a ban, 403 its firewall. ``until_ns`` is on the monotonic clock."""
+    """The venue blocks this address: HTTP 418 is a ban, 403 its firewall. ``until_ns`` is on the monotonic clock."""
 
     status: int
     until_ns: int
@@ -58,7 +58,7 @@ class LockOut:
 
 
 class HeldBack(VenueError):
-    """The request was not sent: the venue has asked for silence, or our own limits leave no room soon enough."""
+    """The request was not sent: the venue asked us to stop for a while, or our own limits do not allow it within ``MAX_WAIT``."""
 
     def __init__(self, lane: Lane, wait_ns: int) -> None:
         super().__init__(
@@ -70,7 +70,7 @@ class HeldBack(VenueError):
 
 
 class Grant:
-    """One request that was let through. ``at`` is when it can last have reached the venue, as far as is known; monotonic ns."""
+    """One allowed request. ``at`` is the latest time at which it can have reached the venue, in monotonic ns."""
 
     __slots__ = ("at",)
 
@@ -78,7 +78,7 @@ class Grant:
         self.at = 0
 
     def answered(self, now: int) -> None:
-        """Its reply is here, so it arrived by now: the venue counts it from when it came, not from when it left."""
+        """Note the reply: the request has arrived by now, and the venue counts it from its arrival."""
         self.at = max(self.at, min(now, self.at + SETTLE))
 
 
@@ -106,14 +106,13 @@ class Window:
 
 
 class Limits:
-    """The pure half: given the time, may this lane send now?"""
+    """The pure part: decides from the time alone whether a lane may send now."""
 
     def __init__(self) -> None:
         total, orders = Window(ALL_PER_WINDOW, WINDOW), Window(ORDERS_PER_WINDOW, WINDOW)
         places, queries = Window(PLACES_PER_WINDOW, WINDOW), Window(QUERIES_PER_WINDOW, WINDOW)
         self._windows = {
             Lane.PLACE: (total, orders, places),
-            Lane.BATCH: (total, orders, places, Window(BATCHES_PER_WINDOW, WINDOW)),
             Lane.CANCEL: (total, orders),
             Lane.QUERY: (total, queries),
             Lane.MARKET: (total, Window(MARKET_PER_WINDOW, WINDOW)),
@@ -124,10 +123,10 @@ class Limits:
         self._lockout: LockOut | None = None
 
     def take(self, lane: Lane, now: int, grant: Grant | None = None) -> int:
-        """0 and the grant is counted, as ``grant`` if one is given, or the nanoseconds to wait before asking again.
+        """Count a request (as ``grant`` if one is passed) and return 0, or return the nanoseconds to wait before asking again.
 
         Raises:
-            HeldBack: the venue asked for silence. A cancel still passes once every ``PROBE_EVERY``.
+            HeldBack: the venue asked us to stop for a while. One cancel still passes every ``PROBE_EVERY``.
         """
         windows = self._windows[lane]
         if now < self._silent_until:
@@ -147,7 +146,7 @@ class Limits:
         return self._lockout if self._lockout is not None and now < self._lockout.until_ns else None
 
     def answered(self, status: int, retry_after: int | None, now: int) -> LockOut | None:
-        """Learn from a reply's status: 429 is a pause, 418 and 403 a lock-out, returned when it begins.
+        """Take note of a reply's status: 429 is a pause, 418 and 403 a lock-out. Returns a lock-out that begins now.
 
         ``retry_after`` is in seconds.
         """
@@ -160,13 +159,13 @@ class Limits:
         self._silent_until = max(self._silent_until, now + pause)
         if status == 429:
             return None
-        known = self.lockout(now)
+        in_force = self.lockout(now)
         self._lockout = LockOut(status, self._silent_until, (self._silent_until - now) // SECOND)
-        return self._lockout if known is None else None
+        return self._lockout if in_force is None else None
 
 
 class RateLimiter:
-    """The asynchronous half: waits its turn, lane by lane, so that a queue of orders never stands before a cancel."""
+    """The asynchronous part: each lane has its own queue, so a queue of orders never delays a cancel."""
 
     def __init__(self, clock: Clock, limits: Limits | None = None, *, on_lockout: Callable[[LockOut], None] | None = None) -> None:
         """``on_lockout`` is called once at the start of every lock-out."""
@@ -182,7 +181,7 @@ class RateLimiter:
 
     @asynccontextmanager
     async def turn(self, lane: Lane) -> AsyncIterator[None]:
-        """Wait until the lane may send one request, which is sent and answered inside.
+        """Wait until the lane may send one request; send it inside the block.
 
         Raises:
             HeldBack: as ``acquire``.
@@ -197,7 +196,7 @@ class RateLimiter:
         """Return when the lane may send one request.
 
         Raises:
-            HeldBack: not within ``MAX_WAIT``, or the venue asked for silence.
+            HeldBack: not within ``MAX_WAIT``, or the venue asked us to stop for a while.
         """
         deadline, grant = self._clock.monotonic_ns() + MAX_WAIT, Grant()
         async with self._turns[lane]:
@@ -211,7 +210,7 @@ class RateLimiter:
                 await asyncio.sleep(wait / SECOND)
 
     def answered(self, status: int, retry_after: int | None) -> None:
-        """Learn from a reply's status."""
+        """Take note of a reply's status."""
         begun = self._limits.answered(status, retry_after, self._clock.monotonic_ns())
         if begun is not None and self._on_lockout is not None:
             self._on_lockout(begun)

@@ -1,4 +1,4 @@
-"""Signed and unsigned calls: parameters in the query, a fresh timestamp, one lane each, errors by type (mexc-spot-v3.md §2)."""
+"""Signed and unsigned REST calls (mexc-spot-v3.md §2). The venue client, the market feed and the private stream call it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from exchange.mexc.http import Failure, Method, Outcome
 from exchange.mexc.ratelimit import Lane
 from exchange.model import Millis, OrderIntent
 from exchange.ports import Permit, Signer
-from exchange.wire.batch import batch_params
 from exchange.wire.errors import Certainty, ErrorCode, WireError, parse_error, read_reply
 from exchange.wire.market import parse_time
 from exchange.wire.orders import order_params
@@ -31,7 +30,7 @@ Params = Sequence[tuple[str, str]]
 
 
 class VenueRefusal(VenueError):
-    """The venue answered a call with an error. Its subclass says what that proves; ``error`` is what it said."""
+    """The venue answered a call with an error. The subclass says what that proves; ``error`` is the reply."""
 
     def __init__(self, what: str, error: WireError) -> None:
         super().__init__(
@@ -47,11 +46,11 @@ class PermanentRefusal(VenueRefusal):
 
 
 class TemporaryRefusal(VenueRefusal):
-    """It was refused before it was looked at; the same call may pass later."""
+    """It was refused before it was processed; the same call may pass later."""
 
 
 class UnprovenOutcome(VenueRefusal):
-    """It may have been carried out: a 5xx, or a code nobody has documented."""
+    """It may have been carried out: a 5xx, or an undocumented code."""
 
 
 _REFUSALS = {
@@ -62,7 +61,7 @@ _REFUSALS = {
 
 
 class VenueSilent(VenueError):
-    """A query got no complete answer."""
+    """A query got no complete reply."""
 
     def __init__(self, what: str, reason: str) -> None:
         super().__init__(
@@ -73,20 +72,20 @@ class VenueSilent(VenueError):
 
 
 class RestCaller:
-    """Everything the venue client, the feed and the private stream have in common when they speak REST."""
+    """Sends REST calls to one host, with clock, rate limits and signature."""
 
-    def __init__(self, gate: VenueHost, signer: Signer | None = None, *, owns_gate: bool = False) -> None:
-        """``signer`` may be absent for public calls only; a gate that is owned is closed with the caller."""
-        self._gate = gate
-        self._owns_gate = owns_gate
-        self._transport = gate.transport
-        self._limiter = gate.limiter
-        self._clock = gate.clock
+    def __init__(self, host: VenueHost, signer: Signer | None = None, *, owns_host: bool = False) -> None:
+        """``signer`` may be absent for public calls only; with ``owns_host`` the host is closed with the caller."""
+        self._host = host
+        self._owns_host = owns_host
+        self._transport = host.transport
+        self._limiter = host.limiter
+        self._clock = host.clock
         self._signer = signer
-        self.venue_clock = gate.venue_clock
+        self.venue_clock = host.venue_clock
 
     async def place(self, intent: OrderIntent, permit: Permit, path: str = "/order") -> Outcome:
-        """Send ``POST order``, or ``order/test``, once. The signer checks the permit just before the bytes leave.
+        """Send ``POST order``, or ``order/test``, once. The signer checks the permit, and the connection checks it again.
 
         Raises:
             GatehouseError: nothing was sent: no permit, outside the signer's limits, held back, or the venue's clock is unknown.
@@ -96,30 +95,21 @@ class RestCaller:
         def sign(payload: str) -> str:
             return signer.sign_order(intent, payload, permit)
 
-        return await self._submit(path, order_params(intent), sign, signer, Lane.PLACE)
-
-    async def place_batch(self, intents: Sequence[OrderIntent], permit: Permit) -> Outcome:
-        """Send ``POST batchOrders`` once. Raises as ``place``, and ``ValueError`` for what is no batch."""
-        signer = self._need_signer()
-
-        def sign(payload: str) -> str:
-            return signer.sign_batch(intents, payload, permit)
-
-        return await self._submit("/batchOrders", batch_params(intents), sign, signer, Lane.BATCH)
+        return await self._submit(path, order_params(intent), sign, signer, Lane.PLACE, permit)
 
     async def cancel(self, path: str, params: Params) -> Outcome:
-        """Send a DELETE in the cancel lane; sent again, once, if MEXC contradicts the clock, since cancelling twice is harmless.
+        """Send a DELETE in the cancel lane; once more if MEXC rejects the timestamp, because cancelling twice is harmless.
 
-        When the venue's clock cannot be measured soon, our own is used: getting out must stay possible.
+        If the venue's clock cannot be measured soon, our own is used: leaving the market must stay possible.
 
         Raises:
-            HeldBack: the venue has asked for silence.
+            HeldBack: the venue asked us to stop for a while.
         """
         outcome = await self._delete(path, params)
         return await self._delete(path, params) if _outside_window(outcome) else outcome
 
     async def query(self, path: str, params: Params = (), method: Method = Method.GET, lane: Lane = Lane.QUERY) -> object:
-        """A signed query's decoded reply. Measured clocks that MEXC rejects (700003) are measured again, once.
+        """A signed query's decoded reply. If MEXC rejects the timestamp (700003), the clock is measured again, once.
 
         Raises:
             VenueRefusal, VenueSilent, MalformedReply, HeldBack: it could not be answered.
@@ -143,7 +133,7 @@ class RestCaller:
         return await self._ask(Method.GET, path, lambda: encode_params(params), None, lane)
 
     async def server_time(self) -> Millis:
-        """The venue's clock, asked now; it improves ``venue_clock``. Raises as ``query``."""
+        """The venue's clock, queried now; the reply improves ``venue_clock``. Raises as ``query``."""
         async with self._limiter.turn(Lane.QUERY):
             sent = self._clock.monotonic_ns()
             outcome = self._learn(await self._transport.send(Method.GET, f"{API}/time"))
@@ -153,16 +143,16 @@ class RestCaller:
         return server
 
     def venue_now(self) -> Millis:
-        """The venue's time as far as it is known, our own otherwise."""
+        """The venue's time if it was measured, our own otherwise."""
         return self._clock.now() if self.venue_clock.age_ns is None else self.venue_clock.now()
 
     async def aclose(self) -> None:
-        """Release the connections, unless the gate is shared: then they are its maker's to close."""
-        if self._owns_gate:
-            await self._gate.aclose()
+        """Release the connections, unless the host is shared: then its maker closes them."""
+        if self._owns_host:
+            await self._host.aclose()
 
     async def _synchronise(self) -> None:
-        # One measurement serves everybody who is waiting: a burst of orders must not become a burst of queries.
+        # One measurement serves every waiting call: a burst of orders must not become a burst of queries.
         if self._clock_is_fresh():
             return
         async with self.venue_clock.measuring:
@@ -174,11 +164,15 @@ class RestCaller:
         age = self.venue_clock.age_ns
         return age is not None and age <= MAX_CLOCK_AGE
 
-    async def _submit(self, path: str, params: Params, sign: Callable[[str], str], signer: Signer, lane: Lane) -> Outcome:
+    async def _submit(
+        self, path: str, params: Params, sign: Callable[[str], str], signer: Signer, lane: Lane, permit: Permit
+    ) -> Outcome:
         await self._synchronise()
         async with self._limiter.turn(lane):
             query = signed_query(self._stamped(params, self.venue_clock.now()), sign)
-            return self._learn(await self._transport.send(Method.POST, f"{API}{path}", query, self._headers(signer)))
+            headers = self._headers(signer)
+            sent = await self._transport.send(Method.POST, f"{API}{path}", query, headers, may_leave=permit.is_live)
+            return self._learn(sent)
 
     async def _delete(self, path: str, params: Params) -> Outcome:
         signer = self._need_signer()
@@ -232,7 +226,7 @@ def decoded_reply(what: str, outcome: Outcome) -> object:
 
 
 def _refuses_the_request_alone(error: WireError) -> bool:
-    """Whether a 403 carries a code about this key or this request: that is no firewall, and waiting would not help."""
+    """Whether a 403 carries a code about this key or this request: that is not the firewall, and waiting does not help."""
     return error.http_status == ErrorCode.ACCESS_DENIED and error.coded and error.code != ErrorCode.ACCESS_DENIED
 
 

@@ -1,37 +1,37 @@
-"""Signs with a secret held in this process, within limits of its own: the last check before an order leaves."""
+"""Signs with a secret held in this process, within its own limits: the last check before an order is sent."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from exchange.errors import ConfigError, Refused
 from exchange.model import OrderIntent, OrderType, Side
 from exchange.ports import Permit
-from exchange.wire.errors import WireError, WireRefusal
+from exchange.wire.errors import WireRefusal
 from exchange.wire.numbers import exact_product, plain
-from exchange.wire.orders import parse_batch, parse_new_order
+from exchange.wire.orders import parse_new_order
 from exchange.wire.signing import parse_params, signature
 
 _ORDER_FIELDS = frozenset({"side", "batchOrders", "type", "quantity", "quoteOrderQty"})
+"""A query that carries one of these could be an order. A batch of orders is never signed: nothing here places one."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignerLimits:
-    """The symbols a signer signs orders for, and the most one order may be worth in its quote asset."""
+    """The symbols a signer signs orders for, and the largest notional of one order in its quote asset."""
 
     symbols: frozenset[str]
     max_order_notional_quote: Decimal
 
 
 class LocalSigner:
-    """A ``Signer`` whose secret lives in this process. Neither ``repr`` nor an error ever shows it."""
+    """A ``Signer`` whose secret lives in this process. Neither ``repr`` nor an error shows it."""
 
     __slots__ = ("_api_key", "_limits", "_secret")
 
     def __init__(self, api_key: str, secret: str, limits: SignerLimits) -> None:
-        """Raises ``ConfigError`` for a key or secret that is empty or not plain ASCII, which is what a bad copy looks like."""
+        """Raises ``ConfigError`` for a key or secret that is empty or not plain ASCII, as after a bad copy."""
         for name, value in (("API key", api_key), ("secret", secret)):
             if not value or not value.isascii() or not value.isprintable() or " " in value:
                 raise ConfigError(
@@ -54,13 +54,13 @@ class LocalSigner:
     def sign(self, payload: str) -> str:
         """Sign a query or a cancel.
 
-        A signature covers the parameters only, not the method or the path, so one over an order's parameters would be an order.
+        A signature covers only the parameters, not the method or the path, so a signature over order parameters would be an order.
 
         Raises:
             Refused: the payload could be used as a new order.
         """
         if not _ORDER_FIELDS.isdisjoint(parse_params(payload)):
-            raise _refused("a query that carries the parameters of an order is not signed", "signer-order-without-permit")
+            raise _refused("a query with the parameters of an order is not signed", "signer-order-without-permit")
         return signature(self._secret, payload)
 
     def sign_order(self, intent: OrderIntent, payload: str, permit: Permit) -> str:
@@ -73,41 +73,19 @@ class LocalSigner:
             raise _refused("the trading permit is no longer live", "permit-not-live")
         if intent.symbol not in self._limits.symbols:
             raise _refused(f"{intent.symbol} is not one of the signer's symbols", "signer-symbol")
+        params = parse_params(payload)
         try:
-            order = parse_new_order(parse_params(payload))
-            if order.client_id != intent.client_id or order.intent(intent.client_id) != intent:
+            order = parse_new_order(params)
+            if "batchOrders" in params or order.client_id != intent.client_id or order.intent(intent.client_id) != intent:
                 raise _refused("the payload is not the order that was admitted", "signer-payload")
         except WireRefusal as error:
             raise _refused("the payload is not an order", "signer-payload") from error
         self._check_notional(intent)
         return signature(self._secret, payload)
 
-    def sign_batch(self, intents: Sequence[OrderIntent], payload: str, permit: Permit) -> str:
-        """Sign a batch under a live permit, each order within the signer's own limits.
-
-        Raises:
-            Refused: as ``sign_order``, for any order of the batch.
-        """
-        if not permit.is_live():
-            raise _refused("the trading permit is no longer live", "permit-not-live")
-        params = parse_params(payload)
-        try:
-            orders = parse_batch(params)
-        except WireRefusal as error:
-            raise _refused("the payload is not a batch of orders", "signer-payload") from error
-        if len(orders) != len(intents) or not _ORDER_FIELDS.isdisjoint(params.keys() - {"batchOrders"}):
-            raise _refused("the payload is not the batch that was admitted", "signer-payload")
-        for order, intent in zip(orders, intents, strict=True):
-            if intent.symbol not in self._limits.symbols:
-                raise _refused(f"{intent.symbol} is not one of the signer's symbols", "signer-symbol")
-            if isinstance(order, WireError) or order.client_id != intent.client_id or order.intent(intent.client_id) != intent:
-                raise _refused("the payload is not the batch that was admitted", "signer-payload")
-            self._check_notional(intent)
-        return signature(self._secret, payload)
-
     def _check_notional(self, intent: OrderIntent) -> None:
         if intent.type is OrderType.MARKET and intent.quote_quantity is None and intent.side is Side.SELL:
-            # Worth only what the market pays, and on a spot account it can only sell what is held: it never adds exposure.
+            # A spot account can sell only what it holds, at the market's price: this never adds exposure.
             return
         if intent.quote_quantity is not None:
             notional = intent.quote_quantity

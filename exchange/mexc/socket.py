@@ -1,4 +1,4 @@
-"""The one door to websockets: allowed hosts, no proxy, no redirect, kept alive by PING, every failure as ``SocketLost``."""
+"""The only websocket client of venue streams: allowed hosts, no proxy, no redirect, PINGs. ``Subscription`` calls it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from exchange.errors import VenueError
-from exchange.mexc.hosts import Reach
+from exchange.mexc.reach import Reach
 from exchange.ports import Clock
 from exchange.wire.errors import MalformedReply
 from exchange.wire.stream import BAD_LISTEN_KEY, Channel, ControlReply, parse_reply, ping_frame, subscribe_frames
@@ -22,13 +22,13 @@ _MILLISECOND = 1_000_000
 
 
 class SocketLost(VenueError):
-    """A stream could not be opened, was cut, fell silent or refused a channel."""
+    """A stream could not be opened, was cut, became silent or refused a channel."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"the stream is lost: {reason}",
             code="venue-stream-lost",
-            remedy="Nothing to do: gatehouse reconnects and sweeps by REST; check the network if it persists.",
+            remedy="Nothing to do: gatehouse reconnects and queries by REST; check the network if it continues.",
         )
 
 
@@ -36,8 +36,8 @@ class SocketLost(VenueError):
 class StreamTiming:
     """How a stream is kept alive, milliseconds.
 
-    mexc-spot-v3.md §1.5: 60 s of silence close it, listen keys live an hour, no connection lives longer than 24 h. So a new one is
-    opened after ``rotate_every`` at most, and the old one is dropped only after both have run for ``overlap``.
+    mexc-spot-v3.md §1.5: 60 s of silence close it, listen keys live an hour, no connection lasts longer than 24 h. So a new one is
+    opened after ``rotate_every`` at most, and the old one is closed only after both have run for ``overlap``.
     """
 
     open_within: int = 10_000
@@ -55,7 +55,7 @@ DEFAULT_TIMING = StreamTiming()
 
 
 class Backoff:
-    """Exponential waits with full jitter, so that many clients do not come back at the same instant."""
+    """Exponential waits with jitter, so that many clients do not reconnect at the same time."""
 
     def __init__(self, rng: Random, timing: StreamTiming) -> None:
         self._rng = rng
@@ -63,7 +63,7 @@ class Backoff:
         self._failures = 0
 
     def next_ms(self) -> int:
-        """Milliseconds to wait before the next try, at least a tenth of the bound that doubles with every failure."""
+        """Milliseconds to wait before the next try: a tenth to all of a bound that doubles with every failure."""
         bound = min(self._timing.retry_most, self._timing.retry_first << min(self._failures, 16))
         self._failures += 1
         return self._rng.randint(max(1, bound // 10), bound)
@@ -74,17 +74,17 @@ class Backoff:
 
 
 class StreamSocket:
-    """An open stream: subscribes with proof, pings when due, and gives binary frames one at a time."""
+    """An open stream: subscribes with proof, sends PINGs, and returns binary frames one at a time."""
 
     def __init__(self, connection: ClientConnection, timing: StreamTiming, clock: Clock) -> None:
         self._connection = connection
         self._timing = timing
         self._clock = clock
-        self._heard_at = self._now()
-        self._ping_at = self._heard_at + timing.ping_every
+        self._received_at = self._now()
+        self._ping_at = self._received_at + timing.ping_every
 
     async def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
-        """Subscribe and wait until every channel is acknowledged by name; pushes that came in between are returned.
+        """Subscribe and wait until every channel is acknowledged by name; returns pushes that came meanwhile.
 
         Raises:
             SocketLost: a channel was refused or not acknowledged in time, or the stream was cut.
@@ -110,11 +110,11 @@ class StreamSocket:
         """The next binary frame, or ``None`` after ``within_ms`` at most. A PING goes out when one is due (§1.5).
 
         Raises:
-            SocketLost: cut, or nothing at all heard for ``idle_after``.
+            SocketLost: cut, or nothing received for ``idle_after``.
         """
         now = self._now()
-        if now - self._heard_at > self._timing.idle_after:
-            raise SocketLost(f"nothing heard for {now - self._heard_at} ms")
+        if now - self._received_at > self._timing.idle_after:
+            raise SocketLost(f"nothing received for {now - self._received_at} ms")
         if now >= self._ping_at:
             await self._send(ping_frame())
             self._ping_at = now + self._timing.ping_every
@@ -139,7 +139,7 @@ class StreamSocket:
             received = await self._connection.recv()
         except (WebSocketException, OSError) as error:
             raise SocketLost(f"cut ({type(error).__name__})") from error
-        self._heard_at = self._now()
+        self._received_at = self._now()
         return received
 
     def _now(self) -> int:

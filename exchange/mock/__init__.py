@@ -1,4 +1,4 @@
-"""The in-process executor of MOCK."""
+"""The in-process executor of the stage MOCK."""
 
 from exchange.mock.venue import MockVenue
 

@@ -1,8 +1,8 @@
-"""The venue of MOCK: the testnet's matching engine in this process, on whatever market feed it is given, with virtual balances.
+"""The venue of the stage MOCK: the matching engine in this process, on any market feed, with virtual balances.
 
-It differs from the testnet in what it sees. A feed offers its book's best hundred levels and its recent trades, not every change,
-so each change reaches the engine as trades followed by a snapshot. Fills are therefore coarser than the testnet's, never kinder:
-between two looks the queue ahead is moved by the trades alone.
+``controller.bootstrap`` builds it. It sees less of the market than the testnet does: a feed offers the best hundred levels of its
+book and its recent trades, not every change. Each change therefore reaches the engine as trades followed by a snapshot. Fills are
+coarser than the testnet's but never more favourable: between two updates only trades move the queue ahead.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import takewhile
 
-from exchange.errors import Refused as PlacementRefused
-from exchange.matching.checks import refused
+from exchange.errors import Refused
 from exchange.matching.engine import Engine
-from exchange.matching.events import EngineEvent, Filled, OrderChanged, Refused
+from exchange.matching.events import EngineEvent, Filled, OrderChanged, Refusal
+from exchange.matching.order_checks import refused
 from exchange.matching.resting import FillModel
 from exchange.model import Balance, Fill, MarketTrade, Millis, OrderIntent, OrderReport, SymbolRules
 from exchange.ports import (
@@ -40,7 +40,7 @@ _TRADES = 1000
 
 
 class MockVenue:
-    """One virtual account. ``run`` must be running for resting orders to fill; ``events`` tells of fills and order changes."""
+    """One virtual account. Resting orders fill only while ``run`` runs; ``events`` delivers fills and order changes."""
 
     def __init__(
         self, feed: MarketFeed, rules: Mapping[str, SymbolRules], balances: Mapping[str, Decimal], clock: Clock, seed: int
@@ -73,7 +73,7 @@ class MockVenue:
     async def place(self, intent: OrderIntent, permit: Permit) -> PlaceOutcome:
         """Match against the feed as it is now. Raises ``Refused`` without a live permit."""
         if not permit.is_live():
-            raise PlacementRefused(
+            raise Refused(
                 "the permit to place orders has expired",
                 code="permit-not-live",
                 remedy="Wait until the controller is armed and renews its permit.",
@@ -83,7 +83,7 @@ class MockVenue:
             problem = refused(ErrorCode.NO_VALID_PRICE, "no valid trade price")
             return Rejected(problem.code, problem.message)
         outcome = self._engine.place(_ACCOUNT, intent, self._clock.now())
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Refusal):
             return Rejected(outcome.code, outcome.message)
         self._publish(outcome.events)
         return Ack(outcome.order.report.order_id, outcome.order.report.created_at)
@@ -91,7 +91,7 @@ class MockVenue:
     async def cancel(self, symbol: str, client_id: str) -> CancelOutcome:
         """End an order by our client id."""
         outcome = self._engine.cancel(_ACCOUNT, symbol, self._clock.now(), client_id=client_id)
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Refusal):
             return CancelFailed(outcome.code, outcome.message)
         self._publish(outcome.events)
         return CancelAck()
@@ -120,15 +120,15 @@ class MockVenue:
         return {asset: balance for asset, balance in self._engine.balances(_ACCOUNT).items() if balance.total}
 
     async def symbol_rules(self, symbols: Sequence[str]) -> Mapping[str, SymbolRules]:
-        """Rules for those of the symbols that were given at construction."""
+        """Rules for those of the symbols that the venue was built with."""
         return {symbol: self._engine.rules[symbol] for symbol in symbols if symbol in self._engine.rules}
 
     async def server_time(self) -> Millis:
-        """Our own clock: there is no other."""
+        """Our own clock; a mock venue has no other."""
         return self._clock.now()
 
     def events(self) -> AsyncIterator[VenueEvent]:
-        """Order changes and fills from this call on, until ``aclose``. Nothing is ever lost, so there is never a ``StreamGap``."""
+        """Order changes and fills from this call on, until ``aclose``. Nothing is lost, so a ``StreamGap`` never comes."""
         stream: asyncio.Queue[VenueEvent | None] = asyncio.Queue()
         self._streams.add(stream)
         return self._drain(stream)
@@ -148,9 +148,9 @@ class MockVenue:
     def _follow_trades(self, symbol: str) -> None:
         recent = self._feed.trades(symbol, _TRADES)
         first_look = symbol not in self._latest
-        known = self._latest.get(symbol)
-        fresh = [] if first_look else list(takewhile(lambda trade: trade != known, recent))
-        self._latest[symbol] = recent[0] if recent else known
+        newest = self._latest.get(symbol)
+        fresh = [] if first_look else list(takewhile(lambda trade: trade != newest, recent))
+        self._latest[symbol] = recent[0] if recent else newest
         for trade in reversed(fresh):
             self._publish(self._engine.feed(TapeTrade(trade, self._clock.now())))
 

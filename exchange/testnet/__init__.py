@@ -1,1 +1,1 @@
-"""A venue that speaks MEXC's protocol, because MEXC has no spot testnet (architecture.md §8)."""
+"""A simulated venue with MEXC's protocol, because MEXC has no spot testnet (architecture.md §8)."""

@@ -1,4 +1,4 @@
-"""What a testnet is started with."""
+"""The configuration of a testnet. The command line and tests build it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from exchange.wire.profile import KycLevel
 class AccountConfig:
     """One account: its key pair, its opening balances by asset, and what the key may do.
 
-    ``uid`` empty is given one by its place in the list. ``master`` names the account this one is a sub-account of; empty, it
-    is a master account itself. ``symbols``, ``addresses`` and ``expires_at`` are the key's, as in ``ApiKey``.
+    An empty ``uid`` gets a number by its place in the list. ``master`` names the master of a sub-account; empty, the account is a
+    master itself. ``symbols``, ``addresses`` and ``expires_at`` are the key's, as in ``ApiKey``.
     """
 
     name: str
@@ -43,13 +43,13 @@ class AccountConfig:
 
     @property
     def key(self) -> ApiKey:
-        """The key pair as the key ring takes it."""
+        """The key pair for the key ring."""
         return ApiKey(self.api_key, self.secret, self.name, self.permissions, self.symbols, self.addresses, self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Requests in any one second; 0 switches a limit off. The defaults are the strictest known (mexc-spot-v3.md §1.4)."""
+    """Requests in any second; 0 means no limit. The defaults are the strictest known (mexc-spot-v3.md §1.4)."""
 
     orders_per_second: int = 12
     requests_per_second: int = 20
@@ -64,7 +64,7 @@ NO_RATE_LIMITS = RateLimits(orders_per_second=0, requests_per_second=0, batches_
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """When the venue cuts a websocket, and how much it lets wait for a slow reader (mexc-spot-v3.md §1.5). Durations in ms."""
+    """When the venue cuts a websocket, and how many messages may wait for a slow reader (mexc-spot-v3.md §1.5). Durations in ms."""
 
     unsubscribed_ms: int = 30_000
     idle_ms: int = 60_000
@@ -79,14 +79,13 @@ class TestnetConfig:
     """A testnet. ``tape=None`` plays a synthetic market from ``seed``; ``speed`` is tape seconds per second.
 
     ``symbols`` overrides the rules of the tape's symbol and lists further ones; without a tape each has a generated market, which
-    begins at its price in ``start_prices`` or at 60,000. With a tape only the tape's symbol has a market: on the others nothing
-    trades. ``control_token`` guards ``/__control``; empty
-    switches it off. ``extra_keys`` are further keys of the accounts. ``expired_key_code`` (402 or 700002) and
-    ``unlisted_pair_code`` (70011, 10007 or 30020) are what MEXC's sources disagree about; so is ``cancel_status``, the state a
-    cancel reply shows (mexc-spot-v3.md §4.6). ``mx_price`` is what MX is worth in USDT while no MXUSDT book says so.
+    begins at its price in ``start_prices`` or at 60,000. With a tape only the tape's symbol has a market. ``control_token`` guards
+    ``/__control``; empty switches it off. ``extra_keys`` are further keys of the accounts. ``expired_key_code`` (402 or 700002) and
+    ``unlisted_pair_code`` (70011, 10007 or 30020) are options because MEXC's sources disagree; so is ``cancel_status``, the state
+    in a cancel reply (mexc-spot-v3.md §4.6). ``mx_price`` is the price of MX in USDT while there is no MXUSDT book.
     ``snapshots`` is the directory ``/__control/snapshot`` writes to; ``restore`` a snapshot to begin from.
     ``entry_latency`` and ``response_latency`` are quantiles in ms, as for ``LatencyModel``; empty means none.
-    ``strict_signatures`` takes only the raw bytes' signature; ``duplicates`` is what becomes of a repeated client id.
+    ``strict_signatures`` accepts only a signature of the raw bytes; ``duplicates`` says how a repeated client id is handled.
 
     Raises:
         ConfigError: a host that is not loopback, an account without a name or uid of its own, a master that is not an account,
@@ -124,7 +123,7 @@ class TestnetConfig:
     def __post_init__(self) -> None:
         if not is_loopback(self.host):
             raise ConfigError(
-                f"the testnet would listen on {self.host}, where others could reach it",
+                f"the testnet would listen on {self.host}, which other machines can reach",
                 code="testnet-host-not-loopback",
                 remedy="Listen on 127.0.0.1 or ::1 and reach it from elsewhere through an SSH tunnel.",
             )
@@ -171,7 +170,7 @@ class TestnetConfig:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address; names other than ``localhost`` are not trusted to stay here."""
+    """Whether only this machine can reach an address; a name other than ``localhost`` counts as reachable from elsewhere."""
     if host == "localhost":
         return True
     try:

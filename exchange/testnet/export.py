@@ -1,7 +1,7 @@
-"""The venue's fills as JSON Lines, each with the evidence it was argued from: one object per fill, oldest first.
+"""Writes the venue's fills as JSON Lines with their evidence: one object per fill, oldest first. The testnet writes it at its end.
 
-Amounts are decimal text, instants are ms. ``line`` is the text the fills digest is made of: the SHA-256 over all lines, each
-followed by a newline, is ``Engine.fills_digest``, so that an export proves by itself that it is whole.
+Amounts are decimal text, instants are ms. ``line`` is the text of the fills digest: the SHA-256 over all lines, each
+followed by a newline, is ``Engine.fills_digest``, so an export proves that it is complete.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def fill_lines(records: Iterable[FillRecord]) -> Iterator[str]:
 
 
 def export_fills(engine: Engine, path: Path) -> int:
-    """Write every fill so far to ``path``, replacing it; how many. The system's own errors pass."""
+    """Write every fill so far to ``path``, replacing it; returns how many. An ``OSError`` is passed on."""
     records = engine.fill_log()
     unfinished = path.with_name(path.name + ".part")
     with unfinished.open("w", encoding="ascii", newline="\n") as file:

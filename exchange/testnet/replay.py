@@ -1,8 +1,8 @@
-"""Runs scripted quotes against a tape as fast as it can be read: how fills differ by fill model, and how they repeat.
+"""Runs scripted quotes against a tape at full speed, to compare fill models. ``gatehouse tape`` and tests call it.
 
-The script knows nothing about fills. Every ``quote_every`` records it asks for the best prices, quotes both sides there and,
-every ``renew_every``, cancels what is left; every ``take_every`` it takes a little at market. Its requests take ``latency`` to
-arrive and are matched, in order of arrival, against the book they then meet. Nothing depends on the machine's clock.
+The script ignores fills. Every ``quote_every`` records it asks for the best prices, quotes both sides there and, every
+``renew_every``, cancels its open orders; every ``take_every`` it places a small market order. Its requests take ``latency`` to
+arrive and are matched, in order of arrival, against the book they then meet. The machine's clock plays no part.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _Request = Callable[[Millis], None]
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """When the script acts, counted in records, and how much it trades. ``fund`` opens its account, by asset."""
+    """When the script acts, counted in records, and how much it trades. ``fund`` is its opening balance, by asset."""
 
     quantity: Decimal = Decimal("0.05")
     quote_every: int = 50
@@ -41,9 +41,9 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What the script got under one fill model. Money is in the quote asset, quantities in the base asset.
+    """The script's result under one fill model. Money is in the quote asset, quantities in the base asset.
 
-    ``profit`` is the account's value at the last mid price less what its opening balances are worth at that price.
+    ``profit`` is the account's value at the last mid price minus the value of its opening balances at that price.
     """
 
     model: FillModel
@@ -70,7 +70,7 @@ def replay(
 
     Raises:
         UsageError: the records do not begin with a book, or are of a symbol without rules.
-        ConfigError: the latency is none.
+        ConfigError: invalid latency quantiles.
     """
     source = iter(records)
     first = next(source, None)
@@ -91,7 +91,7 @@ def compare(
     script: Script | None = None,
     rules: Mapping[str, SymbolRules] = DEFAULT_RULES,
 ) -> tuple[ReplayResult, ...]:
-    """The script under every fill model, pessimistic first. Options and errors are those of ``replay``."""
+    """Run the script under every fill model, pessimistic first. Options and errors are those of ``replay``."""
     return tuple(replay(records, model, seed=seed, latency=latency, script=script, rules=rules) for model in FillModel)
 
 
@@ -154,7 +154,7 @@ class _Run:
         if self._latency is None:
             request(at)
             return
-        # One connection: a request does not overtake the one before it.
+        # With one connection a request does not overtake the one before it.
         earliest = self._under_way[-1][0] if self._under_way else at
         self._under_way.append((max(earliest, self._latency.arrival(at)), request))
 

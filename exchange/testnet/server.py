@@ -1,4 +1,4 @@
-"""The testnet as a process, and as a fixture: one venue, its market and its HTTP server in the running event loop."""
+"""Runs a testnet in the event loop: venue, market and HTTP server. ``gatehouse testnet`` and test fixtures call it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SYNTHETIC_PRICE = Decimal(60_000)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without its own ideas about signals: whoever owns the event loop decides when to stop."""
+    """uvicorn's server without signal handling: the owner of the event loop decides when it stops."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -49,12 +49,12 @@ class _Server(uvicorn.Server):
         self.stop = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
+        """Start to answer requests."""
         await super().startup(sockets)
         self.up.set()
 
     async def main_loop(self) -> None:
-        """Refresh the date header every second until told to stop."""
+        """Refresh the date header every second until stopped."""
         while not self.stop.is_set():
             await self.on_tick(0)
             with suppress(TimeoutError):
@@ -68,15 +68,14 @@ class _Server(uvicorn.Server):
 
 @dataclass(frozen=True, slots=True)
 class RunningTestnet:
-    """A testnet that answers. ``control_headers`` open ``/__control``; ``venue`` is the inside, for tests.
+    """A running testnet. ``control_headers`` give access to ``/__control``; ``venue`` is for tests.
 
-    ``playing`` ends only when something is wrong inside.
+    ``playing`` ends only after an internal error.
     """
 
     host: str
     port: int
     venue: SimulatedVenue
-    control_headers: Mapping[str, str]
     playing: asyncio.Task[None]
 
     @property
@@ -91,7 +90,7 @@ class RunningTestnet:
         return self.base_url.replace("http", "ws", 1) + "/ws"
 
     def arm(self, kind: FaultKind, **fields: object) -> int:
-        """Put a fault in force; ``fields`` are those of ``Fault``, ``params`` as a mapping. Its id."""
+        """Arm a fault and return its id; ``fields`` are those of ``Fault``, with ``params`` as a mapping."""
         return self.venue.arm(Fault.model_validate({"kind": kind, **fields}))
 
     def received(self, account: str, client_id: str) -> int:
@@ -100,7 +99,7 @@ class RunningTestnet:
 
 
 def build_venue(config: TestnetConfig, clock: Clock, market: Market | None = None) -> SimulatedVenue:
-    """The venue alone, without a server; its faults file is in force. ``market`` replaces the tape or the generated market.
+    """The venue without a server; its faults file is loaded. ``market`` replaces the tape or the generated market.
 
     Raises:
         ConfigError: the tape's symbol has no rules, the faults file is unusable, or the snapshot is of another venue.
@@ -125,7 +124,7 @@ def build_venue(config: TestnetConfig, clock: Clock, market: Market | None = Non
         snapshot.restore(venue, config.restore)
     for record in venue.market.take_due():
         venue.feed(record)
-    # A restored venue has its faults, and how often each has struck, from the snapshot.
+    # The snapshot of a restored venue contains its faults and how often each has struck.
     for fault in load_faults(config.faults) if config.faults is not None and config.restore is None else ():
         venue.arm(fault)
     return venue
@@ -146,9 +145,8 @@ async def running_testnet(
         venue = build_venue(config, SystemClock() if clock is None else clock, market)
         async with _serving(build_app(venue, config.control_token), listener):
             playing = asyncio.create_task(venue.run())
-            headers = {"X-Testnet-Control": config.control_token}
             try:
-                yield RunningTestnet(config.host, listener.getsockname()[1], venue, headers, playing)
+                yield RunningTestnet(config.host, listener.getsockname()[1], venue, playing)
             finally:
                 venue.close()
                 playing.cancel()
@@ -166,10 +164,10 @@ async def serve(
     fills: Path | None = None,
     on_fill: Callable[[FillRecord], None] | None = None,
 ) -> None:
-    """Run a testnet until cancelled. ``on_ready`` is told the host and the port once requests are answered.
+    """Run a testnet until cancelled. ``on_ready`` is called with host and port once requests are answered.
 
-    ``market`` is as for ``build_venue``; ``fills`` is where every fill with its evidence is written at the end;
-    ``on_fill`` is told of each one when it happens.
+    ``market`` is as for ``build_venue``; ``fills`` is the file for all fills with their evidence, written at the end;
+    ``on_fill`` is called at every fill.
 
     Raises:
         ConfigError, IntegrityError, Unreachable: as ``running_testnet``.
@@ -199,7 +197,7 @@ def _player(config: TestnetConfig, rules: Mapping[str, SymbolRules], start: Mill
 
 
 def _generated(config: TestnetConfig, start: Millis) -> Player:
-    """A market for every symbol that is given, each from a seed of its own."""
+    """A generated market for every configured symbol, each with its own seed."""
     players: list[Player] = []
     for number, rules in enumerate(config.symbols or (BTCUSDT,)):
         price = config.start_prices.get(rules.symbol, _SYNTHETIC_PRICE)
@@ -235,7 +233,7 @@ async def _serving(app: object, listener: socket.socket) -> AsyncIterator[None]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    # The protocol is named because asyncio switches Nagle's delay off only on sockets that name it.
+    # The protocol is named because asyncio disables Nagle's algorithm only on sockets that name it.
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -247,6 +245,6 @@ def _listen(host: str, port: int) -> socket.socket:
         raise Unreachable(
             f"the testnet cannot listen on {host}:{port}: {error.strerror}",
             code="testnet-port-taken",
-            remedy="Stop what listens there, or choose another port with --port.",
+            remedy="Stop the process that listens there, or choose another port with --port.",
         ) from error
     return listener

@@ -1,9 +1,10 @@
-"""The testnet's state in a file, and back: canonical JSON (RFC 8785) under a version and a digest.
+"""Saves the testnet's state to a file and restores it: canonical JSON (RFC 8785) with a version and a digest.
 
-A snapshot continues the venue, not a connection: accounts, orders with their places in the queue, fills with their evidence, ids,
-books, public trades, faults in force and the draws to come. A restored venue gives the same answers and, for the same records and
-requests, the same fills as the one that was saved. What hangs on connections starts anew: streams, rate limits, requests that
-were on their way, draws of latency. A tape or a generated market goes on from the record it had reached; live data just goes on.
+The control endpoint saves, ``server`` restores. A snapshot holds the venue, not its connections: accounts, orders with their places
+in the queue, fills with their evidence, ids, books, public trades, armed faults and the random state. A restored venue gives the
+same replies and, for the same records and requests, the same fills as the saved one. The state of connections starts anew: streams,
+rate limits, requests on their way, random latencies. A tape or a generated market continues from its last record; live data
+continues with the present.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ _STATE = TypeAdapter(VenueState)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A snapshot that is on disk, and the digest of the state in it."""
+    """A written snapshot, and the digest of its state."""
 
     path: Path
     sha256: str
 
 
 def encode(venue: SimulatedVenue) -> bytes:
-    """The venue as the bytes of a snapshot: equal states give equal bytes."""
+    """The venue as the bytes of a snapshot; equal states give equal bytes."""
     state: dict[str, Any] = _STATE.dump_python(venue.saved(), mode="json")
     for order in state["engine"]["orders"]:
         order["rules"] = order["rules"]["symbol"]
@@ -50,7 +51,7 @@ def encode(venue: SimulatedVenue) -> bytes:
 
 
 def decode(data: bytes) -> dict[str, Any]:
-    """The content of a snapshot. Raises ``IntegrityError`` for a file that is not one, not whole, or of another version."""
+    """The content of a snapshot. Raises ``IntegrityError`` for another kind of file, a damaged one, or another version."""
     try:
         document = json.loads(data, parse_float=Decimal)
     except (ValueError, RecursionError) as error:
@@ -63,14 +64,14 @@ def decode(data: bytes) -> dict[str, Any]:
     try:
         whole = hashlib.sha256(rfc8785.dumps(document)).hexdigest() == digest and document.keys() == {"venue", "state"}
     except rfc8785.CanonicalizationError as error:
-        raise _damaged("it holds numbers no snapshot has") from error
+        raise _damaged("it holds numbers that no snapshot has") from error
     if not whole:
         raise _damaged("its digest does not match")
     return document
 
 
 def write(venue: SimulatedVenue, name: str) -> Written:
-    """Save the venue as ``name`` under the configured directory, whole or not at all.
+    """Save the venue as ``name`` under the configured directory, completely or not at all.
 
     Raises:
         ConfigError: the testnet was started without a directory for snapshots, or it cannot be written to.
@@ -108,10 +109,10 @@ def write(venue: SimulatedVenue, name: str) -> Written:
 
 
 def restore(venue: SimulatedVenue, path: Path) -> None:
-    """Continue a saved venue in one that was just built from the same configuration.
+    """Load a saved venue into a new one built from the same configuration.
 
     Raises:
-        IntegrityError: the file is missing, is not whole, or holds a state that cannot be.
+        IntegrityError: the file is missing, incomplete, or holds an impossible state.
         ConfigError: it was saved under another seed, fill model, duplicate rule, tape, speed or other symbols.
     """
     try:
@@ -134,7 +135,7 @@ def restore(venue: SimulatedVenue, path: Path) -> None:
 
 
 def identity(venue: SimulatedVenue) -> dict[str, object]:
-    """What must be the same for a state to go on the same way."""
+    """What must be equal for a saved state to continue in the same way."""
     config = venue.config
     return {
         "seed": config.seed,
@@ -167,5 +168,5 @@ def _damaged(why: str) -> IntegrityError:
     return IntegrityError(
         f"the snapshot cannot be restored: {why}",
         code="snapshot-damaged",
-        remedy="Restore another snapshot; this one is not what was written, or not by this version.",
+        remedy="Restore another snapshot; this one was changed, or written by another version.",
     )

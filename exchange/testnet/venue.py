@@ -1,7 +1,7 @@
-"""The testnet's one actor: everything that can happen to the venue goes through here, in one event loop, without waiting.
+"""The testnet's one actor: every change of the venue goes through here, in one event loop, without waiting.
 
-REST handlers and the playback call it; the engine decides; the hub tells the listeners. Faults that touch the venue's state, as
-opposed to a single connection, are committed here.
+REST handlers and the playback call it; the engine decides; the hub sends the events to the listeners. Faults that change the
+venue's state, and not only a single connection, strike here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 
 from exchange.matching.engine import Engine
-from exchange.matching.events import Accepted, Canceled, EngineEvent, Filled, FillRecord, MarketTraded, OrderView, Refused
+from exchange.matching.events import Accepted, Canceled, EngineEvent, Filled, FillRecord, MarketTraded, OrderView, Refusal
 from exchange.matching.mx_fees import MxFees
 from exchange.matching.saved import Draws, EngineState, HistoryState, PlaybackState, draws_of, resume_draws
 from exchange.model import Millis, OrderStatus, OrderType
@@ -23,7 +23,7 @@ from exchange.testnet.access.auth import KeyRing
 from exchange.testnet.access.listenkeys import ListenKeys
 from exchange.testnet.access.ratelimit import SlidingWindow
 from exchange.testnet.access.stp_groups import StrategyGroups
-from exchange.testnet.conditions.clock import VenueClock
+from exchange.testnet.conditions.clock import SkewedClock
 from exchange.testnet.conditions.faults import ACTIONS, Fault, FaultKind, FaultParams, FaultPlan, FaultState, Operation
 from exchange.testnet.conditions.latency import Delays
 from exchange.testnet.conditions.listings import Listing, Listings
@@ -44,7 +44,7 @@ _OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 @dataclass(slots=True)
 class Receipt:
-    """How often an order with one client id reached the venue, and how often it was taken."""
+    """How often an order with one client id reached the venue, and how often the venue accepted it."""
 
     received: int = 0
     accepted: int = 0
@@ -52,7 +52,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class LateCancel:
-    """A cancel that was answered and is carried out only when it is due."""
+    """A cancel that was answered but takes effect only when it is due."""
 
     account: str
     symbol: str
@@ -62,7 +62,7 @@ class LateCancel:
 
 @dataclass(frozen=True, slots=True)
 class VenueState:
-    """A whole venue as a value. What hangs on connections is not in it: streams, rate limits, requests on their way."""
+    """A whole venue as a value, without the state of connections: streams, rate limits, requests on their way."""
 
     at: Millis
     skew_ms: int
@@ -93,7 +93,7 @@ class SimulatedVenue:
         self.listings = Listings(engine.rules)
         self.uids = config.uids
         self.market = market
-        self.clock = VenueClock(clock)
+        self.clock = SkewedClock(clock)
         self.faults = FaultPlan(config.seed)
         self.delays = Delays(config.seed, config.entry_latency, config.response_latency)
         self.history = History(engine.rules)
@@ -134,22 +134,22 @@ class SimulatedVenue:
         self._publish(self.engine.feed(record))
 
     def close(self) -> None:
-        """Stop every timer, end every stream and send what is being held back."""
+        """Stop every timer, end every stream and send the events that are held back."""
         self.closed.set()
         for _, timer in self._late.values():
             timer.cancel()
         self.hub.close()
 
     def pause(self) -> None:
-        """Let the market stand still; orders are still taken."""
+        """Stop the market; orders are still accepted."""
         self.market.pause()
 
     def resume(self) -> None:
-        """Let the market go on."""
+        """Let the market continue."""
         self.market.resume()
 
     def admits(self, owner: str, operation: Operation, path: str = "") -> bool:
-        """Whether the rate limits let a request pass: placing and cancelling share one, some paths have one to themselves
+        """Whether the rate limits let a request pass: placing and cancelling share one, some paths have their own
         (mexc-spot-v3.md §1.4)."""
         now_ns = self.clock.monotonic_ns()
         if not self._requests_window.admit(owner, now_ns):
@@ -160,17 +160,17 @@ class SimulatedVenue:
         return operation not in {Operation.PLACE, Operation.CANCEL} or self._orders_window.admit(owner, now_ns)
 
     def strikes(self, kind: FaultKind, operation: Operation) -> FaultParams | None:
-        """The parameters of a fault that strikes a request of this kind, here and now."""
+        """The parameters of a fault that strikes a request of this kind now."""
         return self.faults.take(kind, self.clock.now(), operation=operation)
 
     def arm(self, fault: Fault) -> int:
-        """Put a fault in force; one that happens by itself happens at once unless it is to wait. Its id."""
+        """Arm a fault and return its id; one that needs no request strikes at once unless it has a delay."""
         number = self.faults.arm(fault, self.clock.now())
         self.act()
         return number
 
     def act(self) -> None:
-        """Commit the faults that happen by themselves and whose time has come."""
+        """Let every fault strike that needs no request and is due."""
         now = self.clock.now()
         for kind in ACTIONS:
             params = self.faults.take(kind, now)
@@ -190,16 +190,16 @@ class SimulatedVenue:
         return receipt
 
     def place(self, account: str, order: NewOrder) -> Accepted:
-        """Take an order. One without a client id is given one, because clients break on its absence (mexc-spot-v3.md §7.6).
+        """Accept an order. An order without a client id gets one, because clients fail without it (mexc-spot-v3.md §7.6).
 
         Raises:
-            WireRefusal: the engine turned it down.
+            WireRefusal: the engine refused it.
         """
         self.admit_order(order)
         now = self.clock.now()
         client_id = order.client_id or f"gh{self._random.getrandbits(96):024x}"
         outcome = self.engine.place(account, order.intent(client_id), now, order.stp_mode)
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Refusal):
             raise _refusal(outcome)
         if order.client_id:
             self.receipt(account, order.client_id).accepted += 1
@@ -210,7 +210,7 @@ class SimulatedVenue:
         return outcome
 
     def admit_order(self, order: NewOrder) -> None:
-        """Let the faults that refuse an order strike. Raises ``WireRefusal``: 10007, 30051."""
+        """Let the faults that refuse orders strike. Raises ``WireRefusal``: 10007, 30051."""
         now = self.clock.now()
         if self.faults.take(FaultKind.SYMBOL_NOT_SUPPORTED, now, symbol=order.symbol) is not None:
             raise refuse(ErrorCode.SYMBOL_NOT_SUPPORT_API, "symbol not support api")
@@ -219,7 +219,7 @@ class SimulatedVenue:
             raise refuse(ErrorCode.API_MARKET_ORDER_DISABLED_2, "api market order is disabled")
 
     def cancel(self, account: str, ref: OrderRef) -> OrderView:
-        """Cancel one order; the order as it was before.
+        """Cancel one order; returns the order as it was before.
 
         Raises:
             WireRefusal: -2011, it is unknown or has ended.
@@ -234,20 +234,20 @@ class SimulatedVenue:
                     self._cancel_later(LateCancel(account, ref.symbol, before.report.order_id, due))
                 return before
         outcome = self.engine.cancel(account, ref.symbol, now, order_id=ref.order_id, client_id=ref.client_id)
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Refusal):
             raise _refusal(outcome)
         self._publish(outcome.events)
         return outcome.before
 
     def cancel_all(self, account: str, symbols: Sequence[str] | None = None) -> list[OrderView]:
-        """Cancel every open order, on these symbols or on all; the orders as they were before."""
+        """Cancel every open order, on these symbols or on all; returns the orders as they were before."""
         canceled = self.engine.cancel_all(account, self.clock.now(), symbols)
         for one in canceled:
             self._publish(one.events)
         return [one.before for one in canceled]
 
     def is_visible(self, view: OrderView) -> bool:
-        """Whether queries find an order yet; a lagging read side does not (mexc-spot-v3.md §6)."""
+        """Whether queries find an order yet; while the read side lags they do not (mexc-spot-v3.md §6)."""
         until = self._hidden_until.get(view.report.order_id)
         if until is None:
             return True
@@ -263,7 +263,7 @@ class SimulatedVenue:
                 session.end(reason)
 
     def saved(self) -> VenueState:
-        """Everything that decides how the venue goes on."""
+        """Everything that determines how the venue continues."""
         return VenueState(
             at=self.clock.now(),
             skew_ms=self.clock.skew_ms,
@@ -282,10 +282,10 @@ class SimulatedVenue:
         )
 
     def load(self, state: VenueState) -> None:
-        """Go on from a saved state, in a venue to which nothing has happened yet.
+        """Continue from a saved state, in a venue that has not been used yet.
 
         Raises:
-            IntegrityError, UsageError: as ``Engine.load``; the venue is then of no use.
+            IntegrityError, UsageError: as ``Engine.load``; the venue cannot be used afterwards.
         """
         self.clock.skew_ms = state.skew_ms
         self.engine.load(state.engine)
@@ -334,13 +334,13 @@ class SimulatedVenue:
         }
 
     def _publish(self, events: Iterable[EngineEvent]) -> None:
-        told = list(events)
-        for event in told:
+        happened = list(events)
+        for event in happened:
             if isinstance(event, MarketTraded):
                 self.history.record(event.trade)
             elif isinstance(event, Filled) and self.on_fill is not None:
                 self.on_fill(FillRecord(event.account, event.fill, event.evidence))
-        self.hub.publish(told)
+        self.hub.publish(happened)
 
     def _cancel_later(self, late: LateCancel) -> None:
         def carry_out() -> None:
@@ -371,5 +371,5 @@ class SimulatedVenue:
             self._publish(self.engine.shift_prices(params.symbol, params.factor, self.clock.now()))
 
 
-def _refusal(outcome: Refused) -> WireRefusal:
+def _refusal(outcome: Refusal) -> WireRefusal:
     return WireRefusal(WireError(outcome.code, outcome.message))

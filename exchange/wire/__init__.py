@@ -1,1 +1,1 @@
-"""MEXC's protocol without I/O, in both directions: signing, REST, errors, streams."""
+"""MEXC's protocol without I/O, in both directions. The client, the testnet and the gateway read and write with it."""

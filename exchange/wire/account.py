@@ -1,4 +1,4 @@
-"""The account on the wire, both directions: balances, trades, fees, listen keys, symbol lists (mexc-spot-v3.md §4.11, §7.7)."""
+"""Reads and writes balances, trades, fees and listen keys (mexc-spot-v3.md §4.11, §7.7). Clients and venues call it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from exchange.wire.numbers import parse_integer, plain
 from exchange.wire.orders import parse_symbol
 
 MY_TRADES_PAGE = 100
-"""Default and most ``myTrades`` per call (§4.11)."""
+"""Default and maximum of ``myTrades`` per call (§4.11)."""
 
 ALL_ORDERS_DEFAULT, ALL_ORDERS_MAX = 500, 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What ``GET account`` says: may it trade at all, and its balances by asset. Zero balances may be absent."""
+    """The reply of ``GET account``: whether it may trade, and its balances by asset. Zero balances may be absent."""
 
     can_trade: bool
     balances: Mapping[str, Balance]
@@ -36,7 +36,7 @@ class TradeFee:
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """What ``allOrders`` and ``myTrades`` are asked for. Both bounds are inclusive instants."""
+    """The parameters of ``allOrders`` and ``myTrades``. Both bounds are inclusive instants."""
 
     symbol: str
     limit: int
@@ -125,7 +125,7 @@ def parse_my_trades(decoded: object) -> tuple[Fill, ...]:
 
 
 def parse_history(params: Mapping[str, str], *, default: int, most: int) -> HistoryQuery:
-    """Read the parameters of ``allOrders`` or ``myTrades``; a limit beyond ``most`` is lowered to it, as MEXC does.
+    """Read the parameters of ``allOrders`` or ``myTrades``; a limit above ``most`` is lowered to it, as MEXC does.
 
     Raises:
         WireRefusal: 700004, -1121, 700008, or -1128 for a start after the end.
@@ -156,7 +156,7 @@ def parse_limit(params: Mapping[str, str], default: int, most: int) -> int:
 
 
 def trade_fee_body(fee: TradeFee, at: Millis) -> bytes:
-    """The ``tradeFee`` reply as bytes: its fees are JSON numbers with 18 decimals, which no float can carry exactly (§4.11)."""
+    """The ``tradeFee`` reply as bytes: its fees are JSON numbers with 18 decimals, which no float represents exactly (§4.11)."""
     maker, taker = (format(value, ".18f") for value in (fee.maker, fee.taker))
     return (
         f'{{"data":{{"makerCommission":{maker},"takerCommission":{taker}}},"code":0,"msg":"success","timestamp":{at}}}'
@@ -182,11 +182,6 @@ def listen_keys_json(keys: Sequence[str]) -> dict[str, object]:
 def parse_listen_key(decoded: object) -> str:
     """Read a created listen key. Raises ``MalformedReply``."""
     return Fields("userDataStream", decoded).text("listenKey")
-
-
-def parse_listen_keys(decoded: object) -> tuple[str, ...]:
-    """Read the list of listen keys. Raises ``MalformedReply``."""
-    return tuple(str(item) for item in Fields("userDataStream", decoded).items("listenKey"))
 
 
 def symbol_list_json(symbols: Sequence[str]) -> dict[str, object]:

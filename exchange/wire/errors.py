@@ -1,4 +1,4 @@
-"""MEXC's errors: codes, the body shapes they arrive in, and what each proves about a request (mexc-spot-v3.md §1.2, §1.3, §1.6)."""
+"""MEXC's errors: codes, reply bodies, and what each proves (mexc-spot-v3.md §1.2, §1.3, §1.6). Clients and venues call it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exchange.errors import GatehouseError, VenueError
 
 
 class ErrorCode(IntEnum):
-    """The codes a spot client can meet (mexc-spot-v3.md §1.6). MEXC answers HTTP 400 unless ``http_status`` says otherwise."""
+    """The codes a spot client can receive (mexc-spot-v3.md §1.6). MEXC answers HTTP 400 unless ``http_status`` says otherwise."""
 
     UNKNOWN_ORDER = -2011
     NO_SUCH_ORDER = -2013
@@ -136,7 +136,7 @@ _MESSAGE_LIMIT = 300
 class Certainty(StrEnum):
     """What an error proves about the request that caused it.
 
-    PERMANENT: it was refused and will be refused again. TEMPORARY: it was refused before it was looked at; the same request
+    PERMANENT: it was refused and will be refused again. TEMPORARY: it was refused before it was processed; the same request
     may pass later. UNKNOWN: it may have been carried out.
     """
 
@@ -167,9 +167,9 @@ class WireError:
 
     @property
     def certainty(self) -> Certainty:
-        """What the error proves, from its status and code alone; the text is never looked at.
+        """What the error proves, from its status and code alone; the text is ignored.
 
-        5xx is unknown by MEXC's own word (§1.2), whatever the body says. A code nobody has documented proves nothing.
+        A 5xx is unknown by MEXC's documentation (§1.2), whatever the body says. An undocumented code proves nothing.
         """
         if self.http_status >= 500 or self.http_status in {408, 425} or (self.coded and self.code in _UNKNOWN_CODES):
             return Certainty.UNKNOWN
@@ -188,13 +188,13 @@ _ELSEWHERE = frozenset(
         *range(730700, 730708),
     }
 )  # fmt: skip
-"""Documented refusals of wallet, margin and sub-account calls (§1.6). Whatever answers them has refused."""
+"""Documented refusals of wallet, margin and sub-account calls (§1.6). A reply with one of them is a refusal."""
 
 _KNOWN_CODES = frozenset({int(code) for code in ErrorCode}) | _ELSEWHERE
 
 
 class WireRefusal(GatehouseError):
-    """A request that cannot be taken, with the error to answer it with."""
+    """A request that cannot be accepted, with the error to reply with."""
 
     def __init__(self, error: WireError) -> None:
         super().__init__(
@@ -247,8 +247,8 @@ def dump_json(value: object) -> bytes:
 def parse_error(status: int, body: bytes) -> WireError | None:
     """The error a reply carries, or ``None`` for a success.
 
-    Handles every shape of §1.3: the usual object in any key order, ``_extend``, a message under ``data``, an error inside a
-    200, an HTML page, an empty body. A 2xx that is not an object with an error code is a success here, readable or not.
+    Handles every form of §1.3: the usual object in any key order, ``_extend``, a message under ``data``, an error inside a
+    200, an HTML page, an empty body. A 2xx that is not an object with an error code counts as a success, even if it is unreadable.
     """
     try:
         decoded = load_json(body)
@@ -258,7 +258,7 @@ def parse_error(status: int, body: bytes) -> WireError | None:
 
 
 def read_reply(status: int, body: bytes) -> tuple[WireError | None, object]:
-    """The error a reply carries and, for a success, its decoded body; ``parse_error`` and ``load_json`` at the price of one.
+    """The error a reply carries and, for a success, its decoded body; ``parse_error`` and ``load_json`` in one pass.
 
     Raises:
         MalformedReply: a success that is not JSON.
@@ -274,7 +274,7 @@ def read_reply(status: int, body: bytes) -> tuple[WireError | None, object]:
 
 
 def error_of(status: int, decoded: object) -> WireError | None:
-    """As ``parse_error`` for a reply, or an element of one, that is decoded already."""
+    """As ``parse_error``, for a reply, or an element of one, that is already decoded."""
     fields = decoded if isinstance(decoded, dict) else {}
     code = _code_of(fields.get("code"))
     if 200 <= status < 300 and (code is None or code in _SUCCESS_CODES):

@@ -1,4 +1,4 @@
-"""Typed reading of decoded JSON: one line per field, one typed error for anything missing or wrong. Unknown fields are ignored."""
+"""Reads the fields of decoded JSON with their types. The parsers of this package call it. Unknown fields are ignored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exchange.wire.numbers import reply_decimal, reply_integer, reply_millis
 
 
 class Fields:
-    """One JSON object of a reply. Every getter raises ``MalformedReply`` naming the object and the field."""
+    """One JSON object of a reply. Every method raises ``MalformedReply`` naming the object and the field."""
 
     __slots__ = ("_values", "_what")
 
@@ -67,10 +67,6 @@ class Fields:
         if not isinstance(value, bool):
             raise MalformedReply(f"{self._what}.{name} is not a boolean")
         return value
-
-    def flag_or(self, name: str, *, default: bool) -> bool:
-        """A boolean; null and absent read as ``default``."""
-        return self.flag(name) if self.has(name) else default
 
     def items(self, name: str) -> Sequence[object]:
         """A list."""

@@ -1,4 +1,4 @@
-"""Public market data over REST, both directions (mexc-spot-v3.md §3)."""
+"""Reads and writes the public market data of the REST API (mexc-spot-v3.md §3). Clients, testnet and gateway call it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exchange.model import MarketTrade, Millis, Side
 from exchange.wire.account import parse_limit
 from exchange.wire.errors import ErrorCode, MalformedReply, missing, refuse
 from exchange.wire.fields import Fields, as_list
-from exchange.wire.numbers import exact_product, parse_integer, plain, reply_decimal, reply_millis
+from exchange.wire.numbers import exact_product, parse_integer, plain, reply_decimal
 from exchange.wire.orders import parse_symbol
 
 Levels = tuple[tuple[Decimal, Decimal], ...]
@@ -43,7 +43,7 @@ class Interval(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DepthSnapshot:
+class DepthReply:
     """``GET depth``: a book of version ``last_update_id``."""
 
     last_update_id: int
@@ -68,7 +68,7 @@ class Candle:
 
 @dataclass(frozen=True, slots=True)
 class BookTicker:
-    """The best prices of one symbol. ``version`` is the book's, which only some pushes tell."""
+    """The best prices of one symbol. ``version`` is the book's version, which only some pushes contain."""
 
     symbol: str
     bid: Decimal
@@ -99,7 +99,7 @@ class DayTicker:
 
 @dataclass(frozen=True, slots=True)
 class KlineQuery:
-    """What ``klines`` is asked for."""
+    """The parameters of ``klines``."""
 
     symbol: str
     interval: Interval
@@ -123,7 +123,7 @@ def parse_depth_query(params: Mapping[str, str]) -> tuple[str, int]:
     return parse_symbol(params), parse_limit(params, DEPTH_DEFAULT, DEPTH_MAX)
 
 
-def depth_json(snapshot: DepthSnapshot) -> dict[str, object]:
+def depth_json(snapshot: DepthReply) -> dict[str, object]:
     """The ``depth`` reply."""
     return {
         "lastUpdateId": snapshot.last_update_id,
@@ -133,10 +133,10 @@ def depth_json(snapshot: DepthSnapshot) -> dict[str, object]:
     }
 
 
-def parse_depth(decoded: object) -> DepthSnapshot:
+def parse_depth(decoded: object) -> DepthReply:
     """Read ``depth``. Raises ``MalformedReply``."""
     fields = Fields("depth", decoded)
-    return DepthSnapshot(
+    return DepthReply(
         last_update_id=fields.integer("lastUpdateId"),
         bids=_levels("depth.bids", fields.items("bids")),
         asks=_levels("depth.asks", fields.items("asks")),
@@ -152,7 +152,7 @@ def parse_trades_query(params: Mapping[str, str]) -> tuple[str, int]:
 
 
 def trades_json(trades: Iterable[MarketTrade]) -> list[dict[str, object]]:
-    """The ``trades`` reply, in the order given (MEXC sends newest first)."""
+    """The ``trades`` reply, in the order of ``trades`` (MEXC sends newest first)."""
     return [
         {
             "id": None,
@@ -168,15 +168,8 @@ def trades_json(trades: Iterable[MarketTrade]) -> list[dict[str, object]]:
     ]
 
 
-def parse_trades(symbol: str, decoded: object) -> tuple[MarketTrade, ...]:
-    """Read ``trades``; MEXC numbers none, so ``trade_id`` is empty. Raises ``MalformedReply``."""
-    return tuple(
-        _trade(symbol, Fields("trade", item), ("price", "qty", "isBuyerMaker", "time")) for item in as_list("trades", decoded)
-    )
-
-
 def agg_trades_json(trades: Iterable[MarketTrade]) -> list[dict[str, object]]:
-    """The ``aggTrades`` reply, in the order given; every id is null, as on MEXC."""
+    """The ``aggTrades`` reply, in the order of ``trades``; every id is null, as on MEXC."""
     return [
         {
             "a": None,
@@ -190,11 +183,6 @@ def agg_trades_json(trades: Iterable[MarketTrade]) -> list[dict[str, object]]:
         }
         for trade in trades
     ]
-
-
-def parse_agg_trades(symbol: str, decoded: object) -> tuple[MarketTrade, ...]:
-    """Read ``aggTrades``. Raises ``MalformedReply``."""
-    return tuple(_trade(symbol, Fields("trade", item), ("p", "q", "m", "T")) for item in as_list("aggTrades", decoded))
 
 
 def parse_klines_query(params: Mapping[str, str]) -> KlineQuery:
@@ -232,29 +220,6 @@ def klines_json(candles: Iterable[Candle]) -> list[list[object]]:
     ]
 
 
-def parse_klines(decoded: object) -> tuple[Candle, ...]:
-    """Read ``klines``. Raises ``MalformedReply``."""
-    candles: list[Candle] = []
-    for item in as_list("klines", decoded):
-        row = as_list("kline", item)
-        if len(row) < 8:
-            raise MalformedReply("a kline has fewer than 8 columns")
-        opening, high, low, close, volume = (reply_decimal("kline", value) for value in row[1:6])
-        candles.append(
-            Candle(
-                open_time=reply_millis("kline.openTime", row[0]),
-                open=opening,
-                high=high,
-                low=low,
-                close=close,
-                volume=volume,
-                close_time=reply_millis("kline.closeTime", row[6]),
-                quote_volume=reply_decimal("kline.quoteVolume", row[7]),
-            )
-        )
-    return tuple(candles)
-
-
 def day_ticker_json(ticker: DayTicker) -> dict[str, object]:
     """The ``ticker/24hr`` object; the change in percent is a fraction, as on MEXC (§3.2)."""
     change = ticker.last - ticker.open
@@ -279,46 +244,14 @@ def day_ticker_json(ticker: DayTicker) -> dict[str, object]:
     }
 
 
-def parse_day_ticker(decoded: object) -> DayTicker:
-    """Read one ``ticker/24hr`` object; an absent book side reads as 0. Raises ``MalformedReply``."""
-    fields = Fields("ticker", decoded)
-    zero = Decimal(0)
-    return DayTicker(
-        symbol=fields.text("symbol"),
-        last=fields.decimal("lastPrice"),
-        open=fields.decimal("openPrice"),
-        high=fields.decimal("highPrice"),
-        low=fields.decimal("lowPrice"),
-        volume=fields.decimal("volume"),
-        quote_volume=fields.decimal_or("quoteVolume", zero),
-        bid=fields.decimal_or("bidPrice", zero),
-        bid_quantity=fields.decimal_or("bidQty", zero),
-        ask=fields.decimal_or("askPrice", zero),
-        ask_quantity=fields.decimal_or("askQty", zero),
-        open_time=fields.millis("openTime"),
-        close_time=fields.millis("closeTime"),
-    )
-
-
 def price_json(symbol: str, price: Decimal) -> dict[str, object]:
     """The ``ticker/price`` object."""
     return {"symbol": symbol, "price": plain(price)}
 
 
-def parse_price(decoded: object) -> tuple[str, Decimal]:
-    """Read one ``ticker/price`` object. Raises ``MalformedReply``."""
-    fields = Fields("price", decoded)
-    return fields.text("symbol"), fields.decimal("price")
-
-
 def average_price_json(price: Decimal) -> dict[str, object]:
     """The ``avgPrice`` reply."""
     return {"mins": 5, "price": plain(price)}
-
-
-def parse_average_price(decoded: object) -> Decimal:
-    """Read ``avgPrice``. Raises ``MalformedReply``."""
-    return Fields("avgPrice", decoded).decimal("price")
 
 
 def book_ticker_json(ticker: BookTicker) -> dict[str, object]:
@@ -357,15 +290,3 @@ def _levels(what: str, items: Sequence[object]) -> Levels:
             raise MalformedReply(f"{what} has a level without a quantity")
         levels.append((reply_decimal(what, pair[0]), reply_decimal(what, pair[1])))
     return tuple(levels)
-
-
-def _trade(symbol: str, fields: Fields, names: tuple[str, str, str, str]) -> MarketTrade:
-    price, quantity, buyer_is_maker, at = names
-    return MarketTrade(
-        symbol=symbol,
-        price=fields.decimal(price),
-        quantity=fields.decimal(quantity),
-        taker_side=Side.SELL if fields.flag(buyer_is_maker) else Side.BUY,
-        at=fields.millis(at),
-        trade_id="",
-    )

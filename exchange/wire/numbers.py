@@ -1,4 +1,4 @@
-"""Decimal text on the wire: a strict grammar for what is asked of us or by us, a tolerant one for what MEXC answers."""
+"""Reads and writes numbers: strictly in requests, tolerantly in MEXC's replies. The parsers of this package call it."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def reply_decimal(name: str, value: object) -> Decimal:
     30 trailing zeros occur (mexc-spot-v3.md §3.1).
 
     Raises:
-        MalformedReply: absent, not a number, not finite, or absurdly long.
+        MalformedReply: absent, not a number, not finite, or too long.
     """
     if isinstance(value, str) and len(value) <= _MAX_REPLY_TEXT and _REPLY.fullmatch(value) is not None:
         return Decimal(value)
-    # A JSON number may hide 10**999999999 in ten characters: bound its magnitude before anybody prints it.
+    # A JSON number may write 10**999999999 in ten characters: check its magnitude before printing it.
     if isinstance(value, Decimal) and value.is_finite() and -_MAX_MAGNITUDE < value.adjusted() < _MAX_MAGNITUDE:
         return value
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_MAX_MAGNITUDE:
@@ -70,7 +70,7 @@ def reply_millis(name: str, value: object) -> Millis:
 
 
 def plain(value: Decimal) -> str:
-    """A decimal as text without an exponent and without trailing zeros, the way MEXC wants to be sent it (mexc-spot-v3.md §2.7)."""
+    """A decimal as text without an exponent and without trailing zeros, as MEXC expects it (mexc-spot-v3.md §2.7)."""
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -78,12 +78,12 @@ def plain(value: Decimal) -> str:
 
 
 def scale_of(value: Decimal) -> int:
-    """How many decimals a value really uses: 1.500 uses one."""
+    """How many decimals a value needs: 1.500 needs one."""
     return len(plain(value).partition(".")[2])
 
 
 def exact_product(first: Decimal, second: Decimal) -> Decimal:
-    """``first * second`` without the 28-digit rounding of the default context: a limit is compared with the true notional."""
+    """``first * second`` without the 28-digit rounding of the default context: limits are checked against the exact notional."""
     return _WIDE.multiply(first, second)
 
 

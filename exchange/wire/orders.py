@@ -1,4 +1,4 @@
-"""Orders on the wire, both directions: new orders, acknowledgements, order objects, cancels (mexc-spot-v3.md §4.1-4.10)."""
+"""Reads and writes order messages (mexc-spot-v3.md §4.1-4.10). The client, the testnet and the gateway call it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from exchange.wire.fields import Fields, as_list
 from exchange.wire.numbers import exact_product, parse_decimal, plain, reply_millis
 
 CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
-"""What gatehouse sends and accepts as a client order id; MEXC documents no charset (§4.1)."""
+"""The client order ids that gatehouse sends and accepts; MEXC documents no charset (§4.1)."""
 
 MAX_SYMBOLS_PER_CANCEL = 5
-"""How many symbols one ``DELETE openOrders`` takes (§4.7)."""
+"""The most symbols of one ``DELETE openOrders`` (§4.7)."""
 
 MAX_BATCH = 20
-"""How many orders one batch takes (§4.5)."""
+"""The most orders of one batch (§4.5)."""
 
 _SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
 _LEGACY_TYPES = {"LIMIT_ORDER": OrderType.LIMIT}
 
 
 class StpMode(StrEnum):
-    """Which order dies when two of one STP group would trade with each other (§4.1)."""
+    """Which order is canceled if two of one STP group would trade with each other (§4.1)."""
 
     NONE = ""
     CANCEL_MAKER = "cancel_maker"
@@ -38,7 +38,7 @@ class StpMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order as asked for on the wire: ``OrderIntent`` without the obligation to carry a client id."""
+    """An order as requested: an ``OrderIntent`` whose client id is optional."""
 
     symbol: str
     side: Side
@@ -50,13 +50,13 @@ class NewOrder:
     stp_mode: StpMode = StpMode.NONE
 
     def intent(self, client_id: str) -> OrderIntent:
-        """The same order under a client id of our own."""
+        """The same order with our client id."""
         return OrderIntent(self.symbol, self.side, self.type, client_id, self.quantity, self.quote_quantity, self.price)
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRef:
-    """Which order a query or cancel means: at least one id is set; the exchange's wins when both are."""
+    """The order of a query or cancel: at least one id is set; the exchange's id wins if both are."""
 
     symbol: str
     order_id: str | None = None
@@ -80,7 +80,7 @@ class CancelStatus(StrEnum):
 
 
 def parse_symbol(params: Mapping[str, str]) -> str:
-    """The mandatory ``symbol``. Raises ``WireRefusal``: 700004 when absent, -1121 when it cannot be one."""
+    """The mandatory ``symbol``. Raises ``WireRefusal``: 700004 if absent, -1121 if it is not a symbol."""
     symbol = params.get("symbol", "")
     if not symbol:
         raise missing("symbol")
@@ -145,7 +145,7 @@ def parse_new_order(params: Mapping[str, str]) -> NewOrder:
 
 
 def parse_batch(params: Mapping[str, str]) -> tuple[NewOrder | WireError, ...]:
-    """Read ``POST batchOrders`` (§4.5): one entry per element, an error where that element cannot be taken.
+    """Read ``POST batchOrders`` (§4.5): one entry per element, an error for an element that cannot be accepted.
 
     Raises:
         WireRefusal: 700004 when ``batchOrders`` is not a list of objects, 33333 for more than 20 or for a second symbol.
@@ -178,7 +178,7 @@ def order_params(order: OrderIntent | NewOrder) -> list[tuple[str, str]]:
 
 
 def parse_order_ref(params: Mapping[str, str]) -> OrderRef:
-    """Read which order ``GET order`` or ``DELETE order`` means. Stray parameters are tolerated (§2.5).
+    """Read the order of ``GET order`` or ``DELETE order``. Other parameters are ignored (§2.5).
 
     Raises:
         WireRefusal: 700004 when neither id is present.
@@ -217,14 +217,14 @@ def ack_json(order: NewOrder | OrderIntent, order_id: str, at: Millis) -> dict[s
 
 
 def parse_ack(decoded: object) -> OrderAck:
-    """Read the reply to a placement; only ``symbol`` and ``orderId`` are promised. Raises ``MalformedReply``."""
+    """Read the reply to a placement; only ``symbol`` and ``orderId`` are documented. Raises ``MalformedReply``."""
     fields = Fields("ack", decoded)
     at = fields.millis("transactTime") if fields.has("transactTime") else None
     return OrderAck(fields.text("symbol"), fields.text("orderId"), at)
 
 
 def order_json(report: OrderReport) -> dict[str, object]:
-    """The order object of §4.9. ``updateTime`` is null unless known; states only our side has show as ``venue_status`` says."""
+    """The order object of §4.9. ``updateTime`` is null if unknown; states of our own appear as ``venue_status`` says."""
     return {
         "symbol": report.symbol,
         "orderId": report.order_id,
@@ -272,7 +272,7 @@ def parse_orders(decoded: object) -> tuple[OrderReport, ...]:
 
 
 def cancel_json(report: OrderReport, shown: CancelStatus = CancelStatus.BEFORE) -> dict[str, object]:
-    """The reply to a cancel (§4.6). ``report`` is the order before it; ``shown`` picks which state the reply claims."""
+    """The reply to a cancel (§4.6). ``report`` is the order before the cancel; ``shown`` selects the state in the reply."""
     status = venue_status(report.status)
     if shown is CancelStatus.AFTER:
         status = OrderStatus.PARTIALLY_CANCELED if report.executed > 0 else OrderStatus.CANCELED
@@ -293,14 +293,14 @@ def cancel_json(report: OrderReport, shown: CancelStatus = CancelStatus.BEFORE) 
 
 
 def parse_cancel(decoded: object) -> OrderRef:
-    """Read the reply to a cancel: which order it was. Its status proves nothing, so it is ignored (§4.6)."""
+    """Read the order of a cancel reply. Its status proves nothing, so it is ignored (§4.6)."""
     fields = Fields("cancel", decoded)
     client_id = fields.text_or_empty("origClientOrderId") or fields.text_or_empty("clientOrderId")
     return OrderRef(fields.text("symbol"), fields.text("orderId"), client_id or None)
 
 
 def venue_status(status: OrderStatus) -> OrderStatus:
-    """The MEXC state an order is shown in: unproven orders count as open, rejected ones as canceled."""
+    """The MEXC state for an order: unproven orders appear as open, rejected ones as canceled."""
     if status in {OrderStatus.ADMITTED, OrderStatus.UNKNOWN}:
         return OrderStatus.NEW
     return OrderStatus.CANCELED if status is OrderStatus.REJECTED else status

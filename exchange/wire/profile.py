@@ -1,6 +1,6 @@
-"""What an account is and has switched on, both directions: KYC, uid, MX deduction, STP groups (mexc-spot-v3.md §4.11).
+"""Reads and writes KYC, uid, MX deduction and STP groups (mexc-spot-v3.md §4.11). The client and the testnet call it.
 
-Replies that carry ``code`` say 0 or 200 for success, as the captures do; readers accept either.
+Replies with a ``code`` use 0 or 200 for success, as the captures do; the parsers accept both.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exchange.model import Millis
-from exchange.wire.errors import ErrorCode, MalformedReply, missing, refuse
-from exchange.wire.fields import Fields, as_list
+from exchange.wire.errors import ErrorCode, missing, refuse
 
 MAX_GROUP_NAME = 64
 MAX_UIDS = 20
-"""How many uids one call names; MEXC documents the comma and no number."""
+"""The most uids of one call; MEXC documents no number."""
 
 
 class KycLevel(StrEnum):
-    """How well MEXC knows the account's owner."""
+    """How far MEXC has identified the account's owner."""
 
     NONE = "1"
     PRIMARY = "2"
@@ -43,33 +42,14 @@ def kyc_json(level: KycLevel) -> dict[str, object]:
     return {"status": level.value}
 
 
-def parse_kyc(decoded: object) -> KycLevel:
-    """Read ``kyc/status``. Raises ``MalformedReply`` for a level MEXC does not list."""
-    text = Fields("kyc", decoded).text("status")
-    try:
-        return KycLevel(text)
-    except ValueError as error:
-        raise MalformedReply(f"unknown KYC level {text[:20]!r}") from error
-
-
 def uid_json(uid: str) -> dict[str, object]:
     """The ``uid`` reply."""
     return {"uid": uid}
 
 
-def parse_uid(decoded: object) -> str:
-    """Read ``uid``. Raises ``MalformedReply``."""
-    return Fields("uid", decoded).text("uid")
-
-
 def mx_deduct_json(*, enabled: bool, at: Millis) -> dict[str, object]:
-    """The reply to asking for or switching MX deduction."""
+    """The reply to reading or switching MX deduction."""
     return {"data": {"mxDeductEnable": enabled}, "code": 0, "msg": "success", "timestamp": at}
-
-
-def parse_mx_deduct(decoded: object) -> bool:
-    """Read ``mxDeduct/enable``. Raises ``MalformedReply``."""
-    return Fields("mxDeduct", decoded).fields("data").flag("mxDeductEnable")
 
 
 def parse_mx_deduct_switch(params: Mapping[str, str]) -> bool:
@@ -95,31 +75,8 @@ def group_json(group: StrategyGroup, uids: Sequence[str] | None = None) -> dict[
 
 
 def group_reply(data: object, at: Millis) -> dict[str, object]:
-    """The envelope of every strategy group reply."""
+    """The outer object of every strategy group reply."""
     return {"data": data, "code": 200, "msg": "success", "timestamp": at}
-
-
-def parse_group(decoded: object) -> StrategyGroup:
-    """Read one strategy group. Raises ``MalformedReply``."""
-    fields = Fields("group", decoded)
-    uids = fields.text_or_empty("tradeGroupUid")
-    return StrategyGroup(
-        id=fields.integer("tradeGroupId"),
-        name=fields.text("tradeGroupName"),
-        created_at=fields.millis("createTime"),
-        updated_at=fields.millis("updateTime"),
-        uids=tuple(uids.split(",")) if uids else (),
-    )
-
-
-def parse_group_reply(decoded: object) -> StrategyGroup:
-    """Read the reply to creating a group or adding uids to one. Raises ``MalformedReply``."""
-    return parse_group(Fields("strategyGroup", decoded).raw("data"))
-
-
-def parse_groups_reply(decoded: object) -> tuple[StrategyGroup, ...]:
-    """Read the reply to listing groups. Raises ``MalformedReply``."""
-    return tuple(parse_group(item) for item in as_list("strategyGroups", Fields("strategyGroups", decoded).raw("data")))
 
 
 def parse_group_name(params: Mapping[str, str]) -> str:

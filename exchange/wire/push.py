@@ -1,4 +1,4 @@
-"""What the stream's binary pushes say, as typed values (mexc-spot-v3.md §7.3, §7.4, §7.6)."""
+"""The stream's pushes as typed values (mexc-spot-v3.md §7.3, §7.4, §7.6). ``push_encode`` writes and ``push_decode`` reads them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class DepthStep:
 
 @dataclass(frozen=True, slots=True)
 class DepthBatch:
-    """Several steps of one book, oldest first. A step does not say where it begins: each continues the one before."""
+    """Several steps of one book, oldest first. A step has no first version: each continues the one before."""
 
     symbol: str
     steps: tuple[DepthStep, ...]
@@ -104,7 +104,7 @@ class DepthBatch:
 
 @dataclass(frozen=True, slots=True)
 class BookTickerBatch:
-    """Best prices of one symbol, oldest first, the last as of ``version``. The tickers themselves carry no version."""
+    """Best prices of one symbol, oldest first, the last as of ``version``. The tickers themselves have no version."""
 
     symbol: str
     tickers: tuple[BookTicker, ...]
@@ -115,7 +115,7 @@ class BookTickerBatch:
 class MiniTicker:
     """The day of one symbol. ``rate`` is its change since midnight of UTC+8, ``zoned_rate`` since that of the channel's zone.
 
-    Both are fractions. ``quote_volume`` is the turnover, ``volume`` is in the base asset. The last four fields count from the
+    Both are fractions. ``quote_volume`` is the turnover, ``volume`` is in the base asset. The last four fields start from the
     last price before the day.
     """
 
@@ -185,7 +185,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class OrderExtras:
-    """What an order push tells beyond an ``OrderReport``: the last fill, and the amount of a MARKET order by quote."""
+    """The fields of an order push that ``OrderReport`` lacks: the last fill, and the amount of a MARKET order by quote."""
 
     maker: bool = False
     last_quantity: Decimal | None = None

@@ -1,4 +1,4 @@
-"""The stream's binary frames to typed pushes, as a client reads them (mexc-spot-v3.md §7.3, §7.4, §7.6)."""
+"""Reads the stream's binary frames into typed pushes, for a client (mexc-spot-v3.md §7.3, §7.4, §7.6)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _SIDE_OF = {number: side for side, number in SIDES.items()}
 _REASON_OF = {reason.value: reason for reason in BalanceReason}
 _SECOND = 1_000
 _LONG = 40
-"""Characters of a quantity that is read without looking closer."""
+"""The longest quantity, in characters, that takes the fast path."""
 
 
 class _Item(Protocol):
@@ -54,7 +54,7 @@ def decode_push(frame: bytes) -> Push:
     """Read one binary frame. Unknown fields are ignored.
 
     Raises:
-        MalformedReply: not a wrapper, a channel or body gatehouse does not speak, or a field that cannot be read.
+        MalformedReply: not a push, an unsupported channel or body, or a field that cannot be read.
     """
     wrapper = PushDataV3ApiWrapper()
     try:
@@ -68,7 +68,7 @@ def decode_push(frame: bytes) -> Push:
         raise MalformedReply(f"a push for {wrapper.symbol[:40]!r} on {channel.name!r}")
     reader = _READERS.get(wrapper.WhichOneof("body") or "")
     if reader is None:
-        raise MalformedReply(f"a push on {channel.name!r} without a body gatehouse reads")
+        raise MalformedReply(f"a push on {channel.name!r} without a supported body")
     return Push(
         channel=channel,
         body=reader(wrapper, channel),
@@ -268,8 +268,8 @@ _READERS: Mapping[str, Callable[[PushDataV3ApiWrapper, Channel], Body]] = Mappin
 
 
 def _levels(items: Iterable[_Item]) -> Levels:
-    # Depth is most of what a feed reads. Prices repeat and are remembered; quantities hardly do, so plain digits, which is all that
-    # MEXC sends, are recognised in place, and anything else takes the careful way.
+    # Depth is most of a feed's data. Prices repeat and are cached; quantities rarely repeat, so plain digits, the only form that
+    # MEXC sends, are recognised here, and any other form takes the slow path.
     return tuple(
         [
             (

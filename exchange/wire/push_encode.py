@@ -1,4 +1,4 @@
-"""Typed pushes to the stream's binary frames, as a venue sends them (mexc-spot-v3.md §7.3, §7.4, §7.6)."""
+"""Writes typed pushes as the stream's binary frames, for a venue (mexc-spot-v3.md §7.3, §7.4, §7.6)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SECOND = 1_000
 
 
 def encode_push(push: Push, extras: OrderExtras | None = None) -> bytes:
-    """The binary frame for a push; ``extras`` only matters to a private order."""
+    """The binary frame for a push; ``extras`` is used for a private order only."""
     wrapper = PushDataV3ApiWrapper(channel=push.channel.name, createTime=push.created_at, sendTime=push.sent_at)
     body = push.body
     if not isinstance(body, BalanceUpdate | MiniTickers):
@@ -74,7 +74,7 @@ def _put_public(wrapper: PushDataV3ApiWrapper, channel: Channel, body: PublicBod
         case MiniTicker():
             _put_mini(wrapper.publicMiniTicker, body)
         case MiniTickers(tickers=tickers):
-            # Merely touching the field makes it the message's body, also when nothing has traded yet.
+            # Accessing the field makes it the message's body, even if nothing has traded yet.
             wrapper.publicMiniTickers.SetInParent()
             for ticker in tickers:
                 _put_mini(wrapper.publicMiniTickers.items.add(), ticker)

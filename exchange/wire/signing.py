@@ -1,4 +1,4 @@
-"""MEXC's request signing and its time window, for the side that signs and the side that verifies (mexc-spot-v3.md §2)."""
+"""MEXC's request signing and its time window (mexc-spot-v3.md §2). The client signs with it; testnet and gateway verify with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 
 
 def encode_params(params: Sequence[tuple[str, str]]) -> str:
-    """``a=b&c=d`` in the order given: RFC 3986 escapes, upper-case hex, ``%20`` for a space (§2.2)."""
+    """``a=b&c=d`` in the order of ``params``: RFC 3986 escapes, upper-case hex, ``%20`` for a space (§2.2)."""
     return "&".join([f"{_escaped(name)}={_escaped(value)}" for name, value in params])
 
 
@@ -36,7 +36,7 @@ def signed_query(params: Sequence[tuple[str, str]], sign: Callable[[str], str]) 
 
 
 def split_signature(payload: str) -> tuple[str, str | None]:
-    """A raw query or body without its ``signature`` pair, and that signature; the rest keeps its bytes and its order."""
+    """A raw query or body without its ``signature`` pair, and that signature; the other pairs keep their bytes and their order."""
     kept: list[str] = []
     found: str | None = None
     for pair in payload.split("&"):
@@ -55,18 +55,18 @@ def verify(secret: str, query: str, body: bytes, *, strict: bool = False) -> boo
     """
     raw_query, query_signature = split_signature(query.encode("utf-8", errors="replace").decode())
     raw_body, body_signature = split_signature(body.decode("utf-8", errors="replace"))
-    given = query_signature if query_signature is not None else body_signature
-    if given is None:
+    sent = query_signature if query_signature is not None else body_signature
+    if sent is None:
         return False
     if not strict:
-        given = given.lower()
-    offered = given.encode("utf-8", errors="replace")
+        sent = sent.lower()
+    offered = sent.encode("utf-8", errors="replace")
     candidates = _candidates(raw_query, raw_body, strict=strict)
     return any(hmac.compare_digest(signature(secret, candidate).encode(), offered) for candidate in candidates)
 
 
 def parse_params(query: str, body: bytes = b"") -> dict[str, str]:
-    """A request's parameters. A body is read as a form whatever its content type says; the query wins on duplicates (§2.2, §2.4).
+    """A request's parameters. A body is read as a form, whatever its content type; for duplicates the query wins (§2.2, §2.4).
 
     Raises:
         WireRefusal: 33333 for more parameters than any request has.
@@ -117,7 +117,7 @@ def _candidates(query: str, body: str, *, strict: bool) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    # Nearly everything sent needs no escape, and looking costs a fifth of escaping.
+    # Almost no parameter needs an escape, and this check costs a fifth of escaping.
     return text if _UNRESERVED.fullmatch(text) is not None else quote(text, safe="")
 
 

@@ -1,4 +1,4 @@
-"""The stream's channels and control frames, both directions (mexc-spot-v3.md §7.1, §7.2). Pushes are in ``exchange.wire.push``."""
+"""Reads and writes the stream's channel names and control frames (mexc-spot-v3.md §7.1, §7.2). Client and testnet call it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_CLIENT_FRAME = 1_024
 """Bytes of one client message (§1.5)."""
 
 BAD_LISTEN_KEY = "Invalid listen key"
-"""The bare text a connection with a bad or expired listen key gets (§1.3)."""
+"""The text sent to a connection with a bad or expired listen key (§1.3)."""
 
 
 _SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{2,30}")
@@ -29,7 +29,7 @@ _ZONE_PATTERN = re.compile(r"24H|UTC[+-](?:[0-9]|1[0-4])(?::(?:30|45))?")
 
 
 class Topic(StrEnum):
-    """The channels gatehouse speaks, without their arguments."""
+    """The supported channels, without their arguments."""
 
     AGGRE_DEPTH = "spot@public.aggre.depth.v3.api.pb"
     AGGRE_DEALS = "spot@public.aggre.deals.v3.api.pb"
@@ -62,9 +62,9 @@ class Speed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One subscription. ``name`` is the exact text: pushes repeat the spelling that was subscribed (§7.2), so spellings differ.
+    """One subscription. ``name`` is the exact text, because pushes repeat the subscribed spelling (§7.2).
 
-    ``zone`` says when the day of a mini ticker begins: at midnight of ``UTC+8`` and the like, or 24 hours ago for ``24H``.
+    ``zone`` says when the day of a mini ticker begins: at midnight of a zone like ``UTC+8``, or 24 hours ago for ``24H``.
     """
 
     name: str
@@ -92,44 +92,9 @@ def deals_channel(symbol: str, speed: Speed = Speed.MS100) -> Channel:
     return Channel(f"{Topic.AGGRE_DEALS}@{speed}@{symbol}", Topic.AGGRE_DEALS, symbol, speed=speed)
 
 
-def book_ticker_channel(symbol: str, speed: Speed = Speed.MS100) -> Channel:
-    """Best prices of one symbol."""
-    return Channel(f"{Topic.AGGRE_BOOK_TICKER}@{speed}@{symbol}", Topic.AGGRE_BOOK_TICKER, symbol, speed=speed)
-
-
-def limit_depth_channel(symbol: str, levels: int) -> Channel:
-    """Snapshots of the best 5, 10 or 20 levels."""
-    return Channel(f"{Topic.LIMIT_DEPTH}@{symbol}@{levels}", Topic.LIMIT_DEPTH, symbol, levels=levels)
-
-
-def kline_channel(symbol: str, interval: Interval) -> Channel:
-    """Candles of one symbol."""
-    return Channel(f"{Topic.KLINE}@{symbol}@{interval.stream_name}", Topic.KLINE, symbol, interval=interval)
-
-
-def book_ticker_batch_channel(symbol: str) -> Channel:
-    """Best prices of one symbol, in batches."""
-    return Channel(f"{Topic.BOOK_TICKER_BATCH}@{symbol}", Topic.BOOK_TICKER_BATCH, symbol)
-
-
-def depth_batch_channel(symbol: str) -> Channel:
-    """Incremental depth of one symbol, version by version, in batches."""
-    return Channel(f"{Topic.INCREASE_DEPTH_BATCH}@{symbol}", Topic.INCREASE_DEPTH_BATCH, symbol)
-
-
-def mini_ticker_channel(symbol: str, zone: str = "24H") -> Channel:
-    """The day of one symbol, seen from a time zone."""
-    return Channel(f"{Topic.MINI_TICKER}@{symbol}@{zone}", Topic.MINI_TICKER, symbol, zone=zone)
-
-
-def mini_tickers_channel(zone: str = "24H") -> Channel:
-    """The day of every symbol, seen from a time zone."""
-    return Channel(f"{Topic.MINI_TICKERS}@{zone}", Topic.MINI_TICKERS, zone=zone)
-
-
 @lru_cache(maxsize=1_024)
 def parse_channel(name: str) -> Channel | None:
-    """Read a channel in any spelling clients use (§7.2: no speed, or the levels before the symbol); ``None`` if not ours."""
+    """Read a channel in any spelling clients use (§7.2: no speed, or the levels before the symbol); ``None`` if unsupported."""
     prefix, *arguments = name.replace("@", " ", 1).split("@")
     topic = _TOPICS.get(prefix.replace(" ", "@", 1))
     if topic is None:
@@ -140,7 +105,7 @@ def parse_channel(name: str) -> Channel | None:
 
 
 class ControlMethod(StrEnum):
-    """What a client may ask of a stream."""
+    """The requests of a client to a stream."""
 
     SUBSCRIPTION = "SUBSCRIPTION"
     UNSUBSCRIPTION = "UNSUBSCRIPTION"
@@ -149,7 +114,7 @@ class ControlMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ControlRequest:
-    """One client frame. ``channels`` are as typed and may be wrong; ``id`` is 0 when none was sent, and is echoed (§7.1)."""
+    """One client frame. ``channels`` are as sent and may be invalid; ``id`` is 0 if none was sent, and is returned (§7.1)."""
 
     method: ControlMethod
     channels: tuple[str, ...] = ()
@@ -158,25 +123,20 @@ class ControlRequest:
 
 @dataclass(frozen=True, slots=True)
 class ControlReply:
-    """One server text frame. ``code`` is 0 even for a refusal (§1.3), so only ``accepted`` says what was subscribed."""
+    """One server text frame. ``code`` is 0 even for a refusal (§1.3), so only ``accepted`` shows the subscribed channels."""
 
     id: int
     code: int
     msg: str
 
-    @property
-    def is_pong(self) -> bool:
-        """Whether it answers a PING."""
-        return self.msg == "PONG"
-
     def accepted(self, requested: Sequence[Channel]) -> tuple[Channel, ...]:
-        """Those of the requested channels that the reply lists by name. An empty or any other text accepts nothing."""
+        """Those of the requested channels that the reply lists by name. Any other text accepts nothing."""
         listed = set(self.msg.split(","))
         return tuple(channel for channel in requested if channel.name in listed)
 
 
 def subscribe_frames(channels: Sequence[Channel], first_id: int = 1) -> list[str]:
-    """SUBSCRIPTION frames for the channels, each within the size MEXC takes, with ids counting up from ``first_id``.
+    """SUBSCRIPTION frames for the channels, each within MEXC's size limit, with ids counting up from ``first_id``.
 
     Raises:
         ValueError: more channels than one connection may have (§1.5).
@@ -186,18 +146,13 @@ def subscribe_frames(channels: Sequence[Channel], first_id: int = 1) -> list[str
     frames: list[str] = []
     batch: list[Channel] = []
     for channel in channels:
-        if batch and len(_request(ControlMethod.SUBSCRIPTION, [*batch, channel], first_id + len(frames))) > MAX_CLIENT_FRAME:
-            frames.append(_request(ControlMethod.SUBSCRIPTION, batch, first_id + len(frames)))
+        if batch and len(_request([*batch, channel], first_id + len(frames))) > MAX_CLIENT_FRAME:
+            frames.append(_request(batch, first_id + len(frames)))
             batch = []
         batch.append(channel)
     if batch:
-        frames.append(_request(ControlMethod.SUBSCRIPTION, batch, first_id + len(frames)))
+        frames.append(_request(batch, first_id + len(frames)))
     return frames
-
-
-def unsubscribe_frame(channels: Sequence[Channel], request_id: int = 1) -> str:
-    """An UNSUBSCRIPTION frame."""
-    return _request(ControlMethod.UNSUBSCRIPTION, channels, request_id)
 
 
 def ping_frame() -> str:
@@ -206,10 +161,10 @@ def ping_frame() -> str:
 
 
 def parse_request(text: str) -> ControlRequest:
-    """Read a client frame; the method in any case (§7.1), a missing or odd id as 0.
+    """Read a client frame; the method in upper or lower case (§7.1), a missing or invalid id as 0.
 
     Raises:
-        WireRefusal: not a frame MEXC understands; answer ``format_error_frame``.
+        WireRefusal: not a valid frame; reply with ``format_error_frame``.
     """
     try:
         fields = Fields("frame", load_json(text.encode("utf-8", errors="replace")))
@@ -246,7 +201,7 @@ def format_error_frame() -> str:
 
 
 def parse_reply(text: str) -> ControlReply:
-    """Read a server text frame. Raises ``MalformedReply``, also for the bare text of a bad listen key."""
+    """Read a server text frame. Raises ``MalformedReply``, also for the text of a bad listen key."""
     fields = Fields("control reply", load_json(text.encode("utf-8", errors="replace")))
     identifier = fields.integer("id") if fields.has("id") else 0
     return ControlReply(identifier, fields.integer("code"), fields.text_or_empty("msg"))
@@ -305,11 +260,11 @@ _READERS: Mapping[Topic, Callable[[str, Topic, list[str]], Channel | None]] = Ma
         Topic.MINI_TICKERS: _mini_ticker,
     }
 )
-"""How the arguments of a channel are read; the aggregated ones are the rule."""
+"""How the arguments of a channel are read; all other channels use ``_aggregated``."""
 
 
-def _request(method: ControlMethod, channels: Sequence[Channel], request_id: int) -> str:
-    frame = {"method": method.value, "params": [channel.name for channel in channels], "id": request_id}
+def _request(channels: Sequence[Channel], request_id: int) -> str:
+    frame = {"method": ControlMethod.SUBSCRIPTION.value, "params": [channel.name for channel in channels], "id": request_id}
     return json.dumps(frame, separators=(",", ":"))
 
 

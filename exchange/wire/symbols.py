@@ -1,4 +1,4 @@
-"""What a venue lists and accepts: ``exchangeInfo`` in both directions, and an order checked against it (mexc-spot-v3.md §3.1)."""
+"""Reads and writes ``exchangeInfo``, and checks orders against it (mexc-spot-v3.md §3.1). Clients, testnet and gateway call it."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ def parse_symbol_rules(decoded: object) -> SymbolRules:
 
 
 def parse_exchange_info(decoded: object, symbols: Collection[str] | None = None) -> Mapping[str, SymbolRules]:
-    """Read ``exchangeInfo``, only the wanted symbols: one strange listing among thousands must not hide the others.
+    """Read the wanted symbols of ``exchangeInfo``: one unreadable listing among thousands must not hide the others.
 
     Raises:
-        MalformedReply: not the wrapper, or a wanted symbol that cannot be read.
+        MalformedReply: not an ``exchangeInfo`` reply, or a wanted symbol that cannot be read.
     """
     found: dict[str, SymbolRules] = {}
     for item in Fields("exchangeInfo", decoded).items("symbols"):
@@ -105,7 +105,7 @@ def parse_exchange_info(decoded: object, symbols: Collection[str] | None = None)
 
 
 def accepts(rules: SymbolRules, order_type: OrderType) -> bool:
-    """Whether the symbol takes an order type. IOC and FOK are taken wherever LIMIT is, though never listed (§3.1)."""
+    """Whether the symbol accepts an order type. IOC and FOK are accepted wherever LIMIT is, although never listed (§3.1)."""
     return order_type in rules.order_types or (order_type in _NEVER_LISTED and OrderType.LIMIT in rules.order_types)
 
 
@@ -188,8 +188,8 @@ def _below(minimum: Decimal, asset: str) -> WireError:
 
 def _order_types(fields: Fields) -> frozenset[OrderType]:
     listed = {str(item) for item in fields.items("orderTypes")}
-    known = {kind for kind in OrderType if kind.value in listed}
-    return frozenset(known | _NEVER_LISTED if OrderType.LIMIT in known else known)
+    types = {kind for kind in OrderType if kind.value in listed}
+    return frozenset(types | _NEVER_LISTED if OrderType.LIMIT in types else types)
 
 
 def _precision(fields: Fields, name: str) -> int:

@@ -15,16 +15,16 @@ from unittest.mock import patch
 
 import ccxt.async_support
 
-from exchange.mexc.connect import Endpoint, open_venue
+from exchange.mexc.connect import VenueEndpoint, open_venue
 from exchange.mexc.depth import SymbolFeed
-from exchange.mexc.hosts import Reach
 from exchange.mexc.http import HttpTransport, Method, Reply
 from exchange.mexc.ratelimit import Limits
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import Millis, OrderIntent, OrderType, Side
 from exchange.ports import Ack, VenueName
 from exchange.testnet.conditions.clock import SystemClock
-from exchange.wire.market import DepthSnapshot
+from exchange.wire.market import DepthReply
 from exchange.wire.pb.push_pb2 import PushDataV3ApiWrapper
 from exchange.wire.push import DepthUpdate, Push
 from exchange.wire.push_decode import decode_push
@@ -67,7 +67,7 @@ def depth_opened(size: float) -> Iterator[Round]:
     def follow() -> None:
         feed = SymbolFeed(_SYMBOL)
         feed.subscribed()
-        feed.on_snapshot(DepthSnapshot(0, ((Decimal(59_000), Decimal(1)),), ((Decimal(61_000), Decimal(1)),), _START), _START, 0)
+        feed.on_snapshot(DepthReply(0, ((Decimal(59_000), Decimal(1)),), ((Decimal(61_000), Decimal(1)),), _START), _START, 0)
         for number, message in enumerate(messages):
             push = decode_push(message)
             assert isinstance(push.body, DepthUpdate)
@@ -109,7 +109,7 @@ def orders_opened(size: float) -> Iterator[Round]:
     orders = max(2, int(_ORDERS * size))
     loop = asyncio.new_event_loop()
     signer = LocalSigner("mx0bench", "a-secret-of-no-value", SignerLimits(frozenset({_SYMBOL}), Decimal(1_000_000)))
-    endpoint = Endpoint("http://127.0.0.1:1", "ws://127.0.0.1:1/ws", Reach.LOOPBACK)
+    endpoint = VenueEndpoint("http://127.0.0.1:1", "ws://127.0.0.1:1/ws", Reach.LOOPBACK)
 
     async def ours() -> float:
         venue = open_venue(VenueName.TESTNET, endpoint, signer, SystemClock(), Random(_SEED))

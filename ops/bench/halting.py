@@ -63,13 +63,12 @@ async def breach(desk: Desk, path: Path, beside: Callable[[Event], object] | Non
     office = PermitOffice(clock, desk.epoch)
     late: list[OrderAdmitted] = []
 
-    def watch(carried: CommittedBatch) -> None:
-        if office.latched_because and carried.began_ns > (writer.halt_clock.latched_ns if writer.halt_clock else 0):
-            late.extend(event for _, event in carried.entries if isinstance(event, OrderAdmitted))
+    def follow(batch: CommittedBatch) -> None:
+        if office.latched_because and batch.began_ns > (writer.halt_clock.latched_ns if writer.halt_clock else 0):
+            late.extend(event for _, event in batch.entries if isinstance(event, OrderAdmitted))
 
-    writer = Writer(
-        journal=journal, state=desk.state, clock=clock, permits=office, inbox=inbox, perform=lambda _: None, watchers=[watch]
-    )
+    writer = Writer(journal=journal, state=desk.state, clock=clock, permits=office, inbox=inbox, perform=lambda _: None)
+    writer.add_follower(follow)
     running = asyncio.create_task(writer.run())
     flooding = asyncio.create_task(_flood(desk, inbox))
     enough = Event()
@@ -91,7 +90,7 @@ async def breach(desk: Desk, path: Path, beside: Callable[[Event], object] | Non
             await working
         journal.close()
     assert not writer.failed_because
-    assert writer.known.position.stage is Stage.HALTED
+    assert writer.state.position.stage is Stage.HALTED
     return (writer.halt_clock.latched_ns - writer.halt_clock.known_ns) / 1e6, len(late)
 
 
@@ -114,10 +113,10 @@ class _Saving:
         for name in names:
             orders, ids = orders.put(name, settled), ids.put(name, name)
         self._state = replace(desk.state, settled=orders, by_bot_id=ids)
-        memory, fill = RecentHistory(), next(event for event, _ in desk.journal if isinstance(event, FillBooked))
-        memory.order_ids.extend(names)
-        memory.fills.extend((fill, desk.now) for _ in range(KEEP_FILLS))
-        self._kept = memory.kept()
+        history, fill = RecentHistory(), next(event for event, _ in desk.journal if isinstance(event, FillBooked))
+        history.order_ids.extend(names)
+        history.fills.extend((fill, desk.now) for _ in range(KEEP_FILLS))
+        self._saved = history.saved()
         self._tree = MerkleTree()
         for number in range(desk.state.seq):
             self._tree.append_leaf(number.to_bytes(32))
@@ -126,7 +125,7 @@ class _Saving:
     def __call__(self, enough: Event) -> None:
         head = Head(self._state.seq, genesis_hash("desk"), 1)
         while not enough.is_set():
-            assert self._snapshots.save(self._state, head, self._kept, self._tree, partial(enough.wait, PAUSE_S))
+            assert self._snapshots.save(self._state, head, self._saved, self._tree, partial(enough.wait, PAUSE_S))
 
 
 @contextmanager

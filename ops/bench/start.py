@@ -1,4 +1,4 @@
-"""How long a start takes on a long journal, and how much memory: ``python -m ops.bench.start [--entries N] [--orders N]``.
+"""How long a start takes on a long journal, and how much history: ``python -m ops.bench.start [--entries N] [--orders N]``.
 
 The journal is a deployment's real entries up to VALIDATED, then made-up running: samples and reconciliations, and in between
 orders that are admitted, acknowledged, reported and booked, one a second. The snapshot is as old as one gets, and every round is a
@@ -51,8 +51,8 @@ _PARTS = {
     "fold": "fold the entries since",
     "start": "a start: all but the first",
     "cpu": "processor time of it, all processes",
-    "rss": "memory after it",
-    "peak": "memory at most",
+    "rss": "history after it",
+    "peak": "history at most",
     "full": "verify it in full",
 }
 
@@ -89,10 +89,10 @@ def _prepare(directory: Path, entries: int, orders: int) -> None:
     snapshots = Snapshots(directory, load_key(directory / _KEY))
     journal = open_journal(directory / _JOURNAL, "desk")
     _fill(journal, entries, max(1, entries // orders))
-    folding, (state, memory, tree, head) = _timed(lambda: _folded(journal, entries - SAVE_AFTER))
+    folding, (state, history, tree, head) = _timed(lambda: _folded(journal, entries - SAVE_AFTER))
     print(f"{entries:,} entries, {len(state.settled):,} settled orders", flush=True)
     print(f"{'fold everything, without a snapshot':40s}{folding:8.2f} s")
-    saving, saved = _timed(lambda: snapshots.save(state, head, memory.kept(), tree))
+    saving, saved = _timed(lambda: snapshots.save(state, head, history.saved(), tree))
     assert saved
     print(f"{'write the snapshot':40s}{saving:8.2f} s, {(directory / 'snapshot').stat().st_size / 1e6:.1f} MB")
     journal.close()
@@ -156,14 +156,14 @@ def _timed(act: Callable[[], T]) -> tuple[float, T]:
 
 
 def _folded(journal: SqliteJournal, last: int) -> tuple[State, RecentHistory, MerkleTree, Head]:
-    state, memory, tree, head = State(), RecentHistory(), MerkleTree(), journal.head
+    state, history, tree, head = State(), RecentHistory(), MerkleTree(), journal.head
     for entry in journal.read(0, last):
         event = event_codec.decode(entry.kind, entry.body)
         state = apply(state, event, entry.at)
-        memory.remember(entry, event, state)
+        history.record(entry, event, state)
         tree.append(entry.hash)
         head = Head(entry.seq, entry.hash, entry.epoch)
-    return state, memory, tree, head
+    return state, history, tree, head
 
 
 def _fill(journal: SqliteJournal, entries: int, every: int) -> None:

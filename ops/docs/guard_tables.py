@@ -27,8 +27,8 @@ def responses() -> list[str]:
         *lines,
         "",
         f"An episode ends when no guard has stood at CANCEL_ALL for {quiet} minutes, and after {longest} minutes in any case; a",
-        f"breach after that costs another rung. A rung is a step of the ramp, or a stage; the second within {memory} days leads",
-        "from any step to LIVE_€10. Nothing leads up by itself. Why: [ADR 15](adr/0015-a-soft-breach-costs-one-rung.md).",
+        f"breach after that costs another step. A step is a step of the ramp, or a stage; the second within {memory} days leads",
+        "from any step to LIVE_€10. Nothing leads up by itself. Why: [ADR 15](adr/0015-a-soft-breach-moves-one-step-down.md).",
     ]
 
 

@@ -1,8 +1,7 @@
-"""The conformance cases: one number and one sentence each, the clients they are run with, and what they must have touched.
+"""The conformance cases: number, sentence, clients, and the endpoints and channels each must use.
 
-A case is passed by a client when its body, the same for every client, passes. What a case touches is checked on the wire: an
-endpoint counts when it was answered without an error, a channel when something was pushed on it. ``ops/docs/testnet.md`` is
-written from this table.
+A client passes a case if the body, the same for every client, passes. The use is checked on the wire: an endpoint counts if it was
+answered without an error, a channel if something was pushed on it. ``ops/docs/testnet.md`` is generated from this table.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import pytest
 
 
 class Client(StrEnum):
-    """Whose code talks. All but the last two talk to the testnet; the last two are venues of their own."""
+    """The client under test. All but the last two call the testnet; the last two are venues themselves."""
 
     CCXT = "ccxt"
     PYMEXC = "pymexc"
@@ -47,7 +46,7 @@ MY_ORDERS, MY_DEALS, MY_ACCOUNT = (f"spot@private.{name}.v3.api.pb" for name in 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """``touches`` holds for every client that talks to the testnet, ``also`` for one of them."""
+    """``touches`` applies to every client that calls the testnet, ``also`` to one of them."""
 
     number: int
     sentence: str
@@ -56,7 +55,7 @@ class Case:
     also: Mapping[Client, tuple[str, ...]] = field(default_factory=dict)
 
     def touched(self, client: Client) -> frozenset[str]:
-        """What ``client`` must have used when the case is over; nothing for a venue that is not the testnet."""
+        """What ``client`` must have used at the end of the case; nothing for a venue that is not the testnet."""
         return frozenset() if client in {M, G} else frozenset((*self.touches, *self.also.get(client, ())))
 
 
@@ -88,57 +87,57 @@ CASES = (
     Case(9, "the balance is read", ALL, (ACCOUNT,)),
     Case(10, "a resting buy is open and locks its notional and its fee", (C, P, O, M), (PLACE, FIND, OPEN, ACCOUNT)),
     Case(11, "a resting sell locks its quantity", (C, P, O, M), (PLACE, ACCOUNT)),
-    Case(12, "a buy through the book fills below its price and pays its fee in the quote asset", ALL, (PLACE, FIND, FILLS)),
+    Case(12, "a crossing buy fills below its limit and pays its fee in the quote asset", ALL, (PLACE, FIND, FILLS)),
     Case(13, "a post-only order that would cross ends canceled", ALL, (PLACE, FIND)),
     Case(14, "a post-only order that does not cross rests", ALL, (PLACE, FIND, CANCEL)),
     Case(15, "an immediate order that finds nothing ends canceled", ALL, (PLACE, FIND)),
-    Case(16, "an order that must fill whole fills whole or not at all", (C, P, O, M), (PLACE, FIND)),
-    Case(17, "a market buy by cost spends no more than it was given", ALL, (PLACE, FIND)),
+    Case(16, "a fill-or-kill order fills completely or not at all", (C, P, O, M), (PLACE, FIND)),
+    Case(17, "a market buy by cost spends at most its cost", ALL, (PLACE, FIND)),
     Case(18, "a market sell by quantity fills", ALL, (PLACE, FIND)),
     Case(19, "a canceled order is no longer open and frees its funds", ALL, (PLACE, CANCEL, OPEN, ACCOUNT)),
     Case(20, "an order is found and canceled by its client id", ALL, (PLACE, FIND, CANCEL, OPEN)),
-    Case(21, "open, filled and canceled orders are told apart", (C, P, O, G), (OPEN, HISTORY)),
+    Case(21, "open, filled and canceled orders are listed apart", (C, P, G), (OPEN, HISTORY)),
     Case(22, "all orders of a symbol are canceled in one call", ALL, (f"DELETE {V3}/openOrders", OPEN)),
-    Case(23, "all orders of the account are canceled in one call", (C, O, G), (f"DELETE {V3}/order/all", OPEN)),
-    Case(24, "a batch places what can be placed and says what cannot", WIRE, (f"POST {V3}/batchOrders", OPEN)),
-    Case(25, "a test order reaches no book", (C, P, O, G), (f"POST {V3}/order/test", HISTORY)),
+    Case(23, "all orders of the account are canceled in one call", (C, G), (f"DELETE {V3}/order/all", OPEN)),
+    Case(24, "a batch places the valid orders and reports the others", FOREIGN, (f"POST {V3}/batchOrders", OPEN)),
+    Case(25, "a test order reaches no book", (C, P, O, G), (f"POST {V3}/order/test", OPEN)),
     Case(26, "the trading fee is read", (C, P, O, G), (f"GET {V3}/tradeFee",)),
     Case(27, "the trades of one order are read", (C, P, O, G), (FILLS,)),
     Case(28, "the trades explain the balance to the last digit", ALL, (FILLS, ACCOUNT)),
     Case(29, "an order larger than the best level fills in part and stays open", (C, P, O, M), (PLACE, FIND, OPEN)),
-    Case(30, "too little quote asset is refused as such", (C, P, O, M)),
-    Case(31, "too little base asset is refused as such", (C, P, O, M)),
-    Case(32, "an unlisted symbol is refused as such", FOREIGN),
-    Case(33, "a price off the grid is refused as such", FOREIGN),
-    Case(34, "an order below the minimum is refused as such", (C, P, O, M)),
-    Case(35, "a wrong secret is refused as such", FOREIGN),
-    Case(36, "an old timestamp is refused as such", (C,)),
-    Case(37, "a timestamp more than a second ahead is refused as such", (C,)),
+    Case(30, "too little of the quote asset has its own error", (C, P, O, M)),
+    Case(31, "too little of the base asset has its own error", (C, P, O, M)),
+    Case(32, "an unlisted symbol has its own error", FOREIGN),
+    Case(33, "a price off the grid has its own error", FOREIGN),
+    Case(34, "an order below the minimum has its own error", (C, P, O, M)),
+    Case(35, "a wrong secret has its own error", FOREIGN),
+    Case(36, "an old timestamp has its own error", (C,)),
+    Case(37, "a timestamp more than a second ahead has its own error", (C,)),
     Case(38, "an order that never existed is neither found nor canceled", ALL),
-    Case(39, "an unknown key is refused as such", FOREIGN),
+    Case(39, "an unknown key has its own error", FOREIGN),
     Case(40, "a canceled order that had filled in part keeps its fills", (C, P, O, M), (PLACE, CANCEL, FIND, FILLS)),
-    Case(41, "an immediate order that finds some keeps what it found", (C, P, O, M), (PLACE, FIND, FILLS)),
+    Case(41, "an immediate order that fills in part keeps its fills", (C, P, O, M), (PLACE, FIND, FILLS)),
     Case(42, "a filled order cannot be canceled", ALL, (PLACE, FIND)),
     Case(43, "a canceled order cannot be canceled again", ALL, (PLACE, CANCEL)),
     Case(44, "a repeated client id never places a second order", ALL, (PLACE, OPEN)),
-    Case(45, "a key that may only read is refused the placing of orders", FOREIGN, (ACCOUNT,)),
-    Case(50, "the book a client keeps is the venue's over a whole tape", WIRE, (DEPTH, f"GET {V3}/depth")),
-    Case(51, "public trades are heard", WIRE, (DEALS,)),
-    Case(52, "best prices are heard", FOREIGN, (TICKER,)),
-    Case(53, "candles are heard", FOREIGN, (KLINE,)),
-    Case(54, "a new order and its cancel are heard", (C, P, O, M), (MY_ORDERS, f"POST {KEY}")),
-    Case(55, "a fill is heard with its fee", (C, P, O, M), (MY_DEALS, f"POST {KEY}")),
-    Case(56, "a balance change is heard", FOREIGN, (MY_ACCOUNT, f"POST {KEY}")),
+    Case(45, "a key that may only read cannot place orders", FOREIGN, (ACCOUNT,)),
+    Case(50, "a client's book equals the venue's over a whole tape", WIRE, (DEPTH, f"GET {V3}/depth")),
+    Case(51, "public trades are received", WIRE, (DEALS,)),
+    Case(52, "best prices are received", FOREIGN, (TICKER,)),
+    Case(53, "candles are received", FOREIGN, (KLINE,)),
+    Case(54, "a new order and its cancel are received", (C, P, O, M), (MY_ORDERS, f"POST {KEY}")),
+    Case(55, "a fill is received with its fee", (C, P, O, M), (MY_DEALS, f"POST {KEY}")),
+    Case(56, "a balance change is received", FOREIGN, (MY_ACCOUNT, f"POST {KEY}")),
     Case(
         57,
-        "what a private stream tells of a whole session is what a query tells afterwards",
+        "a private stream reports what a query reports afterwards",
         (C, P, O, M),
         (MY_ORDERS, MY_DEALS),
         {C: (MY_ACCOUNT,), P: (MY_ACCOUNT,), O: (MY_ACCOUNT,)},
     ),
     Case(
         58,
-        "a listen key is made, listed, renewed and given back",
+        "a listen key is created, listed, renewed and closed",
         FOREIGN,
         (f"POST {KEY}", f"GET {KEY}", f"PUT {KEY}", f"DELETE {KEY}"),
     ),
@@ -148,29 +147,28 @@ CASES = (
         (R,),
         _get("ping", "time", "exchangeInfo", "ticker/bookTicker", "ticker/24hr", "depth"),
     ),
-    Case(61, "an order in a form that calls itself JSON is taken", (R,), (PLACE,)),
-    Case(62, "a market order by quantity is taken on both sides", (R,), (PLACE, FIND)),
+    Case(61, "an order in a form labelled as JSON is accepted", (R,), (PLACE,)),
+    Case(62, "a market order by quantity is accepted on both sides", (R,), (PLACE, FIND)),
     Case(63, "a cancel by client id reports the state before it", (R,), (CANCEL,)),
-    Case(64, "the state of an order has numbers where a bot calculates with them", (R,), (FIND,)),
-    Case(65, "fills are asked for by order and by time", (R,), (FILLS,)),
+    Case(64, "the state of an order has numbers where a bot needs them", (R,), (FIND,)),
+    Case(65, "fills are queried by order and by time", (R,), (FILLS,)),
     Case(66, "balances are read with everything in the query", (R,), (ACCOUNT,)),
-    Case(67, "an order that does not exist has the texts a bot looks for", (R,)),
-    Case(68, "a 503 after the order was taken says that its state is unknown", (R,), (FIND,)),
-    Case(69, "a listen key is made from a signed body and renewed in the query", (R,), (f"POST {KEY}", f"PUT {KEY}")),
+    Case(67, "an unknown order has the texts a bot looks for", (R,)),
+    Case(68, "a 503 after accepting says that the state is unknown", (R,), (FIND,)),
+    Case(69, "a listen key comes from a signed body and is renewed by query", (R,), (f"POST {KEY}", f"PUT {KEY}")),
     Case(70, "a private stream names every order by its client id", (R,), (f"POST {KEY}", MY_ORDERS)),
-    Case(71, "book and trade streams are acknowledged by the ids they were asked with", (R,), (DEPTH, DEALS)),
+    Case(71, "book and trade streams are acknowledged with their request ids", (R,), (DEPTH, DEALS)),
     Case(80, "the average price is read", (P,), (f"GET {V3}/avgPrice",)),
-    Case(81, "the symbols open to everybody and to this key are read", (P, O), _get("defaultSymbols", "selfSymbols")),
-    Case(82, "the account's owner and number are read", (P, O), (f"GET {V3}/kyc/status", f"GET {V3}/uid")),
-    Case(83, "paying fees in MX is switched on and off", (P, O), (f"GET {V3}/mxDeduct/enable", f"POST {V3}/mxDeduct/enable")),
+    Case(81, "the symbols open to all and to this key are read", (P, O), _get("selfSymbols"), {P: _get("defaultSymbols")}),
+    Case(82, "the account's owner and number are read", (P,), (f"GET {V3}/kyc/status", f"GET {V3}/uid")),
+    Case(83, "paying fees in MX is switched on and off", (P,), (f"GET {V3}/mxDeduct/enable", f"POST {V3}/mxDeduct/enable")),
     Case(
         84,
-        "a strategy group is made, filled, emptied and ended",
-        (P, O),
-        (*(f"{method} {GROUP}" for method in ("POST", "GET", "DELETE")), f"POST {GROUP}/uid", f"DELETE {GROUP}/uid"),
-        {O: (f"GET {GROUP}/uid",)},
+        "a strategy group is created, filled, cleared and deleted",
+        (P,),
+        tuple(f"{method} {path}" for path in (GROUP, f"{GROUP}/uid") for method in ("POST", "GET", "DELETE")),
     ),
-    Case(85, "an order that would meet another of its group ends as its mode says", (P,), (PLACE, FIND)),
+    Case(85, "an order that would trade with its group follows its mode", (P,), (PLACE, FIND)),
     Case(
         86,
         "older names and notices of the market are read",
@@ -179,7 +177,7 @@ CASES = (
     ),
     Case(
         87,
-        "a key that may move money still moves none, and sees that nothing was moved",
+        "a key that may move money cannot move any here",
         (P,),
         (
             f"GET {CAPITAL}/withdraw/history",
@@ -194,14 +192,14 @@ CASES = (
         FOREIGN,
         (f"POST {CAPITAL}/withdraw refused", f"POST {CAPITAL}/transfer refused"),
     ),
-    Case(89, "the currencies are read", (P, O), (f"GET {CAPITAL}/config/getall",)),
-    Case(90, "snapshots of the best levels are heard", (P,), (LIMIT_DEPTH,)),
-    Case(91, "best prices in batches are heard", (P,), (TICKER_BATCH,)),
-    Case(92, "the day of a symbol and of all symbols are heard", (P,), (MINI, MINIS)),
+    Case(89, "the currencies are read", (P,), (f"GET {CAPITAL}/config/getall",)),
+    Case(90, "snapshots of the best levels are received", (P,), (LIMIT_DEPTH,)),
+    Case(91, "best prices in batches are received", (P,), (TICKER_BATCH,)),
+    Case(92, "the day of a symbol and of all symbols are received", (P,), (MINI, MINIS)),
     Case(93, "depth in batches chains from version to version", (R,), (DEPTH_BATCH,)),
     Case(94, "a channel that does not exist is refused by name with code 0", (R,)),
-    Case(95, "a bad listen key is told in bare text", (R,)),
-    Case(96, "an expired listen key ends its stream, and a new one goes on", (O,), (MY_ORDERS, f"POST {KEY}")),
+    Case(95, "a bad listen key gets a plain text", (R,)),
+    Case(96, "an expired listen key ends its stream, and a new one works", (O,), (MY_ORDERS, f"POST {KEY}")),
 )
 BY_NUMBER = {case.number: case for case in CASES}
 

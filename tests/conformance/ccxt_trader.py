@@ -14,7 +14,7 @@ import ccxt.async_support
 import ccxt.pro
 
 from exchange.model import Balance, OrderIntent, OrderStatus, OrderType, Side
-from tests.conformance.trader import SYMBOL, Denied, Heard, Levels, Market, Seen, Trade, until
+from tests.conformance.trader import SYMBOL, ClientOrder, Denied, Levels, Market, StreamState, Trade, until
 
 UNIFIED = "BTC/USDT"
 _SIDES = {Side.BUY: "buy", Side.SELL: "sell"}
@@ -37,7 +37,7 @@ def point_at(client: Any, base: str, ws: str = "") -> Any:
 
 @asynccontextmanager
 async def closing(client: Any) -> AsyncIterator[Any]:
-    """The client, closed in the end."""
+    """The client, closed at the end."""
     try:
         yield client
     finally:
@@ -45,18 +45,18 @@ async def closing(client: Any) -> AsyncIterator[Any]:
 
 
 class CcxtTrader:
-    """One account. ``stream`` is ccxt.pro on the same account; ``subscriptions`` counts what the venue's private streams carry."""
+    """One account. ``stream`` is ccxt.pro on it; ``subscriptions`` counts the channels of the venue's private streams."""
 
     def __init__(self, client: Any, stream: Any = None, subscriptions: Callable[[], int] = lambda: 0) -> None:
         self.client = client
         self._stream = stream
         self._subscriptions = subscriptions
-        self._ears: list[CcxtEars] = []
+        self._listeners: list[CcxtListener] = []
 
     async def close(self) -> None:
         """Stop listening."""
-        for ears in self._ears:
-            await ears.close()
+        for listener in self._listeners:
+            await listener.close()
 
     async def market(self) -> Market:
         await self.client.load_markets(reload=True)
@@ -132,9 +132,9 @@ class CcxtTrader:
             orders.append({"symbol": UNIFIED, "type": type_, "side": side, "amount": amount, "price": price})
         return [reply["status"] != "rejected" for reply in await self.client.create_orders(orders)]
 
-    async def order(self, client_id: str) -> Seen:
+    async def order(self, client_id: str) -> ClientOrder:
         with _denials():
-            return _seen((await self.client.fetch_order(None, UNIFIED, {"clientOrderId": client_id}))["info"])
+            return _client_order((await self.client.fetch_order(None, UNIFIED, {"clientOrderId": client_id}))["info"])
 
     async def cancel(self, client_id: str) -> None:
         with _denials():
@@ -146,14 +146,14 @@ class CcxtTrader:
     async def cancel_everything(self) -> None:
         await self.client.cancel_all_orders()
 
-    async def open_orders(self) -> list[Seen]:
-        return [_seen(info) for info in _infos(await self.client.fetch_open_orders(UNIFIED))]
+    async def open_orders(self) -> list[ClientOrder]:
+        return [_client_order(info) for info in _infos(await self.client.fetch_open_orders(UNIFIED))]
 
-    async def filled_orders(self) -> list[Seen]:
-        return [_seen(info) for info in _infos(await self.client.fetch_closed_orders(UNIFIED))]
+    async def filled_orders(self) -> list[ClientOrder]:
+        return [_client_order(info) for info in _infos(await self.client.fetch_closed_orders(UNIFIED))]
 
-    async def canceled_orders(self) -> list[Seen]:
-        return [_seen(info) for info in _infos(await self.client.fetch_canceled_orders(UNIFIED))]
+    async def canceled_orders(self) -> list[ClientOrder]:
+        return [_client_order(info) for info in _infos(await self.client.fetch_canceled_orders(UNIFIED))]
 
     async def trades(self) -> list[Trade]:
         return [_trade(info) for info in _infos(await self.client.fetch_my_trades(UNIFIED))]
@@ -161,26 +161,26 @@ class CcxtTrader:
     async def trades_of(self, order_id: str) -> list[Trade]:
         return [_trade(info) for info in _infos(await self.client.fetch_order_trades(order_id, UNIFIED))]
 
-    async def listen(self) -> CcxtEars:
-        ears = CcxtEars(self._stream)
-        self._ears.append(ears)
+    async def listen(self) -> CcxtListener:
+        listener = CcxtListener(self._stream)
+        self._listeners.append(listener)
         before = self._subscriptions()
-        ears.start()
+        listener.start()
         await until(lambda: self._subscriptions() >= before + 3)
-        return ears
+        return listener
 
 
-class CcxtEars:
+class CcxtListener:
     """The three private streams of ccxt.pro."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._heard = Heard({}, {}, {})
-        self._news = asyncio.Event()
+        self._state = StreamState({}, {}, {})
+        self._updated = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Start listening; ``watch_*`` returns only once something was heard."""
+        """Start listening; ``watch_*`` returns only after the first push."""
         self._tasks = [
             asyncio.create_task(self._follow(self._client.watch_orders, self._on_orders)),
             asyncio.create_task(self._follow(self._client.watch_my_trades, self._on_trades)),
@@ -193,38 +193,38 @@ class CcxtEars:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def heard(self, enough: Callable[[Heard], object]) -> Heard:
+    async def wait_until(self, enough: Callable[[StreamState], object]) -> StreamState:
         async with asyncio.timeout(10):
-            while not enough(self._heard):
-                self._news.clear()
-                heard = asyncio.ensure_future(self._news.wait())
-                await asyncio.wait([heard, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
-                heard.cancel()
+            while not enough(self._state):
+                self._updated.clear()
+                update = asyncio.ensure_future(self._updated.wait())
+                await asyncio.wait([update, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+                update.cancel()
                 for task in self._tasks:
                     assert not task.done(), task
-        return self._heard
+        return self._state
 
     async def _follow(self, watch: Callable[[], Any], note: Callable[[Any], None]) -> None:
         while True:
             note(await watch())
-            self._news.set()
+            self._updated.set()
 
     def _on_orders(self, orders: list[dict[str, Any]]) -> None:
         words = {1: "NEW", 2: "FILLED", 3: "PARTIALLY_FILLED", 4: "CANCELED", 5: "PARTIALLY_CANCELED"}
-        told = {one["info"]["clientId"]: (OrderStatus(words[one["info"]["status"]]), _executed(one["info"])) for one in orders}
-        self._heard = Heard({**self._heard.orders, **told}, self._heard.trades, self._heard.balances)
+        pushed = {one["info"]["clientId"]: (OrderStatus(words[one["info"]["status"]]), _executed(one["info"])) for one in orders}
+        self._state = StreamState({**self._state.orders, **pushed}, self._state.trades, self._state.balances)
 
     def _on_trades(self, trades: list[dict[str, Any]]) -> None:
-        told = {one["id"]: _told(one) for one in trades}
-        self._heard = Heard(self._heard.orders, {**self._heard.trades, **told}, self._heard.balances)
+        pushed = {one["id"]: _pushed_trade(one) for one in trades}
+        self._state = StreamState(self._state.orders, {**self._state.trades, **pushed}, self._state.balances)
 
     def _on_balance(self, balance: dict[str, Any]) -> None:
-        told = {
+        pushed = {
             name: Balance(name, Decimal(str(row["free"])), Decimal(str(row["used"])))
             for name, row in balance.items()
             if isinstance(row, dict) and name.isupper() and "free" in row
         }
-        self._heard = Heard(self._heard.orders, self._heard.trades, told)
+        self._state = StreamState(self._state.orders, self._state.trades, pushed)
 
 
 class CcxtWatcher:
@@ -232,11 +232,11 @@ class CcxtWatcher:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._known = (Decimal(0), Decimal(0))
+        self._range = (Decimal(0), Decimal(0))
         self.compared = 0
 
     async def keep_book(self, move: Callable[[], Awaitable[None]]) -> None:
-        """It takes its snapshot after 25 changes and drops the change a snapshot falls into, so the market rests between them."""
+        """It fetches a snapshot after 25 changes and drops the change that contains it, so the market pauses between changes."""
         watching = asyncio.create_task(self._client.watch_order_book(UNIFIED))
         await until(lambda: UNIFIED in self._client.orderbooks)
         cache = self._client.orderbooks[UNIFIED].cache
@@ -244,12 +244,12 @@ class CcxtWatcher:
             await move()
             await until(lambda kept=kept: len(cache) >= kept or watching.done())  # type: ignore[misc]
         book = await watching
-        self._known = (Decimal(str(book["bids"][-1][0])), Decimal(str(book["asks"][-1][0])))
+        self._range = (Decimal(str(book["bids"][-1][0])), Decimal(str(book["asks"][-1][0])))
 
     async def agrees(self, version: int, bids: Levels, asks: Levels) -> bool:
-        """Whether the levels within the hundred it began with are these; it never asks for more (§7.5: others appear when touched).
+        """Whether the levels within its first hundred are these; it never asks for more (§7.5: others appear when they change).
 
-        Its ``nonce`` is the first version of the last change, not the last one, so agreement itself is waited for.
+        Its ``nonce`` is the first version of the last change, not the last one, so this waits for agreement.
         """
         book = self._client.orderbooks[UNIFIED]
         expected = (self._near(bids), self._near(asks))
@@ -262,16 +262,16 @@ class CcxtWatcher:
         return False
 
     def _near(self, levels: Levels) -> Levels:
-        lowest, highest = self._known
+        lowest, highest = self._range
         return [level for level in levels if lowest <= level[0] <= highest]
 
-    async def hear_trade(self) -> tuple[Decimal, Decimal]:
+    async def next_trade(self) -> tuple[Decimal, Decimal]:
         return _pair((await self._client.watch_trades(UNIFIED))[-1], "price", "amount")
 
-    async def hear_best(self) -> tuple[Decimal, Decimal]:
+    async def next_best_prices(self) -> tuple[Decimal, Decimal]:
         return _pair(await self._client.watch_ticker(UNIFIED), "bid", "ask")
 
-    async def hear_candle(self) -> tuple[int, Decimal, Decimal]:
+    async def next_candle(self) -> tuple[int, Decimal, Decimal]:
         opened, _, high, low, *_ = (await self._client.watch_ohlcv(UNIFIED, "1m"))[-1]
         return opened // 1000, Decimal(str(high)), Decimal(str(low))
 
@@ -281,10 +281,10 @@ def _denials() -> Any:
     try:
         yield
     except ccxt.BaseError as error:
-        told = re.search(r'"code":\s*(-?\d+)', str(error))
-        if told is None:
+        code = re.search(r'"code":\s*(-?\d+)', str(error))
+        if code is None:
             raise
-        raise Denied(int(told[1]), str(error)) from error
+        raise Denied(int(code[1]), str(error)) from error
 
 
 def _terms(intent: OrderIntent) -> tuple[str, str, float, float | None]:
@@ -305,10 +305,10 @@ def _infos(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
     return [row["info"] for row in rows]
 
 
-def _seen(info: Mapping[str, Any]) -> Seen:
+def _client_order(info: Mapping[str, Any]) -> ClientOrder:
     assert info["symbol"] == SYMBOL
     numbers = (Decimal(info[name]) for name in ("price", "origQty", "executedQty"))
-    return Seen(info["orderId"], info["clientOrderId"], OrderStatus(info["status"]), *numbers)
+    return ClientOrder(info["orderId"], info["clientOrderId"], OrderStatus(info["status"]), *numbers)
 
 
 def _trade(info: Mapping[str, Any]) -> Trade:
@@ -321,8 +321,8 @@ def _executed(info: Mapping[str, Any]) -> Decimal:
     return Decimal(info.get("cumulativeQuantity") or 0)
 
 
-def _told(trade: Mapping[str, Any]) -> Trade:
-    """ccxt.pro keeps the protobuf fields under ``info`` (and has no idea who was the maker)."""
+def _pushed_trade(trade: Mapping[str, Any]) -> Trade:
+    """ccxt.pro keeps the protobuf fields under ``info`` (and does not know who was the maker)."""
     info = trade["info"]
     numbers = (Decimal(info[name]) for name in ("price", "quantity", "amount", "feeAmount"))
     side = Side.BUY if info["tradeType"] == 1 else Side.SELL

@@ -1,4 +1,4 @@
-"""One testnet, and every client of the table pointed at it the way its users would."""
+"""One testnet, and every client of the table connected to it as its users would do."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ import pytest
 import pytest_asyncio
 
 from exchange.matching.symbols import DEFAULT_RULES
-from exchange.mexc.connect import Endpoint, open_feed, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import VenueEndpoint, open_feed, open_venue
 from exchange.mexc.http import Timeouts
 from exchange.mexc.market import MexcFeed
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.mexc.socket import StreamTiming
 from exchange.mock.venue import MockVenue
@@ -37,33 +37,33 @@ from tests.conformance.ccxt_trader import UNIFIED, CcxtTrader, CcxtWatcher, clos
 from tests.conformance.pymexc_trader import PymexcTrader, pointed_at
 from tests.conformance.trader import BASE, QUOTE, SYMBOL, Trader, Watcher, intent
 from tests.conformance.venue_trader import FeedWatcher, OwnTrader, VenueTrader
-from tests.conformance.witness import Witness
+from tests.conformance.wire_recorder import WireRecorder
 from tests.support.rig import Rig, rig
 
 SECRET = "a-secret-of-no-value"
 ACCOUNTS = 200
-"""Every test trades on an account of its own, so that one venue can serve a whole file."""
+"""Every test trades on its own account, so one venue can serve a whole file."""
 
 BALANCES = {QUOTE: Decimal(5_000_000), BASE: Decimal(50)}
 _unused = count()
 
 
 def credentials() -> tuple[str, str]:
-    """Key and secret of an account that nobody has used."""
+    """Key and secret of an unused account."""
     return f"mx0bot{next(_unused) % ACCOUNTS}", SECRET
 
 
 @pytest.fixture(scope="module")
-def witness() -> Iterator[Witness]:
-    """Sees what the testnet of this file is used for."""
-    seen, build = Witness(), server.build_app
+def wire_recorder() -> Iterator[WireRecorder]:
+    """Records what the testnet of this file is used for."""
+    recorder, build = WireRecorder(), server.build_app
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server, "build_app", lambda venue, token: seen.watching(build(venue, token)))
-        yield seen
+        patch.setattr(server, "build_app", lambda venue, token: recorder.recording(build(venue, token)))
+        yield recorder
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def _venue(witness: Witness) -> AsyncIterator[RunningTestnet]:
+async def _venue(wire_recorder: WireRecorder) -> AsyncIterator[RunningTestnet]:
     accounts = tuple(AccountConfig(f"bot-{n}", f"mx0bot{n}", SECRET, BALANCES) for n in range(ACCOUNTS))
     reader = AccountConfig("reader", "mx0reader", SECRET, BALANCES, permissions=DEFAULT_PERMISSIONS - {Permission.SPOT_DEAL_WRITE})
     rich = AccountConfig("rich", "mx0rich", SECRET, BALANCES, permissions=ALL_PERMISSIONS)
@@ -81,13 +81,13 @@ def testnet(_venue: RunningTestnet) -> Iterator[RunningTestnet]:
 
 
 @pytest.fixture
-def subject(request: pytest.FixtureRequest, witness: Witness) -> Iterator[tuple[Case, Client]]:
-    """The case being run and the client it is run with; afterwards, everything the table names must have been touched."""
+def subject(request: pytest.FixtureRequest, wire_recorder: WireRecorder) -> Iterator[tuple[Case, Client]]:
+    """The case and its client; afterwards everything the table names must have been used."""
     number, client = request.param
-    witness.seen.clear()
+    wire_recorder.used.clear()
     yield number, client
-    missing = number.touched(client) - witness.seen
-    assert not missing, f"case {number.number} never touched {sorted(missing)} with {client}"
+    missing = number.touched(client) - wire_recorder.used
+    assert not missing, f"case {number.number} never used {sorted(missing)} with {client}"
 
 
 @pytest.fixture
@@ -204,9 +204,9 @@ async def _mock_trader(testnet: RunningTestnet, _feed: MexcFeed) -> AsyncIterato
     await one.close()
 
 
-def _endpoint(testnet: RunningTestnet) -> Endpoint:
+def _endpoint(testnet: RunningTestnet) -> VenueEndpoint:
     timing = StreamTiming(ping_every=100, idle_after=2_000, retry_first=10, retry_most=50)
-    return Endpoint(testnet.base_url, testnet.ws_url, Reach.LOOPBACK, Timeouts(1_000, 1_000, 1_000, 2_000), timing)
+    return VenueEndpoint(testnet.base_url, testnet.ws_url, Reach.LOOPBACK, Timeouts(1_000, 1_000, 1_000, 2_000), timing)
 
 
 def _version(testnet: RunningTestnet) -> Callable[[], int]:

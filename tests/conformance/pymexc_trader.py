@@ -1,4 +1,4 @@
-"""pymexc 1.3.0, unmodified, as a trader. It blocks, so it lives on a thread of its own (mexc-spot-v3.md §8.3)."""
+"""pymexc 1.3.0, unmodified, as a trader. It blocks, so it runs on its own thread (mexc-spot-v3.md §8.3)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pymexc import spot
 
 from exchange.model import Balance, OrderIntent, OrderStatus, Side
 from exchange.wire.numbers import plain
-from tests.conformance.trader import SYMBOL, Denied, Heard, Levels, Market, Seen, Trade
+from tests.conformance.trader import SYMBOL, ClientOrder, Denied, Levels, Market, StreamState, Trade
 
 _T = TypeVar("_T")
 _WORDS = {1: "NEW", 2: "FILLED", 3: "PARTIALLY_FILLED", 4: "CANCELED", 5: "PARTIALLY_CANCELED"}
@@ -39,13 +39,13 @@ class PymexcTrader:
         self._ws = ws
         self._keys = (key, secret)
         self._thread = thread
-        self._ears: list[PymexcEars] = []
+        self._listeners: list[PymexcListener] = []
         self.http = spot.HTTP(key, secret)
 
     async def close(self) -> None:
         """End its connections."""
-        for ears in self._ears:
-            await ears.close()
+        for listener in self._listeners:
+            await listener.close()
         await self.ask(self.http.session.close)
 
     async def ask(self, call: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
@@ -53,9 +53,9 @@ class PymexcTrader:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: call(*args, **kwargs))
         except pymexc.base.MexcAPIError as error:
-            told = re.match(r"\(code=(-?\d+)\)", str(error))
-            assert told is not None
-            raise Denied(int(told[1]), str(error)) from error
+            code = re.match(r"\(code=(-?\d+)\)", str(error))
+            assert code is not None
+            raise Denied(int(code[1]), str(error)) from error
 
     async def market(self) -> Market:
         (one,) = (await self.ask(self.http.exchange_info, symbol=SYMBOL))["symbols"]
@@ -119,8 +119,8 @@ class PymexcTrader:
         replies = await self.ask(self.http.batch_orders, orders, SYMBOL, first["side"], first["order_type"], quantity=1, price=1)
         return ["code" not in reply for reply in replies]
 
-    async def order(self, client_id: str) -> Seen:
-        return _seen(await self.ask(self.http.query_order, SYMBOL, orig_client_order_id=client_id))
+    async def order(self, client_id: str) -> ClientOrder:
+        return _client_order(await self.ask(self.http.query_order, SYMBOL, orig_client_order_id=client_id))
 
     async def cancel(self, client_id: str) -> None:
         await self.ask(self.http.cancel_order, SYMBOL, orig_client_order_id=client_id)
@@ -131,17 +131,17 @@ class PymexcTrader:
     async def cancel_everything(self) -> None:
         raise NotImplementedError("pymexc has no such call")
 
-    async def open_orders(self) -> list[Seen]:
-        return [_seen(row) for row in await self.ask(self.http.current_open_orders, SYMBOL)]
+    async def open_orders(self) -> list[ClientOrder]:
+        return [_client_order(row) for row in await self.ask(self.http.current_open_orders, SYMBOL)]
 
-    async def filled_orders(self) -> list[Seen]:
+    async def filled_orders(self) -> list[ClientOrder]:
         return [one for one in await self._all() if one.status is OrderStatus.FILLED]
 
-    async def canceled_orders(self) -> list[Seen]:
+    async def canceled_orders(self) -> list[ClientOrder]:
         return [one for one in await self._all() if one.status in {OrderStatus.CANCELED, OrderStatus.PARTIALLY_CANCELED}]
 
-    async def _all(self) -> list[Seen]:
-        return [_seen(row) for row in await self.ask(self.http.all_orders, SYMBOL)]
+    async def _all(self) -> list[ClientOrder]:
+        return [_client_order(row) for row in await self.ask(self.http.all_orders, SYMBOL)]
 
     async def trades(self) -> list[Trade]:
         return [_trade(row) for row in await self.ask(self.http.account_trade_list, SYMBOL)]
@@ -149,34 +149,34 @@ class PymexcTrader:
     async def trades_of(self, order_id: str) -> list[Trade]:
         return [_trade(row) for row in await self.ask(self.http.account_trade_list, SYMBOL, order_id=order_id)]
 
-    async def listen(self) -> PymexcEars:
-        ears = PymexcEars(self, await self.socket(*self._keys))
-        self._ears.append(ears)
-        await ears.ready()
-        return ears
+    async def listen(self) -> PymexcListener:
+        listener = PymexcListener(self, await self.socket(*self._keys))
+        self._listeners.append(listener)
+        await listener.ready()
+        return listener
 
     async def watch(self) -> PymexcWatcher:
         """Its public streams."""
         watcher = PymexcWatcher(self, await self.socket())
-        self._ears.append(watcher)
+        self._listeners.append(watcher)
         return watcher
 
     async def socket(self, *keys: str) -> Any:
-        """Its websocket; with keys the constructor names production, so the address is put right afterwards (§8.3)."""
+        """Its websocket; with keys the constructor uses production's address, which is corrected afterwards (§8.3)."""
         socket = await self.ask(spot.WebSocket, *keys, ping_interval=5, ping_timeout=3)
         socket.endpoint = f"{self._ws}?listenKey={socket.listenKey}" if keys else self._ws
         return socket
 
 
-class PymexcEars:
-    """One websocket; callbacks come on its thread and are carried over into ours."""
+class PymexcListener:
+    """One websocket; its callbacks run on its thread and are passed to our event loop."""
 
     def __init__(self, trader: PymexcTrader, socket: Any) -> None:
         self._trader = trader
         self.socket = socket
         self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
-        self._heard = Heard({}, {}, {})
+        self._updated = asyncio.Event()
+        self._state = StreamState({}, {}, {})
 
     async def ready(self) -> None:
         """Subscribe to the three private channels."""
@@ -185,56 +185,56 @@ class PymexcEars:
             (self.socket.account_deals, self._on_deal),
             (self.socket.account_update, self._on_account),
         ):
-            await self._trader.ask(subscribe, self.carry(note))
+            await self._trader.ask(subscribe, self.on_our_loop(note))
 
     async def close(self) -> None:
         """End the connection."""
         await self._trader.ask(self._end)
 
-    async def heard(self, enough: Callable[[Heard], object]) -> Heard:
-        await self.wait(lambda: enough(self._heard))
-        return self._heard
+    async def wait_until(self, enough: Callable[[StreamState], object]) -> StreamState:
+        await self.wait(lambda: enough(self._state))
+        return self._state
 
     async def wait(self, done: Callable[[], object]) -> None:
-        """Wait for news until there is enough of it."""
+        """Wait for updates until ``done``."""
         async with asyncio.timeout(10):
             while not done():
-                self._news.clear()
-                await self._news.wait()
+                self._updated.clear()
+                await self._updated.wait()
 
-    def carry(self, note: Callable[[Any], None]) -> Callable[[Any], None]:
-        """A callback for the socket's thread."""
+    def on_our_loop(self, note: Callable[[Any], None]) -> Callable[[Any], None]:
+        """A callback for the socket's thread that runs ``note`` on our event loop."""
 
-        def told(body: Any) -> None:
+        def run(body: Any) -> None:
             note(body)
-            self._news.set()
+            self._updated.set()
 
-        return lambda body: self._loop.call_soon_threadsafe(told, body) and None
+        return lambda body: self._loop.call_soon_threadsafe(run, body) and None
 
     def _end(self) -> None:
         self.socket.restart_on_error = False
-        # Its keep-alive thread sleeps for 59 minutes; joining it would wait a second for nothing.
+        # Its keep-alive thread sleeps for 59 minutes; joining it would wait a second without need.
         self.socket.kal = None
         self.socket.exit()
 
     def _on_order(self, body: Any) -> None:
         status = OrderStatus(_WORDS[body.status])
-        told = {body.clientId: (status, Decimal(body.cumulativeQuantity or 0))}
-        self._heard = Heard({**self._heard.orders, **told}, self._heard.trades, self._heard.balances)
+        pushed = {body.clientId: (status, Decimal(body.cumulativeQuantity or 0))}
+        self._state = StreamState({**self._state.orders, **pushed}, self._state.trades, self._state.balances)
 
     def _on_deal(self, body: Any) -> None:
         numbers = (Decimal(text) for text in (body.price, body.quantity, body.amount, body.feeAmount))
         side = Side.BUY if body.tradeType == 1 else Side.SELL
         trade = Trade(body.tradeId, body.orderId, side, *numbers, body.feeCurrency, body.isMaker)
-        self._heard = Heard(self._heard.orders, {**self._heard.trades, trade.trade_id: trade}, self._heard.balances)
+        self._state = StreamState(self._state.orders, {**self._state.trades, trade.trade_id: trade}, self._state.balances)
 
     def _on_account(self, body: Any) -> None:
-        told = {body.vcoinName: Balance(body.vcoinName, Decimal(body.balanceAmount), Decimal(body.frozenAmount))}
-        self._heard = Heard(self._heard.orders, self._heard.trades, {**self._heard.balances, **told})
+        pushed = {body.vcoinName: Balance(body.vcoinName, Decimal(body.balanceAmount), Decimal(body.frozenAmount))}
+        self._state = StreamState(self._state.orders, self._state.trades, {**self._state.balances, **pushed})
 
 
-class PymexcWatcher(PymexcEars):
-    """Its public streams. It hands over depth changes as they come, so the book is put together here."""
+class PymexcWatcher(PymexcListener):
+    """Its public streams. It passes depth changes on as they come, so the book is built here."""
 
     def __init__(self, trader: PymexcTrader, socket: Any) -> None:
         super().__init__(trader, socket)
@@ -243,7 +243,7 @@ class PymexcWatcher(PymexcEars):
         self._version = 0
 
     async def keep_book(self, move: Callable[[], Awaitable[None]]) -> None:
-        await self._trader.ask(self.socket.depth_stream, self.carry(self._changes.append), SYMBOL)
+        await self._trader.ask(self.socket.depth_stream, self.on_our_loop(self._changes.append), SYMBOL)
         await move()
         await self.wait(lambda: self._changes)
         snapshot = await self._trader.ask(self._trader.http.order_book, SYMBOL, 5000)
@@ -268,40 +268,40 @@ class PymexcWatcher(PymexcEars):
         self._changes.clear()
         return self._version
 
-    async def hear_trade(self) -> tuple[Decimal, Decimal]:
+    async def next_trade(self) -> tuple[Decimal, Decimal]:
         deal = (await self.first(self.socket.deals_stream, SYMBOL, "100ms")).deals[0]
         return Decimal(deal.price), Decimal(deal.quantity)
 
-    async def hear_best(self) -> tuple[Decimal, Decimal]:
+    async def next_best_prices(self) -> tuple[Decimal, Decimal]:
         body = await self.first(self.socket.book_ticker_stream, SYMBOL)
         return Decimal(body.bidPrice), Decimal(body.askPrice)
 
-    async def hear_candle(self) -> tuple[int, Decimal, Decimal]:
+    async def next_candle(self) -> tuple[int, Decimal, Decimal]:
         body = await self.first(self.socket.kline_stream, SYMBOL, "Min1")
         return body.windowStart, Decimal(body.highestPrice), Decimal(body.lowestPrice)
 
     async def first(self, subscribe: Callable[..., Any], *args: object) -> Any:
-        """What is pushed first after subscribing."""
-        told: list[Any] = []
-        await self._trader.ask(subscribe, self.carry(told.append), *args)
-        await self.wait(lambda: told)
-        return told[0]
+        """The first push after subscribing."""
+        pushed: list[Any] = []
+        await self._trader.ask(subscribe, self.on_our_loop(pushed.append), *args)
+        await self.wait(lambda: pushed)
+        return pushed[0]
 
 
 def _terms(intent: OrderIntent) -> dict[str, Any]:
     numbers = {"quantity": intent.quantity, "quote_order_qty": intent.quote_quantity, "price": intent.price}
-    given = {name: plain(value) for name, value in numbers.items() if value is not None}
+    set_numbers = {name: plain(value) for name, value in numbers.items() if value is not None}
     named = {"new_client_order_id": intent.client_id}
-    return {"symbol": intent.symbol, "side": intent.side.value, "order_type": intent.type.value, **given, **named}
+    return {"symbol": intent.symbol, "side": intent.side.value, "order_type": intent.type.value, **set_numbers, **named}
 
 
 def _levels(rows: Sequence[Sequence[str]]) -> Levels:
     return [(Decimal(price), Decimal(quantity)) for price, quantity in rows]
 
 
-def _seen(row: Mapping[str, Any]) -> Seen:
+def _client_order(row: Mapping[str, Any]) -> ClientOrder:
     numbers = (Decimal(row[name]) for name in ("price", "origQty", "executedQty"))
-    return Seen(row["orderId"], row["clientOrderId"], OrderStatus(row["status"]), *numbers)
+    return ClientOrder(row["orderId"], row["clientOrderId"], OrderStatus(row["status"]), *numbers)
 
 
 def _trade(row: Mapping[str, Any]) -> Trade:

@@ -28,27 +28,24 @@ async def test_80_the_average_price_is_read(trader: PymexcTrader) -> None:
 
 
 @case(81)
-async def test_81_the_symbols_open_to_everybody_and_to_this_key_are_read(trader: PymexcTrader | OwnTrader) -> None:
+async def test_81_the_symbols_open_to_all_and_to_this_key_are_read(trader: PymexcTrader | OwnTrader) -> None:
     if isinstance(trader, OwnTrader):
-        lists = [await trader.venue.account.default_symbols(), await trader.venue.account.self_symbols()]
+        lists = [await trader.venue.account.self_symbols()]
     else:
         lists = [(await trader.ask(call))["data"] for call in (trader.http.default_symbols, trader.http.get_default_symbols)]
     assert all(SYMBOL in symbols for symbols in lists)
 
 
 @case(82)
-async def test_82_the_account_s_owner_and_number_are_read(trader: PymexcTrader | OwnTrader) -> None:
-    if isinstance(trader, OwnTrader):
-        level, uid = (await trader.venue.account.kyc()).value, await trader.venue.account.uid()
-    else:
-        level = (await trader.ask(trader.http.get_kyc_status))["status"]
-        uid = (await trader.ask(trader.http.get_uid))["uid"]
+async def test_82_the_account_s_owner_and_number_are_read(trader: PymexcTrader) -> None:
+    level = (await trader.ask(trader.http.get_kyc_status))["status"]
+    uid = (await trader.ask(trader.http.get_uid))["uid"]
     assert level in {"1", "2", "3", "4"}
     assert uid.isdigit()
 
 
 @case(83)
-async def test_83_paying_fees_in_mx_is_switched_on_and_off(trader: PymexcTrader | OwnTrader) -> None:
+async def test_83_paying_fees_in_mx_is_switched_on_and_off(trader: PymexcTrader) -> None:
     assert await mx(trader) is False
     for wanted in (True, False):
         assert await mx(trader, switch=wanted) is wanted
@@ -56,29 +53,19 @@ async def test_83_paying_fees_in_mx_is_switched_on_and_off(trader: PymexcTrader 
 
 
 @case(84)
-async def test_84_a_strategy_group_is_made_filled_emptied_and_ended(trader: PymexcTrader | OwnTrader) -> None:
-    if isinstance(trader, OwnTrader):
-        groups, uid = trader.venue.groups, await trader.venue.account.uid()
-        made = await groups.create("mine")
-        assert (await groups.add(made.id, [uid])).uids == (uid,)
-        assert (await groups.members(made.id)).uids == (uid,)
-        assert [one.name for one in await groups.all()] == ["mine"]
-        await groups.remove(made.id, [uid])
-        await groups.delete(made.id)
-        assert await groups.all() == ()
-        return
+async def test_84_a_strategy_group_is_created_filled_cleared_and_deleted(trader: PymexcTrader) -> None:
     http, ask = trader.http, trader.ask
     group, uid = await joined(trader)
     assert [one["tradeGroupName"] for one in (await ask(http.query_stp_strategy_group))["data"]] == ["mine"]
+    members = await ask(http.call, "GET", "api/v3/strategy/group/uid", params={"tradeGroupId": group})
+    assert members["data"]["tradeGroupUid"] == uid
     assert (await ask(http.delete_uid_from_stp_strategy_group, uid, group))["code"] == 200
     assert (await ask(http.delete_stp_strategy_group, group))["code"] == 200
     assert (await ask(http.query_stp_strategy_group))["data"] == []
 
 
 @case(85)
-async def test_85_an_order_that_would_meet_another_of_its_group_ends_as_its_mode_says(
-    trader: PymexcTrader, testnet: RunningTestnet
-) -> None:
+async def test_85_an_order_that_would_trade_with_its_group_follows_its_mode(trader: PymexcTrader, testnet: RunningTestnet) -> None:
     await joined(trader)
     testnet.venue.pause()
     _, bids, asks = await trader.book()
@@ -106,7 +93,7 @@ async def test_86_older_names_and_notices_of_the_market_are_read(trader: CcxtTra
 
 
 @case(87)
-async def test_87_a_key_that_may_move_money_still_moves_none_and_sees_that_nothing_was_moved(trader: PymexcTrader) -> None:
+async def test_87_a_key_that_may_move_money_cannot_move_any_here(trader: PymexcTrader) -> None:
     trader.http.session.headers.update({"X-MEXC-APIKEY": "mx0rich"})
     before = await trader.balance()
     await denied(trader, ErrorCode.WITHDRAWAL_ADDRESS_UNKNOWN, ErrorCode.TRANSFER_DISABLED)
@@ -130,19 +117,13 @@ async def test_88_a_trading_key_cannot_ask_for_a_withdrawal_or_a_transfer(trader
 
 
 @case(89)
-async def test_89_the_currencies_are_read(trader: PymexcTrader | OwnTrader) -> None:
-    if isinstance(trader, OwnTrader):
-        names = {one.name for one in await trader.venue.account.currencies()}
-    else:
-        names = {one["coin"] for one in await trader.ask(trader.http.get_currency_info)}
+async def test_89_the_currencies_are_read(trader: PymexcTrader) -> None:
+    names = {one["coin"] for one in await trader.ask(trader.http.get_currency_info)}
     assert names >= {"BTC", "USDT"}
 
 
-async def mx(trader: PymexcTrader | OwnTrader, *, switch: bool | None = None) -> bool:
-    """Whether fees are paid in MX, switched first if asked. pymexc writes booleans in Python's way, so it is handed text."""
-    if isinstance(trader, OwnTrader):
-        account = trader.venue.account
-        return await account.pays_fees_in_mx() if switch is None else await account.pay_fees_in_mx(enabled=switch)
+async def mx(trader: PymexcTrader, *, switch: bool | None = None) -> bool:
+    """Whether fees are paid in MX, switched first if asked. pymexc writes booleans in Python's way, so it gets text."""
     if switch is None:
         return bool((await trader.ask(trader.http.query_mx_deduct_status))["data"]["mxDeductEnable"])
     return bool((await trader.ask(trader.http.enable_mx_deduct, str(switch).lower()))["data"]["mxDeductEnable"])

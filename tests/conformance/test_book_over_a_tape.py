@@ -14,18 +14,18 @@ from exchange.testnet.server import RunningTestnet, running_testnet
 from tests.conformance.cases import case
 from tests.conformance.conftest import ACCOUNTS, BALANCES, SECRET
 from tests.conformance.trader import SYMBOL, Watcher, until
-from tests.conformance.witness import Witness
+from tests.conformance.wire_recorder import WireRecorder
 from tests.support.rig import TAPE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LOOKS = 24
 RECORDS_BETWEEN = -(-sum(1 for _ in tape.read(TAPE)) // LOOKS)
-"""So many records between two looks that the looks span the whole tape."""
+"""Records between two comparisons, so that the comparisons span the whole tape."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def _venue(witness: Witness) -> AsyncIterator[RunningTestnet]:
+async def _venue(wire_recorder: WireRecorder) -> AsyncIterator[RunningTestnet]:
     accounts = tuple(AccountConfig(f"bot-{n}", f"mx0bot{n}", SECRET, BALANCES) for n in range(ACCOUNTS))
     config = TestnetConfig(accounts=accounts, port=0, tape=TAPE, speed=Decimal(30), rate_limits=NO_RATE_LIMITS)
     async with running_testnet(config) as running:
@@ -33,7 +33,7 @@ async def _venue(witness: Witness) -> AsyncIterator[RunningTestnet]:
 
 
 @case(50)
-async def test_50_the_book_a_client_keeps_is_the_venue_s_over_a_whole_tape(watcher: Watcher, testnet: RunningTestnet) -> None:
+async def test_50_a_client_s_book_equals_the_venue_s_over_a_whole_tape(watcher: Watcher, testnet: RunningTestnet) -> None:
     await watcher.keep_book(lambda: play(testnet, 5))
     for _ in range(LOOKS):
         await play(testnet, RECORDS_BETWEEN)
@@ -41,8 +41,8 @@ async def test_50_the_book_a_client_keeps_is_the_venue_s_over_a_whole_tape(watch
 
 
 async def play(testnet: RunningTestnet, records: int) -> None:
-    """Let the tape run on for so many records, then stand still."""
+    """Play so many records of the tape, then pause."""
     testnet.venue.resume()
-    seen = testnet.venue.market.records
-    await until(lambda: testnet.venue.market.records > seen + records)
+    played = testnet.venue.market.records
+    await until(lambda: testnet.venue.market.records > played + records)
     testnet.venue.pause()

@@ -1,4 +1,4 @@
-"""The table itself: every case has its body, and nothing is served without a case."""
+"""The table of cases: every case has its body, and everything served has a case."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ops.docs.testnet_page import unproven
 from tests.conformance.cases import CASES
 
 
-def test_every_endpoint_and_channel_that_is_served_is_exercised_by_a_case() -> None:
+def test_every_served_endpoint_and_channel_has_a_case() -> None:
     assert unproven() == []
 
 

@@ -32,7 +32,7 @@ async def _raw_trader(testnet: RunningTestnet) -> AsyncIterator[str]:
 
 
 @case(90)
-async def test_90_snapshots_of_the_best_levels_are_heard(watcher: PymexcWatcher) -> None:
+async def test_90_snapshots_of_the_best_levels_are_received(watcher: PymexcWatcher) -> None:
     body = await watcher.first(watcher.socket.limit_depth_stream, SYMBOL, 5)
     assert len(body.bids) == len(body.asks) == 5
     assert Decimal(body.bids[0].price) < Decimal(body.asks[0].price)
@@ -40,14 +40,14 @@ async def test_90_snapshots_of_the_best_levels_are_heard(watcher: PymexcWatcher)
 
 
 @case(91)
-async def test_91_best_prices_in_batches_are_heard(watcher: PymexcWatcher) -> None:
+async def test_91_best_prices_in_batches_are_received(watcher: PymexcWatcher) -> None:
     body = await watcher.first(watcher.socket.book_ticker_batch_stream, [SYMBOL])
     assert all(Decimal(item.bidPrice) < Decimal(item.askPrice) for item in body.items)
     assert body.items
 
 
 @case(92)
-async def test_92_the_day_of_a_symbol_and_of_all_symbols_are_heard(watcher: PymexcWatcher) -> None:
+async def test_92_the_day_of_a_symbol_and_of_all_symbols_are_received(watcher: PymexcWatcher) -> None:
     one = await watcher.first(watcher.socket.mini_ticker_stream, SYMBOL)
     every = await watcher.first(watcher.socket.mini_tickers_stream)
     assert one.symbol == SYMBOL
@@ -80,13 +80,13 @@ async def test_94_a_channel_that_does_not_exist_is_refused_by_name_with_code_0(t
 
 
 @case(95)
-async def test_95_a_bad_listen_key_is_told_in_bare_text(trader: str) -> None:
+async def test_95_a_bad_listen_key_gets_a_plain_text(trader: str) -> None:
     async with asyncio.timeout(5), connect(f"{trader}?listenKey=nope", proxy=None) as socket:
         assert await socket.recv() == "Invalid listen key"
 
 
 @case(96)
-async def test_96_an_expired_listen_key_ends_its_stream_and_a_new_one_goes_on(trader: OwnTrader, testnet: RunningTestnet) -> None:
+async def test_96_an_expired_listen_key_ends_its_stream_and_a_new_one_works(trader: OwnTrader, testnet: RunningTestnet) -> None:
     events = trader.venue.events()
     async with asyncio.timeout(10):
         assert isinstance(await anext(events), StreamGap)

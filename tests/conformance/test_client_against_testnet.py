@@ -11,10 +11,10 @@ from random import Random
 import pytest
 
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import Endpoint, open_feed, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import VenueEndpoint, open_feed, open_venue
 from exchange.mexc.http import Timeouts
 from exchange.mexc.market import MexcFeed
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.mexc.socket import StreamTiming
 from exchange.model import DataSource, Fill, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
@@ -50,9 +50,9 @@ async def own() -> AsyncIterator[RunningTestnet]:
         yield running
 
 
-def endpoint(own: RunningTestnet) -> Endpoint:
+def endpoint(own: RunningTestnet) -> VenueEndpoint:
     timing = StreamTiming(ping_every=100, idle_after=2_000, retry_first=10, retry_most=50)
-    return Endpoint(own.base_url, own.ws_url, Reach.LOOPBACK, Timeouts(1_000, 1_000, 1_000, 2_000), timing)
+    return VenueEndpoint(own.base_url, own.ws_url, Reach.LOOPBACK, Timeouts(1_000, 1_000, 1_000, 2_000), timing)
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ async def test_fills_explain_the_balances_to_the_last_digit(venue: MexcVenue) ->
 
 
 @pytest.mark.parametrize("kind", [FaultKind.LOST_ACK, FaultKind.ERROR_AFTER_ACCEPT])
-async def test_an_acknowledgement_lost_after_accepting_is_unknown_sent_once_and_found(
+async def test_a_lost_acknowledgement_is_unknown_sent_once_and_found_later(
     own: RunningTestnet, venue: MexcVenue, kind: FaultKind
 ) -> None:
     own.arm(kind)
@@ -149,7 +149,7 @@ async def test_an_acknowledgement_lost_after_accepting_is_unknown_sent_once_and_
 
 
 @pytest.mark.parametrize("kind", [FaultKind.ERROR_BEFORE_ACCEPT, FaultKind.CONNECTION_RESET])
-async def test_an_order_that_never_arrived_is_unknown_all_the_same(own: RunningTestnet, venue: MexcVenue, kind: FaultKind) -> None:
+async def test_an_order_that_never_arrived_is_unknown_too(own: RunningTestnet, venue: MexcVenue, kind: FaultKind) -> None:
     await venue.server_time()
     await venue.balances()
     own.arm(kind, params={"operation": "place"})
@@ -166,7 +166,7 @@ async def test_a_new_order_may_be_invisible_for_a_while(own: RunningTestnet, ven
             pass
 
 
-async def test_a_venue_whose_clock_jumps_is_understood_again(own: RunningTestnet, venue: MexcVenue) -> None:
+async def test_the_clock_is_measured_again_after_a_jump(own: RunningTestnet, venue: MexcVenue) -> None:
     await venue.balances()
     own.arm(FaultKind.CLOCK_SKEW, params={"ms": 30_000})
     assert (await venue.balances())["USDT"].free == 10_000
@@ -178,25 +178,25 @@ async def test_a_burst_of_orders_stays_within_the_venues_limits(venue: MexcVenue
     assert [outcome for outcome in outcomes if not isinstance(outcome, Ack)] == []
 
 
-async def test_the_private_stream_tells_an_order_its_fills_and_its_end(venue: MexcVenue) -> None:
+async def test_the_private_stream_reports_an_order_its_fills_and_its_end(venue: MexcVenue) -> None:
     events = venue.events()
     async with asyncio.timeout(10):
         assert isinstance(await anext(events), StreamGap)
         await venue.place(market_buy("gh-1"), Permit())
-        seen: list[VenueEvent] = []
-        while not any(isinstance(event, OrderReport) and event.status is OrderStatus.FILLED for event in seen) or not any(
-            isinstance(event, Fill) for event in seen
+        received: list[VenueEvent] = []
+        while not any(isinstance(event, OrderReport) and event.status is OrderStatus.FILLED for event in received) or not any(
+            isinstance(event, Fill) for event in received
         ):
-            seen.append(await anext(events))
-        since = min(event.at for event in seen if isinstance(event, Fill))
-    assert {event.client_id for event in seen if isinstance(event, OrderReport | Fill)} == {"gh-1"}
+            received.append(await anext(events))
+        since = min(event.at for event in received if isinstance(event, Fill))
+    assert {event.client_id for event in received if isinstance(event, OrderReport | Fill)} == {"gh-1"}
     assert {fill.trade_id for fill in await venue.fills(BTC, since)} >= {
-        event.trade_id for event in seen if isinstance(event, Fill)
+        event.trade_id for event in received if isinstance(event, Fill)
     }
     await events.aclose()  # type: ignore[attr-defined]
 
 
-async def test_an_expired_listen_key_is_a_gap_and_a_new_stream(own: RunningTestnet, venue: MexcVenue) -> None:
+async def test_an_expired_listen_key_causes_a_gap_and_a_new_stream(own: RunningTestnet, venue: MexcVenue) -> None:
     events = venue.events()
     async with asyncio.timeout(10):
         assert isinstance(await anext(events), StreamGap)

@@ -101,7 +101,7 @@ async def test_the_fee_is_read(client: Any) -> None:
     assert (await client.fetch_trading_fee("MX/USDT"))["taker"] == 0.0005
 
 
-async def test_an_order_lives_from_placing_to_cancelling(client: Any) -> None:
+async def test_an_order_is_placed_read_and_cancelled(client: Any) -> None:
     placed = await client.create_order("MX/USDT", "limit", "buy", 4, 2.5, {"clientOrderId": "mine-1"})
     found = await client.fetch_order(placed["id"], "MX/USDT")
     opened = await client.fetch_open_orders("MX/USDT")
@@ -139,7 +139,7 @@ async def test_fills_are_read(client: Any, port: LivePort) -> None:
     assert [one["id"] for one in await client.fetch_orders("MX/USDT")] == [placed["id"]]
 
 
-async def test_a_market_order_that_names_what_to_spend_is_taken(client: Any, port: LivePort) -> None:
+async def test_a_market_order_by_cost_is_accepted(client: Any, port: LivePort) -> None:
     await client.create_market_buy_order_with_cost("MX/USDT", 10)
     assert (port.placed()[0].quote_quantity, port.placed()[0].quantity) == (Decimal(10), None)
 
@@ -149,7 +149,7 @@ async def test_a_dry_run_places_nothing(client: Any, port: LivePort) -> None:
     assert port.heard == []
 
 
-async def test_each_denial_raises_the_fitting_error_and_names_its_rule(client: Any, port: LivePort) -> None:
+async def test_each_denial_raises_the_matching_error_and_names_its_rule(client: Any, port: LivePort) -> None:
     raised: dict[str, type[BaseException]] = {}
     for rule in RAISED:
         port.answer = Deny(str(rule), "12 EUR", "10 EUR", "12 EUR would exceed 10 EUR", "Do less.")
@@ -159,7 +159,7 @@ async def test_each_denial_raises_the_fitting_error_and_names_its_rule(client: A
     assert raised == RAISED
 
 
-def test_every_rule_that_can_deny_was_tried() -> None:
+def test_every_rule_that_can_deny_is_tested() -> None:
     assert set(LimitRule) <= set(RAISED)
 
 

@@ -1,6 +1,6 @@
-"""Cases 60 to 71: the requests another well-known bot makes, byte for byte as its source makes them (mexc-spot-v3.md §2.5, §8.4).
+"""Cases 60 to 71: the requests of another well-known bot, byte for byte as its source code makes them (mexc-spot-v3.md §2.5, §8.4).
 
-It cannot be installed as a library, so its forms are spoken here over bare HTTP: a form-encoded body that calls itself JSON on
+It cannot be installed as a library, so its forms are sent here over plain HTTP: a form-encoded body labelled as JSON on
 POST, everything in the query otherwise, and orders known by their client id alone.
 """
 
@@ -44,11 +44,11 @@ class Hummingbot:
         return (await self._http.get(f"{API}/{path}", params=params)).json()
 
     async def post(self, path: str, **params: str) -> httpx.Response:
-        """The form in the body, under the name of JSON, and no query at all."""
+        """The form in the body, labelled as JSON, without a query."""
         return await self._http.post(f"{API}/{path}", content=self._signed(params), headers=self._headers())
 
     async def ask(self, method: str, path: str, **params: str) -> httpx.Response:
-        """Everything in the query; the header all the same."""
+        """Everything in the query, with the same header."""
         return await self._http.request(method, f"{API}/{path}?{self._signed(params)}", headers=self._headers())
 
     async def place(self, side: str, price: str, quantity: str = "0.001", type_: str = "LIMIT") -> tuple[str, httpx.Response]:
@@ -82,7 +82,7 @@ async def _raw_trader(testnet: RunningTestnet) -> AsyncIterator[Hummingbot]:
 
 
 @case(60)
-async def test_60_its_start_reads_the_clock_the_rules_and_the_prices(trader: Hummingbot) -> None:
+async def test_60_the_start_reads_the_clock_the_rules_and_the_prices(trader: Hummingbot) -> None:
     assert await trader.public("ping") == {}
     assert isinstance((await trader.public("time"))["serverTime"], int)
     (rules,) = (await trader.public("exchangeInfo"))["symbols"]
@@ -93,7 +93,7 @@ async def test_60_its_start_reads_the_clock_the_rules_and_the_prices(trader: Hum
 
 
 @case(61)
-async def test_61_an_order_in_a_form_that_calls_itself_json_is_taken(trader: Hummingbot) -> None:
+async def test_61_an_order_in_a_form_labelled_as_json_is_accepted(trader: Hummingbot) -> None:
     _, reply = await trader.place("BUY", await trader.resting_price())
     placed = reply.json()
     assert reply.status_code == 200
@@ -102,7 +102,7 @@ async def test_61_an_order_in_a_form_that_calls_itself_json_is_taken(trader: Hum
 
 
 @case(62)
-async def test_62_a_market_order_by_quantity_is_taken_on_both_sides(trader: Hummingbot) -> None:
+async def test_62_a_market_order_by_quantity_is_accepted_on_both_sides(trader: Hummingbot) -> None:
     for side in ("BUY", "SELL"):
         name, reply = await trader.place(side, "", type_="MARKET")
         assert reply.status_code == 200, reply.text
@@ -118,7 +118,7 @@ async def test_63_a_cancel_by_client_id_reports_the_state_before_it(trader: Humm
 
 
 @case(64)
-async def test_64_the_state_of_an_order_has_numbers_where_it_calculates_with_them(trader: Hummingbot) -> None:
+async def test_64_the_state_of_an_order_has_numbers_where_the_bot_needs_them(trader: Hummingbot) -> None:
     name, reply = await trader.place("BUY", await trader.resting_price())
     found = (await trader.ask("GET", "order", symbol=SYMBOL, origClientOrderId=name)).json()
     assert (found["orderId"], found["clientOrderId"], found["status"]) == (reply.json()["orderId"], name, "NEW")
@@ -126,7 +126,7 @@ async def test_64_the_state_of_an_order_has_numbers_where_it_calculates_with_the
 
 
 @case(65)
-async def test_65_fills_are_asked_for_by_order_and_by_time(trader: Hummingbot) -> None:
+async def test_65_fills_are_queried_by_order_and_by_time(trader: Hummingbot) -> None:
     began = int(time.time() * 1000)
     _, reply = await trader.place("BUY", await trader.crossing_price())
     order_id = reply.json()["orderId"]
@@ -138,14 +138,14 @@ async def test_65_fills_are_asked_for_by_order_and_by_time(trader: Hummingbot) -
 
 
 @case(66)
-async def test_66_its_balances_are_read(trader: Hummingbot) -> None:
+async def test_66_balances_are_read(trader: Hummingbot) -> None:
     balances = {one["asset"]: one for one in (await trader.ask("GET", "account")).json()["balances"]}
     assert float(balances["USDT"]["free"]) > 0
     assert float(balances["BTC"]["locked"]) == 0
 
 
 @case(67)
-async def test_67_an_order_that_does_not_exist_has_the_texts_it_looks_for(trader: Hummingbot) -> None:
+async def test_67_an_unknown_order_has_the_texts_the_bot_looks_for(trader: Hummingbot) -> None:
     asked = await trader.ask("GET", "order", symbol=SYMBOL, origClientOrderId="HUMBOTnever")
     canceled = await trader.ask("DELETE", "order", symbol=SYMBOL, origClientOrderId="HUMBOTnever")
     assert (asked.json()["code"], "Order does not exist" in asked.json()["msg"]) == (-2013, True)
@@ -153,7 +153,7 @@ async def test_67_an_order_that_does_not_exist_has_the_texts_it_looks_for(trader
 
 
 @case(68)
-async def test_68_a_503_after_the_order_was_taken_says_that_it_is_unknown(trader: Hummingbot, testnet: RunningTestnet) -> None:
+async def test_68_a_503_after_accepting_says_that_the_state_is_unknown(trader: Hummingbot, testnet: RunningTestnet) -> None:
     price = await trader.resting_price()
     testnet.arm(FaultKind.ERROR_AFTER_ACCEPT, params={"status": 503})
     name, reply = await trader.place("BUY", price)
@@ -163,14 +163,14 @@ async def test_68_a_503_after_the_order_was_taken_says_that_it_is_unknown(trader
 
 
 @case(69)
-async def test_69_a_listen_key_is_made_from_a_signed_body_and_renewed_in_the_query(trader: Hummingbot) -> None:
+async def test_69_a_listen_key_comes_from_a_signed_body_and_is_renewed_by_query(trader: Hummingbot) -> None:
     key = (await trader.post("userDataStream")).json()["listenKey"]
     renewed = (await trader.ask("PUT", "userDataStream", listenKey=key)).json()
     assert renewed == {"listenKey": key}
 
 
 @case(70)
-async def test_70_its_private_stream_names_every_order_by_its_client_id(trader: Hummingbot) -> None:
+async def test_70_the_private_stream_names_every_order_by_client_id(trader: Hummingbot) -> None:
     key = (await trader.post("userDataStream")).json()["listenKey"]
     price = await trader.resting_price()
     async with asyncio.timeout(5), connect(f"{trader.ws}?listenKey={key}", proxy=None) as socket:
@@ -189,13 +189,13 @@ async def test_70_its_private_stream_names_every_order_by_its_client_id(trader: 
 
 
 @case(71)
-async def test_71_its_book_and_trade_streams_are_acknowledged_by_its_ids(trader: Hummingbot) -> None:
+async def test_71_book_and_trade_streams_are_acknowledged_with_their_ids(trader: Hummingbot) -> None:
     channels = [f"spot@public.aggre.{name}.v3.api.pb@100ms@{SYMBOL}" for name in ("deals", "depth")]
-    heard: set[str] = set()
+    received: set[str] = set()
     async with asyncio.timeout(10), connect(trader.ws, proxy=None) as socket:
         for number, channel in enumerate(channels, 1):
             await socket.send(json.dumps({"method": "SUBSCRIPTION", "params": [channel], "id": number}))
-        while len(heard) < 4:
+        while len(received) < 4:
             frame = await socket.recv()
-            heard.add(json.loads(frame)["msg"] + " acknowledged" if isinstance(frame, str) else decode_push(frame).channel.name)
-    assert heard == {*channels, *(f"{channel} acknowledged" for channel in channels)}
+            received.add(json.loads(frame)["msg"] + " acknowledged" if isinstance(frame, str) else decode_push(frame).channel.name)
+    assert received == {*channels, *(f"{channel} acknowledged" for channel in channels)}

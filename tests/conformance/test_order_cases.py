@@ -9,11 +9,13 @@ import pytest
 
 from exchange.model import OrderStatus, OrderType, Side
 from exchange.testnet.server import RunningTestnet
+from exchange.wire.errors import ErrorCode
 from tests.conformance.cases import case
 from tests.conformance.trader import (
     BASE,
     LITTLE,
     QUOTE,
+    Denied,
     ForeignTrader,
     Trader,
     crossing,
@@ -46,7 +48,7 @@ async def test_11_a_resting_sell_locks_its_quantity(trader: Trader) -> None:
 
 
 @case(12)
-async def test_12_a_buy_through_the_book_fills_below_its_price_and_pays_its_fee_in_the_quote_asset(trader: Trader) -> None:
+async def test_12_a_crossing_buy_fills_below_its_limit_and_pays_a_quote_fee(trader: Trader) -> None:
     order = await crossing(trader)
     assert order.price is not None
     placed = await trader.place(order)
@@ -82,7 +84,7 @@ async def test_15_an_immediate_order_that_finds_nothing_ends_canceled(trader: Tr
 
 
 @case(16)
-async def test_16_an_order_that_must_fill_whole_fills_whole_or_not_at_all(trader: Trader, testnet: RunningTestnet) -> None:
+async def test_16_a_fill_or_kill_order_fills_completely_or_not_at_all(trader: Trader, testnet: RunningTestnet) -> None:
     too_large = await larger_than_the_top(trader, testnet, OrderType.FILL_OR_KILL)
     fitting = replace(too_large, client_id=too_large.client_id + "-fits", quantity=LITTLE)
     for order in (too_large, fitting):
@@ -92,7 +94,7 @@ async def test_16_an_order_that_must_fill_whole_fills_whole_or_not_at_all(trader
 
 
 @case(17)
-async def test_17_a_market_buy_by_cost_spends_no_more_than_it_was_given(trader: Trader) -> None:
+async def test_17_a_market_buy_by_cost_spends_at_most_its_cost(trader: Trader) -> None:
     order = intent(Side.BUY, OrderType.MARKET, None, None, quote=Decimal(2))
     placed = await trader.place(order)
     spent = sum(one.quote for one in await trader.trades() if one.order_id == placed)
@@ -130,16 +132,16 @@ async def test_20_an_order_is_found_and_canceled_by_its_client_id(trader: Trader
 
 
 @case(21)
-async def test_21_open_filled_and_canceled_orders_are_told_apart(trader: ForeignTrader) -> None:
+async def test_21_open_filled_and_canceled_orders_are_listed_apart(trader: ForeignTrader) -> None:
     rests, fills = await resting(trader), await crossing(trader)
     dies = await limit(trader, Side.BUY, away="-0.005", type_=OrderType.IMMEDIATE_OR_CANCEL)
     for order in (rests, fills, dies):
         await trader.place(order)
     lists = [await trader.open_orders(), await trader.filled_orders(), await trader.canceled_orders()]
     assert [one.client_id for one in lists[0]] == [rests.client_id]
-    for name, told, silent in ((fills.client_id, 1, 2), (dies.client_id, 2, 1)):
-        assert name in {one.client_id for one in lists[told]}
-        assert name not in {one.client_id for one in lists[silent]}
+    for name, listed, absent in ((fills.client_id, 1, 2), (dies.client_id, 2, 1)):
+        assert name in {one.client_id for one in lists[listed]}
+        assert name not in {one.client_id for one in lists[absent]}
 
 
 @case(22)
@@ -159,7 +161,7 @@ async def test_23_all_orders_of_the_account_are_canceled_in_one_call(trader: For
 
 
 @case(24)
-async def test_24_a_batch_places_what_can_be_placed_and_says_what_cannot(trader: ForeignTrader) -> None:
+async def test_24_a_batch_places_the_valid_orders_and_reports_the_others(trader: ForeignTrader) -> None:
     fine = await resting(trader)
     hopeless = replace(await resting(trader), quantity=Decimal(100))
     assert await trader.batch([fine, hopeless]) == [True, False]
@@ -170,8 +172,10 @@ async def test_24_a_batch_places_what_can_be_placed_and_says_what_cannot(trader:
 async def test_25_a_test_order_reaches_no_book(trader: ForeignTrader) -> None:
     order = await crossing(trader)
     await trader.dry_run(order)
-    everything = [*await trader.open_orders(), *await trader.filled_orders(), *await trader.canceled_orders()]
-    assert order.client_id not in {one.client_id for one in everything}
+    assert await trader.open_orders() == []
+    with pytest.raises(Denied) as unknown:
+        await trader.order(order.client_id)
+    assert unknown.value.code == ErrorCode.NO_SUCH_ORDER
 
 
 @case(27)
@@ -183,10 +187,10 @@ async def test_27_the_trades_of_one_order_are_read(trader: ForeignTrader) -> Non
 
 @case(28)
 async def test_28_the_trades_explain_the_balance_to_the_last_digit(trader: Trader) -> None:
-    before, known = await trader.balance(), {one.trade_id for one in await trader.trades()}
+    before, earlier = await trader.balance(), {one.trade_id for one in await trader.trades()}
     for side in (Side.BUY, Side.BUY, Side.SELL):
         await trader.place(await crossing(trader, side))
-    fresh = [one for one in await trader.trades() if one.trade_id not in known]
+    fresh = [one for one in await trader.trades() if one.trade_id not in earlier]
     after = await trader.balance()
     signs = {Side.BUY: 1, Side.SELL: -1}
     assert len({one.order_id for one in fresh}) == 3

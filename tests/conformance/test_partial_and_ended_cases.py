@@ -1,4 +1,4 @@
-"""Cases 29 and 40 to 45: orders that fill in part, end, and are asked about again."""
+"""Cases 29 and 40 to 45: orders that fill in part, end, and are queried again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_40_a_canceled_order_that_had_filled_in_part_keeps_its_fills(trade
 
 
 @case(41)
-async def test_41_an_immediate_order_that_finds_some_keeps_what_it_found(trader: Trader, testnet: RunningTestnet) -> None:
+async def test_41_an_immediate_order_that_fills_in_part_keeps_its_fills(trader: Trader, testnet: RunningTestnet) -> None:
     order = await larger_than_the_top(trader, testnet, OrderType.IMMEDIATE_OR_CANCEL)
     await trader.place(order)
     await is_partly_filled_and_over(trader, order)

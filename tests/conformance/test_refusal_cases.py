@@ -1,4 +1,4 @@
-"""Cases 30 to 37, 39 and 45: what is refused, by which code, and what the most used library makes of it."""
+"""Cases 30 to 37, 39 and 45: what is refused, with which code, and the exception that ccxt raises."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refused(code: ErrorCode, raised: type[ccxt.BaseError]) -> Iterator[None]:
 
 
 @case(30)
-async def test_30_too_little_quote_asset_is_refused_as_such(trader: Trader) -> None:
+async def test_30_too_little_of_the_quote_asset_has_its_own_error(trader: Trader) -> None:
     order = replace(await resting(trader), quantity=Decimal(30), client_id="first-large")
     await trader.place(order)
     await trader.place(replace(order, client_id="second-large"))
@@ -40,7 +40,7 @@ async def test_30_too_little_quote_asset_is_refused_as_such(trader: Trader) -> N
 
 
 @case(31)
-async def test_31_too_little_base_asset_is_refused_as_such(trader: Trader) -> None:
+async def test_31_too_little_of_the_base_asset_has_its_own_error(trader: Trader) -> None:
     order = replace(await resting(trader, Side.SELL), quantity=Decimal(30), client_id="first-sale")
     await trader.place(order)
     with refused(ErrorCode.OVERSOLD, ccxt.InsufficientFunds):
@@ -48,53 +48,53 @@ async def test_31_too_little_base_asset_is_refused_as_such(trader: Trader) -> No
 
 
 @case(32)
-async def test_32_an_unlisted_symbol_is_refused_as_such(trader: ForeignTrader) -> None:
+async def test_32_an_unlisted_symbol_has_its_own_error(trader: ForeignTrader) -> None:
     with refused(ErrorCode.BAD_SYMBOL, ccxt.BadSymbol):
         await trader.depth_of("NOPEUSDT")
 
 
 @case(33)
-async def test_33_a_price_off_the_grid_is_refused_as_such(trader: ForeignTrader) -> None:
+async def test_33_a_price_off_the_grid_has_its_own_error(trader: ForeignTrader) -> None:
     with refused(ErrorCode.API_KEY_REQUIRED, ccxt.BadRequest):
         await trader.place_unrounded(intent(Side.BUY, OrderType.LIMIT, Decimal("0.001"), Decimal("50000.123")))
 
 
 @case(34)
-async def test_34_an_order_below_the_minimum_is_refused_as_such(trader: Trader) -> None:
+async def test_34_an_order_below_the_minimum_has_its_own_error(trader: Trader) -> None:
     with refused(ErrorCode.BELOW_MINIMUM, ccxt.InvalidOrder):
         await trader.place(await resting(trader, quantity=Decimal("0.000001")))
 
 
 @case(35)
-async def test_35_a_wrong_secret_is_refused_as_such(trader: ForeignTrader) -> None:
+async def test_35_a_wrong_secret_has_its_own_error(trader: ForeignTrader) -> None:
     use(trader, secret="another")
     with refused(ErrorCode.BAD_SIGNATURE, ccxt.AuthenticationError):
         await trader.balance()
 
 
 @case(36)
-async def test_36_an_old_timestamp_is_refused_as_such(trader: CcxtTrader) -> None:
+async def test_36_an_old_timestamp_has_its_own_error(trader: CcxtTrader) -> None:
     trader.client.options["timeDifference"] = 60_000
     with refused(ErrorCode.OUTSIDE_RECV_WINDOW, ccxt.InvalidNonce):
         await trader.balance()
 
 
 @case(37)
-async def test_37_a_timestamp_more_than_a_second_ahead_is_refused_as_such(trader: CcxtTrader) -> None:
+async def test_37_a_timestamp_more_than_a_second_ahead_has_its_own_error(trader: CcxtTrader) -> None:
     trader.client.options["timeDifference"] = -2_000
     with refused(ErrorCode.OUTSIDE_RECV_WINDOW, ccxt.InvalidNonce):
         await trader.balance()
 
 
 @case(39)
-async def test_39_an_unknown_key_is_refused_as_such(trader: ForeignTrader) -> None:
+async def test_39_an_unknown_key_has_its_own_error(trader: ForeignTrader) -> None:
     use(trader, key="mx0stranger")
     with refused(ErrorCode.BAD_ACCESS_KEY, ccxt.BadRequest):
         await trader.balance()
 
 
 @case(45)
-async def test_45_a_key_that_may_only_read_is_refused_the_placing_of_orders(trader: ForeignTrader) -> None:
+async def test_45_a_key_that_may_only_read_cannot_place_orders(trader: ForeignTrader) -> None:
     order = await resting(trader)
     use(trader, key="mx0reader")
     assert await trader.balance()
@@ -103,7 +103,7 @@ async def test_45_a_key_that_may_only_read_is_refused_the_placing_of_orders(trad
 
 
 def use(trader: ForeignTrader, *, key: str | None = None, secret: str | None = None) -> None:
-    """Other credentials for the same client."""
+    """Switch the client to other credentials."""
     if isinstance(trader, CcxtTrader):
         trader.client.apiKey, trader.client.secret = key or trader.client.apiKey, secret or trader.client.secret
     elif isinstance(trader, PymexcTrader):

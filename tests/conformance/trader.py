@@ -1,4 +1,4 @@
-"""The small interface every client of the conformance cases is put behind, in exact numbers."""
+"""The small interface that wraps every client of the conformance cases, in exact numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from exchange.testnet.server import RunningTestnet
 
 SYMBOL, BASE, QUOTE = "BTCUSDT", "BTC", "USDT"
 LITTLE = Decimal("0.00003")
-"""A quantity small enough for a deployment that may risk ten euro, large enough for the venue's minimum."""
+"""A quantity small enough for a deployment with a limit of ten euro, large enough for the venue's minimum."""
 
 Levels = Sequence[tuple[Decimal, Decimal]]
 
@@ -31,7 +31,7 @@ class Denied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What a client knows of a symbol before it trades."""
+    """The rules of a symbol, as a client reads them before it trades."""
 
     tick: Decimal
     step: Decimal
@@ -41,8 +41,8 @@ class Market:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """An order as a client sees it. ``status`` is the venue's own word."""
+class ClientOrder:
+    """An order as a client sees it. ``status`` is the venue's own status."""
 
     order_id: str
     client_id: str
@@ -68,19 +68,19 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What a private stream has told so far, the latest word on each order and asset."""
+class StreamState:
+    """What a private stream has pushed so far: the latest state of each order and asset."""
 
     orders: Mapping[str, tuple[OrderStatus, Decimal]]
     trades: Mapping[str, Trade]
     balances: Mapping[str, Balance]
 
 
-class Ears(Protocol):
-    """A private stream that is listening."""
+class Listener(Protocol):
+    """A subscribed private stream."""
 
-    async def heard(self, enough: Callable[[Heard], object]) -> Heard:
-        """Wait until what was heard is enough."""
+    async def wait_until(self, enough: Callable[[StreamState], object]) -> StreamState:
+        """Wait until the pushed state is ``enough``."""
         ...
 
 
@@ -92,7 +92,7 @@ class Trader(Protocol):
     async def time(self) -> int: ...
 
     async def book(self) -> tuple[int, Levels, Levels]:
-        """The version, bids and asks; a client that keeps a book of its own waits until it is up to date."""
+        """The version, bids and asks; a client that keeps its own book waits until it is up to date."""
         ...
 
     async def balance(self) -> Mapping[str, Balance]: ...
@@ -101,23 +101,23 @@ class Trader(Protocol):
         """The venue's id of the new order."""
         ...
 
-    async def order(self, client_id: str) -> Seen: ...
+    async def order(self, client_id: str) -> ClientOrder: ...
 
     async def cancel(self, client_id: str) -> None: ...
 
     async def cancel_symbol(self) -> None: ...
 
-    async def open_orders(self) -> list[Seen]: ...
+    async def open_orders(self) -> list[ClientOrder]: ...
 
     async def trades(self) -> list[Trade]: ...
 
-    async def listen(self) -> Ears:
-        """A private stream; what happens from now on is heard."""
+    async def listen(self) -> Listener:
+        """Subscribe to the private stream; later events are received."""
         ...
 
 
 class ForeignTrader(Trader, Protocol):
-    """What a client that was not written for gatehouse can do besides."""
+    """What a client that was not written for gatehouse can do in addition."""
 
     async def ping(self) -> None: ...
 
@@ -147,16 +147,16 @@ class ForeignTrader(Trader, Protocol):
         """Which of them were placed."""
         ...
 
-    async def filled_orders(self) -> list[Seen]: ...
+    async def filled_orders(self) -> list[ClientOrder]: ...
 
-    async def canceled_orders(self) -> list[Seen]: ...
+    async def canceled_orders(self) -> list[ClientOrder]: ...
 
     async def trades_of(self, order_id: str) -> list[Trade]: ...
 
     async def cancel_everything(self) -> None: ...
 
     async def place_unrounded(self, intent: OrderIntent) -> None:
-        """Send the numbers as they are."""
+        """Send the numbers without rounding."""
         ...
 
     async def depth_of(self, symbol: str) -> None: ...
@@ -166,22 +166,22 @@ class Watcher(Protocol):
     """A client that listens to public streams."""
 
     async def keep_book(self, move: Callable[[], Awaitable[None]]) -> None:
-        """Begin to keep the book. The market stands still and can be moved a little."""
+        """Start to keep the book. The market is paused; ``move`` advances it a little."""
         ...
 
     async def agrees(self, version: int, bids: Levels, asks: Levels) -> bool:
-        """Whether the best ten levels it keeps are these, once it has heard everything up to this version."""
+        """Whether its best ten levels are these, once it has received everything up to this version."""
         ...
 
-    async def hear_trade(self) -> tuple[Decimal, Decimal]:
+    async def next_trade(self) -> tuple[Decimal, Decimal]:
         """Price and quantity of a public trade."""
         ...
 
-    async def hear_best(self) -> tuple[Decimal, Decimal]:
+    async def next_best_prices(self) -> tuple[Decimal, Decimal]:
         """Best bid and ask."""
         ...
 
-    async def hear_candle(self) -> tuple[int, Decimal, Decimal]:
+    async def next_candle(self) -> tuple[int, Decimal, Decimal]:
         """Opening time in seconds, high and low of a one-minute candle."""
         ...
 
@@ -189,7 +189,7 @@ class Watcher(Protocol):
 def intent(
     side: Side, type_: OrderType, quantity: Decimal | None, price: Decimal | None, quote: Decimal | None = None, name: str = ""
 ) -> OrderIntent:
-    """An order with a client id that nobody used before."""
+    """An order with an unused client id."""
     return OrderIntent(SYMBOL, side, type_, name or f"case-{next(_numbers)}", quantity, quote, price)
 
 
@@ -213,9 +213,9 @@ async def crossing(trader: Trader, side: Side = Side.BUY, quantity: Decimal = LI
 
 
 async def larger_than_the_top(trader: Trader, testnet: RunningTestnet, type_: OrderType = OrderType.LIMIT) -> OrderIntent:
-    """A buy for more than the best six levels hold, at the sixth's price. The market stands still afterwards.
+    """A buy for more than the best six levels hold, at the sixth's price. The market is paused afterwards.
 
-    It moves on before, because what another account has taken from a level is gone although it is still displayed.
+    It advances first, because a quantity that another account consumed is gone although it is still displayed.
     """
     version = testnet.venue.engine.depth(SYMBOL, 1)[0]
     await until(lambda: testnet.venue.engine.depth(SYMBOL, 1)[0] > version + 10)
@@ -225,7 +225,7 @@ async def larger_than_the_top(trader: Trader, testnet: RunningTestnet, type_: Or
 
 
 async def until(done: Callable[[], object], within: float = 10) -> None:
-    """Wait for the far side of a socket to get there."""
+    """Wait until the other side of a socket has arrived at a state."""
     async with asyncio.timeout(within):
-        while not done():  # noqa: ASYNC110 - the far side of a socket has no event to wait for
+        while not done():  # noqa: ASYNC110 - the other side of a socket has no event to wait for
             await asyncio.sleep(0.01)

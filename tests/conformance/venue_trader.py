@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
 from exchange.mexc.client import MexcVenue
 from exchange.mexc.market import MexcFeed
-from exchange.model import Balance, Fill, Millis, OrderIntent, OrderReport, OrderStatus
+from exchange.model import Balance, Fill, Millis, OrderIntent, OrderReport
 from exchange.ports import Ack, CancelAck, StreamGap, Venue
 from exchange.wire.account import HistoryQuery
 from exchange.wire.errors import ErrorCode
-from tests.conformance.trader import SYMBOL, Denied, Heard, Levels, Market, Seen, Trade
+from tests.conformance.trader import SYMBOL, ClientOrder, Denied, Levels, Market, StreamState, Trade
 
 
 class LivePermit:
@@ -25,19 +25,19 @@ class LivePermit:
 
 
 class VenueTrader:
-    """One account. ``version`` is how far the market is, so that a book that is pushed can be waited for."""
+    """One account. ``version`` is how far the market is, so that a test can wait for a pushed book."""
 
     def __init__(self, venue: Venue, feed: MexcFeed, version: Callable[[], int]) -> None:
         self._venue = venue
         self._feed = feed
         self._version = version
         self._since = Millis(0)
-        self._ears: list[VenueEars] = []
+        self._listeners: list[VenueListener] = []
 
     async def close(self) -> None:
         """End its streams and connections."""
-        for ears in self._ears:
-            await ears.close()
+        for listener in self._listeners:
+            await listener.close()
         await self._venue.aclose()
 
     async def market(self) -> Market:
@@ -67,11 +67,11 @@ class VenueTrader:
             return outcome.order_id
         raise Denied(getattr(outcome, "code", 0), str(outcome))
 
-    async def order(self, client_id: str) -> Seen:
+    async def order(self, client_id: str) -> ClientOrder:
         report = await self._venue.order(SYMBOL, client_id)
         if report is None:
             raise Denied(ErrorCode.NO_SUCH_ORDER, client_id)
-        return _seen(report)
+        return _client_order(report)
 
     async def cancel(self, client_id: str) -> None:
         outcome = await self._venue.cancel(SYMBOL, client_id)
@@ -81,17 +81,17 @@ class VenueTrader:
     async def cancel_symbol(self) -> None:
         assert await self._venue.cancel_all([SYMBOL]) == CancelAck()
 
-    async def open_orders(self) -> list[Seen]:
-        return [_seen(report) for report in await self._venue.open_orders(SYMBOL)]
+    async def open_orders(self) -> list[ClientOrder]:
+        return [_client_order(report) for report in await self._venue.open_orders(SYMBOL)]
 
     async def trades(self) -> list[Trade]:
         return [_trade(fill) for fill in await self._venue.fills(SYMBOL, self._since)]
 
-    async def listen(self) -> VenueEars:
-        ears = VenueEars(self._venue)
-        self._ears.append(ears)
-        await ears.ready()
-        return ears
+    async def listen(self) -> VenueListener:
+        listener = VenueListener(self._venue)
+        self._listeners.append(listener)
+        await listener.ready()
+        return listener
 
 
 class OwnTrader(VenueTrader):
@@ -112,32 +112,17 @@ class OwnTrader(VenueTrader):
     async def dry_run(self, intent: OrderIntent) -> None:
         await self.venue.trading.test(intent, LivePermit())
 
-    async def batch(self, intents: Sequence[OrderIntent]) -> list[bool]:
-        return [isinstance(one, Ack) for one in await self.venue.trading.place_batch(intents, LivePermit())]
-
-    async def filled_orders(self) -> list[Seen]:
-        return await self._history(OrderStatus.FILLED)
-
-    async def canceled_orders(self) -> list[Seen]:
-        return await self._history(OrderStatus.CANCELED, OrderStatus.PARTIALLY_CANCELED)
-
-    async def _history(self, *states: OrderStatus) -> list[Seen]:
-        return [_seen(one) for one in await self.venue.trading.history(HistoryQuery(SYMBOL, 500), states)]
-
     async def trades_of(self, order_id: str) -> list[Trade]:
         return [_trade(one) for one in await self.venue.trading.trades(HistoryQuery(SYMBOL, 100, order_id=order_id))]
 
-    async def cancel_everything(self) -> None:
-        assert await self.venue.trading.cancel_everything() == CancelAck()
 
-
-class VenueEars:
+class VenueListener:
     """The venue's private events. A stream over a socket begins with a gap; the mock venue's has none."""
 
     def __init__(self, venue: Venue) -> None:
         self._events = venue.events()
         self._over_a_socket = venue.name.value != "mock"
-        self._heard = Heard({}, {}, {})
+        self._state = StreamState({}, {}, {})
 
     async def ready(self) -> None:
         """Wait for the subscription."""
@@ -148,18 +133,18 @@ class VenueEars:
         """Stop listening."""
         await self._events.aclose()  # type: ignore[attr-defined]
 
-    async def heard(self, enough: Callable[[Heard], object]) -> Heard:
+    async def wait_until(self, enough: Callable[[StreamState], object]) -> StreamState:
         async with asyncio.timeout(10):
-            while not enough(self._heard):
+            while not enough(self._state):
                 self._note(await anext(self._events))
-        return self._heard
+        return self._state
 
     def _note(self, event: object) -> None:
         if isinstance(event, OrderReport):
-            told = {event.client_id: (event.status, event.executed)}
-            self._heard = Heard({**self._heard.orders, **told}, self._heard.trades, {})
+            reported = {event.client_id: (event.status, event.executed)}
+            self._state = StreamState({**self._state.orders, **reported}, self._state.trades, {})
         elif isinstance(event, Fill):
-            self._heard = Heard(self._heard.orders, {**self._heard.trades, event.trade_id: _trade(event)}, {})
+            self._state = StreamState(self._state.orders, {**self._state.trades, event.trade_id: _trade(event)}, {})
 
 
 class FeedWatcher:
@@ -180,7 +165,7 @@ class FeedWatcher:
                 await self._feed.changed()
         return depth == (version, bids, asks)
 
-    async def hear_trade(self) -> tuple[Decimal, Decimal]:
+    async def next_trade(self) -> tuple[Decimal, Decimal]:
         async with asyncio.timeout(10):
             while not self._feed.trades(SYMBOL, 1):
                 await self._feed.changed()
@@ -188,8 +173,8 @@ class FeedWatcher:
         return trade.price, trade.quantity
 
 
-def _seen(report: OrderReport) -> Seen:
-    return Seen(report.order_id, report.client_id, report.status, report.price, report.quantity, report.executed)
+def _client_order(report: OrderReport) -> ClientOrder:
+    return ClientOrder(report.order_id, report.client_id, report.status, report.price, report.quantity, report.executed)
 
 
 def _trade(fill: Fill) -> Trade:

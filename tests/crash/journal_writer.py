@@ -1,9 +1,9 @@
-"""A process that writes a journal until something stops it. Each acknowledged entry is one line on its output, written at once.
+"""A process that appends to a journal, for the crash tests to kill. It prints one line for each acknowledged entry, at once.
 
-journal_writer.py write PATH            append for ever
+journal_writer.py write PATH            append until killed
 journal_writer.py count PATH NUMBER     append NUMBER batches and end
-journal_writer.py full PATH             append until the disk takes no more, then try once again with room
-journal_writer.py wait PATH             append once and wait to be told to go on by a line of input; append again
+journal_writer.py full PATH             append until the disk is full, then try once again with free space
+journal_writer.py wait PATH             append once, wait for a line of input, append again
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from exchange.model import Millis
 from policies import canonical
 
 OWNER = "desk-1"
-_ROOM = 64 * 1024
+_FULL_AT_BYTES = 64 * 1024
 
 
 def say(text: str) -> None:
@@ -49,7 +49,7 @@ def write(journal: Journal, numbers: range | count[int]) -> None:
 
 
 def full(journal: Journal) -> None:
-    limit_file_size(_ROOM)
+    limit_file_size(_FULL_AT_BYTES)
     try:
         write(journal, count())
     except JournalError:

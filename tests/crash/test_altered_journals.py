@@ -1,4 +1,4 @@
-"""A journal that is not what it was: the start says what it found, ends with an error, and reaches no venue."""
+"""A journal that was altered: the start names what it found, ends with an error, and reaches no venue."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from controller.journal.chain import Record
 from controller.journal.sqlite import open_journal
 from exchange.model import Millis
 from tests.support.counting import Counted
+from tests.support.proofs import proven
 from tests.support.rig import ROOT, Rig, rig
 
 STAGE = "TESTNET_VALIDATING"
@@ -25,14 +26,14 @@ TRIGGERS = ("entry_stays", "entry_remains", "entry_follows")
 
 
 @pytest.fixture(scope="module")
-def died() -> Iterator[Path]:
-    """A witnessed deployment that climbed once and was then killed, with much of its journal still in the write-ahead log."""
+def killed() -> Iterator[Path]:
+    """A deployment with a witness that was killed after one climb, with much of its journal still in the write-ahead log."""
     with TemporaryDirectory(prefix="gatehouse-altered-") as directory:
-        asyncio.run(_live(Path(directory)))
+        asyncio.run(_run_and_kill(Path(directory)))
         yield Path(directory)
 
 
-async def _live(directory: Path) -> None:
+async def _run_and_kill(directory: Path) -> None:
     witness = directory / "witness"
     witness.mkdir()
     async with rig(directory / "deployment", witnesses=(witness,)) as built:
@@ -57,16 +58,16 @@ async def _witnessed(built: Rig, witness: Path) -> None:
 
 
 @pytest.fixture
-def deployment(died: Path, tmp_path: Path) -> Path:
-    """A copy of it, with its witness."""
-    shutil.copytree(died, tmp_path / "copy")
+def deployment(killed: Path, tmp_path: Path) -> Path:
+    """A copy of the killed deployment, with its witness."""
+    shutil.copytree(killed, tmp_path / "copy")
     settings = tmp_path / "copy" / "deployment" / "gatehouse.toml"
-    settings.write_text(settings.read_text().replace(str(died), str(tmp_path / "copy")))
+    settings.write_text(settings.read_text().replace(str(killed), str(tmp_path / "copy")))
     return tmp_path / "copy" / "deployment"
 
 
 def edited(journal: Path, statement: str) -> None:
-    """Change the file as somebody with a database tool would, leaving its schema as it was."""
+    """Change the file as a person with a database tool could, and leave its schema as it was."""
     connection = apsw.Connection(str(journal))
     schema = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"))
     for name in TRIGGERS:
@@ -100,7 +101,7 @@ def _restore_an_older_copy(journal: Path, older: Path) -> None:
         shutil.copy(path, journal.parent)
 
 
-def _swap_in_another_deployment_s(journal: Path, _: Path) -> None:
+def _swap_in_another_deployments_journal(journal: Path, _: Path) -> None:
     for path in journal.parent.glob("journal.db*"):
         path.unlink()
     other = open_journal(journal, "another")
@@ -130,30 +131,31 @@ def _flip_a_bit(journal: Path, _: Path) -> None:
     journal.write_bytes(data)
 
 
-def _put_a_text_in_its_place(journal: Path, _: Path) -> None:
+def _replace_the_file_by_text(journal: Path, _: Path) -> None:
     for path in journal.parent.glob("journal.db-*"):
         path.unlink()
     journal.write_text("not a database" * 1000)
 
 
-ALTERATIONS: list[tuple[str, Callable[[Path, Path], None], str]] = [
-    ("an edited row", _edit_a_row, "entry 1 "),
-    ("a move made to look like another", _hide_a_move, "its content does not match its hash"),
-    ("a deleted tail", _cut_the_tail, "knows"),
-    ("a trigger that is gone", _drop_a_trigger, "are not those that gatehouse created"),
-    ("an older copy", _restore_an_older_copy, "knows"),
-    ("another deployment's journal", _swap_in_another_deployment_s, "the journal of another"),
-    ("a write-ahead log that is gone", _lose_the_write_ahead_log, "journal"),
-    ("a write-ahead log of another time", _bring_an_older_write_ahead_log, "knows"),
-    ("a flipped bit", _flip_a_bit, "entry 1 "),
-    ("a file that is no database", _put_a_text_in_its_place, "journal"),
-]
+ALTERATIONS: dict[str, tuple[Callable[[Path, Path], None], str]] = {
+    "an edited row": (_edit_a_row, "entry 1 "),
+    "a move made to look like another": (_hide_a_move, "its content does not match its hash"),
+    "a deleted tail": (_cut_the_tail, "knows"),
+    "a trigger that is gone": (_drop_a_trigger, "are not those that gatehouse created"),
+    "an older copy": (_restore_an_older_copy, "knows"),
+    "another deployment's journal": (_swap_in_another_deployments_journal, "the journal of another"),
+    "a write-ahead log that is gone": (_lose_the_write_ahead_log, "journal"),
+    "a write-ahead log of another time": (_bring_an_older_write_ahead_log, "knows"),
+    "a flipped bit": (_flip_a_bit, "entry 1 "),
+    "a file that is no database": (_replace_the_file_by_text, "journal"),
+}
 
 
-@pytest.mark.parametrize(("alter", "says"), [pytest.param(alter, says, id=name) for name, alter, says in ALTERATIONS])
+@pytest.mark.parametrize("alteration", proven(ALTERATIONS, short=["an edited row", "a deleted tail"]))
 def test_an_altered_journal_does_not_start(
-    deployment: Path, alter: Callable[[Path, Path], None], says: str, counted: Counted
+    deployment: Path, alteration: tuple[Callable[[Path, Path], None], str], counted: Counted
 ) -> None:
+    alter, says = alteration
     journal = deployment / "var" / "journal.db"
     alter(journal, deployment.parent / "older")
     after = {path.name: path.read_bytes() for path in journal.parent.glob("journal.db") if path.is_file()}
@@ -166,14 +168,14 @@ def test_an_altered_journal_does_not_start(
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
         check=False,
     )
-    told = " ".join((started.stdout + started.stderr).split())
-    assert started.returncode == 1, told
-    assert says in told
+    output = " ".join((started.stdout + started.stderr).split())
+    assert started.returncode == 1, output
+    assert says in output
     assert {path.name: path.read_bytes() for path in journal.parent.glob("journal.db") if path.is_file()} == after
     counted("faults", kind=alter.__name__)
 
 
-def test_the_journal_they_were_all_made_from_verifies(deployment: Path) -> None:
+def test_the_journal_before_the_alterations_verifies(deployment: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "controller", "journal", "verify", "--dir", str(deployment)],
         capture_output=True,

@@ -1,32 +1,47 @@
-"""kill -9 around the one send of an order: one venue order at most, nothing guessed, not armed until reconciled."""
+"""kill -9 around the send of an order: at most one order at the venue, nothing guessed, not armed until reconciled."""
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from controller.core.event_codec import decode
 from controller.core.events import Event
-from controller.core.fold.apply import fold
 from controller.core.state import State
 from controller.journal.sqlite import read_journal
 from exchange.model import Millis
 from exchange.ports import VenueName
 from tests.support.counting import Counted
+from tests.support.folding import fold
 from tests.support.rig import Rig, rig
 
 KILLER = Path(__file__).parents[1] / "support" / "killed_while_placing.py"
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
     async with rig(tmp_path / "deployment") as built:
         yield built
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def restarted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Rig, str]]:
+    """A deployment that was killed after the venue took its order and runs again, with the client id of that order."""
+    async with rig(tmp_path_factory.mktemp("restarted") / "deployment") as built:
+        client_id = await _killed_at(built, "after")
+        assert built.testnet.received("testnet", client_id) == 1
+        await built.start()
+        await built.until(lambda status: status["armed"] and status["unknown_orders"] == 0)
+        yield built, client_id
+
+
 async def _killed_at(deployment: Rig, when: str) -> str:
-    """Bring the deployment to the testnet, then have it die around its next order. The order's client id."""
+    """Bring the deployment to the testnet and kill it around its next order. Returns the order's client id."""
     await deployment.start()
     await deployment.climb("TESTNET_VALIDATING")
     await deployment.stop()
@@ -35,7 +50,7 @@ async def _killed_at(deployment: Rig, when: str) -> str:
     price = await deployment.resting_price()
     with pytest.raises(Exception, match=r"disconnected|reset|closed|Connection|peer"):
         await deployment.buy(price, "0.00003", "doomed")
-    assert await deployment.killed() == -9
+    assert await deployment.exit_code() == -9
     admitted = [entry for entry in _journal(deployment) if entry[0] == "order-admitted"]
     return str(admitted[-1][1]["client_id"])
 
@@ -56,7 +71,7 @@ def _entries(deployment: Rig, *, upto: int) -> list[tuple[Event, Millis]]:
         reader.close()
 
 
-async def test_killed_between_journal_and_send_the_order_is_proven_never_to_have_existed(deployment: Rig, counted: Counted) -> None:
+async def test_an_order_killed_before_its_send_is_proven_never_to_have_existed(deployment: Rig, counted: Counted) -> None:
     client_id = await _killed_at(deployment, "before")
     assert deployment.testnet.received("testnet", client_id) == 0
     await deployment.start()
@@ -69,32 +84,24 @@ async def test_killed_between_journal_and_send_the_order_is_proven_never_to_have
     counted("kill points")
 
 
-async def test_killed_between_send_and_outcome_the_order_is_found_and_never_sent_again(deployment: Rig, counted: Counted) -> None:
-    client_id = await _killed_at(deployment, "after")
-    assert deployment.testnet.received("testnet", client_id) == 1
-    await deployment.start()
-    await deployment.until(lambda status: status["armed"] and status["unknown_orders"] == 0)
+async def test_an_order_killed_after_its_send_is_found_and_not_sent_again(restarted: tuple[Rig, str], counted: Counted) -> None:
+    deployment, client_id = restarted
     assert deployment.testnet.received("testnet", client_id) == 1
     found = await deployment.bot("GET", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="doomed")
     assert found.json()["status"] == "NEW"
     counted("kill points")
 
 
-async def test_after_a_kill_the_controller_is_not_armed_before_it_has_reconciled(deployment: Rig) -> None:
-    await _killed_at(deployment, "after")
-    await deployment.start()
-    await deployment.armed()
-    kinds = [kind for kind, _ in _journal(deployment)]
+async def test_after_a_kill_the_controller_arms_only_after_reconciling(restarted: tuple[Rig, str]) -> None:
+    kinds = [kind for kind, _ in _journal(restarted[0])]
     last_start = len(kinds) - 1 - kinds[::-1].index("controller-started")
     after = kinds[last_start:]
     assert after.index("reconciled") < after.index("armed")
     assert "order-admitted" not in after[: after.index("armed")]
 
 
-async def test_what_a_restarted_controller_shows_is_the_fold_of_its_journal(deployment: Rig) -> None:
-    await _killed_at(deployment, "after")
-    await deployment.start()
-    await deployment.until(lambda status: status["armed"] and status["unknown_orders"] == 0)
+async def test_a_restarted_controller_shows_the_fold_of_its_journal(restarted: tuple[Rig, str]) -> None:
+    deployment, _ = restarted
     status = await deployment.status()
     balances = (await deployment.ask("GET", "/v1/balances")).json()
     orders = (await deployment.ask("GET", "/v1/orders", params={"limit": 100})).json()

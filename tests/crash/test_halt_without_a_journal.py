@@ -1,4 +1,4 @@
-"""A disk that fills up under a live deployment: orders cancelled, nothing placed again, and the halt outlives the process."""
+"""A disk that fills up under a live deployment: orders are cancelled, none is placed again, and the halt survives."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +19,7 @@ async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
         yield built
 
 
-async def test_a_halt_that_could_not_be_journalled_is_journalled_by_the_next_start(deployment: Rig) -> None:
+async def test_the_next_start_journals_a_halt_that_could_not_be_journalled(deployment: Rig) -> None:
     await deployment.start(script=(str(FULL),))
     await deployment.armed()
     resting = await deployment.buy(await deployment.resting_price(), "0.00003", "resting")
@@ -27,8 +27,8 @@ async def test_a_halt_that_could_not_be_journalled_is_journalled_by_the_next_sta
     (deployment.directory / "full").touch()
     denied = await deployment.buy(await deployment.resting_price(), "0.00003", "too-late")
     assert denied.status_code >= 400
-    # A controller that stayed would keep the journal from the one that can halt.
-    assert await deployment.killed() == 1
+    # The controller must end, because it would keep the journal locked for the next start, which can halt.
+    assert await deployment.exit_code() == 1
     assert not deployment.live.venue.engine.open_orders("live")
     (deployment.directory / "full").unlink()
     await deployment.start()

@@ -1,4 +1,4 @@
-"""The journal under kill -9, failing disks and rival writers: what was acknowledged is there, and the chain verifies."""
+"""The journal under kill -9, failing disks and a second writer: every acknowledged entry is there, and the chain verifies."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def start(*command: str, stdin: int | None = None) -> subprocess.Popen[str]:
 
 
 def acknowledged(output: str) -> dict[int, str]:
-    """Entries by number, from what a writer said; a line it could not finish acknowledges nothing."""
+    """Entries by number, from a writer's output; an unfinished line acknowledges nothing."""
     lines = [line.split() for line in output.split("\n")[:-1]]
     return {int(words[0]): words[1] for words in lines if words and words[0].isdigit()}
 
 
 def require_nothing_lost(path: Path, acked: dict[int, str]) -> int:
-    """Open the journal as a restarted controller does; give back how many entries there are."""
+    """Open the journal as a restarted controller does. Returns how many entries there are."""
     journal = open_journal(path, OWNER)
     try:
         entries = list(journal.read())
@@ -53,16 +53,16 @@ def require_nothing_lost(path: Path, acked: dict[int, str]) -> int:
         journal.close()
 
 
-def test_no_acknowledged_entry_is_lost_to_kill_9_and_the_journal_goes_on_each_time(path: Path, counted: Counted) -> None:
+def test_kill_9_loses_no_acknowledged_entry_and_the_journal_continues(path: Path, counted: Counted) -> None:
     chance, acked = random.Random(20261122), dict[int, str]()
     for _ in range(6):
         writer = start(*WRITER, "write", str(path))
         assert writer.stdout is not None
-        heard = "".join(writer.stdout.readline() for _ in range(chance.randrange(1, 120)))
+        output = "".join(writer.stdout.readline() for _ in range(chance.randrange(1, 120)))
         writer.kill()
-        heard += writer.communicate()[0]
+        output += writer.communicate()[0]
         assert writer.returncode == -signal.SIGKILL
-        acked |= acknowledged(heard)
+        acked |= acknowledged(output)
         assert require_nothing_lost(path, acked) >= len(acked)
         counted("kill points")
     assert len(acked) > 50
@@ -80,7 +80,7 @@ def strace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def traced(strace: str, inject: str, *command: str) -> tuple[int, str]:
-    """Run a writer with a system call of its own replaced; give back how it ended and what it said."""
+    """Run a writer with one of its system calls replaced. Returns its exit code and its output."""
     rules = ["-e", f"trace={inject.split(':', maxsplit=1)[0]}", "-e", f"inject={inject}"]
     writer = start(strace, "-qq", "-o", "/dev/null", *rules, *WRITER, *command)
     output = writer.communicate()[0]
@@ -88,9 +88,7 @@ def traced(strace: str, inject: str, *command: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("call", [1, 2, 4, 9, 11, 12, 13, 17, 23, 31])
-def test_no_acknowledged_entry_is_lost_when_the_process_dies_inside_a_write(
-    path: Path, strace: str, call: int, counted: Counted
-) -> None:
+def test_a_kill_inside_a_write_loses_no_acknowledged_entry(path: Path, strace: str, call: int, counted: Counted) -> None:
     code, output = traced(strace, f"pwrite64:signal=SIGKILL:when={call}", "count", str(path), "12")
     assert code in {-signal.SIGKILL, 128 + signal.SIGKILL}
     require_nothing_lost(path, acknowledged(output))
@@ -98,7 +96,7 @@ def test_no_acknowledged_entry_is_lost_when_the_process_dies_inside_a_write(
 
 
 @pytest.mark.parametrize("call", [4, 5, 8])
-def test_a_failed_sync_stops_the_writer_and_loses_nothing_it_acknowledged(
+def test_a_failed_sync_stops_the_writer_and_loses_no_acknowledged_entry(
     path: Path, strace: str, call: int, counted: Counted
 ) -> None:
     open_journal(path, OWNER).close()
@@ -108,14 +106,14 @@ def test_a_failed_sync_stops_the_writer_and_loses_nothing_it_acknowledged(
     counted("failing disks", kind="a system call fails")
 
 
-def test_a_failed_sync_while_opening_is_an_error_and_the_next_opening_succeeds(path: Path, strace: str) -> None:
+def test_after_a_failed_sync_while_opening_the_next_opening_succeeds(path: Path, strace: str) -> None:
     open_journal(path, OWNER).close()
     _, output = traced(strace, "fdatasync,fsync:error=EIO:when=1", "count", str(path), "1")
     assert output == "error journal-unusable\n"
     assert require_nothing_lost(path, {}) == 0
 
 
-def test_a_full_disk_poisons_the_writer_even_when_there_is_room_again(path: Path) -> None:
+def test_a_full_disk_poisons_the_writer_even_after_space_was_freed(path: Path) -> None:
     writer = start(*WRITER, "full", str(path))
     output = writer.communicate()[0]
     assert output.endswith("error journal-write-failed\nerror journal-poisoned\n")
@@ -143,14 +141,14 @@ def test_a_second_process_is_refused_until_the_first_has_died(path: Path, waitin
     assert require_nothing_lost(path, {}) == 1
 
 
-def test_a_reader_is_let_in_beside_the_writer(path: Path, waiting: subprocess.Popen[str]) -> None:
+def test_a_reader_can_open_the_journal_while_the_writer_has_it(path: Path, waiting: subprocess.Popen[str]) -> None:
     reader = read_journal(path)
     assert verify_chain(reader.read(), OWNER).entries == 1
     reader.close()
     assert waiting.poll() is None
 
 
-def test_a_zombie_that_wakes_after_a_take_over_is_fenced(path: Path, waiting: subprocess.Popen[str]) -> None:
+def test_a_stopped_writer_that_wakes_after_a_take_over_is_fenced(path: Path, waiting: subprocess.Popen[str]) -> None:
     waiting.send_signal(signal.SIGSTOP)
     path.with_name("journal.db.lock").unlink()
     newer = open_journal(path, OWNER)
@@ -163,15 +161,15 @@ def test_a_zombie_that_wakes_after_a_take_over_is_fenced(path: Path, waiting: su
     newer.close()
 
 
-def test_a_writer_kept_waiting_by_a_foreign_transaction_gives_up_and_stops(path: Path) -> None:
+def test_a_writer_blocked_by_a_foreign_transaction_gives_up_and_stops(path: Path) -> None:
     import apsw
 
     journal = open_journal(path, OWNER)
-    rival = apsw.Connection(str(path))
-    rival.execute("BEGIN IMMEDIATE")
+    foreign = apsw.Connection(str(path))
+    foreign.execute("BEGIN IMMEDIATE")
     with pytest.raises(JournalError) as refused:
         journal.append([Record("Noted", b"1")], Millis(1))
     assert refused.value.code == "journal-write-failed"
-    rival.close()
+    foreign.close()
     journal.close()
     assert require_nothing_lost(path, {}) == 0

@@ -1,4 +1,4 @@
-"""Two controllers and one journal: one acts, and one that was asleep while another took over wakes up to nothing."""
+"""Two controllers and one journal: only one acts, and one that slept through a take-over does nothing when it wakes."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def port_of(url: str) -> str:
     return url.rsplit(":", 1)[1]
 
 
-async def asked_blindly(deployment: Rig, price: str) -> httpx.Response:
-    """An order handed to a gateway that may be asleep: the kernel takes it, whoever wakes reads it."""
+async def send_order_without_waiting(deployment: Rig, price: str) -> httpx.Response:
+    """Send an order to a gateway that may be stopped: the kernel takes it, and the gateway reads it when it wakes."""
     order = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "quantity": "0.00003", "price": price, "newClientOrderId": "late"}
     pairs = [*order.items(), ("recvWindow", "60000"), ("timestamp", str(time.time_ns() // 1_000_000))]
     query = signed_query(pairs, lambda payload: signature(deployment.bot_secret, payload))
@@ -51,9 +51,9 @@ async def asked_blindly(deployment: Rig, price: str) -> httpx.Response:
         return await client.post(f"/api/v3/order?{query}", headers={"X-MEXC-APIKEY": deployment.bot_key})
 
 
-def beside(first: Rig) -> Rig:
-    """Another host's controller of the same deployment: its own ports and locks, and the same journal."""
-    directory = first.directory.with_name("beside")
+def second_host(first: Rig) -> Rig:
+    """The same deployment as on a second host: its own ports and locks, and the same journal."""
+    directory = first.directory.with_name("second_host")
     shutil.copytree(first.directory, directory, ignore=shutil.ignore_patterns("var", "*.log"))
     (directory / "var").mkdir(mode=0o700)
     shutil.copy(first.directory / "var" / "checkpoint.key", directory / "var")
@@ -69,7 +69,7 @@ async def test_a_second_controller_on_the_same_journal_does_not_start(deployment
     second = replace(deployment, process=None)
     before = orders(deployment)
     await second.start()
-    assert await second.killed() == 1
+    assert await second.exit_code() == 1
     assert "another process is writing the journal" in " ".join(second.tail().split())
     status = await deployment.status()
     assert (status["stage"], status["armed"]) == (STAGE, True)
@@ -77,24 +77,24 @@ async def test_a_second_controller_on_the_same_journal_does_not_start(deployment
     counted("faults", kind="two controllers")
 
 
-async def test_a_controller_that_slept_while_another_took_over_places_nothing_and_ends(deployment: Rig, counted: Counted) -> None:
+async def test_a_controller_that_slept_through_a_take_over_ends_without_acting(deployment: Rig, counted: Counted) -> None:
     assert deployment.process is not None
     price = await deployment.resting_price()
     deployment.process.send_signal(signal.SIGSTOP)
-    newer = beside(deployment)
-    asked = asyncio.create_task(asked_blindly(deployment, price))
+    newer = second_host(deployment)
+    request = asyncio.create_task(send_order_without_waiting(deployment, price))
     await newer.start()
     try:
         assert (await newer.armed())["stage"] == STAGE
         before = orders(newer)
         deployment.process.send_signal(signal.SIGCONT)
-        assert await deployment.killed() == 1
+        assert await deployment.exit_code() == 1
         assert "has taken the journal over" in " ".join(deployment.tail().split())
         with suppress(httpx.TransportError):
-            assert (await asked).status_code >= 400
+            assert (await request).status_code >= 400
         status = await newer.status()
         assert (status["stage"], status["armed"]) == (STAGE, True)
-        # The order is the newer controller's now: the sleeper neither adds to it nor cancels it.
+        # The order now belongs to the newer controller: the one that slept neither adds an order nor cancels this one.
         assert orders(newer) == before
         assert [order.report.status for order in deployment.testnet.venue.engine.open_orders("testnet")] == ["NEW"]
     finally:

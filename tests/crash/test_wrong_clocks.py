@@ -1,4 +1,4 @@
-"""A wall clock that is set back: the deployment halts, its time never runs backwards, and no halt is left by it."""
+"""A wall clock that is set back: the deployment halts, journal time does not go back, and the halt stays."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_clock_set_back_while_it_runs_halts_and_cancels(deployment: Rig,
     placed = await deployment.buy(await deployment.resting_price(), "0.00003", "resting")
     assert placed.status_code == 200
     set_back(deployment, HOUR)
-    # Either guard may see it first: the offset to the venue, or market data that now seems an hour old.
+    # Either guard may trip first: the clock offset to the venue, or market data that now looks an hour old.
     await require_halted(deployment, "clock", "breach")
     counted("faults", kind="a clock set back while it runs")
 
@@ -61,7 +61,7 @@ async def test_a_clock_set_back_across_a_restart_halts(deployment: Rig, counted:
     counted("faults", kind="a clock set back across a restart")
 
 
-async def test_a_halt_is_not_left_by_any_clock(deployment: Rig, counted: Counted) -> None:
+async def test_a_wrong_clock_does_not_end_a_halt(deployment: Rig, counted: Counted) -> None:
     assert (await deployment.ask("POST", "/v1/halt", json={"reason": "test"})).status_code == 200
     for shift in (HOUR, -HOUR):
         await deployment.stop()

@@ -1,4 +1,4 @@
-"""Gateway keys of a running deployment: issued by signature, used at once, revoked at once, and never in the journal."""
+"""Gateway keys of a running deployment: issued and revoked by signature with effect at once, and never in the journal."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ UNKNOWN_KEY = 10072
 
 
 def make(deployment: Rig, bot: str) -> tuple[str, str, str]:
-    """A key as ``gatehouse keys bot`` makes it: itself, its secret, and what is signed to issue it."""
+    """A key as ``gatehouse keys bot`` makes it: the key, its secret, and the document that is signed to issue it."""
     made = make_bot_key(deployment.directory, bot)
     secret = made.path.read_text().strip()
     return made.key, secret, key_document(bot, made.key, secret_digest(made.key, secret))
 
 
 async def code(deployment: Rig, key: str, secret: str) -> int:
-    """What the gateway answers to an account query with this key."""
+    """The error code of the gateway for an account query with this key; 0 when it answers."""
     deployment.bot_key, deployment.bot_secret = key, secret
     answer = await deployment.bot("GET", "/api/v3/account")
     return int(answer.json()["code"]) if answer.status_code != 200 else 0
 
 
 def resting(deployment: Rig) -> int:
-    """How many orders the testnet itself holds."""
+    """How many open orders the testnet itself holds."""
     orders = deployment.testnet.venue.engine.orders("testnet", SYMBOL)
     return sum(1 for view in orders if view.report.status in WORKING)
 
 
 def problems(status: dict[str, Any]) -> dict[str, str]:
-    """Why keys that are issued do not work."""
+    """Why issued keys do not work, by key."""
     return {one["key"]: one["problem"] for one in status["oversight"]["bot_keys"] if not one["revoked"]}
 
 
-async def test_a_key_works_from_its_issue_to_its_revocation_and_takes_its_orders_along(tmp_path: Path) -> None:
+async def test_a_key_works_until_it_is_revoked_and_its_orders_are_cancelled(tmp_path: Path) -> None:
     async with rig(tmp_path / "deployment") as deployment:
         await deployment.start()
         await deployment.climb("TESTNET_VALIDATING")
@@ -65,7 +65,7 @@ async def test_a_key_works_from_its_issue_to_its_revocation_and_takes_its_orders
         assert all(secret not in str(entry) for entry in await deployment.entries())
 
 
-async def test_a_key_that_appears_in_the_settings_later_needs_a_signature_and_says_so(tmp_path: Path) -> None:
+async def test_a_key_added_to_the_settings_later_needs_a_signature(tmp_path: Path) -> None:
     async with rig(tmp_path / "deployment") as deployment:
         await deployment.start()
         assert problems(await deployment.armed()) == {"testbotkey": ""}
@@ -90,7 +90,7 @@ async def test_a_key_that_appears_in_the_settings_later_needs_a_signature_and_sa
         assert (oversight["alerts"], oversight["acknowledged"]["persons"]) == ([], ["bob"])
 
 
-async def test_an_issued_key_waits_for_its_secret_and_works_once_the_file_is_there(tmp_path: Path) -> None:
+async def test_an_issued_key_works_once_the_file_of_its_secret_is_there(tmp_path: Path) -> None:
     async with rig(tmp_path / "deployment") as deployment:
         await deployment.start()
         await deployment.armed()
@@ -108,7 +108,7 @@ async def test_an_issued_key_waits_for_its_secret_and_works_once_the_file_is_the
         assert problems(await deployment.status())[key] == ""
 
 
-async def test_a_lockout_is_journalled_and_stays_outstanding_until_somebody_answers_for_it(tmp_path: Path) -> None:
+async def test_a_lockout_is_journalled_and_stays_until_it_is_acknowledged(tmp_path: Path) -> None:
     async with rig(tmp_path / "deployment") as deployment:
         await deployment.start()
         await deployment.armed()

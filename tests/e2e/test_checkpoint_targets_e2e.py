@@ -27,7 +27,7 @@ pytestmark = pytest.mark.e2e
 
 @dataclass
 class Scene:
-    """A deployment and everybody who gets its checkpoints."""
+    """A deployment and all targets of its checkpoints."""
 
     rig: Rig
     remote: Path
@@ -37,7 +37,7 @@ class Scene:
     witness_key: str
 
     def sizes(self) -> dict[str, int]:
-        """The newest size each of them knows, -1 where there is none."""
+        """The newest size that each target holds, -1 where it holds none."""
         command = ["git", "show", "main:gatehouse-rig.checkpoint"]
         pushed = subprocess.run(command, cwd=self.remote, capture_output=True, text=True, check=False).stdout
         cosigned = [path.read_text() for path in self.witness.glob("*.checkpoint")]
@@ -56,11 +56,12 @@ class Scene:
             await asyncio.sleep(0.1)
         raise AssertionError(f"{self.sizes()}\n{self.rig.tail()}")
 
-    def told(self) -> str:
+    def log(self) -> str:
+        """The end of the controller's log on one line."""
         return " ".join(self.rig.tail().split())
 
     async def verify(self) -> tuple[int, str]:
-        """``gatehouse journal verify``: its exit code and what it said."""
+        """``gatehouse journal verify``: its exit code and its output."""
         command = (sys.executable, "-m", "controller", "journal", "verify", "-o", "json", "--dir", str(self.rig.directory))
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=self.rig.environment, cwd=ROOT
@@ -132,7 +133,7 @@ key = "{key}"
             yield Scene(built, remote, bucket, hook, tmp_path / "witness", key)
 
 
-async def test_a_stage_change_is_known_everywhere_and_an_older_journal_is_then_refused_by_name(scene: Scene) -> None:
+async def test_every_target_gets_a_stage_change_and_refuses_an_older_journal(scene: Scene) -> None:
     await scene.rig.start()
     await scene.rig.armed()
     before = await scene.until(lambda sizes: min(sizes.values()) > 0)
@@ -146,8 +147,8 @@ async def test_a_stage_change_is_known_everywhere_and_an_older_journal_is_then_r
     assert min(after.values()) > max(before.values())
     await scene.rig.stop()
 
-    code, said = await scene.verify()
-    found = {row["target"]: row["verdict"] for row in json.loads(said)["checkpoints"]}
+    code, output = await scene.verify()
+    found = {row["target"]: row["verdict"] for row in json.loads(output)["checkpoints"]}
     assert (code, found) == (
         0,
         {"git remote backup": "agrees", "bucket locked": "agrees", "webhook chat": "empty", "witness near": "agrees"},
@@ -158,15 +159,15 @@ async def test_a_stage_change_is_known_everywhere_and_an_older_journal_is_then_r
 
     shutil.copy(older, scene.rig.directory / "var" / "journal.db")
     await scene.rig.start()
-    assert await scene.rig.killed() != 0
-    assert "an older copy was restored" in scene.told()
-    assert all(f"{name} knows" in scene.told() for name in ("git remote backup", "bucket locked", "witness near"))
-    code, said = await scene.verify()
-    assert (code, json.loads(said)["error"]["code"]) == (1, "journal-broken")
-    assert "an older copy was restored" in said
+    assert await scene.rig.exit_code() != 0
+    assert "an older copy was restored" in scene.log()
+    assert all(f"{name} knows" in scene.log() for name in ("git remote backup", "bucket locked", "witness near"))
+    code, output = await scene.verify()
+    assert (code, json.loads(output)["error"]["code"]) == (1, "journal-broken")
+    assert "an older copy was restored" in output
 
 
-async def test_targets_that_are_away_do_not_stop_trading_and_are_told_of(scene: Scene) -> None:
+async def test_unreachable_targets_alert_and_do_not_stop_trading(scene: Scene) -> None:
     scene.remote.rename(scene.remote.with_name("away.git"))
     scene.bucket.down = True
     scene.hook.answer = 500
@@ -176,5 +177,5 @@ async def test_targets_that_are_away_do_not_stop_trading_and_are_told_of(scene: 
     assert {"git remote backup", "bucket locked", "webhook chat"} <= {body["title"] for body in raised}
     assert "witness near" not in {body["title"] for body in raised}
     assert not any(secret in scene.rig.tail() for secret in (SECRET, "hook-token-of-the-test"))
-    told = {row["target"]: row["problem"] for row in (await scene.rig.status())["checkpoints"]}
-    assert [target for target, problem in told.items() if not problem] == ["witness near"]
+    problems = {row["target"]: row["problem"] for row in (await scene.rig.status())["checkpoints"]}
+    assert [target for target, problem in problems.items() if not problem] == ["witness near"]

@@ -1,11 +1,13 @@
-"""Commands as they arrive: replayed, expired, altered or under-signed ones change nothing but the record of the refusal."""
+"""Commands that are replayed, expired, altered or signed by too few change nothing; only the refusal is journalled."""
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.support.loopback import http_at
 from tests.support.rig import Rig, rig
@@ -13,16 +15,33 @@ from tests.support.rig import Rig, rig
 _BACKGROUND = {"sampled", "reconciled", "guard-level-changed", "evidence-sealed", "armed", "account-checked"}
 
 
-@pytest.fixture
-async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
-    async with rig(tmp_path / "deployment") as built:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@asynccontextmanager
+async def validated(directory: Path) -> AsyncIterator[Rig]:
+    async with rig(directory) as built:
         await built.start()
         await built.climb("VALIDATED")
         yield built
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """A deployment that no test moves, so that all refusals share it."""
+    async with validated(tmp_path_factory.mktemp("shared") / "deployment") as built:
+        yield built
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
+    """A deployment of one test only, which moves it."""
+    async with validated(tmp_path / "deployment") as built:
+        yield built
+
+
 async def _only_the_refusal(deployment: Rig, before: int) -> dict[str, Any]:
-    """What the journal gained since ``before``, less the measuring that never stops."""
+    """The refusal, which must be the only entry since ``before`` apart from periodic ones."""
     gained = [entry for entry in await deployment.entries() if entry["seq"] > before and entry["kind"] not in _BACKGROUND]
     assert [entry["kind"] for entry in gained] == ["command-refused"]
     return dict(gained[0]["body"])
@@ -37,25 +56,25 @@ async def _refused(deployment: Rig, envelope: str, code: str, *, exit_code: int 
     assert (await deployment.status())["position"] == before["position"]
 
 
-async def test_a_command_signed_by_too_few_is_refused(deployment: Rig) -> None:
-    proposal = await deployment.propose("advance")
-    await _refused(deployment, deployment.sign(proposal["payload"], "alice"), "under-quorum")
+async def test_a_command_signed_by_too_few_is_refused(shared: Rig) -> None:
+    proposal = await shared.propose("advance")
+    await _refused(shared, shared.sign(proposal["payload"], "alice"), "under-quorum")
 
 
-async def test_an_altered_payload_is_refused(deployment: Rig) -> None:
-    proposal = await deployment.propose("advance")
-    envelope = json.loads(deployment.sign(proposal["payload"], "alice", "bob"))
-    other = json.loads(deployment.sign(proposal["payload"].replace('"reason":"test"', '"reason":"tests"'), "alice", "bob"))
+async def test_an_altered_payload_is_refused(shared: Rig) -> None:
+    proposal = await shared.propose("advance")
+    envelope = json.loads(shared.sign(proposal["payload"], "alice", "bob"))
+    other = json.loads(shared.sign(proposal["payload"].replace('"reason":"test"', '"reason":"tests"'), "alice", "bob"))
     envelope["payload"] = other["payload"]
-    await _refused(deployment, json.dumps(envelope), "bad-signature")
+    await _refused(shared, json.dumps(envelope), "bad-signature")
 
 
-async def test_an_expired_command_is_refused(deployment: Rig) -> None:
-    payload = json.loads((await deployment.propose("advance"))["payload"])
+async def test_an_expired_command_is_refused(shared: Rig) -> None:
+    payload = json.loads((await shared.propose("advance"))["payload"])
     payload["not_before_ms"] -= 7_200_000
     payload["expires_ms"] = payload["not_before_ms"] + 3_600_000
     canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    await _refused(deployment, deployment.sign(canonical, "alice", "bob"), "expired")
+    await _refused(shared, shared.sign(canonical, "alice", "bob"), "expired")
 
 
 async def test_a_replayed_command_is_refused(deployment: Rig) -> None:
@@ -65,8 +84,8 @@ async def test_a_replayed_command_is_refused(deployment: Rig) -> None:
     await _refused(deployment, envelope, "command-replayed")
 
 
-async def test_garbage_is_refused(deployment: Rig) -> None:
-    await _refused(deployment, "{}", "malformed-envelope")
+async def test_an_envelope_that_is_no_envelope_is_refused(shared: Rig) -> None:
+    await _refused(shared, "{}", "malformed-envelope")
 
 
 async def test_the_local_socket_halts_without_a_signature_and_tcp_does_not(deployment: Rig) -> None:
@@ -79,7 +98,7 @@ async def test_the_local_socket_halts_without_a_signature_and_tcp_does_not(deplo
     assert halted["halt"]["verified_empty"]
 
 
-async def test_halted_survives_a_restart_and_only_a_signed_reset_leaves_it(deployment: Rig) -> None:
+async def test_a_halt_survives_a_restart_and_only_a_signed_reset_ends_it(deployment: Rig) -> None:
     await deployment.ask("POST", "/v1/halt", json={"reason": "enough"})
     await deployment.kill()
     await deployment.start()

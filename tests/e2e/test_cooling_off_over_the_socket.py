@@ -1,4 +1,4 @@
-"""One person, real processes: a step to real money waits, is vetoed once, and is applied the second time."""
+"""Cooling off with one person: a step to real money waits, is vetoed once, and is applied the second time."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ async def _waits(deployment: Rig) -> str:
     return str(pending["command_id"])
 
 
-async def test_a_solo_step_to_real_money_waits_for_a_veto_and_outlives_a_restart(tmp_path: Path) -> None:
+async def test_a_solo_step_to_real_money_waits_and_survives_a_restart(tmp_path: Path) -> None:
     async with rig(tmp_path / "deployment", policy=solo_policy()) as deployment:
         await deployment.start()
         await deployment.climb("VALIDATED")

@@ -1,4 +1,4 @@
-"""`gatehouse demo` as a person runs it: real processes, real sockets, the whole story, and nothing left behind."""
+"""`gatehouse demo` as a person runs it: real processes and sockets, every chapter, and no process left behind."""
 
 from __future__ import annotations
 
@@ -44,39 +44,39 @@ def alive(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def showing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     directory = tmp_path_factory.mktemp("d") / "x"
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "120"}
     return directory, subprocess.run(command(directory), capture_output=True, text=True, timeout=220, check=False, env=environment)
 
 
-def test_the_demo_ends_by_itself_and_well(showing: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    _, ended = showing
+def test_the_demo_ends_by_itself_with_exit_code_0(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    _, ended = finished
     assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr
 
 
-def test_every_chapter_is_told_in_order(showing: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    text = showing[1].stdout
+def test_every_chapter_is_printed_in_order(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    text = finished[1].stdout
     places = [text.find(title) for title in CHAPTERS]
     assert -1 not in places
     assert places == sorted(places)
 
 
-def test_the_early_advance_is_refused_by_the_gate_and_the_lone_signature_by_the_quorum(
-    showing: tuple[Path, subprocess.CompletedProcess[str]],
+def test_the_gate_refuses_the_early_advance_and_the_quorum_one_signature(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
-    text = showing[1].stdout
+    text = finished[1].stdout
     assert text.index("[gate-not-passed]") < text.index("exit code 3") < text.index("[under-quorum]") < text.index("exit code 4")
 
 
-def test_the_cap_is_named_to_the_bot_with_what_was_measured(showing: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    assert re.search(r"│ exposure │ 1\d\.\d+ EUR │ 10 EUR", showing[1].stdout)
+def test_a_denied_order_names_the_cap_and_the_measured_exposure(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    assert re.search(r"│ exposure │ 1\d\.\d+ EUR │ 10 EUR", finished[1].stdout)
 
 
-def test_the_halt_is_measured_and_the_venue_itself_shows_nothing_open(
-    showing: tuple[Path, subprocess.CompletedProcess[str]],
+def test_the_halt_is_measured_and_the_venue_shows_no_open_order(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
-    directory, ended = showing
+    directory, ended = finished
     assert re.search(r"asked at the venue itself +│ 0 ", ended.stdout)
     reader = read_journal(directory / "var" / "journal.db")
     halts = [entry for entry in reader.read() if entry.kind == HaltMeasured.kind]
@@ -88,22 +88,22 @@ def test_the_halt_is_measured_and_the_venue_itself_shows_nothing_open(
     assert measured.latch_to_cancelled_us >= 0
 
 
-def test_the_journal_it_leaves_verifies_and_the_report_is_where_it_says(
-    showing: tuple[Path, subprocess.CompletedProcess[str]],
+def test_the_journal_verifies_and_the_report_is_at_the_printed_path(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
-    directory, ended = showing
+    directory, ended = finished
     assert verify_deployment(directory, [], None).report.ok
     (page,) = re.findall(r"evidence report: +(\S+)", ended.stdout)
     assert Path(page).read_text().startswith("<!doctype html>")
 
 
-def test_no_process_is_left_behind(showing: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    assert not [pid for pid in map(int, PROCESS.findall(showing[1].stdout)) if alive(pid)]
+def test_no_process_is_left_behind(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    assert not [pid for pid in map(int, PROCESS.findall(finished[1].stdout)) if alive(pid)]
 
 
 @pytest.fixture
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
-    """A demo that has started its venues and its bot; the numbers of their processes."""
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """A demo that has started its venues and its bot, with their process ids."""
     process = subprocess.Popen(
         command(tmp_path_factory.mktemp("d") / "x"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -119,16 +119,16 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess
     process.communicate()
 
 
-def test_a_demo_told_to_stop_takes_every_process_down(begun: tuple[subprocess.Popen[str], list[int]]) -> None:
-    process, pids = begun
+def test_a_demo_that_gets_a_signal_ends_every_process(started: tuple[subprocess.Popen[str], list[int]]) -> None:
+    process, pids = started
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode != 0
     assert not [pid for pid in pids if alive(pid)]
 
 
-def test_a_demo_whose_venue_dies_says_which_and_shows_its_log(begun: tuple[subprocess.Popen[str], list[int]]) -> None:
-    process, pids = begun
+def test_a_demo_whose_venue_dies_names_it_and_prints_its_log(started: tuple[subprocess.Popen[str], list[int]]) -> None:
+    process, pids = started
     os.kill(pids[0], signal.SIGKILL)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1

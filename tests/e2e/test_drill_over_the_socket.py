@@ -1,4 +1,4 @@
-"""A halt practised on the testnet: real orders, real cancels, measured durations, and then back to work."""
+"""A halt drill on the testnet: real orders and cancels, measured durations, and trading goes on afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.rig import SYMBOL, Rig, rig
 
 
 def resting(deployment: Rig) -> int:
-    """How many orders the testnet itself holds."""
+    """How many open orders the testnet itself holds."""
     orders = deployment.testnet.venue.engine.orders("testnet", SYMBOL)
     return sum(1 for view in orders if view.report.status in WORKING)
 
@@ -25,7 +25,7 @@ async def drill(deployment: Rig) -> httpx.Response:
     return await deployment.command("drill", "alice", subject=HALT_DRILL)
 
 
-async def test_a_drill_empties_the_testnet_measures_it_and_lets_the_bot_trade_again(tmp_path: Path) -> None:
+async def test_a_drill_cancels_all_is_measured_and_the_bot_trades_again(tmp_path: Path) -> None:
     async with rig(tmp_path / "deployment") as deployment:
         await deployment.start()
         await deployment.climb("TESTNET_VALIDATING")
@@ -49,7 +49,7 @@ async def test_a_drill_empties_the_testnet_measures_it_and_lets_the_bot_trade_ag
         assert entry["body"]["latch_to_cancelled_us"] == last["latch_to_cancelled_us"]
 
 
-async def test_a_drill_that_the_process_does_not_survive_is_a_halt_at_the_next_start(tmp_path: Path) -> None:
+async def test_a_drill_interrupted_by_a_kill_is_a_halt_at_the_next_start(tmp_path: Path) -> None:
     async with rig(tmp_path / "deployment") as deployment:
         await deployment.start()
         await deployment.climb("TESTNET_VALIDATING")
@@ -65,8 +65,8 @@ async def test_a_drill_that_the_process_does_not_survive_is_a_halt_at_the_next_s
         assert (await deployment.status())["oversight"]["last_drill"]["ended_by"]
 
 
-async def told(deployment: Rig, *arguments: str) -> tuple[int, dict[str, Any]]:
-    """What ``gatehouse`` says to these arguments, as JSON."""
+async def gatehouse(deployment: Rig, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run ``gatehouse`` with these arguments. Returns its exit code and its JSON output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "controller", *arguments, "--dir", str(deployment.directory), "-o", "json",
         stdout=asyncio.subprocess.PIPE, env=deployment.environment,
@@ -76,19 +76,19 @@ async def told(deployment: Rig, *arguments: str) -> tuple[int, dict[str, Any]]:
     return await process.wait(), json.loads(lines) if lines else {}
 
 
-async def test_the_command_line_issues_a_key_and_practises_a_halt(tmp_path: Path) -> None:
+async def test_the_command_line_issues_a_key_and_runs_a_halt_drill(tmp_path: Path) -> None:
     async with rig(tmp_path / "deployment") as deployment:
         await deployment.start()
         await deployment.armed()
         signer = ("--key", str(deployment.directory / "alice.key"), "--reason", "by hand")
-        _, made = await told(deployment, "keys", "bot", "by-hand")
-        code, receipt = await told(deployment, "issue-bot-key", "by-hand", *signer)
+        _, made = await gatehouse(deployment, "keys", "bot", "by-hand")
+        code, receipt = await gatehouse(deployment, "issue-bot-key", "by-hand", *signer)
         assert (code, receipt["position"]) == (0, "MOCK")
         secret = deployment.directory / "bots" / f"by-hand.{made['key']}.secret"
         deployment.bot_key, deployment.bot_secret = made["key"], secret.read_text().strip()
         assert (await deployment.bot("GET", "/api/v3/account")).status_code == 200
 
-        code, drilled = await told(deployment, "drill", "halt", *signer)
+        code, drilled = await gatehouse(deployment, "drill", "halt", *signer)
         assert (code, drilled["ended_by"], drilled["verified_empty"], drilled["venue"]) == (0, "", True, "mock")
-        code, story = await told(deployment, "explain", "drill")
-        assert [entry["kind"] for entry in story] == ["drill-started", "drill-finished"]
+        code, entries = await gatehouse(deployment, "explain", "drill")
+        assert [entry["kind"] for entry in entries] == ["drill-started", "drill-finished"]

@@ -1,4 +1,4 @@
-"""At LIVE_€10: never above the cap, and off the market by itself when a rule breaks, every order verified gone at the venue."""
+"""At LIVE_€10: never above the cap, and a breach halts the deployment with every order verified gone at the venue."""
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -22,7 +22,7 @@ async def _open_at_the_venue(deployment: Rig) -> int:
     return len(deployment.live.venue.engine.open_orders("live"))
 
 
-async def test_the_cap_of_ten_euros_holds_whatever_is_sent(deployment: Rig) -> None:
+async def test_the_cap_of_ten_euros_holds_for_any_orders(deployment: Rig) -> None:
     price = await deployment.resting_price()
     answers = [await deployment.buy(price, "0.00006", f"greedy-{number}") for number in range(5)]
     taken = [answer for answer in answers if answer.status_code == 200]
@@ -33,7 +33,7 @@ async def test_the_cap_of_ten_euros_holds_whatever_is_sent(deployment: Rig) -> N
     assert reserved / Decimal("1.09") <= 10
 
 
-async def test_a_price_gap_halts_cancels_and_proves_it(deployment: Rig) -> None:
+async def test_a_price_gap_halts_cancels_and_verifies(deployment: Rig) -> None:
     market = await deployment.bid()
     bought = await deployment.buy(f"{market * Decimal('1.002'):.2f}", "0.00008", "position")
     assert bought.status_code == 200, bought.text
@@ -51,7 +51,7 @@ async def test_a_price_gap_halts_cancels_and_proves_it(deployment: Rig) -> None:
     assert breach["body"]["guard"] in {"daily-loss", "drawdown"}
 
 
-async def test_a_frozen_stream_with_a_position_stops_new_entries_and_then_halts(deployment: Rig) -> None:
+async def test_a_silent_stream_with_a_position_stops_entries_and_then_halts(deployment: Rig) -> None:
     bought = await deployment.buy(f"{await deployment.bid() * Decimal('1.002'):.2f}", "0.00008", "position")
     assert bought.status_code == 200, bought.text
     await deployment.until(lambda status: Decimal(status["exposure_eur"] or 0) > 4)

@@ -1,4 +1,4 @@
-"""A whole controller on a journal in PostgreSQL."""
+"""A whole controller with its journal in PostgreSQL."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ async def deployment(tmp_path: Path, server: PostgresServer) -> AsyncIterator[Ri
         yield built
 
 
-async def test_a_controller_lives_on_a_database_stops_and_takes_up_where_it_was(deployment: Rig, server: PostgresServer) -> None:
+async def test_a_controller_on_a_database_stops_and_continues_where_it_was(deployment: Rig, server: PostgresServer) -> None:
     await deployment.start()
     await deployment.climb("TESTNET_VALIDATING")
     await deployment.stop()

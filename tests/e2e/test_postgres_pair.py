@@ -1,4 +1,4 @@
-"""A journal on two servers: a failover keeps every acknowledged entry, and nothing is acknowledged by one server alone."""
+"""A journal on two servers: a failover keeps every acknowledged entry, and one server alone acknowledges nothing."""
 
 import asyncio
 import time
@@ -48,8 +48,8 @@ def lease(url: str) -> Lease:
         reader.close()
 
 
-def again(url: str) -> LeasedJournal:
-    """Take over, once the server can make it durable."""
+def open_again(url: str) -> LeasedJournal:
+    """Take the journal over as soon as the server can make an entry durable."""
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -60,7 +60,7 @@ def again(url: str) -> LeasedJournal:
             time.sleep(0.2)
 
 
-def test_a_failover_keeps_every_acknowledged_entry_and_the_new_primary_waits_for_a_standby_of_its_own(
+def test_a_failover_keeps_every_acknowledged_entry(
     servers: PostgresPair,
 ) -> None:
     servers.both()
@@ -78,7 +78,7 @@ def test_a_failover_keeps_every_acknowledged_entry_and_the_new_primary_waits_for
     with pytest.raises(JournalError):
         open_postgres(url, "desk-1", synchronous=True, over=before)
     servers.do("rejoin", str(servers.data("a")), "a", servers.primary_string("b"))
-    newer = again(url)
+    newer = open_again(url)
     assert [entry for entry in newer.read() if entry.seq <= len(acknowledged)] == acknowledged
     entries = newer.append([record(100)], AT)
     assert entries[0].seq == len(acknowledged) + 1
@@ -87,7 +87,7 @@ def test_a_failover_keeps_every_acknowledged_entry_and_the_new_primary_waits_for
     newer.close()
 
 
-def test_without_its_standby_a_primary_acknowledges_nothing_and_shows_nobody_what_only_it_has(servers: PostgresPair) -> None:
+def test_a_primary_without_its_standby_acknowledges_and_shows_nothing_new(servers: PostgresPair) -> None:
     servers.both()
     url = servers.url("a", "b")
     journal = open_postgres(url, "desk-1", synchronous=True)
@@ -106,7 +106,7 @@ def test_without_its_standby_a_primary_acknowledges_nothing_and_shows_nobody_wha
     journal.close()
 
 
-async def test_an_asynchronous_standby_that_was_promoted_is_found_out_by_what_was_read_before(servers: PostgresPair) -> None:
+async def test_an_asynchronous_standby_that_was_promoted_is_detected(servers: PostgresPair) -> None:
     servers.both()
     servers.do("standby", str(servers.data("c")), "c", servers.primary_string("a"))
     refused = servers.run("promote", str(servers.data("c")), "b")
@@ -119,7 +119,7 @@ async def test_an_asynchronous_standby_that_was_promoted_is_found_out_by_what_wa
     journal.append([record(2)], AT)
     follower = Follower("desk-1", RecentHistory(), lambda _: None, State(), None)
     follower._fold = lambda entries: [None for _ in entries]  # type: ignore[assignment, method-assign, return-value]
-    standby = Standby(read=lambda: read_postgres(url), take_over=_never, follower=follower, clock=SystemClock())
+    standby = Standby(read=lambda: read_postgres(url), take_over=_fail, follower=follower, clock=SystemClock())
     following = asyncio.create_task(standby.run())
     while follower.head.seq < 2:  # noqa: ASYNC110 - the entries come from a thread
         await asyncio.sleep(0.02)
@@ -133,7 +133,7 @@ async def test_an_asynchronous_standby_that_was_promoted_is_found_out_by_what_wa
     journal.close()
 
 
-async def test_a_controller_whose_database_lost_its_standby_halts_and_stays_so(tmp_path: Path, servers: PostgresPair) -> None:
+async def test_a_controller_whose_database_lost_its_standby_halts_for_good(tmp_path: Path, servers: PostgresPair) -> None:
     servers.both()
     async with rig(tmp_path / "deployment") as deployment:
         settings = deployment.directory / "gatehouse.toml"
@@ -147,9 +147,9 @@ async def test_a_controller_whose_database_lost_its_standby_halts_and_stays_so(t
         assert "the journal gave no answer" in deployment.tail()
         servers.control("b", "-l", str(servers.data("b") / "server.log"), "start")
         await deployment.start()
-        status = await deployment.until(lambda seen: seen.get("stage") == "HALTED" and seen["working_orders"] == 0)
+        status = await deployment.until(lambda now: now.get("stage") == "HALTED" and now["working_orders"] == 0)
         assert "without a journal" in status["halt_reason"]
 
 
-def _never(given: Lease | None) -> LeasedJournal:
-    raise AssertionError(f"there is nothing to take over: {given}")
+def _fail(over: Lease | None) -> LeasedJournal:
+    raise AssertionError(f"this standby must not take over: {over}")

@@ -1,4 +1,4 @@
-"""Signing away from the controller: with ssh-keygen and the recipe of the docs alone, and with a token."""
+"""Signing away from the controller: with ssh-keygen and the recipe of the docs only, and with a token."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def new_key() -> RosterKey:
     return roster_key(public_key(generate_key()).line, KeyType.FILE)
 
 
-async def said(arguments: list[str | Path], environment: dict[str, str] | None = None, *, cwd: Path = ROOT) -> str:
-    """Run a program to its end; what it printed."""
+async def run_program(arguments: list[str | Path], environment: dict[str, str] | None = None, *, cwd: Path = ROOT) -> str:
+    """Run a program to its end. Returns its output."""
     process = await asyncio.create_subprocess_exec(
         *map(str, arguments),
         cwd=cwd,
@@ -57,7 +57,7 @@ async def said(arguments: list[str | Path], environment: dict[str, str] | None =
 
 async def gatehouse(deployment: Rig, *arguments: str | Path, environment: dict[str, str] | None = None) -> Any:
     line: list[str | Path] = [sys.executable, "-m", "controller", *arguments, "-d", deployment.directory, "-o", "json"]
-    return json.loads(await said(line, environment))
+    return json.loads(await run_program(line, environment))
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def proposed(deployment: Rig, keys: dict[str, RosterKey], command: Path) -> dict[str, Any]:
-    """A command that two persons must sign: to list Carol, too."""
+    """A proposed command that two persons must sign: it adds Carol to the roster."""
     await deployment.armed()
     (deployment.directory / "next.toml").write_text(roster(2, {**keys, "carol": new_key()}))
     subject = deployment.directory / "next.toml"
@@ -90,9 +90,7 @@ async def persons(deployment: Rig) -> tuple[str, ...]:
     return tuple((await deployment.status())["roster"]["persons"])
 
 
-async def test_two_people_sign_with_nothing_but_ssh_keygen_and_the_recipe_of_the_docs(
-    stopped: Rig, recipe: Path, tmp_path: Path
-) -> None:
+async def test_two_people_sign_with_only_ssh_keygen_and_the_recipe_of_the_docs(stopped: Rig, recipe: Path, tmp_path: Path) -> None:
     away = tmp_path / "away"
     away.mkdir()
     keys = {"alice": ssh_key(away, "alice", "ed25519"), "bob": ssh_key(away, "bob", "ecdsa")}
@@ -101,7 +99,7 @@ async def test_two_people_sign_with_nothing_but_ssh_keygen_and_the_recipe_of_the
     command = away / "command.json"
     proposal = await proposed(stopped, keys, command)
     for name in keys:
-        shown = await said(["sh", recipe, command, away / name], {"PYTHONPATH": ""}, cwd=away)
+        shown = await run_program(["sh", recipe, command, away / name], {"PYTHONPATH": ""}, cwd=away)
         assert proposal["payload_digest"] in shown
         assert '"reason":"Carol joins"' in shown
     await gatehouse(stopped, "sign", command, "--attach", away / "command.json.alice.sig")
@@ -109,7 +107,7 @@ async def test_two_people_sign_with_nothing_but_ssh_keygen_and_the_recipe_of_the
     assert await persons(stopped) == ("alice", "bob", "carol")
 
 
-async def test_a_key_that_never_leaves_its_token_changes_the_roster_of_a_running_controller(stopped: Rig, tmp_path: Path) -> None:
+async def test_a_key_in_a_token_changes_the_roster_of_a_running_controller(stopped: Rig, tmp_path: Path) -> None:
     if softhsm.module() is None:
         pytest.skip("libsofthsm2.so is not installed (Debian: softhsm2), so there is no token to sign with")
     token = softhsm.soft_token()
@@ -132,4 +130,4 @@ async def test_a_key_that_never_leaves_its_token_changes_the_roster_of_a_running
 
 
 async def gatehouse_alone(*arguments: str | Path, environment: dict[str, str] | None = None) -> Any:
-    return json.loads(await said([sys.executable, "-m", "controller", *arguments, "-o", "json"], environment))
+    return json.loads(await run_program([sys.executable, "-m", "controller", *arguments, "-o", "json"], environment))

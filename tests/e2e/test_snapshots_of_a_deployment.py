@@ -1,4 +1,4 @@
-"""A deployment takes snapshots while it works, and not only when it ends."""
+"""A deployment takes snapshots while it runs, not only on shutdown."""
 
 import asyncio
 import os
@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 
 from controller import bootstrap
-from controller.runtime.recovery import snapshot_schedule as keeping
+from controller.runtime.recovery import snapshot_schedule
 from controller.runtime.recovery.snapshot import FILE_NAME
 from tests.support.rig import rig
 
 
-async def test_a_deployment_that_writes_takes_a_snapshot_long_before_it_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keeping, "SAVE_AFTER", 5)
+async def test_a_running_deployment_takes_a_snapshot_before_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot_schedule, "SAVE_AFTER", 5)
     async with rig(tmp_path) as built:
         snapshot = built.directory / "var" / FILE_NAME
         ready = asyncio.Event()

@@ -1,4 +1,4 @@
-"""A running controller loses sight of the live market for a while: it goes down one rung by itself, and never up again."""
+"""A running controller gets no live market data for a while: it demotes by one step and does not go up again by itself."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,14 +9,14 @@ from tests.support.rig import Rig, quick_policy, rig
 
 BEFORE = "quote_stale = { no_entry_ms = 2_000, cancel_ms = 5_000, halt_ms = 15_000 }"
 PATIENT = "quote_stale = { no_entry_ms = 1_500, cancel_ms = 3_000, halt_ms = 120_000 }"
-WATCHFUL = "blind_deadline_ms = 60_000"
+LONG_BLIND_DEADLINE = "blind_deadline_ms = 60_000"
 
 
 def patient_policy() -> str:
-    """A market that is out of sight cancels after three seconds, and halts only long after this test."""
+    """The policy with quotes that are stale after three seconds and halt only long after this test."""
     text = quick_policy()
     assert BEFORE in text
-    return text.replace(BEFORE, PATIENT).replace("blind_deadline_ms = 15_000", WATCHFUL)
+    return text.replace(BEFORE, PATIENT).replace("blind_deadline_ms = 15_000", LONG_BLIND_DEADLINE)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
         yield built
 
 
-async def test_a_soft_breach_takes_one_rung_and_a_restart_in_the_middle_takes_no_other(deployment: Rig) -> None:
+async def test_a_soft_breach_demotes_one_step_and_a_restart_adds_none(deployment: Rig) -> None:
     placed = await deployment.buy(await deployment.resting_price(), "0.00003", "resting")
     assert placed.status_code == 200, placed.text
     await deployment.until(lambda _: bool(deployment.live.venue.engine.open_orders("live")))
@@ -37,8 +37,8 @@ async def test_a_soft_breach_takes_one_rung_and_a_restart_in_the_middle_takes_no
     await deployment.until(lambda _: not deployment.live.venue.engine.open_orders("live"))
     await deployment.kill()
     await deployment.start()
-    standing = await deployment.until(lambda status: status["armed"] and status["guard_level"] == "CANCEL_ALL")
-    assert standing["stage"] == "LIVE_€10"
+    status = await deployment.until(lambda status: status["armed"] and status["guard_level"] == "CANCEL_ALL")
+    assert status["stage"] == "LIVE_€10"
     deployment.live.venue.resume()
     async with deployment.bot_looking():
         clear = await deployment.until(lambda status: not status["guard_level"] and status["coverage"]["covered_ms"] > 3_000)

@@ -1,4 +1,4 @@
-"""A running controller, a local collector: every order and command is a trace, a breach reaches Sentry, no secret leaves."""
+"""A running controller with a local collector: every order and command is traced, a breach reaches Sentry, no secret leaves."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A venue that takes an order and loses the answer: the order is UNKNOWN, reserved, resolved by its client id, and sent once."""
+"""A venue that takes an order and loses the answer: the order is UNKNOWN, reserved, looked up by its id, and sent once."""
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -18,16 +18,16 @@ async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
         yield built
 
 
-def _lose_everything(deployment: Rig, *, lag_ms: int = 1500) -> None:
-    """The venue takes the order and says nothing: no reply, no private event, and for a while not even an answer to a query."""
+def _lose_every_answer(deployment: Rig, *, lag_ms: int = 1500) -> None:
+    """The venue takes the order without a reply, without a private event, and for ``lag_ms`` without finding it in a query."""
     deployment.testnet.arm(FaultKind.STREAM_FREEZE, count=None, params={"ms": 20_000, "channel": "private"})
     deployment.testnet.arm(FaultKind.LOST_ACK, count=1)
     deployment.testnet.arm(FaultKind.NOT_FOUND_LAG, count=None, params={"ms": lag_ms})
 
 
-async def test_an_order_whose_ack_is_lost_is_found_by_its_client_id_and_sent_once(deployment: Rig) -> None:
+async def test_an_order_whose_ack_is_lost_is_found_by_its_id_and_sent_once(deployment: Rig) -> None:
     price = await deployment.resting_price()
-    _lose_everything(deployment)
+    _lose_every_answer(deployment)
     answer = await deployment.buy(price, "0.00003", "lost")
     assert answer.status_code == 504
     assert "must not" in answer.text or "Do not send it again" in answer.text
@@ -41,7 +41,7 @@ async def test_an_order_whose_ack_is_lost_is_found_by_its_client_id_and_sent_onc
 
 async def test_an_unknown_order_keeps_its_exposure_reserved(deployment: Rig) -> None:
     price = await deployment.resting_price()
-    _lose_everything(deployment, lag_ms=2500)
+    _lose_every_answer(deployment, lag_ms=2500)
     assert (await deployment.buy(price, "0.00008", "lost")).status_code == 504
     second = await deployment.buy(await deployment.resting_price(), "0.00008", "second")
     third = await deployment.buy(await deployment.resting_price(), "0.00008", "third")

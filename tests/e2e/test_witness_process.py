@@ -1,4 +1,4 @@
-"""``gatehouse witness`` as a process: killed and started again it has forgotten nothing, and it trusts nothing that was changed."""
+"""``gatehouse witness`` as a process: it keeps its state across a kill, and refuses a state that was changed."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ async def running(directory: Path) -> AsyncIterator[tuple[asyncio.subprocess.Pro
     process = await spawn(directory)
     try:
         assert process.stdout is not None
-        told = b""
-        while not told.rstrip().endswith(b"}"):
+        output = b""
+        while not output.rstrip().endswith(b"}"):
             line = await asyncio.wait_for(process.stdout.readline(), 30)
-            assert line, "it ended"
-            told += line
-        ready = json.loads(told)
+            assert line, "the witness ended"
+            output += line
+        ready = json.loads(output)
         yield process, ready["address"], ready["key"]
     finally:
         if process.returncode is None:
@@ -59,7 +59,7 @@ async def refused(directory: Path, *more: str, log: str = LOG.key.text) -> tuple
     return process.returncode or 0, json.loads(complaint)["error"]["code"]
 
 
-async def test_killed_and_started_again_it_has_forgotten_nothing(tmp_path: Path) -> None:
+async def test_a_witness_that_was_killed_keeps_its_state(tmp_path: Path) -> None:
     async with running(tmp_path / "w") as (process, url, key):
         lines = (await add(url, LOG.request(0, 8))).text
         assert cosigned_at(lines, LOG.checkpoint(8).text, parse_cosigner_key(key)) > 1_700_000_000
@@ -72,38 +72,38 @@ async def test_killed_and_started_again_it_has_forgotten_nothing(tmp_path: Path)
         assert (await add(url, LOG.request(8, 12))).status_code == 200
 
 
-async def test_a_second_one_does_not_use_the_same_memory(tmp_path: Path) -> None:
+async def test_a_second_witness_does_not_start_in_the_same_directory(tmp_path: Path) -> None:
     async with running(tmp_path / "w"):
         assert await refused(tmp_path / "w") == (3, "witness-running")
 
 
-async def test_it_ends_when_it_is_told_to(tmp_path: Path) -> None:
+async def test_a_witness_ends_on_a_signal(tmp_path: Path) -> None:
     async with running(tmp_path / "w") as (process, _, _):
         process.terminate()
         assert await asyncio.wait_for(process.wait(), 15) == 0
 
 
-def forget_the_key(directory: Path) -> None:
+def delete_the_key(directory: Path) -> None:
     (directory / "witness.key").unlink()
 
 
-def change_the_memory(directory: Path) -> None:
+def change_the_state(directory: Path) -> None:
     (note,) = directory.glob("*.checkpoint")
     note.write_text(note.read_text().replace("\n8\n", "\n7\n"))
 
 
-@pytest.mark.parametrize(("harm", "expected"), [(forget_the_key, (2, "witness-key")), (change_the_memory, (1, "witness-memory"))])
-async def test_it_does_not_start_with_half_a_memory(
-    tmp_path: Path, harm: Callable[[Path], None], expected: tuple[int, str]
+@pytest.mark.parametrize(("damage", "expected"), [(delete_the_key, (2, "witness-key")), (change_the_state, (1, "witness-memory"))])
+async def test_a_witness_does_not_start_with_an_incomplete_state(
+    tmp_path: Path, damage: Callable[[Path], None], expected: tuple[int, str]
 ) -> None:
     async with running(tmp_path / "w") as (_, url, _):
         await add(url, LOG.request(0, 8))
-    harm(tmp_path / "w")
+    damage(tmp_path / "w")
     assert await refused(tmp_path / "w") == expected
 
 
 @pytest.mark.parametrize(
     "more", [("--listen", "8720"), ("--name", "two words"), ("--tls-cert", "/nowhere"), ("--log", "gatehouse/desk+00000000+AAAA")]
 )
-async def test_options_that_make_no_sense_are_usage_errors(tmp_path: Path, more: tuple[str, ...]) -> None:
+async def test_invalid_options_are_usage_errors(tmp_path: Path, more: tuple[str, ...]) -> None:
     assert await refused(tmp_path / "w", *more) == (2, "usage")

@@ -1,4 +1,4 @@
-"""A witness directory shows what a chain alone cannot: that the end of the journal was cut off, or an older copy put back."""
+"""A witness directory shows that the end of the journal was cut off or an older copy was restored; the chain alone cannot."""
 
 import asyncio
 import shutil
@@ -26,7 +26,7 @@ def witness_note(deployment: Rig) -> Path:
 
 
 async def witnessed(deployment: Rig) -> str:
-    """The first checkpoint, once it is there."""
+    """The first checkpoint, as soon as it exists."""
     for _ in range(100):
         if witness_note(deployment).exists():
             break
@@ -46,7 +46,7 @@ async def test_an_older_copy_of_the_journal_does_not_start(deployment: Rig) -> N
     assert witness_note(deployment).read_text().startswith("gatehouse/rig\n")
     shutil.copy(older, deployment.directory / "var" / "journal.db")
     await deployment.start()
-    assert await deployment.killed() != 0
+    assert await deployment.exit_code() != 0
     assert "an older copy was restored" in " ".join(deployment.tail().split())
 
 
@@ -67,7 +67,7 @@ async def test_a_witness_of_another_history_halts_a_running_controller(deploymen
     assert "are not those of the journal" in halted["checkpoints"][0]["problem"]
 
 
-async def test_the_last_entry_before_a_stop_is_witnessed(deployment: Rig) -> None:
+async def test_the_last_entry_before_a_stop_is_in_a_checkpoint(deployment: Rig) -> None:
     await deployment.start()
     await deployment.armed()
     await deployment.stop()
@@ -75,12 +75,12 @@ async def test_the_last_entry_before_a_stop_is_witnessed(deployment: Rig) -> Non
         assert witness_note(deployment).read_text().split("\n")[1] == str(journal.head.seq)
 
 
-async def test_a_vanished_journal_does_not_start_afresh(deployment: Rig) -> None:
+async def test_a_missing_journal_is_not_replaced_by_a_new_one(deployment: Rig) -> None:
     await deployment.start()
     await deployment.climb("TESTNET_VALIDATING")
     await deployment.stop()
     for path in (deployment.directory / "var").glob("journal.db*"):
         path.unlink()
     await deployment.start()
-    assert await deployment.killed() != 0
+    assert await deployment.exit_code() != 0
     assert "the journal does not verify: it is gone, and directory" in " ".join(deployment.tail().split())

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import ROUND_DOWN
 from functools import cache
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from controller.authority.command import Command
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Decision
 from controller.core.decisions.evidence import ways_up
-from controller.core.fold.apply import fold
 from controller.core.lifecycle import EDGES, Position
 from controller.core.state import State
 from exchange.errors import Refused
@@ -28,6 +27,8 @@ from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.adversary import Adversary, Truth
 from tests.support.desk import BOT_KEYS, RULES, SYMBOL, D, Desk
+from tests.support.folding import fold
+from tests.support.proofs import sizes
 from tests.support.watchman import Watchman
 
 STARTS = (
@@ -360,12 +361,19 @@ class Deployment(RuleBasedStateMachine):
         assert self.desk.state.position.stage is Stage.HALTED
 
 
-TestCore: Callable[[], None] = Deployment.TestCase  # type: ignore[assignment]
-Deployment.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+def played(machine: type[RuleBasedStateMachine], *, examples: int, steps: int) -> None:
+    """So many walks of so many steps."""
+    size = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(machine, settings=size)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("examples", sizes(short=6, long=60))
+def test_one_deployment_and_a_nasty_venue(examples: int) -> None:
+    played(Deployment, examples=examples, steps=60)

@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
@@ -28,7 +27,6 @@ from controller.core.decisions.draft import Decision
 from controller.core.decisions.drills import HALT_DRILL
 from controller.core.decisions.evidence import ways_up
 from controller.core.decisions.governance import release_document, target_of
-from controller.core.fold.apply import fold
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from exchange.errors import Refused, Unauthorised
@@ -38,10 +36,12 @@ from policies.authority import Role, Verb
 from policies.document import canonical_bytes
 from policies.response import EPISODE_QUIET_MS
 from policies.stage import LIVE_STAGES, Mode, Stage
-from tests.simulation.test_core_invariants import SELDOM, STARTS, Deployment, index
+from tests.simulation.test_core_invariants import SELDOM, STARTS, Deployment, index, played
 from tests.support.adversary import Adversary, Truth
 from tests.support.desk import BOT_KEYS, RULES, SYMBOL, D, Desk, with_policy
+from tests.support.folding import fold
 from tests.support.governed_watchman import GovernedWatchman, able
+from tests.support.proofs import sizes
 
 PEOPLE = ("alice", "bob", "carol", "dave", "erin")
 SIGNERS = st.sampled_from((("alice", "bob"), ("alice", "bob"), ("alice", "bob", "dave"), ("bob", "dave"), ("alice",), ("carol",)))
@@ -306,16 +306,10 @@ class Alone(Governed):
     mode = Mode.SOLO
 
 
-TestTeam: Callable[[], None] = Team.TestCase  # type: ignore[assignment]
-TestAlone: Callable[[], None] = Alone.TestCase  # type: ignore[assignment]
-Team.TestCase.settings = Alone.TestCase.settings = settings(
-    max_examples=40,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+@pytest.mark.parametrize("examples", sizes(short=4, long=40))
+@pytest.mark.parametrize("kind", [Team, Alone])
+def test_one_deployment_and_all_who_may_decide(kind: type[Governed], examples: int) -> None:
+    played(kind, examples=examples, steps=40)
 
 
 def _moves_on(machine: Governed) -> None:

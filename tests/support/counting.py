@@ -1,4 +1,4 @@
-"""What the tests tried, counted while they ran: the last lines of ``make test``.
+"""What the tests tried, counted while they ran: the last lines of ``make test``, and in full of ``make proofs``.
 
 A test takes the fixture ``counted`` and says, after its last assertion, what it has just shown::
 
@@ -79,6 +79,14 @@ class Totals:
             for name in LINES
             if self._numbers[name]
         ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark who takes part, for ``make proofs``."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "counted" in item.fixturenames:
+            item.add_marker(pytest.mark.counted)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""Runs a controller whose journal's disk is full from the moment a file named ``full`` lies in its directory."""
+"""Runs a controller whose journal's disk is full while a file named ``full`` exists in its directory; for the crash tests."""
 
 import asyncio
 import sys
@@ -12,11 +12,11 @@ from controller.journal.sqlite import SqliteJournal
 from exchange.model import Millis
 
 _append = SqliteJournal.append
-_mark = Path(sys.argv[1]) / "full"
+_full = Path(sys.argv[1]) / "full"
 
 
 def _refuse(self: SqliteJournal, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
-    if _mark.exists():
+    if _full.exists():
         raise JournalWriteFailed("database or disk is full", code="journal-write-failed", remedy="Make room.")
     return _append(self, records, at)
 

@@ -1,4 +1,4 @@
-"""Runs a controller that dies, as by kill -9, around its first order: ``before`` a byte leaves, or ``after`` the venue took it."""
+"""Runs a controller that kills itself around its first order: ``before`` the send, or ``after`` the venue took the order."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A writer over a journal under a lease, on a server that can fall silent."""
+"""A writer with a leased journal whose server can stop answering; for the tests of the leased writer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.shell import Shell, tick
 
 
 class Leased:
-    """A real journal file behind a server that can fall silent, and a lease."""
+    """A real journal file behind a lease and a server that can stop answering: clear ``answers`` to stop it."""
 
     def __init__(self, journal: SqliteJournal) -> None:
         self._journal = journal
@@ -40,7 +40,7 @@ class Leased:
         return Lease(1, str(self.renewed))
 
     def rows_after(self, seq: int) -> list[Row]:
-        raise AssertionError(f"nothing here follows from {seq}")
+        raise AssertionError(f"no test reads the rows after {seq}")
 
     def _wait(self) -> None:
         assert self.answers.wait(10)
@@ -48,7 +48,7 @@ class Leased:
             raise JournalTakenOver("epoch 2 has taken the journal over from epoch 1", code="journal-fenced", remedy="Stop.")
 
     def rows(self) -> Iterator[list[Row]]:
-        raise AssertionError("nothing here reads everything")
+        raise AssertionError("no test reads every row")
 
     def integrity(self) -> tuple[str, ...]:
         return ()
@@ -58,13 +58,13 @@ class Leased:
 
 
 class LeasedShell(Shell):
-    """A writer on a leased journal, running."""
+    """A writer with a leased journal; a test runs its ``writer.run()``."""
 
     def __init__(self, desk: Desk, path: Path) -> None:
         super().__init__(desk, path)
         self.leased = Leased(self.journal)
         self.failures: list[Failure] = []
-        self.halting: list[str] = []
+        self.halts: list[str] = []
         self.writer = Writer(
             journal=self.leased,  # type: ignore[arg-type]
             state=desk.state,
@@ -72,27 +72,27 @@ class LeasedShell(Shell):
             permits=self.permits,
             inbox=self.inbox,
             perform=self._perform,
-            failing=self.failures.append,
-            halting=self.halting.append,
+            on_failure=self.failures.append,
+            on_halt=self.halts.append,
         )
 
     async def tick(self) -> None:
-        """One tick decided and durable."""
-        batches = asyncio.Event()
-        self.writer.watch(lambda _: batches.set())
+        """Send one tick and wait until it is durable."""
+        committed = asyncio.Event()
+        self.writer.add_follower(lambda _: committed.set())
         self.inbox.fact(tick(self), self.clock.monotonic_ns())
-        await asyncio.wait_for(batches.wait(), 5)
+        await asyncio.wait_for(committed.wait(), 5)
 
     def place(self, quantity: str) -> asyncio.Future[Decision]:
         return self.ask(self.desk.requested(quantity))
 
 
 async def turns() -> None:
-    """Let everything that can run do so."""
+    """Let every task that can run do so."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
 async def until(wanted: Callable[[], bool]) -> None:
-    while not wanted():  # noqa: ASYNC110 - what is awaited happens in a thread and in the writer, in any order
+    while not wanted():  # noqa: ASYNC110 - it happens in a thread or in the writer, in any order
         await asyncio.sleep(0.005)

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from exchange.mexc.socket import StreamTiming
 from exchange.model import Fill, Millis, OrderReport, OrderStatus, OrderType, Side
 from exchange.wire import stream
-from exchange.wire.market import BookTicker, DepthSnapshot, Levels, book_ticker_json, depth_json
+from exchange.wire.market import BookTicker, DepthReply, Levels, book_ticker_json, depth_json
 from exchange.wire.push import DepthUpdate, Push, TradeBatch
 from exchange.wire.push_encode import encode_push
 
@@ -109,7 +109,7 @@ class Rest:
     """Answers depth from ``snapshots`` (the last one repeats) and listen keys."""
 
     reply: Callable[..., bytes]
-    snapshots: list[DepthSnapshot] = field(default_factory=lambda: [DepthSnapshot(10, (BID,), (ASK,))])
+    snapshots: list[DepthReply] = field(default_factory=lambda: [DepthReply(10, (BID,), (ASK,))])
     renewals: int = 0
     created: int = 0
     fail_renewal: bool = False

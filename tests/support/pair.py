@@ -1,4 +1,4 @@
-"""Two controllers of one deployment on one journal in PostgreSQL, as far as one machine can be two."""
+"""Two controllers of one deployment on one journal in PostgreSQL, in two directories on one machine; for the standby tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _numbers = count(1)
 
 @dataclass
 class Pair:
-    """``first`` is started first, and leads; ``second`` is the same deployment in a directory and on ports of its own."""
+    """``first`` starts first and leads; ``second`` is the same deployment in a directory and on ports of its own."""
 
     first: Rig
     second: Rig
@@ -33,7 +33,7 @@ class Pair:
     async def stand_by(self) -> None:
         """Start the second one and wait until it follows."""
         await self.second.start()
-        await self.second.until(lambda seen: seen.get("role") == "standby" and not seen["standby"]["problem"])
+        await self.second.until(lambda status: status.get("role") == "standby" and not status["standby"]["problem"])
 
     async def ended(self) -> int:
         """The first one's exit code."""
@@ -49,14 +49,14 @@ async def pair(directory: Path, server: PostgresServer) -> AsyncIterator[Pair]:
     async with rig(directory / "first") as first:
         settings = first.directory / "gatehouse.toml"
         settings.write_text(f'journal = "{server.url(database)}"\n{settings.read_text()}')
-        second = _beside(first, directory / "second")
+        second = _second_host(first, directory / "second")
         try:
             yield Pair(first, second, database)
         finally:
             await second.stop()
 
 
-def _beside(first: Rig, directory: Path) -> Rig:
+def _second_host(first: Rig, directory: Path) -> Rig:
     shutil.copytree(first.directory, directory)
     port, settings = free_port(), directory / "gatehouse.toml"
     text = settings.read_text()

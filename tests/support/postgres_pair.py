@@ -1,4 +1,4 @@
-"""Servers of their own that replicate, set up and failed over by ``ops/ha/pg-pair.sh`` and by nothing else."""
+"""PostgreSQL servers that replicate, for the failover tests; only ``ops/ha/pg-pair.sh`` sets them up and fails them over."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.postgres_server import USER, binaries
@@ -31,7 +32,7 @@ class PostgresPair:
         self._identity = {"user": _UNPRIVILEGED, "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
         if self._identity:
             shutil.chown(self.directory, _UNPRIVILEGED)
-        # A copy, since that user need not be let into the folder where this repository lies.
+        # A copy, because that user may have no access to this repository's folder.
         self._script = shutil.copy(SCRIPT, self.directory)
 
     def data(self, name: str) -> Path:
@@ -45,7 +46,7 @@ class PostgresPair:
         return f"host={self.sockets(name)} user={USER}"
 
     def url(self, *names: str) -> str:
-        """How a controller reaches whichever of them can be written."""
+        """How a controller reaches the one of these servers that accepts writes."""
         hosts = ",".join(str(self.sockets(name)) for name in names)
         return f"postgresql://{USER}@/journal?host={hosts}&target_session_attrs=read-write"
 
@@ -64,7 +65,7 @@ class PostgresPair:
         )
 
     def do(self, verb: str, *arguments: str) -> str:
-        """One call of the script that has to succeed."""
+        """One call of the script that must succeed."""
         found = self.run(verb, *arguments)
         assert found.returncode == 0, f"{verb}: {found.stdout}{found.stderr}"
         return found.stdout
@@ -79,10 +80,11 @@ class PostgresPair:
         pid = int((self.data(name) / "postmaster.pid").read_text().splitlines()[0])
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for one in (pid, *map(int, children)):
-            os.kill(one, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended with the postmaster
+                os.kill(one, signal.SIGKILL)
 
     def control(self, name: str, *arguments: str) -> None:
-        """``pg_ctl`` on one server, past the script."""
+        """``pg_ctl`` on one server, without the script."""
         command = [str(self._bin / "pg_ctl"), "-D", str(self.data(name)), "-w", *arguments]
         log = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         subprocess.run(command, check=True, cwd=self.directory, env={"PATH": "/usr/bin:/bin"}, timeout=90, **log, **self._identity)

@@ -1,5 +1,7 @@
 """Long forms of tests: ``make proofs`` runs them, and ``make test`` a short form of each, so that no commit goes without.
 
+``make proofs`` also runs every other test that counts what it tried (``counting.py``), so that its last lines are the whole count.
+
 A test over many cases names the few that are its short form::
 
     @pytest.mark.parametrize("mutant", proven({one.switch: one for one in MUTANTS}, short=["NO_FENCE"]))
@@ -24,11 +26,11 @@ def proven(cases: Mapping[str, object], *, short: Collection[str]) -> list[Param
     assert short, "a proof has a short form"
     assert cases.keys() >= set(short), f"there is no case {sorted(set(short) - cases.keys())}"
     return [
-        *(pytest.param(cases[name], id=f"short: {name}") for name in short),
+        *(pytest.param(cases[name], id=f"short: {name}", marks=pytest.mark.short) for name in short),
         *(pytest.param(case, id=name, marks=pytest.mark.proofs) for name, case in cases.items()),
     ]
 
 
 def sizes(*, short: int, long: int) -> list[ParameterSet]:
     """One run of either size."""
-    return [pytest.param(short, id="short"), pytest.param(long, id="long", marks=pytest.mark.proofs)]
+    return [pytest.param(short, id="short", marks=pytest.mark.short), pytest.param(long, id="long", marks=pytest.mark.proofs)]

@@ -1,7 +1,8 @@
-"""A disk that remembers every write, truncation, sync and deletion, and can be rebuilt as a crash at any of them would leave it.
+"""A disk that records every write, truncation, sync and deletion, and rebuilds what a crash at any of them could leave.
 
-Sectors are 512 bytes and land whole or not at all. What was synced stays; of what was not, a power loss may leave anything. SQLite
-needs ``locking_mode=EXCLUSIVE`` here, for a VFS of apsw has no shared memory; what it writes and syncs is the same.
+``tests/crash/test_journal_crash_points.py`` uses it. Sectors are 512 bytes and are written whole or not at all. Synced data stays;
+of other data a power loss may leave any part. SQLite needs ``locking_mode=EXCLUSIVE`` here, because a VFS of apsw has no shared
+memory; what SQLite writes and syncs is the same.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class _RecordedFile(apsw.VFSFile):
 
 @contextmanager
 def recording() -> Iterator[RecordedDisk]:
-    """Until this ends, every new connection is to a recorded disk."""
+    """While this runs, every new SQLite connection uses a recorded disk."""
     before, disk = apsw.vfs_names()[0], RecordedDisk()
     apsw.set_default_vfs(NAME)
 
@@ -103,7 +104,7 @@ def recording() -> Iterator[RecordedDisk]:
 
 @dataclass
 class Crashes:
-    """Replays a log, and says after each operation what the disk may look like."""
+    """Replays a log, and gives after each operation the images that a crash could leave."""
 
     chance: random.Random
     _durable: dict[str, bytearray] = field(default_factory=dict)
@@ -111,7 +112,7 @@ class Crashes:
     _deleted: Image = field(default_factory=dict)
 
     def step(self, operation: Operation) -> None:
-        """One operation reached the disk's cache."""
+        """Apply one operation to the disk's cache."""
         name = operation.file
         if operation.kind is Kind.SYNC:
             if name not in self._durable:
@@ -127,7 +128,7 @@ class Crashes:
             self._pending.setdefault(name, []).append(operation)
 
     def states(self) -> Iterator[tuple[str, Image]]:
-        """What a crash right now may leave behind, each with its name."""
+        """The images that a crash now may leave, each with its name."""
         names = sorted(self._durable.keys() | self._pending.keys())
         yield "kill -9", {name: bytes(self._image(name, lambda _: True)) for name in names}
         if self._deleted:

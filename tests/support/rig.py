@@ -1,4 +1,7 @@
-"""The real thing on loopback: two testnets in this event loop, the controller in a process of its own, a bot and two operators."""
+"""A whole deployment on loopback for the e2e and crash tests: two testnets, a controller process, a bot and two operators.
+
+The testnets run in this event loop; the controller is a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -57,17 +60,17 @@ _PORTS = cycle(20_000 + (os.getpid() * 997 + n) % 12_000 for n in range(12_000))
 
 
 def free_port() -> int:
-    """A port nobody else is given: below those the kernel hands out, each test process counting on from a place of its own."""
+    """A free port below those that the kernel assigns; each test process counts on from a number of its own."""
     for port in _PORTS:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise AssertionError("there is always another port")
+    raise AssertionError("no port is free")
 
 
 @dataclass
 class Rig:
-    """One deployment and its surroundings."""
+    """One deployment with its venues, its bot's key and its operators' keys."""
 
     directory: Path
     testnet: RunningTestnet
@@ -86,7 +89,7 @@ class Rig:
         return self.directory / "var" / "gatehouse.sock"
 
     async def start(self, *, script: Sequence[str] | None = None) -> None:
-        """Start the controller and wait until it answers."""
+        """Start the controller; it may not answer yet."""
         with (self.directory / "controller.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -98,20 +101,20 @@ class Rig:
                 cwd=ROOT,
             )
 
-    async def killed(self) -> int:
-        """Wait until the controller has died."""
+    async def exit_code(self) -> int:
+        """Wait until the controller ends by itself."""
         assert self.process is not None
         return await asyncio.wait_for(self.process.wait(), 30)
 
     async def kill(self) -> None:
-        """kill -9, as an outage would."""
+        """kill -9 the controller."""
         assert self.process is not None
         if self.process.returncode is None:
             self.process.kill()
         await self.process.wait()
 
     async def stop(self) -> None:
-        """Ask the controller to stop."""
+        """Send SIGTERM and wait until the controller has ended."""
         if self.process is not None and self.process.returncode is None:
             self.process.terminate()
             try:
@@ -126,7 +129,7 @@ class Rig:
             return await client.request(method, path, **kwargs)
 
     async def status(self) -> dict[str, Any]:
-        """The status view."""
+        """The status of the deployment."""
         return dict((await self.ask("GET", "/v1/status")).json())
 
     async def until(self, wanted: Any, *, within: float = 40) -> dict[str, Any]:
@@ -144,7 +147,7 @@ class Rig:
             except (httpx.HTTPError, OSError):
                 pass
             await asyncio.sleep(0.1)
-        raise AssertionError(f"it did not come to that; last seen {json.dumps(last)[:1500]}\n{self.tail()}")
+        raise AssertionError(f"the status did not get there; the last one is {json.dumps(last)[:1500]}\n{self.tail()}")
 
     def tail(self) -> str:
         """The end of the controller's log."""
@@ -167,7 +170,7 @@ class Rig:
     # Operators
 
     async def propose(self, verb: str, **fields: Any) -> dict[str, Any]:
-        """Ask for a payload."""
+        """Ask for a payload to sign."""
         answer = await self.ask("POST", "/v1/propose", json={"verb": verb, "reason": "test", **fields})
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
@@ -180,7 +183,7 @@ class Rig:
         return envelope.text
 
     async def submit(self, envelope: str) -> httpx.Response:
-        """Send an envelope."""
+        """Submit an envelope."""
         return await self.ask("POST", "/v1/commands", content=envelope, headers={"content-type": "application/json"})
 
     async def command(self, verb: str, *names: str, **fields: Any) -> httpx.Response:
@@ -189,7 +192,7 @@ class Rig:
         return await self.submit(self.sign(proposal["payload"], *names))
 
     async def climb(self, stage: str) -> None:
-        """Go up until ``stage``, with a bot that is only looking."""
+        """Go up to ``stage``, with a bot that only reads its account."""
         async with self.bot_looking():
             while (status := await self.armed())["stage"] != stage:
                 verb = status["next_edges"][0]["verb"]
@@ -201,7 +204,7 @@ class Rig:
 
     @asynccontextmanager
     async def bot_looking(self) -> AsyncIterator[None]:
-        """A bot that asks for its balance twice a second, so that time counts as covered."""
+        """A bot that reads its account twice a second, so that the time counts as covered."""
 
         async def look() -> None:
             while True:
@@ -305,7 +308,7 @@ def _recorded() -> tuple[TapeRecord, ...]:
 
 
 def _market() -> Playback:
-    """The recorded market from its beginning, for ever; a process reads the tape once, not once for each venue."""
+    """The recorded market from its beginning, repeated; a process reads the tape once, not once for each venue."""
     clock = SystemClock()
     player, source = TapePlayer(_recorded(), clock.now(), loop=True), tape.read_header(TAPE).source
     return Playback(player, clock, source=source, speed=Decimal(1))

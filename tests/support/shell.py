@@ -1,4 +1,4 @@
-"""A desk with a writer, a real journal file, and a performer that only takes notes."""
+"""A writer with a real journal file and a performer that only records effects; for the tests of the writer and its followers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.desk import Desk
 
 
 class SetClock:
-    """A clock that stands still until it is moved."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self, at: Millis) -> None:
         self.at, self.ns = at, 1_000_000_000_000
@@ -35,7 +35,7 @@ class SetClock:
 
 
 class Shell:
-    """A writer, its journal file, and a performer that only takes notes."""
+    """A writer, its journal file, and a performer that only records effects in ``performed``."""
 
     def __init__(self, desk: Desk, path: Path) -> None:
         self.desk, self.path = desk, path
@@ -59,8 +59,8 @@ class Shell:
     def _perform(self, effect: Effect) -> None:
         self.on_perform(effect)
 
-    def ask(self, given: i.Input) -> asyncio.Future[Decision]:
-        return self.inbox.request(given, self.clock.monotonic_ns())
+    def ask(self, input_: i.Input) -> asyncio.Future[Decision]:
+        return self.inbox.request(input_, self.clock.monotonic_ns())
 
     async def step(self) -> None:
         self.writer.step(await self.inbox.take(BATCH_MOST))

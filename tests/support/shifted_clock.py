@@ -1,4 +1,4 @@
-"""Runs a controller whose wall clock is wrong by as many ms as the file ``shift`` in its directory says, read each time."""
+"""Runs a controller whose wall clock is wrong by the milliseconds in the file ``shift`` in its directory; for the crash tests."""
 
 import asyncio
 import sys

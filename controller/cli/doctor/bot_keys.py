@@ -10,7 +10,7 @@ from controller.cli.journal.files import opened, place_in
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core.decisions.bot_keys import mismatch, secret_digest
-from controller.core.fold import oversight
+from controller.core.fold import bot_keys
 from controller.core.inputs import BotKeyFound
 from controller.core.state import State
 from controller.runtime.api.keyring import Keyring
@@ -18,9 +18,9 @@ from controller.settings.deployment import Settings, read_secret
 from exchange.errors import ConfigError, GatehouseError
 
 _KINDS = {
-    e.BotKeysAdopted.kind: oversight.keys_adopted,
-    e.BotKeyIssued.kind: oversight.key_issued,
-    e.BotKeyRevoked.kind: oversight.key_revoked,
+    e.BotKeysAdopted.kind: bot_keys.keys_adopted,
+    e.BotKeyIssued.kind: bot_keys.key_issued,
+    e.BotKeyRevoked.kind: bot_keys.key_revoked,
 }
 
 

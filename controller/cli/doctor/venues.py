@@ -12,9 +12,9 @@ from controller.runtime.loop.clock import SystemClock
 from controller.runtime.loop.permit import PermitOffice
 from controller.settings.deployment import Settings, VenueSettings, load_settings, read_secret
 from exchange.errors import ConfigError, GatehouseError
-from exchange.mexc.checks import AccountCheck, Demands, check_account
-from exchange.mexc.connect import PRODUCTION, Endpoint, VenueHost, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.account_checks import AccountCheck, Demands, check_account
+from exchange.mexc.connect import PRODUCTION, VenueEndpoint, VenueHost, open_venue
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.ports import Permit, VenueName
 from policies.document import load_policy
@@ -36,12 +36,12 @@ def run_venue_checks(directory: Path) -> list[CheckResult]:
 async def _checked(directory: Path, settings: Settings, name: VenueName, venue: VenueSettings) -> list[CheckResult]:
     clock = SystemClock()
     production = settings.environment is Environment.PRODUCTION and name is VenueName.LIVE
-    endpoint = PRODUCTION if production else Endpoint(venue.rest, venue.ws, Reach.LOOPBACK)
+    endpoint = PRODUCTION if production else VenueEndpoint(venue.rest, venue.ws, Reach.LOOPBACK)
     demands, limits = _demands(directory, settings, powerless_key=production)
     signer = LocalSigner(venue.api_key, read_secret(directory, venue.secret_file), limits)
-    gate = VenueHost(endpoint, clock)
+    host = VenueHost(endpoint, clock)
     try:
-        account = open_venue(name, endpoint, signer, clock, SystemRandom(), gate=gate)
+        account = open_venue(name, endpoint, signer, clock, SystemRandom(), host=host)
         try:
             await account.server_time()
         except GatehouseError:
@@ -54,7 +54,7 @@ async def _checked(directory: Path, settings: Settings, name: VenueName, venue: 
 
         return [_result(name, row) for row in await check_account(account, permit, demands)]
     finally:
-        await gate.aclose()
+        await host.aclose()
 
 
 def _demands(directory: Path, settings: Settings, *, powerless_key: bool) -> tuple[Demands, SignerLimits]:

@@ -38,7 +38,6 @@ from exchange.errors import (
 )
 
 SOCKET_NAME = "gatehouse.sock"
-JOURNAL_NAME = "journal.db"
 
 _T = TypeVar("_T")
 _BY_EXIT_CODE: dict[int, type[GatehouseError]] = {

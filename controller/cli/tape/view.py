@@ -16,7 +16,7 @@ from exchange import tape
 from exchange.book import Book
 from exchange.matching.symbols import rules_for
 from exchange.model import DataSource
-from exchange.tape import DepthDelta, DepthSnapshot, TapeGap, TapeRecord, TapeSummary, plain
+from exchange.tape import DepthDelta, DepthSnapshot, TapeGap, TapeRecord, TapeSummary, decimal_text
 from exchange.testnet.replay import ReplayResult, compare
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -35,9 +35,9 @@ def show_summary(path: Path, output: Output) -> None:
         print_json(_document(path, found, mids))
         return
     span = found.last_at - found.first_at
-    traded = f"{found.trades} of {plain(found.volume)} in all"
+    traded = f"{found.trades} of {decimal_text(found.volume)} in all"
     if found.low is not None and found.high is not None:
-        traded += f", {plain(found.low)} to {plain(found.high)}"
+        traded += f", {decimal_text(found.low)} to {decimal_text(found.high)}"
     rows = [
         ("symbol", found.header.symbol),
         ("source", found.header.source.value),
@@ -87,10 +87,10 @@ def _result(one: ReplayResult) -> dict[str, Any]:
         "model": one.model.value,
         "orders": one.orders,
         "fills": one.fills,
-        "made": plain(one.made),
-        "taken": plain(one.taken),
-        "fees": plain(one.fees.quantize(cent)),
-        "profit": plain(one.profit.quantize(cent)),
+        "made": decimal_text(one.made),
+        "taken": decimal_text(one.taken),
+        "fees": decimal_text(one.fees.quantize(cent)),
+        "profit": decimal_text(one.profit.quantize(cent)),
         "digest": one.digest,
     }
 
@@ -164,9 +164,9 @@ def _document(path: Path, found: TapeSummary, mids: Sequence[Decimal | None]) ->
         "last_at": found.last_at,
         "first_version": found.first_version,
         "last_version": found.last_version,
-        "low": None if found.low is None else plain(found.low),
-        "high": None if found.high is None else plain(found.high),
-        "volume": plain(found.volume),
-        "mids": [None if mid is None else plain(mid) for mid in mids],
+        "low": None if found.low is None else decimal_text(found.low),
+        "high": None if found.high is None else decimal_text(found.high),
+        "volume": decimal_text(found.volume),
+        "mids": [None if mid is None else decimal_text(mid) for mid in mids],
         "sha256": found.sha256,
     }

@@ -25,7 +25,7 @@ from exchange.errors import GatehouseError, Refused
 from exchange.model import Millis
 from exchange.ports import VenueName
 from policies import canonical
-from policies.authority import ASIDE, OVERSIGHT, SIGNERS, Verb, signers_needed
+from policies.authority import BOT_KEY_ALERT_OR_DRILL, KEEPS_PENDING, SIGNERS, Verb, signers_needed
 from policies.document import parse_canonical
 from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Mode, Stage
@@ -123,10 +123,10 @@ def apply(draft: Draft, command: Command, change: Change, persons: tuple[str, ..
     if command.verb is Verb.VETO:
         moves.void_pending(draft, cause=verb, reason=command.reason)
         return
-    if command.verb not in ASIDE:
+    if command.verb not in KEEPS_PENDING:
         moves.void_pending(draft, cause=verb, reason=f"{verb} changed what it was signed under")
-    if command.verb in OVERSIGHT:
-        _oversee(draft, command, persons)
+    if command.verb in BOT_KEY_ALERT_OR_DRILL:
+        _apply_bot_key_alert_or_drill(draft, command, persons)
         return
     if change.roster is not None:
         document = change.roster.canonical_bytes.decode()
@@ -143,7 +143,7 @@ def apply(draft: Draft, command: Command, change: Change, persons: tuple[str, ..
         moves.go(draft, Verb.DEMOTE, MOCK, cause=verb, reason=command.reason, command_id=by)
 
 
-def _oversee(draft: Draft, command: Command, persons: tuple[str, ...]) -> None:
+def _apply_bot_key_alert_or_drill(draft: Draft, command: Command, persons: tuple[str, ...]) -> None:
     match command.verb:
         case Verb.ISSUE_BOT_KEY:
             bot_keys.issue(draft, command)

@@ -11,7 +11,7 @@ from controller.core.decisions.account import account_view
 from controller.core.decisions.bot_keys import usable
 from controller.core.decisions.draft import Admitted, Draft, Repeated, Reply
 from controller.core.effects import Place
-from controller.core.fold.oversight import DRILLED_RULE
+from controller.core.fold.drills import DRILL_RULE
 from controller.core.inputs import CancelAsked, OrderRequested
 from controller.core.state import State
 from policies.limits import Admit, Deny, LimitContext, check
@@ -28,9 +28,7 @@ BOT_KEY = "bot-key"
 _NO_KEY = Deny(
     BOT_KEY, "not issued", "issued", "the key was not issued to this bot, or it was revoked", "Use a key that was issued."
 )
-_DRILLED = Deny(
-    DRILLED_RULE, "a drill", "no drill", "a halt is being practised", "Send the order anew when the drill has finished."
-)
+_DRILLED = Deny(DRILL_RULE, "a drill", "no drill", "a halt is being practised", "Send the order anew when the drill has finished.")
 
 
 def requested(draft: Draft, given: OrderRequested) -> Reply:

@@ -91,7 +91,7 @@ def reported(draft: Draft, venue: VenueName, report: OrderReport, *, insist: boo
     if news or insist:
         _cancel_if_unwanted(draft, draft.after.orders[order.client_id])
     if following is not OrderStatus.REJECTED and order.status is OrderStatus.REJECTED:
-        moves.integrity(draft, f"{order.client_id} counted as refused ({order.refusal}), and the venue holds it as {report.status}")
+        moves.integrity(draft, f"{_rejected(order)}, but the venue reports it as {report.status}")
     return True
 
 
@@ -122,10 +122,14 @@ def filled(draft: Draft, venue: VenueName, fill: Fill) -> None:
         moves.integrity(draft, f"trade {fill.trade_id} on {venue} belongs to no order of ours ({fill.client_id or 'no client id'})")
         return
     if order.status is OrderStatus.REJECTED:
-        moves.integrity(draft, f"{order.client_id} counted as refused ({order.refusal}), and it traded")
+        moves.integrity(draft, f"{_rejected(order)}, but it traded")
     after = draft.after.orders[order.client_id]
     if after.quantity is not None and after.booked > after.quantity:
         moves.integrity(draft, f"{order.client_id} filled {after.booked} of {after.quantity}")
+
+
+def _rejected(order: OrderState) -> str:
+    return f"{order.client_id} was rejected ({order.reject_code} {order.reject_message})"
 
 
 def _contradiction(order: OrderState, report: OrderReport) -> str:

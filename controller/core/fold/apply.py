@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from immutables import Map
@@ -10,14 +10,14 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import guards, orders, oversight
+from controller.core.fold import alerts, bot_keys, drills, guards, orders
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.state import HaltFigures, Ledger, Pending, Seal, State
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
 from gates.measure import Tally
-from policies.authority import ASIDE
+from policies.authority import KEEPS_PENDING
 from policies.document import parse_canonical
 from policies.ramp import cap_eur
 from policies.stage import Stage
@@ -30,13 +30,6 @@ MOCK = Position(Stage.MOCK)
 def apply(state: State, event: e.Event, at: Millis) -> State:
     """The state after one more journal entry. ``at`` is the entry's own time."""
     return _APPLY[type(event)](replace(state, seq=state.seq + 1, at=at), event)
-
-
-def fold(state: State, entries: Iterable[tuple[e.Event, Millis]]) -> State:
-    """The state after many."""
-    for event, at in entries:
-        state = apply(state, event, at)
-    return state
 
 
 # Governance
@@ -101,7 +94,9 @@ def _started(state: State, event: e.ControllerStarted) -> State:
 
 def _end_mock(state: State) -> State:
     for order in state.open_on(VenueName.MOCK):
-        state = orders.put(state, replace(order, status=OrderStatus.CANCELED, executed=order.booked, unknown_since=None))
+        state = orders.put(
+            state, replace(order, status=OrderStatus.CANCELED, executed=order.booked, unknown_since=None, unknown_reason="")
+        )
     return state
 
 
@@ -117,7 +112,7 @@ def _command_accepted(state: State, event: e.CommandAccepted) -> State:
     waited = state.pending is not None and state.pending.command_id == event.command_id
     pending = None if waited else state.pending
     accepted = replace(state, commands=state.commands.set(event.command_id, "accepted"), pending=pending)
-    return accepted if event.verb in ASIDE else _governed(accepted)
+    return accepted if event.verb in KEEPS_PENDING else _governed(accepted)
 
 
 def _command_pending(state: State, event: e.CommandPending) -> State:
@@ -162,7 +157,7 @@ def _stage(state: State, event: e.StageChanged) -> State:
     here = Position(event.stage, event.step)
     before = Position(event.from_stage, event.from_step)
     halted = here.stage is Stage.HALTED
-    state = guards.moved(oversight.moved(state, event), event)
+    state = guards.moved(alerts.halted(drills.ended_by_move(state, event), event), event)
     if before.stage is Stage.HALTED:
         # Whoever ended the halt answered for the fall that led to it: the next is measured from here.
         state = replace(state, ledgers=Map({name: replace(ledger, peak_eur=None) for name, ledger in state.ledgers.items()}))
@@ -172,7 +167,6 @@ def _stage(state: State, event: e.StageChanged) -> State:
         halted_from=before if halted else None,
         halt_cause=event.cause if halted else None,
         halt_reason=event.reason if halted else "",
-        halted_at=state.at if halted else None,
         halt_figures=None if halted else state.halt_figures,
         stage_since=state.at,
         tally=_begin(state, here),
@@ -214,7 +208,7 @@ def _reconciled(state: State, event: e.Reconciled) -> State:
     ledger = state.ledgers[event.venue]
     agreed_at = state.at if event.clean else ledger.reconciled_at
     ledger = replace(ledger, reconciled_at=agreed_at, clean=event.clean, breaks=event.breaks, suspected=event.suspected)
-    state = oversight.reconciled(state, event)
+    state = alerts.reconciled(state, event)
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if event.venue is not state.watched or state.tally is None:
         return state
@@ -268,11 +262,11 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.CommandVoided: _command_voided,
     e.EvidenceSealed: _sealed,
     e.StageChanged: _stage,
-    e.BreachDetected: lambda state, event: guards.breached(oversight.breached(state, event), event),
+    e.BreachDetected: lambda state, event: guards.breached(alerts.breached(state, event), event),
     e.GuardLevelChanged: guards.level,
     e.HaltMeasured: _measured,
     e.OrderAdmitted: orders.admitted,
-    e.OrderDenied: lambda state, event: oversight.order_denied(orders.denied(state, event), event),
+    e.OrderDenied: lambda state, event: drills.order_denied(orders.denied(state, event), event),
     e.OrderAcked: orders.acked,
     e.OrderRejected: orders.rejected,
     e.OrderUnknown: orders.unknown,
@@ -284,11 +278,11 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.Reconciled: _reconciled,
     e.AccountChecked: _account_checked,
     e.Sampled: _sampled,
-    e.BotKeysAdopted: oversight.keys_adopted,
-    e.BotKeyIssued: oversight.key_issued,
-    e.BotKeyRevoked: oversight.key_revoked,
-    e.AlertRaised: oversight.alert_raised,
-    e.AlertAcknowledged: oversight.acknowledged,
-    e.DrillStarted: oversight.drill_started,
-    e.DrillFinished: oversight.drill_finished,
+    e.BotKeysAdopted: bot_keys.keys_adopted,
+    e.BotKeyIssued: bot_keys.key_issued,
+    e.BotKeyRevoked: bot_keys.key_revoked,
+    e.AlertRaised: alerts.alert_raised,
+    e.AlertAcknowledged: alerts.acknowledged,
+    e.DrillStarted: drills.drill_started,
+    e.DrillFinished: drills.drill_finished,
 }

@@ -90,7 +90,9 @@ def acked(state: State, event: e.OrderAcked) -> State:
     order = state.orders[event.client_id]
     in_flight = order.status in IN_FLIGHT
     status = OrderStatus.NEW if in_flight else order.status
-    after = _settled(put(state, replace(order, status=status, order_id=event.order_id, unknown_since=None)), order)
+    after = _settled(
+        put(state, replace(order, status=status, order_id=event.order_id, unknown_since=None, unknown_reason="")), order
+    )
     return _outcome(after, accepted=True) if in_flight else after
 
 
@@ -98,7 +100,10 @@ def rejected(state: State, event: e.OrderRejected) -> State:
     """The venue refused the order, or proved that it never was."""
     order = state.orders[event.client_id]
     following = advance(order.status, OrderStatus.REJECTED)
-    after = put(state, replace(order, status=following, refusal=f"{event.code} {event.message}", unknown_since=None))
+    order_after = replace(
+        order, status=following, reject_code=event.code, reject_message=event.message, unknown_since=None, unknown_reason=""
+    )
+    after = put(state, order_after)
     if event.code == NOT_SENT:
         # Our own refusal says nothing about how the venue takes our orders.
         return after
@@ -110,8 +115,10 @@ def unknown(state: State, event: e.OrderUnknown) -> State:
     """The outcome is open."""
     order = state.orders[event.client_id]
     following = advance(order.status, OrderStatus.UNKNOWN)
-    since = state.at if following is OrderStatus.UNKNOWN and order.unknown_since is None else order.unknown_since
-    return put(state, replace(order, status=following, unknown_since=since, refusal=event.reason))
+    if following is not OrderStatus.UNKNOWN:
+        return put(state, replace(order, status=following))
+    since = state.at if order.unknown_since is None else order.unknown_since
+    return put(state, replace(order, status=following, unknown_since=since, unknown_reason=event.reason))
 
 
 def missed(state: State, event: e.LookupMissed) -> State:
@@ -132,6 +139,7 @@ def reported(state: State, event: e.OrderReported) -> State:
             executed=max(order.executed, event.executed),
             executed_quote=max(order.executed_quote, event.executed_quote),
             unknown_since=None,
+            unknown_reason="",
             misses=0,
         ),
     )

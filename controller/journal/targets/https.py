@@ -43,8 +43,7 @@ def checked_url(url: str, *, loopback: bool) -> str:
         raise _address(url) from None
     if not sound or not (parts.scheme == "https" or (parts.scheme == "http" and loopback and _is_loopback(parts.hostname or ""))):
         raise _address(url)
-    if parts.scheme == "https":
-        _context()
+    _context()
     return url.rstrip("/")
 
 
@@ -60,9 +59,8 @@ async def send(method: str, url: str, *, headers: Mapping[str, str] | None = Non
         Unreachable: no answer in time, an answer that is too long, or status 429 or 5xx.
         Refused: a redirect.
     """
-    verify = _context() if url.startswith("https:") else True
     try:
-        async with asyncio.timeout(TIMEOUT_S), _client(verify) as client:
+        async with asyncio.timeout(TIMEOUT_S), _client() as client:
             request = client.build_request(method, url, headers=headers, content=body or None)
             response = await client.send(request, stream=True)
             try:
@@ -115,8 +113,8 @@ async def _bounded(response: httpx.Response) -> bytes:
     return bytes(content)
 
 
-def _client(verify: ssl.SSLContext | bool) -> httpx.AsyncClient:  # noqa: FBT001 - as httpx has it
-    return httpx.AsyncClient(verify=verify, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False)
+def _client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(verify=_context(), timeout=TIMEOUT_S, trust_env=False, follow_redirects=False)
 
 
 @cache

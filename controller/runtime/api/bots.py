@@ -61,21 +61,21 @@ class Bots:
     """Implements ``GatewayPort``."""
 
     def __init__(
-        self, *, writer: Writer, inbox: Inbox, performer: Performer, markets: Markets, memory: RecentHistory, clock: Clock
+        self, *, writer: Writer, inbox: Inbox, performer: Performer, markets: Markets, history: RecentHistory, clock: Clock
     ) -> None:
         self._writer = writer
         self._inbox = inbox
         self._performer = performer
         self._markets = markets
-        self._memory = memory
+        self._history = history
         self._clock = clock
         self._waiting: dict[str, asyncio.Event] = {}
-        writer.watch(self._carried)
+        writer.add_follower(self._on_batch)
 
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
         """Decide, remember and send one order, and wait for what the venue says."""
         self._markets.bot_seen()
-        venue = self._writer.known.venue or VenueName.MOCK
+        venue = self._writer.state.venue or VenueName.MOCK
         given = OrderRequested(
             bot=bot,
             intent=order.intent(order.client_id or ""),
@@ -113,7 +113,7 @@ class Bots:
         self._markets.bot_seen()
         orders = [
             order
-            for order in self._writer.known.open.values()
+            for order in self._writer.state.open.values()
             if order.bot == bot and order.status in WORKING and (symbols is None or order.symbol in symbols)
         ]
         return await self._cancel(sorted(orders, key=lambda order: order.number))
@@ -122,14 +122,14 @@ class Bots:
         """One of the bot's orders."""
         self._markets.bot_seen()
         if order_id is None and bot_client_id is not None:
-            order_id = self._writer.known.first_of(bot, bot_client_id)
+            order_id = self._writer.state.first_of(bot, bot_client_id)
         order = self._own(bot, order_id) if order_id else None
         return _report(order) if order is not None and order.symbol == symbol else None
 
     def open_orders(self, bot: str, symbol: str | None) -> Sequence[OrderReport]:
         """The bot's working orders, newest first."""
         self._markets.bot_seen()
-        mine = [order for order in self._writer.known.open.values() if order.bot == bot and order.status in WORKING]
+        mine = [order for order in self._writer.state.open.values() if order.bot == bot and order.status in WORKING]
         return [
             _report(order) for order in sorted(mine, key=lambda order: -order.number) if symbol is None or order.symbol == symbol
         ]
@@ -137,9 +137,9 @@ class Bots:
     def all_orders(
         self, bot: str, symbol: str, window: Window, limit: int, statuses: frozenset[OrderStatus] | None
     ) -> Sequence[OrderReport]:
-        """The bot's newest orders, as far back as the memory goes."""
-        state, found = self._writer.known, list[OrderReport]()
-        for client_id in reversed(self._memory.order_ids):
+        """The bot's newest orders, as far back as the history goes."""
+        state, found = self._writer.state, list[OrderReport]()
+        for client_id in reversed(self._history.order_ids):
             order = state.orders[client_id]
             if order.admitted_at < window.start:
                 break
@@ -152,9 +152,9 @@ class Bots:
         return found
 
     def fills(self, bot: str, symbol: str, order_id: str | None, window: Window, limit: int) -> Sequence[Fill]:
-        """The bot's newest fills, as far back as the memory goes."""
-        state, found = self._writer.known, list[Fill]()
-        for fill, _ in reversed(self._memory.fills):
+        """The bot's newest fills, as far back as the history goes."""
+        state, found = self._writer.state, list[Fill]()
+        for fill, _ in reversed(self._history.fills):
             if fill.symbol != symbol or not window.start <= fill.venue_at <= window.end or order_id not in {None, fill.client_id}:
                 continue
             order = state.orders.get(fill.client_id)
@@ -167,7 +167,7 @@ class Bots:
     def balances(self, bot: str) -> Mapping[str, Balance]:  # noqa: ARG002 - all bots of a deployment share its account
         """The account of the current stage, with what working orders reserve as locked."""
         self._markets.bot_seen()
-        state = self._writer.known
+        state = self._writer.state
         venue = state.watched
         if venue is None or state.policy is None:
             return {}
@@ -203,14 +203,14 @@ class Bots:
 
     def ready(self) -> bool:
         """Whether there is anything to answer from."""
-        return self._writer.known.policy is not None
+        return self._writer.state.policy is not None
 
     @property
     def _venue(self) -> VenueName:
-        return self._writer.known.watched or VenueName.LIVE
+        return self._writer.state.watched or VenueName.LIVE
 
     def _own(self, bot: str, client_id: str | None) -> OrderState | None:
-        order = self._writer.known.orders.get(client_id) if client_id else None
+        order = self._writer.state.orders.get(client_id) if client_id else None
         return order if order is not None and order.bot == bot else None
 
     async def _cancel(self, orders: Sequence[OrderState]) -> CancelReply:
@@ -233,15 +233,15 @@ class Bots:
     async def _outcome(self, client_id: str) -> PlaceReply:
         known = self._waiting.setdefault(client_id, asyncio.Event())
         try:
-            if self._writer.known.orders[client_id].status is OrderStatus.ADMITTED:
+            if self._writer.state.orders[client_id].status is OrderStatus.ADMITTED:
                 await asyncio.wait_for(known.wait(), OUTCOME_WITHIN_S)
         except TimeoutError:
-            return Outstanding(client_id, self._writer.known.orders[client_id].bot_client_id, "no outcome yet")
+            return Outstanding(client_id, self._writer.state.orders[client_id].bot_client_id, "no outcome yet")
         finally:
             self._waiting.pop(client_id, None)
-        return _reply(self._writer.known.orders[client_id])
+        return _reply(self._writer.state.orders[client_id])
 
-    def _carried(self, batch: CommittedBatch) -> None:
+    def _on_batch(self, batch: CommittedBatch) -> None:
         for _, event in batch.entries:
             if isinstance(event, _SETTLING) and (waiting := self._waiting.get(event.client_id)) is not None:
                 waiting.set()
@@ -266,15 +266,14 @@ _AT_THE_VENUE = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 def _reply(order: OrderState) -> PlaceReply:
     if order.status is OrderStatus.UNKNOWN:
-        return Outstanding(order.client_id, order.bot_client_id, order.refusal)
-    if order.status is OrderStatus.REJECTED:
-        code, _, message = order.refusal.partition(" ")
-        return VenueRejected(order.client_id, int(code), message)
+        return Outstanding(order.client_id, order.bot_client_id, order.unknown_reason)
+    if order.status is OrderStatus.REJECTED and order.reject_code is not None:
+        return VenueRejected(order.reject_code, order.reject_message)
     asked: OrderIntent = replace(order.intent, client_id=order.bot_client_id)
     accepted = NewOrder(
         asked.symbol, asked.side, asked.type, asked.client_id or None, asked.quantity, asked.quote_quantity, asked.price
     )
-    return Accepted(accepted, order.client_id, order.bot_client_id, order.updated_at)
+    return Accepted(accepted, order.client_id, order.updated_at)
 
 
 def _report(order: OrderState) -> OrderReport:

@@ -33,7 +33,7 @@ from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
 from controller.runtime.api import views
 from controller.runtime.api.reads import Reads
-from controller.runtime.followers.checkpoints import Standing
+from controller.runtime.followers.checkpoints import TargetStatus
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
 from controller.runtime.loop.inbox import Inbox
@@ -65,14 +65,14 @@ class Operator(Reads):
         writer: Writer,
         inbox: Inbox,
         markets: Markets,
-        memory: RecentHistory,
+        history: RecentHistory,
         journal: Journal,
         clock: Clock,
         tracing: Tracing,
         key_problem: Callable[[str], str],
-        standings: Callable[[], tuple[Standing, ...]],
+        target_statuses: Callable[[], tuple[TargetStatus, ...]],
     ) -> None:
-        super().__init__(lambda: writer.known, memory)
+        super().__init__(lambda: writer.state, history)
         self._writer = writer
         self._inbox = inbox
         self._markets = markets
@@ -81,11 +81,11 @@ class Operator(Reads):
         self._clock = clock
         self._tracing = tracing
         self._key_problem = key_problem
-        self._standings = standings
+        self._target_statuses = target_statuses
 
     def alive(self) -> Probe:
         """Alive while the writer takes its turns, which a tick gives it four times a second."""
-        return livez(self._writer.turned_ns, self._clock.monotonic_ns(), self._writer.failed_because)
+        return livez(self._writer.last_batch_ns, self._clock.monotonic_ns(), self._writer.failed_because)
 
     async def status(self) -> StatusView:
         """The deployment now."""
@@ -93,7 +93,7 @@ class Operator(Reads):
 
     async def gates(self) -> Sequence[GateView]:
         """The gates of the edges that lead up from here, evaluated now."""
-        state, now = self._writer.known, self._now()
+        state, now = self._writer.state, self._now()
         policy = _deployed(state)
         return [
             views.gate_view(evidence.judge(state, policy, gate, now), verb, state.position, target)
@@ -112,7 +112,7 @@ class Operator(Reads):
         decision = await self._ask(ProposalAsked(request.verb, target, request.subject or ""))
         seal = decision.reply
         assert isinstance(seal, SealReply)
-        state = self._writer.known
+        state = self._writer.state
         command = self._command(state, request, target, seal.evidence_digest)
         payload = propose(command).payload
         digest = canonical.digest(payload)
@@ -130,7 +130,7 @@ class Operator(Reads):
 
     async def submit(self, envelope_text: str) -> ReceiptView:
         """Verify the signatures, then let the writer decide. Every refusal is journalled."""
-        state = self._writer.known
+        state = self._writer.state
         here = state.position
         trace = self._tracing.command("submit")
         try:
@@ -163,24 +163,26 @@ class Operator(Reads):
 
     async def subscribe(self) -> AsyncIterator[StreamItem]:
         """Entries and samples as they become durable, and the status after each batch."""
-        with self._memory.following() as batches:
+        with self._history.subscribe() as batches:
             yield self._status()
             while (batch := await batches.get()) is not None:
                 for entry, event in batch.entries:
                     yield views.entry_view(entry, event)
-                if any(isinstance(event, e.Sampled) for _, event in batch.entries) and self._memory.samples:
-                    yield views.sample_view(self._memory.samples[-1])
+                if any(isinstance(event, e.Sampled) for _, event in batch.entries) and self._history.samples:
+                    yield views.sample_view(self._history.samples[-1])
                 if any(not isinstance(event, e.Reconciled) for _, event in batch.entries):
                     yield self._status()
 
     def _status(self) -> StatusView:
         head = self._journal.head.hash
-        view = views.status_view(self._writer.known, self._memory, self._markets, head, self._now(), self._key_problem)
-        checkpoints = tuple(CheckpointView(target=o.target, size=o.size, at_ms=o.at, problem=o.problem) for o in self._standings())
+        view = views.status_view(self._writer.state, self._history, self._markets, head, self._now(), self._key_problem)
+        checkpoints = tuple(
+            CheckpointView(target=o.target, size=o.size, at_ms=o.at, problem=o.problem) for o in self._target_statuses()
+        )
         return view.model_copy(update={"checkpoints": checkpoints})
 
     def _now(self) -> Millis:
-        return Millis(max(self._clock.now(), self._writer.known.at))
+        return Millis(max(self._clock.now(), self._writer.state.at))
 
     async def _ask(self, given: Input) -> Decision:
         return await self._inbox.ask(given, self._clock.monotonic_ns(), DECIDED_WITHIN_S)
@@ -208,13 +210,13 @@ class Operator(Reads):
 
     def _completed(self, request: ProposeRequest) -> ProposeRequest:
         # A veto is of the command that waits, unless it says which.
-        pending = self._writer.known.pending
+        pending = self._writer.state.pending
         if request.verb is not Verb.VETO or request.subject or pending is None:
             return request
         return request.model_copy(update={"subject": pending.command_id})
 
     def _target(self, request: ProposeRequest) -> Position:
-        state = self._writer.known
+        state = self._writer.state
         if request.verb in WITH_SUBJECT:
             return target_of(state, request.verb)
         if request.target is not None:
@@ -266,7 +268,7 @@ class Operator(Reads):
         )
 
     def _receipt(self, gate: GateView | None, *, waits: bool = False) -> ReceiptView:
-        head, state = self._journal.head, self._writer.known
+        head, state = self._journal.head, self._writer.state
         pending = views.pending_view(state) if waits else None
         return ReceiptView(seq=head.seq, hash=head.hash, position=str(state.position), gate=gate, pending=pending)
 

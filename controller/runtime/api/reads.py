@@ -14,20 +14,20 @@ SERIES_MOST = 2_000
 
 
 class Reads:
-    """The reading half of ``OperatorPort``, from the state and the memory."""
+    """The reading half of ``OperatorPort``, from the state and the history."""
 
-    def __init__(self, known: Callable[[], State], memory: RecentHistory) -> None:
+    def __init__(self, known: Callable[[], State], history: RecentHistory) -> None:
         self._known = known
-        self._memory = memory
+        self._history = history
 
     async def orders(self, limit: int) -> Sequence[OrderView]:
         """The latest orders, newest first."""
-        latest = list(self._memory.order_ids)[-limit:] if limit > 0 else []
+        latest = list(self._history.order_ids)[-limit:] if limit > 0 else []
         return [views.order_view(self._known().orders[client_id]) for client_id in reversed(latest)]
 
     async def fills(self, limit: int) -> Sequence[FillView]:
         """The latest fills, newest first."""
-        latest = list(self._memory.fills)[-limit:] if limit > 0 else []
+        latest = list(self._history.fills)[-limit:] if limit > 0 else []
         return [views.fill_view(fill) for fill, _ in reversed(latest)]
 
     async def balances(self) -> Sequence[BalanceView]:
@@ -36,6 +36,6 @@ class Reads:
 
     async def series(self, after: Millis) -> SeriesView:
         """The samples after an instant, thinned to at most ``SERIES_MOST``."""
-        samples = [sample for sample in self._memory.samples if sample.at > after]
+        samples = [sample for sample in self._history.samples if sample.at > after]
         step = max(1, -(-len(samples) // SERIES_MOST))
         return SeriesView.of([views.sample_view(sample) for sample in samples[::-1][::step][::-1]])

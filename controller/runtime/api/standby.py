@@ -49,8 +49,8 @@ class _Blind(Markets):
 class StandbyOperator(Reads):
     """Implements ``OperatorPort`` for a process that follows. ``halt`` leaves its mark and takes the journal over to halt."""
 
-    def __init__(self, standby: Standby, memory: RecentHistory, given: Boot, clock: Clock, mark: Callable[[str], None]) -> None:
-        super().__init__(lambda: standby.follower.state, memory)
+    def __init__(self, standby: Standby, history: RecentHistory, given: Boot, clock: Clock, mark: Callable[[str], None]) -> None:
+        super().__init__(lambda: standby.follower.state, history)
         self._standby = standby
         self._given = given
         self._clock = clock
@@ -59,14 +59,14 @@ class StandbyOperator(Reads):
 
     def alive(self) -> Probe:
         """Alive while it looks at the journal, whatever it finds there."""
-        return livez(self._standby.looked_ns, self._clock.monotonic_ns())
+        return livez(self._standby.last_check_ns, self._clock.monotonic_ns())
 
     async def status(self) -> StatusView:
         """The deployment as far as it was read, and how far that is."""
         state, lag = self._known(), self._standby.lag
         now = Millis(max(self._clock.now(), state.at))
         head = self._standby.follower.head.hash
-        known = views.status_view(state, self._memory, self._markets, head, now, lambda _: "")
+        known = views.status_view(state, self._history, self._markets, head, now, lambda _: "")
         return known.model_copy(
             update={
                 "role": Role.STANDBY,
@@ -88,8 +88,8 @@ class StandbyOperator(Reads):
         raise _only_the_leader()
 
     async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
-        """Entries after a sequence number, in order; as far back as the memory goes."""
-        held = [(entry, event) for entry, event in self._memory.entries if entry.seq > after]
+        """Entries after a sequence number, in order; as far back as the history goes."""
+        held = [(entry, event) for entry, event in self._history.entries if entry.seq > after]
         return [views.entry_view(entry, event) for entry, event in held[:limit]]
 
     async def propose(self, request: ProposeRequest) -> ProposalView:  # noqa: ARG002 - whatever it is

@@ -50,7 +50,7 @@ from policies.schema import Policy
 
 
 def status_view(
-    state: State, memory: RecentHistory, markets: Markets, head: str, now: Millis, key_problem: Callable[[str], str]
+    state: State, history: RecentHistory, markets: Markets, head: str, now: Millis, key_problem: Callable[[str], str]
 ) -> StatusView:
     """The deployment now. ``key_problem`` says why an issued gateway key does not open the gateway."""
     if state.policy is None or state.release is None or state.roster is None:
@@ -93,7 +93,7 @@ def status_view(
         working_orders=sum(1 for order in state.open.values() if order.working),
         unknown_orders=sum(1 for order in state.open.values() if order.status is OrderStatus.UNKNOWN),
         coverage=_coverage(state, policy),
-        counters=_counters(memory.counters),
+        counters=_counters(history.counters),
         policy=PolicyView(name=policy.name, digest=state.policy_digest),
         roster=RosterView(
             digest=state.roster_digest,

@@ -1,1 +1,1 @@
-"""What follows the writer's batches: recent memory, traces, checkpoints, the latch file, disk space."""
+"""What follows the writer's batches: recent history, traces, checkpoints, the latch file, disk space. Made by the assembly."""

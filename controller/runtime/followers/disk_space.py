@@ -1,7 +1,8 @@
-"""Room on the journal's disk: a reserve, given back when it is full, so that the halt can still be written (reliability.md F43).
+"""A reserve file on the journal's disk, freed when the disk is full so that the halt can still be journalled (reliability.md F43).
 
-While the reserve lies there, a full disk is not yet full for the journal. The append that meets it gives the reserve back and is
-tried once more; the deployment then latches at once and halts, long before the reserve is used up too.
+While the reserve file exists, a full disk still has ``RESERVE_BYTES`` for the journal. The append that finds the disk full frees
+the reserve and is tried once more; the deployment latches at once and halts, long before the reserve is used up.
+``controller.bootstrap`` makes the reserve for a journal in a file; the assembly runs ``DiskReserve``.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from policies.stage import Stage
 RESERVE_BYTES = 64 * 1024 * 1024
 LOW_PERCENT = 20
 LOW_BYTES = 5 * 1024**3
-"""A disk is low below both: a fifth of a large disk is no reason to wake anybody."""
+"""A disk is low when both are undercut: a fifth of a large disk is still plenty."""
 
-LOOK_EVERY_S = 10.0
+CHECK_EVERY_S = 10.0
 
 _log = logging.getLogger(__name__)
 
 
 class ReserveFile:
-    """A file that only keeps its blocks from everybody else."""
+    """A file that only occupies disk blocks, so that they can be freed for the journal."""
 
     def __init__(self, path: Path, size: int = RESERVE_BYTES) -> None:
         self._path = path
@@ -41,7 +42,7 @@ class ReserveFile:
         self.released = ""
 
     def make(self) -> str:
-        """Lay it down, unless it lies there already. Why there is none, or nothing."""
+        """Create the reserve file if it is missing. Returns why it could not be created, or an empty text."""
         try:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
@@ -54,33 +55,33 @@ class ReserveFile:
         return ""
 
     def release(self) -> bool:
-        """Give it back because the disk is full. Whether there was one."""
+        """Delete the file because the disk is full. Returns whether there was one."""
         if self.released:
             return False
         try:
             self._path.unlink()
         except OSError:
             return False
-        self.released = "the journal's disk is full; its reserve was given back to write this down"
+        self.released = "the journal's disk is full; its reserve was freed to journal this halt"
         return True
 
     def restore(self) -> bool:
-        """Lay it down again after it was given back. Whether there was room for it."""
+        """Create the file again after it was freed. Returns whether the disk had space for it."""
         if self.make():
             return False
         self.released = ""
         return True
 
     def remove(self) -> None:
-        """A controller that does not run needs none."""
+        """Delete the file when the controller stops: it then needs none."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
-            _log.warning("the reserve could not be removed", extra={"fields": {"why": error.strerror}})
+            _log.warning("the reserve file could not be removed", extra={"fields": {"why": error.strerror}})
 
 
 class DiskReserve:
-    """Watches the disk for one controller: tells when it gets low, and halts once the reserve had to be used."""
+    """Checks the journal's disk: an alert when it gets low, a halt when the reserve had to be freed. ``notify`` gets the alerts."""
 
     def __init__(
         self,
@@ -89,21 +90,21 @@ class DiskReserve:
         permits: PermitOffice,
         inbox: Inbox,
         clock: Clock,
-        told: Callable[[Alert], object],
+        notify: Callable[[Alert], object],
     ) -> None:
         self._reserve = reserve
         self._directory = directory
         self._permits = permits
         self._inbox = inbox
         self._clock = clock
-        self._told = told
-        self._asked = self._halted = False
+        self._notify = notify
+        self._halt_requested = self._halted = False
         self._low = False
 
-    def carried(self, batch: CommittedBatch) -> None:
-        """One durable batch. What it would have placed is not placed: the latch falls before its effects.
+    def on_batch(self, batch: CommittedBatch) -> None:
+        """Halt after the batch that freed the reserve. The latch comes before the batch's effects, so its orders are not placed.
 
-        Whoever lets the deployment leave the halt says that there is room again: then the reserve fits, or it halts again.
+        A resume or a reset implies that the disk has space again: the reserve is created again, or the deployment halts again.
         """
         if not self._reserve.released:
             return
@@ -111,29 +112,29 @@ class DiskReserve:
             self._halted = True
             return
         if self._halted:
-            self._asked = self._halted = False
+            self._halt_requested = self._halted = False
             if self._reserve.restore():
                 return
         self._permits.latch(self._reserve.released)
-        if not self._asked:
-            self._asked = True
-            asked = HaltAsked(by="controller", reason=self._reserve.released, cause=Cause.JOURNAL)
-            self._inbox.fact(asked, self._clock.monotonic_ns())
+        if not self._halt_requested:
+            self._halt_requested = True
+            request = HaltAsked(by="controller", reason=self._reserve.released, cause=Cause.JOURNAL)
+            self._inbox.fact(request, self._clock.monotonic_ns())
 
     async def run(self) -> None:
-        """Look every few seconds until cancelled."""
+        """Create the reserve, then check the disk every ``CHECK_EVERY_S`` seconds, until cancelled."""
         if problem := await asyncio.to_thread(self._reserve.make):
-            self._told(Alert(AlertKind.DISK, "there is no reserve for the journal", problem))
+            self._notify(Alert(AlertKind.DISK, "the journal has no disk reserve", problem))
         while True:
-            self.look()
-            await asyncio.sleep(LOOK_EVERY_S)
+            self.check()
+            await asyncio.sleep(CHECK_EVERY_S)
 
-    def look(self) -> None:
-        """Tell once that the disk gets low, and again after it had recovered."""
+    def check(self) -> None:
+        """Alert once when the disk gets low, and again only after it has recovered."""
         usage = shutil.disk_usage(self._directory)
         low = usage.free * 100 < usage.total * LOW_PERCENT and usage.free < LOW_BYTES
         if low and not self._low:
             percent = usage.free * 100 // usage.total
-            detail = f"{usage.free // 1024**2} MiB, {percent} % of it, are free; make room before the journal has none and halts"
-            self._told(Alert(AlertKind.DISK, "the journal's disk gets low", detail))
+            detail = f"{usage.free // 1024**2} MiB, {percent} %, are free. Free disk space: a full disk halts the deployment."
+            self._notify(Alert(AlertKind.DISK, "the journal's disk gets low", detail))
         self._low = low

@@ -1,10 +1,10 @@
-"""Remembers a halt that the journal could not: when its disk is full or broken, and the process then ends (architecture.md §11.8).
+"""A file that records a halt which the journal could not: its disk is full or broken and the process ends (architecture.md §11.8).
 
-The file exists, full size, before it is needed, so that marking it allocates nothing. It is read at the next start: a mark, or a
-file that cannot be read, halts the deployment, and is cleared once the halt is in the journal.
+The file exists in full size before it is needed, so that writing a mark allocates no disk space. ``controller.bootstrap`` reads it
+at a start: a mark, or a file that cannot be read, halts the deployment. The mark is cleared once the halt is in the journal.
 
-It belongs to one host. Where two share a journal, a mark that only says that the journal could not be written is spent once another
-controller has led since; a mark that says that something halted is not, whoever led (ADR 19).
+The file belongs to one host. Where two hosts share a journal, a mark that only says that the journal could not be written counts no
+longer once another controller has led since. A mark of a halt always counts, no matter which host has led (ADR 19).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from controller.runtime.loop.writer import CommittedBatch
 from policies.stage import Stage
 
 SIZE = 512
-MARK_WITHIN_S = 2.0
-"""How long a failing process waits for its mark: cancels must not wait for a disk that hangs."""
+WRITE_WITHIN_S = 2.0
+"""How long a failing process waits for its mark to be written: cancels must not wait for a disk that hangs."""
 
 _LONGEST = 300
 
@@ -29,15 +29,15 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """What a process left behind: why, under which epoch it led, and whether it had halted (and not merely failed to write)."""
+class LatchMark:
+    """What a process recorded: the reason, the epoch it led in, and whether it halted or only could not write the journal."""
 
     reason: str
     epoch: int
     halted: bool
 
-    def stands(self, epoch: int) -> bool:
-        """Whether it still means a halt in a journal whose last entry is of ``epoch``."""
+    def means_halt(self, epoch: int) -> bool:
+        """Whether it still demands a halt in a journal whose last entry is of ``epoch``."""
         return self.halted or self.epoch >= epoch
 
 
@@ -47,32 +47,32 @@ class LatchFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self) -> Mark | None:
-        """What the last process left. Prepares the file if it is new. What cannot be read or parsed is a halt."""
+    def read(self) -> LatchMark | None:
+        """The mark of the last process on this host. Creates a missing file. A mark that cannot be read or parsed means a halt."""
         try:
             if not self._path.exists():
-                self._write(b"")
+                self._write_bytes(b"")
                 return None
             return _parsed(self._path.read_bytes().rstrip(b"\0"))
         except OSError as error:
-            return Mark(f"the latch file cannot be read: {error.strerror}", 0, halted=True)
+            return LatchMark(f"the latch file cannot be read: {error.strerror}", 0, halted=True)
 
-    def mark(self, mark: Mark) -> None:
-        """Leave the mark, if anything can still be written. Never raises: halting waits for nothing."""
-        told = {"epoch": mark.epoch, "halted": mark.halted, "reason": mark.reason.encode()[:_LONGEST].decode("utf-8", "ignore")}
+    def write(self, mark: LatchMark) -> None:
+        """Write the mark if the disk still allows it. Never raises: halting waits for nothing."""
+        document = {"epoch": mark.epoch, "halted": mark.halted, "reason": mark.reason.encode()[:_LONGEST].decode("utf-8", "ignore")}
         try:
-            self._write(json.dumps(told, ensure_ascii=False).encode()[:SIZE])
+            self._write_bytes(json.dumps(document, ensure_ascii=False).encode()[:SIZE])
         except OSError:
-            _log.exception("the latch could not be marked; keep this deployment stopped until its disk is mended")
+            _log.exception("the latch file could not be written; keep this deployment stopped until its disk is fixed")
 
     def clear(self) -> None:
-        """Take the mark away: the journal holds the halt now, or another controller has led since."""
+        """Remove the mark: the journal holds the halt now, or another controller has led since."""
         try:
-            self._write(b"")
+            self._write_bytes(b"")
         except OSError:
-            _log.exception("the latch could not be cleared; the next start halts again")
+            _log.exception("the latch file could not be cleared; the next start halts again")
 
-    def _write(self, content: bytes) -> None:
+    def _write_bytes(self, content: bytes) -> None:
         handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             os.pwrite(handle, content.ljust(SIZE, b"\0"), 0)
@@ -81,48 +81,48 @@ class LatchFile:
             os.close(handle)
 
 
-class Marking:
-    """Marks the latch file when a latch falls that the journal does not hold yet, and clears it once it does.
+class LatchMarkWriter:
+    """Writes the latch file when a halt is not in the journal yet, and clears it once it is. The assembly calls it.
 
-    The disk is waited for beside the event loop, in order: by then nothing is placed any more. Only a failing process waits, and
-    not for long.
+    A worker thread waits for the disk and keeps the order of the writes. Only a failing process waits for that thread, and at most
+    ``WRITE_WITHIN_S``.
     """
 
     def __init__(self, latch: LatchFile, *, marked: bool) -> None:
         self._latch = latch
         self._marked = marked
-        self._beside = ThreadPoolExecutor(1, "latch")
+        self._executor = ThreadPoolExecutor(1, "latch")
 
-    def halted(self, mark: Mark) -> None:
-        """A latch fell, and its halt is on its way to a journal that may not answer."""
+    def halted(self, mark: LatchMark) -> None:
+        """A halt was decided, and the journal that must take it may not answer."""
         if not self._marked:
-            self._beside.submit(self._latch.mark, mark)
+            self._executor.submit(self._latch.write, mark)
         self._marked = True
 
-    def failed(self, mark: Mark) -> None:
-        """The journal could not be written and this process may end at any moment. A halt that is marked keeps its reason."""
+    def failed(self, mark: LatchMark) -> None:
+        """The journal could not be written and this process is about to end. A mark of a halt keeps its reason."""
         if not (self._marked and mark.halted):
-            self._beside.submit(self._latch.mark, mark)
+            self._executor.submit(self._latch.write, mark)
         self._marked = True
-        wait((self._beside.submit(_all_done),), timeout=MARK_WITHIN_S)
-        self._beside.shutdown(wait=False)
+        wait((self._executor.submit(_do_nothing),), timeout=WRITE_WITHIN_S)
+        self._executor.shutdown(wait=False)
 
-    def carried(self, batch: CommittedBatch) -> None:
-        """One durable batch."""
+    def on_batch(self, batch: CommittedBatch) -> None:
+        """Clear the mark once the halt is durable."""
         if self._marked and batch.after.position.stage is Stage.HALTED:
             self._marked = False
-            self._beside.submit(self._latch.clear)
+            self._executor.submit(self._latch.clear)
 
 
-def _all_done() -> None:
-    """What a single worker does last."""
+def _do_nothing() -> None:
+    """Submitted last: the single worker has then written every earlier mark."""
 
 
-def _parsed(content: bytes) -> Mark | None:
+def _parsed(content: bytes) -> LatchMark | None:
     if not content:
         return None
     try:
-        told = json.loads(content)
-        return Mark(str(told["reason"]), int(told["epoch"]), bool(told["halted"]))
+        document = json.loads(content)
+        return LatchMark(str(document["reason"]), int(document["epoch"]), bool(document["halted"]))
     except (ValueError, KeyError, TypeError):
-        return Mark(content.decode("utf-8", "replace"), 0, halted=True)
+        return LatchMark(content.decode("utf-8", "replace"), 0, halted=True)

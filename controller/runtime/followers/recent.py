@@ -1,4 +1,7 @@
-"""The latest of everything, to be read without asking the writer: fills, samples, entries, and who follows them."""
+"""The newest fills, orders, samples and entries in memory, for the ports of bots and operators (``controller.runtime.api``).
+
+The writer's batches fill it while the controller runs; a start fills it while it folds the journal.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """How often each kind of thing has happened since the journal began."""
+    """How many of each kind there were since the journal began."""
 
     orders: int = 0
     fills: int = 0
@@ -53,8 +56,8 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What a memory holds that cannot quickly be read from the journal again."""
+class SavedHistory:
+    """The part of the recent history that a snapshot holds, because the journal cannot give it back quickly."""
 
     counts: Map[str, int]
     order_ids: tuple[str, ...]
@@ -62,7 +65,7 @@ class Kept:
     samples: tuple[Sample, ...]
 
 
-_COUNTED: dict[type[e.Event], str] = {
+_COUNTER_OF: dict[type[e.Event], str] = {
     e.OrderAdmitted: "orders",
     e.FillBooked: "fills",
     e.OrderDenied: "denied",
@@ -76,74 +79,74 @@ _COUNTED: dict[type[e.Event], str] = {
 
 
 class RecentHistory:
-    """Bounded memories of the journal. A follower that falls behind loses its place, never the writer's time."""
+    """The newest part of the journal, bounded. A subscriber that falls behind is dropped; it never delays the writer."""
 
     def __init__(self) -> None:
         self.fills: deque[tuple[e.FillBooked, Millis]] = deque(maxlen=KEEP_FILLS)
         self.order_ids: deque[str] = deque(maxlen=KEEP_ORDERS)
         self.samples: deque[Sample] = deque(maxlen=KEEP_SAMPLES)
         self.entries: deque[tuple[Entry, e.Event]] = deque(maxlen=KEEP_ENTRIES)
-        self._counts = dict.fromkeys(_COUNTED.values(), 0)
-        self._followers: set[asyncio.Queue[CommittedBatch | None]] = set()
+        self._counts = dict.fromkeys(_COUNTER_OF.values(), 0)
+        self._subscribers: set[asyncio.Queue[CommittedBatch | None]] = set()
 
     @property
     def counters(self) -> Counters:
         """The counts so far."""
         return Counters(**self._counts)
 
-    def remember(self, entry: Entry, event: e.Event, after: State) -> None:
-        """One journal entry, live or while the journal is folded at the start."""
+    def record(self, entry: Entry, event: e.Event, after: State) -> None:
+        """Add one journal entry: of a batch, or while a start folds the journal."""
         self.entries.append((entry, event))
-        if (name := _COUNTED.get(type(event))) is not None:
+        if (name := _COUNTER_OF.get(type(event))) is not None:
             self._counts[name] += 1
         if isinstance(event, e.OrderAdmitted):
             self.order_ids.append(event.client_id)
         elif isinstance(event, e.FillBooked):
             self.fills.append((event, entry.at))
         elif isinstance(event, e.Sampled) and after.policy is not None:
-            here = after.position
+            position = after.position
             self.samples.append(
                 Sample(
                     entry.at,
                     event.equity_eur,
                     event.exposure_eur,
-                    cap_eur(after.policy, here.stage, here.step),
+                    cap_eur(after.policy, position.stage, position.step),
                     event.covered,
-                    here.stage,
+                    position.stage,
                 )
             )
 
-    def kept(self) -> Kept:
-        """What a snapshot takes along."""
-        return Kept(Map(self._counts), tuple(self.order_ids), tuple(self.fills), tuple(self.samples))
+    def saved(self) -> SavedHistory:
+        """A copy of what a snapshot holds."""
+        return SavedHistory(Map(self._counts), tuple(self.order_ids), tuple(self.fills), tuple(self.samples))
 
-    def restore(self, kept: Kept, entries: Iterable[tuple[Entry, e.Event]]) -> None:
-        """Take over what an earlier memory kept, with the last entries it saw."""
-        self._counts.update(kept.counts)
-        self.order_ids.extend(kept.order_ids)
-        self.fills.extend(kept.fills)
-        self.samples.extend(kept.samples)
+    def restore(self, saved: SavedHistory, entries: Iterable[tuple[Entry, e.Event]]) -> None:
+        """Fill an empty history from a snapshot and the journal entries before it."""
+        self._counts.update(saved.counts)
+        self.order_ids.extend(saved.order_ids)
+        self.fills.extend(saved.fills)
+        self.samples.extend(saved.samples)
         self.entries.extend(entries)
 
-    def carried(self, batch: CommittedBatch) -> None:
-        """One durable batch."""
+    def on_batch(self, batch: CommittedBatch) -> None:
+        """Add a durable batch and pass it on to every subscriber."""
         for entry, event in batch.entries:
-            self.remember(entry, event, batch.after)
-        for follower in tuple(self._followers):
-            if follower.full():
-                self._followers.discard(follower)
-                while not follower.empty():
-                    follower.get_nowait()
-                follower.put_nowait(None)
+            self.record(entry, event, batch.after)
+        for subscriber in tuple(self._subscribers):
+            if subscriber.full():
+                self._subscribers.discard(subscriber)
+                while not subscriber.empty():
+                    subscriber.get_nowait()
+                subscriber.put_nowait(None)
             else:
-                follower.put_nowait(batch)
+                subscriber.put_nowait(batch)
 
     @contextmanager
-    def following(self) -> Iterator[asyncio.Queue[CommittedBatch | None]]:
-        """Every batch from this moment on; ``None`` when the follower could not keep up and must read again from the start."""
+    def subscribe(self) -> Iterator[asyncio.Queue[CommittedBatch | None]]:
+        """A queue of every batch from now on; ``None`` means that the subscriber was too slow and must subscribe again."""
         queue: asyncio.Queue[CommittedBatch | None] = asyncio.Queue(maxsize=256)
-        self._followers.add(queue)
+        self._subscribers.add(queue)
         try:
             yield queue
         finally:
-            self._followers.discard(queue)
+            self._subscribers.discard(queue)

@@ -1,4 +1,7 @@
-"""Traces of orders and commands, made from what the writer journalled; nothing waits for them and nothing depends on them."""
+"""Traces of orders and commands for OpenTelemetry, made from the writer's batches. Nothing waits for them or depends on them.
+
+The assembly makes one ``Tracing``; the operator port opens the traces of commands.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from exchange.orders import TERMINAL
 from exchange.ports import Clock
 
 _CENT = 100
-MOST_OPEN_TRACES = 10_000
+MAX_OPEN_TRACES = 10_000
 
 
 @dataclass(slots=True)
@@ -27,7 +30,7 @@ class _Open:
 
 @dataclass(frozen=True, slots=True)
 class _Times:
-    """When one batch was begun, decided and durable, in nanoseconds since the epoch."""
+    """When one batch began, was decided and was durable, in nanoseconds since the Unix epoch."""
 
     began: int
     decided: int
@@ -35,7 +38,7 @@ class _Times:
 
 
 class Tracing:
-    """Follows the writer. One trace per order from admission to its end, one per command."""
+    """One trace for each order, from its admission to its end, and one for each command."""
 
     def __init__(self, telemetry: Telemetry, clock: Clock) -> None:
         self._telemetry = telemetry
@@ -43,7 +46,7 @@ class Tracing:
         self._orders: dict[str, _Open] = {}
 
     def command(self, verb: str) -> Trace:
-        """Begin to trace a command that is about to be verified."""
+        """Open the trace of a command that is about to be verified."""
         return self._telemetry.command(verb=verb)
 
     def verifying(self, trace: Trace) -> AbstractContextManager[None]:
@@ -54,17 +57,17 @@ class Tracing:
         """Measure the gate and the application of a command."""
         return trace.phase(CommandPhase.APPLY)
 
-    def carried(self, batch: CommittedBatch) -> None:
-        """One durable batch."""
+    def on_batch(self, batch: CommittedBatch) -> None:
+        """Trace what a durable batch did."""
         if not self._telemetry.enabled:
             return
-        # Spans are on the wall clock; what was measured on the monotonic one is placed by their distance now.
+        # Spans need wall time; the batch was measured on the monotonic clock, so add the distance of the two clocks now.
         distance = time.time_ns() - self._clock.monotonic_ns()
         times = _Times(batch.began_ns + distance, batch.decided_ns + distance, batch.durable_ns + distance)
         for _, event in batch.entries:
-            self._follow(event, batch, times)
+            self._trace_event(event, batch, times)
 
-    def _follow(self, event: e.Event, batch: CommittedBatch, times: _Times) -> None:
+    def _trace_event(self, event: e.Event, batch: CommittedBatch, times: _Times) -> None:
         match event:
             case e.OrderAdmitted():
                 self._admitted(event, batch, times)
@@ -99,7 +102,7 @@ class Tracing:
         trace.mark(OrderPhase.ADMISSION, times.began, times.decided, exposure_eur=event.exposure_eur, cap_eur=event.cap_eur)
         trace.mark(OrderPhase.JOURNAL, times.decided, times.durable, seq=batch.after.seq, batch=len(batch.entries))
         self._telemetry.count(Count.ORDERS, symbol=event.symbol, venue=event.venue.value)
-        if len(self._orders) < MOST_OPEN_TRACES:
+        if len(self._orders) < MAX_OPEN_TRACES:
             self._orders[event.client_id] = _Open(trace, times.durable)
 
     def _denied(self, event: e.OrderDenied, batch: CommittedBatch, times: _Times) -> None:
@@ -112,24 +115,24 @@ class Tracing:
         self._telemetry.count(Count.DENIALS, rule=event.rule)
 
     def _sent(self, event: e.OrderAcked | e.OrderUnknown | e.OrderRejected, now: int) -> None:
-        known = self._orders.get(event.client_id)
-        if known is None:
+        open_trace = self._orders.get(event.client_id)
+        if open_trace is None:
             return
-        if not known.sent:
-            known.sent, known.sent_ns = True, now
-            known.trace.mark(OrderPhase.SEND, known.durable_ns, now, outcome=event.kind)
+        if not open_trace.sent:
+            open_trace.sent, open_trace.sent_ns = True, now
+            open_trace.trace.mark(OrderPhase.SEND, open_trace.durable_ns, now, outcome=event.kind)
         if isinstance(event, e.OrderRejected):
             self._end(event.client_id, "rejected", now)
 
     def _end(self, client_id: str, outcome: str, now: int) -> None:
-        known = self._orders.pop(client_id, None)
-        if known is not None:
-            if not known.sent:
-                # A fill can be told before the acknowledgement: it proves the send all the same.
-                known.sent_ns = now
-                known.trace.mark(OrderPhase.SEND, known.durable_ns, now, outcome=outcome)
-            known.trace.mark(OrderPhase.OUTCOME, known.sent_ns or known.durable_ns, now, outcome=outcome)
-            known.trace.finish(outcome)
+        open_trace = self._orders.pop(client_id, None)
+        if open_trace is not None:
+            if not open_trace.sent:
+                # A fill can be reported before the acknowledgement; it proves the send too.
+                open_trace.sent_ns = now
+                open_trace.trace.mark(OrderPhase.SEND, open_trace.durable_ns, now, outcome=outcome)
+            open_trace.trace.mark(OrderPhase.OUTCOME, open_trace.sent_ns or open_trace.durable_ns, now, outcome=outcome)
+            open_trace.trace.finish(outcome)
 
     def _levels(self, event: e.Sampled, batch: CommittedBatch) -> None:
         state, level = batch.after, self._telemetry.level

@@ -1,1 +1,1 @@
-"""The one writer and what drives it: inbox, permits, schedule, clock, supervision."""
+"""The single writer and its parts: inbox, permits, schedule, clock, supervision. Used by ``controller.runtime.assembly``."""

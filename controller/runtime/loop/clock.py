@@ -1,4 +1,4 @@
-"""The real clock behind ``exchange.ports.Clock``."""
+"""The real clock behind ``exchange.ports.Clock``; ``controller.bootstrap`` and the command line make it."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ class SystemClock:
         return Millis(time.time_ns() // 1_000_000)
 
     def monotonic_ns(self) -> int:
-        """A clock that never goes back, and goes on while the machine is suspended: a permit must not sleep through its lease."""
+        """A clock that never goes back and counts suspended time too, so that a permit expires while the machine is suspended."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

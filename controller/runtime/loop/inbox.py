@@ -1,7 +1,8 @@
-"""The writer's inbox: three lanes, so that a halt overtakes everything and a flood of orders crowds out nothing but orders.
+"""The writer's inbox: three lanes, so that a stop overtakes every other input and a flood of orders delays only orders.
 
-It belongs to the thread that made it, the event loop's. ``asyncio.Event`` and the lanes are not safe between threads: a wake-up
-that is lost there is lost for good, and the writer sleeps on. So every call from another thread is refused.
+The ports of bots and operators, the venues, the feeds and the clock put inputs in; the writer takes them out. An inbox belongs to
+the event loop's thread that made it. ``asyncio.Event`` and the lanes are not safe between threads: a wake-up lost there would leave
+the writer asleep. So every call from another thread is refused.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from exchange.errors import DeadlineExceeded, GatehouseError, Refused
 from policies.authority import Verb
 
 _STOPPING = frozenset({Verb.HALT, Verb.VETO, Verb.REVOKE, Verb.REVOKE_BOT_KEY, Verb.DRILL})
-"""The verbs that must not come a tick too late; and a drill, which is to be as quick as what it practises."""
+"""The verbs that stop something, and a drill, which must be as quick as the halt that it practises."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueuedInput:
-    """One input on its way, when it became known (monotonic nanoseconds), and who waits for its decision."""
+    """One input in the inbox, when it became known (monotonic nanoseconds), and the future of the caller that waits for it."""
 
     input: Input
     known_ns: int
@@ -31,120 +32,124 @@ class QueuedInput:
 
 
 class InboxFull(Refused):
-    """Nothing was decided: there is no room. Ask again in a second."""
+    """The inbox holds its maximum of requests. Nothing was decided; send the order again in a second."""
 
     def __init__(self) -> None:
-        super().__init__("the controller's inbox is full", code="inbox-full", remedy="Send fewer orders at once.")
+        super().__init__(
+            "the controller's inbox is full",
+            code="inbox-full",
+            remedy="Send the order again in a second, and send fewer orders at once.",
+        )
 
 
 class WrongThread(GatehouseError):
-    """Code on another thread touched what belongs to the event loop's thread. Nothing was put in or taken out."""
+    """Code on another thread used an object of the event loop's thread. Nothing was put in or taken out."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
             f"{what} was used from thread {threading.current_thread().name}, which is not the event loop's",
             code="wrong-thread",
-            remedy="Call it from a coroutine, or through the loop's `call_soon_threadsafe`. Report this as a defect of gatehouse.",
+            remedy="Report this as a defect of gatehouse. Call it from a coroutine or with the loop's `call_soon_threadsafe`.",
         )
 
 
 class Undecided(DeadlineExceeded):
-    """No decision came in time. ``withdrawn``: the request is taken back and will never be decided; else it may still be."""
+    """No decision came in time. ``withdrawn``: the request was removed and is never decided; otherwise it may still be decided."""
 
     def __init__(self, within_s: float, *, withdrawn: bool) -> None:
-        became = "the request is withdrawn, nothing was decided" if withdrawn else "the request may still be decided"
+        outcome = "the request is withdrawn, nothing was decided" if withdrawn else "the request may still be decided"
         super().__init__(
-            f"the controller did not decide within {within_s:g} s; {became}",
+            f"the controller did not decide within {within_s:g} s; {outcome}",
             code="undecided",
-            remedy="Look at `gatehouse status` and at the controller's log, then ask again.",
+            remedy="Read `gatehouse status` and the controller's log, then ask again.",
         )
         self.withdrawn = withdrawn
 
 
 class Inbox:
-    """What stops something first, signed or not, then what venues and the clock report, then what bots and operators ask.
+    """First the stops, signed or not, then the facts of venues and the clock, then the requests of bots and operators.
 
-    Only orders are bounded.
+    Only orders are bounded: an order is refused while ``bound`` requests wait.
     """
 
     def __init__(self, bound: int = 1024) -> None:
         self._bound = bound
-        self._urgent: deque[QueuedInput] = deque()
+        self._stops: deque[QueuedInput] = deque()
         self._facts: deque[QueuedInput] = deque()
         self._requests: deque[QueuedInput] = deque()
-        self._something = asyncio.Event()
+        self._not_empty = asyncio.Event()
         self._on_stop: Callable[[], None] | None = None
         self._owner = threading.get_ident()
 
-    def on_stop(self, told: Callable[[], None]) -> None:
-        """Call ``told`` the moment something that stops arrives, before anybody takes it."""
-        self._on_stop = told
+    def on_stop(self, notify: Callable[[], None]) -> None:
+        """Call ``notify`` as soon as a stop arrives, before it is taken. The writer of a leased journal uses it."""
+        self._on_stop = notify
 
-    def fact(self, given: Input, known_ns: int) -> None:
-        """Something happened; it is never dropped."""
-        self._put(QueuedInput(given, known_ns, None), self._facts)
+    def fact(self, input_: Input, known_ns: int) -> None:
+        """Queue something that happened. It is never dropped and has no caller to answer."""
+        self._put(QueuedInput(input_, known_ns, None), self._facts)
 
-    def request(self, given: Input, known_ns: int) -> asyncio.Future[Decision]:
-        """Somebody asks and waits. Raises ``InboxFull`` when there is no room for an order; everything else always has room."""
+    def request(self, input_: Input, known_ns: int) -> asyncio.Future[Decision]:
+        """Queue what a caller asks; the future gets the decision. Raises ``InboxFull`` for an order that is one too many."""
         self._check_thread()
-        if isinstance(given, OrderRequested) and len(self._requests) >= self._bound:
+        if isinstance(input_, OrderRequested) and len(self._requests) >= self._bound:
             raise InboxFull
         answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
-        self._put(QueuedInput(given, known_ns, answer), self._requests)
+        self._put(QueuedInput(input_, known_ns, answer), self._requests)
         return answer
 
-    async def ask(self, given: Input, known_ns: int, within_s: float) -> Decision:
+    async def ask(self, input_: Input, known_ns: int, within_s: float) -> Decision:
         """As ``request``, waiting at most ``within_s`` seconds for the decision.
 
-        What stops something is never withdrawn: it is decided as soon as the writer can.
+        A stop is never withdrawn: the writer decides it as soon as it can.
 
         Raises:
-            InboxFull: there is no room for an order.
+            InboxFull: the inbox already holds its maximum of requests, and this is an order.
             Undecided: the writer did not answer in time.
             GatehouseError: what the writer answered.
         """
-        answer = self.request(given, known_ns)
+        answer = self.request(input_, known_ns)
         try:
             await asyncio.wait({answer}, timeout=within_s)
             if not answer.done():
-                raise Undecided(within_s, withdrawn=not _stops(given) and self._withdraw(answer))
+                raise Undecided(within_s, withdrawn=not _is_stop(input_) and self._withdraw(answer))
             return answer.result()
         finally:
             answer.cancel()
 
     def _withdraw(self, answer: asyncio.Future[Decision]) -> bool:
-        letter = next((one for one in self._requests if one.answer is answer), None)
-        if letter is not None:
-            self._requests.remove(letter)
-        return letter is not None
+        queued = next((one for one in self._requests if one.answer is answer), None)
+        if queued is not None:
+            self._requests.remove(queued)
+        return queued is not None
 
     def take_stops(self) -> list[QueuedInput]:
-        """What stops something and has not been taken yet; does not wait."""
+        """Take every stop that is queued, without waiting."""
         self._check_thread()
-        taken = list(self._urgent)
-        self._urgent.clear()
+        taken = list(self._stops)
+        self._stops.clear()
         if not (self._facts or self._requests):
-            self._something.clear()
+            self._not_empty.clear()
         return taken
 
-    def _put(self, letter: QueuedInput, lane: deque[QueuedInput]) -> None:
+    def _put(self, queued: QueuedInput, lane: deque[QueuedInput]) -> None:
         self._check_thread()
-        stops = _stops(letter.input)
-        (self._urgent if stops else lane).append(letter)
-        self._something.set()
-        if stops and self._on_stop is not None:
+        stop = _is_stop(queued.input)
+        (self._stops if stop else lane).append(queued)
+        self._not_empty.set()
+        if stop and self._on_stop is not None:
             self._on_stop()
 
     async def take(self, most: int) -> list[QueuedInput]:
-        """Wait for something, then take up to ``most`` letters, the most urgent first."""
+        """Wait for an input, then take up to ``most``, stops first and requests last."""
         self._check_thread()
-        await self._something.wait()
+        await self._not_empty.wait()
         taken: list[QueuedInput] = []
-        for lane in (self._urgent, self._facts, self._requests):
+        for lane in (self._stops, self._facts, self._requests):
             while lane and len(taken) < most:
                 taken.append(lane.popleft())
-        if not (self._urgent or self._facts or self._requests):
-            self._something.clear()
+        if not (self._stops or self._facts or self._requests):
+            self._not_empty.clear()
         return taken
 
     def _check_thread(self) -> None:
@@ -152,5 +157,5 @@ class Inbox:
             raise WrongThread("the inbox")
 
 
-def _stops(given: Input) -> bool:
-    return isinstance(given, HaltAsked) or (isinstance(given, Submitted) and given.verified.command.verb in _STOPPING)
+def _is_stop(input_: Input) -> bool:
+    return isinstance(input_, HaltAsked) or (isinstance(input_, Submitted) and input_.verified.command.verb in _STOPPING)

@@ -1,6 +1,7 @@
-"""Permits to place new orders: short, renewed by the writer, and gone at once when something is wrong (architecture.md §3).
+"""Permits to place new orders: short, renewed by the writer, and revoked at once by a latch (architecture.md §3).
 
-A permit is worth nothing by itself: every use asks the office, so revoking needs no message to anybody.
+A venue client checks its permit before it signs an order. Every check asks the office that issued it, so a revocation takes effect
+without a message.
 """
 
 from __future__ import annotations
@@ -10,24 +11,24 @@ from dataclasses import dataclass
 from exchange.ports import Clock
 
 LIFETIME_NS = 5_000_000_000
-"""How long a permit lives unless it is renewed (architecture.md §3)."""
+"""How long a permit lives unless the writer renews it (architecture.md §3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedPermit:
-    """One permit, judged by the office that issued it."""
+    """One permit. The office that issued it decides whether it is live."""
 
     office: PermitOffice
     epoch: int
     serial: int
 
     def is_live(self) -> bool:
-        """Whether it may still be used."""
+        """Whether it may be used now."""
         return self.office.honours(self)
 
 
 class PermitOffice:
-    """Issues one permit at a time. Latched, it issues none until the writer opens it again after a signed resume or a reset."""
+    """Issues one permit at a time. While latched it issues none; the writer unlatches it after a signed resume or reset."""
 
     def __init__(self, clock: Clock, epoch: int) -> None:
         self._clock = clock
@@ -38,11 +39,11 @@ class PermitOffice:
 
     @property
     def latched_because(self) -> str:
-        """Why no permit is issued; empty when the office is open."""
+        """Why no permit is issued; empty while the office is not latched."""
         return self._latched_because
 
     def latch(self, reason: str) -> int:
-        """Revoke whatever is out and issue no more. Returns the monotonic instant of the latch, in nanoseconds."""
+        """Revoke the current permit and issue no more. Returns the instant of the latch, monotonic nanoseconds."""
         self._deadline_ns = 0
         self._latched_because = reason or "latched"
         return self._clock.monotonic_ns()
@@ -52,9 +53,10 @@ class PermitOffice:
         self._latched_because = ""
 
     def renew(self, most_ns: int | None = None) -> None:
-        """Extend the permit that is out, or issue one; does nothing while latched.
+        """Extend the current permit, or issue a new one when it has expired. Does nothing while latched.
 
-        ``most_ns`` is the monotonic instant after which the lease it rests on allows none (``controller.journal.lease``).
+        ``most_ns`` is the monotonic instant at which the permit ends at the latest; its lease allows no more
+        (``controller.journal.lease``).
         """
         if self._latched_because:
             return
@@ -64,11 +66,11 @@ class PermitOffice:
         self._deadline_ns = now + LIFETIME_NS if most_ns is None else min(now + LIFETIME_NS, most_ns)
 
     def lapse(self) -> None:
-        """Revoke whatever is out without latching: the next renewal issues a new one."""
+        """Revoke the current permit without latching: the next renewal issues a new one."""
         self._deadline_ns = 0
 
     def current(self) -> IssuedPermit:
-        """The permit that is out; it may be dead."""
+        """The current permit; it may have expired."""
         return IssuedPermit(self, self._epoch, self._serial)
 
     def honours(self, permit: IssuedPermit) -> bool:

@@ -1,4 +1,7 @@
-"""Turns time into ticks, and nothing else (architecture.md §9). What is due comes from the journal, not from a scheduler."""
+"""Calls the tick four times a second, for ``controller.runtime.assembly`` (architecture.md §9).
+
+It schedules nothing else: what is due follows from the state, so a restart loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ def start_ticking(tick: Callable[[], None], every_s: float = TICK_EVERY_S) -> As
     Late ticks are merged into one, never dropped. The assembly calls this once, from the loop.
     """
 
-    # The scheduler runs a coroutine on the loop and anything else on a pool thread, where no loop state may be touched.
-    async def on_the_loop() -> None:
+    # The scheduler runs a coroutine on the loop and anything else on a pool thread, where it must not use the loop's objects.
+    async def tick_on_loop() -> None:
         tick()
 
     scheduler = AsyncIOScheduler(timezone=UTC)
-    scheduler.add_job(on_the_loop, "interval", seconds=every_s, misfire_grace_time=None, coalesce=True, max_instances=1)
+    scheduler.add_job(tick_on_loop, "interval", seconds=every_s, misfire_grace_time=None, coalesce=True, max_instances=1)
     scheduler.start()
     return scheduler

@@ -1,4 +1,4 @@
-"""Keeping background work alive, and halting when it dies: an orphaned or silent task is a breach (reliability.md F69)."""
+"""Restarts background work that ends, and halts the deployment when it does (reliability.md F69). Used by the assembly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 async def supervised(name: str, work: Callable[[], Awaitable[None]], inbox: Inbox, clock: Clock) -> None:
-    """Run ``work`` for ever. When it fails or ends by itself the deployment halts, and the work is started again."""
+    """Run ``work`` until cancelled. When it fails or ends by itself, halt the deployment and restart it after a second."""
     while True:
         try:
             await work()

@@ -1,12 +1,64 @@
-"""The single writer: takes inputs, decides, remembers, and only then lets anything happen (architecture.md §1.4, §4).
+"""The single writer: it takes inputs, decides, journals the decision, and only then acts on it (architecture.md §1.4, §4).
 
-One batch is one durable transaction. A latch is carried out the moment it is decided, before the journal is written; all else
-waits until the events behind it are on disk. A decision that fails is replaced by a halt in the same batch. When the journal cannot
-be written the writer latches, tells the shell to cancel what is open, and never acts again in this process.
+It is the only code that changes the deployment's state. ``controller.runtime.assembly`` makes one writer for each process and runs
+``run()`` as one task of the event loop. Everything else reads ``state`` and asks through the inbox: the gateway for bots, the
+console for operators, the venues, the market feeds and the clock.
 
-A journal under a lease is across a network, and a COMMIT there can hang. It is waited for beside the event loop and not for long;
-meanwhile whatever stops something is decided on top of what is under way, and latches, at once. A permit rests on the last renewal
-of the lease, never longer than ``controller.journal.lease`` allows.
+The inbox has three lanes
+    Stops:     a halt, a veto, a revocation, a drill. A stop overtakes every other input, so it never waits for a queue of orders.
+    Facts:     what a venue reported, what became of an order, a tick of the clock. A fact is never dropped: a lost fact would be
+               a wrong position. Facts go before requests, so that an order is judged on the newest market and the newest fills.
+    Requests:  what a bot or an operator asks. Orders are bounded (``Inbox``, 1024 requests): a bot that floods the inbox crowds
+               out other orders and nothing else.
+    ``Inbox.take`` empties the lanes in this order.
+
+A batch
+    A batch is up to ``BATCH_MOST`` inputs that are decided together, in the order in which they were taken, at one instant. Each
+    input is decided on the state that the input before it left. The instant is never earlier than the last journal entry, so time
+    in the journal does not go back, even when the wall clock does.
+    All events of a batch are appended in one transaction with one sync of the disk. This is the group commit: the longer a sync
+    takes, the more inputs wait for the next batch, and the fewer syncs there are for each input.
+
+The order of the steps
+    1. Decide.   ``decide(state, input, now)`` is pure. It returns events, effects, the next state and a reply.
+    2. Latch.    If a decision holds a ``Latch``, every permit to place an order is revoked at once, in ``_decide_input``.
+    3. Append.   The events go to the journal. The batch is durable or it does not count.
+    4. Publish.  ``state`` becomes the state after the batch and the permit is renewed, or revoked. Then every follower gets the
+                 ``CommittedBatch``: recent history, traces, checkpoints, snapshots, the latch file, the disk reserve.
+    5. Act.      Each caller gets its reply, and each effect is started: orders, cancels, look-ups, alerts.
+    An order is therefore in the journal before a byte of it leaves this process. After a crash the next start finds it there and
+    asks the venue what became of it.
+
+The latch
+    The latch revokes permits; it needs no disk, no network and no journal. It comes before the append because an append can be
+    slow or can fail, and a halt must wait for neither. An order that was admitted earlier in the same batch is still journalled,
+    but it is not sent: the performer finds no live permit. A halt alone does not open the latch again: only a durable command
+    that leaves HALTED does, or the end of a drill (``_update_permit``).
+
+A decision that fails
+    A rule that cannot be evaluated counts as broken. The input is replaced by a halt in the same batch, and its caller gets
+    ``decision-failed``. Two cases differ: a proposal that is refused is only answered, and a halt that cannot be decided fails
+    the writer.
+
+The permit
+    A permit is short, and it rests on a proof that this process still leads. With a journal in a file the proof is an appended
+    entry: the permit lives for ``LIFETIME_NS`` from the start of that batch (ADR 16). With a leased journal the proof is a renewal
+    of the lease: the permit lives for ``PERMIT_NS`` from before the renewal was sent (``controller.journal.lease``).
+
+A leased journal
+    A journal in a database is across a network, and a COMMIT there can hang. So ``step_leased`` appends in a worker thread and
+    the event loop goes on. Every append renews the lease; a batch without events renews it when the last renewal is ``RENEW_NS``
+    old. While an append is under way the inbox calls ``_decide_stops`` as soon as a stop arrives. The stop is decided on the state
+    that the append will make durable, its latch takes effect at once, and the latch file records the halt. The stop's events are
+    the next batch and are appended right after the one under way; the permit already follows the state after the stop, so the
+    success of the first append does not open the latch again. An append without an answer after ``ANSWER_WITHIN_S`` has failed.
+
+An append that fails
+    Whether the batch is durable is then unknown, so no effect of it is started. The writer latches, calls ``on_failure`` (the
+    assembly then writes the latch file and lets the process end), and starts a cancel-all on every venue that may hold an order.
+    It does not cancel when another controller leads now, because the open orders are that controller's. Every caller that waits,
+    and every later one, gets ``journal-failed``. This process never acts again. The next start reads the journal, which shows
+    what became durable, and halts if the latch file says so.
 """
 
 from __future__ import annotations
@@ -37,8 +89,10 @@ from exchange.ports import Clock
 from policies.stage import Stage
 
 BATCH_MOST = 64
+"""How many inputs one batch holds at most."""
+
 ANSWER_WITHIN_S = 4.0
-"""How long an append across a network may take before it counts as failed: well before the lease could run out."""
+"""How long an append to a leased journal may take before it counts as failed: well before the lease can run out."""
 
 T = TypeVar("T")
 
@@ -47,9 +101,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CommittedBatch:
-    """What one batch did, for those who watch: entries with their events, and the state after them.
+    """A batch that is durable, as followers get it: its entries with their events, and the state after them.
 
-    ``began_ns``, ``decided_ns`` and ``durable_ns`` are monotonic: when deciding began and ended, and when the journal had it.
+    ``began_ns``, ``decided_ns`` and ``durable_ns`` are monotonic: when deciding began and ended, and when the append returned.
     """
 
     entries: tuple[tuple[Entry, e.Event], ...]
@@ -61,7 +115,7 @@ class CommittedBatch:
 
 @dataclass(frozen=True, slots=True)
 class HaltClock:
-    """When the breach behind a latch became known and when the latch fell, monotonic nanoseconds."""
+    """When the cause of a latch became known, and when the latch took effect; monotonic nanoseconds."""
 
     known_ns: int
     latched_ns: int
@@ -69,16 +123,17 @@ class HaltClock:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why this process will not act again. ``halted``: by a latch the journal does not hold. ``taken_over``: another leads.
+    """Why this process does not act again. ``on_failure`` gets it.
 
-    ``alone_until_ns``: until then, monotonic, nobody else can lead a journal under a lease.
+    ``halted``: a latch took effect whose halt is not in the journal. ``taken_over``: another controller leads now.
+    ``exclusive_until_ns``: until then, monotonic, no other controller can lead a leased journal.
     """
 
     reason: str
     epoch: int
     halted: bool
     taken_over: bool
-    alone_until_ns: int
+    exclusive_until_ns: int
 
 
 @dataclass(slots=True)
@@ -86,7 +141,7 @@ class _Batch:
     at: Millis
     began_ns: int
     after: State
-    letters: list[QueuedInput] = field(default_factory=list)
+    inputs: list[QueuedInput] = field(default_factory=list)
     decided: list[tuple[QueuedInput, Decision]] = field(default_factory=list)
     decided_ns: int = 0
 
@@ -96,13 +151,13 @@ class _Batch:
 
     @property
     def halts(self) -> bool:
-        """Whether a latch in it means a halt; that of a drill does not."""
+        """Whether it latches for a halt; a drill latches too, and is no halt."""
         latches = any(isinstance(effect, Latch) for _, decision in self.decided for effect in decision.effects)
         return latches and self.after.position.stage is Stage.HALTED
 
 
 class Writer:
-    """Owns the state. Everybody else reads it, and asks through the inbox."""
+    """Owns the state. All other code reads ``state`` and asks through the inbox. Made by ``controller.runtime.assembly``."""
 
     def __init__(
         self,
@@ -113,193 +168,194 @@ class Writer:
         permits: PermitOffice,
         inbox: Inbox,
         perform: Callable[[Effect], None],
-        watchers: Sequence[Callable[[CommittedBatch], None]] = (),
-        failing: Callable[[Failure], None] | None = None,
-        halting: Callable[[str], None] | None = None,
+        on_failure: Callable[[Failure], None] | None = None,
+        on_halt: Callable[[str], None] | None = None,
     ) -> None:
         self._journal = journal
-        self._known = state
+        self._state = state
         self._clock = clock
         self._permits = permits
         self._inbox = inbox
         self._perform = perform
-        self._watchers = list(watchers)
-        self._failing = failing
-        self._halting = halting
+        self._followers: list[Callable[[CommittedBatch], None]] = []
+        self._on_failure = on_failure
+        self._on_halt = on_halt
         self._halt_clock: HaltClock | None = None
         self._failed: str = ""
-        self._turned_ns: int | None = None
+        self._last_batch_ns: int | None = None
         self._leased = journal if isinstance(journal, LeasedJournal) else None
-        # Making or opening the journal was the first renewal; when it was sent is not known here, so nothing rests on it.
+        # Opening the journal was the first renewal. When it was sent is not known here, so no permit rests on it.
         self._renewed_ns = clock.monotonic_ns() - max(PERMIT_NS, RENEW_NS)
-        self._flying: _Batch | None = None
-        self._next: _Batch | None = None
+        self._appending: _Batch | None = None
+        self._stops: _Batch | None = None
 
     @property
-    def known(self) -> State:
+    def state(self) -> State:
         """The state after the last durable entry."""
-        return self._known
+        return self._state
 
     @property
     def failed_because(self) -> str:
-        """Why this process will not act again; empty while it may."""
+        """Why this process does not act again; empty while it may act."""
         return self._failed
 
     @property
     def halt_clock(self) -> HaltClock | None:
-        """The last latch's instants."""
+        """The instants of the last latch; ``None`` before the first."""
         return self._halt_clock
 
     @property
-    def turned_ns(self) -> int | None:
-        """When the writer last began a batch, monotonic nanoseconds; ``None`` before its first."""
-        return self._turned_ns
+    def last_batch_ns(self) -> int | None:
+        """When the writer last began a batch, monotonic nanoseconds; ``None`` before the first."""
+        return self._last_batch_ns
 
-    def watch(self, watcher: Callable[[CommittedBatch], None]) -> None:
-        """Call ``watcher`` after every durable batch."""
-        self._watchers.append(watcher)
+    def add_follower(self, follower: Callable[[CommittedBatch], None]) -> None:
+        """Call ``follower`` with every durable batch from now on."""
+        self._followers.append(follower)
 
     async def run(self) -> None:
-        """Write until cancelled."""
+        """Decide and journal batches until cancelled."""
         if self._leased is None:
             while True:
                 self.step(await self._inbox.take(BATCH_MOST))
-        # Its threads end by themselves: nothing across the network waits for ever.
-        beside = ThreadPoolExecutor(1, "journal")
-        self._inbox.on_stop(self._stop)
+        # The pool is not waited for: each call of it has a time limit of its own.
+        executor = ThreadPoolExecutor(1, "journal")
+        self._inbox.on_stop(self._decide_stops)
         try:
             while True:
-                await self.step_beside(await self._inbox.take(BATCH_MOST), beside)
+                await self.step_leased(await self._inbox.take(BATCH_MOST), executor)
         finally:
-            beside.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(wait=False, cancel_futures=True)
 
-    def step(self, letters: Sequence[QueuedInput]) -> None:
-        """Decide one batch, make it durable, carry it out."""
-        self._turned_ns = self._clock.monotonic_ns()
+    def step(self, inputs: Sequence[QueuedInput]) -> None:
+        """Decide one batch, make it durable, act on it."""
+        self._last_batch_ns = self._clock.monotonic_ns()
         if self._failed:
-            self._turn_away(letters)
+            self._reject(inputs)
             return
         try:
-            batch = self._decided(self._known, letters)
-            self._carry(batch, self._append(batch), batch.after)
+            batch = self._decide_batch(self._state, inputs)
+            self._commit(batch, self._append(batch), batch.after)
         except Exception as error:
-            self._fail(error, letters)
+            self._fail(error, inputs)
 
-    async def step_beside(self, letters: Sequence[QueuedInput], beside: ThreadPoolExecutor) -> None:
-        """As ``step``, with the journal waited for in ``beside``. What stops something meanwhile makes a batch of its own."""
-        self._turned_ns = self._clock.monotonic_ns()
+    async def step_leased(self, inputs: Sequence[QueuedInput], executor: ThreadPoolExecutor) -> None:
+        """As ``step``, but append in ``executor``. Stops that arrive during the append are the next batch."""
+        self._last_batch_ns = self._clock.monotonic_ns()
         if self._failed:
-            self._turn_away(letters)
+            self._reject(inputs)
             return
         batch: _Batch | None = None
         try:
-            batch = self._decided(self._known, letters)
+            batch = self._decide_batch(self._state, inputs)
             while batch is not None:
-                entries = await self._append_beside(batch, beside)
+                entries = await self._append_leased(batch, executor)
                 if self.failed_because:
-                    # A stop that came meanwhile could not be decided: what is durable now is read at the next start.
-                    self._turn_away(batch.letters)
+                    # A stop that arrived during the append could not be decided. The next start reads what became durable.
+                    self._reject(batch.inputs)
                     return
-                done, batch = batch, self._next
-                self._carry(done, entries, batch.after if batch is not None else done.after)
+                durable, batch = batch, self._stops
+                self._commit(durable, entries, batch.after if batch is not None else durable.after)
         except Exception as error:
-            self._fail(error, batch.letters if batch is not None else letters)
+            self._fail(error, batch.inputs if batch is not None else inputs)
 
-    def _stop(self) -> None:
-        """Something that stops arrived. If an append is under way it is decided now, on top of what that append will make known."""
-        if self._flying is None or self._failed:
+    def _decide_stops(self) -> None:
+        """The inbox calls this when a stop arrives. During an append, decide it on the state which that append makes durable."""
+        if self._appending is None or self._failed:
             return
-        letters = self._inbox.take_stops()
+        inputs = self._inbox.take_stops()
         try:
-            if self._next is None:
-                self._next = _Batch(self._flying.at, self._clock.monotonic_ns(), self._flying.after)
-            self._extend(self._next, letters)
+            if self._stops is None:
+                self._stops = _Batch(self._appending.at, self._clock.monotonic_ns(), self._appending.after)
+            self._extend(self._stops, inputs)
         except Exception as error:
-            self._fail(error, letters)
+            self._fail(error, inputs)
 
-    def _decided(self, state: State, letters: Sequence[QueuedInput]) -> _Batch:
+    def _decide_batch(self, state: State, inputs: Sequence[QueuedInput]) -> _Batch:
         batch = _Batch(Millis(max(self._clock.now(), state.at)), self._clock.monotonic_ns(), state)
-        self._extend(batch, letters)
+        self._extend(batch, inputs)
         return batch
 
-    def _extend(self, batch: _Batch, letters: Sequence[QueuedInput]) -> None:
-        batch.letters.extend(letters)
-        for letter in letters:
-            found = self._decide(batch.after, letter, batch.at)
-            if found is not None:
-                batch.decided.append(found)
-                batch.after = found[1].after
+    def _extend(self, batch: _Batch, inputs: Sequence[QueuedInput]) -> None:
+        batch.inputs.extend(inputs)
+        for queued in inputs:
+            decided = self._decide_input(batch.after, queued, batch.at)
+            if decided is not None:
+                batch.decided.append(decided)
+                batch.after = decided[1].after
         batch.decided_ns = self._clock.monotonic_ns()
-        if self._leased is not None and self._halting is not None and batch.halts:
-            _attempt(self._halting, batch.after.halt_reason)
+        if self._leased is not None and self._on_halt is not None and batch.halts:
+            _attempt(self._on_halt, batch.after.halt_reason)
 
     def _append(self, batch: _Batch) -> tuple[Entry, ...]:
         events = batch.events
         return self._journal.append([Record(event.kind, event_codec.encode(event)) for event in events], batch.at) if events else ()
 
-    async def _append_beside(self, batch: _Batch, beside: ThreadPoolExecutor) -> tuple[Entry, ...]:
-        sent = self._clock.monotonic_ns()
-        self._flying, self._next = batch, None
+    async def _append_leased(self, batch: _Batch, executor: ThreadPoolExecutor) -> tuple[Entry, ...]:
+        sent_ns = self._clock.monotonic_ns()
+        self._appending, self._stops = batch, None
         try:
-            if not batch.events and sent - self._renewed_ns < RENEW_NS:
+            if not batch.events and sent_ns - self._renewed_ns < RENEW_NS:
                 return ()
-            appending = asyncio.get_running_loop().run_in_executor(beside, self._appended_or_renewed, batch)
-            await asyncio.wait({appending}, timeout=ANSWER_WITHIN_S)
-            if not appending.done():
-                appending.add_done_callback(_told_too_late)
+            append = asyncio.get_running_loop().run_in_executor(executor, self._append_or_renew, batch)
+            await asyncio.wait({append}, timeout=ANSWER_WITHIN_S)
+            if not append.done():
+                append.add_done_callback(_log_late_failure)
                 raise JournalWriteFailed(
                     f"the journal gave no answer within {ANSWER_WITHIN_S:g} s",
                     code="journal-write-failed",
-                    remedy="Check the database server and its standby; what was under way is read at the next start.",
+                    remedy="Check the database server and its standby. The next start reads what became durable.",
                 )
-            entries = appending.result()
-            self._renewed_ns = sent
+            entries = append.result()
+            self._renewed_ns = sent_ns
             return entries
         finally:
-            self._flying = None
+            self._appending = None
 
-    def _appended_or_renewed(self, batch: _Batch) -> tuple[Entry, ...]:
+    def _append_or_renew(self, batch: _Batch) -> tuple[Entry, ...]:
         assert self._leased is not None
         if batch.events:
             return self._append(batch)
         self._leased.renew()
         return ()
 
-    def _carry(self, batch: _Batch, entries: tuple[Entry, ...], latest: State) -> None:
-        self._known = batch.after
-        self._permit(latest, batch, proven=bool(entries))
+    def _commit(self, batch: _Batch, entries: tuple[Entry, ...], latest: State) -> None:
+        """Publish a durable batch and act on it. ``latest`` is the state after the stops that were decided during its append."""
+        self._state = batch.after
+        self._update_permit(latest, batch, appended=bool(entries))
         pairs = tuple(zip(entries, batch.events, strict=True))
-        carried = CommittedBatch(pairs, batch.after, batch.began_ns, batch.decided_ns, self._clock.monotonic_ns())
-        for watcher in self._watchers:
-            _attempt(watcher, carried)
-        for letter, decision in batch.decided:
-            if letter.answer is not None and not letter.answer.done():
-                letter.answer.set_result(decision)
+        committed = CommittedBatch(pairs, batch.after, batch.began_ns, batch.decided_ns, self._clock.monotonic_ns())
+        for follower in self._followers:
+            _attempt(follower, committed)
+        for queued, decision in batch.decided:
+            if queued.answer is not None and not queued.answer.done():
+                queued.answer.set_result(decision)
             for effect in decision.effects:
                 if not isinstance(effect, Latch):
                     _attempt(self._perform, effect)
 
-    def _decide(self, state: State, letter: QueuedInput, now: Millis) -> tuple[QueuedInput, Decision] | None:
+    def _decide_input(self, state: State, queued: QueuedInput, now: Millis) -> tuple[QueuedInput, Decision] | None:
         try:
-            decision = decide(state, letter.input, now)
+            decision = decide(state, queued.input, now)
         except Exception as error:
-            if isinstance(error, GatehouseError) and isinstance(letter.input, ProposalAsked):
-                _answer(letter, error)
+            if isinstance(error, GatehouseError) and isinstance(queued.input, ProposalAsked):
+                _answer(queued, error)
                 return None
-            if isinstance(letter.input, HaltAsked):
+            if isinstance(queued.input, HaltAsked):
                 raise
-            # A rule that cannot be evaluated is a rule that was broken (architecture.md §1.2): stop at once, and say where.
+            # A rule that cannot be evaluated counts as broken (architecture.md §1.2): halt, and say where.
             _log.exception("a decision failed")
-            reason = f"{type(error).__name__} while deciding {type(letter.input).__name__}"
-            _answer(letter, Halted(reason, code="decision-failed", remedy="Read the log; the deployment halts itself."))
+            reason = f"{type(error).__name__} while deciding {type(queued.input).__name__}"
+            remedy = "Read the controller's log. The deployment halts itself."
+            _answer(queued, Halted(reason, code="decision-failed", remedy=remedy))
             halt = HaltAsked(by="controller", reason=reason, cause=Cause.CONTROLLER)
-            return self._decide(state, QueuedInput(halt, letter.known_ns, None), now)
+            return self._decide_input(state, QueuedInput(halt, queued.known_ns, None), now)
         for effect in decision.effects:
             if isinstance(effect, Latch):
-                self._halt_clock = HaltClock(letter.known_ns, self._permits.latch(effect.reason))
-        return letter, decision
+                self._halt_clock = HaltClock(queued.known_ns, self._permits.latch(effect.reason))
+        return queued, decision
 
-    def _permit(self, state: State, batch: _Batch, *, proven: bool) -> None:
+    def _update_permit(self, state: State, batch: _Batch, *, appended: bool) -> None:
         if state.position.stage is Stage.HALTED or state.drill is not None:
             if not self._permits.latched_because:
                 self._permits.latch(state.halt_reason or state.not_armed_because)
@@ -310,60 +366,60 @@ class Writer:
             self._permits.lapse()
         elif self._leased is not None:
             self._permits.renew(self._renewed_ns + PERMIT_NS)
-        elif proven:
-            # Only an entry shows that this process still leads, and it showed so when its batch began (ADR 16).
+        elif appended:
+            # Only an appended entry proves that this process still leads, and it proves it for when its batch began (ADR 16).
             self._permits.renew(batch.began_ns + LIFETIME_NS)
 
-    def _fail(self, error: Exception, letters: Sequence[QueuedInput]) -> None:
+    def _fail(self, error: Exception, inputs: Sequence[QueuedInput]) -> None:
         if self._failed:
-            self._turn_away(letters)
+            self._reject(inputs)
             return
         self._failed = error.message if isinstance(error, GatehouseError) else f"{type(error).__name__}: {error}"
-        was_latched = bool(self._permits.latched_because) and self._known.position.stage is not Stage.HALTED
+        was_latched = bool(self._permits.latched_because) and self._state.position.stage is not Stage.HALTED
         self._permits.latch(self._failed)
         taken_over = isinstance(error, JournalTakenOver)
-        failure = Failure(self._failed, self._known.epoch, was_latched, taken_over, self._renewed_ns + TERM_NS)
-        if self._failing is not None:
-            _attempt(self._failing, failure)
-        _log.critical("nothing can be remembered any more, so nothing will be placed again", exc_info=error)
-        following, self._next = self._next, None
-        letters = [*letters, *(following.letters if following is not None else ())]
+        failure = Failure(self._failed, self._state.epoch, was_latched, taken_over, self._renewed_ns + TERM_NS)
+        if self._on_failure is not None:
+            _attempt(self._on_failure, failure)
+        _log.critical("the journal failed: this process places no more orders", exc_info=error)
+        stops, self._stops = self._stops, None
+        inputs = [*inputs, *(stops.inputs if stops is not None else ())]
         if not failure.taken_over:
-            self._cancel_everything()
-        self._turn_away(letters)
+            self._cancel_all()
+        self._reject(inputs)
 
-    def _cancel_everything(self) -> None:
-        known = self._known
-        open_orders = known.open.values()
-        venues = {order.venue for order in open_orders} | ({known.venue} if known.venue is not None else set())
-        symbols = {order.symbol for order in open_orders} | set(known.policy.symbols if known.policy else ())
+    def _cancel_all(self) -> None:
+        state = self._state
+        open_orders = state.open.values()
+        venues = {order.venue for order in open_orders} | ({state.venue} if state.venue is not None else set())
+        symbols = {order.symbol for order in open_orders} | set(state.policy.symbols if state.policy else ())
         for venue in sorted(venues):
             _attempt(self._perform, CancelAll(venue, tuple(sorted(symbols)), because=self._failed))
 
-    def _turn_away(self, letters: Sequence[QueuedInput]) -> None:
-        for letter in letters:
+    def _reject(self, inputs: Sequence[QueuedInput]) -> None:
+        for queued in inputs:
             error = Halted(
                 f"the journal cannot be written: {self._failed}",
                 code="journal-failed",
-                remedy="Mend the disk, run `gatehouse journal verify`, then restart the controller.",
+                remedy="Fix the disk, run `gatehouse journal verify`, then restart the controller.",
             )
-            _answer(letter, error)
+            _answer(queued, error)
 
 
-def _told_too_late(appending: asyncio.Future[tuple[Entry, ...]]) -> None:
-    # Nobody waits for it any more; the next start reads what became of it.
-    if not appending.cancelled() and (error := appending.exception()) is not None:
-        _log.warning("an append that was given up has failed", extra={"fields": {"why": str(error)}})
+def _log_late_failure(append: asyncio.Future[tuple[Entry, ...]]) -> None:
+    # No caller waits for this append any more; the next start reads whether it became durable.
+    if not append.cancelled() and (error := append.exception()) is not None:
+        _log.warning("an append failed after its time limit", extra={"fields": {"why": str(error)}})
 
 
-def _attempt(act: Callable[[T], None], given: T) -> None:
-    # What one of them gets wrong must not keep a cancel from the next.
+def _attempt(act: Callable[[T], None], value: T) -> None:
+    # A follower or an effect that fails must not keep the next one, which may be a cancel, from running.
     try:
-        act(given)
+        act(value)
     except Exception:
-        _log.exception("a watcher or an effect failed")
+        _log.exception("a follower or an effect failed")
 
 
-def _answer(letter: QueuedInput, error: GatehouseError) -> None:
-    if letter.answer is not None and not letter.answer.done():
-        letter.answer.set_exception(error)
+def _answer(queued: QueuedInput, error: GatehouseError) -> None:
+    if queued.answer is not None and not queued.answer.done():
+        queued.answer.set_exception(error)

@@ -1,1 +1,1 @@
-"""From a journal to a running state: recovery, snapshots, following a leader."""
+"""From a journal to a running state: recovery, snapshots, following a leader. Used by ``controller.bootstrap``."""

@@ -1,4 +1,7 @@
-"""Following a journal that another controller writes: verified as it grows, folded, remembered. Nothing is placed (ADR 19)."""
+"""Follows a journal that another controller writes, and takes it over when that controller is gone (ADR 19).
+
+``controller.bootstrap.leadership`` runs it on a standby. Every entry is verified and folded as it arrives; no order is placed.
+"""
 
 from __future__ import annotations
 
@@ -18,37 +21,37 @@ from controller.runtime.followers.recent import RecentHistory
 from exchange.errors import IntegrityError
 from exchange.ports import Clock
 
-LOOK_EVERY_S = 0.25
+CHECK_EVERY_S = 0.25
 
 _log = logging.getLogger(__name__)
 
 
 class Follower:
-    """The state after every entry seen so far. What does not follow from the entry before it is refused for good."""
+    """Folds the entries it is given, in order, into a state and a recent history. An entry that breaks the chain is an error."""
 
     def __init__(
-        self, controller_id: str, memory: RecentHistory, seen: Callable[[Entry], None], state: State, head: Head | None
+        self, controller_id: str, history: RecentHistory, on_entry: Callable[[Entry], None], state: State, head: Head | None
     ) -> None:
         self._walk = ChainWalk(controller_id, head)
-        self._memory = memory
-        self._seen = seen
+        self._history = history
+        self._on_entry = on_entry
         self._state = state
 
     @property
     def state(self) -> State:
-        """The state after the last entry seen."""
+        """The state after the last entry."""
         return self._state
 
     @property
     def head(self) -> Head:
-        """The last entry seen."""
+        """The last entry."""
         return self._walk.head
 
     def take(self, rows: Sequence[Row]) -> None:
-        """The next entries, as they are stored.
+        """Verify and fold the next entries, as they are stored.
 
         Raises:
-            IntegrityError: they do not continue the chain, or mean nothing to this version.
+            IntegrityError: they do not continue the chain, or this version cannot read them.
         """
         problem = self._walk.take(rows)
         if problem is not None:
@@ -63,26 +66,26 @@ class Follower:
         for entry in entries:
             event = event_codec.decode(entry.kind, entry.body)
             self._state = apply(self._state, event, entry.at)
-            self._memory.remember(entry, event, self._state)
-            self._seen(entry)
+            self._history.record(entry, event, self._state)
+            self._on_entry(entry)
 
-    def require_kept(self, found: str | None) -> None:
-        """Raises ``IntegrityError`` when ``found``, the hash the journal has for our last entry, is not that entry's.
+    def require_last_entry(self, found: str | None) -> None:
+        """Raises ``IntegrityError`` when ``found``, the hash that the journal has for our last entry, is not that entry's hash.
 
-        An entry that was read from a primary is gone after a failover to a server that never had it (reliability.md F56).
+        After a failover to a server that never had an entry, an entry that was read before is gone (reliability.md F56).
         """
         if self.head.seq and found != self.head.hash:
             raise IntegrityError(
                 f"the journal went back: entry {self.head.seq}, which this standby has read, is "
                 + ("gone" if found is None else "another one now"),
                 code="journal-went-back",
-                remedy="Find the server that still has it: one without it was promoted. Acknowledged entries are lost here.",
+                remedy="Find the server that still has the entry. The server that was promoted has lost acknowledged entries.",
             )
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far a standby is behind. ``quiet_ms``: since the leader's lease last changed. ``problem``: why it cannot tell."""
+    """How far a standby is behind. ``quiet_ms``: time since the leader's lease last changed. ``problem``: why it is not known."""
 
     leader_epoch: int
     entries: int
@@ -91,7 +94,7 @@ class Lag:
 
 
 class Standby:
-    """Follows until the leader's lease is over, or until something has to be halted; then takes the journal over."""
+    """Follows until the leader's lease is over, or until the deployment must halt; then takes the journal over."""
 
     def __init__(
         self,
@@ -108,60 +111,60 @@ class Standby:
         self._reader: FollowedJournal | None = None
         self._watch = LeaseWatch()
         self._lease = Lease(0, "")
-        self._behind = 0
-        self._looked_ns: int | None = None
+        self._entries_behind = 0
+        self._last_check_ns: int | None = None
         self._problem = "the journal has not been read yet"
         self._halt = asyncio.Event()
-        self._halting = ""
+        self._halt_reason = ""
 
     @property
     def follower(self) -> Follower:
-        """What it has read."""
+        """The state and the history it has read so far."""
         return self._follower
 
     @property
-    def looked_ns(self) -> int | None:
-        """When it last began to look at the journal, monotonic nanoseconds; ``None`` before the first time."""
-        return self._looked_ns
+    def last_check_ns(self) -> int | None:
+        """When it last began to read the journal, monotonic nanoseconds; ``None`` before the first time."""
+        return self._last_check_ns
 
     @property
     def lag(self) -> Lag:
-        """How far it is behind now."""
+        """How far it is behind now; for ``gatehouse status``."""
         quiet = self._watch.unchanged_ns(self._clock.monotonic_ns()) // 1_000_000
-        return Lag(self._lease.epoch, self._behind, quiet, self._problem)
+        return Lag(self._lease.epoch, self._entries_behind, quiet, self._problem)
 
     @property
     def handed_over(self) -> bool:
-        """Whether the last leader gave the lease back, and was not taken over from."""
+        """Whether the last leader gave its lease back, so that nothing was taken from it."""
         return self._lease.free
 
     @property
-    def halting(self) -> str:
-        """Why whoever leads after this has to halt before anything else; empty when nothing asked for it."""
-        return self._halting
+    def halt_reason(self) -> str:
+        """Why the deployment must halt as soon as this process leads; empty when nothing asked for a halt."""
+        return self._halt_reason
 
     def halt(self, reason: str) -> None:
-        """Take the journal over whoever holds it, because this deployment must halt.
+        """Take the journal over at once, even from a leader that is well, because the deployment must halt.
 
-        The one it is taken from is refused at its next append. Its permits may live on for a moment; ours do not, for the halt
-        comes first, whatever became of the latch file.
+        The old leader is refused at its next append. Its permits may live on for a moment. This process issues none, because it
+        journals the halt first, even when the latch file could not be written.
         """
-        self._halting = self._halting or reason or "it was asked of the standby"
+        self._halt_reason = self._halt_reason or reason or "a halt was asked of the standby"
         self._halt.set()
 
     async def run(self) -> LeasedJournal:
-        """Follow, then lead. The journal that comes back holds nothing that the follower has not taken.
+        """Follow, then take over. The follower has read every entry of the journal that is returned.
 
         Raises:
-            IntegrityError: the journal does not verify, or lost what it had.
+            IntegrityError: the journal does not verify, or has lost entries.
         """
         try:
             while True:
-                self._looked_ns = self._clock.monotonic_ns()
+                self._last_check_ns = self._clock.monotonic_ns()
                 try:
-                    await self._look()
+                    await self._read_new_entries()
                     self._problem = ""
-                    if (journal := await self._led()) is not None:
+                    if (journal := await self._try_to_lead()) is not None:
                         return journal
                 except JournalError as error:
                     if error.message != self._problem:
@@ -169,21 +172,21 @@ class Standby:
                     self._problem = error.message
                 await self._pause()
         finally:
-            self._let_go()
+            self._close_reader()
 
-    async def _look(self) -> None:
+    async def _read_new_entries(self) -> None:
         if self._reader is None:
             self._reader = await asyncio.to_thread(self._read)
         reader, seq = self._reader, self._follower.head.seq
         self._lease, kept, head = await asyncio.to_thread(lambda: (reader.lease(), reader.hash_at(seq), reader.head.seq))
         self._watch.saw(self._lease, self._clock.monotonic_ns())
-        self._follower.require_kept(kept)
+        self._follower.require_last_entry(kept)
         while (rows := await asyncio.to_thread(reader.rows_after, self._follower.head.seq)) and self._follower.head.seq < head:
             self._follower.take(rows)
-            self._behind = max(0, head - self._follower.head.seq)
-        self._behind = 0
+            self._entries_behind = max(0, head - self._follower.head.seq)
+        self._entries_behind = 0
 
-    async def _led(self) -> LeasedJournal | None:
+    async def _try_to_lead(self) -> LeasedJournal | None:
         halting = self._halt.is_set()
         over = self._watch.over(self._clock.monotonic_ns())
         if over is None and not halting:
@@ -193,27 +196,27 @@ class Standby:
         except JournalLocked:
             return None
         try:
-            await self._finish(journal)
+            await self._read_the_rest(journal)
         except BaseException:
             journal.close()
             raise
         return journal
 
-    async def _finish(self, journal: LeasedJournal) -> None:
-        # Not through the reader: it may still be connected to a server that has lost its place.
+    async def _read_the_rest(self, journal: LeasedJournal) -> None:
+        # Not with the reader: it may still be connected to a server that is no longer the primary.
         seq = self._follower.head.seq
-        self._follower.require_kept(await asyncio.to_thread(journal.hash_at, seq))
+        self._follower.require_last_entry(await asyncio.to_thread(journal.hash_at, seq))
         while rows := await asyncio.to_thread(journal.rows_after, self._follower.head.seq):
             self._follower.take(rows)
 
     async def _pause(self) -> None:
         if self._halt.is_set():
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_EVERY_S)
             return
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._halt.wait(), LOOK_EVERY_S)
+            await asyncio.wait_for(self._halt.wait(), CHECK_EVERY_S)
 
-    def _let_go(self) -> None:
+    def _close_reader(self) -> None:
         if self._reader is not None:
             self._reader.close()
             self._reader = None

@@ -1,4 +1,8 @@
-"""A start: verify the journal, fold it, take it over. What does not add up stops it; nothing is repaired (architecture.md §7)."""
+"""Recovers the state at a start: fold the journal, then journal the start itself (architecture.md §7).
+
+``controller.bootstrap`` calls it after the journal was verified. A journal that does not make sense stops the start; nothing is
+repaired.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from exchange.ports import Clock
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The state after the start was journalled, what the start asks to be done, and how many entries had to be folded."""
+    """The state after the start was journalled, the effects of the start, and how many entries were folded."""
 
     state: State
     effects: tuple[Effect, ...]
@@ -28,68 +32,75 @@ class Recovered:
 
     @property
     def snapshot_seq(self) -> int:
-        """The entry after which the newest snapshot was taken; a start that folds much takes one itself."""
+        """The entry after which the newest snapshot was taken; a start that folds ``SAVE_AFTER`` entries takes one itself."""
         return self.state.seq - (self.folded if self.folded < SAVE_AFTER else 0)
 
 
 def recover(
     journal: Journal,
-    memory: RecentHistory,
+    history: RecentHistory,
     boot: Boot,
     clock: Clock,
-    seen: Callable[[Entry], None],
+    on_entry: Callable[[Entry], None],
     snapshot: Snapshot | None = None,
 ) -> Recovered:
-    """Fold every entry after ``snapshot``, then decide and journal the start itself. ``seen`` is shown each of them, old and new.
+    """Fold every entry after ``snapshot``, then decide and journal the start. ``on_entry`` gets every entry, old and new.
 
     Raises:
-        IntegrityError: an entry this version cannot read, or a journal of another deployment.
+        IntegrityError: this version cannot read an entry, or the journal is of another deployment.
         ConfigError: the documents on disk cannot be adopted.
     """
-    state, folded = refold(journal, memory, seen, snapshot)
-    return begin(journal, state, memory, boot, clock, seen, folded=folded)
+    state, folded = refold(journal, history, on_entry, snapshot)
+    return begin(journal, state, history, boot, clock, on_entry, folded=folded)
 
 
 def refold(
-    journal: JournalReader, memory: RecentHistory, seen: Callable[[Entry], None], snapshot: Snapshot | None = None
+    journal: JournalReader, history: RecentHistory, on_entry: Callable[[Entry], None], snapshot: Snapshot | None = None
 ) -> tuple[State, int]:
-    """The state after the last entry, and how many entries had to be folded for it.
+    """The state after the last entry, and how many entries were folded for it.
 
     Raises:
-        IntegrityError: an entry this version cannot read.
+        IntegrityError: this version cannot read an entry.
     """
-    state = resumed(journal, memory, snapshot)
-    began = state.seq
-    for entry in journal.read(began):
+    state = restored_state(journal, history, snapshot)
+    last_seq = state.seq
+    for entry in journal.read(last_seq):
         event = event_codec.decode(entry.kind, entry.body)
         state = apply(state, event, entry.at)
-        memory.remember(entry, event, state)
-        seen(entry)
-    return state, state.seq - began
+        history.record(entry, event, state)
+        on_entry(entry)
+    return state, state.seq - last_seq
 
 
-def resumed(journal: JournalReader, memory: RecentHistory, snapshot: Snapshot | None) -> State:
-    """The state a fold goes on from, with ``memory`` as it was then."""
+def restored_state(journal: JournalReader, history: RecentHistory, snapshot: Snapshot | None) -> State:
+    """The state that a fold continues from; fills ``history`` to match it."""
     if snapshot is None:
         return State()
     recent = journal.read(max(0, snapshot.seq - KEEP_ENTRIES), min(snapshot.seq, KEEP_ENTRIES))
-    memory.restore(snapshot.kept, ((entry, event_codec.decode(entry.kind, entry.body)) for entry in recent))
+    history.restore(snapshot.history, ((entry, event_codec.decode(entry.kind, entry.body)) for entry in recent))
     return snapshot.state
 
 
 def begin(
-    journal: Journal, state: State, memory: RecentHistory, boot: Boot, clock: Clock, seen: Callable[[Entry], None], *, folded: int
+    journal: Journal,
+    state: State,
+    history: RecentHistory,
+    boot: Boot,
+    clock: Clock,
+    on_entry: Callable[[Entry], None],
+    *,
+    folded: int,
 ) -> Recovered:
-    """Decide and journal the start itself, on the ``state`` after the journal's last entry.
+    """Decide and journal the start on ``state``, the state after the journal's last entry.
 
     Raises:
-        IntegrityError: a journal of another deployment.
+        IntegrityError: the journal is of another deployment.
         ConfigError: the documents on disk cannot be adopted.
     """
     now = max(clock.now(), state.at)
     decision = decide(state, boot, now)
     entries = journal.append([Record(event.kind, event_codec.encode(event)) for event in decision.events], now)
     for entry, event in zip(entries, decision.events, strict=True):
-        memory.remember(entry, event, decision.after)
-        seen(entry)
+        history.record(entry, event, decision.after)
+        on_entry(entry)
     return Recovered(decision.after, decision.effects, folded)

@@ -1,10 +1,11 @@
-"""Snapshots: a disposable copy of the folded state, so that a start folds only what came after it (architecture.md §7).
+"""Snapshots: a disposable copy of the folded state, so that a start folds only the entries after it (architecture.md §7).
 
-A snapshot is one file. Its last line but one names the entry it was taken after with that entry's hash, the version and source of
-gatehouse that folded it, and digests of the rest; the last is that line's signature by the controller's own checkpoint key, so a
-start believes no copy of another hand. Whatever does not fit, parse or verify is deleted, and the whole journal is folded instead.
+``SnapshotSchedule`` saves them, ``controller.bootstrap`` loads one at a start. A snapshot is one file. Its last line but one is a
+header: the entry after which it was taken with that entry's hash, the version and source of gatehouse that folded it, and digests
+of the rest. The last line is the header's signature by the controller's own checkpoint key, so a file that was made elsewhere is
+not used. A file that does not fit, parse or verify is deleted, and the whole journal is folded instead.
 
-Nothing here replaces verification: a start still verifies the chain from the genesis before it looks for a snapshot.
+A snapshot does not replace verification: a start still verifies the chain from the first entry before it loads a snapshot.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from threading import Lock
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controller.core import state_codec as frozen
+from controller.core import state_codec
 from controller.core.state import State
 from controller.journal.chain import Head
 from controller.journal.files import write_pieces
 from controller.journal.merkle import MerkleTree
-from controller.runtime.followers.recent import Kept
+from controller.runtime.followers.recent import SavedHistory
 from controller.version import SOURCE_ROOT, VERSION
 from exchange.errors import GatehouseError
 from policies import canonical
@@ -34,7 +35,7 @@ from policies import canonical
 FILE_NAME = "snapshot"
 FORMAT = "gatehouse-snapshot-v2"
 SAVE_AFTER = 10_000
-"""A start that folded fewer entries than this, or a run that added fewer, takes no new snapshot."""
+"""A start that folds fewer entries, or a run that adds fewer, takes no new snapshot."""
 
 _CONTEXT = b"gatehouse-snapshot-v2\0"
 _MAX_BYTES = 1 << 32
@@ -53,12 +54,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a start needs to know of the entries up to ``seq``, whose hash is ``hash``."""
+    """What a start needs of the entries up to ``seq``, whose hash is ``hash``."""
 
     seq: int
     hash: str
     state: State
-    kept: Kept
+    history: SavedHistory
     tree: MerkleTree
 
 
@@ -75,23 +76,23 @@ class Snapshots:
         self._key = key
         self._saving = Lock()
 
-    def save(self, state: State, head: Head, kept: Kept, tree: MerkleTree, pause: Callable[[], object] = int) -> bool:
-        """Replace the snapshot; ``False`` when it could not be written, which costs nothing but the next start's time.
+    def save(self, state: State, head: Head, history: SavedHistory, tree: MerkleTree, pause: Callable[[], object] = int) -> bool:
+        """Replace the snapshot. ``False`` when it could not be written: the next start then only takes longer.
 
-        Another thread may do this while the controller works: then ``pause`` is called after every little of work.
+        Another thread may do this while the controller runs; ``pause`` is then called after every small piece.
         """
         if not state.seq == head.seq == tree.size:
             return False
         try:
             with self._saving:
-                write_pieces(self._path, self._pieces(state, head, kept, tree, pause))
+                write_pieces(self._path, self._pieces(state, head, history, tree, pause))
         except (OSError, GatehouseError):
             _log.warning("no snapshot was written", exc_info=True)
             return False
         return True
 
     def load(self, hash_at: Callable[[int], str | None]) -> Snapshot | None:
-        """The snapshot, if the journal of ``hash_at`` holds the entry it was taken after. One that does not fit is deleted."""
+        """The snapshot, if the journal of ``hash_at`` holds the entry it was taken after. A file that does not fit is deleted."""
         try:
             data = self._path.read_bytes() if self._path.stat().st_size <= _MAX_BYTES else b""
             return self._opened(data, hash_at)
@@ -102,9 +103,11 @@ class Snapshots:
             self._path.unlink(missing_ok=True)
             return None
 
-    def _pieces(self, state: State, head: Head, kept: Kept, tree: MerkleTree, pause: Callable[[], object]) -> Iterator[bytes]:
+    def _pieces(
+        self, state: State, head: Head, history: SavedHistory, tree: MerkleTree, pause: Callable[[], object]
+    ) -> Iterator[bytes]:
         digest = sha256()
-        for piece in frozen.pack(state, kept, _Frontier(tuple(base64.b64encode(node).decode() for node in tree.frontier))):
+        for piece in state_codec.pack(state, history, _Frontier(tuple(base64.b64encode(node).decode() for node in tree.frontier))):
             digest.update(piece)
             yield piece
             pause()
@@ -116,16 +119,16 @@ class Snapshots:
         first = data.rindex(b"\n", 0, second)
         body, header, signature = memoryview(data)[:first], data[first + 1 : second], data[second + 1 :]
         self._key.public_key().verify(base64.b64decode(signature, validate=True), _CONTEXT + header)
-        told = canonical.decode(header)
-        if header != _header(told["seq"], told["hash"], told["state"], f"sha256:{sha256(body).hexdigest()}"):
+        stated = canonical.decode(header)
+        if header != _header(stated["seq"], stated["hash"], stated["state"], f"sha256:{sha256(body).hexdigest()}"):
             raise ValueError("it is of another version, or its body is not what its header says")
-        if hash_at(told["seq"]) != told["hash"]:
+        if hash_at(stated["seq"]) != stated["hash"]:
             raise ValueError("the journal does not hold the entry it was taken after")
-        state, kept, frontier = frozen.unpack((State, Kept, _Frontier), body)
-        if state.seq != told["seq"] or state.fingerprint(shelves=False) != told["state"]:
+        state, history, frontier = state_codec.unpack((State, SavedHistory, _Frontier), body)
+        if state.seq != stated["seq"] or state.fingerprint(shelves=False) != stated["state"]:
             raise ValueError("the state does not have the fingerprint it was written with")
         nodes = tuple(base64.b64decode(node, validate=True) for node in frontier.nodes)
-        return Snapshot(told["seq"], told["hash"], state, kept, MerkleTree(state.seq, nodes))
+        return Snapshot(stated["seq"], stated["hash"], state, history, MerkleTree(state.seq, nodes))
 
 
 def _header(seq: int, digest: str, state: str, body: str) -> bytes:
@@ -136,8 +139,8 @@ def _header(seq: int, digest: str, state: str, body: str) -> bytes:
 
 @cache
 def source_digest() -> str:
-    """A digest of the code that folds and of the state's shape: a snapshot that other code folded is not ours."""
-    digest = sha256(frozen.form_of(State).shape.encode() + frozen.form_of(Kept).shape.encode())
+    """A digest of the code that folds and of the state's shape: a snapshot that other code folded is not used."""
+    digest = sha256(state_codec.form_of(State).shape.encode() + state_codec.form_of(SavedHistory).shape.encode())
     for pattern in _FOLDING:
         for path in sorted(SOURCE_ROOT.glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())

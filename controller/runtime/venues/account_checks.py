@@ -1,4 +1,7 @@
-"""Asking the live venue, before anybody may go there, whether the account is fit to trade: the evidence of ``live-ready``."""
+"""Examines the live account before the first real order: the evidence of the gate ``live-ready``.
+
+The assembly runs it in the background; ``controller.bootstrap.venues`` gives it the questions.
+"""
 
 from __future__ import annotations
 
@@ -13,37 +16,37 @@ from exchange.ports import Clock, VenueName
 from policies.stage import Stage
 
 EVERY_NS = 60_000_000_000
-LOOK_EVERY_S = 0.5
+CHECK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """How many questions were asked, and the names of those the account did not pass."""
+    """How many checks were made, and the names of those that the account failed."""
 
     checks: int
     failed: tuple[str, ...]
 
 
 class Examiner:
-    """At VALIDATED, where the next step is real money: at once, then every minute. Nowhere else."""
+    """Examines the account at VALIDATED, where the next step is real money: at once, then every minute. Not in other stages."""
 
     def __init__(
-        self, *, examine: Callable[[], Awaitable[Findings]], known: Callable[[], State], inbox: Inbox, clock: Clock
+        self, *, examine: Callable[[], Awaitable[Findings]], current_state: Callable[[], State], inbox: Inbox, clock: Clock
     ) -> None:
         self._examine = examine
-        self._known = known
+        self._current_state = current_state
         self._inbox = inbox
         self._clock = clock
 
     async def run(self) -> None:
-        """Examine whenever it is due, until cancelled. What it finds is decided by the writer."""
-        examined_run, due_ns = -1, 0
+        """Examine whenever it is due, until cancelled. The findings go to the writer, which decides."""
+        examined_stage_since, due_ns = -1, 0
         while True:
-            state = self._known()
+            state = self._current_state()
             if state.position.stage is Stage.VALIDATED and state.armed:
                 now = self._clock.monotonic_ns()
-                if state.stage_since != examined_run or now >= due_ns:
-                    examined_run, due_ns = state.stage_since, now + EVERY_NS
-                    found = await self._examine()
-                    self._inbox.fact(AccountExamined(VenueName.LIVE, found.checks, found.failed), self._clock.monotonic_ns())
-            await asyncio.sleep(LOOK_EVERY_S)
+                if state.stage_since != examined_stage_since or now >= due_ns:
+                    examined_stage_since, due_ns = state.stage_since, now + EVERY_NS
+                    findings = await self._examine()
+                    self._inbox.fact(AccountExamined(VenueName.LIVE, findings.checks, findings.failed), self._clock.monotonic_ns())
+            await asyncio.sleep(CHECK_EVERY_S)

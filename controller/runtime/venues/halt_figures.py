@@ -1,4 +1,4 @@
-"""What becomes of a venue that was emptied: the figures of the halt, or of the drill, that asked for it."""
+"""Reports how long a halt or a drill took, once its cancel-all has ended; the assembly calls it with each result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from policies.stage import Stage
 def report_halt(
     effect: CancelAll, result: CancelAllResult, state: State, times: HaltClock | None, inbox: Inbox, clock: Clock
 ) -> None:
-    """Tell the writer how long a halt took, if this was the venue it left."""
+    """Report to the writer how long a halt took, if the result is of the venue that the halt left."""
     if state.position.stage is not Stage.HALTED or effect.venue is not state.watched or times is None:
         return
     empty = result.empty_ns >= 0
@@ -40,18 +40,18 @@ def report_drill(
     times: HaltClock | None,
     inbox: Inbox,
     clock: Clock,
-    again: Callable[[CancelAll], None],
+    cancel_again: Callable[[CancelAll], None],
 ) -> None:
-    """Tell the writer how long a practised halt took, if one is going on here.
+    """Report to the writer how long a drill took, if one is running at this venue.
 
-    An emptying that began before the latch fell proves nothing about what was open then: ``again`` is asked for another.
+    A venue that was empty before the latch proves nothing about the orders open at the latch: ``cancel_again`` then repeats it.
     """
     drill = state.drill
     if drill is None or effect.venue is not drill.venue or times is None:
         return
     empty = result.empty_ns >= 0
     if empty and result.empty_ns < times.latched_ns:
-        again(effect)
+        cancel_again(effect)
         return
     inbox.fact(
         DrillMeasured(

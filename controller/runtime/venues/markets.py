@@ -1,4 +1,7 @@
-"""Market data on its way to the writer: what each venue's feed shows now, and a tick soon after a book moved."""
+"""Market data for the writer: a tick with what each venue's feed shows now, four times a second and soon after a book moves.
+
+The assembly makes one ``Markets``; the ports of bots and operators read quotes and rules from it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ OFFSET_GOOD_FOR_MS = 30_000
 
 
 class Markets:
-    """Reads the feeds. ``seen_at`` remembers when each symbol last had a trustworthy quote."""
+    """Reads the feeds, and keeps when each symbol last had a trustworthy quote."""
 
     def __init__(
         self,
@@ -37,12 +40,12 @@ class Markets:
         self._clock = clock
         self._inbox = inbox
         self._offsets = offsets
-        self._seen: dict[VenueName, dict[str, Millis]] = {venue: {} for venue in feeds}
+        self._quoted_at: dict[VenueName, dict[str, Millis]] = {venue: {} for venue in feeds}
         self._bot_seen_at: Millis | None = None
-        self._tick_waits = False
+        self._tick_queued = False
 
     def bot_seen(self) -> None:
-        """A bot asked for something."""
+        """A bot sent a request; the next tick carries the time."""
         self._bot_seen_at = self._clock.now()
 
     def feed_of(self, venue: VenueName) -> MarketFeed:
@@ -59,24 +62,24 @@ class Markets:
         return {symbol: quote for symbol in self._symbols if (quote := feed.quote(symbol)) is not None}
 
     def tick(self, known_ns: int | None = None) -> None:
-        """Queue one tick with everything measured now; a tick that still waits is enough."""
-        if self._tick_waits:
+        """Queue one tick with everything measured now; does nothing while a tick is still queued."""
+        if self._tick_queued:
             return
-        given = Tick(
+        input_ = Tick(
             markets={venue: self._market(venue) for venue in self._feeds},
             clock_offset_ms=self._clock_offsets(),
             bot_seen_at=self._bot_seen_at,
         )
-        self._inbox.fact(given, known_ns if known_ns is not None else self._clock.monotonic_ns())
-        # Only now: a tick that could not be measured must not keep the next ones out.
-        self._tick_waits = True
+        self._inbox.fact(input_, known_ns if known_ns is not None else self._clock.monotonic_ns())
+        # Set last: a tick that could not be measured must not block the next ones.
+        self._tick_queued = True
 
     def tick_taken(self) -> None:
-        """The writer has taken the last tick."""
-        self._tick_waits = False
+        """The writer has decided the queued tick; the next one may be queued."""
+        self._tick_queued = False
 
     async def follow(self, venue: VenueName) -> None:
-        """Tick soon after the venue's market moves, at most every 20 ms; what it costs is counted from the move."""
+        """Tick soon after the venue's market moves, at most every 20 ms. A breach counts as known from the move on."""
         while True:
             await self._feeds[venue].changed()
             self.tick(self._clock.monotonic_ns())
@@ -84,15 +87,15 @@ class Markets:
 
     def _market(self, venue: VenueName) -> Market:
         quotes = {symbol: quote for symbol in self._symbols if (quote := self._feeds[venue].quote(symbol)) is not None}
-        seen = self._seen[venue]
+        quoted_at = self._quoted_at[venue]
         for symbol, quote in quotes.items():
-            seen[symbol] = quote.received_at
+            quoted_at[symbol] = quote.received_at
         feed = self._feeds[venue]
         return Market(
             source=feed.source,
             accelerated=self._accelerated[venue],
             quotes=quotes,
-            seen_at=dict(seen),
+            seen_at=dict(quoted_at),
             rules=dict(self._rules[venue]),
         )
 

@@ -1,4 +1,7 @@
-"""Carrying effects out: one task each, results back through the inbox. An order is placed once only (architecture.md §4)."""
+"""Carries out the writer's effects, one task for each; results return through the inbox (architecture.md §4).
+
+The writer calls ``perform`` after the events behind an effect are durable. An order is sent once only.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class Performer:
-    """The shell's hands. ``told`` gets alerts, ``emptied`` what a cancel-all achieved."""
+    """Carries out effects at the venues. ``on_alert`` gets alerts, ``on_cancel_all_result`` the result of each cancel-all."""
 
     def __init__(
         self,
@@ -33,8 +36,8 @@ class Performer:
         permits: PermitOffice,
         inbox: Inbox,
         clock: Clock,
-        told: Callable[[Alert], object],
-        emptied: Callable[[CancelAll, CancelAllResult], None],
+        on_alert: Callable[[Alert], object],
+        on_cancel_all_result: Callable[[CancelAll, CancelAllResult], None],
         still_open: Callable[[VenueName], int],
         working: Callable[[VenueName], int],
     ) -> None:
@@ -42,43 +45,43 @@ class Performer:
         self._permits = permits
         self._inbox = inbox
         self._clock = clock
-        self._told = told
-        self._emptied = emptied
+        self._on_alert = on_alert
+        self._on_cancel_all_result = on_cancel_all_result
         self._still_open = still_open
         self._working = working
         self._tasks: set[asyncio.Task[None]] = set()
-        self._looking: dict[str, int] = {}
-        self._emptying: set[VenueName] = set()
-        self._again: dict[VenueName, CancelAll] = {}
+        self._look_up_due_ns: dict[str, int] = {}
+        self._cancelling_all: set[VenueName] = set()
+        self._cancel_again: dict[VenueName, CancelAll] = {}
         self._cancels: dict[str, asyncio.Future[CancelOutcome]] = {}
 
     def perform(self, effect: Effect) -> None:
-        """Start carrying one effect out."""
+        """Start to carry out one effect."""
         match effect:
             case Place():
                 self._start(self._place(effect))
             case Cancel():
                 self._start(self._cancel(effect))
             case CancelAll():
-                if effect.venue in self._emptying:
-                    self._again[effect.venue] = effect
+                if effect.venue in self._cancelling_all:
+                    self._cancel_again[effect.venue] = effect
                 else:
-                    self._emptying.add(effect.venue)
+                    self._cancelling_all.add(effect.venue)
                     self._start(self._cancel_all(effect))
             case LookUp():
                 self._look_up_when_due(effect)
             case Alert():
-                self._told(effect)
+                self._on_alert(effect)
             case Latch():
                 self._permits.latch(effect.reason)
 
     async def drain(self) -> None:
-        """Wait until nothing is being carried out."""
+        """Wait until every effect has ended."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     def expect_cancel(self, client_id: str) -> asyncio.Future[CancelOutcome]:
-        """What the venue will answer to the next cancel of this order."""
+        """The venue's answer to the next cancel of this order, for the bot that asked for it."""
         return self._cancels.setdefault(client_id, asyncio.get_running_loop().create_future())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -96,13 +99,13 @@ class Performer:
         try:
             outcome = await self._venues[effect.venue].place(effect.intent, self._permits.current())
         except Refused as error:
-            # Nothing was sent: the permit lapsed or the signer said no.
+            # Nothing was sent: the permit had expired or the signer refused.
             outcome = Rejected(NOT_SENT, f"not sent: {error.message}")
         except asyncio.CancelledError:
             self._inbox.fact(Placed(effect.intent.client_id, Unknown("the controller stopped while sending")), self._now())
             raise
         except Exception as error:
-            _log.exception("a venue adapter broke its promise")
+            _log.exception("a venue adapter raised an unexpected error")
             outcome = Unknown(f"{type(error).__name__} while sending")
         self._inbox.fact(Placed(effect.intent.client_id, outcome), self._now())
 
@@ -113,10 +116,10 @@ class Performer:
         except GatehouseError as error:
             outcome = CancelFailed(ErrorCode.SERVICE_UNAVAILABLE, error.message)
         except Exception as error:
-            _log.exception("a venue adapter broke its promise")
+            _log.exception("a venue adapter raised an unexpected error")
             outcome = CancelFailed(ErrorCode.SERVICE_UNAVAILABLE, f"{type(error).__name__} while cancelling")
         if isinstance(outcome, CancelFailed):
-            # -2011 does not say whether it filled or never was; only a look-up does (mexc-spot-v3.md §4.6).
+            # -2011 does not say whether the order filled or never existed; only a look-up does (mexc-spot-v3.md §4.6).
             self._look_up_when_due(LookUp(effect.venue, effect.symbol, effect.client_id))
         expected = self._cancels.pop(effect.client_id, None)
         if expected is not None and not expected.done():
@@ -124,17 +127,17 @@ class Performer:
 
     def _look_up_when_due(self, effect: LookUp) -> None:
         now = self._now()
-        if now < self._looking.get(effect.client_id, 0):
+        if now < self._look_up_due_ns.get(effect.client_id, 0):
             return
-        self._looking = {client_id: due for client_id, due in self._looking.items() if due > now}
-        self._looking[effect.client_id] = now + LOOK_UP_EVERY_NS
+        self._look_up_due_ns = {client_id: due for client_id, due in self._look_up_due_ns.items() if due > now}
+        self._look_up_due_ns[effect.client_id] = now + LOOK_UP_EVERY_NS
         self._start(self._look_up(effect))
 
     async def _look_up(self, effect: LookUp) -> None:
         venue = self._venues[effect.venue]
         try:
-            report = await venue.order(effect.symbol, effect.client_id) or await self._listed(venue, effect)
-            fills = await self._traded(venue, effect) if report is None else []
+            report = await venue.order(effect.symbol, effect.client_id) or await self._open_order_of(venue, effect)
+            fills = await self._fills_of(venue, effect) if report is None else []
         except VenueError as error:
             _log.warning("a look-up was not answered", extra={"fields": {"client_id": effect.client_id, "code": error.code}})
             return
@@ -143,10 +146,10 @@ class Performer:
         absent = report is None and not fills
         self._inbox.fact(Looked(effect.client_id, report, absent_everywhere=absent), self._now())
 
-    async def _listed(self, venue: Venue, effect: LookUp) -> OrderReport | None:
+    async def _open_order_of(self, venue: Venue, effect: LookUp) -> OrderReport | None:
         return next((order for order in await venue.open_orders(effect.symbol) if order.client_id == effect.client_id), None)
 
-    async def _traded(self, venue: Venue, effect: LookUp) -> list[Fill]:
+    async def _fills_of(self, venue: Venue, effect: LookUp) -> list[Fill]:
         since = Millis(max(0, self._clock.now() - FILLS_BACK_MS))
         return [fill for fill in await venue.fills(effect.symbol, since) if fill.client_id == effect.client_id]
 
@@ -157,15 +160,15 @@ class Performer:
                 effect.symbols,
                 self._clock,
                 lambda: self._still_open(effect.venue),
-                known=self._working(effect.venue),
+                expected=self._working(effect.venue),
             )
         finally:
-            self._emptying.discard(effect.venue)
-            again = self._again.pop(effect.venue, None)
-        self._emptied(effect, result)
-        # Whoever asked meanwhile is served too, unless the venue is proven empty since then.
-        if again is not None and result.empty_ns < 0:
-            self.perform(again)
+            self._cancelling_all.discard(effect.venue)
+            next_effect = self._cancel_again.pop(effect.venue, None)
+        self._on_cancel_all_result(effect, result)
+        # A cancel-all that was asked for meanwhile runs now, unless the venue has been proven empty since.
+        if next_effect is not None and result.empty_ns < 0:
+            self.perform(next_effect)
 
     def _now(self) -> int:
         return self._clock.monotonic_ns()

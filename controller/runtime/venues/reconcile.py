@@ -1,4 +1,4 @@
-"""Reading a venue's account for reconciliation: open orders, fills and balances that belong to one moment."""
+"""Reads a venue's account for reconciliation: open orders, fills and balances of one moment. The assembly runs one per venue."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ OVERLAP_MS = 60_000
 BASELINE_BACK_MS = 3600_000
 TRIES = 3
 CLOCK_GOOD_FOR_MS = 10_000
-"""How old a venue's own measurement of its clock may be before it is asked again."""
+"""How old the venue client's own clock measurement may be before the venue is asked again."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """Our clock less the venue's, and when it was measured."""
+    """Our clock minus the venue's clock, and when that was measured."""
 
     ms: int
     at: Millis
 
 
 async def read_account(venue: Venue, symbols: Sequence[str], since: Millis) -> AccountSnapshot | None:
-    """One consistent reading: the balances before and after the lists are the same, so nothing traded in between.
+    """A consistent snapshot: the balances before and after the lists are the same, so nothing traded in between.
 
-    ``None`` when the account would not hold still. Raises ``VenueError`` when the venue does not answer.
+    ``None`` when the balances changed in each of ``TRIES`` tries. Raises ``VenueError`` when the venue does not answer.
     """
     for _ in range(TRIES):
         before = await venue.balances()
@@ -49,7 +49,7 @@ async def read_account(venue: Venue, symbols: Sequence[str], since: Millis) -> A
 
 
 class Sweeper:
-    """Sweeps one venue every few seconds, and at once when its private stream had a gap."""
+    """Reads one venue's account every few seconds, and at once after a gap in its private stream."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Sweeper:
         return self._offset
 
     def sweep_soon(self) -> None:
-        """Something may have been missed."""
+        """Sweep at once: a report may have been missed."""
         self._soon.set()
 
     async def run(self) -> None:
@@ -95,26 +95,26 @@ class Sweeper:
                 continue
 
     async def sweep(self) -> None:
-        """One sweep. Whatever it finds is decided by the writer."""
-        started, known = self._clock.now(), self._ledger()
+        """Read the account once. The snapshot goes to the writer, which decides."""
+        started, ledger = self._clock.now(), self._ledger()
         await self._measure_clock()
-        back = known.cursor - OVERLAP_MS if known.cursor else started - BASELINE_BACK_MS
-        snapshot = await read_account(self._venue, self._symbols, Millis(max(0, back)))
+        since_ms = ledger.cursor - OVERLAP_MS if ledger.cursor else started - BASELINE_BACK_MS
+        snapshot = await read_account(self._venue, self._symbols, Millis(max(0, since_ms)))
         if snapshot is None:
             return
-        given = Swept(self._venue.name, snapshot, fills_before=known.fills_booked, started_at=started)
-        self._inbox.fact(given, self._clock.monotonic_ns())
+        input_ = Swept(self._venue.name, snapshot, fills_before=ledger.fills_booked, started_at=started)
+        self._inbox.fact(input_, self._clock.monotonic_ns())
 
     async def _measure_clock(self) -> None:
         reading = self._reading()
         if reading is None or reading.age_ms > CLOCK_GOOD_FOR_MS:
             sent = self._clock.now()
-            theirs = await self._venue.server_time()
+            venue_time = await self._venue.server_time()
             received = self._clock.now()
-            self._offset = Offset((sent + received) // 2 - theirs, received)
+            self._offset = Offset((sent + received) // 2 - venue_time, received)
             reading = self._reading()
         if reading is not None:
-            # The venue's own estimate rests on several exchanges and on the monotonic clock: a single slow reply cannot move it.
+            # The venue client's own estimate rests on several replies and on the monotonic clock: one slow reply cannot move it.
             self._offset = Offset(reading.offset_ms, Millis(self._clock.now() - reading.age_ms))
 
     def _reading(self) -> ClockReading | None:

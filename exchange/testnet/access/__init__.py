@@ -1,1 +1,1 @@
-"""Who may call the testnet, how often, and as whom: keys, listen keys, limits, self-trade groups."""
+"""Access to the testnet: keys, listen keys, rate limits, self-trade prevention groups."""

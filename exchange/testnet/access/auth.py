@@ -1,4 +1,4 @@
-"""Who is asking: API keys, what each may do, and the order in which a signed request is judged (mexc-spot-v3.md §2)."""
+"""API keys, what each may do, and the order of the checks on a signed request (mexc-spot-v3.md §2). The testnet's app calls it."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ ALL_PERMISSIONS = frozenset(Permission)
 _MOVES_MONEY = frozenset({Permission.SPOT_TRANSFER_READ, Permission.SPOT_TRANSFER_WRITE, Permission.SPOT_WITHDRAW_WRITE})
 
 DEFAULT_PERMISSIONS = ALL_PERMISSIONS - _MOVES_MONEY
-"""What a bot's key should have at most: it trades and reads, and can move nothing out (mexc-spot-v3.md §5)."""
+"""The most a bot's key should have: it can trade and read, but not move money out (mexc-spot-v3.md §5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key, its secret and the account it opens.
+    """One key, its secret and its account.
 
-    ``symbols`` is the key's pair whitelist and ``addresses`` its IP whitelist; ``None`` and empty allow all. ``expires_at``
-    is when it stops working; keys without bound addresses expire after 90 days on MEXC (mexc-spot-v3.md §5).
+    ``symbols`` is the key's pair whitelist and ``addresses`` its IP whitelist; ``None`` and empty allow all. The key stops working
+    at ``expires_at``; on MEXC a key without bound addresses expires after 90 days (mexc-spot-v3.md §5).
     """
 
     key: str
@@ -55,7 +55,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class RawRequest:
-    """A request as it came off the wire, with its parameters already merged (the query wins). ``address`` is where from."""
+    """A request as received, with its parameters already merged (the query wins). ``address`` is the sender's."""
 
     api_key: str | None
     query: str
@@ -65,7 +65,7 @@ class RawRequest:
 
 
 class KeyRing:
-    """Every API key the venue knows. ``expired`` is the code an expired key is told: 402, or 700002 like a wrong signature.
+    """Every API key of the venue. ``expired`` is the error code for an expired key: 402, or 700002 as for a wrong signature.
 
     Raises:
         ConfigError: two keys are the same, or one is empty or longer than 64 characters.
@@ -80,20 +80,20 @@ class KeyRing:
         for key in keys:
             if not key.key or len(key.key) > _MAX_KEY_LENGTH or not key.secret or key.key in self._keys:
                 raise ConfigError(
-                    "an API key of the testnet is empty, too long, without a secret or given twice",
+                    "an API key of the testnet is empty, too long, without a secret or used twice",
                     code="testnet-key-unusable",
                     remedy="Give each account its own non-empty key of at most 64 characters, and a secret.",
                 )
             self._keys[key.key] = key
 
     def authenticate(self, request: RawRequest, permission: Permission, now: Millis) -> ApiKey:
-        """The key a request is signed with: known, correctly signed, alive, from its place, in time, and allowed to do this.
+        """The key a request is signed with, after every check: known, signature, expiry, address, timing and permission.
 
         Raises:
             WireRefusal: 400 no key, 700001 malformed key, 10072 unknown key, 700004 no signature or timestamp,
                 700002 wrong signature, 402 or 700002 expired key, 700006 address, 700005 and 700003 timing, 700007 permission.
         """
-        key = self._known(request.api_key)
+        key = self._find_key(request.api_key)
         if not request.params.get("signature"):
             raise missing("signature")
         timestamp, recv_window = parse_window(request.params)
@@ -108,9 +108,9 @@ class KeyRing:
         return key
 
     def account_of(self, api_key: str | None) -> str | None:
-        """The account a key belongs to, without asking for proof; for counting only."""
-        known = self._keys.get(api_key or "")
-        return None if known is None else known.account
+        """The account a key belongs to, without checking a signature; used for counting only."""
+        key = self._keys.get(api_key or "")
+        return None if key is None else key.account
 
     def _check_alive(self, key: ApiKey, address: str, now: Millis) -> None:
         if key.expires_at is not None and now >= key.expires_at:
@@ -118,7 +118,7 @@ class KeyRing:
         if key.addresses and address not in key.addresses:
             raise refuse(ErrorCode.IP_NOT_WHITELISTED, f"IP [{address}] not in the ip white list")
 
-    def _known(self, api_key: str | None) -> ApiKey:
+    def _find_key(self, api_key: str | None) -> ApiKey:
         if not api_key:
             raise refuse(ErrorCode.API_KEY_REQUIRED, "api key required")
         if len(api_key) > _MAX_KEY_LENGTH or not api_key.isascii() or not api_key.isprintable():

@@ -1,4 +1,4 @@
-"""listenKeys: the tickets to an account's private stream (mexc-spot-v3.md §1.5, §7.7)."""
+"""Listen keys, which open an account's private stream (mexc-spot-v3.md §1.5, §7.7). ``SimulatedVenue`` keeps them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_CONNECTIONS = 5
 
 
 class ListenKeys:
-    """Every live listenKey with its owner. Keys die an hour after creation unless renewed."""
+    """Every valid listen key with its owner. A key expires an hour after its creation or renewal."""
 
     def __init__(self, random: Random, lifetime_ms: int = LIFETIME_MS) -> None:
         self._random = random
@@ -23,7 +23,7 @@ class ListenKeys:
         self._connections: dict[str, int] = {}
 
     def create(self, account: str, now: Millis) -> str:
-        """A new key, or the newest one when the account already has as many as it may."""
+        """A new key, or the newest one if the account already has the maximum."""
         existing = self.of(account, now)
         if len(existing) >= MAX_KEYS:
             return existing[-1]
@@ -37,7 +37,7 @@ class ListenKeys:
         return tuple((key, owner, self._expires[key]) for key, owner in self._owners.items())
 
     def load(self, keys: Iterable[tuple[str, str, int]]) -> None:
-        """Replace every key by saved ones; nobody is connected with them yet."""
+        """Replace every key by saved ones, without connections."""
         self._connections.clear()
         self._owners, self._expires = {}, {}
         for key, owner, expires in keys:
@@ -45,21 +45,21 @@ class ListenKeys:
             self._expires[key] = expires
 
     def of(self, account: str, now: Millis) -> list[str]:
-        """The account's live keys, oldest first."""
+        """The account's valid keys, oldest first."""
         self._forget_expired(now)
         return [key for key, owner in self._owners.items() if owner == account]
 
     def owner(self, key: str, now: Millis) -> str | None:
-        """Whose key it is, or ``None`` when it does not exist or has died."""
+        """The key's owner, or ``None`` if it does not exist or has expired."""
         self._forget_expired(now)
         return self._owners.get(key)
 
     def remaining_ms(self, key: str, now: Millis) -> int:
-        """How much longer the key lives; 0 when it is dead."""
+        """The ms until the key expires; 0 if it has expired."""
         return max(0, self._expires.get(key, 0) - now)
 
     def renew(self, key: str, account: str, now: Millis) -> bool:
-        """Give the key another hour; ``False`` when it is not the account's or is dead."""
+        """Extend the key by an hour; ``False`` if it is not the account's or has expired."""
         if self.owner(key, now) != account:
             return False
         self._expires[key] = now + self._lifetime_ms
@@ -73,14 +73,14 @@ class ListenKeys:
         return True
 
     def expire_all(self) -> list[str]:
-        """Kill every key at once; the keys."""
+        """Expire every key at once; returns the keys."""
         keys = list(self._owners)
         for key in keys:
             self._drop(key)
         return keys
 
     def connect(self, key: str) -> bool:
-        """Count one more connection of a key; ``False`` when it has its five."""
+        """Count one more connection of a key; ``False`` if it already has five."""
         count = self._connections.get(key, 0)
         if count >= MAX_CONNECTIONS:
             return False

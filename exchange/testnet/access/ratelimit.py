@@ -1,4 +1,4 @@
-"""The venue's rate limits: so many requests in any second, counted per account or address (mexc-spot-v3.md §1.4)."""
+"""The venue's rate limits: requests per second, by account or address (mexc-spot-v3.md §1.4). ``SimulatedVenue`` counts here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SECOND_NS = 1_000_000_000
 
 
 class SlidingWindow:
-    """At most ``limit`` events in any one second for each owner; 0 switches the limit off."""
+    """At most ``limit`` events in any second for each owner; 0 means no limit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -1,9 +1,9 @@
 """STP strategy groups: which accounts must not trade with each other (mexc-spot-v3.md §4.11).
 
-A master account keeps up to ten groups with names of their own, and puts its own uid and those of its sub-accounts into them.
-An order's ``stpMode`` acts only between accounts that share a group, an account with itself included. MEXC documents no code for
-what is refused here: a sub-account is answered 140002, a foreign uid 140001, a group that is not there 22222, a name or a number
-too many 33333.
+``SimulatedVenue`` keeps them. A master account has up to ten named groups with its own uid and those of its sub-accounts.
+An order's ``stpMode`` acts only between accounts that share a group, an account with itself included. MEXC documents no codes for
+these refusals; this venue uses 140002 for a sub-account, 140001 for a foreign uid, 22222 for an unknown group, and 33333 for a name
+or a number above its limit.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ class StrategyGroups:
         return group
 
     def named(self, account: str, name: str | None = None) -> list[StrategyGroup]:
-        """The account's groups, all or those of one name; a sub-account sees its master's."""
+        """The account's groups, all or those of one name; a sub-account sees the groups of its master."""
         owner = self._masters.get(account, account)
         return [group for master, group in self._groups.values() if master == owner and name in {None, group.name}]
 
     def delete(self, account: str, number: int) -> None:
-        """End a group. Raises ``WireRefusal``: 140002, 22222."""
+        """Delete a group. Raises ``WireRefusal``: 140002, 22222."""
         self._owned(account, number)
         del self._groups[number]
 
     def add(self, account: str, number: int, uids: Iterable[str], now: Millis) -> StrategyGroup:
-        """Put accounts into a group. Raises ``WireRefusal``: 140002, 22222, or 140001 for a uid that is not the master's."""
+        """Add accounts to a group. Raises ``WireRefusal``: 140002, 22222, or 140001 for a uid that is not the master's."""
         group = self._owned(account, number)
         family = {uid for name, uid in self._uids.items() if account in {name, self._masters.get(name)}}
         added = tuple(uids)
@@ -66,7 +66,7 @@ class StrategyGroups:
         return self._changed(account, replace(group, uids=tuple(dict.fromkeys((*group.uids, *added))), updated_at=now))
 
     def remove(self, account: str, number: int, uids: Iterable[str], now: Millis) -> StrategyGroup:
-        """Take accounts out of a group. Raises ``WireRefusal``: 140002, 22222, also for a uid that is not in it."""
+        """Remove accounts from a group. Raises ``WireRefusal``: 140002, 22222, also for a uid that is not in it."""
         group = self._owned(account, number)
         removed = set(uids)
         if not removed <= set(group.uids):

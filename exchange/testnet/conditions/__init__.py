@@ -1,1 +1,1 @@
-"""What goes wrong on demand: faults, latency, clock skew, listings."""
+"""Conditions that tests switch on: faults, latency, clock skew, listings."""

@@ -1,4 +1,4 @@
-"""The testnet's clocks: the machine's own, and one that can be put wrong on purpose."""
+"""The testnet's clocks: the machine's clock, and one with a skew that a fault can set."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class SystemClock:
         return time.monotonic_ns()
 
 
-class VenueClock:
-    """The clock the venue shows and judges timestamps by: a base clock plus a skew that a fault can set."""
+class SkewedClock:
+    """The clock that the venue shows and checks timestamps with: a base clock plus a skew."""
 
     def __init__(self, base: Clock) -> None:
         self._base = base
         self.skew_ms = 0
 
     def now(self) -> Millis:
-        """The venue's idea of wall time."""
+        """The venue's wall time."""
         return Millis(self._base.now() + self.skew_ms)
 
     def monotonic_ns(self) -> int:
-        """Durations are never skewed."""
+        """The base clock's monotonic time; durations have no skew."""
         return self._base.monotonic_ns()

@@ -1,8 +1,8 @@
-"""Faults the testnet commits on purpose: seeded, counted, and switchable while it runs.
+"""Faults of the testnet for tests: seeded, counted, and switchable while it runs.
 
 A fault is armed with a kind, how often it may strike (``count``), how likely it is each time (``probability``), how long after
-arming it begins (``after_ms``) and a few parameters. Whoever stands at the place where a fault could strike asks
-``FaultPlan.take``; the same seed and the same sequence of questions give the same faults (execution-safety.md §5, point 7).
+arming it begins (``after_ms``) and a few parameters. The code at each place where a fault can strike calls
+``FaultPlan.take``; the same seed and the same sequence of calls give the same faults (execution-safety.md §5, point 7).
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from exchange.model import Millis
 
 
 class FaultKind(StrEnum):
-    """What can go wrong. The parameters each kind reads are named beside it."""
+    """The kinds of faults. The parameters of each kind are named beside it."""
 
-    LOST_ACK = "lost-ack"  # operation (place): done, then the connection closes without a reply
-    ERROR_AFTER_ACCEPT = "error-after-accept"  # operation (place), status (503): done, then a 5xx
-    ERROR_BEFORE_ACCEPT = "error-before-accept"  # operation (place), status (500): a 5xx and nothing done
-    NOT_FOUND_LAG = "not-found-lag"  # ms (500): a new order is invisible to queries for that long
-    LATE_FILL_AFTER_CANCEL = "late-fill-after-cancel"  # a cancel is answered, but the order lives on for ms (300)
+    LOST_ACK = "lost-ack"  # operation (place): carried out, then the connection closes without a reply
+    ERROR_AFTER_ACCEPT = "error-after-accept"  # operation (place), status (503): carried out, then a 5xx
+    ERROR_BEFORE_ACCEPT = "error-before-accept"  # operation (place), status (500): a 5xx and nothing carried out
+    NOT_FOUND_LAG = "not-found-lag"  # ms (500): queries do not find a new order for that long
+    LATE_FILL_AFTER_CANCEL = "late-fill-after-cancel"  # a cancel is answered, but the order stays open for ms (300)
     RATE_LIMITED = "rate-limited"  # operation (any), retry_after_s (1): 429
     IP_BANNED = "ip-banned"  # operation (any), retry_after_s (120): 418
     FORBIDDEN_HTML = "forbidden-html"  # operation (any): the firewall's 403 page
-    SLOW_REPLY = "slow-reply"  # operation (any), ms (1000): done at once, answered late
-    CONNECTION_RESET = "connection-reset"  # operation (any): closed before anything is done
+    SLOW_REPLY = "slow-reply"  # operation (any), ms (1000): carried out at once, answered late
+    CONNECTION_RESET = "connection-reset"  # operation (any): the connection closes before anything is carried out
     STREAM_FREEZE = "stream-freeze"  # ms (5000), channel (all): connected, PONGs answered, nothing pushed
     VERSION_GAP = "version-gap"  # channel (all): one depth update is lost
-    LISTENKEY_EXPIRY = "listenkey-expiry"  # every listenKey dies and its connections close
+    LISTENKEY_EXPIRY = "listenkey-expiry"  # every listen key expires and its connections close
     CLOCK_SKEW = "clock-skew"  # ms (may be negative): the venue's clock is wrong by that much from then on
     PRICE_GAP = "price-gap"  # symbol, factor: every later price is multiplied
     DUPLICATE_PRIVATE_EVENTS = "duplicate-private-events"  # a private event is pushed twice
@@ -50,11 +50,11 @@ class FaultKind(StrEnum):
 ACTIONS = frozenset(
     {FaultKind.STREAM_FREEZE, FaultKind.LISTENKEY_EXPIRY, FaultKind.CLOCK_SKEW, FaultKind.PRICE_GAP, FaultKind.STREAM_CUT}
 )
-"""Faults that happen by themselves when their time has come. The others wait for a request or a push to strike."""
+"""Faults that strike by themselves when they are due. The others strike at a request or a push."""
 
 
 class Operation(StrEnum):
-    """Which requests a fault is aimed at."""
+    """Which requests a fault applies to."""
 
     ANY = "any"
     PLACE = "place"
@@ -69,7 +69,7 @@ _DAY_MS = 86_400_000
 
 
 class FaultParams(BaseModel):
-    """The parameters of one fault. Which kind reads which is written at ``FaultKind``."""
+    """The parameters of one fault. ``FaultKind`` says which kind uses which."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -104,14 +104,14 @@ class Fault(BaseModel):
         return self
 
     def aims_at(self, operation: Operation) -> bool:
-        """Whether a request of this kind is a target."""
+        """Whether the fault applies to a request of this kind."""
         target = self.params.operation or (Operation.PLACE if self.kind in _ON_PLACE else Operation.ANY)
         return target in (Operation.ANY, operation)
 
 
 @dataclass(slots=True)
 class ArmedFault:
-    """A fault in force: since when, and how often it struck."""
+    """An armed fault: since when, and how often it struck."""
 
     id: int
     fault: Fault
@@ -120,7 +120,7 @@ class ArmedFault:
 
     @property
     def spent(self) -> bool:
-        """Whether it has struck as often as it may."""
+        """Whether it has struck as often as it can."""
         return self.fault.count is not None and self.struck >= self.fault.count
 
 
@@ -134,7 +134,7 @@ class FaultState:
 
 
 class FaultPlan:
-    """The faults in force. Not thread-safe: it belongs to the venue's single task."""
+    """The armed faults. Not thread-safe: it belongs to the venue's single task."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)  # noqa: S311 - reproducible faults, not secrets
@@ -142,14 +142,14 @@ class FaultPlan:
         self._next_id = 1
 
     def arm(self, fault: Fault, now: Millis) -> int:
-        """Put a fault in force; its id."""
+        """Arm a fault and return its id."""
         armed = ArmedFault(self._next_id, fault, now)
         self._next_id += 1
         self._armed.append(armed)
         return armed.id
 
     def clear(self, kind: FaultKind | None = None) -> int:
-        """Lift every fault, or every fault of one kind; how many."""
+        """Remove every fault, or every fault of one kind; returns how many."""
         kept = [] if kind is None else [armed for armed in self._armed if armed.fault.kind is not kind]
         lifted = len(self._armed) - len(kept)
         self._armed = kept
@@ -164,7 +164,7 @@ class FaultPlan:
         channel: str | None = None,
         symbol: str | None = None,
     ) -> FaultParams | None:
-        """The parameters of a fault of ``kind`` that strikes here and now, or ``None``."""
+        """The parameters of a fault of ``kind`` that strikes now, or ``None``."""
         for armed in self._armed:
             fault = armed.fault
             if fault.kind is not kind or armed.spent or now < armed.armed_at + fault.after_ms or not fault.aims_at(operation):
@@ -179,17 +179,17 @@ class FaultPlan:
         return None
 
     def state(self) -> FaultState:
-        """The faults in force and the draws to come, as a value."""
+        """The armed faults and the random state, as a value."""
         return FaultState(self._next_id, tuple(replace(one) for one in self._armed), draws_of(self._random))
 
     def load(self, state: FaultState) -> None:
-        """Go on from a saved state."""
+        """Continue from a saved state."""
         self._next_id = state.next_id
         self._armed = [replace(one) for one in state.armed]
         resume_draws(self._random, state.draws)
 
     def armed(self) -> Sequence[ArmedFault]:
-        """Every fault in force or spent, oldest first."""
+        """Every fault, armed or spent, oldest first."""
         return tuple(self._armed)
 
 

@@ -1,7 +1,7 @@
-"""How long a request takes to reach the testnet's matching engine, and its reply to come back (execution-safety.md §5, point 3).
+"""Simulated delays of requests to the matching engine and of their replies (execution-safety.md §5, point 3).
 
-A request is matched against the book of its arrival, so a slow one may find another book than its sender saw. Draws are seeded
-and per lane: how often a client polls the market does not change what its orders draw.
+The testnet's app waits for them. A request is matched against the book at its arrival, so a slow one may meet another book than its
+sender saw. Draws are seeded and per lane: a client's market queries do not change the delays of its orders.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from exchange.model import Millis
 from exchange.testnet.conditions.faults import Operation
 
 DEFAULT_QUANTILES = (8, 14, 22, 45, 180)
-"""An order's way in ms at 0, 25, 50, 75 and 100 %. Assumed: calibrate it on measured round trips of ``/order/test``."""
+"""An order's delay in ms at 0, 25, 50, 75 and 100 %. Assumed values: calibrate them on measured round trips of ``/order/test``."""
 
 NO_LATENCY: tuple[int, ...] = ()
-"""Everything arrives when it is sent."""
+"""No delays."""
 
 _ORDERS = frozenset({Operation.PLACE, Operation.CANCEL})
 
@@ -48,20 +48,20 @@ class LatencyModel:
 
 
 class Delays:
-    """The latencies of one venue's requests, in ms: by direction, orders and cancels apart from everything else."""
+    """The delays of one venue's requests, in ms: by direction, and separate for orders and cancels."""
 
     def __init__(self, seed: int, entry: Sequence[int] = NO_LATENCY, response: Sequence[int] = NO_LATENCY) -> None:
-        """``entry`` and ``response`` are quantiles, or empty for none. Raises ``ConfigError`` for quantiles that are none."""
+        """``entry`` and ``response`` are quantiles, or empty for none. Raises ``ConfigError`` for invalid quantiles."""
         self._entry = {orders: _model(f"{seed}/entry/{orders}", entry) for orders in (True, False)}
         self._response = {orders: _model(f"{seed}/response/{orders}", response) for orders in (True, False)}
 
     def entry(self, operation: Operation) -> int:
-        """How long the next request of this kind is on its way."""
+        """The delay of the next request of this kind."""
         model = self._entry[operation in _ORDERS]
         return 0 if model is None else model.sample()
 
     def response(self, operation: Operation) -> int:
-        """How long the next reply to a request of this kind is on its way."""
+        """The delay of the next reply to a request of this kind."""
         model = self._response[operation in _ORDERS]
         return 0 if model is None else model.sample()
 

@@ -1,8 +1,8 @@
-"""Which symbols can be traded right now, and how: what the control endpoint switches per symbol (mexc-spot-v3.md §3.1).
+"""Which symbols can be traded now, and how (mexc-spot-v3.md §3.1). The control endpoint switches them.
 
-A paused (2) or offline (3) symbol answers orders with 30000. ``trade_side_type`` 2 takes buys only and 3 sells only; the other side
-is answered 30001, and 4 closes both with 30016. Market orders that are switched off are answered 30019, and a symbol closed to the
-API 10007. Resting orders stay and keep filling, and cancels always work, as far as anything documents it.
+A paused (2) or offline (3) symbol refuses orders with 30000. ``trade_side_type`` 2 accepts buys only and 3 sells only; the other
+side is refused with 30001, and 4 refuses both with 30016. Market orders that are switched off are refused with 30019, and orders on
+a symbol closed to the API with 10007. Resting orders stay and can fill, and cancels always work; MEXC documents nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SELLS = frozenset({1, 3})
 
 
 class ListingChange(BaseModel):
-    """What to change about one symbol; what is absent stays."""
+    """A change of one symbol; absent fields stay unchanged."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,7 +33,7 @@ class ListingChange(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How one symbol stands. ``since`` is when it last left status 1."""
+    """The listing state of one symbol. ``since`` is when it last left status 1."""
 
     symbol: str
     status: int
@@ -44,18 +44,18 @@ class Listing:
 
 
 class Listings:
-    """Every symbol's standing. ``rules`` is the engine's own mapping: a change takes effect on the next order."""
+    """Every symbol's listing state. ``rules`` is the engine's own mapping: a change applies to the next order."""
 
     def __init__(self, rules: dict[str, SymbolRules]) -> None:
         self._rules = rules
-        self._listings = {symbol: _standing(one) for symbol, one in rules.items()}
+        self._listings = {symbol: _state_of(one) for symbol, one in rules.items()}
 
     def __getitem__(self, symbol: str) -> Listing:
-        """How a symbol stands."""
+        """A symbol's listing state."""
         return self._listings[symbol]
 
     def change(self, change: ListingChange, now: Millis) -> Listing:
-        """Apply a change; the new standing. Raises ``KeyError`` for a symbol that is not listed at all."""
+        """Apply a change; returns the new state. Raises ``KeyError`` for a symbol that is not listed."""
         old = self._listings[change.symbol]
         wanted = change.model_dump(exclude={"symbol"}, exclude_none=True)
         new = replace(old, **wanted)
@@ -71,14 +71,14 @@ class Listings:
         return tuple(self._listings.values())
 
     def load(self, listings: Iterable[Listing]) -> None:
-        """Put symbols into a standing."""
+        """Set the listing state of symbols."""
         for one in listings:
             self._listings[one.symbol] = one
             self._rules[one.symbol] = _applied(self._rules[one.symbol], one)
 
 
 def status_json(symbol: Mapping[str, object], listing: Listing) -> dict[str, object]:
-    """One element of ``exchangeInfo.symbols`` with its exact status: paused and offline differ."""
+    """One element of ``exchangeInfo.symbols`` with its exact status, which distinguishes paused and offline."""
     return {**symbol, "status": str(listing.status)}
 
 
@@ -93,7 +93,7 @@ def offline_json(listings: Iterable[Listing]) -> dict[str, object]:
     }
 
 
-def _standing(rules: SymbolRules) -> Listing:
+def _state_of(rules: SymbolRules) -> Listing:
     sides = {(True, True): 1, (True, False): 2, (False, True): 3, (False, False): 4}[rules.buy_allowed, rules.sell_allowed]
     return Listing(rules.symbol, 1 if rules.trading else 2, sides, OrderType.MARKET in rules.order_types, rules.api_allowed)
 

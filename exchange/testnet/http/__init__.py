@@ -1,1 +1,1 @@
-"""The testnet's HTTP side: endpoints, their schema, the page and the control API."""
+"""The testnet's HTTP server: endpoints, their schema, the page and the control API."""

@@ -1,8 +1,8 @@
-"""The testnet's HTTP application: every request passes the same checks, in the same order, whatever it asks for.
+"""The testnet's HTTP application: every request passes the same checks in the same order. ``server`` runs it.
 
-A request is first on its way for as long as the latency model says. Firewall faults, rate limits, content type, key and signature
-come before the handler; the handler runs to its end without waiting, so requests take effect one at a time; faults that lose or
-spoil the answer come after it.
+A request first waits for its simulated latency. Firewall faults, rate limits, content type, key and signature are checked before
+the handler. The handler runs to its end without waiting, so requests take effect one at a time. Faults that lose or change the
+reply follow it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from exchange.wire.errors import ErrorCode, WireError, WireRefusal, dump_json, r
 from exchange.wire.signing import parse_params
 
 MAX_REQUEST_BYTES = 65_536
-"""The longest query, and the longest body, that is looked at."""
+"""The longest accepted query and the longest accepted body."""
 
 _UNKNOWN = "Unknown error, please check your request or try again later."
-"""What bots look for to learn that an order may live on after a 503 (mexc-spot-v3.md §1.2)."""
+"""The text by which bots recognise that an order may exist after a 503 (mexc-spot-v3.md §1.2)."""
 
 _WRITES = frozenset({"POST", "PUT", "DELETE"})
 _HTML_403 = "<HTML><HEAD><TITLE>Access Denied</TITLE></HEAD><BODY><H1>Access Denied</H1></BODY></HTML>"
@@ -46,25 +46,25 @@ RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def build_app(venue: SimulatedVenue, control_token: str) -> Starlette:
-    """The whole application over one venue. ``control_token`` guards ``/__control``; empty leaves it out."""
+    """The application of one venue. ``control_token`` guards ``/__control``; empty leaves it out."""
     routes: list[BaseRoute] = [
         page.route(venue),
         provenance.route(venue),
         openapi.route(ENDPOINTS),
-        WebSocketRoute("/ws", streams.endpoint(venue)),
+        WebSocketRoute("/ws", streams.websocket_handler(venue)),
     ]
     if control_token:
         routes.extend(control.routes(venue, control_token))
     routes.extend(_routes(venue, ENDPOINTS))
     return Starlette(
         routes=routes,
-        middleware=[Middleware(_SaysItIsSimulated)],
+        middleware=[Middleware(_SimulatedHeader)],
         exception_handlers={HTTPException: _no_such_endpoint, Exception: _internal_error},
     )
 
 
-class _SaysItIsSimulated:
-    """Puts ``X-Gatehouse-Testnet: simulated`` on every response."""
+class _SimulatedHeader:
+    """Adds ``X-Gatehouse-Testnet: simulated`` to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -139,7 +139,7 @@ async def _deliver(venue: SimulatedVenue, operation: Operation, request: Request
 
 
 async def _wait(venue: SimulatedVenue, ms: int) -> None:
-    """Let time pass, but not beyond the venue's end."""
+    """Wait for ``ms``, but not longer than the venue runs."""
     if ms:
         with suppress(TimeoutError):
             async with asyncio.timeout(ms / 1000):

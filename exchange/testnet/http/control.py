@@ -1,13 +1,13 @@
-"""The testnet's control endpoint: arm faults, switch symbols, pause the market, look inside. Not part of MEXC's protocol.
+"""The testnet's control endpoint: arm faults, switch symbols, pause the market, read its state. Not part of MEXC's protocol.
 
-It answers only to requests from this machine that carry the token given at start in ``X-Testnet-Control``, so a bot cannot
-reach it by accident:
+Tests, demos and operators call it. It answers only requests from this machine that carry the start-up token in
+``X-Testnet-Control``, so a bot cannot reach it by accident:
 
     POST   /__control/faults          one fault, or a list of them   -> {"armed": [ids]}
     GET    /__control/faults                                         -> {"faults": [...]}
     DELETE /__control/faults[?kind=]                                 -> {"lifted": n}
     GET    /__control/symbols                                        -> {"symbols": [...]}
-    POST   /__control/symbols         what to change about one, as ``ListingChange``  -> how it stands now
+    POST   /__control/symbols         what to change about one, as ``ListingChange``  -> its listing now
     GET    /__control/state                                          -> position, orders, receipts
     POST   /__control/snapshot        {"path": a file in the snapshot directory}     -> {"path": ..., "sha256": ...}
     POST   /__control/pause, /__control/resume                       -> {"paused": bool}
@@ -40,7 +40,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def routes(venue: SimulatedVenue, token: str) -> Sequence[Route]:
-    """The control routes over one venue, guarded by ``token``."""
+    """The control routes of one venue, guarded by ``token``."""
     control = _Control(venue)
     table: tuple[tuple[str, str, Handler], ...] = (
         ("POST", "faults", control.arm),
@@ -127,9 +127,9 @@ async def _document(request: Request) -> object:
 
 def _guarded(token: str, handler: Handler) -> Handler:
     async def guarded(request: Request) -> Response:
-        given = request.headers.get("x-testnet-control", "")
+        token_sent = request.headers.get("x-testnet-control", "")
         local = request.client is None or is_loopback(request.client.host)
-        if not local or not hmac.compare_digest(given.encode(), token.encode()):
+        if not local or not hmac.compare_digest(token_sent.encode(), token.encode()):
             return _json({"error": "control-refused", "message": "Send the control token in X-Testnet-Control."}, 403)
         return await handler(request)
 

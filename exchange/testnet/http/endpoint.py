@@ -1,4 +1,4 @@
-"""One REST endpoint as data, and what its handler is given."""
+"""One REST endpoint as data, and its handler's argument. The ``rest_*`` modules list endpoints, the app routes them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Call:
 
 
 Handler = Callable[[Call], object]
-"""Answers with a JSON value, or with bytes that already are one. Refuses by raising ``WireRefusal``. Never waits."""
+"""Returns a JSON value, or bytes that already are JSON. Refuses by raising ``WireRefusal``. Never waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A method and a path, what it counts as, the permission it needs (``None``: public) and who answers.
+    """A method and a path, its kind of operation, the permission it needs (``None``: public) and its handler.
 
     The rest describes it for ``GET /openapi.json``: one sentence, its own parameters (without key, timestamp and signature)
     and the schema of a successful reply.

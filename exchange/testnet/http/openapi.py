@@ -1,8 +1,8 @@
-"""``GET /openapi.json``: the testnet's REST side as an OpenAPI 3.1 description, made from the endpoint table that serves it.
+"""``GET /openapi.json``: the testnet's REST API as an OpenAPI 3.1 description, generated from the endpoint table.
 
-Signed endpoints carry their permission as ``x-permission``. Every parameter may travel in the query or in a form body, and the
+Signed endpoints have their permission as ``x-permission``. Every parameter may be sent in the query or in a form body, and the
 query wins (mexc-spot-v3.md §2.4); the description names the query. ``timestamp``, ``recvWindow`` and ``signature`` are described
-once, as the security scheme they are.
+once, as a security scheme.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from exchange.wire.errors import dump_json
 PATH = "/openapi.json"
 
 _SIGNED = (
-    Parameter("timestamp", INSTANT, required=True, description="When the request was made; judged by recvWindow."),
+    Parameter("timestamp", INSTANT, required=True, description="When the request was made; checked with recvWindow."),
     Parameter("recvWindow", {"type": "integer", "minimum": 1, "maximum": 60_000}),
     Parameter("signature", TEXT, required=True, description="HMAC-SHA256 over query and body, in hex."),
 )
@@ -67,7 +67,7 @@ def _operation(endpoint: Endpoint) -> dict[str, object]:
         "responses": {
             "200": _response("Done.", endpoint.reply),
             **{status: _response("Refused.", ERROR) for status in _DENIED},
-            "5XX": _response("Nothing is proven: it may have been done.", ERROR),
+            "5XX": _response("The outcome is unknown: the request may have been carried out.", ERROR),
         },
     }
     return {**described, **_security(endpoint.permission)}

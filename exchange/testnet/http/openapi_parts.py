@@ -1,7 +1,7 @@
-"""The words of ``GET /openapi.json``: every parameter an endpoint reads and every reply it gives, as JSON Schema.
+"""The parts of ``GET /openapi.json``: every parameter and reply of the ``rest_*`` endpoints, as JSON Schema.
 
-Schemas say what this venue answers, to the field: a reply with a field more or less, or a number where text belongs, does not
-match. Decimals are text, instants and versions are integers, as on MEXC (mexc-spot-v3.md §3, §4).
+Schemas are exact: a reply with an extra or a missing field, or with a number in place of text, does not match. Decimals are text,
+instants and versions are integers, as on MEXC (mexc-spot-v3.md §3, §4).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ QUANTITY = Parameter("quantity", _AMOUNT, description="In the base asset.")
 QUOTE_QUANTITY = Parameter("quoteOrderQty", _AMOUNT, description="MARKET only: in the quote asset.")
 PRICE = Parameter("price", _AMOUNT)
 CLIENT_ID = Parameter("newClientOrderId", {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,32}$"})
-STP_MODE = Parameter("stpMode", _STP, description="Acts within an STP group only.")
+STP_MODE = Parameter("stpMode", _STP, description="Applies within an STP group only.")
 ORDER_ID = Parameter("orderId", TEXT)
 ORIG_CLIENT_ID = Parameter("origClientOrderId", TEXT)
 STATES = Parameter("states", TEXT, description="3 filled, 4 canceled; 1 new, 2 partially filled. Separated by commas.")

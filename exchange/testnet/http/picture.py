@@ -1,4 +1,4 @@
-"""A book as a small picture: how much could be traded up to each price, as two stepped areas in the coordinates of an SVG."""
+"""Draws a book for the testnet's page: the quantity up to each price, as two stepped areas in SVG coordinates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 720, 160
 """The picture's size in its own units."""
 
 LEVELS = 50
-"""How many levels of a side are looked at."""
+"""How many levels of a side are drawn."""
 
 _ZERO = Decimal(0)
 _PIXEL = Decimal("0.1")
@@ -30,7 +30,7 @@ class DepthPicture:
 
 
 def depth_picture(bids: Sequence[Level], asks: Sequence[Level]) -> DepthPicture | None:
-    """The picture of a book, both sides reaching equally far from the middle; ``None`` for a book without two uncrossed sides."""
+    """The picture of a book, both sides equally wide; ``None`` for a book that is crossed or has an empty side."""
     if not bids or not asks or bids[0][0] >= asks[0][0]:
         return None
     middle = (bids[0][0] + asks[0][0]) / 2

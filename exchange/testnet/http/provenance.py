@@ -1,4 +1,4 @@
-"""``GET /testnet/provenance``: what a client's figures are measured on. MEXC has no such path."""
+"""``GET /testnet/provenance``: what the venue declares about its data. Clients ask it in rehearsal; MEXC has no such path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATH = "/testnet/provenance"
 
 
 def route(venue: SimulatedVenue) -> Route:
-    """The declaration of one venue: the source of its market data, and how fast its time runs."""
+    """The declaration of one venue: the source of its market data, and the speed of its market."""
 
     async def declare(_: Request) -> Response:
         return JSONResponse({"simulated": True, "source": venue.market.source.value, "speed": str(venue.market.speed)})

@@ -12,7 +12,7 @@ from exchange.testnet.http.endpoint import Call, Endpoint, Handler
 from exchange.wire.errors import ErrorCode, refuse
 from exchange.wire.market import (
     BookTicker,
-    DepthSnapshot,
+    DepthReply,
     agg_trades_json,
     average_price_json,
     book_ticker_json,
@@ -63,7 +63,7 @@ def _exchange_info(call: Call) -> object:
 
 
 def _default_symbols(call: Call) -> object:
-    """In the shape of the recorded reply, which is not the one documented (§3)."""
+    """In the form of the recorded reply, which differs from the documented one (§3)."""
     names = [symbol for symbol, rules in call.venue.engine.rules.items() if rules.api_allowed]
     return {"data": names, "code": 0, "msg": "success", "timestamp": call.now}
 
@@ -83,7 +83,7 @@ def _no_etf(_: Call) -> object:
 def _depth(call: Call) -> object:
     symbol, limit = parse_depth_query(call.params)
     version, bids, asks = call.venue.engine.depth(listed(call, symbol).symbol, limit)
-    return depth_json(DepthSnapshot(version, tuple(bids), tuple(asks), call.now))
+    return depth_json(DepthReply(version, tuple(bids), tuple(asks), call.now))
 
 
 def _trades(call: Call) -> object:
@@ -116,7 +116,7 @@ def _average_price(call: Call) -> object:
 
 
 def _per_symbol(one: Callable[[Call, str], object | None]) -> Handler:
-    """One object for one symbol, or the list of all that have something to say."""
+    """One object for one symbol, or the list of all symbols that have data."""
 
     def answer(call: Call) -> object:
         if call.params.get("symbol"):
@@ -148,7 +148,7 @@ def _book_ticker(call: Call, symbol: str) -> object | None:
 
 
 def _contract_detail(_: Call) -> object:
-    """Futures do not exist here, but clients of the spot API ask for them while loading (§8.1)."""
+    """There are no futures, but clients of the spot API query them while loading (§8.1)."""
     return {"success": True, "code": 0, "data": []}
 
 

@@ -31,7 +31,7 @@ _STATES: Mapping[str, frozenset[OrderStatus]] = {
     "3": frozenset({OrderStatus.FILLED}),
     "4": frozenset({OrderStatus.CANCELED, OrderStatus.PARTIALLY_CANCELED}),
 }
-"""The undocumented ``states`` of ``allOrders`` (§2.5): 3 are the filled ones, 4 the canceled ones; 1 and 2 by analogy."""
+"""The undocumented ``states`` of ``allOrders`` (§2.5): 3 means filled and 4 canceled; 1 and 2 are by analogy."""
 
 
 def _place(call: Call) -> object:
@@ -45,7 +45,7 @@ def _placed(call: Call, order: NewOrder) -> dict[str, object]:
 
 
 def _admit(call: Call, order: NewOrder) -> None:
-    """Raises ``WireRefusal``: -1121, or what the venue says of a pair outside the key's whitelist."""
+    """Raises ``WireRefusal``: -1121, or the configured code for a pair outside the key's whitelist."""
     listed(call, order.symbol)
     if call.key is not None and call.key.symbols is not None and order.symbol not in call.key.symbols:
         raise refuse(call.venue.config.unlisted_pair_code, "this pair is not allowed for the api key")

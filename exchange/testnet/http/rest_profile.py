@@ -1,6 +1,7 @@
-"""What an account is and has switched on: KYC, uid, MX deduction, STP groups (mexc-spot-v3.md §4.11). All are signed.
+"""The profile endpoints: KYC, uid, MX deduction, STP groups (mexc-spot-v3.md §4.11). All are signed.
 
-Groups are listed under ``GET strategy/group``; ``GET strategy/group/uid`` lists one group with its uids, the reply of adding some.
+Groups are listed under ``GET strategy/group``; ``GET strategy/group/uid`` shows one group with its uids, like the reply to adding
+some.
 """
 
 from __future__ import annotations

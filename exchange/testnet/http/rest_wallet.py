@@ -1,8 +1,8 @@
-"""The wallet, as far as a trading client asks for it (mexc-spot-v3.md §2.8, §5, §8.1). All are signed.
+"""The wallet endpoints that a trading client calls (mexc-spot-v3.md §2.8, §5, §8.1). All are signed.
 
-There is nothing to move on a simulated venue. What reads is answered with nothing; what would move money is refused in MEXC's
-words, 10212 for a withdrawal and 10206 for a transfer. Both exist for their permissions: a client that proves that its key cannot
-move money expects 700007 here, and must get something else when the key can.
+A simulated venue has no money to move. Queries return empty lists; withdrawals are refused with 10212 and transfers with 10206, in
+MEXC's words. The endpoints exist for their permissions: a client that proves that its key cannot move money expects 700007, and
+must get another code if the key can.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from exchange.wire.errors import ErrorCode, refuse
 
 
 def _currencies(call: Call) -> object:
-    """Every asset with one network that takes neither deposits nor withdrawals."""
+    """Every asset with one network that accepts neither deposits nor withdrawals."""
     assets = {asset for rules in call.venue.engine.rules.values() for asset in (rules.base, rules.quote)}
     assets.update(call.venue.engine.balances(call.account))
     return [

@@ -1,4 +1,4 @@
-"""Cutting a connection without a goodbye: the one thing faults and slow readers need that ASGI does not offer."""
+"""Cuts a connection without a closing message, which ASGI does not offer. Faults and slow readers need it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _TRANSPORT = "gatehouse-transport"
 
 
 class ConnectionCut(ConnectionResetError):
-    """Raised in place of a cut when there is no socket to cut (the application is called in-process)."""
+    """Raised instead of a cut if there is no socket (the application is called in-process)."""
 
 
 class CuttableHttpProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, leaving its transport where the application can find it."""
+    """uvicorn's HTTP protocol, with its transport accessible to the application."""
 
     def on_message_begin(self) -> None:
         """Start a request and put the transport into its scope."""
@@ -27,7 +27,7 @@ class CuttableHttpProtocol(HttpToolsProtocol):
 
 
 class CuttableWebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's websocket protocol, leaving its transport where the application can find it."""
+    """uvicorn's websocket protocol, with its transport accessible to the application."""
 
     def handle_connect(self, event: Handshake) -> None:
         """Start a connection with the transport in its scope."""
@@ -44,7 +44,7 @@ async def cut(request: Request) -> None:
 
 
 def abort(scope: MutableMapping[str, Any]) -> bool:
-    """Abort the connection behind a scope; ``False`` when there is none."""
+    """Abort the connection of a scope; ``False`` if there is none."""
     transport = scope.get("state", {}).get(_TRANSPORT)
     if transport is None:
         return False

@@ -1,7 +1,7 @@
-"""The websocket endpoint ``/ws``: control frames in, pushes out, and the rules by which MEXC ends a connection.
+"""The websocket endpoint ``/ws``: reads control frames, sends pushes, and ends connections by MEXC's rules. The app routes it.
 
 The protocol is mexc-spot-v3.md §7.1. One task reads control frames and queues their replies, one task sends what is queued.
-Whichever ends first, or the session's own end (idle, too old, too slow, listenKey dead), ends the connection.
+The connection ends when one of them ends, or when the session does (idle, too old, too slow, listen key expired).
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _SECOND_NS = 1_000_000_000
 _CLOSE_GRACE_S = 1
 _GOING_AWAY = 1001
 
-Endpoint = Callable[[WebSocket], Coroutine[Any, Any, None]]
+WebsocketHandler = Callable[[WebSocket], Coroutine[Any, Any, None]]
 
 
-def endpoint(venue: SimulatedVenue) -> Endpoint:
-    """The websocket endpoint over one venue."""
+def websocket_handler(venue: SimulatedVenue) -> WebsocketHandler:
+    """The websocket endpoint of one venue."""
 
     async def serve(socket: WebSocket) -> None:
         key = socket.query_params.get("listenKey")
@@ -59,7 +59,7 @@ def endpoint(venue: SimulatedVenue) -> Endpoint:
             account=account,
             listen_key=key,
             active_ns=now_ns,
-            emptied_ns=now_ns,
+            unsubscribed_ns=now_ns,
         )
         venue.hub.join(session)
         try:

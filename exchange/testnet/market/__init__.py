@@ -1,1 +1,1 @@
-"""Where the testnet's market comes from and what it remembers of it."""
+"""The testnet's market data: its feeds, playback and history."""

@@ -1,6 +1,6 @@
-"""What has traded on the testnet's public market: recent trades, candles and the last day (mexc-spot-v3.md §3).
+"""Keeps the testnet's public trades, candles and last day (mexc-spot-v3.md §3). REST and push channels read it.
 
-Candles are kept by the minute and joined into longer ones when asked for; minutes without a trade have no candle of their own.
+Candles are kept by the minute and joined into longer ones on request; a minute without a trade has no candle.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FIXED = {
 
 
 class History:
-    """The public trades of every symbol, oldest forgotten first."""
+    """The public trades of every symbol; the oldest are dropped first."""
 
     def __init__(self, symbols: Iterable[str]) -> None:
         self._trades: dict[str, deque[MarketTrade]] = {symbol: deque(maxlen=_TRADES) for symbol in symbols}
@@ -62,11 +62,11 @@ class History:
             minutes.append(single)
 
     def state(self) -> tuple[HistoryState, ...]:
-        """What has traded, as values."""
+        """The history as values."""
         return tuple(HistoryState(one, tuple(self._trades[one]), tuple(self._minutes[one])) for one in self._trades)
 
     def load(self, states: Iterable[HistoryState]) -> None:
-        """Replace what has traded by what was saved."""
+        """Replace the history by a saved one."""
         for one in states:
             self._trades[one.symbol] = deque(one.trades, maxlen=_TRADES)
             self._minutes[one.symbol] = deque(one.minutes, maxlen=_MINUTES)
@@ -96,7 +96,7 @@ class History:
         return trades[-1].price if trades else None
 
     def average_price(self, symbol: str, now: Millis, minutes: int = 5) -> Decimal | None:
-        """The volume-weighted mean of the last minutes, or the last price when nothing traded in them."""
+        """The volume-weighted mean of the last minutes, or the last price if nothing traded in them."""
         recent = self._since(symbol, Millis(now - minutes * _MINUTE))
         volume = sum((bar.volume for bar in recent), _ZERO)
         if not volume:
@@ -104,7 +104,7 @@ class History:
         return sum((bar.quote_volume for bar in recent), _ZERO) / volume
 
     def day(self, symbol: str, quote: Quote | None, now: Millis) -> DayTicker | None:
-        """The last 24 hours; before the first trade the book's mid price stands in. ``None`` without either."""
+        """The last 24 hours; before the first trade with the book's mid price. ``None`` without either."""
         opened = Millis(now - _DAY)
         last = self.last_price(symbol)
         price = last if last is not None else (quote.mid if quote is not None else None)
@@ -128,19 +128,19 @@ class History:
         )
 
     def since(self, symbol: str, opened: Millis, now: Millis) -> Candle | None:
-        """Everything traded since ``opened`` as one candle, to the minute; ``None`` when nothing was."""
+        """All trades since ``opened`` as one candle, to the minute; ``None`` if there are none."""
         recent = self._since(symbol, opened)
         return _joined(recent, opened, now) if recent else None
 
     def close_before(self, symbol: str, instant: Millis) -> Decimal | None:
-        """The last price before an instant, to the minute; ``None`` when nothing traded before it."""
+        """The last price before an instant, to the minute; ``None`` if nothing traded before it."""
         return next((bar.close for bar in reversed(self._minutes[symbol]) if bar.close_time <= instant), None)
 
     def _since(self, symbol: str, opened: Millis) -> list[Candle]:
         return list(takewhile(lambda bar: bar.close_time > opened, reversed(self._minutes[symbol])))[::-1]
 
     def _bars(self, symbol: str, interval: Interval) -> Iterator[Candle]:
-        """Candles, newest first: a month of minutes lies behind the one candle that is usually wanted."""
+        """Candles, newest first, because usually only the newest of a month of minutes is needed."""
         for (opened, closed), bars in groupby(reversed(self._minutes[symbol]), key=lambda bar: _window(interval, bar.open_time)):
             yield _joined(tuple(bars)[::-1], opened, closed)
 

@@ -1,4 +1,4 @@
-"""Plays market data into the venue against the clock, and can be paused."""
+"""Plays market data into the venue by the clock, and can be paused. ``SimulatedVenue`` runs it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FOREVER = Millis(2**62)
 
 
 class Market(Protocol):
-    """A venue's market side: it delivers records as time passes, and can be made to stand still. Instants are ms."""
+    """A venue's market: it delivers records when they are due, and can be paused. Instants are ms."""
 
     @property
     def source(self) -> DataSource:
@@ -47,24 +47,24 @@ class Market(Protocol):
 
     @property
     def paused(self) -> bool:
-        """Whether it stands still."""
+        """Whether it is paused."""
         ...
 
     @property
     def ended(self) -> bool:
-        """Whether there will be no more."""
+        """Whether there are no more records."""
         ...
 
     def pause(self) -> None:
-        """Stand still."""
+        """Pause."""
         ...
 
     def resume(self) -> None:
-        """Go on."""
+        """Continue."""
         ...
 
     def take_due(self) -> list[TapeRecord]:
-        """What is due before anything runs, such as a first book."""
+        """The records due before ``run``, such as a first book."""
         ...
 
     async def run(self, deliver: Callable[[TapeRecord], None]) -> None:
@@ -73,7 +73,7 @@ class Market(Protocol):
 
 
 class Player(Protocol):
-    """Where records come from, stamped with the time they are due on the clock."""
+    """A source of records, each with the time at which it is due."""
 
     @property
     def rounds(self) -> int:
@@ -90,7 +90,7 @@ class Player(Protocol):
 
 
 class StreamPlayer:
-    """Plays records that have no end, without keeping them. Their instants begin at ``start``; ``speed`` hurries them."""
+    """Plays endless records without keeping them. Their instants begin at ``start``; ``speed`` is ms of data per ms."""
 
     rounds = 0
 
@@ -114,7 +114,7 @@ class StreamPlayer:
 
 
 class Playback:
-    """One player's pace. While paused the market stands still; afterwards it goes on where it was, under the time it is then."""
+    """Plays one player by the clock. After a pause it continues where it stopped, with the current time."""
 
     def __init__(self, player: Player, clock: Clock, *, source: DataSource, speed: Decimal) -> None:
         self.source = source
@@ -135,35 +135,35 @@ class Playback:
 
     @property
     def paused(self) -> bool:
-        """Whether the market stands still."""
+        """Whether the market is paused."""
         return self._paused_at is not None
 
     @property
     def ended(self) -> bool:
-        """Whether the data is at its end and will not start over."""
+        """Whether the data has ended and will not start over."""
         return self._player.next_due() is None
 
     def pause(self) -> None:
-        """Let the market stand still."""
+        """Pause the market."""
         if self._paused_at is None:
             self._paused_at = self._clock.now()
             self._resumed.clear()
 
     def resume(self) -> None:
-        """Let the market go on."""
+        """Continue the market."""
         if self._paused_at is not None:
             self._behind += max(0, self._clock.now() - self._paused_at)
             self._paused_at = None
             self._resumed.set()
 
     def state(self) -> PlaybackState:
-        """Where the market is, as a value."""
+        """The market's position, as a value."""
         due = self._player.next_due()
         now = self._clock.now() if self._paused_at is None else self._paused_at
         return PlaybackState(self.records, None if due is None else due + self._behind - now, self.position, self.paused)
 
     def load(self, state: PlaybackState) -> None:
-        """Go on from where a playback of the same data was, as if it had stood still since; what was played is passed over."""
+        """Continue from the saved position of the same data, as after a pause; records played before are skipped."""
         while self.records < state.records:
             passed = len(self._player.due(_FOREVER, min(_BATCH, state.records - self.records)))
             if not passed:
@@ -177,7 +177,7 @@ class Playback:
             self.pause()
 
     def take_due(self) -> list[TapeRecord]:
-        """The records due now, at most a batch of them, stamped with the time they are due."""
+        """The records due now, at most a batch of them, each with its due time."""
         if self.paused:
             return []
         due = self._player.due(Millis(self._clock.now() - self._behind), _BATCH)

@@ -1,1 +1,1 @@
-"""The testnet's websocket side: channels, sessions, and what waits to be sent."""
+"""The testnet's websocket pushes: channels, sessions, and the queues of messages."""

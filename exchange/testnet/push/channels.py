@@ -1,8 +1,8 @@
-"""What each public channel pushes: the changes since its last push, or the present state (mexc-spot-v3.md §7.2, §7.4).
+"""The content of each public channel's pushes (mexc-spot-v3.md §7.2, §7.4). The hub opens and asks the channels.
 
-A channel lives as long as somebody listens to it. It absorbs the engine's events, and every so often (its period) the hub asks
-it for one push. Depth changes and trades are *sequential*: each push carries exactly what happened since the one before, and
-depth versions chain. The others state the present, and a newer push makes an older one worthless.
+A channel exists while a session is subscribed to it. It reads the engine's events, and once per period the hub asks it for one
+push. Depth changes and trades are *sequential*: each push has exactly the changes since the one before, and depth versions chain.
+The other channels push the present state, and a newer push replaces an older one.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ _SLOW_MS, _FAST_MS, _KLINE_MS = 100, 10, 1_000
 
 
 class PublicChannel(Protocol):
-    """One public channel that somebody listens to. A periodic one pushes every period, whether or not anything happened."""
+    """One subscribed public channel. A periodic channel pushes every period, even without a change."""
 
     sequential: bool
     periodic: bool
     period_ms: int
 
     def absorb(self, event: EngineEvent) -> bool:
-        """Take note of an event; whether there is something to push now."""
+        """Read an event; returns whether there is something to push."""
         ...
 
     def body(self) -> Body | None:
-        """What to push, or ``None`` when there is nothing that can be said."""
+        """The push, or ``None`` if there is nothing to push."""
         ...
 
 
@@ -145,7 +145,7 @@ class BestPrices:
         self._clock = clock
 
     def absorb(self, event: EngineEvent) -> bool:
-        """Any change of the book may have moved them."""
+        """Note that a change of the book may have moved them."""
         return isinstance(event, BookChanged) and event.symbol == self._symbol
 
     def body(self) -> Body | None:
@@ -171,7 +171,7 @@ class BestPriceBatches:
         self._tickers: list[BookTicker] = []
 
     def absorb(self, event: EngineEvent) -> bool:
-        """Keep the best prices when they are others than before."""
+        """Keep the best prices if they changed."""
         if not isinstance(event, BookChanged) or event.symbol != self._symbol:
             return False
         quote = self._engine.quote(self._symbol, self._clock.now())
@@ -202,7 +202,7 @@ class Snapshots:
         self._levels = levels
 
     def absorb(self, event: EngineEvent) -> bool:
-        """Any change of the book may have moved them."""
+        """Note that a change of the book may have moved them."""
         return isinstance(event, BookChanged) and event.symbol == self._symbol
 
     def body(self) -> Body | None:
@@ -230,7 +230,7 @@ class Candles:
         return isinstance(event, MarketTraded) and event.trade.symbol == self._symbol
 
     def body(self) -> Body | None:
-        """The candle as it stands; nothing before the first trade."""
+        """The current candle; nothing before the first trade."""
         candles = self._history.candles(self._symbol, self._interval, limit=1)
         return KlineUpdate(self._symbol, self._interval, candles[-1]) if candles else None
 
@@ -243,7 +243,7 @@ class _Sources:
 
 
 def open_channel(channel: Channel, engine: Engine, history: History, clock: Clock) -> PublicChannel:
-    """The working half of a public channel."""
+    """The implementation of a public channel."""
     return _MAKERS[channel.topic](channel, _Sources(engine, history, clock))
 
 

@@ -1,8 +1,7 @@
-"""Channels about a day of trading: the mini tickers (mexc-spot-v3.md §7.2, §7.4).
+"""The mini ticker channels, which summarise a day of trading (mexc-spot-v3.md §7.2, §7.4). ``channels`` opens them.
 
-What the figures mean beyond their names is inferred: MEXC documents neither from when the rates count nor what the four
-``lastClose`` fields are. Here they count from the last price before the day, as against the first price in it, and the extremes
-include that price.
+The meaning of the figures is inferred: MEXC documents neither the start of the rates nor the four ``lastClose`` fields. Here the
+latter start from the last price before the day instead of the first price in it, and their high and low include that price.
 """
 
 from __future__ import annotations
@@ -73,11 +72,11 @@ class MiniTickerChannel:
         self._clock = clock
 
     def absorb(self, event: EngineEvent) -> bool:  # noqa: ARG002 - it follows the clock
-        """Nothing hurries a periodic push."""
+        """Events do not trigger a periodic push."""
         return False
 
     def body(self) -> Body | None:
-        """The day as it stands; nothing before the first trade."""
+        """The current day; nothing before the first trade."""
         return mini_ticker(self._symbol, self._zone, self._history, self._clock.now())
 
 
@@ -95,7 +94,7 @@ class MiniTickersChannel:
         self._clock = clock
 
     def absorb(self, event: EngineEvent) -> bool:  # noqa: ARG002 - it follows the clock
-        """Nothing hurries a periodic push."""
+        """Events do not trigger a periodic push."""
         return False
 
     def body(self) -> Body | None:

@@ -1,7 +1,7 @@
-"""Fan-out: the engine's events to every websocket that listens.
+"""Sends the engine's events to every websocket that subscribed. ``SimulatedVenue`` owns it.
 
 Private events go out at once, one push each, in the order they happened (mexc-spot-v3.md §7.8). Public channels are batched
-by their period; a push is encoded once however many listen.
+by their period; a push is encoded once for all its listeners.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from exchange.wire.push_encode import encode_push
 from exchange.wire.stream import ACCOUNT, DEALS, ORDERS, Channel, Topic
 
 _SOON_MS = 100
-"""How long a new listener waits at most for the present state."""
+"""The longest time, in ms, a new listener waits for the present state."""
 
 _PrivateEvent = OrderChanged | Filled | BalanceChanged
 _CHAINED = frozenset({Topic.AGGRE_DEPTH, Topic.INCREASE_DEPTH_BATCH})
@@ -38,7 +38,7 @@ class _Public:
 
 
 class Hub:
-    """Knows every websocket session and what it listens to. Belongs to one event loop."""
+    """Every websocket session and the channels it subscribed to. Belongs to one event loop."""
 
     def __init__(self, engine: Engine, history: History, clock: Clock, faults: FaultPlan) -> None:
         self._engine = engine
@@ -51,7 +51,7 @@ class Hub:
         self.sessions: list[Session] = []
 
     def subscribe(self, session: Session, channel: Channel) -> bool:
-        """Have a session listen to a channel; ``False`` when it may not, or has too many already."""
+        """Subscribe a session to a channel; ``False`` if it may not, or has too many already."""
         if channel.topic.is_private and session.account is None:
             return False
         if channel.symbol is not None and channel.symbol not in self._engine.rules:
@@ -71,7 +71,7 @@ class Hub:
         return True
 
     def unsubscribe(self, session: Session, name: str) -> None:
-        """Have a session listen no more."""
+        """End a session's subscription."""
         session.unsubscribe(name, self._clock.monotonic_ns())
         public = self._public.get(name)
         if public is None:
@@ -83,27 +83,27 @@ class Hub:
             del self._public[name]
 
     def join(self, session: Session) -> None:
-        """A websocket was opened."""
+        """Add a websocket that was opened."""
         self.sessions.append(session)
 
     def leave(self, session: Session) -> None:
-        """A websocket was closed."""
+        """Remove a websocket that was closed."""
         for name in tuple(session.channels):
             self.unsubscribe(session, name)
         self.sessions = [other for other in self.sessions if other is not session]
 
     def publish(self, events: Iterable[EngineEvent]) -> None:
-        """Pass the engine's events on."""
+        """Send the engine's events to their listeners."""
         for event in events:
             if isinstance(event, OrderChanged | Filled | BalanceChanged):
-                self._tell(event)
+                self._publish_or_hold(event)
             else:
                 for public in self._public.values():
                     if public.work.absorb(event):
                         self._schedule(public, public.work.period_ms)
 
     def freeze(self, until_ns: int, channel: str | None) -> None:
-        """Push nothing until then (or nothing on channels whose name contains ``channel``), while everybody stays connected."""
+        """Push nothing until ``until_ns`` (with ``channel``: on channels whose name contains it); connections stay open."""
         self._frozen = (until_ns, channel)
 
     def cut(self, channel: str | None) -> None:
@@ -113,7 +113,7 @@ class Hub:
                 session.end(TOO_OLD)
 
     def close(self) -> None:
-        """Cancel what is pending and have every connection closed."""
+        """Cancel every timer and close every connection."""
         for _, timer in self._held_back.values():
             timer.cancel()
         for public in self._public.values():
@@ -150,14 +150,14 @@ class Hub:
             else:
                 session.send_latest(name, frame)
 
-    def _tell(self, event: _PrivateEvent) -> None:
-        """Publish a private event; a fault may hold it back until the account's next one has passed it."""
+    def _publish_or_hold(self, event: _PrivateEvent) -> None:
+        """Publish a private event, or hold it back until the account's next event if a fault says so."""
         earlier = self._held_back.pop(event.account, None)
         if earlier is None and self._listeners(event):
             fault = self._faults.take(FaultKind.REORDERED_PRIVATE_EVENTS, self._clock.now(), channel=_private_channel(event).name)
             if fault is not None:
                 delay = 200 if fault.ms is None else fault.ms
-                timer = asyncio.get_running_loop().call_later(delay / 1000, self._let_go, event.account)
+                timer = asyncio.get_running_loop().call_later(delay / 1000, self._publish_held, event.account)
                 self._held_back[event.account] = (event, timer)
                 return
         self._publish_private(event)
@@ -165,7 +165,7 @@ class Hub:
             earlier[1].cancel()
             self._publish_private(earlier[0])
 
-    def _let_go(self, account: str) -> None:
+    def _publish_held(self, account: str) -> None:
         event, _ = self._held_back.pop(account)
         self._publish_private(event)
 

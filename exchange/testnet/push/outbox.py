@@ -1,8 +1,8 @@
-"""What waits to be sent on one websocket: bounded, so that a slow reader costs a connection and never the venue's memory.
+"""The bounded queue of messages for one websocket: a slow reader loses its connection and never fills the memory. Sessions own it.
 
-Three kinds of message wait in one order. Replies and sequential pushes (private events, depth changes, trades) are each kept;
-when too many wait, the box overflows and the connection must be dropped, because losing one silently would be a lie. Pushes
-that only state the present (best prices, snapshots, candles) replace the one of the same channel that is still waiting.
+All messages wait in one order. Replies and sequential pushes (private events, depth changes, trades) are all kept; if too many
+wait, the outbox overflows and the connection must be closed, because none of them may be lost silently. Pushes of the present state
+(best prices, snapshots, candles) replace the waiting one of the same channel.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Outbox:
         return len(self._waiting)
 
     def put(self, message: str | bytes) -> None:
-        """Queue a message that must arrive, or overflow."""
+        """Queue a message that must not be lost, or overflow."""
         self._push("", message)
 
     def put_latest(self, channel: str, message: bytes) -> None:
-        """Queue a statement about the present; it replaces an older one of the same channel."""
+        """Queue a push of the present state; it replaces a waiting one of the same channel."""
         if channel in self._latest:
             self._latest[channel] = message
             return
@@ -45,7 +45,7 @@ class Outbox:
         return self._latest.pop(channel) if channel else message
 
     async def changed(self) -> None:
-        """Wait until something was queued since the box was last found empty."""
+        """Wait until a message was queued after the outbox was last empty."""
         await self._changed.wait()
 
     def _push(self, channel: str, message: str | bytes) -> None:

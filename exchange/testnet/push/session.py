@@ -1,4 +1,4 @@
-"""One websocket connection: what it listens to, what waits for it, and when the venue cuts it (mexc-spot-v3.md §1.5)."""
+"""One websocket connection of the hub: its channels, its outbox, and when the venue cuts it (mexc-spot-v3.md §1.5)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOO_OLD = "connected for as long as a connection may be"
 class Session:
     """A connection. ``account`` and ``listen_key`` are set on a private one; instants are monotonic nanoseconds.
 
-    ``changed`` is set when the connection's end may have come nearer, ``ended`` when it has come.
+    ``changed`` is set when the deadline may have changed, ``ended`` when the connection must end.
     """
 
     limits: StreamLimits
@@ -28,30 +28,30 @@ class Session:
     listen_key: str | None = None
     channels: set[str] = field(default_factory=set)
     active_ns: int = 0
-    emptied_ns: int = 0
+    unsubscribed_ns: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     reason: str = ""
     abrupt: bool = False
 
     def touch(self, now_ns: int) -> None:
-        """Something was received or sent."""
+        """Note that something was received or sent."""
         self.active_ns = now_ns
 
     def send(self, message: str | bytes) -> None:
-        """Queue a message that must arrive; a connection too slow to take it is dropped instead of missing it."""
+        """Queue a message that must not be lost; a connection that reads too slowly is closed."""
         self.outbox.put(message)
         if self.outbox.overflowed:
             self.end("reads too slowly", abrupt=True)
 
     def send_latest(self, channel: str, message: bytes) -> None:
-        """Queue a statement about the present, replacing an older one that still waits."""
+        """Queue a push of the present state, replacing an older one that still waits."""
         self.outbox.put_latest(channel, message)
         if self.outbox.overflowed:
             self.end("reads too slowly", abrupt=True)
 
     def subscribe(self, channel: str) -> bool:
-        """Listen to one more channel; ``False`` when the connection has as many as it may."""
+        """Add a channel; ``False`` if the connection already has the maximum."""
         if channel not in self.channels and len(self.channels) >= self.limits.subscriptions:
             return False
         self.channels.add(channel)
@@ -59,14 +59,14 @@ class Session:
         return True
 
     def unsubscribe(self, channel: str, now_ns: int) -> None:
-        """Stop listening to a channel."""
+        """Remove a channel."""
         self.channels.discard(channel)
         if not self.channels:
-            self.emptied_ns = now_ns
+            self.unsubscribed_ns = now_ns
             self.changed.set()
 
     def end(self, reason: str, *, abrupt: bool = False) -> None:
-        """Have the connection closed; ``abrupt`` without waiting for the other side to read what is on its way."""
+        """Close the connection; ``abrupt`` does not wait until the client has read the queued messages."""
         if not self.ended.is_set():
             self.reason = reason
             self.abrupt = abrupt
@@ -74,10 +74,10 @@ class Session:
             self.changed.set()
 
     def deadline(self) -> tuple[int, str]:
-        """When the venue will cut the connection unless something happens before, and why."""
+        """When the venue will cut the connection unless there is traffic before, and why."""
         ends = [(self.opened_ns + self.limits.lifetime_ms * _MS, TOO_OLD)]
         if self.channels:
             ends.append((self.active_ns + self.limits.idle_ms * _MS, "no traffic"))
         else:
-            ends.append((self.emptied_ns + self.limits.unsubscribed_ms * _MS, "no valid subscription"))
+            ends.append((self.unsubscribed_ns + self.limits.unsubscribed_ms * _MS, "no valid subscription"))
         return min(ends)

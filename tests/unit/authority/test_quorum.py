@@ -40,7 +40,7 @@ def test_one_person_with_two_keys_is_one() -> None:
 def test_one_key_that_two_persons_claim_is_nobody_s() -> None:
     counted = count_quorum([signatory("alice", "k"), signatory("bob", "k")], ONE)
     assert not counted.satisfied
-    assert counted.fingerprints == frozenset()
+    assert counted.persons == frozenset()
 
 
 def test_a_role_that_may_not_sign_does_not_count() -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.main
+import typer.testing
 from typer.testing import CliRunner, Result
 
 from controller.cli.app import app
@@ -19,10 +22,14 @@ from tests.support.cli_kit import Run, Served
 from tests.support.operator_port import FakePort
 from tests.support.rig import free_port
 
+# The runner builds the whole command line anew for each call, which takes longer than most calls; it keeps nothing of one.
+_built = cache(typer.main.get_command)
+
 
 @pytest.fixture
-def run() -> Run:
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command line, in this process, as a pipe would see it."""
+    monkeypatch.setattr(typer.testing, "_get_command", _built)
 
     def invoke(*arguments: str | Path) -> Result:
         environment = {"COLUMNS": "200", "NO_COLOR": "1", "GATEHOUSE_DIR": None}

@@ -9,7 +9,7 @@ import pytest
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.effects import AlertKind
-from controller.core.fold.oversight import MOST_ALERTS
+from controller.core.fold.alerts import MOST_ALERTS
 from controller.core.state import State
 from exchange.model import Balance
 from exchange.ports import VenueName

@@ -10,7 +10,6 @@ from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Admitted
 from controller.core.effects import CancelAll, LookUp, Place
-from controller.core.fold.apply import fold
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from exchange.errors import ConfigError, IntegrityError, Refused
@@ -19,6 +18,7 @@ from exchange.ports import Unknown, VenueName
 from policies.authority import Verb
 from policies.stage import Environment, Stage
 from tests.support.desk import D, Desk, with_policy
+from tests.support.folding import fold
 
 MOCK, TESTNET, LIVE = VenueName.MOCK, VenueName.TESTNET, VenueName.LIVE
 

@@ -10,12 +10,12 @@ from controller.core import event_codec
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.causes import Cause, HaltClass
-from controller.core.fold.apply import fold
 from controller.core.state import State
 from exchange.errors import IntegrityError
 from policies import canonical
 from policies.stage import Stage
 from tests.support.desk import D, Desk
+from tests.support.folding import fold
 
 WRITTEN_BEFORE = {
     "advance": HaltClass.OPERATOR,

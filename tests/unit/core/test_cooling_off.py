@@ -10,13 +10,13 @@ import pytest
 
 from controller.core import events as e
 from controller.core import inputs as i
-from controller.core.fold.apply import fold
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from exchange.errors import Refused
 from policies.authority import Verb
 from policies.stage import Mode, Stage
 from tests.support.desk import Desk, with_policy
+from tests.support.folding import fold
 
 LIVE = (Verb.ADVANCE, Position(Stage.LIVE_EUR10))
 HOUR = 3_600_000

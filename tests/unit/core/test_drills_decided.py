@@ -99,7 +99,7 @@ def test_it_ends_where_it_began_and_arms_only_when_the_venue_agrees_again(desk: 
     assert (desk.state.armed, denied_by(desk)) == (False, "not-armed")
     desk.sweep(VenueName.TESTNET)
     assert (desk.state.armed, desk.state.position, denied_by(desk)) == (True, Position(TESTNET), "")
-    assert desk.state.halted_at is None
+    assert desk.state.halt_cause is None
 
 
 def test_the_time_it_takes_is_not_covered(desk: Desk) -> None:
@@ -250,7 +250,7 @@ def swept(shell: Shell) -> i.Swept:
     """The testnet agrees with us now."""
     desk, venue = shell.desk, VenueName.TESTNET
     snapshot = i.AccountSnapshot((), tuple(desk.trades[venue]), desk.balances(venue))
-    return i.Swept(venue, snapshot, shell.writer.known.ledger(venue).fills_booked, desk.now)
+    return i.Swept(venue, snapshot, shell.writer.state.ledger(venue).fills_booked, desk.now)
 
 
 async def test_the_writer_keeps_every_permit_back_until_it_is_over_and_armed(standing: Desk, tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ async def test_the_writer_keeps_every_permit_back_until_it_is_over_and_armed(sta
     assert await live_after(swept(shell))
     verified = desk.verified(desk.command(Verb.DRILL, desk.state.position, subject=HALT_DRILL), "alice")
     assert not await live_after(i.Submitted(verified, anchored=True))
-    drill, times = shell.writer.known.drill, shell.writer.halt_clock
+    drill, times = shell.writer.state.drill, shell.writer.halt_clock
     assert drill is not None
     assert times is not None
     assert not await live_after(swept(shell))

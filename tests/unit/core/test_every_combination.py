@@ -181,8 +181,8 @@ def test_every_combination_ends_as_the_design_says(
     desk = standing(mode, here).fork()
     for target in targets(verb, here):
         payload = payload_of(desk, verb, target, subject_of(desk, verb))
-        for signers, verdict in product(SIGNERS, Verdict):
-            verified = signed(desk, payload, signers)
+        envelopes = [(signers, signed(desk, payload, signers)) for signers in SIGNERS]
+        for (signers, verified), verdict in product(envelopes, Verdict):
             the_gate(verdict)
             decision = decide(desk.state, i.Submitted(verified, anchored=True), desk.now)
             case = (str(target), signers, verdict, decision.reply)

@@ -13,7 +13,6 @@ from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.governance import release_document
 from controller.core.effects import Latch
-from controller.core.fold.apply import fold
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from exchange.errors import ConfigError, Refused, Unauthorised
@@ -23,6 +22,7 @@ from policies.schema import Policy
 from policies.stage import Mode, Stage
 from tests.support.counting import Counted
 from tests.support.desk import D, Desk, with_policy
+from tests.support.folding import fold
 
 
 @pytest.fixture(scope="module")

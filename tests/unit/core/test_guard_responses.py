@@ -13,7 +13,6 @@ from controller.core import inputs as i
 from controller.core.causes import RULES, Cause, HaltClass
 from controller.core.decisions import guards as guarding
 from controller.core.effects import Alert, AlertKind, CancelAll, Latch
-from controller.core.fold.apply import fold
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from policies.authority import Verb
@@ -21,6 +20,7 @@ from policies.guards import Breach, GuardName, Level
 from policies.response import EPISODE_LONGEST_MS, EPISODE_QUIET_MS, RESPONSES, SOFT_MEMORY_MS, Response, rung_below
 from policies.stage import LIVE_STAGES, RISK_ORDER, Stage
 from tests.support.desk import D, Desk, with_policy
+from tests.support.folding import fold
 
 MOCK, TESTNET, VALIDATED, LIVE, HALTED = map(
     Position, (Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED, Stage.LIVE_EUR10, Stage.HALTED)

@@ -8,7 +8,6 @@ from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.causes import Cause
 from controller.core.decisions.draft import Admitted
-from controller.core.fold.apply import fold
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from exchange.model import OrderStatus, Side
@@ -18,6 +17,7 @@ from policies.limit_types import Deny
 from policies.response import EPISODE_LONGEST_MS
 from policies.stage import Mode, Stage
 from tests.support.desk import D, Desk, with_policy
+from tests.support.folding import fold
 
 LIVE, VALIDATED, HALTED = Position(Stage.LIVE_EUR10), Position(Stage.VALIDATED), Position(Stage.HALTED)
 STALE_MS = 5_001

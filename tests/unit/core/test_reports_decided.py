@@ -64,7 +64,8 @@ def test_an_ack_makes_the_order_new_and_keeps_the_venues_id(desk: Desk) -> None:
 def test_a_rejection_releases_what_the_order_reserved(desk: Desk) -> None:
     client_id = order(desk, Rejected(30004, "Insufficient balance"))
     assert status(desk, client_id) is OrderStatus.REJECTED
-    assert desk.state.orders[client_id].refusal == "30004 Insufficient balance"
+    rejected = desk.state.orders[client_id]
+    assert (rejected.reject_code, rejected.reject_message) == (30004, "Insufficient balance")
     assert room(desk)
 
 
@@ -75,6 +76,13 @@ def test_an_unknown_outcome_is_looked_up_and_reserved_in_full(desk: Desk) -> Non
     assert [effect for effect in placed.effects if isinstance(effect, LookUp)]
     assert status(desk, decision.reply.client_id) is OrderStatus.UNKNOWN
     assert not room(desk)
+
+
+def test_the_reason_of_an_unknown_order_is_kept_until_its_outcome_is_known(desk: Desk) -> None:
+    client_id = order(desk, Unknown("time-out"))
+    assert desk.state.orders[client_id].unknown_reason == "time-out"
+    told(desk, desk.report(client_id, OrderStatus.NEW))
+    assert desk.state.orders[client_id].unknown_reason == ""
 
 
 def test_every_tick_looks_an_unknown_order_up_again(desk: Desk) -> None:

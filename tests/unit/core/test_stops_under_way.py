@@ -80,6 +80,6 @@ async def test_a_drill_latches_and_is_not_marked_as_a_halt(validating: Desk, tmp
     async with running(validating, tmp_path) as shell:
         drill = shell.desk.command(Verb.DRILL, shell.desk.state.position, subject=HALT_DRILL)
         await shell.ask(i.Submitted(shell.desk.verified(drill, "alice"), anchored=True))
-        assert shell.writer.known.drill is not None
+        assert shell.writer.state.drill is not None
         assert shell.permits.latched_because
-        assert shell.halting == []
+        assert shell.halts == []

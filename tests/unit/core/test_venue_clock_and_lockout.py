@@ -75,9 +75,9 @@ async def test_an_old_or_missing_measurement_is_renewed_first(known: ClockReadin
 
 def test_a_lock_out_is_an_alert_that_names_the_venue_and_its_length(caplog: pytest.LogCaptureFixture) -> None:
     redactor = Redactor()
-    alerts = Alerts(controller_id="c", environment="rehearsal", clock=Clock(), reports=NO_REPORTS, redactor=redactor)
+    alerts = Alerts(clock=Clock(), reports=NO_REPORTS, redactor=redactor)
     with caplog.at_level(logging.ERROR, logger="gatehouse.alerts"):
-        venues._locked_out(alerts, VenueName.LIVE, LockOut(418, 0, 120))
-    assert "the live venue has locked us out" in caplog.text
+        venues._alert_lockout(alerts, VenueName.LIVE, LockOut(418, 0, 120))
+    assert "the live venue has locked this address out" in caplog.text
     assert "HTTP 418" in caplog.text
     assert "120 s" in caplog.text

@@ -3,12 +3,12 @@
 from controller.core import inputs as i
 from controller.core.effects import CancelAll, Latch, Place
 from controller.core.events import BreachDetected, OrderDenied, StageChanged
-from controller.core.fold.apply import fold
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from exchange.ports import VenueName
 from policies.stage import Stage
 from tests.support.desk import D, Desk
+from tests.support.folding import fold
 
 
 def test_a_deployment_earns_its_way_from_mock_to_ramping() -> None:

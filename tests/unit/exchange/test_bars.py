@@ -1,4 +1,4 @@
-"""Bars become markets that would have made them."""
+"""Conversion of bars to tapes of a reconstructed market."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from exchange.bars import Bar, BarMarket, convert_bars, read_bars
 from exchange.book import Book, DeltaOutcome
 from exchange.errors import ConfigError, IntegrityError
 from exchange.model import Millis, Side
-from exchange.tape import DepthDelta, DepthSnapshot, Sequence, TapeGap, TapeRecord, TapeTrade
+from exchange.tape import DepthDelta, DepthSnapshot, RecordOrder, TapeGap, TapeRecord, TapeTrade
 
 D = Decimal
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,10 +49,10 @@ def bars(draw: st.DrawFn) -> list[Bar]:
 
 
 @given(bars(), st.integers(4, 20))
-def test_the_prints_of_a_bar_have_its_open_high_low_close_and_volume(given_bars: list[Bar], steps: int) -> None:
+def test_the_prints_of_a_bar_have_its_open_high_low_close_and_volume(made_bars: list[Bar], steps: int) -> None:
     market = dataclasses.replace(MARKET, steps=steps)
-    records = list(convert_bars(given_bars, market))
-    for bar in given_bars:
+    records = list(convert_bars(made_bars, market))
+    for bar in made_bars:
         if bar.volume < steps:
             continue
         inside = [t.trade for t in trades(records) if bar.opened_at <= t.at < bar.opened_at + MINUTE]
@@ -62,9 +62,9 @@ def test_the_prints_of_a_bar_have_its_open_high_low_close_and_volume(given_bars:
 
 
 @given(bars())
-def test_the_tape_is_in_order_and_every_print_is_at_the_touch_of_an_uncrossed_book(given_bars: list[Bar]) -> None:
-    order, book = Sequence("BTCUSDT"), Book("BTCUSDT")
-    for record in convert_bars(given_bars, MARKET):
+def test_the_tape_is_ordered_and_each_print_is_at_a_best_price(made_bars: list[Bar]) -> None:
+    order, book = RecordOrder("BTCUSDT"), Book("BTCUSDT")
+    for record in convert_bars(made_bars, MARKET):
         order.check(record)
         if isinstance(record, DepthSnapshot):
             book.snapshot(record.version, record.bids, record.asks, record.at)
@@ -89,7 +89,7 @@ def test_upward_prints_are_bought_and_downward_ones_sold() -> None:
             assert after.taker_side is (Side.BUY if after.price > before.price else Side.SELL)
 
 
-def test_the_book_shows_a_share_of_the_bar_before_and_never_of_its_own() -> None:
+def test_the_book_shows_a_share_of_the_previous_bar_only() -> None:
     louder = dataclasses.replace(FALLING, volume=D(6_000))
     quiet, loud = (
         [r for r in convert_bars([RISING, second], MARKET) if not isinstance(r, TapeTrade)] for second in (FALLING, louder)
@@ -122,7 +122,7 @@ def test_no_bars_make_no_tape() -> None:
         list(convert_bars([], MARKET))
 
 
-def test_bars_are_read_with_their_times_in_utc_and_quote_volumes_turned_into_base() -> None:
+def test_bars_are_read_with_utc_times_and_base_volumes() -> None:
     lines = [HEADER, "2022-01-01 00:01:00.000000,100,110,90,100,1000\n", "1640995320000,100,100,100,100,50\n"]
     first, second = read_bars(lines, MARKET, volume_in_quote=True)
     assert (first.opened_at, first.volume) == (1_640_995_260_000, 10)
@@ -143,13 +143,13 @@ def test_bars_are_read_with_their_times_in_utc_and_quote_volumes_turned_into_bas
         [HEADER, "1,100\n"],
     ],
 )
-def test_what_is_not_a_bar_is_refused(lines: list[str]) -> None:
+def test_a_row_that_is_not_a_bar_is_refused(lines: list[str]) -> None:
     with pytest.raises(IntegrityError):
         list(read_bars(lines, MARKET))
 
 
 @pytest.mark.parametrize("change", [{"tick": D(0)}, {"depth": D("NaN")}, {"levels": 0}, {"steps": 3}, {"length_ms": 5}])
-def test_a_market_that_cannot_be_put_around_bars_is_refused(change: dict[str, object]) -> None:
+def test_impossible_market_options_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         dataclasses.replace(MARKET, **change)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""An L2 book with MEXC's version rule."""
+"""The L2 order book with MEXC's version rule."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_skipped_version_makes_the_book_stale_and_takes_its_quote_away(book: B
     assert book.quote(NOW) is None
 
 
-def test_a_stale_book_ignores_deltas_even_fitting_ones_until_the_next_snapshot(book: Book) -> None:
+def test_a_stale_book_ignores_every_delta_until_the_next_snapshot(book: Book) -> None:
     book.delta(12, 13, [], [], NOW)
     assert book.delta(11, 11, [], [], NOW) is DeltaOutcome.IGNORED
     book.snapshot(20, [level("99", "1")], [level("101", "1")], NOW)
@@ -95,7 +95,7 @@ def test_a_book_with_an_empty_side_has_no_quote(book: Book) -> None:
     assert book.depth(5)[0] == []
 
 
-def test_a_cut_connection_can_be_said_to_the_book(book: Book) -> None:
+def test_a_book_can_be_marked_stale_after_a_cut_connection(book: Book) -> None:
     book.mark_stale()
     assert book.quote(NOW) is None
 
@@ -103,7 +103,7 @@ def test_a_cut_connection_can_be_said_to_the_book(book: Book) -> None:
 @pytest.mark.parametrize(
     ("price", "quantity"), [("0", "1"), ("-1", "1"), ("NaN", "1"), ("1", "NaN"), ("1", "-1"), ("Infinity", "1"), ("1", "Infinity")]
 )
-def test_a_level_that_is_no_number_is_refused_and_the_book_is_stale(book: Book, price: str, quantity: str) -> None:
+def test_an_invalid_level_is_refused_and_makes_the_book_stale(book: Book, price: str, quantity: str) -> None:
     with pytest.raises(IntegrityError) as caught:
         book.delta(11, 11, [], [level(price, quantity)], NOW)
     assert caught.value.code == "book-level-invalid"
@@ -142,12 +142,12 @@ def test_the_book_agrees_with_a_plain_dictionary(
 
 
 @given(st.lists(st.tuples(st.integers(1, 12), st.integers(0, 4)), max_size=20))
-def test_a_live_book_has_seen_every_version_since_its_snapshot(spans: list[tuple[int, int]]) -> None:
+def test_a_live_book_has_applied_every_version_since_its_snapshot(spans: list[tuple[int, int]]) -> None:
     book = Book("X")
     book.snapshot(3, [], [], NOW)
-    seen = {3}
+    applied = {3}
     for first, length in spans:
         if book.delta(first, first + length, [], [], NOW) is DeltaOutcome.APPLIED:
-            seen |= set(range(first, first + length + 1))
+            applied |= set(range(first, first + length + 1))
     if book.status is BookStatus.LIVE:
-        assert set(range(3, book.version + 1)) <= seen
+        assert set(range(3, book.version + 1)) <= applied

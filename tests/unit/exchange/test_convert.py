@@ -1,4 +1,4 @@
-"""Binance captures become tapes."""
+"""Conversion of Binance captures to tapes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_tape_starts_at_the_snapshot_and_its_versions_chain() -> None:
     assert [(r.from_version, r.to_version) for r in records if isinstance(r, DepthDelta)] == [(51, 55), (56, 60)]
 
 
-def test_trades_stand_before_the_depth_of_the_same_instant_and_in_time_order() -> None:
+def test_trades_come_in_time_order_and_before_depth_of_the_same_ms() -> None:
     records = convert_binance(CAPTURE, "X")
     assert [type(r).__name__ for r in records] == ["DepthSnapshot", "DepthDelta", "TapeTrade", "TapeTrade", "DepthDelta"]
     assert [r.trade.trade_id for r in records if isinstance(r, TapeTrade)] == ["3", "2"]
@@ -74,7 +74,7 @@ def test_levels_outside_the_band_are_dropped_from_snapshot_and_diffs_alike() -> 
     assert touched == {D("99.9")}
 
 
-def test_a_market_that_nears_the_edge_of_the_band_is_refused() -> None:
+def test_a_market_near_the_edge_of_the_band_is_refused() -> None:
     with pytest.raises(IntegrityError, match="edge of the band"):
         convert_binance([*CAPTURE, diff(61, 61, 1_300, [["99.9", "0"], ["98.7", "1"]])], "X", band=D("0.02"))
 
@@ -97,7 +97,7 @@ def test_a_capture_with_something_missing_is_refused(lines: list[str]) -> None:
         convert_binance(lines, "X")
 
 
-def test_the_shipped_tape_is_what_its_readme_says() -> None:
+def test_the_shipped_tape_matches_its_readme() -> None:
     found = tape.inspect(SHIPPED)
     assert (found.header.symbol, found.header.source) == ("BTCUSDT", DataSource.RECORDED_L2)
     assert (found.snapshots, found.deltas, found.trades, found.gaps) == (1, 3_449, 9_756, 0)
@@ -106,7 +106,7 @@ def test_the_shipped_tape_is_what_its_readme_says() -> None:
     assert SHIPPED.stat().st_size < 1_500_000
 
 
-def test_the_shipped_tape_is_what_the_recording_converts_to(tmp_path: Path) -> None:
+def test_the_shipped_tape_equals_the_converted_recording(tmp_path: Path) -> None:
     shared = Path(os.environ.get("GATEHOUSE_SHARED", ROOT.parent / "shared"))
     recording = shared / "data/market/binance-btcusdt-l2-20240808.jsonl.gz"
     if not recording.exists():

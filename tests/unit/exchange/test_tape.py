@@ -57,7 +57,7 @@ def edit(path: Path) -> Callable[[Callable[[list[str]], list[str]]], None]:
     return rewrite
 
 
-def test_what_was_written_is_read_back(path: Path) -> None:
+def test_a_written_tape_reads_back(path: Path) -> None:
     tape.write(path, HEADER, RECORDS)
     assert tape.read_header(path) == HEADER
     assert list(tape.read(path)) == RECORDS
@@ -69,7 +69,7 @@ def test_the_same_records_make_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
 
 
-def test_an_inspection_counts_what_is_there(path: Path) -> None:
+def test_an_inspection_counts_the_records(path: Path) -> None:
     tape.write(path, HEADER, RECORDS)
     found = tape.inspect(path)
     assert (found.records, found.snapshots, found.deltas, found.trades, found.gaps) == (6, 2, 2, 1, 1)
@@ -77,7 +77,7 @@ def test_an_inspection_counts_what_is_there(path: Path) -> None:
     assert (found.low, found.high, found.volume) == (D("100.5"), D("100.5"), D("0.25"))
 
 
-def test_an_interrupted_recording_does_not_take_the_tapes_name(path: Path) -> None:
+def test_an_interrupted_recording_does_not_get_the_tapes_name(path: Path) -> None:
     with pytest.raises(IntegrityError):
         tape.write(path, HEADER, [snapshot(), delta(9, 9, 200)])
     assert not path.exists()
@@ -154,7 +154,7 @@ def test_a_file_cut_anywhere_is_refused(path: Path) -> None:
             list(tape.read(path))
 
 
-def test_a_missing_tape_says_so(path: Path) -> None:
+def test_a_missing_tape_is_reported(path: Path) -> None:
     with pytest.raises(IntegrityError) as caught:
         tape.read_header(path)
     assert caught.value.code == "tape-missing"
@@ -164,7 +164,7 @@ decimals = st.decimals(min_value="0.00000001", max_value="999999", allow_nan=Fal
 
 
 @given(price=decimals, quantity=decimals, lag=st.integers(-5_000, 5_000), trade_id=st.text(max_size=10))
-def test_any_trade_survives_the_line_it_is_written_on(price: Decimal, quantity: Decimal, lag: int, trade_id: str) -> None:
+def test_any_trade_reads_back_from_its_line(price: Decimal, quantity: Decimal, lag: int, trade_id: str) -> None:
     market = MarketTrade("BTCUSDT", price, quantity, Side.SELL, Millis(10_000), trade_id)
     record = TapeTrade(market, Millis(10_000 + lag))
     line = json.dumps(tape._encode(record))

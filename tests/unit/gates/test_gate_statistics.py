@@ -11,19 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.model import Millis
-from gates.statistics import covered, max_drawdown, ratio_down, ratio_up, upper_bound
-
-
-def test_a_drawdown_is_measured_from_the_starting_balance_even_if_it_never_rose() -> None:
-    assert max_drawdown(Decimal(10), [Decimal(9), Decimal("9.5")], Decimal(1000)) == Decimal("0.1")
-
-
-def test_a_drawdown_remembers_the_worst_fall_not_the_last() -> None:
-    assert max_drawdown(Decimal(10), [Decimal(20), Decimal(15), Decimal(20)], Decimal(1000)) == Decimal("0.25")
-
-
-def test_a_large_account_cannot_hide_a_lost_cap() -> None:
-    assert max_drawdown(Decimal(10_000), [Decimal(9_990)], Decimal(10)) == 1
+from gates.statistics import covered, ratio_down, ratio_up, upper_bound
 
 
 def test_ratios_round_the_cautious_way() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exchange.model import DataSource, Millis
 from gates.measure import VOUCH_MAX_MS, Tally, metrics
-from gates.statistics import max_drawdown
+from policies.guards import drawdown_fraction
 from policies.rules import MetricName
 from policies.stage import Environment
 
@@ -118,12 +118,29 @@ def test_no_orders_have_no_reject_ratio() -> None:
     assert value(tally, MetricName.REJECT_RATIO_UPPER) is None
 
 
-@given(st.lists(st.decimals(min_value=0, max_value=200, places=4), min_size=1, max_size=20))
-def test_the_running_drawdown_is_the_one_of_the_whole_series(equities: list[Decimal]) -> None:
+def drawdown(*equities: Decimal | str) -> Decimal:
     tally = begin()
     for equity in equities:
         tally = sample(tally, 1_000, equity=str(equity))
-    assert tally.drawdown == max_drawdown(equities[0], equities, Decimal(10))
+    return tally.drawdown
+
+
+def test_a_drawdown_is_measured_from_the_first_equity_even_if_it_never_rose() -> None:
+    assert drawdown("10", "9", "9.5") == Decimal("0.1")
+
+
+def test_a_drawdown_remembers_the_worst_fall_not_the_last() -> None:
+    assert drawdown("10", "20", "15", "20") == Decimal("0.5")
+
+
+def test_a_large_account_cannot_hide_a_lost_cap() -> None:
+    assert drawdown("10000", "9990") == 1
+
+
+@given(st.lists(st.decimals(min_value=0, max_value=200, places=4), min_size=1, max_size=20))
+def test_the_running_drawdown_is_the_worst_fall_of_the_whole_series(equities: list[Decimal]) -> None:
+    falls = [drawdown_fraction(max(equities[: at + 1]), equity, Decimal(10)) for at, equity in enumerate(equities)]
+    assert drawdown(*equities) == max(falls)
 
 
 @given(

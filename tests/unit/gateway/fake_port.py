@@ -71,7 +71,7 @@ class FakePort:
         mine = self.orders.setdefault(bot, {})
         first = next((one for one in mine.values() if order.client_id and one.client_id == order.client_id), None)
         if first is not None:
-            return Accepted(self.accepted[first.order_id], first.order_id, first.client_id, first.created_at)
+            return Accepted(self.accepted[first.order_id], first.order_id, first.created_at)
         order_id = f"gh-{bot}-{sum(map(len, self.orders.values())) + 1:06d}"
         self.accepted[order_id] = order
         mine[order_id] = OrderReport(
@@ -88,7 +88,7 @@ class FakePort:
             created_at=self.clock,
             quote_quantity=order.quote_quantity,
         )
-        return Accepted(order, order_id, order.client_id or "", self.clock)
+        return Accepted(order, order_id, self.clock)
 
     async def cancel(self, bot: str, symbol: str, order_id: str) -> CancelReply:
         self.heard.append(("cancel", bot, symbol, order_id))

@@ -7,8 +7,9 @@ import pytest
 from exchange.model import Millis
 from exchange.wire.account import parse_trade_fee
 from exchange.wire.errors import load_json
-from exchange.wire.market import parse_depth, parse_trades
+from exchange.wire.market import parse_depth
 from exchange.wire.symbols import parse_exchange_info
+from tests.support.wire_readers import parse_trades
 from tests.unit.gateway.fake_port import MXUSDT, START, FakePort
 from tests.unit.gateway.gateway_client import BotClient
 

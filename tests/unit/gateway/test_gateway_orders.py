@@ -97,7 +97,7 @@ async def test_an_unknown_outcome_is_a_504_that_says_not_to_send_again(bot: BotC
 
 
 async def test_the_venues_own_refusal_keeps_its_code_and_message(bot: BotClient, port: FakePort) -> None:
-    port.answer = VenueRejected("gh-1", 30002, "The minimum transaction volume cannot be less than:1USDT")
+    port.answer = VenueRejected(30002, "The minimum transaction volume cannot be less than:1USDT")
     reply = await bot.buy()
     assert (reply.status_code, reply.json()["code"]) == (400, 30002)
     assert reply.json()["msg"] == "The minimum transaction volume cannot be less than:1USDT"
@@ -105,7 +105,7 @@ async def test_the_venues_own_refusal_keeps_its_code_and_message(bot: BotClient,
 
 @pytest.mark.parametrize("code", [0, 200, 500, 504])
 async def test_a_certain_refusal_never_looks_like_success_or_unknown(bot: BotClient, port: FakePort, code: int) -> None:
-    port.answer = VenueRejected("gh-1", code, "no")
+    port.answer = VenueRejected(code, "no")
     reply = await bot.buy()
     assert (reply.status_code, reply.json()["code"]) == (400, 26)
 

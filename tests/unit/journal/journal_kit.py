@@ -8,8 +8,8 @@ from pathlib import Path
 import apsw
 
 from controller.authority.keys import generate_key
-from controller.journal.chain import Entry, Record
-from controller.journal.checkpoint import Checkpoint, checkpoint_public_key, take_checkpoint
+from controller.journal.chain import Entry, Problem, Record, row_of
+from controller.journal.checkpoint import Checkpoint, CheckpointWalk, checkpoint_public_key, take_checkpoint
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import open_journal
 from exchange.model import Millis
@@ -36,6 +36,12 @@ def checkpoint_of(entries: tuple[Entry, ...], owner: str = OWNER) -> Checkpoint:
     for entry in entries:
         tree.append(entry.hash)
     return take_checkpoint(owner, tree)
+
+
+def check_against(entries: tuple[Entry, ...], checkpoint: Checkpoint, owner: str = OWNER) -> Problem | None:
+    """What a checkpoint shows to be wrong with a journal."""
+    walk = CheckpointWalk(owner, (checkpoint,))
+    return walk.start() or walk.take(map(row_of, entries)) or walk.finish()
 
 
 def tamper(path: Path, *statements: str) -> None:

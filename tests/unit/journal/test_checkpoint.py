@@ -13,14 +13,13 @@ from controller.authority.keys import generate_key
 from controller.journal.chain import Entry, Fault
 from controller.journal.checkpoint import (
     Checkpoint,
-    check_against,
     parse_checkpoint,
     sign_checkpoint,
 )
 from controller.journal.merkle import MerkleTree
 from controller.journal.note import NoteKey, open_note, sign_note
 from exchange.errors import IntegrityError
-from tests.unit.journal.journal_kit import KEY, NOTE_KEY, OWNER, checkpoint_of, write_entries
+from tests.unit.journal.journal_kit import KEY, NOTE_KEY, check_against, checkpoint_of, write_entries
 
 NEUMANN = NoteKey.parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")
 ADAGE = """If you think cryptography is the answer to your problem,
@@ -137,7 +136,7 @@ def entries(tmp_path: Path) -> tuple[Entry, ...]:
 
 
 def test_a_journal_agrees_with_every_checkpoint_taken_of_it(entries: tuple[Entry, ...]) -> None:
-    assert [check_against(entries, checkpoint_of(entries[:size]), OWNER) for size in range(7)] == [None] * 7
+    assert [check_against(entries, checkpoint_of(entries[:size])) for size in range(7)] == [None] * 7
 
 
 @pytest.mark.parametrize(
@@ -148,7 +147,7 @@ def test_a_journal_agrees_with_every_checkpoint_taken_of_it(entries: tuple[Entry
     ],
 )
 def test_a_cut_off_tail_is_named(entries: tuple[Entry, ...], kept: int, fault: Fault, words: str) -> None:
-    problem = check_against(entries[:kept], checkpoint_of(entries), OWNER)
+    problem = check_against(entries[:kept], checkpoint_of(entries))
     assert problem is not None
     assert problem.fault is fault
     assert words in problem.message
@@ -156,12 +155,12 @@ def test_a_cut_off_tail_is_named(entries: tuple[Entry, ...], kept: int, fault: F
 
 def test_a_rewritten_history_is_named(entries: tuple[Entry, ...], tmp_path: Path) -> None:
     other = write_entries(tmp_path / "other.db", 3) + write_entries(tmp_path / "other.db", 5)
-    problem = check_against(other, checkpoint_of(entries), OWNER)
+    problem = check_against(other, checkpoint_of(entries))
     assert problem is not None
     assert problem.fault is Fault.HISTORY_REWRITTEN
 
 
 def test_another_controllers_checkpoint_is_named(entries: tuple[Entry, ...]) -> None:
-    problem = check_against(entries, checkpoint_of(entries, "desk-2"), OWNER)
+    problem = check_against(entries, checkpoint_of(entries, "desk-2"))
     assert problem is not None
     assert problem.fault is Fault.OTHER_CONTROLLER

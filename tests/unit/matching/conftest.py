@@ -1,4 +1,4 @@
-"""A desk at the testnet: one account, one market, and short words for what happens on it."""
+"""A driver of the matching engine: two accounts, one market, and short methods for records and orders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from exchange.book import Level
 from exchange.matching.engine import Engine
-from exchange.matching.events import Accepted, EngineEvent, Refused
+from exchange.matching.events import Accepted, EngineEvent, Refusal
 from exchange.matching.resting import FillModel
 from exchange.matching.symbols import DEFAULT_RULES
 from exchange.model import Fill, MarketTrade, Millis, OrderIntent, OrderStatus, OrderType, Side, SymbolRules
@@ -25,7 +25,7 @@ def levels(pairs: list[tuple[str, str]]) -> tuple[Level, ...]:
 
 
 @dataclass
-class Desk:
+class EngineDriver:
     engine: Engine
     symbol: str = "BTCUSDT"
     now: Millis = Millis(1_000)
@@ -69,7 +69,7 @@ class Desk:
         client_id: str = "",
         quote: str | None = None,
         account: str = "ours",
-    ) -> Accepted | Refused:
+    ) -> Accepted | Refusal:
         numbers = [None if text is None else Decimal(text) for text in (quantity, quote, price)]
         outcome = self.engine.place(account, OrderIntent(self.symbol, side, kind, client_id, *numbers), self._tick())
         if isinstance(outcome, Accepted):
@@ -86,7 +86,7 @@ class Desk:
         quote: str | None = None,
         account: str = "ours",
     ) -> str:
-        """Place an order that must be taken; returns its id."""
+        """Place an order that must be accepted; returns its id."""
         outcome = self.place(side, price, quantity, kind, quote=quote, account=account)
         assert isinstance(outcome, Accepted), outcome
         return outcome.order.report.order_id
@@ -120,20 +120,20 @@ class Desk:
 
 
 @pytest.fixture
-def make_desk() -> Callable[..., Desk]:
-    def make(model: FillModel = FillModel.PESSIMISTIC, rules: SymbolRules | None = None, **options: object) -> Desk:
+def make_driver() -> Callable[..., EngineDriver]:
+    def make(model: FillModel = FillModel.PESSIMISTIC, rules: SymbolRules | None = None, **options: object) -> EngineDriver:
         chosen = DEFAULT_RULES if rules is None else {rules.symbol: rules}
-        desk = Desk(Engine(chosen, model, seed=7, **options))  # type: ignore[arg-type]
+        driver = EngineDriver(Engine(chosen, model, seed=7, **options))  # type: ignore[arg-type]
         for account in ("ours", "theirs"):
-            desk.engine.open_account(account, {"USDT": Decimal(100_000), "BTC": Decimal(100)}, desk.now)
-        return desk
+            driver.engine.open_account(account, {"USDT": Decimal(100_000), "BTC": Decimal(100)}, driver.now)
+        return driver
 
     return make
 
 
 @pytest.fixture
-def desk(make_desk: Callable[..., Desk]) -> Desk:
-    """A desk with a book of 5 at 100 and 7 at 99 against 5 at 101 and 7 at 102."""
-    desk = make_desk()
-    desk.book()
-    return desk
+def driver(make_driver: Callable[..., EngineDriver]) -> EngineDriver:
+    """A driver with a book of 5 at 100 and 7 at 99 against 5 at 101 and 7 at 102."""
+    driver = make_driver()
+    driver.book()
+    return driver

@@ -1,4 +1,4 @@
-"""Whatever happens on the testnet, every asset adds up and nobody is filled out of turn."""
+"""After any sequence of events every asset adds up and no order is filled out of turn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exchange.matching.accounts import STEP, Account, Reason, fee_on
+from exchange.matching.accounts import STEP, LedgerAccount, MovementReason, fee_on
 from exchange.matching.engine import Engine
 from exchange.matching.events import Accepted, BalanceChanged, Filled, MarketTraded, OrderChanged
 from exchange.matching.fees import Charge, QuoteFees
@@ -22,7 +22,7 @@ from exchange.tape import DepthDelta, DepthSnapshot, TapeGap, TapeTrade
 
 D = Decimal
 START = {"USDT": D(1_000), "BTC": D(10), "MX": D("0.3")}
-# A fee with so many digits that what is frozen and what is charged must be rounded.
+# A fee with so many digits that the locked and the charged amounts must be rounded.
 RULES = dataclasses.replace(BTCUSDT, maker_fee=D("0.0002"), taker_fee=D("0.000777777777"))
 
 accounts = st.sampled_from(["a", "b"])
@@ -33,9 +33,9 @@ displayed = st.integers(0, 5_000_000).map(lambda steps: D(steps) / 1_000_000)
 
 
 class InMx:
-    """Fees in MX, a fifth cheaper, for as long as there is some."""
+    """Fees in MX, 20 % lower, while there is MX."""
 
-    def charge(self, account: Account, rules: SymbolRules, notional: Decimal, *, maker: bool) -> Charge:
+    def charge(self, account: LedgerAccount, rules: SymbolRules, notional: Decimal, *, maker: bool) -> Charge:
         in_quote = fee_on(notional, rules.maker_fee if maker else rules.taker_fee)
         in_mx = (in_quote * D("0.4")).quantize(STEP, ROUND_DOWN)
         return Charge("MX", in_mx) if in_mx <= account.free("MX") else Charge(rules.quote, in_quote)
@@ -49,7 +49,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now = Millis(1_000)
         self.version = 1
         self.trades = 0
-        self.seen = defaultdict(lambda: [D(0), D(0)])
+        self.reported_balances = defaultdict(lambda: [D(0), D(0)])
         self.opened = []
         self.last_status = {}
 
@@ -64,7 +64,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for event in events:
             match event:
                 case BalanceChanged(account=account, change=change):
-                    held = self.seen[account, change.asset]
+                    held = self.reported_balances[account, change.asset]
                     held[0] += change.free_delta
                     held[1] += change.locked_delta
                     assert held == [change.free, change.locked]
@@ -77,7 +77,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def check_order(self, view):
         report = view.report
         previous = self.last_status.get(report.order_id)
-        assert previous in {None, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED}, "a finished order changed"
+        assert previous in {None, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED}, "an ended order changed"
         self.last_status[report.order_id] = report.status
         assert 0 <= report.executed <= report.quantity
 
@@ -117,13 +117,13 @@ class LedgerMachine(RuleBasedStateMachine):
         self.check_turns(claims, fills, price)
 
     def claims(self, side):
-        """The resting orders of a side, best claim first."""
+        """The resting orders of a side, in priority order."""
         views = [view for account in ("a", "b") for view in self.engine.open_orders(account) if view.report.side is side]
         sign = -1 if side is Side.BUY else 1
         return sorted((sign * view.report.price, view.report.order_id) for view in views)
 
     def check_turns(self, claims, fills, price):
-        """Among orders beyond the trade's price, where no queue counts, a worse claim fills only after a better one is done."""
+        """Beyond the trade's price no queue counts: an order fills only after those of higher priority are complete."""
         filled = {fill.order_id for fill in fills}
         open_ids = {view.report.order_id for account in ("a", "b") for view in self.engine.open_orders(account)}
         beyond = [order_id for signed, order_id in claims if abs(signed) != price]
@@ -203,8 +203,8 @@ LedgerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=
 TestLedger = LedgerMachine.TestCase
 
 
-def test_reasons_are_the_words_of_the_account_stream():
-    assert {reason.value for reason in Reason} == {
+def test_movement_reasons_are_names_of_the_account_stream():
+    assert {reason.value for reason in MovementReason} == {
         "DEPOSIT",
         "ENTRUST_PLACE",
         "ENTRUST_CANCEL",

@@ -1,4 +1,4 @@
-"""The engine against a second, plain description of its rules: every order type, every fill model, any market."""
+"""The engine against a reference model of its rules: every order type, every fill model, any market."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ books = st.tuples(levels, levels)
 
 
 class MatchingMachine(RuleBasedStateMachine):
-    """Feeds the engine and the reference the same things and compares every fill."""
+    """Gives the engine and the reference model the same input and compares every fill."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,12 +47,12 @@ class MatchingMachine(RuleBasedStateMachine):
 
     def agree(self, events: list[EngineEvent], expected: list[Expected]) -> None:
         version = self.engine.depth("BTCUSDT", 1)[0]
-        told = [event for event in events if isinstance(event, Filled)]
+        fills = [event for event in events if isinstance(event, Filled)]
         assert [
-            Expected(one.fill.order_id, one.fill.price, one.fill.quantity, one.fill.maker, one.evidence.trade_ids) for one in told
+            Expected(one.fill.order_id, one.fill.price, one.fill.quantity, one.fill.maker, one.evidence.trade_ids) for one in fills
         ] == expected
-        assert all(one.evidence.book_version == version for one in told)
-        assert not told or self.reference.tradable
+        assert all(one.evidence.book_version == version for one in fills)
+        assert not fills or self.reference.tradable
 
     def snapshot(self, bids, asks):
         self.version += 1
@@ -70,7 +70,7 @@ class MatchingMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.reference.tradable and any(self.reference.book.values()))
     @rule(data=st.data(), left=st.integers(1, 8).map(lambda quarters: D(quarters) / 4))
     def one_level_changes(self, data, left):
-        """What the queue rules are about: a level that somebody joined or left, in a book that stays whole."""
+        """The case of the queue rules: one level that grew or shrank, in a book that stays live."""
         side, price = data.draw(st.sampled_from([(side, price) for side, book in self.reference.book.items() for price in book]))
         self.delta(*({price: left}, {}) if side is Side.BUY else ({}, {price: left}))
 
@@ -157,13 +157,13 @@ class MatchingMachine(RuleBasedStateMachine):
             assert resting == {name for name, (_, order) in self.orders.items() if order.status in OPEN}
 
     @invariant()
-    def everybody_waits_behind_what_the_queue_rules_say(self):
+    def every_order_waits_behind_the_queue_of_the_rules(self):
         for order in self.reference.resting if hasattr(self, "reference") else ():
             account, _ = self.orders[order.name]
             assert self.engine._registry.find(account, "BTCUSDT", order_id=order.name).ahead == order.ahead
 
     @invariant()
-    def nobody_takes_more_than_was_displayed(self):
+    def no_taker_takes_more_than_was_displayed(self):
         for side, taken in self.reference.taken.items() if hasattr(self, "reference") else ():
             assert all(quantity <= self.reference.book[side].get(price, 0) for price, quantity in taken.items() if quantity)
 

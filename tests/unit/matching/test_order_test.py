@@ -1,4 +1,4 @@
-"""``order/test`` refuses exactly what placing refuses, with the same words, and changes nothing."""
+"""``order/test`` refuses exactly what placing refuses, with the same text, and changes nothing."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ INTENT = st.builds(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(intents=st.lists(INTENT, min_size=1, max_size=5))
-def test_a_test_order_is_refused_when_and_as_the_order_is(make_desk: Callable[..., Any], intents: list[OrderIntent]) -> None:
-    desk = make_desk()
-    desk.book()
+def test_a_test_order_is_refused_exactly_like_the_order(make_driver: Callable[..., Any], intents: list[OrderIntent]) -> None:
+    driver = make_driver()
+    driver.book()
     for intent in intents:
-        before = desk.engine.state()
-        tested = desk.engine.test("ours", intent)
-        after = desk.engine.state()
+        before = driver.engine.state()
+        tested = driver.engine.test("ours", intent)
+        after = driver.engine.state()
         assert (after.sequence, after.accounts, len(after.orders)) == (before.sequence, before.accounts, len(before.orders))
-        placed = desk.engine.place("ours", intent, desk.now)
+        placed = driver.engine.place("ours", intent, driver.now)
         assert tested == (None if isinstance(placed, Accepted) else placed)

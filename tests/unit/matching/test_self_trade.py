@@ -1,4 +1,4 @@
-"""Self-trade prevention: what an order's stpMode does to resting orders of its group, and that nothing else changes."""
+"""Self-trade prevention: the effect of an order's stpMode on resting orders of its group, and on nothing else."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def grouped(first: str, second: str) -> bool:
 
 
 @pytest.fixture
-def family(make_desk: Callable[..., Any]) -> Any:
-    """A desk whose two accounts share a group; its book has 5 at 101 and 7 at 102 to sell, 5 at 100 and 7 at 99 to buy."""
-    desk = make_desk(related=grouped)
-    desk.book()
-    return desk
+def family(make_driver: Callable[..., Any]) -> Any:
+    """A driver whose two accounts share a group; its asks are 5 at 101 and 7 at 102, its bids 5 at 100 and 7 at 99."""
+    driver = make_driver(related=grouped)
+    driver.book()
+    return driver
 
 
-def take(desk: Any, mode: StpMode, side: Side, price: str | None, quantity: str, kind: OrderType = OrderType.LIMIT) -> str:
-    intent = OrderIntent(desk.symbol, side, kind, "", D(quantity), None, None if price is None else D(price))
-    outcome = desk.engine.place("ours", intent, desk.now, mode)
+def take(driver: Any, mode: StpMode, side: Side, price: str | None, quantity: str, kind: OrderType = OrderType.LIMIT) -> str:
+    intent = OrderIntent(driver.symbol, side, kind, "", D(quantity), None, None if price is None else D(price))
+    outcome = driver.engine.place("ours", intent, driver.now, mode)
     assert isinstance(outcome, Accepted), outcome
     return outcome.order.report.order_id
 
@@ -48,7 +48,7 @@ def take(desk: Any, mode: StpMode, side: Side, price: str | None, quantity: str,
         (BOTH, OrderStatus.CANCELED, OrderStatus.CANCELED, "0"),
     ],
 )
-def test_an_order_that_meets_a_resting_one_is_handled_as_its_mode_says(
+def test_an_order_that_meets_a_resting_one_follows_its_mode(
     family: Any, owner: str, mode: StpMode, maker: OrderStatus, taker: OrderStatus, executed: str
 ) -> None:
     family.book(asks=[("102", "7")])
@@ -60,7 +60,7 @@ def test_an_order_that_meets_a_resting_one_is_handled_as_its_mode_says(
 
 
 @pytest.mark.parametrize("mode", [TAKER, BOTH])
-def test_what_is_better_and_what_queues_ahead_trades_before_the_two_meet(family: Any, mode: StpMode) -> None:
+def test_better_levels_and_the_queue_ahead_trade_first(family: Any, mode: StpMode) -> None:
     resting = family.order(Side.SELL, "102", "1", account="theirs")
     new = take(family, mode, Side.BUY, "103", "20")
     assert family.filled(new) == [(D(101), D(5)), (D(102), D(7))]
@@ -68,13 +68,13 @@ def test_what_is_better_and_what_queues_ahead_trades_before_the_two_meet(family:
     assert family.status(resting, "theirs") is (OrderStatus.CANCELED if mode is BOTH else OrderStatus.NEW)
 
 
-def test_an_order_satisfied_before_it_meets_its_own_cancels_nothing(family: Any) -> None:
+def test_an_order_filled_before_it_meets_its_group_cancels_nothing(family: Any) -> None:
     resting = family.order(Side.SELL, "102", "1")
     new = take(family, BOTH, Side.BUY, "103", "12")
     assert (family.status(new), family.status(resting)) == (OrderStatus.FILLED, OrderStatus.NEW)
 
 
-def test_cancel_maker_clears_every_resting_order_in_the_way_and_what_is_left_rests(family: Any) -> None:
+def test_cancel_maker_cancels_every_met_order_and_the_rest_rests(family: Any) -> None:
     first, second = family.order(Side.SELL, "101", "1"), family.order(Side.SELL, "102", "1", account="theirs")
     beyond = family.order(Side.SELL, "104", "1")
     new = take(family, MAKER, Side.BUY, "103", "20")
@@ -83,7 +83,7 @@ def test_cancel_maker_clears_every_resting_order_in_the_way_and_what_is_left_res
     assert family.executed(new) == D(12)
 
 
-def test_a_post_only_order_that_would_meet_its_own_ends(family: Any) -> None:
+def test_a_post_only_order_that_would_meet_its_group_is_canceled(family: Any) -> None:
     family.book(asks=[("105", "1")])
     resting = family.order(Side.SELL, "103", "1")
     new = take(family, MAKER, Side.BUY, "103", "1", OrderType.LIMIT_MAKER)
@@ -99,7 +99,7 @@ def test_a_fill_or_kill_order_is_filled_whole_or_not_at_all(family: Any, mode: S
     assert (family.status(just_right), family.status(resting)) == (OrderStatus.FILLED, OrderStatus.NEW)
 
 
-def test_a_fill_or_kill_order_counts_only_what_comes_before_its_own_when_meeting_would_end_it(family: Any) -> None:
+def test_a_fill_or_kill_order_counts_only_levels_before_its_group(family: Any) -> None:
     family.order(Side.SELL, "101", "1")
     ends = take(family, TAKER, Side.BUY, "102", "6", OrderType.FILL_OR_KILL)
     clears = take(family, MAKER, Side.BUY, "102", "6", OrderType.FILL_OR_KILL)
@@ -107,19 +107,19 @@ def test_a_fill_or_kill_order_counts_only_what_comes_before_its_own_when_meeting
     assert (family.status(clears), family.executed(clears)) == (OrderStatus.FILLED, D(6))
 
 
-def test_a_market_order_meets_its_own_like_any_other(family: Any) -> None:
+def test_a_market_order_meets_its_group_like_any_other_order(family: Any) -> None:
     resting = family.order(Side.BUY, "99", "1")
     new = take(family, BOTH, Side.SELL, None, "20", OrderType.MARKET)
     assert family.filled(new) == [(D(100), D(5)), (D(99), D(7))]
     assert (family.status(new), family.status(resting)) == (OrderStatus.PARTIALLY_CANCELED, OrderStatus.CANCELED)
 
 
-def test_without_a_group_the_mode_does_nothing(make_desk: Callable[..., Any]) -> None:
-    desk = make_desk(related=unrelated)
-    desk.book()
-    resting = desk.order(Side.SELL, "101", "1")
-    new = take(desk, BOTH, Side.BUY, "102", "12")
-    assert (desk.status(new), desk.status(resting)) == (OrderStatus.FILLED, OrderStatus.NEW)
+def test_without_a_group_the_mode_does_nothing(make_driver: Callable[..., Any]) -> None:
+    driver = make_driver(related=unrelated)
+    driver.book()
+    resting = driver.order(Side.SELL, "101", "1")
+    new = take(driver, BOTH, Side.BUY, "102", "12")
+    assert (driver.status(new), driver.status(resting)) == (OrderStatus.FILLED, OrderStatus.NEW)
 
 
 ORDER = st.tuples(st.sampled_from(list(Side)), st.integers(96, 106), st.integers(1, 9), st.sampled_from(list(OrderType)[:4]))
@@ -127,13 +127,13 @@ ORDER = st.tuples(st.sampled_from(list(Side)), st.integers(96, 106), st.integers
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(orders=st.lists(ORDER, min_size=2, max_size=12), mode=st.sampled_from([MAKER, BOTH, TAKER]))
-def test_no_order_ever_rests_across_one_of_its_own_group(make_desk: Callable[..., Any], orders: list[Any], mode: StpMode) -> None:
-    desk = make_desk(related=grouped)
-    desk.book()
+def test_no_order_ever_rests_across_another_of_its_group(make_driver: Callable[..., Any], orders: list[Any], mode: StpMode) -> None:
+    driver = make_driver(related=grouped)
+    driver.book()
     for side, price, quantity, kind in orders:
-        intent = OrderIntent(desk.symbol, side, kind, "", D(quantity), None, D(price))
-        desk.engine.place("ours", intent, desk.now, mode)
-    resting = [view.report for view in desk.engine.open_orders("ours")]
+        intent = OrderIntent(driver.symbol, side, kind, "", D(quantity), None, D(price))
+        driver.engine.place("ours", intent, driver.now, mode)
+    resting = [view.report for view in driver.engine.open_orders("ours")]
     buys = [order.price for order in resting if order.side is Side.BUY]
     sells = [order.price for order in resting if order.side is Side.SELL]
     assert not buys or not sells or max(buys) < min(sells)

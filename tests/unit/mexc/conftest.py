@@ -1,4 +1,4 @@
-"""Small real venues on loopback: an HTTP server that answers as a test says, and a stream server."""
+"""Stub venues on loopback: an HTTP server with answers from the test, and a stream server."""
 
 import asyncio
 import json
@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import Endpoint, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import VenueEndpoint, open_venue
 from exchange.mexc.http import Timeouts
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.mexc.socket import StreamTiming
 from exchange.model import Millis
@@ -51,7 +51,7 @@ class Request:
 CUT = object()
 """Answer: close the connection without a byte."""
 HANG = object()
-"""Answer: keep the connection open and say nothing."""
+"""Answer: keep the connection open and send nothing."""
 
 Answer = object
 Handler = Callable[[Request], Answer]
@@ -64,7 +64,7 @@ def reply(body: object, status: int = 200, headers: str = "") -> bytes:
 
 @dataclass
 class StubVenue:
-    """Answers ``time`` by itself; everything else is up to ``handler``."""
+    """Answers ``time`` itself; ``handler`` answers everything else."""
 
     handler: Handler
     url: str = ""
@@ -72,7 +72,7 @@ class StubVenue:
     requests: list[Request] = field(default_factory=list)
     connections: list[asyncio.StreamWriter] = field(default_factory=list)
 
-    def seen(self, path: str) -> list[Request]:
+    def received(self, path: str) -> list[Request]:
         return [request for request in self.requests if request.path == path]
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -125,7 +125,7 @@ LIMITS = SignerLimits(frozenset({"MXUSDT"}), Decimal(100))
 
 def venue_at(url: str, stream_url: str = "ws://127.0.0.1:9/ws", timing: StreamTiming = QUICK) -> MexcVenue:
     timeouts = Timeouts(connect=500, write=500, read=250, total=600)
-    endpoint = Endpoint(url, stream_url, Reach.LOOPBACK, timeouts, timing)
+    endpoint = VenueEndpoint(url, stream_url, Reach.LOOPBACK, timeouts, timing)
     return open_venue(VenueName.TESTNET, endpoint, LocalSigner("mx0key", "secret", LIMITS), RealClock(), Random(7))
 
 
@@ -134,7 +134,7 @@ Make = Callable[[Handler], Awaitable[tuple[StubVenue, MexcVenue]]]
 
 @pytest.fixture
 async def make() -> AsyncIterator[Make]:
-    """Start a stub with a handler and a venue speaking to it."""
+    """Start a stub with a handler, and a venue client for it."""
     closing: list[Callable[[], Awaitable[object]]] = []
 
     async def start(handler: Handler) -> tuple[StubVenue, MexcVenue]:
@@ -151,13 +151,13 @@ async def make() -> AsyncIterator[Make]:
 
 @pytest.fixture
 def hang() -> object:
-    """The answer that never comes."""
+    """An answer that never comes."""
     return HANG
 
 
 @pytest.fixture
 def at() -> Callable[..., MexcVenue]:
-    """A venue speaking to a URL."""
+    """A venue client for a URL."""
     return venue_at
 
 
@@ -169,13 +169,13 @@ def clock() -> RealClock:
 
 @pytest.fixture
 def requests() -> list[Request]:
-    """What the server of ``serving`` was asked."""
+    """The requests to the server of ``serving``."""
     return []
 
 
 @pytest.fixture
 async def serving(requests: list[Request]) -> AsyncIterator[Callable[[Callable[..., Any]], Awaitable[tuple[Any, str]]]]:
-    """Start an HTTP server around a handler class that is given ``reply``; the handler and the server's URL."""
+    """Start an HTTP server with a handler class built with ``reply``; returns the handler and the URL."""
     contexts: list[Any] = []
 
     async def begin(handler_type: Callable[..., Any]) -> tuple[Any, str]:

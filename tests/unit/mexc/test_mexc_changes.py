@@ -1,4 +1,4 @@
-"""Waiting for changes: many tasks, each woken by every change, none by an old one."""
+"""Waiting for changes: every change wakes every task once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ async def settled() -> None:
 
 @pytest.fixture
 async def waiting() -> AsyncIterator[tuple[Changes, list[list[int]]]]:
-    """Two tasks that note every change they are woken by."""
+    """Two tasks that record every change that wakes them."""
     changes = Changes()
     notes: list[list[int]] = [[], []]
 
@@ -34,7 +34,7 @@ async def waiting() -> AsyncIterator[tuple[Changes, list[list[int]]]]:
 
 async def test_one_change_wakes_every_waiting_task_once(waiting: tuple[Changes, list[list[int]]]) -> None:
     changes, notes = waiting
-    changes.tell()
+    changes.notify()
     await settled()
     assert notes == [[0], [0]]
 
@@ -42,25 +42,25 @@ async def test_one_change_wakes_every_waiting_task_once(waiting: tuple[Changes, 
 async def test_every_further_change_wakes_them_again(waiting: tuple[Changes, list[list[int]]]) -> None:
     changes, notes = waiting
     for _ in range(3):
-        changes.tell()
+        changes.notify()
         await settled()
     assert notes == [[0, 1, 2], [0, 1, 2]]
 
 
 async def test_a_change_while_a_task_is_busy_is_not_missed() -> None:
     changes = Changes()
-    asyncio.get_running_loop().call_soon(changes.tell)
+    asyncio.get_running_loop().call_soon(changes.notify)
     await changes.wait()
-    changes.tell()
+    changes.notify()
     async with asyncio.timeout(1):
         await changes.wait()
 
 
 async def test_a_task_that_waits_for_the_first_time_waits_for_the_next_change() -> None:
     changes = Changes()
-    changes.tell()
+    changes.notify()
     first = asyncio.create_task(changes.wait())
     await settled()
     assert not first.done()
-    changes.tell()
+    changes.notify()
     await asyncio.wait_for(first, 1)

@@ -1,4 +1,4 @@
-"""One gate per host: what one of its users does or learns counts for all of them."""
+"""One ``VenueHost`` per host: its rate limits, lock-outs and clock count for all its users."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,10 +10,10 @@ import pytest
 
 from exchange.errors import VenueError
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import Endpoint, VenueHost, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import VenueEndpoint, VenueHost, open_venue
 from exchange.mexc.http import Timeouts
 from exchange.mexc.ratelimit import HeldBack, LockOut
+from exchange.mexc.reach import Reach
 from exchange.mexc.rest import RestCaller, VenueRefusal
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.ports import CancelFailed, ClockedVenue, VenueName
@@ -22,7 +22,7 @@ NO_ORDERS = SignerLimits(frozenset(), Decimal(0))
 
 
 class Stub:
-    """Answers as told; ``{}`` otherwise."""
+    """Answers with ``answer``; ``{}`` by default."""
 
     def __init__(self, reply: Any) -> None:
         self.reply = reply
@@ -33,49 +33,49 @@ class Stub:
 
 
 @pytest.fixture
-async def gated(serving: Any, clock: Any) -> AsyncIterator[tuple[Stub, VenueHost, MexcVenue, list[LockOut]]]:
+async def shared(serving: Any, clock: Any) -> AsyncIterator[tuple[Stub, VenueHost, MexcVenue, list[LockOut]]]:
     stub, url = await serving(Stub)
-    told = list[LockOut]()
-    endpoint = Endpoint(url, "ws://127.0.0.1:9/ws", Reach.LOOPBACK, Timeouts(500, 500, 500, 800))
-    gate = VenueHost(endpoint, clock, on_lockout=told.append)
+    lockouts = list[LockOut]()
+    endpoint = VenueEndpoint(url, "ws://127.0.0.1:9/ws", Reach.LOOPBACK, Timeouts(500, 500, 500, 800))
+    host = VenueHost(endpoint, clock, on_lockout=lockouts.append)
     signer = LocalSigner("mx0key", "secret", NO_ORDERS)
-    venue = open_venue(VenueName.LIVE, endpoint, signer, clock, Random(1), gate=gate)
-    yield stub, gate, venue, told
-    await gate.aclose()
+    venue = open_venue(VenueName.LIVE, endpoint, signer, clock, Random(1), host=host)
+    yield stub, host, venue, lockouts
+    await host.aclose()
 
 
-async def test_a_lock_out_met_by_one_caller_silences_the_others_and_is_told_once(gated: Any) -> None:
-    stub, gate, venue, told = gated
+async def test_a_lock_out_stops_every_caller_and_is_reported_once(shared: Any) -> None:
+    stub, host, venue, lockouts = shared
     stub.answer = stub.reply({"code": 418, "msg": "banned"}, 418, "retry-after: 120\r\n")
     with pytest.raises(VenueRefusal):
-        await RestCaller(gate).public("/depth")
+        await RestCaller(host).public("/depth")
     with pytest.raises(HeldBack):
         await venue.open_orders("MXUSDT")
-    assert [(one.status, one.seconds) for one in told] == [(418, 120)]
-    assert gate.lockout is not None
+    assert [(one.status, one.seconds) for one in lockouts] == [(418, 120)]
+    assert host.lockout is not None
 
 
-async def test_a_cancel_still_probes_a_lock_out(gated: Any, requests: list[Any]) -> None:
-    stub, gate, venue, _ = gated
+async def test_a_cancel_is_still_sent_during_a_lock_out(shared: Any, requests: list[Any]) -> None:
+    stub, host, venue, _ = shared
     await venue.server_time()
     stub.answer = stub.reply(b"<html>Access Denied</html>", 403)
     with pytest.raises(VenueRefusal):
-        await RestCaller(gate).public("/depth")
+        await RestCaller(host).public("/depth")
     assert isinstance(await venue.cancel("MXUSDT", "gh-1"), CancelFailed)
     assert [request.method for request in requests if request.path == "/api/v3/order"] == ["DELETE"]
 
 
-async def test_a_refused_permission_with_status_403_is_no_lock_out(gated: Any) -> None:
-    stub, gate, venue, told = gated
+async def test_a_refused_permission_with_status_403_is_no_lock_out(shared: Any) -> None:
+    stub, host, venue, lockouts = shared
     stub.answer = stub.reply({"code": 700007, "msg": "No permission to access the endpoint."}, 403)
     with pytest.raises(VenueRefusal):
         await venue.balances()
-    assert (gate.lockout, told) == (None, [])
+    assert (host.lockout, lockouts) == (None, [])
 
 
-async def test_the_feeds_queries_and_the_venues_share_one_budget(gated: Any) -> None:
-    _, gate, venue, _ = gated
-    feed = RestCaller(gate)
+async def test_the_feed_and_the_venue_share_one_rate_limit(shared: Any) -> None:
+    _, host, venue, _ = shared
+    feed = RestCaller(host)
     first = [asyncio.create_task(feed.public("/ping")) for _ in range(12)]
     await asyncio.sleep(0)
     began = asyncio.get_running_loop().time()
@@ -84,16 +84,16 @@ async def test_the_feeds_queries_and_the_venues_share_one_budget(gated: Any) -> 
     await asyncio.gather(*first)
 
 
-async def test_the_clock_is_measured_once_for_every_caller_of_a_host(gated: Any, requests: list[Any]) -> None:
-    stub, gate, venue, _ = gated
+async def test_the_clock_is_measured_once_for_every_caller_of_a_host(shared: Any, requests: list[Any]) -> None:
+    stub, host, venue, _ = shared
     stub.answer = stub.reply([])
-    other = RestCaller(gate, LocalSigner("mx0other", "secret", SignerLimits(frozenset(), 0)))  # type: ignore[arg-type]
+    other = RestCaller(host, LocalSigner("mx0other", "secret", SignerLimits(frozenset(), 0)))  # type: ignore[arg-type]
     await asyncio.gather(venue.open_orders("MXUSDT"), other.query("/openOrders"))
     assert len([request for request in requests if request.path == "/api/v3/time"]) == 3
 
 
-async def test_a_venue_tells_its_clock_once_it_was_measured(gated: Any) -> None:
-    _, _, venue, _ = gated
+async def test_a_venue_has_a_clock_reading_after_the_first_measurement(shared: Any) -> None:
+    _, _, venue, _ = shared
     assert isinstance(venue, ClockedVenue)
     assert venue.clock_reading is None
     await venue.server_time()
@@ -103,22 +103,22 @@ async def test_a_venue_tells_its_clock_once_it_was_measured(gated: Any) -> None:
     assert 0 <= reading.age_ms < 1_000
 
 
-async def test_a_shared_gate_outlives_its_users(gated: Any) -> None:
-    _, gate, venue, _ = gated
+async def test_a_shared_host_stays_open_after_its_users_close(shared: Any) -> None:
+    _, host, venue, _ = shared
     await venue.aclose()
-    assert await RestCaller(gate).public("/ping") == {}
+    assert await RestCaller(host).public("/ping") == {}
 
 
-async def test_a_silent_venue_is_a_typed_error(gated: Any) -> None:
-    stub, _, venue, _ = gated
+async def test_a_silent_venue_is_a_typed_error(shared: Any) -> None:
+    stub, _, venue, _ = shared
     stub.answer = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"
     with pytest.raises(VenueError):
         await venue.open_orders("MXUSDT")
 
 
-async def test_a_closed_gate_is_a_typed_error_and_no_order_is_in_doubt(gated: Any) -> None:
-    _, gate, venue, _ = gated
-    await gate.aclose()
+async def test_a_closed_host_is_a_typed_error_and_a_failed_cancel(shared: Any) -> None:
+    _, host, venue, _ = shared
+    await host.aclose()
     with pytest.raises(VenueError):
         await venue.server_time()
     assert isinstance(await venue.cancel("MXUSDT", "gh-1"), CancelFailed)

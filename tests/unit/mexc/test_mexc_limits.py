@@ -1,4 +1,4 @@
-"""The rate limits, the venue's clock, the signer and the reach: everything that decides before a byte leaves."""
+"""The rate limits, the venue's clock, the signer and the reach: the checks before a request is sent."""
 
 import asyncio
 from decimal import Decimal
@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from exchange.errors import ConfigError, Refused, VenueError
 from exchange.mexc.clock import Sample, VenueClock, estimate
-from exchange.mexc.connect import PRODUCTION, Endpoint, open_feed, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import PRODUCTION, VenueEndpoint, open_feed, open_venue
 from exchange.mexc.http import HttpTransport, Method
 from exchange.mexc.ratelimit import (
     ALL_PER_WINDOW,
@@ -27,6 +26,7 @@ from exchange.mexc.ratelimit import (
     LockOut,
     RateLimiter,
 )
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import Millis, OrderIntent, OrderType, Side
 from exchange.ports import VenueName
@@ -57,7 +57,7 @@ class Permit:
 
 
 def granted(steps: list[tuple[Lane, int]]) -> list[tuple[Lane, int]]:
-    """Ask for each lane after each gap of nanoseconds; what was let through, and when."""
+    """Ask for each lane after each gap of nanoseconds; returns the grants and their times."""
     limits, now, through = Limits(), 0, []
     for lane, gap in steps:
         now += gap
@@ -70,16 +70,16 @@ STEPS = st.lists(st.tuples(st.sampled_from(list(Lane)), st.sampled_from([0, 1, S
 
 
 @given(STEPS)
-def test_no_second_ever_holds_more_than_the_venues_limits(steps: list[tuple[Lane, int]]) -> None:
+def test_no_second_has_more_requests_than_the_venues_limits(steps: list[tuple[Lane, int]]) -> None:
     through = granted(steps)
     for _, start in through:
         inside = [lane for lane, at in through if start <= at <= start + SECOND]
         assert len(inside) <= ALL_PER_WINDOW
-        assert sum(lane in {Lane.PLACE, Lane.BATCH, Lane.CANCEL} for lane in inside) <= ORDERS_PER_WINDOW
+        assert sum(lane in {Lane.PLACE, Lane.CANCEL} for lane in inside) <= ORDERS_PER_WINDOW
 
 
 @given(st.lists(st.tuples(st.sampled_from([0, SECOND // 50]), st.sampled_from([0, SETTLE])), min_size=20, max_size=60))
-def test_no_second_at_the_venue_holds_too_many_orders_however_long_each_was_on_its_way(sends: list[tuple[int, int]]) -> None:
+def test_no_second_at_the_venue_has_too_many_orders_despite_delays(sends: list[tuple[int, int]]) -> None:
     limits, now = Limits(), 0
     on_their_way: list[tuple[int, Grant]] = []
     arrivals: list[int] = []
@@ -101,7 +101,7 @@ def _answered(on_their_way: list[tuple[int, Grant]], now: int) -> int:
 
 
 @given(STEPS.map(lambda steps: [(lane, gap) for lane, gap in steps if lane is not Lane.CANCEL]))
-def test_three_cancels_pass_at_once_however_busy_the_other_lanes_are(steps: list[tuple[Lane, int]]) -> None:
+def test_three_cancels_pass_at_once_while_other_lanes_are_full(steps: list[tuple[Lane, int]]) -> None:
     limits, now = Limits(), 0
     for lane, gap in steps:
         now += gap
@@ -122,7 +122,7 @@ def test_after_the_stated_wait_the_lane_is_open(lane: Lane, steps: list[tuple[La
 @pytest.mark.parametrize(
     ("status", "retry_after", "pause"), [(429, 30, 30 * SECOND), (429, None, SECOND), (418, None, LOCK_OUT), (403, 5, 5 * SECOND)]
 )
-def test_the_venues_silence_is_kept_exactly(status: int, retry_after: int | None, pause: int) -> None:
+def test_a_pause_lasts_exactly_as_long_as_the_venue_says(status: int, retry_after: int | None, pause: int) -> None:
     limits = Limits()
     limits.answered(status, retry_after, 0)
     with pytest.raises(HeldBack):
@@ -131,7 +131,7 @@ def test_the_venues_silence_is_kept_exactly(status: int, retry_after: int | None
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 500, 503])
-def test_other_replies_hold_nothing_back(status: int) -> None:
+def test_other_replies_cause_no_pause(status: int) -> None:
     limits = Limits()
     limits.answered(status, 30, 0)
     assert limits.take(Lane.PLACE, 1) == 0
@@ -146,27 +146,26 @@ def test_in_a_lock_out_one_cancel_at_a_time_still_probes() -> None:
     assert limits.take(Lane.CANCEL, 1 + PROBE_EVERY) == 0
 
 
-def test_a_lock_out_is_told_once_when_it_begins_and_is_over_on_time() -> None:
-    clock, told = FakeClock(), list[LockOut]()
-    limiter = RateLimiter(clock, on_lockout=told.append)
+def test_a_lock_out_is_reported_once_and_ends_on_time() -> None:
+    clock, reported = FakeClock(), list[LockOut]()
+    limiter = RateLimiter(clock, on_lockout=reported.append)
     limiter.answered(429, 1)
     assert limiter.lockout is None
     limiter.answered(418, 120)
     limiter.answered(403, 60)
-    assert [(one.status, one.seconds) for one in told] == [(418, 120)]
+    assert [(one.status, one.seconds) for one in reported] == [(418, 120)]
     assert limiter.lockout is not None
     clock.ns += 120 * SECOND
     assert limiter.lockout is None
 
 
-@pytest.mark.parametrize("lane", [Lane.ACCOUNT, Lane.BATCH])
-def test_account_queries_and_batches_have_two_a_second(lane: Lane) -> None:
+def test_account_queries_have_two_a_second() -> None:
     limits = Limits()
-    assert [limits.take(lane, 0) == 0 for _ in range(3)] == [True, True, False]
+    assert [limits.take(Lane.ACCOUNT, 0) == 0 for _ in range(3)] == [True, True, False]
 
 
 @given(STEPS.map(lambda steps: [(lane, gap) for lane, gap in steps if lane not in {Lane.MARKET, Lane.CANCEL}]))
-def test_a_book_can_be_repaired_at_once_however_many_orders_and_queries_wait(steps: list[tuple[Lane, int]]) -> None:
+def test_a_book_is_repaired_at_once_while_orders_and_queries_wait(steps: list[tuple[Lane, int]]) -> None:
     limits, now = Limits(), 0
     for lane, gap in steps:
         now += gap
@@ -174,7 +173,7 @@ def test_a_book_can_be_repaired_at_once_however_many_orders_and_queries_wait(ste
     assert limits.take(Lane.MARKET, now) == 0
 
 
-async def test_a_queue_of_orders_never_stands_before_a_cancel() -> None:
+async def test_a_queue_of_orders_never_delays_a_cancel() -> None:
     limiter = RateLimiter(FakeClock())
     orders = [asyncio.create_task(limiter.acquire(Lane.PLACE)) for _ in range(40)]
     await asyncio.sleep(0)
@@ -193,7 +192,7 @@ def test_a_slow_exchange_does_not_move_the_clock() -> None:
 
 
 @given(st.integers(-(10**12), 10**12), st.lists(st.integers(1, 50), min_size=1, max_size=9))
-def test_the_estimate_is_off_by_no_more_than_its_uncertainty_and_a_millisecond(offset: int, trips: list[int]) -> None:
+def test_the_estimates_error_is_within_its_uncertainty_and_one_ms(offset: int, trips: list[int]) -> None:
     samples, now = [], 10**13
     for trip in trips:
         sent, answered = now, now + trip * 1_000_000
@@ -209,7 +208,7 @@ def sample(source: FakeClock, offset_ms: int, trip_ms: int = 10) -> Sample:
     return Sample(sent, source.ns, Millis((sent + source.ns) // 2_000_000 + offset_ms))
 
 
-def test_the_venues_time_runs_on_between_measurements_and_tells_its_age() -> None:
+def test_the_venues_time_advances_between_measurements_with_its_age() -> None:
     source = FakeClock()
     clock = VenueClock(source)
     clock.observe(sample(source, 42_000))
@@ -220,7 +219,7 @@ def test_the_venues_time_runs_on_between_measurements_and_tells_its_age() -> Non
     assert (reading.offset_ms, reading.age_ms) == (source.now() - clock.now(), 3_000)
 
 
-def test_a_single_odd_exchange_among_many_hardly_moves_the_venues_time() -> None:
+def test_a_single_slow_sample_hardly_changes_the_venues_time() -> None:
     source = FakeClock()
     clock = VenueClock(source)
     for offset in (100, 101, 99, 100, 109, 100):
@@ -228,7 +227,7 @@ def test_a_single_odd_exchange_among_many_hardly_moves_the_venues_time() -> None
     assert clock.now() == source.ns // 1_000_000 + 100
 
 
-def test_a_clock_that_was_set_is_believed_at_once() -> None:
+def test_a_clock_that_was_set_is_accepted_at_once() -> None:
     source = FakeClock()
     clock = VenueClock(source)
     for _ in range(5):
@@ -237,7 +236,7 @@ def test_a_clock_that_was_set_is_believed_at_once() -> None:
     assert clock.now() == source.ns // 1_000_000 + 30_100
 
 
-def test_an_unmeasured_clock_says_so_instead_of_guessing() -> None:
+def test_an_unmeasured_clock_raises_instead_of_guessing() -> None:
     clock = VenueClock(FakeClock())
     assert (clock.age_ns, clock.reading, clock.uncertainty_ns) == (None, None, None)
     with pytest.raises(VenueError):
@@ -272,10 +271,11 @@ def test_an_order_within_the_limits_is_signed_as_mexc_wants() -> None:
         (OrderIntent("MXUSDT", Side.BUY, OrderType.MARKET, "gh-1", Decimal(1)), None, True, "signer-notional"),
         (INTENT, payload_of(INTENT).replace("quantity=10", "quantity=1000"), True, "signer-payload"),
         (INTENT, payload_of(INTENT).replace("gh-1", "gh-2"), True, "signer-payload"),
+        (INTENT, payload_of(INTENT, "&batchOrders=%5B%5D&timestamp=1"), True, "signer-payload"),
         (INTENT, "timestamp=1", True, "signer-payload"),
     ],
 )
-def test_everything_else_is_refused(intent: OrderIntent, payload: str | None, live: bool, code: str) -> None:
+def test_every_other_order_is_refused(intent: OrderIntent, payload: str | None, live: bool, code: str) -> None:
     with pytest.raises(Refused) as caught:
         signer().sign_order(intent, payload_of(intent) if payload is None else payload, Permit(live=live))
     assert caught.value.code == code
@@ -287,7 +287,7 @@ def test_selling_what_is_held_at_market_needs_no_price() -> None:
 
 
 @pytest.mark.parametrize("payload", [payload_of(INTENT), "batchOrders=%5B%5D&timestamp=1", "side=SELL", "%73ide=BUY"])
-def test_an_order_cannot_be_smuggled_through_the_query_door(payload: str) -> None:
+def test_an_order_cannot_be_signed_as_a_query(payload: str) -> None:
     with pytest.raises(Refused):
         signer().sign(payload)
 
@@ -348,11 +348,11 @@ def test_production_addresses_are_within_their_reach() -> None:
 @pytest.mark.parametrize(
     "endpoint",
     [
-        Endpoint("https://api.mexc.com", "ws://127.0.0.1/ws", Reach.LOOPBACK),
-        Endpoint("http://127.0.0.1", "wss://wbs-api.mexc.com/ws", Reach.LOOPBACK),
+        VenueEndpoint("https://api.mexc.com", "ws://127.0.0.1/ws", Reach.LOOPBACK),
+        VenueEndpoint("http://127.0.0.1", "wss://wbs-api.mexc.com/ws", Reach.LOOPBACK),
     ],
 )
-def test_a_rehearsal_venue_and_feed_refuse_the_real_hosts_when_built(endpoint: Endpoint) -> None:
+def test_a_rehearsal_venue_and_feed_refuse_the_real_hosts_when_built(endpoint: VenueEndpoint) -> None:
     with pytest.raises(Refused):
         open_venue(VenueName.TESTNET, endpoint, signer(), FakeClock(), Random(1))
     with pytest.raises(Refused):

@@ -1,4 +1,4 @@
-"""What a placement's outcome is when the venue, the network or the firewall misbehaves (architecture.md §4.5)."""
+"""The outcome of a placement when the venue, the network or the firewall fails (architecture.md §4.5)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from exchange.errors import VenueError
 from exchange.mexc.outcomes import LOCAL_REFUSAL, NO_ANSWER
-from exchange.mexc.rest import VenueRefusal, VenueSilent
+from exchange.mexc.rest import PermanentRefusal, TemporaryRefusal, UnprovenOutcome, VenueRefusal, VenueSilent
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, Unknown
 from exchange.wire.errors import MalformedReply
@@ -46,7 +46,7 @@ def answer(body: object, status: int = 200, headers: str = "") -> bytes:
 async def test_an_accepted_order_is_an_ack_and_was_sent_once(make: Any) -> None:
     stub, venue = await make(lambda _: answer(ACK))
     assert await venue.place(INTENT, Permit()) == Ack("C02__1", Millis(5))
-    [sent] = stub.seen("/api/v3/order")
+    [sent] = stub.received("/api/v3/order")
     assert (sent.method, sent.params["newClientOrderId"], sent.params["quantity"]) == ("POST", "gh-1", "10")
     assert (sent.headers["x-mexc-apikey"], sent.headers["content-type"]) == ("mx0key", "application/json")
 
@@ -61,7 +61,7 @@ UNKNOWN: dict[str, Callable[[Any], object]] = {
     "a 200 of an empty object": lambda _: answer({}),
     "a 200 without an order id": lambda _: answer({"symbol": "MXUSDT"}),
     "an acknowledgement of another symbol": lambda _: answer({**ACK, "symbol": "BTCUSDT"}),
-    "a 400 nobody documented": lambda _: answer({"code": 987654, "msg": "?"}, 400),
+    "an undocumented 400": lambda _: answer({"code": 987654, "msg": "?"}, 400),
     "a 400 in HTML": lambda _: answer(HTML, 400),
     "a firewall page": lambda _: answer(HTML, 403),
     "an unknown-order code for a placement": lambda _: answer({"code": -2013, "msg": "Order does not exist."}, 400),
@@ -79,19 +79,19 @@ async def test_a_reply_that_proves_nothing_is_unknown_and_is_not_retried(make: A
     stub, venue = await make(handler)
     outcome = await venue.place(INTENT, Permit())
     assert isinstance(outcome, Unknown)
-    assert len(stub.seen("/api/v3/order")) == 1
+    assert len(stub.received("/api/v3/order")) == 1
 
 
 async def test_silence_after_accepting_is_unknown(make: Any, hang: object) -> None:
     stub, venue = await make(lambda _: hang)
     assert isinstance(await venue.place(INTENT, Permit()), Unknown)
-    assert len(stub.seen("/api/v3/order")) == 1
+    assert len(stub.received("/api/v3/order")) == 1
 
 
 async def test_a_redirect_is_not_followed(make: Any) -> None:
     stub, venue = await make(UNKNOWN["a redirect"])
     await venue.place(INTENT, Permit())
-    assert stub.seen("/elsewhere") == []
+    assert stub.received("/elsewhere") == []
 
 
 @pytest.mark.parametrize(
@@ -103,22 +103,22 @@ async def test_a_documented_refusal_is_rejected_with_its_code(make: Any, status:
     assert await venue.place(INTENT, Permit()) == Rejected(code, "no")
 
 
-async def test_an_order_without_a_live_permit_never_leaves(make: Any) -> None:
+async def test_an_order_without_a_live_permit_is_never_sent(make: Any) -> None:
     stub, venue = await make(lambda _: answer(ACK))
     outcome = await venue.place(INTENT, Permit(live=False))
     assert isinstance(outcome, Rejected)
-    assert (outcome.code, stub.seen("/api/v3/order")) == (LOCAL_REFUSAL, [])
+    assert (outcome.code, stub.received("/api/v3/order")) == (LOCAL_REFUSAL, [])
 
 
-async def test_an_order_beyond_the_signers_limits_never_leaves(make: Any) -> None:
+async def test_an_order_beyond_the_signers_limits_is_never_sent(make: Any) -> None:
     stub, venue = await make(lambda _: answer(ACK))
     large = OrderIntent("MXUSDT", Side.BUY, OrderType.LIMIT, "gh-1", quantity=Decimal(51), price=Decimal(2))
     outcome = await venue.place(large, Permit())
     assert isinstance(outcome, Rejected)
-    assert (outcome.code, stub.seen("/api/v3/order")) == (LOCAL_REFUSAL, [])
+    assert (outcome.code, stub.received("/api/v3/order")) == (LOCAL_REFUSAL, [])
 
 
-async def test_a_refused_connection_is_a_rejection_because_nothing_left(at: Any) -> None:
+async def test_a_refused_connection_is_a_rejection_as_nothing_was_sent(at: Any) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         venue = at(f"http://127.0.0.1:{unused.getsockname()[1]}")
@@ -128,25 +128,25 @@ async def test_a_refused_connection_is_a_rejection_because_nothing_left(at: Any)
     assert outcome.code == LOCAL_REFUSAL
 
 
-async def test_after_a_429_orders_are_held_back_but_a_cancel_still_leaves(make: Any) -> None:
+async def test_after_a_429_orders_are_held_back_but_a_cancel_is_sent(make: Any) -> None:
     stub, venue = await make(lambda _: answer({"code": 429, "msg": "slow down"}, 429, "retry-after: 30\r\n"))
     await venue.place(INTENT, Permit())
     held = await venue.place(INTENT, Permit())
     await venue.cancel("MXUSDT", "gh-1")
     assert isinstance(held, Rejected)
-    assert [request.method for request in stub.seen("/api/v3/order")] == ["POST", "DELETE"]
+    assert [request.method for request in stub.received("/api/v3/order")] == ["POST", "DELETE"]
 
 
-async def test_a_clock_mexc_contradicts_is_measured_again_before_the_next_order(make: Any) -> None:
+async def test_a_rejected_clock_is_measured_again_before_the_next_order(make: Any) -> None:
     answers = iter([answer({"code": 700003, "msg": "window"}, 400), answer(ACK)])
     stub, venue = await make(lambda _: next(answers))
     assert isinstance(await venue.place(INTENT, Permit()), Rejected)
-    measured = len(stub.seen("/api/v3/time"))
+    measured = len(stub.received("/api/v3/time"))
     assert isinstance(await venue.place(INTENT, Permit()), Ack)
-    assert len(stub.seen("/api/v3/time")) > measured
+    assert len(stub.received("/api/v3/time")) > measured
 
 
-async def test_a_query_outside_the_window_is_asked_once_more(make: Any) -> None:
+async def test_a_query_outside_the_window_is_sent_once_more(make: Any) -> None:
     answers = iter([answer({"code": 700003, "msg": "window"}, 400), answer(ORDER)])
     _, venue = await make(lambda _: next(answers))
     report = await venue.order("MXUSDT", "gh-1")
@@ -160,7 +160,7 @@ async def test_an_order_that_does_not_exist_is_none(make: Any) -> None:
 
 
 @pytest.mark.parametrize(("status", "body"), [(500, {"code": -2013, "msg": ""}), (403, HTML), (400, {"code": 700007, "msg": ""})])
-async def test_no_other_error_passes_for_an_absent_order(make: Any, status: int, body: object) -> None:
+async def test_no_other_error_counts_as_an_absent_order(make: Any, status: int, body: object) -> None:
     _, venue = await make(lambda _: answer(body, status))
     with pytest.raises(VenueRefusal):
         await venue.order("MXUSDT", "gh-1")
@@ -179,17 +179,17 @@ async def test_a_query_without_an_answer_is_a_venue_error(make: Any) -> None:
 
 
 @pytest.mark.parametrize("status", ["NEW", "FILLED", "CANCELED", None])
-async def test_a_cancel_is_taken_whatever_state_its_reply_claims(make: Any, status: str | None) -> None:
+async def test_a_cancel_is_acknowledged_whatever_state_its_reply_has(make: Any, status: str | None) -> None:
     stub, venue = await make(lambda _: answer({**ORDER, "status": status}))
     assert await venue.cancel("MXUSDT", "gh-1") == CancelAck()
-    assert stub.seen("/api/v3/order")[0].params["origClientOrderId"] == "gh-1"
+    assert stub.received("/api/v3/order")[0].params["origClientOrderId"] == "gh-1"
 
 
 @pytest.mark.parametrize(
     ("reply", "code"),
     [(answer({"code": -2011, "msg": "Unknown order sent."}, 400), -2011), (answer(b"junk"), NO_ANSWER), (None, NO_ANSWER)],
 )
-async def test_a_cancel_that_was_not_taken_says_why(make: Any, reply: bytes | None, code: int) -> None:
+async def test_a_failed_cancel_says_why(make: Any, reply: bytes | None, code: int) -> None:
     _, venue = await make(lambda _: reply)
     outcome = await venue.cancel("MXUSDT", "gh-1")
     assert isinstance(outcome, CancelFailed)
@@ -200,20 +200,20 @@ async def test_a_cancel_outside_the_window_is_sent_once_more_with_a_new_clock(ma
     answers = iter([answer({"code": 700003, "msg": "window"}, 400), answer(ORDER)])
     stub, venue = await make(lambda _: next(answers))
     assert await venue.cancel("MXUSDT", "gh-1") == CancelAck()
-    assert len(stub.seen("/api/v3/order")) == 2
+    assert len(stub.received("/api/v3/order")) == 2
 
 
-async def test_a_cancel_leaves_even_when_the_venue_tells_no_time(make: Any, hang: object) -> None:
+async def test_a_cancel_is_sent_even_without_the_venues_time(make: Any, hang: object) -> None:
     stub, venue = await make(lambda request: answer(ORDER) if request.method == "DELETE" else hang)
     stub.tells_time = False
     assert await venue.cancel("MXUSDT", "gh-1") == CancelAck()
 
 
-async def test_cancel_all_takes_five_symbols_a_call_and_finishes_despite_a_failure(make: Any) -> None:
+async def test_cancel_all_sends_five_symbols_a_call_despite_a_failure(make: Any) -> None:
     answers = iter([answer({"code": 30016, "msg": "no"}, 400), answer([]), answer([])])
     stub, venue = await make(lambda _: next(answers))
     outcome = await venue.cancel_all([f"A{n}USDT" for n in range(11)])
-    sent = [request.params["symbol"].split(",") for request in stub.seen("/api/v3/openOrders")]
+    sent = [request.params["symbol"].split(",") for request in stub.received("/api/v3/openOrders")]
     assert ([len(chunk) for chunk in sent], outcome) == ([5, 5, 1], CancelFailed(30016, "no"))
 
 
@@ -258,6 +258,25 @@ async def test_more_fills_in_one_millisecond_than_a_page_holds_is_an_error(make:
     _, venue = await make(handler)
     with pytest.raises(VenueError, match="cannot list them all"):
         await venue.fills("MXUSDT", Millis(1_000))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [(400, 30005, PermanentRefusal), (429, 429, TemporaryRefusal), (500, 500, UnprovenOutcome), (400, 424242, UnprovenOutcome)],
+)
+async def test_the_type_of_a_refused_test_order_says_what_the_refusal_proves(
+    make: Any, status: int, code: int, kind: type[Exception]
+) -> None:
+    _, venue = await make(lambda _: answer({"code": code, "msg": "no"}, status))
+    with pytest.raises(kind):
+        await venue.trading.test(INTENT, Permit())
+
+
+async def test_a_test_order_goes_to_its_own_path_and_places_nothing(make: Any) -> None:
+    stub, venue = await make(lambda _: answer({}))
+    await venue.trading.test(INTENT, Permit())
+    assert [request.path for request in stub.requests if request.method == "POST"] == ["/api/v3/order/test"]
+    assert Millis(int(stub.seen("/api/v3/order/test")[0].params["timestamp"])) > 0
 
 
 def trade(number: int, at: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Streams that are replaced before their life ends lose nothing, and streams that look alive but are wrong are not believed."""
+"""Rotated streams lose nothing, and open streams with wrong data are reopened."""
 
 import asyncio
 import time
@@ -11,23 +11,23 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import Server, serve
 
-from exchange.mexc.connect import Endpoint, open_feed
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import VenueEndpoint, open_feed
 from exchange.mexc.http import Timeouts
 from exchange.mexc.market import MexcFeed
+from exchange.mexc.reach import Reach
 from exchange.mexc.socket import StreamTiming
-from exchange.mexc.watch import DEFAULT_DOUBTS, Doubts, divergence_bps
+from exchange.mexc.stream_watch import DEFAULT_WATCH_LIMITS, WatchLimits, divergence_bps
 from exchange.model import Fill, MarketTrade, Millis, OrderStatus, Quote, Side
 from exchange.ports import FeedStatus, StreamGap, VenueEvent
 from exchange.wire import stream
-from exchange.wire.market import BookTicker, DepthSnapshot
+from exchange.wire.market import BookTicker, DepthReply
 from exchange.wire.push import Push, TradeBatch
 from exchange.wire.push_encode import encode_push
 from tests.support.mexc_stream import ASK, BID, FILL, ONE, QUICK, REPORT, Rest, StubStream, delta, url_of
 
 SOON = replace(QUICK, idle_after=5_000, rotate_every=60, overlap=80)
 LATER = replace(SOON, overlap=1_500)
-NEVER_COMPARED = Doubts(stall_after=60_000)
+NEVER_COMPARED = WatchLimits(stall_after=60_000)
 
 
 def now() -> Millis:
@@ -53,11 +53,11 @@ async def start(wire: tuple[StubStream, Server], serving: Any, clock: Any) -> As
     tasks: list[asyncio.Task[None]] = []
     feeds: list[MexcFeed] = []
 
-    async def begin(timing: StreamTiming = QUICK, doubts: Doubts = DEFAULT_DOUBTS) -> tuple[MexcFeed, StubStream, Rest]:
+    async def begin(timing: StreamTiming = QUICK, limits: WatchLimits = DEFAULT_WATCH_LIMITS) -> tuple[MexcFeed, StubStream, Rest]:
         stub, server = wire
         rest, url = await serving(Rest)
-        endpoint = Endpoint(url, url_of(server), Reach.LOOPBACK, Timeouts(500, 500, 500, 800), timing)
-        feed = open_feed(["MXUSDT"], endpoint, clock, Random(3), doubts=doubts)
+        endpoint = VenueEndpoint(url, url_of(server), Reach.LOOPBACK, Timeouts(500, 500, 500, 800), timing)
+        feed = open_feed(["MXUSDT"], endpoint, clock, Random(3), watch_limits=limits)
         feeds.append(feed)
         tasks.append(asyncio.create_task(feed.run()))
         return feed, stub, rest
@@ -71,13 +71,13 @@ async def start(wire: tuple[StubStream, Server], serving: Any, clock: Any) -> As
 
 
 async def until(feed: MexcFeed, condition: Callable[[], bool]) -> list[FeedStatus]:
-    """Wait for a condition; the statuses seen on the way."""
-    seen = [feed.status("MXUSDT")]
+    """Wait for a condition; the statuses received on the way."""
+    received = [feed.status("MXUSDT")]
     async with asyncio.timeout(5):
         while not condition():
             await feed.changed()
-            seen.append(feed.status("MXUSDT"))
-    return seen
+            received.append(feed.status("MXUSDT"))
+    return received
 
 
 def version(feed: MexcFeed) -> int:
@@ -92,8 +92,8 @@ async def test_a_rotated_stream_continues_the_book_without_a_gap_or_a_snapshot(s
     await stub.push(delta(11, 11), to=0)
     # The new stream bundles versions differently: 11 and 12 come as one.
     await stub.push(delta(11, 12, bids=((Decimal("2.5"), ONE),)), to=1)
-    seen = await until(feed, lambda: feed.rotations >= 1 and version(feed) == 12)
-    assert set(seen) == {FeedStatus.LIVE}
+    received = await until(feed, lambda: feed.rotations >= 1 and version(feed) == 12)
+    assert set(received) == {FeedStatus.LIVE}
     assert rest.asked == 1
     await stub.connections[0].wait_closed()
 
@@ -109,7 +109,7 @@ async def test_while_two_streams_run_the_old_one_still_moves_the_book(start: Sta
 
 async def test_versions_missing_after_a_rotation_are_a_gap_like_any_other(start: Start) -> None:
     feed, stub, rest = await start(SOON)
-    rest.snapshots = [DepthSnapshot(10, (BID,), (ASK,)), DepthSnapshot(30, (BID,), (ASK,))]
+    rest.snapshots = [DepthReply(10, (BID,), (ASK,)), DepthReply(30, (BID,), (ASK,))]
     await until(feed, lambda: version(feed) == 10)
     await stub.streams(2)
     await stub.push(delta(15, 16), to=1)
@@ -118,7 +118,7 @@ async def test_versions_missing_after_a_rotation_are_a_gap_like_any_other(start:
 
 
 @pytest.mark.parametrize("ids", [("t1", "t2", "t3"), ("", "", "")])
-async def test_a_trade_told_by_both_streams_is_remembered_once(start: Start, ids: tuple[str, str, str]) -> None:
+async def test_a_trade_from_both_streams_is_added_once(start: Start, ids: tuple[str, str, str]) -> None:
     feed, stub, _ = await start(SOON)
     await until(feed, lambda: version(feed) == 10)
     await stub.streams(2)
@@ -135,23 +135,23 @@ async def test_a_stream_that_cannot_be_replaced_yet_is_kept_and_replaced_later(s
     stub.refuse = {stream.deals_channel("MXUSDT").name}
     await stub.connected(3)
     stub.refuse = set()
-    seen = await until(feed, lambda: feed.rotations >= 1)
-    assert set(seen) == {FeedStatus.LIVE}
+    received = await until(feed, lambda: feed.rotations >= 1)
+    assert set(received) == {FeedStatus.LIVE}
     assert rest.asked == 1
 
 
-async def test_an_old_stream_cut_during_the_overlap_costs_a_snapshot_and_no_reconnect(start: Start) -> None:
+async def test_a_cut_in_the_overlap_needs_a_snapshot_and_no_reconnect(start: Start) -> None:
     feed, stub, rest = await start(LATER)
-    rest.snapshots = [DepthSnapshot(10, (BID,), (ASK,)), DepthSnapshot(30, (BID,), (ASK,))]
+    rest.snapshots = [DepthReply(10, (BID,), (ASK,)), DepthReply(30, (BID,), (ASK,))]
     await until(feed, lambda: version(feed) == 10)
     await stub.streams(2)
     await stub.connections[0].close()
-    seen = await until(feed, lambda: version(feed) == 30)
-    assert (seen[-1], len(stub.connections)) == (FeedStatus.LIVE, 2)
-    assert FeedStatus.STALE in seen or FeedStatus.RESYNCING in seen
+    received = await until(feed, lambda: version(feed) == 30)
+    assert (received[-1], len(stub.connections)) == (FeedStatus.LIVE, 2)
+    assert FeedStatus.STALE in received or FeedStatus.RESYNCING in received
 
 
-async def test_an_old_stream_cut_before_the_new_one_is_ready_hides_the_quote_at_once(start: Start) -> None:
+async def test_a_cut_before_the_new_stream_is_ready_hides_the_quote(start: Start) -> None:
     feed, stub, _ = await start(SOON)
     await until(feed, lambda: version(feed) == 10)
     stub.silent = True
@@ -162,18 +162,18 @@ async def test_an_old_stream_cut_before_the_new_one_is_ready_hides_the_quote_at_
 
 
 async def test_a_stream_whose_events_are_old_is_reopened(start: Start) -> None:
-    doubts = Doubts(lag_most=2_000, lag_for=20, compare_every=20, look_every=10)
-    feed, stub, _ = await start(doubts=doubts)
+    limits = WatchLimits(lag_most=2_000, lag_for=20, compare_every=20, look_every=10)
+    feed, stub, _ = await start(limits=limits)
     await until(feed, lambda: version(feed) == 10)
     stub.sent_at = Millis(now() - 10_000)
     await stub.push(delta(11, 11))
-    seen = await until(feed, lambda: feed.trouble is not None and version(feed) == 10)
+    received = await until(feed, lambda: feed.trouble is not None and version(feed) == 10)
     assert "late" in (feed.trouble or "")
-    assert FeedStatus.STALE in seen
+    assert FeedStatus.STALE in received
 
 
 async def test_a_stream_that_disagrees_with_rest_for_long_is_reopened(start: Start) -> None:
-    feed, _, rest = await start(doubts=Doubts(compare_every=20, diverge_for=50, look_every=10))
+    feed, _, rest = await start(limits=WatchLimits(compare_every=20, diverge_for=50, look_every=10))
     await until(feed, lambda: version(feed) == 10)
     rest.ticker = BookTicker("MXUSDT", Decimal("2.1"), ONE, Decimal("3.1"), ONE)
     await until(feed, lambda: feed.trouble is not None)
@@ -182,7 +182,7 @@ async def test_a_stream_that_disagrees_with_rest_for_long_is_reopened(start: Sta
 
 
 async def test_a_stream_that_agrees_with_rest_is_left_alone(start: Start) -> None:
-    feed, stub, rest = await start(doubts=Doubts(compare_every=5, diverge_for=1, look_every=5))
+    feed, stub, rest = await start(limits=WatchLimits(compare_every=5, diverge_for=1, look_every=5))
     await until(feed, lambda: version(feed) == 10)
     await asyncio.wait_for(rest.compared_often.wait(), 5)
     assert (feed.status("MXUSDT"), len(stub.connections)) == (FeedStatus.LIVE, 1)
@@ -193,7 +193,7 @@ def quote(bid: str, ask: str) -> Quote:
 
 
 @pytest.mark.parametrize(("mid", "bps"), [("100", 0), ("101", 0), ("100.5", 0), ("99", 100), ("102.01", 100)])
-def test_a_mid_between_what_was_shown_before_and_after_is_no_divergence(mid: str, bps: int) -> None:
+def test_a_mid_between_the_mids_before_and_after_is_no_divergence(mid: str, bps: int) -> None:
     assert divergence_bps(Decimal(mid), quote("99", "101"), quote("100", "102")) == bps
 
 
@@ -227,7 +227,7 @@ def fill(number: int) -> Fill:
     return replace(FILL, trade_id=f"{number}X1")
 
 
-async def test_a_rotated_private_stream_tells_every_event_once_and_asks_for_a_sweep(listen: Listen) -> None:
+async def test_a_rotated_private_stream_reports_events_once_and_one_gap(listen: Listen) -> None:
     events, stub, rest = await listen(replace(SOON, rotate_every=200, overlap=300))
     assert isinstance(await following(events), StreamGap)
     waiting = asyncio.create_task(following(events))
@@ -245,7 +245,7 @@ async def test_a_rotated_private_stream_tells_every_event_once_and_asks_for_a_sw
     await stub.connections[0].wait_closed()
 
 
-async def test_the_same_report_from_both_streams_is_told_once_though_it_was_sent_twice(listen: Listen) -> None:
+async def test_the_same_report_from_both_streams_is_delivered_once(listen: Listen) -> None:
     events, stub, _ = await listen(QUICK)
     await following(events)
     done = replace(REPORT, status=OrderStatus.CANCELED)
@@ -256,7 +256,7 @@ async def test_the_same_report_from_both_streams_is_told_once_though_it_was_sent
     assert await following(events) == replace(done, updated_at=Millis(12))
 
 
-async def test_a_private_stream_that_cannot_be_replaced_yet_goes_on(listen: Listen) -> None:
+async def test_a_private_stream_that_cannot_be_replaced_yet_continues(listen: Listen) -> None:
     events, stub, _ = await listen(replace(SOON, rotate_every=60, overlap=30))
     await following(events)
     stub.refuse = {stream.DEALS.name}
@@ -266,10 +266,10 @@ async def test_a_private_stream_that_cannot_be_replaced_yet_goes_on(listen: List
     assert await waiting == FILL
 
 
-async def test_a_frame_kept_by_the_new_stream_is_not_older_than_its_book(start: Start) -> None:
+async def test_a_frame_buffered_by_the_new_stream_is_not_older_than_the_book(start: Start) -> None:
     feed, stub, rest = await start(SOON)
     await until(feed, lambda: version(feed) == 10)
     old = Push(stream.depth_channel("MXUSDT"), delta(9, 10), sent_at=Millis(9))
     stub.on_subscribed = [encode_push(old)]
-    seen = await until(feed, lambda: feed.rotations >= 2)
-    assert (set(seen), version(feed), rest.asked) == ({FeedStatus.LIVE}, 10, 1)
+    received = await until(feed, lambda: feed.rotations >= 2)
+    assert (set(received), version(feed), rest.asked) == ({FeedStatus.LIVE}, 10, 1)

@@ -11,16 +11,16 @@ import pytest
 from websockets.asyncio.server import Server, serve
 
 from exchange.errors import ConfigError, UsageError
-from exchange.mexc.connect import Endpoint, open_feed
-from exchange.mexc.hosts import Reach
+from exchange.mexc.connect import VenueEndpoint, open_feed
 from exchange.mexc.http import Timeouts
 from exchange.mexc.market import MexcFeed
+from exchange.mexc.reach import Reach
 from exchange.mexc.socket import Backoff, StreamTiming
-from exchange.mexc.watch import DEFAULT_DOUBTS, Doubts
+from exchange.mexc.stream_watch import DEFAULT_WATCH_LIMITS, WatchLimits
 from exchange.model import MarketTrade, Millis, Side
 from exchange.ports import FeedStatus, StreamGap, VenueEvent
 from exchange.wire import stream
-from exchange.wire.market import DepthSnapshot
+from exchange.wire.market import DepthReply
 from exchange.wire.push import Push, TradeBatch
 from exchange.wire.push_encode import encode_push
 from tests.support.mexc_stream import ASK, BID, FILL, ONE, QUICK, REPORT, Rest, StubStream, delta, url_of
@@ -41,13 +41,15 @@ async def start(wire: tuple[StubStream, Server], serving: Any, clock: Any) -> As
     tasks: list[asyncio.Task[None]] = []
     feeds: list[MexcFeed] = []
 
-    async def begin(snapshots: Sequence[DepthSnapshot] = (), doubts: Doubts = DEFAULT_DOUBTS) -> tuple[MexcFeed, StubStream, Rest]:
+    async def begin(
+        snapshots: Sequence[DepthReply] = (), limits: WatchLimits = DEFAULT_WATCH_LIMITS
+    ) -> tuple[MexcFeed, StubStream, Rest]:
         stub, server = wire
         rest, url = await serving(Rest)
         if snapshots:
             rest.snapshots = list(snapshots)
-        endpoint = Endpoint(url, url_of(server), Reach.LOOPBACK, Timeouts(500, 500, 500, 800), QUICK)
-        feed = open_feed(["MXUSDT"], endpoint, clock, Random(3), doubts=doubts)
+        endpoint = VenueEndpoint(url, url_of(server), Reach.LOOPBACK, Timeouts(500, 500, 500, 800), QUICK)
+        feed = open_feed(["MXUSDT"], endpoint, clock, Random(3), watch_limits=limits)
         feeds.append(feed)
         tasks.append(asyncio.create_task(feed.run()))
         return feed, stub, rest
@@ -89,9 +91,9 @@ async def test_deltas_move_the_quote(start: Start) -> None:
     assert (quote.bid, quote.ask, quote.version) == (Decimal("2.5"), Decimal(3), 12)
 
 
-async def test_a_gap_hides_the_quote_until_a_snapshot_beyond_it_has_been_replayed(start: Start) -> None:
-    late, good = DepthSnapshot(12, (BID,), (ASK,)), DepthSnapshot(20, ((Decimal("2.2"), ONE),), (ASK,))
-    feed, stub, _ = await start([DepthSnapshot(10, (BID,), (ASK,)), late, good])
+async def test_a_gap_hides_the_quote_until_a_newer_snapshot_is_applied(start: Start) -> None:
+    late, good = DepthReply(12, (BID,), (ASK,)), DepthReply(20, ((Decimal("2.2"), ONE),), (ASK,))
+    feed, stub, _ = await start([DepthReply(10, (BID,), (ASK,)), late, good])
     await until(feed, lambda: version(feed) == 10)
     await stub.push(delta(15, 16))
     await until(feed, lambda: feed.status("MXUSDT") is not FeedStatus.LIVE)
@@ -112,8 +114,8 @@ async def test_a_cut_stream_makes_the_book_stale_and_is_reopened(start: Start) -
     assert feed.trouble is not None
 
 
-async def test_a_push_that_cannot_be_read_takes_a_new_snapshot(start: Start) -> None:
-    feed, stub, _ = await start([DepthSnapshot(10, (BID,), (ASK,)), DepthSnapshot(30, (BID,), (ASK,))])
+async def test_an_unreadable_push_causes_a_new_snapshot(start: Start) -> None:
+    feed, stub, _ = await start([DepthReply(10, (BID,), (ASK,)), DepthReply(30, (BID,), (ASK,))])
     await until(feed, lambda: version(feed) == 10)
     await stub.connections[0].send(b"\xff\xff\xff")
     await until(feed, lambda: version(feed) == 30)
@@ -121,15 +123,15 @@ async def test_a_push_that_cannot_be_read_takes_a_new_snapshot(start: Start) -> 
 
 
 async def test_a_stream_that_stands_still_while_the_market_moves_is_reopened(start: Start) -> None:
-    moved = DepthSnapshot(99, (BID,), (ASK,))
-    feed, stub, _ = await start([DepthSnapshot(10, (BID,), (ASK,)), moved], doubts=Doubts(stall_after=100))
+    moved = DepthReply(99, (BID,), (ASK,))
+    feed, stub, _ = await start([DepthReply(10, (BID,), (ASK,)), moved], limits=WatchLimits(stall_after=100))
     await until(feed, lambda: version(feed) == 10)
     await until(feed, lambda: version(feed) == 99)
     assert len(stub.connections) == 2
 
 
 async def test_a_quiet_market_is_confirmed_and_stays_live(start: Start) -> None:
-    feed, stub, rest = await start(doubts=Doubts(stall_after=50))
+    feed, stub, rest = await start(limits=WatchLimits(stall_after=50))
     await until(feed, lambda: version(feed) == 10)
     asked = len(rest.snapshots)
     async with asyncio.timeout(5):
@@ -139,7 +141,7 @@ async def test_a_quiet_market_is_confirmed_and_stays_live(start: Start) -> None:
     assert (feed.status("MXUSDT"), len(stub.connections), asked) == (FeedStatus.LIVE, 1, 1)
 
 
-async def test_a_silent_stream_is_given_up(start: Start) -> None:
+async def test_a_silent_stream_is_closed(start: Start) -> None:
     feed, stub, _ = await start()
     stub.mute = True
     await until(feed, lambda: len(stub.connections) >= 2)
@@ -163,7 +165,7 @@ async def test_trades_come_newest_first(start: Start) -> None:
     assert feed.trades("MXUSDT", 2) == [trades[2], trades[1]]
 
 
-async def test_a_symbol_that_is_not_fed_is_a_usage_error(start: Start) -> None:
+async def test_a_symbol_outside_the_feed_is_a_usage_error(start: Start) -> None:
     feed, _, _ = await start()
     with pytest.raises(UsageError):
         feed.quote("BTCUSDT")
@@ -171,7 +173,7 @@ async def test_a_symbol_that_is_not_fed_is_a_usage_error(start: Start) -> None:
 
 @pytest.mark.parametrize("count", [0, 16])
 def test_a_feed_takes_one_to_fifteen_symbols(count: int, clock: Any) -> None:
-    endpoint = Endpoint("http://127.0.0.1:9", "ws://127.0.0.1:9/ws", Reach.LOOPBACK)
+    endpoint = VenueEndpoint("http://127.0.0.1:9", "ws://127.0.0.1:9/ws", Reach.LOOPBACK)
     with pytest.raises(ConfigError):
         open_feed([f"A{n}USDT" for n in range(count)], endpoint, clock, Random(1))
 
@@ -202,7 +204,7 @@ async def following(events: AsyncIterator[VenueEvent]) -> VenueEvent:
         return await anext(events)
 
 
-async def test_a_fresh_private_stream_starts_with_a_gap_and_then_tells_orders_and_fills(listen: Listen) -> None:
+async def test_a_new_private_stream_starts_with_a_gap_then_reports_events(listen: Listen) -> None:
     events, stub, rest = await listen()
     assert isinstance(await following(events), StreamGap)
     await stub.push(REPORT, FILL)
@@ -210,7 +212,7 @@ async def test_a_fresh_private_stream_starts_with_a_gap_and_then_tells_orders_an
     assert (stub.paths, rest.created) == (["/ws?listenKey=key1"], 1)
 
 
-async def test_a_cut_private_stream_tells_a_gap_when_lost_and_another_when_back(listen: Listen) -> None:
+async def test_a_cut_private_stream_reports_a_gap_when_lost_and_when_back(listen: Listen) -> None:
     events, stub, rest = await listen()
     await following(events)
     await stub.connections[0].close()
@@ -220,7 +222,7 @@ async def test_a_cut_private_stream_tells_a_gap_when_lost_and_another_when_back(
     assert (len(stub.connections), rest.created) == (2, 2)
 
 
-async def test_an_event_that_cannot_be_read_is_a_gap_and_not_the_end(listen: Listen) -> None:
+async def test_an_unreadable_event_is_a_gap_and_not_the_end(listen: Listen) -> None:
     events, stub, _ = await listen()
     await following(events)
     await stub.connections[0].send(b"\xff\xff")
@@ -246,7 +248,7 @@ async def test_a_failed_renewal_opens_a_new_stream_with_a_new_key(listen: Listen
     assert stub.paths[:2] == ["/ws?listenKey=key1", "/ws?listenKey=key2"]
 
 
-async def test_a_refused_private_channel_is_a_gap_and_no_silence(listen: Listen) -> None:
+async def test_a_refused_private_channel_is_reported_as_a_gap(listen: Listen) -> None:
     events, stub, _ = await listen()
     stub.refuse = {stream.DEALS.name}
     gap = await following(events)
@@ -263,7 +265,7 @@ async def test_an_invalid_listen_key_is_a_gap(listen: Listen) -> None:
     assert "listen key" in gap.reason
 
 
-async def test_the_listen_key_is_closed_when_nobody_listens_any_more(listen: Listen, requests: list[Any]) -> None:
+async def test_the_listen_key_is_closed_when_the_iteration_ends(listen: Listen, requests: list[Any]) -> None:
     events, _, _ = await listen()
     async with aclosing(events):  # type: ignore[type-var]
         await following(events)

@@ -18,7 +18,7 @@ Levels = list[tuple[Decimal, Decimal]]
 
 
 class Feed:
-    """A market feed somebody else moves."""
+    """A market feed that the test moves."""
 
     source = DataSource.SYNTHETIC
 
@@ -161,7 +161,7 @@ async def test_trades_from_before_an_order_do_not_fill_it(venue: MockVenue, feed
     assert await venue.fills("BTCUSDT", Millis(0)) == []
 
 
-async def test_an_unchanged_book_does_not_give_back_what_was_taken(venue: MockVenue, feed: Feed) -> None:
+async def test_an_unchanged_book_does_not_restore_consumption(venue: MockVenue, feed: Feed) -> None:
     feed.show([(D(100), D(5))], [(D(101), D(1))])
     await venue.place(intent(Side.BUY, "101", "1", "a"), LIVE)
     feed.show([(D(100), D(6))], [(D(101), D(1))])
@@ -176,7 +176,7 @@ async def test_cancelling_frees_the_balance_and_a_second_cancel_fails(venue: Moc
     assert (await venue.balances())["USDT"].free == 1_000
 
 
-async def test_cancelling_all_leaves_nothing_open_and_tells_of_it(venue: MockVenue) -> None:
+async def test_cancelling_all_leaves_nothing_open_and_reports_it(venue: MockVenue) -> None:
     for client_id in ("a", "b"):
         await venue.place(intent(Side.BUY, "99", client_id=client_id), LIVE)
     events = venue.events()

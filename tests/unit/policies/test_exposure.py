@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.model import Balance, Millis, OrderIntent, OrderStatus, OrderType, Side
+from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.orders import TERMINAL, WORKING
 from policies.exposure import EUR_STEP, AccountView, Exposure, InputName, MissingInput, OrderRisk, worst_case
 from tests.unit.policies.policy_kit import BTC, NOW, QUOTE, REHEARSAL, RULES, account, working
@@ -101,11 +101,6 @@ def test_the_breakdown_names_each_part_and_adds_up() -> None:
         ("n", OrderStatus.NEW),
     ]
     assert sum(item.eur for item in found.items) == found.eur
-
-
-def test_balances_that_a_venue_leaves_out_are_zero() -> None:
-    view = AccountView.from_balances({"BTC": Balance("BTC", Decimal(1), Decimal(2))}, ("BTC", "USDT"), NOW)
-    assert view.holdings == {"BTC": Decimal(3), "USDT": Decimal(0)}
 
 
 HELD = account(working(OrderStatus.NEW), btc="0.0001")

@@ -12,31 +12,52 @@ from hypothesis import strategies as st
 from exchange.errors import ConfigError
 from policies import canonical
 from policies.document import parse_canonical
-from policies.floors import FLOORS, REQUIRED_RULES, Floor, RequiredRule
+from policies.floors import FLOORS, REQUIRED_RULES, Floor, RequiredRule, violations
 from policies.numbers import text
 from policies.rules import GateName, MetricName, Op
 from policies.schema import Policy
 from tests.unit.policies.policy_kit import REHEARSAL, changed, example, tree_of
 
-TEAM = example("team")
+TEAM = changed(example("team"), "limits.order_rate", {"count": 2, "per_ms": 1000})
+"""The team policy, its orders counted by the second as the floor counts them."""
+
+STEPS = st.integers(min_value=1, max_value=10**12)
 RULE_IDS = [f"{rule.gate}:{rule.metric}" for rule in REQUIRED_RULES]
 
 
-def _with(floor: Floor, value: Decimal) -> Policy:
-    """The team policy with the floor's number set to ``value``."""
+def _number(floor: Floor, value: Decimal) -> tuple[str, int | Decimal]:
+    """The number in a policy that decides what the floor reads, and what it must be for the floor to read ``value``."""
     match floor.path:
         case "eur_rate.valid_until":
-            return changed(TEAM, floor.path, TEAM.eur_rate.as_of + int(value))
+            return floor.path, TEAM.eur_rate.as_of + int(value)
         case "limits.order_rate":
-            return changed(TEAM, "limits.order_rate", {"count": int(value), "per_ms": 1000})
+            return "limits.order_rate.count", int(value)
         case path:
-            whole = isinstance(floor.read(TEAM), int)
-            return changed(TEAM, path, int(value) if whole else text(value))
+            return path, int(value) if isinstance(floor.read(TEAM), int) else value
 
 
-def _step(floor: Floor) -> Decimal:
-    whole = isinstance(floor.read(TEAM), int) or floor.path == "limits.order_rate"
-    return Decimal(1) if whole else Decimal("0.000000000001")
+def _with(floor: Floor, value: Decimal) -> Policy:
+    """The team policy with the floor's number set to ``value``, read by the real reader."""
+    path, number = _number(floor, value)
+    return changed(TEAM, path, number if isinstance(number, int) else text(number))
+
+
+def _unread(floor: Floor, value: Decimal) -> Policy:
+    """The same policy without the reader's checks: nothing but the floors can object to it."""
+    path, number = _number(floor, value)
+    policy: Policy = _put(TEAM, path.split("."), number)
+    return policy
+
+
+def _put(model: Any, path: list[str], value: object) -> Any:
+    name, *rest = path
+    return model.model_copy(update={name: _put(getattr(model, name), rest, value) if rest else value})
+
+
+def _looser(floor: Floor, steps: int) -> Decimal:
+    whole = isinstance(_number(floor, floor.bound)[1], int)
+    step = Decimal(1) if whole else Decimal("0.000000000001")
+    return floor.bound + step * steps * (1 if floor.op is Op.AT_MOST else -1)
 
 
 def _without(gate: GateName, metric: MetricName, **replacement: Any) -> Policy:
@@ -61,19 +82,21 @@ def test_a_policy_exactly_at_a_floor_is_accepted(floor: Floor) -> None:
 
 @pytest.mark.parametrize("floor", FLOORS, ids=lambda floor: floor.path)
 def test_a_policy_one_step_looser_than_a_floor_is_refused(floor: Floor) -> None:
-    looser = floor.bound + _step(floor) * (1 if floor.op is Op.AT_MOST else -1)
     with pytest.raises(ConfigError) as caught:
-        _with(floor, looser)
+        _with(floor, _looser(floor, 1))
     assert caught.value.message.startswith(f"{floor.path} is ")
 
 
 @pytest.mark.parametrize("floor", FLOORS, ids=lambda floor: floor.path)
-@given(data=st.data())
-def test_no_looser_policy_is_ever_read(floor: Floor, data: st.DataObject) -> None:
-    steps = data.draw(st.integers(min_value=1, max_value=10**12))
-    looser = floor.bound + _step(floor) * steps * (1 if floor.op is Op.AT_MOST else -1)
+@given(steps=STEPS)
+def test_every_looser_number_violates_its_floor(floor: Floor, steps: int) -> None:
+    assert floor.path in [found.path for found in violations(_unread(floor, _looser(floor, steps)))]
+
+
+@given(floor=st.sampled_from(FLOORS), steps=STEPS)
+def test_no_looser_policy_is_ever_read(floor: Floor, steps: int) -> None:
     with pytest.raises(ConfigError):
-        _with(floor, looser)
+        _with(floor, _looser(floor, steps))
 
 
 @pytest.mark.parametrize("required", REQUIRED_RULES, ids=RULE_IDS)

@@ -44,7 +44,7 @@ def reports() -> Reports:
 
 async def test_a_breach_and_a_halt_arrive_as_events_with_tags(project: Collector) -> None:
     running = reports()
-    alerts = Alerts(controller_id="anna-btc", environment="rehearsal", clock=FixedClock(), reports=running, redactor=redactor())
+    alerts = Alerts(clock=FixedClock(), reports=running, redactor=redactor())
     alerts.notify(Alert(AlertKind.BREACH, "max-drawdown", "3.4 % > 3 %"))
     alerts.notify(Alert(AlertKind.HALTED, "HALTED from LIVE_€10", "max-drawdown"))
     await running.aclose()

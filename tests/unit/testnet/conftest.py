@@ -1,4 +1,4 @@
-"""A testnet on a free port, and the plainest possible client: httpx, and MEXC's signature made by hand."""
+"""A testnet on a free port, and a minimal client: httpx with MEXC's signature."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ LIMIT_BUY = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0
 
 
 @dataclass
-class Trader:
-    """Signs and sends. ``body`` puts everything into a form body under ``application/json``, as one known client does."""
+class SigningClient:
+    """Signs and sends requests. ``body`` sends a form body labelled ``application/json``, as one known client does."""
 
     http: httpx.AsyncClient
     key: str = BOT.api_key
@@ -52,7 +52,7 @@ class Trader:
 
 @pytest.fixture
 def config() -> TestnetConfig:
-    """One account that may do everything, one that may only look, no rate limits, a generated market."""
+    """One account with every permission, one that may only read, no rate limits, a generated market."""
     return TestnetConfig(accounts=(BOT, READER), port=0, rate_limits=NO_RATE_LIMITS, control_token="let-me-in")
 
 
@@ -69,13 +69,13 @@ async def http(testnet: RunningTestnet) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def trader(http: httpx.AsyncClient) -> Trader:
-    return Trader(http)
+def trader(http: httpx.AsyncClient) -> SigningClient:
+    return SigningClient(http)
 
 
 @pytest.fixture
-def reader(http: httpx.AsyncClient) -> Trader:
-    return Trader(http, READER.api_key, READER.secret)
+def reader(http: httpx.AsyncClient) -> SigningClient:
+    return SigningClient(http, READER.api_key, READER.secret)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_another_seed_gives_other_ids_but_the_same_trading(pessimistic):
     assert other.balances("maker") == pessimistic.balances("maker")
 
 
-def test_kinder_models_never_fill_the_makers_less(pessimistic):
+def test_less_pessimistic_models_never_fill_makers_less(pessimistic):
     def made(engine: Engine) -> Decimal:
         return sum((fill.quantity for fill in engine.fills("maker", "BTCUSDT") if fill.maker), D(0))
 

@@ -1,4 +1,4 @@
-"""Scripted quotes against a tape, as fast as it reads."""
+"""Scripted quotes against a tape at full speed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_same_seed_and_latency_give_the_same_fills_and_others_do_not(records
     assert digest(7) != digest(8)
 
 
-def test_latency_changes_what_the_quotes_meet(records):
+def test_latency_changes_the_fills(records):
     assert replay(records, latency=(300, 300)).digest != replay(records).digest
 
 
@@ -65,13 +65,13 @@ def test_a_request_meets_the_book_of_its_arrival():
     assert late.taken > 0
 
 
-def test_profit_is_what_was_gained_at_the_last_mid_price():
+def test_profit_is_the_gain_at_the_last_mid_price():
     result = replay(walk()[:3], script=dataclasses.replace(EVERY_STEP, quote_every=2, take_every=2, take_amount=D(112)))
     assert (result.taken, result.fees, result.made) == (1, D("0.056"), 0)
     assert result.profit == 111 - 112 - D("0.056")
 
 
-def test_a_tape_that_begins_without_a_book_or_is_of_an_unknown_symbol_is_refused(records):
+def test_a_tape_without_a_first_book_or_a_known_symbol_is_refused(records):
     with pytest.raises(UsageError):
         replay(records[1:])
     with pytest.raises(UsageError):

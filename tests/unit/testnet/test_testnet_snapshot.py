@@ -1,4 +1,4 @@
-"""Snapshots: a restored venue is the one that was saved, and goes on like it; a file that is not whole is refused."""
+"""Snapshots: a restored venue equals the saved one and continues alike; a damaged file is refused."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ CONFIG = TestnetConfig(accounts=(ACCOUNT,), port=0, rate_limits=NO_RATE_LIMITS, 
 TOKEN = {"X-Testnet-Control": "let-me-in"}
 
 
-class Desk:
-    """A venue, its clock, and what can be done to it: each step is a number and does the same to equal venues."""
+class VenueDriver:
+    """A venue, its clock and its actions: each step is a number and has the same effect on equal venues."""
 
     def __init__(self, config: TestnetConfig, at: int = START) -> None:
         self.clock = StoppedClock(at)
         self.config = config
         self.venue = build_venue(config, self.clock)
 
-    def saved(self, directory: Path) -> Desk:
+    def saved(self, directory: Path) -> VenueDriver:
         """The venue restored from a file it was saved to, at the same instant."""
         path = directory / "saved.json"
         path.write_bytes(snapshot.encode(self.venue))
-        return Desk(replace(self.config, restore=path), self.clock.at)
+        return VenueDriver(replace(self.config, restore=path), self.clock.at)
 
     def let_pass(self, ms: int) -> None:
         self.clock.at = Millis(self.clock.at + ms)
@@ -110,10 +110,10 @@ STEPS = st.lists(STEP, max_size=12)
 
 @settings(max_examples=40, deadline=None)
 @given(before=STEPS, after=STEPS, model=st.sampled_from(list(FillModel)))
-def test_a_restored_venue_is_the_one_that_was_saved_and_goes_on_like_it(
+def test_a_restored_venue_equals_the_saved_one_and_continues_alike(
     tmp_path_factory: pytest.TempPathFactory, before: list[Any], after: list[Any], model: FillModel
 ) -> None:
-    kept = Desk(replace(CONFIG, fill_model=model))
+    kept = VenueDriver(replace(CONFIG, fill_model=model))
     for step in before:
         kept.carry_out(step)
     restored = kept.saved(tmp_path_factory.mktemp("snapshots"))
@@ -125,37 +125,37 @@ def test_a_restored_venue_is_the_one_that_was_saved_and_goes_on_like_it(
     assert snapshot.encode(restored.venue) == snapshot.encode(kept.venue)
 
 
-def test_the_market_goes_on_where_it_was_however_long_the_venue_was_away(tmp_path: Path) -> None:
-    kept = Desk(CONFIG)
+def test_the_market_continues_where_it_stopped_after_any_downtime(tmp_path: Path) -> None:
+    kept = VenueDriver(CONFIG)
     kept.let_pass(5_000)
     restored = kept.saved(tmp_path)
     away = 3_600_000
-    late = Desk(restored.config, kept.clock.at + away)
-    for desk in (kept, late):
-        desk.let_pass(5_000)
-    trades, later = (desk.venue.history.trades("BTCUSDT", 20) for desk in (kept, late))
+    late = VenueDriver(restored.config, kept.clock.at + away)
+    for driver in (kept, late):
+        driver.let_pass(5_000)
+    trades, later = (driver.venue.history.trades("BTCUSDT", 20) for driver in (kept, late))
     assert [replace(trade, at=Millis(trade.at + away)) for trade in trades] == later
     assert late.venue.market.records == kept.venue.market.records
 
 
 @pytest.fixture
 def furnished(tmp_path: Path) -> tuple[SimulatedVenue, SimulatedVenue]:
-    """A venue with something of everything, and the one restored from it."""
-    desk = Desk(CONFIG)
-    venue = desk.venue
-    desk.place(Side.BUY, -5, OrderType.LIMIT, "mine")
+    """A venue with every kind of state, and the one restored from it."""
+    driver = VenueDriver(CONFIG)
+    venue = driver.venue
+    driver.place(Side.BUY, -5, OrderType.LIMIT, "mine")
     venue.count_receipt("bot", "mine")
-    group = venue.groups.create("bot", "one", desk.clock.at)
-    venue.groups.add("bot", group.id, ["10000001"], desk.clock.at)
+    group = venue.groups.create("bot", "one", driver.clock.at)
+    venue.groups.add("bot", group.id, ["10000001"], driver.clock.at)
     venue.mx_fees.switch("bot", on=True)
-    venue.listings.change(ListingChange(symbol="BTCUSDT", status=2), desk.clock.at)
-    venue.listen_keys.create("bot", desk.clock.at)
+    venue.listings.change(ListingChange(symbol="BTCUSDT", status=2), driver.clock.at)
+    venue.listen_keys.create("bot", driver.clock.at)
     venue.arm(Fault.model_validate({"kind": "clock-skew", "params": {"ms": 250}}))
     venue.arm(Fault.model_validate({"kind": "lost-ack", "count": 3}))
-    return venue, desk.saved(tmp_path).venue
+    return venue, driver.saved(tmp_path).venue
 
 
-def test_everything_that_is_not_a_connection_comes_back(furnished: tuple[SimulatedVenue, SimulatedVenue]) -> None:
+def test_everything_but_connections_is_restored(furnished: tuple[SimulatedVenue, SimulatedVenue]) -> None:
     saved, restored = furnished
     assert restored.state() == saved.state()
     assert restored.groups.saved() == saved.groups.saved()
@@ -169,7 +169,7 @@ def test_everything_that_is_not_a_connection_comes_back(furnished: tuple[Simulat
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_a_file_that_is_not_what_was_written_is_refused(data: st.DataObject) -> None:
+def test_a_changed_file_is_refused(data: st.DataObject) -> None:
     whole = WHOLE
     cut = data.draw(st.integers(0, len(whole) - 1))
     put = data.draw(st.one_of(st.just(b""), st.binary(min_size=1, max_size=3)))
@@ -180,7 +180,7 @@ def test_a_file_that_is_not_what_was_written_is_refused(data: st.DataObject) -> 
         assert refused.value.code == "snapshot-damaged"
 
 
-WHOLE = snapshot.encode(Desk(CONFIG).venue)
+WHOLE = snapshot.encode(VenueDriver(CONFIG).venue)
 ONLINE = {"status": 1, "trade_side_type": 1, "market_orders": True, "api_allowed": True, "since": None}
 
 
@@ -196,14 +196,14 @@ def test_a_snapshot_of_another_venue_is_refused(tmp_path: Path, change: dict[str
     path = tmp_path / "saved.json"
     path.write_bytes(WHOLE)
     with pytest.raises(ConfigError) as refused:
-        Desk(replace(CONFIG, restore=path, **change))
+        VenueDriver(replace(CONFIG, restore=path, **change))
     assert refused.value.code == "snapshot-of-another-venue"
     assert next(iter(change)) in refused.value.message
 
 
-def test_a_snapshot_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
+def test_a_missing_snapshot_is_reported(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError):
-        Desk(replace(CONFIG, restore=tmp_path / "none.json"))
+        VenueDriver(replace(CONFIG, restore=tmp_path / "none.json"))
 
 
 async def test_a_venue_is_saved_over_http_and_started_from_the_file(trader: Any, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ async def test_a_venue_is_saved_over_http_and_started_from_the_file(trader: Any,
     assert [one.name for one in path.parent.iterdir()] == ["one.json"]
 
 
-async def test_a_cancel_that_was_still_to_come_comes_after_a_restore(trader: Any, tmp_path: Path) -> None:
+async def test_a_pending_cancel_is_carried_out_after_a_restore(trader: Any, tmp_path: Path) -> None:
     config = replace(CONFIG, snapshots=tmp_path)
     async with running_testnet(config) as running, http_at(running.base_url) as http:
         trader.http = http
@@ -236,7 +236,7 @@ async def test_a_cancel_that_was_still_to_come_comes_after_a_restore(trader: Any
 
 
 @pytest.mark.parametrize("path", ["", "/etc/x.json", "../x.json", "a/../../x.json", "\0"])
-async def test_a_snapshot_stays_in_its_directory(changed: Callable[..., TestnetConfig], tmp_path: Path, path: str) -> None:
+async def test_a_snapshot_cannot_leave_its_directory(changed: Callable[..., TestnetConfig], tmp_path: Path, path: str) -> None:
     config = changed(snapshots=tmp_path / "in")
     async with running_testnet(config) as running, http_at(running.base_url) as http:
         reply = await http.post("/__control/snapshot", headers=TOKEN, json={"path": path})
@@ -244,7 +244,7 @@ async def test_a_snapshot_stays_in_its_directory(changed: Callable[..., TestnetC
     assert not (tmp_path / "in").exists()
 
 
-async def test_a_testnet_without_a_directory_keeps_no_snapshots(http: httpx.AsyncClient) -> None:
+async def test_a_testnet_without_a_directory_writes_no_snapshots(http: httpx.AsyncClient) -> None:
     reply = await http.post("/__control/snapshot", headers=TOKEN, json={"path": "x.json"})
     assert (reply.status_code, reply.json()["error"]) == (400, "snapshots-off")
 
@@ -253,12 +253,12 @@ async def test_a_testnet_without_a_directory_keeps_no_snapshots(http: httpx.Asyn
     ("part", "value"),
     [("draws", [1, 2]), ("listings", [{**ONLINE, "symbol": "NOPEUSDT"}]), ("engine", {}), ("skew_ms", "a lot"), ("at", None)],
 )
-def test_a_whole_file_with_a_state_that_cannot_be_is_refused(tmp_path: Path, part: str, value: object) -> None:
+def test_a_complete_file_with_an_impossible_state_is_refused(tmp_path: Path, part: str, value: object) -> None:
     document = snapshot.decode(WHOLE)
     document["state"][part] = value
     digest = hashlib.sha256(rfc8785.dumps(document)).hexdigest()
     path = tmp_path / "forged.json"
     path.write_bytes(rfc8785.dumps({"format": snapshot.FORMAT, "version": snapshot.VERSION, "sha256": digest, **document}))
     with pytest.raises(IntegrityError) as refused:
-        Desk(replace(CONFIG, restore=path))
+        VenueDriver(replace(CONFIG, restore=path))
     assert refused.value.code == "snapshot-damaged"

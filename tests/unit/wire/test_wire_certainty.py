@@ -1,4 +1,4 @@
-"""What each documented code proves, and that an undocumented one proves nothing (mexc-spot-v3.md §1.6)."""
+"""What each documented code proves; an undocumented one proves nothing (mexc-spot-v3.md §1.6)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ELSEWHERE = [10099, 10100, 10103, 10201, 10211, 10216, 10268, 88004, 730001, 730
 
 
 @pytest.mark.parametrize("code", list(ErrorCode))
-def test_every_listed_code_has_the_certainty_its_meaning_gives_it(code: ErrorCode) -> None:
+def test_every_listed_code_has_its_documented_certainty(code: ErrorCode) -> None:
     expected = Certainty.TEMPORARY if code in TEMPORARY else Certainty.UNKNOWN if code in UNKNOWN else Certainty.PERMANENT
     assert WireError.of(code, "").certainty is expected
 
@@ -25,7 +25,7 @@ def test_a_documented_refusal_of_another_part_of_the_exchange_is_permanent(code:
 
 
 @pytest.mark.parametrize("code", [10200, 10219, 730000, 424242, -1])
-def test_a_code_that_says_nothing_about_what_was_done_is_unknown(code: int) -> None:
+def test_a_code_that_proves_nothing_is_unknown(code: int) -> None:
     assert WireError(code, "").certainty is Certainty.UNKNOWN
 
 
@@ -38,7 +38,7 @@ BODIES = st.sampled_from([b"", b"junk", b"{}", b"[]", b'{"code":0}', b'{"code":2
 
 
 @given(st.sampled_from([200, 302, 400, 403, 429, 503]), BODIES)
-def test_reading_a_reply_once_says_what_reading_it_twice_says(status: int, body: bytes) -> None:
+def test_one_pass_reads_a_reply_like_two_passes(status: int, body: bytes) -> None:
     expected = parse_error(status, body)
     if expected is None and body in {b"", b"junk"}:
         return

@@ -1,4 +1,4 @@
-"""Every error body shape of mexc-spot-v3.md §1.3, what each proves, and the grammar of numbers."""
+"""Every form of an error body of mexc-spot-v3.md §1.3, what each proves, and the grammar of numbers."""
 
 import json
 from decimal import Decimal
@@ -38,7 +38,7 @@ HTML = b"<HTML><HEAD><TITLE>Access Denied</TITLE></HEAD><BODY>You don't have per
         ),
     ],
 )
-def test_every_error_shape_is_read(status: int, body: bytes, code: int, msg: str) -> None:
+def test_every_error_form_is_read(status: int, body: bytes, code: int, msg: str) -> None:
     assert parse_error(status, body) == WireError(code, msg, status)
 
 
@@ -50,7 +50,7 @@ def test_every_error_shape_is_read(status: int, body: bytes, code: int, msg: str
         (400, b'{"code":true,"msg":"x"}', "x"),
     ],
 )
-def test_an_error_without_a_code_has_its_status_for_one(status: int, body: bytes, msg: str) -> None:
+def test_an_error_without_a_code_has_its_status_as_code(status: int, body: bytes, msg: str) -> None:
     assert parse_error(status, body) == WireError(status, msg, status, coded=False)
 
 
@@ -61,12 +61,12 @@ def test_an_html_page_keeps_its_status_and_an_excerpt() -> None:
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b'{"code":0,"data":{}}', b'{"code":200,"data":[]}', b'{"symbol":"X"}', b"junk"])
-def test_a_success_is_not_an_error_whatever_it_holds(body: bytes) -> None:
+def test_a_success_is_not_an_error_whatever_its_body(body: bytes) -> None:
     assert parse_error(200, body) is None
 
 
 @given(st.integers(300, 599), st.binary(max_size=200))
-def test_no_failed_reply_is_ever_taken_for_a_success(status: int, body: bytes) -> None:
+def test_no_failed_reply_is_read_as_a_success(status: int, body: bytes) -> None:
     assert parse_error(status, body) is not None
 
 
@@ -103,7 +103,7 @@ def test_an_unknown_order_carries_the_extend_key() -> None:
         (WireError(504, "", 200), Certainty.UNKNOWN),
         (WireError(408, "", 408), Certainty.UNKNOWN),
         (WireError(302, "", 302), Certainty.UNKNOWN),
-        (WireError(987654, "a code nobody documented", 400), Certainty.UNKNOWN),
+        (WireError(987654, "an undocumented code", 400), Certainty.UNKNOWN),
     ],
 )
 def test_certainty_follows_status_and_code(error: WireError, expected: Certainty) -> None:
@@ -116,7 +116,7 @@ def test_no_server_error_ever_proves_anything(msg: str, status: int, code: Error
 
 
 @pytest.mark.parametrize("body", [b"", b"NaN", b'{"a":Infinity}', b"[" * 100_000, b"\xff", b"1" * 5_000])
-def test_json_that_is_not_json_is_a_typed_error(body: bytes) -> None:
+def test_invalid_json_is_a_typed_error(body: bytes) -> None:
     with pytest.raises(MalformedReply):
         load_json(body)
 
@@ -144,7 +144,7 @@ def test_every_number_we_print_reads_back_exactly(value: Decimal) -> None:
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=Decimal("-1E+30"), max_value=Decimal("1E+30")))
-def test_plain_text_has_no_exponent_and_no_idle_zeros(value: Decimal) -> None:
+def test_plain_text_has_no_exponent_and_no_trailing_zeros(value: Decimal) -> None:
     text = plain(value)
     assert "E" not in text.upper()
     assert "." not in text or not text.endswith(("0", "."))
@@ -169,7 +169,7 @@ def test_an_integer_outside_the_grammar_is_refused(text: str) -> None:
         ("-3.1", Decimal("-3.1")),
     ],
 )
-def test_a_venues_number_may_have_a_long_tail(value: object, expected: Decimal) -> None:
+def test_a_venues_number_may_have_many_digits(value: object, expected: Decimal) -> None:
     assert reply_decimal("price", value) == expected
 
 

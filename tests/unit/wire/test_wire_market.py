@@ -11,6 +11,14 @@ from exchange.model import Balance, Fill, MarketTrade, Millis, OrderIntent, Orde
 from exchange.wire import account, market
 from exchange.wire.errors import ErrorCode, MalformedReply, WireRefusal, dump_json, load_json
 from exchange.wire.symbols import exchange_info_json, parse_exchange_info, parse_symbol_rules, symbol_json, validate
+from tests.support.wire_readers import (
+    parse_agg_trades,
+    parse_average_price,
+    parse_day_ticker,
+    parse_klines,
+    parse_price,
+    parse_trades,
+)
 
 AMOUNT = st.decimals(min_value=0, max_value=Decimal(10) ** 9, places=8)
 POSITIVE = st.decimals(min_value=Decimal("0.00000001"), max_value=Decimal(10) ** 9, places=8)
@@ -63,7 +71,7 @@ def test_symbol_rules_survive_the_wire(rules: SymbolRules) -> None:
     assert parse_symbol_rules(over_the_wire(symbol_json(rules))) == rules
 
 
-def test_a_recorded_listing_with_long_tails_and_text_side_type_is_read() -> None:
+def test_a_recorded_listing_with_many_digits_and_text_side_type_is_read() -> None:
     listing = {**symbol_json(RULES), "quoteAmountPrecision": "1.000000000000000000000000000000", "tradeSideType": "2", "st": False}
     rules = parse_symbol_rules(listing)
     assert (rules.min_notional, rules.buy_allowed, rules.sell_allowed) == (1, True, False)
@@ -90,7 +98,7 @@ def test_a_listing_without_a_rule_is_unreadable(field: str) -> None:
         parse_symbol_rules(listing)
 
 
-def test_a_strange_listing_does_not_hide_the_wanted_one() -> None:
+def test_an_unreadable_listing_does_not_hide_the_wanted_one() -> None:
     info = exchange_info_json([RULES], Millis(1))
     info["symbols"] = [{"symbol": "ODD"}, symbol_json(RULES)]
     assert parse_exchange_info(info, {"MXUSDT", "NOPE"}) == {"MXUSDT": RULES}
@@ -201,7 +209,7 @@ def test_a_listen_key_and_symbol_lists_survive_the_wire() -> None:
 
 @given(st.lists(st.tuples(POSITIVE, AMOUNT), max_size=5).map(tuple), st.integers(0, 10**12), st.none() | TIME)
 def test_a_depth_snapshot_survives_the_wire(levels: market.Levels, version: int, at: Millis | None) -> None:
-    snapshot = market.DepthSnapshot(version, levels, levels[::-1], at)
+    snapshot = market.DepthReply(version, levels, levels[::-1], at)
     assert market.parse_depth(over_the_wire(market.depth_json(snapshot))) == snapshot
 
 
@@ -214,8 +222,8 @@ def test_a_depth_level_that_cannot_be_read_is_a_typed_error(levels: object) -> N
 @given(SIDE, POSITIVE, POSITIVE, TIME)
 def test_public_trades_survive_the_wire_without_ids(side: Side, price: Decimal, quantity: Decimal, at: Millis) -> None:
     trade = MarketTrade("MXUSDT", price, quantity, side, at, "")
-    assert market.parse_trades("MXUSDT", over_the_wire(market.trades_json([trade]))) == (trade,)
-    assert market.parse_agg_trades("MXUSDT", over_the_wire(market.agg_trades_json([trade]))) == (trade,)
+    assert parse_trades("MXUSDT", over_the_wire(market.trades_json([trade]))) == (trade,)
+    assert parse_agg_trades("MXUSDT", over_the_wire(market.agg_trades_json([trade]))) == (trade,)
 
 
 def test_a_buying_taker_is_a_bid_and_the_buyer_is_not_maker() -> None:
@@ -227,7 +235,7 @@ def test_a_buying_taker_is_a_bid_and_the_buyer_is_not_maker() -> None:
 def test_candles_survive_the_wire_in_rows_of_eight(candles: list[market.Candle]) -> None:
     rows = market.klines_json(candles)
     assert all(len(row) == 8 for row in rows)
-    assert market.parse_klines(over_the_wire(rows)) == tuple(candles)
+    assert parse_klines(over_the_wire(rows)) == tuple(candles)
 
 
 @pytest.mark.parametrize("interval", ["1h", "8h", "1w", "", "60"])
@@ -236,11 +244,11 @@ def test_an_interval_rest_does_not_have_is_refused(interval: str) -> None:
         market.parse_klines_query({"symbol": "MXUSDT", "interval": interval})
 
 
-def test_sixty_minutes_is_rests_hour() -> None:
+def test_the_hour_of_rest_is_named_sixty_minutes() -> None:
     assert market.parse_klines_query({"symbol": "MXUSDT", "interval": "60m"}).interval is market.Interval.MIN60
 
 
-def test_one_bound_of_time_alone_is_refused() -> None:
+def test_a_single_time_bound_is_refused() -> None:
     with pytest.raises(WireRefusal) as caught:
         market.parse_trades_query({"symbol": "MXUSDT", "startTime": "1"})
     assert caught.value.error.code == ErrorCode.BAD_COMBINATION
@@ -248,12 +256,12 @@ def test_one_bound_of_time_alone_is_refused() -> None:
 
 @given(st.builds(market.DayTicker, st.just("MXUSDT"), *[AMOUNT] * 10, TIME, TIME))
 def test_a_day_ticker_survives_the_wire(ticker: market.DayTicker) -> None:
-    assert market.parse_day_ticker(over_the_wire(market.day_ticker_json(ticker))) == ticker
+    assert parse_day_ticker(over_the_wire(market.day_ticker_json(ticker))) == ticker
 
 
 def test_small_replies_survive_the_wire() -> None:
     ticker = market.BookTicker("MXUSDT", Decimal("1.1"), Decimal(2), Decimal("1.2"), Decimal(3))
     assert market.parse_book_ticker(over_the_wire(market.book_ticker_json(ticker))) == ticker
-    assert market.parse_price(over_the_wire(market.price_json("MXUSDT", Decimal("1.1")))) == ("MXUSDT", Decimal("1.1"))
-    assert market.parse_average_price(over_the_wire(market.average_price_json(Decimal("1.1")))) == Decimal("1.1")
+    assert parse_price(over_the_wire(market.price_json("MXUSDT", Decimal("1.1")))) == ("MXUSDT", Decimal("1.1"))
+    assert parse_average_price(over_the_wire(market.average_price_json(Decimal("1.1")))) == Decimal("1.1")
     assert market.parse_time(over_the_wire(market.time_json(Millis(5)))) == 5

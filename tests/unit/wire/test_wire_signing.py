@@ -88,7 +88,7 @@ def test_upper_case_hex_passes_only_when_not_strict() -> None:
     assert (verify(SECRET, query, b""), verify(SECRET, query, b"", strict=True)) == (True, False)
 
 
-def test_a_client_that_signs_percent_twenty_but_sends_plus_verifies_only_when_not_strict() -> None:
+def test_a_plus_sent_for_percent_twenty_verifies_only_when_not_strict() -> None:
     """The transport of one public client re-encodes spaces after signing (§2.5)."""
     signed = signature(SECRET, "newClientOrderId=my%20id%2B1&timestamp=1644489390087")
     sent = f"newClientOrderId=my+id%2B1&timestamp=1644489390087&signature={signed}"
@@ -101,12 +101,12 @@ def test_a_client_that_signs_the_form_encoding_verifies() -> None:
     assert verify(SECRET, sent, b"")
 
 
-def test_the_signature_may_stand_in_the_middle() -> None:
+def test_the_signature_may_be_in_the_middle() -> None:
     sent = f"listenKey=abc123&signature={VECTORS[4][1]}&timestamp=1644489390087"
     assert verify(SECRET, sent, b"", strict=True)
 
 
-def test_splitting_keeps_bytes_and_order_of_the_rest() -> None:
+def test_splitting_keeps_the_bytes_and_order_of_other_parameters() -> None:
     assert split_signature("b=%2c&signature=ab&a=1") == ("b=%2c&a=1", "ab")
 
 
@@ -153,9 +153,7 @@ def test_thousands_of_parameters_are_refused() -> None:
         (100_000, 60_001, ErrorCode.RECV_WINDOW_TOO_LARGE),
     ],
 )
-def test_the_window_is_open_one_second_ahead_and_closed_at_recv_window(
-    timestamp: int, window: int, expected: ErrorCode | None
-) -> None:
+def test_the_window_is_from_one_second_ahead_to_recv_window_behind(timestamp: int, window: int, expected: ErrorCode | None) -> None:
     error = check_window(Millis(timestamp), window, Millis(100_000))
     assert (error.code if error else None) == expected
 

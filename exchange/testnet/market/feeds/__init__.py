@@ -1,1 +1,1 @@
-"""Where the testnet's market comes from: recorded tapes, or a seeded generator."""
+"""Sources of the testnet's market: recorded tapes, a seeded generator, or live data."""

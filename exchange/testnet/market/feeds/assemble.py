@@ -1,10 +1,10 @@
-"""Turns a venue's public pushes and REST snapshots into tape records, in order and without a hole (mexc-spot-v3.md §7.5). No I/O.
+"""Turns public pushes and REST snapshots into ordered tape records (mexc-spot-v3.md §7.5). ``LiveFeed`` calls it. No I/O.
 
 Theory of operation. Depth changes wait until a snapshot arrives that they continue; from then on each must begin where the one
-before ended. One that does not, or a cut connection, puts a gap on the tape and the wait begins again. Trades and depth come on
-separate channels that batch by time, so a trade may arrive after the depth change it caused; records are therefore held for a
-moment after they arrive and leave in order of event time, a trade before depth of the same ms. What is later than that leaves
-under the time of what already left.
+before ended. A change that does not, or a cut connection, puts a gap on the tape, and the wait begins again. Trades and depth come
+on separate channels that batch by time, so a trade may arrive after the depth change it caused. Records are therefore held for
+``hold_ms`` and released in order of event time, a trade before depth of the same ms. A record that arrives even later gets the time
+of the last released record.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from heapq import heappop, heappush
 
 from exchange.model import Millis
 from exchange.tape import DepthDelta, DepthSnapshot, TapeGap, TapeRecord, TapeTrade
-from exchange.wire.market import DepthSnapshot as RestSnapshot
+from exchange.wire.market import DepthReply
 from exchange.wire.push import DepthUpdate, TradeBatch
 
 HOLD_MS = 150
-"""How long records are held by default: longer than the slowest channel's period of 100 ms."""
+"""How long records are held by default, in ms: longer than the slowest channel's period of 100 ms."""
 
 _MOST_WAITING = 20_000
 _TRADE, _DEPTH = 0, 1
 
 
 class Assembler:
-    """See the module. Instants named ``received_at`` and ``now`` are the caller's clock, the others the venue's."""
+    """See the module. ``received_at`` and ``now`` are on the caller's clock, the other instants on the venue's."""
 
     def __init__(self, symbol: str, hold_ms: int = HOLD_MS) -> None:
         self._symbol = symbol
@@ -42,26 +42,26 @@ class Assembler:
 
     @property
     def wants_snapshot(self) -> bool:
-        """Whether the book cannot go on without a snapshot. Depth changes must have come first, for one to continue from."""
+        """Whether the book needs a snapshot now. Depth changes must have arrived first, to continue from it."""
         return self._version is None and bool(self._waiting)
 
     def on_depth(self, update: DepthUpdate, at: Millis, received_at: Millis) -> None:
-        """Take one depth change."""
+        """Add one depth change."""
         if self._version is None:
             self._waiting.append((update, at, received_at))
         elif update.to_version > self._version:
             self._continue(update, at, received_at)
 
     def on_trades(self, batch: TradeBatch, received_at: Millis) -> None:
-        """Take public trades. Those from before the first book are dropped: a tape begins with a book."""
+        """Add public trades. Those before the first book are dropped, because a tape begins with a book."""
         for trade in batch.trades:
             if self._begun_at is not None and trade.at > self._begun_at:
-                # Older protocol versions number no trades; fills must still be able to cite them.
+                # Older protocol versions do not number trades, but fills must be able to cite them.
                 named = trade if trade.trade_id else replace(trade, trade_id=f"{trade.at}n{self._count}")
                 self._hold(_TRADE, TapeTrade(named, received_at))
 
-    def on_snapshot(self, snapshot: RestSnapshot, received_at: Millis) -> bool:
-        """Begin, or go on, from a snapshot. ``False`` when it is older than what waits: take another a little later."""
+    def on_snapshot(self, snapshot: DepthReply, received_at: Millis) -> bool:
+        """Begin or continue from a snapshot. ``False`` if it is older than the waiting changes: fetch another one later."""
         version = snapshot.last_update_id
         if self._version is not None:
             return True
@@ -82,14 +82,14 @@ class Assembler:
         return True
 
     def lost(self, received_at: Millis) -> None:
-        """The connection was cut, or data was missed in another way."""
+        """Note that the connection was cut or data was missed in another way."""
         self._waiting.clear()
         if self._version is not None:
             self._version = None
             self._hold(_DEPTH, TapeGap(self._symbol, self._in_order(self._depth_at), received_at))
 
     def ready(self, now: Millis | None = None) -> list[TapeRecord]:
-        """The records that have been held long enough, or all of them without ``now``; in order."""
+        """The records that were held long enough (all of them without ``now``), in order."""
         left: list[TapeRecord] = []
         while self._held and (now is None or self._held[0][3].received_at + self._hold_ms <= now):
             record = heappop(self._held)[3]

@@ -1,8 +1,8 @@
-"""Live market data from MEXC's public streams and REST, as tape records: the feed ``mexc-live`` and what ``tape record`` writes.
+"""Live market data from MEXC's public streams and REST, as tape records. The feed ``mexc-live`` and ``tape record`` use it.
 
 It needs no key and sends none. The depth and deals channels of one symbol are read over a websocket, snapshots come over REST
-through a function the caller injects; ``Assembler`` puts them in order. Any failure, also one that cannot be explained, leaves a
-gap on the tape and a new connection after a pause that doubles with every failure.
+through a function the caller passes in; ``Assembler`` puts them in order. After any failure the tape has a gap, and the feed
+reconnects after a pause that doubles with every failure.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from exchange.wire.stream import Speed, deals_channel, depth_channel, parse_repl
 from exchange.wire.symbols import parse_exchange_info
 
 DEPTH_LIMIT = 1_000
-"""Levels per side of a snapshot; levels beyond stay unknown until they change (mexc-spot-v3.md §7.5)."""
+"""Levels per side of a snapshot; deeper levels stay unknown until they change (mexc-spot-v3.md §7.5)."""
 
 _PROVENANCE = "/testnet/provenance"
 _MAX_FRAME = 1 << 20
 _FAILURES = (OSError, WebSocketException, TimeoutError, VenueError, Unreachable)
 
 ERROR_STATUS = "rest-error-status"
-"""The code of the ``Unreachable`` that a ``Fetch`` raises for an answer which is an error."""
+"""The code of the ``Unreachable`` that a ``Fetch`` raises for an error reply."""
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """GETs a path with its query from the venue's REST API. Raises ``Unreachable`` when it cannot."""
@@ -44,8 +44,8 @@ Fetch = Callable[[str], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class LiveTiming:
-    """Patience, in ms: how often to look for records that have been held long enough, to ping, to call silence a failure, to fetch
-    another snapshot, and to come back after a failure."""
+    """Intervals in ms: to release held records, to ping, to treat silence as a failure, to fetch another snapshot, and to
+    reconnect after a failure."""
 
     release_every: int = 20
     ping_every: int = 15_000
@@ -62,7 +62,7 @@ async def live_rules(symbol: str, fetch: Fetch) -> SymbolRules:
 
     Raises:
         UsageError: the venue does not list the symbol.
-        Unreachable, VenueError: it cannot be asked, or its answer cannot be read.
+        Unreachable, VenueError: it cannot be reached, or its reply cannot be read.
     """
     rules = parse_exchange_info(load_json(await fetch(f"/api/v3/exchangeInfo?symbols={symbol}")), {symbol}).get(symbol)
     if rules is None:
@@ -71,10 +71,10 @@ async def live_rules(symbol: str, fetch: Fetch) -> SymbolRules:
 
 
 async def live_source(fetch: Fetch) -> DataSource:
-    """What is measured on this venue's data: LIVE, unless it declares itself simulated, as a testnet of ours does.
+    """The source of this venue's data: LIVE, unless the venue declares another one, as our testnet does.
 
     Raises:
-        Unreachable, VenueError: it cannot be asked, or declares a source nobody knows.
+        Unreachable, VenueError: it cannot be reached, or declares an unknown source.
     """
     try:
         decoded = load_json(await fetch(_PROVENANCE))
@@ -93,7 +93,7 @@ async def live_source(fetch: Fetch) -> DataSource:
 
 
 class LiveFeed:
-    """One symbol's market, delivered record by record for as long as ``run`` runs. ``failure`` says why there is none now."""
+    """One symbol's market, delivered record by record while ``run`` runs. ``failure`` says why there is no connection now."""
 
     def __init__(self, symbol: str, url: str, fetch: Fetch, clock: Clock, timing: LiveTiming | None = None) -> None:
         self.connections = 0
@@ -116,11 +116,11 @@ class LiveFeed:
         await _all(self._release(deliver), self._stay_connected())
 
     def interrupt(self) -> None:
-        """Treat what follows as if data had been missed: a gap, and a fresh snapshot."""
+        """Put a gap on the tape and continue from a new snapshot."""
         self._assembler.lost(self._clock.now())
 
     def rest(self) -> list[TapeRecord]:
-        """What is still held; for the end of a recording."""
+        """The records still held, for the end of a recording."""
         return self._assembler.ready()
 
     async def _release(self, deliver: Callable[[TapeRecord], None]) -> None:
@@ -186,8 +186,8 @@ class LiveFeed:
 
 
 class LiveMarket:
-    """The venue's market side played from a live feed (``playback.Market``). While paused the market stands still; what passes
-    meanwhile is lost, and a gap says so."""
+    """The venue's market from a live feed (``playback.Market``). While it is paused nothing is delivered; the records of that time
+    are lost, and a gap marks it."""
 
     speed = Decimal(1)
     rounds = 0
@@ -201,21 +201,21 @@ class LiveMarket:
         self.position: Millis | None = None
 
     def pause(self) -> None:
-        """Let the market stand still."""
+        """Stop the market."""
         self.paused = True
 
     def resume(self) -> None:
-        """Let the market go on, from a fresh book."""
+        """Continue the market from a new book."""
         if self.paused:
             self._feed.interrupt()
             self.paused = False
 
     def take_due(self) -> list[TapeRecord]:
-        """Nothing: a live market is only known once it runs."""
+        """Nothing: a live market has no records before it runs."""
         return []
 
     async def run(self, deliver: Callable[[TapeRecord], None]) -> None:
-        """Deliver records as they come, until cancelled."""
+        """Deliver records as they arrive, until cancelled."""
 
         def pass_on(record: TapeRecord) -> None:
             if not self.paused:
@@ -227,7 +227,7 @@ class LiveMarket:
 
 
 async def _all(*work: Coroutine[Any, Any, None]) -> None:
-    """Run work that never ends side by side until one part of it fails; its error passes and the others are stopped."""
+    """Run endless coroutines side by side until one fails; raise its error and cancel the others."""
     tasks = [asyncio.create_task(part) for part in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""Several markets as one: whichever has the earliest record goes first, and at the same instant the one named first."""
+"""Merges several players into one, for a testnet with several symbols: the earliest record first, ties in list order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from exchange.testnet.market.playback import Player
 
 
 class MergedPlayer:
-    """A ``Player`` over others, in one deterministic order."""
+    """A ``Player`` of several others, in one deterministic order."""
 
     def __init__(self, players: Sequence[Player]) -> None:
         self._players = tuple(players)

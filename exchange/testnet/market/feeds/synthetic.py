@@ -1,6 +1,6 @@
-"""A market made up from a seed: a random walk with a full book around it, for tests and demos without a tape.
+"""Generates a market from a seed: a random walk with a full book, for tests and demos without a tape. The testnet plays it.
 
-What is measured on it proves nothing about a real market; it says ``DataSource.SYNTHETIC`` wherever it goes.
+Measurements on it prove nothing about a real market; its source is always ``DataSource.SYNTHETIC``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class SyntheticMarket:
-    """The shape of the walk. ``step_ticks`` bounds the mid's move per interval, ``spread_ticks`` the gap between best bid and ask;
-    levels are one tick apart and hold up to ``level_steps`` quantity steps each."""
+    """The parameters of the walk. ``step_ticks`` bounds the mid's move per interval, ``spread_ticks`` is the spread;
+    levels are one tick apart and have up to ``level_steps`` quantity steps each."""
 
     rules: SymbolRules
     start_price: Decimal
@@ -39,14 +39,14 @@ def synthetic(market: SyntheticMarket, start: Millis) -> Iterator[TapeRecord]:
     Trades happen at the best prices of the book before them and are at most as large as what is displayed there.
 
     Raises:
-        ConfigError: a start price too low for the book to fit above zero.
+        ConfigError: a start price too low for a book above zero.
     """
     rules, tick = market.rules, market.rules.tick_size
     mid = int(market.start_price / tick)
     floor = market.levels + market.spread_ticks + 1
     if mid <= floor or min(market.interval, market.spread_ticks, market.levels, market.level_steps) < 1:
         raise ConfigError(
-            f"no book fits around {market.start_price}",
+            f"there is no room for a book around {market.start_price}",
             code="synthetic-market-invalid",
             remedy="Raise the start price and keep every size at 1 or more.",
         )

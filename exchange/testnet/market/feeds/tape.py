@@ -1,8 +1,7 @@
-"""Plays a tape against a clock: at a speed, and if wanted for ever.
+"""Plays a tape by a clock, at a speed, once or in a loop. ``Playback`` calls it.
 
-Records come out stamped with the time they are due on the caller's clock, so the venue's time is the clock's. In a loop the end of
-the tape is bridged to its beginning by one depth delta, and versions and trade ids are moved up, so that everything a client sees
-stays monotone and chained.
+Records get the time at which they are due on the caller's clock. In a loop one depth delta leads from the end of the tape to its
+beginning, and versions and trade ids are increased, so versions and ids never go back and deltas always chain.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ _ZERO = Decimal(0)
 
 
 class TapePlayer:
-    """Yields one symbol's records as they fall due.
+    """Returns one symbol's records when they are due.
 
-    The whole tape is held in memory, because a loop must not parse it again and again. ``speed`` is how many ms of tape pass in
+    The whole tape is held in memory, so a loop does not parse it again. ``speed`` is how many ms of tape pass in
     one ms of the clock; 1 is the recorded pace.
     """
 
@@ -62,7 +61,7 @@ class TapePlayer:
         return Millis(self._start + int((elapsed / self._speed).to_integral_value(rounding=ROUND_FLOOR)))
 
     def due(self, now: Millis, limit: int | None = None) -> list[TapeRecord]:
-        """The records due at ``now`` that have not come out yet, at most ``limit`` of them, in order."""
+        """The records due at ``now`` that were not returned yet, at most ``limit`` of them, in order."""
         ready: list[TapeRecord] = []
         while limit is None or len(ready) < limit:
             at = self.next_due()
@@ -114,7 +113,7 @@ class TapePlayer:
 
 
 def _trade_span(records: tuple[TapeRecord, ...]) -> int:
-    """How far trade ids must move per loop, or 0 when they are not all numbers."""
+    """The amount by which trade ids increase per loop, or 0 if they are not all numbers."""
     ids = [record.trade.trade_id for record in records if isinstance(record, TapeTrade)]
     if not ids or not all(trade_id.isascii() and trade_id.isdigit() for trade_id in ids):
         return 0

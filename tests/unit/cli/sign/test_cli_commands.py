@@ -26,11 +26,16 @@ from tests.support.desk import Desk
 from tests.support.operator_port import FakePort, a_gate
 
 
-@pytest.fixture
-def proposing(served: Served) -> Served:
-    """A controller that proposes a real command."""
+@pytest.fixture(scope="module")
+def payload() -> bytes:
+    """A real command."""
     desk = Desk().walk_to(Stage.VALIDATED)
-    payload = canonical.encode(desk.command(Verb.ADVANCE, Position(Stage.LIVE_EUR10)).model_dump(mode="json"))
+    return canonical.encode(desk.command(Verb.ADVANCE, Position(Stage.LIVE_EUR10)).model_dump(mode="json"))
+
+
+@pytest.fixture
+def proposing(served: Served, payload: bytes) -> Served:
+    """A controller that proposes it."""
     digest = canonical.digest(payload)
 
     async def propose(self: FakePort, request: ProposeRequest) -> ProposalView:

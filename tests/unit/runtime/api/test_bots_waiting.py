@@ -48,12 +48,12 @@ def bots_of(shell: Shell) -> Bots:
         permits=shell.permits,
         inbox=inbox,
         clock=clock,
-        told=lambda _: None,
-        emptied=lambda *_: None,
+        on_alert=lambda _: None,
+        on_cancel_all_result=lambda *_: None,
         still_open=lambda _: 0,
         working=lambda _: 0,
     )
-    return Bots(writer=shell.writer, inbox=inbox, performer=performer, markets=markets, memory=RecentHistory(), clock=clock)
+    return Bots(writer=shell.writer, inbox=inbox, performer=performer, markets=markets, history=RecentHistory(), clock=clock)
 
 
 async def test_an_order_is_turned_away_while_the_writer_sleeps(shell: Shell) -> None:
@@ -69,5 +69,5 @@ async def test_an_order_the_writer_took_and_never_answered_is_outstanding(shell:
 
 
 async def test_a_cancel_is_answered_while_the_writer_sleeps(shell: Shell) -> None:
-    (order,) = (order for order in shell.writer.known.open.values() if order.working)
+    (order,) = (order for order in shell.writer.state.open.values() if order.working)
     assert isinstance(await bots_of(shell).cancel(BOT, order.symbol, order.client_id), CancelRefused)

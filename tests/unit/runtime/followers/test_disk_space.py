@@ -1,4 +1,4 @@
-"""Room on the journal's disk: what is told, when the latch falls, and that the reserve is given back once."""
+"""The disk reserve: when it alerts, when it latches, and that the reserve file is freed once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def reserve(tmp_path: Path) -> ReserveFile:
 
 
 def full(times: int) -> Callable[..., None]:
-    """What SQLite says so many times before it finds room."""
+    """A transaction that finds the disk full the first ``times`` times."""
     left = [times]
     transact = SqliteJournal._transact
 
@@ -51,21 +51,21 @@ def full(times: int) -> Callable[..., None]:
     return refuse
 
 
-def test_the_reserve_takes_its_room_for_real_and_gives_it_back_once(tmp_path: Path, reserve: ReserveFile) -> None:
+def test_the_reserve_file_occupies_its_blocks_and_is_freed_once(tmp_path: Path, reserve: ReserveFile) -> None:
     assert (tmp_path / "reserve").stat().st_blocks * 512 >= 2 * MIB
     assert reserve.make() == ""
     assert (reserve.release(), reserve.release()) == (True, False)
     assert not (tmp_path / "reserve").exists()
 
 
-def test_a_reserve_that_cannot_be_made_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_reserve_that_cannot_be_created_returns_why_and_leaves_no_file(tmp_path: Path) -> None:
     huge = ReserveFile(tmp_path / "reserve", 1 << 62)
     assert "could not be set aside" in huge.make()
     assert not (tmp_path / "reserve").exists()
     assert not huge.release()
 
 
-def test_an_append_that_finds_no_room_is_tried_once_more_with_the_reserve(
+def test_an_append_on_a_full_disk_frees_the_reserve_and_tries_once_more(
     tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = open_journal(tmp_path / "journal.db", "desk")
@@ -78,13 +78,13 @@ def test_an_append_that_finds_no_room_is_tried_once_more_with_the_reserve(
     journal.close()
 
 
-async def test_what_the_reserve_was_spent_on_is_not_placed_and_the_deployment_halts(
+async def test_the_batch_that_freed_the_reserve_places_nothing_and_halts(
     tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell = Shell(Desk().walk_to(Stage.TESTNET_VALIDATING), tmp_path / "journal.db")
     shell.journal.release_reserve = reserve.release
-    room = DiskReserve(reserve, tmp_path, shell.permits, shell.inbox, shell.clock, lambda alert: None)
-    shell.writer.watch(room.carried)
+    disk_reserve = DiskReserve(reserve, tmp_path, shell.permits, shell.inbox, shell.clock, lambda alert: None)
+    shell.writer.add_follower(disk_reserve.on_batch)
     live_when_performed: list[bool] = []
     shell.on_perform = lambda effect: live_when_performed.append(shell.permits.current().is_live())
     monkeypatch.setattr(SqliteJournal, "_transact", full(1))
@@ -92,7 +92,7 @@ async def test_what_the_reserve_was_spent_on_is_not_placed_and_the_deployment_ha
     await shell.step()
     assert live_when_performed == [False]
     await shell.step()
-    state = shell.writer.known
+    state = shell.writer.state
     assert (state.position.stage, state.halt_cause, reserve.released in state.halt_reason) == (Stage.HALTED, Cause.JOURNAL, True)
     shell.inbox.fact(tick(shell), 0)
     await shell.step()
@@ -100,44 +100,46 @@ async def test_what_the_reserve_was_spent_on_is_not_placed_and_the_deployment_ha
 
 
 @pytest.mark.parametrize("size", [2 * MIB, 1 << 62])
-async def test_a_resume_lays_the_reserve_down_again_or_halts_again(tmp_path: Path, size: int) -> None:
+async def test_a_resume_creates_the_reserve_again_or_halts_again(tmp_path: Path, size: int) -> None:
     reserve, desk = ReserveFile(tmp_path / "reserve", size), Desk().walk_to(Stage.TESTNET_VALIDATING)
     (tmp_path / "reserve").touch()
     assert reserve.release()
     clock, inbox = SetClock(Millis(1)), Inbox()
     permits = PermitOffice(clock, 1)
-    room = DiskReserve(reserve, tmp_path, permits, inbox, clock, lambda alert: None)
+    disk_reserve = DiskReserve(reserve, tmp_path, permits, inbox, clock, lambda alert: None)
     halted = replace(desk.state, position=Position(Stage.HALTED))
-    room.carried(CommittedBatch((), desk.state, 0, 0, 0))
+    disk_reserve.on_batch(CommittedBatch((), desk.state, 0, 0, 0))
     assert len(await inbox.take(8)) == 1
-    room.carried(CommittedBatch((), halted, 0, 0, 0))
+    disk_reserve.on_batch(CommittedBatch((), halted, 0, 0, 0))
     permits.unlatch()
-    room.carried(CommittedBatch((), desk.state, 0, 0, 0))
-    laid = size < 1 << 62
-    assert (tmp_path / "reserve").exists() is laid
-    assert (permits.latched_because == "", len(inbox.take_stops())) == (laid, 0 if laid else 1)
-    assert reserve.release() is laid
+    disk_reserve.on_batch(CommittedBatch((), desk.state, 0, 0, 0))
+    fits = size < 1 << 62
+    assert (tmp_path / "reserve").exists() is fits
+    assert (permits.latched_because == "", len(inbox.take_stops())) == (fits, 0 if fits else 1)
+    assert reserve.release() is fits
 
 
-def test_a_low_disk_is_told_once_and_again_after_it_recovered(
+def test_a_low_disk_alerts_once_and_again_after_it_recovered(
     tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[Alert] = []
+    alerts: list[Alert] = []
     clock = SetClock(Millis(1))
-    room = DiskReserve(reserve, tmp_path, PermitOffice(clock, 1), None, clock, told.append)  # type: ignore[arg-type]
+    disk_reserve = DiskReserve(reserve, tmp_path, PermitOffice(clock, 1), None, clock, alerts.append)  # type: ignore[arg-type]
     total = 20 * LOW_BYTES
     for free, expected in ((total, 0), (LOW_BYTES, 0), (LOW_BYTES - 1, 1), (5 * MIB, 1), (total, 1), (MIB, 2)):
         monkeypatch.setattr(module.shutil, "disk_usage", lambda _, free=free: Usage(total, total - free, free))
-        room.look()
-        assert len(told) == expected, free
-    assert {alert.kind for alert in told} == {AlertKind.DISK}
-    assert "1 MiB, 0 %" in told[-1].detail
+        disk_reserve.check()
+        assert len(alerts) == expected, free
+    assert {alert.kind for alert in alerts} == {AlertKind.DISK}
+    assert "1 MiB, 0 %" in alerts[-1].detail
 
 
-def test_a_large_part_of_a_small_disk_is_not_low(tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[Alert] = []
+def test_a_small_disk_with_a_large_free_share_is_not_low(
+    tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alerts: list[Alert] = []
     clock = SetClock(Millis(1))
-    room = DiskReserve(reserve, tmp_path, PermitOffice(clock, 1), None, clock, told.append)  # type: ignore[arg-type]
+    disk_reserve = DiskReserve(reserve, tmp_path, PermitOffice(clock, 1), None, clock, alerts.append)  # type: ignore[arg-type]
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: Usage(100 * MIB, 80 * MIB, 20 * MIB))
-    room.look()
-    assert told == []
+    disk_reserve.check()
+    assert alerts == []

@@ -1,4 +1,4 @@
-"""A mark outlives its process and means what it says: a halt always, a failed journal until another controller has led."""
+"""The latch file: a mark survives its process. A halt always counts, a failed journal until another controller has led."""
 
 from pathlib import Path
 from threading import Event
@@ -6,9 +6,9 @@ from threading import Event
 import pytest
 
 from controller.runtime.followers import latchfile as module
-from controller.runtime.followers.latchfile import SIZE, LatchFile, Mark, Marking
+from controller.runtime.followers.latchfile import SIZE, LatchFile, LatchMark, LatchMarkWriter
 
-HALTED, FAILED = Mark("enough", 3, halted=True), Mark("the disk is full", 3, halted=False)
+HALTED, FAILED = LatchMark("enough", 3, halted=True), LatchMark("the disk is full", 3, halted=False)
 
 
 @pytest.fixture
@@ -19,15 +19,15 @@ def latch(tmp_path: Path) -> LatchFile:
 
 
 @pytest.mark.parametrize("mark", [HALTED, FAILED])
-def test_a_mark_is_read_as_it_was_left_until_it_is_cleared(latch: LatchFile, mark: Mark) -> None:
-    latch.mark(mark)
+def test_a_mark_is_read_back_until_it_is_cleared(latch: LatchFile, mark: LatchMark) -> None:
+    latch.write(mark)
     assert latch.read() == mark
     latch.clear()
     assert latch.read() is None
 
 
 def test_a_long_reason_is_cut_and_still_read(latch: LatchFile, tmp_path: Path) -> None:
-    latch.mark(Mark('"ü\\' * 300, 3, halted=True))
+    latch.write(LatchMark('"ü\\' * 300, 3, halted=True))
     found = latch.read()
     assert found is not None
     assert (found.epoch, found.halted) == (3, True)
@@ -35,40 +35,40 @@ def test_a_long_reason_is_cut_and_still_read(latch: LatchFile, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", [b"an older version's words", b"{", b'{"epoch": 1}', b"\xff"])
-def test_what_cannot_be_parsed_is_a_halt(latch: LatchFile, tmp_path: Path, content: bytes) -> None:
+def test_a_mark_that_cannot_be_parsed_means_a_halt(latch: LatchFile, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "latch").write_bytes(content.ljust(SIZE, b"\0"))
     found = latch.read()
     assert found is not None
     assert found.halted
-    assert found.stands(10**9)
+    assert found.means_halt(10**9)
 
 
-def test_a_file_that_cannot_be_read_is_a_halt(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_means_a_halt(tmp_path: Path) -> None:
     (tmp_path / "latch").mkdir()
     found = LatchFile(tmp_path / "latch").read()
     assert found is not None
     assert found.halted
 
 
-@pytest.mark.parametrize(("mark", "epoch", "stands"), [(HALTED, 9, True), (FAILED, 3, True), (FAILED, 2, True), (FAILED, 4, False)])
-def test_only_a_halt_survives_another_leader(mark: Mark, epoch: int, *, stands: bool) -> None:
-    assert mark.stands(epoch) is stands
+@pytest.mark.parametrize(
+    ("mark", "epoch", "means_halt"), [(HALTED, 9, True), (FAILED, 3, True), (FAILED, 2, True), (FAILED, 4, False)]
+)
+def test_only_the_mark_of_a_halt_survives_another_leader(mark: LatchMark, epoch: int, *, means_halt: bool) -> None:
+    assert mark.means_halt(epoch) is means_halt
 
 
-def test_a_disk_that_hangs_keeps_a_failing_process_from_its_cancels_only_for_a_moment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MARK_WITHIN_S", 0.01)
+def test_a_failing_process_waits_for_a_hung_disk_only_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WRITE_WITHIN_S", 0.01)
     answers, written = Event(), Event()
 
     class Hung(LatchFile):
-        def mark(self, mark: Mark) -> None:
+        def write(self, mark: LatchMark) -> None:
             assert answers.wait(5)
-            super().mark(mark)
+            super().write(mark)
             written.set()
 
     latch = Hung(tmp_path / "latch")
-    Marking(latch, marked=False).failed(FAILED)
+    LatchMarkWriter(latch, marked=False).failed(FAILED)
     assert not written.is_set()
     answers.set()
     assert written.wait(5)

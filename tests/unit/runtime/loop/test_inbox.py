@@ -1,4 +1,4 @@
-"""The inbox: halts first, orders bounded, nothing else ever turned away."""
+"""The inbox: halts first, orders bounded, no other input ever refused."""
 
 import asyncio
 import sys
@@ -23,11 +23,11 @@ def inbox() -> Inbox:
     return Inbox(bound=8)
 
 
-def ask(inbox: Inbox, given: i.Input) -> asyncio.Future[Decision]:
-    return inbox.request(given, 0)
+def ask(inbox: Inbox, input_: i.Input) -> asyncio.Future[Decision]:
+    return inbox.request(input_, 0)
 
 
-async def test_orders_are_turned_away_when_the_inbox_is_full(inbox: Inbox) -> None:
+async def test_orders_are_refused_when_the_inbox_is_full(inbox: Inbox) -> None:
     for _ in range(8):
         ask(inbox, ORDER)
     with pytest.raises(InboxFull) as refusal:
@@ -35,7 +35,7 @@ async def test_orders_are_turned_away_when_the_inbox_is_full(inbox: Inbox) -> No
     assert refusal.value.code == "inbox-full"
 
 
-async def test_a_full_inbox_still_has_room_for_everything_that_is_not_an_order(inbox: Inbox) -> None:
+async def test_a_full_inbox_still_takes_every_input_that_is_not_an_order(inbox: Inbox) -> None:
     for _ in range(8):
         ask(inbox, ORDER)
     ask(inbox, i.CancelAsked("demo-bot", "x"))
@@ -49,20 +49,20 @@ async def test_a_full_inbox_still_has_room_for_everything_that_is_not_an_order(i
 async def test_a_batch_is_bounded_and_nothing_is_lost(inbox: Inbox) -> None:
     for number in range(5):
         inbox.fact(i.HaltAsked("test", str(number)), number)
-    assert [letter.known_ns for letter in await inbox.take(3)] == [0, 1, 2]
-    assert [letter.known_ns for letter in await inbox.take(3)] == [3, 4]
+    assert [queued.known_ns for queued in await inbox.take(3)] == [0, 1, 2]
+    assert [queued.known_ns for queued in await inbox.take(3)] == [3, 4]
 
 
 @pytest.fixture
-def hasty_threads() -> Iterator[None]:
-    """Threads take turns as often as the interpreter lets them."""
+def fast_thread_switches() -> Iterator[None]:
+    """The interpreter switches threads as often as it can."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
 
 
-async def test_a_foreign_thread_puts_nothing_in_and_loses_no_wake_up(inbox: Inbox, hasty_threads: None) -> None:
+async def test_another_thread_puts_nothing_in_and_loses_no_wake_up(inbox: Inbox, fast_thread_switches: None) -> None:
     refused = asyncio.create_task(asyncio.to_thread(_put_from_here, inbox, 2_000))
     taken = 0
     for number in range(2_000):
@@ -82,21 +82,21 @@ def _put_from_here(inbox: Inbox, times: int) -> int:
     return refused
 
 
-async def test_a_foreign_thread_asks_and_takes_nothing(inbox: Inbox) -> None:
+async def test_another_thread_can_neither_ask_nor_take(inbox: Inbox) -> None:
     with pytest.raises(WrongThread):
         await asyncio.to_thread(inbox.request, ORDER, 0)
     with pytest.raises(WrongThread):
         await asyncio.to_thread(inbox.take_stops)
 
 
-async def test_an_order_nobody_decides_is_withdrawn(inbox: Inbox) -> None:
+async def test_an_order_that_is_not_decided_in_time_is_withdrawn(inbox: Inbox) -> None:
     with pytest.raises(Undecided) as late:
         await inbox.ask(ORDER, 0, within_s=0.001)
     inbox.fact(i.Tick({}), 0)
-    assert (late.value.withdrawn, [type(letter.input) for letter in await inbox.take(64)]) == (True, [i.Tick])
+    assert (late.value.withdrawn, [type(queued.input) for queued in await inbox.take(64)]) == (True, [i.Tick])
 
 
-async def test_an_order_the_writer_holds_may_still_be_decided(inbox: Inbox) -> None:
+async def test_an_order_the_writer_has_taken_may_still_be_decided(inbox: Inbox) -> None:
     asking = asyncio.create_task(inbox.ask(ORDER, 0, within_s=0.01))
     await inbox.take(64)
     with pytest.raises(Undecided) as late:

@@ -1,4 +1,4 @@
-"""The writer over a journal under a lease: nothing waits for a hung server but what must, and permits end before the lease."""
+"""The writer with a leased journal: a halt does not wait for a hung server, and permits end before the lease does."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ async def shell(live: Desk, tmp_path: Path) -> AsyncIterator[LeasedShell]:
 # A server that does not answer
 
 
-async def test_a_halt_latches_while_an_append_hangs_and_what_was_under_way_is_not_placed(shell: LeasedShell) -> None:
+async def test_a_halt_latches_while_an_append_hangs_and_its_order_is_not_placed(shell: LeasedShell) -> None:
     permit = shell.permits.current()
     assert permit.is_live()
     shell.leased.answers.clear()
@@ -51,31 +51,31 @@ async def test_a_halt_latches_while_an_append_hangs_and_what_was_under_way_is_no
     await turns()
     shell.inbox.fact(HALT, shell.clock.monotonic_ns())
     assert not permit.is_live()
-    assert shell.halting == ["operator: enough"]
+    assert shell.halts == ["operator: enough"]
     live: list[bool] = []
     shell.on_perform = lambda effect: live.append(shell.permits.current().is_live()) if isinstance(effect, Place) else None
     shell.leased.answers.set()
     await answer
-    await asyncio.wait_for(until(lambda: shell.writer.known.position.stage is Stage.HALTED), 5)
+    await asyncio.wait_for(until(lambda: shell.writer.state.position.stage is Stage.HALTED), 5)
     assert live == [False]
     assert shell.permits.latched_because.endswith("enough")
     kinds = shell.kinds_on_disk()
     assert kinds.index("order-admitted") < kinds.index("stage-changed", kinds.index("order-admitted"))
 
 
-async def test_a_latch_that_fell_meanwhile_does_not_open_again_when_the_append_before_it_succeeds(shell: LeasedShell) -> None:
-    seen: list[bool] = []
-    shell.writer.watch(lambda _: seen.append(shell.permits.current().is_live()))
+async def test_an_append_that_succeeds_does_not_undo_a_later_latch(shell: LeasedShell) -> None:
+    live: list[bool] = []
+    shell.writer.add_follower(lambda _: live.append(shell.permits.current().is_live()))
     shell.leased.answers.clear()
     shell.place("0.00003")
     await turns()
     shell.inbox.fact(HALT, shell.clock.monotonic_ns())
     shell.leased.answers.set()
-    await asyncio.wait_for(until(lambda: shell.writer.known.position.stage is Stage.HALTED), 5)
-    assert seen == [False, False]
+    await asyncio.wait_for(until(lambda: shell.writer.state.position.stage is Stage.HALTED), 5)
+    assert live == [False, False]
 
 
-async def test_a_server_that_stays_silent_ends_the_writer_cancels_what_is_open_and_remembers_the_halt(
+async def test_a_silent_server_fails_the_writer_cancels_and_keeps_the_halt(
     shell: LeasedShell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ANSWER_WITHIN_S", 0.05)
@@ -85,27 +85,25 @@ async def test_a_server_that_stays_silent_ends_the_writer_cancels_what_is_open_a
     order = shell.place("0.00003")
     await turns()
     halt = shell.inbox.request(HALT, shell.clock.monotonic_ns())
-    for asked in (order, halt):
+    for answer in (order, halt):
         with pytest.raises(Halted, match="gave no answer within"):
-            await asyncio.wait_for(asked, 5)
+            await asyncio.wait_for(answer, 5)
     assert [type(effect) for effect in performed] == [CancelAll]
     assert [(failure.halted, failure.taken_over) for failure in shell.failures] == [(True, False)]
     assert not shell.permits.current().is_live()
 
 
-async def test_a_server_that_stays_silent_without_a_halt_leaves_no_halt_behind(
-    shell: LeasedShell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silent_server_without_a_halt_records_no_halt(shell: LeasedShell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ANSWER_WITHIN_S", 0.05)
     shell.leased.answers.clear()
     with pytest.raises(Halted):
         await asyncio.wait_for(shell.place("0.00003"), 5)
     (failure,) = shell.failures
     assert (failure.halted, failure.epoch) == (False, shell.desk.state.epoch)
-    assert failure.alone_until_ns == shell.clock.ns + TERM_NS
+    assert failure.exclusive_until_ns == shell.clock.ns + TERM_NS
 
 
-async def test_a_writer_that_was_taken_over_from_touches_nothing_that_is_open(shell: LeasedShell) -> None:
+async def test_a_writer_that_was_replaced_does_not_touch_open_orders(shell: LeasedShell) -> None:
     performed: list[Effect] = []
     shell.on_perform = performed.append
     shell.leased.taken_over = True
@@ -118,14 +116,14 @@ async def test_a_writer_that_was_taken_over_from_touches_nothing_that_is_open(sh
 # The lease
 
 
-async def test_a_permit_lives_from_before_the_renewal_was_sent_and_no_longer(shell: LeasedShell) -> None:
+async def test_a_permit_is_dated_from_before_the_renewal_was_sent(shell: LeasedShell) -> None:
     sent = shell.clock.ns
     shell.leased.answers.clear()
     shell.place("0.00003")
     await turns()
     shell.clock.ns += 3_000_000_000
     shell.leased.answers.set()
-    await asyncio.wait_for(until(lambda: len(shell.writer.known.open) == 1), 5)
+    await asyncio.wait_for(until(lambda: len(shell.writer.state.open) == 1), 5)
     permit = shell.permits.current()
     shell.clock.ns = sent + PERMIT_NS - 1
     assert permit.is_live()

@@ -1,4 +1,4 @@
-"""Permits: short, renewed, revoked at once, and worth nothing without their office."""
+"""Permits: short, renewed, revoked at once, and never valid at another office."""
 
 from controller.runtime.loop.permit import LIFETIME_NS, PermitOffice
 from exchange.model import Millis
@@ -29,7 +29,7 @@ def test_a_permit_lives_no_longer_than_ten_seconds() -> None:
     assert 0 < LIFETIME_NS <= 10_000_000_000
 
 
-def test_a_permit_dies_of_age() -> None:
+def test_a_permit_expires() -> None:
     permits, clock = office()
     permits.renew()
     permit = permits.current()
@@ -39,7 +39,7 @@ def test_a_permit_dies_of_age() -> None:
     assert not permit.is_live()
 
 
-def test_a_renewal_extends_the_permit_that_is_out() -> None:
+def test_a_renewal_extends_the_current_permit() -> None:
     permits, clock = office()
     permits.renew()
     permit = permits.current()
@@ -49,7 +49,7 @@ def test_a_renewal_extends_the_permit_that_is_out() -> None:
     assert permit.is_live()
 
 
-def test_a_permit_that_died_of_age_does_not_come_back() -> None:
+def test_a_renewal_does_not_revive_an_expired_permit() -> None:
     permits, clock = office()
     permits.renew()
     old = permits.current()
@@ -59,7 +59,7 @@ def test_a_permit_that_died_of_age_does_not_come_back() -> None:
     assert permits.current().is_live()
 
 
-def test_a_latch_revokes_what_is_out_and_says_when() -> None:
+def test_a_latch_revokes_the_current_permit_and_returns_the_instant() -> None:
     permits, clock = office()
     permits.renew()
     permit = permits.current()
@@ -68,7 +68,7 @@ def test_a_latch_revokes_what_is_out_and_says_when() -> None:
     assert permits.latched_because == "breach"
 
 
-def test_a_latched_office_issues_nothing() -> None:
+def test_a_latched_office_issues_no_permit() -> None:
     permits, _ = office()
     permits.latch("")
     permits.renew()
@@ -76,7 +76,7 @@ def test_a_latched_office_issues_nothing() -> None:
     assert not permits.current().is_live()
 
 
-def test_what_was_revoked_stays_revoked_after_the_office_opens_again() -> None:
+def test_a_revoked_permit_stays_revoked_after_an_unlatch() -> None:
     permits, _ = office()
     permits.renew()
     old = permits.current()

@@ -1,4 +1,4 @@
-"""Scheduled work runs on the event loop's own thread: whatever it touches belongs to that thread."""
+"""A tick runs on the event loop's own thread, because the objects that it uses belong to that thread."""
 
 import asyncio
 import threading

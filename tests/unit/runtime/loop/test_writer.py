@@ -1,4 +1,4 @@
-"""The writer over a real journal file: durable first, latched at once, and silent for good once it cannot remember."""
+"""The writer with a real journal file: durable first, latched at once, and inactive for good once the journal fails."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,6 @@ from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Admitted, Decision
 from controller.core.effects import CancelAll, Effect, Latch, Place
-from controller.core.fold.apply import fold
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.chain import Entry, Record
@@ -28,6 +27,7 @@ from policies.authority import Verb
 from policies.limit_types import Deny
 from policies.stage import Stage
 from tests.support.desk import Desk
+from tests.support.folding import fold
 from tests.support.shell import Shell, tick
 
 
@@ -45,18 +45,18 @@ def shell(live: Desk, tmp_path: Path) -> Iterator[Shell]:
     made.journal.close()
 
 
-async def ticked(shell: Shell) -> None:
-    """A second passes, and is sampled."""
+async def tick_and_step(shell: Shell) -> None:
+    """Let a second pass, and decide the tick that samples it."""
     shell.desk.pass_time(1000)
     shell.clock.at = shell.desk.now
     shell.inbox.fact(tick(shell), 0)
     await shell.step()
 
 
-# Remember first, act last
+# Journal first, act last
 
 
-async def test_the_admission_is_on_disk_before_the_order_is_handed_over(shell: Shell) -> None:
+async def test_the_admission_is_on_disk_before_the_order_is_performed(shell: Shell) -> None:
     on_disk: list[list[str]] = []
     shell.on_perform = lambda effect: on_disk.append(shell.kinds_on_disk())
     shell.ask(shell.desk.requested("0.00003"))
@@ -87,18 +87,18 @@ async def test_the_running_state_is_the_fold_of_the_file(shell: Shell) -> None:
     reader = read_journal(shell.path)
     entries = [(event_codec.decode(entry.kind, entry.body), entry.at) for entry in reader.read()]
     reader.close()
-    assert fold(State(), entries) == shell.writer.known
+    assert fold(State(), entries) == shell.writer.state
 
 
 async def test_a_decision_without_events_writes_nothing(shell: Shell) -> None:
-    await ticked(shell)
+    await tick_and_step(shell)
     before = shell.journal.head
-    shell.inbox.fact(i.VenueReported(VenueName.LIVE, stranger(shell)), 0)
+    shell.inbox.fact(i.VenueReported(VenueName.LIVE, foreign_order(shell)), 0)
     await shell.step()
     assert shell.journal.head == before
 
 
-def stranger(shell: Shell) -> object:
+def foreign_order(shell: Shell) -> object:
     desk = shell.desk.fork()
     return replace(desk.report(desk.placed(desk.order("0.00003")), OrderStatus.NEW), client_id="stranger")
 
@@ -107,35 +107,35 @@ async def test_time_never_goes_back_in_the_journal(shell: Shell) -> None:
     shell.clock.at = Millis(shell.clock.at - 60_000)
     shell.ask(shell.desk.requested("0.00003"))
     await shell.step()
-    assert shell.writer.known.at == shell.desk.now
+    assert shell.writer.state.at == shell.desk.now
 
 
-async def test_watchers_see_a_batch_once_it_is_durable(shell: Shell) -> None:
-    seen: list[tuple[int, int]] = []
-    shell.writer.watch(lambda batch: seen.append((len(batch.entries), len(shell.kinds_on_disk()))))
+async def test_followers_get_a_batch_once_it_is_durable(shell: Shell) -> None:
+    batches: list[tuple[int, int]] = []
+    shell.writer.add_follower(lambda batch: batches.append((len(batch.entries), len(shell.kinds_on_disk()))))
     before = len(shell.kinds_on_disk())
     shell.ask(shell.desk.requested("0.00003"))
     await shell.step()
-    assert seen == [(1, before + 1)]
+    assert batches == [(1, before + 1)]
 
 
-async def test_a_watcher_that_fails_keeps_nothing_from_being_done(shell: Shell) -> None:
+async def test_a_follower_that_fails_does_not_stop_the_effects(shell: Shell) -> None:
     def broken(_: CommittedBatch) -> None:
         raise RuntimeError("a display bug")
 
-    shell.writer.watch(broken)
+    shell.writer.add_follower(broken)
     shell.ask(shell.desk.requested("0.00003"))
     await shell.step()
     assert [type(effect) for effect in shell.performed] == [Place]
 
 
-async def test_an_effect_that_cannot_be_started_keeps_none_from_the_next(shell: Shell) -> None:
-    def fussy(effect: Effect) -> None:
+async def test_an_effect_that_fails_does_not_stop_the_next_one(shell: Shell) -> None:
+    def failing_perform(effect: Effect) -> None:
         shell.performed.append(effect)
         if type(effect) is not CancelAll:
             raise RuntimeError("no")
 
-    shell.on_perform = fussy
+    shell.on_perform = failing_perform
     shell.inbox.fact(i.HaltAsked("test", "stop"), 0)
     shell.ask(shell.desk.requested("0.00003"))
     await shell.step()
@@ -146,7 +146,7 @@ async def test_an_effect_that_cannot_be_started_keeps_none_from_the_next(shell: 
 
 
 async def test_the_latch_falls_before_the_journal_is_written(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    await ticked(shell)
+    await tick_and_step(shell)
     live_while_writing: list[bool] = []
     append = SqliteJournal.append
     permit = shell.permits.current()
@@ -159,8 +159,8 @@ async def test_the_latch_falls_before_the_journal_is_written(shell: Shell, monke
     assert live_while_writing == [False]
 
 
-async def test_a_halt_overtakes_everything_that_waits(shell: Shell) -> None:
-    await ticked(shell)
+async def test_a_halt_overtakes_every_queued_input(shell: Shell) -> None:
+    await tick_and_step(shell)
     order = shell.ask(shell.desk.requested("0.00003"))
     shell.inbox.fact(tick(shell), 0)
     shell.inbox.fact(i.HaltAsked("test", "stop"), 7)
@@ -180,46 +180,46 @@ async def test_a_signed_halt_overtakes_too(shell: Shell) -> None:
     await shell.step()
     await halt
     assert isinstance((await order).reply, Deny)
-    assert shell.writer.known.position.stage is Stage.HALTED
+    assert shell.writer.state.position.stage is Stage.HALTED
 
 
-async def test_an_order_admitted_just_before_a_halt_has_no_permit_to_leave(shell: Shell) -> None:
+async def test_an_order_admitted_just_before_a_halt_has_no_live_permit(shell: Shell) -> None:
     permits: list[bool] = []
     shell.on_perform = lambda effect: permits.append(shell.permits.current().is_live()) if isinstance(effect, Place) else None
-    letters = []
+    inputs = []
     shell.ask(shell.desk.requested("0.00003"))
-    letters += await shell.inbox.take(1)
+    inputs += await shell.inbox.take(1)
     shell.inbox.fact(i.HaltAsked("test", "stop"), 0)
-    letters += await shell.inbox.take(1)
-    shell.writer.step(letters)
+    inputs += await shell.inbox.take(1)
+    shell.writer.step(inputs)
     assert permits == [False]
 
 
 async def test_a_decision_that_fails_halts_in_the_same_batch(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     real = module.decide
 
-    def broken(state: State, given: i.Input, now: Millis) -> Decision:
-        if isinstance(given, i.Tick):
+    def broken(state: State, input_: i.Input, now: Millis) -> Decision:
+        if isinstance(input_, i.Tick):
             raise ZeroDivisionError
-        return real(state, given, now)
+        return real(state, input_, now)
 
     monkeypatch.setattr(module, "decide", broken)
     shell.inbox.fact(tick(shell), 0)
     order = shell.ask(shell.desk.requested("0.00003"))
     await shell.step()
     assert isinstance((await order).reply, Deny)
-    assert shell.writer.known.halt_reason == "controller: ZeroDivisionError while deciding Tick"
+    assert shell.writer.state.halt_reason == "controller: ZeroDivisionError while deciding Tick"
     assert shell.permits.latched_because
     assert shell.kinds_on_disk()[-2:] == ["stage-changed", "order-denied"]
 
 
-async def test_whoever_asked_for_a_decision_that_failed_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_caller_of_a_decision_that_failed_gets_the_reason(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     real = module.decide
 
-    def broken(state: State, given: i.Input, now: Millis) -> Decision:
-        if isinstance(given, i.OrderRequested):
+    def broken(state: State, input_: i.Input, now: Millis) -> Decision:
+        if isinstance(input_, i.OrderRequested):
             raise ZeroDivisionError
-        return real(state, given, now)
+        return real(state, input_, now)
 
     monkeypatch.setattr(module, "decide", broken)
     order = shell.ask(shell.desk.requested("0.00003"))
@@ -227,15 +227,15 @@ async def test_whoever_asked_for_a_decision_that_failed_is_told(shell: Shell, mo
     with pytest.raises(Halted) as refusal:
         await order
     assert refusal.value.code == "decision-failed"
-    assert shell.writer.known.position.stage is Stage.HALTED
+    assert shell.writer.state.position.stage is Stage.HALTED
 
 
-async def test_a_proposal_that_makes_no_sense_is_refused_and_halts_nothing(shell: Shell) -> None:
+async def test_an_impossible_proposal_is_refused_and_halts_nothing(shell: Shell) -> None:
     proposal = shell.ask(i.ProposalAsked(Verb.ADVANCE, Position(Stage.MOCK)))
     await shell.step()
     with pytest.raises(Refused):
         await proposal
-    assert shell.writer.known.position.stage is Stage.LIVE_EUR10
+    assert shell.writer.state.position.stage is Stage.LIVE_EUR10
 
 
 async def test_a_halt_that_cannot_even_be_decided_latches_for_good(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,12 +249,12 @@ async def test_a_halt_that_cannot_even_be_decided_latches_for_good(shell: Shell,
     assert shell.permits.latched_because
 
 
-# When nothing can be remembered
+# When the journal fails
 
 
 async def failed(shell: Shell) -> asyncio.Future[Decision]:
-    """The journal goes away under an order."""
-    await ticked(shell)
+    """Close the journal, then ask for an order."""
+    await tick_and_step(shell)
     shell.performed.clear()
     shell.journal.close()
     order = shell.ask(shell.desk.requested("0.00003"))
@@ -262,16 +262,16 @@ async def failed(shell: Shell) -> asyncio.Future[Decision]:
     return order
 
 
-async def test_an_order_that_cannot_be_remembered_is_turned_away_and_never_placed(shell: Shell) -> None:
+async def test_an_order_that_cannot_be_journalled_is_refused_and_not_placed(shell: Shell) -> None:
     order = await failed(shell)
     with pytest.raises(Halted) as refusal:
         await order
     assert refusal.value.code == "journal-failed"
     assert [type(effect) for effect in shell.performed] == [CancelAll]
-    assert not shell.writer.known.orders.get("gh-none")
+    assert not shell.writer.state.orders.get("gh-none")
 
 
-async def test_a_journal_that_failed_latches_and_asks_for_every_cancel(shell: Shell) -> None:
+async def test_a_failed_journal_latches_and_asks_for_every_cancel(shell: Shell) -> None:
     with pytest.raises(Halted):
         await (await failed(shell))
     assert shell.permits.latched_because
@@ -284,14 +284,14 @@ async def test_a_writer_that_failed_never_acts_again(shell: Shell) -> None:
     with pytest.raises(Halted):
         await (await failed(shell))
     shell.performed.clear()
-    known = shell.writer.known
+    before = shell.writer.state
     for _ in range(3):
         shell.inbox.fact(tick(shell), 0)
         order = shell.ask(shell.desk.requested("0.00003"))
         await shell.step()
         with pytest.raises(Halted):
             await order
-    assert (shell.performed, shell.writer.known) == ([], known)
+    assert (shell.performed, shell.writer.state) == ([], before)
     assert not shell.permits.current().is_live()
 
 
@@ -300,18 +300,18 @@ async def test_a_failed_write_latches_like_a_failed_disk(shell: Shell, monkeypat
         raise JournalWriteFailed("database or disk is full", code="journal-write-failed", remedy="Make room.")
 
     monkeypatch.setattr(SqliteJournal, "append", full)
-    await_order = shell.ask(shell.desk.requested("0.00003"))
+    order = shell.ask(shell.desk.requested("0.00003"))
     await shell.step()
     with pytest.raises(Halted, match="disk is full"):
-        await await_order
+        await order
     assert shell.writer.failed_because == "database or disk is full"
 
 
-async def test_an_event_that_cannot_be_written_down_is_a_failed_journal(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_event_that_cannot_be_encoded_counts_as_a_failed_journal(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def unwritable(_: e.Event) -> bytes:
         raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
 
-    monkeypatch.setattr(module.e, "encode", unwritable)
+    monkeypatch.setattr(module.event_codec, "encode", unwritable)
     order = shell.ask(shell.desk.requested("0.00003"))
     await shell.step()
     with pytest.raises(Halted):
@@ -319,7 +319,7 @@ async def test_an_event_that_cannot_be_written_down_is_a_failed_journal(shell: S
     assert not any(isinstance(effect, Place) for effect in shell.performed)
 
 
-async def test_the_writer_runs_on_after_a_failure_to_turn_everybody_away(shell: Shell) -> None:
+async def test_a_failed_writer_runs_on_and_refuses_every_request(shell: Shell) -> None:
     task = asyncio.create_task(shell.writer.run())
     with pytest.raises(Halted):
         await (await failed(shell))
@@ -332,9 +332,9 @@ async def test_the_writer_runs_on_after_a_failure_to_turn_everybody_away(shell: 
 # The permit follows the state
 
 
-async def test_the_permit_is_renewed_with_every_batch_and_dies_without_them(shell: Shell) -> None:
+async def test_every_batch_renews_the_permit_and_it_expires_without_them(shell: Shell) -> None:
     for _ in range(3):
-        await ticked(shell)
+        await tick_and_step(shell)
         assert shell.permits.current().is_live()
         shell.clock.ns += LIFETIME_NS - 1
     assert shell.permits.current().is_live()
@@ -342,8 +342,8 @@ async def test_the_permit_is_renewed_with_every_batch_and_dies_without_them(shel
     assert not shell.permits.current().is_live()
 
 
-async def test_a_batch_that_wrote_nothing_keeps_no_permit_alive(shell: Shell) -> None:
-    await ticked(shell)
+async def test_a_batch_that_wrote_nothing_does_not_renew_the_permit(shell: Shell) -> None:
+    await tick_and_step(shell)
     shell.clock.ns += LIFETIME_NS - 1
     entries = shell.journal.head.seq
     shell.inbox.fact(tick(shell), 0)
@@ -362,7 +362,7 @@ async def test_a_permit_is_dated_from_when_its_batch_began(shell: Shell, monkeyp
         return append(self, records, at)
 
     monkeypatch.setattr(SqliteJournal, "append", slowly)
-    await ticked(shell)
+    await tick_and_step(shell)
     assert not shell.permits.current().is_live()
 
 
@@ -380,12 +380,12 @@ async def test_a_halted_start_has_no_permit(live: Desk, tmp_path: Path) -> None:
     desk = live.fork()
     desk.give(i.HaltAsked("test", "stop"))
     shell = Shell(desk, tmp_path / "halted.db")
-    await ticked(shell)
+    await tick_and_step(shell)
     assert shell.permits.latched_because == "test: stop"
     shell.journal.close()
 
 
-async def test_a_latch_is_never_handed_to_the_shell_as_work(shell: Shell) -> None:
+async def test_a_latch_is_not_passed_to_the_performer(shell: Shell) -> None:
     shell.inbox.fact(i.HaltAsked("test", "stop"), 0)
     await shell.step()
     assert not any(isinstance(effect, Latch) for effect in shell.performed)

@@ -1,4 +1,4 @@
-"""A standby: it verifies and folds what another controller writes, and leads when that one's lease is over or to halt."""
+"""A standby: it verifies and folds what another controller writes, and leads when the lease is over or to halt."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,7 +22,7 @@ from tests.support.shell import SetClock, Shell
 
 
 class Server:
-    """A journal file that its writer keeps by a lease, as every connection to it sees it."""
+    """A journal file with a lease, as every connection to it shows it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -95,14 +95,14 @@ def validating() -> Desk:
 
 @pytest.fixture
 def shell(validating: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(module, "CHECK_EVERY_S", 0.001)
     made = Shell(validating.fork(), tmp_path / "journal.db")
     yield made
     made.journal.close()
 
 
 class Following:
-    """A standby at work."""
+    """A standby that runs."""
 
     def __init__(self, shell: Shell) -> None:
         self.server = Server(shell.path)
@@ -136,7 +136,7 @@ async def following(shell: Shell) -> AsyncIterator[Following]:
         await made.running
 
 
-async def test_it_knows_what_the_leader_knows(shell: Shell, following: Following) -> None:
+async def test_a_standby_has_the_same_state_as_the_leader(shell: Shell, following: Following) -> None:
     await following.caught_up(shell)
     assert following.follower.state.fingerprint() == shell.desk.state.fingerprint()
     assert following.standby.lag.entries == 0
@@ -151,7 +151,7 @@ async def test_an_entry_that_was_changed_is_refused(shell: Shell, following: Fol
     assert following.follower.head.seq < 5
 
 
-async def test_an_entry_that_was_read_and_is_gone_is_found_out(shell: Shell, following: Following) -> None:
+async def test_an_entry_that_was_read_and_is_gone_now_is_an_error(shell: Shell, following: Following) -> None:
     await following.caught_up(shell)
     following.server.lost_after = following.follower.head.seq - 1
     with pytest.raises(IntegrityError, match="is gone") as refused:
@@ -159,7 +159,7 @@ async def test_an_entry_that_was_read_and_is_gone_is_found_out(shell: Shell, fol
     assert refused.value.code == "journal-went-back"
 
 
-async def test_it_leads_when_the_lease_has_not_changed_for_a_term_and_not_before(shell: Shell, following: Following) -> None:
+async def test_a_standby_leads_when_the_lease_was_unchanged_for_a_term(shell: Shell, following: Following) -> None:
     await following.caught_up(shell)
     following.clock.ns += TERM_NS - 1
     following.server.held = Lease(1, "2")
@@ -172,7 +172,7 @@ async def test_it_leads_when_the_lease_has_not_changed_for_a_term_and_not_before
     assert following.server.taken == [Lease(1, "2")]
 
 
-async def test_it_leads_at_once_when_the_lease_was_given_back(shell: Shell, following: Following) -> None:
+async def test_a_standby_leads_at_once_when_the_lease_was_given_back(shell: Shell, following: Following) -> None:
     await following.caught_up(shell)
     following.server.held = Lease(1, "")
     await following.running
@@ -180,14 +180,14 @@ async def test_it_leads_at_once_when_the_lease_was_given_back(shell: Shell, foll
     assert following.follower.head.seq == shell.journal.head.seq
 
 
-async def test_to_halt_it_takes_the_journal_from_a_leader_that_is_well(shell: Shell, following: Following) -> None:
+async def test_to_halt_a_standby_takes_the_journal_from_a_healthy_leader(shell: Shell, following: Following) -> None:
     await following.caught_up(shell)
     following.standby.halt("enough")
     await following.running
     assert following.server.taken == [None]
 
 
-async def test_a_journal_that_is_taken_over_and_lacks_what_was_read_is_let_go(shell: Shell, following: Following) -> None:
+async def test_a_journal_without_an_entry_that_was_read_is_closed_again(shell: Shell, following: Following) -> None:
     await following.caught_up(shell)
     opened: list[Connection] = []
     take_over = following.server.take_over
@@ -204,7 +204,7 @@ async def test_a_journal_that_is_taken_over_and_lacks_what_was_read_is_let_go(sh
     assert [one.closed for one in opened] == [True]
 
 
-async def test_a_server_that_is_down_is_shown_and_followed_again_when_it_is_back(shell: Shell, following: Following) -> None:
+async def test_a_standby_shows_a_server_that_is_down_and_follows_it_later(shell: Shell, following: Following) -> None:
     await following.caught_up(shell)
     following.server.down = True
     await following.until(lambda: following.standby.lag.problem == "the server is down")

@@ -1,4 +1,4 @@
-"""Snapshots: a start from one is the start from the whole journal, and no doubtful one is ever used."""
+"""Snapshots: a start from one equals the start from the whole journal, and no damaged or foreign one is used."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.authority.keys import generate_key
-from controller.core import event_codec
+from controller.core import event_codec, state_codec
 from controller.core import events as e
-from controller.core import state_codec as frozen
 from controller.core.compact_map import CompactMap
-from controller.core.fold.apply import apply, fold
+from controller.core.fold.apply import apply
 from controller.core.state import State
 from controller.journal.chain import Entry, Head, Record
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import SqliteJournal, open_journal
-from controller.runtime.followers.recent import Kept, RecentHistory
+from controller.runtime.followers.recent import RecentHistory, SavedHistory
 from controller.runtime.recovery import snapshot
 from controller.runtime.recovery.recover import recover
 from controller.runtime.recovery.snapshot import FILE_NAME, Snapshots
@@ -35,30 +35,36 @@ from exchange.errors import IntegrityError, UsageError
 from exchange.ports import VenueName
 from policies.stage import Stage
 from tests.support.desk import Desk
+from tests.support.folding import fold
 from tests.support.shell import SetClock
 
 KEY = generate_key()
 ROOT = Path(__file__).parents[4]
 
 
+@cache
+def _validated() -> Desk:
+    return Desk().walk_to(Stage.VALIDATED)
+
+
 class Folded:
-    """A journal with a deployment's life in it, folded as a start folds it."""
+    """A journal of a whole deployment, folded as a start folds it."""
 
     def __init__(self, path: Path) -> None:
-        self.desk = desk = Desk().walk_to(Stage.VALIDATED)
+        self.desk = desk = _validated().fork()
         self.journal: SqliteJournal = open_journal(path, "desk")
-        self.memory, self.tree, self.state = RecentHistory(), MerkleTree(), State()
+        self.history, self.tree, self.state = RecentHistory(), MerkleTree(), State()
         for event, at in desk.journal:
             (entry,) = self.journal.append([Record(event.kind, event_codec.encode(event))], at)
             self.take(entry, event)
 
     def take(self, entry: Entry, event: e.Event) -> None:
         self.state = apply(self.state, event, entry.at)
-        self.memory.remember(entry, event, self.state)
+        self.history.record(entry, event, self.state)
         self.tree.append(entry.hash)
 
     def save(self, into: Snapshots) -> bool:
-        return into.save(self.state, self.journal.head, self.memory.kept(), self.tree)
+        return into.save(self.state, self.journal.head, self.history.saved(), self.tree)
 
 
 @pytest.fixture
@@ -73,17 +79,17 @@ def snapshots(tmp_path: Path) -> Snapshots:
     return Snapshots(tmp_path, KEY)
 
 
-def test_a_snapshot_gives_back_the_state_the_memory_and_the_tree(folded: Folded, snapshots: Snapshots) -> None:
+def test_a_snapshot_restores_the_state_the_history_and_the_tree(folded: Folded, snapshots: Snapshots) -> None:
     assert folded.save(snapshots)
     found = snapshots.load(folded.journal.hash_at)
     assert found is not None
     assert found.state == folded.state
     assert found.state.fingerprint() == folded.state.fingerprint()
-    assert found.kept == folded.memory.kept()
+    assert found.history == folded.history.saved()
     assert (found.tree.size, found.tree.root()) == (folded.tree.size, folded.tree.root())
 
 
-def test_a_fold_goes_on_from_a_snapshot_as_from_the_first_entry(folded: Folded, snapshots: Snapshots) -> None:
+def test_a_fold_continues_from_a_snapshot_as_from_the_first_entry(folded: Folded, snapshots: Snapshots) -> None:
     folded.save(snapshots)
     found = snapshots.load(folded.journal.hash_at)
     assert found is not None
@@ -93,7 +99,9 @@ def test_a_fold_goes_on_from_a_snapshot_as_from_the_first_entry(folded: Folded, 
     assert apply(found.state, event, at).fingerprint() == folded.state.fingerprint()
 
 
-def test_a_start_from_a_snapshot_is_the_start_from_the_first_entry(folded: Folded, snapshots: Snapshots, tmp_path: Path) -> None:
+def test_a_start_from_a_snapshot_equals_the_start_from_the_first_entry(
+    folded: Folded, snapshots: Snapshots, tmp_path: Path
+) -> None:
     folded.save(snapshots)
     ended = e.Disarmed(reason="the controller was stopped")
     folded.journal.append([Record(ended.kind, event_codec.encode(ended))], folded.state.at)
@@ -103,14 +111,14 @@ def test_a_start_from_a_snapshot_is_the_start_from_the_first_entry(folded: Folde
     shutil.copy(tmp_path / "journal.db", tmp_path / "copy.db")
     started = []
     for path, taken in ((tmp_path / "journal.db", None), (tmp_path / "copy.db", found)):
-        journal, memory, seen = open_journal(path, "desk"), RecentHistory(), list[int]()
+        journal, history, seqs = open_journal(path, "desk"), RecentHistory(), list[int]()
         boot = replace(folded.desk.boot_input(), epoch=journal.epoch)
         recovered = recover(
-            journal, memory, boot, SetClock(folded.state.at), lambda entry, into=seen: into.append(entry.seq), taken
+            journal, history, boot, SetClock(folded.state.at), lambda entry, into=seqs: into.append(entry.seq), taken
         )
-        started.append((recovered.state.fingerprint(), recovered.effects, memory.kept(), list(memory.entries)))
-        assert recovered.folded == recovered.state.seq - (0 if taken is None else taken.seq) - (seen[-1] - journal_end(folded))
-        assert seen[0] == (1 if taken is None else taken.seq + 1)
+        started.append((recovered.state.fingerprint(), recovered.effects, history.saved(), list(history.entries)))
+        assert recovered.folded == recovered.state.seq - (0 if taken is None else taken.seq) - (seqs[-1] - journal_end(folded))
+        assert seqs[0] == (1 if taken is None else taken.seq + 1)
         journal.close()
     assert started[0] == started[1]
 
@@ -124,19 +132,19 @@ def test_the_same_state_is_written_as_the_same_bytes(folded: Folded, snapshots: 
     first = (tmp_path / FILE_NAME).read_bytes()
     found = snapshots.load(folded.journal.hash_at)
     assert found is not None
-    snapshots.save(found.state, folded.journal.head, found.kept, found.tree)
+    snapshots.save(found.state, folded.journal.head, found.history, found.tree)
     assert (tmp_path / FILE_NAME).read_bytes() == first
 
 
-def test_no_snapshot_is_taken_of_a_state_that_is_not_the_head_s(folded: Folded, snapshots: Snapshots) -> None:
+def test_no_snapshot_is_taken_of_a_state_that_is_behind_the_head(folded: Folded, snapshots: Snapshots) -> None:
     behind = replace(folded.state, seq=folded.state.seq - 1)
-    assert not snapshots.save(behind, folded.journal.head, folded.memory.kept(), folded.tree)
+    assert not snapshots.save(behind, folded.journal.head, folded.history.saved(), folded.tree)
     assert snapshots.load(folded.journal.hash_at) is None
 
 
-def resigned(data: bytes, body: bytes, **told: object) -> bytes:
-    """The snapshot as somebody would write it who has the key."""
-    header = snapshot.canonical.encode(json.loads(data.split(b"\n")[-2]) | {"body": snapshot.canonical.digest(body)} | told)
+def re_signed(data: bytes, body: bytes, **fields: object) -> bytes:
+    """The snapshot with another body or other fields, signed with the right key."""
+    header = snapshot.canonical.encode(json.loads(data.split(b"\n")[-2]) | {"body": snapshot.canonical.digest(body)} | fields)
     return body + b"\n" + header + b"\n" + base64.b64encode(KEY.sign(snapshot._CONTEXT + header))
 
 
@@ -144,32 +152,34 @@ def body_of(data: bytes) -> bytes:
     return data.rsplit(b"\n", 2)[0]
 
 
-DOUBTFUL = {
+DAMAGED = {
     "it is empty": lambda data: b"",
     "it was cut short": lambda data: data[:-1],
     "it is not text": lambda data: b"\xff\xfe" + data,
     "a byte of the state was changed": lambda data: data.replace(b"VALIDATED", b"RAMPING", 1),
     "its header names another entry": lambda data: data.replace(b'"seq":', b'"seq":1', 1),
     "another key signed it": lambda data: data.replace(data.split(b"\n")[-1], base64.b64encode(generate_key().sign(b"x"))),
-    "it is of another version": lambda data: resigned(data, body_of(data), version="0.0.0"),
-    "other code folded it": lambda data: resigned(data, body_of(data), source="sha256:" + "0" * 64),
-    "it has another format": lambda data: resigned(data, body_of(data), format="gatehouse-snapshot-v0"),
-    "its entry is not in the journal": lambda data: resigned(data, body_of(data), hash="sha256:" + "0" * 64),
-    "its state has another fingerprint": lambda data: resigned(data, body_of(data), state="sha256:" + "0" * 64),
-    "its state is not one": lambda data: resigned(data, b'V0\nJ16\n["seq","nothing"]'),
-    "its body is nested too deeply": lambda data: resigned(data, b"V0\nJ100000\n" + b"[" * 100_000),
-    "its body ends within a frame": lambda data: resigned(data, body_of(data)[:-1]),
-    "its body has no frames": lambda data: resigned(data, b"nothing"),
-    "a value is missing": lambda data: resigned(data, body_of(data)[: body_of(data).rindex(b"V0\n")]),
-    "a shelf is missing": lambda data: resigned(data, b'V0\nJ24\n["settled",{"shelf": 0}]'),
+    "it is of another version": lambda data: re_signed(data, body_of(data), version="0.0.0"),
+    "other code folded it": lambda data: re_signed(data, body_of(data), source="sha256:" + "0" * 64),
+    "it has another format": lambda data: re_signed(data, body_of(data), format="gatehouse-snapshot-v0"),
+    "its entry is not in the journal": lambda data: re_signed(data, body_of(data), hash="sha256:" + "0" * 64),
+    "its state has another fingerprint": lambda data: re_signed(data, body_of(data), state="sha256:" + "0" * 64),
+    "its state is not one": lambda data: re_signed(data, b'V0\nJ16\n["seq","nothing"]'),
+    "its body is nested too deeply": lambda data: re_signed(data, b"V0\nJ100000\n" + b"[" * 100_000),
+    "its body ends within a frame": lambda data: re_signed(data, body_of(data)[:-1]),
+    "its body has no frames": lambda data: re_signed(data, b"nothing"),
+    "a value is missing": lambda data: re_signed(data, body_of(data)[: body_of(data).rindex(b"V0\n")]),
+    "a compact map is missing": lambda data: re_signed(data, b'V0\nJ24\n["settled",{"shelf": 0}]'),
 }
 
 
-@pytest.mark.parametrize("why", DOUBTFUL)
-def test_a_doubtful_snapshot_is_ignored_and_deleted(folded: Folded, snapshots: Snapshots, tmp_path: Path, why: str) -> None:
+@pytest.mark.parametrize("why", DAMAGED)
+def test_a_damaged_or_foreign_snapshot_is_ignored_and_deleted(
+    folded: Folded, snapshots: Snapshots, tmp_path: Path, why: str
+) -> None:
     folded.save(snapshots)
     path = tmp_path / FILE_NAME
-    path.write_bytes(DOUBTFUL[why](path.read_bytes()))
+    path.write_bytes(DAMAGED[why](path.read_bytes()))
     assert snapshots.load(folded.journal.hash_at) is None
     assert not path.exists()
 
@@ -180,22 +190,22 @@ def test_a_snapshot_of_a_tail_that_was_cut_off_is_not_used(folded: Folded, snaps
     assert not (tmp_path / FILE_NAME).exists()
 
 
-def test_a_snapshot_that_cannot_be_written_is_done_without(folded: Folded, tmp_path: Path) -> None:
+def test_a_snapshot_that_cannot_be_written_is_not_an_error(folded: Folded, tmp_path: Path) -> None:
     assert not folded.save(Snapshots(tmp_path / "nowhere", KEY))
 
 
-def test_every_field_of_the_state_has_a_form_and_keeps_its_exact_value() -> None:
+def test_every_field_of_the_state_keeps_its_exact_value_in_a_snapshot() -> None:
     ledger = replace(
         State().ledger(VenueName.LIVE), equity_eur=Decimal("1.500"), breaks=("BTC",), trades=CompactMap.of(("t1", "t2"))
     )
     state = replace(State(), ledgers=State().ledgers.set(VenueName.LIVE, ledger), outcomes=((State().at, True),) * 450)
-    (again,) = frozen.unpack((State,), memoryview(b"".join(frozen.pack(state))))
+    (again,) = state_codec.unpack((State,), memoryview(b"".join(state_codec.pack(state))))
     assert again == state
     assert str(again.ledger(VenueName.LIVE).equity_eur) == "1.500"
 
 
 @pytest.fixture(scope="module")
-def lived() -> Desk:
+def traded() -> Desk:
     desk = Desk().walk_to(Stage.LIVE_EUR10)
     desk.trade(2)
     return desk
@@ -203,37 +213,37 @@ def lived() -> Desk:
 
 @settings(max_examples=12)
 @given(share=st.floats(0, 1))
-def test_a_fold_that_goes_on_from_what_was_kept_anywhere_ends_as_one_from_the_first_entry(lived: Desk, share: float) -> None:
-    cut = round(share * len(lived.journal))
-    kept = fold(State(), lived.journal[:cut])
-    (again,) = frozen.unpack((State,), memoryview(b"".join(frozen.pack(kept))))
-    after = fold(again, lived.journal[cut:])
-    assert after == lived.state
-    assert after.fingerprint() == lived.state.fingerprint()
+def test_a_fold_from_any_saved_point_ends_as_one_from_the_first_entry(traded: Desk, share: float) -> None:
+    cut = round(share * len(traded.journal))
+    before = fold(State(), traded.journal[:cut])
+    (again,) = state_codec.unpack((State,), memoryview(b"".join(state_codec.pack(before))))
+    after = fold(again, traded.journal[cut:])
+    assert after == traded.state
+    assert after.fingerprint() == traded.state.fingerprint()
 
 
 @pytest.mark.parametrize("values", [None, [], ["x"], {}, [[1, 2], [], [], []]])
 def test_values_of_another_shape_are_refused(values: object) -> None:
     with pytest.raises(IntegrityError):
-        frozen.read(Kept, values)
+        state_codec.read(SavedHistory, values)
 
 
 def test_a_type_without_a_form_is_named() -> None:
     with pytest.raises(UsageError, match="no frozen form"):
-        frozen.form_of(dict[str, float])
+        state_codec.form_of(dict[str, float])
     with pytest.raises(UsageError, match="float"):
-        frozen.form_of(float)
+        state_codec.form_of(float)
 
 
-def test_an_empty_journal_s_head_is_no_snapshot(snapshots: Snapshots) -> None:
-    assert snapshots.save(State(), Head(0, "sha256:" + "0" * 64, 1), RecentHistory().kept(), MerkleTree())
+def test_the_head_of_an_empty_journal_is_no_snapshot(snapshots: Snapshots) -> None:
+    assert snapshots.save(State(), Head(0, "sha256:" + "0" * 64, 1), RecentHistory().saved(), MerkleTree())
     assert snapshots.load(lambda _: None) is None
 
 
-def test_a_snapshot_is_tied_to_every_source_file_that_folding_needs() -> None:
+def test_the_source_digest_covers_every_file_that_folding_needs() -> None:
     program = "import sys, controller.core.fold.apply; print(*(getattr(m, '__file__', None) for m in list(sys.modules.values())))"
-    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    needed = {Path(name) for name in told.split() if name.startswith(str(ROOT)) and "site-packages" not in name}
+    printed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    needed = {Path(name) for name in printed.split() if name.startswith(str(ROOT)) and "site-packages" not in name}
     assert {path for pattern in snapshot._FOLDING for path in SOURCE_ROOT.glob(pattern)} >= needed
     assert ROOT / "exchange" / "orders.py" in needed
 

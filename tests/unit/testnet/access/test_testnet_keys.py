@@ -1,4 +1,4 @@
-"""Who may ask for what: permissions per endpoint, pair and address whitelists, expiry, and the limits some endpoints have alone."""
+"""Permissions per endpoint, pair and address whitelists, expiry, and the rate limits of single endpoints."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAST, FUTURE = Millis(1), Millis(2**50)
 
 @pytest.fixture
 def asked(trader: Any, changed: Callable[..., TestnetConfig]) -> Callable[..., Any]:
-    """One request of a venue started for it: ``key`` changes the bot's key, the rest changes the configuration."""
+    """One request to a new venue: ``key`` changes the bot's key, the other options change the configuration."""
 
     async def ask(
         method: str, path: str, params: dict[str, Any] | None = None, *, key: dict[str, Any] | None = None, **config: Any
@@ -58,7 +58,7 @@ async def test_a_key_without_an_endpoint_s_permission_is_refused_there(
     assert b"700007" not in allowed.content
 
 
-def test_a_default_key_can_trade_and_move_nothing_out() -> None:
+def test_a_default_key_can_trade_but_not_move_money_out() -> None:
     moves = {Permission.SPOT_WITHDRAW_WRITE, Permission.SPOT_TRANSFER_READ, Permission.SPOT_TRANSFER_WRITE}
     assert BOT.permissions == ALL_PERMISSIONS - moves
 
@@ -71,20 +71,20 @@ async def test_a_pair_outside_the_key_s_whitelist_is_refused(asked: Callable[...
     assert (reply.status_code, reply.json()["code"]) == (400, code)
 
 
-async def test_the_symbols_of_a_key_are_those_of_its_whitelist(asked: Callable[..., Any]) -> None:
+async def test_the_symbols_of_a_key_are_its_whitelist(asked: Callable[..., Any]) -> None:
     assert (await asked("GET", "selfSymbols", key={"symbols": frozenset({"ETHUSDT"})})).json()["data"] == []
     assert (await asked("GET", "selfSymbols", key={"symbols": frozenset({"BTCUSDT"})})).json()["data"] == ["BTCUSDT"]
 
 
 @pytest.mark.parametrize(("addresses", "status"), [({"127.0.0.1"}, 200), ({"192.0.2.7"}, 400)])
-async def test_a_key_bound_to_addresses_works_from_these_only(asked: Callable[..., Any], addresses: set[str], status: int) -> None:
+async def test_a_key_bound_to_addresses_works_only_from_them(asked: Callable[..., Any], addresses: set[str], status: int) -> None:
     reply = await asked("GET", "account", key={"addresses": frozenset(addresses)})
     assert reply.status_code == status
     assert status == 200 or (reply.json()["code"], "127.0.0.1" in reply.json()["msg"]) == (700006, True)
 
 
 @pytest.mark.parametrize("code", [ErrorCode.API_KEY_EXPIRED, ErrorCode.BAD_SIGNATURE])
-async def test_an_expired_key_is_told_so_or_told_that_its_signature_is_wrong(asked: Callable[..., Any], code: ErrorCode) -> None:
+async def test_an_expired_key_gets_the_configured_code(asked: Callable[..., Any], code: ErrorCode) -> None:
     reply = await asked("GET", "account", key={"expires_at": PAST}, expired_key_code=code)
     assert (reply.status_code, reply.json()["code"]) == (400, code)
 
@@ -108,7 +108,7 @@ async def test_a_cancel_reply_shows_the_state_before_or_after_as_configured(
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "batchOrders"), ("GET", "account")])
-async def test_batches_and_accounts_are_asked_for_twice_a_second(
+async def test_batches_and_account_queries_are_limited_to_two_a_second(
     trader: Any, changed: Callable[..., TestnetConfig], method: str, path: str
 ) -> None:
     config = changed(rate_limits=RateLimits(orders_per_second=0, requests_per_second=0))

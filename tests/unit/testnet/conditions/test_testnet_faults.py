@@ -1,4 +1,4 @@
-"""Every fault does what its name says to a client, as often as it was told to, and no more."""
+"""Every fault has its named effect on a client, exactly as often as configured."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_an_error_after_accept_leaves_an_order_behind(testnet: RunningTest
     assert len(await trader.get("openOrders")) == 1
 
 
-async def test_an_error_before_accept_leaves_nothing_but_a_receipt(testnet: RunningTestnet, trader: Any) -> None:
+async def test_an_error_before_accept_leaves_only_a_receipt(testnet: RunningTestnet, trader: Any) -> None:
     testnet.arm(FaultKind.ERROR_BEFORE_ACCEPT)
     reply = await trader.place(newClientOrderId="before")
     assert reply.status_code == 500
@@ -92,7 +92,7 @@ async def test_a_late_cancel_takes_effect_in_the_end(testnet: RunningTestnet, tr
     ("kind", "status", "wait"),
     [(FaultKind.RATE_LIMITED, 429, "7"), (FaultKind.IP_BANNED, 418, "7"), (FaultKind.FORBIDDEN_HTML, 403, None)],
 )
-async def test_the_firewall_turns_requests_away_before_they_are_looked_at(
+async def test_the_firewall_refuses_requests_before_any_other_check(
     testnet: RunningTestnet, trader: Any, kind: FaultKind, status: int, wait: str | None
 ) -> None:
     testnet.arm(kind, params={} if wait is None else {"retry_after_s": 7})
@@ -130,7 +130,7 @@ async def test_a_price_gap_moves_every_price(testnet: RunningTestnet, http: http
     assert abs(Decimal(after["bidPrice"]) - Decimal(before["bidPrice"]) * Decimal("0.9")) <= Decimal("0.01")
 
 
-async def test_a_fault_strikes_as_often_as_it_was_told_to(testnet: RunningTestnet, http: httpx.AsyncClient) -> None:
+async def test_a_fault_strikes_exactly_count_times(testnet: RunningTestnet, http: httpx.AsyncClient) -> None:
     testnet.arm(FaultKind.RATE_LIMITED, count=2)
     statuses = [(await http.get("/api/v3/ping")).status_code for _ in range(4)]
     assert statuses == [429, 429, 200, 200]

@@ -1,4 +1,4 @@
-"""Requests take time to arrive, and what they meet is the market of their arrival."""
+"""Requests take time to arrive and are matched at their arrival."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IOC = {"type": "IMMEDIATE_OR_CANCEL", "price": "61000"}
 
 @pytest.fixture
 async def distant(changed: Callable[..., TestnetConfig], trader: Any) -> AsyncIterator[RunningTestnet]:
-    """A venue whose market stands still and whom every request takes 100 ms to reach."""
+    """A venue with a paused market and a delay of 100 ms for every request."""
     async with running_testnet(changed(entry_latency=(100, 100))) as testnet:
         testnet.venue.pause()
         trader.http.base_url = testnet.base_url
@@ -31,7 +31,7 @@ async def distant(changed: Callable[..., TestnetConfig], trader: Any) -> AsyncIt
 
 
 def under_way(testnet: RunningTestnet, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Set as soon as a request has set out."""
+    """Set as soon as a request is on its way."""
     event, original = asyncio.Event(), testnet.venue.delays.entry
 
     def entry(operation: Operation) -> int:
@@ -42,7 +42,7 @@ def under_way(testnet: RunningTestnet, monkeypatch: pytest.MonkeyPatch) -> async
     return event
 
 
-async def test_an_order_walks_the_depth_of_its_arrival_and_not_of_its_sending(
+async def test_an_order_is_matched_at_its_arrival_and_not_at_its_sending(
     distant: RunningTestnet, trader: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_out = under_way(distant, monkeypatch)
@@ -54,7 +54,7 @@ async def test_an_order_walks_the_depth_of_its_arrival_and_not_of_its_sending(
     assert Decimal(29_000) < Decimal(fill["price"]) < Decimal(31_000)
 
 
-async def test_a_request_that_is_too_long_on_its_way_misses_its_receive_window(distant: RunningTestnet, trader: Any) -> None:
+async def test_a_request_delayed_too_long_is_outside_its_receive_window(distant: RunningTestnet, trader: Any) -> None:
     reply = await trader.place(**IOC, recvWindow=40)
     assert reply.json()["code"] == 700003
 
@@ -74,13 +74,13 @@ def draws(delays: Delays, *operations: Operation) -> list[int]:
     return [delays.entry(operation) for operation in operations]
 
 
-def test_draws_repeat_with_the_seed_and_differ_without() -> None:
+def test_delays_repeat_with_the_seed_and_differ_with_another() -> None:
     orders = [Operation.PLACE, Operation.CANCEL] * 20
     assert draws(Delays(7, DEFAULT_QUANTILES), *orders) == draws(Delays(7, DEFAULT_QUANTILES), *orders)
     assert draws(Delays(7, DEFAULT_QUANTILES), *orders) != draws(Delays(8, DEFAULT_QUANTILES), *orders)
 
 
-def test_how_often_a_client_polls_does_not_change_what_its_orders_draw() -> None:
+def test_a_clients_queries_do_not_change_the_delays_of_its_orders() -> None:
     polling = [Operation.MARKET, Operation.PLACE, Operation.QUERY, Operation.MARKET, Operation.CANCEL]
     drawn = draws(Delays(7, DEFAULT_QUANTILES), *polling)
     assert [drawn[1], drawn[4]] == draws(Delays(7, DEFAULT_QUANTILES), Operation.PLACE, Operation.CANCEL)

@@ -40,7 +40,7 @@ async def test_a_switched_symbol_refuses_orders_and_tests_alike(
     assert (placed.json().get("code"), tested.json().get("code")) == (code, code)
 
 
-async def test_a_switched_symbol_says_so_in_exchange_info_and_comes_back(http: httpx.AsyncClient) -> None:
+async def test_exchange_info_shows_a_switched_symbol_and_its_return(http: httpx.AsyncClient) -> None:
     changed = (await switch(http, status=3, trade_side_type=2, market_orders=False, api_allowed=False)).json()
     (shown,) = (await http.get("/api/v3/exchangeInfo?symbol=BTCUSDT")).json()["symbols"]
     offline = (await http.get("/api/v3/symbol/offline")).json()
@@ -71,7 +71,7 @@ async def test_an_order_on_a_paused_symbol_can_still_be_cancelled(trader: Any, h
 @pytest.mark.parametrize(
     "body", ["", "[]", "{}", '{"symbol":"BTCUSDT","status":4}', '{"symbol":"BTCUSDT","x":1}', '{"symbol":"NO"}']
 )
-async def test_a_switch_that_makes_no_sense_is_refused(http: httpx.AsyncClient, body: str) -> None:
+async def test_an_invalid_switch_is_refused(http: httpx.AsyncClient, body: str) -> None:
     reply = await http.post("/__control/symbols", headers=TOKEN, content=body)
     assert reply.status_code == 400
     (shown,) = (await http.get("/__control/symbols", headers=TOKEN)).json()["symbols"]
@@ -79,16 +79,14 @@ async def test_a_switch_that_makes_no_sense_is_refused(http: httpx.AsyncClient, 
 
 
 @pytest.mark.parametrize("path", ["order", "order/test"])
-async def test_a_symbol_closed_by_a_fault_is_answered_10007(trader: Any, testnet: RunningTestnet, path: str) -> None:
+async def test_a_symbol_closed_by_a_fault_is_refused_with_10007(trader: Any, testnet: RunningTestnet, path: str) -> None:
     testnet.arm(FaultKind.SYMBOL_NOT_SUPPORTED, params={"symbol": "BTCUSDT"})
     order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.01", "price": "50000"}
     first, second = await trader.send("POST", path, order), await trader.send("POST", path, order)
     assert (first.status_code, first.json()["code"], second.status_code) == (400, 10007, 200)
 
 
-async def test_market_orders_disabled_by_a_fault_are_answered_30051_and_limit_orders_pass(
-    trader: Any, testnet: RunningTestnet
-) -> None:
+async def test_market_orders_disabled_by_a_fault_are_refused_with_30051(trader: Any, testnet: RunningTestnet) -> None:
     testnet.arm(FaultKind.MARKET_ORDER_DISABLED, count=None)
     market, limit = await trader.place(**MARKET), await trader.place()
     assert (market.status_code, market.json()["code"], limit.status_code) == (400, 30051, 200)

@@ -54,7 +54,7 @@ async def test_a_fault_that_does_not_exist_is_refused(http: httpx.AsyncClient, b
     assert (reply.status_code, reply.json()["error"]) == (400, "fault-unusable")
 
 
-async def test_the_state_tells_how_often_each_order_reached_the_venue(trader: Any, http: httpx.AsyncClient) -> None:
+async def test_the_state_shows_how_often_each_order_reached_the_venue(trader: Any, http: httpx.AsyncClient) -> None:
     await trader.place(newClientOrderId="twice")
     await trader.place(newClientOrderId="twice")
     state = (await http.get("/__control/state", headers=TOKEN)).json()
@@ -63,7 +63,7 @@ async def test_the_state_tells_how_often_each_order_reached_the_venue(trader: An
     assert state["source"] == "synthetic"
 
 
-async def test_a_paused_market_stands_still_until_it_is_resumed(http: httpx.AsyncClient, testnet: RunningTestnet) -> None:
+async def test_a_paused_market_does_not_move_until_it_is_resumed(http: httpx.AsyncClient, testnet: RunningTestnet) -> None:
     await http.post("/__control/pause", headers=TOKEN)
     first = (await http.get("/__control/state", headers=TOKEN)).json()["tape"]
     assert testnet.venue.market.take_due() == []
@@ -100,14 +100,14 @@ def test_a_host_that_others_could_reach_is_refused(changed: Callable[..., Testne
     assert refused.value.code == "testnet-host-not-loopback"
 
 
-async def test_a_port_that_is_taken_is_said_to_be(testnet: RunningTestnet, changed: Callable[..., TestnetConfig]) -> None:
+async def test_a_port_in_use_is_reported(testnet: RunningTestnet, changed: Callable[..., TestnetConfig]) -> None:
     with pytest.raises(Unreachable) as refused:
         async with running_testnet(changed(port=testnet.port)):
             pass
     assert refused.value.code == "testnet-port-taken"
 
 
-async def test_a_missing_tape_is_said_to_be(changed: Callable[..., TestnetConfig], tmp_path: Path) -> None:
+async def test_a_missing_tape_file_is_reported(changed: Callable[..., TestnetConfig], tmp_path: Path) -> None:
     with pytest.raises(IntegrityError) as refused:
         await serve(changed(tape=tmp_path / "none.tape.gz"))
     assert refused.value.code == "tape-missing"
@@ -125,14 +125,14 @@ async def test_a_recorded_tape_is_played_and_its_source_named(changed: Callable[
     assert "recorded-l2" in page
 
 
-async def test_a_stranger_s_keys_do_not_each_get_a_limit_of_their_own(changed: Callable[..., TestnetConfig]) -> None:
+async def test_unknown_keys_share_one_rate_limit(changed: Callable[..., TestnetConfig]) -> None:
     config = changed(rate_limits=RateLimits(orders_per_second=0, requests_per_second=3))
     async with running_testnet(config) as running, http_at(running.base_url) as http:
         statuses = [(await http.get("/api/v3/ping", headers={"X-MEXC-APIKEY": f"k{n}"})).status_code for n in range(4)]
     assert statuses == [200, 200, 200, 429]
 
 
-async def test_a_served_testnet_says_where_it_is_and_stops_when_cancelled(config: TestnetConfig) -> None:
+async def test_a_served_testnet_reports_its_address_and_stops_on_cancel(config: TestnetConfig) -> None:
     ready: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(config, lambda host, port: ready.set_result((host, port))))
     host, port = await asyncio.wait_for(ready, 5)

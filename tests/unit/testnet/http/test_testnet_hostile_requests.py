@@ -1,4 +1,4 @@
-"""Requests that no honest client sends: each is refused in MEXC's shape, and the venue goes on."""
+"""Hostile requests: each is refused in MEXC's form, and the venue keeps running."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_a_request_that_is_not_http_does_not_stop_the_venue(testnet: Runni
     assert (await http.get("/api/v3/ping")).status_code == 200
 
 
-async def test_a_client_that_leaves_in_the_middle_of_its_body_is_forgotten(
+async def test_a_client_that_disconnects_during_its_body_is_dropped(
     testnet: RunningTestnet, http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, writer = await asyncio.open_connection(testnet.host, testnet.port)

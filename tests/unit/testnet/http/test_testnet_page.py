@@ -1,4 +1,4 @@
-"""The page: what stands on the venue is on it, nothing is loaded, and the book's picture is the book."""
+"""The page shows the venue's state, loads nothing from elsewhere, and its picture matches the book."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_the_page_shows_book_faults_orders_and_fills_with_their_evidence(
     assert testnet.venue.engine.fills_digest() in page
 
 
-async def test_the_page_loads_nothing_and_may_not(http: httpx.AsyncClient) -> None:
+async def test_the_page_loads_nothing_from_elsewhere(http: httpx.AsyncClient) -> None:
     reply = await http.get("/")
     assert reply.headers["content-security-policy"] == "default-src 'none'; style-src 'unsafe-inline'"
     assert re.findall(r"""(?:src|href|url)\s*[=(]""", reply.text) == []
@@ -61,7 +61,7 @@ def points(text: str) -> list[tuple[Decimal, Decimal]]:
 
 
 @given(bids=LEVELS, asks=LEVELS)
-def test_the_picture_stays_in_its_frame_and_rises_away_from_the_middle(bids: Any, asks: Any) -> None:
+def test_the_picture_stays_in_its_frame_and_grows_from_the_middle(bids: Any, asks: Any) -> None:
     below = sorted({D(100 - away): quantity for away, quantity in bids}.items(), reverse=True)
     above = sorted({D(100 + away): quantity for away, quantity in asks}.items())
     picture = depth_picture(below, above)

@@ -1,4 +1,4 @@
-"""The testnet's small parts, each on its own: the outbox, the rate window, listenKeys, history and playback."""
+"""Small parts of the testnet: the outbox, the rate window, listen keys, history and playback."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def drained(box: Outbox) -> list[str | bytes]:
     return taken
 
 
-def test_statements_about_the_present_replace_each_other_and_keep_their_place() -> None:
+def test_pushes_of_the_present_state_replace_each_other_in_place() -> None:
     box = Outbox(10)
     box.put_latest("ticker", b"old")
     box.put(b"event")
@@ -44,7 +44,7 @@ def test_statements_about_the_present_replace_each_other_and_keep_their_place() 
     assert drained(box) == [b"new", b"event"]
 
 
-def test_a_full_outbox_overflows_instead_of_losing_silently() -> None:
+def test_a_full_outbox_overflows_instead_of_losing_a_message() -> None:
     box = Outbox(2)
     for message in (b"1", b"2"):
         box.put(message)
@@ -54,7 +54,7 @@ def test_a_full_outbox_overflows_instead_of_losing_silently() -> None:
 
 
 @given(st.lists(st.integers(0, 3 * SECOND_NS), max_size=60).map(sorted), st.integers(1, 5))
-def test_no_second_ever_holds_more_events_than_the_limit(instants: list[int], limit: int) -> None:
+def test_no_second_has_more_events_than_the_limit(instants: list[int], limit: int) -> None:
     window = SlidingWindow(limit)
     admitted = [at for at in instants if window.admit("one", at)]
     assert all(later - first >= SECOND_NS for first, later in zip(admitted, admitted[limit:], strict=False))
@@ -65,7 +65,7 @@ def test_a_limit_of_zero_is_no_limit() -> None:
     assert all(window.admit("one", 0) for _ in range(1000))
 
 
-def test_a_listen_key_dies_after_an_hour_unless_it_is_renewed() -> None:
+def test_a_listen_key_expires_after_an_hour_unless_it_is_renewed() -> None:
     keys = ListenKeys(Random(1))
     kept, left = keys.create("bot", Millis(0)), keys.create("bot", Millis(0))
     assert keys.renew(kept, "bot", Millis(LIFETIME_MS - 1))
@@ -81,7 +81,7 @@ def test_a_listen_key_can_only_be_renewed_or_deleted_by_its_owner() -> None:
     assert keys.owner(key, Millis(0)) == "bot"
 
 
-def test_an_account_gets_no_more_listen_keys_than_it_may_have() -> None:
+def test_the_number_of_an_accounts_listen_keys_is_limited() -> None:
     keys = ListenKeys(Random(1))
     created = [keys.create("bot", Millis(0)) for _ in range(MAX_KEYS + 5)]
     assert len(set(created)) == MAX_KEYS
@@ -140,7 +140,7 @@ def test_before_the_first_trade_the_day_is_the_book_s_mid_price() -> None:
 
 
 class Hand:
-    """A clock that is moved by hand."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.at = 1_000
@@ -158,7 +158,7 @@ def records(times: int) -> list[TapeRecord]:
     return first + [TapeTrade(trade("10", 10 * n), Millis(10 * n)) for n in range(1, times)]
 
 
-def test_a_pause_holds_the_market_and_what_follows_carries_the_time_it_then_is() -> None:
+def test_a_paused_market_continues_with_the_current_time() -> None:
     clock = Hand()
     playback = Playback(TapePlayer(records(5), clock.now()), clock, source=DataSource.SYNTHETIC, speed=Decimal(1))
     clock.at += 10

@@ -1,4 +1,4 @@
-"""What an account is and has switched on, STP groups, wallet and lists: shapes and refusals on the wire."""
+"""The account's profile, STP groups, wallet and symbol lists: reply forms and refusals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from exchange.testnet.access.auth import ALL_PERMISSIONS
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
-from exchange.wire.profile import KycLevel, parse_group_reply, parse_groups_reply, parse_kyc, parse_mx_deduct, parse_uid
+from exchange.wire.profile import KycLevel
+from tests.support.wire_readers import parse_group_reply, parse_groups_reply, parse_kyc, parse_mx_deduct, parse_uid
 
 MONEY = {"USDT": Decimal(10_000), "BTC": Decimal(1)}
 MASTER = AccountConfig("master", "mx0bot", "bot-secret", MONEY, ALL_PERMISSIONS, uid="209302839", kyc=KycLevel.ADVANCED)
@@ -36,13 +37,13 @@ def sub(trader: Any) -> Any:
     return type(trader)(trader.http, SUB.api_key, SUB.secret)
 
 
-async def test_an_account_tells_its_kyc_level_and_its_uid(trader: Any) -> None:
+async def test_an_account_shows_its_kyc_level_and_its_uid(trader: Any) -> None:
     kyc, uid = await trader.get("kyc/status"), await trader.get("uid")
     assert (kyc, uid) == ({"status": "3"}, {"uid": "209302839"})
     assert (parse_kyc(kyc), parse_uid(uid)) == (KycLevel.ADVANCED, "209302839")
 
 
-async def test_mx_deduction_is_switched_and_told(trader: Any) -> None:
+async def test_mx_deduction_is_switched_and_shown(trader: Any) -> None:
     before = await trader.get("mxDeduct/enable")
     switched = (await trader.send("POST", "mxDeduct/enable", {"mxDeductEnable": "true"})).json()
     assert (before["data"], before["code"], before["msg"]) == ({"mxDeductEnable": False}, 0, "success")
@@ -56,7 +57,7 @@ async def test_mx_deduction_takes_lower_case_booleans_only(trader: Any, value: s
     assert (reply.status_code, reply.json()["code"]) == (400, code)
 
 
-async def test_a_group_is_created_filled_shown_emptied_and_deleted(trader: Any) -> None:
+async def test_a_group_is_created_filled_shown_cleared_and_deleted(trader: Any) -> None:
     created = parse_group_reply((await trader.send("POST", "strategy/group", {"tradeGroupName": "one"})).json())
     ref = {"tradeGroupId": created.id}
     added = (await trader.send("POST", "strategy/group/uid", {**ref, "uid": "209302839,49910594"})).json()
@@ -72,7 +73,7 @@ async def test_a_group_is_created_filled_shown_emptied_and_deleted(trader: Any) 
     assert parse_groups_reply(await trader.get("strategy/group")) == ()
 
 
-async def test_a_group_s_name_is_taken_once_and_ten_groups_are_enough(trader: Any) -> None:
+async def test_a_group_name_is_unique_and_ten_groups_are_the_limit(trader: Any) -> None:
     for number in range(10):
         assert (await trader.send("POST", "strategy/group", {"tradeGroupName": f"g{number}"})).status_code == 200
     again = await trader.send("POST", "strategy/group", {"tradeGroupName": "g1"})
@@ -80,7 +81,7 @@ async def test_a_group_s_name_is_taken_once_and_ten_groups_are_enough(trader: An
     assert (again.json()["code"], eleventh.json()["code"]) == (33333, 33333)
 
 
-async def test_a_sub_account_may_look_at_groups_and_not_make_any(trader: Any, sub: Any) -> None:
+async def test_a_sub_account_can_read_groups_but_not_create_any(trader: Any, sub: Any) -> None:
     await trader.send("POST", "strategy/group", {"tradeGroupName": "one"})
     refused = await sub.send("POST", "strategy/group", {"tradeGroupName": "two"})
     assert refused.json()["code"] == 140002
@@ -99,20 +100,20 @@ async def test_a_sub_account_may_look_at_groups_and_not_make_any(trader: Any, su
         ("DELETE", "strategy/group", {"tradeGroupId": "x"}, 700008),
     ],
 )
-async def test_what_a_group_cannot_be_is_refused(trader: Any, method: str, path: str, params: dict[str, Any], code: int) -> None:
+async def test_an_invalid_group_request_is_refused(trader: Any, method: str, path: str, params: dict[str, Any], code: int) -> None:
     await trader.send("POST", "strategy/group", {"tradeGroupName": "one"})
     reply = await trader.send(method, path, params)
     assert (reply.status_code, reply.json()["code"]) == (400, code)
 
 
-async def test_symbols_are_listed_in_the_shapes_that_were_recorded(trader: Any) -> None:
+async def test_symbols_are_listed_in_the_recorded_forms(trader: Any) -> None:
     default = await trader.get("defaultSymbols")
     assert await trader.get("selfSymbols") == {"code": 200, "data": ["BTCUSDT"], "msg": None}
     assert (default["data"], default["code"], default["msg"]) == (["BTCUSDT"], 0, "success")
     assert isinstance(default["timestamp"], int)
 
 
-async def test_what_a_simulated_venue_has_none_of_is_empty_or_refused(trader: Any) -> None:
+async def test_wallet_queries_are_empty_and_withdrawals_are_refused(trader: Any) -> None:
     assert await trader.get("symbol/offline") == {"data": []}
     assert await trader.get("announcements", language="en", page=1, limit=5) == {"code": 0, "data": [], "msg": ""}
     assert (await trader.get("etf/info", symbol="BTC3LUSDT"))["code"] == 30014
@@ -120,14 +121,14 @@ async def test_what_a_simulated_venue_has_none_of_is_empty_or_refused(trader: An
     assert await trader.get("capital/transfer") == {"rows": [], "total": 0}
 
 
-async def test_even_a_key_that_may_move_money_finds_nothing_to_move(trader: Any) -> None:
+async def test_a_key_that_may_move_money_gets_another_refusal(trader: Any) -> None:
     withdraw = await trader.send("POST", "capital/withdraw", {"coin": "USDT", "address": "x", "amount": "1"})
     transfer = await trader.send("POST", "capital/transfer", {"asset": "USDT", "amount": "1"})
     assert (withdraw.json()["code"], transfer.json()["code"]) == (10212, 10206)
     assert (await trader.get("account"))["balances"][1] == {"asset": "USDT", "free": "10000", "locked": "0", "available": "10000"}
 
 
-async def test_several_symbols_are_asked_for_and_unknown_ones_left_out(http: httpx.AsyncClient) -> None:
+async def test_several_symbols_are_queried_and_unknown_ones_left_out(http: httpx.AsyncClient) -> None:
     several = (await http.get("/api/v3/exchangeInfo", params={"symbols": "NOPEUSDT,BTCUSDT"})).json()
     unknown = await http.get("/api/v3/exchangeInfo", params={"symbol": "NOPEUSDT"})
     assert [one["symbol"] for one in several["symbols"]] == ["BTCUSDT"]
@@ -144,7 +145,7 @@ async def test_several_symbols_are_asked_for_and_unknown_ones_left_out(http: htt
         (False, "cancel_both", ["maker", "taker"]),
     ],
 )
-async def test_orders_of_one_group_that_would_meet_die_as_the_later_one_s_mode_says(
+async def test_the_later_orders_mode_decides_when_two_of_a_group_meet(
     trader: Any, sub: Any, testnet: RunningTestnet, grouped: bool, mode: str, left: list[str]
 ) -> None:
     testnet.venue.pause()

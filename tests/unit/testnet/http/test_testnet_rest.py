@@ -1,4 +1,4 @@
-"""The testnet's REST surface as it is on the wire: types, envelopes, ways to send parameters, who may do what."""
+"""The testnet's REST API on the wire: types, outer objects, ways to send parameters, permissions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_fees_are_json_numbers(trader: Any) -> None:
     assert b'"takerCommission":0.000500000000000000' in reply.content
 
 
-async def test_an_order_in_a_form_body_under_the_json_content_type_is_taken(trader: Any) -> None:
+async def test_an_order_in_a_form_body_labelled_as_json_is_accepted(trader: Any) -> None:
     order = {
         "symbol": "BTCUSDT",
         "side": "BUY",
@@ -56,7 +56,7 @@ async def test_an_order_in_a_form_body_under_the_json_content_type_is_taken(trad
     assert (found["clientOrderId"], found["status"]) == ("HUMBOT-1", "NEW")
 
 
-async def test_a_listen_key_is_made_from_a_signed_body(trader: Any) -> None:
+async def test_a_listen_key_is_created_from_a_signed_body(trader: Any) -> None:
     reply = await trader.send("POST", "userDataStream", body=True)
     assert len(reply.json()["listenKey"]) == 64
 
@@ -98,7 +98,7 @@ async def test_a_receive_window_beyond_a_minute_is_refused(trader: Any) -> None:
     assert (await trader.get("account", recvWindow=60001))["code"] == 700005
 
 
-async def test_a_key_can_only_do_what_it_was_granted(reader: Any) -> None:
+async def test_a_key_can_only_use_its_permissions(reader: Any) -> None:
     assert await reader.get("openOrders", symbol="BTCUSDT") == []
     assert (await reader.get("account"))["code"] == 700007
     assert (await reader.place()).json()["code"] == 700007
@@ -153,7 +153,7 @@ async def test_a_test_order_answers_an_empty_object(trader: Any) -> None:
     assert reply.content == b"{}"
 
 
-async def test_an_order_without_a_client_id_is_given_one(trader: Any) -> None:
+async def test_an_order_without_a_client_id_gets_one(trader: Any) -> None:
     await trader.place()
     (order,) = await trader.get("openOrders", symbol="BTCUSDT")
     assert order["clientOrderId"]
@@ -174,7 +174,7 @@ async def test_futures_are_answered_with_an_empty_success(http: httpx.AsyncClien
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/api/v3/nothing", 404), ("PATCH", "/api/v3/order", 405)])
-async def test_what_is_not_covered_answers_in_mexc_s_error_shape(
+async def test_an_unsupported_request_gets_an_error_in_mexcs_form(
     http: httpx.AsyncClient, method: str, path: str, status: int
 ) -> None:
     reply = await http.request(method, path)

@@ -1,4 +1,4 @@
-"""How far back queries reach, and how much they give at once: orders 7 days, trades a month and 100, candles 500."""
+"""Time range and page size of queries: orders 7 days, trades a month and 100 per page, candles 500."""
 
 from __future__ import annotations
 

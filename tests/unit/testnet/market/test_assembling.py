@@ -1,4 +1,4 @@
-"""Pushes and snapshots become a tape without a hole."""
+"""Pushes and snapshots become a tape without missing versions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from exchange.book import Book
 from exchange.model import MarketTrade, Millis, Side
-from exchange.tape import DepthDelta, DepthSnapshot, Sequence, TapeGap, TapeRecord, TapeTrade
+from exchange.tape import DepthDelta, DepthSnapshot, RecordOrder, TapeGap, TapeRecord, TapeTrade
 from exchange.testnet.market.feeds.assemble import Assembler
-from exchange.wire.market import DepthSnapshot as RestSnapshot
+from exchange.wire.market import DepthReply
 from exchange.wire.push import DepthUpdate, TradeBatch
 
 D = Decimal
@@ -29,22 +29,22 @@ def trade(assembler: Assembler, at: int, trade_id: str = "1", received_at: int |
 
 
 def snapshot(assembler: Assembler, version: int, at: int = 100) -> bool:
-    return assembler.on_snapshot(RestSnapshot(version, LEVELS, LEVELS, Millis(at)), Millis(at))
+    return assembler.on_snapshot(DepthReply(version, LEVELS, LEVELS, Millis(at)), Millis(at))
 
 
-def told(records: list[TapeRecord]) -> list[object]:
-    spoken: list[object] = []
+def summary(records: list[TapeRecord]) -> list[object]:
+    lines: list[object] = []
     for record in records:
         match record:
             case DepthSnapshot():
-                spoken.append(("s", record.version))
+                lines.append(("s", record.version))
             case DepthDelta():
-                spoken.append((record.from_version, record.to_version))
+                lines.append((record.from_version, record.to_version))
             case TapeTrade():
-                spoken.append(record.trade.trade_id)
+                lines.append(record.trade.trade_id)
             case TapeGap():
-                spoken.append("gap")
-    return spoken
+                lines.append("gap")
+    return lines
 
 
 @pytest.fixture
@@ -52,16 +52,16 @@ def assembler() -> Assembler:
     return Assembler("X", hold_ms=0)
 
 
-def test_changes_wait_for_a_snapshot_and_the_first_is_cut_to_begin_right_after_it(assembler: Assembler) -> None:
+def test_changes_wait_for_a_snapshot_and_continue_right_after_it(assembler: Assembler) -> None:
     assert not assembler.wants_snapshot
     for first, last in ((1, 3), (4, 8), (9, 9)):
         depth(assembler, first, last, 100 + first)
     assert assembler.wants_snapshot
     assert snapshot(assembler, 5)
-    assert told(assembler.ready()) == [("s", 5), (6, 8), (9, 9)]
+    assert summary(assembler.ready()) == [("s", 5), (6, 8), (9, 9)]
 
 
-def test_a_snapshot_older_than_what_waits_is_not_used(assembler: Assembler) -> None:
+def test_a_snapshot_older_than_the_waiting_changes_is_not_used(assembler: Assembler) -> None:
     depth(assembler, 8, 9, 100)
     assert not snapshot(assembler, 5)
     assert assembler.wants_snapshot
@@ -76,15 +76,15 @@ def test_a_missing_version_is_a_gap_until_the_next_snapshot(assembler: Assembler
     assert assembler.wants_snapshot
     depth(assembler, 7, 7, 130)
     assert snapshot(assembler, 6, 140)
-    assert told(assembler.ready()) == [("s", 1), (2, 2), "gap", ("s", 6), (7, 7)]
+    assert summary(assembler.ready()) == [("s", 1), (2, 2), "gap", ("s", 6), (7, 7)]
 
 
-def test_a_lost_connection_is_one_gap_however_often_it_is_said(assembler: Assembler) -> None:
+def test_a_lost_connection_is_one_gap_even_if_reported_twice(assembler: Assembler) -> None:
     depth(assembler, 1, 2, 100)
     snapshot(assembler, 1)
     for _ in range(3):
         assembler.lost(Millis(150))
-    assert told(assembler.ready()) == [("s", 1), (2, 2), "gap"]
+    assert summary(assembler.ready()) == [("s", 1), (2, 2), "gap"]
 
 
 def test_repeated_versions_are_ignored(assembler: Assembler) -> None:
@@ -92,7 +92,7 @@ def test_repeated_versions_are_ignored(assembler: Assembler) -> None:
     snapshot(assembler, 1)
     depth(assembler, 1, 2, 110)
     depth(assembler, 3, 3, 120)
-    assert told(assembler.ready()) == [("s", 1), (2, 2), (3, 3)]
+    assert summary(assembler.ready()) == [("s", 1), (2, 2), (3, 3)]
 
 
 def test_trades_from_before_the_first_book_are_dropped(assembler: Assembler) -> None:
@@ -101,20 +101,20 @@ def test_trades_from_before_the_first_book_are_dropped(assembler: Assembler) -> 
     snapshot(assembler, 1)
     trade(assembler, 99, "late but older")
     trade(assembler, 101, "after")
-    assert told(assembler.ready()) == [("s", 1), (2, 2), "after"]
+    assert summary(assembler.ready()) == [("s", 1), (2, 2), "after"]
 
 
-def test_a_trade_that_arrives_after_the_depth_it_caused_still_leaves_before_it() -> None:
+def test_a_late_trade_is_released_before_the_depth_it_caused() -> None:
     assembler = Assembler("X", hold_ms=100)
     depth(assembler, 1, 1, 90)
     snapshot(assembler, 1, 95)
     depth(assembler, 2, 2, 110)
     trade(assembler, 105, received_at=160)
-    assert told(assembler.ready(Millis(190))) == []
-    assert told(assembler.ready(Millis(300))) == [("s", 1), "1", (2, 2)]
+    assert summary(assembler.ready(Millis(190))) == []
+    assert summary(assembler.ready(Millis(300))) == [("s", 1), "1", (2, 2)]
 
 
-def test_what_is_too_late_leaves_under_the_time_of_what_already_left(assembler: Assembler) -> None:
+def test_a_record_that_is_too_late_gets_the_last_released_time(assembler: Assembler) -> None:
     depth(assembler, 1, 2, 100)
     snapshot(assembler, 1)
     assembler.ready()
@@ -125,7 +125,7 @@ def test_what_is_too_late_leaves_under_the_time_of_what_already_left(assembler: 
     assert late.at == 500
 
 
-def test_trades_without_an_id_are_given_one_that_is_their_own(assembler: Assembler) -> None:
+def test_trades_without_an_id_get_unique_ids(assembler: Assembler) -> None:
     depth(assembler, 1, 2, 100)
     snapshot(assembler, 1)
     trade(assembler, 101, "")
@@ -147,8 +147,8 @@ steps = st.lists(
 
 
 @given(steps, st.integers(0, 100))
-def test_whatever_arrives_what_leaves_is_a_tape(steps: list[tuple[str, int, int, int]], hold_ms: int) -> None:
-    assembler, order, book = Assembler("X", hold_ms), Sequence("X"), Book("X")
+def test_any_input_is_released_as_a_valid_tape(steps: list[tuple[str, int, int, int]], hold_ms: int) -> None:
+    assembler, order, book = Assembler("X", hold_ms), RecordOrder("X"), Book("X")
     now, version = 1_000, 50
     left: list[TapeRecord] = []
     for kind, first, second, third in steps:

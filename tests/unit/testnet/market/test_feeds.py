@@ -1,4 +1,4 @@
-"""Playing tapes, making markets up, and delaying requests."""
+"""Playing tapes, generating markets, and delaying requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exchange.book import Book, DeltaOutcome
 from exchange.errors import ConfigError, UsageError
 from exchange.matching.symbols import BTCUSDT
 from exchange.model import MarketTrade, Millis, Side
-from exchange.tape import DepthDelta, DepthSnapshot, Sequence, TapeGap, TapeRecord, TapeTrade, read
+from exchange.tape import DepthDelta, DepthSnapshot, RecordOrder, TapeGap, TapeRecord, TapeTrade, read
 from exchange.testnet.conditions.latency import LatencyModel
 from exchange.testnet.market.feeds.synthetic import SyntheticMarket, synthetic
 from exchange.testnet.market.feeds.tape import TapePlayer
@@ -35,7 +35,7 @@ def short_tape(trade_id: str = "7") -> list[TapeRecord]:
     ]
 
 
-def test_records_come_out_when_due_and_stamped_with_the_callers_time() -> None:
+def test_records_come_when_due_with_the_callers_time() -> None:
     player = TapePlayer(short_tape(), START)
     assert [record.at for record in player.due(Millis(START + 150))] == [START, START + 100]
     assert player.next_due() == START + 200
@@ -69,7 +69,7 @@ def test_a_loop_keeps_trade_ids_rising() -> None:
     assert trades == ["7", "8", "9", "10"]
 
 
-def test_a_loop_keeps_trade_ids_that_are_no_numbers_apart() -> None:
+def test_a_loop_keeps_trade_ids_without_numbers_distinct() -> None:
     player = TapePlayer(short_tape("abc"), START, loop=True)
     trades = [record.trade.trade_id for record in player.due(Millis(START + 700)) if isinstance(record, TapeTrade)]
     assert trades == ["abc", "abc-1", "abc-2"]
@@ -82,11 +82,11 @@ def test_a_tape_that_ends_in_a_gap_starts_over_with_a_snapshot() -> None:
     assert again.version == 15
 
 
-def test_what_comes_out_of_a_looped_real_tape_is_itself_in_order_and_its_book_never_breaks() -> None:
+def test_a_looped_real_tape_stays_ordered_and_its_book_stays_live() -> None:
     records = list(islice(read(SHIPPED), 400))
     span = records[-1].at - records[0].at
     player = TapePlayer(records, START, loop=True)
-    order, book = Sequence("BTCUSDT"), Book("BTCUSDT")
+    order, book = RecordOrder("BTCUSDT"), Book("BTCUSDT")
     for record in player.due(Millis(START + 5 * span)):
         order.check(record)
         if isinstance(record, DepthSnapshot):
@@ -111,8 +111,8 @@ def test_a_tape_without_a_book_cannot_be_played() -> None:
 MARKET = SyntheticMarket(BTCUSDT, D(60_000), seed=3)
 
 
-def test_a_made_up_market_obeys_the_rules_of_a_tape_and_never_crosses() -> None:
-    order, book = Sequence("BTCUSDT"), Book("BTCUSDT")
+def test_a_generated_market_is_a_valid_tape_and_never_crosses() -> None:
+    order, book = RecordOrder("BTCUSDT"), Book("BTCUSDT")
     for record in islice(synthetic(MARKET, START), 2_000):
         order.check(record)
         if isinstance(record, DepthSnapshot):
@@ -124,14 +124,14 @@ def test_a_made_up_market_obeys_the_rules_of_a_tape_and_never_crosses() -> None:
         assert book.quote(START) is not None
 
 
-def test_a_seed_makes_the_same_market_again_and_another_seed_another() -> None:
+def test_the_same_seed_generates_the_same_market() -> None:
     again, other = synthetic(MARKET, START), synthetic(dataclasses.replace(MARKET, seed=4), START)
     first = list(islice(synthetic(MARKET, START), 50))
     assert first == list(islice(again, 50))
     assert first != list(islice(other, 50))
 
 
-def test_a_made_up_market_needs_room_below_its_price() -> None:
+def test_a_generated_market_needs_prices_above_zero() -> None:
     with pytest.raises(ConfigError):
         next(synthetic(dataclasses.replace(MARKET, start_price=D("0.05")), START))
 
@@ -150,6 +150,6 @@ def test_an_arrival_is_never_before_the_request_was_sent() -> None:
 
 
 @pytest.mark.parametrize("quantiles", [(), (5,), (5, 4), (-1, 4)])
-def test_quantiles_that_are_none_are_refused(quantiles: tuple[int, ...]) -> None:
+def test_invalid_quantiles_are_refused(quantiles: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError):
         LatencyModel(1, quantiles)

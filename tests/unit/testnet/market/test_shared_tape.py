@@ -1,4 +1,4 @@
-"""The recorded BTCUSDT market, both files of it: the fills of seed 7 never change."""
+"""Both files of the recorded BTCUSDT market: the fills of seed 7 never change."""
 
 from __future__ import annotations
 
@@ -52,5 +52,5 @@ def test_scripted_quotes_on_the_whole_recording_give_the_golden_fills(shared, mo
     assert replay(shared, model, seed=7).digest == GOLDEN[model]
 
 
-def test_with_latency_they_give_other_fills_that_are_golden_too(shared):
+def test_with_latency_the_fills_differ_and_are_golden_too(shared):
     assert replay(shared, seed=7, latency=DEFAULT_QUANTILES).digest == GOLDEN_WITH_LATENCY

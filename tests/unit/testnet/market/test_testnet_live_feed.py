@@ -1,4 +1,4 @@
-"""The live feed against a venue that speaks MEXC's protocol: our own, over loopback."""
+"""The live feed against our own testnet over loopback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from exchange.book import Book, DeltaOutcome
 from exchange.errors import Unreachable, UsageError, VenueError
 from exchange.model import DataSource
-from exchange.tape import DepthDelta, DepthSnapshot, Sequence, TapeGap, TapeRecord, TapeTrade
+from exchange.tape import DepthDelta, DepthSnapshot, RecordOrder, TapeGap, TapeRecord, TapeTrade
 from exchange.testnet.conditions.clock import SystemClock
 from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.config import TestnetConfig
@@ -25,7 +25,7 @@ QUICK = LiveTiming(snapshot_every=20, retry_first=20, retry_most=40, release_eve
 
 @pytest.fixture
 async def origin(changed: Callable[..., TestnetConfig]) -> AsyncIterator[RunningTestnet]:
-    """The venue that is listened to; its market runs five times as fast."""
+    """The venue of the feed; its market runs at five times its speed."""
     async with running_testnet(changed(speed=Decimal(5))) as testnet:
         yield testnet
 
@@ -39,12 +39,12 @@ def fetch(origin: RunningTestnet, http: httpx.AsyncClient) -> Fetch:
 
 
 class Recorder:
-    """Keeps what a feed delivers, proving on the way that it is a tape and that its book never breaks."""
+    """Keeps what a feed delivers, and checks that it is a valid tape whose book stays live."""
 
     def __init__(self) -> None:
         self.records: list[TapeRecord] = []
         self.book = Book("BTCUSDT")
-        self._order = Sequence("BTCUSDT")
+        self._order = RecordOrder("BTCUSDT")
         self._more = asyncio.Event()
 
     def take(self, record: TapeRecord) -> None:
@@ -86,7 +86,7 @@ def feed(origin: RunningTestnet, fetch: Fetch) -> LiveFeed:
     return LiveFeed("BTCUSDT", origin.ws_url, fetch, SystemClock(), QUICK)
 
 
-async def test_what_is_recorded_leads_to_the_book_of_the_venue_recorded(origin: RunningTestnet, feed: LiveFeed) -> None:
+async def test_a_recording_rebuilds_the_book_of_the_recorded_venue(origin: RunningTestnet, feed: LiveFeed) -> None:
     async with recording(feed) as recorder:
         await recorder.until(lambda: recorder.count(DepthDelta) >= 5 and recorder.count(TapeTrade) >= 5)
         origin.venue.pause()
@@ -126,7 +126,7 @@ async def test_silence_is_a_failure(origin: RunningTestnet, fetch: Fetch) -> Non
     assert feed.failure is not None
 
 
-async def test_a_rest_api_that_fails_is_asked_again(origin: RunningTestnet, fetch: Fetch) -> None:
+async def test_a_failing_rest_api_is_retried(origin: RunningTestnet, fetch: Fetch) -> None:
     failures = [Unreachable("no", code="unreachable", remedy="Wait."), TimeoutError("slow")]
 
     async def sometimes(path: str) -> bytes:
@@ -139,7 +139,7 @@ async def test_a_rest_api_that_fails_is_asked_again(origin: RunningTestnet, fetc
     assert failures == []
 
 
-async def test_nobody_listening_is_retried_and_said(fetch: Fetch) -> None:
+async def test_a_venue_that_does_not_listen_is_retried_and_reported(fetch: Fetch) -> None:
     feed = LiveFeed("BTCUSDT", "ws://127.0.0.1:9/ws", fetch, SystemClock(), QUICK)
     async with recording(feed), asyncio.timeout(5):
         while feed.failure is None or "Error" not in feed.failure:  # noqa: ASYNC110 - the feed tells nobody of its failures
@@ -151,7 +151,7 @@ async def test_a_symbol_the_venue_does_not_list_ends_the_feed(origin: RunningTes
         await LiveFeed("NOPEUSDT", origin.ws_url, fetch, SystemClock(), QUICK).run(lambda _: None)
 
 
-async def test_a_receiver_that_fails_ends_the_feed_with_its_error(feed: LiveFeed) -> None:
+async def test_a_failing_receiver_ends_the_feed_with_its_error(feed: LiveFeed) -> None:
     def refuse(record: TapeRecord) -> None:
         raise ZeroDivisionError
 
@@ -191,7 +191,7 @@ async def test_a_venue_can_run_on_the_live_market_of_another(
     assert market.records > 3
 
 
-async def test_a_paused_live_market_stands_still_and_goes_on_from_a_fresh_book(
+async def test_a_paused_live_market_continues_from_a_new_book(
     origin: RunningTestnet, feed: LiveFeed, changed: Callable[..., TestnetConfig]
 ) -> None:
     async with running_testnet(changed(), market=LiveMarket(feed, DataSource.SYNTHETIC)) as mirror, asyncio.timeout(10):
@@ -205,31 +205,31 @@ async def test_a_paused_live_market_stands_still_and_goes_on_from_a_fresh_book(
         assert mirror.venue.engine.quote("BTCUSDT", mirror.venue.clock.now()) is not None
 
 
-async def test_a_venue_that_declares_itself_simulated_is_never_taken_for_live_data(fetch: Fetch) -> None:
+async def test_a_venue_that_declares_itself_simulated_is_never_live_data(fetch: Fetch) -> None:
     assert await live_source(fetch) is DataSource.SYNTHETIC
 
 
 @pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"code":404}'])
-async def test_a_venue_that_declares_nothing_is_a_real_one(answer: bytes) -> None:
+async def test_a_venue_without_a_declaration_is_live(answer: bytes) -> None:
     async def get(path: str) -> bytes:
         return answer
 
     assert await live_source(get) is DataSource.LIVE
 
 
-@pytest.mark.parametrize(("code", "known"), [(ERROR_STATUS, True), ("rest-unreachable", False)])
-async def test_only_an_answer_counts_as_declaring_nothing(code: str, known: bool) -> None:
+@pytest.mark.parametrize(("code", "counts"), [(ERROR_STATUS, True), ("rest-unreachable", False)])
+async def test_only_a_reply_counts_as_no_declaration(code: str, counts: bool) -> None:
     async def get(path: str) -> bytes:
         raise Unreachable("no", code=code, remedy="Wait.")
 
-    if known:
+    if counts:
         assert await live_source(get) is DataSource.LIVE
     else:
         with pytest.raises(Unreachable):
             await live_source(get)
 
 
-async def test_a_venue_that_declares_a_source_nobody_knows_is_refused() -> None:
+async def test_a_venue_that_declares_an_unknown_source_is_refused() -> None:
     async def get(path: str) -> bytes:
         return b'{"simulated":true,"source":"dreams"}'
 

@@ -1,4 +1,4 @@
-"""A venue with several symbols: each has a market, rules and orders of its own, and MX has a price."""
+"""A venue with several symbols: each has its own market, rules and orders, and MX has a price."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def testnet(config: TestnetConfig) -> AsyncIterator[RunningTestnet]:
         yield running
 
 
-async def test_every_symbol_has_a_market_of_its_own(http: httpx.AsyncClient) -> None:
+async def test_every_symbol_has_its_own_market(http: httpx.AsyncClient) -> None:
     listed = (await http.get("/api/v3/exchangeInfo")).json()["symbols"]
     tickers = {one["symbol"]: one for one in (await http.get("/api/v3/ticker/bookTicker")).json()}
     assert [one["symbol"] for one in listed] == ["BTCUSDT", "ETHUSDT", "MXUSDT"]
@@ -48,9 +48,7 @@ async def test_every_symbol_has_a_market_of_its_own(http: httpx.AsyncClient) -> 
     ("symbols", "found"),
     [("ETHUSDT", ["ETHUSDT"]), ("MXUSDT,NOPEUSDT,BTCUSDT", ["MXUSDT", "BTCUSDT"]), ("NOPEUSDT", [])],
 )
-async def test_exchange_info_lists_the_symbols_asked_for_and_omits_unknown_ones(
-    http: httpx.AsyncClient, symbols: str, found: list[str]
-) -> None:
+async def test_exchange_info_lists_the_requested_symbols_only(http: httpx.AsyncClient, symbols: str, found: list[str]) -> None:
     reply = (await http.get("/api/v3/exchangeInfo", params={"symbols": symbols})).json()
     assert [one["symbol"] for one in reply["symbols"]] == found
 
@@ -82,7 +80,7 @@ async def test_a_batch_of_two_symbols_is_refused(trader: Any) -> None:
     assert (await trader.send("POST", "batchOrders", {"batchOrders": batch})).json()["code"] == 33333
 
 
-def test_a_fee_in_mx_is_worked_out_at_the_venue_s_own_price_of_mx(config: TestnetConfig) -> None:
+def test_a_fee_in_mx_uses_the_venues_own_price_of_mx(config: TestnetConfig) -> None:
     def fee(options: TestnetConfig) -> tuple[Decimal, str]:
         venue = build_venue(options, StoppedClock(START))
         charge = venue.mx_fees.charge(venue.engine._account("bot"), BTCUSDT, D(10_000), maker=False)
@@ -94,7 +92,7 @@ def test_a_fee_in_mx_is_worked_out_at_the_venue_s_own_price_of_mx(config: Testne
     assert fee(replace(config, symbols=(), mx_price=D(8))) == (D("0.5"), "MX")
 
 
-def test_several_markets_play_the_same_records_again(config: TestnetConfig) -> None:
+def test_several_markets_repeat_the_same_records(config: TestnetConfig) -> None:
     def played() -> list[Any]:
         clock = StoppedClock(START)
         venue = build_venue(config, clock)

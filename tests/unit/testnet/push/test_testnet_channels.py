@@ -1,4 +1,4 @@
-"""Every public channel of the stream, on a real market: what it pushes, under which name, and how its versions meet REST."""
+"""Every public channel of the stream: its pushes, their name, and their versions compared with REST."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def pushes(socket: ClientConnection) -> AsyncIterator[Push]:
 
 @pytest.fixture
 async def market(changed: Callable[..., TestnetConfig], trader: Any) -> AsyncIterator[RunningTestnet]:
-    """A lively market: ten of its seconds pass in one."""
+    """A busy market at ten times its speed."""
     async with running_testnet(changed(speed=D(10))) as testnet:
         trader.http.base_url = testnet.base_url
         yield testnet
@@ -77,9 +77,7 @@ async def market(changed: Callable[..., TestnetConfig], trader: Any) -> AsyncIte
         *((f"kline.v3.api.pb@BTCUSDT@{interval.stream_name}", KlineUpdate) for interval in Interval),
     ],
 )
-async def test_a_channel_pushes_its_kind_under_exactly_the_name_subscribed(
-    market: RunningTestnet, channel: str, kind: type
-) -> None:
+async def test_a_channel_pushes_its_kind_under_the_subscribed_name(market: RunningTestnet, channel: str, kind: type) -> None:
     async with listening(market, PUBLIC + channel) as socket:
         push = await anext(pushes(socket))
     assert isinstance(push.body, kind)
@@ -94,9 +92,7 @@ async def rest_book(trader: Any) -> Book:
     return book
 
 
-async def test_steps_of_a_depth_batch_applied_to_a_rest_snapshot_lead_to_the_later_rest_snapshot(
-    market: RunningTestnet, trader: Any
-) -> None:
+async def test_depth_batch_steps_lead_from_one_rest_snapshot_to_a_later_one(market: RunningTestnet, trader: Any) -> None:
     async with listening(market, PUBLIC + "increase.depth.batch.v3.api.pb@BTCUSDT") as socket:
         source = pushes(socket)
         await anext(source)
@@ -115,9 +111,7 @@ async def test_steps_of_a_depth_batch_applied_to_a_rest_snapshot_lead_to_the_lat
 
 
 @pytest.mark.parametrize("channel", ["limit.depth.v3.api.pb@BTCUSDT@20", "aggre.bookTicker.v3.api.pb@10ms@BTCUSDT"])
-async def test_a_statement_of_the_present_carries_the_version_rest_has_for_the_same_book(
-    market: RunningTestnet, trader: Any, channel: str
-) -> None:
+async def test_a_push_of_the_present_state_has_the_version_of_rest(market: RunningTestnet, trader: Any, channel: str) -> None:
     market.venue.pause()
     async with listening(market, PUBLIC + channel) as socket:
         body = (await anext(pushes(socket))).body
@@ -131,7 +125,7 @@ async def test_a_statement_of_the_present_carries_the_version_rest_has_for_the_s
         assert ((body.bid, body.bid_quantity), (body.ask, body.ask_quantity)) == (bids[0], asks[0])
 
 
-async def test_mini_tickers_come_every_three_seconds_also_when_nothing_trades(
+async def test_mini_tickers_come_every_three_seconds_even_without_trades(
     testnet: RunningTestnet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[float] = []
@@ -202,7 +196,7 @@ def test_a_day_begins_at_midnight_of_its_zone(zone: str, began: int) -> None:
     assert day_begins(zone, Millis(100 * HOUR)) == began
 
 
-def test_a_mini_ticker_tells_the_zone_s_day_and_the_change_since_utc_8_s_midnight() -> None:
+def test_a_mini_ticker_has_the_zones_day_and_the_utc_8_change() -> None:
     traded = history((87 * HOUR, "80"), (88 * HOUR, "100"), (97 * HOUR, "125"), (98 * HOUR, "110"))
     ticker = mini_ticker("BTCUSDT", "UTC+0", traded, Millis(100 * HOUR))
     assert ticker is not None

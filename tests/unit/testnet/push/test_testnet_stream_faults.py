@@ -38,7 +38,7 @@ async def bodies(socket: ClientConnection, count: int) -> list[object]:
     return [decode_push(frame).body for frame in received if isinstance(frame, bytes)]
 
 
-async def test_a_reordered_private_event_comes_after_the_one_that_followed_it(testnet: RunningTestnet, trader: Any) -> None:
+async def test_a_reordered_private_event_comes_after_the_next_one(testnet: RunningTestnet, trader: Any) -> None:
     async with listening(testnet, ORDERS.name, ACCOUNT.name, key=await private(testnet)) as socket:
         testnet.arm(FaultKind.REORDERED_PRIVATE_EVENTS, params={"ms": 60_000})
         await trader.place()
@@ -50,7 +50,7 @@ async def test_a_reordered_private_event_comes_after_the_one_that_followed_it(te
     assert [type(third), type(fourth)] == [OrderReport, BalanceUpdate]
 
 
-async def test_a_held_back_event_that_nothing_follows_is_pushed_in_the_end(testnet: RunningTestnet, trader: Any) -> None:
+async def test_a_held_back_event_without_a_successor_is_pushed_later(testnet: RunningTestnet, trader: Any) -> None:
     async with listening(testnet, ORDERS.name, key=await private(testnet)) as socket:
         testnet.arm(FaultKind.REORDERED_PRIVATE_EVENTS, params={"ms": 30, "channel": "orders"})
         await trader.place()

@@ -1,4 +1,4 @@
-"""The testnet's websocket as a plain client sees it: control frames, pushes, limits and the ends of a connection."""
+"""The testnet's websocket for a plain client: control frames, pushes, limits and ends of a connection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from exchange.testnet.server import RunningTestnet, running_testnet
 from exchange.wire.market import BookTicker
 from exchange.wire.push import BalanceUpdate, DepthLevels, DepthUpdate, KlineUpdate, Push, TradeBatch
 from exchange.wire.push_decode import decode_push
-from exchange.wire.stream import Speed, book_ticker_channel, depth_channel
+from exchange.wire.stream import Speed, depth_channel
+from tests.support.channels import book_ticker_channel
 
 DEPTH = "spot@public.aggre.depth.v3.api.pb@10ms@BTCUSDT"
 PRIVATE = ["spot@private.orders.v3.api.pb", "spot@private.deals.v3.api.pb", "spot@private.account.v3.api.pb"]
@@ -74,7 +75,7 @@ async def test_a_ping_in_any_case_is_answered(testnet: RunningTestnet, method: s
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", "{}", '{"method":"SUBSCRIPTION"}', '{"method":1}', "[" * 5000, b"\x00\x01"])
-async def test_a_frame_that_makes_no_sense_is_answered_and_survived(testnet: RunningTestnet, text: str | bytes) -> None:
+async def test_an_invalid_frame_is_answered_and_the_connection_stays(testnet: RunningTestnet, text: str | bytes) -> None:
     async with stream(testnet) as socket:
         await socket.send(text)
         assert "invalid" in json.loads(await socket.recv())["msg"]
@@ -130,7 +131,7 @@ def apply(book: Book, push: Push) -> DeltaOutcome:
     return book.delta(update.from_version, update.to_version, update.bids, update.asks, push.at)
 
 
-async def test_every_depth_change_waits_for_a_slow_reader_but_only_the_latest_best_price(
+async def test_a_slow_reader_gets_every_depth_change_and_one_best_price(
     changed: Callable[..., TestnetConfig],
 ) -> None:
     session = Session(StreamLimits(), Outbox(1000), opened_ns=0)
@@ -165,7 +166,7 @@ async def test_a_public_channel_pushes_its_kind_under_the_name_subscribed(
     assert push.channel.name == channel
 
 
-async def test_an_order_s_life_is_told_in_order_on_the_private_channels(testnet: RunningTestnet, trader: Any) -> None:
+async def test_private_channels_report_an_orders_states_in_order(testnet: RunningTestnet, trader: Any) -> None:
     async with stream(testnet, await key_of(trader)) as socket:
         await subscribe(socket, *PRIVATE)
         source = pushes(socket)
@@ -174,15 +175,15 @@ async def test_an_order_s_life_is_told_in_order_on_the_private_channels(testnet:
         await trader.send("DELETE", "order", {"symbol": "BTCUSDT", "origClientOrderId": "resting"})
         canceled = [(await anext(source)).body for _ in range(2)]
     assert [type(body) for body in placed] == [BalanceUpdate, OrderReport]
-    assert [told(body) for body in placed] == ["ENTRUST_PLACE", OrderStatus.NEW]
-    assert {told(body) for body in canceled} == {"ENTRUST_CANCEL", OrderStatus.CANCELED}
+    assert [described(body) for body in placed] == ["ENTRUST_PLACE", OrderStatus.NEW]
+    assert {described(body) for body in canceled} == {"ENTRUST_CANCEL", OrderStatus.CANCELED}
 
 
-def told(body: object) -> object:
+def described(body: object) -> object:
     return body.reason.value if isinstance(body, BalanceUpdate) else body.status if isinstance(body, OrderReport) else None
 
 
-async def test_a_fill_is_told_as_order_deal_and_balances_with_a_client_id(testnet: RunningTestnet, trader: Any) -> None:
+async def test_a_fill_is_pushed_as_order_deal_and_balances(testnet: RunningTestnet, trader: Any) -> None:
     async with stream(testnet, await key_of(trader)) as socket:
         await subscribe(socket, *PRIVATE)
         await trader.place(price="61000")
@@ -193,14 +194,14 @@ async def test_a_fill_is_told_as_order_deal_and_balances_with_a_client_id(testne
                 break
         async for push in pushes(socket):
             bodies.append(push.body)
-            if any(isinstance(body, Fill) for body in bodies) and {"ENTRUST", "TRADE_FEE"} <= {told(body) for body in bodies}:
+            if any(isinstance(body, Fill) for body in bodies) and {"ENTRUST", "TRADE_FEE"} <= {described(body) for body in bodies}:
                 break
     ids = {body.client_id for body in bodies if isinstance(body, Fill | OrderReport)}
     assert len(ids) == 1
     assert all(ids)
 
 
-async def test_another_account_hears_nothing_of_it(testnet: RunningTestnet, trader: Any) -> None:
+async def test_another_account_receives_nothing(testnet: RunningTestnet, trader: Any) -> None:
     stranger = testnet.venue.listen_keys.create("reader", testnet.venue.clock.now())
     async with stream(testnet, stranger) as socket:
         await subscribe(socket, *PRIVATE)
@@ -208,14 +209,14 @@ async def test_another_account_hears_nothing_of_it(testnet: RunningTestnet, trad
         assert json.loads(await first_frame(socket))["msg"] == "PONG"
 
 
-async def test_a_wrong_listen_key_gets_a_bare_text_and_the_door(testnet: RunningTestnet) -> None:
+async def test_a_wrong_listen_key_gets_a_plain_text_and_is_disconnected(testnet: RunningTestnet) -> None:
     async with stream(testnet, "f" * 64) as socket:
         assert await socket.recv() == "Invalid listen key"
         with pytest.raises(ConnectionClosed):
             await socket.recv()
 
 
-async def test_a_sixth_connection_of_one_listen_key_is_turned_away(testnet: RunningTestnet, trader: Any) -> None:
+async def test_a_sixth_connection_of_one_listen_key_is_refused(testnet: RunningTestnet, trader: Any) -> None:
     key = await key_of(trader)
     sockets = [await connect(f"{testnet.ws_url}?listenKey={key}", proxy=None, close_timeout=0.1) for _ in range(6)]
     try:
@@ -255,7 +256,7 @@ async def test_a_connection_is_cut_when_its_time_is_up(
         await closed(socket)
 
 
-async def test_a_client_that_does_not_read_is_dropped_rather_than_cheated(changed: Callable[..., TestnetConfig]) -> None:
+async def test_a_client_that_does_not_read_is_disconnected(changed: Callable[..., TestnetConfig]) -> None:
     async with running_testnet(changed(streams=StreamLimits(queue=5))) as testnet, stream(testnet) as socket:
         for _ in range(50):
             await socket.send('{"method":"PING"}')
@@ -291,7 +292,7 @@ async def test_a_version_gap_breaks_the_chain_once(testnet: RunningTestnet) -> N
     assert sum(gaps) == 1
 
 
-async def test_a_frozen_stream_stays_connected_and_answers_pings_but_pushes_nothing(testnet: RunningTestnet, trader: Any) -> None:
+async def test_a_frozen_stream_answers_pings_but_pushes_nothing(testnet: RunningTestnet, trader: Any) -> None:
     async with stream(testnet, await key_of(trader)) as socket:
         await subscribe(socket, *PRIVATE)
         testnet.arm(FaultKind.STREAM_FREEZE, params={"ms": 60_000, "channel": "private"})

@@ -1,11 +1,11 @@
-"""One subscribed stream in a task of its own. Two can run side by side, so that one takes over from the other without a gap."""
+"""One subscribed stream in its own task. The market feed and the private stream run two side by side to switch without a gap."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 
-from exchange.mexc.hosts import Reach
+from exchange.mexc.reach import Reach
 from exchange.mexc.socket import StreamTiming, open_stream
 from exchange.ports import Clock
 from exchange.wire.stream import Channel
@@ -15,8 +15,8 @@ Take = Callable[[bytes], None]
 _TICK = 1_000
 
 
-class Line:
-    """A stream from opening to its loss. Frames are kept until somebody takes them, and then handed over as they come."""
+class Subscription:
+    """A stream from opening to its end. Frames are buffered until ``hand_to``, then passed on as they come."""
 
     def __init__(self, url: str, reach: Reach, timing: StreamTiming, clock: Clock, channels: Sequence[Channel]) -> None:
         """Start opening the stream; needs a running event loop. Raises ``Refused`` for a URL outside ``reach``."""
@@ -42,15 +42,15 @@ class Line:
         return self._task.done()
 
     def hand_to(self, take: Take) -> None:
-        """Give every frame to ``take`` from now on, those kept so far first."""
+        """Pass every frame to ``take`` from now on, the buffered ones first."""
         kept, self._kept = self._kept, []
         self._take = take
         for frame in kept:
             take(frame)
 
-    def when_lost(self, tell: Callable[[], None]) -> None:
-        """Call ``tell`` once the stream has ended."""
-        self._task.add_done_callback(lambda _: tell())
+    def when_lost(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once the stream has ended."""
+        self._task.add_done_callback(lambda _: callback())
 
     async def subscribed(self) -> None:
         """Wait until every channel is acknowledged. Raises ``SocketLost``."""
@@ -62,16 +62,16 @@ class Line:
         self.check()
 
     async def ended(self, within_ms: int) -> None:
-        """Wait for the stream to be lost, for at most ``within_ms``."""
+        """Wait until the stream has ended, for at most ``within_ms``."""
         await asyncio.wait({self._task}, timeout=max(0, within_ms) / 1_000)
 
     def check(self) -> None:
-        """Raises ``SocketLost`` once the stream has ended."""
+        """Raise ``SocketLost`` if the stream has ended."""
         if self._task.done():
             self._task.result()
 
     async def aclose(self) -> None:
-        """End the stream; nothing is handed over any more. Harmless when repeated."""
+        """End the stream and drop further frames. Calling it again has no effect."""
         self._take = _drop
         await end(self._task)
 
@@ -87,7 +87,7 @@ class Line:
 
 
 async def end(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait until it has ended, whatever it ended with. Unlike awaiting it, this can itself be cancelled."""
+    """Cancel a task and wait until it has ended, with any result. Unlike awaiting the task, this can itself be cancelled."""
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled():
@@ -95,4 +95,4 @@ async def end(task: asyncio.Task[None]) -> None:
 
 
 def _drop(_: bytes) -> None:
-    """What is said to nobody."""
+    """Ignore a frame after the stream was closed."""

@@ -1,8 +1,8 @@
-"""Is this account fit for real orders? Measured on the venue, one row per question; nothing is placed, nothing is moved.
+"""Checks on the venue whether an account is ready for real orders. ``gatehouse doctor`` and the gate ``live-ready`` use it.
 
-A pair can be listed, open on the web and closed to a key (mexc-spot-v3.md §6), and there is no call that says what a key may do
-(§5). So each right is proved by using it harmlessly: ``order/test`` on both sides for trading, and queries about withdrawals and
-transfers that must be refused with 700007.
+Nothing is placed and no money is moved. A pair can be listed, open on the web and closed to a key (mexc-spot-v3.md §6), and no call
+lists the permissions of a key (§5). So each permission is proved by a harmless use: ``order/test`` on both sides for trading, and
+queries about withdrawals and transfers that must be refused with 700007.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _LACKS_BALANCE = frozenset(
     }
 )
 _HEADROOM = Decimal("1.05")
-"""How far above the minimum a test order is, so that rounding and a moving price do not take it below."""
+"""Factor by which a test order exceeds the minimum, so that rounding and a moving price keep it above."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountCheck:
-    """One row. ``remedy`` is empty when there is nothing to do."""
+    """The result of one check. ``remedy`` is empty if there is nothing to do."""
 
     name: str
     ok: bool
@@ -45,10 +45,10 @@ class AccountCheck:
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What the account is to be fit for.
+    """What the account must be able to do.
 
-    ``order_notional_most`` is the largest order that will ever be placed, in the quote asset; ``offset_most_ms`` the largest
-    clock offset that guards allow. ``powerless_key`` demands a key that cannot move money; a simulated venue has none to move.
+    ``order_notional_most`` is the largest order that can be placed, in the quote asset; ``offset_most_ms`` the largest
+    clock offset that guards allow. ``powerless_key`` requires a key that cannot move money; a simulated venue needs none.
     """
 
     symbols: tuple[str, ...]
@@ -61,7 +61,7 @@ Measure = Callable[[], Awaitable[AccountCheck]]
 
 
 async def check_account(venue: MexcVenue, permit: Callable[[], Permit], demands: Demands) -> tuple[AccountCheck, ...]:
-    """Every check, in order. A check that cannot be made has failed and says why; nothing is raised.
+    """Run every check, in order. A check that cannot be made fails and says why; nothing is raised.
 
     ``permit`` gives a live permit: the signature of a test order would also sign the order.
     """
@@ -87,15 +87,15 @@ async def _symbol_rows(venue: MexcVenue, permit: Callable[[], Permit], symbol: s
         await _row(f"{symbol} rules", "listed, trading, both sides open", rules),
         await _row(f"{symbol} open to this key", "in selfSymbols", lambda: _open_to_key(venue, symbol)),
     ]
-    known = found.get(symbol)
-    if known is None:
+    listed = found.get(symbol)
+    if listed is None:
         return rows
-    rows.append(_minimum(known, demands.order_notional_most))
-    rows.append(await _row(f"{symbol} fee", "not above the listed fee", lambda: _fee(venue, known)))
-    kinds = [OrderType.LIMIT] + ([OrderType.MARKET] if OrderType.MARKET in known.order_types else [])
+    rows.append(_minimum(listed, demands.order_notional_most))
+    rows.append(await _row(f"{symbol} fee", "not above the listed fee", lambda: _fee(venue, listed)))
+    kinds = [OrderType.LIMIT] + ([OrderType.MARKET] if OrderType.MARKET in listed.order_types else [])
     for kind in kinds:
         for side in Side:
-            rows.append(await _test_order(venue, permit(), known, kind, side))  # noqa: PERF401 - a comprehension would hide the awaits
+            rows.append(await _test_order(venue, permit(), listed, kind, side))  # noqa: PERF401 - a comprehension hides the awaits
     return rows
 
 
@@ -133,7 +133,7 @@ def _rules(symbol: str, rules: SymbolRules | None) -> AccountCheck:
         ok=not faults,
         measured=", ".join(faults) or "as expected",
         expected="listed, trading, open to API orders on both sides",
-        remedy="Choose another symbol; this one is closed to this kind of trading." if faults else "",
+        remedy="Choose another symbol; this one cannot be traded in this way." if faults else "",
     )
 
 
@@ -167,7 +167,7 @@ def _minimum(rules: SymbolRules, most: Decimal) -> AccountCheck:
         ok=ok,
         measured=f"{plain(rules.min_notional)} {rules.quote}",
         expected=f"5 % below the largest order, {plain(most)} {rules.quote}",
-        remedy="" if ok else "No order could be placed: choose a symbol with a smaller minimum, or raise the order limit.",
+        remedy="" if ok else "No order can be placed: choose a symbol with a smaller minimum, or raise the order limit.",
     )
 
 
@@ -199,7 +199,7 @@ async def _test_order(venue: MexcVenue, permit: Permit, rules: SymbolRules, kind
 
 
 async def _small_order(venue: MexcVenue, rules: SymbolRules, kind: OrderType, side: Side) -> OrderIntent:
-    """An order just above the minimum, at the touch where it would rest: even if it were placed it would risk next to nothing."""
+    """An order just above the minimum, at the best price where it would rest: even if placed, it would risk almost nothing."""
     ticker = await venue.ticker(rules.symbol)
     client_id = f"gh-check-{side.value.lower()}-{kind.value.lower()}"
     price = rules.quantise_price(ticker.bid if side is Side.BUY else ticker.ask)

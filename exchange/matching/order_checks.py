@@ -1,14 +1,14 @@
-"""What the testnet refuses before an order reaches the book, with MEXC's codes and texts (mexc-spot-v3.md §1.6, §3.1, §4.1-4.3).
+"""Checks an order for the engine before it reaches the book, with MEXC's codes (mexc-spot-v3.md §1.6, §3.1, §4.1-4.3).
 
-Too many decimals are answered ``{"msg":" amount scale is invalid","code":400}`` by the real venue; the texts for price and quantity
-are modelled on it.
+MEXC answers too many decimals with ``{"msg":" amount scale is invalid","code":400}``; the texts for price and quantity
+follow that form.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from exchange.matching.events import Refused
+from exchange.matching.events import Refusal
 from exchange.model import OrderIntent, OrderType, Side, SymbolRules
 from exchange.wire.errors import ErrorCode
 
@@ -19,17 +19,17 @@ MAX_OPEN_ORDERS = 500
 """Open orders per account (mexc-spot-v3.md §1.6, 30029; §10, 16)."""
 
 
-def refused(code: ErrorCode, message: str) -> Refused:
+def refused(code: ErrorCode, message: str) -> Refusal:
     """A refusal with one of the documented codes."""
-    return Refused(int(code), message)
+    return Refusal(int(code), message)
 
 
-def check(rules: SymbolRules, intent: OrderIntent) -> Refused | None:
-    """Whether the symbol takes this order at all; balance and book are not looked at. ``None`` means it does."""
+def check(rules: SymbolRules, intent: OrderIntent) -> Refusal | None:
+    """Whether the symbol accepts this order, without looking at balance or book. ``None`` means yes."""
     return _permission(rules, intent) or _shape(intent) or _scale(rules, intent) or _size(rules, intent)
 
 
-def _permission(rules: SymbolRules, intent: OrderIntent) -> Refused | None:
+def _permission(rules: SymbolRules, intent: OrderIntent) -> Refusal | None:
     if not rules.trading:
         return refused(ErrorCode.TRADING_SUSPENDED, "trading is suspended for the symbol")
     if not rules.api_allowed:
@@ -41,16 +41,16 @@ def _permission(rules: SymbolRules, intent: OrderIntent) -> Refused | None:
     return _kind(rules, intent)
 
 
-def _kind(rules: SymbolRules, intent: OrderIntent) -> Refused | None:
+def _kind(rules: SymbolRules, intent: OrderIntent) -> Refusal | None:
     if intent.type is OrderType.MARKET:
         listed = OrderType.MARKET in rules.order_types
         return None if listed else refused(ErrorCode.API_MARKET_ORDER_DISABLED, "api market order is disabled")
-    # IOC and FOK are never listed, yet accepted wherever limit orders are (§3.1).
+    # IOC and FOK are never listed but accepted wherever limit orders are (§3.1).
     needed = OrderType.LIMIT_MAKER if intent.type is OrderType.LIMIT_MAKER else OrderType.LIMIT
     return None if needed in rules.order_types else refused(ErrorCode.TYPE_NOT_ALLOWED, "this order type is not allowed now")
 
 
-def _shape(intent: OrderIntent) -> Refused | None:
+def _shape(intent: OrderIntent) -> Refusal | None:
     if intent.type is OrderType.MARKET:
         if (intent.quantity is None) == (intent.quote_quantity is None):
             return refused(ErrorCode.BAD_PARAMETER, "either quantity or quoteOrderQty is required")
@@ -59,7 +59,7 @@ def _shape(intent: OrderIntent) -> Refused | None:
     return None
 
 
-def _scale(rules: SymbolRules, intent: OrderIntent) -> Refused | None:
+def _scale(rules: SymbolRules, intent: OrderIntent) -> Refusal | None:
     numbers = (
         ("price", None if intent.type is OrderType.MARKET else intent.price, rules.price_precision),
         ("quantity", intent.quantity, rules.quantity_precision),
@@ -71,11 +71,11 @@ def _scale(rules: SymbolRules, intent: OrderIntent) -> Refused | None:
         if not value.is_finite() or value <= 0:
             return refused(ErrorCode.BAD_PARAMETER, f"{name} must be positive")
         if decimals(value) > precision:
-            return Refused(SCALE_INVALID, f" {name} scale is invalid")
+            return Refusal(SCALE_INVALID, f" {name} scale is invalid")
     return None
 
 
-def _size(rules: SymbolRules, intent: OrderIntent) -> Refused | None:
+def _size(rules: SymbolRules, intent: OrderIntent) -> Refusal | None:
     if intent.quantity is not None and intent.quantity < rules.min_quantity:
         return refused(
             ErrorCode.BELOW_MINIMUM, f"The minimum transaction volume cannot be less than:{rules.min_quantity:f}{rules.base}"
@@ -87,7 +87,7 @@ def _size(rules: SymbolRules, intent: OrderIntent) -> Refused | None:
     return None
 
 
-def notional(rules: SymbolRules, amount: Decimal, *, market: bool) -> Refused | None:
+def notional(rules: SymbolRules, amount: Decimal, *, market: bool) -> Refusal | None:
     """Whether an amount in the quote asset is within the symbol's bounds."""
     least = rules.min_notional_market if market else rules.min_notional
     most = rules.max_notional_market if market else rules.max_notional

@@ -1,4 +1,4 @@
-"""Which hosts a process may reach at all (architecture.md §11.12): loopback in rehearsal, MEXC's two hosts in production."""
+"""Which hosts a process may reach (architecture.md §11.12): loopback in rehearsal, MEXC's two hosts in production."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MEXC_STREAM_HOST = "wbs-api.mexc.com"
 
 
 class Reach(StrEnum):
-    """LOOPBACK: this machine only, over plain or secured connections. MEXC: the two production hosts, secured only."""
+    """LOOPBACK: this machine only, with or without TLS. MEXC: the two production hosts, with TLS only."""
 
     LOOPBACK = "loopback"
     MEXC = "mexc"

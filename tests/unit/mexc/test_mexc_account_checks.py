@@ -1,4 +1,4 @@
-"""The account checks: each finds the one thing that is wrong, proves it on the venue, and places nothing."""
+"""The account checks: each finds its fault on the venue and places nothing."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from exchange.mexc.checks import AccountCheck, Demands, check_account
-from exchange.mexc.connect import Endpoint, open_venue
-from exchange.mexc.hosts import Reach
+from exchange.mexc.account_checks import AccountCheck, Demands, check_account
+from exchange.mexc.connect import VenueEndpoint, open_venue
+from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import Millis
 from exchange.ports import VenueName
@@ -42,7 +42,7 @@ async def venue_of(account: AccountConfig) -> AsyncIterator[RunningTestnet]:
 
 
 async def checked(running: RunningTestnet, demands: Demands = DEMANDS, secret: str = SECRET) -> dict[str, AccountCheck]:
-    endpoint = Endpoint(running.base_url, running.ws_url, Reach.LOOPBACK)
+    endpoint = VenueEndpoint(running.base_url, running.ws_url, Reach.LOOPBACK)
     signer = LocalSigner("mx0bot", secret, SignerLimits(frozenset({BTC}), Decimal(20)))
     venue = open_venue(VenueName.LIVE, endpoint, signer, SystemClock(), Random(1))
     try:
@@ -55,7 +55,7 @@ def failures(rows: dict[str, AccountCheck]) -> list[str]:
     return [name for name, row in rows.items() if not row.ok]
 
 
-async def test_an_account_that_can_only_trade_passes_every_check_and_holds_no_order() -> None:
+async def test_an_account_that_can_only_trade_passes_and_has_no_order() -> None:
     async with venue_of(ACCOUNT) as running:
         rows = await checked(running)
         assert failures(rows) == []
@@ -71,14 +71,14 @@ async def test_an_account_that_can_only_trade_passes_every_check_and_holds_no_or
     ("extra", "failing"),
     [(Permission.SPOT_WITHDRAW_READ, "key cannot withdraw"), (Permission.SPOT_TRANSFER_READ, "key cannot transfer")],
 )
-async def test_a_key_that_has_to_do_with_moving_money_is_found(extra: Permission, failing: str) -> None:
+async def test_a_key_with_a_money_permission_is_found(extra: Permission, failing: str) -> None:
     async with venue_of(replace(ACCOUNT, permissions=MINIMAL | {extra})) as running:
         rows = await checked(running)
     assert failures(rows) == [failing]
     assert "sub-account" in rows[failing].remedy
 
 
-async def test_a_simulated_venue_need_not_prove_that_its_key_is_powerless() -> None:
+async def test_a_simulated_venue_needs_no_proof_about_money_permissions() -> None:
     async with venue_of(replace(ACCOUNT, permissions=DEFAULT_PERMISSIONS)) as running:
         assert failures(await checked(running, replace(DEMANDS, powerless_key=False))) == []
 
@@ -91,7 +91,7 @@ async def test_a_pair_outside_the_keys_whitelist_is_closed_to_it_on_both_sides()
     assert f"{BTC} test SELL MARKET" in found
 
 
-async def test_an_empty_account_is_allowed_to_trade_though_it_could_not_pay() -> None:
+async def test_an_account_without_balance_may_trade() -> None:
     async with venue_of(replace(ACCOUNT, balances={"USDT": Decimal(1)})) as running:
         rows = await checked(running)
     assert failures(rows) == []
@@ -111,7 +111,7 @@ async def test_a_symbol_the_venue_does_not_list_is_found() -> None:
     assert not rows["NOPEUSDT open to this key"].ok
 
 
-async def test_a_clock_that_is_off_is_found() -> None:
+async def test_a_wrong_clock_is_found() -> None:
     async with venue_of(ACCOUNT) as running:
         running.arm(FaultKind.CLOCK_SKEW, params={"ms": 2_000})
         rows = await checked(running)
@@ -135,7 +135,7 @@ async def test_a_wrong_secret_fails_every_signed_check_and_raises_nothing() -> N
         (ListingChange(symbol=BTC, trade_side_type=3), "buying suspended"),
     ],
 )
-async def test_a_restricted_symbol_is_named_with_what_is_closed(change: ListingChange, fault: str) -> None:
+async def test_a_restricted_symbol_is_reported_with_its_restriction(change: ListingChange, fault: str) -> None:
     async with venue_of(ACCOUNT) as running:
         running.venue.listings.change(change, Millis(0))
         rows = await checked(running)
@@ -143,7 +143,7 @@ async def test_a_restricted_symbol_is_named_with_what_is_closed(change: ListingC
     assert not rows[f"{BTC} rules"].ok
 
 
-async def test_market_orders_are_only_tried_where_they_are_listed() -> None:
+async def test_market_orders_are_tested_only_where_they_are_listed() -> None:
     async with venue_of(ACCOUNT) as running:
         running.venue.listings.change(ListingChange(symbol=BTC, market_orders=False), Millis(0))
         rows = await checked(running)

@@ -1,8 +1,8 @@
-"""Keeps books honest: snapshots after a gap, and three doubts about a stream that still looks alive.
+"""Watches the books of a market feed: snapshots after a gap, and three checks on a stream that is open. ``MexcFeed`` runs it.
 
 A stream can be connected and wrong (execution-safety.md §3). So the version must move or a snapshot must confirm that the market is
-quiet; the event time must keep up with the venue's clock; and the mid must agree with what REST shows. A doubt that does not clear
-ends the stream, the books go stale, and the one path back is the usual one: a new stream and a snapshot (mexc-spot-v3.md §7.5).
+quiet; the event time must keep up with the venue's clock; and the mid must agree with REST. If a check keeps failing, the stream
+ends, the books become stale, and recovery is as usual: a new stream and a snapshot (mexc-spot-v3.md §7.5).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from exchange.mexc.rest import RestCaller
 from exchange.mexc.socket import Backoff, SocketLost, StreamTiming
 from exchange.model import Quote
 from exchange.ports import Clock, FeedStatus
-from exchange.wire.market import DepthSnapshot, parse_book_ticker, parse_depth
+from exchange.wire.market import DepthReply, parse_book_ticker, parse_depth
 
 SNAPSHOT_LEVELS = 1_000
 _MILLISECOND = 1_000_000
@@ -29,12 +29,12 @@ _BPS = Decimal(10_000)
 
 
 @dataclass(frozen=True, slots=True)
-class Doubts:
-    """When to doubt a stream, milliseconds and basis points.
+class WatchLimits:
+    """When a stream is no longer trusted, in milliseconds and basis points.
 
-    ``stall_after``: no new version for so long asks REST whether the market is quiet. ``lag_most``: events may be older than that
-    for at most ``lag_for``. ``compare_every``: how often the mid is compared with REST; more than ``diverge_bps`` apart for longer
-    than ``diverge_for`` is too much. All of it is looked at every ``look_every``.
+    ``stall_after``: after so long without a new version, REST is asked whether the market is quiet. ``lag_most``: events may be
+    older than that for at most ``lag_for``. ``compare_every``: how often the mid is compared with REST; they may be more than
+    ``diverge_bps`` apart for at most ``diverge_for``. The checks run every ``look_every``.
     """
 
     stall_after: int = 20_000
@@ -46,11 +46,11 @@ class Doubts:
     look_every: int = 1_000
 
 
-DEFAULT_DOUBTS = Doubts()
+DEFAULT_WATCH_LIMITS = WatchLimits()
 
 
-class Watchdog:
-    """Watches the books of one feed while its stream lives."""
+class StreamWatch:
+    """Watches the books of one feed while its stream is open."""
 
     def __init__(
         self,
@@ -59,14 +59,14 @@ class Watchdog:
         clock: Clock,
         rng: Random,
         timing: StreamTiming,
-        doubts: Doubts,
+        watch_limits: WatchLimits,
         changed: Callable[[], None],
     ) -> None:
-        """``changed`` is called whenever a book became live again."""
+        """``changed`` is called when a book becomes live again."""
         self._symbols = symbols
         self._rest = rest
         self._clock = clock
-        self._doubts = doubts
+        self._watch_limits = watch_limits
         self._changed = changed
         self._retry = Backoff(rng, timing)
         self._suspects = asyncio.Event()
@@ -75,21 +75,21 @@ class Watchdog:
         self._compared: dict[str, int] = {}
 
     def suspect(self) -> None:
-        """A book needs a snapshot: look now."""
+        """Check now, because a book needs a snapshot."""
         self._suspects.set()
 
     async def run(self) -> None:
         """Watch until cancelled.
 
         Raises:
-            SocketLost: the stream cannot be trusted any more.
+            SocketLost: the stream can no longer be trusted.
         """
         self._late_since.clear()
         self._apart_since.clear()
         self._compared = dict.fromkeys(self._symbols, self._now())
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._doubts.look_every / 1_000):
+                async with asyncio.timeout(self._watch_limits.look_every / 1_000):
                     await self._suspects.wait()
             self._suspects.clear()
             for symbol, feed in self._symbols.items():
@@ -97,7 +97,7 @@ class Watchdog:
                     await self._snapshot(symbol, feed)
                 if feed.status is not FeedStatus.LIVE:
                     continue
-                if self._now() - feed.progress_ns // _MILLISECOND > self._doubts.stall_after:
+                if self._now() - feed.progress_ns // _MILLISECOND > self._watch_limits.stall_after:
                     await self._probe(symbol, feed)
                 self._check_lag(symbol, feed)
                 if self._comparison_is_due(symbol):
@@ -130,13 +130,13 @@ class Watchdog:
             return
         at, received_at = event
         lag = received_at - reading.offset_ms - at
-        if lag <= self._doubts.lag_most:
+        if lag <= self._watch_limits.lag_most:
             self._late_since.pop(symbol, None)
-        elif self._now() - self._late_since.setdefault(symbol, self._now()) >= self._doubts.lag_for:
+        elif self._now() - self._late_since.setdefault(symbol, self._now()) >= self._watch_limits.lag_for:
             raise SocketLost(f"{symbol}: events arrive {lag} ms late")
 
     def _comparison_is_due(self, symbol: str) -> bool:
-        return symbol in self._apart_since or self._now() - self._compared[symbol] >= self._doubts.compare_every
+        return symbol in self._apart_since or self._now() - self._compared[symbol] >= self._watch_limits.compare_every
 
     async def _compare(self, symbol: str, feed: SymbolFeed) -> None:
         before = feed.quote()
@@ -145,19 +145,19 @@ class Watchdog:
                 await self._rest.server_time()
             ticker = parse_book_ticker(await self._rest.public("/ticker/bookTicker", [("symbol", symbol)], Lane.MARKET))
         except VenueError:
-            # REST out of reach says nothing about the stream; the stall probe decides when the stream is quiet too.
+            # Without REST nothing is known about the stream; the stall check decides if the stream is quiet too.
             return
         self._compared[symbol] = self._now()
         after = feed.quote()
         if before is None or after is None:
             return
         apart = divergence_bps((ticker.bid + ticker.ask) / 2, before, after)
-        if apart <= self._doubts.diverge_bps:
+        if apart <= self._watch_limits.diverge_bps:
             self._apart_since.pop(symbol, None)
-        elif self._now() - self._apart_since.setdefault(symbol, self._now()) >= self._doubts.diverge_for:
+        elif self._now() - self._apart_since.setdefault(symbol, self._now()) >= self._watch_limits.diverge_for:
             raise SocketLost(f"{symbol}: the stream's mid is {apart:.0f} bps from REST's")
 
-    async def _ask(self, symbol: str) -> DepthSnapshot:
+    async def _ask(self, symbol: str) -> DepthReply:
         params = [("symbol", symbol), ("limit", str(SNAPSHOT_LEVELS))]
         return parse_depth(await self._rest.public("/depth", params, Lane.MARKET))
 
@@ -166,7 +166,7 @@ class Watchdog:
 
 
 def divergence_bps(mid: Decimal, before: Quote, after: Quote) -> Decimal:
-    """How far ``mid`` lies outside what the book showed before and after it was asked for, in basis points of the nearer mid."""
+    """How far ``mid`` is outside the book's mids before and after the query, in basis points of the nearer mid."""
     low, high = sorted((before.mid, after.mid))
     if low <= mid <= high:
         return Decimal(0)

@@ -1,4 +1,4 @@
-"""What the testnet was really used for: the endpoints it answered and the channels it pushed on, seen on the wire."""
+"""Records what a case uses on the wire: the endpoints that were answered and the channels that were pushed on."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 REFUSED = " refused"
-"""Follows an endpoint that was answered with an error."""
+"""The suffix of an endpoint that was answered with an error."""
 
 
-class Witness:
-    """Stands in front of the testnet's application and keeps ``GET /api/v3/depth`` or ``spot@private.orders.v3.api.pb``."""
+class WireRecorder:
+    """Wraps the testnet's application and records ``GET /api/v3/depth`` or ``spot@private.orders.v3.api.pb``."""
 
     def __init__(self) -> None:
-        self.seen: set[str] = set()
+        self.used: set[str] = set()
 
-    def watching(self, app: ASGIApp) -> ASGIApp:
-        """The application, watched."""
+    def recording(self, app: ASGIApp) -> ASGIApp:
+        """The application, recorded."""
 
-        async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
             async def noted(message: MutableMapping[str, Any]) -> None:
                 if message["type"] == "http.response.start":
-                    self.seen.add(f"{scope['method']} {scope['path']}" + (REFUSED if message["status"] >= 400 else ""))
+                    self.used.add(f"{scope['method']} {scope['path']}" + (REFUSED if message["status"] >= 400 else ""))
                 elif message["type"] == "websocket.send" and message.get("bytes"):
-                    self.seen.add(_channel(message["bytes"]))
+                    self.used.add(_channel(message["bytes"]))
                 await send(message)
 
             await app(scope, receive, noted)
 
-        return watched
+        return recorded
 
 
 def _channel(push: bytes) -> str:
