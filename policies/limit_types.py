@@ -39,7 +39,7 @@ class LimitContext:
     """What the checks know besides the intent.
 
     ``admitted_at``: when the latest orders were admitted, oldest first: all of the last ``limits.order_rate.per_ms``, or at least
-    the last ``count``. ``standing``: the most severe guard level in force, ``None`` when no guard is broken. What was admitted
+    the last ``count``. ``restriction``: the most severe guard level in force, ``None`` when no guard is broken. What was admitted
     earlier in the same batch is already in ``account.orders`` and ``admitted_at``.
     """
 
@@ -47,7 +47,7 @@ class LimitContext:
     rules: Mapping[str, SymbolRules]
     quotes: Mapping[str, Quote]
     admitted_at: Sequence[Millis]
-    standing: Level | None = None
+    restriction: Level | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def _prove(intent: OrderIntent, context: LimitContext, policy: Policy, *, stage:
             f"{intent.symbol[:32]} may not be traded in {stage.value}; only {', '.join(allowed)} may",
             "Trade an allowed symbol; another one needs a new policy.",
         )
-    standing = context.standing
+    standing = context.restriction
     if standing is not None and (intent.side is Side.BUY or standing >= Level.CANCEL_ALL):
         return Deny(
             LimitRule.GUARD,

@@ -1,7 +1,8 @@
-"""What a broken guard does: every stage by every level, one table (architecture.md §3 and §6, execution-safety.md §6).
+"""What the controller does when a guard is breached: one table, stage by level (architecture.md §3 and §6, execution-safety.md §6).
 
-Levels up to REDUCE only restrain the bot while they stand. CANCEL_ALL is the soft breach: it also takes trust away, one rung, once
-an episode. FLATTEN and HALT stop everything.
+Levels up to REDUCE only restrict the bot's orders while they are in force. CANCEL_ALL is a soft breach: it also demotes the
+deployment by one step or stage, once per breach window. FLATTEN and HALT stop everything. ``controller.core.decisions.guards``
+reads the table.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from policies.stage import RISK_ORDER, Stage
 
 DAY_MS = 86_400_000
 
-EPISODE_QUIET_MS = 600_000
-"""A soft breach that comes back before the guards were quiet for this long is still the same one."""
+BREACH_CALM_MS = 600_000
+"""A breach window closes when no guard was at CANCEL_ALL for this long (10 minutes)."""
 
-EPISODE_LONGEST_MS = 3_600_000
-"""A soft breach that stands, or comes and goes, for longer than this is another one."""
+BREACH_WINDOW_MAX_MS = 3_600_000
+"""A breach window closes this long after it opened (1 hour), even if the breach goes on."""
 
-SOFT_MEMORY_MS = 7 * DAY_MS
-"""Two automatic demotions within this time leave the ramp (execution-safety.md §6)."""
+DEMOTION_MEMORY_MS = 7 * DAY_MS
+"""A second demotion within this time (7 days) ends the ramp (execution-safety.md §6)."""
 
 
 class Response(StrEnum):
-    """What becomes of the deployment."""
+    """What happens to the deployment."""
 
     RESTRAIN = "restrain"
     CANCEL = "cancel"
@@ -42,10 +43,10 @@ class Response(StrEnum):
 
 MEANINGS: Mapping[Response, str] = MappingProxyType(
     {
-        Response.RESTRAIN: "only sells while it stands",
-        Response.CANCEL: "orders cancelled, none admitted while it stands",
-        Response.STEP_DOWN: "orders cancelled, one rung down, once an episode",
-        Response.LEAVE_EMPTY: "orders cancelled; then only sells until the live account is empty, and down to VALIDATED",
+        Response.RESTRAIN: "only sells while it is in force",
+        Response.CANCEL: "orders cancelled, none admitted while it is in force",
+        Response.STEP_DOWN: "orders cancelled, one step or stage down, once per breach window",
+        Response.LEAVE_EMPTY: "orders cancelled; only sells until the live account is empty, then down to VALIDATED",
         Response.HALT: "HALTED",
         Response.HALT_AND_VOID: "HALTED, validation void",
         Response.RECORD: "recorded",
@@ -78,32 +79,32 @@ RESPONSES: Mapping[Stage, Mapping[Level, Response]] = MappingProxyType(
 """What a guard at a level does at a stage."""
 
 SOFT = frozenset({Response.STEP_DOWN, Response.LEAVE_EMPTY})
-"""The responses that take a rung, once an episode."""
+"""The responses that demote the deployment, once per breach window."""
 
 HARD = frozenset({Response.HALT, Response.HALT_AND_VOID})
-"""The responses that stop everything, at once."""
+"""The responses that stop everything at once."""
 
 
-def rung_below(stage: Stage, step: int, *, again: bool) -> tuple[Stage, int]:
-    """Where a soft breach leads: a step or a stage down. ``again``: the second within ``SOFT_MEMORY_MS`` ends the ramp."""
+def demotion_target(stage: Stage, step: int, *, again: bool) -> tuple[Stage, int]:
+    """The stage and step a soft breach demotes to. ``again``: it is the second demotion within ``DEMOTION_MEMORY_MS``."""
     if stage is Stage.RAMPING and step > 1 and not again:
         return Stage.RAMPING, step - 1
     return RISK_ORDER[max(0, RISK_ORDER.index(stage) - 1)], 0
 
 
-def same_episode(since: Millis, calm_since: Millis | None, now: Millis) -> bool:
-    """Whether a soft breach that began at ``since`` still counts as the one that stands at ``now``."""
-    quiet = calm_since is not None and now - calm_since >= EPISODE_QUIET_MS
-    return not quiet and now - since < EPISODE_LONGEST_MS
+def in_same_breach_window(since: Millis, calm_since: Millis | None, now: Millis) -> bool:
+    """Whether a soft breach at ``now`` falls into the breach window that opened at ``since``."""
+    calm = calm_since is not None and now - calm_since >= BREACH_CALM_MS
+    return not calm and now - since < BREACH_WINDOW_MAX_MS
 
 
 _PASSES: Mapping[GuardName, str] = MappingProxyType(
     {
-        GuardName.DAILY_LOSS: "It passes at {midnight}, when a new day begins, or before if the equity recovers.",
-        GuardName.DRAWDOWN: "It passes when the equity recovers; a resume measures the next fall from where it stands then.",
+        GuardName.DAILY_LOSS: "It passes at {midnight}, when a new day begins, or earlier if the equity recovers.",
+        GuardName.DRAWDOWN: "It passes when the equity recovers; a resume measures the next drawdown from the equity then.",
         GuardName.QUOTE_STALE: "It passes when every symbol has fresh market data again.",
-        GuardName.RECONCILIATION: "It passes when a reconciliation finds our books and the venue's the same.",
-        GuardName.REJECT_RATE: "It passes when the refused orders have left the guard's window.",
+        GuardName.RECONCILIATION: "It passes when a reconciliation finds no difference between our books and the venue's.",
+        GuardName.REJECT_RATE: "It passes when the rejected orders are older than the guard's time window.",
         GuardName.UNKNOWN_ORDER: "It passes when the venue has proven the outcome of every order.",
         GuardName.CLOCK_OFFSET: "It passes when our clock and the venue's agree again.",
     }
@@ -111,6 +112,6 @@ _PASSES: Mapping[GuardName, str] = MappingProxyType(
 
 
 def passes_when(guard: GuardName, now: Millis) -> str:
-    """When a guard that stands at ``now`` can pass, as a sentence for an operator."""
+    """A sentence for an operator: when a guard that is breached at ``now`` passes."""
     midnight = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=(now // DAY_MS + 1) * DAY_MS)
     return _PASSES[guard].format(midnight=f"{midnight:%Y-%m-%d %H:%M} UTC")

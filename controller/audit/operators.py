@@ -68,7 +68,7 @@ _BY_COMMAND = frozenset(kind for kind in e.Event.__subclasses__() if "command_id
 _ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxyType({
     e.BotKeyIssued: (Verb.ISSUE_BOT_KEY, lambda event: key_document(event.bot, event.key, event.secret_digest)),
     e.BotKeyRevoked: (Verb.REVOKE_BOT_KEY, lambda event: event.key),
-    e.AlertAcknowledged: (Verb.ACK_ALERT, lambda event: event.alert),
+    e.AlertAcknowledged: (Verb.ACK_ALERT, lambda event: event.alert_id),
     e.DrillStarted: (Verb.DRILL, lambda _: HALT_DRILL),
     e.DrillFinished: (Verb.DRILL, lambda _: HALT_DRILL),
 })  # fmt: skip

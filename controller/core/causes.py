@@ -1,7 +1,7 @@
-"""Why a deployment moves, and what a halt leaves possible: two tables of data (architecture.md §3).
+"""Causes of moves, and the rules of each kind of halt: two tables of data (architecture.md §3). Decisions, views and docs use them.
 
-A ``Cause`` is written into the journal with every move and every withdrawn command; its values never change. A ``HaltClass`` is
-what people and ``RULES`` make of it: how high a resume may go, and whether a halt at VALIDATED takes the validation with it.
+A ``Cause`` is written into the journal with every move and every withdrawn command; its values never change. A ``HaltClass`` groups
+causes. ``RULES`` says for each class how high a resume may go, and whether a halt at VALIDATED also voids the validation.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from policies.stage import Stage
 
 
 class Cause(StrEnum):
-    """What moved the deployment or withdrew a command: an operator's verb, or something that needs nobody's leave."""
+    """What moved the deployment or withdrew a command: an operator's verb, or an automatic cause."""
 
     ADVANCE = "advance"
     RAMP = "ramp"
@@ -44,12 +44,12 @@ class Cause(StrEnum):
 
     @classmethod
     def of(cls, verb: Verb) -> Cause:
-        """The cause a verb is."""
+        """The cause for a verb."""
         return cls(verb.value)
 
 
 class HaltClass(StrEnum):
-    """The kinds of halt there are."""
+    """The kinds of halt."""
 
     OPERATOR = "operator"
     AUTHORITY = "authority"
@@ -61,7 +61,7 @@ class HaltClass(StrEnum):
 
     @classmethod
     def of(cls, cause: Cause) -> HaltClass:
-        """The kind of halt a cause makes; a verb that halts by itself is an operator's."""
+        """The kind of halt for a cause; ``OPERATOR`` for every operator's verb but ``revoke``."""
         return _CLASSES.get(cause, cls.OPERATOR)
 
 
@@ -80,7 +80,10 @@ _CLASSES: Mapping[Cause, HaltClass] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class HaltRule:
-    """What a halt of one kind means. ``ceiling``: a resume leads there at most. ``voids``: at VALIDATED the validation goes too."""
+    """The rule for one kind of halt.
+
+    ``ceiling``: the highest stage of a resume. ``voids``: a halt at VALIDATED voids the validation.
+    """
 
     meaning: str
     ceiling: Stage
@@ -90,45 +93,43 @@ class HaltRule:
 
 RULES: Mapping[HaltClass, HaltRule] = MappingProxyType(
     {
-        HaltClass.OPERATOR: HaltRule(
-            "somebody asked for it", Stage.LIVE_EUR10, voids=False, why="nothing that was proven has been contradicted"
-        ),
+        HaltClass.OPERATOR: HaltRule("an operator requested it", Stage.LIVE_EUR10, voids=False, why="the evidence is still valid"),
         HaltClass.AUTHORITY: HaltRule(
-            "too few persons are left who could sign",
+            "too few persons with a valid key remain",
             Stage.LIVE_EUR10,
             voids=False,
-            why="the quorum a resume needs is the proof that enough are there again",
+            why="the quorum of the resume proves that there are enough persons again",
         ),
         HaltClass.BREACH: HaltRule(
-            "an always-on guard was broken or could not be measured",
+            "an always-on guard was breached or could not be measured",
             Stage.LIVE_EUR10,
             voids=True,
-            why="the post-mortem and the quorum answer for it",
+            why="the post-mortem explains it, and the quorum accepts it",
         ),
         HaltClass.CLOCK: HaltRule(
-            "our clock and the venue's are too far apart",
+            "our clock and the venue's clock differ too much",
             Stage.LIVE_EUR10,
             voids=True,
-            why="the post-mortem and the quorum answer for it",
+            why="the post-mortem explains it, and the quorum accepts it",
         ),
         HaltClass.INTEGRITY: HaltRule(
-            "the venue contradicts our books, or a checkpoint our journal",
+            "the venue contradicts our books, or a checkpoint contradicts our journal",
             Stage.VALIDATED,
             voids=True,
-            why="what is held is in doubt, and gate live-ready has to examine the account first",
+            why="the holdings are in doubt, so gate live-ready must check the account first",
         ),
         HaltClass.JOURNAL: HaltRule(
-            "a process halted that could not write its journal any more",
+            "a process halted because it could not write its journal",
             Stage.VALIDATED,
             voids=False,
-            why="something may have happened that is not in the journal, and gate live-ready has to examine the account first",
+            why="the journal may be incomplete, so gate live-ready must check the account first",
         ),
         HaltClass.CONTROLLER: HaltRule(
             "a part of gatehouse itself failed",
             Stage.VALIDATED,
             voids=False,
-            why="gatehouse could not judge, and gate live-ready has to examine the account first",
+            why="gatehouse could not judge the deployment, so gate live-ready must check the account first",
         ),
     }
 )
-"""Every kind of halt, and what a resume may do after it."""
+"""The rule for every kind of halt."""

@@ -1,8 +1,10 @@
-"""An immutable map for what has to be kept for ever and is seldom looked at: an entry costs its bytes, and no objects of its own.
+"""Immutable map stored as bytes, for entries that are kept for ever and seldom read.
 
-A million settled orders as Python values would be gigabytes, and seconds of every start. Here they are lines of JSON in a fixed
-number of byte strings, chosen by a checksum of the key. A change copies one of these and shares the others; what was shelved in
-the same order is shelved in the same bytes.
+``State`` keeps settled orders and trades in it.
+
+A million settled orders as Python objects would take gigabytes, and seconds at every start. Here each entry is a line of JSON in
+one of a fixed number of byte strings (buckets), chosen by a checksum of the key. A change copies one bucket and shares the
+others. Equal histories give equal bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from zlib import crc32
 from immutables import Map
 
 BUCKETS = 1 << 16
-"""With a million entries of 200 bytes a bucket has 3 kB: to search one takes microseconds."""
+"""With a million entries of 200 bytes a bucket has 3 kB, and a search of it takes microseconds."""
 
 _PART = 1 << 10
 _EMPTY: Map[int, bytes] = Map()
@@ -28,9 +30,9 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True)
 class CompactMap:
-    """Strings to JSON values. A bucket is a run of lines ``\\n"key":value``; no JSON has a raw line feed or NUL in it.
+    """Maps strings to JSON values. A bucket is a sequence of lines ``\\n"key":value``; JSON contains no raw line feed and no NUL.
 
-    The buckets are kept in pieces of ``_PART``, so that to read them in order asks only those that are filled.
+    The buckets are kept in pieces of ``_PART``, so that reading them in order looks only at buckets that are filled.
     """
 
     size: int = 0
@@ -38,23 +40,23 @@ class CompactMap:
 
     @classmethod
     def of(cls, keys: Iterable[str]) -> CompactMap:
-        """Keys without a value."""
-        shelf = cls()
+        """Return a map of these keys without values."""
+        made = cls()
         for key in keys:
-            shelf = shelf.put(key, None)
-        return shelf
+            made = made.put(key, None)
+        return made
 
     def __len__(self) -> int:
-        """How many keys there are."""
+        """Return how many keys there are."""
         return self.size
 
     def __contains__(self, key: str) -> bool:
-        """Whether there is such a key."""
+        """Return whether there is such a key."""
         number, start = _place(key)
         return start in self._bucket(number)
 
     def line(self, key: str) -> bytes | None:
-        """The JSON of a key's value."""
+        """Return the JSON of a key's value, or ``None`` when there is no such key."""
         number, start = _place(key)
         bucket = self._bucket(number)
         if (found := bucket.find(start)) < 0:
@@ -63,12 +65,12 @@ class CompactMap:
         return bucket[found + len(start) : end if end >= 0 else len(bucket)]
 
     def get(self, key: str) -> Any:
-        """A key's value; ``None`` when it has none, or when there is no such key."""
+        """Return a key's value; ``None`` when it has none, or when there is no such key."""
         line = self.line(key)
         return None if line is None else json.loads(line)
 
     def put(self, key: str, value: Any) -> CompactMap:
-        """With this value, replacing the key's other one."""
+        """Return the map with this value, which replaces an earlier value of the key."""
         number, start = _place(key)
         line = start + _encode(value).encode()
         bucket = self._bucket(number)
@@ -76,40 +78,40 @@ class CompactMap:
         return self._with(self.size + (rest is bucket), number, rest + line)
 
     def drop(self, key: str) -> CompactMap:
-        """Without this key."""
+        """Return the map without this key."""
         number, start = _place(key)
         bucket = self._bucket(number)
         rest = _without(bucket, start)
         return self if rest is bucket else self._with(self.size - 1, number, rest)
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """Everything, in no particular order."""
+        """Iterate over all keys and values, in no particular order."""
         for piece in self.pieces.values():
             for bucket in piece.values():
                 yield from json.loads(b"{" + bucket[1:].replace(b"\n", b",") + b"}").items()
 
     def digest(self) -> str:
-        """``sha256:<hex>`` of everything."""
+        """Return ``sha256:<hex>`` of all content."""
         digest = hashlib.sha256()
         for part in self.parts():
             digest.update(part)
         return f"sha256:{digest.hexdigest()}"
 
     def parts(self) -> Iterator[bytes]:
-        """Everything as bytes, in pieces of some hundred buckets each, which ``of_parts`` reads."""
+        """Iterate over all content as bytes, some hundred buckets at a time. ``of_parts`` reads them."""
         for _, piece in sorted(self.pieces.items()):
             yield b"".join([b"%d%b\0" % numbered for numbered in sorted(piece.items())])
 
     @classmethod
     def of_parts(cls, size: int, parts: Iterable[bytes]) -> CompactMap:
-        """What ``parts`` gave. Raises ``ValueError`` when it cannot have."""
+        """Return the map that ``parts`` wrote. Raises ``ValueError`` for bytes that ``parts`` cannot have written."""
         pieces: dict[int, dict[int, bytes]] = defaultdict(dict)
         for numbered in (one for part in parts for one in part.split(b"\0") if one):
             at = numbered.index(b"\n")
             number = int(numbered[:at])
             pieces[number // _PART][number] = numbered[at:]
         if sum(bucket.count(b"\n") for piece in pieces.values() for bucket in piece.values()) != size:
-            raise ValueError("these are not the bytes of a shelf")
+            raise ValueError("these are not the bytes of a compact map of this size")
         return cls(size, Map({place: Map(piece) for place, piece in pieces.items()}))
 
     def _bucket(self, number: int) -> bytes:

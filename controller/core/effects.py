@@ -1,4 +1,4 @@
-"""What the shell must do after a decision is durable. Values only; ``controller.runtime.venues.perform`` carries them out."""
+"""Effects: what the shell must do once a decision is durable. Decisions return them, ``controller.runtime.venues.perform`` acts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class CancelAll:
-    """Cancel everything on a venue's symbols and keep at it until the venue shows none twice."""
+    """Cancel every order of a venue's symbols, and repeat until the venue shows none twice in a row."""
 
     venue: VenueName
     symbols: tuple[str, ...]
@@ -37,7 +37,7 @@ class CancelAll:
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """Ask the venue what became of an order whose outcome is open."""
+    """Ask the venue for the status of an order whose outcome is not known."""
 
     venue: VenueName
     symbol: str
@@ -46,13 +46,13 @@ class LookUp:
 
 @dataclass(frozen=True, slots=True)
 class Latch:
-    """Revoke every permit at once. Carried out before anything else, even before the journal is written."""
+    """Revoke the permit to place orders at once. Carried out before every other effect, even before the journal is written."""
 
     reason: str
 
 
 class AlertKind(StrEnum):
-    """What is worth telling somebody."""
+    """What an alert is about."""
 
     BREACH = "breach"
     HALTED = "halted"
@@ -68,12 +68,12 @@ class AlertKind(StrEnum):
 
 
 INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL})
-"""The kinds nobody has to answer for: what they tell of was asked for, or resolves itself. All others stay until acknowledged."""
+"""The kinds that need no acknowledgement: an operator asked for it, or it resolves itself. All others stay until acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Tell people. Never carries a secret, never blocks anything."""
+    """Notify people. An alert never carries a secret and never blocks anything."""
 
     kind: AlertKind
     title: str

@@ -1,13 +1,17 @@
-"""Events to canonical bytes and back: what the journal stores. The bytes are those of ``policies.canonical``.
+"""Encodes events to canonical bytes for the journal, and decodes them. The writer encodes; every reader of a journal decodes.
 
-The writer encodes, and every reader of a journal decodes. Each order waits for the encoding, so orjson writes wherever it writes
-the same: RFC 8785, names sorted, no spaces, the few escapes JSON demands, UTF-8. It is asked only for the types named here,
-because it would also write floats, and it sorts names beyond ASCII in another order. What it is not asked for or refuses (an
-integer beyond 2**53-1, text that has no UTF-8) takes the general way, which writes it or raises.
+The bytes are those of ``policies.canonical`` (RFC 8785). Every order waits for an encoding, so orjson encodes where it gives the
+same bytes. It is used only for the types in ``_ORJSON_TYPES``, because it would also write floats, and because it sorts names
+outside ASCII in another order. Everything else, and what orjson refuses (an integer beyond 2**53-1, text that is not valid
+Unicode), is encoded by ``policies.canonical``, which may raise.
+
+The first entry of a journal names its vocabulary (``controller.core.events.VOCABULARY``). ``decode`` refuses another one, so a
+fold and a verification stop at the first entry with a clear error.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
@@ -16,18 +20,18 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from controller.core.events import Event
+from controller.core.events import VOCABULARY, DeploymentCreated, Event
 from exchange.errors import IntegrityError
 from policies import canonical
 
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
-_WRITTEN_ALIKE = frozenset({str, int, bool, type(None), Decimal})
+_ORJSON_TYPES = frozenset({str, int, bool, type(None), Decimal})
 
 
 def encode(event: Event) -> bytes:
-    """The canonical body of an event. Raises ``IntegrityError`` as ``policies.canonical.encode``."""
+    """Return the canonical body of an event. Raises ``IntegrityError`` as ``policies.canonical.encode``."""
     values = event.__dict__
-    if _alike(values.values()):
+    if _orjson_is_canonical(values.values()):
         try:
             return orjson.dumps(values, _plain, _OPTIONS)
         except orjson.JSONEncodeError:
@@ -35,16 +39,16 @@ def encode(event: Event) -> bytes:
     return canonical.encode(event.model_dump(mode="json"))
 
 
-def _alike(values: Iterable[Any]) -> bool:
-    """Whether orjson writes nothing but the canonical form of these."""
+def _orjson_is_canonical(values: Iterable[Any]) -> bool:
+    """Whether orjson writes these values in canonical form."""
     for value in values:
         kind = type(value)
-        if kind in _WRITTEN_ALIKE or isinstance(value, StrEnum):
+        if kind in _ORJSON_TYPES or isinstance(value, StrEnum):
             continue
         if kind is dict:
-            if not (all(type(name) is str and name.isascii() for name in value) and _alike(value.values())):
+            if not (all(type(name) is str and name.isascii() for name in value) and _orjson_is_canonical(value.values())):
                 return False
-        elif kind not in {tuple, list} or not _alike(value):
+        elif kind not in {tuple, list} or not _orjson_is_canonical(value):
             return False
     return True
 
@@ -61,23 +65,42 @@ _ADAPTERS = _adapters()
 
 
 def decode(kind: str, body: bytes) -> Event:
-    """The event behind a journal entry.
+    """Return the event of a journal entry.
 
     Raises:
-        IntegrityError: the kind is not known to this version, or the body is not what the kind says.
+        IntegrityError: the kind is not known to this version, the body does not fit the kind, or it is a first entry that names
+        another
+            vocabulary.
     """
     adapter = _ADAPTERS.get(kind)
     if adapter is None:
         raise IntegrityError(
-            f"the journal holds an event of kind {kind!r}, which this version does not know",
+            f"the journal holds an event of kind {kind!r}, which this version of gatehouse does not know",
             code="unknown-event",
             remedy="Run the version of gatehouse that wrote this journal, or a later one.",
         )
+    if kind == DeploymentCreated.kind:
+        _check_vocabulary(body)
     try:
         return adapter.validate_json(body)
     except ValidationError as error:
         raise IntegrityError(
-            f"a {kind} entry does not parse: {error.errors()[0]['loc']}",
+            f"a {kind} entry cannot be decoded: field {'.'.join(map(str, error.errors()[0]['loc'])) or 'body'} is wrong",
             code="malformed-event",
             remedy="Run `gatehouse journal verify`; restore the journal from a backup if it was edited.",
         ) from None
+
+
+def _check_vocabulary(body: bytes) -> None:
+    try:
+        first = json.loads(body)
+    except ValueError:
+        return  # The adapter reports a body that is not JSON.
+    # Vocabulary 1 did not write its number.
+    written = first.get("vocabulary", 1) if isinstance(first, dict) else VOCABULARY
+    if written != VOCABULARY:
+        raise IntegrityError(
+            f"this journal was written in vocabulary {written}; this version reads {VOCABULARY}",
+            code="other-vocabulary",
+            remedy="Read it with the version of gatehouse that wrote it, or start a new deployment with an empty `data` directory.",
+        )

@@ -1,8 +1,8 @@
-"""What happened, as the journal remembers it: frozen, versioned, and nothing but strings, integers and booleans once written.
+"""The events of the journal: what happened, as frozen values. Decisions make them, ``controller.core.fold`` applies them.
 
-State is a fold over these (``controller.core.fold``). A kind, once released, never changes its meaning; a field is only ever added
-with a default. Amounts are Decimal here and plain decimal strings in the journal. ``controller.core.event_codec`` writes and reads
-them. One vocabulary, one file: the limit on a file's length does not hold for it.
+``controller.core.event_codec`` writes and reads them; in the journal they consist of strings, integers and booleans, and an
+amount is a decimal string. The kinds and fields here are one vocabulary. Once released, a kind never changes its meaning, and a
+new field needs a default. All kinds are in this one file, so the limit on the length of a file does not apply to it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,15 @@ from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.stage import Environment, Stage
 
+VOCABULARY = 2
+"""The number of this vocabulary. The first entry of a journal names it, and a journal in another vocabulary is refused.
+
+1: until October 2026. 2: ``alert_kind``, ``alert_id``, ``requested_by``, ``traded_at``, ``uncovered_reason`` and this number
+itself.
+"""
+
 Amount = Annotated[Decimal, PlainSerializer(lambda value: format(value, "f"), when_used="json")]
-"""A Decimal that is written without an exponent."""
+"""A Decimal written without an exponent."""
 
 
 class Event(BaseModel):
@@ -37,8 +44,9 @@ class Event(BaseModel):
 
 
 class DeploymentCreated(Event):
-    """The first entry of every journal."""
+    """The first entry of every journal. ``vocabulary``: the vocabulary that all entries of the journal are written in."""
 
+    vocabulary: int
     controller_id: str
     environment: Environment
     gatehouse_version: str
@@ -61,7 +69,10 @@ class RosterAdopted(Event):
 
 
 class ReleaseAdopted(Event):
-    """The bot's identity from here on; validation binds to it. ``command_id`` is empty when it was read from the settings."""
+    """The bot's identity from here on; evidence is valid only for it.
+
+    ``command_id`` is empty when it was read from the settings.
+    """
 
     name: str
     version: str
@@ -71,31 +82,34 @@ class ReleaseAdopted(Event):
 
 
 class AccountBound(Event):
-    """The account behind a venue: a digest of the venue's address and the public API key."""
+    """The account used on a venue: a digest of the venue's address and the public API key."""
 
     venue: VenueName
     fingerprint: str
 
 
 class ControllerStarted(Event):
-    """A process took the journal over. It is not armed, and its mock executor is new: the orders of the last one ended with it."""
+    """A process took the journal over.
+
+    It is not armed. Its mock executor is new, so the mock orders of the last process are gone.
+    """
 
     epoch: int
     gatehouse_version: str
 
 
 class Armed(Event):
-    """The journal is verified, the state folded and the venues reconciled: permits may be issued."""
+    """The journal is verified, the state is folded and the venues are reconciled, so permits may be issued."""
 
 
 class Disarmed(Event):
-    """Permits stop until the cause is gone."""
+    """No permit is issued until the controller is armed again."""
 
     reason: str
 
 
 class CommandAccepted(Event):
-    """An operator's command, applied. ``evidence`` and ``result`` are canonical JSON, empty where no gate guards the edge."""
+    """An operator's command was applied. ``evidence`` and ``result`` are canonical JSON, empty when no gate guards the edge."""
 
     command_id: str
     verb: Verb
@@ -108,7 +122,7 @@ class CommandAccepted(Event):
 
 
 class CommandRefused(Event):
-    """An operator's command that changed nothing, and why."""
+    """An operator's command was refused, and why. It changed nothing."""
 
     command_id: str
     verb: str
@@ -122,7 +136,7 @@ class CommandRefused(Event):
 
 
 class CommandPending(Event):
-    """A command that one person signed and that any key can veto until ``applies_at``; then everything is judged again."""
+    """A command waits until ``applies_at``, and any key can veto it until then. Then it is judged again."""
 
     command_id: str
     verb: Verb
@@ -136,7 +150,7 @@ class CommandPending(Event):
 
 
 class CommandVoided(Event):
-    """A waiting command that will not be applied. ``cause`` is what ended it."""
+    """A waiting command was withdrawn. ``cause`` says by what."""
 
     command_id: str
     cause: Cause
@@ -144,7 +158,7 @@ class CommandVoided(Event):
 
 
 class EvidenceSealed(Event):
-    """An evidence bundle as it was shown to an operator; one command may name it until it expires."""
+    """An evidence bundle was shown to an operator. One command may name it until it expires."""
 
     gate: str
     evidence: str
@@ -154,7 +168,7 @@ class EvidenceSealed(Event):
 
 
 class StageChanged(Event):
-    """The deployment moved. ``cause`` is a verb, or what moved it by itself (``controller.core.causes``)."""
+    """The deployment moved. ``cause`` is an operator's verb or an automatic cause (``controller.core.causes``)."""
 
     from_stage: Stage
     from_step: int
@@ -169,7 +183,7 @@ class StageChanged(Event):
 
 
 class BreachDetected(Event):
-    """An always-on rule was broken, or could not be measured, and something was done about it: a halt, or a rung taken away."""
+    """An always-on guard was breached, or could not be measured, and the controller halts or demotes the deployment."""
 
     guard: str
     level: str
@@ -180,7 +194,10 @@ class BreachDetected(Event):
 
 
 class GuardLevelChanged(Event):
-    """The severest breach that is in force; empty when none is. HALT stands only while HALTED, where it refuses a resume."""
+    """The most severe guard level changed; ``level`` is empty when no guard is breached.
+
+    HALT and FLATTEN are recorded here only while HALTED, where they refuse a resume.
+    """
 
     level: str
     reason: str
@@ -188,7 +205,7 @@ class GuardLevelChanged(Event):
 
 
 class HaltMeasured(Event):
-    """How long a halt took, in microseconds on the monotonic clock; -1 where it was not reached."""
+    """How long a halt took, in microseconds on the monotonic clock; -1 where a step was not reached."""
 
     cause: str
     breach_to_latch_us: int
@@ -201,7 +218,7 @@ class HaltMeasured(Event):
 
 
 class OrderAdmitted(Event):
-    """An order passed every limit. It is durable before any byte leaves for the venue."""
+    """An order passed every limit. The event is durable before the order is sent to the venue."""
 
     client_id: str
     bot: str
@@ -222,7 +239,7 @@ class OrderAdmitted(Event):
 
 
 class OrderDenied(Event):
-    """An order that no venue will see, and the rule that stopped it."""
+    """An order was denied and not sent, and the rule that denied it."""
 
     bot: str
     bot_client_id: str
@@ -246,7 +263,7 @@ class OrderAcked(Event):
 
 
 class OrderRejected(Event):
-    """The venue refused the order, or proved that it never existed (code -2013)."""
+    """The venue rejected the order, or look-ups proved that it does not exist there (code -2013)."""
 
     client_id: str
     code: int
@@ -254,20 +271,20 @@ class OrderRejected(Event):
 
 
 class OrderUnknown(Event):
-    """The outcome of a placement is not known. Its exposure stays reserved."""
+    """The outcome of a placement is not known. The exposure of the order stays reserved."""
 
     client_id: str
     reason: str
 
 
 class LookupMissed(Event):
-    """The venue said it does not know an order whose outcome is open; one of the proofs it takes to release it."""
+    """The venue does not list an order whose outcome is not known. After enough of these events the order is released."""
 
     client_id: str
 
 
 class OrderReported(Event):
-    """The venue's word on an order."""
+    """The venue reported the status of an order."""
 
     client_id: str
     order_id: str
@@ -277,7 +294,7 @@ class OrderReported(Event):
 
 
 class FillBooked(Event):
-    """One trade, booked once, by (venue, trade id)."""
+    """One trade, booked once per venue and trade id. ``traded_at`` is the venue's time of the trade."""
 
     venue: VenueName
     trade_id: str
@@ -291,21 +308,21 @@ class FillBooked(Event):
     fee: Amount
     fee_asset: str
     maker: bool
-    venue_at: int
+    traded_at: int
 
 
 class CancelRequested(Event):
-    """Somebody asked for an order's cancellation: a bot, or gatehouse itself."""
+    """The cancellation of an order was requested by a bot, or by gatehouse itself."""
 
     client_id: str
-    by: str
+    requested_by: str
 
 
 # Reconciliation and measurement
 
 
 class BalancesBaselined(Event):
-    """A venue account as first seen; the ledger adds every fill to it. Amounts are totals, free and locked."""
+    """The balances of a venue account at its first reading, free plus locked. The ledger adds every later fill to them."""
 
     venue: VenueName
     totals: dict[str, Amount]
@@ -314,9 +331,10 @@ class BalancesBaselined(Event):
 
 
 class Reconciled(Event):
-    """The venue's own account compared with ours.
+    """The venue's account was compared with ours.
 
-    A difference seen once is ``suspected``, because a venue's lists are not read in one instant; seen twice it is a break.
+    A difference found once is ``suspected``, because a venue's lists are not read at one instant. Found twice in a row it is a
+    break.
     """
 
     venue: VenueName
@@ -327,7 +345,7 @@ class Reconciled(Event):
 
 
 class AccountChecked(Event):
-    """The live account was examined: how many questions were asked, and which it did not pass."""
+    """The live account was checked: how many checks were made, and which failed."""
 
     venue: VenueName
     checks: int
@@ -335,7 +353,10 @@ class AccountChecked(Event):
 
 
 class Sampled(Event):
-    """One measurement of a running stage: equity and worst-case exposure in EUR, and whether the interval counts as covered."""
+    """One measurement of a running stage: equity and worst-case exposure in EUR, and whether the interval counts as covered.
+
+    ``uncovered_reason`` is empty when it does.
+    """
 
     venue: VenueName
     source: DataSource
@@ -346,7 +367,7 @@ class Sampled(Event):
     ask: Amount | None
     interval_ms: int
     covered: bool
-    uncovered_because: str
+    uncovered_reason: str
     clock_offset_ms: int | None
 
 
@@ -354,7 +375,7 @@ class Sampled(Event):
 
 
 class AdoptedKey(BaseModel):
-    """One bot's gateway key as it was read from the settings; of its secret the journal holds a digest."""
+    """One bot's gateway key as read from the settings, with a digest of its secret."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -364,13 +385,13 @@ class AdoptedKey(BaseModel):
 
 
 class BotKeysAdopted(Event):
-    """The gateway keys found in the settings by a journal that had never heard of any; from here on keys need a signature."""
+    """The gateway keys that the settings listed at the first start. Every later key is issued by a signed command."""
 
     keys: tuple[AdoptedKey, ...]
 
 
 class BotKeyIssued(Event):
-    """A bot may use the gateway with this key and the secret of this digest, in place of any secret the key had before."""
+    """A bot may use the gateway with this key and the secret with this digest. It replaces any earlier secret of the key."""
 
     bot: str
     key: str
@@ -379,7 +400,7 @@ class BotKeyIssued(Event):
 
 
 class BotKeyRevoked(Event):
-    """A gateway key is dead for ever."""
+    """A gateway key was revoked for ever."""
 
     bot: str
     key: str
@@ -387,23 +408,26 @@ class BotKeyRevoked(Event):
 
 
 class AlertRaised(Event):
-    """Something a human must answer for that no other entry says. ``about`` is an ``AlertKind``."""
+    """An alert that has no other journal entry. ``alert_kind`` is an ``AlertKind``."""
 
-    about: str
+    alert_kind: str
     title: str
     detail: str
 
 
 class AlertAcknowledged(Event):
-    """A human has seen an alert and answers for it. Nothing else changes."""
+    """A person acknowledged an alert. Nothing else changes."""
 
-    alert: str
+    alert_id: str
     persons: tuple[str, ...]
     command_id: str
 
 
 class DrillStarted(Event):
-    """A halt is practised: no permit, every order of the venue cancelled, until it is verified empty or ``deadline`` is over."""
+    """A halt drill started: no permits, and every order of the venue is cancelled.
+
+    It must be verified empty before ``deadline``.
+    """
 
     command_id: str
     venue: VenueName
@@ -412,7 +436,10 @@ class DrillStarted(Event):
 
 
 class DrillFinished(Event):
-    """The venue is verified empty: how long that took, in microseconds on the monotonic clock, and how many orders were denied."""
+    """A halt drill finished.
+
+    Durations are in microseconds on the monotonic clock; ``denied`` counts the orders denied meanwhile.
+    """
 
     command_id: str
     venue: VenueName

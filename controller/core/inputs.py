@@ -1,4 +1,7 @@
-"""What can reach the single writer. Values only: everything measured comes in here, so ``decide`` needs no clock and no I/O."""
+"""Inputs: everything that can reach the writer, as values. The runtime creates them, ``controller.core.decide`` decides on them.
+
+An input carries every measurement its decision needs, so ``decide`` needs no clock and no I/O.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from policies.stage import Environment
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The bot's identity."""
+    """The identity of the bot: its name, version, artifact digest, and the digest of all three."""
 
     name: str
     version: str
@@ -27,7 +30,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class BotKeyFound:
-    """A bot's gateway key as the settings have it, and the digest of the secret that was found for it."""
+    """A bot's gateway key as the settings list it, and the digest of the secret found for it."""
 
     bot: str
     key: str
@@ -36,7 +39,7 @@ class BotKeyFound:
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """A process took the journal over, with these documents on disk. Both documents are canonical JSON."""
+    """A process took the journal over and read these documents from disk. ``policy`` and ``roster`` are canonical JSON."""
 
     controller_id: str
     environment: Environment
@@ -51,9 +54,10 @@ class Boot:
 
 @dataclass(frozen=True, slots=True)
 class OrderRequested:
-    """A bot wants an order. ``intent.client_id`` is the bot's own id, or empty; market data is what ``venue``'s feed shows now.
+    """A bot requests an order.
 
-    ``key`` is the gateway key that signed the request.
+    ``intent.client_id`` is the bot's own id, or empty. ``quotes`` and ``rules`` are what the feed of ``venue`` shows now. ``key``
+    is the gateway key that signed the request.
     """
 
     bot: str
@@ -66,23 +70,23 @@ class OrderRequested:
 
 @dataclass(frozen=True, slots=True)
 class CancelAsked:
-    """A bot wants one of its orders cancelled."""
+    """A bot requests the cancellation of one of its orders."""
 
     bot: str
     client_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """The one send of an order ended this way."""
+class PlacementAnswered:
+    """The venue's answer to a ``Place``, or how the request failed. Each order is sent once."""
 
     client_id: str
     outcome: PlaceOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """The answer to a ``LookUp``. ``absent_everywhere``: neither the open orders nor the fills know the order either."""
+class LookupAnswered:
+    """The answer to a ``LookUp``. ``absent_everywhere``: the open orders and the fills do not list the order either."""
 
     client_id: str
     report: OrderReport | None
@@ -91,7 +95,7 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class VenueReported:
-    """A private event from a venue."""
+    """An event from a venue's private stream."""
 
     venue: VenueName
     event: OrderReport | Fill
@@ -99,7 +103,7 @@ class VenueReported:
 
 @dataclass(frozen=True, slots=True)
 class AccountSnapshot:
-    """A venue account read twice with the same balances, so that it belongs to one moment."""
+    """A venue account, read twice with equal balances, so that all of it belongs to one moment."""
 
     open_orders: tuple[OrderReport, ...]
     fills: tuple[Fill, ...]
@@ -107,8 +111,8 @@ class AccountSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
-    """One reconciliation sweep. ``fills_before`` and ``started_at`` say what we knew when it began."""
+class AccountRead:
+    """The result of one reconciliation sweep. ``fills_before``: how many fills were booked when it began, at ``started_at``."""
 
     venue: VenueName
     snapshot: AccountSnapshot
@@ -118,7 +122,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class AccountExamined:
-    """A venue account was asked whether it is fit to trade: how many questions, and which it did not pass."""
+    """The result of checking whether a venue account can trade: how many checks were made, and which failed."""
 
     venue: VenueName
     checks: int
@@ -127,7 +131,7 @@ class AccountExamined:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What one venue's feed shows now. A symbol without a trustworthy book has no quote; ``seen_at`` says when it last had one."""
+    """What one venue's feed shows now. A symbol without a valid order book has no quote; ``seen_at`` says when it last had one."""
 
     source: DataSource
     accelerated: bool
@@ -138,7 +142,10 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time passed, or a market moved. ``clock_offset_ms`` is per venue; ``bot_seen_at`` the last request of any bot."""
+    """Time passed, or a market moved.
+
+    ``clock_offset_ms`` is per venue; ``bot_seen_at`` is the time of the last request of a bot.
+    """
 
     markets: Mapping[VenueName, Market]
     clock_offset_ms: Mapping[VenueName, int] = field(default_factory=dict)
@@ -147,7 +154,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class ProposalAsked:
-    """An operator wants a payload to sign; the evidence it will name is sealed into the journal."""
+    """An operator requests a payload to sign. The evidence that the payload names is sealed into the journal."""
 
     verb: Verb
     target: Position
@@ -155,8 +162,8 @@ class ProposalAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
-    """A command whose signatures are good. ``anchored``: the entry it names is in this journal with that hash."""
+class CommandSubmitted:
+    """An operator's command with valid signatures. ``anchored``: the entry it names is in this journal, with the hash it names."""
 
     verified: VerifiedCommand
     anchored: bool
@@ -164,7 +171,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionInvalid:
-    """An envelope that did not get as far as a verified command."""
+    """An envelope that did not verify, and the reason."""
 
     envelope: str
     code: str
@@ -175,7 +182,7 @@ class SubmissionInvalid:
 
 @dataclass(frozen=True, slots=True)
 class HaltAsked:
-    """Somebody at the local socket, or the shell itself, wants everything stopped. ``cause`` says which of the two, and why."""
+    """An operator at the local socket, or the shell itself, requests a halt. ``cause`` says which of the two, and why."""
 
     by: str
     reason: str
@@ -183,8 +190,8 @@ class HaltAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class Latched:
-    """A halt ran its course; durations in microseconds, -1 where not reached."""
+class HaltCompleted:
+    """The shell finished the effects of a halt. Durations are in microseconds, -1 where a step was not reached."""
 
     cause: str
     breach_to_latch_us: int
@@ -195,7 +202,7 @@ class Latched:
 
 @dataclass(frozen=True, slots=True)
 class DrillMeasured:
-    """The venue of a drill was emptied; durations in microseconds, -1 where not reached."""
+    """The shell finished the effects of a halt drill. Durations are in microseconds, -1 where a step was not reached."""
 
     command_id: str
     breach_to_latch_us: int
@@ -205,8 +212,8 @@ class DrillMeasured:
 
 
 @dataclass(frozen=True, slots=True)
-class Noticed:
-    """The shell saw something that a human must answer for: a venue's lockout, a witness that refuses."""
+class AlertNoticed:
+    """The shell found something that a person must acknowledge, such as a venue's lockout or a witness that refuses."""
 
     kind: AlertKind
     title: str
@@ -217,17 +224,17 @@ Input = (
     Boot
     | OrderRequested
     | CancelAsked
-    | Placed
-    | Looked
+    | PlacementAnswered
+    | LookupAnswered
     | VenueReported
-    | Swept
+    | AccountRead
     | AccountExamined
     | Tick
     | ProposalAsked
-    | Submitted
+    | CommandSubmitted
     | SubmissionInvalid
     | HaltAsked
-    | Latched
+    | HaltCompleted
     | DrillMeasured
-    | Noticed
+    | AlertNoticed
 )

@@ -1,12 +1,13 @@
-"""The lifecycle: stages, edges and who may take them, as data. The only module that imports ``transitions``.
+"""The lifecycle as data: stages and the moves between them. Decisions call ``move``; no other module imports ``transitions``.
 
-Theory of operation. A ``Position`` is a stage and, in RAMPING, a step. ``EDGES`` lists every move there is; a pair of stage and
-verb that is not listed is a typed refusal, never a silent no-op. What depends on numbers rather than on the pair alone — the next
-ramp step, how high a resume may go — is decided by the guards below, from values computed beforehand; no callback does I/O.
+A ``Position`` is a stage and, in RAMPING, a step. ``EDGES`` lists every possible move. A pair of stage and verb that is not
+listed is refused with a typed error. Rules that depend on numbers, such as the next ramp step and the highest stage of a resume,
+are checked by the functions below from values that the caller computed; there is no I/O.
 
-Up is one stage or one step at a time. Down is free: any lower stage, any lower step. HALTED is reached from anywhere and left only
-by ``resume`` (never above where the halt came from nor above what its kind of halt allows, never into RAMPING) or ``reset``; once
-the validation is void only ``reset`` is left (architecture.md §3, ``controller.core.causes``).
+A move up goes one stage or one step at a time. A move down may go to any lower stage or step. HALTED is reached from every stage.
+It is left only by ``resume``, which goes no higher than the stage before the halt and than the ceiling of the kind of halt, and
+never into RAMPING, or by ``reset``. When the validation is void, only ``reset`` leads out (architecture.md §3,
+``controller.core.causes``).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from policies.stage import RISK_ORDER, Stage
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a deployment stands. ``step`` is 1-based in RAMPING and 0 everywhere else."""
+    """The stage and step of a deployment. ``step`` counts from 1 in RAMPING, and is 0 in every other stage."""
 
     stage: Stage
     step: int = 0
@@ -35,13 +36,13 @@ class Position:
 
     @property
     def risk(self) -> tuple[int, int]:
-        """Sorts positions by how much they put at risk; HALTED is below all."""
+        """Sorts positions by how much money is at risk; HALTED is the lowest."""
         return (-1, 0) if self.stage is Stage.HALTED else (RISK_ORDER.index(self.stage), self.step)
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One declared move."""
+    """One possible move."""
 
     source: Stage
     verb: Verb
@@ -49,7 +50,7 @@ class Edge:
 
     @property
     def trigger(self) -> str:
-        """The edge's name inside the state machine."""
+        """The name of the edge in the state machine."""
         return f"{self.verb.value}_{self.target.name}"
 
 
@@ -70,13 +71,12 @@ EDGES: tuple[Edge, ...] = (
     Edge(Stage.HALTED, Verb.RESUME, Stage.LIVE_EUR10),
     Edge(Stage.HALTED, Verb.RESET, Stage.MOCK),
 )
-"""Every move an operator can ask for. Automatic moves use the same table: a breach takes ``halt`` or ``demote``, a changed release
-``demote``."""
+"""Every possible move. Automatic moves use the same table: a breach uses ``halt`` or ``demote``, a changed release ``demote``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """What a resume is judged by: where the halt came from, what caused it, and why the validation is void, if it is."""
+    """The facts that decide a resume: the position before the halt, the cause, and why the validation is void, if it is."""
 
     came_from: Position | None = None
     cause: Cause | None = None
@@ -84,12 +84,12 @@ class Halt:
 
     @property
     def kind(self) -> HaltClass | None:
-        """The kind of halt; ``None`` when nothing is halted."""
+        """The kind of halt; ``None`` when the deployment is not halted."""
         return HaltClass.of(self.cause) if self.cause is not None else None
 
 
 class _Model:
-    """Carries one position through one transition."""
+    """The object that ``transitions`` moves from one state to the next."""
 
     state: Any
 
@@ -108,14 +108,14 @@ def _machine() -> Machine:
 
 
 def move(current: Position, verb: Verb, target: Position, *, halt: Halt = Halt(), steps: int = 0) -> Position:
-    """The position after ``verb`` takes the deployment from ``current`` to ``target``.
+    """Return the position after ``verb`` moves the deployment from ``current`` to ``target``.
 
     Args:
-        halt: the halt the deployment is in; bounds a resume.
+        halt: the present halt; it limits a resume.
         steps: how many ramp steps the policy has.
 
     Raises:
-        Refused: the edge is not declared, or its guard says no.
+        Refused: there is no such edge, or a rule refuses the move.
     """
     _guard(current, verb, target, halt=halt, steps=steps)
     model = _Model()
@@ -128,26 +128,30 @@ def move(current: Position, verb: Verb, target: Position, *, halt: Halt = Halt()
     finally:
         machine.remove_model(model)
     if not moved:
-        ways = sorted({str(edge.target) for edge in EDGES if edge.source is current.stage and edge.verb is verb})
+        targets = sorted({str(edge.target) for edge in EDGES if edge.source is current.stage and edge.verb is verb})
         raise Refused(
             f"{verb} does not lead from {current} to {target}",
             code="no-such-edge",
-            remedy=f"From {current}, {verb} leads to {', '.join(ways)}." if ways else f"At {current}, {verb} leads nowhere.",
+            remedy=f"From {current}, {verb} leads to {', '.join(targets)}."
+            if targets
+            else f"At {current}, {verb} is not possible.",
         )
     return target
 
 
 def _guard(current: Position, verb: Verb, target: Position, *, halt: Halt, steps: int) -> None:
     if (target.stage is Stage.RAMPING) != (target.step > 0):
-        raise _refuse(f"{target.stage} with step {target.step} is not a position", "Give a step for RAMPING and for nothing else.")
+        raise _refuse(
+            f"{target.stage} with step {target.step} is not a position", "Give a step for RAMPING, and for no other stage."
+        )
     if target.stage is Stage.RAMPING and verb is Verb.RAMP:
         following = current.step + 1
         if target.step != following:
-            raise _refuse(f"the ramp goes one step at a time: step {following} is next", f"Ask for step {following}.")
+            raise _refuse(f"the ramp goes one step at a time, and step {following} is next", f"Propose step {following}.")
         if target.step > steps:
-            raise _refuse(f"the policy has {steps} ramp steps", "Adopt a policy with more steps, or stay here.")
+            raise _refuse(f"the policy has {steps} ramp steps", "Stay at this step, or adopt a policy with more ramp steps.")
     if verb is Verb.DEMOTE and current.stage is target.stage and target.step >= current.step:
-        raise _refuse("a demotion goes down", "Ask for a lower step or stage.")
+        raise _refuse("a demotion must lead to a lower step or stage", "Propose a lower step or stage.")
     if verb is Verb.RESUME:
         _guard_resume(target, halt)
 
@@ -155,21 +159,21 @@ def _guard(current: Position, verb: Verb, target: Position, *, halt: Halt, steps
 def _guard_resume(target: Position, halt: Halt) -> None:
     if halt.void:
         raise Refused(
-            f"the validation is void ({halt.void}), so no resume leads out of this halt",
+            f"the validation is void ({halt.void}), so a resume is not possible",
             code="validation-void",
-            remedy="Only `gatehouse reset` is left: back to MOCK, and validate again.",
+            remedy="Run `gatehouse reset` to go back to MOCK, and validate again.",
         )
     came_from = halt.came_from
     if came_from is None or target.risk > came_from.risk:
         raise _refuse(
-            f"a resume never goes above where the halt came from ({came_from or 'unknown'})",
+            f"a resume must not go above the position before the halt ({came_from or 'unknown'})",
             "Resume to a lower stage, or reset to MOCK.",
         )
     rule = RULES[halt.kind] if halt.kind is not None else None
     if rule is not None and target.risk > Position(rule.ceiling).risk:
         raise _refuse(
             f"after this kind of halt ({halt.kind}: {rule.meaning}) a resume leads to {rule.ceiling} at most: {rule.why}",
-            f"Resume to {rule.ceiling} and go on from there, or reset to MOCK.",
+            f"Resume to {rule.ceiling} and advance from there, or reset to MOCK.",
         )
 
 

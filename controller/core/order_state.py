@@ -1,4 +1,4 @@
-"""Orders as the controller knows them: open ones as values, settled ones as lines (``controller.core.compact_map``)."""
+"""Orders in the state: open ones as values, settled ones as JSON lines in a ``CompactMap``. The fold and the decisions use it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from immutables import Map
 
-from controller.core import state_codec as frozen
+from controller.core import state_codec
 from controller.core.compact_map import CompactMap
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.orders import WORKING
@@ -19,7 +19,7 @@ from policies.stage import Stage
 
 ZERO = Decimal(0)
 IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
-"""Statuses in which the venue is not yet known to hold the order."""
+"""Statuses in which it is not known whether the venue holds the order."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,12 @@ class OrderState:
 
     @property
     def working(self) -> bool:
-        """Whether it can, or might, still trade."""
+        """Whether the order can, or might, still trade."""
         return self.status in WORKING
 
     @property
     def settled(self) -> bool:
-        """Whether it can no longer change our holdings: dead at the venue and every fill booked."""
+        """Whether the order can no longer change our holdings: it is final at the venue, and every fill is booked."""
         return not self.working and self.booked >= self.executed
 
     @property
@@ -75,24 +75,24 @@ class OrderState:
 
 
 def bot_key(bot: str, bot_client_id: str) -> str:
-    """Where ``State.by_bot_id`` keeps a bot's own id."""
+    """The key of a bot's own order id in ``State.by_bot_id``."""
     return f"{len(bot)} {bot} {bot_client_id}"
 
 
-def shelved(order: OrderState) -> list[object]:
-    """An order as ``State.settled`` keeps it."""
-    written: list[object] = frozen.write(OrderState, order)
+def settled_line(order: OrderState) -> list[object]:
+    """An order as ``State.settled`` stores it."""
+    written: list[object] = state_codec.write(OrderState, order)
     return written
 
 
 @lru_cache(maxsize=1 << 15)
-def _unshelved(line: bytes) -> OrderState:
-    order: OrderState = frozen.read(OrderState, json.loads(line))
+def _parse_settled(line: bytes) -> OrderState:
+    order: OrderState = state_codec.read(OrderState, json.loads(line))
     return order
 
 
 class Orders(Mapping[str, OrderState]):
-    """Orders by client id: those that can still change as they are, settled ones read off their shelf."""
+    """Orders by client id: open ones from the state, settled ones parsed from the compact map when they are asked for."""
 
     __slots__ = ("_open", "_settled")
 
@@ -101,18 +101,18 @@ class Orders(Mapping[str, OrderState]):
         self._settled = settled
 
     def __getitem__(self, client_id: str) -> OrderState:
-        """One order. Raises ``KeyError``."""
+        """Return one order. Raises ``KeyError`` when there is none with this client id."""
         if (order := self._open.get(client_id)) is not None:
             return order
         if (line := self._settled.line(client_id)) is None:
             raise KeyError(client_id)
-        return _unshelved(line)
+        return _parse_settled(line)
 
     def __iter__(self) -> Iterator[str]:
-        """Every client id, the settled ones last."""
+        """Iterate over every client id, the settled ones last."""
         yield from self._open
         yield from (client_id for client_id, _ in self._settled.items())
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return how many orders there are."""
         return len(self._open) + len(self._settled)

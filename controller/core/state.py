@@ -1,4 +1,4 @@
-"""Everything the controller knows, as one immutable value. Only folding the journal makes one (``controller.core.fold``)."""
+"""The state of the controller as one immutable value. Only ``controller.core.fold`` makes new ones; decisions and views read it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class Ledger:
-    """One venue account: the baseline it was first seen with, plus every fill since, plus what was measured on it.
+    """One venue account: its baseline balances plus every fill since, and what was measured on it.
 
-    ``reconciled_at`` is when the account was last seen to agree with us. ``equity_eur`` is the last sample's, which may be unknown;
-    ``valued_eur`` at ``valued_at`` is the last that was known.
+    ``reconciled_at`` is when a reconciliation last found no difference. ``equity_eur`` is the equity of the last sample, ``None``
+    if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity.
     """
 
     totals: Map[str, Decimal] | None = None
@@ -56,7 +56,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """An evidence bundle that was shown to an operator and may be named by one command until it expires."""
+    """An evidence bundle that was shown to an operator. One command may name it until it expires."""
 
     gate: str
     evidence: str
@@ -65,7 +65,7 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A command that waits for its cooling-off to end."""
+    """A command that waits until its cooling-off period ends."""
 
     command_id: str
     verb: Verb
@@ -80,7 +80,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class HaltFigures:
-    """The last halt's measured durations, in microseconds; -1 where not reached."""
+    """The measured durations of a halt or a drill, in microseconds; -1 where a step was not reached."""
 
     cause: str
     breach_to_latch_us: int
@@ -91,7 +91,7 @@ class HaltFigures:
 
 @dataclass(frozen=True, slots=True)
 class BotKeyState:
-    """A bot's gateway key and the digest of its secret. A revoked one is remembered for ever, so that it never comes back."""
+    """A bot's gateway key and the digest of its secret. A revoked key is kept for ever, so that it is never accepted again."""
 
     bot: str
     key: str
@@ -102,7 +102,10 @@ class BotKeyState:
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """An alert nobody has acknowledged. ``id`` names the entry that caused it; ``times`` it came, the last at ``last_at``."""
+    """An alert that is not acknowledged.
+
+    ``id`` names the entry that caused it; it occurred ``times`` times, last at ``last_at``.
+    """
 
     id: str
     kind: AlertKind
@@ -115,7 +118,7 @@ class OpenAlert:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """An alert that somebody answered for."""
+    """An alert that a person acknowledged."""
 
     id: str
     title: str
@@ -125,7 +128,7 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """A halt that is being practised. ``denied``: orders turned away meanwhile."""
+    """A halt drill that is running. ``denied``: how many orders it has denied."""
 
     command_id: str
     venue: VenueName
@@ -137,7 +140,10 @@ class Drill:
 
 @dataclass(frozen=True, slots=True)
 class DrillRecord:
-    """The last drill. ``ended_by`` is empty when it ran its course, and then there are figures; else it says what ended it."""
+    """The last halt drill.
+
+    If it completed, ``ended_by`` is empty and there are ``figures``; otherwise ``ended_by`` says what ended it.
+    """
 
     drill: Drill
     at: Millis
@@ -146,27 +152,29 @@ class DrillRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
-    """A soft breach, from its beginning until it is another one. ``calm_since``: since when no guard stands at CANCEL_ALL.
+class BreachWindow:
+    """The time after a soft breach in which further soft breaches count as the same one, and cost one demotion together.
 
-    ``owed``: the rung it costs has not been taken yet, because the live account is not empty.
+    ``calm_since``: since when no guard is at CANCEL_ALL. ``demotion_pending``: the demotion has not happened yet, because the live
+    account is not empty.
     """
 
     since: Millis
     reason: str
     calm_since: Millis | None = None
-    owed: bool = False
+    demotion_pending: bool = False
 
 
 @dataclass(frozen=True)
 class State:
-    """The whole of it. Never assigned to, only folded. Like its parts it has no slots (see ``policies.values``).
+    """The whole state. It is never assigned to, only folded. Like its parts it has no slots (see ``policies.values``).
 
-    ``validation_void`` says why only a reset leads out of the present halt; ``softened`` is when breaches took a rung lately.
-    ``rosters`` are the digests of every roster that was ever in force, with its version. ``policy_file`` and ``release_file`` are
-    what was last read from disk: a file that still says the same says nothing new, whatever a signed command put in force since.
-    ``bot_keys`` are all that ever were, by key; ``bot_keys_since`` is when the journal first heard of any. ``alerts`` are those
-    nobody has acknowledged, oldest first, at most ``MOST_ALERTS`` of ``controller.core.fold``; ``alerts_lost`` counts those beyond.
+    ``validation_void`` says why only a reset leads out of the present halt. ``demoted_at`` holds the times of recent demotions
+    after a soft breach. ``rosters`` maps the digest of every roster that was ever in force to its version. ``policy_file`` and
+    ``release_file`` are what was last read from disk: an unchanged file does not replace what a signed command has put in force
+    since. ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was journalled. ``alerts`` holds the
+    alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of ``controller.core.fold.alerts``; ``alerts_lost``
+    counts those dropped.
     """
 
     seq: int = 0
@@ -185,7 +193,7 @@ class State:
     release_file: Release | None = None
     accounts: Map[VenueName, str] = field(default_factory=Map)
     armed: bool = False
-    not_armed_because: str = "nothing has been read yet"
+    not_armed_because: str = "the journal is not read yet"
     position: Position = Position(Stage.MOCK)
     halted_from: Position | None = None
     halt_cause: Cause | None = None
@@ -199,8 +207,8 @@ class State:
     guard_level: str = ""
     guard_reason: str = ""
     guard: GuardName | None = None
-    episode: Episode | None = None
-    softened: tuple[Millis, ...] = ()
+    breach_window: BreachWindow | None = None
+    demoted_at: tuple[Millis, ...] = ()
     stage_since: Millis = Millis(0)
     started_at: Millis = Millis(0)
     tally: Tally | None = None
@@ -226,12 +234,12 @@ class State:
 
     @property
     def watched(self) -> VenueName | None:
-        """The venue whose account is sampled and guarded: the one in use, or while HALTED the one the halt left."""
+        """The venue whose account is sampled and guarded: the one in use or, while HALTED, the one in use before the halt."""
         return self.venue or (venue_of(self.halted_from.stage) if self.halted_from else None)
 
     @property
     def halt(self) -> Halt:
-        """What a resume is judged by."""
+        """The facts about the present halt that decide where a resume may lead."""
         return Halt(self.halted_from, self.halt_cause, self.validation_void)
 
     @property
@@ -240,21 +248,27 @@ class State:
         return self.halt.kind
 
     @property
-    def standing(self) -> Level | None:
-        """The severest restraint on new orders: what guards ask for, and only sells where a rung is owed."""
+    def pending_demotion(self) -> BreachWindow | None:
+        """The breach window whose demotion has not happened yet."""
+        window = self.breach_window
+        return window if window is not None and window.demotion_pending else None
+
+    @property
+    def restriction(self) -> Level | None:
+        """The most severe restriction on new orders: the guard level in force, and sells only while a demotion is pending."""
         guards = Level[self.guard_level] if self.guard_level else None
-        owed = Level.REDUCE if self.episode is not None and self.episode.owed else None
-        return max((level for level in (guards, owed) if level is not None), default=None)
+        demotion = Level.REDUCE if self.pending_demotion is not None else None
+        return max((level for level in (guards, demotion) if level is not None), default=None)
 
     @property
     def orders(self) -> Orders:
-        """Every order that was ever admitted, by client id."""
+        """Every order ever admitted, by client id."""
         return Orders(self.open, self.settled)
 
     def first_of(self, bot: str, bot_client_id: str) -> str | None:
-        """The client id of the order a bot sent under an id of its own."""
-        found: str | None = self.by_bot_id.get(bot_key(bot, bot_client_id))
-        return found
+        """The client id of the first order that a bot sent under this id of its own."""
+        client_id: str | None = self.by_bot_id.get(bot_key(bot, bot_client_id))
+        return client_id
 
     def ledger(self, venue: VenueName) -> Ledger:
         """One venue's account."""
@@ -264,18 +278,18 @@ class State:
         """Unsettled orders of one venue, oldest first."""
         return sorted((order for order in self.open.values() if order.venue is venue), key=lambda order: order.number)
 
-    def fingerprint(self, *, shelves: bool = True) -> str:
-        """A digest of all that a replay must reproduce, for comparing a running state with the fold of its journal.
+    def fingerprint(self, *, hash_maps: bool = True) -> str:
+        """A digest of everything a replay must reproduce. It compares a running state with the fold of its journal.
 
-        Without ``shelves`` only the number of things on each of them counts.
+        Without ``hash_maps`` only the size of each compact map counts, not its content.
         """
         hashed = [item.name for item in fields(self) if item.name not in {"policy", "roster"}]
-        values = {name: _plain(getattr(self, name), shelves=shelves) for name in hashed}
+        values = {name: _plain(getattr(self, name), hash_maps=hash_maps) for name in hashed}
         return canonical.digest(canonical.encode(values))
 
 
 def venue_of(stage: Stage) -> VenueName | None:
-    """Where a stage's new orders go; nowhere when HALTED."""
+    """The venue that receives the new orders of a stage; none when HALTED."""
     if stage is Stage.HALTED:
         return None
     if stage in LIVE_STAGES:
@@ -284,20 +298,20 @@ def venue_of(stage: Stage) -> VenueName | None:
 
 
 def market_of(venue: VenueName) -> VenueName:
-    """Whose public data prices an account: the mock executor trades on the live venue's market."""
+    """The venue whose public data values an account: the mock executor trades on the live venue's market."""
     return VenueName.LIVE if venue is VenueName.MOCK else venue
 
 
-def _plain(value: object, *, shelves: bool) -> object:
+def _plain(value: object, *, hash_maps: bool) -> object:
     if isinstance(value, CompactMap):
-        return [len(value), value.digest() if shelves else ""]
+        return [len(value), value.digest() if hash_maps else ""]
     if isinstance(value, Map):
         pairs = sorted(value.items(), key=lambda pair: str(pair[0]))
-        return [[_plain(key, shelves=shelves), _plain(item, shelves=shelves)] for key, item in pairs]
+        return [[_plain(key, hash_maps=hash_maps), _plain(item, hash_maps=hash_maps)] for key, item in pairs]
     if is_dataclass(value) and not isinstance(value, type):
-        return [_plain(getattr(value, item.name), shelves=shelves) for item in fields(value)]
+        return [_plain(getattr(value, item.name), hash_maps=hash_maps) for item in fields(value)]
     if isinstance(value, tuple | list):
-        return [_plain(item, shelves=shelves) for item in value]
+        return [_plain(item, hash_maps=hash_maps) for item in value]
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
     return value.value if isinstance(value, StrEnum) else value

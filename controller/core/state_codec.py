@@ -1,8 +1,11 @@
-"""Frozen values to JSON and back, exactly, led by their type annotations; so a new field of the state needs no code here.
+"""Encodes frozen dataclasses to JSON and back, from their type annotations.
 
-``pack`` writes values as frames, so that a hundred megabytes are written piece by piece: a letter, a length, a line feed, and so
-many bytes. ``V`` begins a value. ``J`` is JSON of one of its fields, or of a part of a long tuple; before it come the shelves it
-refers to by number, each an ``S`` with its size and any number of ``P``.
+Snapshots use it; a new field of the state needs no code.
+
+``pack`` writes values as frames, so that a snapshot of a hundred megabytes is written piece by piece. A frame is a tag of one
+byte, a length, a line feed, and that many bytes. ``V`` begins a value. ``J`` is JSON of one of its fields, or of a part of a long
+tuple. Before a ``J`` come the compact maps that it refers to by number: each is an ``S`` with its size and any number of ``P``
+with its content.
 """
 
 from __future__ import annotations
@@ -26,11 +29,11 @@ from policies.document import canonical_bytes, parse_canonical
 from policies.schema import Policy
 
 _PIECE = 100
-"""How many items of a tuple are written at once."""
+"""How many items of a tuple are written in one frame."""
 
 
 class Form(NamedTuple):
-    """How one type is written and read. A written value is made of lists, strings, integers, booleans, nulls and shelves."""
+    """How one type is written and read. A written value consists of lists, strings, integers, booleans, nulls and compact maps."""
 
     write: Callable[[Any], Any]
     read: Callable[[Any], Any]
@@ -38,12 +41,12 @@ class Form(NamedTuple):
 
 
 def write(kind: Any, value: object) -> Any:
-    """``value`` of type ``kind`` as JSON values. Raises ``UsageError`` for a type that has no form."""
+    """Return ``value`` of type ``kind`` as JSON values. Raises ``UsageError`` for a type that cannot be encoded."""
     return form_of(kind).write(value)
 
 
 def read(kind: Any, value: Any) -> Any:
-    """The value that was written. Raises ``IntegrityError`` (``frozen-malformed``) when these are not JSON values of ``kind``."""
+    """Return the value that was written. Raises ``IntegrityError`` (``frozen-malformed``) for JSON that is not of ``kind``."""
     try:
         return form_of(kind).read(value)
     except (TypeError, ValueError, KeyError, AttributeError, InvalidOperation, ValidationError, GatehouseError) as error:
@@ -51,7 +54,7 @@ def read(kind: Any, value: Any) -> Any:
 
 
 def pack(*values: Any) -> Iterator[bytes]:
-    """Frozen dataclasses as frames."""
+    """Return frozen dataclasses as frames."""
     for value in values:
         yield _frame(b"V", b"")
         hints = get_type_hints(type(value))
@@ -63,27 +66,27 @@ def pack(*values: Any) -> Iterator[bytes]:
 
 
 def _frames(name: str, value: Any) -> Iterator[bytes]:
-    shelves: list[CompactMap] = []
+    maps: list[CompactMap] = []
 
-    def refer(shelf: object) -> dict[str, int]:
-        if not isinstance(shelf, CompactMap):
-            raise TypeError(f"{shelf!r} is not of a written value")
-        shelves.append(shelf)
-        return {"shelf": len(shelves) - 1}
+    def refer(item: object) -> dict[str, int]:
+        if not isinstance(item, CompactMap):
+            raise TypeError(f"{item!r} is not part of a written value")
+        maps.append(item)
+        return {"map": len(maps) - 1}
 
     line = json.dumps([name, value], ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=refer).encode()
-    for shelf in shelves:
-        yield _frame(b"S", b"%d" % len(shelf))
-        yield from (_frame(b"P", part) for part in shelf.parts())
+    for one in maps:
+        yield _frame(b"S", b"%d" % len(one))
+        yield from (_frame(b"P", part) for part in one.parts())
     yield _frame(b"J", line)
 
 
-def _frame(letter: bytes, content: bytes) -> bytes:
-    return letter + b"%d\n" % len(content) + content
+def _frame(tag: bytes, content: bytes) -> bytes:
+    return tag + b"%d\n" % len(content) + content
 
 
 def unpack(kinds: Sequence[Any], data: memoryview) -> list[Any]:
-    """The values that were packed. Raises ``IntegrityError`` (``frozen-malformed``) when these are not the frames of such."""
+    """Return the values that were packed. Raises ``IntegrityError`` (``frozen-malformed``) for other bytes."""
     found = list[dict[str, Any]]()
     try:
         for name, written in _lines(data):
@@ -99,33 +102,33 @@ def unpack(kinds: Sequence[Any], data: memoryview) -> list[Any]:
 
 
 def _lines(data: memoryview) -> Iterator[tuple[str, Any]]:
-    at, shelves = 0, list[tuple[int, list[bytes]]]()
+    at, maps = 0, list[tuple[int, list[bytes]]]()
     while at < len(data):
         head = bytes(data[at : at + 24])
         stop = head.index(b"\n")
-        letter, begin = head[:1], at + stop + 1
+        tag, begin = head[:1], at + stop + 1
         at = begin + int(head[1:stop])
         content = bytes(data[begin:at])
-        if letter == b"V":
+        if tag == b"V":
             yield "", None
-        elif letter == b"S":
-            shelves.append((int(content), []))
-        elif letter == b"P":
-            shelves[-1][1].append(content)
+        elif tag == b"S":
+            maps.append((int(content), []))
+        elif tag == b"P":
+            maps[-1][1].append(content)
         else:
-            found = [CompactMap.of_parts(size, parts) for size, parts in shelves]
+            found = [CompactMap.of_parts(size, parts) for size, parts in maps]
             name, written = json.loads(content, object_hook=partial(_referred, found))
             yield name, written
-            shelves.clear()
+            maps.clear()
 
 
-def _referred(shelves: Sequence[CompactMap], reference: dict[str, int]) -> CompactMap:
-    return shelves[reference["shelf"]]
+def _referred(maps: Sequence[CompactMap], reference: dict[str, int]) -> CompactMap:
+    return maps[reference["map"]]
 
 
 @cache
 def form_of(kind: Any) -> Form:
-    """The form of a type; its ``shape`` changes whenever what is written could."""
+    """Return the form of a type. Its ``shape`` changes whenever the written form may change."""
     if kind in _SIMPLE:
         return _SIMPLE[kind]
     if hasattr(kind, "__supertype__"):
@@ -159,7 +162,7 @@ def _of_class(kind: Any) -> Form:
         return Form(lambda one: one.model_dump_json(), kind.model_validate_json, f"{kind.__name__}{sorted(kind.model_fields)}")
     if is_dataclass(kind):
         return _of_dataclass(kind)
-    raise UsageError(f"{kind} has no frozen form", code="no-frozen-form", remedy="Use frozen dataclasses, tuples and Maps of them.")
+    raise UsageError(f"{kind} cannot be encoded", code="no-frozen-form", remedy="Use frozen dataclasses, tuples and Maps of them.")
 
 
 def _composed(origin: Any, arguments: tuple[Any, ...]) -> Form:
@@ -184,7 +187,7 @@ def _composed(origin: Any, arguments: tuple[Any, ...]) -> Form:
             lambda many: Map((key.read(name), item.read(value)) for name, value in many),
             f"{{{key.shape}:{item.shape}}}",
         )
-    raise UsageError(f"{origin}{arguments} has no frozen form", code="no-frozen-form", remedy="Use tuples, Maps and optionals.")
+    raise UsageError(f"{origin}{arguments} cannot be encoded", code="no-frozen-form", remedy="Use tuples, Maps and optionals.")
 
 
 def _of_dataclass(kind: Any) -> Form:
@@ -215,5 +218,5 @@ def _malformed(kind: Any, error: Exception) -> IntegrityError:
     return IntegrityError(
         f"these are not the values of {kind}: {error}",
         code="frozen-malformed",
-        remedy="Discard them; they are only a copy of what the journal says.",
+        remedy="Delete the snapshot; the journal holds the same information.",
     )

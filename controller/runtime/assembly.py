@@ -14,7 +14,7 @@ from pathlib import Path
 
 from controller.core.causes import Cause
 from controller.core.effects import Alert, CancelAll
-from controller.core.inputs import HaltAsked, Noticed, VenueReported
+from controller.core.inputs import AlertNoticed, HaltAsked, VenueReported
 from controller.core.order_state import OrderState
 from controller.core.state import Ledger
 from controller.journal.port import Journal
@@ -257,7 +257,7 @@ class Assembly:
         report_drill(effect, result, state, times, self._inbox, clock, self._performer.perform)
 
     def _noticed(self, alert: Alert) -> None:
-        self._inbox.fact(Noticed(alert.kind, alert.title, alert.detail), self._parts.clock.monotonic_ns())
+        self._inbox.fact(AlertNoticed(alert.kind, alert.title, alert.detail), self._parts.clock.monotonic_ns())
 
 
 def _writer_ended(task: asyncio.Task[None], permits: PermitOffice) -> None:

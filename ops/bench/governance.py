@@ -79,7 +79,7 @@ class Governed:
     def _settle(self, after: State, client_id: str) -> None:
         desk = self._desk
         desk.state = after
-        desk.give(i.Placed(client_id, Ack(f"C02__{client_id}", desk.now)))
+        desk.give(i.PlacementAnswered(client_id, Ack(f"C02__{client_id}", desk.now)))
         venue = desk.state.orders[client_id].venue
         desk.give(i.VenueReported(venue, desk.report(client_id, OrderStatus.CANCELED)))
 

@@ -16,7 +16,7 @@ from controller.authority.keys import generate_key
 from controller.core import inputs as i
 from controller.core.compact_map import CompactMap
 from controller.core.events import FillBooked, OrderAdmitted
-from controller.core.order_state import shelved
+from controller.core.order_state import settled_line
 from controller.journal.chain import Head, genesis_hash
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import open_journal
@@ -107,7 +107,7 @@ class _Saving:
     """Snapshots of a long history, one after another, each written as a running controller writes it."""
 
     def __init__(self, desk: Desk, directory: Path) -> None:
-        settled = shelved(next(iter(desk.state.orders.values())))
+        settled = settled_line(next(iter(desk.state.orders.values())))
         names = [f"gh-0123456789-{number:010d}" for number in range(_SETTLED)]
         orders, ids = CompactMap(), CompactMap()
         for name in names:

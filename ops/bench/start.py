@@ -199,7 +199,7 @@ def _order(number: int) -> Iterator[e.Event]:
     )
     yield e.FillBooked(
         venue=venue, trade_id=f"trade{number}", order_id=order_id, client_id=client_id, symbol=symbol, side=side, price=price,
-        quantity=quantity, quote=quantity * price, fee=Decimal(0), fee_asset="USDT", maker=True, venue_at=1_800_000_000_000,
+        quantity=quantity, quote=quantity * price, fee=Decimal(0), fee_asset="USDT", maker=True, traded_at=1_800_000_000_000,
     )  # fmt: skip
 
 

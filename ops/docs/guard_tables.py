@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.core.causes import RULES, Cause, HaltClass
 from policies.guards import Level
-from policies.response import EPISODE_LONGEST_MS, EPISODE_QUIET_MS, MEANINGS, RESPONSES, SOFT_MEMORY_MS
+from policies.response import BREACH_CALM_MS, BREACH_WINDOW_MAX_MS, DEMOTION_MEMORY_MS, MEANINGS, RESPONSES
 
 _MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
@@ -22,7 +22,7 @@ def responses() -> list[str]:
         "|---" * (len(Level) + 1) + "|",
     ]
     lines += [f"| {stage} | " + " | ".join(MEANINGS[row[level]] for level in Level) + " |" for stage, row in RESPONSES.items()]
-    quiet, longest, memory = EPISODE_QUIET_MS // _MINUTE_MS, EPISODE_LONGEST_MS // _MINUTE_MS, SOFT_MEMORY_MS // _DAY_MS
+    quiet, longest, memory = BREACH_CALM_MS // _MINUTE_MS, BREACH_WINDOW_MAX_MS // _MINUTE_MS, DEMOTION_MEMORY_MS // _DAY_MS
     return [
         *lines,
         "",

@@ -116,6 +116,6 @@ async def test_a_lockout_is_journalled_and_stays_until_it_is_acknowledged(tmp_pa
         status = await deployment.until(lambda status: status["oversight"]["alerts"])
         (alert,) = status["oversight"]["alerts"]
         (entry,) = await deployment.entries("alert-raised")
-        assert (alert["id"], alert["kind"], entry["body"]["about"]) == (f"A-{entry['seq']}", "venue-lockout", "venue-lockout")
+        assert (alert["id"], alert["kind"], entry["body"]["alert_kind"]) == (f"A-{entry['seq']}", "venue-lockout", "venue-lockout")
         assert (await deployment.command("ack-alert", "bob", subject=alert["id"])).status_code == 200
         assert (await deployment.status())["oversight"]["alerts"] == []

@@ -16,7 +16,7 @@ from controller.authority.command import Command
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Decision
-from controller.core.decisions.evidence import ways_up
+from controller.core.decisions.evidence import gated_moves
 from controller.core.lifecycle import EDGES, Position
 from controller.core.state import State
 from exchange.errors import Refused
@@ -189,7 +189,7 @@ class Deployment(RuleBasedStateMachine):
         client_id = order.intent.client_id
         certain = Ack(f"C02__{client_id}", self.desk.now) if order.accepted else Rejected(1, "no")
         outcome = Unknown("time-out") if times_out else certain
-        self.give(i.Placed(client_id, outcome))
+        self.give(i.PlacementAnswered(client_id, outcome))
 
     @rule(which=index, part=PART, late=st.booleans())
     @precondition(lambda self: bool(self.venue.resting()))
@@ -236,9 +236,9 @@ class Deployment(RuleBasedStateMachine):
             return
         fresh = order.unknown_since is not None and self.desk.now - order.unknown_since < self.desk.policy.settle.unknown_grace_ms
         if truth.accepted and not (lags and fresh):
-            self.give(i.Looked(order.client_id, self.venue.report(truth), absent_everywhere=False))
+            self.give(i.LookupAnswered(order.client_id, self.venue.report(truth), absent_everywhere=False))
         elif order.status is OrderStatus.UNKNOWN:
-            self.give(i.Looked(order.client_id, None, absent_everywhere=not truth.executed))
+            self.give(i.LookupAnswered(order.client_id, None, absent_everywhere=not truth.executed))
 
     @rule(which=index, lost=st.booleans())
     @precondition(lambda self: bool(self.venue.cancels))
@@ -303,7 +303,7 @@ class Deployment(RuleBasedStateMachine):
     @rule(which=index, signers=st.sampled_from((("alice", "bob"), ("alice", "bob"), ("bob",))))
     def operators_go_on(self, which: int, signers: tuple[str, ...]) -> None:
         """Live through enough quiet time for a gate, then ask for what it guards."""
-        ways = ways_up(self.desk.state)
+        ways = gated_moves(self.desk.state)
         if not ways:
             return
         self.live_quietly(3)
@@ -318,7 +318,7 @@ class Deployment(RuleBasedStateMachine):
         self._submit(command, ("alice", "bob"))
 
     def _submit(self, command: Command, signers: tuple[str, ...]) -> Decision:
-        return self.give(i.Submitted(self.desk.verified(command, *signers), anchored=True))
+        return self.give(i.CommandSubmitted(self.desk.verified(command, *signers), anchored=True))
 
     @rule(really=SELDOM)
     def somebody_halts(self, really: bool) -> None:

@@ -25,7 +25,7 @@ from controller.core import inputs as i
 from controller.core.decisions.bot_keys import key_document, secret_digest
 from controller.core.decisions.draft import Decision
 from controller.core.decisions.drills import HALT_DRILL
-from controller.core.decisions.evidence import ways_up
+from controller.core.decisions.evidence import gated_moves
 from controller.core.decisions.governance import release_document, target_of
 from controller.core.lifecycle import Position
 from controller.core.state import State
@@ -34,7 +34,7 @@ from exchange.model import OrderIntent, OrderType, Side
 from exchange.ports import VenueName
 from policies.authority import Role, Verb
 from policies.document import canonical_bytes
-from policies.response import EPISODE_QUIET_MS
+from policies.response import BREACH_CALM_MS
 from policies.stage import LIVE_STAGES, Mode, Stage
 from tests.simulation.test_core_invariants import SELDOM, STARTS, Deployment, index, played
 from tests.support.adversary import Adversary, Truth
@@ -97,7 +97,7 @@ class Governed(Deployment):
     @invariant()
     def what_is_owed_is_owed_where_real_money_is_held(self) -> None:
         state = self.desk.state
-        assert state.episode is None or not state.episode.owed or state.position.stage is Stage.LIVE_EUR10
+        assert state.pending_demotion is None or state.position.stage is Stage.LIVE_EUR10
 
     # People
 
@@ -111,7 +111,7 @@ class Governed(Deployment):
             verified = verify(envelope.text, self.desk.state.roster, self.desk.now)
         except Unauthorised as error:
             return self.give(i.SubmissionInvalid(envelope.text, error.code, error.message, error.remedy, error.exit_code))
-        return self.give(i.Submitted(verified, anchored=True))
+        return self.give(i.CommandSubmitted(verified, anchored=True))
 
     def _ask(self, verb: Verb, subject: str, signers: tuple[str, ...]) -> None:
         try:
@@ -160,7 +160,7 @@ class Governed(Deployment):
     @rule(which=index)
     def whoever_may_goes_on(self, which: int) -> None:
         """Live until a gate is open, ask for what it guards with all who are able to, and wait if one has to."""
-        ways = ways_up(self.desk.state)
+        ways = gated_moves(self.desk.state)
         if not ways:
             return
         self.live_quietly(3)
@@ -258,7 +258,7 @@ class Governed(Deployment):
     @rule(really=SELDOM)
     def nothing_happens_for_a_long_time(self, really: bool) -> None:
         if really:
-            self.desk.pass_time(EPISODE_QUIET_MS)
+            self.desk.pass_time(BREACH_CALM_MS)
             self.live_quietly(3)
 
     @rule()

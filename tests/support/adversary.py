@@ -141,12 +141,12 @@ class Adversary:
             if hit and order.resting:
                 order.dead = True
 
-    def sweep(self, venue: VenueName) -> i.Swept:
+    def sweep(self, venue: VenueName) -> i.AccountRead:
         """The whole truth about one account, at one moment."""
         desk = self.desk
         reports = tuple(self.report(order) for order in self.orders.values() if order.venue is venue and order.resting)
         snapshot = i.AccountSnapshot(reports, tuple(desk.trades[venue]), desk.balances(venue))
-        return i.Swept(venue, snapshot, fills_before=desk.state.ledger(venue).fills_booked, started_at=Millis(desk.now))
+        return i.AccountRead(venue, snapshot, fills_before=desk.state.ledger(venue).fills_booked, started_at=Millis(desk.now))
 
     def restart(self, accepted: int) -> None:
         """The process died: nobody will ever hear how its placements ended, and the mock executor is gone."""

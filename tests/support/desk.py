@@ -170,7 +170,7 @@ class Desk:
         self, venue: VenueName, *, balances: dict[str, Balance] | None = None, orders: tuple[OrderReport, ...] = ()
     ) -> Decision:
         snapshot = i.AccountSnapshot(orders, tuple(self.trades[venue]), self.balances(venue) if balances is None else balances)
-        return self.give(i.Swept(venue, snapshot, fills_before=self.state.ledger(venue).fills_booked, started_at=self.now))
+        return self.give(i.AccountRead(venue, snapshot, fills_before=self.state.ledger(venue).fills_booked, started_at=self.now))
 
     def sweep_all(self) -> None:
         for venue in VenueName:
@@ -231,7 +231,7 @@ class Desk:
     def placed(self, decision: Decision, outcome: PlaceOutcome | None = None) -> str:
         (place,) = [effect for effect in decision.effects if isinstance(effect, Place)]
         client_id = place.intent.client_id
-        self.give(i.Placed(client_id, outcome or Ack(f"C02__{client_id}", self.now)))
+        self.give(i.PlacementAnswered(client_id, outcome or Ack(f"C02__{client_id}", self.now)))
         return client_id
 
     def fill(self, client_id: str, quantity: str, price: str | None = None) -> Fill:
@@ -325,7 +325,7 @@ class Desk:
         return verify(envelope.text, self.state.roster, self.now)
 
     def submit(self, command: Command, *signers: str, anchored: bool = True) -> CommandReply:
-        reply = self.give(i.Submitted(self.verified(command, *signers), anchored=anchored)).reply
+        reply = self.give(i.CommandSubmitted(self.verified(command, *signers), anchored=anchored)).reply
         assert isinstance(reply, CommandReply)
         return reply
 

@@ -16,7 +16,7 @@ from exchange.ports import VenueName
 from gates.registry import gate_for
 from policies.authority import SIGNERS, Verb, quorum
 from policies.guards import Level
-from policies.response import EPISODE_LONGEST_MS, EPISODE_QUIET_MS
+from policies.response import BREACH_CALM_MS, BREACH_WINDOW_MAX_MS
 from policies.stage import LIVE_STAGES, Mode, Stage
 from tests.support.adversary import Adversary
 from tests.support.desk import RULES as SYMBOL_RULES
@@ -56,8 +56,7 @@ class GovernedWatchman(Watchman):
             if not isinstance(event, e.OrderAdmitted):
                 continue
             assert before.drill is None
-            owed = before.episode is not None and before.episode.owed
-            assert event.side is Side.SELL or not owed
+            assert event.side is Side.SELL or before.pending_demotion is None
             usable = [key for key in before.bot_keys.values() if key.bot == event.bot and not key.revoked]
             assert usable, "a bot whose keys are all revoked has traded"
 
@@ -151,7 +150,7 @@ class GovernedWatchman(Watchman):
             assert event.level == Level.CANCEL_ALL.name
             self.tried.add(f"soft:{before.position.stage}")
             if self.breached_at is not None:
-                assert now - self.breached_at >= EPISODE_LONGEST_MS or now - self.loud_at >= EPISODE_QUIET_MS, "a second rung"
+                assert now - self.breached_at >= BREACH_WINDOW_MAX_MS or now - self.loud_at >= BREACH_CALM_MS, "a second rung"
             self.breached_at = now
         for event in moves:
             old, new = Position(event.from_stage, event.from_step), Position(event.stage, event.step)

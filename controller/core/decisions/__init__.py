@@ -1,1 +1,1 @@
-"""The decisions themselves, one file per kind of input; all pure. ``controller.core.decide`` is the only entrance."""
+"""The decisions, one file per kind of input; all pure. ``controller.core.decide`` calls them."""

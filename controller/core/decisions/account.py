@@ -1,4 +1,4 @@
-"""What the policies look at, drawn from the state: the account of a venue, its worst-case exposure, its equity."""
+"""What policies need to know of an account, taken from the state: holdings, exposure, equity. Called by orders, ticks and views."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def assets_of(policy: Policy) -> tuple[str, ...]:
 
 
 def risk_of(order: OrderState) -> OrderRisk:
-    """An unsettled order as far as risk is concerned.
+    """The risk of an unsettled order.
 
-    Only booked fills are in the holdings, so only they reduce what is reserved. An order that is dead at the venue but whose fills
-    have not all arrived still reserves the missing part: as a working order for exactly what was executed.
+    Only booked fills are in the holdings, so only booked fills reduce the reserved amount. An order that is final at the venue, but
+    whose fills have not all arrived, still reserves the missing part: it counts as a working order for the executed quantity.
     """
     if order.working:
         status, quantity, quote_quantity = order.status, order.quantity, order.quote_quantity
@@ -46,7 +46,7 @@ def risk_of(order: OrderState) -> OrderRisk:
 
 
 def account_view(state: State, policy: Policy, venue: VenueName) -> AccountView | None:
-    """One venue's account, or ``None`` while it is not known to agree with the venue's own."""
+    """One venue's account, or ``None`` while it is not reconciled."""
     ledger = state.ledger(venue)
     if ledger.totals is None or ledger.reconciled_at is None or not ledger.clean:
         return None
@@ -60,14 +60,14 @@ def account_view(state: State, policy: Policy, venue: VenueName) -> AccountView 
 def exposure(
     state: State, policy: Policy, venue: VenueName, quotes: Mapping[str, Quote], rules: Mapping[str, SymbolRules], now: Millis
 ) -> Exposure | MissingInput:
-    """The worst-case exposure of one venue's account."""
+    """Return the worst-case exposure of one venue's account, or which input is missing."""
     return worst_case(account_view(state, policy, venue), quotes, rules, policy, now)
 
 
 def equity_eur(ledger: Ledger, policy: Policy, quotes: Mapping[str, Quote]) -> Decimal | None:
-    """What the account would fetch now: the quote asset plus every base at the bid, in EUR, rounded down.
+    """The value of the account in EUR: the quote asset plus every base asset at the bid price, rounded down.
 
-    ``None`` when a held base has no quote, or the account is not known.
+    ``None`` when an asset that is held has no quote, or the balances are not known.
     """
     if ledger.totals is None:
         return None
@@ -76,8 +76,8 @@ def equity_eur(ledger: Ledger, policy: Policy, quotes: Mapping[str, Quote]) -> D
     for symbol in policy.symbols:
         held = ledger.totals.get(symbol.removesuffix(quote), ZERO)
         if held:
-            seen = quotes.get(symbol)
-            if seen is None:
+            market = quotes.get(symbol)
+            if market is None:
                 return None
-            value += held * seen.bid
+            value += held * market.bid
     return (value / policy.eur_rate.quote_per_eur).quantize(EUR_STEP, rounding=ROUND_DOWN)

@@ -1,4 +1,4 @@
-"""Taking a journal over: what is new on disk, what changed, and which orders were in flight when the last process ended."""
+"""The decision about a start: adopt new documents, detect changes, and mark orders that were in flight. ``decide`` calls it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from policies.authority import Verb
 from policies.stage import Stage
 
 
-def boot(state: State, given: Boot, now: Millis) -> Decision:
-    """Decide what a start means.
+def boot(state: State, input_: Boot, now: Millis) -> Decision:
+    """Decide what follows from a start.
 
-    A changed release, policy, account or version of gatehouse takes the deployment back to MOCK by itself and voids its evidence; a
-    deployment that is HALTED stays so and can then only be reset. What a signed command put in force since a file was last read
-    outlives a restart: the file counts again when it says something new. The roster changes by signature alone, so its file may be
-    any that was ever in force, and says nothing.
+    After a change of policy, release, account or version of gatehouse the stage must be MOCK or HALTED: the deployment moves to
+    MOCK and its evidence is void. A HALTED deployment stays HALTED, and can then only be reset. A document that a signed command
+    put in force stays in force after a restart; the file replaces it only when the file has changed. A roster changes only by
+    signature, so the file may hold any roster that was ever in force.
 
     Raises:
         IntegrityError: the journal belongs to another controller or environment.
@@ -33,84 +33,87 @@ def boot(state: State, given: Boot, now: Millis) -> Decision:
     if state.seq == 0:
         draft.emit(
             e.DeploymentCreated(
-                controller_id=given.controller_id, environment=given.environment, gatehouse_version=given.gatehouse_version
+                vocabulary=e.VOCABULARY,
+                controller_id=input_.controller_id,
+                environment=input_.environment,
+                gatehouse_version=input_.gatehouse_version,
             )
         )
-    _same_deployment(draft.after, given)
+    _same_deployment(draft.after, input_)
     drills.interrupted(draft)
-    changed = [*_adopt_policy(draft, given), *_adopt_release(draft, given), *_bind_accounts(draft, given)]
-    if draft.after.gatehouse_version != given.gatehouse_version:
+    changed = [*_adopt_policy(draft, input_), *_adopt_release(draft, input_), *_bind_accounts(draft, input_)]
+    if draft.after.gatehouse_version != input_.gatehouse_version:
         changed.append("gatehouse")
-    _adopt_roster(draft, given)
-    bot_keys.found_at_start(draft, given)
+    _adopt_roster(draft, input_)
+    bot_keys.found_at_start(draft, input_)
     if state.seq and changed:
         moves.void_pending(draft, cause=Cause.CHANGED_DEPLOYMENT, reason=f"changed since it was signed: {', '.join(changed)}")
     if state.seq and changed and draft.after.position.stage not in {Stage.MOCK, Stage.HALTED}:
         reason = f"changed since it was proven: {', '.join(changed)}"
         moves.go(draft, Verb.DEMOTE, MOCK, cause=Cause.CHANGED_DEPLOYMENT, reason=reason)
-    draft.emit(e.ControllerStarted(epoch=given.epoch, gatehouse_version=given.gatehouse_version))
+    draft.emit(e.ControllerStarted(epoch=input_.epoch, gatehouse_version=input_.gatehouse_version))
     for order in sorted(draft.after.open.values(), key=lambda order: order.number):
         if order.status is OrderStatus.ADMITTED:
-            draft.emit(e.OrderUnknown(client_id=order.client_id, reason="the controller ended before the outcome was recorded"))
+            draft.emit(e.OrderUnknown(client_id=order.client_id, reason="the controller stopped before it recorded the outcome"))
     _finish_halt(draft)
     return draft.done()
 
 
-def _same_deployment(state: State, given: Boot) -> None:
-    if (state.controller_id, state.environment) != (given.controller_id, given.environment):
+def _same_deployment(state: State, input_: Boot) -> None:
+    if (state.controller_id, state.environment) != (input_.controller_id, input_.environment):
         raise IntegrityError(
             f"the journal belongs to {state.controller_id} ({state.environment}), "
-            f"not to {given.controller_id} ({given.environment})",
+            f"not to {input_.controller_id} ({input_.environment})",
             code="foreign-journal",
-            remedy="Point `data` in gatehouse.toml at this deployment's own directory.",
+            remedy="Set `data` in gatehouse.toml to the directory of this deployment.",
         )
 
 
-def _adopt_policy(draft: Draft, given: Boot) -> list[str]:
-    digest = canonical.digest(given.policy.encode())
+def _adopt_policy(draft: Draft, input_: Boot) -> list[str]:
+    digest = canonical.digest(input_.policy.encode())
     if digest in {draft.after.policy_digest, draft.after.policy_file}:
         return []
-    draft.emit(e.PolicyAdopted(document=given.policy, digest=digest))
+    draft.emit(e.PolicyAdopted(document=input_.policy, digest=digest))
     return ["policy"]
 
 
-def _adopt_release(draft: Draft, given: Boot) -> list[str]:
-    release = given.release
+def _adopt_release(draft: Draft, input_: Boot) -> list[str]:
+    release = input_.release
     if release in {draft.after.release, draft.after.release_file}:
         return []
     draft.emit(e.ReleaseAdopted(name=release.name, version=release.version, artifact=release.artifact, digest=release.digest))
     return ["release"]
 
 
-def _bind_accounts(draft: Draft, given: Boot) -> list[str]:
+def _bind_accounts(draft: Draft, input_: Boot) -> list[str]:
     changed = []
-    for venue, fingerprint in sorted(given.accounts.items()):
+    for venue, fingerprint in sorted(input_.accounts.items()):
         if draft.after.accounts.get(venue) != fingerprint:
             if any(order.venue is venue for order in draft.after.open.values()):
                 raise ConfigError(
-                    f"the {venue} account changed while orders of the old one are unsettled",
+                    f"the {venue} account changed while orders of the old account are unsettled",
                     code="account-changed",
-                    remedy="Start once more with the old account and let its orders settle, then change it.",
+                    remedy="Start with the old account, wait until its orders are settled, then change the account.",
                 )
             draft.emit(e.AccountBound(venue=venue, fingerprint=fingerprint))
             changed.append(f"{venue} account")
     return changed
 
 
-def _adopt_roster(draft: Draft, given: Boot) -> None:
-    digest = canonical.digest(given.roster.encode())
+def _adopt_roster(draft: Draft, input_: Boot) -> None:
+    digest = canonical.digest(input_.roster.encode())
     if not draft.after.roster_digest:
-        draft.emit(e.RosterAdopted(document=given.roster, digest=digest))
+        draft.emit(e.RosterAdopted(document=input_.roster, digest=digest))
     elif digest not in draft.after.rosters:
         raise ConfigError(
             "the roster on disk was never in force",
             code="roster-changed",
-            remedy="Put the roster in force back, and change it with `gatehouse set-roster`.",
+            remedy="Restore the roster that is in force, and change it with `gatehouse set-roster`.",
         )
 
 
 def _finish_halt(draft: Draft) -> None:
-    # A halt that was cut short is finished first: the latch is in the journal, the cancels may not have left.
+    # The last process may have stopped after it journalled a halt and before it sent the cancels, so they are sent again.
     halted_from = draft.after.halted_from
     if draft.after.position.stage is not Stage.HALTED:
         return

@@ -1,10 +1,10 @@
-"""Operators' commands: every binding of the payload is checked against the state now, then the quorum, the edge and the gate.
+"""Decisions about operators' commands: check the payload against the state, then the quorum, the edge and the gate.
 
-A refusal changes nothing but the journal's record of it. Order matters only for which reason is named first: what makes a command
-the wrong command at all comes before who signed it, and that before what was measured.
+``controller.core.decide`` calls it. A refusal changes nothing, except that the journal records it. The checks run in a fixed
+order, so that the refusal names the first reason: the fields of the command first, then the signatures, then the measurements.
 
-In solo mode a command that adds risk waits instead of being applied (architecture.md §5): any key can veto it, a halt or any other
-move withdraws it, and when its time has come it is judged again from its envelope on, as if it had just been handed in.
+In solo mode a command that adds risk waits for a cooling-off period (architecture.md §5). Any key can veto it, and a halt or any
+other move withdraws it. When the period ends, the command is judged again from its envelope on, as if it had just been submitted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from controller.core.decisions.binding import check_authorised, check_bound, che
 from controller.core.decisions.draft import CommandReply, Draft, SealReply
 from controller.core.decisions.governance import Change
 from controller.core.effects import Alert, AlertKind
-from controller.core.inputs import HaltAsked, ProposalAsked, SubmissionInvalid, Submitted
+from controller.core.inputs import CommandSubmitted, HaltAsked, ProposalAsked, SubmissionInvalid
 from controller.core.lifecycle import Position, move
 from controller.core.state import State
 from exchange.errors import GatehouseError, Refused
@@ -38,7 +38,7 @@ from policies.stage import Stage
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A command that may be applied now."""
+    """A command that passed every check."""
 
     target: Position
     needed: Quorum
@@ -46,12 +46,12 @@ class _Judged:
     change: Change | None
 
 
-def submitted(draft: Draft, given: Submitted) -> CommandReply:
-    """Apply a command whose signatures are good, let it wait for its cooling-off, or refuse it."""
-    verified = given.verified
+def command_submitted(draft: Draft, submission: CommandSubmitted) -> CommandReply:
+    """Apply a command with valid signatures, let it wait for its cooling-off period, or refuse it."""
+    verified = submission.verified
     try:
         check_unspent(draft.after, verified.command)
-        judged = _judge(draft, verified, anchored=given.anchored)
+        judged = _judge(draft, verified, anchored=submission.anchored)
         if judged.needed.cooling_off:
             return _wait(draft, verified, judged)
     except GatehouseError as error:
@@ -60,14 +60,14 @@ def submitted(draft: Draft, given: Submitted) -> CommandReply:
     return CommandReply(result=evidence.result_text(judged.result))
 
 
-def due(draft: Draft) -> None:
-    """Apply the command whose cooling-off is over, or refuse it for good."""
+def apply_when_due(draft: Draft) -> None:
+    """Apply the command whose cooling-off period has ended, or refuse it for good."""
     pending = draft.after.pending
     if pending is None or draft.now < pending.applies_at or draft.after.drill is not None:
         return
     try:
         verified = verify(pending.envelope, governance.roster_of(draft.after), draft.now)
-        # That the entry it names is in this journal was seen when it came, and a journal only grows.
+        # The entry it names was found in this journal when it was submitted, and a journal only grows.
         judged = _judge(draft, verified, anchored=True)
     except GatehouseError as error:
         _record(draft, pending.command_id, pending.verb.value, pending.persons, pending.envelope, error)
@@ -76,43 +76,43 @@ def due(draft: Draft) -> None:
     _apply(draft, verified, judged)
 
 
-def invalid(draft: Draft, given: SubmissionInvalid) -> CommandReply:
-    """Remember an envelope that did not verify."""
+def envelope_invalid(draft: Draft, submission: SubmissionInvalid) -> CommandReply:
+    """Record an envelope that did not verify."""
     draft.emit(
         e.CommandRefused(
             command_id="",
             verb="",
-            code=given.code,
-            message=given.message,
-            remedy=given.remedy,
-            exit_code=given.exit_code,
+            code=submission.code,
+            message=submission.message,
+            remedy=submission.remedy,
+            exit_code=submission.exit_code,
             persons=(),
-            envelope=given.envelope[:4096],
+            envelope=submission.envelope[:4096],
             result="",
         )
     )
-    return CommandReply(given.code, given.message, given.remedy, given.exit_code)
+    return CommandReply(submission.code, submission.message, submission.remedy, submission.exit_code)
 
 
-def halted(draft: Draft, given: HaltAsked) -> CommandReply:
-    """Halt without a signature: the local socket or the shell itself asked. Idempotent."""
-    moves.halt(draft, cause=given.cause, reason=f"{given.by}: {given.reason}"[:500])
+def halt_asked(draft: Draft, request: HaltAsked) -> CommandReply:
+    """Halt without a signature, as the local socket or the shell requested. A second halt changes nothing."""
+    moves.halt(draft, cause=request.cause, reason=f"{request.by}: {request.reason}"[:500])
     return CommandReply()
 
 
-def proposed(draft: Draft, given: ProposalAsked) -> SealReply:
-    """Seal the evidence an operator is about to be shown.
+def proposal_asked(draft: Draft, request: ProposalAsked) -> SealReply:
+    """Seal the evidence for a proposal, so that the operator's command can name it.
 
     Raises:
-        Refused: the move does not exist from here, or the subject cannot be adopted.
+        Refused: there is no such move from the present stage, or the subject cannot be adopted.
     """
     state = draft.after
     policy = _policy(state)
-    if given.verb in WITH_SUBJECT:
-        governance.check(state, policy, given.verb, given.target, given.subject)
+    if request.verb in WITH_SUBJECT:
+        governance.check(state, policy, request.verb, request.target, request.subject)
         return SealReply("", "")
-    _way(state, policy, given.verb, given.target, draft.now)
-    gate = gate_for(given.verb, state.position.stage)
+    _check_move(state, policy, request.verb, request.target, draft.now)
+    gate = gate_for(request.verb, state.position.stage)
     if gate is None:
         return SealReply("", "")
     result = evidence.judge(state, policy, gate, draft.now)
@@ -132,7 +132,7 @@ def proposed(draft: Draft, given: ProposalAsked) -> SealReply:
 
 
 class GateNotPassed(Refused):
-    """The gate said no, or not yet. Carries the whole result."""
+    """The gate failed or is inconclusive. The error carries the whole result."""
 
     def __init__(self, message: str, remedy: str, result: GateResult) -> None:
         super().__init__(message, code="gate-not-passed", remedy=remedy)
@@ -141,7 +141,9 @@ class GateNotPassed(Refused):
 
 def _policy(state: State) -> Policy:
     if state.policy is None or state.release is None or state.roster is None:
-        raise Refused("nothing is deployed yet", code="not-deployed", remedy="Start the controller once, then propose again.")
+        raise Refused(
+            "nothing is deployed yet", code="not-deployed", remedy="Start the controller once, then propose the command again."
+        )
     return state.policy
 
 
@@ -156,11 +158,11 @@ def _judge(draft: Draft, verified: VerifiedCommand, *, anchored: bool) -> _Judge
         change = governance.check(state, policy, command.verb, target, command.subject)
     else:
         _edge(state, command, policy, target, draft.now)
-    _granted(command, change.policy if change is not None and change.policy is not None else policy, target)
+    _check_limits(command, change.policy if change is not None and change.policy is not None else policy, target)
     return _Judged(target, needed, _gate(draft, command), change)
 
 
-def _way(state: State, policy: Policy, verb: Verb, target: Position, now: Millis) -> None:
+def _check_move(state: State, policy: Policy, verb: Verb, target: Position, now: Millis) -> None:
     move(state.position, verb, target, halt=state.halt, steps=step_count(policy))
     if verb is Verb.RESUME:
         guards.check_resume(state, policy, target, now)
@@ -168,30 +170,30 @@ def _way(state: State, policy: Policy, verb: Verb, target: Position, now: Millis
 
 def _edge(state: State, command: Command, policy: Policy, target: Position, now: Millis) -> None:
     drills.check_move(state, command.verb)
-    guards.check_rise(state, command)
-    _way(state, policy, command.verb, target, now)
+    guards.check_move_up(state, command)
+    _check_move(state, policy, command.verb, target, now)
     if command.verb is Verb.RESUME and not command.postmortem_digest:
         raise Refused(
             "a resume needs the digest of a post-mortem",
             code="no-postmortem",
-            remedy="Write it, and propose with --postmortem FILE.",
+            remedy="Write the post-mortem, and propose the command with --postmortem FILE.",
         )
 
 
-def _granted(command: Command, policy: Policy, target: Position) -> None:
+def _check_limits(command: Command, policy: Policy, target: Position) -> None:
     cap = text(cap_eur(policy, target.stage, target.step))
     listed = symbols_at(policy, target.stage)
     if command.cap_eur != cap or command.symbols != listed:
         raise unauthorised(
             "other-limits",
-            f"the command grants {command.cap_eur} EUR on {', '.join(command.symbols) or 'nothing'}; the policy has {cap} EUR on "
-            f"{', '.join(listed) or 'nothing'}",
-            "Propose it again under the policy in force.",
+            f"the command grants {command.cap_eur} EUR on {', '.join(command.symbols) or 'no symbol'}, the policy grants {cap} EUR "
+            f"on {', '.join(listed) or 'no symbol'}",
+            "Propose the command again under the policy in force.",
         )
 
 
 def _gate(draft: Draft, command: Command) -> GateResult | None:
-    """The sealed evidence the command names must pass and be fresh, and so must what is measured now."""
+    """Check that the gate passes twice: on the sealed evidence that the command names, and on what is measured now."""
     state = draft.after
     gate = gate_for(command.verb, state.position.stage)
     if gate is None:
@@ -202,7 +204,7 @@ def _gate(draft: Draft, command: Command) -> GateResult | None:
     if seal is None or seal.gate != gate.value:
         raise GateNotPassed(
             f"the evidence {command.evidence_digest or '(none)'} was not sealed for gate {gate.value} since the last move",
-            "Propose the command again; the proposal seals the evidence.",
+            "Propose the command again; a proposal seals the evidence.",
             now_result,
         )
     sealed_result = evaluate(gate, policy, parse(seal.evidence.encode()), draft.now)
@@ -212,7 +214,7 @@ def _gate(draft: Draft, command: Command) -> GateResult | None:
             more = f" ({len(failing) - 1} more)" if len(failing) > 1 else ""
             raise GateNotPassed(
                 f"gate {gate.value} is {result.verdict.value}: {failing[0].explanation}{more}",
-                "Run `gatehouse gates`, wait until every rule passes, then propose again.",
+                "Run `gatehouse gates`, wait until every rule passes, then propose the command again.",
                 result,
             )
     return sealed_result
@@ -223,15 +225,15 @@ def _wait(draft: Draft, verified: VerifiedCommand, judged: _Judged) -> CommandRe
     applies_at = Millis(draft.now + _policy(state).authority.cooling_off_ms)
     if state.pending is not None:
         raise Refused(
-            f"command {state.pending.command_id} ({state.pending.verb} to {state.pending.target}) is waiting already",
+            f"command {state.pending.command_id} ({state.pending.verb} to {state.pending.target}) is already waiting",
             code="another-waits",
-            remedy="Veto that one, or wait until it is applied.",
+            remedy="Veto that command with `gatehouse veto`, or wait until it is applied.",
         )
     if applies_at >= command.expires_ms:
         raise unauthorised(
             "expires-first",
-            f"the command expires {applies_at - command.expires_ms} ms before its cooling-off ends",
-            "Propose it again, valid for longer.",
+            f"the command expires {applies_at - command.expires_ms} ms before its cooling-off period ends",
+            "Propose the command again with a longer validity.",
         )
     draft.emit(
         e.CommandPending(
@@ -247,7 +249,7 @@ def _wait(draft: Draft, verified: VerifiedCommand, judged: _Judged) -> CommandRe
         )
     )
     detail = f"signed by {', '.join(_persons(verified))}: {command.reason}. Any key can veto it with `gatehouse veto`."
-    draft.do(Alert(AlertKind.STAGE, f"{command.verb} to {judged.target} waits for its cooling-off", detail))
+    draft.do(Alert(AlertKind.STAGE, f"{command.verb} to {judged.target} waits for its cooling-off period", detail))
     return CommandReply(result=evidence.result_text(judged.result), applies_at=applies_at)
 
 

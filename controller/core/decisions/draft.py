@@ -1,4 +1,4 @@
-"""What a decision is made of, and the scratch pad it is made on."""
+"""``Decision`` and its replies, and the ``Draft`` that collects a decision. Every module of decisions uses it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from policies.limit_types import Deny
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The order is in; the caller waits for its outcome."""
+    """The order is admitted; the caller waits for the venue's answer."""
 
     client_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """The bot used this id before; here is the first order, and there is no second."""
+    """The bot used this client id before. ``client_id`` names the first order; no second order is placed."""
 
     client_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class CommandReply:
-    """What became of a command. ``code`` is empty when it was applied; ``result`` is the canonical result of its gate, if any.
+    """The outcome of a command. ``code`` is empty when it was applied; ``result`` is the canonical result of its gate, if any.
 
-    ``applies_at``: it was not applied yet, but will be judged again and applied then, unless somebody vetoes it.
+    ``applies_at``: the command waits. At this time it is judged again and applied, unless it is vetoed before.
     """
 
     code: str = ""
@@ -43,7 +43,7 @@ class CommandReply:
 
 @dataclass(frozen=True, slots=True)
 class SealReply:
-    """The evidence sealed for a proposal; empty where no gate guards the edge."""
+    """The evidence sealed for a proposal. Both fields are empty when no gate guards the edge."""
 
     evidence_digest: str
     result: str
@@ -54,7 +54,7 @@ Reply = Admitted | Repeated | Deny | CommandReply | SealReply | None
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Events to remember, effects to carry out afterwards, the state with the events applied, and the answer for whoever asked."""
+    """Events for the journal, effects to carry out afterwards, the state with the events applied, and the reply for the caller."""
 
     after: State
     events: tuple[Event, ...]
@@ -63,7 +63,7 @@ class Decision:
 
 
 class Draft:
-    """Collects a decision. Every event is folded at once, so later reasoning in the same decision sees it."""
+    """Collects a decision. Every event is folded at once, so later steps of the same decision see it."""
 
     def __init__(self, before: State, now: Millis) -> None:
         self.after = before
@@ -72,14 +72,14 @@ class Draft:
         self._effects: list[Effect] = []
 
     def emit(self, event: Event) -> None:
-        """Decide that this happened."""
+        """Add an event and apply it to ``after``."""
         self._events.append(event)
         self.after = apply(self.after, event, self.now)
 
     def do(self, effect: Effect) -> None:
-        """Decide that this must be carried out once the events are durable; a latch goes before all else."""
+        """Add an effect, to be carried out once the events are durable. A latch goes before all other effects."""
         self._effects.insert(0 if isinstance(effect, Latch) else len(self._effects), effect)
 
     def done(self, reply: Reply = None) -> Decision:
-        """The finished decision."""
+        """Return the finished decision."""
         return Decision(self.after, tuple(self._events), tuple(self._effects), reply)

@@ -1,7 +1,8 @@
-"""A practised halt: the same latch, the same cancelling, the same proof and the same clocks as a real one, and then back to work.
+"""Decisions about halt drills. A drill does everything a halt does, and then work goes on. ``decide``, ticks and guards call it.
 
-A drill ends in one of two ways. Either its venue is verified empty before its deadline, and the controller arms again as after any
-start; or anything else happens, a breach, a restart, the deadline, and it is a real halt. A move of the stage ends it as well.
+A drill latches, cancels, verifies and measures like a real halt. It ends in one of three ways. The venue is verified empty before
+the deadline: the controller reconciles and arms again. The stage moves: the drill ends without a result. A guard is breached, the
+process restarts or the deadline passes: the drill becomes a real halt.
 """
 
 from __future__ import annotations
@@ -22,59 +23,59 @@ from policies.guards import Breach
 from policies.stage import Stage
 
 DRILL_WITHIN_MS = 30_000
-"""A venue that is not verified empty by then has failed the drill: it halts."""
+"""If the venue is not verified empty within this time, the drill fails and the deployment halts."""
 
 STAGES = (Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED)
-"""Where no real money is at work."""
+"""The stages without real money, where a drill is allowed."""
 
 HALT_DRILL = canonical.encode({"drill": "halt"}).decode()
-"""The subject of a ``drill``: there is one kind."""
+"""The subject of a ``drill`` command. There is one kind of drill."""
 
-BECAUSE = "a halt is being practised"
+BECAUSE = "a halt drill is running"
 
 
 def check(state: State, subject: str) -> None:
-    """Whether a halt can be practised here and now. Raises ``Refused`` when not."""
+    """Check that a drill can start now. Raises ``Refused`` when it cannot."""
     try:
         canonical.decode(subject.encode())
     except GatehouseError as error:
-        raise Refused(error.message, code=error.code, remedy="Propose it with `gatehouse drill halt`.") from None
+        raise Refused(error.message, code=error.code, remedy="Propose the command with `gatehouse drill halt`.") from None
     if subject != HALT_DRILL:
-        raise Refused(f"{subject[:80]} is not a drill", code="drill-malformed", remedy="Propose it with `gatehouse drill halt`.")
+        raise Refused(
+            f"{subject[:80]} is not a drill", code="drill-malformed", remedy="Propose the command with `gatehouse drill halt`."
+        )
     if state.position.stage not in STAGES or any(order.venue is VenueName.LIVE for order in state.open.values()):
         raise Refused(
-            f"a halt is not practised at {state.position} or while a live order is unsettled",
+            f"no halt drill is possible at {state.position} or while a live order is unsettled",
             code="drill-not-here",
-            remedy=f"Practise it at {', '.join(STAGES)}.",
+            remedy=f"Run the drill at {', '.join(STAGES)}.",
         )
     check_idle(state)
     if not state.armed or state.guard_level:
-        why = state.not_armed_because or f"guards stand at {state.guard_level}: {state.guard_reason}"
+        why = state.not_armed_because or f"a guard is at {state.guard_level}: {state.guard_reason}"
         raise Refused(
-            f"there is nothing to measure: {why}",
+            f"a drill would measure nothing: {why}",
             code="drill-not-ready",
-            remedy="Wait until `gatehouse status` shows it armed with no guard standing.",
+            remedy="Wait until `gatehouse status` shows that the controller is armed and no guard is breached.",
         )
 
 
 def check_idle(state: State) -> None:
-    """Nothing goes up, and no second drill begins, while a halt is practised. Raises ``Refused``."""
+    """Check that no drill is running: no move up and no second drill starts during a drill. Raises ``Refused``."""
     if state.drill is not None:
-        raise Refused(
-            "a halt is being practised", code="drill-running", remedy="Wait until `gatehouse status` shows that it has finished."
-        )
+        raise Refused(BECAUSE, code="drill-running", remedy="Wait until `gatehouse status` shows that the drill has finished.")
 
 
 def check_move(state: State, verb: Verb) -> None:
-    """Down is free, even in the middle of a drill; up waits. Raises ``Refused``."""
+    """Check a move during a drill: moves down are allowed, moves up are not. Raises ``Refused``."""
     if verb in {Verb.ADVANCE, Verb.RAMP}:
         check_idle(state)
 
 
 def start(draft: Draft, command: Command) -> None:
-    """Latch, cancel everything, and let the clock run."""
+    """Start a drill: latch, cancel every order, and start the deadline."""
     venue = draft.after.venue
-    assert venue is not None, "a drill is refused where orders go nowhere"
+    assert venue is not None, "a drill is refused at stages without a venue"
     draft.do(Latch(BECAUSE))
     draft.emit(
         e.DrillStarted(
@@ -85,48 +86,48 @@ def start(draft: Draft, command: Command) -> None:
         )
     )
     draft.do(CancelAll(venue, moves.symbols(draft), because=BECAUSE))
-    draft.do(Alert(AlertKind.DRILL, f"a halt is practised at {draft.after.position}", command.reason))
+    draft.do(Alert(AlertKind.DRILL, f"a halt drill runs at {draft.after.position}", command.reason))
 
 
-def measured(draft: Draft, given: DrillMeasured) -> None:
-    """The venue was emptied, or could not be."""
+def drill_measured(draft: Draft, measurement: DrillMeasured) -> None:
+    """End the drill: it succeeded if the venue is verified empty, otherwise the deployment halts."""
     drill = draft.after.drill
-    if drill is None or drill.command_id != given.command_id:
+    if drill is None or drill.command_id != measurement.command_id:
         return
-    if not given.verified_empty:
+    if not measurement.verified_empty:
         _fail(draft, f"{drill.venue} was not verified empty")
         return
     draft.emit(
         e.DrillFinished(
             command_id=drill.command_id,
             venue=drill.venue,
-            breach_to_latch_us=given.breach_to_latch_us,
-            latch_to_cancelled_us=given.latch_to_cancelled_us,
-            cancelled=given.cancelled,
+            breach_to_latch_us=measurement.breach_to_latch_us,
+            latch_to_cancelled_us=measurement.latch_to_cancelled_us,
+            cancelled=measurement.cancelled,
             denied=drill.denied,
-            verified_empty=given.verified_empty,
+            verified_empty=measurement.verified_empty,
         )
     )
-    took = f"{given.cancelled} cancelled, empty {given.latch_to_cancelled_us} µs after the latch"
-    draft.do(Alert(AlertKind.DRILL, "the practised halt has finished", took))
+    summary = f"{measurement.cancelled} cancelled, empty {measurement.latch_to_cancelled_us} µs after the latch"
+    draft.do(Alert(AlertKind.DRILL, "the halt drill has finished", summary))
 
 
-def due(draft: Draft) -> None:
-    """A drill that goes on for too long is a halt."""
+def halt_when_overdue(draft: Draft) -> None:
+    """Halt if the drill has passed its deadline."""
     drill = draft.after.drill
     if drill is not None and draft.now >= drill.deadline:
         _fail(draft, f"{drill.venue} was not verified empty within {(drill.deadline - drill.since) // 1000} s")
 
 
-def broken(draft: Draft, found: Breach) -> None:
-    """A guard was broken during a drill: whatever it would have asked for, it is a halt now."""
+def breached(draft: Draft, found: Breach) -> None:
+    """Halt because a guard was breached during a drill, whatever its level."""
     _fail(draft, found.message)
 
 
 def interrupted(draft: Draft) -> None:
-    """The process ended during a drill: nobody saw the venue empty."""
+    """Halt because the process ended during a drill, before the venue was verified empty."""
     if draft.after.drill is not None:
-        _fail(draft, "the controller ended in the middle of it")
+        _fail(draft, "the controller stopped during the drill")
 
 
 def _fail(draft: Draft, why: str) -> None:

@@ -1,4 +1,4 @@
-"""The evidence of the run so far, and what a gate makes of it."""
+"""Evidence of the present run, and its judgement by a gate. Called by commands and by the operator API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from policies.stage import RISK_ORDER, Stage
 
 
 def gather(state: State, policy: Policy, gate: GateName) -> Evidence | None:
-    """What the run at the present position offers to ``gate``; ``None`` before anything was measured."""
+    """The evidence of the present run for ``gate``; ``None`` before the first measurement."""
     if state.tally is None or state.release is None:
         return None
     subject = bundles.subject_of(
@@ -34,7 +34,7 @@ def gather(state: State, policy: Policy, gate: GateName) -> Evidence | None:
 
 
 def judge(state: State, policy: Policy, gate: GateName, now: Millis) -> GateResult:
-    """The gate, now, on what was measured up to now."""
+    """Judge the present evidence with the gate."""
     return evaluate(gate, policy, gather(state, policy, gate), now)
 
 
@@ -44,7 +44,7 @@ def text(evidence: Evidence) -> str:
 
 
 def result_text(result: GateResult | None) -> str:
-    """A gate's canonical result as text; empty where no gate was asked."""
+    """A gate's canonical result as text; empty when there was no gate."""
     return result_bytes(result).decode() if result is not None else ""
 
 
@@ -56,25 +56,25 @@ def _resumable(state: State, stage: Stage) -> bool:
     return True
 
 
-def ways_up(state: State) -> tuple[tuple[Verb, Position, GateName], ...]:
-    """The gated edges that lead on from here, with the gate of each."""
+def gated_moves(state: State) -> tuple[tuple[Verb, Position, GateName], ...]:
+    """The moves up from the present position that have a gate, each with its gate."""
     policy, here = state.policy, state.position
     if policy is None:
         return ()
-    ways: list[tuple[Verb, Position]] = []
+    moves: list[tuple[Verb, Position]] = []
     if here.stage is Stage.HALTED:
-        ways = [(Verb.RESUME, Position(stage)) for stage in (Stage.VALIDATED, Stage.LIVE_EUR10) if _resumable(state, stage)]
+        moves = [(Verb.RESUME, Position(stage)) for stage in (Stage.VALIDATED, Stage.LIVE_EUR10) if _resumable(state, stage)]
     elif here.stage in {Stage.LIVE_EUR10, Stage.RAMPING}:
         following = next_step(policy, here.stage, here.step)
-        ways = [(Verb.RAMP, Position(Stage.RAMPING, following))] if following is not None else []
+        moves = [(Verb.RAMP, Position(Stage.RAMPING, following))] if following is not None else []
     else:
-        ways = [(Verb.ADVANCE, Position(RISK_ORDER[RISK_ORDER.index(here.stage) + 1]))]
-    found = []
-    for verb, target in ways:
+        moves = [(Verb.ADVANCE, Position(RISK_ORDER[RISK_ORDER.index(here.stage) + 1]))]
+    gated = []
+    for verb, target in moves:
         try:
             gate = gate_for(verb, here.stage)
         except Refused:
             continue
         if gate is not None:
-            found.append((verb, target, gate))
-    return tuple(found)
+            gated.append((verb, target, gate))
+    return tuple(gated)

@@ -1,8 +1,8 @@
-"""The verbs that are not moves: what they are about is their subject. Bot keys, alerts and drills have files of their own.
+"""Decisions about commands with a subject: veto, revoke, and changes of roster, policy and release. Called by ``commands``.
 
-Who may decide changes only by those who may decide now: a roster is signed by its own threshold and by that of the roster before
-it, rises by one version, and never gives a revoked key back (the rules of a TUF root, gates-authority-journal.md §2.1). What is
-traded, and under which policy, changes only away from real money.
+Bot keys, alerts and drills have files of their own. A new roster must be signed by the quorum of the old roster and by that of
+the new one, must raise the version by one, and must keep every revoked key revoked (the rules of a TUF root,
+gates-authority-journal.md §2.1). Policy and release change only while no real money is at risk.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$")]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a verb with a subject does to roster, policy and release; most do nothing to them.
+    """What a command with a subject changes in roster, policy and release; most commands change none of them.
 
-    ``shorthanded`` says that too few could sign afterwards, and who.
+    ``too_few_signers`` says how many persons could still sign, if they are too few; otherwise it is empty.
     """
 
     roster: Roster | None = None
     policy: Policy | None = None
     release: Release | None = None
-    shorthanded: str = ""
+    too_few_signers: str = ""
 
 
 class _ReleaseDocument(BaseModel):
@@ -56,18 +56,21 @@ class _ReleaseDocument(BaseModel):
 
 
 def release_document(name: str, version: str, artifact: str) -> str:
-    """A release as the subject of a ``set-release``, and what its digest is taken of."""
+    """A release as the subject of a ``set-release``. The digest of a release is the digest of this text."""
     return canonical.encode({"name": name, "version": version, "artifact": artifact}).decode()
 
 
 def target_of(state: State, verb: Verb) -> Position:
-    """Where a verb with a subject leads: nowhere, or back to MOCK. A halt is never left this way."""
-    falls = verb in {Verb.SET_POLICY, Verb.SET_RELEASE} and state.position.stage is not Stage.HALTED
-    return MOCK if falls else state.position
+    """Where a command with a subject leads: to MOCK after a change of policy or release, else to the present position.
+
+    A HALTED deployment stays HALTED.
+    """
+    demotes = verb in {Verb.SET_POLICY, Verb.SET_RELEASE} and state.position.stage is not Stage.HALTED
+    return MOCK if demotes else state.position
 
 
 def policy_after(policy: Policy, verb: Verb, subject: str) -> Policy:
-    """The policy whose limits a command grants: the one it brings, or the one in force.
+    """The policy whose limits a command grants: the new policy of a ``set-policy``, otherwise the policy in force.
 
     Raises:
         Refused: the subject is not a policy.
@@ -81,10 +84,10 @@ def policy_after(policy: Policy, verb: Verb, subject: str) -> Policy:
 
 
 def check(state: State, policy: Policy, verb: Verb, target: Position, subject: str) -> Change:
-    """What the verb would do here and now.
+    """Check a command with a subject, and return what it changes.
 
     Raises:
-        Refused: it cannot be done.
+        Refused: the command cannot be applied in the present state.
     """
     wanted = target_of(state, verb)
     if target != wanted:
@@ -113,26 +116,26 @@ def check(state: State, policy: Policy, verb: Verb, target: Position, subject: s
         case Verb.DRILL:
             drills.check(state, subject)
         case _:
-            raise Refused(f"{verb} has no subject", code="no-subject", remedy="Propose it without one.")
+            raise Refused(f"{verb} has no subject", code="no-subject", remedy="Propose the command without a subject.")
     return Change()
 
 
 def apply(draft: Draft, command: Command, change: Change, persons: tuple[str, ...]) -> None:
-    """Do it."""
+    """Apply a command that was checked."""
     verb, by = Cause.of(command.verb), command.command_id
     if command.verb is Verb.VETO:
         moves.void_pending(draft, cause=verb, reason=command.reason)
         return
     if command.verb not in KEEPS_PENDING:
-        moves.void_pending(draft, cause=verb, reason=f"{verb} changed what it was signed under")
+        moves.void_pending(draft, cause=verb, reason=f"{verb} changed what the command was signed for")
     if command.verb in BOT_KEY_ALERT_OR_DRILL:
         _apply_bot_key_alert_or_drill(draft, command, persons)
         return
     if change.roster is not None:
         document = change.roster.canonical_bytes.decode()
         draft.emit(e.RosterAdopted(document=document, digest=change.roster.digest, command_id=by))
-        if change.shorthanded:
-            moves.halt(draft, cause=verb, reason=change.shorthanded, command_id=by)
+        if change.too_few_signers:
+            moves.halt(draft, cause=verb, reason=change.too_few_signers, command_id=by)
         return
     if change.policy is not None:
         digest = canonical.digest(command.subject.encode())
@@ -157,12 +160,16 @@ def _apply_bot_key_alert_or_drill(draft: Draft, command: Command, persons: tuple
 
 def _veto(state: State, subject: str) -> Change:
     if state.pending is None:
-        raise Refused("no command is waiting", code="nothing-pending", remedy="See `gatehouse status`; there is nothing to veto.")
+        raise Refused(
+            "no command is waiting",
+            code="nothing-pending",
+            remedy="Nothing is left to do; `gatehouse status` lists a command that waits.",
+        )
     if state.pending.command_id != subject:
         raise Refused(
             f"the command that waits is {state.pending.command_id}, not {subject[:64]}",
             code="other-pending",
-            remedy="Look at the command that waits now, and veto that.",
+            remedy="Check the waiting command with `gatehouse status`, then veto its id.",
         )
     return Change()
 
@@ -173,15 +180,15 @@ def _revoke(roster: Roster, policy: Policy, subject: str, now: Millis) -> Change
         raise Refused(
             f"no key {subject[:80]!r} is in roster version {roster.version}",
             code="no-such-key",
-            remedy="Give a key id as `gatehouse roster show -o json` lists it.",
+            remedy="Use a key id from the list of `gatehouse roster show -o json`.",
         )
     person, key = found
     if key.status is KeyStatus.REVOKED:
-        raise Refused(f"{person.name}'s key {key.id} is revoked already", code="already-revoked", remedy="Nothing is left to do.")
+        raise Refused(f"{person.name}'s key {key.id} is already revoked", code="already-revoked", remedy="Nothing is left to do.")
     keys = tuple(one.model_copy(update={"status": KeyStatus.REVOKED}) if one.id == key.id else one for one in person.keys)
     persons = tuple(one.model_copy(update={"keys": keys}) if one is person else one for one in roster.persons)
     after = roster.model_copy(update={"version": roster.version + 1, "persons": persons})
-    return Change(roster=after, shorthanded=_shorthanded(after, policy.mode, now))
+    return Change(roster=after, too_few_signers=_too_few_signers(after, policy.mode, now))
 
 
 def _set_roster(state: State, policy: Policy, subject: str) -> Change:
@@ -193,25 +200,25 @@ def _set_roster(state: State, policy: Policy, subject: str) -> Change:
         _refuse(error)
     if new.version != old.version + 1:
         raise Refused(
-            f"the roster in force is version {old.version}, and this is version {new.version}",
+            f"the roster in force is version {old.version}, and the new roster is version {new.version}",
             code="roster-version",
-            remedy=f"Give it version {old.version + 1}.",
+            remedy=f"Set the version of the new roster to {old.version + 1}.",
         )
-    known = {key.id: key.status for person in new.persons for key in person.keys}
+    statuses = {key.id: key.status for person in new.persons for key in person.keys}
     for key in (key for person in old.persons for key in person.keys if key.status is KeyStatus.REVOKED):
-        if known.get(key.id) is not KeyStatus.REVOKED:
+        if statuses.get(key.id) is not KeyStatus.REVOKED:
             raise Refused(
                 f"the revoked key {key.id} must stay listed as revoked",
                 code="revoked-key-returns",
-                remedy="Enrol a new key.",
+                remedy="Keep the key in the roster as revoked, and add a new key.",
             )
-    if problem := _shorthanded(new, policy.mode, state.at):
-        raise Refused(problem, code="roster-too-small", remedy="List enough persons with an active key each.")
+    if problem := _too_few_signers(new, policy.mode, state.at):
+        raise Refused(problem, code="roster-too-small", remedy="Add persons with an active key to the roster.")
     if state.position.stage in LIVE_STAGES and not _usable(new) <= _usable(old):
         raise Refused(
-            f"at {state.position} a roster can only lose keys, and what it says of the others must not change",
+            f"at {state.position} a new roster may only remove keys, and must not change the others",
             code="not-while-live",
-            remedy="Demote to VALIDATED, change the roster there, and come back.",
+            remedy="Demote to VALIDATED, change the roster there, then advance again.",
         )
     return Change(roster=new)
 
@@ -220,15 +227,15 @@ def _set_policy(state: State, policy: Policy, subject: str) -> Change:
     _not_while_live(state, Verb.SET_POLICY)
     new = policy_after(policy, Verb.SET_POLICY, subject)
     if canonical.digest(subject.encode()) == state.policy_digest:
-        raise Refused("this policy is in force already", code="nothing-changes", remedy="Nothing is left to do.")
+        raise Refused("this policy is already in force", code="nothing-changes", remedy="Nothing is left to do.")
     if new.environment is not state.environment or new.symbols != policy.symbols or new.eur_rate.asset != policy.eur_rate.asset:
         raise Refused(
-            "the environment, the symbols and the quote asset are what a process is started with",
+            "the environment, the symbols and the quote asset cannot change while the controller runs",
             code="needs-restart",
-            remedy="Change the policy file and restart the controller instead.",
+            remedy="Change the policy file and restart the controller.",
         )
-    if problem := _shorthanded(roster_of(state), new.mode, state.at):
-        raise Refused(problem, code="roster-too-small", remedy="Extend the roster first.")
+    if problem := _too_few_signers(roster_of(state), new.mode, state.at):
+        raise Refused(problem, code="roster-too-small", remedy="Add persons to the roster first.")
     return Change(policy=new)
 
 
@@ -243,11 +250,11 @@ def _set_release(state: State, subject: str) -> Change:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the release"
         raise Refused(
-            f"{where}: {first['msg']}", code="release-malformed", remedy="Propose it with `gatehouse set-release`."
+            f"{where}: {first['msg']}", code="release-malformed", remedy="Propose the command with `gatehouse set-release`."
         ) from None
     digest = canonical.digest(subject.encode())
     if state.release is not None and digest == state.release.digest:
-        raise Refused("this release is in force already", code="nothing-changes", remedy="Nothing is left to do.")
+        raise Refused("this release is already in force", code="nothing-changes", remedy="Nothing is left to do.")
     return Change(release=Release(new.name, new.version, new.artifact, digest))
 
 
@@ -255,18 +262,18 @@ def _not_while_live(state: State, verb: Verb) -> None:
     venues = {order.venue for order in state.open.values()}
     if state.position.stage in LIVE_STAGES or VenueName.LIVE in venues:
         raise Refused(
-            f"{verb} is refused at {state.position} while real money is at work",
+            f"{verb} is refused at {state.position} while real money is at risk",
             code="not-while-live",
-            remedy="Demote to VALIDATED and let every live order settle, then ask again.",
+            remedy="Demote to VALIDATED, wait until every live order is settled, then propose the command again.",
         )
 
 
-def _shorthanded(roster: Roster, mode: Mode, now: Millis) -> str:
+def _too_few_signers(roster: Roster, mode: Mode, now: Millis) -> str:
     able = [person.name for person in roster.persons if person.role in SIGNERS and any(key.in_force(now) for key in person.keys)]
     needed = signers_needed(mode)
     if len(able) >= needed:
         return ""
-    return f"{len(able)} of the {needed} persons a {mode} deployment needs would have a key that counts"
+    return f"a {mode} deployment needs {needed} persons with a valid key, and {len(able)} would remain"
 
 
 def _usable(roster: Roster) -> set[tuple[str, str, RosterKey]]:
@@ -275,16 +282,20 @@ def _usable(roster: Roster) -> set[tuple[str, str, RosterKey]]:
 
 
 def roster_of(state: State) -> Roster:
-    """The roster in force. Raises ``Refused`` before there is one."""
+    """Return the roster in force. Raises ``Refused`` when there is none."""
     if state.roster is None:
-        raise Refused("no roster is in force", code="not-deployed", remedy="Start the controller once, then propose again.")
+        raise Refused(
+            "no roster is in force", code="not-deployed", remedy="Start the controller once, then propose the command again."
+        )
     return state.roster
 
 
 def _same_bytes(canonical_text: str, subject: str) -> None:
     if canonical_text != subject:
         raise Refused(
-            "the roster is not in its canonical form", code="not-canonical", remedy="Propose it with `gatehouse set-roster`."
+            "the roster is not in its canonical form",
+            code="not-canonical",
+            remedy="Propose the command with `gatehouse set-roster`.",
         )
 
 

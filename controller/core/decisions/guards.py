@@ -1,7 +1,7 @@
-"""The always-on guards: what they read, what stands, and what each response does (``policies.response``).
+"""Decisions about the always-on guards: measure, judge, respond (``policies.response``). Called by ``ticks`` and ``commands``.
 
-A soft breach costs one rung, once an episode (ADR 15). Whether it is still the same episode is read from the journal, never from a
-timer, so a restart in the middle changes nothing.
+A soft breach demotes the deployment by one step or stage, once per breach window (ADR 15). The breach window is part of the folded
+state, not a timer, so a restart does not change it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from policies.authority import Verb
 from policies.guards import Breach, GuardMeasurements, Level, Placements, Reading, watch
 from policies.response import (
     DAY_MS,
+    DEMOTION_MEMORY_MS,
     HARD,
     RESPONSES,
     SOFT,
-    SOFT_MEMORY_MS,
     Response,
+    demotion_target,
+    in_same_breach_window,
     passes_when,
-    rung_below,
-    same_episode,
 )
 from policies.schema import Policy
 from policies.stage import Stage
@@ -41,84 +41,87 @@ from policies.stage import Stage
 LIVE, VALIDATED = Position(Stage.LIVE_EUR10), Position(Stage.VALIDATED)
 
 
-def watched(draft: Draft, policy: Policy, venue: VenueName, market: Market | None, given: Tick) -> None:
-    """Judge every guard now and do what the table says.
+def judge_guards(draft: Draft, policy: Policy, venue: VenueName, market: Market | None, tick: Tick) -> None:
+    """Judge every guard and respond as the table says.
 
-    HALTED is watched as the stage a resume could lead to; there a breach is only recorded, and refuses the resume.
+    While HALTED the guards are judged as for the stage a resume could lead to. A breach is then only recorded, and it refuses the
+    resume.
     """
     state = draft.after
     here = state.position
     as_if = here if here.stage is not Stage.HALTED else LIVE if venue is VenueName.LIVE else VALIDATED
-    breaches = watch(_readings(state, policy, venue, market, given, draft.now), policy, as_if.stage, as_if.step, draft.now)
+    breaches = watch(_measurements(state, policy, venue, market, tick, draft.now), policy, as_if.stage, as_if.step, draft.now)
     worst = breaches[0] if breaches else None
     response = RESPONSES[here.stage][worst.level] if worst is not None else None
-    # A practised halt that a breach interrupts is a real one, and takes with it what the breach would have taken.
+    # A breach during a drill makes it a real halt; a breach that would also demote or void the validation is handled as a breach.
     if worst is not None and (response in HARD or (response in SOFT and state.drill is not None)):
         moves.breach(draft, venue, worst)
         return
     if worst is not None and state.drill is not None:
-        drills.broken(draft, worst)
+        drills.breached(draft, worst)
         return
-    begins = response in SOFT and _another(state, draft.now)
-    _stand(draft, venue, worst)
-    if worst is not None and begins:
-        _soften(draft, venue, worst)
-    _step_down(draft, policy, market)
+    opens_window = response in SOFT and _opens_breach_window(state, draft.now)
+    _record_level(draft, venue, worst)
+    if worst is not None and opens_window:
+        _record_soft_breach(draft, venue, worst)
+    _demote_if_pending(draft, policy, market)
 
 
-def _stand(draft: Draft, venue: VenueName, worst: Breach | None) -> None:
+def _record_level(draft: Draft, venue: VenueName, worst: Breach | None) -> None:
     state = draft.after
     level = worst.level.name if worst else ""
     guard = worst.guard if worst else None
-    calms = state.episode is not None and state.episode.calm_since is None and (worst is None or worst.level < Level.CANCEL_ALL)
-    if (level, guard) == (state.guard_level, state.guard) and not calms:
+    window = state.breach_window
+    becomes_calm = window is not None and window.calm_since is None and (worst is None or worst.level < Level.CANCEL_ALL)
+    if (level, guard) == (state.guard_level, state.guard) and not becomes_calm:
         return
-    rises = level != state.guard_level
+    level_changes = level != state.guard_level
     draft.emit(e.GuardLevelChanged(level=level, reason=worst.message if worst else "", guard=guard.value if guard else ""))
-    if worst is not None and worst.level >= Level.CANCEL_ALL and rises and state.position.stage is not Stage.HALTED:
+    if worst is not None and worst.level >= Level.CANCEL_ALL and level_changes and state.position.stage is not Stage.HALTED:
         draft.do(CancelAll(venue, moves.symbols(draft), because=worst.message))
 
 
 # Soft breaches
 
 
-def _another(state: State, now: Millis) -> bool:
-    """Whether a soft breach now is not the last one still, and that one's rung has been taken."""
-    episode = state.episode
-    return episode is None or not (episode.owed or same_episode(episode.since, episode.calm_since, now))
+def _opens_breach_window(state: State, now: Millis) -> bool:
+    """Whether a soft breach now opens a new breach window: the last one is over, and its demotion has happened."""
+    window = state.breach_window
+    return window is None or not (window.demotion_pending or in_same_breach_window(window.since, window.calm_since, now))
 
 
-def _soften(draft: Draft, venue: VenueName, worst: Breach) -> None:
+def _record_soft_breach(draft: Draft, venue: VenueName, worst: Breach) -> None:
     draft.emit(moves.detected(venue, worst))
-    target = _rung_below(draft)
-    how = "" if _at_once(draft.after) else " once the live account is empty"
+    target = _demotion_target(draft)
+    how = "" if _demotes_at_once(draft.after) else " once the live account is empty"
     draft.do(Alert(AlertKind.BREACH, f"{worst.guard} breached: {draft.after.position} → {target}{how}", worst.message))
 
 
-def _step_down(draft: Draft, policy: Policy, market: Market | None) -> None:
-    """Take the rung that is owed. What is held at the live venue is left only when nothing is held there."""
+def _demote_if_pending(draft: Draft, policy: Policy, market: Market | None) -> None:
+    """Make the pending demotion. LIVE_€10 is left only when the live account is empty."""
     state = draft.after
-    if state.episode is None or not state.episode.owed or state.position.stage is Stage.HALTED:
+    window = state.pending_demotion
+    if window is None or state.position.stage is Stage.HALTED:
         return
-    if _at_once(state) or (market is not None and empty(state, policy, VenueName.LIVE, market.quotes, market.rules)):
-        moves.go(draft, Verb.DEMOTE, _rung_below(draft), cause=Cause.SOFT_BREACH, reason=state.episode.reason)
+    if _demotes_at_once(state) or (market is not None and is_empty(state, policy, VenueName.LIVE, market.quotes, market.rules)):
+        moves.go(draft, Verb.DEMOTE, _demotion_target(draft), cause=Cause.SOFT_BREACH, reason=window.reason)
 
 
-def _at_once(state: State) -> bool:
+def _demotes_at_once(state: State) -> bool:
     return RESPONSES[state.position.stage][Level.CANCEL_ALL] is not Response.LEAVE_EMPTY
 
 
-def _rung_below(draft: Draft) -> Position:
+def _demotion_target(draft: Draft) -> Position:
     here = draft.after.position
-    again = any(draft.now - at < SOFT_MEMORY_MS for at in draft.after.softened)
-    stage, step = rung_below(here.stage, here.step, again=again)
+    again = any(draft.now - at < DEMOTION_MEMORY_MS for at in draft.after.demoted_at)
+    stage, step = demotion_target(here.stage, here.step, again=again)
     return Position(stage, step)
 
 
-def empty(state: State, policy: Policy, venue: VenueName, quotes: Mapping[str, Quote], rules: Mapping[str, SymbolRules]) -> bool:
-    """Nothing is left at a venue that needs watching: no order unsettled, no holding large enough to be sold.
+def is_empty(state: State, policy: Policy, venue: VenueName, quotes: Mapping[str, Quote], rules: Mapping[str, SymbolRules]) -> bool:
+    """Whether a venue account needs no more guarding: every order is settled, and no holding is large enough to sell.
 
-    A holding without a price or rules counts as large.
+    A holding without a price or symbol rules counts as large enough.
     """
     ledger = state.ledger(venue)
     if ledger.totals is None or not ledger.clean or state.open_on(venue):
@@ -130,22 +133,23 @@ def empty(state: State, policy: Policy, venue: VenueName, quotes: Mapping[str, Q
     return True
 
 
-# A step up
+# A move up
 
 
-def check_rise(state: State, command: Command) -> None:
-    """Whoever proposed a step up before a soft breach has not answered for it: while its rung is owed, that step is not taken.
+def check_move_up(state: State, command: Command) -> None:
+    """Refuse a move up that was proposed before a soft breach, while the demotion of that breach is pending.
 
     Raises:
-        Refused: ``rung-owed``.
+        Refused: ``demotion-pending``.
     """
-    if command.verb not in {Verb.ADVANCE, Verb.RAMP} or state.episode is None or not state.episode.owed:
+    window = state.pending_demotion
+    if command.verb not in {Verb.ADVANCE, Verb.RAMP} or window is None:
         return
-    if command.not_before_ms <= state.episode.since:
+    if command.not_before_ms <= window.since:
         raise Refused(
-            f"the deployment is leaving {state.position} after a breach: {state.episode.reason}",
-            code="rung-owed",
-            remedy="Let it sell what it holds and step down, or look at the breach and propose the step again.",
+            f"the deployment is leaving {state.position} after a breach: {window.reason}",
+            code="demotion-pending",
+            remedy="Wait until the deployment is demoted, or review the breach and propose the command again.",
         )
 
 
@@ -153,7 +157,7 @@ def check_rise(state: State, command: Command) -> None:
 
 
 def check_resume(state: State, policy: Policy, target: Position, now: Millis) -> None:
-    """Refuse a resume that a guard would undo at once, and say which one and when it passes.
+    """Refuse a resume that a guard would stop again at once; the error says which guard and when it passes.
 
     Raises:
         Refused: ``guard-stands``.
@@ -162,24 +166,25 @@ def check_resume(state: State, policy: Policy, target: Position, now: Millis) ->
     if venue is None:
         return
     row = RESPONSES[Stage.HALTED]
-    found = [(one.guard, one.message) for one in _remembered(state, policy, venue, target, now) if row[one.level] is Response.BAR]
+    breaches = _breaches_of_last_samples(state, policy, venue, target, now)
+    found = [(one.guard, one.message) for one in breaches if row[one.level] is Response.BAR]
     if venue is state.watched and state.guard is not None and row[Level[state.guard_level]] is Response.BAR:
         found.append((state.guard, state.guard_reason))
     if found:
         guard, message = found[0]
         raise Refused(
-            f"guard {guard} still stands and would stop the deployment again at once: {message}",
+            f"guard {guard} is still breached and would stop the deployment again at once: {message}",
             code="guard-stands",
             remedy=passes_when(guard, now),
         )
 
 
-def _remembered(state: State, policy: Policy, venue: VenueName, target: Position, now: Millis) -> tuple[Breach, ...]:
-    # What the last samples say of an account that may not be the one watched now. The peak starts anew, as after every halt.
+def _breaches_of_last_samples(state: State, policy: Policy, venue: VenueName, target: Position, now: Millis) -> tuple[Breach, ...]:
+    # Judges the last samples of the target's account, which may not be sampled now. The peak starts anew, as after every halt.
     ledger = state.ledger(venue)
     equity = Reading(ledger.valued_eur, now) if ledger.valued_eur is not None else None
     today = ledger.day == now // DAY_MS and ledger.day_start_eur is not None
-    readings = GuardMeasurements(
+    measurements = GuardMeasurements(
         since=now,
         equity_eur=equity,
         day_start_equity_eur=Reading(ledger.day_start_eur, now) if today and ledger.day_start_eur is not None else equity,
@@ -187,21 +192,23 @@ def _remembered(state: State, policy: Policy, venue: VenueName, target: Position
         reconciliation_breaks=Reading(len(ledger.breaks), now),
         oldest_unknown_ms=_oldest_unknown(state, now),
     )
-    return watch(readings, policy, target.stage, target.step, now)
+    return watch(measurements, policy, target.stage, target.step, now)
 
 
-# What the guards look at
+# Measurements
 
 
-def _readings(state: State, policy: Policy, venue: VenueName, market: Market | None, given: Tick, now: Millis) -> GuardMeasurements:
+def _measurements(
+    state: State, policy: Policy, venue: VenueName, market: Market | None, tick: Tick, now: Millis
+) -> GuardMeasurements:
     ledger = state.ledger(venue)
     equity = equity_eur(ledger, policy, market.quotes) if market else None
-    offset = given.clock_offset_ms.get(venue)
+    offset = tick.clock_offset_ms.get(venue)
     since = Millis(max(state.stage_since, state.started_at))
     measured = Reading(equity, now) if equity is not None else None
     if measured is None and ledger.valued_eur is not None and ledger.valued_at is not None and ledger.valued_at >= since:
         measured = Reading(ledger.valued_eur, ledger.valued_at)
-    # Whoever ends a halt answers for the fall that led to it, so it does not stand against the resume.
+    # The persons who sign a resume accept the drawdown so far, so it does not refuse the resume.
     peak = ledger.peak_eur if state.position.stage is not Stage.HALTED else None
     compared_at = ledger.reconciled_at if ledger.reconciled_at is not None or not ledger.breaks else now
     horizon = now - policy.guards.reject_rate.window_ms

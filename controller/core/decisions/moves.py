@@ -1,4 +1,7 @@
-"""Moving the deployment: the only place that emits ``StageChanged``. Down needs nobody's leave; up was earned by the caller."""
+"""Moves of the deployment: the only place that emits ``StageChanged``. Every other module of decisions calls it.
+
+A move down is always allowed. For a move up, the caller has checked signatures and gate before.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ HALTED = Position(Stage.HALTED)
 
 
 def go(draft: Draft, verb: Verb, target: Position, *, cause: Cause, reason: str, command_id: str = "") -> None:
-    """Take a declared edge. Orders left on the venue the deployment leaves are cancelled, and so are those a higher cap allowed.
+    """Move along a declared edge. Cancel every order on the venue that is left, and every order when the cap becomes lower.
 
     Raises:
-        Refused: the edge is not declared, or its guard says no; nothing has been emitted then.
+        Refused: the edge is not declared, or its guard refuses; nothing has been emitted then.
     """
     state = draft.after
     steps = step_count(state.policy) if state.policy else 0
@@ -59,7 +62,7 @@ def go(draft: Draft, verb: Verb, target: Position, *, cause: Cause, reason: str,
 
 
 def halt(draft: Draft, *, cause: Cause, reason: str, command_id: str = "") -> None:
-    """Stop everything; when already HALTED only withdraw what waits. The permit goes first, before the journal is written."""
+    """Halt the deployment. If it is HALTED already, only withdraw the command that waits. The latch is the first effect."""
     if draft.after.position.stage is Stage.HALTED:
         void_pending(draft, cause=cause, reason=reason)
         return
@@ -68,7 +71,7 @@ def halt(draft: Draft, *, cause: Cause, reason: str, command_id: str = "") -> No
 
 
 def void_pending(draft: Draft, *, cause: Cause, reason: str) -> None:
-    """Withdraw the command that waits for its cooling-off to end, if there is one."""
+    """Withdraw the command that waits for its cooling-off period, if there is one."""
     pending = draft.after.pending
     if pending is None:
         return
@@ -77,14 +80,14 @@ def void_pending(draft: Draft, *, cause: Cause, reason: str) -> None:
 
 
 def breach(draft: Draft, venue: VenueName, found: Breach) -> None:
-    """Remember a breach and halt on it."""
+    """Record a breach and halt."""
     draft.emit(detected(venue, found))
     draft.do(Alert(AlertKind.BREACH, f"{found.guard.value} breached", found.message))
     halt(draft, cause=_cause(found), reason=found.message)
 
 
 def detected(venue: VenueName, found: Breach) -> BreachDetected:
-    """A breach as the journal remembers it."""
+    """The event for a breach."""
     return BreachDetected(
         guard=found.guard.value,
         level=found.level.name,
@@ -102,17 +105,17 @@ def _cause(found: Breach) -> Cause:
 
 
 def integrity(draft: Draft, reason: str) -> None:
-    """Halt because somebody contradicts what the journal holds."""
+    """Halt because a venue or a checkpoint contradicts the journal."""
     draft.do(Alert(AlertKind.RECONCILIATION, "integrity", reason))
     halt(draft, cause=Cause.INTEGRITY, reason=reason)
 
 
 def cancel(draft: Draft, order: OrderState, *, by: str) -> None:
-    """Cancel one order. One whose outcome is open is cancelled as soon as the venue is known to hold it."""
+    """Cancel one order. If its outcome is not known, it is cancelled as soon as the venue reports it."""
     if not order.working:
         return
     if not order.cancel_requested:
-        draft.emit(CancelRequested(client_id=order.client_id, by=by))
+        draft.emit(CancelRequested(client_id=order.client_id, requested_by=by))
     if order.status not in IN_FLIGHT:
         draft.do(Cancel(order.venue, order.symbol, order.client_id))
 
@@ -122,7 +125,7 @@ def _cap(policy: Policy, here: Position) -> Decimal:
 
 
 def symbols(draft: Draft) -> tuple[str, ...]:
-    """Every symbol the deployment may have orders in."""
+    """Every symbol in which the deployment may have orders."""
     state = draft.after
-    known = set(state.policy.symbols) if state.policy else set()
-    return tuple(sorted(known | {order.symbol for order in state.open.values()}))
+    of_policy = set(state.policy.symbols) if state.policy else set()
+    return tuple(sorted(of_policy | {order.symbol for order in state.open.values()}))

@@ -1,4 +1,4 @@
-"""A bot's order and a bot's cancel."""
+"""Decisions about a bot's order and a bot's cancellation. ``controller.core.decide`` calls it."""
 
 from __future__ import annotations
 
@@ -17,91 +17,101 @@ from controller.core.state import State
 from policies.limits import Admit, Deny, LimitContext, check
 
 NOT_ARMED = "not-armed"
-"""The rule that denies before the venues are reconciled. The other rules are ``policies.limits.LimitRule``."""
+"""The rule that denies orders until the venues are reconciled. The other rules are ``policies.limits.LimitRule``."""
 
 MOVED = "moved"
-"""The rule that denies an order whose market data is another venue's, because the stage changed while it waited."""
+"""The rule that denies an order with the market data of another venue, because the stage changed while the order was queued."""
 
 BOT_KEY = "bot-key"
-"""The rule that denies what was signed with a key that is revoked, or that was never issued to this bot."""
+"""The rule that denies an order signed with a key that is revoked, or that was never issued to this bot."""
 
-_NO_KEY = Deny(
-    BOT_KEY, "not issued", "issued", "the key was not issued to this bot, or it was revoked", "Use a key that was issued."
+_KEY_NOT_ISSUED = Deny(
+    BOT_KEY,
+    "not issued",
+    "issued",
+    "the key was not issued to this bot, or it was revoked",
+    "Use a key that was issued to this bot.",
 )
-_DRILLED = Deny(DRILL_RULE, "a drill", "no drill", "a halt is being practised", "Send the order anew when the drill has finished.")
+_DRILL_RUNNING = Deny(
+    DRILL_RULE, "a drill", "no drill", "a halt drill is running", "Send the order again when the drill has finished."
+)
 
 
-def requested(draft: Draft, given: OrderRequested) -> Reply:
-    """Admit an order, deny it, or recognise one that was admitted before under the same id."""
+def order_requested(draft: Draft, request: OrderRequested) -> Reply:
+    """Admit an order, deny it, or find the order that was admitted before under the same client id."""
     state = draft.after
-    if not usable(state, given.bot, given.key):
-        return _deny(draft, given, _NO_KEY)
-    bot_client_id = given.intent.client_id
-    first = state.first_of(given.bot, bot_client_id) if bot_client_id else None
+    if not usable(state, request.bot, request.key):
+        return _deny(draft, request, _KEY_NOT_ISSUED)
+    bot_client_id = request.intent.client_id
+    first = state.first_of(request.bot, bot_client_id) if bot_client_id else None
     if first is not None:
         return Repeated(first)
     policy, venue = state.policy, state.venue
-    if (denial := _barred(state, given)) is not None or policy is None:
-        return _deny(draft, given, denial or _not_armed("no policy is in force"))
-    intent = replace(given.intent, client_id=next_client_id(state))
+    if (denial := _denies_every_order(state, request)) is not None or policy is None:
+        return _deny(draft, request, denial or _not_armed("no policy is in force"))
+    intent = replace(request.intent, client_id=next_client_id(state))
     context = LimitContext(
         account=account_view(state, policy, venue) if venue else None,
-        rules=given.rules,
-        quotes=given.quotes,
+        rules=request.rules,
+        quotes=request.quotes,
         admitted_at=state.admissions,
-        standing=state.standing,
+        restriction=state.restriction,
     )
     verdict = check(intent, context, policy, stage=state.position.stage, step=state.position.step, now=draft.now)
     if isinstance(verdict, Deny):
-        return _deny(draft, given, replace(verdict, message=f"{verdict.message} (at {state.position})"))
-    assert venue is not None, "the limits admit nothing where no venue is"
-    draft.emit(_admission(state, given, verdict, intent.client_id))
+        return _deny(draft, request, replace(verdict, message=f"{verdict.message} (at {state.position})"))
+    assert venue is not None, "the limits admit no order at a stage without a venue"
+    draft.emit(_admitted_event(state, request, verdict, intent.client_id))
     draft.do(Place(venue, intent))
     return Admitted(intent.client_id)
 
 
-def _barred(state: State, given: OrderRequested) -> Deny | None:
-    """What keeps every order out, whatever it is."""
+def _denies_every_order(state: State, request: OrderRequested) -> Deny | None:
+    """The denial that applies to every order now, if there is one."""
     if state.drill is not None:
-        return _DRILLED
+        return _DRILL_RUNNING
     if state.policy is None or not state.armed:
         return _not_armed(state.not_armed_because or "no policy is in force")
-    if state.venue is not None and state.venue is not given.venue:
+    if state.venue is not None and state.venue is not request.venue:
         return Deny(
             MOVED,
-            f"judged on {given.venue}",
+            f"judged on {request.venue}",
             f"orders go to {state.venue}",
-            f"the deployment moved to {state.position} while the order waited",
-            "Look at the market again and send the order anew.",
+            f"the deployment moved to {state.position} while the order was queued",
+            "Read the market again, then send the order again.",
         )
     return None
 
 
 def _not_armed(because: str) -> Deny:
     return Deny(
-        NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {because}", "Wait; `gatehouse status` says what is missing."
+        NOT_ARMED,
+        "not armed",
+        "armed",
+        f"gatehouse is not armed: {because}",
+        "Wait until the controller is armed; `gatehouse status` says what is missing.",
     )
 
 
-def cancel_asked(draft: Draft, given: CancelAsked) -> None:
-    """Cancel one of the bot's orders. One whose outcome is open is cancelled as soon as the venue is known to hold it."""
-    order = draft.after.orders.get(given.client_id)
-    if order is not None and order.bot == given.bot:
-        moves.cancel(draft, order, by=given.bot)
+def cancel_asked(draft: Draft, request: CancelAsked) -> None:
+    """Cancel one of the bot's orders. If its outcome is not known, it is cancelled as soon as the venue reports it."""
+    order = draft.after.orders.get(request.client_id)
+    if order is not None and order.bot == request.bot:
+        moves.cancel(draft, order, by=request.bot)
 
 
 def next_client_id(state: State) -> str:
-    """The deterministic client order id of the next admission: 24 characters of ``[a-z0-9-]``, unique per controller for ever."""
+    """The client order id of the next admitted order: 24 characters of ``[a-z0-9-]``, deterministic, never used twice."""
     owner = hashlib.sha256(f"{state.controller_id} {state.environment}".encode()).hexdigest()[:10]
     return f"gh-{owner}-{state.order_number + 1:010d}"
 
 
-def _admission(state: State, given: OrderRequested, verdict: Admit, client_id: str) -> e.OrderAdmitted:
-    intent = given.intent
+def _admitted_event(state: State, request: OrderRequested, verdict: Admit, client_id: str) -> e.OrderAdmitted:
+    intent = request.intent
     assert state.venue is not None
     return e.OrderAdmitted(
         client_id=client_id,
-        bot=given.bot,
+        bot=request.bot,
         bot_client_id=intent.client_id,
         venue=state.venue,
         stage=state.position.stage,
@@ -119,11 +129,11 @@ def _admission(state: State, given: OrderRequested, verdict: Admit, client_id: s
     )
 
 
-def _deny(draft: Draft, given: OrderRequested, denial: Deny) -> Deny:
-    intent = given.intent
+def _deny(draft: Draft, request: OrderRequested, denial: Deny) -> Deny:
+    intent = request.intent
     draft.emit(
         e.OrderDenied(
-            bot=given.bot,
+            bot=request.bot,
             bot_client_id=intent.client_id,
             symbol=intent.symbol[:32],
             side=intent.side,

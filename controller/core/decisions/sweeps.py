@@ -1,4 +1,7 @@
-"""Reconciliation: the venue's own account against ours, exact to the last decimal, every few seconds and before arming."""
+"""Decisions about reconciliation: compare the venue's account with ours, exactly, every few seconds and before arming.
+
+``controller.core.decide`` calls it with each reading of an account; ``ticks`` calls it to arm.
+"""
 
 from __future__ import annotations
 
@@ -8,40 +11,44 @@ from controller.core import events as e
 from controller.core.decisions import moves, venue_reports
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind, LookUp
-from controller.core.inputs import Swept
+from controller.core.inputs import AccountRead
 from exchange.model import OrderStatus
 from exchange.ports import VenueName
 
 _AT_THE_VENUE = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 
-def swept(draft: Draft, given: Swept) -> None:
-    """Book what the venue knows and we did not, then compare.
+def account_read(draft: Draft, reading: AccountRead) -> None:
+    """Book the fills and reports that are new, then compare the account with ours.
 
-    The first sweep of an account is its baseline. A difference is suspected when seen once and a break when the next sweep shows
-    the same; a break halts when it is on the venue in use. Nothing is ever repaired.
+    The first reading of an account is its baseline. A difference in one reading is suspected; the same difference in the next
+    reading is a break. A break on the venue in use halts the deployment. Balances are never corrected.
     """
-    venue = given.venue
+    venue = reading.venue
     before = draft.after.ledger(venue)
     if before.totals is None:
-        _baseline(draft, given)
-    for fill in given.snapshot.fills:
-        venue_reports.filled(draft, venue, fill)
-    strangers = [report for report in given.snapshot.open_orders if not venue_reports.reported(draft, venue, report, insist=True)]
-    _look_up_missing(draft, given)
-    differences = [f"order {order.client_id or order.order_id} is not ours" for order in strangers]
-    if before.totals is not None and before.fills_booked != given.fills_before:
-        # A fill was booked while the account was being read; the balances are of another moment. The next sweep compares.
+        _baseline(draft, reading)
+    for fill in reading.snapshot.fills:
+        venue_reports.fill_reported(draft, venue, fill)
+    foreign_orders = [
+        report
+        for report in reading.snapshot.open_orders
+        if not venue_reports.order_reported(draft, venue, report, retry_cancel=True)
+    ]
+    _look_up_missing(draft, reading)
+    differences = [f"order {order.client_id or order.order_id} is not ours" for order in foreign_orders]
+    if before.totals is not None and before.fills_booked != reading.fills_before:
+        # A fill was booked while the account was read, so its balances are of another moment. The next sweep compares them.
         if not differences:
             return
     else:
-        differences += _balance_differences(draft, given)
-    _conclude(draft, given, tuple(sorted(differences)))
-    arm(draft)
+        differences += _balance_differences(draft, reading)
+    _conclude(draft, reading, tuple(sorted(differences)))
+    arm_when_reconciled(draft)
 
 
-def arm(draft: Draft) -> None:
-    """Arm once the venue in use and every venue with unsettled orders agrees with us. HALTED is reconciled all the same."""
+def arm_when_reconciled(draft: Draft) -> None:
+    """Arm when the venue in use and every venue with unsettled orders are reconciled. A HALTED deployment is reconciled too."""
     state = draft.after
     if state.armed or state.drill is not None:
         return
@@ -50,54 +57,54 @@ def arm(draft: Draft) -> None:
         draft.emit(e.Armed())
 
 
-def _baseline(draft: Draft, given: Swept) -> None:
-    # Trades older than the baseline are already in its balances.
-    trades = given.snapshot.fills
+def _baseline(draft: Draft, reading: AccountRead) -> None:
+    # The balances of the baseline include the trades before it.
+    trades = reading.snapshot.fills
     draft.emit(
         e.BalancesBaselined(
-            venue=given.venue,
-            totals={balance.asset: balance.total for balance in given.snapshot.balances.values()},
+            venue=reading.venue,
+            totals={balance.asset: balance.total for balance in reading.snapshot.balances.values()},
             known_trades=tuple(fill.trade_id for fill in trades),
-            # Later sweeps look back from here, and never to before what this one has seen.
-            cursor=max((given.started_at, *(fill.at for fill in trades))),
+            # Later sweeps read trades from this time on, never from before this reading.
+            cursor=max((reading.started_at, *(fill.at for fill in trades))),
         )
     )
 
 
-def _look_up_missing(draft: Draft, given: Swept) -> None:
-    shown = {report.client_id for report in given.snapshot.open_orders}
-    for order in draft.after.open_on(given.venue):
+def _look_up_missing(draft: Draft, reading: AccountRead) -> None:
+    shown = {report.client_id for report in reading.snapshot.open_orders}
+    for order in draft.after.open_on(reading.venue):
         vanished = order.client_id not in shown and order.status in _AT_THE_VENUE
-        if vanished and order.updated_at <= given.started_at:
-            draft.do(LookUp(given.venue, order.symbol, order.client_id))
+        if vanished and order.updated_at <= reading.started_at:
+            draft.do(LookUp(reading.venue, order.symbol, order.client_id))
 
 
-def _balance_differences(draft: Draft, given: Swept) -> list[str]:
-    ours = dict(draft.after.ledger(given.venue).totals or {})
-    theirs = {balance.asset: balance.total for balance in given.snapshot.balances.values()}
+def _balance_differences(draft: Draft, reading: AccountRead) -> list[str]:
+    ours = dict(draft.after.ledger(reading.venue).totals or {})
+    theirs = {balance.asset: balance.total for balance in reading.snapshot.balances.values()}
     return [
-        f"{asset}: ours {ours.get(asset, Decimal(0)):f}, {given.venue} {theirs.get(asset, Decimal(0)):f}"
+        f"{asset}: ours {ours.get(asset, Decimal(0)):f}, {reading.venue} {theirs.get(asset, Decimal(0)):f}"
         for asset in sorted(ours.keys() | theirs.keys())
         if ours.get(asset, Decimal(0)) != theirs.get(asset, Decimal(0))
     ]
 
 
-def _conclude(draft: Draft, given: Swept, differences: tuple[str, ...]) -> None:
-    before = draft.after.ledger(given.venue)
+def _conclude(draft: Draft, reading: AccountRead, differences: tuple[str, ...]) -> None:
+    before = draft.after.ledger(reading.venue)
     repeated = tuple(item for item in differences if item in before.suspected or item in before.breaks)
     draft.emit(
         e.Reconciled(
-            venue=given.venue,
+            venue=reading.venue,
             clean=not differences,
             breaks=repeated,
             suspected=differences,
-            open_orders=len(given.snapshot.open_orders),
+            open_orders=len(reading.snapshot.open_orders),
         )
     )
     if repeated:
-        draft.do(Alert(AlertKind.RECONCILIATION, f"{given.venue} does not reconcile", "; ".join(repeated)[:500]))
-        if _in_use(draft, given.venue):
-            moves.integrity(draft, f"{given.venue} does not reconcile: {'; '.join(repeated)[:300]}")
+        draft.do(Alert(AlertKind.RECONCILIATION, f"{reading.venue} does not reconcile", "; ".join(repeated)[:500]))
+        if _in_use(draft, reading.venue):
+            moves.integrity(draft, f"{reading.venue} does not reconcile: {'; '.join(repeated)[:300]}")
 
 
 def _in_use(draft: Draft, venue: VenueName) -> bool:

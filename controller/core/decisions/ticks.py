@@ -1,4 +1,4 @@
-"""Time passing: sample the deployment, watch its guards, chase outcomes that are still open."""
+"""Decisions when time passes: arm, look up unknown orders, sample, judge guards. ``controller.core.decide`` calls it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from controller.core import events as e
 from controller.core.decisions import commands, drills, guards
 from controller.core.decisions.account import equity_eur, exposure
 from controller.core.decisions.draft import Draft
-from controller.core.decisions.sweeps import arm
+from controller.core.decisions.sweeps import arm_when_reconciled
 from controller.core.effects import LookUp
 from controller.core.inputs import Market, Tick
 from controller.core.state import State, market_of
@@ -17,36 +17,36 @@ from policies.schema import Policy
 
 SAMPLE_EVERY_MS = 1000
 BOT_SILENT_MS = 10_000
-"""A bot that asked for nothing in this long is not connected, and the time does not count as covered."""
+"""A bot that sends no request for this long counts as disconnected, and the time does not count as covered."""
 
 
-def ticked(draft: Draft, given: Tick) -> None:
-    """Everything that is due."""
-    arm(draft)
+def tick(draft: Draft, input_: Tick) -> None:
+    """Do everything that is due now."""
+    arm_when_reconciled(draft)
     for order in draft.after.open.values():
         if order.status is OrderStatus.UNKNOWN:
             draft.do(LookUp(order.venue, order.symbol, order.client_id))
     policy, venue = draft.after.policy, draft.after.watched
     if policy is not None and venue is not None:
-        market = given.markets.get(market_of(venue))
+        market = input_.markets.get(market_of(venue))
         if market is not None:
-            _sample(draft, policy, venue, market, given)
-        guards.watched(draft, policy, venue, market, given)
-    drills.due(draft)
-    commands.due(draft)
+            _sample(draft, policy, venue, market, input_)
+        guards.judge_guards(draft, policy, venue, market, input_)
+    drills.halt_when_overdue(draft)
+    commands.apply_when_due(draft)
 
 
-def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, given: Tick) -> None:
+def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, input_: Tick) -> None:
     state, now = draft.after, draft.now
     last = max(state.ledger(venue).sampled_at or 0, state.stage_since, state.started_at)
     interval = now - last
     equity = equity_eur(state.ledger(venue), policy, market.quotes)
-    # The first known equity of an account is its baseline for the day, at once; no loss can be judged before it.
+    # The first known equity is sampled at once: it is the day's baseline, and no loss can be judged before.
     first_value = equity is not None and state.ledger(venue).day_start_eur is None
     if interval < SAMPLE_EVERY_MS and not first_value:
         return
     worst = exposure(state, policy, venue, market.quotes, market.rules, now)
-    why = _uncovered(state, policy, venue, market, given.bot_seen_at, now)
+    why = _uncovered(state, policy, venue, market, input_.bot_seen_at, now)
     first = market.quotes.get(policy.symbols[0])
     draft.emit(
         e.Sampled(
@@ -59,8 +59,8 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, give
             ask=first.ask if first else None,
             interval_ms=interval,
             covered=not why,
-            uncovered_because=why,
-            clock_offset_ms=given.clock_offset_ms.get(venue),
+            uncovered_reason=why,
+            clock_offset_ms=input_.clock_offset_ms.get(venue),
         )
     )
 
@@ -70,7 +70,7 @@ def _uncovered(state: State, policy: Policy, venue: VenueName, market: Market, b
     for symbol in policy.symbols:
         quote = market.quotes.get(symbol)
         if quote is None:
-            return f"no trustworthy book for {symbol}"
+            return f"no valid order book for {symbol}"
         if now - quote.received_at > limit:
             return f"the quote for {symbol} is {now - quote.received_at} ms old"
     if not state.armed:

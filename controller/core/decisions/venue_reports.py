@@ -1,4 +1,9 @@
-"""What a venue says about our orders and fills. The venue's truth is always booked, even when it breaks a rule; then also halt."""
+"""Decisions about what a venue reports: answers to placements and look-ups, order updates, fills.
+
+``decide`` and ``sweeps`` call it.
+
+What the venue reports is always booked. If it contradicts the journal, the deployment also halts.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ from controller.core import events as e
 from controller.core.decisions import moves
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind, Cancel, LookUp
-from controller.core.inputs import Looked, Placed
+from controller.core.inputs import LookupAnswered, PlacementAnswered
 from controller.core.order_state import IN_FLIGHT, OrderState
 from exchange.errors import IntegrityError
 from exchange.model import Fill, OrderReport, OrderStatus
@@ -16,10 +21,10 @@ from exchange.wire.errors import ErrorCode
 from policies.stage import Stage
 
 
-def placed(draft: Draft, given: Placed) -> None:
-    """The outcome of the one send of an order."""
-    order = draft.after.orders[given.client_id]
-    match given.outcome:
+def placement_answered(draft: Draft, answer: PlacementAnswered) -> None:
+    """Record the venue's answer to the placement of an order. Each order is sent once."""
+    order = draft.after.orders[answer.client_id]
+    match answer.outcome:
         case Ack(order_id=order_id):
             if not order.order_id:
                 draft.emit(e.OrderAcked(client_id=order.client_id, order_id=order_id))
@@ -27,27 +32,27 @@ def placed(draft: Draft, given: Placed) -> None:
             if order.status in IN_FLIGHT and not order.executed:
                 draft.emit(e.OrderRejected(client_id=order.client_id, code=code, message=message[:200]))
             else:
-                known = f"{order.status}, executed {order.executed:f}"
-                moves.integrity(draft, f"{order.client_id} was refused by the venue but is known there as {known}")
+                status = f"{order.status}, executed {order.executed:f}"
+                moves.integrity(draft, f"the venue rejected {order.client_id}, but has reported it as {status}")
         case unknown:
             if order.status is OrderStatus.ADMITTED:
                 draft.emit(e.OrderUnknown(client_id=order.client_id, reason=unknown.reason[:200]))
                 draft.do(LookUp(order.venue, order.symbol, order.client_id))
                 draft.do(Alert(AlertKind.UNKNOWN_ORDER, f"{order.client_id} is UNKNOWN", unknown.reason[:200]))
-    _cancel_if_unwanted(draft, draft.after.orders[order.client_id])
+    _cancel_if_obsolete(draft, draft.after.orders[order.client_id])
 
 
-def looked(draft: Draft, given: Looked) -> None:
-    """The venue's answer about an order whose outcome is open.
+def lookup_answered(draft: Draft, answer: LookupAnswered) -> None:
+    """Record the venue's answer to a look-up of an order whose outcome is not known.
 
-    "Does not exist" may be lag (mexc-spot-v3.md §6): the order is released only after the policy's number of misses and its grace
-    period, and only when neither the open orders nor the fills know it either. One that traded is never released like this.
+    "Does not exist" may be lag at the venue (mexc-spot-v3.md §6). The order is released only after the policy's number of look-ups
+    and its grace period, and only if the open orders and the fills do not list it either. An order that traded is not released.
     """
-    order = draft.after.orders[given.client_id]
-    if given.report is not None:
-        reported(draft, order.venue, given.report)
+    order = draft.after.orders[answer.client_id]
+    if answer.report is not None:
+        order_reported(draft, order.venue, answer.report)
         return
-    if order.status not in IN_FLIGHT or order.unknown_since is None or order.executed or not given.absent_everywhere:
+    if order.status not in IN_FLIGHT or order.unknown_since is None or order.executed or not answer.absent_everywhere:
         return
     draft.emit(e.LookupMissed(client_id=order.client_id))
     settle = draft.after.policy.settle if draft.after.policy else None
@@ -59,13 +64,16 @@ def looked(draft: Draft, given: Looked) -> None:
             e.OrderRejected(
                 client_id=order.client_id,
                 code=ErrorCode.NO_SUCH_ORDER,
-                message=f"proven absent: {misses} look-ups in {draft.now - order.unknown_since} ms, no open order, no fill",
+                message=f"proven absent: {misses} look-ups in {draft.now - order.unknown_since} ms found no open order and no fill",
             )
         )
 
 
-def reported(draft: Draft, venue: VenueName, report: OrderReport, *, insist: bool = False) -> bool:
-    """The venue's word on one order. False when the order is not ours. ``insist``: ask again for a cancel that got lost."""
+def order_reported(draft: Draft, venue: VenueName, report: OrderReport, *, retry_cancel: bool = False) -> bool:
+    """Record what the venue reports about one order. Returns ``False`` when the order is not ours.
+
+    ``retry_cancel``: send the cancellation of an obsolete order again, in case the first one was lost.
+    """
     order = draft.after.orders.get(report.client_id)
     if order is None or order.venue is not venue:
         return False
@@ -77,8 +85,8 @@ def reported(draft: Draft, venue: VenueName, report: OrderReport, *, insist: boo
     except IntegrityError as error:
         moves.integrity(draft, f"{order.client_id}: {error.message}")
         return True
-    news = following is not order.status or report.executed > order.executed or (report.order_id and not order.order_id)
-    if news:
+    changed = following is not order.status or report.executed > order.executed or (report.order_id and not order.order_id)
+    if changed:
         draft.emit(
             e.OrderReported(
                 client_id=order.client_id,
@@ -88,15 +96,15 @@ def reported(draft: Draft, venue: VenueName, report: OrderReport, *, insist: boo
                 executed_quote=report.executed_quote,
             )
         )
-    if news or insist:
-        _cancel_if_unwanted(draft, draft.after.orders[order.client_id])
+    if changed or retry_cancel:
+        _cancel_if_obsolete(draft, draft.after.orders[order.client_id])
     if following is not OrderStatus.REJECTED and order.status is OrderStatus.REJECTED:
         moves.integrity(draft, f"{_rejected(order)}, but the venue reports it as {report.status}")
     return True
 
 
-def filled(draft: Draft, venue: VenueName, fill: Fill) -> None:
-    """One trade, booked once by its identity."""
+def fill_reported(draft: Draft, venue: VenueName, fill: Fill) -> None:
+    """Book one trade. A trade id is booked once per venue."""
     ledger = draft.after.ledger(venue)
     if fill.trade_id in ledger.trades or ledger.totals is None:
         return
@@ -115,7 +123,7 @@ def filled(draft: Draft, venue: VenueName, fill: Fill) -> None:
             fee=fill.fee,
             fee_asset=fill.fee_asset,
             maker=fill.maker,
-            venue_at=fill.at,
+            traded_at=fill.at,
         )
     )
     if order is None:
@@ -133,7 +141,7 @@ def _rejected(order: OrderState) -> str:
 
 
 def _contradiction(order: OrderState, report: OrderReport) -> str:
-    # A quantity is compared only where we named one: a market buy by quote amount gets its quantity from the venue.
+    # A market buy by quote amount has no quantity of ours to compare: the venue computes it.
     if (report.symbol, report.side) != (order.symbol, order.side):
         return f"{order.client_id} was sent as {order.side} {order.symbol} and reported as {report.side} {report.symbol}"
     if order.quantity is not None and report.quantity != order.quantity:
@@ -143,8 +151,8 @@ def _contradiction(order: OrderState, report: OrderReport) -> str:
     return ""
 
 
-def _cancel_if_unwanted(draft: Draft, order: OrderState) -> None:
-    # The cancel was asked for, or the deployment moved on, while the order was still in flight.
-    gone = draft.after.venue is not order.venue or draft.after.position.stage is Stage.HALTED or draft.after.drill is not None
-    if order.working and order.status not in IN_FLIGHT and (order.cancel_requested or gone):
+def _cancel_if_obsolete(draft: Draft, order: OrderState) -> None:
+    # A cancellation was requested, or the deployment left the venue, while the order was in flight.
+    obsolete = draft.after.venue is not order.venue or draft.after.position.stage is Stage.HALTED or draft.after.drill is not None
+    if order.working and order.status not in IN_FLIGHT and (order.cancel_requested or obsolete):
         draft.do(Cancel(order.venue, order.symbol, order.client_id))

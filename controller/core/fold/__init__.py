@@ -1,1 +1,1 @@
-"""How each event changes the state. ``apply.fold`` is the entrance; recovery, replay and the writer use it."""
+"""How each event changes the state. Callers use ``apply.apply`` and ``apply.fold``: drafts, recovery, replay and the auditor."""

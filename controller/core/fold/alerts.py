@@ -29,14 +29,14 @@ def raise_alert(state: State, kind: AlertKind, title: str, detail: str) -> State
 
 def alert_raised(state: State, event: e.AlertRaised) -> State:
     """Raise an alert that has an entry of its own."""
-    return raise_alert(state, AlertKind(event.about), event.title, event.detail)
+    return raise_alert(state, AlertKind(event.alert_kind), event.title, event.detail)
 
 
 def acknowledged(state: State, event: e.AlertAcknowledged) -> State:
     """Close an alert. It may be missing here, if an earlier version of gatehouse raised an alert that this version does not."""
-    title = next((one.title for one in state.alerts if one.id == event.alert), "")
-    remaining = tuple(one for one in state.alerts if one.id != event.alert)
-    closed = Acknowledged(event.alert, title, event.persons, state.at)
+    title = next((one.title for one in state.alerts if one.id == event.alert_id), "")
+    remaining = tuple(one for one in state.alerts if one.id != event.alert_id)
+    closed = Acknowledged(event.alert_id, title, event.persons, state.at)
     return replace(
         state,
         alerts=remaining,

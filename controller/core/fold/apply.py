@@ -1,4 +1,7 @@
-"""State as a fold of the journal: ``apply(state, event, at)``, one function per event kind, no decisions and no I/O."""
+"""The state as a fold of the journal: ``apply(state, event, at)``, one function per kind of event, no decisions and no I/O.
+
+Called by every draft of a decision, and by recovery, replay and the auditor, which rebuild a state from journal entries.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ MOCK = Position(Stage.MOCK)
 
 
 def apply(state: State, event: e.Event, at: Millis) -> State:
-    """The state after one more journal entry. ``at`` is the entry's own time."""
+    """Return the state after one more journal entry. ``at`` is the entry's own time."""
     return _APPLY[type(event)](replace(state, seq=state.seq + 1, at=at), event)
 
 
@@ -49,14 +52,14 @@ def _created(state: State, event: e.DeploymentCreated) -> State:
     )
 
 
-def _void(state: State, changed: str) -> State:
+def _void_evidence(state: State, changed: str) -> State:
     return replace(guards.void(state, changed), seals=Map())
 
 
 def _policy(state: State, event: e.PolicyAdopted) -> State:
-    state = _void(_governed(state, policy=parse_canonical(event.document.encode()), policy_digest=event.digest), "policy")
+    state = _void_evidence(_governed(state, policy=parse_canonical(event.document.encode()), policy_digest=event.digest), "policy")
     policy_file = state.policy_file if event.command_id else event.digest
-    return replace(state, tally=_begin(state, state.position), policy_file=policy_file)
+    return replace(state, tally=_new_tally(state, state.position), policy_file=policy_file)
 
 
 def _roster(state: State, event: e.RosterAdopted) -> State:
@@ -67,20 +70,20 @@ def _roster(state: State, event: e.RosterAdopted) -> State:
 
 def _release(state: State, event: e.ReleaseAdopted) -> State:
     release = Release(event.name, event.version, event.artifact, event.digest)
-    state = _void(_governed(state, release=release), "release")
+    state = _void_evidence(_governed(state, release=release), "release")
     release_file = state.release_file if event.command_id else release
-    return replace(state, tally=_begin(state, state.position), release_file=release_file)
+    return replace(state, tally=_new_tally(state, state.position), release_file=release_file)
 
 
 def _account(state: State, event: e.AccountBound) -> State:
     ledgers = state.ledgers.set(event.venue, Ledger())
-    return _void(_governed(state, accounts=state.accounts.set(event.venue, event.fingerprint), ledgers=ledgers), "account")
+    return _void_evidence(_governed(state, accounts=state.accounts.set(event.venue, event.fingerprint), ledgers=ledgers), "account")
 
 
 def _started(state: State, event: e.ControllerStarted) -> State:
     if event.gatehouse_version != state.gatehouse_version:
-        state = _void(_governed(state, gatehouse_version=event.gatehouse_version), "version of gatehouse")
-        state = replace(state, tally=_begin(state, state.position))
+        state = _void_evidence(_governed(state, gatehouse_version=event.gatehouse_version), "version of gatehouse")
+        state = replace(state, tally=_new_tally(state, state.position))
     ledgers = {name: replace(ledger, reconciled_at=None, clean=False) for name, ledger in state.ledgers.items()}
     return replace(
         guards.restarted(_end_mock(state)),
@@ -109,14 +112,14 @@ def _disarmed(state: State, event: e.Disarmed) -> State:
 
 
 def _command_accepted(state: State, event: e.CommandAccepted) -> State:
-    waited = state.pending is not None and state.pending.command_id == event.command_id
-    pending = None if waited else state.pending
+    was_pending = state.pending is not None and state.pending.command_id == event.command_id
+    pending = None if was_pending else state.pending
     accepted = replace(state, commands=state.commands.set(event.command_id, "accepted"), pending=pending)
     return accepted if event.verb in KEEPS_PENDING else _governed(accepted)
 
 
 def _command_pending(state: State, event: e.CommandPending) -> State:
-    # Nothing about the lifecycle is decided yet, so what others have signed stays good: a halt, a demotion, a revocation.
+    # A waiting command moves nothing yet, so commands that others signed stay valid: a halt, a demotion, a revocation.
     pending = Pending(
         command_id=event.command_id,
         verb=event.verb,
@@ -143,12 +146,12 @@ def _command_refused(state: State, event: e.CommandRefused) -> State:
 
 def _sealed(state: State, event: e.EvidenceSealed) -> State:
     seal = Seal(event.gate, event.evidence, Millis(event.expires_at))
-    alive = {digest: other for digest, other in state.seals.items() if other.expires_at > state.at}
-    return replace(state, seals=Map({**alive, event.digest: seal}))
+    unexpired = {digest: other for digest, other in state.seals.items() if other.expires_at > state.at}
+    return replace(state, seals=Map({**unexpired, event.digest: seal}))
 
 
-def _begin(state: State, here: Position) -> Tally | None:
-    # A run starts as trustworthy as can be; every sample can only lower that.
+def _new_tally(state: State, here: Position) -> Tally | None:
+    # A run starts as LIVE and not accelerated; a sample from a weaker source lowers that.
     cap = cap_eur(state.policy, here.stage, here.step) if state.policy else None
     return None if cap is None else Tally.begin(DataSource.LIVE, at=state.at, cap_eur=cap, accelerated=False)
 
@@ -159,7 +162,7 @@ def _stage(state: State, event: e.StageChanged) -> State:
     halted = here.stage is Stage.HALTED
     state = guards.moved(alerts.halted(drills.ended_by_move(state, event), event), event)
     if before.stage is Stage.HALTED:
-        # Whoever ended the halt answered for the fall that led to it: the next is measured from here.
+        # The persons who signed the resume accepted the drawdown so far; the next one is measured from here.
         state = replace(state, ledgers=Map({name: replace(ledger, peak_eur=None) for name, ledger in state.ledgers.items()}))
     return _governed(
         state,
@@ -169,7 +172,7 @@ def _stage(state: State, event: e.StageChanged) -> State:
         halt_reason=event.reason if halted else "",
         halt_figures=None if halted else state.halt_figures,
         stage_since=state.at,
-        tally=_begin(state, here),
+        tally=_new_tally(state, here),
         seals=Map(),
         outcomes=(),
     )

@@ -1,55 +1,58 @@
-"""The part of the fold that is about guards and what they cost: levels, soft breaches, what a halt leaves of the validation."""
+"""How guard events change the state: the level in force, the breach window, the validation.
+
+``controller.core.fold.apply`` calls it.
+"""
 
 from __future__ import annotations
 
 from controller.core import events as e
 from controller.core.causes import RULES, Cause, HaltClass
 from controller.core.lifecycle import Position
-from controller.core.state import Episode, State
+from controller.core.state import BreachWindow, State
 from policies.guards import GuardName, Level
-from policies.response import SOFT_MEMORY_MS
+from policies.response import DEMOTION_MEMORY_MS
 from policies.stage import Stage
 from policies.values import replace
 
 
 def breached(state: State, event: e.BreachDetected) -> State:
-    """A soft breach begins an episode, and a rung is owed until the deployment moves."""
+    """Open a breach window for a soft breach; its demotion is pending until the deployment moves."""
     if event.level != Level.CANCEL_ALL.name:
         return state
-    return replace(state, episode=Episode(state.at, event.message, owed=True))
+    return replace(state, breach_window=BreachWindow(state.at, event.message, demotion_pending=True))
 
 
 def level(state: State, event: e.GuardLevelChanged) -> State:
-    """The severest guard now; below CANCEL_ALL an episode is calm."""
-    episode = state.episode
-    if episode is not None:
+    """Record the most severe guard. Below CANCEL_ALL the calm period of the breach window starts or goes on."""
+    window = state.breach_window
+    if window is not None:
         soft = bool(event.level) and Level[event.level] >= Level.CANCEL_ALL
-        calm_since = state.at if episode.calm_since is None else episode.calm_since
-        episode = replace(episode, calm_since=None if soft else calm_since)
+        calm_since = state.at if window.calm_since is None else window.calm_since
+        window = replace(window, calm_since=None if soft else calm_since)
     guard = GuardName(event.guard) if event.guard else None
-    return replace(state, guard_level=event.level, guard_reason=event.reason, guard=guard, episode=episode)
+    return replace(state, guard_level=event.level, guard_reason=event.reason, guard=guard, breach_window=window)
 
 
 def restarted(state: State) -> State:
-    """Nothing has been judged yet, and time nobody watched is not calm."""
-    episode = replace(state.episode, calm_since=None) if state.episode is not None else None
-    return replace(state, episode=episode, guard_level="", guard_reason="", guard=None)
+    """Clear the guard level: no guard has been judged since the start. Downtime does not count towards the calm period."""
+    window = replace(state.breach_window, calm_since=None) if state.breach_window is not None else None
+    return replace(state, breach_window=window, guard_level="", guard_reason="", guard=None)
 
 
 def moved(state: State, event: e.StageChanged) -> State:
-    """What a move leaves of a soft breach and, at a halt, of the validation.
+    """Update the breach window and, at a halt, the validation after a move.
 
-    A person who lets the deployment rise has answered for the breach; on the way down it is still the same one.
+    A move up closes the breach window: a person signed for it. A move down keeps the window open and completes its demotion.
     """
     here, before = Position(event.stage, event.step), Position(event.from_stage, event.from_step)
-    episode = state.episode if here.risk < before.risk else None
-    if episode is not None:
-        episode = replace(episode, owed=False)
-    recent = tuple(at for at in state.softened if state.at - at < SOFT_MEMORY_MS)
+    window = state.breach_window if here.risk < before.risk else None
+    if window is not None:
+        window = replace(window, demotion_pending=False)
+    recent = tuple(at for at in state.demoted_at if state.at - at < DEMOTION_MEMORY_MS)
     return replace(
         state,
-        episode=episode,
-        softened=(*recent, state.at) if event.cause is Cause.SOFT_BREACH else recent,
+        breach_window=window,
+        demoted_at=(*recent, state.at) if event.cause is Cause.SOFT_BREACH else recent,
         validation_void=_voided(before, event) if here.stage is Stage.HALTED else "",
         guard_level="",
         guard_reason="",
@@ -58,7 +61,7 @@ def moved(state: State, event: e.StageChanged) -> State:
 
 
 def void(state: State, changed: str) -> State:
-    """What was proven was proven of something else: a halted deployment can then only be reset."""
+    """Void the validation of a halted deployment: what changed was not what was validated. Only a reset leads out then."""
     if state.position.stage is not Stage.HALTED:
         return state
     return replace(state, validation_void=state.validation_void or f"the {changed} changed while HALTED")

@@ -1,4 +1,4 @@
-"""The part of the fold that is about orders and their trades. ``controller.core.fold.apply`` puts the two together."""
+"""How events about orders and fills change the state. ``controller.core.fold.apply`` calls it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 from immutables import Map
 
 from controller.core import events as e
-from controller.core.order_state import IN_FLIGHT, OrderState, bot_key, shelved
+from controller.core.order_state import IN_FLIGHT, OrderState, bot_key, settled_line
 from controller.core.state import State
 from exchange.model import Millis, OrderStatus, Side
 from exchange.orders import advance
@@ -22,23 +22,23 @@ def _counted(state: State, count: Callable[[Tally], Tally]) -> State:
 
 
 def _of_this_run(state: State, order: OrderState) -> bool:
-    # What an earlier stage left behind is not evidence about this one.
+    # Orders of an earlier stage are no evidence about this one.
     return state.tally is not None and order.stage is state.position.stage and order.admitted_at >= state.tally.started_at
 
 
 def put(state: State, order: OrderState) -> State:
-    """Replace one order. One that is settled goes on the shelf; what a late word unsettles comes off it again."""
+    """Replace one order. A settled order moves to the compact map; a late report that unsettles it moves it back."""
     order = replace(order, updated_at=state.at)
     name = order.client_id
     if order.settled:
-        live = state.open.delete(name) if name in state.open else state.open
-        return replace(state, open=live, settled=state.settled.put(name, shelved(order)))
+        still_open = state.open.delete(name) if name in state.open else state.open
+        return replace(state, open=still_open, settled=state.settled.put(name, settled_line(order)))
     settled = state.settled if name in state.open else state.settled.drop(name)
     return replace(state, open=state.open.set(name, order), settled=settled)
 
 
 def admitted(state: State, event: e.OrderAdmitted) -> State:
-    """A new order, reserved from here on."""
+    """Add a new order. It counts in the exposure from now on."""
     assert state.policy is not None
     order = OrderState(
         number=state.order_number + 1,
@@ -68,12 +68,12 @@ def admitted(state: State, event: e.OrderAdmitted) -> State:
 
 
 def denied(state: State, _: e.OrderDenied) -> State:
-    """Only counted."""
+    """Count a denied order."""
     return _counted(state, Tally.with_denial)
 
 
 def _settled(state: State, order: OrderState) -> State:
-    """The outcome of an order that was UNKNOWN is proven: the run remembers how long that took."""
+    """Count how long an order was UNKNOWN, now that its outcome is proven."""
     since = order.unknown_since
     return state if since is None else _counted(state, lambda tally: tally.with_settled(state.at - since))
 
@@ -86,7 +86,7 @@ def _outcome(state: State, *, accepted: bool) -> State:
 
 
 def acked(state: State, event: e.OrderAcked) -> State:
-    """The venue holds the order."""
+    """Mark an order as accepted by the venue."""
     order = state.orders[event.client_id]
     in_flight = order.status in IN_FLIGHT
     status = OrderStatus.NEW if in_flight else order.status
@@ -97,7 +97,7 @@ def acked(state: State, event: e.OrderAcked) -> State:
 
 
 def rejected(state: State, event: e.OrderRejected) -> State:
-    """The venue refused the order, or proved that it never was."""
+    """Mark an order as rejected by the venue, or proven to be absent there."""
     order = state.orders[event.client_id]
     following = advance(order.status, OrderStatus.REJECTED)
     order_after = replace(
@@ -105,14 +105,14 @@ def rejected(state: State, event: e.OrderRejected) -> State:
     )
     after = put(state, order_after)
     if event.code == NOT_SENT:
-        # Our own refusal says nothing about how the venue takes our orders.
+        # The order never left this process, so it says nothing about how many orders the venue rejects.
         return after
     after = _outcome(_settled(after, order), accepted=False)
     return _counted(after, Tally.with_reject) if _of_this_run(state, order) else after
 
 
 def unknown(state: State, event: e.OrderUnknown) -> State:
-    """The outcome is open."""
+    """Mark the outcome of an order as unknown, unless the venue has reported it already."""
     order = state.orders[event.client_id]
     following = advance(order.status, OrderStatus.UNKNOWN)
     if following is not OrderStatus.UNKNOWN:
@@ -122,13 +122,13 @@ def unknown(state: State, event: e.OrderUnknown) -> State:
 
 
 def missed(state: State, event: e.LookupMissed) -> State:
-    """One look-up that did not find the order."""
+    """Count one look-up that did not find the order."""
     order = state.orders[event.client_id]
     return put(state, replace(order, misses=order.misses + 1))
 
 
 def reported(state: State, event: e.OrderReported) -> State:
-    """The venue's word, which never takes anything back."""
+    """Take over what the venue reports about an order. Executed amounts never decrease."""
     order = state.orders[event.client_id]
     after = put(
         _settled(state, order),
@@ -148,14 +148,14 @@ def reported(state: State, event: e.OrderReported) -> State:
 
 
 def filled(state: State, event: e.FillBooked) -> State:
-    """One trade: the balances follow from it, and the order it belongs to."""
+    """Book one trade: update the balances, and the order it belongs to."""
     ledger = state.ledgers[event.venue]
     ledger = replace(
         ledger,
         totals=_settle(ledger.totals or Map(), event, state),
         trades=ledger.trades.put(event.trade_id, event.client_id),
         fills_booked=ledger.fills_booked + 1,
-        cursor=Millis(max(ledger.cursor, event.venue_at)),
+        cursor=Millis(max(ledger.cursor, event.traded_at)),
     )
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     order = state.orders.get(event.client_id)
@@ -185,5 +185,5 @@ def _settle(totals: Map[str, Decimal], event: e.FillBooked, state: State) -> Map
 
 
 def cancel_requested(state: State, event: e.CancelRequested) -> State:
-    """The order is not wanted any more."""
+    """Mark that a cancellation of the order was requested."""
     return put(state, replace(state.orders[event.client_id], cancel_requested=True))

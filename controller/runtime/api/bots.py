@@ -155,7 +155,7 @@ class Bots:
         """The bot's newest fills, as far back as the history goes."""
         state, found = self._writer.state, list[Fill]()
         for fill, _ in reversed(self._history.fills):
-            if fill.symbol != symbol or not window.start <= fill.venue_at <= window.end or order_id not in {None, fill.client_id}:
+            if fill.symbol != symbol or not window.start <= fill.traded_at <= window.end or order_id not in {None, fill.client_id}:
                 continue
             order = state.orders.get(fill.client_id)
             if order is not None and order.bot == bot:
@@ -307,5 +307,5 @@ def _fill(booked: e.FillBooked, order: OrderState) -> Fill:
         fee=booked.fee,
         fee_asset=booked.fee_asset,
         maker=booked.maker,
-        at=Millis(booked.venue_at),
+        at=Millis(booked.traded_at),
     )

@@ -27,7 +27,7 @@ from controller.core import events as e
 from controller.core.decisions import evidence
 from controller.core.decisions.draft import CommandReply, Decision, SealReply
 from controller.core.decisions.governance import policy_after, target_of
-from controller.core.inputs import HaltAsked, Input, ProposalAsked, SubmissionInvalid, Submitted
+from controller.core.inputs import CommandSubmitted, HaltAsked, Input, ProposalAsked, SubmissionInvalid
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
@@ -97,7 +97,7 @@ class Operator(Reads):
         policy = _deployed(state)
         return [
             views.gate_view(evidence.judge(state, policy, gate, now), verb, state.position, target)
-            for verb, target, gate in evidence.ways_up(state)
+            for verb, target, gate in evidence.gated_moves(state)
         ]
 
     async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
@@ -139,7 +139,7 @@ class Operator(Reads):
             command = verified.command
             anchored = await self._read(lambda: self._journal.hash_at(command.journal_seq)) == command.journal_head
             with self._tracing.applying(trace):
-                reply = (await self._ask(Submitted(verified, anchored=anchored))).reply
+                reply = (await self._ask(CommandSubmitted(verified, anchored=anchored))).reply
         except GatehouseError as error:
             trace.finish("refused", failed=True, code=error.code)
             raise
@@ -227,7 +227,7 @@ class Operator(Reads):
             case Verb.RESET:
                 return Position(Stage.MOCK)
             case verb:
-                ways = [target for way, target, _ in evidence.ways_up(state) if way is verb]
+                ways = [target for way, target, _ in evidence.gated_moves(state) if way is verb]
         if len(ways) != 1:
             raise UsageError(
                 f"{request.verb} from {state.position} needs a target",

@@ -49,7 +49,7 @@ def _reconciled(event: e.Reconciled) -> str:
 def _sampled(event: e.Sampled) -> str:
     equity = f"{text(event.equity_eur)} EUR" if event.equity_eur is not None else "unknown"
     exposure = f"{text(event.exposure_eur)} EUR" if event.exposure_eur is not None else "unknown"
-    return f"equity {equity}, exposure {exposure}" + ("" if event.covered else f", not covered: {event.uncovered_because}")
+    return f"equity {equity}, exposure {exposure}" + ("" if event.covered else f", not covered: {event.uncovered_reason}")
 
 
 def _halt(event: e.HaltMeasured) -> str:
@@ -90,7 +90,7 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.LookupMissed: lambda event: f"{event.client_id} not found by the venue",
         e.OrderReported: lambda event: f"{event.client_id} {event.status}, executed {text(event.executed)}",
         e.FillBooked: _fill,
-        e.CancelRequested: lambda event: f"{event.client_id} to be cancelled, asked by {event.by}",
+        e.CancelRequested: lambda event: f"{event.client_id} to be cancelled, asked by {event.requested_by}",
         e.BalancesBaselined: lambda event: (
             f"{event.venue} baseline: " + ", ".join(f"{text(total)} {asset}" for asset, total in sorted(event.totals.items()))
         ),
@@ -106,7 +106,7 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.BotKeyIssued: lambda event: f"gateway key {event.key} issued to {event.bot}",
         e.BotKeyRevoked: lambda event: f"gateway key {event.key} of {event.bot} revoked permanently",
         e.AlertRaised: lambda event: f"{event.title}: {event.detail}",
-        e.AlertAcknowledged: lambda event: f"{event.alert} acknowledged by {', '.join(event.persons)}",
+        e.AlertAcknowledged: lambda event: f"{event.alert_id} acknowledged by {', '.join(event.persons)}",
         e.DrillStarted: lambda event: f"a halt drill runs on {event.venue} at {event.stage}",
         e.DrillFinished: lambda event: (
             f"halt drill: latched after {event.breach_to_latch_us} µs, {event.cancelled} orders cancelled after "

@@ -75,7 +75,7 @@ def status_view(
         halt_reason=state.halt_reason,
         halt_class=state.halt_class,
         validation_void=state.validation_void,
-        pending_demotion=state.episode.reason if state.episode is not None and state.episode.owed else "",
+        pending_demotion=state.pending_demotion.reason if state.pending_demotion is not None else "",
         seq=state.seq,
         head=head,
         venue=state.venue,
@@ -111,7 +111,7 @@ def status_view(
                 gate=gate.value,
                 persons_needed=quorum(verb, here.stage, policy.mode).persons,
             )
-            for verb, target, gate in evidence.ways_up(state)
+            for verb, target, gate in evidence.gated_moves(state)
         ),
         now_ms=now,
         pending=pending_view(state),
@@ -247,7 +247,7 @@ def fill_view(fill: e.FillBooked) -> FillView:
         fee=fill.fee,
         fee_asset=fill.fee_asset,
         maker=fill.maker,
-        at_ms=fill.venue_at,
+        at_ms=fill.traded_at,
     )
 
 

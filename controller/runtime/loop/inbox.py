@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller.core.decisions.draft import Decision
-from controller.core.inputs import HaltAsked, Input, OrderRequested, Submitted
+from controller.core.inputs import CommandSubmitted, HaltAsked, Input, OrderRequested
 from exchange.errors import DeadlineExceeded, GatehouseError, Refused
 from policies.authority import Verb
 
@@ -158,4 +158,4 @@ class Inbox:
 
 
 def _is_stop(input_: Input) -> bool:
-    return isinstance(input_, HaltAsked) or (isinstance(input_, Submitted) and input_.verified.command.verb in _STOPPING)
+    return isinstance(input_, HaltAsked) or (isinstance(input_, CommandSubmitted) and input_.verified.command.verb in _STOPPING)

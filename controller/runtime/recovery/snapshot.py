@@ -111,7 +111,7 @@ class Snapshots:
             digest.update(piece)
             yield piece
             pause()
-        header = _header(head.seq, head.hash, state.fingerprint(shelves=False), f"sha256:{digest.hexdigest()}")
+        header = _header(head.seq, head.hash, state.fingerprint(hash_maps=False), f"sha256:{digest.hexdigest()}")
         yield b"\n" + header + b"\n" + base64.b64encode(self._key.sign(_CONTEXT + header))
 
     def _opened(self, data: bytes, hash_at: Callable[[int], str | None]) -> Snapshot:
@@ -125,7 +125,7 @@ class Snapshots:
         if hash_at(stated["seq"]) != stated["hash"]:
             raise ValueError("the journal does not hold the entry it was taken after")
         state, history, frontier = state_codec.unpack((State, SavedHistory, _Frontier), body)
-        if state.seq != stated["seq"] or state.fingerprint(shelves=False) != stated["state"]:
+        if state.seq != stated["seq"] or state.fingerprint(hash_maps=False) != stated["state"]:
             raise ValueError("the state does not have the fingerprint it was written with")
         nodes = tuple(base64.b64decode(node, validate=True) for node in frontier.nodes)
         return Snapshot(stated["seq"], stated["hash"], state, history, MerkleTree(state.seq, nodes))

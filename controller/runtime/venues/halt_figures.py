@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from controller.core.effects import CancelAll
-from controller.core.inputs import DrillMeasured, Latched
+from controller.core.inputs import DrillMeasured, HaltCompleted
 from controller.core.state import State
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.writer import HaltClock
@@ -22,7 +22,7 @@ def report_halt(
         return
     empty = result.empty_ns >= 0
     inbox.fact(
-        Latched(
+        HaltCompleted(
             cause=state.halt_cause or "",
             breach_to_latch_us=(times.latched_ns - times.known_ns) // 1000,
             latch_to_cancelled_us=max(0, result.empty_ns - times.latched_ns) // 1000 if empty else -1,

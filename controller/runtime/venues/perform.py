@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from controller.core.effects import Alert, Cancel, CancelAll, Effect, Latch, LookUp, Place
-from controller.core.inputs import Looked, Placed, VenueReported
+from controller.core.inputs import LookupAnswered, PlacementAnswered, VenueReported
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.venues.cancel_all import CancelAllResult, cancel_all_until_empty
@@ -102,12 +102,14 @@ class Performer:
             # Nothing was sent: the permit had expired or the signer refused.
             outcome = Rejected(NOT_SENT, f"not sent: {error.message}")
         except asyncio.CancelledError:
-            self._inbox.fact(Placed(effect.intent.client_id, Unknown("the controller stopped while sending")), self._now())
+            self._inbox.fact(
+                PlacementAnswered(effect.intent.client_id, Unknown("the controller stopped while sending")), self._now()
+            )
             raise
         except Exception as error:
             _log.exception("a venue adapter raised an unexpected error")
             outcome = Unknown(f"{type(error).__name__} while sending")
-        self._inbox.fact(Placed(effect.intent.client_id, outcome), self._now())
+        self._inbox.fact(PlacementAnswered(effect.intent.client_id, outcome), self._now())
 
     async def _cancel(self, effect: Cancel) -> None:
         outcome: CancelOutcome
@@ -144,7 +146,7 @@ class Performer:
         for fill in fills:
             self._inbox.fact(VenueReported(effect.venue, fill), self._now())
         absent = report is None and not fills
-        self._inbox.fact(Looked(effect.client_id, report, absent_everywhere=absent), self._now())
+        self._inbox.fact(LookupAnswered(effect.client_id, report, absent_everywhere=absent), self._now())
 
     async def _open_order_of(self, venue: Venue, effect: LookUp) -> OrderReport | None:
         return next((order for order in await venue.open_orders(effect.symbol) if order.client_id == effect.client_id), None)

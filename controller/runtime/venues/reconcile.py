@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from controller.core.inputs import AccountSnapshot, Swept
+from controller.core.inputs import AccountRead, AccountSnapshot
 from controller.core.state import Ledger
 from controller.runtime.loop.inbox import Inbox
 from exchange.errors import GatehouseError
@@ -102,7 +102,7 @@ class Sweeper:
         snapshot = await read_account(self._venue, self._symbols, Millis(max(0, since_ms)))
         if snapshot is None:
             return
-        input_ = Swept(self._venue.name, snapshot, fills_before=ledger.fills_booked, started_at=started)
+        input_ = AccountRead(self._venue.name, snapshot, fills_before=ledger.fills_booked, started_at=started)
         self._inbox.fact(input_, self._clock.monotonic_ns())
 
     async def _measure_clock(self) -> None:

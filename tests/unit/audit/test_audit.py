@@ -17,7 +17,7 @@ from controller.core.decisions.bot_keys import key_document
 from controller.core.decisions.drills import HALT_DRILL
 from controller.core.decisions.governance import release_document
 from controller.core.effects import AlertKind
-from controller.core.inputs import DrillMeasured, Noticed, SubmissionInvalid
+from controller.core.inputs import AlertNoticed, DrillMeasured, SubmissionInvalid
 from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
 from exchange.errors import IntegrityError
 from exchange.model import Millis
@@ -261,7 +261,7 @@ def test_a_second_process_changes_nothing_about_what_was_proven() -> None:
 def overseen() -> Desk:
     """A key issued and revoked, an alert acknowledged, a halt practised."""
     desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
-    desk.give(Noticed(AlertKind.VENUE_LOCKOUT, "locked out", "HTTP 418"))
+    desk.give(AlertNoticed(AlertKind.VENUE_LOCKOUT, "locked out", "HTTP 418"))
     for verb, subject in (
         (Verb.ISSUE_BOT_KEY, key_document("new-bot", "newbotkey", "sha256:" + "7" * 64)),
         (Verb.REVOKE_BOT_KEY, BOT_KEYS["demo-bot"]),
@@ -285,7 +285,7 @@ def test_keys_acknowledgements_and_drills_are_proven_like_every_command(overseen
         (e.BotKeyIssued, {"secret_digest": "sha256:" + "8" * 64}),
         (e.BotKeyIssued, {"command_id": ""}),
         (e.BotKeyRevoked, {"key": "otherbotkey"}),
-        (e.AlertAcknowledged, {"alert": "A-1"}),
+        (e.AlertAcknowledged, {"alert_id": "A-1"}),
         (e.DrillStarted, {"command_id": ""}),
     ],
 )

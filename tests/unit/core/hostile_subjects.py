@@ -25,7 +25,7 @@ Prepare = Callable[[Desk], str]
 def _validated() -> Desk:
     desk = Desk().walk_to(Stage.VALIDATED)
     desk.run(3000)
-    desk.give(i.Noticed(AlertKind.VENUE_LOCKOUT, "locked out", "HTTP 418"))
+    desk.give(i.AlertNoticed(AlertKind.VENUE_LOCKOUT, "locked out", "HTTP 418"))
     return desk
 
 

@@ -17,7 +17,7 @@ from policies.authority import Verb
 from policies.stage import Mode, Stage
 from tests.support.desk import D, Desk, with_policy
 
-LOCKOUT = i.Noticed(AlertKind.VENUE_LOCKOUT, "the live venue has locked us out", "HTTP 418")
+LOCKOUT = i.AlertNoticed(AlertKind.VENUE_LOCKOUT, "the live venue has locked us out", "HTTP 418")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_move_is_no_alert() -> None:
 
 def test_the_oldest_are_only_counted_when_there_are_too_many(desk: Desk) -> None:
     for number in range(MOST_ALERTS + 3):
-        desk.give(i.Noticed(AlertKind.BOT_KEY, f"number {number}", ""))
+        desk.give(i.AlertNoticed(AlertKind.BOT_KEY, f"number {number}", ""))
     assert (len(desk.state.alerts), desk.state.alerts_lost) == (MOST_ALERTS, 3)
     assert titles(desk)[-1] == f"number {MOST_ALERTS + 2}"
 

@@ -13,7 +13,7 @@ from controller.core.causes import Cause
 from controller.core.decisions.bot_keys import key_document
 from controller.core.decisions.governance import release_document
 from controller.core.effects import AlertKind
-from controller.core.inputs import Noticed, Release
+from controller.core.inputs import AlertNoticed, Release
 from controller.journal.chain import Head, Record, genesis_hash, seal
 from exchange.errors import IntegrityError
 from policies import canonical
@@ -55,7 +55,7 @@ def last_accepted(desk: Desk, verb: Verb) -> str:
 def live() -> Desk:
     """At LIVE_€10, where one person acknowledged an alert."""
     desk = Desk().walk_to(LIVE)
-    desk.give(Noticed(AlertKind.VENUE_LOCKOUT, "locked out", "HTTP 418"))
+    desk.give(AlertNoticed(AlertKind.VENUE_LOCKOUT, "locked out", "HTTP 418"))
     assert desk.ask(Verb.ACK_ALERT, desk.state.alerts[-1].id, "carol").code == ""
     return desk
 

@@ -176,7 +176,7 @@ def test_one_person_with_two_signatures_is_one_person(validated: Desk) -> None:
     (first,) = verified.signatories
     twice = replace(verified, signatories=(first, replace(first, key_id="another", fingerprint="sha256:other")))
     before = desk.state
-    reply = desk.give(i.Submitted(twice, anchored=True)).reply
+    reply = desk.give(i.CommandSubmitted(twice, anchored=True)).reply
     assert isinstance(reply, CommandReply)
     assert_refused(desk, before, reply, "under-quorum", 4)
 
@@ -186,7 +186,7 @@ def test_two_persons_with_one_key_count_for_nobody(validated: Desk) -> None:
     verified = desk.verified(desk.command(Verb.ADVANCE, Position(Stage.LIVE_EUR10)), "alice")
     (first,) = verified.signatories
     shared = replace(verified, signatories=(first, replace(first, person="bob")))
-    reply = desk.give(i.Submitted(shared, anchored=True)).reply
+    reply = desk.give(i.CommandSubmitted(shared, anchored=True)).reply
     assert isinstance(reply, CommandReply)
     assert reply.code == "under-quorum"
 

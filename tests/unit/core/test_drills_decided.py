@@ -246,11 +246,11 @@ def test_it_is_refused_where_there_is_nothing_to_measure(desk: Desk) -> None:
     assert refused.value.code == "drill-not-ready"
 
 
-def swept(shell: Shell) -> i.Swept:
+def swept(shell: Shell) -> i.AccountRead:
     """The testnet agrees with us now."""
     desk, venue = shell.desk, VenueName.TESTNET
     snapshot = i.AccountSnapshot((), tuple(desk.trades[venue]), desk.balances(venue))
-    return i.Swept(venue, snapshot, shell.writer.state.ledger(venue).fills_booked, desk.now)
+    return i.AccountRead(venue, snapshot, shell.writer.state.ledger(venue).fills_booked, desk.now)
 
 
 async def test_the_writer_keeps_every_permit_back_until_it_is_over_and_armed(standing: Desk, tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ async def test_the_writer_keeps_every_permit_back_until_it_is_over_and_armed(sta
     desk = shell.desk
     assert await live_after(swept(shell))
     verified = desk.verified(desk.command(Verb.DRILL, desk.state.position, subject=HALT_DRILL), "alice")
-    assert not await live_after(i.Submitted(verified, anchored=True))
+    assert not await live_after(i.CommandSubmitted(verified, anchored=True))
     drill, times = shell.writer.state.drill, shell.writer.halt_clock
     assert drill is not None
     assert times is not None

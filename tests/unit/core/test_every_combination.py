@@ -89,7 +89,7 @@ def standing(mode: Mode, here: Position) -> Desk:
     desk = Desk(with_policy(mode=mode)).walk_to(walked.stage, walked.step)
     if here == HALTED:
         desk.give(i.HaltAsked("test", "stop"))
-    desk.give(i.Noticed(AlertKind.VENUE_LOCKOUT, "locked out", "HTTP 429"))
+    desk.give(i.AlertNoticed(AlertKind.VENUE_LOCKOUT, "locked out", "HTTP 429"))
     desk.run(10_000)
     return desk
 
@@ -184,7 +184,7 @@ def test_every_combination_ends_as_the_design_says(
         envelopes = [(signers, signed(desk, payload, signers)) for signers in SIGNERS]
         for (signers, verified), verdict in product(envelopes, Verdict):
             the_gate(verdict)
-            decision = decide(desk.state, i.Submitted(verified, anchored=True), desk.now)
+            decision = decide(desk.state, i.CommandSubmitted(verified, anchored=True), desk.now)
             case = (str(target), signers, verdict, decision.reply)
             kinds = [type(event) for event in decision.events]
             match expected(verb, here, verdict, signers, mode):

@@ -119,7 +119,7 @@ def test_what_was_signed_before_a_revocation_is_void(mock: Desk) -> None:
     desk.ask(Verb.REVOKE, key_of(desk, "carol").id, "alice")
     assert refusal_of(lambda: desk.submit(halt, "carol")) == "revoked-key"
     # Even if its signature had been checked a moment before the roster changed.
-    decision = desk.give(i.Submitted(verified, anchored=True))
+    decision = desk.give(i.CommandSubmitted(verified, anchored=True))
     assert decision.reply.code == "other-roster"  # type: ignore[union-attr]
 
 

@@ -17,7 +17,7 @@ from controller.core.lifecycle import Position
 from controller.core.state import State
 from policies.authority import Verb
 from policies.guards import Breach, GuardName, Level
-from policies.response import EPISODE_LONGEST_MS, EPISODE_QUIET_MS, RESPONSES, SOFT_MEMORY_MS, Response, rung_below
+from policies.response import BREACH_CALM_MS, BREACH_WINDOW_MAX_MS, DEMOTION_MEMORY_MS, RESPONSES, Response, demotion_target
 from policies.stage import LIVE_STAGES, RISK_ORDER, Stage
 from tests.support.desk import D, Desk, with_policy
 from tests.support.folding import fold
@@ -125,7 +125,7 @@ def test_the_table_and_the_kinds_of_halt_agree_about_what_voids() -> None:
 @pytest.mark.parametrize("again_", [False, True])
 @pytest.mark.parametrize(("stage", "step"), [*((stage, 0) for stage in RISK_ORDER[:-1]), *((Stage.RAMPING, n) for n in (1, 2, 9))])
 def test_the_rung_below_is_never_above(stage: Stage, step: int, again_: bool) -> None:
-    target = Position(*rung_below(stage, step, again=again_))
+    target = Position(*demotion_target(stage, step, again=again_))
     assert target.risk < Position(stage, step).risk or stage is Stage.MOCK
 
 
@@ -135,7 +135,7 @@ def test_the_rung_below_is_never_above(stage: Stage, step: int, again_: bool) ->
 def test_one_breach_costs_one_rung_however_long_the_guard_stands(say: Say) -> None:
     desk = standing(THIRD).fork()
     say(Level.CANCEL_ALL)
-    for _ in range(EPISODE_LONGEST_MS // 60_000 - 1):
+    for _ in range(BREACH_WINDOW_MAX_MS // 60_000 - 1):
         again(desk, 60_000)
     assert [event.step for event in demotions(desk)] == [2]
 
@@ -144,13 +144,13 @@ def test_a_breach_that_stands_for_longer_than_an_episode_is_another_one(say: Say
     desk = standing(THIRD).fork()
     say(Level.CANCEL_ALL)
     again(desk)
-    again(desk, EPISODE_LONGEST_MS - 1)
+    again(desk, BREACH_WINDOW_MAX_MS - 1)
     assert len(demotions(desk)) == 1
     again(desk, 1)
     assert len(demotions(desk)) == 2
 
 
-@pytest.mark.parametrize(("quiet_ms", "count"), [(EPISODE_QUIET_MS - 1, 1), (EPISODE_QUIET_MS, 2)])
+@pytest.mark.parametrize(("quiet_ms", "count"), [(BREACH_CALM_MS - 1, 1), (BREACH_CALM_MS, 2)])
 def test_a_breach_is_another_one_only_after_a_quiet_time(quiet_ms: int, count: int, say: Say) -> None:
     desk = standing(THIRD).fork()
     say(Level.CANCEL_ALL)
@@ -171,7 +171,7 @@ def test_a_level_below_cancel_all_is_quiet(say: Say) -> None:
     say(Level.REDUCE)
     again(desk)
     say(Level.CANCEL_ALL)
-    again(desk, EPISODE_QUIET_MS)
+    again(desk, BREACH_CALM_MS)
     assert len(demotions(desk)) == 2
 
 
@@ -181,15 +181,15 @@ def test_flapping_is_one_episode(say: Say) -> None:
         say(Level.CANCEL_ALL)
         again(desk)
         say(None)
-        again(desk, EPISODE_QUIET_MS // 2)
+        again(desk, BREACH_CALM_MS // 2)
     assert len(demotions(desk)) == 1
 
 
 def test_the_second_within_seven_days_leaves_the_ramp(say: Say) -> None:
     desk = standing(THIRD).fork()
-    for wait in (0, SOFT_MEMORY_MS - EPISODE_LONGEST_MS):
+    for wait in (0, DEMOTION_MEMORY_MS - BREACH_WINDOW_MAX_MS):
         say(None)
-        again(desk, wait + EPISODE_QUIET_MS)
+        again(desk, wait + BREACH_CALM_MS)
         say(Level.CANCEL_ALL)
         again(desk)
     assert [Position(event.stage, event.step) for event in demotions(desk)] == [SECOND, LIVE]
@@ -197,9 +197,9 @@ def test_the_second_within_seven_days_leaves_the_ramp(say: Say) -> None:
 
 def test_after_seven_days_it_is_a_step_again(say: Say) -> None:
     desk = standing(THIRD).fork()
-    for wait in (0, SOFT_MEMORY_MS):
+    for wait in (0, DEMOTION_MEMORY_MS):
         say(None)
-        again(desk, wait + EPISODE_QUIET_MS)
+        again(desk, wait + BREACH_CALM_MS)
         say(Level.CANCEL_ALL)
         again(desk)
     assert [Position(event.stage, event.step) for event in demotions(desk)] == [SECOND, FIRST]
@@ -213,7 +213,7 @@ def test_a_restart_neither_ends_an_episode_nor_begins_one(calm: bool, say: Say) 
     if calm:
         say(None)
         again(desk)
-    desk.pass_time(EPISODE_QUIET_MS)
+    desk.pass_time(BREACH_CALM_MS)
     desk.boot()
     say(Level.CANCEL_ALL)
     again(desk)

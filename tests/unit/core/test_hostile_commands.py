@@ -64,7 +64,7 @@ def hand_in(desk: Desk, envelope: str, *, anchored: bool = True) -> CommandReply
     """What the operator API does with a text."""
     assert desk.state.roster is not None
     try:
-        given: i.Input = i.Submitted(verify(envelope, desk.state.roster, desk.now), anchored=anchored)
+        given: i.Input = i.CommandSubmitted(verify(envelope, desk.state.roster, desk.now), anchored=anchored)
     except GatehouseError as error:
         given = i.SubmissionInvalid(envelope, error.code, error.message, error.remedy, error.exit_code)
     reply = desk.give(given).reply

@@ -14,7 +14,7 @@ from exchange.model import OrderStatus, Side
 from exchange.ports import Unknown, VenueName
 from policies.authority import Verb
 from policies.limit_types import Deny
-from policies.response import EPISODE_LONGEST_MS
+from policies.response import BREACH_WINDOW_MAX_MS
 from policies.stage import Mode, Stage
 from tests.support.desk import D, Desk, with_policy
 from tests.support.folding import fold
@@ -117,8 +117,7 @@ def test_an_unproven_order_counts_as_held(live: Desk) -> None:
     desk.tick(age_ms=STALE_MS)
     desk.run(3_000)
     assert desk.state.position == LIVE
-    assert desk.state.episode is not None
-    assert desk.state.episode.owed
+    assert desk.state.pending_demotion is not None
 
 
 def test_a_restart_remembers_that_the_rung_is_owed(holding: Desk) -> None:
@@ -149,7 +148,7 @@ def test_it_halts_like_any_other_deployment_when_the_loss_grows_meanwhile(holdin
 
 def test_an_operator_may_leave_it_sooner(holding: Desk) -> None:
     assert holding.move(Verb.DEMOTE, Stage.VALIDATED, signers=("alice",)).code == ""
-    assert holding.state.episode is None or not holding.state.episode.owed
+    assert holding.state.pending_demotion is None
 
 
 def test_persons_who_resume_after_a_halt_have_answered_for_it(holding: Desk) -> None:
@@ -164,7 +163,7 @@ def test_persons_who_resume_after_a_halt_have_answered_for_it(holding: Desk) -> 
 def test_while_a_rung_is_owed_no_second_one_is_asked_for(holding: Desk) -> None:
     before = len(holding.events(e.BreachDetected))
     for _ in range(3):
-        holding.pass_time(EPISODE_LONGEST_MS)
+        holding.pass_time(BREACH_WINDOW_MAX_MS)
         holding.sweep_all()
         holding.tick(age_ms=STALE_MS)
     assert len(holding.events(e.BreachDetected)) == before
@@ -184,8 +183,7 @@ def softly_breached(desk: Desk) -> None:
     desk.pass_time(1_000)
     desk.sweep_all()
     desk.tick()
-    assert desk.state.episode is not None
-    assert desk.state.episode.owed
+    assert desk.state.pending_demotion is not None
 
 
 def test_a_ramp_that_was_signed_before_the_breach_does_not_forgive_it() -> None:
@@ -193,7 +191,7 @@ def test_a_ramp_that_was_signed_before_the_breach_does_not_forgive_it() -> None:
     signed = desk.command(Verb.RAMP, Position(Stage.RAMPING, 1))
     assert desk.fork().submit(signed, "alice", "bob").code == ""
     softly_breached(desk)
-    assert desk.submit(signed, "alice", "bob").code == "rung-owed"
+    assert desk.submit(signed, "alice", "bob").code == "demotion-pending"
     assert desk.state.position == LIVE
 
 
@@ -201,7 +199,7 @@ def test_a_ramp_that_was_signed_after_the_breach_answers_for_it() -> None:
     desk = ready_to_ramp(Mode.TEAM)
     softly_breached(desk)
     assert desk.move(Verb.RAMP, Stage.RAMPING, 1).code == ""
-    assert desk.state.episode is None
+    assert desk.state.breach_window is None
 
 
 def test_a_ramp_that_waited_when_the_breach_came_is_withdrawn() -> None:

@@ -191,7 +191,7 @@ def test_a_cancel_while_the_order_is_in_flight_is_sent_once_the_venue_holds_it(d
     assert isinstance(decision.reply, Admitted)
     client_id = decision.reply.client_id
     assert cancels(ask_cancel(desk, client_id)) == []
-    placed = desk.give(i.Placed(client_id, outcome))
+    placed = desk.give(i.PlacementAnswered(client_id, outcome))
     if isinstance(outcome, Ack):
         assert cancels(placed) == [client_id]
         return

@@ -29,7 +29,7 @@ def order(desk: Desk, outcome: PlaceOutcome | None = None, quantity: str = "0.00
 
 
 def look(desk: Desk, client_id: str, report: OrderReport | None = None, *, absent: bool = True) -> Decision:
-    return desk.give(i.Looked(client_id, report, absent_everywhere=absent and report is None))
+    return desk.give(i.LookupAnswered(client_id, report, absent_everywhere=absent and report is None))
 
 
 def told(desk: Desk, event: OrderReport | Fill) -> Decision:
@@ -72,7 +72,7 @@ def test_a_rejection_releases_what_the_order_reserved(desk: Desk) -> None:
 def test_an_unknown_outcome_is_looked_up_and_reserved_in_full(desk: Desk) -> None:
     decision = desk.order("0.00009")
     assert isinstance(decision.reply, Admitted)
-    placed = desk.give(i.Placed(decision.reply.client_id, Unknown("time-out")))
+    placed = desk.give(i.PlacementAnswered(decision.reply.client_id, Unknown("time-out")))
     assert [effect for effect in placed.effects if isinstance(effect, LookUp)]
     assert status(desk, decision.reply.client_id) is OrderStatus.UNKNOWN
     assert not room(desk)
@@ -95,7 +95,7 @@ def test_a_report_that_overtakes_the_ack_counts_as_acceptance_once(desk: Desk) -
     assert isinstance(decision.reply, Admitted)
     client_id = decision.reply.client_id
     told(desk, desk.report(client_id, OrderStatus.NEW))
-    late = desk.give(i.Placed(client_id, Ack(f"C02__{client_id}", 1)))
+    late = desk.give(i.PlacementAnswered(client_id, Ack(f"C02__{client_id}", 1)))
     assert late.events == ()
     assert [accepted for _, accepted in desk.state.outcomes] == [True]
 
@@ -104,7 +104,7 @@ def test_a_time_out_after_the_stream_showed_the_order_changes_nothing(desk: Desk
     decision = desk.order("0.00009")
     assert isinstance(decision.reply, Admitted)
     told(desk, desk.report(decision.reply.client_id, OrderStatus.NEW))
-    desk.give(i.Placed(decision.reply.client_id, Unknown("time-out")))
+    desk.give(i.PlacementAnswered(decision.reply.client_id, Unknown("time-out")))
     assert status(desk, decision.reply.client_id) is OrderStatus.NEW
 
 
@@ -117,7 +117,7 @@ def test_a_rejection_of_an_order_the_venue_showed_halts(desk: Desk, traded: bool
         desk.fill(client_id, "0.00003")
     else:
         told(desk, desk.report(client_id, OrderStatus.NEW))
-    assert_integrity_halt(desk, desk.give(i.Placed(client_id, Rejected(30004, "no"))))
+    assert_integrity_halt(desk, desk.give(i.PlacementAnswered(client_id, Rejected(30004, "no"))))
 
 
 # UNKNOWN
@@ -307,7 +307,7 @@ def test_rejections_of_an_earlier_stage_are_not_evidence_about_this_one() -> Non
     decision = desk.order("0.00009")
     assert isinstance(decision.reply, Admitted)
     desk.move(Verb.DEMOTE, Stage.MOCK, signers=("alice",))
-    desk.give(i.Placed(decision.reply.client_id, Rejected(30004, "no")))
+    desk.give(i.PlacementAnswered(decision.reply.client_id, Rejected(30004, "no")))
     assert desk.state.tally is not None
     assert desk.state.tally.rejects == 0
 

@@ -47,7 +47,7 @@ def refusal_of(desk: Desk, target: Position) -> Refused:
 
 
 def offered(desk: Desk) -> set[Position]:
-    return {target for verb, target, _ in evidence.ways_up(desk.state) if verb is Verb.RESUME}
+    return {target for verb, target, _ in evidence.gated_moves(desk.state) if verb is Verb.RESUME}
 
 
 def tick(desk: Desk, offset: int = 3, age_ms: int = 0) -> None:

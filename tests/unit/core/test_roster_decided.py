@@ -176,7 +176,7 @@ def test_signatures_are_judged_by_the_roster_in_force_when_they_are_applied(coun
     assert after.ask(Verb.REVOKE, key_id(desk, "carol"), "alice").code == ""
     halt = after.command(Verb.HALT, Position(Stage.HALTED))
     slipped = verify(sign_with_file_key(propose(halt), desk.keys["carol"]).text, before, desk.now)
-    reply = after.give(i.Submitted(slipped, anchored=True)).reply
+    reply = after.give(i.CommandSubmitted(slipped, anchored=True)).reply
     assert isinstance(reply, CommandReply)
     assert reply.code == "other-roster"
     counted("attack vectors", kind="other-roster")

@@ -79,7 +79,7 @@ async def test_a_halt_that_cannot_be_decided_leaves_nothing_to_be_placed_when_th
 async def test_a_drill_latches_and_is_not_marked_as_a_halt(validating: Desk, tmp_path: Path) -> None:
     async with running(validating, tmp_path) as shell:
         drill = shell.desk.command(Verb.DRILL, shell.desk.state.position, subject=HALT_DRILL)
-        await shell.ask(i.Submitted(shell.desk.verified(drill, "alice"), anchored=True))
+        await shell.ask(i.CommandSubmitted(shell.desk.verified(drill, "alice"), anchored=True))
         assert shell.writer.state.drill is not None
         assert shell.permits.latched_because
         assert shell.halts == []

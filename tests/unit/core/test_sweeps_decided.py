@@ -156,7 +156,7 @@ def test_balances_read_while_a_fill_arrived_are_not_compared(desk: Desk) -> None
     old = desk.balances(MOCK)
     before = desk.state.ledger(MOCK).fills_booked
     desk.fill(client_id, "0.00009")
-    decision = desk.give(i.Swept(MOCK, i.AccountSnapshot((), (), old), fills_before=before, started_at=desk.now))
+    decision = desk.give(i.AccountRead(MOCK, i.AccountSnapshot((), (), old), fills_before=before, started_at=desk.now))
     assert not [event for event in decision.events if isinstance(event, e.Reconciled)]
 
 
@@ -170,7 +170,7 @@ def test_an_order_that_became_known_while_the_sweep_ran_is_not_missed(desk: Desk
     started = desk.now
     desk.pass_time(50)
     desk.placed(desk.order("0.00003"))
-    given = i.Swept(MOCK, i.AccountSnapshot((), (), desk.balances(MOCK)), fills_before=0, started_at=started)
+    given = i.AccountRead(MOCK, i.AccountSnapshot((), (), desk.balances(MOCK)), fills_before=0, started_at=started)
     assert not [effect for effect in desk.give(given).effects if isinstance(effect, LookUp)]
 
 

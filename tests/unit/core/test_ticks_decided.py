@@ -109,7 +109,7 @@ def test_a_sample_carries_its_source_and_whether_time_was_accelerated(desk: Desk
 def test_a_trustworthy_second_counts_as_covered(desk: Desk) -> None:
     desk.run(1_000)
     sample = last_sample(desk)
-    assert (sample.covered, sample.uncovered_because, sample.interval_ms) == (True, "", 1_000)
+    assert (sample.covered, sample.uncovered_reason, sample.interval_ms) == (True, "", 1_000)
 
 
 def _no_quote(desk: Desk) -> None:
@@ -153,7 +153,7 @@ UNCOVERED: list[tuple[Callable[[Desk], None], str]] = [
 def test_a_second_without_proof_is_not_covered_and_says_why(desk: Desk, what: Callable[[Desk], None], why: str) -> None:
     desk.pass_time(1_000)
     what(desk)
-    assert (last_sample(desk).covered, last_sample(desk).uncovered_because) == (False, why)
+    assert (last_sample(desk).covered, last_sample(desk).uncovered_reason) == (False, why)
 
 
 def test_a_halted_deployment_is_still_sampled_on_the_venue_it_left(live: Desk) -> None:

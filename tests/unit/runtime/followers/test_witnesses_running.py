@@ -28,7 +28,7 @@ KEY = generate_key()
 MOVED = e.StageChanged(
     from_stage=Stage.MOCK, from_step=0, stage=Stage.HALTED, step=0, cause="halt", reason="because", command_id=""
 )
-RAISED = e.AlertRaised(about="checkpoint", title="t", detail="d")
+RAISED = e.AlertRaised(alert_kind="checkpoint", title="t", detail="d")
 
 
 class Clock:

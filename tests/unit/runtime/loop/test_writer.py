@@ -176,7 +176,7 @@ async def test_a_halt_overtakes_every_queued_input(shell: Shell) -> None:
 async def test_a_signed_halt_overtakes_too(shell: Shell) -> None:
     command = shell.desk.command(Verb.HALT, Position(Stage.HALTED))
     order = shell.ask(shell.desk.requested("0.00003"))
-    halt = shell.ask(i.Submitted(shell.desk.verified(command, "carol"), anchored=True))
+    halt = shell.ask(i.CommandSubmitted(shell.desk.verified(command, "carol"), anchored=True))
     await shell.step()
     await halt
     assert isinstance((await order).reply, Deny)
@@ -370,7 +370,7 @@ async def test_an_unarmed_controller_has_no_permit(live: Desk, tmp_path: Path) -
     desk = live.fork()
     desk.boot()
     shell = Shell(desk, tmp_path / "unarmed.db")
-    shell.inbox.fact(i.Placed(next(iter(desk.state.orders)), Ack("C1", desk.now)), 0)
+    shell.inbox.fact(i.PlacementAnswered(next(iter(desk.state.orders)), Ack("C1", desk.now)), 0)
     await shell.step()
     assert not shell.permits.current().is_live()
     shell.journal.close()
