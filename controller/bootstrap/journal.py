@@ -89,7 +89,7 @@ def make_disk_reserve(journal: Journal, data: Path) -> tuple[ReserveFile, Path] 
     if not isinstance(journal, SqliteJournal):
         return None
     reserve = ReserveFile(data / RESERVE_FILE)
-    journal.make_room = reserve.release
+    journal.release_reserve = reserve.release
     return reserve, data
 
 

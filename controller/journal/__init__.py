@@ -1,1 +1,1 @@
-"""What gatehouse remembers: one append-only, hash-chained table, one fenced writer (architecture.md §7)."""
+"""The journal: one append-only, hash-chained table with one fenced writer (architecture.md §7). ``runtime`` writes it."""

@@ -2,9 +2,9 @@
 
     hash = SHA-256( tag ‖ prev ‖ seq u64 ‖ epoch u64 ‖ at u64 ‖ SHA-256(kind) ‖ SHA-256(body) )      big-endian
 
-Every field has a fixed width, so no two different entries feed the same bytes to the hash. The first entry's ``prev`` is made
-from the controller's id: the journals of two controllers have nothing in common, not even when their entries are the same.
-A chain alone cannot show that its tail was cut off; ``controller.journal.checkpoint`` can.
+Every field has a fixed width, so two different entries never give the same bytes to the hash. The first entry's ``prev`` is made
+from the controller's id, so the journals of two controllers share no hash, even when their entries are the same. A chain alone
+cannot show that its tail was cut off; ``controller.journal.checkpoint`` can. Every journal, its verification and its export use it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MAX_BODY_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Something to remember. ``body`` is canonical JSON (``policies.canonical.encode``). Raises ``UsageError`` out of bounds."""
+    """A record to append. ``body`` is canonical JSON (``policies.canonical.encode``). Raises ``UsageError`` out of bounds."""
 
     kind: str
     body: bytes
@@ -50,7 +50,7 @@ class Record:
 
 
 class Entry(NamedTuple):
-    """One remembered record. A tuple and not a dataclass because a start reads a million of them.
+    """One appended record. A tuple and not a dataclass, because a start reads a million of them.
 
     ``prev`` and ``hash`` are ``sha256:<hex>``; ``at`` is when the writer appended it.
     """
@@ -65,7 +65,7 @@ class Entry(NamedTuple):
 
 
 Row = tuple[int, int, int, str, bytes, bytes, bytes]
-"""An entry as storage keeps it: ``seq, epoch, at, kind, body, prev, hash``, hashes as 32 bytes."""
+"""An entry as it is stored: ``seq, epoch, at, kind, body, prev, hash``, hashes as 32 bytes."""
 
 
 def row_of(entry: Entry) -> tuple[int, int, int, str, bytes, bytes, bytes]:
@@ -90,7 +90,7 @@ class Head:
 
 
 def genesis_hash(controller_id: str) -> str:
-    """What the first entry of this controller's journal names as its ``prev``."""
+    """The ``prev`` of the first entry of this controller's journal."""
     return _PREFIX + hashlib.sha256(_GENESIS_TAG + bytes(32) + controller_id.encode()).hexdigest()
 
 
@@ -111,7 +111,7 @@ def seal(record: Record, after: Head, *, epoch: int, at: Millis) -> Entry:
 
 
 def seal_all(records: Sequence[Record], after: Head, *, at: Millis) -> tuple[tuple[Entry, ...], Head]:
-    """The entries that follow ``after`` under its epoch, and the head they make: what every journal appends."""
+    """The entries that follow ``after`` under its epoch, and the new head. Every journal's ``append`` calls it."""
     entries, head = [], after
     for record in records:
         entry = seal(record, head, epoch=after.epoch, at=at)
@@ -121,7 +121,7 @@ def seal_all(records: Sequence[Record], after: Head, *, at: Millis) -> tuple[tup
 
 
 class Fault(StrEnum):
-    """What can be wrong with a journal: its chain, its content, its file, or its agreement with checkpoints."""
+    """A kind of fault of a journal: in its chain, its content, its storage, or its agreement with checkpoints."""
 
     GAP = "gap"
     REORDERED = "reordered"
@@ -139,7 +139,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """The first thing wrong with a chain, where, and in words."""
+    """The first fault of a chain: its kind, its entry, and a message."""
 
     fault: Fault
     seq: int
@@ -156,7 +156,7 @@ class ChainReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether no fault was found."""
         return self.problem is None
 
 
@@ -172,7 +172,7 @@ def verify_chain(entries: Iterable[Entry], controller_id: str, start: Head | Non
 
 
 class ChainWalk:
-    """Verifies a chain one entry at a time, for readers that also do something with the entries."""
+    """Verifies a chain entry by entry, for readers that also process the entries."""
 
     def __init__(self, controller_id: str, start: Head | None = None) -> None:
         self.count = 0
@@ -181,16 +181,16 @@ class ChainWalk:
 
     @property
     def head(self) -> Head:
-        """The last entry that was found good."""
+        """The last valid entry."""
         return Head(self._seq, self._hash, self._epoch)
 
     def rewind(self, count: int, head: Head) -> None:
-        """Stand where the walk stood once: after its first ``count`` entries, the last of which is ``head``."""
+        """Go back to the position after the first ``count`` entries, the last of which is ``head``."""
         self.count = count
         self._seq, self._hash, self._epoch = head.seq, head.hash, head.epoch
 
     def step(self, entry: Entry, following: Iterable[Entry] = ()) -> Problem | None:
-        """Take the next entry. ``following`` lets a missing entry be told from one that comes later; it may be consumed."""
+        """Verify the next entry. ``following`` shows whether a missing entry comes later; it may be consumed."""
         seq, epoch, at, kind, body, prev, digest = entry
         expected = self._seq + 1
         if seq != expected:
@@ -210,7 +210,7 @@ class ChainWalk:
         return None
 
     def take(self, rows: Sequence[Row]) -> Problem | None:
-        """Take the next rows at once. Each is checked as by ``step``, which names the problem of the first that is not right."""
+        """Verify the next rows at once. Each is checked as by ``step``, which names the problem of the first invalid one."""
         good = self._good(rows)
         if good:
             seq, epoch, *_, digest = rows[good - 1]
@@ -220,12 +220,12 @@ class ChainWalk:
         return next((problem for entry in rest if (problem := self.step(entry, rest))), None)
 
     def skip(self, last: Head) -> None:
-        """Go on after entries up to ``last`` that were verified by somebody else, as ``controller.journal.verify_chain`` does."""
+        """Continue after ``last``: the entries up to it were verified elsewhere, by ``controller.journal.verify_chain``."""
         self.rewind(self.count + last.seq - self._seq, last)
 
     def _good(self, rows: Sequence[Row]) -> int:
-        # A start does this a million times: names are local, hashes stay bytes, and all that is hashed is packed by one call.
-        # It would pad a short prev; the one before it, which it has to equal, is never short.
+        # A start runs this a million times: names are local, hashes stay bytes, and one call packs all hashed fields.
+        # The call would pad a short prev, but prev must equal the hash before it, which is never short.
         sha256, pack, kinds, tag = hashlib.sha256, _HASHED.pack, _kind_digest, _ENTRY_TAG
         expected, last, least = self._seq + 1, bytes.fromhex(self._hash[7:]), self._epoch
         for number, (seq, epoch, at, kind, body, prev, digest) in enumerate(rows):
@@ -246,9 +246,9 @@ class ChainWalk:
 
 def _misplaced(entry: Entry, expected: int, following: Iterable[Entry]) -> Problem:
     if entry.seq < expected:
-        return Problem(Fault.REORDERED, entry.seq, f"entry {entry.seq} stands where entry {expected} belongs")
+        return Problem(Fault.REORDERED, entry.seq, f"entry {entry.seq} is at the position of entry {expected}")
     if any(later.seq == expected for later in itertools.islice(following, _LOOK_AHEAD)):
-        return Problem(Fault.REORDERED, expected, f"entry {expected} stands after entry {entry.seq}")
+        return Problem(Fault.REORDERED, expected, f"entry {expected} comes after entry {entry.seq}")
     last = entry.seq - 1
     missing = f"entry {expected} is" if last == expected else f"entries {expected} to {last} are"
     return Problem(Fault.GAP, expected, f"{missing} missing")
@@ -260,7 +260,7 @@ def _edited(entry: Entry) -> Problem:
     for candidate in range(low, high):
         moved = entry_hash(seq=candidate, epoch=entry.epoch, at=entry.at, kind=entry.kind, body=entry.body, prev=entry.prev)
         if moved == entry.hash:
-            return Problem(Fault.REORDERED, seq, f"what stands as entry {seq} was written as entry {candidate}")
+            return Problem(Fault.REORDERED, seq, f"entry {seq} was written as entry {candidate}")
     return Problem(Fault.EDITED, seq, f"entry {seq} is not what was written: its content does not match its hash")
 
 

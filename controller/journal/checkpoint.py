@@ -1,11 +1,11 @@
-"""Checkpoints: a signed statement of how long the journal was and what was in it (C2SP tlog-checkpoint, RFC 6962).
+"""Checkpoints: a signed statement of the journal's length and content (C2SP tlog-checkpoint, RFC 6962).
 
     gatehouse/<controller id>
     <number of entries>
     <base64 Merkle root over the entry hashes>
 
-A chain alone cannot show that its end was cut off or that an older copy was put in its place. A checkpoint can, when it is kept
-where the journal's host cannot rewrite it.
+A chain alone cannot show that its end was cut off or that it was replaced by an older copy. A checkpoint can, if it is kept where
+the journal's host cannot rewrite it. ``runtime`` takes and publishes them; a verification compares the journal with them.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 def origin_of(controller_id: str) -> str:
-    """The name a controller's checkpoints and its checkpoint key go by."""
+    """The name in a controller's checkpoints and of its checkpoint key."""
     return f"gatehouse/{controller_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What the first ``size`` entries hash to. ``root`` is 32 bytes."""
+    """The Merkle root of the first ``size`` entries, 32 bytes."""
 
     origin: str
     size: int
@@ -46,7 +46,7 @@ class Checkpoint:
 
 
 def checkpoint_public_key(controller_id: str, private_key: Ed25519PrivateKey) -> NoteKey:
-    """The public key a controller's checkpoints are checked with; give its ``text`` to every witness."""
+    """The public key that checks a controller's checkpoints; give its ``text`` to every witness."""
     return note_key(origin_of(controller_id), private_key)
 
 
@@ -74,7 +74,7 @@ def parse_checkpoint(note: str, key: NoteKey) -> Checkpoint:
 
 
 def head_of(text: str) -> Checkpoint:
-    """What the text of any log's checkpoint says, extension lines left aside (C2SP tlog-checkpoint).
+    """The checkpoint in the text of any log's note; extension lines are ignored (C2SP tlog-checkpoint).
 
     Raises:
         IntegrityError: ``checkpoint-malformed``.
@@ -92,7 +92,7 @@ def head_of(text: str) -> Checkpoint:
 
 
 def decode_checkpoint(data: bytes, key: NoteKey) -> Checkpoint:
-    """Read a checkpoint as it is stored: ``parse_checkpoint`` for bytes that may be anything."""
+    """Read a stored checkpoint: ``parse_checkpoint`` for bytes of any content."""
     try:
         return parse_checkpoint(data.decode(), key)
     except UnicodeDecodeError:
@@ -101,19 +101,19 @@ def decode_checkpoint(data: bytes, key: NoteKey) -> Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A checkpoint and who holds it, as a sentence begins with: ``"the git remote backup"``."""
+    """A checkpoint and the name of its holder as the subject of a sentence: ``"the git remote backup"``."""
 
     holder: str
     checkpoint: Checkpoint
 
 
 def anchored(checkpoint: Checkpoint | Anchor) -> Anchor:
-    """A checkpoint whose holder is not known by name is that of ``a checkpoint``."""
+    """The checkpoint with a holder; an unnamed holder is called ``a checkpoint``."""
     return checkpoint if isinstance(checkpoint, Anchor) else Anchor("a checkpoint", checkpoint)
 
 
 class CheckpointWalk:
-    """Compares a journal with any number of checkpoints while its entries pass by."""
+    """Compares a journal with any number of checkpoints, entry by entry."""
 
     def __init__(self, controller_id: str, checkpoints: Iterable[Checkpoint | Anchor]) -> None:
         self._origin = origin_of(controller_id)
@@ -121,7 +121,7 @@ class CheckpointWalk:
         self.tree = MerkleTree()
 
     def take(self, rows: Iterable[Row]) -> Problem | None:
-        """Take the next rows; ``start()`` comes before the first. Once every checkpoint was compared, no tree is needed."""
+        """Add the next rows; call ``start()`` before the first. After all checkpoints are compared, the tree is not needed."""
         for *_, digest in rows if self._pending else ():
             self.tree.append_leaf(digest)
             if (problem := self._compare()) is not None:
@@ -129,7 +129,7 @@ class CheckpointWalk:
         return None
 
     def start(self) -> Problem | None:
-        """What is wrong before the first entry: a checkpoint of another controller, or one of an empty journal that is not."""
+        """The problem before the first entry: a checkpoint of another controller, or a wrong one of the empty journal."""
         for anchor in self._pending:
             if anchor.checkpoint.origin != self._origin:
                 held = f"{anchor.holder} holds a checkpoint of {anchor.checkpoint.size} entries"
@@ -138,12 +138,12 @@ class CheckpointWalk:
         return self._compare()
 
     def finish(self) -> Problem | None:
-        """What is wrong once all entries have passed: a checkpoint that knows of more."""
+        """The problem after the last entry: a checkpoint of more entries."""
         if not self._pending:
             return None
         found = self.tree.size
-        known = ", ".join(f"{anchor.holder} knows {anchor.checkpoint.size} entries" for anchor in self._pending)
-        message = f"{known} and {found} are here: the end was cut off, or an older copy was restored"
+        larger = ", ".join(f"{anchor.holder} knows {anchor.checkpoint.size} entries" for anchor in self._pending)
+        message = f"{larger} and the journal has {found}: the end was cut off, or an older copy was restored"
         return Problem(Fault.TAIL_MISSING, found + 1, message)
 
     def _compare(self) -> Problem | None:
@@ -151,7 +151,7 @@ class CheckpointWalk:
         while self._pending and self._pending[-1].checkpoint.size == size:
             anchor = self._pending.pop()
             if anchor.checkpoint.root != self.tree.root():
-                message = f"the first {size} entries are not those that {anchor.holder} was given a checkpoint of"
+                message = f"the first {size} entries are not those of the checkpoint that {anchor.holder} holds"
                 return Problem(Fault.HISTORY_REWRITTEN, size, f"{message}: history was rewritten, or the file was swapped")
         return None
 
@@ -160,5 +160,5 @@ def _malformed(why: str) -> IntegrityError:
     return IntegrityError(
         why,
         code="checkpoint-malformed",
-        remedy="Fetch the checkpoint again from where it was published, and find out who changed it.",
+        remedy="Fetch the checkpoint again from its target, and find out who changed it.",
     )

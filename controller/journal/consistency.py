@@ -1,7 +1,7 @@
-"""Consistency proofs of RFC 6962 §2.1.2: that the tree of an older size is the beginning of the tree of a newer one.
+"""Consistency proofs of RFC 6962 §2.1.2: the tree of an older size is the beginning of the tree of a newer size.
 
-A proof is made of complete subtrees of the older tree, which its frontier holds, and of subtrees of what came after. So whoever
-kept the frontier of the older size reads only the leaves since then, however long the journal is.
+A proof consists of complete subtrees of the older tree, which are in its frontier, and of subtrees of the newer leaves. So with the
+frontier of the older size, only the leaves since then are read. ``history`` makes proofs for witnesses; the witness checks them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import islice
 from controller.journal.merkle import MerkleTree
 
 MOST_NODES = 63
-"""The longest proof there can be for 64-bit sizes, and the longest that a witness reads (C2SP tlog-witness)."""
+"""The longest possible proof for 64-bit sizes, and the longest that a witness reads (C2SP tlog-witness)."""
 
 _Range = tuple[int, int]
 
@@ -29,16 +29,16 @@ def consistency_proof(older: MerkleTree, newer: int, leaves: Iterable[bytes]) ->
     if older.size in {0, newer}:
         return ()
     wanted = _ranges(older.size, 0, newer, whole=True)
-    known = _complete_subtrees(older)
+    subtrees = _complete_subtrees(older)
     rest = iter(leaves)
-    for low, high in sorted(one for one in wanted if one[0] >= older.size):
+    for low, high in sorted(span for span in wanted if span[0] >= older.size):
         subtree = MerkleTree()
         for leaf in islice(rest, high - low):
             subtree.append_leaf(leaf)
         if subtree.size != high - low:
             raise ValueError(f"the leaves end before leaf {high}")
-        known[low, high] = subtree.root()
-    return tuple(known[one] for one in wanted)
+        subtrees[low, high] = subtree.root()
+    return tuple(subtrees[span] for span in wanted)
 
 
 def is_consistent(older: int, older_root: bytes, newer: int, newer_root: bytes, proof: Sequence[bytes]) -> bool:
@@ -66,7 +66,7 @@ def is_consistent(older: int, older_root: bytes, newer: int, newer_root: bytes, 
 
 
 def _ranges(size: int, low: int, high: int, *, whole: bool) -> list[_Range]:
-    """SUBPROOF of RFC 6962 §2.1.2, with the leaves each node covers in place of its hash."""
+    """SUBPROOF of RFC 6962 §2.1.2, with each node's range of leaves instead of its hash."""
     if size == high - low:
         return [] if whole else [(low, high)]
     split = 1 << (high - low - 1).bit_length() - 1

@@ -1,6 +1,7 @@
-"""A journal as JSON Lines with a manifest, for archives and auditors; it verifies without gatehouse's database.
+"""A journal as JSON Lines with a manifest, for archives and auditors; it can be verified without gatehouse's database.
 
-Each line is one entry as canonical JSON with its body in place, so hashing the canonical ``body`` reproduces the chain.
+Each line is one entry as canonical JSON that includes its body, so hashing the canonical ``body`` reproduces the chain.
+``gatehouse journal export`` writes it and ``gatehouse journal replay`` reads it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an export holds. ``merkle_root`` (hex) equals that of a checkpoint of ``entries`` entries."""
+    """The content of an export. ``merkle_root`` (hex) equals that of a checkpoint of ``entries`` entries."""
 
     format: str
     controller_id: str
@@ -44,7 +45,7 @@ def export_journal(reader: JournalReader, directory: Path) -> Manifest:
     """Write all entries and the manifest into a new or empty directory; durable when this returns.
 
     Raises:
-        UsageError: ``export-not-written`` when the directory holds an export already or cannot be written.
+        UsageError: ``export-not-written`` when the directory already contains an export or cannot be written.
         IntegrityError: an entry's body is not canonical JSON.
     """
     try:
@@ -67,7 +68,7 @@ def export_journal(reader: JournalReader, directory: Path) -> Manifest:
         raise UsageError(
             f"the export cannot be written to {directory}: {error.strerror}",
             code="export-not-written",
-            remedy="Name a directory that does not exist yet, where there is room.",
+            remedy="Pass a directory that does not exist yet, on a disk with free space.",
         ) from error
     return manifest
 
@@ -78,7 +79,7 @@ def read_manifest(directory: Path) -> Manifest:
         value = canonical.decode((directory / MANIFEST).read_bytes(), limit=1 << 16)
         manifest = Manifest(**value)
     except (OSError, TypeError) as error:
-        raise _damaged(f"{directory} holds no manifest of an export: {error}") from error
+        raise _damaged(f"{directory} contains no manifest of an export: {error}") from error
     if manifest.format != FORMAT:
         raise _damaged(f"the export's format is {manifest.format!r}, not {FORMAT!r}")
     return manifest
@@ -103,16 +104,16 @@ def verify_export(directory: Path) -> ChainReport:
     manifest = read_manifest(directory)
     digest, tree = hashlib.sha256(), MerkleTree()
 
-    def passing() -> Iterator[Entry]:
+    def read_and_hash() -> Iterator[Entry]:
         for entry in read_export(directory):
             digest.update(_line(entry))
             tree.append(entry.hash)
             yield entry
 
-    report = verify_chain(passing(), manifest.controller_id)
+    report = verify_chain(read_and_hash(), manifest.controller_id)
     found = (tree.size, tree.root().hex(), f"sha256:{digest.hexdigest()}")
     if report.ok and found != (manifest.entries, manifest.merkle_root, manifest.lines_digest):
-        raise _damaged(f"the manifest speaks of {manifest.entries} other entries than the {tree.size} that are here")
+        raise _damaged(f"the manifest lists {manifest.entries} entries that are not the {tree.size} entries of the export")
     return report
 
 

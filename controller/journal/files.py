@@ -1,4 +1,4 @@
-"""Writing a file so that a crash leaves either the old one or the new one."""
+"""Writes a file so that a crash leaves either the old or the new content. Exports, targets and snapshots use it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
-    """Replace ``path`` durably by what comes in pieces. Raises ``OSError``.
+    """Replace ``path`` durably by the joined pieces. Raises ``OSError``.
 
-    What is long goes to the disk bit by bit, so that nobody else's sync has to wait for all of it.
+    Every 4 MiB are synced separately, so that a sync of the journal never has to wait for a whole large file.
     """
     draft = path.with_name(f".{path.name}.new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)

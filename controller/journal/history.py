@@ -1,8 +1,8 @@
-"""What a journal can say about its own past: the root at any earlier size, and the proof from there to now.
+"""The Merkle root of a journal at any earlier size, and the proof from there to now. Publishing checkpoints uses it.
 
-The controller keeps the frontier of its tree (at most 64 hashes) and, as marks, those of the sizes it published. Everything else is
-read again from the journal, beginning at the nearest mark, by whoever asks and on that thread: remembering a checkpoint costs
-nothing while orders pass, and no memory grows with the journal.
+The controller keeps the frontier of its tree (at most 64 hashes) and, as marks, the frontiers of the sizes it published. The rest
+is read again from the journal, from the nearest mark on and in the caller's thread: keeping a checkpoint costs nothing while
+orders are processed, and the memory does not grow with the journal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Leaves = Callable[[int, int], Iterator[bytes]]
 
 
 def leaves_of(location: JournalLocation) -> Leaves:
-    """The entries' hashes as storage has them, each time through a reader of its own: the writer's connection is not touched."""
+    """The entries' stored hashes, read each time with a separate reader, so that the writer's connection is not used."""
 
     def leaves(after: int, upto: int) -> Iterator[bytes]:
         if after >= upto:
@@ -37,7 +37,7 @@ def leaves_of(location: JournalLocation) -> Leaves:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The journal up to ``size``. ``marks`` are frontiers by size. May be slow where no mark is near: ask off the event loop."""
+    """The journal up to ``size``. ``marks`` are frontiers by size. Slow far from a mark: call it outside the event loop."""
 
     size: int
     frontier: tuple[bytes, ...]
@@ -46,16 +46,16 @@ class History:
 
     @property
     def tree(self) -> MerkleTree:
-        """A copy of the tree as it is now."""
+        """A copy of the current tree."""
         return MerkleTree(self.size, self.frontier)
 
     def at(self, size: int) -> MerkleTree:
-        """The tree as it was. Raises ``IntegrityError`` (``journal-shorter``) when there never was one of that size."""
+        """The tree at an earlier size. Raises ``IntegrityError`` (``journal-shorter``) when the journal has fewer entries."""
         if size == self.size:
             return self.tree
         if size > self.size:
             raise _shorter(size, self.size)
-        mark = max((known for known in self.marks if known <= size), default=0)
+        mark = max((marked for marked in self.marks if marked <= size), default=0)
         tree = MerkleTree(mark, self.marks.get(mark, ()))
         for leaf in self.leaves(mark, size):
             tree.append_leaf(leaf)
@@ -74,7 +74,7 @@ class History:
 
 def _shorter(wanted: int, found: int) -> IntegrityError:
     return IntegrityError(
-        f"{wanted} entries are asked for and the journal has {found}",
+        f"{wanted} entries are needed and the journal has {found}",
         code="journal-shorter",
         remedy="Run `gatehouse journal verify`.",
     )

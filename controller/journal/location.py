@@ -1,4 +1,4 @@
-"""Where a deployment keeps its journal: a file beside it, or a PostgreSQL database."""
+"""Where a deployment's journal is stored: a SQLite file or a PostgreSQL database. ``settings`` and ``bootstrap`` use it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FILE_NAME = "journal.db"
 
 
 class JournalLocation(Protocol):
-    """Somewhere a journal is kept, or will be."""
+    """The location of a journal, which need not exist yet."""
 
     def exists(self) -> bool:
-        """Whether there is a journal. Raises ``JournalError`` when nobody can tell."""
+        """Whether there is a journal. Raises ``JournalError`` when that cannot be found out."""
         ...
 
     def open(self, controller_id: str) -> Journal:
-        """Open it for writing, made if need be. Raises ``JournalError``."""
+        """Open it for writing; create it if it is missing. Raises ``JournalError``."""
         ...
 
     def read(self) -> StoredJournal:
@@ -51,14 +51,14 @@ class FileLocation:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseLocation:
-    """A PostgreSQL database of the journal's own. Without a password the server trusts our user or our socket."""
+    """A PostgreSQL database that contains only the journal. ``password`` may be absent if the server trusts our user or socket."""
 
     url: str
     password: str | None = field(default=None, repr=False)
     synchronous: bool = False
 
     def exists(self) -> bool:
-        """Whether the database holds a journal."""
+        """Whether the database contains a journal."""
         try:
             self.read().close()
         except JournalError as error:
@@ -85,7 +85,7 @@ class DatabaseLocation:
 
 
 def location_of(data: Path, url: str, password: str | None, *, synchronous: bool = False) -> JournalLocation:
-    """The database at ``url``, or without one the file in the deployment's data directory."""
+    """The database at ``url``, or the file in the deployment's data directory if ``url`` is empty."""
     return DatabaseLocation(url, password, synchronous) if url else FileLocation(data / FILE_NAME)
 
 

@@ -1,6 +1,6 @@
-"""The Merkle tree hash of RFC 6962 §2.1 over entry hashes, grown one leaf at a time.
+"""The Merkle tree hash of RFC 6962 §2.1 over entry hashes, built leaf by leaf. Checkpoints, proofs and exports use it.
 
-Only the roots of the complete subtrees are kept (at most 64 hashes), so a controller carries the tree of a million entries in 2 kB.
+Only the roots of the complete subtrees are kept (at most 64 hashes), so the tree of a million entries needs 2 kB of memory.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class MerkleTree:
         self.append_subtree(hashlib.sha256(b"\0" + leaf).digest(), 1)
 
     def append_subtree(self, node: bytes, leaves: int) -> None:
-        """Add a complete subtree by its root: of a power of two of leaves, which divides the number there are already."""
+        """Add a complete subtree by its root. ``leaves`` is a power of two that divides the current size."""
         size = self._size // leaves
         while size & 1:
             node = hashlib.sha256(b"\1" + self._frontier.pop() + node).digest()
@@ -47,7 +47,7 @@ class MerkleTree:
         self._size += leaves
 
     def root(self) -> bytes:
-        """The tree's hash; that of nothing when it is empty."""
+        """The tree's hash; the hash of no bytes when it is empty."""
         if not self._frontier:
             return hashlib.sha256(b"").digest()
         node = self._frontier[-1]

@@ -1,4 +1,4 @@
-"""Signed notes (C2SP signed-note, Ed25519): a text, a blank line, and signature lines.
+"""Signed notes (C2SP signed-note, Ed25519): a text, a blank line, and signature lines. Checkpoints are signed notes.
 
     <text, ending in a line break>
 
@@ -33,7 +33,7 @@ _NAME = re.compile(r"[^\s+]+")
 
 @dataclass(frozen=True, slots=True)
 class NoteKey:
-    """A named public key that notes are checked with. ``kind`` is the byte that C2SP gave to what it signs."""
+    """A named public key that checks notes. ``kind`` is C2SP's byte for what the key signs."""
 
     name: str
     public: bytes
@@ -45,12 +45,12 @@ class NoteKey:
 
     @property
     def key_id(self) -> bytes:
-        """Four bytes that tell keys of one name apart."""
+        """Four bytes that distinguish keys of one name."""
         return hashlib.sha256(self.name.encode() + b"\n" + self.kind + self.public).digest()[:4]
 
     @property
     def text(self) -> str:
-        """The verifier key as witnesses and operators pass it around."""
+        """The verifier key as text, as witnesses and operators exchange it."""
         return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.kind + self.public).decode()}"
 
     @classmethod
@@ -67,12 +67,12 @@ class NoteKey:
 
 
 def note_key(name: str, private_key: Ed25519PrivateKey) -> NoteKey:
-    """The public half under a name."""
+    """The public key of ``private_key`` under a name."""
     return NoteKey(name, private_key.public_key().public_bytes_raw())
 
 
 def sign_note(text: str, name: str, private_key: Ed25519PrivateKey) -> str:
-    """The signed note. ``text`` ends in a line break and holds no blank line."""
+    """The signed note. ``text`` ends in a line break and contains no blank line."""
     if not text.endswith("\n") or "\n\n" in text:
         raise _bad("note-malformed", "a note's text ends in a line break and has no blank line")
     signature = note_key(name, private_key).key_id + private_key.sign(text.encode())
@@ -80,7 +80,7 @@ def sign_note(text: str, name: str, private_key: Ed25519PrivateKey) -> str:
 
 
 def open_note(note: str, key: NoteKey) -> str:
-    """The text of a note signed by ``key``. Signatures of other keys (a witness's) are left alone.
+    """The text of a note signed by ``key``. Signatures of other keys (a witness's) are ignored.
 
     Raises:
         IntegrityError: ``note-malformed``, ``note-not-signed`` (not by this key) or ``note-forged``.
@@ -95,14 +95,14 @@ def open_note(note: str, key: NoteKey) -> str:
         if match is None:
             raise _bad("note-malformed", "a line after the blank one is not a signature")
         if match[1] == key.name:
-            ours += _holds(match[2], key, text)
+            ours += _is_signed_by(match[2], key, text)
     if not ours:
         raise _bad("note-not-signed", f"the note is not signed by {key.text}")
     return text
 
 
-def _holds(encoded: str, key: NoteKey, text: str) -> bool:
-    """Whether the line is this key's and its signature holds; False for another key of the same name."""
+def _is_signed_by(encoded: str, key: NoteKey, text: str) -> bool:
+    """Whether the line has a valid signature of this key; False for another key of the same name."""
     try:
         data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
@@ -117,4 +117,4 @@ def _holds(encoded: str, key: NoteKey, text: str) -> bool:
 
 
 def _bad(code: str, why: str) -> IntegrityError:
-    return IntegrityError(why, code=code, remedy="Find out who wrote it; fetch the note again from where it was published.")
+    return IntegrityError(why, code=code, remedy="Find out who wrote it; fetch the note again from its target.")

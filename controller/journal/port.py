@@ -1,4 +1,4 @@
-"""What the rest of the controller may ask of a journal, whatever keeps it (architecture.md §7)."""
+"""The interface of a journal (architecture.md §7). ``sqlite`` and ``postgres`` implement it; ``runtime`` uses it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class JournalFenced(JournalError):
 
 
 class JournalTakenOver(JournalFenced):
-    """Another controller leads now, under a higher epoch: what is open is its business."""
+    """Another controller leads now, under a higher epoch, and is responsible for the open orders."""
 
 
 class JournalWriteFailed(JournalError):
@@ -36,16 +36,16 @@ class JournalPoisoned(JournalError):
 
 
 class JournalReader(Protocol):
-    """Entries that are durable."""
+    """Reads durable entries."""
 
     @property
     def controller_id(self) -> str:
-        """Whose journal it is."""
+        """The controller that owns the journal."""
         ...
 
     @property
     def head(self) -> Head:
-        """The last durable entry; its epoch is the one in force, that of the last writer to open the journal."""
+        """The last durable entry, with the epoch in force: that of the last writer that opened the journal."""
         ...
 
     def read(self, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
@@ -57,19 +57,19 @@ class JournalReader(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the journal. Closing twice is fine."""
+        """Close the journal. Closing twice is allowed."""
         ...
 
 
 class StoredJournal(JournalReader, Protocol):
-    """A journal that can be verified: read in bulk, and asked whether what keeps it is sound."""
+    """A journal that can be verified: it is read in bulk and checks its storage."""
 
     def rows(self, after: int = 0) -> Iterator[list[Row]]:
         """Entries with ``seq > after`` as they are stored, ascending, page by page."""
         ...
 
     def integrity(self) -> tuple[str, ...]:
-        """What the storage itself finds wrong; nothing when it is sound."""
+        """The problems that the storage itself finds; empty when there is none."""
         ...
 
 
@@ -77,7 +77,7 @@ class FollowedJournal(StoredJournal, Protocol):
     """A journal that another process writes under a lease, and that a standby follows."""
 
     def rows_after(self, seq: int) -> list[Row]:
-        """The first entries after ``seq`` as they are stored, a page of them; none when there are none yet."""
+        """The first page of entries after ``seq`` as they are stored; empty when there is none yet."""
         ...
 
     def lease(self) -> Lease:
@@ -86,11 +86,11 @@ class FollowedJournal(StoredJournal, Protocol):
 
 
 class Journal(JournalReader, Protocol):
-    """The one writer."""
+    """The only writer of a journal."""
 
     @property
     def epoch(self) -> int:
-        """The fencing epoch this writer was given when it opened the journal; every writer gets a higher one."""
+        """This writer's fencing epoch, set when it opened the journal; every later writer gets a higher one."""
         ...
 
     def append(self, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
@@ -106,9 +106,9 @@ class Journal(JournalReader, Protocol):
 
 @runtime_checkable
 class LeasedJournal(Journal, FollowedJournal, Protocol):
-    """A journal across a network: its writer keeps it by a lease that it has to renew, and waiting for it can take long.
+    """A journal across a network: its writer holds a lease that it must renew, and an answer can take long.
 
-    Every append renews the lease. A permit may rest on an append or a renewal for ``lease.PERMIT_NS`` from before it was sent.
+    Every append renews the lease. A permit is valid for ``lease.PERMIT_NS`` from before the append or renewal was sent.
     """
 
     def renew(self) -> None:

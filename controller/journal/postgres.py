@@ -1,12 +1,12 @@
-"""The journal in PostgreSQL, behind the same contract as the one in SQLite (architecture.md §7, reliability.md §2.C F55-F59).
+"""The journal in PostgreSQL, with the same interface as the one in SQLite (architecture.md §7, reliability.md §2.C F55-F59).
 
-One row says whose the journal is, the fencing epoch in force and the lease of its writer. Every append locks that row, compares
-epoch and head with its own, and renews the lease, in the transaction that inserts the entries. What is remembered is safe by the
-epoch: whoever takes over raises it, and the old writer's next append is refused, however long it slept. What is sent is safe by
-the lease: nobody takes it over before the old writer's permits have run out (``controller.journal.lease``).
+``location`` opens it. One row contains the journal's owner, the fencing epoch in force and the lease of its writer. Every append
+locks that row, compares epoch and head with its own, and renews the lease, in the transaction that inserts the entries. The epoch
+protects the journal: a takeover raises it, and the old writer's next append is refused, even after a long pause. The lease protects
+the venue: no one can take over before the old writer's permits have expired (``controller.journal.lease``).
 
-A COMMIT whose answer was lost is settled by reading: the row lock waits until the lost transaction has ended, the head then says
-which way, and one more synchronous commit makes sure that what was read is also where it must be.
+If the answer to a COMMIT was lost, its outcome is read: the row lock waits until the lost transaction has ended, the head then
+shows whether it was committed, and another synchronous commit ensures that the read data is also on the standby.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from controller.journal.port import (
     JournalWriteFailed,
 )
 from controller.journal.postgres_link import Link, checked_database_url, unusable
-from controller.journal.postgres_schema import create_once, not_synchronous, require_as_made, require_durable, require_exists
+from controller.journal.postgres_schema import create_once, not_synchronous, require_as_created, require_durable, require_exists
 from exchange.model import Millis
 
 _PAGE = 1000
@@ -68,12 +68,12 @@ def open_postgres(
 
     Args:
         synchronous: refuse a server that does not wait for a synchronous standby, now and at every append.
-        over: a lease known to be over; it is taken over if it is still the one in force.
-        seize: take over from a writer that may be well. Only who will place nothing may do so: its permits still live.
+        over: a lease known to have expired; it is taken over if it is still the one in force.
+        seize: take over from a writer that may still run with valid permits. Only for a caller that places no orders.
 
     Raises:
-        JournalLocked: another writer's lease runs.
-        JournalError: the journal is another controller's or not one, or the server is a standby, not durable or not there.
+        JournalLocked: another writer's lease is valid.
+        JournalError: the database is no journal or another controller's, or the server is a standby, not durable or unreachable.
         ConfigError: ``bad-journal-url``.
     """
     link = _linked(url, password)
@@ -81,7 +81,7 @@ def open_postgres(
         require_durable(link, synchronous=synchronous)
         link.begin()
         create_once(link, controller_id)
-        require_as_made(link)
+        require_as_created(link)
         _require_owner(link, controller_id)
         if not seize:
             _require_free(link, over)
@@ -99,7 +99,7 @@ def open_postgres(
 
 
 def read_postgres(url: str, *, password: str | None = None) -> PostgresReader:
-    """Open an existing journal for reading. Takes no lock and changes nothing; a standby will do.
+    """Open an existing journal for reading. Takes no lock and changes nothing; the server may be a standby.
 
     Raises:
         JournalError: there is none, it is not of this version, or the server cannot be used.
@@ -108,7 +108,7 @@ def read_postgres(url: str, *, password: str | None = None) -> PostgresReader:
     link = _linked(url, password)
     try:
         require_exists(link)
-        require_as_made(link)
+        require_as_created(link)
         ((owner,),) = link.rows("SELECT controller_id FROM gatehouse.controller")
     except psycopg.Error as error:
         link.close()
@@ -120,24 +120,24 @@ def read_postgres(url: str, *, password: str | None = None) -> PostgresReader:
 
 
 class PostgresReader:
-    """Durable entries of a journal in PostgreSQL. Implements ``FollowedJournal``. Any thread may read."""
+    """Reads durable entries of a journal in PostgreSQL. Implements ``FollowedJournal``. Any thread may read."""
 
     def __init__(self, link: Link, controller_id: str) -> None:
         self._link = link
         self._controller_id = controller_id
-        self._turn = Lock()
+        self._read_lock = Lock()
 
     @property
     def controller_id(self) -> str:
-        """Whose journal it is."""
+        """The controller that owns the journal."""
         return self._controller_id
 
     @property
     def head(self) -> Head:
         """The last durable entry, read now."""
-        with self._turn:
+        with self._read_lock:
             try:
-                self._link.mend()
+                self._link.ensure_open()
                 return _head(self._link, self._controller_id)
             except psycopg.Error as error:
                 raise unusable(error) from error
@@ -166,7 +166,7 @@ class PostgresReader:
             after = page[-1][0]
 
     def rows_after(self, seq: int) -> list[Row]:
-        """The first entries after ``seq`` as they are stored, up to a thousand; none when there are none yet."""
+        """The first entries after ``seq`` as they are stored, up to a thousand; empty when there is none yet."""
         page = self._rows(_ENTRIES, (seq, _PAGE))
         return [(seq, epoch, at, kind, body, prev, digest) for seq, epoch, at, kind, body, prev, digest in page]
 
@@ -176,9 +176,9 @@ class PostgresReader:
         return "sha256:" + rows[0][0].hex() if rows else None
 
     def integrity(self) -> tuple[str, ...]:
-        """What is wrong with the tables; nothing when they are as gatehouse made them. Pages are the server's to check."""
+        """The problems of the tables; empty when they are as gatehouse created them. The server checks the pages."""
         try:
-            require_as_made(self._link)
+            require_as_created(self._link)
         except psycopg.Error as error:
             return (str(error),)
         except JournalError as error:
@@ -186,22 +186,22 @@ class PostgresReader:
         return ()
 
     def close(self) -> None:
-        """Let the connection go. Closing twice is fine."""
+        """Close the connection. Closing twice is allowed."""
         self._link.end()
 
     def _rows(self, sql: str, values: tuple[int, ...] = ()) -> list[tuple[Any, ...]]:
-        with self._turn:
+        with self._read_lock:
             try:
-                self._link.mend()
+                self._link.ensure_open()
                 return self._link.rows(sql, values)
             except psycopg.Error as error:
                 raise unusable(error) from error
 
 
 class PostgresJournal(PostgresReader):
-    """The one writer. Implements ``LeasedJournal``. Made by ``open_postgres``; appends and renewals take turns.
+    """The only writer. Implements ``LeasedJournal``. Created by ``open_postgres``; appends and renewals run one at a time.
 
-    It writes on a connection of its own, so that no reader waits for an append or sees half of one.
+    It writes on a separate connection, so that no reader waits for an append or sees a part of one.
     """
 
     def __init__(self, reading: Link, writing: Link, controller_id: str, head: Head, *, synchronous: bool) -> None:
@@ -210,7 +210,7 @@ class PostgresJournal(PostgresReader):
         self._head = head
         self._synchronous = synchronous
         self._poison: str | None = None
-        self._order = Lock()
+        self._write_lock = Lock()
 
     @property
     def epoch(self) -> int:
@@ -224,11 +224,11 @@ class PostgresJournal(PostgresReader):
 
     def append(self, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
         """Make all records durable in one transaction, or none. See ``Journal.append``."""
-        with self._order:
+        with self._write_lock:
             return self._appended(records, at)
 
     def _appended(self, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
-        self._require_sound()
+        self._require_usable()
         entries, head = seal_all(records, self._head, at=at)
         if entries:
             self._write(entries, head)
@@ -237,12 +237,12 @@ class PostgresJournal(PostgresReader):
 
     def renew(self) -> None:
         """Renew the lease with nothing to append. See ``LeasedJournal.renew``."""
-        with self._order:
-            self._require_sound()
+        with self._write_lock:
+            self._require_usable()
             self._write([], self._head)
 
     def close(self) -> None:
-        """Give the lease back, if it is still ours and nothing failed, and let the connections go. Closing twice is fine."""
+        """Release the lease, if it is still ours and nothing failed, and close the connections. Closing twice is allowed."""
         if self._poison is None:
             self._poison = "it was closed"
             with suppress(psycopg.Error):
@@ -250,12 +250,12 @@ class PostgresJournal(PostgresReader):
         self._writing.close()
         super().close()
 
-    def _require_sound(self) -> None:
+    def _require_usable(self) -> None:
         if self._poison:
             raise JournalPoisoned(
-                f"the journal in PostgreSQL takes no more entries: {self._poison}",
+                f"the journal in PostgreSQL accepts no more entries: {self._poison}",
                 code="journal-poisoned",
-                remedy="Stop the controller, see to the server, and start again; the start verifies what is durable.",
+                remedy="Stop the controller, check the server, and start again; the start verifies what is durable.",
             )
 
     def _write(self, entries: Sequence[Entry], head: Head) -> None:
@@ -284,10 +284,10 @@ class PostgresJournal(PostgresReader):
         try:
             self._writing.commit()
         except psycopg.OperationalError:
-            self._settle(head)
+            self._resolve_commit(head)
 
-    def _settle(self, head: Head) -> None:
-        """Find out what became of a COMMIT whose answer was lost or came with a warning."""
+    def _resolve_commit(self, head: Head) -> None:
+        """Find out whether a COMMIT took effect whose answer was lost or came with a warning."""
         self._writing.reconnect()
         self._writing.begin()
         found = self._found()
@@ -308,7 +308,7 @@ class PostgresJournal(PostgresReader):
             raise JournalTakenOver(
                 f"epoch {found.epoch} has taken the journal over from epoch {self._head.epoch}",
                 code="journal-fenced",
-                remedy="Leave the newer controller running; this one must stop.",
+                remedy="Let the newer controller run; this one must stop.",
             )
         if (found.seq, found.hash) != (expected.seq, expected.hash):
             raise JournalFenced(

@@ -1,6 +1,6 @@
-"""One connection to PostgreSQL that never waits for ever and never hides a warning (reliability.md §2.C F55-F59).
+"""One connection to PostgreSQL with bounded waits, on which every warning counts (reliability.md §2.C F55-F59).
 
-Everything a session must have is said inside each transaction, so a pooler in transaction mode changes nothing.
+``postgres`` uses it. Each transaction sets all its session parameters itself, so that a pooler in transaction mode changes nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from controller.journal.port import JournalError
 from exchange.errors import ConfigError
 
 PATIENCE_S = 5.0
-"""How long one statement may take, a COMMIT that waits for a standby included; then the connection is given up."""
+"""How long one statement may take, also a COMMIT that waits for a standby; then the connection is closed."""
 
 _CONNECT_S = 5
 _NEAR = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -38,7 +38,7 @@ class _Bounded(psycopg.Connection[tuple[Any, ...]]):
 
 
 class Link:
-    """A connection, and the warnings the server gave on it. Raises ``psycopg.Error``; its owner knows what that means."""
+    """A connection and the server's warnings on it. Raises ``psycopg.Error``, which its owner translates."""
 
     def __init__(self, url: str, password: str | None) -> None:
         self._url = url
@@ -48,23 +48,24 @@ class Link:
         self._connection = self._connect()
 
     def reconnect(self) -> None:
-        """A new connection in place of one that was lost."""
+        """Replace a lost connection by a new one."""
         self.close()
         self._connection = self._connect()
 
-    def mend(self) -> None:
-        """A new connection if this one was lost, unless it was ended."""
+    def ensure_open(self) -> None:
+        """Open a new connection if this one was lost, unless the link was ended."""
         if self._connection.closed and not self._ended:
             self.reconnect()
 
     def begin(self) -> None:
-        """Start a transaction that is durable when it is committed, everywhere it must be."""
+        """Start a transaction whose commit waits until it is durable, on the standby too if one is required."""
         self._connection.execute(_BEGIN)
 
     def commit(self) -> None:
-        """Commit. A server that warns did not do what it was asked, as when a wait for the standby was cut short.
+        """Commit. A warning counts as a failure, for example when the server stopped waiting for the standby.
 
-        Nor may we cut it short: the server would then show others what no standby has. The client gives up waiting instead.
+        The statement has no timeout, because the server would then show others a commit that no standby has. The client stops
+        waiting instead.
         """
         self._warnings.clear()
         self._connection.execute(b"SET LOCAL statement_timeout = 0")
@@ -73,7 +74,7 @@ class Link:
             raise psycopg.OperationalError(f"the commit was answered with {[done, *self._warnings]}")
 
     def rollback(self) -> None:
-        """Abandon the transaction, or the connection when even that fails."""
+        """Roll the transaction back, or close the connection if that fails."""
         try:
             if not self._connection.closed:
                 self._connection.execute("ROLLBACK")
@@ -81,25 +82,25 @@ class Link:
             self.close()
 
     def rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """What a query answers."""
+        """The rows of a query."""
         return self._connection.execute(sql.encode(), values, binary=True).fetchall()
 
     def run(self, sql: str, values: tuple[Any, ...] | None = None) -> None:
-        """A statement without an answer; several, when there are no values."""
+        """Run a statement that returns no rows; several statements, if there are no values."""
         self._connection.execute(sql.encode(), values)
 
     def run_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
-        """One statement for many rows, in one round trip."""
+        """Run one statement for many rows, in one round trip."""
         with self._connection.cursor() as cursor:
             cursor.executemany(sql.encode(), rows)
 
     def close(self) -> None:
-        """Let the connection go. Closing twice is fine."""
+        """Close the connection. Closing twice is allowed."""
         with suppress(psycopg.Error):
             self._connection.close()
 
     def end(self) -> None:
-        """Let the connection go and make no other."""
+        """Close the connection and open no other one."""
         self._ended = True
         self.close()
 
@@ -113,20 +114,20 @@ class Link:
             application_name="gatehouse",
             prepare_threshold=None,
         )
-        connection.add_notice_handler(self._noticed)
+        connection.add_notice_handler(self._on_notice)
         return connection
 
-    def _noticed(self, notice: psycopg.errors.Diagnostic) -> None:
+    def _on_notice(self, notice: psycopg.errors.Diagnostic) -> None:
         if notice.severity_nonlocalized == "WARNING":
             self._warnings.append(notice.message_primary or "")
 
 
 def checked_database_url(url: str) -> str:
-    """A connection URL that says nothing secret and does not send the journal over a network in the clear.
+    """A connection URL that contains no secret and does not send the journal unencrypted over a network.
 
     Raises:
-        ConfigError: it is not one, holds a password, names several servers but not the writable one of them, or reaches another
-            machine unverified.
+        ConfigError: it is no such URL, contains a password, names several servers without selecting the writable one, or connects
+            to another machine without checking its certificate.
     """
     try:
         parts = conninfo_to_dict(url)
@@ -135,10 +136,10 @@ def checked_database_url(url: str) -> str:
     if not url.startswith(("postgresql://", "postgres://")):
         raise _bad("it does not begin with postgresql://", "Write postgresql://user@host/database.")
     if "password" in parts or "passfile" in parts:
-        raise _bad("it holds a password", "Take the password out of the URL and name its file as journal_secret_file.")
+        raise _bad("it contains a password", "Remove the password from the URL and name its file as journal_secret_file.")
     hosts = str(parts.get("hostaddr") or parts.get("host") or "").split(",")
     if len(hosts) > 1 and parts.get("target_session_attrs") != "read-write":
-        raise _bad("it names several servers and not which of them to take", "Add ?target_session_attrs=read-write to the URL.")
+        raise _bad("it names several servers and does not select one", "Add ?target_session_attrs=read-write to the URL.")
     far = [host for host in hosts if host and not host.startswith(("/", "@")) and host not in _NEAR]
     if far and parts.get("sslmode") != "verify-full":
         raise _bad(f"{far[0]} is another machine and its certificate is not checked", "Add ?sslmode=verify-full to the URL.")
@@ -146,11 +147,11 @@ def checked_database_url(url: str) -> str:
 
 
 def unusable(error: Exception) -> JournalError:
-    """A server that cannot be used, in the journal's words."""
+    """The ``JournalError`` for a server that cannot be used."""
     return JournalError(
         f"the journal in PostgreSQL cannot be used: {str(error).strip()}",
         code="journal-unusable",
-        remedy="Check that the server runs, takes our user, and has room; then start again.",
+        remedy="Check that the server runs, accepts our user, and has free disk space; then start again.",
     )
 
 

@@ -1,8 +1,8 @@
-"""The tables of a journal in PostgreSQL, and whether they are still as gatehouse made them (architecture.md §7).
+"""The tables of a journal in PostgreSQL, and the check that they are as gatehouse created them (architecture.md §7).
 
-The schema keeps entries in order, linked and for ever, whoever writes them. Whoever owns the tables can undo that, so an opening
-compares them with what was made, and the hash chain and its witnesses catch what happened in between. The triggers fire even for
-a replication role.
+``postgres`` calls it. The schema keeps entries in order, linked and unchanged for every writer. The owner of the tables can change
+the schema, so every opening compares it with the created one, and the hash chain and its witnesses show changes made in between.
+The triggers fire also for a replication role.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _CONSTRAINTS = frozenset({
 
 
 def create_once(link: Link, controller_id: str) -> None:
-    """Make the tables if there are none, inside the transaction that is open. Two creators take turns."""
+    """Create the tables if they are missing, inside the open transaction. A lock makes two creators run one after the other."""
     link.rows("SELECT pg_advisory_xact_lock(%s)::text", (_CREATION_LOCK,))
     if _exists(link):
         return
@@ -97,44 +97,44 @@ def create_once(link: Link, controller_id: str) -> None:
 
 
 def require_exists(link: Link) -> None:
-    """Raises ``JournalError`` (``journal-missing``) when this database holds no journal."""
+    """Raises ``JournalError`` (``journal-missing``) when this database contains no journal."""
     if not _exists(link):
         raise JournalError(
             "there is no journal in this database",
             code="journal-missing",
-            remedy="Give the URL of a journal, or start the controller once.",
+            remedy="Pass the URL of a journal, or start the controller once.",
         )
 
 
-def require_as_made(link: Link) -> None:
+def require_as_created(link: Link) -> None:
     """Raises ``JournalError`` (``journal-schema``) when a table lacks a trigger, a constraint or this version's form."""
     if link.rows("SELECT version FROM gatehouse.controller") != [(SCHEMA_VERSION,)]:
         raise JournalError(
-            f"the database does not hold a version {SCHEMA_VERSION} journal",
+            f"the database does not contain a version {SCHEMA_VERSION} journal",
             code="journal-schema",
-            remedy="Give the URL of a journal of this version of gatehouse; nothing was changed.",
+            remedy="Pass the URL of a journal of this version of gatehouse; nothing was changed.",
         )
     wanted = {(table, name, "A", _FUNCTIONS[_RUNS[name]]) for table, name in _TRIGGERS}
     if set(link.rows(_FOUND_TRIGGERS)) != wanted or _CONSTRAINTS - {name for (name,) in link.rows(_FOUND_CONSTRAINTS)}:
         raise JournalError(
-            "the tables or triggers of the journal in PostgreSQL are not those gatehouse made",
+            "the tables or triggers of the journal in PostgreSQL are not those that gatehouse created",
             code="journal-schema",
-            remedy="Find out who changed the schema; compare it with a backup and the newest checkpoint before anything else.",
+            remedy="Find out who changed the schema; first compare it with a backup and the newest checkpoint.",
         )
 
 
 def require_durable(link: Link, *, synchronous: bool) -> None:
-    """Raises ``JournalError`` when a commit on this server would not be the promise it must be (reliability.md §2.C F56 F57)."""
-    recovering, fsync, pages, standbys = link.rows(_PROMISES)[0]
+    """Raises ``JournalError`` when a commit on this server would not be durable (reliability.md §2.C F56 F57)."""
+    recovering, fsync, pages, standbys = link.rows(_DURABILITY)[0]
     if recovering:
         raise JournalError(
             "this PostgreSQL server is a standby",
             code="journal-standby",
-            remedy="Give the address of the primary, or promote this server first.",
+            remedy="Use the address of the primary, or promote this server first.",
         )
     if (fsync, pages) != ("on", "on"):
         raise JournalError(
-            f"this PostgreSQL server can lose what it committed: fsync is {fsync}, full_page_writes is {pages}",
+            f"this PostgreSQL server can lose committed data: fsync is {fsync}, full_page_writes is {pages}",
             code="journal-not-durable",
             remedy="Set fsync = on and full_page_writes = on in postgresql.conf, and restart the server.",
         )
@@ -143,15 +143,15 @@ def require_durable(link: Link, *, synchronous: bool) -> None:
 
 
 def not_synchronous() -> JournalError:
-    """A server that commits without waiting for a standby, where one was asked for."""
+    """The error for a server that commits without waiting for a required standby."""
     return JournalError(
         "this PostgreSQL server does not wait for a standby: synchronous_standby_names is empty",
         code="journal-not-synchronous",
-        remedy="Set synchronous_standby_names and start a standby; journal_synchronous = false gives the guarantee up.",
+        remedy="Set synchronous_standby_names and start a standby, or set journal_synchronous = false to do without one.",
     )
 
 
-_PROMISES = """
+_DURABILITY = """
 SELECT pg_is_in_recovery(), current_setting('fsync'), current_setting('full_page_writes'),
   current_setting('synchronous_standby_names')
 """

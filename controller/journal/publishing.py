@@ -1,7 +1,7 @@
-"""Where checkpoints go, whatever kind of place it is, and what it means when such a place does not agree (architecture.md §7).
+"""Publishes checkpoints to targets of any kind, and compares what they hold with the journal (architecture.md §7).
 
-A target is read before it is written to. What it holds must be a checkpoint of this very history: one that knows more entries, or
-other ones, means that two histories exist, and then nothing is written over the evidence.
+``runtime`` calls it. A target is read before it is written. It must hold a checkpoint of this history: a checkpoint of more or of
+other entries means that two histories exist, and then nothing overwrites that evidence.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from exchange.errors import DeadlineExceeded, GatehouseError, IntegrityError, Un
 
 
 class Contradicts(IntegrityError):
-    """A target knows more entries than the journal has, or other ones."""
+    """A target holds a checkpoint of more entries than the journal has, or of other entries."""
 
 
 class Outcome(StrEnum):
-    """What became of one checkpoint at one target."""
+    """The result of publishing one checkpoint to one target."""
 
     TAKEN = "taken"
     REFUSED = "refused"
@@ -32,7 +32,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A signed checkpoint. ``at_s`` is now, in seconds; ``prove`` gives the consistency proof from an older size to this one."""
+    """A signed checkpoint. ``at_s`` is now, in seconds; ``prove`` returns the consistency proof from an older size to this one."""
 
     note: str
     checkpoint: Checkpoint
@@ -41,36 +41,36 @@ class Offer:
 
 
 class CheckpointTarget(Protocol):
-    """Somewhere checkpoints are kept, preferably where the journal's host cannot rewrite them."""
+    """A store of checkpoints, preferably one that the journal's host cannot rewrite."""
 
     @property
     def name(self) -> str:
-        """How people know it, unique in a deployment: ``git remote backup``."""
+        """Its name for people, unique in a deployment: ``git remote backup``."""
         ...
 
     async def read(self) -> Checkpoint | None:
-        """The newest checkpoint it holds; ``None`` when it holds none, or can only be written to.
+        """The newest checkpoint it holds; ``None`` when it holds none, or can only be written.
 
         Raises:
-            Unreachable: it did not answer, or not in time.
-            IntegrityError: what it holds is not a checkpoint of this controller's key, or was taken away.
+            Unreachable: it did not answer in time.
+            IntegrityError: it holds something that this controller's key did not sign, or a checkpoint was removed.
         """
         ...
 
     async def publish(self, offer: Offer) -> None:
-        """Keep a checkpoint; durable there when this returns. ``read`` was asked just before.
+        """Store a checkpoint; durable when this returns. The caller has called ``read`` just before.
 
         Raises:
-            Unreachable: it did not answer, or not in time.
-            Refused: it does not take it.
-            Contradicts: it knows of another history.
+            Unreachable: it did not answer in time.
+            Refused: it does not accept the checkpoint.
+            Contradicts: it holds another history.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What became of a checkpoint at a target. ``size`` is what it is known to hold; ``problem`` is empty when taken."""
+    """The result of publishing to a target. ``size`` is the size it is known to hold; ``problem`` is empty when taken."""
 
     target: str
     outcome: Outcome
@@ -80,7 +80,7 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a target holds. With a ``problem`` nothing is known of it, because it is not reachable."""
+    """What a target holds; unknown when there is a ``problem``, because it is not reachable."""
 
     target: str
     held: Checkpoint | None
@@ -88,10 +88,10 @@ class Reading:
 
 
 async def read_from(target: CheckpointTarget) -> Reading:
-    """Ask a target what it holds; one that cannot be reached is in the answer.
+    """Read what a target holds; an unreachable target is a ``problem`` in the result.
 
     Raises:
-        IntegrityError: naming the target, when what it holds cannot be believed.
+        IntegrityError: the target holds an invalid checkpoint; the message names the target.
     """
     try:
         return Reading(target.name, await target.read())
@@ -102,7 +102,7 @@ async def read_from(target: CheckpointTarget) -> Reading:
 
 
 async def publish_to(target: CheckpointTarget, offer: Offer, now: Callable[[], History]) -> Publication:
-    """Read a target, hold what it has against the journal of ``now``, and give it the checkpoint."""
+    """Read a target, compare what it holds with the journal of ``now``, and send it the checkpoint."""
     size = 0
     try:
         held = await target.read()
@@ -122,7 +122,7 @@ async def publish_to(target: CheckpointTarget, offer: Offer, now: Callable[[], H
 
 
 async def agree(held: Checkpoint, history: History) -> None:
-    """Check that a held checkpoint is of the journal's own past. Raises ``Contradicts``."""
+    """Check that a held checkpoint belongs to this journal's history. Raises ``Contradicts``."""
     if held.size > history.size:
         raise contradiction(f"it knows {held.size} entries and the journal has {history.size}")
     tree = await asyncio.to_thread(history.at, held.size)
@@ -131,9 +131,9 @@ async def agree(held: Checkpoint, history: History) -> None:
 
 
 def contradiction(why: str) -> Contradicts:
-    """Two histories exist."""
+    """The error that says that two histories exist."""
     return Contradicts(
         f"{why}: the journal was cut, replaced or rewritten, or another controller writes one of the same name",
         code="checkpoint-contradicted",
-        remedy="Halt, keep journal and checkpoints as they are for inquiry, and restore the journal the checkpoint was taken of.",
+        remedy="Halt, keep the journal and the checkpoints unchanged as evidence, and restore the journal of that checkpoint.",
     )

@@ -1,8 +1,8 @@
 """The journal in SQLite: one writer connection, WAL, ``synchronous=FULL`` (architecture.md §7, gates-authority-journal.md §3.3).
 
-Three things keep a second writer out: an OS lock on a file beside the database, a fencing epoch that every opening raises, and
-the comparison of epoch and head with our own inside each append's transaction. Any storage error poisons the writer: after a
-failed COMMIT or fsync nobody knows what is durable until the file is opened and read again.
+``location`` opens it. Three things prevent a second writer: an OS lock on a file beside the database, a fencing epoch that every
+opening raises, and the comparison of epoch and head with our own inside each append's transaction. Any storage error ends the
+writer: after a failed COMMIT or fsync it is unknown what is durable until the file is opened and read again.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def read_journal(path: Path) -> SqliteReader:
         raise JournalError(
             f"there is no journal at {path}",
             code="journal-missing",
-            remedy="Give the path of a journal, or start the controller once.",
+            remedy="Pass the path of a journal, or start the controller once.",
         )
     try:
         connection = _connect(path, apsw.SQLITE_OPEN_READONLY)
@@ -110,7 +110,7 @@ def read_journal(path: Path) -> SqliteReader:
 
 
 class SqliteReader:
-    """Durable entries of a journal file. Implements ``JournalReader``."""
+    """Reads durable entries of a journal file. Implements ``JournalReader``."""
 
     def __init__(self, connection: apsw.Connection, path: Path, controller_id: str) -> None:
         self._connection = connection
@@ -119,7 +119,7 @@ class SqliteReader:
 
     @property
     def controller_id(self) -> str:
-        """Whose journal it is."""
+        """The controller that owns the journal."""
         return self._controller_id
 
     @property
@@ -131,7 +131,7 @@ class SqliteReader:
             raise _unusable(self._path, error) from error
 
     def read(self, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
-        """Entries with ``seq > after``, ascending, fetched in pages so that no read holds the write-ahead log back."""
+        """Entries with ``seq > after``, ascending, fetched in pages so that no read blocks the write-ahead log."""
         left = limit
         while left is None or left > 0:
             page = self._rows(
@@ -159,14 +159,14 @@ class SqliteReader:
         return "sha256:" + rows[0][0].hex() if rows else None
 
     def integrity(self) -> tuple[str, ...]:
-        """What SQLite itself finds wrong with the file; nothing when it is sound."""
+        """The problems that SQLite itself finds in the file; empty when there is none."""
         try:
             return tuple(text for (text,) in self._connection.execute("PRAGMA integrity_check(10)") if text != "ok")
         except apsw.Error as error:
             return (str(error),)
 
     def close(self) -> None:
-        """Close the file. Closing twice is fine, and so is a disk that fails now: what is durable was durable before."""
+        """Close the file. Closing twice is allowed, and a disk error is ignored: durable entries were durable before."""
         with suppress(apsw.Error):
             self._connection.close(True)  # noqa: FBT003
 
@@ -178,14 +178,14 @@ class SqliteReader:
 
 
 class SqliteJournal(SqliteReader):
-    """The one writer of a journal file. Implements ``Journal``. Made by ``open_journal``; used by one thread at a time."""
+    """The only writer of a journal file. Implements ``Journal``. Created by ``open_journal``; used by one thread at a time."""
 
     def __init__(self, connection: apsw.Connection, lock: int, path: Path, controller_id: str, epoch: int) -> None:
         super().__init__(connection, path, controller_id)
         self._lock: int | None = lock
         self._epoch = epoch
         self._poison: str | None = None
-        self.make_room: Callable[[], bool] = lambda: False  # asked when the disk is full
+        self.release_reserve: Callable[[], bool] = lambda: False  # called when the disk is full
         last = _head(connection, controller_id)
         self._head = Head(last.seq, last.hash, epoch)
 
@@ -203,7 +203,7 @@ class SqliteJournal(SqliteReader):
         """Make all records durable in one transaction, or none. See ``Journal.append``."""
         if self._poison:
             raise JournalPoisoned(
-                f"the journal at {self._path} takes no more entries: {self._poison}",
+                f"the journal at {self._path} accepts no more entries: {self._poison}",
                 code="journal-poisoned",
                 remedy="Stop the controller, repair the storage, and start again; the start verifies what is durable.",
             )
@@ -214,7 +214,7 @@ class SqliteJournal(SqliteReader):
         return entries
 
     def close(self) -> None:
-        """Close the file and let the OS lock go. Closing twice is fine."""
+        """Close the file and release the OS lock. Closing twice is allowed."""
         self._poison = self._poison or "it was closed"
         super().close()
         if self._lock is not None:
@@ -226,7 +226,7 @@ class SqliteJournal(SqliteReader):
             try:
                 self._transact(entries)
             except apsw.FullError:
-                if not self.make_room():  # what found no room has changed nothing, unlike a failed sync
+                if not self.release_reserve():  # a write on a full disk changed nothing, unlike a failed sync
                     raise
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
@@ -253,7 +253,7 @@ class SqliteJournal(SqliteReader):
             raise JournalTakenOver(
                 f"epoch {found.epoch} has taken the journal over from epoch {self._epoch}",
                 code="journal-fenced",
-                remedy="Leave the newer controller running; this one must stop.",
+                remedy="Let the newer controller run; this one must stop.",
             )
         if found.seq != self._head.seq or found.hash != self._head.hash:
             raise JournalFenced(
@@ -284,9 +284,9 @@ def _require_sqlite() -> None:
     if tuple(int(part) for part in found.split(".")[:3]) < MINIMUM_SQLITE:
         wanted = ".".join(map(str, MINIMUM_SQLITE))
         raise JournalError(
-            f"SQLite {found} can lose committed entries; {wanted} is the first that does not",
+            f"SQLite {found} can lose committed entries; {wanted} is the first version that does not",
             code="journal-sqlite-too-old",
-            remedy="Install the apsw wheel of the lock file, which brings its own SQLite.",
+            remedy="Install the apsw wheel of requirements.lock, which contains its own SQLite.",
         )
 
 
@@ -304,7 +304,7 @@ def _lock(path: Path) -> int:
         raise JournalLocked(
             f"another process is writing the journal at {path}",
             code="journal-locked",
-            remedy="Stop the other controller first; two controllers never act for one account.",
+            remedy="Stop the other controller first; only one controller may act for an account.",
         ) from None
     return handle
 
@@ -340,7 +340,7 @@ def _take_over(connection: apsw.Connection, controller_id: str, path: Path) -> i
         raise JournalError(
             f"the journal at {path} belongs to {owner}, not to {controller_id}",
             code="journal-other-controller",
-            remedy="Point the controller at its own journal; never copy one between deployments.",
+            remedy="Use the controller's own journal; never copy a journal between deployments.",
         )
     connection.execute("UPDATE controller SET epoch = max(epoch, (SELECT coalesce(max(epoch), 0) FROM entry)) + 1")
     epoch = _head(connection, controller_id).epoch
@@ -354,13 +354,13 @@ def _owner(connection: apsw.Connection, path: Path) -> str:
         raise JournalError(
             f"{path} is not a version {_SCHEMA_VERSION} journal",
             code="journal-schema",
-            remedy="Give the path of a journal of this version of gatehouse; nothing was changed.",
+            remedy="Pass the path of a journal of this version of gatehouse; nothing was changed.",
         )
     if _objects(connection) != _objects_as_created():
         raise JournalError(
-            f"the tables or triggers of {path} are not those gatehouse made",
+            f"the tables or triggers of {path} are not those that gatehouse created",
             code="journal-schema",
-            remedy="Find out what changed the file; compare it with a backup and the newest checkpoint before anything else.",
+            remedy="Find out what changed the file; first compare it with a backup and the newest checkpoint.",
         )
     row = connection.execute("SELECT controller_id FROM controller").fetchone()
     if row is None:
@@ -381,7 +381,7 @@ def _objects_as_created() -> list[Any]:
 
 def _ownerless(whose: object) -> JournalError:
     return JournalError(
-        f"the journal of {whose} has lost its owner's row",
+        f"the journal of {whose} has no row with its owner",
         code="journal-schema",
         remedy="Restore the journal from a verified backup, and find out what wrote to the file.",
     )
@@ -391,5 +391,5 @@ def _unusable(path: Path, error: Exception) -> JournalError:
     return JournalError(
         f"the journal at {path} cannot be used: {error}",
         code="journal-unusable",
-        remedy="Check that the disk is healthy, has room, and that the file and its directory belong to the controller.",
+        remedy="Check that the disk works and has free space, and that the controller's user owns the file and its directory.",
     )

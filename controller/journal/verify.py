@@ -1,4 +1,7 @@
-"""The full verification of a journal: whose it is, its chain, its epochs, its checkpoints, and what keeps it."""
+"""The full verification of a journal: owner, chain, epochs, checkpoints and storage.
+
+A start and ``gatehouse journal verify`` call it.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ from controller.journal.verify_chain import prove
 from exchange.errors import IntegrityError
 
 Inspect = Callable[[Entry], None]
-"""Looks at one entry whose place in the chain was verified. Raises ``IntegrityError`` when its content is wrong."""
+"""Checks one entry that the chain verified. Raises ``IntegrityError`` when its content is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """``entries`` were good up to the end or ``first_problem``; ``head`` is the last of them; ``duration_ns`` is monotonic."""
+    """``entries`` are valid up to the end or ``first_problem``; ``head`` is the last of them; ``duration_ns`` is monotonic."""
 
     entries: int
     head: Head
@@ -29,7 +32,7 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether no problem was found."""
         return self.first_problem is None
 
 
@@ -42,10 +45,10 @@ def verify_journal(
     inspect: Inspect | None = None,
     storage: bool = True,
 ) -> VerifyReport:
-    """Verify a journal, in a file or wherever it is, while its controller runs or not. What is wrong is in the report.
+    """Verify a journal at any location, while its controller runs or not. Problems are in the report.
 
-    With ``storage`` what keeps it is checked too, beside the walk: indexes, free pages. A start can do without: an entry it read
-    was proven by the chain, and an index only ever makes an append fail.
+    With ``storage`` the storage is checked too, in parallel: indexes, free pages. A start does not need it: the chain proves every
+    entry that was read, and a damaged index can only make an append fail.
 
     Raises:
         JournalError: ``journal-missing`` when there is none.
@@ -53,9 +56,9 @@ def verify_journal(
     began = monotonic_ns()
     chain = ChainWalk(controller_id)
     where = FileLocation(location) if isinstance(location, Path) else location
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        sound = beside.submit(_integrity, where) if storage else None
-        problem = _problem(where, controller_id, chain, tuple(map(anchored, checkpoints)), inspect, sound)
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        integrity = executor.submit(_integrity, where) if storage else None
+        problem = _problem(where, controller_id, chain, tuple(map(anchored, checkpoints)), inspect, integrity)
     return VerifyReport(chain.count, chain.head, problem, monotonic_ns() - began)
 
 
@@ -71,9 +74,9 @@ def _problem(
     location: JournalLocation,
     controller_id: str,
     chain: ChainWalk,
-    known: tuple[Anchor, ...],
+    held: tuple[Anchor, ...],
     inspect: Inspect | None,
-    sound: Future[tuple[str, ...]] | None,
+    integrity: Future[tuple[str, ...]] | None,
 ) -> Problem | None:
     try:
         reader = location.read()
@@ -85,9 +88,14 @@ def _problem(
         if reader.controller_id != controller_id:
             message = f"the file is the journal of {reader.controller_id}, not of {controller_id}"
             return Problem(Fault.OTHER_CONTROLLER, 0, message)
-        proven = _skipped(location, controller_id, chain, known) if inspect is None else None
-        anchors = proven or CheckpointWalk(controller_id, known)
-        return anchors.start() or _walked(reader, chain, anchors, inspect) or anchors.finish() or _of_it(reader, chain.head, sound)
+        proven = _skipped(location, controller_id, chain, held) if inspect is None else None
+        anchors = proven or CheckpointWalk(controller_id, held)
+        return (
+            anchors.start()
+            or _walked(reader, chain, anchors, inspect)
+            or anchors.finish()
+            or _storage_problem(reader, chain.head, integrity)
+        )
     except JournalError as error:
         return Problem(Fault.STORAGE, chain.head.seq + 1, error.message)
     finally:
@@ -95,7 +103,7 @@ def _problem(
 
 
 def _walked(reader: StoredJournal, chain: ChainWalk, anchors: CheckpointWalk, inspect: Inspect | None) -> Problem | None:
-    """Page by page; of all that is wrong in a page the first entry is named, and the walk ends before it."""
+    """Verify page by page; the first problem of a page is returned, and the walk ends before its entry."""
     for page in reader.rows(chain.head.seq):
         count, head = chain.count, chain.head
         broken = chain.take(page)
@@ -114,11 +122,11 @@ def _before(rows: list[Row], problem: Problem | None) -> list[Row]:
     return rows if problem is None else [row for row in rows if row[0] < problem.seq]
 
 
-def _skipped(location: JournalLocation, controller_id: str, chain: ChainWalk, known: tuple[Anchor, ...]) -> CheckpointWalk | None:
-    """What is left to compare once several processes have proven a long file up to its end; ``None`` when they have not."""
-    if not isinstance(location, FileLocation) or any(one.checkpoint.origin != origin_of(controller_id) for one in known):
+def _skipped(location: JournalLocation, controller_id: str, chain: ChainWalk, held: tuple[Anchor, ...]) -> CheckpointWalk | None:
+    """The checkpoints left to compare after several processes verified a long file to its end; ``None`` if they did not."""
+    if not isinstance(location, FileLocation) or any(one.checkpoint.origin != origin_of(controller_id) for one in held):
         return None
-    proven = prove(location.path, controller_id, ((one.checkpoint.size, one.checkpoint.root) for one in known))
+    proven = prove(location.path, controller_id, ((one.checkpoint.size, one.checkpoint.root) for one in held))
     if proven is None:
         return None
     chain.skip(proven)
@@ -136,10 +144,10 @@ def _inspected(rows: Sequence[Row], inspect: Inspect | None) -> Problem | None:
     return None
 
 
-def _of_it(reader: StoredJournal, head: Head, sound: Future[tuple[str, ...]] | None) -> Problem | None:
+def _storage_problem(reader: StoredJournal, head: Head, integrity: Future[tuple[str, ...]] | None) -> Problem | None:
     in_force = reader.head.epoch
     if head.epoch > in_force:
         return Problem(Fault.EPOCH_WENT_DOWN, head.seq, f"the epoch in force is {in_force}, below the last entry's {head.epoch}")
-    if sound is not None and (damage := sound.result()):
+    if integrity is not None and (damage := integrity.result()):
         return Problem(Fault.STORAGE, 0, f"the storage is damaged: {damage[0]}")
     return None

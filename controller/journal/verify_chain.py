@@ -1,9 +1,9 @@
-"""A long chain proven by several processes at once; the answer is only ever "all of it is good" or nothing (architecture.md §7).
+"""Verifies a long chain with several processes; the result is "everything is valid" or nothing (architecture.md §7).
 
-The entries are cut into ranges. Each process reads the entry before its range, takes that entry's hash for granted and verifies
-what follows; afterwards the ranges have to meet, from the genesis to the last entry, hash by hash. So every entry is verified
-against the one before it, as one walk would do it. Whenever anything is not as it should be, in the journal or with a process,
-there is no answer, and whoever asked walks the entries one after another to say what is wrong.
+``verify`` calls it. The entries are divided into ranges. Each process reads the entry before its range, assumes that entry's hash
+and verifies the entries of its range; then the ends of neighbouring ranges must have equal hashes, from the genesis to the last
+entry. So every entry is verified against the one before it, as a single walk does. If anything is wrong, in the journal or with a
+process, there is no result, and the caller walks the entries one after another to find the problem.
 
 python -m controller.journal.verify_chain PATH AFTER LAST CHUNK [SIZE …]
 """
@@ -27,7 +27,7 @@ from controller.journal.port import JournalError
 from controller.journal.sqlite import SqliteReader, read_journal
 
 WORTH_IT = 250_000
-"""A shorter journal is verified sooner than another process starts."""
+"""A shorter journal is verified faster than another process starts."""
 
 _CHUNK = 1 << 14
 _MOST_RANGES = 4
@@ -37,7 +37,7 @@ _MODULE = "controller.journal.verify_chain"
 
 @dataclass(frozen=True, slots=True)
 class _Proof:
-    """One range, good after ``start``: the roots of its complete chunks of leaves, and what stood beyond them at some sizes."""
+    """One valid range after ``start``: the roots of its complete chunks of leaves, and the frontiers beyond them at some sizes."""
 
     start: Head
     end: Head
@@ -48,10 +48,10 @@ class _Proof:
 def prove(
     path: Path, controller_id: str, roots: Iterable[tuple[int, bytes]] = (), *, at_least: int = WORTH_IT, chunk: int = _CHUNK
 ) -> Head | None:
-    """The last entry of a journal file whose every entry is good, found with as many processes as there are cores.
+    """The last entry of a journal file if every entry is valid, verified with one process per core.
 
-    ``roots`` are the Merkle roots the first so many entries must have. ``None`` when anything does not fit, or when the journal has
-    fewer than ``at_least`` entries. ``chunk`` is a power of two; a range begins where a chunk of leaves does.
+    ``roots`` are the sizes and Merkle roots the journal must have. ``None`` when anything is wrong, or when the journal has fewer
+    than ``at_least`` entries. ``chunk`` is a power of two; a range begins where a chunk of leaves begins.
     """
     expected = tuple(roots)
     try:
@@ -143,7 +143,7 @@ def _with(whole: MerkleTree, size: int, frontier: Sequence[bytes]) -> MerkleTree
 
 
 class _Helper:
-    """Another process at work on one range."""
+    """Another process that verifies one range."""
 
     def __init__(self, path: Path, after: int, last: int, chunk: int, sizes: Sequence[int]) -> None:
         self._arguments = [str(path), *map(str, (after, last, chunk, *sizes))]
@@ -160,14 +160,14 @@ class _Helper:
         self._process.communicate()
 
     def answer(self) -> _Proof:
-        """What it proved. Raises ``ValueError`` when that is nothing."""
+        """Its proof. Raises ``ValueError`` when it proved nothing."""
         output, _ = self._process.communicate(timeout=_PATIENCE_S)
-        told: Any = json.loads(output)
+        proven: Any = json.loads(output)
         return _Proof(
-            Head(*told["start"]),
-            Head(*told["end"]),
-            tuple(map(bytes.fromhex, told["chunks"])),
-            tuple((size, tuple(map(bytes.fromhex, nodes))) for size, nodes in told["beyond"]),
+            Head(*proven["start"]),
+            Head(*proven["end"]),
+            tuple(map(bytes.fromhex, proven["chunks"])),
+            tuple((size, tuple(map(bytes.fromhex, nodes))) for size, nodes in proven["beyond"]),
         )
 
 
@@ -176,13 +176,13 @@ def _help(path: str, after: int, last: int, chunk: int, *sizes: int) -> None:
     (before,) = reader.read(after - 1, 1)
     proof = _proof(reader, Head(before.seq, before.hash, before.epoch), last, sizes, chunk)
     if proof is not None:
-        told = {
+        proven = {
             "start": [proof.start.seq, proof.start.hash, proof.start.epoch],
             "end": [proof.end.seq, proof.end.hash, proof.end.epoch],
             "chunks": [node.hex() for node in proof.chunks],
             "beyond": [[size, [node.hex() for node in nodes]] for size, nodes in proof.beyond],
         }
-        sys.stdout.write(json.dumps(told))
+        sys.stdout.write(json.dumps(proven))
 
 
 if __name__ == "__main__":

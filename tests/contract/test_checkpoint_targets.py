@@ -1,4 +1,4 @@
-"""What every checkpoint target that can be read back has in common, each kind on a real thing."""
+"""The common contract of every readable checkpoint target, each kind with a real server."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ async def test_it_shows_the_newest_checkpoint_to_every_process(case: TargetCase)
     for size in (3, 5, 12):
         assert (await published(case.target, case.log, size)).outcome is Outcome.TAKEN
     assert await case.target.read() == case.log.checkpoint(12)
-    assert await case.anew(case.log.key).read() == case.log.checkpoint(12)
+    assert await case.another_process(case.log.key).read() == case.log.checkpoint(12)
 
 
-async def test_another_process_goes_on_from_what_is_there(case: TargetCase) -> None:
+async def test_another_process_continues_from_the_held_checkpoint(case: TargetCase) -> None:
     await published(case.target, case.log, 3)
-    assert (await published(case.anew(case.log.key), case.log, 9)).outcome is Outcome.TAKEN
+    assert (await published(case.another_process(case.log.key), case.log, 9)).outcome is Outcome.TAKEN
     assert (await published(case.target, case.log, 10)).outcome is Outcome.TAKEN
 
 
@@ -42,7 +42,7 @@ async def test_the_same_checkpoint_again_changes_nothing(case: TargetCase) -> No
     assert await case.target.read() == case.log.checkpoint(5)
 
 
-async def test_a_journal_cut_short_is_contradicted_and_the_longer_checkpoint_stays(case: TargetCase) -> None:
+async def test_a_shortened_journal_is_contradicted_and_nothing_overwritten(case: TargetCase) -> None:
     await published(case.target, case.log, 9)
     found = await published(case.target, case.log, 7)
     assert found.outcome is Outcome.CONTRADICTS
@@ -50,7 +50,7 @@ async def test_a_journal_cut_short_is_contradicted_and_the_longer_checkpoint_sta
     assert await case.target.read() == case.log.checkpoint(9)
 
 
-async def test_an_older_checkpoint_of_a_journal_that_went_on_is_not_put_back(case: TargetCase) -> None:
+async def test_an_older_checkpoint_does_not_replace_a_newer_one(case: TargetCase) -> None:
     await published(case.target, case.log, 9)
     assert (await published(case.target, case.log, 7, now=12)).outcome is Outcome.TAKEN
     assert await case.target.read() == case.log.checkpoint(9)
@@ -59,13 +59,13 @@ async def test_an_older_checkpoint_of_a_journal_that_went_on_is_not_put_back(cas
 @pytest.mark.parametrize("size", [9, 14])
 async def test_another_history_is_contradicted(case: TargetCase, size: int) -> None:
     await published(case.target, case.log, 9)
-    found = await published(case.anew(case.log.key), case.log.forked(4), size)
+    found = await published(case.another_process(case.log.key), case.log.forked(4), size)
     assert found.outcome is Outcome.CONTRADICTS
     assert "9 entries are not those of the journal" in found.problem
     assert await case.target.read() == case.log.checkpoint(9)
 
 
-async def test_a_target_that_cannot_be_reached_says_so_and_nothing_else(case: TargetCase) -> None:
+async def test_an_unreachable_target_is_reported_as_unreachable(case: TargetCase) -> None:
     await published(case.target, case.log, 3)
     case.vanish()
     reading = await read_from(case.target)
@@ -73,8 +73,8 @@ async def test_a_target_that_cannot_be_reached_says_so_and_nothing_else(case: Ta
     assert (await published(case.target, case.log, 5)).outcome is Outcome.UNREACHABLE
 
 
-async def test_what_another_key_signed_is_not_believed(case: TargetCase) -> None:
+async def test_a_checkpoint_of_another_key_is_refused(case: TargetCase) -> None:
     await published(case.target, case.log, 3)
     with pytest.raises(IntegrityError) as refused:
-        await read_from(case.anew(Logbook(case.log.owner).key))
+        await read_from(case.another_process(Logbook(case.log.owner).key))
     assert refused.value.message.startswith(case.target.name)

@@ -1,4 +1,4 @@
-"""A journal proves its own past from storage, in a file or in PostgreSQL, while its writer goes on."""
+"""A journal proves its earlier sizes from storage, in a file or in PostgreSQL, while its writer appends."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def tree_of(entries: list[Entry]) -> MerkleTree:
     return tree
 
 
-def test_every_earlier_size_is_proven_while_the_writer_goes_on(location: JournalLocation) -> None:
+def test_every_earlier_size_is_proven_while_the_writer_appends(location: JournalLocation) -> None:
     journal = location.open(OWNER)
     try:
         entries = [entry for number in range(9) for entry in journal.append([record(number)], Millis(AT + number))]

@@ -1,4 +1,4 @@
-"""What every journal does, whatever keeps it. A backend inherits ``JournalContract`` and says how it is opened."""
+"""The common contract of every journal. The tests of a backend inherit ``JournalContract`` and say how to open it."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class JournalContract:
         yield journal
         journal.close()
 
-    def test_a_new_journal_is_empty_and_begins_at_its_owner_s_genesis(self, journal: Journal) -> None:
+    def test_a_new_journal_is_empty_and_begins_at_its_owners_genesis(self, journal: Journal) -> None:
         assert journal.head == Head(0, genesis_hash("desk-1"), 1)
         assert list(journal.read()) == []
         assert journal.hash_at(0) is None
 
-    def test_an_append_gives_back_what_was_made_durable(self, journal: Journal) -> None:
+    def test_an_append_returns_the_durable_entries(self, journal: Journal) -> None:
         entries = journal.append([record(1), record(2)], AT)
         assert [(entry.seq, entry.epoch, entry.at, entry.body) for entry in entries] == [
             (1, 1, AT, record(1).body),
@@ -67,7 +67,7 @@ class JournalContract:
         assert tuple(journal.read()) == entries
         assert journal.head == Head(2, entries[1].hash, 1)
 
-    def test_each_entry_can_be_asked_for_its_hash(self, journal: Journal) -> None:
+    def test_the_hash_of_each_entry_can_be_read(self, journal: Journal) -> None:
         entries = journal.append([record(1), record(2)], AT)
         assert [journal.hash_at(seq) for seq in (1, 2, 3)] == [entries[0].hash, entries[1].hash, None]
 
@@ -82,14 +82,14 @@ class JournalContract:
         assert [entry.seq for entry in journal.read(after=6)] == [7]
         assert list(journal.read(after=7)) == list(journal.read(limit=0)) == []
 
-    def test_an_append_while_reading_disturbs_nobody(self, journal: Journal) -> None:
+    def test_an_append_while_reading_does_not_change_the_read(self, journal: Journal) -> None:
         journal.append([record(number) for number in range(3)], AT)
         reading = journal.read()
         first = next(reading)
         journal.append([record(9)], AT)
         assert [first.seq, *(entry.seq for entry in reading)][:3] == [1, 2, 3]
 
-    def test_a_time_no_entry_can_have_is_refused_and_nothing_is_written(self, journal: Journal) -> None:
+    def test_an_invalid_time_is_refused_and_nothing_is_written(self, journal: Journal) -> None:
         with pytest.raises(UsageError):
             journal.append([record(1)], Millis(-1))
         assert list(journal.read()) == []
@@ -105,12 +105,12 @@ class JournalContract:
         assert verify_chain(second.read(), "desk-1").ok
         second.close()
 
-    def test_a_second_writer_is_refused_while_the_first_is_there(self, store: Store, journal: Journal) -> None:
+    def test_a_second_writer_is_refused_while_the_first_is_open(self, store: Store, journal: Journal) -> None:
         with pytest.raises(JournalLocked):
             store.open()
         assert journal.append([record(1)], AT)[0].epoch == 1
 
-    def test_a_writer_that_was_taken_over_from_is_fenced(self, store: Store, journal: Journal) -> None:
+    def test_a_writer_is_fenced_after_a_takeover(self, store: Store, journal: Journal) -> None:
         journal.append([record(1)], AT)
         newer = store.seize()
         with pytest.raises(JournalFenced):
@@ -127,21 +127,21 @@ class JournalContract:
         with pytest.raises(JournalPoisoned):
             journal.append([record(1)], AT)
 
-    def test_a_closed_journal_takes_nothing(self, store: Store) -> None:
+    def test_a_closed_journal_accepts_nothing(self, store: Store) -> None:
         journal = store.open()
         journal.close()
         journal.close()
         with pytest.raises(JournalPoisoned):
             journal.append([record(1)], AT)
 
-    def test_another_controller_s_journal_is_not_opened(self, store: Store) -> None:
+    def test_another_controllers_journal_is_not_opened(self, store: Store) -> None:
         store.open("desk-1").close()
         with pytest.raises(JournalError) as refused:
             store.open("desk-2")
         assert refused.value.code == "journal-other-controller"
         store.open("desk-1").close()
 
-    def test_two_controllers_that_remember_the_same_share_no_hash(self, store: Store, journal: Journal) -> None:
+    def test_two_controllers_with_equal_entries_share_no_hash(self, store: Store, journal: Journal) -> None:
         other = store.another().open("desk-2")
         ours, theirs = journal.append([record(1)], AT), other.append([record(1)], AT)
         assert {entry.hash for entry in ours}.isdisjoint(entry.hash for entry in theirs)
@@ -151,7 +151,7 @@ class JournalContract:
     @settings(
         max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
     )
-    def test_whatever_is_appended_and_however_often_it_is_reopened_it_is_all_there(
+    def test_all_appended_entries_are_read_after_any_number_of_reopenings(
         self, store: Store, batches: list[list[int] | None]
     ) -> None:
         place = store.another()

@@ -1,4 +1,4 @@
-"""The journal in PostgreSQL: the contract of every journal, and what only a server can do to one."""
+"""The journal in PostgreSQL: the common contract, and the failures that only a server can have."""
 
 from __future__ import annotations
 
@@ -85,44 +85,44 @@ def wire(server: PostgresServer) -> Iterator[Wire]:
 
 
 @pytest.fixture
-def wired(store: PostgresStore, wire: Wire) -> Iterator[Journal]:
+def journal_on_wire(store: PostgresStore, wire: Wire) -> Iterator[Journal]:
     journal = open_postgres(store.server.url(store.database, wire.directory), "desk-1")
     journal.append([record(1)], AT)
     yield journal
     journal.close()
 
 
-def test_a_commit_whose_answer_was_lost_is_read_and_found(wired: Journal, wire: Wire) -> None:
+def test_a_commit_with_a_lost_answer_is_found_by_reading(journal_on_wire: Journal, wire: Wire) -> None:
     wire.cut = "after"
-    assert [entry.seq for entry in wired.append([record(2), record(3)], AT)] == [2, 3]
-    assert [entry.seq for entry in wired.append([record(4)], AT)] == [4]
-    assert verify_chain(wired.read(), "desk-1").entries == 4
+    assert [entry.seq for entry in journal_on_wire.append([record(2), record(3)], AT)] == [2, 3]
+    assert [entry.seq for entry in journal_on_wire.append([record(4)], AT)] == [4]
+    assert verify_chain(journal_on_wire.read(), "desk-1").entries == 4
 
 
-def test_a_commit_that_never_arrived_is_read_and_not_assumed(store: PostgresStore, wired: Journal, wire: Wire) -> None:
+def test_a_commit_that_never_arrived_is_not_assumed(store: PostgresStore, journal_on_wire: Journal, wire: Wire) -> None:
     wire.cut = "before"
     with pytest.raises(JournalWriteFailed, match="nothing was written"):
-        wired.append([record(2)], AT)
+        journal_on_wire.append([record(2)], AT)
     with pytest.raises(JournalPoisoned):
-        wired.append([record(2)], AT)
+        journal_on_wire.append([record(2)], AT)
     reader = read_postgres(store.url)
     assert [entry.body for entry in reader.read()] == [record(1).body]
     reader.close()
 
 
-def test_a_server_that_falls_silent_at_a_commit_is_given_up_and_asked_again(
-    wired: Journal, wire: Wire, monkeypatch: pytest.MonkeyPatch
+def test_a_commit_without_an_answer_is_checked_on_a_new_connection(
+    journal_on_wire: Journal, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_link, "PATIENCE_S", 0.3)
     wire.cut = "stall"
-    assert [entry.seq for entry in wired.append([record(2)], AT)] == [2]
+    assert [entry.seq for entry in journal_on_wire.append([record(2)], AT)] == [2]
 
 
-def test_a_server_that_is_gone_leaves_an_append_open_until_somebody_reads(store: PostgresStore, wired: Journal, wire: Wire) -> None:
+def test_an_append_is_undecided_while_the_server_is_unreachable(store: PostgresStore, journal_on_wire: Journal, wire: Wire) -> None:
     wire.cut = "after"
     wire._listening.shutdown(2)
     with pytest.raises(JournalWriteFailed, match="may or may not be durable"):
-        wired.append([record(2)], AT)
+        journal_on_wire.append([record(2)], AT)
     newer = store.seize()
     assert [entry.seq for entry in newer.read()] == [1, 2]
     newer.close()
@@ -143,7 +143,7 @@ def test_no_acknowledged_entry_is_lost_when_the_server_crashes(store: PostgresSt
     newer.close()
 
 
-def test_a_lease_seen_to_be_over_lets_the_standby_in_and_the_old_writer_is_fenced(store: PostgresStore) -> None:
+def test_a_standby_takes_over_an_expired_lease_and_fences_the_writer(store: PostgresStore) -> None:
     first = store.open()
     with pytest.raises(JournalLocked):
         store.open()
@@ -158,30 +158,30 @@ def test_a_lease_seen_to_be_over_lets_the_standby_in_and_the_old_writer_is_fence
 
 
 @pytest.mark.parametrize("sign_of_life", ["append", "renew"])
-def test_a_lease_that_was_renewed_since_it_was_seen_is_not_taken_over(store: PostgresStore, sign_of_life: str) -> None:
+def test_a_lease_that_was_renewed_meanwhile_is_not_taken_over(store: PostgresStore, sign_of_life: str) -> None:
     first = open_postgres(store.url, "desk-1")
-    seen = store.lease()
+    shown = store.lease()
     if sign_of_life == "append":
         first.append([record(1)], AT)
     else:
         first.renew()
     with pytest.raises(JournalLocked):
-        open_postgres(store.url, "desk-1", over=seen)
+        open_postgres(store.url, "desk-1", over=shown)
     assert first.append([record(2)], AT)[0].epoch == 1
     first.close()
 
 
-def test_a_lease_changes_with_every_renewal_even_when_the_server_s_clock_went_back(store: PostgresStore) -> None:
+def test_every_renewal_changes_the_lease_also_after_a_clock_went_back(store: PostgresStore) -> None:
     first = open_postgres(store.url, "desk-1")
     store.execute("UPDATE gatehouse.controller SET lease_until = clock_timestamp() + interval '10 years'")
-    seen = store.lease()
+    shown = store.lease()
     first.renew()
-    assert store.lease() != seen
+    assert store.lease() != shown
     first.close()
     assert store.lease().free
 
 
-def test_a_renewal_by_a_writer_that_was_taken_over_from_is_refused_and_names_the_new_epoch(store: PostgresStore) -> None:
+def test_a_renewal_after_a_takeover_is_refused_with_the_new_epoch(store: PostgresStore) -> None:
     first = open_postgres(store.url, "desk-1")
     second = store.seize()
     with pytest.raises(JournalFenced, match="epoch 2 has taken the journal over from epoch 1"):
@@ -192,7 +192,7 @@ def test_a_renewal_by_a_writer_that_was_taken_over_from_is_refused_and_names_the
     second.close()
 
 
-def test_what_an_append_has_not_committed_is_not_read_by_anybody_who_asks_meanwhile(store: PostgresStore) -> None:
+def test_uncommitted_entries_are_not_read(store: PostgresStore) -> None:
     journal = open_postgres(store.url, "desk-1")
     entry = seal(record(1), journal.head, epoch=journal.epoch, at=AT)
     journal._prepare([entry])
@@ -202,7 +202,7 @@ def test_what_an_append_has_not_committed_is_not_read_by_anybody_who_asks_meanwh
     journal.close()
 
 
-def test_a_server_that_stops_waiting_for_its_standby_is_refused_at_the_next_append(store: PostgresStore) -> None:
+def test_an_append_is_refused_once_the_server_waits_for_no_standby(store: PostgresStore) -> None:
     with pytest.raises(JournalError) as refused:
         open_postgres(store.url, "desk-1", synchronous=True)
     assert refused.value.code == "journal-not-synchronous"
@@ -215,7 +215,7 @@ def test_a_server_that_stops_waiting_for_its_standby_is_refused_at_the_next_appe
     assert list(store.read()) == []
 
 
-def test_a_fenced_writer_that_closes_does_not_end_the_lease_of_the_newer_one(store: PostgresStore) -> None:
+def test_a_fenced_writer_does_not_release_the_newer_lease(store: PostgresStore) -> None:
     first = store.open()
     second = store.seize()
     first.close()
@@ -307,13 +307,13 @@ def test_a_server_that_does_not_sync_is_refused(store: PostgresStore, option: st
         ("postgresql://[", "not a PostgreSQL"),
     ],
 )
-def test_a_url_that_tells_a_secret_or_trusts_a_network_is_refused_and_not_repeated(url: str, why: str) -> None:
+def test_a_url_with_a_secret_or_without_tls_is_refused_and_not_shown(url: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why) as refused:
         open_postgres(url, "desk-1")
     assert "hunter2" not in str(refused.value)
 
 
-def test_a_server_that_is_not_there_is_an_error_with_a_remedy(server: PostgresServer) -> None:
+def test_an_unreachable_server_is_an_error_with_a_code(server: PostgresServer) -> None:
     with pytest.raises(JournalError) as refused:
         open_postgres(server.url("nowhere"), "desk-1")
     assert refused.value.code == "journal-unusable"

@@ -141,7 +141,7 @@ ALTERATIONS: dict[str, tuple[Callable[[Path, Path], None], str]] = {
     "an edited row": (_edit_a_row, "entry 1 "),
     "a move made to look like another": (_hide_a_move, "its content does not match its hash"),
     "a deleted tail": (_cut_the_tail, "knows"),
-    "a trigger that is gone": (_drop_a_trigger, "are not those gatehouse made"),
+    "a trigger that is gone": (_drop_a_trigger, "are not those that gatehouse created"),
     "an older copy": (_restore_an_older_copy, "knows"),
     "another deployment's journal": (_swap_in_another_deployments_journal, "the journal of another"),
     "a write-ahead log that is gone": (_lose_the_write_ahead_log, "journal"),

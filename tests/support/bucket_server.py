@@ -1,4 +1,4 @@
-"""An S3-compatible bucket with object lock, on loopback: it checks every signature by itself and lets no locked version go."""
+"""An S3-compatible bucket with object lock on loopback, for tests: it checks every signature and keeps locked versions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Version:
 
 @dataclass
 class BucketServer:
-    """What it holds and what it was asked.
+    """The bucket's versions and the requests it got.
 
     ``locks`` off: it takes objects and ignores their locks; ``down``: it answers 503; ``listing``: what it says
     instead of a listing.
@@ -50,15 +50,15 @@ class BucketServer:
     listing: str | None = None
 
     def put(self, key: str, body: bytes) -> None:
-        """What somebody with the rights to write can add."""
+        """Add a version, as any client with write permission can."""
         self.versions.setdefault(key, []).insert(0, Version(f"v{sum(map(len, self.versions.values()))}", body))
 
     def hide(self, key: str) -> None:
-        """A deletion marker: the lock does not forbid it."""
+        """Add a deletion marker, which the lock allows."""
         self.versions.setdefault(key, []).insert(0, Version(f"v{sum(map(len, self.versions.values()))}", None))
 
     def delete(self, key: str, version: str) -> bool:
-        """Delete one version for good; a lock forbids it."""
+        """Delete one version permanently; a lock forbids it."""
         found = next(one for one in self.versions[key] if one.id == version)
         if found.lock == "COMPLIANCE" and datetime.fromisoformat(found.until) > datetime.now(UTC):
             return False
@@ -127,7 +127,7 @@ class BucketServer:
 
 
 def _unsigned(request: Request, body: bytes) -> str | None:
-    """What is wrong with the request's signature, worked out from AWS's description and not from our signer."""
+    """The problem of the request's signature, checked by AWS's description and without our signer."""
     told = request.headers.get("authorization", "")
     if not told.startswith("AWS4-HMAC-SHA256 "):
         return "AccessDenied"

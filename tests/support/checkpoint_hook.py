@@ -1,4 +1,4 @@
-"""An HTTP endpoint on loopback that takes checkpoints, and misbehaves when asked to."""
+"""An HTTP endpoint on loopback that accepts checkpoints, or gives the answer that a test sets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from controller.serving import listen, running
 
 @dataclass
 class Hook:
-    """What was posted, with its ``authorization``; ``answer`` is the status it gives, ``says`` the body with it."""
+    """The posted notes and their ``authorization``; ``answer`` is the status of its answers, ``says`` their body."""
 
     url: str = ""
     notes: list[str] = field(default_factory=list)

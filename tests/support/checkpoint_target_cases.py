@@ -1,4 +1,4 @@
-"""Every kind of checkpoint target that can be read back, on a real thing: directory, bare git repository, bucket, witness."""
+"""Every kind of readable checkpoint target, for tests: directory, bare git repository, bucket, witness."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ KINDS = ("directory", "git", "bucket", "witness")
 
 @dataclass
 class TargetCase:
-    """One target of ``log``. ``vanish`` makes it unreachable; ``anew`` is the same target in another process."""
+    """One target of ``log``. ``vanish`` makes it unreachable; ``another_process`` is the same target in another process."""
 
     log: Logbook
     target: CheckpointTarget
     vanish: Callable[[], None]
-    anew: Callable[[NoteKey], CheckpointTarget]
+    another_process: Callable[[NoteKey], CheckpointTarget]
 
 
 @asynccontextmanager
@@ -43,8 +43,8 @@ async def opened(kind: str, directory: Path) -> AsyncIterator[TargetCase]:
     log = Logbook()
     async with AsyncExitStack() as stack:
         make = {"directory": _directory, "git": _git, "bucket": _bucket, "witness": _witness}[kind]
-        anew, vanish = await make(directory, log, stack)
-        yield TargetCase(log, anew(log.key), vanish, anew)
+        another_process, vanish = await make(directory, log, stack)
+        yield TargetCase(log, another_process(log.key), vanish, another_process)
 
 
 def bare_repository(path: Path) -> Path:
@@ -84,11 +84,11 @@ async def _git(directory: Path, log: Logbook, _: AsyncExitStack) -> Made:
     remote = bare_repository(directory / "remote.git")
     work = iter(range(100))
 
-    def anew(key: NoteKey) -> CheckpointTarget:
+    def another_process(key: NoteKey) -> CheckpointTarget:
         there = GitRemote(str(remote), "main")
         return GitTarget("backup", there, directory / f"work{next(work)}.git", log.owner, key, now=SystemClock().now)
 
-    return anew, lambda: remote.rename(directory / "gone") and None
+    return another_process, lambda: remote.rename(directory / "gone") and None
 
 
 async def _bucket(_: Path, log: Logbook, stack: AsyncExitStack) -> Made:
@@ -106,7 +106,7 @@ async def _witness(directory: Path, log: Logbook, stack: AsyncExitStack) -> Made
     stack.push_async_callback(serving_it.aclose)
     public, kept, addresses = cosigner_key("witness.example", private), iter(range(100)), [f"http://127.0.0.1:{port}"]
 
-    def anew(key: NoteKey) -> CheckpointTarget:
+    def another_process(key: NoteKey) -> CheckpointTarget:
         target = WitnessTarget(
             "near", addresses[0], public, directory / f"kept{next(kept)}" / "w.cosigned", log.owner, key, loopback=True
         )
@@ -119,4 +119,4 @@ async def _witness(directory: Path, log: Logbook, stack: AsyncExitStack) -> Made
         for target in made:
             target._url = "http://127.0.0.1:9"
 
-    return anew, vanish
+    return another_process, vanish

@@ -1,4 +1,4 @@
-"""A log with a key, for whoever witnesses one: its checkpoints, its proofs, and its forks."""
+"""A log with a key for tests of witnesses and targets: its checkpoints, its proofs, and its forks."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from controller.journal.merkle import MerkleTree
 
 
 class Logbook:
-    """``fork`` names a history: two logbooks agree up to the first leaf that differs in ``turned``."""
+    """Leaves from number ``fork_at`` on belong to another history; two logbooks agree on the leaves before it."""
 
-    def __init__(self, owner: str = "desk-1", *, private: object = None, turned: int | None = None) -> None:
+    def __init__(self, owner: str = "desk-1", *, private: object = None, fork_at: int | None = None) -> None:
         self.owner = owner
         self.private = private or generate_key()
         self.key = checkpoint_public_key(owner, self.private)
-        self.turned = turned
+        self.fork_at = fork_at
 
     def forked(self, at: int) -> Logbook:
         """The same log with another history from leaf ``at`` on."""
-        return Logbook(self.owner, private=self.private, turned=at)
+        return Logbook(self.owner, private=self.private, fork_at=at)
 
     def leaves(self, size: int) -> list[bytes]:
-        branch = [b"" if self.turned is None or number < self.turned else b"other " for number in range(size)]
+        branch = [b"" if self.fork_at is None or number < self.fork_at else b"other " for number in range(size)]
         return [hashlib.sha256(prefix + b"entry %d" % number).digest() for number, prefix in enumerate(branch)]
 
     def tree(self, size: int) -> MerkleTree:

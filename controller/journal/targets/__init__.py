@@ -1,1 +1,1 @@
-"""The places checkpoints are published to, one kind per file."""
+"""The kinds of checkpoint targets, one per file. ``bootstrap`` creates them from the settings."""

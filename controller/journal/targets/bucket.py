@@ -1,7 +1,7 @@
-"""An S3-compatible bucket with object lock: one object per checkpoint, which nobody can delete or replace until its time is over.
+"""An S3-compatible bucket with object lock: one object per checkpoint, which no one can delete or replace until its lock expires.
 
-Keys count down, so that the newest checkpoint is the first of a listing. Versions are listed and not objects: a lock keeps a
-version from being deleted, but not from being hidden behind a deletion marker or a second version of the same key.
+``bootstrap`` creates it. Keys count down, so that the newest checkpoint is the first of a listing. Versions are listed instead of
+objects: a lock prevents deleting a version, but not hiding it behind a deletion marker or a second version of the same key.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TOP = 10**20 - 1
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Where objects go. ``prefix`` is empty or ends in a slash; ``retain_days`` is how long each is locked."""
+    """A bucket and its options. ``prefix`` is empty or ends in a slash; ``retain_days`` is how long each object is locked."""
 
     endpoint: str
     name: str
@@ -38,7 +38,7 @@ class Bucket:
 
 
 class BucketTarget:
-    """With the lock in ``COMPLIANCE`` mode not even the account's owner can take a checkpoint back."""
+    """Implements ``CheckpointTarget``. With a ``COMPLIANCE`` lock not even the account's owner can remove a checkpoint."""
 
     def __init__(
         self, name: str, bucket: Bucket, controller_id: str, key: NoteKey, *, now: Callable[[], Millis], loopback: bool
@@ -50,7 +50,7 @@ class BucketTarget:
             raise ConfigError(
                 f"the endpoint of checkpoint target {name} is more than a host",
                 code="checkpoint-address",
-                remedy="Give the endpoint alone, such as https://s3.example.com, and the bucket in `bucket`.",
+                remedy="Set the endpoint without a path, such as https://s3.example.com, and the bucket in `bucket`.",
             )
         self._host = https.host_of(self._endpoint)
         self._prefix = f"{bucket.prefix}gatehouse-{controller_id}/"
@@ -62,32 +62,32 @@ class BucketTarget:
         return f"bucket {self._name}"
 
     async def read(self) -> Checkpoint | None:
-        """See ``CheckpointTarget.read``. Two versions of the newest key must say the same."""
+        """See ``CheckpointTarget.read``. Two versions of the newest key must have the same content."""
         answer = await self._send("GET", "", {"versions": "", "prefix": self._prefix, "max-keys": "1000"})
         if answer.status != 200:
             raise https.refused(answer)
         listing = _parsed(answer.body)
         if listing is None or listing.tag.rpartition("}")[2] != "ListVersionsResult":
-            raise _strange(f"{self._bucket.name} answered with something that is not a listing of versions")
-        versions = [(one.findtext("{*}Key", ""), one.findtext("{*}VersionId", "")) for one in listing.findall("{*}Version")]
+            raise _invalid(f"the answer of {self._bucket.name} is not a listing of versions")
+        versions = [(found.findtext("{*}Key", ""), found.findtext("{*}VersionId", "")) for found in listing.findall("{*}Version")]
         newest = next((key for key, _ in versions if self._ours.fullmatch(key)), None)
         if newest is None:
             if listing.findtext("{*}IsTruncated") == "true":
-                raise _strange(f"{self._bucket.name}/{self._prefix} is full of objects that are no checkpoints")
+                raise _invalid(f"{self._bucket.name}/{self._prefix} contains only objects that are no checkpoints")
             return None
         held = [await self._fetch(key, version) for key, version in versions if key == newest]
         if any(one.root != held[0].root for one in held):
-            raise _strange(f"{newest} was signed with two different contents: two histories exist")
+            raise _invalid(f"{newest} was signed with two different contents: two histories exist")
         return held[0]
 
     async def publish(self, offer: Offer) -> None:
-        """See ``CheckpointTarget.publish``. What the bucket did not lock is not published."""
+        """See ``CheckpointTarget.publish``. A checkpoint that the bucket did not lock counts as refused."""
         key = self._key_of(offer.checkpoint)
         body = offer.note.encode()
         until = datetime.fromtimestamp(offer.at_s, UTC) + timedelta(days=self._bucket.retain_days)
         headers = {
             "content-type": "text/plain; charset=utf-8",
-            # S3 asks for this checksum whenever a lock is set; it protects the transport, the signature protects the content.
+            # S3 requires this checksum with a lock; it protects the transport, the signature protects the content.
             "content-md5": base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode(),
             "if-none-match": "*",
             "x-amz-object-lock-mode": "COMPLIANCE",
@@ -104,9 +104,9 @@ class BucketTarget:
         locked = await self._send("HEAD", key, {})
         if locked.status != 200 or locked.headers.get("x-amz-object-lock-mode") != "COMPLIANCE":
             raise Refused(
-                "it took the checkpoint and did not lock it",
+                "it accepted the checkpoint and did not lock it",
                 code="target-refused",
-                remedy="Create the bucket with object lock, and let the key use s3:PutObjectRetention.",
+                remedy="Create the bucket with object lock, and allow the access key s3:PutObjectRetention.",
             )
 
     def _key_of(self, checkpoint: Checkpoint) -> str:
@@ -118,7 +118,7 @@ class BucketTarget:
             raise https.refused(answer)
         found = decode_checkpoint(answer.body, self._key)
         if self._key_of(found) != key:
-            raise _strange(f"{key} holds the checkpoint of {found.size} entries")
+            raise _invalid(f"{key} holds the checkpoint of {found.size} entries")
         return found
 
     async def _send(
@@ -133,7 +133,7 @@ class BucketTarget:
 
 
 def _parsed(body: bytes) -> ET.Element | None:
-    # Only a document type can define entities, and a parser expands them while it reads; the answer's length is bounded.
+    # A document type could define entities, which a parser expands while it reads; the answer's length is bounded.
     try:
         text = body.decode()
         return None if "<!DOCTYPE" in text else ET.fromstring(text)  # noqa: S314
@@ -141,5 +141,5 @@ def _parsed(body: bytes) -> ET.Element | None:
         return None
 
 
-def _strange(why: str) -> IntegrityError:
-    return IntegrityError(why, code="checkpoint-malformed", remedy="Look at the bucket's versions, and at who can write to it.")
+def _invalid(why: str) -> IntegrityError:
+    return IntegrityError(why, code="checkpoint-malformed", remedy="Check the bucket's versions, and who can write to it.")

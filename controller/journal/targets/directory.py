@@ -1,4 +1,7 @@
-"""A directory: a mounted disk of another machine, a memory card, a synchronised folder. One file per controller."""
+"""A directory as a checkpoint target: a mounted disk of another machine, a memory card, a synchronised folder.
+
+``bootstrap`` creates it. There is one file per controller.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from exchange.errors import IntegrityError, Unreachable
 
 
 def file_in(directory: Path, controller_id: str) -> Path:
-    """Where a directory keeps a controller's newest checkpoint."""
+    """The file of a controller's newest checkpoint in a directory."""
     return directory / f"gatehouse-{controller_id}.checkpoint"
 
 
 class DirectoryTarget:
-    """Proves what its owner can prove of it: whoever can write there can put an older checkpoint back."""
+    """Implements ``CheckpointTarget``. Its proof is weak: a process that can write there can restore an older checkpoint."""
 
     def __init__(self, directory: Path, controller_id: str, key: NoteKey) -> None:
         self._directory = directory
@@ -31,7 +34,7 @@ class DirectoryTarget:
         return f"directory {self._directory}"
 
     async def read(self) -> Checkpoint | None:
-        """See ``CheckpointTarget.read``. A directory that does not exist is one that is not mounted."""
+        """See ``CheckpointTarget.read``. A missing directory counts as not mounted."""
         data = await asyncio.to_thread(self._read)
         return None if data is None else decode_checkpoint(data, self._key)
 
@@ -54,7 +57,7 @@ class DirectoryTarget:
             raise IntegrityError(
                 f"{self._file} cannot be read: {error.strerror}",
                 code="checkpoint-malformed",
-                remedy="Find out what took the checkpoint's place.",
+                remedy="Find out what replaced the checkpoint file.",
             ) from error
 
 
@@ -62,5 +65,5 @@ def _unreachable(directory: Path, done: str, error: OSError) -> Unreachable:
     return Unreachable(
         f"{directory} cannot be {done}: {error.strerror}",
         code="target-unreachable",
-        remedy="Create or mount the directory, and let the controller's user write there.",
+        remedy="Create or mount the directory, and make it writable for the controller's user.",
     )

@@ -1,7 +1,7 @@
-"""A branch of a git remote: one commit per checkpoint. With a protected branch, neither end nor history of it can be rewritten.
+"""A branch of a git remote as a checkpoint target: one commit per checkpoint. A protected branch cannot be rewritten.
 
-The system's ``git`` runs with an environment of its own: no configuration but ours, no prompts, no hooks, no helpers, no redirects.
-Nothing is ever forced: a branch that moved, was rewritten or is gone is a refusal.
+``bootstrap`` creates it. The system's ``git`` runs with a separate environment: only our configuration, no prompts, no hooks, no
+helpers, no redirects. It never pushes with force: a branch that moved, was rewritten or was deleted is an error.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from exchange.model import Millis
 TIMEOUT_S = 30
 END_S = 2
 STALE_LOCK_MS = 600_000
-"""A lock in our own repository that is older was left by a machine that went down: no command of ours lives that long."""
+"""An older lock in our own repository is left over from a crash, because none of our commands runs that long."""
 
 _NO_SUCH_REF = 2
 _PASSWORD_IN_URL = re.compile(r"://[^/@]*:[^/@]*@|https?://[^/]*@", re.IGNORECASE)
-"""Over https a user name is as good as always the token itself, and git repeats it when it is refused."""
+"""Over https a user name is usually the token itself, and git repeats it in its errors."""
 
 _SSH = "ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=10 -o IdentitiesOnly=yes"
 
 
 @dataclass(frozen=True, slots=True)
 class GitRemote:
-    """Where to push. ``token`` is for https; ``ssh_key`` and ``known_hosts`` are files for ssh, the user's own when not given."""
+    """Where to push. ``token`` is for https; ``ssh_key`` and ``known_hosts`` are files for ssh, by default the user's own."""
 
     url: str
     branch: str
@@ -48,7 +48,7 @@ class GitRemote:
     known_hosts: Path | None = None
 
     def environment(self) -> dict[str, str]:
-        """What ``git`` may know of the world. The token is neither in an argument nor in a file."""
+        """The environment of ``git``. The token is neither in an argument nor in a file."""
         ssh = _SSH
         ssh += f" -i '{self.ssh_key}'" if self.ssh_key else ""
         ssh += f" -o UserKnownHostsFile='{self.known_hosts}'" if self.known_hosts else ""
@@ -56,9 +56,9 @@ class GitRemote:
         if self.token:
             basic = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
             settings["http.extraHeader"] = f"Authorization: Basic {basic}"
-        # An operator who verifies is not always the user the controller runs as.
+        # A verification may run as another user than the controller.
         settings |= {"safe.directory": "*", "gc.autoDetach": "false"}
-        given = {
+        environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": os.environ.get("HOME", "/nonexistent"),
             "LC_ALL": "C",
@@ -72,21 +72,21 @@ class GitRemote:
             "GIT_ALLOW_PROTOCOL": "https:ssh:file",
         }
         for number, (key, value) in enumerate(settings.items()):
-            given |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-        return given
+            environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return environment
 
 
 class GitTarget:
-    """``work`` is a bare repository of our own, made if need be: it remembers the last commit the remote took."""
+    """Implements ``CheckpointTarget``. ``work`` is our own bare repository, created if missing: it names the last pushed commit."""
 
     def __init__(
         self, name: str, remote: GitRemote, work: Path, controller_id: str, key: NoteKey, *, now: Callable[[], Millis]
     ) -> None:
         if _PASSWORD_IN_URL.search(remote.url) or remote.url.startswith("-"):
             raise ConfigError(
-                f"checkpoint target {name}: a remote's address holds no password and is no option",
+                f"checkpoint target {name}: the remote's address contains a password or is an option",
                 code="checkpoint-address",
-                remedy="Put the password or token in a file, and name that with `secret_file`.",
+                remedy="Write the password or token to a file, and set its name as `secret_file`.",
             )
         if shutil.which("git") is None:
             raise ConfigError("git is not installed", code="no-git", remedy="Install git, or remove the git target.")
@@ -94,7 +94,8 @@ class GitTarget:
         self._controller_id, self._now = controller_id, now
         self._file = file_in(Path(), controller_id).name
         self._environment = remote.environment()
-        self._there, self._seen, self._taken = (f"refs/{kind}/{remote.branch}" for kind in ("heads", "seen", "taken"))
+        self._remote_ref = f"refs/heads/{remote.branch}"
+        self._fetched_ref, self._pushed_ref = f"refs/seen/{remote.branch}", f"refs/taken/{remote.branch}"
 
     @property
     def name(self) -> str:
@@ -104,33 +105,34 @@ class GitTarget:
     async def read(self) -> Checkpoint | None:
         """See ``CheckpointTarget.read``. The checkpoint at the tip of the branch."""
         await self._prepare()
-        taken = await self._commit_at(self._taken)
-        found = _text(await self._git("ls-remote", "--exit-code", self._remote.url, self._there, allowed=(_NO_SUCH_REF,)))
+        pushed = await self._commit_at(self._pushed_ref)
+        found = _text(await self._git("ls-remote", "--exit-code", self._remote.url, self._remote_ref, allowed=(_NO_SUCH_REF,)))
         if not found:
-            if taken:
-                raise _rewritten(f"the branch {self._remote.branch} is gone, and commit {taken[:12]} was pushed to it", self._work)
-            await self._git("update-ref", "-d", self._seen)
+            if pushed:
+                why = f"the branch {self._remote.branch} was deleted after commit {pushed[:12]} was pushed to it"
+                raise _rewritten(why, self._work)
+            await self._git("update-ref", "-d", self._fetched_ref)
             return None
-        if found.split()[0] != await self._commit_at(self._seen):
-            await self._git("fetch", "--quiet", "--no-tags", self._remote.url, f"+{self._there}:{self._seen}")
-        if taken and not await self._descends(taken):
-            raise _rewritten(f"the branch {self._remote.branch} no longer holds commit {taken[:12]}", self._work)
-        listed = await self._git("ls-tree", "--name-only", self._seen, "--", self._file)
+        if found.split()[0] != await self._commit_at(self._fetched_ref):
+            await self._git("fetch", "--quiet", "--no-tags", self._remote.url, f"+{self._remote_ref}:{self._fetched_ref}")
+        if pushed and not await self._descends(pushed):
+            raise _rewritten(f"the branch {self._remote.branch} no longer contains commit {pushed[:12]}", self._work)
+        listed = await self._git("ls-tree", "--name-only", self._fetched_ref, "--", self._file)
         if not listed:
             return None
-        return decode_checkpoint(await self._git("cat-file", "blob", f"{self._seen}:{self._file}"), self._key)
+        return decode_checkpoint(await self._git("cat-file", "blob", f"{self._fetched_ref}:{self._file}"), self._key)
 
     async def publish(self, offer: Offer) -> None:
-        """See ``CheckpointTarget.publish``. One commit on the tip that was read; other files of the branch stay."""
-        tip = await self._commit_at(self._seen)
-        blob = _text(await self._git("hash-object", "-w", "--stdin", given=offer.note.encode()))
+        """See ``CheckpointTarget.publish``. One commit on the tip that was read; other files of the branch are kept."""
+        tip = await self._commit_at(self._fetched_ref)
+        blob = _text(await self._git("hash-object", "-w", "--stdin", input_=offer.note.encode()))
         index = {"GIT_INDEX_FILE": str(self._work / "checkpoint.index")}
-        await self._git("read-tree", *((tip,) if tip else ("--empty",)), more=index)
-        await self._git("update-index", "--add", "--cacheinfo", f"100644,{blob},{self._file}", more=index)
-        tree = _text(await self._git("write-tree", more=index))
-        commit = _text(await self._git(*self._commit_arguments(tree, tip, offer), more=self._author(offer.at_s)))
+        await self._git("read-tree", *((tip,) if tip else ("--empty",)), environment=index)
+        await self._git("update-index", "--add", "--cacheinfo", f"100644,{blob},{self._file}", environment=index)
+        tree = _text(await self._git("write-tree", environment=index))
+        commit = _text(await self._git(*self._commit_arguments(tree, tip, offer), environment=self._author(offer.at_s)))
         answer = await self._git(
-            "push", "--quiet", "--porcelain", self._remote.url, f"{commit}:{self._there}", allowed=(1,), telling=True
+            "push", "--quiet", "--porcelain", self._remote.url, f"{commit}:{self._remote_ref}", allowed=(1,), with_errors=True
         )
         lines = answer.decode(errors="replace").splitlines()
         if rejected := [line for line in lines if line.startswith("!") or "rejected" in line]:
@@ -141,7 +143,7 @@ class GitTarget:
             )
         if not any(line.startswith(("*", " ", "=", "Done")) for line in lines):
             raise _unreachable(lines[-1] if lines else "the push failed")
-        await self._git("update-ref", self._taken, commit)
+        await self._git("update-ref", self._pushed_ref, commit)
 
     async def _prepare(self) -> None:
         await asyncio.to_thread(_unlock, self._work, self._now())
@@ -160,36 +162,36 @@ class GitTarget:
     async def _commit_at(self, reference: str) -> str:
         return _text(await self._git("rev-parse", "--quiet", "--verify", f"{reference}^{{commit}}", allowed=(1,)))
 
-    async def _descends(self, taken: str) -> bool:
-        # Prints the commit when it is not an ancestor of what the remote shows now.
-        return not await self._git("rev-list", "--max-count=1", taken, f"^{self._seen}")
+    async def _descends(self, pushed: str) -> bool:
+        # It prints the commit if it is not an ancestor of the remote's tip.
+        return not await self._git("rev-list", "--max-count=1", pushed, f"^{self._fetched_ref}")
 
     async def _git(
         self,
         *arguments: str,
-        given: bytes | None = None,
-        more: Mapping[str, str] | None = None,
+        input_: bytes | None = None,
+        environment: Mapping[str, str] | None = None,
         allowed: tuple[int, ...] = (),
-        telling: bool = False,
+        with_errors: bool = False,
     ) -> bytes:
         process = await asyncio.create_subprocess_exec(
             "git", *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=self._work, start_new_session=True,
-            env={**self._environment, "GIT_DIR": str(self._work), **(more or {})},
+            env={**self._environment, "GIT_DIR": str(self._work), **(environment or {})},
         )  # fmt: skip
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                output, complaint = await process.communicate(given)
+                output, errors = await process.communicate(input_)
         except TimeoutError:
             raise _unreachable(f"git {arguments[0]} did not end in {TIMEOUT_S} s") from None
         finally:
             await _end(process)
         if process.returncode and process.returncode not in allowed:
-            raise _unreachable(_last_line(complaint) or f"git {arguments[0]} ended with {process.returncode}")
-        return output + complaint if telling else output
+            raise _unreachable(_last_line(errors) or f"git {arguments[0]} ended with {process.returncode}")
+        return output + errors if with_errors else output
 
 
 async def _end(process: Process) -> None:
-    # git's children (ssh, its http helper) are in its own session, and go with it. Told to end, git takes its locks away.
+    # git's children (ssh, its http helper) are in its session and end with it. On SIGTERM git removes its locks.
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.returncode is not None:
             return
@@ -210,8 +212,8 @@ def _text(output: bytes) -> str:
     return output.decode("ascii", errors="replace").strip()
 
 
-def _last_line(complaint: bytes) -> str:
-    lines = [line for line in complaint.decode(errors="replace").splitlines() if line.strip()]
+def _last_line(errors: bytes) -> str:
+    lines = [line for line in errors.decode(errors="replace").splitlines() if line.strip()]
     return next((line for line in lines if line.startswith("fatal:")), lines[-1] if lines else "")[:200]
 
 
@@ -219,9 +221,9 @@ def _rewritten(why: str, work: Path) -> IntegrityError:
     return IntegrityError(
         f"{why}: it was rewritten",
         code="target-rewritten",
-        remedy=f"Find out who rewrote it, protect the branch, and only then remove {work} to begin anew.",
+        remedy=f"Find out who rewrote it, protect the branch, and only then remove {work} to start again.",
     )
 
 
 def _unreachable(why: str) -> Unreachable:
-    return Unreachable(why, code="target-unreachable", remedy="Correct the remote or its keys; it is tried again by itself.")
+    return Unreachable(why, code="target-unreachable", remedy="Correct the remote or its keys; the push is retried automatically.")

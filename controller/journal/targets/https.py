@@ -1,4 +1,7 @@
-"""One HTTPS request to a checkpoint target: certificates verified, no redirects, no proxies from the environment, bounded."""
+"""One bounded HTTPS request to a checkpoint target: verified certificates, no redirects, no proxies of the environment.
+
+The bucket, webhook and witness targets send with it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ MOST_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer of at most ``MOST_BYTES``. Names of headers are in lower case."""
+    """A complete answer of at most ``MOST_BYTES``. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -28,7 +31,7 @@ class Answer:
 
 
 def checked_url(url: str, *, loopback: bool) -> str:
-    """The address without a slash at its end. ``loopback`` also allows plain http to this machine.
+    """The checked address, without a slash at its end. ``loopback`` also allows plain http to this machine.
 
     Raises:
         ConfigError: ``checkpoint-address``.
@@ -45,7 +48,7 @@ def checked_url(url: str, *, loopback: bool) -> str:
 
 
 def host_of(url: str) -> str:
-    """The ``host`` header that goes with an address: in lower case, without a port that is the scheme's own."""
+    """The ``host`` header of an address: in lower case, without the scheme's default port."""
     return httpx.URL(url).netloc.decode("ascii")
 
 
@@ -53,7 +56,7 @@ async def send(method: str, url: str, *, headers: Mapping[str, str] | None = Non
     """Send one request and read its answer.
 
     Raises:
-        Unreachable: no answer in time, one that is too long, or one that says "later": 429 or 5xx.
+        Unreachable: no answer in time, an answer that is too long, or status 429 or 5xx.
         Refused: a redirect.
     """
     try:
@@ -73,29 +76,29 @@ async def send(method: str, url: str, *, headers: Mapping[str, str] | None = Non
         raise _unreachable(f"HTTP {answer.status}")
     if 300 <= answer.status < 400:
         raise Refused(
-            f"HTTP {answer.status}: it redirects elsewhere, and a checkpoint goes nowhere else",
+            f"HTTP {answer.status}: it redirects, and a checkpoint is sent only to the configured address",
             code="target-refused",
-            remedy="Set the address it redirects to, if that is the right one.",
+            remedy="Set the address it redirects to, if that one is right.",
         )
     return answer
 
 
 def bearer(token: str) -> str:
-    """An ``authorization`` header. Raises ``ConfigError`` (``checkpoint-secret``): what no header can carry is told in errors."""
+    """The ``authorization`` header. Raises ``ConfigError`` (``checkpoint-secret``) for a token that no header can contain."""
     if not (token.isascii() and token.isprintable()):
         raise ConfigError(
             "the target's token is more than one line of printable ASCII",
             code="checkpoint-secret",
-            remedy="Put the token alone into the file that `secret_file` names.",
+            remedy="Write only the token to the file that `secret_file` names.",
         )
     return f"Bearer {token}"
 
 
 def refused(answer: Answer, *, quoted: bool = True) -> Refused:
-    """An answer that is no success. Not ``quoted`` where the address is secret: servers like to repeat it."""
-    said = " ".join(answer.body[:200].decode(errors="replace").split()) if quoted else ""
+    """The error for an answer without success. Not ``quoted`` if the address is secret, because servers often repeat it."""
+    quote = " ".join(answer.body[:200].decode(errors="replace").split()) if quoted else ""
     return Refused(
-        f"HTTP {answer.status}{': ' + said if said else ''}",
+        f"HTTP {answer.status}{': ' + quote if quote else ''}",
         code="target-refused",
         remedy="Correct the target's address, credentials or rights.",
     )
@@ -116,8 +119,8 @@ def _client() -> httpx.AsyncClient:
 
 @cache
 def _context() -> ssl.SSLContext:
-    # Made once, at the start: reading the certificates takes long enough to be felt between two orders. A deployment's own
-    # authority is one that this machine trusts.
+    # Created once at the start: reading the certificates between two orders would delay them. A deployment's own
+    # certificate authority must be one that this machine trusts.
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context
@@ -131,17 +134,17 @@ def _is_loopback(host: str) -> bool:
 
 
 def _address(url: str) -> ConfigError:
-    # Its host alone: everything else may hold a password or a token.
+    # Only the host: the rest may contain a password or a token.
     try:
         host = urlsplit(url).hostname
     except ValueError:
         host = None
     return ConfigError(
-        f"checkpoints are not sent to an address {f'of {host!r} ' if host else ''}as it is written here",
+        f"the address {f'of {host!r} ' if host else ''}is not allowed for checkpoints",
         code="checkpoint-address",
-        remedy="Use https:// without a user name; plain http only to this machine, in a rehearsal.",
+        remedy="Use https:// without a user name; plain http is allowed only to this machine, in a rehearsal.",
     )
 
 
 def _unreachable(why: str) -> Unreachable:
-    return Unreachable(why, code="target-unreachable", remedy="Start it, or correct its address; it is tried again by itself.")
+    return Unreachable(why, code="target-unreachable", remedy="Start it, or correct its address; it is retried automatically.")

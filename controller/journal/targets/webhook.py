@@ -1,4 +1,7 @@
-"""A webhook: each checkpoint is posted as it is, to whatever keeps it: a chat, a mail gateway, a log of somebody else's."""
+"""A webhook as a checkpoint target: each note is posted unchanged, for example to a chat, a mail gateway or another log.
+
+``bootstrap`` creates it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from controller.journal.targets import https
 
 
 class WebhookTarget:
-    """Cannot be read back: it proves something to people who look at it, and nothing to a start."""
+    """Implements ``CheckpointTarget``. It cannot be read, so it is evidence for people and proves nothing to a start."""
 
     def __init__(self, name: str, url: str, token: str, *, loopback: bool) -> None:
         self._name = name
@@ -19,15 +22,15 @@ class WebhookTarget:
 
     @property
     def name(self) -> str:
-        """The name from the settings; the address may hold a token."""
+        """The name from the settings, because the address may contain a token."""
         return f"webhook {self._name}"
 
     async def read(self) -> Checkpoint | None:
-        """Nothing: it can only be written to."""
+        """Nothing: it can only be written."""
         return None
 
     async def publish(self, offer: Offer) -> None:
-        """See ``CheckpointTarget.publish``. Any 2xx answer is a yes."""
+        """See ``CheckpointTarget.publish``. Any 2xx answer means accepted."""
         answer = await https.send("POST", self._url, headers=self._headers, body=offer.note.encode())
         if not 200 <= answer.status < 300:
             raise https.refused(answer, quoted=False)

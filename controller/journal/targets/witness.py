@@ -1,6 +1,7 @@
-"""A witness (C2SP tlog-witness): it cosigns a checkpoint only with proof that it follows from all it has cosigned before.
+"""A witness (C2SP tlog-witness) as a target: it cosigns a checkpoint only with proof that it extends all earlier ones.
 
-The cosigned note is kept beside the journal: it shows anybody who knows the witness's key what the witness had seen, and when.
+``bootstrap`` creates it. The cosigned note is kept beside the journal: with the witness's key it proves what the witness saw, and
+when.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ _ATTEMPTS = 3
 
 
 def newest_path(origin: str) -> str:
-    """Where a ``gatehouse witness`` shows the newest checkpoint it cosigned for a log; C2SP leaves reading to others."""
+    """The path where a ``gatehouse witness`` serves the newest cosigned checkpoint of a log; C2SP defines no path for it."""
     return f"/checkpoint/{hashlib.sha256(origin.encode()).hexdigest()}"
 
 
 class WitnessTarget:
-    """``kept`` is the file of the last cosigned note. A witness that shows nothing is known by it."""
+    """Implements ``CheckpointTarget``. ``kept`` is the file of the last cosigned note, used if the witness serves no checkpoint."""
 
     def __init__(
         self, name: str, url: str, witness: NoteKey, kept: Path, controller_id: str, key: NoteKey, *, loopback: bool
@@ -43,41 +44,41 @@ class WitnessTarget:
         return f"witness {self._name}"
 
     async def read(self) -> Checkpoint | None:
-        """See ``CheckpointTarget.read``. The longer of what the witness shows and what it is known to have cosigned."""
+        """See ``CheckpointTarget.read``. The larger of the checkpoint it serves and the kept one."""
         answer = await https.send("GET", f"{self._url}{newest_path(self._origin)}")
-        shown = self._believed(answer.body) if answer.status == 200 else None
+        shown = self._verified(answer.body) if answer.status == 200 else None
         kept = self._read_kept()
         if shown is not None and kept is not None and shown.size < kept.size:
-            raise self._forgets(shown.size, kept.size)
+            raise self._lost_data(shown.size, kept.size)
         return shown or kept
 
     async def publish(self, offer: Offer) -> None:
-        """See ``CheckpointTarget.publish``. Keeps the note with the cosignature once the cosignature holds."""
-        known = await self._known()
+        """See ``CheckpointTarget.publish``. Keeps the note with the cosignature once the cosignature is verified."""
+        held = await self._held_size()
         for _ in range(_ATTEMPTS):
-            proof = await offer.prove(known) if known else ()
+            proof = await offer.prove(held) if held else ()
             lines = "".join(f"{base64.b64encode(node).decode()}\n" for node in proof)
-            body = f"old {known}\n{lines}\n{offer.note}".encode()
+            body = f"old {held}\n{lines}\n{offer.note}".encode()
             answer = await https.send("POST", f"{self._url}/add-checkpoint", body=body)
             if answer.status == 200:
                 self._keep(offer, answer.body)
                 return
-            told = _SIZE.fullmatch(answer.body) if answer.status == 409 else None
-            if told is None:
+            answered = _SIZE.fullmatch(answer.body) if answer.status == 409 else None
+            if answered is None:
                 break
-            size = int(told[1])
-            if size < known:
-                raise self._forgets(size, known)
+            size = int(answered[1])
+            if size < held:
+                raise self._lost_data(size, held)
             if size > offer.checkpoint.size:
                 raise contradiction(f"it knows {size} entries and was offered {offer.checkpoint.size}")
-            if size == known:
+            if size == held:
                 raise contradiction(f"its {size} entries are not those of the journal")
-            known = size
+            held = size
         if answer.status == 422:
-            raise contradiction(f"its first {known} entries are not those of the journal")
+            raise contradiction(f"its first {held} entries are not those of the journal")
         raise https.refused(answer)
 
-    async def _known(self) -> int:
+    async def _held_size(self) -> int:
         held = await self.read()
         return held.size if held is not None else 0
 
@@ -92,17 +93,17 @@ class WitnessTarget:
             raise Refused(
                 f"{self._kept} cannot be written: {error.strerror}",
                 code="cosignature-not-kept",
-                remedy="Let the controller's user write there.",
+                remedy="Make the directory writable for the controller's user.",
             ) from error
 
-    def _forgets(self, size: int, before: int) -> IntegrityError:
+    def _lost_data(self, size: int, before: int) -> IntegrityError:
         return IntegrityError(
-            f"it knows {size} entries and has cosigned {before} before: it forgets",
+            f"it knows {size} entries and has cosigned {before} before, so it lost its data",
             code="target-rewritten",
-            remedy=f"Find out what became of the witness's memory, and only then remove {self._kept}.",
+            remedy=f"Find out why the witness lost its data, and only then remove {self._kept}.",
         )
 
-    def _believed(self, note: bytes) -> Checkpoint:
+    def _verified(self, note: bytes) -> Checkpoint:
         found = decode_checkpoint(note, self._key)
         cosigned_at(note.decode(), found.text, self._witness)
         return found
@@ -110,10 +111,12 @@ class WitnessTarget:
     def _read_kept(self) -> Checkpoint | None:
         try:
             with self._kept.open("rb") as file:
-                return self._believed(file.read(MAX_NOTE_BYTES + 1))
+                return self._verified(file.read(MAX_NOTE_BYTES + 1))
         except FileNotFoundError:
             return None
         except OSError as error:
             raise IntegrityError(
-                f"{self._kept} cannot be read: {error.strerror}", code="checkpoint-malformed", remedy="Mend the data directory."
+                f"{self._kept} cannot be read: {error.strerror}",
+                code="checkpoint-malformed",
+                remedy="Make the file readable for the controller's user.",
             ) from error

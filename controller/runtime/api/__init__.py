@@ -1,1 +1,1 @@
-"""What bots and operators may ask: the ports of the gateway and the console, on top of the writer."""
+"""The ports of the gateway and the console, implemented with the writer. ``runtime.assembly`` and ``bootstrap`` create them."""

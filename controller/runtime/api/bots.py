@@ -1,4 +1,4 @@
-"""The controller as its bots may use it: ``controller.gateway.port`` on top of the writer."""
+"""Implements the gateway's port with the writer, for governed bots. ``runtime.assembly`` creates it."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ from policies.limit_types import Deny
 DECIDED_WITHIN_S = 10.0
 """A bot waits this long for the controller's own decision: longer than an append across a network may take."""
 OUTCOME_WITHIN_S = 15.0
-"""A bot waits this long for its order's outcome; the venue client gives up, and calls it unknown, well before."""
+"""A bot waits this long for its order's outcome; the venue client ends its own wait, with an unknown outcome, well before."""
 
-_SETTLING = (e.OrderAcked, e.OrderRejected, e.OrderUnknown, e.OrderReported)
+_OUTCOMES = (e.OrderAcked, e.OrderRejected, e.OrderUnknown, e.OrderReported)
 
 
 class Bots:
@@ -73,10 +73,10 @@ class Bots:
         writer.add_follower(self._on_batch)
 
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
-        """Decide, remember and send one order, and wait for what the venue says."""
+        """Decide, journal and send one order, and wait for the venue's answer."""
         self._markets.bot_seen()
         venue = self._writer.state.venue or VenueName.MOCK
-        given = OrderRequested(
+        request = OrderRequested(
             bot=bot,
             intent=order.intent(order.client_id or ""),
             quotes=self._markets.quotes(venue),
@@ -85,7 +85,7 @@ class Bots:
             key=key,
         )
         try:
-            decision = await self._inbox.ask(given, self._clock.monotonic_ns(), DECIDED_WITHIN_S)
+            decision = await self._inbox.ask(request, self._clock.monotonic_ns(), DECIDED_WITHIN_S)
         except InboxFull:
             return Busy(1)
         except Undecided as late:
@@ -101,7 +101,7 @@ class Bots:
                 raise AssertionError("an order is admitted, repeated or denied")
 
     async def cancel(self, bot: str, symbol: str, order_id: str) -> CancelReply:
-        """Ask for one cancellation."""
+        """Cancel one of the bot's working orders."""
         self._markets.bot_seen()
         order = self._own(bot, order_id)
         if order is None or order.symbol != symbol or order.status not in WORKING:
@@ -109,7 +109,7 @@ class Bots:
         return await self._cancel([order])
 
     async def cancel_all(self, bot: str, symbols: Sequence[str] | None) -> CancelReply:
-        """Ask for the cancellation of all the bot's working orders."""
+        """Cancel all the bot's working orders."""
         self._markets.bot_seen()
         orders = [
             order
@@ -181,9 +181,9 @@ class Bots:
         }
 
     def rules(self, symbols: Sequence[str] | None) -> Mapping[str, SymbolRules]:
-        """What may be traded here."""
-        known = self._markets.rules_of(self._venue)
-        return {symbol: rule for symbol, rule in known.items() if symbols is None or symbol in symbols}
+        """The rules of the symbols that may be traded here."""
+        listed = self._markets.rules_of(self._venue)
+        return {symbol: rule for symbol, rule in listed.items() if symbols is None or symbol in symbols}
 
     def depth(self, symbol: str, limit: int) -> DepthView | None:
         """The book of the current stage's market."""
@@ -202,7 +202,7 @@ class Bots:
         return self._clock.now()
 
     def ready(self) -> bool:
-        """Whether there is anything to answer from."""
+        """Whether the journal is read."""
         return self._writer.state.policy is not None
 
     @property
@@ -231,10 +231,10 @@ class Bots:
         return CancelTaken(before)
 
     async def _outcome(self, client_id: str) -> PlaceReply:
-        known = self._waiting.setdefault(client_id, asyncio.Event())
+        outcome = self._waiting.setdefault(client_id, asyncio.Event())
         try:
             if self._writer.state.orders[client_id].status is OrderStatus.ADMITTED:
-                await asyncio.wait_for(known.wait(), OUTCOME_WITHIN_S)
+                await asyncio.wait_for(outcome.wait(), OUTCOME_WITHIN_S)
         except TimeoutError:
             return Outstanding(client_id, self._writer.state.orders[client_id].bot_client_id, "no outcome yet")
         finally:
@@ -243,7 +243,7 @@ class Bots:
 
     def _on_batch(self, batch: CommittedBatch) -> None:
         for _, event in batch.entries:
-            if isinstance(event, _SETTLING) and (waiting := self._waiting.get(event.client_id)) is not None:
+            if isinstance(event, _OUTCOMES) and (waiting := self._waiting.get(event.client_id)) is not None:
                 waiting.set()
 
     def _locked(self, state: State, venue: VenueName) -> dict[str, Decimal]:

@@ -1,4 +1,4 @@
-"""The controller as its operators use it: ``controller.console.port`` on top of the writer."""
+"""Implements the console's port with the writer, for operators. ``runtime.assembly`` creates it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Operator(Reads):
         self._target_statuses = target_statuses
 
     def alive(self) -> Probe:
-        """Alive while the writer takes its turns, which a tick gives it four times a second."""
+        """Alive while the writer runs; a tick wakes it four times a second."""
         return livez(self._writer.last_batch_ns, self._clock.monotonic_ns(), self._writer.failed_because)
 
     async def status(self) -> StatusView:
@@ -92,7 +92,7 @@ class Operator(Reads):
         return self._status()
 
     async def gates(self) -> Sequence[GateView]:
-        """The gates of the edges that lead up from here, evaluated now."""
+        """The gates of the next edges up, evaluated now."""
         state, now = self._writer.state, self._now()
         policy = _deployed(state)
         return [
@@ -106,7 +106,7 @@ class Operator(Reads):
         return [views.entry_view(entry, event_codec.decode(entry.kind, entry.body)) for entry in found]
 
     async def propose(self, request: ProposeRequest) -> ProposalView:
-        """Seal the evidence, then write the payload that names it."""
+        """Seal the evidence, then build the payload with its digest."""
         request = self._completed(request)
         target = self._target(request)
         decision = await self._ask(ProposalAsked(request.verb, target, request.subject or ""))
@@ -184,8 +184,8 @@ class Operator(Reads):
     def _now(self) -> Millis:
         return Millis(max(self._clock.now(), self._writer.state.at))
 
-    async def _ask(self, given: Input) -> Decision:
-        return await self._inbox.ask(given, self._clock.monotonic_ns(), DECIDED_WITHIN_S)
+    async def _ask(self, input_: Input) -> Decision:
+        return await self._inbox.ask(input_, self._clock.monotonic_ns(), DECIDED_WITHIN_S)
 
     async def _verified(self, state: State, envelope_text: str) -> VerifiedCommand:
         try:
@@ -204,12 +204,12 @@ class Operator(Reads):
             )
             raise
 
-    async def _read(self, reading: Callable[[], T]) -> T:
-        """From the journal; one across a network is waited for beside the event loop."""
-        return await asyncio.to_thread(reading) if self._remote else reading()
+    async def _read(self, read: Callable[[], T]) -> T:
+        """Read from the journal; a journal across a network is read in a thread, beside the event loop."""
+        return await asyncio.to_thread(read) if self._remote else read()
 
     def _completed(self, request: ProposeRequest) -> ProposeRequest:
-        # A veto is of the command that waits, unless it says which.
+        # A veto without a subject is about the pending command.
         pending = self._writer.state.pending
         if request.verb is not Verb.VETO or request.subject or pending is None:
             return request
@@ -232,7 +232,7 @@ class Operator(Reads):
             raise UsageError(
                 f"{request.verb} from {state.position} needs a target",
                 code="no-target",
-                remedy=f"Name one: {', '.join(str(way) for way in ways) or 'a lower stage'}.",
+                remedy=f"Set the target to {' or '.join(str(way) for way in ways) or 'a lower stage'}.",
             )
         return ways[0]
 
@@ -303,7 +303,7 @@ def _summary(state: State, command: Command, persons: int, wait_ms: int) -> str:
             f"journal     entry {command.journal_seq} {command.journal_head}",
             f"valid       {(command.expires_ms - command.not_before_ms) // 1000} s, once, command {command.command_id}",
             f"signatures  {persons} distinct person{'s' if persons != 1 else ''}",
-            *((f"waits       {wait_ms // 1000} s, in which any key can veto it",) if wait_ms else ()),
+            *((f"waits       {wait_ms // 1000} s; until then any key can veto it",) if wait_ms else ()),
             *((f"means       {meaning(command.verb, command.subject)}",) if command.subject else ()),
             *((f"subject     {command.subject}",) if command.subject else ()),
             f"reason      {command.reason}",

@@ -1,4 +1,4 @@
-"""A standby as its operators see it: everything can be read, nothing can be asked of it but to halt (ADR 19)."""
+"""Implements the console's port on a standby: it answers reads and accepts only a halt (ADR 19). ``bootstrap`` creates it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from exchange.ports import Clock, VenueName
 
 SHOW_EVERY_S = 1.0
 
-_TAKING = "HALTED as soon as the journal is taken over; `gatehouse status` shows when it is"
+_TAKEOVER_STARTED = "HALTED as soon as the journal is taken over; `gatehouse status` shows when it is"
 
 _CHANGES: Mapping[type[e.Event], str] = {
     e.PolicyAdopted: "policy",
@@ -35,39 +35,41 @@ _CHANGES: Mapping[type[e.Event], str] = {
 }
 
 
-class _Blind(Markets):
-    """No market is watched yet."""
+class _NoMarkets(Markets):
+    """Markets without data, because a standby watches none."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(feeds={}, rules={}, accelerated={}, symbols=(), clock=clock, inbox=Inbox(), offsets={})
 
-    def quotes(self, venue: VenueName) -> dict[str, Quote]:  # noqa: ARG002 - whatever the venue
-        """None."""
+    def quotes(self, venue: VenueName) -> dict[str, Quote]:  # noqa: ARG002 - the same for every venue
+        """No quotes."""
         return {}
 
 
 class StandbyOperator(Reads):
-    """Implements ``OperatorPort`` for a process that follows. ``halt`` leaves its mark and takes the journal over to halt."""
+    """Implements ``OperatorPort`` for a standby. ``halt`` calls ``mark``, then takes the journal over to halt."""
 
-    def __init__(self, standby: Standby, history: RecentHistory, given: Boot, clock: Clock, mark: Callable[[str], None]) -> None:
+    def __init__(
+        self, standby: Standby, history: RecentHistory, boot_input: Boot, clock: Clock, mark: Callable[[str], None]
+    ) -> None:
         super().__init__(lambda: standby.follower.state, history)
         self._standby = standby
-        self._given = given
+        self._boot_input = boot_input
         self._clock = clock
         self._mark = mark
-        self._markets = _Blind(clock)
+        self._markets = _NoMarkets(clock)
 
     def alive(self) -> Probe:
-        """Alive while it looks at the journal, whatever it finds there."""
+        """Alive while it polls the journal, with or without success."""
         return livez(self._standby.last_check_ns, self._clock.monotonic_ns())
 
     async def status(self) -> StatusView:
-        """The deployment as far as it was read, and how far that is."""
-        state, lag = self._known(), self._standby.lag
+        """The deployment as far as the journal was read, and how far behind that is."""
+        state, lag = self._state(), self._standby.lag
         now = Millis(max(self._clock.now(), state.at))
         head = self._standby.follower.head.hash
-        known = views.status_view(state, self._history, self._markets, head, now, lambda _: "")
-        return known.model_copy(
+        status = views.status_view(state, self._history, self._markets, head, now, lambda _: "")
+        return status.model_copy(
             update={
                 "role": Role.STANDBY,
                 "standby": StandbyView(
@@ -84,28 +86,28 @@ class StandbyOperator(Reads):
         )
 
     async def gates(self) -> Sequence[GateView]:
-        """Nothing is measured here."""
+        """Refused: only the leader evaluates gates."""
         raise _only_the_leader()
 
     async def journal(self, after: int, limit: int) -> Sequence[EntryView]:
-        """Entries after a sequence number, in order; as far back as the history goes."""
-        held = [(entry, event) for entry, event in self._history.entries if entry.seq > after]
-        return [views.entry_view(entry, event) for entry, event in held[:limit]]
+        """Entries after a sequence number, in order, as far back as the history goes."""
+        entries = [(entry, event) for entry, event in self._history.entries if entry.seq > after]
+        return [views.entry_view(entry, event) for entry, event in entries[:limit]]
 
-    async def propose(self, request: ProposeRequest) -> ProposalView:  # noqa: ARG002 - whatever it is
-        """Only the leader decides."""
+    async def propose(self, request: ProposeRequest) -> ProposalView:  # noqa: ARG002 - the same for every request
+        """Refused: only the leader decides."""
         raise _only_the_leader()
 
-    async def submit(self, envelope_text: str) -> ReceiptView:  # noqa: ARG002 - whatever it is
-        """Only the leader decides."""
+    async def submit(self, envelope_text: str) -> ReceiptView:  # noqa: ARG002 - the same for every request
+        """Refused: only the leader decides."""
         raise _only_the_leader()
 
     async def halt(self, reason: str) -> ReceiptView:
-        """Take the journal over and halt, whoever leads. The receipt is the entry this was asked after; the halt comes next."""
+        """Take the journal over and halt. The receipt names the last entry before the request; the halt follows it."""
         await asyncio.to_thread(self._mark, reason)
         self._standby.halt(reason)
         head = self._standby.follower.head
-        return ReceiptView(seq=head.seq, hash=head.hash, position=_TAKING, gate=None, pending=None)
+        return ReceiptView(seq=head.seq, hash=head.hash, position=_TAKEOVER_STARTED, gate=None, pending=None)
 
     async def subscribe(self) -> AsyncIterator[StreamItem]:
         """The status, once a second."""
@@ -114,22 +116,22 @@ class StandbyOperator(Reads):
             await asyncio.sleep(SHOW_EVERY_S)
 
     def _changes(self, now: Millis) -> tuple[str, ...]:
-        state = self._known()
+        state = self._state()
         if not state.seq:
             return ()
         try:
-            events = boot(state, self._given, now).events
+            events = boot(state, self._boot_input, now).events
         except GatehouseError as error:
-            return (f"nothing, for it would fail: {error.message}",)
+            return (f"nothing, because the start would fail: {error.message}",)
         found = [_CHANGES[type(event)] for event in events if type(event) in _CHANGES]
-        if state.gatehouse_version != self._given.gatehouse_version:
+        if state.gatehouse_version != self._boot_input.gatehouse_version:
             found.append("version of gatehouse")
         return tuple(dict.fromkeys(found))
 
 
 def _only_the_leader() -> Refused:
     return Refused(
-        "this is the standby: it decides nothing",
+        "this is the standby, and only the leader decides",
         code="standby",
-        remedy="Ask the leader. `gatehouse halt` works here too: it takes the journal over and halts.",
+        remedy="Send it to the leader. `gatehouse halt` works here too: it takes the journal over and halts.",
     )

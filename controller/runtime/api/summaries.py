@@ -1,4 +1,4 @@
-"""One line per journal entry, for people."""
+"""One line of text per journal entry. The console and the command line show it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _sampled(event: e.Sampled) -> str:
 
 def _halt(event: e.HaltMeasured) -> str:
     return (
-        f"latched {event.breach_to_latch_us} µs after the cause was known, {event.cancelled} orders gone after "
+        f"latched {event.breach_to_latch_us} µs after the cause was known, {event.cancelled} orders cancelled after "
         f"{event.latch_to_cancelled_us} µs, {'verified' if event.verified_empty else 'not verified'}"
     )
 
@@ -70,15 +70,17 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.Armed: lambda _: "armed: verified, folded and reconciled",
         e.Disarmed: lambda event: f"disarmed: {event.reason}",
         e.CommandAccepted: lambda event: f"{event.verb} by {', '.join(event.persons)} applied",
-        e.CommandPending: lambda event: f"{event.verb} by {', '.join(event.persons)} waits for its cooling-off: {event.reason}",
+        e.CommandPending: lambda event: (
+            f"{event.verb} by {', '.join(event.persons)} waits for its cooling-off time: {event.reason}"
+        ),
         e.CommandVoided: lambda event: f"command {event.command_id} withdrawn ({event.cause}): {event.reason}",
         e.CommandRefused: lambda event: (
-            f"{event.verb or 'command'} by {', '.join(event.persons) or 'nobody'} refused: {event.message}"
+            f"{event.verb or 'command'} by {', '.join(event.persons) or 'no one'} refused: {event.message}"
         ),
         e.EvidenceSealed: lambda event: f"evidence {event.digest[:19]}… sealed for {event.gate}: {event.verdict}",
         e.StageChanged: _stage,
         e.BreachDetected: lambda event: f"{event.guard} at {event.level}: {event.message}",
-        e.GuardLevelChanged: lambda event: f"guards stand at {event.level}: {event.reason}" if event.level else "guards are clear",
+        e.GuardLevelChanged: lambda event: f"guards are at {event.level}: {event.reason}" if event.level else "no guard is broken",
         e.HaltMeasured: _halt,
         e.OrderAdmitted: _admitted,
         e.OrderDenied: _denied,
@@ -102,12 +104,12 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
             f"gateway keys adopted: {', '.join(f'{one.key} of {one.bot}' for one in event.keys) or 'none'}"
         ),
         e.BotKeyIssued: lambda event: f"gateway key {event.key} issued to {event.bot}",
-        e.BotKeyRevoked: lambda event: f"gateway key {event.key} of {event.bot} revoked for ever",
+        e.BotKeyRevoked: lambda event: f"gateway key {event.key} of {event.bot} revoked permanently",
         e.AlertRaised: lambda event: f"{event.title}: {event.detail}",
         e.AlertAcknowledged: lambda event: f"{event.alert_id} acknowledged by {', '.join(event.persons)}",
-        e.DrillStarted: lambda event: f"a halt is practised on {event.venue} at {event.stage}",
+        e.DrillStarted: lambda event: f"a halt drill runs on {event.venue} at {event.stage}",
         e.DrillFinished: lambda event: (
-            f"practised: latched after {event.breach_to_latch_us} µs, {event.cancelled} orders gone after "
+            f"halt drill: latched after {event.breach_to_latch_us} µs, {event.cancelled} orders cancelled after "
             f"{event.latch_to_cancelled_us} µs, {event.denied} denied, {'verified' if event.verified_empty else 'not verified'}"
         ),
     }

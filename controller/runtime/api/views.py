@@ -1,4 +1,4 @@
-"""The state as the console's views show it. Reads only."""
+"""The state as the console's views. The operators' port of leader and standby builds its answers with it."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _halt(state: State) -> HaltView | None:
 
 
 def pending_view(state: State) -> PendingView | None:
-    """The command that waits for its cooling-off, if there is one."""
+    """The command in its cooling-off time, if there is one."""
     pending = state.pending
     if pending is None:
         return None
@@ -186,7 +186,7 @@ def gate_view(result: GateResult, verb: Verb, here: Position, target: Position) 
 
 
 def gate_view_of_text(result: str, verb: Verb, here: Position, target: Position) -> GateView | None:
-    """The same from a journalled result; ``None`` for an empty one."""
+    """The same from a journalled gate result; ``None`` for an empty one."""
     if not result:
         return None
     document = canonical.decode(result.encode())

@@ -1,4 +1,4 @@
-"""A journal file with something in it, and the hands of somebody who can write to the file."""
+"""Journal files with entries, and a process that tampers with them, for the tests of journals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTE_KEY = checkpoint_public_key(OWNER, KEY)
 
 
 def write_entries(path: Path, count: int, owner: str = OWNER) -> tuple[Entry, ...]:
-    """Append to the journal at ``path``, made if need be, and close it."""
+    """Append to the journal at ``path``, created if it is missing, and close it."""
     journal = open_journal(path, owner)
     first = journal.head.seq + 1
     records = [Record("Noted", canonical.encode({"number": number})) for number in range(first, first + count)]
@@ -45,7 +45,7 @@ def check_against(entries: tuple[Entry, ...], checkpoint: Checkpoint, owner: str
 
 
 def tamper(path: Path, *statements: str) -> None:
-    """Change the file behind gatehouse's back, putting the triggers back afterwards."""
+    """Change the file directly; the triggers are removed before and restored afterwards."""
     connection = apsw.Connection(str(path))
     triggers = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
     for name, _ in triggers:

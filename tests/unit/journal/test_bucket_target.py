@@ -1,4 +1,4 @@
-"""A locked bucket as a checkpoint target: signed by hand, locked or not published, nothing hidden from it."""
+"""A bucket with object lock as a checkpoint target: it signs, publishes only locked objects, and reads hidden versions."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ def target(server: BucketServer) -> BucketTarget:
         ("/", {"max-keys": "2", "prefix": "J"}, {}, "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
     ],
 )
-def test_a_published_signature_comes_out(path: str, parameters: dict[str, str], headers: dict[str, str], signature: str) -> None:
+def test_the_signature_equals_a_published_example(
+    path: str, parameters: dict[str, str], headers: dict[str, str], signature: str
+) -> None:
     query = query_of(parameters)
     sent = signed_headers(EXAMPLE, "GET", "examplebucket.s3.amazonaws.com", path, query, headers, b"", AT)
     assert sent["authorization"].endswith(f"Signature={signature}")
 
 
-async def test_every_checkpoint_is_an_object_of_its_own_and_the_newest_comes_first(
-    server: BucketServer, target: BucketTarget
-) -> None:
+async def test_each_checkpoint_is_one_object_and_the_newest_is_listed_first(server: BucketServer, target: BucketTarget) -> None:
     for size in (3, 9, 120):
         assert (await published(target, LOG, size)).outcome is Outcome.TAKEN
     assert [key.rpartition("-")[2] for key in server.keys] == ["120.checkpoint", "9.checkpoint", "3.checkpoint"]
 
 
-async def test_a_checkpoint_is_locked_against_everybody(server: BucketServer, target: BucketTarget) -> None:
+async def test_a_checkpoint_is_locked_for_everyone(server: BucketServer, target: BucketTarget) -> None:
     await published(target, LOG, 3)
     (version,) = server.versions[server.keys[0]]
     assert version.lock == "COMPLIANCE"
     assert not server.delete(server.keys[0], version.id)
 
 
-async def test_a_bucket_that_does_not_lock_is_a_refusal(server: BucketServer, target: BucketTarget) -> None:
+async def test_a_bucket_without_locks_counts_as_refused(server: BucketServer, target: BucketTarget) -> None:
     server.locks = False
     found = await published(target, LOG, 3)
     assert found.outcome is Outcome.REFUSED
@@ -87,21 +87,21 @@ async def test_two_checkpoints_of_one_size_are_two_histories(server: BucketServe
         await read_from(target)
 
 
-async def test_an_object_under_another_s_name_is_not_believed(server: BucketServer, target: BucketTarget) -> None:
+async def test_an_object_under_another_key_is_invalid(server: BucketServer, target: BucketTarget) -> None:
     await published(target, LOG, 9)
     server.put(server.keys[0].replace("-9.", "-10.").replace("90-", "89-"), LOG.note(3).encode())
     with pytest.raises(IntegrityError, match="holds the checkpoint of 3 entries"):
         await read_from(target)
 
 
-async def test_objects_of_others_beside_ours_are_passed_over(server: BucketServer, target: BucketTarget) -> None:
+async def test_other_objects_in_the_bucket_are_ignored(server: BucketServer, target: BucketTarget) -> None:
     server.put("desk/gatehouse-desk-1/0-hello.txt", b"hello")
     server.hide("desk/gatehouse-desk-1/0-never-there")
     await published(target, LOG, 9)
     assert await target.read() == LOG.checkpoint(9)
 
 
-async def test_a_bucket_full_of_something_else_is_not_taken_for_an_empty_one(server: BucketServer, target: BucketTarget) -> None:
+async def test_a_bucket_with_only_other_objects_is_not_read_as_empty(server: BucketServer, target: BucketTarget) -> None:
     for number in range(1001):
         server.hide(f"desk/gatehouse-desk-1/000{number}")
     with pytest.raises(IntegrityError, match="no checkpoints"):
@@ -118,31 +118,29 @@ NO_LISTING = [
 ]
 
 
-@pytest.mark.parametrize("told", NO_LISTING)
-async def test_an_answer_that_is_no_listing_is_not_taken_for_an_empty_bucket(
-    server: BucketServer, target: BucketTarget, told: str
-) -> None:
-    server.listing = told
+@pytest.mark.parametrize("listing", NO_LISTING)
+async def test_an_answer_without_a_listing_is_not_read_as_empty(server: BucketServer, target: BucketTarget, listing: str) -> None:
+    server.listing = listing
     with pytest.raises(IntegrityError, match="not a listing of versions") as found:
         await read_from(target)
     assert found.value.code == "checkpoint-malformed"
 
 
-async def test_a_bucket_that_names_no_namespace_is_read_as_well(server: BucketServer, target: BucketTarget) -> None:
+async def test_a_listing_without_an_xml_namespace_is_read(server: BucketServer, target: BucketTarget) -> None:
     await published(target, LOG, 9)
     versions = f"<Version><Key>{server.keys[0]}</Key><VersionId>v0</VersionId></Version>"
     server.listing = f"<ListVersionsResult>{versions}</ListVersionsResult>"
     assert await target.read() == LOG.checkpoint(9)
 
 
-async def test_a_prefix_with_signs_of_xml_in_it_is_found_again(server: BucketServer) -> None:
+async def test_a_prefix_with_xml_characters_is_found(server: BucketServer) -> None:
     there = bucket.Bucket(server.url, BUCKET, "r&d <desk>/", 30, Credentials(ACCESS_KEY, SECRET, REGION))
     target = BucketTarget("locked", there, LOG.owner, LOG.key, now=SystemClock().now, loopback=True)
     await published(target, LOG, 9)
     assert await target.read() == LOG.checkpoint(9)
 
 
-async def test_an_object_put_meanwhile_is_compared_and_not_replaced(server: BucketServer, target: BucketTarget) -> None:
+async def test_an_object_written_meanwhile_is_compared_and_not_replaced(server: BucketServer, target: BucketTarget) -> None:
     real_read = target.read
 
     async def read_then_overtaken() -> object:
@@ -156,13 +154,13 @@ async def test_an_object_put_meanwhile_is_compared_and_not_replaced(server: Buck
     assert len(server.versions[server.keys[0]]) == 1
 
 
-async def test_a_wrong_secret_is_refused_by_the_bucket_and_said_so(server: BucketServer) -> None:
+async def test_a_wrong_secret_is_refused_with_the_buckets_answer(server: BucketServer) -> None:
     found = await published(bucket_target(server, LOG, LOG.key, secret="another"), LOG, 3)
     assert found.outcome is Outcome.REFUSED
     assert "SignatureDoesNotMatch" in found.problem
 
 
-def test_plain_http_goes_no_further_than_this_machine() -> None:
+def test_plain_http_is_allowed_only_to_this_machine() -> None:
     for url in ("http://example.com", "https://user@example.com", "ftp://127.0.0.1", "https://"):
         with pytest.raises(ConfigError) as refused:
             bucket_target(BucketServer(url), LOG, LOG.key)
@@ -177,7 +175,7 @@ def test_plain_http_goes_no_further_than_this_machine() -> None:
         ("https://s3.example.com:9000", "s3.example.com:9000"),
     ],
 )
-async def test_the_host_that_is_signed_is_the_one_that_is_sent(endpoint: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_signed_host_equals_the_sent_host(endpoint: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     signed: list[str] = []
 
     def noting(credentials: Credentials, method: str, host: str, *rest: Any) -> dict[str, str]:
@@ -197,7 +195,7 @@ async def test_the_host_that_is_signed_is_the_one_that_is_sent(endpoint: str, ho
 
 
 @pytest.mark.parametrize("endpoint", ["https://s3.example.com/minio", "https://s3.example.com?x"])
-def test_an_endpoint_with_a_path_is_refused_because_its_signature_would_be_of_another(endpoint: str) -> None:
+def test_an_endpoint_with_a_path_is_refused(endpoint: str) -> None:
     there = bucket.Bucket(endpoint, "checkpoints", "", 30, Credentials("AK", "secret", "us-east-1"))
     with pytest.raises(ConfigError):
         BucketTarget("locked", there, LOG.owner, LOG.key, now=lambda: Millis(0), loopback=False)

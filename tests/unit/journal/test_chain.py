@@ -69,24 +69,24 @@ def test_tampering_is_found_and_named(entries: list[Entry], fault: Fault, seq: i
     assert (report.problem.fault, report.problem.seq) == (fault, seq)
 
 
-def test_a_good_chain_is_good_to_its_end() -> None:
+def test_a_valid_chain_verifies_to_its_end() -> None:
     report = verify_chain(CHAIN, OWNER)
     assert report.ok
     assert report.head == Head(6, CHAIN[-1].hash, 1)
 
 
-def test_what_was_verified_before_a_problem_is_reported_with_it() -> None:
+def test_a_problem_is_reported_with_the_entries_verified_before_it() -> None:
     report = verify_chain([*CHAIN[:2], *CHAIN[3:]], OWNER)
     assert (report.entries, report.head.hash) == (2, CHAIN[1].hash)
 
 
-def test_a_verified_prefix_need_not_be_read_again() -> None:
+def test_verification_continues_after_a_verified_prefix() -> None:
     start = Head(3, CHAIN[2].hash, 1)
     assert verify_chain(CHAIN[3:], OWNER, start).ok
     assert not verify_chain(CHAIN[3:], OWNER, Head(3, CHAIN[1].hash, 1)).ok
 
 
-def test_the_layout_of_what_is_hashed_never_changes() -> None:
+def test_the_hashed_layout_never_changes() -> None:
     prev = genesis_hash(OWNER)
     fields = (7).to_bytes(8) + (3).to_bytes(8) + AT.to_bytes(8)
     content = hashlib.sha256(b"Noted").digest() + hashlib.sha256(b'{"a":1}').digest()
@@ -95,7 +95,7 @@ def test_the_layout_of_what_is_hashed_never_changes() -> None:
 
 
 @given(st.permutations(range(6)), st.integers(0, 6))
-def test_no_other_order_and_no_part_but_a_prefix_verifies(order: list[int], length: int) -> None:
+def test_only_a_prefix_in_the_original_order_verifies(order: list[int], length: int) -> None:
     chosen = [CHAIN[number] for number in order[:length]]
     assert verify_chain(chosen, OWNER).ok == (chosen == CHAIN[:length])
 
@@ -111,7 +111,7 @@ EDITS: list[Callable[[Entry], Entry]] = [
 
 
 @given(st.integers(0, 4), st.sampled_from(EDITS))
-def test_no_entry_but_the_last_can_be_changed_unnoticed(position: int, edit: Callable[[Entry], Entry]) -> None:
+def test_a_change_of_any_entry_but_the_last_is_detected(position: int, edit: Callable[[Entry], Entry]) -> None:
     assert not verify_chain(replaced(position, edit(CHAIN[position])), OWNER).ok
 
 

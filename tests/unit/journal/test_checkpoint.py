@@ -42,7 +42,7 @@ def rfc6962(leaves: list[bytes]) -> bytes:
 
 
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=70))
-def test_the_tree_grown_leaf_by_leaf_has_the_root_of_the_definition(leaves: list[bytes]) -> None:
+def test_a_tree_built_leaf_by_leaf_has_the_root_of_the_definition(leaves: list[bytes]) -> None:
     tree = MerkleTree()
     for leaf in leaves:
         tree.append(f"sha256:{leaf.hex()}")
@@ -50,7 +50,7 @@ def test_the_tree_grown_leaf_by_leaf_has_the_root_of_the_definition(leaves: list
 
 
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=40), st.integers(0, 40))
-def test_a_tree_goes_on_from_its_frontier(leaves: list[bytes], cut: int) -> None:
+def test_a_tree_continues_from_its_frontier(leaves: list[bytes], cut: int) -> None:
     first = MerkleTree()
     for leaf in leaves[:cut]:
         first.append(f"sha256:{leaf.hex()}")
@@ -60,7 +60,7 @@ def test_a_tree_goes_on_from_its_frontier(leaves: list[bytes], cut: int) -> None
     assert second.root() == rfc6962(leaves)
 
 
-def test_a_frontier_that_does_not_fit_its_size_is_refused() -> None:
+def test_a_frontier_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="complete subtrees"):
         MerkleTree(3, [bytes(32)])
 
@@ -73,7 +73,7 @@ def test_a_note_key_reads_back_from_its_text() -> None:
     assert NoteKey.parse(NOTE_KEY.text) == NOTE_KEY
 
 
-def test_a_witness_s_own_signature_does_not_disturb_ours() -> None:
+def test_a_witnesss_signature_does_not_change_the_check_of_ours() -> None:
     witness = sign_note(CHECKPOINT.text, "witness.example", generate_key()).split("\n\n")[1]
     assert parse_checkpoint(NOTE + witness, NOTE_KEY) == CHECKPOINT
 
@@ -103,7 +103,7 @@ HOSTILE = [
     ("a signed negative size", resigned(f"gatehouse/desk-1\n-3\n{ROOT}\n"), "checkpoint-malformed"),
     ("a signed root that is too short", resigned("gatehouse/desk-1\n3\nAAAA\n"), "checkpoint-malformed"),
     ("a signed root with loose bits", resigned(f"gatehouse/desk-1\n3\n{ROOT[:-2]}B=\n"), "checkpoint-malformed"),
-    ("a signed line nobody knows", resigned(CHECKPOINT.text + "more\n"), "checkpoint-malformed"),
+    ("an unknown signed line", resigned(CHECKPOINT.text + "more\n"), "checkpoint-malformed"),
 ]
 
 
@@ -142,8 +142,8 @@ def test_a_journal_agrees_with_every_checkpoint_taken_of_it(entries: tuple[Entry
 @pytest.mark.parametrize(
     ("kept", "fault", "words"),
     [
-        pytest.param(5, Fault.TAIL_MISSING, "knows 6 entries and 5 are here", id="the last entry cut off"),
-        pytest.param(0, Fault.TAIL_MISSING, "knows 6 entries and 0 are here", id="all entries gone"),
+        pytest.param(5, Fault.TAIL_MISSING, "knows 6 entries and the journal has 5", id="the last entry cut off"),
+        pytest.param(0, Fault.TAIL_MISSING, "knows 6 entries and the journal has 0", id="all entries gone"),
     ],
 )
 def test_a_cut_off_tail_is_named(entries: tuple[Entry, ...], kept: int, fault: Fault, words: str) -> None:
@@ -160,7 +160,7 @@ def test_a_rewritten_history_is_named(entries: tuple[Entry, ...], tmp_path: Path
     assert problem.fault is Fault.HISTORY_REWRITTEN
 
 
-def test_another_controller_s_checkpoint_is_named(entries: tuple[Entry, ...]) -> None:
+def test_another_controllers_checkpoint_is_named(entries: tuple[Entry, ...]) -> None:
     problem = check_against(entries, checkpoint_of(entries, "desk-2"))
     assert problem is not None
     assert problem.fault is Fault.OTHER_CONTROLLER

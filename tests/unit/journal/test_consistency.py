@@ -1,4 +1,4 @@
-"""Consistency proofs: against the definition, against published vectors, and against whoever would forge one."""
+"""Consistency proofs: they equal the definition and published vectors, and forged ones are refused."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def test_every_pair_of_sizes_has_the_proof_of_the_definition() -> None:
         assert list(proof(old, new)) == (defined(old, LEAVES[:new]) if old else []), (old, new)
 
 
-def test_every_proof_convinces_of_the_pair_it_was_made_for() -> None:
+def test_every_proof_is_valid_for_its_pair_of_sizes() -> None:
     for old, new in PAIRS:
         assert is_consistent(old, tree_of(LEAVES[:old]).root(), new, tree_of(LEAVES[:new]).root(), proof(old, new)), (old, new)
 
 
 @pytest.mark.parametrize(("sizes", "nodes"), CT_PROOFS.items())
-def test_published_proofs_come_out_and_convince(sizes: tuple[int, int], nodes: list[str]) -> None:
+def test_published_proofs_are_produced_and_valid(sizes: tuple[int, int], nodes: list[str]) -> None:
     old, new = sizes
     expected = tuple(map(bytes.fromhex, nodes))
     older = tree_of(CT_LEAVES[:old])
@@ -93,7 +93,7 @@ def test_another_history_has_no_proof(sizes: tuple[int, int], data: st.DataObjec
 
 
 @given(st.sampled_from([pair for pair in PAIRS if 0 < pair[0] < pair[1]]), st.data())
-def test_a_proof_with_anything_changed_convinces_nobody(sizes: tuple[int, int], data: st.DataObject) -> None:
+def test_a_changed_proof_is_invalid(sizes: tuple[int, int], data: st.DataObject) -> None:
     old, new = sizes
     roots = tree_of(LEAVES[:old]).root(), tree_of(LEAVES[:new]).root()
     good = list(proof(old, new))
@@ -105,7 +105,7 @@ def test_a_proof_with_anything_changed_convinces_nobody(sizes: tuple[int, int], 
         assert not is_consistent(old, roots[0], new, roots[1], bad)
 
 
-def test_a_proof_is_of_its_own_sizes_only() -> None:
+def test_a_proof_is_valid_only_for_its_own_sizes() -> None:
     for old, new in PAIRS:
         if 0 < old < new:
             roots = tree_of(LEAVES[:old]).root(), tree_of(LEAVES[:new]).root()
@@ -113,7 +113,7 @@ def test_a_proof_is_of_its_own_sizes_only() -> None:
             assert not is_consistent(old, roots[0], new, roots[1], ())
 
 
-def test_a_root_passed_off_as_that_of_a_taller_or_a_lower_tree_convinces_nobody() -> None:
+def test_a_root_is_not_valid_for_a_tree_of_another_height() -> None:
     for old, new in [(1, 2), (3, 7), (4, 6), (6, 8), (8, 9), (11, 21)]:
         older, newer = tree_of(LEAVES[:old]).root(), tree_of(LEAVES[:new]).root()
         for claimed in range(old + 1, MOST + 1):
@@ -121,19 +121,19 @@ def test_a_root_passed_off_as_that_of_a_taller_or_a_lower_tree_convinces_nobody(
                 assert not is_consistent(old, older, claimed, newer, proof(old, new)), (old, new, claimed)
 
 
-def test_of_the_same_size_only_the_same_root_agrees_and_needs_no_proof() -> None:
+def test_at_the_same_size_only_the_same_root_agrees_without_a_proof() -> None:
     root, other = tree_of(LEAVES[:5]).root(), tree_of(LEAVES[1:6]).root()
     assert is_consistent(5, root, 5, root, ())
     assert not is_consistent(5, root, 5, other, ())
     assert not is_consistent(5, root, 5, root, (root,))
 
 
-def test_after_nothing_anything_may_come_and_needs_no_proof() -> None:
+def test_an_empty_tree_agrees_with_every_tree_without_a_proof() -> None:
     assert is_consistent(0, tree_of([]).root(), 5, tree_of(LEAVES[:5]).root(), ())
     assert not is_consistent(0, tree_of([]).root(), 5, tree_of(LEAVES[:5]).root(), (LEAVES[0],))
 
 
-def test_a_proof_needs_every_leaf_since() -> None:
+def test_a_proof_needs_every_leaf_since_the_older_size() -> None:
     with pytest.raises(ValueError, match="the leaves end before leaf 9"):
         consistency_proof(tree_of(LEAVES[:4]), 9, LEAVES[4:8])
 

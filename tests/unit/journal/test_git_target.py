@@ -1,4 +1,4 @@
-"""A git remote as a checkpoint target: a commit per checkpoint, nothing forced, nothing inherited, nothing asked."""
+"""A git remote as a checkpoint target: a commit per checkpoint, no forced push, no inherited settings, no prompts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_each_checkpoint_is_a_commit_on_the_one_before(tmp_path: Path, rem
     assert git(remote, "show", "main:gatehouse-desk-1.checkpoint") + "\n" == LOG.note(7)
 
 
-async def test_other_files_of_the_branch_stay(tmp_path: Path, remote: Path) -> None:
+async def test_other_files_of_the_branch_are_kept(tmp_path: Path, remote: Path) -> None:
     git(tmp_path, "clone", "--quiet", str(remote), "clone")
     (tmp_path / "clone" / "README").write_text("ours\n")
     git(tmp_path / "clone", "add", "README")
@@ -67,7 +67,7 @@ async def test_other_files_of_the_branch_stay(tmp_path: Path, remote: Path) -> N
     assert git(remote, "ls-tree", "--name-only", "main").split() == ["README", "gatehouse-desk-1.checkpoint"]
 
 
-async def test_a_branch_that_moved_meanwhile_is_not_forced(tmp_path: Path, remote: Path) -> None:
+async def test_a_branch_that_moved_meanwhile_is_not_overwritten(tmp_path: Path, remote: Path) -> None:
     slow, quick = target(tmp_path, remote, "slow"), target(tmp_path, remote, "quick")
     real_read = slow.read
 
@@ -83,7 +83,7 @@ async def test_a_branch_that_moved_meanwhile_is_not_forced(tmp_path: Path, remot
     assert git(remote, "show", "main:gatehouse-desk-1.checkpoint") + "\n" == LOG.note(5)
 
 
-async def test_a_remote_that_forbids_the_push_is_a_refusal(tmp_path: Path, remote: Path) -> None:
+async def test_a_remote_that_forbids_the_push_counts_as_refused(tmp_path: Path, remote: Path) -> None:
     hook = remote / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\nexit 1\n")
@@ -93,26 +93,26 @@ async def test_a_remote_that_forbids_the_push_is_a_refusal(tmp_path: Path, remot
     assert "pre-receive hook declined" in found.problem
 
 
-async def test_a_rewritten_branch_is_not_believed(tmp_path: Path, remote: Path) -> None:
+async def test_a_rewritten_branch_is_refused(tmp_path: Path, remote: Path) -> None:
     here = target(tmp_path, remote)
     await published(here, LOG, 3)
     older = git(remote, "rev-parse", "main")
     await published(here, LOG, 7)
     git(remote, "update-ref", "refs/heads/main", older)
-    with pytest.raises(IntegrityError, match="no longer holds commit"):
+    with pytest.raises(IntegrityError, match="no longer contains commit"):
         await read_from(here)
 
 
-async def test_a_branch_that_is_gone_is_not_begun_anew(tmp_path: Path, remote: Path) -> None:
+async def test_a_deleted_branch_is_not_created_again(tmp_path: Path, remote: Path) -> None:
     here = target(tmp_path, remote)
     await published(here, LOG, 3)
     git(remote, "update-ref", "-d", "refs/heads/main")
     found = await published(here, LOG, 7)
     assert found.outcome is Outcome.REFUSED
-    assert "is gone" in found.problem
+    assert "was deleted" in found.problem
 
 
-async def test_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_git_does_not_use_our_environment(tmp_path: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_SSH", "GIT_PROXY_COMMAND"):
         monkeypatch.setenv(name, "/nonexistent")
     (tmp_path / "home").mkdir()
@@ -121,7 +121,7 @@ async def test_git_sees_nothing_of_our_environment(tmp_path: Path, remote: Path,
     assert (await published(target(tmp_path, remote), LOG, 3)).outcome is Outcome.TAKEN
 
 
-async def test_a_lock_left_by_a_machine_that_went_down_is_taken_away(tmp_path: Path, remote: Path) -> None:
+async def test_a_stale_lock_is_removed(tmp_path: Path, remote: Path) -> None:
     here = target(tmp_path, remote)
     await published(here, LOG, 3)
     for name in ("checkpoint.index.lock", "refs/taken/main.lock", "refs/seen/main.lock"):
@@ -131,16 +131,16 @@ async def test_a_lock_left_by_a_machine_that_went_down_is_taken_away(tmp_path: P
     assert (await published(here, LOG, 7)).outcome is Outcome.TAKEN
 
 
-async def test_a_program_is_no_address(tmp_path: Path) -> None:
+async def test_a_remote_helper_is_not_allowed_as_an_address(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="not allowed"):
         await target(tmp_path, f"ext::touch {tmp_path}/ran").read()
     assert not (tmp_path / "ran").exists()
 
 
 def test_a_token_is_in_no_argument(tmp_path: Path) -> None:
-    given = GitRemote("https://example.com/r.git", "main", token="s3cret-token").environment()
-    assert [key for key, value in given.items() if "Basic" in value] == ["GIT_CONFIG_VALUE_3"]
-    assert "s3cret-token" not in " ".join(given.values())
+    environment = GitRemote("https://example.com/r.git", "main", token="s3cret-token").environment()
+    assert [key for key, value in environment.items() if "Basic" in value] == ["GIT_CONFIG_VALUE_3"]
+    assert "s3cret-token" not in " ".join(environment.values())
 
 
 @pytest.mark.parametrize("remote", ["https://me:password@example.com/r.git", "--upload-pack=touch /tmp/x"])
@@ -150,7 +150,7 @@ def test_an_address_with_a_password_or_an_option_is_refused(tmp_path: Path, remo
     assert refused.value.code == "checkpoint-address"
 
 
-async def test_a_remote_that_never_answers_is_given_up_with_all_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_remote_that_never_answers_ends_with_all_its_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bin").mkdir()
     stuck = tmp_path / "bin" / "ssh"
     stuck.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
@@ -162,5 +162,5 @@ async def test_a_remote_that_never_answers_is_given_up_with_all_it_started(tmp_p
     with pytest.raises(Unreachable, match="did not end"):
         await here.read()
     async with asyncio.timeout(30):
-        while running_from(tmp_path / "bin"):  # noqa: ASYNC110 - the kernel ends them, and tells nobody
+        while running_from(tmp_path / "bin"):  # noqa: ASYNC110 - the kernel ends them without an event to wait for
             await asyncio.sleep(0.01)

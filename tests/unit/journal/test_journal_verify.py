@@ -75,13 +75,13 @@ def test_a_journal_verifies_while_its_controller_writes(path: Path, entries: tup
         pytest.param("UPDATE controller SET controller_id = 'desk-2'", Fault.OTHER_CONTROLLER, id="another owner's name"),
     ],
 )  # fmt: skip
-def test_a_change_made_behind_the_controller_s_back_is_named(path: Path, statement: str, expected: Fault) -> None:
+def test_a_change_made_outside_the_controller_is_named(path: Path, statement: str, expected: Fault) -> None:
     tamper(path, statement)
     assert fault(verified(path)) is expected
 
 
 @pytest.mark.usefixtures("entries")
-def test_a_journal_whose_triggers_were_taken_away_is_not_trusted(path: Path) -> None:
+def test_a_journal_without_its_triggers_is_refused(path: Path) -> None:
     connection = apsw.Connection(str(path))
     connection.execute("DROP TRIGGER entry_stays")
     connection.close()
@@ -93,20 +93,20 @@ def test_a_journal_whose_triggers_were_taken_away_is_not_trusted(path: Path) -> 
 
 @pytest.mark.usefixtures("entries")
 @pytest.mark.parametrize("statement", ["UPDATE entry SET at = 0", "DELETE FROM entry", "DELETE FROM controller", "UPDATE controller SET epoch = 0", "INSERT INTO entry SELECT seq + 9, epoch, at, kind, body, prev, randomblob(32) FROM entry"])  # fmt: skip  # noqa: E501
-def test_the_file_itself_refuses_to_be_changed_by_mistake(path: Path, statement: str) -> None:
+def test_the_files_triggers_refuse_changes(path: Path, statement: str) -> None:
     connection = apsw.Connection(str(path))
     with pytest.raises(apsw.ConstraintError):
         connection.execute(statement)
     connection.close()
 
 
-def test_a_cut_off_tail_looks_sound_by_itself_and_is_named_against_a_checkpoint(path: Path, entries: tuple[Entry, ...]) -> None:
+def test_a_cut_off_tail_is_named_only_with_a_checkpoint(path: Path, entries: tuple[Entry, ...]) -> None:
     tamper(path, "DELETE FROM entry WHERE seq > 5")
     assert verified(path).ok
     assert fault(verified(path, checkpoint_of(entries))) is Fault.TAIL_MISSING
 
 
-def test_an_older_copy_looks_sound_by_itself_and_is_named_against_a_checkpoint(path: Path, tmp_path: Path) -> None:
+def test_an_older_copy_is_named_only_with_a_checkpoint(path: Path, tmp_path: Path) -> None:
     first = write_entries(path, 3)
     copy_journal(path, tmp_path / "backup.db")
     newest = checkpoint_of(first + write_entries(path, 4))
@@ -115,7 +115,7 @@ def test_an_older_copy_looks_sound_by_itself_and_is_named_against_a_checkpoint(p
     assert fault(verified(path, newest)) is Fault.TAIL_MISSING
 
 
-def test_an_older_copy_that_was_written_on_is_named_against_a_checkpoint(path: Path, tmp_path: Path) -> None:
+def test_an_older_copy_with_new_entries_is_named_with_a_checkpoint(path: Path, tmp_path: Path) -> None:
     first = write_entries(path, 3)
     copy_journal(path, tmp_path / "backup.db")
     newest = checkpoint_of(first + write_entries(path, 4))
@@ -126,19 +126,19 @@ def test_an_older_copy_that_was_written_on_is_named_against_a_checkpoint(path: P
     assert fault(verified(path, newest)) is Fault.HISTORY_REWRITTEN
 
 
-def test_another_controller_s_file_in_its_place_is_named(path: Path) -> None:
+def test_a_file_of_another_controller_is_named(path: Path) -> None:
     write_entries(path, 3, "desk-2")
     assert fault(verified(path)) is Fault.OTHER_CONTROLLER
 
 
-def test_another_controller_s_entries_under_our_name_are_named(path: Path) -> None:
+def test_entries_of_another_controller_are_named(path: Path) -> None:
     write_entries(path, 3, "desk-2")
     tamper(path, "UPDATE controller SET controller_id = 'desk-1'")
     assert fault(verified(path)) is Fault.WRONG_GENESIS
 
 
 @pytest.mark.usefixtures("entries")
-def test_bytes_overwritten_in_the_file_are_found(path: Path) -> None:
+def test_overwritten_bytes_are_found(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-600:-200] = bytes(400)
     path.write_bytes(data)
@@ -146,12 +146,12 @@ def test_bytes_overwritten_in_the_file_are_found(path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"SQLite format 3\0 but not really", bytes(4096)], ids=["empty", "torn", "zeros"])
-def test_a_file_that_is_no_journal_is_named(path: Path, data: bytes) -> None:
+def test_a_file_that_is_not_a_journal_is_named(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     assert fault(verified(path)) is Fault.STORAGE
 
 
-def test_a_journal_that_is_not_there_is_an_error_and_is_not_made(path: Path) -> None:
+def test_a_missing_journal_is_an_error_and_is_not_created(path: Path) -> None:
     with pytest.raises(JournalError) as refused:
         verified(path)
     assert refused.value.code == "journal-missing"
@@ -159,7 +159,7 @@ def test_a_journal_that_is_not_there_is_an_error_and_is_not_made(path: Path) -> 
 
 
 @pytest.mark.usefixtures("entries")
-def test_an_entry_whose_content_its_reader_refuses_is_named(path: Path) -> None:
+def test_an_entry_that_the_inspection_refuses_is_named(path: Path) -> None:
     def inspect(entry: Entry) -> None:
         if canonical.decode(entry.body)["number"] == 4:
             raise IntegrityError("four is not a number here", code="four", remedy="Choose another.")
@@ -171,7 +171,7 @@ def test_an_entry_whose_content_its_reader_refuses_is_named(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("entries")
-def test_a_writer_stops_when_something_else_wrote_to_its_journal(path: Path) -> None:
+def test_a_writer_stops_when_another_process_wrote_to_its_journal(path: Path) -> None:
     journal = open_journal(path, OWNER)
     stranger = apsw.Connection(str(path))
     stranger.execute("INSERT INTO entry SELECT seq + 1, epoch, at, kind, body, hash, randomblob(32) FROM entry WHERE seq = 8")
@@ -183,7 +183,7 @@ def test_a_writer_stops_when_something_else_wrote_to_its_journal(path: Path) -> 
 
 
 @pytest.mark.usefixtures("entries")
-def test_a_reader_changes_nothing_and_cannot_be_made_to(path: Path) -> None:
+def test_a_reader_cannot_change_the_journal(path: Path) -> None:
     reader = read_journal(path)
     with pytest.raises(apsw.ReadOnlyError):
         reader._connection.execute("UPDATE controller SET epoch = 9")
@@ -198,9 +198,7 @@ def exported(path: Path, tmp_path: Path) -> Path:
     return tmp_path / "export"
 
 
-def test_an_export_holds_every_entry_and_verifies_without_the_database(
-    path: Path, entries: tuple[Entry, ...], tmp_path: Path
-) -> None:
+def test_an_export_contains_every_entry_and_verifies_by_itself(path: Path, entries: tuple[Entry, ...], tmp_path: Path) -> None:
     export = exported(path, tmp_path)
     assert tuple(read_export(export)) == entries
     assert verify_export(export).head.hash == entries[-1].hash
@@ -216,7 +214,7 @@ def test_an_export_is_never_overwritten(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("entries")
 @pytest.mark.parametrize("keep", [0, 3, COUNT - 1])
-def test_an_export_with_lines_missing_at_its_end_is_refused(path: Path, tmp_path: Path, keep: int) -> None:
+def test_an_export_without_its_last_lines_is_refused(path: Path, tmp_path: Path, keep: int) -> None:
     export = exported(path, tmp_path)
     lines = (export / LINES).read_bytes().splitlines(keepends=True)
     (export / LINES).write_bytes(b"".join(lines[:keep]))
@@ -247,7 +245,7 @@ def test_an_edited_line_breaks_the_chain_of_an_export(path: Path, tmp_path: Path
         ("{", "["),
     ],
 )
-def test_a_line_that_is_not_exactly_an_entry_is_refused(path: Path, tmp_path: Path, old: str, new: str) -> None:
+def test_a_malformed_line_of_an_export_is_refused(path: Path, tmp_path: Path, old: str, new: str) -> None:
     export = exported(path, tmp_path)
     text = (export / LINES).read_text()
     (export / LINES).write_text(text.replace(old, new))

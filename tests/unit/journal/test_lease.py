@@ -1,4 +1,4 @@
-"""The arithmetic of a lease, in virtual time: whatever the clocks and the network do, two controllers never both may place."""
+"""The times of a lease, in virtual time: for all clocks and network delays, only one controller may place orders."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from exchange.mexc.rest import RECV_WINDOW
 
 MS = 1_000_000
 DRIFT = st.integers(-DRIFT_PPM, DRIFT_PPM)
-"""By how many millionths a clock runs fast."""
+"""The rate error of a clock in parts per million."""
 
 DELAY = st.integers(0, 6_000).map(lambda ms: ms * MS)
 
 
 @dataclass(frozen=True)
 class Clock:
-    """A monotonic clock in true time: it starts anywhere and runs a little fast or slow."""
+    """A monotonic clock: it starts at any value and runs slightly fast or slow."""
 
     offset: int
     ppm: int
@@ -33,22 +33,22 @@ class Clock:
 
 @dataclass(frozen=True)
 class Renewal:
-    """Sent at a true instant and committed at another; ``told`` when the leader heard of it, or never."""
+    """Sent at a true instant and committed at another; ``confirmed`` when the leader got the answer, or never."""
 
     sent: int
     committed: int
-    told: int | None
+    confirmed: int | None
 
 
 @st.composite
 def renewals(draw: st.DrawFn) -> list[Renewal]:
-    """A leader that renews one at a time, sleeps at will, and at times never hears what became of it."""
+    """A leader that sends one renewal at a time, pauses at random, and sometimes gets no answer."""
     found, now = [], 0
     for _ in range(draw(st.integers(1, 12))):
         now += RENEW_NS + draw(st.just(0) | DELAY)
         committed = now + draw(st.just(0) | DELAY)
-        told = draw(st.booleans())
-        found.append(Renewal(now, committed, committed if told else None))
+        confirmed = draw(st.booleans())
+        found.append(Renewal(now, committed, committed if confirmed else None))
         now = committed
     return found
 
@@ -59,15 +59,15 @@ def lease_at(made: list[Renewal], true_ns: int) -> Lease:
 
 
 def taken_over_at(made: list[Renewal], standby: Clock, looks: list[tuple[int, int]], until: int) -> int | None:
-    """When a standby that looks (pause, then how long each way takes) is let in: the lease it saw over must be in force then."""
+    """When a standby that polls (pause, then the delay of each way) takes over: the expired lease must still be in force then."""
     watch, now, turn = LeaseWatch(), 0, 0
     while now < until:
         pause, way = looks[turn % len(looks)]
         turn += 1
         now += pause
-        seen = lease_at(made, now + way)
+        shown = lease_at(made, now + way)
         now += 2 * way
-        watch.saw(seen, standby.at(now))
+        watch.saw(shown, standby.at(now))
         if (over := watch.over(standby.at(now))) is not None:
             now += way
             if lease_at(made, now) == over:
@@ -83,47 +83,47 @@ LOOKS = st.lists(
 
 @given(made=renewals(), leader=DRIFT, standby=DRIFT, offsets=st.tuples(st.integers(0, 10**15), st.integers(0, 10**15)), looks=LOOKS)
 @settings(max_examples=250)
-def test_every_order_of_the_old_leader_has_landed_or_is_refused_before_the_new_one_leads(
+def test_the_old_leaders_orders_are_settled_before_the_new_one_leads(
     made: list[Renewal], leader: int, standby: int, offsets: tuple[int, int], looks: list[tuple[int, int]]
 ) -> None:
     theirs, ours = Clock(offsets[0], leader), Clock(offsets[1], standby)
     taken = taken_over_at(made, ours, looks, 300_000 * MS)
     assert taken is not None
     for one in made:
-        if one.told is not None and one.committed <= taken:
+        if one.confirmed is not None and one.committed <= taken:
             ends = theirs.true(theirs.at(one.sent) + PERMIT_NS)
             assert ends + LANDING_NS + SKEW_NS <= taken
 
 
 @given(standby=DRIFT, looks=LOOKS)
 @settings(max_examples=30)
-def test_a_leader_that_goes_on_renewing_is_left_alone(standby: int, looks: list[tuple[int, int]]) -> None:
+def test_no_standby_takes_over_from_a_leader_that_renews(standby: int, looks: list[tuple[int, int]]) -> None:
     steady = [Renewal(at, at, at) for at in range(0, 60_000 * MS, RENEW_NS)]
     slow = [(max(250 * MS, min(pause, 1_000 * MS)), min(way, 500 * MS)) for pause, way in looks]
     assert taken_over_at(steady, Clock(0, standby), slow, 50_000 * MS) is None
 
 
-def test_the_terms_leave_room_for_the_wrongest_clocks() -> None:
+def test_the_terms_allow_for_the_largest_clock_drift() -> None:
     fast, slow = 1_000_000 + DRIFT_PPM, 1_000_000 - DRIFT_PPM
     assert PERMIT_NS * fast + (LANDING_NS + SKEW_NS) * 1_000_000 <= TERM_NS * slow
 
 
-def test_an_order_lands_within_the_window_it_is_signed_with() -> None:
+def test_the_landing_time_is_the_receive_window_of_orders() -> None:
     assert LANDING_NS == RECV_WINDOW * MS
 
 
-def test_a_permit_outlives_the_pause_between_two_renewals() -> None:
+def test_a_permit_is_valid_for_more_than_two_renewal_intervals() -> None:
     assert 2 * RENEW_NS < PERMIT_NS < terms.TERM_NS
 
 
-def test_a_lease_that_was_given_back_is_over_at_once() -> None:
+def test_a_released_lease_is_over_at_once() -> None:
     watch = LeaseWatch()
     assert watch.over(0) is None
     watch.saw(Lease(7, ""), 5)
     assert watch.over(5) == Lease(7, "")
 
 
-def test_a_lease_is_over_a_whole_term_after_it_was_last_seen_to_change() -> None:
+def test_a_lease_is_over_a_whole_term_after_its_last_change() -> None:
     watch, first, second = LeaseWatch(), Lease(1, "1"), Lease(1, "2")
     watch.saw(first, 0)
     watch.saw(second, TERM_NS - 1)

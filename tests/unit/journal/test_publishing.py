@@ -1,4 +1,4 @@
-"""What may be published where: a target is read first, and keeps what contradicts the journal."""
+"""Publishing a checkpoint: the target is read first, and a contradicting checkpoint is never overwritten."""
 
 from __future__ import annotations
 
@@ -55,17 +55,19 @@ async def test_a_directory_keeps_the_newest_checkpoint(entries: tuple[Entry, ...
         assert await held(place) == checkpoint_of(entries[:size])
 
 
-def test_a_directory_holds_one_file_per_controller(place: Path) -> None:
+def test_a_directory_has_one_file_per_controller(place: Path) -> None:
     assert file_in(place, OWNER).name == "gatehouse-desk-1.checkpoint"
 
 
-async def test_a_directory_that_is_not_there_is_unreachable(entries: tuple[Entry, ...], tmp_path: Path) -> None:
+async def test_a_missing_directory_is_unreachable(entries: tuple[Entry, ...], tmp_path: Path) -> None:
     found = await published(checkpoint_of(entries), tmp_path / "gone", history(entries, tmp_path / "journal.db"))
     assert found.outcome is Outcome.UNREACHABLE
     assert "cannot be found" in found.problem
 
 
-async def test_a_longer_checkpoint_stays_as_evidence_of_a_rollback(entries: tuple[Entry, ...], place: Path, tmp_path: Path) -> None:
+async def test_a_longer_checkpoint_is_kept_as_evidence_of_a_rollback(
+    entries: tuple[Entry, ...], place: Path, tmp_path: Path
+) -> None:
     await published(checkpoint_of(entries), place, history(entries, tmp_path / "journal.db"))
     found = await published(checkpoint_of(entries[:4]), place, history(entries[:4], tmp_path / "journal.db"))
     assert found.outcome is Outcome.CONTRADICTS
@@ -84,7 +86,7 @@ async def test_a_later_checkpoint_of_the_same_history_is_no_contradiction(
 
 
 @pytest.mark.parametrize("size", [3, 6])
-async def test_a_checkpoint_of_another_history_stays(entries: tuple[Entry, ...], place: Path, tmp_path: Path, size: int) -> None:
+async def test_a_checkpoint_of_another_history_is_kept(entries: tuple[Entry, ...], place: Path, tmp_path: Path, size: int) -> None:
     other = Checkpoint("gatehouse/desk-1", size, bytes(32))
     file_in(place, OWNER).write_text(sign_checkpoint(other, KEY))
     found = await published(checkpoint_of(entries), place, history(entries, tmp_path / "journal.db"))
@@ -93,14 +95,14 @@ async def test_a_checkpoint_of_another_history_stays(entries: tuple[Entry, ...],
     assert await held(place) == other
 
 
-async def test_what_is_not_a_checkpoint_is_not_overwritten(entries: tuple[Entry, ...], place: Path, tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_checkpoint_is_not_overwritten(entries: tuple[Entry, ...], place: Path, tmp_path: Path) -> None:
     file_in(place, OWNER).write_bytes(b"\xff")
     found = await published(checkpoint_of(entries), place, history(entries, tmp_path / "journal.db"))
     assert found.outcome is Outcome.REFUSED
     assert file_in(place, OWNER).read_bytes() == b"\xff"
 
 
-async def test_a_checkpoint_of_another_key_names_who_holds_it(entries: tuple[Entry, ...], place: Path) -> None:
+async def test_a_checkpoint_of_another_key_is_an_error_with_its_target(entries: tuple[Entry, ...], place: Path) -> None:
     file_in(place, OWNER).write_text(sign_checkpoint(checkpoint_of(entries), KEY))
     stranger = DirectoryTarget(place, OWNER, checkpoint_public_key(OWNER, generate_key()))
     with pytest.raises(IntegrityError) as refused:
@@ -109,17 +111,17 @@ async def test_a_checkpoint_of_another_key_names_who_holds_it(entries: tuple[Ent
     assert refused.value.code == "note-not-signed"
 
 
-async def test_a_directory_never_written_to_holds_nothing(place: Path) -> None:
+async def test_a_new_directory_holds_no_checkpoint(place: Path) -> None:
     assert (await read_from(DirectoryTarget(place, OWNER, NOTE_KEY))).held is None
 
 
-def test_a_history_proves_from_any_size_whatever_marks_it_keeps(entries: tuple[Entry, ...], tmp_path: Path) -> None:
+def test_a_history_proves_every_size_with_any_marks(entries: tuple[Entry, ...], tmp_path: Path) -> None:
     plain = history(entries, tmp_path / "journal.db")
     marked = History(plain.size, plain.frontier, plain.leaves, {size: plain.at(size).frontier for size in (2, 5)})
     assert [marked.proof(size) for size in range(7)] == [plain.proof(size) for size in range(7)]
 
 
-def test_a_history_does_not_speak_of_entries_it_never_had(entries: tuple[Entry, ...], tmp_path: Path) -> None:
+def test_a_history_refuses_sizes_beyond_its_end(entries: tuple[Entry, ...], tmp_path: Path) -> None:
     with pytest.raises(IntegrityError) as refused:
         history(entries, tmp_path / "journal.db").at(7)
     assert refused.value.code == "journal-shorter"

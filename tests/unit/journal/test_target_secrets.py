@@ -1,4 +1,4 @@
-"""Nothing that is secret in a checkpoint target's settings comes out in what is said about it."""
+"""Messages about a checkpoint target never show a secret of its settings."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ async def hook() -> AsyncIterator[Hook]:
     "url",
     [f"https://user:{TOKEN}@example.com/", f"https://{TOKEN}@example.com/", f"ftp://{TOKEN}@example.com/", f"https:{TOKEN}"],
 )
-def test_an_address_with_a_password_is_refused_without_repeating_it(url: str) -> None:
+def test_an_address_with_a_password_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(ConfigError) as found:
         https.checked_url(url, loopback=True)
     assert TOKEN not in str(found.value)
 
 
 @pytest.mark.parametrize("url", [f"https://{TOKEN}@example.com/x.git", f"https://user:{TOKEN}@example.com/x.git"])
-def test_a_remote_with_a_token_in_its_address_is_refused_without_repeating_it(tmp_path: Path, url: str) -> None:
+def test_a_remote_with_a_token_is_refused_without_showing_it(tmp_path: Path, url: str) -> None:
     with pytest.raises(ConfigError) as found:
         GitTarget("backup", GitRemote(url, "main"), tmp_path / "w.git", LOG.owner, LOG.key, now=SystemClock().now)
     assert (found.value.code, TOKEN in str(found.value)) == ("checkpoint-address", False)
 
 
 @pytest.mark.parametrize("url", ["ssh://git@example.com/x.git", "git@example.com:x.git", "https://example.com/x.git"])
-def test_a_remote_without_a_password_is_taken(tmp_path: Path, url: str) -> None:
+def test_a_remote_without_a_password_is_accepted(tmp_path: Path, url: str) -> None:
     GitTarget("backup", GitRemote(url, "main"), tmp_path / "w.git", LOG.owner, LOG.key, now=SystemClock().now)
 
 
-async def test_an_answer_that_repeats_the_address_does_not_show_it(hook: Hook) -> None:
+async def test_an_answer_that_repeats_the_address_is_not_shown(hook: Hook) -> None:
     hook.answer, hook.says = 404, f"Cannot POST /hook?key={TOKEN}"
     target = WebhookTarget("chat", f"{hook.url}?key={TOKEN}", "", loopback=True)
     found = await published(target, LOG, 3)
@@ -57,7 +57,7 @@ async def test_an_answer_that_repeats_the_address_does_not_show_it(hook: Hook) -
 
 
 @pytest.mark.parametrize("token", [f"{TOKEN}\nmore", f"{TOKEN}\x00", f"a {TOKEN}\r\nx: y"])
-async def test_a_token_that_no_header_can_carry_is_refused_without_repeating_it(hook: Hook, token: str) -> None:
+async def test_a_token_unfit_for_a_header_is_refused_without_showing_it(hook: Hook, token: str) -> None:
     with pytest.raises(ConfigError) as found:
         WebhookTarget("chat", hook.url, token, loopback=True)
     assert (found.value.code, TOKEN in str(found.value)) == ("checkpoint-secret", False)

@@ -1,4 +1,4 @@
-"""Proof that the last writer on this host is dead: its lock, its boot, its file; anything less proves nothing."""
+"""Proof that the last writer on this host has ended: its lock, its boot and its file are needed, less proves nothing."""
 
 import json
 import os
@@ -51,27 +51,27 @@ def kill(holder: subprocess.Popen[str]) -> None:
     holder.stdout.close()
 
 
-def test_a_writer_that_was_killed_is_proven_dead(tmp_path: Path) -> None:
+def test_a_killed_writer_is_proven_to_have_ended(tmp_path: Path) -> None:
     kill(held_by_another(tmp_path))
     assert ended(tmp_path) == Head(41, "sha256:41", 7)
 
 
 @pytest.mark.parametrize(
-    ("epoch", "found", "dead"), [(7, "sha256:41", True), (8, "sha256:41", False), (7, "sha256:other", False), (7, None, False)]
+    ("epoch", "found", "has_ended"), [(7, "sha256:41", True), (8, "sha256:41", False), (7, "sha256:other", False), (7, None, False)]
 )
 def test_only_the_epoch_of_a_journal_that_still_has_its_entry_is_proven(
-    tmp_path: Path, epoch: int, found: str | None, *, dead: bool
+    tmp_path: Path, epoch: int, found: str | None, *, has_ended: bool
 ) -> None:
     kill(held_by_another(tmp_path))
     tenure = Tenure(tmp_path)
     try:
-        assert tenure.proves(Lease(epoch, "soon"), {41: found}.get) is dead
+        assert tenure.proves(Lease(epoch, "soon"), {41: found}.get) is has_ended
     finally:
         tenure.close()
 
 
 @pytest.mark.parametrize("state", [signal.SIGCONT, signal.SIGSTOP])
-def test_a_writer_that_lives_is_not_however_deep_it_sleeps(tmp_path: Path, state: signal.Signals) -> None:
+def test_a_running_or_stopped_writer_is_not_proven_to_have_ended(tmp_path: Path, state: signal.Signals) -> None:
     holder = held_by_another(tmp_path)
     try:
         os.kill(holder.pid, state)
@@ -80,11 +80,11 @@ def test_a_writer_that_lives_is_not_however_deep_it_sleeps(tmp_path: Path, state
         kill(holder)
 
 
-def test_a_directory_nobody_led_from_proves_nothing(tmp_path: Path) -> None:
+def test_a_directory_without_a_leader_proves_nothing(tmp_path: Path) -> None:
     assert ended(tmp_path) is None
 
 
-def test_a_copied_directory_proves_nothing_of_the_writer_that_still_lives_in_the_first(tmp_path: Path) -> None:
+def test_a_copied_directory_proves_nothing(tmp_path: Path) -> None:
     (tmp_path / "first").mkdir()
     holder = held_by_another(tmp_path / "first")
     try:
@@ -94,7 +94,7 @@ def test_a_copied_directory_proves_nothing_of_the_writer_that_still_lives_in_the
         kill(holder)
 
 
-def test_what_another_boot_left_proves_nothing(tmp_path: Path) -> None:
+def test_a_record_of_another_boot_proves_nothing(tmp_path: Path) -> None:
     kill(held_by_another(tmp_path))
     path = tmp_path / FILE_NAME
     path.write_text(json.dumps({**json.loads(path.read_text()), "boot": "another"}))
@@ -108,12 +108,12 @@ def test_a_network_file_system_proves_nothing(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("content", [b"", b"7", b"{", b"[]", b'{"epoch": "x"}', b"\xff\xff"])
-def test_what_cannot_be_read_proves_nothing(tmp_path: Path, content: bytes) -> None:
+def test_an_unreadable_record_proves_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
     assert ended(tmp_path) is None
 
 
-def test_the_last_epoch_led_is_the_one_that_counts(tmp_path: Path) -> None:
+def test_the_last_recorded_epoch_counts(tmp_path: Path) -> None:
     tenure = Tenure(tmp_path)
     tenure.leads(Head(123456789, "sha256:0", 123456789))
     tenure.leads(Head(42, "sha256:42", 8))

@@ -1,4 +1,4 @@
-"""Several processes prove a chain: only what one walk finds good, and with one walk's Merkle roots."""
+"""Several processes verify a chain: with the same result and the same Merkle roots as a single walk."""
 
 from __future__ import annotations
 
@@ -63,22 +63,22 @@ def verified(path: Path, *checkpoints: object) -> VerifyReport:
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 16])
-def test_a_good_chain_is_proven_to_its_last_entry(path: Path, entries: tuple[Entry, ...], chunk: int) -> None:
+def test_a_valid_chain_is_proven_to_its_last_entry(path: Path, entries: tuple[Entry, ...], chunk: int) -> None:
     assert proven(path, chunk=chunk) == Head(COUNT, entries[-1].hash, entries[-1].epoch)
 
 
-def test_the_roots_are_those_of_one_tree_at_every_size(path: Path, entries: tuple[Entry, ...]) -> None:
+def test_the_roots_equal_those_of_one_tree_at_every_size(path: Path, entries: tuple[Entry, ...]) -> None:
     roots = tuple((size, checkpoint_of(entries[:size]).root) for size in range(COUNT + 1))
     assert proven(path, roots) is not None
 
 
 @pytest.mark.parametrize("size", [0, 1, 27, 28, 29, COUNT])
-def test_one_root_that_differs_leaves_nothing_proven(path: Path, entries: tuple[Entry, ...], size: int) -> None:
+def test_one_wrong_root_proves_nothing(path: Path, entries: tuple[Entry, ...], size: int) -> None:
     good = (COUNT, checkpoint_of(entries).root)
     assert proven(path, (good, (size, bytes(32)))) is None
 
 
-def test_a_checkpoint_of_more_entries_leaves_nothing_proven(path: Path) -> None:
+def test_a_checkpoint_of_more_entries_proves_nothing(path: Path) -> None:
     assert proven(path, ((COUNT + 1, bytes(32)),)) is None
 
 
@@ -115,7 +115,7 @@ def test_the_end_of_another_history_is_not_proven(path: Path, other: Path) -> No
     assert proven(path) is None
 
 
-def test_ranges_that_are_good_but_do_not_meet_prove_nothing(path: Path, other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_ranges_that_do_not_connect_prove_nothing(path: Path, other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # As when the file is exchanged between the reading of one range and of the next.
     helper = verify_chain._Helper
     monkeypatch.setattr(verify_chain, "_Helper", lambda _, *rest: helper(other, *rest))
@@ -123,15 +123,15 @@ def test_ranges_that_are_good_but_do_not_meet_prove_nothing(path: Path, other: P
     assert proven(path) is None
 
 
-def test_another_controller_s_journal_is_not_proven(path: Path) -> None:
+def test_another_controllers_journal_is_not_proven(path: Path) -> None:
     assert proven(path, owner="desk-2") is None
 
 
-def test_a_short_journal_is_left_to_one_walk(path: Path) -> None:
+def test_a_short_journal_is_verified_by_one_walk(path: Path) -> None:
     assert prove(path, OWNER) is None
 
 
-def test_one_core_is_left_to_one_walk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_core_verifies_by_one_walk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     assert proven(path) is None
 
@@ -141,19 +141,19 @@ def test_a_process_that_does_not_start_proves_nothing(path: Path, monkeypatch: p
     assert proven(path) is None
 
 
-def test_a_process_that_says_nothing_proves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_without_output_proves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify_chain, "_MODULE", "controller.version")
     assert proven(path) is None
 
 
-def test_a_verification_says_the_same_by_several_processes(path: Path, entries: tuple[Entry, ...], always: None) -> None:
+def test_several_processes_report_the_same_as_one(path: Path, entries: tuple[Entry, ...], always: None) -> None:
     del always
     report = verified(path, checkpoint_of(entries), checkpoint_of(entries[:20]))
     assert (report.ok, report.entries, report.head.hash) == (True, COUNT, entries[-1].hash)
 
 
 @pytest.mark.parametrize("change", [EDITED, DROPPED, RENUMBERED, AGED, RELINKED])
-def test_what_is_wrong_is_named_as_by_one_walk(path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+def test_a_problem_is_named_as_by_one_walk(path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     tamper(path, change.format(40))
     alone = verified(path)
     monkeypatch.setattr(verify, "prove", lambda path, owner, roots: proven(path, tuple(roots)))
@@ -177,7 +177,7 @@ def test_entries_written_meanwhile_are_walked_after_the_proof(
 
 
 @pytest.mark.parametrize("levels", range(5))
-def test_a_subtree_s_root_is_that_of_the_tree(entries: tuple[Entry, ...], levels: int) -> None:
+def test_a_subtrees_root_equals_that_of_the_tree(entries: tuple[Entry, ...], levels: int) -> None:
     leaves = [bytes.fromhex(entry.hash[7:]) for entry in entries[: 1 << levels]]
     tree = MerkleTree()
     for leaf in leaves:

@@ -42,19 +42,19 @@ async def test_the_note_is_posted_with_the_token(hook: Hook) -> None:
         (503, Outcome.UNREACHABLE),
     ],
 )
-async def test_any_other_answer_is_no_publication(hook: Hook, status: int, outcome: Outcome) -> None:
+async def test_any_other_answer_counts_as_refused(hook: Hook, status: int, outcome: Outcome) -> None:
     hook.answer = status
     found = await published(WebhookTarget("chat", hook.url, "", loopback=True), LOG, 3)
     assert (found.outcome, str(status) in found.problem) == (outcome, True)
 
 
-async def test_a_proxy_of_the_environment_is_not_asked(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_of_the_environment_is_not_used(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert (await published(WebhookTarget("chat", hook.url, "", loopback=True), LOG, 3)).outcome is Outcome.TAKEN
 
 
-async def test_nobody_waits_longer_than_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(https, "TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as never_accepting:
         url = f"http://127.0.0.1:{never_accepting.getsockname()[1]}/"
@@ -67,6 +67,6 @@ def test_its_name_does_not_show_its_address(hook: Hook) -> None:
 
 
 @pytest.mark.parametrize(("url", "loopback"), [("http://example.com/", True), ("http://127.0.0.1/", False), ("file:///etc", True)])
-def test_only_https_leaves_this_machine(url: str, loopback: bool) -> None:
+def test_only_https_is_allowed_to_other_machines(url: str, loopback: bool) -> None:
     with pytest.raises(ConfigError):
         WebhookTarget("chat", url, "", loopback=loopback)

@@ -1,4 +1,4 @@
-"""A C2SP witness as a checkpoint target: whether it is ours or somebody else's, forgetful or another one than was agreed on."""
+"""A C2SP witness as a checkpoint target: ours or a foreign one, with lost data, or with another key than configured."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_the_cosigned_note_is_kept(tmp_path: Path, foreign: bool) -> None:
     assert cosigned_at(kept, LOG.checkpoint(8).text, PUBLIC) > 1_700_000_000
 
 
-async def test_a_witness_that_knows_more_than_we_remember_is_proven_to_from_there(tmp_path: Path, foreign: bool) -> None:
+async def test_a_proof_starts_at_the_size_that_the_witness_knows(tmp_path: Path, foreign: bool) -> None:
     async with witness(tmp_path / "w", foreign=foreign) as url:
         await published(target(tmp_path, url), LOG, 6)
         assert (await published(target(tmp_path, url, kept="fresh"), LOG, 11)).outcome is Outcome.TAKEN
@@ -69,38 +69,36 @@ async def test_a_witness_that_knows_more_than_we_remember_is_proven_to_from_ther
 
 
 @pytest.mark.parametrize("size", [4, 6, 9])
-async def test_another_history_is_contradicted_even_when_the_witness_cannot_be_read(
-    tmp_path: Path, foreign: bool, size: int
-) -> None:
+async def test_another_history_is_contradicted_also_without_a_readable_witness(tmp_path: Path, foreign: bool, size: int) -> None:
     async with witness(tmp_path / "w", foreign=foreign) as url:
         await published(target(tmp_path, url), LOG, 6)
         found = await published(target(tmp_path, url, kept="fresh"), LOG.forked(2), size)
     assert found.outcome is Outcome.CONTRADICTS
 
 
-async def test_a_foreign_witness_is_known_by_what_it_cosigned(tmp_path: Path) -> None:
+async def test_the_kept_note_shows_what_a_foreign_witness_cosigned(tmp_path: Path) -> None:
     async with witness(tmp_path / "w", foreign=True) as url:
         await published(target(tmp_path, url), LOG, 6)
         assert await target(tmp_path, url).read() == LOG.checkpoint(6)
 
 
-async def test_a_witness_that_forgets_is_not_believed(tmp_path: Path) -> None:
+async def test_a_witness_that_lost_entries_is_refused(tmp_path: Path) -> None:
     async with witness(tmp_path / "w") as url:
         await published(target(tmp_path, url), LOG, 6)
     async with witness(tmp_path / "other") as url:
         await published(target(tmp_path, url, kept="fresh"), LOG, 4)
-        with pytest.raises(IntegrityError, match="it forgets"):
+        with pytest.raises(IntegrityError, match="it lost its data"):
             await read_from(target(tmp_path, url))
 
 
 @pytest.mark.parametrize("shown", [False, True])
-async def test_a_witness_that_lost_everything_is_told_of_and_not_fed_again(tmp_path: Path, shown: bool) -> None:
+async def test_a_witness_that_lost_all_its_data_is_reported(tmp_path: Path, shown: bool) -> None:
     async with witness(tmp_path / "w", foreign=not shown) as url:
         await published(target(tmp_path, url), LOG, 6)
     async with witness(tmp_path / "other", foreign=not shown) as url:
         found = await published(target(tmp_path, url), LOG, 9)
         assert found.outcome is Outcome.REFUSED
-        assert "forgets" in found.problem
+        assert "it lost its data" in found.problem
 
 
 async def test_a_cosignature_of_another_witness_is_not_kept(tmp_path: Path) -> None:
@@ -112,7 +110,7 @@ async def test_a_cosignature_of_another_witness_is_not_kept(tmp_path: Path) -> N
     assert not (tmp_path / "kept").exists()
 
 
-async def test_a_log_the_witness_does_not_know_is_refused(tmp_path: Path) -> None:
+async def test_a_log_unknown_to_the_witness_is_refused(tmp_path: Path) -> None:
     stranger = Logbook("stranger")
     async with witness(tmp_path / "w") as url:
         there = WitnessTarget("near", url, PUBLIC, tmp_path / "kept", "stranger", stranger.key, loopback=True)
@@ -120,7 +118,7 @@ async def test_a_log_the_witness_does_not_know_is_refused(tmp_path: Path) -> Non
     assert (found.outcome, found.problem) == (Outcome.REFUSED, "HTTP 404: this log is not known")
 
 
-async def test_a_kept_note_that_was_changed_is_not_believed(tmp_path: Path) -> None:
+async def test_a_changed_kept_note_is_refused(tmp_path: Path) -> None:
     async with witness(tmp_path / "w") as url:
         await published(target(tmp_path, url), LOG, 3)
         (tmp_path / "kept").write_text(LOG.note(5))

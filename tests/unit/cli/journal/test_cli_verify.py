@@ -101,7 +101,7 @@ def test_a_swapped_file_is_named(run: Run, witnessed: Path, tmp_path: Path) -> N
         other.run(1000)
     write_journal(other, witnessed)
     said = convicted(run, witnessed)
-    assert f"not those that directory {tmp_path}/elsewhere was given a checkpoint of" in said
+    assert f"not those of the checkpoint that directory {tmp_path}/elsewhere holds" in said
     assert "the file was swapped" in said
     assert "(history-rewritten;" in said
 
@@ -117,7 +117,7 @@ def test_a_restored_older_copy_is_named(run: Run, witnessed: Path, desk: Desk, t
     older.journal = desk.journal[:-5]
     write_journal(older, witnessed)
     said = convicted(run, witnessed)
-    assert f"directory {tmp_path}/elsewhere knows {len(desk.journal)} entries and {len(desk.journal) - 5} are here" in said
+    assert f"directory {tmp_path}/elsewhere knows {len(desk.journal)} entries and the journal has {len(desk.journal) - 5}" in said
     assert "an older copy was restored" in said
 
 

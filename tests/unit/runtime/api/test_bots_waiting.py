@@ -1,4 +1,4 @@
-"""A bot is always answered: when the writer does not decide, the answer says whether the order may still go out."""
+"""A bot always gets an answer: if the writer does not decide in time, it says whether the order may still be sent."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def bots_of(shell: Shell) -> Bots:
     return Bots(writer=shell.writer, inbox=inbox, performer=performer, markets=markets, history=RecentHistory(), clock=clock)
 
 
-async def test_an_order_is_turned_away_while_the_writer_sleeps(shell: Shell) -> None:
+async def test_an_order_gets_busy_while_the_writer_does_not_run(shell: Shell) -> None:
     assert await bots_of(shell).place(BOT, ORDER, key=BOT_KEYS[BOT]) == Busy(1)
 
 
-async def test_an_order_the_writer_took_and_never_answered_is_outstanding(shell: Shell) -> None:
+async def test_an_order_without_the_writers_answer_is_outstanding(shell: Shell) -> None:
     placing = asyncio.create_task(bots_of(shell).place(BOT, ORDER, key=BOT_KEYS[BOT]))
     await shell.inbox.take(1)
     reply = await placing
@@ -68,6 +68,6 @@ async def test_an_order_the_writer_took_and_never_answered_is_outstanding(shell:
     assert (reply.order_id, reply.bot_client_id) == ("", "mine-1")
 
 
-async def test_a_cancel_is_answered_while_the_writer_sleeps(shell: Shell) -> None:
+async def test_a_cancel_is_answered_while_the_writer_does_not_run(shell: Shell) -> None:
     (order,) = (order for order in shell.writer.state.open.values() if order.working)
     assert isinstance(await bots_of(shell).cancel(BOT, order.symbol, order.client_id), CancelRefused)

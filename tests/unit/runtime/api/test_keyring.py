@@ -1,4 +1,4 @@
-"""The gateway's keys as they are now: the journal says which, and the file must hold the secret of the digest."""
+"""The gateway's keys: the journal lists them, and the secret's file must match the issued digest."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ ISSUED = BotKeyState("bot", KEY, secret_digest(KEY, "secret"), Millis(1))
 
 
 @dataclass
-class CompactMap:
-    """Secrets by key, and how often somebody looked."""
+class Secrets:
+    """Secrets by key, and how often one was read."""
 
-    secrets: dict[str, str] = field(default_factory=lambda: {KEY: "secret"})
-    looked: int = 0
+    by_key: dict[str, str] = field(default_factory=lambda: {KEY: "secret"})
+    reads: int = 0
 
     def secret_of(self, _: str, key: str) -> str:
-        self.looked += 1
-        if key not in self.secrets:
+        self.reads += 1
+        if key not in self.by_key:
             raise ConfigError("the secret is missing", code="no-secret", remedy="Put it there.")
-        return self.secrets[key]
+        return self.by_key[key]
 
 
 @pytest.fixture
-def shelf() -> CompactMap:
-    return CompactMap()
+def secrets() -> Secrets:
+    return Secrets()
 
 
 @pytest.fixture
-def known() -> dict[str, BotKeyState]:
+def issued() -> dict[str, BotKeyState]:
     return {KEY: ISSUED}
 
 
 @pytest.fixture
-def ring(shelf: CompactMap, known: dict[str, BotKeyState]) -> Keyring:
-    return Keyring(lambda: known, shelf.secret_of)
+def ring(secrets: Secrets, issued: dict[str, BotKeyState]) -> Keyring:
+    return Keyring(lambda: issued, secrets.secret_of)
 
 
 def test_an_issued_key_with_its_secret_opens_the_gateway(ring: Keyring) -> None:
@@ -55,47 +55,47 @@ def test_an_issued_key_with_its_secret_opens_the_gateway(ring: Keyring) -> None:
     assert ring.problem(KEY) == ""
 
 
-def test_a_proven_secret_is_not_looked_for_again(ring: Keyring, shelf: CompactMap) -> None:
+def test_a_valid_secret_is_not_read_again(ring: Keyring, secrets: Secrets) -> None:
     for _ in range(3):
         ring.find(KEY)
-    assert shelf.looked == 1
+    assert secrets.reads == 1
 
 
-def test_a_revoked_key_opens_nothing_although_its_secret_was_proven(ring: Keyring, known: dict[str, BotKeyState]) -> None:
+def test_a_revoked_key_is_refused_although_its_secret_is_valid(ring: Keyring, issued: dict[str, BotKeyState]) -> None:
     assert ring.find(KEY) is not None
-    known[KEY] = replace(ISSUED, revoked=True)
+    issued[KEY] = replace(ISSUED, revoked=True)
     assert ring.find(KEY) is None
 
 
-def test_a_key_the_journal_does_not_know_opens_nothing_although_there_is_a_secret(ring: Keyring, shelf: CompactMap) -> None:
-    shelf.secrets["otherbotkey"] = "secret"
+def test_a_key_that_is_not_issued_is_refused_although_it_has_a_secret(ring: Keyring, secrets: Secrets) -> None:
+    secrets.by_key["otherbotkey"] = "secret"
     assert ring.find("otherbotkey") is None
-    assert shelf.looked == 0
+    assert secrets.reads == 0
 
 
-def test_a_key_that_got_a_new_secret_stops_taking_the_old_one_at_once(
-    ring: Keyring, shelf: CompactMap, known: dict[str, BotKeyState]
+def test_a_key_with_a_new_secret_refuses_the_old_one_at_once(
+    ring: Keyring, secrets: Secrets, issued: dict[str, BotKeyState]
 ) -> None:
     assert ring.find(KEY) is not None
-    known[KEY] = replace(ISSUED, secret_digest=secret_digest(KEY, "other"))
+    issued[KEY] = replace(ISSUED, secret_digest=secret_digest(KEY, "other"))
     assert ring.find(KEY) is None
     assert "not the one that was issued" in ring.problem(KEY)
-    shelf.secrets[KEY] = "other"
+    secrets.by_key[KEY] = "other"
     assert ring.find(KEY) == BotKey("bot", KEY, "other")
 
 
-def test_a_key_works_as_soon_as_its_secret_is_put_there(ring: Keyring, shelf: CompactMap) -> None:
-    del shelf.secrets[KEY]
+def test_a_key_works_as_soon_as_its_secret_exists(ring: Keyring, secrets: Secrets) -> None:
+    del secrets.by_key[KEY]
     assert ring.find(KEY) is None
     assert ring.problem(KEY) == "the secret is missing. Put it there."
-    shelf.secrets[KEY] = "secret"
+    secrets.by_key[KEY] = "secret"
     assert ring.find(KEY) is not None
 
 
-def test_the_secret_of_one_key_does_not_prove_another(shelf: CompactMap) -> None:
+def test_the_secret_of_one_key_does_not_prove_another(secrets: Secrets) -> None:
     copied = BotKeyState("bot", "copybotkey", ISSUED.secret_digest, Millis(1))
-    shelf.secrets["copybotkey"] = "secret"
-    assert Keyring(lambda: {copied.key: copied}, shelf.secret_of).find("copybotkey") is None
+    secrets.by_key["copybotkey"] = "secret"
+    assert Keyring(lambda: {copied.key: copied}, secrets.secret_of).find("copybotkey") is None
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def directory_secret(tmp_path: Path) -> Callable[[str, str], str]:
     return partial(bot_secret, tmp_path, _Settings())  # type: ignore[arg-type]
 
 
-def test_a_key_that_was_made_here_is_found_and_listed(tmp_path: Path, directory_secret: Callable[[str, str], str]) -> None:
+def test_a_key_created_here_is_found_and_listed(tmp_path: Path, directory_secret: Callable[[str, str], str]) -> None:
     made = make_bot_key(tmp_path, "one-bot")
     other = make_bot_key(tmp_path, "one-bot-more")
     assert directory_secret("one-bot", made.key) == made.path.read_text().strip()

@@ -69,7 +69,7 @@ def test_an_append_on_a_full_disk_frees_the_reserve_and_tries_once_more(
     tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = open_journal(tmp_path / "journal.db", "desk")
-    journal.make_room = reserve.release
+    journal.release_reserve = reserve.release
     monkeypatch.setattr(SqliteJournal, "_transact", full(1))
     assert journal.append([Record("Noted", b"1")], Millis(1))[0].seq == 1
     monkeypatch.setattr(SqliteJournal, "_transact", full(1))
@@ -82,7 +82,7 @@ async def test_the_batch_that_freed_the_reserve_places_nothing_and_halts(
     tmp_path: Path, reserve: ReserveFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell = Shell(Desk().walk_to(Stage.TESTNET_VALIDATING), tmp_path / "journal.db")
-    shell.journal.make_room = reserve.release
+    shell.journal.release_reserve = reserve.release
     disk_reserve = DiskReserve(reserve, tmp_path, shell.permits, shell.inbox, shell.clock, lambda alert: None)
     shell.writer.add_follower(disk_reserve.on_batch)
     live_when_performed: list[bool] = []
