@@ -59,11 +59,12 @@ BROKEN: list[tuple[Callable[[Source], list[str]], str]] = [
     (wording.banned_words, "it lies the" + "re"),
     (wording.banned_words, "def test_what_sta" + "nds_is_read(): ..."),
     (wording.banned_words, "one ru" + "ng"),
-    (wording.banned_words, "from x import over" + "sight_view"),
+    (wording.banned_words, "the over" + "sight of a key"),
 ]
 CLEAN: list[tuple[Callable[[Source], list[str]], str]] = [
     (wording.long_test_names, f"def test_{'x' * 65}() -> None: ...\ndef helper_{'x' * 90}() -> None: ..."),
     (wording.retired_names, f"from hypothesis import {G}\n@{G}(numbers)\ndef f(queued): '''A {L}.'''"),
+    (wording.banned_words, "status.over" + "sight and `over" + "sight`, a field of the API"),
     (wording.banned_words, "Recommended: amend the runge file. Nobody stands there. The wrung cloth, a good sight over the bay."),
 ]
 
