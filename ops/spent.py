@@ -19,7 +19,7 @@ def used() -> float:
     return spent.ru_utime + spent.ru_stime
 
 
-def told(name: str, seconds: float) -> str:
+def line(name: str, seconds: float) -> str:
     """The line about it."""
     return f"{name}: {seconds / 60:.1f} CPU-minutes"
 
@@ -30,7 +30,7 @@ def main(name: str, *command: str) -> int:
         # Ctrl-C reaches the command too: it ends by itself, and is waited for.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = process.wait()
-    print(told(name, used()), flush=True)
+    print(line(name, used()), flush=True)
     return code if code >= 0 else 128 - code
 
 

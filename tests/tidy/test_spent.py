@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from ops.spent import told, used
+from ops.spent import line, used
 
 
 def test_the_line_is_in_minutes() -> None:
-    assert told("make test", 678.4) == "make test: 11.3 CPU-minutes"
+    assert line("make test", 678.4) == "make test: 11.3 CPU-minutes"
 
 
 def test_what_a_command_used_is_counted_once_it_has_ended() -> None:

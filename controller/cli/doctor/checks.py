@@ -165,12 +165,12 @@ def _checkpoints(directory: Path, settings: Settings) -> str:
     key = public_key_of(directory)
     if key is None:
         return "none published yet"
-    readings = asked(directory, key)
-    if away := [f"{one.target}: {one.problem}" for one in readings if one.problem]:
+    answers = asked(directory, key)
+    if away := [f"{one.target}: {one.problem}" for one in answers if one.problem]:
         raise Unreachable(
             "; ".join(away), code="target-unreachable", remedy="Start it, or correct its [[checkpoints]] in gatehouse.toml."
         )
-    return ", ".join(f"{one.target} knows {one.held.size if one.held is not None else 0} entries" for one in readings)
+    return ", ".join(f"{one.target} knows {one.held.size if one.held is not None else 0} entries" for one in answers)
 
 
 def _controller(directory: Path, settings: Settings) -> str:

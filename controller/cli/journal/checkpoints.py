@@ -47,7 +47,7 @@ def made_public_key(directory: Path) -> NoteKey:
 def targets_in(directory: Path, key: NoteKey, more: Sequence[Path] = ()) -> tuple[CheckpointTarget, ...]:
     """The deployment's targets, and more directories. Raises ``ConfigError`` as ``open_targets`` does."""
     settings = load_settings(directory)
-    listed = open_targets(settings.witnesses, settings.checkpoints, _around(directory, settings, key))
+    listed = open_targets(settings.witnesses, settings.checkpoints, _context(directory, settings, key))
     return (*listed, *(DirectoryTarget(path, settings.controller_id, key) for path in more))
 
 
@@ -75,11 +75,11 @@ def asked(directory: Path, key: NoteKey) -> list[Reading]:
         if error.code == "checkpoint-name":
             raise
     settings = load_settings(directory)
-    around = _around(directory, settings, key)
-    targets, unread = list(open_targets(settings.witnesses, (), around)), []
+    context = _context(directory, settings, key)
+    targets, unread = list(open_targets(settings.witnesses, (), context)), []
     for one in settings.checkpoints:
         try:
-            targets += open_targets((), (one,), around)
+            targets += open_targets((), (one,), context)
         except ConfigError as error:
             unread.append(Reading(f"{one.to} {one.name}", None, error.message))
     return held_by(targets) + unread
@@ -134,7 +134,7 @@ def _histories(directory: Path) -> Callable[[], History]:
     return now
 
 
-def _around(directory: Path, settings: Settings, key: NoteKey) -> TargetContext:
+def _context(directory: Path, settings: Settings, key: NoteKey) -> TargetContext:
     return TargetContext(
         directory=directory,
         data=directory / settings.data,

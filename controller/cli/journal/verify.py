@@ -25,11 +25,11 @@ NO_KEY = "it was not read: this deployment has no checkpoint key yet, and none w
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A journal with nothing wrong in it. ``readings`` are of the deployment's targets, ``files`` counts the given ones."""
+    """A journal with nothing wrong in it. ``target_checkpoints`` are of the deployment's targets, ``files`` counts the given ones."""
 
     report: VerifyReport
     audit: Audit
-    readings: tuple[Reading, ...]
+    target_checkpoints: tuple[Reading, ...]
     files: int
 
 
@@ -41,8 +41,8 @@ def verify_deployment(directory: Path, checkpoints: Sequence[Path], key_text: st
     """
     place = place_in(directory)
     given = [Anchor(f"the checkpoint in {file}", parse_checkpoint(_text(file), _note_key(key_text))) for file in checkpoints]
-    readings = _readings(directory, key_text)
-    held = [Anchor(one.target, one.held) for one in readings if one.held is not None]
+    target_checkpoints = _target_checkpoints(directory, key_text)
+    held = [Anchor(one.target, one.held) for one in target_checkpoints if one.held is not None]
     controller_id = load_settings(directory).controller_id
     with opened(directory) as reader, progressing("verifying", reader.head.seq) as step:
         auditor = Auditor(reader.hash_at)
@@ -59,7 +59,7 @@ def verify_deployment(directory: Path, checkpoints: Sequence[Path], key_text: st
             code="journal-broken",
             remedy="Halt, keep the file as it is for inquiry, and restore the journal from a verified backup.",
         )
-    return Verified(report, auditor.found, readings, len(given))
+    return Verified(report, auditor.found, target_checkpoints, len(given))
 
 
 def verified_document(found: Verified) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def verified_document(found: Verified) -> dict[str, Any]:
         "commands": asdict(found.audit),
         "checkpoints": [
             {"target": one.target, "verdict": _verdict(one), "size": one.held.size if one.held else 0, "problem": one.problem}
-            for one in found.readings
+            for one in found.target_checkpoints
         ],
     }
 
@@ -92,14 +92,14 @@ def print_verified(found: Verified) -> None:
         f"{audit.refused} refused for the reason that was given; {audit.unchecked} that a journal alone cannot settle"
     )
     console.print(f"evidence: {audit.sealed} bundles with their digests, {audit.rejudged} verdicts judged again to the same bytes")
-    for one in found.readings:
+    for one in found.target_checkpoints:
         said = {
             "agrees": f"agrees at {one.held.size if one.held else 0} entries",
             "empty": "holds no checkpoint that could be read",
             "unreachable": f"unreachable: {one.problem}",
         }[_verdict(one)]
         console.print(f"{one.target}: {said}", markup=False)
-    if not found.readings and not found.files:
+    if not found.target_checkpoints and not found.files:
         console.print("[yellow]no checkpoint was compared: a tail that was cut off would not show[/]")
 
 
@@ -109,7 +109,7 @@ def _verdict(one: Reading) -> str:
     return "empty" if one.held is None else "agrees"
 
 
-def _readings(directory: Path, key_text: str | None) -> tuple[Reading, ...]:
+def _target_checkpoints(directory: Path, key_text: str | None) -> tuple[Reading, ...]:
     settings = load_settings(directory)
     key = NoteKey.parse(key_text) if key_text is not None else public_key_of(directory)
     if key is not None:

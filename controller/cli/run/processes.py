@@ -102,7 +102,7 @@ def run_testnet(
     from controller.cli.run import testnet_options
     from controller.cli.run.testnet_run import serve
     from controller.cli.shared.output import print_json, stderr
-    from controller.cli.shared.signals import run_until_told
+    from controller.cli.shared.signals import run_until_stopped
 
     config = testnet_options.build(
         host=host,
@@ -131,4 +131,4 @@ def run_testnet(
         else:
             stderr().print(f"testnet at {address}, playing {market} at speed {Decimal(speed)}")
 
-    run_until_told(serve(config, announce, live, export_fills, tell=print_fills))
+    run_until_stopped(serve(config, announce, live, export_fills, tell=print_fills))

@@ -28,7 +28,7 @@ def witness(
     """Cosign checkpoints that follow from those cosigned before, and refuse all others, until told to stop."""
     from controller.cli.run.witness_run import serve, tls_files
     from controller.cli.shared.output import print_json, stderr
-    from controller.cli.shared.signals import run_until_told
+    from controller.cli.shared.signals import run_until_stopped
 
     def announce(address: str, public: str) -> None:
         if output is Output.JSON:
@@ -36,4 +36,4 @@ def witness(
         else:
             stderr().print(f"witness at {address}, public key {public}", markup=False, soft_wrap=True)
 
-    run_until_told(serve(directory, listen, key, name, log, announce, tls_files(tls_cert, tls_key)))
+    run_until_stopped(serve(directory, listen, key, name, log, announce, tls_files(tls_cert, tls_key)))

@@ -107,7 +107,7 @@ def _artifact(bot: Path | None) -> str:
 
 
 def _settings(name: str, ports: Ports, testnet: LocalVenue, wanted: Wanted, artifact: str) -> str:
-    controller_id = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name.lower()).strip("-")
+    controller_id = "".join(char if char.isascii() and char.isalnum() else "-" for char in name.lower()).strip("-")
     bot = wanted.bot.stem if wanted.bot is not None else "bot"
     return f"""# Real money can be reached: the live venue is MEXC's own address and nothing else.
 controller_id = "{controller_id[:63] or "gatehouse"}"

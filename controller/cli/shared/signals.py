@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 
-def run_until_told(work: Coroutine[Any, Any, None]) -> None:
+def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
     """Run ``work`` until it ends by itself or SIGTERM or SIGINT cancels it; being told to stop is a normal end."""
     asyncio.run(_cancellable(work))
 

@@ -54,7 +54,7 @@ def _entry(directory: Path, seq: int) -> Explanation:
     if not entries:
         raise _unknown(str(seq), "entry")
     if entries[0].kind == "command-refused":
-        return _told(entries)
+        return _command_history(entries)
     document = entry_document(entries[0])
     return Explanation(document, (Text(json.dumps(document, ensure_ascii=False, indent=2)),))
 
@@ -65,7 +65,7 @@ def _command(directory: Path, command_id: str) -> Explanation:
     )
     if not entries:
         raise _unknown(command_id, "command")
-    return _told(entries)
+    return _command_history(entries)
 
 
 def _is_said_to_be(entry: Entry, body: Mapping[str, Any], command_id: str) -> bool:
@@ -82,10 +82,10 @@ def _refusal(directory: Path) -> Explanation:
     entries = _matching(directory, lambda entry, _: entry.kind == "command-refused")
     if not entries:
         raise UsageError("no command was refused here", code="unknown-subject", remedy="See `gatehouse status`.")
-    return _told(entries[-1:])
+    return _command_history(entries[-1:])
 
 
-def _told(entries: Iterable[Entry]) -> Explanation:
+def _command_history(entries: Iterable[Entry]) -> Explanation:
     """What became of commands, entry by entry."""
     parts: list[RenderableType] = []
     documents = []

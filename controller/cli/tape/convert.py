@@ -45,10 +45,10 @@ def source(text: str) -> Source:
 
 def header(kind: Source, symbol: str, files: Sequence[Path], origin: str, licence: str) -> TapeHeader:
     """What the tape will say about itself."""
-    told = origin or ", ".join(path.name for path in files)
+    header_origin = origin or ", ".join(path.name for path in files)
     if kind is Source.BARS:
-        return TapeHeader(symbol, DataSource.RECONSTRUCTED_BARS, told, licence, "book and trades reconstructed from bars")
-    return TapeHeader(symbol, DataSource.RECORDED_L2, told, licence, "converted from a capture of Binance's spot streams")
+        return TapeHeader(symbol, DataSource.RECONSTRUCTED_BARS, header_origin, licence, "book and trades reconstructed from bars")
+    return TapeHeader(symbol, DataSource.RECORDED_L2, header_origin, licence, "converted from a capture of Binance's spot streams")
 
 
 def from_binance(files: Sequence[Path], out: Path, head: TapeHeader, band: Decimal | None) -> None:

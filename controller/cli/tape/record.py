@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from controller.cli.shared.fetch import fetching
 from controller.cli.shared.output import stderr
-from controller.cli.shared.signals import run_until_told
+from controller.cli.shared.signals import run_until_stopped
 from exchange.errors import Unreachable
 from exchange.model import DataSource
 from exchange.tape import TapeHeader, TapeRecord, TapeWriter
@@ -40,7 +40,7 @@ def run(recording: Recording) -> None:
         UsageError: the venue does not list the symbol.
         Unreachable: not even a first book came.
     """
-    run_until_told(record(recording))
+    run_until_stopped(record(recording))
 
 
 async def record(recording: Recording) -> None:

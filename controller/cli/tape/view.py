@@ -122,14 +122,14 @@ class MidPrices:
     def parts(self, count: int) -> list[Decimal | None]:
         """The last mid price in each of ``count`` equal parts of the tape; ``None`` where its book was not whole."""
         mids: list[Decimal | None] = []
-        carried: Decimal | None = None
+        last_mid: Decimal | None = None
         first_at = self._seen[0][0] if self._seen else 0
         for at, mid in self._seen:
             part = min(count - 1, (at - first_at) * count // max(1, self._last_at - first_at))
             # A part without a change is like the one before it.
-            mids += [carried] * (part - len(mids))
-            carried = mid
-        return mids + [carried] * (count - len(mids))
+            mids += [last_mid] * (part - len(mids))
+            last_mid = mid
+        return mids + [last_mid] * (count - len(mids))
 
 
 def sparkline(values: Sequence[Decimal | None]) -> str:

@@ -15,7 +15,7 @@ from policies.authority import Role, Verb
 from policies.document import load_policy
 from policies.schema import Policy
 from policies.stage import Mode
-from tests.support.cli_kit import Run, told, write_journal
+from tests.support.cli_kit import Run, printed, write_journal
 from tests.support.desk import Desk
 from tests.unit.authority import authority_kit as kit
 from tests.unit.authority.authority_kit import ALICE, ALICE_SPARE, BOB, CAROL, DAVE, ERIN, NOW, listed, person, sk_public
@@ -136,7 +136,7 @@ def test_a_rehearsal_asks_for_no_hardware() -> None:
 
 
 def test_warnings_do_not_fail_the_doctor(run: Run, deployment: Path) -> None:
-    found = {row["check"]: row for row in told(run("doctor", "--dir", deployment, "-o", "json"))}
+    found = {row["check"]: row for row in printed(run("doctor", "--dir", deployment, "-o", "json"))}
     backups = found["roster backups"]
     assert (backups["verdict"], backups["ok"]) == ("WARN", True)
     assert "gatehouse set-roster" in backups["fix"]

@@ -12,7 +12,7 @@ import pytest
 from controller.core.events import CommandAccepted, CommandRefused
 from policies.authority import Verb
 from policies.stage import Stage
-from tests.support.cli_kit import Run, told, write_journal
+from tests.support.cli_kit import Run, printed, write_journal
 from tests.support.desk import Desk
 
 
@@ -63,13 +63,13 @@ def rewrite(directory: Path, *statements: str) -> None:
 def convicted(run: Run, directory: Path) -> str:
     result = run("journal", "verify", "-d", directory, "-o", "json")
     assert result.exit_code == 1
-    error = told(result, error=True)["error"]
+    error = printed(result, error=True)["error"]
     assert error["code"] == "journal-broken"
     return " ".join(error["message"].split())
 
 
 def test_a_sound_journal_agrees_with_its_witness_by_name(run: Run, witnessed: Path, desk: Desk, tmp_path: Path) -> None:
-    found = told(run("journal", "verify", "-d", witnessed, "-o", "json"))
+    found = printed(run("journal", "verify", "-d", witnessed, "-o", "json"))
     assert found["checkpoints"] == [
         {"target": f"directory {tmp_path}/elsewhere", "verdict": "agrees", "size": len(desk.journal), "problem": ""}
     ]
@@ -148,7 +148,7 @@ def test_a_target_that_is_away_is_named_with_the_reason(run: Run, witnessed: Pat
     shutil.rmtree(tmp_path / "elsewhere")
     result = run("journal", "verify", "-d", witnessed, "-o", "json")
     assert result.exit_code == 0
-    (row,) = told(result)["checkpoints"]
+    (row,) = printed(result)["checkpoints"]
     assert row["verdict"] == "unreachable"
     assert "cannot be found" in row["problem"]
     assert "unreachable: " in run("journal", "verify", "-d", witnessed).stdout
@@ -160,7 +160,7 @@ def test_a_target_whose_note_was_forged_is_named(run: Run, witnessed: Path, tmp_
     note.write_text(f"{origin}\n{int(size) - 1}\n{rest}")
     result = run("journal", "verify", "-d", witnessed, "-o", "json")
     assert result.exit_code == 1
-    assert str(tmp_path / "elsewhere") in told(result, error=True)["error"]["message"]
+    assert str(tmp_path / "elsewhere") in printed(result, error=True)["error"]["message"]
 
 
 def test_without_any_checkpoint_it_says_what_would_not_show(run: Run, deployment: Path, desk: Desk) -> None:
@@ -171,12 +171,12 @@ def test_without_any_checkpoint_it_says_what_would_not_show(run: Run, deployment
 def test_a_target_without_a_key_to_read_it_with_is_said_to_be_unread(run: Run, deployment: Path, desk: Desk) -> None:
     write_journal(desk, deployment)
     settled(deployment, '[[checkpoints]]\nto = "directory"\nname = "elsewhere"\npath = "elsewhere"')
-    (row,) = told(run("journal", "verify", "-d", deployment, "-o", "json"))["checkpoints"]
+    (row,) = printed(run("journal", "verify", "-d", deployment, "-o", "json"))["checkpoints"]
     assert (row["verdict"], "no checkpoint key" in row["problem"]) == ("unreachable", True)
 
 
 def test_a_checkpoint_goes_to_every_target_and_its_fate_is_the_exit_code(run: Run, witnessed: Path, tmp_path: Path) -> None:
-    published = told(run("journal", "checkpoint", "-d", witnessed, "-o", "json"))["published"]
+    published = printed(run("journal", "checkpoint", "-d", witnessed, "-o", "json"))["published"]
     assert published == [{"target": f"directory {tmp_path}/elsewhere", "outcome": "taken", "problem": ""}]
     shutil.rmtree(tmp_path / "elsewhere")
     assert run("journal", "checkpoint", "-d", witnessed).exit_code == 6
@@ -189,7 +189,7 @@ def test_a_checkpoint_goes_to_every_target_and_its_fate_is_the_exit_code(run: Ru
 def test_a_target_whose_secret_is_elsewhere_is_unread_and_the_rest_is_verified(run: Run, witnessed: Path, tmp_path: Path) -> None:
     webhook = 'to = "webhook"\nname = "chat"\nurl = "https://example.com/hook"\nsecret_file = "hook.token"'
     settled(witnessed, f"[[checkpoints]]\n{webhook}")
-    found = told(run("journal", "verify", "-d", witnessed, "-o", "json"))
+    found = printed(run("journal", "verify", "-d", witnessed, "-o", "json"))
     verdicts = {row["target"]: (row["verdict"], row["problem"]) for row in found["checkpoints"]}
     assert verdicts[f"directory {tmp_path}/elsewhere"] == ("agrees", "")
     assert verdicts["webhook chat"][0] == "unreachable"
@@ -199,7 +199,7 @@ def test_a_target_whose_secret_is_elsewhere_is_unread_and_the_rest_is_verified(r
 def test_two_targets_of_one_name_are_a_mistake_in_the_settings(run: Run, witnessed: Path, tmp_path: Path) -> None:
     settled(witnessed, f'[[checkpoints]]\nto = "directory"\nname = "again"\npath = "{tmp_path}/elsewhere"')
     result = run("journal", "verify", "-d", witnessed, "-o", "json")
-    assert (result.exit_code, told(result, error=True)["error"]["code"]) == (2, "checkpoint-name")
+    assert (result.exit_code, printed(result, error=True)["error"]["code"]) == (2, "checkpoint-name")
 
 
 def test_the_doctor_asks_every_target(run: Run, witnessed: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from policies import canonical
 from policies.authority import Role
 from policies.document import load_policy
 from policies.stage import Environment, Mode
-from tests.support.cli_kit import Run, told
+from tests.support.cli_kit import Run, printed
 
 
 def written(run: Run, directory: Path, profile: str, *more: str | Path) -> Path:
@@ -69,7 +69,7 @@ def test_what_only_its_owner_knows_stays_empty_and_nothing_starts_without_it(
     directory = written(run, tmp_path / "new", "solo", *more, *([bot] if more else []))
     with pytest.raises(ConfigError, match=empty):
         load_settings(directory)
-    rows = told(run("doctor", "--dir", directory, "-o", "json"))
+    rows = printed(run("doctor", "--dir", directory, "-o", "json"))
     assert [(row["check"], row["ok"]) for row in rows] == [("settings", False)]
 
 
@@ -83,7 +83,7 @@ def test_the_live_secret_is_put_there_by_its_owner(run: Run, tmp_path: Path, bot
 def test_a_team_is_two_different_persons_with_plain_names(run: Run, tmp_path: Path, people: list[str]) -> None:
     arguments = [argument for name in people for argument in ("--person", name)]
     result = run("init", tmp_path / "new", "--profile", "team", *arguments, "-o", "json")
-    assert told(result, error=True)["error"]["code"] == "wrong-persons"
+    assert printed(result, error=True)["error"]["code"] == "wrong-persons"
     assert not (tmp_path / "new").exists()
 
 

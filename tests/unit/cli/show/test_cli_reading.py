@@ -10,7 +10,7 @@ import pytest
 from controller.core.causes import HaltClass
 from exchange.errors import DeadlineExceeded, GatehouseError, Halted, IntegrityError, Refused, Unauthorised, Unreachable, UsageError
 from policies.stage import Stage
-from tests.support.cli_kit import Run, Served, told
+from tests.support.cli_kit import Run, Served, printed
 
 
 def test_status_shows_stage_exposure_and_what_comes_next(run: Run, served: Served) -> None:
@@ -22,7 +22,7 @@ def test_status_shows_stage_exposure_and_what_comes_next(run: Run, served: Serve
 
 def test_status_as_json_is_the_view_itself(run: Run, served: Served) -> None:
     result = run("status", "--dir", served.directory, "-o", "json")
-    assert told(result) == served.port.view.model_dump(mode="json")
+    assert printed(result) == served.port.view.model_dump(mode="json")
 
 
 def test_status_says_unknown_where_nothing_is_known(run: Run, served: Served) -> None:
@@ -53,7 +53,7 @@ def test_gates_show_measured_threshold_and_why_a_rule_does_not_pass(run: Run, se
 
 
 def test_lists_respect_their_limit(run: Run, served: Served) -> None:
-    assert len(told(run("orders", "-d", served.directory, "-n", "3", "-o", "json"))) == 3
+    assert len(printed(run("orders", "-d", served.directory, "-n", "3", "-o", "json"))) == 3
 
 
 def test_balances_keep_every_decimal(run: Run, served: Served) -> None:
@@ -78,7 +78,7 @@ def test_an_error_of_the_controller_keeps_its_exit_code_and_says_what_to_do(
 def test_an_error_as_json_goes_to_standard_error(run: Run, served: Served) -> None:
     served.port.error = Halted("it is halted", code="halted", remedy="Resume it.")
     result = run("status", "-d", served.directory, "-o", "json")
-    assert told(result, error=True) == {
+    assert printed(result, error=True) == {
         "error": {"code": "halted", "message": "it is halted", "remedy": "Resume it.", "exit_code": 5}
     }
 
@@ -86,7 +86,7 @@ def test_an_error_as_json_goes_to_standard_error(run: Run, served: Served) -> No
 def test_a_controller_that_does_not_run_is_unreachable(run: Run, deployment: Path) -> None:
     result = run("status", "--dir", deployment, "-o", "json")
     assert result.exit_code == 6
-    assert told(result, error=True)["error"]["code"] == "not-running"
+    assert printed(result, error=True)["error"]["code"] == "not-running"
 
 
 def test_a_stale_socket_is_unreachable(run: Run, deployment: Path) -> None:

@@ -21,7 +21,7 @@ from exchange.model import Millis
 from policies import canonical
 from policies.authority import Verb
 from policies.stage import Stage
-from tests.support.cli_kit import Run, Served, told
+from tests.support.cli_kit import Run, Served, printed
 from tests.support.desk import Desk
 from tests.support.operator_port import FakePort, a_gate
 
@@ -75,7 +75,7 @@ def test_two_persons_sign_the_same_bytes_one_after_the_other(run: Run, proposing
         assert run("sign", proposal, "--key", directory / "keys" / f"{person}.key", "--dir", directory).exit_code == 0
     envelope = parse_envelope(proposal.read_text())
     assert envelope.payload == before
-    shown = told(run("inspect", proposal, "--dir", directory, "-o", "json"))
+    shown = printed(run("inspect", proposal, "--dir", directory, "-o", "json"))
     assert [(one["person"], one["state"]) for one in shown["signatures"]] == [("alice", "valid"), ("bob", "valid")]
 
 
@@ -92,7 +92,7 @@ def test_a_changed_payload_shows_that_its_signature_does_not_count(run: Run, pro
     envelope = parse_envelope(proposal.read_text())
     forged = type(envelope)(envelope.payload.replace(b'"cap_eur":"10"', b'"cap_eur":"99"'), envelope.signatures)
     proposal.write_text(forged.text)
-    shown = told(run("inspect", proposal, "-d", directory, "-o", "json"))
+    shown = printed(run("inspect", proposal, "-d", directory, "-o", "json"))
     assert shown["signatures"][0]["state"].startswith("does not count")
 
 
@@ -124,7 +124,7 @@ def test_a_gate_that_refuses_is_shown_rule_by_rule_and_exits_with_three(run: Run
     assert result.exit_code == 3
     assert "covered-time" in result.stderr
     as_json = run("advance", "--key", key, "-r", "now", "-d", proposing.directory, "-o", "json")
-    assert told(as_json, error=True)["gate"]["rules"][0]["id"] == "covered-time"
+    assert printed(as_json, error=True)["gate"]["rules"][0]["id"] == "covered-time"
 
 
 def test_too_few_signatures_exit_with_four(run: Run, proposing: Served) -> None:

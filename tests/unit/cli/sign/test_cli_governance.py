@@ -18,7 +18,7 @@ from policies import canonical
 from policies.authority import Verb
 from policies.document import digest, load_policy
 from policies.stage import Mode, Stage
-from tests.support.cli_kit import Run, Served, told, write_journal
+from tests.support.cli_kit import Run, Served, printed, write_journal
 from tests.support.desk import Desk, with_policy
 from tests.support.operator_port import DIGEST, NOW, FakePort, a_status
 
@@ -158,7 +158,7 @@ def test_the_status_shows_what_waits_and_how_to_stop_it(run: Run, served: Served
     shown = run("status", "-d", served.directory).stdout
     for words in ("advance to LIVE_€10 by anna is applied in ", WAITS.command_id, "gatehouse veto"):
         assert words in shown
-    assert told(run("status", "-d", served.directory, "-o", "json"))["pending"]["command_id"] == WAITS.command_id
+    assert printed(run("status", "-d", served.directory, "-o", "json"))["pending"]["command_id"] == WAITS.command_id
 
 
 def test_a_vetoed_command_is_explained_from_its_signature_to_its_end(run: Run, deployment: Path, waiting: Desk) -> None:

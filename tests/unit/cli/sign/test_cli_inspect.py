@@ -22,7 +22,7 @@ from controller.console.schema import ProposalView
 from policies import canonical
 from policies.authority import Verb
 from policies.stage import Environment, Stage
-from tests.support.cli_kit import Run, told
+from tests.support.cli_kit import Run, printed
 from tests.unit.authority import authority_kit as kit
 
 ROOT = Path(__file__).parents[4]
@@ -73,7 +73,7 @@ def test_every_value_that_is_signed_is_shown_whole(run: Run, tmp_path: Path, cha
 
 def test_programs_get_the_command_as_it_is_signed(run: Run, tmp_path: Path) -> None:
     proposal = propose(kit.a_command())
-    document = told(run("inspect", written(tmp_path, proposal), "-d", tmp_path, "-o", "json"))
+    document = printed(run("inspect", written(tmp_path, proposal), "-d", tmp_path, "-o", "json"))
     assert canonical.encode(document["command"]) == proposal.payload
     assert document["word_code"] == word_code(document["payload_digest"])
 

@@ -23,7 +23,7 @@ from controller.authority.verify import verify
 from exchange.errors import UsageError
 from policies.authority import Role
 from tests.support import softhsm
-from tests.support.cli_kit import Run, told
+from tests.support.cli_kit import Run, printed
 from tests.support.softhsm import PIN, SoftToken
 from tests.unit.authority.authority_kit import ALICE, NOW, a_command
 
@@ -54,7 +54,7 @@ def proposal(tmp_path: Path) -> Path:
 def imported(run: Run, uri: str) -> dict[str, str]:
     result = run("keys", "import", uri, "-o", "json")
     assert result.exit_code == 0, result.stderr
-    return dict(told(result))
+    return dict(printed(result))
 
 
 def roster_with(entry: dict[str, str]) -> Roster:
@@ -69,7 +69,7 @@ def signatories(envelope: Envelope, roster: Roster) -> tuple[Signatory, ...]:
 def failed(run: Run, *arguments: str | Path) -> tuple[str, str]:
     result = run(*arguments, "-o", "json")
     assert result.exit_code != 0
-    error = told(result, error=True)["error"]
+    error = printed(result, error=True)["error"]
     return error["code"], error["remedy"]
 
 
@@ -234,7 +234,7 @@ def test_everything_else_is_a_file(text: str) -> None:
 
 def test_a_public_key_of_ssh_keygen_is_imported_from_its_file(run: Run, tmp_path: Path, sk_line: Callable[[], str]) -> None:
     (tmp_path / "id.pub").write_text(sk_line() + " me@here\n")
-    entry = told(run("keys", "import", tmp_path / "id.pub", "--require-pin", "-o", "json"))
+    entry = printed(run("keys", "import", tmp_path / "id.pub", "--require-pin", "-o", "json"))
     assert (entry["type"], entry["pin_required"]) == ("sk-ssh-ed25519@openssh.com", True)
     assert parse_public_line(entry["public"]).fingerprint == entry["id"]
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from controller.authority.envelope import parse_envelope
 from controller.authority.keys import public_key
 from controller.authority.verify import verify
-from tests.support.cli_kit import Run, told
+from tests.support.cli_kit import Run, printed
 from tests.unit.authority.authority_kit import ALICE, BOB, NOW, PROPOSAL, ROSTER
 
 
@@ -82,7 +82,7 @@ def proposal(tmp_path: Path) -> Path:
 
 
 def code_of(result: Any) -> str:
-    return str(told(result, error=True)["error"]["code"])
+    return str(printed(result, error=True)["error"]["code"])
 
 
 def test_a_key_in_a_vault_signs_a_command_like_a_key_file(run: Run, vault: Vault, proposal: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_key_in_a_vault_signs_a_command_like_a_key_file(run: Run, vault: Vault
 
 
 def test_its_roster_line_names_the_newest_version(run: Run, vault: Vault) -> None:
-    entry = told(run("keys", "import", "hv:desk", "-o", "json"))
+    entry = printed(run("keys", "import", "hv:desk", "-o", "json"))
     assert (entry["key"], entry["type"], entry["id"]) == ("hv:desk/2", "ed25519", public_key(ALICE).fingerprint)
 
 
