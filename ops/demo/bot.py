@@ -1,7 +1,7 @@
 """A small market maker on stock ccxt. It has no gatehouse code: it gets an address and a key, as for any exchange.
 
-It keeps a bid and an offer near the best prices, holds a few dollars of bitcoin, sells at a profit when it can, and sells what it has
-held too long. When the exchange refuses an order, it prints the refusal and goes on.
+It keeps a bid and an offer near the best prices, holds a few dollars of bitcoin, sells at a profit when it can, and sells
+what it has held too long. When the exchange refuses an order, it prints the refusal and goes on.
 
     python bot.py --gateway http://127.0.0.1:8700 --key KEY --secret-file FILE
 """

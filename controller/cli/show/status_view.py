@@ -60,7 +60,7 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         left = duration(max(0, waits.applies_at_ms - view.now_ms))
         what = f"{waits.verb} to {waits.target} by {', '.join(waits.persons)} is applied in {left}: {waits.reason}"
         rows.append(
-            ("waits", Text(f"{what}\ncommand {waits.command_id}; any one key can stop it: `gatehouse veto --key KEY --reason …`", "bold yellow"))
+            ("waits", Text(f"{what}\ncommand {waits.command_id}; any key can stop it with `gatehouse veto`", "bold yellow"))
         )
     rows += alert_rows(view.oversight) + bot_key_rows(view.oversight) + drill_rows(view.oversight)
     if view.guard_level:

@@ -1,4 +1,4 @@
-"""Recording a venue's public market to a tape."""
+"""Records a venue's public market to a tape. ``tape.verbs`` calls this."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Recording:
 
 
 def run(recording: Recording) -> None:
-    """Record until the time is over or it is told to stop; either way the tape is whole.
+    """Record until the time is over or a signal stops it. In both cases the tape is complete.
 
     Raises:
         UsageError: the venue does not list the symbol.
-        Unreachable: not even a first book came.
+        Unreachable: no order book arrived.
     """
     run_until_stopped(record(recording))
 
@@ -76,9 +76,9 @@ class _Tally:
         if not self.count:
             self._writer.discard()
             raise Unreachable(
-                f"nothing came: {feed.failure or 'the book never became complete'}",
+                f"no data arrived: {feed.failure or 'the order book never became complete'}",
                 code="recording-empty",
-                remedy="Check --from-ws and --from-rest and the network, and record for longer.",
+                remedy="Check --from-ws, --from-rest and the network, and record for longer.",
             )
         self._writer.close()
 

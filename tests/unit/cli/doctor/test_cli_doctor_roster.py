@@ -31,13 +31,13 @@ def roster(*persons: Person) -> Roster:
     return Roster(version=1, persons=persons)
 
 
-def rows(given: Roster, policy: Policy = TEAM) -> dict[str, CheckResult]:
-    return {row.name: row for row in check_roster(given, policy, NOW)}
+def rows(checked: Roster, policy: Policy = TEAM) -> dict[str, CheckResult]:
+    return {row.name: row for row in check_roster(checked, policy, NOW)}
 
 
-def warned(given: Roster, policy: Policy = TEAM) -> dict[str, str]:
+def warned(checked: Roster, policy: Policy = TEAM) -> dict[str, str]:
     """What is warned of, each with something to do about it."""
-    found = rows(given, policy)
+    found = rows(checked, policy)
     assert all(row.fix for row in found.values() if row.warns)
     return {name: row.found for name, row in found.items() if row.verdict == "WARN"}
 
@@ -55,8 +55,8 @@ def test_a_roster_with_keys_and_persons_to_spare_is_fine() -> None:
 
 
 def test_a_person_with_a_single_key_is_named() -> None:
-    given = roster(*SOUND.persons[:2], person("zoe", roster_key(sk_public(ERIN).line)))
-    assert warned(given) == {"roster backups": "zoe has a single key: lost with it is the right to sign"}
+    listed_roster = roster(*SOUND.persons[:2], person("zoe", roster_key(sk_public(ERIN).line)))
+    assert warned(listed_roster) == {"roster backups": "zoe has a single key: if it is lost, that person cannot sign"}
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_a_key_that_ends_later_is_not_mentioned() -> None:
     assert warned(roster(alice, *SOUND.persons[1:])) == {}
 
 
-def test_as_many_signers_as_must_sign_is_one_too_few() -> None:
+def test_no_spare_signer_is_warned_of() -> None:
     found = warned(roster(*SOUND.persons[:2]))
-    assert found == {"roster signers": "2 can sign (alice, bob) and 2 must: with one of them away nothing goes up"}
+    assert found == {"roster signers": "2 can sign (alice, bob) and 2 must: if one of them is away, no step up can be signed"}
 
 
 def test_fewer_signers_than_must_sign_is_a_failure() -> None:
@@ -106,27 +106,27 @@ def test_alone_one_other_person_is_enough_to_spare() -> None:
     assert set(warned(roster(SOUND.persons[0]), SOLO)) == {"roster signers"}
 
 
-def test_a_team_without_a_security_key_is_told_that_it_cannot_go_live() -> None:
+def test_a_team_without_a_security_key_is_warned_before_going_live() -> None:
     plain = roster(
         *(
             person(name, listed(kit.file_key(seed)), listed(kit.file_key(seed + 50)))
             for name, seed in (("a", 1), ("b", 2), ("c", 3))
         )
     )
-    assert warned(plain) == {"roster hardware": "nobody has a security key, and going live needs one that is touched"}
+    assert warned(plain) == {"roster hardware": "no one has a security key; going live needs a touched security key"}
 
 
-def test_whoever_signs_for_real_money_with_a_file_or_a_token_is_named() -> None:
+def test_a_signer_for_real_money_without_a_security_key_is_named() -> None:
     bob, erin = person("bob", listed(BOB), listed(DAVE)), SOUND.persons[2]
     token = person("hank", kit.on_token(kit.p384_public(kit.IDA)), listed(ALICE_SPARE))
     found = warned(roster(SOUND.persons[0], bob, erin, token))
-    assert found == {"roster hardware": "bob, hank sign without a security key: whoever copies the key signs as well"}
+    assert found == {"roster hardware": "bob, hank sign without a security key: anyone who copies the key can sign"}
 
 
 def test_alone_a_key_file_in_production_is_named_too() -> None:
     files = person("alice", listed(ALICE), listed(ALICE_SPARE)), person("bob", listed(BOB), listed(DAVE))
     assert warned(roster(*files), SOLO) == {
-        "roster hardware": "alice, bob sign without a security key: whoever copies the key signs as well"
+        "roster hardware": "alice, bob sign without a security key: anyone who copies the key can sign"
     }
 
 

@@ -163,9 +163,9 @@ def test_a_target_whose_note_was_forged_is_named(run: Run, witnessed: Path, tmp_
     assert str(tmp_path / "elsewhere") in printed(result, error=True)["error"]["message"]
 
 
-def test_without_any_checkpoint_it_says_what_would_not_show(run: Run, deployment: Path, desk: Desk) -> None:
+def test_without_a_checkpoint_it_says_what_it_cannot_find(run: Run, deployment: Path, desk: Desk) -> None:
     write_journal(desk, deployment)
-    assert "a tail that was cut off would not show" in run("journal", "verify", "-d", deployment).stdout
+    assert "entries cut off at the end would not be found" in run("journal", "verify", "-d", deployment).stdout
 
 
 def test_a_target_without_a_key_to_read_it_with_is_said_to_be_unread(run: Run, deployment: Path, desk: Desk) -> None:

@@ -35,14 +35,14 @@ def test_status_says_what_kind_of_halt_it_is_and_when_only_a_reset_is_left(run: 
     void = {"halt_class": HaltClass.BREACH, "validation_void": "a breach at VALIDATED revoked it"}
     served.port.view = served.port.view.model_copy(update={**halted, **void})
     text = run("status", "-d", served.directory).stdout
-    for words in ("breach: 0.5 EUR were lost (was at VALIDATED)", "only a reset", "the validation is void: a breach at VALIDATED"):
+    for words in ("breach: 0.5 EUR were lost (was at VALIDATED)", "reset needed", "the validation is void: a breach at VALIDATED"):
         assert words in text
 
 
 def test_status_says_that_live_eur10_is_being_left_and_what_for(run: Run, served: Served) -> None:
     served.port.view = served.port.view.model_copy(update={"pending_demotion": "the newest quote was 31000 ms old"})
     text = run("status", "-d", served.directory).stdout
-    for words in ("leaving LIVE_€10", "only sells", "the newest quote was 31000 ms old"):
+    for words in ("leaving LIVE_€10", "only sell orders", "the newest quote was 31000 ms old"):
         assert words in text
 
 

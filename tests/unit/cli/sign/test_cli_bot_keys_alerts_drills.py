@@ -88,9 +88,7 @@ def test_an_invalid_bot_name_makes_no_key(run: Run, served: Served, name: str) -
     assert not (served.directory / "bots").exists()
 
 
-def test_the_only_unissued_key_is_proposed_signed_and_submitted(
-    run: Run, served: Served, signed: list[tuple[Verb, str]]
-) -> None:
+def test_the_only_unissued_key_is_proposed_signed_and_submitted(run: Run, served: Served, signed: list[tuple[Verb, str]]) -> None:
     made = printed(run("keys", "bot", "second-bot", "--dir", served.directory, "-o", "json"))
     arguments = ("issue-bot-key", "second-bot", "--key", key_file(served), "--reason", "two bots", "--dir", served.directory)
     result = run(*arguments)

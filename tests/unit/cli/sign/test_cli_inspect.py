@@ -39,7 +39,7 @@ def written(tmp_path: Path, envelope: Envelope) -> Path:
 def shown(run: Run, path: Path) -> str:
     result = run("inspect", path, "-d", path.parent)
     assert result.exit_code == 0, result.stderr
-    return "".join(letter for letter in result.stdout if letter not in "│╭╮╰╯─")
+    return "".join(char for char in result.stdout if char not in "│╭╮╰╯─")
 
 
 DOCUMENT = '{"artifact":"sha256:' + "7" * 64 + '","name":"maker","version":"2"}'

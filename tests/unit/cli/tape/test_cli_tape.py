@@ -74,7 +74,9 @@ def test_a_damaged_tape_is_an_error_with_a_remedy(run: Run, made: Path) -> None:
 
 
 def test_bars_become_a_tape_that_says_it_is_reconstructed(run: Run, bars: Path, made: Path) -> None:
-    found = printed(run("tape", "convert", bars, "--from", "bars", "--out", made, "--quote-volume", "--licence", "MIT", "-o", "json"))
+    found = printed(
+        run("tape", "convert", bars, "--from", "bars", "--out", made, "--quote-volume", "--licence", "MIT", "-o", "json")
+    )
     assert (found["source"], found["licence"], found["trades"], found["high"]) == ("reconstructed-bars", "MIT", 24, "110")
     assert tape.read_header(made).source is DataSource.RECONSTRUCTED_BARS
     assert "Reconstructed from bars" in run("tape", "inspect", made).stdout
