@@ -1,4 +1,4 @@
-"""A log with a key, for whoever witnesses one: its checkpoints, its proofs, and its forks."""
+"""A log with a key, for tests of witnesses: its checkpoints, its proofs, and its forks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the summary says was tried is what passing tests said they tried, and nothing else."""
+"""The summary of a run counts exactly what passing tests report."""
 
 from typing import Literal
 
@@ -19,17 +19,17 @@ def summary(*reports: pytest.TestReport) -> list[str]:
     return totals.lines()
 
 
-def test_what_several_tests_said_is_added_up_and_kinds_are_counted_once() -> None:
+def test_counts_of_several_tests_add_up_and_kinds_count_once() -> None:
     first = report(("attack vectors", 1, "expired"), ("attack vectors", 1, "expired"))
     second = report(("attack vectors", 1000, "revoked-key"))
     assert summary(first, second) == ["attack vectors: 1,002 refused, each with its exact reason (2 codes)"]
 
 
-def test_a_test_that_failed_has_shown_nothing() -> None:
+def test_a_failed_test_adds_no_count() -> None:
     assert summary(report(("attack vectors", 1, "expired"), outcome="failed")) == []
 
 
-def test_what_is_said_once_is_counted_once_although_each_test_reports_three_times() -> None:
+def test_a_count_is_added_once_though_a_test_reports_three_phases() -> None:
     said = ("attack vectors", 1, "expired")
     assert summary(report(said, when="setup"), report(said), report(said, when="teardown")) == summary(report(said))
 

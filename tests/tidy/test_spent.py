@@ -1,4 +1,4 @@
-"""What a run of the tests says it cost is what its processes used, and it ends as the tests ended."""
+"""``ops/spent.py`` prints the processor time of a command and ends with the command's exit code."""
 
 from __future__ import annotations
 

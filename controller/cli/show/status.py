@@ -66,7 +66,7 @@ def gates(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE
             if rule.verdict != "PASS":
                 console.print(f"  {rule.id}: {rule.explanation}")
     if not found:
-        console.print("No step up from this stage has a gate.")
+        console.print("No gate leads up from here.")
 
 
 def orders(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE, limit: LimitOption = 20) -> None:

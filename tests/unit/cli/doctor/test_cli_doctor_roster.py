@@ -64,12 +64,12 @@ def test_a_person_with_a_single_key_is_named() -> None:
     [{"status": KeyStatus.REVOKED}, {"valid_until": Millis(NOW)}, {"valid_from": Millis(NOW + 1)}],
     ids=["revoked", "expired", "not valid yet"],
 )
-def test_a_key_that_cannot_sign_now_is_no_backup(spare: dict[str, object]) -> None:
+def test_a_key_that_cannot_sign_now_does_not_count_as_a_backup(spare: dict[str, object]) -> None:
     alice = person("alice", CAROLS, listed(ALICE_SPARE, **spare))
     assert "alice has a single key" in warned(roster(alice, *SOUND.persons[1:]))["roster backups"]
 
 
-def test_nobody_is_asked_for_a_backup_of_a_key_that_only_halts() -> None:
+def test_a_person_who_can_only_halt_needs_no_backup_key() -> None:
     ivo = person("ivo", listed(kit.file_key(9)), role=Role.HALT_ONLY)
     assert warned(roster(*SOUND.persons, ivo)) == {}
 
@@ -77,7 +77,7 @@ def test_nobody_is_asked_for_a_backup_of_a_key_that_only_halts() -> None:
 @pytest.mark.parametrize(
     ("days", "says"), [(29, "expires on 2027-02-13"), (0, "expired on 2027-01-15"), (-9, "expired on 2027-01-06")]
 )
-def test_a_key_that_ends_within_thirty_days_is_named_with_its_day(days: int, says: str) -> None:
+def test_a_key_that_expires_within_30_days_is_named_with_its_day(days: int, says: str) -> None:
     alice = person("alice", CAROLS, listed(ALICE), listed(ALICE_SPARE, valid_until=Millis(NOW + days * DAY)))
     found = warned(roster(alice, *SOUND.persons[1:]))
     assert set(found) == {"roster expiry"}
@@ -85,7 +85,7 @@ def test_a_key_that_ends_within_thirty_days_is_named_with_its_day(days: int, say
     assert found["roster expiry"].endswith(says)
 
 
-def test_a_key_that_ends_later_is_not_mentioned() -> None:
+def test_a_key_that_expires_later_is_not_named() -> None:
     alice = person("alice", CAROLS, listed(ALICE, valid_until=Millis(NOW + 30 * DAY)))
     assert warned(roster(alice, *SOUND.persons[1:])) == {}
 
@@ -101,7 +101,7 @@ def test_fewer_signers_than_must_sign_is_a_failure() -> None:
     assert row.fix
 
 
-def test_alone_one_other_person_is_enough_to_spare() -> None:
+def test_in_solo_mode_one_other_signer_is_enough() -> None:
     assert warned(roster(*SOUND.persons[:2]), SOLO) == {}
     assert set(warned(roster(SOUND.persons[0]), SOLO)) == {"roster signers"}
 
@@ -123,19 +123,19 @@ def test_a_signer_for_real_money_without_a_security_key_is_named() -> None:
     assert found == {"roster hardware": "bob, hank sign without a security key: anyone who copies the key can sign"}
 
 
-def test_alone_a_key_file_in_production_is_named_too() -> None:
+def test_in_solo_mode_a_key_file_in_production_is_named() -> None:
     files = person("alice", listed(ALICE), listed(ALICE_SPARE)), person("bob", listed(BOB), listed(DAVE))
     assert warned(roster(*files), SOLO) == {
         "roster hardware": "alice, bob sign without a security key: anyone who copies the key can sign"
     }
 
 
-def test_a_rehearsal_asks_for_no_hardware() -> None:
+def test_a_rehearsal_needs_no_security_key() -> None:
     assert DEMO.mode is Mode.TEAM
     assert "roster hardware" not in warned(roster(person("a", listed(ALICE)), person("b", listed(BOB))), DEMO)
 
 
-def test_warnings_do_not_fail_the_doctor(run: Run, deployment: Path) -> None:
+def test_warnings_leave_the_exit_code_of_doctor_at_zero(run: Run, deployment: Path) -> None:
     found = {row["check"]: row for row in printed(run("doctor", "--dir", deployment, "-o", "json"))}
     backups = found["roster backups"]
     assert (backups["verdict"], backups["ok"]) == ("WARN", True)
@@ -143,7 +143,7 @@ def test_warnings_do_not_fail_the_doctor(run: Run, deployment: Path) -> None:
     assert found["roster hardware"]["verdict"] == "PASS"
 
 
-def test_the_roster_in_force_is_the_journal_s_and_not_the_file_s(deployment: Path) -> None:
+def test_the_roster_in_force_comes_from_the_journal_not_the_file(deployment: Path) -> None:
     desk = Desk().arm()
     assert desk.state.roster is not None
     assert desk.ask(Verb.REVOKE, desk.state.roster.persons[2].keys[0].id, "alice").code == ""

@@ -60,7 +60,7 @@ def test_the_account_of_a_venue_that_answers_is_checked_in_full(run: Run, live_a
     assert not any(name.startswith("testnet ") for name in rows)
 
 
-def test_a_key_the_venue_does_not_know_is_found(run: Run, live_at: Path) -> None:
+def test_a_key_that_the_venue_does_not_know_is_reported(run: Run, live_at: Path) -> None:
     path = live_at / "gatehouse.toml"
     path.write_text(path.read_text().replace(load_settings(live_at).live.api_key, "mx0unknown"))
     result = run("doctor", "--dir", live_at, "-o", "json")

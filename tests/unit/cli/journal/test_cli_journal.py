@@ -81,7 +81,7 @@ def test_an_export_verifies_without_the_database(run: Run, journalled: Path, tmp
     assert run("journal", "export", tmp_path / "out", "-d", journalled).exit_code == 2
 
 
-def test_a_checkpoint_convicts_a_journal_that_lost_its_tail(run: Run, journalled: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_shows_that_a_journal_lost_its_last_entries(run: Run, journalled: Path, tmp_path: Path) -> None:
     save_key(generate_key(), tmp_path / "k")
     signed = printed(run("journal", "checkpoint", "-d", journalled, "--key", tmp_path / "k", "-o", "json"))
     note = tmp_path / "note"
@@ -123,11 +123,11 @@ def test_a_gate_is_explained_by_its_last_decision(run: Run, journalled: Path) ->
 
 
 @pytest.mark.parametrize("subject", ["nobody", "f" * 32, "99999", "resume"])
-def test_what_the_journal_never_heard_of_is_a_usage_error(run: Run, journalled: Path, subject: str) -> None:
+def test_an_unknown_subject_is_a_usage_error(run: Run, journalled: Path, subject: str) -> None:
     assert run("explain", subject, "-d", journalled).exit_code == 2
 
 
-def test_a_report_is_one_page_that_loads_nothing_and_a_bundle_that_verifies(run: Run, journalled: Path) -> None:
+def test_a_report_is_a_page_without_links_and_a_bundle_that_verifies(run: Run, journalled: Path) -> None:
     written = printed(run("report", "-d", journalled, "-o", "json"))
     page = Path(written["page"]).read_text()
     assert "src=" not in page
@@ -155,7 +155,7 @@ def test_every_applied_command_can_be_reported(run: Run, journalled: Path, desk:
         ("body", '\\"journal_seq\\":', '\\"journal_seq\\":1'),
     ],
 )
-def test_a_bundle_with_anything_changed_is_an_error_even_when_its_hash_was_made_to_fit(
+def test_a_changed_bundle_is_an_error_even_with_a_recomputed_hash(
     run: Run, journalled: Path, part: str, old: str, new: str
 ) -> None:
     bundle = Path(printed(run("report", "-d", journalled, "-o", "json"))["bundle"])
@@ -170,7 +170,7 @@ def test_a_bundle_with_anything_changed_is_an_error_even_when_its_hash_was_made_
     assert run("verify", bundle).exit_code in {1, 4}
 
 
-def test_a_bundle_whose_hash_does_not_fit_is_an_error(run: Run, journalled: Path) -> None:
+def test_a_bundle_with_a_wrong_hash_is_an_error(run: Run, journalled: Path) -> None:
     bundle = Path(printed(run("report", "-d", journalled, "-o", "json"))["bundle"])
     document = json.loads(bundle.read_bytes())
     document["entry"]["seq"] += 1

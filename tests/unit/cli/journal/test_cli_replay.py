@@ -53,7 +53,7 @@ def test_a_replay_ends_in_the_state_the_controller_had(run: Run, journalled: Pat
     assert {order["client_id"] for order in found["open_orders"]} == set(desk.state.open)
 
 
-def test_the_profit_of_an_account_is_its_equity_now_less_its_equity_then(run: Run, journalled: Path, desk: Desk) -> None:
+def test_an_accounts_profit_is_its_present_less_its_first_equity(run: Run, journalled: Path, desk: Desk) -> None:
     found = printed(run("journal", "replay", "-d", journalled, "-o", "json"))["venues"]
     for venue in VenueName:
         fills = [one for one in desk.events(e.FillBooked) if isinstance(one, e.FillBooked) and one.venue is venue]
@@ -106,13 +106,13 @@ def test_a_damaged_export_is_not_replayed(run: Run, journalled: Path, tmp_path: 
     assert printed(result, error=True)["error"]["code"] == "export-damaged"
 
 
-def test_a_person_reads_stage_balances_orders_results_and_fingerprint(run: Run, journalled: Path, desk: Desk) -> None:
+def test_replay_prints_stage_balances_orders_results_fingerprint(run: Run, journalled: Path, desk: Desk) -> None:
     shown = run("journal", "replay", "-d", journalled).stdout
     for word in ("LIVE_€10", "BTC", "P&L EUR", next(iter(desk.state.open)), "1 order-denied", desk.state.fingerprint()):
         assert word in shown
 
 
-def test_a_verdict_that_does_not_come_out_again_is_an_error(journalled: Path, desk: Desk) -> None:
+def test_a_verdict_that_replay_does_not_reproduce_is_an_error(journalled: Path, desk: Desk) -> None:
     reader = read_journal(journalled / "var" / "journal.db")
     entries = list(reader.read())
     reader.close()

@@ -87,7 +87,7 @@ def test_feeds_that_contradict_the_other_options_are_a_usage_error(name: str, ta
         testnet_options.feed(name, tape, Decimal(speed))
 
 
-async def test_a_venue_told_to_end_leaves_the_fills_it_has_printed_with_their_evidence(
+async def test_a_stopped_venue_exports_the_fills_it_printed_with_evidence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "fills.jsonl"

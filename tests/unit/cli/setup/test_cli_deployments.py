@@ -29,7 +29,7 @@ def test_init_writes_a_deployment_that_loads(run: Run, tmp_path: Path) -> None:
     }
 
 
-def test_every_secret_belongs_to_its_owner_alone(deployment: Path) -> None:
+def test_every_secret_file_has_mode_0600(deployment: Path) -> None:
     files = [*(deployment / "keys").iterdir(), *(deployment / "secrets").iterdir()]
     assert len(files) == 8
     assert {mode(path) for path in files} == {0o600}
@@ -50,14 +50,14 @@ def test_two_deployments_share_no_secret(run: Run, tmp_path: Path) -> None:
     }
 
 
-def test_init_never_writes_into_a_directory_with_something_in_it(run: Run, tmp_path: Path) -> None:
+def test_init_refuses_a_directory_that_is_not_empty(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     result = run("init", tmp_path, "--profile", "demo")
     assert result.exit_code == 2
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_doctor_passes_what_is_there_and_names_the_venues_that_are_not(run: Run, deployment: Path) -> None:
+def test_doctor_passes_a_new_deployment_but_names_missing_venues(run: Run, deployment: Path) -> None:
     result = run("doctor", "--dir", deployment, "-o", "json")
     rows = {row["check"]: row for row in printed(result)}
     assert result.exit_code == 1

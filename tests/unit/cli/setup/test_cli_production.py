@@ -63,7 +63,7 @@ def test_every_person_gets_a_key(run: Run, tmp_path: Path, profile: str, more: t
 
 
 @pytest.mark.parametrize(("more", "empty"), [((), "artifact"), (("--bot",), "api_key")])
-def test_what_only_its_owner_knows_stays_empty_and_nothing_starts_without_it(
+def test_settings_left_empty_by_init_must_be_filled_in_before_a_start(
     run: Run, tmp_path: Path, bot: Path, more: tuple[str, ...], empty: str
 ) -> None:
     directory = written(run, tmp_path / "new", "solo", *more, *([bot] if more else []))
@@ -73,7 +73,7 @@ def test_what_only_its_owner_knows_stays_empty_and_nothing_starts_without_it(
     assert [(row["check"], row["ok"]) for row in rows] == [("settings", False)]
 
 
-def test_the_live_secret_is_put_there_by_its_owner(run: Run, tmp_path: Path, bot: Path) -> None:
+def test_init_leaves_the_live_secret_to_the_owner(run: Run, tmp_path: Path, bot: Path) -> None:
     directory = written(run, tmp_path / "new", "solo", "--live-key", "mx0abc", "--bot", bot)
     with pytest.raises(ConfigError, match="empty"):
         read_secret(directory, load_settings(directory).live.secret_file)

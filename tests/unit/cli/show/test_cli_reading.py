@@ -30,7 +30,7 @@ def test_status_says_unknown_where_nothing_is_known(run: Run, served: Served) ->
     assert "unknown of 10 EUR" in run("status", "-d", served.directory).stdout
 
 
-def test_status_says_what_kind_of_halt_it_is_and_when_only_a_reset_is_left(run: Run, served: Served) -> None:
+def test_status_shows_the_kind_of_halt_and_when_a_reset_is_needed(run: Run, served: Served) -> None:
     halted = {"stage": Stage.HALTED, "halt_reason": "0.5 EUR were lost", "halted_from": "VALIDATED"}
     void = {"halt_class": HaltClass.BREACH, "validation_void": "a breach at VALIDATED revoked it"}
     served.port.view = served.port.view.model_copy(update={**halted, **void})
@@ -39,7 +39,7 @@ def test_status_says_what_kind_of_halt_it_is_and_when_only_a_reset_is_left(run: 
         assert words in text
 
 
-def test_status_says_that_live_eur10_is_being_left_and_what_for(run: Run, served: Served) -> None:
+def test_status_shows_that_live_eur10_is_being_left_and_why(run: Run, served: Served) -> None:
     served.port.view = served.port.view.model_copy(update={"pending_demotion": "the newest quote was 31000 ms old"})
     text = run("status", "-d", served.directory).stdout
     for words in ("leaving LIVE_€10", "only sell orders", "the newest quote was 31000 ms old"):
@@ -64,7 +64,7 @@ def test_balances_keep_every_decimal(run: Run, served: Served) -> None:
     ("kind", "code"),
     [(UsageError, 2), (Refused, 3), (Unauthorised, 4), (Halted, 5), (Unreachable, 6), (DeadlineExceeded, 7), (IntegrityError, 1)],
 )
-def test_an_error_of_the_controller_keeps_its_exit_code_and_says_what_to_do(
+def test_a_controller_error_keeps_its_exit_code_and_its_remedy(
     run: Run, served: Served, kind: type[GatehouseError], code: int
 ) -> None:
     served.port.error = kind("the matter", code="a-code", remedy="Do this.")

@@ -104,7 +104,7 @@ def test_a_submitted_file_arrives_byte_for_byte(run: Run, proposing: Served, pro
     assert proposing.port.submitted == [proposal.read_text()]
 
 
-def test_an_envelope_signed_here_holds_against_the_roster(run: Run, proposing: Served) -> None:
+def test_an_envelope_signed_on_the_command_line_verifies_with_the_roster(run: Run, proposing: Served) -> None:
     directory = proposing.directory
     keys = ("--key", directory / "keys" / "alice.key", "--key", directory / "keys" / "bob.key")
     assert run("advance", *keys, "-r", "real", "-d", directory).exit_code == 0
@@ -137,7 +137,7 @@ def test_too_few_signatures_exit_with_four(run: Run, proposing: Served) -> None:
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="there is no ssh-keygen here")
-def test_a_signature_of_ssh_keygen_is_attached_and_holds(run: Run, proposing: Served, proposal: Path, tmp_path: Path) -> None:
+def test_an_attached_signature_of_ssh_keygen_verifies(run: Run, proposing: Served, proposal: Path, tmp_path: Path) -> None:
     key, message = tmp_path / "id", tmp_path / "m"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     assert run("sign", proposal, "--message", message, "-d", proposing.directory).exit_code == 0
@@ -149,7 +149,7 @@ def test_a_signature_of_ssh_keygen_is_attached_and_holds(run: Run, proposing: Se
 
 
 @pytest.mark.parametrize("extra", [(), ("--key", "k", "--message", "m")])
-def test_sign_does_exactly_one_thing(run: Run, proposal: Path, extra: tuple[str, ...]) -> None:
+def test_sign_takes_exactly_one_of_its_three_options(run: Run, proposal: Path, extra: tuple[str, ...]) -> None:
     assert run("sign", proposal, *extra).exit_code == 2
 
 
@@ -163,7 +163,7 @@ def test_an_empty_reason_is_a_usage_error(run: Run, proposing: Served) -> None:
     assert run("propose", "advance", "-r", "", "-d", proposing.directory).exit_code == 2
 
 
-def test_a_post_mortem_travels_as_its_digest(run: Run, proposing: Served, tmp_path: Path) -> None:
+def test_a_post_mortem_is_sent_as_its_digest(run: Run, proposing: Served, tmp_path: Path) -> None:
     file = tmp_path / "pm.md"
     file.write_text("what happened")
     run("propose", "resume", "-r", "x", "--postmortem", file, "-f", tmp_path / "c.json", "-d", proposing.directory)
@@ -177,7 +177,7 @@ def test_a_halt_needs_no_key(run: Run, served: Served) -> None:
     assert "HALTED" in result.stdout
 
 
-def test_a_file_that_is_no_command_is_refused(run: Run, deployment: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_command_is_refused(run: Run, deployment: Path, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("{}")
     assert run("inspect", tmp_path / "x", "-d", deployment).exit_code == 4
     assert run("inspect", tmp_path / "missing", "-d", deployment).exit_code == 2
