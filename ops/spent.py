@@ -20,7 +20,7 @@ def used() -> float:
 
 
 def line(name: str, seconds: float) -> str:
-    """The last line of a run."""
+    """The line about it."""
     return f"{name}: {seconds / 60:.1f} CPU-minutes"
 
 

@@ -1,4 +1,4 @@
-"""The command line, assembled. Each group of verbs has its own file; this one only knows their names and how errors leave."""
+"""The ``gatehouse`` command: collects the verbs of every file and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from controller.cli.setup import init
 from controller.cli.shared.failures import print_error
 from controller.cli.shared.output import Output
 from controller.cli.show import explain, policy, report, status
-from controller.cli.sign import bot_keys, governance, keys, moves, oversight, signing
+from controller.cli.sign import alerts, bot_keys, drills, governance, keys, moves, signing
 from controller.cli.tape import verbs as tape
 from exchange.errors import GatehouseError, UsageError
 
@@ -45,13 +45,13 @@ class _Root(TyperGroup):
         except TyperException as error:
             context = getattr(error, "ctx", None)
             path = context.command_path if context is not None else "gatehouse"
-            sys.exit(_fail(UsageError(error.format_message(), code="usage", remedy=f"See `{path} --help`."), arguments))
+            sys.exit(_fail(UsageError(error.format_message(), code="usage", remedy=f"Run `{path} --help`."), arguments))
         except typer.Abort:
             sys.exit(1)
         except BrokenPipeError:
             sys.exit(1)
         except OSError as error:
-            failure = GatehouseError(str(error), code="system", remedy="Mend what the system complains about, and run it again.")
+            failure = GatehouseError(str(error), code="system", remedy="Fix what the message names, then run the command again.")
             sys.exit(_fail(failure, arguments))
         if not standalone_mode:
             return code
@@ -88,7 +88,11 @@ def root(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-for group in (init, doctor, processes, witness, demo, status, explain, signing, moves, governance, bot_keys, oversight, report):
+groups = (
+    *(init, doctor, processes, witness, demo, status, explain),
+    *(signing, moves, governance, bot_keys, alerts, drills, report),
+)
+for group in groups:
     group.register(app)
 app.add_typer(journal.app, name="journal")
 app.add_typer(keys.app, name="keys")

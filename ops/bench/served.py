@@ -27,16 +27,16 @@ async def _testnet() -> None:
     balances = {"USDT": Decimal(100_000_000)}
     accounts = tuple(AccountConfig(f"bench-{n}", key_of(n), SECRET, balances) for n in range(MAKERS + 1))
     async with running_testnet(TestnetConfig(accounts=accounts, port=0, seed=7, rate_limits=NO_RATE_LIMITS)) as running:
-        await _until_told(running.port)
+        await _until_stdin_closes(running.port)
 
 
 async def _canned() -> None:
     server = await asyncio.get_running_loop().create_server(CannedServer, "127.0.0.1", 0)
     async with server:
-        await _until_told(server.sockets[0].getsockname()[1])
+        await _until_stdin_closes(server.sockets[0].getsockname()[1])
 
 
-async def _until_told(port: int) -> None:
+async def _until_stdin_closes(port: int) -> None:
     print(port, flush=True)
     await asyncio.to_thread(sys.stdin.read)
 

@@ -1,7 +1,7 @@
-"""A small market maker on stock ccxt. It knows nothing of gatehouse: it is given an address and a key, as for any exchange.
+"""A small market maker on stock ccxt. It has no gatehouse code: it gets an address and a key, as for any exchange.
 
-It rests a bid and an offer near the touch, keeps a few dollars of inventory, takes profit when the market lets it and cuts what
-it has held too long. When the exchange refuses an order it says so and carries on.
+It keeps a bid and an offer near the best prices, holds a few dollars of bitcoin, sells at a profit when it can, and sells
+what it has held too long. When the exchange refuses an order, it prints the refusal and goes on.
 
     python bot.py --gateway http://127.0.0.1:8700 --key KEY --secret-file FILE
 """
@@ -17,13 +17,13 @@ import ccxt.async_support as ccxt
 
 SYMBOL = "BTC/USDT"
 QUOTE = 2.0  # dollars per order
-ENOUGH = 1.5  # dollars that are worth an order of their own
+ENOUGH = 1.5  # least dollars of one order
 INVENTORY = 6.0  # dollars of bitcoin it will hold at most
 WIDTH = 0.0001  # how far from the middle an order rests before it is requoted, as a fraction
-EDGE = 0.00002  # how far behind the touch it quotes, so that a moving market does not turn a maker into a taker
+EDGE = 0.00002  # how far behind the best price it quotes, so that its orders rest
 PROFIT = 0.0006  # take profit at this gain
 PATIENCE = 2.0  # seconds without a fill before it crosses the spread
-PAUSE = 0.1  # seconds between looks
+PAUSE = 0.1  # seconds between rounds
 
 
 def exchange_at(gateway: str, key: str, secret: str) -> ccxt.mexc:
@@ -45,7 +45,7 @@ class Maker:
         self.traded_at = time.monotonic()
 
     async def round(self) -> None:
-        """Look, cancel what has drifted away, take profit or liquidity, and quote both sides."""
+        """Read the market, cancel orders far from the middle, take profit or cross the spread, and quote both sides."""
         book = await self.exchange.fetch_order_book(SYMBOL, 5)
         bid, ask = book["bids"][0][0], book["asks"][0][0]
         # Orders before balances: what fills in between is then counted twice rather than not at all.
@@ -57,16 +57,16 @@ class Maker:
             self.held = held
         sides = {order["side"] for order in resting}
         impatient = time.monotonic() - self.traded_at > PATIENCE
-        room = INVENTORY - held * bid - (QUOTE if "buy" in sides else 0.0)
+        budget = INVENTORY - held * bid - (QUOTE if "buy" in sides else 0.0)
         if self.paid and bid > self.paid * (1 + PROFIT) and free * bid >= ENOUGH:
             free -= await self.place("sell", QUOTE / bid, bid, "take profit")
-        elif impatient and room >= QUOTE:
-            room -= bid * await self.place("buy", QUOTE / ask, ask, "cross")
+        elif impatient and budget >= QUOTE:
+            budget -= bid * await self.place("buy", QUOTE / ask, ask, "cross")
         elif impatient and free * bid >= ENOUGH:
             free -= await self.place("sell", QUOTE / bid, bid, "cut")
         if "sell" not in sides and free * bid >= ENOUGH:
             await self.place("sell", QUOTE / bid, ask * (1 + EDGE), "offer", post_only=True)
-        if "buy" not in sides and room >= QUOTE:
+        if "buy" not in sides and budget >= QUOTE:
             await self.place("buy", QUOTE / bid, bid * (1 - EDGE), "bid", post_only=True)
 
     async def keep(self, order: dict, bid: float, ask: float) -> bool:
@@ -81,7 +81,7 @@ class Maker:
         return False
 
     async def place(self, side: str, amount: float, price: float, why: str, *, post_only: bool = False) -> float:
-        """One limit order, and the amount it ties up; a refusal is printed and forgotten."""
+        """Place one limit order and return the amount it reserves. Print a refusal and return 0."""
         params = {"clientOrderId": next(self.ids), "postOnly": post_only}
         price = float(self.exchange.price_to_precision(SYMBOL, price))
         try:
@@ -93,7 +93,7 @@ class Maker:
         return amount
 
     async def leave(self) -> None:
-        """Take every order off the market."""
+        """Cancel every open order."""
         try:
             for order in await self.exchange.fetch_open_orders(SYMBOL):
                 await self.exchange.cancel_order(order["id"], SYMBOL)
@@ -102,7 +102,7 @@ class Maker:
 
 
 async def main(gateway: str, key: str, secret: str) -> None:
-    """Trade until told to stop."""
+    """Trade until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -129,5 +129,5 @@ if __name__ == "__main__":
     parser.add_argument("--gateway", required=True)
     parser.add_argument("--key", required=True)
     parser.add_argument("--secret-file", required=True, type=Path)
-    given = parser.parse_args()
-    asyncio.run(main(given.gateway, given.key, given.secret_file.read_text().strip()))
+    options = parser.parse_args()
+    asyncio.run(main(options.gateway, options.key, options.secret_file.read_text().strip()))

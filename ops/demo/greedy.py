@@ -1,4 +1,4 @@
-"""The same key, the same stock client, no manners: buys until somebody says no, says what it was told, and cleans up.
+"""Buys with the bot's key and a stock ccxt client until an order is refused. Then it prints the refusal and cancels its orders.
 
 Prints one JSON object: how many orders went through before the refusal, and the exception the client raised.
 """
@@ -14,8 +14,8 @@ import ccxt.async_support as ccxt
 from bot import SYMBOL, exchange_at
 
 DOLLARS = 4.0  # per order
-BEHIND = 0.001  # how far behind the best bid, so that the orders rest
-MOST = 12  # gives up after so many: then nothing stopped it
+BEHIND = 0.001  # how far behind the best bid, so that the orders stay open
+MOST = 12  # stops after so many orders, if none was refused
 
 
 async def main(gateway: str, key: str, secret: str) -> dict:
@@ -33,11 +33,11 @@ async def main(gateway: str, key: str, secret: str) -> dict:
             placed.append(order["id"])
         return {"placed": len(placed), "exception": "", "message": ""}
     finally:
-        await tidy(exchange, placed)
+        await cancel_all(exchange, placed)
 
 
-async def tidy(exchange: ccxt.mexc, placed: list) -> None:
-    """Take the orders off the market again."""
+async def cancel_all(exchange: ccxt.mexc, placed: list) -> None:
+    """Cancel the orders it placed."""
     try:
         for order in placed:
             try:
@@ -53,5 +53,5 @@ if __name__ == "__main__":
     parser.add_argument("--gateway", required=True)
     parser.add_argument("--key", required=True)
     parser.add_argument("--secret-file", required=True, type=Path)
-    given = parser.parse_args()
-    print(json.dumps(asyncio.run(main(given.gateway, given.key, given.secret_file.read_text().strip()))))
+    options = parser.parse_args()
+    print(json.dumps(asyncio.run(main(options.gateway, options.key, options.secret_file.read_text().strip()))))

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Two PostgreSQL servers for gatehouse's journal: what one acknowledges, the other has on its disk. README.md says how and why.
+# Two PostgreSQL servers for gatehouse's journal: what one acknowledges, the other has on its disk. README.md explains how and why.
 #
-#   pg-pair.sh primary DATA PEER            make and start a primary that acknowledges nothing which PEER does not have
+#   pg-pair.sh primary DATA PEER            make and start a primary that acknowledges only what PEER has too
 #   pg-pair.sh standby DATA NAME PRIMARY    copy the server at the connection string PRIMARY, and follow it under NAME
 #   pg-pair.sh state   DATA                 what this server is, and who follows it how
 #   pg-pair.sh fence   DATA                 stop this server so that it cannot come back as a primary
 #   pg-pair.sh promote DATA PEER            make this standby the primary; from its first commit on it waits for PEER
 #   pg-pair.sh rejoin  DATA NAME PRIMARY    put a fenced server's data aside and follow the new primary under NAME
 #
-# Surroundings: PGBIN (where initdb and postgres are), PGPORT, LISTEN (addresses; none means Unix sockets only), SOCKETS (their
+# Environment: PGBIN (where initdb and postgres are), PGPORT, LISTEN (addresses; none means Unix sockets only), SOCKETS (their
 # directory; DATA.run), AUTH (how initdb lets local users in: peer; tests say trust). Run it as the user the server runs as, never as root.
 set -euo pipefail
 
@@ -24,7 +24,7 @@ die() {
   exit 1
 }
 
-# The settings that make the promise. They are the same on both servers but for the addresses and the peer.
+# The settings that prevent loss. They are the same on both servers except for the addresses and the peer.
 configure() {
   local data=$1 peer=$2
   mkdir -p -m 700 "${SOCKETS:-$data.run}"
@@ -71,7 +71,7 @@ standby() {
   names=$("$bin/psql" -X -A -t -d "$primary dbname=postgres" -c 'SHOW synchronous_standby_names')
   "$bin/pg_basebackup" -D "$data" -d "$primary application_name=$name" -X stream -C -S "$name" -R -c fast > /dev/null
   configure "$data" "$name"
-  # Only a standby that the primary waits for may ever be promoted: any other can lack what was acknowledged.
+  # Only a standby that the primary waits for may ever be promoted: any other can miss acknowledged entries.
   case $names in
     *"\"$name\""*) echo synchronous > "$data/gatehouse.standby" ;;
     *) echo asynchronous > "$data/gatehouse.standby" ;;
@@ -89,7 +89,7 @@ fence() {
   local data=$1
   "$bin/pg_ctl" -D "$data" -w -m immediate stop > /dev/null 2>&1 || true
   ! "$bin/pg_ctl" -D "$data" status > /dev/null 2>&1 || die "the server in $data still runs"
-  # With this file it can only ever come up read-only, whoever starts it: an init system, a colleague, a reboot.
+  # With this file the server can only start read-only, also after a reboot or when an init system or a person starts it.
   touch "$data/standby.signal"
 }
 
@@ -98,7 +98,7 @@ promote() {
   [ -e "$data/standby.signal" ] || die "the server in $data is not a standby"
   [ "$(cat "$data/gatehouse.standby" 2> /dev/null)" = synchronous ] ||
     die "the server in $data was not the synchronous standby: it can lack entries that were acknowledged"
-  # First whom to wait for, then the promotion: not one commit may be acknowledged that only this server has.
+  # Set the peer before the promotion: no commit may be acknowledged that only this server has.
   configure "$data" "$peer"
   "$bin/pg_ctl" -D "$data" reload > /dev/null
   "$bin/pg_ctl" -D "$data" -w -t 60 promote > /dev/null
@@ -109,7 +109,7 @@ rejoin() {
   local data=$1 name=$2 primary=$3 aside
   [ -e "$data/standby.signal" ] || die "fence the server in $data first"
   ! "$bin/pg_ctl" -D "$data" status > /dev/null 2>&1 || die "the server in $data still runs"
-  # What it had and the new primary has not was never acknowledged. It is kept for whoever wants to look, not merged.
+  # Commits that only this server has were never acknowledged. The old data is kept for inspection, not merged.
   aside="$data.$(date -u +%Y%m%dT%H%M%SZ)"
   mv "$data" "$aside"
   standby "$data" "$name" "$primary"
@@ -118,7 +118,7 @@ rejoin() {
 
 [ "$(id -u)" != 0 ] || die "PostgreSQL does not run as root; use the server's own user"
 [ -x "$bin/postgres" ] || die "there is no postgres in $bin; set PGBIN"
-[ $# -ge 2 ] || die "see the head of $0"
+[ $# -ge 2 ] || die "usage: see the first lines of $0"
 verb=$1
 shift
 case $verb in

@@ -29,7 +29,7 @@ class Served:
     port: FakePort
 
 
-def told(result: Result, *, error: bool = False) -> Any:
+def printed(result: Result, *, error: bool = False) -> Any:
     """The JSON a command printed."""
     return json.loads(result.stderr if error else result.stdout)
 

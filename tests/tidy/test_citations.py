@@ -77,7 +77,7 @@ def test_a_page_can_be_cited_for_its_headings_items_and_labelled_rows() -> None:
     assert labels(PAGE) == {"1", "1.1", "1.2", "F7", "F8"}
 
 
-def test_what_stands_in_a_drawing_cannot_be_cited() -> None:
+def test_text_in_a_drawing_cannot_be_cited() -> None:
     assert labels("## 1. One\n```\n## 2. Two\n```\n") == {"1"}
 
 
@@ -114,7 +114,7 @@ def test_a_citation_of_nothing_is_found(tmp_path: Path, text: str) -> None:
     assert not unresolved(citations(Source("sample.py", f"page.md {S}1, point 1, {S}1.2 F7-F8; ADR 1")), tmp_path)
 
 
-def test_a_citation_of_the_outside_is_found() -> None:
+def test_a_citation_of_an_outside_document_is_found() -> None:
     assert outside(Source("sample.py", "one\n(DES" + f"IGN {S}4)")) == [2]
 
 

@@ -1,4 +1,4 @@
-"""What the summary says was tried is what passing tests said they tried, and nothing else."""
+"""The summary of a run counts exactly what passing tests report."""
 
 from typing import Literal
 
@@ -12,26 +12,26 @@ def report(*said: tuple[str, int, str], outcome: Literal["passed", "failed"] = "
     return pytest.TestReport("a test", ("", 0, ""), {}, outcome, None, when, user_properties=properties)  # type: ignore[arg-type]
 
 
-def told(*reports: pytest.TestReport) -> list[str]:
+def summary(*reports: pytest.TestReport) -> list[str]:
     totals = Totals()
     for one in reports:
         totals.pytest_runtest_logreport(one)
     return totals.lines()
 
 
-def test_what_several_tests_said_is_added_up_and_kinds_are_counted_once() -> None:
+def test_counts_of_several_tests_add_up_and_kinds_count_once() -> None:
     first = report(("attack vectors", 1, "expired"), ("attack vectors", 1, "expired"))
     second = report(("attack vectors", 1000, "revoked-key"))
-    assert told(first, second) == ["attack vectors: 1,002 refused, each with its exact reason (2 codes)"]
+    assert summary(first, second) == ["attack vectors: 1,002 refused, each with its exact reason (2 codes)"]
 
 
-def test_a_test_that_failed_has_shown_nothing() -> None:
-    assert told(report(("attack vectors", 1, "expired"), outcome="failed")) == []
+def test_a_failed_test_adds_no_count() -> None:
+    assert summary(report(("attack vectors", 1, "expired"), outcome="failed")) == []
 
 
-def test_what_is_said_once_is_counted_once_although_each_test_reports_three_times() -> None:
+def test_a_count_is_added_once_though_a_test_reports_three_phases() -> None:
     said = ("attack vectors", 1, "expired")
-    assert told(report(said, when="setup"), report(said), report(said, when="teardown")) == told(report(said))
+    assert summary(report(said, when="setup"), report(said), report(said, when="teardown")) == summary(report(said))
 
 
 def test_a_name_without_a_line_is_refused(counted: Counted) -> None:

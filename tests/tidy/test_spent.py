@@ -1,4 +1,4 @@
-"""``ops/spent.py`` prints the processor time its command used and returns the exit code of the command."""
+"""``ops/spent.py`` prints the processor time of a command and ends with the command's exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""House rules, read off the source. Every rule comes with a sample that breaks it, so that no checker can fall asleep."""
+"""House rules, checked in the source. Every rule has a sample that breaks it, so that a checker that finds nothing fails."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_only_the_runtime_catches_everything() -> None:
     check(tidiness.broad_excepts, files, "Catch the errors you can name:")
 
 
-def test_nobody_assigns_a_state() -> None:
+def test_no_code_assigns_a_state() -> None:
     check(tidiness.state_assignments, sources(*PRODUCT), "State is folded from the journal, never assigned:")
 
 
@@ -115,7 +115,7 @@ def test_nothing_points_into_the_machine_it_was_written_on() -> None:
 
 
 def test_nothing_names_a_package_registry() -> None:
-    check(words(REGISTRIES), texts(*NEUTRAL), "Whoever installs configures where packages come from:")
+    check(words(REGISTRIES), texts(*NEUTRAL), "Configure package sources on the installing machine:")
 
 
 # Documentation
@@ -208,12 +208,12 @@ CLEAN: list[tuple[Callable[[Source], list[str]], str]] = [
 
 
 @pytest.mark.parametrize(("rule", "text"), BROKEN)
-def test_a_checker_finds_what_it_is_there_for(rule: Callable[[Source], list[str]], text: str) -> None:
+def test_a_rule_checker_finds_what_breaks_its_rule(rule: Callable[[Source], list[str]], text: str) -> None:
     assert rule(Source("sample.py", text))
 
 
 @pytest.mark.parametrize(("rule", "text"), CLEAN)
-def test_a_checker_leaves_alone_what_is_allowed(rule: Callable[[Source], list[str]], text: str) -> None:
+def test_a_rule_checker_accepts_what_is_allowed(rule: Callable[[Source], list[str]], text: str) -> None:
     assert rule(Source("sample.py", text)) == []
 
 

@@ -1,1 +1,1 @@
-"""`gatehouse demo`: the whole story on this machine, from mock money to a halt, with every number measured while it runs."""
+"""`gatehouse demo`: shows a deployment from mock money to a halt on this machine, with numbers measured in that run."""

@@ -1,4 +1,4 @@
-"""The story up to real orders: venues, controller, bot, and the signed commands that take it up stage by stage."""
+"""The demo's chapters up to real orders: venues, controller, bot and one signed command per stage. ``demo.show`` calls them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _GREEDY_SECONDS = 60
 
 
 def venues(scene: Scene) -> None:
-    """Two venues that speak the exchange's protocol on a recorded market; the second stands for the real one."""
+    """Start two venues with the exchange's protocol and a recorded market; the second plays the live exchange."""
     scene.narrator.chapter("Two venues on a recorded market")
     for name, port in (("testnet", scene.ports.testnet), ("live", scene.ports.live)):
         tape = str(places.demo_tape())
@@ -36,13 +36,13 @@ def venues(scene: Scene) -> None:
         )
         child = scene.fleet.start(f"venue-{name}", command)
         scene.narrator.say(
-            f"{'the testnet' if name == 'testnet' else 'a second one, standing for the live exchange'}: process {child.process.pid}"
+            f"{'the testnet' if name == 'testnet' else 'a second venue, in the role of the live exchange'}: process {child.process.pid}"
         )
         scene.narrator.wait(f"{name} venue at {HOST}:{port}", lambda port=port: _venue_look(scene, port), 45)  # type: ignore[misc]
 
 
 def controller(scene: Scene) -> None:
-    """The controller verifies its journal, folds its state, reconciles with the venues, and arms itself."""
+    """Start the controller: it verifies its journal, folds its state, reconciles with the venues and arms itself."""
     scene.narrator.chapter("The controller")
     scene.fleet.start("controller", gatehouse("run", "--dir", str(scene.directory)))
     _start_bot(scene)
@@ -61,12 +61,10 @@ def controller(scene: Scene) -> None:
 
 
 def bot(scene: Scene) -> None:
-    """An ordinary trading program; only its address and key are gatehouse's."""
+    """Show the bot, an ordinary trading program with gatehouse's address and key."""
     scene.narrator.chapter("The bot")
     child = next(one for one in scene.fleet.children if one.name == "bot")
-    scene.narrator.say(
-        f"{places.demo_bot()}, process {child.process.pid}: it was given the gateway's address and a key, nothing else"
-    )
+    scene.narrator.say(f"{places.demo_bot()}, process {child.process.pid}: it has only the gateway's address and a key")
     scene.wait_for("first orders through the gateway", lambda status: _orders_look(status, 3), 60)
     scene.narrator.say(child.log.read_text(encoding="utf-8").splitlines()[0])
     with scene.client() as client:
@@ -81,7 +79,7 @@ def bot(scene: Scene) -> None:
 
 
 def to_testnet(scene: Scene) -> None:
-    """One signature is enough while nothing is at stake."""
+    """One signature is enough without real money."""
     scene.narrator.chapter("MOCK → TESTNET_VALIDATING")
     scene.wait_for_gate("testnet-ready", 60)
     scene.expect(scene.narrator.command("advance", *_ALICE, "--reason", "the bot trades on mock money without errors"), 0)
@@ -90,10 +88,10 @@ def to_testnet(scene: Scene) -> None:
 
 
 def to_validated(scene: Scene) -> None:
-    """Too early is refused; with the evidence complete, it is not."""
-    scene.narrator.chapter("TESTNET_VALIDATING → VALIDATED: first too early, then with evidence")
+    """A step up without evidence is refused; with complete evidence it is accepted."""
+    scene.narrator.chapter("TESTNET_VALIDATING → VALIDATED: first without, then with evidence")
     scene.expect(scene.narrator.command("advance", *_ALICE, "--reason", "it looks fine to me"), 3)
-    scene.narrator.good("refused by the gate: the evidence is not there yet, and no signature can replace it")
+    scene.narrator.good("refused by the gate: evidence is missing, and a signature cannot replace it")
     scene.wait_for_gate("validation", 100)
     scene.expect(scene.narrator.command("advance", *_ALICE, "--reason", "the validation window is complete"), 0)
     scene.expect_stage(Stage.VALIDATED)
@@ -101,14 +99,14 @@ def to_validated(scene: Scene) -> None:
 
 
 def to_live(scene: Scene) -> None:
-    """Real money needs two persons. One is refused; the second signs the very same bytes."""
+    """Real money needs two persons. One signature is refused; then the second person signs the same bytes."""
     narrator = scene.narrator
     narrator.chapter("VALIDATED → LIVE_€10: one signature is not enough")
     scene.wait_for_gate("live-ready", 60)
     scene.expect(narrator.command("propose", "advance", "--reason", "ten euros of real risk", "--file", _LIVE_FILE), 0)
     scene.expect(narrator.command("sign", _LIVE_FILE, *_ALICE, quiet=True), 0)
     scene.expect(narrator.command("submit", _LIVE_FILE), 4)
-    narrator.good("refused: alice alone is not two persons, and nothing moved")
+    narrator.good("refused: only alice signed and two persons are needed; the stage did not change")
     scene.expect_stage(Stage.VALIDATED)
     narrator.say("bob reads the same command, compares its word code with alice, and adds his signature:")
     scene.expect(narrator.command("approve", _LIVE_FILE, *_BOB), 0)
@@ -117,7 +115,7 @@ def to_live(scene: Scene) -> None:
 
 
 def over_the_cap(scene: Scene) -> None:
-    """The bot's key is used to buy until something says no."""
+    """Buy with the bot's key until an order is refused."""
     narrator = scene.narrator
     narrator.chapter("The bot's key tries to exceed the €10 cap")
     before = scene.status()
@@ -134,10 +132,10 @@ def over_the_cap(scene: Scene) -> None:
         check=False,
     )
     scene.must(f"the greedy bot ends by itself: {ended.stderr[-500:]}", holds=ended.returncode == 0)
-    told = json.loads(ended.stdout)
-    scene.must("something stopped the greedy bot", holds=bool(told["exception"]))
-    narrator.say(f"{told['placed']} orders were admitted, then its client raised:")
-    narrator.say(Text(f"{told['exception']}: {told['message']}", "yellow"))
+    result = json.loads(ended.stdout)
+    scene.must("an order of the greedy bot was refused", holds=bool(result["exception"]))
+    narrator.say(f"{result['placed']} orders were admitted, then its ccxt client raised:")
+    narrator.say(Text(f"{result['exception']}: {result['message']}", "yellow"))
     denied = [
         entry
         for entry in scene.entries(before.seq)
@@ -151,7 +149,7 @@ def over_the_cap(scene: Scene) -> None:
 
 
 def to_ramping(scene: Scene) -> None:
-    """Both sign; the cap rises one step."""
+    """Both persons sign; the cap rises one step."""
     scene.narrator.chapter("LIVE_€10 → RAMPING step 1")
     scene.wait_for_gate("ramp-step", 90)
     scene.expect(scene.narrator.command("ramp", *_ALICE, *_BOB, "--reason", "ten euros went well"), 0)
@@ -160,7 +158,7 @@ def to_ramping(scene: Scene) -> None:
 
 
 def _start_bot(scene: Scene) -> None:
-    # Its client takes seconds to load; the time before its first request counts as uncovered.
+    # The bot takes seconds to start, and the time before its first request counts as not covered: start it early.
     (key,) = (one.key for one in scene.settings.bots)
     secret = str(scene.directory / BOT_SECRET)
     scene.fleet.start(
@@ -183,6 +181,6 @@ def _armed(status: StatusView) -> Look:
 
 
 def _orders_look(status: StatusView, wanted: int) -> Look:
-    seen = status.counters.orders
-    words = f"{seen} orders, {status.counters.fills} fills so far"
-    return Look(done=seen >= wanted, permille=int(Decimal(1000 * min(seen, wanted)) / wanted), words=words)
+    count = status.counters.orders
+    words = f"{count} orders, {status.counters.fills} fills so far"
+    return Look(done=count >= wanted, permille=int(Decimal(1000 * min(count, wanted)) / wanted), words=words)

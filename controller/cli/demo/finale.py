@@ -1,4 +1,4 @@
-"""The end of the story: a rule breaks, the bot is taken off the market, and everything is accounted for."""
+"""The demo's last chapters: a guard is breached, the deployment halts, and the journal is verified. ``demo.show`` calls them."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _CANCELLED = frozenset({OrderStatus.CANCELED, OrderStatus.PARTIALLY_CANCELED})
 
 
 def breach(scene: Scene) -> None:
-    """The live venue's price gaps against the position, beyond the daily-loss guard."""
+    """Move the live venue's price against the position, beyond the daily-loss guard."""
     narrator = scene.narrator
     narrator.chapter("A breach: the live market gaps against the position")
     loss = scene.policy.guards.daily_loss
     limit = min(loss.max_eur, loss.max_cap_fraction * scene.status().cap_eur)
-    scene.wait_for("a position worth protecting", lambda status: _position_look(scene, status, limit), 90)
+    scene.wait_for("a position large enough to lose the daily limit", lambda status: _position_look(scene, status, limit), 90)
     before = scene.status()
     position = _position_eur(scene, before)
     gap = min(_WORST_GAP, _LOSS_FACTOR * limit / position)
     factor = (1 - gap).quantize(Decimal("0.01"), rounding=ROUND_DOWN)
     narrator.say(f"position {position:.2f} EUR, {before.working_orders} orders working; a day's loss of {limit:f} EUR halts")
-    narrator.say(Text(f"injecting at the live venue: every price from now on × {factor}", "bold"))
+    narrator.say(Text(f"injected at the live venue: every price from now on × {factor}", "bold"))
     venue = scene.venue(scene.ports.live)
     try:
         answer = venue.post(
@@ -50,7 +50,7 @@ def breach(scene: Scene) -> None:
 
 
 def accounts(scene: Scene) -> None:
-    """The journal verifies, and the evidence can be judged again by anybody."""
+    """Verify the journal and the evidence of the validation."""
     narrator = scene.narrator
     narrator.chapter("Everything is accounted for")
     scene.expect(narrator.command("journal", "verify"), 0)
@@ -65,7 +65,7 @@ def accounts(scene: Scene) -> None:
         f"{status.seq} journal entries, in {took:.0f} s"
     )
     narrator.whole(Text.assemble("evidence report: ", (str(scene.directory / written["page"]), "bold")))
-    narrator.say(f"environment {status.environment}, source {status.source}: evidence that can never open a production gate")
+    narrator.say(f"environment {status.environment}, source {status.source}: this evidence can never open a production gate")
 
 
 def _show_halt(scene: Scene, before: StatusView) -> None:
@@ -96,11 +96,11 @@ def _show_halt(scene: Scene, before: StatusView) -> None:
     scene.must("no order is open at the venue", holds=open_orders == 0)
     scene.must("no order was admitted after the halt", holds=admitted == 0)
     scene.must("gatehouse itself saw the venue empty", holds=halt.verified_empty)
-    narrator.good("HALTED: off the market, by itself, and it stays so until two persons sign a resume")
+    narrator.good("HALTED automatically; it stays halted until two persons sign a resume")
 
 
 def _validated_by(scene: Scene) -> str:
-    """The id of the command that was let through on the validation's evidence."""
+    """The id of the command that passed the validation gate."""
     for entry in scene.entries(0):
         if entry.kind == "command-accepted" and json.loads(entry.body["result"] or "{}").get("gate") == "validation":
             return str(entry.body["command_id"])

@@ -1,4 +1,4 @@
-"""The demo's processes: started in groups of their own, watched, and never left behind."""
+"""Starts, watches and ends the demo's processes. Every process has its own group, so none is left running."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HIDDEN = ("GATEHOUSE_",)
 
 
 class DemoFailed(GatehouseError):
-    """A step of the demo did not go as it must; the message ends with the log of the process that failed."""
+    """A step of the demo failed; the message ends with the log of the failed process."""
 
 
 @dataclass(slots=True)
@@ -66,14 +66,14 @@ class Fleet:
         return child
 
     def check(self) -> None:
-        """Every process must still be there. Raises ``DemoFailed`` with the log of the first that is not."""
+        """Check that every process still runs. Raises ``DemoFailed`` with the log of the first that ended."""
         for child in self.children:
             code = child.process.poll()
             if code is not None:
                 raise failed(f"{child.name} ended with code {code}", child)
 
     def stop(self) -> None:
-        """End every process and everything it started, the last started first: asked, then forced."""
+        """End every process and its children, the last started first: SIGTERM, then SIGKILL."""
         for child in reversed(self.children):
             _signal(child, signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
@@ -85,25 +85,25 @@ class Fleet:
 
 
 def failed(what: str, child: Child) -> DemoFailed:
-    """An error that shows the log of the process it is about."""
+    """An error with the end of the process's log."""
     return DemoFailed(
         f"{what}; the end of {child.log}:\n{child.tail()}", code="demo-failed", remedy=f"Read the whole log: {child.log}"
     )
 
 
 def gatehouse(*arguments: str) -> list[str]:
-    """A gatehouse command line, run by this very Python."""
+    """A gatehouse command line for this Python interpreter."""
     return [sys.executable, "-m", "controller", *arguments]
 
 
 def environment() -> dict[str, str]:
-    """Ours without settings meant for another deployment."""
+    """This process's environment without gatehouse's variables for another deployment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_HIDDEN)}
     return {**kept, "PYTHONUNBUFFERED": "1"}
 
 
 def free_ports() -> tuple[Ports, list[str]]:
-    """The documented ports, or free ones where those are taken; the second part says which."""
+    """The documented ports, or free ones if they are taken. The second part names the changed ports."""
     chosen: dict[str, int] = {}
     moved = []
     for name in ("gateway", "console", "testnet", "live"):
@@ -132,6 +132,6 @@ def _free_port() -> int:
 
 
 def _signal(child: Child, number: int) -> None:
-    # The group outlives its leader when the leader left something behind.
+    # The group outlives its first process if a child still runs.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.process.pid, number)

@@ -1,4 +1,4 @@
-"""How the demo tells its story: numbered chapters, commands as an operator would type them, bars while evidence gathers."""
+"""Prints the demo: numbered chapters, commands as an operator types them, progress bars. ``demo.scene`` holds one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COMMAND_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at something that is not done yet: how far it is, in parts per thousand, and in words."""
+    """The progress of something that is waited for, in parts per thousand and in words."""
 
     done: bool
     permille: int
@@ -63,23 +63,23 @@ class Narrator:
         )
 
     def say(self, text: str | Text) -> None:
-        """One sentence."""
+        """Print one sentence."""
         self.console.print(Padding(text, (0, 0, 0, _INDENT), expand=False))
 
     def whole(self, text: Text) -> None:
-        """A line that is copied, as a path is: never broken, however narrow the terminal."""
+        """Print a line that people copy, such as a path, without a line break."""
         self.console.print(Text(" " * _INDENT).append(text), soft_wrap=True)
 
     def show(self, part: RenderableType) -> None:
-        """A table or a panel."""
+        """Print a table or a panel."""
         self.console.print(Padding(part, (0, 0, 0, _INDENT), expand=False))
 
     def good(self, text: str) -> None:
-        """Something that was verified."""
+        """Print something that was verified."""
         self.say(Text.assemble(("✔ ", "bold green"), text))
 
     def command(self, *arguments: str, quiet: bool = False) -> Ran:
-        """Run a gatehouse command as an operator would, and show what it said and how it ended."""
+        """Run a gatehouse command as an operator does, and print its output and exit code."""
         self.say(Text.assemble(("$ ", "dim"), ("gatehouse " + shlex.join(arguments), "cyan")))
         width = max(60, self.console.width - 2 * _INDENT)
         styled = {"FORCE_COLOR": "1"} if self.console.is_terminal and not self.console.no_color else {}
@@ -123,24 +123,24 @@ class Narrator:
             spoken = began
             while True:
                 self._fleet.check()
-                seen = look()
-                progress.update(task, completed=1000 if seen.done else seen.permille, words=seen.words)
+                progress_now = look()
+                progress.update(task, completed=1000 if progress_now.done else progress_now.permille, words=progress_now.words)
                 now = time.monotonic()
-                if seen.done:
+                if progress_now.done:
                     break
                 if now - began > seconds:
                     raise DeadlineExceeded(
-                        f"{label}: not done after {seconds} s ({seen.words})",
+                        f"{label}: not done after {seconds} s ({progress_now.words})",
                         code="demo-timeout",
                         remedy=f"Read the logs in {self._directory}/logs.",
                     )
                 if not self.console.is_terminal and now - spoken >= _WORD_EVERY_SECONDS:
                     spoken = now
-                    self.say(Text(f"… {label}: {seen.words}", "dim"))
+                    self.say(Text(f"… {label}: {progress_now.words}", "dim"))
                 time.sleep(_EVERY_SECONDS)
-        self.good(f"{label}: {seen.words}, after {time.monotonic() - began:.1f} s")
+        self.good(f"{label}: {progress_now.words}, after {time.monotonic() - began:.1f} s")
 
 
 def relative(path: Path) -> str:
-    """A path as short as it can be said from here."""
+    """A path, relative to the current directory if it is inside."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,4 +1,4 @@
-"""What every chapter of the demo works with: the deployment, its processes, its controller and its venues."""
+"""Access to the demo's deployment, processes, controller and venues. Every chapter gets one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One showing."""
+    """One run of the demo."""
 
     directory: Path
     ports: Ports
@@ -45,12 +45,12 @@ class Scene:
 
     @property
     def gateway_url(self) -> str:
-        """What the bot is told its exchange is."""
+        """The bot's exchange address: the gateway."""
         return f"http://{HOST}:{self.ports.gateway}"
 
     @property
     def console_url(self) -> str:
-        """The page to look at."""
+        """The address of the console."""
         return f"http://{HOST}:{self.ports.console}"
 
     def client(self) -> OperatorClient:
@@ -71,14 +71,14 @@ class Scene:
         return found
 
     def venue(self, port: int) -> JsonClient:
-        """A venue, asked directly and not through the controller; its control endpoint opens."""
+        """A client of a venue itself, not through the controller, with the token for its control endpoint."""
         headers = {"X-Testnet-Control": read_secret(self.directory, CONTROL_TOKEN)}
         return JsonClient(
             "the venue", base=f"http://{HOST}:{port}", remedy=f"Read the logs in {self.directory}/logs.", headers=headers
         )
 
     def venue_state(self, port: int) -> dict[str, Any]:
-        """A venue's own account of itself."""
+        """The state that a venue reports."""
         client = self.venue(port)
         try:
             answer = client.get("/__control/state")
@@ -88,24 +88,24 @@ class Scene:
         return state
 
     def open_at_venue(self, port: int) -> int:
-        """How many orders the venue itself says can still trade."""
+        """How many open orders the venue itself reports."""
         accounts = self.venue_state(port)["accounts"].values()
         return sum(order["status"] in _OPEN for account in accounts for order in account["orders"])
 
     def must(self, what: str, *, holds: bool) -> None:
-        """The demo shows facts or fails. Raises ``DemoFailed``."""
+        """Fail the demo unless ``holds``. Raises ``DemoFailed``."""
         if not holds:
             raise DemoFailed(
-                f"this must hold and does not: {what}", code="demo-failed", remedy=f"Read the logs in {self.directory}/logs."
+                f"the demo failed: this is not true: {what}", code="demo-failed", remedy=f"Read the logs in {self.directory}/logs."
             )
 
     def expect(self, ran: Ran, code: int) -> Ran:
-        """A command must end with this code. Raises ``DemoFailed``."""
+        """Fail unless a command ended with this exit code. Raises ``DemoFailed``."""
         self.must(f"exit code {code} (it was {ran.code})", holds=ran.code == code)
         return ran
 
     def expect_stage(self, stage: Stage) -> StatusView:
-        """The deployment must stand here. Raises ``DemoFailed``."""
+        """Fail unless the deployment is at this stage. Raises ``DemoFailed``."""
         status = self.status()
         self.must(f"the stage is {stage} (it is {status.stage})", holds=status.stage is stage)
         return status
@@ -116,7 +116,7 @@ class Scene:
         def look() -> Look:
             with self.client() as client:
                 status, gates = client.status(), client.gates()
-            self.must(f"the deployment trades on ({status.halt_reason})", holds=status.stage is not Stage.HALTED)
+            self.must(f"the deployment is not halted ({status.halt_reason})", holds=status.stage is not Stage.HALTED)
             return next(
                 (_gate_look(one) for one in gates if one.gate == gate), Look(done=False, permille=0, words="nothing measured yet")
             )
@@ -124,7 +124,7 @@ class Scene:
         self.narrator.wait(f"evidence for gate {gate}", look, seconds)
 
     def wait_for(self, label: str, look: Callable[[StatusView], Look], seconds: int) -> None:
-        """Wait for something that the status shows; a controller that does not answer yet is waited for too."""
+        """Wait for something in the status, and for a controller that does not answer yet."""
 
         def patient() -> Look:
             try:
@@ -138,7 +138,7 @@ class Scene:
 def _gate_look(gate: GateView) -> Look:
     passed, total = progress(gate)
     short = [(_share(rule), rule) for rule in gate.rules if rule.verdict != "PASS"]
-    # What only needs time tells how far it is; the other rules say nothing about when.
+    # Only rules that need time show progress; the other rules do not.
     slowest = min([one for one in short if one[0]] or short, key=lambda one: one[0], default=None)
     words = f"{passed} of {total} rules pass"
     if slowest is not None:

@@ -1,4 +1,4 @@
-"""One showing of the demo: set up, tell the story, stay or leave, and always take every process down again."""
+"""Runs the demo: sets it up, plays the chapters and always ends every process. ``demo.verb`` calls this."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from controller.cli.setup.deployment import write_deployment
 from controller.cli.shared.output import stdout
 
 _WIDTH = 120
-_STORY = (
+_CHAPTERS = (
     chapters.venues,
     chapters.controller,
     chapters.bot,
@@ -34,11 +34,11 @@ _STORY = (
 
 
 def run_demo(directory: Path | None, *, stay: bool) -> None:
-    """Tell the whole story.
+    """Play every chapter.
 
     Raises:
-        GatehouseError: a step did not go as it must; every process has been ended by then.
-        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP before the story was told.
+        GatehouseError: a step failed; every process has ended by then.
+        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP before the last chapter ended.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -50,9 +50,9 @@ def run_demo(directory: Path | None, *, stay: bool) -> None:
     scene = Scene(place, ports, fleet, narrator)
     narrator.console.print(
         Panel(
-            "A trading bot is taken from mock money to real orders, one proven stage at a time, "
-            "and off the market when a rule breaks.\n"
-            f"Everything happens on this machine, in {place}\nEvery number below is measured while you watch.",
+            "A trading bot goes from mock money to real orders, stage by stage, with evidence, "
+            "and is halted when a guard is breached.\n"
+            f"Everything runs on this machine, in {place}\nEvery number below is measured in this run.",
             title="gatehouse demo",
             title_align="left",
             border_style="dim",
@@ -61,7 +61,7 @@ def run_demo(directory: Path | None, *, stay: bool) -> None:
     for line in moved:
         narrator.say(line)
     try:
-        for part in _STORY:
+        for part in _CHAPTERS:
             part(scene)
             fleet.check()
         if stay:
@@ -72,7 +72,7 @@ def run_demo(directory: Path | None, *, stay: bool) -> None:
 
 
 def _stay(scene: Scene) -> None:
-    scene.narrator.say(f"Everything stays up; the console is at {scene.console_url}. Ctrl-C ends it.")
+    scene.narrator.say(f"The demo keeps running; the console is at {scene.console_url}. Ctrl-C ends it.")
     try:
         while True:
             scene.fleet.check()
@@ -86,6 +86,6 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG00
 
 
 def _no_more_interruptions() -> None:
-    # Taking the processes down must not be cut short by an impatient second Ctrl-C.
+    # A second Ctrl-C must not stop the end of the processes.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The demo's verb."""
+"""``gatehouse demo``. ``cli.app`` adds it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    end: Annotated[bool, typer.Option("--exit", help="End when the story is told, instead of leaving everything up.")] = False,
+    end: Annotated[bool, typer.Option("--exit", help="End after the last chapter. Without it the demo keeps running.")] = False,
     directory: Annotated[
         Path | None,
         typer.Option("--dir", "-d", help="A new or empty directory for the demo's deployment; by default a temporary one."),
     ] = None,
 ) -> None:
-    """Take a sample bot from mock money to real orders on local venues, break a rule, and watch it being halted."""
+    """Take a sample bot from mock money to real orders on local venues, breach a guard, and see the deployment halt."""
     from controller.cli.demo.show import run_demo
 
     run_demo(directory, stay=not end)

@@ -1,1 +1,1 @@
-"""``gatehouse doctor``: what is wrong with this deployment, found before it matters."""
+"""``gatehouse doctor``: checks a deployment before it runs."""

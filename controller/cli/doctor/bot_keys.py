@@ -1,4 +1,4 @@
-"""Whether every gateway key that was issued finds its secret, and every key of the settings was issued."""
+"""Checks that every issued gateway key has its secret and every key of the settings was issued. ``doctor.checks`` calls this."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def check_bot_keys(directory: Path, settings: Settings) -> str:
     """How many keys there are.
 
     Raises:
-        ConfigError: one of them does not open the gateway; the message says why.
+        ConfigError: a key cannot be used; the message says why.
     """
     if not place_in(directory).exists():
-        return "none yet; those of [[bots]] are adopted at the first start"
+        return "none yet; the first start adopts the keys of [[bots]]"
     state = _keys(directory)
     ring = Keyring(lambda: state.bot_keys, partial(bot_secret, directory, settings))
     issued = [one for one in state.bot_keys.values() if not one.revoked]
@@ -40,7 +40,9 @@ def check_bot_keys(directory: Path, settings: Settings) -> str:
         problems += [f"{found.bot}'s key {found.key}: {problem}" for found in _listed(directory, settings)
                      if (problem := mismatch(state, found)) and found.key not in state.bot_keys]  # fmt: skip
     if problems:
-        raise ConfigError("; ".join(problems), code="bot-key-unusable", remedy="Mend each as it says; the other keys work.")
+        raise ConfigError(
+            "; ".join(problems), code="bot-key-unusable", remedy="Fix each key as its message says. The other keys work."
+        )
     return f"{len(issued)} in use, {len(state.bot_keys) - len(issued)} revoked"
 
 
@@ -48,8 +50,8 @@ def _keys(directory: Path) -> State:
     state = State()
     with opened(directory) as reader:
         for entry in reader.read():
-            if (known := _KINDS.get(entry.kind)) is not None:
-                state = known(state, event_codec.decode(entry.kind, entry.body))  # type: ignore[operator]
+            if (apply := _KINDS.get(entry.kind)) is not None:
+                state = apply(state, event_codec.decode(entry.kind, entry.body))  # type: ignore[operator]
     return state
 
 

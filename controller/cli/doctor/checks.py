@@ -1,4 +1,4 @@
-"""The checks of ``gatehouse doctor``. A check that cannot be made has failed: it says why, like any other."""
+"""The checks of ``gatehouse doctor``, called by ``doctor.verb``. A check that cannot be made fails and says why."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MAX_SKEW_MS = 500
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One row: ``fix`` is empty when there is nothing to do. ``warns``: it is fit to run, and something should be done about it."""
+    """One row: ``fix`` is empty when there is nothing to do. ``warns``: the deployment can run, but should be fixed."""
 
     name: str
     ok: bool
@@ -45,7 +45,7 @@ class CheckResult:
 
 
 def run_checks(directory: Path) -> list[CheckResult]:
-    """Every check that makes sense for this directory, in the order a person would mend things."""
+    """Every check for this directory, in the order in which a person fixes things."""
     first = _checked("settings", lambda: load_settings(directory).controller_id)
     if not first.ok:
         return [first]
@@ -83,7 +83,7 @@ def _policy(directory: Path, settings: Settings) -> str:
         raise ConfigError(
             f"the policy is for {policy.environment}, the settings say {settings.environment}",
             code="other-environment",
-            remedy="Use a policy written for this environment.",
+            remedy="Use a policy whose `environment` is the one in gatehouse.toml.",
         )
     return f"{policy.name} {digest(policy)[:19]}…"
 
@@ -93,7 +93,9 @@ def _rate(directory: Path, settings: Settings) -> str:
     now = time.time_ns() // 1_000_000
     if not rate.as_of <= now < rate.valid_until:
         raise ConfigError(
-            "the pinned EUR rate is not in force: every order will be denied", code="rate-stale", remedy="Pin a current rate."
+            "the EUR rate of the policy is not valid today: every order is denied",
+            code="rate-stale",
+            remedy="Set eur_rate in the policy to a current rate.",
         )
     return f"{rate.quote_per_eur} {rate.asset} per EUR, good for {(rate.valid_until - now) // 86_400_000} more days"
 
@@ -133,7 +135,7 @@ def _disk(directory: Path) -> str:
     free = shutil.disk_usage(directory).free // 1_000_000
     if free < _MIN_FREE_MB:
         raise ConfigError(
-            f"{free} MB are free", code="disk-full", remedy=f"Free at least {_MIN_FREE_MB} MB; the journal must never stop."
+            f"only {free} MB of disk are free", code="disk-full", remedy=f"Free at least {_MIN_FREE_MB} MB on the disk."
         )
     return f"{free} MB free"
 
@@ -147,7 +149,9 @@ def _fsync(directory: Path) -> str:
             os.fsync(file.fileno())
     except OSError as error:
         raise ConfigError(
-            f"cannot write here: {error.strerror}", code="not-writable", remedy="Give the deployment to this user."
+            f"cannot write here: {error.strerror}",
+            code="not-writable",
+            remedy="Run `chown -R` on the directory for the user that runs gatehouse.",
         ) from None
     return f"one synced write took {(time.monotonic_ns() - began) // 1000} µs"
 
@@ -161,16 +165,18 @@ def _journal(directory: Path) -> str:
 
 def _checkpoints(directory: Path, settings: Settings) -> str:
     if not settings.witnesses and not settings.checkpoints:
-        return "no target: a tail that was cut off would not show"
+        return "no target: entries cut off at the end of the journal would not be found"
     key = public_key_of(directory)
     if key is None:
         return "none published yet"
-    readings = asked(directory, key)
-    if away := [f"{one.target}: {one.problem}" for one in readings if one.problem]:
+    answers = asked(directory, key)
+    if away := [f"{one.target}: {one.problem}" for one in answers if one.problem]:
         raise Unreachable(
-            "; ".join(away), code="target-unreachable", remedy="Start it, or correct its [[checkpoints]] in gatehouse.toml."
+            "; ".join(away),
+            code="target-unreachable",
+            remedy="Start the target, or correct its [[checkpoints]] table in gatehouse.toml.",
         )
-    return ", ".join(f"{one.target} knows {one.held.size if one.held is not None else 0} entries" for one in readings)
+    return ", ".join(f"{one.target} has {one.held.size if one.held is not None else 0} entries" for one in answers)
 
 
 def _controller(directory: Path, settings: Settings) -> str:
@@ -182,7 +188,9 @@ def _controller(directory: Path, settings: Settings) -> str:
     except Unreachable:
         return _ports_free(settings.gateway, settings.console)
     if not status.armed:
-        raise ConfigError(f"running, not armed: {status.not_armed_because}", code="not-armed", remedy="See `gatehouse status`.")
+        raise ConfigError(
+            f"the controller runs but is not armed: {status.not_armed_because}", code="not-armed", remedy="Run `gatehouse status`."
+        )
     return f"running at {status.position}, armed"
 
 
@@ -196,7 +204,7 @@ def _ports_free(*listeners: Listen) -> str:
                 raise ConfigError(
                     f"port {listen.port} is taken by another program",
                     code="port-taken",
-                    remedy="Stop it, or change the port in gatehouse.toml.",
+                    remedy="Stop that program, or change the port in gatehouse.toml.",
                 ) from None
     return "not running; its ports are free"
 
@@ -207,19 +215,27 @@ def _venue_check(venue: VenueSettings, settings: Settings) -> Callable[[], str]:
             ("http://127.0.0.1:", "http://[::1]:", "http://localhost:")
         ):
             raise ConfigError(
-                f"{venue.rest} is not this machine", code="not-loopback", remedy="A rehearsal uses local venues only."
+                f"{venue.rest} is not an address of this machine",
+                code="not-loopback",
+                remedy="Use 127.0.0.1, [::1] or localhost: a rehearsal uses local venues only.",
             )
-        client = JsonClient("the venue", base=venue.rest, remedy="Start it; for a local one see `gatehouse testnet --help`.")
+        client = JsonClient("the venue", base=venue.rest, remedy="Start the venue; for a local one see `gatehouse testnet --help`.")
         try:
             skew = int(client.get("/api/v3/time").body["serverTime"]) - time.time_ns() // 1_000_000
         except (KeyError, TypeError, ValueError):
             raise Unreachable(
-                "it does not tell the time", code="not-a-venue", remedy="Check its address in gatehouse.toml."
+                "its answer to /api/v3/time has no time",
+                code="not-a-venue",
+                remedy="Correct the venue's address in gatehouse.toml.",
             ) from None
         finally:
             client.close()
         if abs(skew) > _MAX_SKEW_MS:
-            raise ConfigError(f"its clock is {skew} ms off ours", code="clock-skew", remedy="Synchronise this machine's clock.")
+            raise ConfigError(
+                f"its clock is {skew} ms off ours",
+                code="clock-skew",
+                remedy=f"Synchronise this machine's clock to within {_MAX_SKEW_MS} ms.",
+            )
         return f"answers, clock {skew} ms off ours"
 
     return look
@@ -229,4 +245,8 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", code="file-unreadable", remedy="Put it there.") from None
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}",
+            code="file-unreadable",
+            remedy="Create the file, or correct its path in gatehouse.toml.",
+        ) from None

@@ -1,4 +1,4 @@
-"""What ``gatehouse doctor`` says about the keys: nothing is broken yet, and each of these stops somebody at the worst moment."""
+"""The key checks of ``gatehouse doctor``: backups, expiry, number of signers and security keys. ``doctor.verb`` calls this."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from policies.stage import Environment, Mode, Stage
 
 _DAY_MS = 86_400_000
 _SOON_MS = 30 * _DAY_MS
-_ENROL = "Make or import {what} (`gatehouse keys`), list it, and have the roster changed (`gatehouse set-roster`)."
+_ENROL = "Make or import {what} (`gatehouse keys`), add it to the roster file, then sign `gatehouse set-roster`."
 
 
 def run_roster_checks(directory: Path, settings: Settings, now: Millis) -> list[CheckResult]:
-    """The roster in force, looked at ahead of time. Nothing where the roster or the policy cannot be read: other checks say so."""
+    """Check the roster in force. No row if the roster or the policy cannot be read: other checks report that."""
     try:
         policy = load_policy((directory / settings.policy).read_bytes())
         roster = roster_in_force(directory, settings)
@@ -36,7 +36,7 @@ def run_roster_checks(directory: Path, settings: Settings, now: Millis) -> list[
 
 
 def roster_in_force(directory: Path, settings: Settings) -> Roster:
-    """The roster of the journal, which wins; before there is one, that of the file."""
+    """The roster of the journal; before there is one, the roster of the file."""
     adopted = last_entries(directory, 1, frozenset({"roster-adopted"})) if place_in(directory).exists() else []
     if not adopted:
         return load_roster(directory / settings.roster)
@@ -49,7 +49,7 @@ def check_roster(roster: Roster, policy: Policy, now: Millis) -> list[CheckResul
 
 
 def _signers(roster: Roster, now: Millis) -> Iterator[tuple[Person, list[RosterKey]]]:
-    """Everybody whose signature can add risk, with the keys that can be used now."""
+    """Every person whose signature can add risk, with the keys that can be used now."""
     for person in roster.persons:
         if person.role in SIGNERS:
             yield person, [key for key in person.keys if key.in_force(now)]
@@ -59,8 +59,8 @@ def _backups(roster: Roster, now: Millis) -> CheckResult:
     alone = [person.name for person, keys in _signers(roster, now) if len(keys) == 1]
     return _row(
         "roster backups",
-        f"{_names(alone)} {_have(alone)} a single key: lost with it is the right to sign" if alone else "",
-        "everybody who signs has a key to spare",
+        f"{_names(alone)} {_have(alone)} a single key: if it is lost, that person cannot sign" if alone else "",
+        "every signer has a second key",
         _ENROL.format(what="a second key for each"),
     )
 
@@ -85,7 +85,7 @@ def _spare_signers(roster: Roster, mode: Mode, now: Millis) -> CheckResult:
         return CheckResult("roster signers", ok=False, found=found, fix=_ENROL.format(what="a key for each person who is missing"))
     return _row(
         "roster signers",
-        f"{found}: with one of them away nothing goes up" if len(able) == needed else "",
+        f"{found}: if one of them is away, no step up can be signed" if len(able) == needed else "",
         found,
         _ENROL.format(what="one more person"),
     )
@@ -94,14 +94,14 @@ def _spare_signers(roster: Roster, mode: Mode, now: Millis) -> CheckResult:
 def _hardware(roster: Roster, policy: Policy, now: Millis) -> CheckResult:
     name, enrol = "roster hardware", _ENROL.format(what="a FIDO2 security key (ssh-keygen -t ed25519-sk)")
     if policy.environment is not Environment.PRODUCTION:
-        return CheckResult(name, ok=True, found="a rehearsal asks for none")
+        return CheckResult(name, ok=True, found="a rehearsal needs no security key")
     touching = [person.name for person, keys in _signers(roster, now) if any(key.material.algorithm.hardware for key in keys)]
     if not touching and touches_needed(Verb.ADVANCE, Stage.LIVE_EUR10, policy.mode, policy.environment):
-        return _row(name, "nobody has a security key, and going live needs one that is touched", "", enrol)
+        return _row(name, "no one has a security key; going live needs a touched security key", "", enrol)
     files = [person.name for person, _ in _signers(roster, now) if person.name not in touching]
     return _row(
         name,
-        f"{_names(files)} {_sign(files)} without a security key: whoever copies the key signs as well" if files else "",
+        f"{_names(files)} {_sign(files)} without a security key: anyone who copies the key can sign" if files else "",
         f"{_names(touching)} {_sign(touching)} with a security key",
         enrol,
     )

@@ -1,4 +1,4 @@
-"""The rows of ``gatehouse doctor`` about each venue's account: measured on the venue itself, and only when it answers."""
+"""The account checks of ``gatehouse doctor``, measured on each venue that answers. ``doctor.verb`` calls this."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from policies.stage import Environment
 
 
 def run_venue_checks(directory: Path) -> list[CheckResult]:
-    """The account checks of every venue that answers. A venue that does not has a row of its own already and gets none here."""
+    """The account checks of every venue that answers. A venue that does not answer has its own row already."""
     settings = load_settings(directory)
     rows: list[CheckResult] = []
     for name, venue in ((VenueName.TESTNET, settings.testnet), (VenueName.LIVE, settings.live)):
@@ -62,7 +62,9 @@ def _demands(directory: Path, settings: Settings, *, powerless_key: bool) -> tup
         policy = load_policy((directory / settings.policy).read_bytes())
     except OSError as error:
         raise ConfigError(
-            f"the policy cannot be read: {error.strerror}", code="file-unreadable", remedy="Put it where the settings say."
+            f"the policy cannot be read: {error.strerror}",
+            code="file-unreadable",
+            remedy="Create the file, or correct its path in gatehouse.toml.",
         ) from None
     most = Decimal(policy.limits.order_notional_max_eur) * policy.eur_rate.quote_per_eur
     demands = Demands(policy.symbols, most, policy.guards.clock_offset.no_entry_ms, powerless_key=powerless_key)

@@ -1,4 +1,4 @@
-"""Is this deployment fit to run? One row per check, each with what to do about it."""
+"""``gatehouse doctor``: prints one row per check, each with its fix. ``cli.app`` adds it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """Check settings, policy, roster, secrets, disk, journal, ports, venues and the accounts on them. Places nothing.
+    """Check settings, policy, roster, secrets, disk, journal, ports, venues and accounts. It places no order.
 
     A warning leaves the exit code at 0.
     """

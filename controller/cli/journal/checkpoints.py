@@ -1,4 +1,4 @@
-"""A deployment's checkpoint targets, asked and given from the command line."""
+"""Reads and publishes checkpoints of a deployment's targets, for ``gatehouse journal`` and ``gatehouse doctor``."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def own_key(directory: Path) -> Path:
 
 
 def public_key_of(directory: Path) -> NoteKey | None:
-    """The public half of it; ``None`` before the controller was started once."""
+    """The public half of the checkpoint key; ``None`` before the controller's first start."""
     path, settings = own_key(directory), load_settings(directory)
     return checkpoint_public_key(settings.controller_id, load_key(path)) if path.exists() else None
 
 
 def made_public_key(directory: Path) -> NoteKey:
-    """The public half, of a key that is made now if there is none yet: a witness wants it before the first checkpoint comes."""
+    """The public half of the checkpoint key, which is made now if it is missing: a witness needs it before the first checkpoint."""
     path, settings = own_key(directory), load_settings(directory)
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -45,14 +45,14 @@ def made_public_key(directory: Path) -> NoteKey:
 
 
 def targets_in(directory: Path, key: NoteKey, more: Sequence[Path] = ()) -> tuple[CheckpointTarget, ...]:
-    """The deployment's targets, and more directories. Raises ``ConfigError`` as ``open_targets`` does."""
+    """Open the deployment's targets, and more directories. Raises ``ConfigError`` as ``open_targets`` does."""
     settings = load_settings(directory)
-    listed = open_targets(settings.witnesses, settings.checkpoints, _around(directory, settings, key))
+    listed = open_targets(settings.witnesses, settings.checkpoints, _context(directory, settings, key))
     return (*listed, *(DirectoryTarget(path, settings.controller_id, key) for path in more))
 
 
 def held_by(targets: Sequence[CheckpointTarget]) -> list[Reading]:
-    """What each target holds, asked all at once. Raises ``IntegrityError`` as ``read_from`` does."""
+    """What each target holds. All are read at the same time. Raises ``IntegrityError`` as ``read_from`` does."""
     if not targets:
         return []
 
@@ -63,7 +63,7 @@ def held_by(targets: Sequence[CheckpointTarget]) -> list[Reading]:
 
 
 def asked(directory: Path, key: NoteKey) -> list[Reading]:
-    """What each of a deployment's targets holds. One whose secret is not here, or that git is missing for, is unread and not fatal.
+    """What each target of a deployment holds. A target without its secret, or without git, is reported as unread and is no error.
 
     Raises:
         IntegrityError: as ``read_from``.
@@ -75,18 +75,18 @@ def asked(directory: Path, key: NoteKey) -> list[Reading]:
         if error.code == "checkpoint-name":
             raise
     settings = load_settings(directory)
-    around = _around(directory, settings, key)
-    targets, unread = list(open_targets(settings.witnesses, (), around)), []
+    context = _context(directory, settings, key)
+    targets, unread = list(open_targets(settings.witnesses, (), context)), []
     for one in settings.checkpoints:
         try:
-            targets += open_targets((), (one,), around)
+            targets += open_targets((), (one,), context)
         except ConfigError as error:
             unread.append(Reading(f"{one.to} {one.name}", None, error.message))
     return held_by(targets) + unread
 
 
 def publish_now(directory: Path, key: Path | None, more: Sequence[Path]) -> tuple[str, str, list[Publication]]:
-    """A signed checkpoint of the journal as it is now, the public key's text, and what became of it at every target.
+    """Sign a checkpoint of the journal as it is now and publish it. Returns note, public key and the result of every target.
 
     Raises:
         ConfigError: ``no-checkpoint-key``, or as ``open_targets``.
@@ -96,7 +96,7 @@ def publish_now(directory: Path, key: Path | None, more: Sequence[Path]) -> tupl
         raise ConfigError(
             f"there is no checkpoint key at {path}",
             code="no-checkpoint-key",
-            remedy="Make one with `gatehouse journal key`, or give a key file with --key.",
+            remedy="Make one with `gatehouse journal key`, or pass a key file with --key.",
         )
     private, controller_id = load_key(path), load_settings(directory).controller_id
     public = checkpoint_public_key(controller_id, private)
@@ -116,7 +116,7 @@ def publish_now(directory: Path, key: Path | None, more: Sequence[Path]) -> tupl
 
 
 def _histories(directory: Path) -> Callable[[], History]:
-    """The journal as it is whenever asked; a running controller may have added to it meanwhile."""
+    """A function that reads the journal's present history; a running controller may append between calls."""
     place = place_in(directory)
     leaves, tree = leaves_of(place), MerkleTree()
 
@@ -134,7 +134,7 @@ def _histories(directory: Path) -> Callable[[], History]:
     return now
 
 
-def _around(directory: Path, settings: Settings, key: NoteKey) -> TargetContext:
+def _context(directory: Path, settings: Settings, key: NoteKey) -> TargetContext:
     return TargetContext(
         directory=directory,
         data=directory / settings.data,

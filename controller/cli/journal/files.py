@@ -1,4 +1,4 @@
-"""Reading a deployment's journal file from the command line, with progress where it may take long."""
+"""Opens and reads a deployment's journal, with a progress bar for long reads. Every verb that reads the journal calls this."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def last_entries(directory: Path, limit: int, kinds: frozenset[str]) -> list[Ent
 
 
 def follow_entries(directory: Path, kinds: frozenset[str]) -> Iterator[Entry]:
-    """Entries as they are appended, for ever."""
+    """New entries as they are appended; it does not end."""
     with opened(directory) as reader:
         after = reader.head.seq
         while True:
@@ -55,7 +55,7 @@ def follow_entries(directory: Path, kinds: frozenset[str]) -> Iterator[Entry]:
 
 @contextmanager
 def progressing(what: str, total: int) -> Iterator[Callable[[Entry], Entry]]:
-    """A function to pass entries through, which moves a bar of ``total``."""
+    """A function that returns each entry and moves a progress bar of ``total`` steps."""
     with _progress() as progress:
         task = progress.add_task(what, total=total)
 

@@ -1,4 +1,4 @@
-"""A journal played again on the command line: where it ended, what it made, and what was decided on the way."""
+"""``gatehouse journal replay``: replays a journal and prints its last state, results and decisions. Called by ``journal.verbs``."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from policies.numbers import text
 
 
 def replayed(directory: Path, export: Path | None, upto: int | None, decisions: Path | None) -> Replay:
-    """Play a deployment's journal, or an export of one; write the decisions to a new file, if one is named.
+    """Replay a deployment's journal, or an export. Write the decisions to ``decisions``, a new file, if it is set.
 
     Raises:
         IntegrityError: as ``controller.audit.replay.replay``; ``export-damaged``.
         UsageError: ``decisions-not-written``.
     """
     with ExitStack() as stack:
-        told = stack.enter_context(_written(decisions)) if decisions is not None else None
+        on_decision = stack.enter_context(_written(decisions)) if decisions is not None else None
         if export is not None:
             verify_export(export)
             manifest = read_manifest(export)
             step = stack.enter_context(progressing("replaying", upto or manifest.entries))
-            return replay(map(step, read_export(export)), manifest.controller_id, upto=upto, told=told)
+            return replay(map(step, read_export(export)), manifest.controller_id, upto=upto, told=on_decision)
         reader = stack.enter_context(opened(directory))
         step = stack.enter_context(progressing("replaying", upto or reader.head.seq))
-        return replay(map(step, reader.read()), reader.controller_id, upto=upto, told=told)
+        return replay(map(step, reader.read()), reader.controller_id, upto=upto, told=on_decision)
 
 
 def replay_document(found: Replay) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def print_replay(found: Replay, decisions: Path | None) -> None:
     else:
         console.print("no open orders")
     counted = ", ".join(f"{number} {kind}" for kind, number in sorted(found.decisions.items()))
-    console.print(f"decisions  {counted or 'none'}; {found.rejudged} verdicts judged again, each to the same bytes")
+    console.print(f"decisions  {counted or 'none'}; {found.rejudged} verdicts judged again with the same result")
     if decisions is not None:
         console.print(f"written to {decisions}")
     console.print(f"state      {state.fingerprint()}")
@@ -93,7 +93,7 @@ def _written(path: Path) -> Iterator[Callable[[Decided], None]]:
         raise UsageError(
             f"the decisions cannot be written to {path}: {error.strerror}",
             code="decisions-not-written",
-            remedy="Name a file that does not exist yet, where there is room.",
+            remedy="Name a new file on a disk with free space.",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The journal: verify it, read it, replay it, export it, anchor it. None of these needs the controller to run or to be stopped."""
+"""``gatehouse journal``: verify, read, replay, export and anchor the journal. ``cli.app`` adds it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def verify(
     ] = None,
     checkpoint_key: Annotated[str | None, typer.Option(help="The public key the checkpoints are signed with, as text.")] = None,
 ) -> None:
-    """Check every entry, the chain, the epochs, the file and every checkpoint; say where the first thing is wrong."""
+    """Check every entry, the chain, the epochs, the file and every checkpoint. Report the first error."""
     from controller.cli.journal.verify import print_verified, verified_document, verify_deployment
     from controller.cli.shared.output import print_json
 
@@ -38,8 +38,8 @@ def verify(
 def tail(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many of the last entries.")] = 20,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new entries until Ctrl-C.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many entries to show.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new entries until Ctrl-C.")] = False,
     kind: Annotated[list[str] | None, typer.Option(help="Only entries of this kind; may be repeated.")] = None,
 ) -> None:
     """Show the last entries."""
@@ -59,7 +59,7 @@ def export(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Write all entries as JSON Lines with a manifest, which verify without gatehouse's database."""
+    """Write all entries as JSON Lines with a manifest. The export can be verified without the database."""
     from dataclasses import asdict
 
     from controller.cli.journal.files import opened
@@ -79,10 +79,12 @@ def replay(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
     upto: Annotated[int | None, typer.Option(min=1, metavar="SEQ", help="Stop after this entry.")] = None,
-    from_export: Annotated[Path | None, typer.Option("--export", metavar="DIR", help="Play an export instead.")] = None,
-    decisions: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every decision here, one JSON per line.")] = None,
+    from_export: Annotated[Path | None, typer.Option("--export", metavar="DIR", help="Replay this export instead.")] = None,
+    decisions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every decision to this new file, one JSON object per line.")
+    ] = None,
 ) -> None:
-    """Play the journal again, from its entries alone: state, balances, open orders, results and decisions."""
+    """Replay the journal from its entries. Print state, balances, open orders, results and decisions."""
     from controller.cli.journal.replay import print_replay, replay_document, replayed
     from controller.cli.shared.output import print_json
 
@@ -95,7 +97,7 @@ def replay(
 
 @app.command()
 def key(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """Print the public key of the deployment's checkpoints, for witnesses and auditors; make the key if there is none."""
+    """Print the public key of the deployment's checkpoints, for witnesses and auditors. Make the key if it is missing."""
     from controller.cli.journal.checkpoints import made_public_key
     from controller.cli.shared.output import print_json
 
@@ -109,11 +111,11 @@ def key(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
 @app.command()
 def checkpoint(
     key: Annotated[Path | None, typer.Option("--key", "-k", help="Sign with this key file, not the deployment's own.")] = None,
-    to: Annotated[list[Path] | None, typer.Option(help="One more directory to publish it to; may be repeated.")] = None,
+    to: Annotated[list[Path] | None, typer.Option(help="One more directory to publish to; may be repeated.")] = None,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Sign a statement of how long the journal is and what is in it, and publish it to every target of the deployment."""
+    """Sign a checkpoint of the journal (its length and its hash) and publish it to every target of the deployment."""
     from controller.cli.journal.checkpoints import publish_now
     from controller.cli.shared.output import print_json, stdout
 

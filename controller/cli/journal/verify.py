@@ -1,4 +1,4 @@
-"""``gatehouse journal verify``: the chain, the epochs, what every entry means, and what whoever holds a checkpoint says of it."""
+"""``journal verify``: checks the chain, the epochs, every entry's meaning and every checkpoint. Called by ``journal.verbs``."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from controller.journal.verify import VerifyReport, verify_journal
 from controller.settings.deployment import load_settings
 from exchange.errors import ConfigError, IntegrityError, UsageError
 
-NO_KEY = "it was not read: this deployment has no checkpoint key yet, and none was given with --checkpoint-key"
+NO_KEY = "not read: this deployment has no checkpoint key yet; give one with --checkpoint-key"
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A journal with nothing wrong in it. ``readings`` are of the deployment's targets, ``files`` counts the given ones."""
+    """A verified journal: ``target_checkpoints`` come from the deployment's targets, ``files`` counts the checkpoint files."""
 
     report: VerifyReport
     audit: Audit
-    readings: tuple[Reading, ...]
+    target_checkpoints: tuple[Reading, ...]
     files: int
 
 
 def verify_deployment(directory: Path, checkpoints: Sequence[Path], key_text: str | None) -> Verified:
-    """Verify a deployment's journal down to the meaning of every entry, and against every checkpoint that can be had.
+    """Verify a deployment's journal with the meaning of every entry, and compare it with every available checkpoint.
 
     Raises:
-        IntegrityError: ``journal-broken``, naming the first entry that is wrong and who knows better.
+        IntegrityError: ``journal-broken``, naming the first wrong entry and the checkpoint that contradicts it.
     """
     place = place_in(directory)
-    given = [Anchor(f"the checkpoint in {file}", parse_checkpoint(_text(file), _note_key(key_text))) for file in checkpoints]
-    readings = _readings(directory, key_text)
-    held = [Anchor(one.target, one.held) for one in readings if one.held is not None]
+    files = [Anchor(f"the checkpoint in {file}", parse_checkpoint(_text(file), _note_key(key_text))) for file in checkpoints]
+    target_checkpoints = _target_checkpoints(directory, key_text)
+    held = [Anchor(one.target, one.held) for one in target_checkpoints if one.held is not None]
     controller_id = load_settings(directory).controller_id
     with opened(directory) as reader, progressing("verifying", reader.head.seq) as step:
         auditor = Auditor(reader.hash_at)
@@ -51,19 +51,19 @@ def verify_deployment(directory: Path, checkpoints: Sequence[Path], key_text: st
             auditor.inspect(entry)
             step(entry)
 
-        report = verify_journal(place, controller_id, monotonic_ns=time.monotonic_ns, checkpoints=(*given, *held), inspect=inspect)
+        report = verify_journal(place, controller_id, monotonic_ns=time.monotonic_ns, checkpoints=(*files, *held), inspect=inspect)
     if report.first_problem is not None:
         problem = report.first_problem
         raise IntegrityError(
             f"{problem.message} ({problem.fault}; {report.entries} entries before it are good)",
             code="journal-broken",
-            remedy="Halt, keep the file as it is for inquiry, and restore the journal from a verified backup.",
+            remedy="Halt, keep a copy of the damaged file, then restore the journal from a verified backup.",
         )
-    return Verified(report, auditor.found, readings, len(given))
+    return Verified(report, auditor.found, target_checkpoints, len(files))
 
 
 def verified_document(found: Verified) -> dict[str, Any]:
-    """The answer as JSON values."""
+    """The result as JSON values."""
     report = found.report
     return {
         "ok": True,
@@ -74,13 +74,13 @@ def verified_document(found: Verified) -> dict[str, Any]:
         "commands": asdict(found.audit),
         "checkpoints": [
             {"target": one.target, "verdict": _verdict(one), "size": one.held.size if one.held else 0, "problem": one.problem}
-            for one in found.readings
+            for one in found.target_checkpoints
         ],
     }
 
 
 def print_verified(found: Verified) -> None:
-    """The answer for people."""
+    """Print the result for people."""
     console, report = stdout(), found.report
     console.print(
         f"[bold green]verified[/] {report.entries} entries in {micros(report.duration_ns // 1000)}, epoch {report.head.epoch}"
@@ -88,19 +88,21 @@ def print_verified(found: Verified) -> None:
     console.print(f"head {report.head.hash}")
     audit = found.audit
     console.print(
-        f"commands: {audit.accepted} applied and {audit.waited} that waited, each with its signatures and its quorum; "
-        f"{audit.refused} refused for the reason that was given; {audit.unchecked} that a journal alone cannot settle"
+        f"commands: {audit.accepted} applied and {audit.waited} that waited, each with valid signatures and quorum; "
+        f"{audit.refused} refused for the recorded reason; {audit.unchecked} that the journal alone cannot prove"
     )
-    console.print(f"evidence: {audit.sealed} bundles with their digests, {audit.rejudged} verdicts judged again to the same bytes")
-    for one in found.readings:
+    console.print(
+        f"evidence: {audit.sealed} bundles with the right digest, {audit.rejudged} verdicts judged again with the same result"
+    )
+    for one in found.target_checkpoints:
         said = {
             "agrees": f"agrees at {one.held.size if one.held else 0} entries",
-            "empty": "holds no checkpoint that could be read",
+            "empty": "holds no readable checkpoint",
             "unreachable": f"unreachable: {one.problem}",
         }[_verdict(one)]
         console.print(f"{one.target}: {said}", markup=False)
-    if not found.readings and not found.files:
-        console.print("[yellow]no checkpoint was compared: a tail that was cut off would not show[/]")
+    if not found.target_checkpoints and not found.files:
+        console.print("[yellow]no checkpoint was compared: entries cut off at the end would not be found[/]")
 
 
 def _verdict(one: Reading) -> str:
@@ -109,7 +111,7 @@ def _verdict(one: Reading) -> str:
     return "empty" if one.held is None else "agrees"
 
 
-def _readings(directory: Path, key_text: str | None) -> tuple[Reading, ...]:
+def _target_checkpoints(directory: Path, key_text: str | None) -> tuple[Reading, ...]:
     settings = load_settings(directory)
     key = NoteKey.parse(key_text) if key_text is not None else public_key_of(directory)
     if key is not None:

@@ -1,4 +1,4 @@
-"""Journal entries as a person reads them: one line each, the long fields left out."""
+"""Prints journal entries, one line each without the long fields. ``journal tail`` and ``explain`` call this."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def print_entries(entries: Sequence[Entry], output: Output) -> None:
 
 
 def print_entry(entry: Entry, output: Output) -> None:
-    """Print one entry; as JSON on one line, so that a follower can read line by line."""
+    """Print one entry. As JSON it is one line, so that a program can read line by line."""
     if output is Output.JSON:
         typer.echo(json.dumps(entry_document(entry), ensure_ascii=False))
         return
@@ -57,7 +57,7 @@ def print_entry(entry: Entry, output: Output) -> None:
 
 
 def summary(entry: Entry) -> Text:
-    """What an entry says, on one line."""
+    """An entry's fields on one line."""
     body = json.loads(entry.body)
     if entry.kind == "stage-changed":
         return Text.assemble(

@@ -1,4 +1,4 @@
-"""The verbs that stay: the controller itself, and a testnet venue."""
+"""``gatehouse run`` and ``gatehouse testnet``: run the controller or a testnet venue. ``cli.app`` adds them."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def register(app: typer.Typer) -> None:
 
 
 def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """Run the controller of a deployment until it is told to stop (SIGTERM or Ctrl-C).
+    """Run the controller of a deployment until SIGTERM or Ctrl-C.
 
-    While another host's controller leads the same journal in a database, this one stands by and takes over when that one is gone.
+    If a controller on another host leads the same journal in a database, this one is the standby and takes over when it stops.
     """
     import asyncio
 
@@ -51,14 +51,14 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
         if output is Output.JSON:
             print_json({"event": "ready", "gateway": gateway, "console": console})
         else:
-            stderr().print(f"{settings.controller_id} is up: bots at {gateway}, console at {console}")
+            stderr().print(f"{settings.controller_id} runs: gateway for bots {gateway}, console {console}")
 
     def stand_by() -> None:
         console = f"http://{settings.console.host}:{settings.console.port}"
         if output is Output.JSON:
             print_json({"event": "standby", "console": console})
         else:
-            stderr().print(f"{settings.controller_id} stands by for the controller that leads; console at {console}")
+            stderr().print(f"{settings.controller_id} is the standby of the leading controller; console {console}")
 
     asyncio.run(run_controller(directory, on_ready=announce, on_standby=stand_by))
 
@@ -67,23 +67,26 @@ def run_testnet(
     host: Annotated[str, typer.Option(help="A loopback address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8710,
     tape: Annotated[
-        Path | None, typer.Option(help="A recorded market to play; without one the market is generated from the seed.")
+        Path | None, typer.Option(help="A recorded market to play; without it the market is generated from the seed.")
     ] = None,
-    speed: Annotated[str, typer.Option(help="Tape seconds per second.")] = "1",
+    speed: Annotated[str, typer.Option(help="How many tape seconds pass in one second.")] = "1",
     loop: Annotated[bool, typer.Option("--loop", help="Start the tape again when it ends.")] = False,
-    seed: Annotated[int, typer.Option(help="Makes latency, faults and a generated market repeatable.")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="The seed of latency, faults and a generated market. The same seed gives the same run.")
+    ] = 1,
     faults: Annotated[Path | None, typer.Option(help=r"TOML with \[\[fault]] tables.")] = None,
     accounts: Annotated[Path | None, typer.Option(help=r"TOML with \[\[account]] tables, mode 0600.")] = None,
     key: Annotated[str | None, typer.Option(help="API key of one more account.")] = None,
     secret: Annotated[
         str | None,
         typer.Option(
-            envvar="GATEHOUSE_TESTNET_SECRET", help="Its secret. On a shared machine use --accounts: others see arguments."
+            envvar="GATEHOUSE_TESTNET_SECRET",
+            help="The secret of --key. On a shared machine use --accounts: others can see arguments.",
         ),
     ] = None,
-    balance: Annotated[list[str] | None, typer.Option(help="Its opening balance, as USDT=10000; once per asset.")] = None,
+    balance: Annotated[list[str] | None, typer.Option(help="An opening balance of --key, as USDT=10000; once per asset.")] = None,
     control_token_file: Annotated[
-        Path | None, typer.Option(help="0600 file with the token that opens /__control; without it the endpoint is shut.")
+        Path | None, typer.Option(help="File (mode 0600) with the token for /__control; without it /__control is off.")
     ] = None,
     fill_model: FillModelOption = "pessimistic",
     entry_latency: EntryLatencyOption = "assumed",
@@ -102,7 +105,7 @@ def run_testnet(
     from controller.cli.run import testnet_options
     from controller.cli.run.testnet_run import serve
     from controller.cli.shared.output import print_json, stderr
-    from controller.cli.shared.signals import run_until_told
+    from controller.cli.shared.signals import run_until_stopped
 
     config = testnet_options.build(
         host=host,
@@ -131,4 +134,4 @@ def run_testnet(
         else:
             stderr().print(f"testnet at {address}, playing {market} at speed {Decimal(speed)}")
 
-    run_until_told(serve(config, announce, live, export_fills, tell=print_fills))
+    run_until_stopped(serve(config, announce, live, export_fills, tell=print_fills))

@@ -1,4 +1,4 @@
-"""The options of ``gatehouse testnet`` that say how it trades, as types. What they mean is in ``testnet_options``."""
+"""Types of ``gatehouse testnet``'s options that control its market and fills. ``testnet_options`` reads them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Annotated
 
 import typer
 
-FillModelOption = Annotated[
-    str, typer.Option(help="How resting orders fill: pessimistic (what gates judge by), base or optimistic.")
-]
+FillModelOption = Annotated[str, typer.Option(help="How resting orders fill: pessimistic (gates use it), base or optimistic.")]
 EntryLatencyOption = Annotated[
     str,
     typer.Option(
         envvar="GATEHOUSE_TESTNET_LATENCY",
-        help="ms until a request arrives: 'assumed', one number, or quantiles from 0 to 100 % as in 8,14,22,45,180.",
+        help="Delay of requests in ms: 'assumed', one number, or quantiles from 0 to 100 % as in 8,14,22,45,180.",
     ),
 ]
-ResponseLatencyOption = Annotated[str, typer.Option(help="ms until a reply arrives, in the same form.")]
+ResponseLatencyOption = Annotated[str, typer.Option(help="Delay of replies in ms, in the same form.")]
 FeedOption = Annotated[
     str | None,
-    typer.Option(help="tape, synthetic or mexc-live (MEXC's public streams, with internet); by default a tape if one is given."),
+    typer.Option(
+        help="tape, synthetic or mexc-live (MEXC's public streams; needs internet). Default: tape with --tape, else synthetic."
+    ),
 ]
 SymbolOption = Annotated[str, typer.Option(help="The symbol of a live feed.")]
 RestOption = Annotated[str, typer.Option(help="Where a live feed takes its snapshots from.")]
@@ -28,11 +28,9 @@ StreamOption = Annotated[str, typer.Option(help="Where a live feed takes its str
 ExportOption = Annotated[
     Path | None, typer.Option(help="Write every fill with its evidence to this file as JSON Lines when the venue ends.")
 ]
-PrintOption = Annotated[
-    bool, typer.Option("--print-fills", help="Print each fill with its evidence when it happens, as JSON Lines.")
-]
+PrintOption = Annotated[bool, typer.Option("--print-fills", help="Print each fill with its evidence at once, as JSON Lines.")]
 MEXC_REST = "https://api.mexc.com"
 MEXC_STREAM = "wss://wbs-api.mexc.com/ws"
 
 SnapshotsOption = Annotated[Path | None, typer.Option(help="The directory POST /__control/snapshot writes to.")]
-RestoreOption = Annotated[Path | None, typer.Option(help="Begin from this snapshot, with the options it was taken under.")]
+RestoreOption = Annotated[Path | None, typer.Option(help="Start from this snapshot. Use the options it was made with.")]

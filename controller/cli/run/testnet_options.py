@@ -1,4 +1,4 @@
-"""From ``gatehouse testnet``'s options to a ``TestnetConfig``. Accounts come from a 0600 file or, for one, from options."""
+"""Makes a ``TestnetConfig`` from ``gatehouse testnet``'s options. Accounts come from a 0600 file, or one from options."""
 
 from __future__ import annotations
 
@@ -81,12 +81,12 @@ def build(
 
     Raises:
         ConfigError: a file is missing, malformed or readable by others, or an option makes no sense.
-        UsageError: there would be no account at all.
+        UsageError: there is no account.
     """
     accounts = (*(read_accounts(accounts_file) if accounts_file is not None else ()), *((one,) if one is not None else ()))
     if not accounts:
         raise UsageError(
-            "the venue would have no account",
+            "the venue has no account",
             code="testnet-no-account",
             remedy="Pass --accounts FILE, or --key with --secret and --balance.",
         )
@@ -156,16 +156,16 @@ def model(text: str) -> FillModel:
 
 
 def latency(text: str, option: str) -> tuple[int, ...]:
-    """Quantiles in ms: ``assumed``, one number for every request, or several that ascend; 0 is none at all."""
+    """Quantiles in ms: ``assumed``, one number for every request, or several that ascend; 0 means no delay."""
     if text == "assumed":
         return DEFAULT_QUANTILES
     parts = text.split(",")
     numbers = tuple(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) <= _LONGEST_NUMBER)
     if len(numbers) != len(parts) or list(numbers) != sorted(numbers):
         raise UsageError(
-            f"{option}: {text!r} are no latencies",
+            f"{option}: {text!r} is not a latency",
             code="latency-unusable",
-            remedy="Give 'assumed', one number of ms, or ascending quantiles as in 8,14,22,45,180; 0 for none.",
+            remedy="Use 'assumed', one number of ms, or ascending quantiles as in 8,14,22,45,180; 0 means no delay.",
         )
     if not any(numbers):
         return NO_LATENCY
@@ -180,12 +180,12 @@ def feed(name: str | None, tape: Path | None, speed: Decimal) -> Feed:
         raise UsageError(f"{name!r} is not a feed", code="feed-unknown", remedy=f"Choose one of {', '.join(Feed)}.") from None
     if (chosen is Feed.TAPE) != (tape is not None):
         raise UsageError(
-            "the feed 'tape', and no other, plays a tape", code="feed-contradiction", remedy="Give --tape with it, or neither."
+            "the feed 'tape' needs a tape, and the other feeds take none",
+            code="feed-contradiction",
+            remedy="Use --feed tape and --tape together, or neither.",
         )
     if chosen is Feed.MEXC_LIVE and speed != 1:
-        raise UsageError(
-            "a live market passes at its own speed", code="feed-contradiction", remedy="Leave --speed out, or play a tape."
-        )
+        raise UsageError("a live market has its own speed", code="feed-contradiction", remedy="Remove --speed, or play a tape.")
     return chosen
 
 
@@ -197,7 +197,7 @@ def decimal(text: str, option: str) -> Decimal:
         value = Decimal("NaN")
     if not value.is_finite():
         raise UsageError(
-            f"{option}: {text!r} is not a number", code="not-a-number", remedy="Give a plain decimal, as in 0.5 or 10000."
+            f"{option}: {text!r} is not a number", code="not-a-number", remedy="Use a plain decimal number, as in 0.5 or 10000."
         )
     return value
 
@@ -205,11 +205,11 @@ def decimal(text: str, option: str) -> Decimal:
 def _private_text(path: Path) -> str:
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise ConfigError(f"{path} can be read by others", code="secret-exposed", remedy=f"chmod 600 {path}")
+            raise ConfigError(f"{path} can be read by others", code="secret-exposed", remedy=f"Run `chmod 600 {path}`.")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(path, str(error)) from None
 
 
 def _unusable(path: Path, why: str) -> ConfigError:
-    return ConfigError(f"{path} cannot be used: {why}", code="file-unusable", remedy="Mend the file, or give another.")
+    return ConfigError(f"{path} cannot be used: {why}", code="file-unusable", remedy="Correct the file, or pass another one.")

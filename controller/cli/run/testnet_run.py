@@ -1,4 +1,4 @@
-"""Runs the venue that ``gatehouse testnet``'s options describe."""
+"""Runs the venue that ``gatehouse testnet``'s options describe. ``run.processes`` calls this."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ async def serve(
     Raises:
         GatehouseError: what ``exchange.testnet.server.serve`` and ``live_rules`` raise.
     """
-    told = _print if tell else None
+    on_fill = _print if tell else None
     if live is None:
-        await server.serve(config, announce, fills=fills, on_fill=told)
+        await server.serve(config, announce, fills=fills, on_fill=on_fill)
         return
     symbol, rest, stream = live
     async with fetching(rest) as fetch:
         rules = await live_rules(symbol, fetch)
         market = LiveMarket(LiveFeed(symbol, stream, fetch, SystemClock()), await live_source(fetch))
-        await server.serve(replace(config, symbols=(rules,)), announce, market=market, fills=fills, on_fill=told)
+        await server.serve(replace(config, symbols=(rules,)), announce, market=market, fills=fills, on_fill=on_fill)
 
 
 def _print(record: FillRecord) -> None:

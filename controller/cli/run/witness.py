@@ -1,4 +1,4 @@
-"""``gatehouse witness``: a witness for other machines' checkpoints. It needs no deployment and knows nothing of trading."""
+"""``gatehouse witness``: signs the checkpoints of other machines' journals. It needs no deployment. ``cli.app`` adds it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def register(app: typer.Typer) -> None:
 
 
 def witness(
-    directory: Annotated[Path, typer.Option("--dir", help="Its memory. Lose it, and the witness must be retired.")],
+    directory: Annotated[Path, typer.Option("--dir", help="Where it stores what it signed. If it is lost, retire this witness.")],
     log: Annotated[list[str], typer.Option("--log", help="A log's public key, as `gatehouse journal checkpoint` prints it.")],
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = "127.0.0.1:8720",
-    key: Annotated[Path | None, typer.Option(help="Its key file; DIR/witness.key, made at the first start.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key file; by default DIR/witness.key, made at the first start.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Serve https with this certificate and its chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="The certificate's key (PEM).")] = None,
-    name: Annotated[str, typer.Option(help="What its cosignatures go by.")] = "gatehouse-witness",
+    name: Annotated[str, typer.Option(help="The name in its cosignatures.")] = "gatehouse-witness",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Cosign checkpoints that follow from those cosigned before, and refuse all others, until told to stop."""
+    """Cosign checkpoints that extend the earlier ones and refuse all others, until SIGTERM or Ctrl-C."""
     from controller.cli.run.witness_run import serve, tls_files
     from controller.cli.shared.output import print_json, stderr
-    from controller.cli.shared.signals import run_until_told
+    from controller.cli.shared.signals import run_until_stopped
 
     def announce(address: str, public: str) -> None:
         if output is Output.JSON:
@@ -36,4 +36,4 @@ def witness(
         else:
             stderr().print(f"witness at {address}, public key {public}", markup=False, soft_wrap=True)
 
-    run_until_told(serve(directory, listen, key, name, log, announce, tls_files(tls_cert, tls_key)))
+    run_until_stopped(serve(directory, listen, key, name, log, announce, tls_files(tls_cert, tls_key)))

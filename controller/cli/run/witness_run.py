@@ -1,4 +1,4 @@
-"""Puts a witness together and runs it."""
+"""Builds a witness from its options and runs it. ``run.witness`` calls this."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ async def serve(
     announce: Callable[[str, str], None],
     tls: Tls | None = None,
 ) -> None:
-    """Run until cancelled; ``announce`` is given the address and the public key once it listens.
+    """Run until cancelled; It calls ``announce`` with the address and the public key when it listens.
 
     Raises:
         UsageError: an address or a log's key is not one.
         GatehouseError: as ``Store``, ``load_key`` and ``serving``.
     """
     host, port = _address(listen)
-    known = _keys(logs)
-    store = Store(directory, known)
+    log_keys = _keys(logs)
+    store = Store(directory, log_keys)
     try:
-        private = _own_key(key or directory / KEY_FILE, directory, fresh=not any(map(store.newest, known)))
+        private = _own_key(key or directory / KEY_FILE, directory, fresh=not any(map(store.newest, log_keys)))
         public = _public(name, private)
-        app = create_app(Witness(name, private, known, store, SystemClock()))
+        app = create_app(Witness(name, private, log_keys, store, SystemClock()))
         async with serving(app, host, port, tls) as bound:
             announce(f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{bound}", public)
             await asyncio.Event().wait()
@@ -49,11 +49,11 @@ async def serve(
 
 
 def tls_files(certificate: Path | None, key: Path | None) -> Tls | None:
-    """Both or neither. Raises ``UsageError``."""
+    """The certificate and its key: both or neither. Raises ``UsageError``."""
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
-        raise UsageError("https needs a certificate and its key", code="usage", remedy="Give --tls-cert and --tls-key.")
+        raise UsageError("https needs a certificate and its key", code="usage", remedy="Use --tls-cert and --tls-key together.")
     return Tls(certificate, key)
 
 
@@ -61,9 +61,9 @@ def _own_key(path: Path, directory: Path, *, fresh: bool) -> Ed25519PrivateKey:
     if not path.exists():
         if not fresh:
             raise ConfigError(
-                f"{directory} remembers checkpoints and {path} is gone",
+                f"{directory} holds checkpoints but {path} is missing",
                 code="witness-key",
-                remedy="Restore the key, or retire this witness and start one with a new directory and name.",
+                remedy="Restore the key file, or retire this witness and start a new one with another directory and name.",
             )
         save_key(generate_key(), path)
     return load_key(path)
@@ -73,7 +73,7 @@ def _public(name: str, private: Ed25519PrivateKey) -> str:
     try:
         return cosigner_key(name, private).text
     except IntegrityError as error:
-        raise UsageError(error.message, code="usage", remedy="Give --name without spaces and plus signs.") from None
+        raise UsageError(error.message, code="usage", remedy="Use a --name without spaces and plus signs.") from None
 
 
 def _keys(logs: Sequence[str]) -> dict[str, NoteKey]:
@@ -81,7 +81,7 @@ def _keys(logs: Sequence[str]) -> dict[str, NoteKey]:
         keys = [NoteKey.parse(text) for text in logs]
     except IntegrityError as error:
         raise UsageError(
-            error.message, code="usage", remedy="Give --log the public key that `gatehouse journal checkpoint` prints."
+            error.message, code="usage", remedy="Pass --log the public key that `gatehouse journal checkpoint` prints."
         ) from None
     return {key.name: key for key in keys}
 
@@ -89,5 +89,7 @@ def _keys(logs: Sequence[str]) -> dict[str, NoteKey]:
 def _address(listen: str) -> tuple[str, int]:
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise UsageError(f"{listen!r} is not HOST:PORT", code="usage", remedy="Give --listen as 127.0.0.1:8720.")
+        raise UsageError(
+            f"{listen!r} is not HOST:PORT", code="usage", remedy="Write --listen as HOST:PORT, for example 127.0.0.1:8720."
+        )
     return host.strip("[]"), int(port)

@@ -1,4 +1,4 @@
-"""The demo's deployment: two persons, one bot, two local venues, and fresh secrets for all of them."""
+"""Writes the demo's deployment: two persons, one bot, two local venues and new secrets. ``init`` and ``demo`` call this."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def accounts_file(directory: Path, venue: str) -> Path:
 
 
 def write_deployment(directory: Path, ports: Ports) -> list[tuple[str, str]]:
-    """Write everything into an empty directory; what was written and what it is for.
+    """Write every file into an empty directory. Returns each file and what it is for.
 
     Raises:
         UsageError: the directory is not empty or cannot be made.
@@ -75,37 +75,39 @@ def write_deployment(directory: Path, ports: Ports) -> list[tuple[str, str]]:
     (directory / FILE_NAME).write_text(_settings(ports, venues, bot_key), encoding="utf-8")
     return [
         (FILE_NAME, "process settings"),
-        ("policy.toml", "what is allowed, and what each gate asks"),
+        ("policy.toml", "the limits, and what each gate requires"),
         ("roster.toml", "who may sign"),
         *((f"keys/{person}.key", f"{person}'s signing key ({role})") for person, role in PERSONS.items()),
         (BOT_SECRET, "the secret of the bot's gateway key"),
         *((f"secrets/{venue.name}.secret", f"the secret of the {venue.name} venue's key") for venue in venues),
         *((f"secrets/{venue.name}-accounts.toml", f"the account the {venue.name} venue is started with") for venue in venues),
-        (CONTROL_TOKEN, "opens the local venues' control endpoint"),
+        (CONTROL_TOKEN, "the token of the local venues' control endpoint"),
     ]
 
 
 def make_directory(directory: Path) -> None:
-    """An empty directory with places for keys and secrets. Raises ``UsageError`` when it is not empty or cannot be made."""
+    """Make an empty directory with folders for keys and secrets. Raises ``UsageError`` when it is not empty or cannot be made."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
-            raise UsageError(f"{directory} is not empty", code="not-empty", remedy="Name a new directory; nothing is overwritten.")
+            raise UsageError(
+                f"{directory} is not empty", code="not-empty", remedy="Choose a new directory; `gatehouse init` overwrites nothing."
+            )
         for name in ("keys", "secrets"):
             (directory / name).mkdir(mode=0o700)
     except OSError as error:
         raise UsageError(
-            f"{directory} cannot be made: {error.strerror}", code="no-directory", remedy="Name another place."
+            f"{directory} cannot be made: {error.strerror}", code="no-directory", remedy="Choose a directory that you can write to."
         ) from None
 
 
 def local_venue(name: str, port: int, dollars: str) -> LocalVenue:
-    """A local venue with a fresh key."""
+    """A local venue with a new key."""
     return LocalVenue(name, port, "mx0" + secrets.token_hex(16), secrets.token_hex(32), dollars)
 
 
 def private_file(path: Path, text: str) -> None:
-    """Write a secret for its owner alone; nothing is ever overwritten."""
+    """Write a secret with mode 0600; an existing file is never overwritten."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
@@ -122,7 +124,7 @@ balances = {{ USDT = "{venue.dollars}" }}
 
 
 def roster_text(directory: Path, persons: Mapping[str, Role]) -> str:
-    """A roster with a fresh key file for each person."""
+    """A roster with a new key file for each person."""
     text = "version = 1\n"
     for person, role in persons.items():
         private = generate_key()
@@ -145,7 +147,7 @@ secret_file = "secrets/{venue.name}.secret"
 """
         for venue in venues
     )
-    return f"""# A rehearsal: every host that is not this machine is refused.
+    return f"""# A rehearsal: only addresses of this machine are accepted.
 controller_id = "demo"
 environment = "rehearsal"
 mock_balances = {{ USDT = "100" }}

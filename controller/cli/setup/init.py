@@ -1,4 +1,4 @@
-"""Making a deployment's directory."""
+"""``gatehouse init``: writes the files of a new deployment. ``cli.app`` adds it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,18 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Made if it does not exist; must be empty.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The new directory. It is made if it is missing, and must be empty.")
+    ],
     profile: Annotated[Profile, typer.Option(help="solo, team: real money on MEXC; demo: two local venues, a sample bot.")],
-    person: Annotated[list[str], typer.Option(help="Who signs: one for solo, two for team, the operator first.")] = [],  # noqa: B006
+    person: Annotated[
+        list[str], typer.Option(help="The name of a signer; once for solo, twice for team, the operator first.")
+    ] = [],  # noqa: B006
     live_key: Annotated[str, typer.Option(help="The public half of the MEXC API key; its secret goes into a file.")] = "",
-    bot: Annotated[Path | None, typer.Option(help="The bot's file, whose digest is its identity.")] = None,
+    bot: Annotated[Path | None, typer.Option(help="The bot's file. Its digest identifies the bot.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Write a new deployment: settings, policy, roster and fresh keys. Every secret is its owner's alone (mode 0600)."""
+    """Write a new deployment: settings, policy, roster and fresh keys. Secret files have mode 0600."""
     from controller.cli.setup.deployment import DEFAULT_PORTS, write_deployment
     from controller.cli.setup.production import Wanted, write_production
     from controller.cli.shared.output import print_json, stdout, table
@@ -41,7 +45,11 @@ def init(
 
     if profile is Profile.DEMO:
         if person or live_key or bot is not None:
-            raise UsageError("the demo has its own persons, key and bot", code="usage", remedy="Leave the other options out.")
+            raise UsageError(
+                "the demo has its own persons, key and bot",
+                code="usage",
+                remedy="Use --profile demo without --person, --live-key and --bot.",
+            )
         written = write_deployment(directory, DEFAULT_PORTS)
     else:
         written = write_production(directory, Wanted(Mode(profile.value), person, live_key, bot))
@@ -50,4 +58,4 @@ def init(
         return
     console = stdout()
     console.print(table(("file", "what it is"), written))
-    console.print(f"Next: `gatehouse doctor --dir {directory}`, then `gatehouse run --dir {directory}` once its venues are up.")
+    console.print(f"Next: `gatehouse doctor --dir {directory}`, then `gatehouse run --dir {directory}` when its venues run.")

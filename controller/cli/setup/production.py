@@ -1,7 +1,7 @@
-"""A production deployment's directory: MEXC for real money, a local testnet to prove the bot on first, and one or two persons.
+"""Writes a production deployment: MEXC for real money, a local testnet to validate the bot, one or two persons. ``init`` calls it.
 
-What only its owner can know is left empty: the API key of the exchange account and the bot's digest, unless they are given. The
-settings do not load until they are filled in, so nothing starts half configured.
+The API key of the exchange account and the bot's digest are empty unless the options set them. The settings do not load until
+they are filled in, so the controller cannot start half configured.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _DOLLARS = "100"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What ``gatehouse init`` was told. Empty where it was told nothing; ``bot`` is the file the bot is started from."""
+    """The options of ``gatehouse init``, empty where not set. ``bot`` is the bot's file."""
 
     mode: Mode
     persons: Sequence[str] = ()
@@ -50,7 +50,7 @@ class Wanted:
 
 
 def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_PORTS) -> list[tuple[str, str]]:
-    """Write everything into an empty directory; what was written and what it is for.
+    """Write every file into an empty directory. Returns each file and what it is for.
 
     Raises:
         UsageError: the directory is not empty or cannot be made, the persons do not fit the profile, or the bot cannot be read.
@@ -68,17 +68,20 @@ def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_POR
     (directory / FILE_NAME).write_text(_settings(directory.name, ports, testnet, wanted, artifact), encoding="utf-8")
     return [
         (FILE_NAME, "process settings" + ("" if wanted.live_key and artifact else "; fill in what is empty")),
-        ("policy.toml", "what is allowed, and what each gate asks; renew its eur_rate"),
+        ("policy.toml", "the limits, and what each gate requires; set its eur_rate"),
         ("roster.toml", "who may sign" + ("; list a security key before going live" if wanted.mode is Mode.TEAM else "")),
         *(
             (f"keys/{person}.key", f"{person}'s signing key ({role}); keep it on {person}'s own machine")
             for person, role in persons.items()
         ),
-        ("secrets/live.secret", "put the secret of the MEXC API key here: spot trading only, no withdrawal, your address only"),
+        (
+            "secrets/live.secret",
+            "put the secret of the MEXC API key here: permit spot trading only, no withdrawal, and only your IP address",
+        ),
         (BOT_SECRET, "the secret of the bot's gateway key"),
         ("secrets/testnet.secret", "the secret of the testnet venue's key"),
         ("secrets/testnet-accounts.toml", "the account the testnet venue is started with"),
-        (CONTROL_TOKEN, "opens the testnet venue's control endpoint"),
+        (CONTROL_TOKEN, "the token of the testnet venue's control endpoint"),
     ]
 
 
@@ -88,7 +91,7 @@ def _persons(wanted: Wanted) -> dict[str, Role]:
         raise UsageError(
             f"the profile {wanted.mode} has {needed} different person{'s' if needed > 1 else ''}, named in small letters",
             code="wrong-persons",
-            remedy=f"Give --person {needed} time{'s' if needed > 1 else ''}; `gatehouse set-roster` changes them later.",
+            remedy=f"Use --person {needed} time{'s' if needed > 1 else ''}; `gatehouse set-roster` changes them later.",
         )
     return {name: Role.OPERATOR if number == 0 else Role.APPROVER for number, name in enumerate(names)}
 
@@ -103,18 +106,20 @@ def _artifact(bot: Path | None) -> str:
     try:
         return canonical.digest(bot.read_bytes())
     except OSError as error:
-        raise UsageError(f"{bot} cannot be read: {error.strerror}", code="file-unreadable", remedy="Give the bot's file.") from None
+        raise UsageError(
+            f"{bot} cannot be read: {error.strerror}", code="file-unreadable", remedy="Check the path after --bot."
+        ) from None
 
 
 def _settings(name: str, ports: Ports, testnet: LocalVenue, wanted: Wanted, artifact: str) -> str:
-    controller_id = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name.lower()).strip("-")
+    controller_id = "".join(char if char.isascii() and char.isalnum() else "-" for char in name.lower()).strip("-")
     bot = wanted.bot.stem if wanted.bot is not None else "bot"
     return f"""# Real money can be reached: the live venue is MEXC's own address and nothing else.
 controller_id = "{controller_id[:63] or "gatehouse"}"
 environment = "production"
 mock_balances = {{ USDT = "{_DOLLARS}" }}
 
-# The bot. `artifact` is the SHA-256 of what you run: gatehouse init --bot FILE, or sha256sum. A change starts again at MOCK.
+# The bot. `artifact` is the SHA-256 of what you run: gatehouse init --bot FILE, or sha256sum. Changing it starts again at MOCK.
 [release]
 name = "{bot}"
 version = "1"
@@ -136,7 +141,7 @@ ws = "ws://{HOST}:{testnet.port}/ws"
 api_key = "{testnet.key}"
 secret_file = "secrets/testnet.secret"
 
-# A sub-account holding the stage's budget and no more caps a loss physically.
+# Use a sub-account that holds only the stage's budget: it cannot lose more.
 [live]
 rest = "{LIVE_REST}"
 ws = "{LIVE_WS}"
@@ -148,6 +153,6 @@ name = "bot"
 key = "{secrets.token_hex(16)}"
 secret_file = "{BOT_SECRET}"
 
-# [[checkpoints]] names where signed checkpoints of the journal go, at best two places that this host cannot rewrite: a git remote,
+# [[checkpoints]] names where signed checkpoints of the journal go, best two places that this host cannot rewrite: a git remote,
 # a locked bucket, a witness, a webhook, a directory. ops/docs/checkpoints.md has the five lines for each.
 """

@@ -1,4 +1,4 @@
-"""The operator API as the command line calls it: over the deployment's unix socket, into console views (architecture.md §10)."""
+"""The operator API as the command line calls it, over the deployment's unix socket (architecture.md §10). Most verbs use it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class OperatorClient:
 
     def __init__(self, directory: Path) -> None:
         path = data_directory(directory) / SOCKET_NAME
-        remedy = f"Start the controller with `gatehouse run --dir {directory}`, or give the right --dir."
+        remedy = f"Start the controller with `gatehouse run --dir {directory}`, or pass the right --dir."
         _require_listener(path, remedy)
         self._http = JsonClient("the controller", base="http://gatehouse", remedy=remedy, socket=path)
 
@@ -70,7 +70,7 @@ class OperatorClient:
         return self._get(StatusView, "/v1/status")
 
     def gates(self) -> list[GateView]:
-        """The gates that lead up from here, evaluated now."""
+        """The gates of the next steps up, evaluated now."""
         return self._get(list[GateView], "/v1/gates")
 
     def orders(self, limit: int) -> list[OrderView]:
@@ -98,11 +98,11 @@ class OperatorClient:
         return _parse(ProposalView, self._http.post("/v1/propose", request.model_dump(mode="json", exclude_none=True)))
 
     def submit(self, envelope: str) -> ReceiptView:
-        """Hand in a signed command; the bytes go out as they are."""
+        """Submit a signed command; its bytes are sent unchanged."""
         return _parse(ReceiptView, self._http.post_text("/v1/commands", envelope))
 
     def halt(self, reason: str) -> ReceiptView:
-        """Stop now; the socket is the authority."""
+        """Halt now. Access to the socket is the authorisation; no signature is needed."""
         return _parse(ReceiptView, self._http.post("/v1/halt", HaltRequest(reason=reason).model_dump(mode="json")))
 
     def _get(self, shape: type[_T], path: str, params: Mapping[str, str | int] | None = None) -> _T:
@@ -110,7 +110,7 @@ class OperatorClient:
 
 
 def _require_listener(path: Path, remedy: str) -> None:
-    """Knock once: a missing or a stale socket means that nobody is there."""
+    """Connect once: a missing or stale socket means that the controller does not run."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
@@ -132,7 +132,7 @@ def _error(answer: Answer) -> GatehouseError:
     try:
         view = ErrorView.model_validate(answer.body)
     except ValidationError:
-        return _foreign(f"it answered HTTP {answer.status} without saying why")
+        return _foreign(f"it answered HTTP {answer.status} without an error body")
     detail = view.error
     kind = _BY_EXIT_CODE.get(detail.exit_code, IntegrityError)
     error = kind(detail.message, code=detail.code, remedy=detail.remedy)
@@ -140,7 +140,7 @@ def _error(answer: Answer) -> GatehouseError:
 
 
 class AnsweredWithGate(Refused):
-    """A refusal that came with the gate that said no."""
+    """A refusal with the result of the gate that refused."""
 
     def __init__(self, error: GatehouseError, gate: GateView) -> None:
         super().__init__(error.message, code=error.code, remedy=error.remedy)
@@ -149,7 +149,7 @@ class AnsweredWithGate(Refused):
 
 def _foreign(why: str) -> Unreachable:
     return Unreachable(
-        f"the controller speaks another language: {why}",
+        f"the controller and this command line do not match: {why}",
         code="foreign-controller",
-        remedy="Use the command line of the gatehouse version that runs the controller.",
+        remedy="Run the command with the same gatehouse version as the controller.",
     )

@@ -1,4 +1,4 @@
-"""How an error leaves the command line: what, why, and what to do, on standard error."""
+"""Prints errors on standard error: what, why and what to do. ``cli.app`` calls this."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from exchange.errors import GatehouseError
 
 
 def error_document(error: GatehouseError) -> dict[str, Any]:
-    """An error as programs read it; ``gate`` is there when a gate said no."""
+    """An error as programs read it; ``gate`` is set when a gate refused."""
     body = {"code": error.code, "message": error.message, "remedy": error.remedy, "exit_code": error.exit_code}
     gate = getattr(error, "gate", None)
     return {"error": body, "gate": plain(gate)} if gate is not None else {"error": body}
 
 
 def print_error(error: GatehouseError, output: Output) -> None:
-    """Tell standard error what went wrong, why, and what to do."""
+    """Print on standard error what went wrong, why, and what to do."""
     if output is Output.JSON:
         typer.echo(json.dumps(error_document(error), ensure_ascii=False, indent=2), err=True)
         return

@@ -1,4 +1,4 @@
-"""The command line's door to a venue's public REST API: bounded GETs, for live feeds and recordings. No key is ever sent."""
+"""GET requests of limited size to a venue's public REST API, without a key. Live feeds and recordings use it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SHOWN = 200
 
 @asynccontextmanager
 async def fetching(base: str) -> AsyncIterator[Callable[[str], Awaitable[bytes]]]:
-    """A function that GETs a path from ``base``. Proxies, ``~/.netrc`` and redirects are never followed.
+    """A function that GETs a path from ``base``. It ignores proxies and ``~/.netrc`` and follows no redirect.
 
-    What it gives raises ``Unreachable`` when there is no answer, or one that is an error or too long. ``base`` that is no
-    address raises it too.
+    The function raises ``Unreachable`` when there is no answer, an error, or a too long answer, and when ``base`` is no
+    address.
     """
     try:
         client = httpx.AsyncClient(base_url=base, trust_env=False, timeout=_TIMEOUT, follow_redirects=False)
@@ -38,7 +38,7 @@ async def fetching(base: str) -> AsyncIterator[Callable[[str], Awaitable[bytes]]
                     async for chunk in response.aiter_bytes():
                         body += chunk
                         if len(body) > MAX_BODY:
-                            raise _unreachable(base, f"the answer to {path} does not end")
+                            raise _unreachable(base, f"the answer to {path} is longer than {MAX_BODY} bytes")
                     if response.status_code != _OK:
                         said = bytes(body[:_SHOWN]).decode("utf-8", errors="replace")
                         raise _unreachable(base, f"{path} is answered with {response.status_code}: {said}", ERROR_STATUS)
@@ -51,7 +51,7 @@ async def fetching(base: str) -> AsyncIterator[Callable[[str], Awaitable[bytes]]
 
 def _unreachable(base: str, why: str, code: str = "rest-unreachable") -> Unreachable:
     return Unreachable(
-        f"{base} cannot be asked: {why}",
+        f"{base} cannot be read: {why}",
         code=code,
-        remedy="Check the address given with --from-rest and the network; MEXC also blocks some regions.",
+        remedy="Check the address after --from-rest and the network connection. MEXC blocks some regions.",
     )

@@ -1,4 +1,4 @@
-"""How a gate is shown: its rules with what was measured and what was asked (architecture.md §6)."""
+"""Shows a gate as a table: rules, measured values and thresholds (architecture.md §6). Status, reports and errors use it."""
 
 from __future__ import annotations
 

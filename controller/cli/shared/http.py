@@ -1,4 +1,4 @@
-"""The command line's one door to HTTP: JSON calls whose failures are gatehouse's own errors."""
+"""JSON calls over HTTP whose failures are gatehouse's own errors. The operator client, ``doctor`` and the demo use it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _OK = 200
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said: its status and its parsed JSON body."""
+    """A server's answer: status and parsed JSON body."""
 
     status: int
     body: Any
 
     @property
     def ok(self) -> bool:
-        """Whether it is a success."""
+        """Whether the status is a success."""
         return self.status == _OK
 
 
 class JsonClient:
-    """A server that speaks JSON, behind a unix socket or a loopback address. Proxies and ``~/.netrc`` are never consulted."""
+    """A server that speaks JSON, behind a unix socket or a loopback address. It ignores proxies and ``~/.netrc``."""
 
     def __init__(self, name: str, *, base: str, remedy: str, socket: Path | None = None, headers: Mapping[str, str] | None = None):
         self._name = name
@@ -72,5 +72,5 @@ class JsonClient:
 
 
 def _over(socket: Path) -> httpx.HTTPTransport:
-    # A unix socket carries no TLS. An empty context trusts no certificate and saves reading all of them, which takes 50 ms.
+    # A unix socket needs no TLS. Without this, loading the system's certificates takes 50 ms.
     return httpx.HTTPTransport(uds=str(socket), verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))

@@ -1,7 +1,7 @@
-"""How every verb speaks: tables for people, JSON for programs, and errors that say what, why and what to do (architecture.md §10).
+"""Output of every verb: tables for people and JSON for programs (architecture.md §10).
 
 Answers go to standard output, errors and progress to standard error, so ``-o json`` can always be piped. ``NO_COLOR``, ``COLUMNS``
-and a standard output that is no terminal are honoured by rich; without a terminal lines are wide enough not to fold digests.
+and a standard output that is no terminal are handled by rich; without a terminal, lines are wide enough for whole digests.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from rich.text import Text
 
 _PIPE_WIDTH = 200
 _END_OF_TIME = 253_402_300_800_000
-"""10000-01-01; no calendar goes further."""
+"""10000-01-01: ``datetime`` cannot show later dates."""
 
 
 class Output(StrEnum):
-    """Who the answer is for."""
+    """The form of the output."""
 
     TABLE = "table"
     JSON = "json"
@@ -59,7 +59,7 @@ STYLES = {
 
 
 def stdout(*, pipe_width: int = _PIPE_WIDTH) -> Console:
-    """A console on standard output as it is now (tests replace it); ``pipe_width`` is its width where there is no terminal."""
+    """A console on the present standard output (tests replace it); ``pipe_width`` is its width without a terminal."""
     return Console(width=_width(sys.stdout.isatty(), pipe_width), highlight=False, soft_wrap=False)
 
 
@@ -111,7 +111,7 @@ def clock(at_ms: int) -> str:
 
 
 def instant(at_ms: int) -> str:
-    """An instant as UTC date and time to the millisecond; one beyond the calendar as the number it is."""
+    """An instant as UTC date and time to the millisecond; as a number if it is after the year 9999."""
     if at_ms >= _END_OF_TIME:
         return f"{at_ms} ms after 1970-01-01"
     return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

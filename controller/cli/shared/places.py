@@ -1,4 +1,4 @@
-"""Where the demo's own files are: beside the product in a checkout. A file that is missing is a clear error, never a fallback."""
+"""Paths of the demo's files and the example policies in a checkout. ``demo`` and ``init`` use them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Staying until told to stop."""
+"""Runs a program until SIGTERM or SIGINT. The verbs that start a process use it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 
-def run_until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Run ``work`` until it ends by itself or SIGTERM or SIGINT cancels it; being told to stop is a normal end."""
+def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run ``work`` until it ends by itself or SIGTERM or SIGINT cancels it; a signal is a normal end."""
     asyncio.run(_cancellable(work))
 
 

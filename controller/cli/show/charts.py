@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn on the server in whole pixels: they print, need no script and say the same everywhere."""
+"""Draws charts as SVG in whole pixels, without a script. The evidence report and the console call this."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Line:
 
 
 def line_chart(lines: Sequence[Line], label: str) -> str:
-    """An SVG with one step line per series and the extremes on the axes; empty when there is nothing to draw."""
+    """An SVG with one step line per series and the lowest and highest value on the axis; empty without points."""
     every = [point for line in lines for point in line.points]
     if not every:
         return ""

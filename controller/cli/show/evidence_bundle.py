@@ -1,4 +1,4 @@
-"""The bundle of one applied command: its journal entry with the policy and roster it was judged by, enough to judge it again."""
+"""Writes and verifies the evidence bundle of an applied command: journal entry, policy and roster. ``show.report`` calls it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORMAT = "gatehouse-evidence-v1"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One applied command and what it was decided on. ``samples`` are those of the run the evidence is about, oldest first."""
+    """One applied command and its evidence. ``samples`` are those of the run that the evidence covers, oldest first."""
 
     entry: Entry
     accepted: CommandAccepted
@@ -39,7 +39,7 @@ class Case:
 
     @property
     def verb(self) -> str:
-        """What it asked for."""
+        """The command's verb."""
         return self.accepted.verb.value
 
     @property
@@ -57,7 +57,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A bundle that says the truth about itself."""
+    """A verified bundle."""
 
     seq: int
     persons: tuple[str, ...]
@@ -68,7 +68,7 @@ def collect(directory: Path, command_id: str | None) -> Case:
     """Find an applied command with its evidence in the journal.
 
     Raises:
-        UsageError: there is none, or no gate guarded it.
+        UsageError: there is none, or it passed no gate.
     """
     policy = roster = ""
     case: Case | None = None
@@ -92,9 +92,9 @@ def collect(directory: Path, command_id: str | None) -> Case:
                     continue
     if case is None:
         raise UsageError(
-            f"no gate let command {command_id} through" if command_id else "no command has passed a gate yet",
+            f"command {command_id} passed no gate" if command_id else "no command has passed a gate yet",
             code="no-evidence",
-            remedy="Find applied commands with `gatehouse journal tail --kind command-accepted`.",
+            remedy="List applied commands with `gatehouse journal tail --kind command-accepted`.",
         )
     return Case(case.entry, case.accepted, case.policy, case.roster, case.samples, tuple(stages))
 
@@ -125,32 +125,36 @@ def verify_bundle(path: Path) -> Verified:
 
     Raises:
         ConfigError: the file cannot be read.
-        IntegrityError: anything in it does not follow from the rest; the code says what.
+        IntegrityError: a part does not match the rest; the code says which.
     """
     try:
         document = canonical.decode(path.read_bytes(), limit=16 << 20)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", code="file-unreadable", remedy="Give a bundle.") from None
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}",
+            code="file-unreadable",
+            remedy="Pass a bundle that `gatehouse report` wrote.",
+        ) from None
     try:
         entry, policy, roster = document["entry"], document["policy"].encode(), document["roster"].encode()
         body = entry["body"].encode()
         fields = {name: entry[name] for name in ("seq", "epoch", "at", "kind", "prev")}
-        known = document["format"] == FORMAT and entry["kind"] == CommandAccepted.kind
+        supported = document["format"] == FORMAT and entry["kind"] == CommandAccepted.kind
     except (KeyError, TypeError, AttributeError):
-        known = False
-    if not known:
-        raise _broken("it is not a bundle of this format")
+        supported = False
+    if not supported:
+        raise _broken("its format is not known")
     if entry_hash(**fields, body=body) != entry["hash"]:
-        raise _broken("the entry does not have the hash it claims")
+        raise _broken("the entry's hash is wrong")
     accepted = decode(entry["kind"], body)
     if not isinstance(accepted, CommandAccepted):
         raise _broken("the entry is not an applied command")
     _check_signatures(accepted, roster, Millis(entry["at"]), canonical.digest(policy))
     result = json.loads(accepted.result)
     if reevaluate(policy, accepted.evidence.encode(), Millis(result["as_of"])) != accepted.result.encode():
-        raise _broken("the gate comes to another result today")
+        raise _broken("the gate's verdict from this evidence is another one")
     if canonical.digest(accepted.evidence.encode()) != accepted.evidence_digest:
-        raise _broken("the evidence is not the one that was named")
+        raise _broken("the evidence does not match the digest in the command")
     return Verified(entry["seq"], accepted.persons, result)
 
 
@@ -159,16 +163,16 @@ def _check_signatures(accepted: CommandAccepted, roster_bytes: bytes, at: Millis
     verified = verify(accepted.envelope, roster, at)
     command = verified.command
     if command.command_id != accepted.command_id or command.evidence_digest != accepted.evidence_digest:
-        raise _broken("what was signed is not what was applied")
+        raise _broken("the signed command is not the applied command")
     if command.roster_digest != roster.digest or command.policy_digest != policy_digest:
-        raise _broken("the roster or the policy is not the one the command was signed under")
+        raise _broken("the roster or the policy does not match the digests in the command")
     if {one.person for one in verified.signatories} != set(accepted.persons):
-        raise _broken("the persons are not those who signed")
+        raise _broken("the listed persons are not the signers")
 
 
 def _broken(why: str) -> IntegrityError:
     return IntegrityError(
-        f"the bundle does not hold: {why}",
+        f"the bundle is not valid: {why}",
         code="bundle-broken",
-        remedy="Get the bundle again from the journal with `gatehouse report`.",
+        remedy="Write the bundle again with `gatehouse report`.",
     )

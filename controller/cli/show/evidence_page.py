@@ -1,4 +1,4 @@
-"""The evidence report as one HTML page: nothing loaded from elsewhere, nothing that runs, everything from the journal."""
+"""Renders the evidence report as one HTML page without scripts or outside files. ``show.report`` calls this."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why: everything the journal knows about one order, command, gate, rule or entry."""
+"""``gatehouse explain``: what the journal says about one order, command, gate, rule or entry. ``cli.app`` adds it."""
 
 from __future__ import annotations
 
@@ -19,21 +19,19 @@ def register(app: typer.Typer) -> None:
 def explain(
     subject: Annotated[
         str,
-        typer.Argument(
-            help="An order id (ours or the bot's), a command or alert id, a gate, an entry's number, `halt`, `drill` or `refusal`."
-        ),
+        typer.Argument(help="An order, command or alert id, a gate, an entry number, `halt`, `drill` or `refusal`."),
     ],
-    name: Annotated[str, typer.Argument(help="The id, after a word: `explain refusal ID`; without one the last refusal.")] = "",
+    name: Annotated[str, typer.Argument(help="The id after `refusal`: `explain refusal ID`. Without it: the last refusal.")] = "",
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Explain a decision from the journal: what was measured, what was asked, and what would change the answer."""
+    """Explain a decision from the journal: the measured values, the thresholds and what would change the decision."""
     from controller.cli.shared.output import print_json, stdout
     from controller.cli.show.explanations import explain_subject
     from exchange.errors import UsageError
 
     if name and subject not in _WORDS:
-        raise UsageError(f"{subject!r} is not a word that takes an id", code="usage", remedy=f"Use one of {', '.join(_WORDS)}.")
+        raise UsageError(f"{subject!r} takes no id", code="usage", remedy=f"Use one of {', '.join(_WORDS)}.")
     found = explain_subject(directory, name or subject)
     if output is Output.JSON:
         print_json(found.document)

@@ -1,4 +1,4 @@
-"""What the journal knows about one subject, as a document for programs and as parts for people."""
+"""Finds what the journal says about one subject, as JSON values and as text. ``show.explain`` calls this."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _ORDER_FIELDS = ("client_id", "bot_client_id")
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The same answer twice."""
+    """One answer: ``document`` for programs, ``parts`` for people."""
 
     document: Any
     parts: tuple[RenderableType, ...]
 
 
 def explain_subject(directory: Path, subject: str) -> Explanation:
-    """Explain ``subject``. Raises ``UsageError`` when the journal has never heard of it."""
+    """Explain ``subject``. Raises ``UsageError`` when the journal does not name it."""
     if _COMMAND.fullmatch(subject):
         return _command(directory, subject)
     if (number := _ENTRY.fullmatch(subject)) is not None:
@@ -54,7 +54,7 @@ def _entry(directory: Path, seq: int) -> Explanation:
     if not entries:
         raise _unknown(str(seq), "entry")
     if entries[0].kind == "command-refused":
-        return _told(entries)
+        return _command_history(entries)
     document = entry_document(entries[0])
     return Explanation(document, (Text(json.dumps(document, ensure_ascii=False, indent=2)),))
 
@@ -65,11 +65,11 @@ def _command(directory: Path, command_id: str) -> Explanation:
     )
     if not entries:
         raise _unknown(command_id, "command")
-    return _told(entries)
+    return _command_history(entries)
 
 
 def _is_said_to_be(entry: Entry, body: Mapping[str, Any], command_id: str) -> bool:
-    """Whether an envelope that did not verify spells this command. It may be cut: the id is among the first things in a payload."""
+    """Whether an envelope that did not verify names this command. It may be cut; the id is near the start of a payload."""
     if entry.kind != "command-refused" or body["command_id"]:
         return False
     found = _PAYLOAD.search(body["envelope"])
@@ -78,15 +78,15 @@ def _is_said_to_be(entry: Entry, body: Mapping[str, Any], command_id: str) -> bo
 
 
 def _refusal(directory: Path) -> Explanation:
-    """The last refusal, for whoever has no id: what did not parse has none."""
+    """The last refusal. A command that did not parse has no id to ask for."""
     entries = _matching(directory, lambda entry, _: entry.kind == "command-refused")
     if not entries:
-        raise UsageError("no command was refused here", code="unknown-subject", remedy="See `gatehouse status`.")
-    return _told(entries[-1:])
+        raise UsageError("no command was refused in this journal", code="unknown-subject", remedy="Run `gatehouse status`.")
+    return _command_history(entries[-1:])
 
 
-def _told(entries: Iterable[Entry]) -> Explanation:
-    """What became of commands, entry by entry."""
+def _command_history(entries: Iterable[Entry]) -> Explanation:
+    """The entries of commands in order: waits, applied, refused, withdrawn."""
     parts: list[RenderableType] = []
     documents = []
     for entry in entries:
@@ -101,9 +101,9 @@ def _told(entries: Iterable[Entry]) -> Explanation:
         if entry.kind == "command-voided":
             parts.append(Text(f"  withdrawn by {body['cause']}: {body['reason']}", "red"))
         if entry.kind == "command-refused" and not body["command_id"]:
-            parts.append(Text("  its envelope did not verify, so nobody is known to have sent it"))
+            parts.append(Text("  its envelope did not verify, so its sender is not known"))
         elif entry.kind in {"command-accepted", "command-refused", "command-pending"}:
-            parts.append(Text(f"  signed by {', '.join(body['persons']) or 'nobody who counts'}"))
+            parts.append(Text(f"  signed by {', '.join(body['persons']) or 'no valid signer'}"))
         if result is not None:
             parts += _result_parts(result)
     return Explanation(documents, tuple(parts))
@@ -114,9 +114,9 @@ def _gate(directory: Path, gate: str) -> Explanation:
     decided = _matching(directory, lambda _, body: bool(body.get("result")) and json.loads(body["result"])["gate"] == gate)
     if not decided:
         raise UsageError(
-            f"gate {gate} has not decided anything yet ({len(entries)} proposals looked at it)",
+            f"gate {gate} has not decided yet ({len(entries)} proposals evaluated it)",
             code="not-decided",
-            remedy="See it as it stands now with `gatehouse gates`.",
+            remedy="Run `gatehouse gates` to see its rules now.",
         )
     last = decided[-1]
     result = json.loads(json.loads(last.body)["result"])
@@ -129,7 +129,7 @@ def _halt(directory: Path) -> Explanation:
         directory, lambda entry, body: entry.kind in kinds or (entry.kind == "stage-changed" and body["stage"] == "HALTED")
     )
     if not entries:
-        raise UsageError("nothing was ever halted here", code="unknown-subject", remedy="See `gatehouse status`.")
+        raise UsageError("this journal has no halt", code="unknown-subject", remedy="Run `gatehouse status`.")
     parts: list[RenderableType] = []
     for entry in entries:
         body = json.loads(entry.body)
@@ -152,7 +152,7 @@ def _drill(directory: Path) -> Explanation:
 
     entries = _matching(directory, wanted)
     if not entries:
-        raise UsageError("no halt was practised here", code="unknown-subject", remedy="Practise one with `gatehouse drill halt`.")
+        raise UsageError("this journal has no drill", code="unknown-subject", remedy="Run `gatehouse drill halt`.")
     return Explanation([entry_document(entry) for entry in entries], tuple(map(_headline, entries)))
 
 
@@ -188,9 +188,9 @@ def _matching(directory: Path, wanted: Callable[[Entry, dict[str, Any]], bool], 
 
 def _unknown(subject: str, what: str) -> UsageError:
     return UsageError(
-        f"the journal knows no {what} {subject}",
+        f"the journal has no {what} {subject}",
         code="unknown-subject",
-        remedy="Find ids with `gatehouse orders` or `gatehouse journal tail`.",
+        remedy="List ids with `gatehouse orders` or `gatehouse journal tail`.",
     )
 
 

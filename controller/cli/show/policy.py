@@ -1,4 +1,4 @@
-"""The policy file: what it says, and whether it may be used."""
+"""``gatehouse policy``: show and check policy files. ``cli.app`` adds it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def show(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE)
 
 @app.command()
 def check(file: Annotated[Path, typer.Argument(help="A policy in TOML.")], output: OutputOption = Output.TABLE) -> None:
-    """Check a policy file against its shape and, in production, the floors in code."""
+    """Check a policy file: its format and, for production, the minimum requirements in code."""
     from controller.cli.shared.output import print_json, stdout
     from policies.document import digest
 
@@ -33,7 +33,7 @@ def check(file: Annotated[Path, typer.Argument(help="A policy in TOML.")], outpu
     if output is Output.JSON:
         print_json({"file": str(file), "digest": digest(policy), "ok": True})
         return
-    stdout().print(f"{file} is fit for {policy.environment}: {digest(policy)}")
+    stdout().print(f"{file} is valid for {policy.environment}: {digest(policy)}")
 
 
 def _load(path: Path) -> Policy:
@@ -44,7 +44,7 @@ def _load(path: Path) -> Policy:
         return load_policy(path.read_bytes())
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be read: {error.strerror}", code="policy-unreadable", remedy="Give a policy file."
+            f"{path} cannot be read: {error.strerror}", code="policy-unreadable", remedy="Check the path of the policy file."
         ) from None
 
 

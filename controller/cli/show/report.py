@@ -1,4 +1,4 @@
-"""The evidence report of a step up, and checking one without the controller, the journal or the network (architecture.md §6)."""
+"""``gatehouse report`` writes the evidence of a step up; ``gatehouse verify`` checks it offline (architecture.md §6)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def report(
     command: Annotated[
-        str | None, typer.Option("--command", help="An applied command's id; by default the last one a gate let through.")
+        str | None, typer.Option("--command", help="An applied command's id; by default the last one that passed a gate.")
     ] = None,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
@@ -41,13 +41,13 @@ def report(
         return
     console = stdout()
     console.print(f"report  {page}")
-    console.print(f"bundle  {bundle}  (check it anywhere with `gatehouse verify`)")
+    console.print(f"bundle  {bundle}  (check it on any machine with `gatehouse verify`)")
 
 
 def verify(
     bundle: Annotated[Path, typer.Argument(help="A bundle that `report` wrote.")], output: OutputOption = Output.TABLE
 ) -> None:
-    """Judge a bundle again from its bytes: the entry's hash, the signatures, and the gate's verdict."""
+    """Verify a bundle offline: the entry's hash, the signatures and the gate's verdict."""
     from controller.cli.shared.gates import result_table
     from controller.cli.shared.output import print_json, stdout
     from controller.cli.show.evidence_bundle import verify_bundle
@@ -59,5 +59,5 @@ def verify(
     console = stdout()
     console.print(result_table(found.result))
     console.print(
-        f"[bold green]verified[/] entry {found.seq}, signed by {', '.join(found.persons)}, same verdict from the same bytes"
+        f"[bold green]verified[/] entry {found.seq}, signed by {', '.join(found.persons)}, the gate's verdict is the same"
     )

@@ -1,4 +1,4 @@
-"""What is going on: status, gates, orders, fills and balances of a running controller."""
+"""Verbs that show a running controller: status, gates, orders, fills, balances. ``cli.app`` adds them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOption
 
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many, newest first.")]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many to show, newest first.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -21,10 +21,10 @@ def register(app: typer.Typer) -> None:
 def status(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep showing it until Ctrl-C.")] = False,
-    interval: Annotated[float, typer.Option(min=0.2, max=60, help="Seconds between looks with --watch.")] = 1.0,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C.")] = False,
+    interval: Annotated[float, typer.Option(min=0.2, max=60, help="Seconds between refreshes with --watch.")] = 1.0,
 ) -> None:
-    """Show stage, exposure, coverage and what can be asked for next."""
+    """Show stage, exposure, coverage and the possible next steps."""
     from rich.live import Live
 
     from controller.cli.shared.client import OperatorClient
@@ -49,7 +49,7 @@ def status(
 
 
 def gates(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """Show the gates that lead up from here, rule by rule, evaluated now."""
+    """Show the gates of the next steps up, rule by rule, evaluated now."""
     from controller.cli.shared.client import OperatorClient
     from controller.cli.shared.gates import gate_table
     from controller.cli.shared.output import print_json, stdout

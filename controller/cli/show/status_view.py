@@ -1,4 +1,4 @@
-"""The status of a deployment as one panel: where it stands, how close to its limits, and what comes next."""
+"""The status of a deployment as one panel: its stage, its distance to its limits, and the possible next steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.cli.shared.output import duration, micros, short, styled
-from controller.cli.show.oversight_view import oversight_rows
+from controller.cli.show.alerts_view import alert_rows
+from controller.cli.show.bot_keys_view import bot_key_rows
+from controller.cli.show.drill_view import drill_rows
 from controller.console.schema import StatusView
 
 _BAR = 30
@@ -47,7 +49,7 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         kind = f"{view.halt_class}: " if view.halt_class is not None else ""
         rows.append(("halted", Text(f"{kind}{view.halt_reason} (was at {view.halted_from})", "bold red")))
     if view.validation_void:
-        rows.append(("only a reset", Text(f"the validation is void: {view.validation_void}", "bold red")))
+        rows.append(("reset needed", Text(f"the validation is void: {view.validation_void}", "bold red")))
     if view.halt is not None:
         empty = "verified empty" if view.halt.verified_empty else "not verified empty"
         latch, cancel = micros(view.halt.breach_to_latch_us), micros(view.halt.latch_to_cancelled_us)
@@ -60,20 +62,20 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         rows.append(
             ("waits", Text(f"{what}\ncommand {waits.command_id}; any key can stop it with `gatehouse veto`", "bold yellow"))
         )
-    rows += oversight_rows(view.oversight)
+    rows += alert_rows(view.oversight) + bot_key_rows(view.oversight) + drill_rows(view.oversight)
     if view.guard_level:
         rows.append(("guard", Text(f"{view.guard_level}: {view.guard_reason}", "yellow")))
     if view.pending_demotion:
-        leaving = f"only sells, and VALIDATED once the live account is empty: {view.pending_demotion}"
+        leaving = f"only sell orders; goes to VALIDATED when the live account is empty: {view.pending_demotion}"
         rows.append(("leaving LIVE_€10", Text(leaving, "bold yellow")))
     rows += [
         ("exposure", _bar(view.exposure_eur, view.cap_eur, "EUR")),
         ("equity", f"{_amount(view.equity_eur)} EUR, today {_amount(view.day_pnl_eur)}, net {_amount(view.net_pnl_eur)}"),
     ]
     if view.coverage is not None:
-        seen = view.coverage
-        text = f"{duration(seen.covered_ms)} of {duration(seen.target_ms)}, longest gap {duration(seen.longest_gap_ms)}"
-        rows.append(("covered", _bar(Decimal(seen.covered_ms), Decimal(seen.target_ms), text, numbers=False)))
+        coverage = view.coverage
+        text = f"{duration(coverage.covered_ms)} of {duration(coverage.target_ms)}, longest gap {duration(coverage.longest_gap_ms)}"
+        rows.append(("covered", _bar(Decimal(coverage.covered_ms), Decimal(coverage.target_ms), text, numbers=False)))
     if view.quote is not None:
         rows.append(("market", f"{view.quote.symbol} {view.quote.bid} / {view.quote.ask}, {view.quote.age_ms} ms old"))
     count = view.counters
@@ -89,7 +91,7 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         ("release", f"{view.release.name} {view.release.version}  {short(view.release.digest)}"),
         ("journal", f"entry {view.seq}  {short(view.head)}  epoch {view.epoch}"),
         *((("checkpoints", _checkpoints(view)),) if view.checkpoints else ()),
-        ("next", "\n".join(_edge(view)) or "nothing leads on from here"),
+        ("next", "\n".join(_edge(view)) or "no step is possible from here"),
     ]
     return rows
 
@@ -99,9 +101,9 @@ def _checkpoints(view: StatusView) -> Text:
     for one in view.checkpoints:
         since = f", {duration(view.now_ms - one.at_ms)} ago" if one.at_ms is not None else ""
         if one.problem:
-            lines.append(Text(f"{one.target}: {one.problem} (knew {one.size} entries{since})", "bold yellow"))
+            lines.append(Text(f"{one.target}: {one.problem} (last known: {one.size} entries{since})", "bold yellow"))
         else:
-            lines.append(Text(f"{one.target}: knows {one.size} entries{since}"))
+            lines.append(Text(f"{one.target}: has {one.size} entries{since}"))
     return Text("\n").join(lines)
 
 

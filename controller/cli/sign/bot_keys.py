@@ -1,4 +1,4 @@
-"""Who may use the gateway: make a bot's key, have it issued by signature, take it away. Secrets stay in their files."""
+"""Verbs for bots' gateway keys: make, issue, revoke. Secrets stay in their files. ``cli.app`` adds them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def make(name: NameArgument, directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """Make a gateway key for a bot, with its secret in a 0600 file here. It opens nothing before `gatehouse issue-bot-key`."""
+    """Make a gateway key for a bot, with its secret in a 0600 file here. The gateway refuses it until `gatehouse issue-bot-key`."""
     from pydantic import TypeAdapter, ValidationError
 
     from controller.bootstrap.bot_secrets import make_bot_key
@@ -37,26 +37,28 @@ def make(name: NameArgument, directory: DirectoryOption = HERE, output: OutputOp
         TypeAdapter(BotName).validate_python(name)
     except ValidationError:
         raise UsageError(
-            f"{name!r} is not a bot's name", code="usage", remedy="Use small letters, digits and hyphens, 32 at most."
+            f"{name!r} is not a valid bot name", code="usage", remedy="Use at most 32 small letters, digits and hyphens."
         ) from None
     made = make_bot_key(directory, name)
     if output is Output.JSON:
         print_json({"bot": made.bot, "key": made.key, "secret_file": str(made.path), "document": str(made.document)})
         return
     stdout().print(table(("bot", "key", "secret (give it to the bot)"), [(made.bot, made.key, made.path)]))
-    stdout().print(f"Nobody can use it yet: `gatehouse issue-bot-key {name} --key YOUR_KEY --reason …`.")
-    stdout().print(f"With two persons: `gatehouse propose issue-bot-key --subject {made.document} --reason …`.")
+    stdout().print(f"The key is not issued yet. Issue it: `gatehouse issue-bot-key {name} --key YOUR_KEY --reason …`.")
+    stdout().print(f"If two persons must sign: `gatehouse propose issue-bot-key --subject {made.document} --reason …`.")
 
 
 def issue_bot_key(
     name: NameArgument,
     key: KeysOption,
     reason: ReasonOption,
-    api_key: Annotated[str, typer.Option("--api-key", help="Which of the bot's keys; by default the one not issued yet.")] = "",
+    api_key: Annotated[
+        str, typer.Option("--api-key", help="The bot's key to issue; by default its only key that is not issued.")
+    ] = "",
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Let a bot use the gateway, at once. Where real money is at work it needs the signatures of a step up."""
+    """Let a bot use the gateway, at once. With real money it needs as many signatures as a step up."""
     from controller.bootstrap.bot_secrets import bot_secret
     from controller.cli.sign.command_files import make_request
     from controller.cli.sign.moves import carry_out
@@ -77,7 +79,7 @@ def revoke_bot_key(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Take a bot's key away for ever, at once, and cancel what the bot has open. Any one key can."""
+    """Revoke a bot's key for ever, at once, and cancel the bot's open orders. One signature by any key is enough."""
     from controller.cli.sign.command_files import make_request
     from controller.cli.sign.moves import carry_out
 
@@ -91,11 +93,15 @@ def _unissued(directory: Path, name: str) -> str:
     from exchange.errors import UsageError
 
     with OperatorClient(directory) as client:
-        known = {one.key for one in client.status().oversight.bot_keys}
+        issued = {one.key for one in client.status().oversight.bot_keys}
     listed = [one.key for one in load_settings(directory).bots if one.name == name]
-    found = [key for key in dict.fromkeys((*listed, *(one.key for one in made_keys(directory, name)))) if key not in known]
+    found = [key for key in dict.fromkeys((*listed, *(one.key for one in made_keys(directory, name)))) if key not in issued]
     if len(found) != 1:
-        what = f"{len(found)} keys of {name} are not issued yet: {', '.join(found)}" if found else f"{name} has no key to issue"
-        remedy = "Say which with --api-key." if found else f"Make one with `gatehouse keys bot {name}`."
+        what = (
+            f"{len(found)} keys of {name} are not issued yet: {', '.join(found)}"
+            if found
+            else f"{name} has no key that can be issued"
+        )
+        remedy = "Choose one with --api-key." if found else f"Make one with `gatehouse keys bot {name}`."
         raise UsageError(what, code="which-bot-key", remedy=remedy)
     return found[0]

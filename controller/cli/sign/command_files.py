@@ -1,4 +1,4 @@
-"""Command files: a DSSE envelope each, read strictly and replaced whole, so that a crash never leaves half of one."""
+"""Reads, signs and writes command files. Each is one DSSE envelope and is replaced as a whole. The signing verbs call this."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def make_request(
     postmortem: Path | None = None,
     subject: str | None = None,
 ) -> ProposeRequest:
-    """What to ask the controller for. Raises ``UsageError`` for a stage that does not exist or an empty reason."""
+    """The request to the controller. Raises ``UsageError`` for a stage that does not exist or an empty reason."""
     from pydantic import ValidationError
 
     if verb is Verb.HALT:
-        raise UsageError("a halt on this machine needs no command file", code="usage", remedy="Use `gatehouse halt --reason …`.")
+        raise UsageError("a halt needs no command file", code="usage", remedy="Run `gatehouse halt --reason …`.")
     try:
         target = Stage.parse(to.upper()) if to is not None else None
     except ValueError:
@@ -50,48 +50,48 @@ def make_request(
         ) from None
 
 
-def subject_of(verb: Verb, given: str | None) -> str | None:
-    """A subject as a person gives it: a file for a document, an id as it is. Raises ``ConfigError`` for a file that is none."""
+def subject_of(verb: Verb, argument: str | None) -> str | None:
+    """The subject of a command: a document's text if the argument names a file, else the id. Raises ``ConfigError``."""
     match verb:
-        case Verb.SET_ROSTER if given:
-            return load_roster(Path(given)).canonical_bytes.decode()
-        case Verb.SET_POLICY if given:
-            return canonical_bytes(load_policy(read_bytes(Path(given)))).decode()
-        case Verb.SET_RELEASE | Verb.ISSUE_BOT_KEY if given:
-            return read_bytes(Path(given)).decode("utf-8", "replace").strip()
-        case Verb.DRILL if given:
-            return canonical.encode({"drill": given}).decode()
+        case Verb.SET_ROSTER if argument:
+            return load_roster(Path(argument)).canonical_bytes.decode()
+        case Verb.SET_POLICY if argument:
+            return canonical_bytes(load_policy(read_bytes(Path(argument)))).decode()
+        case Verb.SET_RELEASE | Verb.ISSUE_BOT_KEY if argument:
+            return read_bytes(Path(argument)).decode("utf-8", "replace").strip()
+        case Verb.DRILL if argument:
+            return canonical.encode({"drill": argument}).decode()
         case _:
-            return given
+            return argument
 
 
 def read_envelope(path: Path) -> Envelope:
-    """A command file. Raises ``UsageError`` when it cannot be read and ``Unauthorised`` when it is no envelope."""
+    """A command file. Raises ``UsageError`` when it cannot be read and ``Unauthorised`` when it is not an envelope."""
     data = read_bytes(path)
     try:
         return parse_envelope(data.decode("utf-8"))
     except UnicodeDecodeError:
         raise UsageError(
-            f"{path} is not a command file", code="not-a-command", remedy="Give a file that `propose` wrote."
+            f"{path} is not a command file", code="not-a-command", remedy="Pass a file that `gatehouse propose` wrote."
         ) from None
 
 
 def write_envelope(envelope: Envelope, path: Path) -> None:
-    """Put the file in place whole."""
+    """Replace the file in one step, so that a crash leaves no half file."""
     half = path.with_name(f".{path.name}.{os.getpid()}")
     half.write_text(envelope.text, encoding="utf-8")
     half.replace(path)
 
 
 def write_message(envelope: Envelope, path: Path) -> None:
-    """The bytes that ``ssh-keygen -Y sign`` signs."""
+    """Write the bytes that ``ssh-keygen -Y sign`` signs."""
     path.write_bytes(envelope.pae)
 
 
 def sign_with(envelope: Envelope, keys: Iterable[str], directory: Path) -> Envelope:
-    """One more signature per key, a file's path or a token's URI, in the form the roster lists the key under.
+    """Add one signature per key (a file's path or a token's URI), in the form in which the roster lists the key.
 
-    Outside a deployment a file makes a raw Ed25519 signature.
+    Without a roster, a key file makes a raw Ed25519 signature.
     """
     roster = roster_of(directory)
     for key in keys:
@@ -113,31 +113,31 @@ def _sign_with_token(envelope: Envelope, uri: str, roster: Roster | None) -> Env
     found = roster.find(key.public.fingerprint) if roster is not None else None
     if found is not None and found[1].type is not key.type:
         raise UsageError(
-            f"{found[0].name}'s key {key.public.fingerprint[:19]}… is listed as {found[1].type}, and {uri} signs as {key.type}",
+            f"{found[0].name}'s key {key.public.fingerprint[:19]}… is listed as {found[1].type}, but {uri} signs as {key.type}",
             code="other-key-type",
-            remedy=f"Sign with ssh-keygen (--message, --attach), or have the key listed as {key.type}.",
+            remedy=f"Sign with ssh-keygen (--message, --attach), or list the key as {key.type} in the roster.",
         )
     return sign_with_token(envelope, key, ask)
 
 
 def attach_signatures(envelope: Envelope, paths: Iterable[Path]) -> Envelope:
-    """One more signature per file, made by ssh-keygen."""
+    """Add one signature per file made by ssh-keygen."""
     for path in paths:
         envelope = attach_ssh_signature(envelope, read_bytes(path).decode("ascii", "replace"))
     return envelope
 
 
 def roster_of(directory: Path) -> Roster | None:
-    """The roster file of a deployment; ``None`` where there is no deployment to ask."""
+    """The roster file of a deployment; ``None`` without a deployment."""
     return load_roster(directory / load_settings(directory).roster) if (directory / FILE_NAME).is_file() else None
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file a person named. Raises ``ConfigError`` when it cannot be read."""
+    """The bytes of a file. Raises ``ConfigError`` when it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_ENVELOPE_BYTES * 16)
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be read: {error.strerror}", code="file-unreadable", remedy="Give the right file."
+            f"{path} cannot be read: {error.strerror}", code="file-unreadable", remedy="Check the path and its permissions."
         ) from None

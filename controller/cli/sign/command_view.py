@@ -1,5 +1,5 @@
-"""How a command is shown before and after it is signed. Everything is decoded here, from the very bytes that are signed: a signer
-never has to believe what the controller says about them."""
+"""Shows a command before and after it is signed, for the signing verbs. Everything is decoded from the bytes that are signed, so a
+signer does not depend on what the controller says about them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from policies.stage import Mode
 
 
 def print_proposal(proposal: ProposalView, path: Path, output: Output) -> None:
-    """What was proposed, the gate as it stands, and the file to carry."""
+    """Print the proposed command, its gate now, and the file to sign."""
     if output is Output.JSON:
         print_json({"file": str(path), **proposal.model_dump(mode="json")})
         return
     console = stdout()
     if proposal.gate is not None:
         console.print(gate_table(proposal.gate))
-    console.print(_panel(proposal.payload.encode(), "nobody yet"))
+    console.print(_panel(proposal.payload.encode(), "no one yet"))
     needed = proposal.persons_needed
     hands = ", one of them with a touched security key" if _asks_for_a_touch(proposal) else ""
     console.print(f"{path}: {needed} of the roster must sign it{hands}, then `gatehouse submit {path}`.")
@@ -50,13 +50,13 @@ def _asks_for_a_touch(proposal: ProposalView) -> bool:
 
 
 def print_gate(gate: GateView | None) -> None:
-    """A gate that is about to let a command through; one that is not will come with the refusal."""
+    """Print a gate that passes. A gate that refuses is printed with the refusal."""
     if gate is not None and gate.verdict == "PASS":
         stdout().print(gate_table(gate))
 
 
 def print_command(envelope: Envelope, directory: Path, output: Output) -> None:
-    """A command file and its signatures, checked against the deployment's roster where there is one."""
+    """Print a command file and its signatures, checked against the deployment's roster if there is one."""
     signers = _signers(envelope, directory)
     if output is Output.JSON:
         digest = canonical.digest(envelope.payload)
@@ -64,11 +64,11 @@ def print_command(envelope: Envelope, directory: Path, output: Output) -> None:
         print_json({"payload_digest": digest, "word_code": word_code(digest), "command": command, "signatures": signers})
         return
     words = ", ".join(f"{one['person']} ({one['state']})" if one["person"] else f"{one['key']} ({one['state']})" for one in signers)
-    stdout().print(_panel(envelope.payload, words or "nobody yet"))
+    stdout().print(_panel(envelope.payload, words or "no one yet"))
 
 
 def print_receipt(receipt: ReceiptView, output: Output, *, gate: bool = True) -> None:
-    """A command that was applied or that waits; with its gate unless that has just been shown."""
+    """Print that a command was applied or waits, with its gate if ``gate`` is set."""
     if output is Output.JSON:
         print_json(receipt)
         return
@@ -119,7 +119,7 @@ def _rows(command: Command) -> list[tuple[str, Text | str]]:
         ("release", command.release_digest),
         ("policy", command.policy_digest),
         ("roster", command.roster_digest),
-        ("evidence", command.evidence_digest or "none is asked for"),
+        ("evidence", command.evidence_digest or "none needed"),
         ("valid", f"{instant(command.not_before_ms)} to {instant(command.expires_ms)} UTC"),
     ]
     if command.subject:
@@ -131,7 +131,7 @@ def _rows(command: Command) -> list[tuple[str, Text | str]]:
 
 
 def _subject(subject: str) -> str:
-    """What is signed, in full: an id as it is, a document laid out."""
+    """The whole signed subject: an id, or an indented document."""
     try:
         document = canonical.decode(subject.encode())
     except IntegrityError:
@@ -154,7 +154,7 @@ def _signers(envelope: Envelope, directory: Path) -> list[dict[str, Any]]:
 def _state(envelope: Envelope, keyid: str, directory: Path) -> str:
     roster = roster_of(directory)
     if roster is None:
-        return "not checked: no roster here"
+        return "not checked: no roster in this directory"
     alone = Envelope(envelope.payload, tuple(entry for entry in envelope.signatures if entry.keyid == keyid))
     try:
         signatories = verify(alone.text, roster, Millis(time.time_ns() // 1_000_000)).signatories

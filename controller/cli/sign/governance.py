@@ -1,4 +1,4 @@
-"""The verbs that are not moves: stop a command that waits, take a key away, change who signs, under which policy, and which bot."""
+"""Verbs that change no stage by themselves: veto, revoke, set-roster, set-policy, set-release. ``cli.app`` adds them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def register(app: typer.Typer) -> None:
 def veto(
     key: KeysOption,
     reason: ReasonOption,
-    command: Annotated[str, typer.Argument(help="The id of the command that waits; by default whichever waits.")] = "",
+    command: Annotated[str, typer.Argument(help="The id of the waiting command; by default the one that waits now.")] = "",
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Stop a command that waits for its cooling-off to end. Any one key can."""
+    """Stop a command that waits for the end of its cooling-off period. One signature by any key is enough."""
     _ask(Verb.VETO, command, key, reason, directory, output)
 
 
@@ -39,7 +39,7 @@ def revoke(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Take a key away for ever, at once. One operator can; with too few keys left the deployment halts."""
+    """Revoke a signing key for ever, at once. One operator can sign it. If too few keys remain, the deployment halts."""
     _ask(Verb.REVOKE, key_id, key, reason, directory, output)
 
 
@@ -50,7 +50,7 @@ def set_roster(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Change who may sign. Needs the quorum of the roster in force and that of the new one, whose version is one higher."""
+    """Change who may sign. Needs the quorum of the present and of the new roster. The new version is one higher."""
     from controller.cli.sign.command_files import subject_of
 
     _ask(Verb.SET_ROSTER, subject_of(Verb.SET_ROSTER, str(file)), key, reason, directory, output)
@@ -63,7 +63,7 @@ def set_policy(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Put a policy in force. Everything proven so far is void, and the deployment goes back to MOCK."""
+    """Change the policy. All evidence becomes void and the deployment goes back to MOCK."""
     from controller.cli.sign.command_files import subject_of
 
     _ask(Verb.SET_POLICY, subject_of(Verb.SET_POLICY, str(file)), key, reason, directory, output)
@@ -72,13 +72,13 @@ def set_policy(
 def set_release(
     name: Annotated[str, typer.Option("--name", help="The bot's name.")],
     version: Annotated[str, typer.Option("--version", help="Its version.")],
-    artifact: Annotated[str, typer.Option("--artifact", help="A file to take the digest of, or sha256:… itself.")],
+    artifact: Annotated[str, typer.Option("--artifact", help="The bot's file, or its digest as sha256:….")],
     key: KeysOption,
     reason: ReasonOption,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Say which bot trades from now on. Everything proven so far is void, and the deployment goes back to MOCK."""
+    """Change the bot or its version. All evidence becomes void and the deployment goes back to MOCK."""
     from controller.cli.sign.command_files import read_bytes
     from controller.core.decisions.governance import release_document
     from policies import canonical

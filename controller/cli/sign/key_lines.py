@@ -1,4 +1,4 @@
-"""What a roster has to say about a key that was made elsewhere."""
+"""Makes the roster line of a key that gatehouse did not make. ``gatehouse keys import`` calls this."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Enrolment:
 
     @property
     def lines(self) -> str:
-        """The entry as TOML, to be put among its person's ``keys``."""
+        """The entry as TOML, for its person's ``keys``."""
         pin = ", pin_required = true" if self.entry.pin_required else ""
         key = f'{{ id = "{self.entry.id}", type = "{self.entry.type}", public = "{self.entry.public}"{pin} }}'
-        return f"# {self.source}: into the person's `keys = [ … ]`\n{key},\n"
+        return f"# {self.source}: add this line to the person's `keys = [ … ]`\n{key},\n"
 
 
 def enrolment(source: str, *, pin_required: bool) -> Enrolment:
-    """Look the key up.
+    """Read the key.
 
     Raises:
         GatehouseError: the token or the file cannot be read, or the key is not one that can sign.

@@ -1,4 +1,4 @@
-"""Keys and who they belong to."""
+"""``gatehouse keys`` and ``gatehouse roster``: make, import and show signing keys, and list who may sign. ``cli.app`` adds them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ roster = typer.Typer(help="Show who may sign what.")
 
 @app.command()
 def new(
-    path: Annotated[Path, typer.Argument(help="Where to write the private key; never overwritten.")],
+    path: Annotated[Path, typer.Argument(help="Where to write the private key; an existing file is never overwritten.")],
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Make an Ed25519 key file (mode 0600) and print the line that goes into a roster."""
+    """Make an Ed25519 key file (mode 0600) and print its roster line."""
     from controller.authority.keys import generate_key, save_key
 
     private = generate_key()
@@ -37,12 +37,12 @@ def import_key(
     source: Annotated[
         str, typer.Argument(metavar="KEY", help="The URI of a key in a token or a vault, or a public key file of ssh-keygen.")
     ],
-    pin: Annotated[bool, typer.Option("--require-pin", help="Ask for the security key's PIN with every signature.")] = False,
+    pin: Annotated[bool, typer.Option("--require-pin", help="Require the security key's PIN with every signature.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Print the roster's lines for a key that gatehouse did not make: in a PKCS#11 token, a vault, or one of OpenSSH.
+    """Print the roster lines of a key in a PKCS#11 token, in a vault, or made by OpenSSH.
 
-    hsm:2?label=TOKEN (PYKCS11LIB names the module), hv:NAME, or a file such as id_ed25519_sk.pub.
+    Name it as hsm:2?label=TOKEN (PYKCS11LIB names the module), hv:NAME, or a file such as id_ed25519_sk.pub.
     """
     from controller.cli.shared.output import print_json
     from controller.cli.sign.key_lines import enrolment

@@ -1,4 +1,4 @@
-"""Moving the lifecycle in one go: propose, sign and submit with the keys at hand; halting without any (architecture.md §3, §5)."""
+"""Verbs that change the stage: each proposes, signs and submits one command; `halt` needs no key (architecture.md §3, §5)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def demote(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Go down. No gate asks, one person is enough."""
+    """Go one or more stages down. Needs no gate and one person."""
     _move(Verb.DEMOTE, key, reason, directory, output, to=to, step=step)
 
 
@@ -64,12 +64,12 @@ def resume(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Leave HALTED, never above where it was. Needs two persons and a post-mortem."""
+    """Leave HALTED, at most to the stage before the halt. Needs two persons and a post-mortem."""
     _move(Verb.RESUME, key, reason, directory, output, to=to, postmortem=postmortem)
 
 
 def reset(key: KeysOption, reason: ReasonOption, directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """Leave HALTED for MOCK and start over."""
+    """Leave HALTED, go to MOCK and start again."""
     _move(Verb.RESET, key, reason, directory, output)
 
 
@@ -78,7 +78,7 @@ def halt(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Stop now: no new order, every open order cancelled. Needs no key on this machine."""
+    """Halt now: no new order, every open order cancelled. Needs no key on this machine."""
     from controller.cli.shared.client import OperatorClient
     from controller.cli.sign.command_view import print_receipt
 
@@ -103,7 +103,7 @@ def _move(
 
 
 def carry_out(request: ProposeRequest, keys: Sequence[str], directory: Path, output: Output, *, show_receipt: bool = True) -> None:
-    """Propose, sign with the keys at hand, show what was signed, and hand it in."""
+    """Propose a command, sign it with these keys, show it, and submit it."""
     from controller.authority.envelope import Envelope
     from controller.cli.shared.client import OperatorClient
     from controller.cli.sign.command_files import sign_with

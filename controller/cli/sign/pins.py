@@ -1,4 +1,4 @@
-"""Where a token's PIN comes from: a file only its owner can read, or the person at the terminal. Never an argument."""
+"""Reads a token's PIN from a file of mode 0600 or from the terminal, never from an argument. The signing verbs use it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIN_FILE = "GATEHOUSE_PIN_FILE"
 
 
 def pin_source(uri: str) -> PinSource:
-    """Asks at most once, and only when the token wants its PIN.
+    """A function that asks at most once, and only when the token needs its PIN.
 
     The source raises:
         ConfigError: the file cannot be read, or others can read it.
@@ -32,7 +32,7 @@ def pin_source(uri: str) -> PinSource:
             return _from_file(Path(named))
         if not sys.stdin.isatty():
             raise UsageError(
-                f"{uri} asks for a PIN and there is no terminal to ask at",
+                f"{uri} needs a PIN and there is no terminal",
                 code="no-pin",
                 remedy=f"Run it in a terminal, or set {PIN_FILE} to a file of mode 0600 that holds the PIN.",
             )
@@ -48,8 +48,8 @@ def _from_file(path: Path) -> str:
             pin = file.read(1024).removesuffix("\n")
     except (OSError, UnicodeDecodeError):
         raise ConfigError(
-            f"the PIN file {path} cannot be read", code="no-pin", remedy=f"Set {PIN_FILE} to the right file."
+            f"the PIN file {path} cannot be read", code="no-pin", remedy=f"Set {PIN_FILE} to a readable file with the PIN."
         ) from None
     if exposed:
-        raise ConfigError(f"others can read the PIN file {path}", code="secret-exposed", remedy=f"chmod 600 {path}")
+        raise ConfigError(f"others can read the PIN file {path}", code="secret-exposed", remedy=f"Run `chmod 600 {path}`.")
     return pin

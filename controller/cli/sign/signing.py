@@ -1,4 +1,4 @@
-"""A command by hand: propose it, carry the file to whoever must sign, look at it, sign it, hand it in (architecture.md §5)."""
+"""Verbs for a command file: propose, sign, inspect, submit, approve (architecture.md §5). ``cli.app`` adds them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ AttachOption = Annotated[
     list[Path], typer.Option("--attach", "-a", help="A signature file that ssh-keygen made over the message; once per signature.")
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", "-r", help="Why, for the journal.")]
-TargetOption = Annotated[str | None, typer.Option("--to", help="The stage to go to, where the verb leaves a choice.")]
+TargetOption = Annotated[str | None, typer.Option("--to", help="The target stage, where the verb has a choice.")]
 StepOption = Annotated[int | None, typer.Option("--step", min=1, max=64, help="The ramp step, with --to RAMPING.")]
 PostmortemOption = Annotated[Path | None, typer.Option("--postmortem", help="The post-mortem of the halt; its digest is signed.")]
 
 SubjectOption = Annotated[
     str | None,
-    typer.Option("--subject", help="What it is about, if not a move: a key's or command's id, or a file."),
+    typer.Option("--subject", help="For verbs that change no stage: the id of a key or command, or a file."),
 ]
 
 
@@ -38,17 +38,20 @@ def register(app: typer.Typer) -> None:
 
 
 def propose(
-    verb: Annotated[Verb, typer.Argument(help="What to ask for.")],
+    verb: Annotated[Verb, typer.Argument(help="The verb of the command.")],
     reason: ReasonOption,
     to: TargetOption = None,
     step: StepOption = None,
     postmortem: PostmortemOption = None,
     subject: SubjectOption = None,
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="Where to write it; by default <command id>.json here.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", "-f", help="Where to write the command; by default <command id>.json in the current directory."),
+    ] = None,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Ask the controller for a command to sign, and write it to a file. Nothing happens yet."""
+    """Get a command to sign from the controller and write it to a file. Nothing is applied yet."""
     from controller.authority.envelope import Envelope
     from controller.authority.verify import read_command
     from controller.cli.shared.client import OperatorClient
@@ -67,15 +70,17 @@ def propose(
 
 def sign(
     file: FileArgument,
-    key: KeysOption = [],  # noqa: B006 - typer reads it, nobody changes it
+    key: KeysOption = [],  # noqa: B006 - typer reads it, nothing changes it
     attach: AttachOption = [],  # noqa: B006 - likewise
-    message: Annotated[Path | None, typer.Option(help="Write the bytes for `ssh-keygen -Y sign` here, and sign nothing.")] = None,
+    message: Annotated[
+        Path | None, typer.Option(help="Write the bytes for `ssh-keygen -Y sign` to this file and sign nothing.")
+    ] = None,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Sign a command file with a key file or a key in a token or a vault, or with ssh-keygen through --message and --attach.
+    """Sign a command file with a key file, a key in a token or a vault, or ssh-keygen (--message and --attach).
 
-    A key that never leaves its place is named by URI: hsm:2?label=TOKEN (PKCS#11, with PYKCS11LIB naming the module)
+    Name a key in a token or a vault by its URI: hsm:2?label=TOKEN (PKCS#11, with PYKCS11LIB naming the module)
     or hv:NAME (HashiCorp Vault).
 
     With a security key or a passphrase: `gatehouse sign FILE --message M`, then
@@ -87,7 +92,7 @@ def sign(
 
     if sum((bool(key), bool(attach), message is not None)) != 1:
         raise UsageError(
-            "give exactly one of --key, --attach and --message", code="usage", remedy="Sign with `gatehouse sign FILE --key KEY`."
+            "exactly one of --key, --attach and --message is needed", code="usage", remedy="Use `gatehouse sign FILE --key KEY`."
         )
     envelope = read_envelope(file)
     if message is not None:
@@ -100,7 +105,7 @@ def sign(
 
 
 def inspect(file: FileArgument, directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """Show what a command file asks for, its word code, and whose signatures it carries."""
+    """Show what a command file asks for, its word code and who signed it."""
     from controller.cli.sign.command_files import read_envelope
     from controller.cli.sign.command_view import print_command
 
@@ -108,7 +113,7 @@ def inspect(file: FileArgument, directory: DirectoryOption = HERE, output: Outpu
 
 
 def submit(file: FileArgument, directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """Hand a signed command in. The gate is evaluated now, and the decision is journalled before it takes effect."""
+    """Submit a signed command. The gate is evaluated now and the decision is journalled before it takes effect."""
     from controller.cli.shared.client import OperatorClient
     from controller.cli.sign.command_files import read_envelope
     from controller.cli.sign.command_view import print_receipt
@@ -120,12 +125,12 @@ def submit(file: FileArgument, directory: DirectoryOption = HERE, output: Output
 
 def approve(
     file: FileArgument,
-    key: KeysOption = [],  # noqa: B006 - typer reads it, nobody changes it
+    key: KeysOption = [],  # noqa: B006 - typer reads it, nothing changes it
     attach: AttachOption = [],  # noqa: B006 - likewise
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Add the last signatures to a command file and hand it in."""
+    """Add signatures to a command file and submit it."""
     from controller.cli.shared.client import OperatorClient
     from controller.cli.sign.command_files import attach_signatures, read_envelope, sign_with, write_envelope
     from controller.cli.sign.command_view import print_command, print_receipt
@@ -133,7 +138,9 @@ def approve(
 
     if not key and not attach:
         raise UsageError(
-            "there is no signature to add", code="usage", remedy="Give --key or --attach; `gatehouse submit` adds none."
+            "there is no signature to add",
+            code="usage",
+            remedy="Add --key or --attach. To submit without a new signature use `gatehouse submit`.",
         )
     envelope = sign_with(attach_signatures(read_envelope(file), attach), key, directory)
     write_envelope(envelope, file)

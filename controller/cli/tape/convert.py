@@ -1,4 +1,4 @@
-"""Conversions to tapes, with progress on standard error."""
+"""Converts market data files to tapes, with progress on standard error. ``tape.verbs`` calls this."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def source(text: str) -> Source:
         return Source(text)
     except ValueError:
         raise UsageError(
-            f"{text!r} cannot be converted", code="tape-source-unknown", remedy=f"Give --from {' or --from '.join(Source)}."
+            f"{text!r} cannot be converted", code="tape-source-unknown", remedy=f"Use --from {' or --from '.join(Source)}."
         ) from None
 
 
 def header(kind: Source, symbol: str, files: Sequence[Path], origin: str, licence: str) -> TapeHeader:
-    """What the tape will say about itself."""
-    told = origin or ", ".join(path.name for path in files)
+    """The header of the new tape."""
+    header_origin = origin or ", ".join(path.name for path in files)
     if kind is Source.BARS:
-        return TapeHeader(symbol, DataSource.RECONSTRUCTED_BARS, told, licence, "book and trades reconstructed from bars")
-    return TapeHeader(symbol, DataSource.RECORDED_L2, told, licence, "converted from a capture of Binance's spot streams")
+        return TapeHeader(symbol, DataSource.RECONSTRUCTED_BARS, header_origin, licence, "book and trades reconstructed from bars")
+    return TapeHeader(symbol, DataSource.RECORDED_L2, header_origin, licence, "converted from a capture of Binance's spot streams")
 
 
 def from_binance(files: Sequence[Path], out: Path, head: TapeHeader, band: Decimal | None) -> None:
-    """Convert captures that continue each other.
+    """Convert captures that follow each other without a gap.
 
     Raises:
         IntegrityError: a file is damaged, or the captures do not make a market.
@@ -97,7 +97,9 @@ def _lines(files: Iterable[Path]) -> Iterator[str]:
                 yield from lines
         except (BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise IntegrityError(
-                f"{path} is damaged: {error}", code="capture-damaged", remedy="Fetch the file again and compare its checksum."
+                f"{path} is damaged: {error}", code="capture-damaged", remedy="Download the file again and compare its checksum."
             ) from error
         except OSError as error:
-            raise ConfigError(f"{path} cannot be read: {error.strerror}", code="file-unusable", remedy="Check its path.") from error
+            raise ConfigError(
+                f"{path} cannot be read: {error.strerror}", code="file-unusable", remedy="Check the path and its permissions."
+            ) from error

@@ -1,4 +1,4 @@
-"""Recording a venue's public market to a tape."""
+"""Records a venue's public market to a tape. ``tape.verbs`` calls this."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from controller.cli.shared.fetch import fetching
 from controller.cli.shared.output import stderr
-from controller.cli.shared.signals import run_until_told
+from controller.cli.shared.signals import run_until_stopped
 from exchange.errors import Unreachable
 from exchange.model import DataSource
 from exchange.tape import TapeHeader, TapeRecord, TapeWriter
@@ -34,13 +34,13 @@ class Recording:
 
 
 def run(recording: Recording) -> None:
-    """Record until the time is over or it is told to stop; either way the tape is whole.
+    """Record until the time is over or a signal stops it. In both cases the tape is complete.
 
     Raises:
         UsageError: the venue does not list the symbol.
-        Unreachable: not even a first book came.
+        Unreachable: no order book arrived.
     """
-    run_until_told(record(recording))
+    run_until_stopped(record(recording))
 
 
 async def record(recording: Recording) -> None:
@@ -76,9 +76,9 @@ class _Tally:
         if not self.count:
             self._writer.discard()
             raise Unreachable(
-                f"nothing came: {feed.failure or 'the book never became complete'}",
+                f"no data arrived: {feed.failure or 'the order book never became complete'}",
                 code="recording-empty",
-                remedy="Check --from-ws and --from-rest and the network, and record for longer.",
+                remedy="Check --from-ws, --from-rest and the network, and record for longer.",
             )
         self._writer.close()
 

@@ -1,4 +1,4 @@
-"""How tapes and comparisons on them are shown."""
+"""Shows tapes and comparisons on them. ``tape.verbs`` calls this."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def show_comparison(path: Path, seed: int, latency: str, output: Output) -> None
 
     Raises:
         IntegrityError: the tape is damaged.
-        UsageError: its symbol has no rules, or the latency is none.
+        UsageError: its symbol has no rules, or the latency is not valid.
     """
     ways = quantiles(latency, "--latency")
     records = tuple(tape.read(path))
@@ -120,16 +120,16 @@ class MidPrices:
         self._seen.append((record.at, None if quote is None else quote.mid))
 
     def parts(self, count: int) -> list[Decimal | None]:
-        """The last mid price in each of ``count`` equal parts of the tape; ``None`` where its book was not whole."""
+        """The last mid price in each of ``count`` equal parts of the tape; ``None`` where its book was not complete."""
         mids: list[Decimal | None] = []
-        carried: Decimal | None = None
+        last_mid: Decimal | None = None
         first_at = self._seen[0][0] if self._seen else 0
         for at, mid in self._seen:
             part = min(count - 1, (at - first_at) * count // max(1, self._last_at - first_at))
-            # A part without a change is like the one before it.
-            mids += [carried] * (part - len(mids))
-            carried = mid
-        return mids + [carried] * (count - len(mids))
+            # A part without a change keeps the price of the part before.
+            mids += [last_mid] * (part - len(mids))
+            last_mid = mid
+        return mids + [last_mid] * (count - len(mids))
 
 
 def sparkline(values: Sequence[Decimal | None]) -> str:

@@ -15,7 +15,7 @@ from policies.authority import Role, Verb
 from policies.document import load_policy
 from policies.schema import Policy
 from policies.stage import Mode
-from tests.support.cli_kit import Run, told, write_journal
+from tests.support.cli_kit import Run, printed, write_journal
 from tests.support.desk import Desk
 from tests.unit.authority import authority_kit as kit
 from tests.unit.authority.authority_kit import ALICE, ALICE_SPARE, BOB, CAROL, DAVE, ERIN, NOW, listed, person, sk_public
@@ -31,13 +31,13 @@ def roster(*persons: Person) -> Roster:
     return Roster(version=1, persons=persons)
 
 
-def rows(given: Roster, policy: Policy = TEAM) -> dict[str, CheckResult]:
-    return {row.name: row for row in check_roster(given, policy, NOW)}
+def rows(checked: Roster, policy: Policy = TEAM) -> dict[str, CheckResult]:
+    return {row.name: row for row in check_roster(checked, policy, NOW)}
 
 
-def warned(given: Roster, policy: Policy = TEAM) -> dict[str, str]:
+def warned(checked: Roster, policy: Policy = TEAM) -> dict[str, str]:
     """What is warned of, each with something to do about it."""
-    found = rows(given, policy)
+    found = rows(checked, policy)
     assert all(row.fix for row in found.values() if row.warns)
     return {name: row.found for name, row in found.items() if row.verdict == "WARN"}
 
@@ -55,8 +55,8 @@ def test_a_roster_with_keys_and_persons_to_spare_is_fine() -> None:
 
 
 def test_a_person_with_a_single_key_is_named() -> None:
-    given = roster(*SOUND.persons[:2], person("zoe", roster_key(sk_public(ERIN).line)))
-    assert warned(given) == {"roster backups": "zoe has a single key: lost with it is the right to sign"}
+    listed_roster = roster(*SOUND.persons[:2], person("zoe", roster_key(sk_public(ERIN).line)))
+    assert warned(listed_roster) == {"roster backups": "zoe has a single key: if it is lost, that person cannot sign"}
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_a_person_with_a_single_key_is_named() -> None:
     [{"status": KeyStatus.REVOKED}, {"valid_until": Millis(NOW)}, {"valid_from": Millis(NOW + 1)}],
     ids=["revoked", "expired", "not valid yet"],
 )
-def test_a_key_that_cannot_sign_now_is_no_backup(spare: dict[str, object]) -> None:
+def test_a_key_that_cannot_sign_now_does_not_count_as_a_backup(spare: dict[str, object]) -> None:
     alice = person("alice", CAROLS, listed(ALICE_SPARE, **spare))
     assert "alice has a single key" in warned(roster(alice, *SOUND.persons[1:]))["roster backups"]
 
 
-def test_nobody_is_asked_for_a_backup_of_a_key_that_only_halts() -> None:
+def test_a_person_who_can_only_halt_needs_no_backup_key() -> None:
     ivo = person("ivo", listed(kit.file_key(9)), role=Role.HALT_ONLY)
     assert warned(roster(*SOUND.persons, ivo)) == {}
 
@@ -77,7 +77,7 @@ def test_nobody_is_asked_for_a_backup_of_a_key_that_only_halts() -> None:
 @pytest.mark.parametrize(
     ("days", "says"), [(29, "expires on 2027-02-13"), (0, "expired on 2027-01-15"), (-9, "expired on 2027-01-06")]
 )
-def test_a_key_that_ends_within_thirty_days_is_named_with_its_day(days: int, says: str) -> None:
+def test_a_key_that_expires_within_30_days_is_named_with_its_day(days: int, says: str) -> None:
     alice = person("alice", CAROLS, listed(ALICE), listed(ALICE_SPARE, valid_until=Millis(NOW + days * DAY)))
     found = warned(roster(alice, *SOUND.persons[1:]))
     assert set(found) == {"roster expiry"}
@@ -85,14 +85,14 @@ def test_a_key_that_ends_within_thirty_days_is_named_with_its_day(days: int, say
     assert found["roster expiry"].endswith(says)
 
 
-def test_a_key_that_ends_later_is_not_mentioned() -> None:
+def test_a_key_that_expires_later_is_not_named() -> None:
     alice = person("alice", CAROLS, listed(ALICE, valid_until=Millis(NOW + 30 * DAY)))
     assert warned(roster(alice, *SOUND.persons[1:])) == {}
 
 
-def test_as_many_signers_as_must_sign_is_one_too_few() -> None:
+def test_no_spare_signer_is_warned_of() -> None:
     found = warned(roster(*SOUND.persons[:2]))
-    assert found == {"roster signers": "2 can sign (alice, bob) and 2 must: with one of them away nothing goes up"}
+    assert found == {"roster signers": "2 can sign (alice, bob) and 2 must: if one of them is away, no step up can be signed"}
 
 
 def test_fewer_signers_than_must_sign_is_a_failure() -> None:
@@ -101,49 +101,49 @@ def test_fewer_signers_than_must_sign_is_a_failure() -> None:
     assert row.fix
 
 
-def test_alone_one_other_person_is_enough_to_spare() -> None:
+def test_in_solo_mode_one_other_signer_is_enough() -> None:
     assert warned(roster(*SOUND.persons[:2]), SOLO) == {}
     assert set(warned(roster(SOUND.persons[0]), SOLO)) == {"roster signers"}
 
 
-def test_a_team_without_a_security_key_is_told_that_it_cannot_go_live() -> None:
+def test_a_team_without_a_security_key_is_warned_before_going_live() -> None:
     plain = roster(
         *(
             person(name, listed(kit.file_key(seed)), listed(kit.file_key(seed + 50)))
             for name, seed in (("a", 1), ("b", 2), ("c", 3))
         )
     )
-    assert warned(plain) == {"roster hardware": "nobody has a security key, and going live needs one that is touched"}
+    assert warned(plain) == {"roster hardware": "no one has a security key; going live needs a touched security key"}
 
 
-def test_whoever_signs_for_real_money_with_a_file_or_a_token_is_named() -> None:
+def test_a_signer_for_real_money_without_a_security_key_is_named() -> None:
     bob, erin = person("bob", listed(BOB), listed(DAVE)), SOUND.persons[2]
     token = person("hank", kit.on_token(kit.p384_public(kit.IDA)), listed(ALICE_SPARE))
     found = warned(roster(SOUND.persons[0], bob, erin, token))
-    assert found == {"roster hardware": "bob, hank sign without a security key: whoever copies the key signs as well"}
+    assert found == {"roster hardware": "bob, hank sign without a security key: anyone who copies the key can sign"}
 
 
-def test_alone_a_key_file_in_production_is_named_too() -> None:
+def test_in_solo_mode_a_key_file_in_production_is_named() -> None:
     files = person("alice", listed(ALICE), listed(ALICE_SPARE)), person("bob", listed(BOB), listed(DAVE))
     assert warned(roster(*files), SOLO) == {
-        "roster hardware": "alice, bob sign without a security key: whoever copies the key signs as well"
+        "roster hardware": "alice, bob sign without a security key: anyone who copies the key can sign"
     }
 
 
-def test_a_rehearsal_asks_for_no_hardware() -> None:
+def test_a_rehearsal_needs_no_security_key() -> None:
     assert DEMO.mode is Mode.TEAM
     assert "roster hardware" not in warned(roster(person("a", listed(ALICE)), person("b", listed(BOB))), DEMO)
 
 
-def test_warnings_do_not_fail_the_doctor(run: Run, deployment: Path) -> None:
-    found = {row["check"]: row for row in told(run("doctor", "--dir", deployment, "-o", "json"))}
+def test_warnings_leave_the_exit_code_of_doctor_at_zero(run: Run, deployment: Path) -> None:
+    found = {row["check"]: row for row in printed(run("doctor", "--dir", deployment, "-o", "json"))}
     backups = found["roster backups"]
     assert (backups["verdict"], backups["ok"]) == ("WARN", True)
     assert "gatehouse set-roster" in backups["fix"]
     assert found["roster hardware"]["verdict"] == "PASS"
 
 
-def test_the_roster_in_force_is_the_journal_s_and_not_the_file_s(deployment: Path) -> None:
+def test_the_roster_in_force_comes_from_the_journal_not_the_file(deployment: Path) -> None:
     desk = Desk().arm()
     assert desk.state.roster is not None
     assert desk.ask(Verb.REVOKE, desk.state.roster.persons[2].keys[0].id, "alice").code == ""

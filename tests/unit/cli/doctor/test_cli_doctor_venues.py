@@ -14,7 +14,7 @@ import pytest
 from controller.settings.deployment import load_settings, read_secret
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import running_testnet
-from tests.support.cli_kit import Run, told
+from tests.support.cli_kit import Run, printed
 
 
 @contextmanager
@@ -53,18 +53,18 @@ def live_at(deployment: Path) -> Iterator[Path]:
 
 
 def test_the_account_of_a_venue_that_answers_is_checked_in_full(run: Run, live_at: Path) -> None:
-    rows = {row["check"]: row for row in told(run("doctor", "--dir", live_at, "-o", "json"))}
+    rows = {row["check"]: row for row in printed(run("doctor", "--dir", live_at, "-o", "json"))}
     account = {name: row for name, row in rows.items() if name.startswith("live ")}
     assert {"live clock", "live account may trade", "live BTCUSDT open to this key", "live BTCUSDT test BUY LIMIT"} <= set(account)
     assert [name for name, row in account.items() if not row["ok"]] == []
     assert not any(name.startswith("testnet ") for name in rows)
 
 
-def test_a_key_the_venue_does_not_know_is_found(run: Run, live_at: Path) -> None:
+def test_a_key_that_the_venue_does_not_know_is_reported(run: Run, live_at: Path) -> None:
     path = live_at / "gatehouse.toml"
     path.write_text(path.read_text().replace(load_settings(live_at).live.api_key, "mx0unknown"))
     result = run("doctor", "--dir", live_at, "-o", "json")
-    rows = {row["check"]: row for row in told(result)}
+    rows = {row["check"]: row for row in printed(result)}
     assert result.exit_code == 1
     assert not rows["live account may trade"]["ok"]
     assert rows["live account may trade"]["fix"]

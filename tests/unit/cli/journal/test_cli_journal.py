@@ -14,7 +14,7 @@ from controller.journal.chain import entry_hash
 from policies import canonical
 from policies.authority import Verb
 from policies.stage import Stage
-from tests.support.cli_kit import Run, told, write_journal
+from tests.support.cli_kit import Run, printed, write_journal
 from tests.support.desk import Desk
 
 
@@ -54,7 +54,7 @@ def tamper(directory: Path, trigger: str, sql: str) -> None:
 
 
 def test_a_sound_journal_verifies_with_its_head(run: Run, journalled: Path, desk: Desk) -> None:
-    found = told(run("journal", "verify", "-d", journalled, "-o", "json"))
+    found = printed(run("journal", "verify", "-d", journalled, "-o", "json"))
     assert found["ok"]
     assert found["entries"] == len(desk.journal)
 
@@ -63,12 +63,12 @@ def test_an_edited_journal_is_an_error_that_names_the_entry(run: Run, journalled
     tamper(journalled, "entry_stays", "UPDATE entry SET at = at + 1 WHERE seq = 7")
     result = run("journal", "verify", "-d", journalled, "-o", "json")
     assert result.exit_code == 1
-    assert told(result, error=True)["error"]["code"] == "journal-broken"
+    assert printed(result, error=True)["error"]["code"] == "journal-broken"
     assert "6 entries before it are good" in result.stderr
 
 
 def test_the_tail_shows_the_last_entries_of_one_kind(run: Run, journalled: Path) -> None:
-    rows = told(run("journal", "tail", "-d", journalled, "--kind", "stage-changed", "-o", "json"))
+    rows = printed(run("journal", "tail", "-d", journalled, "--kind", "stage-changed", "-o", "json"))
     assert [row["body"]["stage"] for row in rows] == ["TESTNET_VALIDATING", "VALIDATED", "LIVE_€10", "HALTED"]
     assert "LIVE_€10 → HALTED" in run("journal", "tail", "-d", journalled, "--kind", "stage-changed").stdout
 
@@ -81,9 +81,9 @@ def test_an_export_verifies_without_the_database(run: Run, journalled: Path, tmp
     assert run("journal", "export", tmp_path / "out", "-d", journalled).exit_code == 2
 
 
-def test_a_checkpoint_convicts_a_journal_that_lost_its_tail(run: Run, journalled: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_shows_that_a_journal_lost_its_last_entries(run: Run, journalled: Path, tmp_path: Path) -> None:
     save_key(generate_key(), tmp_path / "k")
-    signed = told(run("journal", "checkpoint", "-d", journalled, "--key", tmp_path / "k", "-o", "json"))
+    signed = printed(run("journal", "checkpoint", "-d", journalled, "--key", tmp_path / "k", "-o", "json"))
     note = tmp_path / "note"
     note.write_text(signed["checkpoint"])
     check = ("journal", "verify", "-d", journalled, "--checkpoint", note, "--checkpoint-key", signed["public_key"])
@@ -95,7 +95,7 @@ def test_a_checkpoint_convicts_a_journal_that_lost_its_tail(run: Run, journalled
 
 
 def test_a_refused_command_is_explained_with_its_signers_and_the_reason(run: Run, journalled: Path) -> None:
-    (refused,) = told(run("journal", "tail", "-d", journalled, "--kind", "command-refused", "-o", "json"))
+    (refused,) = printed(run("journal", "tail", "-d", journalled, "--kind", "command-refused", "-o", "json"))
     text = run("explain", refused["body"]["command_id"], "-d", journalled).stdout
     for words in ("under-quorum", "signed by alice", "must sign"):
         assert words in text
@@ -108,7 +108,7 @@ def test_a_denied_order_is_explained_by_the_bots_own_id(run: Run, journalled: Pa
 
 
 def test_an_order_is_explained_from_admission_to_fill(run: Run, journalled: Path) -> None:
-    kinds = [row["kind"] for row in told(run("explain", "my-order", "-d", journalled, "-o", "json"))]
+    kinds = [row["kind"] for row in printed(run("explain", "my-order", "-d", journalled, "-o", "json"))]
     assert kinds[0] == "order-admitted"
     assert "fill-booked" in kinds
 
@@ -123,19 +123,19 @@ def test_a_gate_is_explained_by_its_last_decision(run: Run, journalled: Path) ->
 
 
 @pytest.mark.parametrize("subject", ["nobody", "f" * 32, "99999", "resume"])
-def test_what_the_journal_never_heard_of_is_a_usage_error(run: Run, journalled: Path, subject: str) -> None:
+def test_an_unknown_subject_is_a_usage_error(run: Run, journalled: Path, subject: str) -> None:
     assert run("explain", subject, "-d", journalled).exit_code == 2
 
 
-def test_a_report_is_one_page_that_loads_nothing_and_a_bundle_that_verifies(run: Run, journalled: Path) -> None:
-    written = told(run("report", "-d", journalled, "-o", "json"))
+def test_a_report_is_a_page_without_links_and_a_bundle_that_verifies(run: Run, journalled: Path) -> None:
+    written = printed(run("report", "-d", journalled, "-o", "json"))
     page = Path(written["page"]).read_text()
     assert "src=" not in page
     assert "href=" not in page
     assert "<script" not in page
     assert "VALIDATED → LIVE_€10" in page
     assert "<svg" in page
-    verified = told(run("verify", written["bundle"], "-o", "json"))
+    verified = printed(run("verify", written["bundle"], "-o", "json"))
     assert verified["result"]["verdict"] == "PASS"
     assert sorted(verified["persons"]) == ["alice", "bob"]
 
@@ -155,10 +155,10 @@ def test_every_applied_command_can_be_reported(run: Run, journalled: Path, desk:
         ("body", '\\"journal_seq\\":', '\\"journal_seq\\":1'),
     ],
 )
-def test_a_bundle_with_anything_changed_is_an_error_even_when_its_hash_was_made_to_fit(
+def test_a_changed_bundle_is_an_error_even_with_a_recomputed_hash(
     run: Run, journalled: Path, part: str, old: str, new: str
 ) -> None:
-    bundle = Path(told(run("report", "-d", journalled, "-o", "json"))["bundle"])
+    bundle = Path(printed(run("report", "-d", journalled, "-o", "json"))["bundle"])
     document = json.loads(bundle.read_bytes())
     entry = document["entry"]
     holder = entry if part == "body" else document
@@ -170,14 +170,14 @@ def test_a_bundle_with_anything_changed_is_an_error_even_when_its_hash_was_made_
     assert run("verify", bundle).exit_code in {1, 4}
 
 
-def test_a_bundle_whose_hash_does_not_fit_is_an_error(run: Run, journalled: Path) -> None:
-    bundle = Path(told(run("report", "-d", journalled, "-o", "json"))["bundle"])
+def test_a_bundle_with_a_wrong_hash_is_an_error(run: Run, journalled: Path) -> None:
+    bundle = Path(printed(run("report", "-d", journalled, "-o", "json"))["bundle"])
     document = json.loads(bundle.read_bytes())
     document["entry"]["seq"] += 1
     bundle.write_bytes(canonical.encode(document))
     result = run("verify", bundle, "-o", "json")
     assert result.exit_code == 1
-    assert told(result, error=True)["error"]["code"] == "bundle-broken"
+    assert printed(result, error=True)["error"]["code"] == "bundle-broken"
 
 
 def test_without_an_applied_command_there_is_no_report(run: Run, deployment: Path) -> None:

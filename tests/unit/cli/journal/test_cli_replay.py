@@ -18,7 +18,7 @@ from exchange.ports import VenueName
 from policies import canonical
 from policies.authority import Verb
 from policies.stage import Stage
-from tests.support.cli_kit import Run, told, write_journal
+from tests.support.cli_kit import Run, printed, write_journal
 from tests.support.desk import Desk
 
 
@@ -44,7 +44,7 @@ def journalled(deployment: Path, desk: Desk) -> Path:
 
 
 def test_a_replay_ends_in_the_state_the_controller_had(run: Run, journalled: Path, desk: Desk) -> None:
-    found = told(run("journal", "replay", "-d", journalled, "-o", "json"))
+    found = printed(run("journal", "replay", "-d", journalled, "-o", "json"))
     assert found["fingerprint"] == desk.state.fingerprint()
     assert (found["entries"], found["stage"]) == (len(desk.journal), "LIVE_€10")
     totals = desk.state.ledger(VenueName.LIVE).totals
@@ -53,8 +53,8 @@ def test_a_replay_ends_in_the_state_the_controller_had(run: Run, journalled: Pat
     assert {order["client_id"] for order in found["open_orders"]} == set(desk.state.open)
 
 
-def test_the_profit_of_an_account_is_its_equity_now_less_its_equity_then(run: Run, journalled: Path, desk: Desk) -> None:
-    found = told(run("journal", "replay", "-d", journalled, "-o", "json"))["venues"]
+def test_an_accounts_profit_is_its_present_less_its_first_equity(run: Run, journalled: Path, desk: Desk) -> None:
+    found = printed(run("journal", "replay", "-d", journalled, "-o", "json"))["venues"]
     for venue in VenueName:
         fills = [one for one in desk.events(e.FillBooked) if isinstance(one, e.FillBooked) and one.venue is venue]
         assert found[venue.value]["fills"] == len(fills)
@@ -65,7 +65,7 @@ def test_the_profit_of_an_account_is_its_equity_now_less_its_equity_then(run: Ru
 
 
 def test_every_decision_is_written_with_the_entry_that_recorded_it(run: Run, journalled: Path, desk: Desk, tmp_path: Path) -> None:
-    result = told(run("journal", "replay", "-d", journalled, "--decisions", tmp_path / "decisions.jsonl", "-o", "json"))
+    result = printed(run("journal", "replay", "-d", journalled, "--decisions", tmp_path / "decisions.jsonl", "-o", "json"))
     lines = [canonical.decode(line) for line in (tmp_path / "decisions.jsonl").read_bytes().splitlines()]
     decided = [event for event, _ in desk.journal if isinstance(event, DECISIONS)]
     assert [line["decision"] for line in lines] == [canonical.decode(event_codec.encode(event)) for event in decided]
@@ -79,23 +79,23 @@ def test_every_decision_is_written_with_the_entry_that_recorded_it(run: Run, jou
 def test_decisions_never_replace_a_file(run: Run, journalled: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("precious")
     result = run("journal", "replay", "-d", journalled, "--decisions", tmp_path / "mine", "-o", "json")
-    assert told(result, error=True)["error"]["code"] == "decisions-not-written"
+    assert printed(result, error=True)["error"]["code"] == "decisions-not-written"
     assert (tmp_path / "mine").read_text() == "precious"
 
 
 def test_a_replay_up_to_an_entry_is_the_state_after_that_entry(run: Run, journalled: Path, desk: Desk) -> None:
     seq = len(desk.journal) // 2
-    found = told(run("journal", "replay", "-d", journalled, "--upto", str(seq), "-o", "json"))
+    found = printed(run("journal", "replay", "-d", journalled, "--upto", str(seq), "-o", "json"))
     assert found["entries"] == seq
     assert found["fingerprint"] != desk.state.fingerprint()
     result = run("journal", "replay", "-d", journalled, "--upto", str(len(desk.journal) + 1), "-o", "json")
-    assert told(result, error=True)["error"]["code"] == "no-such-entry"
+    assert printed(result, error=True)["error"]["code"] == "no-such-entry"
 
 
 def test_an_export_replays_to_the_same_state_as_its_journal(run: Run, journalled: Path, desk: Desk, tmp_path: Path) -> None:
     run("journal", "export", tmp_path / "export", "-d", journalled)
-    found = told(run("journal", "replay", "--export", tmp_path / "export", "-o", "json"))
-    assert found == told(run("journal", "replay", "-d", journalled, "-o", "json"))
+    found = printed(run("journal", "replay", "--export", tmp_path / "export", "-o", "json"))
+    assert found == printed(run("journal", "replay", "-d", journalled, "-o", "json"))
 
 
 def test_a_damaged_export_is_not_replayed(run: Run, journalled: Path, tmp_path: Path) -> None:
@@ -103,16 +103,16 @@ def test_a_damaged_export_is_not_replayed(run: Run, journalled: Path, tmp_path: 
     lines = tmp_path / "export" / "journal.jsonl"
     lines.write_bytes(b"".join(lines.read_bytes().splitlines(keepends=True)[:-1]))
     result = run("journal", "replay", "--export", tmp_path / "export", "-o", "json")
-    assert told(result, error=True)["error"]["code"] == "export-damaged"
+    assert printed(result, error=True)["error"]["code"] == "export-damaged"
 
 
-def test_a_person_reads_stage_balances_orders_results_and_fingerprint(run: Run, journalled: Path, desk: Desk) -> None:
+def test_replay_prints_stage_balances_orders_results_fingerprint(run: Run, journalled: Path, desk: Desk) -> None:
     shown = run("journal", "replay", "-d", journalled).stdout
     for word in ("LIVE_€10", "BTC", "P&L EUR", next(iter(desk.state.open)), "1 order-denied", desk.state.fingerprint()):
         assert word in shown
 
 
-def test_a_verdict_that_does_not_come_out_again_is_an_error(journalled: Path, desk: Desk) -> None:
+def test_a_verdict_that_replay_does_not_reproduce_is_an_error(journalled: Path, desk: Desk) -> None:
     reader = read_journal(journalled / "var" / "journal.db")
     entries = list(reader.read())
     reader.close()

@@ -12,7 +12,7 @@ import pytest
 from controller.core.events import CommandAccepted, CommandRefused
 from policies.authority import Verb
 from policies.stage import Stage
-from tests.support.cli_kit import Run, told, write_journal
+from tests.support.cli_kit import Run, printed, write_journal
 from tests.support.desk import Desk
 
 
@@ -63,13 +63,13 @@ def rewrite(directory: Path, *statements: str) -> None:
 def convicted(run: Run, directory: Path) -> str:
     result = run("journal", "verify", "-d", directory, "-o", "json")
     assert result.exit_code == 1
-    error = told(result, error=True)["error"]
+    error = printed(result, error=True)["error"]
     assert error["code"] == "journal-broken"
     return " ".join(error["message"].split())
 
 
 def test_a_sound_journal_agrees_with_its_witness_by_name(run: Run, witnessed: Path, desk: Desk, tmp_path: Path) -> None:
-    found = told(run("journal", "verify", "-d", witnessed, "-o", "json"))
+    found = printed(run("journal", "verify", "-d", witnessed, "-o", "json"))
     assert found["checkpoints"] == [
         {"target": f"directory {tmp_path}/elsewhere", "verdict": "agrees", "size": len(desk.journal), "problem": ""}
     ]
@@ -79,7 +79,7 @@ def test_a_sound_journal_agrees_with_its_witness_by_name(run: Run, witnessed: Pa
     assert "2 applied" in text
 
 
-def test_a_cut_tail_is_named(run: Run, witnessed: Path, tmp_path: Path) -> None:
+def test_verify_names_entries_cut_off_at_the_end(run: Run, witnessed: Path, tmp_path: Path) -> None:
     rewrite(witnessed, "DELETE FROM entry WHERE seq > (SELECT max(seq) FROM entry) - 3")
     said = convicted(run, witnessed)
     assert f"directory {tmp_path}/elsewhere knows" in said
@@ -87,14 +87,14 @@ def test_a_cut_tail_is_named(run: Run, witnessed: Path, tmp_path: Path) -> None:
     assert "(tail-missing;" in said
 
 
-def test_an_edited_row_is_named(run: Run, witnessed: Path) -> None:
+def test_verify_names_an_edited_row(run: Run, witnessed: Path) -> None:
     rewrite(witnessed, "UPDATE entry SET body = CAST(replace(CAST(body AS TEXT), 'rehearsal', 'production') AS BLOB) WHERE seq = 1")
     said = convicted(run, witnessed)
     assert "entry 1 is not what was written" in said
     assert "(edited; 0 entries before it are good)" in said
 
 
-def test_a_swapped_file_is_named(run: Run, witnessed: Path, tmp_path: Path) -> None:
+def test_verify_names_a_swapped_file(run: Run, witnessed: Path, tmp_path: Path) -> None:
     database(witnessed).unlink()
     other = Desk().walk_to(Stage.VALIDATED)
     while len(other.journal) < 600:
@@ -106,12 +106,12 @@ def test_a_swapped_file_is_named(run: Run, witnessed: Path, tmp_path: Path) -> N
     assert "(history-rewritten;" in said
 
 
-def test_a_file_of_another_deployment_is_named(run: Run, witnessed: Path, desk: Desk) -> None:
+def test_verify_names_a_file_of_another_deployment(run: Run, witnessed: Path, desk: Desk) -> None:
     rewrite(witnessed, "UPDATE controller SET controller_id = 'other'")
     assert "the file is the journal of other, not of desk" in convicted(run, witnessed)
 
 
-def test_a_restored_older_copy_is_named(run: Run, witnessed: Path, desk: Desk, tmp_path: Path) -> None:
+def test_verify_names_a_restored_older_copy(run: Run, witnessed: Path, desk: Desk, tmp_path: Path) -> None:
     database(witnessed).unlink()
     older = desk.fork()
     older.journal = desk.journal[:-5]
@@ -121,7 +121,7 @@ def test_a_restored_older_copy_is_named(run: Run, witnessed: Path, desk: Desk, t
     assert "an older copy was restored" in said
 
 
-def test_a_rewritten_command_is_named_even_with_every_hash_made_to_fit(run: Run, deployment: Path, desk: Desk) -> None:
+def test_verify_names_a_rewritten_command_with_recomputed_hashes(run: Run, deployment: Path, desk: Desk) -> None:
     forged = desk.fork()
     number = next(place for place, (event, _) in enumerate(forged.journal) if isinstance(event, CommandAccepted))
     event, at = forged.journal[number]
@@ -134,7 +134,7 @@ def test_a_rewritten_command_is_named_even_with_every_hash_made_to_fit(run: Run,
     assert f"entry {number + 1}: the signature is not over these bytes" in said
 
 
-def test_a_refusal_that_never_was_is_named(run: Run, deployment: Path, desk: Desk) -> None:
+def test_verify_names_an_invented_refusal(run: Run, deployment: Path, desk: Desk) -> None:
     forged = desk.fork()
     (refused,) = forged.events(CommandRefused)
     forged.journal = [
@@ -144,39 +144,39 @@ def test_a_refusal_that_never_was_is_named(run: Run, deployment: Path, desk: Des
     assert "says something else than the envelope in it" in convicted(run, deployment)
 
 
-def test_a_target_that_is_away_is_named_with_the_reason(run: Run, witnessed: Path, tmp_path: Path) -> None:
+def test_verify_names_an_unreachable_target_and_the_reason(run: Run, witnessed: Path, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "elsewhere")
     result = run("journal", "verify", "-d", witnessed, "-o", "json")
     assert result.exit_code == 0
-    (row,) = told(result)["checkpoints"]
+    (row,) = printed(result)["checkpoints"]
     assert row["verdict"] == "unreachable"
     assert "cannot be found" in row["problem"]
     assert "unreachable: " in run("journal", "verify", "-d", witnessed).stdout
 
 
-def test_a_target_whose_note_was_forged_is_named(run: Run, witnessed: Path, tmp_path: Path) -> None:
+def test_verify_names_a_target_with_a_forged_note(run: Run, witnessed: Path, tmp_path: Path) -> None:
     (note,) = (tmp_path / "elsewhere").iterdir()
     origin, size, rest = note.read_text().split("\n", 2)
     note.write_text(f"{origin}\n{int(size) - 1}\n{rest}")
     result = run("journal", "verify", "-d", witnessed, "-o", "json")
     assert result.exit_code == 1
-    assert str(tmp_path / "elsewhere") in told(result, error=True)["error"]["message"]
+    assert str(tmp_path / "elsewhere") in printed(result, error=True)["error"]["message"]
 
 
-def test_without_any_checkpoint_it_says_what_would_not_show(run: Run, deployment: Path, desk: Desk) -> None:
+def test_without_a_checkpoint_it_says_what_it_cannot_find(run: Run, deployment: Path, desk: Desk) -> None:
     write_journal(desk, deployment)
-    assert "a tail that was cut off would not show" in run("journal", "verify", "-d", deployment).stdout
+    assert "entries cut off at the end would not be found" in run("journal", "verify", "-d", deployment).stdout
 
 
-def test_a_target_without_a_key_to_read_it_with_is_said_to_be_unread(run: Run, deployment: Path, desk: Desk) -> None:
+def test_without_a_checkpoint_key_a_target_is_reported_as_unread(run: Run, deployment: Path, desk: Desk) -> None:
     write_journal(desk, deployment)
     settled(deployment, '[[checkpoints]]\nto = "directory"\nname = "elsewhere"\npath = "elsewhere"')
-    (row,) = told(run("journal", "verify", "-d", deployment, "-o", "json"))["checkpoints"]
+    (row,) = printed(run("journal", "verify", "-d", deployment, "-o", "json"))["checkpoints"]
     assert (row["verdict"], "no checkpoint key" in row["problem"]) == ("unreachable", True)
 
 
-def test_a_checkpoint_goes_to_every_target_and_its_fate_is_the_exit_code(run: Run, witnessed: Path, tmp_path: Path) -> None:
-    published = told(run("journal", "checkpoint", "-d", witnessed, "-o", "json"))["published"]
+def test_a_checkpoint_goes_to_every_target_and_a_failure_sets_the_code(run: Run, witnessed: Path, tmp_path: Path) -> None:
+    published = printed(run("journal", "checkpoint", "-d", witnessed, "-o", "json"))["published"]
     assert published == [{"target": f"directory {tmp_path}/elsewhere", "outcome": "taken", "problem": ""}]
     shutil.rmtree(tmp_path / "elsewhere")
     assert run("journal", "checkpoint", "-d", witnessed).exit_code == 6
@@ -186,23 +186,23 @@ def test_a_checkpoint_goes_to_every_target_and_its_fate_is_the_exit_code(run: Ru
     assert run("journal", "checkpoint", "-d", witnessed).exit_code == 1
 
 
-def test_a_target_whose_secret_is_elsewhere_is_unread_and_the_rest_is_verified(run: Run, witnessed: Path, tmp_path: Path) -> None:
+def test_a_target_without_its_secret_is_unread_and_others_are_verified(run: Run, witnessed: Path, tmp_path: Path) -> None:
     webhook = 'to = "webhook"\nname = "chat"\nurl = "https://example.com/hook"\nsecret_file = "hook.token"'
     settled(witnessed, f"[[checkpoints]]\n{webhook}")
-    found = told(run("journal", "verify", "-d", witnessed, "-o", "json"))
+    found = printed(run("journal", "verify", "-d", witnessed, "-o", "json"))
     verdicts = {row["target"]: (row["verdict"], row["problem"]) for row in found["checkpoints"]}
     assert verdicts[f"directory {tmp_path}/elsewhere"] == ("agrees", "")
     assert verdicts["webhook chat"][0] == "unreachable"
     assert "hook.token cannot be read" in verdicts["webhook chat"][1]
 
 
-def test_two_targets_of_one_name_are_a_mistake_in_the_settings(run: Run, witnessed: Path, tmp_path: Path) -> None:
+def test_two_targets_with_one_name_are_a_settings_error(run: Run, witnessed: Path, tmp_path: Path) -> None:
     settled(witnessed, f'[[checkpoints]]\nto = "directory"\nname = "again"\npath = "{tmp_path}/elsewhere"')
     result = run("journal", "verify", "-d", witnessed, "-o", "json")
-    assert (result.exit_code, told(result, error=True)["error"]["code"]) == (2, "checkpoint-name")
+    assert (result.exit_code, printed(result, error=True)["error"]["code"]) == (2, "checkpoint-name")
 
 
-def test_the_doctor_asks_every_target(run: Run, witnessed: Path, tmp_path: Path) -> None:
+def test_doctor_reads_every_checkpoint_target(run: Run, witnessed: Path, tmp_path: Path) -> None:
     def row() -> dict[str, str]:
         rows = json.loads(run("doctor", "-d", witnessed, "-o", "json").stdout)
         return next(one for one in rows if one["check"] == "checkpoints")

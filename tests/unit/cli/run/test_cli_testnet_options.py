@@ -11,7 +11,7 @@ from controller.cli.run.testnet_options import one_account, read_accounts
 from exchange.errors import ConfigError, UsageError
 from exchange.testnet.access.auth import Permission
 from exchange.wire.profile import KycLevel
-from tests.support.cli_kit import Run, told
+from tests.support.cli_kit import Run, printed
 
 GOOD = '[[account]]\nname = "bot"\napi_key = "mx0abcdefgh"\nsecret = "0123456789"\nbalances = { USDT = "10000.5", BTC = "1" }\n'
 
@@ -61,7 +61,7 @@ def test_a_balance_that_is_no_number_is_a_usage_error(balance: str) -> None:
 def test_a_key_without_a_secret_is_a_usage_error(run: Run) -> None:
     result = run("testnet", "--key", "mx0abcdefgh", "-o", "json")
     assert result.exit_code == 2
-    assert told(result, error=True)["error"]["code"] == "testnet-account-incomplete"
+    assert printed(result, error=True)["error"]["code"] == "testnet-account-incomplete"
 
 
 def test_a_venue_without_accounts_is_a_usage_error(run: Run) -> None:
@@ -98,4 +98,4 @@ def test_a_snapshot_that_is_not_there_is_told_before_anything_is_served(run: Run
         "-o",
         "json",
     )
-    assert (result.exit_code, told(result, error=True)["error"]["code"]) == (1, "snapshot-damaged")
+    assert (result.exit_code, printed(result, error=True)["error"]["code"]) == (1, "snapshot-damaged")

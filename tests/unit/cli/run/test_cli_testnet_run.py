@@ -20,7 +20,7 @@ from exchange.testnet.conditions.latency import DEFAULT_QUANTILES
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
 from exchange.wire.signing import signature
-from tests.support.cli_kit import Run, told
+from tests.support.cli_kit import Run, printed
 from tests.support.loopback import http_at
 
 ACCOUNT = AccountConfig("bot", "mx0abcdefgh", "0123456789", {"USDT": Decimal(10_000)})
@@ -69,7 +69,7 @@ def test_fill_models_are_chosen_by_name(run: Run) -> None:
     assert testnet_options.model("base") is FillModel.BASE
     result = run("testnet", "--key", "mx0abcdefgh", "--secret", "0123456789", "--fill-model", "kind", "-o", "json")
     assert result.exit_code == 2
-    assert told(result, error=True)["error"]["code"] == "fill-model-unknown"
+    assert printed(result, error=True)["error"]["code"] == "fill-model-unknown"
 
 
 def test_the_market_is_a_tape_where_one_is_given_and_made_up_where_not() -> None:
@@ -87,7 +87,7 @@ def test_feeds_that_contradict_the_other_options_are_a_usage_error(name: str, ta
         testnet_options.feed(name, tape, Decimal(speed))
 
 
-async def test_a_venue_told_to_end_leaves_the_fills_it_has_printed_with_their_evidence(
+async def test_a_stopped_venue_exports_the_fills_it_printed_with_evidence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "fills.jsonl"

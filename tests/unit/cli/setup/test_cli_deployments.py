@@ -10,7 +10,7 @@ from controller.settings.deployment import load_settings, read_secret
 from policies.authority import Role
 from policies.document import load_policy
 from policies.stage import Environment
-from tests.support.cli_kit import Run, told
+from tests.support.cli_kit import Run, printed
 
 
 def mode(path: Path) -> int:
@@ -29,7 +29,7 @@ def test_init_writes_a_deployment_that_loads(run: Run, tmp_path: Path) -> None:
     }
 
 
-def test_every_secret_belongs_to_its_owner_alone(deployment: Path) -> None:
+def test_every_secret_file_has_mode_0600(deployment: Path) -> None:
     files = [*(deployment / "keys").iterdir(), *(deployment / "secrets").iterdir()]
     assert len(files) == 8
     assert {mode(path) for path in files} == {0o600}
@@ -50,16 +50,16 @@ def test_two_deployments_share_no_secret(run: Run, tmp_path: Path) -> None:
     }
 
 
-def test_init_never_writes_into_a_directory_with_something_in_it(run: Run, tmp_path: Path) -> None:
+def test_init_refuses_a_directory_that_is_not_empty(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     result = run("init", tmp_path, "--profile", "demo")
     assert result.exit_code == 2
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_doctor_passes_what_is_there_and_names_the_venues_that_are_not(run: Run, deployment: Path) -> None:
+def test_doctor_passes_a_new_deployment_but_names_missing_venues(run: Run, deployment: Path) -> None:
     result = run("doctor", "--dir", deployment, "-o", "json")
-    rows = {row["check"]: row for row in told(result)}
+    rows = {row["check"]: row for row in printed(result)}
     assert result.exit_code == 1
     assert all(rows[name]["ok"] for name in ("settings", "policy", "eur rate", "roster", "fsync", "key alice.key"))
     assert not rows["venue live"]["ok"]
@@ -68,7 +68,7 @@ def test_doctor_passes_what_is_there_and_names_the_venues_that_are_not(run: Run,
 
 def test_doctor_finds_a_secret_that_others_can_read(run: Run, deployment: Path) -> None:
     (deployment / "secrets" / "live.secret").chmod(0o644)
-    rows = {row["check"]: row for row in told(run("doctor", "--dir", deployment, "-o", "json"))}
+    rows = {row["check"]: row for row in printed(run("doctor", "--dir", deployment, "-o", "json"))}
     assert not rows["secret secrets/live.secret"]["ok"]
     assert rows["secret secrets/live.secret"]["fix"].startswith("chmod 600")
 
@@ -76,14 +76,14 @@ def test_doctor_finds_a_secret_that_others_can_read(run: Run, deployment: Path) 
 def test_doctor_refuses_a_policy_of_another_environment(run: Run, deployment: Path) -> None:
     team = Path(__file__).parents[4] / "policies" / "examples" / "team.toml"
     (deployment / "policy.toml").write_bytes(team.read_bytes())
-    rows = {row["check"]: row for row in told(run("doctor", "--dir", deployment, "-o", "json"))}
+    rows = {row["check"]: row for row in printed(run("doctor", "--dir", deployment, "-o", "json"))}
     assert "production" in rows["policy"]["found"]
 
 
 def test_a_key_shows_its_public_half_only(run: Run, deployment: Path) -> None:
     path = deployment / "keys" / "alice.key"
     result = run("keys", "show", path, "-o", "json")
-    assert told(result)["public"].startswith("ssh-ed25519 ")
+    assert printed(result)["public"].startswith("ssh-ed25519 ")
     assert "PRIVATE" not in result.output
 
 
@@ -97,7 +97,7 @@ def test_a_new_key_is_private_and_never_overwrites_one(run: Run, tmp_path: Path)
 
 
 def test_the_roster_is_shown_with_its_digest(run: Run, deployment: Path) -> None:
-    shown = told(run("roster", "show", "--dir", deployment, "-o", "json"))
+    shown = printed(run("roster", "show", "--dir", deployment, "-o", "json"))
     assert [person["name"] for person in shown["persons"]] == ["alice", "bob"]
     assert shown["digest"] == load_roster(deployment / "roster.toml").digest
 

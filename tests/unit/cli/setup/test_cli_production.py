@@ -17,7 +17,7 @@ from policies import canonical
 from policies.authority import Role
 from policies.document import load_policy
 from policies.stage import Environment, Mode
-from tests.support.cli_kit import Run, told
+from tests.support.cli_kit import Run, printed
 
 
 def written(run: Run, directory: Path, profile: str, *more: str | Path) -> Path:
@@ -63,17 +63,17 @@ def test_every_person_gets_a_key(run: Run, tmp_path: Path, profile: str, more: t
 
 
 @pytest.mark.parametrize(("more", "empty"), [((), "artifact"), (("--bot",), "api_key")])
-def test_what_only_its_owner_knows_stays_empty_and_nothing_starts_without_it(
+def test_settings_left_empty_by_init_must_be_filled_in_before_a_start(
     run: Run, tmp_path: Path, bot: Path, more: tuple[str, ...], empty: str
 ) -> None:
     directory = written(run, tmp_path / "new", "solo", *more, *([bot] if more else []))
     with pytest.raises(ConfigError, match=empty):
         load_settings(directory)
-    rows = told(run("doctor", "--dir", directory, "-o", "json"))
+    rows = printed(run("doctor", "--dir", directory, "-o", "json"))
     assert [(row["check"], row["ok"]) for row in rows] == [("settings", False)]
 
 
-def test_the_live_secret_is_put_there_by_its_owner(run: Run, tmp_path: Path, bot: Path) -> None:
+def test_init_leaves_the_live_secret_to_the_owner(run: Run, tmp_path: Path, bot: Path) -> None:
     directory = written(run, tmp_path / "new", "solo", "--live-key", "mx0abc", "--bot", bot)
     with pytest.raises(ConfigError, match="empty"):
         read_secret(directory, load_settings(directory).live.secret_file)
@@ -83,7 +83,7 @@ def test_the_live_secret_is_put_there_by_its_owner(run: Run, tmp_path: Path, bot
 def test_a_team_is_two_different_persons_with_plain_names(run: Run, tmp_path: Path, people: list[str]) -> None:
     arguments = [argument for name in people for argument in ("--person", name)]
     result = run("init", tmp_path / "new", "--profile", "team", *arguments, "-o", "json")
-    assert told(result, error=True)["error"]["code"] == "wrong-persons"
+    assert printed(result, error=True)["error"]["code"] == "wrong-persons"
     assert not (tmp_path / "new").exists()
 
 

@@ -10,7 +10,7 @@ import pytest
 from controller.core.causes import HaltClass
 from exchange.errors import DeadlineExceeded, GatehouseError, Halted, IntegrityError, Refused, Unauthorised, Unreachable, UsageError
 from policies.stage import Stage
-from tests.support.cli_kit import Run, Served, told
+from tests.support.cli_kit import Run, Served, printed
 
 
 def test_status_shows_stage_exposure_and_what_comes_next(run: Run, served: Served) -> None:
@@ -22,7 +22,7 @@ def test_status_shows_stage_exposure_and_what_comes_next(run: Run, served: Serve
 
 def test_status_as_json_is_the_view_itself(run: Run, served: Served) -> None:
     result = run("status", "--dir", served.directory, "-o", "json")
-    assert told(result) == served.port.view.model_dump(mode="json")
+    assert printed(result) == served.port.view.model_dump(mode="json")
 
 
 def test_status_says_unknown_where_nothing_is_known(run: Run, served: Served) -> None:
@@ -30,19 +30,19 @@ def test_status_says_unknown_where_nothing_is_known(run: Run, served: Served) ->
     assert "unknown of 10 EUR" in run("status", "-d", served.directory).stdout
 
 
-def test_status_says_what_kind_of_halt_it_is_and_when_only_a_reset_is_left(run: Run, served: Served) -> None:
+def test_status_shows_the_kind_of_halt_and_when_a_reset_is_needed(run: Run, served: Served) -> None:
     halted = {"stage": Stage.HALTED, "halt_reason": "0.5 EUR were lost", "halted_from": "VALIDATED"}
     void = {"halt_class": HaltClass.BREACH, "validation_void": "a breach at VALIDATED revoked it"}
     served.port.view = served.port.view.model_copy(update={**halted, **void})
     text = run("status", "-d", served.directory).stdout
-    for words in ("breach: 0.5 EUR were lost (was at VALIDATED)", "only a reset", "the validation is void: a breach at VALIDATED"):
+    for words in ("breach: 0.5 EUR were lost (was at VALIDATED)", "reset needed", "the validation is void: a breach at VALIDATED"):
         assert words in text
 
 
-def test_status_says_that_live_eur10_is_being_left_and_what_for(run: Run, served: Served) -> None:
+def test_status_shows_that_live_eur10_is_being_left_and_why(run: Run, served: Served) -> None:
     served.port.view = served.port.view.model_copy(update={"pending_demotion": "the newest quote was 31000 ms old"})
     text = run("status", "-d", served.directory).stdout
-    for words in ("leaving LIVE_€10", "only sells", "the newest quote was 31000 ms old"):
+    for words in ("leaving LIVE_€10", "only sell orders", "the newest quote was 31000 ms old"):
         assert words in text
 
 
@@ -53,7 +53,7 @@ def test_gates_show_measured_threshold_and_why_a_rule_does_not_pass(run: Run, se
 
 
 def test_lists_respect_their_limit(run: Run, served: Served) -> None:
-    assert len(told(run("orders", "-d", served.directory, "-n", "3", "-o", "json"))) == 3
+    assert len(printed(run("orders", "-d", served.directory, "-n", "3", "-o", "json"))) == 3
 
 
 def test_balances_keep_every_decimal(run: Run, served: Served) -> None:
@@ -64,7 +64,7 @@ def test_balances_keep_every_decimal(run: Run, served: Served) -> None:
     ("kind", "code"),
     [(UsageError, 2), (Refused, 3), (Unauthorised, 4), (Halted, 5), (Unreachable, 6), (DeadlineExceeded, 7), (IntegrityError, 1)],
 )
-def test_an_error_of_the_controller_keeps_its_exit_code_and_says_what_to_do(
+def test_a_controller_error_keeps_its_exit_code_and_its_remedy(
     run: Run, served: Served, kind: type[GatehouseError], code: int
 ) -> None:
     served.port.error = kind("the matter", code="a-code", remedy="Do this.")
@@ -78,7 +78,7 @@ def test_an_error_of_the_controller_keeps_its_exit_code_and_says_what_to_do(
 def test_an_error_as_json_goes_to_standard_error(run: Run, served: Served) -> None:
     served.port.error = Halted("it is halted", code="halted", remedy="Resume it.")
     result = run("status", "-d", served.directory, "-o", "json")
-    assert told(result, error=True) == {
+    assert printed(result, error=True) == {
         "error": {"code": "halted", "message": "it is halted", "remedy": "Resume it.", "exit_code": 5}
     }
 
@@ -86,7 +86,7 @@ def test_an_error_as_json_goes_to_standard_error(run: Run, served: Served) -> No
 def test_a_controller_that_does_not_run_is_unreachable(run: Run, deployment: Path) -> None:
     result = run("status", "--dir", deployment, "-o", "json")
     assert result.exit_code == 6
-    assert told(result, error=True)["error"]["code"] == "not-running"
+    assert printed(result, error=True)["error"]["code"] == "not-running"
 
 
 def test_a_stale_socket_is_unreachable(run: Run, deployment: Path) -> None:

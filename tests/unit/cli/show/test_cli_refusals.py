@@ -13,7 +13,7 @@ from controller.core.inputs import SubmissionInvalid
 from controller.core.lifecycle import Position
 from policies.authority import Verb
 from policies.stage import Stage
-from tests.support.cli_kit import Run, told, write_journal
+from tests.support.cli_kit import Run, printed, write_journal
 from tests.support.desk import Desk
 
 
@@ -53,7 +53,7 @@ def test_without_an_id_the_last_refusal_is_explained(run: Run, journalled: Path)
 
 
 def test_a_refusal_is_explained_in_words_by_the_number_of_its_entry(run: Run, journalled: Path) -> None:
-    (last,) = told(run("explain", "refusal", "-d", journalled, "-o", "json"))
+    (last,) = printed(run("explain", "refusal", "-d", journalled, "-o", "json"))
     text = run("explain", "refusal", str(last["seq"]), "-d", journalled).stdout
     assert "refused [malformed-envelope] it is no envelope" in text
 

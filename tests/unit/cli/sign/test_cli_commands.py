@@ -21,7 +21,7 @@ from exchange.model import Millis
 from policies import canonical
 from policies.authority import Verb
 from policies.stage import Stage
-from tests.support.cli_kit import Run, Served, told
+from tests.support.cli_kit import Run, Served, printed
 from tests.support.desk import Desk
 from tests.support.operator_port import FakePort, a_gate
 
@@ -75,7 +75,7 @@ def test_two_persons_sign_the_same_bytes_one_after_the_other(run: Run, proposing
         assert run("sign", proposal, "--key", directory / "keys" / f"{person}.key", "--dir", directory).exit_code == 0
     envelope = parse_envelope(proposal.read_text())
     assert envelope.payload == before
-    shown = told(run("inspect", proposal, "--dir", directory, "-o", "json"))
+    shown = printed(run("inspect", proposal, "--dir", directory, "-o", "json"))
     assert [(one["person"], one["state"]) for one in shown["signatures"]] == [("alice", "valid"), ("bob", "valid")]
 
 
@@ -92,7 +92,7 @@ def test_a_changed_payload_shows_that_its_signature_does_not_count(run: Run, pro
     envelope = parse_envelope(proposal.read_text())
     forged = type(envelope)(envelope.payload.replace(b'"cap_eur":"10"', b'"cap_eur":"99"'), envelope.signatures)
     proposal.write_text(forged.text)
-    shown = told(run("inspect", proposal, "-d", directory, "-o", "json"))
+    shown = printed(run("inspect", proposal, "-d", directory, "-o", "json"))
     assert shown["signatures"][0]["state"].startswith("does not count")
 
 
@@ -104,7 +104,7 @@ def test_a_submitted_file_arrives_byte_for_byte(run: Run, proposing: Served, pro
     assert proposing.port.submitted == [proposal.read_text()]
 
 
-def test_an_envelope_signed_here_holds_against_the_roster(run: Run, proposing: Served) -> None:
+def test_an_envelope_signed_on_the_command_line_verifies_with_the_roster(run: Run, proposing: Served) -> None:
     directory = proposing.directory
     keys = ("--key", directory / "keys" / "alice.key", "--key", directory / "keys" / "bob.key")
     assert run("advance", *keys, "-r", "real", "-d", directory).exit_code == 0
@@ -124,7 +124,7 @@ def test_a_gate_that_refuses_is_shown_rule_by_rule_and_exits_with_three(run: Run
     assert result.exit_code == 3
     assert "covered-time" in result.stderr
     as_json = run("advance", "--key", key, "-r", "now", "-d", proposing.directory, "-o", "json")
-    assert told(as_json, error=True)["gate"]["rules"][0]["id"] == "covered-time"
+    assert printed(as_json, error=True)["gate"]["rules"][0]["id"] == "covered-time"
 
 
 def test_too_few_signatures_exit_with_four(run: Run, proposing: Served) -> None:
@@ -137,7 +137,7 @@ def test_too_few_signatures_exit_with_four(run: Run, proposing: Served) -> None:
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="there is no ssh-keygen here")
-def test_a_signature_of_ssh_keygen_is_attached_and_holds(run: Run, proposing: Served, proposal: Path, tmp_path: Path) -> None:
+def test_an_attached_signature_of_ssh_keygen_verifies(run: Run, proposing: Served, proposal: Path, tmp_path: Path) -> None:
     key, message = tmp_path / "id", tmp_path / "m"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     assert run("sign", proposal, "--message", message, "-d", proposing.directory).exit_code == 0
@@ -149,7 +149,7 @@ def test_a_signature_of_ssh_keygen_is_attached_and_holds(run: Run, proposing: Se
 
 
 @pytest.mark.parametrize("extra", [(), ("--key", "k", "--message", "m")])
-def test_sign_does_exactly_one_thing(run: Run, proposal: Path, extra: tuple[str, ...]) -> None:
+def test_sign_takes_exactly_one_of_its_three_options(run: Run, proposal: Path, extra: tuple[str, ...]) -> None:
     assert run("sign", proposal, *extra).exit_code == 2
 
 
@@ -163,7 +163,7 @@ def test_an_empty_reason_is_a_usage_error(run: Run, proposing: Served) -> None:
     assert run("propose", "advance", "-r", "", "-d", proposing.directory).exit_code == 2
 
 
-def test_a_post_mortem_travels_as_its_digest(run: Run, proposing: Served, tmp_path: Path) -> None:
+def test_a_post_mortem_is_sent_as_its_digest(run: Run, proposing: Served, tmp_path: Path) -> None:
     file = tmp_path / "pm.md"
     file.write_text("what happened")
     run("propose", "resume", "-r", "x", "--postmortem", file, "-f", tmp_path / "c.json", "-d", proposing.directory)
@@ -177,7 +177,7 @@ def test_a_halt_needs_no_key(run: Run, served: Served) -> None:
     assert "HALTED" in result.stdout
 
 
-def test_a_file_that_is_no_command_is_refused(run: Run, deployment: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_command_is_refused(run: Run, deployment: Path, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("{}")
     assert run("inspect", tmp_path / "x", "-d", deployment).exit_code == 4
     assert run("inspect", tmp_path / "missing", "-d", deployment).exit_code == 2

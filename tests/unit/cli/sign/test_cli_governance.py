@@ -18,7 +18,7 @@ from policies import canonical
 from policies.authority import Verb
 from policies.document import digest, load_policy
 from policies.stage import Mode, Stage
-from tests.support.cli_kit import Run, Served, told, write_journal
+from tests.support.cli_kit import Run, Served, printed, write_journal
 from tests.support.desk import Desk, with_policy
 from tests.support.operator_port import DIGEST, NOW, FakePort, a_status
 
@@ -99,7 +99,7 @@ def key(governed: Served) -> Path:
     return governed.directory / "keys" / "alice.key"
 
 
-def test_a_veto_without_an_id_is_of_whatever_waits(run: Run, governed: Served) -> None:
+def test_a_veto_without_an_id_stops_the_waiting_command(run: Run, governed: Served) -> None:
     result = run("veto", "--key", key(governed), "-r", "no", "-d", governed.directory)
     assert result.exit_code == 0, result.output
     assert governed.port.proposed[0].subject is None
@@ -153,15 +153,15 @@ def test_a_receipt_of_a_command_that_waits_says_until_when(run: Run, governed: S
     assert "applied" not in result.stdout
 
 
-def test_the_status_shows_what_waits_and_how_to_stop_it(run: Run, served: Served) -> None:
+def test_status_shows_the_waiting_command_and_how_to_stop_it(run: Run, served: Served) -> None:
     served.port.view = a_status(pending=WAITS)
     shown = run("status", "-d", served.directory).stdout
     for words in ("advance to LIVE_€10 by anna is applied in ", WAITS.command_id, "gatehouse veto"):
         assert words in shown
-    assert told(run("status", "-d", served.directory, "-o", "json"))["pending"]["command_id"] == WAITS.command_id
+    assert printed(run("status", "-d", served.directory, "-o", "json"))["pending"]["command_id"] == WAITS.command_id
 
 
-def test_a_vetoed_command_is_explained_from_its_signature_to_its_end(run: Run, deployment: Path, waiting: Desk) -> None:
+def test_a_vetoed_command_is_explained_from_signature_to_veto(run: Run, deployment: Path, waiting: Desk) -> None:
     write_journal(waiting, deployment)
     first, second = (event for event in waiting.events(CommandPending) if isinstance(event, CommandPending))
     shown = run("explain", first.command_id, "-d", deployment).stdout

@@ -22,7 +22,7 @@ from controller.console.schema import ProposalView
 from policies import canonical
 from policies.authority import Verb
 from policies.stage import Environment, Stage
-from tests.support.cli_kit import Run, told
+from tests.support.cli_kit import Run, printed
 from tests.unit.authority import authority_kit as kit
 
 ROOT = Path(__file__).parents[4]
@@ -39,7 +39,7 @@ def written(tmp_path: Path, envelope: Envelope) -> Path:
 def shown(run: Run, path: Path) -> str:
     result = run("inspect", path, "-d", path.parent)
     assert result.exit_code == 0, result.stderr
-    return "".join(letter for letter in result.stdout if letter not in "│╭╮╰╯─")
+    return "".join(char for char in result.stdout if char not in "│╭╮╰╯─")
 
 
 DOCUMENT = '{"artifact":"sha256:' + "7" * 64 + '","name":"maker","version":"2"}'
@@ -71,14 +71,14 @@ def test_every_value_that_is_signed_is_shown_whole(run: Run, tmp_path: Path, cha
     assert word_code(digest) in text
 
 
-def test_programs_get_the_command_as_it_is_signed(run: Run, tmp_path: Path) -> None:
+def test_json_output_shows_the_command_as_it_is_signed(run: Run, tmp_path: Path) -> None:
     proposal = propose(kit.a_command())
-    document = told(run("inspect", written(tmp_path, proposal), "-d", tmp_path, "-o", "json"))
+    document = printed(run("inspect", written(tmp_path, proposal), "-d", tmp_path, "-o", "json"))
     assert canonical.encode(document["command"]) == proposal.payload
     assert document["word_code"] == word_code(document["payload_digest"])
 
 
-def test_a_time_beyond_the_calendar_is_shown_as_the_number_it_is(run: Run, tmp_path: Path) -> None:
+def test_a_time_after_the_year_9999_is_shown_as_a_number(run: Run, tmp_path: Path) -> None:
     path = written(tmp_path, propose(kit.a_command(expires_ms=2**53 - 1)))
     assert f"{2**53 - 1} ms after 1970" in shown(run, path)
 
@@ -96,7 +96,7 @@ def test_a_signature_that_proves_a_touch_says_so(run: Run, deployment: Path) -> 
     assert "carol (valid, touched), alice (valid)" in shown(run, written(deployment, proposal))
 
 
-def test_looking_needs_neither_a_controller_nor_a_network(tmp_path: Path) -> None:
+def test_inspect_needs_no_controller_and_no_network(tmp_path: Path) -> None:
     cut_off = ["unshare", "--map-root-user", "--net"]
     if shutil.which("unshare") is None or subprocess.run([*cut_off, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine makes no network namespaces, so nothing shows that none is needed")
@@ -110,7 +110,7 @@ def test_looking_needs_neither_a_controller_nor_a_network(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("environment", "persons", "asked"), [("production", 2, True), ("production", 1, False), ("rehearsal", 2, False)]
 )
-def test_a_proposal_says_when_it_needs_somebody_s_touch(
+def test_a_proposal_says_when_a_touched_security_key_is_needed(
     capsys: pytest.CaptureFixture[str], environment: str, persons: int, asked: bool
 ) -> None:
     payload = propose(kit.a_command(environment=Environment(environment))).payload

@@ -23,7 +23,7 @@ from controller.authority.verify import verify
 from exchange.errors import UsageError
 from policies.authority import Role
 from tests.support import softhsm
-from tests.support.cli_kit import Run, told
+from tests.support.cli_kit import Run, printed
 from tests.support.softhsm import PIN, SoftToken
 from tests.unit.authority.authority_kit import ALICE, NOW, a_command
 
@@ -54,7 +54,7 @@ def proposal(tmp_path: Path) -> Path:
 def imported(run: Run, uri: str) -> dict[str, str]:
     result = run("keys", "import", uri, "-o", "json")
     assert result.exit_code == 0, result.stderr
-    return dict(told(result))
+    return dict(printed(result))
 
 
 def roster_with(entry: dict[str, str]) -> Roster:
@@ -69,7 +69,7 @@ def signatories(envelope: Envelope, roster: Roster) -> tuple[Signatory, ...]:
 def failed(run: Run, *arguments: str | Path) -> tuple[str, str]:
     result = run(*arguments, "-o", "json")
     assert result.exit_code != 0
-    error = told(result, error=True)["error"]
+    error = printed(result, error=True)["error"]
     return error["code"], error["remedy"]
 
 
@@ -85,7 +85,7 @@ def test_a_key_that_never_leaves_its_token_signs_a_command(
     assert (one.person, one.key_id, one.touched) == ("zoe", entry["id"], False)
 
 
-def test_the_lines_for_the_roster_are_what_a_roster_takes(run: Run, token: SoftToken) -> None:
+def test_the_printed_roster_lines_load_as_a_roster(run: Run, token: SoftToken) -> None:
     uri = token.new_key()
     lines = run("keys", "import", uri).stdout
     text = f'version = 1\n[[persons]]\nname = "zoe"\nrole = "operator"\nkeys = [\n{lines}]\n'
@@ -126,7 +126,7 @@ def test_a_pin_that_others_can_read_is_not_used(run: Run, token: SoftToken, prop
     assert failed(run, "sign", proposal, "--key", token.new_key())[0] == "secret-exposed"
 
 
-def test_without_a_terminal_or_a_file_no_pin_is_made_up(
+def test_without_a_terminal_or_a_pin_file_signing_is_refused(
     run: Run, token: SoftToken, proposal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GATEHOUSE_PIN_FILE")
@@ -135,23 +135,21 @@ def test_without_a_terminal_or_a_file_no_pin_is_made_up(
 
 
 @pytest.mark.parametrize("uri", ["hsm:99?label=gatehouse+desk", "hsm:2?label=another"])
-def test_a_key_or_a_token_that_is_not_there_is_said_to_be_missing(run: Run, token: SoftToken, uri: str) -> None:
+def test_a_missing_key_or_token_is_reported_as_missing(run: Run, token: SoftToken, uri: str) -> None:
     assert failed(run, "keys", "import", uri)[0] == "token-unusable"
 
 
-def test_a_key_on_a_curve_that_is_not_accepted_is_not_enrolled(run: Run, token: SoftToken) -> None:
+def test_a_key_on_an_unsupported_curve_is_not_enrolled(run: Run, token: SoftToken) -> None:
     assert failed(run, "keys", "import", token.new_key("secp521r1"))[0] == "token-unusable"
 
 
-def test_a_token_without_its_module_says_which_variable_names_it(
-    run: Run, token: SoftToken, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_pkcs11_module_the_error_names_the_variable(run: Run, token: SoftToken, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYKCS11LIB")
     code, remedy = failed(run, "keys", "import", "hsm:")
     assert (code, "PYKCS11LIB" in remedy) == ("token-unusable", True)
 
 
-def test_a_key_the_roster_lists_for_ssh_keygen_is_not_signed_with_as_a_token(
+def test_a_token_does_not_sign_with_a_key_listed_for_ssh_keygen(
     run: Run, token: SoftToken, deployment: Path, proposal: Path
 ) -> None:
     uri = token.new_key()
@@ -166,7 +164,7 @@ def test_a_key_the_roster_lists_for_ssh_keygen_is_not_signed_with_as_a_token(
 
 
 @pytest.mark.parametrize("uri", ["awskms:desk", "azurekms://desk.vault.azure.net/keys/go", "HSM:2", "file:alice.key"])
-def test_a_key_in_another_kind_of_place_is_refused_with_the_kinds_there_are(run: Run, proposal: Path, uri: str) -> None:
+def test_an_unknown_kind_of_key_uri_is_refused_with_the_known_kinds(run: Run, proposal: Path, uri: str) -> None:
     for arguments in (("sign", proposal, "--key", uri), ("keys", "import", uri)):
         code, remedy = failed(run, *arguments)
         assert (code, "hsm: (a PKCS#11 token) and hv: (a HashiCorp Vault)" in remedy) == ("bad-key-uri", True)
@@ -218,7 +216,7 @@ BAD_URIS = [
 
 
 @pytest.mark.parametrize("uri", BAD_URIS)
-def test_a_uri_that_names_no_key_is_refused_before_anybody_is_asked(uri: str) -> None:
+def test_a_uri_that_names_no_key_is_refused_before_the_pin_is_asked(uri: str) -> None:
     def never() -> str:
         raise AssertionError("asked for the PIN")
 
@@ -228,13 +226,13 @@ def test_a_uri_that_names_no_key_is_refused_before_anybody_is_asked(uri: str) ->
 
 
 @pytest.mark.parametrize("text", ["alice.key", "/keys/hsm", "./hsm:2", "C:\\keys\\alice", "./awskms:desk", "hsm"])
-def test_everything_else_is_a_file(text: str) -> None:
+def test_a_key_without_a_known_uri_scheme_is_a_file(text: str) -> None:
     assert not is_token_uri(text)
 
 
 def test_a_public_key_of_ssh_keygen_is_imported_from_its_file(run: Run, tmp_path: Path, sk_line: Callable[[], str]) -> None:
     (tmp_path / "id.pub").write_text(sk_line() + " me@here\n")
-    entry = told(run("keys", "import", tmp_path / "id.pub", "--require-pin", "-o", "json"))
+    entry = printed(run("keys", "import", tmp_path / "id.pub", "--require-pin", "-o", "json"))
     assert (entry["type"], entry["pin_required"]) == ("sk-ssh-ed25519@openssh.com", True)
     assert parse_public_line(entry["public"]).fingerprint == entry["id"]
 

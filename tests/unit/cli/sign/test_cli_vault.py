@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from controller.authority.envelope import parse_envelope
 from controller.authority.keys import public_key
 from controller.authority.verify import verify
-from tests.support.cli_kit import Run, told
+from tests.support.cli_kit import Run, printed
 from tests.unit.authority.authority_kit import ALICE, BOB, NOW, PROPOSAL, ROSTER
 
 
@@ -82,7 +82,7 @@ def proposal(tmp_path: Path) -> Path:
 
 
 def code_of(result: Any) -> str:
-    return str(told(result, error=True)["error"]["code"])
+    return str(printed(result, error=True)["error"]["code"])
 
 
 def test_a_key_in_a_vault_signs_a_command_like_a_key_file(run: Run, vault: Vault, proposal: Path) -> None:
@@ -92,35 +92,35 @@ def test_a_key_in_a_vault_signs_a_command_like_a_key_file(run: Run, vault: Vault
     assert vault.asked == ["/v1/transit/keys/desk", "/v1/transit/sign/desk"]
 
 
-def test_its_roster_line_names_the_newest_version(run: Run, vault: Vault) -> None:
-    entry = told(run("keys", "import", "hv:desk", "-o", "json"))
+def test_the_roster_line_of_a_vault_key_names_its_newest_version(run: Run, vault: Vault) -> None:
+    entry = printed(run("keys", "import", "hv:desk", "-o", "json"))
     assert (entry["key"], entry["type"], entry["id"]) == ("hv:desk/2", "ed25519", public_key(ALICE).fingerprint)
 
 
-def test_an_older_version_is_not_signed_with(run: Run, vault: Vault, proposal: Path) -> None:
+def test_an_older_version_of_a_vault_key_does_not_sign(run: Run, vault: Vault, proposal: Path) -> None:
     assert code_of(run("sign", proposal, "--key", "hv:desk/1", "-o", "json")) == "token-unusable"
     assert parse_envelope(proposal.read_text()) == PROPOSAL
 
 
-def test_what_a_vault_returns_is_no_signature_until_it_has_been_verified(run: Run, vault: Vault, proposal: Path) -> None:
+def test_a_signature_from_a_vault_is_verified_before_it_is_used(run: Run, vault: Vault, proposal: Path) -> None:
     vault.signs_with = BOB
     assert code_of(run("sign", proposal, "--key", "hv:desk", "-o", "json")) == "bad-signature"
     assert parse_envelope(proposal.read_text()) == PROPOSAL
 
 
 @pytest.mark.parametrize("keys", [{"1": 1_700_000_000}, {"1": {}}, {"1": {"public_key": "!"}}, {}], ids=str)
-def test_a_vault_s_key_of_another_kind_is_said_to_be_unusable(run: Run, vault: Vault, keys: dict[str, Any]) -> None:
+def test_a_vault_key_of_another_type_is_reported_as_unusable(run: Run, vault: Vault, keys: dict[str, Any]) -> None:
     vault.versions = keys
     assert code_of(run("keys", "import", "hv:desk", "-o", "json")) == "token-unusable"
 
 
-def test_a_vault_that_refuses_or_is_away_is_said_to_be(run: Run, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vault_that_refuses_or_does_not_answer_is_reported(run: Run, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     vault.status = 403
     assert code_of(run("keys", "import", "hv:desk", "-o", "json")) == "token-unusable"
     monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:9")
     assert code_of(run("keys", "import", "hv:desk", "-o", "json")) == "token-unusable"
 
 
-def test_a_vault_s_key_of_small_order_is_not_enrolled(run: Run, vault: Vault) -> None:
+def test_a_vault_key_of_small_order_is_not_enrolled(run: Run, vault: Vault) -> None:
     vault.versions = {"1": {"public_key": base64.b64encode(bytes(32)).decode()}}
     assert code_of(run("keys", "import", "hv:desk", "-o", "json")) == "unusable-key"

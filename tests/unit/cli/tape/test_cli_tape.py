@@ -20,7 +20,7 @@ from exchange.model import DataSource, MarketTrade, Millis, Side
 from exchange.tape import DepthDelta, DepthSnapshot, TapeGap, TapeHeader, TapeRecord, TapeTrade
 from exchange.testnet.config import NO_RATE_LIMITS, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
-from tests.support.cli_kit import Run, told
+from tests.support.cli_kit import Run, printed
 
 D = Decimal
 SHIPPED = Path(__file__).resolve().parents[4] / "exchange/testnet/tapes/btcusdt-20240808.tape.gz"
@@ -53,7 +53,7 @@ def made(tmp_path: Path) -> Path:
 
 
 def test_inspecting_tells_what_is_in_a_tape(run: Run) -> None:
-    found = told(run("tape", "inspect", SHIPPED, "-o", "json"))
+    found = printed(run("tape", "inspect", SHIPPED, "-o", "json"))
     assert (found["symbol"], found["source"], found["trades"], found["gaps"]) == ("BTCUSDT", "recorded-l2", 9_756, 0)
     assert len(found["mids"]) == 60
     assert all(D(61_500) < D(mid) < D(62_000) for mid in found["mids"])
@@ -70,11 +70,13 @@ def test_a_damaged_tape_is_an_error_with_a_remedy(run: Run, made: Path) -> None:
     made.write_bytes(SHIPPED.read_bytes()[:20_000])
     result = run("tape", "inspect", made, "-o", "json")
     assert result.exit_code == 1
-    assert told(result, error=True)["error"]["code"] == "tape-malformed"
+    assert printed(result, error=True)["error"]["code"] == "tape-malformed"
 
 
 def test_bars_become_a_tape_that_says_it_is_reconstructed(run: Run, bars: Path, made: Path) -> None:
-    found = told(run("tape", "convert", bars, "--from", "bars", "--out", made, "--quote-volume", "--licence", "MIT", "-o", "json"))
+    found = printed(
+        run("tape", "convert", bars, "--from", "bars", "--out", made, "--quote-volume", "--licence", "MIT", "-o", "json")
+    )
     assert (found["source"], found["licence"], found["trades"], found["high"]) == ("reconstructed-bars", "MIT", 24, "110")
     assert tape.read_header(made).source is DataSource.RECONSTRUCTED_BARS
     assert "Reconstructed from bars" in run("tape", "inspect", made).stdout
@@ -85,7 +87,7 @@ def test_captures_become_one_tape_whether_or_not_they_are_packed(run: Run, tmp_p
     first, second = tmp_path / "1.jsonl.gz", tmp_path / "2.jsonl"
     first.write_bytes(gzip.compress("".join(lines[:1]).encode()))
     second.write_text("".join(lines[1:]))
-    found = told(run("tape", "convert", first, second, "--from", "binance", "--out", made, "-o", "json"))
+    found = printed(run("tape", "convert", first, second, "--from", "binance", "--out", made, "-o", "json"))
     assert (found["snapshots"], found["deltas"], found["trades"], found["origin"]) == (1, 1, 1, "1.jsonl.gz, 2.jsonl")
 
 
@@ -102,7 +104,7 @@ def test_a_conversion_that_cannot_be_is_refused_and_leaves_no_tape(
     run: Run, bars: Path, made: Path, options: list[str], code: str, exit_code: int
 ) -> None:
     result = run("tape", "convert", bars, "--out", made, *options, "-o", "json")
-    assert (result.exit_code, told(result, error=True)["error"]["code"]) == (exit_code, code)
+    assert (result.exit_code, printed(result, error=True)["error"]["code"]) == (exit_code, code)
     assert not made.exists()
 
 
@@ -110,17 +112,17 @@ def test_a_file_that_is_missing_or_damaged_is_an_error(run: Run, tmp_path: Path,
     missing = run("tape", "convert", tmp_path / "none.csv", "--from", "bars", "--out", made, "-o", "json")
     (tmp_path / "x.csv.gz").write_bytes(gzip.compress(BARS.encode())[:-4])
     damaged = run("tape", "convert", tmp_path / "x.csv.gz", "--from", "bars", "--out", made, "-o", "json")
-    codes = [told(result, error=True)["error"]["code"] for result in (missing, damaged)]
+    codes = [printed(result, error=True)["error"]["code"] for result in (missing, damaged)]
     assert codes == ["file-unusable", "capture-damaged"]
 
 
 def test_quotes_are_compared_under_every_fill_model(run: Run, bars: Path, made: Path) -> None:
     run("tape", "convert", bars, "--from", "bars", "--out", made)
     options = ("tape", "compare", made, "--latency", "5,50", "-o", "json")
-    found = told(run(*options))
+    found = printed(run(*options))
     assert [one["model"] for one in found["models"]] == ["pessimistic", "base", "optimistic"]
     assert (found["source"], found["latency"]) == ("reconstructed-bars", [5, 50])
-    assert found == told(run(*options))
+    assert found == printed(run(*options))
 
 
 def test_a_comparison_is_a_table_for_people(run: Run, bars: Path, made: Path) -> None:
@@ -195,4 +197,4 @@ async def test_a_recording_of_nothing_is_unreachable_and_leaves_nothing(origin: 
 def test_a_venue_that_is_not_there_is_unreachable_with_its_exit_code(run: Run, made: Path) -> None:
     options = ("--from-rest", "http://127.0.0.1:9", "--from-ws", "ws://127.0.0.1:9/ws", "--out", made, "-o", "json")
     result = run("tape", "record", "BTCUSDT", *options)
-    assert (result.exit_code, told(result, error=True)["error"]["code"]) == (6, "rest-unreachable")
+    assert (result.exit_code, printed(result, error=True)["error"]["code"]) == (6, "rest-unreachable")

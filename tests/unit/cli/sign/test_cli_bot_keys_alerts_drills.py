@@ -13,7 +13,7 @@ from controller.authority.envelope import parse_envelope
 from controller.authority.meaning import meaning
 from controller.authority.verify import read_command
 from controller.cli.doctor.bot_keys import check_bot_keys
-from controller.cli.sign import oversight
+from controller.cli.sign import drills
 from controller.console.alerts import AcknowledgedView, AlertView
 from controller.console.bot_keys import BotKeyView
 from controller.console.drills import DrillView
@@ -27,7 +27,7 @@ from exchange.errors import ConfigError
 from exchange.ports import VenueName
 from policies.authority import WITH_SUBJECT, Verb
 from policies.stage import Stage
-from tests.support.cli_kit import Run, Served, told, write_journal
+from tests.support.cli_kit import Run, Served, printed, write_journal
 from tests.support.desk import BOT_KEYS, Desk
 from tests.support.operator_port import DIGEST, NOW, a_status
 from tests.unit.cli.sign.test_cli_governance import payload_of
@@ -71,9 +71,9 @@ def key_file(served: Served) -> str:
     return str(next((served.directory / "keys").glob("*.key")))
 
 
-def test_a_new_key_has_its_secret_in_a_file_of_its_owner_and_never_shows_it(run: Run, served: Served) -> None:
+def test_a_new_keys_secret_is_in_a_private_file_and_never_printed(run: Run, served: Served) -> None:
     result = run("keys", "bot", "second-bot", "--dir", served.directory, "-o", "json")
-    made = told(result)
+    made = printed(result)
     path = Path(made["secret_file"])
     secret = path.read_text().strip()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -83,15 +83,13 @@ def test_a_new_key_has_its_secret_in_a_file_of_its_owner_and_never_shows_it(run:
 
 
 @pytest.mark.parametrize("name", ["", "Second", "../other", "a b", "x" * 33])
-def test_what_is_no_bots_name_makes_no_key(run: Run, served: Served, name: str) -> None:
+def test_an_invalid_bot_name_makes_no_key(run: Run, served: Served, name: str) -> None:
     assert run("keys", "bot", name, "--dir", served.directory).exit_code == 2
     assert not (served.directory / "bots").exists()
 
 
-def test_the_one_key_that_is_not_issued_yet_is_proposed_signed_and_submitted(
-    run: Run, served: Served, signed: list[tuple[Verb, str]]
-) -> None:
-    made = told(run("keys", "bot", "second-bot", "--dir", served.directory, "-o", "json"))
+def test_the_only_unissued_key_is_proposed_signed_and_submitted(run: Run, served: Served, signed: list[tuple[Verb, str]]) -> None:
+    made = printed(run("keys", "bot", "second-bot", "--dir", served.directory, "-o", "json"))
     arguments = ("issue-bot-key", "second-bot", "--key", key_file(served), "--reason", "two bots", "--dir", served.directory)
     result = run(*arguments)
     assert result.exit_code == 0, result.output
@@ -99,8 +97,8 @@ def test_the_one_key_that_is_not_issued_yet_is_proposed_signed_and_submitted(
     assert "lets second-bot trade through the gateway with the key" in " ".join(result.stdout.split())
 
 
-def test_of_two_keys_one_has_to_be_named(run: Run, served: Served, signed: list[tuple[Verb, str]]) -> None:
-    made = [told(run("keys", "bot", "second-bot", "--dir", served.directory, "-o", "json")) for _ in range(2)]
+def test_with_two_unissued_keys_the_command_asks_which_one(run: Run, served: Served, signed: list[tuple[Verb, str]]) -> None:
+    made = [printed(run("keys", "bot", "second-bot", "--dir", served.directory, "-o", "json")) for _ in range(2)]
     arguments = ("issue-bot-key", "second-bot", "--key", key_file(served), "--reason", "x", "--dir", served.directory)
     refused = run(*arguments)
     assert (refused.exit_code, made[0]["key"] in refused.stderr) == (2, True)
@@ -114,7 +112,7 @@ def test_of_two_keys_one_has_to_be_named(run: Run, served: Served, signed: list[
     assert [made[1]["key"] in subject for _, subject in signed] == [False, True]
 
 
-def test_a_bot_without_a_key_is_told_how_to_make_one(run: Run, served: Served, signed: list[tuple[Verb, str]]) -> None:
+def test_issuing_without_a_key_says_how_to_make_one(run: Run, served: Served, signed: list[tuple[Verb, str]]) -> None:
     result = run("issue-bot-key", "nobody", "--key", key_file(served), "--reason", "x", "--dir", served.directory)
     assert (result.exit_code, "gatehouse keys bot nobody" in result.stderr) == (2, True)
 
@@ -123,7 +121,7 @@ def test_a_bot_without_a_key_is_told_how_to_make_one(run: Run, served: Served, s
     ("arguments", "verb", "subject"),
     [(("revoke-bot-key", "demobotkey"), Verb.REVOKE_BOT_KEY, "demobotkey"), (("ack-alert", "A-17"), Verb.ACK_ALERT, "A-17")],
 )
-def test_the_other_verbs_name_what_they_are_about(
+def test_revoke_bot_key_and_ack_alert_sign_their_subject(
     run: Run, served: Served, signed: list[tuple[Verb, str]], arguments: tuple[str, ...], verb: Verb, subject: str
 ) -> None:
     assert run(*arguments, "--key", key_file(served), "--reason", "x", "--dir", served.directory).exit_code == 0
@@ -147,14 +145,14 @@ def test_a_drill_is_followed_to_its_end_and_prints_what_was_measured(
         return a_status(oversight=next(views))
 
     served.port.status = MethodType(status, served.port)  # type: ignore[method-assign]
-    monkeypatch.setattr(oversight, "LOOK_EVERY_S", 0)
+    monkeypatch.setattr(drills, "LOOK_EVERY_S", 0)
     result = run("drill", "halt", "--key", key_file(served), "--dir", served.directory)
     assert result.exit_code == exit_code, result.output
     assert signed == [(Verb.DRILL, '{"drill":"halt"}')]
     assert (ended_by or "asked → latch 184 µs, latch → last cancel 12.4 ms, 3 cancelled, 2 denied, verified empty") in result.stdout
 
 
-def test_status_shows_what_waits_for_somebody(run: Run, served: Served) -> None:
+def test_status_shows_alerts_bot_keys_and_the_last_drill(run: Run, served: Served) -> None:
     served.port.view = a_status(
         oversight=OversightView(
             alerts=(ALERT,),
@@ -172,16 +170,16 @@ def test_status_shows_what_waits_for_somebody(run: Run, served: Served) -> None:
 
 
 @pytest.mark.parametrize("verb", sorted(WITH_SUBJECT))
-def test_whoever_signs_reads_in_words_what_the_subject_means(verb: Verb) -> None:
+def test_a_signer_reads_in_words_what_the_subject_means(verb: Verb) -> None:
     assert meaning(verb, "{}")
     assert meaning(verb, "no document at all")
 
 
-def test_a_move_has_nothing_to_explain() -> None:
+def test_a_move_has_no_subject_to_explain() -> None:
     assert meaning(Verb.ADVANCE, "") == ""
 
 
-def test_doctor_counts_the_keys_and_names_the_one_whose_secret_is_gone(served: Served) -> None:
+def test_doctor_names_the_bot_key_whose_secret_is_missing(served: Served) -> None:
     settings = load_settings(served.directory)
     desk = Desk()
     desk.bots = ()
@@ -201,13 +199,13 @@ def test_drills_and_alerts_are_explained_from_the_journal(run: Run, served: Serv
     desk.give(i.DrillMeasured(desk.state.drill.command_id, 12, 3456, 2, verified_empty=True))
     desk.give(i.HaltAsked("test", "stop"))
     write_journal(desk, served.directory)
-    kinds = [entry["kind"] for entry in told(run("explain", "drill", "--dir", served.directory, "-o", "json"))]
+    kinds = [entry["kind"] for entry in printed(run("explain", "drill", "--dir", served.directory, "-o", "json"))]
     assert kinds == ["drill-started", "drill-finished"]
     (alert,) = desk.state.alerts
-    assert told(run("explain", alert.id, "--dir", served.directory, "-o", "json"))["kind"] == "stage-changed"
+    assert printed(run("explain", alert.id, "--dir", served.directory, "-o", "json"))["kind"] == "stage-changed"
 
 
-def test_what_refused_an_acknowledgement_is_explained_with_its_remedy(run: Run, served: Served) -> None:
+def test_a_refusal_is_explained_with_its_remedy(run: Run, served: Served) -> None:
     desk = Desk().arm()
     command = desk.command(Verb.REVOKE_BOT_KEY, desk.state.position, subject=BOT_KEYS["demo-bot"])
     assert desk.submit(command, "carol").code == ""

@@ -1,4 +1,4 @@
-"""Answering for an alert, and practising a halt."""
+"""``gatehouse drill``: practise a halt with a signed command, and wait for its result. ``controller.cli.app`` adds it."""
 
 from __future__ import annotations
 
@@ -27,23 +27,8 @@ class DrillKind(StrEnum):
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs of this file."""
-    for verb in (ack_alert, drill):
-        app.command()(verb)
-
-
-def ack_alert(
-    alert: Annotated[str, typer.Argument(metavar="ID", help="The alert's id, as `gatehouse status` lists it.")],
-    key: KeysOption,
-    reason: ReasonOption,
-    directory: DirectoryOption = HERE,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Say that you have seen an alert and answer for it. Any one key can; nothing else changes, and no halt is lifted."""
-    from controller.cli.sign.command_files import make_request
-    from controller.cli.sign.moves import carry_out
-
-    carry_out(make_request(Verb.ACK_ALERT, reason=reason, subject=alert), key, directory, output)
+    """Add the verb of this file."""
+    app.command()(drill)
 
 
 def drill(
@@ -53,12 +38,12 @@ def drill(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Practise a halt where no real money is at work: latch, cancel everything, prove it, print how long it took, go on.
+    """Practise a halt without real money: stop trading, cancel every order, verify that none is open, print the times, go on.
 
-    Exit code 5 when it became a real halt: the venue was not proven empty in time, or something broke meanwhile.
+    The drill becomes a real halt (exit code 5) if the venue is not verified empty in time, or if a real halt begins meanwhile.
     """
     from controller.cli.shared.output import print_json, stdout
-    from controller.cli.show.oversight_view import drill_text
+    from controller.cli.show.drill_view import drill_text
     from controller.cli.sign.command_files import make_request, subject_of
     from controller.cli.sign.moves import carry_out
 
@@ -83,7 +68,7 @@ def _last(directory: Path) -> str:
 
 
 def _watch(directory: Path, before: str) -> DrillView:
-    """Follow the drill until it has ended. ``before`` is the command of the last one."""
+    """Wait until the drill ends. ``before`` is the command id of the previous drill."""
     from controller.cli.shared.client import OperatorClient
     from controller.cli.shared.output import stderr
     from exchange.errors import DeadlineExceeded
@@ -100,5 +85,7 @@ def _watch(directory: Path, before: str) -> DrillView:
                 progress.update(f"a halt is being practised on {running.venue}: {left}")
             time.sleep(LOOK_EVERY_S)
     raise DeadlineExceeded(
-        "the drill did not end in time", code="drill-not-ended", remedy="See `gatehouse status`; it halts by itself when it fails."
+        f"the drill did not end within {GIVE_UP_AFTER_S:.0f} s",
+        code="drill-not-ended",
+        remedy="Run `gatehouse status`. A drill that fails halts the deployment by itself.",
     )
