@@ -71,17 +71,17 @@ def test_live_eur10_sells_what_the_ramp_bought_in_another_symbol() -> None:
 
 @pytest.mark.parametrize("level", Level)
 def test_a_standing_guard_bars_buys(level: Level) -> None:
-    assert denied(buy(), context(standing=level)).rule is LimitRule.GUARD
+    assert denied(buy(), context(restriction=level)).rule is LimitRule.GUARD
 
 
 @pytest.mark.parametrize("level", [Level.NO_ENTRY, Level.REDUCE])
 def test_a_mild_guard_lets_sells_through(level: Level) -> None:
-    admitted(sell(), context(btc="0.0001", standing=level))
+    admitted(sell(), context(btc="0.0001", restriction=level))
 
 
 @pytest.mark.parametrize("level", [Level.CANCEL_ALL, Level.FLATTEN, Level.HALT])
 def test_a_severe_guard_bars_sells_too(level: Level) -> None:
-    assert denied(sell(), context(btc="0.0001", standing=level)).rule is LimitRule.GUARD
+    assert denied(sell(), context(btc="0.0001", restriction=level)).rule is LimitRule.GUARD
 
 
 @pytest.mark.parametrize(
