@@ -1,1 +1,1 @@
-"""Whether the evidence is good enough: pure functions of policy, evidence and time (architecture.md §6)."""
+"""Gates: is the evidence good enough for a move up? Pure functions of policy, evidence and time (architecture.md §6)."""

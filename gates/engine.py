@@ -1,6 +1,7 @@
 """The gate engine: a pure function of policy, evidence and as-of time (architecture.md §6, gates-authority-journal.md §1.5).
 
-The same three inputs give the same result bytes on every machine; ``reevaluate`` is how anybody checks a decision afterwards.
+Decisions, views, replay and the auditor call it. The same three inputs give the same result bytes on every machine, so anyone can
+check a past decision with ``reevaluate``.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from policies.schema import GateRule
 from policies.stage import Environment
 
 PRODUCTION_SOURCES = frozenset({DataSource.LIVE, DataSource.RECORDED_L2})
-"""A floor in code: what is reconstructed, made up or accelerated never opens a production gate."""
+"""A floor in code: reconstructed, synthetic or accelerated data never opens a production gate."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """One rule's outcome. ``measured`` is empty when there is no value; ``explanation`` says what would change the verdict."""
+    """The result of one rule. ``measured`` is empty when there is no value; ``explanation`` gives the reason for the verdict."""
 
     rule: str
     metric: MetricName
@@ -43,7 +44,7 @@ class RuleResult:
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """A gate's outcome and how it came to it. ``evidence_digest`` is empty when there was no evidence."""
+    """The result of a gate and of each of its rules. ``evidence_digest`` is empty when there was no evidence."""
 
     gate: GateName
     verdict: Verdict
@@ -54,16 +55,18 @@ class GateResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the gate is open."""
+        """Whether the gate passes."""
         return self.verdict is Verdict.PASS
 
 
 def evaluate(gate: GateName, policy: Policy, evidence: Evidence | None, as_of: Millis) -> GateResult:
-    """Judge ``evidence`` by the rules of ``gate``. PASS only if every rule passes."""
+    """Judge ``evidence`` by the rules of ``gate``. The gate passes only if every rule passes."""
     in_force = policy_digest(policy)
     objection = _objection(gate, policy, evidence, as_of, in_force)
     results = tuple(
-        _blanket(rule, *objection) if objection else _judge(rule, policy, evidence.metric(rule.metric) if evidence else None, as_of)
+        _result(rule, None, *objection)
+        if objection
+        else _judge(rule, policy, evidence.metric(rule.metric) if evidence else None, as_of)
         for rule in policy.gates.of(gate)
     )
     return GateResult(
@@ -77,12 +80,12 @@ def evaluate(gate: GateName, policy: Policy, evidence: Evidence | None, as_of: M
 
 
 def result_bytes(result: GateResult) -> bytes:
-    """RFC 8785 JSON of a result, for the journal and for comparison."""
+    """Return a result as RFC 8785 JSON, for the journal and for comparison."""
     return canonical.encode(result_document(result))
 
 
 def result_document(result: GateResult) -> dict[str, object]:
-    """A result as strings, integers and lists."""
+    """Return a result as strings, integers and lists."""
     return {
         "gate": result.gate.value,
         "verdict": result.verdict.value,
@@ -108,7 +111,7 @@ def result_document(result: GateResult) -> dict[str, object]:
 
 
 def reevaluate(policy_bytes: bytes, evidence_bytes: bytes, as_of: Millis) -> bytes:
-    """Judge a bundle again from its bytes, for the gate it names. Byte for byte what ``result_bytes(evaluate(…))`` gave then.
+    """Judge a bundle again from its bytes, for the gate it names. Returns the same bytes as the first judgement.
 
     Raises:
         IntegrityError: either is not in canonical form.
@@ -121,7 +124,7 @@ def reevaluate(policy_bytes: bytes, evidence_bytes: bytes, as_of: Millis) -> byt
 def _objection(
     gate: GateName, policy: Policy, evidence: Evidence | None, as_of: Millis, in_force: str
 ) -> tuple[Verdict, str] | None:
-    """Why no rule can be judged at all."""
+    """The reason why no rule can be judged, with its verdict; ``None`` when there is none."""
     if evidence is None:
         return Verdict.NO_DATA, "there is no evidence"
     subject = evidence.subject
@@ -133,12 +136,12 @@ def _objection(
         (
             evidence.expires_at_ms > evidence.window_to_ms + policy.evidence.ttl_ms,
             Verdict.INVALID,
-            "the evidence claims a longer life than the policy gives it",
+            "the evidence expires later than the policy allows",
         ),
         (as_of < evidence.window_to_ms, Verdict.INVALID, "the evidence is from the future"),
-        (bundles.expired(evidence, as_of), Verdict.STALE, "the evidence has expired; gather it again"),
+        (bundles.expired(evidence, as_of), Verdict.STALE, "the evidence has expired; propose again with new evidence"),
     )
-    return next(((verdict, why) for holds, verdict, why in objections if holds), None)
+    return next(((verdict, why) for applies, verdict, why in objections if applies), None)
 
 
 def _judge(rule: GateRule, policy: Policy, metric: Metric | None, as_of: Millis) -> RuleResult:
@@ -162,7 +165,7 @@ def _verdict(rule: GateRule, policy: Policy, metric: Metric | None, as_of: Milli
 
 def _compare(rule: GateRule, metric: Metric) -> tuple[Verdict, str]:
     if metric.value is None:
-        return Verdict.NO_DATA, f"{rule.metric.value} was never observed in this run"
+        return Verdict.NO_DATA, f"{rule.metric.value} was not measured in this run"
     measured, threshold = text(metric.value), text(rule.threshold)
     sentence = f"{rule.metric.value} is {measured} and must be {rule.op.value} {threshold}"
     if rule.op.holds(metric.value, rule.threshold):
@@ -170,14 +173,14 @@ def _compare(rule: GateRule, metric: Metric) -> tuple[Verdict, str]:
             return Verdict.INCONCLUSIVE, f"{sentence}, but {metric.samples} of {rule.min_samples} observations are not enough yet"
         return Verdict.PASS, sentence
     if METRICS[rule.metric].accumulates and rule.op in {Op.AT_LEAST, Op.ABOVE}:
-        return Verdict.INCONCLUSIVE, f"{sentence}; it grows while the run goes on"
+        return Verdict.INCONCLUSIVE, f"{sentence}; it grows while the run continues"
     if metric.samples < rule.min_samples:
         return Verdict.INCONCLUSIVE, f"{sentence}; {metric.samples} of {rule.min_samples} observations are not enough to judge"
     return Verdict.FAIL, sentence
 
 
 def _untrusted(policy: Policy, metric: Metric, as_of: Millis) -> str:
-    """Why a metric may not be used under this policy; empty when it may."""
+    """The reason why a metric may not be used under this policy; empty when it may."""
     if metric.measured_at > as_of:
         return "was measured in the future"
     if metric.environment is not policy.environment:
@@ -187,10 +190,6 @@ def _untrusted(policy: Policy, metric: Metric, as_of: Millis) -> str:
     if metric.source not in PRODUCTION_SOURCES:
         return f"comes from {metric.source.value} data, which cannot open a production gate"
     return "was measured on an accelerated clock, which cannot open a production gate" if metric.accelerated else ""
-
-
-def _blanket(rule: GateRule, verdict: Verdict, why: str) -> RuleResult:
-    return _result(rule, None, verdict, why)
 
 
 def _result(rule: GateRule, metric: Metric | None, verdict: Verdict, explanation: str) -> RuleResult:

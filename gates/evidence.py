@@ -1,4 +1,7 @@
-"""The evidence bundle: what was measured about one subject, as canonical bytes named by their digest (architecture.md §6)."""
+"""The evidence bundle: the metrics of one subject, as canonical bytes named by their digest (architecture.md §6).
+
+``controller.core.decisions.evidence`` makes bundles; the gate engine and the CLI read them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _Instant = Annotated[int, Field(ge=0)]
 
 
 class Subject(BaseModel):
-    """What evidence is about. It is void for any other: another release, policy, version, stage or step."""
+    """What evidence is about. It is not valid for another release, policy, version, stage or step."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -35,7 +38,7 @@ class Subject(BaseModel):
 
 
 class Evidence(BaseModel):
-    """The metrics of one run for one gate. ``journal_seq``: the last journal entry that went into them."""
+    """The metrics of one run for one gate. ``journal_seq``: the last journal entry that they include."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -51,19 +54,19 @@ class Evidence(BaseModel):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not self.window_from_ms <= self.window_to_ms <= self.expires_at_ms:
-            raise ValueError("the window must end after it begins and before it expires")
+            raise ValueError("the window must end after its start and before the evidence expires")
         names = [metric.name for metric in self.metrics]
         if names != sorted(set(names)):
-            raise ValueError("the metrics must be in the order of their names, each once")
+            raise ValueError("the metrics must be sorted by name, without duplicates")
         return self
 
     def metric(self, name: MetricName) -> Metric | None:
-        """One of the metrics."""
+        """Return one metric, or ``None`` when it is not in the evidence."""
         return next((metric for metric in self.metrics if metric.name is name), None)
 
 
 def bundle(gate: GateName, subject: Subject, tally: Tally, policy: Policy, journal_seq: int) -> Evidence:
-    """The evidence a run offers to ``gate``. It expires ``evidence.ttl_ms`` after its last sample."""
+    """Return the evidence of a run for ``gate``. It expires ``evidence.ttl_ms`` after its last sample."""
     return Evidence(
         version=1,
         gate=gate,
@@ -79,7 +82,7 @@ def bundle(gate: GateName, subject: Subject, tally: Tally, policy: Policy, journ
 def subject_of(
     policy: Policy, *, controller_id: str, stage: Stage, step: int, release_digest: str, gatehouse_version: str
 ) -> Subject:
-    """The subject as it is now, to bundle evidence for, or to compare a bundle's with."""
+    """Return the present subject, to make a bundle for it or to compare with the subject of a bundle."""
     return Subject(
         controller_id=controller_id,
         environment=policy.environment,
@@ -92,12 +95,12 @@ def subject_of(
 
 
 def canonical_bytes(evidence: Evidence) -> bytes:
-    """RFC 8785 JSON of the bundle."""
+    """Return the bundle as RFC 8785 JSON."""
     return canonical.encode(evidence.model_dump(mode="json"))
 
 
 def digest(evidence: Evidence) -> str:
-    """``sha256:<hex>`` of the canonical bytes: the bundle's name."""
+    """Return ``sha256:<hex>`` of the canonical bytes, which names the bundle."""
     return canonical.digest(canonical_bytes(evidence))
 
 
@@ -105,7 +108,7 @@ def parse(data: bytes) -> Evidence:
     """Read a bundle.
 
     Raises:
-        IntegrityError: not the canonical form of an evidence bundle. NaN, floats and unknown fields end here.
+        IntegrityError: not the canonical form of an evidence bundle. NaN, floats and unknown fields are refused.
     """
     canonical.decode(data)
     try:
@@ -119,7 +122,7 @@ def parse(data: bytes) -> Evidence:
 
 
 def expired(evidence: Evidence, now: Millis) -> bool:
-    """Whether it may no longer be used."""
+    """Whether the evidence has expired."""
     return now >= evidence.expires_at_ms
 
 
@@ -127,5 +130,5 @@ def _not_evidence(why: str) -> IntegrityError:
     return IntegrityError(
         f"not an evidence bundle: {why}",
         code="evidence-malformed",
-        remedy="Use the bundle exactly as gatehouse wrote it.",
+        remedy="Use the evidence bundle exactly as gatehouse wrote it.",
     )

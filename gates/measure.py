@@ -1,6 +1,6 @@
-"""Tallies: what the controller counts while a stage runs, and the metrics that come out of it.
+"""Tallies: what the controller counts while a stage runs, and the metrics computed from it. The fold and ``gates.evidence`` use it.
 
-A tally is a value: each method returns the next one, so the controller's state can hold it and a replay gives it again.
+A tally is an immutable value: each method returns a new tally. The state holds it, and a replay computes the same one.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from policies.rules import METRICS, MetricName
 from policies.stage import Environment
 from policies.values import replace
 
-VOUCH_MAX_MS = 5_000
-"""How much of the time before it one sample can speak for. A loop that stood still longer has not seen what happened."""
+SAMPLE_SPAN_MAX_MS = 5_000
+"""The longest time before it that one sample covers. When the loop stood still for longer, no one knows what happened."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """One run of one stage, counted. Money is EUR, ``cap_eur`` the stage's cap, ``gap_ms`` the gap still open at ``last_at``."""
+    """The counts of one run of one stage.
+
+    Money is EUR; ``cap_eur`` is the stage's cap; ``gap_ms`` is the gap still open at ``last_at``.
+    """
 
     source: DataSource
     accelerated: bool
@@ -55,47 +58,47 @@ class Tally:
 
     @classmethod
     def begin(cls, source: DataSource, *, at: Millis, cap_eur: Decimal, accelerated: bool) -> Tally:
-        """A run that starts now. ``accelerated``: time runs faster than a wall clock."""
+        """Start a run now. ``accelerated``: its clock is faster than real time."""
         return cls(source, accelerated, at, at, cap_eur)
 
     def with_order(self) -> Tally:
-        """One more order handed to the venue."""
+        """Count an order sent to the venue."""
         return replace(self, orders=self.orders + 1)
 
     def with_reject(self) -> Tally:
-        """One of the orders was refused by the venue."""
+        """Count an order that the venue rejected."""
         return replace(self, rejects=self.rejects + 1)
 
     def with_denial(self) -> Tally:
-        """One order was denied by our own limits."""
+        """Count an order that our limits denied."""
         return replace(self, denials=self.denials + 1)
 
     def with_fill(self) -> Tally:
-        """One more trade booked."""
+        """Count a booked trade."""
         return replace(self, fills=self.fills + 1)
 
     def with_settled(self, age_ms: int) -> Tally:
-        """An unknown outcome was proven after ``age_ms``."""
+        """Record that an unknown outcome became known after ``age_ms``."""
         return replace(self, longest_unknown_ms=max(self.longest_unknown_ms, age_ms))
 
     def with_reconciliation(self, breaks: int) -> Tally:
-        """Our books were compared with the venue's and ``breaks`` differences found."""
+        """Count a reconciliation that found ``breaks`` differences."""
         return replace(
             self, reconciliations=self.reconciliations + 1, reconciliation_breaks=self.reconciliation_breaks + max(breaks, 0)
         )
 
     def with_clock(self, offset_ms: int) -> Tally:
-        """The distance to the venue's clock was measured."""
+        """Record a measured difference to the venue's clock."""
         return replace(
             self, clock_samples=self.clock_samples + 1, clock_offset_max_ms=max(self.clock_offset_max_ms, abs(offset_ms))
         )
 
     def with_account(self, checks: int, failed: int) -> Tally:
-        """The live account was examined; only the latest examination counts."""
+        """Record a check of the live account; only the latest one counts."""
         return replace(self, account_checks=checks, account_checks_failed=failed)
 
     def with_source(self, source: DataSource, *, accelerated: bool) -> Tally:
-        """The data changed during the run: the least trustworthy source it ever had is the run's source."""
+        """Record the source of the data. The source of a run is the least trustworthy one it has used."""
         worst = max(self.source, source, key=_TRUST.index)
         return replace(self, source=worst, accelerated=self.accelerated or accelerated)
 
@@ -109,24 +112,25 @@ class Tally:
         unknown_open: int,
         oldest_unknown_ms: int,
     ) -> Tally:
-        """What held up to ``at``, for the last ``interval_ms``, but no more than ``VOUCH_MAX_MS``, since the sample before it.
+        """Record a sample at ``at``. It covers the last ``interval_ms``, at most ``SAMPLE_SPAN_MAX_MS``, since the sample before.
 
-        Earlier time nobody saw, as when the controller was down, is a gap; so is time without a known equity. While a clock that
-        was set back catches up, no time passes. ``unknown_open`` and ``oldest_unknown_ms`` describe the outcomes open now.
+        Time before that, for example while the controller was down, is a gap. Time without a known equity is a gap too. After a
+        clock was set back, no time passes until it has caught up. ``unknown_open`` and ``oldest_unknown_ms`` describe the orders
+        whose outcome is not known now.
         """
         equity = equity_eur if equity_eur is not None and equity_eur.is_finite() else None
         elapsed = max(at - self.last_at, 0)
-        vouched = max(min(interval_ms, elapsed, VOUCH_MAX_MS), 0)
+        spanned = max(min(interval_ms, elapsed, SAMPLE_SPAN_MAX_MS), 0)
         counts = covered and equity is not None
-        gap = self.gap_ms + elapsed - vouched
-        longest = max(self.longest_gap_ms, gap if counts else gap + vouched)
+        gap = self.gap_ms + elapsed - spanned
+        longest = max(self.longest_gap_ms, gap if counts else gap + spanned)
         following = replace(
             self,
             last_at=max(self.last_at, at),
             samples=self.samples + 1,
             total_ms=self.total_ms + elapsed,
-            covered_ms=self.covered_ms + (vouched if counts else 0),
-            gap_ms=0 if counts else gap + vouched,
+            covered_ms=self.covered_ms + (spanned if counts else 0),
+            gap_ms=0 if counts else gap + spanned,
             longest_gap_ms=longest,
             unknown_open=unknown_open,
             longest_unknown_ms=max(self.longest_unknown_ms, oldest_unknown_ms),
@@ -151,7 +155,7 @@ _TRUST = (DataSource.LIVE, DataSource.RECORDED_L2, DataSource.RECONSTRUCTED_BARS
 
 
 def metrics(tally: Tally, environment: Environment) -> tuple[Metric, ...]:
-    """Every metric of a run, in the order of their names. What was never observed has no value."""
+    """Return every metric of a run, sorted by name. A metric without observations has no value."""
     coverage = ratio_down(tally.covered_ms, tally.total_ms) or Decimal(0)
     profit = (
         None if tally.equity_last is None or tally.equity_start is None else rounded_down(tally.equity_last - tally.equity_start)

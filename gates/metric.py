@@ -1,6 +1,6 @@
-"""A measured value that says what it is: unit, how many observations, how much of the time, when, and from which data.
+"""A metric: a measured value with its unit, number of observations, coverage, time and source. Evidence bundles consist of them.
 
-NaN, infinities and the wrong unit are refused here, so that no rule ever compares with them (gates-authority-journal.md §1.2).
+NaN, infinities and a wrong unit are refused here, so that no rule compares with them (gates-authority-journal.md §1.2).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ __all__ = ["Metric", "MetricName", "Unit"]
 class Metric(BaseModel):
     """One measurement over one run.
 
-    ``value`` is ``None`` when nothing was observed; ``error`` is not empty when measuring failed. ``coverage`` is the part of
-    the run in which it could be measured, 0 to 1. ``accelerated``: the run's clock was faster than real time.
+    ``value`` is ``None`` when nothing was observed; ``error`` is not empty when the measurement failed. ``coverage`` is the
+    fraction of the run in which it could be measured, 0 to 1. ``accelerated``: the run's clock was faster than real time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

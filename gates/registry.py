@@ -1,4 +1,4 @@
-"""Which gate guards which edge (architecture.md §3). Steps down are guarded by none."""
+"""Which gate guards which move (architecture.md §3). Commands, views and the auditor use it. Moves down have no gate."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ GATES: Mapping[tuple[Verb, Stage], GateName] = MappingProxyType(
         (Verb.RESUME, Stage.HALTED): GateName.RESUME,
     }
 )
-"""Every guarded edge, by verb and the stage it leaves."""
+"""The gate of every guarded move, by its verb and the stage it starts from."""
 
 UNGATED = frozenset({Verb.DEMOTE, Verb.HALT, Verb.RESET}) | WITH_SUBJECT
-"""The verbs that only ever lower the risk, and those that move nothing up."""
+"""The verbs that never move a deployment up."""
 
 
 def gate_for(verb: Verb, stage: Stage) -> GateName | None:
-    """The gate ``verb`` has to pass when leaving ``stage``; ``None`` for a verb that needs none.
+    """Return the gate that ``verb`` must pass at ``stage``; ``None`` for a verb that needs no gate.
 
     Raises:
-        Refused: a verb that adds risk, from a stage it does not lead out of. It is never "no gate needed".
+        Refused: the verb adds risk and is not possible at this stage, so the answer must not be "no gate".
     """
     if verb in UNGATED:
         return None
     gate = GATES.get((verb, stage))
     if gate is None:
         raise Refused(
-            f"{verb.value} does not lead anywhere from {stage.value}",
+            f"{verb.value} is not possible at {stage.value}",
             code="no-such-edge",
-            remedy="See `gatehouse status` for the verbs that can be used now.",
+            remedy="Run `gatehouse status` to see which commands are possible now.",
         )
     return gate
 
 
 def stages_of(gate: GateName) -> frozenset[Stage]:
-    """The stages whose runs can be evidence for ``gate``."""
+    """Return the stages whose runs can be evidence for ``gate``."""
     return frozenset(stage for (_, stage), guard in GATES.items() if guard is gate)

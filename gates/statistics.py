@@ -1,4 +1,4 @@
-"""The few statistics gates use, in exact decimals. A money amount never becomes a float here."""
+"""The statistics of the metrics, in exact decimals; no amount of money becomes a float. ``gates.measure`` uses them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _EXACT_EVENTS = 100
 
 
 def ratio_up(part: int, whole: int) -> Decimal | None:
-    """``part / whole`` rounded up, for what should be small; ``None`` of nothing."""
+    """``part / whole`` rounded up, for ratios that should be small; ``None`` when ``whole`` is 0."""
     with localcontext(WIDE):
         return rounded_up(Decimal(part) / whole) if whole > 0 else None
 
 
 def ratio_down(part: int, whole: int) -> Decimal | None:
-    """``part / whole`` rounded down, for what should be large; ``None`` of nothing."""
+    """``part / whole`` rounded down, for ratios that should be large; ``None`` when ``whole`` is 0."""
     return rounded_down(WIDE.divide(Decimal(part), Decimal(whole))) if whole > 0 else None
 
 
 def covered(spans: Iterable[tuple[Millis, Millis]], start: Millis, end: Millis) -> tuple[int, int]:
-    """``(covered milliseconds, longest gap)`` of ``[start, end)`` under ``spans``, which may overlap and lie outside."""
+    """``(covered milliseconds, longest gap)`` of ``[start, end)`` under ``spans``, which may overlap or be outside of it."""
     reached, total, longest = int(start), 0, 0
     for begin, finish in sorted(spans):
         begin_in, finish_in = max(begin, reached), min(finish, end)
@@ -38,10 +38,10 @@ def covered(spans: Iterable[tuple[Millis, Millis]], start: Millis, end: Millis) 
 
 
 def upper_bound(events: int, trials: int, confidence: Decimal = Decimal("0.95")) -> Decimal | None:
-    """One-sided upper bound of a proportion, rounded up: no event in 300 trials gives about 1 %. ``None`` without trials.
+    """One-sided upper bound of a proportion, rounded up: 0 events in 300 trials give about 1 %. ``None`` without trials.
 
     Clopper-Pearson: the ``p`` with ``P(X <= events | trials, p) = 1 - confidence``, found by bisection (execution-safety.md §4.1).
-    Above ``_EXACT_EVENTS`` Hoeffding's bound, which is wider and costs nothing.
+    Above ``_EXACT_EVENTS`` it is Hoeffding's bound, which is wider and cheap to compute.
     """
     if trials <= 0:
         return None

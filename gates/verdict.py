@@ -1,4 +1,7 @@
-"""What a rule, and a gate, can come to. Only PASS opens anything; there is no default and no waiver (architecture.md §6)."""
+"""The verdicts of rules and gates. Only PASS opens a gate; there is no default and no waiver (architecture.md §6).
+
+The gate engine combines them; decisions and views show them.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from enum import StrEnum
 class Verdict(StrEnum):
     """The outcome of a rule or a gate.
 
-    INCONCLUSIVE: not enough yet, the run goes on. NO_DATA: nothing was measured. STALE: it was, too long ago. ERROR: measuring
-    failed. INVALID: the evidence is not about this, or may not be used for this. FAIL: measured, and not good enough.
+    INCONCLUSIVE: not enough observations yet. NO_DATA: nothing was measured. STALE: the measurement is too old. ERROR: the
+    measurement failed. INVALID: the evidence is about something else, or may not be used here. FAIL: measured, and not good
+    enough.
     """
 
     PASS = "PASS"  # noqa: S105 (not a password)
@@ -31,9 +35,9 @@ SEVERITY = (
     Verdict.INVALID,
     Verdict.FAIL,
 )
-"""From best to worst. A measured violation outranks a failure to measure, so that one never hides the other."""
+"""From best to worst. A measured violation is worse than a failed measurement, so a failed measurement never hides a violation."""
 
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
-    """The verdict of a gate: the worst of its rules', and INVALID for a gate without rules."""
+    """Return the verdict of a gate: the worst verdict of its rules, or INVALID for a gate without rules."""
     return max(verdicts, key=SEVERITY.index, default=Verdict.INVALID)

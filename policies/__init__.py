@@ -1,1 +1,4 @@
-"""What is allowed: policy documents, limits, guards, exposure and quorums. Pure."""
+"""The rules of what is allowed: policy documents, limits, guards, exposure, quorums.
+
+Pure; ``gates`` and ``controller`` use them.
+"""

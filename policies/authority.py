@@ -1,6 +1,6 @@
-"""Which verb needs whose signatures: one table (architecture.md §3, gates-authority-journal.md §2.3).
+"""Which verb needs whose signatures: one table (architecture.md §3, gates-authority-journal.md §2.3). Decisions and views use it.
 
-Up is expensive, down is free: a verb that adds risk needs more people; one that removes risk needs one, or none.
+A verb that adds risk needs more persons. A verb that removes risk needs one person, or none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from policies.stage import LIVE_STAGES, Mode, Stage
 
 
 class Verb(StrEnum):
-    """What an operator can ask for."""
+    """The commands of an operator."""
 
     ADVANCE = "advance"
     RAMP = "ramp"
@@ -34,20 +34,20 @@ class Verb(StrEnum):
 
 
 KEEPS_PENDING = frozenset({Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT, Verb.DRILL})
-"""The verbs that change nothing a move is signed under: what is waiting or being signed stays good.
+"""The verbs after which a waiting or signed command stays valid, because they change nothing that a move is signed for.
 
-Issuing a gateway key is none of them: below real money one person can, and a step up must not take along a key that whoever signed
-it could not have seen."""
+``issue-bot-key`` is not one of them: one person may issue a key at a stage without real money, and the persons who sign a move up
+must have seen every key that it brings to the next stage."""
 
 BOT_KEY_ALERT_OR_DRILL = KEEPS_PENDING | {Verb.ISSUE_BOT_KEY}
-"""The verbs that change neither roster, policy, release nor stage."""
+"""The verbs about a bot key, an alert or a drill: they change neither roster, policy, release nor stage."""
 
 WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE}) | BOT_KEY_ALERT_OR_DRILL
-"""The verbs that are about a command, a key, an alert or a document rather than about a move."""
+"""The verbs whose command names a subject (a command, a key, an alert or a document) and is not a move."""
 
 
 BY_ITSELF = frozenset({Verb.REVOKE})
-"""The verbs that the very key they are about may sign alone, whatever its role: nobody's leave is needed to give a key up."""
+"""The verbs that the key they are about may sign alone, in any role: anyone may revoke a key of their own."""
 
 
 class Role(StrEnum):
@@ -61,7 +61,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quorum:
-    """How many distinct persons must sign, which roles count, and how long any key can still veto."""
+    """How many distinct persons must sign, which roles count, and whether a cooling-off period with a veto follows."""
 
     persons: int
     roles: frozenset[Role]
@@ -80,12 +80,12 @@ _BY_RISK: Mapping[Mode, Quorum] = MappingProxyType({Mode.TEAM: _TWO, Mode.SOLO: 
 
 
 def signers_needed(mode: Mode) -> int:
-    """How many persons with a usable key a deployment needs at the least; with fewer it can only stand still."""
+    """How many persons with a valid key a deployment needs. With fewer, no command that adds risk can be signed."""
     return _BY_RISK[mode].persons
 
 
 def quorum(verb: Verb, stage: Stage, mode: Mode) -> Quorum:
-    """The signatures ``verb`` needs when the deployment stands at ``stage``."""
+    """Return the signatures that ``verb`` needs when the deployment is at ``stage``."""
     match verb:
         case Verb.HALT | Verb.VETO | Verb.REVOKE_BOT_KEY | Verb.ACK_ALERT:
             return Quorum(1, _ANYONE)

@@ -1,6 +1,6 @@
-"""Canonical JSON (RFC 8785) of strings, integers, booleans, lists and objects, and its digest.
+"""Canonical JSON (RFC 8785) of strings, integers, booleans, lists and objects, and its digest. Everything signed or hashed uses it.
 
-Floats are refused: a number with a fraction is a decimal string, so that two machines can never disagree about its bytes.
+Floats are refused: a number with a fraction is a decimal string, so that every machine writes the same bytes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import rfc8785
 from exchange.errors import IntegrityError
 
 MAX_SAFE_INTEGER = 2**53 - 1
-"""What every reader of JSON can hold exactly."""
+"""The largest integer that every reader of JSON can represent exactly."""
 
 
 def encode(value: object) -> bytes:
-    """The canonical bytes of ``value``. Raises ``IntegrityError`` for floats and integers beyond 2**53-1."""
+    """Return the canonical bytes of ``value``. Raises ``IntegrityError`` for floats and integers beyond 2**53-1."""
     _refuse_inexact(value)
     try:
         return rfc8785.dumps(value)  # type: ignore[arg-type]
@@ -27,7 +27,7 @@ def encode(value: object) -> bytes:
 
 
 def decode(data: bytes, *, limit: int = 1 << 20) -> Any:
-    """Parse canonical bytes: duplicate keys, floats, NaN and any byte that ``encode`` would not have written are refused.
+    """Parse canonical bytes. Duplicate keys, floats, NaN and every byte that ``encode`` would not write are refused.
 
     Raises:
         IntegrityError: not JSON, not canonical, or longer than ``limit`` bytes.
@@ -39,12 +39,12 @@ def decode(data: bytes, *, limit: int = 1 << 20) -> Any:
     except (ValueError, RecursionError) as error:
         raise _not_canonical(str(error)[:200]) from None
     if encode(value) != data:
-        raise _not_canonical("the bytes are not the canonical form of what they say")
+        raise _not_canonical("the bytes are not in canonical form")
     return value
 
 
 def digest(data: bytes) -> str:
-    """``sha256:<hex>`` of the bytes."""
+    """Return ``sha256:<hex>`` of the bytes."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
@@ -61,9 +61,9 @@ def _no_float(text: str) -> Any:
 
 def _refuse_inexact(value: object) -> None:
     if isinstance(value, float):
-        raise _not_canonical("a float has no canonical form here; use a decimal string")
+        raise _not_canonical("it contains a float; use a decimal string")
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MAX_SAFE_INTEGER:
-        raise _not_canonical("an integer beyond 2**53-1 has no portable form; use a string")
+        raise _not_canonical("it contains an integer beyond 2**53-1; use a string")
     if isinstance(value, dict):
         for item in value.values():
             _refuse_inexact(item)
@@ -76,5 +76,5 @@ def _not_canonical(why: str) -> IntegrityError:
     return IntegrityError(
         f"not canonical JSON: {why}",
         code="not-canonical",
-        remedy="Produce the document with gatehouse, and change nothing in it afterwards.",
+        remedy="Create the document with gatehouse, and do not edit it afterwards.",
     )

@@ -1,6 +1,6 @@
-"""Policy files: read TOML or canonical JSON, write canonical bytes, name them by digest.
+"""Policy files: read TOML or canonical JSON, write canonical bytes, compute the digest. Start, commands and the CLI call it.
 
-Both readers end in the same validation and the same production floors, so no ``Policy`` that was read is ever looser than them.
+Both readers apply the same validation and the same production floors, so no ``Policy`` that was read is looser than the floors.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def load_policy(source: bytes | str) -> Policy:
     try:
         content = source.decode("utf-8") if isinstance(source, bytes) else source
         if len(content) > _MAX_BYTES:
-            raise _malformed("the file", f"is longer than {_MAX_BYTES} bytes", "Check that this is a policy file.")
+            raise _malformed("the file", f"is longer than {_MAX_BYTES} bytes", "Give a policy file of at most 1 MiB.")
         tree = tomllib.loads(content, parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed("the file", f"is not TOML: {error}", "Correct the line named in the message.") from None
@@ -45,7 +45,7 @@ def load_policy(source: bytes | str) -> Policy:
 
 
 def parse_canonical(data: bytes) -> Policy:
-    """Read the bytes ``canonical_bytes`` wrote, as they lie in a journal or beside an evidence bundle.
+    """Read the bytes that ``canonical_bytes`` wrote, from a journal or from an evidence bundle.
 
     Raises:
         IntegrityError: not the canonical form of a policy.
@@ -54,25 +54,25 @@ def parse_canonical(data: bytes) -> Policy:
     policy = _validated(canonical.decode(data, limit=_MAX_BYTES))
     if canonical_bytes(policy) != data:
         raise IntegrityError(
-            "the bytes are not the canonical form of the policy they describe",
+            "the bytes are not the canonical form of a policy",
             code="not-canonical",
-            remedy="Use the policy bytes exactly as gatehouse wrote them.",
+            remedy="Use the policy exactly as gatehouse wrote it.",
         )
     return policy
 
 
 def canonical_bytes(policy: Policy) -> bytes:
-    """RFC 8785 JSON of the policy: decimals as plain text, instants as milliseconds."""
+    """Return the policy as RFC 8785 JSON: decimals as plain text, instants as milliseconds."""
     return canonical.encode(policy.model_dump(mode="json", by_alias=True))
 
 
 def digest(policy: Policy) -> str:
-    """``sha256:<hex>`` of the canonical bytes: equal policies have equal digests however their files are laid out."""
+    """Return ``sha256:<hex>`` of the canonical bytes. Equal policies have equal digests, however their files are formatted."""
     return canonical.digest(canonical_bytes(policy))
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a policy file, for editors."""
+    """Return the JSON Schema of a policy file, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Policy.model_json_schema(by_alias=True)}
 
 
@@ -88,7 +88,7 @@ def _validated(tree: object) -> Policy:
 
 
 def _plain(value: object, path: str) -> object:
-    """TOML's values as JSON ones: exact decimals become text, instants milliseconds."""
+    """Convert TOML values to JSON values: decimals to text, instants to milliseconds."""
     match value:
         case dict():
             return {key: _plain(item, f"{path}.{key}" if path else key) for key, item in value.items()}
@@ -96,7 +96,7 @@ def _plain(value: object, path: str) -> object:
             return [_plain(item, f"{path}.{number}") for number, item in enumerate(value)]
         case Decimal():
             if not value.is_finite():
-                raise _malformed(path, f"is {value}, which is not a number to compare with", "Write a plain decimal number.")
+                raise _malformed(path, f"is {value}, which is not a finite number", "Write a plain decimal number.")
             return decimal_text(value) if abs(value.adjusted()) < 100 else str(value)
         case datetime():
             if value.tzinfo is None:
@@ -115,7 +115,7 @@ def _explain(error: ValidationError) -> NoReturn:
     match first["type"]:
         case "missing":
             raise _malformed(
-                path, f"is missing{more}", f"Add {path}; no limit has a default. policies/examples has complete files."
+                path, f"is missing{more}", f"Add {path}; no limit has a default. See policies/examples for complete files."
             )
         case "extra_forbidden":
             raise _malformed(path, f"is not a field of a policy{more}", f"Remove {path}, or correct its spelling.")
@@ -128,7 +128,7 @@ def _refuse(found: tuple[Violation, ...]) -> NoReturn:
     first = found[0]
     more = f" ({len(found) - 1} more: {', '.join(item.path for item in found[1:])})" if len(found) > 1 else ""
     raise ConfigError(
-        f"{first.path} is {first.measured}, looser than the production floor {first.bound}: {first.why}{more}",
+        f"{first.path} is {first.measured}, which is looser than the production floor {first.bound}: {first.why}{more}",
         code="policy-looser-than-floor",
         remedy=f"Make {first.path} {first.bound}, or set environment to rehearsal.",
     )

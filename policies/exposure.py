@@ -1,12 +1,14 @@
-"""Worst-case exposure: what one venue account could be holding, in EUR, if everything that can still happen happens.
+"""Worst-case exposure: what one venue account could hold, in EUR, if every open order fills.
+
+Limits and ``decisions.account`` use it.
 
     exposure = Σ holdings(base) · ask  +  Σ remaining(working buys) · max(limit price, ask) · (1 + taker fee)
 
-in the quote asset, divided by the pinned EUR rate, rounded up. Sells add nothing: until they trade, the base is a holding. A
-working buy is valued at no less than the ask, because that is what it counts as the moment it fills; so a fill never raises the
-total. UNKNOWN and ADMITTED orders count in full (architecture.md §1.3). Source: execution-safety.md §6.
+in the quote asset, divided by the pinned EUR rate, rounded up. Sells add nothing: until they fill, the base asset is a holding. A
+working buy is valued at the ask or higher, because the filled holding is valued at the ask; so a fill never raises the total.
+UNKNOWN and ADMITTED orders count in full (architecture.md §1.3). Source: execution-safety.md §6.
 
-Anything missing, stale or absurd gives ``MissingInput`` and no number at all (architecture.md §1.2).
+A missing, stale or implausible input gives ``MissingInput`` and no number (architecture.md §1.2).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from policies.numbers import WIDE
 from policies.schema import Policy
 
 MARKET_BUFFER = Decimal("1.05")
-"""A market buy by quantity is reserved at 5 % above the ask, because nothing bounds its price."""
+"""A market buy by quantity is reserved at 5 % above the ask, because it has no price limit."""
 
 EUR_STEP = Decimal("0.00000001")
 """Every item is rounded up to this step."""
@@ -33,7 +35,7 @@ _SMALLEST_EXPONENT = -24
 
 
 class InputName(StrEnum):
-    """What an exposure is computed from."""
+    """The inputs of an exposure."""
 
     HOLDINGS = "holdings"
     QUOTE = "quote"
@@ -44,7 +46,7 @@ class InputName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MissingInput:
-    """Why there is no number: which input, of what (asset, symbol or client id), and a sentence for people."""
+    """Why there is no exposure: which input is missing, of what (asset, symbol or client id), and a message for people."""
 
     input: InputName
     subject: str
@@ -52,12 +54,12 @@ class MissingInput:
 
 
 _COMPUTABLE: dict[str, SymbolRules] = {}
-"""The rules last found to be numbers, by symbol. They are immutable and each order asks three times; this object need not be."""
+"""Symbol rules that passed ``missing_rules``, by symbol: a cache, because each order checks them three times."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRisk:
-    """A working order as far as risk is concerned. ``executed`` is base, ``executed_quote`` quote; both already in the holdings."""
+    """The risk of a working order. ``executed`` (base) and ``executed_quote`` (quote) are already in the holdings."""
 
     client_id: str
     symbol: str
@@ -72,7 +74,7 @@ class OrderRisk:
 
     @classmethod
     def of(cls, intent: OrderIntent) -> OrderRisk:
-        """The risk of an order that was just admitted."""
+        """Return the risk of a new order."""
         return cls(
             client_id=intent.client_id,
             symbol=intent.symbol,
@@ -112,7 +114,7 @@ class ExposureItem:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Worst-case exposure in EUR and what it is made of; the items add up to the total exactly."""
+    """Worst-case exposure in EUR and its items, which add up to it exactly."""
 
     eur: Decimal
     items: tuple[ExposureItem, ...]
@@ -125,7 +127,7 @@ def worst_case(
     policy: Policy,
     now: Millis,
 ) -> Exposure | MissingInput:
-    """The worst-case exposure of ``account``. A symbol with neither holdings nor working buys needs no quote."""
+    """Return the worst-case exposure of ``account``. A symbol with neither holdings nor working buys needs no quote."""
     missing = missing_rate(policy, now) or missing_account(account, policy, now)
     if missing or account is None:
         return missing or _unknown_holding("account")
@@ -140,16 +142,16 @@ def worst_case(
 
 
 def in_eur(quote_amount: Decimal, policy: Policy) -> Decimal:
-    """An amount of the quote asset in EUR at the pinned rate, rounded up."""
+    """Convert an amount of the quote asset to EUR at the pinned rate, rounded up."""
     with localcontext(WIDE):
         return round_up(quote_amount / policy.eur_rate.quote_per_eur, EUR_STEP)
 
 
 def working_buy_quote(order: OrderRisk, ask: Decimal, taker_fee: Decimal) -> Decimal | MissingInput:
-    """The most of the quote asset a buy can still turn into base, or pay for it, fee included."""
+    """The largest amount of the quote asset that a buy can still spend, fee included."""
     amounts = (order.quantity, order.quote_quantity, order.price, order.executed, order.executed_quote)
     if not all(amount is None or _amount(amount) for amount in amounts):
-        return _broken(order)
+        return _invalid_order(order)
     whole = order.status in {OrderStatus.ADMITTED, OrderStatus.UNKNOWN}
     with localcontext(WIDE):
         if order.quantity is not None:
@@ -159,17 +161,17 @@ def working_buy_quote(order: OrderRisk, ask: Decimal, taker_fee: Decimal) -> Dec
             elif order.price is not None:
                 price = max(order.price, ask)
             else:
-                return _broken(order)
+                return _invalid_order(order)
             cost = remaining * price
         elif order.quote_quantity is not None:
             cost = order.quote_quantity - (_ZERO if whole else order.executed_quote)
         else:
-            return _broken(order)
+            return _invalid_order(order)
         return max(cost, _ZERO) * (1 + taker_fee)
 
 
 def sane(value: Decimal) -> bool:
-    """Whether a positive amount is finite and of a size that can be computed with exactly."""
+    """Whether an amount is positive, finite, and of a size that arithmetic here handles exactly."""
     if not value.is_finite() or value <= 0 or value.adjusted() > _LARGEST_EXPONENT:
         return False
     exponent = value.as_tuple().exponent
@@ -177,7 +179,7 @@ def sane(value: Decimal) -> bool:
 
 
 def missing_rate(policy: Policy, now: Millis) -> MissingInput | None:
-    """Whether the pinned EUR rate cannot be used now."""
+    """Return what is wrong with the pinned EUR rate now, if anything."""
     rate = policy.eur_rate
     if rate.as_of <= now < rate.valid_until:
         return None
@@ -186,12 +188,12 @@ def missing_rate(policy: Policy, now: Millis) -> MissingInput | None:
 
 
 def missing_quote(symbol: str, quote: Quote | None, policy: Policy, now: Millis) -> MissingInput | None:
-    """Whether there is no usable quote: absent, for another symbol, not a number, crossed, from the future, or too old."""
+    """Return what is wrong with a quote: absent, for another symbol, not a number, crossed, from the future, or too old."""
     limit = policy.limits.quote_max_age_ms
     if quote is None or quote.symbol != symbol:
         return MissingInput(InputName.QUOTE, symbol, f"there is no quote for {symbol}")
     if not (sane(quote.bid) and sane(quote.ask) and quote.bid <= quote.ask):
-        return MissingInput(InputName.QUOTE, symbol, f"the quote for {symbol} is not a bid below an ask")
+        return MissingInput(InputName.QUOTE, symbol, f"the quote for {symbol} has no bid below its ask")
     age = now - quote.received_at
     if age < 0:
         return MissingInput(InputName.QUOTE, symbol, f"the quote for {symbol} is from the future")
@@ -201,7 +203,7 @@ def missing_quote(symbol: str, quote: Quote | None, policy: Policy, now: Millis)
 
 
 def missing_account(account: AccountView | None, policy: Policy, now: Millis) -> MissingInput | None:
-    """Whether the holdings cannot be trusted: absent, not compared with the venue lately, or not amounts."""
+    """Return what is wrong with the holdings: absent, not reconciled recently, or not amounts."""
     if account is None:
         return _unknown_holding("account")
     age = now - account.reconciled_at
@@ -210,7 +212,7 @@ def missing_account(account: AccountView | None, policy: Policy, now: Millis) ->
         return MissingInput(
             InputName.HOLDINGS,
             "account",
-            f"the holdings were last compared with the venue {age} ms ago; at most {limit} ms are accepted",
+            f"the holdings were last reconciled with the venue {age} ms ago; at most {limit} ms are accepted",
         )
     for asset, amount in account.holdings.items():
         if not _amount(amount):
@@ -219,7 +221,7 @@ def missing_account(account: AccountView | None, policy: Policy, now: Millis) ->
 
 
 def missing_rules(symbol: str, rules: SymbolRules | None) -> MissingInput | None:
-    """Whether the venue's rules for a symbol are absent, for another symbol, or not numbers to compute with."""
+    """Return what is wrong with the venue's rules for a symbol: absent, for another symbol, or not valid numbers."""
     if rules is not None and _COMPUTABLE.get(symbol) is rules:
         return None
     if rules is None or rules.symbol != symbol:
@@ -236,7 +238,7 @@ def missing_rules(symbol: str, rules: SymbolRules | None) -> MissingInput | None
     if all(_amount(amount) for amount in amounts) and rules.taker_fee < 1 and all(0 <= digits <= 18 for digits in precisions):
         _COMPUTABLE[symbol] = rules
         return None
-    return MissingInput(InputName.SYMBOL_RULES, symbol, f"the venue's rules for {symbol} are not numbers to compute with")
+    return MissingInput(InputName.SYMBOL_RULES, symbol, f"the venue's rules for {symbol} are not valid numbers")
 
 
 def _of_symbol(
@@ -277,7 +279,7 @@ def _items(
 
 
 def _symbols(policy: Policy, account: AccountView) -> tuple[str, ...]:
-    """The policy's symbols, then whatever else a working order is about."""
+    """The symbols of the policy, then the other symbols of working orders."""
     others = (order.symbol for order in account.orders if order.status in WORKING)
     return tuple(dict.fromkeys((*policy.symbols, *others)))
 
@@ -290,5 +292,5 @@ def _unknown_holding(subject: str) -> MissingInput:
     return MissingInput(InputName.HOLDINGS, subject, f"the holding of {subject} is not known")
 
 
-def _broken(order: OrderRisk) -> MissingInput:
-    return MissingInput(InputName.ORDER, order.client_id, f"order {order.client_id} has no amounts to compute with")
+def _invalid_order(order: OrderRisk) -> MissingInput:
+    return MissingInput(InputName.ORDER, order.client_id, f"order {order.client_id} has no valid amounts")

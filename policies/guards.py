@@ -1,7 +1,8 @@
-"""Always-on rules: ``watch(readings, …)`` says which are broken now and what has to happen (architecture.md §6).
+"""The always-on guards: ``breached_guards(measurements, …)`` returns every guard that is breached (architecture.md §6).
 
-A guard that cannot be measured is broken too: never measured yet means no new entries, and unmeasured for longer than
-``guards.blind_deadline_ms`` halts. There is no hysteresis; only people go back up. Source: execution-safety.md §6.
+``controller.core.decisions.guards`` calls it at every tick. A guard without measurements is breached too: before its first
+measurement it stops new entries, and after ``guards.blind_deadline_ms`` without a measurement it halts. There is no hysteresis,
+because only people move a deployment up again. Source: execution-safety.md §6.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 
 class Level(IntEnum):
-    """What a breach demands, from least to most."""
+    """What a breach requires, from least to most severe."""
 
     NO_ENTRY = 1
     REDUCE = 2
@@ -33,7 +34,7 @@ class Level(IntEnum):
 
 
 class GuardName(StrEnum):
-    """The guards there are."""
+    """The names of the guards."""
 
     DAILY_LOSS = "daily-loss"
     DRAWDOWN = "drawdown"
@@ -46,9 +47,9 @@ class GuardName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """One broken guard, in words an operator can act on.
+    """One breached guard, with a message for the operator.
 
-    ``blind``: it is broken because it could not be measured. ``contradicted``: somebody else's books say something else.
+    ``blind``: the guard could not be measured. ``contradicted``: the venue's books contradict ours.
     """
 
     guard: GuardName
@@ -61,8 +62,8 @@ class Breach:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Generic[T]):
-    """A measurement and when it was taken."""
+class Measured(Generic[T]):
+    """A measured value and its time."""
 
     value: T
     at: Millis
@@ -70,7 +71,7 @@ class Reading(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Placements:
-    """Orders handed to the venue within ``guards.reject_rate.window_ms``, and how many of them it refused."""
+    """How many orders were sent to the venue within ``guards.reject_rate.window_ms``, and how many of them it rejected."""
 
     count: int
     rejects: int
@@ -78,50 +79,52 @@ class Placements:
 
 @dataclass(frozen=True, slots=True)
 class GuardMeasurements:
-    """Everything the guards look at. ``None``: not measured since ``since``, when watching began.
+    """All measurements of the guards. ``None``: not measured since ``since``, when guarding began.
 
-    Money is EUR. ``quote_age_ms``: the oldest quote among the symbols in use. ``reconciliation_breaks``: differences found by the
-    comparison that ended at ``at``. ``oldest_unknown_ms``: 0 when no outcome is open. ``clock_offset_ms``: ours minus the venue's.
+    Money is EUR. ``quote_age_ms``: the age of the oldest quote of the symbols in use. ``reconciliation_breaks``: differences
+    found by the reconciliation that ended at ``at``. ``oldest_unknown_ms``: 0 when every outcome is known. ``clock_offset_ms``:
+    our clock minus the venue's.
     """
 
     since: Millis
-    equity_eur: Reading[Decimal] | None = None
-    day_start_equity_eur: Reading[Decimal] | None = None
-    peak_equity_eur: Reading[Decimal] | None = None
-    quote_age_ms: Reading[int] | None = None
-    reconciliation_breaks: Reading[int] | None = None
-    placements: Reading[Placements] | None = None
-    oldest_unknown_ms: Reading[int] | None = None
-    clock_offset_ms: Reading[int] | None = None
+    equity_eur: Measured[Decimal] | None = None
+    day_start_equity_eur: Measured[Decimal] | None = None
+    peak_equity_eur: Measured[Decimal] | None = None
+    quote_age_ms: Measured[int] | None = None
+    reconciliation_breaks: Measured[int] | None = None
+    placements: Measured[Placements] | None = None
+    oldest_unknown_ms: Measured[int] | None = None
+    clock_offset_ms: Measured[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Scene:
-    readings: GuardMeasurements
+class _Inputs:
+    measurements: GuardMeasurements
     policy: Policy
     cap: Decimal
     now: Millis
 
 
-def watch(readings: GuardMeasurements, policy: Policy, stage: Stage, step: int, now: Millis) -> tuple[Breach, ...]:
-    """Every guard that is broken at ``now``, most severe first. HALTED is watched with LIVE_€10's cap."""
+def breached_guards(measurements: GuardMeasurements, policy: Policy, stage: Stage, step: int, now: Millis) -> tuple[Breach, ...]:
+    """Return every guard that is breached at ``now``, most severe first. HALTED uses the cap of LIVE_€10."""
     cap = cap_eur(policy, stage, step) or policy.caps.live
-    scene = _Scene(readings, policy, cap, now)
+    inputs = _Inputs(measurements, policy, cap, now)
     with localcontext(WIDE):
-        found = [breach for guard in _GUARDS if (breach := guard(scene)) is not None]
+        found = [breach for guard in _GUARDS if (breach := guard(inputs)) is not None]
     return tuple(sorted(found, key=lambda breach: (-breach.level, breach.guard.value)))
 
 
 def daily_loss_limit_eur(policy: Policy, cap: Decimal) -> Decimal:
-    """The loss since UTC midnight that halts at a cap: the smaller of the amount and the part of the cap."""
+    """The loss since UTC midnight that halts: the smaller of the policy's amount and its fraction of the cap."""
     rule = policy.guards.daily_loss
     return min(rule.max_eur, cap * rule.max_cap_fraction)
 
 
 def drawdown_fraction(peak_eur: Decimal, equity_eur: Decimal, cap: Decimal) -> Decimal:
-    """The fall from the peak as a part of the smaller of peak and cap, rounded up: a large account cannot hide a lost cap.
+    """The fall from the peak as a fraction of the smaller of peak and cap, rounded up.
 
-    The peak is seeded with the starting equity. Without a positive base any fall counts as total.
+    The cap limits the base so that a large account does not hide the loss of a small cap. The peak starts at the first equity. If
+    the base is not positive, any fall counts as 1.
     """
     if equity_eur >= peak_eur:
         return Decimal(0)
@@ -132,17 +135,17 @@ def drawdown_fraction(peak_eur: Decimal, equity_eur: Decimal, cap: Decimal) -> D
         return rounded_up((peak_eur - equity_eur) / base)
 
 
-def _blindness(guard: GuardName, reading: Reading[T] | None, scene: _Scene) -> Breach | None:
-    deadline = scene.policy.guards.blind_deadline_ms
-    last = scene.readings.since if reading is None else reading.at
-    age = scene.now - last
-    if reading is not None and 0 <= age <= deadline:
+def _unmeasured(guard: GuardName, measured: Measured[T] | None, inputs: _Inputs) -> Breach | None:
+    deadline = inputs.policy.guards.blind_deadline_ms
+    last = inputs.measurements.since if measured is None else measured.at
+    age = inputs.now - last
+    if measured is not None and 0 <= age <= deadline:
         return None
-    waiting = reading is None and 0 <= age <= deadline
+    waiting = measured is None and 0 <= age <= deadline
     if age < 0:
         what = "its last measurement is from the future"
-    elif reading is None:
-        what = f"it has not been measured in the {age} ms since watching began"
+    elif measured is None:
+        what = f"it has not been measured in the {age} ms since guarding began"
     else:
         what = f"it was last measured {age} ms ago"
     return Breach(
@@ -155,45 +158,49 @@ def _blindness(guard: GuardName, reading: Reading[T] | None, scene: _Scene) -> B
     )
 
 
-def _nonsense(guard: GuardName, what: str) -> Breach:
+def _implausible(guard: GuardName, what: str) -> Breach:
     return Breach(guard, Level.HALT, what, "a plausible value", f"{guard} cannot be judged: {what}", blind=True)
 
 
-def _money(guard: GuardName, scene: _Scene, *readings: Reading[Decimal] | None) -> tuple[Decimal, ...] | Breach:
+def _money(guard: GuardName, inputs: _Inputs, *measurements: Measured[Decimal] | None) -> tuple[Decimal, ...] | Breach:
     values: list[Decimal] = []
-    for reading in readings:
-        blind = _blindness(guard, reading, scene)
+    for measured in measurements:
+        blind = _unmeasured(guard, measured, inputs)
         if blind is not None:
             return blind
-        if reading is None or not (reading.value.is_zero() or sane(reading.value.copy_abs())):
-            return _nonsense(guard, "equity is not a number")
-        values.append(reading.value)
+        if measured is None or not (measured.value.is_zero() or sane(measured.value.copy_abs())):
+            return _implausible(guard, "the equity is not a number")
+        values.append(measured.value)
     return tuple(values)
 
 
-def _daily_loss(scene: _Scene) -> Breach | None:
+def _daily_loss(inputs: _Inputs) -> Breach | None:
     guard = GuardName.DAILY_LOSS
-    values = _money(guard, scene, scene.readings.day_start_equity_eur, scene.readings.equity_eur)
+    values = _money(guard, inputs, inputs.measurements.day_start_equity_eur, inputs.measurements.equity_eur)
     if isinstance(values, Breach):
         return values
     start, equity = values
-    limit = daily_loss_limit_eur(scene.policy, scene.cap)
+    limit = daily_loss_limit_eur(inputs.policy, inputs.cap)
     loss = start - equity
     if loss < limit:
         return None
     return Breach(
-        guard, Level.HALT, f"{text(loss)} EUR", f"{text(limit)} EUR", f"{text(loss)} EUR were lost today; {text(limit)} EUR halt"
+        guard,
+        Level.HALT,
+        f"{text(loss)} EUR",
+        f"{text(limit)} EUR",
+        f"the loss today is {text(loss)} EUR; the limit is {text(limit)} EUR",
     )
 
 
-def _drawdown(scene: _Scene) -> Breach | None:
+def _drawdown(inputs: _Inputs) -> Breach | None:
     guard = GuardName.DRAWDOWN
-    values = _money(guard, scene, scene.readings.peak_equity_eur, scene.readings.equity_eur)
+    values = _money(guard, inputs, inputs.measurements.peak_equity_eur, inputs.measurements.equity_eur)
     if isinstance(values, Breach):
         return values
     peak, equity = values
-    limit = scene.policy.guards.drawdown_fraction
-    fall = drawdown_fraction(peak, equity, scene.cap)
+    limit = inputs.policy.guards.drawdown_fraction
+    fall = drawdown_fraction(peak, equity, inputs.cap)
     if fall < limit:
         return None
     return Breach(
@@ -201,95 +208,95 @@ def _drawdown(scene: _Scene) -> Breach | None:
         Level.HALT,
         text(fall),
         text(limit),
-        f"equity fell from {text(peak)} to {text(equity)} EUR, {text(fall)} of the capital at risk; {text(limit)} halts",
+        f"equity fell from {text(peak)} to {text(equity)} EUR, {text(fall)} of the capital at risk; the limit is {text(limit)}",
     )
 
 
-def _quote_stale(scene: _Scene) -> Breach | None:
+def _quote_stale(inputs: _Inputs) -> Breach | None:
     guard = GuardName.QUOTE_STALE
-    reading = scene.readings.quote_age_ms
-    blind = _blindness(guard, reading, scene)
-    if blind is not None or reading is None:
+    measured = inputs.measurements.quote_age_ms
+    blind = _unmeasured(guard, measured, inputs)
+    if blind is not None or measured is None:
         return blind
-    if reading.value < 0:
-        return _nonsense(guard, f"a quote is {-reading.value} ms from the future")
-    rule = scene.policy.guards.quote_stale
-    age = reading.value + (scene.now - reading.at)
+    if measured.value < 0:
+        return _implausible(guard, f"a quote is {-measured.value} ms from the future")
+    rule = inputs.policy.guards.quote_stale
+    age = measured.value + (inputs.now - measured.at)
     steps = ((rule.halt_ms, Level.HALT), (rule.cancel_ms, Level.CANCEL_ALL), (rule.no_entry_ms, Level.NO_ENTRY))
     return _by_steps(guard, age, steps, "the newest quote is {} ms old")
 
 
-def _reconciliation(scene: _Scene) -> Breach | None:
+def _reconciliation(inputs: _Inputs) -> Breach | None:
     guard = GuardName.RECONCILIATION
-    reading = scene.readings.reconciliation_breaks
-    rule = scene.policy.guards.reconciliation
-    if reading is not None and reading.value > rule.tolerated_breaks:
+    measured = inputs.measurements.reconciliation_breaks
+    rule = inputs.policy.guards.reconciliation
+    if measured is not None and measured.value > rule.tolerated_breaks:
         return Breach(
             guard,
             Level.HALT,
-            f"{reading.value} differences",
+            f"{measured.value} differences",
             f"{rule.tolerated_breaks} differences",
-            f"our books and the venue's differ in {reading.value} places; {rule.tolerated_breaks} are tolerated",
+            f"our books and the venue's have {measured.value} differences; {rule.tolerated_breaks} are tolerated",
             contradicted=True,
         )
-    if reading is None:
-        return _blindness(guard, reading, scene)
-    if reading.value < 0:
-        return _nonsense(guard, f"{reading.value} differences")
-    age = scene.now - reading.at
+    if measured is None:
+        return _unmeasured(guard, measured, inputs)
+    if measured.value < 0:
+        return _implausible(guard, f"{measured.value} differences")
+    age = inputs.now - measured.at
     if age < 0:
-        return _nonsense(guard, "the last comparison is from the future")
-    steps = ((rule.max_age_ms + scene.policy.guards.blind_deadline_ms, Level.HALT), (rule.max_age_ms, Level.NO_ENTRY))
-    return _by_steps(guard, age, steps, "our books were last compared with the venue's {} ms ago")
+        return _implausible(guard, "the last reconciliation is from the future")
+    steps = ((rule.max_age_ms + inputs.policy.guards.blind_deadline_ms, Level.HALT), (rule.max_age_ms, Level.NO_ENTRY))
+    return _by_steps(guard, age, steps, "the account was last reconciled {} ms ago")
 
 
-def _reject_rate(scene: _Scene) -> Breach | None:
+def _reject_rate(inputs: _Inputs) -> Breach | None:
     guard = GuardName.REJECT_RATE
-    reading = scene.readings.placements
-    blind = _blindness(guard, reading, scene)
-    if blind is not None or reading is None:
+    measured = inputs.measurements.placements
+    blind = _unmeasured(guard, measured, inputs)
+    if blind is not None or measured is None:
         return blind
-    rule = scene.policy.guards.reject_rate
-    seen = reading.value
-    if not 0 <= seen.rejects <= seen.count:
-        return _nonsense(guard, f"{seen.rejects} rejections of {seen.count} placements")
-    if seen.count < rule.min_samples or Decimal(seen.rejects) <= rule.max_ratio * seen.count:
+    rule = inputs.policy.guards.reject_rate
+    placements = measured.value
+    if not 0 <= placements.rejects <= placements.count:
+        return _implausible(guard, f"{placements.rejects} rejections of {placements.count} placements")
+    if placements.count < rule.min_samples or Decimal(placements.rejects) <= rule.max_ratio * placements.count:
         return None
     return Breach(
         guard,
         Level.HALT,
-        f"{seen.rejects} of {seen.count}",
+        f"{placements.rejects} of {placements.count}",
         f"{text(rule.max_ratio)} of at least {rule.min_samples}",
-        f"the venue refused {seen.rejects} of the last {seen.count} orders; at most {text(rule.max_ratio)} of them may be",
+        f"the venue rejected {placements.rejects} of the last {placements.count} orders; the limit is {text(rule.max_ratio)}",
     )
 
 
-def _unknown_order(scene: _Scene) -> Breach | None:
+def _unknown_order(inputs: _Inputs) -> Breach | None:
     guard = GuardName.UNKNOWN_ORDER
-    reading = scene.readings.oldest_unknown_ms
-    blind = _blindness(guard, reading, scene)
-    if blind is not None or reading is None:
+    measured = inputs.measurements.oldest_unknown_ms
+    blind = _unmeasured(guard, measured, inputs)
+    if blind is not None or measured is None:
         return blind
-    if reading.value < 0:
-        return _nonsense(guard, "an open outcome is from the future")
-    age = reading.value + (scene.now - reading.at) if reading.value else 0
-    steps = ((scene.policy.guards.unknown_order.max_age_ms, Level.HALT),)
-    return _by_steps(guard, age, steps, "an order's outcome has been unproven for {} ms")
+    if measured.value < 0:
+        return _implausible(guard, "an unknown order is from the future")
+    age = measured.value + (inputs.now - measured.at) if measured.value else 0
+    steps = ((inputs.policy.guards.unknown_order.max_age_ms, Level.HALT),)
+    return _by_steps(guard, age, steps, "the outcome of an order has been unknown for {} ms")
 
 
-def _clock_offset(scene: _Scene) -> Breach | None:
+def _clock_offset(inputs: _Inputs) -> Breach | None:
     guard = GuardName.CLOCK_OFFSET
-    reading = scene.readings.clock_offset_ms
-    blind = _blindness(guard, reading, scene)
-    if blind is not None or reading is None:
+    measured = inputs.measurements.clock_offset_ms
+    blind = _unmeasured(guard, measured, inputs)
+    if blind is not None or measured is None:
         return blind
-    rule = scene.policy.guards.clock_offset
+    rule = inputs.policy.guards.clock_offset
     steps = ((rule.halt_ms, Level.HALT), (rule.no_entry_ms, Level.NO_ENTRY))
-    return _by_steps(guard, abs(reading.value), steps, "our clock and the venue's are {} ms apart")
+    return _by_steps(guard, abs(measured.value), steps, "our clock and the venue's differ by {} ms")
 
 
 def _by_steps(guard: GuardName, measured: int, steps: tuple[tuple[int, Level], ...], sentence: str) -> Breach | None:
-    """The most severe step that ``measured`` is above; ``steps`` go from most to least severe."""
+    """The breach of the first threshold that ``measured`` exceeds; ``steps`` go from most to least severe."""
     for threshold, level in steps:
         if measured > threshold:
             return Breach(
@@ -298,7 +305,7 @@ def _by_steps(guard: GuardName, measured: int, steps: tuple[tuple[int, Level], .
     return None
 
 
-_GUARDS: tuple[Callable[[_Scene], Breach | None], ...] = (
+_GUARDS: tuple[Callable[[_Inputs], Breach | None], ...] = (
     _daily_loss,
     _drawdown,
     _quote_stale,

@@ -1,4 +1,4 @@
-"""What a pre-trade check is told and what it answers."""
+"""The inputs and results of a pre-trade check. ``policies.limits`` and its callers use them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from policies.guards import Level
 
 
 class LimitRule(StrEnum):
-    """Which rule denied an order."""
+    """The rules that can deny an order."""
 
     STAGE = "stage"
     SYMBOL = "symbol"
@@ -36,11 +36,11 @@ class LimitRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LimitContext:
-    """What the checks know besides the intent.
+    """The inputs of a check besides the order.
 
-    ``admitted_at``: when the latest orders were admitted, oldest first: all of the last ``limits.order_rate.per_ms``, or at least
-    the last ``count``. ``restriction``: the most severe guard level in force, ``None`` when no guard is broken. What was admitted
-    earlier in the same batch is already in ``account.orders`` and ``admitted_at``.
+    ``admitted_at``: the times of the latest admitted orders, oldest first: all of the last ``limits.order_rate.per_ms``, or at
+    least the last ``count``. ``restriction``: the most severe guard level in force, ``None`` when there is none. Orders admitted
+    earlier in the same batch are already in ``account.orders`` and ``admitted_at``.
     """
 
     account: AccountView | None
@@ -52,7 +52,7 @@ class LimitContext:
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """The order may be placed. ``exposure`` is the account's with it, ``quote`` what it was judged against."""
+    """The order may be placed. ``exposure`` is that of the account with the order, ``quote`` the market it was judged on."""
 
     exposure: Exposure
     cap_eur: Decimal
@@ -61,7 +61,7 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The order may not be placed: the rule, what was measured against what, and what would change the answer.
+    """The order may not be placed: the rule, the measured value, the threshold, and what to do.
 
     ``rule`` is a ``LimitRule``, or the name of a rule of the controller itself (``controller.core.decisions.orders``).
     """

@@ -1,8 +1,9 @@
 """Pre-trade checks: ``check(intent, …)`` admits an order or says exactly why not (architecture.md §1.7, §4.2).
 
-Stage, symbol and standing guards come first, then that every input is there, then the rules of ``policies.order_rules`` and last
-the stage's cap. The first that objects answers. None can be switched off, and each denies when what it needs is missing.
-Sources: execution-safety.md §1.1 and §2 (R1-R4), mexc-spot-v3.md §3.1.
+``controller.core.decisions.orders`` calls it. The checks run in this order: stage, symbol, restriction by guards, presence of
+every input, the rules of ``policies.order_rules``, the cap of the stage. The first check that fails denies the order. No check
+can be turned off, and a check whose input is missing denies. Sources: execution-safety.md §1.1 and §2 (R1-R4), mexc-spot-v3.md
+§3.1.
 """
 
 from __future__ import annotations
@@ -33,9 +34,12 @@ __all__ = ["Admit", "Deny", "LimitContext", "LimitRule", "cap_eur", "check"]
 
 
 def check(intent: OrderIntent, context: LimitContext, policy: Policy, stage: Stage, step: int, now: Millis) -> Admit | Deny:
-    """Judge one order at ``stage`` (``step`` counts for RAMPING only). Pure; no content of an intent or a quote makes it raise."""
+    """Judge one order at ``stage`` (``step`` matters in RAMPING only).
+
+    Pure, and no content of an intent or a quote makes it raise.
+    """
     with localcontext(WIDE):
-        case = _prove(intent, context, policy, stage=stage, step=step, now=now)
+        case = _with_inputs(intent, context, policy, stage=stage, step=step, now=now)
         if isinstance(case, Deny):
             return case
         for rule in RULES:
@@ -45,35 +49,37 @@ def check(intent: OrderIntent, context: LimitContext, policy: Policy, stage: Sta
         return _exposure(case, cap_eur(policy, stage, step))
 
 
-def _prove(intent: OrderIntent, context: LimitContext, policy: Policy, *, stage: Stage, step: int, now: Millis) -> Case | Deny:
-    """Stage, symbol and guards allow this kind of order at all, and every input is there."""
+def _with_inputs(
+    intent: OrderIntent, context: LimitContext, policy: Policy, *, stage: Stage, step: int, now: Millis
+) -> Case | Deny:
+    """Check stage, symbol and guards, and that every input is present; return them as a ``Case``."""
     if cap_eur(policy, stage, step) <= 0:
         return Deny(
             LimitRule.STAGE,
             str(stage.value),
             "a stage that accepts orders",
             f"no new orders are accepted in {stage.value}" + (f" {step}" if stage is Stage.RAMPING else ""),
-            "Resume with a signed command once the cause is understood.",
+            "Find the cause, then resume with a signed command.",
         )
     allowed = symbols_at(policy, stage)
-    # What the ramp bought in another symbol must still be sellable after a demotion to LIVE_€10.
-    leaves = intent.side is Side.SELL and stage is Stage.LIVE_EUR10 and intent.symbol in policy.symbols
-    if intent.symbol not in allowed and not leaves:
+    # A holding in another symbol, bought during the ramp, can still be sold after a demotion to LIVE_€10.
+    sells_holding = intent.side is Side.SELL and stage is Stage.LIVE_EUR10 and intent.symbol in policy.symbols
+    if intent.symbol not in allowed and not sells_holding:
         return Deny(
             LimitRule.SYMBOL,
             intent.symbol[:32],
             ", ".join(allowed),
             f"{intent.symbol[:32]} may not be traded in {stage.value}; only {', '.join(allowed)} may",
-            "Trade an allowed symbol; another one needs a new policy.",
+            "Trade an allowed symbol, or adopt a policy that allows this one.",
         )
-    standing = context.restriction
-    if standing is not None and (intent.side is Side.BUY or standing >= Level.CANCEL_ALL):
+    level = context.restriction
+    if level is not None and (intent.side is Side.BUY or level >= Level.CANCEL_ALL):
         return Deny(
             LimitRule.GUARD,
-            standing.name,
-            "no standing guard" if intent.side is Side.BUY else f"below {Level.CANCEL_ALL.name}",
-            f"a guard stands at {standing.name}, which bars {'new buys' if standing < Level.CANCEL_ALL else 'new orders'}",
-            "Wait until the guard clears; `gatehouse status` names it.",
+            level.name,
+            "no restriction" if intent.side is Side.BUY else f"below {Level.CANCEL_ALL.name}",
+            f"a guard is at {level.name}, so {'new buys' if level < Level.CANCEL_ALL else 'new orders'} are denied",
+            "Wait until the guard clears; `gatehouse status` names the guard.",
         )
     rules = context.rules.get(intent.symbol)
     quote = context.quotes.get(intent.symbol)
@@ -91,17 +97,17 @@ def _prove(intent: OrderIntent, context: LimitContext, policy: Policy, *, stage:
 
 
 def _exposure(case: Case, cap: Decimal) -> Admit | Deny:
-    with_it = replace(case.account, orders=(*case.account.orders, OrderRisk.of(case.intent)))
-    after = worst_case(with_it, case.context.quotes, case.context.rules, case.policy, case.now)
+    with_order = replace(case.account, orders=(*case.account.orders, OrderRisk.of(case.intent)))
+    after = worst_case(with_order, case.context.quotes, case.context.rules, case.policy, case.now)
     if isinstance(after, MissingInput):
         return missing_input(after)
-    # A sell within the holdings can only lower the exposure, so it passes even when the market has carried it over the cap.
+    # A sell within the holdings only lowers the exposure, so it passes even when the market has lifted the exposure over the cap.
     if case.buying and after.eur > cap:
         return Deny(
             LimitRule.EXPOSURE,
             f"{text(after.eur)} EUR",
             f"{text(cap)} EUR",
-            f"worst-case exposure with this order would be {text(after.eur)} EUR; this stage may reach {text(cap)} EUR",
-            "Sell, cancel open buys, or make the order smaller.",
+            f"the worst-case exposure with this order would be {text(after.eur)} EUR; the cap of this stage is {text(cap)} EUR",
+            "Sell, cancel open buys, or send a smaller order.",
         )
     return Admit(after, cap, case.quote)

@@ -1,7 +1,7 @@
-"""Exact decimal numbers in documents: plain decimal text in, plain decimal text out, never a float, never NaN.
+"""Exact decimal numbers in documents: read and written as plain decimal text, never a float, never NaN. Policies and gates use it.
 
-Twelve digits before the point and twelve behind it are enough for every amount gatehouse handles, and few enough that a product
-of two of them is exact in ``WIDE``.
+A number has at most twelve digits before the point and twelve after it. That is enough for every amount in gatehouse, and a
+product of two such numbers is exact in ``WIDE``.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ PATTERN = r"^-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,12})?$"
 _PLAIN = re.compile(PATTERN)
 
 WIDE = Context(prec=60, rounding=ROUND_CEILING)
-"""The arithmetic context of risk: wide enough to be exact in practice, and where it is not, it rounds up."""
+"""The arithmetic context for risk: exact for all realistic amounts; otherwise it rounds up."""
 
 GRID = Decimal("0.000000000001")
-"""The finest step a document can express."""
+"""The smallest step that a document can express."""
 
 
 def text(value: Decimal) -> str:
-    """The one way a finite decimal is written: no exponent, no trailing zeros, no minus zero."""
+    """Write a finite decimal in its canonical form: no exponent, no trailing zeros, no minus zero."""
     plain = format(value, "f")
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
@@ -31,7 +31,7 @@ def text(value: Decimal) -> str:
 
 
 def parse(value: object) -> Decimal:
-    """Read decimal text or an integer. Floats, booleans, NaN, infinities, exponents and oversized numbers raise ``ValueError``."""
+    """Read decimal text or an integer. Floats, booleans, NaN, infinities, exponents and too large numbers raise ``ValueError``."""
     if isinstance(value, Decimal):
         if not value.is_finite():
             raise ValueError(f"{value} is not a finite number")
@@ -48,12 +48,12 @@ def parse(value: object) -> Decimal:
 
 
 def rounded_up(value: Decimal) -> Decimal:
-    """The nearest documentable number not below ``value``: for quantities where less is better."""
+    """Round up to the grid of documents: for quantities where less is better."""
     return value.quantize(GRID, rounding=ROUND_CEILING, context=WIDE)
 
 
 def rounded_down(value: Decimal) -> Decimal:
-    """The nearest documentable number not above ``value``: for quantities where more is better."""
+    """Round down to the grid of documents: for quantities where more is better."""
     return value.quantize(GRID, rounding=ROUND_FLOOR, context=WIDE)
 
 
@@ -63,4 +63,4 @@ Exact = Annotated[
     PlainSerializer(text, return_type=str),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": PATTERN}, {"type": "number"}]}),
 ]
-"""A ``Decimal`` field of a document, canonical as decimal text."""
+"""A ``Decimal`` field of a document, written as decimal text."""

@@ -1,4 +1,4 @@
-"""The rules one order is judged by once its inputs are proven present. ``policies.limits`` runs them in the order of ``RULES``."""
+"""The rules that judge one order once all its inputs are present. ``policies.limits`` runs them in the order of ``RULES``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BPS = Decimal(10_000)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One intent with its inputs proven present."""
+    """One order with all its inputs."""
 
     intent: OrderIntent
     context: LimitContext
@@ -41,12 +41,12 @@ class Case:
 
     @property
     def buying(self) -> bool:
-        """Whether the order takes on risk."""
+        """Whether the order is a buy, which adds risk."""
         return self.intent.side is Side.BUY
 
     @property
     def market(self) -> bool:
-        """Whether nothing bounds the order's price."""
+        """Whether the order has no price limit."""
         return self.intent.type is OrderType.MARKET
 
     @property
@@ -62,14 +62,14 @@ class Case:
 _INPUT_RULES: Mapping[InputName, tuple[LimitRule, str]] = {
     InputName.HOLDINGS: (LimitRule.HOLDINGS, "Wait for the next reconciliation with the venue."),
     InputName.QUOTE: (LimitRule.QUOTE, "Wait for fresh market data; `gatehouse status` shows the feed."),
-    InputName.EUR_RATE: (LimitRule.EUR_RATE, "Put a current eur_rate into the policy."),
+    InputName.EUR_RATE: (LimitRule.EUR_RATE, "Adopt a policy with a current eur_rate."),
     InputName.SYMBOL_RULES: (LimitRule.SYMBOL_RULES, "Wait until the venue's symbol rules are read again."),
-    InputName.ORDER: (LimitRule.EXPOSURE, "Settle the order named in the message first."),
+    InputName.ORDER: (LimitRule.EXPOSURE, "Wait until the order named in the message is settled."),
 }
 
 
 def missing_input(missing: MissingInput) -> Deny:
-    """The denial for an input that is absent, stale or absurd: what is not known is not allowed."""
+    """Return the denial for an input that is missing, stale or implausible."""
     rule, remedy = _INPUT_RULES[missing.input]
     return Deny(rule, "missing", "present and fresh", missing.message, remedy)
 
@@ -77,10 +77,10 @@ def missing_input(missing: MissingInput) -> Deny:
 def _symbol_rules(case: Case) -> Deny | None:
     rules = case.rules
     side_allowed = rules.buy_allowed if case.buying else rules.sell_allowed
-    # What cannot be sold again must not be bought (execution-safety.md §1.3).
+    # A symbol that cannot be sold again must not be bought (execution-safety.md §1.3).
     objections = (
         (not rules.trading, "is not trading"),
-        (not rules.api_allowed, "may not be traded through the API"),
+        (not rules.api_allowed, "cannot be traded through the API"),
         (not side_allowed, f"does not accept {case.intent.side.value} orders"),
         (case.buying and not rules.sell_allowed, "could not be sold again"),
         (case.intent.type not in rules.order_types, f"does not accept {case.intent.type.value} orders"),
@@ -93,7 +93,7 @@ def _symbol_rules(case: Case) -> Deny | None:
                 what,
                 "accepted by the venue",
                 f"{rules.symbol} {what}",
-                "Wait until the venue allows it, or send what it allows.",
+                "Wait until the venue allows it, or send an order that it allows.",
             )
     return None
 
@@ -120,7 +120,7 @@ def _quantity(case: Case) -> Deny | None:
             LimitRule.QUANTITY,
             "none or both",
             "one quantity",
-            "an order has one quantity; only a MARKET order may give it in quote",
+            "an order has one quantity; only a MARKET order may give it in the quote asset",
         )
     amount = quantity if quantity is not None else quote_quantity
     if amount is None or not sane(amount):
@@ -133,35 +133,35 @@ def _quantity(case: Case) -> Deny | None:
             LimitRule.QUANTITY, text(quantity), step, f"quantity {text(quantity)} is not a multiple of the step {step}"
         )
     if not quantity >= case.rules.min_quantity:
-        least = text(case.rules.min_quantity)
+        minimum = text(case.rules.min_quantity)
         return _malformed(
-            LimitRule.QUANTITY, text(quantity), least, f"quantity {text(quantity)} is below the venue's minimum {least}"
+            LimitRule.QUANTITY, text(quantity), minimum, f"quantity {text(quantity)} is below the venue's minimum {minimum}"
         )
     return None
 
 
 def _notional(case: Case) -> Deny | None:
     rules, notional = case.rules, case.notional
-    least = rules.min_notional_market if case.market else rules.min_notional
+    minimum = rules.min_notional_market if case.market else rules.min_notional
     if case.buying:
-        least = max(rules.min_notional, rules.min_notional_market) * case.policy.limits.min_order_factor
-    if not notional >= least:
+        minimum = max(rules.min_notional, rules.min_notional_market) * case.policy.limits.min_order_factor
+    if not notional >= minimum:
         return Deny(
             LimitRule.MIN_NOTIONAL,
             f"{text(notional)} {rules.quote}",
-            f"{text(least)} {rules.quote}",
-            f"the order is worth {text(notional)} {rules.quote}; at least {text(least)} are needed"
+            f"{text(minimum)} {rules.quote}",
+            f"the order is worth {text(notional)} {rules.quote}; at least {text(minimum)} are needed"
             + (" so that it can be sold again" if case.buying else ""),
-            f"Make the order at least {text(least)} {rules.quote}.",
+            f"Send an order of at least {text(minimum)} {rules.quote}.",
         )
-    most = rules.max_notional_market if case.market else rules.max_notional
-    if not notional <= most:
+    maximum = rules.max_notional_market if case.market else rules.max_notional
+    if not notional <= maximum:
         return Deny(
             LimitRule.VENUE_MAXIMUM,
             f"{text(notional)} {rules.quote}",
-            f"{text(most)} {rules.quote}",
-            f"the order is worth {text(notional)} {rules.quote}; the venue takes at most {text(most)}",
-            "Make the order smaller.",
+            f"{text(maximum)} {rules.quote}",
+            f"the order is worth {text(notional)} {rules.quote}; the venue accepts at most {text(maximum)}",
+            f"Send an order of at most {text(maximum)} {rules.quote}.",
         )
     eur, limit = in_eur(notional, case.policy), case.policy.limits.order_notional_max_eur
     if eur > limit:
@@ -170,7 +170,7 @@ def _notional(case: Case) -> Deny | None:
             f"{text(eur)} EUR",
             f"{text(limit)} EUR",
             f"the order is worth {text(eur)} EUR; one order may be worth at most {text(limit)} EUR",
-            f"Make the order smaller; {text(limit)} EUR is limits.order_notional_max_eur.",
+            f"Send an order of at most {text(limit)} EUR (limits.order_notional_max_eur).",
         )
     return None
 
@@ -180,15 +180,15 @@ def _collar(case: Case) -> Deny | None:
     if price is None:
         return None
     mid, limit = case.quote.mid, case.policy.limits.price_collar_bps
-    away = abs(price - mid) * _BPS / mid
-    if away <= limit:
+    distance = abs(price - mid) * _BPS / mid
+    if distance <= limit:
         return None
     return Deny(
         LimitRule.PRICE_COLLAR,
-        f"{text(rounded_up(away))} bps",
+        f"{text(rounded_up(distance))} bps",
         f"{text(limit)} bps",
-        f"price {text(price)} is {text(rounded_up(away))} bps from the mid {text(mid)}; at most {text(limit)} are allowed",
-        "Price the order closer to the market.",
+        f"price {text(price)} is {text(rounded_up(distance))} bps from the mid {text(mid)}; at most {text(limit)} bps are allowed",
+        "Send an order with a price closer to the market.",
     )
 
 
@@ -216,8 +216,8 @@ def _open_orders(case: Case) -> Deny | None:
         LimitRule.OPEN_ORDERS,
         f"{working} open orders",
         f"{limit} open orders",
-        f"{working} orders are open already; at most {limit} may be",
-        "Cancel an order, or wait until one is done.",
+        f"{working} orders are already open; at most {limit} are allowed",
+        "Cancel an order, or wait until one is filled.",
     )
 
 
@@ -243,7 +243,7 @@ def _balance(case: Case) -> Deny | None:
         f"{text(rounded_up(needed))} {asset}",
         f"{text(max(held, Decimal(0)))} {asset}",
         f"the order needs {text(rounded_up(needed))} {asset}; {text(max(held, Decimal(0)))} are not reserved by other orders",
-        f"Make the order smaller, or cancel orders that reserve {asset}.",
+        f"Send a smaller order, or cancel orders that reserve {asset}.",
     )
 
 
@@ -256,7 +256,7 @@ def _needed(case: Case) -> Decimal | MissingInput:
 
 
 def _reserved(case: Case, order: OrderRisk) -> Decimal | MissingInput:
-    """What a working order takes from the asset the new order needs."""
+    """How much a working order reserves of the asset that the new order needs."""
     rules = case.context.rules.get(order.symbol)
     if rules is None:
         return MissingInput(InputName.SYMBOL_RULES, order.symbol, f"the venue's rules for {order.symbol} are not known")
@@ -274,7 +274,7 @@ def _reserved(case: Case, order: OrderRisk) -> Decimal | MissingInput:
     elif order.quote_quantity is not None:
         remaining = (order.quote_quantity - (Decimal(0) if whole else order.executed_quote)) / case.quote.bid
     else:
-        return MissingInput(InputName.ORDER, order.client_id, f"order {order.client_id} has no amounts to compute with")
+        return MissingInput(InputName.ORDER, order.client_id, f"order {order.client_id} has no valid amounts")
     return max(remaining, Decimal(0))
 
 

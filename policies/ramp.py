@@ -1,4 +1,4 @@
-"""How much each stage may risk, and the ramp's steps (architecture.md §3)."""
+"""The cap and the symbols of each stage, and the steps of the ramp (architecture.md §3). Limits, guards and decisions use it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NOTHING = Decimal(0)
 
 
 def step_count(policy: Policy) -> int:
-    """How many steps the ramp has."""
+    """Return how many steps the ramp has."""
     return len(policy.ramp.steps)
 
 
@@ -21,7 +21,7 @@ def cap_of_step(policy: Policy, step: int) -> Decimal | None:
 
 
 def next_step(policy: Policy, stage: Stage, step: int) -> int | None:
-    """The step ``ramp`` leads to from here: 1 from LIVE_€10, k + 1 from RAMPING k, ``None`` where it ends."""
+    """The next ramp step: 1 from LIVE_€10, k + 1 from RAMPING k, ``None`` after the last step and at every other stage."""
     match stage:
         case Stage.LIVE_EUR10:
             following = 1
@@ -33,7 +33,7 @@ def next_step(policy: Policy, stage: Stage, step: int) -> int | None:
 
 
 def cap_eur(policy: Policy, stage: Stage, step: int) -> Decimal:
-    """The worst-case exposure in EUR a stage may reach. HALTED, and a ramp step that does not exist, may reach nothing."""
+    """The highest worst-case exposure in EUR that a stage allows; 0 for HALTED and for a ramp step that does not exist."""
     match stage:
         case Stage.MOCK | Stage.TESTNET_VALIDATING | Stage.VALIDATED:
             return policy.caps.testnet
@@ -46,7 +46,7 @@ def cap_eur(policy: Policy, stage: Stage, step: int) -> Decimal:
 
 
 def symbols_at(policy: Policy, stage: Stage) -> tuple[str, ...]:
-    """The symbols a stage may buy: none when HALTED, exactly the first at LIVE_€10, all elsewhere."""
+    """The symbols that may be bought at a stage: none when HALTED, only the first at LIVE_€10, all elsewhere."""
     match stage:
         case Stage.HALTED:
             return ()

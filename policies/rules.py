@@ -1,6 +1,6 @@
-"""The vocabulary of gate rules: which metrics exist, in which unit, how a rule compares them (architecture.md §6).
+"""The terms of gate rules: which metrics exist, in which unit, and how a rule compares them (architecture.md §6).
 
-It lives with the policies because a policy file names metrics; ``gates`` measures them.
+Policy files name metrics, so the terms belong to ``policies``; ``gates`` measures the metrics and judges them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 
 class GateName(StrEnum):
-    """The gates that guard an edge upwards (architecture.md §3)."""
+    """The gates of the moves up and of a resume (architecture.md §3)."""
 
     TESTNET_READY = "testnet-ready"
     VALIDATION = "validation"
@@ -23,7 +23,7 @@ class GateName(StrEnum):
 
 
 class MetricName(StrEnum):
-    """What a gate can ask about one run of one stage."""
+    """What a gate can measure of one run of one stage."""
 
     COVERED_MS = "covered_ms"
     COVERAGE_RATIO = "coverage_ratio"
@@ -53,7 +53,7 @@ class Unit(StrEnum):
 
 
 class Op(StrEnum):
-    """How a measured value must stand to the threshold."""
+    """How a measured value is compared with the threshold."""
 
     AT_LEAST = ">="
     AT_MOST = "<="
@@ -62,7 +62,10 @@ class Op(StrEnum):
     ABOVE = ">"
 
     def holds(self, measured: Decimal, threshold: Decimal) -> bool:
-        """Whether ``measured op threshold``. Both are finite; that was refused at the boundary."""
+        """Whether ``measured op threshold`` is true.
+
+        Both are finite; documents with other values are refused when they are read.
+        """
         match self:
             case Op.AT_LEAST:
                 return measured >= threshold
@@ -78,7 +81,10 @@ class Op(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """One metric's unit, meaning, and whether it only grows while a run lasts, so that "too little" means "not yet"."""
+    """A metric's unit and meaning.
+
+    ``accumulates``: it only grows during a run, so a value that is too small may still become enough.
+    """
 
     unit: Unit
     meaning: str
@@ -89,26 +95,30 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
     {
         MetricName.COVERED_MS: MetricSpec(
             Unit.MILLISECONDS,
-            "time with fresh data, the bot connected and clean books",
+            "time with fresh market data, a connected bot and reconciled books",
             accumulates=True,
         ),
-        MetricName.COVERAGE_RATIO: MetricSpec(Unit.RATIO, "covered time as a part of all time in the run"),
-        MetricName.LONGEST_GAP_MS: MetricSpec(Unit.MILLISECONDS, "the longest stretch without coverage"),
-        MetricName.ORDERS: MetricSpec(Unit.COUNT, "orders handed to the venue", accumulates=True),
+        MetricName.COVERAGE_RATIO: MetricSpec(Unit.RATIO, "covered time as a fraction of all time in the run"),
+        MetricName.LONGEST_GAP_MS: MetricSpec(Unit.MILLISECONDS, "the longest time without coverage"),
+        MetricName.ORDERS: MetricSpec(Unit.COUNT, "orders sent to the venue", accumulates=True),
         MetricName.FILLS: MetricSpec(Unit.COUNT, "trades booked", accumulates=True),
-        MetricName.REJECT_RATIO: MetricSpec(Unit.RATIO, "orders the venue refused, of all handed to it"),
+        MetricName.REJECT_RATIO: MetricSpec(Unit.RATIO, "orders that the venue rejected, of all orders sent to it"),
         MetricName.REJECT_RATIO_UPPER: MetricSpec(Unit.RATIO, "upper 95 % confidence bound of the reject ratio (Clopper-Pearson)"),
-        MetricName.DENIED_ORDERS: MetricSpec(Unit.COUNT, "orders the limits refused before they reached the venue"),
-        MetricName.RECONCILIATIONS: MetricSpec(Unit.COUNT, "completed comparisons of our books with the venue's", accumulates=True),
+        MetricName.DENIED_ORDERS: MetricSpec(Unit.COUNT, "orders that the limits denied, so that they were not sent"),
+        MetricName.RECONCILIATIONS: MetricSpec(
+            Unit.COUNT, "completed reconciliations of our books with the venue's", accumulates=True
+        ),
         MetricName.RECONCILIATION_BREAKS: MetricSpec(Unit.COUNT, "differences found between our books and the venue's"),
-        MetricName.UNKNOWN_ORDERS: MetricSpec(Unit.COUNT, "orders whose outcome is not proven now"),
-        MetricName.LONGEST_UNKNOWN_MS: MetricSpec(Unit.MILLISECONDS, "the longest an order's outcome stayed unproven"),
-        MetricName.DRAWDOWN_FRACTION: MetricSpec(Unit.RATIO, "largest fall from a peak, as a part of the smaller of peak and cap"),
+        MetricName.UNKNOWN_ORDERS: MetricSpec(Unit.COUNT, "orders whose outcome is not known now"),
+        MetricName.LONGEST_UNKNOWN_MS: MetricSpec(Unit.MILLISECONDS, "the longest time that the outcome of an order was not known"),
+        MetricName.DRAWDOWN_FRACTION: MetricSpec(
+            Unit.RATIO, "largest fall from a peak, as a fraction of the smaller of peak and cap"
+        ),
         MetricName.NET_PNL_EUR: MetricSpec(Unit.EUR, "equity now less equity at the start of the run, after fees"),
-        MetricName.CLOCK_OFFSET_MAX_MS: MetricSpec(Unit.MILLISECONDS, "largest distance seen between our clock and the venue's"),
+        MetricName.CLOCK_OFFSET_MAX_MS: MetricSpec(Unit.MILLISECONDS, "largest difference between our clock and the venue's"),
         MetricName.ACCOUNT_CHECKS_FAILED: MetricSpec(
-            Unit.COUNT, "questions about the live account it did not pass: its rights, the symbol, minimums, fee, clock"
+            Unit.COUNT, "checks of the live account that failed: its rights, the symbol, minimums, fee, clock"
         ),
     }
 )
-"""Every metric there is."""
+"""All metrics."""

@@ -1,7 +1,7 @@
-"""The shape of a policy. Every field is required: an absent limit is an error, never an unlimited one.
+"""The fields of a policy. ``policies.document`` reads and writes it; limits, guards, gates and decisions use it.
 
-What holds in every environment is validated here; what only ``production`` demands is in ``policies.floors``.
-``policies.document`` reads and writes it.
+Every field is required: a missing limit is an error and never means "no limit". Rules for every environment are validated here;
+rules for ``production`` only are in ``policies.floors``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from policies.rules import METRICS, GateName, MetricName, Op, Unit
 from policies.stage import Environment, Mode
 
 LIVE_CAP_MAX_EUR = Decimal(10)
-"""LIVE_€10 means ten euros. No policy in any environment can raise it."""
+"""LIVE_€10 allows at most ten euros. No policy in any environment can raise this."""
 
 FIRST_STEP_MAX_EUR = Decimal(25)
 STEP_FACTOR_MAX = Decimal(2)
-"""The ramp's own floors in every environment (execution-safety.md §6)."""
+"""The bounds of the ramp in every environment (execution-safety.md §6)."""
 
 _DAY_MS = 86_400_000
 
@@ -42,7 +42,7 @@ class _Section(BaseModel):
 
 
 class EurRate(_Section):
-    """The pinned rate that turns the quote asset into euros. Outside ``[as_of, valid_until)`` every order is denied."""
+    """The fixed rate that converts the quote asset to euros. Outside ``[as_of, valid_until)`` every order is denied."""
 
     asset: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,10}$")]
     quote_per_eur: Positive
@@ -64,7 +64,7 @@ class Caps(_Section):
 
 
 class Ramp(_Section):
-    """The caps in EUR of RAMPING 1, 2, …; an empty list means the deployment never ramps."""
+    """The caps in EUR of RAMPING 1, 2, …; with an empty list the deployment has no ramp."""
 
     steps: Annotated[tuple[Positive, ...], Field(max_length=64)]
 
@@ -91,9 +91,9 @@ class OrderRate(_Section):
 
 
 class Limits(_Section):
-    """What every single order is checked against before it is admitted.
+    """The limits of every single order.
 
-    ``min_order_factor`` keeps a buy that many times above the venue's minimum, so that what was bought can be sold again.
+    ``min_order_factor``: a buy must be at least this many times the venue's minimum, so that the holding can be sold again.
     """
 
     order_notional_max_eur: Positive
@@ -105,14 +105,14 @@ class Limits(_Section):
 
 
 class DailyLoss(_Section):
-    """Loss since UTC midnight that halts: the smaller of an amount and a part of the stage's cap."""
+    """The loss since UTC midnight that halts: the smaller of an amount and a fraction of the stage's cap."""
 
     max_eur: Positive
     max_cap_fraction: Fraction
 
 
 class QuoteStale(_Section):
-    """What a quote's age leads to."""
+    """The ages of a quote that stop entries, cancel all orders, and halt."""
 
     no_entry_ms: DurationMs
     cancel_ms: DurationMs
@@ -126,14 +126,14 @@ class QuoteStale(_Section):
 
 
 class ReconciliationGuard(_Section):
-    """Differences with the venue that halt, and how old a comparison may be."""
+    """How many differences with the venue are tolerated, and how old a reconciliation may be."""
 
     tolerated_breaks: Annotated[int, Field(ge=0)]
     max_age_ms: DurationMs
 
 
 class RejectRate(_Section):
-    """Halt when more than ``max_ratio`` of at least ``min_samples`` placements in the window were refused by the venue."""
+    """Halt when the venue rejected more than ``max_ratio`` of at least ``min_samples`` placements in the time window."""
 
     window_ms: DurationMs
     min_samples: Count
@@ -141,13 +141,13 @@ class RejectRate(_Section):
 
 
 class UnknownOrder(_Section):
-    """How long an order's outcome may stay unproven before the deployment halts."""
+    """How long the outcome of an order may stay unknown before the deployment halts."""
 
     max_age_ms: DurationMs
 
 
 class ClockOffset(_Section):
-    """Distance between our clock and the venue's that stops entries, and that halts."""
+    """The differences between our clock and the venue's that stop entries and that halt."""
 
     no_entry_ms: DurationMs
     halt_ms: DurationMs
@@ -160,7 +160,7 @@ class ClockOffset(_Section):
 
 
 class Guards(_Section):
-    """The always-on rules. ``blind_deadline_ms``: how long a guard may go unmeasured before that alone halts."""
+    """The always-on guards. ``blind_deadline_ms``: after this time without a measurement a guard halts."""
 
     daily_loss: DailyLoss
     drawdown_fraction: Fraction
@@ -173,7 +173,7 @@ class Guards(_Section):
 
 
 class Settle(_Section):
-    """An UNKNOWN order counts as never placed only after this long and this many lookups that did not find it."""
+    """An UNKNOWN order counts as not placed only after this time and this many look-ups that did not find it."""
 
     unknown_grace_ms: DurationMs
     lookups_min: Count
@@ -186,13 +186,13 @@ class Validation(_Section):
 
 
 class Evidence(_Section):
-    """How long evidence may be used after its window closed."""
+    """How long evidence is valid after its last sample."""
 
     ttl_ms: DurationMs
 
 
 class Authority(_Section):
-    """In solo mode: the delay in which any key can veto a risky command."""
+    """The cooling-off period in solo mode, in which any key can veto a command that adds risk."""
 
     cooling_off_ms: DurationMs
 
@@ -251,7 +251,7 @@ class Gates(_Section):
 
 
 class Policy(_Section):
-    """Everything a deployment is allowed, and everything it must show. LIVE_€10 trades only the first of ``symbols``."""
+    """All limits of a deployment and all rules of its gates. LIVE_€10 trades only the first of ``symbols``."""
 
     version: Literal[1]
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -273,9 +273,9 @@ class Policy(_Section):
     def _consistent(self) -> Self:
         if len(set(self.symbols)) != len(self.symbols):
             raise ValueError("symbols names a symbol twice")
-        strangers = [symbol for symbol in self.symbols if not symbol.endswith(self.eur_rate.asset)]
-        if strangers:
-            raise ValueError(f"symbols: {strangers[0]} is not quoted in {self.eur_rate.asset}, the asset eur_rate converts")
+        other_quotes = [symbol for symbol in self.symbols if not symbol.endswith(self.eur_rate.asset)]
+        if other_quotes:
+            raise ValueError(f"symbols: {other_quotes[0]} is not quoted in {self.eur_rate.asset}, the asset eur_rate converts")
         if self.ramp.steps and self.ramp.steps[0] <= self.caps.live:
             raise ValueError("ramp.steps must start above caps.live")
         if not any(

@@ -1,4 +1,4 @@
-"""The stages of a deployment, from mock money to real money (architecture.md §3)."""
+"""The stages of a deployment, from mock money to real money (architecture.md §3). Nearly every module uses them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """Where a deployment stands. The value is the name a person reads; ``LIVE_EUR10`` is accepted wherever one is typed."""
+    """The stages. The value is the name that people read; ``LIVE_EUR10`` is accepted wherever a person types a stage."""
 
     MOCK = "MOCK"
     TESTNET_VALIDATING = "TESTNET_VALIDATING"
@@ -17,26 +17,26 @@ class Stage(StrEnum):
 
     @classmethod
     def parse(cls, text: str) -> Stage:
-        """Read a stage as a person types it. Raises ``ValueError`` for anything else."""
+        """Read a stage that a person typed. Raises ``ValueError`` for an unknown stage."""
         return cls.LIVE_EUR10 if text == "LIVE_EUR10" else cls(text)
 
 
 RISK_ORDER = (Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED, Stage.LIVE_EUR10, Stage.RAMPING)
-"""The stages from least to most at risk; HALTED stands outside."""
+"""The stages from the least to the most money at risk, without HALTED."""
 
 LIVE_STAGES = frozenset({Stage.LIVE_EUR10, Stage.RAMPING})
 """The stages whose new orders go to the live venue."""
 
 
 class Environment(StrEnum):
-    """Whether real money can be reached at all. A rehearsal process refuses every host that is not loopback."""
+    """Whether real money can be traded at all. A rehearsal process refuses every host that is not loopback."""
 
     REHEARSAL = "rehearsal"
     PRODUCTION = "production"
 
 
 class Mode(StrEnum):
-    """How many people stand behind a deployment (architecture.md §5)."""
+    """Whether one person or a team operates the deployment (architecture.md §5)."""
 
     SOLO = "solo"
     TEAM = "team"

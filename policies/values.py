@@ -1,8 +1,10 @@
-"""Changing a frozen value: ``replace`` as ``dataclasses`` has it, an order of magnitude sooner for the large ones.
+"""``replace`` for frozen dataclasses, ten times faster than ``dataclasses.replace`` for large ones.
 
-A fold makes several states of every journal entry, each with a few of fifty fields changed. Passing all fifty to a constructor that
-sets them one by one was nine tenths of a fold. A frozen dataclass without slots keeps them in a dict, and a dict is copied at once;
-so the few values that are folded have no slots.
+The fold and the tallies use it.
+
+A fold makes several states per journal entry, each with a few of fifty fields changed. A constructor call that sets all fifty
+fields took nine tenths of the time of a fold. A frozen dataclass without slots keeps its fields in a dict, and a dict is copied
+at once; so the few classes that are folded have no slots.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ if TYPE_CHECKING:
 else:
 
     def replace(value: T, /, **changes: Any) -> T:
-        """A copy with some fields changed. Raises ``TypeError`` for a field it does not have."""
+        """Return a copy with some fields changed. Raises ``TypeError`` for a field that does not exist."""
         try:
-            known = value.__dict__
+            present = value.__dict__
         except AttributeError:
             return dataclasses.replace(value, **changes)
-        if not changes.keys() <= known.keys() or hasattr(value, "__post_init__"):
+        if not changes.keys() <= present.keys() or hasattr(value, "__post_init__"):
             return dataclasses.replace(value, **changes)
         copy = object.__new__(value.__class__)
-        copy.__dict__.update(known)
+        copy.__dict__.update(present)
         copy.__dict__.update(changes)
         return copy

@@ -1,1 +1,4 @@
-"""Checks of a whole journal, offline: every command decided again, every state rebuilt."""
+"""Offline checks of a whole journal: judge every command again, rebuild every state.
+
+`gatehouse journal verify` and `replay` use it.
+"""

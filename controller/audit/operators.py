@@ -1,11 +1,12 @@
-"""Everything operators decided, decided again from the journal alone: signatures, quorum, evidence (architecture.md §5).
+"""Judges every operator's command again from the journal alone: signatures, quorum, evidence (architecture.md §5).
 
-The auditor folds the entries about governance with the controller's own fold and leaves the others aside, so its cost is per
-command and not per entry. At each command it verifies the raw envelope against the roster in force at that entry, binds it to what
-the deployment then was, counts the quorum by the table, and judges the evidence again to the same bytes.
+`gatehouse journal verify` calls it for every entry. The auditor folds the entries about governance with the controller's own fold
+and skips the others, so its cost depends on the number of commands. For each command it verifies the stored envelope against the
+roster in force at that entry, compares its fields with the state at that entry, counts the quorum, and judges the evidence again;
+the result must have the same bytes.
 
-What one cannot check from the journal is counted and not claimed: an envelope that was cut short when it was stored, one that came
-while the roster changed, and a verdict that another version of gatehouse gave.
+Three things cannot be checked from a journal alone, and are counted as unchecked: an envelope that was cut when it was stored, an
+envelope that arrived while the roster changed, and a verdict of another version of gatehouse.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ from policies.schema import Policy
 from policies.stage import Stage
 
 STORED_MOST = 4096
-"""How much of an envelope that did not verify is stored (``controller.core.decisions.commands.invalid``)."""
+"""How many characters of an invalid envelope are stored (``controller.core.decisions.commands.envelope_invalid``)."""
 
 SETTLED_MS = 60_000
-"""How long after a change of the roster an envelope may still have been verified against the one before."""
+"""For this long after a change of the roster, an envelope may have been verified against the old roster."""
 
 _FOLDED = frozenset({
     e.DeploymentCreated,
@@ -63,7 +64,7 @@ _FOLDED = frozenset({
 })  # fmt: skip
 _COMMANDS = frozenset({e.CommandAccepted, e.CommandRefused, e.CommandPending, e.CommandVoided})
 _BY_COMMAND = frozenset(kind for kind in e.Event.__subclasses__() if "command_id" in kind.model_fields) - _COMMANDS
-"""The events that name the command they come from: it has to have been accepted before."""
+"""The events that name the command they follow from. That command must have been accepted before."""
 
 _ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxyType({
     e.BotKeyIssued: (Verb.ISSUE_BOT_KEY, lambda event: key_document(event.bot, event.key, event.secret_digest)),
@@ -72,24 +73,24 @@ _ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxy
     e.DrillStarted: (Verb.DRILL, lambda _: HALT_DRILL),
     e.DrillFinished: (Verb.DRILL, lambda _: HALT_DRILL),
 })  # fmt: skip
-"""The events that only a command makes, its verb, and the subject it must have been signed with."""
+"""The events that only a command causes, with its verb and the subject that must have been signed."""
 
 _ALSO_AT_A_START: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxyType({
     e.PolicyAdopted: (Verb.SET_POLICY, lambda event: event.document),
     e.ReleaseAdopted: (Verb.SET_RELEASE, lambda event: release_document(event.name, event.version, event.artifact)),
 })  # fmt: skip
-"""The events that either a command makes, and then as above, or a start that read something new from a file."""
+"""The events caused either by a command, as above, or by a start that read a changed file."""
 
 _VOIDING = frozenset({e.PolicyAdopted, e.ReleaseAdopted, e.AccountBound})
-"""What changes under a deployment's feet: it goes on at MOCK, or stays HALTED, before anything else is decided."""
+"""The events after which a deployment must move to MOCK, or stay HALTED, before any other decision."""
 
 _WITH_VOIDING = _VOIDING | {e.RosterAdopted, e.BotKeysAdopted, e.AlertRaised, e.CommandVoided, e.StageChanged}
-"""What the same decision may say before the deployment has gone there."""
+"""The events that the same decision may contain before that move."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What was checked and found good. ``unchecked`` are refusals and verdicts that a journal alone cannot settle."""
+    """How many entries of each kind were checked and are correct. ``unchecked`` counts those that a journal alone cannot prove."""
 
     accepted: int = 0
     waited: int = 0
@@ -100,7 +101,7 @@ class Audit:
 
 
 class Auditor:
-    """Takes the entries of one journal in order. ``hash_at`` gives the hash of an entry of it."""
+    """Checks the entries of one journal in order. ``hash_at`` returns the hash of an entry of that journal."""
 
     def __init__(self, hash_at: Callable[[int], str | None]) -> None:
         self._hash_at = hash_at
@@ -112,19 +113,19 @@ class Auditor:
         self.found = Audit()
 
     def inspect(self, entry: Entry) -> None:
-        """Check one entry whose place in the chain was verified.
+        """Check one entry. The caller has verified its place in the hash chain.
 
         Raises:
-            IntegrityError: what it says cannot have been decided by this controller.
+            IntegrityError: this controller cannot have made this decision.
         """
         event = event_codec.decode(entry.kind, entry.body)
         try:
-            self._settled(event)
-            by = getattr(event, "command_id", "") if type(event) in _BY_COMMAND else ""
-            if by:
-                self._once(event, by)
-            if (about := _ABOUT.get(type(event)) or (_ALSO_AT_A_START.get(type(event)) if by else None)) is not None:
-                self._as_signed(event, *about)
+            self._check_voided_evidence(event)
+            command_id = getattr(event, "command_id", "") if type(event) in _BY_COMMAND else ""
+            if command_id:
+                self._check_once(event, command_id)
+            if (about := _ABOUT.get(type(event)) or (_ALSO_AT_A_START.get(type(event)) if command_id else None)) is not None:
+                self._check_subject(event, *about)
             if type(event) in _FOLDED:
                 self._state = replace(self._state, seq=entry.seq - 1, at=entry.at)
                 self._check(event, entry.at)
@@ -134,27 +135,27 @@ class Auditor:
         except GatehouseError as error:
             raise IntegrityError(error.message, code=error.code, remedy=error.remedy) from error
 
-    def _settled(self, event: e.Event) -> None:
-        """What was proven under another policy, release, account or version of gatehouse is not gone on with."""
+    def _check_voided_evidence(self, event: e.Event) -> None:
+        """After a change of policy, release, account or version the stage must be MOCK or HALTED."""
         if type(event) in _WITH_VOIDING:
             self._changed = self._changed or type(event) in _VOIDING
             return
         other = isinstance(event, e.ControllerStarted) and event.gatehouse_version != self._state.gatehouse_version
         if (self._changed or other) and self._state.position.stage not in {Stage.MOCK, Stage.HALTED}:
-            _wrong(f"the deployment changed since it was proven, and goes on at {self._state.position}")
+            _wrong(f"the deployment changed, so its evidence is void, but it is still at {self._state.position}")
         self._changed = False
 
-    def _once(self, event: e.Event, by: str) -> None:
-        if by not in self._targets:
-            _wrong(f"it names command {by}, which was never accepted")
-        if (by, type(event)) in self._done:
-            _wrong(f"command {by} has done this already, and does it once")
-        self._done.add((by, type(event)))
+    def _check_once(self, event: e.Event, command_id: str) -> None:
+        if command_id not in self._targets:
+            _wrong(f"it names command {command_id}, which was not accepted")
+        if (command_id, type(event)) in self._done:
+            _wrong(f"command {command_id} has this effect twice")
+        self._done.add((command_id, type(event)))
 
-    def _as_signed(self, event: e.Event, verb: Verb, subject: Callable[[Any], str]) -> None:
+    def _check_subject(self, event: e.Event, verb: Verb, subject: Callable[[Any], str]) -> None:
         verified = self._targets.get(getattr(event, "command_id", ""))
         if verified is None or (verified.command.verb, verified.command.subject) != (verb, subject(event)):
-            _wrong(f"it is not what a {verb} command was signed for")
+            _wrong(f"no {verb} command was signed for it")
 
     def _check(self, event: e.Event, at: Millis) -> None:
         match event:
@@ -173,18 +174,18 @@ class Auditor:
             case e.PolicyAdopted():
                 _digest("the policy", event.document, event.digest)
             case e.BotKeysAdopted() if self._state.bot_keys_since is not None:
-                _wrong("gateway keys are adopted twice; after the first time they are issued by signature")
+                _wrong("gateway keys are adopted a second time; after the first start they must be issued by signature")
 
     def _verified(self, event: e.CommandAccepted | e.CommandPending, at: Millis) -> tuple[VerifiedCommand, Quorum, Policy]:
-        """The command in an entry, its signatures and its quorum proven at that entry."""
+        """Return the command of an entry with its quorum, after verifying its signatures at that entry."""
         state = self._state
         if state.policy is None:
-            _wrong("a command before there was a policy")
+            _wrong("it is a command, but no policy is in force yet")
         verified = verify(event.envelope, roster_of(state), at)
         command = verified.command
-        said = (event.command_id, event.verb, event.payload_digest, event.persons)
-        if said != (command.command_id, command.verb, verified.payload_digest, _persons(verified)):
-            _wrong("the entry says something else than the envelope in it")
+        recorded = (event.command_id, event.verb, event.payload_digest, event.persons)
+        if recorded != (command.command_id, command.verb, verified.payload_digest, _persons(verified)):
+            _wrong("the entry does not match the envelope in it")
         anchored = self._hash_at(command.journal_seq) == command.journal_head
         check_bound(state, command, at, anchored=anchored)
         return verified, check_authorised(state, verified, state.policy), state.policy
@@ -195,7 +196,7 @@ class Auditor:
         waited = pending is not None and pending.command_id == event.command_id
         if needed.cooling_off:
             if not waited or pending is None or at < pending.applies_at or pending.envelope != event.envelope:
-                _wrong("it was applied without its cooling-off")
+                _wrong("it was applied without its cooling-off period")
         elif not waited:
             check_unspent(self._state, verified.command)
         self._judged(event, verified, policy, at)
@@ -206,10 +207,10 @@ class Auditor:
         command = verified.command
         gate = gate_for(command.verb, self._state.position.stage)
         if event.evidence_digest != command.evidence_digest:
-            _wrong("the entry names other evidence than was signed")
+            _wrong("the entry names evidence that was not signed")
         if gate is None:
             if event.result:
-                _wrong("it has a gate's result and no gate to pass")
+                _wrong("it has the result of a gate, but no gate guards it")
             return
         seal = self._state.seals.get(command.evidence_digest)
         if seal is None or (seal.gate, seal.evidence) != (gate.value, event.evidence):
@@ -219,7 +220,7 @@ class Auditor:
             return
         result = evaluate(gate, policy, parse(event.evidence.encode()), at)
         if result_bytes(result) != event.result.encode():
-            _wrong(f"the verdict of gate {gate.value} does not come out again")
+            _wrong(f"judging gate {gate.value} again gives another result")
         if not result.passed:
             _wrong(f"it was applied although gate {gate.value} is {result.verdict.value}")
         self.found = replace(self.found, rejudged=self.found.rejudged + 1)
@@ -228,14 +229,14 @@ class Auditor:
         verified, needed, policy = self._verified(event, at)
         check_unspent(self._state, verified.command)
         if not needed.cooling_off or event.applies_at != at + policy.authority.cooling_off_ms:
-            _wrong("it waits otherwise than the policy says")
+            _wrong("it does not wait for the cooling-off period of the policy")
         target = Position(verified.command.target_stage, verified.command.target_step)
         if target != Position(event.target_stage, event.target_step):
-            _wrong("it waits for another move than was signed")
+            _wrong("it waits for a move that was not signed")
         self.found = replace(self.found, waited=self.found.waited + 1)
 
     def _refused(self, event: e.CommandRefused, at: Millis) -> None:
-        """A refusal's envelope either holds, and was refused for what it asked, or fails for the reason that was given."""
+        """Check a refusal: its envelope verifies and the command itself was refused, or it fails for the recorded reason."""
         cut = not event.command_id and len(event.envelope) >= STORED_MOST
         if self._state.roster is None or cut or at - self._roster_since < SETTLED_MS:
             self.found = replace(self.found, unchecked=self.found.unchecked + 1)
@@ -244,12 +245,12 @@ class Auditor:
             verified = verify(event.envelope, self._state.roster, at)
         except GatehouseError as error:
             if error.code != event.code:
-                _wrong(f"it was refused as {event.code}, and its envelope fails as {error.code}")
+                _wrong(f"it was refused as {event.code}, but its envelope fails as {error.code}")
         else:
             if not event.command_id:
-                _wrong(f"it was refused as {event.code}, and its envelope verifies")
+                _wrong(f"it was refused as {event.code}, but its envelope verifies")
             if (event.command_id, event.persons) != (verified.command.command_id, _persons(verified)):
-                _wrong("the entry says something else than the envelope in it")
+                _wrong("the entry does not match the envelope in it")
         self.found = replace(self.found, refused=self.found.refused + 1)
 
     def _sealed(self, event: e.EvidenceSealed, at: Millis) -> None:
@@ -257,15 +258,15 @@ class Auditor:
         if self._state.policy is not None and self._ours():
             verdict = evaluate(GateName(event.gate), self._state.policy, parse(event.evidence.encode()), at).verdict.value
             if verdict != event.verdict:
-                _wrong(f"the evidence was shown as {event.verdict}, and gate {event.gate} makes {verdict} of it")
+                _wrong(f"the evidence was shown as {event.verdict}, but gate {event.gate} judges it as {verdict}")
         self.found = replace(self.found, sealed=self.found.sealed + 1)
 
     def _moved(self, event: e.StageChanged) -> None:
         here, target = self._state.position, Position(event.stage, event.step)
         if Position(event.from_stage, event.from_step) != here:
-            _wrong(f"it moves from {event.from_stage}, and the deployment stood at {here}")
+            _wrong(f"it moves from {event.from_stage}, but the deployment was at {here}")
         if target.risk > here.risk and not self._allowed(event.command_id, here, target):
-            _wrong(f"it rises from {here} to {target} without a command that allows it")
+            _wrong(f"it moves up from {here} to {target} without a command that allows it")
 
     def _allowed(self, command_id: str, here: Position, target: Position) -> bool:
         verified = self._targets.get(command_id)
@@ -282,11 +283,11 @@ class Auditor:
             if verified is None:
                 _wrong("the roster changed without a command")
             if self._signed_roster(verified) != event.document:
-                _wrong("another roster came into force than was signed")
+                _wrong("the roster that came into force is not the one that was signed")
         self._roster_since = at if self._state.roster is not None else Millis(0)
 
     def _signed_roster(self, verified: VerifiedCommand) -> str:
-        """What the command makes of the roster; empty when it is about something else."""
+        """Return the roster after the command; empty when the command is not about the roster."""
         verb, subject, state = verified.command.verb, verified.command.subject, self._state
         if verb is Verb.SET_ROSTER:
             return subject
@@ -296,7 +297,10 @@ class Auditor:
         return change.roster.canonical_bytes.decode() if change.roster is not None else ""
 
     def _ours(self) -> bool:
-        """Whether the verdicts here were given by this version; what another one gave need not come out again."""
+        """Whether this version of gatehouse gave the verdict.
+
+        Another version may judge differently, so its verdicts are unchecked.
+        """
         if self._state.gatehouse_version == VERSION:
             return True
         self.found = replace(self.found, unchecked=self.found.unchecked + 1)
@@ -309,8 +313,8 @@ def _persons(verified: VerifiedCommand) -> tuple[str, ...]:
 
 def _digest(what: str, document: str, digest: str) -> None:
     if canonical.digest(document.encode()) != digest:
-        _wrong(f"{what} does not have the digest it goes by")
+        _wrong(f"{what} does not have the digest in the entry")
 
 
 def _wrong(why: str) -> Never:
-    raise IntegrityError(why, code="audit-failed", remedy="Halt, keep the journal as it is for inquiry, and find out who wrote it.")
+    raise IntegrityError(why, code="audit-failed", remedy="Halt, keep a copy of the journal unchanged, and find out who wrote it.")

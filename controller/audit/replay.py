@@ -1,7 +1,7 @@
-"""A journal played again from its entries alone: state, every account's result, the record of every decision (architecture.md §11).
+"""Replays a journal from its entries alone: the state, the result of every account, every decision (architecture.md §11).
 
-Nothing is asked of a venue, a clock or a settings file. Gate verdicts behind accepted commands are judged again from the evidence
-and the policy in the journal, and must come out as the same bytes.
+`gatehouse replay` calls it. It needs no venue, no clock and no settings file. The gate verdicts behind accepted commands are
+judged again from the evidence and the policy in the journal, and must have the same bytes.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ DECISIONS = (
     e.Armed,
     e.Disarmed,
 )
-"""The events by which the controller decided something, as against being told it."""
+"""The events that record a decision of the controller, not a report to it."""
 
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One decision as it was recorded. ``position`` is where the deployment stood; ``rejudged``: was its verdict judged again?"""
+    """One recorded decision. ``position`` is the stage at that time; ``rejudged`` says whether its verdict was judged again."""
 
     entry: Entry
     event: e.Event
@@ -53,10 +53,10 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one venue's account made. Money is EUR for ``equity``, else in the asset that is named.
+    """The result of one venue's account. ``equity_eur`` is in EUR, every other amount in the asset it is listed under.
 
-    ``equity_eur`` is the sum, over every time the account was taken as a new baseline, of the last known equity less the first.
-    ``flow`` is what trades added to and took from each asset, without fees; ``fees`` what was paid in each.
+    ``equity_eur`` is the last known equity minus the first, summed over all baselines of the account. ``flow`` is the net change
+    of each asset by trades, without fees; ``fees`` are the fees paid in each asset.
     """
 
     fills: int = 0
@@ -75,7 +75,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Where a replay ended."""
+    """The outcome of a replay."""
 
     head: Head
     state: State
@@ -85,13 +85,14 @@ class Replay:
 
 
 def replay(
-    entries: Iterable[Entry], controller_id: str, *, upto: int | None = None, told: Callable[[Decided], None] | None = None
+    entries: Iterable[Entry], controller_id: str, *, upto: int | None = None, on_decision: Callable[[Decided], None] | None = None
 ) -> Replay:
-    """Play entries from the first one, up to and with ``upto``; ``told`` is given every decision in order.
+    """Replay entries from the first one up to and including ``upto``; ``on_decision`` is called with every decision, in order.
 
     Raises:
-        IntegrityError: the chain is broken, an entry cannot be read, a position is not where the journal said it was, or a verdict
-            does not come out again.
+        IntegrityError: the chain is broken, an entry cannot be read, a move does not start at the present position, or a verdict
+        is not
+            the same when it is judged again.
     """
     walk, state, rejudged = ChainWalk(controller_id), State(), 0
     results = dict.fromkeys(VenueName, Result())
@@ -107,21 +108,21 @@ def replay(
             judged = _rejudged(state, event, entry.seq)
             rejudged += judged
             decisions[entry.kind] = decisions.get(entry.kind, 0) + 1
-            if told is not None:
-                told(Decided(entry, event, str(state.position), judged))
+            if on_decision is not None:
+                on_decision(Decided(entry, event, str(state.position), judged))
         state = apply(state, event, entry.at)
         _account(results, event, state)
     if upto is not None and walk.head.seq < upto:
         raise IntegrityError(
             f"the journal ends at entry {walk.head.seq}, before entry {upto}",
             code="no-such-entry",
-            remedy="Name an entry that exists; `gatehouse journal tail` shows the last ones.",
+            remedy="Give the number of an existing entry; `gatehouse journal tail` shows the last entries.",
         )
     return Replay(walk.head, state, results, decisions, rejudged)
 
 
 def decision_line(decided: Decided) -> bytes:
-    """A decision as one line of canonical JSON, with the hash of the entry that recorded it."""
+    """Return a decision as one line of canonical JSON, with the hash of its entry."""
     entry = decided.entry
     return canonical.encode({
         "seq": entry.seq, "at": int(entry.at), "kind": entry.kind, "hash": entry.hash, "position": decided.position,
@@ -131,12 +132,12 @@ def decision_line(decided: Decided) -> bytes:
 
 def _rejudged(state: State, event: e.Event, seq: int) -> bool:
     if isinstance(event, e.StageChanged) and (event.from_stage, event.from_step) != (state.position.stage, state.position.step):
-        raise _differs(f"entry {seq} moves from {event.from_stage}, and the replay stands at {state.position}")
+        raise _differs(f"entry {seq} moves from {event.from_stage}, but the replay is at {state.position}")
     if not isinstance(event, e.CommandAccepted) or not event.evidence or state.policy is None:
         return False
     as_of = Millis(canonical.decode(event.result.encode())["as_of"])
     if reevaluate(canonical_bytes(state.policy), event.evidence.encode(), as_of) != event.result.encode():
-        raise _differs(f"the verdict behind the command of entry {seq} does not come out again")
+        raise _differs(f"judging the gate of the command in entry {seq} again gives another result")
     return True
 
 
@@ -171,4 +172,4 @@ def _plus(amounts: Mapping[str, Decimal], asset: str, amount: Decimal) -> Mappin
 
 
 def _differs(why: str, code: str = "replay-differs") -> IntegrityError:
-    return IntegrityError(why, code=code, remedy="Halt, keep the journal as it is for inquiry, and run `gatehouse journal verify`.")
+    return IntegrityError(why, code=code, remedy="Halt, keep a copy of the journal unchanged, and run `gatehouse journal verify`.")

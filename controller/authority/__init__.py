@@ -1,1 +1,1 @@
-"""Who may sign what: rosters, signatures and the envelopes that carry commands (architecture.md §5)."""
+"""Signed commands: rosters, keys, envelopes and their verification. The CLI signs, the controller and the auditor verify."""

@@ -1,12 +1,12 @@
-"""What an operator signs: the command payload (architecture.md §5). Pure data; verification lives in ``controller.authority``.
+"""The command payload that an operator signs (architecture.md §5). Pure data; ``verify`` reads it, and decisions check its fields.
 
-The payload is RFC 8785 JSON made of strings and integers only, so that everybody hashes and signs the same bytes.
-``journal_seq`` and ``journal_head`` name the journal entry the proposer looked at; a command whose entry is not in this journal,
-or after which anything about the lifecycle was decided, is refused. ``target_step`` is 0 except for RAMPING.
+The payload is RFC 8785 JSON of strings and integers only, so that every machine hashes and signs the same bytes. ``journal_seq``
+and ``journal_head`` name the journal entry that the proposer saw. A command is refused if that entry is not in this journal, or
+if the deployment changed after it. ``target_step`` is 0 except for RAMPING.
 
-Version 1 is a move. Version 2 has one field more, ``subject``: what a verb that is not a move is about, in full, so that whoever
-signs sees it. It is a command id (veto), a key id (revoke), or the canonical JSON of a roster, a policy or a release. A verb has
-exactly one version, and no payload can be written in both.
+Version 1 is a move. Version 2 has one more field, ``subject``: what a verb that is not a move is about, in full, so that every
+signer sees it. It is a command id (veto), a key id (revoke), or the canonical JSON of a roster, a policy or a release. Each verb
+has exactly one version, and no payload can be written in both.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ CommandId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Reason = Annotated[str, Field(min_length=1, max_length=500)]
 
 PAYLOAD_TYPE = "application/vnd.gatehouse.command.v1+json"
-"""The DSSE payload type; the version is part of what is signed."""
+"""The DSSE payload type. It includes the version, and it is signed."""
 
 SSH_NAMESPACE = "gatehouse-command@v1"
 """The namespace of an OpenSSH signature over the DSSE pre-authentication bytes."""
 
 MAX_SUBJECT = 12_000
-"""Characters; a payload has to stay readable."""
+"""In characters, so that a person can still read the payload."""
 
 MAX_LIFETIME_MS = 24 * 3600 * 1000
 """No command may be valid for longer than a day."""
 
 
 class Command(BaseModel):
-    """One request to move the lifecycle. Field for field what is signed."""
+    """One command of an operator. Its fields are exactly what is signed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -66,14 +66,14 @@ class Command(BaseModel):
     subject: Annotated[str, Field(max_length=MAX_SUBJECT)] = ""
 
     @model_validator(mode="after")
-    def _has_a_subject_where_its_verb_does(self) -> Self:
+    def _subject_fits_verb(self) -> Self:
         wanted = self.verb in WITH_SUBJECT
         if wanted != bool(self.subject) or self.version != (2 if wanted else 1):
-            raise ValueError(f"{self.verb} has {'version 2 and a' if wanted else 'version 1 and no'} subject")
+            raise ValueError(f"{self.verb} needs {'version 2 and a' if wanted else 'version 1 and no'} subject")
         return self
 
     @model_serializer(mode="wrap")
-    def _leave_out_an_absent_subject(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _omit_empty_subject(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         document: dict[str, Any] = handler(self)
         if not self.subject:
             del document["subject"]
@@ -82,9 +82,9 @@ class Command(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Signatory:
-    """One valid signature, traced to a person and to key material. ``fingerprint`` is of the raw public key, not its name.
+    """One valid signature, with its person and its key. ``fingerprint`` is that of the raw public key.
 
-    ``touched``: the signature itself proves that somebody touched a security key for it.
+    ``touched``: the signature proves that a person touched a security key.
     """
 
     person: str
@@ -98,8 +98,8 @@ class Signatory:
 class VerifiedCommand:
     """A command whose signatures were checked against the roster in force. Only ``controller.authority.verify`` makes one.
 
-    ``envelope`` is the text as received; it goes into the journal verbatim. ``incoming``: the same signatures as the roster that a
-    ``set-roster`` brings would count them; empty for every other verb. ``roster_digest``: the roster they were checked against.
+    ``envelope`` is the text as received; the journal stores it verbatim. ``incoming``: the same signatures as the new roster of a
+    ``set-roster`` counts them; empty for every other verb. ``roster_digest``: the roster that the signatures were verified against.
     """
 
     command: Command

@@ -1,8 +1,9 @@
-"""ECDSA over P-256 and P-384 (FIPS 186-5 §6, RFC 3279 §2.2.3), read strictly.
+"""ECDSA over P-256 and P-384 (FIPS 186-5 §6, RFC 3279 §2.2.3), read strictly. ``plain``, ``sshsig`` and ``publickey`` call it.
 
-A signature is two numbers from 1 to the group's order; whatever spells them in more than one way is refused before it is verified.
-What remains is that ``(r, order - s)`` holds wherever ``(r, s)`` does. Tokens make either, so both are accepted, and nothing is
-ever counted, stored or found by a signature's bytes: a key counts once however it signs, and a command's id is spent once.
+A signature is two numbers from 1 to the order of the group. Every encoding but the canonical one is refused before it is
+verified. One ambiguity remains: if ``(r, s)`` is valid, ``(r, order - s)`` is valid too. Tokens make either form, so both are
+accepted. Nothing is counted, stored or looked up by the bytes of a signature: a key counts once however it signs, and a command
+id is used once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from controller.authority.refusal import Refusal, refused
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A curve and the hash that is signed on it. ``name`` is RFC 5656's; ``point_bytes`` is an uncompressed point's length."""
+    """A curve and the hash used with it. ``point_bytes`` is the length of an uncompressed point."""
 
     name: str
     group: EllipticCurve
@@ -39,7 +40,7 @@ P384 = Curve(
 
 
 def require_point(curve: Curve, point: bytes) -> None:
-    """Only an uncompressed point of the curve is a public key: a compressed one would be a second name for the same key.
+    """Check that a public key is an uncompressed point of the curve. A compressed point would be a second name for the same key.
 
     Raises:
         Unauthorised: ``unusable-key``.
@@ -53,30 +54,30 @@ def require_point(curve: Curve, point: bytes) -> None:
 
 
 def require_numbers(curve: Curve, r: int, s: int) -> None:
-    """Both numbers lie between 1 and the order, exclusive of it. Raises ``Unauthorised`` (``malformed-signature``)."""
+    """Check that both numbers are at least 1 and below the order. Raises ``Unauthorised`` (``malformed-signature``)."""
     if not (0 < r < curve.order and 0 < s < curve.order):
         raise refused(Refusal.MALFORMED_SIGNATURE, f"an ECDSA number is not between 1 and the order of {curve.name}")
 
 
 def parse_der(signature: bytes) -> tuple[int, int]:
-    """The numbers of a DER ``SEQUENCE { INTEGER r, INTEGER s }``, if they are spelled in the only way DER has for them.
+    """Read the numbers of a DER ``SEQUENCE { INTEGER r, INTEGER s }``, which must be in its only valid encoding.
 
     Raises:
         Unauthorised: ``malformed-signature``.
     """
     try:
         numbers = decode_dss_signature(signature)
-        spelling = encode_dss_signature(*numbers)
+        canonical_form = encode_dss_signature(*numbers)
     except ValueError:
         raise refused(Refusal.MALFORMED_SIGNATURE, "the signature is not the DER of two integers") from None
-    # cryptography reads strictly as well; that there is one spelling does not hang on its version.
-    if spelling != signature:
+    # The cryptography package is strict too, but this check does not depend on its version.
+    if canonical_form != signature:
         raise refused(Refusal.MALFORMED_SIGNATURE, "the integers of the signature are not in their shortest form")
     return numbers
 
 
-def holds(curve: Curve, point: bytes, numbers: tuple[int, int], message: bytes) -> bool:
-    """Whether the numbers are a signature over ``message`` under the key; they must have been checked."""
+def is_valid(curve: Curve, point: bytes, numbers: tuple[int, int], message: bytes) -> bool:
+    """Whether the numbers are a valid signature of ``message`` by the key. The caller has checked them with ``require_numbers``."""
     key = EllipticCurvePublicKey.from_encoded_point(curve.group, point)
     try:
         key.verify(encode_dss_signature(*numbers), message, ECDSA(curve.hash))

@@ -1,10 +1,12 @@
-"""DSSE envelopes: the signed payload and its signatures in one JSON text (architecture.md §5, gates-authority-journal.md §2.3).
+"""DSSE envelopes: a payload and its signatures in one JSON text (architecture.md §5, gates-authority-journal.md §2.3).
+
+The CLI writes them; ``controller.authority.verify`` reads them.
 
     {"payloadType": "application/vnd.gatehouse.command.v1+json",
      "payload": "<base64>", "signatures": [{"keyid": "sha256:…", "sig": "<base64>"}]}
 
-What is signed is ``pae(payloadType, payload)``. The envelope itself is never hashed: it can be spelled in more than one way,
-its payload in one.
+Signatures are over ``pae(payloadType, payload)``. The envelope itself is never hashed, because its JSON can be written in more
+than one way; the payload has only one form.
 """
 
 from __future__ import annotations
@@ -24,14 +26,14 @@ _MAX_KEYID = 128
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
-    """DSSE v1 pre-authentication encoding; both lengths are in bytes."""
+    """Return the DSSE v1 pre-authentication encoding. Both lengths are in bytes."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeSignature:
-    """One signature as it travels. ``keyid`` is a claim; the roster decides what key it is and how ``sig`` must look."""
+    """One signature in an envelope. ``keyid`` is only a claim; the roster says which key it is and what form ``sig`` must have."""
 
     keyid: str
     sig: bytes
@@ -39,33 +41,33 @@ class EnvelopeSignature:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A payload of our type with its signatures, nothing of it verified."""
+    """A payload of our type with its signatures. Nothing in it is verified."""
 
     payload: bytes
     signatures: tuple[EnvelopeSignature, ...] = ()
 
     @property
     def pae(self) -> bytes:
-        """What every signature is over."""
+        """The bytes that every signature is over."""
         return pae(PAYLOAD_TYPE, self.payload)
 
     @property
     def text(self) -> str:
-        """The JSON text, one line, ending in a line break."""
+        """The envelope as one line of JSON with a final line break."""
         signatures = [{"keyid": entry.keyid, "sig": _encode(entry.sig)} for entry in self.signatures]
         return json.dumps({"payloadType": PAYLOAD_TYPE, "payload": _encode(self.payload), "signatures": signatures}) + "\n"
 
     def add_signature(self, keyid: str, sig: bytes) -> Envelope:
-        """The envelope with one more signature. A key that already signed is refused (``duplicate-signature``)."""
+        """Return the envelope with one more signature. A key that already signed is refused (``duplicate-signature``)."""
         if any(entry.keyid == keyid for entry in self.signatures):
             raise refused(Refusal.DUPLICATE_SIGNATURE, f"key {keyid[:_MAX_KEYID]} has already signed this envelope")
         if len(self.signatures) >= MAX_SIGNATURES:
-            raise refused(Refusal.TOO_MANY_SIGNATURES, f"an envelope carries at most {MAX_SIGNATURES} signatures")
+            raise refused(Refusal.TOO_MANY_SIGNATURES, f"an envelope holds at most {MAX_SIGNATURES} signatures")
         return replace(self, signatures=(*self.signatures, EnvelopeSignature(keyid, sig)))
 
 
 def parse_envelope(text: str) -> Envelope:
-    """Read an envelope's JSON text. A missing signature is not an error here: a proposal has none yet.
+    """Read an envelope's JSON text. An envelope without signatures is valid here: a proposal has none yet.
 
     Raises:
         Unauthorised: ``envelope-too-large``, ``malformed-envelope``, ``wrong-payload-type`` or ``too-many-signatures``.
@@ -77,7 +79,9 @@ def parse_envelope(text: str) -> Envelope:
     if not isinstance(entries, list):
         raise _malformed("signatures is not a list")
     if len(entries) > MAX_SIGNATURES:
-        raise refused(Refusal.TOO_MANY_SIGNATURES, f"{len(entries)} signatures are more than {MAX_SIGNATURES}")
+        raise refused(
+            Refusal.TOO_MANY_SIGNATURES, f"the envelope has {len(entries)} signatures; at most {MAX_SIGNATURES} are accepted"
+        )
     return Envelope(_decode(value["payload"], "payload"), tuple(map(_signature, entries)))
 
 
@@ -93,10 +97,10 @@ def _parse(text: str) -> object:
     try:
         size = len(text.encode())
         if size > MAX_ENVELOPE_BYTES:
-            raise refused(Refusal.ENVELOPE_TOO_LARGE, f"{size} bytes are more than {MAX_ENVELOPE_BYTES}")
+            raise refused(Refusal.ENVELOPE_TOO_LARGE, f"the envelope has {size} bytes; at most {MAX_ENVELOPE_BYTES} are accepted")
         return json.loads(text, object_pairs_hook=_unique, parse_int=_no_number, parse_float=_no_number, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise _malformed(f"not the JSON of an envelope: {str(error)[:100]}") from None
+        raise _malformed(f"the envelope is not valid JSON: {str(error)[:100]}") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -107,7 +111,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(_: str) -> NoReturn:
-    raise ValueError("an envelope holds no number")
+    raise ValueError("an envelope contains no number")
 
 
 def _members(value: object, wanted: set[str], what: str) -> dict[str, Any]:
@@ -128,7 +132,7 @@ def _decode(text: object, what: str) -> bytes:
     except (binascii.Error, ValueError):
         raise _malformed(f"{what} is not standard base64") from None
     if _encode(data) != text:
-        raise _malformed(f"{what} has more than one reading as base64")
+        raise _malformed(f"{what} is not canonical base64")
     return data
 
 

@@ -1,6 +1,6 @@
-"""Private keys in files: generating, saving and loading Ed25519 keys in OpenSSH's own unencrypted format.
+"""Private keys in files: generate, save and load Ed25519 keys in OpenSSH's unencrypted format. The CLI calls it.
 
-A key with a passphrase or in a security key never comes here; its owner signs with ``ssh-keygen -Y sign``.
+Keys with a passphrase and security keys are not loaded here; their owners sign with ``ssh-keygen -Y sign``.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _MAX_FILE = 64 * 1024
 
 
 def generate_key() -> Ed25519PrivateKey:
-    """A new key from the operating system's randomness."""
+    """Generate a new key from the operating system's random numbers."""
     return Ed25519PrivateKey.generate()
 
 
 def public_key(private_key: Ed25519PrivateKey) -> PublicKey:
-    """The public half; its ``fingerprint`` is the key's id, its ``line`` goes into a roster."""
+    """Return the public key. Its ``fingerprint`` is the key id, its ``line`` goes into a roster."""
     return PublicKey(KeyAlgorithm.ED25519, private_key.public_key().public_bytes_raw())
 
 
 def save_key(private_key: Ed25519PrivateKey, path: Path) -> None:
-    """Write a new private key file with mode 0600, durable when this returns. Never overwrites one.
+    """Write a new private key file with mode 0600; it is durable when this returns. An existing file is never overwritten.
 
     Raises:
         UsageError: the file exists or cannot be written.
@@ -46,16 +46,17 @@ def save_key(private_key: Ed25519PrivateKey, path: Path) -> None:
         raise UsageError(
             f"the key cannot be written to {path}: {error.strerror}",
             code="key-not-written",
-            remedy="Name a file that does not exist yet, in a directory you may write to.",
+            remedy="Give the path of a new file in a directory that you can write to.",
         ) from error
 
 
 def load_key(path: Path) -> Ed25519PrivateKey:
-    """Load an unencrypted Ed25519 private key in OpenSSH's format, gatehouse's own or ssh-keygen's.
+    """Load an unencrypted Ed25519 private key in OpenSSH's format, written by gatehouse or by ssh-keygen.
 
     Raises:
-        ConfigError: ``key-exposed`` when anybody but the owner can read it, ``key-unreadable`` when there is none or it is
-            encrypted, of another type or damaged.
+        ConfigError: ``key-exposed`` when someone other than the owner can read or write the file; ``key-unreadable`` when the
+        file is
+            missing, encrypted, damaged or of another type.
     """
     data = _read_private(path)
     try:
@@ -79,9 +80,9 @@ def _read_private(path: Path) -> bytes:
         raise _unreadable(f"{path} is not a file")
     if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in {os.geteuid(), 0}:
         raise ConfigError(
-            f"others can read or write the private key {path}",
+            f"other users can read or write the private key {path}",
             code="key-exposed",
-            remedy=f"Treat the key as known to others and replace it; a private key file needs `chmod 600 {path}`.",
+            remedy=f"Assume that others know the key: replace it, and run `chmod 600 {path}` on every private key file.",
         )
     return data
 
@@ -90,5 +91,5 @@ def _unreadable(why: str) -> ConfigError:
     return ConfigError(
         why,
         code="key-unreadable",
-        remedy="Give an unencrypted Ed25519 key file, or sign with `ssh-keygen -Y sign` and attach its signature.",
+        remedy="Give an unencrypted Ed25519 key file, or sign with `ssh-keygen -Y sign` and attach the signature.",
     )

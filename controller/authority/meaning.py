@@ -1,4 +1,4 @@
-"""What a command's subject means, in a sentence, told from the very bytes that are signed and from nothing else."""
+"""Describes in one sentence what a command with a subject does, from the signed bytes alone. The CLI and the console show it."""
 
 from __future__ import annotations
 
@@ -12,30 +12,34 @@ from policies.authority import Verb
 
 
 def meaning(verb: Verb, subject: str) -> str:
-    """What the verb would do with this subject, for whoever is about to sign; empty for a move.
+    """Describe what the verb does with this subject, for the person who is about to sign; empty for a move.
 
-    Never raises: that a subject is wrong is for the controller to say, and a signer sees here that something is missing.
+    It never raises. A malformed subject shows as missing parts in the sentence, and the controller refuses it.
     """
-    tell = _MEANINGS.get(verb)
-    return tell(subject, _document(subject)) if tell is not None else ""
+    describe = _MEANINGS.get(verb)
+    return describe(subject, _document(subject)) if describe is not None else ""
 
 
 _MEANINGS: Mapping[Verb, Callable[[str, dict[str, Any]], str]] = MappingProxyType(
     {
-        Verb.VETO: lambda subject, _: f"withdraws the command {subject}, which never comes back",
-        Verb.REVOKE: lambda subject, _: f"takes the signing key {subject} away for ever",
-        Verb.SET_ROSTER: lambda _, roster: f"from now on these persons sign: {_persons(roster)}",
-        Verb.SET_POLICY: lambda _, policy: f"puts the policy {policy.get('name')} in force; everything proven so far is void",
+        Verb.VETO: lambda subject, _: f"withdraws the command {subject} for ever",
+        Verb.REVOKE: lambda subject, _: f"revokes the signing key {subject} for ever",
+        Verb.SET_ROSTER: lambda _, roster: f"makes these persons the roster: {_persons(roster)}",
+        Verb.SET_POLICY: lambda _, policy: f"puts the policy {policy.get('name')} in force; all evidence so far becomes void",
         Verb.SET_RELEASE: lambda _, release: (
-            f"says that the bot is {release.get('name')} {release.get('version')}; everything proven so far is void"
+            f"declares the bot to be {release.get('name')} {release.get('version')}; all evidence so far becomes void"
         ),
         Verb.ISSUE_BOT_KEY: lambda _, grant: (
             f"lets {grant.get('bot')} trade through the gateway with the key {grant.get('key')} "
             f"and the secret of {grant.get('secret_digest')}"
         ),
-        Verb.REVOKE_BOT_KEY: lambda subject, _: f"takes the gateway key {subject} away for ever and cancels what its bot has open",
-        Verb.ACK_ALERT: lambda subject, _: f"says that the alert {subject} was seen; nothing else changes",
-        Verb.DRILL: lambda _, drill: f"practises a {drill.get('drill')}: every order is cancelled, none placed until it is over",
+        Verb.REVOKE_BOT_KEY: lambda subject, _: (
+            f"revokes the gateway key {subject} for ever and cancels every open order of its bot"
+        ),
+        Verb.ACK_ALERT: lambda subject, _: f"acknowledges the alert {subject}; nothing else changes",
+        Verb.DRILL: lambda _, drill: (
+            f"runs a {drill.get('drill')} drill: every order is cancelled, and none is placed until it ends"
+        ),
     }
 )
 
@@ -43,7 +47,7 @@ _MEANINGS: Mapping[Verb, Callable[[str, dict[str, Any]], str]] = MappingProxyTyp
 def _persons(roster: dict[str, Any]) -> str:
     listed = roster.get("persons")
     persons = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    return ", ".join(f"{one.get('name')} ({one.get('role')})" for one in persons) or "nobody"
+    return ", ".join(f"{one.get('name')} ({one.get('role')})" for one in persons) or "no one"
 
 
 def _document(subject: str) -> dict[str, Any]:

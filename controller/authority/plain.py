@@ -1,6 +1,6 @@
-"""Plain signatures over an envelope's bytes: Ed25519 by a key file or a vault, ECDSA by a token.
+"""Verifies plain signatures over an envelope's bytes: Ed25519 by a key file or a vault, ECDSA by a token. ``verify`` calls it.
 
-securesystemslib makes the ECDSA ones (DER, SHA-256 on P-256, SHA-384 on P-384); whether they hold is decided here alone.
+securesystemslib makes the ECDSA signatures (DER, SHA-256 on P-256, SHA-384 on P-384); this module alone verifies them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from controller.authority.ecdsa import holds, parse_der, require_numbers
+from controller.authority.ecdsa import is_valid, parse_der, require_numbers
 from controller.authority.publickey import PublicKey
 from controller.authority.refusal import Refusal, refused
 from controller.authority.sshsig import BEGIN
@@ -22,13 +22,13 @@ def verify_plain(sig: bytes, *, key: PublicKey, message: bytes) -> None:
         Unauthorised: ``wrong-signature-form``, ``malformed-signature`` or ``bad-signature``.
     """
     if sig.startswith(BEGIN.encode()):
-        raise refused(Refusal.WRONG_SIGNATURE_FORM, "an OpenSSH signature is listed under a key that makes plain ones")
+        raise refused(Refusal.WRONG_SIGNATURE_FORM, "an OpenSSH signature is listed under a key that makes plain signatures")
     if not (_ed25519(sig, key, message) if key.algorithm.ed25519 else _ecdsa(sig, key, message)):
-        raise refused(Refusal.BAD_SIGNATURE, "the signature is not over these bytes")
+        raise refused(Refusal.BAD_SIGNATURE, "the signature does not match these bytes")
 
 
 def looks_plain(sig: bytes) -> bool:
-    """Whether this is the form of a plain signature, whatever it is worth."""
+    """Whether this has the form of a plain signature, valid or not."""
     try:
         return len(sig) == 64 or bool(parse_der(sig))
     except Unauthorised:
@@ -48,4 +48,4 @@ def _ed25519(sig: bytes, key: PublicKey, message: bytes) -> bool:
 def _ecdsa(sig: bytes, key: PublicKey, message: bytes) -> bool:
     curve, numbers = key.algorithm.curve, parse_der(sig)
     require_numbers(curve, *numbers)
-    return holds(curve, key.point, numbers, message)
+    return is_valid(curve, key.point, numbers, message)

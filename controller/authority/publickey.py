@@ -1,7 +1,7 @@
 """Public keys in OpenSSH's wire form (RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709, PROTOCOL.u2f of OpenSSH), read strictly.
 
-A key's fingerprint is taken from the key material alone, not from its type, its comment or a security key's application: two names
-for one key have one fingerprint.
+Rosters, signatures and tokens use it. The fingerprint of a key covers the key material alone, not its type, comment or
+application, so one key has the same fingerprint under every name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from controller.authority.refusal import Refusal, refused
 
 
 class KeyAlgorithm(StrEnum):
-    """The algorithms whose signatures are verified here. ``sk-`` keys live in a FIDO2 security key."""
+    """The algorithms whose signatures are accepted. ``sk-`` keys are in a FIDO2 security key."""
 
     ED25519 = "ssh-ed25519"
     SK_ED25519 = "sk-ssh-ed25519@openssh.com"
@@ -30,7 +30,7 @@ class KeyAlgorithm(StrEnum):
 
     @property
     def hardware(self) -> bool:
-        """Whether the key lives in a security key, which reports touch and PIN inside the signature."""
+        """Whether the key is in a security key, which reports touch and PIN in the signature."""
         return self in {KeyAlgorithm.SK_ED25519, KeyAlgorithm.SK_ECDSA_P256}
 
     @property
@@ -45,7 +45,7 @@ class KeyAlgorithm(StrEnum):
 
 
 class WireReader:
-    """Reads SSH's length-prefixed fields. Whatever does not fit raises ``Unauthorised`` with the given refusal."""
+    """Reads SSH's length-prefixed fields. Malformed data raises ``Unauthorised`` with the refusal of the constructor."""
 
     def __init__(self, data: bytes, refusal: Refusal) -> None:
         self._data = data
@@ -53,42 +53,44 @@ class WireReader:
         self._refusal = refusal
 
     def take(self, count: int) -> bytes:
-        """Exactly ``count`` bytes."""
+        """Read exactly ``count`` bytes."""
         end = self._at + count
         if end > len(self._data):
-            raise refused(self._refusal, f"{count} bytes were expected at offset {self._at}, {len(self._data) - self._at} are left")
+            raise refused(
+                self._refusal, f"{count} bytes are expected at offset {self._at}, but {len(self._data) - self._at} are left"
+            )
         piece, self._at = self._data[self._at : end], end
         return piece
 
     def uint32(self) -> int:
-        """A big-endian 32-bit number."""
+        """Read a big-endian 32-bit number."""
         return int(struct.unpack(">I", self.take(4))[0])
 
     def string(self) -> bytes:
-        """A length and as many bytes."""
+        """Read a length and as many bytes."""
         return self.take(self.uint32())
 
     def mpint(self) -> int:
-        """A positive integer in its only valid encoding: no leading zero that is not needed, no sign."""
+        """Read a positive integer in its only valid encoding: no unnecessary leading zero, no sign."""
         data = self.string()
         if not data or data[0] & 0x80 or (data[0] == 0 and not (len(data) > 1 and data[1] & 0x80)):
             raise refused(self._refusal, "an integer is not in its shortest positive form")
         return int.from_bytes(data)
 
     def finish(self) -> None:
-        """There must be nothing left."""
+        """Check that no bytes are left."""
         if self._at != len(self._data):
-            raise refused(self._refusal, f"{len(self._data) - self._at} bytes follow the end")
+            raise refused(self._refusal, f"{len(self._data) - self._at} bytes follow after the end")
 
 
 def wire_string(data: bytes) -> bytes:
-    """A length and the bytes."""
+    """Return the bytes with their length in front."""
     return struct.pack(">I", len(data)) + data
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A public key. ``point`` is 32 bytes (Ed25519) or an uncompressed point (ECDSA). ``application`` is a security key's."""
+    """A public key. ``point`` is 32 bytes (Ed25519) or an uncompressed point (ECDSA). ``application`` is set for security keys."""
 
     algorithm: KeyAlgorithm
     point: bytes
@@ -126,7 +128,7 @@ def parse_public_line(text: str) -> PublicKey:
         raise refused(Refusal.UNUSABLE_KEY, "the public key is not standard base64") from None
     key = parse_public_blob(blob)
     if key.algorithm.value != parts[0] or base64.b64encode(blob).decode() != parts[1]:
-        raise refused(Refusal.UNUSABLE_KEY, "the public key's line does not say what its base64 says")
+        raise refused(Refusal.UNUSABLE_KEY, "the type or the base64 of the public key's line does not match its content")
     return key
 
 
@@ -139,26 +141,26 @@ def parse_public_blob(blob: bytes) -> PublicKey:
     except ValueError:
         raise refused(Refusal.UNSUPPORTED_ALGORITHM, f"keys of type {name[:60]!r} are not accepted") from None
     if not algorithm.ed25519 and reader.string() != algorithm.curve.name.encode():
-        raise refused(Refusal.UNSUPPORTED_ALGORITHM, f"a key of type {algorithm} is on another curve than {algorithm.curve.name}")
+        raise refused(Refusal.UNSUPPORTED_ALGORITHM, f"a key of type {algorithm} is not on the curve {algorithm.curve.name}")
     point = reader.string()
     application = reader.string() if algorithm.hardware else b""
     reader.finish()
     if algorithm.hardware and not application.startswith(_APPLICATION):
-        raise refused(Refusal.UNUSABLE_KEY, "the security key's credential was made for something else than OpenSSH")
-    _require_sound(algorithm, point)
+        raise refused(Refusal.UNUSABLE_KEY, "the credential of the security key was not made for OpenSSH")
+    _require_usable(algorithm, point)
     return PublicKey(algorithm, point, application)
 
 
 _APPLICATION = b"ssh:"
-"""What the application of every OpenSSH credential begins with; a web site's never does (PROTOCOL.u2f)."""
+"""The prefix of the application of every OpenSSH credential; no web site's credential has it (PROTOCOL.u2f)."""
 
 _FIELD = 2**255 - 19
 _ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 _SMALL_ORDER = frozenset({0, 1, _FIELD - 1, _ORDER_8, _FIELD - _ORDER_8})
-"""The y coordinates of Ed25519's eight points of small order. Under such a key anybody can sign, and verifiers do not mind."""
+"""The y coordinates of Ed25519's eight points of small order. Anyone can make signatures that verify under such a key."""
 
 
-def _require_sound(algorithm: KeyAlgorithm, point: bytes) -> None:
+def _require_usable(algorithm: KeyAlgorithm, point: bytes) -> None:
     if algorithm.ed25519:
         height = int.from_bytes(point, "little") & (2**255 - 1)
         if len(point) != 32 or height >= _FIELD or height in _SMALL_ORDER:

@@ -1,4 +1,4 @@
-"""Why an envelope is refused: stable codes, each with what to do about it."""
+"""The codes of refused envelopes, each with its remedy. The other modules of ``controller.authority`` raise them."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ class Refusal(StrEnum):
 
 _RESEND = "Send the envelope exactly as gatehouse wrote it."
 _SIGN_AGAIN = "Sign the proposal again with `gatehouse sign`, or with `ssh-keygen -Y sign` and the namespace of the proposal."
-_ASK_ROSTER = "Sign with a key that is active in the roster in force, or have the roster changed first."
+_ASK_ROSTER = "Sign with a key that is active in the roster in force, or change the roster first."
 
 _REMEDIES: Mapping[Refusal, str] = MappingProxyType(
     {
         Refusal.ENVELOPE_TOO_LARGE: _RESEND,
         Refusal.MALFORMED_ENVELOPE: _RESEND,
-        Refusal.WRONG_PAYLOAD_TYPE: "Propose the command with this version of gatehouse and sign that.",
-        Refusal.NOT_CANONICAL: "Propose the command again, and change nothing in it before it is signed.",
+        Refusal.WRONG_PAYLOAD_TYPE: "Propose the command with this version of gatehouse, then sign the new proposal.",
+        Refusal.NOT_CANONICAL: "Propose the command again, and sign it without any change.",
         Refusal.MALFORMED_COMMAND: "Propose the command again with `gatehouse propose`.",
         Refusal.UNREADABLE_TEXT: "Write the reason in plain, visible characters.",
-        Refusal.NO_SIGNATURES: "Sign the proposal before it is submitted.",
-        Refusal.TOO_MANY_SIGNATURES: "Send only the signatures the quorum needs.",
-        Refusal.DUPLICATE_SIGNATURE: "Send each key's signature once; another person must sign with another key.",
+        Refusal.NO_SIGNATURES: "Sign the proposal before you submit it.",
+        Refusal.TOO_MANY_SIGNATURES: "Send only the signatures that the quorum needs, at most 16.",
+        Refusal.DUPLICATE_SIGNATURE: "Send the signature of each key once; a second person must sign with another key.",
         Refusal.UNKNOWN_KEY: _ASK_ROSTER,
         Refusal.REVOKED_KEY: _ASK_ROSTER,
         Refusal.KEY_NOT_YET_VALID: _ASK_ROSTER,
@@ -69,5 +69,5 @@ _REMEDIES: Mapping[Refusal, str] = MappingProxyType(
 
 
 def refused(why: Refusal, message: str) -> Unauthorised:
-    """The error for one refusal."""
+    """Make the error for a refusal."""
     return Unauthorised(message, code=why.value, remedy=_REMEDIES[why])

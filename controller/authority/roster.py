@@ -1,7 +1,10 @@
-"""The roster: persons, what they may sign, and with which keys (architecture.md §5, gates-authority-journal.md §2.3).
+"""The roster: persons, their roles and their keys (architecture.md §5, gates-authority-journal.md §2.3).
 
-A key's id is the fingerprint of its key material, so one key cannot go by two names; the roster refuses it anyway, because
-threshold counters that trusted names have been fooled this way (gates-authority-journal.md §2.2).
+Start, CLI and decisions use it.
+
+The id of a key is the fingerprint of its key material, so one key cannot have two ids. The roster also refuses one key material
+under two entries, because systems that counted names instead of keys have been attacked this way (gates-authority-journal.md
+§2.2).
 """
 
 from __future__ import annotations
@@ -29,10 +32,10 @@ Instant = Annotated[Millis, Field(ge=0, lt=2**53)]
 
 
 class KeyType(StrEnum):
-    """What a key is and how its signatures look: plain for the first three, OpenSSH's for the rest.
+    """The type of a key, which decides the form of its signatures: plain for the first three, OpenSSH's for the others.
 
-    ``ed25519`` is a key file or a key of a vault; ``ecdsa-p256`` and ``ecdsa-p384`` are keys in a PKCS#11 token, which signs the
-    envelope's bytes as they are.
+    ``ed25519`` is a key file or a key in a vault; ``ecdsa-p256`` and ``ecdsa-p384`` are keys in a PKCS#11 token, which signs the
+    bytes of the envelope directly.
     """
 
     FILE = "ed25519"
@@ -51,7 +54,7 @@ class KeyType(StrEnum):
 
     @property
     def plain(self) -> bool:
-        """Whether it signs the bytes themselves, without OpenSSH's wrapping."""
+        """Whether it signs the bytes directly, without OpenSSH's wrapping."""
         return self in PLAIN
 
 
@@ -66,14 +69,14 @@ PLAIN: Mapping[KeyType, KeyAlgorithm] = MappingProxyType(
 
 
 class KeyStatus(StrEnum):
-    """Whether a key may still sign. A revoked key stays listed, so that it can be named when it is used."""
+    """Whether a key may sign. A revoked key stays in the roster, so that a refusal can name its person."""
 
     ACTIVE = "active"
     REVOKED = "revoked"
 
 
 class RosterKey(BaseModel):
-    """One key. ``public`` is an OpenSSH key line; ``id`` its fingerprint; valid while ``valid_from <= now < valid_until``."""
+    """One key. ``public`` is an OpenSSH key line, ``id`` its fingerprint. It is valid while ``valid_from <= now < valid_until``."""
 
     model_config = _STRICT
 
@@ -92,28 +95,28 @@ class RosterKey(BaseModel):
 
     def in_force(self, now: Millis) -> bool:
         """Whether a signature by this key can count at ``now``."""
-        begun = self.valid_from is None or now >= self.valid_from
-        return self.status is KeyStatus.ACTIVE and begun and (self.valid_until is None or now < self.valid_until)
+        started = self.valid_from is None or now >= self.valid_from
+        return self.status is KeyStatus.ACTIVE and started and (self.valid_until is None or now < self.valid_until)
 
     @model_validator(mode="after")
-    def _is_what_it_says(self) -> Self:
+    def _consistent(self) -> Self:
         try:
             key = self.material
         except Unauthorised as error:
             raise _bad(error.code, f"key {self.id}: {error.message}") from error
         if key.algorithm is not self.type.algorithm:
-            raise _bad("roster-malformed", f"key {self.id} is listed as {self.type} and is {key.algorithm}")
+            raise _bad("roster-malformed", f"key {self.id} is listed as {self.type}, but it is {key.algorithm}")
         if key.fingerprint != self.id:
-            raise _bad("key-id-mismatch", f"the key listed as {self.id} is {key.fingerprint}")
+            raise _bad("key-id-mismatch", f"the key with the id {self.id} has the fingerprint {key.fingerprint}")
         if self.pin_required and not key.algorithm.hardware:
-            raise _bad("roster-malformed", f"key {self.id} is not a security key and has no PIN to require")
+            raise _bad("roster-malformed", f"key {self.id} requires a PIN, but it is not a security key")
         if self.valid_from is not None and self.valid_until is not None and self.valid_from >= self.valid_until:
             raise _bad("roster-malformed", f"key {self.id} is never valid")
         return self
 
 
 class Person(BaseModel):
-    """One human being. Names are plain lower-case ASCII, so that no two of them can look alike."""
+    """One person. Names are lower-case ASCII, so that no two names look the same."""
 
     model_config = _STRICT
 
@@ -123,7 +126,7 @@ class Person(BaseModel):
 
 
 class Roster(BaseModel):
-    """Everybody whose signature can count. Versions only ever rise."""
+    """All persons whose signatures can count. The version only increases."""
 
     model_config = _STRICT
 
@@ -133,20 +136,20 @@ class Roster(BaseModel):
 
     @property
     def canonical_bytes(self) -> bytes:
-        """RFC 8785 JSON; absent bounds are left out."""
+        """The roster as RFC 8785 JSON, without bounds that are not set."""
         return canonical.encode(self.model_dump(mode="json", exclude_none=True))
 
     @property
     def digest(self) -> str:
-        """``sha256:<hex>`` of the canonical bytes; every command names the roster it was proposed under."""
+        """``sha256:<hex>`` of the canonical bytes. Every command names the roster that was in force when it was proposed."""
         return canonical.digest(self.canonical_bytes)
 
     def find(self, key_id: str) -> tuple[Person, RosterKey] | None:
-        """The key of that id and whose it is."""
+        """Return the key with this id and its person, or ``None``."""
         return next(((person, key) for person in self.persons for key in person.keys if key.id == key_id), None)
 
     @model_validator(mode="after")
-    def _names_nobody_and_nothing_twice(self) -> Self:
+    def _no_duplicates(self) -> Self:
         repeated = _repeated(person.name for person in self.persons)
         if repeated:
             raise _bad("duplicate-person", f"{repeated} is listed twice")
@@ -158,7 +161,7 @@ class Roster(BaseModel):
 
 
 def roster_key(public_line: str, key_type: KeyType | None = None, *, pin_required: bool = False) -> RosterKey:
-    """A roster entry for a public key line. Without ``key_type`` the key is taken as an OpenSSH key of the line's own type.
+    """Make a roster entry for a public key line. Without ``key_type`` the key is an OpenSSH key of the type in the line.
 
     Raises:
         ConfigError: the line is not a usable public key.
@@ -175,7 +178,7 @@ def load_roster(path: Path) -> Roster:
     """Read a roster file, ``.toml`` or ``.json``.
 
     Raises:
-        ConfigError: it cannot be read, or is refused by ``parse_roster_toml`` or ``parse_roster_json``.
+        ConfigError: the file cannot be read, or ``parse_roster_toml`` or ``parse_roster_json`` refuses it.
     """
     try:
         data = path.read_bytes()
@@ -189,7 +192,7 @@ def load_roster(path: Path) -> Roster:
 
 
 def parse_roster_toml(data: bytes) -> Roster:
-    """Read a roster written by a person. Raises ``ConfigError`` for anything that is not exactly a roster."""
+    """Read a roster as TOML. Raises ``ConfigError`` for anything that is not exactly a roster."""
     try:
         document = tomllib.loads(data.decode()) if len(data) <= MAX_ROSTER_BYTES else None
         text = json.dumps(document)
@@ -199,7 +202,7 @@ def parse_roster_toml(data: bytes) -> Roster:
 
 
 def parse_roster_json(data: bytes) -> Roster:
-    """Read a roster as JSON; a key given twice is refused. Raises ``ConfigError`` for anything that is not exactly a roster."""
+    """Read a roster as JSON without duplicate members. Raises ``ConfigError`` for anything that is not exactly a roster."""
     try:
         document = json.loads(data.decode(), object_pairs_hook=_unique) if len(data) <= MAX_ROSTER_BYTES else None
         text = json.dumps(document)
@@ -236,4 +239,4 @@ def _repeated(values: Iterable[str]) -> str | None:
 
 
 def _bad(code: str, why: str) -> ConfigError:
-    return ConfigError(why, code=code, remedy="Correct the roster; each person and each key appears in it exactly once.")
+    return ConfigError(why, code=code, remedy="Correct the roster; list each person and each key exactly once.")

@@ -1,4 +1,4 @@
-"""Making envelopes: propose a command, sign it with a key file, attach a signature made elsewhere."""
+"""Makes envelopes: propose a command, sign it with a key file, attach a signature made by another program. The CLI calls it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from policies import canonical
 
 
 def propose(command: Command) -> Envelope:
-    """The unsigned envelope of a command. Raises ``Unauthorised`` for a reason that could not be shown as it is."""
+    """Return the unsigned envelope of a command. Raises ``Unauthorised`` for a reason with invisible or unusual characters."""
     payload = canonical.encode(command.model_dump(mode="json"))
     read_command(payload)
     return Envelope(payload)
@@ -33,7 +33,7 @@ def attach_ssh_signature(envelope: Envelope, armour: str) -> Envelope:
     """Add a signature that ``ssh-keygen -Y sign -n gatehouse-command@v1`` made over ``envelope.pae``, after checking it.
 
     Raises:
-        Unauthorised: the signature does not hold, or its key has already signed.
+        Unauthorised: the signature is not valid, or its key has already signed.
     """
     signature = parse_armour(armour)
     verify_sshsig(signature, key=signature.key, namespace=SSH_NAMESPACE, message=envelope.pae)

@@ -1,7 +1,8 @@
-"""OpenSSH signatures (PROTOCOL.sshsig, PROTOCOL.u2f), parsed and verified strictly.
+"""OpenSSH signatures (PROTOCOL.sshsig, PROTOCOL.u2f), parsed and verified strictly. ``verify`` and ``signing`` call it.
 
-Stricter than ``ssh-keygen -Y verify`` in one way that matters: a security key must have been touched. It also accepts flags 0x00
-(gates-authority-journal.md §2.2). Only sha512, only the namespace asked for, nothing before, after or inside that does not belong.
+It is stricter than ``ssh-keygen -Y verify``, which also accepts a security key's signature without a touch (flags 0x00,
+gates-authority-journal.md §2.2): here the key must be touched. Only sha512 and the expected namespace are accepted, and no extra
+bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from controller.authority.ecdsa import holds, require_numbers
+from controller.authority.ecdsa import is_valid, require_numbers
 from controller.authority.publickey import KeyAlgorithm, PublicKey, WireReader, parse_public_blob, wire_string
 from controller.authority.refusal import Refusal, refused
 
@@ -34,8 +35,10 @@ _USER_VERIFIED = 0x04
 
 @dataclass(frozen=True, slots=True)
 class SshSignature:
-    """A well-formed signature, not yet verified: 64 bytes for Ed25519, two numbers for ECDSA. ``flags`` and ``counter`` are a
-    security key's; zero otherwise."""
+    """A well-formed signature that is not yet verified: 64 bytes for Ed25519, two numbers for ECDSA.
+
+    ``flags`` and ``counter`` come from a security key; for other keys they are 0.
+    """
 
     key: PublicKey
     namespace: str
@@ -45,7 +48,7 @@ class SshSignature:
 
 
 def parse_armour(text: str) -> SshSignature:
-    """Read the text ``ssh-keygen -Y sign`` writes; one final line break is allowed and nothing else around it.
+    """Read the text that ``ssh-keygen -Y sign`` writes. One final line break is allowed, and no other text before or after it.
 
     Raises:
         Unauthorised: ``malformed-signature``, ``unsupported-algorithm`` or ``unusable-key``.
@@ -54,25 +57,25 @@ def parse_armour(text: str) -> SshSignature:
     if len(text) > _MAX_TEXT or len(lines) < 3 or lines[0] != BEGIN or lines[-1] != END:
         raise _malformed("the text is not exactly one armoured OpenSSH signature")
     if not all(_LINE.fullmatch(line) for line in lines[1:-1]):
-        raise _malformed("the armour holds something that is not standard base64")
+        raise _malformed("the armour contains a line that is not standard base64")
     body = "".join(lines[1:-1])
     try:
         blob = base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):
-        raise _malformed("the armour does not hold standard base64") from None
+        raise _malformed("the armour is not standard base64") from None
     if base64.b64encode(blob).decode() != body:
-        raise _malformed("the armour's base64 has more than one reading")
+        raise _malformed("the armour is not canonical base64")
     return _parse_blob(blob)
 
 
 def verify_sshsig(signature: SshSignature, *, key: PublicKey, namespace: str, message: bytes, pin_required: bool = False) -> None:
-    """Check a parsed signature against the key it must be from.
+    """Verify a parsed signature with the key that must have made it.
 
     Raises:
         Unauthorised: ``key-mismatch``, ``wrong-namespace``, ``no-user-presence``, ``no-user-verification`` or ``bad-signature``.
     """
     if signature.key != key:
-        raise refused(Refusal.KEY_MISMATCH, "the signature was made by another key than the one it is listed under")
+        raise refused(Refusal.KEY_MISMATCH, "the signature was not made by the key it is listed under")
     if signature.namespace != namespace:
         raise refused(Refusal.WRONG_NAMESPACE, f"the signature is for {signature.namespace[:80]!r}, not for {namespace!r}")
     signed = _signed_bytes(namespace, message)
@@ -80,15 +83,15 @@ def verify_sshsig(signature: SshSignature, *, key: PublicKey, namespace: str, me
         if not signature.flags & _USER_PRESENT:
             raise refused(Refusal.NO_USER_PRESENCE, "the security key was not touched")
         if pin_required and not signature.flags & _USER_VERIFIED:
-            raise refused(Refusal.NO_USER_VERIFICATION, "the security key was not given its PIN")
+            raise refused(Refusal.NO_USER_VERIFICATION, "the PIN of the security key was not entered")
         report = bytes([signature.flags]) + signature.counter.to_bytes(4)
         signed = hashlib.sha256(key.application).digest() + report + hashlib.sha256(signed).digest()
     if not _verifies(key, signature.signature, signed):
-        raise refused(Refusal.BAD_SIGNATURE, "the signature is not over these bytes")
+        raise refused(Refusal.BAD_SIGNATURE, "the signature does not match these bytes")
 
 
 def sign_ed25519(private_key: Ed25519PrivateKey, namespace: str, message: bytes) -> str:
-    """The armoured signature ``ssh-keygen -Y sign`` would make with this key."""
+    """Return the armoured signature that ``ssh-keygen -Y sign`` makes with this key."""
     key = PublicKey(KeyAlgorithm.ED25519, private_key.public_key().public_bytes_raw())
     made = private_key.sign(_signed_bytes(namespace, message))
     signature = wire_string(key.algorithm.value.encode()) + wire_string(made)
@@ -120,7 +123,7 @@ def _parse_blob(blob: bytes) -> SshSignature:
 def _parse_signature(data: bytes, key: PublicKey, namespace: str) -> SshSignature:
     reader = WireReader(data, Refusal.MALFORMED_SIGNATURE)
     if reader.string() != key.algorithm.value.encode():
-        raise refused(Refusal.UNSUPPORTED_ALGORITHM, "the signature names another algorithm than its key")
+        raise refused(Refusal.UNSUPPORTED_ALGORITHM, "the algorithm of the signature is not that of its key")
     made = reader.string()
     hardware = key.algorithm.hardware
     flags, counter = (reader.take(1)[0], reader.uint32()) if hardware else (0, 0)
@@ -148,7 +151,7 @@ def _signed_bytes(namespace: str, message: bytes) -> bytes:
 
 def _verifies(key: PublicKey, signature: bytes | tuple[int, int], signed: bytes) -> bool:
     if isinstance(signature, tuple):
-        return holds(key.algorithm.curve, key.point, signature, signed)
+        return is_valid(key.algorithm.curve, key.point, signature, signed)
     try:
         Ed25519PublicKey.from_public_bytes(key.point).verify(signature, signed)
     except InvalidSignature:

@@ -1,8 +1,8 @@
-"""Keys that never leave where they are: in a PKCS#11 token or in a HashiCorp Vault, reached through securesystemslib.
+"""Signs with keys in a PKCS#11 token or in a HashiCorp Vault, through securesystemslib. The CLI calls it.
 
-The library finds the key and signs the envelope's bytes; what it returns is taken for a signature only after our own verifier
-has accepted it. Whatever a driver or a client raises stops here. It is an extra (``hsm``, ``vault``), imported only for a key that
-is named by URI.
+The library finds the key and signs the bytes of the envelope. Our own verifier checks the signature before it is used. Every
+exception of a driver or a client becomes a typed error here. The library is an optional extra (``hsm``, ``vault``), imported only
+for a key that is named by a URI.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey
 
 PinSource = Callable[[], str]
-"""Asks for a token's PIN. Called only when the token wants one."""
+"""Asks for a token's PIN. Called only when the token needs one."""
 
 PKCS11_MODULE = "PYKCS11LIB"
-"""The environment variable that names the token's PKCS#11 module; securesystemslib reads it."""
+"""The environment variable with the path of the token's PKCS#11 module; securesystemslib reads it."""
 
 _MAX_KEY_ID = 2**31 - 1
 _HSM_PARAMETERS = frozenset({"label"})
@@ -42,7 +42,7 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 @dataclass(frozen=True, slots=True)
 class _Scheme:
-    """One kind of place: securesystemslib's extra for it, and what its client raises as ``module.class``."""
+    """One kind of key store: securesystemslib's extra for it, and the exception of its client as ``module.class``."""
 
     extra: str
     what: str
@@ -55,7 +55,7 @@ SCHEMES: Mapping[str, _Scheme] = MappingProxyType(
         "hv": _Scheme("vault", "a HashiCorp Vault", "hvac.exceptions.VaultError"),
     }
 )
-"""The URI schemes of keys that can be signed with. A key file is named by its path and has none."""
+"""The URI schemes of key stores. A key file is named by its path and has no scheme."""
 
 _TYPES: Mapping[str, tuple[KeyAlgorithm, KeyType]] = MappingProxyType(
     {
@@ -68,7 +68,7 @@ _TYPES: Mapping[str, tuple[KeyAlgorithm, KeyType]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """A key in its place. ``type`` is what a roster lists it as; ``uri`` is complete, also where a shorter one was given."""
+    """A key in a key store. ``type`` is its type in a roster; ``uri`` is the complete URI, even if a shorter one was given."""
 
     uri: str
     public: PublicKey
@@ -77,16 +77,16 @@ class TokenKey:
 
 
 def is_token_uri(text: str) -> bool:
-    """Whether this names a key by URI, of whatever scheme, rather than a file by its path."""
+    """Whether this is a URI of any scheme, and not the path of a file."""
     return _URI.match(text) is not None
 
 
 def find_key(uri: str, pin: PinSource) -> TokenKey:
-    """Ask the place for the public half.
+    """Ask the key store for the public key.
 
     Raises:
         UsageError: ``bad-key-uri`` or ``extra-missing``.
-        ConfigError: ``token-unusable``: the place cannot be reached, or has no such key.
+        ConfigError: ``token-unusable``: the key store cannot be reached, or has no such key.
         Unauthorised: ``unsupported-algorithm``, ``unusable-key``.
     """
     with _their_errors(uri):
@@ -104,11 +104,11 @@ def find_key(uri: str, pin: PinSource) -> TokenKey:
 
 
 def sign_with_token(envelope: Envelope, key: TokenKey, pin: PinSource) -> Envelope:
-    """Add the signature the key makes in its place, if it holds.
+    """Let the key sign the envelope, verify the signature, and add it.
 
     Raises:
         ConfigError: ``token-unusable``.
-        Unauthorised: the signature does not hold, or the key has already signed.
+        Unauthorised: the signature is not valid, or the key has already signed.
     """
     with _their_errors(key.uri):
         from securesystemslib.signer import Signer
@@ -127,9 +127,9 @@ def _import(uri: str, pin: PinSource) -> tuple[str, SSlibKey]:
         number, label = _hsm_parts(uri)
         if not os.environ.get(PKCS11_MODULE):
             raise ConfigError(
-                "no PKCS#11 module is named",
+                "no PKCS#11 module is configured",
                 code="token-unusable",
-                remedy=f"Set {PKCS11_MODULE} to the token's module, such as /usr/lib/x86_64-linux-gnu/libykcs11.so.",
+                remedy=f"Set {PKCS11_MODULE} to the path of the token's module, such as /usr/lib/x86_64-linux-gnu/libykcs11.so.",
             )
         return library.HSMSigner.import_(number, label, lambda _: pin())
     found = library.VaultSigner.import_(rest.partition("/")[0])
@@ -137,7 +137,7 @@ def _import(uri: str, pin: PinSource) -> tuple[str, SSlibKey]:
         raise ConfigError(
             f"the newest version of the key is {found[0]}",
             code="token-unusable",
-            remedy="Sign with the newest version, and enrol that one.",
+            remedy="Sign with the newest version of the key, and add that version to the roster.",
         )
     return found
 
@@ -149,12 +149,12 @@ def _hsm_parts(uri: str) -> tuple[int | None, str | None]:
     number = int(parts.path) if parts.path.isascii() and parts.path.isdecimal() and len(parts.path) < 11 else None
     known = len(named) == len(query) and named.keys() <= _HSM_PARAMETERS and not parts.netloc and not parts.fragment
     if not known or (parts.path and (number is None or number > _MAX_KEY_ID)):
-        raise _bad_uri(uri, "Write hsm:, hsm:KEYID or hsm:KEYID?label=TOKEN; the PIN is asked for.")
+        raise _bad_uri(uri, "Write hsm:, hsm:KEYID or hsm:KEYID?label=TOKEN; the PIN is asked for later.")
     return number, named.get("label")
 
 
 def _bad_uri(uri: str, remedy: str) -> UsageError:
-    # Without its query: somebody may have written the PIN there.
+    # The query is left out because it may contain the PIN.
     return UsageError(f"{uri.partition('?')[0][:200]!r} does not name a key", code="bad-key-uri", remedy=remedy)
 
 
@@ -163,7 +163,9 @@ def _point(text: str, algorithm: KeyAlgorithm) -> bytes:
         return bytes.fromhex(text)
     key = load_pem_public_key(text.encode())
     if not isinstance(key, EllipticCurvePublicKey) or key.curve.name != algorithm.curve.group.name:
-        raise Unauthorised("the key is not on the curve it is said to be on", code="unusable-key", remedy="Make another key there.")
+        raise Unauthorised(
+            "the key is not on the curve of its type", code="unusable-key", remedy="Create another key in the key store."
+        )
     return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
@@ -171,8 +173,8 @@ def _point(text: str, algorithm: KeyAlgorithm) -> bytes:
 def _their_errors(uri: str) -> Iterator[None]:
     scheme = SCHEMES.get(uri.partition(":")[0])
     if scheme is None:
-        known = " and ".join(f"{name}: ({one.what})" for name, one in SCHEMES.items())
-        raise _bad_uri(uri, f"Supported are {known}. Write ./ in front of a file whose name has a colon.")
+        supported = " and ".join(f"{name}: ({one.what})" for name, one in SCHEMES.items())
+        raise _bad_uri(uri, f"Use {supported}. For a file whose name has a colon, write ./ in front of the name.")
     try:
         from securesystemslib.exceptions import Error, UnsupportedLibraryError
     except ImportError:
@@ -185,17 +187,17 @@ def _their_errors(uri: str) -> Iterator[None]:
     except theirs as error:
         why = str(error)[:200] or type(error).__name__
         raise ConfigError(
-            f"{scheme.what} did not do it: {why}",
+            f"{scheme.what} failed: {why}",
             code="token-unusable",
-            remedy="See that the token is plugged in or the service reachable, that the key is there, and that the PIN is right.",
+            remedy="Check that the token or service is reachable, that the key exists, and that the PIN is correct.",
         ) from None
 
 
 def _extra_missing(scheme: _Scheme) -> UsageError:
     return UsageError(
-        f"signing with {scheme.what} needs a part of securesystemslib that is not installed",
+        f"signing with {scheme.what} needs an extra of securesystemslib that is not installed",
         code="extra-missing",
-        remedy=f"Install it: pip install 'securesystemslib[{scheme.extra}]'.",
+        remedy=f"Run `pip install 'securesystemslib[{scheme.extra}]'`.",
     )
 
 

@@ -1,7 +1,7 @@
-"""From an envelope's text to a command with proven signatories, or to a refusal (architecture.md §5).
+"""Verifies an envelope: returns the command with its proven signatories, or refuses it (architecture.md §5).
 
-One signature that does not hold refuses the whole envelope: an envelope is what its senders agreed on, and a part of it that is
-false is not to be looked past. Whether the signatories suffice, and whether the command fits the moment, is decided later.
+The operator API, the decisions on a waiting command, and the auditor call it. One signature that is not valid refuses the whole
+envelope. Whether the signatories are enough, and whether the command fits the present state, is decided later.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def verify(envelope_text: str, roster: Roster, now: Millis) -> VerifiedCommand:
-    """Check an envelope against the roster in force at ``now``.
+    """Verify an envelope against the roster, at the time ``now``.
 
     Raises:
         Unauthorised: with a code of ``Refusal``.
@@ -37,27 +37,27 @@ def verify(envelope_text: str, roster: Roster, now: Millis) -> VerifiedCommand:
     command = read_command(envelope.payload)
     if not envelope.signatures:
         raise refused(Refusal.NO_SIGNATURES, "the envelope is not signed")
-    coming = _coming_roster(command)
+    new_roster = _new_roster(command)
     signatories: list[Signatory] = []
     incoming: list[Signatory] = []
     seen: set[str] = set()
     for entry in envelope.signatures:
-        here, there = roster.find(entry.keyid), coming.find(entry.keyid) if coming is not None else None
-        found = here or there
+        in_force, in_new = roster.find(entry.keyid), new_roster.find(entry.keyid) if new_roster is not None else None
+        found = in_force or in_new
         if found is None:
             raise refused(Refusal.UNKNOWN_KEY, f"no key {entry.keyid[:80]!r} is in roster version {roster.version}")
         if found[1].material.fingerprint in seen:
             raise refused(Refusal.DUPLICATE_SIGNATURE, f"key {found[1].id} signs twice")
         seen.add(found[1].material.fingerprint)
-        if here is not None:
-            signatories.append(_signatory(entry, envelope, here, now))
-        if there is not None and (here is None or there[1].in_force(now)):
-            incoming.append(_signatory(entry, envelope, there, now))
+        if in_force is not None:
+            signatories.append(_signatory(entry, envelope, in_force, now))
+        if in_new is not None and (in_force is None or in_new[1].in_force(now)):
+            incoming.append(_signatory(entry, envelope, in_new, now))
     digest = canonical.digest(envelope.payload)
     return VerifiedCommand(command, digest, tuple(signatories), envelope_text, tuple(incoming), roster.digest)
 
 
-def _coming_roster(command: Command) -> Roster | None:
+def _new_roster(command: Command) -> Roster | None:
     if command.verb is not Verb.SET_ROSTER:
         return None
     try:
@@ -67,7 +67,7 @@ def _coming_roster(command: Command) -> Roster | None:
 
 
 def read_command(payload: bytes) -> Command:
-    """The command a payload spells, if it is spelled canonically and can be shown to a person as it is.
+    """Read a command from a payload, which must be canonical and contain no invisible characters.
 
     Raises:
         Unauthorised: ``not-canonical``, ``malformed-command`` or ``unreadable-text``.
@@ -83,11 +83,11 @@ def read_command(payload: bytes) -> Command:
         where = ".".join(map(str, first["loc"])) or "the payload"
         raise refused(Refusal.MALFORMED_COMMAND, f"{where}: {first['msg']}") from None
     if not same:
-        raise refused(Refusal.MALFORMED_COMMAND, "the payload does not read back as it is written")
-    for name, said in (("reason", command.reason), ("subject", command.subject)):
-        hidden = any(unicodedata.category(letter) in _INVISIBLE for letter in said)
-        if hidden or not unicodedata.is_normalized("NFC", said):
-            raise refused(Refusal.UNREADABLE_TEXT, f"the {name} holds characters that are invisible or composed in an unusual way")
+        raise refused(Refusal.MALFORMED_COMMAND, "the payload is not what the command is written as")
+    for name, text in (("reason", command.reason), ("subject", command.subject)):
+        hidden = any(unicodedata.category(character) in _INVISIBLE for character in text)
+        if hidden or not unicodedata.is_normalized("NFC", text):
+            raise refused(Refusal.UNREADABLE_TEXT, f"the {name} contains characters that are invisible or not in Unicode form NFC")
     return command
 
 
@@ -124,7 +124,7 @@ def _ssh_signature(sig: bytes) -> SshSignature:
 
 @dataclass(frozen=True, slots=True)
 class QuorumResult:
-    """Who counts towards a quorum. ``missing`` says what is still needed; it is empty when the quorum is satisfied."""
+    """The persons who count towards a quorum. ``missing`` says who must still sign; it is empty when the quorum is reached."""
 
     persons: frozenset[str]
     satisfied: bool
@@ -132,17 +132,17 @@ class QuorumResult:
 
 
 def count_quorum(signatories: Iterable[Signatory], quorum: Quorum) -> QuorumResult:
-    """Count distinct persons with distinct key material among the roles that count. A key of two persons counts for neither."""
-    everybody = tuple(signatories)
+    """Count distinct persons with distinct keys, in the roles that count. A key listed for two persons counts for neither."""
+    everyone = tuple(signatories)
     owners: dict[str, set[str]] = {}
-    for signatory in everybody:
+    for signatory in everyone:
         owners.setdefault(signatory.fingerprint, set()).add(signatory.person)
-    counted = [one for one in everybody if one.role in quorum.roles and len(owners[one.fingerprint]) == 1]
+    counted = [one for one in everyone if one.role in quorum.roles and len(owners[one.fingerprint]) == 1]
     persons = frozenset(one.person for one in counted)
     lacking = quorum.persons - len(persons)
     if lacking <= 0:
         return QuorumResult(persons, satisfied=True, missing="")
     roles = " or ".join(sorted(quorum.roles))
-    signed = ", ".join(sorted(persons)) or "nobody"
+    signed = ", ".join(sorted(persons)) or "no one"
     more = "1 more person" if lacking == 1 else f"{lacking} more persons"
     return QuorumResult(persons, satisfied=False, missing=f"{more} ({roles}) must sign; {signed} counts so far")

@@ -1,6 +1,6 @@
-"""A digest as a few words, for two people who compare what they are about to sign by voice.
+"""Writes a digest as a few words, so that two persons can compare by voice what they sign. The CLI and the console show it.
 
-Six words carry 48 bits. That catches a mix-up and an unprepared forgery; the whole digest is what the signature binds.
+Six words hold 48 bits. That reveals a mix-up or an unprepared forgery; the signature covers the whole digest.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ wisdom wombat yogurt zebra zephyr
 """
 
 WORDS = tuple(_LIST.split())
-"""256 words, one per byte. Any two differ in three letters or more and within their first four."""
+"""256 words, one per byte value. Any two differ in at least three letters, and within their first four letters."""
 
 
 def word_code(digest: str, words: int = 6) -> str:
-    """The first ``words`` bytes of a ``sha256:<hex>`` digest as words joined by hyphens.
+    """Return the first ``words`` bytes of a ``sha256:<hex>`` digest as words joined by hyphens.
 
     Raises:
-        UsageError: not such a digest, or not 4 to 32 words.
+        UsageError: the text is not such a digest, or the number of words is not 4 to 32.
     """
     if not _DIGEST.fullmatch(digest) or not 4 <= words <= 32:
         raise UsageError(
-            f"{digest[:80]!r} has no code of {words} words",
+            f"{digest[:80]!r} cannot be written as {words} words",
             code="not-a-digest",
-            remedy="Give a digest as sha256: and 64 hexadecimal digits, and ask for 4 to 32 words.",
+            remedy="Give a digest as sha256: and 64 hexadecimal digits, and a number of words from 4 to 32.",
         )
     return "-".join(WORDS[byte] for byte in bytes.fromhex(digest[7:])[:words])

@@ -1,4 +1,4 @@
-"""The tables of the lifecycle page about guards and halts."""
+"""The tables about guards and halts on the lifecycle page. ``ops/docs/generate.py`` calls it."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ _DAY_MS = 86_400_000
 
 
 def responses() -> list[str]:
-    """What a guard does, every stage by every level."""
+    """The responses to guards, every stage by every level."""
     lines = [
         "",
-        "## What a broken guard does",
+        "## What a breached guard does",
         "",
-        "Generated from `policies/response.py`. Rows are where the deployment stands, columns the severest guard's level.",
+        "Generated from `policies/response.py`. Rows are stages, columns the level of the most severe guard.",
         "",
         "| at | " + " | ".join(level.name for level in Level) + " |",
         "|---" * (len(Level) + 1) + "|",
     ]
     lines += [f"| {stage} | " + " | ".join(MEANINGS[row[level]] for level in Level) + " |" for stage, row in RESPONSES.items()]
-    quiet, longest, memory = BREACH_CALM_MS // _MINUTE_MS, BREACH_WINDOW_MAX_MS // _MINUTE_MS, DEMOTION_MEMORY_MS // _DAY_MS
+    calm, longest, memory = BREACH_CALM_MS // _MINUTE_MS, BREACH_WINDOW_MAX_MS // _MINUTE_MS, DEMOTION_MEMORY_MS // _DAY_MS
     return [
         *lines,
         "",
-        f"An episode ends when no guard has stood at CANCEL_ALL for {quiet} minutes, and after {longest} minutes in any case; a",
-        f"breach after that costs another step. A step is a step of the ramp, or a stage; the second within {memory} days leads",
-        "from any step to LIVE_€10. Nothing leads up by itself. Why: [ADR 15](adr/0015-a-soft-breach-moves-one-step-down.md).",
+        f"A breach window closes when no guard was at CANCEL_ALL for {calm} minutes, and after {longest} minutes in any case. A",
+        f"soft breach after that demotes the deployment again. The second demotion within {memory} days leads from any ramp step",
+        "to LIVE_€10. The deployment never moves up by itself. Why: [ADR 15](adr/0015-a-soft-breach-moves-one-step-down.md).",
     ]
 
 
 def halts() -> list[str]:
-    """Every kind of halt, and what a resume may do after it."""
+    """The rule for every kind of halt."""
     lines = [
         "",
         "## What leads out of a halt",
         "",
-        "Generated from `controller/core/causes.py`. A resume never leads above where the halt came from, nor into RAMPING.",
+        "Generated from `controller/core/causes.py`. A resume never leads above the stage before the halt, nor into RAMPING.",
         "A reset to MOCK is always possible. A policy, release, account or version of gatehouse changed while HALTED leaves only",
         "that.",
         "",
@@ -52,6 +52,6 @@ def halts() -> list[str]:
     return [
         *lines,
         "",
-        "A resume is refused (`guard-stands`) while a guard stands that would stop the deployment again at once, and the refusal",
-        "says when that guard passes: after a day's loss, at the next UTC midnight.",
+        "A resume is refused (`guard-stands`) while a guard is breached that would stop the deployment again at once,",
+        "and the refusal says when that guard passes: after a day's loss, at the next UTC midnight.",
     ]

@@ -41,7 +41,7 @@ def revoked(roster: Roster | None) -> set[str]:
 
 
 class GovernedWatchman(Watchman):
-    """A watchman who also knows rosters, cooling-off periods, vetoes and soft breaches."""
+    """A watchman who also checks rosters, cooling-off periods, vetoes and soft breaches."""
 
     def __init__(self, venue: Adversary) -> None:
         super().__init__(venue)

@@ -35,9 +35,8 @@ def venues(scene: Scene) -> None:
             "testnet", "--port", str(port), "--tape", tape, "--loop", "--accounts", accounts, "--control-token-file", token
         )
         child = scene.fleet.start(f"venue-{name}", command)
-        scene.narrator.say(
-            f"{'the testnet' if name == 'testnet' else 'a second venue, in the role of the live exchange'}: process {child.process.pid}"
-        )
+        role = "the testnet" if name == "testnet" else "a second venue, in the role of the live exchange"
+        scene.narrator.say(f"{role}: process {child.process.pid}")
         scene.narrator.wait(f"{name} venue at {HOST}:{port}", lambda port=port: _venue_look(scene, port), 45)  # type: ignore[misc]
 
 

@@ -31,10 +31,10 @@ def replayed(directory: Path, export: Path | None, upto: int | None, decisions: 
             verify_export(export)
             manifest = read_manifest(export)
             step = stack.enter_context(progressing("replaying", upto or manifest.entries))
-            return replay(map(step, read_export(export)), manifest.controller_id, upto=upto, told=on_decision)
+            return replay(map(step, read_export(export)), manifest.controller_id, upto=upto, on_decision=on_decision)
         reader = stack.enter_context(opened(directory))
         step = stack.enter_context(progressing("replaying", upto or reader.head.seq))
-        return replay(map(step, reader.read()), reader.controller_id, upto=upto, told=on_decision)
+        return replay(map(step, reader.read()), reader.controller_id, upto=upto, on_decision=on_decision)
 
 
 def replay_document(found: Replay) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from exchange.errors import Refused
 from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import VenueName
 from policies.authority import Verb
-from policies.guards import Breach, GuardMeasurements, Level, Placements, Reading, watch
+from policies.guards import Breach, GuardMeasurements, Level, Measured, Placements, breached_guards
 from policies.response import (
     DAY_MS,
     DEMOTION_MEMORY_MS,
@@ -50,7 +50,9 @@ def judge_guards(draft: Draft, policy: Policy, venue: VenueName, market: Market 
     state = draft.after
     here = state.position
     as_if = here if here.stage is not Stage.HALTED else LIVE if venue is VenueName.LIVE else VALIDATED
-    breaches = watch(_measurements(state, policy, venue, market, tick, draft.now), policy, as_if.stage, as_if.step, draft.now)
+    breaches = breached_guards(
+        _measurements(state, policy, venue, market, tick, draft.now), policy, as_if.stage, as_if.step, draft.now
+    )
     worst = breaches[0] if breaches else None
     response = RESPONSES[here.stage][worst.level] if worst is not None else None
     # A breach during a drill makes it a real halt; a breach that would also demote or void the validation is handled as a breach.
@@ -182,17 +184,17 @@ def check_resume(state: State, policy: Policy, target: Position, now: Millis) ->
 def _breaches_of_last_samples(state: State, policy: Policy, venue: VenueName, target: Position, now: Millis) -> tuple[Breach, ...]:
     # Judges the last samples of the target's account, which may not be sampled now. The peak starts anew, as after every halt.
     ledger = state.ledger(venue)
-    equity = Reading(ledger.valued_eur, now) if ledger.valued_eur is not None else None
+    equity = Measured(ledger.valued_eur, now) if ledger.valued_eur is not None else None
     today = ledger.day == now // DAY_MS and ledger.day_start_eur is not None
     measurements = GuardMeasurements(
         since=now,
         equity_eur=equity,
-        day_start_equity_eur=Reading(ledger.day_start_eur, now) if today and ledger.day_start_eur is not None else equity,
+        day_start_equity_eur=Measured(ledger.day_start_eur, now) if today and ledger.day_start_eur is not None else equity,
         peak_equity_eur=equity,
-        reconciliation_breaks=Reading(len(ledger.breaks), now),
+        reconciliation_breaks=Measured(len(ledger.breaks), now),
         oldest_unknown_ms=_oldest_unknown(state, now),
     )
-    return watch(measurements, policy, target.stage, target.step, now)
+    return breached_guards(measurements, policy, target.stage, target.step, now)
 
 
 # Measurements
@@ -205,9 +207,9 @@ def _measurements(
     equity = equity_eur(ledger, policy, market.quotes) if market else None
     offset = tick.clock_offset_ms.get(venue)
     since = Millis(max(state.stage_since, state.started_at))
-    measured = Reading(equity, now) if equity is not None else None
+    measured = Measured(equity, now) if equity is not None else None
     if measured is None and ledger.valued_eur is not None and ledger.valued_at is not None and ledger.valued_at >= since:
-        measured = Reading(ledger.valued_eur, ledger.valued_at)
+        measured = Measured(ledger.valued_eur, ledger.valued_at)
     # The persons who sign a resume accept the drawdown so far, so it does not refuse the resume.
     peak = ledger.peak_eur if state.position.stage is not Stage.HALTED else None
     compared_at = ledger.reconciled_at if ledger.reconciled_at is not None or not ledger.breaks else now
@@ -216,22 +218,22 @@ def _measurements(
     return GuardMeasurements(
         since=since,
         equity_eur=measured,
-        day_start_equity_eur=Reading(ledger.day_start_eur, now) if ledger.day_start_eur is not None else measured,
-        peak_equity_eur=Reading(peak, now) if peak is not None else measured,
+        day_start_equity_eur=Measured(ledger.day_start_eur, now) if ledger.day_start_eur is not None else measured,
+        peak_equity_eur=Measured(peak, now) if peak is not None else measured,
         quote_age_ms=_quote_age(market.seen_at if market else {}, policy, now),
-        reconciliation_breaks=Reading(len(ledger.breaks), compared_at) if compared_at is not None else None,
-        placements=Reading(Placements(len(recent), recent.count(False)), now),
+        reconciliation_breaks=Measured(len(ledger.breaks), compared_at) if compared_at is not None else None,
+        placements=Measured(Placements(len(recent), recent.count(False)), now),
         oldest_unknown_ms=_oldest_unknown(state, now),
-        clock_offset_ms=Reading(offset, now) if offset is not None else None,
+        clock_offset_ms=Measured(offset, now) if offset is not None else None,
     )
 
 
-def _oldest_unknown(state: State, now: Millis) -> Reading[int]:
+def _oldest_unknown(state: State, now: Millis) -> Measured[int]:
     ages = [now - order.unknown_since for order in state.open.values() if order.unknown_since is not None]
-    return Reading(max(ages, default=0), now)
+    return Measured(max(ages, default=0), now)
 
 
-def _quote_age(seen_at: Mapping[str, Millis], policy: Policy, now: Millis) -> Reading[int] | None:
+def _quote_age(seen_at: Mapping[str, Millis], policy: Policy, now: Millis) -> Measured[int] | None:
     if any(symbol not in seen_at for symbol in policy.symbols):
         return None
-    return Reading(max(max(0, now - seen_at[symbol]) for symbol in policy.symbols), now)
+    return Measured(max(max(0, now - seen_at[symbol]) for symbol in policy.symbols), now)

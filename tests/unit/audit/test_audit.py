@@ -117,13 +117,13 @@ def test_a_signature_that_does_not_hold_is_found_again(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"persons": ("alice", "carol")}, "something else than the envelope"),
-        ({"command_id": "f" * 32}, "something else than the envelope"),
-        ({"payload_digest": "sha256:" + "0" * 64}, "something else than the envelope"),
-        ({"verb": Verb.RAMP}, "something else than the envelope"),
-        ({"evidence_digest": "sha256:" + "0" * 64}, "other evidence than was signed"),
+        ({"persons": ("alice", "carol")}, "does not match the envelope"),
+        ({"command_id": "f" * 32}, "does not match the envelope"),
+        ({"payload_digest": "sha256:" + "0" * 64}, "does not match the envelope"),
+        ({"verb": Verb.RAMP}, "does not match the envelope"),
+        ({"evidence_digest": "sha256:" + "0" * 64}, "evidence that was not signed"),
         ({"evidence": "{}"}, "was not sealed for gate live-ready"),
-        ({"result": ""}, "does not come out again"),
+        ({"result": ""}, "again gives another result"),
     ],
 )
 def test_what_an_applied_command_says_is_what_was_signed_sealed_and_judged(desk: Desk, changes: dict[str, Any], words: str) -> None:
@@ -136,7 +136,7 @@ def test_a_verdict_that_was_touched_up_does_not_come_out_again(desk: Desk) -> No
     result = json.loads(command.result)
     result["rules"][0]["measured"] = "999"
     better = command.model_copy(update={"result": canonical.encode(result).decode()})
-    assert "does not come out again" in refused(swapped(desk, command, better))
+    assert "again gives another result" in refused(swapped(desk, command, better))
 
 
 def test_a_command_applied_twice_is_found(desk: Desk) -> None:
@@ -164,7 +164,7 @@ def test_a_rise_further_than_was_signed_is_found(desk: Desk) -> None:
 
 
 def test_a_move_from_where_the_deployment_did_not_stand_is_found(desk: Desk) -> None:
-    assert "the deployment stood at VALIDATED" in refused(changed(desk, e.StageChanged, from_stage=Stage.TESTNET_VALIDATING))
+    assert "the deployment was at VALIDATED" in refused(changed(desk, e.StageChanged, from_stage=Stage.TESTNET_VALIDATING))
 
 
 def test_a_fall_needs_nobody(desk: Desk) -> None:
@@ -181,7 +181,7 @@ def usurped(desk: Desk, command_id: str) -> e.RosterAdopted:
     return e.RosterAdopted(document=roster.canonical_bytes.decode(), digest=roster.digest, command_id=command_id)
 
 
-@pytest.mark.parametrize(("command_id", "words"), [("", "without a command"), ("f" * 32, "was never accepted")])
+@pytest.mark.parametrize(("command_id", "words"), [("", "without a command"), ("f" * 32, "was not accepted")])
 def test_a_roster_that_nobody_signed_is_found(desk: Desk, command_id: str, words: str) -> None:
     assert words in refused([*desk.journal, (usurped(desk, command_id), desk.now)])
 
@@ -202,11 +202,11 @@ def test_a_refusal_for_another_reason_than_its_envelope_gives_is_found(desk: Des
     event, at = events[number]
     assert isinstance(event, e.CommandRefused)
     events[number] = (event.model_copy(update={"code": "unknown-key"}), at)
-    assert "its envelope fails as malformed-envelope" in refused(events)
+    assert "but its envelope fails as malformed-envelope" in refused(events)
 
 
 def test_a_good_command_passed_off_as_a_bad_envelope_is_found(desk: Desk) -> None:
-    assert "and its envelope verifies" in refused(changed(desk, e.CommandRefused, command_id="", code="bad-signature"))
+    assert "but its envelope verifies" in refused(changed(desk, e.CommandRefused, command_id="", code="bad-signature"))
 
 
 def test_what_another_version_judged_is_counted_and_not_claimed() -> None:
@@ -230,9 +230,9 @@ def test_a_command_that_waited_is_applied_only_after_its_cooling_off() -> None:
     events = [(event, at) for event, at in desk.journal if not isinstance(event, e.CommandPending)]
     assert refused(events).startswith(("audit-failed: it was applied without its cooling-off", "unknown-head"))
     shortened = changed(desk, e.CommandPending, applies_at=desk.events(e.CommandPending)[-1].applies_at - 1)
-    assert "waits otherwise than the policy says" in refused(shortened)
+    assert "does not wait for the cooling-off period of the policy" in refused(shortened)
     elsewhere = changed(desk, e.CommandPending, target_stage=Stage.RAMPING, target_step=1)
-    assert "another move than was signed" in refused(elsewhere)
+    assert "a move that was not signed" in refused(elsewhere)
 
 
 def test_every_verb_that_was_applied_is_proven() -> None:

@@ -159,7 +159,7 @@ SSH_VECTORS = [
         "unsupported-algorithm",
     ),
     ("a key of small order, under which anybody signs", bob(kit.sshsig(BOB_BLOB[:19] + bytes(32), BOB_MADE)), "unusable-key"),
-    ("another key than the one it is listed under", bob(kit.ssh_signature(DAVE, PAE)), "key-mismatch"),
+    ("a key other than the one it is listed under", bob(kit.ssh_signature(DAVE, PAE)), "key-mismatch"),
     ("the namespace of git", bob(kit.ssh_signature(BOB, PAE, namespace="git")), "wrong-namespace"),
     ("the namespace of a later version", bob(kit.ssh_signature(BOB, PAE, namespace="gatehouse-command@v2")), "wrong-namespace"),
     ("an empty namespace", bob(kit.ssh_signature(BOB, PAE, namespace="")), "wrong-namespace"),

@@ -45,7 +45,7 @@ def test_one_key_that_two_persons_claim_is_nobody_s() -> None:
 
 def test_a_role_that_may_not_sign_does_not_count() -> None:
     both = [signatory("alice", "a", Role.OBSERVER), signatory("bob", "b", Role.HALT_ONLY)]
-    assert count_quorum(both, ONE).missing == "1 more person (approver or operator) must sign; nobody counts so far"
+    assert count_quorum(both, ONE).missing == "1 more person (approver or operator) must sign; no one counts so far"
 
 
 def test_a_halt_counts_the_keys_that_may_only_halt() -> None:

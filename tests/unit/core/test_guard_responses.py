@@ -56,7 +56,7 @@ def say(monkeypatch: pytest.MonkeyPatch) -> Say:
 
     def speak(level: Level | None) -> None:
         found = () if level is None else (Breach(GuardName.QUOTE_STALE, level, "1", "0", "it is broken"),)
-        monkeypatch.setattr(guarding, "watch", lambda *_: found)
+        monkeypatch.setattr(guarding, "breached_guards", lambda *_: found)
 
     speak(None)
     return speak

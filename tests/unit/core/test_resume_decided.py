@@ -154,7 +154,7 @@ def test_the_refusal_of_a_resume_that_goes_too_far_names_the_kind_of_halt_and_th
     refusal = refusal_of(desk, LIVE)
     assert refusal.code == "edge-guard"
     assert f"after this kind of halt ({kind}:" in refusal.message
-    assert refusal.remedy == "Resume to VALIDATED and go on from there, or reset to MOCK."
+    assert refusal.remedy == "Resume to VALIDATED and advance from there, or reset to MOCK."
 
 
 def test_no_kind_of_halt_leads_into_the_ramp() -> None:

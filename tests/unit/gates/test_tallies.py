@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.model import DataSource, Millis
-from gates.measure import VOUCH_MAX_MS, Tally, metrics
+from gates.measure import SAMPLE_SPAN_MAX_MS, Tally, metrics
 from policies.guards import drawdown_fraction
 from policies.rules import MetricName
 from policies.stage import Environment
@@ -68,8 +68,8 @@ def test_downtime_before_a_sample_is_a_gap() -> None:
 
 def test_a_sample_cannot_vouch_for_a_loop_that_stood_still() -> None:
     tally = sample(begin(), 60_000)
-    assert tally.covered_ms == VOUCH_MAX_MS
-    assert tally.longest_gap_ms == 60_000 - VOUCH_MAX_MS
+    assert tally.covered_ms == SAMPLE_SPAN_MAX_MS
+    assert tally.longest_gap_ms == 60_000 - SAMPLE_SPAN_MAX_MS
 
 
 def test_a_gap_goes_on_over_several_samples() -> None:

@@ -15,11 +15,11 @@ from policies.guards import (
     GuardMeasurements,
     GuardName,
     Level,
+    Measured,
     Placements,
-    Reading,
+    breached_guards,
     daily_loss_limit_eur,
     drawdown_fraction,
-    watch,
 )
 from policies.schema import Policy
 from policies.stage import Stage
@@ -29,8 +29,8 @@ SINCE = Millis(NOW - 1_000_000)
 MEASURED = [field.name for field in fields(GuardMeasurements) if field.name != "since"]
 
 
-def eur(value: str) -> Reading[Decimal]:
-    return Reading(Decimal(value), NOW)
+def eur(value: str) -> Measured[Decimal]:
+    return Measured(Decimal(value), NOW)
 
 
 WELL = GuardMeasurements(
@@ -38,22 +38,22 @@ WELL = GuardMeasurements(
     equity_eur=eur("100"),
     day_start_equity_eur=eur("100"),
     peak_equity_eur=eur("100"),
-    quote_age_ms=Reading(100, NOW),
-    reconciliation_breaks=Reading(0, NOW),
-    placements=Reading(Placements(100, 0), NOW),
-    oldest_unknown_ms=Reading(0, NOW),
-    clock_offset_ms=Reading(10, NOW),
+    quote_age_ms=Measured(100, NOW),
+    reconciliation_breaks=Measured(0, NOW),
+    placements=Measured(Placements(100, 0), NOW),
+    oldest_unknown_ms=Measured(0, NOW),
+    clock_offset_ms=Measured(10, NOW),
 )
 
 
 def breaches(
-    readings: GuardMeasurements = WELL, policy: Policy = REHEARSAL, stage: Stage = Stage.LIVE_EUR10, now: Millis = NOW
+    measurements: GuardMeasurements = WELL, policy: Policy = REHEARSAL, stage: Stage = Stage.LIVE_EUR10, now: Millis = NOW
 ) -> tuple[Breach, ...]:
-    return watch(readings, policy, stage, 0, now)
+    return breached_guards(measurements, policy, stage, 0, now)
 
 
-def levels(readings: GuardMeasurements, now: Millis = NOW) -> list[tuple[GuardName, Level]]:
-    return [(breach.guard, breach.level) for breach in breaches(readings, now=now)]
+def levels(measurements: GuardMeasurements, now: Millis = NOW) -> list[tuple[GuardName, Level]]:
+    return [(breach.guard, breach.level) for breach in breaches(measurements, now=now)]
 
 
 @pytest.mark.parametrize("stage", Stage)
@@ -63,8 +63,8 @@ def test_a_healthy_deployment_breaks_no_guard_in_any_stage(stage: Stage) -> None
 
 @pytest.mark.parametrize(("equity", "broken"), [("99.61", False), ("99.60", True), ("50", True), ("101", False)])
 def test_losing_the_days_allowance_halts(equity: str, broken: bool) -> None:
-    readings = replace(WELL, equity_eur=eur(equity), peak_equity_eur=eur(equity))
-    assert levels(readings) == ([(GuardName.DAILY_LOSS, Level.HALT)] if broken else [])
+    measurements = replace(WELL, equity_eur=eur(equity), peak_equity_eur=eur(equity))
+    assert levels(measurements) == ([(GuardName.DAILY_LOSS, Level.HALT)] if broken else [])
 
 
 def test_the_days_allowance_is_the_smaller_of_amount_and_part_of_the_cap() -> None:
@@ -75,8 +75,8 @@ def test_the_days_allowance_is_the_smaller_of_amount_and_part_of_the_cap() -> No
 
 @pytest.mark.parametrize(("peak", "broken"), [("101.99", False), ("102", True)])
 def test_a_fall_from_the_peak_is_measured_against_the_cap_not_the_account(peak: str, broken: bool) -> None:
-    readings = replace(WELL, peak_equity_eur=eur(peak))
-    assert levels(readings) == ([(GuardName.DRAWDOWN, Level.HALT)] if broken else [])
+    measurements = replace(WELL, peak_equity_eur=eur(peak))
+    assert levels(measurements) == ([(GuardName.DRAWDOWN, Level.HALT)] if broken else [])
 
 
 @pytest.mark.parametrize(
@@ -91,45 +91,45 @@ def test_a_fall_from_the_peak_is_measured_against_the_cap_not_the_account(peak: 
     ],
 )
 def test_an_ageing_quote_climbs_the_levels(age: int, level: Level | None) -> None:
-    assert levels(replace(WELL, quote_age_ms=Reading(age, NOW))) == ([(GuardName.QUOTE_STALE, level)] if level else [])
+    assert levels(replace(WELL, quote_age_ms=Measured(age, NOW))) == ([(GuardName.QUOTE_STALE, level)] if level else [])
 
 
 def test_a_quote_goes_on_ageing_after_it_was_measured() -> None:
-    assert levels(replace(WELL, quote_age_ms=Reading(1_000, Millis(NOW - 1_001)))) == [(GuardName.QUOTE_STALE, Level.NO_ENTRY)]
+    assert levels(replace(WELL, quote_age_ms=Measured(1_000, Millis(NOW - 1_001)))) == [(GuardName.QUOTE_STALE, Level.NO_ENTRY)]
 
 
 def test_a_reconciliation_break_halts_however_old_it_is() -> None:
     for at in (NOW, NOW - 10_000_000):
-        readings = replace(WELL, reconciliation_breaks=Reading(1, Millis(at)))
-        assert levels(readings) == [(GuardName.RECONCILIATION, Level.HALT)]
+        measurements = replace(WELL, reconciliation_breaks=Measured(1, Millis(at)))
+        assert levels(measurements) == [(GuardName.RECONCILIATION, Level.HALT)]
 
 
 @pytest.mark.parametrize(("age", "level"), [(15_000, None), (15_001, Level.NO_ENTRY), (30_001, Level.HALT)])
 def test_an_overdue_reconciliation_climbs_the_levels(age: int, level: Level | None) -> None:
-    readings = replace(WELL, reconciliation_breaks=Reading(0, Millis(NOW - age)))
-    assert levels(readings) == ([(GuardName.RECONCILIATION, level)] if level else [])
+    measurements = replace(WELL, reconciliation_breaks=Measured(0, Millis(NOW - age)))
+    assert levels(measurements) == ([(GuardName.RECONCILIATION, level)] if level else [])
 
 
 @pytest.mark.parametrize(
     ("count", "rejects", "broken"), [(20, 10, False), (20, 11, True), (19, 19, False), (0, 0, False), (100, 51, True)]
 )
 def test_too_many_rejections_halt_once_there_are_enough_placements(count: int, rejects: int, broken: bool) -> None:
-    readings = replace(WELL, placements=Reading(Placements(count, rejects), NOW))
-    assert levels(readings) == ([(GuardName.REJECT_RATE, Level.HALT)] if broken else [])
+    measurements = replace(WELL, placements=Measured(Placements(count, rejects), NOW))
+    assert levels(measurements) == ([(GuardName.REJECT_RATE, Level.HALT)] if broken else [])
 
 
 @pytest.mark.parametrize(("age", "broken"), [(30_000, False), (30_001, True)])
 def test_an_outcome_unproven_for_too_long_halts(age: int, broken: bool) -> None:
-    readings = replace(WELL, oldest_unknown_ms=Reading(age, NOW))
-    assert levels(readings) == ([(GuardName.UNKNOWN_ORDER, Level.HALT)] if broken else [])
+    measurements = replace(WELL, oldest_unknown_ms=Measured(age, NOW))
+    assert levels(measurements) == ([(GuardName.UNKNOWN_ORDER, Level.HALT)] if broken else [])
 
 
 @pytest.mark.parametrize(
     ("offset", "level"), [(500, None), (501, Level.NO_ENTRY), (-501, Level.NO_ENTRY), (901, Level.HALT), (-901, Level.HALT)]
 )
 def test_a_clock_that_is_off_either_way_climbs_the_levels(offset: int, level: Level | None) -> None:
-    readings = replace(WELL, clock_offset_ms=Reading(offset, NOW))
-    assert levels(readings) == ([(GuardName.CLOCK_OFFSET, level)] if level else [])
+    measurements = replace(WELL, clock_offset_ms=Measured(offset, NOW))
+    assert levels(measurements) == ([(GuardName.CLOCK_OFFSET, level)] if level else [])
 
 
 @pytest.mark.parametrize("name", MEASURED)
@@ -148,13 +148,13 @@ def test_a_reading_that_has_not_come_yet_bars_entries(name: str) -> None:
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_a_reading_that_stopped_coming_halts(name: str) -> None:
-    old = Reading(getattr(WELL, name).value, Millis(NOW - 40_000))
+    old = Measured(getattr(WELL, name).value, Millis(NOW - 40_000))
     assert any(breach.level is Level.HALT for breach in breaches(replace(WELL, **{name: old})))
 
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_a_reading_from_the_future_halts(name: str) -> None:
-    early = Reading(getattr(WELL, name).value, Millis(NOW + 1))
+    early = Measured(getattr(WELL, name).value, Millis(NOW + 1))
     assert any(breach.level is Level.HALT for breach in breaches(replace(WELL, **{name: early})))
 
 
@@ -167,29 +167,29 @@ def test_an_equity_that_is_not_a_number_halts(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "readings",
+    "measurements",
     [
-        replace(WELL, placements=Reading(Placements(1, 2), NOW)),
-        replace(WELL, placements=Reading(Placements(1, -1), NOW)),
-        replace(WELL, reconciliation_breaks=Reading(-1, NOW)),
-        replace(WELL, quote_age_ms=Reading(-1, NOW)),
-        replace(WELL, oldest_unknown_ms=Reading(-1, NOW)),
+        replace(WELL, placements=Measured(Placements(1, 2), NOW)),
+        replace(WELL, placements=Measured(Placements(1, -1), NOW)),
+        replace(WELL, reconciliation_breaks=Measured(-1, NOW)),
+        replace(WELL, quote_age_ms=Measured(-1, NOW)),
+        replace(WELL, oldest_unknown_ms=Measured(-1, NOW)),
     ],
     ids=["more rejects than placements", "negative rejects", "negative breaks", "quote from the future", "unknown from the future"],
 )
-def test_a_count_that_cannot_be_halts(readings: GuardMeasurements) -> None:
-    assert breaches(readings)[0].level is Level.HALT
+def test_a_count_that_cannot_be_halts(measurements: GuardMeasurements) -> None:
+    assert breaches(measurements)[0].level is Level.HALT
 
 
 def test_the_most_severe_breach_comes_first() -> None:
-    readings = replace(
-        WELL, clock_offset_ms=Reading(501, NOW), quote_age_ms=Reading(5_001, NOW), oldest_unknown_ms=Reading(99_999, NOW)
+    measurements = replace(
+        WELL, clock_offset_ms=Measured(501, NOW), quote_age_ms=Measured(5_001, NOW), oldest_unknown_ms=Measured(99_999, NOW)
     )
-    assert [breach.level for breach in breaches(readings)] == [Level.HALT, Level.CANCEL_ALL, Level.NO_ENTRY]
+    assert [breach.level for breach in breaches(measurements)] == [Level.HALT, Level.CANCEL_ALL, Level.NO_ENTRY]
 
 
 def test_a_breach_names_what_was_measured_and_the_threshold() -> None:
-    (breach,) = breaches(replace(WELL, clock_offset_ms=Reading(950, NOW)))
+    (breach,) = breaches(replace(WELL, clock_offset_ms=Measured(950, NOW)))
     assert (breach.measured, breach.threshold) == ("950 ms", "900 ms")
     assert "950 ms" in breach.message
 

@@ -131,7 +131,7 @@ def test_verify_names_a_rewritten_command_with_recomputed_hashes(run: Run, deplo
     forged.journal[number] = (event.model_copy(update={"envelope": json.dumps(envelope)}), at)
     write_journal(forged, deployment)
     said = convicted(run, deployment)
-    assert f"entry {number + 1}: the signature is not over these bytes" in said
+    assert f"entry {number + 1}: the signature does not match these bytes" in said
 
 
 def test_verify_names_an_invented_refusal(run: Run, deployment: Path, desk: Desk) -> None:
@@ -141,7 +141,7 @@ def test_verify_names_an_invented_refusal(run: Run, deployment: Path, desk: Desk
         (event.model_copy(update={"persons": ("alice", "bob")}) if event is refused else event, at) for event, at in desk.journal
     ]
     write_journal(forged, deployment)
-    assert "says something else than the envelope in it" in convicted(run, deployment)
+    assert "does not match the envelope in it" in convicted(run, deployment)
 
 
 def test_verify_names_an_unreachable_target_and_the_reason(run: Run, witnessed: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_command_that_was_cut_when_it_was_stored_is_found_by_its_id(run: Run, 
     command = desk.command(Verb.HALT, Position(Stage.HALTED)).model_copy(
         update={"version": 2, "verb": Verb.VETO, "subject": "x" * 6000}
     )
-    desk.give(_invalid(sign_with_file_key(propose(command), desk.keys["alice"]), "bad-signature", "not over these bytes"))
+    desk.give(_invalid(sign_with_file_key(propose(command), desk.keys["alice"]), "bad-signature", "does not match these bytes"))
     write_journal(desk, deployment)
     assert "bad-signature" in run("explain", "refusal", command.command_id, "-d", deployment).stdout
 
