@@ -36,7 +36,7 @@ def venues(scene: Scene) -> None:
         )
         child = scene.fleet.start(f"venue-{name}", command)
         scene.narrator.say(
-            f"{'the testnet' if name == 'testnet' else 'a second venue, in the role of the live exchange'}: process {child.process.pid}"
+            f"{'the testnet' if name == 'testnet' else 'a second one as the live exchange'}: process {child.process.pid}"
         )
         scene.narrator.wait(f"{name} venue at {HOST}:{port}", lambda port=port: _venue_look(scene, port), 45)  # type: ignore[misc]
 

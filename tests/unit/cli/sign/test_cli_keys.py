@@ -1,4 +1,4 @@
-"""Signing with keys that stay where they are: a PKCS#11 token in earnest, and what is said where it cannot be done."""
+"""Signing with a key in a PKCS#11 token, and the errors when that is not possible."""
 
 from __future__ import annotations
 
@@ -143,9 +143,7 @@ def test_a_key_on_an_unsupported_curve_is_not_enrolled(run: Run, token: SoftToke
     assert failed(run, "keys", "import", token.new_key("secp521r1"))[0] == "token-unusable"
 
 
-def test_without_a_pkcs11_module_the_error_names_the_variable(
-    run: Run, token: SoftToken, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_pkcs11_module_the_error_names_the_variable(run: Run, token: SoftToken, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYKCS11LIB")
     code, remedy = failed(run, "keys", "import", "hsm:")
     assert (code, "PYKCS11LIB" in remedy) == ("token-unusable", True)
