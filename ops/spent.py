@@ -1,6 +1,6 @@
-"""Runs a command and prints the processor time it used: ``make test: 11.3 CPU-minutes``.
+"""Runs a command and prints its processor time afterwards: ``make test: 11.3 CPU-minutes``.
 
-``make test`` and ``make proofs`` run pytest through it, so that everybody sees what their new tests cost.
+``make test`` and ``make proofs`` run pytest through it, so that everyone sees the cost of a new test.
 
     python ops/spent.py NAME COMMAND [ARGUMENT ...]
 """
@@ -20,14 +20,14 @@ def used() -> float:
 
 
 def line(name: str, seconds: float) -> str:
-    """The line about it."""
+    """The printed line."""
     return f"{name}: {seconds / 60:.1f} CPU-minutes"
 
 
 def main(name: str, *command: str) -> int:
-    """Run the command, print the line, and return the command's exit code."""
+    """Run the command, print the line, and return its exit code."""
     with subprocess.Popen(command) as process:
-        # Ctrl-C also reaches the command. Wait for it to end by itself.
+        # Ctrl-C also reaches the command: this process waits until the command ends.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = process.wait()
     print(line(name, used()), flush=True)

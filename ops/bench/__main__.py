@@ -28,10 +28,10 @@ CONTESTS = {
 def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench", description="Ratios measured in one run.")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds that count, after one to warm up")
-    parser.add_argument("--size", type=float, default=1.0, help="how much work a round does; 1 is what the goals are about")
-    parser.add_argument("--only", nargs="*", choices=sorted(CONTESTS), default=list(CONTESTS), help="which benches")
-    parser.add_argument("--json", type=Path, help="write the results here too")
+    parser.add_argument("--rounds", type=int, default=7, help="measured rounds, after one warm-up round")
+    parser.add_argument("--size", type=float, default=1.0, help="how much work a round does; the goals are for 1")
+    parser.add_argument("--only", nargs="*", choices=sorted(CONTESTS), default=list(CONTESTS), help="run only these benches")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     options = parser.parse_args()
     print(f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {options.rounds} rounds\n")
     outcomes: list[Outcome] = []

@@ -1,4 +1,4 @@
-"""What our client costs without a network: decoding and applying depth, and one order from intent to acknowledgement."""
+"""Measures gatehouse's client without a network: decode and apply depth, and one order from intent to acknowledgement."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _CENT = Decimal("0.01")
 
 
 def depth_messages(count: int) -> list[bytes]:
-    """Chained changes of 20 levels each, ten a side, around a mid that wanders; one level in four disappears."""
+    """Chained changes of 20 levels each, ten per side, around a moving mid; one level in four disappears."""
     chance, channel, mid = Random(_SEED), depth_channel(_SYMBOL), 6_000_000
     made = []
     for number in range(count):
@@ -61,7 +61,7 @@ def _quantity(chance: Random) -> Decimal:
 
 @contextmanager
 def depth_opened(size: float) -> Iterator[Round]:
-    """The messages, encoded once."""
+    """Encode the messages once, before the rounds."""
     messages = depth_messages(max(10, int(_MESSAGES * size)))
 
     def follow() -> None:
@@ -105,7 +105,7 @@ async def _answer(
 
 @contextmanager
 def orders_opened(size: float) -> Iterator[Round]:
-    """Our client and ccxt, each with its transport cut out and its throttle off."""
+    """gatehouse's client and ccxt, each without transport and throttle."""
     orders = max(2, int(_ORDERS * size))
     loop = asyncio.new_event_loop()
     signer = LocalSigner("mx0bench", "a-secret-of-no-value", SignerLimits(frozenset({_SYMBOL}), Decimal(1_000_000)))

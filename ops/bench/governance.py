@@ -1,4 +1,4 @@
-"""What governing an order costs: deciding, remembering and signing it, against sending it at all; and verifying a journal."""
+"""Measures the cost to decide, record and sign an order, compared with sending it, and the speed of verifying a journal."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Governed:
         self.durable: list[float] = []
 
     def close(self) -> None:
-        """Let go of the journal."""
+        """Close the journal."""
         self._journal.close()
 
     def order(self) -> None:
-        """One order: decided, encoded, chained and signed; then, counted apart, made durable."""
+        """One order: decided, encoded, chained and signed; then synced, which is measured separately."""
         desk = self._desk
         desk.pass_time(_EVERY)
         desk.tick()
@@ -86,7 +86,7 @@ class Governed:
 
 @contextmanager
 def opened(size: float) -> Iterator[Round]:
-    """A deployment that governs, and a raw server to send the same order to."""
+    """A deployment that decides orders, and a raw server that gets the same order."""
     orders = max(3, int(_ORDERS * size))
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -123,7 +123,7 @@ async def _sent(raw: AsyncKeepAlive, orders: int) -> list[float]:
 
 @contextmanager
 def verify_opened(size: float) -> Iterator[Round]:
-    """A journal of a deployment's real entries, over and over."""
+    """A journal of a deployment's real entries, repeated."""
     count = max(100, int(_ENTRIES * size))
     desk = Desk().walk_to(Stage.LIVE_EUR10)
     kept = [Record(event.kind, event_codec.encode(event)) for event, _ in desk.journal]

@@ -1,4 +1,4 @@
-"""From breach to latch while a bot sends 500 orders a second: how long, and whether anything was admitted afterwards."""
+"""Measures the time from breach to latch at 500 orders per second, and counts orders admitted after the latch."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ from tests.support.desk import Desk
 _BREACHES, _ORDERS_BEFORE, _ORDERS_PER_SECOND = 25, 30, 500
 _SETTLED = 100_000
 _STALE_MS = 16_000
-"""Older than the demo policy lets a quote become before it halts."""
+"""Older than the demo policy's limit for a quote."""
 
 
 class _Clock:
-    """The desk's wall clock, going on in real time."""
+    """A clock that starts at the desk's time and runs in real time."""
 
     def __init__(self, start: Millis) -> None:
         self._start, self._began = start, time.monotonic_ns()
 
     def now(self) -> Millis:
-        """Where the desk left it, and the time since."""
+        """The desk's time plus the time since the start."""
         return Millis(self._start + (time.monotonic_ns() - self._began) // 1_000_000)
 
     def monotonic_ns(self) -> int:
@@ -55,9 +55,9 @@ class _Clock:
 
 
 async def breach(desk: Desk, path: Path, beside: Callable[[Event], object] | None = None) -> tuple[float, int]:
-    """Milliseconds from a stale quote becoming known to the latch, and the orders admitted after it.
+    """Milliseconds from the tick with a stale quote to the latch, and the number of orders admitted after it.
 
-    ``beside`` is at work in another thread until the event it is given is set.
+    ``beside`` runs in another thread until its event is set.
     """
     clock, inbox, journal = _Clock(desk.now), Inbox(), open_journal(path, "desk")
     office = PermitOffice(clock, desk.epoch)
@@ -78,7 +78,7 @@ async def breach(desk: Desk, path: Path, beside: Callable[[Event], object] | Non
         stale = desk.market(age_ms=_STALE_MS)
         markets = {VenueName.TESTNET: stale, VenueName.LIVE: stale}
         inbox.fact(i.Tick(markets, dict.fromkeys(VenueName, 3), desk.now), clock.monotonic_ns())
-        while writer.halt_clock is None:  # noqa: ASYNC110 - the latch tells nobody
+        while writer.halt_clock is None:  # noqa: ASYNC110 - the latch has no event to wait for
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)
     finally:
@@ -104,7 +104,7 @@ async def _flood(desk: Desk, inbox: Inbox) -> None:
 
 
 class _Saving:
-    """Snapshots of a long history, one after another, each written as a running controller writes it."""
+    """Writes snapshots of a long history one after another, as a running controller does."""
 
     def __init__(self, desk: Desk, directory: Path) -> None:
         settled = settled_line(next(iter(desk.state.orders.values())))
@@ -130,7 +130,7 @@ class _Saving:
 
 @contextmanager
 def opened(size: float, *, saving: bool = False) -> Iterator[Round]:
-    """A deployment at LIVE_€10, halted again and again from the same state."""
+    """A deployment at LIVE_€10, halted once per round from the same state."""
     breaches = max(1, int(_BREACHES * size))
     desk = Desk().walk_to(Stage.LIVE_EUR10)
     desk.sweep_all()

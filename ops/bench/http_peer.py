@@ -1,4 +1,4 @@
-"""A raw HTTP server that answers every request with one canned order, and a raw keep-alive client: what the machine can do."""
+"""A raw HTTP server that answers every request with one canned order, and a raw keep-alive client. The benches compare with it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class KeepAlive:
         return int(head[9:12]), body[:length]
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
     def _read_head(self) -> tuple[bytes, bytes]:
@@ -69,12 +69,12 @@ class KeepAlive:
     def _receive(self) -> bytes:
         data = self._socket.recv(65536)
         if not data:
-            raise ConnectionError("the server hung up")
+            raise ConnectionError("the server closed the connection")
         return data
 
 
 class AsyncKeepAlive(asyncio.Protocol):
-    """The same as a bot has it: in an event loop, one request at a time."""
+    """The same client in an event loop, one request at a time, as a bot uses it."""
 
     def __init__(self) -> None:
         self._answer: asyncio.Future[bytes] | None = None
@@ -82,11 +82,11 @@ class AsyncKeepAlive(asyncio.Protocol):
         self._gone = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The server accepted."""
+        """Called when the server accepts."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Hand a whole reply to who asked."""
+        """Pass a complete reply to the waiting request."""
         self._data += data
         if self._data.endswith(CANNED) and self._answer is not None:
             answer, self._answer, self._data = self._answer, None, b""
@@ -100,7 +100,7 @@ class AsyncKeepAlive(asyncio.Protocol):
         return await self._answer
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Called when the connection is lost."""
         del exc
         self._gone.set()
 

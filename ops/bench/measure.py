@@ -1,7 +1,6 @@
-"""What a bench is: rounds in which ours and a peer take turns, and lines that say what was reached against what goal.
+"""The frame of every bench: rounds in which gatehouse and a peer alternate, and lines with result and goal.
 
-Every figure is a ratio taken in one run on one machine; absolute numbers only say how fast this machine was today. Nothing here is
-ever asserted in a test.
+Every figure is a ratio from one run on one machine; absolute numbers depend on the machine. No test asserts these numbers.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Figures = Mapping[str, float]
-"""What one round measured, by name."""
+"""The figures of one round, by name."""
 
 Round = Callable[[int], Figures]
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is to be reached, in words, and whether these medians reach it."""
+    """A goal in words, and a function that says whether the medians reach it."""
 
     text: str
     met: Callable[[float, float], bool]
-    """Given the median of ours and the median ratio (0 without a peer)."""
+    """Its arguments are gatehouse's median and the median ratio (0 without a peer)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """One bench. ``open`` sets it up for a size factor (1 is the usual one) and hands out the round."""
+    """One bench. ``open`` sets it up for a size factor (normally 1) and returns the round."""
 
     name: str
     lines: tuple[Line, ...]
@@ -52,7 +51,7 @@ class Contest:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Median, least and most of the rounds."""
+    """Median, minimum and maximum of the rounds."""
 
     median: float
     least: float
@@ -60,7 +59,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least one value."""
+        """The spread of one or more values."""
         return cls(statistics.median(values), min(values), max(values))
 
     def text(self) -> str:
@@ -70,7 +69,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A line with its numbers."""
+    """A line with its measured values."""
 
     line: Line
     ours: Spread
@@ -86,7 +85,7 @@ class Outcome:
 
 
 def run(contest: Contest, rounds: int, size: float) -> list[Outcome]:
-    """One round to warm up, then ``rounds`` that count."""
+    """Run one warm-up round, then ``rounds`` measured rounds."""
     with contest.open(size) as one_round:
         one_round(0)
         figures = [one_round(number) for number in range(1, rounds + 1)]
@@ -94,7 +93,7 @@ def run(contest: Contest, rounds: int, size: float) -> list[Outcome]:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Markdown, so that it can be pasted."""
+    """The results as a Markdown table."""
     rows = ["| what | ours | peer in the same run | ours / peer | goal | met |", "|---|---|---|---|---|---|"]
     for one in outcomes:
         peer = f"{one.peer.text()} ({one.line.peer_name})" if one.peer else ""
@@ -106,7 +105,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def write_json(outcomes: Sequence[Outcome], path: Path) -> None:
-    """The same, for machines."""
+    """Write the results as JSON."""
 
     def spread(one: Spread | None) -> dict[str, float] | None:
         return None if one is None else {"median": one.median, "min": one.least, "max": one.most}
@@ -127,20 +126,20 @@ def write_json(outcomes: Sequence[Outcome], path: Path) -> None:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long ``work`` takes."""
+    """The time that ``work`` takes, in seconds."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which ``share`` of the values lie."""
+    """The value that ``share`` of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def turns(number: int, ours: Callable[[], Figures], peer: Callable[[], Figures]) -> dict[str, float]:
-    """Both, the one that begins changing from round to round."""
+    """Run both; which one begins alternates from round to round."""
     first, second = (ours, peer) if number % 2 else (peer, ours)
     return {**first(), **second()}
 

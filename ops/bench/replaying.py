@@ -1,4 +1,4 @@
-"""How much faster than real time the recorded tape can be played into the matching engine, with 100 orders resting at the touch."""
+"""Measures how much faster than real time the matching engine plays the recorded tape, with 100 resting orders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SYMBOL, _ACCOUNT, _SEED, _RESTING = "BTCUSDT", "bench", 7, 100
 
 
 class Makers:
-    """Keeps 100 post-only orders resting, 50 a side, a dollar apart from the touch outwards; what fills is placed again."""
+    """Keeps 100 post-only orders resting, 50 a side, one dollar apart from the best price; a filled order is placed again."""
 
     def __init__(self, first: TapeRecord) -> None:
         self.engine = Engine(DEFAULT_RULES, seed=_SEED)
@@ -51,7 +51,7 @@ class Makers:
 
 @contextmanager
 def opened(size: float) -> Iterator[Round]:
-    """The tape, read once."""
+    """Read the tape once, before the rounds."""
     records = list(tape.read(TAPE))
     records = records[: max(50, int(len(records) * min(1.0, size)))]
     span = (records[-1].at - records[0].at) / 1000

@@ -15,11 +15,11 @@ from ops.bench.http_peer import CannedServer
 
 SECRET = "a-secret-of-no-value"
 MAKERS = 5
-"""Accounts that hold the resting orders: a venue lets one account have 500."""
+"""Accounts that hold the resting orders: one account may have at most 500."""
 
 
 def key_of(number: int) -> str:
-    """Account 0 is the one that is measured."""
+    """The API key of account ``number``. Account 0 is the measured one."""
     return f"mx0bench{number}"
 
 

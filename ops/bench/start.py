@@ -1,8 +1,7 @@
-"""How long a start takes on a long journal, and how much history: ``python -m ops.bench.start [--entries N] [--orders N]``.
+"""Measures the start on a long journal, and the loading of history: ``python -m ops.bench.start [--entries N] [--orders N]``.
 
-The journal is a deployment's real entries up to VALIDATED, then made-up running: samples and reconciliations, and in between
-orders that are admitted, acknowledged, reported and booked, one a second. The snapshot is as old as one gets, and every round is a
-new process.
+The journal has a deployment's real entries up to VALIDATED and then generated ones: samples, reconciliations and one order per
+second, each admitted, acknowledged, reported and booked. The snapshot has the greatest possible age. Every round is a new process.
 """
 
 from __future__ import annotations
@@ -60,10 +59,10 @@ T = TypeVar("T")
 
 
 def main() -> None:
-    """Make the journal, start on it, print."""
+    """Make the journal, measure the start, print the result."""
     parser = argparse.ArgumentParser(prog="python -m ops.bench.start", description="A start on a long journal, part by part.")
-    parser.add_argument("--entries", type=int, default=1_000_000, help="how long the journal is")
-    parser.add_argument("--orders", type=int, help="how many of them begin an order; one in a hundred")
+    parser.add_argument("--entries", type=int, default=1_000_000, help="how many entries the journal has")
+    parser.add_argument("--orders", type=int, help="how many orders; by default one per hundred entries")
     parser.add_argument("--of", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.of:

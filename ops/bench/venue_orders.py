@@ -1,4 +1,4 @@
-"""How many signed orders a second the testnet answers on one keep-alive connection, with 2,000 orders resting."""
+"""Measures how many signed orders per second the testnet answers on one keep-alive connection, with 2,000 resting orders."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def order(number: int) -> str:
 
 
 def signed(fields: str) -> str:
-    """With a timestamp of now and its signature."""
+    """Add the present timestamp and the signature."""
     payload = f"{fields}&timestamp={time.time_ns() // 1_000_000}&recvWindow=60000"
     return f"{payload}&signature={signature(SECRET, payload)}"
 

@@ -146,9 +146,10 @@ def main() -> int:
     for configuration in CONFIGURATIONS:
         result = explore(configuration)
         found += bool(result.problem)
-        told = result.problem or "no violation"
+        verdict = result.problem or "no violation"
         print(
-            f"{configuration.name}: {result.states:,} states, {result.seconds:.0f} s, {result.megabytes:.0f} MB: {told}", flush=True
+            f"{configuration.name}: {result.states:,} states, {result.seconds:.0f} s, {result.megabytes:.0f} MB: {verdict}",
+            flush=True,
         )
     return 1 if found else 0
 

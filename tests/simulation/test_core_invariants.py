@@ -152,7 +152,7 @@ class Deployment(RuleBasedStateMachine):
         self.placement_ends(-1, "unknown" in ends, "accepted" in ends)
         if "filled late" in ends:
             order = self._order(0)
-            self.venue.untold.append((order.venue, self.venue.trade(order, 4)))
+            self.venue.unreported.append((order.venue, self.venue.trade(order, 4)))
             self.give(i.VenueReported(order.venue, self.venue.report(order)))
 
     @rule(sizes=st.lists(st.integers(min_value=7, max_value=9), min_size=3, max_size=5), ends=ENDS)
@@ -184,7 +184,7 @@ class Deployment(RuleBasedStateMachine):
     def placement_ends(self, which: int, times_out: bool, accepts: bool) -> None:
         waiting = self.venue.in_flight()
         order = waiting[which % len(waiting)]
-        order.told = True
+        order.reported = True
         order.accepted = accepts if order.accepted is None else order.accepted
         client_id = order.intent.client_id
         certain = Ack(f"C02__{client_id}", self.desk.now) if order.accepted else Rejected(1, "no")
@@ -197,21 +197,21 @@ class Deployment(RuleBasedStateMachine):
         resting = self.venue.resting()
         order = resting[which % len(resting)]
         self.venue.stale.append((order.venue, self.venue.report(order)))
-        self.venue.untold.append((order.venue, self.venue.trade(order, part)))
+        self.venue.unreported.append((order.venue, self.venue.trade(order, part)))
         if not late:
             self.tell_a_trade(-1)
 
     @rule(which=index)
-    @precondition(lambda self: bool(self.venue.untold))
+    @precondition(lambda self: bool(self.venue.unreported))
     def tell_a_trade(self, which: int) -> None:
-        venue, fill = self.venue.untold.pop(which % len(self.venue.untold))
-        self.venue.told.append((venue, fill))
+        venue, fill = self.venue.unreported.pop(which % len(self.venue.unreported))
+        self.venue.reported.append((venue, fill))
         self.give(i.VenueReported(venue, fill))
 
     @rule(which=index)
-    @precondition(lambda self: bool(self.venue.told))
+    @precondition(lambda self: bool(self.venue.reported))
     def tell_a_trade_again(self, which: int) -> None:
-        decision = self.give(i.VenueReported(*self.venue.told[which % len(self.venue.told)]))
+        decision = self.give(i.VenueReported(*self.venue.reported[which % len(self.venue.reported)]))
         assert decision.events == ()
 
     @rule(which=index)
@@ -349,9 +349,9 @@ class Deployment(RuleBasedStateMachine):
             self.live_quietly(3)
 
     @rule(which=index, really=SELDOM)
-    @precondition(lambda self: bool(self.venue.told))
+    @precondition(lambda self: bool(self.venue.reported))
     def a_foreign_trade_halts(self, which: int, really: bool) -> None:
-        venue, fill = self.venue.told[which % len(self.venue.told)]
+        venue, fill = self.venue.reported[which % len(self.venue.reported)]
         if not really or self.desk.state.ledger(venue).totals is None:
             return
         self.watchman.lied = True

@@ -27,7 +27,7 @@ class Truth:
     intent: OrderIntent
     quantity: D  # type: ignore[valid-type]
     accepted: bool | None = None
-    told: bool = False
+    reported: bool = False
     executed: D = ZERO  # type: ignore[valid-type]
     executed_quote: D = ZERO  # type: ignore[valid-type]
     dead: bool = False
@@ -56,12 +56,12 @@ class Truth:
 
 @dataclass(slots=True)
 class Adversary:
-    """The venues of one desk. ``untold`` are trades that only a sweep or a late event will show."""
+    """The venues of one desk. ``unreported`` are trades that only a sweep or a late event will show."""
 
     desk: Desk
     orders: dict[str, Truth] = field(default_factory=dict)
-    untold: list[tuple[VenueName, Fill]] = field(default_factory=list)
-    told: list[tuple[VenueName, Fill]] = field(default_factory=list)
+    unreported: list[tuple[VenueName, Fill]] = field(default_factory=list)
+    reported: list[tuple[VenueName, Fill]] = field(default_factory=list)
     stale: list[tuple[VenueName, OrderReport]] = field(default_factory=list)
     cancels: list[Cancel | CancelAll] = field(default_factory=list)
 
@@ -79,7 +79,7 @@ class Adversary:
                 self.cancels.append(effect)
 
     def in_flight(self) -> list[Truth]:
-        return [order for order in self.orders.values() if not order.told]
+        return [order for order in self.orders.values() if not order.reported]
 
     def resting(self) -> list[Truth]:
         return [order for order in self.orders.values() if order.resting]
@@ -101,7 +101,7 @@ class Adversary:
         price = intent.price if intent.price is not None else (quote.ask if intent.side is Side.BUY else quote.bid)
         number = sum(len(trades) for trades in self.desk.trades.values())
         fill = Fill(
-            trade_id=f"N{self.desk.epoch}-{number}-{len(self.told) + len(self.untold)}",
+            trade_id=f"N{self.desk.epoch}-{number}-{len(self.reported) + len(self.unreported)}",
             order_id=f"C02__{intent.client_id}",
             client_id=intent.client_id,
             symbol=intent.symbol,
@@ -153,11 +153,11 @@ class Adversary:
         for number, order in enumerate(self.in_flight()):
             if order.accepted is None:
                 order.accepted = bool(accepted >> (number % 8) & 1)
-            order.told = True
+            order.reported = True
         for order in self.orders.values():
             if order.venue is VenueName.MOCK:
                 order.dead = True
-        self.untold = [(venue, fill) for venue, fill in self.untold if venue is not VenueName.MOCK]
-        self.told = [(venue, fill) for venue, fill in self.told if venue is not VenueName.MOCK]
+        self.unreported = [(venue, fill) for venue, fill in self.unreported if venue is not VenueName.MOCK]
+        self.reported = [(venue, fill) for venue, fill in self.reported if venue is not VenueName.MOCK]
         self.stale = [(venue, report) for venue, report in self.stale if venue is not VenueName.MOCK]
         self.cancels.clear()

@@ -122,16 +122,16 @@ class BucketServer:
         )
         truncated = str(len(rows) > most).lower()
         listing = f"<IsTruncated>{truncated}</IsTruncated>{found}"
-        told = f'<?xml version="1.0" encoding="UTF-8"?>\n<ListVersionsResult xmlns="{NAMESPACE}">{listing}</ListVersionsResult>'
-        return Response(told if self.listing is None else self.listing, media_type="application/xml")
+        listed = f'<?xml version="1.0" encoding="UTF-8"?>\n<ListVersionsResult xmlns="{NAMESPACE}">{listing}</ListVersionsResult>'
+        return Response(listed if self.listing is None else self.listing, media_type="application/xml")
 
 
 def _unsigned(request: Request, body: bytes) -> str | None:
-    """The problem of the request's signature, checked by AWS's description and without our signer."""
-    told = request.headers.get("authorization", "")
-    if not told.startswith("AWS4-HMAC-SHA256 "):
+    """What is wrong with the request's signature, worked out from AWS's description and not from our signer."""
+    authorization = request.headers.get("authorization", "")
+    if not authorization.startswith("AWS4-HMAC-SHA256 "):
         return "AccessDenied"
-    parts = dict(item.split("=", 1) for item in told.removeprefix("AWS4-HMAC-SHA256 ").split(", "))
+    parts = dict(item.split("=", 1) for item in authorization.removeprefix("AWS4-HMAC-SHA256 ").split(", "))
     stamp, digest = request.headers["x-amz-date"], request.headers["x-amz-content-sha256"]
     if digest != hashlib.sha256(body).hexdigest():
         return "XAmzContentSHA256Mismatch"

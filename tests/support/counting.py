@@ -1,4 +1,4 @@
-"""What the tests tried, counted while they ran: the last lines of ``make test``, and in full of ``make proofs``.
+"""Counts what the tests try. The counts are the last lines of ``make test``, and of ``make proofs`` in full.
 
 A test takes the fixture ``counted`` and says, after its last assertion, what it has just shown::
 

@@ -90,8 +90,8 @@ class Desk:
 
     # Giving
 
-    def give(self, given: i.Input) -> Decision:
-        decision = decide(self.state, given, self.now)
+    def give(self, input_: i.Input) -> Decision:
+        decision = decide(self.state, input_, self.now)
         folded = self.state
         for event in decision.events:
             assert event_codec.decode(event.kind, event_codec.encode(event)) == event
@@ -114,9 +114,9 @@ class Desk:
 
     def boot(self) -> Decision:
         """A new process: its mock executor starts afresh."""
-        given = replace(self.boot_input(), epoch=self.epoch + 1)
-        decision = self.give(given)
-        self.epoch = given.epoch
+        input_ = replace(self.boot_input(), epoch=self.epoch + 1)
+        decision = self.give(input_)
+        self.epoch = input_.epoch
         self.trades[VenueName.MOCK] = []
         return decision
 

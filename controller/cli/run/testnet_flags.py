@@ -23,8 +23,8 @@ FeedOption = Annotated[
     ),
 ]
 SymbolOption = Annotated[str, typer.Option(help="The symbol of a live feed.")]
-RestOption = Annotated[str, typer.Option(help="Where a live feed takes its snapshots from.")]
-StreamOption = Annotated[str, typer.Option(help="Where a live feed takes its stream from.")]
+RestOption = Annotated[str, typer.Option(help="The REST address of a live feed's snapshots.")]
+StreamOption = Annotated[str, typer.Option(help="The address of a live feed's stream.")]
 ExportOption = Annotated[
     Path | None, typer.Option(help="Write every fill with its evidence to this file as JSON Lines when the venue ends.")
 ]

@@ -25,7 +25,7 @@ def witness(
     name: Annotated[str, typer.Option(help="The name in its cosignatures.")] = "gatehouse-witness",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Cosign checkpoints that extend the earlier ones and refuse all others, until SIGTERM or Ctrl-C."""
+    """Run a witness: it cosigns checkpoints that extend earlier ones and refuses all others, until SIGTERM or Ctrl-C."""
     from controller.cli.run.witness_run import serve, tls_files
     from controller.cli.shared.output import print_json, stderr
     from controller.cli.shared.signals import run_until_stopped

@@ -36,7 +36,7 @@ def init(
     bot: Annotated[Path | None, typer.Option(help="The bot's file. Its digest identifies the bot.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Write a new deployment: settings, policy, roster and fresh keys. Secret files have mode 0600."""
+    """Write a new deployment: settings, policy, roster and new keys. Secret files have mode 0600."""
     from controller.cli.setup.deployment import DEFAULT_PORTS, write_deployment
     from controller.cli.setup.production import Wanted, write_production
     from controller.cli.shared.output import print_json, stdout, table

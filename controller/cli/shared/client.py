@@ -82,7 +82,7 @@ class OperatorClient:
         return self._get(list[FillView], "/v1/fills", {"limit": limit})
 
     def balances(self) -> list[BalanceView]:
-        """Every known balance of every venue."""
+        """The balances of every venue."""
         return self._get(list[BalanceView], "/v1/balances")
 
     def series(self, after: int = 0) -> SeriesView:

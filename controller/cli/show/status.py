@@ -125,7 +125,7 @@ def fills(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE
 
 
 def balances(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """List every known balance of every venue."""
+    """List the balances of every venue."""
     from controller.cli.shared.client import OperatorClient
     from controller.cli.shared.output import print_json, stdout, table
 

@@ -9,8 +9,8 @@ import typer
 
 from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOption
 
-app = typer.Typer(help="Make and show signing keys.")
-roster = typer.Typer(help="Show who may sign what.")
+app = typer.Typer(help="Make, import and show signing keys.")
+roster = typer.Typer(help="Show who may sign.")
 
 
 @app.command()

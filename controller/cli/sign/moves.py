@@ -52,7 +52,7 @@ def demote(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Go one or more stages down. Needs no gate and one person."""
+    """Go down to a lower stage. Needs no gate and one person."""
     _move(Verb.DEMOTE, key, reason, directory, output, to=to, step=step)
 
 

@@ -1,4 +1,4 @@
-"""Every bench runs at a tiny size and fills its lines. How fast anything is, is never asserted."""
+"""Every bench runs at a tiny size and fills its lines. No test asserts a speed."""
 
 from __future__ import annotations
 

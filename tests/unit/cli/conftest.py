@@ -1,4 +1,4 @@
-"""A deployment on disk, and a real operator API on its unix socket with nothing behind it but values."""
+"""A deployment on disk, and a real operator API on its unix socket that answers with fixed values."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.support.cli_kit import Run, Served
 from tests.support.operator_port import FakePort
 from tests.support.rig import free_port
 
-# The runner builds the whole command line anew for each call, which takes longer than most calls; it keeps nothing of one.
+# Built once: the runner would build the command line for each call, which takes longer than most calls.
 _built = cache(typer.main.get_command)
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command line, in this process, as a pipe would see it."""
+    """Run the command line in this process, as with piped output."""
     monkeypatch.setattr(typer.testing, "_get_command", _built)
 
     def invoke(*arguments: str | Path) -> Result:
@@ -40,7 +40,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A demo deployment on ports that nobody uses; the path is short, because a unix socket's must be."""
+    """A demo deployment on free ports; the path is short because a unix socket needs a short path."""
     directory = tmp_path_factory.mktemp("d")
     write_deployment(directory, Ports(*(free_port() for _ in range(4))))
     (directory / "var").mkdir()

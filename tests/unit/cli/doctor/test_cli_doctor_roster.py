@@ -1,4 +1,4 @@
-"""``gatehouse doctor`` looks ahead: what would stop an operator on the day it matters is said while there is time."""
+"""``gatehouse doctor`` warns early of keys and signers that would later stop a step up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gatehouse doctor`` asks a venue that answers whether its account is fit, and is silent about one that does not."""
+"""``gatehouse doctor`` checks the account of each venue that answers, and adds no row for one that does not."""
 
 from __future__ import annotations
 

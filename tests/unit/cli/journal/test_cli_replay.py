@@ -1,4 +1,4 @@
-"""``gatehouse journal replay``: everything the controller knew and decided, from the journal alone."""
+"""``gatehouse journal replay``: the controller's state and decisions, from the journal alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gatehouse journal verify`` against a witness: a cut tail, an edited row, a swapped file and an older copy, each by name."""
+"""``gatehouse journal verify`` with a witness names a cut tail, an edited row, a swapped file and an older copy."""
 
 from __future__ import annotations
 

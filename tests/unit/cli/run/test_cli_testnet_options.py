@@ -1,4 +1,4 @@
-"""Where the testnet's accounts come from, and how options that make no sense are refused."""
+"""The sources of the testnet's accounts, and the refusal of contradicting options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The testnet as its options start it: how it trades, on what, and what it leaves behind."""
+"""The testnet as its options start it: its fills, its market and its exports."""
 
 from __future__ import annotations
 

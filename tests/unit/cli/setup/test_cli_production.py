@@ -1,4 +1,4 @@
-"""Production-shaped deployments. They are written and read here, never started: nothing on this page opens a socket."""
+"""Production-shaped deployments. These tests write and read them, and never start one or open a socket."""
 
 from __future__ import annotations
 

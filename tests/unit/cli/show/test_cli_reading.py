@@ -1,4 +1,4 @@
-"""Verbs that read a running controller: what they print, and how they end."""
+"""Verbs that read a running controller: their output and their exit codes."""
 
 from __future__ import annotations
 

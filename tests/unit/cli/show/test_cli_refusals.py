@@ -1,4 +1,4 @@
-"""Whoever was refused finds out why, by the id they have: the command's, the entry's, or none at all."""
+"""``gatehouse explain`` shows why a command was refused: by command id, by entry, or the last refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proposing, signing, inspecting and handing in commands; halting without any."""
+"""Proposing, signing, inspecting and submitting commands, and halting without a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking at a command file: everything that is signed is shown, by this machine alone."""
+"""``gatehouse inspect`` shows every signed value of a command file, offline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing with keys that stay where they are: a PKCS#11 token in earnest, and what is said where it cannot be done."""
+"""Signing with a key in a PKCS#11 token, and the errors when that is not possible."""
 
 from __future__ import annotations
 

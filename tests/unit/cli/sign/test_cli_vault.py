@@ -1,4 +1,4 @@
-"""Signing with a key in a HashiCorp Vault: its client in earnest, against the two calls of the transit engine that it makes."""
+"""Signing with a key in a HashiCorp Vault: the real client against the two calls of the transit engine."""
 
 from __future__ import annotations
 

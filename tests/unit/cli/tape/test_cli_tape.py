@@ -1,4 +1,4 @@
-"""The verbs for tapes: what they make, what they show and how they refuse."""
+"""The verbs for tapes: their files, their output and their errors."""
 
 from __future__ import annotations
 
