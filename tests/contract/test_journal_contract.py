@@ -16,6 +16,7 @@ from controller.journal.sqlite import open_journal
 from exchange.errors import UsageError
 from exchange.model import Millis
 from policies import canonical
+from tests.support.tries import tries
 
 AT = Millis(1_800_000_000_000)
 
@@ -149,7 +150,9 @@ class JournalContract:
 
     @given(st.lists(st.none() | st.lists(st.integers(0, 99), max_size=5), max_size=12))
     @settings(
-        max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+        max_examples=tries(25),
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
     )
     def test_all_appended_entries_are_read_after_any_number_of_reopenings(
         self, store: Store, batches: list[list[int] | None]

@@ -18,6 +18,7 @@ from controller.core.order_state import bot_key
 from exchange.model import OrderStatus
 from policies.stage import Stage
 from tests.support.desk import D, Desk
+from tests.support.tries import tries
 
 KEYS = st.one_of(st.sampled_from(["a", "b", '"', "\n", "a:", "a\n", '\\"', "\0", "é", ""]), st.text(max_size=4))
 SCALARS = st.one_of(st.none(), st.integers(), st.text(max_size=6))
@@ -56,7 +57,7 @@ def test_the_same_history_gives_the_same_bytes_and_they_read_back(steps: list[tu
     assert again.digest() == shelf.digest()
 
 
-@settings(max_examples=20)
+@settings(max_examples=tries(20))
 @given(st.lists(st.text(min_size=1), max_size=200))
 def test_the_parts_are_every_bucket_in_turn_without_the_empty_ones(keys: list[str]) -> None:
     shelf = CompactMap.of(keys)

@@ -21,6 +21,7 @@ from exchange.ports import VenueName
 from policies import canonical
 from policies.stage import Stage
 from tests.support.desk import Desk
+from tests.support.tries import tries
 
 SAFE = canonical.MAX_SAFE_INTEGER
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
@@ -58,7 +59,7 @@ def instances(kind: type[BaseModel]) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries(fields).map(lambda found: kind.model_construct(**found))
 
 
-@settings(max_examples=400)
+@settings(max_examples=tries(400))
 @given(st.one_of([instances(kind) for kind in e.Event.__subclasses__()]))
 def test_both_ways_give_the_same_bytes(event: e.Event) -> None:
     assert encode(event) == canonical.encode(event.model_dump(mode="json"))

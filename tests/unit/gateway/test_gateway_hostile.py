@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from controller.gateway.limits import GatewayLimits
 from exchange.wire.signing import encode_params, signature
+from tests.support.tries import tries
 from tests.unit.gateway.fake_port import START, FakePort
 from tests.unit.gateway.gateway_client import ALPHA, BUY, PLENTY, BotClient
 
@@ -159,7 +160,7 @@ TEXT = st.text(max_size=60)
 NAMES = st.sampled_from(["symbol", "side", "type", "quantity", "quoteOrderQty", "price", "newClientOrderId", "recvWindow"])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     params=st.lists(st.tuples(NAMES | TEXT, TEXT), max_size=10), method=st.sampled_from(["GET", "POST", "DELETE"]), data=st.data()
 )
@@ -180,7 +181,7 @@ def test_every_signed_request_gets_an_answer_in_mexcs_shape(
     asyncio.run(ask())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(query=st.text(alphabet=st.characters(codec="ascii"), max_size=300) | st.binary(max_size=200).map(quote))
 def test_any_unsigned_query_is_refused_and_reaches_nothing(query: str) -> None:
     async def ask() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from controller.journal import lease as terms
 from controller.journal.lease import DRIFT_PPM, LANDING_NS, PERMIT_NS, RENEW_NS, SKEW_NS, TERM_NS, Lease, LeaseWatch
 from exchange.mexc.rest import RECV_WINDOW
+from tests.support.tries import tries
 
 MS = 1_000_000
 DRIFT = st.integers(-DRIFT_PPM, DRIFT_PPM)
@@ -82,7 +83,7 @@ LOOKS = st.lists(
 
 
 @given(made=renewals(), leader=DRIFT, standby=DRIFT, offsets=st.tuples(st.integers(0, 10**15), st.integers(0, 10**15)), looks=LOOKS)
-@settings(max_examples=250)
+@settings(max_examples=tries(250))
 def test_the_old_leaders_orders_are_settled_before_the_new_one_leads(
     made: list[Renewal], leader: int, standby: int, offsets: tuple[int, int], looks: list[tuple[int, int]]
 ) -> None:
@@ -96,7 +97,7 @@ def test_the_old_leaders_orders_are_settled_before_the_new_one_leads(
 
 
 @given(standby=DRIFT, looks=LOOKS)
-@settings(max_examples=30)
+@settings(max_examples=tries(30))
 def test_no_standby_takes_over_from_a_leader_that_renews(standby: int, looks: list[tuple[int, int]]) -> None:
     steady = [Renewal(at, at, at) for at in range(0, 60_000 * MS, RENEW_NS)]
     slow = [(max(250 * MS, min(pause, 1_000 * MS)), min(way, 500 * MS)) for pause, way in looks]

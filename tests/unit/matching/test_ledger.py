@@ -19,6 +19,7 @@ from exchange.matching.resting import FillModel
 from exchange.matching.symbols import BTCUSDT
 from exchange.model import MarketTrade, Millis, OrderIntent, OrderStatus, OrderType, Side, SymbolRules
 from exchange.tape import DepthDelta, DepthSnapshot, TapeGap, TapeTrade
+from tests.support.tries import tries
 
 D = Decimal
 START = {"USDT": D(1_000), "BTC": D(10), "MX": D("0.3")}
@@ -199,7 +200,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert needed["USDT"] <= balances["USDT"].locked <= needed["USDT"] * (1 + RULES.taker_fee) + D("1e-12")
 
 
-LedgerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+LedgerMachine.TestCase.settings = settings(max_examples=tries(60), stateful_step_count=30, deadline=None)
 TestLedger = LedgerMachine.TestCase
 
 

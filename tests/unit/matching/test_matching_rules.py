@@ -15,6 +15,7 @@ from exchange.matching.symbols import DEFAULT_RULES
 from exchange.model import MarketTrade, Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.tape import DepthDelta, DepthSnapshot, TapeGap, TapeTrade
 from tests.support.reference_market import Expected, Order, ReferenceMarket
+from tests.support.tries import tries
 
 D = Decimal
 OPEN = {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED}
@@ -168,5 +169,5 @@ class MatchingMachine(RuleBasedStateMachine):
             assert all(quantity <= self.reference.book[side].get(price, 0) for price, quantity in taken.items() if quantity)
 
 
-MatchingMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+MatchingMachine.TestCase.settings = settings(max_examples=tries(100), stateful_step_count=40, deadline=None)
 TestMatching = MatchingMachine.TestCase

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from exchange.matching.mx_fees import MxFees
 from exchange.model import Side
+from tests.support.tries import tries
 
 D = Decimal
 
@@ -63,7 +64,7 @@ def test_an_account_that_did_not_switch_it_on_pays_in_quote(make_payer: Callable
     assert driver.fills(driver.order(Side.BUY, "101", "1", account="theirs"), "theirs")[0].fee_asset == "USDT"
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     mx=st.decimals("0", "0.3", places=6),
     price=st.decimals("0.01", "50", places=4),

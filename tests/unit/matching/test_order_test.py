@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from exchange.matching.events import Accepted
 from exchange.model import OrderIntent, OrderType, Side
+from tests.support.tries import tries
 
 D = Decimal
 NUMBER = st.one_of(
@@ -29,7 +30,7 @@ INTENT = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(intents=st.lists(INTENT, min_size=1, max_size=5))
 def test_a_test_order_is_refused_exactly_like_the_order(make_driver: Callable[..., Any], intents: list[OrderIntent]) -> None:
     driver = make_driver()

@@ -14,6 +14,7 @@ from exchange.matching.events import Accepted
 from exchange.matching.venue_market import unrelated
 from exchange.model import OrderIntent, OrderStatus, OrderType, Side
 from exchange.wire.orders import StpMode
+from tests.support.tries import tries
 
 D = Decimal
 MAKER, TAKER, BOTH, NONE = StpMode.CANCEL_MAKER, StpMode.CANCEL_TAKER, StpMode.CANCEL_BOTH, StpMode.NONE
@@ -125,7 +126,7 @@ def test_without_a_group_the_mode_does_nothing(make_driver: Callable[..., Any]) 
 ORDER = st.tuples(st.sampled_from(list(Side)), st.integers(96, 106), st.integers(1, 9), st.sampled_from(list(OrderType)[:4]))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(orders=st.lists(ORDER, min_size=2, max_size=12), mode=st.sampled_from([MAKER, BOTH, TAKER]))
 def test_no_order_ever_rests_across_another_of_its_group(make_driver: Callable[..., Any], orders: list[Any], mode: StpMode) -> None:
     driver = make_driver(related=grouped)

@@ -16,6 +16,7 @@ from policies.exposure import AccountView, Exposure, OrderRisk, worst_case
 from policies.limits import Admit, Deny, LimitContext, check
 from policies.ramp import cap_eur
 from policies.stage import Stage
+from tests.support.tries import tries
 from tests.unit.policies.policy_kit import BTC, NOW, QUOTE, REHEARSAL, RULES, context
 
 FEE = 1 + RULES.taker_fee
@@ -126,12 +127,12 @@ class Bot(RuleBasedStateMachine):
 
 
 TestABotWithoutMannersNeverExceedsTheCap = Bot.TestCase
-TestABotWithoutMannersNeverExceedsTheCap.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestABotWithoutMannersNeverExceedsTheCap.settings = settings(max_examples=tries(150), stateful_step_count=30, deadline=None)
 
 ANY_DECIMAL = st.one_of(st.none(), st.decimals(), st.sampled_from([Decimal("sNaN"), Decimal("1e999999"), Decimal("1e-999999")]))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=tries(200))
 @given(
     intent=st.builds(
         OrderIntent,

@@ -29,6 +29,7 @@ from exchange.wire.errors import WireRefusal
 from exchange.wire.orders import NewOrder, OrderRef, StpMode
 from tests.support.loopback import http_at
 from tests.support.stopped_clock import StoppedClock
+from tests.support.tries import tries
 
 START = Millis(1_700_000_000_000)
 ACCOUNT = AccountConfig("bot", "mx0bot", "bot-secret", {"USDT": Decimal(10_000_000), "BTC": Decimal(1_000), "MX": Decimal(1)})
@@ -108,7 +109,7 @@ STEP = st.one_of(
 STEPS = st.lists(STEP, max_size=12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(before=STEPS, after=STEPS, model=st.sampled_from(list(FillModel)))
 def test_a_restored_venue_equals_the_saved_one_and_continues_alike(
     tmp_path_factory: pytest.TempPathFactory, before: list[Any], after: list[Any], model: FillModel
@@ -167,7 +168,7 @@ def test_everything_but_connections_is_restored(furnished: tuple[SimulatedVenue,
     assert (restored.clock.skew_ms, restored.receipt("bot", "mine").received) == (250, 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(data=st.data())
 def test_a_changed_file_is_refused(data: st.DataObject) -> None:
     whole = WHOLE

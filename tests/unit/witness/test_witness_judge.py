@@ -10,6 +10,7 @@ from controller.journal.checkpoint import Checkpoint
 from controller.journal.note import sign_note
 from controller.witness.judge import MOST_BYTES, SIZE_TYPE, CheckpointAccepted, CheckpointRefused, judge
 from tests.support.logbook import Logbook, body
+from tests.support.tries import tries
 
 LOG = Logbook()
 STRANGER = Logbook("stranger")
@@ -106,7 +107,7 @@ def test_extension_lines_are_cosigned_too() -> None:
     assert found.text == text
 
 
-@settings(max_examples=60)
+@settings(max_examples=tries(60))
 @given(st.lists(st.tuples(st.sampled_from(["main", "fork"]), st.integers(0, 24), st.integers(0, 24)), max_size=12))
 def test_no_sequence_of_requests_makes_it_accept_two_histories(requests: list[tuple[str, int, int]]) -> None:
     branches = {"main": LOG, "fork": LOG.forked(6)}

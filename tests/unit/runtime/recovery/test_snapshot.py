@@ -37,6 +37,7 @@ from policies.stage import Stage
 from tests.support.desk import Desk
 from tests.support.folding import fold
 from tests.support.shell import SetClock
+from tests.support.tries import tries
 
 KEY = generate_key()
 ROOT = Path(__file__).parents[4]
@@ -211,7 +212,7 @@ def traded() -> Desk:
     return desk
 
 
-@settings(max_examples=12)
+@settings(max_examples=tries(12))
 @given(share=st.floats(0, 1))
 def test_a_fold_from_any_saved_point_ends_as_one_from_the_first_entry(traded: Desk, share: float) -> None:
     cut = round(share * len(traded.journal))

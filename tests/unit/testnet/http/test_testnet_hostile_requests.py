@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exchange.testnet.server import RunningTestnet
+from tests.support.tries import tries
 
 NUMBERS = ("NaN", "Infinity", "-1", "0", "-0", "1e400", "1E3", "1" + "0" * 30, "9" * 5000, "", " 1")
 MORE_NUMBERS = ("１", "0x10", "1_000", "+1", "1.", ".5", "1,5", "1\n")
@@ -101,7 +102,7 @@ async def test_a_client_that_disconnects_during_its_body_is_dropped(
     assert "Traceback" not in caplog.text
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.binary(max_size=60), path=st.sampled_from(["order", "depth", "klines", "allOrders", "ticker/24hr"]))
 async def test_no_query_of_any_bytes_causes_an_internal_error(http: httpx.AsyncClient, query: bytes, path: str) -> None:
     escaped = "".join(f"%{byte:02X}" if byte not in b"=&" else chr(byte) for byte in query)
