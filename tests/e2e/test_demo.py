@@ -17,6 +17,7 @@ from controller.cli.journal.verify import verify_deployment
 from controller.core.event_codec import decode
 from controller.core.events import HaltMeasured
 from controller.journal.sqlite import read_journal
+from tests.support.proofs import long_form
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -33,6 +34,8 @@ CHAPTERS = (
     "Everything is accounted for",
 )
 PROCESS = re.compile(r"process (\d+)")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+whole_demo = long_form(short="test_a_demo_stopped_after_its_first_move_ends_every_process")
 
 
 def command(directory: Path) -> list[str]:
@@ -46,15 +49,17 @@ def alive(pid: int) -> bool:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     directory = tmp_path_factory.mktemp("d") / "x"
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "120"}
+    environment = {**ENVIRONMENT, "NO_COLOR": "1", "COLUMNS": "120"}
     return directory, subprocess.run(command(directory), capture_output=True, text=True, timeout=220, check=False, env=environment)
 
 
+@whole_demo
 def test_the_demo_ends_by_itself_with_exit_code_0(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     _, ended = finished
     assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr
 
 
+@whole_demo
 def test_every_chapter_is_printed_in_order(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     text = finished[1].stdout
     places = [text.find(title) for title in CHAPTERS]
@@ -62,6 +67,7 @@ def test_every_chapter_is_printed_in_order(finished: tuple[Path, subprocess.Comp
     assert places == sorted(places)
 
 
+@whole_demo
 def test_the_gate_refuses_the_early_advance_and_the_quorum_one_signature(
     finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
@@ -69,10 +75,12 @@ def test_the_gate_refuses_the_early_advance_and_the_quorum_one_signature(
     assert text.index("[gate-not-passed]") < text.index("exit code 3") < text.index("[under-quorum]") < text.index("exit code 4")
 
 
+@whole_demo
 def test_a_denied_order_names_the_cap_and_the_measured_exposure(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     assert re.search(r"│ exposure │ 1\d\.\d+ EUR │ 10 EUR", finished[1].stdout)
 
 
+@whole_demo
 def test_the_halt_is_measured_and_the_venue_shows_no_open_order(
     finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
@@ -88,6 +96,7 @@ def test_the_halt_is_measured_and_the_venue_shows_no_open_order(
     assert measured.latch_to_cancelled_us >= 0
 
 
+@whole_demo
 def test_the_journal_verifies_and_the_report_is_at_the_printed_path(
     finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
@@ -97,6 +106,7 @@ def test_the_journal_verifies_and_the_report_is_at_the_printed_path(
     assert Path(page).read_text().startswith("<!doctype html>")
 
 
+@whole_demo
 def test_no_process_is_left_behind(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     assert not [pid for pid in map(int, PROCESS.findall(finished[1].stdout)) if alive(pid)]
 
@@ -105,7 +115,7 @@ def test_no_process_is_left_behind(finished: tuple[Path, subprocess.CompletedPro
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     """A demo that has started its venues and its bot, with their process ids."""
     process = subprocess.Popen(
-        command(tmp_path_factory.mktemp("d") / "x"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(tmp_path_factory.mktemp("d") / "x"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
     )
     assert process.stdout is not None
     pids: list[int] = []
@@ -119,8 +129,18 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subproce
     process.communicate()
 
 
-def test_a_demo_that_gets_a_signal_ends_every_process(started: tuple[subprocess.Popen[str], list[int]]) -> None:
+def test_a_demo_stopped_after_its_first_move_ends_every_process(started: tuple[subprocess.Popen[str], list[int]]) -> None:
     process, pids = started
+    assert process.stdout is not None
+    text = ""
+    while "exit code" not in text:
+        line = process.stdout.readline()
+        assert line, f"the demo ended early:\n{text[-4000:]}"
+        text += line
+    places = [text.find(title) for title in CHAPTERS[3:5]]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert text.index("[gate-not-passed]") < text.index("exit code 3")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode != 0

@@ -10,6 +10,10 @@ A test over one long run is given its size::
 
     @pytest.mark.parametrize("examples", sizes(short=10, long=60))
 
+A test whose short form is another test names it::
+
+    @long_form(short="test_a_demo_stopped_after_its_first_move_ends_every_process")
+
 Both forms make the same assertions: the short one tries less.
 """
 
@@ -29,6 +33,12 @@ def proven(cases: Mapping[str, object], *, short: Collection[str]) -> list[Param
         *(pytest.param(cases[name], id=f"short: {name}", marks=pytest.mark.short) for name in short),
         *(pytest.param(case, id=name, marks=pytest.mark.proofs) for name, case in cases.items()),
     ]
+
+
+def long_form(*, short: str) -> pytest.MarkDecorator:
+    """A proof whose short form is the test ``short`` of the same file; ``tests/tidy`` checks that it exists."""
+    assert short
+    return pytest.mark.proofs
 
 
 def sizes(*, short: int, long: int) -> list[ParameterSet]:

@@ -148,6 +148,33 @@ def words(source: Source, pattern: str) -> list[str]:
     return [f"{number}: {line.strip()[:100]}" for number, line in lines if wanted.search(line)]
 
 
+def missing_short_forms(source: Source) -> list[str]:
+    """Tests that ``long_form`` names and the file does not have, or has as a long form only."""
+    named = {
+        node.keywords[0].value.value: node.lineno
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call) and _is_long_form(node) and isinstance(node.keywords[0].value, ast.Constant)
+    }
+    aliases = {
+        target.id
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Assign) and _is_long_form(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    short = {
+        node.name
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and not any(_is_long_form(one) or (isinstance(one, ast.Name) and one.id in aliases) for one in node.decorator_list)
+    }
+    return [f"{line}: {name}" for name, line in named.items() if name not in short]
+
+
+def _is_long_form(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "long_form"
+
+
 def undocumented_module(source: Source) -> list[str]:
     return [] if ast.get_docstring(source.tree) else ["no docstring"]
 

@@ -158,6 +158,10 @@ def test_no_test_has_only_a_long_form() -> None:
     check(words(LONG_FORM), tests, "Say which part of it `make test` runs, with tests/support/proofs.py:")
 
 
+def test_every_named_short_form_exists_and_is_run_by_make_test() -> None:
+    check(tidiness.missing_short_forms, sources("tests"), "Name a test of the same file that has no long_form of its own:")
+
+
 def test_tests_are_not_packages() -> None:
     assert list((ROOT / "tests").rglob("__init__.py")) == []
 
@@ -188,6 +192,8 @@ BROKEN: list[tuple[Callable[[Source], list[str]], str]] = [
     (words(LIBRARY), "# as CC" + "XT does"),
     (words(UNFINISHED), "# to" + "do: later"),
     (words(LONG_FORM), "@pytest.mark.proofs"),
+    (tidiness.missing_short_forms, '@long_form(short="test_b")\ndef test_a(): ...'),
+    (tidiness.missing_short_forms, '@long_form(short="test_a")\ndef test_a(): ...'),
     (words(THIS_MACHINE), "open('/wo" + "rk/x')"),
     (words(REGISTRIES), "--index-" + "url https://mirror"),
     (tidiness.undocumented_module, "x = 1"),
