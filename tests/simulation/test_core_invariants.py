@@ -69,7 +69,7 @@ def walked(start: Position) -> Desk:
 
 
 class Deployment(RuleBasedStateMachine):
-    """One deployment and everybody around it."""
+    """One deployment with its bot, its operators and its venues."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,11 +81,11 @@ class Deployment(RuleBasedStateMachine):
         self.venue = Adversary(self.desk)
         self.watchman = Watchman(self.venue)
 
-    def give(self, given: i.Input) -> Decision:
+    def give(self, input_: i.Input) -> Decision:
         before = self.desk.state
-        decision = self.desk.give(given)
-        self.venue.carry(decision)
-        self.watchman.saw(before, decision)
+        decision = self.desk.give(input_)
+        self.venue.apply_effects(decision)
+        self.watchman.check(before, decision)
         return decision
 
     # Invariants 5, 6, 7
@@ -151,12 +151,12 @@ class Deployment(RuleBasedStateMachine):
         self.placement_ends(-1, "unknown" in ends, "accepted" in ends)
         if "filled late" in ends:
             order = self._order(0)
-            self.venue.untold.append((order.venue, self.venue.trade(order, 4)))
+            self.venue.unreported.append((order.venue, self.venue.trade(order, 4)))
             self.give(i.VenueReported(order.venue, self.venue.report(order)))
 
     @rule(sizes=st.lists(st.integers(min_value=7, max_value=9), min_size=3, max_size=5), ends=ENDS)
     def bot_buys_at_the_market_until_it_is_stopped(self, sizes: list[int], ends: str) -> None:
-        """Whatever becomes of them, so many at once are worth more than any cap allows."""
+        """Send so many orders at once that together they exceed every cap."""
         self.live_quietly(1)
         for size in sizes:
             self.desk.pass_time(60)
@@ -183,7 +183,7 @@ class Deployment(RuleBasedStateMachine):
     def placement_ends(self, which: int, times_out: bool, accepts: bool) -> None:
         waiting = self.venue.in_flight()
         order = waiting[which % len(waiting)]
-        order.told = True
+        order.answered = True
         order.accepted = accepts if order.accepted is None else order.accepted
         client_id = order.intent.client_id
         certain = Ack(f"C02__{client_id}", self.desk.now) if order.accepted else Rejected(1, "no")
@@ -196,28 +196,28 @@ class Deployment(RuleBasedStateMachine):
         resting = self.venue.resting()
         order = resting[which % len(resting)]
         self.venue.stale.append((order.venue, self.venue.report(order)))
-        self.venue.untold.append((order.venue, self.venue.trade(order, part)))
+        self.venue.unreported.append((order.venue, self.venue.trade(order, part)))
         if not late:
             self.tell_a_trade(-1)
 
     @rule(which=index)
-    @precondition(lambda self: bool(self.venue.untold))
+    @precondition(lambda self: bool(self.venue.unreported))
     def tell_a_trade(self, which: int) -> None:
-        venue, fill = self.venue.untold.pop(which % len(self.venue.untold))
-        self.venue.told.append((venue, fill))
+        venue, fill = self.venue.unreported.pop(which % len(self.venue.unreported))
+        self.venue.reported.append((venue, fill))
         self.give(i.VenueReported(venue, fill))
 
     @rule(which=index)
-    @precondition(lambda self: bool(self.venue.told))
+    @precondition(lambda self: bool(self.venue.reported))
     def tell_a_trade_again(self, which: int) -> None:
-        decision = self.give(i.VenueReported(*self.venue.told[which % len(self.venue.told)]))
+        decision = self.give(i.VenueReported(*self.venue.reported[which % len(self.venue.reported)]))
         assert decision.events == ()
 
     @rule(which=index)
     @precondition(lambda self: any(order.accepted for order in self.venue.orders.values()))
     def report_an_order(self, which: int) -> None:
-        known = [order for order in self.venue.orders.values() if order.accepted]
-        order = known[which % len(known)]
+        accepted = [order for order in self.venue.orders.values() if order.accepted]
+        order = accepted[which % len(accepted)]
         if order.venue is not VenueName.MOCK or order.intent.client_id in self.desk.state.open:
             self.give(i.VenueReported(order.venue, self.venue.report(order)))
 
@@ -336,11 +336,11 @@ class Deployment(RuleBasedStateMachine):
             digest = f"sha256:{self.desk.epoch:064x}"
             self.desk.release = replace(self.desk.release, version=str(self.desk.epoch), digest=digest)
         halted = self.desk.state.position.stage is Stage.HALTED or self.desk.state.drill is not None
-        given = replace(self.desk.boot_input(), epoch=self.desk.epoch + 1)
+        start = replace(self.desk.boot_input(), epoch=self.desk.epoch + 1)
         self.desk.epoch += 1
         self.desk.trades[VenueName.MOCK] = []
         self.venue.restart(accepted)
-        self.give(given)
+        self.give(start)
         assert (self.desk.state.position.stage is Stage.HALTED) == halted
         assert not self.desk.state.armed
         assert not any(order.status is OrderStatus.ADMITTED for order in self.desk.state.open.values())
@@ -348,9 +348,9 @@ class Deployment(RuleBasedStateMachine):
             self.live_quietly(3)
 
     @rule(which=index, really=SELDOM)
-    @precondition(lambda self: bool(self.venue.told))
+    @precondition(lambda self: bool(self.venue.reported))
     def a_foreign_trade_halts(self, which: int, really: bool) -> None:
-        venue, fill = self.venue.told[which % len(self.venue.told)]
+        venue, fill = self.venue.reported[which % len(self.venue.reported)]
         if not really or self.desk.state.ledger(venue).totals is None:
             return
         self.watchman.lied = True
