@@ -101,7 +101,7 @@ def _exposure(case: Case, cap: Decimal) -> Admit | Deny:
     after = worst_case(with_order, case.context.quotes, case.context.rules, case.policy, case.now)
     if isinstance(after, MissingInput):
         return missing_input(after)
-    # A sell within the holdings only lowers the exposure, so it passes even when a market move has lifted the exposure over the cap.
+    # A sell within the holdings only lowers the exposure, so it passes even when the market has lifted the exposure over the cap.
     if case.buying and after.eur > cap:
         return Deny(
             LimitRule.EXPOSURE,

@@ -187,7 +187,7 @@ def _collar(case: Case) -> Deny | None:
         LimitRule.PRICE_COLLAR,
         f"{text(rounded_up(distance))} bps",
         f"{text(limit)} bps",
-        f"price {text(price)} is {text(rounded_up(distance))} bps from the mid price {text(mid)}; at most {text(limit)} bps are allowed",
+        f"price {text(price)} is {text(rounded_up(distance))} bps from the mid {text(mid)}; at most {text(limit)} bps are allowed",
         "Send an order with a price closer to the market.",
     )
 

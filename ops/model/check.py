@@ -106,7 +106,7 @@ def explore(configuration: Configuration, mutant: str = "") -> Result:
         for source in HERE.glob("*.pml"):
             shutil.copy(source, directory)
         _run(directory, "spin", "-a", *flags, "gatehouse.pml")
-        # Partial-order reduction does not help, because all state is shared. A mutant is found faster than optimised code is compiled.
+        # Partial-order reduction does not help, because all state is shared. A mutant is found sooner than optimised code compiles.
         speed = "-O0" if mutant else "-O2"
         _run(directory, "gcc", speed, "-w", *kind, "-DNOREDUCE", "-DNOBOUNDCHECK", f"-DMEMLIM={MEMORY_MB}", "-o", "pan", "pan.c")
         output = _run(directory, "./pan", "-n", "-m100000", *(["-a", "-f"] if configuration.live else []))
@@ -115,7 +115,8 @@ def explore(configuration: Configuration, mutant: str = "") -> Result:
 
 def _read(output: str) -> Result:
     problem = re.search(r"^pan:1: (.*)$", output, re.MULTILINE)
-    if problem is None and ("errors: 0" not in output or "max search depth too small" in output or "Search not completed" in output):
+    incomplete = "errors: 0" not in output or "max search depth too small" in output or "Search not completed" in output
+    if problem is None and incomplete:
         raise RuntimeError(f"the search was not complete:\n{output[-2000:]}")
     return Result(
         states=int(_number(r"^\s*(\d+) states, stored", output)),
@@ -148,7 +149,8 @@ def main() -> int:
         found += bool(result.problem)
         outcome = result.problem or "no violation"
         print(
-            f"{configuration.name}: {result.states:,} states, {result.seconds:.0f} s, {result.megabytes:.0f} MB: {outcome}", flush=True
+            f"{configuration.name}: {result.states:,} states, {result.seconds:.0f} s, {result.megabytes:.0f} MB: {outcome}",
+            flush=True,
         )
     return 1 if found else 0
 

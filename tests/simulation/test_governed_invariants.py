@@ -351,7 +351,9 @@ BY_HAND: tuple[tuple[str, type[Governed], Position, Callable[[Governed], None]],
 
 
 @pytest.mark.parametrize(("what", "kind", "start", "act"), BY_HAND, ids=[one[0] for one in BY_HAND])
-def test_the_state_machine_reaches_every_kind_of_move(what: str, kind: type[Governed], start: Position, act: Callable[[Governed], None]) -> None:
+def test_the_state_machine_reaches_every_kind_of_move(
+    what: str, kind: type[Governed], start: Position, act: Callable[[Governed], None]
+) -> None:
     machine = kind()
     machine.begin(start)
     act(machine)

@@ -150,7 +150,8 @@ class GovernedWatchman(Watchman):
             assert event.level == Level.CANCEL_ALL.name
             self.tried.add(f"soft:{before.position.stage}")
             if self.breached_at is not None:
-                assert now - self.breached_at >= BREACH_WINDOW_MAX_MS or now - self.not_calm_at >= BREACH_CALM_MS, "a second demotion"
+                window_is_over = now - self.breached_at >= BREACH_WINDOW_MAX_MS or now - self.not_calm_at >= BREACH_CALM_MS
+                assert window_is_over, "a second demotion"
             self.breached_at = now
         for event in moves:
             old, new = Position(event.from_stage, event.from_step), Position(event.stage, event.step)

@@ -232,7 +232,7 @@ def _roster_downgrade(desk: Desk) -> str:
 
 
 SEQUENCES: list[tuple[str, Callable[[Desk], str], str]] = [
-    ("an unsigned command", lambda desk: signed(desk, canonical.encode(desk.command(*UP).model_dump(mode="json"))), "no-signatures"),
+    ("no signature", lambda desk: signed(desk, canonical.encode(desk.command(*UP).model_dump(mode="json"))), "no-signatures"),
     ("one operator alone", _by("alice"), "under-quorum"),
     ("one approver alone", _by("bob"), "under-quorum"),
     ("a key that may only halt, alone", _by("carol"), "under-quorum"),
