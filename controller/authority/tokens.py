@@ -73,7 +73,7 @@ class TokenKey:
     uri: str
     public: PublicKey
     type: KeyType
-    theirs: SSlibKey
+    library_key: SSlibKey
 
 
 def is_token_uri(text: str) -> bool:
@@ -89,18 +89,18 @@ def find_key(uri: str, pin: PinSource) -> TokenKey:
         ConfigError: ``token-unusable``: the key store cannot be reached, or has no such key.
         Unauthorised: ``unsupported-algorithm``, ``unusable-key``.
     """
-    with _their_errors(uri):
-        full, theirs = _import(uri, pin)
-        known = _TYPES.get(theirs.scheme)
-        if known is None:
+    with _typed_errors(uri):
+        full, library_key = _import(uri, pin)
+        key_type = _TYPES.get(library_key.scheme)
+        if key_type is None:
             raise Unauthorised(
-                f"{uri} is a key for {theirs.scheme[:60]}",
+                f"{uri} is a key for {library_key.scheme[:60]}",
                 code="unsupported-algorithm",
                 remedy="Make a P-256 or P-384 key there (Ed25519 in a vault) and enrol that.",
             )
-        algorithm, kind = known
-        point = _point(theirs.keyval["public"], algorithm)
-    return TokenKey(full, parse_public_blob(PublicKey(algorithm, point).blob), kind, theirs)
+        algorithm, kind = key_type
+        point = _point(library_key.keyval["public"], algorithm)
+    return TokenKey(full, parse_public_blob(PublicKey(algorithm, point).blob), kind, library_key)
 
 
 def sign_with_token(envelope: Envelope, key: TokenKey, pin: PinSource) -> Envelope:
@@ -110,10 +110,10 @@ def sign_with_token(envelope: Envelope, key: TokenKey, pin: PinSource) -> Envelo
         ConfigError: ``token-unusable``.
         Unauthorised: the signature is not valid, or the key has already signed.
     """
-    with _their_errors(key.uri):
+    with _typed_errors(key.uri):
         from securesystemslib.signer import Signer
 
-        made = Signer.from_priv_key_uri(key.uri, key.theirs, lambda _: pin()).sign(envelope.pae)
+        made = Signer.from_priv_key_uri(key.uri, key.library_key, lambda _: pin()).sign(envelope.pae)
         signature = bytes.fromhex(made.signature)
     verify_plain(signature, key=key.public, message=envelope.pae)
     return envelope.add_signature(key.public.fingerprint, signature)
@@ -147,8 +147,8 @@ def _hsm_parts(uri: str) -> tuple[int | None, str | None]:
     query = parse_qsl(parts.query, keep_blank_values=True)
     named = dict(query)
     number = int(parts.path) if parts.path.isascii() and parts.path.isdecimal() and len(parts.path) < 11 else None
-    known = len(named) == len(query) and named.keys() <= _HSM_PARAMETERS and not parts.netloc and not parts.fragment
-    if not known or (parts.path and (number is None or number > _MAX_KEY_ID)):
+    valid = len(named) == len(query) and named.keys() <= _HSM_PARAMETERS and not parts.netloc and not parts.fragment
+    if not valid or (parts.path and (number is None or number > _MAX_KEY_ID)):
         raise _bad_uri(uri, "Write hsm:, hsm:KEYID or hsm:KEYID?label=TOKEN; the PIN is asked for later.")
     return number, named.get("label")
 
@@ -170,7 +170,7 @@ def _point(text: str, algorithm: KeyAlgorithm) -> bytes:
 
 
 @contextmanager
-def _their_errors(uri: str) -> Iterator[None]:
+def _typed_errors(uri: str) -> Iterator[None]:
     scheme = SCHEMES.get(uri.partition(":")[0])
     if scheme is None:
         supported = " and ".join(f"{name}: ({one.what})" for name, one in SCHEMES.items())
@@ -179,12 +179,12 @@ def _their_errors(uri: str) -> Iterator[None]:
         from securesystemslib.exceptions import Error, UnsupportedLibraryError
     except ImportError:
         raise _extra_missing(scheme) from None
-    theirs: tuple[type[Exception], ...] = (Error, ValueError, LookupError, TypeError, OSError, *_raised_by(scheme))
+    library_errors: tuple[type[Exception], ...] = (Error, ValueError, LookupError, TypeError, OSError, *_raised_by(scheme))
     try:
         yield
     except UnsupportedLibraryError:
         raise _extra_missing(scheme) from None
-    except theirs as error:
+    except library_errors as error:
         why = str(error)[:200] or type(error).__name__
         raise ConfigError(
             f"{scheme.what} failed: {why}",

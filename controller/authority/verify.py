@@ -40,15 +40,15 @@ def verify(envelope_text: str, roster: Roster, now: Millis) -> VerifiedCommand:
     new_roster = _new_roster(command)
     signatories: list[Signatory] = []
     incoming: list[Signatory] = []
-    seen: set[str] = set()
+    fingerprints_so_far: set[str] = set()
     for entry in envelope.signatures:
         in_force, in_new = roster.find(entry.keyid), new_roster.find(entry.keyid) if new_roster is not None else None
         found = in_force or in_new
         if found is None:
             raise refused(Refusal.UNKNOWN_KEY, f"no key {entry.keyid[:80]!r} is in roster version {roster.version}")
-        if found[1].material.fingerprint in seen:
+        if found[1].material.fingerprint in fingerprints_so_far:
             raise refused(Refusal.DUPLICATE_SIGNATURE, f"key {found[1].id} signs twice")
-        seen.add(found[1].material.fingerprint)
+        fingerprints_so_far.add(found[1].material.fingerprint)
         if in_force is not None:
             signatories.append(_signatory(entry, envelope, in_force, now))
         if in_new is not None and (in_force is None or in_new[1].in_force(now)):

@@ -21,7 +21,7 @@ from policies.stage import Environment, Stage
 VOCABULARY = 2
 """The number of this vocabulary. The first entry of a journal names it, and a journal in another vocabulary is refused.
 
-1: until October 2026. 2: ``alert_kind``, ``alert_id``, ``requested_by``, ``traded_at``, ``uncovered_reason`` and this number
+1: journals without this number. 2: ``alert_kind``, ``alert_id``, ``requested_by``, ``traded_at``, ``uncovered_reason`` and this number
 itself.
 """
 

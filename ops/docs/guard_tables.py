@@ -52,6 +52,6 @@ def halts() -> list[str]:
     return [
         *lines,
         "",
-        "A resume is refused (`guard-stands`) while a guard is breached that would stop the deployment again at once,",
-        "and the refusal says when that guard passes: after a day's loss, at the next UTC midnight.",
+        "A resume is refused (`guard-stands`) while a breached guard would stop the deployment again at once, and the refusal",
+        "says when that guard passes: after a day's loss, at the next UTC midnight.",
     ]

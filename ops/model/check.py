@@ -1,6 +1,6 @@
-"""Runs the model through Spin: every configuration without a violation, and every mutant with the one it was made for.
+"""Runs the model in Spin: no configuration has a violation, and every mutant has the violation it was made for.
 
-``make model`` prints what it finds; ``tests/model`` asserts it.
+``make model`` prints the results; ``tests/model`` asserts them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WITHIN_S = 600
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Bounds to explore within. ``live`` checks that a breach ends in HALTED too, under weak fairness."""
+    """The bounds of a search. ``live``: also check that a breach ends in HALTED, under weak fairness."""
 
     name: str
     flags: tuple[str, ...]
@@ -29,7 +29,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A protection that is taken away, where it matters, and what pan then says."""
+    """A protection that is removed, the configuration that needs it, and the violation that pan reports."""
 
     switch: str
     where: Configuration
@@ -38,7 +38,7 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What pan found. ``problem`` is its own word for the first violation, empty when the search was complete without one."""
+    """The result of a search. ``problem`` is pan's text for the first violation, empty when a complete search found none."""
 
     states: int
     seconds: float
@@ -90,15 +90,15 @@ MUTANTS = (
 
 
 def missing() -> str:
-    """What is needed and not installed; empty when the model can be run."""
+    """The tools that are needed but not installed; empty when the model can be run."""
     return ", ".join(tool for tool in ("spin", "gcc") if shutil.which(tool) is None)
 
 
 def explore(configuration: Configuration, mutant: str = "") -> Result:
-    """Search everything within the configuration's bounds, or until the first violation.
+    """Search all states within the configuration's bounds, or until the first violation.
 
     Raises:
-        RuntimeError: the model does not compile, or the search did not end by itself within its memory and depth.
+        RuntimeError: the model does not compile, or the search did not complete within its memory and depth.
     """
     flags = [*configuration.flags, *(["-DLIVE"] if configuration.live else []), *(["-DMUTANT", f"-D{mutant}"] if mutant else [])]
     kind = ["-DNFAIR=3"] if configuration.live else ["-DSAFETY", "-DNOFAIR"]
@@ -106,27 +106,28 @@ def explore(configuration: Configuration, mutant: str = "") -> Result:
         for source in HERE.glob("*.pml"):
             shutil.copy(source, directory)
         _run(directory, "spin", "-a", *flags, "gatehouse.pml")
-        # Nothing can be reduced where all is shared; a mutant is found sooner than an optimised search is compiled.
+        # Partial-order reduction does not help, because all state is shared. A mutant is found sooner than optimised code compiles.
         speed = "-O0" if mutant else "-O2"
         _run(directory, "gcc", speed, "-w", *kind, "-DNOREDUCE", "-DNOBOUNDCHECK", f"-DMEMLIM={MEMORY_MB}", "-o", "pan", "pan.c")
-        said = _run(directory, "./pan", "-n", "-m100000", *(["-a", "-f"] if configuration.live else []))
-    return _read(said)
+        output = _run(directory, "./pan", "-n", "-m100000", *(["-a", "-f"] if configuration.live else []))
+    return _read(output)
 
 
-def _read(said: str) -> Result:
-    problem = re.search(r"^pan:1: (.*)$", said, re.MULTILINE)
-    if problem is None and ("errors: 0" not in said or "max search depth too small" in said or "Search not completed" in said):
-        raise RuntimeError(f"the search was not complete:\n{said[-2000:]}")
+def _read(output: str) -> Result:
+    problem = re.search(r"^pan:1: (.*)$", output, re.MULTILINE)
+    incomplete = "errors: 0" not in output or "max search depth too small" in output or "Search not completed" in output
+    if problem is None and incomplete:
+        raise RuntimeError(f"the search was not complete:\n{output[-2000:]}")
     return Result(
-        states=int(_number(r"^\s*(\d+) states, stored", said)),
-        seconds=_number(r"elapsed time ([\d.e+-]+) seconds", said),
-        megabytes=_number(r"([\d.]+)\s+total actual memory usage", said),
+        states=int(_number(r"^\s*(\d+) states, stored", output)),
+        seconds=_number(r"elapsed time ([\d.e+-]+) seconds", output),
+        megabytes=_number(r"([\d.]+)\s+total actual memory usage", output),
         problem=problem.group(1) if problem else "",
     )
 
 
-def _number(pattern: str, said: str) -> float:
-    found = re.search(pattern, said, re.MULTILINE)
+def _number(pattern: str, output: str) -> float:
+    found = re.search(pattern, output, re.MULTILINE)
     return float(found.group(1)) if found else 0.0
 
 
@@ -138,7 +139,7 @@ def _run(directory: str, *command: str) -> str:
 
 
 def main() -> int:
-    """Explore every configuration; 1 when something was found."""
+    """Explore every configuration. Returns 1 when a violation was found."""
     if missing():
         print(f"not installed: {missing()}")
         return 2

@@ -1,6 +1,6 @@
-"""Writes ``edges.pml``: the stages, verbs, edges, gates and quorums of the model, taken from the tables the product decides by.
+"""Writes ``edges.pml``: the stages, verbs, edges, gates and quorums of the model, from the tables of the product.
 
-Run by ``make docs``; a test checks that the file is current, so the model cannot drift from the product.
+Run by ``make docs``; a test checks that the file is current, so model and product cannot differ.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def edges() -> str:
     ]
     for mode in Mode:
         needed = {(stage, verb): quorum(verb, stage, mode) for verb, stage in asked}
-        assert {one.persons for one in needed.values()} <= {1, 2}, "the model knows quorums of one person and of two"
+        assert {one.persons for one in needed.values()} <= {1, 2}, "the model has quorums of one and of two persons"
         name = mode.value.upper()
         lines += _any(f"{name}_NEEDS_TWO(s, v)", [_at(*which) for which, one in needed.items() if one.persons == 2])
         lines += _any(f"{name}_COOLS_OFF(s, v)", [_at(*which) for which, one in needed.items() if one.cooling_off])

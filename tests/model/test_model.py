@@ -14,21 +14,21 @@ from tests.support.proofs import proven
 needs_spin = pytest.mark.skipif(bool(missing()), reason=f"the model cannot be run without {missing()}")
 
 
-def test_the_model_s_edges_are_those_the_product_decides_by() -> None:
+def test_the_edges_of_the_model_are_the_edges_of_the_product() -> None:
     assert (HERE / PAGE).read_text(encoding="utf-8") == edges(), f"run `make docs`: {PAGE} is out of date"
 
 
 @needs_spin
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("configuration", proven({one.name: one for one in CONFIGURATIONS}, short=[HALTS_TOO.name]))
-def test_nothing_that_must_not_be_can_be_reached(configuration: Configuration, counted: Counted) -> None:
+def test_no_forbidden_state_of_the_model_is_reachable(configuration: Configuration, counted: Counted) -> None:
     result = explore(configuration)
     assert result.problem == ""
     assert result.states > 10_000
     counted("model states", result.states, kind=configuration.name)
 
 
-def test_every_protection_of_the_model_has_a_mutant_without_it() -> None:
+def test_every_protection_of_the_model_has_a_mutant() -> None:
     switches = set(re.findall(r"(?:#ifn?def|defined\()\s*(\w+)", (HERE / "gatehouse.pml").read_text(encoding="utf-8")))
     bounds = {"COMMANDS", "ORDERS", "FAULTS", "BREACHES", "SOLO", "LIVE", "MUTANT", "NO_ORDERS", "NO_COMMANDS", "FROM_LIVE"}
     assert switches - bounds == {mutant.switch for mutant in MUTANTS}

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the model cannot be ru
 
 
 @pytest.mark.parametrize("mutant", proven({one.switch: one for one in MUTANTS}, short=["SEND_FIRST", "LOST_BREACH"]))
-def test_a_protection_that_is_taken_away_is_missed(mutant: Mutant, counted: Counted) -> None:
+def test_spin_finds_the_violation_when_a_protection_is_removed(mutant: Mutant, counted: Counted) -> None:
     found = explore(mutant.where, mutant.switch).problem
     assert re.search(mutant.says, found), found or "nothing was found"
     counted("model mutants", kind=mutant.switch)

@@ -70,7 +70,7 @@ def walked(start: Position) -> Desk:
 
 
 class Deployment(RuleBasedStateMachine):
-    """One deployment and everybody around it."""
+    """One deployment with its bot, its operators and its venues."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,11 +82,11 @@ class Deployment(RuleBasedStateMachine):
         self.venue = Adversary(self.desk)
         self.watchman = Watchman(self.venue)
 
-    def give(self, given: i.Input) -> Decision:
+    def give(self, input_: i.Input) -> Decision:
         before = self.desk.state
-        decision = self.desk.give(given)
-        self.venue.carry(decision)
-        self.watchman.saw(before, decision)
+        decision = self.desk.give(input_)
+        self.venue.apply_effects(decision)
+        self.watchman.check(before, decision)
         return decision
 
     # Invariants 5, 6, 7
@@ -157,7 +157,7 @@ class Deployment(RuleBasedStateMachine):
 
     @rule(sizes=st.lists(st.integers(min_value=7, max_value=9), min_size=3, max_size=5), ends=ENDS)
     def bot_buys_at_the_market_until_it_is_stopped(self, sizes: list[int], ends: str) -> None:
-        """Whatever becomes of them, so many at once are worth more than any cap allows."""
+        """Send so many orders at once that together they exceed every cap."""
         self.live_quietly(1)
         for size in sizes:
             self.desk.pass_time(60)
@@ -184,7 +184,7 @@ class Deployment(RuleBasedStateMachine):
     def placement_ends(self, which: int, times_out: bool, accepts: bool) -> None:
         waiting = self.venue.in_flight()
         order = waiting[which % len(waiting)]
-        order.reported = True
+        order.answered = True
         order.accepted = accepts if order.accepted is None else order.accepted
         client_id = order.intent.client_id
         certain = Ack(f"C02__{client_id}", self.desk.now) if order.accepted else Rejected(1, "no")
@@ -217,8 +217,8 @@ class Deployment(RuleBasedStateMachine):
     @rule(which=index)
     @precondition(lambda self: any(order.accepted for order in self.venue.orders.values()))
     def report_an_order(self, which: int) -> None:
-        known = [order for order in self.venue.orders.values() if order.accepted]
-        order = known[which % len(known)]
+        accepted = [order for order in self.venue.orders.values() if order.accepted]
+        order = accepted[which % len(accepted)]
         if order.venue is not VenueName.MOCK or order.intent.client_id in self.desk.state.open:
             self.give(i.VenueReported(order.venue, self.venue.report(order)))
 
@@ -337,11 +337,11 @@ class Deployment(RuleBasedStateMachine):
             digest = f"sha256:{self.desk.epoch:064x}"
             self.desk.release = replace(self.desk.release, version=str(self.desk.epoch), digest=digest)
         halted = self.desk.state.position.stage is Stage.HALTED or self.desk.state.drill is not None
-        given = replace(self.desk.boot_input(), epoch=self.desk.epoch + 1)
+        start = replace(self.desk.boot_input(), epoch=self.desk.epoch + 1)
         self.desk.epoch += 1
         self.desk.trades[VenueName.MOCK] = []
         self.venue.restart(accepted)
-        self.give(given)
+        self.give(start)
         assert (self.desk.state.position.stage is Stage.HALTED) == halted
         assert not self.desk.state.armed
         assert not any(order.status is OrderStatus.ADMITTED for order in self.desk.state.open.values())

@@ -218,13 +218,13 @@ class Governed(Deployment):
 
     @rule(key=st.sampled_from(SPARE_KEYS), side=st.sampled_from(Side))
     def another_bot_orders(self, key: str, side: Side) -> None:
-        known = self.desk.state.bot_keys.get(key)
+        issued = self.desk.state.bot_keys.get(key)
         intent = OrderIntent(SYMBOL, side, OrderType.LIMIT, "", D("0.00003"), None, self.desk.price)
         market = ({SYMBOL: self.desk.quote()}, {SYMBOL: RULES}, self.desk.state.venue or VenueName.MOCK)
         decision = self.give(i.OrderRequested("other-bot", intent, *market, key))
         if decision.effects:
-            assert known is not None
-            assert not known.revoked
+            assert issued is not None
+            assert not issued.revoked
             self.placement_ends(-1, times_out=False, accepts=True)
 
     @rule(which=index, signers=SIGNERS)
@@ -286,11 +286,11 @@ class Governed(Deployment):
         intent = OrderIntent(SYMBOL, side, OrderType.LIMIT, "", D("0.00003"), None, self.desk.price)
         market = ({SYMBOL: self.desk.quote()}, {SYMBOL: RULES}, venue or VenueName.MOCK)
         decision = self.desk.give(i.OrderRequested("demo-bot", intent, *market, BOT_KEYS["demo-bot"]))
-        self.watchman.saw(before, decision)
+        self.watchman.check(before, decision)
         for event in decision.events:
             if isinstance(event, e.OrderAdmitted):
                 sent = replace(intent, client_id=event.client_id)
-                self.venue.orders[event.client_id] = Truth(event.venue, sent, D("0.00003"), accepted=False, told=True)
+                self.venue.orders[event.client_id] = Truth(event.venue, sent, D("0.00003"), accepted=False, answered=True)
         self.restart(accepted, really=True, new_release=False, waits=False)
 
 
@@ -345,7 +345,9 @@ BY_HAND: tuple[tuple[str, type[Governed], Position, Callable[[Governed], None]],
 
 
 @pytest.mark.parametrize(("what", "kind", "start", "act"), BY_HAND, ids=[one[0] for one in BY_HAND])
-def test_a_machine_can_do_what_it_is_for(what: str, kind: type[Governed], start: Position, act: Callable[[Governed], None]) -> None:
+def test_the_state_machine_reaches_every_kind_of_move(
+    what: str, kind: type[Governed], start: Position, act: Callable[[Governed], None]
+) -> None:
     machine = kind()
     machine.begin(start)
     act(machine)

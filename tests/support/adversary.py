@@ -1,6 +1,6 @@
-"""A truthful but nasty venue behind a ``Desk``: it accepts without saying so, fills late, reports out of order and loses cancels.
+"""A venue for a ``Desk`` that is correct but inconvenient: it loses answers and cancels, and it reports late and out of order.
 
-It keeps the truth by itself, so that what the controller believes can be compared with what is.
+It keeps its own record of every order, which tests compare with the state of the controller.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ STEP = D("0.000001")
 
 @dataclass(slots=True)
 class Truth:
-    """One order as it really is. ``accepted`` is ``None`` until the venue has decided."""
+    """One order at the venue. ``accepted`` is ``None`` until the venue has decided; ``answered``: the controller has the answer."""
 
     venue: VenueName
     intent: OrderIntent
     quantity: D  # type: ignore[valid-type]
     accepted: bool | None = None
-    reported: bool = False
+    answered: bool = False
     executed: D = ZERO  # type: ignore[valid-type]
     executed_quote: D = ZERO  # type: ignore[valid-type]
     dead: bool = False
@@ -45,7 +45,7 @@ class Truth:
         return OrderStatus.PARTIALLY_FILLED if self.executed else OrderStatus.NEW
 
     def worst_quote(self, ask: D) -> D:  # type: ignore[valid-type]
-        """What a buy can still cost, fee included; nothing for a sell or a dead order."""
+        """The largest amount a buy can still cost, fee included; 0 for a sell or a finished order."""
         intent = self.intent
         if intent.side is Side.SELL or self.dead or self.accepted is False:
             return ZERO
@@ -56,7 +56,7 @@ class Truth:
 
 @dataclass(slots=True)
 class Adversary:
-    """The venues of one desk. ``unreported`` are trades that only a sweep or a late event will show."""
+    """The venues of one desk. ``unreported`` are trades that the controller learns of only from a sweep or a late event."""
 
     desk: Desk
     orders: dict[str, Truth] = field(default_factory=dict)
@@ -65,8 +65,8 @@ class Adversary:
     stale: list[tuple[VenueName, OrderReport]] = field(default_factory=list)
     cancels: list[Cancel | CancelAll] = field(default_factory=list)
 
-    def carry(self, decision: Decision) -> None:
-        """Take the effects of a decision."""
+    def apply_effects(self, decision: Decision) -> None:
+        """Carry out the effects of a decision."""
         for effect in decision.effects:
             if isinstance(effect, Place):
                 intent = effect.intent
@@ -79,7 +79,7 @@ class Adversary:
                 self.cancels.append(effect)
 
     def in_flight(self) -> list[Truth]:
-        return [order for order in self.orders.values() if not order.reported]
+        return [order for order in self.orders.values() if not order.answered]
 
     def resting(self) -> list[Truth]:
         return [order for order in self.orders.values() if order.resting]
@@ -88,7 +88,7 @@ class Adversary:
         return sum((fill.quantity if fill.side is Side.BUY else -fill.quantity for fill in self.desk.trades[venue]), ZERO)
 
     def exposure_eur(self, venue: VenueName) -> D:  # type: ignore[valid-type]
-        """The real worst case of one account."""
+        """The real worst-case exposure of one account."""
         ask = self.desk.quote().ask
         open_buys = sum((order.worst_quote(ask) for order in self.orders.values() if order.venue is venue), ZERO)
         return (self.base(venue) * ask + open_buys) / self.desk.policy.eur_rate.quote_per_eur
@@ -142,18 +142,18 @@ class Adversary:
                 order.dead = True
 
     def sweep(self, venue: VenueName) -> i.AccountRead:
-        """The whole truth about one account, at one moment."""
+        """A correct reading of one account at one moment."""
         desk = self.desk
         reports = tuple(self.report(order) for order in self.orders.values() if order.venue is venue and order.resting)
         snapshot = i.AccountSnapshot(reports, tuple(desk.trades[venue]), desk.balances(venue))
         return i.AccountRead(venue, snapshot, fills_before=desk.state.ledger(venue).fills_booked, started_at=Millis(desk.now))
 
     def restart(self, accepted: int) -> None:
-        """The process died: nobody will ever hear how its placements ended, and the mock executor is gone."""
+        """The process ended: the answers to its placements are lost, and its mock executor is gone."""
         for number, order in enumerate(self.in_flight()):
             if order.accepted is None:
                 order.accepted = bool(accepted >> (number % 8) & 1)
-            order.reported = True
+            order.answered = True
         for order in self.orders.values():
             if order.venue is VenueName.MOCK:
                 order.dead = True

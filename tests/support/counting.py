@@ -2,7 +2,7 @@
 
 A test takes the fixture ``counted`` and says, after its last assertion, what it has just shown::
 
-    def test_a_command_out_of_its_time_changes_nothing(..., code: str, counted: Counted) -> None:
+    def test_a_command_at_the_wrong_time_changes_nothing(..., code: str, counted: Counted) -> None:
         ...
         counted("attack vectors", kind=code)
 

@@ -1,4 +1,4 @@
-"""A controller without a shell: inputs go in by hand, the journal is a list, and every step checks that the fold agrees."""
+"""A controller without a shell, for tests: the test gives the inputs, the journal is a list, and every step compares the fold."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Desk:
         self.bots = tuple(i.BotKeyFound(bot, key, secret_digest(key, "secret")) for bot, key in BOT_KEYS.items())
         self.release = i.Release("bot", "1", "sha256:" + "a" * 64, "sha256:" + "b" * 64)
 
-    # Giving
+    # Inputs
 
     def give(self, input_: i.Input) -> Decision:
         decision = decide(self.state, input_, self.now)
@@ -103,7 +103,7 @@ class Desk:
         return decision
 
     def fork(self) -> Desk:
-        """Another desk with the same past and its own future."""
+        """Copy the desk; the copy continues independently."""
         other = copy(self)
         other.journal, other.decisions = list(self.journal), list(self.decisions)
         other.trades = {name: list(trades) for name, trades in self.trades.items()}
@@ -113,10 +113,10 @@ class Desk:
         self.now = Millis(self.now + ms)
 
     def boot(self) -> Decision:
-        """A new process: its mock executor starts afresh."""
-        input_ = replace(self.boot_input(), epoch=self.epoch + 1)
-        decision = self.give(input_)
-        self.epoch = input_.epoch
+        """Start a new process with a new mock executor."""
+        start = replace(self.boot_input(), epoch=self.epoch + 1)
+        decision = self.give(start)
+        self.epoch = start.epoch
         self.trades[VenueName.MOCK] = []
         return decision
 
@@ -158,7 +158,7 @@ class Desk:
         )
 
     def balances(self, venue: VenueName) -> dict[str, Balance]:
-        """What the venue's account holds: the opening balance and every trade since, as the venue sees them."""
+        """The venue's balances of the account: the opening balance and every trade since."""
         totals = {"USDT": self.usdt, "BTC": D(0)}
         for fill in self.trades[venue]:
             sign = 1 if fill.side is Side.BUY else -1
@@ -183,7 +183,7 @@ class Desk:
         return self
 
     def run(self, ms: int) -> None:
-        """Live through some time: a tick a second, a sweep every three, and at VALIDATED a look at the live account."""
+        """Let time pass: a tick every second, a sweep every three seconds, and at VALIDATED a check of the live account."""
         for second in range(ms // 1000):
             self.pass_time(1000)
             if second % 3 == 0:
@@ -235,7 +235,7 @@ class Desk:
         return client_id
 
     def fill(self, client_id: str, quantity: str, price: str | None = None) -> Fill:
-        """A trade at the venue, told to the controller."""
+        """A trade at the venue, reported to the controller."""
         order = self.state.orders[client_id]
         amount, at = D(quantity), D(price) if price else order.price or self.price
         fill = Fill(
@@ -313,7 +313,7 @@ class Desk:
 
     @property
     def head(self) -> Head:
-        """The last entry's hash, as a journal that one process writes has it."""
+        """The hash of the last entry, as in a journal written by one process."""
         self._head = grown(self._head, self.journal)
         return self._head
 
@@ -339,7 +339,7 @@ class Desk:
         )
 
     def trade(self, count: int) -> None:
-        """Buy and sell a little, so that gates have something to judge."""
+        """Buy and sell a small amount, so that gates have orders and fills to judge."""
         for _ in range(count):
             self.pass_time(200)
             bought = self.placed(self.order("0.00003"))
@@ -350,7 +350,7 @@ class Desk:
             self.give(i.VenueReported(self.state.orders[sold].venue, self.report(sold, OrderStatus.FILLED, "0.00003")))
 
     def walk_to(self, stage: Stage, step: int = 0) -> Desk:
-        """Earn a stage the honest way."""
+        """Move up to a stage with trades, evidence and signatures."""
         if self.state.seq == 0:
             self.arm()
         target = Position(stage, step)

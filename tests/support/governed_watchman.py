@@ -1,4 +1,4 @@
-"""What architecture.md §11 says about who may decide, when, and what a breach takes away, asserted after every decision."""
+"""The invariants of architecture.md §11 about authority and soft breaches, checked after every decision."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from policies.response import BREACH_CALM_MS, BREACH_WINDOW_MAX_MS
 from policies.stage import LIVE_STAGES, Mode, Stage
 from tests.support.adversary import Adversary
 from tests.support.desk import RULES as SYMBOL_RULES
-from tests.support.watchman import WAYS, Watchman
+from tests.support.watchman import DECLARED_MOVES, Watchman
 
 GOVERNING = {Verb.SET_POLICY, Verb.SET_ROSTER, Verb.SET_RELEASE, Verb.REVOKE}
 
 
 def able(roster: Roster | None) -> set[str]:
-    """Who could add risk."""
+    """The persons who can sign commands that add risk."""
     assert roster is not None
     return {
         person.name
@@ -36,7 +36,7 @@ def able(roster: Roster | None) -> set[str]:
 
 
 def revoked(roster: Roster | None) -> set[str]:
-    """The keys that count for nobody any more."""
+    """The keys that are revoked."""
     return {key.id for person in (roster.persons if roster else ()) for key in person.keys if key.status is KeyStatus.REVOKED}
 
 
@@ -47,7 +47,7 @@ class GovernedWatchman(Watchman):
         super().__init__(venue)
         self.voided = {event.command_id for event in self.desk.events(e.CommandVoided) if isinstance(event, e.CommandVoided)}
         self.breached_at: Millis | None = None
-        self.loud_at = self.desk.now
+        self.not_calm_at = self.desk.now
         self.tried: set[str] = set()
 
     def _check_orders(self, before: State, decision: Decision) -> None:
@@ -103,7 +103,7 @@ class GovernedWatchman(Watchman):
 
     def _check_move(self, before: State, event: e.StageChanged, accepted: list[e.CommandAccepted]) -> None:
         old, new = Position(event.from_stage, event.from_step), Position(event.stage, event.step)
-        assert (old.stage, new.stage) in WAYS
+        assert (old.stage, new.stage) in DECLARED_MOVES
         self.tried.add(f"{event.cause}:{old.stage}")
         if new.risk <= old.risk:
             return
@@ -116,7 +116,7 @@ class GovernedWatchman(Watchman):
         if command.verb is Verb.RESET:
             assert new.stage is Stage.MOCK
             return
-        assert not before.validation_void, "a void validation was given back"
+        assert not before.validation_void, "a void validation was restored"
         assert before.halted_from is not None
         assert before.halt_class is not None
         assert new.risk <= min(before.halted_from.risk, Position(RULES[before.halt_class].ceiling).risk)
@@ -136,7 +136,7 @@ class GovernedWatchman(Watchman):
             assert after.roster is not None
             assert before.roster is not None
             assert after.roster.version == before.roster.version + 1
-            assert revoked(before.roster) <= revoked(after.roster), "a revoked key came back"
+            assert revoked(before.roster) <= revoked(after.roster), "a revoked key became active again"
             assert after.pending is None
 
     # Soft breaches
@@ -150,7 +150,8 @@ class GovernedWatchman(Watchman):
             assert event.level == Level.CANCEL_ALL.name
             self.tried.add(f"soft:{before.position.stage}")
             if self.breached_at is not None:
-                assert now - self.breached_at >= BREACH_WINDOW_MAX_MS or now - self.loud_at >= BREACH_CALM_MS, "a second rung"
+                window_is_over = now - self.breached_at >= BREACH_WINDOW_MAX_MS or now - self.not_calm_at >= BREACH_CALM_MS
+                assert window_is_over, "a second demotion"
             self.breached_at = now
         for event in moves:
             old, new = Position(event.from_stage, event.from_step), Position(event.stage, event.step)
@@ -158,10 +159,10 @@ class GovernedWatchman(Watchman):
                 assert new.risk < old.risk
                 assert new.stage is not Stage.HALTED
                 if old.stage is Stage.LIVE_EUR10:
-                    assert not before.open_on(VenueName.LIVE), "what was ordered with real money was left behind"
+                    assert not before.open_on(VenueName.LIVE), "live orders were left open"
                     assert self.desk.price * self.venue.base(VenueName.LIVE) < SYMBOL_RULES.min_notional * 2 or self.lied
             if new.risk > old.risk:
                 self.breached_at = None
         restarted = any(isinstance(event, e.ControllerStarted) for event in decision.events)
         if restarted or (state.guard_level and Level[state.guard_level] >= Level.CANCEL_ALL):
-            self.loud_at = now
+            self.not_calm_at = now

@@ -18,7 +18,7 @@ from policies.stage import Stage
 from tests.support.adversary import ZERO, Adversary
 from tests.support.desk import D
 
-WAYS = {(edge.source, edge.target) for edge in EDGES}
+DECLARED_MOVES = {(edge.source, edge.target) for edge in EDGES}
 TWO_PERSONS = {
     (Verb.ADVANCE, Stage.VALIDATED),
     (Verb.RAMP, Stage.LIVE_EUR10),
@@ -28,7 +28,7 @@ TWO_PERSONS = {
 
 
 class Watchman:
-    """Sees every decision of a desk. ``lied``: the venue contradicted itself on purpose, so an integrity halt is right."""
+    """Checks every decision of a desk. ``lied``: the venue contradicted itself on purpose, so an integrity halt is correct."""
 
     def __init__(self, venue: Adversary) -> None:
         self.lied = False
@@ -41,8 +41,8 @@ class Watchman:
             venue: dict(self.desk.state.ledger(venue).totals or {}) for venue in VenueName
         }
 
-    def saw(self, before: State, decision: Decision) -> None:
-        """One decision, whose effects the venue has taken."""
+    def check(self, before: State, decision: Decision) -> None:
+        """Check one decision, whose effects the venue has carried out."""
         self._check_orders(before, decision)
         self._check_truth(decision)
         self._check_stage(before, decision)
@@ -78,7 +78,7 @@ class Watchman:
         assert (self.desk.state.position != before.position) <= bool(moves)
         for event in moves:
             old, new = Position(event.from_stage, event.from_step), Position(event.stage, event.step)
-            assert (old.stage, new.stage) in WAYS
+            assert (old.stage, new.stage) in DECLARED_MOVES
             if new.risk <= old.risk:
                 continue
             (command,) = accepted
@@ -103,16 +103,16 @@ class Watchman:
             elif isinstance(event, e.BalancesBaselined):
                 self.totals[event.venue] = dict(event.totals)
             elif isinstance(event, e.FillBooked):
-                seen = self.booked.setdefault((self.desk.epoch if event.venue is VenueName.MOCK else 0, event.venue), set())
-                assert event.trade_id not in seen, "booked twice"
-                seen.add(event.trade_id)
+                booked = self.booked.setdefault((self.desk.epoch if event.venue is VenueName.MOCK else 0, event.venue), set())
+                assert event.trade_id not in booked, "booked twice"
+                booked.add(event.trade_id)
                 self.fills[event.client_id] = self.fills.get(event.client_id, ZERO) + event.quantity
                 totals, sign = self.totals[event.venue], 1 if event.side is Side.BUY else -1
                 totals["BTC"] = totals.get("BTC", ZERO) + sign * event.quantity
                 totals["USDT"] = totals.get("USDT", ZERO) - sign * event.quote - event.fee
 
     def balances_are_the_baseline_plus_every_fill(self) -> None:
-        """Invariant 7, exactly."""
+        """Invariant 7: balances are exact."""
         for venue, totals in self.totals.items():
             held = self.desk.state.ledger(venue).totals or {}
             assert all(held.get(asset, ZERO) == totals.get(asset, ZERO) for asset in {*held, *totals})

@@ -80,12 +80,12 @@ def _look_up_missing(draft: Draft, reading: AccountRead) -> None:
 
 
 def _balance_differences(draft: Draft, reading: AccountRead) -> list[str]:
-    ours = dict(draft.after.ledger(reading.venue).totals or {})
-    theirs = {balance.asset: balance.total for balance in reading.snapshot.balances.values()}
+    our_totals = dict(draft.after.ledger(reading.venue).totals or {})
+    venue_totals = {balance.asset: balance.total for balance in reading.snapshot.balances.values()}
     return [
-        f"{asset}: ours {ours.get(asset, Decimal(0)):f}, {reading.venue} {theirs.get(asset, Decimal(0)):f}"
-        for asset in sorted(ours.keys() | theirs.keys())
-        if ours.get(asset, Decimal(0)) != theirs.get(asset, Decimal(0))
+        f"{asset}: ours {our_totals.get(asset, Decimal(0)):f}, {reading.venue} {venue_totals.get(asset, Decimal(0)):f}"
+        for asset in sorted(our_totals.keys() | venue_totals.keys())
+        if our_totals.get(asset, Decimal(0)) != venue_totals.get(asset, Decimal(0))
     ]
 
 

@@ -102,9 +102,8 @@ class Performer:
             # Nothing was sent: the permit had expired or the signer refused.
             outcome = Rejected(NOT_SENT, f"not sent: {error.message}")
         except asyncio.CancelledError:
-            self._inbox.fact(
-                PlacementAnswered(effect.intent.client_id, Unknown("the controller stopped while sending")), self._now()
-            )
+            answer = PlacementAnswered(effect.intent.client_id, Unknown("the controller stopped while sending"))
+            self._inbox.fact(answer, self._now())
             raise
         except Exception as error:
             _log.exception("a venue adapter raised an unexpected error")

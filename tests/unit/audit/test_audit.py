@@ -87,7 +87,7 @@ def swapped(desk: Desk, old: e.Event, new: e.Event) -> Events:
     return [(new if event is old else event, at) for event, at in desk.journal]
 
 
-def test_a_sound_journal_proves_every_decision_in_it(desk: Desk) -> None:
+def test_a_correct_journal_passes_the_audit(desk: Desk) -> None:
     found = audited(desk.journal)
     assert found["accepted"] == len(desk.events(e.CommandAccepted)) == 4
     assert found["rejudged"] == 3
@@ -105,7 +105,7 @@ def test_an_applied_command_needs_its_quorum_in_its_own_envelope(desk: Desk) -> 
     assert refused(swapped(desk, command, lesser)).startswith("under-quorum")
 
 
-def test_a_signature_that_does_not_hold_is_found_again(desk: Desk) -> None:
+def test_an_invalid_signature_is_found(desk: Desk) -> None:
     command = accepted(desk)
     envelope = json.loads(command.envelope)
     first, second = envelope["signatures"]
@@ -126,12 +126,12 @@ def test_a_signature_that_does_not_hold_is_found_again(desk: Desk) -> None:
         ({"result": ""}, "again gives another result"),
     ],
 )
-def test_what_an_applied_command_says_is_what_was_signed_sealed_and_judged(desk: Desk, changes: dict[str, Any], words: str) -> None:
+def test_a_changed_field_of_an_applied_command_is_found(desk: Desk, changes: dict[str, Any], words: str) -> None:
     command = accepted(desk)
     assert words in refused(swapped(desk, command, command.model_copy(update=changes)))
 
 
-def test_a_verdict_that_was_touched_up_does_not_come_out_again(desk: Desk) -> None:
+def test_a_changed_verdict_is_found(desk: Desk) -> None:
     command = accepted(desk)
     result = json.loads(command.result)
     result["rules"][0]["measured"] = "999"
@@ -146,28 +146,28 @@ def test_a_command_applied_twice_is_found(desk: Desk) -> None:
     assert refused(again).startswith(("command-replayed", "stale-head"))
 
 
-def test_a_command_of_another_history_is_found(desk: Desk) -> None:
+def test_a_command_for_another_journal_is_found(desk: Desk) -> None:
     started = next(number for number, (event, _) in enumerate(desk.journal) if isinstance(event, e.ControllerStarted))
     shifted = [*desk.journal[: started + 1], desk.journal[started], *desk.journal[started + 1 :]]
     assert refused(shifted).startswith(("unknown-head", "stale-head"))
 
 
-def test_a_rise_without_a_command_is_found(desk: Desk) -> None:
+def test_a_move_up_without_a_command_is_found(desk: Desk) -> None:
     rise = e.StageChanged(
         from_stage=Stage.LIVE_EUR10, from_step=0, stage=Stage.RAMPING, step=1, cause="ramp", reason="because", command_id=""
     )
     assert "without a command that allows it" in refused([*desk.journal, (rise, desk.now)])
 
 
-def test_a_rise_further_than_was_signed_is_found(desk: Desk) -> None:
+def test_a_move_up_further_than_signed_is_found(desk: Desk) -> None:
     assert "without a command that allows it" in refused(changed(desk, e.StageChanged, stage=Stage.RAMPING, step=3))
 
 
-def test_a_move_from_where_the_deployment_did_not_stand_is_found(desk: Desk) -> None:
+def test_a_move_from_another_stage_than_the_present_one_is_found(desk: Desk) -> None:
     assert "the deployment was at VALIDATED" in refused(changed(desk, e.StageChanged, from_stage=Stage.TESTNET_VALIDATING))
 
 
-def test_a_fall_needs_nobody(desk: Desk) -> None:
+def test_a_move_down_needs_no_command(desk: Desk) -> None:
     fall = e.StageChanged(
         from_stage=Stage.LIVE_EUR10, from_step=0, stage=Stage.HALTED, step=0, cause="breach", reason="loss", command_id=""
     )
@@ -182,21 +182,21 @@ def usurped(desk: Desk, command_id: str) -> e.RosterAdopted:
 
 
 @pytest.mark.parametrize(("command_id", "words"), [("", "without a command"), ("f" * 32, "was not accepted")])
-def test_a_roster_that_nobody_signed_is_found(desk: Desk, command_id: str, words: str) -> None:
+def test_an_unsigned_roster_is_found(desk: Desk, command_id: str, words: str) -> None:
     assert words in refused([*desk.journal, (usurped(desk, command_id), desk.now)])
 
 
-def test_a_document_that_does_not_have_its_digest_is_found(desk: Desk) -> None:
+def test_a_document_with_a_wrong_digest_is_found(desk: Desk) -> None:
     policy = desk.events(e.PolicyAdopted)[-1].document.replace('"name":"demo"', '"name":"dem0"')
     assert "the policy does not have the digest" in refused(changed(desk, e.PolicyAdopted, document=policy))
     assert "the evidence does not have the digest" in refused(changed(desk, e.EvidenceSealed, digest="sha256:" + "0" * 64))
 
 
-def test_evidence_that_was_shown_with_another_verdict_is_found(desk: Desk) -> None:
+def test_evidence_shown_with_a_wrong_verdict_is_found(desk: Desk) -> None:
     assert "was shown as FAIL" in refused(changed(desk, e.EvidenceSealed, verdict="FAIL"))
 
 
-def test_a_refusal_for_another_reason_than_its_envelope_gives_is_found(desk: Desk) -> None:
+def test_a_refusal_with_a_wrong_reason_is_found(desk: Desk) -> None:
     events = list(desk.journal)
     number = next(place for place, (event, _) in enumerate(events) if isinstance(event, e.CommandRefused) and not event.command_id)
     event, at = events[number]
@@ -205,11 +205,11 @@ def test_a_refusal_for_another_reason_than_its_envelope_gives_is_found(desk: Des
     assert "but its envelope fails as malformed-envelope" in refused(events)
 
 
-def test_a_good_command_passed_off_as_a_bad_envelope_is_found(desk: Desk) -> None:
+def test_a_valid_command_recorded_as_an_invalid_envelope_is_found(desk: Desk) -> None:
     assert "but its envelope verifies" in refused(changed(desk, e.CommandRefused, command_id="", code="bad-signature"))
 
 
-def test_what_another_version_judged_is_counted_and_not_claimed() -> None:
+def test_verdicts_of_another_version_are_counted_as_unchecked() -> None:
     older = Desk()
     older.version = "0.0.9"
     older.walk_to(Stage.VALIDATED)
@@ -218,7 +218,7 @@ def test_what_another_version_judged_is_counted_and_not_claimed() -> None:
     assert found["unchecked"] == 2 + found["sealed"]
 
 
-def test_an_envelope_that_was_cut_when_it_was_stored_is_counted_and_not_claimed() -> None:
+def test_an_envelope_cut_in_storage_is_counted_as_unchecked() -> None:
     desk = Desk().arm()
     desk.give(SubmissionInvalid("x" * 5000, "envelope-too-large", "no", "resend", 4))
     assert audited(desk.journal)["unchecked"] == 1
@@ -235,7 +235,7 @@ def test_a_command_that_waited_is_applied_only_after_its_cooling_off() -> None:
     assert "a move that was not signed" in refused(elsewhere)
 
 
-def test_every_verb_that_was_applied_is_proven() -> None:
+def test_every_applied_verb_is_checked() -> None:
     desk = Desk().walk_to(Stage.VALIDATED)
     desk.ask(Verb.SET_RELEASE, release_document("bot", "2", "sha256:" + "e" * 64))
     desk.ask(Verb.SET_POLICY, canonical_bytes(desk.state.policy.model_copy(update={"name": "other"})).decode())
@@ -250,7 +250,7 @@ def test_every_verb_that_was_applied_is_proven() -> None:
     assert audited(desk.journal)["accepted"] == len(verbs)
 
 
-def test_a_second_process_changes_nothing_about_what_was_proven() -> None:
+def test_a_restart_does_not_change_the_audit() -> None:
     desk = Desk().walk_to(Stage.VALIDATED)
     desk.boot()
     desk.run(5000)
@@ -274,7 +274,7 @@ def overseen() -> Desk:
     return desk
 
 
-def test_keys_acknowledgements_and_drills_are_proven_like_every_command(overseen: Desk) -> None:
+def test_bot_keys_acknowledgements_and_drills_are_checked_too(overseen: Desk) -> None:
     assert audited(overseen.journal)["accepted"] == len(overseen.events(e.CommandAccepted))
 
 
@@ -289,5 +289,5 @@ def test_keys_acknowledgements_and_drills_are_proven_like_every_command(overseen
         (e.DrillStarted, {"command_id": ""}),
     ],
 )
-def test_what_nobody_signed_for_is_found(overseen: Desk, kind: type[e.Event], changes: dict[str, Any]) -> None:
+def test_an_event_without_a_signed_command_is_found(overseen: Desk, kind: type[e.Event], changes: dict[str, Any]) -> None:
     assert "was signed for" in refused(changed(overseen, kind, **changes))

@@ -144,7 +144,7 @@ def raw_json(**changes: Any) -> str:
     return json.dumps(json.loads(SIGNED.text) | changes)
 
 
-def carried(keyid: str, sig: bytes) -> str:
+def with_signature(keyid: str, sig: bytes) -> str:
     """An envelope with one signature."""
     return PROPOSAL.add_signature(keyid, sig).text
 

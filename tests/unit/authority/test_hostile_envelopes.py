@@ -162,31 +162,31 @@ PAYLOADS = [
 
 
 @pytest.mark.parametrize(("text", "code"), [pytest.param(text, code, id=name) for name, text, code in TEXT])
-def test_an_envelope_that_is_not_exactly_one_is_refused(text: str, code: str, counted: Counted) -> None:
+def test_a_malformed_envelope_is_refused(text: str, code: str, counted: Counted) -> None:
     assert refusal(text) == code
     counted("attack vectors", kind=code)
 
 
 @pytest.mark.parametrize(("text", "code"), [pytest.param(text, code, id=name) for name, text, code in PAYLOADS])
-def test_a_payload_that_is_not_exactly_one_command_is_refused_although_it_is_signed(text: str, code: str, counted: Counted) -> None:
+def test_a_signed_payload_that_is_no_command_is_refused(text: str, code: str, counted: Counted) -> None:
     assert refusal(text) == code
     counted("attack vectors", kind=code)
 
 
-def test_an_honest_envelope_gives_the_command_and_its_signatories() -> None:
+def test_a_valid_envelope_gives_the_command_and_its_signatories() -> None:
     verified = verify(SIGNED.text, ROSTER, NOW)
     assert verified.command == a_command()
     assert [one.person for one in verified.signatories] == ["alice", "bob"]
     assert verified.envelope == SIGNED.text
 
 
-def test_white_space_in_the_envelope_changes_nothing_because_only_the_payload_is_signed() -> None:
+def test_white_space_in_the_envelope_does_not_matter() -> None:
     spread = json.dumps(json.loads(SIGNED.text), indent=4)
     assert verify(spread, ROSTER, NOW).payload_digest == verify(SIGNED.text, ROSTER, NOW).payload_digest
 
 
 @given(st.integers(min_value=0, max_value=len(PROPOSAL.payload) * 8 - 1))
-def test_no_bit_of_the_payload_can_be_flipped(bit: int) -> None:
+def test_a_flipped_bit_of_the_payload_is_refused(bit: int) -> None:
     payload = bytearray(PROPOSAL.payload)
     payload[bit // 8] ^= 1 << bit % 8
     altered = type(SIGNED)(bytes(payload), SIGNED.signatures)
@@ -198,6 +198,6 @@ def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 @given(st.text(max_size=300) | st.recursive(st.none() | st.text(max_size=20), nested).map(json.dumps))
-def test_no_text_makes_the_parser_fail_in_any_other_way_than_by_refusing(text: str) -> None:
+def test_any_text_is_parsed_or_refused_with_a_typed_error(text: str) -> None:
     with pytest.raises(Unauthorised):
         verify(text, ROSTER, Millis(0))

@@ -19,7 +19,7 @@ from exchange.model import Millis
 from policies.authority import Verb
 from tests.support.counting import Counted
 from tests.unit.authority import authority_kit as kit
-from tests.unit.authority.authority_kit import ALICE, BOB, CAROL, DAVE, FRANK, GRACE, NOW, PROPOSAL, ROSTER, SIGNED, carried
+from tests.unit.authority.authority_kit import ALICE, BOB, CAROL, DAVE, FRANK, GRACE, NOW, PROPOSAL, ROSTER, SIGNED, with_signature
 
 PAE = PROPOSAL.pae
 ALICE_ID, BOB_ID = public_key(ALICE).fingerprint, public_key(BOB).fingerprint
@@ -40,19 +40,19 @@ def refusal(text: str, roster: Roster = ROSTER, now: Millis = NOW) -> str:
 
 
 def alice(sig: bytes) -> str:
-    return carried(ALICE_ID, sig)
+    return with_signature(ALICE_ID, sig)
 
 
 def bob(armour: str) -> str:
-    return carried(BOB_ID, armour.encode())
+    return with_signature(BOB_ID, armour.encode())
 
 
 def carol(armour: str) -> str:
-    return carried(CAROL_ID, armour.encode())
+    return with_signature(CAROL_ID, armour.encode())
 
 
 def grace(armour: str) -> str:
-    return carried(GRACE_ID, armour.encode())
+    return with_signature(GRACE_ID, armour.encode())
 
 
 def made_by_bob(signature: bytes, algorithm: bytes = b"ssh-ed25519") -> str:
@@ -62,7 +62,7 @@ def made_by_bob(signature: bytes, algorithm: bytes = b"ssh-ed25519") -> str:
 
 def frank(numbers: bytes) -> str:
     made = wire_string(b"ecdsa-sha2-nistp256") + wire_string(numbers)
-    return carried(FRANK_ID, kit.sshsig(FRANK_BLOB, made).encode())
+    return with_signature(FRANK_ID, kit.sshsig(FRANK_BLOB, made).encode())
 
 
 def plus_the_group_order(sig: bytes) -> bytes:
@@ -107,15 +107,15 @@ RAW_VECTORS = [
     ("Alice's signature of another command", alice(ALICE.sign(OTHER.pae)), "bad-signature"),
     ("an OpenSSH signature under a file key", alice(kit.ssh_signature(ALICE, PAE).encode()), "wrong-signature-form"),
     ("a key that nobody knows", sign_with_file_key(PROPOSAL, DAVE).text, "unknown-key"),
-    ("a key id in capitals", carried(ALICE_ID.upper(), RAW), "unknown-key"),
-    ("a key id that is a path", carried("../../alice", RAW), "unknown-key"),
-    ("a person's name for a key id", carried("alice", RAW), "unknown-key"),
+    ("a key id in capitals", with_signature(ALICE_ID.upper(), RAW), "unknown-key"),
+    ("a key id that is a path", with_signature("../../alice", RAW), "unknown-key"),
+    ("a person's name for a key id", with_signature("alice", RAW), "unknown-key"),
     ("one false signature behind a good one", SIGNED.add_signature(CAROL_ID, b"?").text, "malformed-signature"),
     ("a stranger's good signature beside two good ones", sign_with_file_key(SIGNED, DAVE).text, "unknown-key"),
 ]
 
 SSH_VECTORS = [
-    ("a raw signature under an OpenSSH key", carried(BOB_ID, BOB.sign(PAE)), "wrong-signature-form"),
+    ("a raw signature under an OpenSSH key", with_signature(BOB_ID, BOB.sign(PAE)), "wrong-signature-form"),
     ("text before the armour", bob("hello\n" + GOOD), "malformed-signature"),
     ("an empty line before the armour", bob("\n" + GOOD), "malformed-signature"),
     ("text after the armour", bob(GOOD + "hello\n"), "malformed-signature"),
@@ -131,7 +131,7 @@ SSH_VECTORS = [
     ("an armour with padding in the middle", bob(GOOD.replace("U1NIU0lH", "U1NIU0==")), "malformed-signature"),
     ("a good signature with loose bits at its end", bob(loosened(GOOD)), "malformed-signature"),
     ("an armour on lines of a thousand letters", bob(kit.armour(b"SSHSIG" + bytes(900), width=1000)), "malformed-signature"),
-    ("an armour of another alphabet", carried(BOB_ID, GOOD.replace("A", "А").encode()), "malformed-signature"),
+    ("an armour of another alphabet", with_signature(BOB_ID, GOOD.replace("A", "А").encode()), "malformed-signature"),
     ("an armour longer than any signature", bob(kit.armour(bytes(9000))), "malformed-signature"),
     ("an armour around a key instead of a signature", bob(kit.armour(BOB_BLOB)), "malformed-signature"),
     ("bytes behind the signature", bob(kit.ssh_signature(BOB, PAE, tail=b"\0")), "malformed-signature"),
@@ -180,22 +180,22 @@ SSH_VECTORS = [
     ("a security key that was not touched", carol(kit.sk_signature(CAROL, PAE, flags=0)), "no-user-presence"),
     ("a PIN without a touch", carol(kit.sk_signature(CAROL, PAE, flags=4)), "no-user-presence"),
     ("a touch without the PIN the roster asks for", grace(kit.sk_p256_signature(GRACE, PAE, flags=1)), "no-user-verification"),
-    ("a web site's credential", carried(CAROL_ID, sk_by(b"example.org")), "unusable-key"),
-    ("a credential of no application", carried(CAROL_ID, sk_by(b"")), "unusable-key"),
-    ("a credential of another application", carried(CAROL_ID, sk_by(b"ssh:other")), "key-mismatch"),
-    ("a token's signature under an OpenSSH key", carried(FRANK_ID, kit.token_signature(FRANK, PAE)), "wrong-signature-form"),
+    ("a web site's credential", with_signature(CAROL_ID, sk_by(b"example.org")), "unusable-key"),
+    ("a credential of no application", with_signature(CAROL_ID, sk_by(b"")), "unusable-key"),
+    ("a credential of another application", with_signature(CAROL_ID, sk_by(b"ssh:other")), "key-mismatch"),
+    ("a token's signature under an OpenSSH key", with_signature(FRANK_ID, kit.token_signature(FRANK, PAE)), "wrong-signature-form"),
     ("a plain signature by a security key's material", carol(kit.ssh_signature(CAROL, PAE)), "key-mismatch"),
 ]
 
 
 @pytest.mark.parametrize(("text", "code"), [pytest.param(text, code, id=name) for name, text, code in RAW_VECTORS])
-def test_a_raw_signature_that_does_not_hold_refuses_the_envelope(text: str, code: str, counted: Counted) -> None:
+def test_an_invalid_raw_signature_refuses_the_envelope(text: str, code: str, counted: Counted) -> None:
     assert refusal(text) == code
     counted("attack vectors", kind=code)
 
 
 @pytest.mark.parametrize(("text", "code"), [pytest.param(text, code, id=name) for name, text, code in SSH_VECTORS])
-def test_an_openssh_signature_that_does_not_hold_refuses_the_envelope(text: str, code: str, counted: Counted) -> None:
+def test_an_invalid_openssh_signature_refuses_the_envelope(text: str, code: str, counted: Counted) -> None:
     assert refusal(text) == code
     counted("attack vectors", kind=code)
 
@@ -206,36 +206,36 @@ def test_an_openssh_signature_that_does_not_hold_refuses_the_envelope(text: str,
         pytest.param(alice(RAW), "alice", id="a file key"),
         pytest.param(bob(GOOD), "bob", id="an OpenSSH key"),
         pytest.param(carol(kit.sk_signature(CAROL, PAE)), "carol", id="a security key that was touched"),
-        pytest.param(carried(FRANK_ID, kit.p256_signature(FRANK, PAE).encode()), "frank", id="an ECDSA key"),
+        pytest.param(with_signature(FRANK_ID, kit.p256_signature(FRANK, PAE).encode()), "frank", id="an ECDSA key"),
         pytest.param(grace(kit.sk_p256_signature(GRACE, PAE)), "grace", id="a security key with touch and PIN"),
     ],
 )
-def test_an_honest_signature_of_every_kind_is_traced_to_its_person(text: str, person: str) -> None:
+def test_a_valid_signature_of_every_kind_names_its_person(text: str, person: str) -> None:
     assert [one.person for one in verify(text, ROSTER, NOW).signatories] == [person]
 
 
-def test_a_touched_flag_cannot_be_set_after_the_fact() -> None:
+def test_setting_the_touched_flag_afterwards_is_refused() -> None:
     untouched = kit.sk_signature(CAROL, PAE, flags=0).split("\n")
     blob = bytearray(base64.b64decode("".join(untouched[1:-2])))
     blob[-5] = 0x01
-    assert refusal(carried(CAROL_ID, kit.armour(bytes(blob)).encode())) == "bad-signature"
+    assert refusal(with_signature(CAROL_ID, kit.armour(bytes(blob)).encode())) == "bad-signature"
 
 
 @pytest.mark.parametrize("counter", [0, 1, 2**32 - 1])
-def test_a_security_key_s_counter_says_nothing_because_a_command_s_id_is_spent_once(counter: int) -> None:
+def test_the_counter_of_a_security_key_does_not_matter(counter: int) -> None:
     text = carol(kit.sk_signature(CAROL, PAE, counter=counter))
     assert [one.touched for one in verify(text, ROSTER, NOW).signatories] == [True]
 
 
-def test_a_counter_cannot_be_changed_after_the_fact() -> None:
+def test_changing_the_counter_afterwards_is_refused() -> None:
     lines = kit.sk_signature(CAROL, PAE, counter=7).split("\n")
     blob = bytearray(base64.b64decode("".join(lines[1:-2])))
     blob[-1] += 1
-    assert refusal(carried(CAROL_ID, kit.armour(bytes(blob)).encode())) == "bad-signature"
+    assert refusal(with_signature(CAROL_ID, kit.armour(bytes(blob)).encode())) == "bad-signature"
 
 
 @given(st.integers(min_value=0, max_value=64 * 8 - 1))
-def test_no_bit_of_a_raw_signature_can_be_flipped(bit: int) -> None:
+def test_a_flipped_bit_of_a_raw_signature_is_refused(bit: int) -> None:
     altered = bytearray(RAW)
     altered[bit // 8] ^= 1 << bit % 8
     assert refusal(alice(bytes(altered))) == "bad-signature"
@@ -245,15 +245,15 @@ SK_BLOB = base64.b64decode("".join(kit.sk_signature(CAROL, PAE).split("\n")[1:-2
 
 
 @given(st.integers(min_value=0, max_value=len(SK_BLOB) * 8 - 1))
-def test_no_bit_of_an_openssh_signature_can_be_flipped(bit: int) -> None:
+def test_a_flipped_bit_of_an_openssh_signature_is_refused(bit: int) -> None:
     altered = bytearray(SK_BLOB)
     altered[bit // 8] ^= 1 << bit % 8
-    refusal(carried(CAROL_ID, kit.armour(bytes(altered)).encode()))
+    refusal(with_signature(CAROL_ID, kit.armour(bytes(altered)).encode()))
 
 
 @given(st.integers(min_value=0, max_value=len(SK_BLOB) - 1))
-def test_no_part_of_an_openssh_signature_can_be_left_out(length: int) -> None:
-    code = refusal(carried(CAROL_ID, kit.armour(SK_BLOB[:length]).encode()))
+def test_an_openssh_signature_with_a_missing_part_is_refused(length: int) -> None:
+    code = refusal(with_signature(CAROL_ID, kit.armour(SK_BLOB[:length]).encode()))
     assert code == "malformed-signature"
 
 
@@ -266,7 +266,7 @@ def test_no_part_of_an_openssh_signature_can_be_left_out(length: int) -> None:
         pytest.param({"valid_until": NOW - 1}, NOW, "expired-key", id="a key whose time is over"),
     ],
 )
-def test_a_good_signature_by_a_key_out_of_force_refuses_the_envelope(
+def test_a_signature_by_a_key_that_is_not_in_force_is_refused(
     changes: dict[str, object], now: Millis, code: str, counted: Counted
 ) -> None:
     dave = kit.person("dave", kit.listed(DAVE, **changes))
@@ -275,7 +275,7 @@ def test_a_good_signature_by_a_key_out_of_force_refuses_the_envelope(
     counted("attack vectors", kind=code)
 
 
-def test_a_key_is_in_force_from_its_first_to_its_last_millisecond() -> None:
+def test_a_key_is_in_force_exactly_within_its_validity() -> None:
     dave = kit.person("dave", kit.listed(DAVE, valid_from=NOW, valid_until=NOW + 1))
     verified = verify(sign_with_file_key(PROPOSAL, DAVE).text, kit.a_roster(dave), NOW)
     assert verified.signatories[0].person == "dave"
@@ -292,6 +292,6 @@ def test_a_key_cannot_be_added_to_an_envelope_twice() -> None:
     assert refused.value.code == "duplicate-signature"
 
 
-def test_a_signature_of_the_wrong_form_is_refused_even_when_its_key_and_numbers_are_right() -> None:
+def test_a_valid_signature_in_the_wrong_form_is_refused() -> None:
     roster = Roster(version=1, persons=(kit.person("bob", kit.listed(BOB, KeyType.FILE)),))
     assert refusal(sign_with_ssh_key(PROPOSAL, BOB).text, roster) == "wrong-signature-form"

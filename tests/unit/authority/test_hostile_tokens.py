@@ -21,7 +21,7 @@ from controller.authority.verify import verify
 from exchange.errors import ConfigError, Unauthorised, UsageError
 from tests.support.counting import Counted
 from tests.unit.authority import authority_kit as kit
-from tests.unit.authority.authority_kit import ALICE, FRANK, HANK, IDA, NOW, PROPOSAL, ROSTER, carried, der, der_integer
+from tests.unit.authority.authority_kit import ALICE, FRANK, HANK, IDA, NOW, PROPOSAL, ROSTER, der, der_integer, with_signature
 
 PAE = PROPOSAL.pae
 HANK_ID, IDA_ID = kit.p256_public(HANK).fingerprint, kit.p384_public(IDA).fingerprint
@@ -38,11 +38,11 @@ def refusal(text: str, roster: Roster = ROSTER) -> str:
 
 
 def hank(sig: bytes) -> str:
-    return carried(HANK_ID, sig)
+    return with_signature(HANK_ID, sig)
 
 
 def ida(sig: bytes) -> str:
-    return carried(IDA_ID, sig)
+    return with_signature(IDA_ID, sig)
 
 
 def padded(value: int) -> bytes:
@@ -101,14 +101,14 @@ TOKEN_VECTORS = [
     ("a token's signature over OpenSSH's bytes", hank(kit.token_signature(HANK, kit.signed_bytes(PAE))), "bad-signature"),
     ("an OpenSSH signature under a token's key", hank(kit.p256_signature(HANK, PAE).encode()), "wrong-signature-form"),
     ("a raw Ed25519 signature under a token's key", hank(ALICE.sign(PAE)), "malformed-signature"),
-    ("a token's signature under a key file", carried(public_key(ALICE).fingerprint, GOOD), "malformed-signature"),
-    ("a token that nobody knows", carried(kit.p256_public(FRANK).fingerprint[:-1] + "0", GOOD), "unknown-key"),
-    ("a token's key id with a Cyrillic letter", carried(HANK_ID.replace("a", "а", 1), GOOD), "unknown-key"),
+    ("a token's signature under a key file", with_signature(public_key(ALICE).fingerprint, GOOD), "malformed-signature"),
+    ("a token that nobody knows", with_signature(kit.p256_public(FRANK).fingerprint[:-1] + "0", GOOD), "unknown-key"),
+    ("a token's key id with a Cyrillic letter", with_signature(HANK_ID.replace("a", "а", 1), GOOD), "unknown-key"),
 ]
 
 
 @pytest.mark.parametrize(("text", "code"), [pytest.param(text, code, id=name) for name, text, code in TOKEN_VECTORS])
-def test_a_token_s_signature_that_does_not_hold_refuses_the_envelope(text: str, code: str, counted: Counted) -> None:
+def test_an_invalid_token_signature_refuses_the_envelope(text: str, code: str, counted: Counted) -> None:
     assert refusal(text) == code
     counted("attack vectors", kind=code)
 
@@ -116,7 +116,7 @@ def test_a_token_s_signature_that_does_not_hold_refuses_the_envelope(text: str, 
 @pytest.mark.parametrize(
     ("text", "person"), [pytest.param(hank(GOOD), "hank", id="P-256"), pytest.param(ida(GOOD_384), "ida", id="P-384")]
 )
-def test_an_honest_signature_of_a_token_is_traced_to_its_person_and_proves_no_touch(text: str, person: str) -> None:
+def test_a_token_signature_names_its_person_and_proves_no_touch(text: str, person: str) -> None:
     (one,) = verify(text, ROSTER, NOW).signatories
     assert (one.person, one.touched) == (person, False)
 
@@ -124,13 +124,13 @@ def test_an_honest_signature_of_a_token_is_traced_to_its_person_and_proves_no_to
 MIRRORED = der(der_integer(R), der_integer(P256_ORDER - S))
 
 
-def test_the_mirror_image_of_a_signature_is_as_good_and_counts_once() -> None:
+def test_the_second_form_of_a_signature_is_valid_and_counts_once() -> None:
     assert [one.person for one in verify(hank(MIRRORED), ROSTER, NOW).signatories] == ["hank"]
     both = type(PROPOSAL)(PROPOSAL.payload, (EnvelopeSignature(HANK_ID, GOOD), EnvelopeSignature(HANK_ID, MIRRORED)))
     assert refusal(both.text) == "duplicate-signature"
 
 
-def test_what_names_a_command_is_its_payload_whichever_way_it_is_signed() -> None:
+def test_the_payload_alone_identifies_a_command() -> None:
     digests = {
         verify(text, ROSTER, NOW).payload_digest for text in (hank(GOOD), hank(MIRRORED), sign_with_file_key(PROPOSAL, ALICE).text)
     }
@@ -138,21 +138,21 @@ def test_what_names_a_command_is_its_payload_whichever_way_it_is_signed() -> Non
 
 
 @given(st.integers(min_value=0, max_value=len(GOOD) * 8 - 1))
-def test_no_bit_of_a_token_s_signature_can_be_flipped(bit: int) -> None:
+def test_a_flipped_bit_of_a_token_signature_is_refused(bit: int) -> None:
     altered = bytearray(GOOD)
     altered[bit // 8] ^= 1 << bit % 8
     assert refusal(hank(bytes(altered))) in {"malformed-signature", "bad-signature"}
 
 
 @given(st.binary(max_size=120))
-def test_no_bytes_make_the_verifier_fail_in_any_other_way_than_by_refusing(sig: bytes) -> None:
+def test_any_bytes_are_verified_or_refused_with_a_typed_error(sig: bytes) -> None:
     assert refusal(hank(sig)) in {"malformed-signature", "bad-signature"}
     assert refusal(ida(sig)) in {"malformed-signature", "bad-signature"}
 
 
 @pytest.mark.parametrize("curve", [P256, P384], ids=["P-256", "P-384"])
 @pytest.mark.parametrize("where", range(2), ids=["r", "s"])
-def test_only_numbers_between_one_and_the_order_are_verified_at_all(curve: Curve, where: int, counted: Counted) -> None:
+def test_numbers_outside_the_order_are_refused_before_verification(curve: Curve, where: int, counted: Counted) -> None:
     for value, good in ((0, False), (1, True), (curve.order - 1, True), (curve.order, False), (curve.order + 1, False)):
         numbers = (value, 1) if where == 0 else (1, value)
         if good:
@@ -164,7 +164,7 @@ def test_only_numbers_between_one_and_the_order_are_verified_at_all(curve: Curve
         counted("attack vectors", kind="malformed-signature")
 
 
-def test_a_length_that_is_said_in_more_than_one_byte_is_not_taken_for_a_short_one(counted: Counted) -> None:
+def test_a_der_length_of_several_bytes_is_not_read_as_one_byte(counted: Counted) -> None:
     number = b"\2\x42" + bytes([1]) * 66
     with pytest.raises(Unauthorised) as refused:
         parse_der(bytes([0x30, 2 * len(number)]) + number * 2)
@@ -184,7 +184,7 @@ def nearly_der(draw: st.DrawFn) -> bytes:
 
 
 @given(nearly_der())
-def test_whatever_is_read_as_two_numbers_is_their_only_spelling(data: bytes) -> None:
+def test_der_is_read_only_in_its_canonical_form(data: bytes) -> None:
     try:
         numbers = parse_der(data)
     except Unauthorised as refused:
@@ -221,14 +221,14 @@ ROSTERS = [
 
 
 @pytest.mark.parametrize(("data", "code"), [pytest.param(data, code, id=name) for name, data, code in ROSTERS])
-def test_a_roster_that_lists_a_token_wrongly_is_refused(data: bytes, code: str, counted: Counted) -> None:
+def test_a_roster_with_a_wrong_token_entry_is_refused(data: bytes, code: str, counted: Counted) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_roster_json(data)
     assert refused.value.code == code
     counted("attack vectors", kind=code)
 
 
-def test_a_pin_that_somebody_wrote_into_a_uri_is_not_repeated() -> None:
+def test_a_pin_in_a_uri_does_not_appear_in_the_error() -> None:
     with pytest.raises(UsageError) as found:
         find_key("hsm:2?label=TOKEN&pin-value=271828", lambda: "")
     assert (found.value.code, "271828" in str(found.value)) == ("bad-key-uri", False)

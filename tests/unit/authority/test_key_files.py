@@ -29,7 +29,7 @@ def code_of_loading(path: Path) -> str:
     return refused.value.code
 
 
-def test_a_saved_key_is_the_owner_s_alone_and_loads_again(tmp_path: Path) -> None:
+def test_a_saved_key_is_private_and_loads_again(tmp_path: Path) -> None:
     key = generate_key()
     save_key(key, tmp_path / "key")
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
@@ -45,13 +45,13 @@ def test_a_key_file_is_never_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o660, 0o777])
-def test_a_key_that_others_can_touch_is_not_loaded(tmp_path: Path, mode: int) -> None:
+def test_a_key_that_others_can_read_or_write_is_not_loaded(tmp_path: Path, mode: int) -> None:
     save_key(ALICE, tmp_path / "key")
     (tmp_path / "key").chmod(mode)
     assert code_of_loading(tmp_path / "key") == "key-exposed"
 
 
-def test_an_encrypted_key_is_left_to_ssh_keygen(tmp_path: Path, ssh_keygen: str) -> None:
+def test_an_encrypted_key_is_not_loaded(tmp_path: Path, ssh_keygen: str) -> None:
     subprocess.run([ssh_keygen, "-q", "-t", "ed25519", "-N", "a passphrase", "-f", tmp_path / "key"], check=True)
     assert code_of_loading(tmp_path / "key") == "key-unreadable"
 
@@ -62,11 +62,11 @@ def test_a_key_of_another_type_is_not_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"-----BEGIN OPENSSH PRIVATE KEY-----", bytes(200)])
-def test_a_file_that_is_no_key_is_not_loaded(tmp_path: Path, data: bytes) -> None:
+def test_a_file_without_a_key_is_not_loaded(tmp_path: Path, data: bytes) -> None:
     assert code_of_loading(write(tmp_path / "key", data)) == "key-unreadable"
 
 
-def test_a_key_that_is_not_there_is_not_loaded(tmp_path: Path) -> None:
+def test_a_missing_key_file_is_not_loaded(tmp_path: Path) -> None:
     assert code_of_loading(tmp_path / "absent") == code_of_loading(tmp_path) == "key-unreadable"
 
 
@@ -79,7 +79,7 @@ def test_no_error_shows_a_part_of_the_key(tmp_path: Path) -> None:
     assert body[:20] not in f"{refused.value.message} {refused.value.remedy}"
 
 
-def test_there_are_256_words_that_cannot_be_taken_for_one_another() -> None:
+def test_there_are_256_words_that_differ_clearly() -> None:
     assert len(WORDS) == len({word[:4] for word in WORDS}) == 256
     assert all(word.isascii() and word.isalpha() and word.islower() for word in WORDS)
     assert min(distance(a, b) for i, a in enumerate(WORDS) for b in WORDS[:i] if abs(len(a) - len(b)) < 3) >= 3
@@ -95,7 +95,7 @@ def distance(a: str, b: str) -> int:
 
 
 @given(st.binary(min_size=32, max_size=32))
-def test_a_word_code_says_the_first_bytes_of_its_digest(digest: bytes) -> None:
+def test_a_word_code_encodes_the_first_bytes_of_its_digest(digest: bytes) -> None:
     words = word_code(f"sha256:{digest.hex()}").split("-")
     assert bytes(map(WORDS.index, words)) == digest[:6]
 

@@ -22,7 +22,7 @@ def signatory(person: str, fingerprint: str, role: Role = Role.OPERATOR) -> Sign
     return Signatory(person, role, f"id-of-{fingerprint}", fingerprint)
 
 
-def test_two_persons_with_a_key_each_are_two() -> None:
+def test_two_persons_with_one_key_each_count_as_two() -> None:
     signed = sign_with_ssh_key(sign_with_file_key(PROPOSAL, ALICE), BOB)
     counted = count_quorum(verify(signed.text, ROSTER, NOW).signatories, TWO)
     assert counted.satisfied
@@ -30,14 +30,14 @@ def test_two_persons_with_a_key_each_are_two() -> None:
     assert counted.missing == ""
 
 
-def test_one_person_with_two_keys_is_one() -> None:
+def test_one_person_with_two_keys_counts_as_one() -> None:
     signed = sign_with_file_key(sign_with_file_key(PROPOSAL, ALICE), ALICE_SPARE)
     counted = count_quorum(verify(signed.text, ROSTER, NOW).signatories, TWO)
     assert not counted.satisfied
     assert counted.missing == "1 more person (approver or operator) must sign; alice counts so far"
 
 
-def test_one_key_that_two_persons_claim_is_nobody_s() -> None:
+def test_one_key_of_two_persons_counts_for_neither() -> None:
     counted = count_quorum([signatory("alice", "k"), signatory("bob", "k")], ONE)
     assert not counted.satisfied
     assert counted.persons == frozenset()
@@ -53,7 +53,7 @@ def test_a_halt_counts_the_keys_that_may_only_halt() -> None:
     assert count_quorum([signatory("bob", "b", Role.HALT_ONLY)], halt).satisfied
 
 
-def test_nobody_satisfies_no_quorum() -> None:
+def test_no_signatures_reach_no_quorum() -> None:
     assert count_quorum([], TWO).missing.startswith("2 more persons")
 
 
@@ -61,7 +61,7 @@ def test_nobody_satisfies_no_quorum() -> None:
     st.lists(st.builds(signatory, st.sampled_from("abc"), st.sampled_from("123"), st.sampled_from(list(Role))), max_size=8),
     st.integers(min_value=1, max_value=3),
 )
-def test_a_satisfied_quorum_always_has_that_many_disjoint_persons_and_keys(signed: list[Signatory], persons: int) -> None:
+def test_a_reached_quorum_has_distinct_persons_and_keys(signed: list[Signatory], persons: int) -> None:
     wanted = Quorum(persons, frozenset({Role.OPERATOR, Role.APPROVER}))
     counted = count_quorum(signed, wanted)
     allowed = [one for one in signed if one.role in wanted.roles]

@@ -110,7 +110,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("data", "code"), [pytest.param(data, code, id=name) for name, data, code in HOSTILE])
-def test_a_roster_that_is_not_exactly_one_is_refused(data: bytes, code: str, counted: Counted) -> None:
+def test_a_malformed_roster_is_refused(data: bytes, code: str, counted: Counted) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_roster_json(data)
     assert refused.value.code == code
@@ -128,7 +128,7 @@ def test_a_roster_that_is_not_exactly_one_is_refused(data: bytes, code: str, cou
         pytest.param(bytes(31), id="31 bytes"),
     ],
 )
-def test_a_public_key_under_which_anybody_could_sign_is_refused(point: bytes, counted: Counted) -> None:
+def test_a_public_key_of_small_order_is_refused(point: bytes, counted: Counted) -> None:
     blob = wire_string(b"ssh-ed25519") + wire_string(point)
     line = "ssh-ed25519 " + base64.b64encode(blob).decode()
     with pytest.raises(ConfigError) as refused:
@@ -137,17 +137,17 @@ def test_a_public_key_under_which_anybody_could_sign_is_refused(point: bytes, co
     counted("attack vectors", kind="unusable-key")
 
 
-def test_the_digest_names_the_content_and_not_the_spelling() -> None:
+def test_the_roster_digest_depends_on_content_not_on_spelling() -> None:
     spread = json.dumps(json.loads(ROSTER.canonical_bytes), indent=2).encode()
     assert parse_roster_json(spread).digest == ROSTER.digest == canonical.digest(ROSTER.canonical_bytes)
 
 
-def test_any_change_changes_the_digest() -> None:
+def test_any_change_of_a_roster_changes_its_digest() -> None:
     digests = {a_roster(person("erin", listed(ERIN, valid_until=until))).digest for until in (None, 5, 6)}
     assert len(digests | {ROSTER.digest}) == 4
 
 
-def test_a_roster_written_by_hand_in_toml_says_the_same_as_in_json(tmp_path: Path) -> None:
+def test_a_roster_in_toml_equals_the_same_roster_in_json(tmp_path: Path) -> None:
     line = public_key(ALICE).line
     text = f"""
 version = 3
@@ -172,14 +172,14 @@ def test_toml_that_is_not_a_roster_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["absent.toml", "roster.yaml"])
-def test_a_file_that_cannot_be_a_roster_is_refused(tmp_path: Path, name: str) -> None:
+def test_an_unreadable_roster_file_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "roster.yaml").write_text("version: 1")
     with pytest.raises(ConfigError) as refused:
         load_roster(tmp_path / name)
     assert refused.value.code == "roster-unreadable"
 
 
-def test_a_comment_behind_a_public_key_does_not_change_what_key_it_is() -> None:
+def test_a_comment_after_a_public_key_does_not_change_the_key() -> None:
     assert roster_key(public_key(ALICE).line + " alice@laptop") == roster_key(public_key(ALICE).line, KeyType.SSH_ED25519)
 
 

@@ -51,7 +51,7 @@ def accepted(ssh_keygen: str, key: PublicKey, armour: str, directory: Path) -> b
     return subprocess.run(command, input=PROPOSAL.pae, capture_output=True, check=False).returncode == 0
 
 
-def test_a_signature_by_ssh_keygen_is_accepted_byte_for_byte_as_our_own(tmp_path: Path, ssh_keygen: str) -> None:
+def test_a_signature_by_ssh_keygen_equals_our_own_byte_for_byte(tmp_path: Path, ssh_keygen: str) -> None:
     save_key(BOB, tmp_path / "bob")
     armour = sign_with(ssh_keygen, tmp_path / "bob", tmp_path)
     assert armour == sign_ed25519(BOB, SSH_NAMESPACE, PROPOSAL.pae)
@@ -59,9 +59,7 @@ def test_a_signature_by_ssh_keygen_is_accepted_byte_for_byte_as_our_own(tmp_path
 
 
 @pytest.mark.parametrize("kind", [("ed25519",), ("ecdsa",), ("ecdsa", "-b", "384")], ids=" ".join)
-def test_a_signature_by_a_key_of_ssh_keygen_s_own_making_is_accepted(
-    tmp_path: Path, ssh_keygen: str, kind: tuple[str, ...]
-) -> None:
+def test_a_signature_by_a_key_from_ssh_keygen_is_accepted(tmp_path: Path, ssh_keygen: str, kind: tuple[str, ...]) -> None:
     subprocess.run([ssh_keygen, "-q", "-t", *kind, "-N", "", "-C", "me@here", "-f", tmp_path / "key"], check=True)
     signed = attach_ssh_signature(PROPOSAL, sign_with(ssh_keygen, tmp_path / "key", tmp_path))
     line = (tmp_path / "key.pub").read_text()
@@ -69,7 +67,7 @@ def test_a_signature_by_a_key_of_ssh_keygen_s_own_making_is_accepted(
     assert verify(signed.text, roster, NOW).signatories[0].fingerprint == parse_public_line(line).fingerprint
 
 
-def test_a_key_of_ssh_keygen_s_own_making_is_loaded(tmp_path: Path, ssh_keygen: str) -> None:
+def test_a_key_from_ssh_keygen_is_loaded(tmp_path: Path, ssh_keygen: str) -> None:
     subprocess.run([ssh_keygen, "-q", "-t", "ed25519", "-N", "", "-C", "me@here", "-f", tmp_path / "key"], check=True)
     assert public_key(load_key(tmp_path / "key")) == parse_public_line((tmp_path / "key.pub").read_text())
 
@@ -88,16 +86,16 @@ def test_ssh_keygen_accepts_our_signatures_of_every_kind(tmp_path: Path, ssh_key
 
 
 @given(st.text(max_size=40), st.binary(max_size=200))
-def test_the_bytes_that_are_signed_are_those_of_dsse(payload_type: str, payload: bytes) -> None:
+def test_the_signed_bytes_follow_dsse(payload_type: str, payload: bytes) -> None:
     assert pae(payload_type, payload) == TheirEnvelope(payload, payload_type, {}).pae()
 
 
 def test_a_dsse_library_accepts_our_envelope() -> None:
     signed = sign_with_file_key(PROPOSAL, ALICE)
     key = SSlibKey(public_key(ALICE).fingerprint, "ed25519", "ed25519", {"public": public_key(ALICE).point.hex()})
-    theirs = TheirEnvelope.from_dict(json.loads(signed.text))
-    assert theirs.payload_type == PAYLOAD_TYPE
-    assert list(theirs.verify([key], 1)) == [key.keyid]
+    expected = TheirEnvelope.from_dict(json.loads(signed.text))
+    assert expected.payload_type == PAYLOAD_TYPE
+    assert list(expected.verify([key], 1)) == [key.keyid]
 
 
 def test_an_envelope_reads_back_from_its_text() -> None:

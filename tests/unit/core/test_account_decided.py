@@ -22,21 +22,21 @@ def _examined(desk: Desk, *failed: str) -> None:
     desk.give(i.AccountExamined(VenueName.LIVE, 9, failed))
 
 
-def test_an_account_nobody_examined_opens_no_live_gate() -> None:
+def test_the_live_gate_fails_when_the_account_was_not_checked() -> None:
     desk = _validated()
     reply = desk.move(Verb.ADVANCE, Stage.LIVE_EUR10)
     assert reply.code == "gate-not-passed"
     assert "account_checks_failed was never observed" in reply.message
 
 
-def test_one_failed_check_keeps_the_live_gate_shut() -> None:
+def test_the_live_gate_fails_after_one_failed_account_check() -> None:
     desk = _validated()
     _examined(desk, "BTCUSDT open to this key")
     assert desk.move(Verb.ADVANCE, Stage.LIVE_EUR10).code == "gate-not-passed"
     assert desk.state.position == Position(Stage.VALIDATED)
 
 
-def test_the_latest_examination_is_the_one_that_counts() -> None:
+def test_only_the_latest_account_check_counts() -> None:
     desk = _validated()
     _examined(desk, "clock")
     _examined(desk)

@@ -29,14 +29,14 @@ def titles(desk: Desk) -> list[str]:
     return [one.title for one in desk.state.alerts]
 
 
-def test_a_halt_is_outstanding_under_the_number_of_the_entry_that_says_so(desk: Desk) -> None:
+def test_a_halt_opens_an_alert_named_after_its_entry(desk: Desk) -> None:
     desk.give(i.HaltAsked("test", "stop"))
     (number,) = [number for number, (event, _) in enumerate(desk.journal, 1) if isinstance(event, e.StageChanged)]
     (alert,) = desk.state.alerts
     assert (alert.id, alert.kind, alert.detail) == (f"A-{number}", AlertKind.HALTED, "halt: test: stop")
 
 
-def test_a_breach_and_the_halt_it_causes_are_two_alerts() -> None:
+def test_a_breach_and_its_halt_open_two_alerts() -> None:
     desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
     for _ in range(600):
         desk.pass_time(1000)
@@ -46,7 +46,7 @@ def test_a_breach_and_the_halt_it_causes_are_two_alerts() -> None:
     assert {one.kind for one in desk.state.alerts} == {AlertKind.BREACH, AlertKind.HALTED}
 
 
-def test_a_break_that_every_sweep_finds_again_is_one_alert(desk: Desk) -> None:
+def test_a_break_found_by_every_sweep_is_one_alert(desk: Desk) -> None:
     wrong = {"USDT": Balance("USDT", D(50), D(0))}
     for _ in range(4):
         desk.pass_time(3000)
@@ -55,7 +55,7 @@ def test_a_break_that_every_sweep_finds_again_is_one_alert(desk: Desk) -> None:
     assert (alert.kind, alert.times) == (AlertKind.RECONCILIATION, 1)
 
 
-def test_what_the_shell_noticed_is_journalled_once_while_it_is_outstanding(desk: Desk) -> None:
+def test_an_alert_of_the_shell_is_journalled_once_while_open(desk: Desk) -> None:
     for _ in range(3):
         desk.give(LOCKOUT)
     assert len(desk.events(e.AlertRaised)) == 1
@@ -64,18 +64,18 @@ def test_what_the_shell_noticed_is_journalled_once_while_it_is_outstanding(desk:
     assert len(desk.events(e.AlertRaised)) == 2
 
 
-def test_a_move_is_no_alert() -> None:
+def test_a_move_opens_no_alert() -> None:
     assert Desk().walk_to(Stage.VALIDATED).state.alerts == ()
 
 
-def test_the_oldest_are_only_counted_when_there_are_too_many(desk: Desk) -> None:
+def test_with_too_many_alerts_the_oldest_are_only_counted(desk: Desk) -> None:
     for number in range(MOST_ALERTS + 3):
         desk.give(i.AlertNoticed(AlertKind.BOT_KEY, f"number {number}", ""))
     assert (len(desk.state.alerts), desk.state.alerts_lost) == (MOST_ALERTS, 3)
     assert titles(desk)[-1] == f"number {MOST_ALERTS + 2}"
 
 
-def test_an_acknowledged_alert_is_gone_and_it_is_known_who_answers_for_it(desk: Desk) -> None:
+def test_an_acknowledged_alert_is_closed_with_its_persons(desk: Desk) -> None:
     desk.give(LOCKOUT)
     (alert,) = desk.state.alerts
     assert desk.ask(Verb.ACK_ALERT, alert.id, "carol").code == ""
@@ -93,14 +93,14 @@ def test_an_acknowledgement_changes_nothing_else(desk: Desk) -> None:
     assert desk.decisions[-1].effects == ()
 
 
-def test_what_somebody_is_about_to_sign_stays_good_when_an_alert_is_acknowledged(desk: Desk) -> None:
+def test_an_acknowledgement_leaves_a_proposal_valid(desk: Desk) -> None:
     desk.give(LOCKOUT)
     move = desk.command(Verb.HALT, replace(desk.state.position, stage=Stage.HALTED))
     assert desk.ask(Verb.ACK_ALERT, desk.state.alerts[0].id, "carol").code == ""
     assert desk.submit(move, "alice").code == ""
 
 
-def test_a_command_that_waits_goes_on_waiting_when_an_alert_is_acknowledged() -> None:
+def test_an_acknowledgement_leaves_a_waiting_command_pending() -> None:
     desk = Desk(with_policy(mode=Mode.SOLO)).walk_to(Stage.VALIDATED)
     desk.give(LOCKOUT)
     desk.trade(6)
@@ -110,7 +110,7 @@ def test_a_command_that_waits_goes_on_waiting_when_an_alert_is_acknowledged() ->
     assert desk.state.pending is not None
 
 
-def test_an_alert_comes_back_when_its_cause_does(desk: Desk) -> None:
+def test_an_alert_opens_again_when_its_cause_returns(desk: Desk) -> None:
     desk.give(i.HaltAsked("test", "stop"))
     first = desk.state.alerts[0].id
     assert desk.ask(Verb.ACK_ALERT, first, "carol").code == ""
@@ -119,7 +119,7 @@ def test_an_alert_comes_back_when_its_cause_does(desk: Desk) -> None:
     assert desk.state.alerts[0].id != first
 
 
-def test_a_repeated_halt_that_nobody_answered_for_is_counted(desk: Desk) -> None:
+def test_a_repeated_halt_is_counted_in_its_open_alert(desk: Desk) -> None:
     for _ in range(2):
         desk.give(i.HaltAsked("test", "stop"))
         desk.move(Verb.RESET, Stage.MOCK)

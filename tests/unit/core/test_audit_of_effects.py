@@ -60,20 +60,20 @@ def live() -> Desk:
     return desk
 
 
-def test_a_halt_is_not_left_with_a_command_that_is_no_move(live: Desk) -> None:
+def test_a_command_that_is_no_move_does_not_end_a_halt(live: Desk) -> None:
     halt = moved(LIVE, Stage.HALTED, Cause.BREACH)
     rise = moved(Stage.HALTED, LIVE, Cause.RESUME, last_accepted(live, Verb.ACK_ALERT))
     assert problem(live, halt) == ""
     assert "without a command that allows it" in problem(live, halt, rise)
 
 
-def test_a_command_lets_the_deployment_rise_once(live: Desk) -> None:
+def test_a_command_moves_the_deployment_up_once(live: Desk) -> None:
     fall = moved(LIVE, Stage.VALIDATED, Cause.SOFT_BREACH)
     rise = moved(Stage.VALIDATED, LIVE, Cause.ADVANCE, last_accepted(live, Verb.ADVANCE))
     assert "once" in problem(live, fall, rise)
 
 
-def test_a_roster_does_not_change_with_a_command_about_something_else(live: Desk) -> None:
+def test_a_command_about_something_else_changes_no_roster(live: Desk) -> None:
     mallory = roster_key(public_key(generate_key()).line, KeyType.FILE)
     persons = tuple(one.model_copy(update={"keys": (mallory,)}) for one in live.state.roster.persons[:1])
     roster = live.state.roster.model_copy(update={"version": 2, "persons": persons})
@@ -83,7 +83,7 @@ def test_a_roster_does_not_change_with_a_command_about_something_else(live: Desk
     assert "is not the one that was signed" in problem(live, forged)
 
 
-def test_a_revocation_takes_away_the_key_it_was_signed_for_and_changes_nothing_else() -> None:
+def test_a_revocation_removes_only_the_signed_key() -> None:
     desk = Desk().arm()
     bob, carol = desk.state.roster.persons[1:]
     assert desk.ask(Verb.REVOKE, carol.keys[0].id, "alice").code == ""
@@ -97,12 +97,12 @@ def test_a_revocation_takes_away_the_key_it_was_signed_for_and_changes_nothing_e
     assert "is not the one that was signed" in problem(desk, forged)
 
 
-def test_gateway_keys_are_adopted_without_a_signature_once_in_a_journals_life(live: Desk) -> None:
+def test_gateway_keys_are_adopted_unsigned_only_once(live: Desk) -> None:
     adopted = live.events(e.BotKeysAdopted)[0]
     assert "adopted a second time" in problem(live, adopted)
 
 
-def test_a_revoked_gateway_key_does_not_come_back_with_the_command_that_issued_it() -> None:
+def test_an_old_issue_command_does_not_restore_a_revoked_key() -> None:
     desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
     assert desk.ask(Verb.ISSUE_BOT_KEY, key_document("new-bot", "newbotkey", "sha256:" + "7" * 64), "alice").code == ""
     issued = desk.events(e.BotKeyIssued)[-1]
@@ -111,7 +111,7 @@ def test_a_revoked_gateway_key_does_not_come_back_with_the_command_that_issued_i
     assert "once" in problem(desk, issued)
 
 
-def test_a_policy_does_not_change_under_real_money(live: Desk) -> None:
+def test_the_policy_does_not_change_at_a_live_stage(live: Desk) -> None:
     policy = live.policy.model_copy(update={"name": "other"})
     document = canonical_bytes(policy).decode()
     forged = e.PolicyAdopted(document=document, digest=policy_digest(document))
@@ -137,7 +137,7 @@ def test_a_release_comes_into_force_with_the_command_it_was_signed_for() -> None
     assert "was signed for" in problem(desk, adopted.model_copy(update={"version": "3"}))
 
 
-def test_what_changed_on_disk_takes_a_sound_journal_back_to_mock_and_is_no_forgery(live: Desk) -> None:
+def test_a_changed_file_moves_to_mock_and_passes_the_audit(live: Desk) -> None:
     desk = live.fork()
     desk.policy = desk.policy.model_copy(update={"name": "other"})
     desk.release = Release("bot", "2", "sha256:" + "a" * 64, "sha256:" + "e" * 64)

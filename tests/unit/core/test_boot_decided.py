@@ -56,7 +56,7 @@ CHANGES = [
 Change = Callable[[Desk], None]
 
 
-def test_the_first_start_remembers_everything_it_stands_on() -> None:
+def test_the_first_start_journals_every_document() -> None:
     desk = Desk()
     kinds = [type(event) for event in desk.boot().events]
     assert kinds == [
@@ -73,13 +73,13 @@ def test_the_first_start_remembers_everything_it_stands_on() -> None:
     assert not desk.state.armed
 
 
-def test_a_restart_with_nothing_new_only_starts(live: Desk) -> None:
+def test_a_restart_without_changes_journals_only_the_start(live: Desk) -> None:
     desk = live.fork()
     assert [type(event) for event in desk.boot().events] == [e.ControllerStarted]
     assert desk.state.position == Position(Stage.LIVE_EUR10)
 
 
-def test_a_restart_is_not_armed_and_compares_every_account_again(live: Desk) -> None:
+def test_a_restart_is_not_armed_and_reconciles_every_account_again(live: Desk) -> None:
     desk = live.fork()
     desk.boot()
     assert not desk.state.armed
@@ -93,7 +93,7 @@ def test_a_restart_takes_the_epoch_it_was_given(live: Desk) -> None:
     assert desk.state.epoch == live.state.epoch + 1
 
 
-def test_orders_in_flight_at_a_restart_become_unknown_and_are_never_sent_again(live: Desk) -> None:
+def test_orders_in_flight_at_a_restart_become_unknown(live: Desk) -> None:
     desk = live.fork()
     reply = desk.order("0.00003").reply
     assert isinstance(reply, Admitted)
@@ -103,7 +103,7 @@ def test_orders_in_flight_at_a_restart_become_unknown_and_are_never_sent_again(l
     assert LookUp(LIVE, "BTCUSDT", reply.client_id) in desk.tick().effects
 
 
-def test_orders_that_were_unknown_stay_so_and_keep_their_age(live: Desk) -> None:
+def test_unknown_orders_stay_unknown_and_keep_their_age(live: Desk) -> None:
     desk = live.fork()
     client_id = desk.placed(desk.order("0.00003"), Unknown("time-out"))
     since = desk.state.orders[client_id].unknown_since
@@ -112,7 +112,7 @@ def test_orders_that_were_unknown_stay_so_and_keep_their_age(live: Desk) -> None
     assert desk.state.orders[client_id].unknown_since == since
 
 
-def test_the_mock_executor_is_new_after_a_restart_and_its_orders_have_ended() -> None:
+def test_a_restart_ends_the_orders_of_the_mock_executor() -> None:
     desk = Desk().arm()
     held = desk.placed(desk.order("0.00009"))
     desk.fill(held, "0.00003")
@@ -174,7 +174,7 @@ def test_evidence_sealed_at_mock_does_not_survive_a_change(change: Change, what:
     assert dict(desk.state.seals) == {}, what
 
 
-def test_a_change_cancels_what_is_left_on_the_live_venue(live: Desk) -> None:
+def test_a_change_cancels_the_orders_on_the_live_venue(live: Desk) -> None:
     desk = live.fork()
     desk.placed(desk.order("0.00003"))
     _release(desk)
@@ -217,7 +217,7 @@ def test_a_journal_of_another_deployment_is_refused(live: Desk, other: dict[str,
     assert refusal.value.code == "foreign-journal"
 
 
-def test_halted_survives_a_restart_and_the_halt_is_finished_first(live: Desk) -> None:
+def test_after_a_restart_a_halt_is_completed_first(live: Desk) -> None:
     desk = live.fork()
     desk.placed(desk.order("0.00003"))
     desk.give(i.HaltAsked("test", "stop"))
@@ -227,7 +227,7 @@ def test_halted_survives_a_restart_and_the_halt_is_finished_first(live: Desk) ->
     assert [effect.venue for effect in decision.effects if isinstance(effect, CancelAll)] == [LIVE]
 
 
-def test_halted_places_nothing_however_often_it_starts(live: Desk) -> None:
+def test_a_halted_deployment_places_nothing_after_restarts(live: Desk) -> None:
     desk = live.fork()
     desk.give(i.HaltAsked("test", "stop"))
     for _ in range(3):
@@ -237,7 +237,7 @@ def test_halted_places_nothing_however_often_it_starts(live: Desk) -> None:
     assert desk.state.position == Position(Stage.HALTED)
 
 
-def test_time_nobody_saw_is_a_gap_in_the_evidence(live: Desk) -> None:
+def test_downtime_is_a_gap_in_the_evidence(live: Desk) -> None:
     desk = live.fork()
     covered = desk.state.tally.covered_ms if desk.state.tally else 0
     desk.pass_time(60_000)
@@ -250,7 +250,7 @@ def test_time_nobody_saw_is_a_gap_in_the_evidence(live: Desk) -> None:
     assert tally.covered_ms - covered <= 2_000
 
 
-def test_a_restart_is_a_fold_of_the_journal_and_nothing_else(live: Desk) -> None:
+def test_the_state_after_a_restart_is_the_fold_of_the_journal(live: Desk) -> None:
     desk = live.fork()
     desk.boot()
     assert fold(State(), desk.journal) == desk.state

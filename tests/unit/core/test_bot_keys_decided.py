@@ -34,7 +34,7 @@ def rule_of(desk: Desk, **who: str) -> str:
     return reply.rule if isinstance(reply, Deny) else ""
 
 
-def test_the_first_start_adopts_the_keys_of_the_settings_with_digests_of_their_secrets(desk: Desk) -> None:
+def test_the_first_start_adopts_the_keys_of_the_settings(desk: Desk) -> None:
     (adopted,) = desk.events(e.BotKeysAdopted)
     assert isinstance(adopted, e.BotKeysAdopted)
     assert {one.key: one.bot for one in adopted.keys} == {key: bot for bot, key in BOT_KEYS.items()}
@@ -45,7 +45,7 @@ def test_one_secret_under_two_keys_has_two_digests() -> None:
     assert secret_digest("firstbotkey", "secret") != secret_digest("secondbotkey", "secret")
 
 
-def test_a_journal_from_before_there_were_keys_adopts_them_at_its_next_start() -> None:
+def test_a_journal_without_keys_adopts_them_at_the_next_start() -> None:
     old = Desk()
     old.bots = ()
     old.arm()
@@ -55,7 +55,7 @@ def test_a_journal_from_before_there_were_keys_adopts_them_at_its_next_start() -
     assert set(old.state.bot_keys) == set(BOT_KEYS.values())
 
 
-def test_settings_without_a_bot_adopt_nothing_once_and_for_all() -> None:
+def test_settings_without_bots_adopt_no_key_once_and_for_all() -> None:
     desk = Desk()
     desk.bots = ()
     desk.arm()
@@ -64,7 +64,7 @@ def test_settings_without_a_bot_adopt_nothing_once_and_for_all() -> None:
     assert not desk.state.bot_keys
 
 
-def test_a_key_that_appears_in_the_settings_later_is_not_usable_and_raises_an_alert_once(desk: Desk) -> None:
+def test_a_key_added_to_the_settings_is_unusable_and_alerts_once(desk: Desk) -> None:
     desk.bots = (*desk.bots, i.BotKeyFound("late-bot", "latebotkey", DIGEST))
     desk.boot()
     desk.boot()
@@ -107,7 +107,7 @@ def test_an_issued_key_trades_at_once_and_only_for_its_bot(desk: Desk) -> None:
     assert rule_of(desk, bot="demo-bot", key="newbotkey") == "bot-key"
 
 
-def test_an_order_that_was_on_its_way_when_its_key_was_revoked_is_denied(desk: Desk) -> None:
+def test_a_queued_order_is_denied_when_its_key_is_revoked(desk: Desk) -> None:
     on_its_way = desk.requested("0.00003")
     assert desk.ask(Verb.REVOKE_BOT_KEY, DEMO, "carol").code == ""
     reply = desk.give(on_its_way).reply
@@ -115,13 +115,13 @@ def test_an_order_that_was_on_its_way_when_its_key_was_revoked_is_denied(desk: D
     assert reply.rule == "bot-key"
 
 
-def test_a_repeated_id_does_not_get_round_a_revoked_key(desk: Desk) -> None:
+def test_a_repeated_id_with_a_revoked_key_is_denied(desk: Desk) -> None:
     desk.placed(desk.order("0.00003", bot_id="mine"))
     assert desk.ask(Verb.REVOKE_BOT_KEY, DEMO, "carol").code == ""
     assert isinstance(desk.order("0.00003", bot_id="mine").reply, Deny)
 
 
-def test_a_revocation_cancels_what_its_bot_has_open_and_nothing_of_another(desk: Desk) -> None:
+def test_a_revocation_cancels_the_open_orders_of_its_bot_alone(desk: Desk) -> None:
     mine = desk.placed(desk.order("0.00003"))
     desk.placed(desk.give(desk.requested("0.00003", bot="other-bot")))
     assert desk.ask(Verb.REVOKE_BOT_KEY, DEMO, "carol").code == ""
@@ -129,7 +129,7 @@ def test_a_revocation_cancels_what_its_bot_has_open_and_nothing_of_another(desk:
     assert desk.state.orders[mine].cancel_requested
 
 
-def test_an_order_whose_outcome_is_open_is_cancelled_as_soon_as_the_venue_has_it(desk: Desk) -> None:
+def test_an_unknown_order_is_cancelled_once_the_venue_reports_it(desk: Desk) -> None:
     admitted = desk.order("0.00003")
     assert desk.ask(Verb.REVOKE_BOT_KEY, DEMO, "carol").code == ""
     client_id = desk.placed(admitted)
@@ -147,7 +147,7 @@ def test_a_key_may_get_a_new_secret(desk: Desk) -> None:
     assert desk.state.bot_keys[DEMO].secret_digest == DIGEST
 
 
-def test_a_revocation_leaves_a_command_that_waits_alone() -> None:
+def test_a_revocation_leaves_a_waiting_command_pending() -> None:
     desk = Desk(with_policy(mode=Mode.SOLO)).walk_to(Stage.VALIDATED)
     desk.trade(6)
     desk.run(40_000)
@@ -158,7 +158,7 @@ def test_a_revocation_leaves_a_command_that_waits_alone() -> None:
     assert desk.state.position.stage is Stage.LIVE_EUR10
 
 
-def test_a_new_key_where_real_money_is_needs_two_persons_or_waits() -> None:
+def test_a_new_key_at_a_live_stage_needs_two_persons_or_waits() -> None:
     subject = key_document("new-bot", "newbotkey", DIGEST)
     team = Desk().walk_to(Stage.LIVE_EUR10)
     assert team.ask(Verb.ISSUE_BOT_KEY, subject, "alice").code == "under-quorum"
@@ -172,7 +172,7 @@ def test_a_new_key_where_real_money_is_needs_two_persons_or_waits() -> None:
 
 
 @pytest.mark.parametrize(("verb", "before"), [(Verb.ADVANCE, Stage.VALIDATED), (Verb.RESUME, Stage.HALTED)])
-def test_what_was_signed_to_go_up_does_not_take_a_key_along_that_one_person_issued_afterwards(verb: Verb, before: Stage) -> None:
+def test_issuing_a_key_invalidates_a_signed_move_up(verb: Verb, before: Stage) -> None:
     desk = Desk().walk_to(Stage.VALIDATED if before is Stage.VALIDATED else Stage.LIVE_EUR10)
     if before is Stage.HALTED:
         desk.move(Verb.HALT, Stage.HALTED, signers=("carol",))
@@ -184,7 +184,7 @@ def test_what_was_signed_to_go_up_does_not_take_a_key_along_that_one_person_issu
     assert desk.submit(desk.command(verb, Position(Stage.LIVE_EUR10)), "alice", "bob").code == ""
 
 
-def test_a_key_that_is_issued_withdraws_what_waits() -> None:
+def test_issuing_a_key_withdraws_a_waiting_command() -> None:
     desk = Desk(with_policy(mode=Mode.SOLO)).walk_to(Stage.VALIDATED)
     desk.trade(6)
     desk.run(40_000)

@@ -52,20 +52,20 @@ def moved(cause: str) -> bytes:
 
 
 @pytest.mark.parametrize(("cause", "kind"), WRITTEN_BEFORE.items())
-def test_a_cause_that_was_written_before_reads_as_what_it_was(cause: str, kind: HaltClass) -> None:
+def test_a_journalled_cause_reads_back_unchanged(cause: str, kind: HaltClass) -> None:
     event = event_codec.decode("stage-changed", moved(cause))
     assert isinstance(event, e.StageChanged)
     assert (event.cause.value, HaltClass.of(event.cause)) == (cause, kind)
     assert event_codec.encode(event) == moved(cause)
 
 
-def test_a_cause_nobody_ever_wrote_is_a_contradiction() -> None:
+def test_an_unknown_cause_is_refused() -> None:
     with pytest.raises(IntegrityError) as refusal:
         event_codec.decode("stage-changed", moved("because"))
     assert refusal.value.code == "malformed-event"
 
 
-def test_a_journal_of_before_guards_had_names_folds_to_the_same_state_without_them() -> None:
+def test_a_journal_without_guard_names_folds_to_the_same_state() -> None:
     desk = Desk().walk_to(Stage.LIVE_EUR10)
     desk.run(3_000)
     desk.tick(age_ms=2_001)
@@ -83,15 +83,15 @@ def test_a_journal_of_before_guards_had_names_folds_to_the_same_state_without_th
     assert desk.state.halt_class is HaltClass.BREACH
 
 
-@pytest.mark.parametrize(("given", "kind"), [(Cause.HALT, HaltClass.OPERATOR), (Cause.JOURNAL, HaltClass.JOURNAL)])
-def test_who_asks_for_a_halt_says_what_kind_it_is(given: Cause, kind: HaltClass) -> None:
+@pytest.mark.parametrize(("cause", "kind"), [(Cause.HALT, HaltClass.OPERATOR), (Cause.JOURNAL, HaltClass.JOURNAL)])
+def test_the_cause_of_a_halt_decides_its_kind(cause: Cause, kind: HaltClass) -> None:
     desk = Desk().arm()
-    desk.give(i.HaltAsked("somebody", "stop", given))
-    assert (desk.state.halt_cause, desk.state.halt_class) == (given, kind)
-    assert desk.state.halt_reason == "somebody: stop"
+    desk.give(i.HaltAsked("operator", "stop", cause))
+    assert (desk.state.halt_cause, desk.state.halt_class) == (cause, kind)
+    assert desk.state.halt_reason == "operator: stop"
 
 
-def test_nothing_is_halted_before_a_halt_and_after_a_reset() -> None:
+def test_there_is_no_kind_of_halt_before_a_halt_or_after_a_reset() -> None:
     desk = Desk().arm()
     assert desk.state.halt_class is None
     desk.give(i.HaltAsked("test", "stop"))

@@ -62,7 +62,7 @@ def assert_refused(desk: Desk, before: State, reply: CommandReply, code: str, ex
     assert (record.code, record.message, record.exit_code) == (code, reply.message, exit_code)
 
 
-def test_a_command_that_fits_is_applied_and_remembered_with_its_evidence(earned: Desk) -> None:
+def test_a_valid_command_is_applied_and_journalled_with_evidence(earned: Desk) -> None:
     desk = earned.fork()
     command = desk.command(*UP)
     reply = desk.submit(command, *BOTH)
@@ -95,7 +95,7 @@ BINDINGS = [
 
 
 @pytest.mark.parametrize(("code", "change"), BINDINGS)
-def test_a_command_bound_to_something_else_changes_nothing(earned: Desk, code: str, change: dict[str, object]) -> None:
+def test_a_command_with_a_wrong_field_changes_nothing(earned: Desk, code: str, change: dict[str, object]) -> None:
     desk = earned.fork()
     proposed = desk.command(*UP)
     command = Command.model_validate_json(json.dumps({**proposed.model_dump(mode="json"), **change}))
@@ -113,7 +113,7 @@ TIMES = [
 
 
 @pytest.mark.parametrize(("code", "start", "end"), TIMES)
-def test_a_command_outside_its_time_changes_nothing(earned: Desk, code: str, start: int, end: int) -> None:
+def test_a_command_outside_its_validity_changes_nothing(earned: Desk, code: str, start: int, end: int) -> None:
     desk = earned.fork()
     command = desk.command(*UP, not_before_ms=desk.now + start, expires_ms=desk.now + end)
     before = desk.state
@@ -127,14 +127,14 @@ def test_a_command_is_valid_up_to_its_last_millisecond(earned: Desk) -> None:
     assert desk.submit(command, *BOTH).code == ""
 
 
-def test_a_command_for_an_entry_this_journal_does_not_have_changes_nothing(earned: Desk) -> None:
+def test_a_command_for_an_unknown_entry_changes_nothing(earned: Desk) -> None:
     desk = earned.fork()
     command = desk.command(*UP)
     before = desk.state
     assert_refused(desk, before, desk.submit(command, *BOTH, anchored=False), "unknown-head", 4)
 
 
-def test_a_command_signed_before_the_lifecycle_moved_is_stale(earned: Desk) -> None:
+def test_a_command_signed_before_the_last_move_is_stale(earned: Desk) -> None:
     desk = earned.fork()
     up = desk.command(*UP)
     assert desk.move(Verb.ADVANCE, Stage.TESTNET_VALIDATING).code == ""
@@ -181,7 +181,7 @@ def test_one_person_with_two_signatures_is_one_person(validated: Desk) -> None:
     assert_refused(desk, before, reply, "under-quorum", 4)
 
 
-def test_two_persons_with_one_key_count_for_nobody(validated: Desk) -> None:
+def test_two_persons_with_one_key_count_for_neither(validated: Desk) -> None:
     desk = validated.fork()
     verified = desk.verified(desk.command(Verb.ADVANCE, Position(Stage.LIVE_EUR10)), "alice")
     (first,) = verified.signatories
@@ -191,7 +191,7 @@ def test_two_persons_with_one_key_count_for_nobody(validated: Desk) -> None:
     assert reply.code == "under-quorum"
 
 
-def test_anybody_may_halt_with_one_signature(live: Desk) -> None:
+def test_anyone_may_halt_with_one_signature(live: Desk) -> None:
     desk = live.fork()
     assert desk.move(Verb.HALT, Stage.HALTED, signers=("carol",)).code == ""
     kinds = [type(effect) for effect in desk.decisions[-1].effects]
@@ -202,7 +202,7 @@ def test_anybody_may_halt_with_one_signature(live: Desk) -> None:
 # Edge and gate
 
 
-def test_a_command_to_a_stage_no_edge_leads_to_is_refused(earned: Desk) -> None:
+def test_a_command_along_an_undeclared_edge_is_refused(earned: Desk) -> None:
     desk = earned.fork()
     command = desk.command(*UP)
     skipping = command.model_copy(update={"target_stage": Stage.LIVE_EUR10})
@@ -210,7 +210,7 @@ def test_a_command_to_a_stage_no_edge_leads_to_is_refused(earned: Desk) -> None:
     assert_refused(desk, before, desk.submit(skipping, *BOTH), "no-such-edge", 3)
 
 
-def test_a_proposal_for_a_move_that_does_not_exist_is_refused_before_anything_is_sealed(earned: Desk) -> None:
+def test_a_proposal_for_an_undeclared_move_seals_nothing(earned: Desk) -> None:
     desk = earned.fork()
     with pytest.raises(Refused):
         desk.give(i.ProposalAsked(Verb.ADVANCE, Position(Stage.LIVE_EUR10)))
@@ -230,7 +230,7 @@ def test_a_gate_that_does_not_pass_refuses_with_its_whole_result() -> None:
 
 
 @pytest.mark.parametrize("digest", ["", OTHER])
-def test_evidence_that_was_never_sealed_opens_no_gate(earned: Desk, digest: str) -> None:
+def test_unsealed_evidence_opens_no_gate(earned: Desk, digest: str) -> None:
     desk = earned.fork()
     command = desk.command(*UP, evidence_digest=digest)
     before = desk.state
@@ -265,7 +265,7 @@ def test_evidence_that_passed_when_sealed_must_still_pass_now(earned: Desk) -> N
     assert (reply.code, json.loads(reply.result)["verdict"]) == ("gate-not-passed", Verdict.FAIL.value)
 
 
-def test_a_move_spends_every_seal(earned: Desk) -> None:
+def test_a_move_removes_every_seal(earned: Desk) -> None:
     desk = earned.fork()
     desk.move(*UP[:1], UP[1].stage)
     assert dict(desk.state.seals) == {}
@@ -277,7 +277,7 @@ def test_a_proposal_without_a_gate_seals_nothing(live: Desk) -> None:
     assert (decision.reply, decision.events) == (SealReply("", ""), ())
 
 
-def test_an_envelope_that_does_not_verify_is_remembered_and_changes_nothing(earned: Desk) -> None:
+def test_an_invalid_envelope_is_journalled_and_changes_nothing(earned: Desk) -> None:
     desk = earned.fork()
     before = desk.state
     reply = desk.give(i.SubmissionInvalid("x" * 9_000, "bad-signature", "no", "Sign it.", 4)).reply
@@ -300,7 +300,7 @@ def test_a_resume_needs_a_post_mortem(live: Desk) -> None:
     assert_refused(desk, before, desk.submit(command, *BOTH), "no-postmortem", 3)
 
 
-def test_a_resume_starts_from_a_new_peak_so_that_a_drawdown_halt_can_be_left(live: Desk) -> None:
+def test_a_resume_measures_the_drawdown_from_a_new_peak(live: Desk) -> None:
     desk = live.fork()
     desk.run(2_000)
     peak = desk.state.ledger(VenueName.LIVE).peak_eur
@@ -321,7 +321,7 @@ def test_a_reset_needs_one_signature_and_no_gate(live: Desk) -> None:
     assert desk.state.position == Position(Stage.MOCK)
 
 
-def test_a_demotion_cancels_what_is_left_on_the_venue_it_leaves(live: Desk) -> None:
+def test_a_demotion_cancels_the_orders_on_the_venue_it_leaves(live: Desk) -> None:
     desk = live.fork()
     desk.tick()
     desk.placed(desk.order("0.00003"))
@@ -330,7 +330,7 @@ def test_a_demotion_cancels_what_is_left_on_the_venue_it_leaves(live: Desk) -> N
     assert left == [VenueName.LIVE]
 
 
-def test_a_step_down_the_ramp_cancels_what_the_higher_cap_allowed() -> None:
+def test_a_lower_ramp_step_cancels_every_order() -> None:
     desk = Desk().walk_to(Stage.RAMPING, 1)
     desk.run(2_000)
     client_id = desk.placed(desk.order("0.00003"))

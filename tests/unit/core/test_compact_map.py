@@ -1,4 +1,4 @@
-"""The shelf is a map: nothing is lost, nothing is found that was not put there, and equal histories give equal bytes."""
+"""A compact map behaves like a dict, and equal histories give equal bytes."""
 
 from __future__ import annotations
 
@@ -26,45 +26,45 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_le
 STEPS = st.lists(st.tuples(KEYS, st.one_of(VALUES, st.just(...))), max_size=30)
 
 
-def shelved(steps: list[tuple[str, Any]]) -> tuple[CompactMap, dict[str, Any]]:
-    shelf, plain = CompactMap(), dict[str, Any]()
+def built(steps: list[tuple[str, Any]]) -> tuple[CompactMap, dict[str, Any]]:
+    compact, plain = CompactMap(), dict[str, Any]()
     for key, value in steps:
         if value is ...:
-            shelf = shelf.drop(key)
+            compact = compact.drop(key)
             plain.pop(key, None)
         else:
-            shelf = shelf.put(key, value)
+            compact = compact.put(key, value)
             plain[key] = value
-    return shelf, plain
+    return compact, plain
 
 
 @given(STEPS, st.lists(KEYS))
-def test_a_shelf_holds_what_a_dict_would(steps: list[tuple[str, Any]], asked: list[str]) -> None:
-    shelf, plain = shelved(steps)
-    assert dict(shelf.items()) == plain
-    assert len(shelf) == len(plain)
+def test_a_compact_map_holds_what_a_dict_holds(steps: list[tuple[str, Any]], asked: list[str]) -> None:
+    compact, plain = built(steps)
+    assert dict(compact.items()) == plain
+    assert len(compact) == len(plain)
     for key in [*plain, *asked]:
-        assert (key in shelf) is (key in plain)
-        assert shelf.get(key) == plain.get(key)
+        assert (key in compact) is (key in plain)
+        assert compact.get(key) == plain.get(key)
 
 
 @given(STEPS)
 def test_the_same_history_gives_the_same_bytes_and_they_read_back(steps: list[tuple[str, Any]]) -> None:
-    shelf, _ = shelved(steps)
-    assert list(shelved(steps)[0].parts()) == list(shelf.parts())
-    again = CompactMap.of_parts(len(shelf), shelf.parts())
-    assert again == shelf
-    assert again.digest() == shelf.digest()
+    compact, _ = built(steps)
+    assert list(built(steps)[0].parts()) == list(compact.parts())
+    again = CompactMap.of_parts(len(compact), compact.parts())
+    assert again == compact
+    assert again.digest() == compact.digest()
 
 
 @settings(max_examples=tries(20))
 @given(st.lists(st.text(min_size=1), max_size=200))
-def test_the_parts_are_every_bucket_in_turn_without_the_empty_ones(keys: list[str]) -> None:
-    shelf = CompactMap.of(keys)
-    filled = {number: bucket for piece in shelf.pieces.values() for number, bucket in piece.items()}
+def test_the_parts_are_the_filled_buckets_in_order(keys: list[str]) -> None:
+    compact = CompactMap.of(keys)
+    filled = {number: bucket for piece in compact.pieces.values() for number, bucket in piece.items()}
     every = b"".join(b"%d%b\0" % (number, filled[number]) for number in range(BUCKETS) if number in filled)
-    assert b"".join(shelf.parts()) == every
-    assert shelf.digest() == f"sha256:{sha256(every).hexdigest()}"
+    assert b"".join(compact.parts()) == every
+    assert compact.digest() == f"sha256:{sha256(every).hexdigest()}"
 
 
 class Counted(dict[Any, Any]):
@@ -82,34 +82,34 @@ class Counted(dict[Any, Any]):
             yield item
 
 
-def test_the_digest_of_three_keys_asks_for_three_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_of_three_keys_reads_three_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Counted, "asked", 0)
-    shelf = CompactMap.of(("a", "b", "c"))
-    assert sum(len(piece) for piece in shelf.pieces.values()) == 3
-    pieces: Any = Counted({place: Counted(piece) for place, piece in shelf.pieces.items()})
-    assert CompactMap(3, pieces).digest() == shelf.digest()
-    assert Counted.asked == len(shelf.pieces) + 3
+    compact = CompactMap.of(("a", "b", "c"))
+    assert sum(len(piece) for piece in compact.pieces.values()) == 3
+    pieces: Any = Counted({place: Counted(piece) for place, piece in compact.pieces.items()})
+    assert CompactMap(3, pieces).digest() == compact.digest()
+    assert Counted.asked == len(compact.pieces) + 3
 
 
-def test_what_was_dropped_leaves_nothing_behind() -> None:
+def test_a_dropped_key_leaves_no_trace() -> None:
     assert CompactMap.of(("a",)).drop("a") == CompactMap()
 
 
-def test_a_change_leaves_the_shelf_before_it_as_it_was() -> None:
+def test_a_change_leaves_the_earlier_map_unchanged() -> None:
     before = CompactMap().put("a", 1)
     assert (before.put("a", 2).get("a"), before.drop("a").get("a"), before.get("a")) == (2, None, 1)
 
 
 def test_keys_that_share_a_bucket_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.core.compact_map.crc32", lambda _: 7)
-    shelf, plain = shelved([(f"key{number % 40}", number) for number in range(100)] + [("key3", ...), ("key39", ...)])
-    assert dict(shelf.items()) == plain
-    assert [len(piece) for piece in shelf.pieces.values()] == [1]
+    compact, plain = built([(f"key{number % 40}", number) for number in range(100)] + [("key3", ...), ("key39", ...)])
+    assert dict(compact.items()) == plain
+    assert [len(piece) for piece in compact.pieces.values()] == [1]
 
 
 @pytest.mark.parametrize("parts", [[b"0"], [b'x\n"a":1\0'], [], [b'0\n"a":1\0001\n"b":2\0']])
-def test_bytes_that_are_no_shelf_of_that_size_are_refused(parts: list[bytes]) -> None:
-    with pytest.raises(ValueError, match=r"shelf|substring|subsection|invalid literal"):
+def test_bytes_of_another_map_are_refused(parts: list[bytes]) -> None:
+    with pytest.raises(ValueError, match=r"compact map|substring|subsection|invalid literal"):
         CompactMap.of_parts(1, parts)
 
 
@@ -131,7 +131,7 @@ def settled(desk: Desk, bot_id: str) -> str:
     return client_id
 
 
-def test_a_settled_order_is_shelved_whole(walked: Desk) -> None:
+def test_a_settled_order_is_stored_completely(walked: Desk) -> None:
     desk = walked.fork()
     client_id = settled(desk, "mine")
     order = desk.state.orders[client_id]
@@ -140,7 +140,7 @@ def test_a_settled_order_is_shelved_whole(walked: Desk) -> None:
     assert list(desk.state.orders).count(client_id) == 1
 
 
-def test_a_settled_order_s_bot_id_is_never_used_for_a_second(walked: Desk) -> None:
+def test_the_bot_id_of_a_settled_order_is_not_reused(walked: Desk) -> None:
     desk = walked.fork()
     first = settled(desk, "mine")
     desk.pass_time(86_400_000)
@@ -155,7 +155,7 @@ def test_a_trade_of_a_settled_order_is_booked_once(walked: Desk) -> None:
     assert desk.give(i.VenueReported(desk.state.orders[client_id].venue, fill)).events == ()
 
 
-def test_a_late_word_takes_a_settled_order_off_its_shelf_until_its_fill_is_booked(walked: Desk) -> None:
+def test_a_late_report_reopens_a_settled_order_until_its_fill_is_booked(walked: Desk) -> None:
     desk = walked.fork()
     client_id = desk.placed(desk.order("0.00003", "59900"))
     desk.give(i.VenueReported(desk.state.orders[client_id].venue, desk.report(client_id, OrderStatus.CANCELED)))

@@ -70,7 +70,7 @@ def test_a_command_that_adds_risk_waits_and_moves_nothing(validated: Desk) -> No
     assert desk.state.governance_seq == validated.state.governance_seq
 
 
-def test_it_is_applied_on_the_first_tick_after_its_time_and_not_before(waiting: Desk) -> None:
+def test_a_waiting_command_is_applied_on_the_first_tick_after_its_time(waiting: Desk) -> None:
     waiting.run(cooling_off(waiting) - 1000)
     assert waiting.state.position == Position(Stage.VALIDATED)
     waiting.run(1000)
@@ -102,7 +102,7 @@ def test_a_resume_waits_too(validated: Desk) -> None:
 
 
 @pytest.mark.parametrize("who", ["alice", "bob", "carol"])
-def test_any_key_vetoes_it(waiting: Desk, who: str) -> None:
+def test_any_key_can_veto_a_waiting_command(waiting: Desk, who: str) -> None:
     command_id = pending_id(waiting)
     assert waiting.ask(Verb.VETO, command_id, who).code == ""
     assert waiting.state.pending is None
@@ -111,7 +111,7 @@ def test_any_key_vetoes_it(waiting: Desk, who: str) -> None:
     assert waiting.state.position.stage is Stage.VALIDATED
 
 
-def test_a_vetoed_command_never_comes_back(validated: Desk) -> None:
+def test_a_vetoed_command_cannot_be_submitted_again(validated: Desk) -> None:
     desk = validated.fork()
     command = desk.command(*LIVE)
     desk.submit(command, "alice")
@@ -145,7 +145,7 @@ def _new_release(desk: Desk) -> None:
     ("happens", "cause"),
     [(_halt, "halt"), (_breach, "breach"), (_demote, "demote"), (_new_release, "changed-deployment")],
 )
-def test_a_halt_a_move_and_a_changed_deployment_withdraw_it(waiting: Desk, happens: Callable[[Desk], None], cause: str) -> None:
+def test_a_halt_a_move_and_a_change_withdraw_a_waiting_command(waiting: Desk, happens: Callable[[Desk], None], cause: str) -> None:
     command_id = pending_id(waiting)
     happens(waiting)
     assert waiting.state.pending is None
@@ -165,7 +165,7 @@ def test_a_halt_withdraws_a_resume_that_waits(validated: Desk) -> None:
     assert desk.state.position.stage is Stage.HALTED
 
 
-def test_what_others_signed_before_it_waited_still_holds(validated: Desk) -> None:
+def test_commands_signed_before_a_command_waits_stay_valid(validated: Desk) -> None:
     desk = validated.fork()
     halt = desk.command(Verb.HALT, Position(Stage.HALTED))
     desk.move(*LIVE[:1], LIVE[1].stage, signers=("alice",))
@@ -195,13 +195,13 @@ def test_a_veto_that_comes_too_late_is_refused(waiting: Desk) -> None:
 # One at a time
 
 
-def test_a_second_command_does_not_wait_beside_the_first(waiting: Desk) -> None:
+def test_a_second_command_cannot_wait_at_the_same_time(waiting: Desk) -> None:
     command_id = pending_id(waiting)
     assert waiting.move(*LIVE[:1], LIVE[1].stage, signers=("bob",)).code == "another-waits"
     assert pending_id(waiting) == command_id
 
 
-def test_handing_the_same_command_in_again_neither_hastens_nor_withdraws_it(validated: Desk) -> None:
+def test_submitting_a_waiting_command_again_changes_nothing(validated: Desk) -> None:
     desk = validated.fork()
     command = desk.command(*LIVE)
     applies_at = desk.submit(command, "alice").applies_at
@@ -220,7 +220,7 @@ def test_a_command_that_would_expire_while_it_waits_is_refused_at_once(validated
 # Judged again
 
 
-def test_a_gate_that_no_longer_passes_refuses_it_for_good(waiting: Desk) -> None:
+def test_a_waiting_command_is_refused_when_its_gate_fails(waiting: Desk) -> None:
     command_id = pending_id(waiting)
     waiting.run(cooling_off(waiting) - 1000)
     tally = waiting.state.tally
@@ -235,7 +235,7 @@ def test_a_gate_that_no_longer_passes_refuses_it_for_good(waiting: Desk) -> None
     assert waiting.state.position.stage is Stage.VALIDATED
 
 
-def test_evidence_that_expires_while_it_waits_refuses_it(validated: Desk) -> None:
+def test_a_waiting_command_is_refused_when_its_evidence_expires(validated: Desk) -> None:
     desk = validated.fork()
     command = desk.command(*LIVE, expires_ms=desk.now + HOUR)
     desk.run(desk.policy.evidence.ttl_ms - 5_000)
@@ -247,7 +247,7 @@ def test_evidence_that_expires_while_it_waits_refuses_it(validated: Desk) -> Non
     assert desk.state.position.stage is Stage.VALIDATED
 
 
-def test_a_command_that_nobody_could_apply_in_time_expires(waiting: Desk) -> None:
+def test_a_waiting_command_expires_during_a_long_downtime(waiting: Desk) -> None:
     waiting.give(replace(waiting.boot_input(), epoch=waiting.epoch + 1))
     waiting.pass_time(HOUR)
     waiting.sweep_all()
@@ -257,7 +257,7 @@ def test_a_command_that_nobody_could_apply_in_time_expires(waiting: Desk) -> Non
     assert refused.code == "expired"
 
 
-def test_a_restart_remembers_what_waits_and_since_when(waiting: Desk) -> None:
+def test_a_restart_keeps_the_waiting_command_and_its_start(waiting: Desk) -> None:
     before = waiting.state.pending
     waiting.boot()
     assert waiting.state.pending == before
@@ -267,6 +267,6 @@ def test_a_restart_remembers_what_waits_and_since_when(waiting: Desk) -> None:
     assert fold(State(), waiting.journal).fingerprint() == waiting.state.fingerprint()
 
 
-def test_a_team_never_waits() -> None:
+def test_in_team_mode_no_command_waits() -> None:
     desk = Desk().walk_to(Stage.LIVE_EUR10)
     assert not desk.events(e.CommandPending)

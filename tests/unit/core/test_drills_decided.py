@@ -31,13 +31,13 @@ TESTNET = Stage.TESTNET_VALIDATING
 
 
 @pytest.fixture(scope="module")
-def standing() -> Desk:
+def validating() -> Desk:
     return Desk().walk_to(TESTNET)
 
 
 @pytest.fixture
-def desk(standing: Desk) -> Desk:
-    return standing.fork()
+def desk(validating: Desk) -> Desk:
+    return validating.fork()
 
 
 def begin(desk: Desk) -> Desk:
@@ -58,7 +58,7 @@ def denied_by(desk: Desk) -> str:
     return reply.rule if isinstance(reply, Deny) else ""
 
 
-def test_it_latches_before_all_else_and_cancels_everything_on_the_venue_in_use(desk: Desk) -> None:
+def test_a_drill_latches_first_and_cancels_on_the_venue_in_use(desk: Desk) -> None:
     begin(desk)
     latch, cancel = desk.decisions[-1].effects[:2]
     assert isinstance(latch, Latch)
@@ -67,7 +67,7 @@ def test_it_latches_before_all_else_and_cancels_everything_on_the_venue_in_use(d
     assert (desk.state.armed, desk.state.position.stage) == (False, TESTNET)
 
 
-def test_orders_that_come_meanwhile_are_denied_by_its_own_rule_and_counted(desk: Desk) -> None:
+def test_orders_during_a_drill_are_denied_by_its_rule_and_counted(desk: Desk) -> None:
     begin(desk)
     assert [denied_by(desk), denied_by(desk)] == ["drill", "drill"]
     measured(desk)
@@ -75,13 +75,13 @@ def test_orders_that_come_meanwhile_are_denied_by_its_own_rule_and_counted(desk:
     assert desk.state.last_drill.drill.denied == 2
 
 
-def test_nothing_arms_while_it_lasts(desk: Desk) -> None:
+def test_the_controller_does_not_arm_during_a_drill(desk: Desk) -> None:
     begin(desk)
     desk.run(6000)
     assert not desk.state.armed
 
 
-def test_it_ends_with_the_figures_that_were_measured(desk: Desk) -> None:
+def test_a_drill_ends_with_the_measured_figures(desk: Desk) -> None:
     began = begin(desk).now
     desk.pass_time(1500)
     measured(desk)
@@ -92,7 +92,7 @@ def test_it_ends_with_the_figures_that_were_measured(desk: Desk) -> None:
     assert desk.events(e.HaltMeasured) == []
 
 
-def test_it_ends_where_it_began_and_arms_only_when_the_venue_agrees_again(desk: Desk) -> None:
+def test_after_a_drill_the_controller_arms_once_reconciled(desk: Desk) -> None:
     begin(desk)
     measured(desk)
     desk.tick()
@@ -102,7 +102,7 @@ def test_it_ends_where_it_began_and_arms_only_when_the_venue_agrees_again(desk: 
     assert desk.state.halt_cause is None
 
 
-def test_the_time_it_takes_is_not_covered(desk: Desk) -> None:
+def test_the_time_of_a_drill_is_not_covered(desk: Desk) -> None:
     assert desk.state.tally is not None
     desk.run(3000)
     before = desk.state.tally.covered_ms
@@ -111,7 +111,7 @@ def test_the_time_it_takes_is_not_covered(desk: Desk) -> None:
     assert desk.state.tally.covered_ms <= before + 1000
 
 
-def test_an_order_that_was_on_its_way_is_cancelled_when_the_venue_turns_out_to_have_it(desk: Desk) -> None:
+def test_an_in_flight_order_is_cancelled_during_a_drill_once_reported(desk: Desk) -> None:
     admitted = desk.order("0.00003")
     begin(desk)
     client_id = desk.placed(admitted)
@@ -149,7 +149,7 @@ def _restart(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("happens", [_late, _not_empty, _broken_guard, _break, _halt, _restart])
-def test_whatever_else_happens_makes_it_a_halt(desk: Desk, happens: Callable[[Desk], None]) -> None:
+def test_a_failed_drill_is_a_halt(desk: Desk, happens: Callable[[Desk], None]) -> None:
     begin(desk)
     happens(desk)
     assert (desk.state.position.stage, desk.state.halted_from) == (Stage.HALTED, Position(TESTNET))
@@ -168,7 +168,7 @@ def test_a_restart_latches_and_cancels_again_before_anything_else(desk: Desk) ->
     assert VenueName.TESTNET in {effect.venue for effect in effects if isinstance(effect, CancelAll)}
 
 
-def test_a_restart_with_another_release_is_a_halt_all_the_same(desk: Desk) -> None:
+def test_a_restart_with_another_release_during_a_drill_halts(desk: Desk) -> None:
     begin(desk)
     desk.release = i.Release("bot", "2", "sha256:" + "a" * 64, "sha256:" + "e" * 64)
     desk.boot()
@@ -181,7 +181,7 @@ def test_a_measurement_of_another_drill_ends_nothing(desk: Desk) -> None:
     assert desk.state.drill is not None
 
 
-def test_a_measurement_that_comes_when_it_is_a_halt_already_changes_nothing(desk: Desk) -> None:
+def test_a_drill_measurement_after_a_halt_changes_nothing(desk: Desk) -> None:
     begin(desk)
     command_id = desk.state.drill.command_id if desk.state.drill else ""
     _halt(desk)
@@ -189,8 +189,8 @@ def test_a_measurement_that_comes_when_it_is_a_halt_already_changes_nothing(desk
     assert desk.decisions[-1].events == ()
 
 
-def test_a_step_up_waits_until_it_is_over(standing: Desk) -> None:
-    desk = standing.fork()
+def test_a_move_up_is_refused_during_a_drill(validating: Desk) -> None:
+    desk = validating.fork()
     desk.trade(6)
     desk.run(40_000)
     command = desk.command(Verb.ADVANCE, Position(Stage.VALIDATED))
@@ -201,7 +201,7 @@ def test_a_step_up_waits_until_it_is_over(standing: Desk) -> None:
     assert desk.submit(command, "alice").code == ""
 
 
-def test_a_waiting_step_up_is_not_applied_in_the_middle_of_it() -> None:
+def test_a_waiting_move_up_is_not_applied_during_a_drill() -> None:
     desk = Desk(with_policy(mode=Mode.SOLO)).walk_to(Stage.VALIDATED)
     desk.trade(6)
     desk.run(40_000)
@@ -216,7 +216,7 @@ def test_a_waiting_step_up_is_not_applied_in_the_middle_of_it() -> None:
     assert desk.state.position.stage is Stage.LIVE_EUR10
 
 
-def test_down_is_free_even_in_the_middle_of_it(desk: Desk) -> None:
+def test_a_move_down_is_allowed_during_a_drill(desk: Desk) -> None:
     begin(desk)
     assert desk.move(Verb.DEMOTE, Stage.MOCK).code == ""
     assert (desk.state.drill, desk.state.position.stage) == (None, Stage.MOCK)
@@ -224,13 +224,13 @@ def test_down_is_free_even_in_the_middle_of_it(desk: Desk) -> None:
     assert desk.state.armed
 
 
-def test_there_is_no_second_one_at_the_same_time(desk: Desk) -> None:
+def test_a_second_drill_at_the_same_time_is_refused(desk: Desk) -> None:
     command = desk.command(Verb.DRILL, desk.state.position, subject=HALT_DRILL)
     begin(desk)
     assert desk.submit(command, "alice").code == "drill-running"
 
 
-def test_it_is_refused_while_a_live_order_is_unsettled() -> None:
+def test_a_drill_is_refused_while_a_live_order_is_unsettled() -> None:
     desk = Desk().walk_to(Stage.LIVE_EUR10)
     desk.placed(desk.order("0.00003", "59900"))
     assert desk.move(Verb.DEMOTE, Stage.VALIDATED).code == ""
@@ -239,7 +239,7 @@ def test_it_is_refused_while_a_live_order_is_unsettled() -> None:
     assert refused.value.code == "drill-not-here"
 
 
-def test_it_is_refused_where_there_is_nothing_to_measure(desk: Desk) -> None:
+def test_a_drill_is_refused_when_it_would_measure_nothing(desk: Desk) -> None:
     desk.boot()
     with pytest.raises(Refused) as refused:
         desk.command(Verb.DRILL, desk.state.position, subject=HALT_DRILL)
@@ -253,11 +253,11 @@ def swept(shell: Shell) -> i.AccountRead:
     return i.AccountRead(venue, snapshot, shell.writer.state.ledger(venue).fills_booked, desk.now)
 
 
-async def test_the_writer_keeps_every_permit_back_until_it_is_over_and_armed(standing: Desk, tmp_path: Path) -> None:
-    shell = Shell(standing.fork(), tmp_path / "journal.db")
+async def test_the_writer_issues_no_permit_until_armed_after_a_drill(validating: Desk, tmp_path: Path) -> None:
+    shell = Shell(validating.fork(), tmp_path / "journal.db")
 
-    async def live_after(given: i.Input) -> bool:
-        shell.ask(given)
+    async def live_after(input_: i.Input) -> bool:
+        shell.ask(input_)
         await shell.step()
         return shell.permits.current().is_live()
 
@@ -274,12 +274,12 @@ async def test_the_writer_keeps_every_permit_back_until_it_is_over_and_armed(sta
     assert await live_after(swept(shell))
 
 
-@pytest.mark.parametrize(("empty_ns", "told"), [(999, False), (1_000, True), (-1, True)])
-def test_an_emptying_that_began_before_it_proves_nothing_about_it(desk: Desk, empty_ns: int, told: bool) -> None:
+@pytest.mark.parametrize(("empty_ns", "reported"), [(999, False), (1_000, True), (-1, True)])
+def test_an_account_read_begun_before_a_drill_proves_nothing(desk: Desk, empty_ns: int, reported: bool) -> None:
     begin(desk)
     effect = CancelAll(VenueName.TESTNET, (SYMBOL,), "earlier")
     again, inbox = list[CancelAll](), Inbox()
     times = HaltClock(known_ns=0, latched_ns=1_000)
     report_drill(effect, CancelAllResult(1, empty_ns), desk.state, times, inbox, SetClock(desk.now), again.append)
-    assert again == ([] if told else [effect])
-    assert bool(inbox._facts) is told
+    assert again == ([] if reported else [effect])
+    assert bool(inbox._facts) is reported

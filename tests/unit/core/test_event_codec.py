@@ -61,23 +61,23 @@ def instances(kind: type[BaseModel]) -> st.SearchStrategy[Any]:
 
 @settings(max_examples=tries(400))
 @given(st.one_of([instances(kind) for kind in e.Event.__subclasses__()]))
-def test_both_ways_give_the_same_bytes(event: e.Event) -> None:
+def test_orjson_and_the_canonical_encoder_give_the_same_bytes(event: e.Event) -> None:
     assert encode(event) == canonical.encode(event.model_dump(mode="json"))
 
 
 @pytest.mark.parametrize("text", ['\0\x1f\b\t\n\f\r"\\/\x7f', "LIVE_€10", "\u2028\ue000\U0001f600", "</script>"])
-def test_every_text_is_escaped_as_rfc_8785_has_it(text: str) -> None:
+def test_every_text_is_escaped_as_in_rfc_8785(text: str) -> None:
     event = e.Disarmed(reason=text)
     assert encode(event) == canonical.encode({"reason": text})
 
 
-def test_names_beyond_ascii_are_sorted_as_rfc_8785_has_it() -> None:
+def test_names_outside_ascii_are_sorted_as_in_rfc_8785() -> None:
     totals = {"\ue000": Decimal(1), "\U0001f600": Decimal(2), "BTC": Decimal("0.10")}
     event = e.BalancesBaselined(venue=VenueName.MOCK, totals=totals, known_trades=(), cursor=0)
     assert encode(event) == canonical.encode(event.model_dump(mode="json"))
 
 
-def test_an_integer_is_written_up_to_what_every_reader_holds() -> None:
+def test_integers_up_to_2_53_are_written() -> None:
     for cursor in (SAFE, -SAFE):
         event = e.BalancesBaselined(venue=VenueName.MOCK, totals={}, known_trades=(), cursor=cursor)
         assert b'{"cursor":%d,' % cursor in encode(event)
@@ -95,7 +95,7 @@ def test_an_integer_is_written_up_to_what_every_reader_holds() -> None:
         {"known_trades": (1.5,)},
     ],
 )
-def test_what_has_no_exact_bytes_is_refused(changed: dict[str, Any]) -> None:
+def test_values_without_a_canonical_form_are_refused(changed: dict[str, Any]) -> None:
     fields: dict[str, Any] = {"venue": VenueName.MOCK, "totals": {}, "known_trades": (), "cursor": 0} | changed
     event = e.BalancesBaselined.model_construct(**fields)
     with pytest.raises(IntegrityError):
@@ -114,3 +114,34 @@ def test_an_enum_is_written_as_its_value() -> None:
     )
     assert b'"status":"FILLED"' in encode(event)
     assert b'"executed":"0.0000001"' in encode(event)
+
+
+FIRST = Desk().journal[0][0]
+
+
+def first_entry(**changes: Any) -> bytes:
+    """The body of a first entry with other values; ``None`` leaves a value out."""
+    document = {**FIRST.model_dump(mode="json"), **changes}
+    return canonical.encode({name: value for name, value in document.items() if value is not None})
+
+
+def test_the_first_entry_of_a_journal_names_its_vocabulary() -> None:
+    assert isinstance(FIRST, e.DeploymentCreated)
+    assert FIRST.vocabulary == e.VOCABULARY
+    assert event_codec.decode(FIRST.kind, first_entry()) == FIRST
+
+
+@pytest.mark.parametrize(("vocabulary", "named"), [(None, 1), (1, 1), (e.VOCABULARY + 1, e.VOCABULARY + 1)])
+def test_a_first_entry_in_another_vocabulary_is_refused(vocabulary: int | None, named: int) -> None:
+    with pytest.raises(IntegrityError) as refused:
+        event_codec.decode(FIRST.kind, first_entry(vocabulary=vocabulary))
+    assert refused.value.code == "other-vocabulary"
+    assert refused.value.message == f"this journal was written in vocabulary {named}; this version reads {e.VOCABULARY}"
+    assert "version of gatehouse that wrote it" in refused.value.remedy
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b"[]", b"{}x"])
+def test_a_first_entry_that_is_no_document_is_malformed(body: bytes) -> None:
+    with pytest.raises(IntegrityError) as refused:
+        event_codec.decode(FIRST.kind, body)
+    assert refused.value.code == "malformed-event"

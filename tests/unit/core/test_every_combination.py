@@ -84,7 +84,7 @@ def expected(verb: Verb, here: Position, verdict: Verdict, signers: tuple[str, .
 
 
 @cache
-def standing(mode: Mode, here: Position) -> Desk:
+def desk_at(mode: Mode, here: Position) -> Desk:
     walked = LAST if here == HALTED else here
     desk = Desk(with_policy(mode=mode)).walk_to(walked.stage, walked.step)
     if here == HALTED:
@@ -122,7 +122,7 @@ def subject_of(desk: Desk, verb: Verb) -> str:
 
 
 def payload_of(desk: Desk, verb: Verb, target: Position, subject: str) -> bytes:
-    """What is signed; where nothing would be proposed, what somebody would forge."""
+    """The signed command; where no proposal is possible, a forged one."""
     try:
         return canonical.encode(desk.command(verb, target, subject=subject).model_dump(mode="json"))
     except Refused:
@@ -158,7 +158,7 @@ def targets(verb: Verb, here: Position) -> Iterator[Position]:
 
 @pytest.fixture
 def the_gate(monkeypatch: pytest.MonkeyPatch) -> Callable[[Verdict], None]:
-    """Makes every gate say one thing, now and of what was sealed."""
+    """Makes every gate give one verdict, on present and on sealed evidence."""
     judge = evidence.judge
 
     def says(verdict: Verdict) -> None:
@@ -166,8 +166,8 @@ def the_gate(monkeypatch: pytest.MonkeyPatch) -> Callable[[Verdict], None]:
             rules = tuple(replace(rule, verdict=verdict) for rule in result.rules)
             return replace(result, verdict=verdict, rules=rules)
 
-        monkeypatch.setattr(evidence, "judge", lambda *given: speak(judge(*given)))
-        monkeypatch.setattr(commands, "evaluate", lambda *given: speak(evaluate(*given)))
+        monkeypatch.setattr(evidence, "judge", lambda *arguments: speak(judge(*arguments)))
+        monkeypatch.setattr(commands, "evaluate", lambda *arguments: speak(evaluate(*arguments)))
 
     return says
 
@@ -175,10 +175,10 @@ def the_gate(monkeypatch: pytest.MonkeyPatch) -> Callable[[Verdict], None]:
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("here", PLACES, ids=str)
 @pytest.mark.parametrize("verb", Verb)
-def test_every_combination_ends_as_the_design_says(
+def test_every_verb_at_every_stage_has_its_declared_outcome(
     mode: Mode, here: Position, verb: Verb, the_gate: Callable[[Verdict], None]
 ) -> None:
-    desk = standing(mode, here).fork()
+    desk = desk_at(mode, here).fork()
     for target in targets(verb, here):
         payload = payload_of(desk, verb, target, subject_of(desk, verb))
         envelopes = [(signers, signed(desk, payload, signers)) for signers in SIGNERS]

@@ -38,7 +38,7 @@ each_slow = pytest.mark.parametrize(("here", "verb", "target"), SLOW, ids=lambda
 
 
 @cache
-def standing(mode: Mode, here: Position) -> Desk:
+def desk_at(mode: Mode, here: Position) -> Desk:
     desk = Desk(with_policy(mode=mode))
     walked = LIVE if here == HALTED else here
     desk.walk_to(walked.stage, walked.step)
@@ -61,7 +61,7 @@ def withdrawn(desk: Desk) -> e.CommandVoided:
     return event
 
 
-def test_every_guarded_edge_is_tried() -> None:
+def test_every_edge_with_a_gate_is_tested() -> None:
     assert {(verb, here.stage) for here, verb, _ in GUARDED} == set(GATES)
     assert {edge.verb for edge in EDGES if (edge.verb, edge.source) in GATES} == {Verb.ADVANCE, Verb.RAMP, Verb.RESUME}
 
@@ -70,10 +70,8 @@ def test_every_guarded_edge_is_tried() -> None:
 
 
 @each
-def test_evidence_that_expires_between_the_proposal_and_the_signatures_opens_nothing(
-    here: Position, verb: Verb, target: Position
-) -> None:
-    desk = standing(Mode.TEAM, here).fork()
+def test_evidence_that_expires_before_submission_opens_no_gate(here: Position, verb: Verb, target: Position) -> None:
+    desk = desk_at(Mode.TEAM, here).fork()
     command = desk.command(verb, target, expires_ms=desk.now + HOUR)
     desk.run(desk.policy.evidence.ttl_ms)
     reply = desk.submit(command, "alice", "bob")
@@ -82,8 +80,8 @@ def test_evidence_that_expires_between_the_proposal_and_the_signatures_opens_not
 
 
 @each_slow
-def test_evidence_that_expires_before_the_cooling_off_ends_opens_nothing(here: Position, verb: Verb, target: Position) -> None:
-    desk = standing(Mode.SOLO, here).fork()
+def test_evidence_that_expires_during_cooling_off_opens_no_gate(here: Position, verb: Verb, target: Position) -> None:
+    desk = desk_at(Mode.SOLO, here).fork()
     command = desk.command(verb, target, expires_ms=desk.now + HOUR)
     desk.run(desk.policy.evidence.ttl_ms - 5_000)
     assert desk.submit(command, "alice").applies_at is not None
@@ -94,8 +92,8 @@ def test_evidence_that_expires_before_the_cooling_off_ends_opens_nothing(here: P
 
 
 @each
-def test_evidence_in_its_last_moment_still_opens_it(here: Position, verb: Verb, target: Position) -> None:
-    desk = standing(Mode.TEAM, here).fork()
+def test_evidence_in_its_last_millisecond_opens_its_gate(here: Position, verb: Verb, target: Position) -> None:
+    desk = desk_at(Mode.TEAM, here).fork()
     command = desk.command(verb, target, expires_ms=desk.now + HOUR)
     desk.run(desk.policy.evidence.ttl_ms - 2_000)
     assert desk.submit(command, "alice", "bob").code == ""
@@ -106,8 +104,8 @@ def test_evidence_in_its_last_moment_still_opens_it(here: Position, verb: Verb, 
 
 
 @each
-def test_every_move_spends_what_was_sealed_before_it(here: Position, verb: Verb, target: Position) -> None:
-    desk = standing(Mode.TEAM, here).fork()
+def test_every_move_removes_earlier_seals(here: Position, verb: Verb, target: Position) -> None:
+    desk = desk_at(Mode.TEAM, here).fork()
     unused = desk.command(verb, target)
     assert desk.submit(desk.command(verb, target), "alice", "bob").code == ""
     assert dict(desk.state.seals) == {}
@@ -115,16 +113,16 @@ def test_every_move_spends_what_was_sealed_before_it(here: Position, verb: Verb,
 
 
 @pytest.mark.parametrize(("here", "verb", "target"), GUARDED[:-1], ids=lambda one: str(one).replace("€", "EUR"))
-def test_a_halt_spends_what_was_sealed_before_it(here: Position, verb: Verb, target: Position) -> None:
-    desk = standing(Mode.TEAM, here).fork()
+def test_a_halt_removes_earlier_seals(here: Position, verb: Verb, target: Position) -> None:
+    desk = desk_at(Mode.TEAM, here).fork()
     sealed = desk.command(verb, target)
     desk.give(i.HaltAsked("test", "stop"))
     assert dict(desk.state.seals) == {}
     assert desk.submit(sealed, "alice", "bob").code == "other-stage"
 
 
-def test_evidence_of_before_a_halt_opens_nothing_after_it() -> None:
-    desk = standing(Mode.TEAM, LIVE).fork()
+def test_evidence_from_before_a_halt_opens_no_gate_after_it() -> None:
+    desk = desk_at(Mode.TEAM, LIVE).fork()
     old = desk.command(Verb.RAMP, FIRST)
     desk.give(i.HaltAsked("test", "stop"))
     desk.run(10_000)
@@ -137,8 +135,8 @@ def test_evidence_of_before_a_halt_opens_nothing_after_it() -> None:
     assert "was not sealed for gate ramp-step since the last move" in reply.message
 
 
-def test_evidence_of_a_resume_opens_no_second_one() -> None:
-    desk = standing(Mode.TEAM, HALTED).fork()
+def test_evidence_of_a_resume_opens_no_second_resume() -> None:
+    desk = desk_at(Mode.TEAM, HALTED).fork()
     first, second = desk.command(Verb.RESUME, LIVE), desk.command(Verb.RESUME, LIVE)
     assert desk.submit(first, "alice", "bob").code == ""
     desk.give(i.HaltAsked("test", "stop again"))
@@ -182,10 +180,10 @@ def _signed_release(desk: Desk) -> None:
 
 @pytest.mark.parametrize("change", [_release_file, _policy_file, _gatehouse, _account, _revocation])
 @each_slow
-def test_what_waits_is_withdrawn_when_what_it_was_signed_under_changes(
+def test_a_change_withdraws_a_command_signed_under_the_old_state(
     here: Position, verb: Verb, target: Position, change: Callable[[Desk], None]
 ) -> None:
-    desk = standing(Mode.SOLO, here).fork()
+    desk = desk_at(Mode.SOLO, here).fork()
     assert desk.submit(desk.command(verb, target), "alice").applies_at is not None
     waiting = desk.state.pending
     assert waiting is not None
@@ -199,7 +197,7 @@ def test_what_waits_is_withdrawn_when_what_it_was_signed_under_changes(
 
 @pytest.mark.parametrize("here", [VALIDATED, HALTED], ids=str)
 def test_a_release_signed_while_a_command_waits_withdraws_it(here: Position) -> None:
-    desk = standing(Mode.SOLO, here).fork()
+    desk = desk_at(Mode.SOLO, here).fork()
     verb, target = (Verb.ADVANCE, LIVE) if here == VALIDATED else (Verb.RESUME, VALIDATED)
     assert desk.submit(desk.command(verb, target), "alice").applies_at is not None
     _signed_release(desk)

@@ -96,7 +96,7 @@ def test_any_one_operator_revokes_a_key_at_once_in_any_stage(live: Desk) -> None
     assert adopted.command_id
 
 
-def test_a_revoked_key_signs_nothing_more(mock: Desk) -> None:
+def test_a_revoked_key_cannot_sign_any_more(mock: Desk) -> None:
     desk = mock.fork()
     desk.ask(Verb.REVOKE, key_of(desk, "carol").id, "bob")
     command = desk.command(Verb.HALT, Position(Stage.HALTED))
@@ -112,7 +112,7 @@ def test_with_too_few_persons_left_the_deployment_halts_and_latches_first(mock: 
     assert "1 of the 2 persons" in desk.state.halt_reason
 
 
-def test_what_was_signed_before_a_revocation_is_void(mock: Desk) -> None:
+def test_a_revocation_voids_commands_signed_before_it(mock: Desk) -> None:
     desk = mock.fork()
     halt = desk.command(Verb.HALT, Position(Stage.HALTED))
     verified = desk.verified(halt, "carol")
@@ -123,7 +123,7 @@ def test_what_was_signed_before_a_revocation_is_void(mock: Desk) -> None:
     assert decision.reply.code == "other-roster"  # type: ignore[union-attr]
 
 
-def test_a_key_is_revoked_once_and_only_if_it_is_there(mock: Desk) -> None:
+def test_a_key_is_revoked_once_and_only_if_it_is_listed(mock: Desk) -> None:
     desk = mock.fork()
     carol = key_of(desk, "carol").id
     desk.ask(Verb.REVOKE, carol, "alice")
@@ -131,7 +131,7 @@ def test_a_key_is_revoked_once_and_only_if_it_is_there(mock: Desk) -> None:
     assert refusal_of(lambda: desk.ask(Verb.REVOKE, "sha256:" + "0" * 64, "alice")) == "no-such-key"
 
 
-def test_a_key_that_may_only_halt_revokes_nobody(mock: Desk) -> None:
+def test_a_key_that_may_only_halt_revokes_no_other_key(mock: Desk) -> None:
     desk = mock.fork()
     assert desk.ask(Verb.REVOKE, key_of(desk, "alice").id, "carol").code == "under-quorum"
 
@@ -151,13 +151,13 @@ def test_a_roster_changes_with_the_quorum_of_the_old_and_of_the_new(mock: Desk) 
 @pytest.mark.parametrize(
     ("signers", "code"), [(("alice",), "under-quorum"), (("alice", "carol"), "under-quorum"), (("dave",), "under-quorum")]
 )
-def test_newcomers_do_not_vote_themselves_in(mock: Desk, signers: tuple[str, ...], code: str) -> None:
+def test_new_persons_alone_cannot_sign_their_own_roster(mock: Desk, signers: tuple[str, ...], code: str) -> None:
     desk = mock.fork()
     subject = next_roster(desk, *joined_by(desk, "dave"))
     assert desk.ask(Verb.SET_ROSTER, subject, *signers).code == code
 
 
-def test_those_who_stay_must_want_it_too(mock: Desk) -> None:
+def test_the_old_quorum_alone_cannot_change_the_roster(mock: Desk) -> None:
     desk = mock.fork()
     newcomers = (joined_by(desk, "dave")[-1], joined_by(desk, "erin")[-1])
     subject = next_roster(desk, *newcomers)
@@ -167,7 +167,7 @@ def test_those_who_stay_must_want_it_too(mock: Desk) -> None:
     assert {person.name for person in roster_in_force(desk).persons} == {"dave", "erin"}
 
 
-def test_commands_are_judged_by_the_roster_in_force_where_they_apply(mock: Desk) -> None:
+def test_commands_are_judged_by_the_roster_in_force(mock: Desk) -> None:
     desk = mock.fork()
     before = desk.command(Verb.HALT, Position(Stage.HALTED))
     desk.ask(Verb.SET_ROSTER, next_roster(desk, *joined_by(desk, "dave")))
@@ -207,7 +207,7 @@ def test_a_roster_that_breaks_a_rule_is_refused(mock: Desk, subject: Callable[[D
     assert roster_in_force(desk) == before
 
 
-def test_while_live_a_roster_can_only_lose_keys(live: Desk) -> None:
+def test_at_a_live_stage_a_roster_can_only_remove_keys(live: Desk) -> None:
     desk = live.fork()
     subject = next_roster(desk, *joined_by(desk, "dave"))
     assert refusal_of(lambda: desk.ask(Verb.SET_ROSTER, subject)) == "not-while-live"
@@ -215,7 +215,7 @@ def test_while_live_a_roster_can_only_lose_keys(live: Desk) -> None:
     assert desk.state.position.stage is Stage.LIVE_EUR10
 
 
-def test_in_solo_mode_a_roster_waits_too() -> None:
+def test_in_solo_mode_a_new_roster_waits_too() -> None:
     desk = Desk(with_policy(mode=Mode.SOLO)).arm()
     reply = desk.ask(Verb.SET_ROSTER, next_roster(desk, *joined_by(desk, "dave")), "alice")
     assert reply.applies_at is not None
@@ -223,7 +223,7 @@ def test_in_solo_mode_a_roster_waits_too() -> None:
     assert roster_in_force(desk).version == 2
 
 
-def test_a_revocation_withdraws_what_waits() -> None:
+def test_a_revocation_withdraws_a_waiting_command() -> None:
     desk = Desk(with_policy(mode=Mode.SOLO)).arm()
     desk.ask(Verb.SET_ROSTER, next_roster(desk, *joined_by(desk, "dave")), "alice")
     desk.ask(Verb.REVOKE, key_of(desk, "alice").id, "bob")
@@ -235,7 +235,7 @@ def test_a_revocation_withdraws_what_waits() -> None:
 # The roster file
 
 
-def test_the_journal_s_roster_outlives_a_restart_on_the_file_it_began_with(mock: Desk) -> None:
+def test_the_journalled_roster_survives_a_restart_with_the_first_file(mock: Desk) -> None:
     desk = mock.fork()
     desk.ask(Verb.SET_ROSTER, next_roster(desk, *joined_by(desk, "dave")))
     desk.boot()
@@ -274,7 +274,7 @@ def test_a_new_policy_or_release_goes_back_to_mock_with_its_evidence_void(testin
 @pytest.mark.parametrize(
     ("verb", "subject"), [(Verb.SET_POLICY, text_of(tighter())), (Verb.SET_RELEASE, RELEASE)], ids=["policy", "release"]
 )
-def test_neither_changes_while_real_money_is_at_work(live: Desk, verb: Verb, subject: str) -> None:
+def test_policy_and_release_do_not_change_at_a_live_stage(live: Desk, verb: Verb, subject: str) -> None:
     desk = live.fork()
     assert refusal_of(lambda: desk.ask(verb, subject)) == "not-while-live"
 
@@ -282,7 +282,7 @@ def test_neither_changes_while_real_money_is_at_work(live: Desk, verb: Verb, sub
 @pytest.mark.parametrize(
     ("verb", "subject"), [(Verb.SET_POLICY, text_of(tighter())), (Verb.SET_RELEASE, RELEASE)], ids=["policy", "release"]
 )
-def test_a_halt_is_not_left_this_way_and_then_only_a_reset_is(live: Desk, verb: Verb, subject: str) -> None:
+def test_a_new_policy_while_halted_leaves_only_a_reset(live: Desk, verb: Verb, subject: str) -> None:
     desk = live.fork()
     desk.move(Verb.HALT, Stage.HALTED)
     assert desk.ask(verb, subject).code == ""
@@ -292,7 +292,7 @@ def test_a_halt_is_not_left_this_way_and_then_only_a_reset_is(live: Desk, verb: 
     assert desk.move(Verb.RESET, Stage.MOCK, signers=("alice",)).code == ""
 
 
-def test_a_signed_policy_outlives_a_restart_until_the_file_says_something_new(mock: Desk) -> None:
+def test_a_signed_policy_stays_in_force_until_the_file_changes(mock: Desk) -> None:
     desk = mock.fork()
     signed = tighter()
     desk.ask(Verb.SET_POLICY, text_of(signed))
@@ -303,7 +303,7 @@ def test_a_signed_policy_outlives_a_restart_until_the_file_says_something_new(mo
     assert desk.state.policy_digest == digest(desk.policy)
 
 
-def test_a_signed_release_outlives_a_restart(mock: Desk) -> None:
+def test_a_signed_release_stays_in_force_after_a_restart(mock: Desk) -> None:
     desk = mock.fork()
     desk.ask(Verb.SET_RELEASE, RELEASE, "alice")
     desk.boot()

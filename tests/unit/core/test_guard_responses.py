@@ -1,4 +1,4 @@
-"""What a guard does at every stage and every level, the first time and while it stands, against the table as people read it."""
+"""The response to every guard level at every stage, the first time and while it lasts, compared with the table."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def leads(here: Position, level: Level | None) -> Position:
 
 
 @cache
-def standing(here: Position) -> Desk:
+def desk_at(here: Position) -> Desk:
     policy = with_policy(ramp={"steps": (D(15), D(20), D(25))})
     walked = LIVE if here == HALTED else here
     desk = Desk(policy).walk_to(walked.stage, walked.step)
@@ -52,7 +52,7 @@ def standing(here: Position) -> Desk:
 
 @pytest.fixture
 def say(monkeypatch: pytest.MonkeyPatch) -> Say:
-    """Makes the guards say one thing."""
+    """Makes the guards report one level."""
 
     def speak(level: Level | None) -> None:
         found = () if level is None else (Breach(GuardName.QUOTE_STALE, level, "1", "0", "it is broken"),)
@@ -79,8 +79,8 @@ def demotions(desk: Desk) -> list[e.StageChanged]:
 
 
 @pytest.mark.parametrize(("here", "level"), list(product(PLACES, Level)), ids=lambda one: getattr(one, "name", str(one)))
-def test_a_level_moves_a_stage_as_the_table_says_and_once(here: Position, level: Level, say: Say) -> None:
-    desk = standing(here).fork()
+def test_every_level_at_every_stage_has_its_response_once(here: Position, level: Level, say: Say) -> None:
+    desk = desk_at(here).fork()
     say(level)
     again(desk)
     assert desk.state.position == leads(here, level)
@@ -92,8 +92,8 @@ def test_a_level_moves_a_stage_as_the_table_says_and_once(here: Position, level:
 
 
 @pytest.mark.parametrize(("here", "level"), list(product(PLACES, Level)), ids=lambda one: getattr(one, "name", str(one)))
-def test_only_what_something_was_done_about_is_a_breach_in_the_journal(here: Position, level: Level, say: Say) -> None:
-    desk = standing(here).fork()
+def test_only_breaches_with_a_response_are_journalled_as_breaches(here: Position, level: Level, say: Say) -> None:
+    desk = desk_at(here).fork()
     before = len(desk.events(e.BreachDetected))
     say(level)
     again(desk)
@@ -102,8 +102,8 @@ def test_only_what_something_was_done_about_is_a_breach_in_the_journal(here: Pos
 
 @pytest.mark.parametrize("level", [Level.CANCEL_ALL, Level.FLATTEN, Level.HALT])
 @pytest.mark.parametrize("here", PLACES[:-1], ids=str)
-def test_from_cancel_all_up_the_orders_of_the_venue_are_cancelled(here: Position, level: Level, say: Say) -> None:
-    desk = standing(here).fork()
+def test_from_cancel_all_on_the_orders_of_the_venue_are_cancelled(here: Position, level: Level, say: Say) -> None:
+    desk = desk_at(here).fork()
     venue = desk.state.venue
     say(level)
     again(desk)
@@ -117,31 +117,31 @@ def test_the_table_names_every_stage_and_every_level() -> None:
     assert all(set(row) == set(Level) for row in RESPONSES.values())
 
 
-def test_the_table_and_the_kinds_of_halt_agree_about_what_voids() -> None:
+def test_responses_and_halt_rules_agree_on_voiding() -> None:
     assert {stage for stage, row in RESPONSES.items() if Response.HALT_AND_VOID in row.values()} == {Stage.VALIDATED}
     assert {kind for kind, rule in RULES.items() if rule.voids} == {HaltClass.BREACH, HaltClass.CLOCK, HaltClass.INTEGRITY}
 
 
 @pytest.mark.parametrize("again_", [False, True])
 @pytest.mark.parametrize(("stage", "step"), [*((stage, 0) for stage in RISK_ORDER[:-1]), *((Stage.RAMPING, n) for n in (1, 2, 9))])
-def test_the_rung_below_is_never_above(stage: Stage, step: int, again_: bool) -> None:
+def test_a_demotion_target_is_never_higher(stage: Stage, step: int, again_: bool) -> None:
     target = Position(*demotion_target(stage, step, again=again_))
     assert target.risk < Position(stage, step).risk or stage is Stage.MOCK
 
 
-# Episodes
+# Breach windows
 
 
-def test_one_breach_costs_one_rung_however_long_the_guard_stands(say: Say) -> None:
-    desk = standing(THIRD).fork()
+def test_one_breach_demotes_once_however_long_it_lasts(say: Say) -> None:
+    desk = desk_at(THIRD).fork()
     say(Level.CANCEL_ALL)
     for _ in range(BREACH_WINDOW_MAX_MS // 60_000 - 1):
         again(desk, 60_000)
     assert [event.step for event in demotions(desk)] == [2]
 
 
-def test_a_breach_that_stands_for_longer_than_an_episode_is_another_one(say: Say) -> None:
-    desk = standing(THIRD).fork()
+def test_a_breach_longer_than_its_window_demotes_again(say: Say) -> None:
+    desk = desk_at(THIRD).fork()
     say(Level.CANCEL_ALL)
     again(desk)
     again(desk, BREACH_WINDOW_MAX_MS - 1)
@@ -151,8 +151,8 @@ def test_a_breach_that_stands_for_longer_than_an_episode_is_another_one(say: Say
 
 
 @pytest.mark.parametrize(("quiet_ms", "count"), [(BREACH_CALM_MS - 1, 1), (BREACH_CALM_MS, 2)])
-def test_a_breach_is_another_one_only_after_a_quiet_time(quiet_ms: int, count: int, say: Say) -> None:
-    desk = standing(THIRD).fork()
+def test_a_breach_after_the_calm_period_demotes_again(quiet_ms: int, count: int, say: Say) -> None:
+    desk = desk_at(THIRD).fork()
     say(Level.CANCEL_ALL)
     again(desk)
     again(desk)
@@ -163,8 +163,8 @@ def test_a_breach_is_another_one_only_after_a_quiet_time(quiet_ms: int, count: i
     assert len(demotions(desk)) == count
 
 
-def test_a_level_below_cancel_all_is_quiet(say: Say) -> None:
-    desk = standing(THIRD).fork()
+def test_a_level_below_cancel_all_counts_as_calm(say: Say) -> None:
+    desk = desk_at(THIRD).fork()
     say(Level.CANCEL_ALL)
     again(desk)
     again(desk)
@@ -175,8 +175,8 @@ def test_a_level_below_cancel_all_is_quiet(say: Say) -> None:
     assert len(demotions(desk)) == 2
 
 
-def test_flapping_is_one_episode(say: Say) -> None:
-    desk = standing(THIRD).fork()
+def test_a_flapping_guard_stays_in_one_breach_window(say: Say) -> None:
+    desk = desk_at(THIRD).fork()
     for _ in range(8):
         say(Level.CANCEL_ALL)
         again(desk)
@@ -185,8 +185,8 @@ def test_flapping_is_one_episode(say: Say) -> None:
     assert len(demotions(desk)) == 1
 
 
-def test_the_second_within_seven_days_leaves_the_ramp(say: Say) -> None:
-    desk = standing(THIRD).fork()
+def test_the_second_demotion_within_seven_days_ends_the_ramp(say: Say) -> None:
+    desk = desk_at(THIRD).fork()
     for wait in (0, DEMOTION_MEMORY_MS - BREACH_WINDOW_MAX_MS):
         say(None)
         again(desk, wait + BREACH_CALM_MS)
@@ -195,8 +195,8 @@ def test_the_second_within_seven_days_leaves_the_ramp(say: Say) -> None:
     assert [Position(event.stage, event.step) for event in demotions(desk)] == [SECOND, LIVE]
 
 
-def test_after_seven_days_it_is_a_step_again(say: Say) -> None:
-    desk = standing(THIRD).fork()
+def test_after_seven_days_a_demotion_is_one_step_again(say: Say) -> None:
+    desk = desk_at(THIRD).fork()
     for wait in (0, DEMOTION_MEMORY_MS):
         say(None)
         again(desk, wait + BREACH_CALM_MS)
@@ -206,8 +206,8 @@ def test_after_seven_days_it_is_a_step_again(say: Say) -> None:
 
 
 @pytest.mark.parametrize("calm", [False, True])
-def test_a_restart_neither_ends_an_episode_nor_begins_one(calm: bool, say: Say) -> None:
-    desk = standing(THIRD).fork()
+def test_a_restart_neither_closes_nor_opens_a_breach_window(calm: bool, say: Say) -> None:
+    desk = desk_at(THIRD).fork()
     say(Level.CANCEL_ALL)
     again(desk)
     if calm:
@@ -221,8 +221,8 @@ def test_a_restart_neither_ends_an_episode_nor_begins_one(calm: bool, say: Say) 
     assert fold(State(), desk.journal) == desk.state
 
 
-def test_nothing_leads_up_by_itself_when_the_guards_are_clear_again(say: Say) -> None:
-    desk = standing(THIRD).fork()
+def test_the_deployment_stays_down_after_the_guards_clear(say: Say) -> None:
+    desk = desk_at(THIRD).fork()
     say(Level.CANCEL_ALL)
     again(desk)
     say(None)
@@ -231,8 +231,8 @@ def test_nothing_leads_up_by_itself_when_the_guards_are_clear_again(say: Say) ->
     assert desk.state.position == SECOND
 
 
-def test_persons_who_ramp_up_have_answered_and_the_next_breach_counts_anew(say: Say) -> None:
-    desk = standing(SECOND).fork()
+def test_a_signed_ramp_step_closes_the_breach_window(say: Say) -> None:
+    desk = desk_at(SECOND).fork()
     say(Level.CANCEL_ALL)
     again(desk)
     say(None)
@@ -245,8 +245,8 @@ def test_persons_who_ramp_up_have_answered_and_the_next_breach_counts_anew(say: 
     assert len(demotions(desk)) == 2
 
 
-def test_persons_who_demote_do_not_make_the_guard_take_another_rung(say: Say) -> None:
-    desk = standing(THIRD).fork()
+def test_a_signed_demotion_keeps_the_breach_window_open(say: Say) -> None:
+    desk = desk_at(THIRD).fork()
     say(Level.CANCEL_ALL)
     again(desk)
     assert desk.move(Verb.DEMOTE, Stage.RAMPING, 1, signers=("alice",)).code == ""
@@ -256,8 +256,8 @@ def test_persons_who_demote_do_not_make_the_guard_take_another_rung(say: Say) ->
     assert len(demotions(desk)) == 1
 
 
-def test_an_automatic_demotion_is_told(say: Say) -> None:
-    desk = standing(SECOND).fork()
+def test_an_automatic_demotion_sends_an_alert(say: Say) -> None:
+    desk = desk_at(SECOND).fork()
     say(Level.CANCEL_ALL)
     again(desk)
     alerts = [effect for effect in desk.decisions[-1].effects if isinstance(effect, Alert)]
@@ -265,8 +265,8 @@ def test_an_automatic_demotion_is_told(say: Say) -> None:
     assert alerts[0].title == "quote-stale breached: RAMPING step 2 → RAMPING step 1"
 
 
-def test_at_validated_a_soft_breach_voids_the_evidence_and_asks_for_a_new_run(say: Say) -> None:
-    desk = standing(VALIDATED).fork()
+def test_a_soft_breach_at_validated_needs_a_new_validation_run(say: Say) -> None:
+    desk = desk_at(VALIDATED).fork()
     up = desk.command(Verb.ADVANCE, LIVE)
     say(Level.CANCEL_ALL)
     again(desk)
@@ -279,8 +279,8 @@ def test_at_validated_a_soft_breach_voids_the_evidence_and_asks_for_a_new_run(sa
 
 
 @pytest.mark.parametrize("here", [place for place in PLACES if place.stage in LIVE_STAGES], ids=str)
-def test_real_money_is_never_left_for_a_halt_by_a_soft_breach(here: Position, say: Say) -> None:
-    desk = standing(here).fork()
+def test_a_soft_breach_at_a_live_stage_never_halts(here: Position, say: Say) -> None:
+    desk = desk_at(here).fork()
     say(Level.CANCEL_ALL)
     again(desk)
     assert desk.state.position != HALTED

@@ -34,19 +34,19 @@ SEQUENCES: list[tuple[str, Prepare, str]] = [
 
 
 @pytest.mark.parametrize(("verb", "subject", "code"), [pytest.param(*vector, id=name) for name, *vector in SUBJECTS])
-def test_a_acknowledge_command_with_a_wrong_subject_changes_nothing(verb: Verb, subject: str, code: str, counted: Counted) -> None:
+def test_an_acknowledgement_with_a_wrong_subject_changes_nothing(verb: Verb, subject: str, code: str, counted: Counted) -> None:
     desk = validated()
     assert_refused(desk, about(desk, verb, subject), code)
     counted("attack vectors", kind=code)
 
 
 @pytest.mark.parametrize(("prepare", "code"), [pytest.param(*vector, id=name) for name, *vector in SEQUENCES])
-def test_a_misused_acknowledge_command_changes_nothing(prepare: Prepare, code: str, counted: Counted) -> None:
+def test_a_misused_acknowledgement_changes_nothing(prepare: Prepare, code: str, counted: Counted) -> None:
     desk = validated()
     assert_refused(desk, prepare(desk), code)
     counted("attack vectors", kind=code)
 
 
-def test_the_acknowledgement_behind_these_vectors_is_accepted() -> None:
+def test_the_unchanged_acknowledgement_is_accepted() -> None:
     desk = validated()
     assert hand_in(desk, about(desk, Verb.ACK_ALERT, _alert(desk), "alice")).code == ""

@@ -127,6 +127,6 @@ def test_one_operator_alone_issues_no_bot_key_at_a_live_stage(counted: Counted) 
 
 
 @pytest.mark.parametrize(("verb", "subject"), [(Verb.ISSUE_BOT_KEY, issued()), (Verb.REVOKE_BOT_KEY, DEMO)])
-def test_the_bot_key_command_behind_these_vectors_is_accepted(verb: Verb, subject: str) -> None:
+def test_the_unchanged_bot_key_command_is_accepted(verb: Verb, subject: str) -> None:
     desk = validated()
     assert hand_in(desk, about(desk, verb, subject, "alice")).code == ""

@@ -1,4 +1,4 @@
-"""Commands handed in by somebody who means harm: each is refused for exactly one reason, and changes nothing but its record.
+"""Hostile commands: each is refused for exactly one reason, and changes nothing but its record.
 
 They go the whole way, from the envelope's text through the signatures to the decision. With the envelopes and signatures of
 ``tests/unit/authority`` these are the command vectors; the last test counts them.
@@ -40,7 +40,7 @@ OTHER = "sha256:" + "9" * 64
 
 @pytest.fixture(scope="module")
 def validated() -> Desk:
-    """One step from real money, with everything its gate asks for."""
+    """One step before real money, with all the evidence its gate needs."""
     desk = Desk().walk_to(Stage.VALIDATED)
     desk.trade(2)
     desk.run(40_000)
@@ -61,13 +61,13 @@ def altered(desk: Desk, *signers: str, ask: tuple[Verb, Position] = UP, **change
 
 
 def hand_in(desk: Desk, envelope: str, *, anchored: bool = True) -> CommandReply:
-    """What the operator API does with a text."""
+    """Submit an envelope as the operator API does."""
     assert desk.state.roster is not None
     try:
-        given: i.Input = i.CommandSubmitted(verify(envelope, desk.state.roster, desk.now), anchored=anchored)
+        input_: i.Input = i.CommandSubmitted(verify(envelope, desk.state.roster, desk.now), anchored=anchored)
     except GatehouseError as error:
-        given = i.SubmissionInvalid(envelope, error.code, error.message, error.remedy, error.exit_code)
-    reply = desk.give(given).reply
+        input_ = i.SubmissionInvalid(envelope, error.code, error.message, error.remedy, error.exit_code)
+    reply = desk.give(input_).reply
     assert isinstance(reply, CommandReply)
     return reply
 
@@ -84,7 +84,7 @@ BINDINGS: list[tuple[str, dict[str, Any], str]] = [
     ("signed under another policy", {"policy_digest": OTHER}, "other-policy"),
     ("signed for another release", {"release_digest": OTHER}, "other-release"),
     ("signed under another roster", {"roster_digest": OTHER}, "other-roster"),
-    ("signed when the deployment stood lower", {"expected_stage": "TESTNET_VALIDATING"}, "other-stage"),
+    ("signed when the deployment was at a lower stage", {"expected_stage": "TESTNET_VALIDATING"}, "other-stage"),
     ("signed when it was halted", {"expected_stage": "HALTED"}, "other-stage"),
     ("signed with a step where there is none", {"expected_step": 1}, "other-stage"),
     ("signed at the journal's first entry", {"journal_seq": 1}, "stale-head"),
@@ -97,7 +97,7 @@ BINDINGS: list[tuple[str, dict[str, Any], str]] = [
     ("skipping to the ramp", {"target_stage": "RAMPING", "target_step": 1}, "no-such-edge"),
     ("to the ramp without a step", {"target_stage": "RAMPING"}, "edge-guard"),
     ("with a step where there is none", {"target_step": 1}, "edge-guard"),
-    ("advancing to where it stands", {"target_stage": "VALIDATED"}, "no-such-edge"),
+    ("advancing to the present stage", {"target_stage": "VALIDATED"}, "no-such-edge"),
     ("advancing down", {"target_stage": "MOCK"}, "no-such-edge"),
     ("advancing into HALTED", {"target_stage": "HALTED", "cap_eur": "0", "symbols": []}, "no-such-edge"),
     ("ramping from below real money", {"verb": "ramp", "target_stage": "RAMPING", "target_step": 1}, "no-such-edge"),
@@ -106,7 +106,7 @@ BINDINGS: list[tuple[str, dict[str, Any], str]] = [
     ("demoting upwards", {"verb": "demote"}, "no-such-edge"),
     ("halting into another stage", {"verb": "halt"}, "no-such-edge"),
     ("without evidence", {"evidence_digest": ""}, "gate-not-passed"),
-    ("with evidence nobody sealed", {"evidence_digest": OTHER}, "gate-not-passed"),
+    ("with evidence that was not sealed", {"evidence_digest": OTHER}, "gate-not-passed"),
     ("a move with a subject", {"version": 2, "subject": "x"}, "malformed-command"),
     ("a move with an empty subject", {"subject": ""}, "malformed-command"),
     ("a veto without a subject", {"verb": "veto", "target_stage": "VALIDATED"}, "malformed-command"),
@@ -232,7 +232,7 @@ def _roster_downgrade(desk: Desk) -> str:
 
 
 SEQUENCES: list[tuple[str, Callable[[Desk], str], str]] = [
-    ("nobody's command", lambda desk: signed(desk, canonical.encode(desk.command(*UP).model_dump(mode="json"))), "no-signatures"),
+    ("no signature", lambda desk: signed(desk, canonical.encode(desk.command(*UP).model_dump(mode="json"))), "no-signatures"),
     ("one operator alone", _by("alice"), "under-quorum"),
     ("one approver alone", _by("bob"), "under-quorum"),
     ("a key that may only halt, alone", _by("carol"), "under-quorum"),
@@ -264,7 +264,7 @@ def assert_refused(desk: Desk, envelope: str, code: str, *, anchored: bool = Tru
 
 
 @pytest.mark.parametrize(("changes", "code"), [pytest.param(changes, code, id=name) for name, changes, code in BINDINGS])
-def test_a_command_that_says_something_else_changes_nothing(
+def test_a_command_with_a_forged_field_changes_nothing(
     validated: Desk, changes: dict[str, Any], code: str, counted: Counted
 ) -> None:
     desk = validated.fork()
@@ -273,14 +273,14 @@ def test_a_command_that_says_something_else_changes_nothing(
 
 
 @pytest.mark.parametrize(("start", "end", "code"), [pytest.param(a, b, code, id=name) for name, a, b, code in TIMES])
-def test_a_command_out_of_its_time_changes_nothing(validated: Desk, start: int, end: int, code: str, counted: Counted) -> None:
+def test_a_command_at_the_wrong_time_changes_nothing(validated: Desk, start: int, end: int, code: str, counted: Counted) -> None:
     desk = validated.fork()
     assert_refused(desk, altered(desk, not_before_ms=desk.now + start, expires_ms=desk.now + end), code)
     counted("attack vectors", kind=code)
 
 
 @pytest.mark.parametrize(("prepare", "code"), [pytest.param(prepare, code, id=name) for name, prepare, code in SEQUENCES])
-def test_a_command_out_of_its_place_changes_nothing(
+def test_a_command_in_the_wrong_situation_changes_nothing(
     validated: Desk, prepare: Callable[[Desk], str], code: str, counted: Counted
 ) -> None:
     desk = validated.fork()
@@ -288,13 +288,13 @@ def test_a_command_out_of_its_place_changes_nothing(
     counted("attack vectors", kind=code)
 
 
-def test_a_command_of_another_journal_with_the_same_past_changes_nothing(validated: Desk, counted: Counted) -> None:
+def test_a_command_of_a_forked_journal_changes_nothing(validated: Desk, counted: Counted) -> None:
     desk = validated.fork()
     assert_refused(desk, altered(desk), "unknown-head", anchored=False)
     counted("attack vectors", kind="unknown-head")
 
 
-def test_the_command_they_were_all_made_from_is_good(validated: Desk) -> None:
+def test_the_unchanged_command_is_accepted(validated: Desk) -> None:
     desk = validated.fork()
     assert hand_in(desk, altered(desk)).code == ""
     assert desk.state.position.stage is Stage.LIVE_EUR10
@@ -305,7 +305,7 @@ ALL_VECTORS = len(VECTORS) + len(TEXT) + len(PAYLOADS) + len(RAW_VECTORS) + len(
 
 
 @pytest.mark.parametrize("count", [pytest.param(ALL_VECTORS, id=f"{ALL_VECTORS} hostile commands")])
-def test_no_vector_is_lost(count: int) -> None:
+def test_every_attack_vector_is_counted(count: int) -> None:
     assert count >= 275
     names = [vector[0] for vector in VECTORS]
     assert len(set(names)) == len(names)

@@ -53,6 +53,6 @@ def test_a_drill_of_a_halted_deployment_changes_nothing(counted: Counted) -> Non
     counted("attack vectors", kind="drill-not-here")
 
 
-def test_the_drill_behind_these_vectors_is_accepted() -> None:
+def test_the_unchanged_drill_command_is_accepted() -> None:
     desk = validated()
     assert hand_in(desk, about(desk, Verb.DRILL, HALT_DRILL, "alice")).code == ""

@@ -65,7 +65,7 @@ def test_an_empty_account_is_left_at_once(live: Desk) -> None:
     assert (left(desk).cause, left(desk).from_stage) == (Cause.SOFT_BREACH, Stage.LIVE_EUR10)
 
 
-def test_what_is_held_keeps_the_deployment_where_its_guards_watch_it(holding: Desk) -> None:
+def test_holdings_keep_the_deployment_at_its_guarded_stage(holding: Desk) -> None:
     assert holding.state.position == LIVE
     assert holding.state.guard_level == ""
     assert holding.state.watched is VenueName.LIVE
@@ -78,26 +78,26 @@ def test_only_sells_are_admitted_until_the_account_is_empty(holding: Desk) -> No
     assert isinstance(holding.order("0.00003", side=Side.SELL).reply, Admitted)
 
 
-def test_it_is_left_once_the_bot_has_sold(holding: Desk) -> None:
+def test_the_live_stage_is_left_once_the_bot_has_sold(holding: Desk) -> None:
     trade(holding, "0.00009", Side.SELL)
     holding.tick()
     assert holding.state.position == VALIDATED
     assert left(holding).cause is Cause.SOFT_BREACH
 
 
-def test_a_part_sold_is_not_enough(holding: Desk) -> None:
+def test_a_partial_sale_does_not_leave_the_live_stage(holding: Desk) -> None:
     trade(holding, "0.00006", Side.SELL)
     holding.run(3_000)
     assert holding.state.position == LIVE
 
 
-def test_what_is_too_small_to_be_sold_does_not_hold_it_up(holding: Desk) -> None:
+def test_a_holding_too_small_to_sell_counts_as_empty(holding: Desk) -> None:
     trade(holding, "0.000089", Side.SELL)
     holding.tick()
     assert holding.state.position == VALIDATED
 
 
-def test_what_cannot_be_priced_counts_as_large(live: Desk) -> None:
+def test_a_holding_without_a_price_counts_as_large(live: Desk) -> None:
     desk = live.fork()
     buy(desk, "0.00009")
     desk.tick(age_ms=STALE_MS)
@@ -111,7 +111,7 @@ def test_what_cannot_be_priced_counts_as_large(live: Desk) -> None:
     assert desk.state.position == VALIDATED
 
 
-def test_an_unproven_order_counts_as_held(live: Desk) -> None:
+def test_an_unknown_order_counts_as_a_holding(live: Desk) -> None:
     desk = live.fork()
     desk.placed(desk.order("0.00003"), Unknown("time-out"))
     desk.tick(age_ms=STALE_MS)
@@ -120,7 +120,7 @@ def test_an_unproven_order_counts_as_held(live: Desk) -> None:
     assert desk.state.pending_demotion is not None
 
 
-def test_a_restart_remembers_that_the_rung_is_owed(holding: Desk) -> None:
+def test_a_pending_demotion_survives_a_restart(holding: Desk) -> None:
     holding.boot()
     holding.sweep_all()
     holding.tick()
@@ -132,26 +132,26 @@ def test_a_restart_remembers_that_the_rung_is_owed(holding: Desk) -> None:
     assert fold(State(), holding.journal).fingerprint() == holding.state.fingerprint()
 
 
-def test_no_buy_slips_in_between_arming_and_the_first_look(holding: Desk) -> None:
+def test_no_buy_is_admitted_before_the_first_tick_after_arming(holding: Desk) -> None:
     holding.boot()
     holding.sweep_all()
     assert holding.state.armed
     assert isinstance(holding.order("0.00003").reply, Deny)
 
 
-def test_it_halts_like_any_other_deployment_when_the_loss_grows_meanwhile(holding: Desk) -> None:
+def test_a_growing_loss_halts_during_a_pending_demotion(holding: Desk) -> None:
     holding.price = holding.price * D("0.9")
     holding.tick()
     assert holding.state.position == HALTED
     assert holding.state.halted_from == LIVE
 
 
-def test_an_operator_may_leave_it_sooner(holding: Desk) -> None:
+def test_an_operator_may_demote_earlier(holding: Desk) -> None:
     assert holding.move(Verb.DEMOTE, Stage.VALIDATED, signers=("alice",)).code == ""
     assert holding.state.pending_demotion is None
 
 
-def test_persons_who_resume_after_a_halt_have_answered_for_it(holding: Desk) -> None:
+def test_a_signed_resume_closes_the_breach_window(holding: Desk) -> None:
     holding.give(i.HaltAsked("test", "stop"))
     holding.run(10_000)
     assert holding.move(Verb.RESUME, Stage.LIVE_EUR10).code == ""
@@ -160,7 +160,7 @@ def test_persons_who_resume_after_a_halt_have_answered_for_it(holding: Desk) -> 
     assert holding.state.position == LIVE
 
 
-def test_while_a_rung_is_owed_no_second_one_is_asked_for(holding: Desk) -> None:
+def test_a_pending_demotion_is_not_followed_by_a_second(holding: Desk) -> None:
     before = len(holding.events(e.BreachDetected))
     for _ in range(3):
         holding.pass_time(BREACH_WINDOW_MAX_MS)
@@ -186,7 +186,7 @@ def softly_breached(desk: Desk) -> None:
     assert desk.state.pending_demotion is not None
 
 
-def test_a_ramp_that_was_signed_before_the_breach_does_not_forgive_it() -> None:
+def test_a_ramp_step_signed_before_the_breach_is_refused() -> None:
     desk = ready_to_ramp(Mode.TEAM)
     signed = desk.command(Verb.RAMP, Position(Stage.RAMPING, 1))
     assert desk.fork().submit(signed, "alice", "bob").code == ""
@@ -195,14 +195,14 @@ def test_a_ramp_that_was_signed_before_the_breach_does_not_forgive_it() -> None:
     assert desk.state.position == LIVE
 
 
-def test_a_ramp_that_was_signed_after_the_breach_answers_for_it() -> None:
+def test_a_ramp_step_signed_after_the_breach_is_applied() -> None:
     desk = ready_to_ramp(Mode.TEAM)
     softly_breached(desk)
     assert desk.move(Verb.RAMP, Stage.RAMPING, 1).code == ""
     assert desk.state.breach_window is None
 
 
-def test_a_ramp_that_waited_when_the_breach_came_is_withdrawn() -> None:
+def test_a_ramp_step_waiting_during_the_breach_is_withdrawn() -> None:
     desk = ready_to_ramp(Mode.SOLO)
     assert desk.move(Verb.RAMP, Stage.RAMPING, 1, signers=("alice",)).applies_at is not None
     softly_breached(desk)

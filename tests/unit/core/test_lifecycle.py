@@ -14,7 +14,7 @@ DECLARED = {(edge.source, edge.verb, edge.target) for edge in EDGES}
 TRIPLES = list(product(Stage, Verb, Stage))
 
 
-def standing(stage: Stage, step: int = 2) -> Position:
+def positions(stage: Stage, step: int = 2) -> Position:
     return Position(stage, step if stage is Stage.RAMPING else 0)
 
 
@@ -23,25 +23,25 @@ def aim(source: Stage, verb: Verb, target: Stage) -> Position:
     if target is not Stage.RAMPING:
         return Position(target)
     if verb is Verb.RAMP:
-        return Position(target, standing(source).step + 1)
+        return Position(target, positions(source).step + 1)
     return Position(target, 1)
 
 
 @pytest.mark.parametrize(("source", "verb", "target"), [triple for triple in TRIPLES if triple in DECLARED])
 def test_a_declared_edge_moves(source: Stage, verb: Verb, target: Stage) -> None:
     wanted = aim(source, verb, target)
-    assert move(standing(source), verb, wanted, halt=Halt(standing(Stage.RAMPING)), steps=STEPS) == wanted
+    assert move(positions(source), verb, wanted, halt=Halt(positions(Stage.RAMPING)), steps=STEPS) == wanted
 
 
 @pytest.mark.parametrize(("source", "verb", "target"), [triple for triple in TRIPLES if triple not in DECLARED])
 def test_an_undeclared_triple_is_refused_with_a_remedy(source: Stage, verb: Verb, target: Stage) -> None:
     with pytest.raises(Refused) as refusal:
-        move(standing(source), verb, aim(source, verb, target), halt=Halt(standing(Stage.RAMPING)), steps=STEPS)
+        move(positions(source), verb, aim(source, verb, target), halt=Halt(positions(Stage.RAMPING)), steps=STEPS)
     assert refusal.value.code in {"no-such-edge", "edge-guard"}
     assert refusal.value.remedy.endswith(".")
 
 
-def test_a_refusal_names_where_the_verb_does_lead() -> None:
+def test_a_refusal_names_the_possible_targets() -> None:
     with pytest.raises(Refused, match="does not lead") as refusal:
         move(Position(Stage.MOCK), Verb.ADVANCE, Position(Stage.LIVE_EUR10))
     assert refusal.value.remedy == "From MOCK, advance leads to TESTNET_VALIDATING."
@@ -52,7 +52,7 @@ def test_no_edge_up_skips_a_stage() -> None:
     assert all(0 <= RISK_ORDER.index(edge.target) - RISK_ORDER.index(edge.source) <= 1 for edge in rising)
 
 
-def test_nothing_leads_up_into_live_money_but_a_verb_of_two_persons() -> None:
+def test_every_move_up_to_a_live_stage_needs_two_persons() -> None:
     into_live = {edge.verb for edge in EDGES if edge.target in LIVE_STAGES and edge.source not in LIVE_STAGES}
     assert into_live == {Verb.ADVANCE, Verb.RESUME}
 
@@ -77,7 +77,7 @@ def test_the_ramp_begins_with_its_first_step() -> None:
         move(Position(Stage.LIVE_EUR10), Verb.RAMP, Position(Stage.RAMPING, 2), steps=9)
 
 
-def test_the_ramp_ends_where_the_policy_ends_it() -> None:
+def test_the_ramp_ends_at_the_last_step_of_the_policy() -> None:
     with pytest.raises(Refused, match="2 ramp steps"):
         move(Position(Stage.RAMPING, 2), Verb.RAMP, Position(Stage.RAMPING, 3), steps=2)
 
@@ -92,21 +92,21 @@ def test_a_demotion_never_goes_up() -> None:
     pairs = [(low, high) for i, low in enumerate(RISK_ORDER) for high in RISK_ORDER[i + 1 :]]
     for low, high in pairs:
         with pytest.raises(Refused):
-            move(standing(low), Verb.DEMOTE, standing(high), steps=STEPS)
+            move(positions(low), Verb.DEMOTE, positions(high), steps=STEPS)
 
 
 @pytest.mark.parametrize("target", [Stage.VALIDATED, Stage.LIVE_EUR10])
 @pytest.mark.parametrize("halted_from", RISK_ORDER)
-def test_a_resume_never_goes_above_where_the_halt_came_from(target: Stage, halted_from: Stage) -> None:
+def test_a_resume_never_goes_above_the_stage_before_the_halt(target: Stage, halted_from: Stage) -> None:
     below = RISK_ORDER.index(target) <= RISK_ORDER.index(halted_from)
     if below:
-        assert move(Position(Stage.HALTED), Verb.RESUME, Position(target), halt=Halt(standing(halted_from))) == Position(target)
+        assert move(Position(Stage.HALTED), Verb.RESUME, Position(target), halt=Halt(positions(halted_from))) == Position(target)
         return
     with pytest.raises(Refused, match="must not go above"):
-        move(Position(Stage.HALTED), Verb.RESUME, Position(target), halt=Halt(standing(halted_from)))
+        move(Position(Stage.HALTED), Verb.RESUME, Position(target), halt=Halt(positions(halted_from)))
 
 
-def test_a_resume_from_an_unknown_place_is_refused() -> None:
+def test_a_resume_from_an_unknown_stage_is_refused() -> None:
     with pytest.raises(Refused, match="unknown"):
         move(Position(Stage.HALTED), Verb.RESUME, Position(Stage.VALIDATED))
 
@@ -124,12 +124,12 @@ def test_a_resume_never_leads_into_the_ramp() -> None:
 
 
 @pytest.mark.parametrize("target", [Position(Stage.MOCK, 1), Position(Stage.RAMPING, 0), Position(Stage.HALTED, 2)])
-def test_a_step_belongs_to_the_ramp_and_to_nothing_else(target: Position) -> None:
+def test_only_ramping_has_a_step(target: Position) -> None:
     with pytest.raises(Refused, match="not a position"):
         move(Position(Stage.RAMPING, 2), Verb.DEMOTE, target, steps=STEPS)
 
 
-def test_positions_sort_by_what_they_put_at_risk() -> None:
+def test_positions_sort_by_the_money_at_risk() -> None:
     ladder = [
         Position(Stage.HALTED),
         *(Position(stage) for stage in RISK_ORDER[:-1]),
@@ -142,5 +142,5 @@ def test_an_edge_is_named_by_its_verb_and_target() -> None:
     assert Edge(Stage.VALIDATED, Verb.ADVANCE, Stage.LIVE_EUR10).trigger == "advance_LIVE_EUR10"
 
 
-def test_a_position_reads_as_people_say_it() -> None:
+def test_a_position_is_written_as_people_say_it() -> None:
     assert [str(Position(Stage.LIVE_EUR10)), str(Position(Stage.RAMPING, 2))] == ["LIVE_€10", "RAMPING step 2"]

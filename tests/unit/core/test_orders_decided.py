@@ -35,7 +35,7 @@ def ask_cancel(desk: Desk, client_id: str, bot: str = "demo-bot") -> Decision:
     return desk.give(i.CancelAsked(bot, client_id))
 
 
-def test_an_admitted_order_is_remembered_beside_the_one_effect_that_places_it(desk: Desk) -> None:
+def test_an_admitted_order_has_one_event_and_one_place_effect(desk: Desk) -> None:
     decision = desk.order("0.00003", bot_id="mine-1")
     (event,) = decision.events
     (place,) = decision.effects
@@ -45,7 +45,7 @@ def test_an_admitted_order_is_remembered_beside_the_one_effect_that_places_it(de
     assert decision.reply == Admitted(event.client_id)
 
 
-def test_an_admission_says_what_it_was_judged_by(desk: Desk) -> None:
+def test_an_admission_records_the_figures_it_was_judged_by(desk: Desk) -> None:
     (event,) = desk.order("0.00003").events
     assert isinstance(event, e.OrderAdmitted)
     assert (event.stage, event.cap_eur, event.ask) == (Stage.MOCK, D(10), D("60000.5"))
@@ -131,13 +131,13 @@ def test_a_sell_of_what_is_held_passes_at_the_cap(desk: Desk) -> None:
     assert isinstance(desk.order("0.00009", side=Side.SELL).reply, Admitted)
 
 
-def test_nothing_can_be_sold_twice(desk: Desk) -> None:
+def test_a_holding_cannot_be_sold_twice(desk: Desk) -> None:
     desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
     desk.placed(desk.order("0.00009", side=Side.SELL))
     assert denial(desk.order("0.00009", side=Side.SELL)).rule == "balance"
 
 
-def test_a_standing_guard_denies_buys_and_lets_sells_pass(desk: Desk) -> None:
+def test_a_mild_guard_denies_buys_and_admits_sells(desk: Desk) -> None:
     desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
     desk.tick(age_ms=3_000)
     assert desk.state.guard_level == "NO_ENTRY"
@@ -166,7 +166,7 @@ def test_an_order_without_a_quote_is_denied(desk: Desk) -> None:
     assert denial(decision).rule == "quote"
 
 
-def test_an_order_whose_quote_grew_old_on_the_way_is_denied(desk: Desk) -> None:
+def test_an_order_with_a_stale_quote_is_denied(desk: Desk) -> None:
     late = desk.requested("0.00003")
     desk.pass_time(2_001)
     assert denial(desk.give(late)).rule == "quote"
@@ -186,7 +186,7 @@ def test_a_cancel_of_a_resting_order_is_sent_at_once(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("outcome", [Ack("C1", 1), Unknown("time-out")])
-def test_a_cancel_while_the_order_is_in_flight_is_sent_once_the_venue_holds_it(desk: Desk, outcome: Ack | Unknown) -> None:
+def test_a_cancel_of_an_in_flight_order_is_sent_once_it_is_reported(desk: Desk, outcome: Ack | Unknown) -> None:
     decision = desk.order("0.00003")
     assert isinstance(decision.reply, Admitted)
     client_id = decision.reply.client_id
@@ -200,7 +200,7 @@ def test_a_cancel_while_the_order_is_in_flight_is_sent_once_the_venue_holds_it(d
     assert cancels(found) == [client_id]
 
 
-def test_a_second_cancel_is_sent_again_but_remembered_once(desk: Desk) -> None:
+def test_a_second_cancel_is_sent_again_but_journalled_once(desk: Desk) -> None:
     client_id = desk.placed(desk.order("0.00003"))
     ask_cancel(desk, client_id)
     again = ask_cancel(desk, client_id)
@@ -213,26 +213,26 @@ def test_a_bot_cannot_cancel_another_bots_order(desk: Desk) -> None:
     assert (decision.events, decision.effects) == ((), ())
 
 
-def test_a_cancel_of_a_dead_or_unknown_id_does_nothing(desk: Desk) -> None:
+def test_a_cancel_of_a_finished_or_unknown_id_does_nothing(desk: Desk) -> None:
     client_id = desk.placed(desk.order("0.00003"), Rejected(30004, "no"))
     for name in (client_id, "gh-nobody"):
         decision = ask_cancel(desk, name)
         assert (decision.events, decision.effects) == ((), ())
 
 
-def test_a_cancel_that_got_lost_is_asked_for_again_by_the_next_sweep(desk: Desk) -> None:
+def test_a_lost_cancel_is_sent_again_by_the_next_sweep(desk: Desk) -> None:
     client_id = desk.placed(desk.order("0.00003"))
     ask_cancel(desk, client_id)
     desk.pass_time(3_000)
     assert cancels(desk.sweep(VenueName.MOCK, orders=(desk.report(client_id, OrderStatus.NEW),))) == [client_id]
 
 
-def test_a_sweep_leaves_wanted_orders_alone(desk: Desk) -> None:
+def test_a_sweep_does_not_cancel_valid_orders(desk: Desk) -> None:
     client_id = desk.placed(desk.order("0.00003"))
     assert cancels(desk.sweep(VenueName.MOCK, orders=(desk.report(client_id, OrderStatus.NEW),))) == []
 
 
-def test_an_order_judged_on_the_market_of_a_venue_left_meanwhile_is_denied() -> None:
+def test_an_order_with_market_data_of_the_left_venue_is_denied() -> None:
     desk = Desk().walk_to(Stage.VALIDATED)
     waiting = desk.requested("0.00003")
     desk.run(3000)
@@ -243,7 +243,7 @@ def test_an_order_judged_on_the_market_of_a_venue_left_meanwhile_is_denied() -> 
     assert decision.reply.rule == "moved"
 
 
-def test_an_order_that_never_left_is_no_refusal_by_the_venue() -> None:
+def test_an_order_that_was_not_sent_is_not_counted_as_rejected() -> None:
     desk = Desk().arm()
     desk.placed(desk.order("0.00003"), Rejected(NOT_SENT, "the permit lapsed"))
     assert desk.state.tally is not None

@@ -32,11 +32,11 @@ def look(desk: Desk, client_id: str, report: OrderReport | None = None, *, absen
     return desk.give(i.LookupAnswered(client_id, report, absent_everywhere=absent and report is None))
 
 
-def told(desk: Desk, event: OrderReport | Fill) -> Decision:
+def reported(desk: Desk, event: OrderReport | Fill) -> Decision:
     return desk.give(i.VenueReported(MOCK, event))
 
 
-def room(desk: Desk) -> bool:
+def cap_is_free(desk: Desk) -> bool:
     """Whether a second and a third large order would still fit under the cap."""
     other = desk.fork()
     return all(isinstance(other.order("0.00009").reply, Admitted) for _ in range(2))
@@ -66,7 +66,7 @@ def test_a_rejection_releases_what_the_order_reserved(desk: Desk) -> None:
     assert status(desk, client_id) is OrderStatus.REJECTED
     rejected = desk.state.orders[client_id]
     assert (rejected.reject_code, rejected.reject_message) == (30004, "Insufficient balance")
-    assert room(desk)
+    assert cap_is_free(desk)
 
 
 def test_an_unknown_outcome_is_looked_up_and_reserved_in_full(desk: Desk) -> None:
@@ -75,13 +75,13 @@ def test_an_unknown_outcome_is_looked_up_and_reserved_in_full(desk: Desk) -> Non
     placed = desk.give(i.PlacementAnswered(decision.reply.client_id, Unknown("time-out")))
     assert [effect for effect in placed.effects if isinstance(effect, LookUp)]
     assert status(desk, decision.reply.client_id) is OrderStatus.UNKNOWN
-    assert not room(desk)
+    assert not cap_is_free(desk)
 
 
-def test_the_reason_of_an_unknown_order_is_kept_until_its_outcome_is_known(desk: Desk) -> None:
+def test_an_unknown_order_keeps_its_reason_until_its_outcome_is_known(desk: Desk) -> None:
     client_id = order(desk, Unknown("time-out"))
     assert desk.state.orders[client_id].unknown_reason == "time-out"
-    told(desk, desk.report(client_id, OrderStatus.NEW))
+    reported(desk, desk.report(client_id, OrderStatus.NEW))
     assert desk.state.orders[client_id].unknown_reason == ""
 
 
@@ -94,7 +94,7 @@ def test_a_report_that_overtakes_the_ack_counts_as_acceptance_once(desk: Desk) -
     decision = desk.order("0.00009")
     assert isinstance(decision.reply, Admitted)
     client_id = decision.reply.client_id
-    told(desk, desk.report(client_id, OrderStatus.NEW))
+    reported(desk, desk.report(client_id, OrderStatus.NEW))
     late = desk.give(i.PlacementAnswered(client_id, Ack(f"C02__{client_id}", 1)))
     assert late.events == ()
     assert [accepted for _, accepted in desk.state.outcomes] == [True]
@@ -103,7 +103,7 @@ def test_a_report_that_overtakes_the_ack_counts_as_acceptance_once(desk: Desk) -
 def test_a_time_out_after_the_stream_showed_the_order_changes_nothing(desk: Desk) -> None:
     decision = desk.order("0.00009")
     assert isinstance(decision.reply, Admitted)
-    told(desk, desk.report(decision.reply.client_id, OrderStatus.NEW))
+    reported(desk, desk.report(decision.reply.client_id, OrderStatus.NEW))
     desk.give(i.PlacementAnswered(decision.reply.client_id, Unknown("time-out")))
     assert status(desk, decision.reply.client_id) is OrderStatus.NEW
 
@@ -116,20 +116,20 @@ def test_a_rejection_of_an_order_the_venue_showed_halts(desk: Desk, traded: bool
     if traded:
         desk.fill(client_id, "0.00003")
     else:
-        told(desk, desk.report(client_id, OrderStatus.NEW))
+        reported(desk, desk.report(client_id, OrderStatus.NEW))
     assert_integrity_halt(desk, desk.give(i.PlacementAnswered(client_id, Rejected(30004, "no"))))
 
 
 # UNKNOWN
 
 
-def test_an_unknown_order_is_released_after_enough_misses_and_the_grace_period(desk: Desk) -> None:
+def test_an_unknown_order_is_released_after_enough_failed_look_ups(desk: Desk) -> None:
     client_id = order(desk, Unknown("time-out"))
     for _ in range(LOOKUPS):
         desk.pass_time(GRACE_MS // LOOKUPS)
         look(desk, client_id)
     assert status(desk, client_id) is OrderStatus.REJECTED
-    assert room(desk)
+    assert cap_is_free(desk)
 
 
 def test_misses_within_the_grace_period_release_nothing(desk: Desk) -> None:
@@ -139,7 +139,7 @@ def test_misses_within_the_grace_period_release_nothing(desk: Desk) -> None:
     desk.pass_time(GRACE_MS - 1)
     look(desk, client_id)
     assert status(desk, client_id) is OrderStatus.UNKNOWN
-    assert not room(desk)
+    assert not cap_is_free(desk)
 
 
 def test_time_without_enough_misses_releases_nothing(desk: Desk) -> None:
@@ -150,7 +150,7 @@ def test_time_without_enough_misses_releases_nothing(desk: Desk) -> None:
     assert status(desk, client_id) is OrderStatus.UNKNOWN
 
 
-def test_an_order_that_is_listed_somewhere_is_not_missed(desk: Desk) -> None:
+def test_an_order_listed_elsewhere_does_not_count_as_missing(desk: Desk) -> None:
     client_id = order(desk, Unknown("time-out"))
     desk.pass_time(10 * GRACE_MS)
     for _ in range(5 * LOOKUPS):
@@ -166,7 +166,7 @@ def test_an_order_that_traded_is_never_released_as_absent(desk: Desk) -> None:
     assert status(desk, client_id) is OrderStatus.UNKNOWN
 
 
-def test_a_look_up_that_finds_the_order_settles_its_outcome(desk: Desk) -> None:
+def test_a_look_up_that_finds_the_order_decides_its_outcome(desk: Desk) -> None:
     client_id = order(desk, Unknown("time-out"))
     desk.pass_time(700)
     look(desk, client_id, desk.report(client_id, OrderStatus.NEW))
@@ -181,17 +181,17 @@ def test_a_look_up_of_an_order_that_is_known_changes_nothing(desk: Desk) -> None
     assert look(desk, client_id).events == ()
 
 
-def test_an_order_that_lives_after_it_was_released_is_booked_and_halts(desk: Desk) -> None:
+def test_an_order_reported_after_its_release_is_booked_and_halts(desk: Desk) -> None:
     client_id = order(desk, Unknown("time-out"))
     desk.pass_time(GRACE_MS)
     for _ in range(LOOKUPS):
         look(desk, client_id)
-    decision = told(desk, desk.report(client_id, OrderStatus.NEW))
+    decision = reported(desk, desk.report(client_id, OrderStatus.NEW))
     assert status(desk, client_id) is OrderStatus.NEW
     assert_integrity_halt(desk, decision)
 
 
-def test_a_fill_of_a_refused_order_is_booked_and_halts(desk: Desk) -> None:
+def test_a_fill_of_a_rejected_order_is_booked_and_halts(desk: Desk) -> None:
     client_id = order(desk, Rejected(30004, "no"))
     desk.fill(client_id, "0.00003")
     assert desk.state.ledger(MOCK).fills_booked == 1
@@ -203,17 +203,17 @@ def test_a_fill_of_a_refused_order_is_booked_and_halts(desk: Desk) -> None:
 
 def test_a_late_fill_after_a_cancel_is_booked(desk: Desk) -> None:
     client_id = order(desk)
-    told(desk, desk.report(client_id, OrderStatus.CANCELED))
+    reported(desk, desk.report(client_id, OrderStatus.CANCELED))
     desk.fill(client_id, "0.00003")
     assert desk.state.orders[client_id].booked == D("0.00003")
     assert (desk.state.ledger(MOCK).totals or {})["BTC"] == D("0.00003")
     assert desk.state.position.stage is Stage.MOCK
 
 
-def test_a_dead_order_whose_fills_have_not_arrived_still_reserves_them(desk: Desk) -> None:
+def test_a_finished_order_reserves_fills_that_have_not_arrived(desk: Desk) -> None:
     client_id = order(desk)
-    told(desk, desk.report(client_id, OrderStatus.FILLED, "0.00009"))
-    assert not room(desk)
+    reported(desk, desk.report(client_id, OrderStatus.FILLED, "0.00009"))
+    assert not cap_is_free(desk)
     assert client_id in desk.state.open
     desk.fill(client_id, "0.00009")
     assert client_id not in desk.state.open
@@ -221,16 +221,16 @@ def test_a_dead_order_whose_fills_have_not_arrived_still_reserves_them(desk: Des
 
 def test_a_partly_filled_cancel_reserves_only_what_traded(desk: Desk) -> None:
     client_id = order(desk)
-    told(desk, desk.report(client_id, OrderStatus.PARTIALLY_CANCELED, "0.00001"))
+    reported(desk, desk.report(client_id, OrderStatus.PARTIALLY_CANCELED, "0.00001"))
     assert isinstance(desk.fork().order("0.00009").reply, Admitted)
     assert desk.state.open[client_id].executed == D("0.00001")
 
 
-def test_a_fill_is_booked_once_however_often_it_is_told(desk: Desk) -> None:
+def test_a_fill_is_booked_once_however_often_it_is_reported(desk: Desk) -> None:
     client_id = order(desk)
     fill = desk.fill(client_id, "0.00003")
     for _ in range(3):
-        assert told(desk, fill).events == ()
+        assert reported(desk, fill).events == ()
     assert desk.sweep(MOCK).events[-1] == e.Reconciled(venue=MOCK, clean=True, breaks=(), suspected=(), open_orders=0)
     assert desk.state.ledger(MOCK).fills_booked == 1
 
@@ -238,7 +238,7 @@ def test_a_fill_is_booked_once_however_often_it_is_told(desk: Desk) -> None:
 def test_balances_follow_from_fills_and_fees_exactly(desk: Desk) -> None:
     client_id = order(desk)
     fill = replace(desk.fill(client_id, "0.00003"), trade_id="with-fee", quantity=D("0.00001"), quote=D("0.6"), fee=D("0.0003"))
-    told(desk, fill)
+    reported(desk, fill)
     totals = desk.state.ledger(MOCK).totals
     assert totals is not None
     assert (totals["BTC"], totals["USDT"]) == (D("0.00004"), D(100) - D("1.8") - D("0.6003"))
@@ -248,8 +248,8 @@ def test_partial_fills_add_up(desk: Desk) -> None:
     client_id = order(desk)
     for _ in range(3):
         desk.fill(client_id, "0.00003")
-    known = desk.state.orders[client_id]
-    assert (known.booked, known.booked_quote, known.executed) == (D("0.00009"), D("5.4"), D("0.00009"))
+    filled = desk.state.orders[client_id]
+    assert (filled.booked, filled.booked_quote, filled.executed) == (D("0.00009"), D("5.4"), D("0.00009"))
 
 
 def test_a_sell_adds_quote_and_takes_base(desk: Desk) -> None:
@@ -270,7 +270,7 @@ def test_an_overfill_is_booked_and_halts(desk: Desk) -> None:
 
 def test_a_foreign_fill_is_booked_and_halts(desk: Desk) -> None:
     mine = desk.fill(order(desk), "0.00003")
-    decision = told(desk, replace(mine, trade_id="foreign", client_id=""))
+    decision = reported(desk, replace(mine, trade_id="foreign", client_id=""))
     assert (desk.state.ledger(MOCK).totals or {})["BTC"] == D("0.00006")
     assert_integrity_halt(desk, decision)
 
@@ -279,22 +279,22 @@ def test_a_foreign_fill_is_booked_and_halts(desk: Desk) -> None:
 def test_a_report_that_contradicts_the_order_halts(desk: Desk, change: dict[str, object]) -> None:
     client_id = order(desk)
     report = replace(desk.report(client_id, OrderStatus.NEW), **change)  # type: ignore[arg-type]
-    assert_integrity_halt(desk, told(desk, report))
+    assert_integrity_halt(desk, reported(desk, report))
 
 
-def test_a_report_behind_what_is_known_changes_nothing(desk: Desk) -> None:
+def test_an_outdated_report_changes_nothing(desk: Desk) -> None:
     client_id = order(desk)
-    told(desk, desk.report(client_id, OrderStatus.FILLED, "0.00009"))
-    assert told(desk, desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00003")).events == ()
-    assert told(desk, desk.report(client_id, OrderStatus.NEW)).events == ()
+    reported(desk, desk.report(client_id, OrderStatus.FILLED, "0.00009"))
+    assert reported(desk, desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00003")).events == ()
+    assert reported(desk, desk.report(client_id, OrderStatus.NEW)).events == ()
 
 
-def test_a_report_of_somebody_elses_order_is_left_to_the_sweeps(desk: Desk) -> None:
+def test_a_report_of_a_foreign_order_is_left_to_the_sweeps(desk: Desk) -> None:
     report = replace(desk.report(order(desk), OrderStatus.NEW), client_id="stranger")
-    assert told(desk, report).events == ()
+    assert reported(desk, report).events == ()
 
 
-def test_an_order_left_behind_by_the_stage_is_cancelled_as_soon_as_the_venue_holds_it() -> None:
+def test_an_order_of_the_left_stage_is_cancelled_once_reported() -> None:
     desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
     client_id = order(desk, Unknown("time-out"))
     desk.move(Verb.DEMOTE, Stage.MOCK, signers=("alice",))

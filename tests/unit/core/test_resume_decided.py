@@ -125,7 +125,7 @@ def test_a_resume_leads_as_far_as_the_kind_of_halt_allows(
         assert offered(desk) == expected
 
 
-def test_a_guard_that_finds_the_books_different_is_a_contradiction_too(live: Desk) -> None:
+def test_a_reconciliation_guard_halts_as_an_integrity_halt(live: Desk) -> None:
     desk = live.fork()
     differing = replace(desk.state.ledger(VenueName.LIVE), breaks=("BTC: ours 1, live 2",))
     desk.state = replace(desk.state, ledgers=desk.state.ledgers.set(VenueName.LIVE, differing))
@@ -134,7 +134,7 @@ def test_a_guard_that_finds_the_books_different_is_a_contradiction_too(live: Des
     assert offered(desk) == {VALIDATED}
 
 
-def test_every_kind_of_halt_is_tried() -> None:
+def test_every_kind_of_halt_is_tested() -> None:
     assert {kind for _, kind, _, _ in KINDS} == set(HaltClass) == set(RULES)
 
 
@@ -148,7 +148,7 @@ def test_every_verb_is_a_cause() -> None:
 
 
 @pytest.mark.parametrize("kind", [HaltClass.INTEGRITY, HaltClass.JOURNAL, HaltClass.CONTROLLER])
-def test_the_refusal_of_a_resume_that_goes_too_far_names_the_kind_of_halt_and_the_way(live: Desk, kind: HaltClass) -> None:
+def test_a_resume_too_high_is_refused_with_the_kind_of_halt(live: Desk, kind: HaltClass) -> None:
     desk = live.fork()
     next(halts for halts, named, _, _ in KINDS if named is kind)(desk)
     refusal = refusal_of(desk, LIVE)
@@ -164,7 +164,7 @@ def test_no_kind_of_halt_leads_into_the_ramp() -> None:
 # What a breach leaves of the validation
 
 
-def test_a_halting_breach_at_validated_leaves_nothing_but_a_reset(validated: Desk) -> None:
+def test_a_halting_breach_at_validated_leaves_only_a_reset(validated: Desk) -> None:
     desk = validated.fork()
     _stale(desk)
     desk.run(10_000)
@@ -177,7 +177,7 @@ def test_a_halting_breach_at_validated_leaves_nothing_but_a_reset(validated: Des
     assert desk.state.validation_void == ""
 
 
-def test_a_soft_breach_in_the_middle_of_a_drill_at_validated_voids_it_too(validated: Desk) -> None:
+def test_a_soft_breach_during_a_drill_at_validated_voids_it(validated: Desk) -> None:
     desk = validated.fork()
     assert desk.ask(Verb.DRILL, HALT_DRILL, "alice").code == ""
     tick(desk, age_ms=5_001)
@@ -186,7 +186,7 @@ def test_a_soft_breach_in_the_middle_of_a_drill_at_validated_voids_it_too(valida
     assert refusal_of(desk, VALIDATED).code == "validation-void"
 
 
-def test_a_resume_signed_elsewhere_is_refused_the_same_way(validated: Desk) -> None:
+def test_a_resume_signed_offline_is_refused_the_same_way(validated: Desk) -> None:
     desk = validated.fork()
     desk.give(i.HaltAsked("test", "stop"))
     desk.run(10_000)
@@ -197,7 +197,7 @@ def test_a_resume_signed_elsewhere_is_refused_the_same_way(validated: Desk) -> N
     assert desk.submit(forged, "alice", "bob").code == "validation-void"
 
 
-def test_a_restart_does_not_give_the_validation_back(validated: Desk) -> None:
+def test_a_restart_does_not_restore_the_validation(validated: Desk) -> None:
     desk = validated.fork()
     _stale(desk)
     desk.boot()
@@ -221,7 +221,7 @@ def test_the_first_reason_why_the_validation_is_void_is_kept(validated: Desk) ->
     assert desk.state.validation_void == void
 
 
-def test_a_change_while_halted_keeps_the_venue_it_left_under_watch(live: Desk) -> None:
+def test_a_change_while_halted_keeps_the_left_venue_guarded(live: Desk) -> None:
     desk = live.fork()
     desk.give(i.HaltAsked("test", "stop"))
     desk.release = i.Release("bot", "2", "sha256:" + "e" * 64, "sha256:" + "f" * 64)
@@ -245,41 +245,41 @@ def lost(live: Desk) -> Desk:
     return desk
 
 
-def test_a_resume_after_a_days_loss_says_which_guard_stands_and_until_when(lost: Desk) -> None:
+def test_a_resume_after_a_daily_loss_names_the_guard_and_its_end(lost: Desk) -> None:
     refusal = refusal_of(lost, LIVE)
     assert refusal.code == "guard-stands"
-    assert refusal.message.startswith("guard daily-loss still stands and would stop the deployment again at once: ")
+    assert refusal.message.startswith("guard daily-loss is still breached and would stop the deployment again at once: ")
     assert refusal.remedy == "It passes at 2027-01-16 00:00 UTC, when a new day begins, or before if the equity recovers."
 
 
-def test_it_does_not_stand_against_the_testnet_account(lost: Desk) -> None:
+def test_a_live_loss_does_not_refuse_a_resume_to_validated(lost: Desk) -> None:
     assert lost.move(Verb.RESUME, Stage.VALIDATED).code == ""
     lost.run(5_000)
     assert lost.state.position == VALIDATED
 
 
 @pytest.mark.parametrize(("days_ago", "code"), [(0, "guard-stands"), (1, "")])
-def test_a_loss_on_the_account_it_would_return_to_counts_until_that_day_is_over(live: Desk, days_ago: int, code: str) -> None:
+def test_a_loss_on_the_target_account_refuses_a_resume_that_day(live: Desk, days_ago: int, code: str) -> None:
     desk = live.fork()
     desk.give(i.HaltAsked("test", "stop"))
     desk.run(10_000)
-    known = desk.state.ledger(VenueName.TESTNET)
-    assert known.valued_eur is not None
-    lost = replace(known, day=desk.now // DAY_MS - days_ago, day_start_eur=known.valued_eur + 1)
+    ledger = desk.state.ledger(VenueName.TESTNET)
+    assert ledger.valued_eur is not None
+    lost = replace(ledger, day=desk.now // DAY_MS - days_ago, day_start_eur=ledger.valued_eur + 1)
     desk.state = replace(desk.state, ledgers=desk.state.ledgers.set(VenueName.TESTNET, lost))
     if code:
-        assert "guard daily-loss still stands" in refusal_of(desk, VALIDATED).message
+        assert "guard daily-loss is still breached" in refusal_of(desk, VALIDATED).message
     else:
         assert desk.move(Verb.RESUME, Stage.VALIDATED).code == ""
 
 
-def test_books_that_differ_where_it_would_return_to_refuse_it_too(live: Desk) -> None:
+def test_a_break_on_the_target_account_refuses_a_resume(live: Desk) -> None:
     desk = live.fork()
     desk.give(i.HaltAsked("test", "stop"))
     desk.run(10_000)
     for _ in range(2):
         desk.sweep(VenueName.TESTNET, balances={})
-    assert "guard reconciliation still stands" in refusal_of(desk, VALIDATED).message
+    assert "guard reconciliation is still breached" in refusal_of(desk, VALIDATED).message
     assert desk.move(Verb.RESUME, Stage.LIVE_EUR10).code == ""
 
 
@@ -294,7 +294,7 @@ def test_the_last_millisecond_of_the_day_still_refuses(lost: Desk) -> None:
     assert refusal_of(lost, LIVE).code == "guard-stands"
 
 
-def test_a_new_day_lets_it_resume_and_it_stays(lost: Desk) -> None:
+def test_on_the_next_day_the_resume_is_applied(lost: Desk) -> None:
     to_midnight(lost)
     lost.run(10_000)
     assert lost.move(Verb.RESUME, Stage.LIVE_EUR10).code == ""
@@ -302,7 +302,7 @@ def test_a_new_day_lets_it_resume_and_it_stays(lost: Desk) -> None:
     assert lost.state.position == LIVE
 
 
-def test_equity_that_recovers_lets_it_resume(lost: Desk) -> None:
+def test_a_recovered_equity_allows_the_resume(lost: Desk) -> None:
     lost.price = D("60000")
     lost.run(2_000)
     assert lost.move(Verb.RESUME, Stage.LIVE_EUR10).code == ""
@@ -310,7 +310,7 @@ def test_equity_that_recovers_lets_it_resume(lost: Desk) -> None:
     assert lost.state.position == LIVE
 
 
-def test_a_loss_that_comes_between_the_proposal_and_the_signatures_refuses_too(live: Desk) -> None:
+def test_a_loss_after_the_proposal_refuses_the_resume(live: Desk) -> None:
     desk = live.fork()
     desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
     desk.give(i.HaltAsked("test", "stop"))
@@ -324,7 +324,7 @@ def test_a_loss_that_comes_between_the_proposal_and_the_signatures_refuses_too(l
     assert [type(event) for event in desk.decisions[-1].events] == [e.CommandRefused]
 
 
-def test_alone_it_is_refused_at_the_end_of_the_cooling_off() -> None:
+def test_in_solo_mode_it_is_refused_after_the_cooling_off() -> None:
     desk = Desk(with_policy(mode=Mode.SOLO)).walk_to(Stage.LIVE_EUR10)
     desk.run(3_000)
     desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
@@ -353,7 +353,7 @@ def test_any_guard_that_would_act_at_once_refuses_the_resume(live: Desk, offset:
     assert desk.move(Verb.RESUME, Stage.LIVE_EUR10).code == ""
 
 
-def test_a_guard_that_only_restrains_does_not_refuse_it(live: Desk) -> None:
+def test_a_guard_that_only_restricts_does_not_refuse_a_resume(live: Desk) -> None:
     desk = live.fork()
     desk.give(i.HaltAsked("test", "stop"))
     desk.run(10_000)
@@ -362,7 +362,7 @@ def test_a_guard_that_only_restrains_does_not_refuse_it(live: Desk) -> None:
     assert desk.move(Verb.RESUME, Stage.LIVE_EUR10).code == ""
 
 
-def test_the_fall_that_led_to_the_halt_does_not_stand_against_it(live: Desk) -> None:
+def test_the_drawdown_before_the_halt_does_not_refuse_a_resume(live: Desk) -> None:
     desk = live.fork()
     desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
     desk.price *= D("0.5")
@@ -375,6 +375,6 @@ def test_the_fall_that_led_to_the_halt_does_not_stand_against_it(live: Desk) -> 
     assert desk.state.position == LIVE
 
 
-def test_the_stages_of_real_money_are_what_a_ceiling_of_validated_keeps_away_from() -> None:
+def test_a_ceiling_of_validated_excludes_every_live_stage() -> None:
     assert {rule.ceiling for rule in RULES.values()} == {Stage.VALIDATED, Stage.LIVE_EUR10}
     assert Stage.VALIDATED not in LIVE_STAGES

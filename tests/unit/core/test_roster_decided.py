@@ -72,14 +72,14 @@ def outcome(ask: Callable[[], CommandReply]) -> str:
 
 
 @pytest.mark.parametrize("name", ROLES)
-def test_whoever_holds_a_key_can_give_it_up_alone_whatever_the_role(name: str) -> None:
+def test_every_role_can_revoke_its_own_key_alone(name: str) -> None:
     desk = desk_of().arm()
     assert desk.ask(Verb.REVOKE, key_id(desk, name), name).code == ""
     assert outcome(lambda: desk.submit(desk.command(Verb.HALT, Position(Stage.HALTED)), name)) != "applied"
 
 
 @pytest.mark.parametrize("name", ["carol", "olga"])
-def test_a_key_that_may_not_revoke_takes_no_other_key_away(name: str, counted: Counted) -> None:
+def test_a_key_without_the_right_revokes_no_other_key(name: str, counted: Counted) -> None:
     desk = desk_of().arm()
     assert outcome(lambda: desk.ask(Verb.REVOKE, key_id(desk, "alice"), name)) == "under-quorum"
     assert in_force(desk).version == 1
@@ -89,7 +89,7 @@ def test_a_key_that_may_not_revoke_takes_no_other_key_away(name: str, counted: C
 # Who counts
 
 
-def test_two_keys_of_one_person_are_one_person(counted: Counted) -> None:
+def test_two_keys_of_one_person_count_once(counted: Counted) -> None:
     desk = desk_of()
     relisted(desk, "alice", file_key(desk, "alice"), file_key(desk, "spare")).walk_to(Stage.VALIDATED)
     desk.run(40_000)
@@ -98,7 +98,7 @@ def test_two_keys_of_one_person_are_one_person(counted: Counted) -> None:
     counted("attack vectors", kind="under-quorum")
 
 
-def test_persons_whose_keys_have_expired_do_not_keep_a_deployment_going() -> None:
+def test_persons_with_expired_keys_do_not_count_as_signers() -> None:
     desk = desk_of()
     relisted(desk, "bob", file_key(desk, "bob", valid_until=desk.now + 3000)).arm()
     desk.run(4000)
@@ -132,9 +132,7 @@ def _for_openssh(desk: Desk) -> RosterKey:
 
 
 @pytest.mark.parametrize("relist", [_longer, _shorter, _for_ever, _for_openssh])
-def test_while_real_money_is_at_work_what_a_roster_says_of_a_key_does_not_change(
-    relist: Callable[[Desk], RosterKey], counted: Counted
-) -> None:
+def test_at_a_live_stage_a_roster_cannot_change_a_key(relist: Callable[[Desk], RosterKey], counted: Counted) -> None:
     desk = desk_of()
     until = desk.now + 24 * HOUR
     relisted(desk, "alice", file_key(desk, "alice", valid_until=until)).walk_to(Stage.LIVE_EUR10)
@@ -147,14 +145,14 @@ def test_while_real_money_is_at_work_what_a_roster_says_of_a_key_does_not_change
 
 
 @pytest.mark.parametrize("version", [1, 3, 2**53 - 1])
-def test_a_roster_that_does_not_come_next_is_refused(version: int, counted: Counted) -> None:
+def test_a_roster_with_a_wrong_version_is_refused(version: int, counted: Counted) -> None:
     desk = desk_of().arm()
     new = Roster(version=version, persons=in_force(desk).persons).canonical_bytes.decode()
     assert outcome(lambda: desk.ask(Verb.SET_ROSTER, new, "alice", "bob")) == "roster-version"
     counted("attack vectors", kind="roster-version")
 
 
-def test_a_roster_comes_into_force_only_with_its_own_threshold_too(counted: Counted) -> None:
+def test_a_roster_also_needs_its_own_quorum(counted: Counted) -> None:
     desk = desk_of().arm()
     strangers = tuple(
         Person(name=name, role=Role.OPERATOR, keys=(roster_key(public_key(generate_key()).line, KeyType.FILE),))
@@ -168,7 +166,7 @@ def test_a_roster_comes_into_force_only_with_its_own_threshold_too(counted: Coun
 # The roster in force where a command applies
 
 
-def test_signatures_are_judged_by_the_roster_in_force_when_they_are_applied(counted: Counted) -> None:
+def test_signatures_are_judged_by_the_roster_at_application(counted: Counted) -> None:
     """A holder who knows that her key is being revoked signs under the roster to come, and hands it in a moment before."""
     desk = desk_of().arm()
     before = in_force(desk)
@@ -216,7 +214,7 @@ def validated() -> Desk:
         pytest.param(Environment.REHEARSAL, Mode.TEAM, ("alice", "bob"), "", id="two key files in a rehearsal"),
     ],
 )
-def test_real_money_in_production_needs_somebody_who_touched_a_security_key(
+def test_real_money_in_production_needs_a_touched_security_key(
     validated: Desk, environment: Environment, mode: Mode, signers: tuple[str, ...], code: str, counted: Counted
 ) -> None:
     desk = validated.fork()
@@ -232,7 +230,7 @@ def test_real_money_in_production_needs_somebody_who_touched_a_security_key(
     counted("attack vectors", kind=code)
 
 
-def test_a_touch_by_somebody_who_does_not_count_is_no_touch(counted: Counted) -> None:
+def test_a_touch_by_a_person_who_does_not_count_is_ignored(counted: Counted) -> None:
     desk = desk_of(Person(name="dora", role=Role.HALT_ONLY, keys=(roster_key(kit.sk_public(TOUCHER).line),)))
     desk.walk_to(Stage.VALIDATED)
     verified = signed_by(desk, desk.command(Verb.ADVANCE, Position(Stage.LIVE_EUR10)), "alice", "bob", "dora")
@@ -244,7 +242,7 @@ def test_a_touch_by_somebody_who_does_not_count_is_no_touch(counted: Counted) ->
 
 @pytest.mark.parametrize("verb", Verb)
 @pytest.mark.parametrize("target", Stage)
-def test_nothing_that_lowers_risk_asks_for_a_touch(verb: Verb, target: Stage) -> None:
+def test_a_verb_that_lowers_risk_needs_no_touch(verb: Verb, target: Stage) -> None:
     upward = verb in {Verb.ADVANCE, Verb.RAMP, Verb.RESUME, Verb.ISSUE_BOT_KEY} and target in {Stage.LIVE_EUR10, Stage.RAMPING}
     assert touches_needed(verb, target, Mode.TEAM, Environment.PRODUCTION) == int(upward)
     assert touches_needed(verb, target, Mode.TEAM, Environment.REHEARSAL) == 0

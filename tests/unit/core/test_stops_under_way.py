@@ -51,13 +51,11 @@ async def running(desk: Desk, directory: Path) -> AsyncIterator[LeasedShell]:
         shell.journal.close()
 
 
-async def test_a_halt_that_cannot_be_decided_leaves_nothing_to_be_placed_when_the_append_under_way_succeeds(
-    live: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def failing(state: State, given: i.Input, now: Millis) -> Decision:
-        if given is HALT:
+async def test_a_failed_halt_decision_leaves_no_order_to_place(live: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(state: State, command: i.Input, now: Millis) -> Decision:
+        if command is HALT:
             raise RuntimeError("a halt that cannot be decided")
-        return decide(state, given, now)
+        return decide(state, command, now)
 
     monkeypatch.setattr(module, "decide", failing)
     async with running(live, tmp_path) as shell:

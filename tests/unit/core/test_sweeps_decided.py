@@ -44,7 +44,7 @@ def foreign_fill(desk: Desk, trade_id: str = "X1", at: int | None = None) -> Fil
 
 def stranger(desk: Desk) -> OrderReport:
     own = desk.report(desk.placed(desk.order("0.00003")), OrderStatus.NEW)
-    return replace(own, client_id="somebody", order_id="C9")
+    return replace(own, client_id="foreign", order_id="C9")
 
 
 def test_the_first_sweep_is_the_baseline_and_later_ones_compare_with_it(desk: Desk) -> None:
@@ -55,7 +55,7 @@ def test_the_first_sweep_is_the_baseline_and_later_ones_compare_with_it(desk: De
     assert verdict(desk.sweep(MOCK)).clean
 
 
-def test_trades_before_the_baseline_are_known_and_never_booked() -> None:
+def test_trades_before_the_baseline_are_not_booked() -> None:
     desk = Desk()
     desk.boot()
     desk.trades[LIVE].append(foreign_fill(desk))
@@ -64,7 +64,7 @@ def test_trades_before_the_baseline_are_known_and_never_booked() -> None:
     assert verdict(desk.sweep(LIVE)).clean
 
 
-def test_later_sweeps_never_look_back_to_before_the_baseline() -> None:
+def test_later_sweeps_do_not_read_before_the_baseline() -> None:
     desk = Desk()
     desk.boot()
     desk.trades[LIVE].append(foreign_fill(desk, at=desk.now - 3_599_000))
@@ -72,13 +72,13 @@ def test_later_sweeps_never_look_back_to_before_the_baseline() -> None:
     assert desk.state.ledger(LIVE).cursor == desk.now
 
 
-def test_a_fill_before_the_baseline_is_left_to_the_baseline() -> None:
+def test_a_fill_before_the_baseline_is_not_booked() -> None:
     desk = Desk()
     desk.boot()
     assert desk.give(i.VenueReported(LIVE, foreign_fill(desk))).events == ()
 
 
-def test_a_sweep_books_what_the_stream_did_not_tell(desk: Desk) -> None:
+def test_a_sweep_books_fills_that_the_stream_missed(desk: Desk) -> None:
     client_id = desk.placed(desk.order("0.00009"))
     fill = replace(foreign_fill(desk), client_id=client_id, quantity=D("0.00009"), quote=D("5.4"))
     desk.trades[MOCK].append(fill)
@@ -87,26 +87,26 @@ def test_a_sweep_books_what_the_stream_did_not_tell(desk: Desk) -> None:
     assert verdict(decision).clean
 
 
-def test_a_difference_seen_once_is_only_suspected(desk: Desk) -> None:
+def test_a_difference_found_once_is_only_suspected(desk: Desk) -> None:
     found = verdict(wrong(desk, MOCK, "1"))
     assert (found.clean, found.breaks, found.suspected) == (False, (), ("BTC: ours 0, mock 1",))
     assert desk.state.position.stage is Stage.MOCK
 
 
-def test_a_suspicion_that_goes_away_leaves_nothing_behind(desk: Desk) -> None:
+def test_a_suspected_difference_that_disappears_has_no_effect(desk: Desk) -> None:
     wrong(desk, MOCK, "1")
     assert verdict(desk.sweep(MOCK)).clean
     assert verdict(wrong(desk, MOCK, "1")).breaks == ()
 
 
-def test_a_difference_seen_twice_is_a_break_and_halts(desk: Desk) -> None:
+def test_a_difference_found_twice_is_a_break_and_halts(desk: Desk) -> None:
     wrong(desk, MOCK, "1")
     decision = wrong(desk, MOCK, "1")
     assert verdict(decision).breaks == ("BTC: ours 0, mock 1",)
     assert (desk.state.position.stage, desk.state.halt_cause) == (Stage.HALTED, "integrity")
 
 
-def test_a_break_on_a_venue_that_is_not_in_use_is_told_but_does_not_halt(desk: Desk) -> None:
+def test_a_break_on_an_unused_venue_alerts_but_does_not_halt(desk: Desk) -> None:
     wrong(desk, LIVE, "1")
     decision = wrong(desk, LIVE, "1")
     assert [effect for effect in decision.effects if isinstance(effect, Alert)]
@@ -138,14 +138,14 @@ def test_an_account_that_never_agreed_admits_nothing() -> None:
     assert not desk.state.armed
 
 
-def test_a_foreign_order_seen_twice_halts(desk: Desk) -> None:
+def test_a_foreign_order_found_twice_halts(desk: Desk) -> None:
     report = stranger(desk)
-    assert verdict(desk.sweep(MOCK, orders=(report,))).suspected == ("order somebody is not ours",)
+    assert verdict(desk.sweep(MOCK, orders=(report,))).suspected == ("order foreign is not ours",)
     desk.sweep(MOCK, orders=(report,))
     assert desk.state.position.stage is Stage.HALTED
 
 
-def test_an_order_of_another_venue_is_a_stranger_here(validating: Desk) -> None:
+def test_an_order_of_another_venue_is_foreign(validating: Desk) -> None:
     desk = validating.fork()
     own = desk.report(desk.placed(desk.order("0.00003")), OrderStatus.NEW)
     assert verdict(desk.sweep(LIVE, orders=(own,))).suspected
@@ -166,12 +166,12 @@ def test_an_order_missing_from_the_open_orders_is_looked_up(desk: Desk) -> None:
     assert LookUp(MOCK, SYMBOL, client_id) in desk.sweep(MOCK).effects
 
 
-def test_an_order_that_became_known_while_the_sweep_ran_is_not_missed(desk: Desk) -> None:
+def test_an_order_reported_during_the_sweep_is_not_missing(desk: Desk) -> None:
     started = desk.now
     desk.pass_time(50)
     desk.placed(desk.order("0.00003"))
-    given = i.AccountRead(MOCK, i.AccountSnapshot((), (), desk.balances(MOCK)), fills_before=0, started_at=started)
-    assert not [effect for effect in desk.give(given).effects if isinstance(effect, LookUp)]
+    reading = i.AccountRead(MOCK, i.AccountSnapshot((), (), desk.balances(MOCK)), fills_before=0, started_at=started)
+    assert not [effect for effect in desk.give(reading).effects if isinstance(effect, LookUp)]
 
 
 # Arming

@@ -106,7 +106,7 @@ def test_a_sample_carries_its_source_and_whether_time_was_accelerated(desk: Desk
     assert (tally.source, tally.accelerated) == (DataSource.SYNTHETIC, True)
 
 
-def test_a_trustworthy_second_counts_as_covered(desk: Desk) -> None:
+def test_a_second_with_all_inputs_counts_as_covered(desk: Desk) -> None:
     desk.run(1_000)
     sample = last_sample(desk)
     assert (sample.covered, sample.uncovered_reason, sample.interval_ms) == (True, "", 1_000)
@@ -140,7 +140,7 @@ def _unarmed(desk: Desk) -> None:
 
 
 UNCOVERED: list[tuple[Callable[[Desk], None], str]] = [
-    (_no_quote, "no trustworthy book for BTCUSDT"),
+    (_no_quote, "no valid order book for BTCUSDT"),
     (_old_quote, "the quote for BTCUSDT is 2001 ms old"),
     (_silent_bot, "the bot is not connected"),
     (_no_bot, "the bot is not connected"),
@@ -150,13 +150,13 @@ UNCOVERED: list[tuple[Callable[[Desk], None], str]] = [
 
 
 @pytest.mark.parametrize(("what", "why"), UNCOVERED)
-def test_a_second_without_proof_is_not_covered_and_says_why(desk: Desk, what: Callable[[Desk], None], why: str) -> None:
+def test_a_second_with_a_missing_input_is_not_covered(desk: Desk, what: Callable[[Desk], None], why: str) -> None:
     desk.pass_time(1_000)
     what(desk)
     assert (last_sample(desk).covered, last_sample(desk).uncovered_reason) == (False, why)
 
 
-def test_a_halted_deployment_is_still_sampled_on_the_venue_it_left(live: Desk) -> None:
+def test_a_halted_deployment_is_sampled_on_the_venue_it_left(live: Desk) -> None:
     desk = live.fork()
     desk.give(i.HaltAsked("test", "stop"))
     desk.run(2_000)
@@ -168,7 +168,7 @@ def test_a_halted_deployment_is_still_sampled_on_the_venue_it_left(live: Desk) -
 
 
 @pytest.mark.parametrize(("age_ms", "level"), [(2_000, ""), (2_001, "NO_ENTRY"), (5_000, "NO_ENTRY"), (5_001, "CANCEL_ALL")])
-def test_a_stale_quote_restrains_step_by_step(desk: Desk, age_ms: int, level: str) -> None:
+def test_a_stale_quote_restricts_step_by_step(desk: Desk, age_ms: int, level: str) -> None:
     desk.tick(age_ms=age_ms)
     assert desk.state.guard_level == level
     assert desk.state.position.stage is Stage.MOCK
@@ -186,7 +186,7 @@ def test_reaching_cancel_all_cancels_once(desk: Desk) -> None:
     assert desk.decisions[-1].effects == ()
 
 
-def test_a_restraint_is_lifted_when_its_cause_is_gone(desk: Desk) -> None:
+def test_a_restriction_ends_when_its_cause_is_gone(desk: Desk) -> None:
     desk.tick(age_ms=2_001)
     desk.tick()
     levels = [event.level for event in desk.events(e.GuardLevelChanged) if isinstance(event, e.GuardLevelChanged)]
@@ -205,7 +205,7 @@ def test_a_very_wrong_clock_halts(desk: Desk, offset: int) -> None:
     assert halted_by(desk) == "clock-offset"
 
 
-def test_a_clock_nobody_measures_stops_entries_and_then_halts(desk: Desk) -> None:
+def test_an_unmeasured_clock_stops_entries_and_then_halts(desk: Desk) -> None:
     tick(desk, clock_offset_ms={})
     assert desk.state.guard_level == "NO_ENTRY"
     for _ in range(16):
@@ -215,7 +215,7 @@ def test_a_clock_nobody_measures_stops_entries_and_then_halts(desk: Desk) -> Non
     assert halted_by(desk) == "clock-offset"
 
 
-def test_a_market_nobody_sees_halts(desk: Desk) -> None:
+def test_a_market_without_quotes_halts(desk: Desk) -> None:
     for _ in range(16):
         desk.pass_time(1_000)
         desk.sweep_all()
@@ -223,7 +223,7 @@ def test_a_market_nobody_sees_halts(desk: Desk) -> None:
     assert halted_by(desk) in {"quote-stale", "daily-loss", "drawdown"}
 
 
-def test_a_quote_that_is_gone_for_a_moment_does_not_halt_a_deployment_with_holdings(live: Desk) -> None:
+def test_a_short_gap_in_quotes_does_not_halt_with_holdings(live: Desk) -> None:
     desk = live.fork()
     desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
     desk.run(20_000)
@@ -234,7 +234,7 @@ def test_a_quote_that_is_gone_for_a_moment_does_not_halt_a_deployment_with_holdi
     assert desk.state.position.stage is Stage.LIVE_EUR10
 
 
-def test_holdings_that_cannot_be_valued_past_the_deadline_halt(live: Desk) -> None:
+def test_holdings_without_a_value_past_the_deadline_halt(live: Desk) -> None:
     desk = live.fork()
     desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
     desk.run(3_000)
@@ -245,7 +245,7 @@ def test_holdings_that_cannot_be_valued_past_the_deadline_halt(live: Desk) -> No
     assert halted_by(desk) in {"daily-loss", "drawdown"}
 
 
-def test_holdings_without_a_quote_right_after_a_restart_are_given_the_deadline(live: Desk) -> None:
+def test_after_a_restart_holdings_may_lack_a_quote_until_the_deadline(live: Desk) -> None:
     desk = live.fork()
     desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
     desk.run(3_000)
@@ -257,18 +257,18 @@ def test_holdings_without_a_quote_right_after_a_restart_are_given_the_deadline(l
     assert desk.state.guard_level == "NO_ENTRY"
 
 
-def test_books_nobody_compares_stop_entries_and_then_halt(desk: Desk) -> None:
-    seen = []
+def test_missing_reconciliations_stop_entries_and_then_halt(desk: Desk) -> None:
+    looked_up = []
     for _ in range(32):
         desk.pass_time(1_000)
         desk.tick()
         stage = desk.state.position.stage
-        seen.append(stage.value if stage is Stage.HALTED else desk.state.guard_level or stage.value)
-    assert list(dict.fromkeys(seen)) == ["MOCK", "NO_ENTRY", "HALTED"]
+        looked_up.append(stage.value if stage is Stage.HALTED else desk.state.guard_level or stage.value)
+    assert list(dict.fromkeys(looked_up)) == ["MOCK", "NO_ENTRY", "HALTED"]
     assert halted_by(desk) == "reconciliation"
 
 
-def test_an_outcome_that_stays_open_halts(desk: Desk) -> None:
+def test_an_outcome_that_stays_unknown_halts(desk: Desk) -> None:
     client_id = desk.placed(desk.order("0.00003"), Unknown("time-out"))
     desk.run(30_000)
     assert desk.state.position.stage is Stage.MOCK
@@ -277,7 +277,7 @@ def test_an_outcome_that_stays_open_halts(desk: Desk) -> None:
     assert desk.state.orders[client_id].status is OrderStatus.UNKNOWN
 
 
-def test_too_many_refusals_halt_only_with_enough_of_them(desk: Desk) -> None:
+def test_too_many_rejections_halt_only_with_enough_samples(desk: Desk) -> None:
     for number in range(20):
         desk.pass_time(100)
         desk.placed(desk.order("0.00002"), Rejected(30004, "no"))
@@ -286,7 +286,7 @@ def test_too_many_refusals_halt_only_with_enough_of_them(desk: Desk) -> None:
     assert halted_by(desk) == "reject-rate"
 
 
-def test_a_daily_loss_halts_and_latches_before_all_else(live: Desk) -> None:
+def test_a_daily_loss_halts_and_latches_first(live: Desk) -> None:
     desk = live.fork()
     desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
     desk.price *= D("0.9")
@@ -297,7 +297,7 @@ def test_a_daily_loss_halts_and_latches_before_all_else(live: Desk) -> None:
     assert {effect.kind for effect in effects if isinstance(effect, Alert)} == {AlertKind.BREACH, AlertKind.HALTED}
 
 
-def test_a_new_day_forgives_yesterdays_loss_but_not_the_drawdown(live: Desk) -> None:
+def test_a_new_day_resets_the_daily_loss_but_not_the_drawdown(live: Desk) -> None:
     desk = live.fork()
     desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
     start = desk.state.ledger(LIVE).day_start_eur
@@ -313,7 +313,7 @@ def test_a_new_day_forgives_yesterdays_loss_but_not_the_drawdown(live: Desk) -> 
     assert ledger.peak_eur == start
 
 
-def test_a_halted_deployment_only_records_which_guard_stands(live: Desk) -> None:
+def test_a_halted_deployment_only_records_the_guard_level(live: Desk) -> None:
     desk = live.fork()
     desk.give(i.HaltAsked("test", "stop"))
     tick(desk, clock_offset_ms=dict.fromkeys(VenueName, 5_000))
@@ -322,14 +322,14 @@ def test_a_halted_deployment_only_records_which_guard_stands(live: Desk) -> None
     assert desk.decisions[-1].effects == ()
 
 
-def test_every_open_outcome_is_chased_even_while_halted(desk: Desk) -> None:
+def test_unknown_orders_are_looked_up_even_while_halted(desk: Desk) -> None:
     client_id = desk.placed(desk.order("0.00003"), Unknown("time-out"))
     desk.give(i.HaltAsked("test", "stop"))
     desk.tick()
     assert LookUp(MOCK, SYMBOL, client_id) in desk.decisions[-1].effects
 
 
-def test_a_sell_of_everything_leaves_nothing_to_value(desk: Desk) -> None:
+def test_a_sell_of_everything_needs_no_quote(desk: Desk) -> None:
     desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
     desk.fill(desk.placed(desk.order("0.00009", side=Side.SELL)), "0.00009")
     desk.pass_time(1_000)

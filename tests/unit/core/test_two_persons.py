@@ -59,7 +59,7 @@ def test_the_moves_that_risk_more_money_are_the_four_of_the_design() -> None:
 
 
 @pytest.mark.parametrize(("verb", "stage"), PAIRS)
-def test_what_risks_more_real_money_asks_for_two_who_may_add_risk(verb: Verb, stage: Stage) -> None:
+def test_a_move_with_more_real_money_needs_two_signers(verb: Verb, stage: Stage) -> None:
     needed = quorum(verb, stage, TEAM)
     assert needed.persons >= 2
     assert needed.roles == {Role.OPERATOR, Role.APPROVER}
@@ -67,7 +67,7 @@ def test_what_risks_more_real_money_asks_for_two_who_may_add_risk(verb: Verb, st
 
 @pytest.mark.parametrize(("verb", "stage"), PAIRS)
 @given(signed=st.lists(signatories, max_size=6))
-def test_no_signatures_of_one_person_or_one_key_are_ever_enough(verb: Verb, stage: Stage, signed: list[Signatory]) -> None:
+def test_signatures_of_one_person_or_one_key_are_not_enough(verb: Verb, stage: Stage, signed: list[Signatory]) -> None:
     counted = count_quorum(signed, quorum(verb, stage, TEAM))
     adding = [one for one in signed if one.role in {Role.OPERATOR, Role.APPROVER}]
     if counted.satisfied:
@@ -78,14 +78,14 @@ def test_no_signatures_of_one_person_or_one_key_are_ever_enough(verb: Verb, stag
 
 @pytest.mark.parametrize(("verb", "stage"), PAIRS)
 @given(signed=st.lists(signatories, min_size=1, max_size=6))
-def test_whoever_proposed_is_not_enough_alone(verb: Verb, stage: Stage, signed: list[Signatory]) -> None:
+def test_the_proposer_alone_is_not_enough(verb: Verb, stage: Stage, signed: list[Signatory]) -> None:
     proposer = signed[0].person
     alone = [replace(one, person=proposer) for one in signed]
     assert not count_quorum(alone, quorum(verb, stage, TEAM)).satisfied
 
 
 @pytest.mark.parametrize(("verb", "stage"), [pair for pair in product(Verb, Stage) if pair not in PAIRS])
-def test_what_takes_risk_away_or_adds_none_never_waits_for_a_second_person(verb: Verb, stage: Stage) -> None:
+def test_a_move_without_more_risk_needs_no_second_person(verb: Verb, stage: Stage) -> None:
     # An advance, a ramp or a resume from a stage it does not lead out of is refused whoever signs.
     leads = any(edge.verb is verb and edge.source is stage for edge in EDGES)
     assert quorum(verb, stage, TEAM).persons == 1 or not leads

@@ -30,7 +30,7 @@ class Clock:
 
 @dataclass
 class PlainVenue:
-    """Tells the time and nothing else."""
+    """A venue that only answers with its time."""
 
     asked: int = 0
 
@@ -43,11 +43,11 @@ class PlainVenue:
 class Clocked(PlainVenue):
     """Measures its own clock; asking it improves the measurement."""
 
-    readings: list[ClockReading | None] = field(default_factory=list)
+    measurements: list[ClockReading | None] = field(default_factory=list)
 
     @property
     def clock_reading(self) -> ClockReading | None:
-        return self.readings[min(self.asked, len(self.readings) - 1)]
+        return self.measurements[min(self.asked, len(self.measurements) - 1)]
 
 
 async def measured(venue: Any) -> Offset | None:
@@ -61,14 +61,14 @@ async def test_a_venue_without_a_measurement_of_its_own_is_asked_for_its_time() 
 
 
 async def test_a_fresh_measurement_of_the_venue_is_used_without_asking() -> None:
-    venue = Clocked(readings=[ClockReading(40, 2_000)])
+    venue = Clocked(measurements=[ClockReading(40, 2_000)])
     assert await measured(venue) == Offset(40, Millis(NOW - 2_000))
     assert venue.asked == 0
 
 
-@pytest.mark.parametrize("known", [None, ClockReading(900, CLOCK_GOOD_FOR_MS + 1)])
-async def test_an_old_or_missing_measurement_is_renewed_first(known: ClockReading | None) -> None:
-    venue = Clocked(readings=[known, ClockReading(41, 0)])
+@pytest.mark.parametrize("measured", [None, ClockReading(900, CLOCK_GOOD_FOR_MS + 1)])
+async def test_an_old_or_missing_measurement_is_renewed_first(measured: ClockReading | None) -> None:
+    venue = Clocked(measurements=[measured, ClockReading(41, 0)])
     assert await measured(venue) == Offset(41, NOW)
     assert venue.asked == 1
 

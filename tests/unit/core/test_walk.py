@@ -11,7 +11,7 @@ from tests.support.desk import D, Desk
 from tests.support.folding import fold
 
 
-def test_a_deployment_earns_its_way_from_mock_to_ramping() -> None:
+def test_a_deployment_moves_from_mock_to_ramping() -> None:
     desk = Desk().walk_to(Stage.RAMPING, 1)
     stages = [event.stage for event in desk.events(StageChanged)]
     assert stages == [Stage.TESTNET_VALIDATING, Stage.VALIDATED, Stage.LIVE_EUR10, Stage.RAMPING]

@@ -48,7 +48,7 @@ def with_metric(evidence: Evidence, name: MetricName, **changes: Any) -> Evidenc
 
 
 @pytest.mark.parametrize("gate", GateName)
-def test_a_good_run_opens_its_gate(gate: GateName) -> None:
+def test_a_good_run_passes_its_gate(gate: GateName) -> None:
     result = judged(gate=gate)
     assert result.passed, [rule for rule in result.rules if rule.verdict is not Verdict.PASS]
     assert result.evidence_digest.startswith("sha256:")
@@ -69,7 +69,7 @@ def test_a_run_that_was_never_sampled_has_no_data(gate: GateName) -> None:
 
 @pytest.mark.parametrize("gate", GateName)
 @pytest.mark.parametrize("name", MetricName)
-def test_a_gate_whose_metric_is_missing_stays_shut(gate: GateName, name: MetricName) -> None:
+def test_a_gate_with_a_missing_metric_does_not_pass(gate: GateName, name: MetricName) -> None:
     evidence = evidence_of(REHEARSAL, gate, RUN)
     without = altered(evidence, metrics=tuple(metric for metric in evidence.metrics if metric.name is not name))
     needed = any(rule.metric is name for rule in REHEARSAL.gates.of(gate))
@@ -114,7 +114,7 @@ def test_a_measurement_that_failed_is_an_error() -> None:
     assert verdicts(evaluate(GateName.VALIDATION, REHEARSAL, broken, AS_OF))["fills"] is Verdict.ERROR
 
 
-def test_evidence_expires_when_its_life_is_over() -> None:
+def test_evidence_expires_after_its_ttl() -> None:
     evidence = evidence_of(REHEARSAL, GateName.VALIDATION)
     last = Millis(evidence.expires_at_ms - 1)
     assert evaluate(GateName.VALIDATION, REHEARSAL, evidence, last).passed
@@ -174,7 +174,7 @@ def test_a_production_gate_opens_for_live_and_recorded_data(gate: GateName) -> N
 
 @pytest.mark.parametrize("gate", GateName)
 @pytest.mark.parametrize("source", [DataSource.RECONSTRUCTED_BARS, DataSource.SYNTHETIC])
-def test_made_up_data_never_opens_a_production_gate(gate: GateName, source: DataSource) -> None:
+def test_synthetic_data_never_opens_a_production_gate(gate: GateName, source: DataSource) -> None:
     assert judged(production_run(source=source), gate, TEAM).verdict is Verdict.INVALID
 
 
@@ -187,7 +187,7 @@ def test_a_rehearsal_may_use_any_source() -> None:
     assert judged(good_run(REHEARSAL, source=DataSource.SYNTHETIC, accelerated=True)).passed
 
 
-def test_a_millisecond_short_of_72_covered_hours_is_not_enough_in_production() -> None:
+def test_one_millisecond_less_than_72_covered_hours_does_not_pass() -> None:
     short = judged(production_run(covered_ms=259_199_999, total_ms=259_199_999), GateName.VALIDATION, TEAM)
     assert short.verdict is Verdict.INCONCLUSIVE
 
@@ -233,7 +233,7 @@ def test_a_gate_passes_exactly_when_every_one_of_its_rules_holds(measured: dict[
 
 
 @pytest.mark.parametrize("gate", GateName)
-def test_a_bundle_is_judged_offline_to_the_same_bytes(gate: GateName) -> None:
+def test_an_offline_judgement_gives_the_same_bytes(gate: GateName) -> None:
     evidence = evidence_of(REHEARSAL, gate, replace(RUN, longest_gap_ms=5_001))
     there = result_bytes(evaluate(gate, REHEARSAL, evidence, AS_OF))
     assert reevaluate(canonical_bytes(REHEARSAL), bundles.canonical_bytes(evidence), AS_OF) == there
@@ -271,12 +271,12 @@ def test_reading_a_bundle_gives_the_same_bundle() -> None:
         (b"{", b" {"),
     ],
 )
-def test_a_bundle_that_was_touched_is_refused(old: bytes, new: bytes) -> None:
+def test_a_changed_bundle_is_refused(old: bytes, new: bytes) -> None:
     data = bundles.canonical_bytes(evidence_of(REHEARSAL, GateName.VALIDATION))
     assert old in data
     with pytest.raises(IntegrityError):
         bundles.parse(data.replace(old, new, 1))
 
 
-def test_the_subject_of_each_gate_is_a_run_of_the_stage_it_leaves() -> None:
+def test_each_gate_judges_a_run_of_the_stage_it_leaves() -> None:
     assert {gate: evidence_of(REHEARSAL, gate).subject.stage for gate in GateName} == STAGE_OF

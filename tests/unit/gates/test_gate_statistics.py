@@ -14,7 +14,7 @@ from exchange.model import Millis
 from gates.statistics import covered, ratio_down, ratio_up, upper_bound
 
 
-def test_ratios_round_the_cautious_way() -> None:
+def test_ratios_round_to_the_safe_side() -> None:
     assert ratio_up(1, 3) == Decimal("0.333333333334")
     assert ratio_down(2, 3) == Decimal("0.666666666666")
     assert ratio_up(0, 0) is None
@@ -48,7 +48,7 @@ def test_the_reject_bound_is_clopper_pearsons(events: int, trials: int, bound: s
     assert found.quantize(Decimal("0.0001")) == Decimal(bound)
 
 
-def test_nothing_tried_bounds_nothing_and_nothing_accepted_bounds_at_one() -> None:
+def test_the_bound_without_trials_is_none_and_with_all_events_is_one() -> None:
     assert upper_bound(0, 0) is None
     assert upper_bound(7, 7) == 1
 
@@ -66,7 +66,7 @@ def test_the_bound_is_the_smallest_that_is_never_too_small(trials: int, data: st
 
 
 @given(events=st.integers(101, 5_000), more=st.integers(1, 100_000))
-def test_with_many_events_the_cheap_bound_still_lies_above_the_ratio(events: int, more: int) -> None:
+def test_with_many_events_the_bound_is_above_the_ratio(events: int, more: int) -> None:
     bound = upper_bound(events, events + more)
     assert bound is not None
     assert Fraction(events, events + more) < Fraction(bound) <= 1

@@ -53,7 +53,7 @@ def test_a_metric_keeps_what_it_was_given() -> None:
     ],
     ids=str,
 )
-def test_what_is_not_a_measurement_is_refused(change: dict[str, Any]) -> None:
+def test_an_invalid_metric_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         metric(**change)
 

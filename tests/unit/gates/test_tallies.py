@@ -56,7 +56,7 @@ def test_time_without_a_known_equity_is_not_covered() -> None:
 
 
 @pytest.mark.parametrize("equity", ["NaN", "sNaN", "Infinity"])
-def test_an_equity_that_is_not_a_number_is_not_an_equity(equity: str) -> None:
+def test_an_equity_that_is_not_a_number_is_ignored(equity: str) -> None:
     tally = sample(begin(), 1_000, equity=equity)
     assert (tally.covered_ms, tally.equity_samples) == (0, 0)
 
@@ -66,13 +66,13 @@ def test_downtime_before_a_sample_is_a_gap() -> None:
     assert (tally.covered_ms, tally.total_ms, tally.longest_gap_ms) == (2_000, 61_000, 59_000)
 
 
-def test_a_sample_cannot_vouch_for_a_loop_that_stood_still() -> None:
+def test_a_sample_covers_at_most_its_maximum_span() -> None:
     tally = sample(begin(), 60_000)
     assert tally.covered_ms == SAMPLE_SPAN_MAX_MS
     assert tally.longest_gap_ms == 60_000 - SAMPLE_SPAN_MAX_MS
 
 
-def test_a_gap_goes_on_over_several_samples() -> None:
+def test_a_gap_continues_over_several_samples() -> None:
     tally = sample(sample(sample(begin(), 1_000, covered=False), 2_000, covered=False), 1_000)
     assert tally.longest_gap_ms == 3_000
 
@@ -100,13 +100,13 @@ def test_profit_is_equity_now_less_equity_then() -> None:
     assert value(sample(sample(begin(), 1_000), 1_000, equity="99.7"), MetricName.NET_PNL_EUR) == Decimal("-0.3")
 
 
-def test_what_was_never_observed_has_no_value() -> None:
+def test_a_metric_without_observations_has_no_value() -> None:
     unobserved = metrics(begin(), Environment.REHEARSAL)
     assert [metric.name for metric in unobserved] == sorted(MetricName)
     assert all(metric.value is None and metric.samples == 0 for metric in unobserved)
 
 
-def test_no_breaks_in_no_comparisons_is_not_a_clean_book() -> None:
+def test_without_reconciliations_there_is_no_break_count() -> None:
     tally = sample(begin(), 1_000)
     assert value(tally, MetricName.RECONCILIATION_BREAKS) is None
     assert value(tally.with_reconciliation(0), MetricName.RECONCILIATION_BREAKS) == 0
@@ -150,8 +150,8 @@ def test_the_running_drawdown_is_the_worst_fall_of_the_whole_series(equities: li
 )
 def test_covered_time_never_exceeds_the_time_that_passed(steps: list[tuple[int, int, bool, bool]]) -> None:
     tally = begin()
-    for after, interval, covered, known in steps:
-        tally = sample(tally, after, covered=covered, equity="1" if known else None, interval=interval)
+    for after, interval, covered, equities in steps:
+        tally = sample(tally, after, covered=covered, equity="1" if equities else None, interval=interval)
     assert 0 <= tally.covered_ms <= tally.total_ms == tally.last_at - START
     assert 0 <= tally.longest_gap_ms <= tally.total_ms - tally.covered_ms
 

@@ -34,18 +34,18 @@ def test_the_severity_order_has_every_verdict_once() -> None:
     assert sorted(SEVERITY) == sorted(Verdict)
 
 
-def test_a_violation_is_not_hidden_by_a_failure_to_measure() -> None:
+def test_a_failed_measurement_does_not_hide_a_violation() -> None:
     assert combine([Verdict.ERROR, Verdict.FAIL, Verdict.NO_DATA]) is Verdict.FAIL
 
 
 @pytest.mark.parametrize("verb", sorted(UNGATED))
 @pytest.mark.parametrize("stage", Stage)
-def test_going_down_needs_no_gate_from_anywhere(verb: Verb, stage: Stage) -> None:
+def test_a_move_down_needs_no_gate_at_any_stage(verb: Verb, stage: Stage) -> None:
     assert gate_for(verb, stage) is None
 
 
 @pytest.mark.parametrize(("verb", "stage"), [pair for pair in product(Verb, Stage) if pair not in GATES and pair[0] not in UNGATED])
-def test_going_up_where_no_edge_leads_is_refused_rather_than_free(verb: Verb, stage: Stage) -> None:
+def test_an_undeclared_move_up_is_refused_not_ungated(verb: Verb, stage: Stage) -> None:
     with pytest.raises(Refused):
         gate_for(verb, stage)
 

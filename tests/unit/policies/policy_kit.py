@@ -69,8 +69,8 @@ def account(*orders: OrderRisk, usdt: str = "10000", btc: str = "0") -> AccountV
 
 
 def context(*orders: OrderRisk, usdt: str = "10000", btc: str = "0", **changes: Any) -> LimitContext:
-    given = LimitContext(account(*orders, usdt=usdt, btc=btc), {BTC: RULES}, {BTC: QUOTE}, ())
-    return replace(given, **changes)
+    inputs = LimitContext(account(*orders, usdt=usdt, btc=btc), {BTC: RULES}, {BTC: QUOTE}, ())
+    return replace(inputs, **changes)
 
 
 def limit(side: Side, quantity: str, price: str = "60000.00", client_id: str = "a") -> OrderIntent:
@@ -91,13 +91,13 @@ def working(status: OrderStatus, quantity: str = "0.00008", side: Side = Side.BU
 
 def judge(
     intent: OrderIntent,
-    given: LimitContext | None = None,
+    inputs: LimitContext | None = None,
     policy: Policy = REHEARSAL,
     stage: Stage = Stage.LIVE_EUR10,
     step: int = 0,
     now: Millis = NOW,
 ) -> Admit | Deny:
-    return check(intent, given or context(), policy, stage, step, now)
+    return check(intent, inputs or context(), policy, stage, step, now)
 
 
 def denied(*args: Any, **kwargs: Any) -> Deny:

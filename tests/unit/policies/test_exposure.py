@@ -41,7 +41,7 @@ def test_holdings_count_at_the_ask() -> None:
     assert eur(account(btc="0.0001")) == near(Decimal("0.0001") * QUOTE.ask)
 
 
-def test_an_account_with_nothing_at_stake_has_no_exposure() -> None:
+def test_an_empty_account_has_no_exposure() -> None:
     assert eur(account()) == 0
 
 
@@ -60,22 +60,22 @@ def test_a_working_sell_adds_nothing(status: OrderStatus) -> None:
     assert eur(account(working(status, side=Side.SELL), btc="0.00008")) == eur(account(btc="0.00008"))
 
 
-def test_a_buy_priced_below_the_ask_counts_as_what_it_would_be_worth_once_filled() -> None:
+def test_a_buy_below_the_ask_counts_at_the_ask() -> None:
     resting = replace(working(OrderStatus.NEW), price=Decimal("59900.00"))
     assert eur(account(resting)) == near(Decimal("0.00008") * QUOTE.ask * FEE)
 
 
-def test_a_buy_priced_above_the_ask_counts_at_its_limit() -> None:
+def test_a_buy_above_the_ask_counts_at_its_limit() -> None:
     eager = replace(working(OrderStatus.NEW), price=Decimal("60300.00"))
     assert eur(account(eager)) == near(Decimal("0.00008") * Decimal(60300) * FEE)
 
 
-def test_what_was_executed_no_longer_counts_as_open() -> None:
+def test_the_executed_part_does_not_count_as_open() -> None:
     half = replace(working(OrderStatus.PARTIALLY_FILLED), executed=Decimal("0.00004"))
     assert eur(account(half)) == near(Decimal("0.00004") * QUOTE.ask * FEE)
 
 
-def test_an_unknown_order_counts_in_full_whatever_it_is_said_to_have_executed() -> None:
+def test_an_unknown_order_counts_in_full() -> None:
     unknown = replace(working(OrderStatus.UNKNOWN), executed=Decimal("0.00008"))
     assert eur(account(unknown)) == eur(account(working(OrderStatus.UNKNOWN)))
 

@@ -62,19 +62,19 @@ def test_a_healthy_deployment_breaks_no_guard_in_any_stage(stage: Stage) -> None
 
 
 @pytest.mark.parametrize(("equity", "broken"), [("99.61", False), ("99.60", True), ("50", True), ("101", False)])
-def test_losing_the_days_allowance_halts(equity: str, broken: bool) -> None:
+def test_reaching_the_daily_loss_limit_halts(equity: str, broken: bool) -> None:
     measurements = replace(WELL, equity_eur=eur(equity), peak_equity_eur=eur(equity))
     assert levels(measurements) == ([(GuardName.DAILY_LOSS, Level.HALT)] if broken else [])
 
 
-def test_the_days_allowance_is_the_smaller_of_amount_and_part_of_the_cap() -> None:
+def test_the_daily_loss_limit_is_the_smaller_of_amount_and_cap_fraction() -> None:
     assert daily_loss_limit_eur(REHEARSAL, Decimal(10)) == Decimal("0.4")
     assert daily_loss_limit_eur(REHEARSAL, Decimal(5)) == Decimal("0.2")
     assert daily_loss_limit_eur(REHEARSAL, Decimal(25)) == Decimal("0.4")
 
 
 @pytest.mark.parametrize(("peak", "broken"), [("101.99", False), ("102", True)])
-def test_a_fall_from_the_peak_is_measured_against_the_cap_not_the_account(peak: str, broken: bool) -> None:
+def test_a_drawdown_is_measured_against_the_cap_not_the_account(peak: str, broken: bool) -> None:
     measurements = replace(WELL, peak_equity_eur=eur(peak))
     assert levels(measurements) == ([(GuardName.DRAWDOWN, Level.HALT)] if broken else [])
 
@@ -90,11 +90,11 @@ def test_a_fall_from_the_peak_is_measured_against_the_cap_not_the_account(peak: 
         (15_001, Level.HALT),
     ],
 )
-def test_an_ageing_quote_climbs_the_levels(age: int, level: Level | None) -> None:
+def test_an_ageing_quote_raises_the_level(age: int, level: Level | None) -> None:
     assert levels(replace(WELL, quote_age_ms=Measured(age, NOW))) == ([(GuardName.QUOTE_STALE, level)] if level else [])
 
 
-def test_a_quote_goes_on_ageing_after_it_was_measured() -> None:
+def test_a_quote_ages_after_its_measurement() -> None:
     assert levels(replace(WELL, quote_age_ms=Measured(1_000, Millis(NOW - 1_001)))) == [(GuardName.QUOTE_STALE, Level.NO_ENTRY)]
 
 
@@ -105,7 +105,7 @@ def test_a_reconciliation_break_halts_however_old_it_is() -> None:
 
 
 @pytest.mark.parametrize(("age", "level"), [(15_000, None), (15_001, Level.NO_ENTRY), (30_001, Level.HALT)])
-def test_an_overdue_reconciliation_climbs_the_levels(age: int, level: Level | None) -> None:
+def test_an_overdue_reconciliation_raises_the_level(age: int, level: Level | None) -> None:
     measurements = replace(WELL, reconciliation_breaks=Measured(0, Millis(NOW - age)))
     assert levels(measurements) == ([(GuardName.RECONCILIATION, level)] if level else [])
 
@@ -119,7 +119,7 @@ def test_too_many_rejections_halt_once_there_are_enough_placements(count: int, r
 
 
 @pytest.mark.parametrize(("age", "broken"), [(30_000, False), (30_001, True)])
-def test_an_outcome_unproven_for_too_long_halts(age: int, broken: bool) -> None:
+def test_an_outcome_unknown_for_too_long_halts(age: int, broken: bool) -> None:
     measurements = replace(WELL, oldest_unknown_ms=Measured(age, NOW))
     assert levels(measurements) == ([(GuardName.UNKNOWN_ORDER, Level.HALT)] if broken else [])
 
@@ -127,33 +127,33 @@ def test_an_outcome_unproven_for_too_long_halts(age: int, broken: bool) -> None:
 @pytest.mark.parametrize(
     ("offset", "level"), [(500, None), (501, Level.NO_ENTRY), (-501, Level.NO_ENTRY), (901, Level.HALT), (-901, Level.HALT)]
 )
-def test_a_clock_that_is_off_either_way_climbs_the_levels(offset: int, level: Level | None) -> None:
+def test_a_clock_offset_in_either_direction_raises_the_level(offset: int, level: Level | None) -> None:
     measurements = replace(WELL, clock_offset_ms=Measured(offset, NOW))
     assert levels(measurements) == ([(GuardName.CLOCK_OFFSET, level)] if level else [])
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_a_reading_that_never_came_halts_after_the_deadline(name: str) -> None:
+def test_a_missing_measurement_halts_after_the_deadline(name: str) -> None:
     found = breaches(replace(WELL, **{name: None}))
     assert found
     assert all(breach.blind and breach.level is Level.HALT for breach in found)
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_a_reading_that_has_not_come_yet_bars_entries(name: str) -> None:
+def test_a_missing_measurement_stops_entries(name: str) -> None:
     found = breaches(replace(WELL, since=NOW, **{name: None}))
     assert found
     assert all(breach.blind and breach.level is Level.NO_ENTRY for breach in found)
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_a_reading_that_stopped_coming_halts(name: str) -> None:
+def test_an_outdated_measurement_halts(name: str) -> None:
     old = Measured(getattr(WELL, name).value, Millis(NOW - 40_000))
     assert any(breach.level is Level.HALT for breach in breaches(replace(WELL, **{name: old})))
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_a_reading_from_the_future_halts(name: str) -> None:
+def test_a_measurement_from_the_future_halts(name: str) -> None:
     early = Measured(getattr(WELL, name).value, Millis(NOW + 1))
     assert any(breach.level is Level.HALT for breach in breaches(replace(WELL, **{name: early})))
 
@@ -177,7 +177,7 @@ def test_an_equity_that_is_not_a_number_halts(name: str, value: str) -> None:
     ],
     ids=["more rejects than placements", "negative rejects", "negative breaks", "quote from the future", "unknown from the future"],
 )
-def test_a_count_that_cannot_be_halts(measurements: GuardMeasurements) -> None:
+def test_an_impossible_count_halts(measurements: GuardMeasurements) -> None:
     assert breaches(measurements)[0].level is Level.HALT
 
 

@@ -70,17 +70,17 @@ def test_live_eur10_sells_what_the_ramp_bought_in_another_symbol() -> None:
 
 
 @pytest.mark.parametrize("level", Level)
-def test_a_standing_guard_bars_buys(level: Level) -> None:
+def test_a_guard_denies_buys(level: Level) -> None:
     assert denied(buy(), context(restriction=level)).rule is LimitRule.GUARD
 
 
 @pytest.mark.parametrize("level", [Level.NO_ENTRY, Level.REDUCE])
-def test_a_mild_guard_lets_sells_through(level: Level) -> None:
+def test_a_mild_guard_admits_sells(level: Level) -> None:
     admitted(sell(), context(btc="0.0001", restriction=level))
 
 
 @pytest.mark.parametrize("level", [Level.CANCEL_ALL, Level.FLATTEN, Level.HALT])
-def test_a_severe_guard_bars_sells_too(level: Level) -> None:
+def test_a_severe_guard_denies_sells_too(level: Level) -> None:
     assert denied(sell(), context(btc="0.0001", restriction=level)).rule is LimitRule.GUARD
 
 
@@ -100,7 +100,7 @@ def test_a_severe_guard_bars_sells_too(level: Level) -> None:
     ],
     ids=str,
 )
-def test_a_symbol_the_venue_would_not_trade_is_denied(change: dict[str, object]) -> None:
+def test_a_symbol_that_the_venue_does_not_trade_is_denied(change: dict[str, object]) -> None:
     assert denied(buy(), context(rules={BTC: replace(RULES, **change)})).rule is LimitRule.SYMBOL_RULES  # type: ignore[arg-type]
 
 
@@ -197,11 +197,11 @@ def test_a_buy_needs_its_fee_on_top() -> None:
     admitted(buy(), context(usdt="4.8024"))
 
 
-def test_other_buys_have_already_reserved_their_part() -> None:
+def test_other_buys_reserve_their_part() -> None:
     assert denied(buy(), context(working(OrderStatus.UNKNOWN), usdt="9.6")).rule is LimitRule.BALANCE
 
 
-def test_a_sell_cannot_use_what_another_sell_holds() -> None:
+def test_a_sell_cannot_use_the_base_of_another_sell() -> None:
     other = working(OrderStatus.UNKNOWN, "0.00005", Side.SELL)
     assert denied(sell(), context(other, btc="0.0001")).rule is LimitRule.BALANCE
     admitted(sell("0.00005"), context(other, btc="0.0001"))
@@ -220,11 +220,11 @@ def test_exposure_over_the_cap_is_denied_with_both_figures() -> None:
 
 
 def test_the_cap_grows_with_the_ramp() -> None:
-    given = context(working(OrderStatus.NEW), working(OrderStatus.NEW, client_id="x"))
-    assert admitted(buy(), given, stage=Stage.RAMPING, step=1).cap_eur == 15
+    inputs = context(working(OrderStatus.NEW), working(OrderStatus.NEW, client_id="x"))
+    assert admitted(buy(), inputs, stage=Stage.RAMPING, step=1).cap_eur == 15
 
 
-def test_a_sell_is_allowed_even_when_the_market_has_carried_the_holdings_over_the_cap() -> None:
+def test_a_sell_is_admitted_when_holdings_exceed_the_cap() -> None:
     verdict = admitted(sell(), context(btc="0.001"))
     assert verdict.exposure.eur > verdict.cap_eur
 
@@ -254,8 +254,8 @@ MISSING: dict[str, tuple[LimitContext, LimitRule]] = {
 
 @pytest.mark.parametrize("name", MISSING)
 def test_an_order_is_denied_without(name: str) -> None:
-    given, rule = MISSING[name]
-    verdict = denied(buy(), given)
+    inputs, rule = MISSING[name]
+    verdict = denied(buy(), inputs)
     assert verdict.rule is rule
     assert verdict.message
     assert verdict.remedy
@@ -263,8 +263,8 @@ def test_an_order_is_denied_without(name: str) -> None:
 
 @pytest.mark.parametrize("now", [REHEARSAL.eur_rate.valid_until, Millis(REHEARSAL.eur_rate.as_of - 1)])
 def test_an_order_is_denied_when_the_eur_rate_is_not_in_force(now: Millis) -> None:
-    given = context(account=replace(account(), reconciled_at=now), quotes={BTC: replace(QUOTE, received_at=now)})
-    assert denied(buy(), given, now=now).rule is LimitRule.EUR_RATE
+    inputs = context(account=replace(account(), reconciled_at=now), quotes={BTC: replace(QUOTE, received_at=now)})
+    assert denied(buy(), inputs, now=now).rule is LimitRule.EUR_RATE
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,8 @@ class Bot(RuleBasedStateMachine):
         return OrderIntent(BTC, Side.BUY, OrderType.LIMIT, str(len(self.orders)), quantity=quantity, price=price)
 
     def ask_for(self, intent: OrderIntent) -> Admit | Deny:
-        given = LimitContext(self.view(), {BTC: RULES}, {BTC: replace(QUOTE, received_at=self.now)}, self.times)
-        return check(intent, given, REHEARSAL, Stage.LIVE_EUR10, 0, self.now)
+        inputs = LimitContext(self.view(), {BTC: RULES}, {BTC: replace(QUOTE, received_at=self.now)}, self.times)
+        return check(intent, inputs, REHEARSAL, Stage.LIVE_EUR10, 0, self.now)
 
     def place(self, intent: OrderIntent) -> None:
         verdict = self.ask_for(intent)

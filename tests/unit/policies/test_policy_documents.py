@@ -136,11 +136,11 @@ def test_the_schema_asks_for_every_field_of_the_policy() -> None:
 
 
 @given(st.decimals(min_value=-(10**11), max_value=10**11, places=12))
-def test_an_exact_number_survives_being_written(value: Decimal) -> None:
+def test_an_exact_number_reads_back_unchanged(value: Decimal) -> None:
     assert parse(text(value)) == value
     assert text(parse(text(value))) == text(value)
 
 
 @given(st.decimals(min_value=-(10**11), max_value=10**11, places=20))
-def test_rounding_goes_the_cautious_way(value: Decimal) -> None:
+def test_numbers_round_to_the_safe_side(value: Decimal) -> None:
     assert rounded_down(value) <= value <= rounded_up(value)

@@ -114,7 +114,7 @@ def test_a_production_gate_with_a_looser_threshold_is_refused(required: Required
 
 
 @pytest.mark.parametrize("required", REQUIRED_RULES, ids=RULE_IDS)
-def test_a_production_gate_that_compares_the_wrong_way_round_is_refused(required: RequiredRule) -> None:
+def test_a_production_gate_with_a_reversed_comparison_is_refused(required: RequiredRule) -> None:
     wrong = Op.AT_LEAST if required.op is Op.AT_MOST else Op.AT_MOST
     with pytest.raises(ConfigError):
         _without(required.gate, required.metric, op=wrong.value)

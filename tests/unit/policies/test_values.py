@@ -35,17 +35,17 @@ class Checked:
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), st.integers()))
-def test_a_copy_is_what_dataclasses_make(changes: dict[str, Any]) -> None:
+def test_a_copy_equals_the_copy_of_dataclasses(changes: dict[str, Any]) -> None:
     before = dataclasses.replace(TALLY)
     assert replace(TALLY, **changes) == dataclasses.replace(TALLY, **changes)
     assert before == TALLY
 
 
-def test_what_has_slots_is_copied_too() -> None:
+def test_a_class_with_slots_is_copied_too() -> None:
     assert replace(Slotted(1), two=3) == Slotted(1, 3)
 
 
-def test_a_field_it_does_not_have_is_refused() -> None:
+def test_an_unknown_field_is_refused_in_a_copy() -> None:
     with pytest.raises(TypeError, match="odrers"):
         replace(TALLY, odrers=1)  # type: ignore[call-arg]
 
