@@ -147,7 +147,7 @@ def notice(status: StatusView) -> str:
     """The notice at the top: a standby, a rehearsal, real money, or simulated data."""
     parts = []
     if status.standby is not None:
-        parts.append(status.standby.told)
+        parts.append(status.standby.line)
     if status.environment is Environment.REHEARSAL:
         parts.append("REHEARSAL: no real money can be reached")
     if is_real_money(status):

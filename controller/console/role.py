@@ -21,7 +21,7 @@ class StandbyView(View):
 
     It takes over when ``quiet_ms`` reaches ``takes_over_after_ms``. ``problem`` says why it cannot follow now, or is empty;
     ``changes`` names what a takeover would change because this host's files differ from what is in force, or why it would fail.
-    ``told`` is all of this in one line.
+    ``line`` is all of this in one line.
     """
 
     leader_epoch: int
@@ -33,14 +33,14 @@ class StandbyView(View):
 
     @computed_field  # type: ignore[prop-decorator]
     @property
-    def told(self) -> str:
+    def line(self) -> str:
         """All fields in one line, for a person."""
-        line = (
+        text = (
             f"STANDBY of epoch {self.leader_epoch}, {self.behind_entries} entries behind; its lease was last seen renewed "
             f"{self.quiet_ms // 1000} s ago and is taken over after {self.takes_over_after_ms // 1000} s"
         )
         if self.problem:
-            line += f"; CANNOT FOLLOW: {self.problem}"
+            text += f"; CANNOT FOLLOW: {self.problem}"
         if self.changes:
-            line += f"; a takeover would change: {', '.join(self.changes)}"
-        return line
+            text += f"; a takeover would change: {', '.join(self.changes)}"
+        return text

@@ -21,8 +21,8 @@ from policies.stage import Environment, Stage
 VOCABULARY = 2
 """The number of this vocabulary. The first entry of a journal names it, and a journal in another vocabulary is refused.
 
-1: journals without this number. 2: ``alert_kind``, ``alert_id``, ``requested_by``, ``traded_at``, ``uncovered_reason`` and this number
-itself.
+1: journals without this number. 2: ``alert_kind``, ``alert_id``, ``requested_by``, ``traded_at``, ``uncovered_reason``, and the
+number itself.
 """
 
 Amount = Annotated[Decimal, PlainSerializer(lambda value: format(value, "f"), when_used="json")]

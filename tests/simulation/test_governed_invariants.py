@@ -158,7 +158,7 @@ class Governed(Deployment):
         self._ask(Verb.VETO, pending.command_id if right else "0" * 32, (signer,))
 
     @rule(which=index)
-    def whoever_may_goes_on(self, which: int) -> None:
+    def entitled_persons_go_on(self, which: int) -> None:
         """Live until a gate is open, ask for what it guards with all who are able to, and wait if one has to."""
         ways = gated_moves(self.desk.state)
         if not ways:
@@ -179,7 +179,7 @@ class Governed(Deployment):
             self.live_quietly(6)
 
     @rule(verb=st.sampled_from(UNGATED), which=index)
-    def whoever_may_does_it(self, verb: Verb, which: int) -> None:
+    def entitled_persons_do_it(self, verb: Verb, which: int) -> None:
         """Something that needs no gate, signed by all it takes."""
         state, roster = self.desk.state, self.desk.state.roster
         assert roster is not None
@@ -201,10 +201,10 @@ class Governed(Deployment):
 
     @rule(resets=st.booleans())
     @precondition(lambda self: self.desk.state.position.stage is Stage.HALTED)
-    def whoever_may_ends_the_halt(self, resets: bool) -> None:
+    def entitled_persons_end_the_halt(self, resets: bool) -> None:
         if not resets:
             self.live_quietly(6)
-            self.whoever_may_goes_on(0)
+            self.entitled_persons_go_on(0)
             return
         command = self.desk.command(Verb.RESET, Position(Stage.MOCK))
         self._submit(command, tuple(sorted(able(self.desk.state.roster)))[:1])
@@ -313,11 +313,11 @@ def test_one_deployment_and_all_who_may_decide(kind: type[Governed], examples: i
 
 
 def _moves_on(machine: Governed) -> None:
-    machine.whoever_may_goes_on(0)
+    machine.entitled_persons_go_on(0)
 
 
 def _does(verb: Verb) -> Callable[[Governed], None]:
-    return lambda machine: machine.whoever_may_does_it(verb, 0)
+    return lambda machine: machine.entitled_persons_do_it(verb, 0)
 
 
 def _loses_sight(machine: Governed) -> None:
@@ -329,8 +329,8 @@ BY_HAND: tuple[tuple[str, type[Governed], Position, Callable[[Governed], None]],
     ("advance", Team, Position(Stage.VALIDATED), _moves_on),
     ("ramp", Team, Position(Stage.LIVE_EUR10), _moves_on),
     ("demote", Team, Position(Stage.VALIDATED), _does(Verb.DEMOTE)),
-    ("reset", Team, HALTED, lambda machine: machine.whoever_may_ends_the_halt(True)),
-    ("resume", Team, HALTED, lambda machine: machine.whoever_may_ends_the_halt(False)),
+    ("reset", Team, HALTED, lambda machine: machine.entitled_persons_end_the_halt(True)),
+    ("resume", Team, HALTED, lambda machine: machine.entitled_persons_end_the_halt(False)),
     ("veto", Alone, Position(Stage.VALIDATED), _moves_on),
     ("revoke", Team, Position(Stage.VALIDATED), lambda machine: machine.somebody_revokes_a_key(0, "alice", True)),
     ("set-roster", Team, Position(Stage.VALIDATED), _does(Verb.SET_ROSTER)),

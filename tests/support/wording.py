@@ -27,8 +27,6 @@ _BANNED = (
     f"lies{_GAP}the" + "re",
     f"what{_GAP}sta" + "nds",
     "ru" + "ngs?",
-    # The status of the operator API has a field of this name: only the word on its own is prose.
-    "(?<![`.\\w])over" + "sight(?![`.:=\\w])",
 )
 _PROSE = re.compile(rf"(?<![a-z])(?:{'|'.join(_BANNED)})(?![a-z])", re.IGNORECASE)
 

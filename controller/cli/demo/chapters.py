@@ -133,7 +133,7 @@ def over_the_cap(scene: Scene) -> None:
     scene.must(f"the greedy bot ends by itself: {ended.stderr[-500:]}", holds=ended.returncode == 0)
     result = json.loads(ended.stdout)
     scene.must("an order of the greedy bot was refused", holds=bool(result["exception"]))
-    narrator.say(f"{result['placed']} orders were admitted, then its ccxt client raised:")
+    narrator.say(f"{result['placed']} orders were admitted, then its client library raised:")
     narrator.say(Text(f"{result['exception']}: {result['message']}", "yellow"))
     denied = [
         entry

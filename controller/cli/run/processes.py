@@ -71,9 +71,7 @@ def run_testnet(
     ] = None,
     speed: Annotated[str, typer.Option(help="How many tape seconds pass in one second.")] = "1",
     loop: Annotated[bool, typer.Option("--loop", help="Start the tape again when it ends.")] = False,
-    seed: Annotated[
-        int, typer.Option(help="The seed of latency, faults and a generated market. The same seed gives the same run.")
-    ] = 1,
+    seed: Annotated[int, typer.Option(help="Seeds latency, faults and a generated market; it makes a run repeatable.")] = 1,
     faults: Annotated[Path | None, typer.Option(help=r"TOML with \[\[fault]] tables.")] = None,
     accounts: Annotated[Path | None, typer.Option(help=r"TOML with \[\[account]] tables, mode 0600.")] = None,
     key: Annotated[str | None, typer.Option(help="API key of one more account.")] = None,

@@ -33,7 +33,7 @@ def status_panel(view: StatusView) -> Panel:
 
 def _role(view: StatusView) -> Text:
     if view.standby is not None:
-        return Text(view.standby.told, "bold yellow")
+        return Text(view.standby.line, "bold yellow")
     return Text(f"{view.role}, under epoch {view.epoch}")
 
 

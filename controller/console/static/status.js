@@ -28,7 +28,7 @@ const isRealMoney = (s) => LIVE.has(s.stage) && s.environment === "production";
 
 function notice(s) {
   const parts = [];
-  if (s.standby) parts.push(s.standby.told);
+  if (s.standby) parts.push(s.standby.line);
   if (s.environment === "rehearsal") parts.push("REHEARSAL: no real money can be reached");
   if (isRealMoney(s)) parts.push("REAL MONEY: orders go to MEXC");
   if (s.simulated) parts.push(`SIMULATED DATA: ${s.source ?? "no source"}`);

@@ -86,7 +86,7 @@ def sk_by(application: bytes) -> bytes:
 
 
 def certificate() -> str:
-    """Bob's key inside an OpenSSH certificate: whoever may issue those is not in the roster."""
+    """Bob's key inside an OpenSSH certificate: the issuer of those is not in the roster."""
     parts = (b"ssh-ed25519-cert-v01@openssh.com", bytes(32), public_key(BOB).point, bytes(8))
     return bob(kit.sshsig(b"".join(map(wire_string, parts)), BOB_MADE))
 

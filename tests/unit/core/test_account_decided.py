@@ -26,7 +26,7 @@ def test_the_live_gate_fails_when_the_account_was_not_checked() -> None:
     desk = _validated()
     reply = desk.move(Verb.ADVANCE, Stage.LIVE_EUR10)
     assert reply.code == "gate-not-passed"
-    assert "account_checks_failed was never observed" in reply.message
+    assert "account_checks_failed was not measured in this run" in reply.message
 
 
 def test_the_live_gate_fails_after_one_failed_account_check() -> None:

@@ -70,7 +70,7 @@ def test_a_command_that_is_no_move_does_not_end_a_halt(live: Desk) -> None:
 def test_a_command_moves_the_deployment_up_once(live: Desk) -> None:
     fall = moved(LIVE, Stage.VALIDATED, Cause.SOFT_BREACH)
     rise = moved(Stage.VALIDATED, LIVE, Cause.ADVANCE, last_accepted(live, Verb.ADVANCE))
-    assert "once" in problem(live, fall, rise)
+    assert "twice" in problem(live, fall, rise)
 
 
 def test_a_command_about_something_else_changes_no_roster(live: Desk) -> None:
@@ -108,7 +108,7 @@ def test_an_old_issue_command_does_not_restore_a_revoked_key() -> None:
     issued = desk.events(e.BotKeyIssued)[-1]
     assert desk.ask(Verb.REVOKE_BOT_KEY, "newbotkey", "alice").code == ""
     assert problem(desk) == ""
-    assert "once" in problem(desk, issued)
+    assert "twice" in problem(desk, issued)
 
 
 def test_the_policy_does_not_change_at_a_live_stage(live: Desk) -> None:

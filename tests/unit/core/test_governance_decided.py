@@ -109,7 +109,7 @@ def test_with_too_few_persons_left_the_deployment_halts_and_latches_first(mock: 
     assert desk.ask(Verb.REVOKE, key_of(desk, "bob").id, "alice").code == ""
     assert (desk.state.position.stage, desk.state.halt_cause) == (Stage.HALTED, "revoke")
     assert type(desk.decisions[-1].effects[0]) is Latch
-    assert "1 of the 2 persons" in desk.state.halt_reason
+    assert "needs 2 persons with a valid key, and 1 would remain" in desk.state.halt_reason
 
 
 def test_a_revocation_voids_commands_signed_before_it(mock: Desk) -> None:

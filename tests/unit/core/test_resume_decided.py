@@ -249,7 +249,7 @@ def test_a_resume_after_a_daily_loss_names_the_guard_and_its_end(lost: Desk) -> 
     refusal = refusal_of(lost, LIVE)
     assert refusal.code == "guard-stands"
     assert refusal.message.startswith("guard daily-loss is still breached and would stop the deployment again at once: ")
-    assert refusal.remedy == "It passes at 2027-01-16 00:00 UTC, when a new day begins, or before if the equity recovers."
+    assert refusal.remedy == "It passes at 2027-01-16 00:00 UTC, when a new day begins, or earlier if the equity recovers."
 
 
 def test_a_live_loss_does_not_refuse_a_resume_to_validated(lost: Desk) -> None:

@@ -1,4 +1,4 @@
-"""In a team nobody alone puts more real money at risk: whoever proposed, two persons with two keys of their own have signed."""
+"""In a team no one alone puts more real money at risk: no matter who proposed, two persons with two keys have signed."""
 
 from __future__ import annotations
 
@@ -86,6 +86,6 @@ def test_the_proposer_alone_is_not_enough(verb: Verb, stage: Stage, signed: list
 
 @pytest.mark.parametrize(("verb", "stage"), [pair for pair in product(Verb, Stage) if pair not in PAIRS])
 def test_a_move_without_more_risk_needs_no_second_person(verb: Verb, stage: Stage) -> None:
-    # An advance, a ramp or a resume from a stage it does not lead out of is refused whoever signs.
+    # An advance, a ramp or a resume from a stage it does not lead out of is refused no matter who signs.
     leads = any(edge.verb is verb and edge.source is stage for edge in EDGES)
     assert quorum(verb, stage, TEAM).persons == 1 or not leads

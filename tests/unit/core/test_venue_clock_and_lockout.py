@@ -66,9 +66,9 @@ async def test_a_fresh_measurement_of_the_venue_is_used_without_asking() -> None
     assert venue.asked == 0
 
 
-@pytest.mark.parametrize("measured", [None, ClockReading(900, CLOCK_GOOD_FOR_MS + 1)])
-async def test_an_old_or_missing_measurement_is_renewed_first(measured: ClockReading | None) -> None:
-    venue = Clocked(measurements=[measured, ClockReading(41, 0)])
+@pytest.mark.parametrize("earlier", [None, ClockReading(900, CLOCK_GOOD_FOR_MS + 1)])
+async def test_an_old_or_missing_measurement_is_renewed_first(earlier: ClockReading | None) -> None:
+    venue = Clocked(measurements=[earlier, ClockReading(41, 0)])
     assert await measured(venue) == Offset(41, NOW)
     assert venue.asked == 1
 

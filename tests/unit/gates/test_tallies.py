@@ -125,7 +125,7 @@ def drawdown(*equities: Decimal | str) -> Decimal:
     return tally.drawdown
 
 
-def test_a_drawdown_is_measured_from_the_first_equity_even_if_it_never_rose() -> None:
+def test_a_drawdown_is_measured_from_the_first_equity() -> None:
     assert drawdown("10", "9", "9.5") == Decimal("0.1")
 
 
