@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from random import Random
@@ -96,9 +96,14 @@ class _Permit:
 
 
 async def _answer(
-    transport: HttpTransport, method: Method, path: str, query: str = "", headers: Mapping[str, str] = MappingProxyType({})
+    transport: HttpTransport,
+    method: Method,
+    path: str,
+    query: str = "",
+    headers: Mapping[str, str] = MappingProxyType({}),
+    may_leave: Callable[[], bool] = bool,
 ) -> Reply:
-    del transport, method, query, headers
+    del transport, method, query, headers, may_leave
     body = CANNED if path.endswith("/order") else b'{"serverTime":%d}' % (time.time_ns() // 1_000_000)
     return Reply(200, body)
 

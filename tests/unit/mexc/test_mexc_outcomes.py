@@ -276,7 +276,7 @@ async def test_a_test_order_goes_to_its_own_path_and_places_nothing(make: Any) -
     stub, venue = await make(lambda _: answer({}))
     await venue.trading.test(INTENT, Permit())
     assert [request.path for request in stub.requests if request.method == "POST"] == ["/api/v3/order/test"]
-    assert Millis(int(stub.seen("/api/v3/order/test")[0].params["timestamp"])) > 0
+    assert Millis(int(stub.received("/api/v3/order/test")[0].params["timestamp"])) > 0
 
 
 def trade(number: int, at: int) -> dict[str, Any]:

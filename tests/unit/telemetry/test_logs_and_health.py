@@ -72,12 +72,13 @@ def test_a_blocked_stream_drops_lines_instead_of_blocking_the_writer() -> None:
             gate.wait(5)
             return super().write(text)
 
-    logs = open_logs(Redactor(), stream=Blocked(), capacity=2)
+    stream = Blocked()
+    logs = open_logs(Redactor(), stream=stream, capacity=2)
     for _ in range(10):
         logging.getLogger("x").info("line")
-    assert logs.dropped >= 7
     gate.set()
     logs.close()
+    assert 1 <= stream.getvalue().count("\n") <= 3
 
 
 @given(before=st.text(), after=st.text(), secret=st.text(min_size=6))
