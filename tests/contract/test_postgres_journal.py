@@ -28,7 +28,7 @@ def server() -> Iterator[PostgresServer]:
 
 
 class PostgresStore:
-    """A database with nothing in it; made once and emptied, for that is quicker than one more database."""
+    """A database with nothing in it; created once and cleared for each test, which is quicker than a new database."""
 
     def __init__(self, server: PostgresServer, database: str = "postgres") -> None:
         self.server = server

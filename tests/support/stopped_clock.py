@@ -6,13 +6,13 @@ from exchange.model import Millis
 
 
 class StoppedClock:
-    """A clock that only moves when told: set ``at``, in ms since 1970."""
+    """A clock that moves only when a test sets ``at``, in ms since 1970."""
 
     def __init__(self, at: int) -> None:
         self.at = Millis(at)
 
     def now(self) -> Millis:
-        """The instant it was told."""
+        """The instant that the test set."""
         return self.at
 
     def monotonic_ns(self) -> int:
