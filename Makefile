@@ -55,7 +55,7 @@ test: $(READY) tools
 	@$(PYTEST) -m "not proofs" $(TESTS)
 
 proofs: $(READY) tools
-	@$(PYTEST) -m "proofs or (counted and not short)" $(TESTS)
+	@$(PYTEST) --timeout=1200 -m "proofs or (counted and not short)" $(TESTS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
