@@ -352,3 +352,13 @@ def test_the_state_machine_reaches_every_kind_of_move(
     machine.begin(start)
     act(machine)
     assert what in machine.watchman.tried
+
+
+@pytest.mark.parametrize(("whose", "is_revoked"), [("alice", False), ("carol", True)])
+def test_a_person_who_may_only_halt_revokes_no_key_but_their_own(whose: str, is_revoked: bool) -> None:
+    machine = Team()
+    machine.begin(Position(Stage.TESTNET_VALIDATING))
+    assert machine.desk.state.roster is not None
+    owners = [person.name for person in machine.desk.state.roster.persons]
+    machine.somebody_revokes_a_key(owners.index(whose), "carol", True)
+    assert ("revoke" in machine.watchman.tried) is is_revoked

@@ -14,7 +14,7 @@ from controller.core.state import State
 from exchange.model import Millis, Side
 from exchange.ports import VenueName
 from gates.registry import gate_for
-from policies.authority import SIGNERS, Verb, quorum
+from policies.authority import BY_ITSELF, SIGNERS, Verb, quorum
 from policies.guards import Level
 from policies.response import BREACH_CALM_MS, BREACH_WINDOW_MAX_MS
 from policies.stage import LIVE_STAGES, Mode, Stage
@@ -88,7 +88,9 @@ class GovernedWatchman(Watchman):
         needed = quorum(command.verb, before.position.stage, before.policy.mode)
         keys = {signature["keyid"] for signature in json.loads(command.envelope)["signatures"]}
         assert not keys & revoked(before.roster), "a revoked key counted"
-        if needed.roles == SIGNERS:
+        payload = json.loads(b64decode(json.loads(command.envelope)["payload"]))
+        of_its_own = command.verb in BY_ITSELF and payload["subject"] in keys
+        if needed.roles == SIGNERS and not of_its_own:
             assert len(able(before.roster) & set(command.persons)) >= needed.persons
         assert (needed.cooling_off, before.policy.mode) != (True, Mode.TEAM)
         if needed.cooling_off:
@@ -96,7 +98,6 @@ class GovernedWatchman(Watchman):
             assert pending is not None
             assert pending.command_id == command.command_id
             assert self.desk.now - pending.since >= before.policy.authority.cooling_off_ms
-        payload = json.loads(b64decode(json.loads(command.envelope)["payload"]))
         assert payload["roster_digest"] == before.roster_digest
         assert payload["policy_digest"] == before.policy_digest
         assert payload["expires_ms"] > self.desk.now
