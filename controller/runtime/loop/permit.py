@@ -2,11 +2,15 @@
 
 A venue client checks its permit before it signs an order. Every check asks the office that issued it, so a revocation takes effect
 without a message.
+
+Two things stop every order. The latch is the writer's: it falls with a halt and only the writer opens it. A suspension belongs to
+who made it, on any thread, and ends when the same one lifts it: a halt that the writer has not decided yet, or a writer that is late.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 
 from exchange.ports import Clock
 
@@ -36,11 +40,28 @@ class PermitOffice:
         self._serial = 0
         self._deadline_ns = 0
         self._latched_because = ""
+        self._suspensions: dict[str, str] = {}
+        self._suspending = Lock()
 
     @property
     def latched_because(self) -> str:
         """Why no permit is issued; empty while the office is not latched."""
         return self._latched_because
+
+    @property
+    def suspended_because(self) -> str:
+        """Why no permit counts although none is revoked; empty while nobody suspends them."""
+        return "; ".join(self._suspensions.values())
+
+    def suspend(self, who: str, because: str) -> None:
+        """Let no permit count until ``who`` lifts this. Any thread may call it; it needs no lock that the event loop holds."""
+        with self._suspending:
+            self._suspensions = {**self._suspensions, who: because or who}
+
+    def lift(self, who: str) -> None:
+        """End the suspension that ``who`` made, if there is one. Any thread may call it."""
+        with self._suspending:
+            self._suspensions = {one: because for one, because in self._suspensions.items() if one != who}
 
     def latch(self, reason: str) -> int:
         """Revoke the current permit and issue no more. Returns the instant of the latch, monotonic nanoseconds."""
@@ -77,6 +98,7 @@ class PermitOffice:
         """Whether ``permit`` may be used now."""
         return (
             not self._latched_because
+            and not self._suspensions
             and permit.epoch == self._epoch
             and permit.serial == self._serial
             and self._clock.monotonic_ns() < self._deadline_ns
