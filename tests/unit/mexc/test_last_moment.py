@@ -118,10 +118,11 @@ class Slow(asyncio.Protocol):
 
     def __init__(self, port: int, may_pass: asyncio.Event) -> None:
         self._port, self._may_pass = port, may_pass
+        self._venue: asyncio.Transport | None = None
+        self._held = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        transport.pause_reading()
         self._client = transport
         self._passing = asyncio.create_task(self._pass())
 
@@ -129,13 +130,17 @@ class Slow(asyncio.Protocol):
         await self._may_pass.wait()
         _, venue = await asyncio.get_running_loop().create_connection(lambda: Back(self._client), "127.0.0.1", self._port)
         self._venue = venue.transport
-        self._client.resume_reading()
+        self._venue.write(self._held)
 
     def data_received(self, data: bytes) -> None:
-        self._venue.write(data)
+        if self._venue is None:
+            self._held += data
+        else:
+            self._venue.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._venue.abort()
+        if self._venue is not None:
+            self._venue.abort()
 
 
 class Back(asyncio.Protocol):
