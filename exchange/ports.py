@@ -139,6 +139,10 @@ class Venue(Protocol):
         """Every order that can still trade."""
         ...
 
+    async def remaining(self, symbols: Sequence[str]) -> Sequence[OrderReport]:
+        """As ``open_orders`` for several symbols, ahead of other queries: what a cancellation of all orders has left."""
+        ...
+
     async def fills(self, symbol: str, since: Millis) -> Sequence[Fill]:
         """Our trades at or after ``since``, oldest first, complete."""
         ...

@@ -5,9 +5,12 @@ The limits: 12 orders and cancels a second, 20 requests a second in all, two acc
 Theory of operation. The strictest published limits are enforced as sliding windows. Unlike a token bucket, which allows bursts, a
 sliding window never lets more than N requests through in any window. A request counts from the time of its reply, because the venue
 counts arrivals and a first request waits for its connection. Placing, querying and market data have lower limits of their own, so
-three cancels a second can always be sent even when all other lanes are full, and a book can be repaired while queries wait. After a
-429 only probing cancels are sent for ``Retry-After`` seconds; a 418 or 403 is a lock-out. A cancel is never refused for longer than
-the probe interval, because leaving the market must stay possible.
+three cancels a second can always be sent even when all other lanes are full, and a book can be repaired while queries wait. Reading
+what is still open while a venue is being emptied has a lane of its own too: nothing is placed then, so its share is free.
+
+After a 429 only probes are sent for ``Retry-After`` seconds; a 418 or 403 is a lock-out. A cancel is never refused for longer than
+the probe interval, however long the venue asks us to wait, because leaving the market must stay possible. A probe that the venue
+answers proves that a lock-out is over, and ends it.
 """
 
 from __future__ import annotations
@@ -31,21 +34,27 @@ SETTLE = SECOND // 2
 ALL_PER_WINDOW, ORDERS_PER_WINDOW = 20, 12
 PLACES_PER_WINDOW, QUERIES_PER_WINDOW, MARKET_PER_WINDOW = 8, 7, 2
 ACCOUNTS_PER_WINDOW = 2
+EMPTYING_PER_WINDOW = 3
 LOCK_OUT = 600 * SECOND
 """After an over-limit, access returns in about ten minutes (§1.4)."""
 
 PROBE_EVERY = 2 * SECOND
+LIST_PROBE_EVERY = 4 * SECOND
 MAX_WAIT = 5 * SECOND
 
 
 class Lane(StrEnum):
-    """What a request is for. ACCOUNT is for queries with a tighter limit; MARKET repairs and checks books."""
+    """What a request is for.
+
+    ACCOUNT is for queries with a tighter limit, MARKET repairs and checks books, EMPTYING lists what is left to cancel.
+    """
 
     PLACE = "place"
     CANCEL = "cancel"
     QUERY = "query"
     ACCOUNT = "account"
     MARKET = "market"
+    EMPTYING = "emptying"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +126,10 @@ class Limits:
             Lane.QUERY: (total, queries),
             Lane.MARKET: (total, Window(MARKET_PER_WINDOW, WINDOW)),
             Lane.ACCOUNT: (total, queries, Window(ACCOUNTS_PER_WINDOW, WINDOW)),
+            Lane.EMPTYING: (total, Window(EMPTYING_PER_WINDOW, WINDOW)),
         }
-        self._probe = Window(1, PROBE_EVERY)
+        self._probes = {Lane.CANCEL: Window(1, PROBE_EVERY), Lane.EMPTYING: Window(1, LIST_PROBE_EVERY)}
+        self._silent_since = 0
         self._silent_until = 0
         self._lockout: LockOut | None = None
 
@@ -126,13 +137,15 @@ class Limits:
         """Count a request (as ``grant`` if one is passed) and return 0, or return the nanoseconds to wait before asking again.
 
         Raises:
-            HeldBack: the venue asked us to stop for a while. One cancel still passes every ``PROBE_EVERY``.
+            HeldBack: the venue asked us to stop for a while. One cancel still passes every ``PROBE_EVERY``, and one list of what is
+                left to cancel every ``LIST_PROBE_EVERY``.
         """
         windows = self._windows[lane]
         if now < self._silent_until:
-            if lane is not Lane.CANCEL or self._probe.wait(now) > 0:
+            probe = self._probes.get(lane)
+            if probe is None or probe.wait(now) > 0:
                 raise HeldBack(lane, self._silent_until - now)
-            windows = (*windows, self._probe)
+            windows = (*windows, probe)
         wait = max(window.wait(now) for window in windows)
         if wait == 0:
             grant = grant or Grant()
@@ -156,12 +169,19 @@ class Limits:
             pause = LOCK_OUT if retry_after is None else retry_after * SECOND
         else:
             return None
+        self._silent_since = now
         self._silent_until = max(self._silent_until, now + pause)
         if status == 429:
             return None
         in_force = self.lockout(now)
         self._lockout = LockOut(status, self._silent_until, (self._silent_until - now) // SECOND)
         return self._lockout if in_force is None else None
+
+    def probe_answered(self, sent_ns: int, now: int) -> None:
+        """The venue answered a probe: end the lock-out, if the probe was sent after it began. A pause after a 429 stays."""
+        if self.lockout(now) is not None and sent_ns > self._silent_since:
+            self._lockout = None
+            self._silent_until = now
 
 
 class RateLimiter:
@@ -214,3 +234,7 @@ class RateLimiter:
         begun = self._limits.answered(status, retry_after, self._clock.monotonic_ns())
         if begun is not None and self._on_lockout is not None:
             self._on_lockout(begun)
+
+    def probe_answered(self, sent_ns: int) -> None:
+        """The venue itself answered a cancel that was sent at ``sent_ns``, monotonic: a lock-out that began before is over."""
+        self._limits.probe_answered(sent_ns, self._clock.monotonic_ns())

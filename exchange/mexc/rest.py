@@ -24,7 +24,7 @@ MAX_CLOCK_AGE = 600 * 1_000_000_000
 """Nanoseconds after which the venue's clock is measured again: quartz drifts a few ms in ten minutes."""
 
 CLOCK_PATIENCE = 1.5
-"""Seconds a cancel waits for the venue's clock before it uses our own."""
+"""Seconds that a cancel, or a list of what is left to cancel, waits for the venue's clock before it uses our own."""
 
 Params = Sequence[tuple[str, str]]
 
@@ -111,21 +111,24 @@ class RestCaller:
     async def query(self, path: str, params: Params = (), method: Method = Method.GET, lane: Lane = Lane.QUERY) -> object:
         """A signed query's decoded reply. If MEXC rejects the timestamp (700003), the clock is measured again, once.
 
+        In the emptying lane our own clock is used when the venue's cannot be measured soon, as for a cancel.
+
         Raises:
             VenueRefusal, VenueSilent, MalformedReply, HeldBack: it could not be answered.
         """
-        signer = self._need_signer()
+        signer, emptying = self._need_signer(), lane is Lane.EMPTYING
 
         def signed() -> str:
-            return signed_query(self._stamped(params, self.venue_clock.now()), signer.sign)
+            now = self.venue_now() if emptying else self.venue_clock.now()
+            return signed_query(self._stamped(params, now), signer.sign)
 
-        await self._synchronise()
+        await (self._synchronise_soon() if emptying else self._synchronise())
         try:
             return await self._ask(method, path, signed, signer, lane)
         except VenueRefusal as refusal:
             if refusal.error.code != ErrorCode.OUTSIDE_RECV_WINDOW:
                 raise
-        await self._synchronise()
+        await (self._synchronise_soon() if emptying else self._synchronise())
         return await self._ask(method, path, signed, signer, lane)
 
     async def public(self, path: str, params: Params = (), lane: Lane = Lane.QUERY) -> object:
@@ -160,6 +163,11 @@ class RestCaller:
                 for _ in range(SAMPLES):
                     await self.server_time()
 
+    async def _synchronise_soon(self) -> None:
+        with suppress(VenueError, TimeoutError):
+            async with asyncio.timeout(CLOCK_PATIENCE):
+                await self._synchronise()
+
     def _clock_is_fresh(self) -> bool:
         age = self.venue_clock.age_ns
         return age is not None and age <= MAX_CLOCK_AGE
@@ -176,12 +184,13 @@ class RestCaller:
 
     async def _delete(self, path: str, params: Params) -> Outcome:
         signer = self._need_signer()
-        with suppress(VenueError, TimeoutError):
-            async with asyncio.timeout(CLOCK_PATIENCE):
-                await self._synchronise()
+        await self._synchronise_soon()
         async with self._limiter.turn(Lane.CANCEL):
-            query = signed_query(self._stamped(params, self.venue_now()), signer.sign)
-            return self._learn(await self._transport.send(Method.DELETE, f"{API}{path}", query, self._headers(signer)))
+            query, sent_ns = signed_query(self._stamped(params, self.venue_now()), signer.sign), self._clock.monotonic_ns()
+            outcome = self._learn(await self._transport.send(Method.DELETE, f"{API}{path}", query, self._headers(signer)))
+            if _answered_by_the_venue(outcome):
+                self._limiter.probe_answered(sent_ns)
+            return outcome
 
     async def _ask(self, method: Method, path: str, query: Callable[[], str], signer: Signer | None, lane: Lane) -> object:
         async with self._limiter.turn(lane):
@@ -228,6 +237,16 @@ def decoded_reply(what: str, outcome: Outcome) -> object:
 def _refuses_the_request_alone(error: WireError) -> bool:
     """Whether a 403 carries a code about this key or this request: that is not the firewall, and waiting does not help."""
     return error.http_status == ErrorCode.ACCESS_DENIED and error.coded and error.code != ErrorCode.ACCESS_DENIED
+
+
+def _answered_by_the_venue(outcome: Outcome) -> bool:
+    """Whether the venue's own application replied, and not a firewall or a load balancer before it."""
+    if isinstance(outcome, Failure):
+        return False
+    if outcome.status < 400:
+        return True
+    error = parse_error(outcome.status, outcome.body)
+    return error is not None and error.coded and outcome.status not in {418, 429} and error.code != ErrorCode.ACCESS_DENIED
 
 
 def _outside_window(outcome: Outcome) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from exchange.errors import GatehouseError
 from exchange.mexc.outcomes import LOCAL_REFUSAL, cancel_outcome, place_outcome
+from exchange.mexc.ratelimit import Lane
 from exchange.mexc.rest import Params, RestCaller, decoded_reply
 from exchange.model import Fill, OrderIntent, OrderReport
 from exchange.ports import CancelFailed, CancelOutcome, Permit, PlaceOutcome, Rejected
@@ -48,10 +49,10 @@ class Trading:
         """One order by either id (§4.9). A -2013, which right after placing may be lag, is a ``PermanentRefusal``."""
         return parse_order(await self._rest.query("/order", order_ref_params(ref)))
 
-    async def open_orders(self, symbols: Sequence[str] = ()) -> tuple[OrderReport, ...]:
+    async def open_orders(self, symbols: Sequence[str] = (), lane: Lane = Lane.QUERY) -> tuple[OrderReport, ...]:
         """Every order that can still trade, of these symbols or of all (§4.10)."""
         params = [("symbol", ",".join(symbols))] if symbols else []
-        return parse_orders(await self._rest.query("/openOrders", params))
+        return parse_orders(await self._rest.query("/openOrders", params, lane=lane))
 
     async def trades(self, query: HistoryQuery) -> tuple[Fill, ...]:
         """One page of at most 100 of our trades of the last month, in the venue's order (§4.11)."""

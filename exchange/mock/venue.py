@@ -111,6 +111,10 @@ class MockVenue:
         """Every order that can still trade, newest first."""
         return [view.report for view in self._engine.open_orders(_ACCOUNT, symbol)]
 
+    async def remaining(self, symbols: Sequence[str]) -> Sequence[OrderReport]:
+        """Every order of these symbols that can still trade."""
+        return [view.report for symbol in symbols for view in self._engine.open_orders(_ACCOUNT, symbol)]
+
     async def fills(self, symbol: str, since: Millis) -> Sequence[Fill]:
         """Our trades at or after ``since``, oldest first."""
         return self._engine.fills(_ACCOUNT, symbol, since=since)[::-1]

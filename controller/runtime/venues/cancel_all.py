@@ -1,7 +1,7 @@
 """Cancels every order of ours at a venue until the venue itself shows none, for the performer (execution-safety.md §6).
 
-A reply to a cancel proves nothing, so the open orders are read twice after it. Holdings are not sold: flattening a position is not
-covered, and what would need it halts the deployment instead.
+A reply to a cancel proves nothing, so the open orders are read twice after it. It ends with that proof and not by a clock:
+while the venue does not answer it goes on, slower. Holdings are not sold.
 """
 
 from __future__ import annotations
@@ -16,53 +16,96 @@ from exchange.ports import Clock, Venue
 
 CONFIRM_AFTER_S = 1.0
 RETRY_AFTER_S = 0.25
-GIVE_UP_AFTER_S = 300.0
+RETRY_AFTER_MOST_S = 2.0
+"""The pause after a failed try doubles up to this, so that a healthy venue is empty within seconds."""
+
+REPORT_AT_S = (10.0, 60.0, 300.0)
+"""After how many seconds without proof people are told; after the last one every ``REPORT_AGAIN_S``."""
+REPORT_AGAIN_S = 900.0
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class CancelAllResult:
-    """``orders``: how many there were. ``empty_ns``: when the first of two empty lists in a row was read; -1 if there was none."""
+    """``orders``: how many there were. ``empty_ns``: when the first of two empty lists in a row was read."""
 
     orders: int
     empty_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class NotEmpty:
+    """How a cancel-all stands that has no proof yet: for how many seconds it goes on, and what keeps it."""
+
+    seconds: int
+    orders: int | None
+    because: str
+
+
+class _Reporter:
+    """Calls ``report`` when a cancel-all goes on for too long; ever more rarely."""
+
+    def __init__(self, clock: Clock, report: Callable[[NotEmpty], None]) -> None:
+        self._clock = clock
+        self._report = report
+        self._begun_ns = clock.monotonic_ns()
+        self._reports = 0
+
+    def no_proof(self, orders: int | None, because: str) -> None:
+        seconds = (self._clock.monotonic_ns() - self._begun_ns) / 1e9
+        late = self._reports - len(REPORT_AT_S)
+        due = REPORT_AT_S[self._reports] if late < 0 else REPORT_AT_S[-1] + REPORT_AGAIN_S * (late + 1)
+        if seconds >= due:
+            self._reports += 1
+            self._report(NotEmpty(int(seconds), orders, because))
+
+
 async def cancel_all_until_empty(
-    venue: Venue, symbols: Sequence[str], clock: Clock, still_open: Callable[[], int], *, expected: int
+    venue: Venue,
+    symbols: Sequence[str],
+    clock: Clock,
+    still_open: Callable[[], int],
+    *,
+    expected: int,
+    report: Callable[[NotEmpty], None] = lambda _: None,
 ) -> CancelAllResult:
     """Cancel every open order of ``symbols`` until two lists in a row show none and none of our orders is in flight.
 
     ``still_open`` counts our orders without an outcome. ``expected`` is how many orders were working there at the beginning.
+    ``report`` is called while there is no proof, after each of ``REPORT_AT_S``.
     """
-    deadline = clock.monotonic_ns() + int(GIVE_UP_AFTER_S * 1_000_000_000)
-    order_ids: set[str] = set()
-    empty_ns = -1
-    while clock.monotonic_ns() < deadline:
+    reporter, order_ids = _Reporter(clock, report), set[str]()
+    empty_ns, pause_s, last_code = -1, RETRY_AFTER_S, ""
+    while True:
         try:
             if empty_ns < 0:
                 await venue.cancel_all(symbols)
-            listed = [report.order_id for symbol in symbols for report in await venue.open_orders(symbol)]
-        except GatehouseError as error:
-            _log.warning("the venue did not answer while its orders are being cancelled", extra={"fields": {"code": error.code}})
-            await asyncio.sleep(RETRY_AFTER_S)
-            continue
-        except Exception:
-            # A defect of an adapter must not end the cancelling.
-            _log.exception("a venue adapter raised an unexpected error")
-            await asyncio.sleep(RETRY_AFTER_S)
+            listed = [order.order_id for order in await venue.remaining(symbols)]
+        except Exception as error:
+            # A defect of an adapter must not end the cancelling either.
+            why = error.message if isinstance(error, GatehouseError) else f"{type(error).__name__} in a venue adapter"
+            code = error.code if isinstance(error, GatehouseError) else why
+            if code != last_code:
+                _log.warning("the venue does not answer while its orders are being cancelled", extra={"fields": {"why": why}})
+                last_code = code
+            reporter.no_proof(None, why)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, RETRY_AFTER_MOST_S)
             continue
         order_ids.update(listed)
         if listed:
             empty_ns = -1
-            await asyncio.sleep(RETRY_AFTER_S)
-        elif empty_ns < 0:
+            reporter.no_proof(len(listed), f"the venue still lists {len(listed)} open orders")
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, RETRY_AFTER_MOST_S)
+            continue
+        pause_s = RETRY_AFTER_S
+        if empty_ns < 0:
             empty_ns = clock.monotonic_ns()
-            await asyncio.sleep(CONFIRM_AFTER_S)
-        elif still_open():
-            # An order had no outcome yet when the list was read: read it again.
-            await asyncio.sleep(CONFIRM_AFTER_S)
-        else:
+        elif not still_open():
             return CancelAllResult(max(expected, len(order_ids)), empty_ns)
-    return CancelAllResult(max(expected, len(order_ids)), -1)
+        else:
+            # An order had no outcome yet when the list was read: read it again.
+            reporter.no_proof(0, "an order has no outcome yet")
+        await asyncio.sleep(CONFIRM_AFTER_S)

@@ -1,0 +1,124 @@
+"""Cancelling ends with the proof that nothing is open, however long the venue does not answer; in virtual time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, cancel_all_until_empty
+from exchange.mexc.client import MexcVenue
+from exchange.mexc.clock import VenueClock
+from exchange.mexc.http import Failure, Method, Outcome, Reply
+from exchange.mexc.private import PrivateStream
+from exchange.mexc.ratelimit import RateLimiter
+from exchange.mexc.reach import Reach
+from exchange.mexc.rest import RestCaller
+from exchange.mexc.signer import LocalSigner, SignerLimits
+from exchange.mexc.socket import StreamTiming
+from exchange.ports import VenueName
+from tests.support.virtual_time import VirtualClock, VirtualTimeLoop, run_in_virtual_time
+
+SYMBOL = "BTCUSDT"
+FIREWALL = Reply(403, b"<html>Access Denied</html>")
+BANNED = Reply(418, b"", 3_600)
+BUSY = Reply(429, b'{"code":429,"msg":"Too many requests"}', 600)
+BROKEN = Reply(503, b"")
+SILENT = Failure("no answer", never_sent=False)
+
+
+class Scripted:
+    """A venue's HTTP side with open orders: answers ``fault`` until ``healthy_from_s``, and well from then on."""
+
+    def __init__(self, clock: VirtualClock, fault: Outcome, healthy_from_s: float, orders: int) -> None:
+        self.clock, self.fault, self.healthy_from_s, self.orders = clock, fault, healthy_from_s, orders
+        self.requests: list[float] = []
+        self.emptied_at_s = -1.0
+
+    async def send(
+        self,
+        method: Method,
+        path: str,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        *,
+        may_leave: Callable[[], bool] = lambda: True,
+    ) -> Outcome:
+        assert may_leave()
+        now_s = self.clock.monotonic_ns() / 1e9
+        self.requests.append(now_s)
+        if now_s < self.healthy_from_s:
+            return self.fault
+        if path.endswith("/time"):
+            return Reply(200, json.dumps({"serverTime": self.clock.now()}).encode())
+        if method is Method.DELETE:
+            self.emptied_at_s, self.orders = now_s if self.orders else self.emptied_at_s, 0
+            return Reply(200, b"[]")
+        return Reply(200, json.dumps([order(number) for number in range(self.orders)]).encode())
+
+
+def order(number: int) -> dict[str, Any]:
+    return {
+        "symbol": SYMBOL,
+        "orderId": f"C02__{number}",
+        "clientOrderId": f"gh-{number}",
+        "price": "50000",
+        "origQty": "0.00003",
+        "executedQty": "0",
+        "cummulativeQuoteQty": "0",
+        "status": "NEW",
+        "type": "LIMIT",
+        "side": "BUY",
+        "time": 1_800_000_000_000,
+        "updateTime": 1_800_000_000_000,
+    }
+
+
+def cancelled_at(
+    fault: Outcome, healthy_from_s: float, report: Callable[[NotEmpty], None] = lambda _: None
+) -> tuple[CancelAllResult, Scripted, float]:
+    """Cancel at a venue that is broken at first; the result, the venue, and the second at which the proof was complete."""
+    loop = VirtualTimeLoop()
+    clock = VirtualClock(loop)
+    http = Scripted(clock, fault, healthy_from_s, orders=3)
+    host: Any = SimpleNamespace(transport=http, limiter=RateLimiter(clock), clock=clock, venue_clock=VenueClock(clock))
+
+    async def cancel() -> tuple[CancelAllResult, float]:
+        rest = RestCaller(host, LocalSigner("key", "secret", SignerLimits(frozenset({SYMBOL}), 10)))  # type: ignore[arg-type]
+        stream = PrivateStream(rest, "ws://127.0.0.1:9/ws", Reach.LOOPBACK, clock, Random(1), StreamTiming())
+        venue = MexcVenue(VenueName.LIVE, rest, stream)
+        result = await cancel_all_until_empty(venue, [SYMBOL], clock, lambda: 0, expected=3, report=report)
+        return result, loop.time()
+
+    result, ended_s = run_in_virtual_time(cancel(), loop)
+    return result, http, ended_s
+
+
+@pytest.mark.parametrize("fault", [FIREWALL, BANNED, BROKEN, SILENT], ids=["firewall", "ban", "broken", "silent"])
+def test_a_venue_is_empty_soon_after_it_answers_again(fault: Outcome) -> None:
+    result, http, ended_s = cancelled_at(fault, healthy_from_s=600)
+    assert result.orders == 3
+    assert http.orders == 0
+    assert 600 <= http.emptied_at_s <= ended_s <= 605
+
+
+def test_a_long_retry_after_keeps_no_cancel_waiting() -> None:
+    _, http, ended_s = cancelled_at(BUSY, healthy_from_s=30)
+    assert http.emptied_at_s <= 33
+    assert ended_s <= 40
+
+
+def test_a_venue_that_does_not_answer_is_not_flooded() -> None:
+    _, http, _ = cancelled_at(FIREWALL, healthy_from_s=600)
+    assert len(http.requests) <= 600
+
+
+def test_people_are_told_while_there_is_no_proof() -> None:
+    reported: list[NotEmpty] = []
+    cancelled_at(BROKEN, healthy_from_s=1_500, report=reported.append)
+    assert [one.seconds for one in reported] == [pytest.approx(due, abs=3) for due in (10, 60, 300, 1200)]
+    assert all(one.orders is None and one.because for one in reported)
