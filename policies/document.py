@@ -62,8 +62,11 @@ def parse_canonical(data: bytes) -> Policy:
 
 
 def canonical_bytes(policy: Policy) -> bytes:
-    """Return the policy as RFC 8785 JSON: decimals as plain text, instants as milliseconds."""
-    return canonical.encode(policy.model_dump(mode="json", by_alias=True))
+    """Return the policy as RFC 8785 JSON: decimals as plain text, instants as milliseconds.
+
+    An optional field with its default value is left out, so that a policy written before the field existed keeps its digest.
+    """
+    return canonical.encode(policy.model_dump(mode="json", by_alias=True, exclude_defaults=True))
 
 
 def digest(policy: Policy) -> str:

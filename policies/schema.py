@@ -7,6 +7,7 @@ rules for ``production`` only are in ``policies.floors``.
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
@@ -250,8 +251,18 @@ class Gates(_Section):
         return self
 
 
+class OnStop(StrEnum):
+    """What an orderly stop of the controller does with open orders."""
+
+    CANCEL = "cancel"
+    KEEP = "keep"
+
+
 class Policy(_Section):
-    """All limits of a deployment and all rules of its gates. LIVE_€10 trades only the first of ``symbols``."""
+    """All limits of a deployment and all rules of its gates. LIVE_€10 trades only the first of ``symbols``.
+
+    ``on_stop`` is what SIGTERM does with open orders: without the field they are cancelled, since nothing watches them afterwards.
+    """
 
     version: Literal[1]
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -268,6 +279,7 @@ class Policy(_Section):
     evidence: Evidence
     authority: Authority
     gates: Gates
+    on_stop: OnStop = OnStop.CANCEL
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

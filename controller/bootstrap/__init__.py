@@ -8,7 +8,10 @@ start stands by before all of these steps.
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -19,12 +22,13 @@ from controller.bootstrap.journal import checkpoint_signing_key, make_disk_reser
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
 from controller.bootstrap.servers import open_servers
-from controller.bootstrap.venues import examine, open_feeds, open_hosts, open_venues, read_rules
+from controller.bootstrap.venues import examine, open_feeds, open_hosts, open_venues, own_venues, read_rules
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
-from controller.runtime.followers.latchfile import LatchFile
+from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.clock import SystemClock
+from controller.runtime.loop.liveness import block_halt_signal
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.recovery.snapshot import Snapshots
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
@@ -36,7 +40,13 @@ from controller.version import VERSION
 from exchange.mock.venue import MockVenue
 from exchange.ports import Clock, VenueName
 
-LATCH_FILE = "latch"
+_log = logging.getLogger(__name__)
+
+CANCEL_BEFORE_STOP_S = 20.0
+"""How long an orderly stop waits for the proof that no order is open; systemd waits 90 s before it kills."""
+
+EXIT_STUCK = 75
+"""The exit code of a process whose writer was stuck: start it again. It has halted, and goes on cancelling after the start."""
 
 
 async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Callable[[], None] = lambda: None) -> None:
@@ -51,27 +61,38 @@ async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Call
     clock = SystemClock()
     redactor = Redactor()
     deployment = read_deployment(directory, redactor)
-    logs = open_logs(redactor)
-    try:
-        async with AsyncExitStack() as stack:
-            stop = asyncio.Event()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, stop.set)
-            services = _open_services(deployment, clock, redactor, stack)
-            leadership = await acquire_leadership(deployment, services, stop, on_standby)
-            if leadership is None:
-                return
-            # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
-            stack.push_async_callback(services.publisher.finish)
-            stack.callback(leadership.journal.close)
-            with lease_kept(leadership.journal):
-                assembly = await _assemble(deployment, services, leadership, stack)
-            await _run(assembly, stack)
-            await open_servers(deployment, assembly, stack)
-            on_ready()
-            await _wait_for_end(stop, assembly, leadership.journal, clock)
-    finally:
-        logs.close()
+    async with AsyncExitStack() as stack:
+        # First of all: a thread that starts before does not keep the signal pending.
+        stack.enter_context(block_halt_signal())
+        logs = open_logs(redactor)
+        stack.callback(logs.close)
+        stop, stop_now = _stop_signals()
+        services = _open_services(deployment, clock, redactor, stack)
+        leadership = await acquire_leadership(deployment, services, stop, on_standby)
+        if leadership is None:
+            return
+        # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
+        stack.push_async_callback(services.publisher.finish)
+        stack.callback(leadership.journal.close)
+        with lease_kept(leadership.journal):
+            assembly = await _assemble(deployment, services, leadership, stack)
+        await _run(assembly, stack)
+        await open_servers(deployment, assembly, stack)
+        on_ready()
+        await _wait_for_end(stop, assembly, leadership.journal, clock)
+        await _cancel_before_stop(stop_now, assembly)
+
+
+def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Set the first event at SIGTERM or SIGINT, and the second one at the next of them."""
+    stop, stop_now = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (stop_now if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    return stop, stop_now
 
 
 def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> ProcessServices:
@@ -129,8 +150,27 @@ async def _assemble(deployment: Deployment, services: ProcessServices, leadershi
             reserve=disk_reserve,
             examine=partial(examine, deployment, remote[VenueName.LIVE], permits),
             bot_secret=partial(find_bot_secret, deployment, services.redactor),
+            open_own_venues=partial(own_venues, deployment, services.alerts, clock),
+            end_process=_end_process,
         )
     )
+
+
+async def _cancel_before_stop(stop_now: asyncio.Event, assembly: Assembly) -> None:
+    """Cancel open orders for at most ``CANCEL_BEFORE_STOP_S``; a second signal ends the wait."""
+    work = [asyncio.ensure_future(one) for one in (assembly.cancel_before_stop(), stop_now.wait())]
+    done, _ = await asyncio.wait(work, timeout=CANCEL_BEFORE_STOP_S, return_when=asyncio.FIRST_COMPLETED)
+    for one in work:
+        one.cancel()
+    if work[0] not in done:
+        _log.error("the controller stops before its venues are proven empty; look at the open orders on the venue's own page")
+
+
+def _end_process(reason: str) -> None:
+    """End at once: the event loop, and what would clean up after it, may never run again."""
+    sys.stderr.write(f"gatehouse: the controller was stuck and ends, exit code {EXIT_STUCK}: {reason}\n")
+    sys.stderr.flush()
+    os._exit(EXIT_STUCK)
 
 
 async def _wait_for_end(stop: asyncio.Event, assembly: Assembly, journal: Journal, clock: Clock) -> None:

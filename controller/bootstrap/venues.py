@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from random import SystemRandom
 from typing import TypeVar
@@ -88,6 +88,13 @@ def open_venues(deployment: Deployment, hosts: dict[VenueName, VenueHost], clock
         signer = LocalSigner(settings.api_key, deployment.secrets[name], limits)
         venues[name] = open_venue(name, _endpoint(deployment.settings, name), signer, clock, SystemRandom(), host=host)
     return venues
+
+
+@asynccontextmanager
+async def own_venues(deployment: Deployment, alerts: Alerts, clock: Clock) -> AsyncIterator[Mapping[VenueName, Venue]]:
+    """Clients of the same venues with connections of their own, for the event loop that enters this."""
+    async with AsyncExitStack() as stack:
+        yield open_venues(deployment, open_hosts(deployment, alerts, clock, stack), clock)
 
 
 def _endpoint(settings: Settings, name: VenueName) -> VenueEndpoint:

@@ -155,6 +155,7 @@ class StatusView(View):
     ``not_armed_because`` is empty when armed; ``halted_from`` and ``halt_reason`` are empty unless HALTED; ``guard_level`` and
     ``guard_reason`` are empty when no guard is broken. ``venue`` is absent when new orders go nowhere, ``source`` when there is no
     market data. ``ramp_steps`` is how many steps the policy has. ``standby`` is present when this is not the leader.
+    ``decided_ms_ago`` is the age of the writer's last decided tick; above two seconds ``armed`` is false.
     """
 
     controller_id: str
@@ -187,6 +188,7 @@ class StatusView(View):
     guard_level: str
     guard_reason: str
     quote: QuoteView | None
+    decided_ms_ago: int | None = None
     working_orders: int
     unknown_orders: int
     coverage: CoverageView | None
@@ -379,7 +381,8 @@ class HaltRequest(Request):
 class ReceiptView(View):
     """A command that was accepted: its journal entry, and the deployment's position now.
 
-    ``pending`` is the command itself when it is in its cooling-off time and not applied yet.
+    ``pending`` is the command itself when it is in its cooling-off time and not applied yet. ``recorded`` is false for a halt that
+    stops and cancels orders already, and that the journal does not hold yet.
     """
 
     seq: int
@@ -387,6 +390,7 @@ class ReceiptView(View):
     position: str
     gate: GateView | None
     pending: PendingView | None = None
+    recorded: bool = True
 
 
 class ErrorDetail(View):

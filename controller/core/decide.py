@@ -151,6 +151,7 @@ _BRANCHES: Mapping[type[i.Input], Callable[[Draft, Any], Reply]] = MappingProxyT
         i.OrderRequested: orders.order_requested,
         i.CancelAsked: orders.cancel_asked,
         i.PlacementAnswered: venue_reports.placement_answered,
+        i.CancelAnswered: venue_reports.cancel_answered,
         i.LookupAnswered: venue_reports.lookup_answered,
         i.VenueReported: _venue_reported,
         i.AccountRead: sweeps.account_read,

@@ -64,6 +64,7 @@ class AlertKind(StrEnum):
     BOT_KEY = "bot-key"
     DRILL = "drill"
     DISK = "disk"
+    NOT_EMPTY = "not-empty"
     TAKEOVER = "takeover"
 
 

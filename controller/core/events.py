@@ -318,6 +318,20 @@ class CancelRequested(Event):
     requested_by: str
 
 
+class CancelAccepted(Event):
+    """The venue accepted the cancellation of an order. The order may still fill until the venue reports that it has ended."""
+
+    client_id: str
+
+
+class CancelRejected(Event):
+    """The venue did not accept the cancellation of an order. ``code`` is MEXC's: -2011 means that it is unknown or has ended."""
+
+    client_id: str
+    code: int
+    message: str
+
+
 # Reconciliation and measurement
 
 

@@ -13,7 +13,7 @@ from controller.core.causes import Cause
 from controller.core.effects import AlertKind
 from controller.core.lifecycle import Position
 from exchange.model import Balance, DataSource, Fill, Millis, OrderIntent, OrderReport, Quote, SymbolRules
-from exchange.ports import PlaceOutcome, VenueName
+from exchange.ports import CancelOutcome, PlaceOutcome, VenueName
 from policies.authority import Verb
 from policies.stage import Environment
 
@@ -82,6 +82,14 @@ class PlacementAnswered:
 
     client_id: str
     outcome: PlaceOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAnswered:
+    """The venue's answer to a ``Cancel``. It does not prove that the order has ended; only the venue's report of the order does."""
+
+    client_id: str
+    outcome: CancelOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +233,7 @@ Input = (
     | OrderRequested
     | CancelAsked
     | PlacementAnswered
+    | CancelAnswered
     | LookupAnswered
     | VenueReported
     | AccountRead

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from controller.core.causes import Cause
-from controller.core.effects import Alert, CancelAll
+from controller.core.effects import Alert, AlertKind, CancelAll
 from controller.core.inputs import AlertNoticed, HaltAsked, VenueReported
 from controller.core.order_state import OrderState
 from controller.core.state import Ledger
@@ -26,6 +26,8 @@ from controller.runtime.followers.disk_space import DiskReserve, ReserveFile
 from controller.runtime.followers.latchfile import LatchFile, LatchMark, LatchMarkWriter
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
+from controller.runtime.halt_threads import HaltThreads
+from controller.runtime.loop.immediate_halt import ImmediateHalt
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.loop.schedule import start_ticking
@@ -34,7 +36,8 @@ from controller.runtime.loop.writer import Failure, Writer
 from controller.runtime.recovery.recover import Recovered
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.runtime.venues.account_checks import Examiner, Findings
-from controller.runtime.venues.cancel_all import CancelAllResult
+from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty
+from controller.runtime.venues.emergency import OpenVenues, cancel_everything
 from controller.runtime.venues.halt_figures import report_drill, report_halt
 from controller.runtime.venues.markets import Markets
 from controller.runtime.venues.perform import Performer
@@ -44,7 +47,7 @@ from controller.telemetry.facade import Telemetry
 from exchange.errors import GatehouseError
 from exchange.model import OrderStatus, SymbolRules
 from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName
-from policies.schema import Policy
+from policies.schema import OnStop, Policy
 
 _log = logging.getLogger(__name__)
 
@@ -54,12 +57,20 @@ _IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
 
 
 class _Ticker:
-    def __init__(self, markets: Markets) -> None:
+    """Queues a tick four times a second. ``turned_ns`` is when the event loop last had a turn for it; any thread may read it."""
+
+    def __init__(self, markets: Markets, clock: Clock) -> None:
         self._markets = markets
+        self._clock = clock
         self._scheduler: object = None
+        self.turned_ns = clock.monotonic_ns()
 
     def start(self) -> None:
-        self._scheduler = start_ticking(self._markets.tick)
+        self._scheduler = start_ticking(self._tick)
+
+    def _tick(self) -> None:
+        self.turned_ns = self._clock.monotonic_ns()
+        self._markets.tick()
 
     def stop(self) -> None:
         if self._scheduler is not None:
@@ -68,7 +79,11 @@ class _Ticker:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a controller is built from. ``rules`` are refreshed in place while it runs; ``latch_mark`` must halt it first."""
+    """What a controller is built from. ``rules`` are refreshed in place while it runs; ``latch_mark`` must halt it first.
+
+    ``open_own_venues`` opens venue clients for another event loop, and ``end_process`` ends this process at once: both are for a
+    writer that is stuck.
+    """
 
     journal: Journal
     recovered: Recovered
@@ -89,6 +104,8 @@ class Parts:
     reserve: tuple[ReserveFile, Path] | None
     examine: Callable[[], Awaitable[Findings]]
     bot_secret: Callable[[str, str], str]
+    open_own_venues: OpenVenues
+    end_process: Callable[[str], None]
 
 
 class Assembly:
@@ -108,16 +125,7 @@ class Assembly:
             inbox=inbox,
             offsets={name: partial(self._offset, name) for name in parts.venues},
         )
-        self._performer = Performer(
-            venues=parts.venues,
-            permits=parts.permits,
-            inbox=inbox,
-            clock=clock,
-            on_alert=parts.alerts.decided,
-            on_cancel_all_result=self._on_cancel_all_result,
-            still_open=lambda venue: sum(1 for order in self._open_on(venue) if order.status in _IN_FLIGHT),
-            working=lambda venue: sum(1 for order in self._open_on(venue) if order.working),
-        )
+        self._performer = self._make_performer()
         self.writer = writer = Writer(
             journal=parts.journal,
             state=parts.recovered.state,
@@ -138,10 +146,14 @@ class Assembly:
             writer.add_follower(follower)
         writer.add_follower(parts.snapshot_schedule.on_batch)
         writer.add_follower(self._latch_marks.on_batch)
+        self._halt = ImmediateHalt(
+            permits=parts.permits, inbox=inbox, clock=clock, record=self._on_halt, cancel_now=self._cancel_now
+        )
+        writer.add_follower(self._halt.on_batch)
         self._disk_reserve = self._make_disk_reserve()
         self._halt_first(parts.latch_mark)
         markets, history = self._markets, parts.history
-        self.bots = Bots(writer=writer, inbox=inbox, performer=self._performer, markets=markets, history=history, clock=clock)
+        self.bots = Bots(writer=writer, inbox=inbox, markets=markets, history=history, clock=clock)
         self.keyring = Keyring(lambda: writer.state.bot_keys, parts.bot_secret)
         parts.alerts.journal_with(self._noticed)
         self.operator = Operator(
@@ -152,10 +164,36 @@ class Assembly:
             journal=parts.journal,
             clock=clock,
             tracing=tracing,
+            halt=self._halt,
+            permits=parts.permits,
             key_problem=self.keyring.problem,
             target_statuses=lambda: parts.publisher.target_statuses,
         )
-        self._ticker = _Ticker(self._markets)
+        self._ticker = _Ticker(self._markets, clock)
+        self._threads = HaltThreads(
+            clock=clock,
+            permits=parts.permits,
+            halt=self._halt,
+            latch=parts.latch,
+            latch_marks=self._latch_marks,
+            loop_turn=lambda: self._ticker.turned_ns,
+            last_decision=self._last_decision_ns,
+            on_stuck=self._on_stuck,
+        )
+
+    def _make_performer(self) -> Performer:
+        parts = self._parts
+        return Performer(
+            venues=parts.venues,
+            permits=parts.permits,
+            inbox=self._inbox,
+            clock=parts.clock,
+            on_alert=parts.alerts.decided,
+            on_cancel_all_result=self._on_cancel_all_result,
+            on_not_empty=self._on_not_empty,
+            still_open=lambda venue: sum(1 for order in self._open_on(venue) if order.status in _IN_FLIGHT),
+            working=lambda venue: sum(1 for order in self._open_on(venue) if order.working),
+        )
 
     def _make_disk_reserve(self) -> DiskReserve | None:
         parts = self._parts
@@ -188,14 +226,23 @@ class Assembly:
         for effect in self._parts.recovered.effects:
             self._performer.perform(effect)
         self._ticker.start()
+        self._threads.start()
         return [writing, *feeding]
 
     async def idle(self) -> None:
         """Wait until every effect has ended: each cancel-all is proven or has given up."""
         await self._performer.drain()
 
+    async def cancel_before_stop(self) -> None:
+        """Let no order leave any more, and cancel what is open until the venues are proven empty, if the policy says so."""
+        self._parts.permits.suspend("stop", "the controller is stopping")
+        if self._parts.policy.on_stop is OnStop.CANCEL and self.writer.state.open:
+            self._cancel_now("the controller is stopping")
+            await self.idle()
+
     def stop_ticking(self) -> None:
-        """Send no more ticks to the writer."""
+        """Send no more ticks to the writer, and watch it no more."""
+        self._threads.stop()
         self._ticker.stop()
 
     def _background(self) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -255,6 +302,44 @@ class Assembly:
         state, times, clock = self.writer.state, self.writer.halt_clock, self._parts.clock
         report_halt(effect, result, state, times, self._inbox, clock)
         report_drill(effect, result, state, times, self._inbox, clock, self._performer.perform)
+
+    def _on_not_empty(self, effect: CancelAll, not_empty: NotEmpty) -> None:
+        title = f"{effect.venue} is not proven empty after {not_empty.seconds} s of cancelling"
+        self._parts.alerts.notify(Alert(AlertKind.NOT_EMPTY, title, f"{not_empty.because}; gatehouse goes on cancelling"))
+
+    def _cancel_now(self, because: str) -> None:
+        state = self.writer.state
+        for venue in sorted(self._venues_in_use()):
+            symbols = {order.symbol for order in state.open_on(venue)} | set(self._parts.policy.symbols)
+            self._performer.perform(CancelAll(venue, tuple(sorted(symbols)), because=because))
+
+    def _venues_in_use(self) -> set[VenueName]:
+        state = self.writer.state
+        return {order.venue for order in state.open.values()} | ({state.venue} if state.venue is not None else set())
+
+    def _last_decision_ns(self) -> int:
+        """When the writer last decided a tick. A writer that has failed says so itself, and then only the loop is watched."""
+        return self._ticker.turned_ns if self.writer.failed_because else self.writer.last_tick_ns or 0
+
+    def _on_stuck(self, reason: str) -> None:
+        """On the liveness thread: cancel what is open without the event loop, notify people, and end this process."""
+        parts, state = self._parts, self.writer.state
+        mark = LatchMark(f"the controller was stuck: {reason}", state.epoch, halted=True)
+        self._latch_marks.halted(mark)
+        _log.critical("the controller is stuck and ends: %s", reason)
+        alert = Alert(AlertKind.HALTED, "the controller was stuck: orders are stopped and cancelled, and its process ends", reason)
+        try:
+            cancel_everything(
+                parts.open_own_venues,
+                [name for name in parts.venues if name is not VenueName.MOCK],
+                tuple(sorted({*parts.policy.symbols, *(order.symbol for order in state.open.values())})),
+                parts.clock,
+                in_flight=any(order.status in _IN_FLIGHT for order in state.open.values()),
+                notify=partial(parts.alerts.send_now, alert),
+            )
+        finally:
+            self._latch_marks.failed(mark)
+            parts.end_process(reason)
 
     def _noticed(self, alert: Alert) -> None:
         self._inbox.fact(AlertNoticed(alert.kind, alert.title, alert.detail), self._parts.clock.monotonic_ns())

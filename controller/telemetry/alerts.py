@@ -28,6 +28,7 @@ _LEVELS = {
     AlertKind.STAGE: logging.INFO,
     AlertKind.VENUE_LOCKOUT: logging.ERROR,
     AlertKind.DISK: logging.ERROR,
+    AlertKind.NOT_EMPTY: logging.CRITICAL,
     AlertKind.TAKEOVER: logging.ERROR,
     AlertKind.CHECKPOINT: logging.ERROR,
     AlertKind.BOT_KEY: logging.ERROR,
@@ -40,6 +41,7 @@ _REPORTED = {
     AlertKind.UNKNOWN_ORDER: "warning",
     AlertKind.VENUE_LOCKOUT: "error",
     AlertKind.DISK: "error",
+    AlertKind.NOT_EMPTY: "fatal",
     AlertKind.TAKEOVER: "error",
     AlertKind.CHECKPOINT: "error",
     AlertKind.BOT_KEY: "error",
@@ -91,3 +93,8 @@ class Alerts:
         if level := _REPORTED.get(alert.kind):
             self._reports.event(title, detail, level=level, tags={"kind": alert.kind.value})
         return True
+
+    async def send_now(self, alert: Alert) -> None:
+        """Send an alert of a process that is about to end, and wait until it is sent or cannot be."""
+        self.decided(alert)
+        await self._reports.aclose()

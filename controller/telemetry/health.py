@@ -1,7 +1,7 @@
 """The answers of ``/livez`` and ``/readyz``: whether the process is alive and ready to trade. The console asks it.
 
-Alive means that the writer's loop ran within ``STUCK_MS`` and can still write. Ready means alive and armed: a controller that is
-halted, reconciling or without a valid clock is alive and not ready.
+Alive means that the writer decided a tick within ``STUCK_MS`` and can still write. Ready means alive and armed: a controller that
+is halted, reconciling or without a valid clock is alive and not ready.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-STUCK_MS = 10_000
+STUCK_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +26,21 @@ class Probe:
         return 200 if self.ok else 503
 
 
-def livez(turned_ns: int | None, now_ns: int, failed_because: str = "") -> Probe:
-    """Alive while the writer's loop runs.
+def livez(decided_ns: int | None, now_ns: int, failed_because: str = "") -> Probe:
+    """Alive while the writer decides ticks.
 
     Args:
-        turned_ns: when the loop last ran, monotonic nanoseconds; ``None`` before the first time.
+        decided_ns: when the last tick was decided, monotonic nanoseconds; ``None`` before the first.
         now_ns: the same clock now.
         failed_because: why it will never write again; empty while it may.
     """
     if failed_because:
         return Probe(ok=False, because=f"the writer has stopped: {failed_because}")
-    if turned_ns is None:
+    if decided_ns is None:
         return Probe(ok=False, because="the writer has not started")
-    age_ms = (now_ns - turned_ns) // 1_000_000
+    age_ms = (now_ns - decided_ns) // 1_000_000
     if age_ms > STUCK_MS:
-        return Probe(ok=False, because=f"the writer has not run for {age_ms} ms")
+        return Probe(ok=False, because=f"the writer has decided nothing for {age_ms} ms")
     return Probe(ok=True, because="")
 
 

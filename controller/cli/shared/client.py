@@ -53,11 +53,13 @@ def data_directory(directory: Path) -> Path:
 class OperatorClient:
     """One running controller. Raises ``Unreachable`` when it is not running, and the error the controller answered otherwise."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, answer_within_s: float | None = None) -> None:
         path = data_directory(directory) / SOCKET_NAME
         remedy = f"Start the controller with `gatehouse run --dir {directory}`, or pass the right --dir."
         _require_listener(path, remedy)
-        self._http = JsonClient("the controller", base="http://gatehouse", remedy=remedy, socket=path)
+        self._http = JsonClient(
+            "the controller", base="http://gatehouse", remedy=remedy, socket=path, answer_within_s=answer_within_s
+        )
 
     def __enter__(self) -> OperatorClient:
         return self

@@ -32,13 +32,21 @@ class Answer:
 class JsonClient:
     """A server that speaks JSON, behind a unix socket or a loopback address. It ignores proxies and ``~/.netrc``."""
 
-    def __init__(self, name: str, *, base: str, remedy: str, socket: Path | None = None, headers: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        name: str,
+        *,
+        base: str,
+        remedy: str,
+        socket: Path | None = None,
+        headers: Mapping[str, str] | None = None,
+        answer_within_s: float | None = None,
+    ):
         self._name = name
         self._remedy = remedy
+        timeout = _TIMEOUT if answer_within_s is None else httpx.Timeout(answer_within_s)
         transport = _over(socket) if socket is not None else httpx.HTTPTransport()
-        self._http = httpx.Client(
-            transport=transport, base_url=base, trust_env=False, timeout=_TIMEOUT, headers=dict(headers or {})
-        )
+        self._http = httpx.Client(transport=transport, base_url=base, trust_env=False, timeout=timeout, headers=dict(headers or {}))
 
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
         """GET, once."""

@@ -86,6 +86,12 @@ def print_receipt(receipt: ReceiptView, output: Output, *, gate: bool = True) ->
         )
         console.print(f"Any key can stop it until then: `gatehouse veto --key KEY --reason …` (command {waits.command_id}).")
         return
+    if not receipt.recorded:
+        console.print(
+            Text.assemble(("halting ", "bold yellow"), "orders are stopped and being cancelled; the journal does not say so yet")
+        )
+        console.print("Watch `gatehouse status`. If the controller ends first, its next start halts.")
+        return
     console.print(Text.assemble(("applied ", "bold green"), "now at ", styled(receipt.position), f", {where}"))
 
 

@@ -10,7 +10,11 @@ import typer
 
 from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOption
 from controller.cli.sign.signing import KeysOption, PostmortemOption, ReasonOption, StepOption, TargetOption
+from exchange.errors import DeadlineExceeded, Unreachable
 from policies.authority import Verb
+
+HALT_ANSWER_S = 4.0
+"""A halt waits this long for the controller's socket, then goes through the latch file."""
 
 if TYPE_CHECKING:
     from controller.console.schema import ProposeRequest
@@ -78,12 +82,21 @@ def halt(
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Halt now: no new order, every open order cancelled. Needs no key on this machine."""
+    """Halt now: no new order, every open order cancelled. Needs no key on this machine.
+
+    If the controller does not answer, the halt goes into its latch file, which a running controller and every start read.
+    """
     from controller.cli.shared.client import OperatorClient
     from controller.cli.sign.command_view import print_receipt
+    from controller.cli.sign.latch import halt_without_answer
 
-    with OperatorClient(directory) as client:
-        print_receipt(client.halt(reason), output)
+    try:
+        with OperatorClient(directory, answer_within_s=HALT_ANSWER_S) as client:
+            receipt = client.halt(reason)
+    except (Unreachable, DeadlineExceeded) as error:
+        halt_without_answer(directory, reason, error, output)
+        return
+    print_receipt(receipt, output)
 
 
 def _move(

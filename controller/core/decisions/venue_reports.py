@@ -11,12 +11,12 @@ from controller.core import events as e
 from controller.core.decisions import moves
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind, Cancel, LookUp
-from controller.core.inputs import LookupAnswered, PlacementAnswered
+from controller.core.inputs import CancelAnswered, LookupAnswered, PlacementAnswered
 from controller.core.order_state import IN_FLIGHT, OrderState
 from exchange.errors import IntegrityError
 from exchange.model import Fill, OrderReport, OrderStatus
 from exchange.orders import advance
-from exchange.ports import Ack, Rejected, VenueName
+from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, VenueName
 from exchange.wire.errors import ErrorCode
 from policies.stage import Stage
 
@@ -101,6 +101,17 @@ def order_reported(draft: Draft, venue: VenueName, report: OrderReport, *, retry
     if following is not OrderStatus.REJECTED and order.status is OrderStatus.REJECTED:
         moves.integrity(draft, f"{_rejected(order)}, but the venue reports it as {report.status}")
     return True
+
+
+def cancel_answered(draft: Draft, answer: CancelAnswered) -> None:
+    """Record the venue's answer to a cancel. It proves nothing about the order; the venue's report of the order does."""
+    if answer.client_id not in draft.after.orders:
+        return
+    match answer.outcome:
+        case CancelAck():
+            draft.emit(e.CancelAccepted(client_id=answer.client_id))
+        case CancelFailed(code=code, message=message):
+            draft.emit(e.CancelRejected(client_id=answer.client_id, code=code, message=message[:200]))
 
 
 def fill_reported(draft: Draft, venue: VenueName, fill: Fill) -> None:

@@ -277,6 +277,8 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.OrderReported: orders.reported,
     e.FillBooked: orders.filled,
     e.CancelRequested: orders.cancel_requested,
+    e.CancelAccepted: lambda state, _: state,
+    e.CancelRejected: lambda state, _: state,
     e.BalancesBaselined: _baselined,
     e.Reconciled: _reconciled,
     e.AccountChecked: _account_checked,

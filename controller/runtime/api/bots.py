@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -29,7 +29,6 @@ from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.inbox import Inbox, InboxFull, Undecided
 from controller.runtime.loop.writer import CommittedBatch, Writer
 from controller.runtime.venues.markets import Markets
-from controller.runtime.venues.perform import Performer
 from exchange.errors import GatehouseError
 from exchange.model import (
     Balance,
@@ -44,7 +43,7 @@ from exchange.model import (
     SymbolRules,
 )
 from exchange.orders import WORKING
-from exchange.ports import CancelFailed, Clock, VenueName
+from exchange.ports import CancelAck, CancelFailed, CancelOutcome, Clock, VenueName
 from exchange.wire.errors import ErrorCode
 from exchange.wire.orders import NewOrder
 from policies.limit_types import Deny
@@ -60,16 +59,14 @@ _OUTCOMES = (e.OrderAcked, e.OrderRejected, e.OrderUnknown, e.OrderReported)
 class Bots:
     """Implements ``GatewayPort``."""
 
-    def __init__(
-        self, *, writer: Writer, inbox: Inbox, performer: Performer, markets: Markets, history: RecentHistory, clock: Clock
-    ) -> None:
+    def __init__(self, *, writer: Writer, inbox: Inbox, markets: Markets, history: RecentHistory, clock: Clock) -> None:
         self._writer = writer
         self._inbox = inbox
-        self._performer = performer
         self._markets = markets
         self._history = history
         self._clock = clock
         self._waiting: dict[str, asyncio.Event] = {}
+        self._cancelling: dict[str, set[asyncio.Future[CancelOutcome | None]]] = {}
         writer.add_follower(self._on_batch)
 
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
@@ -215,20 +212,49 @@ class Bots:
 
     async def _cancel(self, orders: Sequence[OrderState]) -> CancelReply:
         before = tuple(_report(order) for order in orders)
-        expected = [self._performer.expect_cancel(order.client_id) for order in orders if order.status in _AT_THE_VENUE]
-        for order in orders:
-            try:
-                await self._inbox.ask(CancelAsked(order.bot, order.client_id), self._clock.monotonic_ns(), DECIDED_WITHIN_S)
-            except GatehouseError as error:
-                return CancelRefused(ErrorCode.SERVICE_UNAVAILABLE, error.message)
+        answers = {order.client_id: self._expect_cancel(order.client_id) for order in orders if order.status in _AT_THE_VENUE}
         try:
-            outcomes = await asyncio.wait_for(asyncio.gather(*expected), OUTCOME_WITHIN_S)
-        except TimeoutError:
+            for order in orders:
+                await self._inbox.ask(CancelAsked(order.bot, order.client_id), self._clock.monotonic_ns(), DECIDED_WITHIN_S)
+            self._answer_ended(answers)
+            if answers:
+                await asyncio.wait(answers.values(), timeout=OUTCOME_WITHIN_S)
+        except GatehouseError as error:
+            return CancelRefused(ErrorCode.SERVICE_UNAVAILABLE, error.message)
+        finally:
+            for client_id, answer in answers.items():
+                self._forget_cancel(client_id, answer)
+        if not all(answer.done() for answer in answers.values()):
             return CancelRefused(ErrorCode.SERVICE_UNAVAILABLE, "the venue has not answered the cancel yet")
-        refused = next((outcome for outcome in outcomes if isinstance(outcome, CancelFailed)), None)
+        refused = next((outcome for one in answers.values() if isinstance(outcome := one.result(), CancelFailed)), None)
         if refused is not None and len(orders) == 1:
             return CancelRefused(refused.code, refused.message)
         return CancelTaken(before)
+
+    def _expect_cancel(self, client_id: str) -> asyncio.Future[CancelOutcome | None]:
+        """The venue's answer to a cancel of this order, for one caller; ``None`` when the order ended without one."""
+        answer: asyncio.Future[CancelOutcome | None] = asyncio.get_running_loop().create_future()
+        self._cancelling.setdefault(client_id, set()).add(answer)
+        return answer
+
+    def _forget_cancel(self, client_id: str, answer: asyncio.Future[CancelOutcome | None]) -> None:
+        waiting = self._cancelling.get(client_id, set())
+        waiting.discard(answer)
+        if not waiting:
+            self._cancelling.pop(client_id, None)
+
+    def _answer_ended(self, client_ids: Iterable[str]) -> None:
+        """An order that has ended gets no answer to a cancel any more: MEXC's answer would be -2011, or none was asked for."""
+        for client_id in client_ids:
+            status = self._writer.state.orders[client_id].status
+            if status not in WORKING:
+                ended = None if status in _CANCELLED else CancelFailed(ErrorCode.UNKNOWN_ORDER, "Unknown order sent.")
+                self._answer_cancel(client_id, ended)
+
+    def _answer_cancel(self, client_id: str, outcome: CancelOutcome | None) -> None:
+        for answer in self._cancelling.get(client_id, ()):
+            if not answer.done():
+                answer.set_result(outcome)
 
     async def _outcome(self, client_id: str) -> PlaceReply:
         outcome = self._waiting.setdefault(client_id, asyncio.Event())
@@ -245,6 +271,12 @@ class Bots:
         for _, event in batch.entries:
             if isinstance(event, _OUTCOMES) and (waiting := self._waiting.get(event.client_id)) is not None:
                 waiting.set()
+            if isinstance(event, e.CancelAccepted):
+                self._answer_cancel(event.client_id, CancelAck())
+            elif isinstance(event, e.CancelRejected):
+                self._answer_cancel(event.client_id, CancelFailed(event.code, event.message))
+        if self._cancelling:
+            self._answer_ended(tuple(self._cancelling))
 
     def _locked(self, state: State, venue: VenueName) -> dict[str, Decimal]:
         locked: dict[str, Decimal] = {}
@@ -261,6 +293,7 @@ class Bots:
         return locked
 
 
+_CANCELLED = frozenset({OrderStatus.CANCELED, OrderStatus.PARTIALLY_CANCELED})
 _AT_THE_VENUE = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 

@@ -27,7 +27,7 @@ from controller.core import events as e
 from controller.core.decisions import evidence
 from controller.core.decisions.draft import CommandReply, Decision, SealReply
 from controller.core.decisions.governance import policy_after, target_of
-from controller.core.inputs import CommandSubmitted, HaltAsked, Input, ProposalAsked, SubmissionInvalid
+from controller.core.inputs import CommandSubmitted, Input, ProposalAsked, SubmissionInvalid
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
@@ -36,7 +36,9 @@ from controller.runtime.api.reads import Reads
 from controller.runtime.followers.checkpoints import TargetStatus
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
-from controller.runtime.loop.inbox import Inbox
+from controller.runtime.loop.immediate_halt import ImmediateHalt
+from controller.runtime.loop.inbox import Inbox, Undecided
+from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.loop.writer import Writer
 from controller.runtime.venues.markets import Markets
 from controller.telemetry.health import Probe, livez
@@ -51,6 +53,8 @@ from policies.schema import Policy
 from policies.stage import Stage
 
 DECIDED_WITHIN_S = 10.0
+LATE_MS = 2_000
+"""A writer whose last decided tick is older than this is not armed, whatever the journal says."""
 PROPOSAL_LIFETIME_MS = 15 * 60 * 1000
 
 T = TypeVar("T")
@@ -69,6 +73,8 @@ class Operator(Reads):
         journal: Journal,
         clock: Clock,
         tracing: Tracing,
+        halt: ImmediateHalt,
+        permits: PermitOffice,
         key_problem: Callable[[str], str],
         target_statuses: Callable[[], tuple[TargetStatus, ...]],
     ) -> None:
@@ -80,12 +86,14 @@ class Operator(Reads):
         self._remote = isinstance(journal, LeasedJournal)
         self._clock = clock
         self._tracing = tracing
+        self._halt = halt
+        self._permits = permits
         self._key_problem = key_problem
         self._target_statuses = target_statuses
 
     def alive(self) -> Probe:
-        """Alive while the writer runs; a tick wakes it four times a second."""
-        return livez(self._writer.last_batch_ns, self._clock.monotonic_ns(), self._writer.failed_because)
+        """Alive while the writer decides ticks; one comes four times a second."""
+        return livez(self._writer.last_tick_ns, self._clock.monotonic_ns(), self._writer.failed_because)
 
     async def status(self) -> StatusView:
         """The deployment now."""
@@ -157,8 +165,11 @@ class Operator(Reads):
         return self._receipt(gate, waits=reply.applies_at is not None)
 
     async def halt(self, reason: str) -> ReceiptView:
-        """Halt without a signature."""
-        await self._ask(HaltAsked(by="local socket", reason=reason))
+        """Halt without a signature. Orders are stopped and being cancelled before the writer records it."""
+        try:
+            await self._halt.ask(by="local socket", reason=reason)
+        except Undecided:
+            return self._receipt(None).model_copy(update={"recorded": False})
         return self._receipt(None)
 
     async def subscribe(self) -> AsyncIterator[StreamItem]:
@@ -179,7 +190,15 @@ class Operator(Reads):
         checkpoints = tuple(
             CheckpointView(target=o.target, size=o.size, at_ms=o.at, problem=o.problem) for o in self._target_statuses()
         )
-        return view.model_copy(update={"checkpoints": checkpoints})
+        return view.model_copy(update={"checkpoints": checkpoints, **self._fresh()})
+
+    def _fresh(self) -> dict[str, object]:
+        """What is true of this process at this moment and is in no journal entry."""
+        decided_ns = self._writer.last_tick_ns
+        age_ms = None if decided_ns is None else max(0, self._clock.monotonic_ns() - decided_ns) // 1_000_000
+        late = "" if age_ms is not None and age_ms <= LATE_MS else "the writer decides nothing now"
+        because = "; ".join(one for one in (self._permits.suspended_because, late) if one)
+        return {"decided_ms_ago": age_ms, **({"armed": False, "not_armed_because": because} if because else {})}
 
     def _now(self) -> Millis:
         return Millis(max(self._clock.now(), self._writer.state.at))

@@ -90,6 +90,8 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.LookupMissed: lambda event: f"{event.client_id} not found by the venue",
         e.OrderReported: lambda event: f"{event.client_id} {event.status}, executed {text(event.executed)}",
         e.FillBooked: _fill,
+        e.CancelAccepted: lambda event: f"the venue accepted the cancel of {event.client_id}",
+        e.CancelRejected: lambda event: f"the venue refused the cancel of {event.client_id}: {event.code} {event.message}",
         e.CancelRequested: lambda event: f"{event.client_id} to be cancelled, asked by {event.requested_by}",
         e.BalancesBaselined: lambda event: (
             f"{event.venue} baseline: " + ", ".join(f"{text(total)} {asset}" for asset, total in sorted(event.totals.items()))

@@ -3,6 +3,9 @@
 The file exists in full size before it is needed, so that writing a mark allocates no disk space. ``controller.bootstrap`` reads it
 at a start: a mark, or a file that cannot be read, halts the deployment. The mark is cleared once the halt is in the journal.
 
+An operator's `gatehouse halt` writes a mark too when the controller does not answer. ``LatchFileWatch`` sees it within
+``POLL_S``, whatever the event loop does.
+
 The file belongs to one host. Where two hosts share a journal, a mark that only says that the journal could not be written counts no
 longer once another controller has led since. A mark of a halt always counts, no matter which host has led (ADR 19).
 """
@@ -12,16 +15,25 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 
 from controller.runtime.loop.writer import CommittedBatch
 from policies.stage import Stage
 
+LATCH_FILE = "latch"
+"""Its name in the data directory of a deployment."""
+
 SIZE = 512
 WRITE_WITHIN_S = 2.0
 """How long a failing process waits for its mark to be written: cancels must not wait for a disk that hangs."""
+
+POLL_S = 0.2
+"""How often a running controller looks for a mark that an operator wrote."""
 
 _LONGEST = 300
 
@@ -72,6 +84,10 @@ class LatchFile:
         except OSError:
             _log.exception("the latch file could not be cleared; the next start halts again")
 
+    def open(self) -> int:
+        """A descriptor of the file for ``pread``. Raises ``OSError``."""
+        return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
     def _write_bytes(self, content: bytes) -> None:
         handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -93,8 +109,17 @@ class LatchMarkWriter:
         self._marked = marked
         self._executor = ThreadPoolExecutor(1, "latch")
 
+    @property
+    def marked(self) -> bool:
+        """Whether the file holds a mark that this process knows of."""
+        return self._marked
+
+    def found(self) -> None:
+        """The file holds a mark that another process wrote. It is cleared once the halt is durable."""
+        self._marked = True
+
     def halted(self, mark: LatchMark) -> None:
-        """A halt was decided, and the journal that must take it may not answer."""
+        """A halt was asked for or decided, and the journal that must take it may not answer. Any thread may call it."""
         if not self._marked:
             self._executor.submit(self._latch.write, mark)
         self._marked = True
@@ -112,6 +137,61 @@ class LatchMarkWriter:
         if self._marked and batch.after.position.stage is Stage.HALTED:
             self._marked = False
             self._executor.submit(self._latch.clear)
+
+
+class LatchFileWatch:
+    """A thread that reports a mark which another process wrote. The assembly starts it.
+
+    It reads through a descriptor that it keeps, so it needs no free one. A read that fails halts nothing: only a mark does.
+    """
+
+    def __init__(self, latch: LatchFile, writer: LatchMarkWriter, on_mark: Callable[[str], None]) -> None:
+        """``on_mark`` is called on the watching thread, with the reason in the mark."""
+        self._latch = latch
+        self._writer = writer
+        self._on_mark = on_mark
+        self._handle = -1
+        self._ending = Event()
+        self._thread = Thread(target=self._run, name="latch file", daemon=True)
+
+    def start(self) -> None:
+        """Watch from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no more. A disk that hangs is not waited for."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(WRITE_WITHIN_S)
+
+    def poll(self) -> None:
+        """Look once."""
+        if self._handle >= 0 and os.fstat(self._handle).st_nlink == 0:
+            self._close()
+        if self._handle < 0:
+            self._handle = self._latch.open()
+        mark = _parsed(os.pread(self._handle, SIZE, 0).rstrip(b"\0"))
+        if mark is not None and mark.halted and not self._writer.marked:
+            self._writer.found()
+            self._on_mark(mark.reason)
+
+    def _run(self) -> None:
+        failing = False
+        while not self._ending.wait(POLL_S):
+            try:
+                self.poll()
+                failing = False
+            except Exception:
+                if not failing:
+                    _log.exception("the latch file cannot be read now; `gatehouse halt` works through the socket only")
+                failing = True
+        self._close()
+
+    def _close(self) -> None:
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            with suppress(OSError):
+                os.close(handle)
 
 
 def _do_nothing() -> None:

@@ -4,7 +4,8 @@ A venue client checks its permit before it signs an order. Every check asks the 
 without a message.
 
 Two things stop every order. The latch is the writer's: it falls with a halt and only the writer opens it. A suspension belongs to
-who made it, on any thread, and ends when the same one lifts it: a halt that the writer has not decided yet, or a writer that is late.
+who made it, on any thread, and ends when the same one lifts it. It serves a halt that the writer has not decided yet, and a writer
+that is late.
 """
 
 from __future__ import annotations

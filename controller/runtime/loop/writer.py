@@ -76,7 +76,7 @@ from controller.core.causes import Cause
 from controller.core.decide import decide
 from controller.core.decisions.draft import Decision
 from controller.core.effects import CancelAll, Effect, Latch
-from controller.core.inputs import HaltAsked, ProposalAsked
+from controller.core.inputs import HaltAsked, ProposalAsked, Tick
 from controller.core.state import State
 from controller.journal.chain import Entry, Record
 from controller.journal.lease import PERMIT_NS, RENEW_NS, TERM_NS
@@ -183,6 +183,7 @@ class Writer:
         self._halt_clock: HaltClock | None = None
         self._failed: str = ""
         self._last_batch_ns: int | None = None
+        self._last_tick_ns: int | None = None
         self._leased = journal if isinstance(journal, LeasedJournal) else None
         # Opening the journal was the first renewal. When it was sent is not known here, so no permit rests on it.
         self._renewed_ns = clock.monotonic_ns() - max(PERMIT_NS, RENEW_NS)
@@ -208,6 +209,11 @@ class Writer:
     def last_batch_ns(self) -> int | None:
         """When the writer last began a batch, monotonic nanoseconds; ``None`` before the first."""
         return self._last_batch_ns
+
+    @property
+    def last_tick_ns(self) -> int | None:
+        """When a decided tick last became durable, monotonic nanoseconds; ``None`` before the first. Any thread may read it."""
+        return self._last_tick_ns
 
     def add_follower(self, follower: Callable[[CommittedBatch], None]) -> None:
         """Call ``follower`` with every durable batch from now on."""
@@ -327,6 +333,8 @@ class Writer:
         committed = CommittedBatch(pairs, batch.after, batch.began_ns, batch.decided_ns, self._clock.monotonic_ns())
         for follower in self._followers:
             _attempt(follower, committed)
+        if any(isinstance(queued.input, Tick) for queued in batch.inputs):
+            self._last_tick_ns = committed.durable_ns
         for queued, decision in batch.decided:
             if queued.answer is not None and not queued.answer.done():
                 queued.answer.set_result(decision)

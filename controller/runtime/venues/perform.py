@@ -11,10 +11,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from controller.core.effects import Alert, Cancel, CancelAll, Effect, Latch, LookUp, Place
-from controller.core.inputs import LookupAnswered, PlacementAnswered, VenueReported
+from controller.core.inputs import CancelAnswered, LookupAnswered, PlacementAnswered, VenueReported
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
-from controller.runtime.venues.cancel_all import CancelAllResult, cancel_all_until_empty
+from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, cancel_all_until_empty
 from exchange.errors import GatehouseError, Refused, VenueError
 from exchange.model import Fill, Millis, OrderReport
 from exchange.ports import NOT_SENT, CancelFailed, CancelOutcome, Clock, PlaceOutcome, Rejected, Unknown, Venue, VenueName
@@ -27,7 +27,10 @@ _log = logging.getLogger(__name__)
 
 
 class Performer:
-    """Carries out effects at the venues. ``on_alert`` gets alerts, ``on_cancel_all_result`` the result of each cancel-all."""
+    """Carries out effects at the venues.
+
+    ``on_alert`` gets alerts, ``on_cancel_all_result`` the result of each cancel-all, ``on_not_empty`` each that takes too long.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class Performer:
         clock: Clock,
         on_alert: Callable[[Alert], object],
         on_cancel_all_result: Callable[[CancelAll, CancelAllResult], None],
+        on_not_empty: Callable[[CancelAll, NotEmpty], None],
         still_open: Callable[[VenueName], int],
         working: Callable[[VenueName], int],
     ) -> None:
@@ -47,13 +51,13 @@ class Performer:
         self._clock = clock
         self._on_alert = on_alert
         self._on_cancel_all_result = on_cancel_all_result
+        self._on_not_empty = on_not_empty
         self._still_open = still_open
         self._working = working
         self._tasks: set[asyncio.Task[None]] = set()
         self._look_up_due_ns: dict[str, int] = {}
         self._cancelling_all: set[VenueName] = set()
         self._cancel_again: dict[VenueName, CancelAll] = {}
-        self._cancels: dict[str, asyncio.Future[CancelOutcome]] = {}
 
     def perform(self, effect: Effect) -> None:
         """Start to carry out one effect."""
@@ -79,10 +83,6 @@ class Performer:
         """Wait until every effect has ended."""
         while self._tasks:
             await asyncio.wait(self._tasks)
-
-    def expect_cancel(self, client_id: str) -> asyncio.Future[CancelOutcome]:
-        """The venue's answer to the next cancel of this order, for the bot that asked for it."""
-        return self._cancels.setdefault(client_id, asyncio.get_running_loop().create_future())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -122,9 +122,7 @@ class Performer:
         if isinstance(outcome, CancelFailed):
             # -2011 does not say whether the order filled or never existed; only a look-up does (mexc-spot-v3.md §4.6).
             self._look_up_when_due(LookUp(effect.venue, effect.symbol, effect.client_id))
-        expected = self._cancels.pop(effect.client_id, None)
-        if expected is not None and not expected.done():
-            expected.set_result(outcome)
+        self._inbox.fact(CancelAnswered(effect.client_id, outcome), self._now())
 
     def _look_up_when_due(self, effect: LookUp) -> None:
         now = self._now()
@@ -162,14 +160,15 @@ class Performer:
                 self._clock,
                 lambda: self._still_open(effect.venue),
                 expected=self._working(effect.venue),
+                report=lambda not_empty: self._on_not_empty(effect, not_empty),
             )
         finally:
             self._cancelling_all.discard(effect.venue)
             next_effect = self._cancel_again.pop(effect.venue, None)
         self._on_cancel_all_result(effect, result)
-        # A cancel-all that was asked for meanwhile runs now, unless the venue has been proven empty since.
-        if next_effect is not None and result.empty_ns < 0:
-            self.perform(next_effect)
+        if next_effect is not None:
+            # What was asked for meanwhile has the same proof: the venue was empty after it was asked.
+            self._on_cancel_all_result(next_effect, result)
 
     def _now(self) -> int:
         return self._clock.monotonic_ns()

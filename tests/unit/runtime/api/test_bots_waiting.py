@@ -15,7 +15,6 @@ from controller.runtime.api import bots as module
 from controller.runtime.api.bots import Bots
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.venues.markets import Markets
-from controller.runtime.venues.perform import Performer
 from exchange.model import OrderType, Side, SymbolRules
 from exchange.ports import VenueName
 from exchange.wire.orders import NewOrder
@@ -43,17 +42,7 @@ def bots_of(shell: Shell) -> Bots:
     no_feeds: Any = dict.fromkeys(VenueName)
     inbox, clock = shell.inbox, shell.clock
     markets = Markets(feeds=no_feeds, rules=rules, accelerated={}, symbols=(), clock=clock, inbox=inbox, offsets={})
-    performer = Performer(
-        venues={},
-        permits=shell.permits,
-        inbox=inbox,
-        clock=clock,
-        on_alert=lambda _: None,
-        on_cancel_all_result=lambda *_: None,
-        still_open=lambda _: 0,
-        working=lambda _: 0,
-    )
-    return Bots(writer=shell.writer, inbox=inbox, performer=performer, markets=markets, history=RecentHistory(), clock=clock)
+    return Bots(writer=shell.writer, inbox=inbox, markets=markets, history=RecentHistory(), clock=clock)
 
 
 async def test_an_order_gets_busy_while_the_writer_does_not_run(shell: Shell) -> None:

@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 
 from controller.runtime.followers import latchfile as module
-from controller.runtime.followers.latchfile import SIZE, LatchFile, LatchMark, LatchMarkWriter
+from controller.runtime.followers.latchfile import SIZE, LatchFile, LatchFileWatch, LatchMark, LatchMarkWriter
 
 HALTED, FAILED = LatchMark("enough", 3, halted=True), LatchMark("the disk is full", 3, halted=False)
 
@@ -73,3 +73,47 @@ def test_a_failing_process_waits_for_a_hung_disk_only_for_a_moment(tmp_path: Pat
     answers.set()
     assert written.wait(5)
     assert latch.read() == FAILED
+
+
+class Found(list[str]):
+    """The reasons that a watch reported."""
+
+
+def watch(latch: LatchFile, writer: LatchMarkWriter) -> tuple[LatchFileWatch, Found]:
+    found = Found()
+    return LatchFileWatch(latch, writer, found.append), found
+
+
+def test_a_mark_of_another_process_is_reported_once(latch: LatchFile) -> None:
+    watching, found = watch(latch, LatchMarkWriter(latch, marked=False))
+    watching.poll()
+    latch.write(HALTED)
+    watching.poll()
+    watching.poll()
+    assert found == ["enough"]
+
+
+def test_a_mark_of_this_process_is_not_reported(latch: LatchFile) -> None:
+    writer = LatchMarkWriter(latch, marked=False)
+    watching, found = watch(latch, writer)
+    writer.halted(HALTED)
+    writer.failed(FAILED)
+    watching.poll()
+    assert found == []
+
+
+def test_a_mark_is_seen_in_a_file_that_was_replaced(latch: LatchFile, tmp_path: Path) -> None:
+    watching, found = watch(latch, LatchMarkWriter(latch, marked=False))
+    watching.poll()
+    (tmp_path / "latch").unlink()
+    latch.write(HALTED)
+    watching.poll()
+    assert found == ["enough"]
+
+
+def test_a_file_that_cannot_be_read_is_no_mark(latch: LatchFile, tmp_path: Path) -> None:
+    watching, found = watch(latch, LatchMarkWriter(latch, marked=False))
+    (tmp_path / "latch").unlink()
+    with pytest.raises(FileNotFoundError):
+        watching.poll()
+    assert found == []

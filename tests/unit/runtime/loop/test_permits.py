@@ -106,3 +106,23 @@ def test_a_permit_of_another_epoch_is_not_honoured() -> None:
     other.renew()
     assert not permits.honours(other.current())
     assert permits.current().epoch == 3
+
+
+def test_a_suspension_ends_only_when_who_made_it_lifts_it() -> None:
+    permits, _ = office()
+    permits.suspend("one", "late")
+    permits.suspend("other", "halting")
+    permits.renew()
+    permits.lift("one")
+    assert (permits.suspended_because, permits.current().is_live()) == ("halting", False)
+    permits.lift("other")
+    assert (permits.suspended_because, permits.current().is_live()) == ("", True)
+
+
+def test_the_writers_own_unlatching_ends_no_suspension() -> None:
+    permits, _ = office()
+    permits.suspend("halt", "not recorded yet")
+    permits.latch("HALTED")
+    permits.unlatch()
+    permits.renew()
+    assert not permits.current().is_live()

@@ -1,0 +1,46 @@
+"""Halts through the latch file when the controller does not answer. ``gatehouse halt`` uses it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from controller.cli.shared.client import data_directory
+from controller.cli.shared.output import Output, print_json, stdout
+from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, LatchMark
+from exchange.errors import GatehouseError, Unreachable
+
+TAKEN_WITHIN_S = 3.0
+"""A running controller looks every 200 ms; its journal then needs a moment to hold the halt, and its mark is cleared."""
+
+
+def halt_without_answer(directory: Path, reason: str, error: GatehouseError, output: Output) -> None:
+    """Write the halt into the latch file, and wait until a controller has recorded it.
+
+    Raises:
+        Unreachable: the file cannot be written, or no controller has recorded the halt yet.
+    """
+    latch = LatchFile(data_directory(directory) / LATCH_FILE)
+    mark = LatchMark(reason or "an operator stopped it", 0, halted=True)
+    latch.write(mark)
+    deadline = time.monotonic() + TAKEN_WITHIN_S
+    while (found := latch.read()) is not None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if found is None:
+        if output is Output.JSON:
+            print_json({"halted": True, "through": "latch file", "because": error.code})
+        else:
+            stdout().print("halted through the latch file; the controller's socket did not answer. Read `gatehouse status`.")
+        return
+    if found.reason != mark.reason:
+        raise Unreachable(
+            f"{error.message}; and the latch file could not be written: {found.reason}",
+            code="halt-not-written",
+            remedy="Stop the controller's process (`kill`), then cancel the open orders on the venue's own page.",
+        )
+    raise Unreachable(
+        f"{error.message}; the halt is in the latch file and no controller has recorded it yet",
+        code="halt-not-recorded",
+        remedy="A running controller stops orders within 250 ms and halts when it can; if none runs, the next start halts. "
+        "Look at the open orders on the venue's own page.",
+    )

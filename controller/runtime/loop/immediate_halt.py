@@ -1,0 +1,74 @@
+"""Stops orders the moment a halt is asked for; the writer records it afterwards. ``controller.runtime.assembly`` makes one.
+
+A halt needs nobody: not the writer, which may be busy, and not the journal, whose disk may hang. So who asks for it suspends the
+permits and starts the cancels, and only then puts the halt into the writer's inbox. The suspension ends when the halt is durable,
+because then the writer's own latch holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from controller.core.decisions.draft import Decision
+from controller.core.inputs import HaltAsked
+from controller.runtime.loop.inbox import Inbox
+from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.loop.writer import CommittedBatch
+from exchange.ports import Clock
+from policies.stage import Stage
+
+DECIDED_WITHIN_S = 2.0
+"""How long who asks waits for the writer. Orders are stopped before, so more patience gains nothing."""
+
+_WHO = "halt"
+
+
+class ImmediateHalt:
+    """One halt at a time, for the operators' port, the latch file and the halt signal."""
+
+    def __init__(
+        self,
+        *,
+        permits: PermitOffice,
+        inbox: Inbox,
+        clock: Clock,
+        record: Callable[[str], None],
+        cancel_now: Callable[[str], None],
+    ) -> None:
+        """``record`` writes the latch file without waiting; ``cancel_now`` starts to cancel every open order, on the loop."""
+        self._permits = permits
+        self._inbox = inbox
+        self._clock = clock
+        self._record = record
+        self._cancel_now = cancel_now
+
+    def suspend(self, reason: str) -> None:
+        """Let no order leave from now on. Any thread may call it."""
+        self._permits.suspend(_WHO, f"a halt is not recorded yet: {reason}")
+
+    async def ask(self, by: str, reason: str) -> Decision:
+        """Halt now, and return what the writer decided.
+
+        Raises:
+            Undecided: orders are stopped and being cancelled, but the writer did not record the halt in time.
+            GatehouseError: what the writer answered.
+        """
+        known_ns = self._stop(reason)
+        return await self._inbox.ask(HaltAsked(by=by, reason=reason), known_ns, DECIDED_WITHIN_S)
+
+    def tell(self, by: str, reason: str) -> None:
+        """Halt now, without waiting for the writer. Only the loop's thread may call it."""
+        known_ns = self._stop(reason)
+        self._inbox.fact(HaltAsked(by=by, reason=reason), known_ns)
+
+    def on_batch(self, batch: CommittedBatch) -> None:
+        """Once the halt is durable the writer's latch holds, and the suspension ends."""
+        if batch.after.position.stage is Stage.HALTED:
+            self._permits.lift(_WHO)
+
+    def _stop(self, reason: str) -> int:
+        known_ns = self._clock.monotonic_ns()
+        self.suspend(reason)
+        self._record(reason)
+        self._cancel_now(reason)
+        return known_ns

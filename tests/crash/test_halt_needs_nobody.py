@@ -1,0 +1,96 @@
+"""A halt works without the event loop, the writer, the journal or the socket; each on a live deployment with open orders."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from controller.bootstrap import EXIT_STUCK
+from tests.support.rig import ROOT, Rig, rig
+
+SABOTAGED = Path(__file__).parents[1] / "support" / "sabotaged.py"
+
+
+@pytest.fixture
+async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
+    """At LIVE_€10 with one order that rests at the live venue."""
+    async with rig(tmp_path / "deployment", script=(str(SABOTAGED),)) as built:
+        await built.start()
+        await built.climb("LIVE_€10")
+        resting = await built.buy(await built.resting_price(), "0.00003", "resting")
+        assert resting.status_code == 200, resting.text
+        assert open_orders(built) == 1
+        yield built
+
+
+def open_orders(deployment: Rig) -> int:
+    """By the venue's own books."""
+    return len(deployment.live.venue.engine.open_orders("live"))
+
+
+async def halt(deployment: Rig) -> tuple[int, str]:
+    """`gatehouse halt` as an operator types it: its exit code and what it prints."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "controller", "halt", "--reason", "a test", "--dir", str(deployment.directory)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=deployment.environment,
+        cwd=ROOT,
+    )
+    printed, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, printed.decode()
+
+
+@pytest.mark.parametrize("fault", ["busy", "hang-commit", "kill-writer"])
+async def test_a_stuck_controller_cancels_its_orders_and_ends(deployment: Rig, fault: str) -> None:
+    (deployment.directory / fault).touch()
+    assert await deployment.exit_code() == EXIT_STUCK
+    assert open_orders(deployment) == 0
+    (deployment.directory / fault).unlink()
+    await deployment.start()
+    halted = await deployment.until(lambda status: status["stage"] == "HALTED")
+    assert "the controller was stuck" in halted["halt_reason"]
+
+
+async def test_a_halt_command_works_while_the_event_loop_is_busy(deployment: Rig) -> None:
+    (deployment.directory / "busy").touch()
+    code, printed = await halt(deployment)
+    assert await deployment.exit_code() == EXIT_STUCK, printed
+    assert open_orders(deployment) == 0
+    assert code in {0, 6}, printed
+
+
+async def test_a_halt_command_works_without_the_socket(deployment: Rig) -> None:
+    deployment.socket.unlink()
+    code, printed = await halt(deployment)
+    assert (code, "halted through the latch file" in printed) == (0, True), printed
+    assert "a test" in await recorded_halt(deployment)
+    assert open_orders(deployment) == 0
+
+
+async def test_a_signal_halts(deployment: Rig) -> None:
+    assert deployment.process is not None
+    os.kill(deployment.process.pid, signal.SIGUSR1)
+    halted = await deployment.until(lambda status: status["stage"] == "HALTED")
+    assert "SIGUSR1" in halted["halt_reason"]
+    await deployment.until(lambda status: status["halt"] is not None)
+    assert open_orders(deployment) == 0
+
+
+async def test_an_orderly_stop_cancels_what_is_open(deployment: Rig) -> None:
+    await deployment.stop()
+    assert open_orders(deployment) == 0
+    await deployment.start()
+    assert (await deployment.armed())["stage"] == "LIVE_€10"
+
+
+async def recorded_halt(deployment: Rig) -> str:
+    """The reason of the halt after a restart, because the running controller has no socket."""
+    await deployment.stop()
+    await deployment.start()
+    return str((await deployment.until(lambda status: status["stage"] == "HALTED"))["halt_reason"])

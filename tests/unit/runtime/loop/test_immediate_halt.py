@@ -1,0 +1,68 @@
+"""A halt stops orders before the writer decides it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from controller.runtime.loop import immediate_halt as module
+from controller.runtime.loop.immediate_halt import ImmediateHalt
+from controller.runtime.loop.inbox import Undecided
+from policies.stage import Stage
+from tests.support.desk import Desk
+from tests.support.shell import Shell, tick
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(Desk().walk_to(Stage.LIVE_EUR10), tmp_path / "journal.db")
+
+
+class Stops:
+    """What an immediate halt did, in order, and whether a permit counted then."""
+
+    def __init__(self, shell: Shell) -> None:
+        self.shell, self.done = shell, list[tuple[str, str, bool]]()
+        self.halt = ImmediateHalt(
+            permits=shell.permits,
+            inbox=shell.inbox,
+            clock=shell.clock,
+            record=lambda reason: self._note("recorded", reason),
+            cancel_now=lambda reason: self._note("cancels", reason),
+        )
+        shell.writer.add_follower(self.halt.on_batch)
+
+    def _note(self, what: str, reason: str) -> None:
+        self.done.append((what, reason, self.shell.permits.current().is_live()))
+
+
+async def test_orders_stop_before_the_writer_has_a_turn(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DECIDED_WITHIN_S", 0.01)
+    shell.permits.renew()
+    stops = Stops(shell)
+    with pytest.raises(Undecided):
+        await stops.halt.ask("local socket", "enough")
+    assert stops.done == [("recorded", "enough", False), ("cancels", "enough", False)]
+    assert not shell.permits.current().is_live()
+
+
+async def test_a_batch_without_the_halt_lets_no_order_leave(shell: Shell) -> None:
+    stops = Stops(shell)
+    stops.halt.suspend("enough")
+    shell.inbox.fact(tick(shell), shell.clock.monotonic_ns())
+    await shell.step()
+    assert shell.writer.state.position.stage is Stage.LIVE_EUR10
+    shell.permits.renew()
+    assert not shell.permits.current().is_live()
+
+
+async def test_the_latch_holds_when_the_suspension_ends(shell: Shell) -> None:
+    stops = Stops(shell)
+    asking = asyncio.create_task(stops.halt.ask("local socket", "enough"))
+    await asyncio.sleep(0)
+    await shell.step()
+    await asking
+    assert shell.writer.state.position.stage is Stage.HALTED
+    assert (shell.permits.suspended_because, bool(shell.permits.latched_because)) == ("", True)
