@@ -9,8 +9,8 @@ when the writer last decided a tick. Both move four times a second while all is 
 
 Only time that this thread was awake counts. After a suspended machine or on a starved one, the writer gets as long as this thread.
 
-The thread sleeps in ``sigtimedwait``, so SIGUSR1 reaches it although the event loop is blocked. The process blocks that signal in
-every other thread (``block_halt_signal``).
+SIGUSR1 reaches this thread although the event loop is blocked: the process keeps that signal pending (``block_halt_signal``), and
+this thread takes it.
 """
 
 from __future__ import annotations
@@ -133,9 +133,11 @@ class Liveness:
             self._on_stuck(reason)
 
     def _run(self) -> None:
-        while not self._ending.is_set():
+        while not self._ending.wait(POLL_S):
             try:
-                if signal.sigtimedwait((HALT_SIGNAL,), POLL_S) is not None:
+                # Not sigtimedwait: after a SIGCONT, Python 3.11 returns from it as if a signal had come.
+                if HALT_SIGNAL in signal.sigpending():
+                    signal.sigwait({HALT_SIGNAL})
                     self._on_signal()
                 self.poll()
             except Exception:
