@@ -17,6 +17,7 @@ from exchange.mexc.stream_watch import DEFAULT_WATCH_LIMITS, StreamWatch, WatchL
 from exchange.mexc.subscription import Subscription, end
 from exchange.model import DataSource, MarketTrade, Quote
 from exchange.ports import Clock, FeedStatus
+from exchange.threads import OwnThread
 from exchange.wire.errors import MalformedReply
 from exchange.wire.push import DepthUpdate, Push, TradeBatch
 from exchange.wire.push_decode import decode_push
@@ -64,6 +65,7 @@ class MexcFeed:
         self._stream_watch = StreamWatch(self._symbols, rest, clock, rng, timing, watch_limits, self._changes.notify)
         self._subscription: Subscription | None = None
         self._trouble: str | None = None
+        self._thread = OwnThread("a market feed")
         self.rotations = 0
         """How often a stream was replaced before the venue would close it."""
 
@@ -79,14 +81,17 @@ class MexcFeed:
 
     def quote(self, symbol: str) -> Quote | None:
         """Best prices, or ``None`` while the book is missing, gapped or crossed. Raises ``UsageError`` for another symbol."""
+        self._thread.check()
         return self._feed(symbol).quote()
 
     def depth(self, symbol: str, limit: int) -> tuple[int, list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]] | None:
         """``(version, bids, asks)`` best first, or ``None`` as for ``quote``."""
+        self._thread.check()
         return self._feed(symbol).depth(limit)
 
     def trades(self, symbol: str, limit: int) -> Sequence[MarketTrade]:
         """Recent public trades, newest first."""
+        self._thread.check()
         return self._feed(symbol).trades(limit)
 
     def status(self, symbol: str) -> FeedStatus:
@@ -95,6 +100,7 @@ class MexcFeed:
 
     async def changed(self) -> None:
         """Wait until a quote, trade or status has changed since this task last waited; any number of tasks may wait."""
+        self._thread.check()
         await self._changes.wait()
 
     async def run(self) -> None:

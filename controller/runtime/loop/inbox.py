@@ -8,14 +8,14 @@ the writer asleep. So every call from another thread is refused.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller.core.decisions.draft import Decision
 from controller.core.inputs import CommandSubmitted, HaltAsked, Input, OrderRequested
-from exchange.errors import DeadlineExceeded, GatehouseError, Refused
+from exchange.errors import DeadlineExceeded, Refused
+from exchange.threads import OwnThread
 from policies.authority import Verb
 
 _STOPPING = frozenset({Verb.HALT, Verb.VETO, Verb.REVOKE, Verb.REVOKE_BOT_KEY, Verb.DRILL})
@@ -39,17 +39,6 @@ class InboxFull(Refused):
             "the controller's inbox is full",
             code="inbox-full",
             remedy="Send the order again in a second, and send fewer orders at once.",
-        )
-
-
-class WrongThread(GatehouseError):
-    """Code on another thread used an object of the event loop's thread. Nothing was put in or taken out."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(
-            f"{what} was used from thread {threading.current_thread().name}, which is not the event loop's",
-            code="wrong-thread",
-            remedy="Report this as a defect of gatehouse. Call it from a coroutine or with the loop's `call_soon_threadsafe`.",
         )
 
 
@@ -79,7 +68,7 @@ class Inbox:
         self._requests: deque[QueuedInput] = deque()
         self._not_empty = asyncio.Event()
         self._on_stop: Callable[[], None] | None = None
-        self._owner = threading.get_ident()
+        self._thread = OwnThread("the inbox")
 
     def on_stop(self, notify: Callable[[], None]) -> None:
         """Call ``notify`` as soon as a stop arrives, before it is taken. The writer of a leased journal uses it."""
@@ -91,7 +80,7 @@ class Inbox:
 
     def request(self, input_: Input, known_ns: int) -> asyncio.Future[Decision]:
         """Queue what a caller asks; the future gets the decision. Raises ``InboxFull`` for an order that is one too many."""
-        self._check_thread()
+        self._thread.check()
         if isinstance(input_, OrderRequested) and len(self._requests) >= self._bound:
             raise InboxFull
         answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
@@ -125,7 +114,7 @@ class Inbox:
 
     def take_stops(self) -> list[QueuedInput]:
         """Take every stop that is queued, without waiting."""
-        self._check_thread()
+        self._thread.check()
         taken = list(self._stops)
         self._stops.clear()
         if not (self._facts or self._requests):
@@ -133,7 +122,7 @@ class Inbox:
         return taken
 
     def _put(self, queued: QueuedInput, lane: deque[QueuedInput]) -> None:
-        self._check_thread()
+        self._thread.check()
         stop = _is_stop(queued.input)
         (self._stops if stop else lane).append(queued)
         self._not_empty.set()
@@ -142,7 +131,7 @@ class Inbox:
 
     async def take(self, most: int) -> list[QueuedInput]:
         """Wait for an input, then take up to ``most``, stops first and requests last."""
-        self._check_thread()
+        self._thread.check()
         await self._not_empty.wait()
         taken: list[QueuedInput] = []
         for lane in (self._stops, self._facts, self._requests):
@@ -151,10 +140,6 @@ class Inbox:
         if not (self._stops or self._facts or self._requests):
             self._not_empty.clear()
         return taken
-
-    def _check_thread(self) -> None:
-        if threading.get_ident() != self._owner:
-            raise WrongThread("the inbox")
 
 
 def _is_stop(input_: Input) -> bool:

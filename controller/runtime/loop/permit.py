@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from exchange.ports import Clock
+from exchange.threads import OwnThread
 
 LIFETIME_NS = 5_000_000_000
 """How long a permit lives unless the writer renews it (architecture.md §3)."""
@@ -43,6 +44,7 @@ class PermitOffice:
         self._latched_because = ""
         self._suspensions: dict[str, str] = {}
         self._suspending = Lock()
+        self._thread = OwnThread("the permit office")
 
     @property
     def latched_because(self) -> str:
@@ -72,6 +74,7 @@ class PermitOffice:
 
     def unlatch(self) -> None:
         """Allow issuing again. Only the writer calls it, after the journal holds the command that allows it."""
+        self._thread.check()
         self._latched_because = ""
 
     def renew(self, most_ns: int | None = None) -> None:
@@ -80,6 +83,7 @@ class PermitOffice:
         ``most_ns`` is the monotonic instant at which the permit ends at the latest; its lease allows no more
         (``controller.journal.lease``).
         """
+        self._thread.check()
         if self._latched_because:
             return
         now = self._clock.monotonic_ns()

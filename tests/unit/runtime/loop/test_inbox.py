@@ -9,9 +9,10 @@ import pytest
 from controller.core import inputs as i
 from controller.core.decisions.draft import Decision
 from controller.core.lifecycle import Position
-from controller.runtime.loop.inbox import Inbox, InboxFull, Undecided, WrongThread
+from controller.runtime.loop.inbox import Inbox, InboxFull, Undecided
 from exchange.model import OrderIntent, OrderType, Side
 from exchange.ports import VenueName
+from exchange.threads import WrongThread
 from policies.authority import Verb
 from policies.stage import Stage
 
