@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,32 @@ async def test_an_orderly_stop_cancels_what_is_open(deployment: Rig) -> None:
     assert open_orders(deployment) == 0
     await deployment.start()
     assert (await deployment.armed())["stage"] == "LIVE_€10"
+
+
+@pytest.mark.soak
+async def test_a_halt_works_on_a_machine_with_25_times_its_load(deployment: Rig) -> None:
+    with busy_processes(25 * (os.cpu_count() or 1)):
+        code, printed = await halt(deployment)
+        assert code in {0, 6}, printed
+        with suppress(AssertionError):
+            await deployment.until(lambda status: status["halt"] is not None, within=240)
+    assert deployment.process is not None
+    if deployment.process.returncode == EXIT_STUCK:
+        await deployment.start()
+    halted = await deployment.until(lambda status: status["halt"] is not None)
+    assert (halted["stage"], halted["halt"]["verified_empty"], open_orders(deployment)) == ("HALTED", True, 0)
+
+
+@contextmanager
+def busy_processes(count: int) -> Iterator[None]:
+    """So many processes that only compute."""
+    crowd = [subprocess.Popen((sys.executable, "-c", "while True: pass")) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for one in crowd:
+            one.kill()
+            one.wait()
 
 
 async def recorded_halt(deployment: Rig) -> str:

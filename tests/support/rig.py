@@ -104,7 +104,7 @@ class Rig:
     async def exit_code(self) -> int:
         """Wait until the controller ends by itself."""
         assert self.process is not None
-        return await asyncio.wait_for(self.process.wait(), 30)
+        return await asyncio.wait_for(self.process.wait(), 120)
 
     async def kill(self) -> None:
         """kill -9 the controller."""
@@ -118,7 +118,7 @@ class Rig:
         if self.process is not None and self.process.returncode is None:
             self.process.terminate()
             try:
-                await asyncio.wait_for(self.process.wait(), 15)
+                await asyncio.wait_for(self.process.wait(), 90)
             except TimeoutError:
                 self.process.kill()
                 raise
@@ -294,7 +294,7 @@ async def rig(
             bot_secret=bot_secret,
             keys=keys,
             script=script or ("-m", "controller", "run", "--dir"),
-            environment={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **(environment or {})},
+            environment={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **_debugging(), **(environment or {})},
         )
         try:
             yield built
@@ -313,6 +313,11 @@ def recorded_market(speed: Decimal = Decimal(1)) -> Playback:
     clock = SystemClock()
     player, source = TapePlayer(recorded(), clock.now(), speed=speed, loop=True), tape.read_header(TAPE).source
     return Playback(player, clock, source=source, speed=speed)
+
+
+def _debugging() -> dict[str, str]:
+    """asyncio's debug mode, which `make proofs` switches on: it refuses calls from a foreign thread."""
+    return {name: os.environ[name] for name in ("PYTHONASYNCIODEBUG",) if name in os.environ}
 
 
 def _write(
