@@ -32,6 +32,7 @@ from controller.runtime.loop.liveness import block_halt_signal
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.recovery.snapshot import Snapshots
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
+from controller.serving.descriptors import in_use, limit, raise_limit, share
 from controller.telemetry import otel, sentry
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.logs import open_logs
@@ -58,6 +59,8 @@ async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Call
         JournalTakenOver: another controller leads now.
         GatehouseError: the start failed, or the journal failed later; no order is placed any more.
     """
+    raise_limit()
+    share(limit(), in_use(), gateway=0)
     clock = SystemClock()
     redactor = Redactor()
     deployment = read_deployment(directory, redactor)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from controller.bootstrap.read import Deployment
 from controller.console.app import create_app as create_console
+from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS
 from controller.console.port import OperatorPort
 from controller.console.server import serving as serving_console
 from controller.console.server import serving_socket
@@ -14,6 +16,8 @@ from controller.gateway.app import create_app as create_gateway
 from controller.gateway.limits import GatewayLimits
 from controller.gateway.server import serving as serving_gateway
 from controller.runtime.assembly import Assembly
+from controller.serving.descriptors import Budget, in_use, limit, share
+from controller.serving.door import Doors
 
 SOCKET_FILE = "gatehouse.sock"
 
@@ -21,21 +25,34 @@ SOCKET_FILE = "gatehouse.sock"
 @asynccontextmanager
 async def open_standby_servers(deployment: Deployment, operator: OperatorPort) -> AsyncIterator[None]:
     """The console and the local socket of a standby. A standby opens no gateway port, so a bot's connection is refused."""
-    settings = deployment.settings
-    remote, local = create_console(operator, local=False), create_console(operator, local=True)
-    async with (
-        serving_console(remote, settings.console.host, settings.console.port),
-        serving_socket(local, deployment.data / SOCKET_FILE),
-    ):
+    async with AsyncExitStack() as stack:
+        budget = share(limit(), in_use(), gateway=0)
+        await _open_console(deployment, operator, budget, Doors(budget.ceiling), stack)
         yield
 
 
 async def open_servers(deployment: Deployment, assembly: Assembly, stack: AsyncExitStack) -> None:
-    """Start all servers of a controller that leads; ``stack`` stops them."""
-    settings, limits = deployment.settings, GatewayLimits()
+    """Start all servers of a controller that leads; ``stack`` stops them.
+
+    Raises:
+        ConfigError: ``too-few-descriptors``, ``cannot-listen``.
+    """
+    settings, limits = deployment.settings.gateway, GatewayLimits()
+    budget = share(limit(), in_use(), gateway=limits.connection.connections)
+    limits = replace(limits, connection=limits.connection.at_most(budget.gateway))
+    doors = Doors(budget.ceiling)
     gateway = create_gateway(assembly.bots, assembly.keyring, limits)
-    await stack.enter_async_context(serving_gateway(gateway, settings.gateway.host, settings.gateway.port, limits))
-    console = create_console(assembly.operator, local=False)
-    await stack.enter_async_context(serving_console(console, settings.console.host, settings.console.port))
-    local = create_console(assembly.operator, local=True)
-    await stack.enter_async_context(serving_socket(local, deployment.data / SOCKET_FILE))
+    await stack.enter_async_context(serving_gateway(gateway, settings.host, settings.port, limits, doors))
+    await _open_console(deployment, assembly.operator, budget, doors, stack)
+
+
+async def _open_console(
+    deployment: Deployment, operator: OperatorPort, budget: Budget, doors: Doors, stack: AsyncExitStack
+) -> None:
+    settings = deployment.settings.console
+    remote = replace(TCP_LIMITS, connection=TCP_LIMITS.connection.at_most(budget.console))
+    local = replace(LOCAL_LIMITS, connection=LOCAL_LIMITS.connection.at_most(budget.local))
+    console = create_console(operator, local=False, limits=remote)
+    await stack.enter_async_context(serving_console(console, settings.host, settings.port, remote, doors))
+    console = create_console(operator, local=True, limits=local)
+    await stack.enter_async_context(serving_socket(console, deployment.data / SOCKET_FILE, local, doors))

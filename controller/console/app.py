@@ -7,7 +7,8 @@ and a remedy; internal details are not shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,17 +16,20 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from controller.console.boundary import LOOPBACK_NAMES, Boundary, error_response, read_json
+from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS, ConsoleLimits, TooMany
 from controller.console.page import Page
 from controller.console.port import GateRefused, OperatorPort
 from controller.console.schema import ErrorDetail, ErrorView, HaltRequest, ProposeRequest
-from controller.console.stream import LiveStream
+from controller.console.stream import LiveResponse, LiveStream
 from controller.console.view import View
+from controller.serving.bounds import counted_address
+from controller.serving.throttle import Throttle
 from controller.telemetry.health import Probe, readyz
 from exchange.errors import (
     ConfigError,
@@ -76,14 +80,24 @@ class ConsoleApp:
         self._stream.close()
 
 
-def create_app(port: OperatorPort, *, local: bool, hosts: Iterable[str] = ()) -> ConsoleApp:
+def create_app(
+    port: OperatorPort,
+    *,
+    local: bool,
+    hosts: Iterable[str] = (),
+    limits: ConsoleLimits | None = None,
+    monotonic_ns: Callable[[], int] = time.monotonic_ns,
+) -> ConsoleApp:
     """The console over ``port``.
 
     Args:
-        local: for the unix socket: adds ``POST /v1/halt`` and accepts any host name.
+        local: for the unix socket: adds ``POST /v1/halt``, accepts any host name, and proposals seal evidence (ADR 25).
         hosts: host names to accept besides those of loopback.
+        limits: instead of those that a console on TCP or a local socket usually has.
+        monotonic_ns: the clock for the rate of proposals.
     """
-    api = _Api(port)
+    limits = limits or (LOCAL_LIMITS if local else TCP_LIMITS)
+    api = _Api(port, limits, None if local else _ProposalLimit(limits, monotonic_ns))
     routes = [
         Route("/", Page(port).show),
         Route("/livez", api.livez),
@@ -110,10 +124,32 @@ def create_app(port: OperatorPort, *, local: bool, hosts: Iterable[str] = ()) ->
     return ConsoleApp(Boundary(app, None if local else LOOPBACK_NAMES.union(hosts)), api.stream)
 
 
+class _ProposalLimit:
+    """Limits proposals over TCP, where anybody may ask for one, of each address and together."""
+
+    def __init__(self, limits: ConsoleLimits, monotonic_ns: Callable[[], int]) -> None:
+        self._each, self._all = Throttle(limits.proposals), Throttle(limits.all_proposals)
+        self._monotonic_ns = monotonic_ns
+
+    def check(self, address: str) -> None:
+        now = Millis(self._monotonic_ns() // 1_000_000)
+        of_one = self._each.admit(address, now)
+        wait = of_one or self._all.admit("", now)
+        if wait:
+            raise TooMany(
+                "too many proposals over TCP; nothing was decided",
+                code="too-many-proposals",
+                remedy=f"Wait {wait} s, or propose on the controller's machine, where the local socket has no such limit.",
+                status=429 if of_one else 503,
+                retry_after_s=wait,
+            )
+
+
 class _Api:
-    def __init__(self, port: OperatorPort) -> None:
+    def __init__(self, port: OperatorPort, limits: ConsoleLimits, proposal_limit: _ProposalLimit | None) -> None:
         self._port = port
-        self.stream = LiveStream(port)
+        self._proposal_limit = proposal_limit
+        self.stream = LiveStream(port, limits)
 
     async def livez(self, _request: Request) -> Response:
         return _probe(self._port.alive())
@@ -146,11 +182,14 @@ class _Api:
         after = _integer(request, "after", default=0, low=0, high=_MAX_CURSOR)
         return _json_list(await self._port.journal(after, _limit(request)))
 
-    async def live(self, _request: Request) -> Response:
-        return StreamingResponse(await self.stream.open(), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+    async def live(self, request: Request) -> Response:
+        return LiveResponse(await self.stream.open(_address(request)))
 
     async def propose(self, request: Request) -> Response:
-        return _json(await self._port.propose(_parse(ProposeRequest, await read_json(request, REQUEST_LIMIT))))
+        if self._proposal_limit is not None:
+            self._proposal_limit.check(_address(request))
+        proposed = _parse(ProposeRequest, await read_json(request, REQUEST_LIMIT))
+        return _json(await self._port.propose(proposed, seal=self._proposal_limit is None))
 
     async def submit(self, request: Request) -> Response:
         try:
@@ -165,8 +204,12 @@ class _Api:
         return _json(await self._port.halt(_parse(HaltRequest, await read_json(request, REQUEST_LIMIT)).reason))
 
 
-def _json(view: View, status: int = 200) -> Response:
-    return Response(view.model_dump_json(), status_code=status, media_type="application/json")
+def _address(request: Request) -> str:
+    return counted_address(tuple(request.client) if request.client is not None else None)
+
+
+def _json(view: View, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(view.model_dump_json(), status_code=status, headers=headers, media_type="application/json")
 
 
 def _probe(probe: Probe) -> Response:
@@ -212,8 +255,11 @@ async def _typed_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, GatehouseError):
         raise error
     status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+    headers = None
+    if isinstance(error, TooMany):
+        status, headers = error.status, {"retry-after": str(error.retry_after_s)}
     detail = ErrorDetail(code=error.code, message=error.message, remedy=error.remedy, exit_code=error.exit_code)
-    return _json(ErrorView(error=detail, gate=error.gate if isinstance(error, GateRefused) else None), status)
+    return _json(ErrorView(error=detail, gate=error.gate if isinstance(error, GateRefused) else None), status, headers)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

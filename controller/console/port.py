@@ -72,8 +72,11 @@ class OperatorPort(Protocol):
         """At most ``limit`` entries with a sequence number greater than ``after``, in order."""
         ...
 
-    async def propose(self, request: ProposeRequest) -> ProposalView:
-        """The payload of a command, to be signed. Raises ``Refused`` for a move that does not exist."""
+    async def propose(self, request: ProposeRequest, *, seal: bool) -> ProposalView:
+        """The payload of a command, to be signed. Raises ``Refused`` for a move that does not exist.
+
+        ``seal``: journal the evidence now; otherwise it is journalled when the signed command arrives (ADR 25).
+        """
         ...
 
     async def submit(self, envelope_text: str) -> ReceiptView:

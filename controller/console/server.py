@@ -6,24 +6,22 @@ streams and waits for open requests.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import stat
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from controller.serving import DRAIN_S, listen, running
+from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS, ConsoleLimits
+from controller.serving import listen, serve
+from controller.serving.door import Doors
 from exchange.errors import ConfigError, Refused
 
-MAX_CONNECTIONS = 256
 _CREDENTIALS = struct.Struct("3i")
 _LONGEST_PATH = 107
 
@@ -38,23 +36,37 @@ class Drainable(Protocol):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
+async def serving(
+    app: ASGIApp, host: str, port: int, limits: ConsoleLimits = TCP_LIMITS, doors: Doors | None = None
+) -> AsyncIterator[int]:
     """Serve ``app`` on TCP; yields the port, which matters when 0 was asked for.
+
+    Args:
+        doors: those of the process; without, this server is alone in it.
 
     Raises:
         ConfigError: the address cannot be bound.
     """
     listener = listen(host, port, "console")
-    async with _running(app, listener, HttpToolsProtocol):
+    door = (doors or Doors()).add("console", limits.connection)
+    async with serve(app, listener, door, drain=_drain(app)):
         yield int(listener.getsockname()[1])
 
 
 @asynccontextmanager
-async def serving_socket(app: ASGIApp, path: Path, *, uids: frozenset[int] | None = None) -> AsyncIterator[None]:
+async def serving_socket(
+    app: ASGIApp,
+    path: Path,
+    limits: ConsoleLimits = LOCAL_LIMITS,
+    doors: Doors | None = None,
+    *,
+    uids: frozenset[int] | None = None,
+) -> AsyncIterator[None]:
     """Serve ``app`` on a unix socket of mode 0600, to processes of this user and of root.
 
     Args:
-        uids: the users to accept instead.
+        doors: those of the process. The socket may use the descriptors that they keep from clients over TCP.
+        uids: the users to accept instead, even if the socket's mode was changed.
 
     Raises:
         ConfigError: the path is too long, or is not a socket.
@@ -62,34 +74,21 @@ async def serving_socket(app: ASGIApp, path: Path, *, uids: frozenset[int] | Non
     """
     listener = _bind_private(path)
     allowed = frozenset({0, os.geteuid()}) if uids is None else uids
-
-    class Guarded(_PeerChecked):
-        users = allowed
-
+    door = (doors or Doors()).add("local socket", limits.connection, local=lambda peer: _user_of(peer) in allowed)
     try:
-        async with _running(app, listener, Guarded):
+        async with serve(app, listener, door, drain=_drain(app)):
             yield
     finally:
         _remove(path)
 
 
-@asynccontextmanager
-async def _running(app: ASGIApp, listener: socket.socket, protocol: type[HttpToolsProtocol]) -> AsyncIterator[None]:
-    config = uvicorn.Config(
-        app,
-        http=protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
-        timeout_graceful_shutdown=DRAIN_S,
-    )
-    subject: object = app
-    async with running(config, listener, drain=subject.drain if isinstance(subject, Drainable) else None):
-        yield
+def _drain(app: object) -> Callable[[], None] | None:
+    return app.drain if isinstance(app, Drainable) else None
+
+
+def _user_of(peer: socket.socket) -> int:
+    _pid, uid, _gid = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return int(uid)
 
 
 def _bind_private(path: Path) -> socket.socket:
@@ -136,27 +135,3 @@ def _clear_stale(path: Path) -> None:
     raise Refused(
         f"another process already serves on {path}", code="already-running", remedy="Stop it first: `gatehouse status` shows it."
     )
-
-
-class _PeerChecked(HttpToolsProtocol):
-    """Answers only processes of allowed users, even if the socket's mode was changed."""
-
-    users: frozenset[int] = frozenset()
-    _refused = False
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        peer: socket.socket = transport.get_extra_info("socket")
-        _pid, uid, _gid = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-        if uid in self.users:
-            super().connection_made(transport)
-        else:
-            self._refused = True
-            transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        if not self._refused:
-            super().data_received(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self._refused:
-            super().connection_lost(exc)

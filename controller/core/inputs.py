@@ -162,19 +162,27 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class ProposalAsked:
-    """An operator requests a payload to sign. The evidence that the payload names is sealed into the journal."""
+    """An operator requests a payload to sign. The evidence that the payload names is sealed into the journal.
+
+    Without ``seal`` nothing is journalled: the reply has the evidence, and ``CommandSubmitted`` brings it once signed (ADR 25).
+    """
 
     verb: Verb
     target: Position
     subject: str = ""
+    seal: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class CommandSubmitted:
-    """An operator's command with valid signatures. ``anchored``: the entry it names is in this journal, with the hash it names."""
+    """An operator's command with valid signatures. ``anchored``: the entry it names is in this journal, with the hash it names.
+
+    ``shown``: the evidence that its proposal showed without sealing it, as canonical text; empty when it is sealed or not known.
+    """
 
     verified: VerifiedCommand
     anchored: bool
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)

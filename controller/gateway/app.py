@@ -18,12 +18,14 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from controller.gateway.account import AccountViews
-from controller.gateway.limits import GatewayLimits, Throttle
+from controller.gateway.limits import GatewayLimits
 from controller.gateway.market import MarketViews
 from controller.gateway.orders import OrderDesk
 from controller.gateway.port import BotKeys, GatewayPort
 from controller.gateway.requests import Authenticator, Call, Lane, RequestHead, read_body, read_head, read_params
 from controller.gateway.throttled import Throttled
+from controller.serving.guarded import vouch
+from controller.serving.throttle import Throttle
 from exchange.errors import GatehouseError
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, dump_json, refuse
 
@@ -103,6 +105,8 @@ class Gateway:
             request = read_head(scope, self._limits)
             endpoint = self._endpoint(request, scope.get("raw_path"))
             call = await self._admit(request, endpoint, receive)
+            if call.bot:
+                vouch(scope)
             value = await endpoint.answer(call)
         except Throttled as wait:
             return Reply.of(wait.error, retry_after_s=wait.retry_after_s)

@@ -1,7 +1,8 @@
 """Logs as JSON lines, written by a separate thread so that a full pipe never blocks the writer. The command line opens them.
 
 A line is ``{"at": ms, "level", "logger", "message"}`` and, if present, ``"fields"`` and ``"error"``. Control characters are
-escaped by JSON, so that text of a bot or a venue cannot forge a line or control a terminal; registered secrets are replaced.
+escaped by JSON, so that text of a bot or a venue cannot forge a line or control a terminal; registered secrets are replaced. A line
+that repeats is written a few times a minute and then counted (``telemetry.repeats``).
 """
 
 from __future__ import annotations
@@ -9,16 +10,22 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from logging.handlers import QueueHandler, QueueListener
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 from typing import Any, TextIO
 
 from controller.telemetry.redact import Redactor
+from controller.telemetry.repeats import Repeats
 
 QUEUE = 10_000
+QUIET_S = 5.0
+"""How often counts of repeated lines are looked for while nothing is written."""
+
 _LONGEST_MESSAGE = 8_000
 _NOISY = ("httpx", "httpcore", "websockets", "uvicorn", "apscheduler", "transitions", "urllib3")
 
@@ -50,23 +57,39 @@ class JsonLines(logging.Formatter):
 
 
 class _BoundedHandler(QueueHandler):
-    """Queues records without waiting and drops those that do not fit."""
+    """Queues records without waiting, and drops those that do not fit. Repeated ones are counted before they reach the queue."""
+
+    def __init__(self, queue: Queue[logging.LogRecord], repeats: Repeats) -> None:
+        super().__init__(queue)
+        self._repeats = repeats
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         record.msg, record.args = record.getMessage(), None
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        with suppress(Full):
-            self.queue.put_nowait(record)
+        for one in self._repeats.admit(record):
+            with suppress(Full):
+                self.queue.put_nowait(one)
 
 
 class _Listener(QueueListener):
-    """Stops also when its queue is full, because its thread empties the queue."""
+    """Writes what is queued, and the counts of repeated lines when nothing is. Stops also when its queue is full."""
 
-    def __init__(self, queue: Queue[logging.LogRecord], writer: logging.Handler) -> None:
+    def __init__(self, queue: Queue[logging.LogRecord], writer: logging.Handler, repeats: Repeats) -> None:
         super().__init__(queue, writer)
         self._waiting = queue
+        self._repeats = repeats
+
+    def dequeue(self, block: bool) -> logging.LogRecord:  # noqa: FBT001 - the signature of the base class
+        while True:
+            try:
+                return self._waiting.get(block, timeout=QUIET_S)
+            except Empty:
+                if not block:
+                    raise
+                for record in self._repeats.ended():
+                    self.handle(record)
 
     def enqueue_sentinel(self) -> None:
         self._waiting.put(self._sentinel)  # type: ignore[attr-defined]
@@ -77,25 +100,36 @@ class Logs:
     """The process's logs while they are open."""
 
     _handler: _BoundedHandler
-    _listener: QueueListener
+    _listener: _Listener
+    _repeats: Repeats
 
     def close(self) -> None:
-        """Write what is queued and release the root logger."""
+        """Write what is queued and what was counted, and release the root logger."""
         logging.getLogger().removeHandler(self._handler)
         self._listener.stop()
+        for record in self._repeats.ended(closing=True):
+            self._listener.handle(record)
 
 
-def open_logs(redactor: Redactor, *, level: int = logging.INFO, stream: TextIO | None = None, capacity: int = QUEUE) -> Logs:
+def open_logs(
+    redactor: Redactor,
+    *,
+    level: int = logging.INFO,
+    stream: TextIO | None = None,
+    capacity: int = QUEUE,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Logs:
     """Send every logger of the process to ``stream`` (standard error by default) as JSON lines."""
     writer = logging.StreamHandler(stream or sys.stderr)
     writer.setFormatter(JsonLines(redactor))
     queue: Queue[logging.LogRecord] = Queue(capacity)
-    handler = _BoundedHandler(queue)
-    listener = _Listener(queue, writer)
+    repeats = Repeats(monotonic)
+    handler = _BoundedHandler(queue, repeats)
+    listener = _Listener(queue, writer, repeats)
     listener.start()
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
-    return Logs(handler, listener)
+    return Logs(handler, listener, repeats)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,13 +21,15 @@ from starlette.routing import Route
 
 from controller.journal.cosignature import cosign
 from controller.journal.note import NoteKey, open_note
-from controller.serving import DRAIN_S, listen, running
+from controller.serving import listen, serve
+from controller.serving.bounds import Bounds
+from controller.serving.door import Doors
 from controller.witness.judge import MOST_BYTES, TEXT_TYPE, CheckpointRefused, judge
 from controller.witness.store import Store
 from exchange.errors import ConfigError
 from exchange.ports import Clock
 
-MOST_CONNECTIONS = 64
+BOUNDS = Bounds(connections=64, per_address=16)
 
 _log = logging.getLogger(__name__)
 
@@ -109,30 +111,23 @@ def create_app(witness: Witness) -> Starlette:
 @asynccontextmanager
 async def serving(app: Starlette, host: str, port: int, tls: Tls | None = None) -> AsyncIterator[int]:
     """Serve on TCP; yields the port. Raises ``ConfigError`` (``cannot-listen``, ``witness-tls``)."""
-    config = uvicorn.Config(
-        app,
-        ssl_certfile=tls.certificate if tls is not None else None,
-        ssl_keyfile=tls.key if tls is not None else None,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_graceful_shutdown=DRAIN_S,
-    )
+    context = _tls_context(tls) if tls is not None else None
+    listener = listen(host, port, "witness")
+    async with serve(app, listener, Doors().add("witness", BOUNDS), tls=context):
+        yield int(listener.getsockname()[1])
+
+
+def _tls_context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        config.load()
+        context.load_cert_chain(tls.certificate, tls.key)
     except OSError as error:
         raise ConfigError(
             f"the certificate or its key cannot be used: {error}",
             code="witness-tls",
             remedy="Pass the certificate with its chain as --tls-cert and its key as --tls-key, both as PEM files.",
         ) from error
-    listener = listen(host, port, "witness")
-    async with running(config, listener):
-        yield int(listener.getsockname()[1])
+    return context
 
 
 def _plain(status: int, body: str, content_type: str = TEXT_TYPE) -> Response:

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from controller.serving import listen, running
+from controller.serving import listen, serve
+from controller.serving.bounds import Bounds
+from controller.serving.door import Doors
 
 
 @dataclass
@@ -40,5 +41,5 @@ async def running_hook() -> AsyncIterator[Hook]:
     app = Starlette(routes=[Route("/hook", hook.take, methods=["POST"])])
     listener = listen("127.0.0.1", 0, "hook")
     hook.url = f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
-    async with running(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, ws="none"), listener):
+    async with serve(app, listener, Doors().add("hook", Bounds())):
         yield hook

@@ -172,6 +172,7 @@ class FakePort:
     error: Exception | None = None
     submitted: list[str] = field(default_factory=list)
     proposed: list[ProposeRequest] = field(default_factory=list)
+    sealed: int = 0
     halted: list[str] = field(default_factory=list)
     subscribers: list[asyncio.Queue[StreamItem | None]] = field(default_factory=list)
     joined: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
@@ -214,8 +215,9 @@ class FakePort:
         self._check()
         return [entry for entry in self.entries if entry.seq > after][:limit]
 
-    async def propose(self, request: ProposeRequest) -> ProposalView:
+    async def propose(self, request: ProposeRequest, *, seal: bool) -> ProposalView:
         self._check()
+        self.sealed += seal
         self.proposed.append(request)
         return ProposalView(
             payload='{"version":1}',

@@ -26,7 +26,8 @@ from controller.core.state import State
 from exchange.errors import GatehouseError, Refused
 from exchange.model import Millis
 from gates.engine import GateResult, evaluate
-from gates.evidence import parse
+from gates.evidence import Evidence, parse
+from gates.evidence import digest as evidence_digest
 from gates.registry import gate_for
 from gates.verdict import Verdict
 from policies.authority import WITH_SUBJECT, Quorum, Verb
@@ -51,7 +52,7 @@ def command_submitted(draft: Draft, submission: CommandSubmitted) -> CommandRepl
     verified = submission.verified
     try:
         check_unspent(draft.after, verified.command)
-        judged = _judge(draft, verified, anchored=submission.anchored)
+        judged = _judge(draft, verified, anchored=submission.anchored, shown=submission.shown)
         if judged.needed.cooling_off:
             return _wait(draft, verified, judged)
     except GatehouseError as error:
@@ -119,16 +120,22 @@ def proposal_asked(draft: Draft, request: ProposalAsked) -> SealReply:
     bundle = evidence.gather(state, policy, gate)
     if bundle is None:
         return SealReply("", evidence.result_text(result))
+    if not request.seal:
+        return SealReply(result.evidence_digest, evidence.result_text(result), evidence.text(bundle) if result.passed else "")
+    _seal(draft, bundle, result)
+    return SealReply(result.evidence_digest, evidence.result_text(result))
+
+
+def _seal(draft: Draft, bundle: Evidence, result: GateResult) -> None:
     draft.emit(
         e.EvidenceSealed(
-            gate=gate.value,
+            gate=bundle.gate.value,
             evidence=evidence.text(bundle),
             digest=result.evidence_digest,
             verdict=result.verdict.value,
             expires_at=bundle.expires_at_ms,
         )
     )
-    return SealReply(result.evidence_digest, evidence.result_text(result))
 
 
 class GateNotPassed(Refused):
@@ -147,7 +154,7 @@ def _policy(state: State) -> Policy:
     return state.policy
 
 
-def _judge(draft: Draft, verified: VerifiedCommand, *, anchored: bool) -> _Judged:
+def _judge(draft: Draft, verified: VerifiedCommand, *, anchored: bool, shown: str = "") -> _Judged:
     state, command = draft.after, verified.command
     policy = _policy(state)
     check_bound(state, command, draft.now, anchored=anchored)
@@ -159,6 +166,8 @@ def _judge(draft: Draft, verified: VerifiedCommand, *, anchored: bool) -> _Judge
     else:
         _edge(state, command, policy, target, draft.now)
     _check_limits(command, change.policy if change is not None and change.policy is not None else policy, target)
+    if shown:
+        _seal_shown(draft, command, shown)
     return _Judged(target, needed, _gate(draft, command), change)
 
 
@@ -190,6 +199,20 @@ def _check_limits(command: Command, policy: Policy, target: Position) -> None:
             f"on {', '.join(listed) or 'no symbol'}",
             "Propose the command again under the policy in force.",
         )
+
+
+def _seal_shown(draft: Draft, command: Command, shown: str) -> None:
+    """Seal the evidence that the signers of an authorised command were shown, if it is still about the present run."""
+    state, bundle = draft.after, parse(shown.encode())
+    policy = _policy(state)
+    present = evidence.gather(state, policy, bundle.gate)
+    if (
+        evidence_digest(bundle) == command.evidence_digest not in state.seals
+        and present is not None
+        and bundle.subject == present.subject
+        and bundle.journal_seq >= state.governance_seq
+    ):
+        _seal(draft, bundle, evaluate(bundle.gate, policy, bundle, draft.now))
 
 
 def _gate(draft: Draft, command: Command) -> GateResult | None:

@@ -43,10 +43,14 @@ class CommandReply:
 
 @dataclass(frozen=True, slots=True)
 class SealReply:
-    """The evidence sealed for a proposal. Both fields are empty when no gate guards the edge."""
+    """The evidence of a proposal. All fields are empty when no gate guards the edge.
+
+    ``unsealed``: its canonical text, when it was asked for without sealing it, and it passed; no other can ever be used.
+    """
 
     evidence_digest: str
     result: str
+    unsealed: str = ""
 
 
 Reply = Admitted | Repeated | Deny | CommandReply | SealReply | None

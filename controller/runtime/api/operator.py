@@ -33,6 +33,8 @@ from controller.core.state import State
 from controller.journal.port import Journal, LeasedJournal
 from controller.runtime.api import views
 from controller.runtime.api.reads import Reads
+from controller.runtime.api.refusals import Refusals
+from controller.runtime.api.shown import ShownEvidence
 from controller.runtime.followers.checkpoints import TargetStatus
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
@@ -90,6 +92,8 @@ class Operator(Reads):
         self._permits = permits
         self._key_problem = key_problem
         self._target_statuses = target_statuses
+        self._shown = ShownEvidence()
+        self._refusals = Refusals(clock.monotonic_ns)
 
     def alive(self) -> Probe:
         """Alive while the writer decides ticks; one comes four times a second."""
@@ -113,15 +117,15 @@ class Operator(Reads):
         found = await self._read(lambda: list(self._journal.read(after=after, limit=limit)))
         return [views.entry_view(entry, event_codec.decode(entry.kind, entry.body)) for entry in found]
 
-    async def propose(self, request: ProposeRequest) -> ProposalView:
-        """Seal the evidence, then build the payload with its digest."""
+    async def propose(self, request: ProposeRequest, *, seal: bool) -> ProposalView:
+        """Seal the evidence, or keep it until it is signed; then build the payload with its digest."""
         request = self._completed(request)
         target = self._target(request)
-        decision = await self._ask(ProposalAsked(request.verb, target, request.subject or ""))
-        seal = decision.reply
-        assert isinstance(seal, SealReply)
+        decision = await self._ask(ProposalAsked(request.verb, target, request.subject or "", seal))
+        assert isinstance(decision.reply, SealReply)
         state = self._writer.state
-        command = self._command(state, request, target, seal.evidence_digest)
+        shown = self._shown.keep(request.verb, target, decision.reply, state.governance_seq, self._now())
+        command = self._command(state, request, target, shown.evidence_digest)
         payload = propose(command).payload
         digest = canonical.digest(payload)
         policy = _deployed(state)
@@ -131,13 +135,16 @@ class Operator(Reads):
             payload_digest=digest,
             word_code=word_code(digest),
             summary=_summary(state, command, needed.persons, _wait_ms(policy, needed)),
-            gate=views.gate_view_of_text(seal.result, request.verb, state.position, target),
+            gate=views.gate_view_of_text(shown.result, request.verb, state.position, target),
             persons_needed=needed.persons,
             cooling_off_ms=_wait_ms(policy, needed),
         )
 
     async def submit(self, envelope_text: str) -> ReceiptView:
-        """Verify the signatures, then let the writer decide. Every refusal is journalled."""
+        """Verify the signatures, then let the writer decide.
+
+        Every refusal is journalled, but of envelopes that do not verify, and of repeated ones, only a limited number.
+        """
         state = self._writer.state
         here = state.position
         trace = self._tracing.command("submit")
@@ -145,9 +152,10 @@ class Operator(Reads):
             with self._tracing.verifying(trace):
                 verified = await self._verified(state, envelope_text)
             command = verified.command
+            self._refusals.check(state, verified)
             anchored = await self._read(lambda: self._journal.hash_at(command.journal_seq)) == command.journal_head
             with self._tracing.applying(trace):
-                reply = (await self._ask(CommandSubmitted(verified, anchored=anchored))).reply
+                reply = (await self._ask(CommandSubmitted(verified, anchored, self._shown.text(command.evidence_digest)))).reply
         except GatehouseError as error:
             trace.finish("refused", failed=True, code=error.code)
             raise
@@ -161,6 +169,7 @@ class Operator(Reads):
         )
         gate = views.gate_view_of_text(reply.result, command.verb, here, Position(command.target_stage, command.target_step))
         if reply.code:
+            self._refusals.remember(verified)
             raise _refusal(reply, gate)
         return self._receipt(gate, waits=reply.applies_at is not None)
 
@@ -212,6 +221,8 @@ class Operator(Reads):
                 raise Refused("no roster is in force", code="not-deployed", remedy="Start the controller once.")
             return verify(envelope_text, state.roster, self._now())
         except GatehouseError as error:
+            if not self._refusals.may_journal():
+                raise
             await self._ask(
                 SubmissionInvalid(
                     envelope=envelope_text[:4096],

@@ -94,7 +94,7 @@ class StandbyOperator(Reads):
         entries = [(entry, event) for entry, event in self._history.entries if entry.seq > after]
         return [views.entry_view(entry, event) for entry, event in entries[:limit]]
 
-    async def propose(self, request: ProposeRequest) -> ProposalView:  # noqa: ARG002 - the same for every request
+    async def propose(self, request: ProposeRequest, *, seal: bool) -> ProposalView:  # noqa: ARG002 - the same for every request
         """Refused: only the leader decides."""
         raise _only_the_leader()
 

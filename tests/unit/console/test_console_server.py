@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from controller.console.app import create_app
-from controller.console.server import DRAIN_S, serving, serving_socket
+from controller.console.server import serving, serving_socket
+from controller.serving import DRAIN_S
 from exchange.errors import ConfigError, Refused
 from tests.support.loopback import http_at, http_over
 from tests.support.operator_port import FakePort

@@ -7,8 +7,9 @@ from decimal import Decimal
 import pytest
 
 from controller.console import stream as subject
+from controller.console.limits import ConsoleLimits, TooMany
 from controller.console.schema import EntryView, SampleView, StatusView
-from controller.console.stream import MAX_READERS, LiveStream
+from controller.console.stream import LiveStream
 from exchange.errors import Refused
 from tests.support.operator_port import FakePort, a_sample, a_status, an_entry
 
@@ -104,13 +105,45 @@ async def test_closing_ends_every_reader_and_its_subscription() -> None:
     assert port.subscribers == []
 
 
-async def test_the_number_of_readers_is_limited() -> None:
+LIMITS = ConsoleLimits(readers=5, readers_per_address=2)
+
+
+@pytest.mark.parametrize(("addresses", "status"), [("aa", 429), ("abcde", 503)], ids=["of one address", "of all together"])
+async def test_the_number_of_readers_is_limited(addresses: str, status: int) -> None:
+    stream = LiveStream(FakePort(), LIMITS)
+    for address in addresses:
+        await stream.open(address)
+    with pytest.raises(TooMany, match="readers") as refused:
+        await stream.open(addresses[-1])
+    assert refused.value.status == status
+
+
+async def test_a_reader_counts_before_it_reads_its_first_frame() -> None:
+    stream = LiveStream(FakePort(), LIMITS)
+    found = await asyncio.gather(*(stream.open("a") for _ in range(5)), return_exceptions=True)
+    assert sum(isinstance(one, TooMany) for one in found) == 3
+
+
+async def test_a_reader_that_never_read_leaves_its_place_when_it_is_closed() -> None:
+    stream = LiveStream(FakePort(), ConsoleLimits(readers=1))
+    await (await stream.open("a")).aclose()
+    assert await stream.open("b")
+
+
+async def test_a_reader_whose_first_status_fails_takes_no_place() -> None:
+    port = FakePort(error=Refused("no", code="no", remedy="Wait."))
+    stream = LiveStream(port, ConsoleLimits(readers=1))
+    with pytest.raises(Refused):
+        await stream.open("a")
+    port.error = None
+    assert await stream.open("a")
+
+
+async def test_the_place_of_a_reader_that_ended_is_free() -> None:
     port = FakePort()
-    stream = LiveStream(port)
-    readers = [await opened(port, stream) for _ in range(MAX_READERS)]
-    with pytest.raises(Refused, match="readers"):
-        await stream.open()
-    stream.close()
-    for reader in readers:
-        with pytest.raises(StopAsyncIteration):
-            await reader.event()
+    stream = LiveStream(port, ConsoleLimits(readers=1))
+    reader = await opened(port, stream)
+    port.publish(None)
+    with pytest.raises(StopAsyncIteration):
+        await reader.event()
+    assert await stream.open("a")

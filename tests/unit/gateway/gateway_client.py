@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 
 from controller.gateway.app import create_app
-from controller.gateway.limits import GatewayLimits, Rate
+from controller.gateway.limits import GatewayLimits
 from controller.gateway.port import BotKey, BotKeys
+from controller.serving.throttle import Rate
 from exchange.wire.signing import encode_params, signature
 from tests.support.fixed_keys import FixedKeys
 from tests.unit.gateway.fake_port import FakePort

@@ -3,8 +3,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from controller.gateway.limits import GatewayLimits, Rate, ReplayGuard, Throttle
+from controller.gateway.limits import GatewayLimits, ReplayGuard
 from controller.gateway.port import BotKey
+from controller.serving.throttle import Rate, Throttle
 from exchange.model import Millis
 from exchange.wire.signing import encode_params, signature
 from policies.limit_types import Deny

@@ -8,6 +8,7 @@ import pytest
 from controller.gateway.app import create_app
 from controller.gateway.limits import GatewayLimits
 from controller.gateway.server import serving
+from controller.serving.bounds import Bounds
 from exchange.errors import ConfigError
 from tests.support.fixed_keys import FixedKeys
 from tests.unit.gateway.fake_port import START, FakePort
@@ -53,29 +54,17 @@ async def test_an_address_in_use_is_a_configuration_error() -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"GET /api/v3/ping HTTP/1.1\r\nHost: g", PING + b"GET /api/v3/pi"])
 async def test_a_request_head_that_does_not_arrive_ends_the_connection(sent: bytes) -> None:
-    limits = GatewayLimits(head_seconds=0)
+    limits = GatewayLimits(connection=Bounds(head_seconds=0))
     async with serving(create_app(FakePort(), FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
         answer = await talk(port, sent)
     assert answer.count(b"HTTP/1.1 200") <= sent.count(b"\r\n\r\n")
 
 
 async def test_a_request_head_that_is_too_large_is_refused() -> None:
-    limits = GatewayLimits(head_bytes=4_096)
+    limits = GatewayLimits(connection=Bounds(head_bytes=4_096))
     async with serving(create_app(FakePort(), FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
         answer = await talk(port, b"GET /api/v3/ping HTTP/1.1\r\nHost: gateway\r\n", b"X-Pad: " + b"y" * 9_000)
     assert answer.startswith(b"HTTP/1.1 400") or answer == b""
-
-
-async def test_only_connections_beyond_the_maximum_are_dropped() -> None:
-    limits = GatewayLimits(connections=1)
-    async with serving(create_app(FakePort(), FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(PING)
-        assert (await reader.readuntil(b"{}")).startswith(b"HTTP/1.1 200")
-        assert await talk(port, PING) == b""
-        writer.write(PING)
-        assert (await reader.readuntil(b"{}")).endswith(b"{}")
-        writer.close()
 
 
 SMUGGLED = [
@@ -98,7 +87,7 @@ SMUGGLED = [
 
 @pytest.mark.parametrize("sent", SMUGGLED, ids=range(len(SMUGGLED)))
 async def test_a_request_that_two_servers_could_read_differently_is_refused(sent: bytes) -> None:
-    fake, limits = FakePort(), GatewayLimits(idle_seconds=0, head_seconds=1, body_seconds=1)
+    fake, limits = FakePort(), GatewayLimits(body_seconds=1, connection=Bounds(idle_seconds=0, head_seconds=1))
     async with serving(create_app(fake, FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
         answer = await talk(port, sent)
     assert answer[9:10] in {b"4", b""}, answer
@@ -107,7 +96,7 @@ async def test_a_request_that_two_servers_could_read_differently_is_refused(sent
 
 
 async def test_a_websocket_is_refused() -> None:
-    limits = GatewayLimits(idle_seconds=0)
+    limits = GatewayLimits(connection=Bounds(idle_seconds=0))
     upgrade = b"GET /ws HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\n\r\n"
     async with serving(create_app(FakePort(clock=START), FixedKeys(ALPHA), limits), "127.0.0.1", 0, limits) as port:
         assert (await talk(port, upgrade)).startswith(b"HTTP/1.1 404")

@@ -1,17 +1,23 @@
-"""Runs an ASGI server inside the running event loop, for the gateway, the console and the witness.
+"""Runs an ASGI server inside the running event loop, for the gateway, the console, the local socket and the witness.
 
-The process keeps its own signal handlers.
+The process keeps its own signal handlers. ``serve`` is what a server uses; its ``Door`` bounds what clients may use.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
+from starlette.types import ASGIApp
 
+from controller.serving.door import Door
+from controller.serving.guarded import guarded_protocol
 from exchange.errors import ConfigError
 
 DRAIN_S = 3
@@ -40,11 +46,29 @@ def listen(host: str, port: int, section: str) -> socket.socket:
 
 
 @asynccontextmanager
-async def running(
-    config: uvicorn.Config, listener: socket.socket, *, drain: Callable[[], None] | None = None
+async def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    door: Door,
+    *,
+    tls: ssl.SSLContext | None = None,
+    drain: Callable[[], None] | None = None,
 ) -> AsyncIterator[None]:
-    """Serve on a bound socket. Leaving the context stops accepting, calls ``drain``, and waits for open requests."""
-    server = _Server(config)
+    """Serve ``app`` on a bound socket to the clients that ``door`` lets in.
+
+    Leaving the context stops accepting, calls ``drain``, and waits for open requests.
+    """
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    server = _Server(config, door, tls)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     listening = asyncio.create_task(server.listening.wait())
     await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -59,15 +83,24 @@ async def running(
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that installs no signal handlers and sets ``listening`` once it listens."""
+    """A uvicorn server that installs no signal handlers, accepts through a door, and sets ``listening`` once it listens."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, door: Door, tls: ssl.SSLContext | None) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._door = door
+        self._tls = tls
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
         return nullcontext()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        # asyncio's own accept writes thousands of lines when no descriptor is left, and drops nobody.
+        make = partial(
+            guarded_protocol(self._door), config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        for listener in sockets or ():
+            self._door.open(listener, make, self._tls)
+        self.servers = [cast("Any", self._door)]
+        self.started = True
         self.listening.set()
