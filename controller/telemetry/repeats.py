@@ -30,17 +30,20 @@ Key = tuple[object, ...]
 
 @dataclass
 class _Line:
-    """One line in its window. ``sample`` is a record to tell the count with, and ``told`` what precedes the count."""
+    """One line, or all lines of a library's logger, in its window. ``told`` is what precedes the count."""
 
     began: float
     sample: logging.LogRecord
     told: str
-    allowed: int
     seen: int = 0
+    left_out: int = 0
 
-    @property
-    def left_out(self) -> int:
-        return max(0, self.seen - self.allowed)
+    def summary(self, now: float) -> Iterator[logging.LogRecord]:
+        """A record with the count, if something was left out."""
+        if self.left_out:
+            text = f"{self.told}: repeated {self.left_out} times in the last {now - self.began:.0f} s, not written each time"
+            sample = self.sample
+            yield logging.LogRecord(sample.name, sample.levelno, sample.pathname, sample.lineno, text, None, None)
 
 
 class Repeats:
@@ -48,7 +51,8 @@ class Repeats:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._lines: OrderedDict[Key, _Line] = OrderedDict()
+        self._lines = _Lines()
+        self._libraries = _Lines()
         self._lock = Lock()
 
     def admit(self, record: logging.LogRecord) -> list[logging.LogRecord]:
@@ -56,44 +60,58 @@ class Repeats:
         text = record.getMessage()
         with self._lock:
             now = self._monotonic()
-            told = list(self._ended(now))
-            admitted = self._count(_key(record, text), _Line(now, record, text, WRITTEN), told)
-            if admitted and record.name.partition(".")[0] not in _OURS:
-                several = f"other lines of {record.name}"
-                admitted = self._count((record.name, record.levelno), _Line(now, record, several, LIBRARY_LINES), told)
-        return [*told, record] if admitted else told
+            out = self._lines.ended(now) + self._libraries.ended(now)
+            library = None
+            if record.name.partition(".")[0] not in _OURS:
+                new = _Line(now, record, f"other lines of {record.name}")
+                library = self._libraries.find((record.name, record.levelno), new, out)
+                if library.seen >= LIBRARY_LINES:
+                    library.left_out += 1
+                    return out
+            line = self._lines.find(_key(record, text), _Line(now, record, text), out)
+            if line.seen >= WRITTEN:
+                line.left_out += 1
+                return out
+            line.seen += 1
+            if library is not None:
+                library.seen += 1
+        return [*out, record]
 
     def ended(self, *, closing: bool = False) -> list[logging.LogRecord]:
         """The counts of lines whose window has ended; of all lines when the log closes."""
         with self._lock:
-            return list(self._ended(self._monotonic(), closing=closing))
+            now = self._monotonic()
+            return self._lines.ended(now, closing=closing) + self._libraries.ended(now, closing=closing)
 
-    def _count(self, key: Key, new: _Line, out: list[logging.LogRecord]) -> bool:
-        line = self._lines.get(key)
-        if line is None:
+
+class _Lines:
+    """Lines in the order in which their windows began, at most ``MOST``."""
+
+    def __init__(self) -> None:
+        self._lines: OrderedDict[Key, _Line] = OrderedDict()
+
+    def find(self, key: Key, new: _Line, out: list[logging.LogRecord]) -> _Line:
+        """The line, or ``new``; the count of a line that has to make room goes to ``out``."""
+        if key not in self._lines:
             if len(self._lines) >= MOST:
-                out.extend(_summary(self._lines.popitem(last=False)[1], new.began))
-            line = self._lines[key] = new
-        line.seen += 1
-        return line.seen <= line.allowed
+                out.extend(self._lines.popitem(last=False)[1].summary(new.began))
+            self._lines[key] = new
+        return self._lines[key]
 
-    def _ended(self, now: float, *, closing: bool = False) -> Iterator[logging.LogRecord]:
-        # Lines are in the order in which their windows began.
+    def ended(self, now: float, *, closing: bool = False) -> list[logging.LogRecord]:
+        out: list[logging.LogRecord] = []
         while self._lines:
-            key, line = next(iter(self._lines.items()))
-            if now - line.began < WINDOW_S and not closing:
-                return
-            del self._lines[key]
-            yield from _summary(line, now)
+            first = next(iter(self._lines.values()))
+            if now - first.began < WINDOW_S and not closing:
+                break
+            self._lines.popitem(last=False)
+            out.extend(first.summary(now))
+        return out
+
+    def __len__(self) -> int:
+        return len(self._lines)
 
 
 def _key(record: logging.LogRecord, text: str) -> Key:
     error = record.exc_info[1] if record.exc_info else None
     return record.name, record.levelno, text, repr(getattr(record, "fields", None)), type(error), str(error)
-
-
-def _summary(line: _Line, now: float) -> Iterator[logging.LogRecord]:
-    if line.left_out:
-        sample = line.sample
-        text = f"{line.told}: repeated {line.left_out} times in the last {now - line.began:.0f} s, not written each time"
-        yield logging.LogRecord(sample.name, sample.levelno, sample.pathname, sample.lineno, text, None, None)
