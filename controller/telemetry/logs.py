@@ -20,13 +20,12 @@ from queue import Empty, Full, Queue
 from typing import Any, TextIO
 
 from controller.telemetry.redact import Redactor
-from controller.telemetry.repeats import Repeats
+from controller.telemetry.repeats import LONGEST, Repeats
 
 QUEUE = 10_000
 QUIET_S = 5.0
 """How often counts of repeated lines are looked for while nothing is written."""
 
-_LONGEST_MESSAGE = 8_000
 _NOISY = ("httpx", "httpcore", "websockets", "uvicorn", "apscheduler", "transitions", "urllib3")
 
 
@@ -43,7 +42,7 @@ class JsonLines(logging.Formatter):
             "at": int(record.created * 1000),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": self._redactor.text(record.getMessage())[:_LONGEST_MESSAGE],
+            "message": self._redactor.text(record.getMessage())[:LONGEST],
         }
         if fields := getattr(record, "fields", None):
             line["fields"] = self._redactor.scrub(fields)
@@ -51,7 +50,7 @@ class JsonLines(logging.Formatter):
             error = record.exc_info[1]
             line["error"] = {
                 "type": type(error).__name__,
-                "trace": self._redactor.text("".join(traceback.format_exception(error)))[:_LONGEST_MESSAGE],
+                "trace": self._redactor.text("".join(traceback.format_exception(error)))[:LONGEST],
             }
         return json.dumps(line, ensure_ascii=True, separators=(",", ":"))
 

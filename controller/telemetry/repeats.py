@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Lock
 
+LONGEST = 8_000
+"""The log writes so many characters of a text; what follows makes no difference."""
+
 WRITTEN = 3
 """How many times a line is written in a window."""
 
@@ -33,7 +36,8 @@ class _Line:
     """One line, or all lines of a library's logger, in its window. ``told`` is what precedes the count."""
 
     began: float
-    sample: logging.LogRecord
+    logger: str
+    level: int
     told: str
     seen: int = 0
     left_out: int = 0
@@ -42,8 +46,7 @@ class _Line:
         """A record with the count, if something was left out."""
         if self.left_out:
             text = f"{self.told}: repeated {self.left_out} times in the last {now - self.began:.0f} s, not written each time"
-            sample = self.sample
-            yield logging.LogRecord(sample.name, sample.levelno, sample.pathname, sample.lineno, text, None, None)
+            yield logging.LogRecord(self.logger, self.level, "", 0, text, None, None)
 
 
 class Repeats:
@@ -57,18 +60,18 @@ class Repeats:
 
     def admit(self, record: logging.LogRecord) -> list[logging.LogRecord]:
         """What to write now: the record, unless it is left out, after the counts of lines whose window has ended."""
-        text = record.getMessage()
+        text = record.getMessage()[:LONGEST]
         with self._lock:
             now = self._monotonic()
             out = self._lines.ended(now) + self._libraries.ended(now)
             library = None
             if record.name.partition(".")[0] not in _OURS:
-                new = _Line(now, record, f"other lines of {record.name}")
+                new = _Line(now, record.name, record.levelno, f"other lines of {record.name}")
                 library = self._libraries.find((record.name, record.levelno), new, out)
                 if library.seen >= LIBRARY_LINES:
                     library.left_out += 1
                     return out
-            line = self._lines.find(_key(record, text), _Line(now, record, text), out)
+            line = self._lines.find(_key(record, text), _Line(now, record.name, record.levelno, text), out)
             if line.seen >= WRITTEN:
                 line.left_out += 1
                 return out
@@ -114,4 +117,5 @@ class _Lines:
 
 def _key(record: logging.LogRecord, text: str) -> Key:
     error = record.exc_info[1] if record.exc_info else None
-    return record.name, record.levelno, text, repr(getattr(record, "fields", None)), type(error), str(error)
+    fields = repr(getattr(record, "fields", None))
+    return record.name, record.levelno, text, fields[:LONGEST], type(error), str(error)[:LONGEST]
