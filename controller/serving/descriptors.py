@@ -18,8 +18,11 @@ MOST = 65_536
 KEPT = 64
 """Kept for connections to venues, for the journal and for the local socket, whatever clients do."""
 
-FEWEST = 24
+FEWEST = 32
 """The servers need at least so many together."""
+
+_SLACK = 32
+"""Left out of the shares: for what the process opens after its start, and for dropped connections that still close."""
 
 _LOCAL = (8, 64)
 _CONSOLE = (6, 128)
@@ -70,6 +73,7 @@ def share(most: int, used: int, *, gateway: int, console: int = _CONSOLE[1], loc
             code="too-few-descriptors",
             remedy="Raise the limit: LimitNOFILE= of the service unit, or `ulimit -n`.",
         )
-    for_local = min(local, max(_LOCAL[0], left // 8))
-    for_console = min(console, max(_CONSOLE[0], left // 4))
-    return Budget(most - KEPT, for_local, for_console, min(gateway, left - for_local - for_console))
+    room = left - min(_SLACK, left // 4)
+    for_local = min(local, max(_LOCAL[0], room // 8))
+    for_console = min(console, max(_CONSOLE[0], room // 4))
+    return Budget(most - KEPT, for_local, for_console, min(gateway, room - for_local - for_console))

@@ -148,10 +148,8 @@ class Door:
         guest = self._make()
         guest.address, guest.waiting_since = address, self._loop.time()
         self.guests[guest] = None
-        seconds = self.bounds.head_seconds if self._tls is not None else None
-        seated = self._loop.connect_accepted_socket(
-            lambda: guest, connection, ssl=self._tls, ssl_handshake_timeout=max(seconds, PAUSE_S) if seconds is not None else None
-        )
+        handshake_s = self.bounds.head_seconds if self._tls is not None else None
+        seated = self._loop.connect_accepted_socket(lambda: guest, connection, ssl=self._tls, ssl_handshake_timeout=handshake_s)
         self._arriving[guest] = task = self._loop.create_task(seated)
         task.add_done_callback(partial(self._seated, guest, connection))
         return True

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from controller.console.app import ENVELOPE_LIMIT, MAX_ROWS, REQUEST_LIMIT, create_app
+from controller.console.limits import ConsoleLimits
 from controller.console.port import GateRefused
 from controller.console.schema import (
     CheckpointView,
@@ -21,6 +22,7 @@ from controller.console.schema import (
     SeriesView,
     StatusView,
 )
+from controller.serving.throttle import Rate
 from exchange.errors import (
     ConfigError,
     DeadlineExceeded,
@@ -184,6 +186,29 @@ async def test_an_unknown_path_is_a_json_404(path: str) -> None:
     response = await ask(FakePort(), path)
     assert response.status_code == 404
     assert response.json()["error"]["code"] == "not-found"
+
+
+@pytest.mark.parametrize(("local", "sealed"), [(True, 1), (False, 0)])
+async def test_only_a_proposal_over_the_local_socket_asks_to_seal_the_evidence(*, local: bool, sealed: int) -> None:
+    port = FakePort()
+    async with client(port, local=local) as session:
+        assert (await session.post("/v1/propose", json={"verb": "advance", "reason": "test"})).status_code == 200
+    assert port.sealed == sealed
+
+
+async def test_proposals_over_tcp_are_limited_and_the_refusal_says_when_to_come_back() -> None:
+    port, now = FakePort(), [0]
+    limits = ConsoleLimits(proposals=Rate(1, 2, seconds=10))
+    app = create_app(port, local=False, limits=limits, monotonic_ns=lambda: now[0])
+    body = {"verb": "advance", "reason": "test"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as session:
+        answers = [await session.post("/v1/propose", json=body) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        error = ErrorView.model_validate_json(answers[-1].content).error
+        assert (error.code, error.exit_code, answers[-1].headers["retry-after"]) == ("too-many-proposals", 3, "10")
+        now[0] = 10_000_000_000
+        assert (await session.post("/v1/propose", json=body)).status_code == 200
+    assert len(port.proposed) == 3
 
 
 @pytest.mark.parametrize(("path", "limit"), [("/v1/propose", REQUEST_LIMIT), ("/v1/commands", ENVELOPE_LIMIT)])
