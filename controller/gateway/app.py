@@ -106,7 +106,7 @@ class Gateway:
             endpoint = self._endpoint(request, scope.get("raw_path"))
             call = await self._admit(request, endpoint, receive)
             if call.bot:
-                vouch(scope)
+                vouch(scope, call.bot)
             value = await endpoint.answer(call)
         except Throttled as wait:
             return Reply.of(wait.error, retry_after_s=wait.retry_after_s)

@@ -13,7 +13,8 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
@@ -23,6 +24,9 @@ from controller.serving.bounds import Bounds, counted_address
 BACKLOG = 512
 PAUSE_S = 0.1
 """How long a door that found no descriptor accepts nothing."""
+
+KEPT_FOR_EACH = 16
+"""Whoever signed over more connections than these has none of them preferred."""
 
 _AT_ONCE = 16
 _SHED = 16
@@ -36,8 +40,8 @@ class Guest(Protocol):
     """One connection, as its door sees it."""
 
     address: str
-    proven: bool
-    """Whether a request with a valid signature came over it."""
+    proven: str
+    """Who sent a request with a valid signature over it; empty when nobody did."""
     waiting_since: float | None
     """Since when it has waited for its client; ``None`` while the server works for it."""
 
@@ -62,8 +66,8 @@ class Doors:
 
     def shed(self, count: int) -> None:
         """Drop the connections over TCP that have waited the longest."""
-        guests = [(door, guest) for door in self._remote for guest in door.guests if guest.waiting_since is not None]
-        for door, guest in sorted(guests, key=lambda one: _patience(one[1]))[:count]:
+        waiting = [(rank, door, guest) for door in self._remote for rank, guest in door.waiting()]
+        for _, door, guest in sorted(waiting, key=lambda one: one[0])[:count]:
             door.drop(guest)
 
 
@@ -120,6 +124,15 @@ class Door:
             task.cancel()
         guest.drop()
 
+    def waiting(self) -> list[tuple[tuple[bool, float], Guest]]:
+        """The connections that wait for their clients, each with its rank: the lowest is dropped first."""
+        proven = Counter(guest.proven for guest in self.guests if guest.proven)
+        return [
+            ((0 < proven[guest.proven] <= KEPT_FOR_EACH, guest.waiting_since), guest)
+            for guest in self.guests
+            if guest.waiting_since is not None
+        ]
+
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(self._at_once):
             try:
@@ -164,15 +177,14 @@ class Door:
 
     def _make_room(self, address: str) -> bool:
         if sum(guest.address == address for guest in self.guests) >= self.bounds.per_address:
-            return self._drop_one(guest for guest in self.guests if guest.address == address)
-        return len(self.guests) < self.bounds.connections or self._drop_one(self.guests)
+            return self._drop_one([(rank, guest) for rank, guest in self.waiting() if guest.address == address])
+        return len(self.guests) < self.bounds.connections or self._drop_one(self.waiting())
 
-    def _drop_one(self, guests: Iterable[Guest]) -> bool:
-        victim = min((guest for guest in guests if guest.waiting_since is not None), key=_patience, default=None)
-        if victim is None:
+    def _drop_one(self, waiting: list[tuple[tuple[bool, float], Guest]]) -> bool:
+        if not waiting:
             return False
         _log.warning("the %s is full: it drops the connection that has waited the longest", self._name)
-        self.drop(victim)
+        self.drop(min(waiting, key=lambda one: one[0])[1])
         return True
 
     def _starve(self, listener: socket.socket) -> None:
@@ -195,7 +207,3 @@ class Door:
         with suppress(OSError):
             while self._local is not None and self._listener is not None and len(self._spares) < _SPARES:
                 self._spares.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-
-
-def _patience(guest: Guest) -> tuple[bool, float]:
-    return guest.proven, guest.waiting_since or 0.0

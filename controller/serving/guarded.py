@@ -34,11 +34,11 @@ def guarded_protocol(door: Door) -> type[GuardedProtocol]:
     return Guarded
 
 
-def vouch(scope: Scope) -> None:
-    """A request had a valid signature: a full door drops its connection last. The gateway calls it."""
+def vouch(scope: Scope, signer: str) -> None:
+    """A request had a valid signature of ``signer``: a full door drops its connection last. The gateway calls it."""
     said = scope.get("state", {}).get(_VOUCH)
     if said is not None:
-        said()
+        said(signer)
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -52,7 +52,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self.address = ""
-        self.proven = False
+        self.proven = ""
         self.waiting_since: float | None = None
         self._waits: _Wait | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -142,8 +142,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unread = False
         self._note()
 
-    def _vouch(self) -> None:
-        self.proven = True
+    def _vouch(self, signer: str) -> None:
+        self.proven = signer
 
     def _note(self) -> None:
         if not self._open:

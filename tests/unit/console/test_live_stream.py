@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
+from starlette.types import Message
 
 from controller.console import stream as subject
 from controller.console.limits import ConsoleLimits, TooMany
 from controller.console.schema import EntryView, SampleView, StatusView
-from controller.console.stream import LiveStream
+from controller.console.stream import LiveResponse, LiveStream
 from exchange.errors import Refused
 from tests.support.operator_port import FakePort, a_sample, a_status, an_entry
 
@@ -147,3 +148,18 @@ async def test_the_place_of_a_reader_that_ended_is_free() -> None:
     with pytest.raises(StopAsyncIteration):
         await reader.event()
     assert await stream.open("a")
+
+
+async def test_a_client_that_left_before_the_first_byte_takes_no_place() -> None:
+    stream = LiveStream(FakePort(), ConsoleLimits(readers=1))
+
+    async def gone() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def stuck(_: Message) -> None:
+        await asyncio.Event().wait()
+
+    response = LiveResponse(await stream.open("a"))
+    async with asyncio.timeout(30):
+        await response({"type": "http", "asgi": {"spec_version": "2.3"}}, gone, stuck)
+    assert await stream.open("b")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
 from controller.console.app import create_app as create_console
+from controller.console.limits import ConsoleLimits
 from controller.console.server import serving as serving_console
 from controller.console.server import serving_socket
 from controller.gateway.app import create_app as create_gateway
@@ -68,8 +71,8 @@ class Scene:
 
 
 @asynccontextmanager
-async def slow(bounds: Bounds) -> AsyncIterator[Scene]:
-    app, door, listener = Slow(), Doors().add("test", bounds), listen("127.0.0.1", 0, "test")
+async def slow(bounds: Bounds, doors: Doors | None = None) -> AsyncIterator[Scene]:
+    app, door, listener = Slow(), (doors or Doors()).add("test", bounds), listen("127.0.0.1", 0, "test")
     scene = Scene(app, door, listener.getsockname()[1])
     async with serve(app, listener, door):
         try:
@@ -168,9 +171,25 @@ async def test_a_connection_with_a_valid_signature_is_dropped_last() -> None:
     async with serving_gateway(app, "127.0.0.1", 0, limits) as port, http_at(f"http://127.0.0.1:{port}") as bot:
         assert await account(bot, ALPHA) == 200
         (pooled,) = bot._transport._pool.connections
-        async with Crowd(port, idle=40):
+        async with Crowd(port, idle=40) as crowd:
+            await eventually(lambda: crowd.still_open() == 7)
             assert await account(bot, ALPHA) == 200
             assert bot._transport._pool.connections == [pooled]
+
+
+async def test_a_bot_with_very_many_connections_takes_no_place_of_another() -> None:
+    limits = replace(PLENTY, connection=replace(ROOMY, connections=24, per_address=24))
+    app = create_gateway(FakePort(), FixedKeys(ALPHA, BETA), limits)
+    async with serving_gateway(app, "127.0.0.1", 0, limits) as port, AsyncExitStack() as stack:
+        many = [await stack.enter_async_context(http_at(f"http://127.0.0.1:{port}")) for _ in range(23)]
+        for client in many:
+            assert await account(client, ALPHA) == 200
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        stack.callback(writer.close)
+        for _ in range(5):
+            more = await stack.enter_async_context(http_at(f"http://127.0.0.1:{port}"))
+            assert await account(more, ALPHA) == 200
+        assert not reader.at_eof()
 
 
 async def test_a_wrong_signature_does_not_keep_a_connection() -> None:
@@ -203,8 +222,9 @@ async def test_clients_over_tcp_never_take_the_descriptors_that_are_kept(tmp_pat
     with socket.socket() as probe:
         ceiling = probe.fileno() + 20
     operator, doors, path = FakeOperator(), Doors(ceiling), tmp_path / "gatehouse.sock"
+    limits = ConsoleLimits(connection=ROOMY)
     async with (
-        serving_console(create_console(operator, local=False), "127.0.0.1", 0, doors=doors) as port,
+        serving_console(create_console(operator, local=False), "127.0.0.1", 0, limits, doors) as port,
         serving_socket(create_console(operator, local=True), path, doors=doors),
         Crowd(port, idle=60) as crowd,
         http_over(path) as local,
@@ -212,6 +232,38 @@ async def test_clients_over_tcp_never_take_the_descriptors_that_are_kept(tmp_pat
         # The ceiling is a number, and this process has the clients' ends too.
         await eventually(lambda: crowd.still_open() < 20)
         assert (await local.post("/v1/halt", json={"reason": "stop"})).status_code == 200
+
+
+class Exhausted(socket.socket):
+    """A listening socket that finds no descriptor until it is told that there are some."""
+
+    attempts = 0
+    exhausted = True
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        self.attempts += 1
+        if self.exhausted:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+async def test_a_door_without_descriptors_drops_who_waits_and_tries_again_only_now_and_then() -> None:
+    doors, app = Doors(), Slow()
+    listener = Exhausted()
+    listener.bind(("127.0.0.1", 0))
+    async with slow(ROOMY, doors) as other, serve(app, listener, doors.add("exhausted", ROOMY)):
+        waiting = await other.connect()
+        await eventually(lambda: len(other.door.guests) == 1)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(GET)
+        assert await ended(waiting)
+        await asyncio.sleep(1)
+        assert 1 < listener.attempts < 40
+        listener.exhausted = False
+        app.go.set()
+        async with asyncio.timeout(30):
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+        writer.close()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
+import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from controller.console.app import create_app
 from controller.console.limits import ConsoleLimits
@@ -16,6 +18,7 @@ from controller.console.server import serving
 from controller.serving import listen, serve
 from controller.serving.bounds import Bounds
 from controller.serving.door import Door, Doors
+from controller.serving.guarded import guarded_protocol
 from tests.support.crowd import eventually
 from tests.support.operator_port import FakePort, an_entry
 
@@ -98,7 +101,11 @@ async def test_a_head_that_is_too_large_is_refused_in_whatever_pieces_it_comes()
 
 async def test_a_large_body_does_not_count_as_head() -> None:
     async with talking(reads_body, replace(PATIENT, head_bytes=2_000)) as (_, reader, writer):
-        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n" + b"y" * 90_000 + GET)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n")
+        for _ in range(3):
+            writer.write(b"y" * 30_000)
+            await asyncio.sleep(0.05)
+        writer.write(GET)
         async with asyncio.timeout(30):
             assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
             assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
@@ -132,6 +139,38 @@ def door_waits_for_first(door: Door) -> bool:
     """Whether the only connection has not sent its request yet."""
     (guest,) = door.guests
     return not getattr(guest, "cycle", None)
+
+
+class Unflushed(asyncio.Transport):
+    """A transport whose peer reads nothing: closing never ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closing = False
+        self.aborted = asyncio.Event()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep it for ever."""
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+
+async def test_a_closing_connection_whose_last_bytes_are_not_taken_ends() -> None:
+    door, transport = Doors().add("test", replace(PATIENT, write_seconds=SOON)), Unflushed()
+    protocol = guarded_protocol(door)(config=uvicorn.Config(ignores_body), server_state=ServerState(), app_state={})
+    protocol.connection_made(transport)
+    protocol.data_received(GET.replace(b"Host", b"Connection: close\r\nHost"))
+    async with asyncio.timeout(30):
+        await transport.aborted.wait()
+    assert transport.closing
+    protocol.connection_lost(None)
 
 
 async def test_several_requests_at_once_are_all_answered() -> None:
