@@ -6,12 +6,14 @@ streams and waits for open requests.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import socket
 import stat
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -19,9 +21,11 @@ from starlette.types import ASGIApp
 
 from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS, ConsoleLimits
 from controller.serving import listen, serve
-from controller.serving.door import Doors
+from controller.serving.door import Door, Doors
 from exchange.errors import ConfigError, Refused
 
+BIND_AGAIN_S = 0.5
+_log = logging.getLogger(__name__)
 _CREDENTIALS = struct.Struct("3i")
 _LONGEST_PATH = 107
 
@@ -64,6 +68,8 @@ async def serving_socket(
 ) -> AsyncIterator[None]:
     """Serve ``app`` on a unix socket of mode 0600, to processes of this user and of root.
 
+    A socket file that somebody removes is created again within ``BIND_AGAIN_S``: a halt must find it.
+
     Args:
         doors: those of the process. The socket may use the descriptors that they keep from clients over TCP.
         uids: the users to accept instead, even if the socket's mode was changed.
@@ -72,14 +78,41 @@ async def serving_socket(
         ConfigError: the path is too long, or is not a socket.
         Refused: another process is serving there.
     """
-    listener = _bind_private(path)
     allowed = frozenset({0, os.geteuid()}) if uids is None else uids
-    door = (doors or Doors()).add("local socket", limits.connection, local=lambda peer: _user_of(peer) in allowed)
-    try:
-        async with serve(app, listener, door, drain=_drain(app)):
+    shared = doors or Doors()
+
+    async def bind(stack: AsyncExitStack) -> Door:
+        listener = _bind_private(path)
+        door = shared.add("local socket", limits.connection, local=lambda peer: _user_of(peer) in allowed)
+        await stack.enter_async_context(serve(app, listener, door, drain=_drain(app)))
+        return door
+
+    async with AsyncExitStack() as stack:
+        door = await bind(stack)
+        keeping = asyncio.create_task(_bind_again(path, door, lambda: bind(stack)))
+        try:
             yield
-    finally:
-        _remove(path)
+        finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
+            _remove(path)
+
+
+async def _bind_again(path: Path, door: Door, bind: Callable[[], Awaitable[Door]]) -> None:
+    """Bind the socket again whenever its file is gone. Connections that are open stay; another file in its place is left alone."""
+    while True:
+        await asyncio.sleep(BIND_AGAIN_S)
+        if _is_there(path):
+            continue
+        try:
+            fresh = await bind()
+        except (ConfigError, Refused) as error:
+            _log.warning("the local socket is gone and cannot be created: %s", error.message)
+            continue
+        _log.warning("the local socket was gone; it is served again at %s", path)
+        door.close()
+        door = fresh
 
 
 def _drain(app: object) -> Callable[[], None] | None:
@@ -114,9 +147,14 @@ def _bind_private(path: Path) -> socket.socket:
     return listener
 
 
+def _is_there(path: Path) -> bool:
+    return os.path.lexists(path)
+
+
 def _remove(path: Path) -> None:
     with suppress(FileNotFoundError):
-        path.unlink()
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()
 
 
 def _clear_stale(path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from controller.console import server as server_module
 from controller.console.app import create_app
 from controller.console.server import serving, serving_socket
 from controller.serving import DRAIN_S
@@ -106,3 +107,16 @@ async def test_a_path_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="too long"):
         async with serving_socket(create_app(FakePort(), local=True), tmp_path / ("x" * 120)):
             pass
+
+
+async def test_a_socket_file_that_was_removed_is_served_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "BIND_AGAIN_S", 0.01)
+    path = tmp_path / "gatehouse.sock"
+    async with serving_socket(create_app(FakePort(), local=True), path):
+        path.unlink()
+        while not path.exists():  # noqa: ASYNC110 - a file has no event
+            await asyncio.sleep(0.01)
+        async with http_over(path) as client:
+            assert (await client.get("/v1/status")).status_code == 200
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not path.exists()
