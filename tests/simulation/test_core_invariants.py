@@ -355,7 +355,7 @@ class Deployment(RuleBasedStateMachine):
         if not really or self.desk.state.ledger(venue).totals is None:
             return
         self.watchman.lied = True
-        foreign = replace(fill, trade_id=f"foreign-{len(self.desk.journal)}", client_id="", at=self.desk.now)
+        foreign = replace(fill, trade_id=f"foreign-{len(self.desk.journal)}", order_id="foreign", client_id="", at=self.desk.now)
         self.desk.trades[venue].append(foreign)
         self.give(i.VenueReported(venue, foreign))
         assert self.desk.state.position.stage is Stage.HALTED
