@@ -13,8 +13,8 @@ answer every query with an old state, all at once. So all of these proofs are ne
    show what had not been sent. A private stream that answers PINGs proves nothing, because a frozen one answers them too.
 
 Without the fourth proof nothing is released where orders can be admitted, and ``guards.unknown_order`` halts the deployment. Where
-no order can be admitted, because the deployment is HALTED or trades elsewhere, the proof is time: ``guards.unknown_order.max_age_ms``
-more. The cancels of the halt have run by then, and a person signs before anything is admitted again.
+none can be admitted, because the deployment is HALTED or trades elsewhere, time is the proof: ``unknown_order.max_age_ms`` more.
+The cancels of the halt have run by then, and a person signs before anything is admitted again.
 """
 
 from __future__ import annotations
