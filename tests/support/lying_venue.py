@@ -1,10 +1,12 @@
 """A venue for a ``Desk`` that loses answers, freezes its private stream, and answers queries with a state of some time ago.
 
-Its own books are right. It keeps a picture of them for every moment, and each reading shows one of those pictures as a whole.
+Its own books are right. It keeps a picture of them for every moment, and each reading shows one of those pictures; only that the
+order lists may leave out a new order for longer than the balances and the trades do, as the testnet's ``not-found-lag`` does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from controller.core import inputs as i
@@ -44,6 +46,7 @@ class LyingVenue:
     books: Adversary = field(init=False)
     pictures: list[Picture] = field(default_factory=list)
     arriving: list[tuple[Millis, Truth]] = field(default_factory=list)
+    hidden_until: dict[str, Millis] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.books = Adversary(self.desk)
@@ -56,8 +59,9 @@ class LyingVenue:
                 self.books.cancel(effect)
                 self._changed()
 
-    def place(self, effect: Place, ending: str, late_ms: int) -> None:
+    def place(self, effect: Place, ending: str, late_ms: int, hidden_ms: int = 0) -> None:
         """The desk sent an order. ``ending``: what becomes of it, and whether the desk hears of it."""
+        self.hidden_until[effect.intent.client_id] = Millis(self.desk.now + hidden_ms)
         assert effect.intent.quantity is not None
         truth = self.books.orders[effect.intent.client_id] = Truth(LIVE, effect.intent, effect.intent.quantity)
         truth.answered = True
@@ -107,15 +111,15 @@ class LyingVenue:
         for order in self.desk.state.open_on(LIVE):
             if order.status is not OrderStatus.UNKNOWN:
                 continue
-            shown = {report.client_id for report in lists.open} | {fill.client_id for fill in lists.trades}
-            report = single.orders.get(order.client_id)
+            shown = {report.client_id for report in self._shown(lists.open)} | {fill.client_id for fill in lists.trades}
+            report = next(iter(self._shown([one for one in single.orders.values() if one.client_id == order.client_id])), None)
             absent = report is None and order.client_id not in shown
             self.give(i.LookupAnswered(order.client_id, report, absent_everywhere=absent, asked_at=self.desk.now))
 
     def sweep(self) -> None:
         """Answer a reading of the account."""
         picture = self._picture(self.account_lag)
-        snapshot = i.AccountSnapshot(picture.open, picture.trades, picture.balances)
+        snapshot = i.AccountSnapshot(self._shown(picture.open), picture.trades, picture.balances)
         booked = self.desk.state.ledger(LIVE).fills_booked
         self.give(i.AccountRead(LIVE, snapshot, booked, self.desk.now, fees={SYMBOL: RULES.taker_fee}))
 
@@ -123,6 +127,9 @@ class LyingVenue:
         """Whether the order is, or may yet be, in the venue's books, or has traded there."""
         truth = self.books.orders[client_id]
         return truth.accepted is not False and (not truth.dead or truth.executed > 0)
+
+    def _shown(self, reports: Iterable[OrderReport]) -> tuple[OrderReport, ...]:
+        return tuple(report for report in reports if self.hidden_until[report.client_id] <= self.desk.now)
 
     def _accept(self, truth: Truth) -> None:
         truth.accepted = True

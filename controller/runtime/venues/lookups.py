@@ -42,21 +42,38 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Wait:
-    """When an order may be looked up again. ``unanswered``: the venue did not answer the last time."""
+    """When an order may be looked up again, and how long the wait after that is. ``silent``: the venue did not answer."""
 
     due_ns: int
     next_ns: int
-    unanswered: bool
+    silent: bool
 
 
 @dataclass(slots=True)
 class _Queue:
-    """The look-ups of one venue. ``paid_ns``: until when the queries made so far use up what a second allows."""
+    """The look-ups of one venue. ``unanswered`` are the orders of the batch that runs.
+
+    ``paid_ns``: until when the queries made so far use up what a second allows.
+    """
 
     wanted: dict[str, LookUp] = field(default_factory=dict)
+    unanswered: set[str] = field(default_factory=set)
     waits: dict[str, _Wait] = field(default_factory=dict)
     running: bool = False
     paid_ns: int = 0
+
+    def due_ns(self, client_id: str) -> int:
+        """When an order may be looked up; 0 for one that has no wait."""
+        wait = self.waits.get(client_id)
+        return wait.due_ns if wait is not None else 0
+
+    def take(self, now: int) -> list[LookUp]:
+        """Take what is wanted, the longest due first. Waits of orders that nobody asks for any more are forgotten."""
+        due = sorted(self.wanted.values(), key=lambda effect: self.due_ns(effect.client_id))
+        self.wanted.clear()
+        self.unanswered = {effect.client_id for effect in due}
+        self.waits = {client_id: wait for client_id, wait in self.waits.items() if wait.due_ns > now - 2 * LONGEST_WAIT_NS}
+        return due
 
 
 class LookUps:
@@ -72,8 +89,11 @@ class LookUps:
         self._queues = {name: _Queue() for name in venues}
 
     def ask(self, effect: LookUp) -> None:
-        """Look one order up as soon as its wait is over; one that asks again before is not kept."""
-        self._queues[effect.venue].wanted[effect.client_id] = effect
+        """Look one order up, unless its wait is not over or it is being looked up."""
+        queue = self._queues[effect.venue]
+        if effect.client_id in queue.unanswered or queue.due_ns(effect.client_id) > self._now():
+            return
+        queue.wanted[effect.client_id] = effect
         self._go_on(effect.venue)
 
     def stream_came_back(self, venue: VenueName) -> None:
@@ -83,48 +103,29 @@ class LookUps:
     def venue_answered(self, venue: VenueName) -> None:
         """Look up at once what the venue did not answer: it answers again."""
         waits = self._queues[venue].waits
-        for client_id in [client_id for client_id, wait in waits.items() if wait.unanswered]:
+        for client_id in [client_id for client_id, wait in waits.items() if wait.silent]:
             del waits[client_id]
 
     def _go_on(self, name: VenueName) -> None:
         queue = self._queues[name]
-        if queue.running:
-            return
-        due = self._take_due(queue)
-        if due:
+        if queue.wanted and not queue.running:
             queue.running = True
-            self._start(self._run(name, due))
+            self._start(self._run(name))
 
-    def _take_due(self, queue: _Queue) -> list[LookUp]:
-        """Take what is wanted and due, the longest due first."""
-        now = self._now()
-        forgotten = now - 2 * LONGEST_WAIT_NS
-        queue.waits = {client_id: wait for client_id, wait in queue.waits.items() if wait.due_ns > forgotten}
-        due_at = {client_id: wait.due_ns for client_id, wait in queue.waits.items()}
-        due = [effect for client_id, effect in queue.wanted.items() if due_at.get(client_id, 0) <= now]
-        queue.wanted.clear()
-        return sorted(due, key=lambda effect: due_at.get(effect.client_id, 0))
-
-    async def _run(self, name: VenueName, due: Sequence[LookUp]) -> None:
+    async def _run(self, name: VenueName) -> None:
+        # This begins after the writer's turn, so the batch holds everything that was asked for in it.
         queue = self._queues[name]
-        open_questions = {effect.client_id for effect in due}
         try:
-            await self._batch(name, due, open_questions)
+            await self._batch(name, queue.take(self._now()))
         except VenueError as error:
-            _log.warning(
-                "look-ups were not answered",
-                extra={"fields": {"venue": name, "orders": len(open_questions), "code": error.code}},
-            )
-            self._back_off(queue, open_questions, unanswered=True)
-        except BaseException:
-            self._back_off(queue, open_questions, unanswered=True)
-            raise
+            fields = {"venue": name, "orders": len(queue.unanswered), "code": error.code}
+            _log.warning("look-ups were not answered", extra={"fields": fields})
         finally:
-            queue.running = False
+            self._back_off(queue, queue.unanswered, silent=True)
+            queue.unanswered, queue.running = set(), False
         self._go_on(name)
 
-    async def _batch(self, name: VenueName, due: Sequence[LookUp], open_questions: set[str]) -> None:
-        """Ask for the orders; ``open_questions`` loses what was answered."""
+    async def _batch(self, name: VenueName, due: Sequence[LookUp]) -> None:
         venue, queue, asked_at = self._venues[name], self._queues[name], self._clock.now()
         unlisted: list[tuple[LookUp, bool]] = []
         for symbol in dict.fromkeys(effect.symbol for effect in due):
@@ -133,17 +134,17 @@ class LookUps:
             listed = {report.client_id: report for report in await venue.open_orders(symbol)}
             for effect in orders:
                 if (report := listed.get(effect.client_id)) is not None:
-                    self._answered(effect, report, asked_at, open_questions)
+                    self._answered(effect, report, asked_at)
             missing = [effect for effect in orders if effect.client_id not in listed]
             if missing:
                 traded = self._book(name, await self._fills(venue, queue, symbol, missing), missing)
                 unlisted.extend((effect, effect.client_id in traded) for effect in missing)
-        for effect, traded_before in unlisted[:ONE_BY_ONE_MOST]:
+        for effect, has_traded in unlisted[:ONE_BY_ONE_MOST]:
             await self._pay(queue)
-            report = await venue.order(effect.symbol, effect.client_id)
-            self._answered(effect, report, asked_at, open_questions, absent=report is None and not traded_before)
+            found = await venue.order(effect.symbol, effect.client_id)
+            self._answered(effect, found, asked_at, absent=found is None and not has_traded)
         # The others get no new wait, so they are first when the next tick asks for them.
-        open_questions.clear()
+        queue.unanswered = set()
 
     async def _fills(self, venue: Venue, queue: _Queue, symbol: str, orders: Sequence[LookUp]) -> Sequence[Fill]:
         since = min(effect.since or self._clock.now() - FILLS_BACK_MS for effect in orders)
@@ -157,23 +158,21 @@ class LookUps:
             self._inbox.fact(VenueReported(name, fill), self._now())
         return {fill.client_id for fill in mine}
 
-    def _answered(
-        self, effect: LookUp, report: OrderReport | None, asked_at: Millis, open_questions: set[str], *, absent: bool = False
-    ) -> None:
-        open_questions.discard(effect.client_id)
+    def _answered(self, effect: LookUp, report: OrderReport | None, asked_at: Millis, *, absent: bool = False) -> None:
         queue = self._queues[effect.venue]
+        queue.unanswered.discard(effect.client_id)
         if report is None:
-            self._back_off(queue, {effect.client_id}, unanswered=False)
+            self._back_off(queue, {effect.client_id}, silent=False)
         else:
             queue.waits.pop(effect.client_id, None)
         self._inbox.fact(LookupAnswered(effect.client_id, report, absent_everywhere=absent, asked_at=asked_at), self._now())
 
-    def _back_off(self, queue: _Queue, client_ids: set[str], *, unanswered: bool) -> None:
+    def _back_off(self, queue: _Queue, client_ids: set[str], *, silent: bool) -> None:
         now = self._now()
         for client_id in client_ids:
             last = queue.waits.get(client_id)
             wait = last.next_ns if last is not None else FIRST_WAIT_NS
-            queue.waits[client_id] = _Wait(now + wait, min(2 * wait, LONGEST_WAIT_NS), unanswered)
+            queue.waits[client_id] = _Wait(now + wait, min(2 * wait, LONGEST_WAIT_NS), silent)
 
     async def _pay(self, queue: _Queue, queries: int = 1) -> None:
         """Wait until so many queries fit into the venue's share. Only the one batch of the queue calls it."""
