@@ -221,12 +221,13 @@ class Rig:
     # A bot
 
     async def bot(self, method: str, path: str, **params: str) -> httpx.Response:
-        """A signed request to the gateway. A gateway that has just started takes no order: then it is signed again."""
-        while True:
+        """A signed request to the gateway. A gateway that has just started takes no order: then it is signed again, for a while."""
+        for _ in range(10):
             answer = await self.send(method, path, await self.signed(**params))
             if answer.status_code != 400 or answer.json()["code"] != 700003:
-                return answer
+                break
             await asyncio.sleep(0.2)
+        return answer
 
     async def signed(self, **params: str) -> str:
         """The signed query of a request."""

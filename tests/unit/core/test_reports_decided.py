@@ -275,7 +275,7 @@ def test_a_late_report_without_our_id_of_a_settled_order_is_not_foreign(desk: De
     assert reported(desk, late).events == ()
 
 
-def test_a_report_without_our_id_that_may_be_an_order_in_flight_halts_nothing(desk: Desk) -> None:
+def test_a_nameless_report_of_what_may_be_in_flight_halts_nothing(desk: Desk) -> None:
     client_id = order(desk, Unknown("time-out"))
     nameless = replace(desk.report(client_id, OrderStatus.NEW), client_id="", order_id="C9")
     assert reported(desk, nameless).events == ()

@@ -147,7 +147,7 @@ def test_the_first_reading_that_shows_a_foreign_order_halts(desk: Desk) -> None:
     assert [effect.venue for effect in decision.effects if isinstance(effect, CancelAll)] == [MOCK]
 
 
-def test_a_foreign_order_that_is_there_before_arming_keeps_the_deployment_from_arming_and_then_halts_it() -> None:
+def test_a_foreign_order_before_arming_prevents_it_and_then_halts() -> None:
     desk = Desk()
     desk.boot()
     foreign = stranger(Desk().arm())

@@ -133,7 +133,7 @@ async def test_nothing_is_taken_that_an_earlier_process_may_have_taken(
     assert (shown(old), new.status_code) == ((400, 700003), 200)
 
 
-async def test_a_repeated_client_id_from_before_a_start_still_gives_the_first_order(bot: BotClient, port: FakePort) -> None:
+async def test_a_repeated_client_id_gives_the_first_order_after_a_start(bot: BotClient, port: FakePort) -> None:
     query = sign([*BUY, ("newClientOrderId", "mine"), ("timestamp", str(START))])
     first = await bot.raw("POST", "order", query)
     after_the_restart = BotClient(port)

@@ -217,7 +217,7 @@ def test_every_order_is_resolved_soon_after_the_faults_end() -> None:
 
 @pytest.mark.parametrize("signal", ["venue_answered", "stream_came_back"])
 def test_a_sign_of_life_ends_the_wait(signal: str) -> None:
-    told = []
+    sent = []
 
     async def story(one: Deployment) -> None:
         one.venue.silent = True
@@ -226,14 +226,14 @@ def test_a_sign_of_life_ends_the_wait(signal: str) -> None:
         await one.run(0.5)
         assert one.unknown
         getattr(one.look_ups, signal)(LIVE)
-        told.append(one.at)
+        sent.append(one.at)
         await one.run(1)
 
     one = play(1, story)
-    assert one.resolved["gh-000"] - told[0] < 1
+    assert one.resolved["gh-000"] - sent[0] < 1
 
 
-def test_a_placement_that_is_answered_does_not_shorten_the_wait_of_an_order_that_was_not_found() -> None:
+def test_an_answered_placement_shortens_no_wait_of_a_missing_order() -> None:
     async def story(one: Deployment) -> None:
         for _ in range(240):
             one.look_ups.venue_answered(LIVE)
