@@ -20,7 +20,6 @@ from exchange.errors import IntegrityError
 from exchange.model import Fill, OrderReport, OrderStatus
 from exchange.orders import advance
 from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, VenueName
-from exchange.wire.errors import ErrorCode
 from policies.stage import Stage
 
 AT_THE_VENUE = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})

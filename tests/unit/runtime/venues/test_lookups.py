@@ -27,7 +27,7 @@ from exchange.mexc.ratelimit import QUERIES_PER_WINDOW
 from exchange.mexc.rest import VenueSilent
 from exchange.model import Fill, Millis, OrderReport, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
-from tests.support.virtual_time import START, VirtualClock, run_virtually
+from tests.support.virtual_time import VirtualClock, VirtualTimeLoop, run_in_virtual_time
 
 LIVE = VenueName.LIVE
 SYMBOL = "BTCUSDT"
@@ -129,7 +129,8 @@ def play(orders: int, story: Callable[[Deployment], Coroutine[Any, Any, None]]) 
         await story(made[0])
         await asyncio.gather(*made[0].tasks)
 
-    run_virtually(main)
+    loop = VirtualTimeLoop()
+    run_in_virtual_time(main(VirtualClock(loop)), loop)
     return made[0]
 
 
@@ -252,15 +253,18 @@ def test_more_orders_than_a_batch_asks_for_all_get_their_turn() -> None:
 
 
 def test_fills_are_read_from_the_oldest_of_the_orders_on() -> None:
+    began: list[int] = []
+
     async def story(one: Deployment) -> None:
         now = one.clock.now()
+        began.append(now)
         for client_id, age in (("gh-000", 5_000), ("gh-001", 90_000)):
             one.look_ups.ask(LookUp(LIVE, SYMBOL, client_id, Millis(now - age)))
         one.unknown = set()
         await one.run(3)
 
     one = play(2, story)
-    assert one.venue.since == [START - 90_000 - OVERLAP_MS]
+    assert one.venue.since == [began[0] - 90_000 - OVERLAP_MS]
 
 
 def _knows_nothing(venue: Venue) -> Callable[[str, str], Coroutine[Any, Any, None]]:
