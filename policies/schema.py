@@ -174,7 +174,7 @@ class Guards(_Section):
 
 
 class Settle(_Section):
-    """An UNKNOWN order counts as not placed only after this time and this many look-ups that did not find it."""
+    """An UNKNOWN order counts as not placed only after this time and this many look-ups, and if the account agrees."""
 
     unknown_grace_ms: DurationMs
     lookups_min: Count

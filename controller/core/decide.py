@@ -126,8 +126,8 @@ def _branch(draft: Draft, input_: i.Input) -> Reply:
 def _venue_reported(draft: Draft, report: i.VenueReported) -> None:
     if isinstance(report.event, Fill):
         venue_reports.fill_reported(draft, report.venue, report.event)
-    else:
-        venue_reports.order_reported(draft, report.venue, report.event)
+    elif not venue_reports.order_reported(draft, report.venue, report.event):
+        venue_reports.foreign_reported(draft, report.venue, report.event)
 
 
 def _account_examined(draft: Draft, report: i.AccountExamined) -> None:

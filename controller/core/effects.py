@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from exchange.model import OrderIntent
+from exchange.model import Millis, OrderIntent
 from exchange.ports import VenueName
 
 
@@ -37,11 +37,12 @@ class CancelAll:
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """Ask the venue for the status of an order whose outcome is not known."""
+    """Ask the venue for the status of an order whose outcome is not known. No trade of it is older than ``since``."""
 
     venue: VenueName
     symbol: str
     client_id: str
+    since: Millis = field(default=Millis(0), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

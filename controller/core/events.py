@@ -263,7 +263,7 @@ class OrderAcked(Event):
 
 
 class OrderRejected(Event):
-    """The venue rejected the order, or look-ups proved that it does not exist there (code -2013)."""
+    """The venue rejected the order, or it is proven that the order does not exist there (code -2013)."""
 
     client_id: str
     code: int
@@ -278,9 +278,13 @@ class OrderUnknown(Event):
 
 
 class LookupMissed(Event):
-    """The venue does not list an order whose outcome is not known. After enough of these events the order is released."""
+    """The venue does not list an order whose outcome is not known. ``asked_at``: when the look-up began, 0 if not recorded.
+
+    Enough of these are one of the proofs that the order was never placed (``controller.core.decisions.absence``).
+    """
 
     client_id: str
+    asked_at: int = 0
 
 
 class OrderReported(Event):

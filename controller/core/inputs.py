@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from controller.authority.command import VerifiedCommand
 from controller.core.causes import Cause
@@ -94,11 +95,15 @@ class CancelAnswered:
 
 @dataclass(frozen=True, slots=True)
 class LookupAnswered:
-    """The answer to a ``LookUp``. ``absent_everywhere``: the open orders and the fills do not list the order either."""
+    """The answer to a ``LookUp``. ``absent_everywhere``: the open orders and the fills do not list the order either.
+
+    ``asked_at``: when the look-up began.
+    """
 
     client_id: str
     report: OrderReport | None
     absent_everywhere: bool
+    asked_at: Millis = Millis(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +125,16 @@ class AccountSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class AccountRead:
-    """The result of one reconciliation sweep. ``fills_before``: how many fills were booked when it began, at ``started_at``."""
+    """The result of one reconciliation sweep. ``fills_before``: how many fills were booked when it began, at ``started_at``.
+
+    ``fees``: the highest fee rate of each symbol whose rules are known. A venue may lock a buy's fee with the buy.
+    """
 
     venue: VenueName
     snapshot: AccountSnapshot
     fills_before: int
     started_at: Millis
+    fees: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

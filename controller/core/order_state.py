@@ -28,6 +28,7 @@ class OrderState:
 
     ``executed`` is what the venue reports, ``booked`` the sum of the fills we have booked; ``executed`` may be ahead of ``booked``.
     ``unknown_reason`` is set while ``unknown_since`` is, ``reject_code`` and ``reject_message`` once the status is REJECTED.
+    ``misses`` counts the look-ups that did not find the order; the last of them began at ``missed_at``.
     """
 
     number: int
@@ -57,6 +58,7 @@ class OrderState:
     cancel_requested: bool = False
     reject_code: int | None = None
     reject_message: str = ""
+    missed_at: Millis = Millis(0)
 
     @property
     def working(self) -> bool:

@@ -174,7 +174,7 @@ class State:
     ``release_file`` are what was last read from disk: an unchanged file does not replace what a signed command has put in force
     since. ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was journalled. ``alerts`` holds the
     alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of ``controller.core.fold.alerts``; ``alerts_lost``
-    counts those dropped.
+    counts those dropped. ``recent_ids`` holds the venue's id and our client id of the orders that were settled last.
     """
 
     seq: int = 0
@@ -224,6 +224,7 @@ class State:
     alerts: tuple[OpenAlert, ...] = ()
     alerts_lost: int = 0
     acknowledged: tuple[Acknowledged, ...] = ()
+    recent_ids: tuple[tuple[str, str], ...] = ()
     drill: Drill | None = None
     last_drill: DrillRecord | None = None
 

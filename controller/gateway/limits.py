@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from controller.serving.bounds import Bounds
 from controller.serving.throttle import Rate
 from exchange.model import Millis
+from exchange.wire.signing import MAX_FUTURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,25 @@ class ReplayGuard:
     """Remembers each signature for as long as its time window would accept it again. ``gateway.orders`` asks it."""
 
     def __init__(self) -> None:
-        self._used: set[tuple[str, str]] = set()
+        self._used: dict[tuple[str, str], bool] = {}
         self._expiries: list[tuple[int, tuple[str, str]]] = []
 
-    def first_use(self, bot: str, signature: str, expires: Millis, now: Millis) -> bool:
+    def first_use(self, bot: str, signature: str, expires: Millis, now: Millis, *, test: bool = False) -> bool:
         """Whether this is the first time; ``expires`` is the last instant at which the time window accepts the signature."""
         while self._expiries and self._expiries[0][0] < now:
-            self._used.discard(heapq.heappop(self._expiries)[1])
+            self._used.pop(heapq.heappop(self._expiries)[1])
         used = (bot, signature.lower())
         if used in self._used:
             return False
-        self._used.add(used)
+        self._used[used] = test
         heapq.heappush(self._expiries, (expires, used))
         return True
+
+    def spent_on_a_test(self, bot: str, signature: str) -> bool:
+        """Whether the signature was used for a test order: then it never places one."""
+        return self._used.get((bot, signature.lower()), False)
+
+
+def taken_by_an_earlier_process(timestamp: Millis, started: Millis) -> bool:
+    """Whether a process before the one that took over at ``started`` may have accepted a request with this timestamp."""
+    return timestamp <= started + MAX_FUTURE

@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from controller.gateway.denials import denial
-from controller.gateway.limits import ReplayGuard
+from controller.gateway.limits import ReplayGuard, taken_by_an_earlier_process
 from controller.gateway.port import (
     Accepted,
     Busy,
@@ -64,19 +64,28 @@ class OrderDesk:
         self._replays = ReplayGuard()
 
     async def place(self, call: Call) -> object:
-        """``POST order``. Raises ``WireRefusal``, with a 5xx only where the outcome is unknown."""
+        """``POST order``. Raises ``WireRefusal``, with a 5xx only where the outcome is unknown.
+
+        The same signed bytes never place two orders. With a ``newClientOrderId`` that was used before, they give the first order.
+        """
         order = parse_new_order(call.params)
-        if order.client_id is None and not self._replays.first_use(call.bot, call.signature, call.expires, self._port.now()):
-            raise refuse(
-                ErrorCode.BAD_SIGNATURE,
-                "gatehouse: replay: this signed request was accepted before and is not accepted again. "
-                "Sign every order with a new timestamp, or give it a newClientOrderId.",
-            )
+        known = order.client_id is not None and self._port.order(call.bot, order.symbol, bot_client_id=order.client_id) is not None
+        if not known:
+            self._check_signed_since_the_start(call)
+        first = self._replays.first_use(call.bot, call.signature, call.expires, self._port.now())
+        if not first and (order.client_id is None or self._replays.spent_on_a_test(call.bot, call.signature)):
+            raise _replayed()
         return _place_json(await self._port.place(call.bot, order, key=call.key))
 
     async def test(self, call: Call) -> object:
-        """``POST order/test``: checks only the order's form and the symbol's rules; decides and stores nothing."""
+        """``POST order/test``: checks only the order's form and the symbol's rules; decides and stores nothing.
+
+        It spends its signature, because MEXC signs no path: the same bytes would place the order.
+        """
         order = parse_new_order(call.params)
+        self._check_signed_since_the_start(call)
+        if not self._replays.first_use(call.bot, call.signature, call.expires, self._port.now(), test=True):
+            raise _replayed()
         rules = self._port.rules((order.symbol,)).get(order.symbol)
         if rules is None:
             raise refuse(ErrorCode.BAD_SYMBOL, "Invalid symbol.")
@@ -84,6 +93,14 @@ class OrderDesk:
         if error is not None:
             raise WireRefusal(error)
         return {}
+
+    def _check_signed_since_the_start(self, call: Call) -> None:
+        if taken_by_an_earlier_process(call.timestamp, self._port.started()):
+            raise refuse(
+                ErrorCode.OUTSIDE_RECV_WINDOW,
+                "gatehouse: replay: this request was signed before the gateway started, and it may have been accepted then. "
+                "Timestamp for this request is outside of the recvWindow. Sign it again with a new timestamp.",
+            )
 
     async def cancel(self, call: Call) -> object:
         """``DELETE order``. The reply shows the order as it was before the cancel."""
@@ -138,6 +155,14 @@ def window_of(start: Millis | None, end: Millis | None, now: Millis, *, usual: i
     last = now if end is None else end
     first = last - usual if start is None else start
     return Window(Millis(max(first, now - most)), last)
+
+
+def _replayed() -> WireRefusal:
+    return refuse(
+        ErrorCode.BAD_SIGNATURE,
+        "gatehouse: replay: this signed request was accepted before and is not accepted again. "
+        "Sign every order with a new timestamp, or give it a newClientOrderId.",
+    )
 
 
 def _place_json(reply: PlaceReply) -> Mapping[str, object]:

@@ -172,6 +172,13 @@ class GatewayPort(Protocol):
         """The time that requests are checked against, and ``serverTime``."""
         ...
 
+    def started(self) -> Millis:
+        """When this process took the journal over. It is never earlier than the journal's last entry before.
+
+        Nothing is remembered of the signatures that were accepted before.
+        """
+        ...
+
     def ready(self) -> bool:
         """Whether the journal is read and the queries above can be answered. Independent of being armed or halted."""
         ...

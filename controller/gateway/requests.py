@@ -49,7 +49,7 @@ class RequestHead:
 class Call:
     """A request that may be answered. ``bot``, ``signature`` and the bot's ``key`` are empty on public endpoints.
 
-    ``expires`` is the last instant at which the same signature would be accepted again.
+    ``timestamp`` is when the bot signed it, ``expires`` the last instant at which the same signature would be accepted again.
     """
 
     params: Mapping[str, str]
@@ -57,6 +57,7 @@ class Call:
     signature: str
     expires: Millis
     key: str = ""
+    timestamp: Millis = Millis(0)
 
 
 def read_head(scope: Scope, limits: GatewayLimits) -> RequestHead:
@@ -159,7 +160,7 @@ class Authenticator:
         untimely = check_window(timestamp, recv_window, now)
         if untimely is not None:
             raise WireRefusal(untimely)
-        return Call(params, key.name, signature, Millis(timestamp + recv_window), key.key)
+        return Call(params, key.name, signature, Millis(timestamp + recv_window), key.key, timestamp)
 
     def _find_key(self, api_key: str | None) -> BotKey:
         if not api_key:

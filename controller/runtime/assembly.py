@@ -259,7 +259,7 @@ class Assembly:
             work[f"{name} market watch"] = partial(self._markets.follow, name)
         for name, venue in parts.venues.items():
             work[f"{name} sweeps"] = self._sweepers[name].run
-            work[f"{name} private stream"] = partial(_listen, venue, self._inbox, parts.clock, self._sweepers[name])
+            work[f"{name} private stream"] = partial(_listen, venue, self._inbox, parts.clock, partial(self._after_gap, name))
         if self._disk_reserve is not None:
             work["disk reserve"] = self._disk_reserve.run
         if (run_mock := getattr(parts.venues[VenueName.MOCK], "run", None)) is not None:
@@ -286,7 +286,12 @@ class Assembly:
             inbox=self._inbox,
             clock=self._parts.clock,
             every_s=SWEEP_EVERY_S,
+            rules=partial(self._markets.rules_of, name),
         )
+
+    def _after_gap(self, name: VenueName) -> None:
+        self._sweepers[name].sweep_soon()
+        self._performer.look_ups.stream_came_back(name)
 
     def _offset(self, name: VenueName) -> Offset | None:
         return self._sweepers[name].offset
@@ -351,10 +356,10 @@ def _writer_ended(task: asyncio.Task[None], permits: PermitOffice) -> None:
         _log.critical("the writer ended: nothing will be placed again in this process", exc_info=task.exception())
 
 
-async def _listen(venue: Venue, inbox: Inbox, clock: Clock, sweeper: Sweeper) -> None:
+async def _listen(venue: Venue, inbox: Inbox, clock: Clock, after_gap: Callable[[], None]) -> None:
     async for event in venue.events():
         if isinstance(event, StreamGap):
-            sweeper.sweep_soon()
+            after_gap()
         else:
             inbox.fact(VenueReported(venue.name, event), clock.monotonic_ns())
 

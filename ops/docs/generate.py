@@ -97,6 +97,11 @@ def orders() -> str:
         name = f"**{status}**" if status in TERMINAL else status.value
         cells = [row[seen].value if seen in row else "" for seen in OrderStatus if seen is not OrderStatus.ADMITTED]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "UNKNOWN becomes REJECTED when the venue refuses the order, or when four proofs say that it was never placed: see",
+        "[architecture.md](architecture.md#4-one-order), item 5.",
+    ]
     return "\n".join(lines) + "\n"
 
 

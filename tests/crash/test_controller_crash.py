@@ -75,7 +75,9 @@ async def test_an_order_killed_before_its_send_is_proven_never_to_have_existed(d
     client_id = await _killed_at(deployment, "before")
     assert deployment.testnet.received("testnet", client_id) == 0
     await deployment.start()
-    await deployment.until(lambda status: status["armed"] and status["unknown_orders"] == 0)
+    await deployment.armed()
+    async with deployment.bot_trading():
+        await deployment.until(lambda status: status["unknown_orders"] == 0)
     assert deployment.testnet.received("testnet", client_id) == 0
     kinds = [(kind, body) for kind, body in _journal(deployment) if body.get("client_id") == client_id]
     assert [kind for kind, _ in kinds][:2] == ["order-admitted", "order-unknown"]
@@ -89,6 +91,24 @@ async def test_an_order_killed_after_its_send_is_found_and_not_sent_again(restar
     assert deployment.testnet.received("testnet", client_id) == 1
     found = await deployment.bot("GET", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="doomed")
     assert found.json()["status"] == "NEW"
+    counted("kill points")
+
+
+async def test_the_same_signed_request_makes_one_order_across_a_kill(deployment: Rig, counted: Counted) -> None:
+    await deployment.start()
+    await deployment.climb("TESTNET_VALIDATING")
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.00003", "price": await deployment.resting_price()}
+    placed, tested = await deployment.signed(**order), await deployment.signed(**order, recvWindow="59999")
+    assert (await deployment.send("POST", "/api/v3/order", placed)).status_code == 200
+    assert (await deployment.send("POST", "/api/v3/order/test", tested)).status_code == 200
+    await deployment.kill()
+    await deployment.start()
+    await deployment.armed()
+    for query in (placed, tested):
+        again = await deployment.send("POST", "/api/v3/order", query)
+        assert (again.status_code, again.json()["code"]) == (400, 700003)
+    assert len(deployment.testnet.venue.engine.orders("testnet", "BTCUSDT")) == 1
+    assert (await deployment.buy(order["price"], "0.00003", "signed-anew")).status_code == 200
     counted("kill points")
 
 

@@ -1,13 +1,19 @@
 """A venue that takes an order and loses the answer: the order is UNKNOWN, reserved, looked up by its id, and sent once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from exchange.mexc.rest import RECV_WINDOW
+from exchange.model import Side
 from exchange.testnet.conditions.faults import FaultKind
-from tests.support.rig import Rig, rig
+from policies.document import load_policy
+from tests.support.rig import Rig, quick_policy, rig
+
+QUOTE_PER_EUR = load_policy(quick_policy().encode()).eur_rate.quote_per_eur
 
 
 @pytest.fixture
@@ -70,8 +76,51 @@ async def test_an_order_the_venue_never_got_is_released_only_after_the_proof(dep
     deployment.testnet.arm(FaultKind.ERROR_BEFORE_ACCEPT, count=1, params={"status": 503})
     answer = await deployment.buy(await deployment.resting_price(), "0.00003", "never")
     assert answer.status_code == 504
-    await deployment.until(lambda status: status["unknown_orders"] == 0)
+    async with deployment.bot_trading():
+        await deployment.until(lambda status: status["unknown_orders"] == 0)
     entries = await deployment.entries()
-    kinds = [entry["kind"] for entry in entries if entry["body"].get("client_id", "").startswith("gh-")]
-    assert kinds.count("lookup-missed") >= 3
-    assert kinds[-1] == "order-rejected"
+    never = next(entry["body"]["client_id"] for entry in entries if entry["body"].get("bot_client_id") == "never")
+    life = [entry for entry in entries if entry["body"].get("client_id") == never]
+    assert [entry["kind"] for entry in life].count("lookup-missed") >= 3
+    assert life[-1]["kind"] == "order-rejected"
+    lost = next(entry["at_ms"] for entry in life if entry["kind"] == "order-unknown")
+    assert life[-1]["at_ms"] - lost >= RECV_WINDOW + 3_000
+
+
+async def test_a_lost_answer_and_slow_queries_never_exceed_the_cap(tmp_path: Path) -> None:
+    """The venue hides an order for longer than the grace period, while the bot buys whenever it may."""
+    policy = quick_policy().replace("unknown_grace_ms = 3_000", "unknown_grace_ms = 10_000")
+    async with rig(tmp_path / "deployment", policy=policy) as one:
+        await one.start()
+        await one.climb("TESTNET_VALIDATING")
+        one.testnet.arm(FaultKind.STREAM_FREEZE, count=None, params={"ms": 27_000, "channel": "private"})
+        one.testnet.arm(FaultKind.NOT_FOUND_LAG, count=1, params={"ms": 27_000})
+        one.testnet.arm(FaultKind.LOST_ACK, count=1)
+        assert (await one.buy(await one.resting_price(), "0.00009", "lost")).status_code == 504
+        most, number = Decimal(0), 0
+        while (status := await one.status())["unknown_orders"] and status["stage"] != "HALTED":
+            # A small order that rests for some sweeps shows that they are new; a large one has no room beside the lost one.
+            number += 1
+            small = f"small-{number // 12}"
+            await one.buy(await one.resting_price(), "0.00003", small)
+            await one.buy(await one.resting_price(), "0.00009", f"large-{number}")
+            most = max(most, _open_eur(one))
+            await asyncio.sleep(0.4)
+            if number % 12 == 11:
+                await one.bot("DELETE", "/api/v3/order", symbol="BTCUSDT", origClientOrderId=small)
+        assert Decimal(5) < most <= Decimal(10)
+        found = (await one.bot("GET", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="lost")).json()
+        assert found["status"] in {"NEW", "CANCELED"}
+        assert "order-rejected" not in [
+            entry["kind"] for entry in await one.entries() if entry["body"].get("client_id") == found["orderId"]
+        ]
+
+
+def _open_eur(deployment: Rig) -> Decimal:
+    """What is open and held at the venue, by its own books, in EUR."""
+    engine = deployment.testnet.venue.engine
+    reports = [view.report for view in engine.open_orders("testnet") if view.report.side is Side.BUY]
+    held = engine.balances("testnet").get("BTC")
+    price = max((report.price for report in reports), default=Decimal(0)) * Decimal("1.006")
+    notional = sum(((report.quantity - report.executed) * report.price for report in reports), Decimal(0))
+    return (notional + (held.total * price if held else 0)) / QUOTE_PER_EUR

@@ -11,9 +11,9 @@ from decimal import ROUND_DOWN
 from controller.core import inputs as i
 from controller.core.decisions.draft import Decision
 from controller.core.effects import Cancel, CancelAll, Place
-from exchange.model import Fill, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
+from exchange.model import Balance, Fill, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
-from tests.support.desk import RULES, D, Desk
+from tests.support.desk import RULES, SYMBOL, D, Desk
 
 ZERO = D(0)
 STEP = D("0.000001")
@@ -145,8 +145,28 @@ class Adversary:
         """A correct reading of one account at one moment."""
         desk = self.desk
         reports = tuple(self.report(order) for order in self.orders.values() if order.venue is venue and order.resting)
-        snapshot = i.AccountSnapshot(reports, tuple(desk.trades[venue]), desk.balances(venue))
-        return i.AccountRead(venue, snapshot, fills_before=desk.state.ledger(venue).fills_booked, started_at=Millis(desk.now))
+        snapshot = i.AccountSnapshot(reports, tuple(desk.trades[venue]), self.balances(venue))
+        return i.AccountRead(
+            venue,
+            snapshot,
+            fills_before=desk.state.ledger(venue).fills_booked,
+            started_at=Millis(desk.now),
+            fees={SYMBOL: RULES.taker_fee},
+        )
+
+    def balances(self, venue: VenueName) -> dict[str, Balance]:
+        """The balances, with what the resting orders lock: a sell its rest, a buy its rest and the fee."""
+        locked = {"USDT": ZERO, "BTC": ZERO}
+        for order in self.orders.values():
+            if order.venue is venue and order.resting:
+                left = order.quantity - order.executed
+                if order.intent.side is Side.SELL:
+                    locked["BTC"] += left
+                else:
+                    price = order.intent.price or self.desk.price
+                    locked["USDT"] += left * price * (1 + RULES.taker_fee)
+        held = self.desk.balances(venue)
+        return {name: Balance(name, one.total - locked[name], locked[name]) for name, one in held.items()}
 
     def restart(self, accepted: int) -> None:
         """The process ended: the answers to its placements are lost, and its mock executor is gone."""

@@ -221,9 +221,21 @@ class Rig:
     # A bot
 
     async def bot(self, method: str, path: str, **params: str) -> httpx.Response:
-        """A signed request to the gateway."""
-        pairs = [*params.items(), ("recvWindow", "60000"), ("timestamp", str(await self._gateway_time()))]
-        query = signed_query(pairs, lambda payload: signature(self.bot_secret, payload))
+        """A signed request to the gateway. A gateway that has just started takes no order: then it is signed again, for a while."""
+        for _ in range(10):
+            answer = await self.send(method, path, await self.signed(**params))
+            if answer.status_code != 400 or answer.json()["code"] != 700003:
+                break
+            await asyncio.sleep(0.2)
+        return answer
+
+    async def signed(self, **params: str) -> str:
+        """The signed query of a request."""
+        pairs = [*{"recvWindow": "60000", **params}.items(), ("timestamp", str(await self._gateway_time()))]
+        return signed_query(pairs, lambda payload: signature(self.bot_secret, payload))
+
+    async def send(self, method: str, path: str, query: str) -> httpx.Response:
+        """Send exactly this query to the gateway."""
         headers = {"X-MEXC-APIKEY": self.bot_key, "Content-Type": "application/json"}
         async with http_at(self.gateway, timeout=30) as client:
             return await client.request(method, f"{path}?{query}", headers=headers)
@@ -240,6 +252,25 @@ class Rig:
             price=price,
             newClientOrderId=bot_id,
         )
+
+    @asynccontextmanager
+    async def bot_trading(self) -> AsyncIterator[None]:
+        """A bot that places a small resting order twice a second and cancels it again."""
+
+        async def trade() -> None:
+            number = 0
+            while True:
+                number += 1
+                with suppress(httpx.HTTPError):
+                    await self.buy(await self.resting_price(), "0.00003", f"going-on-{number}")
+                    await asyncio.sleep(0.5)
+                    await self.bot("DELETE", "/api/v3/order", symbol=SYMBOL, origClientOrderId=f"going-on-{number}")
+
+        task = asyncio.create_task(trade())
+        try:
+            yield
+        finally:
+            task.cancel()
 
     async def bid(self) -> Decimal:
         """The best bid the gateway shows."""

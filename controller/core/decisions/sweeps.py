@@ -5,24 +5,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from decimal import Decimal
 
 from controller.core import events as e
-from controller.core.decisions import moves, venue_reports
+from controller.core.decisions import absence, moves, venue_reports
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind, LookUp
 from controller.core.inputs import AccountRead
-from exchange.model import OrderStatus
+from exchange.model import OrderReport
 from exchange.ports import VenueName
-
-_AT_THE_VENUE = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 
 def account_read(draft: Draft, reading: AccountRead) -> None:
     """Book the fills and reports that are new, then compare the account with ours.
 
     The first reading of an account is its baseline. A difference in one reading is suspected; the same difference in the next
-    reading is a break. A break on the venue in use halts the deployment. Balances are never corrected.
+    reading is a break, and so is a foreign order in any reading of an armed deployment. A break on the venue in use halts the
+    deployment. Balances are never corrected. A reading without a difference may prove that UNKNOWN orders were never placed.
     """
     venue = reading.venue
     before = draft.after.ledger(venue)
@@ -36,14 +36,19 @@ def account_read(draft: Draft, reading: AccountRead) -> None:
         if not venue_reports.order_reported(draft, venue, report, retry_cancel=True)
     ]
     _look_up_missing(draft, reading)
-    differences = [f"order {order.client_id or order.order_id} is not ours" for order in foreign_orders]
-    if before.totals is not None and before.fills_booked != reading.fills_before:
-        # A fill was booked while the account was read, so its balances are of another moment. The next sweep compares them.
-        if not differences:
-            return
-    else:
+    differences = [_not_ours(report) for report in foreign_orders]
+    certain = {
+        _not_ours(report) for report in foreign_orders if draft.after.armed and venue_reports.is_foreign(draft.after, venue, report)
+    }
+    # If a fill was booked while the account was read, its balances are of another moment. The next sweep compares them.
+    compared = before.totals is None or before.fills_booked == reading.fills_before
+    if compared:
         differences += _balance_differences(draft, reading)
-    _conclude(draft, reading, tuple(sorted(differences)))
+    elif not differences:
+        return
+    _conclude(draft, reading, tuple(sorted(differences)), certain)
+    if compared and not differences:
+        absence.release_absent(draft, reading)
     arm_when_reconciled(draft)
 
 
@@ -72,11 +77,13 @@ def _baseline(draft: Draft, reading: AccountRead) -> None:
 
 
 def _look_up_missing(draft: Draft, reading: AccountRead) -> None:
-    shown = {report.client_id for report in reading.snapshot.open_orders}
+    reports = reading.snapshot.open_orders
+    listed = [venue_reports.find(draft.after, reading.venue, report.client_id, report.order_id) for report in reports]
+    shown = {order.client_id for order in listed if order is not None}
     for order in draft.after.open_on(reading.venue):
-        vanished = order.client_id not in shown and order.status in _AT_THE_VENUE
+        vanished = order.client_id not in shown and order.status in venue_reports.AT_THE_VENUE
         if vanished and order.updated_at <= reading.started_at:
-            draft.do(LookUp(reading.venue, order.symbol, order.client_id))
+            draft.do(LookUp(reading.venue, order.symbol, order.client_id, order.admitted_at))
 
 
 def _balance_differences(draft: Draft, reading: AccountRead) -> list[str]:
@@ -89,22 +96,26 @@ def _balance_differences(draft: Draft, reading: AccountRead) -> list[str]:
     ]
 
 
-def _conclude(draft: Draft, reading: AccountRead, differences: tuple[str, ...]) -> None:
+def _not_ours(report: OrderReport) -> str:
+    return f"order {report.client_id or report.order_id} is not ours"
+
+
+def _conclude(draft: Draft, reading: AccountRead, differences: tuple[str, ...], certain: Set[str]) -> None:
     before = draft.after.ledger(reading.venue)
-    repeated = tuple(item for item in differences if item in before.suspected or item in before.breaks)
+    breaks = tuple(item for item in differences if item in certain or item in before.suspected or item in before.breaks)
     draft.emit(
         e.Reconciled(
             venue=reading.venue,
             clean=not differences,
-            breaks=repeated,
+            breaks=breaks,
             suspected=differences,
             open_orders=len(reading.snapshot.open_orders),
         )
     )
-    if repeated:
-        draft.do(Alert(AlertKind.RECONCILIATION, f"{reading.venue} does not reconcile", "; ".join(repeated)[:500]))
+    if breaks:
+        draft.do(Alert(AlertKind.RECONCILIATION, f"{reading.venue} does not reconcile", "; ".join(breaks)[:500]))
         if _in_use(draft, reading.venue):
-            moves.integrity(draft, f"{reading.venue} does not reconcile: {'; '.join(repeated)[:300]}")
+            moves.integrity(draft, f"{reading.venue} does not reconcile: {'; '.join(breaks)[:300]}")
 
 
 def _in_use(draft: Draft, venue: VenueName) -> bool:

@@ -25,7 +25,7 @@ def tick(draft: Draft, input_: Tick) -> None:
     arm_when_reconciled(draft)
     for order in draft.after.open.values():
         if order.status is OrderStatus.UNKNOWN:
-            draft.do(LookUp(order.venue, order.symbol, order.client_id))
+            draft.do(LookUp(order.venue, order.symbol, order.client_id, order.admitted_at))
     policy, venue = draft.after.policy, draft.after.watched
     if policy is not None and venue is not None:
         market = input_.markets.get(market_of(venue))

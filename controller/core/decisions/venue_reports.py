@@ -7,18 +7,23 @@ What the venue reports is always booked. If it contradicts the journal, the depl
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from controller.core import events as e
 from controller.core.decisions import moves
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind, Cancel, LookUp
 from controller.core.inputs import CancelAnswered, LookupAnswered, PlacementAnswered
 from controller.core.order_state import IN_FLIGHT, OrderState
+from controller.core.state import State
 from exchange.errors import IntegrityError
 from exchange.model import Fill, OrderReport, OrderStatus
 from exchange.orders import advance
 from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, VenueName
-from exchange.wire.errors import ErrorCode
 from policies.stage import Stage
+
+AT_THE_VENUE = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+"""Statuses in which the venue holds the order."""
 
 
 def placement_answered(draft: Draft, answer: PlacementAnswered) -> None:
@@ -37,7 +42,7 @@ def placement_answered(draft: Draft, answer: PlacementAnswered) -> None:
         case unknown:
             if order.status is OrderStatus.ADMITTED:
                 draft.emit(e.OrderUnknown(client_id=order.client_id, reason=unknown.reason[:200]))
-                draft.do(LookUp(order.venue, order.symbol, order.client_id))
+                draft.do(LookUp(order.venue, order.symbol, order.client_id, order.admitted_at))
                 draft.do(Alert(AlertKind.UNKNOWN_ORDER, f"{order.client_id} is UNKNOWN", unknown.reason[:200]))
     _cancel_if_obsolete(draft, draft.after.orders[order.client_id])
 
@@ -45,28 +50,17 @@ def placement_answered(draft: Draft, answer: PlacementAnswered) -> None:
 def lookup_answered(draft: Draft, answer: LookupAnswered) -> None:
     """Record the venue's answer to a look-up of an order whose outcome is not known.
 
-    "Does not exist" may be lag at the venue (mexc-spot-v3.md §6). The order is released only after the policy's number of look-ups
-    and its grace period, and only if the open orders and the fills do not list it either. An order that traded is not released.
+    "Does not exist" may be lag at the venue (mexc-spot-v3.md §6), so it releases nothing by itself: ``absence`` does, with an
+    account that agrees.
     """
     order = draft.after.orders[answer.client_id]
     if answer.report is not None:
-        order_reported(draft, order.venue, answer.report)
+        report = answer.report
+        # The venue was asked by our id, and it may leave the id out of its answer.
+        order_reported(draft, order.venue, report if report.client_id else replace(report, client_id=order.client_id))
         return
-    if order.status not in IN_FLIGHT or order.unknown_since is None or order.executed or not answer.absent_everywhere:
-        return
-    draft.emit(e.LookupMissed(client_id=order.client_id))
-    settle = draft.after.policy.settle if draft.after.policy else None
-    if settle is None:
-        return
-    misses = draft.after.orders[order.client_id].misses
-    if misses >= settle.lookups_min and draft.now - order.unknown_since >= settle.unknown_grace_ms:
-        draft.emit(
-            e.OrderRejected(
-                client_id=order.client_id,
-                code=ErrorCode.NO_SUCH_ORDER,
-                message=f"proven absent: {misses} look-ups in {draft.now - order.unknown_since} ms found no open order and no fill",
-            )
-        )
+    if order.status in IN_FLIGHT and order.unknown_since is not None and not order.executed and answer.absent_everywhere:
+        draft.emit(e.LookupMissed(client_id=order.client_id, asked_at=answer.asked_at))
 
 
 def order_reported(draft: Draft, venue: VenueName, report: OrderReport, *, retry_cancel: bool = False) -> bool:
@@ -74,8 +68,8 @@ def order_reported(draft: Draft, venue: VenueName, report: OrderReport, *, retry
 
     ``retry_cancel``: send the cancellation of an obsolete order again, in case the first one was lost.
     """
-    order = draft.after.orders.get(report.client_id)
-    if order is None or order.venue is not venue:
+    order = find(draft.after, venue, report.client_id, report.order_id)
+    if order is None:
         return False
     if contradiction := _contradiction(order, report):
         moves.integrity(draft, contradiction)
@@ -119,13 +113,13 @@ def fill_reported(draft: Draft, venue: VenueName, fill: Fill) -> None:
     ledger = draft.after.ledger(venue)
     if fill.trade_id in ledger.trades or ledger.totals is None:
         return
-    order = draft.after.orders.get(fill.client_id)
+    order = find(draft.after, venue, fill.client_id, fill.order_id)
     draft.emit(
         e.FillBooked(
             venue=venue,
             trade_id=fill.trade_id,
             order_id=fill.order_id,
-            client_id=fill.client_id,
+            client_id=order.client_id if order is not None else fill.client_id,
             symbol=fill.symbol,
             side=fill.side,
             price=fill.price,
@@ -145,6 +139,40 @@ def fill_reported(draft: Draft, venue: VenueName, fill: Fill) -> None:
     after = draft.after.orders[order.client_id]
     if after.quantity is not None and after.booked > after.quantity:
         moves.integrity(draft, f"{order.client_id} filled {after.booked} of {after.quantity}")
+
+
+def foreign_reported(draft: Draft, venue: VenueName, report: OrderReport) -> None:
+    """Halt at once if the private stream of the venue in use shows an open order that is not ours.
+
+    Before arming nothing is admitted, and the sweeps decide.
+    """
+    if report.status in AT_THE_VENUE and draft.after.armed and is_foreign(draft.after, venue, report):
+        moves.integrity(draft, f"order {report.client_id or report.order_id} on {venue} is not ours")
+
+
+def is_foreign(state: State, venue: VenueName, report: OrderReport) -> bool:
+    """Whether an order of which ``find`` knows nothing is certainly not ours, on the venue in use.
+
+    What we send is in the journal before it is sent, with our id. Only a report without an id can be about an order of ours whose
+    id at the venue is not known yet.
+    """
+    if state.venue is not venue:
+        return False
+    return bool(report.client_id) or not any(_could_be(order, report) for order in state.open_on(venue))
+
+
+def find(state: State, venue: VenueName, client_id: str, order_id: str) -> OrderState | None:
+    """The order of ours that a venue means: by our id or, where the venue leaves it out, by its own."""
+    if not client_id and order_id:
+        client_id = next((one.client_id for one in state.open.values() if one.order_id == order_id and one.venue is venue), "")
+        client_id = client_id or dict(state.recent_ids).get(order_id, "")
+    order = state.orders.get(client_id) if client_id else None
+    return order if order is not None and order.venue is venue else None
+
+
+def _could_be(order: OrderState, report: OrderReport) -> bool:
+    sent = (order.symbol, order.side, order.quantity, order.price)
+    return order.status in IN_FLIGHT and not order.order_id and sent == (report.symbol, report.side, report.quantity, report.price)
 
 
 def _rejected(order: OrderState) -> str:

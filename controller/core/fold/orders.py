@@ -26,13 +26,20 @@ def _of_this_run(state: State, order: OrderState) -> bool:
     return state.tally is not None and order.stage is state.position.stage and order.admitted_at >= state.tally.started_at
 
 
+RECENT_IDS = 100
+"""How many orders stay recognisable by the venue's id alone after they are settled: a late report may lack our id."""
+
+
 def put(state: State, order: OrderState) -> State:
     """Replace one order. A settled order moves to the compact map; a late report that unsettles it moves it back."""
     order = replace(order, updated_at=state.at)
     name = order.client_id
     if order.settled:
         still_open = state.open.delete(name) if name in state.open else state.open
-        return replace(state, open=still_open, settled=state.settled.put(name, settled_line(order)))
+        recent = state.recent_ids
+        if name in state.open and order.order_id:
+            recent = (*recent[-RECENT_IDS + 1 :], (order.order_id, name))
+        return replace(state, open=still_open, settled=state.settled.put(name, settled_line(order)), recent_ids=recent)
     settled = state.settled if name in state.open else state.settled.drop(name)
     return replace(state, open=state.open.set(name, order), settled=settled)
 
@@ -124,7 +131,7 @@ def unknown(state: State, event: e.OrderUnknown) -> State:
 def missed(state: State, event: e.LookupMissed) -> State:
     """Count one look-up that did not find the order."""
     order = state.orders[event.client_id]
-    return put(state, replace(order, misses=order.misses + 1))
+    return put(state, replace(order, misses=order.misses + 1, missed_at=Millis(max(order.missed_at, event.asked_at))))
 
 
 def reported(state: State, event: e.OrderReported) -> State:
@@ -141,6 +148,7 @@ def reported(state: State, event: e.OrderReported) -> State:
             unknown_since=None,
             unknown_reason="",
             misses=0,
+            missed_at=Millis(0),
         ),
     )
     # The private stream is often faster than the reply to the placement.

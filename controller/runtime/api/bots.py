@@ -198,6 +198,10 @@ class Bots:
         """The controller's clock."""
         return self._clock.now()
 
+    def started(self) -> Millis:
+        """When this process took the journal over."""
+        return self._writer.state.started_at
+
     def ready(self) -> bool:
         """Whether the journal is read."""
         return self._writer.state.policy is not None

@@ -11,17 +11,14 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from controller.core.effects import Alert, Cancel, CancelAll, Effect, Latch, LookUp, Place
-from controller.core.inputs import CancelAnswered, LookupAnswered, PlacementAnswered, VenueReported
+from controller.core.inputs import CancelAnswered, PlacementAnswered
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, cancel_all_until_empty
-from exchange.errors import GatehouseError, Refused, VenueError
-from exchange.model import Fill, Millis, OrderReport
-from exchange.ports import NOT_SENT, CancelFailed, CancelOutcome, Clock, PlaceOutcome, Rejected, Unknown, Venue, VenueName
+from controller.runtime.venues.lookups import LookUps
+from exchange.errors import GatehouseError, Refused
+from exchange.ports import NOT_SENT, Ack, CancelFailed, CancelOutcome, Clock, PlaceOutcome, Rejected, Unknown, Venue, VenueName
 from exchange.wire.errors import ErrorCode
-
-LOOK_UP_EVERY_NS = 400_000_000
-FILLS_BACK_MS = 24 * 3600 * 1000
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +52,7 @@ class Performer:
         self._still_open = still_open
         self._working = working
         self._tasks: set[asyncio.Task[None]] = set()
-        self._look_up_due_ns: dict[str, int] = {}
+        self.look_ups = LookUps(venues, inbox, clock, self._start)
         self._cancelling_all: set[VenueName] = set()
         self._cancel_again: dict[VenueName, CancelAll] = {}
 
@@ -73,7 +70,7 @@ class Performer:
                     self._cancelling_all.add(effect.venue)
                     self._start(self._cancel_all(effect))
             case LookUp():
-                self._look_up_when_due(effect)
+                self.look_ups.ask(effect)
             case Alert():
                 self._on_alert(effect)
             case Latch():
@@ -108,6 +105,8 @@ class Performer:
         except Exception as error:
             _log.exception("a venue adapter raised an unexpected error")
             outcome = Unknown(f"{type(error).__name__} while sending")
+        if isinstance(outcome, Ack | Rejected):
+            self.look_ups.venue_answered(effect.venue)
         self._inbox.fact(PlacementAnswered(effect.intent.client_id, outcome), self._now())
 
     async def _cancel(self, effect: Cancel) -> None:
@@ -121,36 +120,8 @@ class Performer:
             outcome = CancelFailed(ErrorCode.SERVICE_UNAVAILABLE, f"{type(error).__name__} while cancelling")
         if isinstance(outcome, CancelFailed):
             # -2011 does not say whether the order filled or never existed; only a look-up does (mexc-spot-v3.md §4.6).
-            self._look_up_when_due(LookUp(effect.venue, effect.symbol, effect.client_id))
+            self.look_ups.ask(LookUp(effect.venue, effect.symbol, effect.client_id))
         self._inbox.fact(CancelAnswered(effect.client_id, outcome), self._now())
-
-    def _look_up_when_due(self, effect: LookUp) -> None:
-        now = self._now()
-        if now < self._look_up_due_ns.get(effect.client_id, 0):
-            return
-        self._look_up_due_ns = {client_id: due for client_id, due in self._look_up_due_ns.items() if due > now}
-        self._look_up_due_ns[effect.client_id] = now + LOOK_UP_EVERY_NS
-        self._start(self._look_up(effect))
-
-    async def _look_up(self, effect: LookUp) -> None:
-        venue = self._venues[effect.venue]
-        try:
-            report = await venue.order(effect.symbol, effect.client_id) or await self._open_order_of(venue, effect)
-            fills = await self._fills_of(venue, effect) if report is None else []
-        except VenueError as error:
-            _log.warning("a look-up was not answered", extra={"fields": {"client_id": effect.client_id, "code": error.code}})
-            return
-        for fill in fills:
-            self._inbox.fact(VenueReported(effect.venue, fill), self._now())
-        absent = report is None and not fills
-        self._inbox.fact(LookupAnswered(effect.client_id, report, absent_everywhere=absent), self._now())
-
-    async def _open_order_of(self, venue: Venue, effect: LookUp) -> OrderReport | None:
-        return next((order for order in await venue.open_orders(effect.symbol) if order.client_id == effect.client_id), None)
-
-    async def _fills_of(self, venue: Venue, effect: LookUp) -> list[Fill]:
-        since = Millis(max(0, self._clock.now() - FILLS_BACK_MS))
-        return [fill for fill in await venue.fills(effect.symbol, since) if fill.client_id == effect.client_id]
 
     async def _cancel_all(self, effect: CancelAll) -> None:
         try:

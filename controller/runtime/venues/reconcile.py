@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.core.inputs import AccountRead, AccountSnapshot
 from controller.core.state import Ledger
 from controller.runtime.loop.inbox import Inbox
 from exchange.errors import GatehouseError
-from exchange.model import Fill, Millis, OrderReport
+from exchange.model import Fill, Millis, OrderReport, SymbolRules
 from exchange.ports import Clock, ClockedVenue, ClockReading, Venue
 
 OVERLAP_MS = 60_000
@@ -60,8 +60,10 @@ class Sweeper:
         inbox: Inbox,
         clock: Clock,
         every_s: float,
+        rules: Callable[[], Mapping[str, SymbolRules]],
     ) -> None:
         self._venue = venue
+        self._rules = rules
         self._symbols = symbols
         self._ledger = ledger
         self._inbox = inbox
@@ -102,7 +104,8 @@ class Sweeper:
         snapshot = await read_account(self._venue, self._symbols, Millis(max(0, since_ms)))
         if snapshot is None:
             return
-        input_ = AccountRead(self._venue.name, snapshot, fills_before=ledger.fills_booked, started_at=started)
+        fees = {symbol: max(rule.maker_fee, rule.taker_fee) for symbol, rule in self._rules().items()}
+        input_ = AccountRead(self._venue.name, snapshot, fills_before=ledger.fills_booked, started_at=started, fees=fees)
         self._inbox.fact(input_, self._clock.monotonic_ns())
 
     async def _measure_clock(self) -> None:

@@ -123,47 +123,11 @@ def test_a_rejection_of_an_order_the_venue_showed_halts(desk: Desk, traded: bool
 # UNKNOWN
 
 
-def test_an_unknown_order_is_released_after_enough_failed_look_ups(desk: Desk) -> None:
-    client_id = order(desk, Unknown("time-out"))
-    for _ in range(LOOKUPS):
-        desk.pass_time(GRACE_MS // LOOKUPS)
-        look(desk, client_id)
-    assert status(desk, client_id) is OrderStatus.REJECTED
-    assert cap_is_free(desk)
-
-
-def test_misses_within_the_grace_period_release_nothing(desk: Desk) -> None:
-    client_id = order(desk, Unknown("time-out"))
-    for _ in range(5 * LOOKUPS):
-        look(desk, client_id)
-    desk.pass_time(GRACE_MS - 1)
-    look(desk, client_id)
-    assert status(desk, client_id) is OrderStatus.UNKNOWN
-    assert not cap_is_free(desk)
-
-
-def test_time_without_enough_misses_releases_nothing(desk: Desk) -> None:
-    client_id = order(desk, Unknown("time-out"))
-    desk.pass_time(10 * GRACE_MS)
-    for _ in range(LOOKUPS - 1):
-        look(desk, client_id)
-    assert status(desk, client_id) is OrderStatus.UNKNOWN
-
-
 def test_an_order_listed_elsewhere_does_not_count_as_missing(desk: Desk) -> None:
     client_id = order(desk, Unknown("time-out"))
     desk.pass_time(10 * GRACE_MS)
     for _ in range(5 * LOOKUPS):
         assert look(desk, client_id, absent=False).events == ()
-
-
-def test_an_order_that_traded_is_never_released_as_absent(desk: Desk) -> None:
-    client_id = order(desk, Unknown("time-out"))
-    desk.fill(client_id, "0.00003")
-    desk.pass_time(10 * GRACE_MS)
-    for _ in range(5 * LOOKUPS):
-        look(desk, client_id)
-    assert status(desk, client_id) is OrderStatus.UNKNOWN
 
 
 def test_a_look_up_that_finds_the_order_decides_its_outcome(desk: Desk) -> None:
@@ -179,16 +143,6 @@ def test_a_look_up_that_finds_the_order_decides_its_outcome(desk: Desk) -> None:
 def test_a_look_up_of_an_order_that_is_known_changes_nothing(desk: Desk) -> None:
     client_id = order(desk)
     assert look(desk, client_id).events == ()
-
-
-def test_an_order_reported_after_its_release_is_booked_and_halts(desk: Desk) -> None:
-    client_id = order(desk, Unknown("time-out"))
-    desk.pass_time(GRACE_MS)
-    for _ in range(LOOKUPS):
-        look(desk, client_id)
-    decision = reported(desk, desk.report(client_id, OrderStatus.NEW))
-    assert status(desk, client_id) is OrderStatus.NEW
-    assert_integrity_halt(desk, decision)
 
 
 def test_a_fill_of_a_rejected_order_is_booked_and_halts(desk: Desk) -> None:
@@ -270,7 +224,7 @@ def test_an_overfill_is_booked_and_halts(desk: Desk) -> None:
 
 def test_a_foreign_fill_is_booked_and_halts(desk: Desk) -> None:
     mine = desk.fill(order(desk), "0.00003")
-    decision = reported(desk, replace(mine, trade_id="foreign", client_id=""))
+    decision = reported(desk, replace(mine, trade_id="foreign", order_id="C9", client_id=""))
     assert (desk.state.ledger(MOCK).totals or {})["BTC"] == D("0.00006")
     assert_integrity_halt(desk, decision)
 
@@ -289,9 +243,56 @@ def test_an_outdated_report_changes_nothing(desk: Desk) -> None:
     assert reported(desk, desk.report(client_id, OrderStatus.NEW)).events == ()
 
 
-def test_a_report_of_a_foreign_order_is_left_to_the_sweeps(desk: Desk) -> None:
-    report = replace(desk.report(order(desk), OrderStatus.NEW), client_id="stranger")
-    assert reported(desk, report).events == ()
+def foreign(desk: Desk, client_id: str = "stranger") -> OrderReport:
+    return replace(desk.report(order(desk, quantity="0.00003"), OrderStatus.NEW), client_id=client_id, order_id="C9")
+
+
+@pytest.mark.parametrize("client_id", ["stranger", ""])
+def test_the_report_of_an_open_foreign_order_halts_at_once(desk: Desk, client_id: str) -> None:
+    assert_integrity_halt(desk, reported(desk, foreign(desk, client_id)))
+    assert isinstance(desk.order("0.00003").reply, Deny)
+
+
+def test_a_foreign_order_that_has_ended_changes_nothing(desk: Desk) -> None:
+    assert reported(desk, replace(foreign(desk), status=OrderStatus.CANCELED)).events == ()
+
+
+def test_a_foreign_order_on_another_venue_is_left_to_the_sweeps(desk: Desk) -> None:
+    assert desk.give(i.VenueReported(VenueName.LIVE, foreign(desk))).events == ()
+
+
+def test_a_report_without_our_id_is_known_by_the_venues_id(desk: Desk) -> None:
+    client_id = order(desk)
+    reported(desk, replace(desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00003"), client_id=""))
+    assert status(desk, client_id) is OrderStatus.PARTIALLY_FILLED
+
+
+def test_a_late_report_without_our_id_of_a_settled_order_is_not_foreign(desk: Desk) -> None:
+    client_id = order(desk)
+    late = replace(desk.report(client_id, OrderStatus.NEW), client_id="")
+    reported(desk, desk.report(client_id, OrderStatus.CANCELED))
+    assert client_id not in desk.state.open
+    assert reported(desk, late).events == ()
+
+
+def test_a_nameless_report_of_what_may_be_in_flight_halts_nothing(desk: Desk) -> None:
+    client_id = order(desk, Unknown("time-out"))
+    nameless = replace(desk.report(client_id, OrderStatus.NEW), client_id="", order_id="C9")
+    assert reported(desk, nameless).events == ()
+
+
+def test_an_answer_without_our_id_is_about_the_order_that_was_asked_for(desk: Desk) -> None:
+    client_id = order(desk, Unknown("time-out"))
+    look(desk, client_id, replace(desk.report(client_id, OrderStatus.NEW), client_id=""))
+    assert status(desk, client_id) is OrderStatus.NEW
+
+
+def test_a_fill_without_our_id_is_booked_to_its_order(desk: Desk) -> None:
+    client_id = order(desk)
+    fill = desk.fill(client_id, "0.00003")
+    reported(desk, replace(fill, trade_id="nameless", client_id=""))
+    assert desk.state.orders[client_id].booked == D("0.00006")
+    assert desk.state.position.stage is Stage.MOCK
 
 
 def test_an_order_of_the_left_stage_is_cancelled_once_reported() -> None:

@@ -7,9 +7,9 @@ import pytest
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Admitted, Decision
-from controller.core.effects import Alert, LookUp
+from controller.core.effects import Alert, CancelAll, Latch, LookUp
 from exchange.model import Balance, Fill, OrderReport, OrderStatus, Side
-from exchange.ports import VenueName
+from exchange.ports import Unknown, VenueName
 from policies.authority import Verb
 from policies.limit_types import Deny
 from policies.stage import Stage
@@ -138,11 +138,35 @@ def test_an_account_that_never_agreed_admits_nothing() -> None:
     assert not desk.state.armed
 
 
-def test_a_foreign_order_found_twice_halts(desk: Desk) -> None:
+def test_the_first_reading_that_shows_a_foreign_order_halts(desk: Desk) -> None:
     report = stranger(desk)
-    assert verdict(desk.sweep(MOCK, orders=(report,))).suspected == ("order foreign is not ours",)
-    desk.sweep(MOCK, orders=(report,))
+    decision = desk.sweep(MOCK, orders=(report,))
+    assert verdict(decision).breaks == ("order foreign is not ours",)
     assert desk.state.position.stage is Stage.HALTED
+    assert isinstance(decision.effects[0], Alert | Latch)
+    assert [effect.venue for effect in decision.effects if isinstance(effect, CancelAll)] == [MOCK]
+
+
+def test_a_foreign_order_before_arming_prevents_it_and_then_halts() -> None:
+    desk = Desk()
+    desk.boot()
+    foreign = stranger(Desk().arm())
+    desk.sweep(MOCK, orders=(foreign,))
+    assert (desk.state.armed, desk.state.position.stage) == (False, Stage.MOCK)
+    desk.sweep(MOCK, orders=(foreign,))
+    assert desk.state.position.stage is Stage.HALTED
+
+
+def test_a_reading_without_our_id_shows_our_order_by_the_venues_id(desk: Desk) -> None:
+    own = desk.report(desk.placed(desk.order("0.00003")), OrderStatus.NEW)
+    assert verdict(desk.sweep(MOCK, orders=(replace(own, client_id=""),))).clean
+
+
+def test_an_order_without_an_id_that_may_be_in_flight_is_only_suspected(desk: Desk) -> None:
+    lost = desk.report(desk.placed(desk.order("0.00003"), Unknown("time-out")), OrderStatus.NEW)
+    nameless = replace(lost, client_id="", order_id="C9")
+    assert verdict(desk.sweep(MOCK, orders=(nameless,))).suspected == ("order C9 is not ours",)
+    assert desk.state.position.stage is Stage.MOCK
 
 
 def test_an_order_of_another_venue_is_foreign(validating: Desk) -> None:

@@ -51,7 +51,7 @@ class Clocked(PlainVenue):
 
 
 async def measured(venue: Any) -> Offset | None:
-    sweeper = Sweeper(venue, symbols=(), ledger=Ledger, inbox=Inbox(), clock=Clock(), every_s=1)
+    sweeper = Sweeper(venue, symbols=(), ledger=Ledger, inbox=Inbox(), clock=Clock(), every_s=1, rules=dict)
     await sweeper._measure_clock()
     return sweeper.offset
 

@@ -56,6 +56,7 @@ class FakePort:
 
     clock: Millis = START
     is_ready: bool = True
+    started_at: Millis = Millis(0)
     answer: PlaceReply | None = None
     cancel_answer: CancelReply | None = None
     book: bool = True
@@ -166,6 +167,9 @@ class FakePort:
 
     def now(self) -> Millis:
         return self.clock
+
+    def started(self) -> Millis:
+        return self.started_at
 
     def ready(self) -> bool:
         return self.is_ready

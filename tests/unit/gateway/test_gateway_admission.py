@@ -7,7 +7,7 @@ from controller.gateway.limits import GatewayLimits, ReplayGuard
 from controller.gateway.port import BotKey
 from controller.serving.throttle import Rate, Throttle
 from exchange.model import Millis
-from exchange.wire.signing import encode_params, signature
+from exchange.wire.signing import MAX_FUTURE, encode_params, signature
 from policies.limit_types import Deny
 from tests.support.fixed_keys import FixedKeys
 from tests.unit.gateway.fake_port import START, FakePort
@@ -102,6 +102,52 @@ async def test_a_repeated_order_with_a_client_id_returns_the_first_order(bot: Bo
     replies = [await bot.raw("POST", "order", query) for _ in range(2)]
     assert replies[0].json() == replies[1].json()
     assert len(port.orders["alpha"]) == 1
+
+
+@pytest.mark.parametrize("extra", [(), (("newClientOrderId", "mine"),)])
+async def test_a_test_order_spends_its_signature(bot: BotClient, port: FakePort, extra: tuple[tuple[str, str], ...]) -> None:
+    query = sign([*BUY, *extra, ("timestamp", str(START))])
+    tested = await bot.raw("POST", "order/test", query)
+    placed = await bot.raw("POST", "order", query)
+    again = await bot.raw("POST", "order/test", query)
+    assert tested.status_code == 200
+    assert [shown(placed), shown(again)] == [(400, 700002), (400, 700002)]
+    assert port.placed() == []
+
+
+async def test_an_order_spends_its_signature_for_a_test(bot: BotClient) -> None:
+    query = sign([*BUY, ("timestamp", str(START))])
+    assert (await bot.raw("POST", "order", query)).status_code == 200
+    assert shown(await bot.raw("POST", "order/test", query)) == (400, 700002)
+
+
+@pytest.mark.parametrize("path", ["order", "order/test"])
+@pytest.mark.parametrize("extra", [(), (("newClientOrderId", "mine"),), (("recvWindow", "60000"),)])
+async def test_nothing_is_taken_that_an_earlier_process_may_have_taken(
+    bot: BotClient, port: FakePort, path: str, extra: tuple[tuple[str, str], ...]
+) -> None:
+    port.started_at, port.clock = START, Millis(START + 2_000)
+    last_taken_before = START + MAX_FUTURE
+    old = await bot.raw("POST", path, sign([*BUY, *extra, ("timestamp", str(last_taken_before))]))
+    new = await bot.raw("POST", path, sign([*BUY, *extra, ("timestamp", str(last_taken_before + 1))]))
+    assert (shown(old), new.status_code) == ((400, 700003), 200)
+
+
+async def test_a_repeated_client_id_gives_the_first_order_after_a_start(bot: BotClient, port: FakePort) -> None:
+    query = sign([*BUY, ("newClientOrderId", "mine"), ("timestamp", str(START))])
+    first = await bot.raw("POST", "order", query)
+    after_the_restart = BotClient(port)
+    port.started_at = Millis(START + 100)
+    again = await after_the_restart.raw("POST", "order", query)
+    assert again.json() == first.json()
+    assert len(port.orders["alpha"]) == 1
+
+
+async def test_a_bot_can_cancel_and_look_right_after_a_start(bot: BotClient, port: FakePort) -> None:
+    assert (await bot.buy()).status_code == 200
+    port.started_at = port.clock
+    assert (await bot.signed("DELETE", "order/all")).status_code == 200
+    assert (await bot.signed("GET", "openOrders")).status_code == 200
 
 
 def test_the_replay_guard_forgets_signatures_outside_their_time_window() -> None:

@@ -93,7 +93,7 @@ async def test_the_running_state_is_the_fold_of_the_file(shell: Shell) -> None:
 async def test_a_decision_without_events_writes_nothing(shell: Shell) -> None:
     await tick_and_step(shell)
     before = shell.journal.head
-    shell.inbox.fact(i.VenueReported(VenueName.LIVE, foreign_order(shell)), 0)
+    shell.inbox.fact(i.VenueReported(VenueName.TESTNET, foreign_order(shell)), 0)
     await shell.step()
     assert shell.journal.head == before
 

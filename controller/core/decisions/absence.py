@@ -1,0 +1,147 @@
+"""Decides that an UNKNOWN order was never placed, and releases what it reserves. ``sweeps`` calls it with readings that agree.
+
+A reservation that is released too early lets real orders exceed the cap. A venue can lose an answer, freeze its private stream and
+answer every query with an old state, all at once. So all of these proofs are needed, or the order stays UNKNOWN:
+
+1. **It can no longer arrive.** The venue's window for a signed request and the policy's grace have passed since the answer was
+   lost. The instant at which they have passed is the horizon.
+2. **The look-ups agree.** At least ``settle.lookups_min`` of them found nothing: the query for the order knows no such order, and
+   neither the open orders nor the fills hold it. The last of them began after the horizon.
+3. **The account agrees.** In a reading that began after the horizon, the totals are those of our books, the open orders are exactly
+   the known ones, and each asset's locked balance is what those orders lock.
+4. **The reading is not old.** It shows an order of ours, or a trade of one, that was admitted after the horizon: the venue cannot
+   show what had not been sent. A private stream that answers PINGs proves nothing, because a frozen one answers them too.
+
+Without the fourth proof nothing is released where orders can be admitted, and ``guards.unknown_order`` halts the deployment. Where
+none can be admitted, because the deployment is HALTED or trades elsewhere, time is the proof: ``unknown_order.max_age_ms`` more.
+The cancels of the halt have run by then, and a person signs before anything is admitted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from controller.core import events as e
+from controller.core.decisions import venue_reports
+from controller.core.decisions.draft import Draft
+from controller.core.inputs import AccountRead
+from controller.core.order_state import ZERO, OrderState
+from exchange.model import OrderReport, OrderStatus, Side
+from exchange.wire.errors import ErrorCode
+from exchange.wire.signing import DEFAULT_RECV_WINDOW
+from policies.schema import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    """What the known orders lock of one asset. Whether a buy locks its fee too is not documented (mexc-spot-v3.md §6)."""
+
+    least: Decimal = ZERO
+    most: Decimal = ZERO
+
+    def plus(self, least: Decimal, most: Decimal) -> _Lock:
+        return _Lock(self.least + least, self.most + most)
+
+
+def release_absent(draft: Draft, reading: AccountRead) -> None:
+    """Release every order of the venue that this reading completes the proof for. The reading agrees with our books."""
+    policy = draft.after.policy
+    if policy is None:
+        return
+    waiting = [order for order in draft.after.open_on(reading.venue) if _looked_up_enough(order, reading, policy)]
+    locks = _known_locks(draft, reading, policy) if waiting else None
+    if locks is None:
+        return
+    for order in waiting:
+        if _account_has_no_room(order, locks, reading, policy) and _is_recent(draft, order, reading, policy):
+            draft.emit(
+                e.OrderRejected(
+                    client_id=order.client_id,
+                    code=ErrorCode.NO_SUCH_ORDER,
+                    message=f"proven absent: {order.misses} look-ups found no order and no fill, and the account locks nothing",
+                )
+            )
+
+
+def _horizon(order: OrderState, policy: Policy) -> int:
+    assert order.unknown_since is not None
+    return order.unknown_since + DEFAULT_RECV_WINDOW + policy.settle.unknown_grace_ms
+
+
+def _looked_up_enough(order: OrderState, reading: AccountRead, policy: Policy) -> bool:
+    if order.status is not OrderStatus.UNKNOWN or order.executed:
+        return False
+    horizon = _horizon(order, policy)
+    return order.misses >= policy.settle.lookups_min and order.missed_at >= horizon and reading.started_at >= horizon
+
+
+def _known_locks(draft: Draft, reading: AccountRead, policy: Policy) -> Mapping[str, _Lock] | None:
+    """What our open orders lock, by asset. ``None`` if the reading shows others, or if what one of them locks is not certain."""
+    orders = draft.after.open_on(reading.venue)
+    known = {order.client_id: order for order in orders if order.status in venue_reports.AT_THE_VENUE}
+    listed = {
+        order.client_id: report
+        for report in reading.snapshot.open_orders
+        if (order := venue_reports.find(draft.after, reading.venue, report.client_id, report.order_id)) is not None
+    }
+    if listed.keys() != known.keys() or any(order.status is OrderStatus.ADMITTED for order in orders):
+        return None
+    locks: dict[str, _Lock] = {}
+    for client_id, report in listed.items():
+        lock = _lock_of(known[client_id], report, reading, policy)
+        if lock is None:
+            return None
+        asset, least, most = lock
+        locks[asset] = locks.get(asset, _Lock()).plus(least, most)
+    return locks
+
+
+def _lock_of(order: OrderState, report: OrderReport, reading: AccountRead, policy: Policy) -> tuple[str, Decimal, Decimal] | None:
+    fee = reading.fees.get(order.symbol)
+    changed = order.updated_at > reading.started_at or order.cancel_requested or order.executed != report.executed
+    if changed or fee is None or order.quantity is None or order.price is None:
+        return None
+    left = order.quantity - report.executed
+    if order.side is Side.SELL:
+        return _base(order, policy), left, left
+    return policy.eur_rate.asset, left * order.price, left * order.price * (1 + fee)
+
+
+def _account_has_no_room(order: OrderState, locks: Mapping[str, _Lock], reading: AccountRead, policy: Policy) -> bool:
+    """Whether each asset's locked balance is what the known orders lock, too little for ``order`` to be hidden in it."""
+    balances = reading.snapshot.balances
+    asset, needed = _least_lock(order, policy)
+    for name in balances.keys() | locks.keys() | {asset}:
+        locked = balances[name].locked if name in balances else ZERO
+        lock = locks.get(name, _Lock())
+        if not lock.least <= locked <= lock.most:
+            return False
+        if name == asset and locked != lock.least and locked - lock.least >= needed:
+            return False
+    return True
+
+
+def _least_lock(order: OrderState, policy: Policy) -> tuple[str, Decimal]:
+    if order.side is Side.SELL:
+        return _base(order, policy), order.quantity or ZERO
+    if order.quantity is None or order.price is None:
+        return policy.eur_rate.asset, order.quote_quantity or ZERO
+    return policy.eur_rate.asset, order.quantity * order.price
+
+
+def _is_recent(draft: Draft, order: OrderState, reading: AccountRead, policy: Policy) -> bool:
+    """Whether the venue made this reading after the order's horizon: the fourth proof."""
+    horizon = _horizon(order, policy)
+    if draft.after.venue is not reading.venue and reading.started_at >= horizon + policy.guards.unknown_order.max_age_ms:
+        return True
+    snapshot = reading.snapshot
+    shown = [(report.client_id, report.order_id) for report in snapshot.open_orders]
+    shown += [(fill.client_id, fill.order_id) for fill in snapshot.fills]
+    ours = (venue_reports.find(draft.after, reading.venue, *ids) for ids in shown)
+    return any(one is not None and one.admitted_at >= horizon for one in ours)
+
+
+def _base(order: OrderState, policy: Policy) -> str:
+    return order.symbol.removesuffix(policy.eur_rate.asset)
