@@ -1,7 +1,8 @@
 """Cancels every order of ours at a venue until the venue itself shows none, for the performer (execution-safety.md §6).
 
 A reply to a cancel proves nothing, so the open orders are read twice after it. It ends with that proof and not by a clock:
-while the venue does not answer it goes on, slower. Holdings are not sold.
+while the venue does not answer it goes on, slower. Holdings stay;
+``gatehouse flatten`` sells them.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ async def cancel_all_until_empty(
     reporter, order_ids = _Reporter(clock, report), set[str]()
     empty_ns, pause_s, last_code = -1, RETRY_AFTER_S, ""
     while True:
+        # Asked before the list: an order whose outcome arrives while the list is read may be missing in it.
+        quiet = not still_open()
         try:
             if empty_ns < 0:
                 await venue.cancel_all(symbols)
@@ -103,7 +106,7 @@ async def cancel_all_until_empty(
         pause_s = RETRY_AFTER_S
         if empty_ns < 0:
             empty_ns = clock.monotonic_ns()
-        elif not still_open():
+        elif quiet:
             return CancelAllResult(max(expected, len(order_ids)), empty_ns)
         else:
             # An order had no outcome yet when the list was read: read it again.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +20,7 @@ from exchange.mexc.reach import Reach
 from exchange.mexc.rest import RestCaller
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.mexc.socket import StreamTiming
-from exchange.ports import VenueName
+from exchange.ports import CancelAck, CancelOutcome, VenueName
 from tests.support.virtual_time import VirtualClock, VirtualTimeLoop, run_in_virtual_time
 
 SYMBOL = "BTCUSDT"
@@ -122,3 +122,30 @@ def test_people_are_told_while_there_is_no_proof() -> None:
     cancelled_at(BROKEN, healthy_from_s=1_500, report=reported.append)
     assert [one.seconds for one in reported] == [pytest.approx(due, abs=3) for due in (10, 60, 300, 1200)]
     assert all(one.orders is None and one.because for one in reported)
+
+
+class LateOrder:
+    """A venue where an order of ours arrives while its open orders are being read for the second time."""
+
+    def __init__(self) -> None:
+        self.lists, self.orders, self.in_flight = 0, 0, 1
+
+    async def cancel_all(self, symbols: Sequence[str]) -> CancelOutcome:
+        assert symbols == [SYMBOL]
+        self.orders = 0
+        return CancelAck()
+
+    async def remaining(self, symbols: Sequence[str]) -> Sequence[Any]:
+        assert symbols == [SYMBOL]
+        self.lists += 1
+        listed = [SimpleNamespace(order_id="late")] * self.orders
+        if self.lists == 2:
+            self.orders, self.in_flight = 1, 0
+        return listed
+
+
+def test_an_order_that_arrives_while_the_list_is_read_is_cancelled_too() -> None:
+    loop, venue = VirtualTimeLoop(), LateOrder()
+    waiting = cancel_all_until_empty(venue, [SYMBOL], VirtualClock(loop), lambda: venue.in_flight, expected=1)  # type: ignore[arg-type]
+    run_in_virtual_time(waiting, loop)
+    assert venue.orders == 0
