@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from exchange.model import Balance, DataSource, Fill, MarketTrade, Millis, OrderIntent, OrderReport, Quote, SymbolRules
+from exchange.model import Balance, DataSource, Fill, MarketTrade, Millis, OrderIntent, OrderReport, Quote, Side, SymbolRules
 
 
 class VenueName(StrEnum):
@@ -80,6 +80,21 @@ class Permit(Protocol):
     def is_live(self) -> bool:
         """Whether it may be used now, by a monotonic clock."""
         ...
+
+
+@runtime_checkable
+class ExitPermit(Permit, Protocol):
+    """Permission to sell once, for the order with this client id only. The controller's own sales use it (``flatten``)."""
+
+    @property
+    def client_id(self) -> str:
+        """The only order it is for."""
+        ...
+
+
+def is_for(permit: Permit, intent: OrderIntent) -> bool:
+    """Whether ``permit`` may be used for this order: an exit permit is for one sale only, every other permit for any order."""
+    return not isinstance(permit, ExitPermit) or (intent.side is Side.SELL and intent.client_id == permit.client_id)
 
 
 class Signer(Protocol):

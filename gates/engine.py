@@ -15,7 +15,7 @@ from gates.metric import Metric
 from gates.registry import stages_of
 from gates.verdict import Verdict, combine
 from policies import canonical
-from policies.document import Policy, parse_canonical
+from policies.document import Policy, parse_journalled
 from policies.document import digest as policy_digest
 from policies.numbers import text
 from policies.rules import METRICS, GateName, MetricName, Op, Unit
@@ -117,7 +117,7 @@ def reevaluate(policy_bytes: bytes, evidence_bytes: bytes, as_of: Millis) -> byt
         IntegrityError: either is not in canonical form.
         ConfigError: the policy is malformed, or looser than today's floors.
     """
-    policy, evidence = parse_canonical(policy_bytes), bundles.parse(evidence_bytes)
+    policy, evidence = parse_journalled(policy_bytes), bundles.parse(evidence_bytes)
     return result_bytes(evaluate(evidence.gate, policy, evidence, as_of))
 
 

@@ -31,19 +31,20 @@ class Verb(StrEnum):
     REVOKE_BOT_KEY = "revoke-bot-key"
     ACK_ALERT = "ack-alert"
     DRILL = "drill"
+    FLATTEN = "flatten"
 
 
-KEEPS_PENDING = frozenset({Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT, Verb.DRILL})
+KEEPS_PENDING = frozenset({Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT, Verb.DRILL, Verb.FLATTEN})
 """The verbs after which a waiting or signed command stays valid, because they change nothing that a move is signed for.
 
 ``issue-bot-key`` is not one of them: one person may issue a key at a stage without real money, and the persons who sign a move up
 must have seen every key that it brings to the next stage."""
 
-BOT_KEY_ALERT_OR_DRILL = KEEPS_PENDING | {Verb.ISSUE_BOT_KEY}
-"""The verbs about a bot key, an alert or a drill: they change neither roster, policy, release nor stage."""
+KEEPS_DOCUMENTS = KEEPS_PENDING | {Verb.ISSUE_BOT_KEY}
+"""The verbs about a bot key, an alert, a drill or a holding: they change neither roster, policy, release nor stage."""
 
-WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE}) | BOT_KEY_ALERT_OR_DRILL
-"""The verbs whose command names a subject (a command, a key, an alert or a document) and is not a move."""
+WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE}) | KEEPS_DOCUMENTS
+"""The verbs whose command names a subject (a command, a key, an alert, a symbol or a document) and is not a move."""
 
 
 BY_ITSELF = frozenset({Verb.REVOKE})
@@ -89,7 +90,7 @@ def quorum(verb: Verb, stage: Stage, mode: Mode) -> Quorum:
     match verb:
         case Verb.HALT | Verb.VETO | Verb.REVOKE_BOT_KEY | Verb.ACK_ALERT:
             return Quorum(1, _ANYONE)
-        case Verb.DEMOTE | Verb.RESET | Verb.REVOKE | Verb.SET_RELEASE | Verb.DRILL:
+        case Verb.DEMOTE | Verb.RESET | Verb.REVOKE | Verb.SET_RELEASE | Verb.DRILL | Verb.FLATTEN:
             return _ONE
         case Verb.ISSUE_BOT_KEY:
             return _BY_RISK[mode] if stage in LIVE_STAGES else _ONE

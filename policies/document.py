@@ -20,10 +20,13 @@ from policies.floors import Violation, violations
 from policies.numbers import text as decimal_text
 from policies.schema import Policy
 
-__all__ = ["Policy", "canonical_bytes", "digest", "json_schema", "load_policy", "parse_canonical"]
+__all__ = ["Policy", "canonical_bytes", "digest", "json_schema", "load_policy", "parse_canonical", "parse_journalled"]
 
 _MAX_BYTES = 1 << 20
 _REPR = re.compile(r"Decimal\('([^']*)'\)")
+_LATER = (("Policy", "flatten"), ("Guards", "reduce"), ("Limits", "exit_stop_fraction"))
+"""The fields, by section, that policies in older journals may lack. A policy that comes into force must have them."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,11 +44,21 @@ def load_policy(source: bytes | str) -> Policy:
         tree = tomllib.loads(content, parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed("the file", f"is not TOML: {error}", "Correct the line named in the message.") from None
-    return _validated(_plain(tree, ""))
+    return _complete(_validated(_plain(tree, "")))
 
 
 def parse_canonical(data: bytes) -> Policy:
-    """Read the bytes that ``canonical_bytes`` wrote, from a journal or from an evidence bundle.
+    """Read the bytes that ``canonical_bytes`` wrote, of a policy that is to come into force.
+
+    Raises:
+        IntegrityError: not the canonical form of a policy.
+        ConfigError: as for ``load_policy``.
+    """
+    return _complete(parse_journalled(data))
+
+
+def parse_journalled(data: bytes) -> Policy:
+    """Read the bytes that ``canonical_bytes`` wrote, from a journal or from an evidence bundle; an older one may lack fields.
 
     Raises:
         IntegrityError: not the canonical form of a policy.
@@ -76,7 +89,21 @@ def digest(policy: Policy) -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a policy file, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Policy.model_json_schema(by_alias=True)}
+    schema = Policy.model_json_schema(by_alias=True)
+    for section, name in _LATER:
+        node = schema if section == "Policy" else schema["$defs"][section]
+        node["required"].append(name)
+        node["properties"][name] = node["properties"][name]["anyOf"][0]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _complete(policy: Policy) -> Policy:
+    sections = {"Policy": (policy, ""), "Guards": (policy.guards, "guards."), "Limits": (policy.limits, "limits.")}
+    for section, name in _LATER:
+        node, path = sections[section]
+        if getattr(node, name) is None:
+            raise _missing(f"{path}{name}")
+    return policy
 
 
 def _validated(tree: object) -> Policy:
@@ -117,14 +144,16 @@ def _explain(error: ValidationError) -> NoReturn:
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
     match first["type"]:
         case "missing":
-            raise _malformed(
-                path, f"is missing{more}", f"Add {path}; no limit has a default. See policies/examples for complete files."
-            )
+            raise _missing(path, more)
         case "extra_forbidden":
             raise _malformed(path, f"is not a field of a policy{more}", f"Remove {path}, or correct its spelling.")
         case _:
             reason = _REPR.sub(r"\1", first["msg"].removeprefix("Value error, "))
             raise _malformed(path, f"is not acceptable: {reason}{more}", f"Change {path} as the message says.")
+
+
+def _missing(path: str, more: str = "") -> ConfigError:
+    return _malformed(path, f"is missing{more}", f"Add {path}; no limit has a default. See policies/examples for complete files.")
 
 
 def _refuse(found: tuple[Violation, ...]) -> NoReturn:

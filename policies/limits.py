@@ -30,7 +30,7 @@ from policies.ramp import cap_eur, symbols_at
 from policies.schema import Policy
 from policies.stage import Stage
 
-__all__ = ["Admit", "Deny", "LimitContext", "LimitRule", "cap_eur", "check"]
+__all__ = ["Admit", "Deny", "LimitContext", "LimitRule", "cap_eur", "check", "check_exit"]
 
 
 def check(intent: OrderIntent, context: LimitContext, policy: Policy, stage: Stage, step: int, now: Millis) -> Admit | Deny:
@@ -40,6 +40,25 @@ def check(intent: OrderIntent, context: LimitContext, policy: Policy, stage: Sta
     """
     with localcontext(WIDE):
         case = _with_inputs(intent, context, policy, stage=stage, step=step, now=now)
+        if isinstance(case, Deny):
+            return case
+        for rule in RULES:
+            denial = rule(case)
+            if denial is not None:
+                return denial
+        return _exposure(case, cap_eur(policy, stage, step))
+
+
+def check_exit(intent: OrderIntent, context: LimitContext, policy: Policy, stage: Stage, step: int, now: Millis) -> Admit | Deny:
+    """Judge one sale of a flatten, by every rule that judges a bot's sale except those about stage, symbol and guards.
+
+    Those rules keep risk out, and a flatten takes it off. The exposure of the verdict is that of the order's own symbol, so that
+    another symbol without a price cannot keep this one from being sold. Pure, as ``check``.
+    """
+    with localcontext(WIDE):
+        if intent.side is not Side.SELL:
+            return Deny(LimitRule.STAGE, intent.side.value, Side.SELL.value, "a flatten only sells", "Send a sale.")
+        case = _present(intent, context, policy.model_copy(update={"symbols": (intent.symbol,)}), now)
         if isinstance(case, Deny):
             return case
         for rule in RULES:
@@ -81,6 +100,11 @@ def _with_inputs(
             f"a guard is at {level.name}, so {'new buys' if level < Level.CANCEL_ALL else 'new orders'} are denied",
             "Wait until the guard clears; `gatehouse status` names the guard.",
         )
+    return _present(intent, context, policy, now)
+
+
+def _present(intent: OrderIntent, context: LimitContext, policy: Policy, now: Millis) -> Case | Deny:
+    """Check that every input is present and fresh; return them as a ``Case``."""
     rules = context.rules.get(intent.symbol)
     quote = context.quotes.get(intent.symbol)
     missing = (

@@ -1,7 +1,8 @@
 """The fields of a policy. ``policies.document`` reads and writes it; limits, guards, gates and decisions use it.
 
-Every field is required: a missing limit is an error and never means "no limit". Rules for every environment are validated here;
-rules for ``production`` only are in ``policies.floors``.
+Every field is required: a missing limit is an error and never means "no limit". The fields that later versions added are optional
+here, because journals hold policies without them; a policy file must have them (``policies.document``). Rules for every environment
+are validated here; rules for ``production`` only are in ``policies.floors``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _DAY_MS = 86_400_000
 Positive = Annotated[Exact, Field(gt=0)]
 Fraction = Annotated[Exact, Field(gt=0, le=1)]
 DurationMs = Annotated[int, Field(ge=1, le=366 * _DAY_MS)]
+BreachAction = Literal["hold", "flatten"]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Instant = Annotated[
     int,
@@ -94,7 +96,8 @@ class OrderRate(_Section):
 class Limits(_Section):
     """The limits of every single order.
 
-    ``min_order_factor``: a buy must be at least this many times the venue's minimum, so that the holding can be sold again.
+    What is bought must stay large enough to be sold again. ``exit_stop_fraction`` is the fall of the price that is allowed for.
+    What the holding is worth after that fall and after the fee must be at least ``min_order_factor`` times the venue's minimum.
     """
 
     order_notional_max_eur: Positive
@@ -103,6 +106,7 @@ class Limits(_Section):
     order_rate: OrderRate
     open_orders_max: Count
     min_order_factor: Annotated[Exact, Field(ge=1)]
+    exit_stop_fraction: Annotated[Exact, Field(ge=0, lt=1)] | None = None
 
 
 class DailyLoss(_Section):
@@ -160,6 +164,44 @@ class ClockOffset(_Section):
         return self
 
 
+class Reduce(_Section):
+    """When a loss leaves only sells: from the fraction ``at`` of the daily-loss limit or of the drawdown limit.
+
+    It ends below the fraction ``until``, so that a loss that moves around the limit does not switch it on and off.
+    """
+
+    at: Annotated[Exact, Field(gt=0, lt=1)]
+    until: Annotated[Exact, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _falling(self) -> Self:
+        if not self.until < self.at:
+            raise ValueError("until < at must hold")
+        return self
+
+
+class OnBreach(_Section):
+    """What a guard that halts does with what gatehouse bought: hold it, or sell it (``flatten``).
+
+    To sell, prices and books must be right. So the guards that doubt them can only hold.
+    """
+
+    daily_loss: BreachAction = "hold"
+    drawdown: BreachAction = "hold"
+    reject_rate: BreachAction = "hold"
+    quote_stale: BreachAction = "hold"
+    reconciliation: BreachAction = "hold"
+    unknown_order: BreachAction = "hold"
+    clock_offset: BreachAction = "hold"
+
+    @model_validator(mode="after")
+    def _only_what_trusts_the_market(self) -> Self:
+        for name in ("quote_stale", "reconciliation", "unknown_order", "clock_offset"):
+            if getattr(self, name) == "flatten":
+                raise ValueError(f"{name} must be hold: this guard doubts the prices or the books, and a sale needs both")
+        return self
+
+
 class Guards(_Section):
     """The always-on guards. ``blind_deadline_ms``: after this time without a measurement a guard halts."""
 
@@ -171,6 +213,30 @@ class Guards(_Section):
     unknown_order: UnknownOrder
     clock_offset: ClockOffset
     blind_deadline_ms: DurationMs
+    reduce: Reduce | None = None
+    on_breach: OnBreach = OnBreach()
+
+
+class Flatten(_Section):
+    """How gatehouse sells what it bought (``gatehouse flatten``).
+
+    It sends one order at a time, worth at most ``slice_eur_max``, at most every ``every_ms``. Each is an immediate-or-cancel order
+    at the best bid less the first of ``widen_bps``. One that did not fill is followed by one with the next, wider distance. After
+    ``give_up_after_ms`` it stops, says what is left, and calls a person.
+    """
+
+    slice_eur_max: Positive
+    widen_bps: Annotated[tuple[Annotated[Exact, Field(ge=0, lt=10_000)], ...], Field(min_length=1, max_length=16)]
+    every_ms: DurationMs
+    give_up_after_ms: DurationMs
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if any(after <= before for before, after in zip(self.widen_bps, self.widen_bps[1:], strict=False)):
+            raise ValueError("widen_bps must rise from one step to the next")
+        if not self.every_ms < self.give_up_after_ms:
+            raise ValueError("every_ms < give_up_after_ms must hold")
+        return self
 
 
 class Settle(_Section):
@@ -280,6 +346,19 @@ class Policy(_Section):
     authority: Authority
     gates: Gates
     on_stop: OnStop = OnStop.CANCEL
+    flatten: Flatten | None = None
+
+    @model_validator(mode="after")
+    def _flatten_fits(self) -> Self:
+        if self.flatten is None:
+            if self.guards.on_breach != OnBreach():
+                raise ValueError("guards.on_breach asks for a flatten, so a section flatten is needed")
+            return self
+        if self.flatten.slice_eur_max > self.limits.order_notional_max_eur:
+            raise ValueError("flatten.slice_eur_max may be at most limits.order_notional_max_eur")
+        if self.flatten.widen_bps[-1] >= self.limits.price_collar_bps:
+            raise ValueError("flatten.widen_bps must stay below limits.price_collar_bps")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -24,6 +24,7 @@ from controller.core.decisions import governance
 from controller.core.decisions.binding import check_authorised, check_bound, check_unspent
 from controller.core.decisions.bot_keys import key_document
 from controller.core.decisions.drills import HALT_DRILL
+from controller.core.decisions.flatten import ALL
 from controller.core.decisions.governance import release_document, roster_of
 from controller.core.fold.apply import apply
 from controller.core.lifecycle import Position
@@ -75,11 +76,13 @@ _ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxy
 })  # fmt: skip
 """The events that only a command causes, with its verb and the subject that must have been signed."""
 
-_ALSO_AT_A_START: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxyType({
+_ALSO_BY_ITSELF: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxyType({
     e.PolicyAdopted: (Verb.SET_POLICY, lambda event: event.document),
     e.ReleaseAdopted: (Verb.SET_RELEASE, lambda event: release_document(event.name, event.version, event.artifact)),
+    e.FlattenStarted: (Verb.FLATTEN, lambda event: event.subject if event.subject in {ALL, *event.symbols[:1]} else ""),
+    e.FlattenEnded: (Verb.FLATTEN, lambda event: event.subject),
 })  # fmt: skip
-"""The events caused either by a command, as above, or by a start that read a changed file."""
+"""The events caused either by a command, as above, or without one: by a start that read a changed file, or by a guard."""
 
 _VOIDING = frozenset({e.PolicyAdopted, e.ReleaseAdopted, e.AccountBound})
 """The events after which a deployment must move to MOCK, or stay HALTED, before any other decision."""
@@ -124,7 +127,7 @@ class Auditor:
             command_id = getattr(event, "command_id", "") if type(event) in _BY_COMMAND else ""
             if command_id:
                 self._check_once(event, command_id)
-            if (about := _ABOUT.get(type(event)) or (_ALSO_AT_A_START.get(type(event)) if command_id else None)) is not None:
+            if (about := _ABOUT.get(type(event)) or (_ALSO_BY_ITSELF.get(type(event)) if command_id else None)) is not None:
                 self._check_subject(event, *about)
             if type(event) in _FOLDED:
                 self._state = replace(self._state, seq=entry.seq - 1, at=entry.at)

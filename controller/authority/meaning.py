@@ -40,6 +40,10 @@ _MEANINGS: Mapping[Verb, Callable[[str, dict[str, Any]], str]] = MappingProxyTyp
         Verb.DRILL: lambda _, drill: (
             f"runs a {drill.get('drill')} drill: every order is cancelled, and none is placed until it ends"
         ),
+        Verb.FLATTEN: lambda subject, _: (
+            f"cancels every order, then sells {'everything' if subject == 'all' else f'the {subject}'} that gatehouse bought, "
+            "at market prices"
+        ),
     }
 )
 

@@ -33,6 +33,7 @@ class Cause(StrEnum):
     REVOKE_BOT_KEY = "revoke-bot-key"
     ACK_ALERT = "ack-alert"
     DRILL = "drill"
+    FLATTEN = "flatten"
     REFUSED = "refused"
     CHANGED_DEPLOYMENT = "changed-deployment"
     SOFT_BREACH = "soft-breach"

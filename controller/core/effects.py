@@ -18,6 +18,17 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceExit:
+    """Send one sale of ours, once, under a permit for this order alone. Only ever returned beside its ``OrderAdmitted``.
+
+    ``controller.core.decisions.flatten`` alone returns it; no bot's order leads to one.
+    """
+
+    venue: VenueName
+    intent: OrderIntent
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """Ask the venue to cancel one order."""
 
@@ -67,6 +78,7 @@ class AlertKind(StrEnum):
     DISK = "disk"
     NOT_EMPTY = "not-empty"
     TAKEOVER = "takeover"
+    FLATTEN = "flatten"
 
 
 INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL})
@@ -82,4 +94,4 @@ class Alert:
     detail: str
 
 
-Effect = Place | Cancel | CancelAll | LookUp | Latch | Alert
+Effect = Place | PlaceExit | Cancel | CancelAll | LookUp | Latch | Alert

@@ -336,6 +336,53 @@ class CancelRejected(Event):
     message: str
 
 
+# Flatten
+
+
+class FlattenStarted(Event):
+    """gatehouse begins to sell what it bought of ``symbols`` on ``venue``. No bot's order is admitted until it ends.
+
+    ``command_id`` and the command's ``subject`` are empty when a guard started it; ``guard`` is empty when a command did.
+    """
+
+    command_id: str = ""
+    subject: str = ""
+    guard: str = ""
+    venue: VenueName
+    symbols: tuple[str, ...]
+    reason: str
+
+
+class FlattenSliced(Event):
+    """The order admitted beside it is the next sale of a flatten. ``widening`` counts the steps of ``flatten.widen_bps``."""
+
+    client_id: str
+    symbol: str
+    widening: int
+
+
+class FlattenWaits(Event):
+    """A flatten sends no order for now. ``rule`` names what it waits for, ``reason`` says it in words."""
+
+    rule: str
+    reason: str
+
+
+class FlattenEnded(Event):
+    """A flatten is over: what it sold, what is left of what gatehouse bought, by symbol, and why.
+
+    ``complete``: nothing that can be sold is left. ``command_id`` and ``subject`` are those of ``FlattenStarted``.
+    """
+
+    command_id: str = ""
+    subject: str = ""
+    venue: VenueName
+    complete: bool
+    sold: dict[str, Amount]
+    left: dict[str, Amount]
+    why: str
+
+
 # Reconciliation and measurement
 
 

@@ -31,11 +31,13 @@ ZERO = Decimal(0)
 class Ledger:
     """One venue account: its baseline balances plus every fill since, and what was measured on it.
 
-    ``reconciled_at`` is when a reconciliation last found no difference. ``equity_eur`` is the equity of the last sample, ``None``
-    if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity.
+    ``bought`` is what our own orders bought less what they sold and the fees charged in it, by asset. It is negative where they
+    sold what the account had before. ``reconciled_at`` is when a reconciliation last found no difference. ``equity_eur`` is the
+    equity of the last sample, ``None`` if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity.
     """
 
     totals: Map[str, Decimal] | None = None
+    bought: Map[str, Decimal] = field(default_factory=Map)
     trades: CompactMap = CompactMap()
     fills_booked: int = 0
     cursor: Millis = Millis(0)
@@ -152,6 +154,51 @@ class DrillRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Slice:
+    """The last sale of a flatten in one symbol. ``widening``: which step of ``flatten.widen_bps`` it used."""
+
+    client_id: str
+    widening: int
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """A flatten that is running. ``command_id`` and its ``subject`` are empty when ``guard`` started it.
+
+    ``clear``: the venue has shown no open order since the start. ``last`` is the client id of the newest sale, ``slices`` has the
+    newest of each symbol. ``sold`` is what was sold so far, by symbol. ``waits`` says why no order is sent since ``waits_since``,
+    and ``waits_rule`` names it; all are empty while it makes progress.
+    """
+
+    command_id: str
+    subject: str
+    guard: str
+    venue: VenueName
+    symbols: tuple[str, ...]
+    reason: str
+    since: Millis
+    clear: bool = False
+    last: str = ""
+    slices: Map[str, Slice] = field(default_factory=Map)
+    sold: Map[str, Decimal] = field(default_factory=Map)
+    waits: str = ""
+    waits_rule: str = ""
+    waits_since: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlattenRecord:
+    """The last flatten: what it left and why. ``complete``: nothing that can be sold is left."""
+
+    flatten: Flatten
+    at: Millis
+    complete: bool
+    left: Map[str, Decimal]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class BreachWindow:
     """The time after a soft breach in which further soft breaches count as the same one, and cost one demotion together.
 
@@ -227,6 +274,8 @@ class State:
     recent_ids: tuple[tuple[str, str], ...] = ()
     drill: Drill | None = None
     last_drill: DrillRecord | None = None
+    flatten: Flatten | None = None
+    last_flatten: FlattenRecord | None = None
 
     @property
     def venue(self) -> VenueName | None:

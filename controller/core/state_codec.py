@@ -25,7 +25,7 @@ from pydantic import BaseModel, ValidationError
 from controller.authority.roster import Roster, parse_roster_json
 from controller.core.compact_map import CompactMap
 from exchange.errors import GatehouseError, IntegrityError, UsageError
-from policies.document import canonical_bytes, parse_canonical
+from policies.document import canonical_bytes, parse_journalled
 from policies.schema import Policy
 
 _PIECE = 100
@@ -150,7 +150,7 @@ def _plain(kind: type) -> Form:
 _SIMPLE: dict[Any, Form] = {
     **{kind: _plain(kind) for kind in (str, int, bool, type(None), CompactMap)},
     Decimal: Form(str, Decimal, "decimal"),
-    Policy: Form(lambda one: canonical_bytes(one).decode(), lambda one: parse_canonical(one.encode()), "policy"),
+    Policy: Form(lambda one: canonical_bytes(one).decode(), lambda one: parse_journalled(one.encode()), "policy"),
     Roster: Form(lambda one: one.canonical_bytes.decode(), lambda one: parse_roster_json(one.encode()), "roster"),
 }
 

@@ -13,6 +13,7 @@ CODE_OF_RULE: Mapping[str, ErrorCode] = MappingProxyType(
     {
         "bot-key": ErrorCode.BAD_ACCESS_KEY,
         "drill": ErrorCode.TRADING_DISABLED,
+        "flatten": ErrorCode.TRADING_DISABLED,
         "not-armed": ErrorCode.TRADING_DISABLED,
         "not-ready": ErrorCode.TRADING_DISABLED,
         "moved": ErrorCode.TRADING_DISABLED,

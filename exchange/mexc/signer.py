@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from exchange.errors import ConfigError, Refused
 from exchange.model import OrderIntent, OrderType, Side
-from exchange.ports import Permit
+from exchange.ports import Permit, is_for
 from exchange.wire.errors import WireRefusal
 from exchange.wire.numbers import exact_product, plain
 from exchange.wire.orders import parse_new_order
@@ -70,10 +70,12 @@ class LocalSigner:
         """Sign a new order, under a live permit and within the signer's own limits.
 
         Raises:
-            Refused: no live permit, a symbol or a notional outside the limits, or a payload that is not this order.
+            Refused: no live permit for this order, a symbol or a notional outside the limits, or a payload that is not this order.
         """
         if not permit.is_live():
             raise _refused("the trading permit is no longer live", "permit-not-live")
+        if not is_for(permit, intent):
+            raise _refused("the permit is for one sale, and this is another order", "signer-other-order")
         if intent.symbol not in self._limits.symbols:
             raise _refused(f"{intent.symbol} is not one of the signer's symbols", "signer-symbol")
         params = parse_params(payload)

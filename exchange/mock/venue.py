@@ -30,6 +30,7 @@ from exchange.ports import (
     Rejected,
     VenueEvent,
     VenueName,
+    is_for,
 )
 from exchange.tape import DepthSnapshot, TapeGap, TapeTrade
 from exchange.wire.errors import ErrorCode
@@ -71,10 +72,10 @@ class MockVenue:
             self._follow_depth(symbol)
 
     async def place(self, intent: OrderIntent, permit: Permit) -> PlaceOutcome:
-        """Match against the feed as it is now. Raises ``Refused`` without a live permit."""
-        if not permit.is_live():
+        """Match against the feed as it is now. Raises ``Refused`` without a live permit for it."""
+        if not (permit.is_live() and is_for(permit, intent)):
             raise Refused(
-                "the permit to place orders has expired",
+                "the permit to place this order has expired",
                 code="permit-not-live",
                 remedy="Wait until the controller is armed and renews its permit.",
             )

@@ -59,9 +59,9 @@ def demo_policy() -> Policy:
 
 
 class Desk:
-    """One deployment in memory. ``usdt`` is what every account starts with."""
+    """One deployment in memory. ``usdt`` and ``btc`` are what every account starts with."""
 
-    def __init__(self, policy: Policy | None = None, *, usdt: str = "100") -> None:
+    def __init__(self, policy: Policy | None = None, *, usdt: str = "100", btc: str = "0") -> None:
         self.policy = policy or demo_policy()
         self.account_failed: tuple[str, ...] | None = ()
         self.keys: dict[str, Ed25519PrivateKey] = {name: generate_key() for name in ("alice", "bob", "carol")}
@@ -78,7 +78,7 @@ class Desk:
         self.journal: list[tuple[e.Event, Millis]] = []
         self.decisions: list[Decision] = []
         self.price = D("60000")
-        self.usdt = D(usdt)
+        self.usdt, self.btc = D(usdt), D(btc)
         self.epoch = 0
         self.proposals = 0
         self._head = Head(0, genesis_hash("desk"), 1)
@@ -159,7 +159,7 @@ class Desk:
 
     def balances(self, venue: VenueName) -> dict[str, Balance]:
         """The venue's balances of the account: the opening balance and every trade since."""
-        totals = {"USDT": self.usdt, "BTC": D(0)}
+        totals = {"USDT": self.usdt, "BTC": self.btc}
         for fill in self.trades[venue]:
             sign = 1 if fill.side is Side.BUY else -1
             totals["BTC"] += sign * fill.quantity

@@ -64,6 +64,14 @@ def exposure(
     return worst_case(account_view(state, policy, venue), quotes, rules, policy, now)
 
 
+def bought(state: State, policy: Policy, venue: VenueName, symbol: str) -> Decimal:
+    """What gatehouse's own orders bought of a symbol on a venue and the account still holds; never what it held before."""
+    ledger, asset = state.ledger(venue), symbol.removesuffix(policy.eur_rate.asset)
+    if ledger.totals is None:
+        return ZERO
+    return max(min(ledger.bought.get(asset, ZERO), ledger.totals.get(asset, ZERO)), ZERO)
+
+
 def equity_eur(ledger: Ledger, policy: Policy, quotes: Mapping[str, Quote]) -> Decimal | None:
     """The value of the account in EUR: the quote asset plus every base asset at the bid price, rounded down.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import bot_keys, drills, moves
+from controller.core.decisions import bot_keys, drills, flatten, moves
 from controller.core.decisions.draft import Decision, Draft
 from controller.core.effects import CancelAll
 from controller.core.fold.apply import MOCK
@@ -56,6 +56,7 @@ def boot(state: State, input_: Boot, now: Millis) -> Decision:
         if order.status is OrderStatus.ADMITTED:
             draft.emit(e.OrderUnknown(client_id=order.client_id, reason="the controller stopped before it recorded the outcome"))
     _finish_halt(draft)
+    flatten.restarted(draft)
     return draft.done()
 
 

@@ -15,7 +15,7 @@ from controller.authority.command import Command, VerifiedCommand
 from controller.authority.verify import verify
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import drills, evidence, governance, guards, moves
+from controller.core.decisions import drills, evidence, flatten, governance, guards, moves
 from controller.core.decisions.binding import check_authorised, check_bound, check_unspent, unauthorised
 from controller.core.decisions.draft import CommandReply, Draft, SealReply
 from controller.core.decisions.governance import Change
@@ -64,7 +64,7 @@ def command_submitted(draft: Draft, submission: CommandSubmitted) -> CommandRepl
 def apply_when_due(draft: Draft) -> None:
     """Apply the command whose cooling-off period has ended, or refuse it for good."""
     pending = draft.after.pending
-    if pending is None or draft.now < pending.applies_at or draft.after.drill is not None:
+    if pending is None or draft.now < pending.applies_at or _is_busy(draft.after):
         return
     try:
         verified = verify(pending.envelope, governance.roster_of(draft.after), draft.now)
@@ -75,6 +75,10 @@ def apply_when_due(draft: Draft) -> None:
         moves.void_pending(draft, cause=Cause.REFUSED, reason=error.message)
         return
     _apply(draft, verified, judged)
+
+
+def _is_busy(state: State) -> bool:
+    return state.drill is not None or state.flatten is not None
 
 
 def envelope_invalid(draft: Draft, submission: SubmissionInvalid) -> CommandReply:
@@ -179,6 +183,8 @@ def _check_move(state: State, policy: Policy, verb: Verb, target: Position, now:
 
 def _edge(state: State, command: Command, policy: Policy, target: Position, now: Millis) -> None:
     drills.check_move(state, command.verb)
+    if command.verb in {Verb.ADVANCE, Verb.RAMP, Verb.RESUME}:
+        flatten.check_idle(state)
     guards.check_move_up(state, command)
     _check_move(state, policy, command.verb, target, now)
     if command.verb is Verb.RESUME and not command.postmortem_digest:

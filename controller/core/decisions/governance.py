@@ -1,6 +1,8 @@
 """Decisions about commands with a subject: veto, revoke, and changes of roster, policy and release. Called by ``commands``.
 
-Bot keys, alerts and drills have files of their own. A new roster must be signed by the quorum of the old roster and by that of
+Bot keys, alerts, drills and flattens have files of their own.
+
+A new roster must be signed by the quorum of the old roster and by that of
 the new one, must raise the version by one, and must keep every revoked key revoked (the rules of a TUF root,
 gates-authority-journal.md §2.1). Policy and release change only while no real money is at risk.
 """
@@ -16,7 +18,7 @@ from controller.authority.command import Command
 from controller.authority.roster import KeyStatus, Roster, RosterKey, parse_roster_json
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import alerts, bot_keys, drills, moves
+from controller.core.decisions import alerts, bot_keys, drills, flatten, moves
 from controller.core.decisions.draft import Draft
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
@@ -25,7 +27,7 @@ from exchange.errors import GatehouseError, Refused
 from exchange.model import Millis
 from exchange.ports import VenueName
 from policies import canonical
-from policies.authority import BOT_KEY_ALERT_OR_DRILL, KEEPS_PENDING, SIGNERS, Verb, signers_needed
+from policies.authority import KEEPS_DOCUMENTS, KEEPS_PENDING, SIGNERS, Verb, signers_needed
 from policies.document import parse_canonical
 from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Mode, Stage
@@ -114,7 +116,11 @@ def check(state: State, policy: Policy, verb: Verb, target: Position, subject: s
         case Verb.ACK_ALERT:
             alerts.check_acknowledge(state, subject)
         case Verb.DRILL:
+            flatten.check_idle(state)
             drills.check(state, subject)
+        case Verb.FLATTEN:
+            drills.check_idle(state)
+            flatten.check(state, policy, subject)
         case _:
             raise Refused(f"{verb} has no subject", code="no-subject", remedy="Propose the command without a subject.")
     return Change()
@@ -128,8 +134,8 @@ def apply(draft: Draft, command: Command, change: Change, persons: tuple[str, ..
         return
     if command.verb not in KEEPS_PENDING:
         moves.void_pending(draft, cause=verb, reason=f"{verb} changed what the command was signed for")
-    if command.verb in BOT_KEY_ALERT_OR_DRILL:
-        _apply_bot_key_alert_or_drill(draft, command, persons)
+    if command.verb in KEEPS_DOCUMENTS:
+        _apply_without_document(draft, command, persons)
         return
     if change.roster is not None:
         document = change.roster.canonical_bytes.decode()
@@ -146,7 +152,7 @@ def apply(draft: Draft, command: Command, change: Change, persons: tuple[str, ..
         moves.go(draft, Verb.DEMOTE, MOCK, cause=verb, reason=command.reason, command_id=by)
 
 
-def _apply_bot_key_alert_or_drill(draft: Draft, command: Command, persons: tuple[str, ...]) -> None:
+def _apply_without_document(draft: Draft, command: Command, persons: tuple[str, ...]) -> None:
     match command.verb:
         case Verb.ISSUE_BOT_KEY:
             bot_keys.issue(draft, command)
@@ -154,6 +160,8 @@ def _apply_bot_key_alert_or_drill(draft: Draft, command: Command, persons: tuple
             bot_keys.revoke(draft, command)
         case Verb.ACK_ALERT:
             alerts.acknowledge(draft, command, persons)
+        case Verb.FLATTEN:
+            flatten.start(draft, command)
         case _:
             drills.start(draft, command)
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from controller.core.causes import Cause
 from controller.core.decisions.draft import Draft
+from controller.core.decisions.flatten_end import end as end_flatten
 from controller.core.effects import Alert, AlertKind, Cancel, CancelAll, Latch
 from controller.core.events import BreachDetected, CancelRequested, CommandVoided, Disarmed, StageChanged
 from controller.core.lifecycle import Position, move
@@ -34,6 +35,8 @@ def go(draft: Draft, verb: Verb, target: Position, *, cause: Cause, reason: str,
     steps = step_count(state.policy) if state.policy else 0
     here = move(state.position, verb, target, halt=state.halt, steps=steps)
     old = state.position
+    if state.flatten is not None and venue_of(here.stage) is not state.flatten.venue:
+        end_flatten(draft, f"{old} → {here}: {reason}")
     void_pending(draft, cause=cause, reason=f"the deployment moved to {here}: {reason}")
     draft.emit(
         StageChanged(
@@ -62,9 +65,15 @@ def go(draft: Draft, verb: Verb, target: Position, *, cause: Cause, reason: str,
 
 
 def halt(draft: Draft, *, cause: Cause, reason: str, command_id: str = "") -> None:
-    """Halt the deployment. If it is HALTED already, only withdraw the command that waits. The latch is the first effect."""
+    """Halt the deployment, and end a flatten. The latch is the first effect.
+
+    If it is HALTED already, only withdraw the command that waits and end a flatten.
+    """
     if draft.after.position.stage is Stage.HALTED:
         void_pending(draft, cause=cause, reason=reason)
+        if draft.after.flatten is not None:
+            draft.do(Latch(reason))
+            end_flatten(draft, f"{cause}: {reason}")
         return
     draft.do(Latch(reason))
     go(draft, Verb.HALT, HALTED, cause=cause, reason=reason, command_id=command_id)

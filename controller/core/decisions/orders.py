@@ -12,6 +12,7 @@ from controller.core.decisions.bot_keys import usable
 from controller.core.decisions.draft import Admitted, Draft, Repeated, Reply
 from controller.core.effects import Place
 from controller.core.fold.drills import DRILL_RULE
+from controller.core.fold.flatten import FLATTEN_RULE
 from controller.core.inputs import CancelAsked, OrderRequested
 from controller.core.state import State
 from policies.limits import Admit, Deny, LimitContext, check
@@ -34,6 +35,13 @@ _KEY_NOT_ISSUED = Deny(
 )
 _DRILL_RUNNING = Deny(
     DRILL_RULE, "a drill", "no drill", "a halt drill is running", "Send the order again when the drill has finished."
+)
+_FLATTEN_RUNNING = Deny(
+    FLATTEN_RULE,
+    "a flatten",
+    "no flatten",
+    "gatehouse is selling what it bought",
+    "Send the order again when the flatten has ended.",
 )
 
 
@@ -70,6 +78,8 @@ def _denies_every_order(state: State, request: OrderRequested) -> Deny | None:
     """The denial that applies to every order now, if there is one."""
     if state.drill is not None:
         return _DRILL_RUNNING
+    if state.flatten is not None:
+        return _FLATTEN_RUNNING
     if state.policy is None or not state.armed:
         return _not_armed(state.not_armed_because or "no policy is in force")
     if state.venue is not None and state.venue is not request.venue:

@@ -91,7 +91,7 @@ def order_reported(draft: Draft, venue: VenueName, report: OrderReport, *, retry
             )
         )
     if changed or retry_cancel:
-        _cancel_if_obsolete(draft, draft.after.orders[order.client_id])
+        _cancel_if_obsolete(draft, draft.after.orders[order.client_id], listed=retry_cancel)
     if following is not OrderStatus.REJECTED and order.status is OrderStatus.REJECTED:
         moves.integrity(draft, f"{_rejected(order)}, but the venue reports it as {report.status}")
     return True
@@ -190,8 +190,12 @@ def _contradiction(order: OrderState, report: OrderReport) -> str:
     return ""
 
 
-def _cancel_if_obsolete(draft: Draft, order: OrderState) -> None:
+def _cancel_if_obsolete(draft: Draft, order: OrderState, *, listed: bool = False) -> None:
     # A cancellation was requested, or the deployment left the venue, while the order was in flight.
     obsolete = draft.after.venue is not order.venue or draft.after.position.stage is Stage.HALTED or draft.after.drill is not None
+    # The sale of a flatten ends by itself at once, unless the venue still lists it as open.
+    flatten = draft.after.flatten
+    if flatten is not None and flatten.last == order.client_id and not listed:
+        return
     if order.working and order.status not in IN_FLIGHT and (order.cancel_requested or obsolete):
         draft.do(Cancel(order.venue, order.symbol, order.client_id))

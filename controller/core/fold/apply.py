@@ -13,7 +13,7 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, drills, guards, orders
+from controller.core.fold import alerts, bot_keys, drills, flatten, guards, orders
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.state import HaltFigures, Ledger, Pending, Seal, State
@@ -21,7 +21,7 @@ from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
 from gates.measure import Tally
 from policies.authority import KEEPS_PENDING
-from policies.document import parse_canonical
+from policies.document import parse_journalled
 from policies.ramp import cap_eur
 from policies.stage import Stage
 from policies.values import replace
@@ -57,7 +57,7 @@ def _void_evidence(state: State, changed: str) -> State:
 
 
 def _policy(state: State, event: e.PolicyAdopted) -> State:
-    state = _void_evidence(_governed(state, policy=parse_canonical(event.document.encode()), policy_digest=event.digest), "policy")
+    state = _void_evidence(_governed(state, policy=parse_journalled(event.document.encode()), policy_digest=event.digest), "policy")
     policy_file = state.policy_file if event.command_id else event.digest
     return replace(state, tally=_new_tally(state, state.position), policy_file=policy_file)
 
@@ -212,7 +212,7 @@ def _reconciled(state: State, event: e.Reconciled) -> State:
     agreed_at = state.at if event.clean else ledger.reconciled_at
     ledger = replace(ledger, reconciled_at=agreed_at, clean=event.clean, breaks=event.breaks, suspected=event.suspected)
     state = alerts.reconciled(state, event)
-    state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+    state = flatten.reconciled(replace(state, ledgers=state.ledgers.set(event.venue, ledger)), event)
     if event.venue is not state.watched or state.tally is None:
         return state
     return replace(state, tally=state.tally.with_reconciliation(len(event.breaks)))
@@ -275,7 +275,7 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.OrderUnknown: orders.unknown,
     e.LookupMissed: orders.missed,
     e.OrderReported: orders.reported,
-    e.FillBooked: orders.filled,
+    e.FillBooked: lambda state, event: flatten.filled(orders.filled(state, event), event),
     e.CancelRequested: orders.cancel_requested,
     e.CancelAccepted: lambda state, _: state,
     e.CancelRejected: lambda state, _: state,
@@ -290,4 +290,8 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.AlertAcknowledged: alerts.acknowledged,
     e.DrillStarted: drills.drill_started,
     e.DrillFinished: drills.drill_finished,
+    e.FlattenStarted: flatten.started,
+    e.FlattenSliced: flatten.sliced,
+    e.FlattenWaits: flatten.waits,
+    e.FlattenEnded: flatten.ended,
 }

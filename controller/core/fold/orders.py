@@ -8,6 +8,7 @@ from decimal import Decimal
 from immutables import Map
 
 from controller.core import events as e
+from controller.core.fold.flatten import SELLER
 from controller.core.order_state import IN_FLIGHT, OrderState, bot_key, settled_line
 from controller.core.state import State
 from exchange.model import Millis, OrderStatus, Side
@@ -23,7 +24,11 @@ def _counted(state: State, count: Callable[[Tally], Tally]) -> State:
 
 def _of_this_run(state: State, order: OrderState) -> bool:
     # Orders of an earlier stage are no evidence about this one.
-    return state.tally is not None and order.stage is state.position.stage and order.admitted_at >= state.tally.started_at
+    # Nor is what gatehouse itself sold evidence about the bot.
+    ours = order.bot == SELLER
+    return (
+        state.tally is not None and not ours and order.stage is state.position.stage and order.admitted_at >= state.tally.started_at
+    )
 
 
 RECENT_IDS = 100
@@ -67,7 +72,7 @@ def admitted(state: State, event: e.OrderAdmitted) -> State:
     horizon = state.at - state.policy.limits.order_rate.per_ms
     ids, bot_id = state.by_bot_id, event.bot_client_id
     return replace(
-        put(_counted(state, Tally.with_order), order),
+        put(state if event.bot == SELLER else _counted(state, Tally.with_order), order),
         order_number=order.number,
         by_bot_id=ids.put(bot_key(event.bot, bot_id), event.client_id) if bot_id else ids,
         admissions=(*(when for when in state.admissions if when > horizon), state.at),
@@ -158,15 +163,16 @@ def reported(state: State, event: e.OrderReported) -> State:
 def filled(state: State, event: e.FillBooked) -> State:
     """Book one trade: update the balances, and the order it belongs to."""
     ledger = state.ledgers[event.venue]
+    order = state.orders.get(event.client_id)
     ledger = replace(
         ledger,
         totals=_settle(ledger.totals or Map(), event, state),
+        bought=_bought(ledger.bought, event, state) if order is not None else ledger.bought,
         trades=ledger.trades.put(event.trade_id, event.client_id),
         fills_booked=ledger.fills_booked + 1,
         cursor=Millis(max(ledger.cursor, event.traded_at)),
     )
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
-    order = state.orders.get(event.client_id)
     if order is None:
         return state
     booked = order.booked + event.quantity
@@ -190,6 +196,14 @@ def _settle(totals: Map[str, Decimal], event: e.FillBooked, state: State) -> Map
     for asset, change in ((base, sign * event.quantity), (quote, -sign * event.quote), (event.fee_asset, -event.fee)):
         totals = totals.set(asset, totals.get(asset, Decimal(0)) + change)
     return totals
+
+
+def _bought(bought: Map[str, Decimal], event: e.FillBooked, state: State) -> Map[str, Decimal]:
+    assert state.policy is not None
+    base = event.symbol.removesuffix(state.policy.eur_rate.asset)
+    change = event.quantity if event.side is Side.BUY else -event.quantity
+    fee = event.fee if event.fee_asset == base else Decimal(0)
+    return bought.set(base, bought.get(base, Decimal(0)) + change - fee)
 
 
 def cancel_requested(state: State, event: e.CancelRequested) -> State:

@@ -6,6 +6,9 @@ without a message.
 Two things stop every order. The latch is the writer's: it falls with a halt and only the writer opens it. A suspension belongs to
 who made it, on any thread, and ends when the same one lifts it. It serves a halt that the writer has not decided yet, and a writer
 that is late.
+
+A latched office issues no permit, but a person may still sell what gatehouse bought (``gatehouse flatten``). Such a sale has a
+permit of its own kind: for one order, named by its client id, for two seconds. The writer grants it, and the next latch revokes it.
 """
 
 from __future__ import annotations
@@ -33,6 +36,23 @@ class IssuedPermit:
         return self.office.honours(self)
 
 
+EXIT_LIFETIME_NS = 2_000_000_000
+"""How long a permit for one sale lives at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedExitPermit:
+    """A permit for one sale of the controller's own. The office that issued it decides whether it is live."""
+
+    office: PermitOffice
+    epoch: int
+    client_id: str
+
+    def is_live(self) -> bool:
+        """Whether it may be used now."""
+        return self.office.honours_exit(self)
+
+
 class PermitOffice:
     """Issues one permit at a time. While latched it issues none; the writer unlatches it after a signed resume or reset."""
 
@@ -45,6 +65,9 @@ class PermitOffice:
         self._suspensions: dict[str, str] = {}
         self._suspending = Lock()
         self._thread = OwnThread("the permit office")
+        self._latched_ns = -1
+        self._exit_client_id = ""
+        self._exit_deadline_ns = 0
 
     @property
     def latched_because(self) -> str:
@@ -67,10 +90,11 @@ class PermitOffice:
             self._suspensions = {one: because for one, because in self._suspensions.items() if one != who}
 
     def latch(self, reason: str) -> int:
-        """Revoke the current permit and issue no more. Returns the instant of the latch, monotonic nanoseconds."""
-        self._deadline_ns = 0
+        """Revoke every permit and issue no more. Returns the instant of the latch, monotonic nanoseconds."""
+        self.lapse()
         self._latched_because = reason or "latched"
-        return self._clock.monotonic_ns()
+        self._latched_ns = self._clock.monotonic_ns()
+        return self._latched_ns
 
     def unlatch(self) -> None:
         """Allow issuing again. Only the writer calls it, after the journal holds the command that allows it."""
@@ -92,8 +116,9 @@ class PermitOffice:
         self._deadline_ns = now + LIFETIME_NS if most_ns is None else min(now + LIFETIME_NS, most_ns)
 
     def lapse(self) -> None:
-        """Revoke the current permit without latching: the next renewal issues a new one."""
+        """Revoke every permit without latching: the next renewal issues a new one."""
         self._deadline_ns = 0
+        self._exit_client_id = ""
 
     def current(self) -> IssuedPermit:
         """The current permit; it may have expired."""
@@ -107,4 +132,26 @@ class PermitOffice:
             and permit.epoch == self._epoch
             and permit.serial == self._serial
             and self._clock.monotonic_ns() < self._deadline_ns
+        )
+
+    def grant_exit(self, client_id: str, *, decided_ns: int, until_ns: int) -> None:
+        """Allow one sale, also while latched. Only the writer calls it, after the journal holds the order.
+
+        ``decided_ns`` is when deciding that order began. A latch after it means that the sale was stopped meanwhile, so it is not
+        allowed.
+        """
+        if self._latched_ns < decided_ns:
+            self._exit_client_id = client_id
+            self._exit_deadline_ns = min(decided_ns + EXIT_LIFETIME_NS, until_ns)
+
+    def exit_permit(self, client_id: str) -> IssuedExitPermit:
+        """The permit for one sale; it is live only if the writer has granted it."""
+        return IssuedExitPermit(self, self._epoch, client_id)
+
+    def honours_exit(self, permit: IssuedExitPermit) -> bool:
+        """Whether a permit for one sale may be used now. A latch revokes it; being latched before does not."""
+        return (
+            permit.epoch == self._epoch
+            and permit.client_id == self._exit_client_id
+            and self._clock.monotonic_ns() < self._exit_deadline_ns
         )

@@ -45,6 +45,9 @@ The permit
     entry: the permit lives for ``LIFETIME_NS`` from the start of that batch (ADR 16). With a leased journal the proof is a renewal
     of the lease: the permit lives for ``PERMIT_NS`` from before the renewal was sent (``controller.journal.lease``).
 
+    A sale of ``gatehouse flatten`` has a permit of its own (``controller.runtime.loop.permit``), because it must be possible while
+    the deployment is HALTED. The writer grants it for one order, once that order is in the journal, and the next latch revokes it.
+
 A leased journal
     A journal in a database is across a network, and a COMMIT there can hang. So ``step_leased`` appends in a worker thread and
     the event loop goes on. Every append renews the lease; a batch without events renews it when the last renewal is ``RENEW_NS``
@@ -75,7 +78,7 @@ from controller.core import events as e
 from controller.core.causes import Cause
 from controller.core.decide import decide
 from controller.core.decisions.draft import Decision
-from controller.core.effects import CancelAll, Effect, Latch
+from controller.core.effects import CancelAll, Effect, Latch, PlaceExit
 from controller.core.inputs import HaltAsked, ProposalAsked, Tick
 from controller.core.state import State
 from controller.journal.chain import Entry, Record
@@ -329,6 +332,7 @@ class Writer:
         """Publish a durable batch and act on it. ``latest`` is the state after the stops that were decided during its append."""
         self._state = batch.after
         self._update_permit(latest, batch, appended=bool(entries))
+        self._grant_exit(latest, batch)
         pairs = tuple(zip(entries, batch.events, strict=True))
         committed = CommittedBatch(pairs, batch.after, batch.began_ns, batch.decided_ns, self._clock.monotonic_ns())
         for follower in self._followers:
@@ -377,6 +381,14 @@ class Writer:
         elif appended:
             # Only an appended entry proves that this process still leads, and it proves it for when its batch began (ADR 16).
             self._permits.renew(batch.began_ns + LIFETIME_NS)
+
+    def _grant_exit(self, state: State, batch: _Batch) -> None:
+        """Allow the sale that this batch admitted, unless a stop has ended the flatten since."""
+        until_ns = self._renewed_ns + PERMIT_NS if self._leased is not None else batch.began_ns + LIFETIME_NS
+        for _, decision in batch.decided:
+            for effect in decision.effects:
+                if isinstance(effect, PlaceExit) and state.flatten is not None and state.flatten.last == effect.intent.client_id:
+                    self._permits.grant_exit(effect.intent.client_id, decided_ns=batch.began_ns, until_ns=until_ns)
 
     def _fail(self, error: Exception, inputs: Sequence[QueuedInput]) -> None:
         if self._failed:

@@ -10,14 +10,15 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from controller.core.effects import Alert, Cancel, CancelAll, Effect, Latch, LookUp, Place
+from controller.core.effects import Alert, Cancel, CancelAll, Effect, Latch, LookUp, Place, PlaceExit
 from controller.core.inputs import CancelAnswered, PlacementAnswered
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, cancel_all_until_empty
 from controller.runtime.venues.lookups import LookUps
 from exchange.errors import GatehouseError, Refused
-from exchange.ports import NOT_SENT, Ack, CancelFailed, CancelOutcome, Clock, PlaceOutcome, Rejected, Unknown, Venue, VenueName
+from exchange.model import OrderIntent
+from exchange.ports import NOT_SENT, Ack, CancelFailed, CancelOutcome, Clock, Permit, PlaceOutcome, Rejected, Unknown, Venue, VenueName
 from exchange.wire.errors import ErrorCode
 
 _log = logging.getLogger(__name__)
@@ -60,7 +61,9 @@ class Performer:
         """Start to carry out one effect."""
         match effect:
             case Place():
-                self._start(self._place(effect))
+                self._start(self._place(effect.venue, effect.intent, self._permits.current()))
+            case PlaceExit():
+                self._start(self._place(effect.venue, effect.intent, self._permits.exit_permit(effect.intent.client_id)))
             case Cancel():
                 self._start(self._cancel(effect))
             case CancelAll():
@@ -91,23 +94,23 @@ class Performer:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("an effect failed", exc_info=error)
 
-    async def _place(self, effect: Place) -> None:
+    async def _place(self, venue: VenueName, intent: OrderIntent, permit: Permit) -> None:
         outcome: PlaceOutcome
         try:
-            outcome = await self._venues[effect.venue].place(effect.intent, self._permits.current())
+            outcome = await self._venues[venue].place(intent, permit)
         except Refused as error:
             # Nothing was sent: the permit had expired or the signer refused.
             outcome = Rejected(NOT_SENT, f"not sent: {error.message}")
         except asyncio.CancelledError:
-            answer = PlacementAnswered(effect.intent.client_id, Unknown("the controller stopped while sending"))
+            answer = PlacementAnswered(intent.client_id, Unknown("the controller stopped while sending"))
             self._inbox.fact(answer, self._now())
             raise
         except Exception as error:
             _log.exception("a venue adapter raised an unexpected error")
             outcome = Unknown(f"{type(error).__name__} while sending")
         if isinstance(outcome, Ack | Rejected):
-            self.look_ups.venue_answered(effect.venue)
-        self._inbox.fact(PlacementAnswered(effect.intent.client_id, outcome), self._now())
+            self.look_ups.venue_answered(venue)
+        self._inbox.fact(PlacementAnswered(intent.client_id, outcome), self._now())
 
     async def _cancel(self, effect: Cancel) -> None:
         outcome: CancelOutcome

@@ -281,6 +281,33 @@ def test_every_other_order_is_refused(intent: OrderIntent, payload: str | None, 
     assert caught.value.code == code
 
 
+class ExitPermit(Permit):
+    client_id = "gh-1"
+
+
+@pytest.mark.parametrize(
+    ("intent", "code"),
+    [
+        (OrderIntent("MXUSDT", Side.SELL, OrderType.IMMEDIATE_OR_CANCEL, "gh-1", Decimal(10), None, Decimal(2)), ""),
+        (
+            OrderIntent("MXUSDT", Side.BUY, OrderType.IMMEDIATE_OR_CANCEL, "gh-1", Decimal(10), None, Decimal(2)),
+            "signer-other-order",
+        ),
+        (
+            OrderIntent("MXUSDT", Side.SELL, OrderType.IMMEDIATE_OR_CANCEL, "gh-2", Decimal(10), None, Decimal(2)),
+            "signer-other-order",
+        ),
+    ],
+)
+def test_a_permit_for_one_sale_signs_that_sale_and_no_other_order(intent: OrderIntent, code: str) -> None:
+    if not code:
+        assert signer().sign_order(intent, payload_of(intent), ExitPermit())
+        return
+    with pytest.raises(Refused) as caught:
+        signer().sign_order(intent, payload_of(intent), ExitPermit())
+    assert caught.value.code == code
+
+
 def test_selling_what_is_held_at_market_needs_no_price() -> None:
     sell = OrderIntent("MXUSDT", Side.SELL, OrderType.MARKET, "gh-1", Decimal(10**6))
     assert signer().sign_order(sell, payload_of(sell), Permit())

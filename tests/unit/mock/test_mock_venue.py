@@ -116,6 +116,17 @@ async def test_without_a_live_permit_nothing_is_placed(venue: MockVenue) -> None
     assert await venue.order("BTCUSDT", "a") is None
 
 
+class ExitPermit(Permit):
+    client_id = "a"
+
+
+async def test_a_permit_for_one_sale_places_that_sale_and_no_other_order(venue: MockVenue) -> None:
+    for other in (intent(Side.BUY, "101"), intent(Side.SELL, "100", client_id="b")):
+        with pytest.raises(Refused):
+            await venue.place(other, ExitPermit(live=True))
+    assert isinstance(await venue.place(intent(Side.SELL, "100"), ExitPermit(live=True)), Ack)
+
+
 async def test_without_a_quote_an_order_is_rejected(venue: MockVenue, feed: Feed) -> None:
     feed.lose()
     outcome = await venue.place(intent(Side.BUY, "101"), LIVE)

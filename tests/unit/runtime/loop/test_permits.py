@@ -1,6 +1,6 @@
 """Permits: short, renewed, revoked at once, and never valid at another office."""
 
-from controller.runtime.loop.permit import LIFETIME_NS, PermitOffice
+from controller.runtime.loop.permit import EXIT_LIFETIME_NS, LIFETIME_NS, IssuedExitPermit, PermitOffice
 from exchange.model import Millis
 
 
@@ -126,3 +126,68 @@ def test_the_writers_own_unlatching_ends_no_suspension() -> None:
     permits.unlatch()
     permits.renew()
     assert not permits.current().is_live()
+
+
+# One sale of the controller's own
+
+
+def test_a_permit_for_one_sale_is_live_only_once_granted_for_that_order_and_for_two_seconds() -> None:
+    permits, clock = office()
+    assert not permits.exit_permit("a").is_live()
+    permits.grant_exit("a", decided_ns=clock.ns, until_ns=clock.ns + LIFETIME_NS)
+    permit = permits.exit_permit("a")
+    assert (permit.is_live(), permits.exit_permit("b").is_live()) == (True, False)
+    clock.ns += EXIT_LIFETIME_NS
+    assert (permit.is_live(), EXIT_LIFETIME_NS <= 2_000_000_000) == (False, True)
+
+
+def test_it_lives_no_longer_than_the_proof_that_this_process_leads() -> None:
+    permits, clock = office()
+    permits.grant_exit("a", decided_ns=clock.ns, until_ns=clock.ns + 5)
+    clock.ns += 5
+    assert not permits.exit_permit("a").is_live()
+
+
+def test_it_is_granted_while_latched_and_opens_nothing_else() -> None:
+    permits, clock = office()
+    permits.latch("halted")
+    clock.ns += 1
+    permits.renew()
+    permits.grant_exit("a", decided_ns=clock.ns, until_ns=clock.ns + LIFETIME_NS)
+    assert (permits.exit_permit("a").is_live(), permits.current().is_live()) == (True, False)
+    assert permits.latched_because == "halted"
+
+
+def test_a_latch_revokes_it() -> None:
+    permits, clock = office()
+    permits.grant_exit("a", decided_ns=clock.ns, until_ns=clock.ns + LIFETIME_NS)
+    permits.latch("halted")
+    assert not permits.exit_permit("a").is_live()
+
+
+def test_a_lapse_revokes_it() -> None:
+    permits, clock = office()
+    permits.grant_exit("a", decided_ns=clock.ns, until_ns=clock.ns + LIFETIME_NS)
+    permits.lapse()
+    assert not permits.exit_permit("a").is_live()
+
+
+def test_a_latch_after_the_decision_keeps_it_from_being_granted() -> None:
+    permits, clock = office()
+    decided = clock.ns
+    permits.latch("halted")
+    permits.grant_exit("a", decided_ns=decided, until_ns=decided + LIFETIME_NS)
+    assert not permits.exit_permit("a").is_live()
+
+
+def test_the_next_sale_ends_the_permit_of_the_last() -> None:
+    permits, clock = office()
+    for name in "ab":
+        permits.grant_exit(name, decided_ns=clock.ns, until_ns=clock.ns + LIFETIME_NS)
+    assert [permits.exit_permit(name).is_live() for name in "ab"] == [False, True]
+
+
+def test_a_permit_for_one_sale_of_another_epoch_is_never_live() -> None:
+    permits, clock = office(epoch=3)
+    permits.grant_exit("a", decided_ns=clock.ns, until_ns=clock.ns + LIFETIME_NS)
+    assert not IssuedExitPermit(permits, 4, "a").is_live()
