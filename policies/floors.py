@@ -1,6 +1,7 @@
 """The production floors: the loosest limits a production policy may have (architecture.md §1.6). ``policies.document`` checks them.
 
-A policy can be stricter but never looser, and no setting turns a floor off. Numbers: execution-safety.md §4.3 (gates) and §6
+A policy can be stricter but never looser, and no setting turns a floor off. A field that a policy in an older journal does not have
+counts as at its floor; a policy file must have it. Numbers: execution-safety.md §4.3 (gates) and §6
 (ramp and guards). A rehearsal may use shorter times; the caps in ``policies.schema`` apply everywhere.
 """
 
@@ -93,6 +94,24 @@ FLOORS: tuple[Floor, ...] = (
     _at_most("limits.order_rate.per_ms", "10000", "a longer window allows a burst", lambda p: p.limits.order_rate.per_ms),
     _at_most("limits.open_orders_max", "10", "many open orders are a sign of a faulty bot", lambda p: p.limits.open_orders_max),
     _at_least("limits.min_order_factor", "1.2", "a holding must be large enough to sell", lambda p: p.limits.min_order_factor),
+    _at_least(
+        "limits.exit_stop_fraction",
+        "0.1",
+        "a holding must still be large enough to sell after the price fell",
+        lambda p: Decimal("0.1") if p.limits.exit_stop_fraction is None else p.limits.exit_stop_fraction,
+    ),
+    _at_most(
+        "guards.reduce.at",
+        "0.8",
+        "a loss must leave only sells well before it halts",
+        lambda p: Decimal("0.8") if p.guards.reduce is None else p.guards.reduce.at,
+    ),
+    _at_most(
+        "flatten.give_up_after_ms",
+        "3600000",
+        "after an hour without success a person must look",
+        lambda p: 3_600_000 if p.flatten is None else p.flatten.give_up_after_ms,
+    ),
     _at_most("guards.daily_loss.max_eur", "5", "the loss of one day must be limited", lambda p: p.guards.daily_loss.max_eur),
     _at_most(
         "guards.daily_loss.max_cap_fraction",

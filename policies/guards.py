@@ -1,8 +1,12 @@
 """The always-on guards: ``breached_guards(measurements, …)`` returns every guard that is breached (architecture.md §6).
 
 ``controller.core.decisions.guards`` calls it at every tick. A guard without measurements is breached too: before its first
-measurement it stops new entries, and after ``guards.blind_deadline_ms`` without a measurement it halts. There is no hysteresis,
-because only people move a deployment up again. Source: execution-safety.md §6.
+measurement it stops new entries, and after ``guards.blind_deadline_ms`` without a measurement it halts.
+
+The two guards of losses have a soft level too: from the fraction ``guards.reduce.at`` of its limit a loss leaves only sells
+(REDUCE), until it is below ``guards.reduce.until`` again. The other levels need no such hysteresis, because only people move a
+deployment up again. At its limit a guard asks for HALT, or for FLATTEN where ``guards.on_breach`` says so. Source:
+execution-safety.md §6.
 """
 
 from __future__ import annotations
@@ -45,6 +49,10 @@ class GuardName(StrEnum):
     CLOCK_OFFSET = "clock-offset"
 
 
+LOSSES = frozenset({GuardName.DAILY_LOSS, GuardName.DRAWDOWN})
+"""The guards of losses: the ones with a level REDUCE."""
+
+
 @dataclass(frozen=True, slots=True)
 class Breach:
     """One breached guard, with a message for the operator.
@@ -83,7 +91,7 @@ class GuardMeasurements:
 
     Money is EUR. ``quote_age_ms``: the age of the oldest quote of the symbols in use. ``reconciliation_breaks``: differences
     found by the reconciliation that ended at ``at``. ``oldest_unknown_ms``: 0 when every outcome is known. ``clock_offset_ms``:
-    our clock minus the venue's.
+    our clock minus the venue's. ``reducing``: the guards whose loss leaves only sells since it reached ``guards.reduce.at``.
     """
 
     since: Millis
@@ -95,6 +103,7 @@ class GuardMeasurements:
     placements: Measured[Placements] | None = None
     oldest_unknown_ms: Measured[int] | None = None
     clock_offset_ms: Measured[int] | None = None
+    reducing: frozenset[GuardName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,45 @@ def daily_loss_limit_eur(policy: Policy, cap: Decimal) -> Decimal:
     """The loss since UTC midnight that halts: the smaller of the policy's amount and its fraction of the cap."""
     rule = policy.guards.daily_loss
     return min(rule.max_eur, cap * rule.max_cap_fraction)
+
+
+def reducing_after(breaches: tuple[Breach, ...], before: frozenset[GuardName]) -> frozenset[GuardName]:
+    """The next ``GuardMeasurements.reducing``. A loss that cannot be measured now changes nothing."""
+    found = {breach.guard: breach for breach in breaches if breach.guard in LOSSES}
+    return frozenset(guard for guard in LOSSES if guard in (before if guard in found and found[guard].blind else found))
+
+
+def _reduces(guard: GuardName, loss: _Loss, inputs: _Inputs) -> bool:
+    rule = inputs.policy.guards.reduce
+    if rule is None:
+        return False
+    if guard in inputs.measurements.reducing:
+        return loss.measured > loss.limit * rule.until
+    return loss.measured >= loss.limit * rule.at
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    measured: Decimal
+    limit: Decimal
+    unit: str
+    message: str
+
+
+def _judged(guard: GuardName, loss: _Loss, inputs: _Inputs, action: str) -> Breach | None:
+    """The breach of one loss: its hard level at the limit, REDUCE from a fraction of it on."""
+    measured, limit = f"{text(loss.measured)}{loss.unit}", f"{text(loss.limit)}{loss.unit}"
+    if loss.measured >= loss.limit:
+        level = Level.FLATTEN if action == "flatten" else Level.HALT
+        return Breach(guard, level, measured, limit, f"{loss.message}; the limit is {limit}")
+    rule = inputs.policy.guards.reduce
+    if rule is None or not _reduces(guard, loss, inputs):
+        return None
+    message = (
+        f"{loss.message}; only sells are admitted from {text(rule.at)} of the limit of {limit} on, until it is below "
+        f"{text(rule.until)} of it"
+    )
+    return Breach(guard, Level.REDUCE, measured, f"{text(rule.at)} of {limit}", message)
 
 
 def drawdown_fraction(peak_eur: Decimal, equity_eur: Decimal, cap: Decimal) -> Decimal:
@@ -179,18 +227,12 @@ def _daily_loss(inputs: _Inputs) -> Breach | None:
     values = _money(guard, inputs, inputs.measurements.day_start_equity_eur, inputs.measurements.equity_eur)
     if isinstance(values, Breach):
         return values
-    start, equity = values
-    limit = daily_loss_limit_eur(inputs.policy, inputs.cap)
+    return _judged(guard, _loss_of_day(*values, inputs), inputs, inputs.policy.guards.on_breach.daily_loss)
+
+
+def _loss_of_day(start: Decimal, equity: Decimal, inputs: _Inputs) -> _Loss:
     loss = start - equity
-    if loss < limit:
-        return None
-    return Breach(
-        guard,
-        Level.HALT,
-        f"{text(loss)} EUR",
-        f"{text(limit)} EUR",
-        f"the loss today is {text(loss)} EUR; the limit is {text(limit)} EUR",
-    )
+    return _Loss(loss, daily_loss_limit_eur(inputs.policy, inputs.cap), " EUR", f"the loss today is {text(loss)} EUR")
 
 
 def _drawdown(inputs: _Inputs) -> Breach | None:
@@ -198,18 +240,13 @@ def _drawdown(inputs: _Inputs) -> Breach | None:
     values = _money(guard, inputs, inputs.measurements.peak_equity_eur, inputs.measurements.equity_eur)
     if isinstance(values, Breach):
         return values
-    peak, equity = values
-    limit = inputs.policy.guards.drawdown_fraction
+    return _judged(guard, _fall(*values, inputs), inputs, inputs.policy.guards.on_breach.drawdown)
+
+
+def _fall(peak: Decimal, equity: Decimal, inputs: _Inputs) -> _Loss:
     fall = drawdown_fraction(peak, equity, inputs.cap)
-    if fall < limit:
-        return None
-    return Breach(
-        guard,
-        Level.HALT,
-        text(fall),
-        text(limit),
-        f"equity fell from {text(peak)} to {text(equity)} EUR, {text(fall)} of the capital at risk; the limit is {text(limit)}",
-    )
+    message = f"equity fell from {text(peak)} to {text(equity)} EUR, {text(fall)} of the capital at risk"
+    return _Loss(fall, inputs.policy.guards.drawdown_fraction, "", message)
 
 
 def _quote_stale(inputs: _Inputs) -> Breach | None:
@@ -264,7 +301,7 @@ def _reject_rate(inputs: _Inputs) -> Breach | None:
         return None
     return Breach(
         guard,
-        Level.HALT,
+        Level.FLATTEN if inputs.policy.guards.on_breach.reject_rate == "flatten" else Level.HALT,
         f"{placements.rejects} of {placements.count}",
         f"{text(rule.max_ratio)} of at least {rule.min_samples}",
         f"the venue rejected {placements.rejects} of the last {placements.count} orders; the limit is {text(rule.max_ratio)}",

@@ -21,7 +21,7 @@ from policies.exposure import (
     working_buy_quote,
 )
 from policies.limit_types import Deny, LimitContext, LimitRule
-from policies.numbers import rounded_up, text
+from policies.numbers import rounded_down, rounded_up, text
 from policies.schema import Policy
 
 _BPS = Decimal(10_000)
@@ -143,17 +143,16 @@ def _quantity(case: Case) -> Deny | None:
 def _notional(case: Case) -> Deny | None:
     rules, notional = case.rules, case.notional
     minimum = rules.min_notional_market if case.market else rules.min_notional
-    if case.buying:
-        minimum = max(rules.min_notional, rules.min_notional_market) * case.policy.limits.min_order_factor
     if not notional >= minimum:
         return Deny(
             LimitRule.MIN_NOTIONAL,
             f"{text(notional)} {rules.quote}",
             f"{text(minimum)} {rules.quote}",
-            f"the order is worth {text(notional)} {rules.quote}; at least {text(minimum)} are needed"
-            + (" so that it can be sold again" if case.buying else ""),
+            f"the order is worth {text(notional)} {rules.quote}; at least {text(minimum)} are needed",
             f"Send an order of at least {text(minimum)} {rules.quote}.",
         )
+    if case.buying and (denial := _exit(case)) is not None:
+        return denial
     maximum = rules.max_notional_market if case.market else rules.max_notional
     if not notional <= maximum:
         return Deny(
@@ -171,6 +170,41 @@ def _notional(case: Case) -> Deny | None:
             f"{text(limit)} EUR",
             f"the order is worth {text(eur)} EUR; one order may be worth at most {text(limit)} EUR",
             f"Send an order of at most {text(limit)} EUR (limits.order_notional_max_eur).",
+        )
+    return None
+
+
+def _exit(case: Case) -> Deny | None:
+    """Whether what a buy leads to can be sold again: after the fee, and after the fall of the price that the policy allows for."""
+    rules, limits = case.rules, case.policy.limits
+    left = (1 - (limits.exit_stop_fraction or Decimal(0))) * (1 - rules.taker_fee)
+    minimum = max(rules.min_notional, rules.min_notional_market) * limits.min_order_factor
+    # A market buy is valued at the bid, without the buffer that its reservation adds.
+    price = case.quote.bid if case.market or case.intent.price is None else min(case.intent.price, case.quote.bid)
+    if case.intent.quantity is None:
+        worth = (case.intent.quote_quantity or Decimal(0)) * left
+        quantity = (case.intent.quote_quantity or Decimal(0)) / case.quote.ask * (1 - rules.taker_fee)
+    else:
+        worth = case.intent.quantity * price * left
+        quantity = case.intent.quantity * (1 - rules.taker_fee)
+    if not worth >= minimum:
+        needed = rounded_up(minimum / left)
+        return Deny(
+            LimitRule.MIN_NOTIONAL,
+            f"{text(rounded_down(worth))} {rules.quote}",
+            f"{text(minimum)} {rules.quote}",
+            f"after the fee and a fall of {text(limits.exit_stop_fraction or Decimal(0))} the holding would be worth "
+            f"{text(rounded_down(worth))} {rules.quote}; at least {text(minimum)} are needed so that it can be sold again",
+            f"Send an order of at least {text(needed)} {rules.quote} at the bid.",
+        )
+    if not rules.quantise_quantity(quantity) >= rules.min_quantity:
+        least = text(rules.min_quantity)
+        return Deny(
+            LimitRule.QUANTITY,
+            text(rounded_down(quantity)),
+            least,
+            f"after the fee {text(rounded_down(quantity))} {rules.base} would be left; selling it again takes at least {least}",
+            f"Buy more than {least} {rules.base}.",
         )
     return None
 

@@ -196,12 +196,14 @@ class BreachDetected(Event):
 class GuardLevelChanged(Event):
     """The most severe guard level changed; ``level`` is empty when no guard is breached.
 
-    HALT and FLATTEN are recorded here only while HALTED, where they refuse a resume.
+    HALT and FLATTEN are recorded here only while HALTED, where they refuse a resume. ``reducing`` names the guards whose loss
+    leaves only sells until it is small enough again.
     """
 
     level: str
     reason: str
     guard: str = ""
+    reducing: tuple[str, ...] = ()
 
 
 class HaltMeasured(Event):

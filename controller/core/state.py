@@ -216,12 +216,14 @@ class BreachWindow:
 class State:
     """The whole state. It is never assigned to, only folded. Like its parts it has no slots (see ``policies.values``).
 
-    ``validation_void`` says why only a reset leads out of the present halt. ``demoted_at`` holds the times of recent demotions
-    after a soft breach. ``rosters`` maps the digest of every roster that was ever in force to its version. ``policy_file`` and
-    ``release_file`` are what was last read from disk: an unchanged file does not replace what a signed command has put in force
-    since. ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was journalled. ``alerts`` holds the
-    alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of ``controller.core.fold.alerts``; ``alerts_lost``
-    counts those dropped. ``recent_ids`` holds the venue's id and our client id of the orders that were settled last.
+    ``validation_void`` says why only a reset leads out of the present halt. ``guard_since`` is since when ``guard`` is at its
+    level. ``reducing`` holds the guards whose loss leaves only sells until it is small enough again. ``demoted_at`` holds the
+    times of recent demotions after a soft breach. ``rosters`` maps the digest of every roster that was ever in force to its
+    version. ``policy_file`` and ``release_file`` are what was last read from disk: an unchanged file does not replace what a
+    signed command has put in force since. ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was
+    journalled. ``alerts`` holds the alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of
+    ``controller.core.fold.alerts``; ``alerts_lost`` counts those dropped. ``recent_ids`` holds the venue's id and our client id
+    of the orders that were settled last.
     """
 
     seq: int = 0
@@ -246,6 +248,7 @@ class State:
     halt_cause: Cause | None = None
     halt_reason: str = ""
     validation_void: str = ""
+    validation_void_since: Millis | None = None
     halt_figures: HaltFigures | None = None
     governance_seq: int = 0
     commands: Map[str, str] = field(default_factory=Map)
@@ -254,6 +257,8 @@ class State:
     guard_level: str = ""
     guard_reason: str = ""
     guard: GuardName | None = None
+    guard_since: Millis | None = None
+    reducing: tuple[GuardName, ...] = ()
     breach_window: BreachWindow | None = None
     demoted_at: tuple[Millis, ...] = ()
     stage_since: Millis = Millis(0)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from controller.authority.command import Command
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import drills, moves
+from controller.core.decisions import drills, flatten, moves
 from controller.core.decisions.account import equity_eur
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind, CancelAll
@@ -23,7 +23,7 @@ from exchange.errors import Refused
 from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import VenueName
 from policies.authority import Verb
-from policies.guards import Breach, GuardMeasurements, Level, Measured, Placements, breached_guards
+from policies.guards import Breach, GuardMeasurements, GuardName, Level, Measured, Placements, breached_guards, reducing_after
 from policies.response import (
     DAY_MS,
     DEMOTION_MEMORY_MS,
@@ -58,27 +58,34 @@ def judge_guards(draft: Draft, policy: Policy, venue: VenueName, market: Market 
     # A breach during a drill makes it a real halt; a breach that would also demote or void the validation is handled as a breach.
     if worst is not None and (response in HARD or (response in SOFT and state.drill is not None)):
         moves.breach(draft, venue, worst)
+        if worst.level is Level.FLATTEN:
+            flatten.start_after(draft, policy, venue, worst)
         return
     if worst is not None and state.drill is not None:
         drills.breached(draft, worst)
         return
     opens_window = response in SOFT and _opens_breach_window(state, draft.now)
-    _record_level(draft, venue, worst)
+    _record_level(draft, venue, worst, reducing_after(breaches, frozenset(state.reducing)))
     if worst is not None and opens_window:
         _record_soft_breach(draft, venue, worst)
     _demote_if_pending(draft, policy, market)
 
 
-def _record_level(draft: Draft, venue: VenueName, worst: Breach | None) -> None:
+def _record_level(draft: Draft, venue: VenueName, worst: Breach | None, reducing: frozenset[GuardName]) -> None:
     state = draft.after
     level = worst.level.name if worst else ""
     guard = worst.guard if worst else None
     window = state.breach_window
     becomes_calm = window is not None and window.calm_since is None and (worst is None or worst.level < Level.CANCEL_ALL)
-    if (level, guard) == (state.guard_level, state.guard) and not becomes_calm:
+    same = (level, guard, reducing) == (state.guard_level, state.guard, frozenset(state.reducing))
+    if same and not becomes_calm:
         return
     level_changes = level != state.guard_level
-    draft.emit(e.GuardLevelChanged(level=level, reason=worst.message if worst else "", guard=guard.value if guard else ""))
+    draft.emit(
+        e.GuardLevelChanged(
+            level=level, reason=worst.message if worst else "", guard=guard.value if guard else "", reducing=tuple(sorted(reducing))
+        )
+    )
     if worst is not None and worst.level >= Level.CANCEL_ALL and level_changes and state.position.stage is not Stage.HALTED:
         draft.do(CancelAll(venue, moves.symbols(draft), because=worst.message))
 
@@ -225,6 +232,7 @@ def _measurements(
         placements=Measured(Placements(len(recent), recent.count(False)), now),
         oldest_unknown_ms=_oldest_unknown(state, now),
         clock_offset_ms=Measured(offset, now) if offset is not None else None,
+        reducing=frozenset(state.reducing),
     )
 
 

@@ -30,13 +30,22 @@ def level(state: State, event: e.GuardLevelChanged) -> State:
         calm_since = state.at if window.calm_since is None else window.calm_since
         window = replace(window, calm_since=None if soft else calm_since)
     guard = GuardName(event.guard) if event.guard else None
-    return replace(state, guard_level=event.level, guard_reason=event.reason, guard=guard, breach_window=window)
+    same = (guard, event.level) == (state.guard, state.guard_level)
+    return replace(
+        state,
+        guard_level=event.level,
+        guard_reason=event.reason,
+        guard=guard,
+        guard_since=(state.guard_since if same else state.at) if event.level else None,
+        reducing=tuple(GuardName(name) for name in event.reducing),
+        breach_window=window,
+    )
 
 
 def restarted(state: State) -> State:
     """Clear the guard level: no guard has been judged since the start. Downtime does not count towards the calm period."""
     window = replace(state.breach_window, calm_since=None) if state.breach_window is not None else None
-    return replace(state, breach_window=window, guard_level="", guard_reason="", guard=None)
+    return replace(state, breach_window=window, guard_level="", guard_reason="", guard=None, guard_since=None)
 
 
 def moved(state: State, event: e.StageChanged) -> State:
@@ -49,14 +58,18 @@ def moved(state: State, event: e.StageChanged) -> State:
     if window is not None:
         window = replace(window, demotion_pending=False)
     recent = tuple(at for at in state.demoted_at if state.at - at < DEMOTION_MEMORY_MS)
+    voided = _voided(before, event) if here.stage is Stage.HALTED else ""
     return replace(
         state,
         breach_window=window,
         demoted_at=(*recent, state.at) if event.cause is Cause.SOFT_BREACH else recent,
-        validation_void=_voided(before, event) if here.stage is Stage.HALTED else "",
+        validation_void=voided,
+        validation_void_since=state.at if voided else None,
         guard_level="",
         guard_reason="",
         guard=None,
+        guard_since=None,
+        reducing=(),
     )
 
 
@@ -64,7 +77,9 @@ def void(state: State, changed: str) -> State:
     """Void the validation of a halted deployment: what changed was not what was validated. Only a reset leads out then."""
     if state.position.stage is not Stage.HALTED:
         return state
-    return replace(state, validation_void=state.validation_void or f"the {changed} changed while HALTED")
+    if state.validation_void:
+        return state
+    return replace(state, validation_void=f"the {changed} changed while HALTED", validation_void_since=state.at)
 
 
 def _voided(before: Position, event: e.StageChanged) -> str:

@@ -18,7 +18,19 @@ from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, canc
 from controller.runtime.venues.lookups import LookUps
 from exchange.errors import GatehouseError, Refused
 from exchange.model import OrderIntent
-from exchange.ports import NOT_SENT, Ack, CancelFailed, CancelOutcome, Clock, Permit, PlaceOutcome, Rejected, Unknown, Venue, VenueName
+from exchange.ports import (
+    NOT_SENT,
+    Ack,
+    CancelFailed,
+    CancelOutcome,
+    Clock,
+    Permit,
+    PlaceOutcome,
+    Rejected,
+    Unknown,
+    Venue,
+    VenueName,
+)
 from exchange.wire.errors import ErrorCode
 
 _log = logging.getLogger(__name__)

@@ -21,6 +21,7 @@ from controller.core.decide import decide
 from controller.core.decisions import commands, evidence
 from controller.core.decisions.bot_keys import key_document
 from controller.core.decisions.drills import HALT_DRILL
+from controller.core.decisions.flatten import ALL
 from controller.core.decisions.governance import policy_after, release_document
 from controller.core.effects import AlertKind
 from controller.core.lifecycle import Position
@@ -34,6 +35,7 @@ from policies.numbers import text
 from policies.ramp import cap_eur, symbols_at
 from policies.stage import Mode, Stage
 from tests.support.desk import BOT_KEYS, D, Desk, with_policy
+from tests.support.flattening import hold
 
 MOCK, TESTNET, VALIDATED, LIVE, HALTED = map(
     Position, (Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED, Stage.LIVE_EUR10, Stage.HALTED)
@@ -59,6 +61,7 @@ LEADS: dict[Verb, dict[Position, Position]] = {
     Verb.REVOKE_BOT_KEY: {place: place for place in PLACES},
     Verb.ACK_ALERT: {place: place for place in PLACES},
     Verb.DRILL: {place: place for place in (MOCK, TESTNET, VALIDATED)},
+    Verb.FLATTEN: {place: place for place in PLACES},
 }
 """Where each verb leads. Nothing waits for a cooling-off here, so there is nothing to veto."""
 
@@ -87,6 +90,7 @@ def expected(verb: Verb, here: Position, verdict: Verdict, signers: tuple[str, .
 def desk_at(mode: Mode, here: Position) -> Desk:
     walked = LAST if here == HALTED else here
     desk = Desk(with_policy(mode=mode)).walk_to(walked.stage, walked.step)
+    hold(desk, "0.00003")
     if here == HALTED:
         desk.give(i.HaltAsked("test", "stop"))
     desk.give(i.AlertNoticed(AlertKind.VENUE_LOCKOUT, "locked out", "HTTP 429"))
@@ -117,6 +121,8 @@ def subject_of(desk: Desk, verb: Verb) -> str:
             return desk.state.alerts[-1].id
         case Verb.DRILL:
             return HALT_DRILL
+        case Verb.FLATTEN:
+            return ALL
         case _:
             return ""
 

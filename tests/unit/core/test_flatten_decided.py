@@ -95,7 +95,7 @@ def test_the_orders_are_immediate_or_cancel_sales_under_a_name_that_no_bot_can_h
 
 
 def test_it_cancels_first_and_sends_nothing_before_the_venue_shows_no_open_order(live: Desk) -> None:
-    resting = live.placed(live.order("0.000021", "59500"))
+    resting = live.placed(live.order("0.000022", "59500"))
     flatten(live)
     assert [type(effect) for effect in live.decisions[-1].effects[:1]] == [CancelAll]
     for _ in range(5):
@@ -158,7 +158,7 @@ def test_an_order_that_the_market_did_not_take_is_followed_by_a_wider_one_and_th
     begun(halted)
     play(halted, none_of, ticks=6)
     bid = halted.price - D("0.5")
-    assert [round((1 - sale.price / bid) * 10_000) for sale in sales(halted)[:6]] == [10, 25, 50, 90, 90, 90]  # type: ignore[operator]
+    assert [round((1 - sale.price / bid) * 10_000) for sale in sales(halted)[:6]] == [5, 10, 20, 35, 35, 35]  # type: ignore[operator]
 
 
 def test_an_order_that_the_market_took_whole_leads_back_to_the_first_distance(live: Desk) -> None:

@@ -191,7 +191,7 @@ class Market(RuleBasedStateMachine):
         assert self.desk.balances(LIVE)["BTC"].total >= BASELINE, "never what the account held before"
 
     def teardown(self) -> None:
-        if not hasattr(self, "desk"):
+        if not hasattr(self, "truths"):
             return
         booked = sum(
             (self.desk.state.orders[client_id].booked for client_id in self.truths if client_id in self.desk.state.orders), D(0)

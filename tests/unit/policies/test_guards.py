@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exchange.errors import ConfigError
 from exchange.model import Millis
 from policies.guards import (
     Breach,
@@ -20,13 +21,14 @@ from policies.guards import (
     breached_guards,
     daily_loss_limit_eur,
     drawdown_fraction,
+    reducing_after,
 )
 from policies.schema import Policy
 from policies.stage import Stage
 from tests.unit.policies.policy_kit import NOW, REHEARSAL, changed
 
 SINCE = Millis(NOW - 1_000_000)
-MEASURED = [field.name for field in fields(GuardMeasurements) if field.name != "since"]
+MEASURED = [field.name for field in fields(GuardMeasurements) if field.name not in {"since", "reducing"}]
 
 
 def eur(value: str) -> Measured[Decimal]:
@@ -61,10 +63,74 @@ def test_a_healthy_deployment_breaks_no_guard_in_any_stage(stage: Stage) -> None
     assert breaches(stage=stage) == ()
 
 
-@pytest.mark.parametrize(("equity", "broken"), [("99.61", False), ("99.60", True), ("50", True), ("101", False)])
-def test_reaching_the_daily_loss_limit_halts(equity: str, broken: bool) -> None:
+@pytest.mark.parametrize(
+    ("equity", "level"),
+    [
+        ("101", None),
+        ("99.77", None),
+        ("99.76", Level.REDUCE),
+        ("99.61", Level.REDUCE),
+        ("99.60", Level.HALT),
+        ("50", Level.HALT),
+    ],
+)
+def test_a_days_loss_leaves_only_sells_from_a_fraction_of_its_limit_and_halts_at_it(equity: str, level: Level | None) -> None:
     measurements = replace(WELL, equity_eur=eur(equity), peak_equity_eur=eur(equity))
-    assert levels(measurements) == ([(GuardName.DAILY_LOSS, Level.HALT)] if broken else [])
+    assert levels(measurements) == ([(GuardName.DAILY_LOSS, level)] if level is not None else [])
+
+
+@pytest.mark.parametrize(("equity", "level"), [("99.83", Level.REDUCE), ("99.84", None), ("101", None)])
+def test_only_sells_end_below_the_lower_fraction(equity: str, level: Level | None) -> None:
+    """The limit is 0.40: buys end at a loss of 0.24 and begin again below 0.16."""
+    measurements = replace(WELL, equity_eur=eur(equity), peak_equity_eur=eur(equity), reducing=frozenset({GuardName.DAILY_LOSS}))
+    assert levels(measurements) == ([(GuardName.DAILY_LOSS, level)] if level is not None else [])
+
+
+def test_a_lower_fraction_of_zero_ends_when_nothing_is_lost() -> None:
+    policy = changed(REHEARSAL, "guards.reduce.until", "0")
+    at_par = replace(WELL, reducing=frozenset({GuardName.DAILY_LOSS, GuardName.DRAWDOWN}))
+    assert breaches(at_par, policy) == ()
+
+
+def test_what_reduces_now_is_remembered_and_a_loss_that_cannot_be_measured_changes_nothing() -> None:
+    both = frozenset({GuardName.DAILY_LOSS, GuardName.DRAWDOWN})
+    daily = breaches(replace(WELL, equity_eur=eur("99.7"), peak_equity_eur=eur("99.7")))
+    assert reducing_after(daily, frozenset()) == {GuardName.DAILY_LOSS}
+    assert reducing_after((), both) == frozenset()
+    blind = breaches(replace(WELL, equity_eur=None))
+    assert (reducing_after(blind, both), reducing_after(blind, frozenset())) == (both, frozenset())
+
+
+def test_an_older_policy_without_a_fraction_never_leaves_only_sells() -> None:
+    older = REHEARSAL.model_copy(update={"guards": REHEARSAL.guards.model_copy(update={"reduce": None})})
+    assert breaches(replace(WELL, equity_eur=eur("99.61"), peak_equity_eur=eur("99.61")), older) == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "measurements", "guard"),
+    [
+        ("daily_loss", replace(WELL, equity_eur=eur("99"), peak_equity_eur=eur("99")), GuardName.DAILY_LOSS),
+        ("drawdown", replace(WELL, peak_equity_eur=eur("103")), GuardName.DRAWDOWN),
+        ("reject_rate", replace(WELL, placements=Measured(Placements(30, 30), NOW)), GuardName.REJECT_RATE),
+    ],
+)
+def test_a_guard_asks_for_a_flatten_only_where_the_policy_says_so(
+    field: str, measurements: GuardMeasurements, guard: GuardName
+) -> None:
+    selling = changed(REHEARSAL, "guards.on_breach", {field: "flatten"})
+    assert [(one.guard, one.level) for one in breaches(measurements, selling)] == [(guard, Level.FLATTEN)]
+    assert [(one.guard, one.level) for one in breaches(measurements)] == [(guard, Level.HALT)]
+
+
+@pytest.mark.parametrize("field", ["quote_stale", "reconciliation", "unknown_order", "clock_offset"])
+def test_a_guard_that_doubts_prices_or_books_cannot_sell(field: str) -> None:
+    with pytest.raises(ConfigError, match=f"{field} must be hold"):
+        changed(REHEARSAL, "guards.on_breach", {field: "flatten"})
+
+
+def test_a_guard_that_cannot_be_measured_never_asks_for_a_flatten() -> None:
+    selling = changed(REHEARSAL, "guards.on_breach", {"daily_loss": "flatten"})
+    assert {one.level for one in breaches(replace(WELL, equity_eur=None), selling)} == {Level.HALT}
 
 
 def test_the_daily_loss_limit_is_the_smaller_of_amount_and_cap_fraction() -> None:
@@ -73,10 +139,12 @@ def test_the_daily_loss_limit_is_the_smaller_of_amount_and_cap_fraction() -> Non
     assert daily_loss_limit_eur(REHEARSAL, Decimal(25)) == Decimal("0.4")
 
 
-@pytest.mark.parametrize(("peak", "broken"), [("101.99", False), ("102", True)])
-def test_a_drawdown_is_measured_against_the_cap_not_the_account(peak: str, broken: bool) -> None:
+@pytest.mark.parametrize(
+    ("peak", "level"), [("101.19", None), ("101.20", Level.REDUCE), ("101.99", Level.REDUCE), ("102", Level.HALT)]
+)
+def test_a_drawdown_is_measured_against_the_cap_not_the_account(peak: str, level: Level | None) -> None:
     measurements = replace(WELL, peak_equity_eur=eur(peak))
-    assert levels(measurements) == ([(GuardName.DRAWDOWN, Level.HALT)] if broken else [])
+    assert levels(measurements) == ([(GuardName.DRAWDOWN, level)] if level is not None else [])
 
 
 @pytest.mark.parametrize(

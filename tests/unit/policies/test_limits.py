@@ -138,10 +138,38 @@ def test_an_order_has_exactly_one_quantity(intent: OrderIntent) -> None:
     assert denied(intent).rule is LimitRule.QUANTITY
 
 
-def test_a_buy_that_could_not_be_sold_again_is_denied() -> None:
-    # 1.14 USDT is above the venue's minimum of 1, but not 1.2 times above it.
-    verdict = denied(buy("0.000019"))
-    assert (verdict.rule, verdict.measured, verdict.threshold) == (LimitRule.MIN_NOTIONAL, "1.14 USDT", "1.2 USDT")
+def test_a_buy_that_could_not_be_sold_again_after_a_fall_is_denied() -> None:
+    """The fee is 0.0005 and the fall is 0.05: to be worth 1.2 USDT then, the order must be worth 1.2638 USDT at the bid now."""
+    verdict = denied(buy("0.000021"))
+    assert (verdict.rule, verdict.threshold) == (LimitRule.MIN_NOTIONAL, "1.2 USDT")
+    assert verdict.measured.startswith("1.1962")
+    assert "1.26378978" in verdict.remedy
+    admitted(buy("0.0000211"))
+
+
+def test_a_market_buy_is_judged_by_what_it_leaves_too() -> None:
+    def spend(amount: str) -> OrderIntent:
+        return OrderIntent(BTC, Side.BUY, OrderType.MARKET, "a", quote_quantity=Decimal(amount))
+
+    admitted(spend("1.27"))
+    assert denied(spend("1.26")).rule is LimitRule.MIN_NOTIONAL
+    admitted(OrderIntent(BTC, Side.BUY, OrderType.MARKET, "a", quantity=Decimal("0.0000211")))
+    assert denied(OrderIntent(BTC, Side.BUY, OrderType.MARKET, "a", quantity=Decimal("0.000021"))).rule is LimitRule.MIN_NOTIONAL
+
+
+def test_a_limit_above_the_market_does_not_make_the_holding_worth_more() -> None:
+    assert denied(buy("0.000021", price="60500.00")).rule is LimitRule.MIN_NOTIONAL
+
+
+def test_what_the_fee_leaves_must_reach_the_venues_smallest_quantity() -> None:
+    rules = {BTC: replace(RULES, min_quantity=Decimal("0.00008"))}
+    assert denied(buy("0.00008"), context(rules=rules)).rule is LimitRule.QUANTITY
+    admitted(buy("0.0000801"), context(rules=rules))
+
+
+def test_an_older_policy_without_a_fall_keeps_its_rule() -> None:
+    older = REHEARSAL.model_copy(update={"limits": REHEARSAL.limits.model_copy(update={"exit_stop_fraction": None})})
+    admitted(buy("0.0000201"), policy=older)
 
 
 def test_a_sell_only_has_to_reach_the_venues_own_minimum() -> None:
