@@ -227,7 +227,8 @@ def _daily_loss(inputs: _Inputs) -> Breach | None:
     values = _money(guard, inputs, inputs.measurements.day_start_equity_eur, inputs.measurements.equity_eur)
     if isinstance(values, Breach):
         return values
-    return _judged(guard, _loss_of_day(*values, inputs), inputs, inputs.policy.guards.on_breach.daily_loss)
+    start, equity = values
+    return _judged(guard, _loss_of_day(start, equity, inputs), inputs, inputs.policy.guards.on_breach.daily_loss)
 
 
 def _loss_of_day(start: Decimal, equity: Decimal, inputs: _Inputs) -> _Loss:
@@ -240,7 +241,8 @@ def _drawdown(inputs: _Inputs) -> Breach | None:
     values = _money(guard, inputs, inputs.measurements.peak_equity_eur, inputs.measurements.equity_eur)
     if isinstance(values, Breach):
         return values
-    return _judged(guard, _fall(*values, inputs), inputs, inputs.policy.guards.on_breach.drawdown)
+    peak, equity = values
+    return _judged(guard, _fall(peak, equity, inputs), inputs, inputs.policy.guards.on_breach.drawdown)
 
 
 def _fall(peak: Decimal, equity: Decimal, inputs: _Inputs) -> _Loss:

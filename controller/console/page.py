@@ -159,6 +159,8 @@ def notice(status: StatusView) -> str:
 
 def next_action(status: StatusView) -> str:
     """The next move up, as a sentence."""
+    if status.ways_out:
+        return "Ways out: " + ", ".join(dict.fromkeys(way.verb.value for way in status.ways_out)) + "; see above."
     edge = next((edge for edge in status.next_edges if edge.gate), None)
     if edge is None:
         return "No gate leads up from here."

@@ -15,6 +15,7 @@ from controller.authority.command import MAX_SUBJECT, Digest, Reason
 from controller.console.alerts import AcknowledgedView, AlertView
 from controller.console.bot_keys import BotKeyView
 from controller.console.drills import DrillView
+from controller.console.flatten import FlattenView, WayOutView
 from controller.console.role import Role, StandbyView
 from controller.console.view import View
 from controller.console.wording import instant
@@ -151,10 +152,11 @@ class OversightView(View):
 class StatusView(View):
     """The deployment's status.
 
-    ``validation_void`` says why only a reset ends the halt, ``pending_demotion`` which breach ends LIVE_€10.
-    ``not_armed_because`` is empty when armed; ``halted_from`` and ``halt_reason`` are empty unless HALTED; ``guard_level`` and
-    ``guard_reason`` are empty when no guard is broken. ``venue`` is absent when new orders go nowhere, ``source`` when there is no
-    market data. ``ramp_steps`` is how many steps the policy has. ``standby`` is present when this is not the leader.
+    ``validation_void`` says why only a reset ends the halt, ``pending_demotion`` which breach ends LIVE_€10. ``ways_out`` is empty
+    unless HALTED; ``flatten`` is the running or the last one. ``not_armed_because`` is empty when armed; ``halted_from`` and
+    ``halt_reason`` are empty unless HALTED; ``guard_level`` and ``guard_reason`` are empty when no guard is broken. ``venue`` is
+    absent when new orders go nowhere, ``source`` when there is no market data. ``ramp_steps`` is how many steps the policy has.
+    ``standby`` is present when this is not the leader.
     ``decided_ms_ago`` is the age of the writer's last decided tick; above two seconds ``armed`` is false.
     """
 
@@ -203,6 +205,8 @@ class StatusView(View):
     pending: PendingView | None = None
     oversight: OversightView = OversightView()
     checkpoints: tuple[CheckpointView, ...] = ()
+    ways_out: tuple[WayOutView, ...] = ()
+    flatten: FlattenView | None = None
     role: Role = Role.LEADER
     standby: StandbyView | None = None
 

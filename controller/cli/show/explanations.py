@@ -16,10 +16,11 @@ from rich.text import Text
 
 from controller.cli.journal.files import opened
 from controller.cli.journal.view import entry_document, summary
+from controller.cli.shared.client import OperatorClient
 from controller.cli.shared.gates import result_table
 from controller.cli.shared.output import clock, micros, table
 from controller.journal.chain import Entry
-from exchange.errors import UsageError
+from exchange.errors import GatehouseError, UsageError
 from policies.rules import GateName
 
 _COMMAND = re.compile(r"[0-9a-f]{32}")
@@ -124,7 +125,7 @@ def _gate(directory: Path, gate: str) -> Explanation:
 
 
 def _halt(directory: Path) -> Explanation:
-    kinds = {"breach-detected", "halt-measured"}
+    kinds = {"breach-detected", "halt-measured", "flatten-started", "flatten-ended"}
     entries = _matching(
         directory, lambda entry, body: entry.kind in kinds or (entry.kind == "stage-changed" and body["stage"] == "HALTED")
     )
@@ -141,7 +142,25 @@ def _halt(directory: Path) -> Explanation:
         if entry.kind == "halt-measured":
             latch, cancel = micros(body["breach_to_latch_us"]), micros(body["latch_to_cancelled_us"])
             parts.append(Text(f"  breach → latch {latch}, latch → last cancel {cancel}, {body['cancelled']} cancelled"))
-    return Explanation([entry_document(entry) for entry in entries], tuple(parts))
+    documents: list[Any] = [entry_document(entry) for entry in entries]
+    ways = _ways_out(directory)
+    parts += ways.parts
+    return Explanation([*documents, *ways.document], tuple(parts))
+
+
+def _ways_out(directory: Path) -> Explanation:
+    """The ways out of the halt, as the running controller sees them now."""
+    try:
+        with OperatorClient(directory) as client:
+            status = client.status()
+    except GatehouseError as error:
+        # Nothing leads out while no controller runs, so the journal alone cannot say what a command would be refused for.
+        return Explanation([], (Text(f"The ways out are not known: {error.message}. {error.remedy}", "yellow"),))
+    if not status.ways_out:
+        return Explanation([], (Text(f"The deployment is at {status.position} now."),))
+    lines = [Text(f"  {way.line}", "yellow" if way.refused else "green") for way in status.ways_out]
+    document = {"ways_out": [way.model_dump(mode="json") for way in status.ways_out], "now_ms": status.now_ms}
+    return Explanation([document], (Text("Ways out:", "bold"), *lines))
 
 
 def _drill(directory: Path) -> Explanation:

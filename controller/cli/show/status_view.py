@@ -50,6 +50,8 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         rows.append(("halted", Text(f"{kind}{view.halt_reason} (was at {view.halted_from})", "bold red")))
     if view.validation_void:
         rows.append(("reset needed", Text(f"the validation is void: {view.validation_void}", "bold red")))
+    if view.ways_out:
+        rows.append(("ways out", _ways_out(view)))
     if view.halt is not None:
         empty = "verified empty" if view.halt.verified_empty else "not verified empty"
         latch, cancel = micros(view.halt.breach_to_latch_us), micros(view.halt.latch_to_cancelled_us)
@@ -62,6 +64,8 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         rows.append(
             ("waits", Text(f"{what}\ncommand {waits.command_id}; any key can stop it with `gatehouse veto`", "bold yellow"))
         )
+    if view.flatten is not None:
+        rows.append(("flatten", Text(view.flatten.line, "bold yellow" if view.flatten.ended_at_ms is None else "")))
     rows += alert_rows(view.oversight) + bot_key_rows(view.oversight) + drill_rows(view.oversight)
     if view.guard_level:
         rows.append(("guard", Text(f"{view.guard_level}: {view.guard_reason}", "yellow")))
@@ -95,6 +99,10 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         ("next", "\n".join(_edge(view)) or "no step is possible from here"),
     ]
     return rows
+
+
+def _ways_out(view: StatusView) -> Text:
+    return Text("\n").join(Text(way.line, "yellow" if way.refused else "green") for way in view.ways_out)
 
 
 def _checkpoints(view: StatusView) -> Text:

@@ -18,6 +18,7 @@ function persons(count) {
 }
 
 function nextAction(s) {
+  if (s.ways_out.length) return `Ways out: ${[...new Set(s.ways_out.map((way) => way.verb))].join(", ")}; see above.`;
   const edge = s.next_edges.find((candidate) => candidate.gate);
   if (!edge) return "No gate leads up from here.";
   const target = edge.target === "RAMPING" ? `RAMPING step ${edge.step}` : edge.target;
@@ -63,6 +64,17 @@ function showHalt(s) {
   put("latch_to_cancelled", s.halt ? w.microseconds(s.halt.latch_to_cancelled_us) : w.ABSENT);
   put("cancelled", s.halt ? String(s.halt.cancelled) : w.ABSENT);
   put("verified_empty", s.halt ? (s.halt.verified_empty ? "✔ verified" : "✖ not yet") : w.ABSENT);
+}
+
+function showWaysOut(s) {
+  byId("ways-out").replaceChildren(
+    ...s.ways_out.map((way) => {
+      const item = document.createElement("li");
+      item.className = way.refused ? "muted" : "";
+      item.textContent = way.line;
+      return item;
+    }),
+  );
 }
 
 function showStanding(s) {
@@ -129,8 +141,10 @@ export function showStatus(s) {
   put("not_armed_because", s.not_armed_because);
   showLifecycle(s);
   showHalt(s);
+  showWaysOut(s);
   showStanding(s);
   showFigures(s);
   showCounts(s);
+  put("flatten", s.flatten ? s.flatten.line : "Nothing was flattened yet.");
   showAlerts(s.oversight, put);
 }

@@ -142,6 +142,22 @@ def _seal(draft: Draft, bundle: Evidence, result: GateResult) -> None:
     )
 
 
+def refusal_now(state: State, policy: Policy, verb: Verb, target: Position, now: Millis) -> GatehouseError | None:
+    """What a well-signed command for this move would be refused for now; ``None`` if it would be applied."""
+    try:
+        if verb is Verb.FLATTEN:
+            governance.check(state, policy, verb, target, flatten.ALL)
+            return None
+        _check_idle(state, verb)
+        _check_move(state, policy, verb, target, now)
+        gate = gate_for(verb, state.position.stage)
+        if gate is not None:
+            _check_passed(evidence.judge(state, policy, gate, now))
+    except GatehouseError as error:
+        return error
+    return None
+
+
 class GateNotPassed(Refused):
     """The gate failed or is inconclusive. The error carries the whole result."""
 
@@ -181,10 +197,14 @@ def _check_move(state: State, policy: Policy, verb: Verb, target: Position, now:
         guards.check_resume(state, policy, target, now)
 
 
-def _edge(state: State, command: Command, policy: Policy, target: Position, now: Millis) -> None:
-    drills.check_move(state, command.verb)
-    if command.verb in {Verb.ADVANCE, Verb.RAMP, Verb.RESUME}:
+def _check_idle(state: State, verb: Verb) -> None:
+    drills.check_move(state, verb)
+    if verb in {Verb.ADVANCE, Verb.RAMP, Verb.RESUME}:
         flatten.check_idle(state)
+
+
+def _edge(state: State, command: Command, policy: Policy, target: Position, now: Millis) -> None:
+    _check_idle(state, command.verb)
     guards.check_move_up(state, command)
     _check_move(state, policy, command.verb, target, now)
     if command.verb is Verb.RESUME and not command.postmortem_digest:
@@ -238,15 +258,20 @@ def _gate(draft: Draft, command: Command) -> GateResult | None:
         )
     sealed_result = evaluate(gate, policy, parse(seal.evidence.encode()), draft.now)
     for result in (now_result, sealed_result):
-        if not result.passed:
-            failing = [rule for rule in result.rules if rule.verdict is not Verdict.PASS]
-            more = f" ({len(failing) - 1} more)" if len(failing) > 1 else ""
-            raise GateNotPassed(
-                f"gate {gate.value} is {result.verdict.value}: {failing[0].explanation}{more}",
-                "Run `gatehouse gates`, wait until every rule passes, then propose the command again.",
-                result,
-            )
+        _check_passed(result)
     return sealed_result
+
+
+def _check_passed(result: GateResult) -> None:
+    if result.passed:
+        return
+    failing = [rule for rule in result.rules if rule.verdict is not Verdict.PASS]
+    more = f" ({len(failing) - 1} more)" if len(failing) > 1 else ""
+    raise GateNotPassed(
+        f"gate {result.gate.value} is {result.verdict.value}: {failing[0].explanation}{more}",
+        "Run `gatehouse gates`, wait until every rule passes, then propose the command again.",
+        result,
+    )
 
 
 def _wait(draft: Draft, verified: VerifiedCommand, judged: _Judged) -> CommandReply:

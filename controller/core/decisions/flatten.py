@@ -12,6 +12,7 @@ always ends it: whoever halts wants no more orders, and may sign another flatten
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, localcontext
 
@@ -27,7 +28,7 @@ from controller.core.fold.flatten import SELLER
 from controller.core.inputs import Market
 from controller.core.state import Flatten, State
 from exchange.errors import Refused
-from exchange.model import OrderIntent, OrderStatus, OrderType, Quote, Side, SymbolRules
+from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Quote, Side, SymbolRules
 from exchange.ports import VenueName
 from policies.exposure import missing_quote, missing_rules
 from policies.guards import Breach
@@ -42,6 +43,14 @@ ALL = "all"
 
 BECAUSE = "gatehouse sells what it bought"
 _BPS = Decimal(10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the venue's market shows now."""
+
+    quotes: Mapping[str, Quote]
+    rules: Mapping[str, SymbolRules]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +203,11 @@ def _outstanding(state: State, flatten: Flatten) -> _Wait | None:
 
 
 def _sell(draft: Draft, flatten: Flatten, policy: Policy, schedule: Schedule, market: Market | None) -> None:
-    waiting: _Wait | None = None
+    state, waiting = draft.after, None
+    shown = _Shown(market.quotes, market.rules) if market is not None else _Shown({}, {})
     rests: list[str] = []
     for symbol in flatten.symbols:
-        step = _next_sale(draft, flatten, policy, schedule, symbol, market)
+        step = _next_sale(state, flatten, policy, schedule, symbol, shown, draft.now)
         if isinstance(step, _Sale):
             _admit(draft, flatten, step)
             return
@@ -217,19 +227,31 @@ def _note(draft: Draft, flatten: Flatten, wait: _Wait) -> None:
         draft.emit(e.FlattenWaits(rule=wait.rule, reason=wait.reason))
 
 
+def obstacle(state: State, policy: Policy, quotes: Mapping[str, Quote], rules: Mapping[str, SymbolRules], now: Millis) -> str:
+    """What a flatten that began now would wait for, or what it could not sell; empty when it could sell at once."""
+    venue, schedule = state.watched, policy.flatten
+    if venue is None or schedule is None:
+        return ""
+    planned = Flatten("", ALL, "", venue, policy.symbols, "", now)
+    for symbol in policy.symbols:
+        step = _next_sale(state, planned, policy, schedule, symbol, _Shown(quotes, rules), now)
+        if isinstance(step, _Wait):
+            return step.reason
+        if isinstance(step, _Done) and step.why:
+            return step.why
+    return ""
+
+
 def _next_sale(
-    draft: Draft, flatten: Flatten, policy: Policy, schedule: Schedule, symbol: str, market: Market | None
+    state: State, flatten: Flatten, policy: Policy, schedule: Schedule, symbol: str, shown: _Shown, now: Millis
 ) -> _Sale | _Wait | _Done:
-    state = draft.after
     held = bought(state, policy, flatten.venue, symbol)
     if not held:
         return _Done()
-    quote = market.quotes.get(symbol) if market is not None else None
-    rules = market.rules.get(symbol) if market is not None else None
-    missing = missing_rules(symbol, rules) or missing_quote(symbol, quote, policy, draft.now)
-    if missing is not None or market is None or quote is None or rules is None:
-        what = missing.message if missing is not None else f"there is no market data for {symbol}"
-        return _Wait(f"{symbol} {missing.input if missing is not None else 'market'}", what)
+    quote, rules = shown.quotes.get(symbol), shown.rules.get(symbol)
+    missing = missing_rules(symbol, rules) or missing_quote(symbol, quote, policy, now)
+    if missing is not None or quote is None or rules is None:
+        return _Wait(f"{symbol} {missing.input if missing else 'quote'}", missing.message if missing else "there is no market data")
     # A wide distance may lower the order's value below the venue's minimum; then the widest that does not is used.
     widest = _widening(state, flatten, schedule, symbol)
     sizes = ((step, _size(held, policy, schedule, quote, rules, step)) for step in range(widest, -1, -1))
@@ -245,10 +267,10 @@ def _next_sale(
         price=size.price,
     )
     context = LimitContext(
-        account=account_view(state, policy, flatten.venue), rules=market.rules, quotes=market.quotes, admitted_at=state.admissions
+        account=account_view(state, policy, flatten.venue), rules=shown.rules, quotes=shown.quotes, admitted_at=state.admissions
     )
     here = state.position
-    verdict = check_exit(intent, context, policy, stage=here.stage, step=here.step, now=draft.now)
+    verdict = check_exit(intent, context, policy, stage=here.stage, step=here.step, now=now)
     if isinstance(verdict, Deny):
         return _Wait(f"{symbol} {verdict.rule}", verdict.message)
     return _Sale(intent, widening, verdict)

@@ -59,6 +59,11 @@ def _halt(event: e.HaltMeasured) -> str:
     )
 
 
+def _flatten_started(event: e.FlattenStarted) -> str:
+    by = f"guard {event.guard}" if event.guard else f"command {event.command_id}"
+    return f"flatten of {', '.join(event.symbols)} on {event.venue} started by {by}: {event.reason}"
+
+
 _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
     {
         e.DeploymentCreated: lambda event: f"{event.controller_id} created for {event.environment}",
@@ -79,6 +84,10 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         ),
         e.EvidenceSealed: lambda event: f"evidence {event.digest[:19]}… sealed for {event.gate}: {event.verdict}",
         e.StageChanged: _stage,
+        e.FlattenStarted: _flatten_started,
+        e.FlattenSliced: lambda event: f"{event.client_id} is the next sale of the flatten, widening {event.widening}",
+        e.FlattenWaits: lambda event: f"the flatten waits: {event.reason}",
+        e.FlattenEnded: lambda event: f"the flatten on {event.venue} ended: {event.why}",
         e.BreachDetected: lambda event: f"{event.guard} at {event.level}: {event.message}",
         e.GuardLevelChanged: lambda event: f"guards are at {event.level}: {event.reason}" if event.level else "no guard is broken",
         e.HaltMeasured: _halt,

@@ -35,6 +35,7 @@ from controller.journal.chain import Entry
 from controller.runtime.api.alerts import acknowledged_view, alert_views
 from controller.runtime.api.bot_keys import bot_key_views
 from controller.runtime.api.drills import drill_view, record_view
+from controller.runtime.api.flatten import flatten_view, way_out_views
 from controller.runtime.api.summaries import summary
 from controller.runtime.followers.recent import Counters, RecentHistory, Sample
 from controller.runtime.venues.markets import Markets
@@ -116,6 +117,8 @@ def status_view(
         now_ms=now,
         pending=pending_view(state),
         oversight=_oversight(state, key_problem),
+        ways_out=way_out_views(state, policy, markets.quotes(venue), markets.rules_of(venue), now) if venue is not None else (),
+        flatten=flatten_view(state, policy),
     )
 
 

@@ -1,0 +1,92 @@
+"""The ways out of a halt: which exist, what each would refuse now, and since when. Views of the state use it.
+
+A way is asked the same questions as a command: nothing here has rules of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from controller.core.decisions import flatten
+from controller.core.decisions.commands import refusal_now
+from controller.core.lifecycle import Position
+from controller.core.state import State
+from exchange.errors import GatehouseError
+from exchange.model import Millis, Quote, SymbolRules
+from gates.registry import gate_for
+from policies.authority import Quorum, Verb, quorum
+from policies.rules import GateName
+from policies.schema import Policy
+from policies.stage import LIVE_STAGES, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """One way out. ``refused`` is empty when a command would be applied now, ``remedy`` then too.
+
+    ``since``: since when this answer holds, as far as the state knows. ``waits``: what a flatten would wait for now.
+    """
+
+    verb: Verb
+    target: Position
+    needed: Quorum
+    gate: GateName | None
+    refused: str
+    remedy: str
+    since: Millis | None
+    waits: str = ""
+
+
+def ways_out(state: State, quotes: Mapping[str, Quote], rules: Mapping[str, SymbolRules], now: Millis) -> tuple[WayOut, ...]:
+    """Every way out of the present halt; none while the deployment is not HALTED.
+
+    ``quotes`` and ``rules`` are those of the venue whose account is watched.
+    """
+    policy = state.policy
+    if policy is None or state.position.stage is not Stage.HALTED:
+        return ()
+    came_from = state.halted_from
+    targets = [(Verb.RESUME, Position(Stage.VALIDATED)), (Verb.RESET, Position(Stage.MOCK)), (Verb.FLATTEN, state.position)]
+    if came_from is not None and came_from.stage in LIVE_STAGES:
+        targets.insert(0, (Verb.RESUME, Position(Stage.LIVE_EUR10)))
+    return tuple(_way(state, policy, verb, target, quotes, rules, now) for verb, target in targets)
+
+
+def _way(
+    state: State,
+    policy: Policy,
+    verb: Verb,
+    target: Position,
+    quotes: Mapping[str, Quote],
+    rules: Mapping[str, SymbolRules],
+    now: Millis,
+) -> WayOut:
+    error = refusal_now(state, policy, verb, target, now)
+    return WayOut(
+        verb,
+        target,
+        needed=quorum(verb, Stage.HALTED, policy.mode),
+        gate=gate_for(verb, Stage.HALTED) if verb is Verb.RESUME else None,
+        refused=error.message if error is not None else "",
+        remedy=error.remedy if error is not None else "",
+        since=_since(state, verb, error),
+        waits=flatten.obstacle(state, policy, quotes, rules, now) if verb is Verb.FLATTEN and error is None else "",
+    )
+
+
+def _since(state: State, verb: Verb, error: GatehouseError | None) -> Millis | None:
+    if error is None:
+        # A resume is open since its gate passed, which the state does not keep.
+        return state.stage_since if verb is not Verb.RESUME else None
+    match error.code:
+        case "validation-void":
+            return state.validation_void_since
+        case "guard-stands":
+            return state.guard_since
+        case "flatten-running":
+            return state.flatten.since if state.flatten is not None else None
+        case "edge-guard":
+            return state.stage_since
+        case _:
+            return None

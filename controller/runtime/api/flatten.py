@@ -1,0 +1,70 @@
+"""Flattens and ways out of a halt as the console shows them. ``controller.runtime.api.views`` calls it for the status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from controller.console.flatten import FlattenView, WayOutView
+from controller.core.decisions.account import bought
+from controller.core.decisions.ways_out import WayOut, ways_out
+from controller.core.state import Flatten, State
+from exchange.model import Millis, Quote, SymbolRules
+from policies.authority import Verb
+from policies.schema import Policy
+
+_COMMANDS = {
+    Verb.RESUME: "gatehouse resume --to {target} --postmortem FILE --key KEY --reason …",
+    Verb.RESET: "gatehouse reset --key KEY --reason …",
+    Verb.FLATTEN: "gatehouse flatten --key KEY --reason …",
+}
+
+
+def flatten_view(state: State, policy: Policy) -> FlattenView | None:
+    """The flatten that runs now, or else the last one."""
+    if state.flatten is not None:
+        running = state.flatten
+        left = {symbol: held for symbol in running.symbols if (held := bought(state, policy, running.venue, symbol))}
+        return _view(running, left)
+    record = state.last_flatten
+    if record is None:
+        return None
+    ended = {"ended_at_ms": int(record.at), "complete": record.complete, "why": record.why, "waits": "", "waits_since_ms": None}
+    return _view(record.flatten, dict(record.left)).model_copy(update=ended)
+
+
+def way_out_views(
+    state: State, policy: Policy, quotes: Mapping[str, Quote], rules: Mapping[str, SymbolRules], now: Millis
+) -> tuple[WayOutView, ...]:
+    """Every way out of the present halt."""
+    return tuple(_way(way, policy) for way in ways_out(state, quotes, rules, now))
+
+
+def _way(way: WayOut, policy: Policy) -> WayOutView:
+    return WayOutView(
+        verb=way.verb,
+        target=str(way.target),
+        persons_needed=way.needed.persons,
+        cooling_off_ms=policy.authority.cooling_off_ms if way.needed.cooling_off else 0,
+        gate=way.gate.value if way.gate is not None else "",
+        refused=way.refused,
+        remedy=way.remedy,
+        since_ms=way.since,
+        waits=way.waits,
+        command=_COMMANDS[way.verb].format(target=way.target.stage.name),
+    )
+
+
+def _view(flatten: Flatten, left: dict[str, Decimal]) -> FlattenView:
+    return FlattenView(
+        command_id=flatten.command_id,
+        guard=flatten.guard,
+        venue=flatten.venue,
+        symbols=flatten.symbols,
+        reason=flatten.reason,
+        since_ms=flatten.since,
+        sold=dict(flatten.sold),
+        left=left,
+        waits=flatten.waits,
+        waits_since_ms=flatten.waits_since,
+    )
