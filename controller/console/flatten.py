@@ -72,9 +72,9 @@ class WayOutView(View):
         where = "" if self.verb is Verb.FLATTEN else f" to {self.target}"
         people = "1 signature" if self.persons_needed == 1 else f"{self.persons_needed} signatures"
         needs = people + (f" and {self.cooling_off_ms // 60_000} min of cooling off" if self.cooling_off_ms else "")
-        since = f", since {instant(self.since_ms)} UTC" if self.since_ms is not None else ""
+        since = f" since {instant(self.since_ms)} UTC" if self.since_ms is not None else ""
         if self.refused:
-            return f"{self.verb}{where} ({needs}) would be refused now{since}: {self.refused}. {self.remedy}"
+            return f"{self.verb}{where} ({needs}) is refused{since or ' now'}: {self.refused}. {self.remedy}"
         waits = f"; it would wait now: {self.waits}" if self.waits else ""
         return f"{self.verb}{where} ({needs}) is open{since}{waits}: {self.command}"
 

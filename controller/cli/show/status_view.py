@@ -96,7 +96,7 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         ("writer", "has decided nothing yet" if view.decided_ms_ago is None else f"decided {view.decided_ms_ago} ms ago"),
         ("journal", f"entry {view.seq}  {short(view.head)}  epoch {view.epoch}"),
         *((("checkpoints", _checkpoints(view)),) if view.checkpoints else ()),
-        ("next", "\n".join(_edge(view)) or "no step is possible from here"),
+        *(() if view.ways_out else (("next", "\n".join(_edge(view)) or "no step is possible from here"),)),
     ]
     return rows
 
