@@ -1,8 +1,8 @@
 """What the controller does when a guard is breached: one table, stage by level (architecture.md §3 and §6, execution-safety.md §6).
 
 Levels up to REDUCE only restrict the bot's orders while they are in force. CANCEL_ALL is a soft breach: it also demotes the
-deployment by one step or stage, once per breach window. FLATTEN and HALT stop everything. ``controller.core.decisions.guards``
-reads the table.
+deployment by one step or stage, once per breach window. FLATTEN and HALT stop everything; after FLATTEN
+gatehouse sells what it bought. ``controller.core.decisions.guards`` reads the table.
 """
 
 from __future__ import annotations

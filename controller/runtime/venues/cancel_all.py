@@ -1,7 +1,8 @@
 """Cancels every order of ours at a venue until the venue itself shows none, for the performer (execution-safety.md §6).
 
 A reply to a cancel proves nothing, so the open orders are read twice after it. It ends with that proof and not by a clock:
-while the venue does not answer it goes on, slower. Holdings are not sold.
+while the venue does not answer it goes on, slower. Holdings stay;
+``gatehouse flatten`` sells them.
 """
 
 from __future__ import annotations
