@@ -26,9 +26,10 @@ def responses() -> list[str]:
     return [
         *lines,
         "",
-        "After FLATTEN gatehouse also sells what it bought. Only the guards daily-loss, drawdown and reject-rate can be at FLATTEN, where",
-        "`guards.on_breach` says so; REDUCE is the level of daily-loss and drawdown from `guards.reduce.at` of their limit on, until",
-        "the loss is below `guards.reduce.until` of it. Why: [ADR 26](adr/0026-a-flatten-is-a-sale-with-a-permit-of-its-own.md).",
+        "After FLATTEN gatehouse also sells what it bought. Only daily-loss, drawdown and reject-rate can be at FLATTEN,",
+        "where `guards.on_breach` says so. REDUCE is the level of daily-loss and drawdown from `guards.reduce.at` of their limit",
+        "on, until the loss is below `guards.reduce.until` of it.",
+        "Why: [ADR 26](adr/0026-a-flatten-is-a-sale-with-a-permit-of-its-own.md).",
         "",
         f"A breach window closes when no guard was at CANCEL_ALL for {calm} minutes, and after {longest} minutes in any case. A",
         f"soft breach after that demotes the deployment again. The second demotion within {memory} days leads from any ramp step",

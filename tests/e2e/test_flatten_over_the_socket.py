@@ -58,11 +58,11 @@ async def buy_some(deployment: Rig, venue: RunningTestnet, name: str, *, times: 
     return wanted
 
 
-def told(status: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def ways_of(status: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {f"{way['verb']} {way['target']}": way for way in status["ways_out"]}
 
 
-async def test_halted_with_real_money_one_signature_sells_what_was_bought_and_nothing_else(tmp_path: Path) -> None:
+async def test_halted_one_signature_sells_what_was_bought_and_nothing_else(tmp_path: Path) -> None:
     async with rig(tmp_path / "deployment", account=with_bitcoin) as deployment:
         await deployment.start()
         await deployment.climb("LIVE_€10")
@@ -74,7 +74,7 @@ async def test_halted_with_real_money_one_signature_sells_what_was_bought_and_no
             "POST", "/api/v3/order", symbol=SYMBOL, side="SELL", type="MARKET", quantity="0.00005", newClientOrderId="way-out"
         )
         assert denied.status_code == 400, "halted, a bot cannot sell"
-        ways = told(await deployment.status())
+        ways = ways_of(await deployment.status())
         assert list(ways) == ["resume LIVE_€10", "resume VALIDATED", "reset MOCK", "flatten HALTED"]
         assert (ways["reset MOCK"]["refused"], ways["flatten HALTED"]["refused"]) == ("", "")
 
@@ -86,7 +86,7 @@ async def test_halted_with_real_money_one_signature_sells_what_was_bought_and_no
 
         status = await deployment.status()
         assert (status["stage"], status["flatten"]["complete"], status["flatten"]["left"]) == ("HALTED", True, {})
-        assert "holds nothing that it bought" in told(status)["flatten HALTED"]["refused"]
+        assert "holds nothing that it bought" in ways_of(status)["flatten HALTED"]["refused"]
         assert any(alert["kind"] == "flatten" for alert in status["oversight"]["alerts"])
         for verb in (("status",), ("explain", "halt")):
             code, printed = await gatehouse(deployment, *verb)
@@ -95,7 +95,7 @@ async def test_halted_with_real_money_one_signature_sells_what_was_bought_and_no
         assert "ways_out" in json.loads(printed)[-1]
 
 
-async def test_a_kill_in_the_middle_of_a_flatten_sells_nothing_twice_and_the_next_start_finishes(tmp_path: Path) -> None:
+async def test_after_a_kill_the_next_start_finishes_and_sells_nothing_twice(tmp_path: Path) -> None:
     async with rig(tmp_path / "deployment", policy=SMALL_SLICES, account=with_bitcoin) as deployment:
         await deployment.start()
         await deployment.climb("TESTNET_VALIDATING")

@@ -7,7 +7,7 @@ Each is judged by the rules of a bot's sale (``policies.limits.check_exit``). An
 one until the venue proves what became of it.
 
 It ends when nothing that can be sold is left, when its time is over, or when the deployment halts or leaves the venue. A halt
-always ends it: whoever halts wants no more orders, and may sign another flatten.
+always ends it: a person who halts wants no more orders, and may sign another flatten.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def test_the_person_who_may_only_halt_cannot_sell(halted: Desk) -> None:
     assert flatten(halted, "all", "carol").code == "under-quorum"
 
 
-def test_the_orders_are_immediate_or_cancel_sales_under_a_name_that_no_bot_can_have(halted: Desk) -> None:
+def test_the_orders_are_ioc_sales_under_a_name_that_no_bot_can_have(halted: Desk) -> None:
     begun(halted)
     step(halted)
     (sale,) = sales(halted)
@@ -94,7 +94,7 @@ def test_the_orders_are_immediate_or_cancel_sales_under_a_name_that_no_bot_can_h
     assert ":" in SELLER
 
 
-def test_it_cancels_first_and_sends_nothing_before_the_venue_shows_no_open_order(live: Desk) -> None:
+def test_it_cancels_first_and_sends_nothing_while_an_order_is_open(live: Desk) -> None:
     resting = live.placed(live.order("0.000022", "59500"))
     flatten(live)
     assert [type(effect) for effect in live.decisions[-1].effects[:1]] == [CancelAll]
@@ -154,14 +154,14 @@ def test_each_order_is_worth_at_most_the_slice_of_the_policy(live: Desk) -> None
     assert held(live) == 0
 
 
-def test_an_order_that_the_market_did_not_take_is_followed_by_a_wider_one_and_the_widest_repeats(halted: Desk) -> None:
+def test_an_order_that_the_market_did_not_take_is_followed_by_a_wider_one(halted: Desk) -> None:
     begun(halted)
     play(halted, none_of, ticks=6)
     bid = halted.price - D("0.5")
     assert [round((1 - sale.price / bid) * 10_000) for sale in sales(halted)[:6]] == [5, 10, 20, 35, 35, 35]  # type: ignore[operator]
 
 
-def test_an_order_that_the_market_took_whole_leads_back_to_the_first_distance(live: Desk) -> None:
+def test_an_order_taken_whole_leads_back_to_the_first_distance(live: Desk) -> None:
     begun(live)
     step(live)
     answer(live, sales(live)[0], D(0))
@@ -171,7 +171,7 @@ def test_an_order_that_the_market_took_whole_leads_back_to_the_first_distance(li
     assert sales(live)[2].price == sales(live)[0].price
 
 
-def test_an_order_that_never_reached_the_market_is_not_followed_by_a_wider_one(halted: Desk) -> None:
+def test_an_order_that_was_never_sent_is_not_followed_by_a_wider_one(halted: Desk) -> None:
     begun(halted)
     step(halted)
     halted.give(i.PlacementAnswered(sales(halted)[0].client_id, Rejected(NOT_SENT, "not sent")))
@@ -214,7 +214,7 @@ def test_what_the_account_held_before_stays() -> None:
     assert held(desk) == D("0.00003")
 
 
-def test_a_bot_that_sold_the_old_holding_has_bought_less_than_the_account_gained() -> None:
+def test_what_a_bot_sold_of_the_old_holding_counts_against_what_it_bought() -> None:
     desk = Desk(btc="0.00003").walk_to(Stage.LIVE_EUR10)
     let_go(desk, "0.00003")
     hold(desk, "0.00005")
@@ -242,9 +242,7 @@ def test_what_the_bot_sold_again_is_not_sold_a_second_time(trading: Desk) -> Non
         ("no sales", "BTCUSDT symbol-rules"),
     ],
 )
-def test_a_market_that_cannot_be_trusted_stops_the_orders_and_the_reason_is_kept_with_its_time(
-    halted: Desk, market: str, rule: str
-) -> None:
+def test_a_market_that_cannot_be_trusted_stops_the_orders_and_is_named(halted: Desk, market: str, rule: str) -> None:
     begun(halted)
     halted.pass_time(EVERY_MS)
     shown = halted.market(age_ms=2_001 if market == "old" else 0, quoted=market != "missing")
@@ -294,7 +292,7 @@ def test_it_ends_saying_what_was_sold_and_what_is_left_and_calls_a_person(halted
     assert any(getattr(effect, "kind", None) is AlertKind.FLATTEN for effect in halted.decisions[-1].effects)
 
 
-def test_it_gives_up_after_the_time_of_the_policy_and_says_what_it_waited_for(halted: Desk) -> None:
+def test_it_gives_up_in_time_and_says_what_it_waited_for(halted: Desk) -> None:
     begun(halted)
     halted.pass_time(EVERY_MS)
     halted.tick(quoted=False)

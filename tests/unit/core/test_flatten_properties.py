@@ -51,7 +51,7 @@ class Truth:
     intent: OrderIntent
     arrived: bool
     filled: Decimal
-    told: bool = False
+    answered: bool = False
 
 
 class Market(RuleBasedStateMachine):
@@ -95,14 +95,14 @@ class Market(RuleBasedStateMachine):
     def sweep(self) -> None:
         self.desk.sweep_all()
 
-    @rule(how=st.sampled_from(["told", "unknown", "not sent"]))
+    @rule(how=st.sampled_from(["answered", "unknown", "not sent"]))
     def the_answer_comes(self, how: str) -> None:
         for truth in self.truths.values():
-            if truth.told or self.desk.state.orders[truth.intent.client_id].status is not OrderStatus.ADMITTED:
+            if truth.answered or self.desk.state.orders[truth.intent.client_id].status is not OrderStatus.ADMITTED:
                 continue
-            truth.told = True
+            truth.answered = True
             client_id = truth.intent.client_id
-            if truth.arrived and how == "told":
+            if truth.arrived and how == "answered":
                 self.desk.give(i.PlacementAnswered(client_id, Ack(f"C02__{client_id}", self.desk.now)))
                 self.report(truth)
             elif not truth.arrived and how == "not sent":
@@ -124,7 +124,7 @@ class Market(RuleBasedStateMachine):
     def crash(self) -> None:
         self.desk.boot()
         for truth in self.truths.values():
-            truth.told = True
+            truth.answered = True
 
     @precondition(lambda self: self.desk.state.flatten is None)
     @rule()
@@ -203,7 +203,7 @@ TestMarket = Market.TestCase
 TestMarket.settings = settings(max_examples=tries(100), stateful_step_count=40, deadline=None)
 
 
-def test_after_a_crash_at_any_entry_of_the_journal_nothing_is_sold_twice_and_nothing_is_left() -> None:
+def test_a_crash_at_any_entry_of_the_journal_sells_nothing_twice() -> None:
     """One flatten with partial fills. For every entry since its start: a process that read the journal up to there goes on."""
     original = hold(started(), "0.00008", "0.00005")
     original.give(i.HaltAsked("operator", "enough"))
@@ -269,9 +269,7 @@ def go_on(desk: Desk, original: Desk) -> None:
     price=st.decimals(min_value="1000", max_value="100000", places=2),
 )
 @settings(max_examples=tries(200))
-def test_every_order_is_sellable_within_the_slice_and_never_more_than_is_held(
-    held: Decimal, slice_eur: Decimal, price: Decimal
-) -> None:
+def test_every_order_is_sellable_and_within_slice_and_holding(held: Decimal, slice_eur: Decimal, price: Decimal) -> None:
     from controller.core.decisions.flatten import _size
     from policies.schema import Flatten
     from tests.support.desk import demo_policy

@@ -94,7 +94,7 @@ def test_a_worse_guard_in_between_does_not_forget_it(desk: Desk) -> None:
     assert (desk.state.reducing, replies(desk)) == ((GuardName.DAILY_LOSS,), ("guard", ""))
 
 
-def test_it_is_journalled_when_it_begins_and_when_it_ends_and_not_with_every_tick(desk: Desk) -> None:
+def test_only_its_beginning_and_its_end_are_journalled(desk: Desk) -> None:
     before = len(desk.events(e.GuardLevelChanged))
     lose(desk, "0.25")
     began = desk.state.guard_since

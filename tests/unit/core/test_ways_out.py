@@ -92,14 +92,14 @@ def test_a_void_validation_says_so_with_its_time_and_leaves_the_reset_open() -> 
     assert found[Verb.RESET, MOCK].refused == ""
 
 
-def test_a_resume_above_the_stage_before_the_halt_is_refused_since_the_halt() -> None:
+def test_a_resume_above_the_stage_before_is_refused_since_the_halt() -> None:
     desk = Desk().arm()
     desk.give(i.HaltAsked("operator", "enough"))
     resume = ways(desk)[Verb.RESUME, VALIDATED]
     assert ("must not go above" in resume.refused, resume.since) == (True, desk.now)
 
 
-def test_a_flatten_is_open_while_something_bought_is_held_and_says_what_it_would_wait_for(desk: Desk) -> None:
+def test_a_flatten_is_open_and_says_what_it_would_wait_for(desk: Desk) -> None:
     open_ = ways(desk)[Verb.FLATTEN, desk.state.position]
     assert (open_.refused, open_.waits) == ("", "")
     assert "no quote" in ways(desk, quoted=False)[Verb.FLATTEN, desk.state.position].waits

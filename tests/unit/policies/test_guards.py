@@ -74,7 +74,7 @@ def test_a_healthy_deployment_breaks_no_guard_in_any_stage(stage: Stage) -> None
         ("50", Level.HALT),
     ],
 )
-def test_a_days_loss_leaves_only_sells_from_a_fraction_of_its_limit_and_halts_at_it(equity: str, level: Level | None) -> None:
+def test_a_days_loss_leaves_only_sells_before_its_limit_and_halts_at_it(equity: str, level: Level | None) -> None:
     measurements = replace(WELL, equity_eur=eur(equity), peak_equity_eur=eur(equity))
     assert levels(measurements) == ([(GuardName.DAILY_LOSS, level)] if level is not None else [])
 
@@ -92,7 +92,7 @@ def test_a_lower_fraction_of_zero_ends_when_nothing_is_lost() -> None:
     assert breaches(at_par, policy) == ()
 
 
-def test_what_reduces_now_is_remembered_and_a_loss_that_cannot_be_measured_changes_nothing() -> None:
+def test_what_reduces_is_remembered_while_a_loss_cannot_be_measured() -> None:
     both = frozenset({GuardName.DAILY_LOSS, GuardName.DRAWDOWN})
     daily = breaches(replace(WELL, equity_eur=eur("99.7"), peak_equity_eur=eur("99.7")))
     assert reducing_after(daily, frozenset()) == {GuardName.DAILY_LOSS}

@@ -42,7 +42,7 @@ def sale_due(shell: Shell) -> None:
     shell.inbox.fact(tick(shell), shell.clock.monotonic_ns())
 
 
-async def test_the_permit_of_a_sale_is_live_when_its_effect_is_performed_and_no_other_permit_is(shell: Shell) -> None:
+async def test_only_the_permit_of_the_sale_is_live_when_it_is_performed(shell: Shell) -> None:
     seen: list[tuple[bool, bool, bool]] = []
 
     def look(effect: Effect) -> None:

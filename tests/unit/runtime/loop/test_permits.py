@@ -131,7 +131,7 @@ def test_the_writers_own_unlatching_ends_no_suspension() -> None:
 # One sale of the controller's own
 
 
-def test_a_permit_for_one_sale_is_live_only_once_granted_for_that_order_and_for_two_seconds() -> None:
+def test_a_permit_for_one_sale_is_live_once_granted_for_two_seconds() -> None:
     permits, clock = office()
     assert not permits.exit_permit("a").is_live()
     permits.grant_exit("a", decided_ns=clock.ns, until_ns=clock.ns + LIFETIME_NS)
