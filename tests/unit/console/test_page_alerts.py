@@ -8,8 +8,10 @@ from controller.console.alerts import AcknowledgedView, AlertView
 from controller.console.app import create_app
 from controller.console.bot_keys import BotKeyView
 from controller.console.drills import DrillView
+from controller.console.flatten import WayOutView
 from controller.console.schema import OversightView
 from exchange.ports import VenueName
+from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.operator_port import NOW, FakePort, a_status
 
@@ -69,3 +71,38 @@ async def test_an_alerts_text_is_never_markup() -> None:
     attack = "<script>alert(1)</script>"
     text = await page(OversightView(alerts=(ALERT.model_copy(update={"title": attack, "detail": attack, "id": attack}),)))
     assert attack not in text
+
+
+async def test_the_page_of_a_halt_names_every_way_out_and_what_it_refuses() -> None:
+    ways = (
+        WayOutView(
+            verb=Verb.RESET,
+            target="MOCK",
+            persons_needed=1,
+            cooling_off_ms=0,
+            gate="",
+            refused="",
+            remedy="",
+            since_ms=NOW,
+            command="gatehouse reset --key KEY --reason …",
+        ),
+        WayOutView(
+            verb=Verb.FLATTEN,
+            target="HALTED",
+            persons_needed=1,
+            cooling_off_ms=0,
+            gate="",
+            refused="a flatten is running",
+            remedy="Wait.",
+            since_ms=NOW,
+            command="",
+        ),
+    )
+    view = a_status(stage=Stage.HALTED, position="HALTED", ways_out=ways)
+    transport = httpx.ASGITransport(create_app(FakePort(view=view), local=False))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        text = (await client.get("/")).text
+    assert "<li>reset to MOCK (1 signature) is open since " in text
+    assert "is refused since " in text
+    assert "a flatten is running. Wait.</li>" in text
+    assert "Ways out: reset, flatten; see above." in text
