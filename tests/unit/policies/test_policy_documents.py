@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from exchange.errors import ConfigError, IntegrityError
 from policies import canonical
-from policies.document import canonical_bytes, digest, json_schema, load_policy, parse_canonical
+from policies.document import canonical_bytes, digest, json_schema, load_policy, parse_canonical, parse_journalled
 from policies.numbers import parse, rounded_down, rounded_up, text
+from policies.schema import Policy
 from tests.unit.policies.policy_kit import REHEARSAL, REHEARSAL_FILE, changed, example, tree_of
 
 REHEARSAL_TEXT = REHEARSAL_FILE.read_text()
@@ -144,3 +145,46 @@ def test_an_exact_number_reads_back_unchanged(value: Decimal) -> None:
 @given(st.decimals(min_value=-(10**11), max_value=10**11, places=20))
 def test_numbers_round_to_the_safe_side(value: Decimal) -> None:
     assert rounded_down(value) <= value <= rounded_up(value)
+
+
+def _older(policy: Policy) -> bytes:
+    tree = tree_of(policy)
+    del tree["flatten"], tree["guards"]["reduce"], tree["limits"]["exit_stop_fraction"]
+    return canonical.encode(tree)
+
+
+@pytest.mark.parametrize("name", ["demo", "solo", "team"])
+def test_a_policy_of_an_older_journal_reads_back_to_its_own_bytes(name: str) -> None:
+    data = _older(example(name))
+    older = parse_journalled(data)
+    assert (older.flatten, older.guards.reduce, older.limits.exit_stop_fraction) == (None, None, None)
+    assert canonical_bytes(older) == data
+
+
+def test_an_older_policy_cannot_come_into_force() -> None:
+    with pytest.raises(ConfigError, match=r"^flatten is missing"):
+        parse_canonical(_older(REHEARSAL))
+
+
+def test_a_guard_that_sells_needs_to_know_how() -> None:
+    tree = tree_of(REHEARSAL)
+    del tree["flatten"]
+    tree["guards"]["on_breach"] = {"drawdown": "flatten"}
+    with pytest.raises(ConfigError, match="asks for a flatten"):
+        parse_journalled(canonical.encode(tree))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "why"),
+    [
+        ("flatten.slice_eur_max", "6.01", "at most limits.order_notional_max_eur"),
+        ("flatten.widen_bps", ["5", "100"], "below limits.price_collar_bps"),
+        ("flatten.widen_bps", ["10", "10"], "must rise"),
+        ("flatten.widen_bps", [], "at least 1 item"),
+        ("flatten.every_ms", 120_000, "every_ms < give_up_after_ms"),
+        ("guards.reduce", {"at": "0.5", "until": "0.5"}, "until < at"),
+    ],
+)
+def test_a_schedule_that_cannot_work_is_refused(path: str, value: object, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        changed(REHEARSAL, path, value)

@@ -10,11 +10,13 @@ from controller.authority.meaning import meaning
 from controller.cli.sign import flatten
 from controller.console.flatten import FlattenView, WayOutView
 from controller.console.schema import ProposalView, ProposeRequest, ReceiptView
+from controller.core import inputs as i
+from exchange.errors import Unreachable
 from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.stage import Stage
-from tests.support.cli_kit import Run, Served, printed
-from tests.support.desk import D
+from tests.support.cli_kit import Run, Served, printed, write_journal
+from tests.support.desk import D, Desk
 from tests.support.operator_port import DIGEST, NOW, a_status
 from tests.unit.cli.sign.test_cli_bot_keys_alerts_drills import key_file
 from tests.unit.cli.sign.test_cli_governance import payload_of
@@ -130,3 +132,31 @@ def test_status_names_every_way_out_instead_of_the_next_step(run: Run, served: S
     ):
         assert words in text.replace(" │ │ ", " "), words
     assert "next" not in text.split()
+
+
+@pytest.fixture
+def halted(served: Served) -> Served:
+    """A journal with a halt, and a controller that lists the ways out of it."""
+    desk = Desk().arm()
+    desk.give(i.HaltAsked("test", "stop"))
+    write_journal(desk, served.directory)
+    served.port.view = a_status(stage=Stage.HALTED, position="HALTED", ways_out=(way(Verb.RESET),))
+    return served
+
+
+def test_explain_halt_names_the_ways_out_of_the_running_controller(run: Run, halted: Served) -> None:
+    assert "reset to MOCK (1 signature) is open since" in run("explain", "halt", "--dir", halted.directory).stdout
+    story = printed(run("explain", "halt", "--dir", halted.directory, "-o", "json"))
+    assert [entry.get("kind") for entry in story[:-1]] == ["stage-changed"]
+    assert [one["verb"] for one in story[-1]["ways_out"]] == ["reset"]
+
+
+def test_explain_halt_without_a_controller_says_that_the_ways_out_are_not_known(run: Run, halted: Served) -> None:
+    halted.port.error = Unreachable("nobody answers", code="not-running", remedy="Start `gatehouse run`.")
+    result = run("explain", "halt", "--dir", halted.directory)
+    assert (result.exit_code, "The ways out are not known: nobody answers. Start `gatehouse run`." in result.stdout) == (0, True)
+
+
+def test_explain_halt_after_the_halt_says_where_the_deployment_is(run: Run, halted: Served) -> None:
+    halted.port.view = a_status()
+    assert "The deployment is at TESTNET_VALIDATING now." in run("explain", "halt", "--dir", halted.directory).stdout
