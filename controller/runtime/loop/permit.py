@@ -140,6 +140,7 @@ class PermitOffice:
         ``decided_ns`` is when deciding that order began. A latch after it means that the sale was stopped meanwhile, so it is not
         allowed.
         """
+        self._thread.check()
         if self._latched_ns < decided_ns:
             self._exit_client_id = client_id
             self._exit_deadline_ns = min(decided_ns + EXIT_LIFETIME_NS, until_ns)
@@ -149,9 +150,10 @@ class PermitOffice:
         return IssuedExitPermit(self, self._epoch, client_id)
 
     def honours_exit(self, permit: IssuedExitPermit) -> bool:
-        """Whether a permit for one sale may be used now. A latch revokes it; being latched before does not."""
+        """Whether a permit for one sale may be used now. A latch revokes it, and a suspension stops it; an older latch does not."""
         return (
-            permit.epoch == self._epoch
+            not self._suspensions
+            and permit.epoch == self._epoch
             and permit.client_id == self._exit_client_id
             and self._clock.monotonic_ns() < self._exit_deadline_ns
         )

@@ -165,6 +165,15 @@ def test_a_latch_revokes_it() -> None:
     assert not permits.exit_permit("a").is_live()
 
 
+def test_a_suspension_stops_it_until_it_is_lifted() -> None:
+    permits, clock = office()
+    permits.grant_exit("a", decided_ns=clock.ns, until_ns=clock.ns + LIFETIME_NS)
+    permits.suspend("halt", "not recorded yet")
+    assert not permits.exit_permit("a").is_live()
+    permits.lift("halt")
+    assert permits.exit_permit("a").is_live()
+
+
 def test_a_lapse_revokes_it() -> None:
     permits, clock = office()
     permits.grant_exit("a", decided_ns=clock.ns, until_ns=clock.ns + LIFETIME_NS)
