@@ -222,8 +222,8 @@ class State:
     version. ``policy_file`` and ``release_file`` are what was last read from disk: an unchanged file does not replace what a
     signed command has put in force since. ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was
     journalled. ``alerts`` holds the alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of
-    ``controller.core.fold.alerts``; ``alerts_lost`` counts those dropped. ``recent_ids`` holds the venue's id and our client id of
-    the orders that were settled last.
+    ``controller.core.fold.alerts``; ``alerts_lost`` counts those dropped. ``recent_ids`` holds the venue's id and our client id
+    of the orders that were settled last.
     """
 
     seq: int = 0

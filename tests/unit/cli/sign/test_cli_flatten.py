@@ -41,7 +41,7 @@ def signed(served: Served, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The subjects of what was proposed to a controller that applies whatever it is asked."""
     seen: list[str] = []
 
-    async def propose(_: object, request: ProposeRequest) -> ProposalView:
+    async def propose(_: object, request: ProposeRequest, **__: object) -> ProposalView:
         assert request.verb is Verb.FLATTEN
         seen.append(request.subject or "")
         payload = payload_of(request.verb, request.subject or "").decode()
