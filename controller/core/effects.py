@@ -66,6 +66,7 @@ class AlertKind(StrEnum):
     DISK = "disk"
     NOT_EMPTY = "not-empty"
     TAKEOVER = "takeover"
+    WATCHDOG = "watchdog"
 
 
 INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL})
