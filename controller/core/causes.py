@@ -41,6 +41,7 @@ class Cause(StrEnum):
     INTEGRITY = "integrity"
     JOURNAL = "journal"
     CONTROLLER = "controller"
+    WATCHDOG = "watchdog"
 
     @classmethod
     def of(cls, verb: Verb) -> Cause:
@@ -74,6 +75,7 @@ _CLASSES: Mapping[Cause, HaltClass] = MappingProxyType(
         Cause.INTEGRITY: HaltClass.INTEGRITY,
         Cause.JOURNAL: HaltClass.JOURNAL,
         Cause.CONTROLLER: HaltClass.CONTROLLER,
+        Cause.WATCHDOG: HaltClass.CONTROLLER,
     }
 )
 

@@ -174,7 +174,7 @@ class State:
     ``release_file`` are what was last read from disk: an unchanged file does not replace what a signed command has put in force
     since. ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was journalled. ``alerts`` holds the
     alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of ``controller.core.fold.alerts``; ``alerts_lost``
-    counts those dropped.
+    counts those dropped. ``watchdog_seq`` and ``watchdog_head`` name the last absorbed entry of the watchdog's log.
     """
 
     seq: int = 0
@@ -226,6 +226,8 @@ class State:
     acknowledged: tuple[Acknowledged, ...] = ()
     drill: Drill | None = None
     last_drill: DrillRecord | None = None
+    watchdog_seq: int = 0
+    watchdog_head: str = ""
 
     @property
     def venue(self) -> VenueName | None:

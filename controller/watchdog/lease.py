@@ -4,7 +4,8 @@
 measures, acts, and comes back with the next event.
 
     WAITING    no controller is watched: none was heard yet, or the last one said goodbye. It does nothing.
-    WATCHING   a controller holds the lease. Each beat renews it, from the moment for which the beat vouches.
+    WATCHING   a controller holds the lease. Each beat renews it, from the moment for which the beat vouches. A controller that has
+               no order at any venue outside its own process may be silent.
     FIRING     the lease ran out. It cancels everything of ours and reads the open orders, again and again and without an end,
                until two readings in a row, a second or more apart, are empty.
     FIRED      proven empty. It goes on looking, and fires again when an order shows up. It leaves only when a controller says
@@ -137,6 +138,7 @@ class Kind(StrEnum):
     GOODBYE = "goodbye"
     ENDED = "ended"
     STOPPED = "stopped"
+    BROKEN = "broken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,7 @@ def _absorbed(state: State, absorbed: Absorbed, now_ns: int) -> Decision:
 
 
 def _tick(state: State, terms: Terms, now_ns: int) -> Decision:
-    if state.phase is Phase.WATCHING and now_ns - state.vouched_ns >= terms.lease_ns:
+    if state.phase is Phase.WATCHING and state.targets and now_ns - state.vouched_ns >= terms.lease_ns:
         return _fire(state, terms, now_ns)
     idle = now_ns - state.heard_ns >= terms.idle_ns
     if idle and (state.phase is Phase.FIRED or (state.phase is Phase.WAITING and terms.attached)):

@@ -44,13 +44,16 @@ def first_head(controller_id: str) -> Head:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a run of verified entries says: the last entry, and the last entry that fired; ``fired_seq`` 0 when none did."""
+    """What a run of verified entries says: the last entry, and the last entry that fired; ``fired_seq`` 0 when none did.
+
+    ``broken``: the watchdog itself found its log altered at a start, and began this one.
+    """
 
     head: Head
     entries: int
     fired_seq: int
-    fired_at: Millis
     reason: str
+    broken: str
 
 
 class _Body(BaseModel):
@@ -100,34 +103,65 @@ def verify_lines(lines: Iterable[str], controller_id: str, after: Head) -> Told:
     report = verify_chain(entries, chain_name(controller_id), after)
     if report.problem is not None:
         raise _broken(f"the watchdog's log is broken: {report.problem.message}")
-    fired = next((entry for entry in reversed(entries) if entry.kind in FIRES), None)
-    if fired is None:
-        return Told(report.head, len(entries), 0, Millis(0), "")
-    return Told(report.head, len(entries), fired.seq, fired.at, str(json.loads(fired.body)["detail"]))
+    fired = _last(entries, FIRES)
+    broken = _last(entries, frozenset({Kind.BROKEN}))
+    return Told(report.head, len(entries), fired.seq if fired else 0, _detail(fired), _detail(broken))
+
+
+def _last(entries: Sequence[Entry], kinds: frozenset[Kind]) -> Entry | None:
+    return next((entry for entry in reversed(entries) if entry.kind in kinds), None)
+
+
+def _detail(entry: Entry | None) -> str:
+    return str(json.loads(entry.body)["detail"]) if entry is not None else ""
 
 
 class WatchdogLog:
-    """The file of one watchdog. Opening it verifies every entry; only one process has it open."""
+    """The file of one watchdog. Only one process has it open.
 
-    def __init__(self, folder: Path, controller_id: str) -> None:
-        """Raises ``Refused`` when another watchdog runs here, ``IntegrityError`` when the chain is broken, and ``OSError``."""
+    Opening it verifies every entry. An altered log must not leave a deployment without a watchdog: it is moved aside, and the new
+    one begins with an entry that says so and halts the controller.
+    """
+
+    def __init__(self, folder: Path, controller_id: str, at: Millis) -> None:
+        """``at`` is the time now. Raises ``Refused`` when another watchdog runs here, and ``OSError``."""
         self._path = folder / LOG_FILE
         self._lock = _locked(folder)
+        self._entries: list[Entry] = []
+        self._head, self._fired_seq = first_head(controller_id), 0
+        self._unwritten = b""
+        self._worker = ThreadPoolExecutor(1, "watchdog-log")
         try:
             lines = _read_lines(self._path)
-            told = verify_lines(lines, controller_id, first_head(controller_id))
-            self._entries = [entry_of(line) for line in lines]
+            problem = ""
+            try:
+                told = verify_lines(lines, controller_id, self._head)
+            except IntegrityError as error:
+                problem = error.message
+                aside = self._path.with_name(f"{LOG_FILE}.broken-{at}")
+                self._path.rename(aside)
+            else:
+                self._entries = [entry_of(line) for line in lines]
+                self._head, self._fired_seq = told.head, told.fired_seq
             # A half-written last line belongs to something that was never begun.
+            self._size = sum(len(line.encode()) + 1 for line in lines) if not problem else 0
             self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            self._size = sum(len(line.encode()) + 1 for line in lines)
             os.ftruncate(self._handle, self._size)
         except BaseException:
             os.close(self._lock)
             raise
-        self._head = told.head
-        self._fired_seq = told.fired_seq
-        self._unwritten = b""
-        self._worker = ThreadPoolExecutor(1, "watchdog-log")
+        if problem:
+            self._begin_again(lines, f"{problem}; it is kept as {aside.name}", at)
+
+    def _begin_again(self, lines: Sequence[str], why: str, at: Millis) -> None:
+        entries = []
+        for line in lines:
+            with suppress(IntegrityError):
+                entries.append(entry_of(line))
+        kind, targets, epoch = _last_move(entries)
+        self.append(Note(Kind.BROKEN, why), at)
+        if kind is not None:
+            self.append(Note(kind, "as the log before this one says", targets, epoch), at)
 
     @property
     def head(self) -> Head:
@@ -141,11 +175,7 @@ class WatchdogLog:
 
     def last_move(self) -> tuple[Kind | None, Targets, int]:
         """Where the process that wrote the log stopped: the kind of the last entry that moved it, its targets and epoch."""
-        entry = next((entry for entry in reversed(self._entries) if entry.kind in MOVES), None)
-        if entry is None:
-            return None, (), 0
-        targets = json.loads(entry.body)["targets"]
-        return Kind(entry.kind), tuple((VenueName(venue), tuple(symbols)) for venue, symbols in targets), entry.epoch
+        return _last_move(self._entries)
 
     def lines_after(self, seq: int, limit: int) -> Sequence[str]:
         """Up to ``limit`` entries after a number, as lines."""
@@ -176,6 +206,14 @@ class WatchdogLog:
             at, rest = at + written, rest[written:]
         os.fsync(self._handle)
         self._size, self._unwritten = at, b""
+
+
+def _last_move(entries: Sequence[Entry]) -> tuple[Kind | None, Targets, int]:
+    entry = _last(entries, MOVES)
+    if entry is None:
+        return None, (), 0
+    targets = json.loads(entry.body)["targets"]
+    return Kind(entry.kind), tuple((VenueName(venue), tuple(symbols)) for venue, symbols in targets), entry.epoch
 
 
 async def settled(write: Future[None], within_s: float) -> bool:

@@ -39,7 +39,6 @@ async def serve(directory: Path, announce: Callable[[str, int], None], *, attach
     Raises:
         ConfigError: the settings have no watchdog, or a secret is missing.
         Refused: another watchdog runs for this deployment on this host.
-        IntegrityError: its log was changed.
     """
     clock, redactor = SystemClock(), Redactor()
     settings = load_settings(directory)
@@ -58,7 +57,7 @@ async def serve(directory: Path, announce: Callable[[str, int], None], *, attach
     try:
         async with AsyncExitStack() as stack:
             tell = await _alerts(settings, clock, redactor, stack)
-            log = WatchdogLog(data, settings.controller_id)
+            log = WatchdogLog(data, settings.controller_id, clock.now())
             stack.callback(log.close)
             venues = {name: _venue(settings, name, *key, clock, tell, stack) for name, key in secrets.items()}
             terms = Terms(settings.watchdog.lease_s * SECOND, settings.watchdog.idle_s * SECOND, attached)

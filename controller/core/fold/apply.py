@@ -290,4 +290,5 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.AlertAcknowledged: alerts.acknowledged,
     e.DrillStarted: drills.drill_started,
     e.DrillFinished: drills.drill_finished,
+    e.WatchdogLogAbsorbed: lambda state, event: replace(state, watchdog_seq=event.seq, watchdog_head=event.hash),
 }

@@ -10,6 +10,7 @@ that is late.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
@@ -45,6 +46,7 @@ class PermitOffice:
         self._suspensions: dict[str, str] = {}
         self._suspending = Lock()
         self._thread = OwnThread("the permit office")
+        self._conditions: tuple[Callable[[], str], ...] = ()
 
     @property
     def latched_because(self) -> str:
@@ -54,7 +56,14 @@ class PermitOffice:
     @property
     def suspended_because(self) -> str:
         """Why no permit counts although none is revoked; empty while nobody suspends them."""
-        return "; ".join(self._suspensions.values())
+        return "; ".join((*self._suspensions.values(), *filter(None, (condition() for condition in self._conditions))))
+
+    def require(self, condition: Callable[[], str]) -> None:
+        """Let no permit count while ``condition`` names a reason. It is asked for every permit, so it must be quick.
+
+        Unlike a suspension it needs nobody who runs at the right moment: a process that was stopped is judged when it goes on.
+        """
+        self._conditions = (*self._conditions, condition)
 
     def suspend(self, who: str, because: str) -> None:
         """Let no permit count until ``who`` lifts this. Any thread may call it; it needs no lock that the event loop holds."""
@@ -107,4 +116,5 @@ class PermitOffice:
             and permit.epoch == self._epoch
             and permit.serial == self._serial
             and self._clock.monotonic_ns() < self._deadline_ns
+            and not any(condition() for condition in self._conditions)
         )

@@ -119,6 +119,13 @@ def test_the_log_entry_comes_before_the_cancel() -> None:
     assert run.actions[-3].kind is Kind.FIRED
 
 
+def test_a_controller_without_a_venue_outside_may_be_silent() -> None:
+    run = Run()
+    run.beat(targets=())
+    run.after(100)
+    assert run.state.phase is Phase.WATCHING
+
+
 def test_the_lease_counts_from_the_last_decision_not_from_the_beat() -> None:
     run = Run()
     run.beat()
@@ -387,6 +394,7 @@ class Chance(RuleBasedStateMachine):
         if not hasattr(self, "run") or self.run.state.phase is not Phase.WATCHING:
             return
         self.took(self.run.after(0))
+        assert self.run.state.targets
         assert self.run.state.phase is Phase.FIRING or self.run.now - self.run.state.vouched_ns < LEASE
 
     @invariant()

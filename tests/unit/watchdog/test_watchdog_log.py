@@ -12,14 +12,14 @@ from exchange.errors import IntegrityError, Refused
 from exchange.model import Millis
 from exchange.ports import VenueName
 
-NAME = "desk"
+NAME, NOW = "desk", Millis(9_000)
 PLACES: Targets = ((VenueName.TESTNET, ("BTCUSDT", "ETHUSDT")),)
 NOTES = (Note(Kind.WATCHING, "one", PLACES, 4), Note(Kind.FIRED, "silent", PLACES, 4), Note(Kind.EMPTY, "nothing left", PLACES, 4))
 
 
 def write(folder: Path, *notes: Note) -> list[str]:
     """A log with these entries, as lines."""
-    log = WatchdogLog(folder, NAME)
+    log = WatchdogLog(folder, NAME, NOW)
     for number, note in enumerate(notes):
         log.append(note, Millis(1_000 + number)).result(5)
     log.close()
@@ -28,7 +28,7 @@ def write(folder: Path, *notes: Note) -> list[str]:
 
 def test_a_log_that_nobody_touched_verifies_and_tells_that_it_fired(tmp_path: Path) -> None:
     told = verify_lines(write(tmp_path, *NOTES), NAME, first_head(NAME))
-    assert (told.entries, told.fired_seq, told.fired_at, told.reason) == (3, 2, 1_001, "silent")
+    assert (told.entries, told.fired_seq, told.reason, told.broken) == (3, 2, "silent", "")
 
 
 def test_the_log_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_the_log_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
 
 def test_a_new_process_goes_on_from_the_last_entry(tmp_path: Path) -> None:
     write(tmp_path, *NOTES[:2])
-    log = WatchdogLog(tmp_path, NAME)
+    log = WatchdogLog(tmp_path, NAME, NOW)
     assert log.last_move() == (Kind.FIRED, PLACES, 4)
     assert log.fired_seq == 2
     log.append(NOTES[2], Millis(2_000)).result(5)
@@ -68,17 +68,28 @@ def test_a_log_of_another_deployment_does_not_verify(tmp_path: Path) -> None:
         verify_lines(write(tmp_path, *NOTES), "other", first_head("other"))
 
 
-def test_a_process_does_not_start_on_an_altered_log(tmp_path: Path) -> None:
+def test_a_process_on_an_altered_log_keeps_it_and_begins_one_that_says_so(tmp_path: Path) -> None:
     lines = write(tmp_path, *NOTES)
     (tmp_path / LOG_FILE).write_text("\n".join([lines[0], lines[2]]) + "\n")
-    with pytest.raises(IntegrityError):
-        WatchdogLog(tmp_path, NAME)
+    log = WatchdogLog(tmp_path, NAME, NOW)
+    told = verify_lines(log.lines_after(0, 10), NAME, first_head(NAME))
+    log.close()
+    assert "entry 2 is missing" in told.broken
+    assert (tmp_path / f"{LOG_FILE}.broken-9000").read_text().splitlines() == [lines[0], lines[2]]
+
+
+def test_a_process_on_an_altered_log_goes_on_with_what_can_be_read(tmp_path: Path) -> None:
+    lines = write(tmp_path, *NOTES[:2])
+    (tmp_path / LOG_FILE).write_text("\n".join([lines[1], "rubbish"]) + "\n")
+    log = WatchdogLog(tmp_path, NAME, NOW)
+    assert log.last_move() == (Kind.FIRED, PLACES, 4)
+    log.close()
 
 
 def test_a_half_written_last_line_is_dropped(tmp_path: Path) -> None:
     lines = write(tmp_path, *NOTES)
     (tmp_path / LOG_FILE).write_text("\n".join(lines) + "\n" + lines[0][:40])
-    log = WatchdogLog(tmp_path, NAME)
+    log = WatchdogLog(tmp_path, NAME, NOW)
     log.append(Note(Kind.RELEASED, "again", PLACES, 4), Millis(5_000)).result(5)
     log.close()
     assert verify_lines((tmp_path / LOG_FILE).read_text().splitlines(), NAME, first_head(NAME)).entries == 4
@@ -86,10 +97,10 @@ def test_a_half_written_last_line_is_dropped(tmp_path: Path) -> None:
 
 def test_only_one_watchdog_writes_the_log(tmp_path: Path) -> None:
     assert not is_locked(tmp_path)
-    log = WatchdogLog(tmp_path, NAME)
+    log = WatchdogLog(tmp_path, NAME, NOW)
     assert is_locked(tmp_path)
     with pytest.raises(Refused):
-        WatchdogLog(tmp_path, NAME)
+        WatchdogLog(tmp_path, NAME, NOW)
     log.close()
     assert not is_locked(tmp_path)
 
@@ -97,7 +108,7 @@ def test_only_one_watchdog_writes_the_log(tmp_path: Path) -> None:
 async def test_a_full_disk_delays_nothing_and_what_it_refused_is_written_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = WatchdogLog(tmp_path, NAME)
+    log = WatchdogLog(tmp_path, NAME, NOW)
     real = os.pwrite
 
     def half(handle: int, data: bytes, at: int) -> int:
@@ -113,7 +124,7 @@ async def test_a_full_disk_delays_nothing_and_what_it_refused_is_written_later(
 
 
 async def test_a_hung_disk_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log, released = WatchdogLog(tmp_path, NAME), asyncio.Event()
+    log, released = WatchdogLog(tmp_path, NAME, NOW), asyncio.Event()
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(os, "fsync", lambda _: asyncio.run_coroutine_threadsafe(released.wait(), loop).result())
     assert not await settled(log.append(NOTES[0], Millis(1)), 0.01)

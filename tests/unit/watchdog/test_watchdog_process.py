@@ -111,7 +111,7 @@ class Kennel:
 async def kennel(
     folder: Path, books: Books, *, address: Any = None, token: str = "", terms: Terms | None = None
 ) -> AsyncIterator[Kennel]:
-    log, told, ready = WatchdogLog(folder, "desk"), list[str](), asyncio.Event()
+    log, told, ready = WatchdogLog(folder, "desk", SystemClock().now()), list[str](), asyncio.Event()
     venues = {VenueName.TESTNET: cast("Venue", books)}
     terms = terms or Terms(SECOND, 3600 * SECOND)
     watchdog = Watchdog(Charge("desk", terms, venues, token), log, SystemClock(), lambda title, _: told.append(title))
