@@ -1,46 +1,17 @@
 """The watchdog's process over a real socket: it hears, it answers, it cancels at a venue, and strangers do not reach it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
-from controller.runtime.loop.clock import SystemClock
 from controller.watchdog.lease import SECOND, Kind, Phase, Terms
-from controller.watchdog.log import WatchdogLog, first_head, verify_lines
-from controller.watchdog.process import Charge, Watchdog
+from controller.watchdog.log import first_head, verify_lines
 from controller.watchdog.protocol import AbsorbedSent, Answer, BeatSent, GoodbyeSent, Hello, LogAsked, LogLines, Message, Wire
-from exchange.errors import VenueError
-from exchange.ports import CancelAck, CancelOutcome, Venue, VenueName
+from tests.support.kennel import Books, Kennel, kennel
 from tests.support.rig import free_port
-
-
-@dataclass
-class Books:
-    """A venue with open orders; ``failing`` tries of it fail first."""
-
-    orders: dict[str, int] = field(default_factory=dict)
-    failing: int = 0
-    defect: bool = False
-    cancels: list[list[str]] = field(default_factory=list)
-
-    async def cancel_all(self, symbols: Sequence[str]) -> CancelOutcome:
-        self.cancels.append(list(symbols))
-        if self.failing > 0:
-            self.failing -= 1
-            if self.defect:
-                raise AssertionError("a defect of the adapter")
-            raise VenueError("the venue is silent", code="venue-silent", remedy="Wait.")
-        for symbol in symbols:
-            self.orders.pop(symbol, None)
-        return CancelAck()
-
-    async def open_orders(self, symbol: str) -> Sequence[object]:
-        return [object()] * self.orders.get(symbol, 0)
 
 
 class Controller:
@@ -79,62 +50,18 @@ class Controller:
         return lines.lines
 
 
-@dataclass
-class Kennel:
-    """A running watchdog with its venue, and the way to it."""
-
-    watchdog: Watchdog
-    books: Books
-    address: Path | tuple[str, int]
-    token: str
-    told: list[str]
-    running: asyncio.Task[None]
-    connections: list[asyncio.StreamWriter] = field(default_factory=list)
-
-    async def connect(self) -> Controller:
-        if isinstance(self.address, Path):
-            reader, writer = await asyncio.open_unix_connection(str(self.address), limit=1 << 22)
-        else:
-            reader, writer = await asyncio.open_connection(*self.address, limit=1 << 22)
-        self.connections.append(writer)
-        return Controller(reader, writer, self.token)
-
-    async def until(self, wanted: Callable[[], bool]) -> None:
-        for _ in range(2_000):
-            if wanted():
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError("it did not come to that")
-
-
-@asynccontextmanager
-async def kennel(
-    folder: Path, books: Books, *, address: Any = None, token: str = "", terms: Terms | None = None
-) -> AsyncIterator[Kennel]:
-    log, told, ready = WatchdogLog(folder, "desk", SystemClock().now()), list[str](), asyncio.Event()
-    venues = {VenueName.TESTNET: cast("Venue", books)}
-    terms = terms or Terms(SECOND, 3600 * SECOND)
-    watchdog = Watchdog(Charge("desk", terms, venues, token), log, SystemClock(), lambda title, _: told.append(title))
-    where = address or folder / "w.sock"
-    running = asyncio.create_task(watchdog.run(where, lambda _: ready.set()))
-    await asyncio.wait_for(ready.wait(), 20)
-    built = Kennel(watchdog, books, where, token, told, running)
-    try:
-        yield built
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-        for writer in built.connections:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
-        log.close()
+async def connected(dog: Kennel) -> Controller:
+    if isinstance(dog.address, Path):
+        reader, writer = await asyncio.open_unix_connection(str(dog.address), limit=1 << 22)
+    else:
+        reader, writer = await asyncio.open_connection(*dog.address, limit=1 << 22)
+    dog.connections.append(writer)
+    return Controller(reader, writer, dog.token)
 
 
 async def test_a_silent_controllers_orders_are_cancelled_and_proven_gone(tmp_path: Path) -> None:
     async with kennel(tmp_path, Books({"BTCUSDT": 3})) as dog:
-        controller = await dog.connect()
+        controller = await connected(dog)
         await controller.meet()
         assert (await controller.beat()).phase is Phase.WATCHING
         await dog.until(lambda: dog.watchdog.phase is Phase.FIRED)
@@ -146,7 +73,7 @@ async def test_a_silent_controllers_orders_are_cancelled_and_proven_gone(tmp_pat
 
 async def test_beats_keep_the_orders_open(tmp_path: Path) -> None:
     async with kennel(tmp_path, Books({"BTCUSDT": 3}), terms=Terms(20 * SECOND, SECOND)) as dog:
-        controller = await dog.connect()
+        controller = await connected(dog)
         await controller.meet()
         for _ in range(5):
             answer = await controller.beat()
@@ -157,7 +84,7 @@ async def test_beats_keep_the_orders_open(tmp_path: Path) -> None:
 
 async def test_the_answer_says_when_the_open_orders_were_last_read(tmp_path: Path) -> None:
     async with kennel(tmp_path, Books(), terms=Terms(20 * SECOND, SECOND)) as dog:
-        controller = await dog.connect()
+        controller = await connected(dog)
         await controller.meet()
         assert (await controller.beat()).read_age_ms is None
         for _ in range(1_000):
@@ -171,7 +98,7 @@ async def test_the_answer_says_when_the_open_orders_were_last_read(tmp_path: Pat
 @pytest.mark.parametrize("defect", [False, True], ids=["a silent venue", "a defect"])
 async def test_it_goes_on_cancelling_through(tmp_path: Path, defect: bool) -> None:
     async with kennel(tmp_path, Books({"BTCUSDT": 1}, failing=4, defect=defect)) as dog:
-        controller = await dog.connect()
+        controller = await connected(dog)
         await controller.meet()
         await controller.beat()
         await dog.until(lambda: dog.watchdog.phase is Phase.FIRED)
@@ -181,7 +108,7 @@ async def test_it_goes_on_cancelling_through(tmp_path: Path, defect: bool) -> No
 
 async def test_only_the_whole_log_can_be_absorbed(tmp_path: Path) -> None:
     async with kennel(tmp_path, Books()) as dog:
-        controller = await dog.connect()
+        controller = await connected(dog)
         await controller.meet()
         await controller.beat()
         await dog.until(lambda: dog.watchdog.phase is Phase.FIRED)
@@ -193,7 +120,7 @@ async def test_only_the_whole_log_can_be_absorbed(tmp_path: Path) -> None:
 
 async def test_a_process_started_by_run_ends_with_its_controllers_goodbye(tmp_path: Path) -> None:
     async with kennel(tmp_path, Books(), terms=Terms(20 * SECOND, SECOND, attached=True)) as dog:
-        controller = await dog.connect()
+        controller = await connected(dog)
         await controller.meet()
         await controller.beat()
         await controller.say(GoodbyeSent(epoch=1))
@@ -202,7 +129,7 @@ async def test_a_process_started_by_run_ends_with_its_controllers_goodbye(tmp_pa
 
 async def test_a_stop_waits_for_the_proof_and_a_second_one_does_not(tmp_path: Path) -> None:
     async with kennel(tmp_path, Books(failing=10**6)) as dog:
-        controller = await dog.connect()
+        controller = await connected(dog)
         await controller.meet()
         await controller.beat()
         await dog.until(lambda: dog.watchdog.phase is Phase.FIRING)
@@ -217,7 +144,7 @@ async def test_a_removed_socket_is_bound_again(tmp_path: Path) -> None:
         path = cast("Path", dog.address)
         path.unlink()
         await dog.until(path.is_socket)
-        controller = await dog.connect()
+        controller = await connected(dog)
         await controller.meet()
 
 
@@ -228,7 +155,7 @@ async def test_the_socket_is_private(tmp_path: Path) -> None:
 
 async def test_another_deployments_controller_is_not_heard(tmp_path: Path) -> None:
     async with kennel(tmp_path, Books()) as dog:
-        controller = await dog.connect()
+        controller = await connected(dog)
         await controller.meet("other")
         with pytest.raises(ConnectionResetError):
             await controller.beat()
@@ -237,10 +164,10 @@ async def test_another_deployments_controller_is_not_heard(tmp_path: Path) -> No
 
 async def test_over_tcp_both_sides_need_the_token(tmp_path: Path) -> None:
     async with kennel(tmp_path, Books(), address=("127.0.0.1", free_port()), token="0123456789abcdef") as dog:
-        controller = await dog.connect()
+        controller = await connected(dog)
         await controller.meet()
         assert (await controller.beat()).phase is Phase.WATCHING
-        stranger = await dog.connect()
+        stranger = await connected(dog)
         stranger.wire.token = "wrong"
         stranger.writer.write(stranger.wire.line(Hello(nonce="n", controller_id="desk")))
         await stranger.reader.readline()
@@ -249,7 +176,7 @@ async def test_over_tcp_both_sides_need_the_token(tmp_path: Path) -> None:
 
 async def test_over_tcp_a_repeated_line_ends_the_connection(tmp_path: Path) -> None:
     async with kennel(tmp_path, Books(), address=("127.0.0.1", free_port()), token="0123456789abcdef") as dog:
-        controller = await dog.connect()
+        controller = await connected(dog)
         await controller.meet()
         line = controller.wire.line(BeatSent(epoch=1, seq=1, age_ms=0, venues={}))
         controller.writer.write(line)
@@ -262,7 +189,7 @@ async def test_over_tcp_a_repeated_line_ends_the_connection(tmp_path: Path) -> N
 @pytest.mark.parametrize("line", [b"- {}\n", b"- []\n", b"nothing\n", b"\xff\xfe\n", b'- {"type":"beat"}\n', b"x" * (1 << 21)])
 async def test_what_is_no_message_ends_the_connection(tmp_path: Path, line: bytes) -> None:
     async with kennel(tmp_path, Books()) as dog:
-        controller = await dog.connect()
+        controller = await connected(dog)
         await controller.meet()
         controller.writer.write(line)
         with suppress(ConnectionError):
@@ -271,7 +198,7 @@ async def test_what_is_no_message_ends_the_connection(tmp_path: Path, line: byte
 
 
 async def _met(dog: Kennel) -> Controller:
-    controller = await dog.connect()
+    controller = await connected(dog)
     await controller.meet()
     return controller
 
