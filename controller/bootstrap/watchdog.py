@@ -48,9 +48,9 @@ def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack)
     if not settings.enabled or settings.address:
         return
     loop = asyncio.get_running_loop()
-    keeper = _Keeper(deployment.directory, deployment.data, lambda alert: loop.call_soon_threadsafe(alerts.notify, alert))
-    keeper.start()
-    stack.callback(keeper.end)
+    supervisor = _Supervisor(deployment.directory, deployment.data, lambda alert: loop.call_soon_threadsafe(alerts.notify, alert))
+    supervisor.start()
+    stack.callback(supervisor.end)
 
 
 def say_goodbye_at_the_end(heartbeat: Heartbeat | None, emptied: asyncio.Event, stack: AsyncExitStack) -> None:
@@ -68,7 +68,7 @@ def say_goodbye_at_the_end(heartbeat: Heartbeat | None, emptied: asyncio.Event, 
     stack.push_async_callback(goodbye)
 
 
-class _Keeper(Thread):
+class _Supervisor(Thread):
     """Keeps one watchdog process. A thread, because the event loop may be what hangs."""
 
     def __init__(self, directory: Path, data: Path, notify: Callable[[Alert], object]) -> None:

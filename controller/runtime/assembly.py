@@ -156,14 +156,7 @@ class Assembly:
         self._halt_first(parts.latch_mark)
         markets, history = self._markets, parts.history
         self.heartbeat = self._make_heartbeat(parts.watchdog)
-        self.bots = Bots(
-            writer=writer,
-            inbox=inbox,
-            markets=markets,
-            history=history,
-            clock=clock,
-            blocked=lambda: parts.permits.suspended_because,
-        )
+        self.bots = self._make_bots()
         self.keyring = Keyring(lambda: writer.state.bot_keys, parts.bot_secret)
         parts.alerts.journal_with(self._noticed)
         self.operator = Operator(
@@ -213,6 +206,17 @@ class Assembly:
         disk_reserve = DiskReserve(*parts.reserve, parts.permits, self._inbox, parts.clock, parts.alerts.notify)
         self.writer.add_follower(disk_reserve.on_batch)
         return disk_reserve
+
+    def _make_bots(self) -> Bots:
+        parts = self._parts
+        return Bots(
+            writer=self.writer,
+            inbox=self._inbox,
+            markets=self._markets,
+            history=parts.history,
+            clock=parts.clock,
+            blocked=lambda: parts.permits.suspended_because,
+        )
 
     def _make_heartbeat(self, ties: Ties | None) -> Heartbeat | None:
         if ties is None:

@@ -89,7 +89,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _watchdog_fits(self) -> Settings:
-        if problem := self.watchdog.problem(production=self.environment is Environment.PRODUCTION, live_key=self.live.api_key):
+        production = self.environment is Environment.PRODUCTION
+        if problem := self.watchdog.problem(production=production, live_key=self.live.api_key, shared=bool(self.journal)):
             raise ValueError(problem)
         return self
 

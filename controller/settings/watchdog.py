@@ -56,19 +56,27 @@ class WatchdogSettings(BaseModel):
                 raise ValueError(f"{address!r} is not a loopback or private address with a port")
         return address
 
-    def problem(self, *, production: bool, live_key: str) -> str:
-        """What keeps these settings from being used in this environment; empty when nothing does."""
+    def problem(self, *, production: bool, live_key: str, shared: bool) -> str:
+        """Why these settings cannot be used here, empty when they can. ``shared``: another host may lead the journal."""
         if not self.enabled:
             return ""
-        if production and self.lease_s < LEASE_FLOOR_S:
-            return f"watchdog.lease_s is {self.lease_s}, and with real money at least {LEASE_FLOOR_S}"
-        if self.address and not self.token_file:
-            return "watchdog.address names another process by network, and then watchdog.token_file is needed"
-        if bool(self.api_key) != bool(self.secret_file):
-            return "watchdog.api_key and watchdog.secret_file belong together"
-        if production and VenueName.LIVE in self.venues and self.api_key in {"", live_key}:
-            return "with real money the watchdog needs watchdog.api_key and watchdog.secret_file, a key that is not live.api_key"
-        return ""
+        # A watchdog that hears one host alone would take the other host's orders for orders of a silent controller.
+        wrong = {
+            f"watchdog.lease_s is {self.lease_s}, and with real money at least {LEASE_FLOOR_S}": (
+                production and self.lease_s < LEASE_FLOOR_S
+            ),
+            "watchdog.address names another process by network, and then watchdog.token_file is needed": (
+                bool(self.address) and not self.token_file
+            ),
+            "a journal in a database can be led from two hosts, and both need the same watchdog: set watchdog.address": (
+                shared and not self.address
+            ),
+            "watchdog.api_key and watchdog.secret_file belong together": bool(self.api_key) != bool(self.secret_file),
+            "with real money the watchdog needs watchdog.api_key and watchdog.secret_file, a key that is not live.api_key": (
+                production and VenueName.LIVE in self.venues and self.api_key in {"", live_key}
+            ),
+        }
+        return next((problem for problem, applies in wrong.items() if applies), "")
 
     def is_required(self, *, production: bool) -> bool:
         """Whether orders to the live venue need a watchdog that answers; by default with real money only."""

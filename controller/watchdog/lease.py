@@ -258,7 +258,7 @@ def _look_at(state: State, targets: Targets, now_ns: int) -> State:
 def _goodbye(state: State, goodbye: Goodbye, terms: Terms) -> Decision:
     leaves = (End("the controller that started it said goodbye"),) if terms.attached else ()
     if goodbye.epoch < state.controller_epoch or state.phase in {Phase.FIRING, Phase.FIRED}:
-        # What was begun is finished, whoever leaves.
+        # What was begun is finished, also when a controller leaves.
         return state, ()
     if state.phase is Phase.WAITING:
         return state, leaves

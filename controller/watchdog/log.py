@@ -43,7 +43,7 @@ def first_head(controller_id: str) -> Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LogReport:
     """What a run of verified entries says: the last entry, and the last entry that fired; ``fired_seq`` 0 when none did.
 
     ``broken``: the watchdog itself found its log altered at a start, and began this one.
@@ -93,7 +93,7 @@ def _encoded(detail: str, targets: Iterable[tuple[VenueName, Sequence[str]]]) ->
     return canonical.encode({"detail": detail, "targets": [[venue.value, list(symbols)] for venue, symbols in targets]})
 
 
-def verify_lines(lines: Iterable[str], controller_id: str, after: Head) -> Told:
+def verify_lines(lines: Iterable[str], controller_id: str, after: Head) -> LogReport:
     """Verify the lines that follow ``after``, and say what they tell. The controller calls it before it absorbs them.
 
     Raises:
@@ -105,7 +105,7 @@ def verify_lines(lines: Iterable[str], controller_id: str, after: Head) -> Told:
         raise _broken(f"the watchdog's log is broken: {report.problem.message}")
     fired = _last(entries, FIRES)
     broken = _last(entries, frozenset({Kind.BROKEN}))
-    return Told(report.head, len(entries), fired.seq if fired else 0, _detail(fired), _detail(broken))
+    return LogReport(report.head, len(entries), fired.seq if fired else 0, _detail(fired), _detail(broken))
 
 
 def _last(entries: Sequence[Entry], kinds: frozenset[Kind]) -> Entry | None:
@@ -135,14 +135,14 @@ class WatchdogLog:
             lines = _read_lines(self._path)
             problem = ""
             try:
-                told = verify_lines(lines, controller_id, self._head)
+                report = verify_lines(lines, controller_id, self._head)
             except IntegrityError as error:
                 problem = error.message
                 aside = self._path.with_name(f"{LOG_FILE}.broken-{at}")
                 self._path.rename(aside)
             else:
                 self._entries = [entry_of(line) for line in lines]
-                self._head, self._fired_seq = told.head, told.fired_seq
+                self._head, self._fired_seq = report.head, report.fired_seq
             # A half-written last line belongs to something that was never begun.
             self._size = sum(len(line.encode()) + 1 for line in lines) if not problem else 0
             self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

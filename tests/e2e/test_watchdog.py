@@ -96,7 +96,7 @@ async def test_a_killed_controller_leaves_no_order_and_the_next_start_halts(tmp_
         await halted_by_the_watchdog(deployment)
 
 
-async def test_a_frozen_controller_leaves_no_order_and_places_none_when_it_goes_on(tmp_path: Path) -> None:
+async def test_a_frozen_controller_leaves_no_order_and_places_none_afterwards(tmp_path: Path) -> None:
     async with watched(tmp_path / "deployment") as deployment:
         await placed(deployment)
         price = await deployment.resting_price()

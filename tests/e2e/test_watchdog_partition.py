@@ -63,7 +63,7 @@ required = true
             await watchdog.wait()
 
 
-async def test_a_controller_behind_a_cut_cable_leaves_no_order_and_halts_when_it_is_back(tmp_path: Path, space: Namespace) -> None:
+async def test_a_controller_behind_a_cut_cable_leaves_no_order_and_halts(tmp_path: Path, space: Namespace) -> None:
     async with apart(tmp_path / "deployment", space) as deployment:
         await deployment.start()
         await deployment.climb("TESTNET_VALIDATING")
@@ -80,7 +80,7 @@ async def test_a_controller_behind_a_cut_cable_leaves_no_order_and_halts_when_it
         while engine.open_orders("testnet") and loop.time() - began < 60:  # noqa: ASYNC110 - the venue's books, no event
             await asyncio.sleep(0.02)
         assert loop.time() - began <= WITHIN_S
-        space.mend()
+        space.repair()
         status = await deployment.until(lambda status: status["stage"] == "HALTED", within=90)
         assert "dead man's switch fired" in status["halt_reason"]
         assert not engine.open_orders("testnet")

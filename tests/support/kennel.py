@@ -49,7 +49,7 @@ class Kennel:
     books: Books
     address: Path | tuple[str, int]
     token: str
-    told: list[str]
+    report: list[str]
     running: asyncio.Task[None]
     connections: list[asyncio.StreamWriter] = field(default_factory=list)
 
@@ -65,14 +65,14 @@ class Kennel:
 async def kennel(
     folder: Path, books: Books, *, address: Any = None, token: str = "", terms: Terms | None = None, name: str = "desk"
 ) -> AsyncIterator[Kennel]:
-    log, told, ready = WatchdogLog(folder, name, SystemClock().now()), list[str](), asyncio.Event()
+    log, report, ready = WatchdogLog(folder, name, SystemClock().now()), list[str](), asyncio.Event()
     venues = {VenueName.TESTNET: cast("Venue", books)}
     terms = terms or Terms(SECOND, 3600 * SECOND)
-    watchdog = Watchdog(Charge(name, terms, venues, token), log, SystemClock(), lambda title, _: told.append(title))
+    watchdog = Watchdog(Charge(name, terms, venues, token), log, SystemClock(), lambda title, _: report.append(title))
     where = address or folder / "w.sock"
     running = asyncio.create_task(watchdog.run(where, lambda _: ready.set()))
     await asyncio.wait_for(ready.wait(), 20)
-    built = Kennel(watchdog, books, where, token, told, running)
+    built = Kennel(watchdog, books, where, token, report, running)
     try:
         yield built
     finally:

@@ -36,10 +36,10 @@ class Namespace:
         return (str(ROOT / "tests" / "support" / "namespace.py"), self.name, sys.executable)
 
     def cut(self) -> None:
-        """Nothing passes any more, in either direction; nobody is told."""
+        """Nothing passes any more, in either direction; nobody is report."""
         _ip("link", "set", self.cable, "down")
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """The cable works again."""
         _ip("link", "set", self.cable, "up")
 

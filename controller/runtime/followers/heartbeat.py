@@ -22,7 +22,7 @@ from controller.core.state import State
 from controller.journal.chain import Head
 from controller.runtime.loop.inbox import Inbox
 from controller.watchdog.lease import Phase
-from controller.watchdog.log import Told, first_head, verify_lines
+from controller.watchdog.log import LogReport, first_head, verify_lines
 from controller.watchdog.protocol import (
     LONGEST_LINE,
     AbsorbedSent,
@@ -238,13 +238,13 @@ class Heartbeat:
         lines = await line.log_after(held.seq)
         problem = "" if lines else f"it ends with entry {answer.head_seq}, and entry {held.seq} was absorbed before"
         try:
-            told = verify_lines(lines, state.controller_id, held)
+            report = verify_lines(lines, state.controller_id, held)
         except IntegrityError as error:
             problem = error.message
         if problem:
             await self._take_another_log(line, answer, problem)
         else:
-            self._inbox.fact(_read_of(told, told.broken), self._clock.monotonic_ns())
+            self._inbox.fact(_read_of(report, report.broken), self._clock.monotonic_ns())
 
     async def _take_another_log(self, line: _Line, answer: Answer, why: str) -> None:
         """The log does not go on from what was absorbed: halt. If it is whole in itself, it is the log from here on."""
@@ -253,20 +253,20 @@ class Heartbeat:
         self._broken_at = answer.head_hash
         now_ns, name = self._clock.monotonic_ns(), self._state().controller_id
         try:
-            told = verify_lines(await line.log_after(0), name, first_head(name))
+            report = verify_lines(await line.log_after(0), name, first_head(name))
         except IntegrityError as error:
             self._inbox.fact(HaltAsked(by="watchdog", reason=error.message, cause=Cause.INTEGRITY), now_ns)
             return
-        self._inbox.fact(_read_of(told, why), now_ns)
+        self._inbox.fact(_read_of(report, why), now_ns)
 
 
-def _read_of(told: Told, broken: str) -> WatchdogLogRead:
+def _read_of(report: LogReport, broken: str) -> WatchdogLogRead:
     return WatchdogLogRead(
-        seq=told.head.seq,
-        hash=told.head.hash,
-        entries=told.entries,
-        fired=told.fired_seq > 0,
-        reason=told.reason,
+        seq=report.head.seq,
+        hash=report.head.hash,
+        entries=report.entries,
+        fired=report.fired_seq > 0,
+        reason=report.reason,
         broken=broken,
     )
 

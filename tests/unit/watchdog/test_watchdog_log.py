@@ -27,8 +27,8 @@ def write(folder: Path, *notes: Note) -> list[str]:
 
 
 def test_a_log_that_nobody_touched_verifies_and_tells_that_it_fired(tmp_path: Path) -> None:
-    told = verify_lines(write(tmp_path, *NOTES), NAME, first_head(NAME))
-    assert (told.entries, told.fired_seq, told.reason, told.broken) == (3, 2, "silent", "")
+    report = verify_lines(write(tmp_path, *NOTES), NAME, first_head(NAME))
+    assert (report.entries, report.fired_seq, report.reason, report.broken) == (3, 2, "silent", "")
 
 
 def test_the_log_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
@@ -72,9 +72,9 @@ def test_a_process_on_an_altered_log_keeps_it_and_begins_one_that_says_so(tmp_pa
     lines = write(tmp_path, *NOTES)
     (tmp_path / LOG_FILE).write_text("\n".join([lines[0], lines[2]]) + "\n")
     log = WatchdogLog(tmp_path, NAME, NOW)
-    told = verify_lines(log.lines_after(0, 10), NAME, first_head(NAME))
+    report = verify_lines(log.lines_after(0, 10), NAME, first_head(NAME))
     log.close()
-    assert "entry 2 is missing" in told.broken
+    assert "entry 2 is missing" in report.broken
     assert (tmp_path / f"{LOG_FILE}.broken-9000").read_text().splitlines() == [lines[0], lines[2]]
 
 

@@ -66,9 +66,9 @@ async def test_a_silent_controllers_orders_are_cancelled_and_proven_gone(tmp_pat
         assert (await controller.beat()).phase is Phase.WATCHING
         await dog.until(lambda: dog.watchdog.phase is Phase.FIRED)
         assert dog.books.orders == {}
-        assert dog.told[0] == "the dead man's switch fired"
-        told = verify_lines(await controller.log(), "desk", first_head("desk"))
-        assert told.fired_seq == 2
+        assert dog.report[0] == "the dead man's switch fired"
+        report = verify_lines(await controller.log(), "desk", first_head("desk"))
+        assert report.fired_seq == 2
 
 
 async def test_beats_keep_the_orders_open(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ async def test_it_goes_on_cancelling_through(tmp_path: Path, defect: bool) -> No
         await controller.beat()
         await dog.until(lambda: dog.watchdog.phase is Phase.FIRED)
         assert dog.books.orders == {}
-        assert "the watchdog cannot read the open orders" in dog.told
+        assert "the watchdog cannot read the open orders" in dog.report
 
 
 async def test_only_the_whole_log_can_be_absorbed(tmp_path: Path) -> None:

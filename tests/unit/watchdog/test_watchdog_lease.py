@@ -102,7 +102,7 @@ def test_a_beat_renews_the_lease() -> None:
     assert run.state.phase is Phase.WATCHING
 
 
-def test_a_silent_controller_is_cancelled_when_the_lease_ends_and_not_before() -> None:
+def test_a_silent_controller_is_cancelled_when_the_lease_ends() -> None:
     run = Run()
     run.beat()
     run.after(29.999)
@@ -114,9 +114,8 @@ def test_a_silent_controller_is_cancelled_when_the_lease_ends_and_not_before() -
 
 def test_the_log_entry_comes_before_the_cancel() -> None:
     run = Run().fired()
-    assert kinds(tuple(run.actions)).index(Cancel) > run.actions.index(next(a for a in run.actions if a == run.actions[-3]))
-    assert isinstance(run.actions[-3], Note)
-    assert run.actions[-3].kind is Kind.FIRED
+    written = next(number for number, action in enumerate(run.actions) if isinstance(action, Note) and action.kind is Kind.FIRED)
+    assert kinds(tuple(run.actions)).index(Cancel) > written
 
 
 def test_a_controller_without_a_venue_outside_may_be_silent() -> None:
