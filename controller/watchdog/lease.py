@@ -46,12 +46,14 @@ class Phase(StrEnum):
 class Terms:
     """How long a controller may be silent, and how long nobody may be there before the process ends by itself.
 
-    ``attached``: `gatehouse run` started it, so it ends when that controller says goodbye.
+    ``attached``: `gatehouse run` started it, so it ends when that controller says goodbye. ``simulated``: no real money is at stake,
+    so a venue that is gone with its controller keeps no process alive.
     """
 
     lease_ns: int
     idle_ns: int
     attached: bool = False
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +281,7 @@ def _absorbed(state: State, absorbed: Absorbed, now_ns: int) -> Decision:
 def _tick(state: State, terms: Terms, now_ns: int) -> Decision:
     if state.phase is Phase.WATCHING and state.targets and now_ns - state.vouched_ns >= terms.lease_ns:
         return _fire(state, terms, now_ns)
-    idle = now_ns - state.heard_ns >= terms.idle_ns
-    if idle and (state.phase is Phase.FIRED or (state.phase is Phase.WAITING and terms.attached)):
+    if now_ns - state.heard_ns >= terms.idle_ns and _useless(state, terms):
         because = f"no controller was there for {terms.idle_ns // SECOND} s"
         # A log that ends here still says that it fired and that nothing was left: the next start of either side reads it.
         return state, (End(because),)
@@ -289,6 +290,17 @@ def _tick(state: State, terms: Terms, now_ns: int) -> Decision:
     after = replace(state, busy=True, reading=state.reading + 1)
     cancels = state.phase is Phase.FIRING and state.empty_ns is None
     return after, ((Cancel if cancels else Look)(after.reading, state.targets),)
+
+
+def _useless(state: State, terms: Terms) -> bool:
+    """Whether nothing is left to do for a process that no controller talks to."""
+    match state.phase:
+        case Phase.FIRED:
+            return True
+        case Phase.FIRING:
+            return terms.simulated
+        case _:
+            return terms.attached and not state.targets
 
 
 def _fire(state: State, terms: Terms, now_ns: int) -> Decision:

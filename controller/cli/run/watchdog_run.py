@@ -28,6 +28,7 @@ from exchange.mexc.connect import VenueHost, open_venue
 from exchange.mexc.ratelimit import LockOut
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.ports import Clock, Venue, VenueName
+from policies.stage import Environment
 
 _NOTHING = SignerLimits(frozenset(), Decimal(0))
 """A watchdog reads and cancels. Its signer signs no order, whatever asks it."""
@@ -60,7 +61,12 @@ async def serve(directory: Path, announce: Callable[[str, int], None], *, attach
             log = WatchdogLog(data, settings.controller_id, clock.now())
             stack.callback(log.close)
             venues = {name: _venue(settings, name, *key, clock, tell, stack) for name, key in secrets.items()}
-            terms = Terms(settings.watchdog.lease_s * SECOND, settings.watchdog.idle_s * SECOND, attached)
+            terms = Terms(
+                settings.watchdog.lease_s * SECOND,
+                settings.watchdog.idle_s * SECOND,
+                attached,
+                simulated=settings.environment is not Environment.PRODUCTION,
+            )
             watchdog = Watchdog(Charge(settings.controller_id, terms, venues, token), log, clock, tell)
             with _stopping(watchdog.stop):
                 lease_s = settings.watchdog.lease_s

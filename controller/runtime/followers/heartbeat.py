@@ -97,14 +97,14 @@ def watchdog_problem(link: Link, ties: Ties, venue: VenueName | None, absorbed_s
         return "the dead man's switch fired, and its log is not absorbed yet"
     if not link.connected and ties.local:
         return f"no watchdog runs: {link.why_not}" if needed else ""
-    return _silent(link, ties, now_ns) or _unable(link, answer, venue, needed=needed)
+    return _silent(link, min(ties.lease_s * 1000, answer.lease_ms), now_ns) or _unable(link, answer, venue, needed=needed)
 
 
-def _silent(link: Link, ties: Ties, now_ns: int) -> str:
-    silent_ns = now_ns - link.vouched_ns
-    if 2 * silent_ns <= ties.lease_s * 1_000_000_000:
+def _silent(link: Link, lease_ms: int, now_ns: int) -> str:
+    silent_ms = (now_ns - link.vouched_ns) // 1_000_000
+    if 2 * silent_ms <= lease_ms:
         return ""
-    return f"the watchdog has confirmed nothing for {silent_ns // 1_000_000} ms, and may cancel everything at any moment"
+    return f"the watchdog has confirmed nothing for {silent_ms} ms, and may cancel everything at any moment"
 
 
 def _unable(link: Link, answer: Answer, venue: VenueName, *, needed: bool) -> str:

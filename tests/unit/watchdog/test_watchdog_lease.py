@@ -291,9 +291,21 @@ def test_a_process_that_fired_ends_when_nobody_comes_for_an_hour() -> None:
     assert kinds(run.after(20)) == [End]
 
 
-def test_a_process_that_still_cancels_never_ends_by_itself() -> None:
-    run = Run().fired()
-    assert not any(isinstance(action, End) for action in run.after(100_000))
+@pytest.mark.parametrize("simulated", [False, True])
+def test_only_real_money_keeps_a_process_cancelling_for_ever(simulated: bool) -> None:
+    run = Run(Terms(LEASE, 3600 * SECOND, simulated=simulated)).fired()
+    assert any(isinstance(action, End) for action in run.after(100_000)) is simulated
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_process_started_by_run_ends_when_there_is_nothing_to_watch(heard: bool) -> None:
+    run = Run(Terms(LEASE, 3600 * SECOND, attached=True))
+    if heard:
+        run.beat(targets=())
+    else:
+        run.state = resumed(None, (), 0, run.now)
+    assert not any(isinstance(action, End) for action in run.after(3599))
+    assert kinds(run.after(1)) == [End]
 
 
 @pytest.mark.parametrize(
