@@ -81,14 +81,14 @@ async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Call
         keep_watchdog(deployment, services.alerts, stack)
         with lease_kept(leadership.journal):
             assembly = await _assemble(deployment, services, leadership, stack)
-        emptied = asyncio.Event()
-        say_goodbye_at_the_end(assembly.heartbeat, emptied, stack)
+        nothing_left = asyncio.Event()
+        say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         await _run(assembly, stack)
         await open_servers(deployment, assembly, stack)
         on_ready()
         await _wait_for_end(stop, assembly, leadership.journal, clock)
         if await _cancel_before_stop(stop_now, assembly):
-            emptied.set()
+            nothing_left.set()
 
 
 def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:

@@ -53,8 +53,8 @@ def keep_watchdog(deployment: Deployment, alerts: Alerts, stack: AsyncExitStack)
     stack.callback(supervisor.end)
 
 
-def say_goodbye_at_the_end(heartbeat: Heartbeat | None, emptied: asyncio.Event, stack: AsyncExitStack) -> None:
-    """Tell the watchdog that nobody has to be watched any more, if the controller ended with its orders ``emptied``.
+def say_goodbye_at_the_end(heartbeat: Heartbeat | None, nothing_left: asyncio.Event, stack: AsyncExitStack) -> None:
+    """Tell the watchdog that nobody has to be watched any more, if the controller ended with ``nothing_left`` open.
 
     A controller that fails, or that is hurried out with orders open, says nothing: the watchdog then cancels what it left.
     """
@@ -62,7 +62,7 @@ def say_goodbye_at_the_end(heartbeat: Heartbeat | None, emptied: asyncio.Event, 
         return
 
     async def goodbye() -> None:
-        if emptied.is_set():
+        if nothing_left.is_set():
             await heartbeat.goodbye()
 
     stack.push_async_callback(goodbye)

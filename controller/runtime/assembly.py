@@ -154,7 +154,6 @@ class Assembly:
         writer.add_follower(self._halt.on_batch)
         self._disk_reserve = self._make_disk_reserve()
         self._halt_first(parts.latch_mark)
-        markets, history = self._markets, parts.history
         self.heartbeat = self._make_heartbeat(parts.watchdog)
         self.bots = self._make_bots()
         self.keyring = Keyring(lambda: writer.state.bot_keys, parts.bot_secret)
@@ -162,8 +161,8 @@ class Assembly:
         self.operator = Operator(
             writer=writer,
             inbox=inbox,
-            markets=markets,
-            history=history,
+            markets=self._markets,
+            history=parts.history,
             journal=parts.journal,
             clock=clock,
             tracing=tracing,

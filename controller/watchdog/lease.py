@@ -46,8 +46,8 @@ class Phase(StrEnum):
 class Terms:
     """How long a controller may be silent, and how long nobody may be there before the process ends by itself.
 
-    ``attached``: `gatehouse run` started it, so it ends when that controller says goodbye. ``simulated``: no real money is at stake,
-    so a venue that is gone with its controller keeps no process alive.
+    ``attached``: `gatehouse run` started it, so it ends when that controller says goodbye. ``simulated``: no real money is at
+    stake, so a venue that is gone with its controller keeps no process alive.
     """
 
     lease_ns: int
