@@ -184,6 +184,14 @@ def test_a_reading_from_before_the_lease_ended_proves_nothing() -> None:
     assert run.state.empty_ns is None
 
 
+def test_a_second_reading_that_began_too_early_proves_nothing() -> None:
+    run = Run().fired()
+    run.answer(0)
+    run.after(1)
+    run.give(Read(run.state.reading, run.now - SECOND // 2, 0))
+    assert run.state.phase is Phase.FIRING
+
+
 def test_a_reading_that_ends_late_is_no_second_reading() -> None:
     run = Run().fired()
     run.answer(0, took_s=3)
@@ -231,6 +239,7 @@ def test_an_absorbed_log_releases_a_watchdog_that_has_its_proof() -> None:
     run.give(Absorbed(2))
     assert run.state.phase is Phase.WATCHING
     run.seq = 0
+    run.now += 20 * SECOND
     run.beat(epoch=2)
     run.after(29)
     assert run.state.phase is Phase.WATCHING

@@ -88,7 +88,7 @@ def test_a_process_on_an_altered_log_goes_on_with_what_can_be_read(tmp_path: Pat
 
 def test_a_half_written_last_line_is_dropped(tmp_path: Path) -> None:
     lines = write(tmp_path, *NOTES)
-    (tmp_path / LOG_FILE).write_text("\n".join(lines) + "\n" + lines[0][:40])
+    (tmp_path / LOG_FILE).write_text("\n".join(lines) + "\n" + lines[0] * 20)
     log = WatchdogLog(tmp_path, NAME, NOW)
     log.append(Note(Kind.RELEASED, "again", PLACES, 4), Millis(5_000)).result(5)
     log.close()
