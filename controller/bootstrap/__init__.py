@@ -23,6 +23,7 @@ from controller.bootstrap.leadership import Leadership, ProcessServices, acquire
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.venues import examine, open_feeds, open_hosts, open_venues, own_venues, read_rules
+from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile
@@ -77,13 +78,17 @@ async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Call
         # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
         stack.push_async_callback(services.publisher.finish)
         stack.callback(leadership.journal.close)
+        keep_watchdog(deployment, services.alerts, stack)
         with lease_kept(leadership.journal):
             assembly = await _assemble(deployment, services, leadership, stack)
+        nothing_left = asyncio.Event()
+        say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         await _run(assembly, stack)
         await open_servers(deployment, assembly, stack)
         on_ready()
         await _wait_for_end(stop, assembly, leadership.journal, clock)
-        await _cancel_before_stop(stop_now, assembly)
+        if await _cancel_before_stop(stop_now, assembly):
+            nothing_left.set()
 
 
 def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
@@ -155,18 +160,20 @@ async def _assemble(deployment: Deployment, services: ProcessServices, leadershi
             bot_secret=partial(find_bot_secret, deployment, services.redactor),
             open_own_venues=partial(own_venues, deployment, services.alerts, clock),
             end_process=_end_process,
+            watchdog=ties_of(deployment, services.redactor),
         )
     )
 
 
-async def _cancel_before_stop(stop_now: asyncio.Event, assembly: Assembly) -> None:
-    """Cancel open orders for at most ``CANCEL_BEFORE_STOP_S``; a second signal ends the wait."""
+async def _cancel_before_stop(stop_now: asyncio.Event, assembly: Assembly) -> bool:
+    """Cancel open orders for at most ``CANCEL_BEFORE_STOP_S``; a second signal ends the wait. Returns whether that was done."""
     work = [asyncio.ensure_future(one) for one in (assembly.cancel_before_stop(), stop_now.wait())]
     done, _ = await asyncio.wait(work, timeout=CANCEL_BEFORE_STOP_S, return_when=asyncio.FIRST_COMPLETED)
     for one in work:
         one.cancel()
     if work[0] not in done:
         _log.error("the controller stops before its venues are proven empty; look at the open orders on the venue's own page")
+    return work[0] in done
 
 
 def _end_process(reason: str) -> None:

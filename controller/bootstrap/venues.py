@@ -13,15 +13,14 @@ from controller.bootstrap.read import Deployment
 from controller.core.effects import Alert, AlertKind
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.venues.account_checks import Findings
-from controller.settings.deployment import Settings
+from controller.settings.venues import endpoint_of
 from controller.telemetry.alerts import Alerts
-from exchange.errors import ConfigError, GatehouseError, Unreachable
+from exchange.errors import GatehouseError, Unreachable
 from exchange.mexc.account_checks import Demands, check_account
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import PRODUCTION, VenueEndpoint, VenueHost, open_feed, open_venue
+from exchange.mexc.connect import VenueHost, open_feed, open_venue
 from exchange.mexc.provenance import Provenance, ask_provenance
 from exchange.mexc.ratelimit import LockOut
-from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import SymbolRules
 from exchange.ports import Clock, MarketFeed, Venue, VenueName
@@ -39,7 +38,7 @@ def open_hosts(deployment: Deployment, alerts: Alerts, clock: Clock, stack: Asyn
     by_url: dict[str, VenueHost] = {}
     hosts: dict[VenueName, VenueHost] = {}
     for name in (VenueName.TESTNET, VenueName.LIVE):
-        endpoint = _endpoint(deployment.settings, name)
+        endpoint = endpoint_of(deployment.settings, name)
         if endpoint.rest_url not in by_url:
             by_url[endpoint.rest_url] = VenueHost(endpoint, clock, on_lockout=partial(_alert_lockout, alerts, name))
             stack.push_async_callback(by_url[endpoint.rest_url].aclose)
@@ -59,7 +58,7 @@ async def open_feeds(
     feeds: dict[VenueName, MarketFeed] = {}
     provenance: dict[VenueName, Provenance] = {}
     for name, host in hosts.items():
-        endpoint = _endpoint(deployment.settings, name)
+        endpoint = endpoint_of(deployment.settings, name)
         provenance[name] = await _ask_until_answered(partial(ask_provenance, endpoint), f"the {name} venue")
         feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), provenance[name].source, host=host)
     return feeds, provenance
@@ -86,7 +85,7 @@ def open_venues(deployment: Deployment, hosts: dict[VenueName, VenueHost], clock
     for name, host in hosts.items():
         settings = deployment.settings.testnet if name is VenueName.TESTNET else deployment.settings.live
         signer = LocalSigner(settings.api_key, deployment.secrets[name], limits)
-        venues[name] = open_venue(name, _endpoint(deployment.settings, name), signer, clock, SystemRandom(), host=host)
+        venues[name] = open_venue(name, endpoint_of(deployment.settings, name), signer, clock, SystemRandom(), host=host)
     return venues
 
 
@@ -95,19 +94,6 @@ async def own_venues(deployment: Deployment, alerts: Alerts, clock: Clock) -> As
     """Clients of the same venues with connections of their own, for the event loop that enters this."""
     async with AsyncExitStack() as stack:
         yield open_venues(deployment, open_hosts(deployment, alerts, clock, stack), clock)
-
-
-def _endpoint(settings: Settings, name: VenueName) -> VenueEndpoint:
-    venue = settings.testnet if name is VenueName.TESTNET else settings.live
-    if settings.environment is Environment.PRODUCTION and name is VenueName.LIVE:
-        if (venue.rest, venue.ws) != (PRODUCTION.rest_url, PRODUCTION.stream_url):
-            raise ConfigError(
-                "in production the live venue must have MEXC's own address",
-                code="live-address",
-                remedy=f'Set live.rest = "{PRODUCTION.rest_url}" and live.ws = "{PRODUCTION.stream_url}".',
-            )
-        return PRODUCTION
-    return VenueEndpoint(venue.rest, venue.ws, Reach.LOOPBACK)
 
 
 async def read_rules(venue: Venue, symbols: tuple[str, ...]) -> dict[str, SymbolRules]:

@@ -18,6 +18,7 @@ from controller.console.drills import DrillView
 from controller.console.flatten import FlattenView, WayOutView
 from controller.console.role import Role, StandbyView
 from controller.console.view import View
+from controller.console.watchdog_view import WatchdogView
 from controller.console.wording import instant
 from controller.core.causes import HaltClass
 from controller.core.events import Amount
@@ -156,8 +157,8 @@ class StatusView(View):
     unless HALTED; ``flatten`` is the running or the last one. ``not_armed_because`` is empty when armed; ``halted_from`` and
     ``halt_reason`` are empty unless HALTED; ``guard_level`` and ``guard_reason`` are empty when no guard is broken. ``venue`` is
     absent when new orders go nowhere, ``source`` when there is no market data. ``ramp_steps`` is how many steps the policy has.
-    ``standby`` is present when this is not the leader.
-    ``decided_ms_ago`` is the age of the writer's last decided tick; above two seconds ``armed`` is false.
+    ``standby`` is present when this is not the leader, ``watchdog`` when the settings have one. ``decided_ms_ago`` is the age of
+    the writer's last decided tick; above two seconds ``armed`` is false.
     """
 
     controller_id: str
@@ -209,6 +210,7 @@ class StatusView(View):
     flatten: FlattenView | None = None
     role: Role = Role.LEADER
     standby: StandbyView | None = None
+    watchdog: WatchdogView | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property

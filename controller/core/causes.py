@@ -42,6 +42,7 @@ class Cause(StrEnum):
     INTEGRITY = "integrity"
     JOURNAL = "journal"
     CONTROLLER = "controller"
+    WATCHDOG = "watchdog"
 
     @classmethod
     def of(cls, verb: Verb) -> Cause:
@@ -75,6 +76,7 @@ _CLASSES: Mapping[Cause, HaltClass] = MappingProxyType(
         Cause.INTEGRITY: HaltClass.INTEGRITY,
         Cause.JOURNAL: HaltClass.JOURNAL,
         Cause.CONTROLLER: HaltClass.CONTROLLER,
+        Cause.WATCHDOG: HaltClass.CONTROLLER,
     }
 )
 

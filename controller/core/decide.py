@@ -100,7 +100,7 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.core import inputs as i
-from controller.core.decisions import alerts, boot, commands, drills, orders, sweeps, ticks, venue_reports
+from controller.core.decisions import alerts, boot, commands, drills, orders, sweeps, ticks, venue_reports, watchdog
 from controller.core.decisions.draft import Decision, Draft, Reply
 from controller.core.events import AccountChecked, HaltMeasured
 from controller.core.state import State
@@ -164,5 +164,6 @@ _BRANCHES: Mapping[type[i.Input], Callable[[Draft, Any], Reply]] = MappingProxyT
         i.HaltCompleted: _halt_completed,
         i.DrillMeasured: drills.drill_measured,
         i.AlertNoticed: alerts.alert_noticed,
+        i.WatchdogLogRead: watchdog.log_read,
     }
 )

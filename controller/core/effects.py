@@ -79,6 +79,7 @@ class AlertKind(StrEnum):
     NOT_EMPTY = "not-empty"
     TAKEOVER = "takeover"
     FLATTEN = "flatten"
+    WATCHDOG = "watchdog"
 
 
 INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL})

@@ -515,3 +515,17 @@ class DrillFinished(Event):
     cancelled: int
     denied: int
     verified_empty: bool
+
+
+class WatchdogLogAbsorbed(Event):
+    """The watchdog's log up to its entry ``seq``, whose hash ties it to this journal. ``fired``: the dead man's switch fired since.
+
+    ``broken``: it does not go on from the entry that the journal held before.
+    """
+
+    seq: int
+    hash: str
+    entries: int
+    fired: bool
+    reason: str
+    broken: str

@@ -245,6 +245,22 @@ class AlertNoticed:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class WatchdogLogRead:
+    """The watchdog's log up to entry ``seq``, verified from where the journal holds it.
+
+    ``fired``: an entry among the new ones says that the dead man's switch fired. ``broken`` says why the log is not the one that
+    was absorbed before, and is empty when it goes on from there.
+    """
+
+    seq: int
+    hash: str
+    entries: int
+    fired: bool = False
+    reason: str = ""
+    broken: str = ""
+
+
 Input = (
     Boot
     | OrderRequested
@@ -263,4 +279,5 @@ Input = (
     | HaltCompleted
     | DrillMeasured
     | AlertNoticed
+    | WatchdogLogRead
 )

@@ -223,7 +223,8 @@ class State:
     signed command has put in force since. ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was
     journalled. ``alerts`` holds the alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of
     ``controller.core.fold.alerts``; ``alerts_lost`` counts those dropped. ``recent_ids`` holds the venue's id and our client id
-    of the orders that were settled last.
+    of the orders that were settled last. ``watchdog_seq`` and ``watchdog_head`` name the last absorbed entry of the watchdog's
+    log.
     """
 
     seq: int = 0
@@ -281,6 +282,8 @@ class State:
     last_drill: DrillRecord | None = None
     flatten: Flatten | None = None
     last_flatten: FlattenRecord | None = None
+    watchdog_seq: int = 0
+    watchdog_head: str = ""
 
     @property
     def venue(self) -> VenueName | None:

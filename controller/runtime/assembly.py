@@ -23,6 +23,7 @@ from controller.runtime.api.keyring import Keyring
 from controller.runtime.api.operator import Operator
 from controller.runtime.followers.checkpoints import CheckpointPublisher
 from controller.runtime.followers.disk_space import DiskReserve, ReserveFile
+from controller.runtime.followers.heartbeat import Heartbeat, Ties
 from controller.runtime.followers.latchfile import LatchFile, LatchMark, LatchMarkWriter
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
@@ -106,6 +107,7 @@ class Parts:
     bot_secret: Callable[[str, str], str]
     open_own_venues: OpenVenues
     end_process: Callable[[str], None]
+    watchdog: Ties | None = None
 
 
 class Assembly:
@@ -152,15 +154,15 @@ class Assembly:
         writer.add_follower(self._halt.on_batch)
         self._disk_reserve = self._make_disk_reserve()
         self._halt_first(parts.latch_mark)
-        markets, history = self._markets, parts.history
-        self.bots = Bots(writer=writer, inbox=inbox, markets=markets, history=history, clock=clock)
+        self.heartbeat = self._make_heartbeat(parts.watchdog)
+        self.bots = self._make_bots()
         self.keyring = Keyring(lambda: writer.state.bot_keys, parts.bot_secret)
         parts.alerts.journal_with(self._noticed)
         self.operator = Operator(
             writer=writer,
             inbox=inbox,
-            markets=markets,
-            history=history,
+            markets=self._markets,
+            history=parts.history,
             journal=parts.journal,
             clock=clock,
             tracing=tracing,
@@ -168,6 +170,7 @@ class Assembly:
             permits=parts.permits,
             key_problem=self.keyring.problem,
             target_statuses=lambda: parts.publisher.target_statuses,
+            heartbeat=self.heartbeat,
         )
         self._ticker = _Ticker(self._markets, clock)
         self._threads = HaltThreads(
@@ -202,6 +205,27 @@ class Assembly:
         disk_reserve = DiskReserve(*parts.reserve, parts.permits, self._inbox, parts.clock, parts.alerts.notify)
         self.writer.add_follower(disk_reserve.on_batch)
         return disk_reserve
+
+    def _make_bots(self) -> Bots:
+        parts = self._parts
+        return Bots(
+            writer=self.writer,
+            inbox=self._inbox,
+            markets=self._markets,
+            history=parts.history,
+            clock=parts.clock,
+            blocked=lambda: parts.permits.suspended_because,
+        )
+
+    def _make_heartbeat(self, ties: Ties | None) -> Heartbeat | None:
+        if ties is None:
+            return None
+        heartbeat = Heartbeat(ties, lambda: self.writer.state, self._decided_ns, self._inbox, self._parts.clock)
+        self._parts.permits.require(heartbeat.problem)
+        return heartbeat
+
+    def _decided_ns(self) -> int | None:
+        return None if self.writer.failed_because else self.writer.last_tick_ns
 
     def _halt_first(self, latch_mark: LatchMark | None) -> None:
         """Halt before anything else when the last process on this host recorded a halt in its latch file."""
@@ -262,6 +286,8 @@ class Assembly:
             work[f"{name} private stream"] = partial(_listen, venue, self._inbox, parts.clock, partial(self._after_gap, name))
         if self._disk_reserve is not None:
             work["disk reserve"] = self._disk_reserve.run
+        if self.heartbeat is not None:
+            work["watchdog heartbeat"] = self.heartbeat.run
         if (run_mock := getattr(parts.venues[VenueName.MOCK], "run", None)) is not None:
             work["mock executor"] = run_mock
         return work

@@ -13,11 +13,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from controller.journal.location import JournalLocation, location_of
 from controller.settings.checkpoints import CheckpointSettings
+from controller.settings.watchdog import WatchdogSettings
 from exchange.errors import ConfigError
 from policies.stage import Environment
 
@@ -81,9 +82,17 @@ class Settings(BaseSettings):
     mock_balances: dict[str, Decimal]
     witnesses: tuple[str, ...] = ()
     checkpoints: tuple[CheckpointSettings, ...] = ()
+    watchdog: WatchdogSettings = WatchdogSettings()
     journal: Annotated[str, Field(pattern=r"^(postgres(ql)?://.+)?$")] = ""
     journal_secret_file: str = ""
     journal_synchronous: bool = False
+
+    @model_validator(mode="after")
+    def _watchdog_fits(self) -> Settings:
+        production = self.environment is Environment.PRODUCTION
+        if problem := self.watchdog.problem(production=production, live_key=self.live.api_key, shared=bool(self.journal)):
+            raise ValueError(problem)
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -117,7 +126,7 @@ def load_settings(directory: Path) -> Settings:
         return Settings(**values)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "the tables together"
         raise ConfigError(f"{path}: {where}: {first['msg']}", code="bad-settings", remedy=f"Correct {where} in {path}.") from None
 
 

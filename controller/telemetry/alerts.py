@@ -30,6 +30,7 @@ _LEVELS = {
     AlertKind.DISK: logging.ERROR,
     AlertKind.NOT_EMPTY: logging.CRITICAL,
     AlertKind.TAKEOVER: logging.ERROR,
+    AlertKind.WATCHDOG: logging.CRITICAL,
     AlertKind.CHECKPOINT: logging.ERROR,
     AlertKind.BOT_KEY: logging.ERROR,
     AlertKind.DRILL: logging.INFO,
@@ -43,6 +44,7 @@ _REPORTED = {
     AlertKind.DISK: "error",
     AlertKind.NOT_EMPTY: "fatal",
     AlertKind.TAKEOVER: "error",
+    AlertKind.WATCHDOG: "fatal",
     AlertKind.CHECKPOINT: "error",
     AlertKind.BOT_KEY: "error",
 }

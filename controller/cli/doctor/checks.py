@@ -112,6 +112,7 @@ def _secrets(settings: Settings) -> list[str]:
         settings.live.secret_file,
         *(bot.secret_file for bot in settings.bots),
         *(name for name in listed if name),
+        *(name for name in (settings.watchdog.secret_file, settings.watchdog.token_file) if name),
     ]
 
 

@@ -165,6 +165,11 @@ port = {ports.gateway}
 host = "{HOST}"
 port = {ports.console}
 {sections}
+# The dead man's switch: a second process cancels what is open when this controller falls silent.
+[watchdog]
+enabled = true
+lease_s = 30
+
 [[bots]]
 name = "maker"
 key = "{bot_key}"

@@ -33,6 +33,9 @@ def init(
         list[str], typer.Option(help="The name of a signer; once for solo, twice for team, the operator first.")
     ] = [],  # noqa: B006
     live_key: Annotated[str, typer.Option(help="The public half of the MEXC API key; its secret goes into a file.")] = "",
+    watchdog_key: Annotated[
+        str, typer.Option(help="The public half of the watchdog's own MEXC API key, of the same account.")
+    ] = "",
     bot: Annotated[Path | None, typer.Option(help="The bot's file. Its digest identifies the bot.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -44,15 +47,15 @@ def init(
     from policies.stage import Mode
 
     if profile is Profile.DEMO:
-        if person or live_key or bot is not None:
+        if person or live_key or watchdog_key or bot is not None:
             raise UsageError(
                 "the demo has its own persons, key and bot",
                 code="usage",
-                remedy="Use --profile demo without --person, --live-key and --bot.",
+                remedy="Use --profile demo without --person, --live-key, --watchdog-key and --bot.",
             )
         written = write_deployment(directory, DEFAULT_PORTS)
     else:
-        written = write_production(directory, Wanted(Mode(profile.value), person, live_key, bot))
+        written = write_production(directory, Wanted(Mode(profile.value), person, live_key, bot, watchdog_key))
     if output is Output.JSON:
         print_json({"directory": str(directory), "files": [{"file": str(path), "purpose": purpose} for path, purpose in written]})
         return

@@ -47,6 +47,7 @@ class Wanted:
     persons: Sequence[str] = ()
     live_key: str = ""
     bot: Path | None = None
+    watchdog_key: str = ""
 
 
 def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_PORTS) -> list[tuple[str, str]]:
@@ -63,11 +64,15 @@ def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_POR
     private_file(directory / BOT_SECRET, secrets.token_hex(32) + "\n")
     private_file(directory / CONTROL_TOKEN, secrets.token_hex(32) + "\n")
     private_file(directory / "secrets/live.secret", "")
+    private_file(directory / "secrets/watchdog.secret", "")
     (directory / "policy.toml").write_bytes(places.example_policy(wanted.mode.value).read_bytes())
     (directory / "roster.toml").write_text(roster_text(directory, persons), encoding="utf-8")
     (directory / FILE_NAME).write_text(_settings(directory.name, ports, testnet, wanted, artifact), encoding="utf-8")
     return [
-        (FILE_NAME, "process settings" + ("" if wanted.live_key and artifact else "; fill in what is empty")),
+        (
+            FILE_NAME,
+            "process settings" + ("" if wanted.live_key and wanted.watchdog_key and artifact else "; fill in what is empty"),
+        ),
         ("policy.toml", "the limits, and what each gate requires; set its eur_rate"),
         ("roster.toml", "who may sign" + ("; list a security key before going live" if wanted.mode is Mode.TEAM else "")),
         *(
@@ -78,6 +83,7 @@ def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_POR
             "secrets/live.secret",
             "put the secret of the MEXC API key here: permit spot trading only, no withdrawal, and only your IP address",
         ),
+        ("secrets/watchdog.secret", "put the secret of a second API key of the same account here, with the same permissions"),
         (BOT_SECRET, "the secret of the bot's gateway key"),
         ("secrets/testnet.secret", "the secret of the testnet venue's key"),
         ("secrets/testnet-accounts.toml", "the account the testnet venue is started with"),
@@ -147,6 +153,14 @@ rest = "{LIVE_REST}"
 ws = "{LIVE_WS}"
 api_key = "{wanted.live_key}"
 secret_file = "secrets/live.secret"
+
+# The dead man's switch: a second process, with a second API key of the same account, cancels what is open when this controller
+# falls silent for the lease. ops/docs/watchdog.md says how to run it on another host.
+[watchdog]
+enabled = true
+lease_s = 30
+api_key = "{wanted.watchdog_key}"
+secret_file = "secrets/watchdog.secret"
 
 [[bots]]
 name = "bot"

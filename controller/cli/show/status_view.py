@@ -15,6 +15,7 @@ from controller.cli.show.alerts_view import alert_rows
 from controller.cli.show.bot_keys_view import bot_key_rows
 from controller.cli.show.drill_view import drill_rows
 from controller.console.schema import StatusView
+from controller.console.watchdog_view import NONE
 
 _BAR = 30
 
@@ -96,6 +97,7 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         ("writer", "has decided nothing yet" if view.decided_ms_ago is None else f"decided {view.decided_ms_ago} ms ago"),
         ("journal", f"entry {view.seq}  {short(view.head)}  epoch {view.epoch}"),
         *((("checkpoints", _checkpoints(view)),) if view.checkpoints else ()),
+        ("watchdog", _watchdog(view)),
         *(() if view.ways_out else (("next", "\n".join(_edge(view)) or "no step is possible from here"),)),
     ]
     return rows
@@ -103,6 +105,14 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
 
 def _ways_out(view: StatusView) -> Text:
     return Text("\n").join(Text(way.line, "yellow" if way.refused else "green") for way in view.ways_out)
+
+
+def _watchdog(view: StatusView) -> Text:
+    if view.standby is not None:
+        return Text("the leader's")
+    if view.watchdog is None:
+        return Text(NONE, "yellow")
+    return Text(view.watchdog.line, "bold yellow" if view.watchdog.problem or not view.watchdog.connected else "")
 
 
 def _checkpoints(view: StatusView) -> Text:

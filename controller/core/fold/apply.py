@@ -294,4 +294,5 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.FlattenSliced: flatten.sliced,
     e.FlattenWaits: flatten.waits,
     e.FlattenEnded: flatten.ended,
+    e.WatchdogLogAbsorbed: lambda state, event: replace(state, watchdog_seq=event.seq, watchdog_head=event.hash),
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 from controller.core import events as e
 from controller.core.decisions.account import ZERO, assets_of
 from controller.core.decisions.draft import Admitted, Repeated
+from controller.core.decisions.orders import NOT_ARMED
 from controller.core.inputs import CancelAsked, OrderRequested
 from controller.core.order_state import OrderState
 from controller.core.state import State
@@ -59,12 +60,23 @@ _OUTCOMES = (e.OrderAcked, e.OrderRejected, e.OrderUnknown, e.OrderReported)
 class Bots:
     """Implements ``GatewayPort``."""
 
-    def __init__(self, *, writer: Writer, inbox: Inbox, markets: Markets, history: RecentHistory, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        writer: Writer,
+        inbox: Inbox,
+        markets: Markets,
+        history: RecentHistory,
+        clock: Clock,
+        blocked: Callable[[], str] = lambda: "",
+    ) -> None:
+        """``blocked`` says why no order can leave now, whatever is decided about it; empty when one can."""
         self._writer = writer
         self._inbox = inbox
         self._markets = markets
         self._history = history
         self._clock = clock
+        self._blocked = blocked
         self._waiting: dict[str, asyncio.Event] = {}
         self._cancelling: dict[str, set[asyncio.Future[CancelOutcome | None]]] = {}
         writer.add_follower(self._on_batch)
@@ -72,6 +84,10 @@ class Bots:
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
         """Decide, journal and send one order, and wait for the venue's answer."""
         self._markets.bot_seen()
+        if why := self._blocked():
+            return Deny(
+                NOT_ARMED, "not armed", "armed", f"gatehouse is not armed: {why}", "`gatehouse status` says what is missing."
+            )
         venue = self._writer.state.venue or VenueName.MOCK
         request = OrderRequested(
             bot=bot,

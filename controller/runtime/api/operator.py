@@ -36,6 +36,7 @@ from controller.runtime.api.reads import Reads
 from controller.runtime.api.refusals import Refusals
 from controller.runtime.api.shown import ShownEvidence
 from controller.runtime.followers.checkpoints import TargetStatus
+from controller.runtime.followers.heartbeat import Heartbeat
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
 from controller.runtime.loop.immediate_halt import ImmediateHalt
@@ -79,6 +80,7 @@ class Operator(Reads):
         permits: PermitOffice,
         key_problem: Callable[[str], str],
         target_statuses: Callable[[], tuple[TargetStatus, ...]],
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         super().__init__(lambda: writer.state, history)
         self._writer = writer
@@ -94,6 +96,7 @@ class Operator(Reads):
         self._target_statuses = target_statuses
         self._shown = ShownEvidence()
         self._refusals = Refusals(clock.monotonic_ns)
+        self._heartbeat = heartbeat
 
     def alive(self) -> Probe:
         """Alive while the writer decides ticks; one comes four times a second."""
@@ -207,7 +210,9 @@ class Operator(Reads):
         age_ms = None if decided_ns is None else max(0, self._clock.monotonic_ns() - decided_ns) // 1_000_000
         late = "" if age_ms is not None and age_ms <= LATE_MS else "the writer decides nothing now"
         because = "; ".join(one for one in (self._permits.suspended_because, late) if one)
-        return {"decided_ms_ago": age_ms, **({"armed": False, "not_armed_because": because} if because else {})}
+        watchdog = self._heartbeat.view() if self._heartbeat is not None else None
+        not_armed = {"armed": False, "not_armed_because": because} if because else {}
+        return {"decided_ms_ago": age_ms, "watchdog": watchdog, **not_armed}
 
     def _now(self) -> Millis:
         return Millis(max(self._clock.now(), self._writer.state.at))

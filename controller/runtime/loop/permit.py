@@ -13,6 +13,7 @@ permit of its own kind: for one order, named by its client id, for two seconds. 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
@@ -68,6 +69,7 @@ class PermitOffice:
         self._latched_ns = -1
         self._exit_client_id = ""
         self._exit_deadline_ns = 0
+        self._conditions: tuple[Callable[[], str], ...] = ()
 
     @property
     def latched_because(self) -> str:
@@ -77,7 +79,14 @@ class PermitOffice:
     @property
     def suspended_because(self) -> str:
         """Why no permit counts although none is revoked; empty while nobody suspends them."""
-        return "; ".join(self._suspensions.values())
+        return "; ".join((*self._suspensions.values(), *filter(None, (condition() for condition in self._conditions))))
+
+    def require(self, condition: Callable[[], str]) -> None:
+        """Let no permit count while ``condition`` names a reason. It is asked for every permit, so it must be quick.
+
+        Unlike a suspension it needs nobody who runs at the right moment: a process that was stopped is judged when it goes on.
+        """
+        self._conditions = (*self._conditions, condition)
 
     def suspend(self, who: str, because: str) -> None:
         """Let no permit count until ``who`` lifts this. Any thread may call it; it needs no lock that the event loop holds."""
@@ -132,6 +141,7 @@ class PermitOffice:
             and permit.epoch == self._epoch
             and permit.serial == self._serial
             and self._clock.monotonic_ns() < self._deadline_ns
+            and not any(condition() for condition in self._conditions)
         )
 
     def grant_exit(self, client_id: str, *, decided_ns: int, until_ns: int) -> None:

@@ -35,7 +35,7 @@ def bot(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("profile", ["solo", "team"])
 def test_a_complete_deployment_loads_and_names_mexc_alone_as_live(run: Run, tmp_path: Path, bot: Path, profile: str) -> None:
-    directory = written(run, tmp_path / "my desk", profile, "--live-key", "mx0abc", "--bot", bot)
+    directory = written(run, tmp_path / "my desk", profile, "--live-key", "mx0abc", "--watchdog-key", "mx0dog", "--bot", bot)
     settings = load_settings(directory)
     assert (settings.controller_id, settings.environment) == ("my-desk", Environment.PRODUCTION)
     assert (settings.live.rest, settings.live.ws) == (PRODUCTION.rest_url, PRODUCTION.stream_url) == (LIVE_REST, LIVE_WS)
@@ -62,6 +62,13 @@ def test_every_person_gets_a_key(run: Run, tmp_path: Path, profile: str, more: t
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
+def test_the_watchdog_needs_a_key_of_its_own_for_real_money(run: Run, tmp_path: Path, bot: Path) -> None:
+    for number, own in enumerate(((), ("--watchdog-key", "mx0abc"))):
+        directory = written(run, tmp_path / str(number), "solo", "--live-key", "mx0abc", "--bot", bot, *own)
+        with pytest.raises(ConfigError, match=r"watchdog\.api_key"):
+            load_settings(directory)
+
+
 @pytest.mark.parametrize(("more", "empty"), [((), "artifact"), (("--bot",), "api_key")])
 def test_settings_left_empty_by_init_must_be_filled_in_before_a_start(
     run: Run, tmp_path: Path, bot: Path, more: tuple[str, ...], empty: str
@@ -74,7 +81,7 @@ def test_settings_left_empty_by_init_must_be_filled_in_before_a_start(
 
 
 def test_init_leaves_the_live_secret_to_the_owner(run: Run, tmp_path: Path, bot: Path) -> None:
-    directory = written(run, tmp_path / "new", "solo", "--live-key", "mx0abc", "--bot", bot)
+    directory = written(run, tmp_path / "new", "solo", "--live-key", "mx0abc", "--watchdog-key", "mx0dog", "--bot", bot)
     with pytest.raises(ConfigError, match="empty"):
         read_secret(directory, load_settings(directory).live.secret_file)
 

@@ -49,6 +49,18 @@ def test_a_renewal_extends_the_current_permit() -> None:
     assert permit.is_live()
 
 
+def test_a_permit_counts_only_while_every_condition_holds() -> None:
+    permits, _ = office()
+    reasons = {"watchdog": ""}
+    permits.require(lambda: reasons["watchdog"])
+    permits.renew()
+    permit = permits.current()
+    assert permit.is_live()
+    reasons["watchdog"] = "it is silent"
+    assert not permit.is_live()
+    assert permits.suspended_because == "it is silent"
+
+
 def test_a_renewal_does_not_revive_an_expired_permit() -> None:
     permits, clock = office()
     permits.renew()

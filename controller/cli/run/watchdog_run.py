@@ -1,0 +1,126 @@
+"""Builds a watchdog from the deployment's settings and runs it. ``run.watchdog`` calls this."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from random import SystemRandom
+
+from controller.core.effects import Alert, AlertKind
+from controller.runtime.loop.clock import SystemClock
+from controller.settings.deployment import Settings, load_settings, read_secret
+from controller.settings.venues import endpoint_of
+from controller.telemetry import sentry
+from controller.telemetry.alerts import Alerts
+from controller.telemetry.logs import open_logs
+from controller.telemetry.redact import Redactor
+from controller.version import VERSION
+from controller.watchdog.lease import SECOND, Terms
+from controller.watchdog.log import WatchdogLog
+from controller.watchdog.process import Charge, Watchdog
+from exchange.errors import ConfigError
+from exchange.mexc.connect import VenueHost, open_venue
+from exchange.mexc.ratelimit import LockOut
+from exchange.mexc.signer import LocalSigner, SignerLimits
+from exchange.ports import Clock, Venue, VenueName
+from policies.stage import Environment
+
+_NOTHING = SignerLimits(frozenset(), Decimal(0))
+"""A watchdog reads and cancels. Its signer signs no order, whatever asks it."""
+
+
+async def serve(directory: Path, announce: Callable[[str, int], None], *, attached: bool) -> None:
+    """Run the watchdog of the deployment in ``directory`` until it is stopped, or until nobody needs it.
+
+    Raises:
+        ConfigError: the settings have no watchdog, or a secret is missing.
+        Refused: another watchdog runs for this deployment on this host.
+    """
+    clock, redactor = SystemClock(), Redactor()
+    settings = load_settings(directory)
+    if not settings.watchdog.enabled:
+        raise ConfigError(
+            "gatehouse.toml has no watchdog",
+            code="no-watchdog",
+            remedy="Add a [watchdog] table with enabled = true.",
+        )
+    secrets = {name: _key(directory, settings, name) for name in settings.watchdog.venues}
+    token = read_secret(directory, settings.watchdog.token_file) if settings.watchdog.token_file else ""
+    for secret in (*(secret for _, secret in secrets.values()), token):
+        redactor.register(secret)
+    data = directory / settings.data
+    logs = open_logs(redactor)
+    try:
+        async with AsyncExitStack() as stack:
+            tell = await _alerts(settings, clock, redactor, stack)
+            log = WatchdogLog(data, settings.controller_id, clock.now())
+            stack.callback(log.close)
+            venues = {name: _venue(settings, name, *key, clock, tell, stack) for name, key in secrets.items()}
+            terms = Terms(
+                settings.watchdog.lease_s * SECOND,
+                settings.watchdog.idle_s * SECOND,
+                attached,
+                simulated=settings.environment is not Environment.PRODUCTION,
+            )
+            watchdog = Watchdog(Charge(settings.controller_id, terms, venues, token), log, clock, tell)
+            with _stopping(watchdog.stop):
+                lease_s = settings.watchdog.lease_s
+                await watchdog.run(settings.watchdog.where(data), lambda address: announce(address, lease_s))
+    finally:
+        logs.close()
+
+
+def _key(directory: Path, settings: Settings, name: VenueName) -> tuple[str, str]:
+    own = settings.watchdog
+    if name is VenueName.LIVE and own.api_key:
+        return own.api_key, read_secret(directory, own.secret_file)
+    venue = settings.testnet if name is VenueName.TESTNET else settings.live
+    return venue.api_key, read_secret(directory, venue.secret_file)
+
+
+def _venue(
+    settings: Settings,
+    name: VenueName,
+    api_key: str,
+    secret: str,
+    clock: Clock,
+    tell: Callable[[str, str], None],
+    stack: AsyncExitStack,
+) -> Venue:
+    endpoint = endpoint_of(settings, name)
+    host = VenueHost(endpoint, clock, on_lockout=partial(_tell_lockout, tell, name))
+    stack.push_async_callback(host.aclose)
+    return open_venue(name, endpoint, LocalSigner(api_key, secret, _NOTHING), clock, SystemRandom(), host=host)
+
+
+def _tell_lockout(tell: Callable[[str, str], None], name: VenueName, lockout: LockOut) -> None:
+    tell(f"the {name} venue has locked the watchdog out", f"HTTP {lockout.status}, for {lockout.seconds} s")
+
+
+async def _alerts(settings: Settings, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> Callable[[str, str], None]:
+    name, environment = settings.controller_id, settings.environment.value
+    reports = sentry.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
+    stack.push_async_callback(reports.aclose)
+    alerts = Alerts(clock=clock, reports=reports, redactor=redactor)
+
+    def tell(title: str, detail: str) -> None:
+        alerts.decided(Alert(AlertKind.WATCHDOG, title, detail))
+
+    return tell
+
+
+@contextmanager
+def _stopping(stop: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
