@@ -16,8 +16,8 @@ from controller.gateway.app import create_app as create_gateway
 from controller.gateway.limits import GatewayLimits
 from controller.gateway.server import serving as serving_gateway
 from controller.runtime.assembly import Assembly
+from controller.serving.acceptor import Acceptors
 from controller.serving.descriptors import Budget, in_use, limit, share
-from controller.serving.door import Doors
 
 SOCKET_FILE = "gatehouse.sock"
 
@@ -27,7 +27,7 @@ async def open_standby_servers(deployment: Deployment, operator: OperatorPort) -
     """The console and the local socket of a standby. A standby opens no gateway port, so a bot's connection is refused."""
     async with AsyncExitStack() as stack:
         budget = share(limit(), in_use(), gateway=0)
-        await _open_console(deployment, operator, budget, Doors(budget.ceiling), stack)
+        await _open_console(deployment, operator, budget, Acceptors(budget.ceiling), stack)
         yield
 
 
@@ -40,19 +40,19 @@ async def open_servers(deployment: Deployment, assembly: Assembly, stack: AsyncE
     settings, limits = deployment.settings.gateway, GatewayLimits()
     budget = share(limit(), in_use(), gateway=limits.connection.connections)
     limits = replace(limits, connection=limits.connection.at_most(budget.gateway))
-    doors = Doors(budget.ceiling)
+    acceptors = Acceptors(budget.ceiling)
     gateway = create_gateway(assembly.bots, assembly.keyring, limits)
-    await stack.enter_async_context(serving_gateway(gateway, settings.host, settings.port, limits, doors))
-    await _open_console(deployment, assembly.operator, budget, doors, stack)
+    await stack.enter_async_context(serving_gateway(gateway, settings.host, settings.port, limits, acceptors))
+    await _open_console(deployment, assembly.operator, budget, acceptors, stack)
 
 
 async def _open_console(
-    deployment: Deployment, operator: OperatorPort, budget: Budget, doors: Doors, stack: AsyncExitStack
+    deployment: Deployment, operator: OperatorPort, budget: Budget, acceptors: Acceptors, stack: AsyncExitStack
 ) -> None:
     settings = deployment.settings.console
     remote = replace(TCP_LIMITS, connection=TCP_LIMITS.connection.at_most(budget.console))
     local = replace(LOCAL_LIMITS, connection=LOCAL_LIMITS.connection.at_most(budget.local))
     console = create_console(operator, local=False, limits=remote)
-    await stack.enter_async_context(serving_console(console, settings.host, settings.port, remote, doors))
+    await stack.enter_async_context(serving_console(console, settings.host, settings.port, remote, acceptors))
     console = create_console(operator, local=True, limits=local)
-    await stack.enter_async_context(serving_socket(console, deployment.data / SOCKET_FILE, local, doors))
+    await stack.enter_async_context(serving_socket(console, deployment.data / SOCKET_FILE, local, acceptors))

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 from controller.console.limits import LOCAL_LIMITS, TCP_LIMITS, ConsoleLimits
 from controller.serving import listen, serve
-from controller.serving.door import Door, Doors
+from controller.serving.acceptor import Acceptor, Acceptors
 from exchange.errors import ConfigError, Refused
 
 BIND_AGAIN_S = 0.5
@@ -41,19 +41,19 @@ class Drainable(Protocol):
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, host: str, port: int, limits: ConsoleLimits = TCP_LIMITS, doors: Doors | None = None
+    app: ASGIApp, host: str, port: int, limits: ConsoleLimits = TCP_LIMITS, acceptors: Acceptors | None = None
 ) -> AsyncIterator[int]:
     """Serve ``app`` on TCP; yields the port, which matters when 0 was asked for.
 
     Args:
-        doors: those of the process; without, this server is alone in it.
+        acceptors: those of the process; without, this server is alone in it.
 
     Raises:
         ConfigError: the address cannot be bound.
     """
     listener = listen(host, port, "console")
-    door = (doors or Doors()).add("console", limits.connection)
-    async with serve(app, listener, door, drain=_drain(app)):
+    acceptor = (acceptors or Acceptors()).add("console", limits.connection)
+    async with serve(app, listener, acceptor, drain=_drain(app)):
         yield int(listener.getsockname()[1])
 
 
@@ -62,7 +62,7 @@ async def serving_socket(
     app: ASGIApp,
     path: Path,
     limits: ConsoleLimits = LOCAL_LIMITS,
-    doors: Doors | None = None,
+    acceptors: Acceptors | None = None,
     *,
     uids: frozenset[int] | None = None,
 ) -> AsyncIterator[None]:
@@ -71,7 +71,7 @@ async def serving_socket(
     A socket file that somebody removes is created again within ``BIND_AGAIN_S``: a halt must find it.
 
     Args:
-        doors: those of the process. The socket may use the descriptors that they keep from clients over TCP.
+        acceptors: those of the process. The socket may use the descriptors that they keep from clients over TCP.
         uids: the users to accept instead, even if the socket's mode was changed.
 
     Raises:
@@ -79,17 +79,17 @@ async def serving_socket(
         Refused: another process is serving there.
     """
     allowed = frozenset({0, os.geteuid()}) if uids is None else uids
-    shared = doors or Doors()
+    shared = acceptors or Acceptors()
 
-    async def bind(stack: AsyncExitStack) -> Door:
+    async def bind(stack: AsyncExitStack) -> Acceptor:
         listener = _bind_private(path)
-        door = shared.add("local socket", limits.connection, local=lambda peer: _user_of(peer) in allowed)
-        await stack.enter_async_context(serve(app, listener, door, drain=_drain(app)))
-        return door
+        acceptor = shared.add("local socket", limits.connection, local=lambda peer: _user_of(peer) in allowed)
+        await stack.enter_async_context(serve(app, listener, acceptor, drain=_drain(app)))
+        return acceptor
 
     async with AsyncExitStack() as stack:
-        door = await bind(stack)
-        keeping = asyncio.create_task(_bind_again(path, door, lambda: bind(stack)))
+        acceptor = await bind(stack)
+        keeping = asyncio.create_task(_bind_again(path, acceptor, lambda: bind(stack)))
         try:
             yield
         finally:
@@ -99,7 +99,7 @@ async def serving_socket(
             _remove(path)
 
 
-async def _bind_again(path: Path, door: Door, bind: Callable[[], Awaitable[Door]]) -> None:
+async def _bind_again(path: Path, acceptor: Acceptor, bind: Callable[[], Awaitable[Acceptor]]) -> None:
     """Bind the socket again whenever its file is gone. Connections that are open stay; another file in its place is left alone."""
     while True:
         await asyncio.sleep(BIND_AGAIN_S)
@@ -107,12 +107,12 @@ async def _bind_again(path: Path, door: Door, bind: Callable[[], Awaitable[Door]
             continue
         try:
             fresh = await bind()
-        except (ConfigError, Refused) as error:
-            _log.warning("the local socket is gone and cannot be created: %s", error.message)
+        except (ConfigError, Refused, OSError) as error:
+            _log.warning("the local socket is gone and cannot be created: %s", error)
             continue
         _log.warning("the local socket was gone; it is served again at %s", path)
-        door.close()
-        door = fresh
+        acceptor.close()
+        acceptor = fresh
 
 
 def _drain(app: object) -> Callable[[], None] | None:

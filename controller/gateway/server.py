@@ -9,22 +9,24 @@ from starlette.types import ASGIApp
 
 from controller.gateway.limits import GatewayLimits
 from controller.serving import listen, serve
-from controller.serving.door import Doors
+from controller.serving.acceptor import Acceptors
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, host: str, port: int, limits: GatewayLimits, doors: Doors | None = None) -> AsyncIterator[int]:
+async def serving(
+    app: ASGIApp, host: str, port: int, limits: GatewayLimits, acceptors: Acceptors | None = None
+) -> AsyncIterator[int]:
     """Serve ``app`` inside the running loop; yields the port, which matters when 0 was asked for.
 
     ``controller.bootstrap`` enters it. Leaving the context stops accepting and waits for open requests.
 
     Args:
-        doors: those of the process; without, this server is alone in it.
+        acceptors: those of the process; without, this server is alone in it.
 
     Raises:
         ConfigError: the address cannot be bound.
     """
     listener = listen(host, port, "gateway")
-    door = (doors or Doors()).add("gateway", limits.connection)
-    async with serve(app, listener, door):
+    acceptor = (acceptors or Acceptors()).add("gateway", limits.connection)
+    async with serve(app, listener, acceptor):
         yield int(listener.getsockname()[1])

@@ -1,6 +1,6 @@
 """Runs an ASGI server inside the running event loop, for the gateway, the console, the local socket and the witness.
 
-The process keeps its own signal handlers. ``serve`` is what a server uses; its ``Door`` bounds what clients may use.
+The process keeps its own signal handlers. ``serve`` is what a server uses; its ``Acceptor`` bounds what clients may use.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from controller.serving.door import Door
+from controller.serving.acceptor import Acceptor
 from controller.serving.guarded import guarded_protocol
 from exchange.errors import ConfigError
 
@@ -49,12 +49,12 @@ def listen(host: str, port: int, section: str) -> socket.socket:
 async def serve(
     app: ASGIApp,
     listener: socket.socket,
-    door: Door,
+    acceptor: Acceptor,
     *,
     tls: ssl.SSLContext | None = None,
     drain: Callable[[], None] | None = None,
 ) -> AsyncIterator[None]:
-    """Serve ``app`` on a bound socket to the clients that ``door`` lets in.
+    """Serve ``app`` on a bound socket to the clients that ``acceptor`` lets in.
 
     Leaving the context stops accepting, calls ``drain``, and waits for open requests.
     """
@@ -68,7 +68,7 @@ async def serve(
         server_header=False,
         timeout_graceful_shutdown=DRAIN_S,
     )
-    server = _Server(config, door, tls)
+    server = _Server(config, acceptor, tls)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     listening = asyncio.create_task(server.listening.wait())
     await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -83,12 +83,12 @@ async def serve(
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that installs no signal handlers, accepts through a door, and sets ``listening`` once it listens."""
+    """A uvicorn server that installs no signal handlers, accepts through a acceptor, and sets ``listening`` once it listens."""
 
-    def __init__(self, config: uvicorn.Config, door: Door, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, config: uvicorn.Config, acceptor: Acceptor, tls: ssl.SSLContext | None) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
-        self._door = door
+        self._acceptor = acceptor
         self._tls = tls
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
@@ -97,10 +97,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         # asyncio's own accept writes thousands of lines when no descriptor is left, and drops nobody.
         make = partial(
-            guarded_protocol(self._door), config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            guarded_protocol(self._acceptor), config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         for listener in sockets or ():
-            self._door.open(listener, make, self._tls)
-        self.servers = [cast("Any", self._door)]
+            self._acceptor.open(listener, make, self._tls)
+        self.servers = [cast("Any", self._acceptor)]
         self.started = True
         self.listening.set()

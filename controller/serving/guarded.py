@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from controller.serving.door import Door
+from controller.serving.acceptor import Acceptor
 
 _VOUCH = "vouch"
 
@@ -25,17 +25,17 @@ class _Wait(Enum):
     GO = auto()
 
 
-def guarded_protocol(door: Door) -> type[GuardedProtocol]:
-    """The protocol for the connections of a door, as the class that uvicorn expects."""
+def guarded_protocol(acceptor: Acceptor) -> type[GuardedProtocol]:
+    """The protocol for the connections of a acceptor, as the class that uvicorn expects."""
 
     class Guarded(GuardedProtocol):
-        _door = door
+        _acceptor = acceptor
 
     return Guarded
 
 
 def vouch(scope: Scope, signer: str) -> None:
-    """A request had a valid signature of ``signer``: a full door drops its connection last. The gateway calls it."""
+    """A request had a valid signature of ``signer``: a full acceptor drops its connection last. The gateway calls it."""
     said = scope.get("state", {}).get(_VOUCH)
     if said is not None:
         said(signer)
@@ -47,10 +47,10 @@ class GuardedProtocol(HttpToolsProtocol):
     uvicorn alone waits without limit for a first request, for a body and for a reader, and buffers a header of any size.
     """
 
-    _door: ClassVar[Door]
+    _acceptor: ClassVar[Acceptor]
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self.address = ""
         self.proven = ""
         self.waiting_since: float | None = None
@@ -83,7 +83,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Forget the connection."""
         self._open = False
         self._stop_deadline()
-        self._door.leave(self)
+        self._acceptor.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -92,7 +92,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._head_bytes += len(data)
         super().data_received(data)
-        too_large = self._parsing is _Wait.HEAD and self._head_bytes > self._door.bounds.head_bytes
+        too_large = self._parsing is _Wait.HEAD and self._head_bytes > self._acceptor.bounds.head_bytes
         if too_large and not self.transport.is_closing():
             self.send_400_response("Request header too large.")
         self._note()
@@ -168,7 +168,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return self._parsing or (_Wait.NEXT if self._served else _Wait.FIRST)
 
     def _seconds(self, waits: _Wait) -> float:
-        bounds = self._door.bounds
+        bounds = self._acceptor.bounds
         match waits:
             case _Wait.FIRST | _Wait.HEAD:
                 return bounds.head_seconds

@@ -33,20 +33,20 @@ Key = tuple[object, ...]
 
 @dataclass
 class _Line:
-    """One line, or all lines of a library's logger, in its window. ``told`` is what precedes the count."""
+    """One line, or all lines of a library's logger, in its window. ``text`` is what precedes the count."""
 
     began: float
     logger: str
     level: int
-    told: str
+    text: str
     seen: int = 0
     left_out: int = 0
 
     def summary(self, now: float) -> Iterator[logging.LogRecord]:
         """A record with the count, if something was left out."""
         if self.left_out:
-            text = f"{self.told}: repeated {self.left_out} times in the last {now - self.began:.0f} s, not written each time"
-            yield logging.LogRecord(self.logger, self.level, "", 0, text, None, None)
+            message = f"{self.text}: repeated {self.left_out} times in the last {now - self.began:.0f} s, not written each time"
+            yield logging.LogRecord(self.logger, self.level, "", 0, message, None, None)
 
 
 class Repeats:

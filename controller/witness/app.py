@@ -22,8 +22,8 @@ from starlette.routing import Route
 from controller.journal.cosignature import cosign
 from controller.journal.note import NoteKey, open_note
 from controller.serving import listen, serve
+from controller.serving.acceptor import Acceptors
 from controller.serving.bounds import Bounds
-from controller.serving.door import Doors
 from controller.witness.judge import MOST_BYTES, TEXT_TYPE, CheckpointRefused, judge
 from controller.witness.store import Store
 from exchange.errors import ConfigError
@@ -113,7 +113,7 @@ async def serving(app: Starlette, host: str, port: int, tls: Tls | None = None) 
     """Serve on TCP; yields the port. Raises ``ConfigError`` (``cannot-listen``, ``witness-tls``)."""
     context = _tls_context(tls) if tls is not None else None
     listener = listen(host, port, "witness")
-    async with serve(app, listener, Doors().add("witness", BOUNDS), tls=context):
+    async with serve(app, listener, Acceptors().add("witness", BOUNDS), tls=context):
         yield int(listener.getsockname()[1])
 
 

@@ -18,8 +18,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.serving import listen, serve
+from controller.serving.acceptor import Acceptors
 from controller.serving.bounds import Bounds
-from controller.serving.door import Doors
 
 ACCESS_KEY, SECRET, REGION, BUCKET = "AKIATEST", "bucket-secret-of-the-test", "eu-test-1", "checkpoints"
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -173,5 +173,5 @@ async def running_bucket() -> AsyncIterator[BucketServer]:
     app = Starlette(routes=[Route(route, server.answer, methods=["GET", "HEAD", "PUT"])])
     listener = listen("127.0.0.1", 0, "bucket")
     server.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    async with serve(app, listener, Doors().add("bucket", Bounds())):
+    async with serve(app, listener, Acceptors().add("bucket", Bounds())):
         yield server

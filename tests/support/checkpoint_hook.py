@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from controller.serving import listen, serve
+from controller.serving.acceptor import Acceptors
 from controller.serving.bounds import Bounds
-from controller.serving.door import Doors
 
 
 @dataclass
@@ -41,5 +41,5 @@ async def running_hook() -> AsyncIterator[Hook]:
     app = Starlette(routes=[Route("/hook", hook.take, methods=["POST"])])
     listener = listen("127.0.0.1", 0, "hook")
     hook.url = f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
-    async with serve(app, listener, Doors().add("hook", Bounds())):
+    async with serve(app, listener, Acceptors().add("hook", Bounds())):
         yield hook

@@ -24,8 +24,8 @@ from controller.console.server import serving, serving_socket
 from controller.gateway.app import create_app as create_gateway
 from controller.gateway.limits import GatewayLimits
 from controller.gateway.server import serving as serving_gateway
+from controller.serving.acceptor import Acceptors
 from controller.serving.descriptors import in_use, limit, raise_limit, share
-from controller.serving.door import Doors
 from controller.telemetry.logs import open_logs
 from controller.telemetry.redact import Redactor
 from tests.support.fixed_keys import FixedKeys
@@ -58,14 +58,14 @@ class Port(FakePort):
 async def main(directory: Path) -> None:
     """Serve until killed."""
     budget = share(limit(), in_use(), gateway=256)
-    limits, doors, port = GatewayLimits(), Doors(budget.ceiling), Port()
+    limits, acceptors, port = GatewayLimits(), Acceptors(budget.ceiling), Port()
     limits = replace(limits, connection=limits.connection.at_most(budget.gateway))
     remote = replace(TCP_LIMITS, connection=TCP_LIMITS.connection.at_most(budget.console))
     local = replace(LOCAL_LIMITS, connection=LOCAL_LIMITS.connection.at_most(budget.local))
     async with (
-        serving_gateway(create_gateway(FakeGateway(), FixedKeys(), limits), "127.0.0.1", 0, limits, doors) as gateway,
-        serving(create_console(port, local=False, limits=remote), "127.0.0.1", 0, remote, doors) as console,
-        serving_socket(create_console(port, local=True, limits=local), directory / "gatehouse.sock", local, doors),
+        serving_gateway(create_gateway(FakeGateway(), FixedKeys(), limits), "127.0.0.1", 0, limits, acceptors) as gateway,
+        serving(create_console(port, local=False, limits=remote), "127.0.0.1", 0, remote, acceptors) as console,
+        serving_socket(create_console(port, local=True, limits=local), directory / "gatehouse.sock", local, acceptors),
     ):
         written = directory / "ports.new"
         written.write_text(json.dumps({"console": console, "gateway": gateway}))

@@ -230,15 +230,10 @@ def _check_limits(command: Command, policy: Policy, target: Position) -> None:
 def _seal_shown(draft: Draft, command: Command, shown: str) -> None:
     """Seal the evidence that the signers of an authorised command were shown, if it is still about the present run."""
     state, bundle = draft.after, parse(shown.encode())
-    policy = _policy(state)
-    present = evidence.gather(state, policy, bundle.gate)
-    if (
-        evidence_digest(bundle) == command.evidence_digest not in state.seals
-        and present is not None
-        and bundle.subject == present.subject
-        and bundle.journal_seq >= state.governance_seq
-    ):
-        _seal(draft, bundle, evaluate(bundle.gate, policy, bundle, draft.now))
+    # Whatever evidence is about cannot change without a decision about the lifecycle.
+    present = bundle.journal_seq >= state.governance_seq
+    if present and evidence_digest(bundle) == command.evidence_digest not in state.seals:
+        _seal(draft, bundle, evaluate(bundle.gate, _policy(state), bundle, draft.now))
 
 
 def _gate(draft: Draft, command: Command) -> GateResult | None:

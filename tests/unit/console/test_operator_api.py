@@ -196,7 +196,7 @@ async def test_only_a_proposal_over_the_local_socket_asks_to_seal_the_evidence(*
     assert port.sealed == sealed
 
 
-async def test_proposals_over_tcp_are_limited_and_the_refusal_says_when_to_come_back() -> None:
+async def test_too_many_proposals_over_tcp_are_refused_with_a_time_to_wait() -> None:
     port, now = FakePort(), [0]
     limits = ConsoleLimits(proposals=Rate(1, 2, seconds=10))
     app = create_app(port, local=False, limits=limits, monotonic_ns=lambda: now[0])

@@ -16,8 +16,8 @@ from controller.journal.publishing import Outcome, read_from
 from controller.journal.targets.witness import WitnessTarget
 from controller.runtime.loop.clock import SystemClock
 from controller.serving import listen, serve
+from controller.serving.acceptor import Acceptors
 from controller.serving.bounds import Bounds
-from controller.serving.door import Doors
 from controller.witness.app import Witness, create_app
 from controller.witness.store import Store
 from exchange.errors import IntegrityError
@@ -38,7 +38,7 @@ async def witness(directory: Path, *, foreign: bool = False) -> AsyncIterator[st
         app = Starlette(routes=[route for route in app.routes if route.path == "/add-checkpoint"])
     listener = listen("127.0.0.1", 0, "witness")
     try:
-        async with serve(app, listener, Doors().add("witness", Bounds())):
+        async with serve(app, listener, Acceptors().add("witness", Bounds())):
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         store.close()

@@ -75,7 +75,7 @@ async def starved(directory: Path, soft: int, hard: int) -> AsyncIterator[Starve
         await process.wait()
 
 
-async def test_sixty_connections_to_venues_can_be_opened_under_a_flood_and_the_log_stays_small(tmp_path: Path) -> None:
+async def test_sixty_sockets_can_be_opened_under_a_flood_and_the_log_stays_small(tmp_path: Path) -> None:
     async with (
         starved(tmp_path, 256, 256) as process,
         Crowd(process.console, idle=200, drips=100) as console,

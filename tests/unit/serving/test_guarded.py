@@ -16,8 +16,8 @@ from controller.console.app import create_app
 from controller.console.limits import ConsoleLimits
 from controller.console.server import serving
 from controller.serving import listen, serve
+from controller.serving.acceptor import Acceptor, Acceptors
 from controller.serving.bounds import Bounds
-from controller.serving.door import Door, Doors
 from controller.serving.guarded import guarded_protocol
 from tests.support.crowd import eventually
 from tests.support.operator_port import FakePort, an_entry
@@ -54,12 +54,12 @@ async def answers_at_length(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def talking(app: ASGIApp, bounds: Bounds) -> AsyncIterator[tuple[Door, asyncio.StreamReader, asyncio.StreamWriter]]:
-    door, listener = Doors().add("test", bounds), listen("127.0.0.1", 0, "test")
-    async with serve(app, listener, door):
+async def talking(app: ASGIApp, bounds: Bounds) -> AsyncIterator[tuple[Acceptor, asyncio.StreamReader, asyncio.StreamWriter]]:
+    acceptor, listener = Acceptors().add("test", bounds), listen("127.0.0.1", 0, "test")
+    async with serve(app, listener, acceptor):
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         try:
-            yield door, reader, writer
+            yield acceptor, reader, writer
         finally:
             writer.close()
 
@@ -126,19 +126,19 @@ async def test_a_connection_without_a_next_request_ends() -> None:
 
 @pytest.mark.parametrize("path", [b"/", b"/last"], ids=["kept alive", "closing"])
 async def test_an_answer_that_is_not_read_ends_the_connection(path: bytes) -> None:
-    async with talking(answers_at_length, replace(PATIENT, write_seconds=SOON)) as (door, reader, writer):
+    async with talking(answers_at_length, replace(PATIENT, write_seconds=SOON)) as (acceptor, reader, writer):
         writer.transport.pause_reading()
         writer.write(GET.replace(b"/ ", path + b" ", 1))
-        await eventually(lambda: len(door.guests) == 1 and not door_waits_for_first(door))
-        await eventually(lambda: not door.guests)
+        await eventually(lambda: len(acceptor.clients) == 1 and not waits_for_its_request(acceptor))
+        await eventually(lambda: not acceptor.clients)
         writer.transport.resume_reading()
         assert len(await rest(reader)) < LONG
 
 
-def door_waits_for_first(door: Door) -> bool:
+def waits_for_its_request(acceptor: Acceptor) -> bool:
     """Whether the only connection has not sent its request yet."""
-    (guest,) = door.guests
-    return not getattr(guest, "cycle", None)
+    (client,) = acceptor.clients
+    return not getattr(client, "cycle", None)
 
 
 class Unflushed(asyncio.Transport):
@@ -163,8 +163,8 @@ class Unflushed(asyncio.Transport):
 
 
 async def test_a_closing_connection_whose_last_bytes_are_not_taken_ends() -> None:
-    door, transport = Doors().add("test", replace(PATIENT, write_seconds=SOON)), Unflushed()
-    protocol = guarded_protocol(door)(config=uvicorn.Config(ignores_body), server_state=ServerState(), app_state={})
+    acceptor, transport = Acceptors().add("test", replace(PATIENT, write_seconds=SOON)), Unflushed()
+    protocol = guarded_protocol(acceptor)(config=uvicorn.Config(ignores_body), server_state=ServerState(), app_state={})
     protocol.connection_made(transport)
     protocol.data_received(GET.replace(b"Host", b"Connection: close\r\nHost"))
     async with asyncio.timeout(30):
@@ -210,7 +210,7 @@ async def test_a_reader_of_the_live_stream_that_does_not_read_is_dropped() -> No
             writer.close()
 
 
-async def test_the_places_of_the_live_stream_are_limited_over_a_real_socket_and_free_again_afterwards() -> None:
+async def test_places_of_the_live_stream_are_limited_and_free_again_afterwards() -> None:
     operator, limits = FakePort(), ConsoleLimits(readers=4, readers_per_address=3)
     ask = b"GET /v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     async with serving(create_app(operator, local=False, limits=limits), "127.0.0.1", 0, limits) as port:

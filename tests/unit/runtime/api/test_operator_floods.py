@@ -16,16 +16,19 @@ from controller.authority.signing import sign_with_file_key
 from controller.console.app import create_app
 from controller.console.limits import ConsoleLimits
 from controller.console.schema import ProposeRequest
+from controller.core.decisions.draft import SealReply
 from controller.core.lifecycle import Position
 from controller.runtime.api.operator import Operator
 from controller.runtime.api.refusals import RATE
+from controller.runtime.api.shown import MOST, REUSED_MS, ShownEvidence
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
+from controller.runtime.loop.immediate_halt import ImmediateHalt
 from controller.runtime.venues.markets import Markets
 from controller.serving.throttle import Rate
 from controller.telemetry.facade import OFF
 from exchange.errors import GatehouseError
-from exchange.model import SymbolRules
+from exchange.model import Millis, SymbolRules
 from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.stage import Stage
@@ -66,6 +69,8 @@ async def operating(shell: Shell) -> AsyncIterator[Operator]:
             journal=shell.journal,
             clock=clock,
             tracing=Tracing(OFF, clock),
+            halt=ImmediateHalt(permits=shell.permits, inbox=inbox, clock=clock, record=lambda _: None, cancel_now=lambda _: None),
+            permits=shell.permits,
             key_problem=lambda _: "",
             target_statuses=tuple,
         )
@@ -116,7 +121,7 @@ async def test_a_proposal_over_the_local_socket_seals_at_once_and_has_no_limit(s
     assert shell.kinds_on_disk()[before:] == ["evidence-sealed"] * 30
 
 
-async def test_a_command_proposed_over_tcp_is_sealed_and_applied_when_it_is_signed(shell: Shell) -> None:
+async def test_a_command_proposed_over_tcp_is_sealed_when_it_is_signed(shell: Shell) -> None:
     before = shell.journal.head.seq
     async with operating(shell) as operator:
         proposal = await operator.propose(ADVANCE, seal=False)
@@ -126,10 +131,27 @@ async def test_a_command_proposed_over_tcp_is_sealed_and_applied_when_it_is_sign
     assert shell.kinds_on_disk()[before : before + 2] == ["evidence-sealed", "command-accepted"]
 
 
-async def test_many_proposals_of_one_move_show_the_same_evidence_for_a_while(shell: Shell) -> None:
-    async with operating(shell) as operator:
-        digests = {(await operator.propose(ADVANCE, seal=False)).gate for _ in range(20)}
-    assert len({gate.evidence_digest for gate in digests if gate is not None}) == 1
+def test_many_proposals_of_one_move_show_the_same_evidence_for_a_while() -> None:
+    shown, target = ShownEvidence(), Position(Stage.TESTNET_VALIDATING)
+
+    def show(number: int, now: int, governance_seq: int = 7) -> str:
+        seal = SealReply(f"digest {number}", "PASS", f"evidence {number}")
+        return shown.keep(Verb.ADVANCE, target, seal, governance_seq, Millis(now)).evidence_digest
+
+    assert {show(number, number) for number in range(1, 100)} == {"digest 1"}
+    assert show(100, REUSED_MS) == "digest 1"
+    assert show(101, REUSED_MS + 1) == "digest 101"
+    assert show(102, REUSED_MS + 1, governance_seq=8) == "digest 102"
+    assert [shown.text(f"digest {number}") for number in (1, 2, 101)] == ["evidence 1", "", "evidence 101"]
+
+
+def test_the_memory_for_shown_evidence_is_bounded() -> None:
+    shown = ShownEvidence()
+    for number in range(MOST + 10):
+        seal = SealReply(f"digest {number}", "PASS", f"evidence {number}")
+        shown.keep(Verb.ADVANCE, Position(Stage.TESTNET_VALIDATING), seal, number, Millis(0))
+    known = [number for number in range(MOST + 10) if shown.text(f"digest {number}")]
+    assert known == list(range(10, MOST + 10))
 
 
 async def test_a_flood_of_envelopes_that_do_not_verify_journals_a_limited_number(shell: Shell) -> None:

@@ -1,4 +1,4 @@
-"""The door of a server: whom it drops, whom it keeps, and who is still served in a crowd."""
+"""The acceptor of a server: whom it drops, whom it keeps, and who is still served in a crowd."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from controller.gateway.app import create_app as create_gateway
 from controller.gateway.port import BotKey
 from controller.gateway.server import serving as serving_gateway
 from controller.serving import listen, serve
+from controller.serving.acceptor import Acceptor, Acceptors
 from controller.serving.bounds import Bounds, counted_address
-from controller.serving.door import Door, Doors
 from exchange.wire.signing import encode_params, signature
 from tests.support.crowd import Crowd, eventually
 from tests.support.fixed_keys import FixedKeys
@@ -36,7 +36,7 @@ from tests.unit.gateway.gateway_client import ALPHA, BETA, PLENTY
 BOTS = (ALPHA, BETA, BotKey("gamma", "mx0gammagamma", "gamma-secret"))
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 ROOMY = Bounds(head_seconds=600, request_seconds=600, idle_seconds=600, write_seconds=600)
-"""No time limit ends a connection in these tests: only the door does."""
+"""No time limit ends a connection in these tests: only the acceptor does."""
 
 
 class Slow:
@@ -58,7 +58,7 @@ class Scene:
     """A served ``Slow`` application and its clients."""
 
     app: Slow
-    door: Door
+    acceptor: Acceptor
     port: int
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
@@ -71,10 +71,10 @@ class Scene:
 
 
 @asynccontextmanager
-async def slow(bounds: Bounds, doors: Doors | None = None) -> AsyncIterator[Scene]:
-    app, door, listener = Slow(), (doors or Doors()).add("test", bounds), listen("127.0.0.1", 0, "test")
-    scene = Scene(app, door, listener.getsockname()[1])
-    async with serve(app, listener, door):
+async def slow(bounds: Bounds, acceptors: Acceptors | None = None) -> AsyncIterator[Scene]:
+    app, acceptor, listener = Slow(), (acceptors or Acceptors()).add("test", bounds), listen("127.0.0.1", 0, "test")
+    scene = Scene(app, acceptor, listener.getsockname()[1])
+    async with serve(app, listener, acceptor):
         try:
             yield scene
         finally:
@@ -112,11 +112,11 @@ async def test_every_bot_is_served_while_500_connections_are_idle_or_slow() -> N
         assert 100 < crowd.still_open() <= 128
 
 
-async def test_status_and_halt_are_answered_while_crowds_hold_the_console_and_the_socket(tmp_path: Path) -> None:
-    operator, doors, path = FakeOperator(), Doors(), tmp_path / "gatehouse.sock"
+async def test_status_and_halt_are_answered_while_crowds_hold_both_consoles(tmp_path: Path) -> None:
+    operator, acceptors, path = FakeOperator(), Acceptors(), tmp_path / "gatehouse.sock"
     async with (
-        serving_console(create_console(operator, local=False), "127.0.0.1", 0, doors=doors) as port,
-        serving_socket(create_console(operator, local=True), path, doors=doors),
+        serving_console(create_console(operator, local=False), "127.0.0.1", 0, acceptors=acceptors) as port,
+        serving_socket(create_console(operator, local=True), path, acceptors=acceptors),
         Crowd(port, idle=150, drips=150),
         Crowd(path, idle=100, drips=100),
         http_over(path) as local,
@@ -131,7 +131,7 @@ async def test_status_and_halt_are_answered_while_crowds_hold_the_console_and_th
 async def test_the_connection_that_has_waited_the_longest_is_dropped_first() -> None:
     async with slow(replace(ROOMY, connections=3)) as scene:
         first, second, third = [await scene.connect() for _ in range(3)]
-        await eventually(lambda: len(scene.door.guests) == 3)
+        await eventually(lambda: len(scene.acceptor.clients) == 3)
         await scene.connect()
         assert await ended(first)
         await scene.connect()
@@ -148,7 +148,7 @@ async def test_a_request_in_progress_is_never_dropped() -> None:
             assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
 
 
-async def test_a_new_connection_is_refused_when_every_other_has_a_request_in_progress() -> None:
+async def test_a_new_connection_is_refused_when_every_other_one_is_being_served() -> None:
     async with slow(replace(ROOMY, connections=2)) as scene:
         busy = [await scene.connect(GET) for _ in range(2)]
         await eventually(lambda: scene.app.begun == 2)
@@ -206,7 +206,7 @@ async def test_one_address_cannot_take_the_connections_of_another() -> None:
     async with slow(replace(ROOMY, connections=10, per_address=5)) as scene:
         other = await scene.connect(source="127.0.0.2")
         async with Crowd(scene.port, idle=40):
-            await eventually(lambda: len(scene.door.guests) == 6)
+            await eventually(lambda: len(scene.acceptor.clients) == 6)
             assert not other.at_eof()
 
 
@@ -215,17 +215,17 @@ async def test_a_connection_that_has_ended_does_not_count() -> None:
         for _ in range(5):
             await scene.connect()
             scene.writers[-1].close()
-        await eventually(lambda: not scene.door.guests)
+        await eventually(lambda: not scene.acceptor.clients)
 
 
 async def test_clients_over_tcp_never_take_the_descriptors_that_are_kept(tmp_path: Path) -> None:
     with socket.socket() as probe:
         ceiling = probe.fileno() + 20
-    operator, doors, path = FakeOperator(), Doors(ceiling), tmp_path / "gatehouse.sock"
+    operator, acceptors, path = FakeOperator(), Acceptors(ceiling), tmp_path / "gatehouse.sock"
     limits = ConsoleLimits(connection=ROOMY)
     async with (
-        serving_console(create_console(operator, local=False), "127.0.0.1", 0, limits, doors) as port,
-        serving_socket(create_console(operator, local=True), path, doors=doors),
+        serving_console(create_console(operator, local=False), "127.0.0.1", 0, limits, acceptors) as port,
+        serving_socket(create_console(operator, local=True), path, acceptors=acceptors),
         Crowd(port, idle=60) as crowd,
         http_over(path) as local,
     ):
@@ -247,13 +247,13 @@ class Exhausted(socket.socket):
         return super().accept()
 
 
-async def test_a_door_without_descriptors_drops_who_waits_and_tries_again_only_now_and_then() -> None:
-    doors, app = Doors(), Slow()
+async def test_a_server_without_descriptors_drops_idle_clients_and_tries_rarely() -> None:
+    acceptors, app = Acceptors(), Slow()
     listener = Exhausted()
     listener.bind(("127.0.0.1", 0))
-    async with slow(ROOMY, doors) as other, serve(app, listener, doors.add("exhausted", ROOMY)):
+    async with slow(ROOMY, acceptors) as other, serve(app, listener, acceptors.add("exhausted", ROOMY)):
         waiting = await other.connect()
-        await eventually(lambda: len(other.door.guests) == 1)
+        await eventually(lambda: len(other.acceptor.clients) == 1)
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         writer.write(GET)
         assert await ended(waiting)

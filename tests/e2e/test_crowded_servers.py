@@ -33,7 +33,7 @@ def gateway_port(deployment: Rig) -> int:
     return int(urlsplit(deployment.gateway).port or 0)
 
 
-async def test_a_halt_is_answered_while_a_crowd_holds_the_console_the_gateway_and_the_socket(tmp_path: Path) -> None:
+async def test_a_halt_is_answered_while_crowds_hold_every_port_and_the_socket(tmp_path: Path) -> None:
     async with rig(tmp_path / "deployment", script=("-c", LIMITED.format(few=FEW))) as deployment:
         await deployment.start()
         await deployment.climb("TESTNET_VALIDATING")
@@ -57,7 +57,7 @@ async def test_a_halt_is_answered_while_a_crowd_holds_the_console_the_gateway_an
         assert (deployment.directory / "controller.log").stat().st_size < MOST_LOG_BYTES
 
 
-async def test_a_limit_that_is_too_small_refuses_the_start_and_says_what_to_raise(tmp_path: Path) -> None:
+async def test_too_few_descriptors_refuse_the_start_and_say_what_to_raise(tmp_path: Path) -> None:
     async with rig(tmp_path / "deployment", script=("-c", LIMITED.format(few=80))) as deployment:
         await deployment.start()
         assert await deployment.exit_code() == 2

@@ -1,7 +1,7 @@
 """Accepts connections for a server, within limits: how many, from one address, and with descriptors left for everything else.
 
-A full door drops the connection that has waited for its client the longest, so that whoever connects next is served. A connection
-whose request is being worked on is never dropped. ``controller.bootstrap`` makes the ``Doors`` of a process.
+A full acceptor drops the connection that has waited for its client the longest, so that the next client is served. A connection
+whose request is being worked on is never dropped. ``controller.bootstrap`` makes the ``Acceptors`` of a process.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from controller.serving.bounds import Bounds, counted_address
 
 BACKLOG = 512
 PAUSE_S = 0.1
-"""How long a door that found no descriptor accepts nothing."""
+"""How long an acceptor that found no descriptor accepts nothing."""
 
 KEPT_FOR_EACH = 16
-"""Whoever signed over more connections than these has none of them preferred."""
+"""A bot that signed over more connections than these has none of them preferred."""
 
 _AT_ONCE = 16
 _SHED = 16
@@ -36,12 +36,12 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _log = logging.getLogger(__name__)
 
 
-class Guest(Protocol):
-    """One connection, as its door sees it."""
+class Client(Protocol):
+    """One connection, as its acceptor sees it."""
 
     address: str
     proven: str
-    """Who sent a request with a valid signature over it; empty when nobody did."""
+    """The bot that sent a request with a valid signature over it; empty when none did."""
     waiting_since: float | None
     """Since when it has waited for its client; ``None`` while the server works for it."""
 
@@ -50,44 +50,44 @@ class Guest(Protocol):
         ...
 
 
-class Doors:
-    """The doors of one process. They share its descriptors: clients over TCP are dropped before anything else goes without."""
+class Acceptors:
+    """The acceptors of one process. They share its descriptors: clients over TCP are dropped before anything else goes without."""
 
     def __init__(self, ceiling: int = sys.maxsize) -> None:
         self.ceiling = ceiling
-        self._remote: list[Door] = []
+        self._remote: list[Acceptor] = []
 
-    def add(self, name: str, bounds: Bounds, *, local: Callable[[socket.socket], bool] | None = None) -> Door:
-        """A new door. ``local``: which peers of a unix socket may enter; the door may use the descriptors that are kept."""
-        door = Door(name, bounds, self, local)
+    def add(self, name: str, bounds: Bounds, *, local: Callable[[socket.socket], bool] | None = None) -> Acceptor:
+        """A new acceptor. ``local``: which peers of a unix socket may enter; the acceptor may use the descriptors that are kept."""
+        acceptor = Acceptor(name, bounds, self, local)
         if local is None:
-            self._remote.append(door)
-        return door
+            self._remote.append(acceptor)
+        return acceptor
 
     def shed(self, count: int) -> None:
         """Drop the connections over TCP that have waited the longest."""
-        waiting = [(rank, door, guest) for door in self._remote for rank, guest in door.waiting()]
-        for _, door, guest in sorted(waiting, key=lambda one: one[0])[:count]:
-            door.drop(guest)
+        waiting = [(rank, acceptor, client) for acceptor in self._remote for rank, client in acceptor.waiting()]
+        for _, acceptor, client in sorted(waiting, key=lambda one: one[0])[:count]:
+            acceptor.drop(client)
 
 
-class Door:
-    """The door of one server. ``controller.serving`` opens it and closes it."""
+class Acceptor:
+    """The acceptor of one server. ``controller.serving`` opens it and closes it."""
 
-    def __init__(self, name: str, bounds: Bounds, doors: Doors, local: Callable[[socket.socket], bool] | None) -> None:
+    def __init__(self, name: str, bounds: Bounds, acceptors: Acceptors, local: Callable[[socket.socket], bool] | None) -> None:
         self.bounds = bounds
-        self.guests: dict[Guest, None] = {}
+        self.clients: dict[Client, None] = {}
         self._name = name
-        self._doors = doors
+        self._acceptors = acceptors
         self._local = local
         self._at_once = min(_AT_ONCE, max(1, bounds.connections // 8))
-        self._arriving: dict[Guest, asyncio.Task[Any]] = {}
+        self._arriving: dict[Client, asyncio.Task[Any]] = {}
         self._spares: list[int] = []
         self._resume: asyncio.TimerHandle | None = None
         self._listener: socket.socket | None = None
 
     def open(self, listener: socket.socket, make: Callable[[], Any], tls: ssl.SSLContext | None) -> None:
-        """Accept on a bound socket; ``make`` gives the protocol of a new connection, which is its ``Guest``."""
+        """Accept on a bound socket; ``make`` gives the protocol of a new connection, which is its ``Client``."""
         self._loop = asyncio.get_running_loop()
         self._make, self._tls, self._listener = make, tls, listener
         listener.settimeout(0)
@@ -111,26 +111,26 @@ class Door:
         """Wait until no connection is half accepted."""
         await asyncio.gather(*self._arriving.values(), return_exceptions=True)
 
-    def leave(self, guest: Guest) -> None:
+    def leave(self, client: Client) -> None:
         """Forget a connection that has ended."""
-        self.guests.pop(guest, None)
+        self.clients.pop(client, None)
         if self._local is not None and self._listener is not None:
             self._loop.call_soon(self._refill)
 
-    def drop(self, guest: Guest) -> None:
+    def drop(self, client: Client) -> None:
         """End a connection; it no longer counts."""
-        self.leave(guest)
-        if (task := self._arriving.get(guest)) is not None:
+        self.leave(client)
+        if (task := self._arriving.get(client)) is not None:
             task.cancel()
-        guest.drop()
+        client.drop()
 
-    def waiting(self) -> list[tuple[tuple[bool, float], Guest]]:
+    def waiting(self) -> list[tuple[tuple[bool, float], Client]]:
         """The connections that wait for their clients, each with its rank: the lowest is dropped first."""
-        proven = Counter(guest.proven for guest in self.guests if guest.proven)
+        proven = Counter(client.proven for client in self.clients if client.proven)
         return [
-            ((0 < proven[guest.proven] <= KEPT_FOR_EACH, guest.waiting_since), guest)
-            for guest in self.guests
-            if guest.waiting_since is not None
+            ((0 < proven[client.proven] <= KEPT_FOR_EACH, client.waiting_since), client)
+            for client in self.clients
+            if client.waiting_since is not None
         ]
 
     def _accept(self, listener: socket.socket) -> None:
@@ -150,37 +150,37 @@ class Door:
     def _admits(self, connection: socket.socket, address: str) -> bool:
         if self._local is not None and not self._local(connection):
             return False
-        if self._local is None and connection.fileno() >= self._doors.ceiling:
+        if self._local is None and connection.fileno() >= self._acceptors.ceiling:
             _log.warning("the %s refuses a connection: the other descriptors are kept for venues and the local socket", self._name)
-            self._doors.shed(1)
+            self._acceptors.shed(1)
             return False
         if not self._make_room(address):
             _log.warning("the %s refuses a connection: it works on a request on every other one", self._name)
             return False
         connection.settimeout(0)
-        guest = self._make()
-        guest.address, guest.waiting_since = address, self._loop.time()
-        self.guests[guest] = None
+        client = self._make()
+        client.address, client.waiting_since = address, self._loop.time()
+        self.clients[client] = None
         handshake_s = self.bounds.head_seconds if self._tls is not None else None
-        seated = self._loop.connect_accepted_socket(lambda: guest, connection, ssl=self._tls, ssl_handshake_timeout=handshake_s)
-        self._arriving[guest] = task = self._loop.create_task(seated)
-        task.add_done_callback(partial(self._seated, guest, connection))
+        seated = self._loop.connect_accepted_socket(lambda: client, connection, ssl=self._tls, ssl_handshake_timeout=handshake_s)
+        self._arriving[client] = task = self._loop.create_task(seated)
+        task.add_done_callback(partial(self._seated, client, connection))
         return True
 
-    def _seated(self, guest: Guest, connection: socket.socket, task: asyncio.Task[Any]) -> None:
-        del self._arriving[guest]
+    def _seated(self, client: Client, connection: socket.socket, task: asyncio.Task[Any]) -> None:
+        del self._arriving[client]
         if task.cancelled() or (error := task.exception()) is not None:
-            self.leave(guest)
+            self.leave(client)
             connection.close()
             if not task.cancelled() and not isinstance(error, OSError):
                 _log.error("the %s could not open a connection", self._name, exc_info=error)
 
     def _make_room(self, address: str) -> bool:
-        if sum(guest.address == address for guest in self.guests) >= self.bounds.per_address:
-            return self._drop_one([(rank, guest) for rank, guest in self.waiting() if guest.address == address])
-        return len(self.guests) < self.bounds.connections or self._drop_one(self.waiting())
+        if sum(client.address == address for client in self.clients) >= self.bounds.per_address:
+            return self._drop_one([(rank, client) for rank, client in self.waiting() if client.address == address])
+        return len(self.clients) < self.bounds.connections or self._drop_one(self.waiting())
 
-    def _drop_one(self, waiting: list[tuple[tuple[bool, float], Guest]]) -> bool:
+    def _drop_one(self, waiting: list[tuple[tuple[bool, float], Client]]) -> bool:
         if not waiting:
             return False
         _log.warning("the %s is full: it drops the connection that has waited the longest", self._name)
@@ -191,7 +191,7 @@ class Door:
         # The kernel reports the listener as ready all the time now, so look away for a moment.
         _log.error("the %s has no descriptor left for a connection: idle connections are dropped", self._name)
         self._loop.remove_reader(listener)
-        self._doors.shed(_SHED)
+        self._acceptors.shed(_SHED)
         pause = PAUSE_S
         if self._spares:
             os.close(self._spares.pop())
