@@ -35,7 +35,11 @@ class Crowd:
             one.close()
 
     async def join(self) -> None:
-        """Open all connections again, as well as those that are open."""
+        """Open as many connections as at the beginning, as well as those that the server has not ended."""
+        for one in self.sockets:
+            if not _is_open(one):
+                one.close()
+        self.sockets[:] = [one for one in self.sockets if one.fileno() >= 0]
         wanted = self._idle + self._drips
         for begin in range(0, wanted, AT_ONCE):
             await asyncio.gather(*(self._open() for _ in range(begin, min(begin + AT_ONCE, wanted))))
