@@ -63,3 +63,4 @@ async def test_too_few_descriptors_refuse_the_start_and_say_what_to_raise(tmp_pa
         await deployment.start()
         assert await deployment.exit_code() == 2
         assert "LimitNOFILE" in deployment.tail()
+        assert not (deployment.directory / "var" / "journal.db").exists()
