@@ -152,7 +152,7 @@ class SignerService:
             return protocol.not_done(number, error.code, error.message, error.remedy)
         except (ValueError, LookupError, InvalidOperation):
             return protocol.not_done(number, "signer-malformed", "not a request", "Run controller and signer of one version.")
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is logged, and answered
             # What is not understood is not signed; the signer itself must go on, because cancels need it.
             _log.exception("a request failed")
             return protocol.not_done(number, "signer-failed", "the signer failed", "Read the log of the signer.")
