@@ -70,7 +70,7 @@ class SignerSettings(_Section):
     """
 
     buys_per_day: Annotated[int, Field(ge=1, le=100_000)] = 500
-    orders_per_second: Annotated[int, Field(ge=1, le=100)] = 15
+    orders_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 15
     answer_within_ms: Annotated[int, Field(ge=20, le=2_000)] = 250
 
 

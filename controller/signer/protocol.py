@@ -7,8 +7,8 @@ up is never taken for the answer to a later one. ``service`` answers, ``remote``
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from exchange.ports import VenueName
 
@@ -44,8 +44,7 @@ class Status(IntEnum):
     REFUSED = 1
 
 
-@dataclass(frozen=True, slots=True)
-class PermitFrame:
+class PermitFrame(NamedTuple):
     """A permit as the signer sees it. ``exit_only``: it is for one sell on the way out of a position."""
 
     epoch: int
@@ -77,7 +76,7 @@ def read_order_body(body: bytes) -> tuple[PermitFrame, str]:
     if len(body) < _PERMIT.size:
         raise ValueError("an order without a permit")
     epoch, serial, deadline_ns, exit_only = _PERMIT.unpack_from(body)
-    return PermitFrame(epoch, serial, deadline_ns, exit_only=bool(exit_only)), body[_PERMIT.size :].decode("ascii")
+    return PermitFrame(epoch, serial, deadline_ns, bool(exit_only)), body[_PERMIT.size :].decode("ascii")
 
 
 def done(number: int, body: bytes = b"") -> bytes:

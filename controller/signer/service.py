@@ -18,10 +18,9 @@ from controller.signer.ledger import Buys, Rate
 from controller.signer.protocol import Kind, PermitFrame
 from exchange.errors import GatehouseError, UsageError
 from exchange.mexc.signer import SignerLimits, check_key, check_limits, check_query, read_order, refused
-from exchange.model import Side
+from exchange.model import OrderIntent, Side
 from exchange.ports import Clock
 from exchange.wire.numbers import plain
-from exchange.wire.orders import NewOrder
 from exchange.wire.signing import signature
 from policies.stage import Stage
 
@@ -86,20 +85,22 @@ class Account:
         check_query(payload)
         return signature(self._secret, payload)
 
-    def sign_order(self, payload: str, clock: Clock, *, exit_only: bool) -> str:
+    def sign_order(self, payload: str, now_ns: int, clock: Clock, *, exit_only: bool) -> str:
         """Sign a new order whose permit was checked. Raises ``Refused``."""
         order = read_order(payload)
         notional = check_limits(order, self._limits)
         if exit_only and order.side is not Side.SELL:
             raise refused("a permit for the way out signs sells only", "signer-exit")
         if self.live is not None:
-            self._check_live(self.live, order, notional, clock, exit_only=exit_only)
-        self._rate.take(clock.monotonic_ns())
+            self._check_live(self.live, order, notional, now_ns, clock, exit_only=exit_only)
+        self._rate.take(now_ns)
         if self.live is not None and order.side is Side.BUY and self.live.cap > 0:
             self.live.buys.add(notional or _ZERO, self.live.budget, clock.now())
         return signature(self._secret, payload)
 
-    def _check_live(self, live: LiveAuthority, order: NewOrder, notional: Decimal | None, clock: Clock, *, exit_only: bool) -> None:
+    def _check_live(
+        self, live: LiveAuthority, order: OrderIntent, notional: Decimal | None, now_ns: int, clock: Clock, *, exit_only: bool
+    ) -> None:
         grant = live.grants.grant
         if grant is None:
             raise refused("the signer has seen no signed command that allows orders with real money", "signer-no-authority")
@@ -108,14 +109,14 @@ class Account:
         if live.cap <= 0:
             if order.client_id in TEST_ORDERS and grant.stage in _TESTED_AT:
                 # The account is examined before real money is allowed, and a signature cannot say that it is for `order/test` only.
-                self._tests.take(clock.monotonic_ns())
+                self._tests.take(now_ns)
                 return
             raise refused(f"nothing is granted on the live account after the move to {grant.stage}", "signer-no-authority")
         if order.side is Side.BUY:
             _check_buy(live, grant, order, notional or _ZERO, clock)
 
 
-def _check_buy(live: LiveAuthority, grant: Grant, order: NewOrder, notional: Decimal, clock: Clock) -> None:
+def _check_buy(live: LiveAuthority, grant: Grant, order: OrderIntent, notional: Decimal, clock: Clock) -> None:
     if order.symbol not in grant.symbols:
         raise refused(f"{order.symbol} is not one of the symbols that were signed for {grant.stage}", "signer-symbol")
     if notional > live.cap:
@@ -159,11 +160,11 @@ class SignerService:
 
     def _order(self, account: Account, body: bytes) -> bytes:
         permit, payload = protocol.read_order_body(body)
-        self._check_permit(permit)
-        return account.sign_order(payload, self._clock, exit_only=permit.exit_only).encode()
+        now_ns = self._clock.monotonic_ns()
+        self._check_permit(permit, now_ns)
+        return account.sign_order(payload, now_ns, self._clock, exit_only=permit.exit_only).encode()
 
-    def _check_permit(self, permit: PermitFrame) -> None:
-        now = self._clock.monotonic_ns()
+    def _check_permit(self, permit: PermitFrame, now: int) -> None:
         if permit.epoch != self._epoch or not self._epoch:
             raise refused(f"the permit is of epoch {permit.epoch}, and {self._epoch or 'none'} leads", "permit-epoch")
         if permit.serial < self._serial:

@@ -10,14 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from urllib.parse import unquote
 
 from exchange.errors import ConfigError, Refused
 from exchange.model import OrderIntent, OrderType, Side
 from exchange.ports import Permit
-from exchange.wire.errors import WireRefusal
 from exchange.wire.numbers import exact_product, plain
-from exchange.wire.orders import NewOrder, order_params, parse_new_order
 from exchange.wire.signing import signature
 
 QUERY_PARAMETERS = frozenset(
@@ -25,18 +22,22 @@ QUERY_PARAMETERS = frozenset(
 )
 """Every parameter of the queries and cancels that ``exchange.mexc`` sends. One that is not listed here is never signed."""
 
-ORDER_PARAMETERS = frozenset(
-    {"symbol", "side", "type", "quantity", "quoteOrderQty", "price", "newClientOrderId", "recvWindow", "timestamp"}
-)
-"""Every parameter of a new order."""
-
 MAX_PAYLOAD = 2048
 """The most characters that are signed; a listen key and five symbols need less."""
 
 # Only what `encode_params` writes: other bytes, such as a semicolon, may separate parameters for a venue and not for us.
 _PAIR = r"[A-Za-z]+=(?:[A-Za-z0-9_.~-]|%2[BCF]|%3D)*"
-_PAYLOAD = re.compile(rf"{_PAIR}(?:&{_PAIR})*")
-_STAMP = re.compile(r"(?:&recvWindow=[0-9]{1,6})?&timestamp=[0-9]{1,15}")
+_QUERY = re.compile(rf"{_PAIR}(?:&{_PAIR})*")
+_STAMP = r"(?:&recvWindow=[0-9]{1,6})?&timestamp=[0-9]{1,15}"
+_ENDS_WITH_STAMP = re.compile(_STAMP)
+_AMOUNT = r"((?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,18})?)"
+_ORDER = re.compile(
+    rf"symbol=([A-Z0-9]{{2,30}})&side=(BUY|SELL)&type=([A-Z_]{{1,32}})(?:&quantity={_AMOUNT})?(?:&quoteOrderQty={_AMOUNT})?"
+    rf"(?:&price={_AMOUNT})?&newClientOrderId=([A-Za-z0-9_-]{{1,32}}){_STAMP}"
+)
+"""A new order exactly as ``exchange.wire.orders.order_params`` writes it, and no other parameter."""
+
+_TYPES = {kind.value: kind for kind in OrderType}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +54,40 @@ def check_query(payload: str) -> None:
     Raises:
         Refused: ``signer-parameter``: it has a parameter that no query or cancel of ours has, or is not written as we write it.
     """
-    _parameters(payload, QUERY_PARAMETERS, "a query or cancel")
+    if len(payload) > MAX_PAYLOAD or _QUERY.fullmatch(payload) is None:
+        raise refused("the payload is not written as a query or cancel is", "signer-parameter")
+    names = [pair.partition("=")[0] for pair in payload.split("&")]
+    if not QUERY_PARAMETERS.issuperset(names) or len(set(names)) != len(names):
+        strange = next((name for name in names if name not in QUERY_PARAMETERS), "that comes twice")
+        raise refused(f"a query or cancel with the parameter {strange[:40]} is not signed", "signer-parameter")
 
 
-def read_order(payload: str) -> NewOrder:
+def read_order(payload: str) -> OrderIntent:
     """The order in a payload.
 
     Raises:
-        Refused: ``signer-payload`` or ``signer-parameter``: it is not exactly one new order.
+        Refused: ``signer-payload``: it is not exactly one new order as we write it.
     """
-    try:
-        return parse_new_order(_parameters(payload, ORDER_PARAMETERS, "an order"))
-    except WireRefusal as error:
-        raise refused("the payload is not an order", "signer-payload") from error
+    found = _ORDER.fullmatch(payload) if len(payload) <= MAX_PAYLOAD else None
+    if found is None:
+        raise refused("the payload is not an order as gatehouse writes it", "signer-payload")
+    symbol, side, type_, quantity, quote, price, client_id = found.groups()
+    market = type_ == "MARKET"
+    amounts_fit = (price is None and (quantity is None) != (quote is None)) if market else (quantity and price and quote is None)
+    if type_ not in _TYPES or not amounts_fit:
+        raise refused("the payload is not an order of a type and with amounts that we place", "signer-payload")
+    return OrderIntent(
+        symbol,
+        Side.BUY if side == "BUY" else Side.SELL,
+        _TYPES[type_],
+        client_id,
+        Decimal(quantity) if quantity else None,
+        Decimal(quote) if quote else None,
+        Decimal(price) if price else None,
+    )
 
 
-def check_limits(order: NewOrder | OrderIntent, limits: SignerLimits) -> Decimal | None:
+def check_limits(order: OrderIntent, limits: SignerLimits) -> Decimal | None:
     """Check an order's symbol and notional. Returns the notional, ``None`` for a MARKET sell, which has no bound in quote.
 
     Raises:
@@ -97,8 +116,15 @@ def check_same(intent: OrderIntent, payload: str) -> None:
     Raises:
         Refused: ``signer-payload``.
     """
-    order = "&".join([f"{name}={value}" for name, value in order_params(intent)])
-    if not payload.startswith(order) or _STAMP.fullmatch(payload, len(order)) is None:
+    order = f"symbol={intent.symbol}&side={intent.side.value}&type={intent.type.value}"
+    if intent.quantity is not None:
+        order += f"&quantity={plain(intent.quantity)}"
+    if intent.quote_quantity is not None:
+        order += f"&quoteOrderQty={plain(intent.quote_quantity)}"
+    if intent.price is not None:
+        order += f"&price={plain(intent.price)}"
+    order += f"&newClientOrderId={intent.client_id}"
+    if not payload.startswith(order) or _ENDS_WITH_STAMP.fullmatch(payload, len(order)) is None:
         raise refused("the payload is not the order that was admitted", "signer-payload")
 
 
@@ -166,15 +192,3 @@ class LocalSigner:
 def refused(message: str, code: str) -> Refused:
     """Make the error for something that is not signed."""
     return Refused(message, code=code, remedy="Nothing was sent; place an order within the permit and the signer's limits.")
-
-
-def _parameters(payload: str, allowed: frozenset[str], what: str) -> dict[str, str]:
-    if len(payload) > MAX_PAYLOAD or _PAYLOAD.fullmatch(payload) is None:
-        raise refused(f"the payload is not written as {what} is", "signer-parameter")
-    found: dict[str, str] = {}
-    for pair in payload.split("&"):
-        name, _, value = pair.partition("=")
-        if name not in allowed or name in found:
-            raise refused(f"{what} with the parameter {name[:40]} is not signed", "signer-parameter")
-        found[name] = unquote(value) if "%" in value else value
-    return found
