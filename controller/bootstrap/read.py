@@ -9,7 +9,7 @@ from controller.authority.roster import load_roster
 from controller.bootstrap.bot_secrets import bot_secret
 from controller.core.decisions.bot_keys import secret_digest
 from controller.core.inputs import Boot, BotKeyFound, Release
-from controller.settings.deployment import Settings, load_settings, read_secret
+from controller.settings.deployment import Settings, load_settings, read_secret, require_signer
 from controller.telemetry.redact import Redactor
 from controller.version import VERSION
 from exchange.errors import ConfigError
@@ -38,6 +38,7 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
         ConfigError: a file is missing or invalid, or the files do not fit together.
     """
     settings = load_settings(directory)
+    require_signer(settings)
     policy = load_policy((directory / settings.policy).read_bytes())
     if policy.environment is not settings.environment:
         raise ConfigError(

@@ -25,12 +25,12 @@ from controller.core.state import State
 from controller.settings.deployment import Settings, SignerSettings, VenueSettings, load_settings, secret_variable
 from controller.signer.protocol import VENUES, Kind
 from controller.signer.remote import Link, RemoteSigner
-from exchange.errors import ConfigError, GatehouseError, Unreachable
+from exchange.errors import GatehouseError, Unreachable
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.ports import Signer, VenueName
 from policies.numbers import text
 from policies.ramp import cap_eur
-from policies.stage import LIVE_STAGES, Environment
+from policies.stage import LIVE_STAGES
 
 READY_WITHIN_S = 30.0
 """How long a new process may take until it answers; on an idle machine it takes less than a second."""
@@ -66,6 +66,11 @@ def hide_secrets(directory: Path) -> None:
     secrets = {variable for venue in VENUES if (variable := secret_variable(venue)) in os.environ}
     if settings.signer is None or not secrets:
         return
+    sys.stderr.write(
+        f"gatehouse: warning: {', '.join(sorted(secrets))} in the environment. A systemd credential or a file of mode 0600 is safer: "
+        "only with them the signer is started again by itself.\n"
+    )
+    sys.stderr.flush()
     connection, pid = _spawn(directory)
     connection.set_inheritable(True)
     kept = {name: value for name, value in os.environ.items() if name not in secrets}
@@ -80,11 +85,10 @@ def open_signers(deployment: Deployment, on_trouble: Callable[[str], None]) -> I
     ``on_trouble`` is told, on another thread, what a person should know.
 
     Raises:
-        ConfigError: production without a signer process, or a bad key.
+        ConfigError: a bad key.
         Unreachable: the process did not start.
     """
     settings = deployment.settings
-    require_process(settings)
     if settings.signer is None:
         yield Signers({name: _local(deployment, name) for name in VENUES}, None)
         return
@@ -94,16 +98,6 @@ def open_signers(deployment: Deployment, on_trouble: Callable[[str], None]) -> I
         yield Signers({name: RemoteSigner(process.link, name, _account(settings, name).api_key) for name in VENUES}, process)
     finally:
         process.close()
-
-
-def require_process(settings: Settings) -> None:
-    """Raises ``ConfigError`` (``signer-missing``) for production settings without a signer process."""
-    if settings.environment is Environment.PRODUCTION and settings.signer is None:
-        raise ConfigError(
-            "in production the exchange secret must be in a process of its own",
-            code="signer-missing",
-            remedy="Add a line [signer] to gatehouse.toml; ops/docs/signer.md says what it does.",
-        )
 
 
 def _account(settings: Settings, name: VenueName) -> VenueSettings:

@@ -160,6 +160,16 @@ def journal_location(directory: Path, settings: Settings) -> JournalLocation:
     return location_of(directory / settings.data, settings.journal, password, synchronous=settings.journal_synchronous)
 
 
+def require_signer(settings: Settings) -> None:
+    """Raises ``ConfigError`` (``signer-missing``) for production settings without a signer process. Start and doctor call it."""
+    if settings.environment is Environment.PRODUCTION and settings.signer is None:
+        raise ConfigError(
+            "in production the exchange secret must be in a process of its own",
+            code="signer-missing",
+            remedy="Add a line [signer] to gatehouse.toml; ops/docs/signer.md says what it does.",
+        )
+
+
 def secret_variable(venue: VenueName) -> str:
     """The environment variable that may hold a venue's secret instead of a file."""
     return f"GATEHOUSE_{venue.name}_SECRET"

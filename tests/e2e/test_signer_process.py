@@ -1,5 +1,6 @@
 """A whole deployment whose exchange secrets are in a signer process: it trades, and it survives what happens to the signer."""
 
+import asyncio
 import os
 import signal
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.memory import children_of, holds
+from tests.support.memory import children_of, holds, runs
 from tests.support.rig import Rig, rig
 
 SIGNER = "[signer]\n"
@@ -100,8 +101,8 @@ async def test_a_hung_signer_sends_no_order_and_holds_nothing_up(deployment: Rig
 async def test_the_controller_takes_the_signer_with_it(deployment: Rig) -> None:
     pid = signer(deployment)
     await deployment.kill()
-    for _ in range(200):
-        if not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+    for _ in range(600):
+        if not runs(pid):
             return
-        time.sleep(0.05)
+        await asyncio.sleep(0.05)
     raise AssertionError("the signer still runs")

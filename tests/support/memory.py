@@ -17,7 +17,7 @@ def holds(pid: int, text: str) -> bool:
 
 
 def _in_memory(pid: int, wanted: bytes) -> bool:
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             found = _RANGE.match(line)
             if found is None or found[4] in {"[vvar]", "[vsyscall]", "[vvar_vclock]"}:
@@ -34,6 +34,14 @@ def _in_memory(pid: int, wanted: bytes) -> bool:
                     return True
                 carried, at = piece[-len(wanted) :], at + len(piece)
     return False
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs; one that has ended and is not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def children_of(pid: int) -> list[int]:
