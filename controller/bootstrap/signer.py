@@ -67,8 +67,8 @@ def hide_secrets(directory: Path) -> None:
     if settings.signer is None or not secrets:
         return
     sys.stderr.write(
-        f"gatehouse: warning: {', '.join(sorted(secrets))} in the environment. A systemd credential or a file of mode 0600 is safer: "
-        "only with them the signer is started again by itself.\n"
+        f"gatehouse: warning: {', '.join(sorted(secrets))} in the environment. A systemd credential or a file of mode 0600 is "
+        "safer: only with them the signer is started again by itself.\n"
     )
     sys.stderr.flush()
     connection, pid = _spawn(directory)

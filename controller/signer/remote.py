@@ -147,7 +147,7 @@ class RemoteSigner:
             permit.epoch,
             getattr(permit, "serial", 0),
             getattr(permit, "deadline_ns", 0),
-            exit_only=hasattr(permit, "allows"),
+            exit_only=hasattr(permit, "client_id"),
         )
         try:
             return _signature(self._link.ask(Kind.ORDER, self._venue, protocol.order_body(frame, payload)))

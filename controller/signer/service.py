@@ -167,11 +167,11 @@ class SignerService:
     def _check_permit(self, permit: PermitFrame, now: int) -> None:
         if permit.epoch != self._epoch or not self._epoch:
             raise refused(f"the permit is of epoch {permit.epoch}, and {self._epoch or 'none'} leads", "permit-epoch")
-        if permit.serial < self._serial:
+        if permit.serial < self._serial and not permit.exit_only:
             raise refused("a newer permit has replaced this one", "permit-not-live")
         if not now < permit.deadline_ns <= now + PERMIT_MOST_NS:
             raise refused("the trading permit has run out, or claims to live too long", "permit-not-live")
-        self._serial = permit.serial
+        self._serial = max(self._serial, permit.serial)
 
     def _lead(self, _: Account, body: bytes) -> bytes:
         epoch = int(body)

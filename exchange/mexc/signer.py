@@ -129,16 +129,16 @@ def check_same(intent: OrderIntent, payload: str) -> None:
 
 
 def check_permit(intent: OrderIntent, permit: Permit) -> None:
-    """Check that a permit is live and, where it is for one order only (it then has ``allows``), that it is for this one.
+    """Check that a permit is live and, where it is for one sale only (it then has a ``client_id``), that it is for this one.
 
     Raises:
-        Refused: ``permit-not-live`` or ``permit-other-order``.
+        Refused: ``permit-not-live`` or ``signer-other-order``.
     """
     if not permit.is_live():
         raise refused("the trading permit is no longer live", "permit-not-live")
-    allows = getattr(permit, "allows", None)
-    if allows is not None and not allows(intent):
-        raise refused("the permit is for another order", "permit-other-order")
+    only = getattr(permit, "client_id", None)
+    if only is not None and (intent.client_id != only or intent.side is not Side.SELL):
+        raise refused("the permit is for one sale, and this is another order", "signer-other-order")
 
 
 def check_key(api_key: str, secret: str) -> None:

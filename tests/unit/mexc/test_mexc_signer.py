@@ -90,19 +90,17 @@ def test_every_other_form_is_refused(payload: str) -> None:
     assert caught.value.code == "signer-parameter"
 
 
-def test_a_permit_for_one_order_signs_no_other() -> None:
+def test_a_permit_for_one_sale_signs_no_other_order() -> None:
     class Permit:
-        epoch = 1
+        epoch, client_id = 1, "gh-exit"
 
         def is_live(self) -> bool:
             return True
 
-        def allows(self, intent: OrderIntent) -> bool:
-            return intent.client_id == "gh-exit"
-
     signer = LocalSigner("mx0key", "secret", SignerLimits(frozenset({"MXUSDT"}), Decimal(100)))
-    exit_order = replace(INTENT, client_id="gh-exit")
-    assert signer.sign_order(exit_order, payload_of(exit_order), Permit())
-    with pytest.raises(Refused) as caught:
-        signer.sign_order(INTENT, payload_of(INTENT), Permit())
-    assert caught.value.code == "permit-other-order"
+    way_out = replace(INTENT, side=Side.SELL, client_id="gh-exit")
+    assert signer.sign_order(way_out, payload_of(way_out), Permit())
+    for other in replace(way_out, client_id="gh-1"), replace(way_out, side=Side.BUY):
+        with pytest.raises(Refused) as caught:
+            signer.sign_order(other, payload_of(other), Permit())
+        assert caught.value.code == "signer-other-order"

@@ -22,13 +22,13 @@ SIGNED = b"a" * 64
 
 
 class Permit:
-    """A permit as the controller's office issues it; with ``only`` it is for one order."""
+    """A permit as the controller's office issues it; with ``only`` it is for one sale."""
 
     epoch, serial, deadline_ns = 3, 1, 10**18
 
     def __init__(self, only: OrderIntent | None = None) -> None:
         if only is not None:
-            self.allows = lambda intent: intent == only
+            self.client_id = only.client_id
 
     def is_live(self) -> bool:
         return True
@@ -138,7 +138,7 @@ def test_an_order_carries_its_permit(peer: Peer) -> None:
 
 def test_a_permit_for_one_order_signs_no_other_and_is_marked(peer: Peer) -> None:
     other = OrderIntent("BTCUSDT", Side.SELL, OrderType.LIMIT, "gh-2", Decimal(1), None, Decimal(2))
-    assert refusal(lambda: peer.signer.sign_order(INTENT, payload_of(INTENT), Permit(other))).code == "permit-other-order"
+    assert refusal(lambda: peer.signer.sign_order(INTENT, payload_of(INTENT), Permit(other))).code == "signer-other-order"
     thread = Thread(target=lambda: refusal(lambda: peer.signer.sign_order(other, payload_of(other), Permit(other))))
     thread.start()
     assert protocol.read_order_body(peer.read()[3])[0].exit_only
