@@ -1,4 +1,4 @@
-"""Starts the signer process, keeps it running, and tells it who leads and what was signed (ops/docs/signer.md).
+"""Starts the signer process or connects to one, keeps it at hand, and tells it who leads and what was signed (ops/docs/signer.md).
 
 A thread supervises it, because the event loop may be the part that hangs while cancels have to be signed. A signer that does
 not answer is asked once more, and is killed and started again when it stays silent. Whatever it must know again is sent before a
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 
 from controller.bootstrap.read import Deployment
 from controller.core.state import State
@@ -64,7 +64,7 @@ def hide_secrets(directory: Path) -> None:
     """
     settings = load_settings(directory)
     secrets = {variable for venue in VENUES if (variable := secret_variable(venue)) in os.environ}
-    if settings.signer is None or not secrets:
+    if settings.signer is None or settings.signer.socket or not secrets:
         return
     sys.stderr.write(
         f"gatehouse: warning: {', '.join(sorted(secrets))} in the environment. A systemd credential or a file of mode 0600 is "
@@ -142,16 +142,19 @@ def authority_of(state: State) -> tuple[Message, ...]:
 
 
 class SignerProcess:
-    """One signer process, replaced when it ends or hangs. ``link`` is how requests reach it."""
+    """One signer process, replaced when it ends or hangs. ``link`` is how requests reach it.
+
+    With ``settings.socket`` it is somebody else's process: it is connected to, again and again, and never ended.
+    """
 
     def __init__(self, directory: Path, settings: SignerSettings, on_trouble: Callable[[str], None]) -> None:
         self._directory = directory
         self._on_trouble = on_trouble
-        self._trouble = Event()
         self._stopping = False
         self._pid = 0
         self._pid_lock = Lock()
-        self._from_environment = _FD in os.environ
+        self._path = settings.socket
+        self._from_environment = _FD in os.environ and not self._path
         self._messages: tuple[Message, ...] = ()
         self._woken, self._wake = socket.socketpair()
         self.link = Link(settings.answer_within_ms / 1000, self._wake_up)
@@ -160,7 +163,7 @@ class SignerProcess:
 
     @property
     def pid(self) -> int:
-        """The id of the process that runs now."""
+        """The id of the process that was started here and runs now; 0 for somebody else's."""
         return self._pid
 
     def start(self) -> None:
@@ -184,6 +187,10 @@ class SignerProcess:
         """End the process."""
         self._stopping = True
         self._kill()
+        if (connection := self._connection) is not None:
+            # Ends a wait for a process that is not ours to kill.
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._wake_up()
         if self._thread.ident is not None:
             self._thread.join()
@@ -239,6 +246,11 @@ class SignerProcess:
             self._woken.recv(4096, socket.MSG_DONTWAIT)
         return not self._stopping
 
+    def _wait(self, delay_s: float) -> None:
+        deadline = time.monotonic() + delay_s
+        while not self._stopping and time.monotonic() < deadline:
+            time.sleep(min(0.05, delay_s))
+
     def _answers(self) -> bool:
         try:
             self.link.probe(Kind.PING, 0, b"", SILENT_FOR_S)
@@ -250,9 +262,9 @@ class SignerProcess:
         self._end_process()
         if self._from_environment:
             self._end_controller()
-        self._on_trouble("the signer process ended or hung; it is started again, and nothing is signed meanwhile")
-        _log.error("the signer process ended or hung, and is started again")
-        self._trouble.wait(delay_s)
+        self._on_trouble("the signer process ended or hung; gatehouse brings it back, and nothing is signed meanwhile")
+        _log.error("the signer process ended or hung, and is brought back")
+        self._wait(delay_s)
         if self._stopping:
             return
         try:
@@ -265,6 +277,8 @@ class SignerProcess:
             connection = socket.socket(fileno=int(os.environ.pop(_FD)))
             connection.set_inheritable(False)
             pid = int(os.environ.pop(_PID))
+        elif self._path:
+            connection, pid = _connect(self._path), 0
         else:
             connection, pid = _spawn(self._directory)
         with self._pid_lock:
@@ -316,6 +330,16 @@ class SignerProcess:
         )
         sys.stderr.flush()
         os._exit(EXIT_SECRET_LOST)
+
+
+def _connect(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _spawn(directory: Path) -> tuple[socket.socket, int]:

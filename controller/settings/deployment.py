@@ -65,10 +65,12 @@ class BotSettings(_Section):
 class SignerSettings(_Section):
     """The signer process, which holds the exchange secrets (ops/docs/signer.md); without this table they are in the controller.
 
+    ``socket``: the path of a signer that runs as another user; without it ``gatehouse run`` starts one as its own.
     ``buys_per_day``: the buys it signs with real money in a day add up to at most this many times the cap. ``orders_per_second``:
     the rate of new orders for each account. ``answer_within_ms``: how long the controller waits for a signature.
     """
 
+    socket: str = ""
     buys_per_day: Annotated[int, Field(ge=1, le=100_000)] = 500
     orders_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 15
     answer_within_ms: Annotated[int, Field(ge=20, le=2_000)] = 250
