@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from exchange.errors import IntegrityError
 from exchange.mexc.signer import refused
 from exchange.model import Millis
 from exchange.wire.numbers import plain
@@ -120,7 +119,7 @@ class Buys:
         """Count a buy before it is signed.
 
         Raises:
-            IntegrityError: ``signer-memory``: the count could not be saved.
+            OSError: the count could not be saved.
         """
         hour = now // HOUR_MS
         signed = self._signed[hour] = self._signed.get(hour, _ZERO) + notional
@@ -128,13 +127,10 @@ class Buys:
             self._memory.buys = {**self._signed, hour: signed + budget / _SHARE}
             try:
                 self._file.save(self._memory, durable=False)
-            except OSError as error:
+            except OSError:
+                # The next buy has to try to save it again.
                 self._memory.buys.pop(hour, None)
-                raise IntegrityError(
-                    f"the signer cannot save its count: {error}",
-                    code="signer-memory",
-                    remedy="Free space on the disk of the signer's file.",
-                ) from error
+                raise
 
 
 class Rate:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -57,9 +58,12 @@ def listen(path: Path, service: SignerService) -> None:
 
 def serve(connection: socket.socket, service: SignerService) -> None:
     """Answer requests until the controller closes the socket, or dies."""
-    receive, send, answer = connection.recv, connection.send, service.answer
+    buffer = bytearray(MAX_MESSAGE)
+    view = memoryview(buffer)
+    # What was made so far stays; the collector has nothing to look for in it.
+    gc.freeze()
     try:
-        while message := receive(MAX_MESSAGE):
-            send(answer(message))
+        while length := connection.recv_into(buffer):
+            connection.send(service.answer(bytes(view[:length])))
     except ConnectionError:
         return

@@ -105,7 +105,7 @@ class Link:
             status, answered, answer = protocol.read_answer(message)
             if answered == number:
                 break
-            # The answer to a request that was given up: whoever asked has been told that nothing was signed.
+            # The answer to a request that was given up: it has been said that nothing was signed.
         if status == Status.DONE:
             return answer
         raise _refusal(*protocol.read_refusal(answer))
@@ -178,5 +178,5 @@ def _silent(why: str) -> VenueError:
 
 
 def _refusal(code: str, message: str, remedy: str) -> GatehouseError:
-    kind = VenueError if code == "signer-failed" else Unauthorised if code.startswith(("other-", "under-")) else Refused
+    kind = Unauthorised if code.startswith(("other-", "under-")) else Refused
     return kind(message, code=code, remedy=remedy)

@@ -6,7 +6,6 @@ own limits; on the live account also the signed authority (``grants``) and the s
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -21,7 +20,7 @@ from exchange.mexc.signer import SignerLimits, check_key, check_limits, check_qu
 from exchange.model import OrderIntent, Side
 from exchange.ports import Clock
 from exchange.wire.numbers import plain
-from exchange.wire.signing import signature
+from exchange.wire.signing import SigningKey
 from policies.stage import Stage
 
 PERMIT_MOST_NS = 5_000_000_000
@@ -36,8 +35,7 @@ _TEST_EVERY_NS, _TEST_BURST = 7_500_000_000, 12
 _TESTED_AT = frozenset({Stage.VALIDATED, Stage.LIVE_EUR10, Stage.RAMPING})
 _SECOND_NS = 1_000_000_000
 _ZERO = Decimal(0)
-
-_log = logging.getLogger(__name__)
+_MAKE_ROOM = "Free space on the disk of the signer's file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +62,23 @@ class LiveAuthority:
 
 
 class Account:
-    """One account's secret and its limits. Neither ``repr`` nor an answer shows the secret."""
+    """One account's secret and its limits. No answer shows the secret."""
 
     def __init__(
         self, api_key: str, secret: str, limits: SignerLimits, orders_per_second: int, live: LiveAuthority | None = None
     ) -> None:
         """``live`` is what binds the account with real money. Raises ``ConfigError`` for a key or secret that was copied badly."""
         check_key(api_key, secret)
-        self._secret = secret
+        self._key = SigningKey(secret)
         self._limits = limits
         self._rate = Rate(_SECOND_NS // orders_per_second, 2 * orders_per_second)
         self._tests = Rate(_TEST_EVERY_NS, _TEST_BURST)
         self.live = live
 
-    def __repr__(self) -> str:
-        return "Account()"
-
     def sign_query(self, payload: str) -> str:
         """Sign a query or a cancel. Raises ``Refused``."""
         check_query(payload)
-        return signature(self._secret, payload)
+        return self._key.sign(payload)
 
     def sign_order(self, payload: str, now_ns: int, clock: Clock, *, exit_only: bool) -> str:
         """Sign a new order whose permit was checked. Raises ``Refused``."""
@@ -96,7 +91,7 @@ class Account:
         self._rate.take(now_ns)
         if self.live is not None and order.side is Side.BUY and self.live.cap > 0:
             self.live.buys.add(notional or _ZERO, self.live.budget, clock.now())
-        return signature(self._secret, payload)
+        return self._key.sign(payload)
 
     def _check_live(
         self, live: LiveAuthority, order: OrderIntent, notional: Decimal | None, now_ns: int, clock: Clock, *, exit_only: bool
@@ -153,10 +148,8 @@ class SignerService:
             return protocol.not_done(number, error.code, error.message, error.remedy)
         except (ValueError, LookupError, InvalidOperation):
             return protocol.not_done(number, "signer-malformed", "not a request", "Run controller and signer of one version.")
-        except Exception:  # noqa: BLE001 - it is logged, and answered
-            # What is not understood is not signed; the signer itself must go on, because cancels need it.
-            _log.exception("a request failed")
-            return protocol.not_done(number, "signer-failed", "the signer failed", "Read the log of the signer.")
+        except OSError as error:
+            return protocol.not_done(number, "signer-memory", f"the signer cannot save what it must remember: {error}", _MAKE_ROOM)
 
     def _order(self, account: Account, body: bytes) -> bytes:
         permit, payload = protocol.read_order_body(body)

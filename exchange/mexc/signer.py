@@ -1,7 +1,7 @@
 """What may be signed with an exchange secret, and a signer that holds one in this process: the last check before an order is sent.
 
 The checks are pure; ``LocalSigner`` and the signer process (``controller.signer``) use the same ones. A signature covers only the
-parameters of a request, not its method or path: whoever has a signature can use it for any call that takes these parameters. So the
+parameters of a request, not its method or path: a signature can be used for any call that takes these parameters. So the
 parameters are an allow-list. No withdrawal, transfer, sub-account or key call of MEXC can be made with the names in it.
 """
 

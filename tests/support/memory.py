@@ -22,7 +22,7 @@ def _in_memory(pid: int, wanted: bytes) -> bool:
             found = _RANGE.match(line)
             if found is None or found[4] in {"[vvar]", "[vsyscall]", "[vvar_vclock]"}:
                 continue
-            at, end, carried = int(found[1], 16), int(found[2], 16), b""
+            at, end, tail = int(found[1], 16), int(found[2], 16), b""
             while at < end:
                 try:
                     piece = os.pread(memory.fileno(), min(_CHUNK, end - at), at)
@@ -30,9 +30,9 @@ def _in_memory(pid: int, wanted: bytes) -> bool:
                     break  # a page that the process itself may not touch
                 if not piece:
                     break
-                if wanted in carried + piece:
+                if wanted in tail + piece:
                     return True
-                carried, at = piece[-len(wanted) :], at + len(piece)
+                tail, at = piece[-len(wanted) :], at + len(piece)
     return False
 
 

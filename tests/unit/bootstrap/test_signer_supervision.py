@@ -1,4 +1,4 @@
-"""The controller's hold on a real signer process: it starts, it comes back, and it is told again who leads."""
+"""The controller's hold on a real signer process: it starts, it comes back, and it learns again who leads."""
 
 import os
 import signal
@@ -36,8 +36,8 @@ def directory(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def started(directory: Path, told: list[str] | None = None, **settings: object) -> Iterator[SignerProcess]:
-    process = SignerProcess(directory, SignerSettings(**settings), (told if told is not None else []).append)  # type: ignore[arg-type]
+def started(directory: Path, alerts: list[str] | None = None, **settings: object) -> Iterator[SignerProcess]:
+    process = SignerProcess(directory, SignerSettings(**settings), (alerts if alerts is not None else []).append)  # type: ignore[arg-type]
     process.start()
     try:
         yield process
@@ -72,16 +72,16 @@ def expected(directory: Path) -> str:
     return signature(read_exchange_secret(directory, load_settings(directory), VenueName.TESTNET), payload_of(buy()))
 
 
-def test_a_killed_signer_comes_back_and_is_told_again_who_leads(directory: Path) -> None:
-    told: list[str] = []
-    with started(directory, told) as process:
+def test_a_killed_signer_comes_back_and_learns_again_who_leads(directory: Path) -> None:
+    alerts: list[str] = []
+    with started(directory, alerts) as process:
         process.inform(LEAD)
         sign, first = an_order(process), process.pid
         assert sign() == expected(directory)
         os.kill(first, signal.SIGKILL)
         assert until(sign) == expected(directory)
         assert process.pid not in {0, first}
-        assert told
+        assert alerts
         second = process.pid
     assert not runs(second)
 

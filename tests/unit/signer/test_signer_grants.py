@@ -90,7 +90,7 @@ def test_a_ramp_goes_one_step_and_not_above_the_floors_in_code(desk: Desk, chang
     assert desk.grants.cap_eur == granted
 
 
-def test_lowering_needs_no_signature_and_nothing_lifts_it_again_but_a_new_command(desk: Desk) -> None:
+def test_lowering_needs_no_signature_and_lasts(desk: Desk) -> None:
     envelope = desk.to_live()
     desk.lower("0")
     desk.lower("10")

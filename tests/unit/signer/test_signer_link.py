@@ -84,7 +84,7 @@ def test_a_signature_comes_back(peer: Peer) -> None:
     thread.join()
 
 
-def test_a_silent_signer_holds_one_request_for_its_time_limit_and_the_next_ones_not_at_all(peer: Peer) -> None:
+def test_only_the_first_request_waits_for_a_silent_signer(peer: Peer) -> None:
     began = time.monotonic()
     errors = [refusal(lambda: peer.signer.sign("timestamp=1")) for _ in range(50)]
     assert time.monotonic() - began < 50 * WITHIN_S / 2

@@ -166,7 +166,7 @@ def test_the_rate_of_orders_is_bounded_and_recovers(tmp_path: Path) -> None:
     assert desk.order(sell(), TESTNET)
 
 
-def test_before_real_money_only_the_test_orders_of_the_account_checks_are_signed(desk: Desk) -> None:
+def test_before_real_money_only_test_orders_are_signed(desk: Desk) -> None:
     desk.to_live(target_stage=Stage.VALIDATED, expected_stage=Stage.TESTNET_VALIDATING, cap_eur="10")
     assert code_of(lambda: desk.order(buy())) == "signer-no-authority"
     assert desk.order(buy("2", client_id="gh-check-buy-limit"))
