@@ -128,6 +128,18 @@ def test_an_authority_outlives_the_command_that_gave_it(desk: Desk) -> None:
     assert desk.grants.cap_eur == 10
 
 
+def test_an_authority_outlives_the_keys_that_signed_it(desk: Desk) -> None:
+    short = listed(ALICE, valid_until=desk.clock.ms + HOUR)
+    roster = Roster(version=1, persons=(Person(name="alice", role=Role.OPERATOR, keys=(short,)), *ROSTER.persons[1:]))
+    desk.restart(roster)
+    envelope = desk.to_live(roster_digest=roster.digest)
+    desk.clock.pass_ms(2 * HOUR)
+    refused(desk, desk.command(roster_digest=roster.digest, journal_seq=99), "expired-key")
+    desk.restart(roster)
+    desk.grant(envelope)
+    assert desk.grants.cap_eur == 10
+
+
 def test_a_restart_remembers_the_newest_authority_and_what_is_left_of_it(desk: Desk) -> None:
     old, newest = desk.to_live(), ramp(desk)
     desk.grant(newest)
