@@ -58,6 +58,11 @@ class IssuedExitPermit:
         """Whether it may be used now."""
         return self.office.honours_exit(self)
 
+    @property
+    def deadline_ns(self) -> int:
+        """The monotonic instant at which it ends; 0 when it may not be used now. The signer checks it."""
+        return self.office.exit_deadline_ns(self)
+
 
 class PermitOffice:
     """Issues one permit at a time. While latched it issues none; the writer unlatches it after a signed resume or reset."""
@@ -176,3 +181,7 @@ class PermitOffice:
     def deadline_ns(self, permit: IssuedPermit) -> int:
         """When ``permit`` ends unless it is renewed; 0 when it may not be used now."""
         return self._deadline_ns if self.honours(permit) else 0
+
+    def exit_deadline_ns(self, permit: IssuedExitPermit) -> int:
+        """When a permit for one sale ends; 0 when it may not be used now."""
+        return self._exit_deadline_ns if self.honours_exit(permit) else 0
