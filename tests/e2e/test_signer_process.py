@@ -4,12 +4,13 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from tests.support.memory import children_of, holds, runs
-from tests.support.rig import Rig, rig
+from tests.support.rig import SYMBOL, Rig, rig
 
 SIGNER = "[signer]\n"
 
@@ -34,6 +35,12 @@ def signer(deployment: Rig) -> int:
 
 def secrets_of(deployment: Rig) -> list[str]:
     return [(deployment.directory / f"{name}.secret").read_text() for name in ("testnet", "live")]
+
+
+def holding(deployment: Rig) -> Decimal:
+    """What the live venue itself says the account holds of what was bought."""
+    balance = deployment.live.venue.engine.balances("live").get("BTC")
+    return balance.total if balance is not None else Decimal(0)
 
 
 async def buy(deployment: Rig, name: str) -> int:
@@ -92,6 +99,18 @@ async def test_a_hung_signer_sends_no_order_and_holds_nothing_up(deployment: Rig
     assert deployment.testnet.venue.engine.open_orders("testnet") == sent
     await signs_again(deployment, "after")
     assert signer(deployment) != hung
+
+
+async def test_after_a_halt_the_signed_way_out_still_sells(deployment: Rig) -> None:
+    await deployment.climb("LIVE_€10")
+    price = f"{(await deployment.bid()) * Decimal('1.002'):.2f}"
+    assert (await deployment.buy(price, "0.00005", "position")).status_code == 200
+    await deployment.until(lambda _: holding(deployment) == Decimal("0.00005"))
+    assert (await deployment.ask("POST", "/v1/halt", json={"reason": "a test"})).status_code == 200
+    await deployment.until(lambda status: status["stage"] == "HALTED" and status["halt"])
+    answer = await deployment.command("flatten", "alice", subject=SYMBOL)
+    assert answer.status_code == 200, answer.text
+    await deployment.until(lambda _: holding(deployment) == 0)
 
 
 async def test_the_controller_takes_the_signer_with_it(deployment: Rig) -> None:
