@@ -40,6 +40,12 @@ KEEPS_PENDING = frozenset({Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT, Verb.DRILL, Verb
 ``issue-bot-key`` is not one of them: one person may issue a key at a stage without real money, and the persons who sign a move up
 must have seen every key that it brings to the next stage."""
 
+MOVES_UP = frozenset({Verb.ADVANCE, Verb.RAMP, Verb.RESUME})
+"""The verbs that add risk by moving the deployment."""
+
+CHANGES_ROSTER = frozenset({Verb.SET_ROSTER, Verb.REVOKE})
+"""The verbs that make a new version of the roster."""
+
 KEEPS_DOCUMENTS = KEEPS_PENDING | {Verb.ISSUE_BOT_KEY}
 """The verbs about a bot key, an alert, a drill or a holding: they change neither roster, policy, release nor stage."""
 

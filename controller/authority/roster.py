@@ -148,6 +148,13 @@ class Roster(BaseModel):
         """Return the key with this id and its person, or ``None``."""
         return next(((person, key) for person in self.persons for key in person.keys if key.id == key_id), None)
 
+    def revoking(self, key_id: str) -> Roster:
+        """The next version of the roster, in which this key is revoked."""
+        persons = tuple(
+            person.model_copy(update={"keys": tuple(_revoked(key, key_id) for key in person.keys)}) for person in self.persons
+        )
+        return self.model_copy(update={"version": self.version + 1, "persons": persons})
+
     @model_validator(mode="after")
     def _no_duplicates(self) -> Self:
         repeated = _repeated(person.name for person in self.persons)
@@ -158,6 +165,10 @@ class Roster(BaseModel):
         if repeated:
             raise _bad("duplicate-key", f"the key {repeated} is listed twice")
         return self
+
+
+def _revoked(key: RosterKey, key_id: str) -> RosterKey:
+    return key.model_copy(update={"status": KeyStatus.REVOKED}) if key.id == key_id else key
 
 
 def roster_key(public_line: str, key_type: KeyType | None = None, *, pin_required: bool = False) -> RosterKey:

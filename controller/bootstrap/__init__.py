@@ -22,8 +22,10 @@ from controller.bootstrap.journal import checkpoint_signing_key, make_disk_reser
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
 from controller.bootstrap.servers import open_servers
+from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.venues import examine, open_feeds, open_hosts, open_venues, own_venues, read_rules
 from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of
+from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
 from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile
@@ -72,6 +74,7 @@ async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Call
         stack.callback(logs.close)
         stop, stop_now = _stop_signals()
         services = _open_services(deployment, clock, redactor, stack)
+        signers = stack.enter_context(open_signers(deployment, _alert_on(asyncio.get_running_loop(), services.alerts)))
         leadership = await acquire_leadership(deployment, services, stop, on_standby)
         if leadership is None:
             return
@@ -80,7 +83,7 @@ async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Call
         stack.callback(leadership.journal.close)
         keep_watchdog(deployment, services.alerts, stack)
         with lease_kept(leadership.journal):
-            assembly = await _assemble(deployment, services, leadership, stack)
+            assembly = await _assemble(deployment, services, leadership, signers, stack)
         nothing_left = asyncio.Event()
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         await _run(assembly, stack)
@@ -123,21 +126,34 @@ def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, sta
     )
 
 
-async def _assemble(deployment: Deployment, services: ProcessServices, leadership: Leadership, stack: AsyncExitStack) -> Assembly:
+def _alert_on(loop: asyncio.AbstractEventLoop, alerts: Alerts) -> Callable[[str], None]:
+    """Raise alerts about the signer on the event loop; its supervisor is on another thread."""
+
+    def alert(detail: str) -> None:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(alerts.notify, Alert(AlertKind.SIGNER, "the signer process is in trouble", detail))
+
+    return alert
+
+
+async def _assemble(
+    deployment: Deployment, services: ProcessServices, leadership: Leadership, signers: Signers, stack: AsyncExitStack
+) -> Assembly:
     clock, journal, publisher = services.clock, leadership.journal, services.publisher
     last_seq = leadership.recovered.snapshot_seq
     snapshot_schedule = SnapshotSchedule(services.snapshots, services.history, lambda: publisher.tree, last_seq)
     stack.callback(snapshot_schedule.finish)
     hosts = open_hosts(deployment, services.alerts, clock, stack)
     feeds, provenance = await open_feeds(deployment, hosts, clock)
-    remote = open_venues(deployment, hosts, clock)
+    signers.follow(leadership.recovered.state)
+    remote = open_venues(deployment, hosts, clock, signers)
     rules = {name: await read_rules(venue, deployment.policy.symbols) for name, venue in remote.items()}
     mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], deployment.settings.mock_balances, clock, seed=1)
     permits = PermitOffice(clock, journal.epoch)
     disk_reserve = make_disk_reserve(journal, deployment.data)
     if disk_reserve is not None:
         stack.callback(disk_reserve[0].remove)
-    return Assembly(
+    assembly = Assembly(
         Parts(
             journal=journal,
             recovered=leadership.recovered,
@@ -158,11 +174,13 @@ async def _assemble(deployment: Deployment, services: ProcessServices, leadershi
             reserve=disk_reserve,
             examine=partial(examine, deployment, remote[VenueName.LIVE], permits),
             bot_secret=partial(find_bot_secret, deployment, services.redactor),
-            open_own_venues=partial(own_venues, deployment, services.alerts, clock),
+            open_own_venues=partial(own_venues, deployment, services.alerts, clock, signers),
             end_process=_end_process,
             watchdog=ties_of(deployment, services.redactor),
         )
     )
+    assembly.writer.add_follower(lambda batch: signers.follow(batch.after))
+    return assembly
 
 
 async def _cancel_before_stop(stop_now: asyncio.Event, assembly: Assembly) -> bool:

@@ -9,7 +9,7 @@ from controller.authority.roster import load_roster
 from controller.bootstrap.bot_secrets import bot_secret
 from controller.core.decisions.bot_keys import secret_digest
 from controller.core.inputs import Boot, BotKeyFound, Release
-from controller.settings.deployment import Settings, VenueSettings, load_settings, read_secret
+from controller.settings.deployment import Settings, load_settings, read_secret, require_signer
 from controller.telemetry.redact import Redactor
 from controller.version import VERSION
 from exchange.errors import ConfigError
@@ -21,7 +21,7 @@ from policies.schema import Policy
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The content of a deployment's directory."""
+    """The content of a deployment's directory. ``secrets`` of the exchange are here only without a signer process."""
 
     directory: Path
     data: Path
@@ -38,6 +38,7 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
         ConfigError: a file is missing or invalid, or the files do not fit together.
     """
     settings = load_settings(directory)
+    require_signer(settings)
     policy = load_policy((directory / settings.policy).read_bytes())
     if policy.environment is not settings.environment:
         raise ConfigError(
@@ -48,10 +49,9 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
     roster = load_roster(directory / settings.roster)
     data = directory / settings.data
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    secrets = {
-        VenueName.TESTNET: read_secret(directory, settings.testnet.secret_file),
-        VenueName.LIVE: read_secret(directory, settings.live.secret_file),
-    }
+    # With a signer process only that process reads them.
+    venues = {VenueName.TESTNET: settings.testnet, VenueName.LIVE: settings.live} if settings.signer is None else {}
+    secrets = {name: read_secret(directory, venue.secret_file) for name, venue in venues.items()}
     bots = [(bot, read_secret(directory, bot.secret_file)) for bot in settings.bots]
     for secret in (*secrets.values(), *(secret for _, secret in bots)):
         redactor.register(secret)
@@ -66,8 +66,8 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
         roster=roster.canonical_bytes.decode(),
         release=Release(release.name, release.version, release.artifact, canonical.digest(canonical.encode(subject))),
         accounts={
-            VenueName.TESTNET: _fingerprint(settings.testnet),
-            VenueName.LIVE: _fingerprint(settings.live),
+            VenueName.TESTNET: settings.testnet.fingerprint,
+            VenueName.LIVE: settings.live.fingerprint,
         },
         bots=tuple(BotKeyFound(bot.name, bot.key, secret_digest(bot.key, secret)) for bot, secret in bots),
     )
@@ -83,7 +83,3 @@ def find_bot_secret(deployment: Deployment, redactor: Redactor, bot: str, key: s
     secret = bot_secret(deployment.directory, deployment.settings, bot, key)
     redactor.register(secret)
     return secret
-
-
-def _fingerprint(venue: VenueSettings) -> str:
-    return canonical.digest(canonical.encode({"rest": venue.rest, "api_key": venue.api_key}))

@@ -10,6 +10,7 @@ from random import SystemRandom
 from typing import TypeVar
 
 from controller.bootstrap.read import Deployment
+from controller.bootstrap.signer import Signers
 from controller.core.effects import Alert, AlertKind
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.venues.account_checks import Findings
@@ -21,7 +22,6 @@ from exchange.mexc.client import MexcVenue
 from exchange.mexc.connect import VenueHost, open_feed, open_venue
 from exchange.mexc.provenance import Provenance, ask_provenance
 from exchange.mexc.ratelimit import LockOut
-from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import SymbolRules
 from exchange.ports import Clock, MarketFeed, Venue, VenueName
 from policies.ramp import symbols_at
@@ -77,23 +77,23 @@ async def examine(deployment: Deployment, live: MexcVenue, permits: PermitOffice
     return Findings(len(rows), tuple(row.name for row in rows if not row.ok))
 
 
-def open_venues(deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock) -> dict[VenueName, MexcVenue]:
+def open_venues(
+    deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock, signers: Signers
+) -> dict[VenueName, MexcVenue]:
     """The clients of the testnet and the live venue, each with a signer of its own."""
-    policy = deployment.policy
-    limits = SignerLimits(frozenset(policy.symbols), policy.limits.order_notional_max_eur * policy.eur_rate.quote_per_eur)
-    venues: dict[VenueName, MexcVenue] = {}
-    for name, host in hosts.items():
-        settings = deployment.settings.testnet if name is VenueName.TESTNET else deployment.settings.live
-        signer = LocalSigner(settings.api_key, deployment.secrets[name], limits)
-        venues[name] = open_venue(name, endpoint_of(deployment.settings, name), signer, clock, SystemRandom(), host=host)
-    return venues
+    return {
+        name: open_venue(name, endpoint_of(deployment.settings, name), signers[name], clock, SystemRandom(), host=host)
+        for name, host in hosts.items()
+    }
 
 
 @asynccontextmanager
-async def own_venues(deployment: Deployment, alerts: Alerts, clock: Clock) -> AsyncIterator[Mapping[VenueName, Venue]]:
+async def own_venues(
+    deployment: Deployment, alerts: Alerts, clock: Clock, signers: Signers
+) -> AsyncIterator[Mapping[VenueName, Venue]]:
     """Clients of the same venues with connections of their own, for the event loop that enters this."""
     async with AsyncExitStack() as stack:
-        yield open_venues(deployment, open_hosts(deployment, alerts, clock, stack), clock)
+        yield open_venues(deployment, open_hosts(deployment, alerts, clock, stack), clock, signers)
 
 
 async def read_rules(venue: Venue, symbols: tuple[str, ...]) -> dict[str, SymbolRules]:

@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 from controller.cli.demo import verb as demo
 from controller.cli.doctor import verb as doctor
 from controller.cli.journal import verbs as journal
-from controller.cli.run import processes, watchdog, witness
+from controller.cli.run import processes, signer, watchdog, witness
 from controller.cli.setup import init
 from controller.cli.shared.failures import print_error
 from controller.cli.shared.output import Output
@@ -89,7 +89,7 @@ def root(context: typer.Context) -> None:
 
 
 groups = (
-    *(init, doctor, processes, watchdog, witness, demo, status, explain),
+    *(init, doctor, processes, signer, watchdog, witness, demo, status, explain),
     *(signing, moves, governance, bot_keys, alerts, drills, flatten, report),
 )
 for group in groups:

@@ -80,6 +80,7 @@ class AlertKind(StrEnum):
     TAKEOVER = "takeover"
     FLATTEN = "flatten"
     WATCHDOG = "watchdog"
+    SIGNER = "signer"
 
 
 INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL})

@@ -81,6 +81,23 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedAuthority:
+    """The envelopes that prove the present authority to the signer process: the last move up, and every change of the roster.
+
+    ``before`` and ``after``: the roster commands accepted before and after that move, oldest first.
+    """
+
+    before: tuple[str, ...] = ()
+    move: str = ""
+    after: tuple[str, ...] = ()
+
+    @property
+    def envelopes(self) -> tuple[str, ...]:
+        """All of them, in the order in which they were accepted."""
+        return (*self.before, *((self.move,) if self.move else ()), *self.after)
+
+
+@dataclass(frozen=True, slots=True)
 class HaltFigures:
     """The measured durations of a halt or a drill, in microseconds; -1 where a step was not reached."""
 
@@ -254,6 +271,7 @@ class State:
     governance_seq: int = 0
     commands: Map[str, str] = field(default_factory=Map)
     pending: Pending | None = None
+    authority: SignedAuthority = SignedAuthority()
     seals: Map[str, Seal] = field(default_factory=Map)
     guard_level: str = ""
     guard_reason: str = ""

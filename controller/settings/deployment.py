@@ -20,6 +20,8 @@ from controller.journal.location import JournalLocation, location_of
 from controller.settings.checkpoints import CheckpointSettings
 from controller.settings.watchdog import WatchdogSettings
 from exchange.errors import ConfigError
+from exchange.ports import VenueName
+from policies import canonical
 from policies.stage import Environment
 
 FILE_NAME = "gatehouse.toml"
@@ -46,6 +48,11 @@ class VenueSettings(_Section):
     api_key: Annotated[str, Field(min_length=1)]
     secret_file: str
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the venue's address and the public key; commands are signed for it."""
+        return canonical.digest(canonical.encode({"rest": self.rest, "api_key": self.api_key}))
+
 
 class BotSettings(_Section):
     """One bot's gateway key. The bot never holds an exchange key."""
@@ -53,6 +60,20 @@ class BotSettings(_Section):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
     key: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{8,64}$")]
     secret_file: str
+
+
+class SignerSettings(_Section):
+    """The signer process, which holds the exchange secrets (ops/docs/signer.md); without this table they are in the controller.
+
+    ``socket``: the path of a signer that runs as another user; without it ``gatehouse run`` starts one as its own.
+    ``buys_per_day``: the buys it signs with real money in a day add up to at most this many times the cap. ``orders_per_second``:
+    the rate of new orders for each account. ``answer_within_ms``: how long the controller waits for a signature.
+    """
+
+    socket: str = ""
+    buys_per_day: Annotated[int, Field(ge=1, le=100_000)] = 500
+    orders_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 15
+    answer_within_ms: Annotated[int, Field(ge=20, le=2_000)] = 250
 
 
 class ReleaseSettings(_Section):
@@ -78,6 +99,7 @@ class Settings(BaseSettings):
     console: Listen = Listen(port=8701)
     testnet: VenueSettings
     live: VenueSettings
+    signer: SignerSettings | None = None
     bots: tuple[BotSettings, ...]
     mock_balances: dict[str, Decimal]
     witnesses: tuple[str, ...] = ()
@@ -138,6 +160,31 @@ def journal_location(directory: Path, settings: Settings) -> JournalLocation:
     """
     password = read_secret(directory, settings.journal_secret_file) if settings.journal_secret_file else None
     return location_of(directory / settings.data, settings.journal, password, synchronous=settings.journal_synchronous)
+
+
+def require_signer(settings: Settings) -> None:
+    """Raises ``ConfigError`` (``signer-missing``) for production settings without a signer process. Start and doctor call it."""
+    if settings.environment is Environment.PRODUCTION and settings.signer is None:
+        raise ConfigError(
+            "in production the exchange secret must be in a process of its own",
+            code="signer-missing",
+            remedy="Add a line [signer] to gatehouse.toml; ops/docs/signer.md says what it does.",
+        )
+
+
+def secret_variable(venue: VenueName) -> str:
+    """The environment variable that may hold a venue's secret instead of a file."""
+    return f"GATEHOUSE_{venue.name}_SECRET"
+
+
+def read_exchange_secret(directory: Path, settings: Settings, venue: VenueName) -> str:
+    """A venue's secret: from its environment variable if that is set, else as ``read_secret``. The signer process calls it.
+
+    Raises:
+        ConfigError: as ``read_secret``.
+    """
+    account = settings.testnet if venue is VenueName.TESTNET else settings.live
+    return os.environ.get(secret_variable(venue), "") or read_secret(directory, account.secret_file)
 
 
 def read_secret(directory: Path, name: str) -> str:

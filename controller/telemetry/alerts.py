@@ -31,6 +31,7 @@ _LEVELS = {
     AlertKind.NOT_EMPTY: logging.CRITICAL,
     AlertKind.TAKEOVER: logging.ERROR,
     AlertKind.WATCHDOG: logging.CRITICAL,
+    AlertKind.SIGNER: logging.ERROR,
     AlertKind.CHECKPOINT: logging.ERROR,
     AlertKind.BOT_KEY: logging.ERROR,
     AlertKind.DRILL: logging.INFO,
@@ -45,6 +46,7 @@ _REPORTED = {
     AlertKind.NOT_EMPTY: "fatal",
     AlertKind.TAKEOVER: "error",
     AlertKind.WATCHDOG: "fatal",
+    AlertKind.SIGNER: "error",
     AlertKind.CHECKPOINT: "error",
     AlertKind.BOT_KEY: "error",
 }

@@ -1,23 +1,43 @@
-"""Signs with a secret held in this process, within its own limits: the last check before an order is sent.
+"""What may be signed with an exchange secret, and a signer that holds one in this process: the last check before an order is sent.
 
-The bootstrap builds one signer per venue; ``exchange.mexc.rest`` calls it.
+The checks are pure; ``LocalSigner`` and the signer process (``controller.signer``) use the same ones. A signature covers only the
+parameters of a request, not its method or path: a signature can be used for any call that takes these parameters. So the
+parameters are an allow-list. No withdrawal, transfer, sub-account or key call of MEXC can be made with the names in it.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
 from exchange.errors import ConfigError, Refused
 from exchange.model import OrderIntent, OrderType, Side
 from exchange.ports import Permit, is_for
-from exchange.wire.errors import WireRefusal
 from exchange.wire.numbers import exact_product, plain
-from exchange.wire.orders import parse_new_order
-from exchange.wire.signing import parse_params, signature
+from exchange.wire.signing import signature
 
-_ORDER_FIELDS = frozenset({"side", "batchOrders", "type", "quantity", "quoteOrderQty"})
-"""A query that carries one of these could be an order. A batch of orders is never signed: nothing here places one."""
+QUERY_PARAMETERS = frozenset(
+    {"symbol", "orderId", "origClientOrderId", "startTime", "endTime", "limit", "listenKey", "recvWindow", "timestamp"}
+)
+"""Every parameter of the queries and cancels that ``exchange.mexc`` sends. One that is not listed here is never signed."""
+
+MAX_PAYLOAD = 2048
+"""The most characters that are signed; a listen key and five symbols need less."""
+
+# Only what `encode_params` writes: other bytes, such as a semicolon, may separate parameters for a venue and not for us.
+_PAIR = r"[A-Za-z]+=(?:[A-Za-z0-9_.~-]|%2[BCF]|%3D)*"
+_QUERY = re.compile(rf"{_PAIR}(?:&{_PAIR})*")
+_STAMP = r"(?:&recvWindow=[0-9]{1,6})?&timestamp=[0-9]{1,15}"
+_ENDS_WITH_STAMP = re.compile(_STAMP)
+_AMOUNT = r"((?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,18})?)"
+_ORDER = re.compile(
+    rf"symbol=([A-Z0-9]{{2,30}})&side=(BUY|SELL)&type=([A-Z_]{{1,32}})(?:&quantity={_AMOUNT})?(?:&quoteOrderQty={_AMOUNT})?"
+    rf"(?:&price={_AMOUNT})?&newClientOrderId=([A-Za-z0-9_-]{{1,32}}){_STAMP}"
+)
+"""A new order exactly as ``exchange.wire.orders.order_params`` writes it, and no other parameter."""
+
+_TYPES = {kind.value: kind for kind in OrderType}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +48,118 @@ class SignerLimits:
     max_order_notional_quote: Decimal
 
 
+def check_query(payload: str) -> None:
+    """Check that a payload is that of a query or a cancel.
+
+    Raises:
+        Refused: ``signer-parameter``: it has a parameter that no query or cancel of ours has, or is not written as we write it.
+    """
+    if len(payload) > MAX_PAYLOAD or _QUERY.fullmatch(payload) is None:
+        raise refused("the payload is not written as a query or cancel is", "signer-parameter")
+    names = [pair.partition("=")[0] for pair in payload.split("&")]
+    if not QUERY_PARAMETERS.issuperset(names) or len(set(names)) != len(names):
+        strange = next((name for name in names if name not in QUERY_PARAMETERS), "that comes twice")
+        raise refused(f"a query or cancel with the parameter {strange[:40]} is not signed", "signer-parameter")
+
+
+def read_order(payload: str) -> OrderIntent:
+    """The order in a payload.
+
+    Raises:
+        Refused: ``signer-payload``: it is not exactly one new order as we write it.
+    """
+    found = _ORDER.fullmatch(payload) if len(payload) <= MAX_PAYLOAD else None
+    if found is None:
+        raise refused("the payload is not an order as gatehouse writes it", "signer-payload")
+    symbol, side, type_, quantity, quote, price, client_id = found.groups()
+    market = type_ == "MARKET"
+    amounts_fit = (price is None and (quantity is None) != (quote is None)) if market else (quantity and price and quote is None)
+    if type_ not in _TYPES or not amounts_fit:
+        raise refused("the payload is not an order of a type and with amounts that we place", "signer-payload")
+    return OrderIntent(
+        symbol,
+        Side.BUY if side == "BUY" else Side.SELL,
+        _TYPES[type_],
+        client_id,
+        Decimal(quantity) if quantity else None,
+        Decimal(quote) if quote else None,
+        Decimal(price) if price else None,
+    )
+
+
+def check_limits(order: OrderIntent, limits: SignerLimits) -> Decimal | None:
+    """Check an order's symbol and notional. Returns the notional, ``None`` for a MARKET sell, which has no bound in quote.
+
+    Raises:
+        Refused: ``signer-symbol`` or ``signer-notional``.
+    """
+    if order.symbol not in limits.symbols:
+        raise refused(f"{order.symbol} is not one of the signer's symbols", "signer-symbol")
+    if order.type is OrderType.MARKET and order.quote_quantity is None and order.side is Side.SELL:
+        # A spot account can sell only what it holds, at the market's price: this never adds exposure.
+        return None
+    if order.quote_quantity is not None:
+        notional = order.quote_quantity
+    elif order.quantity is not None and order.price is not None:
+        notional = exact_product(order.quantity, order.price)
+    else:
+        raise refused("a MARKET buy by base quantity has no bound on what it costs", "signer-notional")
+    if not notional <= limits.max_order_notional_quote:
+        limit = plain(limits.max_order_notional_quote)
+        raise refused(f"a notional of {plain(notional)} exceeds the signer's {limit}", "signer-notional")
+    return notional
+
+
+def check_same(intent: OrderIntent, payload: str) -> None:
+    """Check that a payload is this order and nothing else.
+
+    Raises:
+        Refused: ``signer-payload``.
+    """
+    order = f"symbol={intent.symbol}&side={intent.side.value}&type={intent.type.value}"
+    if intent.quantity is not None:
+        order += f"&quantity={plain(intent.quantity)}"
+    if intent.quote_quantity is not None:
+        order += f"&quoteOrderQty={plain(intent.quote_quantity)}"
+    if intent.price is not None:
+        order += f"&price={plain(intent.price)}"
+    order += f"&newClientOrderId={intent.client_id}"
+    if not payload.startswith(order) or _ENDS_WITH_STAMP.fullmatch(payload, len(order)) is None:
+        raise refused("the payload is not the order that was admitted", "signer-payload")
+
+
+def check_permit(intent: OrderIntent, permit: Permit) -> None:
+    """Check that a permit is live and, where it is for one sale only (it then has a ``client_id``), that it is for this one.
+
+    Raises:
+        Refused: ``permit-not-live`` or ``signer-other-order``.
+    """
+    if not permit.is_live():
+        raise refused("the trading permit is no longer live", "permit-not-live")
+    # Almost every permit is for any order, and this question costs less than the one that `is_for` asks first.
+    if hasattr(permit, "client_id") and not is_for(permit, intent):
+        raise refused("the permit is for one sale, and this is another order", "signer-other-order")
+
+
+def check_key(api_key: str, secret: str) -> None:
+    """Raises ``ConfigError`` for a key or secret that is empty or not plain ASCII, as after a bad copy. The error shows neither."""
+    for name, value in (("API key", api_key), ("secret", secret)):
+        if not value or not value.isascii() or not value.isprintable() or " " in value:
+            raise ConfigError(
+                f"the {name} is empty or has characters no {name} has",
+                code="signer-key-malformed",
+                remedy="Copy the key pair again from MEXC's API page, without spaces or line ends.",
+            )
+
+
 class LocalSigner:
     """A ``Signer`` whose secret lives in this process. Neither ``repr`` nor an error shows it."""
 
     __slots__ = ("_api_key", "_limits", "_secret")
 
     def __init__(self, api_key: str, secret: str, limits: SignerLimits) -> None:
-        """Raises ``ConfigError`` for a key or secret that is empty or not plain ASCII, as after a bad copy."""
-        for name, value in (("API key", api_key), ("secret", secret)):
-            if not value or not value.isascii() or not value.isprintable() or " " in value:
-                raise ConfigError(
-                    f"the {name} is empty or has characters no {name} has",
-                    code="signer-key-malformed",
-                    remedy="Copy the key pair again from MEXC's API page, without spaces or line ends.",
-                )
+        """Raises ``ConfigError`` as ``check_key``."""
+        check_key(api_key, secret)
         self._api_key = api_key
         self._secret = secret
         self._limits = limits
@@ -55,53 +173,22 @@ class LocalSigner:
         return self._api_key
 
     def sign(self, payload: str) -> str:
-        """Sign a query or a cancel.
-
-        A signature covers only the parameters, not the method or the path, so a signature over order parameters would be an order.
-
-        Raises:
-            Refused: the payload could be used as a new order.
-        """
-        if not _ORDER_FIELDS.isdisjoint(parse_params(payload)):
-            raise _refused("a query with the parameters of an order is not signed", "signer-order-without-permit")
+        """Sign a query or a cancel. Raises ``Refused`` as ``check_query``."""
+        check_query(payload)
         return signature(self._secret, payload)
 
     def sign_order(self, intent: OrderIntent, payload: str, permit: Permit) -> str:
         """Sign a new order, under a live permit and within the signer's own limits.
 
         Raises:
-            Refused: no live permit for this order, a symbol or a notional outside the limits, or a payload that is not this order.
+            Refused: no live permit, a symbol or a notional outside the limits, or a payload that is not this order.
         """
-        if not permit.is_live():
-            raise _refused("the trading permit is no longer live", "permit-not-live")
-        if not is_for(permit, intent):
-            raise _refused("the permit is for one sale, and this is another order", "signer-other-order")
-        if intent.symbol not in self._limits.symbols:
-            raise _refused(f"{intent.symbol} is not one of the signer's symbols", "signer-symbol")
-        params = parse_params(payload)
-        try:
-            order = parse_new_order(params)
-            if "batchOrders" in params or order.client_id != intent.client_id or order.intent(intent.client_id) != intent:
-                raise _refused("the payload is not the order that was admitted", "signer-payload")
-        except WireRefusal as error:
-            raise _refused("the payload is not an order", "signer-payload") from error
-        self._check_notional(intent)
+        check_permit(intent, permit)
+        check_limits(intent, self._limits)
+        check_same(intent, payload)
         return signature(self._secret, payload)
 
-    def _check_notional(self, intent: OrderIntent) -> None:
-        if intent.type is OrderType.MARKET and intent.quote_quantity is None and intent.side is Side.SELL:
-            # A spot account can sell only what it holds, at the market's price: this never adds exposure.
-            return
-        if intent.quote_quantity is not None:
-            notional = intent.quote_quantity
-        elif intent.quantity is not None and intent.price is not None:
-            notional = exact_product(intent.quantity, intent.price)
-        else:
-            raise _refused("a MARKET buy by base quantity has no bound on what it costs", "signer-notional")
-        if not notional <= self._limits.max_order_notional_quote:
-            limit = plain(self._limits.max_order_notional_quote)
-            raise _refused(f"a notional of {plain(notional)} exceeds the signer's {limit}", "signer-notional")
 
-
-def _refused(message: str, code: str) -> Refused:
+def refused(message: str, code: str) -> Refused:
+    """Make the error for something that is not signed."""
     return Refused(message, code=code, remedy="Nothing was sent; place an order within the permit and the signer's limits.")

@@ -7,7 +7,7 @@ import os
 import platform
 from pathlib import Path
 
-from ops.bench import client_path, governance, halting, replaying, venue_orders
+from ops.bench import client_path, governance, halting, replaying, signing, venue_orders
 from ops.bench.measure import Outcome, run, table, write_json
 
 CONTESTS = {
@@ -16,6 +16,7 @@ CONTESTS = {
         venue_orders.CONTEST,
         client_path.DEPTH,
         client_path.ORDERS,
+        signing.CONTEST,
         replaying.CONTEST,
         governance.CONTEST,
         governance.VERIFY,

@@ -19,8 +19,17 @@ from controller.cli.journal.files import place_in
 from controller.cli.journal.verify import verify_deployment
 from controller.cli.shared.client import OperatorClient, data_directory
 from controller.cli.shared.http import JsonClient
-from controller.settings.deployment import Listen, Settings, VenueSettings, load_settings, read_secret
+from controller.settings.deployment import (
+    Listen,
+    Settings,
+    VenueSettings,
+    load_settings,
+    read_secret,
+    require_signer,
+    secret_variable,
+)
 from exchange.errors import ConfigError, GatehouseError, Unreachable
+from exchange.ports import VenueName
 from policies.document import digest, load_policy
 from policies.stage import Environment
 
@@ -54,6 +63,7 @@ def run_checks(directory: Path) -> list[CheckResult]:
         ("policy", lambda: _policy(directory, settings)),
         ("eur rate", lambda: _rate(directory, settings)),
         ("roster", lambda: _roster(directory, settings)),
+        ("signer", lambda: _signer(settings)),
         *((f"secret {name}", _secret_check(directory, name)) for name in _secrets(settings)),
         *((f"key {path.name}", _key_check(path)) for path in sorted((directory / "keys").glob("*.key"))),
         ("disk", lambda: _disk(directory)),
@@ -105,11 +115,16 @@ def _roster(directory: Path, settings: Settings) -> str:
     return ", ".join(f"{person.name} ({person.role})" for person in roster.persons)
 
 
+def _signer(settings: Settings) -> str:
+    require_signer(settings)
+    return "in the controller's own process" if settings.signer is None else "in a process of its own"
+
+
 def _secrets(settings: Settings) -> list[str]:
     listed = (getattr(one, "secret_file", "") for one in settings.checkpoints)
+    venues = ((VenueName.TESTNET, settings.testnet), (VenueName.LIVE, settings.live))
     return [
-        settings.testnet.secret_file,
-        settings.live.secret_file,
+        *(venue.secret_file for name, venue in venues if secret_variable(name) not in os.environ),
         *(bot.secret_file for bot in settings.bots),
         *(name for name in listed if name),
         *(name for name in (settings.watchdog.secret_file, settings.watchdog.token_file) if name),

@@ -10,7 +10,7 @@ from random import SystemRandom
 from controller.cli.doctor.checks import CheckResult
 from controller.runtime.loop.clock import SystemClock
 from controller.runtime.loop.permit import PermitOffice
-from controller.settings.deployment import Settings, VenueSettings, load_settings, read_secret
+from controller.settings.deployment import Settings, VenueSettings, load_settings, read_exchange_secret
 from exchange.errors import ConfigError, GatehouseError
 from exchange.mexc.account_checks import AccountCheck, Demands, check_account
 from exchange.mexc.connect import PRODUCTION, VenueEndpoint, VenueHost, open_venue
@@ -38,7 +38,7 @@ async def _checked(directory: Path, settings: Settings, name: VenueName, venue: 
     production = settings.environment is Environment.PRODUCTION and name is VenueName.LIVE
     endpoint = PRODUCTION if production else VenueEndpoint(venue.rest, venue.ws, Reach.LOOPBACK)
     demands, limits = _demands(directory, settings, powerless_key=production)
-    signer = LocalSigner(venue.api_key, read_secret(directory, venue.secret_file), limits)
+    signer = LocalSigner(venue.api_key, read_exchange_secret(directory, settings, name), limits)
     host = VenueHost(endpoint, clock)
     try:
         account = open_venue(name, endpoint, signer, clock, SystemRandom(), host=host)

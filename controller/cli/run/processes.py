@@ -40,9 +40,11 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
     import asyncio
 
     from controller.bootstrap import run as run_controller
+    from controller.bootstrap.signer import hide_secrets
     from controller.cli.shared.output import print_json, stderr
     from controller.settings.deployment import load_settings
 
+    hide_secrets(directory)
     settings = load_settings(directory)
 
     def announce() -> None:

@@ -162,6 +162,9 @@ lease_s = 30
 api_key = "{wanted.watchdog_key}"
 secret_file = "secrets/watchdog.secret"
 
+# A process of its own holds the two exchange secrets and signs; `gatehouse run` starts it. Its limits: ops/docs/signer.md.
+[signer]
+
 [[bots]]
 name = "bot"
 key = "{secrets.token_hex(16)}"

@@ -193,9 +193,7 @@ def _revoke(roster: Roster, policy: Policy, subject: str, now: Millis) -> Change
     person, key = found
     if key.status is KeyStatus.REVOKED:
         raise Refused(f"{person.name}'s key {key.id} is already revoked", code="already-revoked", remedy="Nothing is left to do.")
-    keys = tuple(one.model_copy(update={"status": KeyStatus.REVOKED}) if one.id == key.id else one for one in person.keys)
-    persons = tuple(one.model_copy(update={"keys": keys}) if one is person else one for one in roster.persons)
-    after = roster.model_copy(update={"version": roster.version + 1, "persons": persons})
+    after = roster.revoking(key.id)
     return Change(roster=after, too_few_signers=_too_few_signers(after, policy.mode, now))
 
 

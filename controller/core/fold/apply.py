@@ -16,11 +16,11 @@ from controller.core.compact_map import CompactMap
 from controller.core.fold import alerts, bot_keys, drills, flatten, guards, orders
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
-from controller.core.state import HaltFigures, Ledger, Pending, Seal, State
+from controller.core.state import HaltFigures, Ledger, Pending, Seal, SignedAuthority, State
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
 from gates.measure import Tally
-from policies.authority import KEEPS_PENDING
+from policies.authority import CHANGES_ROSTER, KEEPS_PENDING, MOVES_UP
 from policies.document import parse_journalled
 from policies.ramp import cap_eur
 from policies.stage import Stage
@@ -114,8 +114,17 @@ def _disarmed(state: State, event: e.Disarmed) -> State:
 def _command_accepted(state: State, event: e.CommandAccepted) -> State:
     was_pending = state.pending is not None and state.pending.command_id == event.command_id
     pending = None if was_pending else state.pending
-    accepted = replace(state, commands=state.commands.set(event.command_id, "accepted"), pending=pending)
+    commands = state.commands.set(event.command_id, "accepted")
+    accepted = replace(state, commands=commands, pending=pending, authority=_authority(state.authority, event))
     return accepted if event.verb in KEEPS_PENDING else _governed(accepted)
+
+
+def _authority(authority: SignedAuthority, event: e.CommandAccepted) -> SignedAuthority:
+    if event.verb in MOVES_UP:
+        return SignedAuthority((*authority.before, *authority.after), event.envelope)
+    if event.verb in CHANGES_ROSTER:
+        return replace(authority, after=(*authority.after, event.envelope))
+    return authority
 
 
 def _command_pending(state: State, event: e.CommandPending) -> State:

@@ -36,6 +36,11 @@ class IssuedPermit:
         """Whether it may be used now."""
         return self.office.honours(self)
 
+    @property
+    def deadline_ns(self) -> int:
+        """The monotonic instant at which it ends unless it is renewed; 0 when it may not be used now. The signer checks it."""
+        return self.office.deadline_ns(self)
+
 
 EXIT_LIFETIME_NS = 2_000_000_000
 """How long a permit for one sale lives at most."""
@@ -52,6 +57,11 @@ class IssuedExitPermit:
     def is_live(self) -> bool:
         """Whether it may be used now."""
         return self.office.honours_exit(self)
+
+    @property
+    def deadline_ns(self) -> int:
+        """The monotonic instant at which it ends; 0 when it may not be used now. The signer checks it."""
+        return self.office.exit_deadline_ns(self)
 
 
 class PermitOffice:
@@ -167,3 +177,11 @@ class PermitOffice:
             and permit.client_id == self._exit_client_id
             and self._clock.monotonic_ns() < self._exit_deadline_ns
         )
+
+    def deadline_ns(self, permit: IssuedPermit) -> int:
+        """When ``permit`` ends unless it is renewed; 0 when it may not be used now."""
+        return self._deadline_ns if self.honours(permit) else 0
+
+    def exit_deadline_ns(self, permit: IssuedExitPermit) -> int:
+        """When a permit for one sale ends; 0 when it may not be used now."""
+        return self._exit_deadline_ns if self.honours_exit(permit) else 0

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from exchange.model import Millis
 from exchange.wire.errors import ErrorCode, WireRefusal
 from exchange.wire.signing import (
+    SigningKey,
     check_window,
     encode_params,
     parse_params,
@@ -58,6 +59,12 @@ def test_every_reference_vector_verifies_in_the_query(payload: str, expected: st
 @pytest.mark.parametrize(("payload", "expected"), VECTORS)
 def test_every_reference_vector_verifies_in_a_form_body(payload: str, expected: str, strict: bool) -> None:
     assert verify(SECRET, "", f"{payload}&signature={expected}".encode(), strict=strict)
+
+
+@given(st.text(min_size=1, max_size=200), st.lists(st.text(max_size=200), min_size=1, max_size=3))
+def test_a_prepared_key_signs_as_the_library_does(secret: str, payloads: list[str]) -> None:
+    key = SigningKey(secret)
+    assert [key.sign(payload) for payload in payloads] == [signature(secret, payload) for payload in payloads]
 
 
 def test_query_and_body_are_signed_together_without_a_separator() -> None:

@@ -40,6 +40,7 @@ def test_a_complete_deployment_loads_and_names_mexc_alone_as_live(run: Run, tmp_
     assert (settings.controller_id, settings.environment) == ("my-desk", Environment.PRODUCTION)
     assert (settings.live.rest, settings.live.ws) == (PRODUCTION.rest_url, PRODUCTION.stream_url) == (LIVE_REST, LIVE_WS)
     assert settings.testnet.rest.startswith("http://127.0.0.1:")
+    assert settings.signer is not None
     assert (settings.release.name, settings.release.artifact) == ("maker", canonical.digest(b"buy()"))
     policy = load_policy((directory / "policy.toml").read_bytes())
     assert (policy.environment, policy.mode) == (Environment.PRODUCTION, Mode(profile))
@@ -78,6 +79,14 @@ def test_settings_left_empty_by_init_must_be_filled_in_before_a_start(
         load_settings(directory)
     rows = printed(run("doctor", "--dir", directory, "-o", "json"))
     assert [(row["check"], row["ok"]) for row in rows] == [("settings", False)]
+
+
+def test_production_is_refused_while_the_secret_would_be_in_the_controller(run: Run, tmp_path: Path, bot: Path) -> None:
+    directory = written(run, tmp_path / "new", "solo", "--live-key", "mx0abc", "--watchdog-key", "mx0dog", "--bot", bot)
+    settings = directory / "gatehouse.toml"
+    settings.write_text(settings.read_text().replace("[signer]\n", ""))
+    started = run("run", "--dir", directory, "-o", "json")
+    assert printed(started, error=True)["error"]["code"] == "signer-missing"
 
 
 def test_init_leaves_the_live_secret_to_the_owner(run: Run, tmp_path: Path, bot: Path) -> None:

@@ -1,0 +1,105 @@
+"""The messages between the controller and the signer: one packet each way on a SOCK_SEQPACKET socket, fixed fields first.
+
+A request is a kind, a venue, a number and a body; an answer repeats the number, so that the answer to a request that was given
+up is never taken for the answer to a later one. ``service`` answers, ``remote`` asks.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+from exchange.ports import VenueName
+
+MAX_MESSAGE = 80 * 1024
+"""The most bytes of a message: an envelope and its frame."""
+
+SIGNATURE_LENGTH = 64
+
+_REQUEST = struct.Struct("!BBI")
+_ANSWER = struct.Struct("!BI")
+_PERMIT = struct.Struct("!QQQB")
+_SEPARATOR = b"\x00"
+
+VENUES: tuple[VenueName, ...] = (VenueName.TESTNET, VenueName.LIVE)
+"""The venues whose secrets the signer holds; a request names one by its place here."""
+
+
+class Kind(IntEnum):
+    """What a request asks for."""
+
+    PING = 1
+    LEAD = 2
+    QUERY = 3
+    ORDER = 4
+    COMMAND = 5
+    LOWER = 6
+
+
+class Status(IntEnum):
+    """How a request ended."""
+
+    DONE = 0
+    REFUSED = 1
+
+
+class PermitFrame(NamedTuple):
+    """A permit as the signer sees it. ``exit_only``: it is for one sell on the way out of a position."""
+
+    epoch: int
+    serial: int
+    deadline_ns: int
+    exit_only: bool = False
+
+
+def request(kind: Kind, venue: int, number: int, body: bytes = b"") -> bytes:
+    """A request as bytes."""
+    return _REQUEST.pack(kind, venue, number) + body
+
+
+def read_request(message: bytes) -> tuple[int, int, int, bytes]:
+    """``(kind, venue, number, body)``. Raises ``ValueError`` for fewer bytes than a frame has."""
+    if len(message) < _REQUEST.size:
+        raise ValueError("a request is shorter than its frame")
+    kind, venue, number = _REQUEST.unpack_from(message)
+    return kind, venue, number, message[_REQUEST.size :]
+
+
+def order_body(permit: PermitFrame, payload: str) -> bytes:
+    """The body of an ``ORDER``."""
+    return _PERMIT.pack(permit.epoch, permit.serial, permit.deadline_ns, permit.exit_only) + payload.encode()
+
+
+def read_order_body(body: bytes) -> tuple[PermitFrame, str]:
+    """The permit and the payload of an ``ORDER``. Raises ``ValueError``."""
+    if len(body) < _PERMIT.size:
+        raise ValueError("an order without a permit")
+    epoch, serial, deadline_ns, exit_only = _PERMIT.unpack_from(body)
+    return PermitFrame(epoch, serial, deadline_ns, bool(exit_only)), body[_PERMIT.size :].decode("ascii")
+
+
+def done(number: int, body: bytes = b"") -> bytes:
+    """The answer to a request that was carried out."""
+    return _ANSWER.pack(Status.DONE, number) + body
+
+
+def not_done(number: int, code: str, message: str, remedy: str) -> bytes:
+    """The answer to a request that was refused."""
+    texts = (text.replace("\x00", " ").encode()[:2000] for text in (code, message, remedy))
+    return _ANSWER.pack(Status.REFUSED, number) + _SEPARATOR.join(texts)
+
+
+def read_answer(message: bytes) -> tuple[int, int, bytes]:
+    """``(status, number, body)``. Raises ``ValueError`` for fewer bytes than a frame has."""
+    if len(message) < _ANSWER.size:
+        raise ValueError("an answer is shorter than its frame")
+    status, number = _ANSWER.unpack_from(message)
+    return status, number, message[_ANSWER.size :]
+
+
+def read_refusal(body: bytes) -> tuple[str, str, str]:
+    """``(code, message, remedy)`` of a refused request."""
+    texts = [part.decode(errors="replace") for part in body.split(_SEPARATOR)]
+    code, message, remedy = (*texts, "", "", "")[:3]
+    return code, message, remedy
