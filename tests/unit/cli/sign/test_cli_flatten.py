@@ -151,7 +151,7 @@ def test_explain_halt_names_the_ways_out_of_the_running_controller(run: Run, hal
     assert [one["verb"] for one in story[-1]["ways_out"]] == ["reset"]
 
 
-def test_explain_halt_without_a_controller_says_that_the_ways_out_are_not_known(run: Run, halted: Served) -> None:
+def test_explain_halt_without_a_controller_says_so(run: Run, halted: Served) -> None:
     halted.port.error = Unreachable("nobody answers", code="not-running", remedy="Start `gatehouse run`.")
     result = run("explain", "halt", "--dir", halted.directory)
     assert (result.exit_code, "The ways out are not known: nobody answers. Start `gatehouse run`." in result.stdout) == (0, True)
