@@ -53,7 +53,7 @@ def signed(served: Served) -> list[tuple[Verb, str]]:
     """What was submitted to a controller that proposes whatever it is asked, and applies it."""
     seen: list[tuple[Verb, str]] = []
 
-    async def propose(_: object, request: ProposeRequest) -> ProposalView:
+    async def propose(_: object, request: ProposeRequest, **__: object) -> ProposalView:
         payload = payload_of(request.verb, request.subject or "").decode()
         return ProposalView(payload=payload, payload_digest=DIGEST, word_code="", summary="", gate=None, persons_needed=1)
 

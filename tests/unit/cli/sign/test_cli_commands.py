@@ -38,7 +38,7 @@ def proposing(served: Served, payload: bytes) -> Served:
     """A controller that proposes it."""
     digest = canonical.digest(payload)
 
-    async def propose(self: FakePort, request: ProposeRequest) -> ProposalView:
+    async def propose(self: FakePort, request: ProposeRequest, **_: object) -> ProposalView:
         self.proposed.append(request)
         words = word_code(digest)
         return ProposalView(

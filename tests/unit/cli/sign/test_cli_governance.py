@@ -78,7 +78,7 @@ def payload_of(verb: Verb, subject: str) -> bytes:
 def governed(served: Served) -> Served:
     """A controller that proposes what it is asked; the subject of a veto it finds by itself."""
 
-    async def propose(self: FakePort, request: ProposeRequest) -> ProposalView:
+    async def propose(self: FakePort, request: ProposeRequest, **_: object) -> ProposalView:
         self.proposed.append(request)
         payload = payload_of(request.verb, request.subject or WAITS.command_id).decode()
         return ProposalView(payload=payload, payload_digest=DIGEST, word_code="a-b", summary="", gate=None, persons_needed=1)
