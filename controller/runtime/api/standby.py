@@ -20,7 +20,7 @@ from controller.runtime.recovery.follow import Standby
 from controller.runtime.venues.markets import Markets
 from controller.telemetry.health import Probe, livez
 from exchange.errors import GatehouseError, Refused
-from exchange.model import Millis, Quote
+from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import Clock, VenueName
 
 SHOW_EVERY_S = 1.0
@@ -43,6 +43,10 @@ class _NoMarkets(Markets):
 
     def quotes(self, venue: VenueName) -> dict[str, Quote]:  # noqa: ARG002 - the same for every venue
         """No quotes."""
+        return {}
+
+    def rules_of(self, venue: VenueName) -> Mapping[str, SymbolRules]:  # noqa: ARG002 - the same for every venue
+        """No rules."""
         return {}
 
 
