@@ -96,7 +96,8 @@ async def test_a_lost_answer_and_slow_queries_never_exceed_the_cap(tmp_path: Pat
         one.testnet.arm(FaultKind.STREAM_FREEZE, count=None, params={"ms": 27_000, "channel": "private"})
         one.testnet.arm(FaultKind.NOT_FOUND_LAG, count=1, params={"ms": 27_000})
         one.testnet.arm(FaultKind.LOST_ACK, count=1)
-        assert (await one.buy(await one.resting_price(), "0.00009", "lost")).status_code == 504
+        lost = await one.buy(await one.resting_price(), "0.00009", "lost")
+        assert lost.status_code == 504, lost.text
         most, number = Decimal(0), 0
         while (status := await one.status())["unknown_orders"] and status["stage"] != "HALTED":
             # A small order that rests for some sweeps shows that they are new; a large one has no room beside the lost one.

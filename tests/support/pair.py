@@ -38,7 +38,7 @@ class Pair:
     async def ended(self) -> int:
         """The first one's exit code."""
         assert self.first.process is not None
-        return await asyncio.wait_for(self.first.process.wait(), 30)
+        return await asyncio.wait_for(self.first.process.wait(), 120)
 
 
 @asynccontextmanager

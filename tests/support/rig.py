@@ -348,7 +348,7 @@ def recorded_market(speed: Decimal = Decimal(1)) -> Playback:
 
 def _debugging() -> dict[str, str]:
     """asyncio's debug mode, which `make proofs` switches on: it refuses calls from a foreign thread."""
-    return {name: os.environ[name] for name in ("PYTHONASYNCIODEBUG",) if name in os.environ}
+    return {name: os.environ[name] for name in ("PYTHONASYNCIODEBUG", "PYTHONFAULTHANDLER") if name in os.environ}
 
 
 def _write(
