@@ -18,11 +18,21 @@ def halt_without_answer(directory: Path, reason: str, error: GatehouseError, out
     """Write the halt into the latch file, and wait until a controller has recorded it.
 
     Raises:
+        GatehouseError: ``error``, when no controller has ever run here.
         Unreachable: the file cannot be written, or no controller has recorded the halt yet.
     """
-    latch = LatchFile(data_directory(directory) / LATCH_FILE)
-    mark = LatchMark(reason or "an operator stopped it", 0, halted=True)
-    latch.write(mark)
+    data = data_directory(directory)
+    if not data.is_dir():
+        raise error
+    latch = LatchFile(data / LATCH_FILE)
+    try:
+        latch.put(LatchMark(reason or "an operator stopped it", 0, halted=True))
+    except OSError as failure:
+        raise Unreachable(
+            f"{error.message}; and the latch file {data / LATCH_FILE} cannot be written: {failure.strerror}",
+            code="halt-not-written",
+            remedy="Stop the controller's process (`kill`), then cancel the open orders on the venue's own page.",
+        ) from None
     deadline = time.monotonic() + TAKEN_WITHIN_S
     while (found := latch.read()) is not None and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -32,12 +42,6 @@ def halt_without_answer(directory: Path, reason: str, error: GatehouseError, out
         else:
             stdout().print("halted through the latch file; the controller's socket did not answer. Read `gatehouse status`.")
         return
-    if found.reason != mark.reason:
-        raise Unreachable(
-            f"{error.message}; and the latch file could not be written: {found.reason}",
-            code="halt-not-written",
-            remedy="Stop the controller's process (`kill`), then cancel the open orders on the venue's own page.",
-        )
     raise Unreachable(
         f"{error.message}; the halt is in the latch file and no controller has recorded it yet",
         code="halt-not-recorded",

@@ -71,11 +71,15 @@ class LatchFile:
 
     def write(self, mark: LatchMark) -> None:
         """Write the mark if the disk still allows it. Never raises: halting waits for nothing."""
-        document = {"epoch": mark.epoch, "halted": mark.halted, "reason": mark.reason.encode()[:_LONGEST].decode("utf-8", "ignore")}
         try:
-            self._write_bytes(json.dumps(document, ensure_ascii=False).encode()[:SIZE])
+            self.put(mark)
         except OSError:
             _log.exception("the latch file could not be written; keep this deployment stopped until its disk is fixed")
+
+    def put(self, mark: LatchMark) -> None:
+        """Write the mark. Raises ``OSError``."""
+        document = {"epoch": mark.epoch, "halted": mark.halted, "reason": mark.reason.encode()[:_LONGEST].decode("utf-8", "ignore")}
+        self._write_bytes(json.dumps(document, ensure_ascii=False).encode()[:SIZE])
 
     def clear(self) -> None:
         """Remove the mark: the journal holds the halt now, or another controller has led since."""
