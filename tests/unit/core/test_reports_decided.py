@@ -7,7 +7,7 @@ import pytest
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Admitted, Decision
-from controller.core.effects import Cancel, CancelAll, Latch, LookUp
+from controller.core.effects import Cancel, CancelAll, Latch, LookUp, Place
 from exchange.model import Fill, OrderReport, OrderStatus, Side
 from exchange.ports import Ack, PlaceOutcome, Rejected, Unknown, VenueName
 from policies.authority import Verb
@@ -171,6 +171,17 @@ def test_a_finished_order_reserves_fills_that_have_not_arrived(desk: Desk) -> No
     assert client_id in desk.state.open
     desk.fill(client_id, "0.00009")
     assert client_id not in desk.state.open
+
+
+def test_a_partly_filled_cancel_is_not_placed_again(desk: Desk) -> None:
+    client_id = order(desk)
+    reported(desk, desk.report(client_id, OrderStatus.PARTIALLY_CANCELED, "0.00001"))
+    before = len(desk.decisions)
+    desk.fill(client_id, "0.00001")
+    desk.run(5_000)
+    later = desk.decisions[before:]
+    assert (len(later) > 5, [effect for one in later for effect in one.effects if isinstance(effect, Place)]) == (True, [])
+    assert desk.state.orders[client_id].status is OrderStatus.PARTIALLY_CANCELED
 
 
 def test_a_partly_filled_cancel_reserves_only_what_traded(desk: Desk) -> None:

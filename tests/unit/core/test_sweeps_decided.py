@@ -190,6 +190,14 @@ def test_an_order_missing_from_the_open_orders_is_looked_up(desk: Desk) -> None:
     assert LookUp(MOCK, SYMBOL, client_id) in desk.sweep(MOCK).effects
 
 
+def test_an_order_missing_from_the_open_orders_is_not_called_over(desk: Desk) -> None:
+    client_id = desk.placed(desk.order("0.00003"))
+    for _ in range(3):
+        desk.pass_time(3_000)
+        desk.sweep(MOCK)
+    assert desk.state.open[client_id].status is OrderStatus.NEW
+
+
 def test_an_order_reported_during_the_sweep_is_not_missing(desk: Desk) -> None:
     started = desk.now
     desk.pass_time(50)

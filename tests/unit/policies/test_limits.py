@@ -79,6 +79,11 @@ def test_a_mild_guard_admits_sells(level: Level) -> None:
     admitted(sell(), context(btc="0.0001", restriction=level))
 
 
+@pytest.mark.parametrize("level", [Level.NO_ENTRY, Level.REDUCE])
+def test_a_mild_guard_denies_a_sell_of_twice_the_holdings(level: Level) -> None:
+    assert denied(sell("0.0001"), context(btc="0.00005", restriction=level)).rule is LimitRule.BALANCE
+
+
 @pytest.mark.parametrize("level", [Level.CANCEL_ALL, Level.FLATTEN, Level.HALT])
 def test_a_severe_guard_denies_sells_too(level: Level) -> None:
     assert denied(sell(), context(btc="0.0001", restriction=level)).rule is LimitRule.GUARD

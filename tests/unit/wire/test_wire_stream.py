@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.model import Fill, MarketTrade, Millis, OrderReport, OrderStatus, OrderType, Side
+from exchange.orders import WORKING
 from exchange.wire import stream
 from exchange.wire.errors import MalformedReply, WireRefusal
 from exchange.wire.market import BookTicker, Candle, Interval
@@ -223,6 +224,20 @@ def test_a_private_order_survives_the_wire_with_its_push_time(
     report = OrderReport("MXUSDT", "C02__1", client_id, side, kind, status, price, quantity, quantity, price, Millis(5), at)
     push = Push(stream.ORDERS, report, created_at=Millis(4), sent_at=at)
     assert decode_push(encode_push(push, OrderExtras(maker=True, last_quantity=Decimal(1)))) == push
+
+
+def test_status_5_is_an_order_that_ended_and_kept_its_fills() -> None:
+    two, three, executed = Decimal(2), Decimal(3), Decimal(1)
+    placed = ("MXUSDT", "C02__1", "gh-1", Side.BUY, OrderType.LIMIT)
+    partly = OrderReport(*placed, OrderStatus.PARTIALLY_FILLED, two, three, executed, two, Millis(5), Millis(6))
+    push = Push(stream.ORDERS, partly, created_at=Millis(4), sent_at=Millis(6))
+    wrapper = PushDataV3ApiWrapper()
+    wrapper.ParseFromString(encode_push(push, OrderExtras(maker=True, last_quantity=executed)))
+    wrapper.privateOrders.status = 5
+    ended = decode_push(wrapper.SerializeToString()).body
+    assert isinstance(ended, OrderReport)
+    assert (ended.status, ended.executed) == (OrderStatus.PARTIALLY_CANCELED, executed)
+    assert ended.status not in WORKING
 
 
 @given(FILLS)
