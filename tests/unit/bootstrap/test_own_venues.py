@@ -1,6 +1,7 @@
 """The venue clients with which another thread cancels when the event loop is stuck share nothing that belongs to that loop."""
 
 import asyncio
+from contextlib import suppress
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import cast
@@ -22,8 +23,10 @@ NO_ORDERS = SignerLimits(frozenset(), Decimal(0))
 
 async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer every request as a firewall does."""
-    while await reader.readuntil(b"\r\n\r\n"):
-        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    with suppress(asyncio.IncompleteReadError):
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    writer.close()
 
 
 async def cancel_at_a_locked_venue(alerts: Alerts) -> object:
@@ -36,8 +39,9 @@ async def cancel_at_a_locked_venue(alerts: Alerts) -> object:
         return await venues[VenueName.LIVE].cancel_all(("BTCUSDC",))
 
 
-async def test_a_lockout_during_an_emergency_does_not_end_a_cancel_with_an_error() -> None:
+async def test_an_alert_of_a_lockout_fails_no_cancel_of_another_thread() -> None:
     inbox, alerts = Inbox(), Alerts(clock=SystemClock(), reports=NO_REPORTS, redactor=Redactor())
     alerts.journal_with(lambda alert: inbox.fact(AlertNoticed(alert.kind, alert.title, alert.detail), 0))
     outcome = await asyncio.to_thread(lambda: asyncio.run(cancel_at_a_locked_venue(alerts)))
     assert isinstance(outcome, CancelFailed)
+    assert "wrong-thread" not in outcome.message
