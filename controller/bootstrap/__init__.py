@@ -180,6 +180,7 @@ async def _assemble(
         )
     )
     assembly.writer.add_follower(lambda batch: signers.follow(batch.after))
+    permits.require(lambda: signers.problem(assembly.writer.state.venue))
     return assembly
 
 
