@@ -143,7 +143,7 @@ async def _assemble(
     last_seq = leadership.recovered.snapshot_seq
     snapshot_schedule = SnapshotSchedule(services.snapshots, services.history, lambda: publisher.tree, last_seq)
     stack.callback(snapshot_schedule.finish)
-    hosts = open_hosts(deployment, services.alerts, clock, stack)
+    hosts = open_hosts(deployment, services.alerts.notify, clock, stack)
     feeds, provenance = await open_feeds(deployment, hosts, clock)
     signers.follow(leadership.recovered.state)
     remote = open_venues(deployment, hosts, clock, signers)
@@ -180,6 +180,7 @@ async def _assemble(
         )
     )
     assembly.writer.add_follower(lambda batch: signers.follow(batch.after))
+    permits.require(lambda: signers.problem(assembly.writer.state.venue))
     return assembly
 
 

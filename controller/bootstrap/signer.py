@@ -121,6 +121,13 @@ class Signers:
     def __getitem__(self, name: VenueName) -> Signer:
         return self._by_venue[name]
 
+    def problem(self, venue: VenueName | None) -> str:
+        """Why no order for ``venue`` would be signed now; empty while nothing is known that speaks against it. A condition of permits."""
+        if self._process is None or venue is None or venue is VenueName.MOCK:
+            return ""
+        down = self._process.link.down_because
+        return f"nothing is signed now: {down}" if down else ""
+
     def follow(self, state: State) -> None:
         """Send what a durable change of the state means for the signer, before an order can depend on it."""
         followed = (state.authority, state.position, state.policy_digest, state.epoch)

@@ -33,22 +33,27 @@ REACH_WITHIN_S = 60.0
 RETRY_EVERY_S = 0.5
 
 
-def open_hosts(deployment: Deployment, alerts: Alerts, clock: Clock, stack: AsyncExitStack) -> dict[VenueName, VenueHost]:
-    """One ``VenueHost`` for each address, shared by all its clients: a venue counts its rate limits by address."""
+def open_hosts(
+    deployment: Deployment, alert: Callable[[Alert], object], clock: Clock, stack: AsyncExitStack
+) -> dict[VenueName, VenueHost]:
+    """One ``VenueHost`` for each address, shared by all its clients: a venue counts its rate limits by address.
+
+    ``alert`` gets the alert of a lock-out.
+    """
     by_url: dict[str, VenueHost] = {}
     hosts: dict[VenueName, VenueHost] = {}
     for name in (VenueName.TESTNET, VenueName.LIVE):
         endpoint = endpoint_of(deployment.settings, name)
         if endpoint.rest_url not in by_url:
-            by_url[endpoint.rest_url] = VenueHost(endpoint, clock, on_lockout=partial(_alert_lockout, alerts, name))
+            by_url[endpoint.rest_url] = VenueHost(endpoint, clock, on_lockout=partial(_alert_lockout, alert, name))
             stack.push_async_callback(by_url[endpoint.rest_url].aclose)
         hosts[name] = by_url[endpoint.rest_url]
     return hosts
 
 
-def _alert_lockout(alerts: Alerts, name: VenueName, lockout: LockOut) -> None:
+def _alert_lockout(alert: Callable[[Alert], object], name: VenueName, lockout: LockOut) -> None:
     detail = f"HTTP {lockout.status}: only a cancel every few seconds is sent for {lockout.seconds} s"
-    alerts.notify(Alert(AlertKind.VENUE_LOCKOUT, f"the {name} venue has locked this address out", detail))
+    alert(Alert(AlertKind.VENUE_LOCKOUT, f"the {name} venue has locked this address out", detail))
 
 
 async def open_feeds(
@@ -93,7 +98,8 @@ async def own_venues(
 ) -> AsyncIterator[Mapping[VenueName, Venue]]:
     """Clients of the same venues with connections of their own, for the event loop that enters this."""
     async with AsyncExitStack() as stack:
-        yield open_venues(deployment, open_hosts(deployment, alerts, clock, stack), clock, signers)
+        # An alert of another thread cannot be journalled: the inbox belongs to the event loop that is stuck.
+        yield open_venues(deployment, open_hosts(deployment, alerts.decided, clock, stack), clock, signers)
 
 
 async def read_rules(venue: Venue, symbols: tuple[str, ...]) -> dict[str, SymbolRules]:

@@ -356,13 +356,13 @@ class Assembly:
         """On the liveness thread: cancel what is open without the event loop, notify people, and end this process."""
         parts, state = self._parts, self.writer.state
         mark = LatchMark(f"the controller was stuck: {reason}", state.epoch, halted=True)
-        self._latch_marks.halted(mark)
-        _log.critical("the controller is stuck and ends: %s", reason)
         alert = Alert(AlertKind.HALTED, "the controller was stuck: orders are stopped and cancelled, and its process ends", reason)
         try:
+            self._latch_marks.halted(mark)
+            _log.critical("the controller is stuck and ends: %s", reason)
             cancel_everything(
                 parts.open_own_venues,
-                [name for name in parts.venues if name is not VenueName.MOCK],
+                sorted((self._venues_in_use() | ({state.watched} if state.watched is not None else set())) - {VenueName.MOCK}),
                 tuple(sorted({*parts.policy.symbols, *(order.symbol for order in state.open.values())})),
                 parts.clock,
                 in_flight=any(order.status in _IN_FLIGHT for order in state.open.values()),

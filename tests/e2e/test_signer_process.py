@@ -101,6 +101,15 @@ async def test_a_hung_signer_sends_no_order_and_holds_nothing_up(deployment: Rig
     assert signer(deployment) != hung
 
 
+async def test_a_deployment_whose_signer_does_not_come_back_is_not_armed(deployment: Rig) -> None:
+    await deployment.climb("TESTNET_VALIDATING")
+    (deployment.directory / "gatehouse.toml").chmod(0o666)
+    os.kill(signer(deployment), signal.SIGKILL)
+    status = await deployment.until(lambda status: not status["armed"])
+    assert "nothing is signed" in status["not_armed_because"]
+    assert (await deployment.ask("GET", "/readyz")).status_code == 503
+
+
 async def test_after_a_halt_the_signed_way_out_still_sells(deployment: Rig) -> None:
     await deployment.climb("LIVE_€10")
     price = f"{(await deployment.bid()) * Decimal('1.002'):.2f}"

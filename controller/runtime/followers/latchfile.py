@@ -16,11 +16,11 @@ import json
 import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from controller.runtime.loop.writer import CommittedBatch
 from policies.stage import Stage
@@ -105,18 +105,28 @@ class LatchMarkWriter:
     """Writes the latch file when a halt is not in the journal yet, and clears it once it is. The assembly calls it.
 
     A worker thread waits for the disk and keeps the order of the writes. Only a failing process waits for that thread, and at most
-    ``WRITE_WITHIN_S``.
+    ``WRITE_WITHIN_S``. No method raises: what comes after it may be a cancel, or the end of the process.
     """
 
     def __init__(self, latch: LatchFile, *, marked: bool) -> None:
         self._latch = latch
         self._marked = marked
+        self._clearing = 0
+        self._changes = 0
+        self._counting = Lock()
         self._executor = ThreadPoolExecutor(1, "latch")
+        # Its thread begins now, because a halt may come when no thread can be started.
+        self._submit(_do_nothing)
 
     @property
     def marked(self) -> bool:
-        """Whether the file holds a mark that this process knows of."""
-        return self._marked
+        """Whether the file holds, or may still hold, a mark that this process knows of."""
+        return self._marked or self._clearing > 0
+
+    @property
+    def changes(self) -> int:
+        """How often this process began or ended to change the file. A mark that was read meanwhile may be its own."""
+        return self._changes
 
     def found(self) -> None:
         """The file holds a mark that another process wrote. It is cleared once the halt is durable."""
@@ -124,23 +134,47 @@ class LatchMarkWriter:
 
     def halted(self, mark: LatchMark) -> None:
         """A halt was asked for or decided, and the journal that must take it may not answer. Any thread may call it."""
-        if not self._marked:
-            self._executor.submit(self._latch.write, mark)
-        self._marked = True
+        marked, self._marked = self._marked, True
+        if not marked:
+            self._submit(self._latch.write, mark)
 
     def failed(self, mark: LatchMark) -> None:
         """The journal could not be written and this process is about to end. A mark of a halt keeps its reason."""
-        if not (self._marked and mark.halted):
-            self._executor.submit(self._latch.write, mark)
-        self._marked = True
-        wait((self._executor.submit(_do_nothing),), timeout=WRITE_WITHIN_S)
-        self._executor.shutdown(wait=False)
+        marked, self._marked = self._marked, True
+        if not (marked and mark.halted):
+            self._submit(self._latch.write, mark)
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until all that was asked for is on the disk, for at most ``WRITE_WITHIN_S``."""
+        if (last := self._submit(_do_nothing)) is not None:
+            wait((last,), timeout=WRITE_WITHIN_S)
 
     def on_batch(self, batch: CommittedBatch) -> None:
         """Clear the mark once the halt is durable."""
         if self._marked and batch.after.position.stage is Stage.HALTED:
+            # In this order, so that the watching thread never takes what is about to be cleared for a mark of somebody else.
+            self._count(clearing=1)
             self._marked = False
-            self._executor.submit(self._latch.clear)
+            if self._submit(self._clear) is None:
+                self._count(clearing=-1)
+
+    def _clear(self) -> None:
+        self._latch.clear()
+        self._count(clearing=-1)
+
+    def _count(self, *, clearing: int = 0) -> None:
+        with self._counting:
+            self._changes += 1
+            self._clearing += clearing
+
+    def _submit(self, work: Callable[..., None], *arguments: LatchMark) -> Future[None] | None:
+        self._count()
+        try:
+            return self._executor.submit(work, *arguments)
+        except RuntimeError:
+            _log.exception("the latch file cannot be written any more in this process")
+            return None
 
 
 class LatchFileWatch:
@@ -174,8 +208,9 @@ class LatchFileWatch:
             self._close()
         if self._handle < 0:
             self._handle = self._latch.open()
+        changes = self._writer.changes
         mark = _parsed(os.pread(self._handle, SIZE, 0).rstrip(b"\0"))
-        if mark is not None and mark.halted and not self._writer.marked:
+        if mark is not None and mark.halted and not self._writer.marked and changes == self._writer.changes:
             self._writer.found()
             self._on_mark(mark.reason)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 import pytest
 
@@ -84,3 +85,26 @@ def test_an_alert_that_needs_no_acknowledgement_is_not_journalled() -> None:
     for kind in INFORMS:
         assert alerts.notify(Alert(kind, "title", ""))
     assert remembered == []
+
+
+@pytest.mark.parametrize("kind", AlertKind)
+def test_every_kind_of_alert_is_sent(kind: AlertKind) -> None:
+    assert make().decided(Alert(kind, "a title", "a detail"))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in AlertKind if kind not in INFORMS])
+def test_every_alert_that_must_be_acknowledged_is_reported(kind: AlertKind) -> None:
+    reported: list[str] = []
+
+    class Listening:
+        def event(self, title: str, detail: str, *, level: str, tags: Mapping[str, str]) -> None:
+            reported.append(tags["kind"])
+
+        def error(self, error: BaseException, *, tags: Mapping[str, str] | None = None) -> None:
+            raise AssertionError(error)
+
+        async def aclose(self) -> None:
+            return
+
+    Alerts(clock=SetClock(), reports=Listening(), redactor=Redactor()).decided(Alert(kind, "a title", "a detail"))
+    assert reported == [kind.value]

@@ -1,12 +1,17 @@
 """The latch file: a mark survives its process. A halt always counts, a failed journal until another controller has led."""
 
+from dataclasses import replace
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
+from controller.core.lifecycle import Position
+from controller.core.state import State
 from controller.runtime.followers import latchfile as module
 from controller.runtime.followers.latchfile import SIZE, LatchFile, LatchFileWatch, LatchMark, LatchMarkWriter
+from controller.runtime.loop.writer import CommittedBatch
+from policies.stage import Stage
 
 HALTED, FAILED = LatchMark("enough", 3, halted=True), LatchMark("the disk is full", 3, halted=False)
 
@@ -117,3 +122,67 @@ def test_a_file_that_cannot_be_read_is_no_mark(latch: LatchFile, tmp_path: Path)
     with pytest.raises(FileNotFoundError):
         watching.poll()
     assert found == []
+
+
+def durable_halt() -> CommittedBatch:
+    """A batch after which the journal holds the halt."""
+    return CommittedBatch((), replace(State(), position=Position(Stage.HALTED)), 0, 0, 0)
+
+
+class SlowToClear(LatchFile):
+    """A latch file on a disk that takes its time to clear it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.may_clear = Event()
+
+    def clear(self) -> None:
+        assert self.may_clear.wait(5)
+        super().clear()
+
+
+def test_a_mark_that_is_being_cleared_does_not_halt_again(tmp_path: Path) -> None:
+    latch = SlowToClear(tmp_path / "latch")
+    latch.read()
+    writer = LatchMarkWriter(latch, marked=False)
+    watching, found = watch(latch, writer)
+    writer.halted(HALTED)
+    writer.wait()
+    writer.on_batch(durable_halt())
+    watching.poll()
+    latch.may_clear.set()
+    writer.wait()
+    watching.poll()
+    assert found == []
+
+
+def test_a_mark_of_another_process_is_reported_after_an_own_one_was_cleared(tmp_path: Path) -> None:
+    latch = SlowToClear(tmp_path / "latch")
+    latch.read()
+    latch.may_clear.set()
+    writer = LatchMarkWriter(latch, marked=True)
+    watching, found = watch(latch, writer)
+    writer.on_batch(durable_halt())
+    writer.wait()
+    latch.write(HALTED)
+    watching.poll()
+    assert found == ["enough"]
+
+
+def test_a_process_that_fails_twice_can_still_write_and_end(latch: LatchFile) -> None:
+    writer = LatchMarkWriter(latch, marked=False)
+    writer.failed(FAILED)
+    writer.halted(HALTED)
+    writer.failed(HALTED)
+    assert latch.read() == FAILED
+
+
+def test_a_mark_is_written_when_no_more_threads_can_be_started(latch: LatchFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = LatchMarkWriter(latch, marked=False)
+
+    def refuse(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Thread, "start", refuse)
+    writer.failed(HALTED)
+    assert latch.read() == HALTED
