@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -119,7 +120,21 @@ async def prices_far_from_the_market(bot: Bot) -> None:
 
 @way
 async def prices_that_are_no_prices(bot: Bot) -> None:
-    texts = ("0", "-1", "-58000", "NaN", "Infinity", "-Infinity", "1e309", "1E+5", "", "0x1", "１", f"58000.{'1' * 400}", "9" * 3000)
+    texts = (
+        "0",
+        "-1",
+        "-58000",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e309",
+        "1E+5",
+        "",
+        "0x1",
+        "１",
+        f"58000.{'1' * 400}",
+        "9" * 3000,
+    )
     for text in texts:
         await bot.raw(price=text)
     assert (bot.taken, len(bot.refusals)) == (0, len(texts))
@@ -136,7 +151,13 @@ async def quantities_that_are_no_quantities(bot: Bot) -> None:
 
 @way
 async def unknown_and_repeated_parameters(bot: Bot) -> None:
-    for name, value in (("leverage", "100"), ("reduceOnly", "true"), ("cap", "1000000"), ("newOrderRespType", "FULL"), ("stage", "3")):
+    for name, value in (
+        ("leverage", "100"),
+        ("reduceOnly", "true"),
+        ("cap", "1000000"),
+        ("newOrderRespType", "FULL"),
+        ("stage", "3"),
+    ):
         await bot.raw((name, value), quantity=bot.amount("3"))
     for repeated in (("quantity", "1"), ("price", "1"), ("side", "SELL"), ("symbol", "ETHUSDT"), ("type", "MARKET")):
         await bot.raw(repeated, quantity=bot.amount("3"))
@@ -171,7 +192,9 @@ async def a_storm_of_cancels_and_replacements(bot: Bot) -> None:
 @way
 async def a_cancel_and_orders_in_one_burst(bot: Bot) -> None:
     await resting_to_the_cap(bot)
-    await asyncio.gather(bot.cancel_all(), *(bot.order("limit", "buy", float(bot.amount("4.7")), float(bot.resting())) for _ in range(4)))
+    await asyncio.gather(
+        bot.cancel_all(), *(bot.order("limit", "buy", float(bot.amount("4.7")), float(bot.resting())) for _ in range(4))
+    )
     await asyncio.gather(*(bot.order("limit", "buy", float(bot.amount("4.7")), float(bot.resting())) for _ in range(4)))
     assert refused(bot, "exposure")
 
@@ -190,7 +213,14 @@ async def two_hundred_orders_in_a_second(bot: Bot) -> None:
 @way
 async def timestamps_of_the_past_and_of_the_future(bot: Bot) -> None:
     order = [*BUY, ("type", "LIMIT"), ("quantity", str(bot.amount("4"))), ("price", str(bot.resting()))]
-    for late_ms, window in ((-61_000, 60_000), (-10_000, 5_000), (60_000, 60_000), (10**13, 60_000), (-(10**12), 60_000), (0, 10**9)):
+    for late_ms, window in (
+        (-61_000, 60_000),
+        (-10_000, 5_000),
+        (60_000, 60_000),
+        (10**13, 60_000),
+        (-(10**12), 60_000),
+        (0, 10**9),
+    ):
         await bot.send(bot.query(order, late_ms=late_ms, window=window))
     assert (bot.taken, len(bot.refusals)) == (0, 6)
 
@@ -214,9 +244,9 @@ async def a_flood_of_test_orders_and_then_their_bytes_as_orders(bot: Bot) -> Non
     order = [*BUY, ("type", "LIMIT"), ("quantity", str(bot.amount("4"))), ("price", str(bot.resting()))]
     queries = [bot.query([*order, ("n", str(n))]) for n in range(60)]
     await asyncio.gather(*(bot.send(query, "/api/v3/order/test") for query in queries))
-    spent = [query for query in queries[:10]]
-    await asyncio.gather(*(bot.send(query) for query in spent))
-    assert bot.books.open_orders() <= 2
+    answers = await asyncio.gather(*(bot.send(query) for query in queries))
+    # Tests beyond the gateway's rate were turned away and spent nothing.
+    assert sum(answer.status_code == 200 for answer in answers) == bot.books.open_orders() <= 2
 
 
 @way
@@ -253,8 +283,13 @@ async def leaving_before_the_answer(bot: Bot) -> None:
     order = [*BUY, ("type", "LIMIT"), ("quantity", str(bot.amount("2.4"))), ("price", str(bot.resting()))]
     before = len(bot.books.orders())
     await asyncio.gather(*(bot.send_and_leave(bot.query([*order, ("n", str(n))])) for n in range(12)))
-    status = await bot.deployment.until(lambda status: status["unknown_orders"] == 0)
-    assert status["working_orders"] == bot.books.open_orders() == len(bot.books.orders()) - before <= 4
+
+    def settled(status: dict[str, Any]) -> bool:
+        new = len(bot.books.orders()) - before
+        return 0 < new == status["working_orders"] == bot.books.open_orders()
+
+    await bot.deployment.until(settled)
+    assert bot.books.open_orders() <= 4
 
 
 @pytest.mark.parametrize("name", WAYS)
