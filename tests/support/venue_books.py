@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 
 from exchange.matching.events import BalanceChanged, EngineEvent, Filled, OrderChanged
 from exchange.model import Millis, Side
@@ -56,6 +57,11 @@ class VenueBooks:
     def orders(self) -> list[str]:
         """The client ids of every order that the venue took, in no order."""
         return [view.report.client_id for view in self.venue.engine.orders(self.account, SYMBOL, limit=1_000_000)]
+
+    def received(self) -> dict[str, int]:
+        """How often an order with each client id reached the venue."""
+        accounts: Any = self.venue.state()["accounts"]
+        return {name: one["received"] for name, one in accounts[self.account]["receipts"].items()}
 
     def last_order_at(self) -> Millis:
         """When the venue took the newest order, by the venue's clock; 0 when it has none."""
