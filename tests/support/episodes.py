@@ -185,7 +185,7 @@ class Episodes:
             lambda status: status["stage"] == "HALTED" or (status["armed"] and not status["unknown_orders"]), within=60
         )
         if status["stage"] == "HALTED":
-            if status["halt_reason"] != "an episode":
+            if "an episode" not in status["halt_reason"]:
                 self.halts[status["halt_reason"]] += 1
             await self._empty(self.books.venue.clock.now())
             answer = await self.deployment.command("reset", "alice")
