@@ -8,7 +8,7 @@ import pytest
 from controller.core.effects import INFORMS, Alert, AlertKind
 from controller.telemetry.alerts import QUIET_MS, Alerts
 from controller.telemetry.redact import Redactor
-from controller.telemetry.sentry import NO_REPORTS
+from controller.telemetry.sentry import NO_REPORTS, Reports
 from exchange.model import Millis
 
 BREACH = Alert(AlertKind.BREACH, "max-drawdown", "3.4 % > 3 %")
@@ -61,6 +61,19 @@ def test_an_alert_is_logged_at_its_level_without_secrets(caplog: pytest.LogCaptu
     (record,) = caplog.records
     assert record.levelno == logging.CRITICAL
     assert record.getMessage() == "HALTED: said [removed]"
+
+
+@pytest.mark.parametrize("kind", AlertKind)
+def test_an_alert_of_every_kind_is_sent_and_one_that_needs_a_person_is_reported(kind: AlertKind) -> None:
+    reported = list[str]()
+
+    class Collected(Reports):
+        def event(self, title: str, detail: str, *, level: str, tags: Mapping[str, str]) -> None:
+            reported.append(title)
+
+    alerts = Alerts(clock=SetClock(), reports=Collected(), redactor=Redactor())
+    assert alerts.decided(Alert(kind, "said", "why"))
+    assert kind in INFORMS or reported == ["said"]
 
 
 def test_alerts_from_before_the_journal_are_journalled_without_secrets() -> None:
