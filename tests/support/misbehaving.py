@@ -95,10 +95,20 @@ class Bot:
         with suppress(OSError):
             await writer.wait_closed()
 
+    async def _bid(self) -> Decimal:
+        """The best bid; a controller that has just started may have no book for a moment."""
+        for _ in range(100):
+            book = (await self.http.get("/api/v3/ticker/bookTicker", params={"symbol": SYMBOL})).json()
+            if "bidPrice" in book:
+                return Decimal(book["bidPrice"])
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"the gateway shows no book: {book}")
+
     async def begin(self) -> None:
         """Start from nothing: no open order, no bitcoin that can be sold, and a controller that takes orders."""
         await self.deployment.until(lambda status: status["armed"] and status["unknown_orders"] == 0)
-        self.price = await self.deployment.bid()
+        await self.deployment.until(lambda status: status["quote"])
+        self.price = await self._bid()
         tries = 0
         while self.books.open_orders() or self.books.held() * self.price > LEAST_SALE:
             tries += 1
