@@ -37,6 +37,6 @@ async def test_300_random_episodes_in_at_most_15_minutes(tmp_path: Path, capsys:
 async def test_a_few_episodes(tmp_path: Path) -> None:
     async with episodes(tmp_path / "deployment", seed=9) as running:
         for number in (0, 2, 4):
-            await running.episode(number)
+            await running.play(number)
         await running.run(0, seconds=0)
         assert running.done == {"kill": 1, "venue": 1, "halt": 1}

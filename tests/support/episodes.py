@@ -67,12 +67,12 @@ class Episodes:
         for number in range(episodes):
             if time.monotonic() > end:
                 break
-            await self.episode(number)
+            await self.play(number)
         await self.deployment.stop()
         self.check("the end")
         assert verify_deployment(self.deployment.directory, [], None).report.ok
 
-    async def episode(self, number: int) -> None:
+    async def play(self, number: int) -> None:
         """One episode. The choices of each depend on the seed and its number only."""
         dice = Random(f"{self.seed} {number}")
         names = ("kill", "pause", "venue", "venue", "halt", "flatten", "burst", "stop")

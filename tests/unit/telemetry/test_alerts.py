@@ -64,7 +64,7 @@ def test_an_alert_is_logged_at_its_level_without_secrets(caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize("kind", AlertKind)
-def test_an_alert_of_every_kind_is_sent_and_one_that_needs_a_person_is_reported(kind: AlertKind) -> None:
+def test_every_kind_of_alert_is_sent_and_reported_if_it_needs_a_person(kind: AlertKind) -> None:
     reported = list[str]()
 
     class Collected(Reports):
