@@ -11,7 +11,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -179,11 +179,24 @@ class Episodes:
         assert self.books.open_orders() == 0, "halted, and orders are open at the venue"
         assert self.books.last_order_at() <= latched, "the venue took an order after the latch"
 
+    async def _keep_trading(self) -> None:
+        """An order with an unknown outcome is given up only when other orders show that a reading of the account is new."""
+        while True:
+            await asyncio.sleep(1)
+            with suppress(httpx.HTTPError):
+                await self.bot.raw(quantity=self.bot.amount("1.5"), price=self.bot.resting())
+                await asyncio.sleep(0.5)
+                await self.bot.send(self.bot.query([]), "/api/v3/order/all", "DELETE")
+
     async def _ready(self) -> None:
         """The controller trades and the account is empty. A halt that nobody asked for is counted, and reset like any other."""
-        status = await self.deployment.until(
-            lambda status: status["stage"] == "HALTED" or (status["armed"] and not status["unknown_orders"]), within=60
-        )
+        trading = asyncio.create_task(self._keep_trading())
+        try:
+            status = await self.deployment.until(
+                lambda status: status["stage"] == "HALTED" or (status["armed"] and not status["unknown_orders"]), within=60
+            )
+        finally:
+            trading.cancel()
         if status["stage"] == "HALTED":
             if "an episode" not in status["halt_reason"]:
                 self.halts[status["halt_reason"]] += 1
