@@ -257,12 +257,19 @@ class Assembly:
         """Wait until every effect has ended: each cancel-all is proven or has given up."""
         await self._performer.drain()
 
-    async def cancel_before_stop(self) -> None:
-        """Let no order leave any more, and cancel what is open until the venues are proven empty, if the policy says so."""
+    async def cancel_before_stop(self) -> bool:
+        """Let no order leave any more, and cancel what is open until the venues are proven empty, if the policy says so.
+
+        Returns whether nothing is left open.
+        """
         self._parts.permits.suspend("stop", "the controller is stopping")
-        if self._parts.policy.on_stop is OnStop.CANCEL and self.writer.state.open:
-            self._cancel_now("the controller is stopping")
-            await self.idle()
+        if not self.writer.state.open:
+            return True
+        if self._parts.policy.on_stop is OnStop.KEEP:
+            return False
+        self._cancel_now("the controller is stopping")
+        await self.idle()
+        return True
 
     def stop_ticking(self) -> None:
         """Send no more ticks to the writer, and watch it no more."""
