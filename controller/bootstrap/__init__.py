@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from controller.bootstrap.end import end_now
 from controller.bootstrap.journal import checkpoint_signing_key, make_disk_reserve, open_publisher
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
@@ -185,21 +184,19 @@ async def _assemble(
 
 
 async def _cancel_before_stop(stop_now: asyncio.Event, assembly: Assembly) -> bool:
-    """Cancel open orders for at most ``CANCEL_BEFORE_STOP_S``; a second signal ends the wait. Returns whether that was done."""
-    work = [asyncio.ensure_future(one) for one in (assembly.cancel_before_stop(), stop_now.wait())]
-    done, _ = await asyncio.wait(work, timeout=CANCEL_BEFORE_STOP_S, return_when=asyncio.FIRST_COMPLETED)
-    for one in work:
+    """Cancel open orders for at most ``CANCEL_BEFORE_STOP_S``; a second signal ends the wait. Returns whether nothing is left open."""
+    cancelling, hurried = asyncio.ensure_future(assembly.cancel_before_stop()), asyncio.ensure_future(stop_now.wait())
+    done, _ = await asyncio.wait((cancelling, hurried), timeout=CANCEL_BEFORE_STOP_S, return_when=asyncio.FIRST_COMPLETED)
+    for one in (cancelling, hurried):
         one.cancel()
-    if work[0] not in done:
+    if cancelling not in done:
         _log.error("the controller stops before its venues are proven empty; look at the open orders on the venue's own page")
-    return work[0] in done
+        return False
+    return cancelling.result()
 
 
 def _end_process(reason: str) -> None:
-    """End at once: the event loop, and what would clean up after it, may never run again."""
-    sys.stderr.write(f"gatehouse: the controller was stuck and ends, exit code {EXIT_STUCK}: {reason}\n")
-    sys.stderr.flush()
-    os._exit(EXIT_STUCK)
+    end_now(EXIT_STUCK, f"the controller was stuck and ends, exit code {EXIT_STUCK}: {reason}")
 
 
 async def _wait_for_end(stop: asyncio.Event, assembly: Assembly, journal: Journal, clock: Clock) -> None:

@@ -20,6 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from threading import Lock, Thread
 
+from controller.bootstrap.end import end_now
 from controller.bootstrap.read import Deployment
 from controller.core.state import State
 from controller.settings.deployment import Settings, SignerSettings, VenueSettings, load_settings, secret_variable
@@ -331,12 +332,11 @@ class SignerProcess:
             self._wake.send(b"!", socket.MSG_DONTWAIT)
 
     def _end_controller(self) -> None:
-        sys.stderr.write(
-            "gatehouse: the signer process ended, and its secret came from the environment, which only a new start has: "
-            f"the controller ends with exit code {EXIT_SECRET_LOST}\n"
+        end_now(
+            EXIT_SECRET_LOST,
+            "the signer process ended, and its secret came from the environment, which only a new start has: "
+            f"the controller ends with exit code {EXIT_SECRET_LOST}",
         )
-        sys.stderr.flush()
-        os._exit(EXIT_SECRET_LOST)
 
 
 def _connect(path: str) -> socket.socket:

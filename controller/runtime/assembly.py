@@ -37,7 +37,7 @@ from controller.runtime.loop.writer import Failure, Writer
 from controller.runtime.recovery.recover import Recovered
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.runtime.venues.account_checks import Examiner, Findings
-from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty
+from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, trades_on
 from controller.runtime.venues.emergency import OpenVenues, cancel_everything
 from controller.runtime.venues.halt_figures import report_drill, report_halt
 from controller.runtime.venues.markets import Markets
@@ -196,6 +196,7 @@ class Assembly:
             on_not_empty=self._on_not_empty,
             still_open=lambda venue: sum(1 for order in self._open_on(venue) if order.status in _IN_FLIGHT),
             working=lambda venue: sum(1 for order in self._open_on(venue) if order.working),
+            trades_on=self._trades_on,
         )
 
     def _make_disk_reserve(self) -> DiskReserve | None:
@@ -257,12 +258,19 @@ class Assembly:
         """Wait until every effect has ended: each cancel-all is proven or has given up."""
         await self._performer.drain()
 
-    async def cancel_before_stop(self) -> None:
-        """Let no order leave any more, and cancel what is open until the venues are proven empty, if the policy says so."""
+    async def cancel_before_stop(self) -> bool:
+        """Let no order leave any more, and cancel what is open until the venues are proven empty, if the policy says so.
+
+        Returns whether nothing is left open.
+        """
         self._parts.permits.suspend("stop", "the controller is stopping")
-        if self._parts.policy.on_stop is OnStop.CANCEL and self.writer.state.open:
-            self._cancel_now("the controller is stopping")
-            await self.idle()
+        if not self.writer.state.open:
+            return True
+        if self._parts.policy.on_stop is OnStop.KEEP:
+            return False
+        self._cancel_now("the controller is stopping")
+        await self.idle()
+        return True
 
     def stop_ticking(self) -> None:
         """Send no more ticks to the writer, and watch it no more."""
@@ -327,6 +335,11 @@ class Assembly:
 
     def _open_on(self, venue: VenueName) -> list[OrderState]:
         return self.writer.state.open_on(venue)
+
+    def _trades_on(self, venue: VenueName) -> bool:
+        permits = self._parts.permits
+        stopped = permits.latched_because or permits.suspended_because or self.writer.failed_because
+        return not stopped and trades_on(self.writer.state, venue)
 
     def _on_cancel_all_result(self, effect: CancelAll, result: CancelAllResult) -> None:
         self._sweepers[effect.venue].sweep_soon()

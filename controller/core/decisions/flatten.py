@@ -177,7 +177,7 @@ def go_on(draft: Draft, market: Market | None) -> None:
         end(draft, "the policy in force does not say how to sell")
         return
     if draft.now - flatten.since >= schedule.give_up_after_ms:
-        why = flatten.waits or "the market did not take the orders within the distances of flatten.widen_bps"
+        why = held_up(state, flatten) or "the market did not take the orders within the distances of flatten.widen_bps"
         end(draft, f"It gave up after {schedule.give_up_after_ms // 1000} s: {why}")
         return
     if (outstanding := _outstanding(state, flatten)) is not None:
@@ -187,6 +187,13 @@ def go_on(draft: Draft, market: Market | None) -> None:
     newest = max((one.at for one in flatten.slices.values()), default=None)
     if newest is None or draft.now - newest >= schedule.every_ms:
         _sell(draft, flatten, policy, schedule, market)
+
+
+def held_up(state: State, flatten: Flatten) -> str:
+    """Why the flatten does not go on: what it waits for, or why its last order never reached the market. Empty while it goes on."""
+    last = state.orders.get(flatten.last)
+    refused = last.reject_message if last is not None and last.status is OrderStatus.REJECTED else ""
+    return flatten.waits or refused
 
 
 def _outstanding(state: State, flatten: Flatten) -> _Wait | None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from controller.console.flatten import FlattenView, WayOutView
 from controller.core.decisions.account import bought
+from controller.core.decisions.flatten import held_up
 from controller.core.decisions.ways_out import WayOut, ways_out
 from controller.core.state import Flatten, State
 from exchange.model import Millis, Quote, SymbolRules
@@ -25,7 +26,7 @@ def flatten_view(state: State, policy: Policy) -> FlattenView | None:
     if state.flatten is not None:
         running = state.flatten
         left = {symbol: held for symbol in running.symbols if (held := bought(state, policy, running.venue, symbol))}
-        return _view(running, left)
+        return _view(running, left).model_copy(update={"waits": held_up(state, running)})
     record = state.last_flatten
     if record is None:
         return None

@@ -41,6 +41,7 @@ class ImmediateHalt:
         self._clock = clock
         self._record = record
         self._cancel_now = cancel_now
+        self._undecided: tuple[HaltAsked, int] | None = None
 
     def suspend(self, reason: str) -> None:
         """Let no order leave from now on. Any thread may call it."""
@@ -53,22 +54,30 @@ class ImmediateHalt:
             Undecided: orders are stopped and being cancelled, but the writer did not record the halt in time.
             GatehouseError: what the writer answered.
         """
-        known_ns = self._stop(reason)
-        return await self._inbox.ask(HaltAsked(by=by, reason=reason), known_ns, DECIDED_WITHIN_S)
+        request, known_ns = self._stop(by, reason)
+        return await self._inbox.ask(request, known_ns, DECIDED_WITHIN_S)
 
     def tell(self, by: str, reason: str) -> None:
         """Halt now, without waiting for the writer. Only the loop's thread may call it."""
-        known_ns = self._stop(reason)
-        self._inbox.fact(HaltAsked(by=by, reason=reason), known_ns)
+        request, known_ns = self._stop(by, reason)
+        self._inbox.fact(request, known_ns)
 
     def on_batch(self, batch: CommittedBatch) -> None:
-        """Once the halt is durable the writer's latch holds, and the suspension ends."""
+        """Once the halt is durable the writer's latch holds, and the suspension ends.
+
+        A halt of a HALTED deployment changes nothing, and a resume in the same batch is decided after it. Then it is asked for
+        again: otherwise the deployment would be armed and no permit would ever count.
+        """
         if batch.after.position.stage is Stage.HALTED:
             self._permits.lift(_WHO)
+            self._undecided = None
+        elif self._undecided is not None and batch.began_ns > self._undecided[1]:
+            self._inbox.fact(*self._undecided)
 
-    def _stop(self, reason: str) -> int:
+    def _stop(self, by: str, reason: str) -> tuple[HaltAsked, int]:
         known_ns = self._clock.monotonic_ns()
+        self._undecided = undecided = HaltAsked(by=by, reason=reason), known_ns
         self.suspend(reason)
         self._record(reason)
         self._cancel_now(reason)
-        return known_ns
+        return undecided

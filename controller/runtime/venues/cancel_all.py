@@ -1,7 +1,8 @@
 """Cancels every order of ours at a venue until the venue itself shows none, for the performer (execution-safety.md §6).
 
 A reply to a cancel proves nothing, so the open orders are read twice after it. It ends with that proof and not by a clock:
-while the venue does not answer it goes on, slower. Holdings stay;
+while the venue does not answer it goes on, slower. It also ends when the deployment trades there again, for example because the
+guard that asked for it is calm: it would cancel every new order, and never see an empty venue. Holdings stay;
 ``gatehouse flatten`` sells them.
 """
 
@@ -12,8 +13,10 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from controller.core.state import State
 from exchange.errors import GatehouseError
-from exchange.ports import Clock, Venue
+from exchange.ports import CancelFailed, Clock, Venue, VenueName
+from policies.guards import Level
 
 CONFIRM_AFTER_S = 1.0
 RETRY_AFTER_S = 0.25
@@ -29,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CancelAllResult:
-    """``orders``: how many there were. ``empty_ns``: when the first of two empty lists in a row was read."""
+    """``orders``: how many there were. ``empty_ns``: when the first of two empty lists in a row was read; -1 without this proof."""
 
     orders: int
     empty_ns: int
@@ -62,6 +65,12 @@ class _Reporter:
             self._report(NotEmpty(int(seconds), orders, because))
 
 
+def trades_on(state: State, venue: VenueName) -> bool:
+    """Whether bots' orders can be admitted at ``venue``, by the journal: nothing that cancels everything there is in force."""
+    calm = not state.guard_level or Level[state.guard_level] < Level.CANCEL_ALL
+    return state.venue is venue and state.armed and state.drill is None and state.flatten is None and calm
+
+
 async def cancel_all_until_empty(
     venue: Venue,
     symbols: Sequence[str],
@@ -70,20 +79,23 @@ async def cancel_all_until_empty(
     *,
     expected: int,
     report: Callable[[NotEmpty], None] = lambda _: None,
+    trades_again: Callable[[], bool] = lambda: False,
 ) -> CancelAllResult:
     """Cancel every open order of ``symbols`` until two lists in a row show none and none of our orders is in flight.
 
     ``still_open`` counts our orders without an outcome. ``expected`` is how many orders were working there at the beginning.
-    ``report`` is called while there is no proof, after each of ``REPORT_AT_S``.
+    ``report`` is called while there is no proof, after each of ``REPORT_AT_S``. ``trades_again`` ends it without the proof, after
+    every order was cancelled once.
     """
     reporter, order_ids = _Reporter(clock, report), set[str]()
     empty_ns, pause_s, last_code = -1, RETRY_AFTER_S, ""
-    while True:
+    cancelled = False
+    while not (cancelled and trades_again()):
         # Asked before the list: an order whose outcome arrives while the list is read may be missing in it.
         quiet = not still_open()
         try:
             if empty_ns < 0:
-                await venue.cancel_all(symbols)
+                cancelled |= not isinstance(await venue.cancel_all(symbols), CancelFailed)
             listed = [order.order_id for order in await venue.remaining(symbols)]
         except Exception as error:
             # A defect of an adapter must not end the cancelling either.
@@ -112,3 +124,4 @@ async def cancel_all_until_empty(
             # An order had no outcome yet when the list was read: read it again.
             reporter.no_proof(0, "an order has no outcome yet")
         await asyncio.sleep(CONFIRM_AFTER_S)
+    return CancelAllResult(max(expected, len(order_ids)), -1)

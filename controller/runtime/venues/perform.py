@@ -54,6 +54,7 @@ class Performer:
         on_not_empty: Callable[[CancelAll, NotEmpty], None],
         still_open: Callable[[VenueName], int],
         working: Callable[[VenueName], int],
+        trades_on: Callable[[VenueName], bool],
     ) -> None:
         self._venues = venues
         self._permits = permits
@@ -64,6 +65,7 @@ class Performer:
         self._on_not_empty = on_not_empty
         self._still_open = still_open
         self._working = working
+        self._trades_on = trades_on
         self._tasks: set[asyncio.Task[None]] = set()
         self.look_ups = LookUps(venues, inbox, clock, self._start)
         self._cancelling_all: set[VenueName] = set()
@@ -147,10 +149,14 @@ class Performer:
                 lambda: self._still_open(effect.venue),
                 expected=self._working(effect.venue),
                 report=lambda not_empty: self._on_not_empty(effect, not_empty),
+                trades_again=lambda: self._trades_on(effect.venue),
             )
         finally:
             self._cancelling_all.discard(effect.venue)
             next_effect = self._cancel_again.pop(effect.venue, None)
+        if next_effect is not None and result.empty_ns < 0:
+            self.perform(next_effect)
+            return
         # What was asked for meanwhile has the same proof: the second of the two lists was read after it was asked.
         self._on_cancel_all_result(next_effect or effect, result)
 

@@ -304,6 +304,17 @@ def test_it_gives_up_in_time_and_says_what_it_waited_for(halted: Desk) -> None:
     assert "gave up after 120 s: there is no quote for BTCUSDT" in record.why
 
 
+def test_it_gives_up_and_says_why_its_orders_never_left(halted: Desk) -> None:
+    begun(halted)
+    step(halted)
+    halted.give(i.PlacementAnswered(sales(halted)[-1].client_id, Rejected(NOT_SENT, "not sent: the signer is away")))
+    halted.pass_time(120_000)
+    halted.tick()
+    record = halted.state.last_flatten
+    assert record is not None
+    assert "gave up after 120 s: not sent: the signer is away" in record.why
+
+
 @pytest.mark.parametrize("stage", ["live", "halted"])
 def test_a_halt_ends_it_with_the_latch_first(stage: str, request: pytest.FixtureRequest) -> None:
     desk: Desk = request.getfixturevalue(stage)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, cancel_all_until_empty
+from controller.core.lifecycle import Position
+from controller.core.state import State
+from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, cancel_all_until_empty, trades_on
 from exchange.mexc.client import MexcVenue
 from exchange.mexc.clock import VenueClock
 from exchange.mexc.http import Failure, Method, Outcome, Reply
@@ -20,7 +24,9 @@ from exchange.mexc.reach import Reach
 from exchange.mexc.rest import RestCaller
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.mexc.socket import StreamTiming
-from exchange.ports import CancelAck, CancelOutcome, VenueName
+from exchange.ports import CancelAck, CancelFailed, CancelOutcome, VenueName
+from policies.stage import Stage
+from tests.support.desk import Desk
 from tests.support.virtual_time import VirtualClock, VirtualTimeLoop, run_in_virtual_time
 
 SYMBOL = "BTCUSDT"
@@ -149,3 +155,72 @@ def test_an_order_that_arrives_while_the_list_is_read_is_cancelled_too() -> None
     waiting = cancel_all_until_empty(venue, [SYMBOL], VirtualClock(loop), lambda: venue.in_flight, expected=1)  # type: ignore[arg-type]
     run_in_virtual_time(waiting, loop)
     assert venue.orders == 0
+
+
+class BusyBot:
+    """A venue where a bot replaces each order that is cancelled."""
+
+    async def cancel_all(self, symbols: Sequence[str]) -> CancelOutcome:
+        return CancelAck() if symbols else CancelFailed(-1, "no symbols")
+
+    async def remaining(self, symbols: Sequence[str]) -> Sequence[Any]:
+        return [SimpleNamespace(order_id=symbol) for symbol in symbols]
+
+
+def test_cancelling_ends_when_bots_trade_again_and_proves_nothing_then() -> None:
+    loop, calm_from_s = VirtualTimeLoop(), 5.0
+    waiting = cancel_all_until_empty(
+        BusyBot(),  # type: ignore[arg-type]
+        [SYMBOL],
+        VirtualClock(loop),
+        lambda: 0,
+        expected=1,
+        trades_again=lambda: loop.time() >= calm_from_s,
+    )
+    result = run_in_virtual_time(asyncio.wait_for(waiting, 60), loop)
+    assert result.empty_ns == -1
+    assert calm_from_s <= loop.time() <= calm_from_s + 2.0
+
+
+def test_what_is_open_is_cancelled_once_although_bots_trade_again() -> None:
+    loop, venue = VirtualTimeLoop(), LateOrder()
+    venue.orders = 1
+    waiting = cancel_all_until_empty(
+        venue,  # type: ignore[arg-type]
+        [SYMBOL],
+        VirtualClock(loop),
+        lambda: 0,
+        expected=1,
+        trades_again=lambda: True,
+    )
+    run_in_virtual_time(waiting, loop)
+    assert venue.orders == 0
+
+
+@pytest.fixture(scope="module")
+def live() -> State:
+    return Desk().walk_to(Stage.LIVE_EUR10).state
+
+
+@pytest.mark.parametrize("level", ["", "NO_ENTRY", "REDUCE"])
+def test_a_deployment_trades_on_below_the_level_that_cancels_everything(live: State, level: str) -> None:
+    assert trades_on(replace(live, guard_level=level), VenueName.LIVE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"guard_level": "CANCEL_ALL"},
+        {"armed": False},
+        {"position": Position(Stage.HALTED)},
+        {"drill": object()},
+        {"flatten": object()},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_deployment_that_cancels_everything_does_not_trade_on(live: State, change: Mapping[str, Any]) -> None:
+    assert not trades_on(replace(live, **change), VenueName.LIVE)
+
+
+def test_a_deployment_does_not_trade_on_at_a_venue_that_it_left(live: State) -> None:
+    assert not trades_on(live, VenueName.TESTNET)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from controller.core.inputs import HaltAsked
+from controller.core.lifecycle import Position
 from controller.runtime.loop import immediate_halt as module
 from controller.runtime.loop.immediate_halt import ImmediateHalt
 from controller.runtime.loop.inbox import Undecided
+from controller.runtime.loop.writer import CommittedBatch
 from policies.stage import Stage
 from tests.support.desk import Desk
 from tests.support.shell import Shell, tick
@@ -66,3 +70,23 @@ async def test_the_latch_holds_when_the_suspension_ends(shell: Shell) -> None:
     await asking
     assert shell.writer.state.position.stage is Stage.HALTED
     assert (shell.permits.suspended_because, bool(shell.permits.latched_because)) == ("", True)
+
+
+async def test_a_resume_in_the_batch_of_a_halt_does_not_outlive_it(shell: Shell) -> None:
+    stops = Stops(shell)
+    shell.inbox.fact(HaltAsked("operator", "first"), shell.clock.monotonic_ns())
+    await shell.step()
+    stops.halt.tell("local socket", "enough")
+    shell.inbox.take_stops()
+    shell.clock.ns += 1
+    resumed = replace(shell.writer.state, position=Position(Stage.LIVE_EUR10))
+    stops.halt.on_batch(CommittedBatch((), resumed, shell.clock.ns, shell.clock.ns, shell.clock.ns))
+    assert [queued.input for queued in shell.inbox.take_stops()] == [HaltAsked("local socket", "enough")]
+
+
+async def test_a_batch_that_began_before_the_halt_does_not_repeat_it(shell: Shell) -> None:
+    stops = Stops(shell)
+    stops.halt.tell("local socket", "enough")
+    began_ns = shell.clock.ns - 1
+    stops.halt.on_batch(CommittedBatch((), shell.writer.state, began_ns, began_ns, began_ns))
+    assert len(shell.inbox.take_stops()) == 1

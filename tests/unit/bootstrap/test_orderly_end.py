@@ -1,0 +1,49 @@
+"""How a process ends: nobody says that nothing is left when something is, and a stuck process ends whoever reads its log."""
+
+import asyncio
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from controller import bootstrap
+from controller.bootstrap import EXIT_STUCK
+from controller.runtime.assembly import Assembly
+
+WITH_A_FULL_PIPE = """
+import os
+os.set_blocking(2, False)
+try:
+    while True:
+        os.write(2, b"." * 65536)
+except BlockingIOError:
+    os.set_blocking(2, True)
+from controller.bootstrap import _end_process
+_end_process("a test")
+"""
+
+
+@pytest.mark.parametrize("nothing_left", [True, False])
+async def test_what_a_stop_left_open_decides_whether_the_watchdog_may_leave(*, nothing_left: bool) -> None:
+    async def cancel_before_stop() -> bool:
+        return nothing_left
+
+    assembly = cast("Assembly", SimpleNamespace(cancel_before_stop=cancel_before_stop))
+    assert await bootstrap._cancel_before_stop(asyncio.Event(), assembly) is nothing_left
+
+
+async def test_a_hurried_stop_does_not_say_that_nothing_is_left() -> None:
+    hurried = asyncio.Event()
+    hurried.set()
+    assembly = cast("Assembly", SimpleNamespace(cancel_before_stop=asyncio.Event().wait))
+    assert not await bootstrap._cancel_before_stop(hurried, assembly)
+
+
+def test_a_stuck_process_ends_although_nobody_reads_its_log() -> None:
+    with subprocess.Popen((sys.executable, "-c", WITH_A_FULL_PIPE), stderr=subprocess.PIPE) as process:
+        try:
+            assert process.wait(60) == EXIT_STUCK
+        finally:
+            process.kill()
