@@ -184,7 +184,7 @@ async def _assemble(
 
 
 async def _cancel_before_stop(stop_now: asyncio.Event, assembly: Assembly) -> bool:
-    """Cancel open orders for at most ``CANCEL_BEFORE_STOP_S``; a second signal ends the wait. Returns whether nothing is left open."""
+    """Cancel open orders for at most ``CANCEL_BEFORE_STOP_S``; a second signal ends the wait. Returns whether nothing is left."""
     cancelling, hurried = asyncio.ensure_future(assembly.cancel_before_stop()), asyncio.ensure_future(stop_now.wait())
     done, _ = await asyncio.wait((cancelling, hurried), timeout=CANCEL_BEFORE_STOP_S, return_when=asyncio.FIRST_COMPLETED)
     for one in (cancelling, hurried):

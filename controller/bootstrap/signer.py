@@ -123,7 +123,7 @@ class Signers:
         return self._by_venue[name]
 
     def problem(self, venue: VenueName | None) -> str:
-        """Why no order for ``venue`` would be signed now; empty while nothing is known that speaks against it. A condition of permits."""
+        """Why no order for ``venue`` can be signed now; empty when one can. A condition of every permit."""
         if self._process is None or venue is None or venue is VenueName.MOCK:
             return ""
         down = self._process.link.down_because
