@@ -1,4 +1,4 @@
-"""How a process ends: nobody says that nothing is left when something is, and a stuck process ends whoever reads its log."""
+"""How a process ends: it never says that nothing is left when something is, and a stuck process ends even when its log has no reader."""
 
 import asyncio
 import subprocess

@@ -156,7 +156,7 @@ def test_a_mark_that_is_being_cleared_does_not_halt_again(tmp_path: Path) -> Non
     assert found == []
 
 
-def test_a_mark_of_another_process_is_reported_after_an_own_one_was_cleared(tmp_path: Path) -> None:
+def test_a_mark_of_another_process_is_reported_after_an_own_one(tmp_path: Path) -> None:
     latch = SlowToClear(tmp_path / "latch")
     latch.read()
     latch.may_clear.set()
