@@ -1,4 +1,4 @@
-"""How a process ends: it never says that nothing is left when something is, and a stuck process ends even when its log has no reader."""
+"""How a process ends: it says that nothing is left only when nothing is, and a stuck process ends even if nothing reads its log."""
 
 import asyncio
 import subprocess
