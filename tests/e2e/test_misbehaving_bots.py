@@ -16,6 +16,7 @@ import pytest_asyncio
 from controller.bootstrap.bot_secrets import make_bot_key
 from controller.core.decisions.bot_keys import key_document, secret_digest
 from controller.core.decisions.drills import HALT_DRILL
+from controller.gateway.limits import GatewayLimits
 from policies.document import load_policy
 from policies.ramp import cap_eur
 from policies.stage import Stage
@@ -51,6 +52,12 @@ async def bot(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bot]:
 def refused(bot: Bot, why: str) -> bool:
     """Whether some order was refused for this reason."""
     return any(why in refusal for refusal in bot.refusals)
+
+
+async def full_rate() -> None:
+    """Wait until the gateway's rate allows a whole burst again: this way is about exposure and not about the rate."""
+    orders, cancels = GatewayLimits().orders, GatewayLimits().cancels
+    await asyncio.sleep(max(rate.burst * rate.seconds / rate.count for rate in (orders, cancels)))
 
 
 async def resting_to_the_cap(bot: Bot) -> None:
@@ -183,6 +190,7 @@ async def symbols_that_the_policy_does_not_name(bot: Bot) -> None:
 
 @way
 async def a_storm_of_cancels_and_replacements(bot: Bot) -> None:
+    await full_rate()
     for _ in range(5):
         new = (bot.order("limit", "buy", float(bot.amount("3")), float(bot.resting(n))) for n in range(40, 44))
         await asyncio.gather(bot.cancel_all(), *new, bot.cancel_all())
@@ -191,6 +199,7 @@ async def a_storm_of_cancels_and_replacements(bot: Bot) -> None:
 
 @way
 async def a_cancel_and_orders_in_one_burst(bot: Bot) -> None:
+    await full_rate()
     await resting_to_the_cap(bot)
     await asyncio.gather(
         bot.cancel_all(), *(bot.order("limit", "buy", float(bot.amount("4.7")), float(bot.resting())) for _ in range(4))
@@ -302,6 +311,7 @@ async def test_no_way_of_misbehaving_exceeds_the_cap(bot: Bot, name: str) -> Non
 
 
 async def test_over_all_of_them_the_venue_saw_most_of_the_cap_and_never_more(bot: Bot) -> None:
+    await full_rate()
     await bot.begin()
     await resting_to_the_cap(bot)
     assert CAP - 1 < bot.books.most <= CAP

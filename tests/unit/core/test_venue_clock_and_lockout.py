@@ -77,7 +77,7 @@ def test_a_lock_out_is_an_alert_that_names_the_venue_and_its_length(caplog: pyte
     redactor = Redactor()
     alerts = Alerts(clock=Clock(), reports=NO_REPORTS, redactor=redactor)
     with caplog.at_level(logging.ERROR, logger="gatehouse.alerts"):
-        venues._alert_lockout(alerts, VenueName.LIVE, LockOut(418, 0, 120))
+        venues._alert_lockout(alerts.notify, VenueName.LIVE, LockOut(418, 0, 120))
     assert "the live venue has locked this address out" in caplog.text
     assert "HTTP 418" in caplog.text
     assert "120 s" in caplog.text
