@@ -373,7 +373,7 @@ class Assembly:
         try:
             self._latch_marks.halted(mark)
             _log.critical("the controller is stuck and ends: %s", reason)
-            cancel_everything(
+            emptying = cancel_everything(
                 parts.open_own_venues,
                 sorted((self._venues_in_use() | ({state.watched} if state.watched is not None else set())) - {VenueName.MOCK}),
                 tuple(sorted({*parts.policy.symbols, *(order.symbol for order in state.open.values())})),
@@ -381,6 +381,7 @@ class Assembly:
                 in_flight=any(order.status in _IN_FLIGHT for order in state.open.values()),
                 notify=partial(parts.alerts.send_now, alert),
             )
+            asyncio.run(emptying)
         finally:
             self._latch_marks.failed(mark)
             parts.end_process(reason)

@@ -43,7 +43,7 @@ async def _open_at(venues: Mapping[VenueName, Venue], name: VenueName, symbols: 
             if cancelling:
                 outcome = await venue.cancel_all(symbols)
                 refused = f" (the cancel was refused: {outcome.message})" if isinstance(outcome, CancelFailed) else ""
-            return sum([len(await venue.open_orders(symbol)) for symbol in symbols])
+            return len(await venue.remaining(symbols))
     except GatehouseError as error:
         raise NoAnswer(f"{name}: {error.message}{refused}") from None
     except Exception as error:

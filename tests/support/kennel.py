@@ -37,8 +37,8 @@ class Books:
             self.orders.pop(symbol, None)
         return CancelAck()
 
-    async def open_orders(self, symbol: str) -> Sequence[object]:
-        return [object()] * self.orders.get(symbol, 0)
+    async def remaining(self, symbols: Sequence[str]) -> Sequence[object]:
+        return [object()] * sum(self.orders.get(symbol, 0) for symbol in symbols)
 
 
 @dataclass

@@ -41,6 +41,7 @@ from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
 from controller.runtime.loop.immediate_halt import ImmediateHalt
 from controller.runtime.loop.inbox import Inbox, Undecided
+from controller.runtime.loop.liveness import SUSPEND_AFTER_NS
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.loop.writer import Writer
 from controller.runtime.venues.markets import Markets
@@ -56,7 +57,7 @@ from policies.schema import Policy
 from policies.stage import Stage
 
 DECIDED_WITHIN_S = 10.0
-LATE_MS = 2_000
+LATE_MS = SUSPEND_AFTER_NS // 1_000_000
 """A writer whose last decided tick is older than this is not armed, whatever the journal says."""
 PROPOSAL_LIFETIME_MS = 15 * 60 * 1000
 

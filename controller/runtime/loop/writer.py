@@ -185,7 +185,6 @@ class Writer:
         self._on_halt = on_halt
         self._halt_clock: HaltClock | None = None
         self._failed: str = ""
-        self._last_batch_ns: int | None = None
         self._last_tick_ns: int | None = None
         self._leased = journal if isinstance(journal, LeasedJournal) else None
         # Opening the journal was the first renewal. When it was sent is not known here, so no permit rests on it.
@@ -207,11 +206,6 @@ class Writer:
     def halt_clock(self) -> HaltClock | None:
         """The instants of the last latch; ``None`` before the first."""
         return self._halt_clock
-
-    @property
-    def last_batch_ns(self) -> int | None:
-        """When the writer last began a batch, monotonic nanoseconds; ``None`` before the first."""
-        return self._last_batch_ns
 
     @property
     def last_tick_ns(self) -> int | None:
@@ -238,7 +232,6 @@ class Writer:
 
     def step(self, inputs: Sequence[QueuedInput]) -> None:
         """Decide one batch, make it durable, act on it."""
-        self._last_batch_ns = self._clock.monotonic_ns()
         if self._failed:
             self._reject(inputs)
             return
@@ -250,7 +243,6 @@ class Writer:
 
     async def step_leased(self, inputs: Sequence[QueuedInput], executor: ThreadPoolExecutor) -> None:
         """As ``step``, but append in ``executor``. Stops that arrive during the append are the next batch."""
-        self._last_batch_ns = self._clock.monotonic_ns()
         if self._failed:
             self._reject(inputs)
             return
