@@ -25,9 +25,9 @@ _PAUSE_ABOVE = 256 * 1024
 
 @dataclass(slots=True)
 class Departure:
-    """One request: whether it may still leave, and whether its first byte has left. Set in ``DEPARTURE`` by who sends it."""
+    """One request: what writes its first bytes if it may still leave, and whether it has left. Its sender sets it in ``DEPARTURE``."""
 
-    may_leave: Callable[[], bool]
+    leave: Callable[[Callable[[], None]], bool]
     left: bool = False
 
 
@@ -153,8 +153,12 @@ class _Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
         if not buffer:
             return
         departure = DEPARTURE.get()
-        if not departure.left and not departure.may_leave():
+        if departure.left:
+            self._write(departure, buffer)
+        elif not departure.leave(lambda: self._write(departure, buffer)):
             raise Withheld
+
+    def _write(self, departure: Departure, buffer: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
             raise httpcore.WriteError("the connection is closed")
         departure.left = True
