@@ -19,13 +19,15 @@ from typing import Any
 import httpcore
 import httpx
 
+from exchange.mexc.addresses import connected_socket
+
 _PAUSE_ABOVE = 256 * 1024
 """Bytes that may wait to be read before the connection stops taking more."""
 
 
 @dataclass(slots=True)
 class Departure:
-    """One request: what writes its first bytes if it may still leave, and whether it has left. Its sender sets it in ``DEPARTURE``."""
+    """One request: ``leave`` writes its first bytes if it may (``Permit.leave``); ``left`` says whether it has."""
 
     leave: Callable[[Callable[[], None]], bool]
     left: bool = False
@@ -70,7 +72,8 @@ class _Backend(httpcore.AsyncNetworkBackend):
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
-                _, connection = await loop.create_connection(_Connection, host, port, local_addr=source, happy_eyeballs_delay=0.25)
+                connected = await connected_socket(host, port, source)
+                _, connection = await loop.create_connection(_Connection, sock=connected)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
         except OSError as error:

@@ -40,7 +40,7 @@ class SlowVenue:
         """Accept for ever, with pauses in which the kernel drops what the full queue cannot hold."""
         loop = asyncio.get_running_loop()
         while True:
-            if self._chance.random() < 0.01:
+            if self._chance.random() < 0.004:
                 await asyncio.sleep(self._chance.uniform(0.5, 3))
             connection, _ = await loop.sock_accept(self._listening)
             task = asyncio.create_task(self._connection(connection))
@@ -66,9 +66,9 @@ class SlowVenue:
                     self.arrived[asked.split(b" ", 2)[1].decode()] = received_ns
                     asked = b""
                     tls.write(_ANSWER)
+                    await self._send(connection, outgoing.read())
                     if self._chance.random() < 0.4:
-                        tls.unwrap()
-                await self._send(connection, outgoing.read())
+                        return
                 data, received_ns = await _received(connection)
                 incoming.write(data)
 
