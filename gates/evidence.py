@@ -65,8 +65,13 @@ class Evidence(BaseModel):
         return next((metric for metric in self.metrics if metric.name is name), None)
 
 
-def bundle(gate: GateName, subject: Subject, tally: Tally, policy: Policy, journal_seq: int) -> Evidence:
-    """Return the evidence of a run for ``gate``. It expires ``evidence.ttl_ms`` after its last sample."""
+def bundle(
+    gate: GateName, subject: Subject, tally: Tally, policy: Policy, journal_seq: int, more: tuple[Metric, ...] = ()
+) -> Evidence:
+    """Return the evidence of a run for ``gate``. It expires ``evidence.ttl_ms`` after its last sample.
+
+    ``more`` are metrics that no run measures, such as the ages of drills.
+    """
     return Evidence(
         version=1,
         gate=gate,
@@ -75,7 +80,7 @@ def bundle(gate: GateName, subject: Subject, tally: Tally, policy: Policy, journ
         window_to_ms=tally.last_at,
         expires_at_ms=tally.last_at + policy.evidence.ttl_ms,
         journal_seq=journal_seq,
-        metrics=metrics(tally, subject.environment),
+        metrics=tuple(sorted((*metrics(tally, subject.environment), *more), key=lambda metric: metric.name)),
     )
 
 

@@ -103,6 +103,8 @@ def _complete(policy: Policy) -> Policy:
         node, path = sections[section]
         if getattr(node, name) is None:
             raise _missing(f"{path}{name}")
+    if found := violations(policy):
+        _refuse(found)
     return policy
 
 
@@ -111,8 +113,7 @@ def _validated(tree: object) -> Policy:
         policy = Policy.model_validate_json(json.dumps(tree))
     except ValidationError as error:
         _explain(error)
-    found = violations(policy)
-    if found:
+    if found := violations(policy, journalled=True):
         _refuse(found)
     return policy
 

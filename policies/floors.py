@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from policies.drills import DRILLS, GREEN_FOR_MS
 from policies.numbers import WIDE, text
 from policies.rules import GateName, MetricName, Op
 from policies.schema import GateRule, Policy
@@ -257,11 +258,20 @@ REQUIRED_RULES: tuple[RequiredRule, ...] = (
 )
 """Every gate rule that a production policy must have."""
 
+DRILL_RULES: tuple[RequiredRule, ...] = _required(
+    GateName.LIVE_READY,
+    *((spec.metric, Op.AT_MOST, str(GREEN_FOR_MS)) for spec in DRILLS.values() if spec.metric is not None),
+)
+"""The rules about drills. A production policy in an older journal may lack them; one that comes into force must have them."""
+
 _SAME_SENSE = {Op.AT_MOST: {Op.AT_MOST, Op.BELOW, Op.EQUAL}, Op.AT_LEAST: {Op.AT_LEAST, Op.ABOVE, Op.EQUAL}}
 
 
-def violations(policy: Policy) -> tuple[Violation, ...]:
-    """Return every place where ``policy`` is looser than the floors; always empty outside production."""
+def violations(policy: Policy, *, journalled: bool = False) -> tuple[Violation, ...]:
+    """Return every place where ``policy`` is looser than the floors; always empty outside production.
+
+    ``journalled``: it may be of an older version, which did not have ``DRILL_RULES``.
+    """
     if policy.environment is not Environment.PRODUCTION:
         return ()
     loose = [
@@ -276,7 +286,7 @@ def violations(policy: Policy) -> tuple[Violation, ...]:
             f"{required.metric} {required.op} {text(required.bound)}",
             "production evidence must prove it",
         )
-        for required in REQUIRED_RULES
+        for required in (*REQUIRED_RULES, *(() if journalled else DRILL_RULES))
         if not any(_as_strict(rule, required) for rule in policy.gates.of(required.gate))
     ]
     return (*loose, *absent)

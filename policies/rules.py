@@ -41,6 +41,15 @@ class MetricName(StrEnum):
     NET_PNL_EUR = "net_pnl_eur"
     CLOCK_OFFSET_MAX_MS = "clock_offset_max_ms"
     ACCOUNT_CHECKS_FAILED = "account_checks_failed"
+    DRILL_KILL_AGE_MS = "drill_kill_age_ms"
+    DRILL_CRASH_AGE_MS = "drill_crash_age_ms"
+    DRILL_STALE_AGE_MS = "drill_stale_age_ms"
+    DRILL_CLOCK_AGE_MS = "drill_clock_age_ms"
+    DRILL_RATELIMIT_AGE_MS = "drill_ratelimit_age_ms"
+    DRILL_AMBIGUOUS_AGE_MS = "drill_ambiguous_age_ms"
+    DRILL_DISK_AGE_MS = "drill_disk_age_ms"
+    DRILL_WATCHDOG_AGE_MS = "drill_watchdog_age_ms"
+    DRILL_HANG_AGE_MS = "drill_hang_age_ms"
 
 
 class Unit(StrEnum):
@@ -91,6 +100,10 @@ class MetricSpec:
     accumulates: bool = False
 
 
+def _drill_age(name: str) -> MetricSpec:
+    return MetricSpec(Unit.MILLISECONDS, f"time since `gatehouse drill {name}` last passed, if nothing else happened to it since")
+
+
 METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
     {
         MetricName.COVERED_MS: MetricSpec(
@@ -119,6 +132,15 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         MetricName.ACCOUNT_CHECKS_FAILED: MetricSpec(
             Unit.COUNT, "checks of the live account that failed: its rights, the symbol, minimums, fee, clock"
         ),
+        MetricName.DRILL_KILL_AGE_MS: _drill_age("kill"),
+        MetricName.DRILL_CRASH_AGE_MS: _drill_age("crash"),
+        MetricName.DRILL_STALE_AGE_MS: _drill_age("stale"),
+        MetricName.DRILL_CLOCK_AGE_MS: _drill_age("clock"),
+        MetricName.DRILL_RATELIMIT_AGE_MS: _drill_age("ratelimit"),
+        MetricName.DRILL_AMBIGUOUS_AGE_MS: _drill_age("ambiguous"),
+        MetricName.DRILL_DISK_AGE_MS: _drill_age("disk"),
+        MetricName.DRILL_WATCHDOG_AGE_MS: _drill_age("watchdog"),
+        MetricName.DRILL_HANG_AGE_MS: _drill_age("hang"),
     }
 )
 """All metrics."""

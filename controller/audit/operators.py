@@ -23,7 +23,7 @@ from controller.core import events as e
 from controller.core.decisions import governance
 from controller.core.decisions.binding import check_authorised, check_bound, check_unspent
 from controller.core.decisions.bot_keys import key_document
-from controller.core.decisions.drills import HALT_DRILL
+from controller.core.decisions.drills import subject_of
 from controller.core.decisions.flatten import ALL
 from controller.core.decisions.governance import release_document, roster_of
 from controller.core.fold.apply import apply
@@ -38,6 +38,7 @@ from gates.evidence import parse
 from gates.registry import gate_for
 from policies import canonical
 from policies.authority import WITH_SUBJECT, Quorum, Verb
+from policies.drills import DrillKind
 from policies.rules import GateName
 from policies.schema import Policy
 from policies.stage import Stage
@@ -71,8 +72,10 @@ _ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxy
     e.BotKeyIssued: (Verb.ISSUE_BOT_KEY, lambda event: key_document(event.bot, event.key, event.secret_digest)),
     e.BotKeyRevoked: (Verb.REVOKE_BOT_KEY, lambda event: event.key),
     e.AlertAcknowledged: (Verb.ACK_ALERT, lambda event: event.alert_id),
-    e.DrillStarted: (Verb.DRILL, lambda _: HALT_DRILL),
-    e.DrillFinished: (Verb.DRILL, lambda _: HALT_DRILL),
+    e.DrillStarted: (Verb.DRILL, lambda event: subject_of(event.drill)),
+    e.DrillLatched: (Verb.DRILL, lambda _: subject_of(DrillKind.KILL)),
+    e.DrillFinished: (Verb.DRILL, lambda event: subject_of(event.drill)),
+    e.DrillFailed: (Verb.DRILL, lambda event: subject_of(event.drill)),
 })  # fmt: skip
 """The events that only a command causes, with its verb and the subject that must have been signed."""
 

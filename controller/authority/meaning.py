@@ -9,6 +9,7 @@ from typing import Any
 from exchange.errors import IntegrityError
 from policies import canonical
 from policies.authority import Verb
+from policies.drills import DRILLS
 
 
 def meaning(verb: Verb, subject: str) -> str:
@@ -37,15 +38,17 @@ _MEANINGS: Mapping[Verb, Callable[[str, dict[str, Any]], str]] = MappingProxyTyp
             f"revokes the gateway key {subject} for ever and cancels every open order of its bot"
         ),
         Verb.ACK_ALERT: lambda subject, _: f"acknowledges the alert {subject}; nothing else changes",
-        Verb.DRILL: lambda _, drill: (
-            f"runs a {drill.get('drill')} drill: every order is cancelled, and none is placed until it ends"
-        ),
+        Verb.DRILL: lambda _, drill: f"runs a {drill.get('drill')} drill: {_drill(drill.get('drill'))}",
         Verb.FLATTEN: lambda subject, _: (
             f"cancels every order, then sells {'everything' if subject == 'all' else f'the {subject}'} that gatehouse bought, "
             "at market prices"
         ),
     }
 )
+
+
+def _drill(name: object) -> str:
+    return next((spec.does for kind, spec in DRILLS.items() if kind.value == name), "this version does not know it")
 
 
 def _persons(roster: dict[str, Any]) -> str:

@@ -163,6 +163,8 @@ _BRANCHES: Mapping[type[i.Input], Callable[[Draft, Any], Reply]] = MappingProxyT
         i.HaltAsked: commands.halt_asked,
         i.HaltCompleted: _halt_completed,
         i.DrillMeasured: drills.drill_measured,
+        i.HaltPractised: drills.halt_practised,
+        i.FaultReported: drills.fault_reported,
         i.AlertNoticed: alerts.alert_noticed,
         i.WatchdogLogRead: watchdog.log_read,
     }

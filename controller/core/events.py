@@ -10,12 +10,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from controller.core.causes import Cause
 from exchange.model import DataSource, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 from policies.authority import Verb
+from policies.drills import DrillKind
 from policies.stage import Environment, Stage
 
 VOCABULARY = 2
@@ -491,21 +492,33 @@ class AlertAcknowledged(Event):
 
 
 class DrillStarted(Event):
-    """A halt drill started: no permits, and every order of the venue is cancelled.
+    """A drill started. It must be proven before ``deadline``, or the deployment halts.
 
-    It must be verified empty before ``deadline``.
+    A drill of a halt lets no order be placed from here on, and every order of the venue is cancelled.
     """
 
     command_id: str
     venue: VenueName
     stage: Stage
     deadline: int
+    drill: DrillKind = DrillKind.HALT
+
+
+class DrillLatched(Event):
+    """A thread practised a halt without the writer, and this is the writer's record of it: no order is placed from here on.
+
+    ``suspended_us``: how long it took from the request until no permit counted, in microseconds.
+    """
+
+    command_id: str
+    suspended_us: int
 
 
 class DrillFinished(Event):
-    """A halt drill finished.
+    """A drill passed.
 
-    Durations are in microseconds on the monotonic clock; ``denied`` counts the orders denied meanwhile.
+    Durations are in microseconds on the monotonic clock, -1 in a drill that cancels nothing; ``denied`` counts the orders denied
+    meanwhile. ``measured`` are the figures of its kind.
     """
 
     command_id: str
@@ -515,6 +528,17 @@ class DrillFinished(Event):
     cancelled: int
     denied: int
     verified_empty: bool
+    drill: DrillKind = DrillKind.HALT
+    measured: dict[str, int] = Field(default_factory=dict)
+
+
+class DrillFailed(Event):
+    """A drill ended without a result, because its fault could not be practised. It proves nothing, and nothing halts."""
+
+    command_id: str
+    venue: VenueName
+    drill: DrillKind
+    reason: str
 
 
 class WatchdogLogAbsorbed(Event):

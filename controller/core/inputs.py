@@ -237,6 +237,27 @@ class DrillMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class HaltPractised:
+    """A thread has stopped orders and begun to cancel them, for a drill. ``suspended_us``: how long until no permit counted."""
+
+    command_id: str
+    suspended_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class FaultReported:
+    """The shell has practised a fault and ended it.
+
+    ``problem`` says why the drill is not proven; empty when it is. Without ``exercised`` the fault could not be practised at all.
+    """
+
+    command_id: str
+    measured: Mapping[str, int] = field(default_factory=dict)
+    problem: str = ""
+    exercised: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class AlertNoticed:
     """The shell found something that a person must acknowledge, such as a venue's lockout or a witness that refuses."""
 
@@ -278,6 +299,8 @@ Input = (
     | HaltAsked
     | HaltCompleted
     | DrillMeasured
+    | HaltPractised
+    | FaultReported
     | AlertNoticed
     | WatchdogLogRead
 )

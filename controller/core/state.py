@@ -20,6 +20,7 @@ from exchange.ports import VenueName
 from gates.measure import Tally
 from policies import canonical
 from policies.authority import Verb
+from policies.drills import DrillKind
 from policies.guards import GuardName, Level
 from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Environment, Stage
@@ -147,7 +148,12 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """A halt drill that is running. ``denied``: how many orders it has denied."""
+    """A drill that is running. ``denied``: how many orders were denied meanwhile.
+
+    ``latched``: no order is admitted until it ends. ``seen_at`` is when the journal first showed what is practised: the guard that
+    was to be breached, the order without an outcome, the watchdog's log that fired, the start after the crash. ``order`` is that
+    order. ``measured`` are figures known before the end.
+    """
 
     command_id: str
     venue: VenueName
@@ -155,19 +161,34 @@ class Drill:
     since: Millis
     deadline: Millis
     denied: int = 0
+    kind: DrillKind = DrillKind.HALT
+    latched: bool = True
+    seen_at: Millis | None = None
+    order: str = ""
+    measured: Map[str, int] = field(default_factory=Map)
 
 
 @dataclass(frozen=True, slots=True)
 class DrillRecord:
-    """The last halt drill.
+    """The last drill of one kind.
 
-    If it completed, ``ended_by`` is empty and there are ``figures``; otherwise ``ended_by`` says what ended it.
+    If it passed, ``ended_by`` is empty and ``measured`` has its figures, and ``figures`` those of a drill that latched; otherwise
+    ``ended_by`` says what ended it. ``exercised``: the fault was practised. ``source`` is the market data it ran on.
     """
 
     drill: Drill
     at: Millis
     ended_by: str
     figures: HaltFigures | None
+    measured: Map[str, int] = field(default_factory=Map)
+    exercised: bool = True
+    source: DataSource | None = None
+    accelerated: bool = False
+
+    @property
+    def green(self) -> bool:
+        """Whether it passed at a venue outside this process."""
+        return not self.ended_by and self.drill.venue is not VenueName.MOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +261,8 @@ class State:
     signed command has put in force since. ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was
     journalled. ``alerts`` holds the alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of
     ``controller.core.fold.alerts``; ``alerts_lost`` counts those dropped. ``recent_ids`` holds the venue's id and our client id
-    of the orders that were settled last. ``watchdog_seq`` and ``watchdog_head`` name the last absorbed entry of the watchdog's
+    of the orders that were settled last. ``drills`` holds the last drill of each kind since what it proves last changed.
+    ``watchdog_seq`` and ``watchdog_head`` name the last absorbed entry of the watchdog's
     log.
     """
 
@@ -298,6 +320,7 @@ class State:
     recent_ids: tuple[tuple[str, str], ...] = ()
     drill: Drill | None = None
     last_drill: DrillRecord | None = None
+    drills: Map[DrillKind, DrillRecord] = field(default_factory=Map)
     flatten: Flatten | None = None
     last_flatten: FlattenRecord | None = None
     watchdog_seq: int = 0

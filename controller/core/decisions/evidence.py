@@ -8,14 +8,17 @@ from controller.version import VERSION
 from exchange.errors import Refused
 from exchange.model import Millis
 from gates import evidence as bundles
+from gates.drills import GreenDrill, drill_metrics
 from gates.engine import GateResult, evaluate, result_bytes
 from gates.evidence import Evidence
+from gates.measure import Tally
+from gates.metric import Metric
 from gates.registry import gate_for
 from policies.authority import Verb
 from policies.ramp import next_step
 from policies.rules import GateName
 from policies.schema import Policy
-from policies.stage import RISK_ORDER, Stage
+from policies.stage import RISK_ORDER, Environment, Stage
 
 
 def gather(state: State, policy: Policy, gate: GateName) -> Evidence | None:
@@ -30,7 +33,17 @@ def gather(state: State, policy: Policy, gate: GateName) -> Evidence | None:
         release_digest=state.release.digest,
         gatehouse_version=VERSION,
     )
-    return bundles.bundle(gate, subject, state.tally, policy, state.seq)
+    more = _drills(state, state.tally, subject.environment) if gate is GateName.LIVE_READY else ()
+    return bundles.bundle(gate, subject, state.tally, policy, state.seq, more)
+
+
+def _drills(state: State, tally: Tally, environment: Environment) -> tuple[Metric, ...]:
+    green = {
+        kind: GreenDrill(record.at, record.source, record.accelerated)
+        for kind, record in state.drills.items()
+        if record.green and record.source is not None
+    }
+    return drill_metrics(green, tally.last_at, tally.source, environment, accelerated=tally.accelerated)
 
 
 def judge(state: State, policy: Policy, gate: GateName, now: Millis) -> GateResult:

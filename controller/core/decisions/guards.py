@@ -53,7 +53,9 @@ def judge_guards(draft: Draft, policy: Policy, venue: VenueName, market: Market 
     breaches = breached_guards(
         _measurements(state, policy, venue, market, tick, draft.now), policy, as_if.stage, as_if.step, draft.now
     )
-    worst = breaches[0] if breaches else None
+    # What a drill practises is recorded like any other restriction; everything else is judged without it.
+    judged = breaches if state.drill is None else drills.unexpected(state.drill, breaches, armed=state.armed)
+    worst = judged[0] if judged else None
     response = RESPONSES[here.stage][worst.level] if worst is not None else None
     # A breach during a drill makes it a real halt; a breach that would also demote or void the validation is handled as a breach.
     if worst is not None and (response in HARD or (response in SOFT and state.drill is not None)):
@@ -64,6 +66,7 @@ def judge_guards(draft: Draft, policy: Policy, venue: VenueName, market: Market 
     if worst is not None and state.drill is not None:
         drills.breached(draft, worst)
         return
+    worst = breaches[0] if breaches else None
     opens_window = response in SOFT and _opens_breach_window(state, draft.now)
     _record_level(draft, venue, worst, reducing_after(breaches, frozenset(state.reducing)))
     if worst is not None and opens_window:

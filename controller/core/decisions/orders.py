@@ -76,7 +76,7 @@ def order_requested(draft: Draft, request: OrderRequested) -> Reply:
 
 def _denies_every_order(state: State, request: OrderRequested) -> Deny | None:
     """The denial that applies to every order now, if there is one."""
-    if state.drill is not None:
+    if state.drill is not None and state.drill.latched:
         return _DRILL_RUNNING
     if state.flatten is not None:
         return _FLATTEN_RUNNING

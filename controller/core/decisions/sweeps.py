@@ -55,7 +55,7 @@ def account_read(draft: Draft, reading: AccountRead) -> None:
 def arm_when_reconciled(draft: Draft) -> None:
     """Arm when the venue in use and every venue with unsettled orders are reconciled. A HALTED deployment is reconciled too."""
     state = draft.after
-    if state.armed or state.drill is not None:
+    if state.armed or (state.drill is not None and state.drill.latched):
         return
     needed = {order.venue for order in state.open.values()} | ({state.watched} if state.watched else set())
     if all(state.ledger(venue).clean for venue in needed) and all(state.ledger(venue).totals is not None for venue in needed):

@@ -34,6 +34,7 @@ def tick(draft: Draft, input_: Tick) -> None:
         guards.judge_guards(draft, policy, venue, market, input_)
     if draft.after.flatten is not None:
         flatten.go_on(draft, input_.markets.get(market_of(draft.after.flatten.venue)))
+    drills.finish_crash(draft)
     drills.halt_when_overdue(draft)
     commands.apply_when_due(draft)
 
@@ -79,6 +80,10 @@ def _uncovered(state: State, policy: Policy, venue: VenueName, market: Market, b
         return state.not_armed_because or "not armed"
     if not state.ledger(venue).clean:
         return "reconciliation is not clean"
+    return drills.withholds_orders(state) or _bot_silent(bot_seen_at, now)
+
+
+def _bot_silent(bot_seen_at: Millis | None, now: Millis) -> str:
     if bot_seen_at is None or now - bot_seen_at > BOT_SILENT_MS:
         return "the bot is not connected"
     return ""

@@ -192,7 +192,9 @@ def _contradiction(order: OrderState, report: OrderReport) -> str:
 
 def _cancel_if_obsolete(draft: Draft, order: OrderState, *, listed: bool = False) -> None:
     # A cancellation was requested, or the deployment left the venue, while the order was in flight.
-    obsolete = draft.after.venue is not order.venue or draft.after.position.stage is Stage.HALTED or draft.after.drill is not None
+    drill = draft.after.drill
+    stopped = draft.after.position.stage is Stage.HALTED or (drill is not None and drill.latched)
+    obsolete = stopped or draft.after.venue is not order.venue
     # The sale of a flatten ends by itself at once, unless the venue still lists it as open.
     flatten = draft.after.flatten
     if flatten is not None and flatten.last == order.client_id and not listed:

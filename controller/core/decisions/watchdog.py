@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import moves
+from controller.core.decisions import drills, moves
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind
 from controller.core.inputs import WatchdogLogRead
 
 
 def log_read(draft: Draft, read: WatchdogLogRead) -> None:
-    """Absorb new entries. A log that fired halts; a log that is not the one absorbed before halts too, as a contradiction."""
+    """Absorb new entries. A log that fired halts; a log that is not the one absorbed before halts too, as a contradiction.
+
+    The first time that it fires during a drill of the watchdog is what that drill practises, and halts nothing.
+    """
     state = draft.after
     if (read.seq, read.hash) == (state.watchdog_seq, state.watchdog_head):
         return
@@ -22,7 +25,7 @@ def log_read(draft: Draft, read: WatchdogLogRead) -> None:
     )
     if read.broken:
         moves.integrity(draft, f"the watchdog's log: {read.broken}"[:500])
-    elif read.fired:
+    elif read.fired and not drills.practises_silence(state):
         reason = f"the dead man's switch fired and cancelled what was open: {read.reason}"[:500]
         draft.do(Alert(AlertKind.WATCHDOG, "the dead man's switch fired", reason))
         moves.halt(draft, cause=Cause.WATCHDOG, reason=reason)

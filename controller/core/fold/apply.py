@@ -22,6 +22,7 @@ from exchange.ports import VenueName
 from gates.measure import Tally
 from policies.authority import CHANGES_ROSTER, KEEPS_PENDING, MOVES_UP
 from policies.document import parse_journalled
+from policies.drills import DrillKind
 from policies.ramp import cap_eur
 from policies.stage import Stage
 from policies.values import replace
@@ -53,7 +54,7 @@ def _created(state: State, event: e.DeploymentCreated) -> State:
 
 
 def _void_evidence(state: State, changed: str) -> State:
-    return replace(guards.void(state, changed), seals=Map())
+    return drills.void(replace(guards.void(state, changed), seals=Map()))
 
 
 def _policy(state: State, event: e.PolicyAdopted) -> State:
@@ -86,7 +87,7 @@ def _started(state: State, event: e.ControllerStarted) -> State:
         state = replace(state, tally=_new_tally(state, state.position))
     ledgers = {name: replace(ledger, reconciled_at=None, clean=False) for name, ledger in state.ledgers.items()}
     return replace(
-        guards.restarted(_end_mock(state)),
+        drills.restarted(guards.restarted(_end_mock(state))),
         epoch=event.epoch,
         started_at=state.at,
         armed=False,
@@ -246,7 +247,9 @@ def _sampled(state: State, event: e.Sampled) -> State:
         return state
     unknown = [order.unknown_since for order in state.open.values() if order.unknown_since is not None]
     tally = state.tally.with_source(event.source, accelerated=event.accelerated)
-    if event.clock_offset_ms is not None:
+    # In a drill of the clock the offset is made up, so it is no measurement of the run.
+    practised = state.drill is not None and state.drill.kind is DrillKind.CLOCK
+    if event.clock_offset_ms is not None and not practised:
         tally = tally.with_clock(event.clock_offset_ms)
     tally = tally.with_sample(
         event.equity_eur,
@@ -275,13 +278,13 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.EvidenceSealed: _sealed,
     e.StageChanged: _stage,
     e.BreachDetected: lambda state, event: guards.breached(alerts.breached(state, event), event),
-    e.GuardLevelChanged: guards.level,
+    e.GuardLevelChanged: lambda state, event: drills.guard_level(guards.level(state, event), event),
     e.HaltMeasured: _measured,
     e.OrderAdmitted: orders.admitted,
     e.OrderDenied: lambda state, event: drills.order_denied(orders.denied(state, event), event),
     e.OrderAcked: orders.acked,
     e.OrderRejected: orders.rejected,
-    e.OrderUnknown: orders.unknown,
+    e.OrderUnknown: lambda state, event: drills.order_unknown(orders.unknown(state, event), event),
     e.LookupMissed: orders.missed,
     e.OrderReported: orders.reported,
     e.FillBooked: lambda state, event: flatten.filled(orders.filled(state, event), event),
@@ -298,10 +301,14 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.AlertRaised: alerts.alert_raised,
     e.AlertAcknowledged: alerts.acknowledged,
     e.DrillStarted: drills.drill_started,
+    e.DrillLatched: drills.drill_latched,
     e.DrillFinished: drills.drill_finished,
+    e.DrillFailed: drills.drill_failed,
     e.FlattenStarted: flatten.started,
     e.FlattenSliced: flatten.sliced,
     e.FlattenWaits: flatten.waits,
     e.FlattenEnded: flatten.ended,
-    e.WatchdogLogAbsorbed: lambda state, event: replace(state, watchdog_seq=event.seq, watchdog_head=event.hash),
+    e.WatchdogLogAbsorbed: lambda state, event: drills.watchdog_fired(
+        replace(state, watchdog_seq=event.seq, watchdog_head=event.hash), event
+    ),
 }

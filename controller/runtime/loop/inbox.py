@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller.core.decisions.draft import Decision
-from controller.core.inputs import CommandSubmitted, HaltAsked, Input, OrderRequested
+from controller.core.inputs import CommandSubmitted, HaltAsked, HaltPractised, Input, OrderRequested
 from exchange.errors import DeadlineExceeded, Refused
 from exchange.threads import OwnThread
 from policies.authority import Verb
@@ -143,4 +143,6 @@ class Inbox:
 
 
 def _is_stop(input_: Input) -> bool:
-    return isinstance(input_, HaltAsked) or (isinstance(input_, CommandSubmitted) and input_.verified.command.verb in _STOPPING)
+    return isinstance(input_, HaltAsked | HaltPractised) or (
+        isinstance(input_, CommandSubmitted) and input_.verified.command.verb in _STOPPING
+    )

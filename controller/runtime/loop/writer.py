@@ -360,7 +360,7 @@ class Writer:
         return queued, decision
 
     def _update_permit(self, state: State, batch: _Batch, *, appended: bool) -> None:
-        if state.position.stage is Stage.HALTED or state.drill is not None:
+        if state.position.stage is Stage.HALTED or (state.drill is not None and state.drill.latched):
             if not self._permits.latched_because:
                 self._permits.latch(state.halt_reason or state.not_armed_because)
             return

@@ -68,7 +68,8 @@ class _Reporter:
 def trades_on(state: State, venue: VenueName) -> bool:
     """Whether bots' orders can be admitted at ``venue``, by the journal: nothing that cancels everything there is in force."""
     calm = not state.guard_level or Level[state.guard_level] < Level.CANCEL_ALL
-    return state.venue is venue and state.armed and state.drill is None and state.flatten is None and calm
+    stopped = state.drill is not None and state.drill.latched
+    return state.venue is venue and state.armed and not stopped and state.flatten is None and calm
 
 
 async def cancel_all_until_empty(
