@@ -17,12 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from controller.bootstrap.end import end_now
-from controller.bootstrap.journal import checkpoint_signing_key, make_disk_reserve, open_publisher
+from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, make_disk_reserve, open_publisher
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
-from controller.bootstrap.venues import examine, open_feeds, open_hosts, open_venues, own_venues, read_rules
+from controller.bootstrap.venues import (
+    examine,
+    open_feeds,
+    open_hosts,
+    open_venues,
+    own_venues,
+    read_rules,
+    testnet_control,
+)
 from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of
 from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
@@ -175,6 +183,8 @@ async def _assemble(
             bot_secret=partial(find_bot_secret, deployment, services.redactor),
             open_own_venues=partial(own_venues, deployment, services.alerts, clock, signers),
             end_process=_end_process,
+            testnet_control=testnet_control(deployment, services.redactor),
+            forbid_growth=growth_switch(journal),
             watchdog=ties_of(deployment, services.redactor),
         )
     )

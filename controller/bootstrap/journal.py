@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,6 +92,11 @@ def make_disk_reserve(journal: Journal, data: Path) -> tuple[ReserveFile, Path] 
     reserve = ReserveFile(data / RESERVE_FILE)
     journal.release_reserve = reserve.release
     return reserve, data
+
+
+def growth_switch(journal: Journal) -> Callable[[bool], None] | None:
+    """What keeps a journal's file from growing, for a drill; ``None`` for a journal in a database."""
+    return journal.forbid_growth if isinstance(journal, SqliteJournal) else None
 
 
 def checkpoint_signing_key(data: Path) -> Ed25519PrivateKey:

@@ -12,10 +12,13 @@ from typing import TypeVar
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.signer import Signers
 from controller.core.effects import Alert, AlertKind
+from controller.runtime.drills.control import TestnetControl
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.venues.account_checks import Findings
+from controller.settings.deployment import read_secret
 from controller.settings.venues import endpoint_of
 from controller.telemetry.alerts import Alerts
+from controller.telemetry.redact import Redactor
 from exchange.errors import GatehouseError, Unreachable
 from exchange.mexc.account_checks import Demands, check_account
 from exchange.mexc.client import MexcVenue
@@ -80,6 +83,17 @@ async def examine(deployment: Deployment, live: MexcVenue, permits: PermitOffice
     )
     rows = await check_account(live, permits.current, demands)
     return Findings(len(rows), tuple(row.name for row in rows if not row.ok))
+
+
+def testnet_control(deployment: Deployment, redactor: Redactor) -> TestnetControl:
+    """The control endpoint of the deployment's testnet, for the drills in which the venue misbehaves."""
+
+    def token() -> str:
+        secret = read_secret(deployment.directory, deployment.settings.drills.control_token_file)
+        redactor.register(secret)
+        return secret
+
+    return TestnetControl(endpoint_of(deployment.settings, VenueName.TESTNET).rest_url, token)
 
 
 def open_venues(

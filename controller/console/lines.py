@@ -27,15 +27,18 @@ def acknowledged_line(alert: AcknowledgedView | None) -> str:
 
 
 def drill_line(drill: DrillView | None) -> str:
-    """What the last halt drill measured, or what ended it."""
+    """What the last drill measured, or what ended it."""
     if drill is None:
-        return "No halt drill was run yet."
+        return "No drill was run yet."
     where = f"{drill.venue} at {drill.stage}"
     if drill.ended_at_ms is None:
-        return f"A halt drill runs on {where}; {drill.denied} orders denied so far."
+        return f"A {drill.drill} drill runs on {where}; {drill.denied} orders denied so far."
     when = f"{instant(drill.ended_at_ms)} UTC on {where}"
     if drill.ended_by:
-        return f"Last drill: {when}, not completed: {drill.ended_by}."
+        return f"Last drill: {when}, {drill.drill}, not completed: {drill.ended_by}."
+    if not drill.latched:
+        figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in drill.measured.items())
+        return f"Last drill: {when}, {drill.drill}: {figures}; {drill.denied} denied."
     empty = "✔ verified empty" if drill.verified_empty else "✖ not verified empty"
     return (
         f"Last drill: {when}: request to latch {microseconds(drill.breach_to_latch_us)}, latch to all orders cancelled "

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_fie
 from controller.authority.command import MAX_SUBJECT, Digest, Reason
 from controller.console.alerts import AcknowledgedView, AlertView
 from controller.console.bot_keys import BotKeyView
-from controller.console.drills import DrillView
+from controller.console.drills import DrillNeeded, DrillView
 from controller.console.flatten import FlattenView, WayOutView
 from controller.console.role import Role, StandbyView
 from controller.console.view import View
@@ -140,7 +140,10 @@ class CheckpointView(View):
 
 
 class OversightView(View):
-    """The status's ``oversight``: alerts, gateway keys and drills. ``alerts_lost`` counts older outstanding alerts, not listed."""
+    """The status's ``oversight``: alerts, gateway keys and drills. ``alerts_lost`` counts older outstanding alerts, not listed.
+
+    ``drills`` has the last drill of each kind, ``drills_needed`` what the gate asks for and has not run.
+    """
 
     alerts: tuple[AlertView, ...] = ()
     alerts_lost: int = 0
@@ -148,6 +151,8 @@ class OversightView(View):
     bot_keys: tuple[BotKeyView, ...] = ()
     drill: DrillView | None = None
     last_drill: DrillView | None = None
+    drills: tuple[DrillView, ...] = ()
+    drills_needed: tuple[DrillNeeded, ...] = ()
 
 
 class StatusView(View):

@@ -36,6 +36,8 @@ _APPLICATION_ID = 0x67617465
 _SCHEMA_VERSION = 1
 _BUSY_MS, _PAGE = 250, 1000
 MAX_SEQ = 2**63 - 1
+_MOST_PAGES = 4_294_967_294
+"""SQLite's own limit."""
 
 _SCHEMA = """
 CREATE TABLE controller (
@@ -213,6 +215,15 @@ class SqliteJournal(SqliteReader):
             self._head = head
         return entries
 
+    def forbid_growth(self, forbidden: bool) -> None:  # noqa: FBT001
+        """Let the file grow no more, so that SQLite itself refuses an append as on a full disk; or let it grow again.
+
+        A drill calls it. Freeing the reserve allows growth again, as it does on a real disk.
+        """
+        with suppress(apsw.Error):
+            pages = self._connection.execute("PRAGMA page_count").fetchall()[0][0] if forbidden else _MOST_PAGES
+            self._connection.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+
     def close(self) -> None:
         """Close the file and release the OS lock. Closing twice is allowed."""
         self._poison = self._poison or "it was closed"
@@ -230,6 +241,7 @@ class SqliteJournal(SqliteReader):
                     raise
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                self.forbid_growth(False)  # noqa: FBT003
                 self._transact(entries)
         except apsw.Error as error:
             self._abandon(f"a write failed: {error}")

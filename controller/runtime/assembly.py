@@ -21,6 +21,9 @@ from controller.journal.port import Journal
 from controller.runtime.api.bots import Bots
 from controller.runtime.api.keyring import Keyring
 from controller.runtime.api.operator import Operator
+from controller.runtime.drills.control import TestnetControl
+from controller.runtime.drills.practice import Bench
+from controller.runtime.drills.runner import DrillRunner
 from controller.runtime.followers.checkpoints import CheckpointPublisher
 from controller.runtime.followers.disk_space import DiskReserve, ReserveFile
 from controller.runtime.followers.heartbeat import Heartbeat, Ties
@@ -83,7 +86,7 @@ class Parts:
     """What a controller is built from. ``rules`` are refreshed in place while it runs; ``latch_mark`` must halt it first.
 
     ``open_own_venues`` opens venue clients for another event loop, and ``end_process`` ends this process at once: both are for a
-    writer that is stuck.
+    writer that is stuck. ``testnet_control`` and ``forbid_growth`` are for drills: see ``controller.runtime.drills.practice``.
     """
 
     journal: Journal
@@ -107,6 +110,8 @@ class Parts:
     bot_secret: Callable[[str, str], str]
     open_own_venues: OpenVenues
     end_process: Callable[[str], None]
+    testnet_control: TestnetControl
+    forbid_growth: Callable[[bool], None] | None = None
     watchdog: Ties | None = None
 
 
@@ -182,6 +187,25 @@ class Assembly:
             loop_turn=lambda: self._ticker.turned_ns,
             last_decision=self._last_decision_ns,
             on_stuck=self._on_stuck,
+        )
+        self._drills = DrillRunner(self._make_bench(), inbox)
+        writer.add_follower(self._drills.on_batch)
+
+    def _make_bench(self) -> Bench:
+        parts = self._parts
+        return Bench(
+            state=lambda: self.writer.state,
+            policy=parts.policy,
+            clock=parts.clock,
+            permits=parts.permits,
+            markets=self._markets,
+            venues=parts.venues,
+            threads=self._threads,
+            heartbeat=self.heartbeat,
+            disk=self._disk_reserve,
+            forbid_growth=parts.forbid_growth,
+            sweep=lambda venue: self._sweepers[venue].sweep_soon(),
+            control=parts.testnet_control,
         )
 
     def _make_performer(self) -> Performer:
@@ -274,6 +298,7 @@ class Assembly:
 
     def stop_ticking(self) -> None:
         """Send no more ticks to the writer, and watch it no more."""
+        self._drills.stop()
         self._threads.stop()
         self._ticker.stop()
 

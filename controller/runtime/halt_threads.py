@@ -15,6 +15,9 @@ from controller.runtime.loop.liveness import Liveness
 from controller.runtime.loop.permit import PermitOffice
 from exchange.ports import Clock
 
+PRACTICE = "drill"
+"""Who a suspension of a drill belongs to (``PermitOffice``)."""
+
 
 class HaltThreads:
     """Both threads of one process. ``on_stuck`` is called once, on the liveness thread; the permits are suspended for good then."""
@@ -31,10 +34,12 @@ class HaltThreads:
         last_decision: Callable[[], int],
         on_stuck: Callable[[str], None],
     ) -> None:
+        self._clock = clock
         self._permits = permits
         self._halt = halt
         self._on_stuck = on_stuck
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._practice: tuple[str, int] = ("", 0)
         self._liveness = Liveness(
             clock=clock,
             permits=permits,
@@ -42,6 +47,7 @@ class HaltThreads:
             last_decision=last_decision,
             on_signal=lambda: self._asked("the signal SIGUSR1", "an operator sent SIGUSR1"),
             on_stuck=self._stuck,
+            on_practice=self._practised,
         )
         self._latch_watch = LatchFileWatch(latch, latch_marks, lambda reason: self._asked("the latch file", reason))
 
@@ -55,6 +61,26 @@ class HaltThreads:
         """Watch no more."""
         self._liveness.stop()
         self._latch_watch.stop()
+
+    def practise_halt(self, command_id: str) -> None:
+        """Practise, for a drill, the halt that needs nobody: on the watching thread, then on the loop, then in the writer.
+
+        The permits stay suspended until the drill lifts them.
+        """
+        self._practice = (command_id, self._clock.monotonic_ns())
+        self._liveness.practise()
+
+    def _practised(self) -> None:
+        assert self._loop is not None
+        command_id, asked_ns = self._practice
+        self._permits.suspend(PRACTICE, "a drill practises a halt")
+        suspended_us = (self._clock.monotonic_ns() - asked_ns) // 1000
+        self._liveness.halt_waits("a drill practises a halt")
+        self._loop.call_soon_threadsafe(self._take_practised, command_id, suspended_us, asked_ns)
+
+    def _take_practised(self, command_id: str, suspended_us: int, asked_ns: int) -> None:
+        self._liveness.halt_taken()
+        self._halt.practise(command_id, suspended_us, asked_ns)
 
     def _asked(self, by: str, reason: str) -> None:
         assert self._loop is not None

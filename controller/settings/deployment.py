@@ -76,6 +76,12 @@ class SignerSettings(_Section):
     answer_within_ms: Annotated[int, Field(ge=20, le=2_000)] = 250
 
 
+class DrillSettings(_Section):
+    """What drills need beside the deployment. ``control_token_file`` opens the testnet's control endpoint (ops/docs/drills.md)."""
+
+    control_token_file: str = "secrets/control.token"  # noqa: S105 - a file name
+
+
 class ReleaseSettings(_Section):
     """The bot's identity: a validation is valid for this release only."""
 
@@ -105,6 +111,7 @@ class Settings(BaseSettings):
     witnesses: tuple[str, ...] = ()
     checkpoints: tuple[CheckpointSettings, ...] = ()
     watchdog: WatchdogSettings = WatchdogSettings()
+    drills: DrillSettings = DrillSettings()
     journal: Annotated[str, Field(pattern=r"^(postgres(ql)?://.+)?$")] = ""
     journal_secret_file: str = ""
     journal_synchronous: bool = False

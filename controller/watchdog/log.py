@@ -99,13 +99,23 @@ def verify_lines(lines: Iterable[str], controller_id: str, after: Head) -> LogRe
     Raises:
         IntegrityError: a line is no entry, or the entries do not follow ``after`` without a break.
     """
+    entries, head = _verified(lines, controller_id, after)
+    fired = _last(entries, FIRES)
+    broken = _last(entries, frozenset({Kind.BROKEN}))
+    return LogReport(head, len(entries), fired.seq if fired else 0, _detail(fired), _detail(broken))
+
+
+def verified_entries(lines: Iterable[str], controller_id: str, after: Head) -> list[Entry]:
+    """The entries that follow ``after``. The controller calls it in a drill. Raises ``IntegrityError`` as ``verify_lines``."""
+    return _verified(lines, controller_id, after)[0]
+
+
+def _verified(lines: Iterable[str], controller_id: str, after: Head) -> tuple[list[Entry], Head]:
     entries = [entry_of(line) for line in lines]
     report = verify_chain(entries, chain_name(controller_id), after)
     if report.problem is not None:
         raise _broken(f"the watchdog's log is broken: {report.problem.message}")
-    fired = _last(entries, FIRES)
-    broken = _last(entries, frozenset({Kind.BROKEN}))
-    return LogReport(report.head, len(entries), fired.seq if fired else 0, _detail(fired), _detail(broken))
+    return entries, report.head
 
 
 def _last(entries: Sequence[Entry], kinds: frozenset[Kind]) -> Entry | None:

@@ -316,6 +316,7 @@ async def rig(
     ):
         venues = {"testnet": testnet, "live": live}
         _write(directory, policy or quick_policy(), keys, accounts, venues, ports, bot_secret, witnesses, checkpoints)
+        _write_control_token(directory, token)
         built = Rig(
             directory=directory,
             testnet=testnet,
@@ -349,6 +350,14 @@ def recorded_market(speed: Decimal = Decimal(1)) -> Playback:
 def _debugging() -> dict[str, str]:
     """asyncio's debug mode, which `make proofs` switches on: it refuses calls from a foreign thread."""
     return {name: os.environ[name] for name in ("PYTHONASYNCIODEBUG", "PYTHONFAULTHANDLER") if name in os.environ}
+
+
+def _write_control_token(directory: Path, token: str) -> None:
+    """The token of the testnet's control endpoint, where drills look for it."""
+    path = directory / "secrets" / "control.token"
+    path.parent.mkdir(mode=0o700)
+    path.write_text(token)
+    path.chmod(0o600)
 
 
 def _write(

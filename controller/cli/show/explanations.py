@@ -167,7 +167,7 @@ def _drill(directory: Path) -> Explanation:
     """Every drill, and the halt that one became."""
 
     def wanted(entry: Entry, body: dict[str, Any]) -> bool:
-        return entry.kind in {"drill-started", "drill-finished"} or (entry.kind == "stage-changed" and body["cause"] == "drill")
+        return entry.kind.startswith("drill-") or (entry.kind == "stage-changed" and body["cause"] == "drill")
 
     entries = _matching(directory, wanted)
     if not entries:

@@ -13,11 +13,15 @@ function acknowledgedLine(alert) {
 }
 
 function drillLine(drill) {
-  if (!drill) return "No halt drill was run yet.";
+  if (!drill) return "No drill was run yet.";
   const where = `${drill.venue} at ${drill.stage}`;
-  if (drill.ended_at_ms === null) return `A halt drill runs on ${where}; ${drill.denied} orders denied so far.`;
+  if (drill.ended_at_ms === null) return `A ${drill.drill} drill runs on ${where}; ${drill.denied} orders denied so far.`;
   const when = `${w.instant(drill.ended_at_ms)} UTC on ${where}`;
-  if (drill.ended_by) return `Last drill: ${when}, not completed: ${drill.ended_by}.`;
+  if (drill.ended_by) return `Last drill: ${when}, ${drill.drill}, not completed: ${drill.ended_by}.`;
+  if (!drill.latched) {
+    const figures = Object.entries(drill.measured).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ");
+    return `Last drill: ${when}, ${drill.drill}: ${figures}; ${drill.denied} denied.`;
+  }
   const empty = drill.verified_empty ? "✔ verified empty" : "✖ not verified empty";
   return `Last drill: ${when}: request to latch ${w.microseconds(drill.breach_to_latch_us)}, latch to all orders cancelled `
     + `${w.microseconds(drill.latch_to_cancelled_us)}, ${drill.cancelled} cancelled, ${drill.denied} denied, ${empty}.`;

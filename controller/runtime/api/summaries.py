@@ -59,6 +59,16 @@ def _halt(event: e.HaltMeasured) -> str:
     )
 
 
+def _drill_finished(event: e.DrillFinished) -> str:
+    if event.latch_to_cancelled_us < 0:
+        figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in event.measured.items())
+        return f"{event.drill} drill: {figures}; {event.denied} denied"
+    return (
+        f"{event.drill} drill: latched after {event.breach_to_latch_us} µs, {event.cancelled} orders cancelled after "
+        f"{event.latch_to_cancelled_us} µs, {event.denied} denied, {'verified' if event.verified_empty else 'not verified'}"
+    )
+
+
 def _flatten_started(event: e.FlattenStarted) -> str:
     by = f"guard {event.guard}" if event.guard else f"command {event.command_id}"
     return f"flatten of {', '.join(event.symbols)} on {event.venue} started by {by}: {event.reason}"
@@ -118,10 +128,9 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.BotKeyRevoked: lambda event: f"gateway key {event.key} of {event.bot} revoked permanently",
         e.AlertRaised: lambda event: f"{event.title}: {event.detail}",
         e.AlertAcknowledged: lambda event: f"{event.alert_id} acknowledged by {', '.join(event.persons)}",
-        e.DrillStarted: lambda event: f"a halt drill runs on {event.venue} at {event.stage}",
-        e.DrillFinished: lambda event: (
-            f"halt drill: latched after {event.breach_to_latch_us} µs, {event.cancelled} orders cancelled after "
-            f"{event.latch_to_cancelled_us} µs, {event.denied} denied, {'verified' if event.verified_empty else 'not verified'}"
-        ),
+        e.DrillStarted: lambda event: f"a {event.drill} drill runs on {event.venue} at {event.stage}",
+        e.DrillLatched: lambda event: f"a thread stopped orders {event.suspended_us} µs after it was asked; the writer latched",
+        e.DrillFinished: _drill_finished,
+        e.DrillFailed: lambda event: f"{event.drill} drill: not run: {event.reason}",
     }
 )

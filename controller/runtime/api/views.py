@@ -34,7 +34,7 @@ from controller.core.state import State
 from controller.journal.chain import Entry
 from controller.runtime.api.alerts import acknowledged_view, alert_views
 from controller.runtime.api.bot_keys import bot_key_views
-from controller.runtime.api.drills import drill_view, record_view
+from controller.runtime.api.drills import drill_view, drill_views, drills_needed, record_view
 from controller.runtime.api.flatten import flatten_view, way_out_views
 from controller.runtime.api.summaries import summary
 from controller.runtime.followers.recent import Counters, RecentHistory, Sample
@@ -129,7 +129,9 @@ def _oversight(state: State, key_problem: Callable[[str], str]) -> OversightView
         acknowledged=acknowledged_view(state),
         bot_keys=bot_key_views(state, key_problem),
         drill=drill_view(state.drill) if state.drill else None,
-        last_drill=record_view(state.last_drill) if state.last_drill else None,
+        last_drill=record_view(state.last_drill, state.policy) if state.last_drill else None,
+        drills=drill_views(state),
+        drills_needed=drills_needed(state),
     )
 
 

@@ -100,6 +100,24 @@ class DiskReserve:
         self._notify = notify
         self._halt_requested = self._halted = False
         self._low = False
+        self._practising = False
+
+    @property
+    def reserve_used(self) -> str:
+        """Why the reserve was freed; empty while it is there."""
+        return self._reserve.released
+
+    def begin_practice(self) -> None:
+        """A drill makes the disk full: latch as always when the reserve is freed, and do not ask for the halt."""
+        self._practising = True
+
+    def end_practice(self) -> None:
+        """The drill is over. A reserve that is still freed halts from now on."""
+        self._practising = False
+
+    def restore(self) -> bool:
+        """Set the reserve aside again. Returns whether the disk had space for it. Any thread may call it."""
+        return self._reserve.restore()
 
     def on_batch(self, batch: CommittedBatch) -> None:
         """Halt after the batch that freed the reserve. The latch comes before the batch's effects, so its orders are not placed.
@@ -116,7 +134,7 @@ class DiskReserve:
             if self._reserve.restore():
                 return
         self._permits.latch(self._reserve.released)
-        if not self._halt_requested:
+        if not self._halt_requested and not self._practising:
             self._halt_requested = True
             request = HaltAsked(by="controller", reason=self._reserve.released, cause=Cause.JOURNAL)
             self._inbox.fact(request, self._clock.monotonic_ns())

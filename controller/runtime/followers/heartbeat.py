@@ -21,8 +21,8 @@ from controller.core.inputs import HaltAsked, WatchdogLogRead
 from controller.core.state import State
 from controller.journal.chain import Head
 from controller.runtime.loop.inbox import Inbox
-from controller.watchdog.lease import Phase
-from controller.watchdog.log import LogReport, first_head, verify_lines
+from controller.watchdog.lease import FIRES, Kind, Phase
+from controller.watchdog.log import LogReport, first_head, verified_entries, verify_lines
 from controller.watchdog.protocol import (
     LONGEST_LINE,
     AbsorbedSent,
@@ -38,6 +38,7 @@ from controller.watchdog.protocol import (
     new_nonce,
 )
 from exchange.errors import GatehouseError, IntegrityError
+from exchange.model import Millis
 from exchange.ports import Clock, VenueName
 
 FRESH_NS = 2_000_000_000
@@ -117,6 +118,14 @@ def _unable(link: Link, answer: Answer, venue: VenueName, *, needed: bool) -> st
     return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the watchdog's log says since the controller fell silent for a drill: when it fired, and when it found nothing left."""
+
+    fired_at: Millis | None = None
+    emptied_at: Millis | None = None
+
+
 class Heartbeat:
     """Keeps the connection to the watchdog. ``decided_ns`` is when the writer last decided, ``None`` before it did."""
 
@@ -131,6 +140,22 @@ class Heartbeat:
         self._link = Link()
         self._seq = 0
         self._broken_at = ""
+        self._silent = False
+        self.heard = Heard()
+
+    @property
+    def lease_s(self) -> int:
+        """How long the watchdog waits for a beat: its own word for it, once it has answered."""
+        answer = self._link.answer
+        return answer.lease_ms // 1000 if answer is not None else self._ties.lease_s
+
+    def fall_silent(self) -> None:
+        """Send no beat, for a drill, and read the watchdog's log instead."""
+        self._silent, self.heard = True, Heard()
+
+    def speak(self) -> None:
+        """Send beats again."""
+        self._silent = False
 
     def problem(self) -> str:
         """Why no order may be placed now; empty when the watchdog speaks against none."""
@@ -184,7 +209,7 @@ class Heartbeat:
         try:
             while True:
                 began_ns = self._clock.monotonic_ns()
-                await self._beat(line)
+                await (self._overhear(line) if self._silent else self._beat(line))
                 spent_s = (self._clock.monotonic_ns() - began_ns) / 1e9
                 await asyncio.sleep(max(0.0, min(1.0, self._ties.lease_s / 10) - spent_s))
         finally:
@@ -227,10 +252,22 @@ class Heartbeat:
         )
         await self._absorb(line, answer)
 
+    async def _overhear(self, line: _Line) -> None:
+        """Read what the watchdog did since its last absorbed entry. This renews no lease, and nothing is absorbed."""
+        held = self._held()
+        entries = verified_entries(await line.log_after(held.seq), self._state().controller_id, held)
+        fired = next((entry.at for entry in entries if entry.kind in FIRES), None)
+        emptied = next((entry.at for entry in entries if entry.kind == Kind.EMPTY), None)
+        self.heard = Heard(fired, emptied)
+
+    def _held(self) -> Head:
+        state = self._state()
+        return Head(state.watchdog_seq, state.watchdog_head, 0) if state.watchdog_seq else first_head(state.controller_id)
+
     async def _absorb(self, line: _Line, answer: Answer) -> None:
         """Bring what is new in the log into the journal, then tell the watchdog when all of it is there."""
         state = self._state()
-        held = Head(state.watchdog_seq, state.watchdog_head, 0) if state.watchdog_seq else first_head(state.controller_id)
+        held = self._held()
         if (held.seq, held.hash) == (answer.head_seq, answer.head_hash):
             if answer.phase is Phase.FIRED:
                 await line.ask(AbsorbedSent(epoch=state.epoch, seq=held.seq, hash=held.hash))

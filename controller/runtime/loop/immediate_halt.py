@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from controller.core.decisions.draft import Decision
-from controller.core.inputs import HaltAsked
+from controller.core.inputs import HaltAsked, HaltPractised
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.loop.writer import CommittedBatch
@@ -61,6 +61,11 @@ class ImmediateHalt:
         """Halt now, without waiting for the writer. Only the loop's thread may call it."""
         request, known_ns = self._stop(by, reason)
         self._inbox.fact(request, known_ns)
+
+    def practise(self, command_id: str, suspended_us: int, asked_ns: int) -> None:
+        """Cancel now, for a drill whose thread has suspended the permits; the writer latches afterwards. On the loop only."""
+        self._cancel_now("a halt drill is running")
+        self._inbox.fact(HaltPractised(command_id, suspended_us), asked_ns)
 
     def on_batch(self, batch: CommittedBatch) -> None:
         """Once the halt is durable the writer's latch holds, and the suspension ends.

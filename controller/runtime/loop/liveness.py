@@ -34,7 +34,8 @@ STUCK_AFTER_NS = 5_000_000_000
 HALT_TAKEN_WITHIN_NS = 1_000_000_000
 HALT_SIGNAL = signal.SIGUSR1
 
-_WHO = "liveness"
+WHO = "liveness"
+"""Who a suspension of this thread belongs to (``PermitOffice``)."""
 
 _log = logging.getLogger(__name__)
 
@@ -74,12 +75,16 @@ class Liveness:
         last_decision: Callable[[], int],
         on_signal: Callable[[], None],
         on_stuck: Callable[[str], None],
+        on_practice: Callable[[], None] = lambda: None,
     ) -> None:
+        """``on_practice`` is called on this thread after ``practise``."""
         self._clock = clock
         self._permits = permits
         self._instants = {"the event loop": loop_turn, "the writer": last_decision}
         self._on_signal = on_signal
         self._on_stuck = on_stuck
+        self._on_practice = on_practice
+        self._practice = Event()
         self._watched: dict[str, Watched] = {}
         self._polled_ns = clock.monotonic_ns()
         self._halt_waits: str | None = None
@@ -107,6 +112,10 @@ class Liveness:
         """The event loop has taken the halt: it is latched, and its cancels have begun."""
         self._halt_waits = None
 
+    def practise(self) -> None:
+        """Practise a halt on this thread, for a drill. Any thread may call it; a halt signal stays a real halt."""
+        self._practice.set()
+
     def poll(self) -> None:
         """Look once, and act on what is seen. The thread calls it ten times a second."""
         now = self._clock.monotonic_ns()
@@ -117,9 +126,9 @@ class Liveness:
             self._watched[name] = self._watched.get(name, Watched(at_ns)).observed(at_ns, awake_ns)
         name, worst = max(self._watched.items(), key=lambda one: one[1].still_ns)
         if worst.still_ns < SUSPEND_AFTER_NS:
-            self._permits.lift(_WHO)
+            self._permits.lift(WHO)
         else:
-            self._permits.suspend(_WHO, f"{name} has made no progress for {worst.still_ns // 1_000_000} ms")
+            self._permits.suspend(WHO, f"{name} has made no progress for {worst.still_ns // 1_000_000} ms")
         if worst.still_ns >= STUCK_AFTER_NS:
             self._fire(f"{name} has made no progress for {worst.still_ns // 1_000_000} ms")
         if (reason := self._halt_waits) is not None:
@@ -139,6 +148,9 @@ class Liveness:
                 if HALT_SIGNAL in signal.sigpending():
                     signal.sigwait({HALT_SIGNAL})
                     self._on_signal()
+                if self._practice.is_set():
+                    self._practice.clear()
+                    self._on_practice()
                 self.poll()
             except Exception:
                 # This thread must outlive its own defects: it is the last one that can stop orders.

@@ -103,6 +103,10 @@ class PermitOffice:
         """Why no permit counts although none is revoked; empty while nobody suspends them."""
         return "; ".join((*self._suspensions.values(), *filter(None, (condition() for condition in self._conditions))))
 
+    def suspended_by(self, who: str) -> str:
+        """Why ``who`` suspends the permits now; empty when it does not. Any thread may call it."""
+        return self._suspensions.get(who, "")
+
     def require(self, condition: Callable[[], str]) -> None:
         """Let no permit count while ``condition`` names a reason. It is asked for every permit, so it must be quick.
 

@@ -47,7 +47,7 @@ def report_drill(
     A venue that was empty before the latch proves nothing about the orders open at the latch: ``cancel_again`` then repeats it.
     """
     drill = state.drill
-    if drill is None or effect.venue is not drill.venue or times is None:
+    if drill is None or not drill.latched or effect.venue is not drill.venue or times is None:
         return
     empty = result.empty_ns >= 0
     if empty and result.empty_ns < times.latched_ns:

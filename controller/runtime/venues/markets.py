@@ -43,6 +43,20 @@ class Markets:
         self._quoted_at: dict[VenueName, dict[str, Millis]] = {venue: {} for venue in feeds}
         self._bot_seen_at: Millis | None = None
         self._tick_queued = False
+        self._withheld: dict[VenueName, dict[str, Quote]] = {}
+        self._clock_shift_ms: dict[VenueName, int] = {}
+
+    def withhold(self, venue: VenueName) -> None:
+        """For a drill: from now on the quotes of this venue's market are the present ones, which get older and older."""
+        self._withheld[market_of(venue)] = self.quotes(venue)
+
+    def release(self, venue: VenueName) -> None:
+        """End ``withhold``."""
+        self._withheld.pop(market_of(venue), None)
+
+    def shift_clock(self, venue: VenueName, ms: int) -> None:
+        """For a drill: add this to the measured offset of the venue's clock; 0 ends it."""
+        self._clock_shift_ms[venue] = ms
 
     def bot_seen(self) -> None:
         """A bot sent a request; the next tick carries the time."""
@@ -58,8 +72,7 @@ class Markets:
 
     def quotes(self, venue: VenueName) -> dict[str, Quote]:
         """The trustworthy quotes that price an account."""
-        feed = self.feed_of(venue)
-        return {symbol: quote for symbol in self._symbols if (quote := feed.quote(symbol)) is not None}
+        return self._quotes_of(market_of(venue))
 
     def tick(self, known_ns: int | None = None) -> None:
         """Queue one tick with everything measured now; does nothing while a tick is still queued."""
@@ -85,8 +98,14 @@ class Markets:
             self.tick(self._clock.monotonic_ns())
             await asyncio.sleep(MARKET_TICK_EVERY_S)
 
+    def _quotes_of(self, market: VenueName) -> dict[str, Quote]:
+        if (withheld := self._withheld.get(market)) is not None:
+            return dict(withheld)
+        feed = self._feeds[market]
+        return {symbol: quote for symbol in self._symbols if (quote := feed.quote(symbol)) is not None}
+
     def _market(self, venue: VenueName) -> Market:
-        quotes = {symbol: quote for symbol in self._symbols if (quote := self._feeds[venue].quote(symbol)) is not None}
+        quotes = self._quotes_of(venue)
         quoted_at = self._quoted_at[venue]
         for symbol, quote in quotes.items():
             quoted_at[symbol] = quote.received_at
@@ -103,5 +122,7 @@ class Markets:
         now = self._clock.now()
         measured = {venue: read() for venue, read in self._offsets.items()}
         return {
-            venue: offset.ms for venue, offset in measured.items() if offset is not None and now - offset.at <= OFFSET_GOOD_FOR_MS
+            venue: offset.ms + self._clock_shift_ms.get(venue, 0)
+            for venue, offset in measured.items()
+            if offset is not None and now - offset.at <= OFFSET_GOOD_FOR_MS
         }
