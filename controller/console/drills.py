@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from controller.console.view import View
 from exchange.ports import VenueName
 from policies.drills import DrillKind
@@ -32,7 +34,7 @@ class DrillView(View):
     latch_to_cancelled_us: int = -1
     cancelled: int = 0
     verified_empty: bool = False
-    measured: dict[str, int] = {}
+    measured: dict[str, int] = Field(default_factory=dict)
     green_until_ms: int | None = None
 
 

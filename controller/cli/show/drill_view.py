@@ -25,9 +25,7 @@ def drill_rows(view: OversightView) -> list[tuple[str, Text | Table | str]]:
 
 
 def _drills(view: OversightView) -> Table:
-    rows: list[tuple[str, Text | str, str, str, str]] = []
-    for one in view.drills:
-        rows.append((one.drill, _result(one), _minute(one.ended_at_ms), figures(one), _minute(one.green_until_ms)))
+    rows = [(one.drill, _result(one), _minute(one.ended_at_ms), figures(one), _minute(one.green_until_ms)) for one in view.drills]
     rows += [
         (one.drill, Text("not run", "yellow"), "-", f"live-ready asks for it within {duration(one.within_ms)}", "-")
         for one in view.drills_needed

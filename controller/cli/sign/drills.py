@@ -35,8 +35,8 @@ def drill(
 ) -> None:
     """Practise a fault in the running deployment, measure what gatehouse does, print the figures, go on.
 
-    halt: stop trading and cancel everything. kill: the same by the thread that needs no writer. crash: kill this controller; start it
-    again. stale: withhold market data. clock: make the measured clock wrong. ratelimit: the testnet answers 429. ambiguous: the
+    halt: stop trading and cancel everything. kill: the same by the thread that needs no writer. crash: kill this controller; start
+    it again. stale: withhold market data. clock: make the measured clock wrong. ratelimit: the testnet answers 429. ambiguous: the
     testnet loses the answer to the bot's next order. disk: the journal's file may not grow. watchdog: send no heartbeat until it
     has cancelled everything. hang: block the event loop.
 
@@ -87,7 +87,7 @@ def _watch(directory: Path, kind: DrillKind, before: str) -> DrillView:
     raise DeadlineExceeded(
         f"the drill did not end within {give_up_after_s:.0f} s",
         code="drill-not-ended",
-        remedy="Run `gatehouse status`. A drill that fails halts the deployment by itself; after a crash drill start the controller.",
+        remedy="Run `gatehouse status`. A drill that fails halts the deployment; after a crash drill start the controller.",
     )
 
 

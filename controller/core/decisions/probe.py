@@ -1,4 +1,4 @@
-"""Asks the decision about orders what it would answer now, without an order. The drills of ``controller.runtime.drills`` call it."""
+"""Asks the decision about orders what it would answer now, without an order. ``controller.runtime.drills`` calls it."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policies.floors import FLOORS, REQUIRED_RULES, violations
+from policies.floors import DRILL_RULES, FLOORS, REQUIRED_RULES, violations
 from policies.numbers import text
 from policies.schema import FIRST_STEP_MAX_EUR, LIVE_CAP_MAX_EUR, STEP_FACTOR_MAX
 from tests.unit.policies.policy_kit import example
@@ -74,6 +74,15 @@ REQUIRED = {
         "coverage_ratio >= 0.995",
         "drawdown_fraction <= 0.05",
         "account_checks_failed <= 0",
+        "drill_kill_age_ms <= 604800000",
+        "drill_crash_age_ms <= 604800000",
+        "drill_stale_age_ms <= 604800000",
+        "drill_clock_age_ms <= 604800000",
+        "drill_ratelimit_age_ms <= 604800000",
+        "drill_ambiguous_age_ms <= 604800000",
+        "drill_disk_age_ms <= 604800000",
+        "drill_watchdog_age_ms <= 604800000",
+        "drill_hang_age_ms <= 604800000",
     },
     "ramp-step": {
         "reconciliation_breaks <= 0",
@@ -100,7 +109,7 @@ def test_the_floors_are_these() -> None:
 
 def test_the_required_rules_of_each_gate_are_these() -> None:
     found: dict[str, set[str]] = {}
-    for rule in REQUIRED_RULES:
+    for rule in (*REQUIRED_RULES, *DRILL_RULES):
         found.setdefault(rule.gate, set()).add(f"{rule.metric} {rule.op} {text(rule.bound)}")
     assert found == REQUIRED
 

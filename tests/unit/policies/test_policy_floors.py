@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from exchange.errors import ConfigError
 from policies import canonical
-from policies.document import parse_canonical
-from policies.floors import FLOORS, REQUIRED_RULES, Floor, RequiredRule, violations
+from policies.document import canonical_bytes, parse_canonical, parse_journalled
+from policies.floors import DRILL_RULES, FLOORS, REQUIRED_RULES, Floor, RequiredRule, violations
 from policies.numbers import text
 from policies.rules import GateName, MetricName, Op
 from policies.schema import Policy
@@ -22,7 +22,8 @@ TEAM = changed(example("team"), "limits.order_rate", {"count": 2, "per_ms": 1000
 """The team policy, its orders counted by the second as the floor counts them."""
 
 STEPS = st.integers(min_value=1, max_value=10**12)
-RULE_IDS = [f"{rule.gate}:{rule.metric}" for rule in REQUIRED_RULES]
+ALL_RULES = (*REQUIRED_RULES, *DRILL_RULES)
+RULE_IDS = [f"{rule.gate}:{rule.metric}" for rule in ALL_RULES]
 
 
 def _number(floor: Floor, value: Decimal) -> tuple[str, int | Decimal]:
@@ -99,13 +100,13 @@ def test_no_looser_policy_is_ever_read(floor: Floor, steps: int) -> None:
         _with(floor, _looser(floor, steps))
 
 
-@pytest.mark.parametrize("required", REQUIRED_RULES, ids=RULE_IDS)
+@pytest.mark.parametrize("required", ALL_RULES, ids=RULE_IDS)
 def test_a_production_gate_without_a_required_rule_is_refused(required: RequiredRule) -> None:
     with pytest.raises(ConfigError, match=rf"gates\.{required.gate}|gates needs|covered_ms"):
         _without(required.gate, required.metric)
 
 
-@pytest.mark.parametrize("required", REQUIRED_RULES, ids=RULE_IDS)
+@pytest.mark.parametrize("required", ALL_RULES, ids=RULE_IDS)
 def test_a_production_gate_with_a_looser_threshold_is_refused(required: RequiredRule) -> None:
     step = Decimal("0.001") if required.bound != int(required.bound) else Decimal(1)
     looser = required.bound + (step if required.op is Op.AT_MOST else -step)
@@ -113,11 +114,21 @@ def test_a_production_gate_with_a_looser_threshold_is_refused(required: Required
         _without(required.gate, required.metric, op=required.op.value, threshold=text(looser))
 
 
-@pytest.mark.parametrize("required", REQUIRED_RULES, ids=RULE_IDS)
+@pytest.mark.parametrize("required", ALL_RULES, ids=RULE_IDS)
 def test_a_production_gate_with_a_reversed_comparison_is_refused(required: RequiredRule) -> None:
     wrong = Op.AT_LEAST if required.op is Op.AT_MOST else Op.AT_MOST
     with pytest.raises(ConfigError):
         _without(required.gate, required.metric, op=wrong.value)
+
+
+def test_a_production_policy_of_a_journal_may_lack_rules_on_drills() -> None:
+    tree = tree_of(TEAM)
+    drills = {rule.metric.value for rule in DRILL_RULES}
+    tree["gates"]["live-ready"] = [rule for rule in tree["gates"]["live-ready"] if rule["metric"] not in drills]
+    data = canonical.encode(tree)
+    assert canonical_bytes(parse_journalled(data)) == data
+    with pytest.raises(ConfigError, match="drill_kill_age_ms"):
+        parse_canonical(data)
 
 
 def test_a_looser_rule_beside_a_strict_one_does_no_harm() -> None:
