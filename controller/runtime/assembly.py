@@ -178,8 +178,13 @@ class Assembly:
             heartbeat=self.heartbeat,
         )
         self._ticker = _Ticker(self._markets, clock)
-        self._threads = HaltThreads(
-            clock=clock,
+        self._threads = self._make_threads()
+        self._drills = self._make_drills()
+
+    def _make_threads(self) -> HaltThreads:
+        parts = self._parts
+        return HaltThreads(
+            clock=parts.clock,
             permits=parts.permits,
             halt=self._halt,
             latch=parts.latch,
@@ -188,12 +193,10 @@ class Assembly:
             last_decision=self._last_decision_ns,
             on_stuck=self._on_stuck,
         )
-        self._drills = DrillRunner(self._make_bench(), inbox)
-        writer.add_follower(self._drills.on_batch)
 
-    def _make_bench(self) -> Bench:
+    def _make_drills(self) -> DrillRunner:
         parts = self._parts
-        return Bench(
+        bench = Bench(
             state=lambda: self.writer.state,
             policy=parts.policy,
             clock=parts.clock,
@@ -207,6 +210,9 @@ class Assembly:
             sweep=lambda venue: self._sweepers[venue].sweep_soon(),
             control=parts.testnet_control,
         )
+        drills = DrillRunner(bench, self._inbox)
+        self.writer.add_follower(drills.on_batch)
+        return drills
 
     def _make_performer(self) -> Performer:
         parts = self._parts

@@ -256,9 +256,10 @@ class Heartbeat:
         """Read what the watchdog did since its last absorbed entry. This renews no lease, and nothing is absorbed."""
         held = self._held()
         entries = verified_entries(await line.log_after(held.seq), self._state().controller_id, held)
-        fired = next((entry.at for entry in entries if entry.kind in FIRES), None)
-        emptied = next((entry.at for entry in entries if entry.kind == Kind.EMPTY), None)
-        self.heard = Heard(fired, emptied)
+        self.heard = Heard(
+            fired_at=next((entry.at for entry in entries if entry.kind in FIRES), None),
+            emptied_at=next((entry.at for entry in entries if entry.kind == Kind.EMPTY), None),
+        )
 
     def _held(self) -> Head:
         state = self._state()
