@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from controller.core.lifecycle import Position
-from controller.core.state import State
+from controller.core.state import Drill, State
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, cancel_all_until_empty, trades_on
 from exchange.mexc.client import MexcVenue
 from exchange.mexc.clock import VenueClock
@@ -24,6 +24,7 @@ from exchange.mexc.reach import Reach
 from exchange.mexc.rest import RestCaller
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.mexc.socket import StreamTiming
+from exchange.model import Millis
 from exchange.ports import CancelAck, CancelFailed, CancelOutcome, VenueName
 from policies.stage import Stage
 from tests.support.desk import Desk
@@ -213,7 +214,7 @@ def test_a_deployment_trades_on_below_the_level_that_cancels_everything(live: St
         {"guard_level": "CANCEL_ALL"},
         {"armed": False},
         {"position": Position(Stage.HALTED)},
-        {"drill": object()},
+        {"drill": Drill("0" * 32, VenueName.LIVE, Stage.LIVE_EUR10, Millis(0), Millis(1))},
         {"flatten": object()},
     ],
     ids=lambda change: next(iter(change)),
