@@ -220,7 +220,10 @@ class HaltMeasured(Event):
 
 
 class OrderAdmitted(Event):
-    """An order passed every limit. The event is durable before the order is sent to the venue."""
+    """An order passed every limit. The event is durable before the order is sent to the venue.
+
+    ``conditions``: what the bot asked for that is not sent to the venue (``timeInForce``, ``stpMode``); ``None`` if not recorded.
+    """
 
     client_id: str
     bot: str
@@ -238,6 +241,7 @@ class OrderAdmitted(Event):
     cap_eur: Amount
     bid: Amount
     ask: Amount
+    conditions: str | None = None
 
 
 class OrderDenied(Event):

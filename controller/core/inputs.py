@@ -58,7 +58,7 @@ class OrderRequested:
     """A bot requests an order.
 
     ``intent.client_id`` is the bot's own id, or empty. ``quotes`` and ``rules`` are what the feed of ``venue`` shows now. ``key``
-    is the gateway key that signed the request.
+    is the gateway key that signed the request. ``conditions``: what the bot asked for that is not sent to the venue, as text.
     """
 
     bot: str
@@ -67,6 +67,7 @@ class OrderRequested:
     rules: Mapping[str, SymbolRules]
     venue: VenueName
     key: str
+    conditions: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ def admitted(state: State, event: e.OrderAdmitted) -> State:
         admitted_at=state.at,
         updated_at=state.at,
         epoch=state.epoch,
+        conditions=event.conditions,
     )
     horizon = state.at - state.policy.limits.order_rate.per_ms
     ids, bot_id = state.by_bot_id, event.bot_client_id
