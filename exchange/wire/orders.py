@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from exchange.model import Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
+from exchange.model import Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side, symbol_fault
 from exchange.wire.errors import ErrorCode, MalformedReply, WireError, WireRefusal, missing, refuse
 from exchange.wire.fields import Fields, as_list
 from exchange.wire.numbers import exact_product, parse_decimal, plain, reply_millis
@@ -26,7 +26,6 @@ MAX_SYMBOLS_PER_CANCEL = 5
 MAX_BATCH = 20
 """The most orders of one batch (§4.5)."""
 
-_SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
 _TIME_IN_FORCE_SHOWN = 16
 _LEGACY_TYPES = {"LIMIT_ORDER": OrderType.LIMIT}
 
@@ -94,12 +93,12 @@ class CancelStatus(StrEnum):
 
 
 def parse_symbol(params: Mapping[str, str]) -> str:
-    """The mandatory ``symbol``. Raises ``WireRefusal``: 700004 if absent, -1121 if it is not a symbol."""
+    """The mandatory ``symbol``. Raises ``WireRefusal``: 700004 if absent, -1121 with the reason if it cannot be a symbol."""
     symbol = params.get("symbol", "")
     if not symbol:
         raise missing("symbol")
-    if _SYMBOL.fullmatch(symbol) is None:
-        raise refuse(ErrorCode.BAD_SYMBOL, "Invalid symbol.")
+    if fault := symbol_fault(symbol):
+        raise refuse(ErrorCode.BAD_SYMBOL, f"Invalid symbol: {fault}.")
     return symbol
 
 

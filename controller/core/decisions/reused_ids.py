@@ -1,7 +1,7 @@
-"""Decides whether an order whose client id the bot used before is the same order again. ``controller.core.decisions.orders`` calls it.
+"""Decides whether an order whose client id the bot used before is the same order again. ``core.decisions.orders`` calls it.
 
-A client order id names one order for ever. MEXC documents nothing about an id that is used twice (mexc-spot-v3.md §4.14). An
-answer with the first order to a different request would let a bot believe in an order that was never sent.
+A client order id names one order for ever. MEXC documents nothing about an id that is used twice (mexc-spot-v3.md §4.14). If a
+different request were answered with the first order, a bot would believe in an order that was never sent.
 """
 
 from __future__ import annotations
