@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_fie
 from controller.authority.command import MAX_SUBJECT, Digest, Reason
 from controller.console.alerts import AcknowledgedView, AlertView
 from controller.console.bot_keys import BotKeyView
+from controller.console.closed_symbols import ClosedSymbolView
 from controller.console.drills import DrillView
 from controller.console.flatten import FlattenView, WayOutView
 from controller.console.role import Role, StandbyView
@@ -140,7 +141,10 @@ class CheckpointView(View):
 
 
 class OversightView(View):
-    """The status's ``oversight``: alerts, gateway keys and drills. ``alerts_lost`` counts older outstanding alerts, not listed."""
+    """The status's ``oversight``: alerts, gateway keys, drills and closed symbols.
+
+    ``alerts_lost`` counts older outstanding alerts, not listed.
+    """
 
     alerts: tuple[AlertView, ...] = ()
     alerts_lost: int = 0
@@ -148,6 +152,7 @@ class OversightView(View):
     bot_keys: tuple[BotKeyView, ...] = ()
     drill: DrillView | None = None
     last_drill: DrillView | None = None
+    closed_symbols: tuple[ClosedSymbolView, ...] = ()
 
 
 class StatusView(View):

@@ -442,6 +442,24 @@ class Sampled(Event):
     clock_offset_ms: int | None
 
 
+class SymbolClosed(Event):
+    """A symbol with open orders, or with a holding, can no longer be traded at its venue. ``why`` continues "because …"."""
+
+    venue: VenueName
+    symbol: str
+    why: str
+    orders: int
+    held: Amount
+
+
+class SymbolReopened(Event):
+    """A closed symbol needs no attention any more, and why."""
+
+    venue: VenueName
+    symbol: str
+    why: str
+
+
 # Bot keys, alerts and drills
 
 

@@ -136,6 +136,25 @@ class OpenAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedSymbol:
+    """A symbol that cannot be traded at its venue while ``orders`` are open in it or the account holds ``held`` of it."""
+
+    venue: VenueName
+    symbol: str
+    why: str
+    orders: int
+    held: Decimal
+    since: Millis
+
+    @property
+    def line(self) -> str:
+        """What a person reads about it."""
+        orders = f"{self.orders} open order{'' if self.orders == 1 else 's'}"
+        stake = f"{orders} and a holding of {self.held.normalize():f} when it closed"
+        return f"{self.symbol} cannot be traded on {self.venue}, because {self.why}; there were {stake}"
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledged:
     """An alert that a person acknowledged."""
 
@@ -241,7 +260,7 @@ class State:
     journalled. ``alerts`` holds the alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of
     ``controller.core.fold.alerts``; ``alerts_lost`` counts those dropped. ``recent_ids`` holds the venue's id and our client id
     of the orders that were settled last. ``watchdog_seq`` and ``watchdog_head`` name the last absorbed entry of the watchdog's
-    log.
+    log. ``closed_symbols`` holds the symbols in which something is at stake and that are closed at their venue.
     """
 
     seq: int = 0
@@ -302,6 +321,7 @@ class State:
     last_flatten: FlattenRecord | None = None
     watchdog_seq: int = 0
     watchdog_head: str = ""
+    closed_symbols: Map[str, ClosedSymbol] = field(default_factory=Map)
 
     @property
     def venue(self) -> VenueName | None:

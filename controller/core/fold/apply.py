@@ -13,7 +13,7 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, drills, flatten, guards, orders
+from controller.core.fold import alerts, bot_keys, closed_symbols, drills, flatten, guards, orders
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.state import HaltFigures, Ledger, Pending, Seal, SignedAuthority, State
@@ -292,6 +292,8 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.Reconciled: _reconciled,
     e.AccountChecked: _account_checked,
     e.Sampled: _sampled,
+    e.SymbolClosed: closed_symbols.closed,
+    e.SymbolReopened: closed_symbols.reopened,
     e.BotKeysAdopted: bot_keys.keys_adopted,
     e.BotKeyIssued: bot_keys.key_issued,
     e.BotKeyRevoked: bot_keys.key_revoked,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from controller.authority.wordcode import word_code
+from controller.console.closed_symbols import ClosedSymbolView
 from controller.console.schema import (
     BalanceView,
     CountersView,
@@ -130,6 +131,18 @@ def _oversight(state: State, key_problem: Callable[[str], str]) -> OversightView
         bot_keys=bot_key_views(state, key_problem),
         drill=drill_view(state.drill) if state.drill else None,
         last_drill=record_view(state.last_drill) if state.last_drill else None,
+        closed_symbols=tuple(
+            ClosedSymbolView(
+                venue=one.venue,
+                symbol=one.symbol,
+                why=one.why,
+                orders=one.orders,
+                held=one.held,
+                since_ms=one.since,
+                line=one.line,
+            )
+            for _, one in sorted(state.closed_symbols.items())
+        ),
     )
 
 
