@@ -168,7 +168,11 @@ class OrderReport:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One trade of one order. ``fee`` is in ``fee_asset``; MEXC charges the quote asset on both sides (mexc-spot-v3.md §6)."""
+    """One trade of one order.
+
+    ``fee`` is in ``fee_asset``, which is empty where the venue names none. MEXC charges the quote asset on both sides, or MX where
+    the account pays with it (mexc-spot-v3.md §6).
+    """
 
     trade_id: str
     order_id: str

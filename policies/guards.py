@@ -38,7 +38,7 @@ class Level(IntEnum):
 
 
 class GuardName(StrEnum):
-    """The names of the guards."""
+    """The names of the guards. ``FEE_ASSET`` is judged with every trade, all others by ``breached_guards``."""
 
     DAILY_LOSS = "daily-loss"
     DRAWDOWN = "drawdown"
@@ -47,6 +47,7 @@ class GuardName(StrEnum):
     REJECT_RATE = "reject-rate"
     UNKNOWN_ORDER = "unknown-order"
     CLOCK_OFFSET = "clock-offset"
+    FEE_ASSET = "fee-asset"
 
 
 LOSSES = frozenset({GuardName.DAILY_LOSS, GuardName.DRAWDOWN})

@@ -195,7 +195,9 @@ def _settle(totals: Map[str, Decimal], event: e.FillBooked, state: State) -> Map
     base = event.symbol.removesuffix(quote)
     sign = 1 if event.side is Side.BUY else -1
     for asset, change in ((base, sign * event.quantity), (quote, -sign * event.quote), (event.fee_asset, -event.fee)):
-        totals = totals.set(asset, totals.get(asset, Decimal(0)) + change)
+        # A free trade may name no asset for its fee.
+        if asset:
+            totals = totals.set(asset, totals.get(asset, Decimal(0)) + change)
     return totals
 
 
