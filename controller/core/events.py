@@ -426,7 +426,7 @@ class AccountChecked(Event):
 class Sampled(Event):
     """One measurement of a running stage: equity and worst-case exposure in EUR, and whether the interval counts as covered.
 
-    ``uncovered_reason`` is empty when it does.
+    ``uncovered_reason`` is empty when it does. The true clock offset is at most ``clock_uncertainty_ms`` from ``clock_offset_ms``.
     """
 
     venue: VenueName
@@ -440,6 +440,7 @@ class Sampled(Event):
     covered: bool
     uncovered_reason: str
     clock_offset_ms: int | None
+    clock_uncertainty_ms: int = 0
 
 
 class SymbolClosed(Event):

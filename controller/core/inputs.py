@@ -162,12 +162,14 @@ class Market:
 class Tick:
     """Time passed, or a market moved.
 
-    ``clock_offset_ms`` is per venue; ``bot_seen_at`` is the time of the last request of a bot.
+    ``clock_offset_ms`` is per venue, and at most ``clock_uncertainty_ms`` from the truth; ``bot_seen_at`` is the time of the last
+    request of a bot.
     """
 
     markets: Mapping[VenueName, Market]
     clock_offset_ms: Mapping[VenueName, int] = field(default_factory=dict)
     bot_seen_at: Millis | None = None
+    clock_uncertainty_ms: Mapping[VenueName, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

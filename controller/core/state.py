@@ -34,6 +34,7 @@ class Ledger:
     ``bought`` is what our own orders bought less what they sold and the fees charged in it, by asset. It is negative where they
     sold what the account had before. ``reconciled_at`` is when a reconciliation last found no difference. ``equity_eur`` is the
     equity of the last sample, ``None`` if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity.
+    ``clock_judged_at`` is when a sample last told for certain on which side of the guard's limit the clock offset is.
     """
 
     totals: Map[str, Decimal] | None = None
@@ -54,6 +55,7 @@ class Ledger:
     day: int = -1
     day_start_eur: Decimal | None = None
     peak_eur: Decimal | None = None
+    clock_judged_at: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,14 +114,15 @@ async def _clock(venue: MexcVenue, demands: Demands) -> AccountCheck:
     for _ in range(3):
         await venue.server_time()
     reading = venue.clock_reading
-    ok = reading is not None and abs(reading.offset_ms) <= demands.offset_most_ms
-    return AccountCheck(
-        "clock",
-        ok=ok,
-        measured="not measured" if reading is None else f"{reading.offset_ms} ms off, measured {reading.age_ms} ms ago",
-        expected=f"at most {demands.offset_most_ms} ms off",
-        remedy="" if ok else "Synchronise this machine's clock.",
-    )
+    expected = f"at most {demands.offset_most_ms} ms off"
+    if reading is None:
+        return AccountCheck("clock", ok=False, measured="not measured", expected=expected, remedy="Ask the venue again.")
+    measured = f"{reading.offset_ms} ms off, give or take {reading.uncertainty_ms} ms, measured {reading.age_ms} ms ago"
+    if abs(reading.offset_ms) + reading.uncertainty_ms <= demands.offset_most_ms:
+        return AccountCheck("clock", ok=True, measured=measured, expected=expected)
+    certain = abs(reading.offset_ms) - reading.uncertainty_ms > demands.offset_most_ms
+    remedy = "Synchronise this machine's clock." if certain else "The venue answers too slowly to tell; check the network."
+    return AccountCheck("clock", ok=False, measured=measured, expected=expected, remedy=remedy)
 
 
 async def _may_trade(venue: MexcVenue) -> AccountCheck:

@@ -65,6 +65,7 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, inpu
             covered=not why,
             uncovered_reason=why,
             clock_offset_ms=input_.clock_offset_ms.get(venue),
+            clock_uncertainty_ms=input_.clock_uncertainty_ms.get(venue, 0),
         )
     )
 

@@ -22,6 +22,7 @@ from exchange.ports import VenueName
 from gates.measure import Tally
 from policies.authority import CHANGES_ROSTER, KEEPS_PENDING, MOVES_UP
 from policies.document import parse_journalled
+from policies.guards import ClockOffset
 from policies.ramp import cap_eur
 from policies.stage import Stage
 from policies.values import replace
@@ -227,6 +228,14 @@ def _reconciled(state: State, event: e.Reconciled) -> State:
     return replace(state, tally=state.tally.with_reconciliation(len(event.breaks)))
 
 
+def _certain_offset(state: State, event: e.Sampled) -> int | None:
+    """The clock offset that is certain, or ``None`` when the sample cannot tell on which side of the limit it is."""
+    if event.clock_offset_ms is None or state.policy is None:
+        return None
+    offset = ClockOffset(event.clock_offset_ms, event.clock_uncertainty_ms)
+    return offset.least if offset.tells(state.policy.guards.clock_offset.halt_ms) else None
+
+
 def _sampled(state: State, event: e.Sampled) -> State:
     ledger = state.ledgers[event.venue]
     ledger = replace(ledger, source=event.source, equity_eur=event.equity_eur, exposure_eur=event.exposure_eur, sampled_at=state.at)
@@ -241,13 +250,16 @@ def _sampled(state: State, event: e.Sampled) -> State:
             day_start_eur=event.equity_eur if new_day else ledger.day_start_eur,
             peak_eur=event.equity_eur if ledger.peak_eur is None else max(ledger.peak_eur, event.equity_eur),
         )
+    clock = _certain_offset(state, event)
+    if clock is not None:
+        ledger = replace(ledger, clock_judged_at=state.at)
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if event.venue is not state.watched or state.tally is None:
         return state
     unknown = [order.unknown_since for order in state.open.values() if order.unknown_since is not None]
     tally = state.tally.with_source(event.source, accelerated=event.accelerated)
-    if event.clock_offset_ms is not None:
-        tally = tally.with_clock(event.clock_offset_ms)
+    if clock is not None:
+        tally = tally.with_clock(clock)
     tally = tally.with_sample(
         event.equity_eur,
         covered=event.covered,

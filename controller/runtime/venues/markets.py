@@ -65,9 +65,11 @@ class Markets:
         """Queue one tick with everything measured now; does nothing while a tick is still queued."""
         if self._tick_queued:
             return
+        offsets = self._clock_offsets()
         input_ = Tick(
             markets={venue: self._market(venue) for venue in self._feeds},
-            clock_offset_ms=self._clock_offsets(),
+            clock_offset_ms={venue: offset.ms for venue, offset in offsets.items()},
+            clock_uncertainty_ms={venue: offset.uncertainty_ms for venue, offset in offsets.items()},
             bot_seen_at=self._bot_seen_at,
         )
         self._inbox.fact(input_, known_ns if known_ns is not None else self._clock.monotonic_ns())
@@ -99,9 +101,7 @@ class Markets:
             rules=dict(self._rules[venue]),
         )
 
-    def _clock_offsets(self) -> dict[VenueName, int]:
+    def _clock_offsets(self) -> dict[VenueName, Offset]:
         now = self._clock.now()
         measured = {venue: read() for venue, read in self._offsets.items()}
-        return {
-            venue: offset.ms for venue, offset in measured.items() if offset is not None and now - offset.at <= OFFSET_GOOD_FOR_MS
-        }
+        return {venue: offset for venue, offset in measured.items() if offset is not None and now - offset.at <= OFFSET_GOOD_FOR_MS}
