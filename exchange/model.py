@@ -33,8 +33,8 @@ def symbol_fault(text: str) -> str:
     if not odd:
         return f"{shown} has {len(text)} characters, and a symbol has 2 to 30"
     if not odd.isascii():
-        letter = f" {odd!r}" if odd.isprintable() else ""
-        return f"{shown} contains the character{letter} U+{ord(odd):04X}, and a symbol has only the letters A to Z and digits"
+        printed = f" {odd!r}" if odd.isprintable() else ""
+        return f"{shown} contains the character{printed} U+{ord(odd):04X}, and a symbol has only the letters A to Z and digits"
     return f"{shown} contains {odd!r}, and a symbol has only the capital letters A to Z and digits"
 
 

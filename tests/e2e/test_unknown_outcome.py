@@ -72,7 +72,7 @@ async def test_sending_the_same_order_again_answers_with_the_first(deployment: R
     assert deployment.testnet.received("testnet", first["orderId"]) == 1
 
 
-async def test_an_id_used_for_another_order_is_refused_and_sends_nothing_also_after_a_restart(deployment: Rig) -> None:
+async def test_an_id_of_another_order_is_refused_after_a_restart_too(deployment: Rig) -> None:
     own = str(UUID(int=1 << 127))
     price = await deployment.resting_price()
     first = (await deployment.buy(price, "0.00003", own)).json()

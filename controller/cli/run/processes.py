@@ -106,9 +106,7 @@ def run_testnet(
     from controller.cli.run.testnet_run import serve
     from controller.cli.shared.output import print_json, stderr
     from controller.cli.shared.signals import run_until_stopped
-    from controller.cli.shared.symbols import typed_symbol
 
-    symbol = typed_symbol(symbol)
     config = testnet_options.build(
         host=host,
         port=port,

@@ -43,7 +43,8 @@ def closed_because(rules: SymbolRules | None) -> str:
 def _judge(draft: Draft, policy: Policy, venue: VenueName, symbol: str, why: str) -> None:
     state = draft.after
     orders = sum(1 for order in state.open_on(venue) if order.symbol == symbol and order.working)
-    held = (state.ledger(venue).totals or {}).get(symbol.removesuffix(policy.eur_rate.asset), ZERO)
+    totals = state.ledger(venue).totals
+    held = totals.get(symbol.removesuffix(policy.eur_rate.asset), ZERO) if totals is not None else ZERO
     known = state.closed_symbols.get(key_of(venue, symbol))
     if why and (orders or held > 0):
         if known is None or known.why != why:

@@ -70,9 +70,7 @@ class NoFeed:
 @pytest.mark.parametrize(
     ("rules", "why"), [(GONE, "no longer listed"), (OFFLINE, "paused or offline"), (NO_API, "closed to orders by API")]
 )
-def test_an_open_order_in_a_symbol_that_closed_raises_an_alert_with_the_reason(
-    desk: Desk, rules: Mapping[str, SymbolRules], why: str
-) -> None:
+def test_an_open_order_in_a_symbol_that_closed_raises_an_alert(desk: Desk, rules: Mapping[str, SymbolRules], why: str) -> None:
     desk.placed(desk.order("0.00003"))
     assert alerts(tick(desk, rules)) == ["BTCUSDT is closed on testnet"]
     (alert,) = [one for one in desk.state.alerts if one.kind is AlertKind.SYMBOL]
@@ -106,11 +104,11 @@ def test_the_live_account_is_watched_at_every_stage(desk: Desk) -> None:
 
 def test_it_is_told_once_and_again_only_for_another_reason(desk: Desk) -> None:
     desk.placed(desk.order("0.00003"))
-    told = [alerts(tick(desk, rules)) for rules in (OFFLINE, OFFLINE, GONE, GONE)]
-    assert [len(one) for one in told] == [1, 0, 1, 0]
+    titles = [alerts(tick(desk, rules)) for rules in (OFFLINE, OFFLINE, GONE, GONE)]
+    assert [len(one) for one in titles] == [1, 0, 1, 0]
 
 
-def test_an_acknowledged_alert_does_not_come_back_while_the_symbol_stays_closed(desk: Desk) -> None:
+def test_an_acknowledged_alert_does_not_come_back(desk: Desk) -> None:
     desk.placed(desk.order("0.00003"))
     tick(desk, OFFLINE)
     (alert,) = [one for one in desk.state.alerts if one.kind is AlertKind.SYMBOL]

@@ -34,7 +34,7 @@ def traded(desk: Desk, fee: str, asset: str) -> Decision:
 
 
 @pytest.mark.parametrize(("asset", "shown"), [("MX", "0.01 MX"), ("", "0.01 of an asset that the venue does not name")])
-def test_a_fee_in_another_asset_is_booked_and_halts_as_a_breach_with_its_reason(desk: Desk, asset: str, shown: str) -> None:
+def test_a_fee_in_another_asset_is_booked_and_halts_with_its_reason(desk: Desk, asset: str, shown: str) -> None:
     traded(desk, "0.01", asset)
     assert desk.state.position.stage is Stage.HALTED
     assert (desk.state.halt_cause, desk.state.halt_class) == (Cause.BREACH, HaltClass.BREACH)

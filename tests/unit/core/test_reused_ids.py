@@ -47,7 +47,7 @@ OTHERS = {
 }
 
 
-def test_the_same_order_again_is_answered_with_the_first_and_changes_nothing(desk: Desk) -> None:
+def test_the_same_order_again_gives_the_first_and_changes_nothing(desk: Desk) -> None:
     first = desk.placed(asked(desk, FIRST))
     before = desk.state
     again = asked(desk, replace(FIRST, quantity=D("0.000030"), price=D("60000.0")))

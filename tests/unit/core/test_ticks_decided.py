@@ -220,7 +220,7 @@ def unsure(desk: Desk) -> None:
     tick(desk, clock_offset_ms=dict.fromkeys(VenueName, 950), clock_uncertainty_ms=dict.fromkeys(VenueName, 1_051))
 
 
-def test_an_offset_that_may_be_all_travel_time_stops_entries_and_does_not_halt(desk: Desk) -> None:
+def test_an_offset_that_may_be_all_travel_time_only_stops_entries(desk: Desk) -> None:
     unsure(desk)
     assert (desk.state.guard_level, desk.state.position.stage) == ("NO_ENTRY", Stage.MOCK)
     assert "cannot be judged" in desk.state.guard_reason
@@ -228,7 +228,7 @@ def test_an_offset_that_may_be_all_travel_time_stops_entries_and_does_not_halt(d
     assert desk.state.guard_level == ""
 
 
-def test_a_clock_that_stays_uncertain_halts_after_the_deadline_and_not_before(desk: Desk) -> None:
+def test_a_clock_that_stays_uncertain_halts_after_the_deadline(desk: Desk) -> None:
     deadline = desk.policy.guards.blind_deadline_ms
     desk.run(deadline + 5_000)
     judged = desk.state.ledger(VenueName.MOCK).clock_judged_at

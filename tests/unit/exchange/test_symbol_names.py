@@ -33,7 +33,7 @@ ODD = ["BTCUSD\u0422", "\u5e01\u5b89\u4eba\u751fUSDT", "BTCU\u017fDT", "BTCUSDT\
 
 
 @pytest.mark.parametrize("odd", ODD, ids=ascii)
-def test_a_symbol_with_letters_that_are_not_ascii_is_refused_naming_the_first_of_them(odd: str) -> None:
+def test_the_first_character_that_is_not_ascii_is_named(odd: str) -> None:
     first = next(one for one in odd if not one.isascii())
     assert f"U+{ord(first):04X}" in symbol_fault(odd)
 
@@ -98,7 +98,7 @@ def test_the_testnets_control_endpoint_refuses_it_in_words() -> None:
         Fault.model_validate({"kind": "price-gap", "params": {"symbol": CYRILLIC, "factor": Decimal(2)}})
 
 
-def test_a_person_may_type_small_letters_but_none_that_only_become_ascii_when_raised() -> None:
+def test_a_person_may_type_small_letters_of_ascii_only() -> None:
     assert typed_symbol("btcusdt") == "BTCUSDT"
     with pytest.raises(UsageError, match="U\\+017F"):
         typed_symbol("btcu\u017fdt")

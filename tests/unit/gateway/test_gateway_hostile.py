@@ -56,7 +56,7 @@ async def test_a_side_or_type_in_another_spelling_never_reaches_the_port(bot: Bo
 
 
 @pytest.mark.parametrize("value", ["x" * 65, "a\r\nb", "a\x1b[0m", "a\u202eb", "a\u200bb", "\x00", "\ufffd"])
-async def test_a_client_id_that_cannot_be_printed_or_is_too_long_never_reaches_the_port(bot: BotClient, value: str) -> None:
+async def test_an_unprintable_or_long_client_id_never_reaches_the_port(bot: BotClient, value: str) -> None:
     await expect_refusal(bot, [*BUY, ("newClientOrderId", value)])
 
 

@@ -52,7 +52,7 @@ async def test_the_port_gets_the_order_as_typed_values(bot: BotClient, port: Fak
     assert port.placed() == [NewOrder("MXUSDT", Side.BUY, OrderType.LIMIT, "mine-1", Decimal(4), None, Decimal("2.5"))]
 
 
-async def test_a_client_id_that_names_another_order_is_refused_with_mexcs_code_for_bad_ids(bot: BotClient, port: FakePort) -> None:
+async def test_a_client_id_of_another_order_is_refused_with_its_code(bot: BotClient, port: FakePort) -> None:
     port.answer = Deny("client-id", "SELL 1", "gh-1: BUY 1", "mine-1 already names gh-1: BUY 1. This is SELL 1", "Use another id.")
     reply = await bot.buy(("newClientOrderId", "mine-1"))
     assert reply.status_code == 400

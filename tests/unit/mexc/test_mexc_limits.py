@@ -257,7 +257,7 @@ def test_a_quick_sample_that_is_old_no_longer_counts() -> None:
     assert clock.now() == source.ns // 1_000_000 + 104
 
 
-def test_a_tenth_of_a_second_there_and_two_seconds_back_is_no_offset_but_an_uncertainty() -> None:
+def test_an_uneven_round_trip_is_an_uncertainty() -> None:
     source = FakeClock()
     clock = VenueClock(source)
     sent = source.ns

@@ -224,7 +224,7 @@ def test_only_a_clock_offset_that_is_certain_is_a_breach(offset: int, uncertaint
 
 
 @pytest.mark.parametrize(("age", "level"), [(15_000, Level.NO_ENTRY), (15_001, Level.HALT)])
-def test_a_clock_that_cannot_be_judged_halts_after_the_deadline_since_it_last_could(age: int, level: Level) -> None:
+def test_a_clock_that_cannot_be_judged_halts_after_the_deadline(age: int, level: Level) -> None:
     unsure = replace(WELL, clock_offset_ms=Measured(950, NOW), clock_uncertainty_ms=1050, clock_judged_at=Millis(NOW - age))
     (breach,) = breaches(unsure)
     assert (breach.level, breach.measured, breach.blind) == (level, "not measured", True)
