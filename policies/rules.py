@@ -116,7 +116,7 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
         ),
         MetricName.NET_PNL_EUR: MetricSpec(Unit.EUR, "equity now less equity at the start of the run, after fees"),
         MetricName.CLOCK_OFFSET_MAX_MS: MetricSpec(
-            Unit.MILLISECONDS, "largest difference between our clock and the venue's that is certain"
+            Unit.MILLISECONDS, "largest certain difference between our clock and the venue's"
         ),
         MetricName.ACCOUNT_CHECKS_FAILED: MetricSpec(
             Unit.COUNT, "checks of the live account that failed: its rights, the symbol, minimums, fee, clock"

@@ -15,7 +15,7 @@ CYRILLIC = "BTCUSD\u0422"
         ["flatten", CYRILLIC, "--key", "none", "--reason", "now"],
         ["tape", "record", CYRILLIC, "--out", "none.tape"],
         ["tape", "convert", "none", "--from", "bars", "--symbol", CYRILLIC, "--out", "none.tape"],
-        ["testnet", "--feed", "mexc-live", "--symbol", CYRILLIC],
+        ["testnet", "--key", "mx0key-here", "--secret", "a-secret", "--feed", "mexc-live", "--symbol", CYRILLIC],
     ],
     ids=lambda words: " ".join(words[:2]),
 )
