@@ -5,6 +5,7 @@ Money, prices and quantities are ``Decimal``; instants are ``Millis``, milliseco
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
@@ -12,6 +13,29 @@ from typing import NewType
 
 Millis = NewType("Millis", int)
 """Milliseconds since the Unix epoch, UTC."""
+
+
+SYMBOL = r"[A-Z0-9]{2,30}"
+"""The form of a symbol, wherever one is read: policies, requests, channels, tapes and the signer."""
+
+_SYMBOL, _PART, _SHOWN = re.compile(SYMBOL), re.compile("[A-Z0-9]"), 40
+
+
+def symbol_fault(text: str) -> str:
+    """What is wrong with the form of a symbol, in words; empty for a good one.
+
+    MEXC lists pairs with letters that are not ASCII. gatehouse trades none of them: many look like another symbol's letters.
+    """
+    if _SYMBOL.fullmatch(text) is not None:
+        return ""
+    shown = ascii(text[:_SHOWN])
+    odd = next((one for one in text if not one.isascii()), "") or next((one for one in text if not _PART.match(one)), "")
+    if not odd:
+        return f"{shown} has {len(text)} characters, and a symbol has 2 to 30"
+    if not odd.isascii():
+        printed = f" {odd!r}" if odd.isprintable() else ""
+        return f"{shown} contains the character{printed} U+{ord(odd):04X}, and a symbol has only the letters A to Z and digits"
+    return f"{shown} contains {odd!r}, and a symbol has only the capital letters A to Z and digits"
 
 
 class Side(StrEnum):
@@ -144,7 +168,11 @@ class OrderReport:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One trade of one order. ``fee`` is in ``fee_asset``; MEXC charges the quote asset on both sides (mexc-spot-v3.md §6)."""
+    """One trade of one order.
+
+    ``fee`` is in ``fee_asset``, which is empty where the venue names none. MEXC charges the quote asset on both sides, or MX where
+    the account pays with it (mexc-spot-v3.md §6).
+    """
 
     trade_id: str
     order_id: str

@@ -192,10 +192,14 @@ class Venue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """Our wall clock minus the venue's, in ms, and the age of that measurement, in ms. Guards check both."""
+    """Our wall clock minus the venue's, in ms, and the age of that measurement, in ms. Guards check both.
+
+    The true difference is at most ``uncertainty_ms`` away from ``offset_ms``: nobody knows how a round trip divides into two ways.
+    """
 
     offset_ms: int
     age_ms: int
+    uncertainty_ms: int
 
 
 @runtime_checkable

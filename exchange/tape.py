@@ -32,7 +32,7 @@ from types import TracebackType
 
 from exchange.book import Level
 from exchange.errors import GatehouseError, IntegrityError
-from exchange.model import DataSource, MarketTrade, Millis, Side
+from exchange.model import DataSource, MarketTrade, Millis, Side, symbol_fault
 
 FORMAT = "gatehouse-tape"
 FORMAT_VERSION = 1
@@ -343,6 +343,8 @@ def _header(value: object) -> TapeHeader:
     names = {"symbol", "source", "origin", "licence", "note"}
     if set(value) != names | {"format", "version"} or not all(isinstance(value[name], str) for name in names):
         raise malformed("the header must have exactly the strings symbol, source, origin, licence and note")
+    if fault := symbol_fault(value["symbol"]):
+        raise malformed(f"the header's symbol {fault}")
     try:
         source = DataSource(value["source"])
     except ValueError as error:

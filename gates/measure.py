@@ -88,7 +88,7 @@ class Tally:
         )
 
     def with_clock(self, offset_ms: int) -> Tally:
-        """Record a measured difference to the venue's clock."""
+        """Record a difference to the venue's clock that is certain."""
         return replace(
             self, clock_samples=self.clock_samples + 1, clock_offset_max_ms=max(self.clock_offset_max_ms, abs(offset_ms))
         )

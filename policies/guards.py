@@ -38,7 +38,7 @@ class Level(IntEnum):
 
 
 class GuardName(StrEnum):
-    """The names of the guards."""
+    """The names of the guards. ``FEE_ASSET`` is judged with every trade, all others by ``breached_guards``."""
 
     DAILY_LOSS = "daily-loss"
     DRAWDOWN = "drawdown"
@@ -47,6 +47,7 @@ class GuardName(StrEnum):
     REJECT_RATE = "reject-rate"
     UNKNOWN_ORDER = "unknown-order"
     CLOCK_OFFSET = "clock-offset"
+    FEE_ASSET = "fee-asset"
 
 
 LOSSES = frozenset({GuardName.DAILY_LOSS, GuardName.DRAWDOWN})
@@ -78,6 +79,28 @@ class Measured(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class ClockOffset:
+    """Our clock minus the venue's as measured, and how far from the truth that can be: half the round trip of the question."""
+
+    ms: int
+    uncertainty_ms: int
+
+    @property
+    def least(self) -> int:
+        """The smallest difference that the measurement allows: what is certain."""
+        return max(0, abs(self.ms) - self.uncertainty_ms)
+
+    @property
+    def most(self) -> int:
+        """The largest difference that the measurement allows."""
+        return abs(self.ms) + self.uncertainty_ms
+
+    def tells(self, limit_ms: int) -> bool:
+        """Whether the difference is for certain above the limit, or for certain not."""
+        return self.least > limit_ms or self.most <= limit_ms
+
+
+@dataclass(frozen=True, slots=True)
 class Placements:
     """How many orders were sent to the venue within ``guards.reject_rate.window_ms``, and how many of them it rejected."""
 
@@ -91,7 +114,8 @@ class GuardMeasurements:
 
     Money is EUR. ``quote_age_ms``: the age of the oldest quote of the symbols in use. ``reconciliation_breaks``: differences
     found by the reconciliation that ended at ``at``. ``oldest_unknown_ms``: 0 when every outcome is known. ``clock_offset_ms``:
-    our clock minus the venue's. ``reducing``: the guards whose loss leaves only sells since it reached ``guards.reduce.at``.
+    our clock minus the venue's, at most ``clock_uncertainty_ms`` from the truth; ``clock_judged_at``: when that was last certain
+    enough for the guard. ``reducing``: the guards whose loss leaves only sells since it reached ``guards.reduce.at``.
     """
 
     since: Millis
@@ -103,6 +127,8 @@ class GuardMeasurements:
     placements: Measured[Placements] | None = None
     oldest_unknown_ms: Measured[int] | None = None
     clock_offset_ms: Measured[int] | None = None
+    clock_uncertainty_ms: int = 0
+    clock_judged_at: Millis | None = None
     reducing: frozenset[GuardName] = frozenset()
 
 
@@ -324,14 +350,40 @@ def _unknown_order(inputs: _Inputs) -> Breach | None:
 
 
 def _clock_offset(inputs: _Inputs) -> Breach | None:
+    """Breached only by an offset that is certain. One that may lie on either side of a limit cannot be judged."""
     guard = GuardName.CLOCK_OFFSET
     measured = inputs.measurements.clock_offset_ms
+    if measured is None:
+        return _clock_unjudged(inputs, "it is not measured")
     blind = _unmeasured(guard, measured, inputs)
-    if blind is not None or measured is None:
+    if blind is not None:
         return blind
     rule = inputs.policy.guards.clock_offset
+    offset = ClockOffset(measured.value, inputs.measurements.clock_uncertainty_ms)
+    between = f"our clock and the venue's differ by {offset.least} to {offset.most} ms, and no quicker answer came"
+    if not offset.tells(rule.halt_ms):
+        return _clock_unjudged(inputs, between)
     steps = ((rule.halt_ms, Level.HALT), (rule.no_entry_ms, Level.NO_ENTRY))
-    return _by_steps(guard, abs(measured.value), steps, "our clock and the venue's differ by {} ms")
+    certain = _by_steps(guard, offset.least, steps, "our clock and the venue's differ by at least {} ms")
+    if certain is not None or offset.tells(rule.no_entry_ms):
+        return certain
+    message = f"{guard} cannot be judged: {between}; no entry until it is certain to be at most {rule.no_entry_ms} ms"
+    return Breach(guard, Level.NO_ENTRY, f"{offset.least} to {offset.most} ms", f"{rule.no_entry_ms} ms", message, blind=True)
+
+
+def _clock_unjudged(inputs: _Inputs, what: str) -> Breach:
+    """The clock cannot be judged: entries stop, and after the deadline since it last could be, the deployment halts."""
+    guard, deadline = GuardName.CLOCK_OFFSET, inputs.policy.guards.blind_deadline_ms
+    since = inputs.measurements.since
+    age = inputs.now - max(since, inputs.measurements.clock_judged_at or since)
+    return Breach(
+        guard,
+        Level.NO_ENTRY if 0 <= age <= deadline else Level.HALT,
+        "not measured",
+        f"{deadline} ms",
+        f"{guard} cannot be judged: {what}, for {age} ms now; the deadline is {deadline} ms",
+        blind=True,
+    )
 
 
 def _by_steps(guard: GuardName, measured: int, steps: tuple[tuple[int, Level], ...], sentence: str) -> Breach | None:

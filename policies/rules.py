@@ -128,7 +128,9 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
             Unit.RATIO, "largest fall from a peak, as a fraction of the smaller of peak and cap"
         ),
         MetricName.NET_PNL_EUR: MetricSpec(Unit.EUR, "equity now less equity at the start of the run, after fees"),
-        MetricName.CLOCK_OFFSET_MAX_MS: MetricSpec(Unit.MILLISECONDS, "largest difference between our clock and the venue's"),
+        MetricName.CLOCK_OFFSET_MAX_MS: MetricSpec(
+            Unit.MILLISECONDS, "largest certain difference between our clock and the venue's"
+        ),
         MetricName.ACCOUNT_CHECKS_FAILED: MetricSpec(
             Unit.COUNT, "checks of the live account that failed: its rights, the symbol, minimums, fee, clock"
         ),

@@ -11,9 +11,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from exchange.model import Millis
+from exchange.model import SYMBOL, Millis, symbol_fault
 from policies.numbers import Exact
 from policies.rules import METRICS, GateName, MetricName, Op, Unit
 from policies.stage import Environment, Mode
@@ -27,6 +27,15 @@ STEP_FACTOR_MAX = Decimal(2)
 
 _DAY_MS = 86_400_000
 
+
+def _symbol(value: object) -> object:
+    """Refuses a symbol with a reason in words, before its pattern would."""
+    if isinstance(value, str) and (fault := symbol_fault(value)):
+        raise ValueError(fault)
+    return value
+
+
+SymbolName = Annotated[str, Field(pattern=f"^{SYMBOL}$"), BeforeValidator(_symbol)]
 Positive = Annotated[Exact, Field(gt=0)]
 Fraction = Annotated[Exact, Field(gt=0, le=1)]
 DurationMs = Annotated[int, Field(ge=1, le=366 * _DAY_MS)]
@@ -334,7 +343,7 @@ class Policy(_Section):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     environment: Environment
     mode: Mode
-    symbols: Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")], ...], Field(min_length=1, max_length=32)]
+    symbols: Annotated[tuple[SymbolName, ...], Field(min_length=1, max_length=32)]
     eur_rate: EurRate
     caps: Caps
     ramp: Ramp

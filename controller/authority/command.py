@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from exchange.model import SYMBOL
 from policies.authority import WITH_SUBJECT, Role, Verb
 from policies.stage import Environment, Stage
 
@@ -52,7 +53,7 @@ class Command(BaseModel):
     target_stage: Stage
     target_step: Annotated[int, Field(ge=0, le=64)]
     cap_eur: Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,8})?$")]
-    symbols: tuple[Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")], ...]
+    symbols: tuple[Annotated[str, Field(pattern=f"^{SYMBOL}$")], ...]
     journal_seq: Annotated[int, Field(ge=1)]
     journal_head: Digest
     release_digest: Digest

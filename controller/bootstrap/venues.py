@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.signer import Signers
+from controller.core.decisions.account import assets_of
 from controller.core.effects import Alert, AlertKind
 from controller.runtime.drills.control import TestnetControl
 from controller.runtime.loop.permit import PermitOffice
@@ -80,6 +81,7 @@ async def examine(deployment: Deployment, live: MexcVenue, permits: PermitOffice
         order_notional_most=policy.limits.order_notional_max_eur * policy.eur_rate.quote_per_eur,
         offset_most_ms=policy.guards.clock_offset.no_entry_ms,
         powerless_key=production,
+        assets=assets_of(policy),
     )
     rows = await check_account(live, permits.current, demands)
     return Findings(len(rows), tuple(row.name for row in rows if not row.ok))

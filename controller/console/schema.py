@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_fie
 from controller.authority.command import MAX_SUBJECT, Digest, Reason
 from controller.console.alerts import AcknowledgedView, AlertView
 from controller.console.bot_keys import BotKeyView
+from controller.console.closed_symbols import ClosedSymbolView
 from controller.console.drills import DrillNeeded, DrillView
 from controller.console.flatten import FlattenView, WayOutView
 from controller.console.role import Role, StandbyView
@@ -140,9 +141,10 @@ class CheckpointView(View):
 
 
 class OversightView(View):
-    """The status's ``oversight``: alerts, gateway keys and drills. ``alerts_lost`` counts older outstanding alerts, not listed.
+    """The status's ``oversight``: alerts, gateway keys, drills and closed symbols.
 
-    ``drills`` has the last drill of each kind, ``drills_needed`` what the gate asks for and has not run.
+    ``alerts_lost`` counts older outstanding alerts, not listed. ``drills`` has the last drill of each kind, ``drills_needed`` what
+    the gate asks for and has not run.
     """
 
     alerts: tuple[AlertView, ...] = ()
@@ -153,6 +155,7 @@ class OversightView(View):
     last_drill: DrillView | None = None
     drills: tuple[DrillView, ...] = ()
     drills_needed: tuple[DrillNeeded, ...] = ()
+    closed_symbols: tuple[ClosedSymbolView, ...] = ()
 
 
 class StatusView(View):

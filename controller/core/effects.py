@@ -81,6 +81,7 @@ class AlertKind(StrEnum):
     FLATTEN = "flatten"
     WATCHDOG = "watchdog"
     SIGNER = "signer"
+    SYMBOL = "symbol"
 
 
 INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL})

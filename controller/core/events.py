@@ -221,7 +221,10 @@ class HaltMeasured(Event):
 
 
 class OrderAdmitted(Event):
-    """An order passed every limit. The event is durable before the order is sent to the venue."""
+    """An order passed every limit. The event is durable before the order is sent to the venue.
+
+    ``conditions``: what the bot asked for that is not sent to the venue (``timeInForce``, ``stpMode``); ``None`` if not recorded.
+    """
 
     client_id: str
     bot: str
@@ -239,6 +242,7 @@ class OrderAdmitted(Event):
     cap_eur: Amount
     bid: Amount
     ask: Amount
+    conditions: str | None = None
 
 
 class OrderDenied(Event):
@@ -423,7 +427,7 @@ class AccountChecked(Event):
 class Sampled(Event):
     """One measurement of a running stage: equity and worst-case exposure in EUR, and whether the interval counts as covered.
 
-    ``uncovered_reason`` is empty when it does.
+    ``uncovered_reason`` is empty when it does. The true clock offset is at most ``clock_uncertainty_ms`` from ``clock_offset_ms``.
     """
 
     venue: VenueName
@@ -437,6 +441,25 @@ class Sampled(Event):
     covered: bool
     uncovered_reason: str
     clock_offset_ms: int | None
+    clock_uncertainty_ms: int = 0
+
+
+class SymbolClosed(Event):
+    """A symbol with open orders, or with a holding, can no longer be traded at its venue. ``why`` continues "because …"."""
+
+    venue: VenueName
+    symbol: str
+    why: str
+    orders: int
+    held: Amount
+
+
+class SymbolReopened(Event):
+    """A closed symbol needs no attention any more, and why."""
+
+    venue: VenueName
+    symbol: str
+    why: str
 
 
 # Bot keys, alerts and drills

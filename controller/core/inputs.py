@@ -58,7 +58,7 @@ class OrderRequested:
     """A bot requests an order.
 
     ``intent.client_id`` is the bot's own id, or empty. ``quotes`` and ``rules`` are what the feed of ``venue`` shows now. ``key``
-    is the gateway key that signed the request.
+    is the gateway key that signed the request. ``conditions``: what the bot asked for that is not sent to the venue, as text.
     """
 
     bot: str
@@ -67,6 +67,7 @@ class OrderRequested:
     rules: Mapping[str, SymbolRules]
     venue: VenueName
     key: str
+    conditions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +162,14 @@ class Market:
 class Tick:
     """Time passed, or a market moved.
 
-    ``clock_offset_ms`` is per venue; ``bot_seen_at`` is the time of the last request of a bot.
+    ``clock_offset_ms`` is per venue, and at most ``clock_uncertainty_ms`` from the truth; ``bot_seen_at`` is the time of the last
+    request of a bot.
     """
 
     markets: Mapping[VenueName, Market]
     clock_offset_ms: Mapping[VenueName, int] = field(default_factory=dict)
     bot_seen_at: Millis | None = None
+    clock_uncertainty_ms: Mapping[VenueName, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

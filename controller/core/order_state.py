@@ -28,7 +28,8 @@ class OrderState:
 
     ``executed`` is what the venue reports, ``booked`` the sum of the fills we have booked; ``executed`` may be ahead of ``booked``.
     ``unknown_reason`` is set while ``unknown_since`` is, ``reject_code`` and ``reject_message`` once the status is REJECTED.
-    ``misses`` counts the look-ups that did not find the order; the last of them began at ``missed_at``.
+    ``misses`` counts the look-ups that did not find the order; the last of them began at ``missed_at``. ``conditions`` as in
+    ``OrderAdmitted``.
     """
 
     number: int
@@ -46,6 +47,7 @@ class OrderState:
     admitted_at: Millis
     updated_at: Millis
     epoch: int
+    conditions: str | None = None
     status: OrderStatus = OrderStatus.ADMITTED
     order_id: str = ""
     executed: Decimal = ZERO

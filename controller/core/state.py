@@ -35,6 +35,7 @@ class Ledger:
     ``bought`` is what our own orders bought less what they sold and the fees charged in it, by asset. It is negative where they
     sold what the account had before. ``reconciled_at`` is when a reconciliation last found no difference. ``equity_eur`` is the
     equity of the last sample, ``None`` if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity.
+    ``clock_judged_at`` is when a sample last told for certain on which side of the guard's limit the clock offset is.
     """
 
     totals: Map[str, Decimal] | None = None
@@ -55,6 +56,7 @@ class Ledger:
     day: int = -1
     day_start_eur: Decimal | None = None
     peak_eur: Decimal | None = None
+    clock_judged_at: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,25 @@ class OpenAlert:
     at: Millis
     times: int
     last_at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedSymbol:
+    """A symbol that cannot be traded at its venue while ``orders`` are open in it or the account holds ``held`` of it."""
+
+    venue: VenueName
+    symbol: str
+    why: str
+    orders: int
+    held: Decimal
+    since: Millis
+
+    @property
+    def line(self) -> str:
+        """What a person reads about it."""
+        orders = f"{self.orders} open order{'' if self.orders == 1 else 's'}"
+        stake = f"{orders} and a holding of {self.held.normalize():f} when it closed"
+        return f"{self.symbol} cannot be traded on {self.venue}, because {self.why}; there were {stake}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +283,8 @@ class State:
     journalled. ``alerts`` holds the alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of
     ``controller.core.fold.alerts``; ``alerts_lost`` counts those dropped. ``recent_ids`` holds the venue's id and our client id
     of the orders that were settled last. ``drills`` holds the last drill of each kind since what it proves last changed.
-    ``watchdog_seq`` and ``watchdog_head`` name the last absorbed entry of the watchdog's
-    log.
+    ``watchdog_seq`` and ``watchdog_head`` name the last absorbed entry of the watchdog's log. ``closed_symbols`` holds the symbols
+    in which something is at stake and that are closed at their venue.
     """
 
     seq: int = 0
@@ -325,6 +346,7 @@ class State:
     last_flatten: FlattenRecord | None = None
     watchdog_seq: int = 0
     watchdog_head: str = ""
+    closed_symbols: Map[str, ClosedSymbol] = field(default_factory=Map)
 
     @property
     def venue(self) -> VenueName | None:

@@ -12,6 +12,7 @@ from policies.limit_types import Deny
 CODE_OF_RULE: Mapping[str, ErrorCode] = MappingProxyType(
     {
         "bot-key": ErrorCode.BAD_ACCESS_KEY,
+        "client-id": ErrorCode.INVALID_ORDER_IDS,
         "drill": ErrorCode.TRADING_DISABLED,
         "flatten": ErrorCode.TRADING_DISABLED,
         "not-armed": ErrorCode.TRADING_DISABLED,

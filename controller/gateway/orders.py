@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from controller.gateway.bot_ids import fault, parse_bot_id
 from controller.gateway.denials import denial
 from controller.gateway.limits import ReplayGuard, taken_by_an_earlier_process
 from controller.gateway.port import (
@@ -42,7 +43,7 @@ DAY = 86_400_000
 """Milliseconds."""
 
 ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""The form of an order id; no order has any other."""
+"""The form of the order ids that gatehouse gives; no order has any other."""
 
 _WEEK = 7 * DAY
 _SUCCESSES = frozenset({0, 200})
@@ -66,9 +67,9 @@ class OrderDesk:
     async def place(self, call: Call) -> object:
         """``POST order``. Raises ``WireRefusal``, with a 5xx only where the outcome is unknown.
 
-        The same signed bytes never place two orders. With a ``newClientOrderId`` that was used before, they give the first order.
+        The same signed bytes never place two orders. With a ``newClientOrderId`` they give the first order while it can trade.
         """
-        order = parse_new_order(call.params)
+        order = parse_new_order(call.params, read_client_id=parse_bot_id)
         known = order.client_id is not None and self._port.order(call.bot, order.symbol, bot_client_id=order.client_id) is not None
         if not known:
             self._check_signed_since_the_start(call)
@@ -82,14 +83,15 @@ class OrderDesk:
 
         It spends its signature, because MEXC signs no path: the same bytes would place the order.
         """
-        order = parse_new_order(call.params)
+        order = parse_new_order(call.params, read_client_id=parse_bot_id)
         self._check_signed_since_the_start(call)
         if not self._replays.first_use(call.bot, call.signature, call.expires, self._port.now(), test=True):
             raise _replayed()
         rules = self._port.rules((order.symbol,)).get(order.symbol)
         if rules is None:
             raise refuse(ErrorCode.BAD_SYMBOL, "Invalid symbol.")
-        error = validate(order, rules)
+        # The bot's id stays here, so the venue's form of an id does not apply to it.
+        error = validate(replace(order, client_id=None), rules)
         if error is not None:
             raise WireRefusal(error)
         return {}
@@ -142,12 +144,12 @@ class OrderDesk:
 
     def _find(self, call: Call) -> OrderReport | None:
         ref = parse_order_ref(call.params)
-        requested = ref.order_id if ref.order_id is not None else ref.client_id
-        if requested is None or ORDER_ID.fullmatch(requested) is None:
-            return None
         if ref.order_id is not None:
-            return self._port.order(call.bot, ref.symbol, order_id=requested)
-        return self._port.order(call.bot, ref.symbol, bot_client_id=requested)
+            known = ORDER_ID.fullmatch(ref.order_id) is not None
+            return self._port.order(call.bot, ref.symbol, order_id=ref.order_id) if known else None
+        if ref.client_id is None or fault(ref.client_id):
+            return None
+        return self._port.order(call.bot, ref.symbol, bot_client_id=ref.client_id)
 
 
 def window_of(start: Millis | None, end: Millis | None, now: Millis, *, usual: int, most: int) -> Window:

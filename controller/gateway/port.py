@@ -52,7 +52,7 @@ class Window:
 class Accepted:
     """The venue has acknowledged the order.
 
-    ``order`` is what was accepted: for a repeated ``newClientOrderId`` that is the first order, even if the repeat differs.
+    ``order`` is what was accepted: for a repeated ``newClientOrderId`` that is the first order, which asked for the same.
     """
 
     order: NewOrder
@@ -118,7 +118,8 @@ class GatewayPort(Protocol):
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
         """Decide, journal and send one order. ``order.client_id`` is the bot's own id, ``key`` is the key that signed the request.
 
-        A bot id that was used before returns the first order's outcome and places nothing.
+        A bot id that was used before places nothing. The same order again, while it can trade, returns the first order's outcome;
+        anything else is denied.
         """
         ...
 

@@ -33,6 +33,7 @@ _LEVELS = {
     AlertKind.FLATTEN: logging.ERROR,
     AlertKind.WATCHDOG: logging.CRITICAL,
     AlertKind.SIGNER: logging.ERROR,
+    AlertKind.SYMBOL: logging.ERROR,
     AlertKind.CHECKPOINT: logging.ERROR,
     AlertKind.BOT_KEY: logging.ERROR,
     AlertKind.DRILL: logging.INFO,
@@ -49,6 +50,7 @@ _REPORTED = {
     AlertKind.FLATTEN: "error",
     AlertKind.WATCHDOG: "fatal",
     AlertKind.SIGNER: "error",
+    AlertKind.SYMBOL: "error",
     AlertKind.CHECKPOINT: "error",
     AlertKind.BOT_KEY: "error",
 }

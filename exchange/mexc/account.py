@@ -6,6 +6,7 @@ from exchange.mexc.ratelimit import Lane
 from exchange.mexc.rest import PermanentRefusal, RestCaller
 from exchange.wire.account import Account, TradeFee, parse_account, parse_symbol_list, parse_trade_fee
 from exchange.wire.errors import ErrorCode
+from exchange.wire.profile import parse_mx_deduct
 
 WITHDRAWALS, TRANSFERS = "/capital/withdraw/history", "/capital/transfer"
 """Paths that only a key with a permission to move money may query (§2.8)."""
@@ -28,6 +29,10 @@ class AccountApi:
     async def self_symbols(self) -> tuple[str, ...]:
         """The pairs this key may trade by API."""
         return parse_symbol_list(await self._rest.query("/selfSymbols"))
+
+    async def pays_fees_in_mx(self) -> bool:
+        """Whether MX deduction is on (§4.11)."""
+        return parse_mx_deduct(await self._rest.query("/mxDeduct/enable"))
 
     async def is_denied(self, path: str) -> bool:
         """Whether the key has no permission (700007) for a GET of ``path``: the only proof of what a key cannot do (§5)."""

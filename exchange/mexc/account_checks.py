@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from http import HTTPStatus
 
 from exchange.errors import GatehouseError
 from exchange.mexc.account import TRANSFERS, WITHDRAWALS
@@ -49,12 +50,14 @@ class Demands:
 
     ``order_notional_most`` is the largest order that can be placed, in the quote asset; ``offset_most_ms`` the largest
     clock offset that guards allow. ``powerless_key`` requires a key that cannot move money; a simulated venue needs none.
+    ``assets`` are those in which a loss is counted.
     """
 
     symbols: tuple[str, ...]
     order_notional_most: Decimal
     offset_most_ms: int = 500
     powerless_key: bool = True
+    assets: tuple[str, ...] = ()
 
 
 Measure = Callable[[], Awaitable[AccountCheck]]
@@ -69,6 +72,7 @@ async def check_account(venue: MexcVenue, permit: Callable[[], Permit], demands:
         await _row("clock", f"at most {demands.offset_most_ms} ms off", lambda: _clock(venue, demands)),
         await _row("account may trade", "yes", lambda: _may_trade(venue)),
     ]
+    rows.append(await _row("fees in MX", "off", lambda: _fees_in_mx(venue, demands)))
     for symbol in demands.symbols:
         rows += await _symbol_rows(venue, permit, symbol, demands)
     if demands.powerless_key:
@@ -110,20 +114,34 @@ async def _clock(venue: MexcVenue, demands: Demands) -> AccountCheck:
     for _ in range(3):
         await venue.server_time()
     reading = venue.clock_reading
-    ok = reading is not None and abs(reading.offset_ms) <= demands.offset_most_ms
-    return AccountCheck(
-        "clock",
-        ok=ok,
-        measured="not measured" if reading is None else f"{reading.offset_ms} ms off, measured {reading.age_ms} ms ago",
-        expected=f"at most {demands.offset_most_ms} ms off",
-        remedy="" if ok else "Synchronise this machine's clock.",
-    )
+    expected = f"at most {demands.offset_most_ms} ms off"
+    if reading is None:
+        return AccountCheck("clock", ok=False, measured="not measured", expected=expected, remedy="Ask the venue again.")
+    measured = f"{reading.offset_ms} ms off, give or take {reading.uncertainty_ms} ms, measured {reading.age_ms} ms ago"
+    if abs(reading.offset_ms) + reading.uncertainty_ms <= demands.offset_most_ms:
+        return AccountCheck("clock", ok=True, measured=measured, expected=expected)
+    certain = abs(reading.offset_ms) - reading.uncertainty_ms > demands.offset_most_ms
+    remedy = "Synchronise this machine's clock." if certain else "The venue answers too slowly to tell; check the network."
+    return AccountCheck("clock", ok=False, measured=measured, expected=expected, remedy=remedy)
 
 
 async def _may_trade(venue: MexcVenue) -> AccountCheck:
     ok = (await venue.account.account()).can_trade
     remedy = "" if ok else "Ask MEXC why the account may not trade."
     return AccountCheck("account may trade", ok=ok, measured="yes" if ok else "no", expected="yes", remedy=remedy)
+
+
+async def _fees_in_mx(venue: MexcVenue, demands: Demands) -> AccountCheck:
+    """MX leaves the account with every trade where deduction is on, and only a policy that names MX counts it as a loss."""
+    try:
+        on = await venue.account.pays_fees_in_mx()
+    except VenueRefusal as refusal:
+        if refusal.error.http_status != HTTPStatus.NOT_FOUND:
+            raise
+        return AccountCheck("fees in MX", ok=True, measured="the venue has no such switch", expected="off")
+    ok = not on or "MX" in demands.assets
+    remedy = "" if ok else "Switch off paying fees with MX on MEXC's fee page; gatehouse halts at a fee in MX."
+    return AccountCheck("fees in MX", ok=ok, measured="on" if on else "off", expected="off", remedy=remedy)
 
 
 def _rules(symbol: str, rules: SymbolRules | None) -> AccountCheck:

@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
-from statistics import median_low
 
 from exchange.errors import VenueError
 from exchange.model import Millis
@@ -18,7 +17,13 @@ SAMPLES = 3
 KEPT = 7
 """Most calls of ``GET time`` that the running estimate uses."""
 
+KEPT_FOR = 20 * 1_000_000_000
+"""Nanoseconds. A sample this much older than the newest one is no longer used: clocks drift apart."""
+
 _MILLISECOND = 1_000_000
+_WHOLE_MS = 1
+"""The venue and our own clock report whole milliseconds."""
+
 _TOLERANCE = 10 * _MILLISECOND
 """Nanoseconds. The venue reports whole milliseconds, and two quartz clocks drift apart a little between samples."""
 
@@ -52,18 +57,13 @@ class Estimate:
 
 
 def estimate(samples: Collection[Sample]) -> Estimate:
-    """The median offset of the samples whose round trip is at most twice the quickest; slower samples are less exact.
+    """The offset of the sample with the quickest round trip, the newest of several; all others are less exact.
 
     Raises:
         ValueError: no samples.
     """
-    quickest = min(sample.round_trip for sample in samples)
-    sound = [sample for sample in samples if sample.round_trip <= 2 * quickest]
-    return Estimate(
-        offset=median_low(sample.offset for sample in sound),
-        uncertainty=max(sample.round_trip for sample in sound) // 2,
-        measured=max(sample.answered for sample in samples),
-    )
+    best = min(samples, key=lambda sample: (sample.round_trip, -sample.answered))
+    return Estimate(best.offset, best.round_trip // 2, best.answered)
 
 
 class VenueClock:
@@ -82,17 +82,18 @@ class VenueClock:
 
     @property
     def uncertainty_ns(self) -> int | None:
-        """Half the slowest round trip of the samples used, ``None`` without a measurement."""
+        """Half the round trip of the sample used, ``None`` without a measurement."""
         return None if self._estimate is None else self._estimate.uncertainty
 
     @property
     def reading(self) -> ClockReading | None:
-        """Our wall clock less the venue's and how old that measurement is, ``None`` without one."""
+        """Our wall clock less the venue's, how old that measurement is, and how wrong it can be; ``None`` without one."""
         if self._estimate is None:
             return None
         now = self._clock.monotonic_ns()
         theirs = (now + self._estimate.offset) // _MILLISECOND
-        return ClockReading(self._clock.now() - theirs, (now - self._estimate.measured) // _MILLISECOND)
+        uncertainty = -(-self._estimate.uncertainty // _MILLISECOND) + _WHOLE_MS
+        return ClockReading(self._clock.now() - theirs, (now - self._estimate.measured) // _MILLISECOND, uncertainty)
 
     def observe(self, sample: Sample) -> None:
         """Add one sample to the estimate.
@@ -102,6 +103,8 @@ class VenueClock:
         current = self._estimate
         if current is not None and abs(sample.offset - current.offset) > current.uncertainty + sample.round_trip // 2 + _TOLERANCE:
             self._samples.clear()
+        while self._samples and sample.answered - self._samples[0].answered > KEPT_FOR:
+            self._samples.popleft()
         self._samples.append(sample)
         self._estimate = estimate(self._samples)
 

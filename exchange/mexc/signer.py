@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from exchange.errors import ConfigError, Refused
-from exchange.model import OrderIntent, OrderType, Side
+from exchange.model import SYMBOL, OrderIntent, OrderType, Side
 from exchange.ports import Permit, is_for
 from exchange.wire.numbers import exact_product, plain
 from exchange.wire.signing import signature
@@ -32,7 +32,7 @@ _STAMP = r"(?:&recvWindow=[0-9]{1,6})?&timestamp=[0-9]{1,15}"
 _ENDS_WITH_STAMP = re.compile(_STAMP)
 _AMOUNT = r"((?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,18})?)"
 _ORDER = re.compile(
-    rf"symbol=([A-Z0-9]{{2,30}})&side=(BUY|SELL)&type=([A-Z_]{{1,32}})(?:&quantity={_AMOUNT})?(?:&quoteOrderQty={_AMOUNT})?"
+    rf"symbol=({SYMBOL})&side=(BUY|SELL)&type=([A-Z_]{{1,32}})(?:&quantity={_AMOUNT})?(?:&quoteOrderQty={_AMOUNT})?"
     rf"(?:&price={_AMOUNT})?&newClientOrderId=([A-Za-z0-9_-]{{1,32}}){_STAMP}"
 )
 """A new order exactly as ``exchange.wire.orders.order_params`` writes it, and no other parameter."""

@@ -129,7 +129,8 @@ class StreamWatch:
         if reading is None or event is None:
             return
         at, received_at = event
-        lag = received_at - reading.offset_ms - at
+        # Only a lag that is certain counts: the venue's clock is known no better than this.
+        lag = received_at - reading.offset_ms - reading.uncertainty_ms - at
         if lag <= self._watch_limits.lag_most:
             self._late_since.pop(symbol, None)
         elif self._now() - self._late_since.setdefault(symbol, self._now()) >= self._watch_limits.lag_for:

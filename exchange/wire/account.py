@@ -101,7 +101,7 @@ def fill_json(fill: Fill) -> dict[str, object]:
 
 
 def parse_fill(decoded: object) -> Fill:
-    """Read one element of ``myTrades``. Raises ``MalformedReply``."""
+    """Read one element of ``myTrades``; a trade may name no asset for its fee. Raises ``MalformedReply``."""
     fields = Fields("trade", decoded)
     return Fill(
         trade_id=fields.text("id"),
@@ -113,7 +113,7 @@ def parse_fill(decoded: object) -> Fill:
         quantity=fields.decimal("qty"),
         quote=fields.decimal("quoteQty"),
         fee=fields.decimal("commission"),
-        fee_asset=fields.text("commissionAsset"),
+        fee_asset=fields.text_or_empty("commissionAsset"),
         maker=fields.flag("isMaker"),
         at=fields.millis("time"),
     )

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from exchange.model import Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
+from exchange.model import Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side, symbol_fault
 from exchange.wire.errors import ErrorCode, MalformedReply, WireError, WireRefusal, missing, refuse
 from exchange.wire.fields import Fields, as_list
 from exchange.wire.numbers import exact_product, parse_decimal, plain, reply_millis
 
 CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
-"""The client order ids that gatehouse sends and accepts; MEXC documents no charset (§4.1)."""
+"""The client order ids that gatehouse sends and the testnet accepts; MEXC documents no charset (§4.1)."""
+
+MAX_CLIENT_ID = 32
+"""The longest of them."""
 
 MAX_SYMBOLS_PER_CANCEL = 5
 """The most symbols of one ``DELETE openOrders`` (§4.7)."""
@@ -23,7 +26,7 @@ MAX_SYMBOLS_PER_CANCEL = 5
 MAX_BATCH = 20
 """The most orders of one batch (§4.5)."""
 
-_SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
+_TIME_IN_FORCE_SHOWN = 16
 _LEGACY_TYPES = {"LIMIT_ORDER": OrderType.LIMIT}
 
 
@@ -38,7 +41,10 @@ class StpMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order as requested: an ``OrderIntent`` whose client id is optional."""
+    """An order as requested: an ``OrderIntent`` whose client id is optional.
+
+    ``time_in_force`` is what hummingbot sends with every order (§2.5). MEXC does not know it, so it is never sent.
+    """
 
     symbol: str
     side: Side
@@ -48,6 +54,13 @@ class NewOrder:
     quote_quantity: Decimal | None = None
     price: Decimal | None = None
     stp_mode: StpMode = StpMode.NONE
+    time_in_force: str = ""
+
+    @property
+    def conditions(self) -> str:
+        """What was asked for besides side, type and amounts; the gateway compares it when a client id is used again."""
+        named = (("timeInForce", self.time_in_force), ("stpMode", self.stp_mode.value))
+        return ", ".join(f"{name}={value}" for name, value in named if value)
 
     def intent(self, client_id: str) -> OrderIntent:
         """The same order with our client id."""
@@ -80,12 +93,12 @@ class CancelStatus(StrEnum):
 
 
 def parse_symbol(params: Mapping[str, str]) -> str:
-    """The mandatory ``symbol``. Raises ``WireRefusal``: 700004 if absent, -1121 if it is not a symbol."""
+    """The mandatory ``symbol``. Raises ``WireRefusal``: 700004 if absent, -1121 with the reason if it cannot be a symbol."""
     symbol = params.get("symbol", "")
     if not symbol:
         raise missing("symbol")
-    if _SYMBOL.fullmatch(symbol) is None:
-        raise refuse(ErrorCode.BAD_SYMBOL, "Invalid symbol.")
+    if fault := symbol_fault(symbol):
+        raise refuse(ErrorCode.BAD_SYMBOL, f"Invalid symbol: {fault}.")
     return symbol
 
 
@@ -101,14 +114,18 @@ def parse_symbols(params: Mapping[str, str], *, name: str = "symbol", most: int 
 
 
 def parse_client_id(text: str) -> str:
-    """A client order id. Raises ``WireRefusal`` (700008) for illegal characters or more than 32 of them."""
+    """A client order id. Raises ``WireRefusal`` (700008) for illegal characters or more than 32 characters."""
+    if len(text) > MAX_CLIENT_ID:
+        raise refuse(ErrorCode.ILLEGAL_CHARACTERS, f"Parameter 'newClientOrderId' has more than {MAX_CLIENT_ID} characters.")
     if CLIENT_ID.fullmatch(text) is None:
         raise refuse(ErrorCode.ILLEGAL_CHARACTERS, "Illegal characters found in parameter 'newClientOrderId'.")
     return text
 
 
-def parse_new_order(params: Mapping[str, str]) -> NewOrder:
-    """Read ``POST order`` parameters (§4.1-4.3). ``timeInForce`` and a MARKET order's ``price`` are ignored.
+def parse_new_order(params: Mapping[str, str], *, read_client_id: Callable[[str], str] = parse_client_id) -> NewOrder:
+    """Read ``POST order`` parameters (§4.1-4.3). A MARKET order's ``price`` is ignored.
+
+    ``read_client_id`` checks the client id. The gateway has its own check, because a bot's id is never sent to a venue.
 
     Raises:
         WireRefusal: 700004 missing, 700008 malformed, -1121 symbol, 33333 side, stpMode or both market quantities, 30041 type.
@@ -136,11 +153,12 @@ def parse_new_order(params: Mapping[str, str]) -> NewOrder:
         symbol=symbol,
         side=side,
         type=order_type,
-        client_id=parse_client_id(client_id) if client_id else None,
+        client_id=read_client_id(client_id) if client_id else None,
         quantity=quantity,
         quote_quantity=quote_quantity,
         price=price,
         stp_mode=_parse_stp_mode(params),
+        time_in_force=params.get("timeInForce", "")[:_TIME_IN_FORCE_SHOWN],
     )
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from exchange.model import Millis
 from exchange.wire.errors import ErrorCode, missing, refuse
+from exchange.wire.fields import Fields
 
 MAX_GROUP_NAME = 64
 MAX_UIDS = 20
@@ -50,6 +51,11 @@ def uid_json(uid: str) -> dict[str, object]:
 def mx_deduct_json(*, enabled: bool, at: Millis) -> dict[str, object]:
     """The reply to reading or switching MX deduction."""
     return {"data": {"mxDeductEnable": enabled}, "code": 0, "msg": "success", "timestamp": at}
+
+
+def parse_mx_deduct(decoded: object) -> bool:
+    """Read the reply to asking for MX deduction (§4.11). Raises ``MalformedReply``."""
+    return Fields("mxDeduct", decoded).fields("data").flag("mxDeductEnable")
 
 
 def parse_mx_deduct_switch(params: Mapping[str, str]) -> bool:

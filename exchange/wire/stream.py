@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
 
+from exchange.model import SYMBOL
 from exchange.wire.errors import ErrorCode, MalformedReply, load_json, refuse
 from exchange.wire.fields import Fields
 from exchange.wire.market import Interval
@@ -24,7 +25,7 @@ BAD_LISTEN_KEY = "Invalid listen key"
 """The text sent to a connection with a bad or expired listen key (§1.3)."""
 
 
-_SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{2,30}")
+_SYMBOL_PATTERN = re.compile(SYMBOL)
 _ZONE_PATTERN = re.compile(r"24H|UTC[+-](?:[0-9]|1[0-4])(?::(?:30|45))?")
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -63,13 +64,30 @@ async def test_a_private_event_proves_an_order_whose_ack_is_lost(deployment: Rig
     await deployment.until(lambda status: status["unknown_orders"] == 0 and status["working_orders"] == 1)
 
 
-async def test_sending_the_same_client_id_again_answers_with_the_first_order(deployment: Rig) -> None:
+async def test_sending_the_same_order_again_answers_with_the_first(deployment: Rig) -> None:
     price = await deployment.resting_price()
     first = (await deployment.buy(price, "0.00003", "once")).json()
-    again = (await deployment.buy(f"{Decimal(price) - 10}", "0.00004", "once")).json()
-    assert again["orderId"] == first["orderId"]
-    assert again["price"] == first["price"]
+    again = (await deployment.buy(price, "0.00003", "once")).json()
+    assert again == first
     assert deployment.testnet.received("testnet", first["orderId"]) == 1
+
+
+async def test_an_id_of_another_order_is_refused_after_a_restart_too(deployment: Rig) -> None:
+    own = str(UUID(int=1 << 127))
+    price = await deployment.resting_price()
+    first = (await deployment.buy(price, "0.00003", own)).json()
+    await deployment.bot("DELETE", "/api/v3/order", symbol="BTCUSDT", origClientOrderId=own)
+    await deployment.until(lambda status: status["working_orders"] == 0)
+    await deployment.kill()
+    await deployment.start()
+    await deployment.armed()
+    stop = {"symbol": "BTCUSDT", "side": "SELL", "type": "LIMIT", "quantity": "0.00004", "price": "99000", "newClientOrderId": own}
+    answer = await deployment.bot("POST", "/api/v3/order", **stop)
+    assert (answer.status_code, answer.json()["code"]) == (400, 30026), answer.text
+    assert f"{first['orderId']}: BUY 0.00003 BTCUSDT LIMIT" in answer.json()["msg"]
+    assert "SELL 0.00004 BTCUSDT LIMIT at 99000" in answer.json()["msg"]
+    sent = [(view.report.client_id, view.report.side) for view in deployment.testnet.venue.engine.orders("testnet", "BTCUSDT")]
+    assert sent == [(first["orderId"], Side.BUY)]
 
 
 async def test_an_order_the_venue_never_got_is_released_only_after_the_proof(deployment: Rig) -> None:

@@ -92,11 +92,6 @@ def parse_uid(decoded: object) -> str:
     return Fields("uid", decoded).text("uid")
 
 
-def parse_mx_deduct(decoded: object) -> bool:
-    """Read ``mxDeduct/enable``."""
-    return Fields("mxDeduct", decoded).fields("data").flag("mxDeductEnable")
-
-
 def parse_group_reply(decoded: object) -> StrategyGroup:
     """Read the reply to creating a group or adding uids to one."""
     return _group(Fields("strategyGroup", decoded).raw("data"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import SystemRandom
 
 from controller.cli.doctor.checks import CheckResult
+from controller.core.decisions.account import assets_of
 from controller.runtime.loop.clock import SystemClock
 from controller.runtime.loop.permit import PermitOffice
 from controller.settings.deployment import Settings, VenueSettings, load_settings, read_exchange_secret
@@ -67,7 +68,8 @@ def _demands(directory: Path, settings: Settings, *, powerless_key: bool) -> tup
             remedy="Create the file, or correct its path in gatehouse.toml.",
         ) from None
     most = Decimal(policy.limits.order_notional_max_eur) * policy.eur_rate.quote_per_eur
-    demands = Demands(policy.symbols, most, policy.guards.clock_offset.no_entry_ms, powerless_key=powerless_key)
+    offset_most = policy.guards.clock_offset.no_entry_ms
+    demands = Demands(policy.symbols, most, offset_most, powerless_key=powerless_key, assets=assets_of(policy))
     return demands, SignerLimits(frozenset(policy.symbols), most)
 
 

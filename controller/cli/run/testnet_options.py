@@ -19,6 +19,7 @@ from exchange.model import Millis, SymbolRules
 from exchange.tape import read, read_header
 from exchange.testnet.access.auth import DEFAULT_PERMISSIONS, Permission
 from exchange.testnet.conditions.latency import DEFAULT_QUANTILES, NO_LATENCY
+from exchange.testnet.conditions.listings import SymbolName
 from exchange.testnet.config import AccountConfig, TestnetConfig
 from exchange.wire.profile import KycLevel
 
@@ -48,7 +49,7 @@ class _Account(BaseModel):
     master: str = ""
     kyc: KycLevel = KycLevel.PRIMARY
     mx_deduction: bool = False
-    symbols: frozenset[str] | None = None
+    symbols: frozenset[SymbolName] | None = None
     addresses: frozenset[str] = frozenset()
     expires_at: Millis | None = None
 

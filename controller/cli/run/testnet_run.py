@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.cli.shared.fetch import fetching
+from controller.cli.shared.symbols import typed_symbol
 from exchange.matching.events import FillRecord
 from exchange.testnet import server
 from exchange.testnet.conditions.clock import SystemClock
@@ -29,13 +30,13 @@ async def serve(
     ``fills`` is where all fills are written at the end; ``tell`` prints each one when it happens, as one line of JSON.
 
     Raises:
-        GatehouseError: what ``exchange.testnet.server.serve`` and ``live_rules`` raise.
+        GatehouseError: what ``exchange.testnet.server.serve``, ``typed_symbol`` and ``live_rules`` raise.
     """
     on_fill = _print if tell else None
     if live is None:
         await server.serve(config, announce, fills=fills, on_fill=on_fill)
         return
-    symbol, rest, stream = live
+    symbol, rest, stream = typed_symbol(live[0]), *live[1:]
     async with fetching(rest) as fetch:
         rules = await live_rules(symbol, fetch)
         market = LiveMarket(LiveFeed(symbol, stream, fetch, SystemClock()), await live_source(fetch))

@@ -10,10 +10,12 @@ from controller.console.schema import OversightView
 
 
 def alert_rows(view: OversightView) -> list[tuple[str, Text | Table | str]]:
-    """The alerts that no one has acknowledged, and the last acknowledged one."""
+    """The alerts that no one has acknowledged, the symbols that are closed at a venue, and the last acknowledged alert."""
     rows: list[tuple[str, Text | Table | str]] = []
     if view.alerts:
         rows.append(("alerts", _alerts(view)))
+    if view.closed_symbols:
+        rows.append(("closed symbols", Text("\n".join(one.line for one in view.closed_symbols), "bold red")))
     if (last := view.acknowledged) is not None:
         who = ", ".join(last.persons)
         rows.append(("acknowledged", f"{last.id} {last.title}, by {who} at {clock(last.at_ms)} UTC"))

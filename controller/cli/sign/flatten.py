@@ -39,11 +39,12 @@ def flatten(
     The exit code is 1 if something that could be sold is left. Ctrl-C ends only the display.
     """
     from controller.cli.shared.output import print_json, stdout
+    from controller.cli.shared.symbols import typed_symbol
     from controller.cli.sign.command_files import make_request
     from controller.cli.sign.moves import carry_out
     from controller.core.decisions.flatten import ALL
 
-    request = make_request(Verb.FLATTEN, reason=reason, subject=symbol.upper() if symbol else ALL)
+    request = make_request(Verb.FLATTEN, reason=reason, subject=typed_symbol(symbol) if symbol else ALL)
     carry_out(request, key, directory, output, show_receipt=output is Output.TABLE or not watch)
     if not watch:
         return

@@ -27,10 +27,11 @@ def record(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Record a venue's public market, by default MEXC's; no key is needed. Ctrl-C ends it early and keeps the recorded part."""
+    from controller.cli.shared.symbols import typed_symbol
     from controller.cli.tape import record as tape_record
     from controller.cli.tape import view as tape_view
 
-    recording = tape_record.Recording(symbol, from_rest, from_ws, out, seconds, licence)
+    recording = tape_record.Recording(typed_symbol(symbol), from_rest, from_ws, out, seconds, licence)
     tape_record.run(recording)
     tape_view.show_summary(out, output)
 
@@ -56,11 +57,12 @@ def convert(
 ) -> None:
     """Make a tape from other market data. A tape from bars is marked as reconstructed, and so is every metric from it."""
     from controller.cli.run.testnet_options import decimal
+    from controller.cli.shared.symbols import typed_symbol
     from controller.cli.tape import convert as tape_convert
     from controller.cli.tape import view as tape_view
     from exchange.bars import BarMarket
 
-    chosen = tape_convert.source(source)
+    chosen, symbol = tape_convert.source(source), typed_symbol(symbol)
     header = tape_convert.header(chosen, symbol, files, origin, licence)
     if chosen is tape_convert.Source.BINANCE:
         tape_convert.from_binance(files, out, header, decimal(band, "--band") if band is not None else None)

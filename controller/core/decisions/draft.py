@@ -21,7 +21,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """The bot used this client id before. ``client_id`` names the first order; no second order is placed."""
+    """The bot sent this order before, under this client id. ``client_id`` names it; no second order is placed."""
 
     client_id: str
 

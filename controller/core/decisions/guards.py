@@ -235,6 +235,8 @@ def _measurements(
         placements=Measured(Placements(len(recent), recent.count(False)), now),
         oldest_unknown_ms=_oldest_unknown(state, now),
         clock_offset_ms=Measured(offset, now) if offset is not None else None,
+        clock_uncertainty_ms=tick.clock_uncertainty_ms.get(venue, 0),
+        clock_judged_at=ledger.clock_judged_at,
         reducing=frozenset(state.reducing),
     )
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 
 from controller.core import events as e
-from controller.core.decisions import moves
+from controller.core.decisions import moves, reused_ids
 from controller.core.decisions.account import account_view
 from controller.core.decisions.bot_keys import usable
 from controller.core.decisions.draft import Admitted, Draft, Repeated, Reply
@@ -46,14 +46,15 @@ _FLATTEN_RUNNING = Deny(
 
 
 def order_requested(draft: Draft, request: OrderRequested) -> Reply:
-    """Admit an order, deny it, or find the order that was admitted before under the same client id."""
+    """Admit an order, deny it, or find the same order that was admitted before under the same client id."""
     state = draft.after
     if not usable(state, request.bot, request.key):
         return _deny(draft, request, _KEY_NOT_ISSUED)
     bot_client_id = request.intent.client_id
     first = state.first_of(request.bot, bot_client_id) if bot_client_id else None
     if first is not None:
-        return Repeated(first)
+        reused = reused_ids.refusal(state.orders[first], request, state.position.stage)
+        return Repeated(first) if reused is None else _deny(draft, request, reused)
     policy, venue = state.policy, state.venue
     if (denial := _denies_every_order(state, request)) is not None or policy is None:
         return _deny(draft, request, denial or _not_armed("no policy is in force"))
@@ -136,6 +137,7 @@ def _admitted_event(state: State, request: OrderRequested, verdict: Admit, clien
         cap_eur=verdict.cap_eur,
         bid=verdict.quote.bid,
         ask=verdict.quote.ask,
+        conditions=request.conditions,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.core import events as e
-from controller.core.decisions import commands, drills, flatten, guards
+from controller.core.decisions import closed_symbols, commands, drills, flatten, guards
 from controller.core.decisions.account import equity_eur, exposure
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.sweeps import arm_when_reconciled
@@ -32,6 +32,8 @@ def tick(draft: Draft, input_: Tick) -> None:
         if market is not None:
             _sample(draft, policy, venue, market, input_)
         guards.judge_guards(draft, policy, venue, market, input_)
+    if policy is not None:
+        closed_symbols.watch(draft, policy, input_.markets)
     if draft.after.flatten is not None:
         flatten.go_on(draft, input_.markets.get(market_of(draft.after.flatten.venue)))
     drills.finish_crash(draft)
@@ -64,6 +66,7 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, inpu
             covered=not why,
             uncovered_reason=why,
             clock_offset_ms=input_.clock_offset_ms.get(venue),
+            clock_uncertainty_ms=input_.clock_uncertainty_ms.get(venue, 0),
         )
     )
 

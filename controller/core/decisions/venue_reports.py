@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.core import events as e
-from controller.core.decisions import moves
+from controller.core.decisions import fee_assets, moves
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind, Cancel, LookUp
 from controller.core.inputs import CancelAnswered, LookupAnswered, PlacementAnswered
@@ -131,6 +131,7 @@ def fill_reported(draft: Draft, venue: VenueName, fill: Fill) -> None:
             traded_at=fill.at,
         )
     )
+    fee_assets.check(draft, venue, fill)
     if order is None:
         moves.integrity(draft, f"trade {fill.trade_id} on {venue} belongs to no order of ours ({fill.client_id or 'no client id'})")
         return

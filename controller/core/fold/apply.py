@@ -13,7 +13,7 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, drills, flatten, guards, orders
+from controller.core.fold import alerts, bot_keys, closed_symbols, drills, flatten, guards, orders
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.state import HaltFigures, Ledger, Pending, Seal, SignedAuthority, State
@@ -23,6 +23,7 @@ from gates.measure import Tally
 from policies.authority import CHANGES_ROSTER, KEEPS_PENDING, MOVES_UP
 from policies.document import parse_journalled
 from policies.drills import DrillKind
+from policies.guards import ClockOffset
 from policies.ramp import cap_eur
 from policies.stage import Stage
 from policies.values import replace
@@ -228,6 +229,14 @@ def _reconciled(state: State, event: e.Reconciled) -> State:
     return replace(state, tally=state.tally.with_reconciliation(len(event.breaks)))
 
 
+def _certain_offset(state: State, event: e.Sampled) -> int | None:
+    """The clock offset that is certain, or ``None`` when the sample cannot tell on which side of the limit it is."""
+    if event.clock_offset_ms is None or state.policy is None:
+        return None
+    offset = ClockOffset(event.clock_offset_ms, event.clock_uncertainty_ms)
+    return offset.least if offset.tells(state.policy.guards.clock_offset.halt_ms) else None
+
+
 def _sampled(state: State, event: e.Sampled) -> State:
     ledger = state.ledgers[event.venue]
     ledger = replace(ledger, source=event.source, equity_eur=event.equity_eur, exposure_eur=event.exposure_eur, sampled_at=state.at)
@@ -242,6 +251,9 @@ def _sampled(state: State, event: e.Sampled) -> State:
             day_start_eur=event.equity_eur if new_day else ledger.day_start_eur,
             peak_eur=event.equity_eur if ledger.peak_eur is None else max(ledger.peak_eur, event.equity_eur),
         )
+    clock = _certain_offset(state, event)
+    if clock is not None:
+        ledger = replace(ledger, clock_judged_at=state.at)
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if event.venue is not state.watched or state.tally is None:
         return state
@@ -249,8 +261,8 @@ def _sampled(state: State, event: e.Sampled) -> State:
     tally = state.tally.with_source(event.source, accelerated=event.accelerated)
     # In a drill of the clock the offset is made up, so it is no measurement of the run.
     practised = state.drill is not None and state.drill.kind is DrillKind.CLOCK
-    if event.clock_offset_ms is not None and not practised:
-        tally = tally.with_clock(event.clock_offset_ms)
+    if clock is not None and not practised:
+        tally = tally.with_clock(clock)
     tally = tally.with_sample(
         event.equity_eur,
         covered=event.covered,
@@ -295,6 +307,8 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.Reconciled: _reconciled,
     e.AccountChecked: _account_checked,
     e.Sampled: _sampled,
+    e.SymbolClosed: closed_symbols.closed,
+    e.SymbolReopened: closed_symbols.reopened,
     e.BotKeysAdopted: bot_keys.keys_adopted,
     e.BotKeyIssued: bot_keys.key_issued,
     e.BotKeyRevoked: bot_keys.key_revoked,

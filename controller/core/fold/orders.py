@@ -68,6 +68,7 @@ def admitted(state: State, event: e.OrderAdmitted) -> State:
         admitted_at=state.at,
         updated_at=state.at,
         epoch=state.epoch,
+        conditions=event.conditions,
     )
     horizon = state.at - state.policy.limits.order_rate.per_ms
     ids, bot_id = state.by_bot_id, event.bot_client_id
@@ -194,7 +195,9 @@ def _settle(totals: Map[str, Decimal], event: e.FillBooked, state: State) -> Map
     base = event.symbol.removesuffix(quote)
     sign = 1 if event.side is Side.BUY else -1
     for asset, change in ((base, sign * event.quantity), (quote, -sign * event.quote), (event.fee_asset, -event.fee)):
-        totals = totals.set(asset, totals.get(asset, Decimal(0)) + change)
+        # A free trade may name no asset for its fee.
+        if asset:
+            totals = totals.set(asset, totals.get(asset, Decimal(0)) + change)
     return totals
 
 

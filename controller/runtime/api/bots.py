@@ -96,6 +96,7 @@ class Bots:
             rules=self._markets.rules_of(venue),
             venue=venue,
             key=key,
+            conditions=order.conditions,
         )
         try:
             decision = await self._inbox.ask(request, self._clock.monotonic_ns(), DECIDED_WITHIN_S)

@@ -121,6 +121,8 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
             + (f"; not {', '.join(event.failed)}" if event.failed else "")
         ),
         e.Sampled: _sampled,
+        e.SymbolClosed: lambda event: f"{event.symbol} is closed on {event.venue}, because {event.why}",
+        e.SymbolReopened: lambda event: f"{event.symbol} on {event.venue} is no longer reported as closed: {event.why}",
         e.BotKeysAdopted: lambda event: (
             f"gateway keys adopted: {', '.join(f'{one.key} of {one.bot}' for one in event.keys) or 'none'}"
         ),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from controller.authority.wordcode import word_code
+from controller.console.closed_symbols import ClosedSymbolView
 from controller.console.schema import (
     BalanceView,
     CountersView,
@@ -132,6 +133,18 @@ def _oversight(state: State, key_problem: Callable[[str], str]) -> OversightView
         last_drill=record_view(state.last_drill, state.policy) if state.last_drill else None,
         drills=drill_views(state),
         drills_needed=drills_needed(state),
+        closed_symbols=tuple(
+            ClosedSymbolView(
+                venue=one.venue,
+                symbol=one.symbol,
+                why=one.why,
+                orders=one.orders,
+                held=one.held,
+                since_ms=one.since,
+                line=one.line,
+            )
+            for _, one in sorted(state.closed_symbols.items())
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from controller.core.inputs import Market, Tick
 from controller.core.state import market_of
@@ -78,9 +79,11 @@ class Markets:
         """Queue one tick with everything measured now; does nothing while a tick is still queued."""
         if self._tick_queued:
             return
+        offsets = self._clock_offsets()
         input_ = Tick(
             markets={venue: self._market(venue) for venue in self._feeds},
-            clock_offset_ms=self._clock_offsets(),
+            clock_offset_ms={venue: offset.ms for venue, offset in offsets.items()},
+            clock_uncertainty_ms={venue: offset.uncertainty_ms for venue, offset in offsets.items()},
             bot_seen_at=self._bot_seen_at,
         )
         self._inbox.fact(input_, known_ns if known_ns is not None else self._clock.monotonic_ns())
@@ -118,11 +121,11 @@ class Markets:
             rules=dict(self._rules[venue]),
         )
 
-    def _clock_offsets(self) -> dict[VenueName, int]:
+    def _clock_offsets(self) -> dict[VenueName, Offset]:
         now = self._clock.now()
         measured = {venue: read() for venue, read in self._offsets.items()}
         return {
-            venue: offset.ms + self._clock_shift_ms.get(venue, 0)
+            venue: replace(offset, ms=offset.ms + self._clock_shift_ms.get(venue, 0))
             for venue, offset in measured.items()
             if offset is not None and now - offset.at <= OFFSET_GOOD_FOR_MS
         }

@@ -19,16 +19,21 @@ BASELINE_BACK_MS = 3600_000
 TRIES = 3
 CLOCK_GOOD_FOR_MS = 10_000
 """How old the venue client's own clock measurement may be before the venue is asked again."""
+CLOCK_SURE_MS = 100
+"""Above this uncertainty the venue is asked again in every sweep, until an answer comes quickly enough."""
+_ROUNDED_MS = 2
+"""What is lost by whole milliseconds on both clocks."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """Our clock minus the venue's clock, and when that was measured."""
+    """Our clock minus the venue's clock, when that was measured, and how far from the truth it can be."""
 
     ms: int
     at: Millis
+    uncertainty_ms: int
 
 
 async def read_account(venue: Venue, symbols: Sequence[str], since: Millis) -> AccountSnapshot | None:
@@ -110,15 +115,15 @@ class Sweeper:
 
     async def _measure_clock(self) -> None:
         reading = self._reading()
-        if reading is None or reading.age_ms > CLOCK_GOOD_FOR_MS:
-            sent = self._clock.now()
+        if reading is None or reading.age_ms > CLOCK_GOOD_FOR_MS or reading.uncertainty_ms > CLOCK_SURE_MS:
+            sent, sent_ns = self._clock.now(), self._clock.monotonic_ns()
             venue_time = await self._venue.server_time()
-            received = self._clock.now()
-            self._offset = Offset((sent + received) // 2 - venue_time, received)
+            received, half_ns = self._clock.now(), (self._clock.monotonic_ns() - sent_ns) // 2
+            self._offset = Offset((sent + received) // 2 - venue_time, received, half_ns // 1_000_000 + _ROUNDED_MS)
             reading = self._reading()
         if reading is not None:
             # The venue client's own estimate rests on several replies and on the monotonic clock: one slow reply cannot move it.
-            self._offset = Offset(reading.offset_ms, Millis(self._clock.now() - reading.age_ms))
+            self._offset = Offset(reading.offset_ms, Millis(self._clock.now() - reading.age_ms), reading.uncertainty_ms)
 
     def _reading(self) -> ClockReading | None:
         return self._venue.clock_reading if isinstance(self._venue, ClockedVenue) else None

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from exchange.errors import ConfigError
 from exchange.matching.saved import Draws, draws_of, resume_draws
 from exchange.model import Millis
+from exchange.testnet.conditions.listings import SymbolName
 
 
 class FaultKind(StrEnum):
@@ -77,7 +78,7 @@ class FaultParams(BaseModel):
     ms: int | None = Field(default=None, ge=-_DAY_MS, le=_DAY_MS)
     status: int | None = Field(default=None, ge=500, le=599)
     retry_after_s: int | None = Field(default=None, ge=0, le=259_200)
-    symbol: str | None = None
+    symbol: SymbolName | None = None
     factor: Decimal | None = Field(default=None, gt=0, le=1000)
     channel: str | None = None
 

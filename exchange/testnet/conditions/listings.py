@@ -9,14 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from exchange.model import Millis, OrderType, SymbolRules
+from exchange.model import Millis, OrderType, SymbolRules, symbol_fault
 
 _BUYS = frozenset({1, 2})
 _SELLS = frozenset({1, 3})
+
+
+def _symbol(text: str) -> str:
+    if fault := symbol_fault(text):
+        raise ValueError(fault)
+    return text
+
+
+SymbolName = Annotated[str, AfterValidator(_symbol)]
+"""A symbol in a request to the control endpoint or in a file of accounts."""
 
 
 class ListingChange(BaseModel):
@@ -24,7 +34,7 @@ class ListingChange(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    symbol: str
+    symbol: SymbolName
     status: Literal[1, 2, 3] | None = None
     trade_side_type: Literal[1, 2, 3, 4] | None = None
     market_orders: bool | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from exchange.model import SYMBOL as SYMBOL_FORM
 from exchange.testnet.http.endpoint import Parameter, Schema
 from exchange.wire.market import Interval
 
@@ -49,7 +50,7 @@ NULL: Schema = {"type": "null"}
 DECIMAL: Schema = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
 FRACTION: Schema = {"type": "number", "minimum": 0}
 _LEVEL: Schema = {"type": "array", "items": DECIMAL, "minItems": 2, "maxItems": 2}
-_SYMBOL: Schema = {"type": "string", "pattern": "^[A-Z0-9]{2,30}$", "examples": ["BTCUSDT"]}
+_SYMBOL: Schema = {"type": "string", "pattern": f"^{SYMBOL_FORM}$", "examples": ["BTCUSDT"]}
 _SIDE: Schema = {"enum": ["BUY", "SELL"]}
 _TYPE: Schema = {"enum": ["LIMIT", "LIMIT_MAKER", "IMMEDIATE_OR_CANCEL", "FILL_OR_KILL", "MARKET"]}
 _STATUS: Schema = {"enum": ["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "PARTIALLY_CANCELED"]}

@@ -58,18 +58,11 @@ def test_client_ids_fit_the_venue_and_never_repeat(desk: Desk) -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,32}", client_id) for client_id in ids)
 
 
-def test_a_repeated_bot_id_returns_the_first_order_and_changes_nothing(desk: Desk) -> None:
+def test_a_repeated_bot_id_is_recognised_before_anything_could_deny_it() -> None:
+    desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
     first = desk.placed(desk.order("0.00003", bot_id="once"))
-    before = desk.state
-    again = desk.order("0.00005", side=Side.SELL, bot_id="once")
-    assert (again.reply, again.events, again.effects) == (Repeated(first), (), ())
-    assert desk.state == before
-
-
-def test_a_repeated_bot_id_is_recognised_before_anything_could_deny_it(desk: Desk) -> None:
-    first = desk.placed(desk.order("0.00003", bot_id="once"))
-    desk.give(i.HaltAsked("test", "stop"))
     desk.boot()
+    assert denial(desk.order("0.00003")).rule == "not-armed"
     assert desk.order("0.00003", bot_id="once").reply == Repeated(first)
 
 

@@ -215,6 +215,51 @@ def test_an_unmeasured_clock_stops_entries_and_then_halts(desk: Desk) -> None:
     assert halted_by(desk) == "clock-offset"
 
 
+def unsure(desk: Desk) -> None:
+    """A tick after a question that took 0.1 s there and 2.0 s back between equal clocks."""
+    tick(desk, clock_offset_ms=dict.fromkeys(VenueName, 950), clock_uncertainty_ms=dict.fromkeys(VenueName, 1_051))
+
+
+def test_an_offset_that_may_be_all_travel_time_only_stops_entries(desk: Desk) -> None:
+    unsure(desk)
+    assert (desk.state.guard_level, desk.state.position.stage) == ("NO_ENTRY", Stage.MOCK)
+    assert "cannot be judged" in desk.state.guard_reason
+    desk.tick()
+    assert desk.state.guard_level == ""
+
+
+def test_a_clock_that_stays_uncertain_halts_after_the_deadline(desk: Desk) -> None:
+    deadline = desk.policy.guards.blind_deadline_ms
+    desk.run(deadline + 5_000)
+    judged = desk.state.ledger(VenueName.MOCK).clock_judged_at
+    assert judged is not None
+    while desk.now - judged < deadline:
+        desk.pass_time(1_000)
+        desk.sweep_all()
+        assert desk.state.position.stage is Stage.MOCK
+        unsure(desk)
+    desk.pass_time(1_000)
+    desk.sweep_all()
+    unsure(desk)
+    assert halted_by(desk) == "clock-offset"
+
+
+def test_the_gate_keeps_the_largest_offset_that_is_certain(desk: Desk) -> None:
+    before = desk.state.tally
+    assert before is not None
+    for offset, uncertainty in ((300, 100), (950, 1_051), (-400, 150)):
+        desk.pass_time(1_000)
+        desk.sweep_all()
+        tick(
+            desk,
+            clock_offset_ms=dict.fromkeys(VenueName, offset),
+            clock_uncertainty_ms=dict.fromkeys(VenueName, uncertainty),
+        )
+    tally = desk.state.tally
+    assert tally is not None
+    assert (tally.clock_offset_max_ms, tally.clock_samples) == (250, before.clock_samples + 2)
+
+
 def test_a_market_without_quotes_halts(desk: Desk) -> None:
     for _ in range(16):
         desk.pass_time(1_000)

@@ -9,7 +9,7 @@ import pytest
 from controller.bootstrap import venues
 from controller.core.state import Ledger
 from controller.runtime.loop.inbox import Inbox
-from controller.runtime.venues.reconcile import CLOCK_GOOD_FOR_MS, Offset, Sweeper
+from controller.runtime.venues.reconcile import CLOCK_GOOD_FOR_MS, CLOCK_SURE_MS, Offset, Sweeper
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
 from controller.telemetry.sentry import NO_REPORTS
@@ -57,19 +57,19 @@ async def measured(venue: Any) -> Offset | None:
 
 
 async def test_a_venue_without_a_measurement_of_its_own_is_asked_for_its_time() -> None:
-    assert await measured(PlainVenue()) == Offset(250, NOW)
+    assert await measured(PlainVenue()) == Offset(250, NOW, 2)
 
 
 async def test_a_fresh_measurement_of_the_venue_is_used_without_asking() -> None:
-    venue = Clocked(measurements=[ClockReading(40, 2_000)])
-    assert await measured(venue) == Offset(40, Millis(NOW - 2_000))
+    venue = Clocked(measurements=[ClockReading(40, 2_000, 5)])
+    assert await measured(venue) == Offset(40, Millis(NOW - 2_000), 5)
     assert venue.asked == 0
 
 
-@pytest.mark.parametrize("earlier", [None, ClockReading(900, CLOCK_GOOD_FOR_MS + 1)])
-async def test_an_old_or_missing_measurement_is_renewed_first(earlier: ClockReading | None) -> None:
-    venue = Clocked(measurements=[earlier, ClockReading(41, 0)])
-    assert await measured(venue) == Offset(41, NOW)
+@pytest.mark.parametrize("earlier", [None, ClockReading(900, CLOCK_GOOD_FOR_MS + 1, 5), ClockReading(900, 0, CLOCK_SURE_MS + 1)])
+async def test_an_old_or_uncertain_or_missing_measurement_is_renewed_first(earlier: ClockReading | None) -> None:
+    venue = Clocked(measurements=[earlier, ClockReading(41, 0, 6)])
+    assert await measured(venue) == Offset(41, NOW, 6)
     assert venue.asked == 1
 
 

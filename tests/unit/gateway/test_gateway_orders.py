@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -10,9 +11,10 @@ from controller.gateway.port import Busy, CancelRefused, Outstanding, VenueRejec
 from exchange.model import Millis, OrderStatus, OrderType, Side
 from exchange.wire.errors import ErrorCode
 from exchange.wire.orders import NewOrder
+from exchange.wire.signing import encode_params, signature
 from policies.limits import Deny, LimitRule
 from tests.unit.gateway.fake_port import START, FakePort
-from tests.unit.gateway.gateway_client import ALPHA, BETA, BotClient
+from tests.unit.gateway.gateway_client import ALPHA, BETA, BUY, BotClient
 
 EXPOSURE = Deny(
     "exposure",
@@ -50,11 +52,51 @@ async def test_the_port_gets_the_order_as_typed_values(bot: BotClient, port: Fak
     assert port.placed() == [NewOrder("MXUSDT", Side.BUY, OrderType.LIMIT, "mine-1", Decimal(4), None, Decimal("2.5"))]
 
 
-async def test_a_repeated_client_id_shows_the_terms_of_the_first_order(bot: BotClient) -> None:
-    first = await bot.buy(("newClientOrderId", "mine-1"))
-    other = [("symbol", "MXUSDT"), ("side", "BUY"), ("type", "LIMIT"), ("quantity", "9"), ("price", "3")]
-    again = await bot.signed("POST", "order", [*other, ("newClientOrderId", "mine-1")])
-    assert again.json() == first.json()
+async def test_a_client_id_of_another_order_is_refused_with_its_code(bot: BotClient, port: FakePort) -> None:
+    port.answer = Deny("client-id", "SELL 1", "gh-1: BUY 1", "mine-1 already names gh-1: BUY 1. This is SELL 1", "Use another id.")
+    reply = await bot.buy(("newClientOrderId", "mine-1"))
+    assert reply.status_code == 400
+    assert reply.json() == {
+        "code": 30026,
+        "msg": "gatehouse: client-id: mine-1 already names gh-1: BUY 1. This is SELL 1. Use another id.",
+    }
+
+
+async def test_the_port_gets_what_was_asked_besides_the_amounts(bot: BotClient, port: FakePort) -> None:
+    await bot.buy(("newClientOrderId", "mine-1"), ("timeInForce", "GTC"), ("stpMode", "cancel_maker"))
+    assert port.placed()[0].conditions == "timeInForce=GTC, stpMode=cancel_maker"
+
+
+BOT_IDS = [str(UUID(int=1 << 127)), "x" * 64, "a b", "a;b", "ünï-☃", "../x", "${x}", "[red]x", '"quoted"']
+
+
+@pytest.mark.parametrize("own", BOT_IDS)
+async def test_a_bots_own_id_may_be_any_printable_text_up_to_64_characters(bot: BotClient, port: FakePort, own: str) -> None:
+    assert (await bot.buy(("newClientOrderId", own))).status_code == 200
+    ref = (("symbol", "MXUSDT"), ("origClientOrderId", own))
+    assert (await bot.signed("GET", "order", ref)).json()["clientOrderId"] == own
+    assert (await bot.signed("DELETE", "order", ref)).json()["origClientOrderId"] == own
+    tested = await bot.signed("POST", "order/test", [*BUY, ("newClientOrderId", own)], timestamp=port.clock + 1)
+    assert tested.status_code == 200, tested.text
+
+
+@pytest.mark.parametrize(
+    ("own", "why"),
+    [
+        ("x" * 65, "it has 65 characters, and at most 64 are accepted"),
+        ("a\nb", "it contains U+000A, which cannot be printed"),
+        ("a\u202eb", "it contains U+202E, which cannot be printed"),
+    ],
+)
+async def test_a_refused_client_id_gives_the_real_reason(bot: BotClient, own: str, why: str) -> None:
+    reply = (await bot.buy(("newClientOrderId", own))).json()
+    assert reply == {"code": 700008, "msg": f"gatehouse: newClientOrderId is not accepted: {why}."}
+
+
+async def test_a_client_id_that_is_not_utf_8_is_refused_for_that(bot: BotClient) -> None:
+    payload = f"{encode_params(BUY)}&newClientOrderId=a%ff&timestamp={bot.port.clock}"
+    reply = await bot.raw("POST", "order", f"{payload}&signature={signature(ALPHA.secret, payload)}")
+    assert reply.json() == {"code": 700008, "msg": "gatehouse: newClientOrderId is not accepted: it is not UTF-8 text."}
 
 
 async def test_a_denial_names_the_rule_the_measure_and_the_threshold(bot: BotClient, port: FakePort) -> None:

@@ -8,9 +8,11 @@ from random import Random
 
 import pytest
 
+from exchange.mexc.account import AccountApi
 from exchange.mexc.account_checks import AccountCheck, Demands, check_account
 from exchange.mexc.connect import VenueEndpoint, open_venue
 from exchange.mexc.reach import Reach
+from exchange.mexc.rest import PermanentRefusal
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import Millis
 from exchange.ports import VenueName
@@ -20,6 +22,7 @@ from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.conditions.listings import ListingChange
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
+from exchange.wire.errors import WireError
 from tests.support.permits import Leaving
 
 BTC = "BTCUSDT"
@@ -110,6 +113,30 @@ async def test_a_symbol_the_venue_does_not_list_is_found() -> None:
         rows = await checked(running, replace(DEMANDS, symbols=("NOPEUSDT",)))
     assert rows["NOPEUSDT rules"].measured == "not listed"
     assert not rows["NOPEUSDT open to this key"].ok
+
+
+async def test_paying_fees_with_mx_is_found() -> None:
+    async with venue_of(replace(ACCOUNT, mx_deduction=True)) as running:
+        rows = await checked(running)
+    assert failures(rows) == ["fees in MX"]
+    assert "Switch off" in rows["fees in MX"].remedy
+
+
+async def test_fees_in_mx_are_fine_where_the_policy_names_mx() -> None:
+    async with venue_of(replace(ACCOUNT, mx_deduction=True)) as running:
+        assert failures(await checked(running, replace(DEMANDS, assets=("USDT", "BTC", "MX")))) == []
+
+
+@pytest.mark.parametrize(("status", "failing"), [(404, []), (403, ["fees in MX"]), (500, ["fees in MX"])])
+async def test_only_a_venue_without_the_switch_passes_without_an_answer(
+    monkeypatch: pytest.MonkeyPatch, status: int, failing: list[str]
+) -> None:
+    async def refused(_: object) -> bool:
+        raise PermanentRefusal("GET mxDeduct/enable", WireError(status, "no", status, coded=False))
+
+    monkeypatch.setattr(AccountApi, "pays_fees_in_mx", refused)
+    async with venue_of(ACCOUNT) as running:
+        assert failures(await checked(running)) == failing
 
 
 async def test_a_wrong_clock_is_found() -> None:

@@ -237,6 +237,37 @@ def test_a_clock_that_was_set_is_accepted_at_once() -> None:
     assert clock.now() == source.ns // 1_000_000 + 30_100
 
 
+def test_the_quickest_sample_wins_and_says_how_wrong_it_can_be() -> None:
+    source = FakeClock()
+    clock = VenueClock(source)
+    for trip, offset in ((200, 90), (10, 100), (100, 140)):
+        clock.observe(sample(source, offset, trip))
+    reading = clock.reading
+    assert reading is not None
+    assert clock.now() == source.ns // 1_000_000 + 100
+    assert (reading.uncertainty_ms, reading.age_ms) == (6, 100)
+
+
+def test_a_quick_sample_that_is_old_no_longer_counts() -> None:
+    source = FakeClock()
+    clock = VenueClock(source)
+    clock.observe(sample(source, 100, 10))
+    source.ns += 21 * SECOND
+    clock.observe(sample(source, 104, 60))
+    assert clock.now() == source.ns // 1_000_000 + 104
+
+
+def test_an_uneven_round_trip_is_an_uncertainty() -> None:
+    source = FakeClock()
+    clock = VenueClock(source)
+    sent = source.ns
+    source.ns += 2_100_000_000
+    clock.observe(Sample(sent, source.ns, Millis(source.now() - 2_000)))
+    reading = clock.reading
+    assert reading is not None
+    assert (reading.offset_ms, reading.uncertainty_ms) == (950, 1051)
+
+
 def test_an_unmeasured_clock_raises_instead_of_guessing() -> None:
     clock = VenueClock(FakeClock())
     assert (clock.age_ns, clock.reading, clock.uncertainty_ns) == (None, None, None)

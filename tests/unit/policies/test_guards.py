@@ -28,7 +28,11 @@ from policies.stage import Stage
 from tests.unit.policies.policy_kit import NOW, REHEARSAL, changed
 
 SINCE = Millis(NOW - 1_000_000)
-MEASURED = [field.name for field in fields(GuardMeasurements) if field.name not in {"since", "reducing"}]
+MEASURED = [
+    field.name
+    for field in fields(GuardMeasurements)
+    if field.name not in {"since", "reducing", "clock_uncertainty_ms", "clock_judged_at"}
+]
 
 
 def eur(value: str) -> Measured[Decimal]:
@@ -198,6 +202,33 @@ def test_an_outcome_unknown_for_too_long_halts(age: int, broken: bool) -> None:
 def test_a_clock_offset_in_either_direction_raises_the_level(offset: int, level: Level | None) -> None:
     measurements = replace(WELL, clock_offset_ms=Measured(offset, NOW))
     assert levels(measurements) == ([(GuardName.CLOCK_OFFSET, level)] if level else [])
+
+
+@pytest.mark.parametrize(
+    ("offset", "uncertainty", "level", "blind"),
+    [
+        (400, 100, None, False),
+        (-400, 100, None, False),
+        (901 + 50, 50, Level.HALT, False),
+        (-901 - 50, 50, Level.HALT, False),
+        (900 + 50, 50, Level.NO_ENTRY, True),
+        (700, 199, Level.NO_ENTRY, False),
+        (450, 51, Level.NO_ENTRY, True),
+        (950, 1050, Level.NO_ENTRY, True),
+        (0, 901, Level.NO_ENTRY, True),
+    ],
+)
+def test_only_a_clock_offset_that_is_certain_is_a_breach(offset: int, uncertainty: int, level: Level | None, blind: bool) -> None:
+    measurements = replace(WELL, clock_offset_ms=Measured(offset, NOW), clock_uncertainty_ms=uncertainty, clock_judged_at=NOW)
+    assert [(one.level, one.blind) for one in breaches(measurements)] == ([(level, blind)] if level else [])
+
+
+@pytest.mark.parametrize(("age", "level"), [(15_000, Level.NO_ENTRY), (15_001, Level.HALT)])
+def test_a_clock_that_cannot_be_judged_halts_after_the_deadline(age: int, level: Level) -> None:
+    unsure = replace(WELL, clock_offset_ms=Measured(950, NOW), clock_uncertainty_ms=1050, clock_judged_at=Millis(NOW - age))
+    (breach,) = breaches(unsure)
+    assert (breach.level, breach.measured, breach.blind) == (level, "not measured", True)
+    assert "cannot be judged: our clock and the venue's differ by 0 to 2000 ms" in breach.message
 
 
 @pytest.mark.parametrize("name", MEASURED)

@@ -91,8 +91,24 @@ def test_the_legacy_spelling_of_limit_is_accepted() -> None:
     assert parse_new_order(limit(type="LIMIT_ORDER")).type is OrderType.LIMIT
 
 
-def test_time_in_force_and_unknown_parameters_change_nothing() -> None:
-    assert parse_new_order(limit(timeInForce="IOC", recvWindow="5000", foo="bar")) == parse_new_order(LIMIT)
+def test_unknown_parameters_change_nothing() -> None:
+    assert parse_new_order(limit(recvWindow="5000", foo="bar")) == parse_new_order(LIMIT)
+
+
+def test_time_in_force_is_noted_and_never_sent() -> None:
+    order = parse_new_order(limit(timeInForce="IOC"))
+    assert order.conditions == "timeInForce=IOC"
+    assert order_params(order) == order_params(parse_new_order(LIMIT))
+
+
+def test_the_conditions_name_the_mode_of_self_trades() -> None:
+    assert parse_new_order(limit(stpMode="cancel_maker")).conditions == "stpMode=cancel_maker"
+    assert parse_new_order(LIMIT).conditions == ""
+
+
+def test_a_client_id_that_is_too_long_is_refused_for_its_length() -> None:
+    with pytest.raises(WireRefusal, match="more than 32 characters"):
+        parse_new_order(limit(newClientOrderId="x" * 33))
 
 
 def test_an_order_without_a_client_id_has_none() -> None:

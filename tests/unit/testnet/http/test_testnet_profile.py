@@ -12,8 +12,8 @@ import pytest
 from exchange.testnet.access.auth import ALL_PERMISSIONS
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
-from exchange.wire.profile import KycLevel
-from tests.support.wire_readers import parse_group_reply, parse_groups_reply, parse_kyc, parse_mx_deduct, parse_uid
+from exchange.wire.profile import KycLevel, parse_mx_deduct
+from tests.support.wire_readers import parse_group_reply, parse_groups_reply, parse_kyc, parse_uid
 
 MONEY = {"USDT": Decimal(10_000), "BTC": Decimal(1)}
 MASTER = AccountConfig("master", "mx0bot", "bot-secret", MONEY, ALL_PERMISSIONS, uid="209302839", kyc=KycLevel.ADVANCED)

@@ -1,0 +1,55 @@
+"""Decides when people hear that a symbol in which something is at stake is closed at its venue. ``core.decisions.ticks`` calls it.
+
+MEXC can pause a pair, take it offline or delist it within a day (mexc-spot-v3.md §3.1). Its orders can then no longer trade and its
+holdings can no longer be sold, and nothing else would say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from controller.core import events as e
+from controller.core.decisions.draft import Draft
+from controller.core.effects import Alert, AlertKind
+from controller.core.fold.closed_symbols import key_of, title_of
+from controller.core.inputs import Market
+from controller.core.state import market_of
+from exchange.model import SymbolRules
+from exchange.ports import VenueName
+from policies.schema import Policy
+
+ZERO = Decimal(0)
+
+
+def watch(draft: Draft, policy: Policy, markets: Mapping[VenueName, Market]) -> None:
+    """Journal what has closed, and what is open again, on the venue in use and on the live one."""
+    for venue in sorted({VenueName.LIVE, draft.after.watched or VenueName.LIVE}):
+        market = markets.get(market_of(venue))
+        if market is not None:
+            for symbol in policy.symbols:
+                _judge(draft, policy, venue, symbol, closed_because(market.rules.get(symbol)))
+
+
+def closed_because(rules: SymbolRules | None) -> str:
+    """Why no order can trade under these rules; empty where one can."""
+    if rules is None:
+        return "it is no longer listed"
+    if not rules.trading:
+        return "it is paused or offline"
+    return "" if rules.api_allowed else "it is closed to orders by API"
+
+
+def _judge(draft: Draft, policy: Policy, venue: VenueName, symbol: str, why: str) -> None:
+    state = draft.after
+    orders = sum(1 for order in state.open_on(venue) if order.symbol == symbol and order.working)
+    totals = state.ledger(venue).totals
+    held = totals.get(symbol.removesuffix(policy.eur_rate.asset), ZERO) if totals is not None else ZERO
+    known = state.closed_symbols.get(key_of(venue, symbol))
+    if why and (orders or held > 0):
+        if known is None or known.why != why:
+            event = e.SymbolClosed(venue=venue, symbol=symbol, why=why, orders=orders, held=held)
+            draft.emit(event)
+            draft.do(Alert(AlertKind.SYMBOL, title_of(event), draft.after.closed_symbols[key_of(venue, symbol)].line))
+    elif known is not None:
+        draft.emit(e.SymbolReopened(venue=venue, symbol=symbol, why=f"nothing of it is left; {why}" if why else "it can be traded"))

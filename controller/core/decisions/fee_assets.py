@@ -1,0 +1,29 @@
+"""Decides about a fee that is charged in an asset the policy does not name. ``core.decisions.venue_reports`` calls it.
+
+MEXC charges fees in the quote asset or, where the account pays with MX, in MX (mexc-spot-v3.md §6). Equity, the day's loss and the
+gates see the assets of the policy only, so such a fee would be a loss that nothing counts.
+"""
+
+from __future__ import annotations
+
+from controller.core.decisions import moves
+from controller.core.decisions.account import assets_of
+from controller.core.decisions.draft import Draft
+from exchange.model import Fill
+from exchange.ports import VenueName
+from policies.guards import Breach, GuardName, Level
+from policies.numbers import text
+
+
+def check(draft: Draft, venue: VenueName, fill: Fill) -> None:
+    """Halt for a fee that leaves in another asset. The trade itself is booked before. A fee of nothing needs no asset."""
+    policy = draft.after.policy
+    if policy is None or not fill.fee or fill.fee_asset in assets_of(policy):
+        return
+    named = ", ".join(assets_of(policy))
+    measured = f"{text(fill.fee)} {fill.fee_asset or 'of an asset that the venue does not name'}"
+    message = (
+        f"trade {fill.trade_id} on {venue} cost a fee of {measured}; the policy names {named}, and a fee in another asset is "
+        "counted in no loss. If the account pays fees with MX, switch that off at the venue"
+    )
+    moves.breach(draft, venue, Breach(GuardName.FEE_ASSET, Level.HALT, measured, named, message))
