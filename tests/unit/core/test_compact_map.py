@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.compact_map import BUCKETS, CompactMap
-from controller.core.decisions.draft import Repeated
+from controller.core.decisions.reused_ids import CLIENT_ID
 from controller.core.fold.apply import apply
 from controller.core.order_state import bot_key
 from exchange.model import OrderStatus
+from policies.limit_types import Deny
 from policies.stage import Stage
 from tests.support.desk import D, Desk
 from tests.support.tries import tries
@@ -145,7 +146,9 @@ def test_the_bot_id_of_a_settled_order_is_not_reused(walked: Desk) -> None:
     first = settled(desk, "mine")
     desk.pass_time(86_400_000)
     again = desk.order("0.00003", "59900", bot_id="mine")
-    assert (again.reply, again.events, again.effects) == (Repeated(first), (), ())
+    assert isinstance(again.reply, Deny)
+    assert (again.reply.rule, again.effects) == (CLIENT_ID, ())
+    assert first in again.reply.message
 
 
 def test_a_trade_of_a_settled_order_is_booked_once(walked: Desk) -> None:
