@@ -104,13 +104,13 @@ DRAWS: dict[str, tuple[int, Callable[[Random], tuple[Any, ...]]]] = {
     "gap": (1, lambda dice: (dice.choice((-5_000, -1_500, -400, 400, 1_500, 5_000)),)),
     "trade": (8, lambda dice: (dice.randint(0, 9), dice.randint(1, 4))),
     "fault": (9, _fault),
-    "feed": (1, lambda dice: (dice.choice((900, 2_500, 6_000, 17_000)),)),
-    "clock": (1, lambda dice: (dice.choice((600, -700, 2_000)), dice.choice((500, 3_000)))),
+    "feed": (1, lambda dice: (dice.choice((900, 900, 1_800, 2_500, 6_000, 17_000)),)),
+    "clock": (1, lambda dice: (dice.choice((600, 600, -700, 2_000)), dice.choice((500, 500, 3_000)))),
     "heal": (2, lambda dice: ()),
-    "foreign": (1, lambda dice: (dice.randint(0, 30),)),
+    "foreign": (1, lambda dice: (dice.randint(0, 60),)),
     "halt": (1, lambda dice: (dice.randint(0, 1),)),
-    "leave halt": (4, lambda dice: (dice.randint(0, 3),)),
-    "signed": (3, lambda dice: (dice.randrange(len(SIGNED)), dice.randint(0, 9), _fate(dice))),
+    "leave halt": (3, lambda dice: (dice.randint(0, 3),)),
+    "signed": (2, lambda dice: (dice.randrange(len(SIGNED)), dice.randint(0, 9), _fate(dice))),
     "restart": (2, lambda dice: (dice.randint(0, 255), dice.random() < 0.1)),
     "die before acting": (1, lambda dice: ()),
 }
@@ -122,7 +122,7 @@ def drawn(seed: int, number: int) -> tuple[int, list[Step]]:
     """Sequence ``number`` of a seed: where it starts, and its 10 to 60 steps."""
     dice = Random(f"{seed} {number}")  # noqa: S311 - a history, not a secret
     (start,) = dice.choices(range(len(STARTS)), START_WEIGHTS)
-    names = dice.choices(_NAMES, _WEIGHTS, k=int(dice.triangular(10, 61, 10)))
+    names = dice.choices(_NAMES, _WEIGHTS, k=10 + int(51 * dice.random() ** 3))
     return start, [(name, DRAWS[name][1](dice)) for name in names]
 
 
@@ -145,9 +145,9 @@ class Play:
         self.world.judge.books()
 
     def end(self, *, settle: bool) -> None:
-        """The journal folds to the state. ``settle``: the faults end, time passes, and the books have to agree."""
-        self.world.check_fold()
+        """``settle``: the journal folds to the state, the faults end, time passes, and the books have to agree."""
         if settle:
+            self.world.check_fold()
             self._heal()
             self.world.pass_time(9_500)
             self.world.judge.books()
@@ -162,9 +162,12 @@ class Play:
         )
 
     def _order(self, side: str, type_: int, size: int, bps: int, bot_id: str, fate: tuple[str, int, int, int]) -> None:
-        kind = TYPES[type_]
+        kind, held = TYPES[type_], self._venue().held
+        if side == "SELL" and not held and size % 4:
+            # A sale of nothing is denied, and most of them should not be.
+            side = "BUY"
         if side == "SELL":
-            bps = -bps
+            bps, size = -bps, min(size, int(held * 100_000)) if held and size % 4 else size
         self.world.bot_orders(self._intent(side, kind, size, bps, bot_id), _fated(fate))
 
     def _burst(self, count: int, size: int, bps: int, apart_ms: int, fate: tuple[str, int, int, int]) -> None:
