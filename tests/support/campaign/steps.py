@@ -81,11 +81,11 @@ def _order(dice: Random) -> tuple[Any, ...]:
 
 
 def _burst(dice: Random) -> tuple[Any, ...]:
-    return dice.randint(3, 6), dice.randint(5, 10), dice.choice((0, -5, -30)), dice.choice((0, 1, 30)), _fate(dice)
+    return dice.randint(3, 6), dice.randint(5, 10), dice.choice((0, -5, -30)), dice.choice((0, 1, 30, 900, 1_700)), _fate(dice)
 
 
 ODD = ("symbol", "negative", "huge", "tiny", "no price", "both", "wrong key", "other bot", "by quote")
-SIGNED = ("advance", "ramp", "demote", "demote", "flatten", "halt", "one signature", "expired", "again")
+SIGNED = ("advance", "ramp", "demote", "halt", "one signature", "expired", "again")
 
 
 def _fault(dice: Random) -> tuple[Any, ...]:
@@ -104,13 +104,14 @@ DRAWS: dict[str, tuple[int, Callable[[Random], tuple[Any, ...]]]] = {
     "gap": (1, lambda dice: (dice.choice((-5_000, -1_500, -400, 400, 1_500, 5_000)),)),
     "trade": (8, lambda dice: (dice.randint(0, 9), dice.randint(1, 4))),
     "fault": (9, _fault),
-    "feed": (1, lambda dice: (dice.choice((900, 900, 1_800, 2_500, 6_000, 17_000)),)),
+    "feed": (1, lambda dice: (dice.choice((900, 900, 1_800, 2_500, 6_000, 17_000)), dice.random() < 0.5)),
     "clock": (1, lambda dice: (dice.choice((600, 600, -700, 2_000)), dice.choice((500, 500, 3_000)))),
     "heal": (2, lambda dice: ()),
     "foreign": (1, lambda dice: (dice.randint(0, 60),)),
     "halt": (1, lambda dice: (dice.randint(0, 1),)),
     "leave halt": (3, lambda dice: (dice.randint(0, 3),)),
-    "signed": (2, lambda dice: (dice.randrange(len(SIGNED)), dice.randint(0, 9), _fate(dice))),
+    "signed": (2, lambda dice: (dice.randrange(len(SIGNED)), dice.randint(0, 9))),
+    "flatten": (1, lambda dice: (_fate(dice), dice.choice((0, 700, 3_000)))),
     "restart": (2, lambda dice: (dice.randint(0, 255), dice.random() < 0.1)),
     "die before acting": (1, lambda dice: ()),
 }
@@ -244,9 +245,11 @@ class Play:
             case "cancels late":
                 faults.cancels_late = count
 
-    def _feed(self, ms: int) -> None:
+    def _feed(self, ms: int, waits: bool) -> None:
         world = self.world
         world.feed_stopped_at, world.feed_until = world.feed_stopped_at or world.now, world.now + ms
+        if waits:
+            world.pass_time(min(ms + 300, 9_000))
 
     def _clock(self, ms: int, lasts: int) -> None:
         self.world.offset_ms, self.world.offset_until = ms, self.world.now + lasts
@@ -271,7 +274,7 @@ class Play:
 
     def _halt(self, signed: int) -> None:
         if signed:
-            self._signed(SIGNED.index("halt"), 0, ("ack", 0, 0, 0))
+            self._signed(SIGNED.index("halt"), 0)
             return
         self.world.give(i.HaltAsked("an operator", "stop"))
 
@@ -283,7 +286,14 @@ class Play:
         verb = Verb.RESET if stage is Stage.MOCK else Verb.RESUME
         self._submit(verb, Position(stage), ("alice",) if verb is Verb.RESET else ("alice", "bob"))
 
-    def _signed(self, which: int, number: int, fate: tuple[str, int, int, int]) -> None:
+    def _flatten(self, fate: tuple[str, int, int, int], ms: int) -> None:
+        world = self.world
+        if self._venue().held:
+            world.exit_fate = _fated(fate)
+            self._submit(Verb.FLATTEN, world.state.position, ("alice",), subject="all")
+            world.pass_time(ms)
+
+    def _signed(self, which: int, number: int) -> None:
         world, kind = self.world, SIGNED[which]
         here = world.state.position
         match kind:
@@ -297,9 +307,6 @@ class Play:
                 if here.stage in RISK_ORDER[1:]:
                     lower = RISK_ORDER[: RISK_ORDER.index(here.stage)]
                     self._submit(Verb.DEMOTE, Position(lower[-1 - number % len(lower)]), ("alice",))
-            case "flatten":
-                world.exit_fate = _fated(fate)
-                self._submit(Verb.FLATTEN, here, ("alice",), subject="all")
             case "halt":
                 self._submit(Verb.HALT, Position(Stage.HALTED), ("carol",))
             case "one signature":

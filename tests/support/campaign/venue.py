@@ -233,9 +233,9 @@ class CampaignVenue:
             self.reached["stream: an event is lost"] += 1
             return
         delay = 1_700 if now < faults.slow_until else 12
-        if faults.swaps:
+        if faults.swaps and isinstance(event, Fill):
             faults.swaps -= 1
-            delay += 240
+            delay += 1_900
             self.reached["stream: an event is late"] += 1
         self.push(self.name, event, delay)
         if faults.repeats:
