@@ -35,7 +35,7 @@ class Emptying:
             world.reached["cancel-all: no answer"] += 1
             self._wait()
             return
-        if not self._shown_empty:
+        if not (self._shown_empty and quiet):
             venue.cancel_all(world.now)
             self._cancelled = True
         listed, _, _ = venue.account(world.now)

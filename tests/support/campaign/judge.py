@@ -150,6 +150,9 @@ class Judge:
         self.most[str(event.stage)] = max(self.most.get(str(event.stage), D(0)), worst)
         if worst > event.cap_eur:
             raise Violation(f"invariant 2: {worst:.4f} EUR of {event.cap_eur} with {event.client_id} at the {event.venue} venue")
+        if worst > event.exposure_eur:
+            # It is within the cap, by luck: the journal states less than there is.
+            raise Violation(f"invariant 2: {worst:.4f} EUR with {event.client_id}, and the journal says {event.exposure_eur:.4f}")
 
     def _booked(self, event: e.FillBooked) -> None:
         """Invariant 7: a booked trade is a trade of the venue, unchanged; the watchman sees that it is booked once."""
@@ -236,7 +239,7 @@ class Judge:
             if world.now - well_since < EMPTY_WITHIN_MS or mine:
                 continue
             if left := venue.open_reports():
-                if world.now - max(well_since, max(report.created_at for report in left)) < EMPTY_WITHIN_MS:
+                if world.now - max(well_since, *(report.created_at for report in left)) < EMPTY_WITHIN_MS:
                     continue
                 raise Violation(f"invariant 8: HALTED, and {left[0].client_id} is open at the {name} venue")
 

@@ -196,11 +196,16 @@ def part(seed: int, numbers: Sequence[int], *, shortens: bool = True, stops: boo
     return tally
 
 
+def walk() -> None:
+    """Walk a deployment to every start. A mutant is applied after it."""
+    for start in range(len(STARTS)):
+        base(start)
+
+
 def prepare() -> None:
     """Walk a deployment to every start, and let the collector leave those alone."""
     logging.disable(logging.CRITICAL)
-    for start in range(len(STARTS)):
-        base(start)
+    walk()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

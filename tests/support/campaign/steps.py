@@ -121,7 +121,7 @@ _WEIGHTS = tuple(weight for weight, _ in DRAWS.values())
 
 def drawn(seed: int, number: int) -> tuple[int, list[Step]]:
     """Sequence ``number`` of a seed: where it starts, and its 10 to 60 steps."""
-    dice = Random(f"{seed} {number}")  # noqa: S311 - a history, not a secret
+    dice = Random(f"{seed} {number}")
     (start,) = dice.choices(range(len(STARTS)), START_WEIGHTS)
     names = dice.choices(_NAMES, _WEIGHTS, k=10 + int(51 * dice.random() ** 3))
     return start, [(name, DRAWS[name][1](dice)) for name in names]
@@ -158,9 +158,7 @@ class Play:
 
     def _intent(self, side: str, type_: OrderType, size: int, bps: int, bot_id: str) -> OrderIntent:
         price = (self.world.shown_price * (10_000 + bps) / 10_000).quantize(D("0.01"), ROUND_DOWN)
-        return OrderIntent(
-            SYMBOL, Side(side), type_, bot_id, D(size) / 100_000, None, None if type_ is OrderType.MARKET else price
-        )
+        return OrderIntent(SYMBOL, Side(side), type_, bot_id, D(size) / 100_000, None, None if type_ is OrderType.MARKET else price)
 
     def _order(self, side: str, type_: int, size: int, bps: int, bot_id: str, fate: tuple[str, int, int, int]) -> None:
         kind, held = TYPES[type_], self._venue().held

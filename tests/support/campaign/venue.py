@@ -145,9 +145,7 @@ class CampaignVenue:
 
     def open_reports(self) -> list[OrderReport]:
         """Our open orders, as they are."""
-        return [
-            view.report for view in self.engine.open_orders(ACCOUNT) if not view.report.client_id.startswith(_FOREIGN)
-        ]
+        return [view.report for view in self.engine.open_orders(ACCOUNT) if not view.report.client_id.startswith(_FOREIGN)]
 
     def truth(self, client_id: str) -> OrderReport | None:
         """One order of ours, as it is."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from controller.core import event_codec
 from controller.core import inputs as i
-from controller.core.causes import Cause
 from controller.core.decide import decide
 from controller.core.decisions.draft import Decision
 from controller.core.effects import Cancel, CancelAll, Effect, LookUp, Place, PlaceExit
@@ -26,10 +25,9 @@ from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.loop.writer import Writer
 from exchange.errors import GatehouseError
 from exchange.matching.events import Refusal
-from exchange.model import DataSource, Fill, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Quote
+from exchange.model import DataSource, Fill, Millis, OrderIntent, OrderReport, OrderStatus, Quote
 from exchange.ports import NOT_SENT, Ack, CancelAck, CancelFailed, Permit, Rejected, Unknown, VenueName
 from exchange.wire.errors import ErrorCode
-from policies.stage import Stage
 from tests.support.campaign.emptying import Emptying
 from tests.support.campaign.judge import Judge, Violation
 from tests.support.campaign.venue import CampaignVenue
@@ -38,7 +36,7 @@ from tests.support.desk_parts import RULES, SYMBOL
 
 TICK_MS, SWEEP_MS = 2_000, 3_000
 SEND_MS, ANSWER_MS, QUERY_MS, CANCEL_MS = 9, 21, 17, 14
-TIMEOUT_MS = 1_500
+TIMEOUT_MS, CUT_MS = 1_500, 200
 NO_ANSWER = -2
 FIRST_WAIT_MS, LONGEST_WAIT_MS = 400, 5_000
 """The waits between look-ups of one order, as ``controller.runtime.venues.lookups`` has them."""
@@ -297,8 +295,10 @@ class World(Desk):
         else:
             self.later(arrives, lambda: self._arrive(name, intent, way, fate), process=False)
         match way:
-            case "never" | "lost-ack" | "late-arrival":
+            case "never" | "lost-ack":
                 self._answer_later(intent.client_id, TIMEOUT_MS, Unknown("time-out"))
+            case "late-arrival":
+                self._answer_later(intent.client_id, CUT_MS, Unknown("the connection was cut"))
             case "503-before" | "503-after":
                 self._answer_later(intent.client_id, ANSWER_MS, Unknown("HTTP 503"))
             case "refused":
@@ -455,13 +455,9 @@ class World(Desk):
         """A bot asks for an order; ``fate`` is what becomes of it if it is sent."""
         self.fate = fate
         venue = self.state.venue or VenueName.MOCK
-        return self.give(
-            i.OrderRequested(bot, intent, {SYMBOL: self.quote()}, {SYMBOL: RULES}, venue, key or BOT_KEYS[bot])
-        )
+        return self.give(i.OrderRequested(bot, intent, {SYMBOL: self.quote()}, {SYMBOL: RULES}, venue, key or BOT_KEYS[bot]))
 
     @property
     def head(self) -> Head:
         """Any head: whether a command is anchored is the shell's to say."""
         return Head(self.state.seq, genesis_hash("campaign"), 1)
-
-
