@@ -162,7 +162,7 @@ def _place(error: BaseException) -> str:
 
 def shortened(start: int, steps: list[Step], message: str) -> list[Step]:
     """Leave out what the failure does not need: halves, quarters, single steps, until nothing can go."""
-    kind = message[:24]
+    kind = message.partition(":")[0]
     size = max(1, len(steps) // 2)
     while True:
         kept, position = steps, 0
