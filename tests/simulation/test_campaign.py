@@ -36,7 +36,7 @@ def quiet() -> Iterator[None]:
 @pytest.mark.parametrize("sequences", sizes(short=1_000, long=5_000))
 def test_every_invariant_holds_by_the_venues_own_books(sequences: int, counted: Counted) -> None:
     tally = part(SEED, range(sequences))
-    assert not tally.failures, "\n".join(failure.told() for failure in tally.failures)
+    assert not tally.failures, "\n".join(failure.text() for failure in tally.failures)
     assert tally.unreached() == [], "the campaign does not reach what it is for"
     counted("sequences", tally.sequences)
 

@@ -101,7 +101,7 @@ class Failure:
         """What ``CAMPAIGN_REPLAY`` takes."""
         return json.dumps([self.start, self.steps], separators=(",", ":"))
 
-    def told(self) -> str:
+    def text(self) -> str:
         """For people."""
         steps = "\n".join(f"    {name} {json.dumps(arguments)}" for name, arguments in self.steps)
         return (
@@ -134,7 +134,7 @@ class Tally:
         """What is essential and never happened."""
         return [name for name in ESSENTIAL if not self.reached[name]]
 
-    def told(self) -> str:
+    def text(self) -> str:
         """The whole count, for people."""
         reached = "\n".join(f"  {count:>9,}  {name}" for name, count in sorted(self.reached.items()) if count)
         most = ", ".join(f"{stage} {worst:.4f}" for stage, worst in sorted(self.most.items()))
@@ -224,15 +224,15 @@ def _parts(seed: int, sequences: int, workers: int) -> Iterator[Tally]:
 
 def campaign(seed: int, sequences: int, *, workers: int, tell: Callable[[str], None]) -> Tally:
     """The whole campaign. Ends early after ten failures."""
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
     total = Tally()
     for one in _parts(seed, sequences, workers):
         total.add(one)
         for failure in one.failures:
-            tell(failure.told())
+            tell(failure.text())
         now = time.monotonic()
-        if now - told >= REPORT_EVERY_S or total.sequences == sequences:
-            told = now
+        if now - reported >= REPORT_EVERY_S or total.sequences == sequences:
+            reported = now
             rate = total.sequences / (now - began)
             tell(f"{total.sequences:>9,} of {sequences:,} sequences, {total.steps:,} steps, {rate:.0f} a second")
         if len(total.failures) >= 10:
@@ -253,7 +253,7 @@ def main() -> int:
     workers = int(os.environ.get("CAMPAIGN_WORKERS") or os.cpu_count() or 1)
     print(f"campaign of seed {seed}: {sequences:,} sequences on {workers} processes", flush=True)
     total = campaign(seed, sequences, workers=workers, tell=lambda line: print(line, flush=True))
-    print(total.told())
+    print(total.text())
     missing = total.unreached()
     print(f"seed {seed}: {total.sequences:,} sequences, {total.steps:,} steps, {len(total.failures)} failures")
     if missing:

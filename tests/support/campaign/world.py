@@ -407,9 +407,9 @@ class World(Desk):
             return
         snapshot = i.AccountSnapshot(*venue.account(self.now))
         fees = {SYMBOL: RULES.taker_fee}
-        self.later(QUERY_MS, lambda: self._given(i.AccountRead(name, snapshot, booked, started, fees)))
+        self.later(QUERY_MS, lambda: self._delivered(i.AccountRead(name, snapshot, booked, started, fees)))
 
-    def _given(self, input_: i.Input) -> None:
+    def _delivered(self, input_: i.Input) -> None:
         self.give(input_)
 
     def _pushed(self, name: VenueName, event: OrderReport | Fill, delay: int) -> None:

@@ -180,7 +180,7 @@ class HiddenOrder:
         return []
 
 
-def test_an_order_that_no_list_shows_yet_is_cancelled_while_its_outcome_is_not_known() -> None:
+def test_an_order_without_an_outcome_that_no_list_shows_is_cancelled() -> None:
     loop, venue = VirtualTimeLoop(), HiddenOrder()
     waiting = cancel_all_until_empty(venue, [SYMBOL], VirtualClock(loop), lambda: venue.in_flight, expected=1)  # type: ignore[arg-type]
     result = run_in_virtual_time(waiting, loop)
