@@ -1,7 +1,8 @@
-"""Random episodes against one deployment with a real controller process, judged by the venue's own books after every step.
+"""Random episodes against deployments with real controller processes, judged by the venue's own books after every step.
 
 An episode sends a burst of orders, lets one thing go wrong in the middle of it, and waits until the controller trades again. The
-same seed gives the same choices, but not the same timing of processes. ``tests/e2e/test_soak_episodes.py`` runs them.
+same seed gives the same choices, but not the same timing of processes. An episode mostly waits, so several deployments play side by
+side: each takes the next episode when it has ended one. ``tests/e2e/test_soak_episodes.py`` runs them.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -61,12 +62,10 @@ class Episodes:
     done: Counter[str] = field(default_factory=Counter)
     halts: Counter[str] = field(default_factory=Counter)
 
-    async def run(self, episodes: int, *, seconds: float) -> None:
-        """So many episodes, or as many as begin in that time; then the journal must verify."""
+    async def run(self, numbers: Iterator[int], *, seconds: float) -> None:
+        """The episodes of these numbers, or as many as begin in that time; then the journal must verify."""
         end = time.monotonic() + seconds
-        for number in range(episodes):
-            if time.monotonic() > end:
-                break
+        while time.monotonic() <= end and (number := next(numbers, None)) is not None:
             await self.play(number)
         await self.deployment.stop()
         self.check("the end")
@@ -216,3 +215,40 @@ async def episodes(directory: Path, seed: int) -> AsyncIterator[Episodes]:
         books = VenueBooks(deployment.testnet, "testnet", POLICY.eur_rate.quote_per_eur)
         async with http_at(deployment.gateway, timeout=30) as http:
             yield Episodes(deployment, Bot(deployment, books, None, http, Decimal(1)), books, seed)
+
+
+@dataclass
+class SideBySide:
+    """Several deployments that share the episodes of one seed."""
+
+    members: list[Episodes]
+
+    async def run(self, episodes: int, *, seconds: float) -> None:
+        """So many episodes, or as many as begin in that time. The first that fails ends all."""
+        numbers = iter(range(episodes))
+        async with asyncio.TaskGroup() as group:
+            for member in self.members:
+                group.create_task(member.run(numbers, seconds=seconds))
+
+    @property
+    def done(self) -> Counter[str]:
+        """The episodes by what went wrong in them."""
+        return sum((member.done for member in self.members), Counter[str]())
+
+    @property
+    def halts(self) -> Counter[str]:
+        """The halts that nobody asked for, by their reason."""
+        return sum((member.halts for member in self.members), Counter[str]())
+
+    @property
+    def most(self) -> Decimal:
+        """The largest worst case at any of the venues."""
+        return max(member.books.most for member in self.members)
+
+
+@asynccontextmanager
+async def side_by_side(directory: Path, seed: int, deployments: int) -> AsyncIterator[SideBySide]:
+    """So many deployments, started and at the testnet."""
+    async with AsyncExitStack() as stack:
+        places = [directory / f"deployment-{number}" for number in range(deployments)]
+        yield SideBySide([await stack.enter_async_context(episodes(place, seed)) for place in places])

@@ -158,6 +158,36 @@ def test_an_order_that_arrives_while_the_list_is_read_is_cancelled_too() -> None
     assert venue.orders == 0
 
 
+class HiddenOrder:
+    """A venue where an order of ours arrives after the first cancel, and no list shows it (mexc-spot-v3.md §6)."""
+
+    def __init__(self) -> None:
+        self.lists, self.orders, self.in_flight = 0, 0, 1
+
+    async def cancel_all(self, symbols: Sequence[str]) -> CancelOutcome:
+        assert symbols == [SYMBOL]
+        self.orders = 0
+        return CancelAck()
+
+    async def remaining(self, symbols: Sequence[str]) -> Sequence[Any]:
+        assert symbols == [SYMBOL]
+        self.lists += 1
+        if self.lists == 1:
+            self.orders = 1
+        if self.lists == 4:
+            assert not self.orders, "the order is open for seconds, because no list shows it"
+            self.in_flight = 0
+        return []
+
+
+def test_an_order_without_an_outcome_that_no_list_shows_is_cancelled() -> None:
+    loop, venue = VirtualTimeLoop(), HiddenOrder()
+    waiting = cancel_all_until_empty(venue, [SYMBOL], VirtualClock(loop), lambda: venue.in_flight, expected=1)  # type: ignore[arg-type]
+    result = run_in_virtual_time(waiting, loop)
+    assert venue.orders == 0
+    assert result.empty_ns >= 0
+
+
 class BusyBot:
     """A venue where a bot replaces each order that is cancelled."""
 
