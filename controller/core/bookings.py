@@ -54,15 +54,22 @@ def twin(bookings: Sequence[Booking], fill: Fill, *, listed: bool) -> Booking | 
     return min(unnamed, key=lambda one: abs(one.at - fill.at), default=None)
 
 
-def judge(bookings: Sequence[Booking], fill: Fill, *, listed: bool, left: Decimal, final: bool) -> Told:
+def misnamed(bookings: Sequence[Booking], trade_id: str, *, listed: bool) -> Booking | None:
+    """The booked trade that is told under ``trade_id`` in both places, as its other id there was taken for one of it."""
+    same = (one for one in bookings if one.id_of(listed=not listed) == trade_id)
+    return next((one for one in same if one.id_of(listed=listed) not in {"", trade_id}), None)
+
+
+def judge(bookings: Sequence[Booking], fill: Fill, *, listed: bool, left: Decimal, final: bool, one_numbering: bool) -> Told:
     """Whether ``fill``, whose id is new, is another trade than those booked on its order.
 
     ``left`` is what the venue's report of the order has executed beyond what is booked: the independent judge. ``final``: the
     order has ended, so that report is the last word. One place tells each trade under one id, so two ids there are two trades.
+    ``one_numbering``: both places were seen to use the same ids, so two ids are two trades in any case.
     """
     if left >= fill.quantity or not _alike(bookings, fill):
         return Told.NEW
-    if twin(bookings, fill, listed=listed) is not None:
+    if not one_numbering and twin(bookings, fill, listed=listed) is not None:
         return Told.REPEATED
     return Told.UNDECIDABLE if final else Told.NEW
 

@@ -322,7 +322,10 @@ class FillBooked(Event):
 
 
 class FillRepeated(Event):
-    """The venue told a booked trade again, under another id. ``booked_as`` is the id it was booked with. It is not booked again."""
+    """The venue told a booked trade again, in its other place. ``booked_as`` is the id it was booked with. It is not booked again.
+
+    With the same id, it shows that both places number trades alike.
+    """
 
     venue: VenueName
     trade_id: str

@@ -36,6 +36,7 @@ class Ledger:
     sold what the account had before. ``reconciled_at`` is when a reconciliation last found no difference. ``equity_eur`` is the
     equity of the last sample, ``None`` if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity. ``ids`` maps
     the venue's id of every order of ours to our own id, and ``strangers`` holds the trades of orders that are not ours.
+    ``one_numbering``: the venue's trade lists and its stream were seen to use the same ids.
     """
 
     totals: Map[str, Decimal] | None = None
@@ -58,6 +59,7 @@ class Ledger:
     peak_eur: Decimal | None = None
     ids: CompactMap = CompactMap()
     strangers: Map[str, tuple[Booking, ...]] = field(default_factory=Map)
+    one_numbering: bool = False
 
 
 @dataclass(frozen=True, slots=True)

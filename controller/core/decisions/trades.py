@@ -7,7 +7,7 @@ Its identity is that order and the venue's trade id. ``controller.core.bookings`
 from __future__ import annotations
 
 from controller.core import events as e
-from controller.core.bookings import Booking, Told, judge, trade_key, twin
+from controller.core.bookings import Booking, Told, judge, misnamed, trade_key, twin
 from controller.core.decisions import moves
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.whose import contradicted_ids, find, may_trade
@@ -24,15 +24,18 @@ def fill_reported(draft: Draft, venue: VenueName, fill: Fill, *, listed: bool) -
     is not known yet may have made it. The look-up of that order tells, and the next reading of the account books the trade.
     """
     ledger = draft.after.ledger(venue)
-    if ledger.totals is None or _is_known(ledger, fill):
+    if ledger.totals is None:
         return True
     order = find(draft.after, venue, fill.client_id, fill.order_id)
+    if _is_known(ledger, fill):
+        _learn_numbering(draft, venue, fill, order, listed=listed)
+        return True
     if order is None and not fill.client_id and any(may_trade(one, fill) for one in draft.after.open_on(venue)):
         return False
     bookings = order.bookings if order is not None else ledger.strangers.get(fill.order_id, ())
     left = order.reported - order.booked if order is not None else ZERO
     final = order is not None and not order.working
-    match judge(bookings, fill, listed=listed, left=left, final=final):
+    match judge(bookings, fill, listed=listed, left=left, final=final, one_numbering=ledger.one_numbering):
         case Told.REPEATED:
             _remember(draft, venue, fill, order, twin(bookings, fill, listed=listed), listed=listed)
         case Told.NEW:
@@ -48,17 +51,30 @@ def _is_known(ledger: Ledger, fill: Fill) -> bool:
     return trade_key(fill.order_id, fill.trade_id) in ledger.trades or fill.trade_id in ledger.trades
 
 
+def _learn_numbering(draft: Draft, venue: VenueName, fill: Fill, order: OrderState | None, *, listed: bool) -> None:
+    """Record, once, that the venue's lists and its stream number trades alike, and free an id that was taken for a repeat."""
+    ledger = draft.after.ledger(venue)
+    bookings = order.bookings if order is not None else ledger.strangers.get(fill.order_id, ())
+    elsewhere = any(one.id_of(listed=not listed) == fill.trade_id for one in bookings)
+    if elsewhere and (not ledger.one_numbering or misnamed(bookings, fill.trade_id, listed=listed) is not None):
+        _tell_again(draft, venue, fill, order, fill.trade_id, listed=listed)
+
+
 def _remember(
     draft: Draft, venue: VenueName, fill: Fill, order: OrderState | None, booked: Booking | None, *, listed: bool
 ) -> None:
     assert booked is not None
+    _tell_again(draft, venue, fill, order, booked.id_of(listed=not listed), listed=listed)
+
+
+def _tell_again(draft: Draft, venue: VenueName, fill: Fill, order: OrderState | None, booked_as: str, *, listed: bool) -> None:
     draft.emit(
         e.FillRepeated(
             venue=venue,
             trade_id=fill.trade_id,
             order_id=fill.order_id,
             client_id=order.client_id if order is not None else fill.client_id,
-            booked_as=booked.id_of(listed=not listed),
+            booked_as=booked_as,
             listed=listed,
         )
     )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from immutables import Map
 
 from controller.core import events as e
-from controller.core.bookings import Booking, trade_key
+from controller.core.bookings import Booking, misnamed, trade_key
 from controller.core.fold.flatten import SELLER
 from controller.core.order_state import IN_FLIGHT, OrderState, bot_key, settled_line
 from controller.core.state import State
@@ -198,27 +198,29 @@ def filled(state: State, event: e.FillBooked) -> State:
 
 
 def repeated(state: State, event: e.FillRepeated) -> State:
-    """Remember the second id of a booked trade."""
+    """Remember the second id of a booked trade. An id that was taken for it by mistake is free again, and will be booked."""
     ledger = state.ledgers[event.venue]
     order = state.orders.get(event.client_id)
-    ledger = replace(ledger, trades=ledger.trades.put(trade_key(event.order_id, event.trade_id), event.client_id))
-    if order is not None:
-        state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
-        return put(state, replace(order, bookings=_named(order.bookings, event)))
-    known = _named(ledger.strangers.get(event.order_id, ()), event)
-    ledger = replace(ledger, strangers=ledger.strangers.set(event.order_id, known))
-    return replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+    bookings = order.bookings if order is not None else ledger.strangers.get(event.order_id, ())
+    trades = ledger.trades
+    if (wrong := misnamed(bookings, event.trade_id, listed=event.listed)) is not None:
+        trades = trades.drop(trade_key(event.order_id, wrong.id_of(listed=event.listed)))
+    ledger = replace(
+        ledger,
+        trades=trades.put(trade_key(event.order_id, event.trade_id), event.client_id),
+        one_numbering=ledger.one_numbering or event.trade_id == event.booked_as,
+    )
+    named = tuple(_named(one, event) for one in bookings)
+    if order is None:
+        ledger = replace(ledger, strangers=ledger.strangers.set(event.order_id, named))
+    state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+    return state if order is None else put(state, replace(order, bookings=named))
 
 
-def _named(bookings: tuple[Booking, ...], event: e.FillRepeated) -> tuple[Booking, ...]:
-    """The bookings with the second id at the one that has only the first."""
-
-    def named(one: Booking) -> Booking:
-        if one.id_of(listed=event.listed) or one.id_of(listed=not event.listed) != event.booked_as:
-            return one
-        return replace(one, listed=event.trade_id) if event.listed else replace(one, streamed=event.trade_id)
-
-    return tuple(map(named, bookings))
+def _named(one: Booking, event: e.FillRepeated) -> Booking:
+    if one.id_of(listed=not event.listed) != event.booked_as:
+        return one
+    return replace(one, listed=event.trade_id) if event.listed else replace(one, streamed=event.trade_id)
 
 
 def _settle(totals: Map[str, Decimal], event: e.FillBooked, state: State) -> Map[str, Decimal]:
