@@ -63,15 +63,17 @@ def misnamed(bookings: Sequence[Booking], trade_id: str, *, listed: bool) -> Boo
 def judge(bookings: Sequence[Booking], fill: Fill, *, listed: bool, left: Decimal, final: bool, one_numbering: bool) -> Told:
     """Whether ``fill``, whose id is new, is another trade than those booked on its order.
 
-    ``left`` is what the venue's report of the order has executed beyond what is booked: the independent judge. ``final``: the
-    order has ended, so that report is the last word. One place tells each trade under one id, so two ids there are two trades.
+    One place tells each trade under one id. So of equal trades there are as many as the place that tells most of them tells ids:
+    a new id there is a new trade, and elsewhere it is the second id of a booked one. ``left`` is what the venue's report of the
+    order has executed beyond what is booked: the independent judge. ``final``: the order has ended, so that report is the last
+    word, and a trade for which it leaves no room cannot be a new one.
     ``one_numbering``: both places were seen to use the same ids, so two ids are two trades in any case.
     """
-    if left >= fill.quantity or not _alike(bookings, fill):
+    if not _alike(bookings, fill):
         return Told.NEW
     if not one_numbering and twin(bookings, fill, listed=listed) is not None:
         return Told.REPEATED
-    return Told.UNDECIDABLE if final else Told.NEW
+    return Told.UNDECIDABLE if final and left < fill.quantity else Told.NEW
 
 
 def _alike(bookings: Sequence[Booking], fill: Fill) -> list[Booking]:

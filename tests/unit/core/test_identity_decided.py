@@ -227,11 +227,13 @@ def test_two_equal_trades_in_one_second_are_two_when_each_place_tells_two(desk: 
     assert desk.state.ledger(MOCK).clean
 
 
-def test_what_the_order_executed_tells_a_second_trade_from_a_repeat(desk: Desk) -> None:
+def test_of_two_equal_trades_the_one_that_the_stream_lost_is_booked_when_both_are_listed(desk: Desk) -> None:
     client_id = order(desk)
     told(desk, trade(desk, client_id, "505X1"))
-    told(desk, desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00006"))
-    told(desk, as_listed(trade(desk, client_id, "dd2"), "dd2"), listed=True)
+    listed = [as_listed(trade(desk, client_id, name), name) for name in ("dd2", "dd1")]
+    told(desk, listed[0], listed=True)
+    assert booked(desk, client_id) == D("0.00003")
+    sweep(desk, listed, (desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00006"),))
     assert booked(desk, client_id) == D("0.00006")
 
 
