@@ -8,13 +8,14 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: run test proofs soak lint types imports check fix docs model proto bench bare lock tools clean help
+.PHONY: run test proofs soak fuzz lint types imports check fix docs model proto bench bare lock tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
 	@echo "make test   set everything up and test every behaviour: before every commit"
 	@echo "make proofs run the long forms of the tests: whole searches, every crash, long runs"
 	@echo "make soak   run what needs the whole machine for minutes: overload, long runs of real processes"
+	@echo "make fuzz   give the parsers of what MEXC sends random bytes for a minute, guided by coverage (ARGS='--seconds 600')"
 	@echo "make check  lint, types and import rules"
 	@echo "make fix    format and apply safe lint fixes"
 	@echo "make docs   regenerate the diagrams and tables in ops/docs, and the model's edges"
@@ -61,6 +62,9 @@ proofs: $(READY) tools
 # One after the other, because each loads the machine by itself.
 soak: $(READY) tools
 	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m pytest -n 0 --timeout=1800 -v -m soak $(TESTS)
+
+fuzz: $(READY)
+	@$(BIN)/python -m ops.fuzz $(ARGS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

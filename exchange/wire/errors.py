@@ -296,7 +296,8 @@ def _message_of(fields: dict[object, object], status: int) -> str:
     for key in ("msg", "message", "data"):
         text = fields.get(key)
         if isinstance(text, str) and text:
-            return text[:_MESSAGE_LIMIT]
+            # JSON can write half of a surrogate pair, which no journal can store.
+            return text[:_MESSAGE_LIMIT].encode("utf-8", errors="replace").decode()
     return f"HTTP {status} without a message"
 
 
