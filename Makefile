@@ -8,7 +8,7 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: run test proofs soak campaign lint types imports check fix docs model proto bench bare lock tools clean help
+.PHONY: run test proofs soak campaign fuzz lint types imports check fix docs model proto bench bare lock tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
@@ -16,6 +16,7 @@ help:
 	@echo "make proofs run the long forms of the tests: whole searches, every crash, long runs"
 	@echo "make soak   run what needs the whole machine for minutes: overload, long runs of real processes"
 	@echo "make campaign play 100,000 generated sequences against the venue's own books (CAMPAIGN_SEED, CAMPAIGN_SEQUENCES)"
+	@echo "make fuzz   give the parsers of what MEXC sends random bytes for a minute, guided by coverage (ARGS='--seconds 600')"
 	@echo "make check  lint, types and import rules"
 	@echo "make fix    format and apply safe lint fixes"
 	@echo "make docs   regenerate the diagrams and tables in ops/docs, and the model's edges"
@@ -65,6 +66,9 @@ soak: $(READY) tools
 
 campaign: $(READY)
 	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.campaign.run
+
+fuzz: $(READY)
+	@$(BIN)/python -m ops.fuzz $(ARGS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

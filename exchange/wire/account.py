@@ -75,7 +75,7 @@ def parse_account(decoded: object) -> Account:
         asset = one.text("asset")
         if asset in balances:
             raise MalformedReply(f"account lists {asset} twice")
-        balances[asset] = Balance(asset, one.decimal("free"), one.decimal("locked"))
+        balances[asset] = Balance(asset, one.amount("free"), one.amount("locked"))
     return Account(fields.flag("canTrade"), balances)
 
 
@@ -104,14 +104,14 @@ def parse_fill(decoded: object) -> Fill:
     """Read one element of ``myTrades``; a trade may name no asset for its fee. Raises ``MalformedReply``."""
     fields = Fields("trade", decoded)
     return Fill(
-        trade_id=fields.text("id"),
-        order_id=fields.text("orderId"),
-        client_id=fields.text_or_empty("clientOrderId"),
+        trade_id=fields.venue_id("id"),
+        order_id=fields.venue_id("orderId"),
+        client_id=fields.client_id_or_empty("clientOrderId"),
         symbol=fields.text("symbol"),
         side=Side.BUY if fields.flag("isBuyer") else Side.SELL,
-        price=fields.decimal("price"),
-        quantity=fields.decimal("qty"),
-        quote=fields.decimal("quoteQty"),
+        price=fields.amount("price"),
+        quantity=fields.amount("qty"),
+        quote=fields.amount("quoteQty"),
         fee=fields.decimal("commission"),
         fee_asset=fields.text_or_empty("commissionAsset"),
         maker=fields.flag("isMaker"),
@@ -191,7 +191,7 @@ def symbol_list_json(symbols: Sequence[str]) -> dict[str, object]:
 
 def parse_symbol_list(decoded: object) -> tuple[str, ...]:
     """Read ``selfSymbols`` or ``defaultSymbols``. Raises ``MalformedReply``."""
-    return tuple(str(item) for item in Fields("symbols", decoded).items("data"))
+    return tuple(Fields("symbols", {"data": item}).text("data") for item in Fields("symbols", decoded).items("data"))
 
 
 def _optional_millis(params: Mapping[str, str], name: str) -> Millis | None:

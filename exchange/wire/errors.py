@@ -234,7 +234,7 @@ def load_json(body: bytes) -> object:
     """
     try:
         decoded: object = json.loads(body, parse_float=Decimal, parse_constant=_no_constants)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise MalformedReply(f"not JSON ({type(error).__name__})") from error
     return decoded
 
@@ -296,7 +296,8 @@ def _message_of(fields: dict[object, object], status: int) -> str:
     for key in ("msg", "message", "data"):
         text = fields.get(key)
         if isinstance(text, str) and text:
-            return text[:_MESSAGE_LIMIT]
+            # JSON can write half of a surrogate pair, which no journal can store.
+            return text[:_MESSAGE_LIMIT].encode("utf-8", errors="replace").decode()
     return f"HTTP {status} without a message"
 
 

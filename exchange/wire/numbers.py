@@ -12,7 +12,10 @@ _STRICT = re.compile(r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,18})?")
 _REPLY = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{0,60})?(?:[eE][+-]?[0-9]{1,2})?")
 _WIDE = Context(prec=200)
 _MAX_REPLY_TEXT = 110
-_MAX_MAGNITUDE = 60
+_MAX_MAGNITUDE = 40
+_MAX_SCALE = 60
+_SECONDS = range(10**9, 10**11)
+"""Instants of this century in seconds; as milliseconds they would be in the first years after 1970."""
 _INTEGER = re.compile(r"[0-9]{1,15}")
 
 
@@ -43,13 +46,21 @@ def reply_decimal(name: str, value: object) -> Decimal:
         MalformedReply: absent, not a number, not finite, or too long.
     """
     if isinstance(value, str) and len(value) <= _MAX_REPLY_TEXT and _REPLY.fullmatch(value) is not None:
-        return Decimal(value)
-    # A JSON number may write 10**999999999 in ten characters: check its magnitude before printing it.
-    if isinstance(value, Decimal) and value.is_finite() and -_MAX_MAGNITUDE < value.adjusted() < _MAX_MAGNITUDE:
+        value = Decimal(value)
+    # An exponent may write 10**999999999 in ten characters: check the magnitude before printing it.
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < _MAX_MAGNITUDE and _scale(value) <= _MAX_SCALE:
         return value
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_MAX_MAGNITUDE:
         return Decimal(value)
     raise MalformedReply(f"{name} is not a decimal: {_shown(value)}")
+
+
+def reply_amount(name: str, value: object) -> Decimal:
+    """As ``reply_decimal``, for an amount or a price: one below zero cannot be read either."""
+    amount = reply_decimal(name, value)
+    if amount < 0:
+        raise MalformedReply(f"{name} is negative")
+    return amount
 
 
 def reply_integer(name: str, value: object) -> int:
@@ -62,10 +73,16 @@ def reply_integer(name: str, value: object) -> int:
 
 
 def reply_millis(name: str, value: object) -> Millis:
-    """Read an instant from a venue's reply. Raises ``MalformedReply`` for anything but a positive integer."""
+    """Read an instant from a venue's reply.
+
+    Raises:
+        MalformedReply: not an integer, before 1970, or seconds instead of milliseconds: a trade in 1970 would be lost.
+    """
     instant = reply_integer(name, value)
     if instant < 0:
         raise MalformedReply(f"{name} is before 1970: {instant}")
+    if instant in _SECONDS:
+        raise MalformedReply(f"{name} counts seconds: {instant}")
     return Millis(instant)
 
 
@@ -85,6 +102,11 @@ def scale_of(value: Decimal) -> int:
 def exact_product(first: Decimal, second: Decimal) -> Decimal:
     """``first * second`` without the 28-digit rounding of the default context: limits are checked against the exact notional."""
     return _WIDE.multiply(first, second)
+
+
+def _scale(value: Decimal) -> int:
+    exponent = value.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
 
 
 def _shown(value: object) -> str:
