@@ -23,10 +23,11 @@ from controller.gateway.port import (
 )
 from controller.gateway.requests import Call
 from controller.gateway.throttled import Throttled
-from exchange.model import Millis, OrderReport, OrderStatus
+from exchange.model import Millis, OrderReport, OrderStatus, Side
 from exchange.orders import TERMINAL, WORKING
 from exchange.wire.account import ALL_ORDERS_DEFAULT, ALL_ORDERS_MAX, parse_history
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
+from exchange.wire.order_errors import order_error
 from exchange.wire.orders import (
     ack_json,
     cancel_json,
@@ -35,7 +36,6 @@ from exchange.wire.orders import (
     parse_order_ref,
     parse_symbols,
 )
-from exchange.wire.symbols import validate
 from policies.limit_types import Deny
 
 DAY = 86_400_000
@@ -89,7 +89,9 @@ class OrderDesk:
         rules = self._port.rules((order.symbol,)).get(order.symbol)
         if rules is None:
             raise refuse(ErrorCode.BAD_SYMBOL, "Invalid symbol.")
-        error = validate(order, rules)
+        quote = self._port.quote(order.symbol)
+        best = None if quote is None else quote.ask if order.side is Side.BUY else quote.bid
+        error = order_error(order, rules, best)
         if error is not None:
             raise WireRefusal(error)
         return {}

@@ -16,9 +16,9 @@ _ZERO = Decimal(0)
 class OrderView:
     """One order at one moment, with the fields of MEXC's order object and order push that ``OrderReport`` lacks.
 
-    ``quote_quantity`` is the amount of a MARKET order by quote; ``last_quantity`` is the size of the latest fill and
-    ``maker`` whether that fill was a maker's. A MARKET order's price is its collar, not a fill price (mexc-spot-v3.md §4.3), and
-    the quantity of a MARKET order by quote is its executed quantity.
+    ``quote_quantity`` is the amount of a MARKET SELL by quote; ``last_quantity`` is the size of the latest fill and
+    ``maker`` whether that fill was a maker's. A MARKET order's price is its collar, not a fill price (mexc-spot-v3.md §4.3). A
+    MARKET BUY by quote has the quantity that its amount buys at the collar; a MARKET SELL by quote, its executed quantity.
     """
 
     report: OrderReport

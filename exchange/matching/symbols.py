@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from exchange.book import Level
 from exchange.errors import ConfigError
-from exchange.matching.order_checks import decimals
+from exchange.forms import decimals
 from exchange.model import OrderType, SymbolRules
 from exchange.tape import TapeGap, TapeRecord, TapeTrade
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from exchange.forms import CLIENT_ID, TAKES, Field, misfit
 from exchange.model import Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
 from exchange.wire.errors import ErrorCode, MalformedReply, WireError, WireRefusal, missing, refuse
 from exchange.wire.fields import Fields, as_list
 from exchange.wire.numbers import exact_product, parse_decimal, plain, reply_millis
-
-CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
-"""The client order ids that gatehouse sends and accepts; MEXC documents no charset (§4.1)."""
+from exchange.wire.order_errors import misfit_error
 
 MAX_SYMBOLS_PER_CANCEL = 5
 """The most symbols of one ``DELETE openOrders`` (§4.7)."""
@@ -108,7 +107,7 @@ def parse_client_id(text: str) -> str:
 
 
 def parse_new_order(params: Mapping[str, str]) -> NewOrder:
-    """Read ``POST order`` parameters (§4.1-4.3). ``timeInForce`` and a MARKET order's ``price`` are ignored.
+    """Read ``POST order`` parameters (§4.1-4.3). ``timeInForce`` and numbers that the order type does not take are ignored.
 
     Raises:
         WireRefusal: 700004 missing, 700008 malformed, -1121 symbol, 33333 side, stpMode or both market quantities, 30041 type.
@@ -117,29 +116,19 @@ def parse_new_order(params: Mapping[str, str]) -> NewOrder:
     side = _parse_side(params)
     order_type = _parse_type(params)
     client_id = params.get("newClientOrderId", "")
-    quantity = _optional_decimal(params, "quantity")
-    quote_quantity = _optional_decimal(params, "quoteOrderQty")
-    price: Decimal | None = None
-    if order_type is OrderType.MARKET:
-        if quantity is None and quote_quantity is None:
-            raise missing("quantity")
-        if quantity is not None and quote_quantity is not None:
-            raise refuse(ErrorCode.BAD_PARAMETER, "Send either quantity or quoteOrderQty.")
-    else:
-        quote_quantity = None
-        price = _optional_decimal(params, "price")
-        if quantity is None:
-            raise missing("quantity")
-        if price is None:
-            raise missing("price")
+    takeable = frozenset[Field]().union(*TAKES[order_type])
+    given = {name: parse_decimal(name, text) for name in Field if name in takeable and (text := params.get(name, ""))}
+    found = misfit(order_type, given)
+    if found is not None:
+        raise WireRefusal(misfit_error(found))
     return NewOrder(
         symbol=symbol,
         side=side,
         type=order_type,
         client_id=parse_client_id(client_id) if client_id else None,
-        quantity=quantity,
-        quote_quantity=quote_quantity,
-        price=price,
+        quantity=given.get(Field.QUANTITY),
+        quote_quantity=given.get(Field.AMOUNT),
+        price=given.get(Field.PRICE),
         stp_mode=_parse_stp_mode(params),
     )
 
@@ -368,8 +357,3 @@ def _parse_stp_mode(params: Mapping[str, str]) -> StpMode:
         return StpMode(params.get("stpMode", ""))
     except ValueError as error:
         raise refuse(ErrorCode.BAD_PARAMETER, "stpMode must be cancel_maker, cancel_taker or cancel_both.") from error
-
-
-def _optional_decimal(params: Mapping[str, str], name: str) -> Decimal | None:
-    text = params.get(name, "")
-    return parse_decimal(name, text) if text else None

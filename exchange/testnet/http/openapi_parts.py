@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from exchange import forms
 from exchange.testnet.http.endpoint import Parameter, Schema
 from exchange.wire.market import Interval
 
@@ -54,7 +55,10 @@ _SIDE: Schema = {"enum": ["BUY", "SELL"]}
 _TYPE: Schema = {"enum": ["LIMIT", "LIMIT_MAKER", "IMMEDIATE_OR_CANCEL", "FILL_OR_KILL", "MARKET"]}
 _STATUS: Schema = {"enum": ["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "PARTIALLY_CANCELED"]}
 _STP: Schema = {"enum": ["", "cancel_maker", "cancel_taker", "cancel_both"]}
-_AMOUNT: Schema = {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,18})?$"}
+_AMOUNT: Schema = {
+    "type": "string",
+    "pattern": rf"^(0|[1-9][0-9]{{0,{forms.DIGITS - 1}}})(\.[0-9]{{1,{forms.DECIMALS}}})?$",
+}
 
 
 # Parameters
@@ -82,7 +86,7 @@ TYPE = Parameter("type", {"enum": [*_TYPE["enum"], "LIMIT_ORDER"]}, required=Tru
 QUANTITY = Parameter("quantity", _AMOUNT, description="In the base asset.")
 QUOTE_QUANTITY = Parameter("quoteOrderQty", _AMOUNT, description="MARKET only: in the quote asset.")
 PRICE = Parameter("price", _AMOUNT)
-CLIENT_ID = Parameter("newClientOrderId", {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,32}$"})
+CLIENT_ID = Parameter("newClientOrderId", {"type": "string", "pattern": f"^{forms.CLIENT_ID.pattern}$"})
 STP_MODE = Parameter("stpMode", _STP, description="Applies within an STP group only.")
 ORDER_ID = Parameter("orderId", TEXT)
 ORIG_CLIENT_ID = Parameter("origClientOrderId", TEXT)
