@@ -28,7 +28,8 @@ class OrderState:
 
     ``executed`` is what the venue reports, ``booked`` the sum of the fills we have booked; ``executed`` may be ahead of ``booked``.
     ``unknown_reason`` is set while ``unknown_since`` is, ``reject_code`` and ``reject_message`` once the status is REJECTED.
-    ``misses`` counts the look-ups that did not find the order; the last of them began at ``missed_at``.
+    ``misses`` counts the look-ups that did not find the order; the last of them began at ``missed_at``. ``venue_price`` and
+    ``venue_quantity`` are what the venue made of a MARKET order, once it has said so.
     """
 
     number: int
@@ -59,6 +60,8 @@ class OrderState:
     reject_code: int | None = None
     reject_message: str = ""
     missed_at: Millis = Millis(0)
+    venue_price: Decimal | None = None
+    venue_quantity: Decimal | None = None
 
     @property
     def working(self) -> bool:

@@ -96,6 +96,21 @@ class Engine:
             self._settlement.moved(name, account.deposit(asset, amount), at)
         return self._settlement.take()
 
+    def withdraw(self, name: str, asset: str, amount: Decimal, at: Millis) -> list[EngineEvent]:
+        """Take free funds out of an account, as a withdrawal would.
+
+        Raises ``UsageError`` for an account that was never opened, for an invalid amount, and for more than is free.
+        """
+        change = self._account(name).withdraw(asset, amount)
+        if change is None:
+            raise UsageError(
+                f"{name} has less than {amount} {asset} free",
+                code="withdrawal-too-large",
+                remedy="Withdraw less, or cancel the orders that lock it.",
+            )
+        self._settlement.moved(name, change, at)
+        return self._settlement.take()
+
     def feed(self, record: TapeRecord) -> list[EngineEvent]:
         """Apply the market's next record. Raises ``UsageError`` for a symbol the testnet does not list."""
         market = self._market(record.symbol)

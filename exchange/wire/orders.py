@@ -26,6 +26,10 @@ _SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
 _LEGACY_TYPES = {"LIMIT_ORDER": OrderType.LIMIT}
 
 
+STP_CANCEL = "stp_cancel"
+"""The ``cancelReason`` of an order that self-trade prevention canceled (§4.9)."""
+
+
 class StpMode(StrEnum):
     """Which order is canceled if two of one STP group would trade with each other (§4.1)."""
 
@@ -64,11 +68,13 @@ class OrderRef:
 
 @dataclass(frozen=True, slots=True)
 class OrderAck:
-    """The reply to a placement (§4.1). It has no status and no fills; ``at`` is absent in older captures."""
+    """The reply to a placement (§4.1). It has no status and no fills; the last three are absent in older captures."""
 
     symbol: str
     order_id: str
     at: Millis | None = None
+    price: Decimal | None = None
+    quantity: Decimal | None = None
 
 
 class CancelStatus(StrEnum):
@@ -191,7 +197,7 @@ def order_ref_params(ref: OrderRef) -> list[tuple[str, str]]:
 
 
 def ack_json(order: NewOrder | OrderIntent, order_id: str, at: Millis) -> dict[str, object]:
-    """The reply to an accepted placement (§4.1)."""
+    """The reply to an accepted placement (§4.1). A MARKET ``order`` comes as the venue took it, with price and quantity (§4.3)."""
     return {
         "symbol": order.symbol,
         "orderId": order_id,
@@ -209,10 +215,11 @@ def parse_ack(decoded: object) -> OrderAck:
     """Read the reply to a placement; only ``symbol`` and ``orderId`` are documented. Raises ``MalformedReply``."""
     fields = Fields("ack", decoded)
     at = fields.millis("transactTime") if fields.has("transactTime") else None
-    return OrderAck(fields.text("symbol"), fields.text("orderId"), at)
+    price, quantity = (None if fields.raw(name) in (None, "") else fields.decimal(name) for name in ("price", "origQty"))
+    return OrderAck(fields.text("symbol"), fields.text("orderId"), at, price, quantity)
 
 
-def order_json(report: OrderReport) -> dict[str, object]:
+def order_json(report: OrderReport, stp_mode: StpMode = StpMode.NONE, cancel_reason: str | None = None) -> dict[str, object]:
     """The order object of §4.9. ``updateTime`` is null if unknown; states of our own appear as ``venue_status`` says."""
     return {
         "symbol": report.symbol,
@@ -231,6 +238,8 @@ def order_json(report: OrderReport) -> dict[str, object]:
         "icebergQty": None,
         "time": report.created_at,
         "updateTime": report.updated_at,
+        "stpMode": stp_mode.value,
+        "cancelReason": cancel_reason,
         "isWorking": True,
         "origQuoteOrderQty": plain(report.quote_quantity or exact_product(report.price, report.quantity)),
     }

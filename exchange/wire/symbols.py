@@ -18,7 +18,10 @@ _MAX_PRECISION = 18
 
 
 def symbol_json(rules: SymbolRules) -> dict[str, object]:
-    """One element of ``exchangeInfo.symbols``. IOC and FOK are never listed, as on MEXC."""
+    """One element of ``exchangeInfo.symbols``. IOC and FOK are never listed, as on MEXC.
+
+    ``st`` marks a token under assessment, and ``contractAddress`` is where its contract is; nothing of ours has either.
+    """
     return {
         "symbol": rules.symbol,
         "status": _ONLINE if rules.trading else "2",
@@ -42,6 +45,8 @@ def symbol_json(rules: SymbolRules) -> dict[str, object]:
         "quoteAmountPrecisionMarket": plain(rules.min_notional_market),
         "maxQuoteAmountMarket": plain(rules.max_notional_market),
         "fullName": rules.base,
+        "contractAddress": "",
+        "st": False,
         "tradeSideType": next(kind for kind, sides in _SIDES.items() if sides == (rules.buy_allowed, rules.sell_allowed)),
     }
 

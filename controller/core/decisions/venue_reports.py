@@ -8,6 +8,7 @@ What the venue reports is always booked. If it contradicts the journal, the depl
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 from controller.core import events as e
 from controller.core.decisions import moves
@@ -17,7 +18,7 @@ from controller.core.inputs import CancelAnswered, LookupAnswered, PlacementAnsw
 from controller.core.order_state import IN_FLIGHT, OrderState
 from controller.core.state import State
 from exchange.errors import IntegrityError
-from exchange.model import Fill, OrderReport, OrderStatus
+from exchange.model import Fill, OrderReport, OrderStatus, OrderType
 from exchange.orders import advance
 from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, VenueName
 from policies.stage import Stage
@@ -30,9 +31,10 @@ def placement_answered(draft: Draft, answer: PlacementAnswered) -> None:
     """Record the venue's answer to the placement of an order. Each order is sent once."""
     order = draft.after.orders[answer.client_id]
     match answer.outcome:
-        case Ack(order_id=order_id):
+        case Ack(order_id=order_id) as ack:
             if not order.order_id:
-                draft.emit(e.OrderAcked(client_id=order.client_id, order_id=order_id))
+                price, quantity = _as_taken(order, ack.price, ack.quantity)
+                draft.emit(e.OrderAcked(client_id=order.client_id, order_id=order_id, price=price, quantity=quantity))
         case Rejected(code=code, message=message):
             if order.status in IN_FLIGHT and not order.executed:
                 draft.emit(e.OrderRejected(client_id=order.client_id, code=code, message=message[:200]))
@@ -81,6 +83,7 @@ def order_reported(draft: Draft, venue: VenueName, report: OrderReport, *, retry
         return True
     changed = following is not order.status or report.executed > order.executed or (report.order_id and not order.order_id)
     if changed:
+        price, quantity = _as_taken(order, report.price, report.quantity)
         draft.emit(
             e.OrderReported(
                 client_id=order.client_id,
@@ -88,6 +91,8 @@ def order_reported(draft: Draft, venue: VenueName, report: OrderReport, *, retry
                 status=report.status,
                 executed=report.executed,
                 executed_quote=report.executed_quote,
+                price=price,
+                quantity=quantity,
             )
         )
     if changed or retry_cancel:
@@ -95,6 +100,13 @@ def order_reported(draft: Draft, venue: VenueName, report: OrderReport, *, retry
     if following is not OrderStatus.REJECTED and order.status is OrderStatus.REJECTED:
         moves.integrity(draft, f"{_rejected(order)}, but the venue reports it as {report.status}")
     return True
+
+
+def _as_taken(order: OrderState, price: Decimal | None, quantity: Decimal | None) -> tuple[Decimal | None, Decimal | None]:
+    """The price and the quantity that the venue states for a MARKET order; the other types have their own."""
+    if order.type is not OrderType.MARKET:
+        return None, None
+    return price or None, quantity or None
 
 
 def cancel_answered(draft: Draft, answer: CancelAnswered) -> None:

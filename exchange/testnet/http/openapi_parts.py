@@ -161,12 +161,12 @@ _LISTING = _named(
     "Symbol",
     _object(
         {
-            **_of("symbol", "baseAsset", "quoteAsset", "fullName", schema=TEXT),
+            **_of("symbol", "baseAsset", "quoteAsset", "fullName", "contractAddress", schema=TEXT),
             "status": {"enum": ["1", "2", "3"]},
             **_of("baseAssetPrecision", "quotePrecision", "quoteAssetPrecision", schema=NUMBER),
             **_of("baseCommissionPrecision", "quoteCommissionPrecision", schema=NUMBER),
             "orderTypes": _list({"enum": ["LIMIT", "MARKET", "LIMIT_MAKER"]}),
-            **_of("isSpotTradingAllowed", "isMarginTradingAllowed", schema=FLAG),
+            **_of("isSpotTradingAllowed", "isMarginTradingAllowed", "st", schema=FLAG),
             **_of("quoteAmountPrecision", "baseSizePrecision", "maxQuoteAmount", schema=DECIMAL),
             **_of("makerCommission", "takerCommission", schema=DECIMAL),
             **_of("quoteAmountPrecisionMarket", "maxQuoteAmountMarket", schema=DECIMAL),
@@ -240,6 +240,8 @@ ORDER_REPLY = _named(
             "side": _SIDE,
             "time": INSTANT,
             "updateTime": INSTANT,
+            "stpMode": _STP,
+            "cancelReason": {"oneOf": [NULL, {"const": "stp_cancel"}]},
             "isWorking": FLAG,
         }
     ),
@@ -281,5 +283,27 @@ DONE = _envelope({"const": True}, 200)
 LISTEN_KEY_REPLY = _object({"listenKey": {"type": "string", "pattern": "^[0-9a-f]{64}$"}})
 LISTEN_KEYS = _object({"listenKey": _list(TEXT)})
 CURRENCIES = _list(_object({"coin": TEXT, "name": TEXT, "networkList": _list({"type": "object"})}))
-NOTHING_MOVED: Schema = {"type": "array", "maxItems": 0}
+DEPOSITS = _list(
+    _object(
+        {
+            **_of("coin", "network", "address", "txId", "unlockConfirm", "confirmTimes", schema=TEXT),
+            "amount": DECIMAL,
+            "status": {"const": 5},
+            "insertTime": INSTANT,
+            "memo": NULL,
+        }
+    )
+)
+WITHDRAWALS = _list(
+    _object(
+        {
+            **_of("id", "txId", "coin", "network", "address", "remark", "transHash", "coinId", "vcoinId", schema=TEXT),
+            **_of("amount", "transactionFee", schema=DECIMAL),
+            "transferType": {"const": 0},
+            "status": {"const": 7},
+            **_of("confirmNo", "memo", schema=NULL),
+            **_of("applyTime", "updateTime", schema=INSTANT),
+        }
+    )
+)
 NO_TRANSFERS = _object({"rows": {"type": "array", "maxItems": 0}, "total": {"const": 0}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from exchange.matching.events import OrderView
 from exchange.model import Millis, OrderStatus
@@ -41,7 +42,8 @@ def _place(call: Call) -> object:
 def _placed(call: Call, order: NewOrder) -> dict[str, object]:
     _admit(call, order)
     report = call.venue.place(call.account, order).order.report
-    return ack_json(order, report.order_id, report.created_at)
+    taken = replace(order, price=report.price, quantity=report.quantity)
+    return ack_json(taken, report.order_id, report.created_at)
 
 
 def _admit(call: Call, order: NewOrder) -> None:
@@ -103,7 +105,7 @@ def _order(call: Call) -> object:
     view = call.venue.engine.order(call.account, ref.symbol, order_id=ref.order_id, client_id=ref.client_id)
     if view is None or not call.venue.is_visible(view):
         raise refuse(ErrorCode.NO_SUCH_ORDER, "Order does not exist.")
-    return order_json(view.report)
+    return _shown_order(view)
 
 
 def _open_orders(call: Call) -> object:
@@ -133,7 +135,11 @@ def _states(text: str) -> frozenset[OrderStatus] | None:
 
 
 def _shown(call: Call, views: list[OrderView]) -> list[dict[str, object]]:
-    return [order_json(view.report) for view in views if call.venue.is_visible(view)]
+    return [_shown_order(view) for view in views if call.venue.is_visible(view)]
+
+
+def _shown_order(view: OrderView) -> dict[str, object]:
+    return order_json(view.report, view.stp_mode, view.cancel_reason)
 
 
 _READ, _WRITE = Permission.SPOT_DEAL_READ, Permission.SPOT_DEAL_WRITE
