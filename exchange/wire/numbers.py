@@ -70,6 +70,11 @@ def reply_millis(name: str, value: object) -> Millis:
     return Millis(instant)
 
 
+def whole_second(at: Millis) -> Millis:
+    """The second in which an instant is, as MEXC's orders, ``myTrades`` and ``aggTrades`` show it (§3, §4.9)."""
+    return Millis(at // 1_000 * 1_000)
+
+
 def plain(value: Decimal) -> str:
     """A decimal as text without an exponent and without trailing zeros, as MEXC expects it (mexc-spot-v3.md §2.7)."""
     text = format(value, "f")

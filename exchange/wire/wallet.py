@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from exchange.model import Millis
-from exchange.wire.numbers import plain
+from exchange.wire.numbers import plain, whole_second
 
 DEPOSITED, WITHDRAWN = 5, 7
 """The ``status`` of a deposit and of a withdrawal that succeeded."""
@@ -33,7 +33,7 @@ def deposit_json(transfer: Transfer) -> dict[str, object]:
         "status": DEPOSITED,
         "address": "simulated",
         "txId": transfer.id,
-        "insertTime": transfer.at // 1_000 * 1_000,
+        "insertTime": whole_second(transfer.at),
         "unlockConfirm": "1",
         "confirmTimes": "1",
         "memo": None,
@@ -42,7 +42,7 @@ def deposit_json(transfer: Transfer) -> dict[str, object]:
 
 def withdrawal_json(transfer: Transfer) -> dict[str, object]:
     """One element of ``capital/withdraw/history``."""
-    at = transfer.at // 1_000 * 1_000
+    at = whole_second(transfer.at)
     return {
         "id": transfer.id,
         "txId": transfer.id,

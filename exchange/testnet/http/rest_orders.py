@@ -14,6 +14,7 @@ from exchange.testnet.http.endpoint import Call, Endpoint
 from exchange.testnet.http.rest_market import listed
 from exchange.wire.account import ALL_ORDERS_DEFAULT, ALL_ORDERS_MAX, parse_history
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
+from exchange.wire.numbers import whole_second
 from exchange.wire.orders import (
     NewOrder,
     ack_json,
@@ -139,7 +140,11 @@ def _shown(call: Call, views: list[OrderView]) -> list[dict[str, object]]:
 
 
 def _shown_order(view: OrderView) -> dict[str, object]:
-    return order_json(view.report, view.stp_mode, view.cancel_reason)
+    """An order as recorded: its times are whole seconds (§4.9)."""
+    shown = replace(view.report, created_at=whole_second(view.report.created_at))
+    if shown.updated_at is not None:
+        shown = replace(shown, updated_at=whole_second(shown.updated_at))
+    return order_json(shown, view.stp_mode, view.cancel_reason)
 
 
 _READ, _WRITE = Permission.SPOT_DEAL_READ, Permission.SPOT_DEAL_WRITE

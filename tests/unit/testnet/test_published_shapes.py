@@ -85,6 +85,26 @@ async def test_a_reply_has_the_shape_of_the_published_one(endpoint: str, trader:
         compare(shown, published)
 
 
+@pytest.mark.parametrize(
+    ("path", "names"), [("openOrders", ("time", "updateTime")), ("allOrders", ("time", "updateTime")), ("myTrades", ("time",))]
+)
+async def test_orders_and_trades_have_whole_seconds(path: str, names: tuple[str, ...], trader: Any) -> None:
+    await trader.send("POST", "order", SPEND)
+    await trader.send("POST", "order", REST)
+    shown = await trader.get(path, **BTC)
+    assert shown
+    assert all(one[name] % 1_000 == 0 for one in shown for name in names)
+
+
+async def test_public_trades_taken_together_have_whole_seconds(trader: Any) -> None:
+    for _ in range(100):
+        if shown := await trader.get("aggTrades", **BTC):
+            break
+        await asyncio.sleep(0.05)
+    assert shown
+    assert all(one["T"] % 1_000 == 0 for one in shown)
+
+
 @pytest.mark.parametrize("topic", PUSHES)
 async def test_a_push_has_the_fields_of_the_published_one(topic: str, trader: Any, testnet: RunningTestnet) -> None:
     private = "@private." in topic
