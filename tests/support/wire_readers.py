@@ -53,7 +53,6 @@ def parse_klines(decoded: object) -> tuple[Candle, ...]:
 def parse_day_ticker(decoded: object) -> DayTicker:
     """Read one ``ticker/24hr`` object; an absent book side reads as 0."""
     fields = Fields("ticker", decoded)
-    zero = Decimal(0)
     return DayTicker(
         symbol=fields.text("symbol"),
         last=fields.decimal("lastPrice"),
@@ -61,14 +60,18 @@ def parse_day_ticker(decoded: object) -> DayTicker:
         high=fields.decimal("highPrice"),
         low=fields.decimal("lowPrice"),
         volume=fields.decimal("volume"),
-        quote_volume=fields.decimal_or("quoteVolume", zero),
-        bid=fields.decimal_or("bidPrice", zero),
-        bid_quantity=fields.decimal_or("bidQty", zero),
-        ask=fields.decimal_or("askPrice", zero),
-        ask_quantity=fields.decimal_or("askQty", zero),
+        quote_volume=_or_zero(fields, "quoteVolume"),
+        bid=_or_zero(fields, "bidPrice"),
+        bid_quantity=_or_zero(fields, "bidQty"),
+        ask=_or_zero(fields, "askPrice"),
+        ask_quantity=_or_zero(fields, "askQty"),
         open_time=fields.millis("openTime"),
         close_time=fields.millis("closeTime"),
     )
+
+
+def _or_zero(fields: Fields, name: str) -> Decimal:
+    return Decimal(0) if fields.raw(name) in (None, "") else fields.decimal(name)
 
 
 def parse_price(decoded: object) -> tuple[str, Decimal]:
