@@ -6,12 +6,14 @@ Every reader raises ``MalformedReply`` for what MEXC would not send.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from exchange.model import MarketTrade, Side
-from exchange.wire.errors import MalformedReply
+from exchange.wire.errors import MalformedReply, error_of
 from exchange.wire.fields import Fields, as_list
 from exchange.wire.market import Candle, DayTicker
 from exchange.wire.numbers import reply_decimal, reply_millis
+from exchange.wire.orders import parse_ack
 from exchange.wire.profile import KycLevel, StrategyGroup
 
 
@@ -83,6 +85,17 @@ def parse_price(decoded: object) -> tuple[str, Decimal]:
 def parse_average_price(decoded: object) -> Decimal:
     """Read ``avgPrice``."""
     return Fields("avgPrice", decoded).decimal("price")
+
+
+def parse_batch_reply(decoded: object) -> dict[str, Any]:
+    """Read the reply to ``batchOrders``: an acknowledgement or an error by our id. The place of an element means nothing."""
+    found: dict[str, Any] = {}
+    for item in as_list("batchOrders", decoded):
+        name = Fields("batchOrders", item).text("newClientOrderId")
+        if name in found:
+            raise MalformedReply(f"batchOrders answers {name} twice")
+        found[name] = error_of(200, item) or parse_ack(item)
+    return found
 
 
 def parse_kyc(decoded: object) -> KycLevel:

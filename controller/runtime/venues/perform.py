@@ -39,7 +39,8 @@ _log = logging.getLogger(__name__)
 class Performer:
     """Carries out effects at the venues.
 
-    ``owner`` tells our id of the order that a venue's id names. ``on_alert`` gets alerts, ``on_cancel_all_result`` the result of each cancel-all, ``on_not_empty`` each that takes too long.
+    ``on_alert`` gets alerts, ``on_cancel_all_result`` the result of each cancel-all, ``on_not_empty`` each that takes too long.
+    ``owner`` tells our id of the order that a venue's id names.
     """
 
     def __init__(
