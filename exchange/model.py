@@ -143,6 +143,24 @@ class OrderReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignOrder:
+    """An order of a type that cannot be placed by API, such as a stop order that a person placed. It is never ours.
+
+    ``kind`` is the type as the venue writes it (mexc-spot-v3.md §4.2). No amount of it is read: nothing is booked from it.
+    """
+
+    symbol: str
+    order_id: str
+    client_id: str
+    kind: str
+    open: bool
+
+
+ListedOrder = OrderReport | ForeignOrder
+"""What a list of orders, or a push about one, can hold."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fill:
     """One trade of one order. ``fee`` is in ``fee_asset``; MEXC charges the quote asset on both sides (mexc-spot-v3.md §6)."""
 

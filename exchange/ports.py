@@ -12,7 +12,20 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from exchange.model import Balance, DataSource, Fill, MarketTrade, Millis, OrderIntent, OrderReport, Quote, Side, SymbolRules
+from exchange.model import (
+    Balance,
+    DataSource,
+    Fill,
+    ForeignOrder,
+    ListedOrder,
+    MarketTrade,
+    Millis,
+    OrderIntent,
+    OrderReport,
+    Quote,
+    Side,
+    SymbolRules,
+)
 
 
 class VenueName(StrEnum):
@@ -156,11 +169,11 @@ class Venue(Protocol):
         """Look one order up by our client id; ``None`` when the venue says it does not exist (which may be lag)."""
         ...
 
-    async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
+    async def open_orders(self, symbol: str) -> Sequence[ListedOrder]:
         """Every order that can still trade."""
         ...
 
-    async def remaining(self, symbols: Sequence[str]) -> Sequence[OrderReport]:
+    async def remaining(self, symbols: Sequence[str]) -> Sequence[ListedOrder]:
         """As ``open_orders`` for several symbols, ahead of other queries: what a cancellation of all orders has left."""
         ...
 
@@ -214,7 +227,7 @@ class StreamGap:
     reason: str
 
 
-VenueEvent = OrderReport | Fill | StreamGap
+VenueEvent = OrderReport | ForeignOrder | Fill | StreamGap
 
 
 class FeedStatus(StrEnum):

@@ -100,7 +100,7 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.core import inputs as i
-from controller.core.decisions import alerts, boot, commands, drills, orders, sweeps, ticks, venue_reports, watchdog
+from controller.core.decisions import alerts, boot, commands, drills, orders, sweeps, ticks, trades, venue_reports, watchdog
 from controller.core.decisions.draft import Decision, Draft, Reply
 from controller.core.events import AccountChecked, HaltMeasured
 from controller.core.state import State
@@ -125,7 +125,7 @@ def _branch(draft: Draft, input_: i.Input) -> Reply:
 
 def _venue_reported(draft: Draft, report: i.VenueReported) -> None:
     if isinstance(report.event, Fill):
-        venue_reports.fill_reported(draft, report.venue, report.event)
+        trades.fill_reported(draft, report.venue, report.event, listed=report.listed)
     elif not venue_reports.order_reported(draft, report.venue, report.event):
         venue_reports.foreign_reported(draft, report.venue, report.event)
 

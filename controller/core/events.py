@@ -304,7 +304,10 @@ class OrderReported(Event):
 
 
 class FillBooked(Event):
-    """One trade, booked once per venue and trade id. ``traded_at`` is the venue's time of the trade."""
+    """One trade, booked once. ``traded_at`` is the venue's time of the trade.
+
+    ``listed``: the id is that of the venue's trade lists, not of its private stream, which may number trades differently.
+    """
 
     venue: VenueName
     trade_id: str
@@ -319,6 +322,18 @@ class FillBooked(Event):
     fee_asset: str
     maker: bool
     traded_at: int
+    listed: bool = False
+
+
+class FillRepeated(Event):
+    """The venue told a booked trade again, under another id. ``booked_as`` is the id it was booked with. It is not booked again."""
+
+    venue: VenueName
+    trade_id: str
+    order_id: str
+    client_id: str
+    booked_as: str
+    listed: bool
 
 
 class CancelRequested(Event):

@@ -13,7 +13,18 @@ from controller.authority.command import VerifiedCommand
 from controller.core.causes import Cause
 from controller.core.effects import AlertKind
 from controller.core.lifecycle import Position
-from exchange.model import Balance, DataSource, Fill, Millis, OrderIntent, OrderReport, Quote, SymbolRules
+from exchange.model import (
+    Balance,
+    DataSource,
+    Fill,
+    ForeignOrder,
+    ListedOrder,
+    Millis,
+    OrderIntent,
+    OrderReport,
+    Quote,
+    SymbolRules,
+)
 from exchange.ports import CancelOutcome, PlaceOutcome, VenueName
 from policies.authority import Verb
 from policies.stage import Environment
@@ -108,17 +119,18 @@ class LookupAnswered:
 
 @dataclass(frozen=True, slots=True)
 class VenueReported:
-    """An event from a venue's private stream."""
+    """An event from a venue's private stream. ``listed``: it is a trade out of the venue's trade list instead."""
 
     venue: VenueName
-    event: OrderReport | Fill
+    event: OrderReport | ForeignOrder | Fill
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AccountSnapshot:
     """A venue account, read twice with equal balances, so that all of it belongs to one moment."""
 
-    open_orders: tuple[OrderReport, ...]
+    open_orders: tuple[ListedOrder, ...]
     fills: tuple[Fill, ...]
     balances: Mapping[str, Balance]
 

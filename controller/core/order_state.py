@@ -11,6 +11,7 @@ from functools import lru_cache
 from immutables import Map
 
 from controller.core import state_codec
+from controller.core.bookings import Booking
 from controller.core.compact_map import CompactMap
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.orders import WORKING
@@ -28,8 +29,9 @@ class OrderState:
 
     ``executed`` is what the venue reports, ``booked`` the sum of the fills we have booked; ``executed`` may be ahead of ``booked``.
     ``unknown_reason`` is set while ``unknown_since`` is, ``reject_code`` and ``reject_message`` once the status is REJECTED.
-    ``misses`` counts the look-ups that did not find the order; the last of them began at ``missed_at``. ``venue_price`` and
-    ``venue_quantity`` are what the venue made of a MARKET order, once it has said so.
+    ``misses`` counts the look-ups that did not find the order; the last of them began at ``missed_at``. ``reported`` is what the
+    venue's own reports of the order say was executed, and ``bookings`` are its trades. ``venue_price`` and ``venue_quantity`` are
+    what the venue made of a MARKET order, once it has said so.
     """
 
     number: int
@@ -60,6 +62,8 @@ class OrderState:
     reject_code: int | None = None
     reject_message: str = ""
     missed_at: Millis = Millis(0)
+    reported: Decimal = ZERO
+    bookings: tuple[Booking, ...] = ()
     venue_price: Decimal | None = None
     venue_quantity: Decimal | None = None
 

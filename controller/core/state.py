@@ -9,6 +9,7 @@ from enum import StrEnum
 from immutables import Map
 
 from controller.authority.roster import Roster
+from controller.core.bookings import Booking
 from controller.core.causes import Cause, HaltClass
 from controller.core.compact_map import CompactMap
 from controller.core.effects import AlertKind
@@ -33,7 +34,8 @@ class Ledger:
 
     ``bought`` is what our own orders bought less what they sold and the fees charged in it, by asset. It is negative where they
     sold what the account had before. ``reconciled_at`` is when a reconciliation last found no difference. ``equity_eur`` is the
-    equity of the last sample, ``None`` if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity.
+    equity of the last sample, ``None`` if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity. ``ids`` maps
+    the venue's id of every order of ours to our own id, and ``strangers`` holds the trades of orders that are not ours.
     """
 
     totals: Map[str, Decimal] | None = None
@@ -54,6 +56,8 @@ class Ledger:
     day: int = -1
     day_start_eur: Decimal | None = None
     peak_eur: Decimal | None = None
+    ids: CompactMap = CompactMap()
+    strangers: Map[str, tuple[Booking, ...]] = field(default_factory=Map)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +243,8 @@ class State:
     version. ``policy_file`` and ``release_file`` are what was last read from disk: an unchanged file does not replace what a
     signed command has put in force since. ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was
     journalled. ``alerts`` holds the alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of
-    ``controller.core.fold.alerts``; ``alerts_lost`` counts those dropped. ``recent_ids`` holds the venue's id and our client id
-    of the orders that were settled last. ``watchdog_seq`` and ``watchdog_head`` name the last absorbed entry of the watchdog's
-    log.
+    ``controller.core.fold.alerts``; ``alerts_lost`` counts those dropped. ``watchdog_seq`` and ``watchdog_head`` name the last
+    absorbed entry of the watchdog's log.
     """
 
     seq: int = 0
@@ -295,7 +298,6 @@ class State:
     alerts: tuple[OpenAlert, ...] = ()
     alerts_lost: int = 0
     acknowledged: tuple[Acknowledged, ...] = ()
-    recent_ids: tuple[tuple[str, str], ...] = ()
     drill: Drill | None = None
     last_drill: DrillRecord | None = None
     flatten: Flatten | None = None

@@ -197,6 +197,7 @@ class Assembly:
             still_open=lambda venue: sum(1 for order in self._open_on(venue) if order.status in _IN_FLIGHT),
             working=lambda venue: sum(1 for order in self._open_on(venue) if order.working),
             trades_on=self._trades_on,
+            owner=lambda venue, order_id: self.writer.state.ledger(venue).ids.get(order_id),
         )
 
     def _make_disk_reserve(self) -> DiskReserve | None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
-from exchange.errors import GatehouseError
+from exchange.errors import GatehouseError, VenueError
 from exchange.mexc.account import TRANSFERS, WITHDRAWALS
 from exchange.mexc.client import MexcVenue
 from exchange.mexc.rest import VenueRefusal
@@ -201,6 +201,12 @@ async def _test_order(venue: MexcVenue, permit: Permit, rules: SymbolRules, kind
 async def _small_order(venue: MexcVenue, rules: SymbolRules, kind: OrderType, side: Side) -> OrderIntent:
     """An order just above the minimum, at the best price where it would rest: even if placed, it would risk almost nothing."""
     ticker = await venue.ticker(rules.symbol)
+    if ticker is None:
+        raise VenueError(
+            f"{rules.symbol} has no quote",
+            code="no-quote",
+            remedy="Wait until the book of the symbol has orders on both sides, or take the symbol out of the policy.",
+        )
     client_id = f"gh-check-{side.value.lower()}-{kind.value.lower()}"
     price = rules.quantise_price(ticker.bid if side is Side.BUY else ticker.ask)
     least = (rules.min_notional_market if kind is OrderType.MARKET else rules.min_notional) * _HEADROOM

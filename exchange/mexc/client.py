@@ -10,7 +10,7 @@ from exchange.mexc.private import PrivateStream
 from exchange.mexc.ratelimit import Lane
 from exchange.mexc.rest import RestCaller, VenueRefusal
 from exchange.mexc.trading import Trading
-from exchange.model import Balance, Fill, Millis, OrderIntent, OrderReport, SymbolRules
+from exchange.model import Balance, Fill, ListedOrder, Millis, OrderIntent, OrderReport, SymbolRules
 from exchange.ports import CancelAck, CancelFailed, CancelOutcome, ClockReading, Permit, PlaceOutcome, VenueEvent, VenueName
 from exchange.wire.account import MY_TRADES_PAGE, HistoryQuery
 from exchange.wire.errors import Certainty, ErrorCode, MalformedReply
@@ -19,6 +19,7 @@ from exchange.wire.orders import MAX_SYMBOLS_PER_CANCEL, OrderRef
 from exchange.wire.symbols import parse_exchange_info
 
 _NARROWEST, _NARROW = 2, 4
+_SECOND = 1_000
 
 
 class MexcVenue:
@@ -72,11 +73,11 @@ class MexcVenue:
             raise MalformedReply(f"asked for {client_id} on {symbol}, got {report.client_id} on {report.symbol}")
         return report
 
-    async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
+    async def open_orders(self, symbol: str) -> Sequence[ListedOrder]:
         """Every order that can still trade. Raises ``VenueError``."""
         return await self.trading.open_orders([symbol])
 
-    async def remaining(self, symbols: Sequence[str]) -> Sequence[OrderReport]:
+    async def remaining(self, symbols: Sequence[str]) -> Sequence[ListedOrder]:
         """Every order of these symbols that can still trade, asked ahead of other queries. Raises ``VenueError``."""
         # One symbol a call: that a call takes several is documented in one place only (§4.10), and a proof must not rest on it.
         return [order for symbol in dict.fromkeys(symbols) for order in await self.trading.open_orders([symbol], Lane.EMPTYING)]
@@ -91,6 +92,8 @@ class MexcVenue:
             VenueError: a query failed, or more trades share three milliseconds than one page holds.
         """
         end = Millis(await self._rest.server_time() + 1_000)
+        # MEXC cuts the time of a trade to whole seconds (§6), so a trade after ``since`` may say that it was before.
+        earliest = since // _SECOND * _SECOND
         found: dict[tuple[str, str], Fill] = {}
         pending = [(Millis(max(0, since - 1)), max(end, since))]
         while pending:
@@ -98,7 +101,7 @@ class MexcVenue:
             query = HistoryQuery(symbol, MY_TRADES_PAGE, start=start, end=stop)
             page = await self.trading.trades(query)
             if len(page) < MY_TRADES_PAGE:
-                found.update({(fill.order_id, fill.trade_id): fill for fill in page if fill.at >= since})
+                found.update({(fill.order_id, fill.trade_id): fill for fill in page if fill.at >= earliest})
                 continue
             if stop - start <= _NARROWEST:
                 raise VenueError(
@@ -128,8 +131,8 @@ class MexcVenue:
             return {}
         return {name: rules for one in wanted for name, rules in (await self.symbol_rules([one])).items()}
 
-    async def ticker(self, symbol: str) -> BookTicker:
-        """The best prices by REST. Raises ``VenueError``."""
+    async def ticker(self, symbol: str) -> BookTicker | None:
+        """The best prices by REST; ``None`` while a side of the book is empty. Raises ``VenueError``."""
         return parse_book_ticker(await self._rest.public("/ticker/bookTicker", [("symbol", symbol)]))
 
     async def server_time(self) -> Millis:

@@ -15,7 +15,7 @@ from exchange.mexc.reach import Reach
 from exchange.mexc.rest import RestCaller
 from exchange.mexc.socket import DEFAULT_TIMING, Backoff, SocketLost, StreamTiming
 from exchange.mexc.subscription import Subscription
-from exchange.model import Fill, OrderReport
+from exchange.model import Fill, ForeignOrder, OrderReport
 from exchange.ports import Clock, StreamGap, VenueEvent
 from exchange.wire.errors import MalformedReply
 from exchange.wire.push_decode import decode_push
@@ -211,7 +211,7 @@ class _Deduplicator:
         except MalformedReply as error:
             yield StreamGap(error.message)
             return
-        if not isinstance(body, OrderReport | Fill):
+        if not isinstance(body, OrderReport | ForeignOrder | Fill):
             return
         identity: VenueEvent = replace(body, updated_at=None) if isinstance(body, OrderReport) else body
         if identity in self._recent:

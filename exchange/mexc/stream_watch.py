@@ -151,11 +151,12 @@ class StreamWatch:
         after = feed.quote()
         if before is None or after is None:
             return
-        apart = divergence_bps((ticker.bid + ticker.ask) / 2, before, after)
-        if apart <= self._watch_limits.diverge_bps:
+        apart = divergence_bps((ticker.bid + ticker.ask) / 2, before, after) if ticker is not None else None
+        if apart is not None and apart <= self._watch_limits.diverge_bps:
             self._apart_since.pop(symbol, None)
         elif self._now() - self._apart_since.setdefault(symbol, self._now()) >= self._watch_limits.diverge_for:
-            raise SocketLost(f"{symbol}: the stream's mid is {apart:.0f} bps from REST's")
+            shown = "there is no quote by REST" if apart is None else f"the stream's mid is {apart:.0f} bps from REST's"
+            raise SocketLost(f"{symbol}: {shown}")
 
     async def _ask(self, symbol: str) -> DepthReply:
         params = [("symbol", symbol), ("limit", str(SNAPSHOT_LEVELS))]

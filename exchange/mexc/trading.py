@@ -8,7 +8,7 @@ from exchange.errors import GatehouseError
 from exchange.mexc.outcomes import LOCAL_REFUSAL, cancel_outcome, place_outcome
 from exchange.mexc.ratelimit import Lane
 from exchange.mexc.rest import Params, RestCaller, decoded_reply
-from exchange.model import Fill, OrderIntent, OrderReport
+from exchange.model import Fill, ListedOrder, OrderIntent, OrderReport
 from exchange.ports import CancelFailed, CancelOutcome, Permit, PlaceOutcome, Rejected
 from exchange.wire.account import HistoryQuery, history_params, parse_my_trades
 from exchange.wire.orders import OrderRef, order_ref_params, parse_order, parse_orders
@@ -49,7 +49,7 @@ class Trading:
         """One order by either id (§4.9). A -2013, which right after placing may be lag, is a ``PermanentRefusal``."""
         return parse_order(await self._rest.query("/order", order_ref_params(ref)))
 
-    async def open_orders(self, symbols: Sequence[str] = (), lane: Lane = Lane.QUERY) -> tuple[OrderReport, ...]:
+    async def open_orders(self, symbols: Sequence[str] = (), lane: Lane = Lane.QUERY) -> tuple[ListedOrder, ...]:
         """Every order that can still trade, of these symbols or of all (§4.10)."""
         params = [("symbol", ",".join(symbols))] if symbols else []
         return parse_orders(await self._rest.query("/openOrders", params, lane=lane))

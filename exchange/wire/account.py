@@ -75,7 +75,7 @@ def parse_account(decoded: object) -> Account:
         asset = one.text("asset")
         if asset in balances:
             raise MalformedReply(f"account lists {asset} twice")
-        balances[asset] = Balance(asset, one.decimal("free"), one.decimal("locked"))
+        balances[asset] = Balance(asset, one.amount("free"), one.amount("locked"))
     return Account(fields.flag("canTrade"), balances)
 
 
@@ -103,17 +103,19 @@ def fill_json(fill: Fill) -> dict[str, object]:
 def parse_fill(decoded: object) -> Fill:
     """Read one element of ``myTrades``. Raises ``MalformedReply``."""
     fields = Fields("trade", decoded)
+    fee = fields.decimal("commission")
     return Fill(
-        trade_id=fields.text("id"),
-        order_id=fields.text("orderId"),
-        client_id=fields.text_or_empty("clientOrderId"),
+        trade_id=fields.venue_id("id"),
+        order_id=fields.venue_id("orderId"),
+        client_id=fields.client_id_or_empty("clientOrderId"),
         symbol=fields.text("symbol"),
         side=Side.BUY if fields.flag("isBuyer") else Side.SELL,
-        price=fields.decimal("price"),
-        quantity=fields.decimal("qty"),
-        quote=fields.decimal("quoteQty"),
-        fee=fields.decimal("commission"),
-        fee_asset=fields.text("commissionAsset"),
+        price=fields.amount("price"),
+        quantity=fields.amount("qty"),
+        quote=fields.amount("quoteQty"),
+        fee=fee,
+        # A trade without a fee may leave the fee's asset out.
+        fee_asset=fields.text("commissionAsset") if fee else fields.text_or_empty("commissionAsset"),
         maker=fields.flag("isMaker"),
         at=fields.millis("time"),
     )
@@ -191,7 +193,7 @@ def symbol_list_json(symbols: Sequence[str]) -> dict[str, object]:
 
 def parse_symbol_list(decoded: object) -> tuple[str, ...]:
     """Read ``selfSymbols`` or ``defaultSymbols``. Raises ``MalformedReply``."""
-    return tuple(str(item) for item in Fields("symbols", decoded).items("data"))
+    return tuple(Fields("symbols", {"data": item}).text("data") for item in Fields("symbols", decoded).items("data"))
 
 
 def _optional_millis(params: Mapping[str, str], name: str) -> Millis | None:

@@ -234,7 +234,7 @@ def load_json(body: bytes) -> object:
     """
     try:
         decoded: object = json.loads(body, parse_float=Decimal, parse_constant=_no_constants)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise MalformedReply(f"not JSON ({type(error).__name__})") from error
     return decoded
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 
 from exchange.model import Millis
 from exchange.wire.errors import MalformedReply
-from exchange.wire.numbers import reply_decimal, reply_integer, reply_millis
+from exchange.wire.numbers import reply_amount, reply_decimal, reply_integer, reply_millis
+
+_VENUE_ID = re.compile(r"[!-~]{1,64}")
+_MOST_TEXT = 256
 
 
 class Fields:
@@ -31,8 +35,8 @@ class Fields:
 
     def text(self, name: str) -> str:
         """A non-empty string."""
-        value = self._values.get(name)
-        if not isinstance(value, str) or not value:
+        value = self.text_or_empty(name)
+        if not value:
             raise MalformedReply(f"{self._what}.{name} is not text")
         return value
 
@@ -41,17 +45,30 @@ class Fields:
         value = self._values.get(name)
         if value is None:
             return ""
-        if not isinstance(value, str):
+        if not isinstance(value, str) or len(value) > _MOST_TEXT or not _is_writable(value):
             raise MalformedReply(f"{self._what}.{name} is not text")
         return value
+
+    def venue_id(self, name: str) -> str:
+        """An id that the venue made: up to 64 printable ASCII characters, or an integer, which reads as its digits."""
+        return checked_id(f"{self._what}.{name}", self._numbered(name))
+
+    def client_id_or_empty(self, name: str) -> str:
+        """An id that a client made, which may be any text or an integer; null and absent read as empty: not told."""
+        value = self._numbered(name)
+        return value if isinstance(value, str) and value.isdecimal() else self.text_or_empty(name)
+
+    def _numbered(self, name: str) -> object:
+        value = self._values.get(name)
+        return str(reply_integer(f"{self._what}.{name}", value)) if isinstance(value, int) else value
 
     def decimal(self, name: str) -> Decimal:
         """A finite decimal, as a string or a number."""
         return reply_decimal(f"{self._what}.{name}", self._values.get(name))
 
-    def decimal_or(self, name: str, default: Decimal) -> Decimal:
-        """A decimal; null, absent and the empty string read as ``default``."""
-        return default if self._values.get(name) in (None, "") else self.decimal(name)
+    def amount(self, name: str) -> Decimal:
+        """A decimal that is not negative. It has no default: a missing amount is not zero."""
+        return reply_amount(f"{self._what}.{name}", self._values.get(name))
 
     def integer(self, name: str) -> int:
         """An integer, as a number or a string."""
@@ -82,3 +99,15 @@ def as_list(what: str, value: object) -> Sequence[object]:
     if not isinstance(value, list):
         raise MalformedReply(f"{what} is not a list")
     return value
+
+
+def checked_id(what: str, value: object) -> str:
+    """An id that a venue made. Raises ``MalformedReply`` for anything else."""
+    if not isinstance(value, str) or _VENUE_ID.fullmatch(value) is None:
+        raise MalformedReply(f"{what} is not an id")
+    return value
+
+
+def _is_writable(text: str) -> bool:
+    # JSON can write half of a surrogate pair, which no journal can store.
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -11,7 +11,7 @@ from exchange.model import MarketTrade, Millis, Side
 from exchange.wire.account import parse_limit
 from exchange.wire.errors import ErrorCode, MalformedReply, missing, refuse
 from exchange.wire.fields import Fields, as_list
-from exchange.wire.numbers import exact_product, parse_integer, plain, reply_decimal
+from exchange.wire.numbers import exact_product, parse_integer, plain, reply_amount
 from exchange.wire.orders import parse_symbol
 
 Levels = tuple[tuple[Decimal, Decimal], ...]
@@ -265,15 +265,22 @@ def book_ticker_json(ticker: BookTicker) -> dict[str, object]:
     }
 
 
-def parse_book_ticker(decoded: object) -> BookTicker:
-    """Read one ``ticker/bookTicker`` object. Raises ``MalformedReply``."""
+def parse_book_ticker(decoded: object) -> BookTicker | None:
+    """Read one ``ticker/bookTicker`` object; ``None`` for a book with an empty side: there is no quote.
+
+    Raises:
+        MalformedReply: it cannot be read, also when a side has a price without a quantity.
+    """
     fields = Fields("bookTicker", decoded)
+    symbol = fields.text("symbol")
+    if any(fields.raw(name) in (None, "") for name in ("bidPrice", "askPrice")):
+        return None
     return BookTicker(
-        symbol=fields.text("symbol"),
-        bid=fields.decimal("bidPrice"),
-        bid_quantity=fields.decimal("bidQty"),
-        ask=fields.decimal("askPrice"),
-        ask_quantity=fields.decimal("askQty"),
+        symbol=symbol,
+        bid=fields.amount("bidPrice"),
+        bid_quantity=fields.amount("bidQty"),
+        ask=fields.amount("askPrice"),
+        ask_quantity=fields.amount("askQty"),
     )
 
 
@@ -288,5 +295,5 @@ def _levels(what: str, items: Sequence[object]) -> Levels:
         pair = as_list(what, item)
         if len(pair) < 2:
             raise MalformedReply(f"{what} has a level without a quantity")
-        levels.append((reply_decimal(what, pair[0]), reply_decimal(what, pair[1])))
+        levels.append((reply_amount(what, pair[0]), reply_amount(what, pair[1])))
     return tuple(levels)

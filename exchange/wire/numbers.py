@@ -14,6 +14,8 @@ _REPLY = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{0,60})?(?:[eE][+-]?[0-9]{1,2})?")
 _WIDE = Context(prec=200)
 _MAX_REPLY_TEXT = 110
 _MAX_MAGNITUDE = 60
+_SECONDS = range(10**9, 10**11)
+"""Instants of this century in seconds; as milliseconds they would be in the first years after 1970."""
 _INTEGER = re.compile(r"[0-9]{1,15}")
 
 
@@ -53,6 +55,14 @@ def reply_decimal(name: str, value: object) -> Decimal:
     raise MalformedReply(f"{name} is not a decimal: {_shown(value)}")
 
 
+def reply_amount(name: str, value: object) -> Decimal:
+    """As ``reply_decimal``, for an amount or a price: one below zero cannot be read either."""
+    amount = reply_decimal(name, value)
+    if amount < 0:
+        raise MalformedReply(f"{name} is negative")
+    return amount
+
+
 def reply_integer(name: str, value: object) -> int:
     """Read an integer from a venue's reply, sent as a number or as decimal text. Raises ``MalformedReply``."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**20:
@@ -63,10 +73,16 @@ def reply_integer(name: str, value: object) -> int:
 
 
 def reply_millis(name: str, value: object) -> Millis:
-    """Read an instant from a venue's reply. Raises ``MalformedReply`` for anything but a positive integer."""
+    """Read an instant from a venue's reply.
+
+    Raises:
+        MalformedReply: not an integer, before 1970, or seconds instead of milliseconds: a trade in 1970 would be lost.
+    """
     instant = reply_integer(name, value)
     if instant < 0:
         raise MalformedReply(f"{name} is before 1970: {instant}")
+    if instant in _SECONDS:
+        raise MalformedReply(f"{name} counts seconds: {instant}")
     return Millis(instant)
 
 

@@ -10,10 +10,10 @@ from decimal import Decimal
 from enum import StrEnum
 
 from exchange.forms import CLIENT_ID, TAKES, Field, misfit
-from exchange.model import Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
+from exchange.model import ForeignOrder, ListedOrder, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
 from exchange.wire.errors import ErrorCode, MalformedReply, WireError, WireRefusal, missing, refuse
 from exchange.wire.fields import Fields, as_list
-from exchange.wire.numbers import exact_product, parse_decimal, plain, reply_millis
+from exchange.wire.numbers import exact_product, parse_decimal, plain
 from exchange.wire.order_errors import misfit_error
 
 MAX_SYMBOLS_PER_CANCEL = 5
@@ -24,6 +24,8 @@ MAX_BATCH = 20
 
 _SYMBOL = re.compile(r"[A-Z0-9]{2,30}")
 _LEGACY_TYPES = {"LIMIT_ORDER": OrderType.LIMIT}
+_READABLE_TYPES = frozenset({kind.value for kind in OrderType} | set(_LEGACY_TYPES))
+_ENDED = frozenset({"FILLED", "CANCELED", "PARTIALLY_CANCELED"})
 
 
 STP_CANCEL = "stp_cancel"
@@ -216,7 +218,7 @@ def parse_ack(decoded: object) -> OrderAck:
     fields = Fields("ack", decoded)
     at = fields.millis("transactTime") if fields.has("transactTime") else None
     price, quantity = (None if fields.raw(name) in (None, "") else fields.decimal(name) for name in ("price", "origQty"))
-    return OrderAck(fields.text("symbol"), fields.text("orderId"), at, price, quantity)
+    return OrderAck(fields.text("symbol"), fields.venue_id("orderId"), at, price, quantity)
 
 
 def order_json(report: OrderReport, stp_mode: StpMode = StpMode.NONE, cancel_reason: str | None = None) -> dict[str, object]:
@@ -250,23 +252,42 @@ def parse_order(decoded: object) -> OrderReport:
     fields = Fields("order", decoded)
     return OrderReport(
         symbol=fields.text("symbol"),
-        order_id=fields.text("orderId"),
-        client_id=fields.text_or_empty("clientOrderId"),
+        order_id=fields.venue_id("orderId"),
+        client_id=fields.client_id_or_empty("clientOrderId"),
         side=reply_side(fields.text("side")),
         type=reply_type(fields.text("type")),
         status=reply_status(fields.text("status")),
-        price=fields.decimal_or("price", Decimal(0)),
-        quantity=fields.decimal_or("origQty", Decimal(0)),
-        executed=fields.decimal("executedQty"),
-        executed_quote=fields.decimal("cummulativeQuoteQty"),
+        price=fields.amount("price"),
+        quantity=_ordered(fields),
+        executed=fields.amount("executedQty"),
+        executed_quote=fields.amount("cummulativeQuoteQty"),
         created_at=fields.millis("time"),
-        updated_at=reply_millis("order.updateTime", fields.raw("updateTime")) if fields.has("updateTime") else None,
+        updated_at=fields.millis("updateTime") if fields.has("updateTime") else None,
     )
 
 
-def parse_orders(decoded: object) -> tuple[OrderReport, ...]:
-    """Read an ``openOrders`` or ``allOrders`` list. Raises ``MalformedReply``."""
-    return tuple(parse_order(item) for item in as_list("orders", decoded))
+def _ordered(fields: Fields) -> Decimal:
+    """The quantity, under the name that captures show or the one that is documented (§4.9). Two that differ cannot be read."""
+    told = {fields.amount(name) for name in ("origQty", "Qty") if fields.has(name)}
+    if len(told) != 1:
+        raise MalformedReply("order.origQty and order.Qty differ" if told else "order.origQty is missing")
+    return told.pop()
+
+
+def parse_orders(decoded: object) -> tuple[ListedOrder, ...]:
+    """Read an ``openOrders`` or ``allOrders`` list, which may hold orders that a person placed. Raises ``MalformedReply``."""
+    return tuple(_parse_listed(item) for item in as_list("orders", decoded))
+
+
+def _parse_listed(decoded: object) -> ListedOrder:
+    fields = Fields("order", decoded)
+    kind = fields.text("type")
+    if kind in _READABLE_TYPES:
+        return parse_order(decoded)
+    ended = fields.text_or_empty("status") in _ENDED
+    return ForeignOrder(
+        fields.text("symbol"), fields.venue_id("orderId"), fields.client_id_or_empty("clientOrderId"), kind, open=not ended
+    )
 
 
 def cancel_json(report: OrderReport, shown: CancelStatus = CancelStatus.BEFORE) -> dict[str, object]:
@@ -291,10 +312,13 @@ def cancel_json(report: OrderReport, shown: CancelStatus = CancelStatus.BEFORE) 
 
 
 def parse_cancel(decoded: object) -> OrderRef:
-    """Read the order of a cancel reply. Its status proves nothing, so it is ignored (§4.6)."""
+    """Read the order of a cancel reply. Its status proves nothing, so it is ignored (§4.6).
+
+    ``clientOrderId`` is ignored too: it may be the id of the cancel instead of the order's.
+    """
     fields = Fields("cancel", decoded)
-    client_id = fields.text_or_empty("origClientOrderId") or fields.text_or_empty("clientOrderId")
-    return OrderRef(fields.text("symbol"), fields.text("orderId"), client_id or None)
+    client_id = fields.client_id_or_empty("origClientOrderId")
+    return OrderRef(fields.text("symbol"), fields.venue_id("orderId"), client_id or None)
 
 
 def venue_status(status: OrderStatus) -> OrderStatus:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 
-from exchange.model import Fill, MarketTrade, Millis, OrderReport, OrderStatus, OrderType, Side
+from exchange.model import Fill, ForeignOrder, MarketTrade, Millis, OrderReport, OrderStatus, OrderType, Side
 from exchange.wire.market import BookTicker, Candle, Interval, Levels
 from exchange.wire.stream import Channel
 
@@ -165,7 +165,7 @@ class BalanceUpdate:
 PublicBody = (
     DepthUpdate | TradeBatch | BookTicker | BookTickerBatch | DepthLevels | DepthBatch | KlineUpdate | MiniTicker | MiniTickers
 )
-Body = PublicBody | OrderReport | Fill | BalanceUpdate
+Body = PublicBody | OrderReport | ForeignOrder | Fill | BalanceUpdate
 
 
 @dataclass(frozen=True, slots=True)

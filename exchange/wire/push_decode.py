@@ -10,10 +10,11 @@ from typing import Protocol
 
 from google.protobuf.message import DecodeError
 
-from exchange.model import Fill, MarketTrade, OrderReport, Side
+from exchange.model import Fill, ForeignOrder, MarketTrade, OrderReport, OrderStatus, Side
 from exchange.wire.errors import MalformedReply
+from exchange.wire.fields import checked_id
 from exchange.wire.market import BookTicker, Candle, Interval, Levels
-from exchange.wire.numbers import reply_decimal, reply_integer, reply_millis
+from exchange.wire.numbers import reply_amount, reply_decimal, reply_integer, reply_millis
 from exchange.wire.pb.market_pb2 import PublicMiniTickerV3Api
 from exchange.wire.pb.push_pb2 import PushDataV3ApiWrapper
 from exchange.wire.push import (
@@ -40,6 +41,7 @@ _TYPE_OF = {number: kind for kind, number in ORDER_TYPES.items()}
 _STATUS_OF = {number: status for status, number in STATUSES.items()}
 _SIDE_OF = {number: side for side, number in SIDES.items()}
 _REASON_OF = {reason.value: reason for reason in BalanceReason}
+_ENDED = frozenset(STATUSES[one] for one in (OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.PARTIALLY_CANCELED))
 _SECOND = 1_000
 _LONG = 40
 """The longest quantity, in characters, that takes the fast path."""
@@ -93,8 +95,8 @@ def _get_trades(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
     trades = tuple(
         MarketTrade(
             symbol=symbol,
-            price=reply_decimal("price", deal.price),
-            quantity=reply_decimal("quantity", deal.quantity),
+            price=reply_amount("price", deal.price),
+            quantity=reply_amount("quantity", deal.quantity),
             taker_side=_side(deal.tradeType),
             at=reply_millis("time", deal.time),
             trade_id=deal.tradeId,
@@ -108,10 +110,10 @@ def _get_ticker(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
     ticker = wrapper.publicAggreBookTicker
     return BookTicker(
         symbol=_symbol(wrapper, channel),
-        bid=reply_decimal("bidPrice", ticker.bidPrice),
-        bid_quantity=reply_decimal("bidQuantity", ticker.bidQuantity),
-        ask=reply_decimal("askPrice", ticker.askPrice),
-        ask_quantity=reply_decimal("askQuantity", ticker.askQuantity),
+        bid=reply_amount("bidPrice", ticker.bidPrice),
+        bid_quantity=reply_amount("bidQuantity", ticker.bidQuantity),
+        ask=reply_amount("askPrice", ticker.askPrice),
+        ask_quantity=reply_amount("askQuantity", ticker.askQuantity),
         version=_version(ticker.version),
     )
 
@@ -121,10 +123,10 @@ def _get_tickers(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
     tickers = tuple(
         BookTicker(
             symbol=symbol,
-            bid=reply_decimal("bidPrice", item.bidPrice),
-            bid_quantity=reply_decimal("bidQuantity", item.bidQuantity),
-            ask=reply_decimal("askPrice", item.askPrice),
-            ask_quantity=reply_decimal("askQuantity", item.askQuantity),
+            bid=reply_amount("bidPrice", item.bidPrice),
+            bid_quantity=reply_amount("bidQuantity", item.bidQuantity),
+            ask=reply_amount("askPrice", item.askPrice),
+            ask_quantity=reply_amount("askQuantity", item.askQuantity),
         )
         for item in batch.items
     )
@@ -155,17 +157,17 @@ def _mini(item: PublicMiniTickerV3Api) -> MiniTicker:
         raise MalformedReply("a mini ticker without its symbol")
     return MiniTicker(
         symbol=item.symbol,
-        price=reply_decimal("price", item.price),
-        rate=reply_decimal("rate", item.rate or "0"),
-        zoned_rate=reply_decimal("zonedRate", item.zonedRate or "0"),
-        high=reply_decimal("high", item.high),
-        low=reply_decimal("low", item.low),
-        quote_volume=reply_decimal("volume", item.volume or "0"),
-        volume=reply_decimal("quantity", item.quantity or "0"),
-        last_close_rate=reply_decimal("lastCloseRate", item.lastCloseRate or "0"),
-        last_close_zoned_rate=reply_decimal("lastCloseZonedRate", item.lastCloseZonedRate or "0"),
-        last_close_high=reply_decimal("lastCloseHigh", item.lastCloseHigh or "0"),
-        last_close_low=reply_decimal("lastCloseLow", item.lastCloseLow or "0"),
+        price=reply_amount("price", item.price),
+        rate=reply_decimal("rate", item.rate),
+        zoned_rate=reply_decimal("zonedRate", item.zonedRate),
+        high=reply_amount("high", item.high),
+        low=reply_amount("low", item.low),
+        quote_volume=reply_amount("volume", item.volume),
+        volume=reply_amount("quantity", item.quantity),
+        last_close_rate=reply_decimal("lastCloseRate", item.lastCloseRate),
+        last_close_zoned_rate=reply_decimal("lastCloseZonedRate", item.lastCloseZonedRate),
+        last_close_high=reply_amount("lastCloseHigh", item.lastCloseHigh),
+        last_close_low=reply_amount("lastCloseLow", item.lastCloseLow),
     )
 
 
@@ -181,34 +183,37 @@ def _get_kline(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
         raise MalformedReply(f"unknown candle interval {kline.interval[:20]!r}")
     candle = Candle(
         open_time=reply_millis("windowStart", kline.windowStart * _SECOND),
-        open=reply_decimal("openingPrice", kline.openingPrice),
-        high=reply_decimal("highestPrice", kline.highestPrice),
-        low=reply_decimal("lowestPrice", kline.lowestPrice),
-        close=reply_decimal("closingPrice", kline.closingPrice),
-        volume=reply_decimal("volume", kline.volume),
+        open=reply_amount("openingPrice", kline.openingPrice),
+        high=reply_amount("highestPrice", kline.highestPrice),
+        low=reply_amount("lowestPrice", kline.lowestPrice),
+        close=reply_amount("closingPrice", kline.closingPrice),
+        volume=reply_amount("volume", kline.volume),
         close_time=reply_millis("windowEnd", kline.windowEnd * _SECOND),
-        quote_volume=reply_decimal("amount", kline.amount),
+        quote_volume=reply_amount("amount", kline.amount),
     )
     return KlineUpdate(_symbol(wrapper, channel), interval, candle)
 
 
 def _get_order(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
     order = wrapper.privateOrders
+    symbol, order_id = _symbol(wrapper, channel), checked_id("privateOrders.id", order.id)
     kind, status = _TYPE_OF.get(order.orderType), _STATUS_OF.get(order.status)
-    if kind is None or status is None or not order.id:
-        raise MalformedReply(f"a private order with type {order.orderType}, status {order.status} and id {order.id[:40]!r}")
+    if kind is None:
+        return ForeignOrder(symbol, order_id, order.clientId, str(order.orderType), open=order.status not in _ENDED)
+    if status is None:
+        raise MalformedReply(f"a private order with status {order.status}")
     updated_at = wrapper.sendTime or wrapper.createTime
     return OrderReport(
-        symbol=_symbol(wrapper, channel),
-        order_id=order.id,
+        symbol=symbol,
+        order_id=order_id,
         client_id=order.clientId,
         side=_side(order.tradeType),
         type=kind,
         status=status,
-        price=reply_decimal("price", order.price or "0"),
-        quantity=reply_decimal("quantity", order.quantity or "0"),
-        executed=reply_decimal("cumulativeQuantity", order.cumulativeQuantity or "0"),
-        executed_quote=reply_decimal("cumulativeAmount", order.cumulativeAmount or "0"),
+        price=reply_amount("price", order.price),
+        quantity=reply_amount("quantity", order.quantity),
+        executed=reply_amount("cumulativeQuantity", order.cumulativeQuantity),
+        executed_quote=reply_amount("cumulativeAmount", order.cumulativeAmount),
         created_at=reply_millis("createTime", order.createTime),
         updated_at=reply_millis("sendTime", updated_at) if updated_at else None,
     )
@@ -216,18 +221,21 @@ def _get_order(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
 
 def _get_fill(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
     deal = wrapper.privateDeals
-    if not deal.tradeId or not deal.orderId:
-        raise MalformedReply("a private deal without its trade or order id")
+    if not deal.time:
+        raise MalformedReply("a private deal without its time")
+    fee = reply_decimal("feeAmount", deal.feeAmount)
+    if fee and not deal.feeCurrency:
+        raise MalformedReply("a private deal with a fee in no asset")
     return Fill(
-        trade_id=deal.tradeId,
-        order_id=deal.orderId,
+        trade_id=checked_id("privateDeals.tradeId", deal.tradeId),
+        order_id=checked_id("privateDeals.orderId", deal.orderId),
         client_id=deal.clientOrderId,
         symbol=_symbol(wrapper, channel),
         side=_side(deal.tradeType),
-        price=reply_decimal("price", deal.price),
-        quantity=reply_decimal("quantity", deal.quantity),
-        quote=reply_decimal("amount", deal.amount),
-        fee=reply_decimal("feeAmount", deal.feeAmount or "0"),
+        price=reply_amount("price", deal.price),
+        quantity=reply_amount("quantity", deal.quantity),
+        quote=reply_amount("amount", deal.amount),
+        fee=fee,
         fee_asset=deal.feeCurrency,
         maker=deal.isMaker,
         at=reply_millis("time", deal.time),
@@ -240,10 +248,10 @@ def _get_balance(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
         raise MalformedReply(f"a balance without its asset on {channel.name!r}")
     return BalanceUpdate(
         asset=account.vcoinName,
-        free=reply_decimal("balanceAmount", account.balanceAmount),
-        free_change=reply_decimal("balanceAmountChange", account.balanceAmountChange or "0"),
-        locked=reply_decimal("frozenAmount", account.frozenAmount or "0"),
-        locked_change=reply_decimal("frozenAmountChange", account.frozenAmountChange or "0"),
+        free=reply_amount("balanceAmount", account.balanceAmount),
+        free_change=reply_decimal("balanceAmountChange", account.balanceAmountChange),
+        locked=reply_amount("frozenAmount", account.frozenAmount),
+        locked_change=reply_decimal("frozenAmountChange", account.frozenAmountChange),
         reason=_REASON_OF.get(account.type, BalanceReason.UNLISTED),
         at=reply_millis("time", account.time),
     )
@@ -276,7 +284,7 @@ def _levels(items: Iterable[_Item]) -> Levels:
                 _level_decimal(item.price),
                 Decimal(text)
                 if len(text := item.quantity) < _LONG and text.isascii() and text[:1] != "." and text.replace(".", "", 1).isdigit()
-                else reply_decimal("level", text),
+                else reply_amount("level", text),
             )
             for item in items
         ]
@@ -285,7 +293,7 @@ def _levels(items: Iterable[_Item]) -> Levels:
 
 @lru_cache(maxsize=16_384)
 def _level_decimal(text: str) -> Decimal:
-    return reply_decimal("level", text)
+    return reply_amount("level", text)
 
 
 def _version(text: str) -> int | None:

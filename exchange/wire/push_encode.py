@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from exchange.model import Fill, OrderReport
+from exchange.model import Fill, ForeignOrder, OrderReport, OrderStatus
 from exchange.wire.market import BookTicker
 from exchange.wire.numbers import exact_product, plain
 from exchange.wire.orders import venue_status
@@ -38,17 +38,23 @@ def encode_push(push: Push, extras: OrderExtras | None = None) -> bytes:
     body = push.body
     if not isinstance(body, BalanceUpdate | MiniTickers):
         wrapper.symbol = body.symbol
-    if isinstance(body, OrderReport | Fill | BalanceUpdate):
+    if isinstance(body, OrderReport | ForeignOrder | Fill | BalanceUpdate):
         _put_private(wrapper, body, extras or OrderExtras())
     else:
         _put_public(wrapper, push.channel, body)
     return wrapper.SerializeToString()
 
 
-def _put_private(wrapper: PushDataV3ApiWrapper, body: OrderReport | Fill | BalanceUpdate, extras: OrderExtras) -> None:
+def _put_private(
+    wrapper: PushDataV3ApiWrapper, body: OrderReport | ForeignOrder | Fill | BalanceUpdate, extras: OrderExtras
+) -> None:
     match body:
         case OrderReport():
             _put_order(wrapper, body, extras)
+        case ForeignOrder():
+            order = wrapper.privateOrders
+            order.id, order.clientId, order.orderType = body.order_id, body.client_id, int(body.kind)
+            order.status = STATUSES[OrderStatus.NEW if body.open else OrderStatus.CANCELED]
         case Fill():
             _put_fill(wrapper, body)
         case BalanceUpdate():

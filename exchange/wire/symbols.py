@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
 
 from exchange.model import Millis, OrderType, SymbolRules
 from exchange.wire.errors import MalformedReply
@@ -63,26 +64,28 @@ def exchange_info_json(rules: Iterable[SymbolRules], server_time: Millis) -> dic
 
 
 def parse_symbol_rules(decoded: object) -> SymbolRules:
-    """Read one element of ``exchangeInfo.symbols``. Raises ``MalformedReply`` for a missing or impossible rule."""
+    """Read one element of ``exchangeInfo.symbols``. What it does not tell is not allowed: SPOT trading, or MARKET orders.
+
+    Raises:
+        MalformedReply: a rule is missing or impossible.
+    """
     fields = Fields("symbol", decoded)
     side_type = fields.integer("tradeSideType")
     if side_type not in _SIDES:
         raise MalformedReply(f"symbol.tradeSideType is {side_type}")
     buy_allowed, sell_allowed = _SIDES[side_type]
-    min_notional = fields.decimal("quoteAmountPrecision")
-    max_notional = fields.decimal("maxQuoteAmount")
-    permissions = fields.items("permissions") if fields.has("permissions") else ["SPOT"]
+    permissions = fields.items("permissions") if fields.has("permissions") else ()
     return SymbolRules(
         symbol=fields.text("symbol"),
         base=fields.text("baseAsset"),
         quote=fields.text("quoteAsset"),
         quantity_precision=_precision(fields, "baseAssetPrecision"),
         price_precision=_precision(fields, "quotePrecision"),
-        min_quantity=fields.decimal("baseSizePrecision"),
-        min_notional=min_notional,
-        min_notional_market=fields.decimal_or("quoteAmountPrecisionMarket", min_notional),
-        max_notional=max_notional,
-        max_notional_market=fields.decimal_or("maxQuoteAmountMarket", max_notional),
+        min_quantity=fields.amount("baseSizePrecision"),
+        min_notional=fields.amount("quoteAmountPrecision"),
+        min_notional_market=_market_limit(fields, "quoteAmountPrecision"),
+        max_notional=fields.amount("maxQuoteAmount"),
+        max_notional_market=_market_limit(fields, "maxQuoteAmount"),
         maker_fee=fields.decimal("makerCommission"),
         taker_fee=fields.decimal("takerCommission"),
         order_types=_order_types(fields),
@@ -107,8 +110,15 @@ def parse_exchange_info(decoded: object, symbols: Collection[str] | None = None)
     return found
 
 
+def _market_limit(fields: Fields, limit: str) -> Decimal:
+    # Without both limits of MARKET the symbol takes no MARKET orders. Those of LIMIT then stand in, and nothing uses them.
+    return fields.amount(f"{limit}Market" if fields.has(f"{limit}Market") else limit)
+
+
 def _order_types(fields: Fields) -> frozenset[OrderType]:
     listed = {str(item) for item in fields.items("orderTypes")}
+    if not (fields.has("quoteAmountPrecisionMarket") and fields.has("maxQuoteAmountMarket")):
+        listed.discard(OrderType.MARKET)
     types = {kind for kind in OrderType if kind.value in listed}
     return frozenset(types | _NEVER_LISTED if OrderType.LIMIT in types else types)
 

@@ -6,12 +6,14 @@ Every reader raises ``MalformedReply`` for what MEXC would not send.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from exchange.model import MarketTrade, Side
-from exchange.wire.errors import MalformedReply
+from exchange.wire.errors import MalformedReply, error_of
 from exchange.wire.fields import Fields, as_list
 from exchange.wire.market import Candle, DayTicker
 from exchange.wire.numbers import reply_decimal, reply_millis
+from exchange.wire.orders import parse_ack
 from exchange.wire.profile import KycLevel, StrategyGroup
 
 
@@ -53,7 +55,6 @@ def parse_klines(decoded: object) -> tuple[Candle, ...]:
 def parse_day_ticker(decoded: object) -> DayTicker:
     """Read one ``ticker/24hr`` object; an absent book side reads as 0."""
     fields = Fields("ticker", decoded)
-    zero = Decimal(0)
     return DayTicker(
         symbol=fields.text("symbol"),
         last=fields.decimal("lastPrice"),
@@ -61,14 +62,18 @@ def parse_day_ticker(decoded: object) -> DayTicker:
         high=fields.decimal("highPrice"),
         low=fields.decimal("lowPrice"),
         volume=fields.decimal("volume"),
-        quote_volume=fields.decimal_or("quoteVolume", zero),
-        bid=fields.decimal_or("bidPrice", zero),
-        bid_quantity=fields.decimal_or("bidQty", zero),
-        ask=fields.decimal_or("askPrice", zero),
-        ask_quantity=fields.decimal_or("askQty", zero),
+        quote_volume=_or_zero(fields, "quoteVolume"),
+        bid=_or_zero(fields, "bidPrice"),
+        bid_quantity=_or_zero(fields, "bidQty"),
+        ask=_or_zero(fields, "askPrice"),
+        ask_quantity=_or_zero(fields, "askQty"),
         open_time=fields.millis("openTime"),
         close_time=fields.millis("closeTime"),
     )
+
+
+def _or_zero(fields: Fields, name: str) -> Decimal:
+    return Decimal(0) if fields.raw(name) in (None, "") else fields.decimal(name)
 
 
 def parse_price(decoded: object) -> tuple[str, Decimal]:
@@ -80,6 +85,17 @@ def parse_price(decoded: object) -> tuple[str, Decimal]:
 def parse_average_price(decoded: object) -> Decimal:
     """Read ``avgPrice``."""
     return Fields("avgPrice", decoded).decimal("price")
+
+
+def parse_batch_reply(decoded: object) -> dict[str, Any]:
+    """Read the reply to ``batchOrders``: an acknowledgement or an error by our id. The place of an element means nothing."""
+    found: dict[str, Any] = {}
+    for item in as_list("batchOrders", decoded):
+        name = Fields("batchOrders", item).text("newClientOrderId")
+        if name in found:
+            raise MalformedReply(f"batchOrders answers {name} twice")
+        found[name] = error_of(200, item) or parse_ack(item)
+    return found
 
 
 def parse_kyc(decoded: object) -> KycLevel:

@@ -26,6 +26,7 @@ from decimal import Decimal
 from controller.core import events as e
 from controller.core.decisions import venue_reports
 from controller.core.decisions.draft import Draft
+from controller.core.decisions.whose import find
 from controller.core.inputs import AccountRead
 from controller.core.order_state import ZERO, OrderState
 from exchange.model import OrderReport, OrderStatus, Side
@@ -84,7 +85,8 @@ def _known_locks(draft: Draft, reading: AccountRead, policy: Policy) -> Mapping[
     listed = {
         order.client_id: report
         for report in reading.snapshot.open_orders
-        if (order := venue_reports.find(draft.after, reading.venue, report.client_id, report.order_id)) is not None
+        if (order := find(draft.after, reading.venue, report.client_id, report.order_id)) is not None
+        and isinstance(report, OrderReport)
     }
     if listed.keys() != known.keys() or any(order.status is OrderStatus.ADMITTED for order in orders):
         return None
@@ -139,7 +141,7 @@ def _is_recent(draft: Draft, order: OrderState, reading: AccountRead, policy: Po
     snapshot = reading.snapshot
     shown = [(report.client_id, report.order_id) for report in snapshot.open_orders]
     shown += [(fill.client_id, fill.order_id) for fill in snapshot.fills]
-    ours = (venue_reports.find(draft.after, reading.venue, *ids) for ids in shown)
+    ours = (find(draft.after, reading.venue, *ids) for ids in shown)
     return any(one is not None and one.admitted_at >= horizon for one in ours)
 
 

@@ -9,11 +9,13 @@ from collections.abc import Set
 from decimal import Decimal
 
 from controller.core import events as e
-from controller.core.decisions import absence, moves, venue_reports
+from controller.core.bookings import trade_key
+from controller.core.decisions import absence, moves, trades, venue_reports
 from controller.core.decisions.draft import Draft
+from controller.core.decisions.whose import find, may_be_ours
 from controller.core.effects import Alert, AlertKind, LookUp
 from controller.core.inputs import AccountRead
-from exchange.model import OrderReport
+from exchange.model import ListedOrder, OrderReport
 from exchange.ports import VenueName
 
 
@@ -23,31 +25,37 @@ def account_read(draft: Draft, reading: AccountRead) -> None:
     The first reading of an account is its baseline. A difference in one reading is suspected; the same difference in the next
     reading is a break, and so is a foreign order in any reading of an armed deployment. A break on the venue in use halts the
     deployment. Balances are never corrected. A reading without a difference may prove that UNKNOWN orders were never placed.
+
+    What may be of an order of ours whose id at the venue is not known yet is neither ours nor foreign: the reading concludes
+    nothing until the look-up tells, or the deadline of an UNKNOWN order halts the deployment.
     """
     venue = reading.venue
     before = draft.after.ledger(venue)
     if before.totals is None:
         _baseline(draft, reading)
-    for fill in reading.snapshot.fills:
-        venue_reports.fill_reported(draft, venue, fill)
-    foreign_orders = [
+    # What the orders executed judges whether a trade is a new one, so their reports come first.
+    unknown = [
         report
         for report in reading.snapshot.open_orders
         if not venue_reports.order_reported(draft, venue, report, retry_cancel=True)
     ]
+    fills = reading.snapshot.fills
+    undecided = [fill for fill in fills if not trades.fill_reported(draft, venue, fill, listed=True)]
     _look_up_missing(draft, reading)
-    differences = [_not_ours(report) for report in foreign_orders]
-    certain = {
-        _not_ours(report) for report in foreign_orders if draft.after.armed and venue_reports.is_foreign(draft.after, venue, report)
-    }
+    waiting = may_be_ours(draft.after, venue, unknown)
+    foreign = [report for report in unknown if report not in waiting]
+    certain = {_not_ours(report) for report in foreign if draft.after.armed and draft.after.venue is venue}
+    open_questions = {f"{venue_reports.described(report)} may be ours" for report in waiting}
+    open_questions |= {f"trade {fill.trade_id} may be ours" for fill in undecided}
+    differences = [_not_ours(report) for report in foreign]
     # If a fill was booked while the account was read, its balances are of another moment. The next sweep compares them.
     compared = before.totals is None or before.fills_booked == reading.fills_before
-    if compared:
-        differences += _balance_differences(draft, reading)
-    elif not differences:
+    if compared and not open_questions:
+        differences += [*_balance_differences(draft, reading), *_execution_differences(draft, reading)]
+    elif not differences and not open_questions:
         return
-    _conclude(draft, reading, tuple(sorted(differences)), certain)
-    if compared and not differences:
+    _conclude(draft, reading, tuple(sorted(differences)), certain, tuple(sorted(open_questions)))
+    if compared and not differences and not open_questions:
         absence.release_absent(draft, reading)
     arm_when_reconciled(draft)
 
@@ -64,21 +72,21 @@ def arm_when_reconciled(draft: Draft) -> None:
 
 def _baseline(draft: Draft, reading: AccountRead) -> None:
     # The balances of the baseline include the trades before it.
-    trades = reading.snapshot.fills
+    before = reading.snapshot.fills
     draft.emit(
         e.BalancesBaselined(
             venue=reading.venue,
             totals={balance.asset: balance.total for balance in reading.snapshot.balances.values()},
-            known_trades=tuple(fill.trade_id for fill in trades),
+            known_trades=tuple(trade_key(fill.order_id, fill.trade_id) for fill in before),
             # Later sweeps read trades from this time on, never from before this reading.
-            cursor=max((reading.started_at, *(fill.at for fill in trades))),
+            cursor=max((reading.started_at, *(fill.at for fill in before))),
         )
     )
 
 
 def _look_up_missing(draft: Draft, reading: AccountRead) -> None:
     reports = reading.snapshot.open_orders
-    listed = [venue_reports.find(draft.after, reading.venue, report.client_id, report.order_id) for report in reports]
+    listed = [find(draft.after, reading.venue, report.client_id, report.order_id) for report in reports]
     shown = {order.client_id for order in listed if order is not None}
     for order in draft.after.open_on(reading.venue):
         vanished = order.client_id not in shown and order.status in venue_reports.AT_THE_VENUE
@@ -96,19 +104,31 @@ def _balance_differences(draft: Draft, reading: AccountRead) -> list[str]:
     ]
 
 
-def _not_ours(report: OrderReport) -> str:
-    return f"order {report.client_id or report.order_id} is not ours"
+def _execution_differences(draft: Draft, reading: AccountRead) -> list[str]:
+    """Open orders of which more is booked than they executed by the venue's own report: a trade was booked twice."""
+    differences = []
+    for report in reading.snapshot.open_orders:
+        order = find(draft.after, reading.venue, report.client_id, report.order_id)
+        if order is not None and isinstance(report, OrderReport) and order.booked > report.executed:
+            differences.append(f"{order.client_id}: booked {order.booked:f}, executed {report.executed:f} on {reading.venue}")
+    return differences
 
 
-def _conclude(draft: Draft, reading: AccountRead, differences: tuple[str, ...], certain: Set[str]) -> None:
+def _not_ours(report: ListedOrder) -> str:
+    return f"{venue_reports.described(report)} is not ours"
+
+
+def _conclude(
+    draft: Draft, reading: AccountRead, differences: tuple[str, ...], certain: Set[str], open_questions: tuple[str, ...]
+) -> None:
     before = draft.after.ledger(reading.venue)
     breaks = tuple(item for item in differences if item in certain or item in before.suspected or item in before.breaks)
     draft.emit(
         e.Reconciled(
             venue=reading.venue,
-            clean=not differences,
+            clean=not differences and not open_questions,
             breaks=breaks,
-            suspected=differences,
+            suspected=(*differences, *open_questions),
             open_orders=len(reading.snapshot.open_orders),
         )
     )

@@ -1,8 +1,6 @@
-"""Decisions about what a venue reports: answers to placements and look-ups, order updates, fills.
+"""Decisions about what a venue reports of orders: answers to placements and look-ups, and order updates.
 
-``decide`` and ``sweeps`` call it.
-
-What the venue reports is always booked. If it contradicts the journal, the deployment also halts.
+``decide`` and ``sweeps`` call it. If what the venue reports contradicts the journal, the deployment halts.
 """
 
 from __future__ import annotations
@@ -13,12 +11,12 @@ from decimal import Decimal
 from controller.core import events as e
 from controller.core.decisions import moves
 from controller.core.decisions.draft import Draft
+from controller.core.decisions.whose import contradicted_ids, find, is_foreign
 from controller.core.effects import Alert, AlertKind, Cancel, LookUp
 from controller.core.inputs import CancelAnswered, LookupAnswered, PlacementAnswered
 from controller.core.order_state import IN_FLIGHT, OrderState
-from controller.core.state import State
 from exchange.errors import IntegrityError
-from exchange.model import Fill, OrderReport, OrderStatus, OrderType
+from exchange.model import ForeignOrder, ListedOrder, OrderReport, OrderStatus, OrderType
 from exchange.orders import advance
 from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, VenueName
 from policies.stage import Stage
@@ -31,10 +29,8 @@ def placement_answered(draft: Draft, answer: PlacementAnswered) -> None:
     """Record the venue's answer to the placement of an order. Each order is sent once."""
     order = draft.after.orders[answer.client_id]
     match answer.outcome:
-        case Ack(order_id=order_id) as ack:
-            if not order.order_id:
-                price, quantity = _as_taken(order, ack.price, ack.quantity)
-                draft.emit(e.OrderAcked(client_id=order.client_id, order_id=order_id, price=price, quantity=quantity))
+        case Ack() as ack:
+            _acked(draft, order, ack)
         case Rejected(code=code, message=message):
             if order.status in IN_FLIGHT and not order.executed:
                 draft.emit(e.OrderRejected(client_id=order.client_id, code=code, message=message[:200]))
@@ -47,6 +43,18 @@ def placement_answered(draft: Draft, answer: PlacementAnswered) -> None:
                 draft.do(LookUp(order.venue, order.symbol, order.client_id, order.admitted_at))
                 draft.do(Alert(AlertKind.UNKNOWN_ORDER, f"{order.client_id} is UNKNOWN", unknown.reason[:200]))
     _cancel_if_obsolete(draft, draft.after.orders[order.client_id])
+
+
+def _acked(draft: Draft, order: OrderState, ack: Ack) -> None:
+    order_id = ack.order_id
+    owner = find(draft.after, order.venue, "", order_id)
+    if not order.order_id:
+        price, quantity = _as_taken(order, ack.price, ack.quantity)
+        draft.emit(e.OrderAcked(client_id=order.client_id, order_id=order_id, price=price, quantity=quantity))
+    elif order.order_id != order_id:
+        moves.integrity(draft, contradicted_ids(order, order.client_id, order_id))
+    if owner is not None and owner.client_id != order.client_id:
+        moves.integrity(draft, contradicted_ids(owner, order.client_id, order_id))
 
 
 def lookup_answered(draft: Draft, answer: LookupAnswered) -> None:
@@ -65,7 +73,7 @@ def lookup_answered(draft: Draft, answer: LookupAnswered) -> None:
         draft.emit(e.LookupMissed(client_id=order.client_id, asked_at=answer.asked_at))
 
 
-def order_reported(draft: Draft, venue: VenueName, report: OrderReport, *, retry_cancel: bool = False) -> bool:
+def order_reported(draft: Draft, venue: VenueName, report: ListedOrder, *, retry_cancel: bool = False) -> bool:
     """Record what the venue reports about one order. Returns ``False`` when the order is not ours.
 
     ``retry_cancel``: send the cancellation of an obsolete order again, in case the first one was lost.
@@ -73,6 +81,9 @@ def order_reported(draft: Draft, venue: VenueName, report: OrderReport, *, retry
     order = find(draft.after, venue, report.client_id, report.order_id)
     if order is None:
         return False
+    if isinstance(report, ForeignOrder):
+        moves.integrity(draft, f"{order.client_id} was sent as {order.type} and is reported as an order of type {report.kind}")
+        return True
     if contradiction := _contradiction(order, report):
         moves.integrity(draft, contradiction)
         return True
@@ -81,7 +92,8 @@ def order_reported(draft: Draft, venue: VenueName, report: OrderReport, *, retry
     except IntegrityError as error:
         moves.integrity(draft, f"{order.client_id}: {error.message}")
         return True
-    changed = following is not order.status or report.executed > order.executed or (report.order_id and not order.order_id)
+    more = report.executed > order.reported or (report.order_id and not order.order_id)
+    changed = following is not order.status or more
     if changed:
         price, quantity = _as_taken(order, report.price, report.quantity)
         draft.emit(
@@ -120,71 +132,20 @@ def cancel_answered(draft: Draft, answer: CancelAnswered) -> None:
             draft.emit(e.CancelRejected(client_id=answer.client_id, code=code, message=message[:200]))
 
 
-def fill_reported(draft: Draft, venue: VenueName, fill: Fill) -> None:
-    """Book one trade. A trade id is booked once per venue."""
-    ledger = draft.after.ledger(venue)
-    if fill.trade_id in ledger.trades or ledger.totals is None:
-        return
-    order = find(draft.after, venue, fill.client_id, fill.order_id)
-    draft.emit(
-        e.FillBooked(
-            venue=venue,
-            trade_id=fill.trade_id,
-            order_id=fill.order_id,
-            client_id=order.client_id if order is not None else fill.client_id,
-            symbol=fill.symbol,
-            side=fill.side,
-            price=fill.price,
-            quantity=fill.quantity,
-            quote=fill.quote,
-            fee=fill.fee,
-            fee_asset=fill.fee_asset,
-            maker=fill.maker,
-            traded_at=fill.at,
-        )
-    )
-    if order is None:
-        moves.integrity(draft, f"trade {fill.trade_id} on {venue} belongs to no order of ours ({fill.client_id or 'no client id'})")
-        return
-    if order.status is OrderStatus.REJECTED:
-        moves.integrity(draft, f"{_rejected(order)}, but it traded")
-    after = draft.after.orders[order.client_id]
-    if after.quantity is not None and after.booked > after.quantity:
-        moves.integrity(draft, f"{order.client_id} filled {after.booked} of {after.quantity}")
-
-
-def foreign_reported(draft: Draft, venue: VenueName, report: OrderReport) -> None:
+def foreign_reported(draft: Draft, venue: VenueName, report: ListedOrder) -> None:
     """Halt at once if the private stream of the venue in use shows an open order that is not ours.
 
     Before arming nothing is admitted, and the sweeps decide.
     """
-    if report.status in AT_THE_VENUE and draft.after.armed and is_foreign(draft.after, venue, report):
-        moves.integrity(draft, f"order {report.client_id or report.order_id} on {venue} is not ours")
+    alive = report.open if isinstance(report, ForeignOrder) else report.status in AT_THE_VENUE
+    if alive and draft.after.armed and is_foreign(draft.after, venue, report):
+        moves.integrity(draft, f"{described(report)} on {venue} is not ours")
 
 
-def is_foreign(state: State, venue: VenueName, report: OrderReport) -> bool:
-    """Whether an order of which ``find`` knows nothing is certainly not ours, on the venue in use.
-
-    What we send is in the journal before it is sent, with our id. Only a report without an id can be about an order of ours whose
-    id at the venue is not known yet.
-    """
-    if state.venue is not venue:
-        return False
-    return bool(report.client_id) or not any(_could_be(order, report) for order in state.open_on(venue))
-
-
-def find(state: State, venue: VenueName, client_id: str, order_id: str) -> OrderState | None:
-    """The order of ours that a venue means: by our id or, where the venue leaves it out, by its own."""
-    if not client_id and order_id:
-        client_id = next((one.client_id for one in state.open.values() if one.order_id == order_id and one.venue is venue), "")
-        client_id = client_id or dict(state.recent_ids).get(order_id, "")
-    order = state.orders.get(client_id) if client_id else None
-    return order if order is not None and order.venue is venue else None
-
-
-def _could_be(order: OrderState, report: OrderReport) -> bool:
-    sent = (order.symbol, order.side, order.quantity, order.price)
-    return order.status in IN_FLIGHT and not order.order_id and sent == (report.symbol, report.side, report.quantity, report.price)
+def described(report: ListedOrder) -> str:
+    """An order that is not known, in words: a person may have placed one of a type that no API places."""
+    kind = f" of type {report.kind}" if isinstance(report, ForeignOrder) else ""
+    return f"order {report.client_id or report.order_id}{kind}"
 
 
 def _rejected(order: OrderState) -> str:
@@ -192,6 +153,8 @@ def _rejected(order: OrderState) -> str:
 
 
 def _contradiction(order: OrderState, report: OrderReport) -> str:
+    if contradiction := contradicted_ids(order, report.client_id, report.order_id):
+        return contradiction
     # A market buy by quote amount has no quantity of ours to compare: the venue computes it.
     if (report.symbol, report.side) != (order.symbol, order.side):
         return f"{order.client_id} was sent as {order.side} {order.symbol} and reported as {report.side} {report.symbol}"

@@ -286,6 +286,7 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.OrderReported: orders.reported,
     e.FillBooked: lambda state, event: flatten.filled(orders.filled(state, event), event),
     e.CancelRequested: orders.cancel_requested,
+    e.FillRepeated: orders.repeated,
     e.CancelAccepted: lambda state, _: state,
     e.CancelRejected: lambda state, _: state,
     e.BalancesBaselined: _baselined,

@@ -8,6 +8,7 @@ from decimal import Decimal
 from immutables import Map
 
 from controller.core import events as e
+from controller.core.bookings import Booking, trade_key
 from controller.core.fold.flatten import SELLER
 from controller.core.order_state import IN_FLIGHT, OrderState, bot_key, settled_line
 from controller.core.state import State
@@ -31,20 +32,20 @@ def _of_this_run(state: State, order: OrderState) -> bool:
     )
 
 
-RECENT_IDS = 100
-"""How many orders stay recognisable by the venue's id alone after they are settled: a late report may lack our id."""
-
-
 def put(state: State, order: OrderState) -> State:
-    """Replace one order. A settled order moves to the compact map; a late report that unsettles it moves it back."""
+    """Replace one order. A settled order moves to the compact map; a late report that unsettles it moves it back.
+
+    The venue's id is remembered for ever: MEXC's trade lists name no other (mexc-spot-v3.md §6).
+    """
     order = replace(order, updated_at=state.at)
     name = order.client_id
+    ledger = state.ledgers[order.venue]
+    if order.order_id and order.order_id not in ledger.ids:
+        ledger = replace(ledger, ids=ledger.ids.put(order.order_id, name))
+        state = replace(state, ledgers=state.ledgers.set(order.venue, ledger))
     if order.settled:
         still_open = state.open.delete(name) if name in state.open else state.open
-        recent = state.recent_ids
-        if name in state.open and order.order_id:
-            recent = (*recent[-RECENT_IDS + 1 :], (order.order_id, name))
-        return replace(state, open=still_open, settled=state.settled.put(name, settled_line(order)), recent_ids=recent)
+        return replace(state, open=still_open, settled=state.settled.put(name, settled_line(order)))
     settled = state.settled if name in state.open else state.settled.drop(name)
     return replace(state, open=state.open.set(name, order), settled=settled)
 
@@ -158,6 +159,7 @@ def reported(state: State, event: e.OrderReported) -> State:
             order_id=event.order_id or order.order_id,
             executed=max(order.executed, event.executed),
             executed_quote=max(order.executed_quote, event.executed_quote),
+            reported=max(order.reported, event.executed),
             unknown_since=None,
             unknown_reason="",
             misses=0,
@@ -172,14 +174,19 @@ def filled(state: State, event: e.FillBooked) -> State:
     """Book one trade: update the balances, and the order it belongs to."""
     ledger = state.ledgers[event.venue]
     order = state.orders.get(event.client_id)
+    at, names = Millis(event.traded_at), {"listed" if event.listed else "streamed": event.trade_id}
+    booking = Booking(event.price, event.quantity, at, **names)
     ledger = replace(
         ledger,
         totals=_settle(ledger.totals or Map(), event, state),
         bought=_bought(ledger.bought, event, state) if order is not None else ledger.bought,
-        trades=ledger.trades.put(event.trade_id, event.client_id),
+        trades=ledger.trades.put(trade_key(event.order_id, event.trade_id), event.client_id),
         fills_booked=ledger.fills_booked + 1,
         cursor=Millis(max(ledger.cursor, event.traded_at)),
     )
+    if order is None:
+        known = ledger.strangers.get(event.order_id, ())
+        ledger = replace(ledger, strangers=ledger.strangers.set(event.order_id, (*known, booking)))
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if order is None:
         return state
@@ -188,12 +195,38 @@ def filled(state: State, event: e.FillBooked) -> State:
         _counted(state, Tally.with_fill) if _of_this_run(state, order) else state,
         replace(
             order,
+            order_id=order.order_id or event.order_id,
+            bookings=(*order.bookings, booking),
             booked=booked,
             booked_quote=order.booked_quote + event.quote,
             executed=max(order.executed, booked),
             executed_quote=max(order.executed_quote, order.booked_quote + event.quote),
         ),
     )
+
+
+def repeated(state: State, event: e.FillRepeated) -> State:
+    """Remember the second id of a booked trade."""
+    ledger = state.ledgers[event.venue]
+    order = state.orders.get(event.client_id)
+    ledger = replace(ledger, trades=ledger.trades.put(trade_key(event.order_id, event.trade_id), event.client_id))
+    if order is not None:
+        state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+        return put(state, replace(order, bookings=_named(order.bookings, event)))
+    known = _named(ledger.strangers.get(event.order_id, ()), event)
+    ledger = replace(ledger, strangers=ledger.strangers.set(event.order_id, known))
+    return replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+
+
+def _named(bookings: tuple[Booking, ...], event: e.FillRepeated) -> tuple[Booking, ...]:
+    """The bookings with the second id at the one that has only the first."""
+
+    def named(one: Booking) -> Booking:
+        if one.id_of(listed=event.listed) or one.id_of(listed=not event.listed) != event.booked_as:
+            return one
+        return replace(one, listed=event.trade_id) if event.listed else replace(one, streamed=event.trade_id)
+
+    return tuple(map(named, bookings))
 
 
 def _settle(totals: Map[str, Decimal], event: e.FillBooked, state: State) -> Map[str, Decimal]:

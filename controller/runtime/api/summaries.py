@@ -99,6 +99,7 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.LookupMissed: lambda event: f"{event.client_id} not found by the venue",
         e.OrderReported: lambda event: f"{event.client_id} {event.status}, executed {text(event.executed)}",
         e.FillBooked: _fill,
+        e.FillRepeated: lambda event: f"trade {event.booked_as} of order {event.client_id} told again as {event.trade_id}",
         e.CancelAccepted: lambda event: f"the venue accepted the cancel of {event.client_id}",
         e.CancelRejected: lambda event: f"the venue refused the cancel of {event.client_id}: {event.code} {event.message}",
         e.CancelRequested: lambda event: f"{event.client_id} to be cancelled, asked by {event.requested_by}",

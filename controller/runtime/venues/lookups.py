@@ -80,9 +80,16 @@ class LookUps:
     """The look-ups of every venue. ``start`` runs a coroutine as a task of the performer."""
 
     def __init__(
-        self, venues: Mapping[VenueName, Venue], inbox: Inbox, clock: Clock, start: Callable[[Coroutine[Any, Any, None]], None]
+        self,
+        venues: Mapping[VenueName, Venue],
+        inbox: Inbox,
+        clock: Clock,
+        start: Callable[[Coroutine[Any, Any, None]], None],
+        owner: Callable[[VenueName, str], str | None] = lambda _venue, _order_id: None,
     ) -> None:
+        """``owner`` tells our id of the order that a venue's id names, ``None`` for an id that is not known."""
         self._venues = venues
+        self._owner = owner
         self._inbox = inbox
         self._clock = clock
         self._start = start
@@ -131,14 +138,17 @@ class LookUps:
         for symbol in dict.fromkeys(effect.symbol for effect in due):
             orders = [effect for effect in due if effect.symbol == symbol]
             await self._pay(queue)
-            listed = {report.client_id: report for report in await venue.open_orders(symbol)}
+            reports = [report for report in await venue.open_orders(symbol) if isinstance(report, OrderReport)]
+            listed = {self._named(name, report): report for report in reports}
             for effect in orders:
                 if (report := listed.get(effect.client_id)) is not None:
                     self._answered(effect, report, asked_at)
             missing = [effect for effect in orders if effect.client_id not in listed]
             if missing:
                 traded = self._book(name, await self._fills(venue, queue, symbol, missing), missing)
-                unlisted.extend((effect, effect.client_id in traded) for effect in missing)
+                # What is shown without our id and with an order id that is not known may be any of them: none is absent then.
+                hidden = "" in listed or "" in traded
+                unlisted.extend((effect, hidden or effect.client_id in traded) for effect in missing)
         for effect, has_traded in unlisted[:ONE_BY_ONE_MOST]:
             await self._pay(queue)
             found = await venue.order(effect.symbol, effect.client_id)
@@ -153,10 +163,15 @@ class LookUps:
 
     def _book(self, name: VenueName, fills: Sequence[Fill], orders: Sequence[LookUp]) -> set[str]:
         wanted = {effect.client_id for effect in orders}
-        mine = [fill for fill in fills if fill.client_id in wanted]
-        for fill in mine:
-            self._inbox.fact(VenueReported(name, fill), self._now())
-        return {fill.client_id for fill in mine}
+        named = [(self._named(name, fill), fill) for fill in fills]
+        for client_id, fill in named:
+            if client_id in wanted:
+                self._inbox.fact(VenueReported(name, fill, listed=True), self._now())
+        return {client_id for client_id, _ in named}
+
+    def _named(self, venue: VenueName, shown: OrderReport | Fill) -> str:
+        """Our id of the order that the venue shows, by its own id first; empty when neither is known."""
+        return self._owner(venue, shown.order_id) or shown.client_id
 
     def _answered(self, effect: LookUp, report: OrderReport | None, asked_at: Millis, *, absent: bool = False) -> None:
         queue = self._queues[effect.venue]

@@ -40,6 +40,7 @@ class Performer:
     """Carries out effects at the venues.
 
     ``on_alert`` gets alerts, ``on_cancel_all_result`` the result of each cancel-all, ``on_not_empty`` each that takes too long.
+    ``owner`` tells our id of the order that a venue's id names.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Performer:
         still_open: Callable[[VenueName], int],
         working: Callable[[VenueName], int],
         trades_on: Callable[[VenueName], bool],
+        owner: Callable[[VenueName, str], str | None],
     ) -> None:
         self._venues = venues
         self._permits = permits
@@ -67,7 +69,7 @@ class Performer:
         self._working = working
         self._trades_on = trades_on
         self._tasks: set[asyncio.Task[None]] = set()
-        self.look_ups = LookUps(venues, inbox, clock, self._start)
+        self.look_ups = LookUps(venues, inbox, clock, self._start, owner)
         self._cancelling_all: set[VenueName] = set()
         self._cancel_again: dict[VenueName, CancelAll] = {}
 

@@ -11,7 +11,7 @@ from controller.core.inputs import AccountRead, AccountSnapshot
 from controller.core.state import Ledger
 from controller.runtime.loop.inbox import Inbox
 from exchange.errors import GatehouseError
-from exchange.model import Fill, Millis, OrderReport, SymbolRules
+from exchange.model import Fill, ListedOrder, Millis, SymbolRules
 from exchange.ports import Clock, ClockedVenue, ClockReading, Venue
 
 OVERLAP_MS = 60_000
@@ -38,7 +38,7 @@ async def read_account(venue: Venue, symbols: Sequence[str], since: Millis) -> A
     """
     for _ in range(TRIES):
         before = await venue.balances()
-        orders: list[OrderReport] = []
+        orders: list[ListedOrder] = []
         fills: list[Fill] = []
         for symbol in symbols:
             orders.extend(await venue.open_orders(symbol))

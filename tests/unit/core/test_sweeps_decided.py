@@ -165,7 +165,9 @@ def test_a_reading_without_our_id_shows_our_order_by_the_venues_id(desk: Desk) -
 def test_an_order_without_an_id_that_may_be_in_flight_is_only_suspected(desk: Desk) -> None:
     lost = desk.report(desk.placed(desk.order("0.00003"), Unknown("time-out")), OrderStatus.NEW)
     nameless = replace(lost, client_id="", order_id="C9")
-    assert verdict(desk.sweep(MOCK, orders=(nameless,))).suspected == ("order C9 is not ours",)
+    for _ in range(3):
+        found = verdict(desk.sweep(MOCK, orders=(nameless,)))
+        assert (found.clean, found.breaks, found.suspected) == (False, (), ("order C9 may be ours",))
     assert desk.state.position.stage is Stage.MOCK
 
 

@@ -22,7 +22,7 @@ from tests.support.wire_readers import (
 
 AMOUNT = st.decimals(min_value=0, max_value=Decimal(10) ** 9, places=8)
 POSITIVE = st.decimals(min_value=Decimal("0.00000001"), max_value=Decimal(10) ** 9, places=8)
-TIME = st.integers(0, 2**42).map(Millis)
+TIME = st.integers(2**40, 2**42).map(Millis)
 SIDE = st.sampled_from(list(Side))
 RULES = SymbolRules(
     symbol="MXUSDT",

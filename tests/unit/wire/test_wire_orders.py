@@ -70,8 +70,8 @@ def reports(draw: st.DrawFn) -> OrderReport:
         quantity=draw(AMOUNT),
         executed=draw(AMOUNT),
         executed_quote=draw(AMOUNT),
-        created_at=Millis(draw(st.integers(0, 2**42))),
-        updated_at=draw(st.none() | st.integers(0, 2**42).map(Millis)),
+        created_at=Millis(draw(st.integers(2**40, 2**42))),
+        updated_at=draw(st.none() | st.integers(2**40, 2**42).map(Millis)),
     )
 
 
@@ -157,7 +157,7 @@ def test_the_short_acknowledgement_of_older_captures_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [None, [], {}, {"symbol": "MXUSDT"}, {"symbol": "MXUSDT", "orderId": ""}, {"orderId": 5, "symbol": "A"}]
+    "reply", [None, [], {}, {"symbol": "MXUSDT"}, {"symbol": "MXUSDT", "orderId": ""}, {"orderId": 1.5, "symbol": "A"}]
 )
 def test_an_acknowledgement_without_an_order_id_is_unreadable(reply: object) -> None:
     with pytest.raises(MalformedReply):
@@ -177,7 +177,9 @@ def test_our_own_states_are_shown_as_the_nearest_mexc_state(ours: OrderStatus, s
     assert order_json(report_of(ours))["status"] == shown
 
 
-@pytest.mark.parametrize("field", ["symbol", "orderId", "side", "type", "status", "executedQty", "cummulativeQuoteQty", "time"])
+@pytest.mark.parametrize(
+    "field", ["symbol", "orderId", "side", "type", "status", "price", "origQty", "executedQty", "cummulativeQuoteQty", "time"]
+)
 def test_an_order_object_without_a_needed_field_is_unreadable(field: str) -> None:
     shown = order_json(report_of(OrderStatus.NEW))
     del shown[field]

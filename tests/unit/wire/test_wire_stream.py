@@ -38,8 +38,8 @@ from tests.support import channels
 
 ROOT = Path(__file__).resolve().parents[3]
 AMOUNT = st.decimals(min_value=0, max_value=Decimal(10) ** 9, places=8)
-TIME = st.integers(1, 2**42).map(Millis)
-SECONDS = st.integers(1, 2**31).map(lambda seconds: Millis(seconds * 1_000))
+TIME = st.integers(2**40, 2**42).map(Millis)
+SECONDS = st.integers(2**30, 2**32).map(lambda seconds: Millis(seconds * 1_000))
 SIDE = st.sampled_from(list(Side))
 LEVELS = st.lists(st.tuples(AMOUNT, AMOUNT), max_size=4).map(tuple)
 STATES = [OrderStatus.NEW, OrderStatus.FILLED, OrderStatus.PARTIALLY_FILLED, OrderStatus.CANCELED, OrderStatus.PARTIALLY_CANCELED]
@@ -255,7 +255,9 @@ def test_a_balance_survives_the_wire(balance: BalanceUpdate) -> None:
 def test_a_balance_reason_mexc_adds_later_is_unlisted() -> None:
     wrapper = PushDataV3ApiWrapper(channel=stream.ACCOUNT.name)
     wrapper.privateAccount.vcoinName, wrapper.privateAccount.balanceAmount = "USDT", "1"
-    wrapper.privateAccount.type = "NEW_REASON"
+    account = wrapper.privateAccount
+    account.balanceAmountChange, account.frozenAmount, account.frozenAmountChange = "1", "0", "0"
+    account.type = "NEW_REASON"
     body = decode_push(wrapper.SerializeToString()).body
     assert isinstance(body, BalanceUpdate)
     assert body.reason is BalanceReason.UNLISTED
@@ -293,6 +295,7 @@ def hostile(channel: str, **changes: object) -> PushDataV3ApiWrapper:
     wrapper = PushDataV3ApiWrapper(channel=channel, symbol="MXUSDT")
     order = wrapper.privateOrders
     order.id, order.orderType, order.tradeType, order.status = "C02__1", 1, 1, 1
+    order.price, order.quantity, order.cumulativeQuantity, order.cumulativeAmount = "2", "3", "0", "0"
     for name, value in changes.items():
         setattr(order, name, value)
     return wrapper
@@ -300,7 +303,7 @@ def hostile(channel: str, **changes: object) -> PushDataV3ApiWrapper:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"status": 0}, {"status": 9}, {"orderType": 100}, {"tradeType": 0}, {"id": ""}, {"price": "NaN"}, {"quantity": "1_0"},
+    [{"status": 0}, {"status": 9}, {"tradeType": 0}, {"id": ""}, {"price": "NaN"}, {"quantity": "1_0"},
      {"createTime": -1}],
 )  # fmt: skip
 def test_an_invalid_private_order_is_a_typed_error(changes: dict[str, object]) -> None:
