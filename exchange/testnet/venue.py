@@ -195,15 +195,14 @@ class SimulatedVenue:
         return receipt
 
     def place(self, account: str, order: NewOrder) -> Accepted:
-        """Accept an order. An order without a client id gets one, because clients fail without it (mexc-spot-v3.md §7.6).
+        """Accept an order.
 
         Raises:
             WireRefusal: the engine refused it.
         """
         self.admit_order(order)
         now = self.clock.now()
-        client_id = order.client_id or f"gh{self._random.getrandbits(96):024x}"
-        outcome = self.engine.place(account, order.intent(client_id), now, order.stp_mode)
+        outcome = self.engine.place(account, order.intent(order.client_id or ""), now, order.stp_mode)
         if isinstance(outcome, Refusal):
             raise _refusal(outcome)
         if order.client_id:

@@ -49,9 +49,7 @@ _ORDER = {
     "isWorking": True,
     "origQuoteOrderQty": "6.1",
 }
-PENDING = "the testnet still gives every order a client id"
 _NEWER_ORDER = {"stpMode": LATER, "cancelReason": LATER}
-_PENDING_ORDER = {**_NEWER_ORDER, "clientOrderId": PENDING}
 _CANCELED = {
     "symbol": "LTCBTC",
     "origClientOrderId": "mine",
@@ -184,13 +182,13 @@ REPLIES: Mapping[str, Published] = {
         "2026-05-14",
         {"code": 200, "msg": "success", "timestamp": 1_778_744_778_528},
     ),
-    f"GET {V3}/order": Published("mexcdevelop/mexc-api-sdk, issue 77", "2024-06-06", _ORDER, _PENDING_ORDER),
+    f"GET {V3}/order": Published("mexcdevelop/mexc-api-sdk, issue 77", "2024-06-06", _ORDER, _NEWER_ORDER),
     f"GET {V3}/openOrders": Published(
         *DOC25,
         [{**_ORDER, "orderId": 1, "clientOrderId": "mine", "timeInForce": "GTC", "stopPrice": "0.0", "icebergQty": "0.0"}],
         {**_NEWER_ORDER, **dict.fromkeys(("orderId", "timeInForce", "stopPrice", "icebergQty"), CAPTURED)},
     ),
-    f"GET {V3}/allOrders": Published(CCXT[0], "recorded 2024-02-11", [_ORDER], _PENDING_ORDER),
+    f"GET {V3}/allOrders": Published(CCXT[0], "recorded 2024-02-11", [_ORDER], _NEWER_ORDER),
     f"GET {V3}/account": Published(
         *DOC25,
         {
@@ -227,7 +225,6 @@ REPLIES: Mapping[str, Published] = {
                 "clientOrderId": None,
             }
         ],
-        {"clientOrderId": PENDING},
     ),
     f"GET {V3}/tradeFee": Published(
         *DOC25,
@@ -337,7 +334,6 @@ PUSHES: Mapping[str, Published] = {
             "status": 2,
             "createTime": "1754996075502",
         },
-        {"clientId": PENDING},
     ),
     "spot@private.deals.v3.api.pb": Published(
         *DOC25,
@@ -350,7 +346,6 @@ PUSHES: Mapping[str, Published] = {
             "feeCurrency": "MX",
             "time": "1736417034280",
         },
-        {"clientOrderId": PENDING},
     ),
     "spot@private.account.v3.api.pb": Published(
         *DOC25,

@@ -53,6 +53,7 @@ _LEVEL: Schema = {"type": "array", "items": DECIMAL, "minItems": 2, "maxItems": 
 _SYMBOL: Schema = {"type": "string", "pattern": "^[A-Z0-9]{2,30}$", "examples": ["BTCUSDT"]}
 _SIDE: Schema = {"enum": ["BUY", "SELL"]}
 _TYPE: Schema = {"enum": ["LIMIT", "LIMIT_MAKER", "IMMEDIATE_OR_CANCEL", "FILL_OR_KILL", "MARKET"]}
+_OWN_ID: Schema = {"oneOf": [TEXT, NULL], "description": "Null for an order that was sent without one."}
 _STATUS: Schema = {"enum": ["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "PARTIALLY_CANCELED"]}
 _STP: Schema = {"enum": ["", "cancel_maker", "cancel_taker", "cancel_both"]}
 _AMOUNT: Schema = {
@@ -216,7 +217,8 @@ CANCELED = _named(
     "CanceledOrder",
     _object(
         {
-            **_of("symbol", "origClientOrderId", "orderId", "clientOrderId", schema=TEXT),
+            **_of("symbol", "orderId", schema=TEXT),
+            **_of("origClientOrderId", "clientOrderId", schema=_OWN_ID),
             **_of("price", "origQty", "executedQty", "cummulativeQuoteQty", schema=DECIMAL),
             "status": _STATUS,
             "timeInForce": NULL,
@@ -231,7 +233,8 @@ ORDER_REPLY = _named(
     "Order",
     _object(
         {
-            **_of("symbol", "orderId", "clientOrderId", schema=TEXT),
+            **_of("symbol", "orderId", schema=TEXT),
+            "clientOrderId": _OWN_ID,
             "orderListId": {"const": -1},
             **_of("price", "origQty", "executedQty", "cummulativeQuoteQty", "origQuoteOrderQty", schema=DECIMAL),
             "status": _STATUS,
@@ -259,7 +262,8 @@ ACCOUNT = _object(
 MY_TRADES = _list(
     _object(
         {
-            **_of("symbol", "id", "orderId", "clientOrderId", "commissionAsset", schema=TEXT),
+            **_of("symbol", "id", "orderId", "commissionAsset", schema=TEXT),
+            "clientOrderId": NULL,
             "orderListId": {"const": -1},
             **_of("price", "qty", "quoteQty", "commission", schema=DECIMAL),
             "time": INSTANT,

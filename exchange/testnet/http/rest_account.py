@@ -43,7 +43,8 @@ def _my_trades(call: Call) -> object:
         until=query.end if query.end is not None else call.now,
         limit=query.limit,
     )
-    return [fill_json(replace(fill, at=whole_second(fill.at))) for fill in fills]
+    # No recorded or documented reply names a client id here, whether the order had one or not (§6).
+    return [{**fill_json(replace(fill, at=whole_second(fill.at))), "clientOrderId": None} for fill in fills]
 
 
 def _trade_fee(call: Call) -> object:

@@ -85,6 +85,23 @@ async def test_a_reply_has_the_shape_of_the_published_one(endpoint: str, trader:
         compare(shown, published)
 
 
+async def test_an_order_shows_the_client_id_it_was_sent_with_and_none_otherwise(trader: Any) -> None:
+    named = await trader.send("POST", "order", {**REST, "newClientOrderId": "mine"})
+    bare = await trader.send("POST", "order", REST)
+    one, other = [await trader.get("order", **BTC, orderId=reply.json()["orderId"]) for reply in (named, bare)]
+    listed = await trader.get("openOrders", **BTC)
+    canceled = (await trader.send("DELETE", "openOrders", BTC)).json()
+    assert (one["clientOrderId"], other["clientOrderId"]) == ("mine", None)
+    assert [order["clientOrderId"] for order in listed] == ["", "mine"]
+    assert [(order["origClientOrderId"], order["clientOrderId"]) for order in canceled] == [(None, None), ("mine", "mine")]
+
+
+async def test_trades_never_show_a_client_id(trader: Any) -> None:
+    await trader.send("POST", "order", {**SPEND, "newClientOrderId": "mine"})
+    (trade,) = await trader.get("myTrades", **BTC)
+    assert trade["clientOrderId"] is None
+
+
 @pytest.mark.parametrize(
     ("path", "names"), [("openOrders", ("time", "updateTime")), ("allOrders", ("time", "updateTime")), ("myTrades", ("time",))]
 )
