@@ -6,7 +6,7 @@ raises ``VenueError``. Cancelling answers ``CancelAck`` or ``CancelFailed``; onl
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -98,6 +98,13 @@ class Permit(Protocol):
 
     def is_live(self) -> bool:
         """Whether it may be used now, by a monotonic clock."""
+        ...
+
+    def leave(self, write: Callable[[], None]) -> bool:
+        """Call ``write`` if the permit may be used now, and say whether it may.
+
+        A latch that another thread closes falls before the check or after ``write``, and never between them.
+        """
         ...
 
 

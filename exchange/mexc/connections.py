@@ -19,15 +19,17 @@ from typing import Any
 import httpcore
 import httpx
 
+from exchange.mexc.addresses import connected_socket
+
 _PAUSE_ABOVE = 256 * 1024
 """Bytes that may wait to be read before the connection stops taking more."""
 
 
 @dataclass(slots=True)
 class Departure:
-    """One request: whether it may still leave, and whether its first byte has left. Set in ``DEPARTURE`` by who sends it."""
+    """One request: ``leave`` writes its first bytes if it may (``Permit.leave``); ``left`` says whether it has."""
 
-    may_leave: Callable[[], bool]
+    leave: Callable[[Callable[[], None]], bool]
     left: bool = False
 
 
@@ -70,7 +72,8 @@ class _Backend(httpcore.AsyncNetworkBackend):
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
-                _, connection = await loop.create_connection(_Connection, host, port, local_addr=source, happy_eyeballs_delay=0.25)
+                connected = await connected_socket(host, port, source)
+                _, connection = await loop.create_connection(_Connection, sock=connected)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
         except OSError as error:
@@ -153,8 +156,12 @@ class _Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
         if not buffer:
             return
         departure = DEPARTURE.get()
-        if not departure.left and not departure.may_leave():
+        if departure.left:
+            self._write(departure, buffer)
+        elif not departure.leave(lambda: self._write(departure, buffer)):
             raise Withheld
+
+    def _write(self, departure: Departure, buffer: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
             raise httpcore.WriteError("the connection is closed")
         departure.left = True

@@ -57,7 +57,8 @@ class Failure:
 Outcome = Reply | Failure
 
 
-def _always() -> bool:
+def _freely(write: Callable[[], None]) -> bool:
+    write()
     return True
 
 
@@ -96,12 +97,12 @@ class HttpTransport:
         query: str = "",
         headers: Mapping[str, str] | None = None,
         *,
-        may_leave: Callable[[], bool] = _always,
+        leave: Callable[[Callable[[], None]], bool] = _freely,
     ) -> Outcome:
         """Send one request, once, with its parameters in the query, and read the whole reply.
 
-        ``may_leave`` is asked when the connection is open, in the moment before the first byte is written. When it says no, nothing
-        is written and the failure says ``never_sent``.
+        ``leave`` gets the writing of the first bytes when the connection is open, and calls it or says no (``Permit.leave``). When
+        it says no, nothing is written and the failure says ``never_sent``.
 
         Raises:
             Refused: the URL is outside the reach.
@@ -110,7 +111,7 @@ class HttpTransport:
         self._reach.check(url)
         if self._client.is_closed:
             return Failure("the connections are closed", never_sent=True)
-        departure = Departure(may_leave)
+        departure = Departure(leave)
         DEPARTURE.set(departure)
         try:
             async with asyncio.timeout(self._total):
@@ -122,7 +123,7 @@ class HttpTransport:
         except _NEVER_SENT as error:
             return Failure(f"no connection ({type(error).__name__})", never_sent=True)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            return Failure(f"the exchange broke ({type(error).__name__})", never_sent=False)
+            return Failure(f"the exchange broke ({type(error).__name__})", never_sent=not departure.left)
 
     async def aclose(self) -> None:
         """Close every connection."""

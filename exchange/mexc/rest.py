@@ -179,7 +179,7 @@ class RestCaller:
         async with self._limiter.turn(lane):
             query = signed_query(self._stamped(params, self.venue_clock.now()), sign)
             headers = self._headers(signer)
-            sent = await self._transport.send(Method.POST, f"{API}{path}", query, headers, may_leave=permit.is_live)
+            sent = await self._transport.send(Method.POST, f"{API}{path}", query, headers, leave=permit.leave)
             return self._learn(sent)
 
     async def _delete(self, path: str, params: Params) -> Outcome:

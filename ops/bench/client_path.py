@@ -94,6 +94,10 @@ class _Permit:
     def is_live(self) -> bool:
         return True
 
+    def leave(self, write: Callable[[], None]) -> bool:
+        write()
+        return True
+
 
 async def _answer(
     transport: HttpTransport,
@@ -101,9 +105,9 @@ async def _answer(
     path: str,
     query: str = "",
     headers: Mapping[str, str] = MappingProxyType({}),
-    may_leave: Callable[[], bool] = bool,
+    leave: Callable[[Callable[[], None]], bool] = bool,
 ) -> Reply:
-    del transport, method, query, headers, may_leave
+    del transport, method, query, headers, leave
     body = CANNED if path.endswith("/order") else b'{"serverTime":%d}' % (time.time_ns() // 1_000_000)
     return Reply(200, body)
 

@@ -22,6 +22,7 @@ from exchange.ports import Ack, CancelAck, CancelFailed, FeedStatus, Rejected, S
 from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.config import AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
+from tests.support.permits import Leaving
 
 KEY, SECRET, BTC = "mx0gatehouse", "a-secret-of-no-value", "BTCUSDT"
 SMALL = Decimal("0.0002")
@@ -35,7 +36,7 @@ class Clock:
         return time.monotonic_ns()
 
 
-class Permit:
+class Permit(Leaving):
     epoch = 1
 
     def is_live(self) -> bool:

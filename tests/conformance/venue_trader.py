@@ -13,9 +13,10 @@ from exchange.ports import Ack, CancelAck, StreamGap, Venue
 from exchange.wire.account import HistoryQuery
 from exchange.wire.errors import ErrorCode
 from tests.conformance.trader import SYMBOL, ClientOrder, Denied, Levels, Market, StreamState, Trade
+from tests.support.permits import Leaving
 
 
-class LivePermit:
+class LivePermit(Leaving):
     """A permit that never ends."""
 
     epoch = 1

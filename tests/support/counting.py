@@ -21,6 +21,7 @@ import pytest
 LINES = {
     "attack vectors": "{number:,} refused, each with its exact reason ({kinds} codes)",
     "crash states": "{number:,} rebuilt as kill -9 and power loss leave a disk: nothing promised was lost or came twice",
+    "slow connections": "{number:,} halts while connections to a venue open slowly: no order arrived after its latch",
     "kill points": "{number:,} processes killed at a system call or around a send: nothing promised was lost or sent twice",
     "failing disks": "{number:,} faults injected ({kinds} sorts): each was survived or stopped the writer",
     "faults": "{number:,} whole deployments broken ({kinds} sorts): each halted, stopped or refused to start, and said why",

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, RLock
 
 from exchange.ports import Clock
 from exchange.threads import OwnThread
@@ -36,11 +36,18 @@ class IssuedPermit:
         """Whether it may be used now."""
         return self.office.honours(self)
 
+    def leave(self, write: Callable[[], None]) -> bool:
+        """Write the first bytes of an order if this may be used now; see ``PermitOffice.leave``."""
+        return self.office.leave(self.is_live, write)
+
     @property
     def deadline_ns(self) -> int:
         """The monotonic instant at which it ends unless it is renewed; 0 when it may not be used now. The signer checks it."""
         return self.office.deadline_ns(self)
 
+
+_LEAVING_S = 0.5
+"""How long a latch waits for an order that is being written by another thread. Writing one takes some 50 µs."""
 
 EXIT_LIFETIME_NS = 2_000_000_000
 """How long a permit for one sale lives at most."""
@@ -57,6 +64,10 @@ class IssuedExitPermit:
     def is_live(self) -> bool:
         """Whether it may be used now."""
         return self.office.honours_exit(self)
+
+    def leave(self, write: Callable[[], None]) -> bool:
+        """Write the first bytes of a sale if this may be used now; see ``PermitOffice.leave``."""
+        return self.office.leave(self.is_live, write)
 
     @property
     def deadline_ns(self) -> int:
@@ -75,6 +86,7 @@ class PermitOffice:
         self._latched_because = ""
         self._suspensions: dict[str, str] = {}
         self._suspending = Lock()
+        self._leaving = RLock()
         self._thread = OwnThread("the permit office")
         self._latched_ns = -1
         self._exit_client_id = ""
@@ -102,6 +114,7 @@ class PermitOffice:
         """Let no permit count until ``who`` lifts this. Any thread may call it; it needs no lock that the event loop holds."""
         with self._suspending:
             self._suspensions = {**self._suspensions, who: because or who}
+        self._let_it_leave()
 
     def lift(self, who: str) -> None:
         """End the suspension that ``who`` made, if there is one. Any thread may call it."""
@@ -112,6 +125,7 @@ class PermitOffice:
         """Revoke every permit and issue no more. Returns the instant of the latch, monotonic nanoseconds."""
         self.lapse()
         self._latched_because = reason or "latched"
+        self._let_it_leave()
         self._latched_ns = self._clock.monotonic_ns()
         return self._latched_ns
 
@@ -138,6 +152,23 @@ class PermitOffice:
         """Revoke every permit without latching: the next renewal issues a new one."""
         self._deadline_ns = 0
         self._exit_client_id = ""
+
+    def leave(self, is_live: Callable[[], bool], write: Callable[[], None]) -> bool:
+        """Call ``write`` if ``is_live`` says yes, and return what it said.
+
+        A latch or a suspension of another thread returns only when no order is between the two, so an order that leaves has left
+        before the instant of the latch. ``write`` must not wait.
+        """
+        with self._leaving:
+            if not is_live():
+                return False
+            write()
+            return True
+
+    def _let_it_leave(self) -> None:
+        # Its own limit keeps a stop from waiting for ever behind a thread that a debugger or a dead disk holds.
+        if self._leaving.acquire(timeout=_LEAVING_S):
+            self._leaving.release()
 
     def current(self) -> IssuedPermit:
         """The current permit; it may have expired."""

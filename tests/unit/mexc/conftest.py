@@ -21,6 +21,7 @@ from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.mexc.socket import StreamTiming
 from exchange.model import Millis
 from exchange.ports import VenueName
+from tests.support.permits import Leaving
 
 
 class RealClock:
@@ -32,7 +33,7 @@ class RealClock:
 
 
 @dataclass
-class LivePermit:
+class LivePermit(Leaving):
     live: bool = True
     epoch: int = 1
 

@@ -93,7 +93,7 @@ async def test_nothing_arrives_after_the_latch(halts: int) -> None:
         transport = HttpTransport(url, Reach.LOOPBACK)
         for _ in range(halts):
             permit = LivePermit()
-            placing = [asyncio.create_task(transport.send(Method.POST, "/o", may_leave=permit.is_live)) for _ in range(4)]
+            placing = [asyncio.create_task(transport.send(Method.POST, "/o", leave=permit.leave)) for _ in range(4)]
             for _ in range(chance.randrange(90)):
                 await asyncio.sleep(0)
             permit.live = False
@@ -174,7 +174,7 @@ async def _slow_handshake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ha
     monkeypatch.setattr(module, "_certificates", lambda: client_side)
     async with serving(lambda: Counting(venue), server_side) as url, serving(lambda: Slow(_port(url), may_pass)) as proxy:
         transport = HttpTransport(proxy.replace("http:", "https:"), Reach.LOOPBACK)
-        placing = asyncio.create_task(transport.send(Method.POST, "/order", may_leave=permit.is_live))
+        placing = asyncio.create_task(transport.send(Method.POST, "/order", leave=permit.leave))
         await asyncio.sleep(0.05)
         permit.live = not halt
         may_pass.set()

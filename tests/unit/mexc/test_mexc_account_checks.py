@@ -20,6 +20,7 @@ from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.conditions.listings import ListingChange
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
+from tests.support.permits import Leaving
 
 BTC = "BTCUSDT"
 SECRET = "a-secret-of-no-value"
@@ -28,7 +29,7 @@ ACCOUNT = AccountConfig("bot", "mx0bot", SECRET, {"USDT": Decimal(1_000), "BTC":
 DEMANDS = Demands((BTC,), Decimal(20))
 
 
-class Permit:
+class Permit(Leaving):
     epoch = 1
 
     def is_live(self) -> bool:

@@ -22,6 +22,7 @@ from exchange.testnet.conditions.clock import SystemClock
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
 from exchange.wire.orders import OrderRef
+from tests.support.permits import Leaving
 
 BTC = "BTCUSDT"
 SMALL = Decimal("0.0002")
@@ -30,7 +31,7 @@ LIMITS = SignerLimits(frozenset({BTC}), Decimal(1_000))
 POOR = DEFAULT_PERMISSIONS - {Permission.SPOT_WITHDRAW_READ}
 
 
-class Permit:
+class Permit(Leaving):
     epoch = 1
 
     def is_live(self) -> bool:

@@ -32,6 +32,7 @@ from exchange.model import Millis, OrderIntent, OrderType, Side
 from exchange.ports import VenueName
 from exchange.wire.orders import order_params
 from exchange.wire.signing import encode_params, signature
+from tests.support.permits import Leaving
 
 INTENT = OrderIntent("MXUSDT", Side.BUY, OrderType.LIMIT, "gh-1", quantity=Decimal(10), price=Decimal(2))
 
@@ -47,7 +48,7 @@ class FakeClock:
         return self.ns
 
 
-class Permit:
+class Permit(Leaving):
     def __init__(self, *, live: bool = True) -> None:
         self.live = live
         self.epoch = 1

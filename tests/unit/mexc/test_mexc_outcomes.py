@@ -16,6 +16,7 @@ from exchange.mexc.rest import PermanentRefusal, TemporaryRefusal, UnprovenOutco
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
 from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, Unknown
 from exchange.wire.errors import MalformedReply
+from tests.support.permits import Leaving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ ORDER = {
 }  # fmt: skip
 
 
-class Permit:
+class Permit(Leaving):
     def __init__(self, *, live: bool = True) -> None:
         self.live = live
         self.epoch = 1

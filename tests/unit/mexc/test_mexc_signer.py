@@ -12,6 +12,7 @@ from exchange.mexc.signer import LocalSigner, SignerLimits, check_query, check_s
 from exchange.model import OrderIntent, OrderType, Side
 from exchange.wire.orders import order_params
 from exchange.wire.signing import encode_params
+from tests.support.permits import Leaving
 
 STAMP = "&recvWindow=5000&timestamp=1790000000000"
 AMOUNTS = st.decimals(min_value="0.00000001", max_value="99999999999", places=8)
@@ -91,7 +92,7 @@ def test_every_other_form_is_refused(payload: str) -> None:
 
 
 def test_a_permit_for_one_sale_signs_no_other_order() -> None:
-    class Permit:
+    class Permit(Leaving):
         epoch, client_id = 1, "gh-exit"
 
         def is_live(self) -> bool:

@@ -12,6 +12,7 @@ from exchange.matching.symbols import BTCUSDT
 from exchange.mock import MockVenue
 from exchange.model import DataSource, Fill, MarketTrade, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Quote, Side
 from exchange.ports import Ack, CancelAck, CancelFailed, FeedStatus, Rejected, Venue, VenueName
+from tests.support.permits import Leaving
 
 D = Decimal
 Levels = list[tuple[Decimal, Decimal]]
@@ -73,7 +74,7 @@ class Clock:
         return 0
 
 
-class Permit:
+class Permit(Leaving):
     epoch = 1
 
     def __init__(self, *, live: bool) -> None:

@@ -52,9 +52,9 @@ class Scripted:
         query: str = "",
         headers: Mapping[str, str] | None = None,
         *,
-        may_leave: Callable[[], bool] = lambda: True,
+        leave: Callable[[Callable[[], None]], bool] = lambda _: True,
     ) -> Outcome:
-        assert may_leave()
+        assert leave(lambda: None)
         now_s = self.clock.monotonic_ns() / 1e9
         self.requests.append(now_s)
         if now_s < self.healthy_from_s:

@@ -14,6 +14,7 @@ from controller.signer.remote import Link, RemoteSigner
 from exchange.errors import GatehouseError, Refused, VenueError
 from exchange.model import OrderIntent, OrderType, Side
 from exchange.ports import VenueName
+from tests.support.permits import Leaving
 from tests.unit.signer.signer_kit import payload_of
 
 WITHIN_S = 0.1
@@ -21,7 +22,7 @@ INTENT = OrderIntent("BTCUSDT", Side.BUY, OrderType.LIMIT, "gh-1", Decimal(1), N
 SIGNED = b"a" * 64
 
 
-class Permit:
+class Permit(Leaving):
     """A permit as the controller's office issues it; with ``only`` it is for one sale."""
 
     epoch, serial, deadline_ns = 3, 1, 10**18

@@ -1,5 +1,7 @@
 """Permits: short, renewed, revoked at once, and never valid at another office."""
 
+from threading import Event, Thread
+
 from controller.runtime.loop.permit import EXIT_LIFETIME_NS, LIFETIME_NS, IssuedExitPermit, PermitOffice
 from exchange.model import Millis
 
@@ -212,3 +214,58 @@ def test_a_permit_for_one_sale_of_another_epoch_is_never_live() -> None:
     permits, clock = office(epoch=3)
     permits.grant_exit("a", decided_ns=clock.ns, until_ns=clock.ns + LIFETIME_NS)
     assert not IssuedExitPermit(permits, 4, "a").is_live()
+
+
+def test_an_order_leaves_under_a_live_permit() -> None:
+    permits, _ = office()
+    permits.renew()
+    written: list[str] = []
+    assert permits.current().leave(lambda: written.append("order"))
+    assert written == ["order"]
+
+
+def test_nothing_is_written_under_a_latch() -> None:
+    permits, _ = office()
+    permits.renew()
+    permit, written = permits.current(), list[str]()
+    permits.latch("breach")
+    assert not permit.leave(lambda: written.append("order"))
+    assert written == []
+
+
+def test_a_suspension_waits_for_the_order_that_is_being_written() -> None:
+    permits, _ = office()
+    permits.renew()
+    happened: list[str] = []
+    asked = Event()
+
+    def suspend() -> None:
+        asked.set()
+        permits.suspend("halt", "a signal")
+        happened.append("suspended")
+
+    thread = Thread(target=suspend)
+
+    def write() -> None:
+        thread.start()
+        assert asked.wait(60)
+        thread.join(0.05)
+        happened.append("written")
+
+    assert permits.current().leave(write)
+    thread.join()
+    assert happened == ["written", "suspended"]
+
+
+def test_a_write_that_never_ends_does_not_hold_a_suspension_for_ever() -> None:
+    permits, _ = office()
+    permits.renew()
+    suspending = Thread(target=permits.suspend, args=("halt", "a signal"))
+
+    def write() -> None:
+        suspending.start()
+        suspending.join(60)
+
+    assert permits.current().leave(write)
+    assert not suspending.is_alive()
+    assert permits.suspended_because == "a signal"
