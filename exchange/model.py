@@ -147,8 +147,8 @@ class OrderStatus(StrEnum):
 class OrderReport:
     """A venue's own account of one order, from a query or a private stream; the gateway answers its bots with the same shape.
 
-    ``price`` is 0 for MARKET, ``quantity`` is 0 for a MARKET order that names what to spend. ``quote_quantity`` is what such an
-    order asked to spend: the gateway knows it, a venue does not report it.
+    A MARKET order has the price and the quantity that the venue made of it (mexc-spot-v3.md §4.3); in the gateway's answers both
+    are 0 while the venue has not stated them. ``quote_quantity`` is what an order asked to spend: only the gateway knows it.
     """
 
     symbol: str

@@ -38,10 +38,16 @@ class VenueName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The venue accepted the order. It says nothing about fills."""
+    """The venue accepted the order. It says nothing about fills.
+
+    ``price`` and ``quantity`` are what the venue made of the order, where it says so: a MARKET order gets its collar as the price,
+    and one that names what to spend gets a quantity (mexc-spot-v3.md §4.3).
+    """
 
     order_id: str
     at: Millis
+    price: Decimal | None = None
+    quantity: Decimal | None = None
 
 
 NOT_SENT = -1

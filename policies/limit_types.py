@@ -22,6 +22,7 @@ class LimitRule(StrEnum):
     EUR_RATE = "eur-rate"
     QUOTE = "quote"
     HOLDINGS = "holdings"
+    CLIENT_ID = "client-id-form"
     PRICE = "price"
     QUANTITY = "quantity"
     MIN_NOTIONAL = "min-notional"

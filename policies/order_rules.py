@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
+from exchange.forms import CLIENT_ID, DECIMALS, DIGITS, Fault, Field, Flaw, fault
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Quote, Side, SymbolRules
 from exchange.orders import WORKING
 from policies.exposure import (
@@ -67,6 +68,14 @@ _INPUT_RULES: Mapping[InputName, tuple[LimitRule, str]] = {
     InputName.ORDER: (LimitRule.EXPOSURE, "Wait until the order named in the message is settled."),
 }
 
+_FORM_RULES: Mapping[Field, tuple[LimitRule, str]] = {
+    Field.CLIENT_ID: (LimitRule.CLIENT_ID, "client order id"),
+    Field.PRICE: (LimitRule.PRICE, "price"),
+    Field.QUANTITY: (LimitRule.QUANTITY, "quantity"),
+    Field.AMOUNT: (LimitRule.QUANTITY, "amount"),
+}
+_STEPS: Mapping[Field, str] = {Field.PRICE: "tick size", Field.QUANTITY: "step", Field.AMOUNT: "quote asset's step"}
+
 
 def missing_input(missing: MissingInput) -> Deny:
     """Return the denial for an input that is missing, stale or implausible."""
@@ -98,70 +107,61 @@ def _symbol_rules(case: Case) -> Deny | None:
     return None
 
 
-def _price(case: Case) -> Deny | None:
-    price = case.intent.price
-    if case.market:
-        return None if price is None else _malformed(LimitRule.PRICE, "a price", "no price", "a MARKET order has no price")
-    if price is None or not sane(price):
-        measured = "missing" if price is None else str(price)[:40]
-        return _malformed(
-            LimitRule.PRICE, measured, "a positive number", f"a {case.intent.type.value} order needs a positive price"
-        )
-    if price != price.quantize(case.rules.tick_size, rounding=ROUND_DOWN):
-        tick = text(case.rules.tick_size)
-        return _malformed(LimitRule.PRICE, text(price), tick, f"price {text(price)} is not a multiple of the tick size {tick}")
-    return None
-
-
-def _quantity(case: Case) -> Deny | None:
-    quantity, quote_quantity = case.intent.quantity, case.intent.quote_quantity
-    if (quantity is None) == (quote_quantity is None) or (quantity is None and not case.market):
-        return _malformed(
-            LimitRule.QUANTITY,
-            "none or both",
-            "one quantity",
-            "an order has one quantity; only a MARKET order may give it in the quote asset",
-        )
-    amount = quantity if quantity is not None else quote_quantity
-    if amount is None or not sane(amount):
-        return _malformed(LimitRule.QUANTITY, str(amount)[:40], "a positive number", "the quantity must be a positive number")
-    if quantity is None:
+def _form(case: Case) -> Deny | None:
+    """What the venue would refuse for its form is denied here, before it is sent."""
+    best = case.quote.ask if case.buying else case.quote.bid
+    found = fault(case.intent, case.rules, best)
+    if found is None:
         return None
-    if quantity != case.rules.quantise_quantity(quantity):
-        step = text(case.rules.quantity_step)
-        return _malformed(
-            LimitRule.QUANTITY, text(quantity), step, f"quantity {text(quantity)} is not a multiple of the step {step}"
-        )
-    if not quantity >= case.rules.min_quantity:
-        minimum = text(case.rules.min_quantity)
-        return _malformed(
-            LimitRule.QUANTITY, text(quantity), minimum, f"quantity {text(quantity)} is below the venue's minimum {minimum}"
-        )
-    return None
+    if found.field is Field.WORTH:
+        return _worthless(found, case)
+    rule, name = _FORM_RULES[found.field]
+    value = "missing" if found.value is None else text(found.value) if sane(found.value) else str(found.value)[:40]
+    limit = "" if found.limit is None else text(found.limit)
+    match found.flaw:
+        case Flaw.MISSING | Flaw.NOT_TAKEN if found.field is Field.PRICE:
+            wanted = "no price" if case.market else "a positive price"
+            told = ("a price" if case.market else value), wanted, f"a {case.intent.type.value} order has {wanted}"
+        case Flaw.MISSING | Flaw.NOT_TAKEN:
+            message = "an order has one quantity; only a MARKET order may give it in the quote asset"
+            told = "none or both", "one quantity", message
+        case Flaw.ILLEGAL if found.field is Field.CLIENT_ID:
+            told = case.intent.client_id[:40], CLIENT_ID.pattern, f"the venue refuses a {name} of this form"
+        case Flaw.ILLEGAL | Flaw.NOT_POSITIVE:
+            wanted = f"a positive number of at most {DIGITS} digits before and {DECIMALS} after the point"
+            told = value, wanted, f"the {name} must be {wanted}"
+        case Flaw.DECIMALS:
+            told = value, limit, f"{name} {value} is not a multiple of the {_STEPS[found.field]} {limit}"
+        case _:
+            told = value, limit, f"{name} {value} is below the venue's minimum {limit}"
+    return _malformed(rule, *told)
+
+
+def _worthless(found: Fault, case: Case) -> Deny:
+    """A denial for what the order is worth."""
+    quote = case.rules.quote
+    worth, limit = text(found.value or Decimal(0)), text(found.limit or Decimal(0))
+    if found.flaw is Flaw.ABOVE:
+        rule, wanted, needed = LimitRule.VENUE_MAXIMUM, "at most", f"the venue accepts at most {limit}"
+    else:
+        rule, wanted, needed = LimitRule.MIN_NOTIONAL, "at least", f"at least {limit} are needed"
+    return Deny(
+        rule,
+        f"{worth} {quote}",
+        f"{limit} {quote}",
+        f"the order is worth {worth} {quote}; {needed}",
+        f"Send an order of {wanted} {limit} {quote}.",
+    )
 
 
 def _notional(case: Case) -> Deny | None:
     rules, notional = case.rules, case.notional
-    minimum = rules.min_notional_market if case.market else rules.min_notional
-    if not notional >= minimum:
-        return Deny(
-            LimitRule.MIN_NOTIONAL,
-            f"{text(notional)} {rules.quote}",
-            f"{text(minimum)} {rules.quote}",
-            f"the order is worth {text(notional)} {rules.quote}; at least {text(minimum)} are needed",
-            f"Send an order of at least {text(minimum)} {rules.quote}.",
-        )
     if case.buying and (denial := _exit(case)) is not None:
         return denial
+    # A market buy by quantity counts with its price buffer, so that a rising price does not lift it over the venue's maximum.
     maximum = rules.max_notional_market if case.market else rules.max_notional
     if not notional <= maximum:
-        return Deny(
-            LimitRule.VENUE_MAXIMUM,
-            f"{text(notional)} {rules.quote}",
-            f"{text(maximum)} {rules.quote}",
-            f"the order is worth {text(notional)} {rules.quote}; the venue accepts at most {text(maximum)}",
-            f"Send an order of at most {text(maximum)} {rules.quote}.",
-        )
+        return _worthless(Fault(Field.WORTH, Flaw.ABOVE, notional, maximum), case)
     eur, limit = in_eur(notional, case.policy), case.policy.limits.order_notional_max_eur
     if eur > limit:
         return Deny(
@@ -318,8 +318,7 @@ def _malformed(rule: LimitRule, measured: str, threshold: str, message: str) -> 
 
 RULES: tuple[Callable[[Case], Deny | None], ...] = (
     _symbol_rules,
-    _price,
-    _quantity,
+    _form,
     _notional,
     _collar,
     _order_rate,

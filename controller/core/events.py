@@ -263,10 +263,12 @@ class OrderDenied(Event):
 
 
 class OrderAcked(Event):
-    """The venue accepted the order."""
+    """The venue accepted the order. ``price`` and ``quantity`` are what it made of a MARKET order, absent for others."""
 
     client_id: str
     order_id: str
+    price: Amount | None = None
+    quantity: Amount | None = None
 
 
 class OrderRejected(Event):
@@ -295,13 +297,15 @@ class LookupMissed(Event):
 
 
 class OrderReported(Event):
-    """The venue reported the status of an order."""
+    """The venue reported the status of an order. ``price`` and ``quantity`` are as in ``OrderAcked``."""
 
     client_id: str
     order_id: str
     status: OrderStatus
     executed: Amount
     executed_quote: Amount
+    price: Amount | None = None
+    quantity: Amount | None = None
 
 
 class FillBooked(Event):

@@ -31,6 +31,7 @@ class OrderState:
     ``unknown_reason`` is set while ``unknown_since`` is, ``reject_code`` and ``reject_message`` once the status is REJECTED.
     ``misses`` counts the look-ups that did not find the order; the last of them began at ``missed_at``. ``reported`` is what the
     venue's own reports of the order say was executed, and ``bookings`` are its trades. ``conditions`` as in ``OrderAdmitted``.
+    ``venue_price`` and ``venue_quantity`` are what the venue made of a MARKET order, once it has said so.
     """
 
     number: int
@@ -64,6 +65,8 @@ class OrderState:
     missed_at: Millis = Millis(0)
     reported: Decimal = ZERO
     bookings: tuple[Booking, ...] = ()
+    venue_price: Decimal | None = None
+    venue_quantity: Decimal | None = None
 
     @property
     def working(self) -> bool:

@@ -24,10 +24,11 @@ from controller.gateway.port import (
 )
 from controller.gateway.requests import Call
 from controller.gateway.throttled import Throttled
-from exchange.model import Millis, OrderReport, OrderStatus
+from exchange.model import Millis, OrderReport, OrderStatus, Side
 from exchange.orders import TERMINAL, WORKING
 from exchange.wire.account import ALL_ORDERS_DEFAULT, ALL_ORDERS_MAX, parse_history
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
+from exchange.wire.order_errors import order_error
 from exchange.wire.orders import (
     ack_json,
     cancel_json,
@@ -36,7 +37,6 @@ from exchange.wire.orders import (
     parse_order_ref,
     parse_symbols,
 )
-from exchange.wire.symbols import validate
 from policies.limit_types import Deny
 
 DAY = 86_400_000
@@ -90,8 +90,10 @@ class OrderDesk:
         rules = self._port.rules((order.symbol,)).get(order.symbol)
         if rules is None:
             raise refuse(ErrorCode.BAD_SYMBOL, "Invalid symbol.")
+        quote = self._port.quote(order.symbol)
+        best = None if quote is None else quote.ask if order.side is Side.BUY else quote.bid
         # The bot's id stays here, so the venue's form of an id does not apply to it.
-        error = validate(replace(order, client_id=None), rules)
+        error = order_error(replace(order, client_id=None), rules, best)
         if error is not None:
             raise WireRefusal(error)
         return {}

@@ -53,6 +53,7 @@ class Accepted:
     """The venue has acknowledged the order.
 
     ``order`` is what was accepted: for a repeated ``newClientOrderId`` that is the first order, which asked for the same.
+    A MARKET order has the price and the quantity that the venue made of it, where the venue said so.
     """
 
     order: NewOrder

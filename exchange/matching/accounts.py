@@ -28,6 +28,7 @@ class MovementReason(StrEnum):
     """Why a balance moved, with the names of MEXC's account stream (mexc-spot-v3.md §7.6)."""
 
     DEPOSIT = "DEPOSIT"
+    WITHDRAWN = "WITHDRAW"
     PLACED = "ENTRUST_PLACE"
     CANCELED = "ENTRUST_CANCEL"
     RETURNED = "ENTRUST_UNFROZEN"
@@ -99,6 +100,16 @@ class LedgerAccount:
                 remedy=f"Deposit between 0 and {LIMIT:,} with at most 16 decimals.",
             )
         return self._move(asset, amount, _ZERO, MovementReason.DEPOSIT)
+
+    def withdraw(self, asset: str, amount: Decimal) -> BalanceChange | None:
+        """Take funds out, or ``None`` when less is free. Raises ``UsageError`` for an amount that is not positive or not exact."""
+        if not amount.is_finite() or amount <= 0 or amount != amount.quantize(STEP, rounding=ROUND_DOWN):
+            raise UsageError(
+                f"{amount} {asset} cannot be withdrawn",
+                code="withdrawal-invalid",
+                remedy="Withdraw more than 0 with at most 16 decimals.",
+            )
+        return None if amount > self.free(asset) else self._move(asset, -amount, _ZERO, MovementReason.WITHDRAWN)
 
     def freeze(self, asset: str, amount: Decimal) -> BalanceChange | None:
         """Lock ``amount`` for an order, or ``None`` when less is free."""

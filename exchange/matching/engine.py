@@ -19,17 +19,18 @@ The same records, requests and seed produce the same events and the same ``fills
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 from itertools import islice
 
 from exchange.book import BookStatus, Level
 from exchange.errors import ConfigError, UsageError
+from exchange.forms import bought_for, collar_price, decimals
 from exchange.matching.accounts import LedgerAccount, with_fee
 from exchange.matching.events import Accepted, Canceled, EngineEvent, FillRecord, OrderView, Refusal
 from exchange.matching.fees import FeePolicy, QuoteFees
-from exchange.matching.order_checks import MAX_OPEN_ORDERS, check, decimals, notional, refused
+from exchange.matching.order_checks import MAX_OPEN_ORDERS, check, refused
 from exchange.matching.registry import Registry
 from exchange.matching.resting import FillModel, LiveOrder
 from exchange.matching.saved import AccountState, EngineState
@@ -39,9 +40,6 @@ from exchange.model import Balance, Fill, Millis, OrderIntent, OrderType, Quote,
 from exchange.tape import TapeRecord, TapeTrade
 from exchange.wire.errors import ErrorCode
 from exchange.wire.orders import StpMode
-
-COLLAR = Decimal("0.05")
-"""How far beyond the opposite best price a MARKET order may trade (mexc-spot-v3.md §4.3, inferred from three samples)."""
 
 EPOCH = Millis(0)
 FOREVER = Millis(2**53)
@@ -55,6 +53,15 @@ class DuplicateClientIds(StrEnum):
 
     REJECT = "reject"
     ACCEPT = "accept"
+
+
+@dataclass(frozen=True, slots=True)
+class _Vetted:
+    """An order as the venue takes it: a MARKET order gets its collar as the price, a MARKET BUY by amount a quantity."""
+
+    rules: SymbolRules
+    price: Decimal
+    quantity: Decimal | None
 
 
 class Engine:
@@ -89,6 +96,21 @@ class Engine:
             self._settlement.moved(name, account.deposit(asset, amount), at)
         return self._settlement.take()
 
+    def withdraw(self, name: str, asset: str, amount: Decimal, at: Millis) -> list[EngineEvent]:
+        """Take free funds out of an account, as a withdrawal would.
+
+        Raises ``UsageError`` for an account that was never opened, for an invalid amount, and for more than is free.
+        """
+        change = self._account(name).withdraw(asset, amount)
+        if change is None:
+            raise UsageError(
+                f"{name} has less than {amount} {asset} free",
+                code="withdrawal-too-large",
+                remedy="Withdraw less, or cancel the orders that lock it.",
+            )
+        self._settlement.moved(name, change, at)
+        return self._settlement.take()
+
     def feed(self, record: TapeRecord) -> list[EngineEvent]:
         """Apply the market's next record. Raises ``UsageError`` for a symbol the testnet does not list."""
         market = self._market(record.symbol)
@@ -117,8 +139,8 @@ class Engine:
         checked = self._vet(account, intent)
         if isinstance(checked, Refusal):
             return checked
-        rules, price = checked
-        asset, amount = _to_lock(rules, intent, price)
+        rules, price = checked.rules, checked.price
+        asset, amount = _to_lock(intent, checked)
         locked = owner.freeze(asset, amount)
         if locked is None:
             return _too_little(intent.side)
@@ -131,8 +153,8 @@ class Engine:
             side=intent.side,
             type=intent.type,
             price=price,
-            quantity=intent.quantity,
-            quote_quantity=intent.quote_quantity,
+            quantity=checked.quantity,
+            quote_quantity=intent.quote_quantity if checked.quantity is None else None,
             reserved=amount,
             sequence=self._sequence,
             created_at=at,
@@ -151,7 +173,7 @@ class Engine:
         checked = self._vet(account, intent)
         if isinstance(checked, Refusal):
             return checked
-        asset, amount = _to_lock(checked[0], intent, checked[1])
+        asset, amount = _to_lock(intent, checked)
         return None if owner.free(asset) >= amount else _too_little(intent.side)
 
     def cancel(
@@ -249,12 +271,14 @@ class Engine:
         """SHA-256 over every fill so far with its evidence, as hex: equal for equal records, requests and seed."""
         return self._registry.digest()
 
-    def _vet(self, account: str, intent: OrderIntent) -> tuple[SymbolRules, Decimal] | Refusal:
-        """The symbol's rules and the order's limit price, which for MARKET is its collar."""
+    def _vet(self, account: str, intent: OrderIntent) -> _Vetted | Refusal:
+        """What the order becomes, or why the venue refuses it."""
         rules = self.rules.get(intent.symbol)
         if rules is None:
             return refused(ErrorCode.BAD_SYMBOL, "Invalid symbol.")
-        problem = check(rules, intent)
+        book = self._markets[rules.symbol].depth.book
+        best = book.best(intent.side.opposite) if book.is_tradable else None
+        problem = check(rules, intent, best)
         if problem is not None:
             return problem
         repeated = intent.client_id and self._registry.has_client_id(account, intent.client_id)
@@ -262,24 +286,7 @@ class Engine:
             return refused(ErrorCode.BAD_PARAMETER, "Duplicate newClientOrderId.")
         if self._registry.open_count(account) >= MAX_OPEN_ORDERS:
             return refused(ErrorCode.TOO_MANY_OPEN_ORDERS, "Maximum open order limit reached")
-        if intent.type is not OrderType.MARKET and intent.price is not None:
-            return rules, intent.price
-        return self._collar(rules, intent)
-
-    def _collar(self, rules: SymbolRules, intent: OrderIntent) -> tuple[SymbolRules, Decimal] | Refusal:
-        book = self._markets[rules.symbol].depth.book
-        if not book.is_tradable:
-            return refused(ErrorCode.NO_VALID_PRICE, "no valid trade price")
-        best = book.best(intent.side.opposite)
-        if best is None:
-            return refused(ErrorCode.NO_OPPOSING_ORDER, "no opposing order")
-        if intent.quantity is not None:
-            problem = notional(rules, best * intent.quantity, market=True)
-            if problem is not None:
-                return problem
-        if intent.side is Side.BUY:
-            return rules, (best * (1 + COLLAR)).quantize(rules.tick_size, rounding=ROUND_FLOOR)
-        return rules, (best * (1 - COLLAR)).quantize(rules.tick_size, rounding=ROUND_CEILING)
+        return _vetted(rules, intent, best, tradable=book.is_tradable)
 
     def _cancel(self, order: LiveOrder, at: Millis) -> Canceled:
         before = order.view()
@@ -301,8 +308,22 @@ class Engine:
         return account
 
 
-def _to_lock(rules: SymbolRules, intent: OrderIntent, price: Decimal) -> tuple[str, Decimal]:
+def _vetted(rules: SymbolRules, intent: OrderIntent, best: Decimal | None, *, tradable: bool) -> _Vetted | Refusal:
+    if intent.type is not OrderType.MARKET and intent.price is not None:
+        return _Vetted(rules, intent.price, intent.quantity)
+    if not tradable:
+        return refused(ErrorCode.NO_VALID_PRICE, "no valid trade price")
+    if best is None:
+        return refused(ErrorCode.NO_OPPOSING_ORDER, "no opposing order")
+    quantity = intent.quantity
+    if intent.side is Side.BUY and intent.quote_quantity is not None:
+        quantity = bought_for(intent.quote_quantity, best, rules)
+    return _Vetted(rules, collar_price(intent.side, best, rules), quantity)
+
+
+def _to_lock(intent: OrderIntent, vetted: _Vetted) -> tuple[str, Decimal]:
     """The asset and the amount an order must lock when it is placed."""
+    rules, price = vetted.rules, vetted.price
     if intent.side is Side.BUY:
         amount = intent.quote_quantity if intent.quantity is None else price * intent.quantity
         return rules.quote, with_fee(amount or Decimal(0), max(rules.maker_fee, rules.taker_fee))

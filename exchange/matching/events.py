@@ -8,6 +8,7 @@ from decimal import Decimal
 from exchange.matching.accounts import BalanceChange
 from exchange.model import Fill, MarketTrade, Millis, OrderReport, OrderType, Side
 from exchange.tape import Levels
+from exchange.wire.orders import StpMode
 
 _ZERO = Decimal(0)
 
@@ -16,20 +17,23 @@ _ZERO = Decimal(0)
 class OrderView:
     """One order at one moment, with the fields of MEXC's order object and order push that ``OrderReport`` lacks.
 
-    ``quote_quantity`` is the amount of a MARKET order by quote; ``last_quantity`` is the size of the latest fill and
-    ``maker`` whether that fill was a maker's. A MARKET order's price is its collar, not a fill price (mexc-spot-v3.md §4.3), and
-    the quantity of a MARKET order by quote is its executed quantity.
+    ``quote_quantity`` is the amount of a MARKET SELL by quote; ``last_quantity`` is the size of the latest fill and ``maker``
+    whether that fill was a maker's. A MARKET order's price is its collar, not a fill price (mexc-spot-v3.md §4.3); a MARKET BUY by
+    quote has the quantity that its amount buys there, a MARKET SELL by quote its executed quantity. ``cancel_reason`` is MEXC's
+    word for why the venue itself canceled the order.
     """
 
     report: OrderReport
     quote_quantity: Decimal | None
     last_quantity: Decimal | None
     maker: bool
+    stp_mode: StpMode = StpMode.NONE
+    cancel_reason: str | None = None
 
     @property
     def amount(self) -> Decimal:
-        """The order's value in the quote asset: its quote quantity if it has one, else price times quantity."""
-        return self.report.price * self.report.quantity if self.quote_quantity is None else self.quote_quantity
+        """The order's value in the quote asset; 0 for MARKET, as in the recorded pushes (mexc-spot-v3.md §7.6)."""
+        return _ZERO if self.report.type is OrderType.MARKET else self.report.price * self.report.quantity
 
     @property
     def average_price(self) -> Decimal:
@@ -43,10 +47,10 @@ class OrderView:
 
     @property
     def remaining_amount(self) -> Decimal:
-        """What can still trade, in the quote asset."""
-        if self.quote_quantity is None:
-            return self.report.price * self.remaining_quantity
-        return max(_ZERO, self.quote_quantity - self.report.executed_quote)
+        """What can still trade, in the quote asset; for MARKET what its collar would cost beyond what it has cost (§7.6)."""
+        if self.report.type is OrderType.MARKET:
+            return max(_ZERO, self.report.price * self.report.quantity - self.report.executed_quote)
+        return self.report.price * self.remaining_quantity
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ class LiveOrder:
     """One order, mutable. ``reserved`` is its locked amount: quote for a BUY, base for a SELL.
 
     ``ahead`` is the displayed quantity that must trade at our price before this order, or ``None`` if the book was not tradable
-    when it arrived. ``passed`` are the public trades that moved it forward since its last fill.
+    when it arrived. ``passed`` are the public trades that moved it forward since its last fill. ``cancel_reason`` is set when the
+    venue itself canceled the order for a reason that MEXC names.
     """
 
     account: str
@@ -57,6 +58,7 @@ class LiveOrder:
     maker: bool = False
     ahead: Decimal | None = None
     stp_mode: StpMode = StpMode.NONE
+    cancel_reason: str | None = None
     passed: list[str] = field(default_factory=list)
 
     @property
@@ -86,7 +88,7 @@ class LiveOrder:
             created_at=self.created_at,
             updated_at=self.updated_at,
         )
-        return OrderView(report, self.quote_quantity, self.last_quantity, self.maker)
+        return OrderView(report, self.quote_quantity, self.last_quantity, self.maker, self.stp_mode, self.cancel_reason)
 
 
 class RestingSide:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from exchange.book import Level
 from exchange.errors import ConfigError
-from exchange.matching.order_checks import decimals
+from exchange.forms import decimals
 from exchange.model import OrderType, SymbolRules
 from exchange.tape import TapeGap, TapeRecord, TapeTrade
 
@@ -61,14 +61,19 @@ def rules_for(records: Iterable[TapeRecord]) -> Mapping[str, SymbolRules]:
             levels = () if isinstance(record, TapeGap) else (*record.bids, *record.asks)
         for price, quantity in levels:
             prices, quantities = max(prices, decimals(price)), max(quantities, decimals(quantity))
+    return MappingProxyType({**DEFAULT_RULES, symbol: rules_like(symbol, quantities, prices)})
+
+
+def rules_like(symbol: str, quantities: int = BTCUSDT.quantity_precision, prices: int = BTCUSDT.price_precision) -> SymbolRules:
+    """BTCUSDT's rules for another symbol, with these decimals. Raises ``ConfigError`` when its assets cannot be told apart."""
     quote = next((one for one in _QUOTES if symbol.endswith(one) and symbol != one), None)
     if quote is None:
         raise ConfigError(
             f"the assets of {symbol or 'an empty tape'} are unknown",
             code="tape-symbol-unknown",
-            remedy=f"Use a tape of a symbol that ends in one of {', '.join(_QUOTES)}.",
+            remedy=f"Use a symbol that ends in one of {', '.join(_QUOTES)}.",
         )
-    rules = replace(
+    return replace(
         BTCUSDT,
         symbol=symbol,
         base=symbol.removesuffix(quote),
@@ -77,4 +82,3 @@ def rules_for(records: Iterable[TapeRecord]) -> Mapping[str, SymbolRules]:
         price_precision=prices,
         min_quantity=Decimal(1).scaleb(-quantities),
     )
-    return MappingProxyType({**DEFAULT_RULES, symbol: rules})

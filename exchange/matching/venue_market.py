@@ -13,7 +13,7 @@ from exchange.matching.saved import MarketState
 from exchange.matching.settlement import Settlement
 from exchange.model import MarketTrade, Millis, OrderType, Side, SymbolRules
 from exchange.tape import DepthDelta, DepthSnapshot, TapeGap
-from exchange.wire.orders import StpMode
+from exchange.wire.orders import STP_CANCEL, StpMode
 
 _ZERO = Decimal(0)
 _KEEPS_TAKER = StpMode.CANCEL_MAKER
@@ -120,6 +120,7 @@ class VenueMarket:
             before = None if order.stp_mode is _KEEPS_TAKER else met
             whole = order.type is not OrderType.FILL_OR_KILL or self._covers(order, before)
             if order.type is OrderType.LIMIT_MAKER or not whole:
+                order.cancel_reason = STP_CANCEL
                 self._settlement.cancel(order, at)
                 return
             if self.depth.book.is_tradable:
@@ -127,8 +128,10 @@ class VenueMarket:
             if not order.wanted(met.price):
                 return
             if order.stp_mode is not StpMode.CANCEL_TAKER:
+                met.cancel_reason = STP_CANCEL
                 self.cancel(met, at)
             if order.stp_mode is not _KEEPS_TAKER:
+                order.cancel_reason = STP_CANCEL
                 self._settlement.cancel(order, at)
 
     def _first_related(self, order: LiveOrder) -> LiveOrder | None:

@@ -36,7 +36,7 @@ def place_outcome(intent: OrderIntent, outcome: Outcome, now: Millis) -> PlaceOu
         return Unknown(malformed.message)
     if ack.symbol != intent.symbol:
         return Unknown(f"the reply acknowledges {ack.symbol} instead of {intent.symbol}")
-    return Ack(ack.order_id, ack.at if ack.at is not None else now)
+    return Ack(ack.order_id, ack.at if ack.at is not None else now, ack.price, ack.quantity)
 
 
 def cancel_outcome(outcome: Outcome, *, single: bool) -> CancelOutcome:

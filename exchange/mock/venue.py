@@ -87,7 +87,8 @@ class MockVenue:
         if isinstance(outcome, Refusal):
             return Rejected(outcome.code, outcome.message)
         self._publish(outcome.events)
-        return Ack(outcome.order.report.order_id, outcome.order.report.created_at)
+        report = outcome.order.report
+        return Ack(report.order_id, report.created_at, report.price, report.quantity)
 
     async def cancel(self, symbol: str, client_id: str) -> CancelOutcome:
         """End an order by our client id."""

@@ -79,7 +79,8 @@ class TestnetConfig:
     """A testnet. ``tape=None`` plays a synthetic market from ``seed``; ``speed`` is tape seconds per second.
 
     ``symbols`` overrides the rules of the tape's symbol and lists further ones; without a tape each has a generated market, which
-    begins at its price in ``start_prices`` or at 60,000. With a tape only the tape's symbol has a market. ``control_token`` guards
+    begins at its price in ``start_prices`` or at 60,000. With a tape only the symbols of tapes have a market; ``more_tapes`` are
+    further tapes of other symbols, played at once, each from its own beginning. ``control_token`` guards
     ``/__control``; empty switches it off. ``extra_keys`` are further keys of the accounts. ``expired_key_code`` (402 or 700002) and
     ``unlisted_pair_code`` (70011, 10007 or 30020) are options because MEXC's sources disagree; so is ``cancel_status``, the state
     in a cancel reply (mexc-spot-v3.md §4.6). ``mx_price`` is the price of MX in USDT while there is no MXUSDT book.
@@ -98,6 +99,7 @@ class TestnetConfig:
     host: str = "127.0.0.1"
     port: int = 8710
     tape: Path | None = None
+    more_tapes: tuple[Path, ...] = ()
     speed: Decimal = Decimal(1)
     loop: bool = True
     seed: int = 1
@@ -145,6 +147,11 @@ class TestnetConfig:
             raise ConfigError(
                 f"MX cannot be worth {self.mx_price} USDT", code="testnet-mx-price-invalid", remedy="Give a price above 0."
             )
+
+    @property
+    def tapes(self) -> tuple[Path, ...]:
+        """Every tape to play; empty for a generated market."""
+        return () if self.tape is None else (self.tape, *self.more_tapes)
 
     @property
     def uids(self) -> Mapping[str, str]:

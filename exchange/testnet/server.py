@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -184,16 +184,25 @@ async def serve(
 
 
 def _player(config: TestnetConfig, rules: Mapping[str, SymbolRules], start: Millis) -> tuple[Player, DataSource]:
-    if config.tape is None:
+    if not config.tapes:
         return _generated(config, start), SOURCE
-    header = tape.read_header(config.tape)
-    if header.symbol not in rules:
+    headers = [tape.read_header(one) for one in config.tapes]
+    symbols, sources = [one.symbol for one in headers], {one.source for one in headers}
+    missing = [symbol for symbol in symbols if symbol not in rules]
+    if missing:
         raise ConfigError(
-            f"the testnet has no rules for {header.symbol}, the symbol of its tape",
+            f"the testnet has no rules for {missing[0]}, the symbol of its tape",
             code="testnet-rules-missing",
             remedy="Give the symbol's rules with the testnet's configuration.",
         )
-    return TapePlayer(tape.read(config.tape), start, speed=config.speed, loop=config.loop), header.source
+    if len(set(symbols)) != len(symbols) or len(sources) != 1:
+        raise ConfigError(
+            "two tapes are of the same symbol, or of different sources",
+            code="testnet-tapes-contradict",
+            remedy="Play one tape for each symbol, and only tapes of one source together.",
+        )
+    players = [TapePlayer(tape.read(one), start, speed=config.speed, loop=config.loop) for one in config.tapes]
+    return _together(players), sources.pop()
 
 
 def _generated(config: TestnetConfig, start: Millis) -> Player:
@@ -203,6 +212,10 @@ def _generated(config: TestnetConfig, start: Millis) -> Player:
         price = config.start_prices.get(rules.symbol, _SYNTHETIC_PRICE)
         market = SyntheticMarket(rules, price, config.seed + number)
         players.append(StreamPlayer(synthetic(market, start), start, config.speed))
+    return _together(players)
+
+
+def _together(players: Sequence[Player]) -> Player:
     return players[0] if len(players) == 1 else MergedPlayer(players)
 
 

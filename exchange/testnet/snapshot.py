@@ -28,7 +28,9 @@ from exchange.wire.symbols import symbol_json
 FORMAT = "gatehouse-testnet-snapshot"
 VERSION = 1
 
-_SWITCHED = frozenset({"status", "tradeSideType", "orderTypes", "isSpotTradingAllowed"})
+_NO_RULE = frozenset({"status", "tradeSideType", "orderTypes", "isSpotTradingAllowed", "contractAddress", "st"})
+"""What a listing shows that does not make it another venue: what can be switched, and what is not a rule."""
+
 _STATE = TypeAdapter(VenueState)
 
 
@@ -146,9 +148,9 @@ def identity(venue: SimulatedVenue) -> dict[str, object]:
         "loop": config.loop,
         "mx_price": str(config.mx_price),
         "start_prices": {symbol: str(price) for symbol, price in config.start_prices.items()},
-        "tape": "" if config.tape is None else hashlib.sha256(config.tape.read_bytes()).hexdigest(),
+        "tape": " ".join(hashlib.sha256(one.read_bytes()).hexdigest() for one in config.tapes),
         "symbols": [
-            {name: value for name, value in symbol_json(rules).items() if name not in _SWITCHED}
+            {name: value for name, value in symbol_json(rules).items() if name not in _NO_RULE}
             for rules in venue.engine.rules.values()
         ],
     }

@@ -10,8 +10,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from random import Random
 
+from exchange.errors import UsageError
 from exchange.matching.engine import Engine
 from exchange.matching.events import Accepted, Canceled, EngineEvent, Filled, FillRecord, MarketTraded, OrderView, Refusal
 from exchange.matching.mx_fees import MxFees
@@ -34,6 +36,7 @@ from exchange.testnet.push.hub import Hub
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
 from exchange.wire.orders import NewOrder, OrderRef, order_json
 from exchange.wire.profile import StrategyGroup
+from exchange.wire.wallet import Transfer
 
 _RECEIPTS = 100_000
 _LONGEST_ID = 64
@@ -78,6 +81,7 @@ class VenueState:
     hidden_until: tuple[tuple[str, int], ...]
     late_cancels: tuple[LateCancel, ...]
     draws: Draws
+    transfers: tuple[Transfer, ...] = ()
 
 
 class SimulatedVenue:
@@ -115,6 +119,7 @@ class SimulatedVenue:
             "/api/v3/account": SlidingWindow(config.rate_limits.accounts_per_second),
         }
         self._receipts: OrderedDict[tuple[str, str], Receipt] = OrderedDict()
+        self.transfers: list[Transfer] = []
         self._hidden_until: dict[str, int] = {}
         self._late: dict[str, tuple[LateCancel, asyncio.TimerHandle]] = {}
         self.on_fill: Callable[[FillRecord], None] | None = None
@@ -190,15 +195,14 @@ class SimulatedVenue:
         return receipt
 
     def place(self, account: str, order: NewOrder) -> Accepted:
-        """Accept an order. An order without a client id gets one, because clients fail without it (mexc-spot-v3.md §7.6).
+        """Accept an order.
 
         Raises:
             WireRefusal: the engine refused it.
         """
         self.admit_order(order)
         now = self.clock.now()
-        client_id = order.client_id or f"gh{self._random.getrandbits(96):024x}"
-        outcome = self.engine.place(account, order.intent(client_id), now, order.stp_mode)
+        outcome = self.engine.place(account, order.intent(order.client_id or ""), now, order.stp_mode)
         if isinstance(outcome, Refusal):
             raise _refusal(outcome)
         if order.client_id:
@@ -217,6 +221,19 @@ class SimulatedVenue:
         is_market = order.type is OrderType.MARKET
         if is_market and self.faults.take(FaultKind.MARKET_ORDER_DISABLED, now, symbol=order.symbol) is not None:
             raise refuse(ErrorCode.API_MARKET_ORDER_DISABLED_2, "api market order is disabled")
+
+    def transfer(self, account: str, asset: str, amount: Decimal, *, deposit: bool) -> Transfer:
+        """Let money come in from outside, or leave. Raises ``UsageError``: no such account, an invalid amount, too little free."""
+        now = self.clock.now()
+        if account not in self.accounts:
+            raise UsageError(f"there is no account {account!r}", code="account-missing", remedy="Name an account of this testnet.")
+        if deposit:
+            events = self.engine.open_account(account, {asset: amount}, now)
+        else:
+            events = self.engine.withdraw(account, asset, amount, now)
+        self.transfers.append(Transfer(f"{len(self.transfers) + 1:032x}", account, asset, amount, now, deposit))
+        self._publish(events)
+        return self.transfers[-1]
 
     def cancel(self, account: str, ref: OrderRef) -> OrderView:
         """Cancel one order; returns the order as it was before.
@@ -279,6 +296,7 @@ class SimulatedVenue:
             hidden_until=tuple(self._hidden_until.items()),
             late_cancels=tuple(late for late, _ in self._late.values()),
             draws=draws_of(self._random),
+            transfers=tuple(self.transfers),
         )
 
     def load(self, state: VenueState) -> None:
@@ -299,6 +317,7 @@ class SimulatedVenue:
         self.listen_keys.load(state.listen_keys)
         self._receipts.update({(account, name): Receipt(got, took) for account, name, got, took in state.receipts})
         self._hidden_until = dict(state.hidden_until)
+        self.transfers = list(state.transfers)
         for late in state.late_cancels:
             self._cancel_later(late)
         resume_draws(self._random, state.draws)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from decimal import Context, Decimal
 
+from exchange.forms import DECIMALS, DIGITS
 from exchange.model import Millis
 from exchange.wire.errors import ErrorCode, MalformedReply, refuse
 
-_STRICT = re.compile(r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,18})?")
+_STRICT = re.compile(rf"(?:0|[1-9][0-9]{{0,{DIGITS - 1}}})(?:\.[0-9]{{1,{DECIMALS}}})?")
 _REPLY = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{0,60})?(?:[eE][+-]?[0-9]{1,2})?")
 _WIDE = Context(prec=200)
 _MAX_REPLY_TEXT = 110
@@ -25,7 +26,7 @@ def parse_decimal(name: str, text: str) -> Decimal:
     Raises:
         WireRefusal: 700008 for anything else; ``name`` is the parameter named in the message.
     """
-    if len(text) > 31 or _STRICT.fullmatch(text) is None:
+    if len(text) > DIGITS + DECIMALS + 1 or _STRICT.fullmatch(text) is None:
         raise refuse(ErrorCode.ILLEGAL_CHARACTERS, f"Illegal characters found in parameter '{name}'.")
     return Decimal(text)
 
@@ -86,17 +87,17 @@ def reply_millis(name: str, value: object) -> Millis:
     return Millis(instant)
 
 
+def whole_second(at: Millis) -> Millis:
+    """The second in which an instant is, as MEXC's orders, ``myTrades`` and ``aggTrades`` show it (§3, §4.9)."""
+    return Millis(at // 1_000 * 1_000)
+
+
 def plain(value: Decimal) -> str:
     """A decimal as text without an exponent and without trailing zeros, as MEXC expects it (mexc-spot-v3.md §2.7)."""
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in {"", "-0"} else text
-
-
-def scale_of(value: Decimal) -> int:
-    """How many decimals a value needs: 1.500 needs one."""
-    return len(plain(value).partition(".")[2])
 
 
 def exact_product(first: Decimal, second: Decimal) -> Decimal:

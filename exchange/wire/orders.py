@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from exchange.forms import CLIENT_ID, MAX_CLIENT_ID, TAKES, Field, misfit
 from exchange.model import ForeignOrder, ListedOrder, Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side, symbol_fault
 from exchange.wire.errors import ErrorCode, MalformedReply, WireError, WireRefusal, missing, refuse
 from exchange.wire.fields import Fields, as_list
 from exchange.wire.numbers import exact_product, parse_decimal, plain
-
-CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
-"""The client order ids that gatehouse sends and the testnet accepts; MEXC documents no charset (§4.1)."""
-
-MAX_CLIENT_ID = 32
-"""The longest of them."""
+from exchange.wire.order_errors import misfit_error
 
 MAX_SYMBOLS_PER_CANCEL = 5
 """The most symbols of one ``DELETE openOrders`` (§4.7)."""
@@ -30,6 +25,10 @@ _TIME_IN_FORCE_SHOWN = 16
 _LEGACY_TYPES = {"LIMIT_ORDER": OrderType.LIMIT}
 _READABLE_TYPES = frozenset({kind.value for kind in OrderType} | set(_LEGACY_TYPES))
 _ENDED = frozenset({"FILLED", "CANCELED", "PARTIALLY_CANCELED"})
+
+
+STP_CANCEL = "stp_cancel"
+"""The ``cancelReason`` of an order that self-trade prevention canceled (§4.9)."""
 
 
 class StpMode(StrEnum):
@@ -80,11 +79,13 @@ class OrderRef:
 
 @dataclass(frozen=True, slots=True)
 class OrderAck:
-    """The reply to a placement (§4.1). It has no status and no fills; ``at`` is absent in older captures."""
+    """The reply to a placement (§4.1). It has no status and no fills; the last three are absent in older captures."""
 
     symbol: str
     order_id: str
     at: Millis | None = None
+    price: Decimal | None = None
+    quantity: Decimal | None = None
 
 
 class CancelStatus(StrEnum):
@@ -125,7 +126,7 @@ def parse_client_id(text: str) -> str:
 
 
 def parse_new_order(params: Mapping[str, str], *, read_client_id: Callable[[str], str] = parse_client_id) -> NewOrder:
-    """Read ``POST order`` parameters (§4.1-4.3). A MARKET order's ``price`` is ignored.
+    """Read ``POST order`` parameters (§4.1-4.3). ``timeInForce`` and numbers that the order type does not take are ignored.
 
     ``read_client_id`` checks the client id. The gateway has its own check, because a bot's id is never sent to a venue.
 
@@ -136,29 +137,19 @@ def parse_new_order(params: Mapping[str, str], *, read_client_id: Callable[[str]
     side = _parse_side(params)
     order_type = _parse_type(params)
     client_id = params.get("newClientOrderId", "")
-    quantity = _optional_decimal(params, "quantity")
-    quote_quantity = _optional_decimal(params, "quoteOrderQty")
-    price: Decimal | None = None
-    if order_type is OrderType.MARKET:
-        if quantity is None and quote_quantity is None:
-            raise missing("quantity")
-        if quantity is not None and quote_quantity is not None:
-            raise refuse(ErrorCode.BAD_PARAMETER, "Send either quantity or quoteOrderQty.")
-    else:
-        quote_quantity = None
-        price = _optional_decimal(params, "price")
-        if quantity is None:
-            raise missing("quantity")
-        if price is None:
-            raise missing("price")
+    takeable = frozenset[Field]().union(*TAKES[order_type])
+    given = {name: parse_decimal(name, text) for name in Field if name in takeable and (text := params.get(name, ""))}
+    found = misfit(order_type, given)
+    if found is not None:
+        raise WireRefusal(misfit_error(found))
     return NewOrder(
         symbol=symbol,
         side=side,
         type=order_type,
         client_id=read_client_id(client_id) if client_id else None,
-        quantity=quantity,
-        quote_quantity=quote_quantity,
-        price=price,
+        quantity=given.get(Field.QUANTITY),
+        quote_quantity=given.get(Field.AMOUNT),
+        price=given.get(Field.PRICE),
         stp_mode=_parse_stp_mode(params),
         time_in_force=params.get("timeInForce", "")[:_TIME_IN_FORCE_SHOWN],
     )
@@ -222,7 +213,7 @@ def order_ref_params(ref: OrderRef) -> list[tuple[str, str]]:
 
 
 def ack_json(order: NewOrder | OrderIntent, order_id: str, at: Millis) -> dict[str, object]:
-    """The reply to an accepted placement (§4.1)."""
+    """The reply to an accepted placement (§4.1). A MARKET ``order`` comes as the venue took it, with price and quantity (§4.3)."""
     return {
         "symbol": order.symbol,
         "orderId": order_id,
@@ -240,10 +231,11 @@ def parse_ack(decoded: object) -> OrderAck:
     """Read the reply to a placement; only ``symbol`` and ``orderId`` are documented. Raises ``MalformedReply``."""
     fields = Fields("ack", decoded)
     at = fields.millis("transactTime") if fields.has("transactTime") else None
-    return OrderAck(fields.text("symbol"), fields.venue_id("orderId"), at)
+    price, quantity = (None if fields.raw(name) in (None, "") else fields.amount(name) for name in ("price", "origQty"))
+    return OrderAck(fields.text("symbol"), fields.venue_id("orderId"), at, price, quantity)
 
 
-def order_json(report: OrderReport) -> dict[str, object]:
+def order_json(report: OrderReport, stp_mode: StpMode = StpMode.NONE, cancel_reason: str | None = None) -> dict[str, object]:
     """The order object of §4.9. ``updateTime`` is null if unknown; states of our own appear as ``venue_status`` says."""
     return {
         "symbol": report.symbol,
@@ -262,6 +254,8 @@ def order_json(report: OrderReport) -> dict[str, object]:
         "icebergQty": None,
         "time": report.created_at,
         "updateTime": report.updated_at,
+        "stpMode": stp_mode.value,
+        "cancelReason": cancel_reason,
         "isWorking": True,
         "origQuoteOrderQty": plain(report.quote_quantity or exact_product(report.price, report.quantity)),
     }
@@ -410,8 +404,3 @@ def _parse_stp_mode(params: Mapping[str, str]) -> StpMode:
         return StpMode(params.get("stpMode", ""))
     except ValueError as error:
         raise refuse(ErrorCode.BAD_PARAMETER, "stpMode must be cancel_maker, cancel_taker or cancel_both.") from error
-
-
-def _optional_decimal(params: Mapping[str, str], name: str) -> Decimal | None:
-    text = params.get(name, "")
-    return parse_decimal(name, text) if text else None

@@ -1,15 +1,14 @@
-"""Reads and writes ``exchangeInfo``, and checks orders against it (mexc-spot-v3.md §3.1). Clients, testnet and gateway call it."""
+"""Reads and writes ``exchangeInfo`` (mexc-spot-v3.md §3.1). Clients, testnet and gateway call it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
-from exchange.model import Millis, OrderIntent, OrderType, Side, SymbolRules
-from exchange.wire.errors import ErrorCode, MalformedReply, WireError
+from exchange.model import Millis, OrderType, SymbolRules
+from exchange.wire.errors import MalformedReply
 from exchange.wire.fields import Fields
-from exchange.wire.numbers import exact_product, plain, scale_of
-from exchange.wire.orders import CLIENT_ID, NewOrder
+from exchange.wire.numbers import plain
 
 _ONLINE = "1"
 _BOTH, _BUY_ONLY, _SELL_ONLY, _CLOSED = 1, 2, 3, 4
@@ -20,7 +19,10 @@ _MAX_PRECISION = 18
 
 
 def symbol_json(rules: SymbolRules) -> dict[str, object]:
-    """One element of ``exchangeInfo.symbols``. IOC and FOK are never listed, as on MEXC."""
+    """One element of ``exchangeInfo.symbols``. IOC and FOK are never listed, as on MEXC.
+
+    ``st`` marks a token under assessment, and ``contractAddress`` is where its contract is; nothing of ours has either.
+    """
     return {
         "symbol": rules.symbol,
         "status": _ONLINE if rules.trading else "2",
@@ -44,6 +46,8 @@ def symbol_json(rules: SymbolRules) -> dict[str, object]:
         "quoteAmountPrecisionMarket": plain(rules.min_notional_market),
         "maxQuoteAmountMarket": plain(rules.max_notional_market),
         "fullName": rules.base,
+        "contractAddress": "",
+        "st": False,
         "tradeSideType": next(kind for kind, sides in _SIDES.items() if sides == (rules.buy_allowed, rules.sell_allowed)),
     }
 
@@ -104,88 +108,6 @@ def parse_exchange_info(decoded: object, symbols: Collection[str] | None = None)
         if symbols is None or name in symbols:
             found[name] = parse_symbol_rules(item)
     return found
-
-
-def accepts(rules: SymbolRules, order_type: OrderType) -> bool:
-    """Whether the symbol accepts an order type. IOC and FOK are accepted wherever LIMIT is, although never listed (§3.1)."""
-    return order_type in rules.order_types or (order_type in _NEVER_LISTED and OrderType.LIMIT in rules.order_types)
-
-
-def validate(order: NewOrder | OrderIntent, rules: SymbolRules, reference_price: Decimal | None = None) -> WireError | None:
-    """The error MEXC would give an order under a symbol's rules, or ``None``.
-
-    ``reference_price`` values a MARKET order given in base; without it only that order's quantity is checked.
-    """
-    return (
-        _check_symbol(order, rules)
-        or _check_kind(order, rules)
-        or _check_precision(order, rules)
-        or _check_size(order, rules, reference_price)
-    )
-
-
-def _check_symbol(order: NewOrder | OrderIntent, rules: SymbolRules) -> WireError | None:
-    if order.symbol != rules.symbol:
-        return WireError.of(ErrorCode.BAD_SYMBOL, "Invalid symbol.")
-    if not rules.trading:
-        return WireError.of(ErrorCode.TRADING_DISABLED, "Trading disabled.")
-    if not rules.api_allowed:
-        return WireError.of(ErrorCode.SYMBOL_NOT_SUPPORT_API, "symbol not support api")
-    if not (rules.buy_allowed if order.side is Side.BUY else rules.sell_allowed):
-        return WireError.of(ErrorCode.SIDE_NOT_ALLOWED, "Current transaction direction is not allowed to place an order.")
-    return None
-
-
-def _check_kind(order: NewOrder | OrderIntent, rules: SymbolRules) -> WireError | None:
-    if not accepts(rules, order.type):
-        if order.type is OrderType.MARKET:
-            return WireError.of(ErrorCode.API_MARKET_ORDER_DISABLED, "API market order is disabled.")
-        return WireError.of(ErrorCode.TYPE_NOT_ALLOWED, "The current order type can not place order.")
-    if order.client_id and CLIENT_ID.fullmatch(order.client_id) is None:
-        return WireError.of(ErrorCode.ILLEGAL_CHARACTERS, "Illegal characters found in parameter 'newClientOrderId'.")
-    return None
-
-
-def _check_precision(order: NewOrder | OrderIntent, rules: SymbolRules) -> WireError | None:
-    if order.quantity is None and order.quote_quantity is None:
-        return WireError.of(ErrorCode.MISSING_PARAMETER, "Mandatory parameter 'quantity' was not sent.")
-    if order.price is None and order.type is not OrderType.MARKET:
-        return WireError.of(ErrorCode.MISSING_PARAMETER, "Mandatory parameter 'price' was not sent.")
-    for name, value in (("quantity", order.quantity), ("quoteOrderQty", order.quote_quantity), ("price", order.price)):
-        if value is not None and not value.is_finite():
-            return WireError.of(ErrorCode.ILLEGAL_CHARACTERS, f"Illegal characters found in parameter '{name}'.")
-    if order.quantity is not None and scale_of(order.quantity) > rules.quantity_precision:
-        return WireError.of(ErrorCode.BAD_PARAMETER, "quantity scale is invalid")
-    if order.price is not None and order.type is not OrderType.MARKET and scale_of(order.price) > rules.price_precision:
-        return WireError.of(ErrorCode.BAD_PARAMETER, "price scale is invalid")
-    return None
-
-
-def _check_size(order: NewOrder | OrderIntent, rules: SymbolRules, reference_price: Decimal | None) -> WireError | None:
-    market = order.type is OrderType.MARKET
-    least = rules.min_notional_market if market else rules.min_notional
-    most = rules.max_notional_market if market else rules.max_notional
-    if order.quantity is not None and (order.quantity <= 0 or order.quantity < rules.min_quantity):
-        return _below(rules.min_quantity, rules.base)
-    if not market and order.price is not None and order.price <= 0:
-        return WireError.of(ErrorCode.NO_VALID_PRICE, "No valid trade price.")
-    notional = order.quote_quantity if market else None
-    price = reference_price if market else order.price
-    if notional is None and order.quantity is not None and price is not None:
-        notional = exact_product(order.quantity, price)
-    if notional is None:
-        return None
-    if notional <= 0 or notional < least:
-        return _below(least, rules.quote)
-    if notional > most:
-        return WireError.of(
-            ErrorCode.ABOVE_MAXIMUM, f"The maximum transaction volume cannot be greater than:{plain(most)}{rules.quote}"
-        )
-    return None
-
-
-def _below(minimum: Decimal, asset: str) -> WireError:
-    return WireError.of(ErrorCode.BELOW_MINIMUM, f"The minimum transaction volume cannot be less than:{plain(minimum)}{asset}")
 
 
 def _market_limit(fields: Fields, limit: str) -> Decimal:

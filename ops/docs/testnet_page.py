@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from exchange.testnet.http.endpoints import ENDPOINTS
 from exchange.wire.stream import Topic
 from tests.conformance.cases import CASES, Case, Client
+from tests.support.published import source_of
 
 V3 = "/api/v3"
 
@@ -57,22 +58,24 @@ def testnet() -> str:
         "`make docs`. Sections are those of [mexc-spot-v3.md](mexc-spot-v3.md). A case counts for an endpoint only if, while it",
         "ran, the endpoint was answered on the wire as expected, and for a channel only if something was pushed on it; the tests",
         "check that.",
-        "*Our client* names the cases in which `exchange/mexc` itself used it.",
+        "*Our client* names the cases in which `exchange/mexc` itself used it. *Published* is the payload that the shape is",
+        "checked against by `tests/unit/testnet/test_published_shapes.py`: publisher, page, date. `tests/support/published.py`",
+        "holds the copies, and the reason for every field that differs.",
         "",
         "## Endpoints",
         "",
-        "| § | endpoint | served | our client | cases | with |",
-        "|---|---|---|---|---|---|",
+        "| § | endpoint | served | our client | cases | with | published |",
+        "|---|---|---|---|---|---|---|",
     ]
     for section, endpoint in REFERENCE:
         if endpoint not in served:
-            lines.append(f"| {section} | `{endpoint}` | no: {NOT_SERVED[endpoint]} | | | |")
+            lines.append(f"| {section} | `{endpoint}` | no: {NOT_SERVED[endpoint]} | | | | |")
             continue
         proof = [*_touching(endpoint), *_touching(f"{endpoint} refused")]
         always = " (always refuses)" if not _touching(endpoint) else ""
-        lines.append(f"| {section} | `{endpoint}` | yes{always} | {_proof(proof)} |")
-    lines += ["", "## Channels", "", "| channel | served | our client | cases | with |", "|---|---|---|---|---|"]
-    lines += [f"| `{topic}` | yes | {_proof(_touching(topic.value))} |" for topic in Topic]
+        lines.append(f"| {section} | `{endpoint}` | yes{always} | {_proof(proof)} | {source_of(endpoint)} |")
+    lines += ["", "## Channels", "", "| channel | served | our client | cases | with | published |", "|---|---|---|---|---|---|"]
+    lines += [f"| `{topic}` | yes | {_proof(_touching(topic.value))} | {source_of(topic.value)} |" for topic in Topic]
     lines += ["", "## Cases", "", "| number | sentence | clients |", "|---|---|---|"]
     lines += [f"| {case.number:02d} | {case.sentence} | {', '.join(case.clients)} |" for case in CASES]
     return "\n".join(lines) + "\n"

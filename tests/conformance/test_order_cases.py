@@ -99,7 +99,8 @@ async def test_17_a_market_buy_by_cost_spends_at_most_its_cost(trader: Trader) -
     placed = await trader.place(order)
     spent = sum(one.quote for one in await trader.trades() if one.order_id == placed)
     assert (await trader.order(order.client_id)).executed > 0
-    assert Decimal("1.9") < spent <= 2
+    # A market buy by cost spends what its quantity at the collar of 5 % costs at the market (mexc-spot-v3.md §4.3).
+    assert Decimal("1.8") < spent <= 2
 
 
 @case(18)

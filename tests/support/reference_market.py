@@ -30,7 +30,7 @@ class Expected:
 
 @dataclass
 class Order:
-    """One order; ``quote`` is set for a MARKET order by quote and ``quantity`` for every other."""
+    """One order; ``quote`` is set for a MARKET SELL by quote and ``quantity`` for every other."""
 
     name: str
     side: Side
@@ -82,6 +82,12 @@ class ReferenceMarket:
         if side is Side.BUY:
             return (best * Decimal("1.05")).quantize(TICK, ROUND_FLOOR)
         return (best * Decimal("0.95")).quantize(TICK, ROUND_CEILING)
+
+    def bought(self, quote: Decimal) -> Decimal:
+        """The quantity of a MARKET BUY by quote: what its amount buys at the collar."""
+        best = self.best(Side.SELL)
+        assert best is not None
+        return (quote / (best * Decimal("1.05"))).quantize(STEP, ROUND_DOWN)
 
     def snapshot(self, bids: Levels, asks: Levels) -> list[Expected]:
         before = self._displayed()

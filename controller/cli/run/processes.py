@@ -69,7 +69,11 @@ def run_testnet(
     host: Annotated[str, typer.Option(help="A loopback address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8710,
     tape: Annotated[
-        Path | None, typer.Option(help="A recorded market to play; without it the market is generated from the seed.")
+        list[Path] | None,
+        typer.Option(help="A recorded market to play, once per symbol; without it the market is generated from the seed."),
+    ] = None,
+    list_: Annotated[
+        list[str] | None, typer.Option("--list", help="One more symbol with a generated market, and its first price: ETHUSDT=3000.")
     ] = None,
     speed: Annotated[str, typer.Option(help="How many tape seconds pass in one second.")] = "1",
     loop: Annotated[bool, typer.Option("--loop", help="Start the tape again when it ends.")] = False,
@@ -110,7 +114,8 @@ def run_testnet(
     config = testnet_options.build(
         host=host,
         port=port,
-        tape=tape,
+        tapes=tape or [],
+        listed=testnet_options.listed_symbols(list_ or []),
         speed=testnet_options.decimal(speed, "--speed"),
         loop=loop,
         seed=seed,
@@ -124,11 +129,11 @@ def run_testnet(
         snapshots=snapshots,
         restore=restore,
     )
-    live = (symbol, from_rest, from_ws) if testnet_options.feed(feed, tape, config.speed) == "mexc-live" else None
+    live = (symbol, from_rest, from_ws) if testnet_options.feed(feed, config.tape, config.speed) == "mexc-live" else None
 
     def announce(where: str, bound: int) -> None:
         address = f"http://{where}:{bound}"
-        market = f"{symbol} live" if live else str(tape) if tape is not None else f"a market generated from seed {seed}"
+        market = f"{symbol} live" if live else ", ".join(map(str, config.tapes)) or f"a market generated from seed {seed}"
         if output is Output.JSON:
             print_json({"event": "ready", "address": address, "market": market})
         else:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exchange.errors import ConfigError, UsageError
 from exchange.matching.resting import FillModel
-from exchange.matching.symbols import DEFAULT_RULES, rules_for
+from exchange.matching.symbols import DEFAULT_RULES, rules_for, rules_like
 from exchange.model import Millis, SymbolRules
 from exchange.tape import read, read_header
 from exchange.testnet.access.auth import DEFAULT_PERMISSIONS, Permission
@@ -64,7 +64,8 @@ def build(
     *,
     host: str,
     port: int,
-    tape: Path | None,
+    tapes: Sequence[Path],
+    listed: Mapping[str, Decimal],
     speed: Decimal,
     loop: bool,
     seed: int,
@@ -78,7 +79,7 @@ def build(
     snapshots: Path | None = None,
     restore: Path | None = None,
 ) -> TestnetConfig:
-    """The venue the options describe.
+    """The venue the options describe. ``listed`` are further symbols with a generated market, and where each begins.
 
     Raises:
         ConfigError: a file is missing, malformed or readable by others, or an option makes no sense.
@@ -96,7 +97,9 @@ def build(
         accounts=accounts,
         host=host,
         port=port,
-        tape=tape,
+        tape=tapes[0] if tapes else None,
+        more_tapes=tuple(tapes[1:]),
+        start_prices=listed,
         speed=speed,
         loop=loop,
         seed=seed,
@@ -105,7 +108,7 @@ def build(
         fill_model=model(fill_model),
         entry_latency=latency(entry_latency, "--entry-latency"),
         response_latency=latency(response_latency, "--response-latency"),
-        symbols=() if tape is None else tape_symbols(tape),
+        symbols=_symbols(tapes, listed),
         snapshots=snapshots,
         restore=restore,
     )
@@ -138,6 +141,26 @@ def read_accounts(path: Path) -> tuple[AccountConfig, ...]:
         first = error.errors(include_input=False)[0]
         raise _unusable(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     return tuple(AccountConfig(**dict(entry)) for entry in document.account)
+
+
+def listed_symbols(texts: Sequence[str]) -> Mapping[str, Decimal]:
+    """The symbols of ``--list`` and the price at which each begins. Raises ``UsageError`` for a price that is not positive."""
+    listed = {symbol: decimal(price, "--list") for symbol, _, price in (text.partition("=") for text in texts)}
+    if any(price <= 0 for price in listed.values()):
+        raise UsageError("--list: a price must be above 0", code="not-a-number", remedy="Use --list ETHUSDT=3000.")
+    return listed
+
+
+def _symbols(tapes: Sequence[Path], listed: Mapping[str, Decimal]) -> tuple[SymbolRules, ...]:
+    if tapes and listed:
+        raise UsageError(
+            "a generated market cannot be played beside a tape",
+            code="feed-contradiction",
+            remedy="Use --tape once for every symbol, or --list without --tape.",
+        )
+    if listed:
+        return (*DEFAULT_RULES.values(), *(rules_like(symbol) for symbol in listed if symbol not in DEFAULT_RULES))
+    return tuple(rules for tape in tapes for rules in tape_symbols(tape))
 
 
 def tape_symbols(tape: Path) -> tuple[SymbolRules, ...]:

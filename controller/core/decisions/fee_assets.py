@@ -1,4 +1,4 @@
-"""Decides about a fee that is charged in an asset the policy does not name. ``core.decisions.venue_reports`` calls it.
+"""Decides about a fee that is charged in an asset the policy does not name. ``core.decisions.trades`` calls it.
 
 MEXC charges fees in the quote asset or, where the account pays with MX, in MX (mexc-spot-v3.md §6). Equity, the day's loss and the
 gates see the assets of the policy only, so such a fee would be a loss that nothing counts.

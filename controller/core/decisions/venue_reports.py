@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 from controller.core import events as e
 from controller.core.decisions import moves
@@ -15,7 +16,7 @@ from controller.core.effects import Alert, AlertKind, Cancel, LookUp
 from controller.core.inputs import CancelAnswered, LookupAnswered, PlacementAnswered
 from controller.core.order_state import IN_FLIGHT, OrderState
 from exchange.errors import IntegrityError
-from exchange.model import ForeignOrder, ListedOrder, OrderReport, OrderStatus
+from exchange.model import ForeignOrder, ListedOrder, OrderReport, OrderStatus, OrderType
 from exchange.orders import advance
 from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, VenueName
 from policies.stage import Stage
@@ -28,8 +29,8 @@ def placement_answered(draft: Draft, answer: PlacementAnswered) -> None:
     """Record the venue's answer to the placement of an order. Each order is sent once."""
     order = draft.after.orders[answer.client_id]
     match answer.outcome:
-        case Ack(order_id=order_id):
-            _acked(draft, order, order_id)
+        case Ack() as ack:
+            _acked(draft, order, ack)
         case Rejected(code=code, message=message):
             if order.status in IN_FLIGHT and not order.executed:
                 draft.emit(e.OrderRejected(client_id=order.client_id, code=code, message=message[:200]))
@@ -44,10 +45,12 @@ def placement_answered(draft: Draft, answer: PlacementAnswered) -> None:
     _cancel_if_obsolete(draft, draft.after.orders[order.client_id])
 
 
-def _acked(draft: Draft, order: OrderState, order_id: str) -> None:
+def _acked(draft: Draft, order: OrderState, ack: Ack) -> None:
+    order_id = ack.order_id
     owner = find(draft.after, order.venue, "", order_id)
     if not order.order_id:
-        draft.emit(e.OrderAcked(client_id=order.client_id, order_id=order_id))
+        price, quantity = _as_taken(order, ack.price, ack.quantity)
+        draft.emit(e.OrderAcked(client_id=order.client_id, order_id=order_id, price=price, quantity=quantity))
     elif order.order_id != order_id:
         moves.integrity(draft, contradicted_ids(order, order.client_id, order_id))
     if owner is not None and owner.client_id != order.client_id:
@@ -92,6 +95,7 @@ def order_reported(draft: Draft, venue: VenueName, report: ListedOrder, *, retry
     more = report.executed > order.reported or (report.order_id and not order.order_id)
     changed = following is not order.status or more
     if changed:
+        price, quantity = _as_taken(order, report.price, report.quantity)
         draft.emit(
             e.OrderReported(
                 client_id=order.client_id,
@@ -99,6 +103,8 @@ def order_reported(draft: Draft, venue: VenueName, report: ListedOrder, *, retry
                 status=report.status,
                 executed=report.executed,
                 executed_quote=report.executed_quote,
+                price=price,
+                quantity=quantity,
             )
         )
     if changed or retry_cancel:
@@ -106,6 +112,13 @@ def order_reported(draft: Draft, venue: VenueName, report: ListedOrder, *, retry
     if following is not OrderStatus.REJECTED and order.status is OrderStatus.REJECTED:
         moves.integrity(draft, f"{_rejected(order)}, but the venue reports it as {report.status}")
     return True
+
+
+def _as_taken(order: OrderState, price: Decimal | None, quantity: Decimal | None) -> tuple[Decimal | None, Decimal | None]:
+    """The price and the quantity that the venue states for a MARKET order; the other types have their own."""
+    if order.type is not OrderType.MARKET:
+        return None, None
+    return price or None, quantity or None
 
 
 def cancel_answered(draft: Draft, answer: CancelAnswered) -> None:

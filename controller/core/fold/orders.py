@@ -104,10 +104,18 @@ def acked(state: State, event: e.OrderAcked) -> State:
     order = state.orders[event.client_id]
     in_flight = order.status in IN_FLIGHT
     status = OrderStatus.NEW if in_flight else order.status
-    after = _settled(
-        put(state, replace(order, status=status, order_id=event.order_id, unknown_since=None, unknown_reason="")), order
-    )
+    order_after = replace(_as_taken(order, event), status=status, order_id=event.order_id, unknown_since=None, unknown_reason="")
+    after = _settled(put(state, order_after), order)
     return _outcome(after, accepted=True) if in_flight else after
+
+
+def _as_taken(order: OrderState, event: e.OrderAcked | e.OrderReported) -> OrderState:
+    """The order with the price and the quantity that the venue states."""
+    return replace(
+        order,
+        venue_price=order.venue_price if event.price is None else event.price,
+        venue_quantity=order.venue_quantity if event.quantity is None else event.quantity,
+    )
 
 
 def rejected(state: State, event: e.OrderRejected) -> State:
@@ -147,7 +155,7 @@ def reported(state: State, event: e.OrderReported) -> State:
     after = put(
         _settled(state, order),
         replace(
-            order,
+            _as_taken(order, event),
             status=advance(order.status, event.status),
             order_id=event.order_id or order.order_id,
             executed=max(order.executed, event.executed),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 
 from controller.core import events as e
@@ -36,7 +35,6 @@ from exchange.model import (
     Fill,
     MarketTrade,
     Millis,
-    OrderIntent,
     OrderReport,
     OrderStatus,
     Quote,
@@ -323,9 +321,14 @@ def _reply(order: OrderState) -> PlaceReply:
         return Outstanding(order.client_id, order.bot_client_id, order.unknown_reason)
     if order.status is OrderStatus.REJECTED and order.reject_code is not None:
         return VenueRejected(order.reject_code, order.reject_message)
-    asked: OrderIntent = replace(order.intent, client_id=order.bot_client_id)
     accepted = NewOrder(
-        asked.symbol, asked.side, asked.type, asked.client_id or None, asked.quantity, asked.quote_quantity, asked.price
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type,
+        client_id=order.bot_client_id or None,
+        quantity=order.quantity if order.quantity is not None else order.venue_quantity,
+        quote_quantity=order.quote_quantity,
+        price=order.price if order.price is not None else order.venue_price,
     )
     return Accepted(accepted, order.client_id, order.updated_at)
 
@@ -338,8 +341,8 @@ def _report(order: OrderState) -> OrderReport:
         side=order.side,
         type=order.type,
         status=order.status,
-        price=order.price if order.price is not None else ZERO,
-        quantity=order.quantity if order.quantity is not None else ZERO,
+        price=order.price if order.price is not None else order.venue_price or ZERO,
+        quantity=order.quantity if order.quantity is not None else order.venue_quantity or ZERO,
         executed=order.executed,
         executed_quote=order.executed_quote,
         created_at=order.admitted_at,

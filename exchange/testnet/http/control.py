@@ -9,6 +9,8 @@ Tests, demos and operators call it. It answers only requests from this machine t
     GET    /__control/symbols                                        -> {"symbols": [...]}
     POST   /__control/symbols         what to change about one, as ``ListingChange``  -> its listing now
     GET    /__control/state                                          -> position, orders, receipts
+    POST   /__control/deposits, /__control/withdrawals               -> {"id": ...}
+           {"account": ..., "asset": ..., "amount": "decimal text"}: money from outside, or to outside
     POST   /__control/snapshot        {"path": a file in the snapshot directory}     -> {"path": ..., "sha256": ...}
     POST   /__control/pause, /__control/resume                       -> {"paused": bool}
 """
@@ -21,7 +23,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -49,6 +51,8 @@ def routes(venue: SimulatedVenue, token: str) -> Sequence[Route]:
         ("POST", "symbols", control.relist),
         ("GET", "symbols", control.listings),
         ("GET", "state", control.state),
+        ("POST", "deposits", control.deposit),
+        ("POST", "withdrawals", control.withdraw),
         ("POST", "snapshot", control.snapshot),
         ("POST", "pause", control.pause),
         ("POST", "resume", control.resume),
@@ -60,6 +64,14 @@ class _SnapshotRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str
+
+
+class _TransferRequest(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    account: str
+    asset: str = Field(pattern="^[A-Z0-9]{1,20}$")
+    amount: Decimal = Field(gt=0)
 
 
 class _Control:
@@ -94,6 +106,22 @@ class _Control:
 
     async def listings(self, _: Request) -> Response:
         return _json({"symbols": [asdict(one) for one in self._venue.listings.all()]})
+
+    async def deposit(self, request: Request) -> Response:
+        return await self._transfer(request, deposit=True)
+
+    async def withdraw(self, request: Request) -> Response:
+        return await self._transfer(request, deposit=False)
+
+    async def _transfer(self, request: Request, *, deposit: bool) -> Response:
+        try:
+            wanted = _TransferRequest.model_validate(await _document(request))
+            done = self._venue.transfer(wanted.account, wanted.asset, wanted.amount, deposit=deposit)
+        except (ValueError, RecursionError, ValidationError) as error:
+            return _json({"error": "transfer-unusable", "message": str(error)}, 400)
+        except GatehouseError as error:
+            return _json({"error": error.code, "message": f"{error.message} {error.remedy}"}, 400)
+        return _json({"id": done.id})
 
     async def state(self, _: Request) -> Response:
         return _json(self._venue.state())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from exchange import forms
 from exchange.model import SYMBOL as SYMBOL_FORM
 from exchange.testnet.http.endpoint import Parameter, Schema
 from exchange.wire.market import Interval
@@ -53,9 +54,13 @@ _LEVEL: Schema = {"type": "array", "items": DECIMAL, "minItems": 2, "maxItems": 
 _SYMBOL: Schema = {"type": "string", "pattern": f"^{SYMBOL_FORM}$", "examples": ["BTCUSDT"]}
 _SIDE: Schema = {"enum": ["BUY", "SELL"]}
 _TYPE: Schema = {"enum": ["LIMIT", "LIMIT_MAKER", "IMMEDIATE_OR_CANCEL", "FILL_OR_KILL", "MARKET"]}
+_OWN_ID: Schema = {"oneOf": [TEXT, NULL], "description": "Null for an order that was sent without one."}
 _STATUS: Schema = {"enum": ["NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "PARTIALLY_CANCELED"]}
 _STP: Schema = {"enum": ["", "cancel_maker", "cancel_taker", "cancel_both"]}
-_AMOUNT: Schema = {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,18})?$"}
+_AMOUNT: Schema = {
+    "type": "string",
+    "pattern": rf"^(0|[1-9][0-9]{{0,{forms.DIGITS - 1}}})(\.[0-9]{{1,{forms.DECIMALS}}})?$",
+}
 
 
 # Parameters
@@ -83,7 +88,7 @@ TYPE = Parameter("type", {"enum": [*_TYPE["enum"], "LIMIT_ORDER"]}, required=Tru
 QUANTITY = Parameter("quantity", _AMOUNT, description="In the base asset.")
 QUOTE_QUANTITY = Parameter("quoteOrderQty", _AMOUNT, description="MARKET only: in the quote asset.")
 PRICE = Parameter("price", _AMOUNT)
-CLIENT_ID = Parameter("newClientOrderId", {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,32}$"})
+CLIENT_ID = Parameter("newClientOrderId", {"type": "string", "pattern": f"^{forms.CLIENT_ID.pattern}$"})
 STP_MODE = Parameter("stpMode", _STP, description="Applies within an STP group only.")
 ORDER_ID = Parameter("orderId", TEXT)
 ORIG_CLIENT_ID = Parameter("origClientOrderId", TEXT)
@@ -158,12 +163,12 @@ _LISTING = _named(
     "Symbol",
     _object(
         {
-            **_of("symbol", "baseAsset", "quoteAsset", "fullName", schema=TEXT),
+            **_of("symbol", "baseAsset", "quoteAsset", "fullName", "contractAddress", schema=TEXT),
             "status": {"enum": ["1", "2", "3"]},
             **_of("baseAssetPrecision", "quotePrecision", "quoteAssetPrecision", schema=NUMBER),
             **_of("baseCommissionPrecision", "quoteCommissionPrecision", schema=NUMBER),
             "orderTypes": _list({"enum": ["LIMIT", "MARKET", "LIMIT_MAKER"]}),
-            **_of("isSpotTradingAllowed", "isMarginTradingAllowed", schema=FLAG),
+            **_of("isSpotTradingAllowed", "isMarginTradingAllowed", "st", schema=FLAG),
             **_of("quoteAmountPrecision", "baseSizePrecision", "maxQuoteAmount", schema=DECIMAL),
             **_of("makerCommission", "takerCommission", schema=DECIMAL),
             **_of("quoteAmountPrecisionMarket", "maxQuoteAmountMarket", schema=DECIMAL),
@@ -213,7 +218,8 @@ CANCELED = _named(
     "CanceledOrder",
     _object(
         {
-            **_of("symbol", "origClientOrderId", "orderId", "clientOrderId", schema=TEXT),
+            **_of("symbol", "orderId", schema=TEXT),
+            **_of("origClientOrderId", "clientOrderId", schema=_OWN_ID),
             **_of("price", "origQty", "executedQty", "cummulativeQuoteQty", schema=DECIMAL),
             "status": _STATUS,
             "timeInForce": NULL,
@@ -228,7 +234,8 @@ ORDER_REPLY = _named(
     "Order",
     _object(
         {
-            **_of("symbol", "orderId", "clientOrderId", schema=TEXT),
+            **_of("symbol", "orderId", schema=TEXT),
+            "clientOrderId": _OWN_ID,
             "orderListId": {"const": -1},
             **_of("price", "origQty", "executedQty", "cummulativeQuoteQty", "origQuoteOrderQty", schema=DECIMAL),
             "status": _STATUS,
@@ -237,6 +244,8 @@ ORDER_REPLY = _named(
             "side": _SIDE,
             "time": INSTANT,
             "updateTime": INSTANT,
+            "stpMode": _STP,
+            "cancelReason": {"oneOf": [NULL, {"const": "stp_cancel"}]},
             "isWorking": FLAG,
         }
     ),
@@ -254,7 +263,8 @@ ACCOUNT = _object(
 MY_TRADES = _list(
     _object(
         {
-            **_of("symbol", "id", "orderId", "clientOrderId", "commissionAsset", schema=TEXT),
+            **_of("symbol", "id", "orderId", "commissionAsset", schema=TEXT),
+            "clientOrderId": NULL,
             "orderListId": {"const": -1},
             **_of("price", "qty", "quoteQty", "commission", schema=DECIMAL),
             "time": INSTANT,
@@ -278,5 +288,27 @@ DONE = _envelope({"const": True}, 200)
 LISTEN_KEY_REPLY = _object({"listenKey": {"type": "string", "pattern": "^[0-9a-f]{64}$"}})
 LISTEN_KEYS = _object({"listenKey": _list(TEXT)})
 CURRENCIES = _list(_object({"coin": TEXT, "name": TEXT, "networkList": _list({"type": "object"})}))
-NOTHING_MOVED: Schema = {"type": "array", "maxItems": 0}
+DEPOSITS = _list(
+    _object(
+        {
+            **_of("coin", "network", "address", "txId", "unlockConfirm", "confirmTimes", schema=TEXT),
+            "amount": DECIMAL,
+            "status": {"const": 5},
+            "insertTime": INSTANT,
+            "memo": NULL,
+        }
+    )
+)
+WITHDRAWALS = _list(
+    _object(
+        {
+            **_of("id", "txId", "coin", "network", "address", "remark", "transHash", "coinId", "vcoinId", schema=TEXT),
+            **_of("amount", "transactionFee", schema=DECIMAL),
+            "transferType": {"const": 0},
+            "status": {"const": 7},
+            **_of("confirmNo", "memo", schema=NULL),
+            **_of("applyTime", "updateTime", schema=INSTANT),
+        }
+    )
+)
 NO_TRANSFERS = _object({"rows": {"type": "array", "maxItems": 0}, "total": {"const": 0}})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from exchange.model import Millis
 from exchange.testnet.access.auth import Permission
 from exchange.testnet.conditions.faults import Operation
@@ -20,6 +22,7 @@ from exchange.wire.account import (
     trade_fee_body,
 )
 from exchange.wire.errors import ErrorCode, missing, refuse
+from exchange.wire.numbers import whole_second
 from exchange.wire.orders import parse_symbol
 
 _MONTH_MS = 30 * 86_400_000
@@ -40,7 +43,8 @@ def _my_trades(call: Call) -> object:
         until=query.end if query.end is not None else call.now,
         limit=query.limit,
     )
-    return [fill_json(fill) for fill in fills]
+    # No recorded or documented reply names a client id here, whether the order had one or not (§6).
+    return [{**fill_json(replace(fill, at=whole_second(fill.at))), "clientOrderId": None} for fill in fills]
 
 
 def _trade_fee(call: Call) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from exchange.model import Millis, Quote, SymbolRules
 from exchange.testnet.conditions.faults import Operation
@@ -26,7 +27,7 @@ from exchange.wire.market import (
     time_json,
     trades_json,
 )
-from exchange.wire.numbers import parse_integer
+from exchange.wire.numbers import parse_integer, whole_second
 from exchange.wire.orders import parse_symbol, parse_symbols
 from exchange.wire.symbols import exchange_info_json, symbol_json
 
@@ -94,7 +95,8 @@ def _trades(call: Call) -> object:
 def _agg_trades(call: Call) -> object:
     symbol, limit = parse_trades_query(call.params)
     start, end = (_instant(call.params, name) for name in ("startTime", "endTime"))
-    return agg_trades_json(call.venue.history.trades(listed(call, symbol).symbol, limit, start, end))
+    trades = call.venue.history.trades(listed(call, symbol).symbol, limit, start, end)
+    return agg_trades_json([replace(trade, at=whole_second(trade.at)) for trade in trades])
 
 
 def _klines(call: Call) -> object:

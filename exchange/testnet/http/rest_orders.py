@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from exchange.matching.events import OrderView
 from exchange.model import Millis, OrderStatus
@@ -13,6 +14,7 @@ from exchange.testnet.http.endpoint import Call, Endpoint
 from exchange.testnet.http.rest_market import listed
 from exchange.wire.account import ALL_ORDERS_DEFAULT, ALL_ORDERS_MAX, parse_history
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
+from exchange.wire.numbers import whole_second
 from exchange.wire.orders import (
     NewOrder,
     ack_json,
@@ -41,7 +43,8 @@ def _place(call: Call) -> object:
 def _placed(call: Call, order: NewOrder) -> dict[str, object]:
     _admit(call, order)
     report = call.venue.place(call.account, order).order.report
-    return ack_json(order, report.order_id, report.created_at)
+    taken = replace(order, price=report.price, quantity=report.quantity)
+    return ack_json(taken, report.order_id, report.created_at)
 
 
 def _admit(call: Call, order: NewOrder) -> None:
@@ -81,15 +84,14 @@ def _batch(call: Call) -> object:
 def _cancel(call: Call) -> object:
     ref = parse_order_ref(call.params)
     listed(call, ref.symbol)
-    return cancel_json(call.venue.cancel(call.account, ref).report, call.venue.config.cancel_status)
+    return _canceled(call, call.venue.cancel(call.account, ref))
 
 
 def _cancel_open(call: Call) -> object:
     symbols = parse_symbols(call.params)
     for symbol in symbols:
         listed(call, symbol)
-    shown = call.venue.config.cancel_status
-    return [cancel_json(view.report, shown) for view in call.venue.cancel_all(call.account, symbols)]
+    return [_canceled(call, view) for view in call.venue.cancel_all(call.account, symbols)]
 
 
 def _cancel_all(call: Call) -> object:
@@ -103,14 +105,15 @@ def _order(call: Call) -> object:
     view = call.venue.engine.order(call.account, ref.symbol, order_id=ref.order_id, client_id=ref.client_id)
     if view is None or not call.venue.is_visible(view):
         raise refuse(ErrorCode.NO_SUCH_ORDER, "Order does not exist.")
-    return order_json(view.report)
+    return _shown_order(view)
 
 
 def _open_orders(call: Call) -> object:
     symbols = parse_symbols(call.params) if call.params.get("symbol") else tuple(call.venue.engine.rules)
     for symbol in symbols:
         listed(call, symbol)
-    return _shown(call, [view for view in call.venue.engine.open_orders(call.account) if view.report.symbol in symbols])
+    found = [view for view in call.venue.engine.open_orders(call.account) if view.report.symbol in symbols]
+    return _shown(call, found, unnamed="")
 
 
 def _all_orders(call: Call) -> object:
@@ -132,8 +135,22 @@ def _states(text: str) -> frozenset[OrderStatus] | None:
     return frozenset(status for name in text.split(",") for status in _STATES.get(name, ()))
 
 
-def _shown(call: Call, views: list[OrderView]) -> list[dict[str, object]]:
-    return [order_json(view.report) for view in views if call.venue.is_visible(view)]
+def _shown(call: Call, views: list[OrderView], unnamed: str | None = None) -> list[dict[str, object]]:
+    return [_shown_order(view, unnamed) for view in views if call.venue.is_visible(view)]
+
+
+def _canceled(call: Call, view: OrderView) -> dict[str, object]:
+    own = view.report.client_id or None
+    reply = cancel_json(view.report, call.venue.config.cancel_status)
+    return {**reply, "origClientOrderId": own, "clientOrderId": own}
+
+
+def _shown_order(view: OrderView, unnamed: str | None = None) -> dict[str, object]:
+    """An order as recorded: its times are whole seconds, and without a client id of its own it shows ``unnamed`` (§4.9)."""
+    shown = replace(view.report, created_at=whole_second(view.report.created_at))
+    if shown.updated_at is not None:
+        shown = replace(shown, updated_at=whole_second(shown.updated_at))
+    return {**order_json(shown, view.stp_mode, view.cancel_reason), "clientOrderId": view.report.client_id or unnamed}
 
 
 _READ, _WRITE = Permission.SPOT_DEAL_READ, Permission.SPOT_DEAL_WRITE

@@ -1,17 +1,20 @@
 """The wallet endpoints that a trading client calls (mexc-spot-v3.md §2.8, §5, §8.1). All are signed; the app routes them.
 
-A simulated venue has no money to move. Queries return empty lists; withdrawals are refused with 10212 and transfers with 10206, in
-MEXC's words. The endpoints exist for their permissions: a client that proves that its key cannot move money expects 700007, and
-must get another code if the key can.
+A client cannot move simulated money: withdrawals are refused with 10212 and transfers with 10206, in MEXC's words. The histories
+list what came and went through ``/__control``. The endpoints exist for their permissions too: a client that proves that its key
+cannot move money expects 700007, and must get another code if the key can.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from exchange.testnet.access.auth import Permission
 from exchange.testnet.conditions.faults import Operation
 from exchange.testnet.http import openapi_parts as d
 from exchange.testnet.http.endpoint import Call, Endpoint
 from exchange.wire.errors import ErrorCode, refuse
+from exchange.wire.wallet import Transfer, deposit_json, withdrawal_json
 
 
 def _currencies(call: Call) -> object:
@@ -43,8 +46,20 @@ def _currencies(call: Call) -> object:
     ]
 
 
-def _nothing(_: Call) -> object:
-    return []
+def _deposits(call: Call) -> object:
+    return [deposit_json(one) for one in _transfers(call, deposit=True)]
+
+
+def _withdrawals(call: Call) -> object:
+    return [withdrawal_json(one) for one in _transfers(call, deposit=False)]
+
+
+def _transfers(call: Call, *, deposit: bool) -> Iterator[Transfer]:
+    """The account's transfers of one direction, newest first."""
+    coin = call.params.get("coin", "")
+    for one in reversed(call.venue.transfers):
+        if one.account == call.account and one.deposit is deposit and coin in {"", one.asset}:
+            yield one
 
 
 def _no_transfers(_: Call) -> object:
@@ -65,8 +80,10 @@ _QUERY = Operation.QUERY
 
 ENDPOINTS = (
     Endpoint("GET", f"{_CAPITAL}/config/getall", _QUERY, _READ, _currencies, "Every asset and its networks.", (), d.CURRENCIES),
-    Endpoint("GET", f"{_CAPITAL}/withdraw/history", _QUERY, _READ, _nothing, "No withdrawals.", (d.COIN,), d.NOTHING_MOVED),
-    Endpoint("GET", f"{_CAPITAL}/deposit/hisrec", _QUERY, _READ, _nothing, "No deposits.", (d.COIN,), d.NOTHING_MOVED),
+    Endpoint(
+        "GET", f"{_CAPITAL}/withdraw/history", _QUERY, _READ, _withdrawals, "Withdrawals, newest first.", (d.COIN,), d.WITHDRAWALS
+    ),
+    Endpoint("GET", f"{_CAPITAL}/deposit/hisrec", _QUERY, _READ, _deposits, "Deposits, newest first.", (d.COIN,), d.DEPOSITS),
     Endpoint(
         "GET", f"{_CAPITAL}/transfer", _QUERY, Permission.SPOT_TRANSFER_READ, _no_transfers, "No transfers.", (), d.NO_TRANSFERS
     ),

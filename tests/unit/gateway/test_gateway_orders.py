@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from controller.gateway.denials import CODE_OF_RULE
-from controller.gateway.port import Busy, CancelRefused, Outstanding, VenueRejected, Window
+from controller.gateway.port import Accepted, Busy, CancelRefused, Outstanding, VenueRejected, Window
 from exchange.model import Millis, OrderStatus, OrderType, Side
 from exchange.wire.errors import ErrorCode
 from exchange.wire.orders import NewOrder
@@ -172,6 +172,17 @@ async def test_a_market_order_shows_what_it_asked_to_spend(bot: BotClient) -> No
     order_id = (await bot.signed("POST", "order", spend)).json()["orderId"]
     shown = (await bot.signed("GET", "order", [("symbol", "MXUSDT"), ("orderId", order_id)])).json()
     assert (shown["price"], shown["origQty"], shown["origQuoteOrderQty"]) == ("0", "0", "10")
+
+
+async def test_a_market_order_is_answered_with_what_the_venue_made_of_it(bot: BotClient, port: FakePort) -> None:
+    """The numbers of a recorded reply: mexcdevelop/mexc-api-sdk, issue 77, 2024-06-06."""
+    taken = NewOrder(
+        "MXUSDT", Side.BUY, OrderType.MARKET, None, Decimal("32.69"), quote_quantity=Decimal(6), price=Decimal("0.183503")
+    )
+    port.answer = Accepted(taken, "gh-1", START)
+    spend = [("symbol", "MXUSDT"), ("side", "BUY"), ("type", "MARKET"), ("quoteOrderQty", "6")]
+    shown = (await bot.signed("POST", "order", spend)).json()
+    assert (shown["price"], shown["origQty"], shown["type"]) == ("0.183503", "32.69", "MARKET")
 
 
 @pytest.mark.parametrize(("method", "code"), [("GET", -2013), ("DELETE", -2011)])

@@ -128,8 +128,10 @@ class MatchingMachine(RuleBasedStateMachine):
         outcome = self.engine.place(account, OrderIntent("BTCUSDT", side, OrderType.MARKET, "", quantity, quote), self.now)
         if collar is None:
             assert not isinstance(outcome, Accepted)
-        else:
-            self.accepted(account, outcome, Order("", side, OrderType.MARKET, collar, quantity, quote))
+            return
+        if by_quote and side is Side.BUY:
+            quantity, quote = self.reference.bought(quote), None
+        self.accepted(account, outcome, Order("", side, OrderType.MARKET, collar, quantity, quote))
 
     def accepted(self, account, outcome, order):
         assert isinstance(outcome, Accepted), outcome

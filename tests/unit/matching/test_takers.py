@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
 
 import pytest
 
 from exchange.matching.events import Filled
+from exchange.matching.symbols import BTCUSDT
 from exchange.model import OrderStatus, OrderType, Side
 
 D = Decimal
@@ -81,14 +83,34 @@ def test_a_market_order_stops_at_its_collar_and_loses_the_rest(make_driver):
     assert driver.status(order) is OrderStatus.PARTIALLY_CANCELED
 
 
-def test_a_market_buy_by_quote_spends_at_most_its_amount(driver):
+def test_a_market_buy_by_quote_buys_what_its_amount_buys_at_the_collar(driver):
+    """The collar is 101 x 1.05 = 106.05, and 606 / 106.05 = 5.714285..."""
     order = driver.order(Side.BUY, None, None, MARKET, quote="606")
-    assert driver.filled(order) == [(D(101), D(5)), (D(102), D("0.990196"))]
+    report = driver.engine.order("ours", "BTCUSDT", order_id=order).report
+    assert (report.price, report.quantity) == (D("106.05"), D("5.714285"))
+    assert driver.filled(order) == [(D(101), D(5)), (D(102), D("0.714285"))]
     assert driver.status(order) is OrderStatus.FILLED
+
+
+def test_a_market_buy_by_quote_spends_at_most_its_amount_and_frees_the_rest(driver):
+    order = driver.order(Side.BUY, None, None, MARKET, quote="606")
     free, locked = driver.money("USDT")
     spent = sum(fill.quote + fill.fee for fill in driver.fills(order))
     assert (free, locked) == (100_000 - spent, 0)
     assert sum(fill.quote for fill in driver.fills(order)) <= 606
+
+
+@pytest.mark.parametrize(
+    ("ask", "amount", "price", "quantity"),
+    [("0.174765", "6", "0.183503", "32.69"), ("0.007028", "8", "0.007379", "1084.09")],
+    ids=["KASUSDT: mexcdevelop/mexc-api-sdk issue 77, 2024-06-06", "ATLASUSDT: ccxt/ccxt pull request 20250, 2023-12-06"],
+)
+def test_a_market_buy_by_quote_gets_the_price_and_the_quantity_of_a_recorded_reply(make_driver, ask, amount, price, quantity):
+    """The best ask was not recorded; it is the one price on the grid that leads to both numbers."""
+    driver = make_driver(rules=dataclasses.replace(BTCUSDT, price_precision=6, quantity_precision=2, min_quantity=D(0)))
+    driver.book([("0.001", "1")], [(ask, "9999")])
+    report = driver.place(Side.BUY, None, None, MARKET, quote=amount).order.report
+    assert (report.price, report.quantity, report.executed) == (D(price), D(quantity), D(quantity))
 
 
 def test_a_market_sell_by_quote_sells_enough_for_its_amount(driver):

@@ -66,7 +66,7 @@ def test_a_request_meets_the_book_of_its_arrival():
 
 
 def test_profit_is_the_gain_at_the_last_mid_price():
-    result = replay(walk()[:3], script=dataclasses.replace(EVERY_STEP, quote_every=2, take_every=2, take_amount=D(112)))
+    result = replay(walk()[:3], script=dataclasses.replace(EVERY_STEP, quote_every=2, take_every=2, take_amount=D("117.6")))
     assert (result.taken, result.fees, result.made) == (1, D("0.056"), 0)
     assert result.profit == 111 - 112 - D("0.056")
 

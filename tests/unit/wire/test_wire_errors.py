@@ -17,7 +17,7 @@ from exchange.wire.errors import (
     load_json,
     parse_error,
 )
-from exchange.wire.numbers import exact_product, parse_decimal, parse_integer, plain, reply_decimal, reply_integer, scale_of
+from exchange.wire.numbers import exact_product, parse_decimal, parse_integer, plain, reply_decimal, reply_integer
 
 HTML = b"<HTML><HEAD><TITLE>Access Denied</TITLE></HEAD><BODY>You don't have permission</BODY></HTML>"
 
@@ -191,10 +191,6 @@ def test_a_venues_integer_is_an_integer(value: object) -> None:
 def test_a_notional_is_computed_without_rounding() -> None:
     largest = Decimal("999999999999.999999999999999999")
     assert plain(exact_product(largest, largest)) == "999999999999999999999999.999998000000000000000000000000000001"
-
-
-def test_scale_ignores_trailing_zeros() -> None:
-    assert [scale_of(Decimal(text)) for text in ("1.500", "100", "1E+3", "0.00000001")] == [1, 0, 0, 8]
 
 
 def test_an_encoded_reply_is_compact_utf8() -> None:

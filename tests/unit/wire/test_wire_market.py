@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.model import Balance, Fill, MarketTrade, Millis, OrderIntent, OrderType, Side, SymbolRules
+from exchange.model import Balance, Fill, MarketTrade, Millis, OrderType, Side, SymbolRules
 from exchange.wire import account, market
 from exchange.wire.errors import ErrorCode, MalformedReply, WireRefusal, dump_json, load_json
-from exchange.wire.symbols import exchange_info_json, parse_exchange_info, parse_symbol_rules, symbol_json, validate
+from exchange.wire.symbols import exchange_info_json, parse_exchange_info, parse_symbol_rules, symbol_json
 from tests.support.wire_readers import (
     parse_agg_trades,
     parse_average_price,
@@ -41,9 +41,6 @@ RULES = SymbolRules(
     trading=True,
     api_allowed=True,
 )
-GOOD = OrderIntent("MXUSDT", Side.BUY, OrderType.LIMIT, "gh-1", quantity=Decimal(10), price=Decimal(2))
-MARKET_BUY = OrderIntent("MXUSDT", Side.BUY, OrderType.MARKET, "gh-1", quote_quantity=Decimal(10))
-MARKET_SELL = OrderIntent("MXUSDT", Side.SELL, OrderType.MARKET, "gh-1", quantity=Decimal(10))
 
 
 def over_the_wire(value: object) -> object:
@@ -102,54 +99,6 @@ def test_an_unreadable_listing_does_not_hide_the_wanted_one() -> None:
     info = exchange_info_json([RULES], Millis(1))
     info["symbols"] = [{"symbol": "ODD"}, symbol_json(RULES)]
     assert parse_exchange_info(info, {"MXUSDT", "NOPE"}) == {"MXUSDT": RULES}
-
-
-def test_an_order_within_the_rules_passes() -> None:
-    assert [validate(order, RULES) for order in (GOOD, MARKET_BUY, MARKET_SELL)] == [None, None, None]
-
-
-@pytest.mark.parametrize(
-    ("order", "rules", "code"),
-    [
-        (replace(GOOD, symbol="BTCUSDT"), RULES, ErrorCode.BAD_SYMBOL),
-        (GOOD, replace(RULES, trading=False), ErrorCode.TRADING_DISABLED),
-        (GOOD, replace(RULES, api_allowed=False), ErrorCode.SYMBOL_NOT_SUPPORT_API),
-        (GOOD, replace(RULES, buy_allowed=False), ErrorCode.SIDE_NOT_ALLOWED),
-        (MARKET_SELL, replace(RULES, sell_allowed=False), ErrorCode.SIDE_NOT_ALLOWED),
-        (GOOD, replace(RULES, order_types=frozenset({OrderType.MARKET})), ErrorCode.TYPE_NOT_ALLOWED),
-        (MARKET_BUY, replace(RULES, order_types=frozenset({OrderType.LIMIT})), ErrorCode.API_MARKET_ORDER_DISABLED),
-        (replace(GOOD, client_id="a b"), RULES, ErrorCode.ILLEGAL_CHARACTERS),
-        (replace(GOOD, quantity=Decimal("1.001")), RULES, ErrorCode.BAD_PARAMETER),
-        (replace(GOOD, price=Decimal("1.00001")), RULES, ErrorCode.BAD_PARAMETER),
-        (replace(GOOD, price=Decimal(0)), RULES, ErrorCode.NO_VALID_PRICE),
-        (replace(GOOD, price=None), RULES, ErrorCode.MISSING_PARAMETER),
-        (replace(GOOD, quantity=None), RULES, ErrorCode.MISSING_PARAMETER),
-        (replace(GOOD, price=Decimal("NaN")), RULES, ErrorCode.ILLEGAL_CHARACTERS),
-        (replace(GOOD, quantity=Decimal("Infinity")), RULES, ErrorCode.ILLEGAL_CHARACTERS),
-        (replace(GOOD, quantity=Decimal(0)), RULES, ErrorCode.BELOW_MINIMUM),
-        (replace(GOOD, quantity=Decimal(-1)), RULES, ErrorCode.BELOW_MINIMUM),
-        (replace(GOOD, quantity=Decimal("0.49")), RULES, ErrorCode.BELOW_MINIMUM),
-        (replace(GOOD, quantity=Decimal("500.01")), RULES, ErrorCode.ABOVE_MAXIMUM),
-        (replace(MARKET_BUY, quote_quantity=Decimal("1.99")), RULES, ErrorCode.BELOW_MINIMUM),
-        (replace(MARKET_BUY, quote_quantity=Decimal("500.01")), RULES, ErrorCode.ABOVE_MAXIMUM),
-        (replace(MARKET_SELL, quantity=Decimal("0.01")), replace(RULES, min_quantity=Decimal(1)), ErrorCode.BELOW_MINIMUM),
-    ],
-)  # fmt: skip
-def test_an_order_outside_the_rules_gets_the_reference_code(order: OrderIntent, rules: SymbolRules, code: ErrorCode) -> None:
-    error = validate(order, rules)
-    assert error is not None
-    assert error.code == code
-
-
-def test_limits_are_inclusive() -> None:
-    smallest, largest = replace(GOOD, quantity=Decimal("0.5")), replace(GOOD, quantity=Decimal(500))
-    assert [validate(order, RULES) for order in (smallest, largest)] == [None, None]
-
-
-def test_a_reference_price_values_a_market_order_given_in_base() -> None:
-    error = validate(MARKET_SELL, RULES, reference_price=Decimal("0.1"))
-    assert error is not None
-    assert (error.code, error.msg) == (30002, "The minimum transaction volume cannot be less than:2USDT")
 
 
 @given(st.dictionaries(st.sampled_from(["MX", "USDT", "EUR"]), st.tuples(POSITIVE, AMOUNT), max_size=3))

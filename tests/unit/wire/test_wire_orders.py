@@ -164,7 +164,8 @@ def test_hostile_parameters_never_crash(params: dict[str, str]) -> None:
 @given(intents(), st.from_regex(r"[A-Z0-9]{2}__[0-9]{10}", fullmatch=True))
 def test_an_acknowledgement_survives_the_wire(intent: OrderIntent, order_id: str) -> None:
     sent = ack_json(intent, order_id, Millis(1_644_489_390_087))
-    assert parse_ack(load_json(dump_json(sent))) == OrderAck("MXUSDT", order_id, Millis(1_644_489_390_087))
+    taken = intent.price or Decimal(0), intent.quantity or Decimal(0)
+    assert parse_ack(load_json(dump_json(sent))) == OrderAck("MXUSDT", order_id, Millis(1_644_489_390_087), *taken)
 
 
 def test_the_short_acknowledgement_of_older_captures_is_read() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from controller.cli.run.testnet_options import one_account, read_accounts
+from controller.cli.run.testnet_options import build, listed_symbols, one_account, read_accounts
 from exchange.errors import ConfigError, UsageError
 from exchange.testnet.access.auth import Permission
+from exchange.testnet.config import TestnetConfig
 from exchange.wire.profile import KycLevel
 from tests.support.cli_kit import Run, printed
 
@@ -99,3 +101,44 @@ def test_a_snapshot_that_is_not_there_is_told_before_anything_is_served(run: Run
         "json",
     )
     assert (result.exit_code, printed(result, error=True)["error"]["code"]) == (1, "snapshot-damaged")
+
+
+def test_further_symbols_are_listed_with_a_generated_market(tmp_path: Path) -> None:
+    listed = listed_symbols(["ETHUSDT=3000", "MXEUR=2"])
+    config = options(tmp_path, listed=listed)
+    assert [one.symbol for one in config.symbols] == ["BTCUSDT", "ETHUSDT", "MXEUR"]
+    assert (config.symbols[2].base, config.symbols[2].quote) == ("MX", "EUR")
+    assert config.start_prices == {"ETHUSDT": Decimal(3000), "MXEUR": Decimal(2)}
+
+
+@pytest.mark.parametrize("text", ["ETHUSDT", "ETHUSDT=0", "ETHUSDT=-1", "ETHUSDT=much"])
+def test_a_listed_symbol_needs_a_price_above_zero(text: str) -> None:
+    with pytest.raises(UsageError):
+        listed_symbols([text])
+
+
+def test_a_listed_symbol_whose_assets_cannot_be_told_apart_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        options(tmp_path, listed={"ETHXYZ": Decimal(1)})
+
+
+def test_a_generated_market_is_not_played_beside_a_tape(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        options(tmp_path, listed={"ETHUSDT": Decimal(1)}, tapes=[tmp_path / "any.tape.gz"])
+
+
+def options(tmp_path: Path, **changes: Any) -> TestnetConfig:
+    given: dict[str, Any] = {"tapes": [], "listed": {}, **changes}
+    accounts = private(tmp_path / "a.toml", GOOD)
+    return build(
+        host="127.0.0.1",
+        port=0,
+        speed=Decimal(1),
+        loop=False,
+        seed=1,
+        faults=None,
+        accounts_file=accounts,
+        one=None,
+        control_token_file=None,
+        **given,
+    )

@@ -63,6 +63,42 @@ async def test_the_state_shows_how_often_each_order_reached_the_venue(trader: An
     assert state["source"] == "synthetic"
 
 
+async def move(http: httpx.AsyncClient, side: str, **changes: object) -> httpx.Response:
+    wanted = {"account": "bot", "asset": "USDT", "amount": "12.5", **changes}
+    return await http.post(f"/__control/{side}", headers=TOKEN, json=wanted)
+
+
+async def test_money_comes_and_goes_through_the_control_endpoint(trader: Any, http: httpx.AsyncClient) -> None:
+    assert (await move(http, "deposits")).json() == {"id": f"{1:032x}"}
+    assert (await move(http, "withdrawals", amount="10000")).json() == {"id": f"{2:032x}"}
+    usdt = next(one for one in (await trader.get("account"))["balances"] if one["asset"] == "USDT")
+    (came,), (left,) = await trader.get("capital/deposit/hisrec"), await trader.get("capital/withdraw/history")
+    assert usdt["free"] == "12.5"
+    assert (came["coin"], came["amount"], came["status"]) == ("USDT", "12.5", 5)
+    assert (left["coin"], left["amount"], left["status"]) == ("USDT", "10000", 7)
+    assert await trader.get("capital/deposit/hisrec", coin="BTC") == []
+
+
+@pytest.mark.parametrize(
+    ("side", "changes", "error"),
+    [
+        ("withdrawals", {"amount": "10000.01"}, "withdrawal-too-large"),
+        ("withdrawals", {"amount": "0.00000000000000001"}, "withdrawal-invalid"),
+        ("withdrawals", {"amount": "0"}, "transfer-unusable"),
+        ("deposits", {"amount": "1e12"}, "deposit-invalid"),
+        ("deposits", {"account": "nobody"}, "account-missing"),
+        ("deposits", {"asset": "usdt"}, "transfer-unusable"),
+        ("deposits", {"note": "x"}, "transfer-unusable"),
+    ],
+)
+async def test_a_transfer_that_cannot_be_is_refused(
+    http: httpx.AsyncClient, trader: Any, side: str, changes: dict[str, object], error: str
+) -> None:
+    reply = await move(http, side, **changes)
+    assert (reply.status_code, reply.json()["error"]) == (400, error)
+    assert await trader.get("capital/deposit/hisrec") == []
+
+
 async def test_a_paused_market_does_not_move_until_it_is_resumed(http: httpx.AsyncClient, testnet: RunningTestnet) -> None:
     await http.post("/__control/pause", headers=TOKEN)
     first = (await http.get("/__control/state", headers=TOKEN)).json()["tape"]

@@ -83,7 +83,9 @@ async def test_my_trades_reach_a_month_back_and_are_a_hundred_at_most(venue: Sim
     clock.at = Millis(NOW)
     trades = (await get("myTrades", symbol="BTCUSDT", startTime=1, limit=1000))[1]
     early = (await get("myTrades", symbol="BTCUSDT", startTime=1, endTime=NOW - 25 * DAY))[1]
-    assert (len(trades), trades[0]["clientOrderId"]) == (100, "t104")
+    newest = venue.engine.order("bot", "BTCUSDT", client_id="t104")
+    assert newest is not None
+    assert (len(trades), trades[0]["orderId"]) == (100, newest.report.order_id)
     assert early == []
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from exchange import tape
+from exchange.errors import ConfigError
 from exchange.matching.symbols import BTCUSDT
-from exchange.model import Millis
+from exchange.model import DataSource, Millis
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, build_venue, running_testnet
 from tests.support.stopped_clock import StoppedClock
@@ -103,3 +106,30 @@ def test_several_markets_repeat_the_same_records(config: TestnetConfig) -> None:
     assert first == played()
     assert {one.symbol for one in first} == {"BTCUSDT", "ETHUSDT", "MXUSDT"}
     assert [one.at for one in first] == sorted(one.at for one in first)
+
+
+def recorded(path: Path, symbol: str, price: str, source: DataSource = DataSource.RECORDED_L2) -> Path:
+    """A tape of one symbol with a book around a price."""
+    bids, asks = ((D(price) - 1, D(1)),), ((D(price) + 1, D(1)),)
+    book = tape.DepthSnapshot(symbol, 7, bids, asks, Millis(1_000), Millis(1_000))
+    tape.write(path, tape.TapeHeader(symbol, source, "a test", "none"), [book])
+    return path
+
+
+def test_several_tapes_are_played_at_once_each_with_its_symbol(config: TestnetConfig, tmp_path: Path) -> None:
+    tapes = [recorded(tmp_path / f"{name}.tape.gz", name, price) for name, price in (("BTCUSDT", "50000"), ("ETHUSDT", "2000"))]
+    venue = build_venue(replace(config, tape=tapes[0], more_tapes=(tapes[1],)), StoppedClock(START))
+    best = {symbol: venue.engine.depth(symbol, 1)[1] for symbol in ("BTCUSDT", "ETHUSDT", "MXUSDT")}
+    assert best == {"BTCUSDT": [(D(49_999), D(1))], "ETHUSDT": [(D(1_999), D(1))], "MXUSDT": []}
+    assert venue.market.source is DataSource.RECORDED_L2
+
+
+@pytest.mark.parametrize(("symbol", "source"), [("BTCUSDT", DataSource.RECORDED_L2), ("ETHUSDT", DataSource.SYNTHETIC)])
+def test_tapes_of_one_symbol_or_of_two_sources_are_not_played_together(
+    config: TestnetConfig, tmp_path: Path, symbol: str, source: DataSource
+) -> None:
+    first = recorded(tmp_path / "first.tape.gz", "BTCUSDT", "50000")
+    second = recorded(tmp_path / "second.tape.gz", symbol, "2000", source)
+    with pytest.raises(ConfigError) as refused:
+        build_venue(replace(config, tape=first, more_tapes=(second,)), StoppedClock(START))
+    assert refused.value.code == "testnet-tapes-contradict"
