@@ -8,7 +8,7 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: run test proofs soak campaign fuzz lint types imports check fix docs model proto bench bare lock tools clean help
+.PHONY: run test proofs soak campaign fuzz mutate lint types imports check fix docs model proto bench bare lock tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
@@ -17,6 +17,7 @@ help:
 	@echo "make soak   run what needs the whole machine for minutes: overload, long runs of real processes"
 	@echo "make campaign play 100,000 generated sequences against the venue's own books (CAMPAIGN_SEED, CAMPAIGN_SEQUENCES)"
 	@echo "make fuzz   give the parsers of what MEXC sends random bytes for a minute, guided by coverage (ARGS='--seconds 600')"
+	@echo "make mutate change the code that guards money, and see whether the tests notice (ARGS=FILE for one file)"
 	@echo "make check  lint, types and import rules"
 	@echo "make fix    format and apply safe lint fixes"
 	@echo "make docs   regenerate the diagrams and tables in ops/docs, and the model's edges"
@@ -70,6 +71,9 @@ campaign: $(READY)
 fuzz: $(READY)
 	@$(BIN)/python -m ops.fuzz $(ARGS)
 
+mutate: $(READY)
+	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m ops.mutation $(ARGS)
+
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -108,5 +112,5 @@ lock:
 	  --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
 
 clean:
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) build dist mutants *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-PROFILES = {"dev": 25, "ci": 100, "proofs": 1_000}
+PROFILES = {"mutation": 10, "dev": 25, "ci": 100, "proofs": 1_000}
 """Examples of a test that does not say how many."""
 
 _FEWEST = 5
