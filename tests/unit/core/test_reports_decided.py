@@ -331,3 +331,22 @@ def test_too_many_rejections_halt(desk: Desk) -> None:
     desk.tick()
     assert desk.state.position.stage is Stage.HALTED
     assert isinstance(desk.order("0.00002").reply, Deny)
+
+
+@pytest.mark.parametrize("name", ["executed", "executed_quote"])
+def test_a_stale_report_takes_nothing_executed_back(desk: Desk, name: str) -> None:
+    client_id = order(desk, Ack("C99", 1))
+    reported(desk, desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00005"))
+    newest = getattr(desk.state.orders[client_id], name)
+    reported(desk, desk.report(client_id, OrderStatus.PARTIALLY_CANCELED, "0.00003"))
+    assert status(desk, client_id) is OrderStatus.PARTIALLY_CANCELED
+    assert getattr(desk.state.orders[client_id], name) == newest > 0
+
+
+@pytest.mark.parametrize("name", ["executed", "executed_quote"])
+def test_a_late_fill_takes_nothing_executed_back(desk: Desk, name: str) -> None:
+    client_id = order(desk, Ack("C99", 1))
+    reported(desk, desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00005"))
+    newest = getattr(desk.state.orders[client_id], name)
+    desk.fill(client_id, "0.00003")
+    assert getattr(desk.state.orders[client_id], name) == newest
