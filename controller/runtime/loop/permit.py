@@ -155,7 +155,7 @@ class PermitOffice:
     def lapse(self) -> None:
         """Revoke every permit without latching: the next renewal issues a new one."""
         self._deadline_ns = 0
-        self._exit_client_id = ""
+        self._exit_deadline_ns = 0
 
     def leave(self, is_live: Callable[[], bool], write: Callable[[], None]) -> bool:
         """Call ``write`` if ``is_live`` says yes, and return what it said.
