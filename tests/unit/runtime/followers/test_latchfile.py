@@ -186,3 +186,146 @@ def test_a_mark_is_written_when_no_more_threads_can_be_started(latch: LatchFile,
     monkeypatch.setattr(Thread, "start", refuse)
     writer.failed(HALTED)
     assert latch.read() == HALTED
+
+
+def test_a_mark_is_at_most_three_hundred_bytes_long(latch: LatchFile) -> None:
+    latch.write(LatchMark("x" * 900, 3, halted=True))
+    found = latch.read()
+    assert found is not None
+    assert found.reason == "x" * 300
+
+
+def test_a_mark_is_cut_between_two_letters(latch: LatchFile) -> None:
+    latch.write(LatchMark("x" + "ü" * 200, 3, halted=True))
+    found = latch.read()
+    assert found is not None
+    assert found.reason == "x" + "ü" * 149
+
+
+def test_a_mark_that_cannot_be_parsed_is_shown_as_it_is(latch: LatchFile, tmp_path: Path) -> None:
+    (tmp_path / "latch").write_bytes(b"stop\xff".ljust(SIZE, b"\0"))
+    assert latch.read() == LatchMark("stop\N{REPLACEMENT CHARACTER}", 0, halted=True)
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    (tmp_path / "latch").mkdir()
+    assert LatchFile(tmp_path / "latch").read() == LatchMark("the latch file cannot be read: Is a directory", 0, halted=True)
+
+
+def test_the_file_has_its_full_size_and_is_private_before_it_is_needed(latch: LatchFile, tmp_path: Path) -> None:
+    stat = (tmp_path / "latch").stat()
+    assert (stat.st_size, stat.st_mode & 0o777) == (SIZE, 0o600)
+
+
+def test_a_link_in_the_place_of_the_file_is_not_followed(latch: LatchFile, tmp_path: Path) -> None:
+    (tmp_path / "latch").rename(tmp_path / "elsewhere")
+    (tmp_path / "latch").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic"):
+        latch.put(HALTED)
+    with pytest.raises(OSError, match="symbolic"):
+        latch.open()
+
+
+def test_a_write_and_a_clearing_never_raise(tmp_path: Path) -> None:
+    latch = LatchFile(tmp_path / "missing" / "latch")
+    latch.write(HALTED)
+    latch.clear()
+    with pytest.raises(FileNotFoundError):
+        latch.put(HALTED)
+
+
+def test_a_writer_that_found_a_mark_at_the_start_is_marked(latch: LatchFile) -> None:
+    assert LatchMarkWriter(latch, marked=True).marked
+    assert not LatchMarkWriter(latch, marked=False).marked
+
+
+def test_a_mark_that_another_process_wrote_counts_as_known(latch: LatchFile) -> None:
+    writer = LatchMarkWriter(latch, marked=False)
+    writer.found()
+    assert writer.marked
+
+
+def test_a_halt_is_written_once(latch: LatchFile) -> None:
+    writer = LatchMarkWriter(latch, marked=False)
+    writer.halted(HALTED)
+    writer.halted(FAILED)
+    writer.wait()
+    assert latch.read() == HALTED
+    assert writer.marked
+
+
+def test_a_failure_replaces_a_mark_of_another_failure(latch: LatchFile) -> None:
+    writer = LatchMarkWriter(latch, marked=True)
+    writer.failed(FAILED)
+    assert latch.read() == FAILED
+
+
+def test_a_halt_after_a_cleared_one_is_written_again(latch: LatchFile) -> None:
+    writer = LatchMarkWriter(latch, marked=False)
+    writer.halted(HALTED)
+    writer.on_batch(durable_halt())
+    writer.wait()
+    assert (latch.read(), writer.marked) == (None, False)
+    writer.halted(FAILED)
+    writer.wait()
+    assert latch.read() == FAILED
+
+
+def test_a_batch_at_another_stage_clears_nothing(latch: LatchFile) -> None:
+    writer = LatchMarkWriter(latch, marked=False)
+    writer.halted(HALTED)
+    writer.on_batch(replace(durable_halt(), after=State()))
+    writer.wait()
+    assert (latch.read(), writer.marked) == (HALTED, True)
+
+
+def test_a_durable_halt_without_a_mark_leaves_the_file_alone(latch: LatchFile) -> None:
+    writer = LatchMarkWriter(latch, marked=False)
+    latch.write(HALTED)
+    writer.on_batch(durable_halt())
+    writer.wait()
+    assert latch.read() == HALTED
+
+
+def test_every_change_of_the_file_is_counted_when_it_begins_and_ends(latch: LatchFile) -> None:
+    writer = LatchMarkWriter(latch, marked=False)
+    before = writer.changes
+    writer.halted(HALTED)
+    assert writer.changes > before
+
+
+def test_a_mark_that_only_says_that_the_journal_failed_is_not_reported(latch: LatchFile) -> None:
+    watching, found = watch(latch, LatchMarkWriter(latch, marked=False))
+    latch.write(FAILED)
+    watching.poll()
+    assert found == []
+
+
+def test_the_watching_thread_reports_a_mark_and_ends(latch: LatchFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POLL_S", 0.001)
+    seen = Event()
+    watching = LatchFileWatch(latch, LatchMarkWriter(latch, marked=False), lambda _: seen.set())
+    watching.start()
+    latch.write(HALTED)
+    assert seen.wait(30)
+    watching.stop()
+    assert not watching._thread.is_alive()
+
+
+def test_the_watching_thread_outlives_a_file_that_is_gone(
+    latch: LatchFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "POLL_S", 0.001)
+    seen, failed = Event(), Event()
+    monkeypatch.setattr(module._log, "exception", lambda *_: failed.set())
+    (tmp_path / "latch").unlink()
+    watching = LatchFileWatch(latch, LatchMarkWriter(latch, marked=False), lambda _: seen.set())
+    watching.start()
+    assert failed.wait(30)
+    latch.write(HALTED)
+    assert seen.wait(30)
+    watching.stop()
+
+
+def test_a_watch_that_never_started_can_be_stopped(latch: LatchFile) -> None:
+    LatchFileWatch(latch, LatchMarkWriter(latch, marked=False), lambda _: None).stop()

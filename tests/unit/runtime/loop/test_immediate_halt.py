@@ -90,3 +90,48 @@ async def test_a_batch_that_began_before_the_halt_does_not_repeat_it(shell: Shel
     began_ns = shell.clock.ns - 1
     stops.halt.on_batch(CommittedBatch((), shell.writer.state, began_ns, began_ns, began_ns))
     assert len(shell.inbox.take_stops()) == 1
+
+
+async def test_a_halt_that_is_recorded_is_not_asked_for_again(shell: Shell) -> None:
+    stops = Stops(shell)
+    stops.halt.tell("local socket", "enough")
+    await shell.step()
+    shell.clock.ns += 1
+    resumed = replace(shell.writer.state, position=Position(Stage.LIVE_EUR10))
+    stops.halt.on_batch(CommittedBatch((), resumed, shell.clock.ns, shell.clock.ns, shell.clock.ns))
+    assert list(shell.inbox.take_stops()) == []
+
+
+async def test_a_batch_without_a_halt_asks_for_none(shell: Shell) -> None:
+    stops = Stops(shell)
+    stops.halt.on_batch(CommittedBatch((), shell.writer.state, shell.clock.ns, shell.clock.ns, shell.clock.ns))
+    assert list(shell.inbox.take_stops()) == []
+
+
+async def test_a_batch_of_the_same_instant_does_not_repeat_the_halt(shell: Shell) -> None:
+    stops = Stops(shell)
+    stops.halt.tell("local socket", "enough")
+    now = shell.clock.ns
+    stops.halt.on_batch(CommittedBatch((), shell.writer.state, now, now, now))
+    assert len(shell.inbox.take_stops()) == 1
+
+
+async def test_the_suspension_says_why_and_that_it_is_not_recorded(shell: Shell) -> None:
+    stops = Stops(shell)
+    stops.halt.suspend("enough")
+    assert shell.permits.suspended_because == "a halt is not recorded yet: enough"
+
+
+async def test_a_halt_that_is_told_stops_orders_at_once(shell: Shell) -> None:
+    shell.permits.renew()
+    stops = Stops(shell)
+    stops.halt.tell("the latch file", "enough")
+    assert stops.done == [("recorded", "enough", False), ("cancels", "enough", False)]
+
+
+async def test_the_decision_names_who_asked_for_the_halt(shell: Shell) -> None:
+    stops = Stops(shell)
+    known_ns = shell.clock.monotonic_ns()
+    stops.halt.tell("the latch file", "enough")
+    (queued,) = shell.inbox.take_stops()
+    assert (queued.input, queued.known_ns) == (HaltAsked("the latch file", "enough"), known_ns)
