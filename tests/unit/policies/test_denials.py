@@ -343,3 +343,12 @@ def test_a_verdict_does_not_depend_on_the_precision_of_the_caller() -> None:
 def test_of_a_market_buy_by_amount_whose_rest_is_too_small() -> None:
     inputs = context(rules={BTC: replace(RULES, min_quantity=Decimal("0.00005"))})
     assert judged(market(Side.BUY, amount="3"), inputs) == (LimitRule.QUANTITY, "0.000049975", "0.00005")
+
+
+def test_a_holding_must_be_saleable_under_either_minimum() -> None:
+    inputs = context(rules={BTC: replace(RULES, min_notional_market=Decimal(4))})
+    assert judged(buy(), inputs) == (LimitRule.MIN_NOTIONAL, "4.55696038 USDT", "4.8 USDT")
+
+
+def test_a_buy_below_the_bid_is_valued_at_its_own_price() -> None:
+    assert judged(buy("0.0000211", price="59800.00"))[0] is LimitRule.MIN_NOTIONAL

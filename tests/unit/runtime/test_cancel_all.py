@@ -255,3 +255,20 @@ def test_a_deployment_that_cancels_everything_does_not_trade_on(live: State, cha
 
 def test_a_deployment_does_not_trade_on_at_a_venue_that_it_left(live: State) -> None:
     assert not trades_on(live, VenueName.TESTNET)
+
+
+def test_people_are_told_how_many_orders_are_still_listed() -> None:
+    loop, reported = VirtualTimeLoop(), list[NotEmpty]()
+    loop.passed_s = 1_000.0
+    waiting = cancel_all_until_empty(
+        BusyBot(),  # type: ignore[arg-type]
+        [SYMBOL],
+        VirtualClock(loop),
+        lambda: 0,
+        expected=0,
+        report=reported.append,
+        trades_again=lambda: loop.time() >= 1_015.0,
+    )
+    result = run_in_virtual_time(waiting, loop)
+    assert [(one.orders, 10 <= one.seconds <= 12) for one in reported] == [(1, True)]
+    assert result.orders == 1
