@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.bootstrap.end import end_now
-from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, make_disk_reserve, open_publisher
+from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, journal_hold, make_disk_reserve, open_publisher
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
 from controller.bootstrap.servers import open_servers
@@ -185,6 +185,7 @@ async def _assemble(
             end_process=_end_process,
             testnet_control=testnet_control(deployment, services.redactor),
             forbid_growth=growth_switch(journal),
+            journal_hold=journal_hold(journal),
             watchdog=ties_of(deployment, services.redactor),
         )
     )

@@ -15,6 +15,8 @@ from controller.bootstrap.read import Deployment
 from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.history import leaves_of
 from controller.journal.port import Journal, JournalReader
+from controller.journal.postgres import PostgresJournal
+from controller.journal.postgres_hold import JournalHold
 from controller.journal.sqlite import SqliteJournal
 from controller.journal.verify import verify_journal
 from controller.runtime.followers.checkpoints import CheckpointPublisher
@@ -97,6 +99,11 @@ def make_disk_reserve(journal: Journal, data: Path) -> tuple[ReserveFile, Path] 
 def growth_switch(journal: Journal) -> Callable[[bool], None] | None:
     """What keeps a journal's file from growing, for a drill; ``None`` for a journal in a database."""
     return journal.forbid_growth if isinstance(journal, SqliteJournal) else None
+
+
+def journal_hold(journal: Journal) -> Callable[[], JournalHold] | None:
+    """What makes the appends of a journal in a database wait, for a drill; ``None`` for a journal in a file."""
+    return journal.hold if isinstance(journal, PostgresJournal) else None
 
 
 def checkpoint_signing_key(data: Path) -> Ed25519PrivateKey:

@@ -47,6 +47,10 @@ class Link:
         self._ended = False
         self._connection = self._connect()
 
+    def another(self) -> Link:
+        """Another connection to the same database."""
+        return Link(self._url, self._password)
+
     def reconnect(self) -> None:
         """Replace a lost connection by a new one."""
         self.close()

@@ -18,6 +18,7 @@ from controller.core.inputs import AlertNoticed, HaltAsked, VenueReported
 from controller.core.order_state import OrderState
 from controller.core.state import Ledger
 from controller.journal.port import Journal
+from controller.journal.postgres_hold import JournalHold
 from controller.runtime.api.bots import Bots
 from controller.runtime.api.keyring import Keyring
 from controller.runtime.api.operator import Operator
@@ -86,7 +87,8 @@ class Parts:
     """What a controller is built from. ``rules`` are refreshed in place while it runs; ``latch_mark`` must halt it first.
 
     ``open_own_venues`` opens venue clients for another event loop, and ``end_process`` ends this process at once: both are for a
-    writer that is stuck. ``testnet_control`` and ``forbid_growth`` are for drills: see ``controller.runtime.drills.practice``.
+    writer that is stuck. ``testnet_control``, ``forbid_growth`` and ``journal_hold`` are for drills: see
+    ``controller.runtime.drills.practice``.
     """
 
     journal: Journal
@@ -112,6 +114,7 @@ class Parts:
     end_process: Callable[[str], None]
     testnet_control: TestnetControl
     forbid_growth: Callable[[bool], None] | None = None
+    journal_hold: Callable[[], JournalHold] | None = None
     watchdog: Ties | None = None
 
 
@@ -207,6 +210,7 @@ class Assembly:
             heartbeat=self.heartbeat,
             disk=self._disk_reserve,
             forbid_growth=parts.forbid_growth,
+            journal_hold=parts.journal_hold,
             sweep=lambda venue: self._sweepers[venue].sweep_soon(),
             control=parts.testnet_control,
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from controller.core.state import Drill, State
+from controller.journal.postgres_hold import JournalHold
 from controller.runtime.drills.control import TestnetControl
 from controller.runtime.followers.disk_space import DiskReserve
 from controller.runtime.followers.heartbeat import Heartbeat
@@ -40,7 +41,8 @@ class Unproven(GatehouseError):
 class Bench:
     """The parts of the running controller that a fault can break or observe. ``controller.runtime.assembly`` makes one.
 
-    ``forbid_growth`` lets the journal's file grow no more, or again; ``None`` for a journal in a database. ``sweep`` reads an
+    ``forbid_growth`` lets the journal's file grow no more, or again; ``None`` for a journal in a database. ``journal_hold`` makes
+    the appends of a journal in a database wait; ``None`` for a journal in a file. ``sweep`` reads an
     account at once. ``control`` reaches the testnet's control endpoint, or says why it cannot.
     """
 
@@ -54,6 +56,7 @@ class Bench:
     heartbeat: Heartbeat | None
     disk: DiskReserve | None
     forbid_growth: Callable[[bool], None] | None
+    journal_hold: Callable[[], JournalHold] | None
     sweep: Callable[[VenueName], None]
     control: TestnetControl
 
