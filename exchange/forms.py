@@ -68,17 +68,34 @@ class OrderForm(Protocol):
     """The fields of an order that have a form: an ``OrderIntent`` or a ``NewOrder``."""
 
     @property
-    def side(self) -> Side: ...
+    def side(self) -> Side:
+        """Which way it trades."""
+        ...
+
     @property
-    def type(self) -> OrderType: ...
+    def type(self) -> OrderType:
+        """Its type decides which numbers it takes."""
+        ...
+
     @property
-    def client_id(self) -> str | None: ...
+    def client_id(self) -> str | None:
+        """The client order id, or ``None`` when the venue names it."""
+        ...
+
     @property
-    def price(self) -> Decimal | None: ...
+    def price(self) -> Decimal | None:
+        """The limit price, in the quote asset."""
+        ...
+
     @property
-    def quantity(self) -> Decimal | None: ...
+    def quantity(self) -> Decimal | None:
+        """How much of the base asset."""
+        ...
+
     @property
-    def quote_quantity(self) -> Decimal | None: ...
+    def quote_quantity(self) -> Decimal | None:
+        """How much of the quote asset a MARKET order spends."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +142,22 @@ def fault(order: OrderForm, rules: SymbolRules, best: Decimal | None = None) -> 
 
     ``best`` is the best price of the other side, which values a MARKET order; without it that value is not checked.
     """
-    given = {name: value for name, value in _numbers(order).items() if value is not None}
-    return _client_id(order) or misfit(order.type, given) or _values(given, rules) or _size(order, given, rules, best)
+    numbers = {name: value for name, value in _numbers(order).items() if value is not None}
+    return _client_id(order) or misfit(order.type, numbers) or _values(numbers, rules) or _size(order, numbers, rules, best)
 
 
-def misfit(kind: OrderType, given: Collection[Field]) -> Fault | None:
+def misfit(kind: OrderType, numbers: Collection[Field]) -> Fault | None:
     """What an order type lacks, or takes too many of, when these numbers are given."""
     choices = TAKES[kind]
-    if frozenset(given) in choices:
+    if frozenset(numbers) in choices:
         return None
     takeable = frozenset[Field]().union(*choices)
-    if extra := next((name for name in NUMBERS if name in given and name not in takeable), None):
+    if extra := next((name for name in NUMBERS if name in numbers and name not in takeable), None):
         return Fault(extra, Flaw.NOT_TAKEN)
     always = frozenset(takeable).intersection(*choices)
-    if lacking := next((name for name in (Field.QUANTITY, Field.PRICE) if name in always and name not in given), None):
+    if lacking := next((name for name in (Field.QUANTITY, Field.PRICE) if name in always and name not in numbers), None):
         return Fault(lacking, Flaw.MISSING)
-    return Fault(Field.AMOUNT, Flaw.NOT_TAKEN) if given else Fault(Field.QUANTITY, Flaw.MISSING)
+    return Fault(Field.AMOUNT, Flaw.NOT_TAKEN) if numbers else Fault(Field.QUANTITY, Flaw.MISSING)
 
 
 def collar_price(side: Side, best: Decimal, rules: SymbolRules) -> Decimal:
@@ -176,8 +193,8 @@ def _client_id(order: OrderForm) -> Fault | None:
     return Fault(Field.CLIENT_ID, Flaw.ILLEGAL) if unfit else None
 
 
-def _values(given: Mapping[Field, Decimal], rules: SymbolRules) -> Fault | None:
-    for name, value in given.items():
+def _values(numbers: Mapping[Field, Decimal], rules: SymbolRules) -> Fault | None:
+    for name, value in numbers.items():
         precision = NUMBERS[name].decimals(rules)
         if not value.is_finite() or value.adjusted() >= DIGITS or decimals(value) > DECIMALS:
             return Fault(name, Flaw.ILLEGAL, value)
@@ -188,8 +205,8 @@ def _values(given: Mapping[Field, Decimal], rules: SymbolRules) -> Fault | None:
     return None
 
 
-def _size(order: OrderForm, given: Mapping[Field, Decimal], rules: SymbolRules, best: Decimal | None) -> Fault | None:
-    for name, value in given.items():
+def _size(order: OrderForm, numbers: Mapping[Field, Decimal], rules: SymbolRules, best: Decimal | None) -> Fault | None:
+    for name, value in numbers.items():
         least = NUMBERS[name].least(rules)
         if not value >= least:
             return Fault(name, Flaw.BELOW, value, least)

@@ -23,6 +23,8 @@ SEEDS = {
     "ack": p.POST_ORDER, "cancel": p.DELETE_ORDER, "order": p.GET_ORDER, "orders": p.OPEN_ORDERS, "trades": p.MY_TRADES,
     "account": p.ACCOUNT, "fee": p.TRADE_FEE, "listing": p.LISTING, "ticker": p.BOOK_TICKER, "depth": p.DEPTH,
 }  # fmt: skip
+FOUND = Path("var/fuzz")
+"""Where an input that fails is kept."""
 tried = 0
 
 
@@ -42,7 +44,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as corpus:
         for name, payload in SEEDS.items():
             (Path(corpus) / name).write_bytes(bytes([NAMES.index(name)]) + json.dumps(payload).encode())
-        atheris.Setup([sys.argv[0], corpus, f"-max_total_time={seconds}", "-max_len=4096", "-print_final_stats=1"], one_input)
+        FOUND.mkdir(parents=True, exist_ok=True)
+        limits = (f"-max_total_time={seconds}", "-max_len=4096", "-print_final_stats=1", f"-artifact_prefix={FOUND}/")
+        atheris.Setup([sys.argv[0], corpus, *limits], one_input)
         print(f"fuzzing {len(NAMES)} parsers for {seconds} s", flush=True)
         atheris.Fuzz()
 

@@ -121,20 +121,20 @@ def _form(case: Case) -> Deny | None:
     match found.flaw:
         case Flaw.MISSING | Flaw.NOT_TAKEN if found.field is Field.PRICE:
             wanted = "no price" if case.market else "a positive price"
-            told = ("a price" if case.market else value), wanted, f"a {case.intent.type.value} order has {wanted}"
+            finding = ("a price" if case.market else value), wanted, f"a {case.intent.type.value} order has {wanted}"
         case Flaw.MISSING | Flaw.NOT_TAKEN:
             message = "an order has one quantity; only a MARKET order may give it in the quote asset"
-            told = "none or both", "one quantity", message
+            finding = "none or both", "one quantity", message
         case Flaw.ILLEGAL if found.field is Field.CLIENT_ID:
-            told = case.intent.client_id[:40], CLIENT_ID.pattern, f"the venue refuses a {name} of this form"
+            finding = case.intent.client_id[:40], CLIENT_ID.pattern, f"the venue refuses a {name} of this form"
         case Flaw.ILLEGAL | Flaw.NOT_POSITIVE:
             wanted = f"a positive number of at most {DIGITS} digits before and {DECIMALS} after the point"
-            told = value, wanted, f"the {name} must be {wanted}"
+            finding = value, wanted, f"the {name} must be {wanted}"
         case Flaw.DECIMALS:
-            told = value, limit, f"{name} {value} is not a multiple of the {_STEPS[found.field]} {limit}"
+            finding = value, limit, f"{name} {value} is not a multiple of the {_STEPS[found.field]} {limit}"
         case _:
-            told = value, limit, f"{name} {value} is below the venue's minimum {limit}"
-    return _malformed(rule, *told)
+            finding = value, limit, f"{name} {value} is below the venue's minimum {limit}"
+    return _malformed(rule, *finding)
 
 
 def _worthless(found: Fault, case: Case) -> Deny:

@@ -110,4 +110,4 @@ def checked_id(what: str, value: object) -> str:
 
 def _is_writable(text: str) -> bool:
     # JSON can write half of a surrogate pair, which no journal can store.
-    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

@@ -138,8 +138,8 @@ def parse_new_order(params: Mapping[str, str], *, read_client_id: Callable[[str]
     order_type = _parse_type(params)
     client_id = params.get("newClientOrderId", "")
     takeable = frozenset[Field]().union(*TAKES[order_type])
-    given = {name: parse_decimal(name, text) for name in Field if name in takeable and (text := params.get(name, ""))}
-    found = misfit(order_type, given)
+    numbers = {name: parse_decimal(name, text) for name in Field if name in takeable and (text := params.get(name, ""))}
+    found = misfit(order_type, numbers)
     if found is not None:
         raise WireRefusal(misfit_error(found))
     return NewOrder(
@@ -147,9 +147,9 @@ def parse_new_order(params: Mapping[str, str], *, read_client_id: Callable[[str]
         side=side,
         type=order_type,
         client_id=read_client_id(client_id) if client_id else None,
-        quantity=given.get(Field.QUANTITY),
-        quote_quantity=given.get(Field.AMOUNT),
-        price=given.get(Field.PRICE),
+        quantity=numbers.get(Field.QUANTITY),
+        quote_quantity=numbers.get(Field.AMOUNT),
+        price=numbers.get(Field.PRICE),
         stp_mode=_parse_stp_mode(params),
         time_in_force=params.get("timeInForce", "")[:_TIME_IN_FORCE_SHOWN],
     )
@@ -282,10 +282,10 @@ def parse_order(decoded: object) -> OrderReport:
 
 def _ordered(fields: Fields) -> Decimal:
     """The quantity, under the name that captures show or the one that is documented (§4.9). Two that differ cannot be read."""
-    told = {fields.amount(name) for name in ("origQty", "Qty") if fields.has(name)}
-    if len(told) != 1:
-        raise MalformedReply("order.origQty and order.Qty differ" if told else "order.origQty is missing")
-    return told.pop()
+    quantities = {fields.amount(name) for name in ("origQty", "Qty") if fields.has(name)}
+    if len(quantities) != 1:
+        raise MalformedReply("order.origQty and order.Qty differ" if quantities else "order.origQty is missing")
+    return quantities.pop()
 
 
 def parse_orders(decoded: object) -> tuple[ListedOrder, ...]:

@@ -39,6 +39,11 @@ def _listed(one: Any) -> object:
     return {"symbol": one.symbol, "orderId": one.order_id, "clientOrderId": one.client_id, "type": one.kind, "status": status}
 
 
+def _ack(ack: orders.OrderAck) -> object:
+    numbers = {name: None if value is None else plain(value) for name, value in (("price", ack.price), ("origQty", ack.quantity))}
+    return {"symbol": ack.symbol, "orderId": ack.order_id, "transactTime": ack.at, **numbers}
+
+
 def _account(body: bytes) -> object:
     value = account.parse_account(load_json(body))
     again = account.parse_account(load_json(dump_json(account.account_json(value.balances.values(), can_trade=value.can_trade))))
@@ -83,7 +88,7 @@ PARSERS: dict[str, Parse] = {
     "push": _push,
     "control": _control,
     "error": _error,
-    "ack": _body(orders.parse_ack, lambda ack: {"symbol": ack.symbol, "orderId": ack.order_id, "transactTime": ack.at}),
+    "ack": _body(orders.parse_ack, _ack),
     "cancel": _body(
         orders.parse_cancel, lambda ref: {"symbol": ref.symbol, "orderId": ref.order_id, "origClientOrderId": ref.client_id}
     ),

@@ -15,6 +15,7 @@ from controller.cli.run.testnet_flags import (
     ExportOption,
     FeedOption,
     FillModelOption,
+    ListOption,
     PrintOption,
     ResponseLatencyOption,
     RestOption,
@@ -22,6 +23,7 @@ from controller.cli.run.testnet_flags import (
     SnapshotsOption,
     StreamOption,
     SymbolOption,
+    TapeOption,
 )
 from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOption
 
@@ -68,13 +70,8 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
 def run_testnet(
     host: Annotated[str, typer.Option(help="A loopback address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8710,
-    tape: Annotated[
-        list[Path] | None,
-        typer.Option(help="A recorded market to play, once per symbol; without it the market is generated from the seed."),
-    ] = None,
-    list_: Annotated[
-        list[str] | None, typer.Option("--list", help="One more symbol with a generated market, and its first price: ETHUSDT=3000.")
-    ] = None,
+    tape: TapeOption = None,
+    list_: ListOption = None,
     speed: Annotated[str, typer.Option(help="How many tape seconds pass in one second.")] = "1",
     loop: Annotated[bool, typer.Option("--loop", help="Start the tape again when it ends.")] = False,
     seed: Annotated[int, typer.Option(help="Seeds latency, faults and a generated market; it makes a run repeatable.")] = 1,

@@ -7,6 +7,13 @@ from typing import Annotated
 
 import typer
 
+TapeOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="A recorded market to play, once per symbol; without it the market is generated from the seed."),
+]
+ListOption = Annotated[
+    list[str] | None, typer.Option("--list", help="One more symbol with a generated market, and its first price: ETHUSDT=3000.")
+]
 FillModelOption = Annotated[str, typer.Option(help="How resting orders fill: pessimistic (gates use it), base or optimistic.")]
 EntryLatencyOption = Annotated[
     str,

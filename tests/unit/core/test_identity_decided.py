@@ -31,7 +31,7 @@ def order(desk: Desk, outcome: PlaceOutcome | None = None, quantity: str = "0.00
     return desk.placed(desk.order(quantity), outcome)
 
 
-def told(desk: Desk, event: OrderReport | Fill | ForeignOrder, *, listed: bool = False) -> Decision:
+def reported(desk: Desk, event: OrderReport | Fill | ForeignOrder, *, listed: bool = False) -> Decision:
     return desk.give(i.VenueReported(MOCK, event, listed=listed))
 
 
@@ -75,24 +75,24 @@ def booked(desk: Desk, client_id: str) -> D:  # type: ignore[valid-type]
 
 def test_a_trade_of_an_order_settled_long_ago_is_known_by_the_venues_id(desk: Desk) -> None:
     client_id = order(desk)
-    told(desk, desk.report(client_id, OrderStatus.CANCELED))
+    reported(desk, desk.report(client_id, OrderStatus.CANCELED))
     late = trade(desk, client_id, "T1")
     for _ in range(150):
-        told(desk, desk.report(order(desk), OrderStatus.CANCELED))
+        reported(desk, desk.report(order(desk), OrderStatus.CANCELED))
         desk.run(1_000)
-    told(desk, as_listed(late, "T1"), listed=True)
+    reported(desk, as_listed(late, "T1"), listed=True)
     assert booked(desk, client_id) == D("0.00003")
     assert desk.state.position.stage is Stage.MOCK
 
 
 def test_a_trade_tells_the_venues_id_of_an_order_whose_answer_was_lost(desk: Desk) -> None:
     client_id = order(desk, Unknown("time-out"))
-    told(desk, trade(desk, client_id, "T1"))
-    told(desk, replace(desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00003"), client_id=""))
+    reported(desk, trade(desk, client_id, "T1"))
+    reported(desk, replace(desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00003"), client_id=""))
     assert desk.state.orders[client_id].status is OrderStatus.PARTIALLY_FILLED
 
 
-def test_a_look_up_answered_without_our_id_makes_the_order_known_by_the_venues(desk: Desk) -> None:
+def test_a_look_up_answered_without_our_id_teaches_the_venues_id(desk: Desk) -> None:
     client_id = order(desk, Unknown("time-out"))
     answer = replace(desk.report(client_id, OrderStatus.NEW), client_id="", order_id="C77")
     desk.give(i.LookupAnswered(client_id, answer, absent_everywhere=False))
@@ -105,7 +105,7 @@ def test_a_look_up_answered_without_our_id_makes_the_order_known_by_the_venues(d
 )
 def test_two_ids_that_cannot_both_be_of_one_order_halt(desk: Desk, change: dict[str, str]) -> None:
     client_id = order(desk)
-    told(desk, replace(desk.report(client_id, OrderStatus.NEW), **change))  # type: ignore[arg-type]
+    reported(desk, replace(desk.report(client_id, OrderStatus.NEW), **change))  # type: ignore[arg-type]
     assert (desk.state.position.stage, desk.state.halt_cause) == (Stage.HALTED, "integrity")
 
 
@@ -120,7 +120,7 @@ def test_an_order_acknowledged_under_another_id_than_the_stream_told_halts(desk:
     decision = desk.order("0.00009")
     assert isinstance(decision.reply, Admitted)
     client_id = decision.reply.client_id
-    told(desk, desk.report(client_id, OrderStatus.NEW))
+    reported(desk, desk.report(client_id, OrderStatus.NEW))
     desk.give(i.PlacementAnswered(client_id, Ack("C-other", desk.now)))
     assert desk.state.position.stage is Stage.HALTED
 
@@ -128,17 +128,17 @@ def test_an_order_acknowledged_under_another_id_than_the_stream_told_halts(desk:
 @pytest.mark.parametrize("side", [Side.SELL])
 def test_a_trade_on_the_wrong_side_of_its_order_is_booked_and_halts(desk: Desk, side: Side) -> None:
     client_id = order(desk)
-    told(desk, replace(trade(desk, client_id, "T1"), side=side))
+    reported(desk, replace(trade(desk, client_id, "T1"), side=side))
     assert (desk.state.ledger(MOCK).fills_booked, desk.state.position.stage) == (1, Stage.HALTED)
 
 
 # An order whose answer was lost
 
 
-def test_a_nameless_trade_that_an_order_in_flight_may_have_made_waits_for_the_look_up(desk: Desk) -> None:
+def test_a_nameless_trade_of_an_order_in_flight_waits_for_the_look_up(desk: Desk) -> None:
     client_id = order(desk, Unknown("time-out"))
     nameless = as_listed(replace(trade(desk, client_id, "T1"), order_id="C9"), "T1")
-    told(desk, nameless)
+    reported(desk, nameless)
     for _ in range(3):
         reading = sweep(desk, [nameless])
         (found,) = [event for event in reading.events if isinstance(event, e.Reconciled)]
@@ -182,12 +182,12 @@ def test_of_two_nameless_orders_like_the_one_in_flight_one_is_foreign(desk: Desk
 @pytest.mark.parametrize("change", [{"quantity": D("0.00005")}, {"price": D(1)}, {"side": Side.SELL}, {"client_id": "stranger"}])
 def test_an_order_unlike_the_one_in_flight_is_foreign(desk: Desk, change: dict[str, object]) -> None:
     report = desk.report(order(desk, Unknown("time-out")), OrderStatus.NEW)
-    told(desk, replace(report, **{"client_id": "", "order_id": "C9", **change}))  # type: ignore[arg-type]
+    reported(desk, replace(report, **{"client_id": "", "order_id": "C9", **change}))  # type: ignore[arg-type]
     assert desk.state.position.stage is Stage.HALTED
 
 
 def test_a_stop_order_that_a_person_placed_halts_by_name(desk: Desk) -> None:
-    told(desk, ForeignOrder(SYMBOL, "C9", "", "100", open=True))
+    reported(desk, ForeignOrder(SYMBOL, "C9", "", "100", open=True))
     assert desk.state.position.stage is Stage.HALTED
     assert "order C9 of type 100" in desk.state.halt_reason
 
@@ -198,7 +198,7 @@ def test_a_stop_order_in_the_list_of_open_orders_halts(desk: Desk) -> None:
 
 
 def test_a_stop_order_that_has_ended_changes_nothing(desk: Desk) -> None:
-    assert told(desk, ForeignOrder(SYMBOL, "C9", "", "100", open=False)).events == ()
+    assert reported(desk, ForeignOrder(SYMBOL, "C9", "", "100", open=False)).events == ()
 
 
 # One trade under two ids
@@ -211,7 +211,7 @@ def test_a_trade_told_under_two_ids_is_booked_once(desk: Desk, stream_first: boo
     listed = as_listed(fill, "dd44")
     for _ in range(2):
         for is_listed in (not stream_first, stream_first):
-            told(desk, listed if is_listed else fill, listed=is_listed)
+            reported(desk, listed if is_listed else fill, listed=is_listed)
     assert (desk.state.ledger(MOCK).fills_booked, booked(desk, client_id)) == (1, D("0.00003"))
     assert len([event for event, _ in desk.journal if isinstance(event, e.FillRepeated)]) == 1
 
@@ -220,36 +220,36 @@ def test_two_equal_trades_in_one_second_are_two_when_each_place_tells_two(desk: 
     client_id = order(desk)
     fills = [trade(desk, client_id, f"505X{number}", at=number) for number in (1, 2)]
     for fill in fills:
-        told(desk, fill)
+        reported(desk, fill)
     desk.trades[MOCK] = [as_listed(fill, f"dd{fill.trade_id}") for fill in fills]
     sweep(desk, desk.trades[MOCK], (desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00006"),))
     assert (desk.state.ledger(MOCK).fills_booked, booked(desk, client_id)) == (2, D("0.00006"))
     assert desk.state.ledger(MOCK).clean
 
 
-def test_of_two_equal_trades_the_one_that_the_stream_lost_is_booked_when_both_are_listed(desk: Desk) -> None:
+def test_of_two_equal_trades_the_one_lost_by_the_stream_is_booked(desk: Desk) -> None:
     client_id = order(desk)
-    told(desk, trade(desk, client_id, "505X1"))
+    reported(desk, trade(desk, client_id, "505X1"))
     listed = [as_listed(trade(desk, client_id, name), name) for name in ("dd2", "dd1")]
-    told(desk, listed[0], listed=True)
+    reported(desk, listed[0], listed=True)
     assert booked(desk, client_id) == D("0.00003")
     sweep(desk, listed, (desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00006"),))
     assert booked(desk, client_id) == D("0.00006")
 
 
-def test_equal_trades_of_an_order_that_executed_only_one_of_them_halt_and_are_booked_once(desk: Desk) -> None:
+def test_a_trade_more_than_the_order_executed_halts_and_is_not_booked(desk: Desk) -> None:
     client_id = order(desk, quantity="0.00003")
-    told(desk, trade(desk, client_id, "505X1"))
-    told(desk, desk.report(client_id, OrderStatus.FILLED, "0.00003"))
-    told(desk, trade(desk, client_id, "505X2"))
+    reported(desk, trade(desk, client_id, "505X1"))
+    reported(desk, desk.report(client_id, OrderStatus.FILLED, "0.00003"))
+    reported(desk, trade(desk, client_id, "505X2"))
     assert (desk.state.ledger(MOCK).fills_booked, desk.state.position.stage) == (1, Stage.HALTED)
     assert "505X2" in desk.state.halt_reason
 
 
-def test_an_open_order_of_which_more_is_booked_than_executed_breaks_reconciliation(desk: Desk) -> None:
+def test_more_booked_than_an_open_order_executed_is_a_break(desk: Desk) -> None:
     client_id = order(desk)
     for number in (1, 2):
-        told(desk, trade(desk, client_id, f"505X{number}"))
+        reported(desk, trade(desk, client_id, f"505X{number}"))
     report = desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00003")
     desk.trades[MOCK] = [trade(desk, client_id, f"505X{number}") for number in (1, 2)]
     for _ in range(2):
@@ -259,22 +259,22 @@ def test_an_open_order_of_which_more_is_booked_than_executed_breaks_reconciliati
 
 def test_a_trade_of_a_stranger_told_under_two_ids_is_booked_once(desk: Desk) -> None:
     fill = replace(trade(desk, order(desk), "505X1"), order_id="C9", client_id="")
-    told(desk, fill)
-    told(desk, as_listed(fill, "dd44"), listed=True)
+    reported(desk, fill)
+    reported(desk, as_listed(fill, "dd44"), listed=True)
     assert desk.state.ledger(MOCK).fills_booked == 1
 
 
 def test_the_trades_of_two_orders_may_have_one_id(desk: Desk) -> None:
     ids = [order(desk, quantity="0.00003") for _ in range(2)]
     for client_id in ids:
-        told(desk, trade(desk, client_id, "505X1"))
+        reported(desk, trade(desk, client_id, "505X1"))
     assert [booked(desk, client_id) for client_id in ids] == [D("0.00003")] * 2
 
 
 def test_an_older_journal_folds_and_its_trades_are_not_booked_again(desk: Desk) -> None:
     client_id = order(desk)
     fill = trade(desk, client_id, "T1")
-    told(desk, fill)
+    reported(desk, fill)
     old = next(event.model_dump(mode="json") for event, _ in desk.journal if isinstance(event, e.FillBooked))
     del old["listed"]
     assert e.FillBooked.model_validate(old) == e.FillBooked.model_validate({**old, "listed": False})
@@ -282,7 +282,7 @@ def test_an_older_journal_folds_and_its_trades_are_not_booked_again(desk: Desk) 
         desk.state, e.BalancesBaselined(venue=MOCK, totals={"USDT": D(100)}, known_trades=("bare",), cursor=desk.now), desk.now
     )
     desk.state = before
-    assert told(desk, replace(fill, trade_id="bare")).events == ()
+    assert reported(desk, replace(fill, trade_id="bare")).events == ()
 
 
 # Any order of telling
@@ -295,8 +295,8 @@ def tellings(draw: st.DrawFn) -> tuple[list[int], list[tuple[str, int]], bool]:
     numbers = range(len(sizes))
     stream = [("stream", number) for number in numbers]
     reports = [("report", number) for number in numbers]
-    readings = [("reading", number) for number in numbers]
-    mixed = draw(st.permutations([("ack", 0), *stream, *stream, *reports, *readings]))
+    snapshots = [("reading", number) for number in numbers]
+    mixed = draw(st.permutations([("ack", 0), *stream, *stream, *reports, *snapshots]))
     lost = draw(st.sets(st.sampled_from(list(numbers))))
     return sizes, [one for one in mixed if one[0] != "stream" or one[1] not in lost], draw(st.booleans())
 
@@ -335,9 +335,9 @@ def test_no_order_of_telling_books_a_trade_twice_or_loses_one(telling: tuple[lis
         if what == "ack":
             ack()
         elif what == "stream":
-            told(desk, fills[number])
+            reported(desk, fills[number])
         elif what == "report":
-            told(desk, report(number))
+            reported(desk, report(number))
         else:
             reading(listed[: number + 1], report(number))
         assert desk.state.orders[client_id].booked <= most, "a trade was booked twice"

@@ -207,6 +207,7 @@ TestLedger = LedgerMachine.TestCase
 def test_movement_reasons_are_names_of_the_account_stream():
     assert {reason.value for reason in MovementReason} == {
         "DEPOSIT",
+        "WITHDRAW",
         "ENTRUST_PLACE",
         "ENTRUST_CANCEL",
         "ENTRUST_UNFROZEN",

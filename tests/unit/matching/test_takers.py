@@ -92,7 +92,7 @@ def test_a_market_buy_by_quote_buys_what_its_amount_buys_at_the_collar(driver):
     assert driver.status(order) is OrderStatus.FILLED
 
 
-def test_a_market_buy_by_quote_spends_at_most_its_amount_and_frees_the_rest(driver):
+def test_a_market_buy_by_quote_spends_at_most_its_amount(driver):
     order = driver.order(Side.BUY, None, None, MARKET, quote="606")
     free, locked = driver.money("USDT")
     spent = sum(fill.quote + fill.fee for fill in driver.fills(order))
@@ -105,7 +105,7 @@ def test_a_market_buy_by_quote_spends_at_most_its_amount_and_frees_the_rest(driv
     [("0.174765", "6", "0.183503", "32.69"), ("0.007028", "8", "0.007379", "1084.09")],
     ids=["KASUSDT: mexcdevelop/mexc-api-sdk issue 77, 2024-06-06", "ATLASUSDT: ccxt/ccxt pull request 20250, 2023-12-06"],
 )
-def test_a_market_buy_by_quote_gets_the_price_and_the_quantity_of_a_recorded_reply(make_driver, ask, amount, price, quantity):
+def test_a_market_buy_by_quote_is_answered_as_a_recorded_reply(make_driver, ask, amount, price, quantity):
     """The best ask was not recorded; it is the one price on the grid that leads to both numbers."""
     driver = make_driver(rules=dataclasses.replace(BTCUSDT, price_precision=6, quantity_precision=2, min_quantity=D(0)))
     driver.book([("0.001", "1")], [(ask, "9999")])

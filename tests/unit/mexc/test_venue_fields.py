@@ -102,7 +102,7 @@ def test_the_order_as_documented_today_has_its_quantity_under_another_name() -> 
     assert (report.order_id, report.quantity, report.executed) == ("1", Decimal("1.0"), Decimal("0.0"))
 
 
-def test_the_price_of_a_market_order_is_its_collar_and_not_what_it_traded_at() -> None:
+def test_the_price_of_a_market_order_is_its_collar() -> None:
     report = parse_order(over_the_wire(p.FILLED_MARKET_ORDER))
     assert (report.status, report.executed_quote / report.executed) == (OrderStatus.FILLED, Decimal("0.004542"))
 

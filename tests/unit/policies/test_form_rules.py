@@ -107,14 +107,14 @@ NINE_DECIMALS = OrderIntent(BTC, Side.BUY, OrderType.MARKET, "a", quote_quantity
 @example(
     intent=OrderIntent(BTC, Side.BUY, OrderType.MARKET, "a", quote_quantity=D(5)), rules=replace(RULES, min_quantity=D("0.00008"))
 )
-def test_what_the_testnet_refuses_for_its_form_the_limits_deny_for_its_form(intent: OrderIntent, rules: SymbolRules) -> None:
+def test_a_form_that_the_testnet_refuses_the_limits_deny_for_its_form(intent: OrderIntent, rules: SymbolRules) -> None:
     refused = refused_by_testnet(rules, intent)
     event("accepted" if refused is None else f"refused with {refused}")
     if refused is not None and refused not in ABOUT_THE_ACCOUNT:
         assert denied_by_limits(rules, intent) in FORM
 
 
-def test_an_amount_with_nine_decimals_is_denied_before_the_testnet_can_refuse_it() -> None:
+def test_an_amount_with_nine_decimals_is_denied_before_it_is_sent() -> None:
     assert refused_by_testnet(RULES, NINE_DECIMALS) == SCALE_INVALID
     verdict = denied(NINE_DECIMALS)
     assert (verdict.rule, verdict.measured, verdict.threshold) == (LimitRule.QUANTITY, "5.123456789", "0.01")

@@ -153,7 +153,7 @@ async def pushed(topic: str, trader: Any, url: str) -> dict[str, Any]:
     raise AssertionError("the stream ended")
 
 
-async def test_what_is_left_of_a_market_buy_is_what_its_collar_would_have_cost_more(trader: Any, testnet: RunningTestnet) -> None:
+async def test_a_market_buy_leaves_what_its_collar_would_have_cost_more(trader: Any, testnet: RunningTestnet) -> None:
     """As recorded on 2025-08-12: 2000 x 0.001053 - 2.014 = 0.092, with nothing left to buy."""
     topic = "spot@private.orders.v3.api.pb"
     recorded, key = PUSHES[topic].payload, (await trader.send("POST", "userDataStream")).json()["listenKey"]

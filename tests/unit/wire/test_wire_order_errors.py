@@ -93,7 +93,7 @@ def test_the_best_price_values_a_market_order_given_in_base() -> None:
     assert (error.code, error.msg) == (30002, "The minimum transaction volume cannot be less than:2USDT")
 
 
-def test_an_amount_that_buys_less_than_the_smallest_quantity_at_the_collar_is_refused() -> None:
+def test_an_amount_too_small_for_one_step_at_the_collar_is_refused() -> None:
     """Two USDT at 190.4762 and the collar of 5 % buy 0.0099999 MX, and at 190.4761 they buy 0.01."""
     two = replace(BY_AMOUNT, quote_quantity=D(2))
     assert order_error(two, RULES, D("190.4761")) is None

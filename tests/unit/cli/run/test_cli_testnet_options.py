@@ -128,7 +128,7 @@ def test_a_generated_market_is_not_played_beside_a_tape(tmp_path: Path) -> None:
 
 
 def options(tmp_path: Path, **changes: Any) -> TestnetConfig:
-    given: dict[str, Any] = {"tapes": [], "listed": {}, **changes}
+    chosen: dict[str, Any] = {"tapes": [], "listed": {}, **changes}
     accounts = private(tmp_path / "a.toml", GOOD)
     return build(
         host="127.0.0.1",
@@ -140,5 +140,5 @@ def options(tmp_path: Path, **changes: Any) -> TestnetConfig:
         accounts_file=accounts,
         one=None,
         control_token_file=None,
-        **given,
+        **chosen,
     )

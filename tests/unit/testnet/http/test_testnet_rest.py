@@ -153,10 +153,10 @@ async def test_a_test_order_answers_an_empty_object(trader: Any) -> None:
     assert reply.content == b"{}"
 
 
-async def test_an_order_without_a_client_id_gets_one(trader: Any) -> None:
+async def test_an_order_without_a_client_id_shows_none(trader: Any) -> None:
     await trader.place()
     (order,) = await trader.get("openOrders", symbol="BTCUSDT")
-    assert order["clientOrderId"]
+    assert order["clientOrderId"] == ""
 
 
 async def test_listen_keys_are_listed_renewed_and_closed(trader: Any) -> None:

@@ -21,11 +21,11 @@ FILES = ("binance-btcusdt-l2-20240808.jsonl.gz", "binance-btcusdt-l2-20240809.js
 
 # A change here means that the testnet fills differently from before: past evidence can no longer be reproduced.
 GOLDEN = {
-    FillModel.PESSIMISTIC: "df96864b488906a73bc960b8b6f6844b44b948115c3995c786d6458fe6191629",
-    FillModel.BASE: "8e2b0fa184d339a235f3bfdd0835e77c6fffcfdd3517465255c764e53080f07f",
-    FillModel.OPTIMISTIC: "f692b9180b111872c936c0afa9e293526ce9b0c1062c800e84dd2bab894cfd54",
+    FillModel.PESSIMISTIC: "fbf2346f54838de8068b69804061053ea40346f6c5ff4019d46ea582a65bb36c",
+    FillModel.BASE: "edb0904ddb094c1674837574e2289c0cdf222b05bce11a380d0a561cb60fc20d",
+    FillModel.OPTIMISTIC: "c4aa6838362b4919e5049146c800cee91281d36642e35653e90e095ca31fdaeb",
 }
-GOLDEN_WITH_LATENCY = "516084f0053c3bcdd38d8e1fd9010ec68068a7572eecc2aa6452e77062128f5a"
+GOLDEN_WITH_LATENCY = "e0b2b34aa969e703f5b7479935921198fad67dc66e31aa8fd27b4fc1303367a7"
 
 
 @pytest.fixture(scope="module")
