@@ -30,7 +30,7 @@ RAISED = {
     LimitRule.EUR_RATE: errors.InvalidOrder,
     LimitRule.QUOTE: errors.InvalidOrder,
     LimitRule.HOLDINGS: errors.InvalidOrder,
-    LimitRule.CLIENT_ID: errors.InvalidOrder,
+    LimitRule.CLIENT_ID: errors.BadRequest,
     LimitRule.PRICE: errors.InvalidOrder,
     LimitRule.QUANTITY: errors.InvalidOrder,
     LimitRule.MIN_NOTIONAL: errors.InvalidOrder,
