@@ -90,10 +90,10 @@ class LatchFile:
 
     def open(self) -> int:
         """A descriptor of the file for ``pread``. Raises ``OSError``."""
-        return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
 
     def _write_bytes(self, content: bytes) -> None:
-        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             os.pwrite(handle, content.ljust(SIZE, b"\0"), 0)
             os.fsync(handle)
@@ -188,7 +188,7 @@ class LatchFileWatch:
         self._latch = latch
         self._writer = writer
         self._on_mark = on_mark
-        self._handle = -1
+        self._handle: int | None = None
         self._ending = Event()
         self._thread = Thread(target=self._run, name="latch file", daemon=True)
 
@@ -204,9 +204,9 @@ class LatchFileWatch:
 
     def poll(self) -> None:
         """Look once."""
-        if self._handle >= 0 and os.fstat(self._handle).st_nlink == 0:
+        if self._handle is not None and os.fstat(self._handle).st_nlink == 0:
             self._close()
-        if self._handle < 0:
+        if self._handle is None:
             self._handle = self._latch.open()
         changes = self._writer.changes
         mark = _parsed(os.pread(self._handle, SIZE, 0).rstrip(b"\0"))
@@ -227,8 +227,8 @@ class LatchFileWatch:
         self._close()
 
     def _close(self) -> None:
-        handle, self._handle = self._handle, -1
-        if handle >= 0:
+        handle, self._handle = self._handle, None
+        if handle is not None:
             with suppress(OSError):
                 os.close(handle)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, current_thread
 
 import pytest
 
@@ -203,8 +203,12 @@ def test_a_mark_is_cut_between_two_letters(latch: LatchFile) -> None:
 
 
 def test_a_mark_that_cannot_be_parsed_is_shown_as_it_is(latch: LatchFile, tmp_path: Path) -> None:
-    (tmp_path / "latch").write_bytes(b"stop\xff".ljust(SIZE, b"\0"))
-    assert latch.read() == LatchMark("stop\N{REPLACEMENT CHARACTER}", 0, halted=True)
+    (tmp_path / "latch").write_bytes(b"stop\xffX".ljust(SIZE, b"\0"))
+    shown = "stop\N{REPLACEMENT CHARACTER}X"
+    assert latch.read() == LatchMark(shown, 0, halted=True)
+    watching, found = watch(latch, LatchMarkWriter(latch, marked=False))
+    watching.poll()
+    assert found == [shown]
 
 
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
@@ -329,3 +333,142 @@ def test_the_watching_thread_outlives_a_file_that_is_gone(
 
 def test_a_watch_that_never_started_can_be_stopped(latch: LatchFile) -> None:
     LatchFileWatch(latch, LatchMarkWriter(latch, marked=False), lambda _: None).stop()
+
+
+class Noting(LatchFile):
+    """A latch file whose clearing takes a moment. It notes which thread did what."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.done: list[tuple[str, str]] = []
+        self.rewritten = Event()
+
+    def write(self, mark: LatchMark) -> None:
+        self.done.append((current_thread().name, mark.reason))
+        super().write(mark)
+        if mark == FAILED:
+            self.rewritten.set()
+
+    def clear(self) -> None:
+        self.rewritten.wait(0.05)
+        self.done.append((current_thread().name, "clear"))
+        super().clear()
+
+
+def test_one_thread_changes_the_file_in_the_order_of_the_calls(tmp_path: Path) -> None:
+    latch = Noting(tmp_path / "latch")
+    writer = LatchMarkWriter(latch, marked=False)
+    writer.halted(HALTED)
+    writer.on_batch(durable_halt())
+    writer.halted(FAILED)
+    assert latch.rewritten.wait(30)
+    writer.wait()
+    assert latch.done == [("latch_0", HALTED.reason), ("latch_0", "clear"), ("latch_0", FAILED.reason)]
+    assert latch.read() == FAILED
+
+
+def test_a_mark_counts_as_known_during_every_clearing(tmp_path: Path) -> None:
+    latch = SlowToClear(tmp_path / "latch")
+    latch.may_clear.set()
+    writer = LatchMarkWriter(latch, marked=True)
+    writer.on_batch(durable_halt())
+    writer.wait()
+    latch.may_clear.clear()
+    writer.found()
+    writer.on_batch(durable_halt())
+    assert writer.marked
+    latch.may_clear.set()
+    writer.wait()
+    assert not writer.marked
+
+
+def test_a_clearing_that_could_not_begin_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    latch = SlowToClear(tmp_path / "latch")
+    writer = LatchMarkWriter(latch, marked=True)
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writer._executor, "submit", refuse)
+        writer.on_batch(durable_halt())
+    assert not writer.marked
+    writer.found()
+    writer.on_batch(durable_halt())
+    assert writer.marked
+    latch.may_clear.set()
+
+
+def test_the_watching_thread_keeps_no_process_from_ending(latch: LatchFile) -> None:
+    watching, _ = watch(latch, LatchMarkWriter(latch, marked=False))
+    assert watching._thread.daemon
+
+
+def test_a_disk_that_hangs_does_not_keep_the_watch_from_stopping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POLL_S", 0.001)
+    monkeypatch.setattr(module, "WRITE_WITHIN_S", 0.01)
+    opening, answers = Event(), Event()
+
+    class Hung(LatchFile):
+        def open(self) -> int:
+            opening.set()
+            answers.wait(3)
+            return super().open()
+
+    latch = Hung(tmp_path / "latch")
+    latch.read()
+    watching, _ = watch(latch, LatchMarkWriter(latch, marked=False))
+    watching.start()
+    assert opening.wait(30)
+    watching.stop()
+    assert watching._thread.is_alive()
+    answers.set()
+    watching._thread.join(30)
+
+
+class Rounds:
+    """Stands for the event that ends a watch: lets it look once per entry of ``outcomes``, which may be a fault."""
+
+    def __init__(self, outcomes: list[Exception | None]) -> None:
+        self.outcomes = outcomes
+
+    def wait(self, _: float) -> bool:
+        return not self.outcomes
+
+    def look(self) -> None:
+        if (outcome := self.outcomes.pop(0)) is not None:
+            raise outcome
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "logged"),
+    [([None], 0), ([OSError()], 1), ([OSError(), OSError(), OSError()], 1), ([OSError(), None, OSError(), OSError()], 2)],
+)
+def test_a_fault_of_the_watch_is_logged_when_it_begins(
+    latch: LatchFile, monkeypatch: pytest.MonkeyPatch, outcomes: list[Exception | None], logged: int
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(module._log, "exception", lines.append)
+    watching, _ = watch(latch, LatchMarkWriter(latch, marked=False))
+    rounds = Rounds([*outcomes])
+    monkeypatch.setattr(watching, "_ending", rounds)
+    monkeypatch.setattr(watching, "poll", rounds.look)
+    watching._run()
+    assert len(lines) == logged
+
+
+def test_a_descriptor_that_cannot_be_closed_stops_no_watch(
+    latch: LatchFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching, found = watch(latch, LatchMarkWriter(latch, marked=False))
+    watching.poll()
+    (tmp_path / "latch").unlink()
+    latch.write(HALTED)
+
+    def fail(_: int) -> None:
+        raise OSError("input/output error")
+
+    monkeypatch.setattr(module.os, "close", fail)
+    watching.poll()
+    monkeypatch.undo()
+    assert found == ["enough"]
