@@ -89,14 +89,14 @@ async def cancel_all_until_empty(
     every order was cancelled once.
     """
     reporter, order_ids = _Reporter(clock, report), set[str]()
-    empty_ns, pause_s, last_code = -1, RETRY_AFTER_S, ""
-    cancelled = False
+    empty_ns: int | None = None
+    pause_s, last_code, cancelled = RETRY_AFTER_S, "", False
     while not (cancelled and trades_again()):
         # Asked before the list: an order whose outcome arrives while the list is read may be missing in it.
         quiet = not still_open()
         try:
             # A list may not show an order yet that has just arrived, so it does not end the cancels (mexc-spot-v3.md §6).
-            if empty_ns < 0 or not quiet:
+            if empty_ns is None or not quiet:
                 cancelled |= not isinstance(await venue.cancel_all(symbols), CancelFailed)
             listed = [order.order_id for order in await venue.remaining(symbols)]
         except Exception as error:
@@ -112,13 +112,13 @@ async def cancel_all_until_empty(
             continue
         order_ids.update(listed)
         if listed:
-            empty_ns = -1
+            empty_ns = None
             reporter.no_proof(len(listed), f"the venue still lists {len(listed)} open orders")
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, RETRY_AFTER_MOST_S)
             continue
         pause_s = RETRY_AFTER_S
-        if empty_ns < 0:
+        if empty_ns is None:
             empty_ns = clock.monotonic_ns()
         elif quiet:
             return CancelAllResult(max(expected, len(order_ids)), empty_ns)

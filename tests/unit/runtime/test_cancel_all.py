@@ -14,7 +14,8 @@ import pytest
 
 from controller.core.lifecycle import Position
 from controller.core.state import Drill, State
-from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, cancel_all_until_empty, trades_on
+from controller.runtime.venues.cancel_all import REPORT_AT_S, CancelAllResult, NotEmpty, cancel_all_until_empty, trades_on
+from exchange.errors import VenueError
 from exchange.mexc.client import MexcVenue
 from exchange.mexc.clock import VenueClock
 from exchange.mexc.http import Failure, Method, Outcome, Reply
@@ -272,3 +273,116 @@ def test_people_are_told_how_many_orders_are_still_listed() -> None:
     result = run_in_virtual_time(waiting, loop)
     assert [(one.orders, 10 <= one.seconds <= 12) for one in reported] == [(1, True)]
     assert result.orders == 1
+
+
+class Listing:
+    """A venue that answers each reading of its open orders with the next of ``answers``, and then for ever with the last."""
+
+    def __init__(self, loop: VirtualTimeLoop, answers: Sequence[Sequence[str] | Exception], *, refuses_after: int = 10**9) -> None:
+        self.loop, self.answers, self.refuses_after = loop, list(answers), refuses_after
+        self.cancels, self.read_at = 0, list[float]()
+
+    async def cancel_all(self, symbols: Sequence[str]) -> CancelOutcome:
+        self.cancels += 1
+        return CancelAck() if self.cancels <= self.refuses_after else CancelFailed(-1, "busy")
+
+    async def remaining(self, symbols: Sequence[str]) -> Sequence[Any]:
+        self.read_at.append(self.loop.time())
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return [SimpleNamespace(order_id=order_id) for order_id in answer]
+
+
+def cancel_listed(venue: Listing, *, expected: int = 0, **callbacks: Any) -> CancelAllResult:
+    still_open = callbacks.pop("still_open", lambda: 0)
+    waiting = cancel_all_until_empty(venue, [SYMBOL], VirtualClock(venue.loop), still_open, expected=expected, **callbacks)  # type: ignore[arg-type]
+    return run_in_virtual_time(asyncio.wait_for(waiting, 10_000), venue.loop)
+
+
+@pytest.mark.parametrize("answer", [("a",), RuntimeError()], ids=["orders are listed", "no answer"])
+def test_the_pause_after_a_failed_try_doubles_up_to_two_seconds(answer: Any) -> None:
+    venue = Listing(VirtualTimeLoop(), [answer] * 7 + [()])
+    cancel_listed(venue)
+    assert venue.read_at == [0.0, 0.25, 0.75, 1.75, 3.75, 5.75, 7.75, 9.75, 10.75]
+
+
+def test_the_proof_is_dated_by_the_first_of_two_empty_lists() -> None:
+    venue = Listing(VirtualTimeLoop(), [("a",), (), ("b",), ()])
+    assert cancel_listed(venue) == CancelAllResult(2, 1_500_000_000)
+    assert venue.read_at == [0.0, 0.25, 1.25, 1.5, 2.5]
+
+
+def test_a_list_that_is_empty_from_the_first_instant_is_a_proof() -> None:
+    venue = Listing(VirtualTimeLoop(), [()])
+    assert cancel_listed(venue) == CancelAllResult(0, 0)
+    assert (venue.cancels, len(venue.read_at)) == (1, 2)
+
+
+def test_orders_that_were_listed_count_although_fewer_were_expected() -> None:
+    assert cancel_listed(Listing(VirtualTimeLoop(), [("a", "b"), ("b", "c"), ()]), expected=1).orders == 3
+
+
+def test_orders_that_were_expected_count_although_none_was_listed() -> None:
+    loop = VirtualTimeLoop()
+    assert cancel_listed(Listing(loop, [()]), expected=5).orders == 5
+    loop = VirtualTimeLoop()
+    assert cancel_listed(Listing(loop, [()]), expected=5, trades_again=lambda: True) == CancelAllResult(5, -1)
+
+
+def test_one_accepted_cancel_is_enough_when_bots_trade_again() -> None:
+    venue = Listing(VirtualTimeLoop(), [("a",)], refuses_after=1)
+    assert cancel_listed(venue, trades_again=lambda: venue.cancels >= 2) == CancelAllResult(1, -1)
+    assert venue.cancels == 2
+
+
+def test_people_are_told_at_the_very_second() -> None:
+    loop, reported = VirtualTimeLoop(), list[NotEmpty]()
+    clock: Any = SimpleNamespace(ns=0, monotonic_ns=lambda: clock.ns)
+
+    class Watched(Listing):
+        async def remaining(self, symbols: Sequence[str]) -> Sequence[Any]:
+            clock.ns = instants.pop(0)
+            return await super().remaining(symbols)
+
+    due_ns = int(REPORT_AT_S[0] * 1_000_000_000)
+    instants = [due_ns - 1, due_ns, due_ns, due_ns, due_ns]
+    venue = Watched(loop, [("a",), ("a",), ("a",), ()])
+    waiting = cancel_all_until_empty(venue, [SYMBOL], clock, lambda: 0, expected=1, report=reported.append)  # type: ignore[arg-type]
+    run_in_virtual_time(waiting, loop)
+    assert (reported, instants) == ([NotEmpty(10, 1, "the venue still lists 1 open orders")], [])
+
+
+def test_an_order_without_an_outcome_is_reported_with_an_empty_list() -> None:
+    loop, reported = VirtualTimeLoop(), list[NotEmpty]()
+    cancel_listed(Listing(loop, [()]), still_open=lambda: int(loop.time() < 10.5), report=reported.append)
+    assert reported == [NotEmpty(10, 0, "an order has no outcome yet")]
+
+
+BUSY_ERROR = VenueError("the venue is busy, try in 3 s", code="venue-busy", remedy="wait")
+STILL_BUSY = VenueError("the venue is busy, try in 2 s", code="venue-busy", remedy="wait")
+LIMITED = VenueError("the limit is reached", code="venue-limited", remedy="wait")
+
+
+@pytest.mark.parametrize(
+    ("faults", "logged"),
+    [
+        ([BUSY_ERROR, STILL_BUSY, LIMITED], [BUSY_ERROR.message, LIMITED.message]),
+        ([ValueError("x"), ValueError("y"), KeyError()], ["ValueError in a venue adapter", "KeyError in a venue adapter"]),
+    ],
+    ids=["the venue", "the adapter"],
+)
+def test_each_kind_of_fault_is_logged_once(caplog: pytest.LogCaptureFixture, faults: list[Exception], logged: list[str]) -> None:
+    cancel_listed(Listing(VirtualTimeLoop(), [*faults, ()]))
+    assert [record.__dict__["fields"]["why"] for record in caplog.records] == logged
+
+
+@pytest.mark.parametrize(
+    ("fault", "because"),
+    [(BUSY_ERROR, BUSY_ERROR.message), (ValueError("x"), "ValueError in a venue adapter")],
+    ids=["venue", "adapter"],
+)
+def test_people_are_told_what_keeps_the_proof(fault: Exception, because: str) -> None:
+    reported: list[NotEmpty] = []
+    cancel_listed(Listing(VirtualTimeLoop(), [fault] * 9 + [()]), report=reported.append)
+    assert [(one.orders, one.because) for one in reported] == [(None, because)]

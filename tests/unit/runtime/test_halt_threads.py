@@ -11,7 +11,7 @@ import pytest
 
 from controller.runtime import halt_threads as module
 from controller.runtime.followers.latchfile import LatchFile, LatchMarkWriter
-from controller.runtime.halt_threads import HaltThreads
+from controller.runtime.halt_threads import PRACTICE, HaltThreads
 from controller.runtime.loop.permit import PermitOffice
 from exchange.model import Millis
 from tests.support.stopped_clock import StoppedClock
@@ -38,6 +38,9 @@ class FakeLiveness:
     def halt_taken(self) -> None:
         self.calls.append("taken")
 
+    def practise(self) -> None:
+        self.calls.append("practise")
+
 
 class FakeWatch:
     """Stands for the thread that watches the latch file."""
@@ -61,12 +64,17 @@ class FakeHalt:
     def __init__(self) -> None:
         self.suspended: list[str] = []
         self.halts: list[tuple[str, str]] = []
+        self.practised: list[tuple[str, int, int]] = []
 
     def suspend(self, reason: str) -> None:
         self.suspended.append(reason)
 
     def tell(self, by: str, reason: str) -> None:
         self.halts.append((by, reason))
+
+    def practise(self, command_id: str, suspended_us: int, asked_ns: int) -> None:
+        assert isinstance(suspended_us, int)
+        self.practised.append((command_id, suspended_us, asked_ns))
 
 
 class Process:
@@ -153,7 +161,7 @@ def test_a_stuck_writer_is_reported_and_no_permit_counts_any_more(process: Proce
     process.permits.renew()
     process.liveness.keywords["on_stuck"]("it hangs")
     assert process.stuck == ["it hangs"]
-    assert process.permits.suspended_because == "it hangs"
+    assert process.permits.suspended_by("stuck") == "it hangs"
 
 
 def test_recovering_does_not_lift_the_suspension_of_a_stuck_writer(process: Process) -> None:
@@ -161,3 +169,16 @@ def test_recovering_does_not_lift_the_suspension_of_a_stuck_writer(process: Proc
     process.permits.lift("liveness")
     process.permits.renew()
     assert not process.permits.current().is_live()
+
+
+async def test_a_practised_halt_suspends_orders_on_the_thread_and_is_measured(process: Process) -> None:
+    process.threads.start()
+    asked_ns = process.clock.monotonic_ns()
+    process.threads.practise_halt("c1")
+    assert process.liveness.calls[-1] == "practise"
+    process.clock.at = Millis(process.clock.at + 3)
+    process.liveness.keywords["on_practice"]()
+    assert process.permits.suspended_by(PRACTICE) == "a drill practises a halt"
+    assert (process.liveness.calls[-1], process.halt.practised) == ("waits: a drill practises a halt", [])
+    await asyncio.sleep(0)
+    assert (process.liveness.calls[-1], process.halt.practised) == ("taken", [("c1", 3_000, asked_ns)])

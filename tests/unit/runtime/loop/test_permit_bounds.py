@@ -140,3 +140,28 @@ def test_a_lapse_leaves_no_sale_allowed_under_an_empty_client_id() -> None:
     permits.grant_exit("a", decided_ns=clock.ns, until_ns=clock.ns + LIFETIME_NS)
     permits.lapse()
     assert not permits.exit_permit("").is_live()
+
+
+def test_a_suspended_permit_has_no_deadline() -> None:
+    permits, clock = office()
+    permits.renew()
+    permits.grant_exit("a", decided_ns=clock.ns, until_ns=clock.ns + LIFETIME_NS)
+    permits.suspend("liveness", "late")
+    assert (permits.current().deadline_ns, permits.exit_permit("a").deadline_ns) == (0, 0)
+
+
+def test_a_suspension_is_named_to_who_asks_for_it_only() -> None:
+    permits, _ = office()
+    permits.suspend("liveness", "late")
+    assert (permits.suspended_by("liveness"), permits.suspended_by("drill")) == ("late", "")
+
+
+def test_a_sale_leaves_only_under_a_live_permit() -> None:
+    permits, clock = office()
+    permits.grant_exit("a", decided_ns=clock.ns, until_ns=clock.ns + LIFETIME_NS)
+    written: list[str] = []
+    assert permits.exit_permit("a").leave(lambda: written.append("a"))
+    assert not permits.exit_permit("b").leave(lambda: written.append("b"))
+    permits.latch("enough")
+    assert not permits.exit_permit("a").leave(lambda: written.append("late"))
+    assert written == ["a"]
