@@ -44,7 +44,7 @@ def load_policy(source: bytes | str) -> Policy:
         tree = tomllib.loads(content, parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed("the file", f"is not TOML: {error}", "Correct the line named in the message.") from None
-    return _complete(_validated(_plain(tree, "")))
+    return _complete(_validated(_plain(tree)))
 
 
 def parse_canonical(data: bytes) -> Policy:
@@ -64,7 +64,7 @@ def parse_journalled(data: bytes) -> Policy:
         IntegrityError: not the canonical form of a policy.
         ConfigError: as for ``load_policy``.
     """
-    policy = _validated(canonical.decode(data, limit=_MAX_BYTES))
+    policy = _validated(canonical.decode(data))
     if canonical_bytes(policy) != data:
         raise IntegrityError(
             "the bytes are not the canonical form of a policy",
@@ -89,7 +89,7 @@ def digest(policy: Policy) -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a policy file, for editors."""
-    schema = Policy.model_json_schema(by_alias=True)
+    schema = Policy.model_json_schema()
     for section, name in _LATER:
         node = schema if section == "Policy" else schema["$defs"][section]
         node["required"].append(name)
@@ -118,7 +118,7 @@ def _validated(tree: object) -> Policy:
     return policy
 
 
-def _plain(value: object, path: str) -> object:
+def _plain(value: object, path: str = "") -> object:
     """Convert TOML values to JSON values: decimals to text, instants to milliseconds."""
     match value:
         case dict():
@@ -140,7 +140,7 @@ def _plain(value: object, path: str) -> object:
 
 
 def _explain(error: ValidationError) -> NoReturn:
-    first = error.errors(include_url=False, include_context=False)[0]
+    first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"]) or "the policy"
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
     match first["type"]:

@@ -27,7 +27,7 @@ def text(value: Decimal) -> str:
     plain = format(value, "f")
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
-    return "0" if plain in {"-0", ""} else plain
+    return "0" if plain == "-0" else plain
 
 
 def parse(value: object) -> Decimal:

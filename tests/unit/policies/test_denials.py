@@ -354,3 +354,9 @@ def test_a_holding_must_be_saleable_under_either_minimum() -> None:
 
 def test_a_buy_below_the_bid_is_valued_at_its_own_price() -> None:
     assert judged(buy("0.0000211", price="59800.00"))[0] is LimitRule.MIN_NOTIONAL
+
+
+def test_a_stage_with_a_cap_of_one_euro_accepts_orders() -> None:
+    one = REHEARSAL.model_copy(update={"caps": REHEARSAL.caps.model_copy(update={"live": Decimal(1)})})
+    assert denied(buy(), policy=one).rule is LimitRule.EXPOSURE
+    admitted(sell(), context(btc="1"), policy=one)

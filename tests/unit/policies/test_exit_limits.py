@@ -104,3 +104,9 @@ def test_a_verdict_does_not_depend_on_the_precision_of_the_caller() -> None:
         verdict = judge(sell("0.00008"), context(btc="0.00012345678"))
     assert isinstance(verdict, Admit)
     assert str(verdict.exposure.eur) == "6.79578606"
+
+
+def test_the_collar_of_a_sale_does_not_depend_on_the_callers_precision() -> None:
+    with localcontext() as here:
+        here.prec = 3
+        assert refused(sell(price="59395.04")).measured == "100.001666805568 bps"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
@@ -168,3 +168,11 @@ def test_exposure_is_never_understated(held: Decimal, quantities: list[Decimal],
         exact += Fraction(order.quantity) * Fraction(max(order.price, ask)) * Fraction(FEE)
     exact /= Fraction(RATE)
     assert exact <= Fraction(found.eur) <= exact + (len(orders) + 1) * Fraction(EUR_STEP)
+
+
+def test_exposure_does_not_depend_on_the_precision_of_the_caller() -> None:
+    view = account(working(OrderStatus.NEW), btc="0.00012345678")
+    with localcontext() as here:
+        here.prec = 3
+        found = eur(view)
+    assert found == eur(view)

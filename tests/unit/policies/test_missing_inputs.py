@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Side
+from policies import exposure as module
 from policies.exposure import (
     AccountView,
     Exposure,
@@ -164,6 +165,13 @@ def test_rules_that_were_accepted_once_say_nothing_about_others() -> None:
     assert missing_rules(BTC, RULES) is None
     assert missing_rules(BTC, replace(RULES, taker_fee=Decimal(2))) is not None
     assert missing_rules("ETHUSDT", RULES) is not None
+
+
+def test_rules_that_were_accepted_are_not_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = replace(RULES)
+    assert missing_rules(BTC, rules) is None
+    monkeypatch.delattr(module, "_amount")
+    assert missing_rules(BTC, rules) is None
 
 
 def test_a_quote_asset_without_a_rate_is_named() -> None:

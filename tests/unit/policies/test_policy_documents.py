@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -61,6 +62,20 @@ def test_the_digest_does_not_depend_on_how_a_number_is_written() -> None:
     respelled = REHEARSAL_TEXT.replace("quote_per_eur = 1.09", 'quote_per_eur = "1.0900"').replace("2_000", "2000")
     assert respelled != REHEARSAL_TEXT
     assert digest(load_policy(respelled)) == digest(REHEARSAL)
+
+
+def test_a_number_of_a_file_may_have_an_exponent() -> None:
+    respelled = REHEARSAL_TEXT.replace("price_collar_bps = 100", "price_collar_bps = 1e2")
+    assert respelled != REHEARSAL_TEXT
+    assert load_policy(respelled) == REHEARSAL
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"), [("1e99", "1" + "0" * 39), ("1e100", "1E+100"), ("1e101", "1E+101"), ("1e-100", "1E-100")]
+)
+def test_a_number_with_a_huge_exponent_is_not_written_out(written: str, shown: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"'{shown}'")):
+        load_policy(REHEARSAL_TEXT.replace("quote_per_eur = 1.09", f"quote_per_eur = {written}"))
 
 
 def test_the_digest_changes_with_any_limit() -> None:

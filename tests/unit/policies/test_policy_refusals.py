@@ -79,10 +79,14 @@ def test_a_field_of_a_later_version_is_named_alone_too() -> None:
     assert refused_tree(tree).message == "flatten is missing"
 
 
-def test_of_three_missing_fields_the_others_are_counted() -> None:
+@pytest.mark.parametrize(
+    ("fields", "more"), [(["mode"], ""), (["mode", "caps"], " (1 more)"), (["mode", "caps", "name"], " (2 more)")]
+)
+def test_of_several_missing_fields_the_others_are_counted(fields: list[str], more: str) -> None:
     tree = tree_of(REHEARSAL)
-    del tree["caps"]["live"], tree["caps"]["testnet"], tree["mode"]
-    assert refused_tree(tree).message.endswith(" is missing (2 more)")
+    for name in fields:
+        del tree[name]
+    assert refused_tree(tree).message.endswith(f" is missing{more}")
 
 
 def test_an_unknown_field_is_named_with_a_remedy() -> None:
