@@ -161,15 +161,6 @@ def reducing_after(breaches: tuple[Breach, ...], before: frozenset[GuardName]) -
     return frozenset(guard for guard in LOSSES if guard in (before if guard in found and found[guard].blind else found))
 
 
-def _reduces(guard: GuardName, loss: _Loss, inputs: _Inputs) -> bool:
-    rule = inputs.policy.guards.reduce
-    if rule is None:
-        return False
-    if guard in inputs.measurements.reducing:
-        return loss.measured > loss.limit * rule.until
-    return loss.measured >= loss.limit * rule.at
-
-
 @dataclass(frozen=True, slots=True)
 class _Loss:
     measured: Decimal
@@ -185,7 +176,11 @@ def _judged(guard: GuardName, loss: _Loss, inputs: _Inputs, action: str) -> Brea
         level = Level.FLATTEN if action == "flatten" else Level.HALT
         return Breach(guard, level, measured, limit, f"{loss.message}; the limit is {limit}")
     rule = inputs.policy.guards.reduce
-    if rule is None or not _reduces(guard, loss, inputs):
+    if rule is None:
+        return None
+    reducing = guard in inputs.measurements.reducing
+    reduces = loss.measured > loss.limit * rule.until if reducing else loss.measured >= loss.limit * rule.at
+    if not reduces:
         return None
     message = (
         f"{loss.message}; only sells are admitted from {text(rule.at)} of the limit of {limit} on, until it is below "
@@ -305,7 +300,7 @@ def _reconciliation(inputs: _Inputs) -> Breach | None:
             contradicted=True,
         )
     if measured is None:
-        return _unmeasured(guard, measured, inputs)
+        return _unmeasured(guard, None, inputs)
     if measured.value < 0:
         return _implausible(guard, f"{measured.value} differences")
     age = inputs.now - measured.at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -59,6 +59,17 @@ def test_a_loss_at_its_limit() -> None:
 def test_a_loss_that_leaves_only_sells() -> None:
     found = breach(equity_eur=eur("99.7"), peak_equity_eur=eur("99.7"))
     assert shown(found) == (GuardName.DAILY_LOSS, Level.REDUCE, "0.3 EUR", "0.6 of 0.4 EUR")
+    assert found.message == (
+        "the loss today is 0.3 EUR; only sells are admitted from 0.6 of the limit of 0.4 EUR on, until it is below 0.4 of it"
+    )
+
+
+def test_a_loss_is_judged_exactly_whatever_the_precision_of_the_caller() -> None:
+    with localcontext() as here:
+        here.prec = 3
+        found = breach(equity_eur=eur("99.6004"), peak_equity_eur=eur("99.6004"))
+        fraction = drawdown_fraction(Decimal(100), Decimal("98.9995"), Decimal(10))
+    assert (found.level, fraction) == (Level.REDUCE, Decimal("0.10005"))
 
 
 def test_a_fall_from_the_peak() -> None:
@@ -104,6 +115,10 @@ def test_an_old_quote(age: int, level: Level, threshold: str) -> None:
 def test_a_quote_goes_on_getting_older_after_it_was_measured() -> None:
     assert breach(quote_age_ms=ago(1_000, 1_001)).measured == "2001 ms"
     assert breaches(quote_age_ms=ago(1_000, 1_000)) == ()
+
+
+def test_a_quote_of_this_instant_is_well() -> None:
+    assert breaches(quote_age_ms=Measured(0, NOW)) == ()
 
 
 def test_a_quote_from_the_future_cannot_be_judged() -> None:
@@ -178,7 +193,9 @@ def test_an_order_without_an_outcome() -> None:
 
 
 def test_no_unknown_order_gets_no_older() -> None:
-    assert breaches(oldest_unknown_ms=ago(0, DEADLINE)) == ()
+    policy = changed(REHEARSAL, "guards.unknown_order.max_age_ms", 10_000)
+    assert breaches(policy, oldest_unknown_ms=ago(0, 10_001)) == ()
+    assert breach(policy, oldest_unknown_ms=ago(1, 10_000)).guard is GuardName.UNKNOWN_ORDER
 
 
 def test_an_unknown_order_from_the_future_cannot_be_judged() -> None:
@@ -217,6 +234,30 @@ def test_a_guard_that_was_never_measured(field: str, guard: GuardName) -> None:
 def test_a_guard_that_waits_for_its_first_measurement_stops_entries(field: str, guard: GuardName) -> None:
     found = breach(**{field: None, "since": Millis(NOW - DEADLINE)})
     assert (found.guard, found.level, found.blind) == (guard, Level.NO_ENTRY, True)
+
+
+@pytest.mark.parametrize(("field", "guard"), BLIND.items())
+def test_guarding_that_begins_now_has_not_measured_anything_yet(field: str, guard: GuardName) -> None:
+    if guard is GuardName.CLOCK_OFFSET:
+        says = "clock-offset cannot be judged: it is not measured, for 0 ms now; the deadline is 15000 ms"
+    else:
+        says = f"{guard} cannot be judged: it has not been measured in the 0 ms since guarding began; the deadline is 15000 ms"
+    assert breach(**{field: None, "since": NOW}).message == says
+
+
+def test_a_clock_that_was_judged_before_guarding_began_counts_from_then() -> None:
+    found = breach(clock_offset_ms=None, since=Millis(NOW - 1_000), clock_judged_at=Millis(NOW - 100_000))
+    assert found.message == "clock-offset cannot be judged: it is not measured, for 1000 ms now; the deadline is 15000 ms"
+    assert found.level is Level.NO_ENTRY
+
+
+def test_a_clock_that_may_differ_too_much_for_entries_says_so() -> None:
+    found = breach(clock_offset_ms=Measured(450, NOW), clock_uncertainty_ms=100)
+    assert shown(found) == (GuardName.CLOCK_OFFSET, Level.NO_ENTRY, "350 to 550 ms", "500 ms")
+    assert found.message == (
+        "clock-offset cannot be judged: our clock and the venue's differ by 350 to 550 ms, and no quicker answer came; "
+        "no entry until it is certain to be at most 500 ms"
+    )
 
 
 @pytest.mark.parametrize(("field", "guard"), BLIND.items())
