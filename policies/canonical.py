@@ -37,7 +37,7 @@ def decode(data: bytes, *, limit: int = 1 << 20) -> Any:
     try:
         value = json.loads(data, object_pairs_hook=_unique, parse_float=_no_float, parse_constant=_no_float)
     except (ValueError, RecursionError) as error:
-        raise _not_canonical(str(error)[:200]) from None
+        raise _not_canonical(str(error)) from None
     if encode(value) != data:
         raise _not_canonical("the bytes are not in canonical form")
     return value

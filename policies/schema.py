@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -241,7 +242,7 @@ class Flatten(_Section):
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
-        if any(after <= before for before, after in zip(self.widen_bps, self.widen_bps[1:], strict=False)):
+        if any(after <= before for before, after in pairwise(self.widen_bps)):
             raise ValueError("widen_bps must rise from one step to the next")
         if not self.every_ms < self.give_up_after_ms:
             raise ValueError("every_ms < give_up_after_ms must hold")

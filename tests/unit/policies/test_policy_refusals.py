@@ -89,6 +89,12 @@ def test_of_several_missing_fields_the_others_are_counted(fields: list[str], mor
     assert refused_tree(tree).message.endswith(f" is missing{more}")
 
 
+def test_a_symbol_of_another_form_is_refused_in_words() -> None:
+    tree = tree_of(REHEARSAL)
+    tree["symbols"] = ["btcUSDT"]
+    assert "contains 'b', and a symbol has only the capital letters A to Z and digits" in refused_tree(tree).message
+
+
 def test_an_unknown_field_is_named_with_a_remedy() -> None:
     tree = tree_of(REHEARSAL)
     tree["caps"]["bypass"] = "1"
@@ -119,6 +125,7 @@ def test_a_number_out_of_its_range_is_shown_without_python() -> None:
         ("caps.live", "10"),
         ("flatten.slice_eur_max", "6"),
         ("flatten.widen_bps", ["5", "99.9"]),
+        ("flatten.widen_bps", ["5"]),
         ("guards.quote_stale", {"no_entry_ms": 1, "cancel_ms": 2, "halt_ms": 3}),
         ("guards.clock_offset", {"no_entry_ms": 1, "halt_ms": 2}),
         ("guards.reduce", {"at": "0.5", "until": "0.49"}),
@@ -140,6 +147,7 @@ def test_a_number_at_its_bound_is_accepted(path: str, value: object) -> None:
         ("ramp.steps", ["15", "20", "20"]),
         ("ramp.steps", ["15", "20", "40.01"]),
         ("flatten.widen_bps", ["5", "10", "10"]),
+        ("flatten.widen_bps", ["5", "10", "100"]),
         ("flatten.give_up_after_ms", 500),
     ],
 )
