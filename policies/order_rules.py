@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from exchange.forms import CLIENT_ID, DECIMALS, DIGITS, Fault, Field, Flaw, fault
+from exchange.forms import CLIENT_ID, DECIMALS, DIGITS, Field, Flaw, fault
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Quote, Side, SymbolRules
 from exchange.orders import WORKING
 from policies.exposure import (
@@ -51,10 +51,15 @@ class Case:
         return self.intent.type is OrderType.MARKET
 
     @property
+    def amount(self) -> Decimal:
+        """What an order without a quantity may trade, in the quote asset."""
+        return self.intent.quote_quantity or Decimal(0)
+
+    @property
     def notional(self) -> Decimal:
         """The order's value in the quote asset; a market buy by quantity includes its price buffer."""
         if self.intent.quantity is None:
-            return self.intent.quote_quantity or Decimal(0)
+            return self.amount
         if not self.market:
             return self.intent.quantity * (self.intent.price or Decimal(0))
         return self.intent.quantity * (self.quote.ask * MARKET_BUFFER if self.buying else self.quote.ask)
@@ -79,8 +84,12 @@ _STEPS: Mapping[Field, str] = {Field.PRICE: "tick size", Field.QUANTITY: "step",
 
 def missing_input(missing: MissingInput) -> Deny:
     """Return the denial for an input that is missing, stale or implausible."""
-    rule, remedy = _INPUT_RULES[missing.input]
-    return Deny(rule, "missing", "present and fresh", missing.message, remedy)
+    return _missing(missing.input, missing.message)
+
+
+def _missing(name: InputName, message: str) -> Deny:
+    rule, remedy = _INPUT_RULES[name]
+    return Deny(rule, "missing", "present and fresh", message, remedy)
 
 
 def _symbol_rules(case: Case) -> Deny | None:
@@ -114,7 +123,7 @@ def _form(case: Case) -> Deny | None:
     if found is None:
         return None
     if found.field is Field.WORTH:
-        return _worthless(found, case)
+        return _worthless(case, found.flaw, found.value or Decimal(0), found.limit or Decimal(0))
     rule, name = _FORM_RULES[found.field]
     value = "missing" if found.value is None else text(found.value) if sane(found.value) else str(found.value)[:40]
     limit = "" if found.limit is None else text(found.limit)
@@ -137,11 +146,10 @@ def _form(case: Case) -> Deny | None:
     return _malformed(rule, *finding)
 
 
-def _worthless(found: Fault, case: Case) -> Deny:
+def _worthless(case: Case, flaw: Flaw, measured: Decimal, bound: Decimal) -> Deny:
     """A denial for what the order is worth."""
-    quote = case.rules.quote
-    worth, limit = text(found.value or Decimal(0)), text(found.limit or Decimal(0))
-    if found.flaw is Flaw.ABOVE:
+    quote, worth, limit = case.rules.quote, text(measured), text(bound)
+    if flaw is Flaw.ABOVE:
         rule, wanted, needed = LimitRule.VENUE_MAXIMUM, "at most", f"the venue accepts at most {limit}"
     else:
         rule, wanted, needed = LimitRule.MIN_NOTIONAL, "at least", f"at least {limit} are needed"
@@ -161,7 +169,7 @@ def _notional(case: Case) -> Deny | None:
     # A market buy by quantity counts with its price buffer, so that a rising price does not lift it over the venue's maximum.
     maximum = rules.max_notional_market if case.market else rules.max_notional
     if not notional <= maximum:
-        return _worthless(Fault(Field.WORTH, Flaw.ABOVE, notional, maximum), case)
+        return _worthless(case, Flaw.ABOVE, notional, maximum)
     eur, limit = in_eur(notional, case.policy), case.policy.limits.order_notional_max_eur
     if eur > limit:
         return Deny(
@@ -180,10 +188,10 @@ def _exit(case: Case) -> Deny | None:
     left = (1 - (limits.exit_stop_fraction or Decimal(0))) * (1 - rules.taker_fee)
     minimum = max(rules.min_notional, rules.min_notional_market) * limits.min_order_factor
     # A market buy is valued at the bid, without the buffer that its reservation adds.
-    price = case.quote.bid if case.market or case.intent.price is None else min(case.intent.price, case.quote.bid)
+    price = case.quote.bid if case.intent.price is None else min(case.intent.price, case.quote.bid)
     if case.intent.quantity is None:
-        worth = (case.intent.quote_quantity or Decimal(0)) * left
-        quantity = (case.intent.quote_quantity or Decimal(0)) / case.quote.ask * (1 - rules.taker_fee)
+        worth = case.amount * left
+        quantity = case.amount / case.quote.ask * (1 - rules.taker_fee)
     else:
         worth = case.intent.quantity * price * left
         quantity = case.intent.quantity * (1 - rules.taker_fee)
@@ -259,16 +267,14 @@ def _balance(case: Case) -> Deny | None:
     asset = case.rules.quote if case.buying else case.rules.base
     held = case.account.holdings.get(asset)
     if held is None:
-        return missing_input(MissingInput(InputName.HOLDINGS, asset, f"the holding of {asset} is not known"))
+        return _missing(InputName.HOLDINGS, f"the holding of {asset} is not known")
     needed = _needed(case)
-    if isinstance(needed, MissingInput):
-        return missing_input(needed)
     for order in case.account.orders:
         if order.status not in WORKING:
             continue
         reserved = _reserved(case, order)
-        if isinstance(reserved, MissingInput):
-            return missing_input(reserved)
+        if isinstance(reserved, Deny):
+            return reserved
         held -= reserved
     if needed <= held:
         return None
@@ -281,34 +287,34 @@ def _balance(case: Case) -> Deny | None:
     )
 
 
-def _needed(case: Case) -> Decimal | MissingInput:
+def _needed(case: Case) -> Decimal:
     if case.buying:
         return case.notional * (1 + case.rules.taker_fee)
     if case.intent.quantity is not None:
         return case.intent.quantity
-    return (case.intent.quote_quantity or Decimal(0)) / case.quote.bid
+    return case.amount / case.quote.bid
 
 
-def _reserved(case: Case, order: OrderRisk) -> Decimal | MissingInput:
+def _reserved(case: Case, order: OrderRisk) -> Decimal | Deny:
     """How much a working order reserves of the asset that the new order needs."""
     rules = case.context.rules.get(order.symbol)
     if rules is None:
-        return MissingInput(InputName.SYMBOL_RULES, order.symbol, f"the venue's rules for {order.symbol} are not known")
+        return _missing(InputName.SYMBOL_RULES, f"the venue's rules for {order.symbol} are not known")
     if order.side is not case.intent.side or (not case.buying and rules.base != case.rules.base):
         return Decimal(0)
     if case.buying:
-        quote = case.context.quotes.get(order.symbol)
-        missing = missing_quote(order.symbol, quote, case.policy, case.now)
-        if missing or quote is None:
-            return missing or MissingInput(InputName.QUOTE, order.symbol, f"there is no quote for {order.symbol}")
-        return working_buy_quote(order, quote.ask, rules.taker_fee)
+        quotes = case.context.quotes
+        if missing := missing_quote(order.symbol, quotes.get(order.symbol), case.policy, case.now):
+            return missing_input(missing)
+        cost = working_buy_quote(order, quotes[order.symbol].ask, rules.taker_fee)
+        return missing_input(cost) if isinstance(cost, MissingInput) else cost
     whole = order.status in {OrderStatus.ADMITTED, OrderStatus.UNKNOWN}
     if order.quantity is not None:
         remaining = order.quantity if whole else order.quantity - order.executed
     elif order.quote_quantity is not None:
         remaining = (order.quote_quantity - (Decimal(0) if whole else order.executed_quote)) / case.quote.bid
     else:
-        return MissingInput(InputName.ORDER, order.client_id, f"order {order.client_id} has no valid amounts")
+        return _missing(InputName.ORDER, f"order {order.client_id} has no valid amounts")
     return max(remaining, Decimal(0))
 
 

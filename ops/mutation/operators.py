@@ -22,7 +22,7 @@ from mutmut.mutation import file_mutation, mutators
 DECORATORS = ("property", "model_validator")
 """Decorators of functions that are changed although they are decorated."""
 
-AT_LOAD = ("_at_least", "_at_most", "_required", "_row")
+AT_LOAD = ("_at_least", "_at_most", "_drill_age", "_required", "_row")
 """Functions that only run when their module is loaded, which is before a mutant is chosen."""
 
 _bounds = m.Call(func=m.Name("max") | m.Name("min"), args=[m.Arg(star=""), m.Arg(star=""), m.ZeroOrMore()])

@@ -284,6 +284,21 @@ def test_the_quote_of_another_symbol_with_a_working_buy_is_needed() -> None:
     assert (verdict.rule, verdict.message) == (LimitRule.QUOTE, "there is no quote for ETHUSDT")
 
 
+def test_a_quote_of_another_symbol_that_is_too_old_says_nothing_about_the_money() -> None:
+    old = replace(ETH_QUOTE, received_at=Millis(NOW - 2_001))
+    inputs = both(other(), usdt="1", quotes={BTC: QUOTE, "ETHUSDT": old})
+    verdict = denied(buy(), inputs, policy=TWO)
+    assert (verdict.rule, verdict.message) == (
+        LimitRule.QUOTE,
+        "the quote for ETHUSDT is 2001 ms old; at most 2000 ms are accepted",
+    )
+
+
+def test_a_working_order_in_a_symbol_without_rules_denies_the_next() -> None:
+    verdict = denied(buy(), both(other(), rules={BTC: RULES}), policy=TWO)
+    assert (verdict.rule, verdict.message) == (LimitRule.SYMBOL_RULES, "the venue's rules for ETHUSDT are not known")
+
+
 def test_the_executed_part_of_a_sell_is_not_reserved() -> None:
     partial = replace(working(OrderStatus.PARTIALLY_FILLED, side=Side.SELL), executed=Decimal("0.00003"))
     assert judged(sell(), context(partial, btc="0.0001")) == (LimitRule.BALANCE, "0.00008 BTC", "0.00005 BTC")
@@ -347,9 +362,56 @@ def test_of_a_market_buy_by_amount_whose_rest_is_too_small() -> None:
     assert (rule, threshold) == (LimitRule.QUANTITY, "0.00005")
 
 
-def test_a_holding_must_be_saleable_under_either_minimum() -> None:
-    inputs = context(rules={BTC: replace(RULES, min_notional_market=Decimal(4))})
+@pytest.mark.parametrize("minimum", ["min_notional", "min_notional_market"])
+def test_a_holding_must_be_saleable_under_either_minimum(minimum: str) -> None:
+    inputs = context(rules={BTC: replace(RULES, **{minimum: Decimal(4)})})  # type: ignore[arg-type]
     assert judged(buy(), inputs) == (LimitRule.MIN_NOTIONAL, "4.55696038 USDT", "4.8 USDT")
+
+
+def test_a_holding_worth_exactly_the_minimum_after_the_fall_is_saleable() -> None:
+    policy = changed(REHEARSAL, "limits.min_order_factor", "1")
+    admitted(buy(), context(rules={BTC: replace(RULES, min_notional=Decimal("4.55696038"))}), policy=policy)
+
+
+def test_a_rest_of_exactly_the_smallest_quantity_is_saleable() -> None:
+    admitted(buy("0.00008"), context(rules={BTC: replace(RULES, min_quantity=Decimal("0.00007996"))}))
+
+
+def test_of_a_market_buy_by_amount_whose_rest_the_fee_makes_too_small() -> None:
+    inputs = context(rules={BTC: replace(RULES, min_quantity=Decimal("0.00005"), taker_fee=Decimal("0.1"))})
+    assert judged(market(Side.BUY, amount="3.2"), inputs) == (LimitRule.QUANTITY, "0.000048", "0.00005")
+
+
+def test_of_a_market_buy_that_its_buffer_lifts_over_the_venues_maximum() -> None:
+    inputs = context(rules={BTC: replace(RULES, max_notional_market=Decimal(5))})
+    verdict = denied(market(Side.BUY, quantity="0.00008"), inputs)
+    assert (verdict.rule, verdict.measured, verdict.threshold) == (LimitRule.VENUE_MAXIMUM, "5.04 USDT", "5 USDT")
+    assert verdict.message == "the order is worth 5.04 USDT; the venue accepts at most 5"
+
+
+def test_of_an_order_where_the_venue_accepts_no_worth_at_all() -> None:
+    inputs = context(btc="1", rules={BTC: replace(RULES, max_notional=Decimal(0))})
+    assert judged(sell(), inputs) == (LimitRule.VENUE_MAXIMUM, "4.8 USDT", "0 USDT")
+
+
+def test_a_market_sale_counts_without_a_buffer() -> None:
+    admitted(market(Side.SELL, quantity="0.000108"), context(btc="1"))
+
+
+def test_a_market_buy_is_worth_the_ask() -> None:
+    inputs = context(quotes={BTC: replace(QUOTE, bid=Decimal(59000))})
+    assert judged(market(Side.BUY, quantity="0.00001667"), inputs)[2] == "1.2 USDT"
+
+
+def test_a_price_exactly_at_the_collar_passes() -> None:
+    admitted(buy(price="59395.05"))
+
+
+def test_of_a_client_id_shows_its_beginning_and_its_form() -> None:
+    verdict = denied(buy(client_id="a b" + "c" * 60))
+    assert (verdict.rule, verdict.measured) == (LimitRule.CLIENT_ID, "a b" + "c" * 37)
+    assert verdict.threshold == "[A-Za-z0-9_-]{1,32}"
+    assert verdict.message == "the venue refuses a client order id of this form"
 
 
 def test_a_buy_below_the_bid_is_valued_at_its_own_price() -> None:
