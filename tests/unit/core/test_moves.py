@@ -73,7 +73,7 @@ def test_a_contradiction_alerts_and_halts_as_integrity() -> None:
     decision = draft.done()
     assert decision.after.halt_cause == "integrity"
     alert = next(effect for effect in decision.effects if isinstance(effect, Alert))
-    assert (alert.kind, alert.detail) == (AlertKind.RECONCILIATION, "the venue has other trades")
+    assert (alert.kind, alert.title, alert.detail) == (AlertKind.RECONCILIATION, "integrity", "the venue has other trades")
 
 
 def test_a_halt_records_where_the_deployment_was_and_who_asked() -> None:
