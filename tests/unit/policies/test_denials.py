@@ -284,7 +284,7 @@ def test_the_quote_of_another_symbol_with_a_working_buy_is_needed() -> None:
     assert (verdict.rule, verdict.message) == (LimitRule.QUOTE, "there is no quote for ETHUSDT")
 
 
-def test_a_quote_of_another_symbol_that_is_too_old_says_nothing_about_the_money() -> None:
+def test_a_quote_too_old_for_a_reservation_denies_the_order() -> None:
     old = replace(ETH_QUOTE, received_at=Millis(NOW - 2_001))
     inputs = both(other(), usdt="1", quotes={BTC: QUOTE, "ETHUSDT": old})
     verdict = denied(buy(), inputs, policy=TWO)
