@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.inputs import HaltAsked
+from controller.core.inputs import HaltAsked, HaltPractised
 from controller.core.lifecycle import Position
 from controller.runtime.loop import immediate_halt as module
 from controller.runtime.loop.immediate_halt import ImmediateHalt
@@ -19,9 +19,14 @@ from tests.support.desk import Desk
 from tests.support.shell import Shell, tick
 
 
+@pytest.fixture(scope="module")
+def live() -> Desk:
+    return Desk().walk_to(Stage.LIVE_EUR10)
+
+
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(Desk().walk_to(Stage.LIVE_EUR10), tmp_path / "journal.db")
+def shell(live: Desk, tmp_path: Path) -> Shell:
+    return Shell(live.fork(), tmp_path / "journal.db")
 
 
 class Stops:
@@ -135,3 +140,21 @@ async def test_the_decision_names_who_asked_for_the_halt(shell: Shell) -> None:
     stops.halt.tell("the latch file", "enough")
     (queued,) = shell.inbox.take_stops()
     assert (queued.input, queued.known_ns) == (HaltAsked("the latch file", "enough"), known_ns)
+
+
+async def test_the_question_names_who_asked_and_since_when_it_is_known(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DECIDED_WITHIN_S", 0.01)
+    known_ns = shell.clock.monotonic_ns()
+    with pytest.raises(Undecided):
+        await Stops(shell).halt.ask("local socket", "enough")
+    (queued,) = shell.inbox.take_stops()
+    assert (queued.input, queued.known_ns) == (HaltAsked("local socket", "enough"), known_ns)
+
+
+async def test_a_practised_halt_cancels_now_and_tells_the_writer(shell: Shell) -> None:
+    shell.permits.renew()
+    stops = Stops(shell)
+    stops.halt.practise("c1", 7, 11)
+    assert stops.done == [("cancels", "a halt drill is running", True)]
+    (queued,) = await shell.inbox.take(1)
+    assert (queued.input, queued.known_ns) == (HaltPractised("c1", 7), 11)
