@@ -22,7 +22,7 @@ from exchange.ports import Unknown, VenueName
 from policies.stage import Stage
 from tests.support.desk import D, Desk
 from tests.support.tries import tries
-from tests.unit.core.test_identity_decided import as_listed, booked, order, sweep, told, trade
+from tests.unit.core.test_identity_decided import as_listed, booked, order, reported, sweep, trade
 
 MOCK, TESTNET = VenueName.MOCK, VenueName.TESTNET
 UNIT = D("0.00001")
@@ -50,9 +50,9 @@ def books(desk: Desk) -> tuple[int, Stage]:
 def test_a_trade_listed_after_its_order_ended_is_booked_once(desk: Desk, status: OrderStatus, ms: int) -> None:
     client_id = order(desk, quantity="0.00003" if status is OrderStatus.FILLED else "0.00009")
     fill = trade(desk, client_id, "505X1")
-    told(desk, fill)
-    told(desk, desk.report(client_id, status, "0.00003"))
-    told(desk, apart(fill, "dd44", ms), listed=True)
+    reported(desk, fill)
+    reported(desk, desk.report(client_id, status, "0.00003"))
+    reported(desk, apart(fill, "dd44", ms), listed=True)
     assert (books(desk), booked(desk, client_id)) == ((1, Stage.MOCK), D("0.00003"))
 
 
@@ -85,9 +85,9 @@ def test_a_trade_of_an_account_that_was_bound_again_is_booked_once() -> None:
 
 def test_an_equal_trade_of_another_time_for_which_no_room_is_left_halts(desk: Desk) -> None:
     client_id = order(desk)
-    told(desk, trade(desk, client_id, "505X1"))
-    told(desk, desk.report(client_id, OrderStatus.PARTIALLY_CANCELED, "0.00003"))
-    told(desk, trade(desk, client_id, "505X2", at=8_000))
+    reported(desk, trade(desk, client_id, "505X1"))
+    reported(desk, desk.report(client_id, OrderStatus.PARTIALLY_CANCELED, "0.00003"))
+    reported(desk, trade(desk, client_id, "505X2", at=8_000))
     assert (books(desk), booked(desk, client_id)) == ((1, Stage.HALTED), D("0.00003"))
 
 
@@ -95,16 +95,16 @@ def test_equal_trades_of_other_times_are_two_when_each_place_tells_two(desk: Des
     client_id = order(desk)
     fills = [trade(desk, client_id, f"505X{number}", at=5_000 * number) for number in range(2)]
     for fill in fills:
-        told(desk, fill)
+        reported(desk, fill)
     for fill in reversed(fills):
-        told(desk, as_listed(fill, f"dd{fill.trade_id}"), listed=True)
+        reported(desk, as_listed(fill, f"dd{fill.trade_id}"), listed=True)
     assert books(desk) == (2, Stage.MOCK)
 
 
 def test_of_the_trades_in_a_list_the_nearest_in_time_is_the_booked_one(desk: Desk) -> None:
     client_id = order(desk)
     first, second = (replace(trade(desk, client_id, f"505X{number}", at=5_000 * number), fee=D(number)) for number in range(2))
-    told(desk, second)
+    reported(desk, second)
     desk.trades[MOCK] = [as_listed(first, "dd0"), as_listed(second, "dd1")]
     sweep(desk, desk.trades[MOCK], (desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00006"),))
     assert [event.fee for event, _ in desk.journal if isinstance(event, e.FillBooked)] == [D(1), D(0)]
@@ -119,13 +119,13 @@ def test_of_the_trades_in_a_list_the_nearest_in_time_is_the_booked_one(desk: Des
 def test_a_booked_id_that_is_told_with_other_facts_halts(desk: Desk, what: str, listed: bool) -> None:
     client_id = order(desk)
     fill = trade(desk, client_id, "T1")
-    told(desk, fill)
+    reported(desk, fill)
     changed = {
         "quantity": replace(fill, quantity=D("0.00004")),
         "price": replace(fill, price=D("59999")),
         "client id": replace(fill, client_id="stranger"),
     }
-    told(desk, changed[what], listed=listed)
+    reported(desk, changed[what], listed=listed)
     assert (books(desk), booked(desk, client_id)) == ((1, Stage.HALTED), D("0.00003"))
 
 
@@ -134,8 +134,8 @@ def test_a_booked_id_that_is_told_with_other_facts_halts(desk: Desk, what: str, 
 
 def learned(desk: Desk) -> None:
     fill = desk.fill(order(desk, quantity="0.00002"), "0.00002")
-    told(desk, desk.report(fill.client_id, OrderStatus.FILLED, "0.00002"))
-    told(desk, fill, listed=True)
+    reported(desk, desk.report(fill.client_id, OrderStatus.FILLED, "0.00002"))
+    reported(desk, fill, listed=True)
     assert desk.state.ledger(MOCK).one_numbering
 
 
@@ -143,8 +143,8 @@ def test_a_trade_whose_id_changed_waits_and_halts_at_the_deadline(desk: Desk) ->
     learned(desk)
     client_id = order(desk)
     fill = trade(desk, client_id, "505X1")
-    told(desk, fill)
-    told(desk, as_listed(fill, "dd44"), listed=True)
+    reported(desk, fill)
+    reported(desk, as_listed(fill, "dd44"), listed=True)
     report = desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00003")
     for _ in range(120):
         desk.pass_time(1_000)
@@ -157,12 +157,12 @@ def test_a_trade_whose_id_changed_waits_and_halts_at_the_deadline(desk: Desk) ->
     assert desk.state.position.stage is Stage.HALTED
 
 
-def test_an_equal_trade_that_the_stream_lost_is_booked_when_one_list_shows_both(desk: Desk) -> None:
+def test_an_equal_trade_that_the_stream_lost_is_booked_with_one_list(desk: Desk) -> None:
     learned(desk)
     client_id = order(desk)
     first, second = (trade(desk, client_id, f"505X{number}", at=number) for number in range(2))
-    told(desk, first)
-    told(desk, as_listed(second, "505X1"), listed=True)
+    reported(desk, first)
+    reported(desk, as_listed(second, "505X1"), listed=True)
     assert booked(desk, client_id) == D("0.00003")
     listed = [as_listed(first, "505X0"), as_listed(second, "505X1")]
     sweep(desk, listed, (desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00006"),))
@@ -214,7 +214,7 @@ STEPS = st.lists(
 )
 
 
-class Told:
+class Telling:
     """A venue that tells the trades of its orders, and the desk that listens."""
 
     def __init__(self, world: World) -> None:
@@ -319,7 +319,7 @@ class Told:
 @settings(max_examples=tries(150))
 @given(worlds(st.just(0)).filter(lambda world: world.same_ids or not world.learned), STEPS)
 def test_random_trades_told_at_random_are_booked_once_each(world: World, steps: list[tuple[str, int, int]]) -> None:
-    venue = Told(world)
+    venue = Telling(world)
     for step in steps:
         venue.step(*step)
         venue.check()
@@ -338,7 +338,7 @@ def undocumented(world: World) -> bool:
 @settings(max_examples=tries(150))
 @given(worlds(st.sampled_from([-9_000, -2_000, 0, 1_500, 3_000, 3_600_000])).filter(lambda world: not undocumented(world)), STEPS)
 def test_trades_whose_times_differ_by_place_are_never_booked_twice(world: World, steps: list[tuple[str, int, int]]) -> None:
-    venue = Told(world)
+    venue = Telling(world)
     for step in steps:
         venue.step(*step)
         venue.check()
