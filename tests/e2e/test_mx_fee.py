@@ -1,4 +1,4 @@
-"""A venue that takes its fee in MX: the trade is booked, the deployment halts and says why, and the bot sees the trade as it was."""
+"""A venue that takes its fee in MX: the trade is booked, the deployment halts and says why, and the bot sees the fee."""
 
 from __future__ import annotations
 

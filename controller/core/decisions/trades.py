@@ -30,21 +30,20 @@ def fill_reported(draft: Draft, venue: VenueName, fill: Fill, *, listed: bool, s
     ledger = draft.after.ledger(venue)
     if ledger.totals is None:
         return ""
-    order = find(draft.after, venue, fill.client_id, fill.order_id)
-    bookings = _bookings(ledger, fill, order)
-    if _is_known(ledger, fill, bookings, listed=listed):
+    order, misfit = _order_of(draft, venue, fill)
+    if _is_known(ledger, fill, order, listed=listed):
         _told_again(draft, venue, fill, order, listed=listed)
         return ""
     if order is None and not fill.client_id and any(may_trade(one, fill) for one in draft.after.open_on(venue)):
         return f"trade {fill.trade_id} may be ours"
     left = order.reported - order.booked if order is not None else ZERO
     final = order is not None and not order.working
-    numbering = ledger.one_numbering
+    bookings, numbering = _bookings(ledger, fill, order), ledger.one_numbering
     match judge(bookings, fill, listed=listed, left=left, final=final, one_numbering=numbering, shown=shown):
         case Told.REPEATED:
             _remember(draft, venue, fill, order, twin(bookings, fill, listed=listed), listed=listed)
         case Told.NEW:
-            _book(draft, venue, fill, order, listed=listed)
+            _book(draft, venue, fill, order, misfit, listed=listed)
         case Told.UNDECIDABLE:
             name = order.client_id if order is not None else fill.order_id
             moves.integrity(draft, f"trade {fill.trade_id} of {name} equals one that is booked, and the order executed no more")
@@ -58,20 +57,42 @@ def by_certainty(draft: Draft, venue: VenueName, fills: Sequence[Fill]) -> list[
     ledger = draft.after.ledger(venue)
 
     def apart(fill: Fill) -> bool:
-        return is_apart(_bookings(ledger, fill, find(draft.after, venue, fill.client_id, fill.order_id)), fill, listed=True)
+        return is_apart(_bookings(ledger, fill, _order_of(draft, venue, fill)[0]), fill, listed=True)
 
     return sorted(fills, key=apart)
+
+
+def _order_of(draft: Draft, venue: VenueName, fill: Fill) -> tuple[OrderState | None, str]:
+    """The order that made a trade, and why the order that the venue names cannot have made it.
+
+    No source says that MEXC's order ids differ between symbols. A trade of another symbol or side is of no order that either id
+    names, so that it changes nobody's executed amount; it halts.
+    """
+    named_by_id = find(draft.after, venue, fill.client_id, fill.order_id)
+    if named_by_id is None or _fits(named_by_id, fill):
+        return named_by_id, ""
+    one = named_by_id
+    why = f"{one.client_id} was sent as {one.side} {one.symbol} and traded as {fill.side} {fill.symbol}"
+    named_by_us = find(draft.after, venue, fill.client_id, "")
+    return (named_by_us if named_by_us is not None and _fits(named_by_us, fill) else None), why
+
+
+def _fits(order: OrderState, fill: Fill) -> bool:
+    return (order.symbol, order.side) == (fill.symbol, fill.side)
 
 
 def _bookings(ledger: Ledger, fill: Fill, order: OrderState | None) -> Sequence[Booking]:
     return order.bookings if order is not None else ledger.strangers.get(fill.order_id, ())
 
 
-def _is_known(ledger: Ledger, fill: Fill, bookings: Sequence[Booking], *, listed: bool) -> bool:
-    # The baseline of an older journal names the trades before it by their ids alone. An order remembers its trades for ever, the
-    # ledger only those since its account was bound.
-    keys = (trade_key(fill.order_id, fill.trade_id), fill.trade_id)
-    return any(key in ledger.trades for key in keys) or named(bookings, fill.trade_id, listed=listed) is not None
+def _is_known(ledger: Ledger, fill: Fill, order: OrderState | None, *, listed: bool) -> bool:
+    # An order remembers its trades for ever, the ledger only those since its account was bound.
+    if named(_bookings(ledger, fill, order), fill.trade_id, listed=listed) is not None:
+        return True
+    # The baseline names trades without their order, and that of an older journal by their ids alone.
+    key = trade_key(fill.order_id, fill.trade_id)
+    owners = {None, order.client_id if order is not None else ""}
+    return fill.trade_id in ledger.trades or (key in ledger.trades and ledger.trades.get(key) in owners)
 
 
 def _told_again(draft: Draft, venue: VenueName, fill: Fill, order: OrderState | None, *, listed: bool) -> None:
@@ -109,20 +130,20 @@ def _tell_again(draft: Draft, venue: VenueName, fill: Fill, order: OrderState | 
             venue=venue,
             trade_id=fill.trade_id,
             order_id=fill.order_id,
-            client_id=order.client_id if order is not None else fill.client_id,
+            client_id=order.client_id if order is not None else "",
             booked_as=booked_as,
             listed=listed,
         )
     )
 
 
-def _book(draft: Draft, venue: VenueName, fill: Fill, order: OrderState | None, *, listed: bool) -> None:
+def _book(draft: Draft, venue: VenueName, fill: Fill, order: OrderState | None, misfit: str, *, listed: bool) -> None:
     draft.emit(
         e.FillBooked(
             venue=venue,
             trade_id=fill.trade_id,
             order_id=fill.order_id,
-            client_id=order.client_id if order is not None else fill.client_id,
+            client_id=order.client_id if order is not None else "",
             symbol=fill.symbol,
             side=fill.side,
             price=fill.price,
@@ -136,10 +157,11 @@ def _book(draft: Draft, venue: VenueName, fill: Fill, order: OrderState | None, 
         )
     )
     fee_assets.check(draft, venue, fill)
-    if order is None:
+    if misfit:
+        moves.integrity(draft, misfit)
+    elif order is None:
         moves.integrity(draft, f"trade {fill.trade_id} on {venue} belongs to no order of ours ({fill.client_id or 'no client id'})")
-        return
-    if contradiction := _contradiction(order, fill, draft.after.orders[order.client_id].booked):
+    elif contradiction := _contradiction(order, fill, draft.after.orders[order.client_id].booked):
         moves.integrity(draft, contradiction)
 
 
@@ -147,8 +169,6 @@ def _contradiction(order: OrderState, fill: Fill, booked: object) -> str:
     name = order.client_id
     if contradiction := contradicted_ids(order, fill.client_id, fill.order_id):
         return contradiction
-    if (fill.symbol, fill.side) != (order.symbol, order.side):
-        return f"{name} was sent as {order.side} {order.symbol} and traded as {fill.side} {fill.symbol}"
     if order.status is OrderStatus.REJECTED:
         return f"{name} was rejected ({order.reject_code} {order.reject_message}), but it traded"
     if order.quantity is not None and order.booked + fill.quantity > order.quantity:
