@@ -96,8 +96,8 @@ class ClockOffset:
         return abs(self.ms) + self.uncertainty_ms
 
     def tells(self, limit_ms: int) -> bool:
-        """Whether the difference is for certain above the limit, or for certain not."""
-        return self.least > limit_ms or self.most <= limit_ms
+        """Whether the difference is for certain above the limit, or for certain not. A negative uncertainty tells nothing."""
+        return self.uncertainty_ms >= 0 and (self.least > limit_ms or self.most <= limit_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +348,7 @@ def _clock_offset(inputs: _Inputs) -> Breach | None:
     """Breached only by an offset that is certain. One that may lie on either side of a limit cannot be judged."""
     guard = GuardName.CLOCK_OFFSET
     measured = inputs.measurements.clock_offset_ms
-    if measured is None:
+    if measured is None or inputs.measurements.clock_uncertainty_ms < 0:
         return _clock_unjudged(inputs, "it is not measured")
     blind = _unmeasured(guard, measured, inputs)
     if blind is not None:

@@ -98,8 +98,11 @@ class VenueClock:
     def observe(self, sample: Sample) -> None:
         """Add one sample to the estimate.
 
-        If no offset fits both the sample and the estimate, one of the two clocks was set, and only the new sample counts.
+        If no offset fits both the sample and the estimate, one of the two clocks was set, and only the new sample counts. A sample
+        that was answered before it was sent measures nothing: our clock was set in between.
         """
+        if sample.round_trip < 0:
+            return
         current = self._estimate
         if current is not None and abs(sample.offset - current.offset) > current.uncertainty + sample.round_trip // 2 + _TOLERANCE:
             self._samples.clear()

@@ -55,8 +55,7 @@ class Fields:
 
     def client_id_or_empty(self, name: str) -> str:
         """An id that a client made, which may be any text or an integer; null and absent read as empty: not told."""
-        value = self._numbered(name)
-        return value if isinstance(value, str) and value.isdecimal() else self.text_or_empty(name)
+        return str(self._numbered(name)) if isinstance(self._values.get(name), int) else self.text_or_empty(name)
 
     def _numbered(self, name: str) -> object:
         value = self._values.get(name)
@@ -105,6 +104,13 @@ def checked_id(what: str, value: object) -> str:
     """An id that a venue made. Raises ``MalformedReply`` for anything else."""
     if not isinstance(value, str) or _VENUE_ID.fullmatch(value) is None:
         raise MalformedReply(f"{what} is not an id")
+    return value
+
+
+def checked_client_id(what: str, value: str) -> str:
+    """An id that a client made, or nothing. Raises ``MalformedReply`` for one that is longer than any text of a reply."""
+    if len(value) > _MOST_TEXT:
+        raise MalformedReply(f"{what} has {len(value)} characters")
     return value
 
 

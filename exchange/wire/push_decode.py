@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from exchange.model import Fill, ForeignOrder, MarketTrade, OrderReport, OrderStatus, Side
 from exchange.wire.errors import MalformedReply
-from exchange.wire.fields import checked_id
+from exchange.wire.fields import checked_client_id, checked_id
 from exchange.wire.market import BookTicker, Candle, Interval, Levels
 from exchange.wire.numbers import reply_amount, reply_decimal, reply_integer, reply_millis
 from exchange.wire.pb.market_pb2 import PublicMiniTickerV3Api
@@ -198,15 +198,16 @@ def _get_order(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
     order = wrapper.privateOrders
     symbol, order_id = _symbol(wrapper, channel), checked_id("privateOrders.id", order.id)
     kind, status = _TYPE_OF.get(order.orderType), _STATUS_OF.get(order.status)
+    client_id = checked_client_id("privateOrders.clientId", order.clientId)
     if kind is None:
-        return ForeignOrder(symbol, order_id, order.clientId, str(order.orderType), open=order.status not in _ENDED)
+        return ForeignOrder(symbol, order_id, client_id, str(order.orderType), open=order.status not in _ENDED)
     if status is None:
         raise MalformedReply(f"a private order with status {order.status}")
     updated_at = wrapper.sendTime or wrapper.createTime
     return OrderReport(
         symbol=symbol,
         order_id=order_id,
-        client_id=order.clientId,
+        client_id=client_id,
         side=_side(order.tradeType),
         type=kind,
         status=status,
@@ -229,7 +230,7 @@ def _get_fill(wrapper: PushDataV3ApiWrapper, channel: Channel) -> Body:
     return Fill(
         trade_id=checked_id("privateDeals.tradeId", deal.tradeId),
         order_id=checked_id("privateDeals.orderId", deal.orderId),
-        client_id=deal.clientOrderId,
+        client_id=checked_client_id("privateDeals.clientOrderId", deal.clientOrderId),
         symbol=_symbol(wrapper, channel),
         side=_side(deal.tradeType),
         price=reply_amount("price", deal.price),

@@ -39,14 +39,14 @@ def account_read(draft: Draft, reading: AccountRead) -> None:
         for report in reading.snapshot.open_orders
         if not venue_reports.order_reported(draft, venue, report, retry_cancel=True)
     ]
-    fills = reading.snapshot.fills
-    undecided = [fill for fill in fills if not trades.fill_reported(draft, venue, fill, listed=True)]
+    fills = trades.by_certainty(draft, venue, reading.snapshot.fills)
+    shown = {trade_key(fill.order_id, fill.trade_id) for fill in fills}
+    undecided = {trades.fill_reported(draft, venue, fill, listed=True, shown=shown) for fill in fills} - {""}
     _look_up_missing(draft, reading)
     waiting = may_be_ours(draft.after, venue, unknown)
     foreign = [report for report in unknown if report not in waiting]
     certain = {_not_ours(report) for report in foreign if draft.after.armed and draft.after.venue is venue}
-    open_questions = {f"{venue_reports.described(report)} may be ours" for report in waiting}
-    open_questions |= {f"trade {fill.trade_id} may be ours" for fill in undecided}
+    open_questions = {f"{venue_reports.described(report)} may be ours" for report in waiting} | undecided
     differences = [_not_ours(report) for report in foreign]
     # If a fill was booked while the account was read, its balances are of another moment. The next sweep compares them.
     compared = before.totals is None or before.fills_booked == reading.fills_before

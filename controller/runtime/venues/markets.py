@@ -127,5 +127,6 @@ class Markets:
         return {
             venue: replace(offset, ms=offset.ms + self._clock_shift_ms.get(venue, 0))
             for venue, offset in measured.items()
-            if offset is not None and now - offset.at <= OFFSET_GOOD_FOR_MS
+            # A measurement of the future was made before our clock was set back.
+            if offset is not None and abs(now - offset.at) <= OFFSET_GOOD_FOR_MS
         }

@@ -21,6 +21,7 @@ CLOCK_GOOD_FOR_MS = 10_000
 """How old the venue client's own clock measurement may be before the venue is asked again."""
 CLOCK_SURE_MS = 100
 """Above this uncertainty the venue is asked again in every sweep, until an answer comes quickly enough."""
+_MILLISECOND = 1_000_000
 _ROUNDED_MS = 2
 """What is lost by whole milliseconds on both clocks."""
 
@@ -118,8 +119,8 @@ class Sweeper:
         if reading is None or reading.age_ms > CLOCK_GOOD_FOR_MS or reading.uncertainty_ms > CLOCK_SURE_MS:
             sent, sent_ns = self._clock.now(), self._clock.monotonic_ns()
             venue_time = await self._venue.server_time()
-            received, half_ns = self._clock.now(), (self._clock.monotonic_ns() - sent_ns) // 2
-            self._offset = Offset((sent + received) // 2 - venue_time, received, half_ns // 1_000_000 + _ROUNDED_MS)
+            received, answered_ns = self._clock.now(), self._clock.monotonic_ns()
+            self._offset = _offset_of(sent, received, answered_ns - sent_ns, venue_time)
             reading = self._reading()
         if reading is not None:
             # The venue client's own estimate rests on several replies and on the monotonic clock: one slow reply cannot move it.
@@ -127,3 +128,13 @@ class Sweeper:
 
     def _reading(self) -> ClockReading | None:
         return self._venue.clock_reading if isinstance(self._venue, ClockedVenue) else None
+
+
+def _offset_of(sent: Millis, received: Millis, round_trip_ns: int, venue_time: Millis) -> Offset | None:
+    """What one question for the time measured; nothing if our clock was set back while it was under way."""
+    if round_trip_ns < 0 or received < sent:
+        return None
+    # Where the two clocks tell different durations, one of them was set in between, and the offset may be wrong by that.
+    set_by_ms = abs(received - sent - round_trip_ns // _MILLISECOND)
+    uncertainty = round_trip_ns // 2 // _MILLISECOND + _ROUNDED_MS + max(0, set_by_ms - _ROUNDED_MS)
+    return Offset((sent + received) // 2 - venue_time, received, uncertainty)

@@ -56,6 +56,40 @@ def test_a_fee_in_an_asset_of_the_policy_is_counted_and_halts_nothing(desk: Desk
     assert desk.state.position.stage is Stage.LIVE_EUR10
 
 
+@pytest.mark.parametrize("asset", ["USDT", "BTC"])
+def test_a_rebate_is_counted_and_halts_nothing(desk: Desk, asset: str) -> None:
+    before = (desk.state.ledger(VenueName.LIVE).totals or {})[asset] if asset == "USDT" else D(0)
+    traded(desk, "-0.0000001", asset)
+    after = (desk.state.ledger(VenueName.LIVE).totals or {})[asset]
+    assert after == before + (D("-1.8") if asset == "USDT" else D("0.00003")) + D("0.0000001")
+    assert desk.state.position.stage is Stage.LIVE_EUR10
+
+
+def test_a_rebate_in_another_asset_halts(desk: Desk) -> None:
+    traded(desk, "-0.01", "MX")
+    assert (desk.state.position.stage, desk.state.halt_cause) == (Stage.HALTED, Cause.BREACH)
+
+
+@pytest.mark.parametrize(
+    ("fee", "asset", "halts"),
+    [
+        ("1.8", "USDT", False),
+        ("1.80000001", "USDT", True),
+        ("-1.80000001", "USDT", True),
+        ("0.00003", "BTC", False),
+        ("0.00003001", "BTC", True),
+        ("-0.00003001", "BTC", True),
+    ],
+)
+def test_a_fee_larger_than_the_trade_is_booked_and_halts(desk: Desk, fee: str, asset: str, halts: bool) -> None:
+    traded(desk, fee, asset)
+    booked = desk.events(e.FillBooked)[-1]
+    assert isinstance(booked, e.FillBooked)
+    assert (booked.trade_id, booked.fee) == ("T-fee", D(fee))
+    assert (desk.state.halt_cause is Cause.INTEGRITY) is halts
+    assert ("was traded" in desk.state.halt_reason) is halts
+
+
 @pytest.mark.parametrize("asset", ["", "MX"])
 def test_a_fee_of_nothing_is_a_free_trade_whatever_asset_it_names(desk: Desk, asset: str) -> None:
     traded(desk, "0", asset)

@@ -247,7 +247,7 @@ def test_a_clock_that_stays_uncertain_halts_after_the_deadline(desk: Desk) -> No
 def test_the_gate_keeps_the_largest_offset_that_is_certain(desk: Desk) -> None:
     before = desk.state.tally
     assert before is not None
-    for offset, uncertainty in ((300, 100), (950, 1_051), (-400, 150)):
+    for offset, uncertainty in ((300, 100), (950, 1_051), (-400, 150), (500, -1), (1, -5_000)):
         desk.pass_time(1_000)
         desk.sweep_all()
         tick(

@@ -268,6 +268,19 @@ def test_an_uneven_round_trip_is_an_uncertainty() -> None:
     assert (reading.offset_ms, reading.uncertainty_ms) == (950, 1051)
 
 
+def test_a_sample_answered_before_it_was_sent_measures_nothing() -> None:
+    source = FakeClock()
+    clock = VenueClock(source)
+    clock.observe(Sample(source.ns, source.ns - 400_000_000, Millis(5)))
+    assert (clock.reading, clock.uncertainty_ns) == (None, None)
+    clock.observe(sample(source, 100))
+    before = clock.now() - source.now()
+    clock.observe(Sample(source.ns, source.ns - 400_000_000, Millis(source.now() + 700)))
+    reading = clock.reading
+    assert reading is not None
+    assert (clock.now() - source.now(), reading.uncertainty_ms) == (before, 6)
+
+
 def test_an_unmeasured_clock_raises_instead_of_guessing() -> None:
     clock = VenueClock(FakeClock())
     assert (clock.age_ns, clock.reading, clock.uncertainty_ns) == (None, None, None)

@@ -216,6 +216,10 @@ def test_a_clock_offset_in_either_direction_raises_the_level(offset: int, level:
         (450, 51, Level.NO_ENTRY, True),
         (950, 1050, Level.NO_ENTRY, True),
         (0, 901, Level.NO_ENTRY, True),
+        # The answer came before the question: our clock was set in between, so nothing was measured.
+        (0, -1, Level.NO_ENTRY, True),
+        (2_000, -3_000, Level.NO_ENTRY, True),
+        (800, -200, Level.NO_ENTRY, True),
     ],
 )
 def test_only_a_clock_offset_that_is_certain_is_a_breach(offset: int, uncertainty: int, level: Level | None, blind: bool) -> None:
