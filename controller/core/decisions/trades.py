@@ -66,7 +66,7 @@ def _order_of(draft: Draft, venue: VenueName, fill: Fill) -> tuple[OrderState | 
     """The order that made a trade, and why the order that the venue names cannot have made it.
 
     No source says that MEXC's order ids differ between symbols. A trade of another symbol or side is of no order that either id
-    names, so that it changes nobody's executed amount; it halts.
+    names, so that no order's executed amount changes; it halts.
     """
     named_by_id = find(draft.after, venue, fill.client_id, fill.order_id)
     if named_by_id is None or _fits(named_by_id, fill):

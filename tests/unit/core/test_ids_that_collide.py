@@ -73,7 +73,7 @@ def test_a_trade_under_a_shared_id_is_booked_on_the_order_that_it_fits(desk: Des
     assert (booked(desk, bought, sold), desk.state.position.stage) == (["0.00003", "0.00003"], Stage.HALTED)
 
 
-def test_a_trade_with_the_client_id_of_another_venues_order_is_booked_on_none() -> None:
+def test_a_trade_naming_an_order_of_another_venue_is_booked_on_none() -> None:
     desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
     first = buy(desk)
     before = desk.state.orders[first]
