@@ -18,6 +18,9 @@ def fault(text: str) -> str:
     """What is wrong with an id, in words; empty when it is accepted."""
     if len(text) > MOST_CHARACTERS:
         return f"it has {len(text)} characters, and at most {MOST_CHARACTERS} are accepted"
+    if text.isspace():
+        # A template that was not filled in gives every order this id, and no log or status can show which order it names.
+        return "it is blank"
     if _UNREADABLE in text:
         return "it is not UTF-8 text"
     hidden = next((one for one in text if not one.isprintable()), "")

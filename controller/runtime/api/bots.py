@@ -276,19 +276,18 @@ class Bots:
                 answer.set_result(outcome)
 
     async def _outcome(self, client_id: str) -> PlaceReply:
-        outcome = self._waiting.setdefault(client_id, asyncio.Event())
-        try:
-            if self._writer.state.orders[client_id].status is OrderStatus.ADMITTED:
+        """Wait for the venue's answer. Requests with one client id share the wait, so none of them may end it for the others."""
+        if self._writer.state.orders[client_id].status is OrderStatus.ADMITTED:
+            outcome = self._waiting.setdefault(client_id, asyncio.Event())
+            try:
                 await asyncio.wait_for(outcome.wait(), OUTCOME_WITHIN_S)
-        except TimeoutError:
-            return Outstanding(client_id, self._writer.state.orders[client_id].bot_client_id, "no outcome yet")
-        finally:
-            self._waiting.pop(client_id, None)
+            except TimeoutError:
+                return Outstanding(client_id, self._writer.state.orders[client_id].bot_client_id, "no outcome yet")
         return _reply(self._writer.state.orders[client_id])
 
     def _on_batch(self, batch: CommittedBatch) -> None:
         for _, event in batch.entries:
-            if isinstance(event, _OUTCOMES) and (waiting := self._waiting.get(event.client_id)) is not None:
+            if isinstance(event, _OUTCOMES) and (waiting := self._waiting.pop(event.client_id, None)) is not None:
                 waiting.set()
             if isinstance(event, e.CancelAccepted):
                 self._answer_cancel(event.client_id, CancelAck())

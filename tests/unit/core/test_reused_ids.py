@@ -10,7 +10,7 @@ import pytest
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core import inputs as i
-from controller.core.decisions.draft import Decision, Repeated
+from controller.core.decisions.draft import Admitted, Decision, Repeated
 from controller.core.fold.apply import apply
 from controller.core.state import State
 from exchange.model import OrderIntent, OrderStatus, OrderType, Side
@@ -90,6 +90,32 @@ def test_the_id_of_an_order_that_is_over_is_refused(desk: Desk, ended: OrderStat
 def test_the_id_of_an_order_that_the_venue_rejected_is_refused(desk: Desk) -> None:
     desk.placed(asked(desk, FIRST), Rejected(30005, "Oversold"))
     assert "is over (REJECTED)" in refused(asked(desk, FIRST))
+
+
+def test_the_same_order_again_before_its_answer_is_sent_once(desk: Desk) -> None:
+    admitted = asked(desk, FIRST)
+    assert isinstance(admitted.reply, Admitted)
+    again = asked(desk, FIRST)
+    assert (again.reply, again.effects) == (Repeated(admitted.reply.client_id), ())
+    refused(asked(desk, OTHERS["side"]))
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_an_unknown_orders_id_with_other_content_is_refused(desk: Desk, other: OrderIntent) -> None:
+    first = desk.placed(asked(desk, FIRST), Unknown("time-out"))
+    assert f"{first}: BUY 0.00003 {SYMBOL} LIMIT at 60000, UNKNOWN" in refused(asked(desk, other))
+
+
+@pytest.mark.parametrize("own", ["x" * 64, "é☃" * 32, "a b"])
+def test_an_id_of_any_printable_text_names_one_order_after_a_restart(own: str) -> None:
+    desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
+    desk.tick()
+    first = desk.placed(asked(desk, replace(FIRST, client_id=own)), Unknown("time-out"))
+    desk.state = folded(desk)
+    desk.boot()
+    desk.sweep_all()
+    assert asked(desk, replace(FIRST, client_id=own)).reply == Repeated(first)
+    refused(asked(desk, replace(OTHERS["side"], client_id=own)))
 
 
 def test_an_order_without_an_outcome_still_lives(desk: Desk) -> None:

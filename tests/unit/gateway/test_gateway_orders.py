@@ -67,7 +67,7 @@ async def test_the_port_gets_what_was_asked_besides_the_amounts(bot: BotClient, 
     assert port.placed()[0].conditions == "timeInForce=GTC, stpMode=cancel_maker"
 
 
-BOT_IDS = [str(UUID(int=1 << 127)), "x" * 64, "a b", "a;b", "ünï-☃", "../x", "${x}", "[red]x", '"quoted"']
+BOT_IDS = [str(UUID(int=1 << 127)), "x" * 64, "a b", "a;b", "ünï-☃", "../x", "${x}", "[red]x", '"quoted"', "é☃" * 32, " a "]
 
 
 @pytest.mark.parametrize("own", BOT_IDS)
@@ -84,6 +84,11 @@ async def test_a_bots_own_id_may_be_any_printable_text_up_to_64_characters(bot: 
     ("own", "why"),
     [
         ("x" * 65, "it has 65 characters, and at most 64 are accepted"),
+        ("☃" * 65, "it has 65 characters, and at most 64 are accepted"),
+        (" ", "it is blank"),
+        (" " * 64, "it is blank"),
+        ("\u2003", "it is blank"),
+        ("a\u2003b", "it contains U+2003, which cannot be printed"),
         ("a\nb", "it contains U+000A, which cannot be printed"),
         ("a\u202eb", "it contains U+202E, which cannot be printed"),
     ],

@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
-from controller.gateway.port import Busy, CancelRefused, Outstanding
+from controller.core.decisions.draft import Admitted
+from controller.core.effects import Place
+from controller.core.inputs import PlacementAnswered
+from controller.gateway.port import Accepted, Busy, CancelRefused, Outstanding, PlaceReply, VenueRejected
 from controller.runtime.api import bots as module
 from controller.runtime.api.bots import Bots
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.venues.markets import Markets
-from exchange.model import OrderType, Side, SymbolRules
-from exchange.ports import VenueName
+from exchange.model import Millis, OrderType, Side, SymbolRules
+from exchange.ports import Ack, PlaceOutcome, Rejected, Unknown, VenueName
 from exchange.wire.orders import NewOrder
 from policies.stage import Stage
 from tests.support.desk import BOT_KEYS, Desk
@@ -60,3 +63,44 @@ async def test_an_order_without_the_writers_answer_is_outstanding(shell: Shell) 
 async def test_a_cancel_is_answered_while_the_writer_does_not_run(shell: Shell) -> None:
     (order,) = (order for order in shell.writer.state.open.values() if order.working)
     assert isinstance(await bots_of(shell).cancel(BOT, order.symbol, order.client_id), CancelRefused)
+
+
+async def waiting_twice(shell: Shell) -> tuple[str, list[asyncio.Task[PlaceReply]], Bots]:
+    """An order that is admitted and not answered, and two requests that sent it again and wait."""
+    bots = bots_of(shell)
+    asked = shell.ask(shell.desk.requested("0.00003", "60000", bot_id="mine-1"))
+    await shell.step()
+    reply = (await asked).reply
+    assert isinstance(reply, Admitted)
+    tasks = [asyncio.create_task(bots.place(BOT, ORDER, key=BOT_KEYS[BOT])) for _ in range(2)]
+    await asyncio.sleep(0)
+    # Both requests are decided in one turn of the writer.
+    await asyncio.wait_for(shell.step(), 5)
+    await asyncio.sleep(0.05)
+    assert not any(task.done() for task in tasks)
+    assert sum(isinstance(effect, Place) for effect in shell.performed) == 1, "the order was sent twice"
+    return reply.client_id, tasks, bots
+
+
+@pytest.mark.parametrize("outcome", [Ack("C02__1", Millis(1)), Rejected(30005, "Oversold"), Unknown("time-out")])
+async def test_one_id_sent_twice_before_the_ack_gets_one_answer(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, outcome: PlaceOutcome
+) -> None:
+    monkeypatch.setattr(module, "DECIDED_WITHIN_S", 5)
+    client_id, tasks, _ = await waiting_twice(shell)
+    shell.inbox.fact(PlacementAnswered(client_id, outcome), 0)
+    await shell.step()
+    first, second = await asyncio.wait_for(asyncio.gather(*tasks), 1)
+    assert first == second
+    assert isinstance(first, {Ack: Accepted, Rejected: VenueRejected, Unknown: Outstanding}[type(outcome)])
+
+
+async def test_a_request_that_gives_up_leaves_the_others_their_answer(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DECIDED_WITHIN_S", 5)
+    client_id, (first, second), bots = await waiting_twice(shell)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    shell.inbox.fact(PlacementAnswered(client_id, Ack("C02__1", Millis(1))), 0)
+    await shell.step()
+    assert isinstance(await asyncio.wait_for(second, 1), Accepted)
+    assert bots._waiting == {}
