@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import time
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 
 from exchange.testnet.server import RunningTestnet
+from tests.unit.testnet.conftest import LIMIT_BUY
 
 
 async def test_ping_is_an_empty_object_and_nothing_else(http: httpx.AsyncClient) -> None:
@@ -54,6 +59,33 @@ async def test_an_order_in_a_form_body_labelled_as_json_is_accepted(trader: Any)
     assert set(reply.json()) >= {"symbol", "orderId", "orderListId"}
     assert "status" not in reply.json()
     assert (found["clientOrderId"], found["status"]) == ("HUMBOT-1", "NEW")
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize("content_type", [FORM, f"{FORM}; charset=UTF-8", FORM.upper()])
+async def test_an_order_in_a_form_body_is_accepted(trader: Any, content_type: str) -> None:
+    headers = {"X-MEXC-APIKEY": trader.key, "Content-Type": content_type}
+    order = {**LIMIT_BUY, "newClientOrderId": "form-1"}
+    placed = await trader.send("POST", "order", order, body=True, headers=headers)
+    assert placed.status_code == 200, placed.text
+    found = await trader.get("order", symbol="BTCUSDT", orderId=placed.json()["orderId"])
+    assert (found["clientOrderId"], found["origQty"], found["price"]) == ("form-1", "0.01", "50000")
+    ended = await trader.send("DELETE", "order", {"symbol": "BTCUSDT", "origClientOrderId": "form-1"}, body=True, headers=headers)
+    assert (ended.status_code, ended.json()["orderId"]) == (200, placed.json()["orderId"])
+
+
+async def test_an_order_in_query_and_form_body_is_signed_over_both(http: httpx.AsyncClient, trader: Any) -> None:
+    order = {**LIMIT_BUY, "timestamp": str(int(time.time() * 1000))}
+    query = urlencode({name: order.pop(name) for name in ("symbol", "side", "type")})
+    body = urlencode(order)
+    signed = hmac.new(trader.secret.encode(), f"{query}{body}".encode(), hashlib.sha256).hexdigest()
+    headers = {"X-MEXC-APIKEY": trader.key, "Content-Type": FORM}
+    for signature, status in (("0" * 64, 400), (signed, 200)):
+        content = f"{body}&signature={signature}"
+        reply = await http.post(f"/api/v3/order?{query}", content=content, headers=headers)
+        assert reply.status_code == status, reply.text
 
 
 async def test_a_listen_key_is_created_from_a_signed_body(trader: Any) -> None:
