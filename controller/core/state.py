@@ -146,7 +146,10 @@ class OpenAlert:
 
 @dataclass(frozen=True, slots=True)
 class ClosedSymbol:
-    """A symbol that cannot be traded at its venue while ``orders`` are open in it or the account holds ``held`` of it."""
+    """A symbol that cannot be traded at its venue while ``orders`` are open in it or the account holds ``held`` of it.
+
+    One of the policy that the venue does not list counts without any of both.
+    """
 
     venue: VenueName
     symbol: str

@@ -1,4 +1,6 @@
-"""Decides when people hear that a symbol in which something is at stake is closed at its venue. ``core.decisions.ticks`` calls it.
+"""Decides when people hear that a symbol with something at stake is closed at its venue, or that one of the policy is not listed.
+
+``core.decisions.ticks`` calls it.
 
 MEXC can pause a pair, take it offline or delist it within a day (mexc-spot-v3.md §3.1). Its orders can then no longer trade and its
 holdings can no longer be sold, and nothing else would say so.
@@ -20,6 +22,7 @@ from exchange.ports import VenueName
 from policies.schema import Policy
 
 ZERO = Decimal(0)
+NOT_LISTED = "it is not listed there"
 
 
 def watch(draft: Draft, policy: Policy, markets: Mapping[VenueName, Market]) -> None:
@@ -34,7 +37,7 @@ def watch(draft: Draft, policy: Policy, markets: Mapping[VenueName, Market]) -> 
 def closed_because(rules: SymbolRules | None) -> str:
     """Why no order can trade under these rules; empty where one can."""
     if rules is None:
-        return "it is no longer listed"
+        return NOT_LISTED
     if not rules.trading:
         return "it is paused or offline"
     return "" if rules.api_allowed else "it is closed to orders by API"
@@ -46,7 +49,8 @@ def _judge(draft: Draft, policy: Policy, venue: VenueName, symbol: str, why: str
     totals = state.ledger(venue).totals
     held = totals.get(symbol.removesuffix(policy.eur_rate.asset), ZERO) if totals is not None else ZERO
     known = state.closed_symbols.get(key_of(venue, symbol))
-    if why and (orders or held > 0):
+    # One that is not listed stops the guard of quotes and the sweeps, so people hear of it even when nothing is at stake in it.
+    if why and (orders or held > 0 or why == NOT_LISTED):
         if known is None or known.why != why:
             event = e.SymbolClosed(venue=venue, symbol=symbol, why=why, orders=orders, held=held)
             draft.emit(event)

@@ -68,7 +68,7 @@ class NoFeed:
 
 
 @pytest.mark.parametrize(
-    ("rules", "why"), [(GONE, "no longer listed"), (OFFLINE, "paused or offline"), (NO_API, "closed to orders by API")]
+    ("rules", "why"), [(GONE, "not listed there"), (OFFLINE, "paused or offline"), (NO_API, "closed to orders by API")]
 )
 def test_an_open_order_in_a_symbol_that_closed_raises_an_alert(desk: Desk, rules: Mapping[str, SymbolRules], why: str) -> None:
     desk.placed(desk.order("0.00003"))
@@ -89,6 +89,13 @@ def test_a_holding_in_a_symbol_that_closed_raises_an_alert(desk: Desk) -> None:
 def test_a_closed_symbol_without_orders_and_holdings_raises_none(desk: Desk) -> None:
     decision = tick(desk, OFFLINE)
     assert (alerts(decision), open_alerts(desk)) == ([], [])
+
+
+def test_a_symbol_of_the_policy_that_is_not_listed_raises_an_alert_once(desk: Desk) -> None:
+    assert [alerts(tick(desk, GONE)) for _ in range(2)] == [["BTCUSDT is closed on testnet"], []]
+    assert "because it is not listed there" in shown(desk).oversight.closed_symbols[0].line
+    tick(desk, OPEN)
+    assert not desk.state.closed_symbols
 
 
 def test_an_open_symbol_raises_none(desk: Desk) -> None:
