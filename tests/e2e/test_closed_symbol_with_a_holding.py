@@ -51,7 +51,7 @@ async def test_a_symbol_that_no_venue_lists_is_named_before_the_halt(tmp_path: P
         assert [(found["venue"], found["symbol"]) for found in closed] == [("live", "NEVERUSDT"), ("mock", "NEVERUSDT")]
         assert "NEVERUSDT cannot be traded on live, because it is not listed there" in closed[0]["line"]
         assert "NEVERUSDT is closed on live" in [alert["title"] for alert in status["oversight"]["alerts"]]
-        refused = await one.buy(await one.resting_price(), "0.00003", "no quotes of the other")
+        refused = await one.buy("50000", "0.00003", "no quotes of the other")
         assert refused.status_code == 400, refused.text
         halted = await one.until(lambda status: status["stage"] == "HALTED")
         assert halted["halt_reason"].startswith("quote-stale cannot be judged")
