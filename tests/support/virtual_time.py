@@ -53,8 +53,13 @@ class VirtualClock:
 
 
 def run_in_virtual_time(work: Coroutine[Any, Any, T], loop: VirtualTimeLoop) -> T:
-    """Run ``work`` to its end."""
+    """Run ``work`` to its end, and cancel what it leaves behind."""
     try:
         return loop.run_until_complete(work)
     finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
         loop.close()

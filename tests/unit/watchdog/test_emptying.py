@@ -87,6 +87,11 @@ def test_a_venue_that_does_not_answer_keeps_no_other_from_being_cancelled() -> N
     assert account.orders == 0
 
 
+def test_an_accepted_cancel_is_not_named_when_the_orders_cannot_be_read() -> None:
+    found, _ = read(Account(LIVE, 1, error=refusal("no answer")), at=[LIVE], cancelling=True)
+    assert found.problem == "live: no answer"
+
+
 def test_a_refused_cancel_is_named_when_the_orders_cannot_be_read() -> None:
     account = Account(LIVE, 1, error=refusal("no answer"))
     account.refuses = "busy"

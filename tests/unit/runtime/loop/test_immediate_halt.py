@@ -132,6 +132,7 @@ async def test_a_halt_that_is_told_stops_orders_at_once(shell: Shell) -> None:
     stops = Stops(shell)
     stops.halt.tell("the latch file", "enough")
     assert stops.done == [("recorded", "enough", False), ("cancels", "enough", False)]
+    assert shell.permits.suspended_because == "a halt is not recorded yet: enough"
 
 
 async def test_the_decision_names_who_asked_for_the_halt(shell: Shell) -> None:
