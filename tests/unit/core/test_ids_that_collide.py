@@ -55,7 +55,9 @@ def test_a_trade_of_another_symbol_under_our_orders_id_is_booked_on_none(desk: D
     first = buy(desk)
     desk.give(i.VenueReported(MOCK, replace(fill_of(desk, first), symbol="ETHUSDT", client_id="")))
     assert (booked(desk, first), desk.state.ledger(MOCK).fills_booked) == (["0"], 1)
-    assert (desk.state.ledger(MOCK).totals or {})["ETH"] == D("0.00003")
+    totals = desk.state.ledger(MOCK).totals
+    assert totals is not None
+    assert totals["ETH"] == D("0.00003")
     assert "was sent as BUY BTCUSDT and traded as BUY ETHUSDT" in desk.state.halt_reason
 
 
