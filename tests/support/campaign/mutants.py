@@ -14,7 +14,7 @@ from textwrap import dedent
 from types import CodeType, FunctionType
 from typing import Any
 
-from controller.core.decisions import absence, account, boot, moves, orders, venue_reports
+from controller.core.decisions import absence, account, boot, moves, orders, trades, venue_reports
 from controller.core.fold import orders as folded
 from controller.runtime.loop.permit import PermitOffice
 from policies import exposure, limits
@@ -107,18 +107,12 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
         "e.CancelAccepted(client_id=answer.client_id)",
         f"{_EVENTS}.OrderReported(client_id=answer.client_id, order_id='', status='CANCELED', executed=0, executed_quote=0)",
     ),
-    "a fill is booked twice": one(
-        venue_reports.fill_reported, "fill.trade_id in ledger.trades or ledger.totals is None", "ledger.totals is None"
-    ),
+    "a fill is booked twice": one(trades._is_known, "trade_key(fill.order_id, fill.trade_id) in ledger.trades or", "False and"),
     "a fill counts twice for its order": one(
         folded.filled, "booked = order.booked + event.quantity", "booked = order.booked + 2 * event.quantity"
     ),
     "nothing is cancelled when the deployment halts": (
         *one(moves.go, 'draft.do(CancelAll(name, symbols(draft), because=f"{old} → {here}: {reason}"))', "pass"),
-        *one(
-            venue_reports._cancel_if_obsolete,
-            "draft.after.venue is not order.venue or draft.after.position.stage is Stage.HALTED",
-            "False",
-        ),
+        *one(venue_reports._cancel_if_obsolete, "obsolete = stopped or draft.after.venue is not order.venue", "obsolete = False"),
     ),
 }
