@@ -83,6 +83,7 @@ class Judge:
         self._cap: dict[VenueName, Any] = {}
         self._bot_ids: Counter[tuple[str, str]] = Counter()
         self._halted_at = 0
+        self._booked_trades: set[tuple[VenueName, str]] = set()
         self.most: dict[str, Any] = {}
         self.watchman = Watched(world)
 
@@ -156,9 +157,12 @@ class Judge:
 
     def _booked(self, event: e.FillBooked) -> None:
         """Invariant 7: a booked trade is a trade of the venue, unchanged; the watchman sees that it is booked once."""
-        fill: Fill | None = self.world.venues[event.venue].fills.get(event.trade_id)
+        fill: Fill | None = self.world.venues[event.venue].named.get(event.trade_id)
         if fill is None:
             raise Violation(f"invariant 7: the venue made no trade {event.trade_id}")
+        if (event.venue, fill.trade_id) in self._booked_trades:
+            raise Violation(f"invariant 7: trade {fill.trade_id} is booked twice")
+        self._booked_trades.add((event.venue, fill.trade_id))
         ours = (event.side, event.price, event.quantity, event.quote, event.fee, event.fee_asset)
         if ours != (fill.side, fill.price, fill.quantity, fill.quote, fill.fee, fill.fee_asset):
             raise Violation(f"invariant 7: trade {event.trade_id} is booked otherwise than the venue made it")
@@ -201,6 +205,7 @@ class Judge:
     def restarted(self) -> None:
         """A process ended: what its mock executor held is gone."""
         self._cap.pop(VenueName.MOCK, None)
+        self._booked_trades = {one for one in self._booked_trades if one[0] is not VenueName.MOCK}
 
     # At the moment of a send, and after every change at a venue
 

@@ -20,6 +20,7 @@ from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.document import load_policy
 from policies.stage import RISK_ORDER, Stage
+from tests.support.campaign.dialect import KINDS, Dialect, drawn_dialect
 from tests.support.campaign.venue import CampaignVenue
 from tests.support.campaign.world import Fate, World
 from tests.support.desk import Desk
@@ -42,7 +43,10 @@ START_WEIGHTS = (8, 16, 8, 40, 16, 12)
 WAYS = ("ack", "lost-ack", "late-ack", "late-arrival", "never", "503-before", "503-after", "refused", "429", "reset")
 WAY_WEIGHTS = (50, 9, 8, 8, 5, 4, 6, 4, 3, 3)
 LAGS = (0, 0, 4_000, 9_000, 15_000, 20_000, 30_000)
-DISTANCES = (0, 0, 5, 30, -5, -20, -60, -90, 150)
+AT_THE_TOUCH = 1
+"""The distance of a limit at the best price of the other side: the rest of what trades there at once is equal to it."""
+
+DISTANCES = (0, 0, 5, 30, -5, -20, -60, -90, 150, AT_THE_TOUCH)
 TYPES = (
     OrderType.LIMIT,
     OrderType.LIMIT,
@@ -88,6 +92,11 @@ ODD = ("symbol", "negative", "huge", "tiny", "no price", "both", "wrong key", "o
 SIGNED = ("advance", "ramp", "demote", "halt", "one signature", "expired", "again")
 
 
+def _equal_trades(dice: Random) -> tuple[Any, ...]:
+    size, apart = dice.choice((10, 10, 20, 50)), dice.choice((0, 0, 1, 300, 900, 2_100))
+    return dice.randint(0, 9), size, dice.randint(1, 3), apart, dice.choice((0, 0, 0, 1, 1, 2))
+
+
 def _fault(dice: Random) -> tuple[Any, ...]:
     kind = dice.choice(("lag", "lag", "freeze", "down", "down", "slow", "repeat", "swap", "cancels lost", "cancels late"))
     return kind, dice.choice((300, 1_500, 4_000, 9_000, 20_000)), dice.choice(LAGS), dice.choice(LAGS), dice.randint(1, 3)
@@ -103,6 +112,7 @@ DRAWS: dict[str, tuple[int, Callable[[Random], tuple[Any, ...]]]] = {
     "move": (9, lambda dice: (dice.randint(-60, 60),)),
     "gap": (1, lambda dice: (dice.choice((-5_000, -1_500, -400, 400, 1_500, 5_000)),)),
     "trade": (8, lambda dice: (dice.randint(0, 9), dice.randint(1, 4))),
+    "equal trades": (4, _equal_trades),
     "fault": (9, _fault),
     "feed": (1, lambda dice: (dice.choice((900, 900, 1_800, 2_500, 6_000, 17_000)), dice.random() < 0.5)),
     "clock": (1, lambda dice: (dice.choice((600, 600, -700, 2_000)), dice.choice((500, 500, 3_000)))),
@@ -120,11 +130,11 @@ _WEIGHTS = tuple(weight for weight, _ in DRAWS.values())
 
 
 def drawn(seed: int, number: int) -> tuple[int, list[Step]]:
-    """Sequence ``number`` of a seed: where it starts, and its 10 to 60 steps."""
+    """Sequence ``number`` of a seed: where it starts, the dialect of its venues, and its 10 to 60 steps."""
     dice = Random(f"{seed} {number}")
     (start,) = dice.choices(range(len(STARTS)), START_WEIGHTS)
     names = dice.choices(_NAMES, _WEIGHTS, k=10 + int(51 * dice.random() ** 3))
-    return start, [(name, DRAWS[name][1](dice)) for name in names]
+    return start, [("dialect", drawn_dialect(dice)), *((name, DRAWS[name][1](dice)) for name in names)]
 
 
 # What is done
@@ -154,10 +164,20 @@ class Play:
             self.world.judge.books()
             self.world.judge.quiet()
 
+    def _dialect(self, *forms: bool) -> None:
+        dialect = Dialect(*forms)
+        for name in (VenueName.TESTNET, VenueName.LIVE):
+            self.world.venues[name].dialect = dialect
+        for kind, holds in zip(KINDS, forms, strict=True):
+            self.world.reached[f"dialect: {kind.replace('_', ' ')}"] += holds
+
     # A bot
 
     def _intent(self, side: str, type_: OrderType, size: int, bps: int, bot_id: str) -> OrderIntent:
         price = (self.world.shown_price * (10_000 + bps) / 10_000).quantize(D("0.01"), ROUND_DOWN)
+        if abs(bps) == AT_THE_TOUCH:
+            bid, ask = CampaignVenue.best(self.world.shown_price)
+            price = ask if side == "BUY" else bid
         return OrderIntent(SYMBOL, Side(side), type_, bot_id, D(size) / 100_000, None, None if type_ is OrderType.MARKET else price)
 
     def _order(self, side: str, type_: int, size: int, bps: int, bot_id: str, fate: tuple[str, int, int, int]) -> None:
@@ -212,6 +232,14 @@ class Play:
 
     def _trade(self, which: int, part: int) -> None:
         self._venue().print_trade(which, part, self.world.now)
+
+    def _equal_trades(self, which: int, steps: int, count: int, apart_ms: int, losses: int) -> None:
+        venue = self._venue()
+        venue.faults.losses = losses
+        for _ in range(count):
+            venue.print_equal(which, steps, self.world.now)
+            self.world.pass_time(apart_ms)
+        venue.faults.losses = 0
 
     def _venue(self) -> CampaignVenue:
         return self.world.venues[self.world.state.watched or VenueName.MOCK]

@@ -23,6 +23,8 @@ from controller.journal.chain import Head, Record, genesis_hash
 from controller.runtime.loop.inbox import QueuedInput
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.loop.writer import Writer
+from controller.runtime.venues.lookups import FILLS_BACK_MS
+from controller.runtime.venues.reconcile import OVERLAP_MS
 from exchange.errors import GatehouseError
 from exchange.matching.events import Refusal
 from exchange.model import DataSource, Fill, Millis, OrderIntent, OrderReport, OrderStatus, Quote
@@ -319,7 +321,7 @@ class World(Desk):
             self.reached[f"type: {intent.type}"] += 1
             self.reached["fill: at once"] += outcome.status is OrderStatus.FILLED
             self.reached["fill: in part at once"] += bool(outcome.executed and outcome.status is not OrderStatus.FILLED)
-            answer = Ack(outcome.order_id, self.now)
+            answer = Ack(self.venues[name].dialect.order_id(outcome.order_id), self.now, outcome.price, outcome.quantity)
         if way in {"ack", "late-ack"}:
             self._answer_later(intent.client_id, ANSWER_MS if way == "ack" else 1_200, answer)
 
@@ -377,16 +379,30 @@ class World(Desk):
         if venue.is_down(self.now):
             self.reached["look-up: no answer"] += 1
             return
-        reports, fills, _ = venue.account(self.now)
-        found = next((report for report in reports if report.client_id == client_id), None)
-        mine = [] if found is not None else [fill for fill in fills if fill.client_id == client_id]
-        for fill in mine:
-            self.give(i.VenueReported(effect.venue, fill))
+        since = (effect.since or self.now - FILLS_BACK_MS) - OVERLAP_MS
+        reports, fills, _ = venue.account(self.now, since)
+        found = next((report for report in reports if self._named(effect.venue, report) == client_id), None)
+        traded: set[str] = set()
+        if found is None:
+            traded = self._book_listed(effect, fills)
+        # What is shown without our id and with an order id that is not known may be this order: it is not absent then.
+        hidden = "" in traded or any(not self._named(effect.venue, report) for report in reports)
+        absent = not hidden and client_id not in traded
         found = found or venue.order(client_id, self.now)
         self.reached["look-up: found" if found else "look-up: not found"] += 1
         if found is not None:
             self._looking.pop(client_id, None)
-        self.give(i.LookupAnswered(client_id, found, absent_everywhere=found is None and not mine, asked_at=asked))
+        self.give(i.LookupAnswered(client_id, found, absent_everywhere=found is None and absent, asked_at=asked))
+
+    def _book_listed(self, effect: LookUp, fills: Sequence[Fill]) -> set[str]:
+        named = [(self._named(effect.venue, fill), fill) for fill in fills]
+        for name, fill in named:
+            if name == effect.client_id:
+                self.give(i.VenueReported(effect.venue, fill, listed=True))
+        return {name for name, _ in named}
+
+    def _named(self, venue: VenueName, shown: OrderReport | Fill) -> str:
+        return self.state.ledger(venue).ids.get(shown.order_id) or shown.client_id
 
     def _sweep_again(self) -> None:
         self.later(SWEEP_MS, self._sweep_again)
@@ -397,15 +413,16 @@ class World(Desk):
             self._read(name)
 
     def _read(self, name: VenueName) -> None:
-        started, booked = self.now, self.state.ledger(name).fills_booked
-        self.later(QUERY_MS, lambda: self._reads(name, started, booked))
+        ledger, started = self.state.ledger(name), self.now
+        booked, since = ledger.fills_booked, ledger.cursor - OVERLAP_MS
+        self.later(QUERY_MS, lambda: self._reads(name, started, booked, since))
 
-    def _reads(self, name: VenueName, started: Millis, booked: int) -> None:
+    def _reads(self, name: VenueName, started: Millis, booked: int, since: int) -> None:
         venue = self.venues[name]
         if venue.is_down(self.now):
             self.reached["sweep: no answer"] += 1
             return
-        snapshot = i.AccountSnapshot(*venue.account(self.now))
+        snapshot = i.AccountSnapshot(*venue.account(self.now, since))
         fees = {SYMBOL: RULES.taker_fee}
         self.later(QUERY_MS, lambda: self._delivered(i.AccountRead(name, snapshot, booked, started, fees)))
 
