@@ -12,6 +12,8 @@ from functools import cache
 from random import Random
 from typing import Any
 
+from immutables import Map
+
 from controller.core import inputs as i
 from controller.core.lifecycle import Position
 from exchange.errors import Refused
@@ -20,6 +22,7 @@ from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.document import load_policy
 from policies.stage import RISK_ORDER, Stage
+from policies.values import replace as evolve
 from tests.support.campaign.dialect import KINDS, Dialect, drawn_dialect
 from tests.support.campaign.venue import CampaignVenue
 from tests.support.campaign.world import Fate, World
@@ -65,6 +68,9 @@ def base(start: int) -> Desk:
     desk = Desk(load_policy(quick_policy().encode())).walk_to(stage, step)
     desk.run(4_000)
     desk.sweep_all()
+    # The desk's venues number trades alike; those of a campaign may not, and the deployment has to learn it again.
+    ledgers = {name: evolve(ledger, one_numbering=False) for name, ledger in desk.state.ledgers.items()}
+    desk.state = evolve(desk.state, ledgers=Map(ledgers))
     return desk
 
 
@@ -284,6 +290,7 @@ class Play:
         world = self.world
         for venue in world.venues.values():
             faults, now = venue.faults, int(world.now)
+            venue.show_everything()
             faults.down_until, faults.frozen_until = min(faults.down_until, now), min(faults.frozen_until, now)
             faults.lag_until, faults.slow_until = min(faults.lag_until, now), min(faults.slow_until, now)
             faults.repeats = faults.swaps = faults.cancels_lost = faults.cancels_late = 0

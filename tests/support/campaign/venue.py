@@ -119,6 +119,10 @@ class CampaignVenue:
         trade = MarketTrade(SYMBOL, beyond, quantity, order.side.opposite, now, f"P{self._trades}")
         self._happened(self.engine.feed(TapeTrade(trade, now)))
 
+    def show_everything(self) -> None:
+        """The lists and the look-ups hide no order any more."""
+        self._hidden_until.clear()
+
     # Our orders
 
     def arrive(self, intent: OrderIntent, now: Millis, hidden_ms: int = 0) -> OrderReport | Refusal:
