@@ -14,7 +14,8 @@ from textwrap import dedent
 from types import CodeType, FunctionType
 from typing import Any
 
-from controller.core.decisions import absence, account, boot, moves, orders, trades, venue_reports
+from controller.core import bookings
+from controller.core.decisions import absence, account, boot, moves, orders, trades, venue_reports, whose
 from controller.core.fold import orders as folded
 from controller.runtime.loop.permit import PermitOffice
 from policies import exposure, limits
@@ -108,6 +109,20 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
         f"{_EVENTS}.OrderReported(client_id=answer.client_id, order_id='', status='CANCELED', executed=0, executed_quote=0)",
     ),
     "a fill is booked twice": one(trades._is_known, "trade_key(fill.order_id, fill.trade_id) in ledger.trades or", "False and"),
+    "a trade told under two ids is booked twice": one(bookings.judge, "if not one_numbering and twin(", "if False and twin("),
+    "a trade told without our id is booked for nobody": one(
+        trades.fill_reported, "if order is None and not fill.client_id and", "if False and"
+    ),
+    "an order shown without our id is not ours": one(whose.find, "ledger(venue).ids.get(order_id)", "ledger(venue).ids.get('')"),
+    "a reading counts as new whatever it shows": one(
+        absence._is_recent, "is_young or one.admitted_at >= horizon", "is_young or one.admitted_at >= 0"
+    ),
+    "a trade counts as new whatever its date": one(
+        absence._surely_after, "horizon + policy.guards.clock_offset.halt_ms", "horizon - 60_000"
+    ),
+    "what locks more than our orders hides none": one(
+        absence._account_has_no_room, "if not lock.least <= locked <= lock.most", "if False"
+    ),
     "a fill counts twice for its order": one(
         folded.filled, "booked = order.booked + event.quantity", "booked = order.booked + 2 * event.quantity"
     ),

@@ -121,7 +121,7 @@ DRAWS: dict[str, tuple[int, Callable[[Random], tuple[Any, ...]]]] = {
     "equal trades": (4, _equal_trades),
     "fault": (9, _fault),
     "feed": (1, lambda dice: (dice.choice((900, 900, 1_800, 2_500, 6_000, 17_000)), dice.random() < 0.5)),
-    "clock": (1, lambda dice: (dice.choice((600, 600, -700, 2_000)), dice.choice((500, 500, 3_000)))),
+    "clock": (1, lambda dice: (dice.choice((450, -450, 600, -700, 2_000)), dice.choice((500, 500, 3_000, 20_000)))),
     "heal": (2, lambda dice: ()),
     "foreign": (1, lambda dice: (dice.randint(0, 60),)),
     "halt": (1, lambda dice: (dice.randint(0, 1),)),
@@ -284,7 +284,8 @@ class Play:
             world.pass_time(min(ms + 300, 9_000))
 
     def _clock(self, ms: int, lasts: int) -> None:
-        self.world.offset_ms, self.world.offset_until = ms, self.world.now + lasts
+        self.world.set_clocks(ms)
+        self.world.offset_until = self.world.now + lasts
 
     def _heal(self) -> None:
         world = self.world

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 
 from exchange.matching.engine import DuplicateClientIds, Engine
@@ -51,7 +51,10 @@ class Faults:
 
 @dataclass
 class CampaignVenue:
-    """The venue, the account on it, and the faults in force. ``push`` gets every event of the private stream that is not lost."""
+    """The venue, the account on it, and the faults in force. ``push`` gets every event of the private stream that is not lost.
+
+    Its clock is ``skew_ms`` behind ours.
+    """
 
     name: VenueName
     opening: dict[str, Decimal]
@@ -61,6 +64,7 @@ class CampaignVenue:
     reached: Counter[str]
     faults: Faults = field(default_factory=Faults)
     dialect: Dialect = PLAIN
+    skew_ms: int = 0
 
     def __post_init__(self) -> None:
         # A venue that takes an id twice: an order that is sent twice must be seen, and not be refused.
@@ -241,8 +245,8 @@ class CampaignVenue:
                 self._history.setdefault(report.order_id, []).append((at, report))
                 self._stream(report, at)
             elif isinstance(event, Filled):
-                at, fill = event.at, event.fill
-                self._tells(fill)
+                at, fill = event.at, replace(event.fill, at=Millis(event.fill.at - self.skew_ms))
+                self._tells(fill, at)
                 if not fill.client_id.startswith(_FOREIGN):
                     self.held += fill.quantity if fill.side is Side.BUY else -fill.quantity
                 self._stream(fill, at)
@@ -250,14 +254,14 @@ class CampaignVenue:
             self.changed = True
             self._balances.append((at, self._balances_now()))
 
-    def _tells(self, fill: Fill) -> None:
-        """``named`` finds a trade by either id, and ``_told_trades`` are those of the lists by their time."""
+    def _tells(self, fill: Fill, at: Millis) -> None:
+        """``named`` finds a trade by either id, and ``_told_trades`` are those of the lists with when they were made."""
         if any(self._is_equal(fill, other) for other in reversed(self.fills.values())):
             self.reached["fill: equal to another"] += 1
         listed = self.dialect.listed_trade(fill)
         self.fills[fill.trade_id] = fill
         self.named[fill.trade_id] = self.named[listed.trade_id] = fill
-        self._told_trades.append((fill.at, listed))
+        self._told_trades.append((at, listed))
 
     @staticmethod
     def _is_equal(one: Fill, other: Fill) -> bool:

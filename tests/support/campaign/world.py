@@ -43,6 +43,7 @@ NO_ANSWER = -2
 FIRST_WAIT_MS, LONGEST_WAIT_MS = 400, 5_000
 """The waits between look-ups of one order, as ``controller.runtime.venues.lookups`` has them."""
 
+_OFFSET_MS = 3
 
 _BOOTS: dict[Desk, i.Boot] = {}
 
@@ -116,9 +117,9 @@ class World(Desk):
         self.lied = False
         self.feed_stopped_at: Millis | None = None
         self.feed_until = self.offset_until = 0
-        self.offset_ms = 3
         self.shown_price = base.price
         self.venues = {name: self._venue(name) for name in VenueName}
+        self.set_clocks(_OFFSET_MS)
         self.judge = Judge(self)
         self._begin_process()
 
@@ -156,8 +157,14 @@ class World(Desk):
         self.now = self.clock.at = Millis(at)
         if self.feed_stopped_at is not None and at >= self.feed_until:
             self.feed_stopped_at, self.shown_price = None, self.price
-        if at >= self.offset_until:
-            self.offset_ms = 3
+        if at >= self.offset_until and self.offset_ms != _OFFSET_MS:
+            self.set_clocks(_OFFSET_MS)
+
+    def set_clocks(self, offset_ms: int) -> None:
+        """Our clock is so much later than the venues'."""
+        self.offset_ms = offset_ms
+        for venue in self.venues.values():
+            venue.skew_ms = offset_ms
 
     # The process
 
