@@ -115,13 +115,15 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
     ),
     "an order shown without our id is not ours": one(whose.find, "ledger(venue).ids.get(order_id)", "ledger(venue).ids.get('')"),
     "a reading counts as new whatever it shows": one(
-        absence._is_recent, "is_young or one.admitted_at >= horizon", "is_young or one.admitted_at >= 0"
+        absence._is_recent,
+        "return any(one is not None and (is_young or one.admitted_at >= horizon) for one, is_young in ours)",
+        "return True",
     ),
     "a trade counts as new whatever its date": one(
         absence._surely_after, "horizon + policy.guards.clock_offset.halt_ms", "horizon - 60_000"
     ),
     "what locks more than our orders hides none": one(
-        absence._account_has_no_room, "if not lock.least <= locked <= lock.most", "if False"
+        absence._account_has_no_room, "asset, needed = _least_lock(order, policy)", "return True"
     ),
     "a fill counts twice for its order": one(
         folded.filled, "booked = order.booked + event.quantity", "booked = order.booked + 2 * event.quantity"

@@ -98,6 +98,11 @@ ODD = ("symbol", "negative", "huge", "tiny", "no price", "both", "wrong key", "o
 SIGNED = ("advance", "ramp", "demote", "halt", "one signature", "expired", "again")
 
 
+def _doubt(dice: Random) -> tuple[Any, ...]:
+    stuck, hidden = dice.choice(((False, 0), (False, 20_000), (True, 0), (True, 0)))
+    return stuck, hidden, dice.randint(2, 9), dice.choice((11_500, 13_000)), dice.random() < 0.5
+
+
 def _equal_trades(dice: Random) -> tuple[Any, ...]:
     size, apart = dice.choice((10, 10, 20, 50)), dice.choice((0, 0, 1, 300, 900, 2_100))
     return dice.randint(0, 9), size, dice.randint(1, 3), apart, dice.choice((0, 0, 0, 1, 1, 2))
@@ -120,6 +125,7 @@ DRAWS: dict[str, tuple[int, Callable[[Random], tuple[Any, ...]]]] = {
     "trade": (8, lambda dice: (dice.randint(0, 9), dice.randint(1, 4))),
     "equal trades": (4, _equal_trades),
     "fault": (9, _fault),
+    "doubt": (1, _doubt),
     "feed": (1, lambda dice: (dice.choice((900, 900, 1_800, 2_500, 6_000, 17_000)), dice.random() < 0.5)),
     "clock": (1, lambda dice: (dice.choice((450, -450, 600, -700, 2_000)), dice.choice((500, 500, 3_000, 20_000)))),
     "heal": (2, lambda dice: ()),
@@ -260,7 +266,7 @@ class Play:
         self.world.reached[f"fault: {kind}"] += 1
         match kind:
             case "lag":
-                faults.lag_until, faults.order_lag, faults.account_lag = now + ms, first, second
+                faults.lag_until, faults.order_lag, faults.account_lag, faults.stuck_at = now + ms, first, second, 0
                 self.world.lied = self.world.lied or bool(first or second)
             case "freeze":
                 faults.frozen_until = now + ms
@@ -276,6 +282,25 @@ class Play:
                 faults.cancels_lost = count
             case "cancels late":
                 faults.cancels_late = count
+
+    def _doubt(self, stuck: bool, hidden: int, size: int, wait: int, younger: bool) -> None:
+        """A trade, and then an order without an answer, while the stream is silent and every answer is old or hides it."""
+        world, venue = self.world, self._venue()
+        if venue.name is VenueName.MOCK:
+            return
+        world.bot_orders(self._intent("BUY", OrderType.LIMIT, 4, -20, ""), Fate())
+        world.pass_time(200)
+        venue.print_trade(0, 1, world.now)
+        world.pass_time(3_500)
+        faults = venue.faults
+        faults.frozen_until = world.now + wait + 4_000
+        if stuck:
+            faults.lag_until, faults.stuck_at, world.lied = faults.frozen_until, int(world.now), True
+        world.bot_orders(self._intent("BUY", OrderType.LIMIT, size, -30, ""), Fate("lost-ack", 0, hidden))
+        world.pass_time(wait)
+        if younger:
+            world.bot_orders(self._intent("BUY", OrderType.LIMIT, 2, -60, ""), Fate())
+        world.pass_time(4_000)
 
     def _feed(self, ms: int, waits: bool) -> None:
         world = self.world

@@ -30,13 +30,17 @@ _THIN, _DEEP = Decimal("0.00005"), Decimal(2)
 
 @dataclass(slots=True)
 class Faults:
-    """What is wrong with the venue now. Instants are the end of a fault, numbers count down."""
+    """What is wrong with the venue now. Instants are the end of a fault, numbers count down.
+
+    Until ``lag_until`` answers are as old as the lags say, or show the moment ``stuck_at`` and nothing later.
+    """
 
     down_until: int = 0
     frozen_until: int = 0
     lag_until: int = 0
     order_lag: int = 0
     account_lag: int = 0
+    stuck_at: int = 0
     slow_until: int = 0
     repeats: int = 0
     swaps: int = 0
@@ -209,7 +213,7 @@ class CampaignVenue:
         return tuple(self.dialect.listed(report) for report in reports), tuple(fills), balances
 
     def _account(self, now: Millis) -> tuple[list[OrderReport], Millis, dict[str, Balance]]:
-        if not self._lags(now) or not self.faults.account_lag:
+        if not self._lags(now) or not (self.faults.account_lag or self.faults.stuck_at):
             hidden = {name for name, until in self._hidden_until.items() if until > now}
             views = self.engine.open_orders(ACCOUNT)
             return [view.report for view in views if view.report.client_id not in hidden], now, self._balances[-1][1]
@@ -227,7 +231,9 @@ class CampaignVenue:
         return now < self.faults.lag_until
 
     def _seen_at(self, now: Millis, lag: int) -> Millis:
-        return Millis(now - (lag if self._lags(now) else 0))
+        if not self._lags(now):
+            return now
+        return Millis(self.faults.stuck_at or now - lag)
 
     def _at(self, order_id: str, seen: Millis) -> OrderReport | None:
         history = self._history.get(order_id, [])
