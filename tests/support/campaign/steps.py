@@ -100,7 +100,7 @@ SIGNED = ("advance", "ramp", "demote", "halt", "one signature", "expired", "agai
 
 def _doubt(dice: Random) -> tuple[Any, ...]:
     stuck, hidden = dice.choice(((False, 0), (False, 20_000), (True, 0), (True, 0)))
-    return stuck, hidden, dice.randint(2, 9), dice.choice((11_500, 13_000)), dice.random() < 0.5
+    return stuck, hidden, dice.randint(2, 9), dice.choice((-30, -30, 5)), dice.choice((11_500, 13_000)), dice.random() < 0.5
 
 
 def _equal_trades(dice: Random) -> tuple[Any, ...]:
@@ -283,7 +283,7 @@ class Play:
             case "cancels late":
                 faults.cancels_late = count
 
-    def _doubt(self, stuck: bool, hidden: int, size: int, wait: int, younger: bool) -> None:
+    def _doubt(self, stuck: bool, hidden: int, size: int, bps: int, wait: int, younger: bool) -> None:
         """A trade, and then an order without an answer, while the stream is silent and every answer is old or hides it."""
         world, venue = self.world, self._venue()
         if venue.name is VenueName.MOCK:
@@ -296,7 +296,7 @@ class Play:
         faults.frozen_until = world.now + wait + 4_000
         if stuck:
             faults.lag_until, faults.stuck_at, world.lied = faults.frozen_until, int(world.now), True
-        world.bot_orders(self._intent("BUY", OrderType.LIMIT, size, -30, ""), Fate("lost-ack", 0, hidden))
+        world.bot_orders(self._intent("BUY", OrderType.LIMIT, size, bps, ""), Fate("lost-ack", 0, hidden))
         world.pass_time(wait)
         if younger:
             world.bot_orders(self._intent("BUY", OrderType.LIMIT, 2, -60, ""), Fate())
