@@ -21,7 +21,8 @@ class Dialect:
 
     ``nameless_trades``: trades have no id of ours in the trade lists. ``nameless_orders``: neither have orders in lists and
     look-ups. ``nameless_stream``: neither have trades on the stream. ``two_numberings``: a trade has another id in the lists than
-    on the stream. ``integers``: order ids are numbers. ``whole_seconds``: the lists cut times to seconds.
+    on the stream. ``integers``: order ids are numbers. ``whole_seconds``: the lists cut times to seconds. ``renumbered``: there was
+    one numbering before, and the deployment had learned that.
     """
 
     nameless_trades: bool = False
@@ -30,6 +31,7 @@ class Dialect:
     two_numberings: bool = False
     integers: bool = False
     whole_seconds: bool = False
+    renumbered: bool = False
 
     def listed(self, report: OrderReport) -> OrderReport:
         """An order in a list or in the answer to a look-up."""
@@ -81,5 +83,6 @@ def drawn_dialect(dice: Random) -> tuple[bool, ...]:
     """A quarter of all venues are like the captures of MEXC, a quarter are plain, and the others a mix."""
     kind = dice.random()
     if kind < 0.25:
-        return (True, True, False, True, dice.random() < 0.5, True)
-    return tuple(kind >= 0.5 and dice.random() < 0.5 for _ in KINDS)
+        return (True, True, False, True, dice.random() < 0.5, True, False)
+    mixed = tuple(kind >= 0.5 and dice.random() < 0.5 for _ in KINDS[:-1])
+    return (*mixed, kind >= 0.9)

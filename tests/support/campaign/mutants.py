@@ -108,8 +108,8 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
         "e.CancelAccepted(client_id=answer.client_id)",
         f"{_EVENTS}.OrderReported(client_id=answer.client_id, order_id='', status='CANCELED', executed=0, executed_quote=0)",
     ),
-    "a fill is booked twice": one(trades._is_known, "trade_key(fill.order_id, fill.trade_id) in ledger.trades or", "False and"),
-    "a trade told under two ids is booked twice": one(bookings.judge, "if not one_numbering and twin(", "if False and twin("),
+    "a fill is booked twice": one(trades.fill_reported, "if _is_known(ledger, fill, order, listed=listed):", "if False:"),
+    "a trade told under two ids is booked twice": one(bookings.judge, "return Told.REPEATED", "return Told.NEW"),
     "a trade told without our id is booked for nobody": one(
         trades.fill_reported, "if order is None and not fill.client_id and", "if False and"
     ),

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Any
 
+from immutables import Map
+
 from controller.core import event_codec
 from controller.core import inputs as i
 from controller.core.decide import decide
@@ -30,6 +32,7 @@ from exchange.matching.events import Refusal
 from exchange.model import DataSource, Fill, Millis, OrderIntent, OrderReport, OrderStatus, Quote
 from exchange.ports import NOT_SENT, Ack, CancelAck, CancelFailed, Permit, Rejected, Unknown, VenueName
 from exchange.wire.errors import ErrorCode
+from policies.values import replace as evolve
 from tests.support.campaign.emptying import Emptying
 from tests.support.campaign.judge import Judge, Violation
 from tests.support.campaign.venue import CampaignVenue
@@ -170,14 +173,7 @@ class World(Desk):
 
     def _begin_process(self) -> None:
         self.permits = PermitOffice(self.clock, self.epoch)
-        self.writer = Writer(
-            journal=self.memory,  # type: ignore[arg-type]
-            state=self.state,
-            clock=self.clock,
-            permits=self.permits,
-            inbox=None,  # type: ignore[arg-type]
-            perform=lambda effect: None,
-        )
+        self.writer = self._writer()
         self._looking: dict[str, tuple[int, int]] = {}
         self.emptying: dict[VenueName, Emptying] = {}
         # The process has just started or goes on from a desk, so its next tick and reading are near.
@@ -185,6 +181,22 @@ class World(Desk):
         self.later(70, self._sweep_again)
         if self.state.armed:
             self.permits.renew()
+
+    def _writer(self) -> Writer:
+        return Writer(
+            journal=self.memory,  # type: ignore[arg-type]
+            state=self.state,
+            clock=self.clock,
+            permits=self.permits,
+            inbox=None,  # type: ignore[arg-type]
+            perform=lambda effect: None,
+        )
+
+    def knows_one_numbering(self) -> None:
+        """The journal before the first step has shown that lists and stream number trades alike."""
+        ledgers = {name: evolve(ledger, one_numbering=True) for name, ledger in self.state.ledgers.items()}
+        self.snapshot = self.state = evolve(self.state, ledgers=Map(ledgers))
+        self.writer = self._writer()
 
     def check_fold(self) -> State:
         """Fold the journal, as it is on disk, and compare."""
