@@ -118,7 +118,7 @@ def an_older_order_trades(
     return client_id
 
 
-def test_a_trade_that_the_venue_dates_after_the_horizon_proves_a_reading_new(desk: Desk) -> None:
+def test_a_trade_dated_after_the_horizon_proves_a_reading_new(desk: Desk) -> None:
     limit = desk.policy.guards.clock_offset.halt_ms
     assert status(desk, an_older_order_trades(desk, limit + 1)) is OrderStatus.REJECTED
 
