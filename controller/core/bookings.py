@@ -7,7 +7,7 @@ to whole seconds at least (§6). So every booked trade keeps the id it has in ei
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -21,7 +21,7 @@ TWIN_MS = 2_000
 class Booking:
     """One booked trade of an order: ``listed`` is its id in the venue's trade lists, ``streamed`` on its private stream.
 
-    An id is empty until the trade was told there.
+    An id is empty until the trade was told there. ``from_list``: it was booked as the lists told it, and its id there is certain.
     """
 
     price: Decimal
@@ -29,6 +29,8 @@ class Booking:
     at: Millis
     listed: str = ""
     streamed: str = ""
+    fee: Decimal = Decimal(0)
+    from_list: bool = False
 
     def id_of(self, *, listed: bool) -> str:
         """The id in the lists, or on the stream."""
@@ -57,20 +59,40 @@ def named(bookings: Sequence[Booking], trade_id: str, *, listed: bool) -> Bookin
 
 
 def twin(bookings: Sequence[Booking], fill: Fill, *, listed: bool) -> Booking | None:
-    """The booked trade that ``fill`` may be: equal, without an id where ``fill`` is told, and the nearest in time."""
-    return min(_nameless(bookings, fill, listed=listed), key=lambda one: abs(one.at - fill.at), default=None)
+    """The booked trade that ``fill`` may be: equal, without an id where ``fill`` is told, and the nearest in time.
+
+    Of several near ones it has an equal fee: a taker and a maker may trade the same, and the fee tells them apart.
+    """
+
+    def distance(one: Booking) -> tuple[bool, bool, int]:
+        return not _is_near(one, fill), one.fee != fill.fee, abs(one.at - fill.at)
+
+    return min(_nameless(bookings, fill, listed=listed), key=distance, default=None)
 
 
-def is_apart(bookings: Sequence[Booking], fill: Fill, *, listed: bool) -> bool:
-    """Whether the only booked trades that ``fill`` may be are of another time."""
+def doubt(bookings: Sequence[Booking], fill: Fill, *, listed: bool) -> int:
+    """How doubtful the booked trade is that ``fill`` may be: 0 for an equal one or none, 1 for another fee, 2 for another time."""
     nearest = twin(bookings, fill, listed=listed)
-    return nearest is not None and not _is_near(nearest, fill)
+    if nearest is None:
+        return 0
+    return int(nearest.fee != fill.fee) if _is_near(nearest, fill) else 2
 
 
 def misnamed(bookings: Sequence[Booking], trade_id: str, *, listed: bool) -> Booking | None:
-    """The booked trade that is told under ``trade_id`` in both places, as its other id there was taken for one of it."""
+    """The booked trade that has ``trade_id`` in the other place, and another id where ``trade_id`` is told now.
+
+    Both places number alike then, so one of its two ids is that of another trade: the one that it was not booked with.
+    """
     same = (one for one in bookings if one.id_of(listed=not listed) == trade_id)
     return next((one for one in same if one.id_of(listed=listed) not in {"", trade_id}), None)
+
+
+def without(bookings: Sequence[Booking], trade_id: str, *, listed: bool) -> tuple[Booking, ...]:
+    """The bookings, none of which has ``trade_id`` in the lists, or on the stream."""
+    freed = ((one, one.id_of(listed=listed) == trade_id) for one in bookings)
+    if listed:
+        return tuple(replace(one, listed="") if wrong else one for one, wrong in freed)
+    return tuple(replace(one, streamed="") if wrong else one for one, wrong in freed)
 
 
 def judge(
@@ -87,9 +109,9 @@ def judge(
 
     One place tells each trade under one id. So of equal trades there are as many as the place that tells most of them tells ids:
     a new id there is a new trade, and elsewhere it is the second id of a booked one. Their times do not matter: no source says that
-    both places tell the same time, and equal trades change the books equally. ``left`` is what the venue's report of the order has
-    executed beyond what is booked: the independent judge. ``final``: the order has ended, so that report is the last word, and a
-    trade for which it leaves no room cannot be a new one.
+    both places tell the same time, and equal trades change the books equally but for their fees, which ``twin`` compares. ``left``
+    is what the venue's report of the order has executed beyond what is booked: the independent judge. ``final``: the order has
+    ended, so that report is the last word, and a trade for which it leaves no room cannot be a new one.
     ``one_numbering``: both places were seen to use the same ids, so two ids are two trades. But a venue may change its ids without
     notice. So this is believed where one list shows both ids (``shown`` are its keys), or where the times are apart and there is
     room; elsewhere the trade waits for a list that shows both.

@@ -10,11 +10,15 @@ answer every query with an old state, all at once. So all of these proofs are ne
 3. **The account agrees.** In a reading that began after the horizon, the totals are those of our books, the open orders are exactly
    the known ones, and each asset's locked balance is what those orders lock.
 4. **The reading is not old.** It shows an order of ours, or a trade of one, that was admitted after the horizon: the venue cannot
-   show what had not been sent. A private stream that answers PINGs proves nothing, because a frozen one answers them too.
+   show what had not been sent. Or it shows a trade of an older order that the venue dates after the horizon, by more than the
+   clocks may differ: ``guards.clock_offset`` halts above its ``halt_ms``, and has judged the clocks since the horizon. The totals
+   are those after that trade, so the balances that lock nothing are not older either. A private stream that answers PINGs proves
+   nothing, because a frozen one answers them too.
 
-Without the fourth proof nothing is released where orders can be admitted, and ``guards.unknown_order`` halts the deployment. Where
-none can be admitted, because the deployment is HALTED or trades elsewhere, time is the proof: ``unknown_order.max_age_ms`` more.
-The cancels of the halt have run by then, and a person signs before anything is admitted again.
+Without the fourth proof nothing is released where orders can be admitted, and ``guards.unknown_order`` halts the deployment. What
+remains is a lost order that reserves the rest of the cap while nothing else trades: the venue then has nothing younger to show, and
+the halt is the right end. Where none can be admitted, because the deployment is HALTED or trades elsewhere, time is the proof:
+``unknown_order.max_age_ms`` more. The cancels of the halt have run by then, and a person signs before anything is admitted again.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from controller.core.decisions.whose import find
 from controller.core.inputs import AccountRead
 from controller.core.order_state import ZERO, OrderState
 from exchange.model import OrderReport, OrderStatus, Side
+from exchange.ports import VenueName
 from exchange.wire.errors import ErrorCode
 from exchange.wire.signing import DEFAULT_RECV_WINDOW
 from policies.schema import Policy
@@ -138,11 +143,20 @@ def _is_recent(draft: Draft, order: OrderState, reading: AccountRead, policy: Po
     horizon = _horizon(order, policy)
     if draft.after.venue is not reading.venue and reading.started_at >= horizon + policy.guards.unknown_order.max_age_ms:
         return True
-    snapshot = reading.snapshot
-    shown = [(report.client_id, report.order_id) for report in snapshot.open_orders]
-    shown += [(fill.client_id, fill.order_id) for fill in snapshot.fills]
-    ours = (find(draft.after, reading.venue, *ids) for ids in shown)
-    return any(one is not None and one.admitted_at >= horizon for one in ours)
+    snapshot, after = reading.snapshot, _surely_after(draft, horizon, reading.venue, policy)
+    shown = [(report.client_id, report.order_id, False) for report in snapshot.open_orders]
+    shown += [(fill.client_id, fill.order_id, after is not None and fill.at > after) for fill in snapshot.fills]
+    ours = ((find(draft.after, reading.venue, *ids), is_young) for *ids, is_young in shown)
+    return any(one is not None and (is_young or one.admitted_at >= horizon) for one, is_young in ours)
+
+
+def _surely_after(draft: Draft, horizon: int, venue: VenueName, policy: Policy) -> int | None:
+    """What the venue dates later than this happened after the horizon; ``None`` while the clocks cannot be compared."""
+    judged_at = draft.after.ledger(venue).clock_judged_at
+    # A drill of the clock makes the difference up, and nothing halts a deployment that is stopped or elsewhere.
+    if judged_at is None or judged_at < horizon or draft.after.venue is not venue or draft.after.drill is not None:
+        return None
+    return horizon + policy.guards.clock_offset.halt_ms
 
 
 def _base(order: OrderState, policy: Policy) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from controller.core import events as e
-from controller.core.bookings import Booking, Told, is_apart, judge, misnamed, named, trade_key, twin
+from controller.core.bookings import Booking, Told, doubt, judge, misnamed, named, trade_key, twin
 from controller.core.decisions import fee_assets, moves
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.whose import contradicted_ids, find, may_trade
@@ -32,7 +32,7 @@ def fill_reported(draft: Draft, venue: VenueName, fill: Fill, *, listed: bool, s
         return ""
     order, misfit = _order_of(draft, venue, fill)
     if _is_known(ledger, fill, order, listed=listed):
-        _told_again(draft, venue, fill, order, listed=listed)
+        _told_again(draft, venue, fill, order, misfit, listed=listed)
         return ""
     if order is None and not fill.client_id and any(may_trade(one, fill) for one in draft.after.open_on(venue)):
         return f"trade {fill.trade_id} may be ours"
@@ -53,13 +53,13 @@ def fill_reported(draft: Draft, venue: VenueName, fill: Fill, *, listed: bool, s
 
 
 def by_certainty(draft: Draft, venue: VenueName, fills: Sequence[Fill]) -> list[Fill]:
-    """The trades of a list, those last which equal booked trades of another time only: nearer ones may take their places."""
+    """The trades of a list, the surest first: equal booked trades are theirs, and not those of a trade of another fee or time."""
     ledger = draft.after.ledger(venue)
 
-    def apart(fill: Fill) -> bool:
-        return is_apart(_bookings(ledger, fill, _order_of(draft, venue, fill)[0]), fill, listed=True)
+    def doubtful(fill: Fill) -> int:
+        return doubt(_bookings(ledger, fill, _order_of(draft, venue, fill)[0]), fill, listed=True)
 
-    return sorted(fills, key=apart)
+    return sorted(fills, key=doubtful)
 
 
 def _order_of(draft: Draft, venue: VenueName, fill: Fill) -> tuple[OrderState | None, str]:
@@ -95,8 +95,9 @@ def _is_known(ledger: Ledger, fill: Fill, order: OrderState | None, *, listed: b
     return fill.trade_id in ledger.trades or (key in ledger.trades and ledger.trades.get(key) in owners)
 
 
-def _told_again(draft: Draft, venue: VenueName, fill: Fill, order: OrderState | None, *, listed: bool) -> None:
-    known = named(_bookings(draft.after.ledger(venue), fill, order), fill.trade_id, listed=listed)
+def _told_again(draft: Draft, venue: VenueName, fill: Fill, order: OrderState | None, misfit: str, *, listed: bool) -> None:
+    bookings = _bookings(draft.after.ledger(venue), fill, order)
+    known, taken = named(bookings, fill.trade_id, listed=listed), misnamed(bookings, fill.trade_id, listed=listed)
     if known is not None and (known.price, known.quantity) != (fill.price, fill.quantity):
         booked = f"{text(known.quantity)} at {text(known.price)}"
         again = f"{text(fill.quantity)} at {text(fill.price)}"
@@ -104,6 +105,9 @@ def _told_again(draft: Draft, venue: VenueName, fill: Fill, order: OrderState | 
         moves.integrity(draft, f"trade {fill.trade_id} of {name} is booked with {booked}, and now told with {again}")
     elif order is not None and (contradiction := contradicted_ids(order, fill.client_id, fill.order_id)):
         moves.integrity(draft, contradiction)
+    elif taken is not None and taken.from_list is listed:
+        # It was taken for the second id of an equal trade, which was booked with an id of this place.
+        _book(draft, venue, fill, order, misfit, listed=listed)
     else:
         _learn_numbering(draft, venue, fill, order, listed=listed)
 

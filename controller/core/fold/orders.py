@@ -8,7 +8,7 @@ from decimal import Decimal
 from immutables import Map
 
 from controller.core import events as e
-from controller.core.bookings import Booking, misnamed, trade_key
+from controller.core.bookings import Booking, misnamed, trade_key, without
 from controller.core.fold.flatten import SELLER
 from controller.core.order_state import IN_FLIGHT, OrderState, bot_key, settled_line
 from controller.core.state import State
@@ -175,8 +175,12 @@ def filled(state: State, event: e.FillBooked) -> State:
     """Book one trade: update the balances, and the order it belongs to."""
     ledger = state.ledgers[event.venue]
     order = state.orders.get(event.client_id)
-    at, names = Millis(event.traded_at), {"listed" if event.listed else "streamed": event.trade_id}
-    booking = Booking(event.price, event.quantity, at, **names)
+    known = order.bookings if order is not None else ledger.strangers.get(event.order_id, ())
+    # An id that had been taken for the second id of an equal trade is that of this one, in both places.
+    both = any(one.id_of(listed=not event.listed) == event.trade_id for one in known)
+    listed, streamed = (event.trade_id if event.listed or both else ""), (event.trade_id if both or not event.listed else "")
+    booking = Booking(event.price, event.quantity, Millis(event.traded_at), listed, streamed, fee=event.fee, from_list=event.listed)
+    known = (*without(known, event.trade_id, listed=not event.listed), booking)
     ledger = replace(
         ledger,
         totals=_settle(ledger.totals or Map(), event, state),
@@ -184,10 +188,10 @@ def filled(state: State, event: e.FillBooked) -> State:
         trades=ledger.trades.put(trade_key(event.order_id, event.trade_id), event.client_id),
         fills_booked=ledger.fills_booked + 1,
         cursor=Millis(max(ledger.cursor, event.traded_at)),
+        one_numbering=ledger.one_numbering or both,
     )
     if order is None:
-        known = ledger.strangers.get(event.order_id, ())
-        ledger = replace(ledger, strangers=ledger.strangers.set(event.order_id, (*known, booking)))
+        ledger = replace(ledger, strangers=ledger.strangers.set(event.order_id, known))
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if order is None:
         return state
@@ -197,7 +201,7 @@ def filled(state: State, event: e.FillBooked) -> State:
         replace(
             order,
             order_id=order.order_id or event.order_id,
-            bookings=(*order.bookings, booking),
+            bookings=known,
             booked=booked,
             booked_quote=order.booked_quote + event.quote,
             executed=max(order.executed, booked),

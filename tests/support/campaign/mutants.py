@@ -14,7 +14,8 @@ from textwrap import dedent
 from types import CodeType, FunctionType
 from typing import Any
 
-from controller.core.decisions import absence, account, boot, moves, orders, venue_reports
+from controller.core import bookings
+from controller.core.decisions import absence, account, boot, moves, orders, trades, venue_reports, whose
 from controller.core.fold import orders as folded
 from controller.runtime.loop.permit import PermitOffice
 from policies import exposure, limits
@@ -107,18 +108,28 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
         "e.CancelAccepted(client_id=answer.client_id)",
         f"{_EVENTS}.OrderReported(client_id=answer.client_id, order_id='', status='CANCELED', executed=0, executed_quote=0)",
     ),
-    "a fill is booked twice": one(
-        venue_reports.fill_reported, "fill.trade_id in ledger.trades or ledger.totals is None", "ledger.totals is None"
+    "a fill is booked twice": one(trades.fill_reported, "if _is_known(ledger, fill, order, listed=listed):", "if False:"),
+    "a trade told under two ids is booked twice": one(bookings.judge, "return Told.REPEATED", "return Told.NEW"),
+    "a trade told without our id is booked for nobody": one(
+        trades.fill_reported, "if order is None and not fill.client_id and", "if False and"
+    ),
+    "an order shown without our id is not ours": one(whose.find, "ledger(venue).ids.get(order_id)", "ledger(venue).ids.get('')"),
+    "a reading counts as new whatever it shows": one(
+        absence._is_recent,
+        "return any(one is not None and (is_young or one.admitted_at >= horizon) for one, is_young in ours)",
+        "return True",
+    ),
+    "a trade counts as new whatever its date": one(
+        absence._surely_after, "horizon + policy.guards.clock_offset.halt_ms", "horizon - 60_000"
+    ),
+    "what locks more than our orders hides none": one(
+        absence._account_has_no_room, "asset, needed = _least_lock(order, policy)", "return True"
     ),
     "a fill counts twice for its order": one(
         folded.filled, "booked = order.booked + event.quantity", "booked = order.booked + 2 * event.quantity"
     ),
     "nothing is cancelled when the deployment halts": (
         *one(moves.go, 'draft.do(CancelAll(name, symbols(draft), because=f"{old} → {here}: {reason}"))', "pass"),
-        *one(
-            venue_reports._cancel_if_obsolete,
-            "draft.after.venue is not order.venue or draft.after.position.stage is Stage.HALTED",
-            "False",
-        ),
+        *one(venue_reports._cancel_if_obsolete, "obsolete = stopped or draft.after.venue is not order.venue", "obsolete = False"),
     ),
 }

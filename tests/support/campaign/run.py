@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from tests.support.campaign.dialect import KINDS
 from tests.support.campaign.steps import STARTS, Play, Step, base, drawn
 
 CHUNK = 50
@@ -53,7 +54,9 @@ ESSENTIAL = (
     "denied: not-armed",
     "denied: quote",
     "denied: symbol",
+    *(f"dialect: {kind.replace('_', ' ')}" for kind in KINDS),
     "fill: at once",
+    "fill: equal to another",
     "fill: in part at once",
     "flatten: a sale",
     "flatten: complete",
@@ -79,6 +82,7 @@ ESSENTIAL = (
     "restart",
     "restart: between the journal and the venue",
     "restart: with an order on its way",
+    "stream: a trade is lost",
     "stream: an event is late",
     "stream: an event is lost",
     "stream: an event is repeated",

@@ -12,6 +12,8 @@ from functools import cache
 from random import Random
 from typing import Any
 
+from immutables import Map
+
 from controller.core import inputs as i
 from controller.core.lifecycle import Position
 from exchange.errors import Refused
@@ -20,6 +22,8 @@ from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.document import load_policy
 from policies.stage import RISK_ORDER, Stage
+from policies.values import replace as evolve
+from tests.support.campaign.dialect import KINDS, Dialect, drawn_dialect
 from tests.support.campaign.venue import CampaignVenue
 from tests.support.campaign.world import Fate, World
 from tests.support.desk import Desk
@@ -42,7 +46,10 @@ START_WEIGHTS = (8, 16, 8, 40, 16, 12)
 WAYS = ("ack", "lost-ack", "late-ack", "late-arrival", "never", "503-before", "503-after", "refused", "429", "reset")
 WAY_WEIGHTS = (50, 9, 8, 8, 5, 4, 6, 4, 3, 3)
 LAGS = (0, 0, 4_000, 9_000, 15_000, 20_000, 30_000)
-DISTANCES = (0, 0, 5, 30, -5, -20, -60, -90, 150)
+AT_THE_TOUCH = 1
+"""The distance of a limit at the best price of the other side: the rest of what trades there at once is equal to it."""
+
+DISTANCES = (0, 0, 5, 30, -5, -20, -60, -90, 150, AT_THE_TOUCH)
 TYPES = (
     OrderType.LIMIT,
     OrderType.LIMIT,
@@ -61,6 +68,9 @@ def base(start: int) -> Desk:
     desk = Desk(load_policy(quick_policy().encode())).walk_to(stage, step)
     desk.run(4_000)
     desk.sweep_all()
+    # The desk's venues number trades alike; those of a campaign may not, and the deployment has to learn it again.
+    ledgers = {name: evolve(ledger, one_numbering=False) for name, ledger in desk.state.ledgers.items()}
+    desk.state = evolve(desk.state, ledgers=Map(ledgers))
     return desk
 
 
@@ -88,6 +98,16 @@ ODD = ("symbol", "negative", "huge", "tiny", "no price", "both", "wrong key", "o
 SIGNED = ("advance", "ramp", "demote", "halt", "one signature", "expired", "again")
 
 
+def _doubt(dice: Random) -> tuple[Any, ...]:
+    stuck, hidden = dice.choice(((False, 0), (False, 20_000), (True, 0), (True, 0)))
+    return stuck, hidden, dice.randint(2, 9), dice.choice((-30, -30, 5)), dice.choice((11_500, 13_000)), dice.random() < 0.5
+
+
+def _equal_trades(dice: Random) -> tuple[Any, ...]:
+    size, apart = dice.choice((10, 10, 20, 50)), dice.choice((0, 0, 1, 300, 900, 2_100))
+    return dice.randint(0, 9), size, dice.randint(1, 3), apart, dice.choice((0, 0, 0, 1, 1, 2))
+
+
 def _fault(dice: Random) -> tuple[Any, ...]:
     kind = dice.choice(("lag", "lag", "freeze", "down", "down", "slow", "repeat", "swap", "cancels lost", "cancels late"))
     return kind, dice.choice((300, 1_500, 4_000, 9_000, 20_000)), dice.choice(LAGS), dice.choice(LAGS), dice.randint(1, 3)
@@ -103,9 +123,11 @@ DRAWS: dict[str, tuple[int, Callable[[Random], tuple[Any, ...]]]] = {
     "move": (9, lambda dice: (dice.randint(-60, 60),)),
     "gap": (1, lambda dice: (dice.choice((-5_000, -1_500, -400, 400, 1_500, 5_000)),)),
     "trade": (8, lambda dice: (dice.randint(0, 9), dice.randint(1, 4))),
+    "equal trades": (4, _equal_trades),
     "fault": (9, _fault),
+    "doubt": (1, _doubt),
     "feed": (1, lambda dice: (dice.choice((900, 900, 1_800, 2_500, 6_000, 17_000)), dice.random() < 0.5)),
-    "clock": (1, lambda dice: (dice.choice((600, 600, -700, 2_000)), dice.choice((500, 500, 3_000)))),
+    "clock": (1, lambda dice: (dice.choice((450, -450, 600, -700, 2_000)), dice.choice((500, 500, 3_000, 20_000)))),
     "heal": (2, lambda dice: ()),
     "foreign": (1, lambda dice: (dice.randint(0, 60),)),
     "halt": (1, lambda dice: (dice.randint(0, 1),)),
@@ -120,11 +142,11 @@ _WEIGHTS = tuple(weight for weight, _ in DRAWS.values())
 
 
 def drawn(seed: int, number: int) -> tuple[int, list[Step]]:
-    """Sequence ``number`` of a seed: where it starts, and its 10 to 60 steps."""
+    """Sequence ``number`` of a seed: where it starts, the dialect of its venues, and its 10 to 60 steps."""
     dice = Random(f"{seed} {number}")
     (start,) = dice.choices(range(len(STARTS)), START_WEIGHTS)
     names = dice.choices(_NAMES, _WEIGHTS, k=10 + int(51 * dice.random() ** 3))
-    return start, [(name, DRAWS[name][1](dice)) for name in names]
+    return start, [("dialect", drawn_dialect(dice)), *((name, DRAWS[name][1](dice)) for name in names)]
 
 
 # What is done
@@ -154,10 +176,24 @@ class Play:
             self.world.judge.books()
             self.world.judge.quiet()
 
+    def _dialect(self, *forms: bool) -> None:
+        dialect = Dialect(*forms)
+        for name in (VenueName.TESTNET, VenueName.LIVE):
+            self.world.venues[name].dialect = dialect
+        if dialect.renumbered:
+            # It contradicts itself, so the deployment may halt. It books nothing twice.
+            self.world.knows_one_numbering()
+            self.world.lied = True
+        for kind, holds in zip(KINDS, forms, strict=True):
+            self.world.reached[f"dialect: {kind.replace('_', ' ')}"] += holds
+
     # A bot
 
     def _intent(self, side: str, type_: OrderType, size: int, bps: int, bot_id: str) -> OrderIntent:
         price = (self.world.shown_price * (10_000 + bps) / 10_000).quantize(D("0.01"), ROUND_DOWN)
+        if abs(bps) == AT_THE_TOUCH:
+            bid, ask = CampaignVenue.best(self.world.shown_price)
+            price = ask if side == "BUY" else bid
         return OrderIntent(SYMBOL, Side(side), type_, bot_id, D(size) / 100_000, None, None if type_ is OrderType.MARKET else price)
 
     def _order(self, side: str, type_: int, size: int, bps: int, bot_id: str, fate: tuple[str, int, int, int]) -> None:
@@ -213,6 +249,14 @@ class Play:
     def _trade(self, which: int, part: int) -> None:
         self._venue().print_trade(which, part, self.world.now)
 
+    def _equal_trades(self, which: int, steps: int, count: int, apart_ms: int, losses: int) -> None:
+        venue = self._venue()
+        venue.faults.losses = losses
+        for _ in range(count):
+            venue.print_equal(which, steps, self.world.now)
+            self.world.pass_time(apart_ms)
+        venue.faults.losses = 0
+
     def _venue(self) -> CampaignVenue:
         return self.world.venues[self.world.state.watched or VenueName.MOCK]
 
@@ -226,7 +270,7 @@ class Play:
         self.world.reached[f"fault: {kind}"] += 1
         match kind:
             case "lag":
-                faults.lag_until, faults.order_lag, faults.account_lag = now + ms, first, second
+                faults.lag_until, faults.order_lag, faults.account_lag, faults.stuck_at = now + ms, first, second, 0
                 self.world.lied = self.world.lied or bool(first or second)
             case "freeze":
                 faults.frozen_until = now + ms
@@ -243,6 +287,25 @@ class Play:
             case "cancels late":
                 faults.cancels_late = count
 
+    def _doubt(self, stuck: bool, hidden: int, size: int, bps: int, wait: int, younger: bool) -> None:
+        """A trade, and then an order without an answer, while the stream is silent and every answer is old or hides it."""
+        world, venue = self.world, self._venue()
+        if venue.name is VenueName.MOCK:
+            return
+        world.bot_orders(self._intent("BUY", OrderType.LIMIT, 4, -20, ""), Fate())
+        world.pass_time(200)
+        venue.print_trade(0, 1, world.now)
+        world.pass_time(3_500)
+        faults = venue.faults
+        faults.frozen_until = world.now + wait + 4_000
+        if stuck:
+            faults.lag_until, faults.stuck_at, world.lied = faults.frozen_until, int(world.now), True
+        world.bot_orders(self._intent("BUY", OrderType.LIMIT, size, bps, ""), Fate("lost-ack", 0, hidden))
+        world.pass_time(wait)
+        if younger:
+            world.bot_orders(self._intent("BUY", OrderType.LIMIT, 2, -60, ""), Fate())
+        world.pass_time(4_000)
+
     def _feed(self, ms: int, waits: bool) -> None:
         world = self.world
         world.feed_stopped_at, world.feed_until = world.feed_stopped_at or world.now, world.now + ms
@@ -250,12 +313,14 @@ class Play:
             world.pass_time(min(ms + 300, 9_000))
 
     def _clock(self, ms: int, lasts: int) -> None:
-        self.world.offset_ms, self.world.offset_until = ms, self.world.now + lasts
+        self.world.set_clocks(ms)
+        self.world.offset_until = self.world.now + lasts
 
     def _heal(self) -> None:
         world = self.world
         for venue in world.venues.values():
             faults, now = venue.faults, int(world.now)
+            venue.show_everything()
             faults.down_until, faults.frozen_until = min(faults.down_until, now), min(faults.frozen_until, now)
             faults.lag_until, faults.slow_until = min(faults.lag_until, now), min(faults.slow_until, now)
             faults.repeats = faults.swaps = faults.cancels_lost = faults.cancels_late = 0

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Any
 
+from immutables import Map
+
 from controller.core import event_codec
 from controller.core import inputs as i
 from controller.core.decide import decide
@@ -23,11 +25,14 @@ from controller.journal.chain import Head, Record, genesis_hash
 from controller.runtime.loop.inbox import QueuedInput
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.loop.writer import Writer
+from controller.runtime.venues.lookups import FILLS_BACK_MS
+from controller.runtime.venues.reconcile import OVERLAP_MS
 from exchange.errors import GatehouseError
 from exchange.matching.events import Refusal
 from exchange.model import DataSource, Fill, Millis, OrderIntent, OrderReport, OrderStatus, Quote
 from exchange.ports import NOT_SENT, Ack, CancelAck, CancelFailed, Permit, Rejected, Unknown, VenueName
 from exchange.wire.errors import ErrorCode
+from policies.values import replace as evolve
 from tests.support.campaign.emptying import Emptying
 from tests.support.campaign.judge import Judge, Violation
 from tests.support.campaign.venue import CampaignVenue
@@ -41,6 +46,7 @@ NO_ANSWER = -2
 FIRST_WAIT_MS, LONGEST_WAIT_MS = 400, 5_000
 """The waits between look-ups of one order, as ``controller.runtime.venues.lookups`` has them."""
 
+_OFFSET_MS = 3
 
 _BOOTS: dict[Desk, i.Boot] = {}
 
@@ -114,9 +120,9 @@ class World(Desk):
         self.lied = False
         self.feed_stopped_at: Millis | None = None
         self.feed_until = self.offset_until = 0
-        self.offset_ms = 3
         self.shown_price = base.price
         self.venues = {name: self._venue(name) for name in VenueName}
+        self.set_clocks(_OFFSET_MS)
         self.judge = Judge(self)
         self._begin_process()
 
@@ -154,21 +160,20 @@ class World(Desk):
         self.now = self.clock.at = Millis(at)
         if self.feed_stopped_at is not None and at >= self.feed_until:
             self.feed_stopped_at, self.shown_price = None, self.price
-        if at >= self.offset_until:
-            self.offset_ms = 3
+        if at >= self.offset_until and self.offset_ms != _OFFSET_MS:
+            self.set_clocks(_OFFSET_MS)
+
+    def set_clocks(self, offset_ms: int) -> None:
+        """Our clock is so much later than the venues'."""
+        self.offset_ms = offset_ms
+        for venue in self.venues.values():
+            venue.skew_ms = offset_ms
 
     # The process
 
     def _begin_process(self) -> None:
         self.permits = PermitOffice(self.clock, self.epoch)
-        self.writer = Writer(
-            journal=self.memory,  # type: ignore[arg-type]
-            state=self.state,
-            clock=self.clock,
-            permits=self.permits,
-            inbox=None,  # type: ignore[arg-type]
-            perform=lambda effect: None,
-        )
+        self.writer = self._writer()
         self._looking: dict[str, tuple[int, int]] = {}
         self.emptying: dict[VenueName, Emptying] = {}
         # The process has just started or goes on from a desk, so its next tick and reading are near.
@@ -176,6 +181,22 @@ class World(Desk):
         self.later(70, self._sweep_again)
         if self.state.armed:
             self.permits.renew()
+
+    def _writer(self) -> Writer:
+        return Writer(
+            journal=self.memory,  # type: ignore[arg-type]
+            state=self.state,
+            clock=self.clock,
+            permits=self.permits,
+            inbox=None,  # type: ignore[arg-type]
+            perform=lambda effect: None,
+        )
+
+    def knows_one_numbering(self) -> None:
+        """The journal before the first step has shown that lists and stream number trades alike."""
+        ledgers = {name: evolve(ledger, one_numbering=True) for name, ledger in self.state.ledgers.items()}
+        self.snapshot = self.state = evolve(self.state, ledgers=Map(ledgers))
+        self.writer = self._writer()
 
     def check_fold(self) -> State:
         """Fold the journal, as it is on disk, and compare."""
@@ -319,7 +340,7 @@ class World(Desk):
             self.reached[f"type: {intent.type}"] += 1
             self.reached["fill: at once"] += outcome.status is OrderStatus.FILLED
             self.reached["fill: in part at once"] += bool(outcome.executed and outcome.status is not OrderStatus.FILLED)
-            answer = Ack(outcome.order_id, self.now)
+            answer = Ack(self.venues[name].dialect.order_id(outcome.order_id), self.now, outcome.price, outcome.quantity)
         if way in {"ack", "late-ack"}:
             self._answer_later(intent.client_id, ANSWER_MS if way == "ack" else 1_200, answer)
 
@@ -377,16 +398,30 @@ class World(Desk):
         if venue.is_down(self.now):
             self.reached["look-up: no answer"] += 1
             return
-        reports, fills, _ = venue.account(self.now)
-        found = next((report for report in reports if report.client_id == client_id), None)
-        mine = [] if found is not None else [fill for fill in fills if fill.client_id == client_id]
-        for fill in mine:
-            self.give(i.VenueReported(effect.venue, fill))
+        since = (effect.since or self.now - FILLS_BACK_MS) - OVERLAP_MS
+        reports, fills, _ = venue.account(self.now, since)
+        found = next((report for report in reports if self._named(effect.venue, report) == client_id), None)
+        traded: set[str] = set()
+        if found is None:
+            traded = self._book_listed(effect, fills)
+        # What is shown without our id and with an order id that is not known may be this order: it is not absent then.
+        hidden = "" in traded or any(not self._named(effect.venue, report) for report in reports)
+        absent = not hidden and client_id not in traded
         found = found or venue.order(client_id, self.now)
         self.reached["look-up: found" if found else "look-up: not found"] += 1
         if found is not None:
             self._looking.pop(client_id, None)
-        self.give(i.LookupAnswered(client_id, found, absent_everywhere=found is None and not mine, asked_at=asked))
+        self.give(i.LookupAnswered(client_id, found, absent_everywhere=found is None and absent, asked_at=asked))
+
+    def _book_listed(self, effect: LookUp, fills: Sequence[Fill]) -> set[str]:
+        named = [(self._named(effect.venue, fill), fill) for fill in fills]
+        for name, fill in named:
+            if name == effect.client_id:
+                self.give(i.VenueReported(effect.venue, fill, listed=True))
+        return {name for name, _ in named}
+
+    def _named(self, venue: VenueName, shown: OrderReport | Fill) -> str:
+        return self.state.ledger(venue).ids.get(shown.order_id) or shown.client_id
 
     def _sweep_again(self) -> None:
         self.later(SWEEP_MS, self._sweep_again)
@@ -397,15 +432,16 @@ class World(Desk):
             self._read(name)
 
     def _read(self, name: VenueName) -> None:
-        started, booked = self.now, self.state.ledger(name).fills_booked
-        self.later(QUERY_MS, lambda: self._reads(name, started, booked))
+        ledger, started = self.state.ledger(name), self.now
+        booked, since = ledger.fills_booked, ledger.cursor - OVERLAP_MS
+        self.later(QUERY_MS, lambda: self._reads(name, started, booked, since))
 
-    def _reads(self, name: VenueName, started: Millis, booked: int) -> None:
+    def _reads(self, name: VenueName, started: Millis, booked: int, since: int) -> None:
         venue = self.venues[name]
         if venue.is_down(self.now):
             self.reached["sweep: no answer"] += 1
             return
-        snapshot = i.AccountSnapshot(*venue.account(self.now))
+        snapshot = i.AccountSnapshot(*venue.account(self.now, since))
         fees = {SYMBOL: RULES.taker_fee}
         self.later(QUERY_MS, lambda: self._delivered(i.AccountRead(name, snapshot, booked, started, fees)))
 

@@ -1,5 +1,6 @@
 """An UNKNOWN order counts as never placed only when the look-ups, the account and a reading that is new enough all say so."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -8,11 +9,14 @@ from controller.core import event_codec
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Admitted
+from controller.core.state import Drill
 from exchange.mexc.rest import RECV_WINDOW
-from exchange.model import Balance, OrderStatus, Side
+from exchange.model import Balance, Millis, OrderStatus, Side
 from exchange.ports import Unknown, VenueName
 from exchange.wire.signing import DEFAULT_RECV_WINDOW
+from policies.drills import DrillKind
 from policies.stage import Stage
+from policies.values import replace as evolve
 from tests.support.desk import RULES, SYMBOL, D, Desk
 
 MOCK = VenueName.MOCK
@@ -91,6 +95,58 @@ def test_a_trade_of_a_later_order_proves_a_reading_new_as_well(desk: Desk) -> No
     desk.give(i.VenueReported(MOCK, desk.report(later, OrderStatus.FILLED, "0.00003")))
     desk.give(reading(desk))
     assert status(desk, client_id) is OrderStatus.REJECTED
+
+
+def an_older_order_trades(
+    desk: Desk, after_ms: int, *, clock_is_judged: bool = True, then: Callable[[Desk], None] | None = None
+) -> str:
+    """A lost order, and a trade of an older one that the venue dates so long after the horizon of the lost one."""
+    older = desk.placed(desk.order("0.00003"))
+    desk.pass_time(1_000)
+    client_id = lost(desk, "0.00005")
+    horizon = desk.now + HORIZON_MS
+    desk.pass_time(HORIZON_MS + 2_000)
+    if clock_is_judged:
+        desk.tick()
+    look(desk, client_id)
+    if then is not None:
+        then(desk)
+    desk.fill(older, "0.00001")
+    desk.give(i.VenueReported(MOCK, desk.report(older, OrderStatus.PARTIALLY_FILLED, "0.00001")))
+    desk.trades[MOCK] = [replace(one, at=Millis(horizon + after_ms)) for one in desk.trades[MOCK]]
+    desk.give(reading(desk))
+    return client_id
+
+
+def test_a_trade_dated_after_the_horizon_proves_a_reading_new(desk: Desk) -> None:
+    limit = desk.policy.guards.clock_offset.halt_ms
+    assert status(desk, an_older_order_trades(desk, limit + 1)) is OrderStatus.REJECTED
+
+
+def test_a_trade_within_the_difference_of_the_clocks_proves_nothing(desk: Desk) -> None:
+    limit = desk.policy.guards.clock_offset.halt_ms
+    assert status(desk, an_older_order_trades(desk, limit)) is OrderStatus.UNKNOWN
+
+
+def test_a_dated_trade_proves_nothing_while_the_clock_is_not_judged(desk: Desk) -> None:
+    limit = desk.policy.guards.clock_offset.halt_ms
+    client_id = an_older_order_trades(desk, limit + 1, clock_is_judged=False)
+    assert status(desk, client_id) is OrderStatus.UNKNOWN
+
+
+def in_a_drill_of_the_clock(desk: Desk) -> None:
+    drill = Drill("C", MOCK, Stage.MOCK, desk.now, Millis(desk.now + 60_000), kind=DrillKind.CLOCK, latched=False)
+    desk.state = evolve(desk.state, drill=drill)
+
+
+def halted(desk: Desk) -> None:
+    desk.give(i.HaltAsked("test", "stop"))
+
+
+@pytest.mark.parametrize("then", [in_a_drill_of_the_clock, halted])
+def test_a_dated_trade_proves_nothing_where_no_clock_halts(desk: Desk, then: Callable[[Desk], None]) -> None:
+    client_id = an_older_order_trades(desk, desk.policy.guards.clock_offset.halt_ms + 1, then=then)
+    assert status(desk, client_id) is OrderStatus.UNKNOWN
 
 
 def test_a_partly_filled_order_locks_only_the_rest(desk: Desk) -> None:

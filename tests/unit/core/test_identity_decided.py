@@ -237,6 +237,34 @@ def test_of_two_equal_trades_the_one_lost_by_the_stream_is_booked(desk: Desk) ->
     assert booked(desk, client_id) == D("0.00006")
 
 
+@pytest.mark.parametrize("taker_lost", [True, False])
+def test_equal_trades_under_one_numbering_have_their_own_fees(desk: Desk, taker_lost: bool) -> None:
+    client_id = order(desk)
+    taker = replace(trade(desk, client_id, "505X1"), fee=D("0.001"), maker=False)
+    maker = trade(desk, client_id, "505X2", at=300)
+    one, other = (taker, maker) if taker_lost else (maker, taker)
+    reported(desk, as_listed(one, one.trade_id), listed=True)
+    reported(desk, other)
+    assert desk.state.ledger(MOCK).fills_booked == 1
+    for _ in range(2):
+        for fill in (taker, maker):
+            reported(desk, as_listed(fill, fill.trade_id), listed=True)
+    found = [(event.trade_id, event.fee) for event, _ in desk.journal if isinstance(event, e.FillBooked)]
+    assert sorted(found) == [("505X1", D("0.001")), ("505X2", D(0))]
+    assert (desk.state.position.stage, desk.state.ledger(MOCK).one_numbering) == (Stage.MOCK, True)
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+@pytest.mark.parametrize("names", [("dd1", "dd2"), ("dd2", "dd1")])
+def test_equal_trades_under_two_numberings_have_their_own_fees(desk: Desk, lost: int, names: tuple[str, str]) -> None:
+    client_id = order(desk)
+    fills = [replace(trade(desk, client_id, "505X1"), fee=D("0.001"), maker=False), trade(desk, client_id, "505X2", at=300)]
+    reported(desk, fills[1 - lost])
+    sweep(desk, sorted((as_listed(fill, name) for fill, name in zip(fills, names, strict=True)), key=lambda one: one.trade_id))
+    found = [event.fee for event, _ in desk.journal if isinstance(event, e.FillBooked)]
+    assert sorted(found) == [D(0), D("0.001")]
+
+
 def test_a_trade_more_than_the_order_executed_halts_and_is_not_booked(desk: Desk) -> None:
     client_id = order(desk, quantity="0.00003")
     reported(desk, trade(desk, client_id, "505X1"))
