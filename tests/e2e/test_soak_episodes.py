@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 MOST = 300
 SECONDS = 15 * 60
-DEPLOYMENTS = 3
+DEPLOYMENTS = 5
 
 
 @pytest.mark.soak
