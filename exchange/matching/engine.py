@@ -235,6 +235,19 @@ class Engine:
         """Whether the symbol's book can be trusted; nothing fills while it is not LIVE."""
         return self._market(symbol).depth.book.status
 
+    @property
+    def sequence(self) -> int:
+        """The number of the last order that was placed; ids follow from it."""
+        return self._sequence
+
+    def order_record(self, order_id: str) -> LiveOrder:
+        """An order with all that determines how it continues, to be saved and never changed. Raises ``KeyError``."""
+        return self._registry.record_of(order_id)
+
+    def market_marks(self, symbol: str) -> tuple[int, int, Decimal]:
+        """A symbol's published version, its offset from the tape's, and the factor of its prices. ``UsageError``: unlisted."""
+        return self._market(symbol).depth.marks
+
     def state(self) -> EngineState:
         """Everything that determines how the engine continues, as a value."""
         return EngineState(

@@ -39,6 +39,11 @@ class MarketBook:
         self._buckets: dict[Side, _Buckets] | None = None
         self._consumed: dict[Side, dict[Decimal, Decimal]] = {Side.BUY: {}, Side.SELL: {}}
 
+    @property
+    def marks(self) -> tuple[int, int, Decimal]:
+        """The published version, its offset from the tape's, and the factor of all prices."""
+        return self.book.version, self._offset, self._factor
+
     def state(self) -> MarketBookState:
         """Everything that determines how the book continues, as a value."""
         buckets = None

@@ -44,6 +44,10 @@ class Registry:
         if order.client_id:
             self._by_client[order.account, order.client_id] = order
 
+    def record_of(self, order_id: str) -> LiveOrder:
+        """The order with this id, to be read only. Raises ``KeyError``."""
+        return self._by_id[order_id]
+
     def every_order(self) -> tuple[LiveOrder, ...]:
         """Every order of every account, in the order they were placed."""
         return tuple(sorted(self._by_id.values(), key=lambda order: order.sequence))

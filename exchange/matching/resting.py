@@ -13,7 +13,8 @@ from exchange.model import Millis, OrderReport, OrderStatus, OrderType, Side, Sy
 from exchange.wire.orders import StpMode
 
 _ZERO = Decimal(0)
-_OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+OPEN_STATUSES = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+"""The states of an order that can still trade."""
 
 
 class FillModel(StrEnum):
@@ -64,7 +65,7 @@ class LiveOrder:
     @property
     def is_open(self) -> bool:
         """Whether it can still trade."""
-        return self.status in _OPEN
+        return self.status in OPEN_STATUSES
 
     def wanted(self, price: Decimal) -> Decimal:
         """How much it would still trade at ``price``, in the base asset, on the symbol's grid."""

@@ -17,10 +17,14 @@ PATH = "/testnet/provenance"
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """The source of a venue's market data, and whether its market runs faster than the clock."""
+    """The source of a venue's market data, and whether its market runs faster than the clock.
+
+    ``instance`` names the testnet itself, and is another one for a testnet whose state was deleted; empty where none is declared.
+    """
 
     source: DataSource
     accelerated: bool
+    instance: str = ""
 
 
 LIVE = Provenance(DataSource.LIVE, accelerated=False)
@@ -50,7 +54,8 @@ async def ask_provenance(endpoint: VenueEndpoint) -> Provenance:
         reply = None
     declared = reply if isinstance(reply, dict) else {}
     try:
-        return Provenance(DataSource(declared["source"]), accelerated=Decimal(declared["speed"]) > 1)
+        accelerated = Decimal(declared["speed"]) > 1
+        return Provenance(DataSource(declared["source"]), accelerated=accelerated, instance=str(declared.get("instance", "")))
     except (KeyError, TypeError, ValueError, InvalidOperation):
         raise VenueError(
             f"{endpoint.rest_url} does not say what its market data is",

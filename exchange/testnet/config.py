@@ -84,7 +84,8 @@ class TestnetConfig:
     ``/__control``; empty switches it off. ``extra_keys`` are further keys of the accounts. ``expired_key_code`` (402 or 700002) and
     ``unlisted_pair_code`` (70011, 10007 or 30020) are options because MEXC's sources disagree; so is ``cancel_status``, the state
     in a cancel reply (mexc-spot-v3.md §4.6). ``mx_price`` is the price of MX in USDT while there is no MXUSDT book.
-    ``snapshots`` is the directory ``/__control/snapshot`` writes to; ``restore`` a snapshot to begin from.
+    ``snapshots`` is the directory ``/__control/snapshot`` writes to; ``restore`` a snapshot to begin from. ``state`` is the
+    directory that keeps the venue across restarts; without one it begins anew. ``attached``: ``gatehouse run`` may end it.
     ``entry_latency`` and ``response_latency`` are quantiles in ms, as for ``LatencyModel``; empty means none.
     ``strict_signatures`` accepts only a signature of the raw bytes; ``duplicates`` says how a repeated client id is handled.
 
@@ -119,6 +120,8 @@ class TestnetConfig:
     mx_price: Decimal = Decimal(2)
     snapshots: Path | None = None
     restore: Path | None = None
+    state: Path | None = None
+    attached: bool = False
     entry_latency: tuple[int, ...] = NO_LATENCY
     response_latency: tuple[int, ...] = NO_LATENCY
 
@@ -142,6 +145,12 @@ class TestnetConfig:
                 f"a tape cannot be played at speed {self.speed}",
                 code="testnet-speed-invalid",
                 remedy="Give a speed above 0; 1 is real time.",
+            )
+        if self.state is not None and self.restore is not None:
+            raise ConfigError(
+                "a testnet that keeps its state cannot begin from a snapshot too",
+                code="testnet-state-and-snapshot",
+                remedy="Use --ephemeral with --restore.",
             )
         if not (self.mx_price.is_finite() and self.mx_price > 0):
             raise ConfigError(

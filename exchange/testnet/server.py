@@ -13,7 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from exchange import tape
-from exchange.errors import ConfigError, Unreachable
+from exchange.errors import ConfigError, GatehouseError, Unreachable
 from exchange.matching.engine import Engine
 from exchange.matching.events import FillRecord
 from exchange.matching.mx_fees import MX, MxFees
@@ -32,6 +32,9 @@ from exchange.testnet.market.feeds.merge import MergedPlayer
 from exchange.testnet.market.feeds.synthetic import SOURCE, SyntheticMarket, synthetic
 from exchange.testnet.market.feeds.tape import TapePlayer
 from exchange.testnet.market.playback import Market, Playback, Player, StreamPlayer
+from exchange.testnet.state.keeper import Keeper
+from exchange.testnet.state.records import MarketNote
+from exchange.testnet.state.store import ATTACHED, open_store
 from exchange.testnet.venue import SimulatedVenue
 
 _MAX_FRAME = 65_536
@@ -98,17 +101,18 @@ class RunningTestnet:
         return self.venue.receipt(account, client_id).received
 
 
-def build_venue(config: TestnetConfig, clock: Clock, market: Market | None = None) -> SimulatedVenue:
+def build_venue(config: TestnetConfig, clock: Clock, market: Market | None = None, keeper: Keeper | None = None) -> SimulatedVenue:
     """The venue without a server; its faults file is loaded. ``market`` replaces the tape or the generated market.
 
     Raises:
-        ConfigError: the tape's symbol has no rules, the faults file is unusable, or the snapshot is of another venue.
-        IntegrityError: the tape or the snapshot is damaged.
+        ConfigError: the tape's symbol has no rules, the faults file is unusable, or snapshot or state are of another venue.
+        IntegrityError: the tape, the snapshot or the state is damaged.
     """
     rules: dict[str, SymbolRules] = {**DEFAULT_RULES, **{one.symbol: one for one in config.symbols}}
     if market is None:
-        player, source = _player(config, rules, clock.now())
-        market = Playback(player, clock, source=source, speed=config.speed)
+        note, began = MarketNote(0, {}) if keeper is None else keeper.market, clock.now()
+        player, source = _player(config, rules, began, note)
+        market = Playback(player, clock, source=source, speed=config.speed, began=began, played_before=note.played)
     groups = StrategyGroups(config.uids, {one.name: one.master for one in config.accounts if one.master})
 
     def mx_price(quote: str) -> Decimal | None:
@@ -122,6 +126,8 @@ def build_venue(config: TestnetConfig, clock: Clock, market: Market | None = Non
     venue = SimulatedVenue(config, engine, market, clock, groups, mx_fees)
     if config.restore is not None:
         snapshot.restore(venue, config.restore)
+    if keeper is not None:
+        keeper.attach(venue)
     for record in venue.market.take_due():
         venue.feed(record)
     # The snapshot of a restored venue contains its faults and how often each has struck.
@@ -140,18 +146,22 @@ async def running_testnet(
         ConfigError, IntegrityError: as ``build_venue``.
         Unreachable: the port is taken.
     """
+    clock = SystemClock() if clock is None else clock
     listener = _listen(config.host, config.port)
     try:
-        venue = build_venue(config, SystemClock() if clock is None else clock, market)
-        async with _serving(build_app(venue, config.control_token), listener):
-            playing = asyncio.create_task(venue.run())
-            try:
-                yield RunningTestnet(config.host, listener.getsockname()[1], venue, playing)
-            finally:
-                venue.close()
-                playing.cancel()
-                with suppress(asyncio.CancelledError):
-                    await playing
+        with _state(config, clock) as keeper:
+            venue = build_venue(config, clock, market, keeper)
+            async with _serving(build_app(venue, config.control_token), listener):
+                playing = asyncio.create_task(_play(venue))
+                try:
+                    yield RunningTestnet(config.host, listener.getsockname()[1], venue, playing)
+                finally:
+                    venue.close()
+                    playing.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await playing
+                    if keeper is not None:
+                        keeper.close()
     finally:
         listener.close()
 
@@ -183,9 +193,32 @@ async def serve(
                 export_fills(testnet.venue.engine, fills)
 
 
-def _player(config: TestnetConfig, rules: Mapping[str, SymbolRules], start: Millis) -> tuple[Player, DataSource]:
+async def _play(venue: SimulatedVenue) -> None:
+    """Run the venue. The first of our own errors is raised by itself, so that the command line can show it."""
+    try:
+        await venue.run()
+    except ExceptionGroup as failed:
+        error: Exception = failed
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        raise (error if isinstance(error, GatehouseError) else failed) from None
+
+
+@contextmanager
+def _state(config: TestnetConfig, clock: Clock) -> Iterator[Keeper | None]:
+    if config.state is None:
+        yield None
+        return
+    store = open_store(config.state, clock.now(), ATTACHED if config.attached else "")
+    try:
+        yield Keeper(store)
+    finally:
+        store.close()
+
+
+def _player(config: TestnetConfig, rules: Mapping[str, SymbolRules], start: Millis, note: MarketNote) -> tuple[Player, DataSource]:
     if not config.tapes:
-        return _generated(config, start), SOURCE
+        return _generated(config, start, note), SOURCE
     headers = [tape.read_header(one) for one in config.tapes]
     symbols, sources = [one.symbol for one in headers], {one.source for one in headers}
     missing = [symbol for symbol in symbols if symbol not in rules]
@@ -202,15 +235,22 @@ def _player(config: TestnetConfig, rules: Mapping[str, SymbolRules], start: Mill
             remedy="Play one tape for each symbol, and only tapes of one source together.",
         )
     players = [TapePlayer(tape.read(one), start, speed=config.speed, loop=config.loop) for one in config.tapes]
+    for player in players if note.played else ():
+        player.skip(note.played)
     return _together(players), sources.pop()
 
 
-def _generated(config: TestnetConfig, start: Millis) -> Player:
-    """A generated market for every configured symbol, each with its own seed."""
+def _generated(config: TestnetConfig, start: Millis, note: MarketNote) -> Player:
+    """A generated market for every configured symbol, each with its own seed. It goes on at its last known price.
+
+    Less than one trade happens in a ms, so numbering them from the ms played on repeats no number.
+    """
     players: list[Player] = []
     for number, rules in enumerate(config.symbols or (BTCUSDT,)):
-        price = config.start_prices.get(rules.symbol, _SYNTHETIC_PRICE)
-        market = SyntheticMarket(rules, price, config.seed + number)
+        place = note.places.get(rules.symbol)
+        begun = config.start_prices.get(rules.symbol, _SYNTHETIC_PRICE)
+        price = begun if place is None or place.mid is None else place.mid / place.factor
+        market = SyntheticMarket(rules, price, config.seed + number + note.played, last_trade=note.played)
         players.append(StreamPlayer(synthetic(market, start), start, config.speed))
     return _together(players)
 

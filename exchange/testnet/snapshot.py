@@ -22,7 +22,8 @@ import rfc8785
 from pydantic import TypeAdapter, ValidationError
 
 from exchange.errors import ConfigError, IntegrityError, UsageError
-from exchange.testnet.venue import SimulatedVenue, VenueState
+from exchange.testnet.saved import VenueState
+from exchange.testnet.venue import SimulatedVenue
 from exchange.wire.symbols import symbol_json
 
 FORMAT = "gatehouse-testnet-snapshot"

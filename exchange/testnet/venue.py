@@ -7,9 +7,9 @@ venue's state, and not only a single connection, strike here.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
@@ -17,7 +17,7 @@ from exchange.errors import UsageError
 from exchange.matching.engine import Engine
 from exchange.matching.events import Accepted, Canceled, EngineEvent, Filled, FillRecord, MarketTraded, OrderView, Refusal
 from exchange.matching.mx_fees import MxFees
-from exchange.matching.saved import Draws, EngineState, HistoryState, PlaybackState, draws_of, resume_draws
+from exchange.matching.saved import draws_of, resume_draws
 from exchange.model import Millis, OrderStatus, OrderType
 from exchange.ports import Clock
 from exchange.tape import TapeRecord
@@ -26,16 +26,16 @@ from exchange.testnet.access.listenkeys import ListenKeys
 from exchange.testnet.access.ratelimit import SlidingWindow
 from exchange.testnet.access.stp_groups import StrategyGroups
 from exchange.testnet.conditions.clock import SkewedClock
-from exchange.testnet.conditions.faults import ACTIONS, Fault, FaultKind, FaultParams, FaultPlan, FaultState, Operation
+from exchange.testnet.conditions.faults import ACTIONS, Fault, FaultKind, FaultParams, FaultPlan, Operation
 from exchange.testnet.conditions.latency import Delays
-from exchange.testnet.conditions.listings import Listing, Listings
+from exchange.testnet.conditions.listings import Listings
 from exchange.testnet.config import StreamLimits, TestnetConfig
 from exchange.testnet.market.history import History
 from exchange.testnet.market.playback import Market, Playback
 from exchange.testnet.push.hub import Hub
+from exchange.testnet.saved import Instance, LateCancel, Receipt, VenueState
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
 from exchange.wire.orders import NewOrder, OrderRef, order_json
-from exchange.wire.profile import StrategyGroup
 from exchange.wire.wallet import Transfer
 
 _RECEIPTS = 100_000
@@ -45,47 +45,11 @@ _ACTIONS_PERIOD_S = 0.05
 _OPEN = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 
-@dataclass(slots=True)
-class Receipt:
-    """How often an order with one client id reached the venue, and how often the venue accepted it."""
-
-    received: int = 0
-    accepted: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LateCancel:
-    """A cancel that was answered but takes effect only when it is due."""
-
-    account: str
-    symbol: str
-    order_id: str
-    due: Millis
-
-
-@dataclass(frozen=True, slots=True)
-class VenueState:
-    """A whole venue as a value, without the state of connections: streams, rate limits, requests on their way."""
-
-    at: Millis
-    skew_ms: int
-    engine: EngineState
-    playback: PlaybackState | None
-    history: tuple[HistoryState, ...]
-    faults: FaultState
-    listings: tuple[Listing, ...]
-    groups: tuple[tuple[str, StrategyGroup], ...]
-    pay_in_mx: tuple[str, ...]
-    listen_keys: tuple[tuple[str, str, int], ...]
-    receipts: tuple[tuple[str, str, int, int], ...]
-    hidden_until: tuple[tuple[str, int], ...]
-    late_cancels: tuple[LateCancel, ...]
-    draws: Draws
-    transfers: tuple[Transfer, ...] = ()
-
-
 class SimulatedVenue:
-    """A whole venue. Not thread-safe. ``groups`` and ``mx_fees`` are the ones the engine was built with."""
+    """A whole venue. Not thread-safe. ``groups`` and ``mx_fees`` are the ones the engine was built with.
+
+    ``keep`` gets the engine's events before anybody hears of them, and without events whenever something else may have changed.
+    """
 
     def __init__(
         self, config: TestnetConfig, engine: Engine, market: Market, clock: Clock, groups: StrategyGroups, mx_fees: MxFees
@@ -123,6 +87,8 @@ class SimulatedVenue:
         self._hidden_until: dict[str, int] = {}
         self._late: dict[str, tuple[LateCancel, asyncio.TimerHandle]] = {}
         self.on_fill: Callable[[FillRecord], None] | None = None
+        self.keep: Callable[[Sequence[EngineEvent]], None] = lambda _: None
+        self.instance = Instance(secrets.token_hex(16), clock.now())
         self.closed = asyncio.Event()
         for account in config.accounts:
             engine.open_account(account.name, account.balances, self.clock.now())
@@ -248,7 +214,7 @@ class SimulatedVenue:
             if late is not None:
                 due = Millis(now + (300 if late.ms is None else late.ms))
                 if before.report.order_id not in self._late:
-                    self._cancel_later(LateCancel(account, ref.symbol, before.report.order_id, due))
+                    self.cancel_later(LateCancel(account, ref.symbol, before.report.order_id, due))
                 return before
         outcome = self.engine.cancel(account, ref.symbol, now, order_id=ref.order_id, client_id=ref.client_id)
         if isinstance(outcome, Refusal):
@@ -294,7 +260,7 @@ class SimulatedVenue:
             listen_keys=self.listen_keys.state(),
             receipts=tuple((*owner, one.received, one.accepted) for owner, one in self._receipts.items()),
             hidden_until=tuple(self._hidden_until.items()),
-            late_cancels=tuple(late for late, _ in self._late.values()),
+            late_cancels=self.late_cancels,
             draws=draws_of(self._random),
             transfers=tuple(self.transfers),
         )
@@ -319,13 +285,14 @@ class SimulatedVenue:
         self._hidden_until = dict(state.hidden_until)
         self.transfers = list(state.transfers)
         for late in state.late_cancels:
-            self._cancel_later(late)
+            self.cancel_later(late)
         resume_draws(self._random, state.draws)
 
     def state(self) -> dict[str, object]:
         """What ``GET /__control/state`` shows."""
         return {
             "source": self.market.source.value,
+            **self.instance.document(),
             "now": self.clock.now(),
             "skew_ms": self.clock.skew_ms,
             "tape": {
@@ -354,6 +321,7 @@ class SimulatedVenue:
 
     def _publish(self, events: Iterable[EngineEvent]) -> None:
         happened = list(events)
+        self.keep(happened)
         for event in happened:
             if isinstance(event, MarketTraded):
                 self.history.record(event.trade)
@@ -361,7 +329,14 @@ class SimulatedVenue:
                 self.on_fill(FillRecord(event.account, event.fill, event.evidence))
         self.hub.publish(happened)
 
-    def _cancel_later(self, late: LateCancel) -> None:
+    @property
+    def late_cancels(self) -> tuple[LateCancel, ...]:
+        """The cancels that were answered and have not taken effect."""
+        return tuple(late for late, _ in self._late.values())
+
+    def cancel_later(self, late: LateCancel) -> None:
+        """Let a cancel that was answered take effect when it is due."""
+
         def carry_out() -> None:
             self._late.pop(late.order_id, None)
             outcome = self.engine.cancel(late.account, late.symbol, self.clock.now(), order_id=late.order_id)
@@ -370,11 +345,13 @@ class SimulatedVenue:
 
         timer = asyncio.get_running_loop().call_later(max(0, late.due - self.clock.now()) / 1000, carry_out)
         self._late[late.order_id] = late, timer
+        self.keep(())
 
     async def _run_actions(self) -> None:
         while True:
             await asyncio.sleep(_ACTIONS_PERIOD_S)
             self.act()
+            self.keep(())
 
     def _commit(self, kind: FaultKind, params: FaultParams) -> None:
         if kind is FaultKind.CLOCK_SKEW:

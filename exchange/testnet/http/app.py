@@ -40,6 +40,7 @@ _UNKNOWN = "Unknown error, please check your request or try again later."
 """The text by which bots recognise that an order may exist after a 503 (mexc-spot-v3.md §1.2)."""
 
 _WRITES = frozenset({"POST", "PUT", "DELETE"})
+_ORDERS = frozenset({Operation.PLACE, Operation.CANCEL})
 _HTML_403 = "<HTML><HEAD><TITLE>Access Denied</TITLE></HEAD><BODY><H1>Access Denied</H1></BODY></HTML>"
 
 RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -122,6 +123,8 @@ async def _answer(venue: SimulatedVenue, endpoint: Endpoint, request: Request) -
     if early is not None:
         return _server_error(early, default=500)
     value = endpoint.handler(Call(venue, raw.params, account, now, key))
+    if request.method in _WRITES and operation not in _ORDERS:
+        venue.keep(())
     return await _deliver(venue, operation, request, value if isinstance(value, bytes) else dump_json(value))
 
 

@@ -102,7 +102,9 @@ class _Control:
             return _json({"error": "listing-unusable", "message": str(error)}, 400)
         if change.symbol not in self._venue.engine.rules:
             return _json({"error": "symbol-unknown", "message": f"{change.symbol} is not listed"}, 400)
-        return _json(asdict(self._venue.listings.change(change, self._venue.clock.now())))
+        listing = self._venue.listings.change(change, self._venue.clock.now())
+        self._venue.keep(())
+        return _json(asdict(listing))
 
     async def listings(self, _: Request) -> Response:
         return _json({"symbols": [asdict(one) for one in self._venue.listings.all()]})

@@ -12,9 +12,10 @@ PATH = "/testnet/provenance"
 
 
 def route(venue: SimulatedVenue) -> Route:
-    """The declaration of one venue: the source of its market data, and the speed of its market."""
+    """The declaration of one venue: the source of its market data, the speed of its market, and which venue it is."""
 
     async def declare(_: Request) -> Response:
-        return JSONResponse({"simulated": True, "source": venue.market.source.value, "speed": str(venue.market.speed)})
+        market = {"simulated": True, "source": venue.market.source.value, "speed": str(venue.market.speed)}
+        return JSONResponse({**market, **venue.instance.document()})
 
     return Route(PATH, declare, methods=["GET"])

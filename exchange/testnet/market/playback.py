@@ -116,11 +116,23 @@ class StreamPlayer:
 class Playback:
     """Plays one player by the clock. After a pause it continues where it stopped, with the current time."""
 
-    def __init__(self, player: Player, clock: Clock, *, source: DataSource, speed: Decimal) -> None:
+    def __init__(
+        self,
+        player: Player,
+        clock: Clock,
+        *,
+        source: DataSource,
+        speed: Decimal,
+        began: Millis | None = None,
+        played_before: int = 0,
+    ) -> None:
+        """``began`` is the player's own start. ``played_before``: how many ms of the data earlier processes have played."""
         self.source = source
         self.speed = speed
         self._player = player
         self._clock = clock
+        self._began = clock.now() if began is None else began
+        self._played_before = played_before
         self._behind = 0
         self._paused_at: Millis | None = None
         self._resumed = asyncio.Event()
@@ -137,6 +149,12 @@ class Playback:
     def paused(self) -> bool:
         """Whether the market is paused."""
         return self._paused_at is not None
+
+    @property
+    def played(self) -> int:
+        """How many ms of the data have been played, earlier processes included."""
+        now = self._clock.now() if self._paused_at is None else self._paused_at
+        return self._played_before + int((now - self._began - self._behind) * self.speed)
 
     @property
     def ended(self) -> bool:

@@ -21,7 +21,8 @@ _ZERO = Decimal(0)
 @dataclass(frozen=True, slots=True)
 class SyntheticMarket:
     """The parameters of the walk. ``step_ticks`` bounds the mid's move per interval, ``spread_ticks`` is the spread;
-    levels are one tick apart and have up to ``level_steps`` quantity steps each."""
+    levels are one tick apart and have up to ``level_steps`` quantity steps each. ``last_trade`` is the number of the last trade of
+    a walk that this one continues."""
 
     rules: SymbolRules
     start_price: Decimal
@@ -31,6 +32,7 @@ class SyntheticMarket:
     spread_ticks: int = 2
     levels: int = 25
     level_steps: int = 2_000_000
+    last_trade: int = 0
 
 
 def synthetic(market: SyntheticMarket, start: Millis) -> Iterator[TapeRecord]:
@@ -52,7 +54,7 @@ def synthetic(market: SyntheticMarket, start: Millis) -> Iterator[TapeRecord]:
         )
     walk = random.Random(market.seed)  # noqa: S311 - a simulation, not a secret
     bids, asks = _book(market, walk, mid)
-    at, version, trade_id = start, 1, 0
+    at, version, trade_id = start, 1, market.last_trade
     yield DepthSnapshot(rules.symbol, version, tuple(bids.items()), tuple(asks.items()), at, at)
     while True:
         for moment in sorted(walk.randrange(market.interval) for _ in range(walk.randrange(4))):

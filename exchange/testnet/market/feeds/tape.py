@@ -47,14 +47,35 @@ class TapePlayer:
         self._trade_offset = 0
         self._round = 0
         self._trade_span = _trade_span(self._records)
+        self._opening: DepthSnapshot | None = None
 
     @property
     def rounds(self) -> int:
         """How many times the tape has been played to its end."""
         return self._round
 
+    def skip(self, elapsed: int) -> None:
+        """Begin ``elapsed`` ms of tape after its beginning instead, with the book of that place. A new player only."""
+        length = self._records[-1].at - self._first.at + _LOOP_PAUSE
+        self._round, within = divmod(elapsed, length) if self._loop else (0, elapsed)
+        self._elapsed_before = self._round * length
+        self._version_offset = self._round * (_last_version(self._records) + 1 - self._first.version)
+        self._trade_offset = self._round * self._trade_span
+        begun = self._start
+        self._start = Millis(begun - int(elapsed / self._speed))
+        while self._index < len(self._records) and self._records[self._index].at - self._first.at <= within:
+            self._moved(self._records[self._index], begun)
+            self._index += 1
+        if self._book.status is BookStatus.LIVE:
+            bids, asks = self._book.depth(2**31)
+            self._opening = DepthSnapshot(self._first.symbol, self._book.version, tuple(bids), tuple(asks), begun, begun)
+        if self._index == len(self._records) and self._loop:
+            self._rewind()
+
     def next_due(self) -> Millis | None:
         """When the next record is due, or ``None`` at the end of a tape that does not loop."""
+        if self._opening is not None:
+            return self._opening.at
         if self._index == len(self._records):
             return None
         elapsed = self._elapsed_before + self._records[self._index].at - self._first.at
@@ -67,6 +88,10 @@ class TapePlayer:
             at = self.next_due()
             if at is None or at > now:
                 break
+            if self._opening is not None:
+                ready.append(self._opening)
+                self._opening = None
+                continue
             ready.append(self._moved(self._records[self._index], at))
             self._index += 1
             if self._index == len(self._records) and self._loop:
@@ -110,6 +135,12 @@ class TapePlayer:
         if not self._round:
             return trade_id
         return str(int(trade_id) + self._trade_offset) if self._trade_span else f"{trade_id}-{self._round}"
+
+
+def _last_version(records: tuple[TapeRecord, ...]) -> int:
+    """The version of the book at the end of a tape that begins with one."""
+    last = next(record for record in reversed(records) if isinstance(record, DepthSnapshot | DepthDelta))
+    return last.version if isinstance(last, DepthSnapshot) else last.to_version
 
 
 def _trade_span(records: tuple[TapeRecord, ...]) -> int:
