@@ -14,6 +14,7 @@ CONTESTS = {
     one.name: one
     for one in (
         venue_orders.CONTEST,
+        venue_orders.KEPT,
         client_path.DEPTH,
         client_path.ORDERS,
         signing.CONTEST,

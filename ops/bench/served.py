@@ -1,13 +1,15 @@
-"""The two servers of the order bench, each in a process of its own: prints its port, serves until its input ends.
+"""The servers of the order benches, each in a process of its own: prints its port, serves until its input ends.
 
-python -m ops.bench.served testnet|canned
+python -m ops.bench.served testnet|kept|canned
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
 from decimal import Decimal
+from pathlib import Path
 
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import running_testnet
@@ -23,11 +25,20 @@ def key_of(number: int) -> str:
     return f"mx0bench{number}"
 
 
-async def _testnet() -> None:
+async def _kept() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        await _testnet(Path(directory))
+
+
+async def _testnet(state: Path | None = None) -> None:
     balances = {"USDT": Decimal(100_000_000)}
     accounts = tuple(AccountConfig(f"bench-{n}", key_of(n), SECRET, balances) for n in range(MAKERS + 1))
-    async with running_testnet(TestnetConfig(accounts=accounts, port=0, seed=7, rate_limits=NO_RATE_LIMITS)) as running:
+    async with running_testnet(_config(accounts, state)) as running:
         await _until_stdin_closes(running.port)
+
+
+def _config(accounts: tuple[AccountConfig, ...], state: Path | None) -> TestnetConfig:
+    return TestnetConfig(accounts=accounts, port=0, seed=7, rate_limits=NO_RATE_LIMITS, state=state)
 
 
 async def _canned() -> None:
@@ -42,4 +53,4 @@ async def _until_stdin_closes(port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run({"testnet": _testnet, "canned": _canned}[sys.argv[1]]())
+    asyncio.run({"testnet": _testnet, "kept": _kept, "canned": _canned}[sys.argv[1]]())

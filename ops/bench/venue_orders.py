@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from exchange.wire.signing import signature
@@ -48,17 +49,14 @@ def signed(fields: str) -> str:
 
 
 @contextmanager
-def opened(size: float) -> Iterator[Round]:
+def opened(size: float, which: str = "testnet", other: str = "canned") -> Iterator[Round]:
     """Two servers and one connection to each."""
     resting, orders = max(MAKERS, int(_RESTING * size)), max(2, int(_ORDERS * size))
     with ExitStack() as stack:
-        testnet, canned = stack.enter_context(serving("testnet")), stack.enter_context(serving("canned"))
-        for maker in range(1, MAKERS + 1):
-            connection = KeepAlive(testnet, key_of(maker))
-            for number in range(resting // MAKERS):
-                _accepted(connection.ask("POST", order(number)))
-            connection.close()
-        ours, peer = KeepAlive(testnet, key_of(0)), KeepAlive(canned, key_of(0))
+        ports = {name: stack.enter_context(serving(name)) for name in (which, other)}
+        for port in (ports[name] for name in ports if name != "canned"):
+            _rest(port, resting)
+        ours, peer = KeepAlive(ports[which], key_of(0)), KeepAlive(ports[other], key_of(0))
         stack.callback(ours.close)
         stack.callback(peer.close)
 
@@ -69,10 +67,19 @@ def opened(size: float) -> Iterator[Round]:
                 lambda: _measured("ours", [_timed(ours, order(first + one)) for one in range(orders)]),
                 lambda: _measured("raw", [_timed(peer, order(first + one)) for one in range(orders)]),
             )
-            _accepted(ours.ask("DELETE", "/api/v3/openOrders?" + signed("symbol=BTCUSDT")))
+            for connection in (ours, peer) if other != "canned" else (ours,):
+                _accepted(connection.ask("DELETE", "/api/v3/openOrders?" + signed("symbol=BTCUSDT")))
             return both
 
         yield one_round
+
+
+def _rest(port: int, orders: int) -> None:
+    for maker in range(1, MAKERS + 1):
+        connection = KeepAlive(port, key_of(maker))
+        for number in range(orders // MAKERS):
+            _accepted(connection.ask("POST", order(number)))
+        connection.close()
 
 
 def _timed(connection: KeepAlive, target: str) -> float:
@@ -118,4 +125,13 @@ CONTEST = Contest(
         ),
     ),
     opened,
+)
+
+KEPT = Contest(
+    "venue-orders-kept",
+    (
+        Line("testnet with a state directory: an order, median", "ms", "ours p50", "raw p50", "the same without one"),
+        Line("testnet with a state directory: an order, 99th percentile", "ms", "ours p99", "raw p99", "the same without one"),
+    ),
+    partial(opened, which="kept", other="testnet"),
 )

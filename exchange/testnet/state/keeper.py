@@ -121,6 +121,7 @@ class Keeper:
                 changes.balances[event.account, change.asset] = str(change.free), str(change.locked)
         if changes.placed or changes.balances:
             self._keep_trading(changes)
+            return
         if not events:
             self._keep_beside()
         if self._note_is_due():

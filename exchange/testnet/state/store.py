@@ -37,6 +37,11 @@ CREATE TABLE fill (number INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
 CREATE TABLE transfer (number INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
 CREATE TABLE document (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
+_PLACED = "INSERT OR REPLACE INTO placed VALUES (?, ?)"
+_FILL = "INSERT INTO fill (body) VALUES (?)"
+_BALANCE = "INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)"
+_TRANSFER = "INSERT INTO transfer (body) VALUES (?)"
+_DOCUMENT = "INSERT OR REPLACE INTO document VALUES (?, ?)"
 
 
 class StateError(GatehouseError):
@@ -92,16 +97,20 @@ class Store:
         """
         if self._failure is not None:
             raise _unwritable(self._path, self._failure)
-        execute, many = self._connection.execute, self._connection.executemany
+        execute = self._connection.execute
         try:
             if changes.durable:
                 execute("PRAGMA synchronous = FULL")
             execute("BEGIN IMMEDIATE")
-            many("INSERT OR REPLACE INTO placed VALUES (?, ?)", changes.placed.items())
-            many("INSERT INTO fill (body) VALUES (?)", ((one,) for one in changes.fills))
-            many("INSERT OR REPLACE INTO balance VALUES (?, ?, ?, ?)", ((*key, *both) for key, both in changes.balances.items()))
-            many("INSERT INTO transfer (body) VALUES (?)", ((one,) for one in changes.transfers))
-            many("INSERT OR REPLACE INTO document VALUES (?, ?)", changes.documents.items())
+            for statement, rows in (
+                (_PLACED, changes.placed.items()),
+                (_FILL, [(one,) for one in changes.fills]),
+                (_BALANCE, [(*key, *both) for key, both in changes.balances.items()]),
+                (_TRANSFER, [(one,) for one in changes.transfers]),
+                (_DOCUMENT, changes.documents.items()),
+            ):
+                if rows:
+                    self._connection.executemany(statement, rows)
             if changes.seen is not None:
                 execute("UPDATE run SET seen = max(seen, ?) WHERE began = ?", (changes.seen, self.runs[-1].began))
             execute("COMMIT")
