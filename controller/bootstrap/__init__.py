@@ -8,8 +8,6 @@ start stands by before all of these steps.
 from __future__ import annotations
 
 import asyncio
-import logging
-import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -22,6 +20,8 @@ from controller.bootstrap.leadership import Leadership, ProcessServices, acquire
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
+from controller.bootstrap.stopping import StopSignals, cancel_before_stop, end_start
+from controller.bootstrap.testnet import end_testnet_now, keep_testnet, watch_instance
 from controller.bootstrap.venues import (
     examine,
     open_feeds,
@@ -31,6 +31,7 @@ from controller.bootstrap.venues import (
     read_rules,
     testnet_control,
 )
+from controller.bootstrap.waiting import OnWaiting
 from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end, ties_of
 from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
@@ -51,19 +52,21 @@ from controller.version import VERSION
 from exchange.mock.venue import MockVenue
 from exchange.ports import Clock, VenueName
 
-_log = logging.getLogger(__name__)
-
-CANCEL_BEFORE_STOP_S = 20.0
-"""How long an orderly stop waits for the proof that no order is open; systemd waits 90 s before it kills."""
-
 EXIT_STUCK = 75
 """The exit code of a process whose writer was stuck: start it again. It has halted, and goes on cancelling after the start."""
 
 
-async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Callable[[], None] = lambda: None) -> None:
+async def run(
+    directory: Path,
+    *,
+    on_ready: Callable[[], None],
+    on_standby: Callable[[], None] = lambda: None,
+    on_waiting: OnWaiting = lambda _: None,
+) -> None:
     """Run the controller of the deployment in ``directory`` until SIGTERM or SIGINT.
 
-    While another controller leads the same journal in a database, this process stands by and calls ``on_standby``.
+    While another controller leads the same journal in a database, this process stands by and calls ``on_standby``. While a venue
+    does not answer, the start waits for it and calls ``on_waiting`` now and then.
 
     Raises:
         JournalTakenOver: another controller leads now.
@@ -79,38 +82,31 @@ async def run(directory: Path, *, on_ready: Callable[[], None], on_standby: Call
         stack.enter_context(block_halt_signal())
         logs = open_logs(redactor)
         stack.callback(logs.close)
-        stop, stop_now = _stop_signals()
+        signals = StopSignals(partial(_end_start, deployment))
         services = _open_services(deployment, clock, redactor, stack)
         signers = stack.enter_context(open_signers(deployment, _alert_on(asyncio.get_running_loop(), services.alerts)))
-        leadership = await acquire_leadership(deployment, services, stop, on_standby)
+        leadership = await acquire_leadership(deployment, services, signals.stop, on_standby)
         if leadership is None:
             return
         # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
         stack.push_async_callback(services.publisher.finish)
         stack.callback(leadership.journal.close)
         keep_watchdog(deployment, services.alerts, stack)
+        keep_testnet(deployment, services.alerts.notify, stack)
         with lease_kept(leadership.journal):
-            assembly = await _assemble(deployment, services, leadership, signers, stack)
+            assembly = await signals.unless_stopped(_assemble(deployment, services, leadership, signers, on_waiting, stack))
+        if assembly is None:
+            return
         nothing_left = asyncio.Event()
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         await _run(assembly, stack)
         await open_servers(deployment, assembly, stack)
+        watch_instance(deployment, services.alerts.notify, stack)
+        signals.started()
         on_ready()
-        await _wait_for_end(stop, assembly, leadership.journal, clock)
-        if await _cancel_before_stop(stop_now, assembly):
+        await _wait_for_end(signals.stop, assembly, leadership.journal, clock)
+        if await cancel_before_stop(signals.at_once, assembly):
             nothing_left.set()
-
-
-def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """Set the first event at SIGTERM or SIGINT, and the second one at the next of them."""
-    stop, stop_now = asyncio.Event(), asyncio.Event()
-
-    def on_signal() -> None:
-        (stop_now if stop.is_set() else stop).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
-    return stop, stop_now
 
 
 def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> ProcessServices:
@@ -144,17 +140,22 @@ def _alert_on(loop: asyncio.AbstractEventLoop, alerts: Alerts) -> Callable[[str]
 
 
 async def _assemble(
-    deployment: Deployment, services: ProcessServices, leadership: Leadership, signers: Signers, stack: AsyncExitStack
+    deployment: Deployment,
+    services: ProcessServices,
+    leadership: Leadership,
+    signers: Signers,
+    on_waiting: OnWaiting,
+    stack: AsyncExitStack,
 ) -> Assembly:
     clock, journal, publisher = services.clock, leadership.journal, services.publisher
     last_seq = leadership.recovered.snapshot_seq
     snapshot_schedule = SnapshotSchedule(services.snapshots, services.history, lambda: publisher.tree, last_seq)
     stack.callback(snapshot_schedule.finish)
     hosts = open_hosts(deployment, services.alerts.notify, clock, stack)
-    feeds, provenance = await open_feeds(deployment, hosts, clock)
+    feeds, provenance = await open_feeds(deployment, hosts, clock, on_waiting)
     signers.follow(leadership.recovered.state)
     remote = open_venues(deployment, hosts, clock, signers)
-    rules = {name: await read_rules(venue, deployment.policy.symbols) for name, venue in remote.items()}
+    rules = {name: await read_rules(venue, deployment.policy.symbols, clock, on_waiting) for name, venue in remote.items()}
     mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], deployment.settings.mock_balances, clock, seed=1)
     permits = PermitOffice(clock, journal.epoch)
     disk_reserve = make_disk_reserve(journal, deployment.data)
@@ -194,16 +195,9 @@ async def _assemble(
     return assembly
 
 
-async def _cancel_before_stop(stop_now: asyncio.Event, assembly: Assembly) -> bool:
-    """Cancel open orders for at most ``CANCEL_BEFORE_STOP_S``; a second signal ends the wait. Returns whether nothing is left."""
-    cancelling, hurried = asyncio.ensure_future(assembly.cancel_before_stop()), asyncio.ensure_future(stop_now.wait())
-    done, _ = await asyncio.wait((cancelling, hurried), timeout=CANCEL_BEFORE_STOP_S, return_when=asyncio.FIRST_COMPLETED)
-    for one in (cancelling, hurried):
-        one.cancel()
-    if cancelling not in done:
-        _log.error("the controller stops before its venues are proven empty; look at the open orders on the venue's own page")
-        return False
-    return cancelling.result()
+def _end_start(deployment: Deployment) -> None:
+    end_testnet_now(deployment)
+    end_start()
 
 
 def _end_process(reason: str) -> None:

@@ -23,7 +23,8 @@ from threading import Lock, Thread
 from controller.bootstrap.end import end_now
 from controller.bootstrap.read import Deployment
 from controller.core.state import State
-from controller.settings.deployment import Settings, SignerSettings, VenueSettings, load_settings, secret_variable
+from controller.settings.deployment import Settings, SignerSettings, load_settings, secret_variable
+from controller.settings.testnet import VenueSettings
 from controller.signer.protocol import VENUES, Kind
 from controller.signer.remote import Link, RemoteSigner
 from exchange.errors import GatehouseError, Unreachable

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from random import SystemRandom
-from typing import TypeVar
 
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.signer import Signers
+from controller.bootstrap.waiting import OnWaiting, until_answered
 from controller.core.decisions.account import assets_of
 from controller.core.effects import Alert, AlertKind
 from controller.runtime.drills.control import TestnetControl
@@ -20,7 +19,6 @@ from controller.settings.deployment import read_secret
 from controller.settings.venues import endpoint_of
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
-from exchange.errors import GatehouseError, Unreachable
 from exchange.mexc.account_checks import Demands, check_account
 from exchange.mexc.client import MexcVenue
 from exchange.mexc.connect import VenueHost, open_feed, open_venue
@@ -30,11 +28,6 @@ from exchange.model import SymbolRules
 from exchange.ports import Clock, MarketFeed, Venue, VenueName
 from policies.ramp import symbols_at
 from policies.stage import Environment, Stage
-
-T = TypeVar("T")
-
-REACH_WITHIN_S = 60.0
-RETRY_EVERY_S = 0.5
 
 
 def open_hosts(
@@ -61,14 +54,15 @@ def _alert_lockout(alert: Callable[[Alert], object], name: VenueName, lockout: L
 
 
 async def open_feeds(
-    deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock
+    deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock, on_waiting: OnWaiting
 ) -> tuple[dict[VenueName, MarketFeed], dict[VenueName, Provenance]]:
-    """Every venue's market feed, and the provenance that the venue states for its data."""
+    """Every venue's market feed, and the provenance that the venue states for its data; waits for a venue that is down."""
     feeds: dict[VenueName, MarketFeed] = {}
     provenance: dict[VenueName, Provenance] = {}
     for name, host in hosts.items():
         endpoint = endpoint_of(deployment.settings, name)
-        provenance[name] = await _ask_until_answered(partial(ask_provenance, endpoint), f"the {name} venue")
+        what = f"the {name} venue at {endpoint.rest_url}"
+        provenance[name] = await until_answered(partial(ask_provenance, endpoint), what, clock, on_waiting)
         feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), provenance[name].source, host=host)
     return feeds, provenance
 
@@ -118,22 +112,6 @@ async def own_venues(
         yield open_venues(deployment, open_hosts(deployment, alerts.decided, clock, stack), clock, signers)
 
 
-async def read_rules(venue: Venue, symbols: tuple[str, ...]) -> dict[str, SymbolRules]:
+async def read_rules(venue: Venue, symbols: tuple[str, ...], clock: Clock, on_waiting: OnWaiting) -> dict[str, SymbolRules]:
     """The venue's rules for each symbol; asks until the venue answers."""
-    return dict(await _ask_until_answered(lambda: venue.symbol_rules(symbols), f"the {venue.name} venue"))
-
-
-async def _ask_until_answered(ask: Callable[[], Awaitable[T]], what: str) -> T:
-    """Ask until there is an answer, for at most ``REACH_WITHIN_S``: a venue may still be starting."""
-    deadline = asyncio.get_running_loop().time() + REACH_WITHIN_S
-    while True:
-        try:
-            return await ask()
-        except GatehouseError as error:
-            if asyncio.get_running_loop().time() > deadline:
-                raise Unreachable(
-                    f"{what} was not reached in {REACH_WITHIN_S:.0f} s: {error.message}",
-                    code="venue-unreachable",
-                    remedy="Start the venue, or correct its address in gatehouse.toml.",
-                ) from error
-            await asyncio.sleep(RETRY_EVERY_S)
+    return dict(await until_answered(lambda: venue.symbol_rules(symbols), f"the {venue.name} venue's rules", clock, on_waiting))

@@ -82,9 +82,10 @@ class AlertKind(StrEnum):
     WATCHDOG = "watchdog"
     SIGNER = "signer"
     SYMBOL = "symbol"
+    TESTNET = "testnet"
 
 
-INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL})
+INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL, AlertKind.TESTNET})
 """The kinds that need no acknowledgement: an operator asked for it, or it resolves itself. All others stay until acknowledged."""
 
 

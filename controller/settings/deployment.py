@@ -18,10 +18,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from controller.journal.location import JournalLocation, location_of
 from controller.settings.checkpoints import CheckpointSettings
+from controller.settings.testnet import TestnetSettings, VenueSettings
 from controller.settings.watchdog import WatchdogSettings
 from exchange.errors import ConfigError
 from exchange.ports import VenueName
-from policies import canonical
 from policies.stage import Environment
 
 FILE_NAME = "gatehouse.toml"
@@ -38,20 +38,6 @@ class Listen(_Section):
 
     host: str = "127.0.0.1"
     port: Port
-
-
-class VenueSettings(_Section):
-    """One venue account. ``secret_file`` is relative to the deployment's directory, or the name of a systemd credential."""
-
-    rest: str
-    ws: str
-    api_key: Annotated[str, Field(min_length=1)]
-    secret_file: str
-
-    @property
-    def fingerprint(self) -> str:
-        """A digest of the venue's address and the public key; commands are signed for it."""
-        return canonical.digest(canonical.encode({"rest": self.rest, "api_key": self.api_key}))
 
 
 class BotSettings(_Section):
@@ -103,7 +89,7 @@ class Settings(BaseSettings):
     release: ReleaseSettings
     gateway: Listen = Listen(port=8700)
     console: Listen = Listen(port=8701)
-    testnet: VenueSettings
+    testnet: TestnetSettings
     live: VenueSettings
     signer: SignerSettings | None = None
     bots: tuple[BotSettings, ...]

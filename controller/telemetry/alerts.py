@@ -37,6 +37,7 @@ _LEVELS = {
     AlertKind.CHECKPOINT: logging.ERROR,
     AlertKind.BOT_KEY: logging.ERROR,
     AlertKind.DRILL: logging.INFO,
+    AlertKind.TESTNET: logging.WARNING,
 }
 _REPORTED = {
     AlertKind.BREACH: "error",
@@ -53,6 +54,7 @@ _REPORTED = {
     AlertKind.SYMBOL: "error",
     AlertKind.CHECKPOINT: "error",
     AlertKind.BOT_KEY: "error",
+    AlertKind.TESTNET: "warning",
 }
 
 

@@ -22,12 +22,12 @@ from controller.cli.shared.http import JsonClient
 from controller.settings.deployment import (
     Listen,
     Settings,
-    VenueSettings,
     load_settings,
     read_secret,
     require_signer,
     secret_variable,
 )
+from controller.settings.testnet import VenueSettings
 from exchange.errors import ConfigError, GatehouseError, Unreachable
 from exchange.ports import VenueName
 from policies.document import digest, load_policy

@@ -11,7 +11,8 @@ from controller.cli.doctor.checks import CheckResult
 from controller.core.decisions.account import assets_of
 from controller.runtime.loop.clock import SystemClock
 from controller.runtime.loop.permit import PermitOffice
-from controller.settings.deployment import Settings, VenueSettings, load_settings, read_exchange_secret
+from controller.settings.deployment import Settings, load_settings, read_exchange_secret
+from controller.settings.testnet import VenueSettings
 from exchange.errors import ConfigError, GatehouseError
 from exchange.mexc.account_checks import AccountCheck, Demands, check_account
 from exchange.mexc.connect import PRODUCTION, VenueEndpoint, VenueHost, open_venue

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import typer
@@ -11,7 +12,9 @@ import typer
 from controller.cli.run.testnet_flags import (
     MEXC_REST,
     MEXC_STREAM,
+    AttachedOption,
     EntryLatencyOption,
+    EphemeralOption,
     ExportOption,
     FeedOption,
     FillModelOption,
@@ -21,6 +24,7 @@ from controller.cli.run.testnet_flags import (
     RestOption,
     RestoreOption,
     SnapshotsOption,
+    StateOption,
     StreamOption,
     SymbolOption,
     TapeOption,
@@ -43,6 +47,7 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
 
     from controller.bootstrap import run as run_controller
     from controller.bootstrap.signer import hide_secrets
+    from controller.cli.run.waiting import show_waiting
     from controller.cli.shared.output import print_json, stderr
     from controller.settings.deployment import load_settings
 
@@ -64,7 +69,7 @@ def run(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) 
         else:
             stderr().print(f"{settings.controller_id} is the standby of the leading controller; console {console}")
 
-    asyncio.run(run_controller(directory, on_ready=announce, on_standby=stand_by))
+    asyncio.run(run_controller(directory, on_ready=announce, on_standby=stand_by, on_waiting=partial(show_waiting, output)))
 
 
 def run_testnet(
@@ -100,12 +105,15 @@ def run_testnet(
     print_fills: PrintOption = False,
     snapshots: SnapshotsOption = None,
     restore: RestoreOption = None,
+    state: StateOption = None,
+    ephemeral: EphemeralOption = False,
+    attached: AttachedOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Run a venue that speaks MEXC's protocol, on a recorded, generated or live market."""
+    """Run a venue that speaks MEXC's protocol, on a recorded, generated or live market. It goes on where it was stopped."""
     from controller.cli.run import testnet_options
-    from controller.cli.run.testnet_run import serve
-    from controller.cli.shared.output import print_json, stderr
+    from controller.cli.run.testnet_run import announcement, serve
+    from controller.cli.run.waiting import show_waiting
     from controller.cli.shared.signals import run_until_stopped
 
     config = testnet_options.build(
@@ -125,15 +133,10 @@ def run_testnet(
         response_latency=response_latency,
         snapshots=snapshots,
         restore=restore,
+        state=testnet_options.state_directory(state, port, ephemeral=ephemeral or restore is not None),
+        attached=attached,
     )
     live = (symbol, from_rest, from_ws) if testnet_options.feed(feed, config.tape, config.speed) == "mexc-live" else None
-
-    def announce(where: str, bound: int) -> None:
-        address = f"http://{where}:{bound}"
-        market = f"{symbol} live" if live else ", ".join(map(str, config.tapes)) or f"a market generated from seed {seed}"
-        if output is Output.JSON:
-            print_json({"event": "ready", "address": address, "market": market})
-        else:
-            stderr().print(f"testnet at {address}, playing {market} at speed {Decimal(speed)}")
-
-    run_until_stopped(serve(config, announce, live, export_fills, tell=print_fills))
+    started = Event()
+    announce = announcement(config, symbol if live else "", output, started)
+    run_until_stopped(serve(config, announce, live, export_fills, partial(show_waiting, output), tell=print_fills), started)

@@ -41,3 +41,12 @@ MEXC_STREAM = "wss://wbs-api.mexc.com/ws"
 
 SnapshotsOption = Annotated[Path | None, typer.Option(help="The directory POST /__control/snapshot writes to.")]
 RestoreOption = Annotated[Path | None, typer.Option(help="Start from this snapshot. Use the options it was made with.")]
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="The directory that keeps accounts, orders, trades and ids across restarts. "
+        "Default: one for the port below $XDG_STATE_HOME/gatehouse, or ~/.local/state/gatehouse."
+    ),
+]
+EphemeralOption = Annotated[bool, typer.Option("--ephemeral", help="Keep nothing: the next start is another, new testnet.")]
+AttachedOption = Annotated[bool, typer.Option("--attached", hidden=True, help="`gatehouse run` starts it so, and may end it.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -78,6 +79,8 @@ def build(
     response_latency: str = "0",
     snapshots: Path | None = None,
     restore: Path | None = None,
+    state: Path | None = None,
+    attached: bool = False,
 ) -> TestnetConfig:
     """The venue the options describe. ``listed`` are further symbols with a generated market, and where each begins.
 
@@ -111,7 +114,23 @@ def build(
         symbols=_symbols(tapes, listed),
         snapshots=snapshots,
         restore=restore,
+        state=state,
+        attached=attached,
     )
+
+
+def state_directory(chosen: Path | None, port: int, *, ephemeral: bool) -> Path | None:
+    """Where the venue keeps its state, or ``None``: without ``--state`` one directory for each port, and none for a free port."""
+    if ephemeral or (chosen is None and not port):
+        if chosen is not None:
+            raise UsageError(
+                "--ephemeral keeps nothing, and --state says where to keep it",
+                code="testnet-state-contradiction",
+                remedy="Use one of the two.",
+            )
+        return None
+    home = Path(os.environ.get("XDG_STATE_HOME", "") or Path.home() / ".local" / "state")
+    return chosen if chosen is not None else home / "gatehouse" / f"testnet-{port}"
 
 
 def one_account(key: str | None, secret: str | None, balances: Sequence[str]) -> AccountConfig | None:

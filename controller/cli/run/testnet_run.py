@@ -5,9 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from threading import Event
 
+from controller.bootstrap.waiting import OnWaiting, until_answered
 from controller.cli.shared.fetch import fetching
+from controller.cli.shared.output import Output, print_json, stderr
 from controller.cli.shared.symbols import typed_symbol
 from exchange.matching.events import FillRecord
 from exchange.testnet import server
@@ -22,12 +26,14 @@ async def serve(
     announce: Callable[[str, int], None],
     live: tuple[str, str, str] | None,
     fills: Path | None,
+    on_waiting: OnWaiting = lambda _: None,
     *,
     tell: bool = False,
 ) -> None:
     """Run until cancelled. ``live`` is a symbol, a REST address and a stream address to play instead of the configured market.
 
-    ``fills`` is where all fills are written at the end; ``tell`` prints each one when it happens, as one line of JSON.
+    ``fills`` is where all fills are written at the end; ``tell`` prints each one when it happens, as one line of JSON. While the
+    live venue cannot be read, the start waits and calls ``on_waiting`` now and then.
 
     Raises:
         GatehouseError: what ``exchange.testnet.server.serve``, ``typed_symbol`` and ``live_rules`` raise.
@@ -37,10 +43,29 @@ async def serve(
         await server.serve(config, announce, fills=fills, on_fill=on_fill)
         return
     symbol, rest, stream = typed_symbol(live[0]), *live[1:]
+    clock = SystemClock()
     async with fetching(rest) as fetch:
-        rules = await live_rules(symbol, fetch)
-        market = LiveMarket(LiveFeed(symbol, stream, fetch, SystemClock()), await live_source(fetch))
+        what = f"the market of {symbol} at {rest}"
+        rules = await until_answered(partial(live_rules, symbol, fetch), what, clock, on_waiting)
+        source = await until_answered(partial(live_source, fetch), what, clock, on_waiting)
+        market = LiveMarket(LiveFeed(symbol, stream, fetch, clock), source)
         await server.serve(replace(config, symbols=(rules,)), announce, market=market, fills=fills, on_fill=on_fill)
+
+
+def announcement(config: TestnetConfig, live: str, output: Output, started: Event) -> Callable[[str, int], None]:
+    """What says where the venue is, once it answers, and sets ``started``. ``live``: the symbol of a live market, or empty."""
+
+    def announce(where: str, bound: int) -> None:
+        started.set()
+        address, state = f"http://{where}:{bound}", "" if config.state is None else str(config.state)
+        market = f"{live} live" if live else ", ".join(map(str, config.tapes)) or f"a market generated from seed {config.seed}"
+        if output is Output.JSON:
+            print_json({"event": "ready", "address": address, "market": market, "state": state})
+            return
+        keeps = f"keeping its state in {state}" if state else "keeping nothing when it ends"
+        stderr().print(f"testnet at {address}, playing {market} at speed {config.speed}, {keeps}", markup=False, soft_wrap=True)
+
+    return announce
 
 
 def _print(record: FillRecord) -> None:

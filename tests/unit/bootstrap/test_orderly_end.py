@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
-from controller import bootstrap
 from controller.bootstrap import EXIT_STUCK
+from controller.bootstrap.stopping import cancel_before_stop
 from controller.runtime.assembly import Assembly
 
 WITH_A_FULL_PIPE = """
@@ -27,18 +27,18 @@ _end_process("a test")
 
 @pytest.mark.parametrize("nothing_left", [True, False])
 async def test_what_a_stop_left_open_decides_whether_the_watchdog_may_leave(*, nothing_left: bool) -> None:
-    async def cancel_before_stop() -> bool:
+    async def cancelled() -> bool:
         return nothing_left
 
-    assembly = cast("Assembly", SimpleNamespace(cancel_before_stop=cancel_before_stop))
-    assert await bootstrap._cancel_before_stop(asyncio.Event(), assembly) is nothing_left
+    assembly = cast("Assembly", SimpleNamespace(heartbeat=None, cancel_before_stop=cancelled))
+    assert await cancel_before_stop(asyncio.Event(), assembly) is nothing_left
 
 
 async def test_a_hurried_stop_does_not_say_that_nothing_is_left() -> None:
     hurried = asyncio.Event()
     hurried.set()
-    assembly = cast("Assembly", SimpleNamespace(cancel_before_stop=asyncio.Event().wait))
-    assert not await bootstrap._cancel_before_stop(hurried, assembly)
+    assembly = cast("Assembly", SimpleNamespace(heartbeat=None, cancel_before_stop=asyncio.Event().wait))
+    assert not await cancel_before_stop(hurried, assembly)
 
 
 def test_a_stuck_process_ends_although_nobody_reads_its_log() -> None:
