@@ -31,9 +31,8 @@ def venues(scene: Scene) -> None:
     for name, port in (("testnet", scene.ports.testnet), ("live", scene.ports.live)):
         tape = str(places.demo_tape())
         accounts, token = str(accounts_file(scene.directory, name)), str(scene.directory / CONTROL_TOKEN)
-        command = gatehouse(
-            "testnet", "--port", str(port), "--tape", tape, "--loop", "--accounts", accounts, "--control-token-file", token
-        )
+        options = ("--port", str(port), "--tape", tape, "--loop", "--accounts", accounts, "--control-token-file", token)
+        command = gatehouse("testnet", *options, "--state", str(scene.directory / f"venue-{name}"))
         child = scene.fleet.start(f"venue-{name}", command)
         role = "the testnet" if name == "testnet" else "a second venue, in the role of the live exchange"
         scene.narrator.say(f"{role}: process {child.process.pid}")

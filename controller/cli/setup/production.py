@@ -139,13 +139,16 @@ port = {ports.gateway}
 host = "{HOST}"
 port = {ports.console}
 
-# The local testnet, on MEXC's live market:
-# gatehouse testnet --port {testnet.port} --feed mexc-live --accounts secrets/testnet-accounts.toml
 [testnet]
 rest = "http://{HOST}:{testnet.port}"
 ws = "ws://{HOST}:{testnet.port}/ws"
 api_key = "{testnet.key}"
 secret_file = "secrets/testnet.secret"
+
+# `gatehouse run` keeps this local testnet, on MEXC's live market. Its accounts and orders are in var/testnet.
+[testnet.run]
+feed = "mexc-live"
+accounts = "secrets/testnet-accounts.toml"
 
 # Use a sub-account that holds only the stage's budget: it cannot lose more.
 [live]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.cli.run.testnet_options import build, listed_symbols, one_account, read_accounts
+from controller.cli.run.testnet_options import build, listed_symbols, one_account, read_accounts, state_directory
 from exchange.errors import ConfigError, UsageError
 from exchange.testnet.access.auth import Permission
 from exchange.testnet.config import TestnetConfig
@@ -125,6 +125,23 @@ def test_a_listed_symbol_whose_assets_cannot_be_told_apart_is_refused(tmp_path: 
 def test_a_generated_market_is_not_played_beside_a_tape(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         options(tmp_path, listed={"ETHUSDT": Decimal(1)}, tapes=[tmp_path / "any.tape.gz"])
+
+
+def test_each_port_has_a_state_directory_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert state_directory(None, 8710, ephemeral=False) == tmp_path / "gatehouse" / "testnet-8710"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert state_directory(None, 8711, ephemeral=False) == tmp_path / ".local/state/gatehouse/testnet-8711"
+    assert state_directory(tmp_path / "mine", 8710, ephemeral=False) == tmp_path / "mine"
+
+
+def test_a_free_port_and_an_ephemeral_venue_keep_nothing(tmp_path: Path) -> None:
+    assert state_directory(None, 0, ephemeral=False) is None
+    assert state_directory(tmp_path, 0, ephemeral=False) == tmp_path
+    assert state_directory(None, 8710, ephemeral=True) is None
+    with pytest.raises(UsageError, match="--ephemeral"):
+        state_directory(tmp_path, 8710, ephemeral=True)
 
 
 def options(tmp_path: Path, **changes: Any) -> TestnetConfig:

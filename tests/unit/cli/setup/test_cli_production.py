@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.authority.roster import load_roster
+from controller.cli.run.testnet_options import read_accounts
 from controller.cli.setup.production import LIVE_REST, LIVE_WS
 from controller.settings.deployment import load_settings, read_secret
 from exchange.errors import ConfigError
@@ -40,6 +41,8 @@ def test_a_complete_deployment_loads_and_names_mexc_alone_as_live(run: Run, tmp_
     assert (settings.controller_id, settings.environment) == ("my-desk", Environment.PRODUCTION)
     assert (settings.live.rest, settings.live.ws) == (PRODUCTION.rest_url, PRODUCTION.stream_url) == (LIVE_REST, LIVE_WS)
     assert settings.testnet.rest.startswith("http://127.0.0.1:")
+    assert settings.testnet.run is not None
+    assert read_accounts(directory / settings.testnet.run.accounts)[0].api_key == settings.testnet.api_key
     assert settings.signer is not None
     assert (settings.release.name, settings.release.artifact) == ("maker", canonical.digest(b"buy()"))
     policy = load_policy((directory / "policy.toml").read_bytes())

@@ -384,8 +384,7 @@ def test_a_venue_whose_disk_is_full_acknowledges_nothing_more(tmp_path: Path) ->
     venue.place(Side.BUY, -9, OrderType.LIMIT, "kept")
     venue.store._connection.execute("PRAGMA max_page_count = 1")
     with pytest.raises(StateError, match="full"):
-        for one in range(1_000):
-            venue.place(Side.BUY, -9, OrderType.LIMIT, f"more-{one}")
+        _place_many(venue)
     with pytest.raises(StateError):
         venue.venue.keep(())
     taken = {one.report.client_id for one in venue.venue.engine.orders("bot", SYMBOL)}
@@ -394,9 +393,18 @@ def test_a_venue_whose_disk_is_full_acknowledges_nothing_more(tmp_path: Path) ->
     assert "kept" in again
 
 
+def _place_many(venue: Kept) -> None:
+    for one in range(1_000):
+        venue.place(Side.BUY, -9, OrderType.LIMIT, f"more-{one}")
+
+
 async def test_a_running_venue_ends_when_its_state_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="the disk is gone"):
-        async with running_testnet(replace(GENERATED, state=tmp_path)) as running:
-            running.venue.keep.__self__._store._failure = "the disk is gone"  # type: ignore[attr-defined]
-            await running.playing
+        await _run_until_the_disk_is_gone(replace(GENERATED, state=tmp_path))
     assert holder(tmp_path) is None
+
+
+async def _run_until_the_disk_is_gone(config: TestnetConfig) -> None:
+    async with running_testnet(config) as running:
+        running.venue.keep.__self__._store._failure = "the disk is gone"  # type: ignore[attr-defined]
+        await running.playing
