@@ -32,7 +32,7 @@ from exchange.testnet.market.feeds.merge import MergedPlayer
 from exchange.testnet.market.feeds.synthetic import SOURCE, SyntheticMarket, synthetic
 from exchange.testnet.market.feeds.tape import TapePlayer
 from exchange.testnet.market.playback import Market, Playback, Player, StreamPlayer
-from exchange.testnet.state.keeper import Keeper
+from exchange.testnet.state.persistence import Persistence
 from exchange.testnet.state.records import MarketNote
 from exchange.testnet.state.store import ATTACHED, open_store
 from exchange.testnet.venue import SimulatedVenue
@@ -101,7 +101,9 @@ class RunningTestnet:
         return self.venue.receipt(account, client_id).received
 
 
-def build_venue(config: TestnetConfig, clock: Clock, market: Market | None = None, keeper: Keeper | None = None) -> SimulatedVenue:
+def build_venue(
+    config: TestnetConfig, clock: Clock, market: Market | None = None, persistence: Persistence | None = None
+) -> SimulatedVenue:
     """The venue without a server; its faults file is loaded. ``market`` replaces the tape or the generated market.
 
     Raises:
@@ -110,7 +112,7 @@ def build_venue(config: TestnetConfig, clock: Clock, market: Market | None = Non
     """
     rules: dict[str, SymbolRules] = {**DEFAULT_RULES, **{one.symbol: one for one in config.symbols}}
     if market is None:
-        note, began = MarketNote(0, {}) if keeper is None else keeper.market, clock.now()
+        note, began = MarketNote(0, {}) if persistence is None else persistence.market, clock.now()
         player, source = _player(config, rules, began, note)
         market = Playback(player, clock, source=source, speed=config.speed, began=began, played_before=note.played)
     groups = StrategyGroups(config.uids, {one.name: one.master for one in config.accounts if one.master})
@@ -126,8 +128,8 @@ def build_venue(config: TestnetConfig, clock: Clock, market: Market | None = Non
     venue = SimulatedVenue(config, engine, market, clock, groups, mx_fees)
     if config.restore is not None:
         snapshot.restore(venue, config.restore)
-    if keeper is not None:
-        keeper.attach(venue)
+    if persistence is not None:
+        persistence.attach(venue)
     for record in venue.market.take_due():
         venue.feed(record)
     # The snapshot of a restored venue contains its faults and how often each has struck.
@@ -149,8 +151,8 @@ async def running_testnet(
     clock = SystemClock() if clock is None else clock
     listener = _listen(config.host, config.port)
     try:
-        with _state(config, clock) as keeper:
-            venue = build_venue(config, clock, market, keeper)
+        with _state(config, clock) as persistence:
+            venue = build_venue(config, clock, market, persistence)
             async with _serving(build_app(venue, config.control_token), listener):
                 playing = asyncio.create_task(_play(venue))
                 try:
@@ -160,8 +162,8 @@ async def running_testnet(
                     playing.cancel()
                     with suppress(asyncio.CancelledError):
                         await playing
-                    if keeper is not None:
-                        keeper.close()
+                    if persistence is not None:
+                        persistence.close()
     finally:
         listener.close()
 
@@ -205,13 +207,13 @@ async def _play(venue: SimulatedVenue) -> None:
 
 
 @contextmanager
-def _state(config: TestnetConfig, clock: Clock) -> Iterator[Keeper | None]:
+def _state(config: TestnetConfig, clock: Clock) -> Iterator[Persistence | None]:
     if config.state is None:
         yield None
         return
     store = open_store(config.state, clock.now(), ATTACHED if config.attached else "")
     try:
-        yield Keeper(store)
+        yield Persistence(store)
     finally:
         store.close()
 

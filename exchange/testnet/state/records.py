@@ -1,4 +1,4 @@
-"""Writes a venue's orders, fills and the rest as text for its state directory, and reads them back. ``keeper`` uses it."""
+"""Writes a venue's orders, fills and the rest as text for its state directory, and reads them back. ``persistence`` uses it."""
 
 from __future__ import annotations
 

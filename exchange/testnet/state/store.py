@@ -1,4 +1,4 @@
-"""The state directory of a testnet: one SQLite file, and a lock that one process holds (ADR 33). ``keeper`` writes and reads it.
+"""The state directory of a testnet: one SQLite file, and a lock that one process holds (ADR 33). ``persistence`` uses it.
 
 Every change is one transaction in the write-ahead log. What is committed survives the process in every case, because the kernel
 has it. A thread makes it durable against a loss of power every ``SYNC_EVERY_S``; a commit that reserves numbers is durable at once.

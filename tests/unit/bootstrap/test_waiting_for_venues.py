@@ -86,7 +86,7 @@ async def test_another_reason_is_said_at_once(clock: StoppedClock) -> None:
     assert [one.because for one in said] == ["refused", "it is slow", "refused"]
 
 
-async def test_an_error_that_no_wait_mends_ends_it(clock: StoppedClock) -> None:
+async def test_an_error_that_no_wait_can_cure_ends_it(clock: StoppedClock) -> None:
     async def ask() -> None:
         raise ConfigError("no such file", code="no-secret", remedy="Write it.")
 

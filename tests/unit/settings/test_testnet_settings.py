@@ -51,5 +51,5 @@ def test_an_address_that_the_testnet_would_not_have_is_refused(changed: dict[str
     TestnetSettings(**{**HERE, **changed})
 
 
-def test_an_account_is_the_same_whoever_runs_its_testnet() -> None:
+def test_an_account_is_the_same_with_and_without_the_table() -> None:
     assert TestnetSettings(**HERE).fingerprint == TestnetSettings(**HERE, run={}).fingerprint  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from exchange.testnet.conditions.faults import Fault
 from exchange.testnet.conditions.listings import ListingChange
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import build_venue, running_testnet
-from exchange.testnet.state.keeper import AHEAD_MS, Keeper
+from exchange.testnet.state.persistence import AHEAD_MS, Persistence
 from exchange.testnet.state.store import STATE_FILE, StateError, Store, holder, open_store
 from exchange.testnet.venue import SimulatedVenue
 from exchange.wire.errors import WireRefusal
@@ -45,8 +45,8 @@ class Kept:
         self.directory = directory
         self.store: Store = open_store(directory, self.clock.now())
         try:
-            self.keeper = Keeper(self.store)
-            self.venue: SimulatedVenue = build_venue(config, self.clock, keeper=self.keeper)
+            self.persistence = Persistence(self.store)
+            self.venue: SimulatedVenue = build_venue(config, self.clock, persistence=self.persistence)
         except BaseException:
             self.store.close()
             raise
@@ -59,7 +59,7 @@ class Kept:
 
     def ended(self, away_ms: int = 1_000) -> Kept:
         """The venue of the next process, after an orderly end."""
-        self.keeper.close()
+        self.persistence.close()
         return self.killed(away_ms)
 
     def let_pass(self, ms: int) -> None:
@@ -162,8 +162,8 @@ def _unfed(before: Kept) -> Kept:
     paused = Kept.__new__(Kept)
     paused.clock, paused.config, paused.directory = StoppedClock(before.clock.at + 1_000), before.config, before.directory
     paused.store = open_store(paused.directory, paused.clock.now())
-    paused.keeper = Keeper(paused.store)
-    paused.venue = build_venue(paused.config, _Earlier(paused.clock), keeper=paused.keeper)
+    paused.persistence = Persistence(paused.store)
+    paused.venue = build_venue(paused.config, _Earlier(paused.clock), persistence=paused.persistence)
     return paused
 
 

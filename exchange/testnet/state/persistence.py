@@ -51,7 +51,7 @@ _MS = 1_000_000
 _MARKET, _BESIDE, _ORDERS, _IDENTITY = "market", "beside", "order-numbers", "identity"
 
 
-class Keeper:
+class Persistence:
     """Keeps one venue. ``market`` is where its market was; ``failure`` is set when the state could not be written."""
 
     def __init__(self, store: Store) -> None:
