@@ -29,6 +29,8 @@ def patient_policy() -> str:
     text = quick_policy()
     for guard in ("cancel_ms = 5_000, halt_ms", "max_age_ms", "blind_deadline_ms"):
         text = text.replace(f"{guard} = 15_000", f"{guard} = {LONG_MS}")
+    rule = f'{{ id = "gap", metric = "longest_gap_ms", op = "<=", threshold = {LONG_MS}, unit = "ms", min_samples = 1 }}'
+    text = text.replace("validation = [", f"validation = [{rule}, ")
     return text.replace("unknown_order = { max_age_ms = 30_000 }", f"unknown_order = {{ max_age_ms = {LONG_MS} }}")
 
 
@@ -96,6 +98,12 @@ async def books(deployment: Rig) -> tuple[dict[str, Any], set[str], dict[str, De
     return {one["orderId"]: one for one in orders}, {one["id"] for one in fills}, held
 
 
+async def longest_gap_ms(deployment: Rig) -> int:
+    """The longest time that the evidence of the validation does not cover."""
+    gates = (await deployment.ask("GET", "/v1/gates")).json()
+    return next(int(rule["measured"]) for gate in gates for rule in gate["rules"] if rule["id"] == "gap")
+
+
 async def bought(deployment: Rig, name: str) -> None:
     """A buy that fills at once, once the deployment takes orders."""
     answer = None
@@ -117,23 +125,24 @@ async def test_a_killed_testnet_comes_back_and_the_deployment_trades_on(tmp_path
         await deployment.start()
         await deployment.until(lambda status: status["armed"], within=120)
         await deployment.climb("TESTNET_VALIDATING")
-        await bought(deployment, "before")
-        await deployment.until(lambda status: status["counters"]["fills"] >= 1)
-        orders, fills, held = await books(deployment)
-        assert fills
-        pid = process_of(deployment)
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-        again, trades, still = await books(deployment)
-        assert process_of(deployment) not in {None, pid}
-        assert (again.keys(), trades, still) == (orders.keys(), fills, held)
-        await bought(deployment, "after")
+        async with deployment.bot_looking():
+            await bought(deployment, "before")
+            await deployment.until(lambda status: status["counters"]["fills"] >= 1)
+            before = await books(deployment)
+            assert before[1]
+            pid = process_of(deployment)
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            again, trades, held = await books(deployment)
+            assert process_of(deployment) not in {None, pid}
+            assert (again.keys(), trades, held) == (before[0].keys(), before[1], before[2])
+            await bought(deployment, "after")
         later, more, _ = await books(deployment)
-        assert len(later) > len(orders)
-        assert len(more) > len(fills)
+        assert (len(later) > len(again), len(more) > len(trades)) == (True, True)
         status = await deployment.armed()
         assert status["stage"] == "TESTNET_VALIDATING"
         assert not [one for one in await deployment.entries("stage-changed") if one["body"]["stage"] == "HALTED"]
+        assert await longest_gap_ms(deployment) >= 1_000, "the evidence does not show that the testnet was away"
 
 
 async def test_after_a_kill_of_everything_orders_balances_and_ids_are_there(tmp_path: Path) -> None:
