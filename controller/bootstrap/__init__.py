@@ -21,7 +21,7 @@ from controller.bootstrap.read import Deployment, find_bot_secret, read_deployme
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.stopping import StopSignals, cancel_before_stop, end_start
-from controller.bootstrap.testnet import end_testnet_now, keep_testnet, watch_instance
+from controller.bootstrap.testnet import keep_testnet, watch_instance
 from controller.bootstrap.venues import (
     examine,
     open_feeds,
@@ -82,7 +82,7 @@ async def run(
         stack.enter_context(block_halt_signal())
         logs = open_logs(redactor)
         stack.callback(logs.close)
-        signals = StopSignals(partial(_end_start, deployment))
+        signals = StopSignals(end_start)
         services = _open_services(deployment, clock, redactor, stack)
         signers = stack.enter_context(open_signers(deployment, _alert_on(asyncio.get_running_loop(), services.alerts)))
         leadership = await acquire_leadership(deployment, services, signals.stop, on_standby)
@@ -92,12 +92,14 @@ async def run(
         stack.push_async_callback(services.publisher.finish)
         stack.callback(leadership.journal.close)
         keep_watchdog(deployment, services.alerts, stack)
-        keep_testnet(deployment, services.alerts.notify, stack)
+        nothing_left = asyncio.Event()
+        keep_testnet(deployment, services.alerts.notify, nothing_left, stack)
         with lease_kept(leadership.journal):
             assembly = await signals.unless_stopped(_assemble(deployment, services, leadership, signers, on_waiting, stack))
         if assembly is None:
+            if not leadership.recovered.state.open:
+                nothing_left.set()
             return
-        nothing_left = asyncio.Event()
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         await _run(assembly, stack)
         await open_servers(deployment, assembly, stack)
@@ -193,11 +195,6 @@ async def _assemble(
     assembly.writer.add_follower(lambda batch: signers.follow(batch.after))
     permits.require(lambda: signers.problem(assembly.writer.state.venue))
     return assembly
-
-
-def _end_start(deployment: Deployment) -> None:
-    end_testnet_now(deployment)
-    end_start()
 
 
 def _end_process(reason: str) -> None:

@@ -1,7 +1,7 @@
 """Keeps the testnet of ``[testnet.run]`` running beside the controller, and notices a testnet that is another one (ADR 33).
 
-The process has a session of its own: it outlives a controller that dies, so that the watchdog still finds the orders that have to
-be cancelled, and the next start takes it over. A controller that ends in order ends it too.
+The process has a session of its own: it outlives a controller that dies or leaves orders open, so that the watchdog still finds
+them, and the next start takes it over. A controller that ends with nothing left open ends it too.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ _LOOK_EVERY_S = 0.05
 Notify = Callable[[Alert], object]
 
 
-def keep_testnet(deployment: Deployment, notify: Notify, stack: AsyncExitStack) -> None:
-    """Keep the deployment's testnet running, if the settings have one here. ``stack`` ends it."""
+def keep_testnet(deployment: Deployment, notify: Notify, nothing_left: asyncio.Event, stack: AsyncExitStack) -> None:
+    """Keep the deployment's testnet running, if the settings have one here, until ``stack`` ends.
+
+    It is then ended too if ``nothing_left`` is set: no order of ours is open there.
+    """
     settings = deployment.settings.testnet
     if settings.run is None:
         return
@@ -56,16 +59,10 @@ def keep_testnet(deployment: Deployment, notify: Notify, stack: AsyncExitStack) 
 
     async def end() -> None:
         supervisor.end()
-        await asyncio.to_thread(_end_process, supervisor, state)
+        if nothing_left.is_set():
+            await asyncio.to_thread(_end_process, supervisor, state)
 
     stack.push_async_callback(end)
-
-
-def end_testnet_now(deployment: Deployment) -> None:
-    """Ask the testnet that ``keep_testnet`` started to end, when this process ends at once."""
-    settings = deployment.settings.testnet
-    if settings.run is not None:
-        _signal(_attached(settings.run.directory(deployment.directory, deployment.data)), signal.SIGTERM)
 
 
 def _end_process(supervisor: Supervisor, state: Path) -> None:

@@ -4,11 +4,11 @@ import asyncio
 import subprocess
 import sys
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from controller.bootstrap import EXIT_STUCK
+from controller.bootstrap import EXIT_STUCK, stopping
 from controller.bootstrap.stopping import cancel_before_stop
 from controller.runtime.assembly import Assembly
 
@@ -39,6 +39,32 @@ async def test_a_hurried_stop_does_not_say_that_nothing_is_left() -> None:
     hurried.set()
     assembly = cast("Assembly", SimpleNamespace(heartbeat=None, cancel_before_stop=asyncio.Event().wait))
     assert not await cancel_before_stop(hurried, assembly)
+
+
+@pytest.mark.parametrize(
+    ("watchdog", "seconds"),
+    [
+        ({"connected": True, "problem": "", "venues": ("testnet",)}, stopping.CANCEL_BEFORE_HANDOVER_S),
+        ({"connected": False, "problem": "", "venues": ("testnet",)}, stopping.CANCEL_BEFORE_STOP_S),
+        ({"connected": True, "problem": "it cannot read", "venues": ("testnet",)}, stopping.CANCEL_BEFORE_STOP_S),
+        ({"connected": True, "problem": "", "venues": ("live",)}, stopping.CANCEL_BEFORE_STOP_S),
+    ],
+)
+async def test_only_a_watchdog_that_watches_these_orders_shortens_the_wait(
+    monkeypatch: pytest.MonkeyPatch, watchdog: dict[str, object], seconds: float
+) -> None:
+    waited: list[float | None] = []
+
+    async def wait(tasks: Any, **options: Any) -> tuple[set[Any], set[Any]]:
+        waited.append(options["timeout"])
+        return set(), set(tasks)
+
+    monkeypatch.setattr(stopping.asyncio, "wait", wait)
+    heartbeat = SimpleNamespace(view=lambda: SimpleNamespace(**watchdog))
+    writer = SimpleNamespace(state=SimpleNamespace(venue="testnet"))
+    assembly = cast("Assembly", SimpleNamespace(heartbeat=heartbeat, writer=writer, cancel_before_stop=asyncio.Event().wait))
+    assert not await cancel_before_stop(asyncio.Event(), assembly)
+    assert waited == [seconds]
 
 
 def test_a_stuck_process_ends_although_nobody_reads_its_log() -> None:
