@@ -159,18 +159,25 @@ class Store:
             raise _unusable(self._path, str(error)) from error
 
     def _sync(self) -> None:
-        # A checkpoint syncs the log and then the file. It waits for nobody and blocks no writer.
-        with suppress(apsw.Error):
+        try:
             connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
             try:
                 while not self._ending.is_set():
                     self._changed.wait()
                     self._changed.clear()
-                    with suppress(apsw.BusyError):
-                        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                    self._checkpoint(connection)
                     self._ending.wait(SYNC_EVERY_S)
             finally:
                 connection.close(True)  # noqa: FBT003
+        except apsw.Error as error:
+            # What is not durable must not be acknowledged as if it were.
+            self._failure = f"it cannot be synced: {error}"
+
+    @staticmethod
+    def _checkpoint(connection: apsw.Connection) -> None:
+        """Sync the log, copy it into the file and sync that. It waits for nobody and blocks no writer."""
+        with suppress(apsw.BusyError):
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def open_store(directory: Path, now: Millis, mark: str = "") -> Store:

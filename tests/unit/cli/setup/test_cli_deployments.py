@@ -66,6 +66,14 @@ def test_doctor_passes_a_new_deployment_but_names_missing_venues(run: Run, deplo
     assert "gatehouse testnet" in rows["venue live"]["fix"]
 
 
+def test_doctor_expects_no_testnet_where_run_starts_one(run: Run, deployment: Path) -> None:
+    path = deployment / "gatehouse.toml"
+    path.write_text(path.read_text() + "[testnet.run]\n")
+    rows = {row["check"]: row for row in printed(run("doctor", "--dir", deployment, "-o", "json"))}
+    assert (rows["venue testnet"]["ok"], rows["venue live"]["ok"]) == (True, False)
+    assert "`gatehouse run` starts it" in rows["venue testnet"]["found"]
+
+
 def test_doctor_finds_a_secret_that_others_can_read(run: Run, deployment: Path) -> None:
     (deployment / "secrets" / "live.secret").chmod(0o644)
     rows = {row["check"]: row for row in printed(run("doctor", "--dir", deployment, "-o", "json"))}

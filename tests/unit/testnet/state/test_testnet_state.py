@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from exchange.testnet.conditions.faults import Fault
 from exchange.testnet.conditions.listings import ListingChange
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import build_venue, running_testnet
+from exchange.testnet.state import store
 from exchange.testnet.state.persistence import AHEAD_MS, Persistence
 from exchange.testnet.state.store import STATE_FILE, StateError, Store, holder, open_store
 from exchange.testnet.venue import SimulatedVenue
@@ -391,6 +393,33 @@ def test_a_venue_whose_disk_is_full_acknowledges_nothing_more(tmp_path: Path) ->
     again = {one.report.client_id for one in venue.killed().venue.engine.orders("bot", SYMBOL)}
     assert len(taken - again) == 1
     assert "kept" in again
+
+
+def test_a_venue_whose_disk_cannot_be_synced_acknowledges_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> None:
+        raise apsw.IOError("the disk is gone")
+
+    monkeypatch.setattr(Store, "_checkpoint", staticmethod(broken))
+    venue = Kept(tmp_path)
+    venue.store._syncing.join(60)
+    with pytest.raises(StateError, match="cannot be synced: the disk is gone"):
+        venue.place(Side.BUY, -9, OrderType.LIMIT, "two")
+    venue.store.close()
+
+
+def test_the_log_of_a_busy_venue_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a checkpoint of all of it, the log is written from its beginning again."""
+    monkeypatch.setattr(store, "SYNC_EVERY_S", 0.0)
+    venue, log = Kept(tmp_path), tmp_path / f"{STATE_FILE}-wal"
+    sizes = []
+    for number in range(2_000):
+        venue.place(Side.BUY, -9, OrderType.LIMIT, f"busy-{number}")
+        venue.venue.cancel_all("bot")
+        sizes.append(log.stat().st_size)
+        if number > 100 and sizes[-1] == sizes[len(sizes) // 2]:
+            break
+    assert sizes[-1] == sizes[len(sizes) // 2], "the log grew to its end"
+    venue.store.close()
 
 
 def _place_many(venue: Kept) -> None:
