@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from enum import IntEnum, StrEnum
 from typing import Generic, TypeVar
@@ -114,8 +115,9 @@ class GuardMeasurements:
 
     Money is EUR. ``quote_age_ms``: the age of the oldest quote of the symbols in use. ``reconciliation_breaks``: differences
     found by the reconciliation that ended at ``at``. ``oldest_unknown_ms``: 0 when every outcome is known. ``clock_offset_ms``:
-    our clock minus the venue's, at most ``clock_uncertainty_ms`` from the truth; ``clock_judged_at``: when that was last certain
-    enough for the guard. ``reducing``: the guards whose loss leaves only sells since it reached ``guards.reduce.at``.
+    our clock minus the venue's, at most ``clock_uncertainty_ms`` from the truth; ``clock_good``: the last measurement of it that
+    was certain enough for the guard; ``clock_since``: since when this venue's clock is guarded. ``reducing``: the guards whose loss
+    leaves only sells since it reached ``guards.reduce.at``.
     """
 
     since: Millis
@@ -128,7 +130,8 @@ class GuardMeasurements:
     oldest_unknown_ms: Measured[int] | None = None
     clock_offset_ms: Measured[int] | None = None
     clock_uncertainty_ms: int = 0
-    clock_judged_at: Millis | None = None
+    clock_good: Measured[ClockOffset] | None = None
+    clock_since: Millis | None = None
     reducing: frozenset[GuardName] = frozenset()
 
 
@@ -153,6 +156,11 @@ def daily_loss_limit_eur(policy: Policy, cap: Decimal) -> Decimal:
     """The loss since UTC midnight that halts: the smaller of the policy's amount and its fraction of the cap."""
     rule = policy.guards.daily_loss
     return min(rule.max_eur, cap * rule.max_cap_fraction)
+
+
+def clock_fresh_ms(policy: Policy) -> int:
+    """How old a measurement of the venue's clock may be to be the present one: two thirds of the deadline to be blind."""
+    return policy.guards.blind_deadline_ms * 2 // 3
 
 
 def reducing_after(breaches: tuple[Breach, ...], before: frozenset[GuardName]) -> frozenset[GuardName]:
@@ -349,7 +357,7 @@ def _clock_offset(inputs: _Inputs) -> Breach | None:
     guard = GuardName.CLOCK_OFFSET
     measured = inputs.measurements.clock_offset_ms
     if measured is None or inputs.measurements.clock_uncertainty_ms < 0:
-        return _clock_unjudged(inputs, "it is not measured")
+        return _clock_unjudged(inputs, "there is no present measurement")
     blind = _unmeasured(guard, measured, inputs)
     if blind is not None:
         return blind
@@ -367,18 +375,33 @@ def _clock_offset(inputs: _Inputs) -> Breach | None:
 
 
 def _clock_unjudged(inputs: _Inputs, what: str) -> Breach:
-    """The clock cannot be judged: entries stop, and after the deadline since it last could be, the deployment halts."""
+    """The clock cannot be judged: entries stop, and after the deadline since the last good measurement the deployment halts."""
     guard, deadline = GuardName.CLOCK_OFFSET, inputs.policy.guards.blind_deadline_ms
-    since = inputs.measurements.since
-    age = inputs.now - max(since, inputs.measurements.clock_judged_at or since)
+    measurements, now = inputs.measurements, inputs.now
+    since = measurements.since if measurements.clock_since is None else measurements.clock_since
+    good = measurements.clock_good
+    if good is None or not since <= good.at <= now:
+        age = now - since
+        last = f"it has not been measured well enough in the {age} ms since guarding of this venue began, at {_utc(since)}"
+    else:
+        age, read = now - good.at, f"our clock minus the venue's was {good.value.ms} ± {good.value.uncertainty_ms} ms"
+        last = f"it was last measured well enough {age} ms ago, at {_utc(good.at)}: {read}"
     return Breach(
         guard,
         Level.NO_ENTRY if 0 <= age <= deadline else Level.HALT,
         "not measured",
         f"{deadline} ms",
-        f"{guard} cannot be judged: {what}, for {age} ms now; the deadline is {deadline} ms",
+        f"{guard} cannot be judged: {what}; {last}; the deadline is {deadline} ms",
         blind=True,
     )
+
+
+def _utc(at: Millis) -> str:
+    """An instant as a person reads it; one that no calendar has stays a number."""
+    try:
+        return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at):%Y-%m-%d %H:%M:%S} UTC"
+    except OverflowError:
+        return f"{at} ms"
 
 
 def _by_steps(guard: GuardName, measured: int, steps: tuple[tuple[int, Level], ...], sentence: str) -> Breach | None:

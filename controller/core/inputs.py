@@ -27,6 +27,7 @@ from exchange.model import (
 )
 from exchange.ports import CancelOutcome, PlaceOutcome, VenueName
 from policies.authority import Verb
+from policies.guards import ClockOffset, Measured
 from policies.stage import Environment
 
 
@@ -174,14 +175,16 @@ class Market:
 class Tick:
     """Time passed, or a market moved.
 
-    ``clock_offset_ms`` is per venue, and at most ``clock_uncertainty_ms`` from the truth; ``bot_seen_at`` is the time of the last
-    request of a bot.
+    ``clock_offset_ms`` is per venue, and at most ``clock_uncertainty_ms`` from the truth; a venue whose clock was not measured
+    lately has none. ``clock_good`` is the last measurement by which the guard could judge, however old. ``bot_seen_at`` is the time
+    of the last request of a bot.
     """
 
     markets: Mapping[VenueName, Market]
     clock_offset_ms: Mapping[VenueName, int] = field(default_factory=dict)
     bot_seen_at: Millis | None = None
     clock_uncertainty_ms: Mapping[VenueName, int] = field(default_factory=dict)
+    clock_good: Mapping[VenueName, Measured[ClockOffset]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

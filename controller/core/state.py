@@ -36,8 +36,7 @@ class Ledger:
     ``bought`` is what our own orders bought less what they sold and the fees charged in it, by asset. It is negative where they
     sold what the account had before. ``reconciled_at`` is when a reconciliation last found no difference. ``equity_eur`` is the
     equity of the last sample, ``None`` if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity.
-    ``clock_judged_at`` is when a sample last told for certain on which side of the guard's limit the clock offset is. ``ids`` maps
-    the venue's id of every order of ours to our own id, and ``strangers`` holds the trades of orders that are not ours.
+    ``ids`` maps the venue's id of every order of ours to our own id; ``strangers`` holds the trades of orders that are not ours.
     ``one_numbering``: the venue's trade lists and its stream were seen to use the same ids.
     """
 
@@ -59,7 +58,6 @@ class Ledger:
     day: int = -1
     day_start_eur: Decimal | None = None
     peak_eur: Decimal | None = None
-    clock_judged_at: Millis | None = None
     ids: CompactMap = CompactMap()
     strangers: Map[str, tuple[Booking, ...]] = field(default_factory=Map)
     one_numbering: bool = False
@@ -292,7 +290,8 @@ class State:
     journalled. ``alerts`` holds the alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of
     ``controller.core.fold.alerts``; ``alerts_lost`` counts those dropped. ``drills`` holds the last drill of each kind since what
     it proves last changed. ``watchdog_seq`` and ``watchdog_head`` name the last absorbed entry of the watchdog's log.
-    ``closed_symbols`` holds the symbols in which something is at stake and that are closed at their venue.
+    ``closed_symbols`` holds the symbols in which something is at stake and that are closed at their venue. ``watched_since`` is
+    since when ``watched`` is the venue it is.
     """
 
     seq: int = 0
@@ -332,6 +331,7 @@ class State:
     breach_window: BreachWindow | None = None
     demoted_at: tuple[Millis, ...] = ()
     stage_since: Millis = Millis(0)
+    watched_since: Millis = Millis(0)
     started_at: Millis = Millis(0)
     tally: Tally | None = None
     ledgers: Map[VenueName, Ledger] = field(default_factory=lambda: Map({name: Ledger() for name in VenueName}))

@@ -42,11 +42,12 @@ from controller.runtime.recovery.recover import Recovered
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.runtime.venues.account_checks import Examiner, Findings
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, trades_on
+from controller.runtime.venues.clocks import ClockMeter
 from controller.runtime.venues.emergency import OpenVenues, cancel_everything
 from controller.runtime.venues.halt_figures import report_drill, report_halt
 from controller.runtime.venues.markets import Markets
 from controller.runtime.venues.perform import Performer
-from controller.runtime.venues.reconcile import Offset, Sweeper
+from controller.runtime.venues.reconcile import Sweeper
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from exchange.errors import GatehouseError
@@ -126,6 +127,7 @@ class Assembly:
         self._inbox = inbox = Inbox()
         clock = parts.clock
         self._sweepers: dict[VenueName, Sweeper] = {}
+        self._clock_meters = {name: ClockMeter(venue, clock, self._policy_now) for name, venue in parts.venues.items()}
         self._markets = Markets(
             feeds=parts.feeds,
             rules=parts.rules,
@@ -133,7 +135,7 @@ class Assembly:
             symbols=parts.policy.symbols,
             clock=clock,
             inbox=inbox,
-            offsets={name: partial(self._offset, name) for name in parts.venues},
+            clocks={name: meter.seen for name, meter in self._clock_meters.items()},
         )
         self._performer = self._make_performer()
         self.writer = writer = Writer(
@@ -327,6 +329,7 @@ class Assembly:
             work[f"{name} market watch"] = partial(self._markets.follow, name)
         for name, venue in parts.venues.items():
             work[f"{name} sweeps"] = self._sweepers[name].run
+            work[f"{name} clock"] = self._clock_meters[name].run
             work[f"{name} private stream"] = partial(_listen, venue, self._inbox, parts.clock, partial(self._after_gap, name))
         if self._disk_reserve is not None:
             work["disk reserve"] = self._disk_reserve.run
@@ -363,8 +366,8 @@ class Assembly:
         self._sweepers[name].sweep_soon()
         self._performer.look_ups.stream_came_back(name)
 
-    def _offset(self, name: VenueName) -> Offset | None:
-        return self._sweepers[name].offset
+    def _policy_now(self) -> Policy:
+        return self.writer.state.policy or self._parts.policy
 
     def _ledger(self, name: VenueName) -> Ledger:
         return self.writer.state.ledger(name)

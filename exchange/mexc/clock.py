@@ -24,6 +24,9 @@ _MILLISECOND = 1_000_000
 _WHOLE_MS = 1
 """The venue and our own clock report whole milliseconds."""
 
+_DRIFT = 1_000
+"""Two clocks drift apart by at most one part in this: each of them may be slewed by 500 ppm."""
+
 _TOLERANCE = 10 * _MILLISECOND
 """Nanoseconds. The venue reports whole milliseconds, and two quartz clocks drift apart a little between samples."""
 
@@ -87,13 +90,18 @@ class VenueClock:
 
     @property
     def reading(self) -> ClockReading | None:
-        """Our wall clock less the venue's, how old that measurement is, and how wrong it can be; ``None`` without one."""
+        """Our wall clock less the venue's, how old that measurement is, and how wrong it can be; ``None`` without one.
+
+        Every sample that is kept agrees with the estimate, so the newest one confirms it, and the drift since the one it rests on
+        makes it less exact.
+        """
         if self._estimate is None:
             return None
         now = self._clock.monotonic_ns()
         theirs = (now + self._estimate.offset) // _MILLISECOND
-        uncertainty = -(-self._estimate.uncertainty // _MILLISECOND) + _WHOLE_MS
-        return ClockReading(self._clock.now() - theirs, (now - self._estimate.measured) // _MILLISECOND, uncertainty)
+        drift = max(0, now - self._estimate.measured) // _DRIFT
+        uncertainty = -(-(self._estimate.uncertainty + drift) // _MILLISECOND) + _WHOLE_MS
+        return ClockReading(self._clock.now() - theirs, (now - self._samples[-1].answered) // _MILLISECOND, uncertainty)
 
     def observe(self, sample: Sample) -> None:
         """Add one sample to the estimate.

@@ -42,6 +42,7 @@ from exchange.ports import Ack, PlaceOutcome, VenueName
 from policies import canonical
 from policies.authority import Role, Verb
 from policies.document import Policy, canonical_bytes, load_policy
+from policies.guards import ClockOffset, Measured
 from policies.numbers import text
 from policies.ramp import cap_eur, symbols_at
 from policies.stage import Environment, Stage
@@ -153,6 +154,7 @@ class Desk:
             i.Tick(
                 markets={VenueName.TESTNET: market, VenueName.LIVE: market},
                 clock_offset_ms=dict.fromkeys(VenueName, 3),
+                clock_good=dict.fromkeys(VenueName, Measured(ClockOffset(3, 0), self.now)),
                 bot_seen_at=self.now,
             )
         )

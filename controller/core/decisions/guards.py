@@ -236,7 +236,8 @@ def _measurements(
         oldest_unknown_ms=_oldest_unknown(state, now),
         clock_offset_ms=Measured(offset, now) if offset is not None else None,
         clock_uncertainty_ms=tick.clock_uncertainty_ms.get(venue, 0),
-        clock_judged_at=ledger.clock_judged_at,
+        clock_good=tick.clock_good.get(venue),
+        clock_since=Millis(max(state.watched_since, state.started_at)),
         reducing=frozenset(state.reducing),
     )
 

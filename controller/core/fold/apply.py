@@ -51,6 +51,7 @@ def _created(state: State, event: e.DeploymentCreated) -> State:
         environment=event.environment,
         gatehouse_version=event.gatehouse_version,
         stage_since=state.at,
+        watched_since=state.at,
     )
 
 
@@ -175,7 +176,8 @@ def _stage(state: State, event: e.StageChanged) -> State:
     if before.stage is Stage.HALTED:
         # The persons who signed the resume accepted the drawdown so far; the next one is measured from here.
         state = replace(state, ledgers=Map({name: replace(ledger, peak_eur=None) for name, ledger in state.ledgers.items()}))
-    return _governed(
+    watched = state.watched
+    moved = _governed(
         state,
         position=here,
         halted_from=before if halted else None,
@@ -187,6 +189,7 @@ def _stage(state: State, event: e.StageChanged) -> State:
         seals=Map(),
         outcomes=(),
     )
+    return moved if moved.watched is watched else replace(moved, watched_since=moved.at)
 
 
 # Guards
@@ -252,8 +255,6 @@ def _sampled(state: State, event: e.Sampled) -> State:
             peak_eur=event.equity_eur if ledger.peak_eur is None else max(ledger.peak_eur, event.equity_eur),
         )
     clock = _certain_offset(state, event)
-    if clock is not None:
-        ledger = replace(ledger, clock_judged_at=state.at)
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if event.venue is not state.watched or state.tally is None:
         return state

@@ -39,7 +39,7 @@ class _NoMarkets(Markets):
     """Markets without data, because a standby watches none."""
 
     def __init__(self, clock: Clock) -> None:
-        super().__init__(feeds={}, rules={}, accelerated={}, symbols=(), clock=clock, inbox=Inbox(), offsets={})
+        super().__init__(feeds={}, rules={}, accelerated={}, symbols=(), clock=clock, inbox=Inbox(), clocks={})
 
     def quotes(self, venue: VenueName) -> dict[str, Quote]:  # noqa: ARG002 - the same for every venue
         """No quotes."""

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from controller.core.inputs import Market, Tick
 from controller.core.state import market_of
 from controller.runtime.loop.inbox import Inbox
-from controller.runtime.venues.reconcile import Offset
+from controller.runtime.venues.clocks import ClockSeen
 from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import Clock, MarketFeed, VenueName
 
 MARKET_TICK_EVERY_S = 0.02
-OFFSET_GOOD_FOR_MS = 30_000
 
 
 class Markets:
@@ -32,7 +30,7 @@ class Markets:
         symbols: Sequence[str],
         clock: Clock,
         inbox: Inbox,
-        offsets: Mapping[VenueName, Callable[[], Offset | None]],
+        clocks: Mapping[VenueName, Callable[[], ClockSeen]],
     ) -> None:
         self._feeds = feeds
         self._rules = rules
@@ -40,7 +38,7 @@ class Markets:
         self._symbols = symbols
         self._clock = clock
         self._inbox = inbox
-        self._offsets = offsets
+        self._clocks = clocks
         self._quoted_at: dict[VenueName, dict[str, Millis]] = {venue: {} for venue in feeds}
         self._bot_seen_at: Millis | None = None
         self._tick_queued = False
@@ -79,16 +77,21 @@ class Markets:
         """Queue one tick with everything measured now; does nothing while a tick is still queued."""
         if self._tick_queued:
             return
-        offsets = self._clock_offsets()
-        input_ = Tick(
-            markets={venue: self._market(venue) for venue in self._feeds},
-            clock_offset_ms={venue: offset.ms for venue, offset in offsets.items()},
-            clock_uncertainty_ms={venue: offset.uncertainty_ms for venue, offset in offsets.items()},
-            bot_seen_at=self._bot_seen_at,
-        )
-        self._inbox.fact(input_, known_ns if known_ns is not None else self._clock.monotonic_ns())
+        self._inbox.fact(self.measured_now(), known_ns if known_ns is not None else self._clock.monotonic_ns())
         # Set last: a tick that could not be measured must not block the next ones.
         self._tick_queued = True
+
+    def measured_now(self) -> Tick:
+        """A tick with everything measured now."""
+        clocks = {venue: seen() for venue, seen in self._clocks.items()}
+        fresh = {venue: seen.fresh for venue, seen in clocks.items() if seen.fresh is not None}
+        return Tick(
+            markets={venue: self._market(venue) for venue in self._feeds},
+            clock_offset_ms={venue: offset.ms + self._clock_shift_ms.get(venue, 0) for venue, offset in fresh.items()},
+            clock_uncertainty_ms={venue: offset.uncertainty_ms for venue, offset in fresh.items()},
+            clock_good={venue: seen.good for venue, seen in clocks.items() if seen.good is not None},
+            bot_seen_at=self._bot_seen_at,
+        )
 
     def tick_taken(self) -> None:
         """The writer has decided the queued tick; the next one may be queued."""
@@ -120,13 +123,3 @@ class Markets:
             seen_at=dict(quoted_at),
             rules=dict(self._rules[venue]),
         )
-
-    def _clock_offsets(self) -> dict[VenueName, Offset]:
-        now = self._clock.now()
-        measured = {venue: read() for venue, read in self._offsets.items()}
-        return {
-            venue: replace(offset, ms=offset.ms + self._clock_shift_ms.get(venue, 0))
-            for venue, offset in measured.items()
-            # A measurement of the future was made before our clock was set back.
-            if offset is not None and abs(now - offset.at) <= OFFSET_GOOD_FOR_MS
-        }

@@ -56,7 +56,7 @@ def shown(desk: Desk) -> StatusView:
     no_feeds: Any = {name: NoFeed() for name in VenueName}
     rules = {name: dict[str, SymbolRules]() for name in VenueName}
     inbox, clock = None, None
-    markets = Markets(feeds=no_feeds, rules=rules, accelerated={}, symbols=(), clock=clock, inbox=inbox, offsets={})  # type: ignore[arg-type]
+    markets = Markets(feeds=no_feeds, rules=rules, accelerated={}, symbols=(), clock=clock, inbox=inbox, clocks={})  # type: ignore[arg-type]
     return status_view(desk.state, RecentHistory(), markets, "", desk.now, lambda _: "")
 
 

@@ -9,7 +9,8 @@ from controller.core import inputs as i
 from controller.core.effects import Alert, AlertKind, CancelAll, Latch, LookUp
 from exchange.model import Balance, DataSource, Millis, OrderStatus, Side
 from exchange.ports import Rejected, Unknown, VenueName
-from policies.guards import GuardName
+from policies.authority import Verb
+from policies.guards import ClockOffset, GuardName, Measured
 from policies.stage import Stage
 from tests.support.desk import SYMBOL, D, Desk
 
@@ -215,9 +216,10 @@ def test_an_unmeasured_clock_stops_entries_and_then_halts(desk: Desk) -> None:
     assert halted_by(desk) == "clock-offset"
 
 
-def unsure(desk: Desk) -> None:
+def unsure(desk: Desk, good: dict[VenueName, Measured[ClockOffset]] | None = None) -> None:
     """A tick after a question that took 0.1 s there and 2.0 s back between equal clocks."""
-    tick(desk, clock_offset_ms=dict.fromkeys(VenueName, 950), clock_uncertainty_ms=dict.fromkeys(VenueName, 1_051))
+    offsets, uncertainty = dict.fromkeys(VenueName, 950), dict.fromkeys(VenueName, 1_051)
+    tick(desk, clock_offset_ms=offsets, clock_uncertainty_ms=uncertainty, clock_good=good or {})
 
 
 def test_an_offset_that_may_be_all_travel_time_only_stops_entries(desk: Desk) -> None:
@@ -231,17 +233,49 @@ def test_an_offset_that_may_be_all_travel_time_only_stops_entries(desk: Desk) ->
 def test_a_clock_that_stays_uncertain_halts_after_the_deadline(desk: Desk) -> None:
     deadline = desk.policy.guards.blind_deadline_ms
     desk.run(deadline + 5_000)
-    judged = desk.state.ledger(VenueName.MOCK).clock_judged_at
-    assert judged is not None
+    good = {VenueName.MOCK: Measured(ClockOffset(3, 0), desk.now)}
+    judged = desk.now
     while desk.now - judged < deadline:
         desk.pass_time(1_000)
         desk.sweep_all()
         assert desk.state.position.stage is Stage.MOCK
-        unsure(desk)
+        unsure(desk, good)
     desk.pass_time(1_000)
     desk.sweep_all()
-    unsure(desk)
+    unsure(desk, good)
     assert halted_by(desk) == "clock-offset"
+
+
+@pytest.mark.parametrize("stage", [Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED, Stage.LIVE_EUR10, Stage.RAMPING])
+def test_one_missing_measurement_halts_at_no_stage(stage: Stage) -> None:
+    desk = Desk()
+    desk.walk_to(stage, 1 if stage is Stage.RAMPING else 0)
+    desk.run(224_000)
+    good = dict.fromkeys(VenueName, Measured(ClockOffset(3, 0), desk.now))
+    desk.pass_time(650)
+    tick(desk, clock_offset_ms={}, clock_good=good)
+    assert (desk.state.guard_level, desk.state.position.stage) == ("NO_ENTRY", stage)
+    assert "measured well enough 650 ms ago" in desk.state.guard_reason
+
+
+def test_a_ramp_step_on_the_same_venue_gives_a_blind_clock_no_more_time() -> None:
+    desk = Desk().walk_to(Stage.LIVE_EUR10)
+    since = desk.state.watched_since
+    desk.walk_to(Stage.RAMPING, 1)
+    assert desk.state.watched_since == since
+    assert desk.state.stage_since > since
+    good = dict.fromkeys(VenueName, Measured(ClockOffset(3, 0), Millis(desk.state.stage_since - 20_000)))
+    tick(desk, clock_offset_ms={}, clock_good=good)
+    assert halted_by(desk) == "clock-offset"
+
+
+def test_a_demotion_to_another_venue_begins_to_guard_its_clock() -> None:
+    desk = Desk().walk_to(Stage.LIVE_EUR10)
+    old = dict.fromkeys(VenueName, Measured(ClockOffset(3, 0), Millis(desk.now - 600_000)))
+    desk.move(Verb.DEMOTE, Stage.VALIDATED, signers=("alice",))
+    assert desk.state.watched_since == desk.now
+    tick(desk, clock_offset_ms={}, clock_good=old)
+    assert (desk.state.guard_level, desk.state.position.stage) == ("NO_ENTRY", Stage.VALIDATED)
 
 
 def test_the_gate_keeps_the_largest_offset_that_is_certain(desk: Desk) -> None:

@@ -245,7 +245,12 @@ def test_the_quickest_sample_wins_and_says_how_wrong_it_can_be() -> None:
     reading = clock.reading
     assert reading is not None
     assert clock.now() == source.ns // 1_000_000 + 100
-    assert (reading.uncertainty_ms, reading.age_ms) == (6, 100)
+    # Half of its round trip, a tenth of a millisecond of drift, and the rounding; the newest sample agrees with it.
+    assert (reading.uncertainty_ms, reading.age_ms) == (7, 0)
+    source.ns += 19 * SECOND
+    reading = clock.reading
+    assert reading is not None
+    assert (reading.uncertainty_ms, reading.age_ms) == (26, 19_000)
 
 
 def test_a_quick_sample_that_is_old_no_longer_counts() -> None:

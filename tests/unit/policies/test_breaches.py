@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from exchange.model import Millis
-from policies.guards import Breach, GuardMeasurements, GuardName, Level, Measured, Placements, breached_guards, drawdown_fraction
+from policies.guards import (
+    Breach,
+    ClockOffset,
+    GuardMeasurements,
+    GuardName,
+    Level,
+    Measured,
+    Placements,
+    breached_guards,
+    drawdown_fraction,
+)
 from policies.stage import Stage
 from tests.unit.policies.policy_kit import NOW, REHEARSAL, changed
 
@@ -239,16 +249,36 @@ def test_a_guard_that_waits_for_its_first_measurement_stops_entries(field: str, 
 @pytest.mark.parametrize(("field", "guard"), BLIND.items())
 def test_guarding_that_begins_now_has_not_measured_anything_yet(field: str, guard: GuardName) -> None:
     if guard is GuardName.CLOCK_OFFSET:
-        says = "clock-offset cannot be judged: it is not measured, for 0 ms now; the deadline is 15000 ms"
+        says = (
+            "clock-offset cannot be judged: there is no present measurement; it has not been measured well enough in the 0 ms "
+            "since guarding of this venue began, at 2024-08-08 06:53:20 UTC; the deadline is 15000 ms"
+        )
     else:
         says = f"{guard} cannot be judged: it has not been measured in the 0 ms since guarding began; the deadline is 15000 ms"
     assert breach(**{field: None, "since": NOW}).message == says
 
 
-def test_a_clock_that_was_judged_before_guarding_began_counts_from_then() -> None:
-    found = breach(clock_offset_ms=None, since=Millis(NOW - 1_000), clock_judged_at=Millis(NOW - 100_000))
-    assert found.message == "clock-offset cannot be judged: it is not measured, for 1000 ms now; the deadline is 15000 ms"
+def test_a_blind_clock_says_when_and_what_was_measured_last() -> None:
+    good = Measured(ClockOffset(-12, 4), Millis(NOW - 9_000))
+    found = breach(clock_offset_ms=None, clock_good=good)
+    assert found.message == (
+        "clock-offset cannot be judged: there is no present measurement; it was last measured well enough 9000 ms ago, at "
+        "2024-08-08 06:53:11 UTC: our clock minus the venue's was -12 ± 4 ms; the deadline is 15000 ms"
+    )
     assert found.level is Level.NO_ENTRY
+
+
+def test_a_clock_measured_before_its_venue_was_guarded_counts_from_then() -> None:
+    good = Measured(ClockOffset(-12, 4), Millis(NOW - 100_000))
+    found = breach(clock_offset_ms=None, clock_since=Millis(NOW - 1_000), clock_good=good)
+    assert "in the 1000 ms since guarding of this venue began, at 2024-08-08 06:53:19 UTC" in found.message
+    assert found.level is Level.NO_ENTRY
+
+
+def test_an_instant_that_no_calendar_has_stays_a_number() -> None:
+    assert (
+        f"since guarding of this venue began, at {10**17} ms;" in breach(clock_offset_ms=None, clock_since=Millis(10**17)).message
+    )
 
 
 def test_a_clock_that_may_differ_too_much_for_entries_says_so() -> None:

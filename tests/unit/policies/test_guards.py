@@ -13,6 +13,7 @@ from exchange.errors import ConfigError
 from exchange.model import Millis
 from policies.guards import (
     Breach,
+    ClockOffset,
     GuardMeasurements,
     GuardName,
     Level,
@@ -31,7 +32,7 @@ SINCE = Millis(NOW - 1_000_000)
 MEASURED = [
     field.name
     for field in fields(GuardMeasurements)
-    if field.name not in {"since", "reducing", "clock_uncertainty_ms", "clock_judged_at"}
+    if field.name not in {"since", "reducing", "clock_uncertainty_ms", "clock_good", "clock_since"}
 ]
 
 
@@ -50,6 +51,11 @@ WELL = GuardMeasurements(
     oldest_unknown_ms=Measured(0, NOW),
     clock_offset_ms=Measured(10, NOW),
 )
+
+
+def good(age: int) -> Measured[ClockOffset]:
+    """A measurement of the clock of this age by which the guard could judge."""
+    return Measured(ClockOffset(-12, 4), Millis(NOW - age))
 
 
 def breaches(
@@ -223,16 +229,31 @@ def test_a_clock_offset_in_either_direction_raises_the_level(offset: int, level:
     ],
 )
 def test_only_a_clock_offset_that_is_certain_is_a_breach(offset: int, uncertainty: int, level: Level | None, blind: bool) -> None:
-    measurements = replace(WELL, clock_offset_ms=Measured(offset, NOW), clock_uncertainty_ms=uncertainty, clock_judged_at=NOW)
+    measurements = replace(WELL, clock_offset_ms=Measured(offset, NOW), clock_uncertainty_ms=uncertainty, clock_good=good(0))
     assert [(one.level, one.blind) for one in breaches(measurements)] == ([(level, blind)] if level else [])
 
 
 @pytest.mark.parametrize(("age", "level"), [(15_000, Level.NO_ENTRY), (15_001, Level.HALT)])
 def test_a_clock_that_cannot_be_judged_halts_after_the_deadline(age: int, level: Level) -> None:
-    unsure = replace(WELL, clock_offset_ms=Measured(950, NOW), clock_uncertainty_ms=1050, clock_judged_at=Millis(NOW - age))
+    unsure = replace(WELL, clock_offset_ms=Measured(950, NOW), clock_uncertainty_ms=1050, clock_good=good(age))
     (breach,) = breaches(unsure)
     assert (breach.level, breach.measured, breach.blind) == (level, "not measured", True)
     assert "cannot be judged: our clock and the venue's differ by 0 to 2000 ms" in breach.message
+
+
+AGES = st.integers(-100_000, 2_000_000)
+
+
+@given(AGES, AGES, st.booleans())
+def test_a_clock_counts_as_blind_from_the_last_good_measurement(good_age: int, venue_age: int, uncertain: bool) -> None:
+    offset = Measured(950, NOW) if uncertain else None
+    unjudged = replace(WELL, clock_offset_ms=offset, clock_uncertainty_ms=1050, clock_good=good(good_age))
+    (breach,) = breaches(replace(unjudged, clock_since=Millis(NOW - venue_age)))
+    counts_from = good_age if 0 <= good_age <= venue_age else venue_age
+    assert breach.level is (Level.NO_ENTRY if 0 <= counts_from <= 15_000 else Level.HALT)
+    assert f" {counts_from} ms " in breach.message
+    # How long the stage has lasted decides nothing.
+    assert breaches(replace(unjudged, clock_since=Millis(NOW - venue_age), since=NOW)) == (breach,)
 
 
 @pytest.mark.parametrize("name", MEASURED)

@@ -44,7 +44,7 @@ def bots_of(shell: Shell) -> Bots:
     rules = {name: dict[str, SymbolRules]() for name in VenueName}
     no_feeds: Any = dict.fromkeys(VenueName)
     inbox, clock = shell.inbox, shell.clock
-    markets = Markets(feeds=no_feeds, rules=rules, accelerated={}, symbols=(), clock=clock, inbox=inbox, offsets={})
+    markets = Markets(feeds=no_feeds, rules=rules, accelerated={}, symbols=(), clock=clock, inbox=inbox, clocks={})
     return Bots(writer=shell.writer, inbox=inbox, markets=markets, history=RecentHistory(), clock=clock)
 
 

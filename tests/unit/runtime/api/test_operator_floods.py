@@ -64,7 +64,7 @@ async def operating(shell: Shell) -> AsyncIterator[Operator]:
         yield Operator(
             writer=shell.writer,
             inbox=inbox,
-            markets=Markets(feeds=no_feeds, rules=rules, accelerated={}, symbols=(), clock=clock, inbox=inbox, offsets={}),
+            markets=Markets(feeds=no_feeds, rules=rules, accelerated={}, symbols=(), clock=clock, inbox=inbox, clocks={}),
             history=RecentHistory(),
             journal=shell.journal,
             clock=clock,
