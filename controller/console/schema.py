@@ -107,14 +107,32 @@ class HaltView(View):
     verified_empty: bool
 
 
+class LandingView(View):
+    """One thing that must be seen of the venue where a move up ends: its market, our account there, or its clock."""
+
+    sight: str
+    line: str
+    ok: bool
+    age_ms: int | None = None
+
+
 class NextEdgeView(View):
-    """A move that can be proposed now. ``gate`` is empty where no gate guards the edge; ``step`` is 0 except for RAMPING."""
+    """A move that can be proposed now. ``gate`` is empty where no gate guards the edge; ``step`` is 0 except for RAMPING.
+
+    A command is refused while one of ``landing`` is not ``ok``.
+    """
 
     verb: Verb
     target: Stage
     step: int
     gate: str
     persons_needed: int
+    landing: tuple[LandingView, ...] = ()
+
+    @property
+    def blind(self) -> str:
+        """Why a command would be refused now although its gate passes; empty when the target is seen."""
+        return "; ".join(fact.line for fact in self.landing if not fact.ok)
 
 
 class PendingView(View):
@@ -253,7 +271,7 @@ class RuleView(View):
 
 
 class GateView(View):
-    """A gate evaluated now: PASS only if every rule is PASS (architecture.md §6)."""
+    """A gate evaluated now: PASS only if every rule is PASS (architecture.md §6). ``landing`` is as in ``NextEdgeView``."""
 
     gate: str
     verb: Verb
@@ -262,6 +280,7 @@ class GateView(View):
     verdict: str
     evidence_digest: str
     rules: tuple[RuleView, ...]
+    landing: tuple[LandingView, ...] = ()
 
 
 class OrderView(View):

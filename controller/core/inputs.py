@@ -192,12 +192,14 @@ class ProposalAsked:
     """An operator requests a payload to sign. The evidence that the payload names is sealed into the journal.
 
     Without ``seal`` nothing is journalled: the reply has the evidence, and ``CommandSubmitted`` brings it once signed (ADR 25).
+    ``seen`` is what is measured now: a move up needs to see where it lands, and ``None`` sees nothing.
     """
 
     verb: Verb
     target: Position
     subject: str = ""
     seal: bool = True
+    seen: Tick | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +207,13 @@ class CommandSubmitted:
     """An operator's command with valid signatures. ``anchored``: the entry it names is in this journal, with the hash it names.
 
     ``shown``: the evidence that its proposal showed without sealing it, as canonical text; empty when it is sealed or not known.
+    ``seen`` is as in ``ProposalAsked``.
     """
 
     verified: VerifiedCommand
     anchored: bool
     shown: str = ""
+    seen: Tick | None = None
 
 
 @dataclass(frozen=True, slots=True)

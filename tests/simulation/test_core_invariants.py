@@ -318,7 +318,7 @@ class Deployment(RuleBasedStateMachine):
         self._submit(command, ("alice", "bob"))
 
     def _submit(self, command: Command, signers: tuple[str, ...]) -> Decision:
-        return self.give(i.CommandSubmitted(self.desk.verified(command, *signers), anchored=True))
+        return self.give(i.CommandSubmitted(self.desk.verified(command, *signers), anchored=True, seen=self.desk.seen()))
 
     @rule(really=SELDOM)
     def somebody_halts(self, really: bool) -> None:

@@ -111,7 +111,7 @@ class Governed(Deployment):
             verified = verify(envelope.text, self.desk.state.roster, self.desk.now)
         except Unauthorised as error:
             return self.give(i.SubmissionInvalid(envelope.text, error.code, error.message, error.remedy, error.exit_code))
-        return self.give(i.CommandSubmitted(verified, anchored=True))
+        return self.give(i.CommandSubmitted(verified, anchored=True, seen=self.desk.seen()))
 
     def _ask(self, verb: Verb, subject: str, signers: tuple[str, ...]) -> None:
         try:

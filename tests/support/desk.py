@@ -148,16 +148,18 @@ class Desk:
             rules={SYMBOL: RULES},
         )
 
-    def tick(self, *, age_ms: int = 0, quoted: bool = True) -> Decision:
+    def seen(self, *, age_ms: int = 0, quoted: bool = True) -> i.Tick:
+        """Everything that is measured now."""
         market = self.market(age_ms=age_ms, quoted=quoted)
-        return self.give(
-            i.Tick(
-                markets={VenueName.TESTNET: market, VenueName.LIVE: market},
-                clock_offset_ms=dict.fromkeys(VenueName, 3),
-                clock_good=dict.fromkeys(VenueName, Measured(ClockOffset(3, 0), self.now)),
-                bot_seen_at=self.now,
-            )
+        return i.Tick(
+            markets={VenueName.TESTNET: market, VenueName.LIVE: market},
+            clock_offset_ms=dict.fromkeys(VenueName, 3),
+            clock_good=dict.fromkeys(VenueName, Measured(ClockOffset(3, 0), self.now)),
+            bot_seen_at=self.now,
         )
+
+    def tick(self, *, age_ms: int = 0, quoted: bool = True) -> Decision:
+        return self.give(self.seen(age_ms=age_ms, quoted=quoted))
 
     def balances(self, venue: VenueName) -> dict[str, Balance]:
         """The venue's balances of the account: the opening balance and every trade since."""
@@ -278,7 +280,7 @@ class Desk:
     # Operators
 
     def command(self, verb: Verb, target: Position, *, subject: str = "", **changes: object) -> Command:
-        decision = self.give(i.ProposalAsked(verb, target, subject))
+        decision = self.give(i.ProposalAsked(verb, target, subject, seen=self.seen()))
         self.proposals += 1
         seal = decision.reply
         assert isinstance(seal, SealReply)
@@ -327,7 +329,7 @@ class Desk:
         return verify(envelope.text, self.state.roster, self.now)
 
     def submit(self, command: Command, *signers: str, anchored: bool = True) -> CommandReply:
-        reply = self.give(i.CommandSubmitted(self.verified(command, *signers), anchored=anchored)).reply
+        reply = self.give(i.CommandSubmitted(self.verified(command, *signers), anchored=anchored, seen=self.seen())).reply
         assert isinstance(reply, CommandReply)
         return reply
 

@@ -25,6 +25,14 @@ def gate_table(gate: GateView) -> Table:
     return result
 
 
+def landing_lines(gate: GateView) -> list[Text]:
+    """What is seen of the venue where the edge ends: a command is refused while one of it is missing."""
+    return [
+        Text(f"  {gate.to_position}, {fact.sight}: {'' if fact.ok else 'not now, '}{fact.line}", "" if fact.ok else "bold yellow")
+        for fact in gate.landing
+    ]
+
+
 def _row(rule: RuleView) -> tuple[object, ...]:
     unit = _UNITS.get(rule.unit, f" {rule.unit}")
     measured = f"{rule.measured}{unit}" if rule.measured else "–"

@@ -17,7 +17,7 @@ from rich.text import Text
 from controller.cli.journal.files import opened
 from controller.cli.journal.view import entry_document, summary
 from controller.cli.shared.client import OperatorClient
-from controller.cli.shared.gates import result_table
+from controller.cli.shared.gates import landing_lines, result_table
 from controller.cli.shared.output import clock, micros, table
 from controller.journal.chain import Entry
 from exchange.errors import GatehouseError, UsageError
@@ -121,7 +121,21 @@ def _gate(directory: Path, gate: str) -> Explanation:
         )
     last = decided[-1]
     result = json.loads(json.loads(last.body)["result"])
-    return Explanation({**entry_document(last), "result": result}, (_headline(last), *_result_parts(result)))
+    landing = _landing(directory, gate)
+    document = {**entry_document(last), "result": result, **landing.document}
+    return Explanation(document, (_headline(last), *_result_parts(result), *landing.parts))
+
+
+def _landing(directory: Path, gate: str) -> Explanation:
+    """What the running controller sees now of the venue behind the gate: the journal does not hold it."""
+    try:
+        with OperatorClient(directory) as client:
+            found = [one for one in client.gates() if one.gate == gate]
+    except GatehouseError as error:
+        return Explanation({}, (Text(f"Where it leads is not seen: {error.message}. {error.remedy}", "yellow"),))
+    lines = [line for one in found for line in landing_lines(one)]
+    document = {"landing": [fact.model_dump(mode="json") for one in found for fact in one.landing]}
+    return Explanation(document, (Text("Where it leads, as seen now:", "bold"), *lines) if lines else ())
 
 
 def _halt(directory: Path) -> Explanation:

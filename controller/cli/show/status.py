@@ -51,7 +51,7 @@ def status(
 def gates(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
     """Show the gates of the next steps up, rule by rule, evaluated now."""
     from controller.cli.shared.client import OperatorClient
-    from controller.cli.shared.gates import gate_table
+    from controller.cli.shared.gates import gate_table, landing_lines
     from controller.cli.shared.output import print_json, stdout
 
     with OperatorClient(directory) as client:
@@ -65,6 +65,8 @@ def gates(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE
         for rule in gate.rules:
             if rule.verdict != "PASS":
                 console.print(f"  {rule.id}: {rule.explanation}")
+        for line in landing_lines(gate):
+            console.print(line)
     if not found:
         console.print("No gate leads up from here.")
 

@@ -132,7 +132,8 @@ def _edge(view: StatusView) -> list[str]:
         step = f" step {edge.step}" if edge.step else ""
         gate = f", gate {edge.gate}" if edge.gate else ""
         people = "1 signature" if edge.persons_needed == 1 else f"{edge.persons_needed} signatures"
-        edges.append(f"{edge.verb} → {edge.target}{step} ({people}{gate})")
+        blind = f"\n  not now: {edge.blind}" if edge.blind else ""
+        edges.append(f"{edge.verb} → {edge.target}{step} ({people}{gate}){blind}")
     return edges
 
 

@@ -15,12 +15,12 @@ from controller.authority.command import Command, VerifiedCommand
 from controller.authority.verify import verify
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import drills, evidence, flatten, governance, guards, moves
+from controller.core.decisions import drills, evidence, flatten, governance, guards, landing, moves
 from controller.core.decisions.binding import check_authorised, check_bound, check_unspent, unauthorised
 from controller.core.decisions.draft import CommandReply, Draft, SealReply
 from controller.core.decisions.governance import Change
 from controller.core.effects import Alert, AlertKind
-from controller.core.inputs import CommandSubmitted, HaltAsked, ProposalAsked, SubmissionInvalid
+from controller.core.inputs import CommandSubmitted, HaltAsked, ProposalAsked, SubmissionInvalid, Tick
 from controller.core.lifecycle import Position, move
 from controller.core.state import State
 from exchange.errors import GatehouseError, Refused
@@ -52,7 +52,7 @@ def command_submitted(draft: Draft, submission: CommandSubmitted) -> CommandRepl
     verified = submission.verified
     try:
         check_unspent(draft.after, verified.command)
-        judged = _judge(draft, verified, anchored=submission.anchored, shown=submission.shown)
+        judged = _judge(draft, verified, submission.seen, anchored=submission.anchored, shown=submission.shown)
         if judged.needed.cooling_off:
             return _wait(draft, verified, judged)
     except GatehouseError as error:
@@ -61,20 +61,26 @@ def command_submitted(draft: Draft, submission: CommandSubmitted) -> CommandRepl
     return CommandReply(result=evidence.result_text(judged.result))
 
 
-def apply_when_due(draft: Draft) -> None:
-    """Apply the command whose cooling-off period has ended, or refuse it for good."""
+def apply_when_due(draft: Draft, seen: Tick) -> None:
+    """Apply the command whose cooling-off period has ended, or refuse it for good. While its target is not seen, it waits on."""
     pending = draft.after.pending
     if pending is None or draft.now < pending.applies_at or _is_busy(draft.after):
         return
     try:
         verified = verify(pending.envelope, governance.roster_of(draft.after), draft.now)
+        if _lands_blind(draft.after, pending.verb, pending.target, seen, draft.now):
+            return
         # The entry it names was found in this journal when it was submitted, and a journal only grows.
-        judged = _judge(draft, verified, anchored=True)
+        judged = _judge(draft, verified, seen, anchored=True)
     except GatehouseError as error:
         _record(draft, pending.command_id, pending.verb.value, pending.persons, pending.envelope, error)
         moves.void_pending(draft, cause=Cause.REFUSED, reason=error.message)
         return
     _apply(draft, verified, judged)
+
+
+def _lands_blind(state: State, verb: Verb, target: Position, seen: Tick, now: Millis) -> bool:
+    return any(not fact.ok for fact in landing.facts(state, _policy(state), verb, target, seen, now))
 
 
 def _is_busy(state: State) -> bool:
@@ -109,7 +115,7 @@ def proposal_asked(draft: Draft, request: ProposalAsked) -> SealReply:
     """Seal the evidence for a proposal, so that the operator's command can name it.
 
     Raises:
-        Refused: there is no such move from the present stage, or the subject cannot be adopted.
+        Refused: there is no such move from the present stage, the subject cannot be adopted, or a move up would land blind.
     """
     state = draft.after
     policy = _policy(state)
@@ -118,9 +124,11 @@ def proposal_asked(draft: Draft, request: ProposalAsked) -> SealReply:
         return SealReply("", "")
     _check_move(state, policy, request.verb, request.target, draft.now)
     gate = gate_for(request.verb, state.position.stage)
-    if gate is None:
+    result = evidence.judge(state, policy, gate, draft.now) if gate is not None else None
+    if result is None or result.passed:
+        landing.check(state, policy, request.verb, request.target, request.seen, draft.now)
+    if gate is None or result is None:
         return SealReply("", "")
-    result = evidence.judge(state, policy, gate, draft.now)
     bundle = evidence.gather(state, policy, gate)
     if bundle is None:
         return SealReply("", evidence.result_text(result))
@@ -142,7 +150,9 @@ def _seal(draft: Draft, bundle: Evidence, result: GateResult) -> None:
     )
 
 
-def refusal_now(state: State, policy: Policy, verb: Verb, target: Position, now: Millis) -> GatehouseError | None:
+def refusal_now(
+    state: State, policy: Policy, verb: Verb, target: Position, seen: Tick | None, now: Millis
+) -> GatehouseError | None:
     """What a well-signed command for this move would be refused for now; ``None`` if it would be applied."""
     try:
         if verb is Verb.FLATTEN:
@@ -153,6 +163,7 @@ def refusal_now(state: State, policy: Policy, verb: Verb, target: Position, now:
         gate = gate_for(verb, state.position.stage)
         if gate is not None:
             _check_passed(evidence.judge(state, policy, gate, now))
+        landing.check(state, policy, verb, target, seen, now)
     except GatehouseError as error:
         return error
     return None
@@ -174,7 +185,7 @@ def _policy(state: State) -> Policy:
     return state.policy
 
 
-def _judge(draft: Draft, verified: VerifiedCommand, *, anchored: bool, shown: str = "") -> _Judged:
+def _judge(draft: Draft, verified: VerifiedCommand, seen: Tick | None, *, anchored: bool, shown: str = "") -> _Judged:
     state, command = draft.after, verified.command
     policy = _policy(state)
     check_bound(state, command, draft.now, anchored=anchored)
@@ -188,7 +199,9 @@ def _judge(draft: Draft, verified: VerifiedCommand, *, anchored: bool, shown: st
     _check_limits(command, change.policy if change is not None and change.policy is not None else policy, target)
     if shown:
         _seal_shown(draft, command, shown)
-    return _Judged(target, needed, _gate(draft, command), change)
+    result = _gate(draft, command)
+    landing.check(state, policy, command.verb, target, seen, draft.now)
+    return _Judged(target, needed, result, change)
 
 
 def _check_move(state: State, policy: Policy, verb: Verb, target: Position, now: Millis) -> None:

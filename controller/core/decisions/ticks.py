@@ -38,7 +38,7 @@ def tick(draft: Draft, input_: Tick) -> None:
         flatten.go_on(draft, input_.markets.get(market_of(draft.after.flatten.venue)))
     drills.finish_crash(draft)
     drills.halt_when_overdue(draft)
-    commands.apply_when_due(draft)
+    commands.apply_when_due(draft, input_)
 
 
 def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, input_: Tick) -> None:

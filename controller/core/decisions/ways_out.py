@@ -5,15 +5,15 @@ A way is asked the same questions as a command: nothing here has rules of its ow
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controller.core.decisions import flatten
 from controller.core.decisions.commands import refusal_now
+from controller.core.inputs import Tick
 from controller.core.lifecycle import Position
-from controller.core.state import State
+from controller.core.state import State, market_of
 from exchange.errors import GatehouseError
-from exchange.model import Millis, Quote, SymbolRules
+from exchange.model import Millis
 from gates.registry import gate_for
 from policies.authority import Quorum, Verb, quorum
 from policies.rules import GateName
@@ -38,11 +38,8 @@ class WayOut:
     waits: str = ""
 
 
-def ways_out(state: State, quotes: Mapping[str, Quote], rules: Mapping[str, SymbolRules], now: Millis) -> tuple[WayOut, ...]:
-    """Every way out of the present halt; none while the deployment is not HALTED.
-
-    ``quotes`` and ``rules`` are those of the venue whose account is watched.
-    """
+def ways_out(state: State, seen: Tick, now: Millis) -> tuple[WayOut, ...]:
+    """Every way out of the present halt; none while the deployment is not HALTED. ``seen`` is what is measured now."""
     policy = state.policy
     if policy is None or state.position.stage is not Stage.HALTED:
         return ()
@@ -50,19 +47,13 @@ def ways_out(state: State, quotes: Mapping[str, Quote], rules: Mapping[str, Symb
     targets = [(Verb.RESUME, Position(Stage.VALIDATED)), (Verb.RESET, Position(Stage.MOCK)), (Verb.FLATTEN, state.position)]
     if came_from is not None and came_from.stage in LIVE_STAGES:
         targets.insert(0, (Verb.RESUME, Position(Stage.LIVE_EUR10)))
-    return tuple(_way(state, policy, verb, target, quotes, rules, now) for verb, target in targets)
+    return tuple(_way(state, policy, verb, target, seen, now) for verb, target in targets)
 
 
-def _way(
-    state: State,
-    policy: Policy,
-    verb: Verb,
-    target: Position,
-    quotes: Mapping[str, Quote],
-    rules: Mapping[str, SymbolRules],
-    now: Millis,
-) -> WayOut:
-    error = refusal_now(state, policy, verb, target, now)
+def _way(state: State, policy: Policy, verb: Verb, target: Position, seen: Tick, now: Millis) -> WayOut:
+    error = refusal_now(state, policy, verb, target, seen, now)
+    market = seen.markets.get(market_of(state.watched)) if state.watched is not None else None
+    quotes, rules = (market.quotes, market.rules) if market is not None else ({}, {})
     return WayOut(
         verb,
         target,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 
 from controller.console.flatten import FlattenView, WayOutView
 from controller.core.decisions.account import bought
 from controller.core.decisions.flatten import held_up
 from controller.core.decisions.ways_out import WayOut, ways_out
+from controller.core.inputs import Tick
 from controller.core.state import Flatten, State
-from exchange.model import Millis, Quote, SymbolRules
+from exchange.model import Millis
 from policies.authority import Verb
 from policies.schema import Policy
 
@@ -34,11 +34,9 @@ def flatten_view(state: State, policy: Policy) -> FlattenView | None:
     return _view(record.flatten, dict(record.left)).model_copy(update=ended)
 
 
-def way_out_views(
-    state: State, policy: Policy, quotes: Mapping[str, Quote], rules: Mapping[str, SymbolRules], now: Millis
-) -> tuple[WayOutView, ...]:
-    """Every way out of the present halt."""
-    return tuple(_way(way, policy) for way in ways_out(state, quotes, rules, now))
+def way_out_views(state: State, policy: Policy, seen: Tick, now: Millis) -> tuple[WayOutView, ...]:
+    """Every way out of the present halt. ``seen`` is what is measured now."""
+    return tuple(_way(way, policy) for way in ways_out(state, seen, now))
 
 
 def _way(way: WayOut, policy: Policy) -> WayOutView:

@@ -24,7 +24,7 @@ from controller.console.schema import (
 )
 from controller.core import event_codec
 from controller.core import events as e
-from controller.core.decisions import evidence
+from controller.core.decisions import evidence, landing
 from controller.core.decisions.draft import CommandReply, Decision, SealReply
 from controller.core.decisions.governance import policy_after, target_of
 from controller.core.inputs import CommandSubmitted, Input, ProposalAsked, SubmissionInvalid
@@ -109,10 +109,16 @@ class Operator(Reads):
 
     async def gates(self) -> Sequence[GateView]:
         """The gates of the next edges up, evaluated now."""
-        state, now = self._writer.state, self._now()
+        state, now, seen = self._writer.state, self._now(), self._markets.measured_now()
         policy = _deployed(state)
         return [
-            views.gate_view(evidence.judge(state, policy, gate, now), verb, state.position, target)
+            views.gate_view(
+                evidence.judge(state, policy, gate, now),
+                verb,
+                state.position,
+                target,
+                landing.facts(state, policy, verb, target, seen, now),
+            )
             for verb, target, gate in evidence.gated_moves(state)
         ]
 
@@ -125,7 +131,7 @@ class Operator(Reads):
         """Seal the evidence, or keep it until it is signed; then build the payload with its digest."""
         request = self._completed(request)
         target = self._target(request)
-        decision = await self._ask(ProposalAsked(request.verb, target, request.subject or "", seal))
+        decision = await self._ask(ProposalAsked(request.verb, target, request.subject or "", seal, self._markets.measured_now()))
         assert isinstance(decision.reply, SealReply)
         state = self._writer.state
         shown = self._shown.keep(request.verb, target, decision.reply, state.governance_seq, self._now())
@@ -159,7 +165,8 @@ class Operator(Reads):
             self._refusals.check(state, verified)
             anchored = await self._read(lambda: self._journal.hash_at(command.journal_seq)) == command.journal_head
             with self._tracing.applying(trace):
-                reply = (await self._ask(CommandSubmitted(verified, anchored, self._shown.text(command.evidence_digest)))).reply
+                shown, seen = self._shown.text(command.evidence_digest), self._markets.measured_now()
+                reply = (await self._ask(CommandSubmitted(verified, anchored, shown, seen))).reply
         except GatehouseError as error:
             trace.finish("refused", failed=True, code=error.code)
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from controller.authority.wordcode import word_code
@@ -15,6 +15,7 @@ from controller.console.schema import (
     FillView,
     GateView,
     HaltView,
+    LandingView,
     NextEdgeView,
     OrderView,
     OversightView,
@@ -28,7 +29,7 @@ from controller.console.schema import (
     StatusView,
 )
 from controller.core import events as e
-from controller.core.decisions import evidence
+from controller.core.decisions import evidence, landing
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
 from controller.core.state import State
@@ -61,6 +62,7 @@ def status_view(
     ledger = state.ledger(venue) if venue else None
     equity = ledger.equity_eur if ledger else None
     start = state.tally.equity_start if state.tally else None
+    seen = markets.measured_now()
     return StatusView(
         controller_id=state.controller_id,
         environment=state.environment,
@@ -112,13 +114,15 @@ def status_view(
                 step=target.step,
                 gate=gate.value,
                 persons_needed=quorum(verb, here.stage, policy.mode).persons,
+                # A standby watches no market, so it cannot say where a move would land.
+                landing=_landing(landing.facts(state, policy, verb, target, seen, now)) if seen.markets else (),
             )
             for verb, target, gate in evidence.gated_moves(state)
         ),
         now_ms=now,
         pending=pending_view(state),
         oversight=_oversight(state, key_problem),
-        ways_out=way_out_views(state, policy, markets.quotes(venue), markets.rules_of(venue), now) if venue is not None else (),
+        ways_out=way_out_views(state, policy, seen, now) if venue is not None else (),
         flatten=flatten_view(state, policy),
     )
 
@@ -178,8 +182,12 @@ def pending_view(state: State) -> PendingView | None:
     )
 
 
-def gate_view(result: GateResult, verb: Verb, here: Position, target: Position) -> GateView:
-    """A gate's result for one edge."""
+def _landing(found: Sequence[landing.Fact]) -> tuple[LandingView, ...]:
+    return tuple(LandingView(sight=fact.sight.value, line=fact.line, ok=fact.ok, age_ms=fact.age_ms) for fact in found)
+
+
+def gate_view(result: GateResult, verb: Verb, here: Position, target: Position, found: Sequence[landing.Fact] = ()) -> GateView:
+    """A gate's result for one edge. ``found`` is what is seen of the venue where the edge ends."""
     return GateView(
         gate=result.gate.value,
         verb=verb,
@@ -200,6 +208,7 @@ def gate_view(result: GateResult, verb: Verb, here: Position, target: Position) 
             )
             for rule in result.rules
         ),
+        landing=_landing(found),
     )
 
 

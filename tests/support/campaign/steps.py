@@ -391,7 +391,7 @@ class Play:
             return
         verified = world.verified(command, *signers)
         self.commands.append(verified)
-        reply = world.give(i.CommandSubmitted(verified, anchored=True)).reply
+        reply = world.give(i.CommandSubmitted(verified, anchored=True, seen=world.seen())).reply
         code = getattr(reply, "code", "")
         world.reached[f"command: {verb}" if not code else f"command: {verb} refused"] += 1
 
@@ -401,7 +401,7 @@ class Play:
         if kind == "expired":
             self.world.pass_time(2_000)
         before = self.world.state.position
-        self.world.give(i.CommandSubmitted(self.commands[number % len(self.commands)], anchored=True))
+        self.world.give(i.CommandSubmitted(self.commands[number % len(self.commands)], anchored=True, seen=self.world.seen()))
         after = self.world.state.position
         if after.risk > before.risk:
             self.world.reached["command: an old one moved up"] += 1

@@ -474,12 +474,12 @@ class World(Desk):
             venue.set_price(price, self.now)
         self.judge.books()
 
-    def tick(self, *, age_ms: int = 0, quoted: bool = True) -> Decision:
-        """Time passes for the controller."""
+    def seen(self, *, age_ms: int = 0, quoted: bool = True) -> i.Tick:
+        """Everything that is measured now."""
         quote = self.quote()
         market = i.Market(DataSource.RECORDED_L2, False, {SYMBOL: quote}, {SYMBOL: quote.received_at}, {SYMBOL: RULES})
         offsets = dict.fromkeys(VenueName, self.offset_ms)
-        return self.give(i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, offsets, self.now))
+        return i.Tick({VenueName.TESTNET: market, VenueName.LIVE: market}, offsets, self.now)
 
     def _tick_again(self) -> None:
         self.later(TICK_MS, self._tick_again)

@@ -20,7 +20,7 @@ from controller.core.effects import Alert, AlertKind
 from controller.runtime.api.views import status_view
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.venues.markets import Markets
-from exchange.model import OrderStatus, SymbolRules
+from exchange.model import DataSource, OrderStatus, SymbolRules
 from exchange.ports import VenueName
 from policies.stage import Stage
 from tests.support.desk import RULES, SYMBOL, D, Desk
@@ -54,14 +54,17 @@ def open_alerts(desk: Desk) -> list[str]:
 
 def shown(desk: Desk) -> StatusView:
     no_feeds: Any = {name: NoFeed() for name in VenueName}
+    fast = dict.fromkeys(VenueName, False)
     rules = {name: dict[str, SymbolRules]() for name in VenueName}
     inbox, clock = None, None
-    markets = Markets(feeds=no_feeds, rules=rules, accelerated={}, symbols=(), clock=clock, inbox=inbox, clocks={})  # type: ignore[arg-type]
+    markets = Markets(feeds=no_feeds, rules=rules, accelerated=fast, symbols=(), clock=clock, inbox=inbox, clocks={})  # type: ignore[arg-type]
     return status_view(desk.state, RecentHistory(), markets, "", desk.now, lambda _: "")
 
 
 class NoFeed:
     """A market without a book."""
+
+    source = DataSource.LIVE
 
     def quote(self, _: str) -> None:
         return None

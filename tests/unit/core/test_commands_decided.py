@@ -124,6 +124,7 @@ def test_a_command_is_valid_up_to_its_last_millisecond(earned: Desk) -> None:
     desk = earned.fork()
     command = desk.command(*UP)
     desk.pass_time(command.expires_ms - desk.now - 1)
+    desk.sweep_all()
     assert desk.submit(command, *BOTH).code == ""
 
 
@@ -176,7 +177,7 @@ def test_one_person_with_two_signatures_is_one_person(validated: Desk) -> None:
     (first,) = verified.signatories
     twice = replace(verified, signatories=(first, replace(first, key_id="another", fingerprint="sha256:other")))
     before = desk.state
-    reply = desk.give(i.CommandSubmitted(twice, anchored=True)).reply
+    reply = desk.give(i.CommandSubmitted(twice, anchored=True, seen=desk.seen())).reply
     assert isinstance(reply, CommandReply)
     assert_refused(desk, before, reply, "under-quorum", 4)
 
@@ -186,7 +187,7 @@ def test_two_persons_with_one_key_count_for_neither(validated: Desk) -> None:
     verified = desk.verified(desk.command(Verb.ADVANCE, Position(Stage.LIVE_EUR10)), "alice")
     (first,) = verified.signatories
     shared = replace(verified, signatories=(first, replace(first, person="bob")))
-    reply = desk.give(i.CommandSubmitted(shared, anchored=True)).reply
+    reply = desk.give(i.CommandSubmitted(shared, anchored=True, seen=desk.seen())).reply
     assert isinstance(reply, CommandReply)
     assert reply.code == "under-quorum"
 

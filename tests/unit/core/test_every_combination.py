@@ -190,7 +190,7 @@ def test_every_verb_at_every_stage_has_its_declared_outcome(
         envelopes = [(signers, signed(desk, payload, signers)) for signers in SIGNERS]
         for (signers, verified), verdict in product(envelopes, Verdict):
             the_gate(verdict)
-            decision = decide(desk.state, i.CommandSubmitted(verified, anchored=True), desk.now)
+            decision = decide(desk.state, i.CommandSubmitted(verified, anchored=True, seen=desk.seen()), desk.now)
             case = (str(target), signers, verdict, decision.reply)
             kinds = [type(event) for event in decision.events]
             match expected(verb, here, verdict, signers, mode):

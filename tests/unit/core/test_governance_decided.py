@@ -119,7 +119,7 @@ def test_a_revocation_voids_commands_signed_before_it(mock: Desk) -> None:
     desk.ask(Verb.REVOKE, key_of(desk, "carol").id, "alice")
     assert refusal_of(lambda: desk.submit(halt, "carol")) == "revoked-key"
     # Even if its signature had been checked a moment before the roster changed.
-    decision = desk.give(i.CommandSubmitted(verified, anchored=True))
+    decision = desk.give(i.CommandSubmitted(verified, anchored=True, seen=desk.seen()))
     assert decision.reply.code == "other-roster"  # type: ignore[union-attr]
 
 

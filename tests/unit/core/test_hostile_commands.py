@@ -64,7 +64,7 @@ def hand_in(desk: Desk, envelope: str, *, anchored: bool = True) -> CommandReply
     """Submit an envelope as the operator API does."""
     assert desk.state.roster is not None
     try:
-        input_: i.Input = i.CommandSubmitted(verify(envelope, desk.state.roster, desk.now), anchored=anchored)
+        input_: i.Input = i.CommandSubmitted(verify(envelope, desk.state.roster, desk.now), anchored=anchored, seen=desk.seen())
     except GatehouseError as error:
         input_ = i.SubmissionInvalid(envelope, error.code, error.message, error.remedy, error.exit_code)
     reply = desk.give(input_).reply

@@ -174,7 +174,7 @@ def test_signatures_are_judged_by_the_roster_at_application(counted: Counted) ->
     assert after.ask(Verb.REVOKE, key_id(desk, "carol"), "alice").code == ""
     halt = after.command(Verb.HALT, Position(Stage.HALTED))
     slipped = verify(sign_with_file_key(propose(halt), desk.keys["carol"]).text, before, desk.now)
-    reply = after.give(i.CommandSubmitted(slipped, anchored=True)).reply
+    reply = after.give(i.CommandSubmitted(slipped, anchored=True, seen=after.seen())).reply
     assert isinstance(reply, CommandReply)
     assert reply.code == "other-roster"
     counted("attack vectors", kind="other-roster")

@@ -77,7 +77,7 @@ async def test_a_failed_halt_decision_leaves_no_order_to_place(live: Desk, tmp_p
 async def test_a_drill_latches_and_is_not_marked_as_a_halt(validating: Desk, tmp_path: Path) -> None:
     async with running(validating, tmp_path) as shell:
         drill = shell.desk.command(Verb.DRILL, shell.desk.state.position, subject=HALT_DRILL)
-        await shell.ask(i.CommandSubmitted(shell.desk.verified(drill, "alice"), anchored=True))
+        await shell.ask(i.CommandSubmitted(shell.desk.verified(drill, "alice"), anchored=True, seen=shell.desk.seen()))
         assert shell.writer.state.drill is not None
         assert shell.permits.latched_because
         assert shell.halts == []

@@ -246,12 +246,13 @@ def test_a_halted_deployment_does_not_arm_before_its_account_was_compared(valida
 def test_moving_to_a_venue_that_does_not_reconcile_disarms(desk: Desk) -> None:
     desk.trade(6)
     desk.run(40_000)
-    wrong(desk, TESTNET, "1")
-    assert desk.move(Verb.ADVANCE, Stage.TESTNET_VALIDATING).code == ""
+    desk.move(Verb.ADVANCE, Stage.TESTNET_VALIDATING)
+    wrong(desk, MOCK, "1")
+    assert desk.move(Verb.DEMOTE, Stage.MOCK).code == ""
     assert not desk.state.armed
     denied = desk.order("0.00003").reply
     assert isinstance(denied, Deny)
     assert denied.rule == "not-armed"
-    desk.sweep(TESTNET)
+    desk.sweep(MOCK)
     assert desk.state.armed
     assert isinstance(desk.order("0.00003").reply, Admitted)

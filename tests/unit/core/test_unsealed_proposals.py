@@ -30,7 +30,7 @@ def earned() -> Desk:
 
 
 def shown(desk: Desk, target: Position = MOVE[1]) -> SealReply:
-    reply = desk.give(i.ProposalAsked(MOVE[0], target, seal=False)).reply
+    reply = desk.give(i.ProposalAsked(MOVE[0], target, seal=False, seen=desk.seen())).reply
     assert isinstance(reply, SealReply)
     return reply
 
@@ -42,7 +42,7 @@ def signed_later(desk: Desk, reply: SealReply) -> Command:
 
 
 def submit(desk: Desk, command: Command, text: str, *signers: str) -> CommandReply:
-    reply = desk.give(i.CommandSubmitted(desk.verified(command, *signers), anchored=True, shown=text)).reply
+    reply = desk.give(i.CommandSubmitted(desk.verified(command, *signers), anchored=True, seen=desk.seen(), shown=text)).reply
     assert isinstance(reply, CommandReply)
     return reply
 

@@ -9,7 +9,7 @@ from controller.core.decisions.ways_out import WayOut, ways_out
 from controller.core.lifecycle import Position
 from policies.authority import Verb
 from policies.stage import Mode, Stage
-from tests.support.desk import RULES, SYMBOL, D, Desk, with_policy
+from tests.support.desk import D, Desk, with_policy
 from tests.support.flattening import flatten, hold, play
 
 LIVE, VALIDATED, MOCK = Position(Stage.LIVE_EUR10), Position(Stage.VALIDATED), Position(Stage.MOCK)
@@ -29,7 +29,7 @@ def desk(trading: Desk) -> Desk:
 
 
 def ways(desk: Desk, *, quoted: bool = True) -> dict[tuple[Verb, Position], WayOut]:
-    found = ways_out(desk.state, {SYMBOL: desk.quote()} if quoted else {}, {SYMBOL: RULES}, desk.now)
+    found = ways_out(desk.state, desk.seen(quoted=quoted), desk.now)
     return {(way.verb, way.target): way for way in found}
 
 

@@ -17,6 +17,7 @@ from controller.console.app import create_app
 from controller.console.limits import ConsoleLimits
 from controller.console.schema import ProposeRequest
 from controller.core.decisions.draft import SealReply
+from controller.core.inputs import Tick
 from controller.core.lifecycle import Position
 from controller.runtime.api.operator import Operator
 from controller.runtime.api.refusals import RATE
@@ -54,6 +55,17 @@ def shell(earned: Desk, tmp_path: Path) -> Iterator[Shell]:
     made.journal.close()
 
 
+class Seen(Markets):
+    """Sees every venue, as the desk does."""
+
+    def __init__(self, desk: Desk, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._desk = desk
+
+    def measured_now(self) -> Tick:
+        return self._desk.seen()
+
+
 @asynccontextmanager
 async def operating(shell: Shell) -> AsyncIterator[Operator]:
     rules = {name: dict[str, SymbolRules]() for name in VenueName}
@@ -64,7 +76,7 @@ async def operating(shell: Shell) -> AsyncIterator[Operator]:
         yield Operator(
             writer=shell.writer,
             inbox=inbox,
-            markets=Markets(feeds=no_feeds, rules=rules, accelerated={}, symbols=(), clock=clock, inbox=inbox, clocks={}),
+            markets=Seen(shell.desk, feeds=no_feeds, rules=rules, accelerated={}, symbols=(), clock=clock, inbox=inbox, clocks={}),
             history=RecentHistory(),
             journal=shell.journal,
             clock=clock,

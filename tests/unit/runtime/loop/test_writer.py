@@ -176,7 +176,7 @@ async def test_a_halt_overtakes_every_queued_input(shell: Shell) -> None:
 async def test_a_signed_halt_overtakes_too(shell: Shell) -> None:
     command = shell.desk.command(Verb.HALT, Position(Stage.HALTED))
     order = shell.ask(shell.desk.requested("0.00003"))
-    halt = shell.ask(i.CommandSubmitted(shell.desk.verified(command, "carol"), anchored=True))
+    halt = shell.ask(i.CommandSubmitted(shell.desk.verified(command, "carol"), anchored=True, seen=shell.desk.seen()))
     await shell.step()
     await halt
     assert isinstance((await order).reply, Deny)
