@@ -36,7 +36,8 @@ class Ledger:
     ``bought`` is what our own orders bought less what they sold and the fees charged in it, by asset. It is negative where they
     sold what the account had before. ``reconciled_at`` is when a reconciliation last found no difference. ``equity_eur`` is the
     equity of the last sample, ``None`` if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity.
-    ``ids`` maps the venue's id of every order of ours to our own id; ``strangers`` holds the trades of orders that are not ours.
+    ``clock_judged_at`` is when a sample last told for certain on which side of the guard's limit the clock offset is. ``ids`` maps
+    the venue's id of every order of ours to our own id, and ``strangers`` holds the trades of orders that are not ours.
     ``one_numbering``: the venue's trade lists and its stream were seen to use the same ids.
     """
 
@@ -58,6 +59,7 @@ class Ledger:
     day: int = -1
     day_start_eur: Decimal | None = None
     peak_eur: Decimal | None = None
+    clock_judged_at: Millis | None = None
     ids: CompactMap = CompactMap()
     strangers: Map[str, tuple[Booking, ...]] = field(default_factory=Map)
     one_numbering: bool = False

@@ -255,6 +255,8 @@ def _sampled(state: State, event: e.Sampled) -> State:
             peak_eur=event.equity_eur if ledger.peak_eur is None else max(ledger.peak_eur, event.equity_eur),
         )
     clock = _certain_offset(state, event)
+    if clock is not None:
+        ledger = replace(ledger, clock_judged_at=state.at)
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if event.venue is not state.watched or state.tally is None:
         return state

@@ -164,8 +164,8 @@ def test_a_refused_advance_is_journalled_with_its_facts(earned: Desk) -> None:
     assert isinstance(refused, e.CommandRefused)
     assert refused.code == reply.code == "target-not-seen"
     assert refused.message == (
-        "TESTNET_VALIDATING cannot be entered now, because of what is seen of testnet: BTCUSDT has no valid order book and was last "
-        "quoted 45210 ms ago"
+        "TESTNET_VALIDATING cannot be entered now, because of what is seen of testnet: BTCUSDT has no valid order book and was "
+        "last quoted 45210 ms ago"
     )
 
 
