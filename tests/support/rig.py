@@ -68,6 +68,15 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
+def _lands_blind(answer: httpx.Response) -> bool:
+    return answer.status_code >= 400 and answer.json()["error"]["code"] == "target-not-seen"
+
+
+def _may_go_up(status: dict[str, Any]) -> bool:
+    """It is armed, and sees where the next step up ends."""
+    return bool(status["armed"]) and all(fact["ok"] for edge in status["next_edges"] for fact in edge["landing"])
+
+
 @dataclass
 class Rig:
     """One deployment with its venues, its bot's key and its operators' keys."""
@@ -171,7 +180,12 @@ class Rig:
 
     async def propose(self, verb: str, **fields: Any) -> dict[str, Any]:
         """Ask for a payload to sign."""
-        answer = await self.ask("POST", "/v1/propose", json={"verb": verb, "reason": "test", **fields})
+        for _ in range(400):
+            answer = await self.ask("POST", "/v1/propose", json={"verb": verb, "reason": "test", **fields})
+            if not _lands_blind(answer):
+                break
+            # A busy machine may show the target's market late.
+            await asyncio.sleep(0.1)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
@@ -187,14 +201,18 @@ class Rig:
         return await self.ask("POST", "/v1/commands", content=envelope, headers={"content-type": "application/json"})
 
     async def command(self, verb: str, *names: str, **fields: Any) -> httpx.Response:
-        """Propose, sign and submit."""
-        proposal = await self.propose(verb, **fields)
-        return await self.submit(self.sign(proposal["payload"], *names))
+        """Propose, sign and submit; again where the target was not seen in that moment."""
+        for _ in range(40):
+            proposal = await self.propose(verb, **fields)
+            answer = await self.submit(self.sign(proposal["payload"], *names))
+            if not _lands_blind(answer):
+                break
+        return answer
 
     async def climb(self, stage: str) -> None:
         """Go up to ``stage``, with a bot that only reads its account."""
         async with self.bot_looking():
-            while (status := await self.armed())["stage"] != stage:
+            while (status := await self.until(_may_go_up))["stage"] != stage:
                 verb = status["next_edges"][0]["verb"]
                 answer = await self.command(verb, "alice", "bob")
                 if answer.status_code == 200:

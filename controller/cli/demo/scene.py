@@ -111,7 +111,7 @@ class Scene:
         return status
 
     def wait_for_gate(self, gate: str, seconds: int) -> None:
-        """Wait until every rule of a gate passes."""
+        """Wait until every rule of a gate passes and the venue behind it is seen."""
 
         def look() -> Look:
             with self.client() as client:
@@ -143,7 +143,10 @@ def _gate_look(gate: GateView) -> Look:
     words = f"{passed} of {total} rules pass"
     if slowest is not None:
         words += f", {slowest[1].id} {slowest[1].measured or '–'} of {slowest[1].threshold} {slowest[1].unit}"
-    return Look(done=gate.verdict == "PASS", permille=slowest[0] if slowest is not None else 1000, words=words)
+    unseen = next((fact.line for fact in gate.landing if not fact.ok), "")
+    if gate.verdict == "PASS" and unseen:
+        words += f", {unseen}"
+    return Look(done=gate.verdict == "PASS" and not unseen, permille=slowest[0] if slowest is not None else 1000, words=words)
 
 
 def _share(rule: RuleView) -> int:

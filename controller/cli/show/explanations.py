@@ -113,6 +113,9 @@ def _command_history(entries: Iterable[Entry]) -> Explanation:
 def _gate(directory: Path, gate: str) -> Explanation:
     entries = _matching(directory, lambda entry, body: entry.kind == "evidence-sealed" and body["gate"] == gate)
     decided = _matching(directory, lambda _, body: bool(body.get("result")) and json.loads(body["result"])["gate"] == gate)
+    landing = _landing(directory, gate)
+    if not decided and landing.document.get("landing"):
+        return Explanation(landing.document, (Text(f"gate {gate} has not decided yet"), *landing.parts))
     if not decided:
         raise UsageError(
             f"gate {gate} has not decided yet ({len(entries)} proposals evaluated it)",
@@ -121,7 +124,6 @@ def _gate(directory: Path, gate: str) -> Explanation:
         )
     last = decided[-1]
     result = json.loads(json.loads(last.body)["result"])
-    landing = _landing(directory, gate)
     document = {**entry_document(last), "result": result, **landing.document}
     return Explanation(document, (_headline(last), *_result_parts(result), *landing.parts))
 
