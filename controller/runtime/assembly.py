@@ -48,10 +48,11 @@ from controller.runtime.venues.halt_figures import report_drill, report_halt
 from controller.runtime.venues.markets import Markets
 from controller.runtime.venues.perform import Performer
 from controller.runtime.venues.reconcile import Sweeper
+from controller.runtime.venues.strangers import Strangers
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from exchange.errors import GatehouseError
-from exchange.model import OrderStatus, SymbolRules
+from exchange.model import Fill, OrderStatus, SymbolRules
 from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName
 from policies.schema import OnStop, Policy
 
@@ -137,6 +138,7 @@ class Assembly:
             inbox=inbox,
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
         )
+        self._strangers = Strangers(lambda: self.writer.state)
         self._performer = self._make_performer()
         self.writer = writer = Writer(
             journal=parts.journal,
@@ -234,6 +236,7 @@ class Assembly:
             working=lambda venue: sum(1 for order in self._open_on(venue) if order.working),
             trades_on=self._trades_on,
             owner=lambda venue, order_id: self.writer.state.ledger(venue).ids.get(order_id),
+            strangers=self._strangers,
         )
 
     def _make_disk_reserve(self) -> DiskReserve | None:
@@ -330,7 +333,9 @@ class Assembly:
         for name, venue in parts.venues.items():
             work[f"{name} sweeps"] = self._sweepers[name].run
             work[f"{name} clock"] = self._clock_meters[name].run
-            work[f"{name} private stream"] = partial(_listen, venue, self._inbox, parts.clock, partial(self._after_gap, name))
+            work[f"{name} private stream"] = partial(
+                _listen, venue, self._inbox, parts.clock, partial(self._after_gap, name), self._strangers
+            )
         if self._disk_reserve is not None:
             work["disk reserve"] = self._disk_reserve.run
         if self.heartbeat is not None:
@@ -360,6 +365,7 @@ class Assembly:
             clock=self._parts.clock,
             every_s=SWEEP_EVERY_S,
             rules=partial(self._markets.rules_of, name),
+            strangers=self._strangers,
         )
 
     def _after_gap(self, name: VenueName) -> None:
@@ -435,11 +441,13 @@ def _writer_ended(task: asyncio.Task[None], permits: PermitOffice) -> None:
         _log.critical("the writer ended: nothing will be placed again in this process", exc_info=task.exception())
 
 
-async def _listen(venue: Venue, inbox: Inbox, clock: Clock, after_gap: Callable[[], None]) -> None:
+async def _listen(venue: Venue, inbox: Inbox, clock: Clock, after_gap: Callable[[], None], strangers: Strangers) -> None:
     async for event in venue.events():
         if isinstance(event, StreamGap):
             after_gap()
         else:
+            if not isinstance(event, Fill):
+                strangers.told(venue.name, event)
             inbox.fact(VenueReported(venue.name, event), clock.monotonic_ns())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 from controller.core import events as e
@@ -10,6 +9,7 @@ from controller.core.decisions import moves, reused_ids
 from controller.core.decisions.account import account_view
 from controller.core.decisions.bot_keys import usable
 from controller.core.decisions.draft import Admitted, Draft, Repeated, Reply
+from controller.core.decisions.whose import our_prefix
 from controller.core.effects import Place
 from controller.core.fold.drills import DRILL_RULE
 from controller.core.fold.flatten import FLATTEN_RULE
@@ -113,8 +113,7 @@ def cancel_asked(draft: Draft, request: CancelAsked) -> None:
 
 def next_client_id(state: State) -> str:
     """The client order id of the next admitted order: 24 characters of ``[a-z0-9-]``, deterministic, never used twice."""
-    owner = hashlib.sha256(f"{state.controller_id} {state.environment}".encode()).hexdigest()[:10]
-    return f"gh-{owner}-{state.order_number + 1:010d}"
+    return f"{our_prefix(state)}{state.order_number + 1:010d}"
 
 
 def _admitted_event(state: State, request: OrderRequested, verdict: Admit, client_id: str) -> e.OrderAdmitted:

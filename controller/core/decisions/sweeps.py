@@ -115,7 +115,7 @@ def _execution_differences(draft: Draft, reading: AccountRead) -> list[str]:
 
 
 def _not_ours(report: ListedOrder) -> str:
-    return f"{venue_reports.described(report)} is not ours"
+    return f"{venue_reports.described(report)} is not ours: {venue_reports.outside(report)}"
 
 
 def _conclude(

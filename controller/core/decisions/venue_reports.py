@@ -19,6 +19,7 @@ from exchange.errors import IntegrityError
 from exchange.model import ForeignOrder, ListedOrder, OrderReport, OrderStatus, OrderType
 from exchange.orders import advance
 from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, VenueName
+from policies.numbers import text
 from policies.stage import Stage
 
 AT_THE_VENUE = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
@@ -139,13 +140,21 @@ def foreign_reported(draft: Draft, venue: VenueName, report: ListedOrder) -> Non
     """
     alive = report.open if isinstance(report, ForeignOrder) else report.status in AT_THE_VENUE
     if alive and draft.after.armed and is_foreign(draft.after, venue, report):
-        moves.integrity(draft, f"{described(report)} on {venue} is not ours")
+        moves.integrity(draft, f"{described(report)} on {venue} is not ours: {outside(report)}")
 
 
 def described(report: ListedOrder) -> str:
     """An order that is not known, in words: a person may have placed one of a type that no API places."""
     kind = f" of type {report.kind}" if isinstance(report, ForeignOrder) else ""
     return f"order {report.client_id or report.order_id}{kind}"
+
+
+def outside(report: ListedOrder) -> str:
+    """What a person placed, in words that stay the same while it trades."""
+    if isinstance(report, ForeignOrder):
+        return f"{report.symbol}, placed outside gatehouse"
+    price = "" if report.type is OrderType.MARKET else f" @ {text(report.price)}"
+    return f"{report.side} {text(report.quantity)} {report.symbol}{price}, placed outside gatehouse"
 
 
 def _rejected(order: OrderState) -> str:

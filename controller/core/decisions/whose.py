@@ -7,6 +7,7 @@ lost has no venue id yet; what the venue shows without our id may then be that o
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -68,6 +69,23 @@ def is_foreign(state: State, venue: VenueName, report: ListedOrder) -> bool:
     id at the venue is not known yet.
     """
     return state.venue is venue and not may_be_ours(state, venue, [report])
+
+
+def our_prefix(state: State) -> str:
+    """What every client id of this deployment begins with."""
+    owner = hashlib.sha256(f"{state.controller_id} {state.environment}".encode()).hexdigest()[:10]
+    return f"gh-{owner}-"
+
+
+def is_placed_by_others(state: State, venue: VenueName, report: ListedOrder) -> bool:
+    """Whether an order was placed outside this deployment, so that it is not ours to cancel.
+
+    Ours are those that the books know by either id, those whose id begins as ours do, and those that may be an order of ours whose
+    id at the venue is not known yet.
+    """
+    if find(state, venue, report.client_id, report.order_id) is not None or report.client_id.startswith(our_prefix(state)):
+        return False
+    return not may_be_ours(state, venue, [report])
 
 
 def _unnamed(order: OrderState) -> bool:

@@ -30,6 +30,7 @@ from controller.console.schema import (
 )
 from controller.core import events as e
 from controller.core.decisions import evidence, landing
+from controller.core.inputs import Tick
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
 from controller.core.state import State
@@ -107,23 +108,28 @@ def status_view(
         release=ReleaseView(name=state.release.name, version=state.release.version, digest=state.release.digest),
         account_fingerprint=state.accounts.get(VenueName.LIVE, ""),
         halt=_halt(state),
-        next_edges=tuple(
-            NextEdgeView(
-                verb=verb,
-                target=target.stage,
-                step=target.step,
-                gate=gate.value,
-                persons_needed=quorum(verb, here.stage, policy.mode).persons,
-                # A standby watches no market, so it cannot say where a move would land.
-                landing=_landing(landing.facts(state, policy, verb, target, seen, now)) if seen.markets else (),
-            )
-            for verb, target, gate in evidence.gated_moves(state)
-        ),
+        next_edges=_next_edges(state, policy, seen, now),
         now_ms=now,
         pending=pending_view(state),
         oversight=_oversight(state, key_problem),
         ways_out=way_out_views(state, policy, seen, now) if venue is not None else (),
         flatten=flatten_view(state, policy),
+    )
+
+
+def _next_edges(state: State, policy: Policy, seen: Tick, now: Millis) -> tuple[NextEdgeView, ...]:
+    here = state.position
+    return tuple(
+        NextEdgeView(
+            verb=verb,
+            target=target.stage,
+            step=target.step,
+            gate=gate.value,
+            persons_needed=quorum(verb, here.stage, policy.mode).persons,
+            # A standby watches no market, so it cannot say where a move would land.
+            landing=_landing(landing.facts(state, policy, verb, target, seen, now)) if seen.markets else (),
+        )
+        for verb, target, gate in evidence.gated_moves(state)
     )
 
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from controller.core.state import State
+from controller.runtime.venues.strangers import Strangers
 from exchange.errors import GatehouseError
+from exchange.model import ListedOrder
 from exchange.ports import CancelFailed, Clock, Venue, VenueName
 from policies.guards import Level
 
@@ -22,6 +25,9 @@ CONFIRM_AFTER_S = 1.0
 RETRY_AFTER_S = 0.25
 RETRY_AFTER_MOST_S = 2.0
 """The pause after a failed try doubles up to this, so that a healthy venue is empty within seconds."""
+
+FIRST_LIST_S = 1.0
+"""How long the first cancels of a process wait for a list that says whether there are orders of others."""
 
 REPORT_AT_S = (10.0, 60.0, 300.0)
 """After how many seconds without proof people are told; after the last one every ``REPORT_AGAIN_S``."""
@@ -81,8 +87,12 @@ async def cancel_all_until_empty(
     expected: int,
     report: Callable[[NotEmpty], None] = lambda _: None,
     trades_again: Callable[[], bool] = lambda: False,
+    strangers: Strangers | None = None,
 ) -> CancelAllResult:
     """Cancel every open order of ``symbols`` until two lists in a row show none and none of our orders is in flight.
+
+    ``strangers`` knows the orders that are not ours: while one is open, ours are cancelled by their ids, and the proof is that a
+    list shows nothing else. Without it every order counts as ours.
 
     ``still_open`` counts our orders without an outcome. ``expected`` is how many orders were working there at the beginning.
     ``report`` is called while there is no proof, after each of ``REPORT_AT_S``. ``trades_again`` ends it without the proof, after
@@ -91,14 +101,16 @@ async def cancel_all_until_empty(
     reporter, order_ids = _Reporter(clock, report), set[str]()
     empty_ns: int | None = None
     pause_s, last_code, cancelled = RETRY_AFTER_S, "", False
+    found: Sequence[ListedOrder] = ()
     while not (cancelled and trades_again()):
         # Asked before the list: an order whose outcome arrives while the list is read may be missing in it.
         quiet = not still_open()
         try:
             # A list may not show an order yet that has just arrived, so it does not end the cancels (mexc-spot-v3.md §6).
             if empty_ns is None or not quiet:
-                cancelled |= not isinstance(await venue.cancel_all(symbols), CancelFailed)
-            listed = [order.order_id for order in await venue.remaining(symbols)]
+                cancelled |= await _cancel(venue, symbols, strangers, found)
+            found = await _remaining(venue, symbols, strangers)
+            listed = [order.order_id for order in found]
         except Exception as error:
             # A defect of an adapter must not end the cancelling either.
             why = error.message if isinstance(error, GatehouseError) else f"{type(error).__name__} in a venue adapter"
@@ -127,3 +139,29 @@ async def cancel_all_until_empty(
             reporter.no_proof(0, "an order has no outcome yet")
         await asyncio.sleep(CONFIRM_AFTER_S)
     return CancelAllResult(max(expected, len(order_ids)), -1)
+
+
+async def _remaining(venue: Venue, symbols: Sequence[str], strangers: Strangers | None) -> Sequence[ListedOrder]:
+    """What is open and is ours, or may be."""
+    if strangers is None:
+        return await venue.remaining(symbols)
+    turn = strangers.turn(venue.name)
+    return strangers.sort(venue.name, await venue.remaining(symbols), turn)
+
+
+async def _cancel(venue: Venue, symbols: Sequence[str], strangers: Strangers | None, found: Sequence[ListedOrder]) -> bool:
+    """Send the cancels of one round; whether the venue took them."""
+    if strangers is not None and not strangers.listed(venue.name):
+        # This process has read no list yet. One that does not come must not delay the cancels.
+        with suppress(Exception):
+            async with asyncio.timeout(FIRST_LIST_S):
+                found = await _remaining(venue, symbols, strangers)
+    if strangers is None or not strangers.any(venue.name):
+        return not isinstance(await venue.cancel_all(symbols), CancelFailed)
+    # One cancel that fails or takes long must not keep the others from being sent; the list shows what is left.
+    ours = strangers.ours(venue.name, found)
+    answers = await asyncio.gather(*(venue.cancel(symbol, name) for symbol, name in ours), return_exceptions=True)
+    failed = [type(answer).__name__ for answer in answers if isinstance(answer, BaseException)]
+    if failed:
+        _log.warning("orders could not be cancelled by their ids", extra={"fields": {"orders": len(failed), "why": failed[0]}})
+    return not failed

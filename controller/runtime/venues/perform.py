@@ -16,6 +16,7 @@ from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, cancel_all_until_empty
 from controller.runtime.venues.lookups import LookUps
+from controller.runtime.venues.strangers import Strangers
 from exchange.errors import GatehouseError, Refused
 from exchange.model import OrderIntent
 from exchange.ports import (
@@ -40,7 +41,7 @@ class Performer:
     """Carries out effects at the venues.
 
     ``on_alert`` gets alerts, ``on_cancel_all_result`` the result of each cancel-all, ``on_not_empty`` each that takes too long.
-    ``owner`` tells our id of the order that a venue's id names.
+    ``owner`` tells our id of the order that a venue's id names, and ``strangers`` which orders are not ours.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Performer:
         working: Callable[[VenueName], int],
         trades_on: Callable[[VenueName], bool],
         owner: Callable[[VenueName, str], str | None],
+        strangers: Strangers,
     ) -> None:
         self._venues = venues
         self._permits = permits
@@ -68,6 +70,7 @@ class Performer:
         self._still_open = still_open
         self._working = working
         self._trades_on = trades_on
+        self._strangers = strangers
         self._tasks: set[asyncio.Task[None]] = set()
         self.look_ups = LookUps(venues, inbox, clock, self._start, owner)
         self._cancelling_all: set[VenueName] = set()
@@ -152,6 +155,7 @@ class Performer:
                 expected=self._working(effect.venue),
                 report=lambda not_empty: self._on_not_empty(effect, not_empty),
                 trades_again=lambda: self._trades_on(effect.venue),
+                strangers=self._strangers,
             )
         finally:
             self._cancelling_all.discard(effect.venue)

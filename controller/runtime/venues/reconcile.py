@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from controller.core.inputs import AccountRead, AccountSnapshot
 from controller.core.state import Ledger
 from controller.runtime.loop.inbox import Inbox
+from controller.runtime.venues.strangers import Strangers
 from exchange.errors import GatehouseError
 from exchange.model import Fill, ListedOrder, Millis, SymbolRules
 from exchange.ports import Clock, Venue
@@ -50,10 +51,12 @@ class Sweeper:
         clock: Clock,
         every_s: float,
         rules: Callable[[], Mapping[str, SymbolRules]],
+        strangers: Strangers,
     ) -> None:
         self._venue = venue
         self._rules = rules
         self._symbols = symbols
+        self._strangers = strangers
         self._ledger = ledger
         self._inbox = inbox
         self._clock = clock
@@ -81,11 +84,12 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Read the account once. The snapshot goes to the writer, which decides."""
-        started, ledger = self._clock.now(), self._ledger()
+        started, ledger, turn = self._clock.now(), self._ledger(), self._strangers.turn(self._venue.name)
         since_ms = ledger.cursor - OVERLAP_MS if ledger.cursor else started - BASELINE_BACK_MS
         snapshot = await read_account(self._venue, self._symbols, Millis(max(0, since_ms)))
         if snapshot is None:
             return
+        self._strangers.sort(self._venue.name, snapshot.open_orders, turn)
         fees = {symbol: max(rule.maker_fee, rule.taker_fee) for symbol, rule in self._rules().items()}
         input_ = AccountRead(self._venue.name, snapshot, fills_before=ledger.fills_booked, started_at=started, fees=fees)
         self._inbox.fact(input_, self._clock.monotonic_ns())

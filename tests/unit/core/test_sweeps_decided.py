@@ -141,7 +141,7 @@ def test_an_account_that_never_agreed_admits_nothing() -> None:
 def test_the_first_reading_that_shows_a_foreign_order_halts(desk: Desk) -> None:
     report = stranger(desk)
     decision = desk.sweep(MOCK, orders=(report,))
-    assert verdict(decision).breaks == ("order foreign is not ours",)
+    assert verdict(decision).breaks == ("order foreign is not ours: BUY 0.00003 BTCUSDT @ 60000, placed outside gatehouse",)
     assert desk.state.position.stage is Stage.HALTED
     assert isinstance(decision.effects[0], Alert | Latch)
     assert [effect.venue for effect in decision.effects if isinstance(effect, CancelAll)] == [MOCK]
