@@ -447,7 +447,7 @@ async def _listen(venue: Venue, inbox: Inbox, clock: Clock, after_gap: Callable[
             after_gap()
         else:
             if not isinstance(event, Fill):
-                strangers.told(venue.name, event)
+                strangers.streamed(venue.name, event)
             inbox.fact(VenueReported(venue.name, event), clock.monotonic_ns())
 
 

@@ -32,7 +32,7 @@ class Strangers:
         self._state = state
         self._seen = {name: _Seen() for name in VenueName}
 
-    def told(self, venue: VenueName, report: ListedOrder) -> None:
+    def streamed(self, venue: VenueName, report: ListedOrder) -> None:
         """A private stream told of one order."""
         seen = self._seen[venue]
         seen.turn += 1
@@ -53,7 +53,7 @@ class Strangers:
         """
         state, seen = self._state(), self._seen[venue]
         others = {report.order_id for report in reports if is_placed_by_others(state, venue, report)}
-        newer = {order_id: told for order_id, told in seen.open.items() if told > turn}
+        newer = {order_id: at for order_id, at in seen.open.items() if at > turn}
         seen.listed, seen.open = True, {**dict.fromkeys(others, 0), **newer}
         return [report for report in reports if report.order_id not in others]
 

@@ -75,7 +75,7 @@ class Account:
         return list(self.orders)
 
 
-def emptied(desk: Desk, account: Account, strangers: Strangers | None = None) -> tuple[CancelAllResult, float]:
+def cancelled_all(desk: Desk, account: Account, strangers: Strangers | None = None) -> tuple[CancelAllResult, float]:
     """The result of a cancel-all, and after how many seconds it had its proof."""
     loop = VirtualTimeLoop()
     known = strangers or Strangers(lambda: desk.state)
@@ -94,7 +94,7 @@ def test_ours_is_cancelled_by_id_and_theirs_stays(trading: Desk) -> None:
     desk = trading.fork()
     ours, person = resting(desk), theirs()
     account = Account([ours, person])
-    result, seconds = emptied(desk, account)
+    result, seconds = cancelled_all(desk, account)
     assert (account.orders, account.by_symbol, set(account.by_id)) == ([person], 0, {ours.client_id})
     assert result.empty_ns >= 0
     assert seconds < 3
@@ -103,7 +103,7 @@ def test_ours_is_cancelled_by_id_and_theirs_stays(trading: Desk) -> None:
 def test_without_an_order_of_others_whole_symbols_are_cancelled(trading: Desk) -> None:
     desk = trading.fork()
     account = Account([resting(desk)])
-    emptied(desk, account)
+    cancelled_all(desk, account)
     assert (account.orders, account.by_symbol, account.by_id) == ([], 1, [])
 
 
@@ -122,11 +122,11 @@ def test_an_order_with_an_id_of_ours_that_no_book_knows_is_ours(trading: Desk) -
     prefix = resting(desk).client_id[:-10]
     lost = theirs("C02__lost", f"{prefix}0000009999")
     account = Account([lost, theirs()])
-    emptied(desk, account)
+    cancelled_all(desk, account)
     assert account.orders == [theirs()]
     assert lost.client_id in account.by_id
     other = Account([theirs("C02__other", "gh-0123456789-0000000001")])
-    assert emptied(desk, other)[0].orders == 0
+    assert cancelled_all(desk, other)[0].orders == 0
     assert len(other.orders) == 1
 
 
@@ -150,7 +150,7 @@ def test_a_list_that_does_not_come_delays_no_cancel(trading: Desk) -> None:
             return await super().remaining(symbols)
 
     account = Hangs([resting(desk)])
-    _, seconds = emptied(desk, account)
+    _, seconds = cancelled_all(desk, account)
     assert account.by_symbol == 1
     assert seconds < FIRST_LIST_S + 3
 
@@ -160,16 +160,16 @@ def test_a_stream_that_told_of_it_is_enough_without_the_list(trading: Desk) -> N
     ours, person = resting(desk), theirs()
     strangers = Strangers(lambda: desk.state)
     strangers.sort(MOCK, [ours], 0)
-    strangers.told(MOCK, person)
+    strangers.streamed(MOCK, person)
     account = Account([ours, person], faults=[True] * 5)
-    emptied(desk, account, strangers)
+    cancelled_all(desk, account, strangers)
     assert (account.orders, account.by_symbol) == ([person], 0)
 
 
 def test_a_list_from_before_the_stream_told_of_it_forgets_nothing(trading: Desk) -> None:
     strangers = Strangers(lambda: trading.state)
     turn = strangers.turn(MOCK)
-    strangers.told(MOCK, theirs())
+    strangers.streamed(MOCK, theirs())
     strangers.sort(MOCK, [], turn)
     assert strangers.any(MOCK)
     strangers.sort(MOCK, [], strangers.turn(MOCK))
@@ -183,11 +183,11 @@ def test_a_list_from_before_the_stream_told_of_it_forgets_nothing(trading: Desk)
 )
 def test_an_order_of_others_that_ended_is_forgotten(trading: Desk, report: ListedOrder) -> None:
     strangers = Strangers(lambda: trading.state)
-    strangers.told(MOCK, theirs())
-    strangers.told(MOCK, ForeignOrder(SYMBOL, "C02__stop", "", "STOP_LIMIT", open=True))
-    strangers.told(MOCK, report)
+    strangers.streamed(MOCK, theirs())
+    strangers.streamed(MOCK, ForeignOrder(SYMBOL, "C02__stop", "", "STOP_LIMIT", open=True))
+    strangers.streamed(MOCK, report)
     assert strangers.any(MOCK)
-    strangers.told(MOCK, ForeignOrder(SYMBOL, "C02__stop", "", "STOP_LIMIT", open=False))
+    strangers.streamed(MOCK, ForeignOrder(SYMBOL, "C02__stop", "", "STOP_LIMIT", open=False))
     assert not strangers.any(MOCK)
 
 
@@ -203,23 +203,23 @@ def test_a_cancel_that_fails_keeps_no_other_from_being_sent(trading: Desk) -> No
             return await super().cancel(symbol, client_id)
 
     account = Refuses([first, second, theirs()])
-    emptied(desk, account)
+    cancelled_all(desk, account)
     assert account.orders == [theirs()]
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 3), st.integers(0, 3), st.lists(st.booleans(), max_size=6), st.booleans())
-def test_whatever_the_venue_does_ours_go_and_theirs_stay(mine: int, persons: int, faults: list[bool], told: bool) -> None:
+def test_whatever_the_venue_does_ours_go_and_theirs_stay(mine: int, persons: int, faults: list[bool], streamed: bool) -> None:
     desk = Desk().arm()
     ours, others = [resting(desk) for _ in range(mine)], [theirs(f"C02__p{number}") for number in range(persons)]
     strangers = Strangers(lambda: desk.state)
-    if told:
+    if streamed:
         for one in others:
-            strangers.told(MOCK, one)
+            strangers.streamed(MOCK, one)
     # A process that saw no list and no report, and gets no list either, cannot know of theirs.
-    blind = not told and bool(faults) and faults[0]
+    blind = not streamed and bool(faults) and faults[0]
     account = Account([*ours, *others], faults=faults)
-    result, _ = emptied(desk, account, strangers)
+    result, _ = cancelled_all(desk, account, strangers)
     assert result.empty_ns >= 0
     assert not [one for one in account.orders if one in ours]
     if not blind:
