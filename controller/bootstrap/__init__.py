@@ -92,6 +92,8 @@ async def run(
         stack.push_async_callback(services.publisher.finish)
         stack.callback(leadership.journal.close)
         keep_watchdog(deployment, services.alerts, stack)
+        if leadership.first_halt is not None and leadership.first_halt.alert is not None:
+            services.alerts.notify(leadership.first_halt.alert)
         nothing_left = asyncio.Event()
         keep_testnet(deployment, services.alerts.notify, nothing_left, stack)
         with lease_kept(leadership.journal):
@@ -180,7 +182,8 @@ async def _assemble(
             publisher=publisher,
             snapshot_schedule=snapshot_schedule,
             latch=services.latch,
-            latch_mark=leadership.latch_mark,
+            first_halt=leadership.first_halt.request if leadership.first_halt is not None else None,
+            high_water=leadership.high_water,
             reserve=disk_reserve,
             examine=partial(examine, deployment, remote[VenueName.LIVE], permits),
             bot_secret=partial(find_bot_secret, deployment, services.redactor),

@@ -284,24 +284,27 @@ class BreachWindow:
 class State:
     """The whole state. It is never assigned to, only folded. Like its parts it has no slots (see ``policies.values``).
 
-    ``validation_void`` says why only a reset leads out of the present halt. ``guard_since`` is since when ``guard`` is at its
-    level. ``reducing`` holds the guards whose loss leaves only sells until it is small enough again. ``demoted_at`` holds the
-    times of recent demotions after a soft breach. ``rosters`` maps the digest of every roster that was ever in force to its
-    version. ``policy_file`` and ``release_file`` are what was last read from disk: an unchanged file does not replace what a
-    signed command has put in force since. ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was
-    journalled. ``alerts`` holds the alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of
-    ``controller.core.fold.alerts``; ``alerts_lost`` counts those dropped. ``drills`` holds the last drill of each kind since what
-    it proves last changed. ``watchdog_seq`` and ``watchdog_head`` name the last absorbed entry of the watchdog's log.
-    ``closed_symbols`` holds the symbols in which something is at stake and that are closed at their venue. ``watched_since`` is
-    since when ``watched`` is the venue it is.
+    ``genesis`` is a hash of what the first entry says and when. ``witnesses`` are the checkpoint targets outside the folder of the
+    deployment, as the last start found them. ``validation_void`` says why only a reset leads out of the present halt.
+    ``guard_since`` is since when ``guard`` is at its level. ``reducing`` holds the guards whose loss leaves only sells until it is
+    small enough again. ``demoted_at`` holds the times of recent demotions after a soft breach. ``rosters`` maps the digest of
+    every roster that was ever in force to its version. ``policy_file`` and ``release_file`` are what was last read from disk: an
+    unchanged file does not replace what a signed command has put in force since. ``bot_keys`` holds every key ever issued;
+    ``bot_keys_since`` is when the first was journalled. ``alerts`` holds the alerts that are not acknowledged, oldest first, at
+    most ``MOST_ALERTS`` of ``controller.core.fold.alerts``; ``alerts_lost`` counts those dropped. ``drills`` holds the last drill
+    of each kind since what it proves last changed. ``watchdog_seq`` and ``watchdog_head`` name the last absorbed entry of the
+    watchdog's log. ``closed_symbols`` holds the symbols in which something is at stake and that are closed at their venue.
+    ``watched_since`` is since when ``watched`` is the venue it is.
     """
 
     seq: int = 0
     at: Millis = Millis(0)
+    genesis: str = "0" * 64
     controller_id: str = ""
     environment: Environment = Environment.REHEARSAL
     gatehouse_version: str = ""
     epoch: int = 0
+    witnesses: tuple[str, ...] = ()
     policy: Policy | None = None
     policy_digest: str = ""
     roster: Roster | None = None

@@ -71,7 +71,9 @@ def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_POR
     return [
         (
             FILE_NAME,
-            "process settings" + ("" if wanted.live_key and wanted.watchdog_key and artifact else "; fill in what is empty"),
+            "process settings"
+            + ("" if wanted.live_key and wanted.watchdog_key and artifact else "; fill in what is empty")
+            + "; before LIVE name a checkpoint target outside this folder",
         ),
         ("policy.toml", "the limits, and what each gate requires; set its eur_rate"),
         ("roster.toml", "who may sign" + ("; list a security key before going live" if wanted.mode is Mode.TEAM else "")),
@@ -173,6 +175,7 @@ name = "bot"
 key = "{secrets.token_hex(16)}"
 secret_file = "{BOT_SECRET}"
 
-# [[checkpoints]] names where signed checkpoints of the journal go, best two places that this host cannot rewrite: a git remote,
-# a locked bucket, a witness, a webhook, a directory. ops/docs/checkpoints.md has the five lines for each.
+# Signed checkpoints of the journal go to places that this host cannot rewrite, best to two of them. LIVE needs at least one outside
+# this folder. The easiest is a directory that another machine mounts: witnesses = ["/mnt/nas/checkpoints"], above the first table.
+# A git remote, a locked bucket or a witness proves more: ops/docs/checkpoints.md has the five lines of [[checkpoints]] for each.
 """

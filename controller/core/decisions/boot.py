@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import bot_keys, drills, flatten, moves
+from controller.core.decisions import bot_keys, drills, flatten, moves, witnessed
 from controller.core.decisions.draft import Decision, Draft
 from controller.core.effects import CancelAll
 from controller.core.fold.apply import MOCK
@@ -51,7 +51,12 @@ def boot(state: State, input_: Boot, now: Millis) -> Decision:
     if state.seq and changed and draft.after.position.stage not in {Stage.MOCK, Stage.HALTED}:
         reason = f"changed since it was proven: {', '.join(changed)}"
         moves.go(draft, Verb.DEMOTE, MOCK, cause=Cause.CHANGED_DEPLOYMENT, reason=reason)
-    draft.emit(e.ControllerStarted(epoch=input_.epoch, gatehouse_version=input_.gatehouse_version))
+    draft.emit(
+        e.ControllerStarted(
+            epoch=input_.epoch, gatehouse_version=input_.gatehouse_version, high_water=True, witnesses=input_.witnesses
+        )
+    )
+    witnessed.halt_without(draft)
     for order in sorted(draft.after.open.values(), key=lambda order: order.number):
         if order.status is OrderStatus.ADMITTED:
             draft.emit(e.OrderUnknown(client_id=order.client_id, reason="the controller stopped before it recorded the outcome"))

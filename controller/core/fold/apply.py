@@ -20,6 +20,7 @@ from controller.core.state import HaltFigures, Ledger, Pending, Seal, SignedAuth
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
 from gates.measure import Tally
+from policies import canonical
 from policies.authority import CHANGES_ROSTER, KEEPS_PENDING, MOVES_UP
 from policies.document import parse_journalled
 from policies.drills import DrillKind
@@ -45,8 +46,10 @@ def _governed(state: State, **changes: Any) -> State:
 
 
 def _created(state: State, event: e.DeploymentCreated) -> State:
+    entry = canonical.encode({"at": state.at, "kind": event.kind, "body": event.model_dump(mode="json")})
     return _governed(
         state,
+        genesis=canonical.digest(entry).removeprefix("sha256:"),
         controller_id=event.controller_id,
         environment=event.environment,
         gatehouse_version=event.gatehouse_version,
@@ -91,6 +94,7 @@ def _started(state: State, event: e.ControllerStarted) -> State:
     return replace(
         drills.restarted(guards.restarted(_end_mock(state))),
         epoch=event.epoch,
+        witnesses=event.witnesses,
         started_at=state.at,
         armed=False,
         not_armed_because="the venues are not reconciled yet",
