@@ -68,10 +68,9 @@ def _places(data: Path, journal: JournalReader) -> tuple[Path, ...]:
 
 def _halt_of_high_water(data: Path, latch: LatchFile, journal: Journal) -> FirstHalt | None:
     beside, *outside = _places(data, journal)
-    here = read_mark(beside)
-    marks = [mark for mark in (here, *map(read_mark, outside)) if mark is not None]
+    marks = [mark for mark in map(read_mark, (beside, *outside)) if mark is not None]
     problem = contradiction(marks, journal.head, journal.hash_at)
-    if not problem and here is None and isinstance(journal, SqliteJournal) and _had_a_mark(journal):
+    if not problem and not marks and isinstance(journal, SqliteJournal) and _had_a_mark(journal):
         problem = (
             f"{beside}, which names the highest entry of the journal, is gone; the journal ends at entry {journal.head.seq}. "
             "Put the file back, or sign a reset if the journal is the right one"

@@ -191,7 +191,8 @@ class SqliteJournal(SqliteReader):
         self.release_reserve: Callable[[], bool] = lambda: False  # called when the disk is full
         last = _head(connection, controller_id)
         self._head = Head(last.seq, last.hash, epoch)
-        self._files = {file: _identity(file) for file in (path, path.with_name(path.name + "-wal"))}
+        real = path.resolve()
+        self._files = {file: _identity(file) for file in (path, real, real.with_name(real.name + "-wal"))}
 
     @property
     def epoch(self) -> int:

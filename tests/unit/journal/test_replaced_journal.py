@@ -48,6 +48,17 @@ def test_a_file_that_was_replaced_ends_the_writer(
         journal.append([ENTRY], Millis(3))
 
 
+def test_a_journal_behind_a_link_is_followed_to_its_file(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    open_journal(tmp_path / "elsewhere" / "journal.db", "desk").close()
+    (tmp_path / "journal.db").symlink_to(tmp_path / "elsewhere" / "journal.db")
+    with closing(open_journal(tmp_path / "journal.db", "desk")) as journal:
+        journal.append([ENTRY], Millis(1))
+        put_back(tmp_path / "elsewhere" / "journal.db")
+        with pytest.raises(JournalReplaced):
+            journal.append([ENTRY], Millis(2))
+
+
 def test_readers_that_come_and_go_replace_nothing(journal: SqliteJournal, tmp_path: Path) -> None:
     for at in range(2, 5):
         with closing(read_journal(tmp_path / "journal.db")) as reader:
