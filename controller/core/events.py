@@ -61,6 +61,28 @@ class PolicyAdopted(Event):
     command_id: str = ""
 
 
+class PolicyApproved(Event):
+    """A signed policy that a running controller cannot take over: the next start adopts the file that holds it."""
+
+    document: str
+    digest: str
+    command_id: str
+
+
+class DocumentProposed(Event):
+    """A file was found changed at a start, and it is not in force. ``document`` is ``policy`` or ``release``."""
+
+    document: str
+    digest: str
+    changes: tuple[str, ...]
+
+
+class ProposalWithdrawn(Event):
+    """The file holds again what is in force, or what it held when it was last adopted."""
+
+    document: str
+
+
 class RosterAdopted(Event):
     """The roster in force from here on, as canonical JSON; ``command_id`` is empty for the first one, read from a file."""
 

@@ -77,6 +77,7 @@ def run_checks(directory: Path) -> list[CheckResult]:
         ("high water", lambda: _high_water(directory, settings)),
         ("bot keys", lambda: check_bot_keys(directory, settings)),
         ("controller", lambda: _controller(directory, settings)),
+        ("proposals", lambda: _proposals(directory)),
         *(
             (f"venue {name}", _venue_check(venue, settings))
             for name, venue in (("testnet", settings.testnet), ("live", settings.live))
@@ -251,6 +252,19 @@ def _controller(directory: Path, settings: Settings) -> str:
             f"the controller runs but is not armed: {status.not_armed_because}", code="not-armed", remedy="Run `gatehouse status`."
         )
     return f"running at {status.position}, armed"
+
+
+def _proposals(directory: Path) -> str | Warned:
+    """The files that the running controller found changed. Without one nobody has compared them with what is in force."""
+    try:
+        with OperatorClient(directory) as client:
+            proposals = client.status().proposals
+    except GatehouseError:
+        return "the next start compares the files with what is in force"
+    if not proposals:
+        return "the policy and the release in the files are in force"
+    found = "; ".join(f"the {one.document} in the file is not in force: {', '.join(one.changes)}" for one in proposals)
+    return Warned(found, "Sign `gatehouse set-policy FILE` or `gatehouse set-release`, or restore the file and restart.")
 
 
 def _ports_free(*listeners: Listen) -> str:

@@ -66,7 +66,7 @@ def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_POR
     private_file(directory / "secrets/live.secret", "")
     private_file(directory / "secrets/watchdog.secret", "")
     (directory / "policy.toml").write_bytes(places.example_policy(wanted.mode.value).read_bytes())
-    (directory / "roster.toml").write_text(roster_text(directory, persons), encoding="utf-8")
+    (directory / "roster.toml").write_text(roster_text(directory, persons, wanted.mode), encoding="utf-8")
     (directory / FILE_NAME).write_text(_settings(directory.name, ports, testnet, wanted, artifact), encoding="utf-8")
     return [
         (
@@ -127,7 +127,8 @@ controller_id = "{controller_id[:63] or "gatehouse"}"
 environment = "production"
 mock_balances = {{ USDT = "{_DOLLARS}" }}
 
-# The bot. `artifact` is the SHA-256 of what you run: gatehouse init --bot FILE, or sha256sum. Changing it starts again at MOCK.
+# The bot. `artifact` is the SHA-256 of what you run: gatehouse init --bot FILE, or sha256sum. Another bot starts again at MOCK, and
+# counts once `gatehouse set-release` is signed.
 [release]
 name = "{bot}"
 version = "1"
