@@ -7,12 +7,17 @@ What tests count while they run is printed at the end; ``tests/support/counting.
 """
 
 import os
+import tempfile
 
 from hypothesis import settings
 
 from tests.support.tries import PROFILES
 
 pytest_plugins = ("tests.support.counting",)
+
+_STATE_HOME = tempfile.TemporaryDirectory(prefix="gatehouse-state-")
+# What a deployment keeps outside its folder must not stay in the home of who runs the tests.
+os.environ["XDG_STATE_HOME"] = _STATE_HOME.name
 
 for name, examples in PROFILES.items():
     settings.register_profile(name, deadline=None, derandomize=True, print_blob=True, max_examples=examples)

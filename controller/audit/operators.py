@@ -23,6 +23,7 @@ from controller.core import events as e
 from controller.core.decisions import governance
 from controller.core.decisions.binding import check_authorised, check_bound, check_unspent
 from controller.core.decisions.bot_keys import key_document
+from controller.core.decisions.documents import RELEASE
 from controller.core.decisions.drills import subject_of
 from controller.core.decisions.flatten import ALL
 from controller.core.decisions.governance import release_document, roster_of
@@ -38,10 +39,12 @@ from gates.evidence import parse
 from gates.registry import gate_for
 from policies import canonical
 from policies.authority import WITH_SUBJECT, Quorum, Verb
+from policies.document import parse_journalled
 from policies.drills import DrillKind
 from policies.rules import GateName
 from policies.schema import Policy
 from policies.stage import Stage
+from policies.tightening import only_stricter
 
 STORED_MOST = 4096
 """How many characters of an invalid envelope are stored (``controller.core.decisions.commands.envelope_invalid``)."""
@@ -52,6 +55,9 @@ SETTLED_MS = 60_000
 _FOLDED = frozenset({
     e.DeploymentCreated,
     e.PolicyAdopted,
+    e.PolicyApproved,
+    e.DocumentProposed,
+    e.ProposalWithdrawn,
     e.RosterAdopted,
     e.ReleaseAdopted,
     e.AccountBound,
@@ -69,6 +75,7 @@ _BY_COMMAND = frozenset(kind for kind in e.Event.__subclasses__() if "command_id
 """The events that name the command they follow from. That command must have been accepted before."""
 
 _ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxyType({
+    e.PolicyApproved: (Verb.SET_POLICY, lambda event: event.document),
     e.BotKeyIssued: (Verb.ISSUE_BOT_KEY, lambda event: key_document(event.bot, event.key, event.secret_digest)),
     e.BotKeyRevoked: (Verb.REVOKE_BOT_KEY, lambda event: event.key),
     e.AlertAcknowledged: (Verb.ACK_ALERT, lambda event: event.alert_id),
@@ -90,7 +97,8 @@ _ALSO_BY_ITSELF: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = Map
 _VOIDING = frozenset({e.PolicyAdopted, e.ReleaseAdopted, e.AccountBound})
 """The events after which a deployment must move to MOCK, or stay HALTED, before any other decision."""
 
-_WITH_VOIDING = _VOIDING | {e.RosterAdopted, e.BotKeysAdopted, e.AlertRaised, e.CommandVoided, e.StageChanged}
+_PROPOSALS = frozenset({e.PolicyApproved, e.DocumentProposed, e.ProposalWithdrawn})
+_WITH_VOIDING = _VOIDING | _PROPOSALS | {e.RosterAdopted, e.BotKeysAdopted, e.AlertRaised, e.CommandVoided, e.StageChanged}
 """The events that the same decision may contain before that move."""
 
 
@@ -115,6 +123,7 @@ class Auditor:
         self._targets: dict[str, VerifiedCommand] = {}
         self._done: set[tuple[str, type[e.Event]]] = set()
         self._changed = False
+        self._proposes = False
         self._roster_since = Millis(0)
         self.found = Audit()
 
@@ -144,7 +153,8 @@ class Auditor:
     def _check_voided_evidence(self, event: e.Event) -> None:
         """After a change of policy, release, account or version the stage must be MOCK or HALTED."""
         if type(event) in _WITH_VOIDING:
-            self._changed = self._changed or type(event) in _VOIDING
+            proposed = isinstance(event, e.DocumentProposed) and event.document == RELEASE
+            self._changed = self._changed or proposed or type(event) in _VOIDING
             return
         other = isinstance(event, e.ControllerStarted) and event.gatehouse_version != self._state.gatehouse_version
         if (self._changed or other) and self._state.position.stage not in {Stage.MOCK, Stage.HALTED}:
@@ -179,6 +189,11 @@ class Auditor:
                 self._roster(event, at)
             case e.PolicyAdopted():
                 _digest("the policy", event.document, event.digest)
+                self._policy(event)
+            case e.ReleaseAdopted() if self._proposes and self._state.release is not None and not event.command_id:
+                _wrong("another release came into force without a command")
+            case e.ControllerStarted():
+                self._proposes = self._proposes or event.high_water
             case e.BotKeysAdopted() if self._state.bot_keys_since is not None:
                 _wrong("gateway keys are adopted a second time; after the first start they must be issued by signature")
 
@@ -281,6 +296,14 @@ class Auditor:
         command = verified.command
         signed = Position(command.expected_stage, command.expected_step), Position(command.target_stage, command.target_step)
         return signed == (here, target)
+
+    def _policy(self, event: e.PolicyAdopted) -> None:
+        """A start adopts a file only if it is stricter or was signed for. Versions before the marks of entries adopted any file."""
+        before = self._state.policy
+        if not self._proposes or before is None or event.command_id or event.digest == self._state.policy_approved:
+            return
+        if not only_stricter(before, parse_journalled(event.document.encode())):
+            _wrong("a policy that is not only stricter came into force without a command")
 
     def _roster(self, event: e.RosterAdopted, at: Millis) -> None:
         _digest("the roster", event.document, event.digest)

@@ -24,6 +24,7 @@ from exchange.errors import ConfigError, Unauthorised
 from exchange.model import Millis
 from policies import canonical
 from policies.authority import Role
+from policies.stage import Mode
 
 MAX_ROSTER_BYTES = 256 * 1024
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -126,13 +127,21 @@ class Person(BaseModel):
 
 
 class Roster(BaseModel):
-    """All persons whose signatures can count. The version only increases."""
+    """All persons whose signatures can count, and how many must sign. The version only increases.
+
+    ``mode`` decides the quorums. A roster of an earlier version names none; then the policy in force does (``mode_under``).
+    """
 
     model_config = _STRICT
 
     schema_version: Literal[1] = 1
     version: Annotated[int, Field(ge=1, lt=2**53)]
     persons: Annotated[tuple[Person, ...], Field(min_length=1, max_length=64)]
+    mode: Mode | None = None
+
+    def mode_under(self, policy_mode: Mode) -> Mode:
+        """Whose rules count: this roster's, or the policy's where this roster names no mode."""
+        return policy_mode if self.mode is None else self.mode
 
     @property
     def canonical_bytes(self) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -88,10 +89,13 @@ async def run(
         leadership = await acquire_leadership(deployment, services, signals.stop, on_standby)
         if leadership is None:
             return
+        deployment = _in_force(deployment, leadership)
         # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
         stack.push_async_callback(services.publisher.finish)
         stack.callback(leadership.journal.close)
         keep_watchdog(deployment, services.alerts, stack)
+        if leadership.first_halt is not None and leadership.first_halt.alert is not None:
+            services.alerts.notify(leadership.first_halt.alert)
         nothing_left = asyncio.Event()
         keep_testnet(deployment, services.alerts.notify, nothing_left, stack)
         with lease_kept(leadership.journal):
@@ -109,6 +113,13 @@ async def run(
         await _wait_for_end(signals.stop, assembly, leadership.journal, clock)
         if await cancel_before_stop(signals.at_once, assembly):
             nothing_left.set()
+
+
+def _in_force(deployment: Deployment, leadership: Leadership) -> Deployment:
+    """The deployment under the policy in force: the one in the file may be a proposal."""
+    policy = leadership.recovered.state.policy
+    assert policy is not None, "a start puts the first policy in force"
+    return replace(deployment, policy=policy)
 
 
 def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, stack: AsyncExitStack) -> ProcessServices:
@@ -180,7 +191,8 @@ async def _assemble(
             publisher=publisher,
             snapshot_schedule=snapshot_schedule,
             latch=services.latch,
-            latch_mark=leadership.latch_mark,
+            first_halt=leadership.first_halt.request if leadership.first_halt is not None else None,
+            high_water=leadership.high_water,
             reserve=disk_reserve,
             examine=partial(examine, deployment, remote[VenueName.LIVE], permits),
             bot_secret=partial(find_bot_secret, deployment, services.redactor),

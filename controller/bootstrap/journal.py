@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +13,13 @@ from controller.bootstrap.checkpoint_targets import TargetContext, open_targets
 from controller.bootstrap.read import Deployment
 from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.history import leaves_of
-from controller.journal.port import Journal, JournalReader
+from controller.journal.port import Journal
 from controller.journal.postgres import PostgresJournal
 from controller.journal.postgres_hold import JournalHold
 from controller.journal.sqlite import SqliteJournal
 from controller.journal.verify import verify_journal
 from controller.runtime.followers.checkpoints import CheckpointPublisher
 from controller.runtime.followers.disk_space import ReserveFile
-from controller.runtime.followers.latchfile import LatchFile, LatchMark
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery.recover import Recovered, recover
 from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshots
@@ -31,8 +29,6 @@ from controller.telemetry.redact import Redactor
 from exchange.errors import IntegrityError
 from exchange.ports import Clock
 from policies.stage import Environment
-
-_log = logging.getLogger(__name__)
 
 CHECKPOINT_KEY_FILE = "checkpoint.key"
 RESERVE_FILE = "reserve"
@@ -131,20 +127,3 @@ def recover_state(
     if recovered.folded >= SAVE_AFTER:
         snapshots.save(recovered.state, journal.head, history.saved(), publisher.tree)
     return recovered
-
-
-def pending_latch_mark(latch: LatchFile, journal: JournalReader) -> LatchMark | None:
-    """The mark in this host's latch file, if it still demands a halt. It is then written again as a halt until that is journalled.
-
-    A mark that only says that the journal could not be written is dropped once another controller has written the journal since.
-    """
-    mark = latch.read()
-    if mark is None:
-        return None
-    last = next(journal.read(after=max(0, journal.head.seq - 1)), None)
-    if last is not None and not mark.means_halt(last.epoch):
-        _log.warning("the latch file's mark is dropped: another controller has led since", extra={"fields": {"mark": mark.reason}})
-        latch.clear()
-        return None
-    latch.write(replace(mark, halted=True))
-    return mark

@@ -9,17 +9,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Thread
 
-from controller.bootstrap.journal import open_verified, pending_latch_mark, recover_state
+from controller.bootstrap.first_halt import FirstHalt, find_first_halt, halt_of, halt_of_standby, open_high_water
+from controller.bootstrap.journal import open_verified, recover_state
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.servers import open_standby_servers
 from controller.core.effects import Alert, AlertKind
 from controller.journal.chain import Head
-from controller.journal.lease import RENEW_NS, Lease
+from controller.journal.lease import RENEW_NS
 from controller.journal.location import DatabaseLocation
 from controller.journal.port import Journal, JournalError, JournalLocked, LeasedJournal
 from controller.journal.tenure import Tenure
 from controller.runtime.api.standby import StandbyOperator
 from controller.runtime.followers.checkpoints import CheckpointPublisher
+from controller.runtime.followers.high_water import HighWater
 from controller.runtime.followers.latchfile import LatchFile, LatchMark
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery.follow import Follower, Standby
@@ -51,11 +53,12 @@ class ProcessServices:
 
 @dataclass(frozen=True, slots=True)
 class Leadership:
-    """The journal, taken over, with the start already in it. ``latch_mark`` still has to halt the deployment."""
+    """The journal, taken over, with the start already in it. ``first_halt`` still has to halt the deployment."""
 
     journal: Journal
     recovered: Recovered
-    latch_mark: LatchMark | None
+    first_halt: FirstHalt | None
+    high_water: HighWater
 
 
 async def acquire_leadership(
@@ -132,28 +135,27 @@ async def _open(deployment: Deployment, services: ProcessServices, place: Databa
 
 def _recover(deployment: Deployment, services: ProcessServices, journal: Journal) -> Leadership:
     try:
-        latch_mark = pending_latch_mark(services.latch, journal)
+        first_halt = find_first_halt(deployment.data, services.latch, journal)
         recovered = recover_state(deployment, journal, services.history, services.publisher, services.snapshots, services.clock)
+        high_water = open_high_water(deployment.data, journal, first_halt)
     except BaseException:
         journal.close()
         raise
-    return Leadership(journal, recovered, latch_mark)
+    return Leadership(journal, recovered, first_halt, high_water)
 
 
 async def _stand_by(
     deployment: Deployment, services: ProcessServices, place: DatabaseLocation, stop: asyncio.Event, on_standby: Callable[[], None]
 ) -> Leadership | None:
-    follower, lease = _make_follower(deployment, services, place)
+    follower, halt_reason = _make_follower(deployment, services, place)
     standby = Standby(
         read=place.read,
         take_over=lambda lease: place.open(deployment.settings.controller_id, over=lease, seize=lease is None),
         follower=follower,
         clock=services.clock,
     )
-    latch_mark = services.latch.read()
-    # The lease shows whether another controller has led since; the state that was restored from a snapshot may be too old for that.
-    if latch_mark is not None and latch_mark.means_halt(lease.epoch):
-        standby.halt(latch_mark.reason)
+    if halt_reason:
+        standby.halt(halt_reason)
     write_mark = partial(_write_mark, services.latch, follower)
     operator = StandbyOperator(standby, services.history, deployment.boot, services.clock, write_mark)
     try:
@@ -173,19 +175,21 @@ async def _stand_by(
     return _start_leading(deployment, services, follower, journal, standby.halt_reason)
 
 
-def _make_follower(deployment: Deployment, services: ProcessServices, place: DatabaseLocation) -> tuple[Follower, Lease]:
+def _make_follower(deployment: Deployment, services: ProcessServices, place: DatabaseLocation) -> tuple[Follower, str]:
+    """The follower, and why the latch file of this host demands a halt; empty when it does not."""
     name = deployment.settings.controller_id
     reader = place.read()
     try:
         snapshot = services.snapshots.load(reader.hash_at)
         state = restored_state(reader, services.history, snapshot)
-        lease = reader.lease()
+        # The lease shows whether another controller has led since; the state of a snapshot may be too old for that.
+        halt_reason = halt_of_standby(services.latch, reader.lease().epoch, reader.hash_at)
     finally:
         reader.close()
     if snapshot is None:
-        return Follower(name, services.history, services.publisher.add_entry, state, None), lease
+        return Follower(name, services.history, services.publisher.add_entry, state, None), halt_reason
     services.publisher.resume(snapshot.tree)
-    return Follower(name, services.history, services.publisher.add_entry, state, Head(snapshot.seq, snapshot.hash, 0)), lease
+    return Follower(name, services.history, services.publisher.add_entry, state, Head(snapshot.seq, snapshot.hash, 0)), halt_reason
 
 
 async def _follow_until(stop: asyncio.Event, standby: Standby) -> LeasedJournal | None:
@@ -203,16 +207,17 @@ def _start_leading(
     deployment: Deployment, services: ProcessServices, follower: Follower, journal: LeasedJournal, halt_reason: str
 ) -> Leadership:
     try:
-        latch_mark = pending_latch_mark(services.latch, journal)
-        if latch_mark is None and halt_reason:
+        first_halt = find_first_halt(deployment.data, services.latch, journal)
+        if first_halt is None and halt_reason:
             # The journal was taken over only for this halt, which must not be lost when the latch file could not be written.
-            latch_mark = LatchMark(halt_reason, journal.epoch, halted=True)
+            first_halt = halt_of(LatchMark(halt_reason, journal.epoch, halted=True))
         boot = replace(deployment.boot, epoch=journal.epoch)
         recovered = begin(journal, follower.state, services.history, boot, services.clock, services.publisher.add_entry, folded=0)
+        high_water = open_high_water(deployment.data, journal, first_halt)
     except BaseException:
         journal.close()
         raise
-    return Leadership(journal, recovered, latch_mark)
+    return Leadership(journal, recovered, first_halt, high_water)
 
 
 def _write_mark(latch: LatchFile, follower: Follower, reason: str) -> None:

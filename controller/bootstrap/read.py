@@ -10,6 +10,7 @@ from controller.bootstrap.bot_secrets import bot_secret
 from controller.core.decisions.bot_keys import secret_digest
 from controller.core.inputs import Boot, BotKeyFound, Release
 from controller.settings.deployment import Settings, load_settings, read_secret, require_signer
+from controller.settings.outside import outside_targets
 from controller.telemetry.redact import Redactor
 from controller.version import VERSION
 from exchange.errors import ConfigError
@@ -70,6 +71,7 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
             VenueName.LIVE: settings.live.fingerprint,
         },
         bots=tuple(BotKeyFound(bot.name, bot.key, secret_digest(bot.key, secret)) for bot, secret in bots),
+        witnesses=outside_targets(directory, settings),
     )
     return Deployment(directory, data, settings, policy, boot, secrets)
 

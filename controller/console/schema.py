@@ -26,7 +26,7 @@ from controller.core.events import Amount
 from exchange.model import DataSource, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 from policies.authority import Verb
-from policies.stage import Environment, Stage
+from policies.stage import Environment, Mode, Stage
 
 
 def _typed_stage(value: object) -> object:
@@ -149,6 +149,15 @@ class PendingView(View):
     word_code: str = ""
 
 
+class DocumentView(View):
+    """A policy or release file that was found changed at a start and is not in force, and what it would change."""
+
+    document: str
+    digest: str
+    changes: tuple[str, ...]
+    since_ms: int
+
+
 class CheckpointView(View):
     """One checkpoint target: how many entries it knows, when it last agreed, and its problem; empty while it agrees."""
 
@@ -232,6 +241,8 @@ class StatusView(View):
     pending: PendingView | None = None
     oversight: OversightView = OversightView()
     checkpoints: tuple[CheckpointView, ...] = ()
+    proposals: tuple[DocumentView, ...] = ()
+    mode: Mode = Mode.TEAM
     ways_out: tuple[WayOutView, ...] = ()
     flatten: FlattenView | None = None
     role: Role = Role.LEADER

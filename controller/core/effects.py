@@ -83,6 +83,7 @@ class AlertKind(StrEnum):
     SIGNER = "signer"
     SYMBOL = "symbol"
     TESTNET = "testnet"
+    PROPOSAL = "proposal"
 
 
 INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL, AlertKind.TESTNET})

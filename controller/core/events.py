@@ -61,6 +61,28 @@ class PolicyAdopted(Event):
     command_id: str = ""
 
 
+class PolicyApproved(Event):
+    """A signed policy that a running controller cannot take over: the next start adopts the file that holds it."""
+
+    document: str
+    digest: str
+    command_id: str
+
+
+class DocumentProposed(Event):
+    """A file was found changed at a start, and it is not in force. ``document`` is ``policy`` or ``release``."""
+
+    document: str
+    digest: str
+    changes: tuple[str, ...]
+
+
+class ProposalWithdrawn(Event):
+    """The file holds again what is in force, or what it held when it was last adopted."""
+
+    document: str
+
+
 class RosterAdopted(Event):
     """The roster in force from here on, as canonical JSON; ``command_id`` is empty for the first one, read from a file."""
 
@@ -92,11 +114,15 @@ class AccountBound(Event):
 class ControllerStarted(Event):
     """A process took the journal over.
 
-    It is not armed. Its mock executor is new, so the mock orders of the last process are gone.
+    It is not armed. Its mock executor is new, so the mock orders of the last process are gone. ``high_water``: it keeps the highest
+    entry outside the journal too, so a file of that which is missing later was removed. ``witnesses``: the checkpoint targets
+    outside the deployment's folder.
     """
 
     epoch: int
     gatehouse_version: str
+    high_water: bool = False
+    witnesses: tuple[str, ...] = ()
 
 
 class Armed(Event):

@@ -52,7 +52,10 @@ class BotKeyFound:
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """A process took the journal over and read these documents from disk. ``policy`` and ``roster`` are canonical JSON."""
+    """A process took the journal over and read these documents from disk. ``policy`` and ``roster`` are canonical JSON.
+
+    ``witnesses``: the checkpoint targets that can be read back and are not in the deployment's folder.
+    """
 
     controller_id: str
     environment: Environment
@@ -63,6 +66,7 @@ class Boot:
     release: Release
     accounts: Mapping[VenueName, str]
     bots: tuple[BotKeyFound, ...] = ()
+    witnesses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from policies.authority import Verb
 from policies.drills import DrillKind
 from policies.guards import GuardName, Level
 from policies.schema import Policy
-from policies.stage import LIVE_STAGES, Environment, Stage
+from policies.stage import LIVE_STAGES, Environment, Mode, Stage
 
 ZERO = Decimal(0)
 
@@ -87,6 +87,15 @@ class Pending:
     reason: str
     since: Millis
     applies_at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A file that was found changed at a start and is not in force. ``changes`` is what would change, one line for each field."""
+
+    digest: str
+    changes: tuple[str, ...]
+    at: Millis
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,32 +293,38 @@ class BreachWindow:
 class State:
     """The whole state. It is never assigned to, only folded. Like its parts it has no slots (see ``policies.values``).
 
-    ``validation_void`` says why only a reset leads out of the present halt. ``guard_since`` is since when ``guard`` is at its
-    level. ``reducing`` holds the guards whose loss leaves only sells until it is small enough again. ``demoted_at`` holds the
-    times of recent demotions after a soft breach. ``rosters`` maps the digest of every roster that was ever in force to its
-    version. ``policy_file`` and ``release_file`` are what was last read from disk: an unchanged file does not replace what a
-    signed command has put in force since. ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was
-    journalled. ``alerts`` holds the alerts that are not acknowledged, oldest first, at most ``MOST_ALERTS`` of
-    ``controller.core.fold.alerts``; ``alerts_lost`` counts those dropped. ``drills`` holds the last drill of each kind since what
-    it proves last changed. ``watchdog_seq`` and ``watchdog_head`` name the last absorbed entry of the watchdog's log.
-    ``closed_symbols`` holds the symbols in which something is at stake and that are closed at their venue. ``watched_since`` is
-    since when ``watched`` is the venue it is.
+    ``genesis`` is a hash of what the first entry says and when. ``witnesses`` are the checkpoint targets outside the folder of the
+    deployment, as the last start found them. ``validation_void`` says why only a reset leads out of the present halt.
+    ``guard_since`` is since when ``guard`` is at its level. ``reducing`` holds the guards whose loss leaves only sells until it is
+    small enough again. ``demoted_at`` holds the times of recent demotions after a soft breach. ``rosters`` maps the digest of
+    every roster that was ever in force to its version. ``policy_file`` and ``release_file`` are what was last adopted from disk:
+    an unchanged file does not replace what a signed command has put in force since. ``proposals`` holds, by document, the files
+    that were found changed and are not in force; ``policy_approved`` is the digest of a signed policy that the next start adopts.
+    ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was journalled. ``alerts`` holds the alerts that
+    are not acknowledged, oldest first, at most ``MOST_ALERTS`` of ``controller.core.fold.alerts``; ``alerts_lost`` counts those
+    dropped. ``drills`` holds the last drill of each kind since what it proves last changed. ``watchdog_seq`` and ``watchdog_head``
+    name the last absorbed entry of the watchdog's log. ``closed_symbols`` holds the symbols in which something is at stake and
+    that are closed at their venue. ``watched_since`` is since when ``watched`` is the venue it is.
     """
 
     seq: int = 0
     at: Millis = Millis(0)
+    genesis: str = "0" * 64
     controller_id: str = ""
     environment: Environment = Environment.REHEARSAL
     gatehouse_version: str = ""
     epoch: int = 0
+    witnesses: tuple[str, ...] = ()
     policy: Policy | None = None
     policy_digest: str = ""
     roster: Roster | None = None
     roster_digest: str = ""
     rosters: Map[str, int] = field(default_factory=Map)
     release: Release | None = None
+    policy_approved: str = ""
     policy_file: str = ""
     release_file: Release | None = None
+    proposals: Map[str, Proposal] = field(default_factory=Map)
     accounts: Map[VenueName, str] = field(default_factory=Map)
     armed: bool = False
     not_armed_because: str = "the journal is not read yet"
@@ -356,6 +371,12 @@ class State:
     watchdog_seq: int = 0
     watchdog_head: str = ""
     closed_symbols: Map[str, ClosedSymbol] = field(default_factory=Map)
+
+    @property
+    def mode(self) -> Mode:
+        """Whether one person or a team decides: the roster says so, and where it does not, the policy in force."""
+        by_policy = self.policy.mode if self.policy is not None else Mode.TEAM
+        return by_policy if self.roster is None else self.roster.mode_under(by_policy)
 
     @property
     def venue(self) -> VenueName | None:

@@ -31,6 +31,10 @@ class JournalWriteFailed(JournalError):
     """An append may or may not be durable. The journal is poisoned until it is opened again."""
 
 
+class JournalReplaced(JournalError):
+    """The file at the journal's place is not the one that this writer opened."""
+
+
 class JournalPoisoned(JournalError):
     """An earlier append failed; nothing more is written through this handle."""
 
@@ -98,6 +102,7 @@ class Journal(JournalReader, Protocol):
 
         Raises:
             JournalFenced: a later writer opened the journal.
+            JournalReplaced: the journal is not the one that was opened; this is found without records too.
             JournalWriteFailed: the storage failed; whether the records are durable is known only after reopening.
             JournalPoisoned: an earlier append failed.
         """

@@ -24,6 +24,7 @@ from controller.journal.port import (
     JournalFenced,
     JournalLocked,
     JournalPoisoned,
+    JournalReplaced,
     JournalTakenOver,
     JournalWriteFailed,
 )
@@ -190,6 +191,8 @@ class SqliteJournal(SqliteReader):
         self.release_reserve: Callable[[], bool] = lambda: False  # called when the disk is full
         last = _head(connection, controller_id)
         self._head = Head(last.seq, last.hash, epoch)
+        real = path.resolve()
+        self._files = {file: _identity(file) for file in (path, real, real.with_name(real.name + "-wal"))}
 
     @property
     def epoch(self) -> int:
@@ -209,6 +212,7 @@ class SqliteJournal(SqliteReader):
                 code="journal-poisoned",
                 remedy="Stop the controller, repair the storage, and start again; the start verifies what is durable.",
             )
+        self._require_same_files()
         entries, head = seal_all(records, self._head, at=at)
         if entries:
             self._commit(entries)
@@ -260,6 +264,17 @@ class SqliteJournal(SqliteReader):
         self._connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", map(row_of, entries))
         self._connection.execute("COMMIT")
 
+    def _require_same_files(self) -> None:
+        """SQLite would go on writing to a file that was removed or replaced, and the next start would read the other one."""
+        for file, opened in self._files.items():
+            if _identity(file) != opened:
+                self._poison = f"{file} is not the file that was opened"
+                raise JournalReplaced(
+                    f"{file} was removed or replaced while it was open",
+                    code="journal-replaced",
+                    remedy="Find out what replaced it. The next start halts, and says which entries are missing.",
+                )
+
     def _require_ours(self, found: Head) -> None:
         if found.epoch != self._epoch:
             raise JournalTakenOver(
@@ -289,6 +304,14 @@ def _head(connection: apsw.Connection, controller_id: str) -> Head:
         raise _ownerless(controller_id)
     epoch, seq, digest = rows[0]
     return Head(seq, "sha256:" + digest.hex(), epoch) if seq else Head(0, genesis_hash(controller_id), epoch)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _require_sqlite() -> None:

@@ -28,6 +28,7 @@ from controller.runtime.drills.runner import DrillRunner
 from controller.runtime.followers.checkpoints import CheckpointPublisher
 from controller.runtime.followers.disk_space import DiskReserve, ReserveFile
 from controller.runtime.followers.heartbeat import Heartbeat, Ties
+from controller.runtime.followers.high_water import HighWater
 from controller.runtime.followers.latchfile import LatchFile, LatchMark, LatchMarkWriter
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.followers.tracing import Tracing
@@ -86,7 +87,7 @@ class _Ticker:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a controller is built from. ``rules`` are refreshed in place while it runs; ``latch_mark`` must halt it first.
+    """What a controller is built from. ``rules`` are refreshed in place while it runs; ``first_halt`` comes before all else.
 
     ``open_own_venues`` opens venue clients for another event loop, and ``end_process`` ends this process at once: both are for a
     writer that is stuck. ``testnet_control``, ``forbid_growth`` and ``journal_hold`` are for drills: see
@@ -108,7 +109,8 @@ class Parts:
     publisher: CheckpointPublisher
     snapshot_schedule: SnapshotSchedule
     latch: LatchFile
-    latch_mark: LatchMark | None
+    first_halt: HaltAsked | None
+    high_water: HighWater
     reserve: tuple[ReserveFile, Path] | None
     examine: Callable[[], Awaitable[Findings]]
     bot_secret: Callable[[str, str], str]
@@ -155,7 +157,8 @@ class Assembly:
         for name, venue in parts.venues.items():
             self._sweepers[name] = self._sweeper(name, venue)
         tracing = Tracing(parts.telemetry, clock)
-        self._latch_marks = LatchMarkWriter(parts.latch, marked=parts.latch_mark is not None)
+        self._latch_marks = LatchMarkWriter(parts.latch, marked=parts.first_halt is not None, kept=parts.latch.names_entry)
+        writer.add_follower(parts.high_water.on_batch)
         for follower in (parts.history.on_batch, lambda _: self._markets.tick_taken(), tracing.on_batch, parts.publisher.on_batch):
             writer.add_follower(follower)
         writer.add_follower(parts.snapshot_schedule.on_batch)
@@ -165,7 +168,8 @@ class Assembly:
         )
         writer.add_follower(self._halt.on_batch)
         self._disk_reserve = self._make_disk_reserve()
-        self._halt_first(parts.latch_mark)
+        if parts.first_halt is not None:
+            inbox.fact(parts.first_halt, clock.monotonic_ns())
         self.heartbeat = self._make_heartbeat(parts.watchdog)
         self.bots = self._make_bots()
         self.keyring = Keyring(lambda: writer.state.bot_keys, parts.bot_secret)
@@ -267,13 +271,6 @@ class Assembly:
 
     def _decided_ns(self) -> int | None:
         return None if self.writer.failed_because else self.writer.last_tick_ns
-
-    def _halt_first(self, latch_mark: LatchMark | None) -> None:
-        """Halt before anything else when the last process on this host recorded a halt in its latch file."""
-        if latch_mark is not None:
-            reason = f"the last process here halted without a journal: {latch_mark.reason}"
-            request = HaltAsked(by="controller", reason=reason, cause=Cause.JOURNAL)
-            self._inbox.fact(request, self._parts.clock.monotonic_ns())
 
     @property
     def permits(self) -> PermitOffice:

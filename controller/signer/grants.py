@@ -1,9 +1,9 @@
 """The authority of the live account, as the signer itself verified it: what the last signed move up grants, and what is left of it.
 
-The controller forwards signed commands; nothing else it says can raise a limit. Pinned at the start are the roster file, the mode
-and who this deployment is. A roster changes only by a command that verifies against the roster before it. An authority ends only
-by a newer one: the expiry of a command bounds how long the controller may accept it, not how long it is in force. Lowering needs
-no signature.
+The controller forwards signed commands; nothing else it says can raise a limit. Pinned at the start are the roster file, the
+policy's mode, for rosters that name none, and who this deployment is. A roster changes only by a command that verifies against
+the roster before it. An authority ends only by a newer one: the expiry of a command bounds how long the controller may accept it,
+not how long it is in force. Lowering needs no signature.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Grants:
             )
         # An expired command is judged at the last instant at which the controller could accept it.
         verified = verify(envelope_text, roster, min(now, Millis(command.expires_ms - 1)))
-        self._check_quorum(verified)
+        self._check_quorum(verified, roster)
         if command.verb in CHANGES_ROSTER:
             self._change_roster(verified, roster)
         else:
@@ -130,14 +130,17 @@ class Grants:
         if command.verb not in MOVES_UP | CHANGES_ROSTER:
             raise _unauthorised("signer-verb", f"{command.verb} grants nothing", _AGAIN)
 
-    def _check_quorum(self, verified: VerifiedCommand) -> None:
-        command, mode = verified.command, self._pinned.mode
+    def _check_quorum(self, verified: VerifiedCommand, roster: Roster) -> None:
+        command, mode = verified.command, roster.mode_under(self._pinned.mode)
         if command.verb in BY_ITSELF and any(one.key_id == command.subject for one in verified.signatories):
             return
         needed = quorum(command.verb, command.expected_stage, mode)
-        counted = [verified.signatories, *([verified.incoming] if command.verb is Verb.SET_ROSTER else [])]
+        counts = [(verified.signatories, needed)]
+        if command.verb is Verb.SET_ROSTER:
+            incoming = parse_roster_json(command.subject.encode()).mode_under(self._pinned.mode)
+            counts.append((verified.incoming, quorum(command.verb, command.expected_stage, incoming)))
         touched = {one.person for one in verified.signatories if one.touched and one.role in needed.roles}
-        if not all(count_quorum(one, needed).satisfied for one in counted) or len(touched) < touches_needed(
+        if not all(count_quorum(signatories, wanted).satisfied for signatories, wanted in counts) or len(touched) < touches_needed(
             command.verb, command.target_stage, mode, self._pinned.environment
         ):
             raise _unauthorised("under-quorum", f"{command.verb} lacks the signatures that {mode} mode asks for", _AGAIN)

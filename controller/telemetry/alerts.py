@@ -38,6 +38,7 @@ _LEVELS = {
     AlertKind.BOT_KEY: logging.ERROR,
     AlertKind.DRILL: logging.INFO,
     AlertKind.TESTNET: logging.WARNING,
+    AlertKind.PROPOSAL: logging.ERROR,
 }
 _REPORTED = {
     AlertKind.BREACH: "error",
@@ -55,6 +56,7 @@ _REPORTED = {
     AlertKind.CHECKPOINT: "error",
     AlertKind.BOT_KEY: "error",
     AlertKind.TESTNET: "warning",
+    AlertKind.PROPOSAL: "error",
 }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.runtime.followers.latchfile import LatchFile
 from tests.support.rig import Rig, rig
 
 FULL = Path(__file__).parents[1] / "support" / "full_disk.py"
@@ -35,4 +36,8 @@ async def test_the_next_start_journals_a_halt_that_could_not_be_journalled(deplo
     halted = await deployment.until(lambda status: status["stage"] == "HALTED")
     assert "halted without a journal" in halted["halt_reason"]
     assert halted["halted_from"] == "LIVE_€10"
-    assert (deployment.directory / "var" / "latch").read_bytes() == b"\0" * 512
+    latch = LatchFile(deployment.directory / "var" / "latch").read()
+    entries = await deployment.entries("stage-changed")
+    assert latch is not None
+    assert (latch.seq, latch.hash) in {(entry["seq"], entry["hash"]) for entry in await deployment.entries()}
+    assert latch.seq >= entries[-1]["seq"]

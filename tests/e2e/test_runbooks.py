@@ -30,7 +30,8 @@ idle_s = 600
 @asynccontextmanager
 async def prepared(directory: Path, checkpoints: str = "") -> AsyncIterator[Rig]:
     """A deployment with key files of three persons; what a page starts ends with it."""
-    async with rig(directory, checkpoints=checkpoints) as built:
+    async with rig(directory, checkpoints=checkpoints, witnesses=(directory.with_name("witness"),)) as built:
+        directory.with_name("witness").mkdir()
         (directory / "keys").mkdir()
         for name in ("alice", "bob"):
             (directory / f"{name}.key").rename(directory / "keys" / f"{name}.key")

@@ -344,7 +344,13 @@ async def rig(
             bot_secret=bot_secret,
             keys=keys,
             script=script or ("-m", "controller", "run", "--dir"),
-            environment={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **_debugging(), **(environment or {})},
+            environment={
+                "PATH": "/usr/bin:/bin",
+                "PYTHONPATH": str(ROOT),
+                "XDG_STATE_HOME": str(directory.with_name(directory.name + "-state")),
+                **_debugging(),
+                **(environment or {}),
+            },
         )
         try:
             yield built

@@ -19,6 +19,8 @@ from controller.cli.journal.files import place_in
 from controller.cli.journal.verify import verify_deployment
 from controller.cli.shared.client import OperatorClient, data_directory
 from controller.cli.shared.http import JsonClient
+from controller.runtime.followers.high_water import FILE_NAME as HIGH_WATER_FILE
+from controller.runtime.followers.high_water import mark_elsewhere, read_mark
 from controller.settings.deployment import (
     Listen,
     Settings,
@@ -27,6 +29,8 @@ from controller.settings.deployment import (
     require_signer,
     secret_variable,
 )
+from controller.settings.outside import outside_targets
+from controller.settings.state_directory import state_directory
 from controller.settings.testnet import TestnetSettings, VenueSettings
 from exchange.errors import ConfigError, GatehouseError, Unreachable
 from exchange.ports import VenueName
@@ -59,7 +63,7 @@ def run_checks(directory: Path) -> list[CheckResult]:
     if not first.ok:
         return [first]
     settings = load_settings(directory)
-    checks: list[tuple[str, Callable[[], str]]] = [
+    checks: list[tuple[str, Callable[[], str | Warned]]] = [
         ("policy", lambda: _policy(directory, settings)),
         ("eur rate", lambda: _rate(directory, settings)),
         ("roster", lambda: _roster(directory, settings)),
@@ -70,8 +74,10 @@ def run_checks(directory: Path) -> list[CheckResult]:
         ("fsync", lambda: _fsync(directory)),
         ("journal", lambda: _journal(directory)),
         ("checkpoints", lambda: _checkpoints(directory, settings)),
+        ("high water", lambda: _high_water(directory, settings)),
         ("bot keys", lambda: check_bot_keys(directory, settings)),
         ("controller", lambda: _controller(directory, settings)),
+        ("proposals", lambda: _proposals(directory)),
         *(
             (f"venue {name}", _venue_check(venue, settings))
             for name, venue in (("testnet", settings.testnet), ("live", settings.live))
@@ -80,9 +86,20 @@ def run_checks(directory: Path) -> list[CheckResult]:
     return [first, *(_checked(name, look) for name, look in checks)]
 
 
-def _checked(name: str, look: Callable[[], str]) -> CheckResult:
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """What a check found that does not keep the deployment from running, and what helps."""
+
+    found: str
+    fix: str
+
+
+def _checked(name: str, look: Callable[[], str | Warned]) -> CheckResult:
     try:
-        return CheckResult(name, ok=True, found=look())
+        found = look()
+        if isinstance(found, Warned):
+            return CheckResult(name, ok=True, found=found.found, fix=found.fix, warns=True)
+        return CheckResult(name, ok=True, found=found)
     except GatehouseError as error:
         return CheckResult(name, ok=False, found=error.message, fix=error.remedy)
 
@@ -179,7 +196,13 @@ def _journal(directory: Path) -> str:
     return f"{report.entries} entries verified"
 
 
-def _checkpoints(directory: Path, settings: Settings) -> str:
+def _checkpoints(directory: Path, settings: Settings) -> str | Warned:
+    if settings.environment is Environment.PRODUCTION and not outside_targets(directory, settings):
+        return Warned(
+            "no target outside this folder can be read back: LIVE is refused",
+            'The easiest is a directory that another machine mounts: witnesses = ["/mnt/nas/checkpoints"] in gatehouse.toml; '
+            "ops/docs/checkpoints.md has the others.",
+        )
     if not settings.witnesses and not settings.checkpoints:
         return "no target: entries cut off at the end of the journal would not be found"
     key = public_key_of(directory)
@@ -195,6 +218,27 @@ def _checkpoints(directory: Path, settings: Settings) -> str:
     return ", ".join(f"{one.target} has {one.held.size if one.held is not None else 0} entries" for one in answers)
 
 
+def _high_water(directory: Path, settings: Settings) -> str | Warned:
+    elsewhere = state_directory()
+    reader = place_in(directory).read() if place_in(directory).exists() else None
+    try:
+        genesis = reader.hash_at(1) if reader is not None else None
+    finally:
+        if reader is not None:
+            reader.close()
+    if genesis is None:
+        return "none yet"
+    outside = mark_elsewhere(elsewhere, settings.controller_id, genesis) if elsewhere is not None else None
+    places = [path for path in (directory / settings.data / HIGH_WATER_FILE, outside) if path is not None]
+    marks = {path: mark for path in places if (mark := read_mark(path)) is not None}
+    if outside is not None and outside in marks:
+        return ", ".join(f"{path} names entry {mark.seq}" for path, mark in marks.items())
+    return Warned(
+        "the highest entry of the journal is not kept outside this folder",
+        "Run the controller and this command as the same user, and set XDG_STATE_HOME to a directory that this user can write to.",
+    )
+
+
 def _controller(directory: Path, settings: Settings) -> str:
     if not (data_directory(directory) / "gatehouse.sock").exists():
         return _ports_free(settings.gateway, settings.console)
@@ -208,6 +252,19 @@ def _controller(directory: Path, settings: Settings) -> str:
             f"the controller runs but is not armed: {status.not_armed_because}", code="not-armed", remedy="Run `gatehouse status`."
         )
     return f"running at {status.position}, armed"
+
+
+def _proposals(directory: Path) -> str | Warned:
+    """The files that the running controller found changed. Without one nobody has compared them with what is in force."""
+    try:
+        with OperatorClient(directory) as client:
+            proposals = client.status().proposals
+    except GatehouseError:
+        return "the next start compares the files with what is in force"
+    if not proposals:
+        return "the policy and the release in the files are in force"
+    found = "; ".join(f"the {one.document} in the file is not in force: {', '.join(one.changes)}" for one in proposals)
+    return Warned(found, "Sign `gatehouse set-policy FILE` or `gatehouse set-release`, or restore the file and restart.")
 
 
 def _ports_free(*listeners: Listen) -> str:

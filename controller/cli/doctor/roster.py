@@ -45,7 +45,23 @@ def roster_in_force(directory: Path, settings: Settings) -> Roster:
 
 def check_roster(roster: Roster, policy: Policy, now: Millis) -> list[CheckResult]:
     """Backups, expiry, spare persons and hardware, one row each."""
-    return [_backups(roster, now), _expiry(roster, now), _spare_signers(roster, policy.mode, now), _hardware(roster, policy, now)]
+    mode = roster.mode_under(policy.mode)
+    return [
+        _backups(roster, now),
+        _expiry(roster, now),
+        _spare_signers(roster, mode, now),
+        _hardware(roster, policy, now),
+        _mode(roster),
+    ]
+
+
+def _mode(roster: Roster) -> CheckResult:
+    return _row(
+        "roster mode",
+        "the roster does not say whether one person or a team decides, so the policy in force does" if roster.mode is None else "",
+        f"{roster.mode}: {signers_needed(roster.mode or Mode.TEAM)} must sign what adds risk",
+        'Add mode = "team" or mode = "solo" to a new version of the roster, and sign it with `gatehouse set-roster`.',
+    )
 
 
 def _signers(roster: Roster, now: Millis) -> Iterator[tuple[Person, list[RosterKey]]]:
@@ -96,7 +112,7 @@ def _hardware(roster: Roster, policy: Policy, now: Millis) -> CheckResult:
     if policy.environment is not Environment.PRODUCTION:
         return CheckResult(name, ok=True, found="a rehearsal needs no security key")
     touching = [person.name for person, keys in _signers(roster, now) if any(key.material.algorithm.hardware for key in keys)]
-    if not touching and touches_needed(Verb.ADVANCE, Stage.LIVE_EUR10, policy.mode, policy.environment):
+    if not touching and touches_needed(Verb.ADVANCE, Stage.LIVE_EUR10, roster.mode_under(policy.mode), policy.environment):
         return _row(name, "no one has a security key; going live needs a touched security key", "", enrol)
     files = [person.name for person, _ in _signers(roster, now) if person.name not in touching]
     return _row(

@@ -22,16 +22,23 @@ def verify(
         list[Path] | None, typer.Option(help="A checkpoint from a witness, to compare with; may be repeated.")
     ] = None,
     checkpoint_key: Annotated[str | None, typer.Option(help="The public key the checkpoints are signed with, as text.")] = None,
+    allow_unwitnessed: Annotated[
+        bool, typer.Option("--allow-unwitnessed", help="In a rehearsal: accept that no checkpoint was compared.")
+    ] = False,
 ) -> None:
-    """Check every entry, the chain, the epochs, the file and every checkpoint. Report the first error."""
-    from controller.cli.journal.verify import print_verified, verified_document, verify_deployment
+    """Check every entry, the chain, the epochs, the file and every checkpoint. Report the first error.
+
+    Exit code 3 when no checkpoint was compared: a journal whose end was cut off looks good.
+    """
+    from controller.cli.journal.verify import print_verified, require_witnessed, verified_document, verify_deployment
     from controller.cli.shared.output import print_json
 
     found = verify_deployment(directory, checkpoint or [], checkpoint_key)
     if output is Output.JSON:
         print_json(verified_document(found))
-        return
-    print_verified(found)
+    else:
+        print_verified(found)
+    require_witnessed(found, directory, allowed=allow_unwitnessed)
 
 
 @app.command()

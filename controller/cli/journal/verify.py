@@ -18,7 +18,8 @@ from controller.journal.note import NoteKey
 from controller.journal.publishing import Reading
 from controller.journal.verify import VerifyReport, verify_journal
 from controller.settings.deployment import load_settings
-from exchange.errors import ConfigError, IntegrityError, UsageError
+from exchange.errors import ConfigError, IntegrityError, Refused, UsageError
+from policies.stage import Environment
 
 NO_KEY = "not read: this deployment has no checkpoint key yet; give one with --checkpoint-key"
 
@@ -101,8 +102,29 @@ def print_verified(found: Verified) -> None:
             "unreachable": f"unreachable: {one.problem}",
         }[_verdict(one)]
         console.print(f"{one.target}: {said}", markup=False)
-    if not found.target_checkpoints and not found.files:
-        console.print("[yellow]no checkpoint was compared: entries cut off at the end would not be found[/]")
+
+
+def require_witnessed(found: Verified, directory: Path, *, allowed: bool) -> None:
+    """Refuse to call a journal verified that was compared with nothing, except in a rehearsal where that was ``allowed``.
+
+    Raises:
+        UsageError: allowed outside a rehearsal.
+        Refused: no checkpoint was compared.
+    """
+    if allowed and load_settings(directory).environment is not Environment.REHEARSAL:
+        raise UsageError(
+            "--allow-unwitnessed is for rehearsals",
+            code="usage",
+            remedy="Compare with a checkpoint: --checkpoint FILE, or a target that answers.",
+        )
+    if found.files or allowed or any(_verdict(one) == "agrees" for one in found.target_checkpoints):
+        return
+    raise Refused(
+        "every entry is good, and no checkpoint was compared: entries cut off at the end would not be found",
+        code="unwitnessed",
+        remedy="Name a checkpoint target in gatehouse.toml (ops/docs/checkpoints.md), or compare with one by --checkpoint FILE. "
+        "In a rehearsal, --allow-unwitnessed accepts it.",
+    )
 
 
 def _verdict(one: Reading) -> str:

@@ -15,6 +15,7 @@ from controller.cli.shared import places
 from controller.settings.deployment import FILE_NAME
 from exchange.errors import UsageError
 from policies.authority import Role
+from policies.stage import Mode
 
 HOST = "127.0.0.1"
 PERSONS = {"alice": Role.OPERATOR, "bob": Role.APPROVER}
@@ -71,7 +72,7 @@ def write_deployment(directory: Path, ports: Ports) -> list[tuple[str, str]]:
     private_file(directory / BOT_SECRET, secrets.token_hex(32) + "\n")
     private_file(directory / CONTROL_TOKEN, secrets.token_hex(32) + "\n")
     (directory / "policy.toml").write_bytes(places.demo_policy().read_bytes())
-    (directory / "roster.toml").write_text(roster_text(directory, PERSONS), encoding="utf-8")
+    (directory / "roster.toml").write_text(roster_text(directory, PERSONS, Mode.TEAM), encoding="utf-8")
     (directory / FILE_NAME).write_text(_settings(ports, venues, bot_key), encoding="utf-8")
     return [
         (FILE_NAME, "process settings"),
@@ -123,9 +124,9 @@ balances = {{ USDT = "{venue.dollars}" }}
 """
 
 
-def roster_text(directory: Path, persons: Mapping[str, Role]) -> str:
+def roster_text(directory: Path, persons: Mapping[str, Role], mode: Mode) -> str:
     """A roster with a new key file for each person."""
-    text = "version = 1\n"
+    text = f'version = 1\nmode = "{mode}"\n'
     for person, role in persons.items():
         private = generate_key()
         save_key(private, key_file(directory, person))

@@ -66,12 +66,14 @@ def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_POR
     private_file(directory / "secrets/live.secret", "")
     private_file(directory / "secrets/watchdog.secret", "")
     (directory / "policy.toml").write_bytes(places.example_policy(wanted.mode.value).read_bytes())
-    (directory / "roster.toml").write_text(roster_text(directory, persons), encoding="utf-8")
+    (directory / "roster.toml").write_text(roster_text(directory, persons, wanted.mode), encoding="utf-8")
     (directory / FILE_NAME).write_text(_settings(directory.name, ports, testnet, wanted, artifact), encoding="utf-8")
     return [
         (
             FILE_NAME,
-            "process settings" + ("" if wanted.live_key and wanted.watchdog_key and artifact else "; fill in what is empty"),
+            "process settings"
+            + ("" if wanted.live_key and wanted.watchdog_key and artifact else "; fill in what is empty")
+            + "; before LIVE name a checkpoint target outside this folder",
         ),
         ("policy.toml", "the limits, and what each gate requires; set its eur_rate"),
         ("roster.toml", "who may sign" + ("; list a security key before going live" if wanted.mode is Mode.TEAM else "")),
@@ -125,7 +127,8 @@ controller_id = "{controller_id[:63] or "gatehouse"}"
 environment = "production"
 mock_balances = {{ USDT = "{_DOLLARS}" }}
 
-# The bot. `artifact` is the SHA-256 of what you run: gatehouse init --bot FILE, or sha256sum. Changing it starts again at MOCK.
+# The bot. `artifact` is the SHA-256 of what you run: gatehouse init --bot FILE, or sha256sum. Another bot starts again at MOCK, and
+# counts once `gatehouse set-release` is signed.
 [release]
 name = "{bot}"
 version = "1"
@@ -173,6 +176,7 @@ name = "bot"
 key = "{secrets.token_hex(16)}"
 secret_file = "{BOT_SECRET}"
 
-# [[checkpoints]] names where signed checkpoints of the journal go, best two places that this host cannot rewrite: a git remote,
-# a locked bucket, a witness, a webhook, a directory. ops/docs/checkpoints.md has the five lines for each.
+# Signed checkpoints of the journal go to places that this host cannot rewrite, best to two of them. LIVE needs at least one outside
+# this folder. The easiest is a directory that another machine mounts: witnesses = ["/mnt/nas/checkpoints"], above the first table.
+# A git remote, a locked bucket or a witness proves more: ops/docs/checkpoints.md has the five lines of [[checkpoints]] for each.
 """

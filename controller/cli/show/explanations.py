@@ -191,6 +191,17 @@ def _drill(directory: Path) -> Explanation:
     return Explanation([entry_document(entry) for entry in entries], tuple(map(_headline, entries)))
 
 
+def _proposal(directory: Path) -> Explanation:
+    """Every policy or release file that was found changed, and what came into force."""
+    kinds = {"document-proposed", "proposal-withdrawn", "policy-adopted", "policy-approved", "release-adopted"}
+    entries = _matching(directory, lambda entry, _: entry.kind in kinds)
+    parts: list[RenderableType] = []
+    for entry in entries:
+        parts.append(_headline(entry))
+        parts += [Text(f"  {change}", "yellow") for change in json.loads(entry.body).get("changes", [])]
+    return Explanation([entry_document(entry) for entry in entries], tuple(parts))
+
+
 def _order(directory: Path, order_id: str) -> Explanation:
     named = _matching(directory, lambda _, body: order_id in (body.get(field) for field in _ORDER_FIELDS))
     if not named:
@@ -229,4 +240,6 @@ def _unknown(subject: str, what: str) -> UsageError:
     )
 
 
-_STORIES: Mapping[str, Callable[[Path], Explanation]] = MappingProxyType({"halt": _halt, "drill": _drill, "refusal": _refusal})
+_STORIES: Mapping[str, Callable[[Path], Explanation]] = MappingProxyType(
+    {"halt": _halt, "drill": _drill, "refusal": _refusal, "proposal": _proposal}
+)

@@ -14,7 +14,7 @@ from controller.cli.shared.output import duration, micros, short, styled
 from controller.cli.show.alerts_view import alert_rows
 from controller.cli.show.bot_keys_view import bot_key_rows
 from controller.cli.show.drill_view import drill_rows
-from controller.console.schema import StatusView
+from controller.console.schema import DocumentView, StatusView
 from controller.console.watchdog_view import NONE
 
 _BAR = 30
@@ -92,7 +92,8 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
                 f"{count.fills} fills, {count.denied} denied"
             ),
         ),
-        ("policy", f"{view.policy.name}  {short(view.policy.digest)}"),
+        *(("proposed", Text(_proposed(one), "bold yellow")) for one in view.proposals),
+        ("policy", f"{view.policy.name}  {short(view.policy.digest)}  {view.mode}"),
         ("release", f"{view.release.name} {view.release.version}  {short(view.release.digest)}"),
         ("writer", "has decided nothing yet" if view.decided_ms_ago is None else f"decided {view.decided_ms_ago} ms ago"),
         ("journal", f"entry {view.seq}  {short(view.head)}  epoch {view.epoch}"),
@@ -101,6 +102,13 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         *(() if view.ways_out else (("next", "\n".join(_edge(view)) or "no step is possible from here"),)),
     ]
     return rows
+
+
+def _proposed(one: DocumentView) -> str:
+    """A changed file in words: that it is not in force, what it would change, and what to do."""
+    changes = "\n".join(f"  {change}" for change in one.changes)
+    what = "FILE" if one.document == "policy" else "--name … --version … --artifact …"
+    return f"the {one.document} in the file is not in force; sign `gatehouse set-{one.document} {what}` or restore it:\n{changes}"
 
 
 def _ways_out(view: StatusView) -> Text:

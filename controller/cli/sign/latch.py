@@ -11,7 +11,7 @@ from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, LatchM
 from exchange.errors import GatehouseError, Unreachable
 
 TAKEN_WITHIN_S = 3.0
-"""A running controller looks every 200 ms; its journal then needs a moment to hold the halt, and its mark is cleared."""
+"""A running controller looks every 200 ms; its journal then needs a moment to hold the halt, and the mark names its entry."""
 
 
 def halt_without_answer(directory: Path, reason: str, error: GatehouseError, output: Output) -> None:
@@ -34,9 +34,9 @@ def halt_without_answer(directory: Path, reason: str, error: GatehouseError, out
             remedy="Stop the controller's process (`kill`), then cancel the open orders on the venue's own page.",
         ) from None
     deadline = time.monotonic() + TAKEN_WITHIN_S
-    while (found := latch.read()) is not None and time.monotonic() < deadline:
+    while (mark := latch.read()) is not None and not mark.seq and time.monotonic() < deadline:
         time.sleep(0.1)
-    if found is None:
+    if mark is None or mark.seq:
         if output is Output.JSON:
             print_json({"halted": True, "through": "latch file", "because": error.code})
         else:

@@ -6,15 +6,17 @@ Called by ``controller.core.decisions.commands`` and, for every command in a jou
 from __future__ import annotations
 
 from controller.authority.command import MAX_LIFETIME_MS, Command, VerifiedCommand
+from controller.authority.roster import parse_roster_json
 from controller.authority.verify import count_quorum
 from controller.core.lifecycle import Position
 from controller.core.state import State
-from exchange.errors import Unauthorised
+from exchange.errors import ConfigError, Unauthorised
 from exchange.model import Millis
 from exchange.ports import VenueName
 from policies.authority import BY_ITSELF, Quorum, Verb, quorum
 from policies.presence import touches_needed
 from policies.schema import Policy
+from policies.stage import Mode
 
 _SPENT = {
     "accepted": ("command-replayed", "is already applied"),
@@ -97,28 +99,38 @@ def check_authorised(state: State, verified: VerifiedCommand, policy: Policy) ->
         raise unauthorised(
             "other-roster", "the signatures were verified against a roster that is no longer in force", "Submit the command again."
         )
-    needed = quorum(verb, state.position.stage, policy.mode)
+    mode = state.roster.mode_under(policy.mode) if state.roster is not None else policy.mode
+    needed = quorum(verb, state.position.stage, mode)
     if verb in BY_ITSELF and any(one.key_id == verified.command.subject for one in verified.signatories):
         return needed
-    counts = [("under-quorum", "", verified.signatories)]
+    counts = [("under-quorum", "", verified.signatories, needed)]
     if verb is Verb.SET_ROSTER:
-        counts.append(("under-new-quorum", " of the new roster", verified.incoming))
-    for code, whose, signatories in counts:
-        counted = count_quorum(signatories, needed)
+        incoming = quorum(verb, state.position.stage, _mode_after(verified.command.subject, policy))
+        counts.append(("under-new-quorum", " of the new roster", verified.incoming, incoming))
+    for code, whose, signatories, wanted in counts:
+        counted = count_quorum(signatories, wanted)
         if not counted.satisfied:
             raise unauthorised(
                 code,
-                f"{verb} at {state.position} needs {needed.persons} distinct persons{whose}, but {len(counted.persons)} signed: "
+                f"{verb} at {state.position} needs {wanted.persons} distinct persons{whose}, but {len(counted.persons)} signed: "
                 f"{counted.missing}",
                 "Ask another person on the roster to sign the same payload, then submit it again.",
             )
-    _check_touched(state, verified, policy, needed)
+    _check_touched(state, verified, mode, needed)
     return needed
 
 
-def _check_touched(state: State, verified: VerifiedCommand, policy: Policy, needed: Quorum) -> None:
+def _mode_after(subject: str, policy: Policy) -> Mode:
+    """The mode that a new roster brings. A subject that is no roster brings the stricter one; it is refused for what it is."""
+    try:
+        return parse_roster_json(subject.encode()).mode_under(policy.mode)
+    except ConfigError:
+        return Mode.TEAM
+
+
+def _check_touched(state: State, verified: VerifiedCommand, mode: Mode, needed: Quorum) -> None:
     command = verified.command
-    touches = touches_needed(command.verb, command.target_stage, policy.mode, state.environment)
+    touches = touches_needed(command.verb, command.target_stage, mode, state.environment)
     touched = {one.person for one in verified.signatories if one.touched and one.role in needed.roles}
     if len(touched) < touches:
         raise unauthorised(

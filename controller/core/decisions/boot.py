@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import bot_keys, drills, flatten, moves
+from controller.core.decisions import bot_keys, documents, drills, flatten, moves, witnessed
 from controller.core.decisions.draft import Decision, Draft
 from controller.core.effects import CancelAll
 from controller.core.fold.apply import MOCK
@@ -22,8 +22,8 @@ def boot(state: State, input_: Boot, now: Millis) -> Decision:
 
     After a change of policy, release, account or version of gatehouse the stage must be MOCK or HALTED: the deployment moves to
     MOCK and its evidence is void. A HALTED deployment stays HALTED, and can then only be reset. A document that a signed command
-    put in force stays in force after a restart; the file replaces it only when the file has changed. A roster changes only by
-    signature, so the file may hold any roster that was ever in force.
+    put in force stays in force after a restart; a changed file is a proposal (``documents``). A roster changes only by signature,
+    so the file may hold any roster that was ever in force.
 
     Raises:
         IntegrityError: the journal belongs to another controller or environment.
@@ -41,7 +41,9 @@ def boot(state: State, input_: Boot, now: Millis) -> Decision:
         )
     _same_deployment(draft.after, input_)
     drills.interrupted(draft)
-    changed = [*_adopt_policy(draft, input_), *_adopt_release(draft, input_), *_bind_accounts(draft, input_)]
+    changed = [documents.POLICY] if documents.found_policy(draft, input_) else []
+    changed += [documents.RELEASE] if documents.found_release(draft, input_.release) else []
+    changed += _bind_accounts(draft, input_)
     if draft.after.gatehouse_version != input_.gatehouse_version:
         changed.append("gatehouse")
     _adopt_roster(draft, input_)
@@ -51,7 +53,12 @@ def boot(state: State, input_: Boot, now: Millis) -> Decision:
     if state.seq and changed and draft.after.position.stage not in {Stage.MOCK, Stage.HALTED}:
         reason = f"changed since it was proven: {', '.join(changed)}"
         moves.go(draft, Verb.DEMOTE, MOCK, cause=Cause.CHANGED_DEPLOYMENT, reason=reason)
-    draft.emit(e.ControllerStarted(epoch=input_.epoch, gatehouse_version=input_.gatehouse_version))
+    draft.emit(
+        e.ControllerStarted(
+            epoch=input_.epoch, gatehouse_version=input_.gatehouse_version, high_water=True, witnesses=input_.witnesses
+        )
+    )
+    witnessed.halt_without(draft)
     for order in sorted(draft.after.open.values(), key=lambda order: order.number):
         if order.status is OrderStatus.ADMITTED:
             draft.emit(e.OrderUnknown(client_id=order.client_id, reason="the controller stopped before it recorded the outcome"))
@@ -68,22 +75,6 @@ def _same_deployment(state: State, input_: Boot) -> None:
             code="foreign-journal",
             remedy="Set `data` in gatehouse.toml to the directory of this deployment.",
         )
-
-
-def _adopt_policy(draft: Draft, input_: Boot) -> list[str]:
-    digest = canonical.digest(input_.policy.encode())
-    if digest in {draft.after.policy_digest, draft.after.policy_file}:
-        return []
-    draft.emit(e.PolicyAdopted(document=input_.policy, digest=digest))
-    return ["policy"]
-
-
-def _adopt_release(draft: Draft, input_: Boot) -> list[str]:
-    release = input_.release
-    if release in {draft.after.release, draft.after.release_file}:
-        return []
-    draft.emit(e.ReleaseAdopted(name=release.name, version=release.version, artifact=release.artifact, digest=release.digest))
-    return ["release"]
 
 
 def _bind_accounts(draft: Draft, input_: Boot) -> list[str]:

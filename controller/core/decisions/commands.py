@@ -15,7 +15,7 @@ from controller.authority.command import Command, VerifiedCommand
 from controller.authority.verify import verify
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import drills, evidence, flatten, governance, guards, landing, moves
+from controller.core.decisions import documents, drills, evidence, flatten, governance, guards, landing, moves, witnessed
 from controller.core.decisions.binding import check_authorised, check_bound, check_unspent, unauthorised
 from controller.core.decisions.draft import CommandReply, Draft, SealReply
 from controller.core.decisions.governance import Change
@@ -206,6 +206,9 @@ def _judge(draft: Draft, verified: VerifiedCommand, seen: Tick | None, *, anchor
 
 def _check_move(state: State, policy: Policy, verb: Verb, target: Position, now: Millis) -> None:
     move(state.position, verb, target, halt=state.halt, steps=step_count(policy))
+    if verb in {Verb.ADVANCE, Verb.RAMP, Verb.RESUME}:
+        documents.check_release_settled(state)
+        witnessed.check(state, target)
     if verb is Verb.RESUME:
         guards.check_resume(state, policy, target, now)
 

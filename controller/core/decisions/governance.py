@@ -40,11 +40,13 @@ _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$")]
 class Change:
     """What a command with a subject changes in roster, policy and release; most commands change none of them.
 
-    ``too_few_signers`` says how many persons could still sign, if they are too few; otherwise it is empty.
+    ``too_few_signers`` says how many persons could still sign, if they are too few; otherwise it is empty. ``at_start``: only a
+    start can take the policy over.
     """
 
     roster: Roster | None = None
     policy: Policy | None = None
+    at_start: bool = False
     release: Release | None = None
     too_few_signers: str = ""
 
@@ -145,7 +147,8 @@ def apply(draft: Draft, command: Command, change: Change, persons: tuple[str, ..
         return
     if change.policy is not None:
         digest = canonical.digest(command.subject.encode())
-        draft.emit(e.PolicyAdopted(document=command.subject, digest=digest, command_id=by))
+        kind = e.PolicyApproved if change.at_start else e.PolicyAdopted
+        draft.emit(kind(document=command.subject, digest=digest, command_id=by))
     if (new := change.release) is not None:
         draft.emit(e.ReleaseAdopted(name=new.name, version=new.version, artifact=new.artifact, digest=new.digest, command_id=by))
     if draft.after.position.stage not in {Stage.MOCK, Stage.HALTED}:
@@ -194,7 +197,7 @@ def _revoke(roster: Roster, policy: Policy, subject: str, now: Millis) -> Change
     if key.status is KeyStatus.REVOKED:
         raise Refused(f"{person.name}'s key {key.id} is already revoked", code="already-revoked", remedy="Nothing is left to do.")
     after = roster.revoking(key.id)
-    return Change(roster=after, too_few_signers=_too_few_signers(after, policy.mode, now))
+    return Change(roster=after, too_few_signers=_too_few_signers(after, after.mode_under(policy.mode), now))
 
 
 def _set_roster(state: State, policy: Policy, subject: str) -> Change:
@@ -218,11 +221,18 @@ def _set_roster(state: State, policy: Policy, subject: str) -> Change:
                 code="revoked-key-returns",
                 remedy="Keep the key in the roster as revoked, and add a new key.",
             )
-    if problem := _too_few_signers(new, policy.mode, state.at):
-        raise Refused(problem, code="roster-too-small", remedy="Add persons with an active key to the roster.")
-    if state.position.stage in LIVE_STAGES and not _usable(new) <= _usable(old):
+    mode, before = new.mode_under(policy.mode), old.mode_under(policy.mode)
+    if old.mode is not None and new.mode is None:
         raise Refused(
-            f"at {state.position} a new roster may only remove keys, and must not change the others",
+            "the roster in force says whether one person or a team decides, and the new one does not",
+            code="roster-mode",
+            remedy=f'Add mode = "{old.mode}" to the new roster, or the mode that is to be in force.',
+        )
+    if problem := _too_few_signers(new, mode, state.at):
+        raise Refused(problem, code="roster-too-small", remedy="Add persons with an active key to the roster.")
+    if state.position.stage in LIVE_STAGES and (mode is not before or not _usable(new) <= _usable(old)):
+        raise Refused(
+            f"at {state.position} a new roster may only remove keys, and must change neither the others nor the mode",
             code="not-while-live",
             remedy="Demote to VALIDATED, change the roster there, then advance again.",
         )
@@ -234,15 +244,22 @@ def _set_policy(state: State, policy: Policy, subject: str) -> Change:
     new = policy_after(policy, Verb.SET_POLICY, subject)
     if canonical.digest(subject.encode()) == state.policy_digest:
         raise Refused("this policy is already in force", code="nothing-changes", remedy="Nothing is left to do.")
-    if new.environment is not state.environment or new.symbols != policy.symbols or new.eur_rate.asset != policy.eur_rate.asset:
+    if new.environment is not state.environment:
         raise Refused(
-            "the environment, the symbols and the quote asset cannot change while the controller runs",
-            code="needs-restart",
-            remedy="Change the policy file and restart the controller.",
+            f"the policy is for {new.environment}, and this deployment is for {state.environment}",
+            code="other-environment",
+            remedy="An environment never changes; make a new deployment with `gatehouse init`.",
         )
-    if problem := _too_few_signers(roster_of(state), new.mode, state.at):
+    if canonical.digest(subject.encode()) == state.policy_approved:
+        raise Refused(
+            "this policy is signed already",
+            code="nothing-changes",
+            remedy="Put it into the policy file and restart the controller.",
+        )
+    roster = roster_of(state)
+    if problem := _too_few_signers(roster, roster.mode_under(new.mode), state.at):
         raise Refused(problem, code="roster-too-small", remedy="Add persons to the roster first.")
-    return Change(policy=new)
+    return Change(policy=new, at_start=new.symbols != policy.symbols or new.eur_rate.asset != policy.eur_rate.asset)
 
 
 def _set_release(state: State, subject: str) -> Change:

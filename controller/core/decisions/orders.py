@@ -112,7 +112,7 @@ def cancel_asked(draft: Draft, request: CancelAsked) -> None:
 
 
 def next_client_id(state: State) -> str:
-    """The client order id of the next admitted order: 24 characters of ``[a-z0-9-]``, deterministic, never used twice."""
+    """The client order id of the next admitted order: 30 characters of ``[a-z0-9-]``, deterministic, never used twice."""
     return f"{our_prefix(state)}{state.order_number + 1:010d}"
 
 

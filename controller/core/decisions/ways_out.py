@@ -57,7 +57,7 @@ def _way(state: State, policy: Policy, verb: Verb, target: Position, seen: Tick,
     return WayOut(
         verb,
         target,
-        needed=quorum(verb, Stage.HALTED, policy.mode),
+        needed=quorum(verb, Stage.HALTED, state.mode),
         gate=gate_for(verb, Stage.HALTED) if verb is Verb.RESUME else None,
         refused=error.message if error is not None else "",
         remedy=error.remedy if error is not None else "",

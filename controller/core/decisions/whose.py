@@ -72,7 +72,12 @@ def is_foreign(state: State, venue: VenueName, report: ListedOrder) -> bool:
 
 
 def our_prefix(state: State) -> str:
-    """What every client id of this deployment begins with."""
+    """What every new client id begins with: a hash of the journal's first entry, so no other journal uses one of them."""
+    return f"gh-{state.genesis[:16]}-"
+
+
+def _former_prefix(state: State) -> str:
+    """What the client ids of this deployment began with in earlier versions: 24 characters, the same in every journal of a name."""
     owner = hashlib.sha256(f"{state.controller_id} {state.environment}".encode()).hexdigest()[:10]
     return f"gh-{owner}-"
 
@@ -83,7 +88,9 @@ def is_placed_by_others(state: State, venue: VenueName, report: ListedOrder) -> 
     Ours are those that the books know by either id, those whose id begins as ours do, and those that may be an order of ours whose
     id at the venue is not known yet.
     """
-    if find(state, venue, report.client_id, report.order_id) is not None or report.client_id.startswith(our_prefix(state)):
+    if find(state, venue, report.client_id, report.order_id) is not None:
+        return False
+    if report.client_id.startswith((our_prefix(state), _former_prefix(state))):
         return False
     return not may_be_ours(state, venue, [report])
 

@@ -16,10 +16,11 @@ from controller.core.compact_map import CompactMap
 from controller.core.fold import alerts, bot_keys, closed_symbols, drills, flatten, guards, orders
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
-from controller.core.state import HaltFigures, Ledger, Pending, Seal, SignedAuthority, State
+from controller.core.state import HaltFigures, Ledger, Pending, Proposal, Seal, SignedAuthority, State
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
 from gates.measure import Tally
+from policies import canonical
 from policies.authority import CHANGES_ROSTER, KEEPS_PENDING, MOVES_UP
 from policies.document import parse_journalled
 from policies.drills import DrillKind
@@ -45,8 +46,10 @@ def _governed(state: State, **changes: Any) -> State:
 
 
 def _created(state: State, event: e.DeploymentCreated) -> State:
+    entry = canonical.encode({"at": state.at, "kind": event.kind, "body": event.model_dump(mode="json")})
     return _governed(
         state,
+        genesis=canonical.digest(entry).removeprefix("sha256:"),
         controller_id=event.controller_id,
         environment=event.environment,
         gatehouse_version=event.gatehouse_version,
@@ -62,7 +65,36 @@ def _void_evidence(state: State, changed: str) -> State:
 def _policy(state: State, event: e.PolicyAdopted) -> State:
     state = _void_evidence(_governed(state, policy=parse_journalled(event.document.encode()), policy_digest=event.digest), "policy")
     policy_file = state.policy_file if event.command_id else event.digest
-    return replace(state, tally=_new_tally(state, state.position), policy_file=policy_file)
+    state = replace(state, tally=_new_tally(state, state.position), policy_file=policy_file, policy_approved="")
+    return _settled(state, "policy", event.digest)
+
+
+def _policy_approved(state: State, event: e.PolicyApproved) -> State:
+    return _governed(state, policy_approved=event.digest)
+
+
+def _proposed(state: State, event: e.DocumentProposed) -> State:
+    proposal = Proposal(event.digest, event.changes, state.at)
+    state = replace(state, proposals=state.proposals.set(event.document, proposal))
+    return _of_another_bot(state, event.document)
+
+
+def _withdrawn(state: State, event: e.ProposalWithdrawn) -> State:
+    state = replace(state, proposals=state.proposals.delete(event.document))
+    return _of_another_bot(state, event.document)
+
+
+def _of_another_bot(state: State, document: str) -> State:
+    """Evidence is about one bot. While its release is in question, nothing that was measured counts."""
+    if document != "release":
+        return state
+    return replace(_void_evidence(_governed(state), "release"), tally=_new_tally(state, state.position))
+
+
+def _settled(state: State, document: str, digest: str) -> State:
+    """Forget the proposal of a document that has come into force."""
+    proposal = state.proposals.get(document)
+    return state if proposal is None or proposal.digest != digest else replace(state, proposals=state.proposals.delete(document))
 
 
 def _roster(state: State, event: e.RosterAdopted) -> State:
@@ -75,7 +107,8 @@ def _release(state: State, event: e.ReleaseAdopted) -> State:
     release = Release(event.name, event.version, event.artifact, event.digest)
     state = _void_evidence(_governed(state, release=release), "release")
     release_file = state.release_file if event.command_id else release
-    return replace(state, tally=_new_tally(state, state.position), release_file=release_file)
+    state = replace(state, tally=_new_tally(state, state.position), release_file=release_file)
+    return _settled(state, "release", event.digest)
 
 
 def _account(state: State, event: e.AccountBound) -> State:
@@ -91,6 +124,7 @@ def _started(state: State, event: e.ControllerStarted) -> State:
     return replace(
         drills.restarted(guards.restarted(_end_mock(state))),
         epoch=event.epoch,
+        witnesses=event.witnesses,
         started_at=state.at,
         armed=False,
         not_armed_because="the venues are not reconciled yet",
@@ -280,6 +314,9 @@ def _sampled(state: State, event: e.Sampled) -> State:
 _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.DeploymentCreated: _created,
     e.PolicyAdopted: _policy,
+    e.PolicyApproved: _policy_approved,
+    e.DocumentProposed: _proposed,
+    e.ProposalWithdrawn: _withdrawn,
     e.RosterAdopted: _roster,
     e.ReleaseAdopted: _release,
     e.AccountBound: _account,

@@ -139,7 +139,7 @@ class Operator(Reads):
         payload = propose(command).payload
         digest = canonical.digest(payload)
         policy = _deployed(state)
-        needed = quorum(request.verb, state.position.stage, policy.mode)
+        needed = quorum(request.verb, state.position.stage, state.mode)
         return ProposalView(
             payload=payload.decode(),
             payload_digest=digest,
@@ -282,7 +282,7 @@ class Operator(Reads):
     def _command(self, state: State, request: ProposeRequest, target: Position, evidence_digest: str) -> Command:
         policy, now = _deployed(state), self._now()
         head, subject = self._journal.head, request.subject or ""
-        needed = quorum(request.verb, state.position.stage, policy.mode)
+        needed = quorum(request.verb, state.position.stage, state.mode)
         granted = policy_after(policy, request.verb, subject)
         return Command(
             version=2 if subject else 1,

@@ -11,6 +11,7 @@ from controller.console.schema import (
     BalanceView,
     CountersView,
     CoverageView,
+    DocumentView,
     EntryView,
     FillView,
     GateView,
@@ -114,6 +115,15 @@ def status_view(
         oversight=_oversight(state, key_problem),
         ways_out=way_out_views(state, policy, seen, now) if venue is not None else (),
         flatten=flatten_view(state, policy),
+        mode=state.mode,
+        proposals=_proposals(state),
+    )
+
+
+def _proposals(state: State) -> tuple[DocumentView, ...]:
+    return tuple(
+        DocumentView(document=name, digest=one.digest, changes=one.changes, since_ms=one.at)
+        for name, one in sorted(state.proposals.items())
     )
 
 
@@ -125,7 +135,7 @@ def _next_edges(state: State, policy: Policy, seen: Tick, now: Millis) -> tuple[
             target=target.stage,
             step=target.step,
             gate=gate.value,
-            persons_needed=quorum(verb, here.stage, policy.mode).persons,
+            persons_needed=quorum(verb, here.stage, state.mode).persons,
             # A standby watches no market, so it cannot say where a move would land.
             landing=_landing(landing.facts(state, policy, verb, target, seen, now)) if seen.markets else (),
         )

@@ -1,7 +1,8 @@
 """A file that records a halt which the journal could not: its disk is full or broken and the process ends (architecture.md §11.8).
 
 The file exists in full size before it is needed, so that writing a mark allocates no disk space. ``controller.bootstrap`` reads it
-at a start: a mark, or a file that cannot be read, halts the deployment. The mark is cleared once the halt is in the journal.
+at a start: a mark, or a file that cannot be read, halts the deployment. Once the halt is in the journal, the mark names an entry
+of the journal that shows it, for as long as the deployment is HALTED: a journal without that entry was cut or replaced (ADR 34).
 
 An operator's `gatehouse halt` writes a mark too when the controller does not answer. ``LatchFileWatch`` sees it within
 ``POLL_S``, whatever the event loop does.
@@ -35,6 +36,9 @@ WRITE_WITHIN_S = 2.0
 POLL_S = 0.2
 """How often a running controller looks for a mark that an operator wrote."""
 
+KEPT = "the deployment is HALTED"
+"""The reason in a mark whose halt is in the journal."""
+
 _LONGEST = 300
 
 _log = logging.getLogger(__name__)
@@ -42,11 +46,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LatchMark:
-    """What a process recorded: the reason, the epoch it led in, and whether it halted or only could not write the journal."""
+    """What a process recorded: the reason, the epoch it led in, and whether it halted or only could not write the journal.
+
+    ``seq`` and ``hash`` name an entry after which the journal shows the halt; 0 and empty while it shows none.
+    """
 
     reason: str
     epoch: int
     halted: bool
+    seq: int = 0
+    hash: str = ""
 
     def means_halt(self, epoch: int) -> bool:
         """Whether it still demands a halt in a journal whose last entry is of ``epoch``."""
@@ -69,6 +78,12 @@ class LatchFile:
         except OSError as error:
             return LatchMark(f"the latch file cannot be read: {error.strerror}", 0, halted=True)
 
+    @property
+    def names_entry(self) -> bool:
+        """Whether the mark names an entry of the journal that shows its halt."""
+        mark = self.read()
+        return mark is not None and mark.seq > 0
+
     def write(self, mark: LatchMark) -> None:
         """Write the mark if the disk still allows it. Never raises: halting waits for nothing."""
         try:
@@ -79,7 +94,8 @@ class LatchFile:
     def put(self, mark: LatchMark) -> None:
         """Write the mark. Raises ``OSError``."""
         document = {"epoch": mark.epoch, "halted": mark.halted, "reason": mark.reason.encode()[:_LONGEST].decode("utf-8", "ignore")}
-        self._write_bytes(json.dumps(document, ensure_ascii=False).encode()[:SIZE])
+        entry = {"seq": mark.seq, "hash": mark.hash} if mark.seq else {}
+        self._write_bytes(json.dumps({**document, **entry}, ensure_ascii=False).encode()[:SIZE])
 
     def clear(self) -> None:
         """Remove the mark: the journal holds the halt now, or another controller has led since."""
@@ -102,15 +118,19 @@ class LatchFile:
 
 
 class LatchMarkWriter:
-    """Writes the latch file when a halt is not in the journal yet, and clears it once it is. The assembly calls it.
+    """Writes the latch file when a halt is not in the journal yet, and keeps a mark in it for as long as HALTED lasts.
+
+    The assembly calls it.
 
     A worker thread waits for the disk and keeps the order of the writes. Only a failing process waits for that thread, and at most
     ``WRITE_WITHIN_S``. No method raises: what comes after it may be a cancel, or the end of the process.
     """
 
-    def __init__(self, latch: LatchFile, *, marked: bool) -> None:
+    def __init__(self, latch: LatchFile, *, marked: bool, kept: bool = False) -> None:
         self._latch = latch
         self._marked = marked
+        self._kept = kept
+        self._entry = (0, "")
         self._clearing = 0
         self._changes = 0
         self._counting = Lock()
@@ -151,17 +171,33 @@ class LatchMarkWriter:
             wait((last,), timeout=WRITE_WITHIN_S)
 
     def on_batch(self, batch: CommittedBatch) -> None:
-        """Clear the mark once the halt is durable."""
-        if self._marked and batch.after.position.stage is Stage.HALTED:
+        """Let the mark name an entry of the journal once the halt is durable, and clear it when HALTED is left."""
+        if batch.entries:
+            last, _ = batch.entries[-1]
+            self._entry = (last.seq, last.hash)
+        if batch.after.position.stage is not Stage.HALTED:
+            if self._kept:
+                self._kept = False
+                self._submit(self._release)
+            return
+        seq, digest = self._entry
+        if self._marked or (seq and not self._kept):
             # In this order, so that the watching thread never takes what is about to be cleared for a mark of somebody else.
             self._count(clearing=1)
-            self._marked = False
-            if self._submit(self._clear) is None:
+            self._marked, self._kept = False, bool(seq)
+            if self._submit(self._keep, LatchMark(KEPT, batch.after.epoch, halted=True, seq=seq, hash=digest)) is None:
                 self._count(clearing=-1)
 
-    def _clear(self) -> None:
-        self._latch.clear()
+    def _keep(self, mark: LatchMark) -> None:
+        if mark.seq:
+            self._latch.write(mark)
+        else:
+            self._latch.clear()
         self._count(clearing=-1)
+
+    def _release(self) -> None:
+        if self._latch.names_entry:
+            self._latch.clear()
 
     def _count(self, *, clearing: int = 0) -> None:
         with self._counting:
@@ -210,7 +246,8 @@ class LatchFileWatch:
             self._handle = self._latch.open()
         changes = self._writer.changes
         mark = _parsed(os.pread(self._handle, SIZE, 0).rstrip(b"\0"))
-        if mark is not None and mark.halted and not self._writer.marked and changes == self._writer.changes:
+        asks = mark is not None and mark.halted and not mark.seq
+        if mark is not None and asks and not self._writer.marked and changes == self._writer.changes:
             self._writer.found()
             self._on_mark(mark.reason)
 
@@ -242,6 +279,7 @@ def _parsed(content: bytes) -> LatchMark | None:
         return None
     try:
         document = json.loads(content)
-        return LatchMark(str(document["reason"]), int(document["epoch"]), bool(document["halted"]))
+        entry = (int(document.get("seq", 0)), str(document.get("hash", "")))
+        return LatchMark(str(document["reason"]), int(document["epoch"]), bool(document["halted"]), *entry)
     except (ValueError, KeyError, TypeError):
         return LatchMark(content.decode("utf-8", "replace"), 0, halted=True)

@@ -83,7 +83,7 @@ from controller.core.inputs import HaltAsked, ProposalAsked, Tick
 from controller.core.state import State
 from controller.journal.chain import Entry, Record
 from controller.journal.lease import PERMIT_NS, RENEW_NS, TERM_NS
-from controller.journal.port import Journal, JournalTakenOver, JournalWriteFailed, LeasedJournal
+from controller.journal.port import Journal, JournalReplaced, JournalTakenOver, JournalWriteFailed, LeasedJournal
 from controller.runtime.loop.inbox import Inbox, QueuedInput
 from controller.runtime.loop.permit import LIFETIME_NS, PermitOffice
 from exchange.errors import GatehouseError, Halted
@@ -128,8 +128,8 @@ class HaltClock:
 class Failure:
     """Why this process does not act again. ``on_failure`` gets it.
 
-    ``halted``: a latch took effect whose halt is not in the journal. ``taken_over``: another controller leads now.
-    ``exclusive_until_ns``: until then, monotonic, no other controller can lead a leased journal.
+    ``halted``: a latch took effect whose halt is not in the journal, or another file is in the journal's place. ``taken_over``:
+    another controller leads now. ``exclusive_until_ns``: until then, monotonic, no other controller can lead a leased journal.
     """
 
     reason: str
@@ -289,8 +289,7 @@ class Writer:
             _attempt(self._on_halt, batch.after.halt_reason)
 
     def _append(self, batch: _Batch) -> tuple[Entry, ...]:
-        events = batch.events
-        return self._journal.append([Record(event.kind, event_codec.encode(event)) for event in events], batch.at) if events else ()
+        return self._journal.append([Record(event.kind, event_codec.encode(event)) for event in batch.events], batch.at)
 
     async def _append_leased(self, batch: _Batch, executor: ThreadPoolExecutor) -> tuple[Entry, ...]:
         sent_ns = self._clock.monotonic_ns()
@@ -388,6 +387,8 @@ class Writer:
             return
         self._failed = error.message if isinstance(error, GatehouseError) else f"{type(error).__name__}: {error}"
         was_latched = bool(self._permits.latched_because) and self._state.position.stage is not Stage.HALTED
+        # What replaced the journal may name any epoch, so only the mark of a halt is sure to count at the next start.
+        was_latched = was_latched or isinstance(error, JournalReplaced)
         self._permits.latch(self._failed)
         taken_over = isinstance(error, JournalTakenOver)
         failure = Failure(self._failed, self._state.epoch, was_latched, taken_over, self._renewed_ns + TERM_NS)

@@ -20,7 +20,7 @@ from policies import canonical
 from policies.authority import Verb
 from policies.document import canonical_bytes
 from policies.stage import Stage
-from tests.support.desk import Desk
+from tests.support.desk import D, Desk
 
 LIVE = Stage.LIVE_EUR10
 
@@ -112,9 +112,31 @@ def test_an_old_issue_command_does_not_restore_a_revoked_key() -> None:
 
 
 def test_the_policy_does_not_change_at_a_live_stage(live: Desk) -> None:
-    policy = live.policy.model_copy(update={"name": "other"})
-    document = canonical_bytes(policy).decode()
+    caps = live.policy.caps.model_copy(update={"live": D(5)})
+    document = canonical_bytes(live.policy.model_copy(update={"caps": caps})).decode()
     forged = e.PolicyAdopted(document=document, digest=policy_digest(document))
+    assert "is still at" in problem(live, forged, live.events(e.ControllerStarted)[-1])
+
+
+def test_a_policy_that_nobody_signed_is_only_stricter(live: Desk) -> None:
+    document = canonical_bytes(live.policy.model_copy(update={"name": "other"})).decode()
+    forged = e.PolicyAdopted(document=document, digest=policy_digest(document))
+    assert "a policy that is not only stricter came into force without a command" in problem(live, forged)
+
+
+def test_a_release_that_nobody_signed_does_not_come_into_force(live: Desk) -> None:
+    forged = e.ReleaseAdopted(name="bot", version="2", artifact="sha256:" + "e" * 64, digest="sha256:" + "f" * 64)
+    assert "another release came into force without a command" in problem(live, forged)
+
+
+def test_an_approval_of_a_policy_is_signed(live: Desk) -> None:
+    document = canonical_bytes(live.policy.model_copy(update={"name": "other"})).decode()
+    forged = e.PolicyApproved(document=document, digest=policy_digest(document), command_id=last_accepted(live, Verb.ACK_ALERT))
+    assert "was signed for" in problem(live, forged)
+
+
+def test_a_proposed_release_leaves_no_live_stage(live: Desk) -> None:
+    forged = e.DocumentProposed(document="release", digest="sha256:" + "f" * 64, changes=())
     assert "is still at" in problem(live, forged, live.events(e.ControllerStarted)[-1])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -246,3 +247,11 @@ def test_a_market_order_and_a_stop_order_of_a_person_are_named() -> None:
     assert halted.state.halt_reason.endswith("is not ours: BUY 0.00005 BTCUSDT, placed outside gatehouse")
     desk.give(i.VenueReported(VenueName.TESTNET, ForeignOrder(SYMBOL, "C02__stop", "", "STOP_LIMIT", open=True)))
     assert desk.state.halt_reason.endswith("of type STOP_LIMIT on testnet is not ours: BTCUSDT, placed outside gatehouse")
+
+
+def test_an_id_of_the_form_of_earlier_versions_is_ours_too(trading: Desk) -> None:
+    owner = hashlib.sha256(f"{trading.state.controller_id} {trading.state.environment}".encode()).hexdigest()[:10]
+    lost = theirs("C02__lost", f"gh-{owner}-0000009999")
+    account = Account([lost, theirs()])
+    emptied(trading.fork(), account)
+    assert account.orders == [theirs()]

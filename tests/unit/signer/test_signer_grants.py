@@ -244,3 +244,39 @@ def test_the_symbols_are_those_that_were_signed(desk: Desk) -> None:
     assert desk.grants.grant is not None
     assert desk.grants.grant.symbols == {OTHER}
     assert desk.grants.cap_eur == Decimal(10)
+
+
+@pytest.mark.parametrize(
+    ("pinned", "roster", "granted"),
+    [(Mode.SOLO, Mode.TEAM, 0), (Mode.TEAM, Mode.SOLO, 10), (Mode.SOLO, None, 10), (Mode.TEAM, None, 0)],
+)
+def test_the_mode_of_the_roster_counts_and_not_that_of_a_file(
+    tmp_path: Path, pinned: Mode, roster: Mode | None, granted: int
+) -> None:
+    named = ROSTER.model_copy(update={"mode": roster})
+    desk = Desk(tmp_path, mode=pinned)
+    desk.restart(named)
+    envelope = desk.command(ALICE, roster_digest=named.digest)
+    if granted:
+        desk.grant(envelope)
+    else:
+        refused(desk, envelope, "under-quorum")
+    assert desk.grants.cap_eur == granted
+
+
+@pytest.mark.parametrize(("signers", "code"), [((ALICE,), "under-quorum"), ((ALICE, BOB), "")])
+def test_a_roster_that_makes_a_team_is_signed_by_the_team(tmp_path: Path, signers: tuple[Any, ...], code: str) -> None:
+    solo = ROSTER.model_copy(update={"mode": Mode.SOLO})
+    team = ROSTER.model_copy(update={"mode": Mode.TEAM, "version": 2})
+    desk = Desk(tmp_path)
+    desk.restart(solo)
+    subject = team.canonical_bytes.decode()
+    change = desk.command(
+        *signers, version=2, verb=Verb.SET_ROSTER, roster_digest=solo.digest, subject=subject,
+        expected_stage=Stage.MOCK, target_stage=Stage.MOCK, cap_eur="10", symbols=("BTCUSDT",),
+    )  # fmt: skip
+    if code:
+        refused(desk, change, code)
+        return
+    desk.grant(change)
+    refused(desk, desk.command(ALICE, roster_digest=team.digest, journal_seq=500), "under-quorum")

@@ -27,8 +27,8 @@ CAROLS = roster_key(sk_public(CAROL).line)
 DAVES = roster_key(sk_public(DAVE).line)
 
 
-def roster(*persons: Person) -> Roster:
-    return Roster(version=1, persons=persons)
+def roster(*persons: Person, mode: Mode | None = Mode.TEAM) -> Roster:
+    return Roster(version=1, persons=persons, mode=mode)
 
 
 def rows(checked: Roster, policy: Policy = TEAM) -> dict[str, CheckResult]:
@@ -102,8 +102,24 @@ def test_fewer_signers_than_must_sign_is_a_failure() -> None:
 
 
 def test_in_solo_mode_one_other_signer_is_enough() -> None:
-    assert warned(roster(*SOUND.persons[:2]), SOLO) == {}
-    assert set(warned(roster(SOUND.persons[0]), SOLO)) == {"roster signers"}
+    assert warned(roster(*SOUND.persons[:2], mode=Mode.SOLO), SOLO) == {}
+    assert set(warned(roster(SOUND.persons[0], mode=Mode.SOLO), SOLO)) == {"roster signers"}
+
+
+def test_the_mode_of_the_roster_counts_and_not_the_policys() -> None:
+    one = SOUND.persons[0]
+    assert rows(roster(one, mode=Mode.TEAM), SOLO)["roster signers"].found == "1 can sign (alice) and 2 must"
+    assert rows(roster(one, mode=Mode.SOLO), TEAM)["roster signers"].found.startswith("1 can sign (alice) and 1 must")
+    assert rows(roster(one, mode=Mode.SOLO))["roster mode"].found == "solo: 1 must sign what adds risk"
+
+
+def test_a_roster_without_a_mode_is_named_with_what_to_add() -> None:
+    row = rows(roster(*SOUND.persons, mode=None))["roster mode"]
+    assert (row.verdict, row.found) == (
+        "WARN",
+        "the roster does not say whether one person or a team decides, so the policy in force does",
+    )
+    assert 'mode = "team"' in row.fix
 
 
 def test_a_team_without_a_security_key_is_warned_before_going_live() -> None:
@@ -125,7 +141,7 @@ def test_a_signer_for_real_money_without_a_security_key_is_named() -> None:
 
 def test_in_solo_mode_a_key_file_in_production_is_named() -> None:
     files = person("alice", listed(ALICE), listed(ALICE_SPARE)), person("bob", listed(BOB), listed(DAVE))
-    assert warned(roster(*files), SOLO) == {
+    assert warned(roster(*files, mode=Mode.SOLO), SOLO) == {
         "roster hardware": "alice, bob sign without a security key: anyone who copies the key can sign"
     }
 

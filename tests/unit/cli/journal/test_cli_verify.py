@@ -147,8 +147,8 @@ def test_verify_names_an_invented_refusal(run: Run, deployment: Path, desk: Desk
 def test_verify_names_an_unreachable_target_and_the_reason(run: Run, witnessed: Path, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "elsewhere")
     result = run("journal", "verify", "-d", witnessed, "-o", "json")
-    assert result.exit_code == 0
-    (row,) = printed(result)["checkpoints"]
+    assert (result.exit_code, printed(result, error=True)["error"]["code"]) == (3, "unwitnessed")
+    (row,) = json.loads(result.stdout)["checkpoints"]
     assert row["verdict"] == "unreachable"
     assert "cannot be found" in row["problem"]
     assert "unreachable: " in run("journal", "verify", "-d", witnessed).stdout
@@ -163,15 +163,35 @@ def test_verify_names_a_target_with_a_forged_note(run: Run, witnessed: Path, tmp
     assert str(tmp_path / "elsewhere") in printed(result, error=True)["error"]["message"]
 
 
-def test_without_a_checkpoint_it_says_what_it_cannot_find(run: Run, deployment: Path, desk: Desk) -> None:
+def test_without_a_checkpoint_a_sound_journal_is_refused(run: Run, deployment: Path, desk: Desk) -> None:
     write_journal(desk, deployment)
-    assert "entries cut off at the end would not be found" in run("journal", "verify", "-d", deployment).stdout
+    result = run("journal", "verify", "-d", deployment)
+    assert result.exit_code == 3
+    assert f"verified {len(desk.journal)} entries" in result.stdout
+    assert "entries cut off at the end would not be found" in " ".join(result.stderr.split())
+
+
+def test_a_rehearsal_may_accept_that_no_checkpoint_was_compared(run: Run, deployment: Path, desk: Desk) -> None:
+    write_journal(desk, deployment)
+    assert run("journal", "verify", "-d", deployment, "--allow-unwitnessed").exit_code == 0
+
+
+def in_production(directory: Path) -> None:
+    settings = directory / "gatehouse.toml"
+    text = settings.read_text().replace('environment = "rehearsal"', 'environment = "production"')
+    settings.write_text(text.replace("lease_s = 30", 'lease_s = 30\napi_key = "another"\nsecret_file = "watchdog.secret"'))
+
+
+def test_production_never_accepts_that_no_checkpoint_was_compared(run: Run, witnessed: Path) -> None:
+    in_production(witnessed)
+    result = run("journal", "verify", "-d", witnessed, "--allow-unwitnessed", "-o", "json")
+    assert (result.exit_code, printed(result, error=True)["error"]["code"]) == (2, "usage")
 
 
 def test_without_a_checkpoint_key_a_target_is_reported_as_unread(run: Run, deployment: Path, desk: Desk) -> None:
     write_journal(desk, deployment)
     settled(deployment, '[[checkpoints]]\nto = "directory"\nname = "elsewhere"\npath = "elsewhere"')
-    (row,) = printed(run("journal", "verify", "-d", deployment, "-o", "json"))["checkpoints"]
+    (row,) = printed(run("journal", "verify", "-d", deployment, "--allow-unwitnessed", "-o", "json"))["checkpoints"]
     assert (row["verdict"], "no checkpoint key" in row["problem"]) == ("unreachable", True)
 
 
@@ -211,3 +231,16 @@ def test_doctor_reads_every_checkpoint_target(run: Run, witnessed: Path, tmp_pat
     shutil.rmtree(tmp_path / "elsewhere")
     assert not row()["ok"]
     assert "cannot be found" in row()["found"]
+
+
+def test_doctor_warns_in_production_that_only_the_folder_is_witness(run: Run, witnessed: Path, tmp_path: Path) -> None:
+    def row() -> dict[str, str]:
+        rows = json.loads(run("doctor", "-d", witnessed, "-o", "json").stdout)
+        return next(one for one in rows if one["check"] == "checkpoints")
+
+    in_production(witnessed)
+    assert row()["verdict"] == "PASS"
+    settings = witnessed / "gatehouse.toml"
+    settings.write_text(settings.read_text().replace(str(tmp_path / "elsewhere"), "var/checkpoints"))
+    assert (row()["verdict"], row()["found"]) == ("WARN", "no target outside this folder can be read back: LIVE is refused")
+    assert "witnesses = [" in row()["fix"]

@@ -60,7 +60,9 @@ def test_a_complete_deployment_loads_and_names_mexc_alone_as_live(run: Run, tmp_
 )
 def test_every_person_gets_a_key(run: Run, tmp_path: Path, profile: str, more: tuple[str, ...], persons: dict[str, Role]) -> None:
     directory = written(run, tmp_path / "new", profile, *more)
-    assert {person.name: person.role for person in load_roster(directory / "roster.toml").persons} == persons
+    roster = load_roster(directory / "roster.toml")
+    assert {person.name: person.role for person in roster.persons} == persons
+    assert roster.mode is Mode(profile)
     assert {path.stem for path in (directory / "keys").iterdir()} == set(persons)
     files = [*(directory / "keys").iterdir(), *(directory / "secrets").iterdir()]
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}

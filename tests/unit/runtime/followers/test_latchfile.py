@@ -7,11 +7,14 @@ from threading import Event, Thread, current_thread
 
 import pytest
 
+from controller.core.events import Armed
 from controller.core.lifecycle import Position
 from controller.core.state import State
+from controller.journal.chain import Entry
 from controller.runtime.followers import latchfile as module
-from controller.runtime.followers.latchfile import SIZE, LatchFile, LatchFileWatch, LatchMark, LatchMarkWriter
+from controller.runtime.followers.latchfile import KEPT, SIZE, LatchFile, LatchFileWatch, LatchMark, LatchMarkWriter
 from controller.runtime.loop.writer import CommittedBatch
+from exchange.model import Millis
 from policies.stage import Stage
 
 HALTED, FAILED = LatchMark("enough", 3, halted=True), LatchMark("the disk is full", 3, halted=False)
@@ -454,4 +457,65 @@ def test_a_descriptor_that_cannot_be_closed_stops_no_watch(
     monkeypatch.setattr(module.os, "close", fail)
     watching.poll()
     monkeypatch.undo()
+    assert found == ["enough"]
+
+
+def batch_at(stage: Stage, seq: int) -> CommittedBatch:
+    entry = Entry(seq, 1, Millis(0), "armed", b"{}", "", f"sha256:{seq:064x}")
+    return replace(durable_halt(), entries=((entry, Armed()),), after=replace(State(), position=Position(stage), epoch=4))
+
+
+def kept_mark(seq: int) -> LatchMark:
+    return LatchMark(KEPT, 4, halted=True, seq=seq, hash=f"sha256:{seq:064x}")
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_halt_keeps_a_mark_of_its_entry_for_as_long_as_it_lasts(latch: LatchFile, *, marked: bool) -> None:
+    writer = LatchMarkWriter(latch, marked=marked)
+    writer.on_batch(batch_at(Stage.HALTED, 7))
+    writer.on_batch(batch_at(Stage.HALTED, 8))
+    writer.wait()
+    assert (latch.read(), latch.names_entry, writer.marked) == (kept_mark(7), True, False)
+    writer.on_batch(batch_at(Stage.MOCK, 9))
+    writer.wait()
+    assert (latch.read(), latch.names_entry) == (None, False)
+
+
+def test_the_kept_mark_of_an_earlier_process_is_cleared_too(latch: LatchFile) -> None:
+    latch.put(kept_mark(7))
+    writer = LatchMarkWriter(latch, marked=False, kept=True)
+    writer.on_batch(batch_at(Stage.HALTED, 8))
+    writer.wait()
+    assert latch.read() == kept_mark(7)
+    writer.on_batch(batch_at(Stage.MOCK, 9))
+    writer.wait()
+    assert latch.read() is None
+
+
+def test_a_halt_that_came_meanwhile_is_not_cleared_with_the_kept_mark(latch: LatchFile) -> None:
+    writer = LatchMarkWriter(latch, marked=False, kept=True)
+    latch.put(HALTED)
+    writer.on_batch(batch_at(Stage.MOCK, 9))
+    writer.wait()
+    assert latch.read() == HALTED
+
+
+def test_a_second_halt_ends_in_the_mark_of_the_last_entry(latch: LatchFile) -> None:
+    writer = LatchMarkWriter(latch, marked=False)
+    writer.on_batch(batch_at(Stage.HALTED, 7))
+    writer.halted(HALTED)
+    writer.on_batch(replace(batch_at(Stage.HALTED, 7), entries=()))
+    writer.wait()
+    assert latch.read() == kept_mark(7)
+
+
+def test_a_kept_mark_is_not_reported_and_a_halt_over_it_is(latch: LatchFile) -> None:
+    writer = LatchMarkWriter(latch, marked=False)
+    watching, found = watch(latch, writer)
+    writer.on_batch(batch_at(Stage.HALTED, 7))
+    writer.wait()
+    watching.poll()
+    assert found == []
+    latch.write(HALTED)
+    watching.poll()
     assert found == ["enough"]

@@ -19,7 +19,7 @@ from controller.journal.port import JournalWriteFailed
 from controller.journal.sqlite import SqliteJournal, read_journal
 from controller.runtime.loop import writer as module
 from controller.runtime.loop.permit import LIFETIME_NS
-from controller.runtime.loop.writer import CommittedBatch
+from controller.runtime.loop.writer import CommittedBatch, Failure
 from exchange.errors import Halted, Refused
 from exchange.model import Millis, OrderStatus
 from exchange.ports import Ack, VenueName
@@ -305,6 +305,19 @@ async def test_a_failed_write_latches_like_a_failed_disk(shell: Shell, monkeypat
     with pytest.raises(Halted, match="disk is full"):
         await order
     assert shell.writer.failed_because == "database or disk is full"
+
+
+async def test_a_journal_file_that_was_replaced_counts_as_a_halt(shell: Shell) -> None:
+    failures: list[Failure] = []
+    shell.writer._on_failure = failures.append
+    (shell.path.parent / "older").write_bytes(shell.path.read_bytes())
+    (shell.path.parent / "older").replace(shell.path)
+    shell.inbox.fact(i.VenueReported(VenueName.TESTNET, foreign_order(shell)), 0)
+    await shell.step()
+    assert [(failure.halted, failure.taken_over) for failure in failures] == [(True, False)]
+    assert f"{shell.path} was removed or replaced" in failures[0].reason
+    assert shell.permits.latched_because
+    assert [type(effect) for effect in shell.performed] == [CancelAll]
 
 
 async def test_an_event_that_cannot_be_encoded_counts_as_a_failed_journal(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
