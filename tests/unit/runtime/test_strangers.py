@@ -253,5 +253,5 @@ def test_an_id_of_the_form_of_earlier_versions_is_ours_too(trading: Desk) -> Non
     owner = hashlib.sha256(f"{trading.state.controller_id} {trading.state.environment}".encode()).hexdigest()[:10]
     lost = theirs("C02__lost", f"gh-{owner}-0000009999")
     account = Account([lost, theirs()])
-    emptied(trading.fork(), account)
+    cancelled_all(trading.fork(), account)
     assert account.orders == [theirs()]
