@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from decimal import Decimal
 
 from controller.core import events as e
@@ -34,14 +34,12 @@ def account_read(draft: Draft, reading: AccountRead) -> None:
     if before.totals is None:
         _baseline(draft, reading)
     # What the orders executed judges whether a trade is a new one, so their reports come first.
-    unknown = [
-        report
-        for report in reading.snapshot.open_orders
-        if not venue_reports.order_reported(draft, venue, report, retry_cancel=True)
-    ]
+    unknown = _not_known(draft, venue, reading.snapshot.open_orders)
     fills = trades.by_certainty(draft, venue, reading.snapshot.fills)
     shown = {trade_key(fill.order_id, fill.trade_id) for fill in fills}
     undecided = {trades.fill_reported(draft, venue, fill, listed=True, shown=shown) for fill in fills} - {""}
+    # A trade may name both ids of an order that the list of orders shows without ours.
+    unknown = _not_known(draft, venue, unknown)
     _look_up_missing(draft, reading)
     waiting = may_be_ours(draft.after, venue, unknown)
     foreign = [report for report in unknown if report not in waiting]
@@ -58,6 +56,11 @@ def account_read(draft: Draft, reading: AccountRead) -> None:
     if compared and not differences and not open_questions:
         absence.release_absent(draft, reading)
     arm_when_reconciled(draft)
+
+
+def _not_known(draft: Draft, venue: VenueName, reports: Sequence[ListedOrder]) -> list[ListedOrder]:
+    """Take in the reports of orders that are known by either id, and return the others."""
+    return [report for report in reports if not venue_reports.order_reported(draft, venue, report, retry_cancel=True)]
 
 
 def arm_when_reconciled(draft: Draft) -> None:

@@ -100,6 +100,13 @@ def test_a_look_up_answered_without_our_id_teaches_the_venues_id(desk: Desk) -> 
     assert (booked(desk, client_id), desk.state.position.stage) == (D("0.00003"), Stage.MOCK)
 
 
+def test_a_trade_in_the_same_reading_names_an_order_listed_without_our_id(desk: Desk) -> None:
+    client_id = order(desk, Unknown("time-out"))
+    listed = replace(desk.report(client_id, OrderStatus.PARTIALLY_FILLED, "0.00003"), client_id="")
+    sweep(desk, [trade(desk, client_id, "T1")], (listed,))
+    assert (booked(desk, client_id), desk.state.position.stage) == (D("0.00003"), Stage.MOCK)
+
+
 @pytest.mark.parametrize(
     "change", [{"order_id": "C-other"}, {"client_id": "stranger"}], ids=["another order id", "another client id"]
 )
