@@ -315,7 +315,6 @@ def test_a_signed_release_stays_in_force_after_a_restart(mock: Desk) -> None:
     ("verb", "subject", "code"),
     [
         pytest.param(Verb.SET_POLICY, text_of(with_policy()), "nothing-changes", id="the policy in force"),
-        pytest.param(Verb.SET_POLICY, text_of(tighter(symbols=("ETHUSDT",))), "needs-restart", id="other symbols"),
         pytest.param(Verb.SET_POLICY, text_of(tighter()).replace(",", ", "), "not-canonical", id="a policy with spaces"),
         pytest.param(
             Verb.SET_POLICY, text_of(tighter()).replace('"live":"10"', '"live":"11"'), "policy-invalid", id="a higher cap"
