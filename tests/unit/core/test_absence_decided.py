@@ -8,7 +8,8 @@ import pytest
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core import inputs as i
-from controller.core.decisions.draft import Admitted
+from controller.core.decisions.draft import Admitted, Decision
+from controller.core.effects import ReadAccount
 from controller.core.state import Drill
 from exchange.mexc.rest import RECV_WINDOW
 from exchange.model import Balance, Millis, OrderStatus, Side
@@ -179,6 +180,70 @@ def test_several_lost_orders_are_released_by_one_reading(desk: Desk) -> None:
     desk.placed(desk.order("0.00003"))
     desk.give(reading(desk))
     assert [status(desk, client_id) for client_id in both] == [OrderStatus.REJECTED] * 2
+
+
+# A reading while there is something to see
+
+
+def reads(decision: Decision) -> list[ReadAccount]:
+    return [effect for effect in decision.effects if isinstance(effect, ReadAccount)]
+
+
+def test_an_order_that_is_young_enough_is_read_at_once(desk: Desk) -> None:
+    proven(desk)
+    assert reads(desk.decisions[-1]) == [ReadAccount(MOCK)]
+
+
+def test_a_short_order_between_two_sweeps_is_a_proof(desk: Desk) -> None:
+    """A bot that cancels every order after half a second shows nothing to most of the sweeps, which come every three seconds."""
+    client_id, later = proven(desk)
+    assert reads(desk.decisions[-1])
+    desk.pass_time(40)
+    desk.give(reading(desk))
+    desk.give(i.CancelAsked("demo-bot", later))
+    assert status(desk, client_id) is OrderStatus.REJECTED
+
+
+def test_the_last_look_up_has_a_young_order_read(desk: Desk) -> None:
+    client_id = lost(desk, "0.00005")
+    desk.pass_time(HORIZON_MS)
+    look(desk, client_id, LOOKUPS - 1)
+    desk.placed(desk.order("0.00003"))
+    assert not reads(desk.decisions[-1])
+    look(desk, client_id, 1)
+    assert reads(desk.decisions[-1]) == [ReadAccount(MOCK)]
+
+
+def test_nothing_is_read_for_an_order_from_before_the_horizon(desk: Desk) -> None:
+    client_id = lost(desk, "0.00005")
+    desk.pass_time(HORIZON_MS - 1)
+    desk.placed(desk.order("0.00003"))
+    desk.pass_time(1)
+    look(desk, client_id)
+    assert not any(map(reads, desk.decisions))
+
+
+def test_nothing_is_read_for_an_order_that_is_being_cancelled(desk: Desk) -> None:
+    client_id, later = proven(desk)
+    desk.give(i.CancelAsked("demo-bot", later))
+    look(desk, client_id, 1)
+    assert not reads(desk.decisions[-1])
+
+
+def test_nothing_is_read_for_an_order_that_is_not_at_the_venue(desk: Desk) -> None:
+    client_id = lost(desk, "0.00005")
+    desk.pass_time(HORIZON_MS)
+    desk.order("0.00003")
+    look(desk, client_id)
+    assert not any(map(reads, desk.decisions))
+
+
+def test_nothing_is_read_when_no_outcome_is_unknown(desk: Desk) -> None:
+    client_id, _ = proven(desk)
+    desk.give(reading(desk))
+    assert status(desk, client_id) is OrderStatus.REJECTED
+    desk.placed(desk.order("0.00002"))
+    assert not reads(desk.decisions[-1])
 
 
 # Without one of them
