@@ -92,6 +92,7 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
                 f"{count.fills} fills, {count.denied} denied"
             ),
         ),
+        *((("unknown", Text("\n".join(view.unproven), "yellow")),) if view.unproven else ()),
         ("policy", f"{view.policy.name}  {short(view.policy.digest)}"),
         ("release", f"{view.release.name} {view.release.version}  {short(view.release.digest)}"),
         ("writer", "has decided nothing yet" if view.decided_ms_ago is None else f"decided {view.decided_ms_ago} ms ago"),

@@ -35,7 +35,8 @@ from controller.core.decisions.whose import find
 from controller.core.effects import ReadAccount
 from controller.core.inputs import AccountRead
 from controller.core.order_state import AT_THE_VENUE, ZERO, OrderState
-from exchange.model import OrderReport, OrderStatus, Side
+from controller.core.state import State
+from exchange.model import Millis, OrderReport, OrderStatus, Side
 from exchange.ports import VenueName
 from exchange.wire.errors import ErrorCode
 from exchange.wire.signing import DEFAULT_RECV_WINDOW
@@ -87,6 +88,30 @@ def read_if_it_proves(draft: Draft, venue: VenueName) -> None:
     shown = [order for order in orders if order.status in AT_THE_VENUE and not order.cancel_requested]
     if any(order.admitted_at >= horizon for order in shown for horizon in horizons):
         draft.do(ReadAccount(venue))
+
+
+def missing_proof(state: State, order: OrderState, now: Millis) -> str:
+    """Why an UNKNOWN order is not given up yet, as a person reads it; empty for any other order."""
+    policy = state.policy
+    if order.status is not OrderStatus.UNKNOWN or policy is None:
+        return ""
+    since = now - _horizon(order, policy)
+    ledger, wait = state.ledger(order.venue), policy.guards.unknown_order.max_age_ms
+    if order.executed:
+        why = f"{order.executed:f} of it traded"
+    elif since < 0:
+        why = f"it can still arrive for {-since} ms"
+    elif not _looked_up_enough(order, policy):
+        why = f"{order.misses} look-ups found nothing, of {policy.settle.lookups_min}, and one has to begin in the last {since} ms"
+    elif not ledger.clean:
+        why = f"the account does not agree: {'; '.join(ledger.suspected)[:200]}"
+    elif state.venue is order.venue:
+        why = f"no reading that agrees shows an order of ours, or a trade, from the last {since} ms"
+    elif since < wait:
+        why = f"nothing is admitted there that could show a reading to be new, so {wait - since} ms more have to pass"
+    else:
+        why = "no reading that began late enough agrees yet"
+    return f"order {order.client_id}: not proven absent because {why}"
 
 
 def _horizon(order: OrderState, policy: Policy) -> int:
