@@ -56,7 +56,7 @@ class Account:
 
 
 @dataclass
-class Readings:
+class Reads:
     """Takes the place of the inbox."""
 
     taken: list[AccountRead] = field(default_factory=list)
@@ -67,18 +67,18 @@ class Readings:
 
 def sweeper_of(account: Account, loop: VirtualTimeLoop) -> tuple[Sweeper, list[AccountRead]]:
     """One more fill is booked each time that the sweeper looks at our books."""
-    readings, booked = Readings(), count(1)
+    found, booked = Reads(), count(1)
     sweeper = Sweeper(
         cast("Any", account),
         symbols=("BTCUSDT",),
         ledger=lambda: Ledger(fills_booked=next(booked)),
-        inbox=cast("Any", readings),
+        inbox=cast("Any", found),
         clock=VirtualClock(loop),
         every_s=EVERY_S,
         rules=dict,
         strangers=Strangers(State),
     )
-    return sweeper, readings.taken
+    return sweeper, found.taken
 
 
 @pytest.fixture
@@ -88,24 +88,24 @@ def loop() -> VirtualTimeLoop:
 
 def test_a_reading_began_with_the_try_that_gave_it(loop: VirtualTimeLoop) -> None:
     account = Account([1, 2, 2])
-    sweeper, readings = sweeper_of(account, loop)
+    sweeper, found = sweeper_of(account, loop)
     start = VirtualClock(loop).now()
     run_in_virtual_time(sweeper.sweep(), loop)
-    (reading,) = readings
+    (reading,) = found
     # The second question for the balances ended the first try and began the second one.
     assert (reading.started_at - start, reading.fills_before, account.asked) == (300, 2, 3)
 
 
 def test_an_account_that_never_stands_still_is_not_read(loop: VirtualTimeLoop) -> None:
     account = Account(list(range(TRIES + 1)))
-    sweeper, readings = sweeper_of(account, loop)
+    sweeper, found = sweeper_of(account, loop)
     run_in_virtual_time(sweeper.sweep(), loop)
-    assert (readings, account.asked) == ([], TRIES + 1)
+    assert (found, account.asked) == ([], TRIES + 1)
 
 
 def looked(loop: VirtualTimeLoop, account: Account, *pauses_s: float) -> int:
     """How many readings there were when a look was asked for after each of these pauses, and a little later."""
-    sweeper, readings = sweeper_of(account, loop)
+    sweeper, found = sweeper_of(account, loop)
 
     async def work() -> None:
         running = asyncio.create_task(sweeper.run())
@@ -116,7 +116,7 @@ def looked(loop: VirtualTimeLoop, account: Account, *pauses_s: float) -> int:
         running.cancel()
 
     run_in_virtual_time(work(), loop)
-    return len(readings)
+    return len(found)
 
 
 READING_S = 4 * QUERY_S
