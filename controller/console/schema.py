@@ -229,6 +229,7 @@ class StatusView(View):
     decided_ms_ago: int | None = None
     working_orders: int
     unknown_orders: int
+    unproven: tuple[str, ...] = ()
     coverage: CoverageView | None
     counters: CountersView
     policy: PolicyView

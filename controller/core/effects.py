@@ -57,6 +57,13 @@ class LookUp:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadAccount:
+    """Read the account of a venue now, because what it shows now may be gone at the next reading."""
+
+    venue: VenueName
+
+
+@dataclass(frozen=True, slots=True)
 class Latch:
     """Revoke the permit to place orders at once. Carried out before every other effect, even before the journal is written."""
 
@@ -99,4 +106,4 @@ class Alert:
     detail: str
 
 
-Effect = Place | PlaceExit | Cancel | CancelAll | LookUp | Latch | Alert
+Effect = Place | PlaceExit | Cancel | CancelAll | LookUp | ReadAccount | Latch | Alert

@@ -21,6 +21,8 @@ from policies.stage import Stage
 ZERO = Decimal(0)
 IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
 """Statuses in which it is not known whether the venue holds the order."""
+AT_THE_VENUE = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+"""Statuses in which the venue holds the order."""
 
 
 @dataclass(frozen=True)

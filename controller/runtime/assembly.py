@@ -241,6 +241,7 @@ class Assembly:
             trades_on=self._trades_on,
             owner=lambda venue, order_id: self.writer.state.ledger(venue).ids.get(order_id),
             strangers=self._strangers,
+            read_account=lambda venue: self._sweepers[venue].look_now(),
         )
 
     def _make_disk_reserve(self) -> DiskReserve | None:

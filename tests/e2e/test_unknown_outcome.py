@@ -40,6 +40,7 @@ async def test_an_order_whose_ack_is_lost_is_found_by_its_id_and_sent_once(deplo
     assert "must not" in answer.text or "Do not send it again" in answer.text
     reserved = await deployment.status()
     assert reserved["unknown_orders"] == 1
+    assert "not proven absent because it can still arrive for " in reserved["unproven"][0]
     await deployment.until(lambda status: status["unknown_orders"] == 0)
     order = (await deployment.bot("GET", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="lost")).json()
     assert order["status"] == "NEW"

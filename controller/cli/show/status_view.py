@@ -92,6 +92,7 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
                 f"{count.fills} fills, {count.denied} denied"
             ),
         ),
+        *((("unknown", Text("\n".join(view.unproven), "yellow")),) if view.unproven else ()),
         *(("proposed", Text(_proposed(one), "bold yellow")) for one in view.proposals),
         ("policy", f"{view.policy.name}  {short(view.policy.digest)}  {view.mode}"),
         ("release", f"{view.release.name} {view.release.version}  {short(view.release.digest)}"),

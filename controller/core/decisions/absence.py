@@ -13,12 +13,14 @@ answer every query with an old state, all at once. So all of these proofs are ne
    show what had not been sent. Or it shows a trade of an older order that the venue dates after the horizon, by more than the
    clocks may differ: ``guards.clock_offset`` halts above its ``halt_ms``, and has judged the clocks since the horizon. The totals
    are those after that trade, so the balances that lock nothing are not older either. A private stream that answers PINGs proves
-   nothing, because a frozen one answers them too.
+   nothing, because a frozen one answers them too. A bot may cancel its orders sooner than the next reading, so one is asked for as
+   soon as it would have something to show.
 
 Without the fourth proof nothing is released where orders can be admitted, and ``guards.unknown_order`` halts the deployment. What
-remains is a lost order that reserves the rest of the cap while nothing else trades: the venue then has nothing younger to show, and
-the halt is the right end. Where none can be admitted, because the deployment is HALTED or trades elsewhere, time is the proof:
-``unknown_order.max_age_ms`` more. The cancels of the halt have run by then, and a person signs before anything is admitted again.
+remains are lost orders that reserve the rest of the cap while nothing else trades: the venue then has nothing younger to show, and
+the halt is the right end. A cancel of an older order shows nothing: an answer from before that order looks the same. Where none can
+be admitted, because the deployment is HALTED or trades elsewhere, time is the proof: ``unknown_order.max_age_ms`` more. The cancels
+of the halt have run by then, and a person signs before anything is admitted again.
 """
 
 from __future__ import annotations
@@ -28,12 +30,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from controller.core import events as e
-from controller.core.decisions import venue_reports
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.whose import find
+from controller.core.effects import ReadAccount
 from controller.core.inputs import AccountRead
-from controller.core.order_state import ZERO, OrderState
-from exchange.model import OrderReport, OrderStatus, Side
+from controller.core.order_state import AT_THE_VENUE, ZERO, OrderState
+from controller.core.state import State
+from exchange.model import Millis, OrderReport, OrderStatus, Side
 from exchange.ports import VenueName
 from exchange.wire.errors import ErrorCode
 from exchange.wire.signing import DEFAULT_RECV_WINDOW
@@ -56,7 +59,8 @@ def release_absent(draft: Draft, reading: AccountRead) -> None:
     policy = draft.after.policy
     if policy is None:
         return
-    waiting = [order for order in draft.after.open_on(reading.venue) if _looked_up_enough(order, reading, policy)]
+    looked_up = [order for order in draft.after.open_on(reading.venue) if _looked_up_enough(order, policy)]
+    waiting = [order for order in looked_up if reading.started_at >= _horizon(order, policy)]
     locks = _known_locks(draft, reading, policy) if waiting else None
     if locks is None:
         return
@@ -71,22 +75,60 @@ def release_absent(draft: Draft, reading: AccountRead) -> None:
             )
 
 
+def read_if_it_proves(draft: Draft, venue: VenueName) -> None:
+    """Ask for a reading while only the reading is missing and the venue can show an order that was admitted after the horizon.
+
+    A bot may cancel such an order before the next sweep, and the next one too.
+    """
+    policy = draft.after.policy
+    if policy is None:
+        return
+    orders = draft.after.open_on(venue)
+    horizons = [_horizon(order, policy) for order in orders if _looked_up_enough(order, policy)]
+    shown = [order for order in orders if order.status in AT_THE_VENUE and not order.cancel_requested]
+    if any(order.admitted_at >= horizon for order in shown for horizon in horizons):
+        draft.do(ReadAccount(venue))
+
+
+def missing_proof(state: State, order: OrderState, now: Millis) -> str:
+    """Why an UNKNOWN order is not given up yet, as a person reads it; empty for any other order."""
+    policy = state.policy
+    if order.status is not OrderStatus.UNKNOWN or policy is None:
+        return ""
+    since = now - _horizon(order, policy)
+    ledger, wait = state.ledger(order.venue), policy.guards.unknown_order.max_age_ms
+    if order.executed:
+        why = f"{order.executed:f} of it traded"
+    elif since < 0:
+        why = f"it can still arrive for {-since} ms"
+    elif not _looked_up_enough(order, policy):
+        why = f"{order.misses} look-ups found nothing, of {policy.settle.lookups_min}, and one has to begin in the last {since} ms"
+    elif not ledger.clean:
+        why = f"the account does not agree: {'; '.join(ledger.suspected)[:200]}"
+    elif state.venue is order.venue:
+        why = f"no reading that agrees shows an order of ours, or a trade, from the last {since} ms"
+    elif since < wait:
+        why = f"nothing is admitted there that could show a reading to be new, so {wait - since} ms more have to pass"
+    else:
+        why = "no reading that began late enough agrees yet"
+    return f"order {order.client_id}: not proven absent because {why}"
+
+
 def _horizon(order: OrderState, policy: Policy) -> int:
     assert order.unknown_since is not None
     return order.unknown_since + DEFAULT_RECV_WINDOW + policy.settle.unknown_grace_ms
 
 
-def _looked_up_enough(order: OrderState, reading: AccountRead, policy: Policy) -> bool:
+def _looked_up_enough(order: OrderState, policy: Policy) -> bool:
     if order.status is not OrderStatus.UNKNOWN or order.executed:
         return False
-    horizon = _horizon(order, policy)
-    return order.misses >= policy.settle.lookups_min and order.missed_at >= horizon and reading.started_at >= horizon
+    return order.misses >= policy.settle.lookups_min and order.missed_at >= _horizon(order, policy)
 
 
 def _known_locks(draft: Draft, reading: AccountRead, policy: Policy) -> Mapping[str, _Lock] | None:
     """What our open orders lock, by asset. ``None`` if the reading shows others, or if what one of them locks is not certain."""
     orders = draft.after.open_on(reading.venue)
-    known = {order.client_id: order for order in orders if order.status in venue_reports.AT_THE_VENUE}
+    known = {order.client_id: order for order in orders if order.status in AT_THE_VENUE}
     listed = {
         order.client_id: report
         for report in reading.snapshot.open_orders

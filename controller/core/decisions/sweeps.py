@@ -15,6 +15,7 @@ from controller.core.decisions.draft import Draft
 from controller.core.decisions.whose import find, may_be_ours
 from controller.core.effects import Alert, AlertKind, LookUp
 from controller.core.inputs import AccountRead
+from controller.core.order_state import AT_THE_VENUE
 from exchange.model import ListedOrder, OrderReport
 from exchange.ports import VenueName
 
@@ -92,7 +93,7 @@ def _look_up_missing(draft: Draft, reading: AccountRead) -> None:
     listed = [find(draft.after, reading.venue, report.client_id, report.order_id) for report in reports]
     shown = {order.client_id for order in listed if order is not None}
     for order in draft.after.open_on(reading.venue):
-        vanished = order.client_id not in shown and order.status in venue_reports.AT_THE_VENUE
+        vanished = order.client_id not in shown and order.status in AT_THE_VENUE
         if vanished and order.updated_at <= reading.started_at:
             draft.do(LookUp(reading.venue, order.symbol, order.client_id, order.admitted_at))
 

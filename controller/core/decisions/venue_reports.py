@@ -9,21 +9,18 @@ from dataclasses import replace
 from decimal import Decimal
 
 from controller.core import events as e
-from controller.core.decisions import moves
+from controller.core.decisions import absence, moves
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.whose import contradicted_ids, find, is_foreign
 from controller.core.effects import Alert, AlertKind, Cancel, LookUp
 from controller.core.inputs import CancelAnswered, LookupAnswered, PlacementAnswered
-from controller.core.order_state import IN_FLIGHT, OrderState
+from controller.core.order_state import AT_THE_VENUE, IN_FLIGHT, OrderState
 from exchange.errors import IntegrityError
 from exchange.model import ForeignOrder, ListedOrder, OrderReport, OrderStatus, OrderType
 from exchange.orders import advance
 from exchange.ports import Ack, CancelAck, CancelFailed, Rejected, VenueName
 from policies.numbers import text
 from policies.stage import Stage
-
-AT_THE_VENUE = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
-"""Statuses in which the venue holds the order."""
 
 
 def placement_answered(draft: Draft, answer: PlacementAnswered) -> None:
@@ -44,6 +41,7 @@ def placement_answered(draft: Draft, answer: PlacementAnswered) -> None:
                 draft.do(LookUp(order.venue, order.symbol, order.client_id, order.admitted_at))
                 draft.do(Alert(AlertKind.UNKNOWN_ORDER, f"{order.client_id} is UNKNOWN", unknown.reason[:200]))
     _cancel_if_obsolete(draft, draft.after.orders[order.client_id])
+    absence.read_if_it_proves(draft, order.venue)
 
 
 def _acked(draft: Draft, order: OrderState, ack: Ack) -> None:
@@ -72,6 +70,7 @@ def lookup_answered(draft: Draft, answer: LookupAnswered) -> None:
         return
     if order.status in IN_FLIGHT and order.unknown_since is not None and not order.executed and answer.absent_everywhere:
         draft.emit(e.LookupMissed(client_id=order.client_id, asked_at=answer.asked_at))
+        absence.read_if_it_proves(draft, order.venue)
 
 
 def order_reported(draft: Draft, venue: VenueName, report: ListedOrder, *, retry_cancel: bool = False) -> bool:

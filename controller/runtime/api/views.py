@@ -31,6 +31,7 @@ from controller.console.schema import (
 )
 from controller.core import events as e
 from controller.core.decisions import evidence, landing
+from controller.core.decisions.absence import missing_proof
 from controller.core.inputs import Tick
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
@@ -98,6 +99,7 @@ def status_view(
         quote=_quote(policy, markets, venue, now),
         working_orders=sum(1 for order in state.open.values() if order.working),
         unknown_orders=sum(1 for order in state.open.values() if order.status is OrderStatus.UNKNOWN),
+        unproven=tuple(sorted(filter(None, (missing_proof(state, order, now) for order in state.open.values())))),
         coverage=_coverage(state, policy),
         counters=_counters(history.counters),
         policy=PolicyView(name=policy.name, digest=state.policy_digest),

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from controller.core.effects import Alert, Cancel, CancelAll, Effect, Latch, LookUp, Place, PlaceExit
+from controller.core.effects import Alert, Cancel, CancelAll, Effect, Latch, LookUp, Place, PlaceExit, ReadAccount
 from controller.core.inputs import CancelAnswered, PlacementAnswered
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
@@ -42,6 +42,7 @@ class Performer:
 
     ``on_alert`` gets alerts, ``on_cancel_all_result`` the result of each cancel-all, ``on_not_empty`` each that takes too long.
     ``owner`` tells our id of the order that a venue's id names, and ``strangers`` which orders are not ours.
+    ``read_account`` has the account of a venue read soon.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Performer:
         trades_on: Callable[[VenueName], bool],
         owner: Callable[[VenueName, str], str | None],
         strangers: Strangers,
+        read_account: Callable[[VenueName], None],
     ) -> None:
         self._venues = venues
         self._permits = permits
@@ -71,6 +73,7 @@ class Performer:
         self._working = working
         self._trades_on = trades_on
         self._strangers = strangers
+        self._read_account = read_account
         self._tasks: set[asyncio.Task[None]] = set()
         self.look_ups = LookUps(venues, inbox, clock, self._start, owner)
         self._cancelling_all: set[VenueName] = set()
@@ -93,6 +96,8 @@ class Performer:
                     self._start(self._cancel_all(effect))
             case LookUp():
                 self.look_ups.ask(effect)
+            case ReadAccount():
+                self._read_account(effect.venue)
             case Alert():
                 self._on_alert(effect)
             case Latch():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from controller.core.inputs import AccountRead, AccountSnapshot
 from controller.core.state import Ledger
@@ -17,25 +18,18 @@ from exchange.ports import Clock, Venue
 OVERLAP_MS = 60_000
 BASELINE_BACK_MS = 3600_000
 TRIES = 3
+QUIET_NS = 1_100_000_000
+"""So long after a reading the venue's limit on account queries (two a second, mexc-spot-v3.md §1.4) is free for another one."""
 
 _log = logging.getLogger(__name__)
 
 
-async def read_account(venue: Venue, symbols: Sequence[str], since: Millis) -> AccountSnapshot | None:
-    """A consistent snapshot: the balances before and after the lists are the same, so nothing traded in between.
+class _Began(NamedTuple):
+    """The moment before the first query of a reading."""
 
-    ``None`` when the balances changed in each of ``TRIES`` tries. Raises ``VenueError`` when the venue does not answer.
-    """
-    for _ in range(TRIES):
-        before = await venue.balances()
-        orders: list[ListedOrder] = []
-        fills: list[Fill] = []
-        for symbol in symbols:
-            orders.extend(await venue.open_orders(symbol))
-            fills.extend(await venue.fills(symbol, since))
-        if await venue.balances() == before:
-            return AccountSnapshot(tuple(orders), tuple(fills), before)
-    return None
+    at: Millis
+    ledger: Ledger
+    turn: int
 
 
 class Sweeper:
@@ -62,10 +56,16 @@ class Sweeper:
         self._clock = clock
         self._every_s = every_s
         self._soon = asyncio.Event()
+        self._ended_ns: int | None = 0
 
     def sweep_soon(self) -> None:
         """Sweep at once: a report may have been missed."""
         self._soon.set()
+
+    def look_now(self) -> None:
+        """Sweep at once if the venue's limits let a whole reading through at once; later there is nothing to see any more."""
+        if self._ended_ns is not None and self._clock.monotonic_ns() - self._ended_ns >= QUIET_NS:
+            self._soon.set()
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -83,13 +83,42 @@ class Sweeper:
                 continue
 
     async def sweep(self) -> None:
-        """Read the account once. The snapshot goes to the writer, which decides."""
-        started, ledger, turn = self._clock.now(), self._ledger(), self._strangers.turn(self._venue.name)
-        since_ms = ledger.cursor - OVERLAP_MS if ledger.cursor else started - BASELINE_BACK_MS
-        snapshot = await read_account(self._venue, self._symbols, Millis(max(0, since_ms)))
-        if snapshot is None:
-            return
-        self._strangers.sort(self._venue.name, snapshot.open_orders, turn)
+        """Read the account until nothing changed meanwhile, at most ``TRIES`` times. The reading goes to the writer, which decides.
+
+        The balances before and after the lists are the same, so all of a reading belongs to one moment. Each try is a reading of
+        its own: what changed during an earlier one does not put it in doubt. Raises ``VenueError`` when the venue does not answer.
+        """
+        began = self._begin()
+        try:
+            before = await self._venue.balances()
+            for _ in range(TRIES):
+                orders, fills = await self._lists(began)
+                again = self._begin()
+                after = await self._venue.balances()
+                if after == before:
+                    self._deliver(began, AccountSnapshot(tuple(orders), tuple(fills), before))
+                    return
+                began, before = again, after
+        finally:
+            self._ended_ns = self._clock.monotonic_ns()
+
+    def _begin(self) -> _Began:
+        self._ended_ns = None
+        return _Began(self._clock.now(), self._ledger(), self._strangers.turn(self._venue.name))
+
+    async def _lists(self, began: _Began) -> tuple[list[ListedOrder], list[Fill]]:
+        cursor = began.ledger.cursor
+        since = Millis(max(0, cursor - OVERLAP_MS if cursor else began.at - BASELINE_BACK_MS))
+        orders: list[ListedOrder] = []
+        fills: list[Fill] = []
+        for symbol in self._symbols:
+            orders.extend(await self._venue.open_orders(symbol))
+            fills.extend(await self._venue.fills(symbol, since))
+        return orders, fills
+
+    def _deliver(self, began: _Began, snapshot: AccountSnapshot) -> None:
+        name = self._venue.name
+        self._strangers.sort(name, snapshot.open_orders, began.turn)
         fees = {symbol: max(rule.maker_fee, rule.taker_fee) for symbol, rule in self._rules().items()}
-        input_ = AccountRead(self._venue.name, snapshot, fills_before=ledger.fills_booked, started_at=started, fees=fees)
-        self._inbox.fact(input_, self._clock.monotonic_ns())
+        reading = AccountRead(name, snapshot, fills_before=began.ledger.fills_booked, started_at=began.at, fees=fees)
+        self._inbox.fact(reading, self._clock.monotonic_ns())

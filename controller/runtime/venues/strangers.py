@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from controller.core.decisions.venue_reports import AT_THE_VENUE
 from controller.core.decisions.whose import find, is_placed_by_others
+from controller.core.order_state import AT_THE_VENUE
 from controller.core.state import State
 from exchange.model import ForeignOrder, ListedOrder
 from exchange.ports import VenueName

@@ -18,7 +18,7 @@ from controller.core import event_codec
 from controller.core import inputs as i
 from controller.core.decide import decide
 from controller.core.decisions.draft import Decision
-from controller.core.effects import Cancel, CancelAll, Effect, LookUp, Place, PlaceExit
+from controller.core.effects import Cancel, CancelAll, Effect, LookUp, Place, PlaceExit, ReadAccount
 from controller.core.fold.apply import apply
 from controller.core.state import State
 from controller.journal.chain import Head, Record, genesis_hash
@@ -285,6 +285,8 @@ class World(Desk):
                 self.empty(effect)
             case LookUp():
                 self.look_up(effect)
+            case ReadAccount():
+                self._read(effect.venue)
             case _:
                 pass
 

@@ -8,7 +8,9 @@ import pytest
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core import inputs as i
-from controller.core.decisions.draft import Admitted
+from controller.core.decisions.absence import missing_proof
+from controller.core.decisions.draft import Admitted, Decision
+from controller.core.effects import ReadAccount
 from controller.core.state import Drill
 from exchange.mexc.rest import RECV_WINDOW
 from exchange.model import Balance, Millis, OrderStatus, Side
@@ -181,6 +183,70 @@ def test_several_lost_orders_are_released_by_one_reading(desk: Desk) -> None:
     assert [status(desk, client_id) for client_id in both] == [OrderStatus.REJECTED] * 2
 
 
+# A reading while there is something to see
+
+
+def reads(decision: Decision) -> list[ReadAccount]:
+    return [effect for effect in decision.effects if isinstance(effect, ReadAccount)]
+
+
+def test_an_order_that_is_young_enough_is_read_at_once(desk: Desk) -> None:
+    proven(desk)
+    assert reads(desk.decisions[-1]) == [ReadAccount(MOCK)]
+
+
+def test_a_short_order_between_two_sweeps_is_a_proof(desk: Desk) -> None:
+    """A bot that cancels every order after half a second shows nothing to most of the sweeps, which come every three seconds."""
+    client_id, later = proven(desk)
+    assert reads(desk.decisions[-1])
+    desk.pass_time(40)
+    desk.give(reading(desk))
+    desk.give(i.CancelAsked("demo-bot", later))
+    assert status(desk, client_id) is OrderStatus.REJECTED
+
+
+def test_the_last_look_up_has_a_young_order_read(desk: Desk) -> None:
+    client_id = lost(desk, "0.00005")
+    desk.pass_time(HORIZON_MS)
+    look(desk, client_id, LOOKUPS - 1)
+    desk.placed(desk.order("0.00003"))
+    assert not reads(desk.decisions[-1])
+    look(desk, client_id, 1)
+    assert reads(desk.decisions[-1]) == [ReadAccount(MOCK)]
+
+
+def test_nothing_is_read_for_an_order_from_before_the_horizon(desk: Desk) -> None:
+    client_id = lost(desk, "0.00005")
+    desk.pass_time(HORIZON_MS - 1)
+    desk.placed(desk.order("0.00003"))
+    desk.pass_time(1)
+    look(desk, client_id)
+    assert not any(map(reads, desk.decisions))
+
+
+def test_nothing_is_read_for_an_order_that_is_being_cancelled(desk: Desk) -> None:
+    client_id, later = proven(desk)
+    desk.give(i.CancelAsked("demo-bot", later))
+    look(desk, client_id, 1)
+    assert not reads(desk.decisions[-1])
+
+
+def test_nothing_is_read_for_an_order_that_is_not_at_the_venue(desk: Desk) -> None:
+    client_id = lost(desk, "0.00005")
+    desk.pass_time(HORIZON_MS)
+    desk.order("0.00003")
+    look(desk, client_id)
+    assert not any(map(reads, desk.decisions))
+
+
+def test_nothing_is_read_when_no_outcome_is_unknown(desk: Desk) -> None:
+    client_id, _ = proven(desk)
+    desk.give(reading(desk))
+    assert status(desk, client_id) is OrderStatus.REJECTED
+    desk.placed(desk.order("0.00002"))
+    assert not reads(desk.decisions[-1])
+
+
 # Without one of them
 
 
@@ -317,6 +383,56 @@ def test_an_order_that_traded_is_never_released(desk: Desk) -> None:
     look(desk, client_id)
     desk.give(reading(desk))
     assert status(desk, client_id) is OrderStatus.UNKNOWN
+
+
+# What is missing, in words
+
+
+def why(desk: Desk, client_id: str) -> str:
+    return missing_proof(desk.state, desk.state.orders[client_id], desk.now).removeprefix(f"order {client_id}: not proven absent ")
+
+
+def test_what_is_missing_is_said_proof_by_proof(desk: Desk) -> None:
+    client_id = lost(desk, "0.00005")
+    desk.pass_time(HORIZON_MS - 1)
+    assert why(desk, client_id) == "because it can still arrive for 1 ms"
+    desk.pass_time(1)
+    look(desk, client_id, LOOKUPS - 1)
+    assert why(desk, client_id) == "because 2 look-ups found nothing, of 3, and one has to begin in the last 0 ms"
+    look(desk, client_id, 1)
+    desk.pass_time(100)
+    none = "because no reading that agrees shows an order of ours, or a trade, from the last 100 ms"
+    assert why(desk, client_id) == none
+    shown = reading(desk)
+    less = {**shown.snapshot.balances, "USDT": replace(shown.snapshot.balances["USDT"], free=D(1))}
+    desk.give(replace(shown, snapshot=replace(shown.snapshot, balances=less)))
+    assert why(desk, client_id).startswith("because the account does not agree: USDT: ours ")
+    desk.give(reading(desk))
+    assert why(desk, client_id) == none
+    desk.placed(desk.order("0.00003"))
+    desk.give(reading(desk))
+    assert missing_proof(desk.state, desk.state.orders[client_id], desk.now) == ""
+
+
+def test_what_is_missing_after_a_halt_is_time(desk: Desk) -> None:
+    client_id = lost(desk)
+    desk.give(i.HaltAsked("test", "stop"))
+    wait = desk.policy.guards.unknown_order.max_age_ms
+    desk.pass_time(HORIZON_MS + wait - 1)
+    look(desk, client_id)
+    desk.give(reading(desk))
+    time = "because nothing is admitted there that could show a reading to be new, so 1 ms more have to pass"
+    assert why(desk, client_id) == time
+    desk.pass_time(1)
+    assert why(desk, client_id) == "because no reading that began late enough agrees yet"
+    desk.give(reading(desk))
+    assert status(desk, client_id) is OrderStatus.REJECTED
+
+
+def test_an_order_that_traded_is_said_to_have_traded(desk: Desk) -> None:
+    client_id = lost(desk)
+    desk.fill(client_id, "0.00003")
+    assert why(desk, client_id) == "because 0.00003 of it traded"
 
 
 # Halted, and afterwards

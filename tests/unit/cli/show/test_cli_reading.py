@@ -30,6 +30,12 @@ def test_status_says_unknown_where_nothing_is_known(run: Run, served: Served) ->
     assert "unknown of 10 EUR" in run("status", "-d", served.directory).stdout
 
 
+def test_status_says_why_an_unknown_order_is_not_given_up(run: Run, served: Served) -> None:
+    sentence = "order gh-1: not proven absent because it can still arrive for 1 ms"
+    served.port.view = served.port.view.model_copy(update={"unknown_orders": 1, "unproven": (sentence,)})
+    assert sentence in run("status", "-d", served.directory).stdout
+
+
 def test_status_shows_the_kind_of_halt_and_when_a_reset_is_needed(run: Run, served: Served) -> None:
     halted = {"stage": Stage.HALTED, "halt_reason": "0.5 EUR were lost", "halted_from": "VALIDATED"}
     void = {"halt_class": HaltClass.BREACH, "validation_void": "a breach at VALIDATED revoked it"}
