@@ -94,8 +94,9 @@ class LatchFile:
     def put(self, mark: LatchMark) -> None:
         """Write the mark. Raises ``OSError``."""
         document = {"epoch": mark.epoch, "halted": mark.halted, "reason": mark.reason.encode()[:_LONGEST].decode("utf-8", "ignore")}
-        entry = {"seq": mark.seq, "hash": mark.hash} if mark.seq else {}
-        self._write_bytes(json.dumps({**document, **entry}, ensure_ascii=False).encode()[:SIZE])
+        if mark.seq:
+            document |= {"seq": mark.seq, "hash": mark.hash}
+        self._write_bytes(json.dumps(document, ensure_ascii=False).encode()[:SIZE])
 
     def clear(self) -> None:
         """Remove the mark: the journal holds the halt now, or another controller has led since."""
@@ -184,7 +185,8 @@ class LatchMarkWriter:
         if self._marked or (seq and not self._kept):
             # In this order, so that the watching thread never takes what is about to be cleared for a mark of somebody else.
             self._count(clearing=1)
-            self._marked, self._kept = False, bool(seq)
+            self._marked = False
+            self._kept = bool(seq)
             if self._submit(self._keep, LatchMark(KEPT, batch.after.epoch, halted=True, seq=seq, hash=digest)) is None:
                 self._count(clearing=-1)
 

@@ -175,7 +175,7 @@ def test_nothing_leads_up_while_another_release_is_proposed(mock: Desk) -> None:
     desk.sweep_all()
     desk.trade(6)
     desk.run(40_000)
-    refusal = refusal_now(desk.state, desk.policy, Verb.ADVANCE, TESTING, desk.now)
+    refusal = refusal_now(desk.state, desk.policy, Verb.ADVANCE, TESTING, desk.seen(), desk.now)
     assert refusal is not None
     assert refusal.code == "release-proposed"
     assert "version: 1 → 2" in refusal.message
