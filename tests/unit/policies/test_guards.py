@@ -20,6 +20,7 @@ from policies.guards import (
     Measured,
     Placements,
     breached_guards,
+    clock_fresh_ms,
     daily_loss_limit_eur,
     drawdown_fraction,
     reducing_after,
@@ -239,6 +240,17 @@ def test_a_clock_that_cannot_be_judged_halts_after_the_deadline(age: int, level:
     (breach,) = breaches(unsure)
     assert (breach.level, breach.measured, breach.blind) == (level, "not measured", True)
     assert "cannot be judged: our clock and the venue's differ by 0 to 2000 ms" in breach.message
+
+
+def test_a_clock_measured_when_guarding_began_is_named_as_measured() -> None:
+    (breach,) = breaches(replace(WELL, clock_offset_ms=None, clock_good=good(20_000), clock_since=Millis(NOW - 20_000)))
+    assert "it was last measured well enough 20000 ms ago" in breach.message
+
+
+def test_a_clock_is_fresh_for_two_thirds_of_its_deadline_in_whole_ms() -> None:
+    policy = REHEARSAL.model_copy(update={"guards": REHEARSAL.guards.model_copy(update={"blind_deadline_ms": 20_000})})
+    fresh = clock_fresh_ms(policy)
+    assert (fresh, type(fresh)) == (13_333, int)
 
 
 AGES = st.integers(-100_000, 2_000_000)

@@ -64,16 +64,16 @@ class Account:
         self.orders.clear()
         return CancelAck()
 
-    async def cancel(self, _: str, client_id: str) -> CancelOutcome:
+    async def cancel(self, symbol: str, client_id: str) -> CancelOutcome:
         self.by_id.append(client_id)
-        left = [one for one in self.orders if client_id not in {one.client_id, f"of {one.order_id}"}]
+        left = [one for one in self.orders if one.symbol != symbol or client_id not in {one.client_id, f"of {one.order_id}"}]
         gone, self.orders = len(left) < len(self.orders), left
         return CancelAck() if gone else CancelFailed(-2011, "unknown order")
 
-    async def remaining(self, _: Sequence[str]) -> Sequence[ListedOrder]:
+    async def remaining(self, symbols: Sequence[str]) -> Sequence[ListedOrder]:
         if self.faults and self.faults.pop(0):
             raise NO_LIST
-        return list(self.orders)
+        return [one for one in self.orders if one.symbol in symbols]
 
 
 def cancelled_all(desk: Desk, account: Account, strangers: Strangers | None = None) -> tuple[CancelAllResult, float]:
@@ -192,7 +192,7 @@ def test_an_order_of_others_that_ended_is_forgotten(trading: Desk, report: Liste
     assert not strangers.any(MOCK)
 
 
-def test_a_cancel_that_fails_keeps_no_other_from_being_sent(trading: Desk) -> None:
+def test_a_cancel_that_fails_keeps_no_other_from_being_sent(trading: Desk, caplog: pytest.LogCaptureFixture) -> None:
     desk = trading.fork()
     first, second = resting(desk), resting(desk)
 
@@ -206,6 +206,8 @@ def test_a_cancel_that_fails_keeps_no_other_from_being_sent(trading: Desk) -> No
     account = Refuses([first, second, theirs()])
     cancelled_all(desk, account)
     assert account.orders == [theirs()]
+    logged = [(record.message, record.__dict__["fields"]) for record in caplog.records if "by their ids" in record.message]
+    assert logged == [("orders could not be cancelled by their ids", {"orders": 1, "why": "VenueError"})]
 
 
 @settings(max_examples=60, deadline=None)

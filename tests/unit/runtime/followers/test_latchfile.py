@@ -481,6 +481,19 @@ def test_a_halt_keeps_a_mark_of_its_entry_for_as_long_as_it_lasts(latch: LatchFi
     assert (latch.read(), latch.names_entry) == (None, False)
 
 
+def test_a_mark_is_kept_again_at_the_next_halt(latch: LatchFile) -> None:
+    writer = LatchMarkWriter(latch, marked=False)
+    for seq, stage in ((7, Stage.HALTED), (8, Stage.MOCK), (9, Stage.HALTED)):
+        writer.on_batch(batch_at(stage, seq))
+    writer.wait()
+    assert latch.read() == kept_mark(9)
+
+
+def test_a_mark_may_name_the_first_entry(latch: LatchFile) -> None:
+    latch.put(kept_mark(1))
+    assert latch.names_entry
+
+
 def test_the_kept_mark_of_an_earlier_process_is_cleared_too(latch: LatchFile) -> None:
     latch.put(kept_mark(7))
     writer = LatchMarkWriter(latch, marked=False, kept=True)
