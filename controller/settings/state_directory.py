@@ -1,6 +1,6 @@
 """Where this user keeps state outside every deployment's folder: ``$XDG_STATE_HOME/gatehouse``, or ``~/.local/state/gatehouse``.
 
-Who can write to a deployment's folder cannot always write there. ``bootstrap`` and ``doctor`` call it.
+Who can write to a deployment's folder cannot always write there. ``bootstrap``, ``doctor`` and ``gatehouse testnet`` call it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from controller.settings.state_directory import state_directory as of_this_user
 from exchange.errors import ConfigError, UsageError
 from exchange.matching.resting import FillModel
 from exchange.matching.symbols import DEFAULT_RULES, rules_for, rules_like
@@ -129,8 +129,16 @@ def state_directory(chosen: Path | None, port: int, *, ephemeral: bool) -> Path 
                 remedy="Use one of the two.",
             )
         return None
-    home = Path(os.environ.get("XDG_STATE_HOME", "") or Path.home() / ".local" / "state")
-    return chosen if chosen is not None else home / "gatehouse" / f"testnet-{port}"
+    if chosen is not None:
+        return chosen
+    of_user = of_this_user()
+    if of_user is None:
+        raise UsageError(
+            "this user has no home directory to keep the testnet's state in",
+            code="testnet-state-homeless",
+            remedy="Name a directory with --state DIR, or start it with --ephemeral.",
+        )
+    return of_user / f"testnet-{port}"
 
 
 def one_account(key: str | None, secret: str | None, balances: Sequence[str]) -> AccountConfig | None:

@@ -136,6 +136,13 @@ def test_each_port_has_a_state_directory_of_its_own(monkeypatch: pytest.MonkeyPa
     assert state_directory(tmp_path / "mine", 8710, ephemeral=False) == tmp_path / "mine"
 
 
+def test_a_user_without_a_home_has_to_name_the_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "missing"))
+    with pytest.raises(UsageError, match="no home directory"):
+        state_directory(None, 8710, ephemeral=False)
+
+
 def test_a_free_port_and_an_ephemeral_venue_keep_nothing(tmp_path: Path) -> None:
     assert state_directory(None, 0, ephemeral=False) is None
     assert state_directory(tmp_path, 0, ephemeral=False) == tmp_path
