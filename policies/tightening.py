@@ -17,6 +17,8 @@ from policies.rules import GateName
 from policies.schema import GateRule, Policy
 
 _GATES = "gates."
+_WINDOWS = frozenset({"limits.order_rate.per_ms", "guards.reject_rate.window_ms"})
+"""A window that slides has no stricter side: a longer one dilutes a burst of rejections, and a shorter one counts fewer orders."""
 
 
 def differences(old: Policy, new: Policy) -> tuple[str, ...]:
@@ -37,7 +39,7 @@ def only_stricter(old: Policy, new: Policy) -> bool:
 
 
 def _compared(path: str) -> bool:
-    return any(path == floor.path or path.startswith(f"{floor.path}.") for floor in FLOORS)
+    return path not in _WINDOWS and any(path == floor.path or path.startswith(f"{floor.path}.") for floor in FLOORS)
 
 
 def _floors_hold(old: Policy, new: Policy) -> bool:

@@ -130,6 +130,24 @@ def test_an_order_rate_is_compared_as_a_rate() -> None:
     assert not only_stricter(fewer, changed(put("limits.order_rate.count", 2)))
 
 
+def in_windows(count: int, per_ms: int) -> Policy:
+    def change(tree: dict[str, Any]) -> None:
+        put("limits.order_rate.count", count)(tree)
+        put("limits.order_rate.per_ms", per_ms)(tree)
+
+    return changed(change)
+
+
+def test_a_shorter_window_allows_more_orders_in_the_longer_one() -> None:
+    # Five in any ten seconds against four in any eight: eight within ten seconds.
+    assert not only_stricter(in_windows(5, 10_000), in_windows(4, 8_000))
+
+
+def test_a_longer_window_dilutes_a_burst_of_rejections() -> None:
+    for factor in (2, HALF):
+        assert not only_stricter(POLICY, changed(put("guards.reject_rate.window_ms", int(POLICY.guards.reject_rate.window_ms * factor))))
+
+
 def test_a_rule_may_become_stricter_and_more_rules_may_come() -> None:
     at_most = next(n for n, one in enumerate(POLICY.gates.validation) if one.op == "<=" and one.threshold > 0)
     at_least = next(n for n, one in enumerate(POLICY.gates.validation) if one.op == ">=" and one.threshold > 1)
