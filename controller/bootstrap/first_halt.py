@@ -34,8 +34,14 @@ class FirstHalt:
 
 
 def find_first_halt(data: Path, latch: LatchFile, journal: Journal) -> FirstHalt | None:
-    """The halt that the marks on this host demand of ``journal``. It is in the latch file until the journal holds it."""
-    return _halt_of_high_water(data, latch, journal) or _halt_of_latch_file(latch, journal)
+    """The halt that the marks on this host demand of ``journal``. It is in the latch file until the journal holds it.
+
+    Without one the marks are made here: the start that is journalled next says that they are kept.
+    """
+    found = _halt_of_high_water(data, latch, journal) or _halt_of_latch_file(latch, journal)
+    if found is None:
+        open_high_water(data, journal, None)
+    return found
 
 
 def halt_of(mark: LatchMark) -> FirstHalt:

@@ -158,7 +158,7 @@ class SqliteReader:
 
     def hash_at(self, seq: int) -> str | None:
         """The hash of one entry, or ``None`` when there is no such entry."""
-        rows = self._rows("SELECT hash FROM entry WHERE seq = ?", (seq,))
+        rows = self._rows("SELECT hash FROM entry WHERE seq = ?", (seq,)) if seq <= MAX_SEQ else []
         return "sha256:" + rows[0][0].hex() if rows else None
 
     def integrity(self) -> tuple[str, ...]:

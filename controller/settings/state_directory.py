@@ -10,12 +10,20 @@ from pathlib import Path
 
 
 def state_directory() -> Path | None:
-    """The directory, which may not exist yet; ``None`` when the environment names none and this user has no home."""
+    """The directory, which may not exist yet; ``None`` when the environment names none and this user has no home it can enter."""
     named = os.environ.get("XDG_STATE_HOME", "")
     if named.startswith("/"):
-        return Path(named) / "gatehouse"
+        return Path(named) / "gatehouse" if _may_enter(Path(named)) or not os.path.lexists(named) else None
     try:
         home = Path.home()
     except RuntimeError:
         return None
-    return home / ".local" / "state" / "gatehouse" if home.is_dir() else None
+    return home / ".local" / "state" / "gatehouse" if _may_enter(home) else None
+
+
+def _may_enter(directory: Path) -> bool:
+    """Whether it is a directory in which this user can reach files. A home of another user holds no state of this one."""
+    try:
+        return directory.is_dir() and os.access(directory, os.X_OK)
+    except OSError:
+        return False

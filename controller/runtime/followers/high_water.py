@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class HighWaterMark:
-    """An entry that was durable. ``problem`` says why a file that has a content holds no such entry."""
+    """An entry that was durable; 0 before the first one. ``problem`` says why a file that has a content holds no such entry."""
 
     path: Path
     seq: int = 0
@@ -50,7 +50,7 @@ def read_mark(path: Path) -> HighWaterMark | None:
     """The mark in a file; ``None`` when there is none. A file that cannot be read or parsed has a ``problem``."""
     try:
         content = path.read_bytes().rstrip(b"\0")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         return HighWaterMark(path, problem=f"it cannot be read: {error.strerror}")
@@ -59,7 +59,7 @@ def read_mark(path: Path) -> HighWaterMark | None:
     try:
         document = json.loads(content)
         return HighWaterMark(path, int(document["seq"]), str(document["hash"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return HighWaterMark(path, problem="it holds no mark")
 
 
@@ -68,7 +68,7 @@ def contradiction(marks: Sequence[HighWaterMark], head: Head, hash_at: Callable[
     for mark in marks:
         if mark.problem:
             return f"the mark of the highest entry in {mark.path} is not usable: {mark.problem}"
-        if hash_at(mark.seq) == mark.hash:
+        if mark.seq == 0 or hash_at(mark.seq) == mark.hash:
             continue
         if head.seq < mark.seq:
             found = f"the journal ends at entry {head.seq}, and entry {mark.seq} of it was written"

@@ -283,5 +283,5 @@ def _parsed(content: bytes) -> LatchMark | None:
         document = json.loads(content)
         entry = (int(document.get("seq", 0)), str(document.get("hash", "")))
         return LatchMark(str(document["reason"]), int(document["epoch"]), bool(document["halted"]), *entry)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return LatchMark(content.decode("utf-8", "replace"), 0, halted=True)

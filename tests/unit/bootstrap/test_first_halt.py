@@ -130,6 +130,22 @@ def test_a_first_start_halts_nothing(data: Path) -> None:
         assert halt(data, journal) is None
 
 
+@pytest.mark.parametrize("earlier", [(), (BEFORE, Armed())])
+def test_a_start_that_is_killed_once_it_is_journalled_halts_nothing(data: Path, earlier: tuple[Event, ...]) -> None:
+    with closing(opened(data, *earlier)) as journal:
+        assert halt(data, journal) is None
+        journal.append([Record(MARKED.kind, event_codec.encode(MARKED))], Millis(1))
+    with closing(opened(data)) as journal:
+        assert halt(data, journal) is None
+
+
+def test_a_mark_of_an_entry_that_no_journal_can_have_halts(data: Path, journal: SqliteJournal) -> None:
+    (data / "high-water").write_text('{"seq": 99999999999999999999, "hash": "x"}')
+    found = halt(data, journal)
+    assert found is not None
+    assert "entry 99999999999999999999 of it was written" in found.request.reason
+
+
 def test_a_halt_that_the_journal_shows_demands_nothing_more(data: Path, journal: SqliteJournal) -> None:
     open_high_water(data, journal, None)
     kept = LatchMark("the deployment is HALTED", 1, halted=True, seq=2, hash=journal.hash_at(2) or "")

@@ -76,3 +76,19 @@ def test_without_a_home_there_is_no_such_place(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "missing"))
     assert state_directory() is None
+
+
+def test_a_home_that_this_user_cannot_enter_holds_no_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("controller.settings.state_directory.os.access", lambda *_: False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert state_directory() is None
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert state_directory() is None
+
+
+def test_a_named_place_that_is_no_directory_holds_no_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
+    assert state_directory() is None
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "to-come"))
+    assert state_directory() == tmp_path / "to-come" / "gatehouse"

@@ -55,12 +55,21 @@ def test_a_file_that_was_never_written_is_no_mark(path: Path, content: bytes | N
     assert read_mark(path) is None
 
 
-@pytest.mark.parametrize("content", [b"{", b'{"seq": 1}', b'{"seq": "x", "hash": "y"}', b"[]", b"\xff"])
+@pytest.mark.parametrize("content", [b"{", b'{"seq": 1}', b'{"seq": "x", "hash": "y"}', b"[]", b"\xff", b'{"seq": 1e999, "hash": "y"}'])
 def test_a_content_that_is_no_mark_contradicts(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     found = read_mark(path)
     assert found == HighWaterMark(path, problem="it holds no mark")
     assert judged(found) == f"the mark of the highest entry in {path} is not usable: it holds no mark"
+
+
+def test_a_place_that_cannot_hold_a_file_holds_no_mark(path: Path) -> None:
+    path.write_bytes(b"")
+    assert read_mark(path / "marks" / "desk") is None
+
+
+def test_a_mark_from_before_the_first_entry_agrees(path: Path) -> None:
+    assert judged(HighWaterMark(path, 0, HASHES[1])) == ""
 
 
 def test_a_mark_that_cannot_be_read_contradicts(path: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_long_reason_is_cut_and_still_read(latch: LatchFile, tmp_path: Path) -
     assert (tmp_path / "latch").stat().st_size == SIZE
 
 
-@pytest.mark.parametrize("content", [b"an older version's words", b"{", b'{"epoch": 1}', b"\xff"])
+@pytest.mark.parametrize("content", [b"an older version's words", b"{", b'{"epoch": 1}', b"\xff", b"[1]", b"5", b'{"seq": 1e999}'])
 def test_a_mark_that_cannot_be_parsed_means_a_halt(latch: LatchFile, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "latch").write_bytes(content.ljust(SIZE, b"\0"))
     found = latch.read()
