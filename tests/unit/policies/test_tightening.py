@@ -145,7 +145,9 @@ def test_a_shorter_window_allows_more_orders_in_the_longer_one() -> None:
 
 def test_a_longer_window_dilutes_a_burst_of_rejections() -> None:
     for factor in (2, HALF):
-        assert not only_stricter(POLICY, changed(put("guards.reject_rate.window_ms", int(POLICY.guards.reject_rate.window_ms * factor))))
+        assert not only_stricter(
+            POLICY, changed(put("guards.reject_rate.window_ms", int(POLICY.guards.reject_rate.window_ms * factor)))
+        )
 
 
 def test_a_rule_may_become_stricter_and_more_rules_may_come() -> None:

@@ -55,7 +55,9 @@ def test_a_file_that_was_never_written_is_no_mark(path: Path, content: bytes | N
     assert read_mark(path) is None
 
 
-@pytest.mark.parametrize("content", [b"{", b'{"seq": 1}', b'{"seq": "x", "hash": "y"}', b"[]", b"\xff", b'{"seq": 1e999, "hash": "y"}'])
+@pytest.mark.parametrize(
+    "content", [b"{", b'{"seq": 1}', b'{"seq": "x", "hash": "y"}', b"[]", b"\xff", b'{"seq": 1e999, "hash": "y"}']
+)
 def test_a_content_that_is_no_mark_contradicts(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     found = read_mark(path)
