@@ -185,7 +185,8 @@ def open_store(directory: Path, now: Millis, mark: str = "") -> Store:
 
     Raises:
         Refused: another testnet has it open.
-        ConfigError: it cannot be written.
+        ConfigError: it cannot be used.
+        StateError: its disk is full, fails or is read-only.
         IntegrityError: its file is not a testnet's, or is damaged.
     """
     try:
@@ -201,6 +202,10 @@ def open_store(directory: Path, now: Millis, mark: str = "") -> Store:
     try:
         connection = apsw.Connection(str(path))
         return Store(connection, lock, path, _begin_run(connection, path, now))
+    except (apsw.FullError, apsw.ReadOnlyError, apsw.IOError) as error:
+        # The disk is at fault, not the file: nobody may be sent to restore or move away what is whole.
+        os.close(lock)
+        raise _unwritable(path, str(error)) from error
     except apsw.Error as error:
         os.close(lock)
         raise _unusable(path, str(error)) from error
@@ -210,10 +215,13 @@ def open_store(directory: Path, now: Millis, mark: str = "") -> Store:
 
 
 def holder(directory: Path) -> tuple[int, str] | None:
-    """The process that has a state directory open and its mark; ``None`` when none has."""
+    """The process that has a state directory open and its mark; ``None`` when none has, or when it cannot be looked into.
+
+    A testnet that is then started says what is wrong with the directory.
+    """
     try:
         handle = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except OSError:
         return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -23,7 +23,7 @@ from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import build_venue, running_testnet
 from exchange.testnet.state import store
 from exchange.testnet.state.persistence import AHEAD_MS, Persistence
-from exchange.testnet.state.store import STATE_FILE, StateError, Store, holder, open_store
+from exchange.testnet.state.store import STATE_FILE, Run, StateError, Store, holder, open_store
 from exchange.testnet.venue import SimulatedVenue
 from exchange.wire.errors import WireRefusal
 from exchange.wire.orders import NewOrder, OrderRef
@@ -379,6 +379,25 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError):
         open_store(tmp_path, START)
     assert holder(tmp_path) is None
+
+
+def test_a_start_on_a_full_disk_asks_for_room_and_not_for_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_store(tmp_path, START).close()
+
+    def full(*_: object) -> list[Run]:
+        raise apsw.FullError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_begin_run", full)
+        with pytest.raises(StateError, match="cannot be written: database or disk is full") as refused:
+            open_store(tmp_path, START)
+    assert (refused.value.code, holder(tmp_path)) == ("testnet-state-unwritable", None)
+
+
+def test_a_directory_that_cannot_be_looked_into_has_no_holder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to("circle")
+    assert [holder(tmp_path / name) for name in ("file", "circle", "missing")] == [None, None, None]
 
 
 def test_a_venue_whose_disk_is_full_acknowledges_nothing_more(tmp_path: Path) -> None:
