@@ -387,8 +387,8 @@ class Assembly:
     def _on_cancel_all_result(self, effect: CancelAll, result: CancelAllResult) -> None:
         self._sweepers[effect.venue].sweep_soon()
         state, times, clock = self.writer.state, self.writer.halt_clock, self._parts.clock
-        report_halt(effect, result, state, times, self._inbox, clock)
-        report_drill(effect, result, state, times, self._inbox, clock, self._performer.perform)
+        report_halt(effect, result, state, times, self._inbox, clock, self._performer.cancel_all)
+        report_drill(effect, result, state, times, self._inbox, clock, self._performer.cancel_all)
 
     def _on_not_empty(self, effect: CancelAll, not_empty: NotEmpty) -> None:
         title = f"{effect.venue} is not proven empty after {not_empty.seconds} s of cancelling"

@@ -38,10 +38,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CancelAllResult:
-    """``orders``: how many there were. ``empty_ns``: when the first of two empty lists in a row was read; -1 without this proof."""
+    """``orders``: how many there were. ``empty_ns``: when the first of two empty lists in a row was read; -1 without this proof.
+
+    ``began_ns``: when the cancels before that list began; -1 without the proof. It proves nothing of what came later.
+    """
 
     orders: int
     empty_ns: int
+    began_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +104,14 @@ async def cancel_all_until_empty(
     """
     reporter, order_ids = _Reporter(clock, report), set[str]()
     empty_ns: int | None = None
+    began_ns = -1
     pause_s, last_code, cancelled = RETRY_AFTER_S, "", False
     found: Sequence[ListedOrder] = ()
     while not (cancelled and trades_again()):
         # Asked before the list: an order whose outcome arrives while the list is read may be missing in it.
         quiet = not still_open()
+        if empty_ns is None:
+            began_ns = clock.monotonic_ns()
         try:
             # A list may not show an order yet that has just arrived, so it does not end the cancels (mexc-spot-v3.md §6).
             if empty_ns is None or not quiet:
@@ -133,12 +140,12 @@ async def cancel_all_until_empty(
         if empty_ns is None:
             empty_ns = clock.monotonic_ns()
         elif quiet:
-            return CancelAllResult(max(expected, len(order_ids)), empty_ns)
+            return CancelAllResult(max(expected, len(order_ids)), empty_ns, began_ns)
         else:
             # An order had no outcome yet when the list was read: read it again.
             reporter.no_proof(0, "an order has no outcome yet")
         await asyncio.sleep(CONFIRM_AFTER_S)
-    return CancelAllResult(max(expected, len(order_ids)), -1)
+    return CancelAllResult(max(expected, len(order_ids)), -1, -1)
 
 
 async def _remaining(venue: Venue, symbols: Sequence[str], strangers: Strangers | None) -> Sequence[ListedOrder]:

@@ -15,17 +15,29 @@ from policies.stage import Stage
 
 
 def report_halt(
-    effect: CancelAll, result: CancelAllResult, state: State, times: HaltClock | None, inbox: Inbox, clock: Clock
+    effect: CancelAll,
+    result: CancelAllResult,
+    state: State,
+    times: HaltClock | None,
+    inbox: Inbox,
+    clock: Clock,
+    cancel_again: Callable[[CancelAll, int], None],
 ) -> None:
-    """Report to the writer how long a halt took, if the result is of the venue that the halt left."""
+    """Report to the writer how long a halt took, if the result is of the venue that the halt left.
+
+    A venue that was empty before the latch proves nothing about the orders open at the latch: ``cancel_again`` then repeats it.
+    """
     if state.position.stage is not Stage.HALTED or effect.venue is not state.watched or times is None:
         return
     empty = result.empty_ns >= 0
+    if empty and result.empty_ns < times.latched_ns:
+        cancel_again(effect, result.orders)
+        return
     inbox.fact(
         HaltCompleted(
             cause=state.halt_cause or "",
             breach_to_latch_us=(times.latched_ns - times.known_ns) // 1000,
-            latch_to_cancelled_us=max(0, result.empty_ns - times.latched_ns) // 1000 if empty else -1,
+            latch_to_cancelled_us=(result.empty_ns - times.latched_ns) // 1000 if empty else -1,
             cancelled=result.orders,
             verified_empty=empty,
         ),
@@ -40,18 +52,15 @@ def report_drill(
     times: HaltClock | None,
     inbox: Inbox,
     clock: Clock,
-    cancel_again: Callable[[CancelAll], None],
+    cancel_again: Callable[[CancelAll, int], None],
 ) -> None:
-    """Report to the writer how long a drill took, if one is running at this venue.
-
-    A venue that was empty before the latch proves nothing about the orders open at the latch: ``cancel_again`` then repeats it.
-    """
+    """Report to the writer how long a drill took, if one is running at this venue. ``cancel_again`` is as in ``report_halt``."""
     drill = state.drill
     if drill is None or not drill.latched or effect.venue is not drill.venue or times is None:
         return
     empty = result.empty_ns >= 0
     if empty and result.empty_ns < times.latched_ns:
-        cancel_again(effect)
+        cancel_again(effect, result.orders)
         return
     inbox.fact(
         DrillMeasured(

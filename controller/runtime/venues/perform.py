@@ -77,7 +77,7 @@ class Performer:
         self._tasks: set[asyncio.Task[None]] = set()
         self.look_ups = LookUps(venues, inbox, clock, self._start, owner)
         self._cancelling_all: set[VenueName] = set()
-        self._cancel_again: dict[VenueName, CancelAll] = {}
+        self._cancel_again: dict[VenueName, tuple[CancelAll, int]] = {}
 
     def perform(self, effect: Effect) -> None:
         """Start to carry out one effect."""
@@ -89,11 +89,7 @@ class Performer:
             case Cancel():
                 self._start(self._cancel(effect))
             case CancelAll():
-                if effect.venue in self._cancelling_all:
-                    self._cancel_again[effect.venue] = effect
-                else:
-                    self._cancelling_all.add(effect.venue)
-                    self._start(self._cancel_all(effect))
+                self.cancel_all(effect)
             case LookUp():
                 self.look_ups.ask(effect)
             case ReadAccount():
@@ -102,6 +98,14 @@ class Performer:
                 self._on_alert(effect)
             case Latch():
                 self._permits.latch(effect.reason)
+
+    def cancel_all(self, effect: CancelAll, cancelled: int = 0) -> None:
+        """Cancel everything, or do so after the run that goes on. ``cancelled``: how many a run cancelled that this repeats."""
+        if effect.venue in self._cancelling_all:
+            self._cancel_again[effect.venue] = effect, self._now()
+        else:
+            self._cancelling_all.add(effect.venue)
+            self._start(self._cancel_all(effect, cancelled))
 
     async def drain(self) -> None:
         """Wait until every effect has ended."""
@@ -150,26 +154,26 @@ class Performer:
             self.look_ups.ask(LookUp(effect.venue, effect.symbol, effect.client_id))
         self._inbox.fact(CancelAnswered(effect.client_id, outcome), self._now())
 
-    async def _cancel_all(self, effect: CancelAll) -> None:
+    async def _cancel_all(self, effect: CancelAll, cancelled: int) -> None:
         try:
             result = await cancel_all_until_empty(
                 self._venues[effect.venue],
                 effect.symbols,
                 self._clock,
                 lambda: self._still_open(effect.venue),
-                expected=self._working(effect.venue),
+                expected=max(cancelled, self._working(effect.venue)),
                 report=lambda not_empty: self._on_not_empty(effect, not_empty),
                 trades_again=lambda: self._trades_on(effect.venue),
                 strangers=self._strangers,
             )
         finally:
             self._cancelling_all.discard(effect.venue)
-            next_effect = self._cancel_again.pop(effect.venue, None)
-        if next_effect is not None and result.empty_ns < 0:
-            self.perform(next_effect)
+            next_effect, asked_ns = self._cancel_again.pop(effect.venue, (effect, -1))
+        if result.began_ns < asked_ns:
+            # An order may have been placed after the cancels that this proof rests on, and before this was asked for.
+            self.cancel_all(next_effect, result.orders)
             return
-        # What was asked for meanwhile has the same proof: the second of the two lists was read after it was asked.
-        self._on_cancel_all_result(next_effect or effect, result)
+        self._on_cancel_all_result(next_effect, result)
 
     def _now(self) -> int:
         return self._clock.monotonic_ns()

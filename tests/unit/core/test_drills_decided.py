@@ -278,8 +278,10 @@ async def test_the_writer_issues_no_permit_until_armed_after_a_drill(validating:
 def test_an_account_read_begun_before_a_drill_proves_nothing(desk: Desk, empty_ns: int, reported: bool) -> None:
     begin(desk)
     effect = CancelAll(VenueName.TESTNET, (SYMBOL,), "earlier")
-    again, inbox = list[CancelAll](), Inbox()
+    again, inbox = list[tuple[CancelAll, int]](), Inbox()
     times = HaltClock(known_ns=0, latched_ns=1_000)
-    report_drill(effect, CancelAllResult(1, empty_ns), desk.state, times, inbox, SetClock(desk.now), again.append)
-    assert again == ([] if reported else [effect])
+    report_drill(
+        effect, CancelAllResult(1, empty_ns, empty_ns), desk.state, times, inbox, SetClock(desk.now), lambda *one: again.append(one)
+    )
+    assert again == ([] if reported else [(effect, 1)])
     assert bool(inbox._facts) is reported

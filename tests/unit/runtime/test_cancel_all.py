@@ -309,14 +309,24 @@ def test_the_pause_after_a_failed_try_doubles_up_to_two_seconds(answer: Any) -> 
 
 def test_the_proof_is_dated_by_the_first_of_two_empty_lists() -> None:
     venue = Listing(VirtualTimeLoop(), [("a",), (), ("b",), ()])
-    assert cancel_listed(venue) == CancelAllResult(2, 1_500_000_000)
+    assert cancel_listed(venue) == CancelAllResult(2, 1_500_000_000, 1_500_000_000)
     assert venue.read_at == [0.0, 0.25, 1.25, 1.5, 2.5]
 
 
 def test_a_list_that_is_empty_from_the_first_instant_is_a_proof() -> None:
     venue = Listing(VirtualTimeLoop(), [()])
-    assert cancel_listed(venue) == CancelAllResult(0, 0)
+    assert cancel_listed(venue) == CancelAllResult(0, 0, 0)
     assert (venue.cancels, len(venue.read_at)) == (1, 2)
+
+
+def test_a_proof_begins_with_the_cancels_before_its_first_empty_list() -> None:
+    class Slow(Listing):
+        async def cancel_all(self, symbols: Sequence[str]) -> CancelOutcome:
+            await asyncio.sleep(0.5)
+            return await super().cancel_all(symbols)
+
+    venue = Slow(VirtualTimeLoop(), [("a",), ()])
+    assert cancel_listed(venue) == CancelAllResult(1, 1_250_000_000, 750_000_000)
 
 
 def test_orders_that_were_listed_count_although_fewer_were_expected() -> None:
@@ -327,12 +337,12 @@ def test_orders_that_were_expected_count_although_none_was_listed() -> None:
     loop = VirtualTimeLoop()
     assert cancel_listed(Listing(loop, [()]), expected=5).orders == 5
     loop = VirtualTimeLoop()
-    assert cancel_listed(Listing(loop, [()]), expected=5, trades_again=lambda: True) == CancelAllResult(5, -1)
+    assert cancel_listed(Listing(loop, [()]), expected=5, trades_again=lambda: True) == CancelAllResult(5, -1, -1)
 
 
 def test_one_accepted_cancel_is_enough_when_bots_trade_again() -> None:
     venue = Listing(VirtualTimeLoop(), [("a",)], refuses_after=1)
-    assert cancel_listed(venue, trades_again=lambda: venue.cancels >= 2) == CancelAllResult(1, -1)
+    assert cancel_listed(venue, trades_again=lambda: venue.cancels >= 2) == CancelAllResult(1, -1, -1)
     assert venue.cancels == 2
 
 
