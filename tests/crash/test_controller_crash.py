@@ -46,7 +46,7 @@ async def _killed_at(deployment: Rig, when: str) -> str:
     await deployment.climb("TESTNET_VALIDATING")
     await deployment.stop()
     await deployment.start(script=(str(KILLER), when))
-    await deployment.armed()
+    await deployment.takes_orders()
     price = await deployment.resting_price()
     with pytest.raises(Exception, match=r"disconnected|reset|closed|Connection|peer"):
         await deployment.buy(price, "0.00003", "doomed")
@@ -103,7 +103,7 @@ async def test_the_same_signed_request_makes_one_order_across_a_kill(deployment:
     assert (await deployment.send("POST", "/api/v3/order/test", tested)).status_code == 200
     await deployment.kill()
     await deployment.start()
-    await deployment.armed()
+    await deployment.takes_orders()
     for query in (placed, tested):
         again = await deployment.send("POST", "/api/v3/order", query)
         assert (again.status_code, again.json()["code"]) == (400, 700003)

@@ -22,7 +22,7 @@ async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
 
 async def test_the_next_start_journals_a_halt_that_could_not_be_journalled(deployment: Rig) -> None:
     await deployment.start(script=(str(FULL),))
-    await deployment.armed()
+    await deployment.takes_orders()
     resting = await deployment.buy(await deployment.resting_price(), "0.00003", "resting")
     assert resting.status_code == 200
     (deployment.directory / "full").touch()

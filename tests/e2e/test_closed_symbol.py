@@ -25,7 +25,7 @@ async def test_an_order_in_a_symbol_that_went_offline_shows_in_the_status(tmp_pa
         assert "paused or offline" in closed["line"]
         assert "symbol" in [alert["kind"] for alert in status["oversight"]["alerts"]]
         # A busy machine may have quotes that are too old for a moment, which a guard refuses first.
-        await one.until(lambda status: status["armed"] and not status["guard_level"])
+        await one.takes_orders()
         refused = await one.buy(price, "0.00003", "another")
         assert refused.status_code == 400
         assert "is not trading" in refused.json()["msg"]

@@ -29,7 +29,7 @@ async def test_a_drill_cancels_all_is_measured_and_the_bot_trades_again(tmp_path
     async with rig(tmp_path / "deployment") as deployment:
         await deployment.start()
         await deployment.climb("TESTNET_VALIDATING")
-        await deployment.armed()
+        await deployment.takes_orders()
         for number in range(3):
             assert (await deployment.buy(await deployment.resting_price(), "0.00003", f"rests-{number}")).status_code == 200
         assert resting(deployment) == 3
@@ -53,7 +53,7 @@ async def test_a_drill_interrupted_by_a_kill_is_a_halt_at_the_next_start(tmp_pat
     async with rig(tmp_path / "deployment") as deployment:
         await deployment.start()
         await deployment.climb("TESTNET_VALIDATING")
-        await deployment.armed()
+        await deployment.takes_orders()
         assert (await deployment.buy(await deployment.resting_price(), "0.00003", "rests")).status_code == 200
         assert (await drill(deployment)).status_code == 200
         await deployment.kill()

@@ -26,7 +26,7 @@ async def validating(directory: Path) -> AsyncIterator[Rig]:
     async with rig(directory) as deployment:
         await deployment.start()
         await deployment.climb("TESTNET_VALIDATING")
-        await deployment.armed()
+        await deployment.takes_orders()
         yield deployment
 
 

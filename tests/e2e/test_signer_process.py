@@ -19,7 +19,7 @@ SIGNER = "[signer]\n"
 async def deployment(tmp_path: Path) -> AsyncIterator[Rig]:
     async with rig(tmp_path / "deployment", checkpoints=SIGNER) as built:
         await built.start()
-        await built.armed()
+        await built.takes_orders()
         yield built
 
 
@@ -52,6 +52,7 @@ async def signs_again(deployment: Rig, name: str) -> None:
     for number in range(200):
         if await buy(deployment, f"{name}-{number}") == 200:
             return
+        await asyncio.sleep(0.1)
     raise AssertionError(deployment.tail())
 
 

@@ -102,7 +102,7 @@ async def test_when_the_leader_is_killed_the_standby_sends_no_order_twice(two: P
     await two.first.climb("TESTNET_VALIDATING")
     await two.first.stop()
     await two.first.start(script=(str(KILLER), "after"))
-    await two.first.armed()
+    await two.first.takes_orders()
     await two.stand_by()
     with pytest.raises(httpx.HTTPError):
         await two.first.buy(await two.first.resting_price(), "0.00002", "doomed")
@@ -174,7 +174,7 @@ async def test_the_mark_of_a_failed_journal_takes_nothing_from_a_later_leader(tw
     await two.first.climb("TESTNET_VALIDATING")
     await two.first.stop()
     await two.first.start()
-    epoch = (await two.first.armed())["epoch"]
+    epoch = (await two.first.takes_orders())["epoch"]
     assert isinstance(epoch, int)
     write_mark(two, LatchMark("the journal could not be written", epoch - 1, halted=False))
     await two.stand_by()

@@ -166,6 +166,10 @@ class Rig:
         """Wait until it is armed."""
         return await self.until(lambda status: status["armed"])
 
+    async def takes_orders(self) -> dict[str, Any]:
+        """Wait until it is armed and no guard denies new buys: the guards are judged by the first tick after arming."""
+        return await self.until(lambda status: status["armed"] and not status["guard_level"])
+
     async def entries(self, kind: str = "") -> list[dict[str, Any]]:
         """Journal entries, all or of one kind."""
         found: list[dict[str, Any]] = []
