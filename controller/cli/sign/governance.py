@@ -53,7 +53,7 @@ def set_roster(
     """Change who may sign. Needs the quorum of the present and of the new roster. The new version is one higher."""
     from controller.cli.sign.command_files import subject_of
 
-    _ask(Verb.SET_ROSTER, subject_of(Verb.SET_ROSTER, str(file)), key, reason, directory, output)
+    _ask(Verb.SET_ROSTER, subject_of(Verb.SET_ROSTER, str(file), directory), key, reason, directory, output)
 
 
 def set_policy(
@@ -66,7 +66,7 @@ def set_policy(
     """Change the policy. All evidence becomes void and the deployment goes back to MOCK."""
     from controller.cli.sign.command_files import subject_of
 
-    _ask(Verb.SET_POLICY, subject_of(Verb.SET_POLICY, str(file)), key, reason, directory, output)
+    _ask(Verb.SET_POLICY, subject_of(Verb.SET_POLICY, str(file), directory), key, reason, directory, output)
 
 
 def set_release(
