@@ -1,12 +1,13 @@
 """Reads the ECB's file of daily reference rates: the day, and what one euro costs in US dollars. ``controller.bootstrap`` uses it.
 
-The file (``eurofxref-daily.xml``) appears around 16:00 CET on working days of TARGET. It holds one dated ``Cube`` with one ``Cube`` for
-each currency:
+The file (``eurofxref-daily.xml``) appears around 16:00 CET on working days of TARGET. It holds one dated ``Cube`` with one
+``Cube`` for each currency:
 
     <Cube><Cube time='2026-11-27'><Cube currency='USD' rate='1.1592'/>…</Cube></Cube>
 
-It is small and has no document type. One with a document type is refused before anything of it is read, so that no entity is ever
-declared, let alone expanded; and so is a longer file, one with two dates or two rates of the dollar, and any number that is not plain.
+It is small and has no document type. One with a document type is refused before anything of it is read, so that no entity is
+ever declared, let alone expanded. A longer file, one with two dates or two rates of the dollar, and a number that is not plain are
+refused too.
 """
 
 from __future__ import annotations
@@ -44,13 +45,13 @@ def parse_reference_rate(data: bytes) -> ReferenceRate:
     """Read the file. Raises ``VenueError`` (``rate-file-unreadable``) for anything but one date and one rate of the dollar."""
     if len(data) > MOST_BYTES:
         raise _unreadable(f"it is longer than {MOST_BYTES} bytes")
-    found = _Found()
+    found, whole = _Found(), True
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartDoctypeDeclHandler = found.refuse
     parser.EntityDeclHandler = found.refuse
     parser.StartElementHandler = found.element
     try:
-        parser.Parse(data, True)
+        parser.Parse(data, whole)
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise _unreadable(str(error)) from None
     return found.rate()

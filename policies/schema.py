@@ -12,7 +12,18 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from exchange.model import SYMBOL, Millis, symbol_fault
 from policies.numbers import Exact
@@ -83,19 +94,23 @@ class EurRate(_Section):
     asset: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,10}$")]
     quote_per_eur: Positive
     as_of: Instant
-    valid_until: Instant | None = None
     follow: Follow | None = None
+    valid_until: Annotated[Instant | None, Field(validate_default=True)] = None
+
+    @field_validator("valid_until")
+    @classmethod
+    def _ends(cls, value: Millis | None, info: ValidationInfo) -> Millis | None:
+        if value is None and "follow" in info.data and info.data["follow"] is None:
+            raise PydanticCustomError("missing", "is missing")
+        return value
 
     @model_validator(mode="after")
     def _ends_or_follows(self) -> Self:
-        if self.follow is not None:
-            if self.valid_until is not None:
-                raise ValueError("a rate that follows a source has no valid_until")
-            if self.asset not in _DOLLARS:
-                raise ValueError(f"{self.asset} cannot follow the ECB: only {', '.join(sorted(_DOLLARS))} count as US dollars")
-        elif self.valid_until is None:
-            raise ValueError("needs valid_until, or a section follow")
-        elif self.valid_until <= self.as_of:
+        if self.follow is not None and self.valid_until is not None:
+            raise ValueError("a rate that follows a source has no valid_until")
+        if self.follow is not None and self.asset not in _DOLLARS:
+            raise ValueError(f"{self.asset} cannot follow the ECB: only {', '.join(sorted(_DOLLARS))} count as US dollars")
+        if self.valid_until is not None and self.valid_until <= self.as_of:
             raise ValueError("valid_until must be later than as_of")
         return self
 
