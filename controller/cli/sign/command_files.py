@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 
 from controller.authority.envelope import MAX_ENVELOPE_BYTES, Envelope, parse_envelope
@@ -13,11 +14,13 @@ from controller.authority.signing import attach_ssh_signature, sign_with_file_ke
 from controller.authority.tokens import find_key, is_token_uri, sign_with_token
 from controller.cli.sign.pins import pin_source
 from controller.console.schema import ProposeRequest
+from controller.core.decisions.rates import rate_document
 from controller.settings.deployment import FILE_NAME, load_settings
 from exchange.errors import ConfigError, UsageError
 from policies import canonical
 from policies.authority import Verb
 from policies.document import canonical_bytes, load_policy
+from policies.numbers import parse
 from policies.stage import Stage
 
 
@@ -67,10 +70,19 @@ def subject_of(verb: Verb, argument: str | None, directory: Path) -> str | None:
             return canonical_bytes(load_policy(read_bytes(file))).decode()
         case Verb.SET_RELEASE | Verb.ISSUE_BOT_KEY if argument:
             return read_bytes(file).decode("utf-8", "replace").strip()
+        case Verb.SET_RATE if argument:
+            return rate_document(_rate(argument))
         case Verb.DRILL if argument:
             return canonical.encode({"drill": argument}).decode()
         case _:
             return argument
+
+
+def _rate(typed: str) -> Decimal:
+    try:
+        return parse(typed)
+    except ValueError:
+        raise UsageError(f"{typed!r} is not a rate", code="usage", remedy="Give a plain number, for example 1.16.") from None
 
 
 def read_envelope(path: Path) -> Envelope:
