@@ -141,7 +141,7 @@ def test_outside_the_band_buys_are_denied_until_a_rate_is_signed(stage: Stage, s
 def test_without_a_fresh_reading_only_sales_pass(stage: Stage, step: int) -> None:
     desk = desk_at(stage, step)
     hold(desk, SIZE)
-    desk.now = Millis(desk.state.rates.readings[0].at + ECB_MS - 1)
+    desk.now = Millis(desk.state.rates.last[0].at + ECB_MS - 1)
     desk.sweep_all()
     desk.tick()
     assert rule_of(desk.order(SIZE)) == ""
@@ -155,7 +155,7 @@ def test_without_a_fresh_reading_only_sales_pass(stage: Stage, step: int) -> Non
 def test_a_stale_rate_stops_no_halt_no_cancel_and_no_guard() -> None:
     desk = desk_at(Stage.LIVE_EUR10)
     placed = desk.placed(desk.order(SIZE, price="59900"))
-    desk.now = Millis(desk.state.rates.readings[0].at + ECB_MS)
+    desk.now = Millis(desk.state.rates.last[0].at + ECB_MS)
     desk.sweep(VenueName.LIVE, orders=(desk.report(placed, desk.state.orders[placed].status),))
     cancelled = desk.give(i.CancelAsked("demo-bot", placed))
     assert [type(effect).__name__ for effect in cancelled.effects] == ["Cancel"]
@@ -194,7 +194,7 @@ def test_only_what_says_something_new_is_journalled(desk: Desk) -> None:
     before = len(desk.events(e.EurRateRead))
     for _ in range(48):
         desk.pass_time(1_800_000)
-        desk.give(i.RateRead(RateSource.ECB, D("1.09"), D("1.09"), desk.state.rates.readings[0].at))
+        desk.give(i.RateRead(RateSource.ECB, D("1.09"), D("1.09"), desk.state.rates.last[0].at))
     assert len(desk.events(e.EurRateRead)) == before
     read(desk, "1.091")
     assert len(desk.events(e.EurRateRead)) == before + 1
@@ -354,7 +354,7 @@ def test_another_policy_begins_with_its_own_centre(desk: Desk) -> None:
     limits = desk.policy.limits.model_copy(update={"price_collar_bps": D(50)}).model_dump()
     desk.ask(Verb.SET_POLICY, canonical_bytes(with_policy(eur_rate=following(), limits=limits)).decode())
     assert desk.state.rates.centre is None
-    assert desk.state.rates.readings
+    assert desk.state.rates.last
 
 
 def test_a_pinned_policy_takes_over_without_a_profit_or_a_loss(desk: Desk) -> None:
@@ -366,4 +366,4 @@ def test_a_pinned_policy_takes_over_without_a_profit_or_a_loss(desk: Desk) -> No
     assert before is not None
     assert after is not None
     assert abs(after - desk.usdt / Decimal("1.09")) < D("0.0000001")
-    assert not desk.state.rates.readings
+    assert not desk.state.rates.last

@@ -68,14 +68,14 @@ def pair(low: str = "1.1", high: str = "1.101", age_ms: int = 1_000) -> RateRead
     return RateReading(VENUE, D(low), D(high), Millis(NOW - age_ms))
 
 
-def used(*readings: RateReading, centre: str | None = None, rate: EurRate = RATE) -> RateInUse:
-    found = in_use(rate, Rates(D(centre) if centre else None, readings), NOW)
+def used(*found_now: RateReading, centre: str | None = None, rate: EurRate = RATE) -> RateInUse:
+    found = in_use(rate, Rates(D(centre) if centre else None, found_now), NOW)
     assert isinstance(found, RateInUse), found
     return found
 
 
-def unused(*readings: RateReading, centre: str | None = None, rate: EurRate = RATE) -> NoRate:
-    found = in_use(rate, Rates(D(centre) if centre else None, readings), NOW)
+def unused(*found_now: RateReading, centre: str | None = None, rate: EurRate = RATE) -> NoRate:
+    found = in_use(rate, Rates(D(centre) if centre else None, found_now), NOW)
     assert isinstance(found, NoRate), found
     return found
 
@@ -148,7 +148,7 @@ ages = st.integers(min_value=-DAY, max_value=8 * DAY)
 
 
 @st.composite
-def readings(draw: st.DrawFn) -> tuple[RateReading, ...]:
+def quoted(draw: st.DrawFn) -> tuple[RateReading, ...]:
     found = []
     for source in draw(st.sets(st.sampled_from(list(RateSource)))):
         low, high = sorted((draw(amounts), draw(amounts)))
@@ -166,7 +166,7 @@ def followed(draw: st.DrawFn) -> EurRate:
     return EurRate(asset="USDT", quote_per_eur=draw(amounts), as_of=NOW, follow=follow)
 
 
-@given(rate=followed(), found=readings(), centre=st.none() | amounts)
+@given(rate=followed(), found=quoted(), centre=st.none() | amounts)
 def test_what_counts_is_fresh_inside_and_the_worst(rate: EurRate, found: tuple[RateReading, ...], centre: Decimal | None) -> None:
     rates = Rates(centre, found)
     assert rate.follow is not None
@@ -186,7 +186,7 @@ def test_what_counts_is_fresh_inside_and_the_worst(rate: EurRate, found: tuple[R
     assert lowest(rate, rates) <= result.quote_per_eur <= highest(rate, rates)
 
 
-@given(rate=followed(), found=readings(), extra=readings())
+@given(rate=followed(), found=quoted(), extra=quoted())
 def test_another_fresh_reading_never_raises_the_rate(
     rate: EurRate, found: tuple[RateReading, ...], extra: tuple[RateReading, ...]
 ) -> None:
@@ -201,7 +201,7 @@ def test_another_fresh_reading_never_raises_the_rate(
         assert after.quote_per_eur <= before.quote_per_eur
 
 
-@given(rate=followed(), found=readings(), centre=st.none() | amounts)
+@given(rate=followed(), found=quoted(), centre=st.none() | amounts)
 def test_an_exit_always_has_a_rate_and_it_is_never_better(
     rate: EurRate, found: tuple[RateReading, ...], centre: Decimal | None
 ) -> None:
