@@ -56,16 +56,16 @@ class Rates:
     """What is known besides the policy: the centre that a ``set-rate`` signed, and the last reading of each source."""
 
     centre: Decimal | None = None
-    readings: tuple[RateReading, ...] = ()
+    last: tuple[RateReading, ...] = ()
 
     def of(self, source: RateSource) -> RateReading | None:
         """The last reading of a source."""
-        return next((one for one in self.readings if one.source is source), None)
+        return next((one for one in self.last if one.source is source), None)
 
     def with_reading(self, reading: RateReading) -> Rates:
         """The same with a new reading of its source."""
-        others = tuple(one for one in self.readings if one.source is not reading.source)
-        return replace(self, readings=tuple(sorted((*others, reading), key=lambda one: one.source)))
+        others = tuple(one for one in self.last if one.source is not reading.source)
+        return replace(self, last=tuple(sorted((*others, reading), key=lambda one: one.source)))
 
 
 NO_RATES = Rates()
@@ -130,7 +130,7 @@ def is_inside(rate: EurRate, rates: Rates, reading: RateReading) -> bool:
 
 def fresh(follow: Follow, rates: Rates, now: Millis) -> tuple[RateReading, ...]:
     """The readings that count now: of sources that the policy follows, not too old, and not from the future."""
-    found = ((one, max_age_ms(follow, one.source)) for one in rates.readings)
+    found = ((one, max_age_ms(follow, one.source)) for one in rates.last)
     return tuple(one for one, most in found if most is not None and 0 <= now - one.at < most)
 
 

@@ -3,8 +3,8 @@
 ``decide``, ``ticks`` and ``governance`` call it; ``policies.eur`` has the rule.
 
 A reading is journalled when it says something new: another day or another number of the ECB, a pair that has moved by more than
-the margin of its source, or one that would soon be too old. So a source adds at most one entry for each time it is read, and a
-few a day while the rate stands still.
+the margin of its source or across an edge of the band, or one whose last reading would soon be too old. So a source adds at most
+one entry for each time it is read, and while the rate stands still only a few an hour.
 """
 
 from __future__ import annotations
@@ -53,18 +53,17 @@ def rate_read(draft: Draft, read: RateRead) -> None:
     reading = RateReading(read.source, read.low, read.high, read.at)
     if most is None or not 0 < read.low <= read.high or not 0 <= draft.now - read.at < most:
         return
-    if not _says_something_new(rates.of(read.source), reading, most):
-        return
+    known, inside = rates.of(read.source), is_inside(policy.eur_rate, rates, reading)
+    if known is not None:
+        crossed = is_inside(policy.eur_rate, rates, known) is not inside
+        if reading.at < known.at or not (crossed or _says_something_new(known, reading, most)):
+            return
     draft.emit(e.EurRateRead(source=read.source, low=read.low, high=read.high, as_of=read.at))
-    if not is_inside(policy.eur_rate, rates, reading):
+    if not inside:
         _call(draft, policy, "the EUR rate is outside the band around the signed rate")
 
 
-def _says_something_new(known: RateReading | None, reading: RateReading, most: int) -> bool:
-    if known is None:
-        return True
-    if reading.at < known.at:
-        return False
+def _says_something_new(known: RateReading, reading: RateReading, most: int) -> bool:
     if reading.source is RateSource.ECB:
         return (reading.at, reading.low) != (known.at, known.low)
     step = MARGINS[reading.source]

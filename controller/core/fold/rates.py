@@ -36,7 +36,7 @@ def policy_adopted(state: State, before: Policy | None, after: Policy) -> State:
     """Begin with the policy's own centre. Rates of another asset are forgotten, and EUR amounts follow as in ``rate_set``."""
     if before is None or before.eur_rate.asset != after.eur_rate.asset:
         return replace(state, rates=NO_RATES)
-    rates = Rates(readings=tuple(one for one in state.rates.readings if after.eur_rate.follow is not None))
+    rates = Rates(last=tuple(one for one in state.rates.last if after.eur_rate.follow is not None))
     if before.eur_rate.follow is not None or after.eur_rate.follow is not None:
         state = _converted(state, WIDE.divide(lowest(before.eur_rate, state.rates), lowest(after.eur_rate, rates)))
     return replace(state, rates=rates)
