@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
-from exchange.model import Quote
 from policies.exposure import EUR_STEP
 from policies.numbers import WIDE, text
 from policies.schema import Policy
@@ -33,8 +32,8 @@ REMEDY = (
 """What to do about an account that holds too much."""
 
 
-def weigh(amounts: Mapping[str, Decimal], quotes: Mapping[str, Quote], policy: Policy, cap: Decimal) -> Weighed:
-    """Judge what an account holds of its own. ``quotes`` are the symbols whose price is known now.
+def weigh(amounts: Mapping[str, Decimal], bids: Mapping[str, Decimal], policy: Policy, cap: Decimal) -> Weighed:
+    """Judge what an account holds of its own. ``bids`` are the best bids that are known now, by symbol.
 
     The quote asset and the base asset of every symbol count, at the bid. One without a price is worth nobody knows how much, so it
     fails. Any other asset is named only: the bot may not trade its symbol, so it cannot lose it.
@@ -42,7 +41,7 @@ def weigh(amounts: Mapping[str, Decimal], quotes: Mapping[str, Quote], policy: P
     quote, mine = policy.eur_rate.asset, {asset: amount for asset, amount in sorted(amounts.items()) if amount > 0}
     bases = {symbol.removesuffix(quote): symbol for symbol in policy.symbols}
     with localcontext(WIDE):
-        prices = {base: quotes[symbol].bid for base, symbol in bases.items() if symbol in quotes}
+        prices = {base: bids[symbol] for base, symbol in bases.items() if symbol in bids}
         prices[quote] = Decimal(1)
         worth = sum((amount * prices[asset] for asset, amount in mine.items() if asset in prices), Decimal(0))
         eur = (worth / policy.eur_rate.quote_per_eur).quantize(EUR_STEP)

@@ -124,9 +124,9 @@ def _account(state: State, policy: Policy, venue: VenueName, now: Millis) -> Fac
 def _holdings(state: State, policy: Policy, target: Position, seen: Tick | None, now: Millis) -> Fact:
     market = seen.markets.get(VenueName.LIVE) if seen is not None else None
     quotes = market.quotes if market is not None else {}
-    fresh = {symbol: quote for symbol, quote in quotes.items() if missing_quote(symbol, quote, policy, now) is None}
+    bids = {symbol: quote.bid for symbol, quote in quotes.items() if missing_quote(symbol, quote, policy, now) is None}
     own = baseline(state.ledger(VenueName.LIVE))
-    weighed = weigh(own, fresh, policy, cap_eur(policy, target.stage, target.step))
+    weighed = weigh(own, bids, policy, cap_eur(policy, target.stage, target.step))
     return Fact(Sight.HOLDINGS, weighed.line, weighed.ok, age_ms=None)
 
 

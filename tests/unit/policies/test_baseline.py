@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,16 +11,16 @@ from hypothesis import strategies as st
 from policies.baseline import weigh
 from policies.document import canonical_bytes, load_policy, parse_canonical
 from policies.schema import Live, Policy
-from tests.support.desk import EXAMPLES, SYMBOL, D, Desk, with_policy
+from tests.support.desk import EXAMPLES, SYMBOL, D, with_policy
 
 REFUSING = with_policy(live={"baseline": "refuse"}, symbols=(SYMBOL, "ETHUSDT"))
 KEEPING = with_policy(live={"baseline": "keep"}, symbols=(SYMBOL, "ETHUSDT"))
-QUOTES = {SYMBOL: replace(Desk().quote(), bid=D(60_000), ask=D(60_001))}
+BIDS = {SYMBOL: D(60_000)}
 CAP = D(10)
 
 
 def judged(policy: Policy, **amounts: str) -> tuple[bool, str]:
-    weighed = weigh({asset: D(amount) for asset, amount in amounts.items()}, QUOTES, policy, CAP)
+    weighed = weigh({asset: D(amount) for asset, amount in amounts.items()}, BIDS, policy, CAP)
     return weighed.ok, weighed.line
 
 
