@@ -320,6 +320,16 @@ class Authority(_Section):
     cooling_off_ms: DurationMs
 
 
+class Live(_Section):
+    """What of the live account is its owner's. ``baseline`` is what the account holds that gatehouse did not buy.
+
+    ``refuse``: no move to real money while the baseline is worth more than the target's cap. ``keep``: it may be worth anything,
+    since it is never sold, never counted and never shown to the bot.
+    """
+
+    baseline: Literal["refuse", "keep"] = "refuse"
+
+
 class GateRule(_Section):
     """One comparison. ``min_samples``: with fewer observations behind the metric, the rule is inconclusive."""
 
@@ -403,6 +413,7 @@ class Policy(_Section):
     gates: Gates
     on_stop: OnStop = OnStop.CANCEL
     flatten: Flatten | None = None
+    live: Live = Live()
 
     @model_validator(mode="after")
     def _flatten_fits(self) -> Self:

@@ -135,6 +135,13 @@ class NextEdgeView(View):
         return "; ".join(fact.line for fact in self.landing if not fact.ok)
 
 
+class HoldingsView(View):
+    """The account in use, by asset: what the bot may use, and what is its owner's. An asset with nothing of it is left out."""
+
+    bot: dict[str, Amount]
+    owner: dict[str, Amount]
+
+
 class PendingView(View):
     """A command in its cooling-off time. Any key can veto it until ``applies_at_ms``."""
 
@@ -223,6 +230,7 @@ class StatusView(View):
     equity_eur: Amount | None
     day_pnl_eur: Amount | None
     net_pnl_eur: Amount | None
+    holdings: HoldingsView | None = None
     guard_level: str
     guard_reason: str
     quote: QuoteView | None

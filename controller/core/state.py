@@ -35,15 +35,20 @@ class Ledger:
     """One venue account: its baseline balances plus every fill since, and what was measured on it.
 
     ``bought`` is what our own orders bought less what they sold and the fees charged in it, by asset. It is negative where they
-    sold what the account had before. ``reconciled_at`` is when a reconciliation last found no difference. ``equity_eur`` is the
-    equity of the last sample, ``None`` if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity.
-    ``clock_judged_at`` is when a sample last told for certain on which side of the guard's limit the clock offset is. ``ids`` maps
-    the venue's id of every order of ours to our own id, and ``strangers`` holds the trades of orders that are not ours.
-    ``one_numbering``: the venue's trade lists and its stream were seen to use the same ids.
+    spent more than they brought, and ``cost`` is what they paid for what is left of it. ``settled`` is the part of ``bought`` of
+    the quote asset that no longer counts since the bot was last given a budget (``fold.budget``).
+
+    ``reconciled_at`` is when a reconciliation last found no difference. ``equity_eur`` is the equity of the last sample, ``None``
+    if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity. ``clock_judged_at`` is when a sample last told
+    for certain on which side of the guard's limit the clock offset is. ``ids`` maps the venue's id of every order of ours to our
+    own id, and ``strangers`` holds the trades of orders that are not ours. ``one_numbering``: the venue's trade lists and its
+    stream were seen to use the same ids.
     """
 
     totals: Map[str, Decimal] | None = None
     bought: Map[str, Decimal] = field(default_factory=Map)
+    cost: Map[str, Decimal] = field(default_factory=Map)
+    settled: Decimal = ZERO
     trades: CompactMap = CompactMap()
     fills_booked: int = 0
     cursor: Millis = Millis(0)

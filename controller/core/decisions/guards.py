@@ -7,13 +7,12 @@ state, not a timer, so a restart does not change it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 from controller.authority.command import Command
 from controller.core import events as e
 from controller.core.causes import Cause
 from controller.core.decisions import drills, flatten, moves
-from controller.core.decisions.account import equity_eur
+from controller.core.decisions.account import bought, equity_eur
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind, CancelAll
 from controller.core.inputs import Market, Tick
@@ -131,7 +130,7 @@ def _demotion_target(draft: Draft) -> Position:
 
 
 def is_empty(state: State, policy: Policy, venue: VenueName, quotes: Mapping[str, Quote], rules: Mapping[str, SymbolRules]) -> bool:
-    """Whether a venue account needs no more guarding: every order is settled, and no holding is large enough to sell.
+    """Whether a venue account needs no more guarding: every order is settled, and nothing that was bought is large enough to sell.
 
     A holding without a price or symbol rules counts as large enough.
     """
@@ -139,7 +138,7 @@ def is_empty(state: State, policy: Policy, venue: VenueName, quotes: Mapping[str
     if ledger.totals is None or not ledger.clean or state.open_on(venue):
         return False
     for symbol in policy.symbols:
-        held = ledger.totals.get(symbol.removesuffix(policy.eur_rate.asset), Decimal(0))
+        held = bought(state, policy, venue, symbol)
         if held and (symbol not in quotes or symbol not in rules or held * quotes[symbol].bid >= rules[symbol].min_notional):
             return False
     return True

@@ -13,7 +13,7 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, closed_symbols, drills, flatten, guards, orders, rates
+from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.state import HaltFigures, Ledger, Pending, Proposal, Seal, SignedAuthority, State
@@ -225,6 +225,7 @@ def _stage(state: State, event: e.StageChanged) -> State:
         seals=Map(),
         outcomes=(),
     )
+    moved = budget.given(moved, event)
     return moved if moved.watched is watched else replace(moved, watched_since=moved.at)
 
 

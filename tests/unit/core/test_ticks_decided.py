@@ -7,11 +7,12 @@ import pytest
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.effects import Alert, AlertKind, CancelAll, Latch, LookUp
-from exchange.model import Balance, DataSource, Millis, OrderStatus, Side
+from exchange.model import DataSource, Millis, OrderStatus, Side
 from exchange.ports import Rejected, Unknown, VenueName
 from policies.authority import Verb
 from policies.guards import ClockOffset, GuardName, Measured
 from policies.stage import Stage
+from policies.values import replace
 from tests.support.desk import SYMBOL, D, Desk
 
 MOCK, LIVE = VenueName.MOCK, VenueName.LIVE
@@ -79,9 +80,11 @@ def test_the_first_known_equity_is_sampled_at_once() -> None:
 
 
 def test_an_account_that_cannot_be_valued_does_not_flood_the_journal() -> None:
-    desk = Desk()
-    desk.boot()
-    desk.sweep(MOCK, balances={"BTC": Balance("BTC", D(1), D(0))})
+    desk = Desk().arm()
+    desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
+    ledger = replace(desk.state.ledger(MOCK), day_start_eur=None, sampled_at=None)
+    desk.state = replace(desk.state, ledgers=desk.state.ledgers.set(MOCK, ledger))
+    desk.journal.clear()
     for _ in range(100):
         desk.pass_time(20)
         desk.tick(quoted=False)

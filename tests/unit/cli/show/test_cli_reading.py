@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.console.schema import HoldingsView
 from controller.core.causes import HaltClass
 from controller.journal.sqlite import open_journal
 from exchange.errors import DeadlineExceeded, GatehouseError, Halted, IntegrityError, Refused, Unauthorised, Unreachable, UsageError
@@ -106,6 +107,20 @@ def test_an_error_as_json_goes_to_standard_error(run: Run, served: Served) -> No
     assert printed(result, error=True) == {
         "error": {"code": "halted", "message": "it is halted", "remedy": "Resume it.", "exit_code": 5}
     }
+
+
+def test_status_says_what_the_bot_has_and_what_the_owner_keeps(run: Run, served: Served) -> None:
+    holdings = HoldingsView(bot={"USDT": Decimal("10.90")}, owner={"BTC": Decimal("0.3"), "USDT": Decimal("89.1")})
+    served.port.view = served.port.view.model_copy(update={"holdings": holdings})
+    assert "10.9 USDT; the owner keeps 0.3 BTC, 89.1 USDT" in run("status", "-d", served.directory).stdout
+
+
+def test_a_halted_deployment_has_no_part_of_0_eur(run: Run, served: Served) -> None:
+    halted = {"stage": Stage.HALTED, "position": "HALTED", "cap_eur": Decimal(0)}
+    served.port.view = served.port.view.model_copy(update=halted)
+    shown = run("status", "-d", served.directory).stdout
+    assert "6.4213 EUR, and no new order is admitted" in shown
+    assert "of 0 EUR" not in shown
 
 
 def test_a_controller_that_does_not_run_is_unreachable(run: Run, deployment: Path) -> None:
