@@ -225,7 +225,7 @@ def _stage(state: State, event: e.StageChanged) -> State:
         seals=Map(),
         outcomes=(),
     )
-    moved = budget.given(moved, event)
+    moved = budget.budgeted(moved, event)
     return moved if moved.watched is watched else replace(moved, watched_since=moved.at)
 
 

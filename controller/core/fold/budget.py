@@ -48,7 +48,7 @@ def _cost(ledger: Ledger, event: e.FillBooked, policy: Policy) -> Map[str, Decim
     return ledger.cost.set(base, before * left / held if left > 0 else ZERO)
 
 
-def given(state: State, event: e.StageChanged) -> State:
+def budgeted(state: State, event: e.StageChanged) -> State:
     """Give the bot the budget of the stage that it moved to. A demotion after a breach gives back nothing that was lost."""
     venue = venue_of(event.stage)
     if venue is None or state.policy is None or event.cause is Cause.SOFT_BREACH:

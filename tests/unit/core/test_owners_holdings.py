@@ -16,7 +16,7 @@ from controller.core.decisions.landing import TooMuchToRisk, facts
 from controller.core.lifecycle import Position
 from controller.runtime.api.bots import Bots
 from exchange.model import OrderIntent, OrderType, Side
-from exchange.ports import VenueName
+from exchange.ports import Unknown, VenueName
 from policies.authority import Verb
 from policies.guards import GuardName
 from policies.limit_types import Deny
@@ -181,6 +181,12 @@ def test_only_what_was_bought_is_sold(desk: Desk) -> None:
     assert isinstance(desk.order("0.00003", side=Side.SELL).reply, Admitted)
     assert denied(desk, "0.00003").rule == "balance", "the first sale reserves what it may still sell"
     assert isinstance(desk.order("0.00002", side=Side.SELL).reply, Admitted)
+
+
+def test_a_sale_without_an_answer_reserves_all_that_it_may_sell(desk: Desk) -> None:
+    hold(desk, "0.00008")
+    desk.placed(desk.order("0.00005", side=Side.SELL), Unknown("no reply"))
+    assert denied(desk, "0.00004").message.startswith("the order needs 0.00004 BTC; 0.00003 are not reserved")
 
 
 def test_a_sale_by_amount_could_reach_the_owners_coins(desk: Desk) -> None:

@@ -17,7 +17,7 @@ from exchange.model import Fill, OrderIntent, OrderReport, OrderStatus, OrderTyp
 from exchange.ports import NOT_SENT, Ack, Rejected, Unknown, VenueName
 from policies.stage import Stage
 from tests.support.desk import RULES, SYMBOL, D, Desk
-from tests.support.flattening import flatten
+from tests.support.flattening import flatten, hold
 from tests.support.tries import tries
 
 LIVE = VenueName.LIVE
@@ -53,9 +53,9 @@ class Truth:
 class Account(RuleBasedStateMachine):
     """A bot that asks for anything, a venue that fills in parts and loses answers, prices that move, halts and crashes."""
 
-    @initialize()
-    def begin(self) -> None:
-        self.desk = started()
+    @initialize(bought=st.lists(st.sampled_from(["0.00003", "0.00005", "0.00008"]), max_size=2))
+    def begin(self, bought: list[str]) -> None:
+        self.desk = hold(started(), *bought)
         self.truths: dict[str, Truth] = {}
         self.untold: list[Fill] = []
         self.seen = len(self.desk.decisions)
@@ -76,6 +76,7 @@ class Account(RuleBasedStateMachine):
     def the_bot_sells_what_it_sees(self, arrives: bool) -> None:
         """Everything that its account shows, as an honest bot does."""
         self.desk.pass_time(100)
+        self.the_answer_comes("unknown")
         held = holdings_of_bot(self.desk.state, self.desk.policy, LIVE)["BTC"]
         if RULES.quantise_quantity(held):
             self.desk.order(str(RULES.quantise_quantity(held)), side=Side.SELL)
@@ -223,7 +224,7 @@ TestAccount.settings = settings(max_examples=tries(100), stateful_step_count=40,
 def test_the_machine_reaches_sales_that_are_refused_and_sales_that_trade() -> None:
     """The invariants mean something only where the bot holds something and asks for more."""
     one = Account()
-    one.begin()
+    one.begin([])
     one.the_bot_asks(Side.BUY, "0.00008", OrderType.LIMIT, arrives=True)
     one.the_answer_comes("answered")
     one.the_venue_fills("0.5", tells=True)
