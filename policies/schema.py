@@ -13,11 +13,12 @@ from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from exchange.model import SYMBOL, Millis, symbol_fault
-from policies.numbers import Exact
+from policies.numbers import Exact, text
 from policies.rules import METRICS, GateName, MetricName, Op, Unit
-from policies.stage import Environment, Mode
+from policies.stage import WITHOUT_REAL_MONEY, Environment, Mode, Stage
 
 LIVE_CAP_MAX_EUR = Decimal(10)
 """LIVE_€10 allows at most ten euros. No policy in any environment can raise this."""
@@ -25,6 +26,9 @@ LIVE_CAP_MAX_EUR = Decimal(10)
 FIRST_STEP_MAX_EUR = Decimal(25)
 STEP_FACTOR_MAX = Decimal(2)
 """The bounds of the ramp in every environment (execution-safety.md §6)."""
+
+GUARD_BEFORE_GATE = "guard_before_gate"
+"""The type of the error about a guard that would halt on a gap that the gate of its stage tolerates; its context names the field."""
 
 _DAY_MS = 86_400_000
 
@@ -212,8 +216,34 @@ class OnBreach(_Section):
         return self
 
 
+class BlindHalt(_Section):
+    """When a guard that only does not see halts without real money, by stage. Without a number it pauses and cancels, and never halts.
+
+    Both the guard's blindness and the gap in the coverage must be longer, so it never halts on a gap that the stage's gate tolerates.
+    """
+
+    mock: DurationMs | None = None
+    testnet_validating: DurationMs | None = None
+    validated: DurationMs | None = None
+
+    def of(self, stage: Stage) -> int | None:
+        """The deadline of a stage without real money."""
+        match stage:
+            case Stage.MOCK:
+                return self.mock
+            case Stage.TESTNET_VALIDATING:
+                return self.testnet_validating
+            case Stage.VALIDATED:
+                return self.validated
+            case _:
+                return None
+
+
 class Guards(_Section):
-    """The always-on guards. ``blind_deadline_ms``: after this time without a measurement a guard halts."""
+    """The always-on guards. ``blind_deadline_ms``: after this time without a measurement a guard halts.
+
+    At stages without real money it pauses and cancels instead; ``blind_halt_ms`` says when it halts there.
+    """
 
     daily_loss: DailyLoss
     drawdown_fraction: Fraction
@@ -225,6 +255,7 @@ class Guards(_Section):
     blind_deadline_ms: DurationMs
     reduce: Reduce | None = None
     on_breach: OnBreach = OnBreach()
+    blind_halt_ms: BlindHalt = BlindHalt()
 
 
 class Flatten(_Section):
@@ -327,6 +358,10 @@ class Gates(_Section):
         return self
 
 
+_GATE_UP = dict(zip(WITHOUT_REAL_MONEY, (GateName.TESTNET_READY, GateName.VALIDATION, GateName.LIVE_READY), strict=True))
+"""The gate that judges the evidence of each stage without real money."""
+
+
 class OnStop(StrEnum):
     """What an orderly stop of the controller does with open orders."""
 
@@ -368,6 +403,28 @@ class Policy(_Section):
             raise ValueError("flatten.slice_eur_max may be at most limits.order_notional_max_eur")
         if self.flatten.widen_bps[-1] >= self.limits.price_collar_bps:
             raise ValueError("flatten.widen_bps must stay below limits.price_collar_bps")
+        return self
+
+    @model_validator(mode="after")
+    def _guards_tolerate_what_gates_tolerate(self) -> Self:
+        for stage, gate in _GATE_UP.items():
+            deadline = self.guards.blind_halt_ms.of(stage)
+            gaps = [
+                rule.threshold
+                for rule in self.gates.of(gate)
+                if rule.metric is MetricName.LONGEST_GAP_MS and rule.op in {Op.AT_MOST, Op.BELOW, Op.EQUAL}
+            ]
+            if deadline is not None and gaps and deadline < min(gaps):
+                raise PydanticCustomError(
+                    GUARD_BEFORE_GATE,
+                    "is {deadline} ms, and gate {gate} tolerates a gap of {gap} ms: a guard must not halt on what its gate tolerates",
+                    {
+                        "path": f"guards.blind_halt_ms.{stage.lower()}",
+                        "deadline": deadline,
+                        "gate": gate.value,
+                        "gap": text(min(gaps)),
+                    },
+                )
         return self
 
     @model_validator(mode="after")

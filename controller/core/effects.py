@@ -91,9 +91,10 @@ class AlertKind(StrEnum):
     SYMBOL = "symbol"
     TESTNET = "testnet"
     PROPOSAL = "proposal"
+    PAUSED = "paused"
 
 
-INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL, AlertKind.TESTNET})
+INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL, AlertKind.TESTNET, AlertKind.PAUSED})
 """The kinds that need no acknowledgement: an operator asked for it, or it resolves itself. All others stay until acknowledged."""
 
 

@@ -33,7 +33,7 @@ SINCE = Millis(NOW - 1_000_000)
 MEASURED = [
     field.name
     for field in fields(GuardMeasurements)
-    if field.name not in {"since", "reducing", "clock_uncertainty_ms", "clock_good", "clock_since"}
+    if field.name not in {"since", "reducing", "clock_uncertainty_ms", "clock_good", "clock_since", "unknown_seen_ms", "gap_ms"}
 ]
 
 
