@@ -120,9 +120,9 @@ class GuardMeasurements:
     found by the reconciliation that ended at ``at``. ``oldest_unknown_ms``: 0 when every outcome is known. ``clock_offset_ms``:
     our clock minus the venue's, at most ``clock_uncertainty_ms`` from the truth; ``clock_good``: the last measurement of it that
     was certain enough for the guard; ``clock_since``: since when this venue's clock is guarded. ``reducing``: the guards whose loss
-    leaves only sells since it reached ``guards.reduce.at``. ``unknown_seen_ms``: how long the outcome of an order has been unknown
-    while its venue answered; ``None``: as long as it has been unknown. ``gap_ms``: the gap in the coverage up to now; ``None``: it
-    is as long as a guard is blind.
+    leaves only sells since it reached ``guards.reduce.at``. ``unknown_seen_ms`` and ``unreconciled_seen_ms``: how long the outcome
+    of an order has been unknown, and no reconciliation was without a difference, while the venue answered; ``None``: all the time.
+    ``gap_ms``: the gap in the coverage up to now; ``None``: it is as long as a guard is blind.
     """
 
     since: Millis
@@ -139,6 +139,7 @@ class GuardMeasurements:
     clock_since: Millis | None = None
     reducing: frozenset[GuardName] = frozenset()
     unknown_seen_ms: int | None = None
+    unreconciled_seen_ms: int | None = None
     gap_ms: int | None = None
 
 
@@ -317,7 +318,7 @@ def _quote_stale(inputs: _Inputs) -> Breach | None:
     rule = inputs.policy.guards.quote_stale
     age = measured.value + (inputs.now - measured.at)
     steps = ((rule.halt_ms, Level.HALT), (rule.cancel_ms, Level.CANCEL_ALL), (rule.no_entry_ms, Level.NO_ENTRY))
-    return _unseen(_by_steps(guard, age, steps, "the newest quote is {} ms old"), age)
+    return _unless_seen(_by_steps(guard, age, steps, "the newest quote is {} ms old"), age)
 
 
 def _reconciliation(inputs: _Inputs) -> Breach | None:
@@ -333,15 +334,18 @@ def _reconciliation(inputs: _Inputs) -> Breach | None:
             f"our books and the venue's have {measured.value} differences; {rule.tolerated_breaks} are tolerated",
             contradicted=True,
         )
+    seen, deadline = inputs.measurements.unreconciled_seen_ms, inputs.policy.guards.blind_deadline_ms
     if measured is None:
-        return _unmeasured(guard, None, inputs)
+        blind = _unmeasured(guard, None, inputs)
+        return blind if blind is None else _unless_seen(blind, blind.unseen_ms, seen, deadline)
     if measured.value < 0:
         return _implausible(guard, f"{measured.value} differences")
     age = inputs.now - measured.at
     if age < 0:
         return _implausible(guard, "the last reconciliation is from the future")
-    steps = ((rule.max_age_ms + inputs.policy.guards.blind_deadline_ms, Level.HALT), (rule.max_age_ms, Level.NO_ENTRY))
-    return _unseen(_by_steps(guard, age, steps, "the account was last reconciled {} ms ago"), age)
+    steps = ((rule.max_age_ms + deadline, Level.HALT), (rule.max_age_ms, Level.NO_ENTRY))
+    breach = _by_steps(guard, age, steps, "the account was last reconciled {} ms ago")
+    return _unless_seen(breach, age, seen, rule.max_age_ms + deadline)
 
 
 def _reject_rate(inputs: _Inputs) -> Breach | None:
@@ -376,7 +380,7 @@ def _unknown_order(inputs: _Inputs) -> Breach | None:
     age = measured.value + (inputs.now - measured.at) if measured.value else 0
     most, seen = inputs.policy.guards.unknown_order.max_age_ms, inputs.measurements.unknown_seen_ms
     breach = _by_steps(guard, age, ((most, Level.HALT),), "the outcome of an order has been unknown for {} ms")
-    return breach if seen is None or seen > most else _unseen(breach, age)
+    return _unless_seen(breach, age, seen, most)
 
 
 def _clock_offset(inputs: _Inputs) -> Breach | None:
@@ -432,9 +436,9 @@ def _utc(at: Millis) -> str:
         return f"{at} ms"
 
 
-def _unseen(breach: Breach | None, age: int) -> Breach | None:
-    """A breach that says how old what was seen last is, and nothing bad of it."""
-    return None if breach is None else replace(breach, unseen_ms=age)
+def _unless_seen(breach: Breach | None, age: int | None, seen_ms: int | None = 0, most: int = 0) -> Breach | None:
+    """Mark a breach as one of what is only not seen, unless the venue answered for longer than ``most`` and it was not better."""
+    return None if breach is None else replace(breach, unseen_ms=None if seen_ms is None or seen_ms > most else age)
 
 
 def _by_steps(guard: GuardName, measured: int, steps: tuple[tuple[int, Level], ...], sentence: str) -> Breach | None:

@@ -28,7 +28,7 @@ STEP_FACTOR_MAX = Decimal(2)
 """The bounds of the ramp in every environment (execution-safety.md §6)."""
 
 GUARD_BEFORE_GATE = "guard_before_gate"
-"""The type of the error about a guard that would halt on a gap that the gate of its stage tolerates; its context names the field."""
+"""The type of the error about a guard that would halt on a gap that its stage's gate tolerates; its context names the field."""
 
 _DAY_MS = 86_400_000
 
@@ -217,9 +217,9 @@ class OnBreach(_Section):
 
 
 class BlindHalt(_Section):
-    """When a guard that only does not see halts without real money, by stage. Without a number it pauses and cancels, and never halts.
+    """When a guard that only does not see halts, for each stage without real money. Without a number it pauses and cancels only.
 
-    Both the guard's blindness and the gap in the coverage must be longer, so it never halts on a gap that the stage's gate tolerates.
+    Both its blindness and the gap in the coverage must be longer, so it never halts on a gap that the stage's gate tolerates.
     """
 
     mock: DurationMs | None = None
@@ -349,6 +349,11 @@ class Gates(_Section):
             case GateName.RESUME:
                 return self.resume
 
+    def gap_tolerated_ms(self, gate: GateName) -> Decimal | None:
+        """The longest gap in the coverage that a gate tolerates; ``None`` where it has no rule about that."""
+        bounds = {Op.AT_MOST, Op.BELOW, Op.EQUAL}
+        return min((r.threshold for r in self.of(gate) if r.metric is MetricName.LONGEST_GAP_MS and r.op in bounds), default=None)
+
     @model_validator(mode="after")
     def _distinct_ids(self) -> Self:
         for gate in GateName:
@@ -408,21 +413,16 @@ class Policy(_Section):
     @model_validator(mode="after")
     def _guards_tolerate_what_gates_tolerate(self) -> Self:
         for stage, gate in _GATE_UP.items():
-            deadline = self.guards.blind_halt_ms.of(stage)
-            gaps = [
-                rule.threshold
-                for rule in self.gates.of(gate)
-                if rule.metric is MetricName.LONGEST_GAP_MS and rule.op in {Op.AT_MOST, Op.BELOW, Op.EQUAL}
-            ]
-            if deadline is not None and gaps and deadline < min(gaps):
+            deadline, gap = self.guards.blind_halt_ms.of(stage), self.gates.gap_tolerated_ms(gate)
+            if deadline is not None and gap is not None and deadline < gap:
                 raise PydanticCustomError(
                     GUARD_BEFORE_GATE,
-                    "is {deadline} ms, and gate {gate} tolerates a gap of {gap} ms: a guard must not halt on what its gate tolerates",
+                    "is {deadline} ms, and gate {gate} tolerates a gap of {gap} ms: a guard must not halt on it",
                     {
                         "path": f"guards.blind_halt_ms.{stage.lower()}",
                         "deadline": deadline,
                         "gate": gate.value,
-                        "gap": text(min(gaps)),
+                        "gap": text(gap),
                     },
                 )
         return self

@@ -22,8 +22,8 @@ _NO_STRICTER_SIDE = (
     *("limits.order_rate.per_ms", "guards.reject_rate.window_ms"),
     *(f"guards.blind_halt_ms.{stage.lower()}" for stage in WITHOUT_REAL_MONEY),
 )
-"""A window that slides: a longer one dilutes a burst of rejections, and a shorter one counts fewer orders. And a deadline whose floor keeps
-it from being too early: a later one lets a guard be blind for longer."""
+"""A window that slides: a longer one dilutes a burst of rejections, and a shorter one counts fewer orders. And a deadline that
+must not be too early: a later one lets a guard be blind for longer."""
 
 
 def differences(old: Policy, new: Policy) -> tuple[str, ...]:

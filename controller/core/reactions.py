@@ -1,6 +1,6 @@
 """What each event does at each stage: pause, cancel, demote or halt, as one table. Documents show it, and a test plays it.
 
-The rows are the events. What they lead to is computed from ``policies.guards`` and ``policies.response``, by which the decisions go.
+The rows are the events. What they lead to is computed from ``policies.guards`` and ``policies.response``, as the decisions do it.
 """
 
 from __future__ import annotations

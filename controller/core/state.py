@@ -38,8 +38,8 @@ class Ledger:
     equity of the last sample, ``None`` if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity.
     ``clock_judged_at`` is when a sample last told for certain on which side of the guard's limit the clock offset is. ``ids`` maps
     the venue's id of every order of ours to our own id, and ``strangers`` holds the trades of orders that are not ours.
-    ``one_numbering``: the venue's trade lists and its stream were seen to use the same ids. ``read_at`` is when the account was last
-    read and compared, and ``read_since`` since when without a break longer than ``guards.reconciliation.max_age_ms``.
+    ``one_numbering``: the venue's trade lists and its stream were seen to use the same ids. ``read_at`` is when the account was
+    last read and compared, and ``read_since`` since when without a break longer than ``guards.reconciliation.max_age_ms``.
     """
 
     totals: Map[str, Decimal] | None = None

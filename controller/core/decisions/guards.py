@@ -264,6 +264,7 @@ def _measurements(
         clock_since=Millis(max(state.watched_since, state.started_at)),
         reducing=frozenset(state.reducing),
         unknown_seen_ms=_longest_unknown_seen(state, now),
+        unreconciled_seen_ms=_answered(ledger, Millis(max(since, ledger.reconciled_at or since))),
         gap_ms=state.tally.gap_ms + max(0, now - state.tally.last_at) if state.tally is not None else None,
     )
 
@@ -274,24 +275,15 @@ def _oldest_unknown(state: State, now: Millis) -> Measured[int]:
 
 
 def _longest_unknown_seen(state: State, now: Millis) -> int:
-    """The longest time that an outcome has been unknown while its venue answered. The live venue counts as answering at all times."""
-    return max(
-        (
-            now - order.unknown_since
-            if order.venue is VenueName.LIVE
-            else _seen_since(state.ledger(order.venue), order.unknown_since)
-            for order in state.open.values()
-            if order.unknown_since is not None
-        ),
-        default=0,
-    )
+    """The longest time that an outcome has been unknown while its venue answered. The live venue counts as answering always."""
+    unknown = [(order.venue, order.unknown_since) for order in state.open.values() if order.unknown_since is not None]
+    live = [now - since for venue, since in unknown if venue is VenueName.LIVE]
+    return max((*live, *(_answered(state.ledger(venue), since) for venue, since in unknown)), default=0)
 
 
-def _seen_since(ledger: Ledger, since: Millis) -> int:
+def _answered(ledger: Ledger, since: Millis) -> int:
     """How long a venue has answered since then without a break, up to the last reading of its account."""
-    if ledger.read_at is None:
-        return 0
-    return max(0, ledger.read_at - max(since, ledger.read_since))
+    return 0 if ledger.read_at is None else max(0, ledger.read_at - max(since, ledger.read_since))
 
 
 def _quote_age(seen_at: Mapping[str, Millis], policy: Policy, now: Millis) -> Measured[int] | None:

@@ -30,10 +30,11 @@ from policies.stage import Stage
 from tests.unit.policies.policy_kit import NOW, REHEARSAL, changed
 
 SINCE = Millis(NOW - 1_000_000)
+UNMEASURED = {"unknown_seen_ms", "unreconciled_seen_ms", "gap_ms"}
 MEASURED = [
     field.name
     for field in fields(GuardMeasurements)
-    if field.name not in {"since", "reducing", "clock_uncertainty_ms", "clock_good", "clock_since", "unknown_seen_ms", "gap_ms"}
+    if field.name not in {"since", "reducing", "clock_uncertainty_ms", "clock_good", "clock_since", *UNMEASURED}
 ]
 
 
