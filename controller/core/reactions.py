@@ -61,7 +61,7 @@ OCCURRENCES: tuple[Occurrence, ...] = (
     ),
     Occurrence(
         "blind-too-long",
-        "one of these and the gap last for longer than `blind_halt_ms` of the stage",
+        "one of these, and the gap, last longer than the stage's `blind_halt_ms`, if it has one",
         _HALT,
         unseen=True,
         overdue=True,

@@ -20,9 +20,10 @@ from exchange.model import Balance, Fill, Millis, OrderStatus, Side
 from exchange.ports import Rejected, Unknown, VenueName
 from gates.verdict import Verdict
 from policies.authority import Verb
+from policies.guards import Level
 from policies.rules import GateName
 from policies.schema import Policy
-from policies.stage import RISK_ORDER, Stage
+from policies.stage import RISK_ORDER, WITHOUT_REAL_MONEY, Stage
 from tests.support.desk import SYMBOL, D, Desk, demo_policy, with_policy
 from tests.support.folding import fold
 
@@ -404,3 +405,13 @@ def test_a_start_while_the_testnet_is_away_pauses_too() -> None:
     away(desk, 100)
     assert desk.state.position.stage is Stage.TESTNET_VALIDATING
     assert gap_rule(desk)[0] is Verdict.PASS
+
+
+def test_without_real_money_what_is_only_not_seen_pauses_and_cancels_at_most() -> None:
+    for event, stage in product(OCCURRENCES, RISK_ORDER):
+        if event.unseen and not event.overdue and stage in WITHOUT_REAL_MONEY:
+            found = reactions(event, stage)
+            assert found - {Reaction.CANCEL} == {Reaction.PAUSE, Reaction.DENY}, (event.name, stage)
+            assert (Reaction.CANCEL in found) == (event.level is not Level.NO_ENTRY), (event.name, stage)
+        elif event.level is Level.HALT:
+            assert Reaction.HALT in reactions(event, stage), (event.name, stage)
