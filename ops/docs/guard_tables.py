@@ -57,10 +57,10 @@ def events() -> list[str]:
         *lines,
         "",
         "no buys: buys are denied while it lasts. pause: the time does not count as covered, and the gate judges the gap.",
-        "cancel: every order is cancelled and none is admitted. demote: one step or stage down, from LIVE_€10 once the live account",
-        "is empty. void: only a reset leads out. With a loss `guards.on_breach` may sell what was bought. While a drill runs, every",
-        "event that it does not practise halts. Without real money nothing halts because it is only not seen, unless the policy says",
-        "after how long (`guards.blind_halt_ms`, never less than the gap that the stage's gate tolerates).",
+        "cancel: every order is cancelled and none is admitted. demote: one step or stage down, from LIVE_€10 once the live",
+        "account is empty. void: only a reset leads out. With a loss `guards.on_breach` may sell what was bought. While a drill",
+        "runs, every event that it does not practise halts. Without real money nothing halts because it is only not seen, unless",
+        "the policy says after how long (`guards.blind_halt_ms`, never less than the gap that the stage's gate tolerates).",
         "Why: [ADR 39](adr/0039-a-gap-is-for-the-gate-to-judge.md).",
     ]
 
