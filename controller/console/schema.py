@@ -53,12 +53,17 @@ class QuoteView(View):
 
 
 class CoverageView(View):
-    """How much of the validation run counts: ``covered_ms`` of ``target_ms`` needed; ``total_ms`` is the time since it began."""
+    """How much of the validation run counts: ``covered_ms`` of ``target_ms`` needed; ``total_ms`` is the time since it began.
+
+    While time does not count, ``paused_because`` says why and ``paused_since_ms`` since when.
+    """
 
     covered_ms: int
     total_ms: int
     longest_gap_ms: int
     target_ms: int
+    paused_because: str = ""
+    paused_since_ms: int | None = None
 
 
 class CountersView(View):

@@ -84,6 +84,9 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         coverage = view.coverage
         text = f"{duration(coverage.covered_ms)} of {duration(coverage.target_ms)}, longest gap {duration(coverage.longest_gap_ms)}"
         rows.append(("covered", _bar(Decimal(coverage.covered_ms), Decimal(coverage.target_ms), text, numbers=False)))
+        if coverage.paused_since_ms is not None:
+            since = duration(max(0, view.now_ms - coverage.paused_since_ms))
+            rows.append(("paused", Text(f"for {since} no time counts: {coverage.paused_because}", "yellow")))
     if view.quote is not None:
         rows.append(("market", f"{view.quote.symbol} {view.quote.bid} / {view.quote.ask}, {view.quote.age_ms} ms old"))
     count = view.counters

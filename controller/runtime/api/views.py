@@ -362,11 +362,14 @@ def _coverage(state: State, policy: Policy) -> CoverageView | None:
     tally = state.tally
     if tally is None:
         return None
+    paused = tally.gap_ms > 0
     return CoverageView(
         covered_ms=tally.covered_ms,
         total_ms=tally.total_ms,
         longest_gap_ms=tally.longest_gap_ms,
         target_ms=policy.validation.covered_ms,
+        paused_because=state.uncovered if paused else "",
+        paused_since_ms=tally.last_at - tally.gap_ms if paused else None,
     )
 
 

@@ -34,6 +34,15 @@ def test_status_says_unknown_where_nothing_is_known(run: Run, served: Served) ->
     assert "unknown of 10 EUR" in run("status", "-d", served.directory).stdout
 
 
+def test_status_says_why_and_since_when_no_time_counts(run: Run, served: Served) -> None:
+    view = served.port.view
+    assert view.coverage is not None
+    assert "no time counts" not in run("status", "-d", served.directory).stdout
+    paused = {"paused_because": "nothing new is seen for quote-stale", "paused_since_ms": view.now_ms - 45_000}
+    served.port.view = view.model_copy(update={"coverage": view.coverage.model_copy(update=paused)})
+    assert "for 00:00:45 no time counts: nothing new is seen for quote-stale" in run("status", "-d", served.directory).stdout
+
+
 def test_status_says_why_an_unknown_order_is_not_given_up(run: Run, served: Served) -> None:
     sentence = "order gh-1: not proven absent because it can still arrive for 1 ms"
     served.port.view = served.port.view.model_copy(update={"unknown_orders": 1, "unproven": (sentence,)})
