@@ -15,6 +15,7 @@ from controller.core.compact_map import CompactMap
 from controller.core.effects import AlertKind
 from controller.core.inputs import Release
 from controller.core.lifecycle import Halt, Position
+from controller.core.movements import Movement
 from controller.core.order_state import Orders, OrderState, bot_key
 from exchange.model import DataSource, Millis
 from exchange.ports import VenueName
@@ -38,7 +39,8 @@ class Ledger:
     equity of the last sample, ``None`` if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity.
     ``clock_judged_at`` is when a sample last told for certain on which side of the guard's limit the clock offset is. ``ids`` maps
     the venue's id of every order of ours to our own id, and ``strangers`` holds the trades of orders that are not ours.
-    ``one_numbering``: the venue's trade lists and its stream were seen to use the same ids.
+    ``one_numbering``: the venue's trade lists and its stream were seen to use the same ids. ``recent`` are the latest trades, and
+    ``gaps`` and ``pending`` are those of the last ``Reconciled``.
     """
 
     totals: Map[str, Decimal] | None = None
@@ -63,6 +65,9 @@ class Ledger:
     ids: CompactMap = CompactMap()
     strangers: Map[str, tuple[Booking, ...]] = field(default_factory=Map)
     one_numbering: bool = False
+    recent: tuple[Movement, ...] = ()
+    gaps: tuple[Map[str, Decimal], ...] = ()
+    pending: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

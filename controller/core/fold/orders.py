@@ -10,8 +10,9 @@ from immutables import Map
 from controller.core import events as e
 from controller.core.bookings import Booking, misnamed, trade_key, without
 from controller.core.fold.flatten import SELLER
+from controller.core.movements import KEPT, Movement, changes, may_be_cut
 from controller.core.order_state import IN_FLIGHT, OrderState, bot_key, settled_line
-from controller.core.state import State
+from controller.core.state import Ledger, State
 from exchange.model import Millis, OrderStatus, Side
 from exchange.orders import advance
 from exchange.ports import NOT_SENT
@@ -181,14 +182,16 @@ def filled(state: State, event: e.FillBooked) -> State:
     listed, streamed = (event.trade_id if event.listed or both else ""), (event.trade_id if both or not event.listed else "")
     booking = Booking(event.price, event.quantity, Millis(event.traded_at), listed, streamed, fee=event.fee, from_list=event.listed)
     known = (*without(known, event.trade_id, listed=not event.listed), booking)
+    moved = _movement(ledger, event, state)
     ledger = replace(
         ledger,
-        totals=_settle(ledger.totals or Map(), event, state),
+        totals=_settle(ledger.totals or Map(), moved),
         bought=_bought(ledger.bought, event, state) if order is not None else ledger.bought,
         trades=ledger.trades.put(trade_key(event.order_id, event.trade_id), event.client_id),
         fills_booked=ledger.fills_booked + 1,
         cursor=Millis(max(ledger.cursor, event.traded_at)),
         one_numbering=ledger.one_numbering or both,
+        recent=(*ledger.recent[1 - KEPT :], moved),
     )
     if order is None:
         ledger = replace(ledger, strangers=ledger.strangers.set(event.order_id, known))
@@ -236,15 +239,24 @@ def _named(one: Booking, event: e.FillRepeated) -> Booking:
     return replace(one, listed=event.trade_id) if event.listed else replace(one, streamed=event.trade_id)
 
 
-def _settle(totals: Map[str, Decimal], event: e.FillBooked, state: State) -> Map[str, Decimal]:
+def _movement(ledger: Ledger, event: e.FillBooked, state: State) -> Movement:
     assert state.policy is not None
-    quote = state.policy.eur_rate.asset
-    base = event.symbol.removesuffix(quote)
-    sign = 1 if event.side is Side.BUY else -1
-    for asset, change in ((base, sign * event.quantity), (quote, -sign * event.quote), (event.fee_asset, -event.fee)):
-        # A free trade may name no asset for its fee.
-        if asset:
-            totals = totals.set(asset, totals.get(asset, Decimal(0)) + change)
+    return Movement(
+        number=ledger.fills_booked + 1,
+        key=trade_key(event.order_id, event.trade_id),
+        client_id=event.client_id,
+        symbol=event.symbol,
+        quantity=event.quantity,
+        changes=changes(event, state.policy.eur_rate.asset),
+        at=Millis(event.traded_at),
+        booked_at=state.at,
+        whole_second=may_be_cut(event.traded_at, listed=event.listed),
+    )
+
+
+def _settle(totals: Map[str, Decimal], moved: Movement) -> Map[str, Decimal]:
+    for asset, change in moved.changes.items():
+        totals = totals.set(asset, totals.get(asset, Decimal(0)) + change)
     return totals
 
 

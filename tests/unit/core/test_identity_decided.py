@@ -364,7 +364,7 @@ def test_no_order_of_telling_books_a_trade_twice_or_loses_one(telling: tuple[lis
         assert totals is not None
         balances = {asset: Balance(asset, amount, D(0)) for asset, amount in totals.items()}
         snapshot = i.AccountSnapshot((shown,), tuple(fills), balances)
-        desk.give(i.AccountRead(MOCK, snapshot, desk.state.ledger(MOCK).fills_booked - 1, desk.now))
+        desk.give(i.AccountRead(MOCK, snapshot, desk.state.ledger(MOCK).fills_booked + 1, desk.now))
 
     for what, number in [*steps, ("reading", len(sizes) - 1), ("reading", len(sizes) - 1)]:
         if what == "ack":
