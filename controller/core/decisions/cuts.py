@@ -38,9 +38,9 @@ from exchange.model import Fill, Side
 
 LATE_MS = 2_000
 """The balances may be this much older than what the private stream and the trade lists tell."""
-MOST_CUTS = 4_096
+MOST_CUTS = 16_384
 """Of more possible cuts nothing is concluded."""
-MOST_UNORDERED = 10
+MOST_UNORDERED = 12
 """Of more trades of one second whose order is not known, only their order in the list is tried."""
 MOST_GAPS = 256
 
@@ -51,13 +51,18 @@ _Sums = set[tuple[Decimal, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``concluded`` without ``gaps``: the account agrees. With ``gaps``: no cut agrees. Otherwise the next reading tells."""
+    """The account ``agrees``; or no cut does, and each has one of the ``gaps``; or neither, and the next reading tells."""
 
-    concluded: bool
+    agrees: bool = False
     gaps: tuple[Gap, ...] = ()
 
+    @property
+    def concluded(self) -> bool:
+        """Whether the account agrees or differs for certain."""
+        return self.agrees or bool(self.gaps)
 
-_NOTHING = Verdict(concluded=False)
+
+_NOTHING = Verdict()
 
 
 def compare(state: State, reading: AccountRead, unbooked: Sequence[Fill], *, quiet: bool) -> Verdict:
@@ -217,7 +222,7 @@ def _added(one: tuple[Decimal, ...], other: tuple[Decimal, ...]) -> tuple[Decima
 
 def _judge(cuts: _Cuts, target: tuple[Decimal, ...], assets: Sequence[str], fixed: dict[str, Decimal]) -> Verdict:
     if not fixed and (agrees := _reaches(cuts.sums, target)) is not False:
-        return Verdict(concluded=True) if agrees else _NOTHING
+        return Verdict(agrees=True) if agrees else _NOTHING
     if not cuts.complete or (not fixed and _reaches(cuts.late, target) is not False):
         return _NOTHING
     either = [now | late for now, late in zip(cuts.sums, cuts.late, strict=True)]
@@ -227,7 +232,7 @@ def _judge(cuts: _Cuts, target: tuple[Decimal, ...], assets: Sequence[str], fixe
         return _NOTHING
     gaps = {_gap(target, combination, assets, fixed) for combination in product(*either)}
     shortest = sorted(gaps, key=lambda gap: (len(gap), sorted(gap.items())))
-    return Verdict(concluded=True, gaps=tuple(shortest[:MOST_GAPS]))
+    return Verdict(gaps=tuple(shortest[:MOST_GAPS]))
 
 
 def _gap(target: tuple[Decimal, ...], sums: Sequence[tuple[Decimal, ...]], assets: Sequence[str], fixed: dict[str, Decimal]) -> Gap:

@@ -20,6 +20,7 @@ from controller.core.order_state import AT_THE_VENUE, ZERO
 from controller.core.state import Ledger
 from exchange.model import Fill, ListedOrder, OrderReport
 from exchange.ports import VenueName
+from policies.numbers import text
 
 
 @dataclass
@@ -134,7 +135,7 @@ def _pending(draft: Draft, venue: VenueName, before: Ledger, questions: Set[str]
 def _balance_differences(reading: AccountRead, gap: Gap) -> list[str]:
     venue_totals = {balance.asset: balance.total for balance in reading.snapshot.balances.values()}
     theirs = {asset: venue_totals.get(asset, ZERO) for asset in sorted(gap)}
-    return [f"{asset}: ours {total - gap[asset]:f}, {reading.venue} {total:f}" for asset, total in theirs.items()]
+    return [f"{asset}: ours {text(total - gap[asset])}, {reading.venue} {text(total)}" for asset, total in theirs.items()]
 
 
 def _execution_differences(draft: Draft, reading: AccountRead, *, quiet: bool) -> list[str]:
