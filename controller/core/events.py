@@ -456,7 +456,8 @@ class Reconciled(Event):
     """The venue's account was compared with ours.
 
     A difference found once is ``suspected``, because a venue's lists are not read at one instant. Found twice in a row it is a
-    break.
+    break. ``gaps`` are what the venue may have more than we have, one for each moment that the balances may be of. ``pending``
+    is what may be an order of ours that is being answered: the next reading has to know it.
     """
 
     venue: VenueName
@@ -464,6 +465,8 @@ class Reconciled(Event):
     breaks: tuple[str, ...]
     suspected: tuple[str, ...]
     open_orders: int
+    gaps: tuple[dict[str, Amount], ...] = ()
+    pending: tuple[str, ...] = ()
 
 
 class AccountChecked(Event):

@@ -135,7 +135,7 @@ class VenueReported:
 
 @dataclass(frozen=True, slots=True)
 class AccountSnapshot:
-    """A venue account, read twice with equal balances, so that all of it belongs to one moment."""
+    """A venue account: its balances, and the lists that were read before them."""
 
     open_orders: tuple[ListedOrder, ...]
     fills: tuple[Fill, ...]
@@ -146,6 +146,8 @@ class AccountSnapshot:
 class AccountRead:
     """The result of one reconciliation sweep. ``fills_before``: how many fills were booked when it began, at ``started_at``.
 
+    ``still``: the balances were the same before the lists, so all of it belongs to one moment. Otherwise ``later`` are the trades
+    that were listed after the balances. ``answered_at``: when the balances were there.
     ``fees``: the highest fee rate of each symbol whose rules are known. A venue may lock a buy's fee with the buy.
     """
 
@@ -154,6 +156,9 @@ class AccountRead:
     fills_before: int
     started_at: Millis
     fees: Mapping[str, Decimal] = field(default_factory=dict)
+    still: bool = True
+    later: tuple[Fill, ...] = ()
+    answered_at: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True)

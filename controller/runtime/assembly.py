@@ -368,7 +368,11 @@ class Assembly:
             every_s=SWEEP_EVERY_S,
             rules=partial(self._markets.rules_of, name),
             strangers=self._strangers,
+            lost=partial(self._lost, name),
         )
+
+    def _lost(self, name: VenueName) -> bool:
+        return any(order.status is OrderStatus.UNKNOWN for order in self._open_on(name))
 
     def _after_gap(self, name: VenueName) -> None:
         self._sweepers[name].sweep_soon()

@@ -13,11 +13,13 @@ from collections.abc import Sequence
 
 from controller.core.order_state import IN_FLIGHT, OrderState
 from controller.core.state import State
-from exchange.model import Fill, ListedOrder, OrderReport, OrderType, Side
+from exchange.model import Fill, ListedOrder, OrderReport, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 
 SKEW_MS = 60_000
 """A trade may say that it was this long before the order was admitted: clocks differ, and MEXC cuts times to whole seconds."""
+MAY_BE_OURS = "may be ours"
+"""How an open question ends about what may be of an order of ours whose id at the venue is not known yet."""
 
 
 def find(state: State, venue: VenueName, client_id: str, order_id: str) -> OrderState | None:
@@ -60,6 +62,11 @@ def may_be_ours(state: State, venue: VenueName, reports: Sequence[ListedOrder]) 
     }
     wanted = Counter(names for _, names in fits.values())
     return [report for report, names in fits.values() if names and wanted[names] <= len(names)]
+
+
+def is_being_answered(state: State, venue: VenueName) -> bool:
+    """Whether every order of ours whose id at the venue is not known is waiting for its first answer, and none was lost."""
+    return not any(_unnamed(order) and order.status is OrderStatus.UNKNOWN for order in state.open_on(venue))
 
 
 def is_foreign(state: State, venue: VenueName, report: ListedOrder) -> bool:

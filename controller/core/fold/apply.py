@@ -249,6 +249,7 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
         trades=CompactMap.of(event.known_trades),
         fills_booked=len(event.known_trades),
         cursor=Millis(event.cursor),
+        recent=(),
     )
     return replace(state, ledgers=state.ledgers.set(event.venue, ledger))
 
@@ -261,7 +262,15 @@ def _account_checked(state: State, event: e.AccountChecked) -> State:
 def _reconciled(state: State, event: e.Reconciled) -> State:
     ledger = state.ledgers[event.venue]
     agreed_at = state.at if event.clean else ledger.reconciled_at
-    ledger = replace(ledger, reconciled_at=agreed_at, clean=event.clean, breaks=event.breaks, suspected=event.suspected)
+    ledger = replace(
+        ledger,
+        reconciled_at=agreed_at,
+        clean=event.clean,
+        breaks=event.breaks,
+        suspected=event.suspected,
+        gaps=tuple(Map(gap) for gap in event.gaps),
+        pending=event.pending,
+    )
     ledger = replace(ledger, read_at=state.at, read_since=_read_since(state, ledger))
     state = alerts.reconciled(state, event)
     state = flatten.reconciled(replace(state, ledgers=state.ledgers.set(event.venue, ledger)), event)
