@@ -308,6 +308,11 @@ class WatchdogLogRead:
     broken: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The process is about to end. What is held back is journalled, so that a planned stop loses no measurement."""
+
+
 Input = (
     Boot
     | OrderRequested
@@ -329,4 +334,5 @@ Input = (
     | FaultReported
     | AlertNoticed
     | WatchdogLogRead
+    | Stopping
 )

@@ -17,12 +17,11 @@ from random import Random
 import apsw
 
 from controller.core import inputs as i
-from controller.core.decisions.draft import Admitted
 from controller.runtime.loop.inbox import QueuedInput
-from exchange.model import Millis, OrderStatus, Side
+from exchange.model import OrderStatus, Side
 from exchange.ports import Ack, VenueName
 from policies.stage import Stage
-from tests.support.desk import Desk, D
+from tests.support.desk import D, Desk
 from tests.support.shell import Shell
 
 DAY_MS = 24 * 3600 * 1000
@@ -62,8 +61,9 @@ class Growth:
             f"  {self.of_kind(kind) / 1e6:7.2f} MB a day"
             for kind in kinds
         ]
-        beside = (self.file_bytes - self.bodies.total()) // self.entries.total()
-        total = f"{'all':20} {self.entries.total() * DAY_MS // self.ms:8} a day  {beside:5} beside each  {self.a_day / 1e6:7.2f} MB a day"
+        count = self.entries.total()
+        beside = (self.file_bytes - self.bodies.total()) // count
+        total = f"{'all':20} {count * DAY_MS // self.ms:8} a day  {beside:5} beside each  {self.a_day / 1e6:7.2f} MB a day"
         return "\n".join((*lines, total))
 
 
@@ -73,7 +73,7 @@ class Day:
     def __init__(self, path: Path, stage: Stage, seed: int = 1) -> None:
         self.desk = Desk().walk_to(stage)
         self.shell = Shell(self.desk, path)
-        self._random = Random(seed)  # noqa: S311 (a market, not a secret)
+        self._random = Random(seed)
         self._orders = 0
 
     def pass_time(self, ms: int) -> Growth:

@@ -257,13 +257,18 @@ def _account_checked(state: State, event: e.AccountChecked) -> State:
 
 def _reconciled(state: State, event: e.Reconciled) -> State:
     ledger = state.ledgers[event.venue]
-    agreed_at = state.at if event.clean else ledger.reconciled_at
+    agreed_at = _taken_at(state, event) if event.clean else ledger.reconciled_at
     ledger = replace(ledger, reconciled_at=agreed_at, clean=event.clean, breaks=event.breaks, suspected=event.suspected)
     state = alerts.reconciled(state, event)
     state = flatten.reconciled(replace(state, ledgers=state.ledgers.set(event.venue, ledger)), event)
     if event.venue is not state.watched or state.tally is None:
         return state
-    return replace(state, tally=state.tally.with_reconciliation(len(event.breaks)))
+    return replace(state, tally=state.tally.with_reconciliation(len(event.breaks), event.count))
+
+
+def _taken_at(state: State, event: e.Sampled | e.Reconciled) -> Millis:
+    """When the newest measurement of an entry was made: with the entry, or before it if it was held back (ADR 42)."""
+    return state.at if event.taken_at is None else Millis(event.taken_at)
 
 
 def _certain_offset(state: State, event: e.Sampled) -> int | None:
@@ -275,22 +280,22 @@ def _certain_offset(state: State, event: e.Sampled) -> int | None:
 
 
 def _sampled(state: State, event: e.Sampled) -> State:
-    ledger = state.ledgers[event.venue]
-    ledger = replace(ledger, source=event.source, equity_eur=event.equity_eur, exposure_eur=event.exposure_eur, sampled_at=state.at)
+    ledger, at = state.ledgers[event.venue], _taken_at(state, event)
+    ledger = replace(ledger, source=event.source, equity_eur=event.equity_eur, exposure_eur=event.exposure_eur, sampled_at=at)
     if event.equity_eur is not None:
-        day = state.at // DAY_MS
+        day = at // DAY_MS
         new_day = day != ledger.day or ledger.day_start_eur is None
         ledger = replace(
             ledger,
             valued_eur=event.equity_eur,
-            valued_at=state.at,
+            valued_at=at,
             day=day,
             day_start_eur=event.equity_eur if new_day else ledger.day_start_eur,
             peak_eur=event.equity_eur if ledger.peak_eur is None else max(ledger.peak_eur, event.equity_eur),
         )
     clock = _certain_offset(state, event)
     if clock is not None:
-        ledger = replace(ledger, clock_judged_at=state.at)
+        ledger = replace(ledger, clock_judged_at=at)
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if event.venue is not state.watched or state.tally is None:
         return state
@@ -299,14 +304,15 @@ def _sampled(state: State, event: e.Sampled) -> State:
     # In a drill of the clock the offset is made up, so it is no measurement of the run.
     practised = state.drill is not None and state.drill.kind is DrillKind.CLOCK
     if clock is not None and not practised:
-        tally = tally.with_clock(clock)
+        tally = tally.with_clock(clock, event.count)
     tally = tally.with_sample(
         event.equity_eur,
         covered=event.covered,
         interval_ms=event.interval_ms,
-        at=state.at,
+        at=at,
         unknown_open=len(unknown),
-        oldest_unknown_ms=max((state.at - since for since in unknown), default=0),
+        oldest_unknown_ms=max((at - since for since in unknown), default=0),
+        count=event.count,
     )
     return replace(state, tally=tally)
 
