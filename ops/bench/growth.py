@@ -132,8 +132,8 @@ class Day:
     def _size(self) -> int:
         connection = apsw.Connection(str(self.shell.path))
         try:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            return self.shell.path.stat().st_size
+            pages, size = (connection.pragma(name) for name in ("page_count", "page_size"))
+            return int(pages) * int(size)
         finally:
             connection.close()
 
