@@ -247,6 +247,14 @@ def test_evidence_is_sealed_with_everything_measured_until_then(desk: HoldingDes
     assert desk.state.tally.last_at == taken_at
 
 
+def test_a_proposal_that_anybody_may_send_writes_nothing(desk: HoldingDesk) -> None:
+    quiet(desk, 10_000)
+    held, target = desk.held, replace(desk.state.position, stage=Stage.HALTED)
+    assert not desk.give(i.ProposalAsked(Verb.HALT, target, seal=False)).events
+    assert desk.held == held
+    assert desk.give(i.ProposalAsked(Verb.HALT, target)).events
+
+
 def test_a_planned_stop_loses_nothing(desk: HoldingDesk) -> None:
     quiet(desk, 10_000)
     seen = desk.now_seen
