@@ -247,6 +247,7 @@ async def _run(assembly: Assembly, stack: AsyncExitStack) -> None:
     tasks = assembly.start()
 
     async def end() -> None:
+        assembly.writer.write_held()
         assembly.permits.latch("the controller is stopping")
         for task in tasks:
             task.cancel()

@@ -458,6 +458,7 @@ class Reconciled(Event):
     A difference found once is ``suspected``, because a venue's lists are not read at one instant. Found twice in a row it is a
     break. ``gaps`` are what the venue may have more than we have, one for each moment that the balances may be of. ``pending``
     is what may be an order of ours that is being answered: the next reading has to know it.
+    break. ``count``: how many comparisons in a row had this outcome; the newest was made at ``taken_at``, absent if with the entry.
     """
 
     venue: VenueName
@@ -467,6 +468,8 @@ class Reconciled(Event):
     open_orders: int
     gaps: tuple[dict[str, Amount], ...] = ()
     pending: tuple[str, ...] = ()
+    count: int = 1
+    taken_at: int | None = None
 
 
 class AccountChecked(Event):
@@ -481,6 +484,9 @@ class Sampled(Event):
     """One measurement of a running stage: equity and worst-case exposure in EUR, and whether the interval counts as covered.
 
     ``uncovered_reason`` is empty when it does. The true clock offset is at most ``clock_uncertainty_ms`` from ``clock_offset_ms``.
+
+    ``count`` measurements in a row may be one entry (ADR 42). Its figures are those of the newest, made at ``taken_at``, absent if
+    with the entry; ``interval_ms`` is the sum; the lowest and highest figures are there where ``count`` is more than 1.
     """
 
     venue: VenueName
@@ -495,6 +501,11 @@ class Sampled(Event):
     uncovered_reason: str
     clock_offset_ms: int | None
     clock_uncertainty_ms: int = 0
+    count: int = 1
+    taken_at: int | None = None
+    equity_low_eur: Amount | None = None
+    equity_high_eur: Amount | None = None
+    exposure_high_eur: Amount | None = None
 
 
 class SymbolClosed(Event):

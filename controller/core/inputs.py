@@ -324,6 +324,11 @@ class RateRead:
     at: Millis
 
 
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The process is about to end. What is held back is journalled, so that a planned stop loses no measurement."""
+
+
 Input = (
     Boot
     | OrderRequested
@@ -346,4 +351,5 @@ Input = (
     | AlertNoticed
     | WatchdogLogRead
     | RateRead
+    | Stopping
 )

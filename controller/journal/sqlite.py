@@ -206,18 +206,17 @@ class SqliteJournal(SqliteReader):
 
     def append(self, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
         """Make all records durable in one transaction, or none. See ``Journal.append``."""
-        if self._poison:
-            raise JournalPoisoned(
-                f"the journal at {self._path} accepts no more entries: {self._poison}",
-                code="journal-poisoned",
-                remedy="Stop the controller, repair the storage, and start again; the start verifies what is durable.",
-            )
-        self._require_same_files()
+        self._require_usable()
         entries, head = seal_all(records, self._head, at=at)
         if entries:
             self._commit(entries)
             self._head = head
         return entries
+
+    def renew(self) -> None:
+        """Prove durably that this writer still leads: one synced write that adds nothing. See ``Journal.renew``."""
+        self._require_usable()
+        self._commit(())
 
     def forbid_growth(self, forbidden: bool) -> None:  # noqa: FBT001
         """Let the file grow no more, so that SQLite itself refuses an append as on a full disk; or let it grow again.
@@ -235,6 +234,15 @@ class SqliteJournal(SqliteReader):
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _require_usable(self) -> None:
+        if self._poison:
+            raise JournalPoisoned(
+                f"the journal at {self._path} accepts no more entries: {self._poison}",
+                code="journal-poisoned",
+                remedy="Stop the controller, repair the storage, and start again; the start verifies what is durable.",
+            )
+        self._require_same_files()
 
     def _commit(self, entries: Sequence[Entry]) -> None:
         try:
@@ -261,7 +269,11 @@ class SqliteJournal(SqliteReader):
     def _transact(self, entries: Sequence[Entry]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         self._require_ours(_head(self._connection, self._controller_id))
-        self._connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", map(row_of, entries))
+        if entries:
+            self._connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", map(row_of, entries))
+        else:
+            # Writes the first page again as it is: a COMMIT that wrote nothing would sync nothing.
+            self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         self._connection.execute("COMMIT")
 
     def _require_same_files(self) -> None:

@@ -120,6 +120,21 @@ class JournalContract:
         assert [entry.body for entry in newer.read()] == [record(1).body, record(3).body]
         newer.close()
 
+    def test_a_renewal_adds_no_entry(self, journal: Journal) -> None:
+        journal.append([record(1)], AT)
+        journal.renew()
+        assert [entry.seq for entry in journal.read()] == [1]
+        assert [entry.seq for entry in journal.append([record(2)], AT)] == [2]
+
+    def test_a_fenced_writer_cannot_renew(self, store: Store, journal: Journal) -> None:
+        journal.append([record(1)], AT)
+        newer = store.seize()
+        with pytest.raises(JournalFenced):
+            journal.renew()
+        newer.close()
+        with pytest.raises(JournalPoisoned):
+            journal.renew()
+
     def test_a_fenced_writer_stays_fenced(self, store: Store, journal: Journal) -> None:
         newer = store.seize()
         with pytest.raises(JournalFenced):
