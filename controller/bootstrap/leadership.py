@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Thread
 
-from controller.bootstrap.first_halt import FirstHalt, find_first_halt, halt_of, halt_of_standby, open_high_water
+from controller.bootstrap.first_halt import FirstHalt, find_first_halt, halt_of, halt_of_standby, mark_places, open_high_water
 from controller.bootstrap.journal import open_verified, recover_state
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.servers import open_standby_servers
@@ -135,9 +135,12 @@ async def _open(deployment: Deployment, services: ProcessServices, place: Databa
 
 def _recover(deployment: Deployment, services: ProcessServices, journal: Journal) -> Leadership:
     try:
-        first_halt = find_first_halt(deployment.data, services.latch, journal)
-        recovered = recover_state(deployment, journal, services.history, services.publisher, services.snapshots, services.clock)
-        high_water = open_high_water(deployment.data, journal, first_halt)
+        places = mark_places(deployment)
+        first_halt = find_first_halt(places, services.latch, journal)
+        unmarked = not open_high_water(places, journal, first_halt).kept
+        started = replace(deployment, boot=replace(deployment.boot, unmarked=unmarked))
+        recovered = recover_state(started, journal, services.history, services.publisher, services.snapshots, services.clock)
+        high_water = open_high_water(places, journal, first_halt)
     except BaseException:
         journal.close()
         raise
@@ -207,13 +210,15 @@ def _start_leading(
     deployment: Deployment, services: ProcessServices, follower: Follower, journal: LeasedJournal, halt_reason: str
 ) -> Leadership:
     try:
-        first_halt = find_first_halt(deployment.data, services.latch, journal)
+        places = mark_places(deployment)
+        first_halt = find_first_halt(places, services.latch, journal)
         if first_halt is None and halt_reason:
             # The journal was taken over only for this halt, which must not be lost when the latch file could not be written.
             first_halt = halt_of(LatchMark(halt_reason, journal.epoch, halted=True))
-        boot = replace(deployment.boot, epoch=journal.epoch)
+        unmarked = not open_high_water(places, journal, first_halt).kept
+        boot = replace(deployment.boot, epoch=journal.epoch, unmarked=unmarked)
         recovered = begin(journal, follower.state, services.history, boot, services.clock, services.publisher.add_entry, folded=0)
-        high_water = open_high_water(deployment.data, journal, first_halt)
+        high_water = open_high_water(places, journal, first_halt)
     except BaseException:
         journal.close()
         raise

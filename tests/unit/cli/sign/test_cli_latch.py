@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller.cli.sign import latch as module
-from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile
+from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, LatchMark, latch_elsewhere
 
 Run = Any
 
@@ -29,6 +29,14 @@ def test_the_halt_is_in_the_latch_file_for_the_next_start(run: Run, deployment: 
     assert mark is not None
     assert (result.exit_code, mark.reason, mark.halted) == (6, "enough", True)
     assert "halt-not-recorded" in result.stderr
+
+
+def test_the_halt_is_outside_the_folder_too(run: Run, deployment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    halted(run, deployment)
+    copy = LatchFile(latch_elsewhere(tmp_path / "state" / "gatehouse", deployment))
+    (deployment / "var" / LATCH_FILE).unlink()
+    assert copy.read() == LatchMark("enough", 0, halted=True)
 
 
 def test_a_controller_that_records_it_is_reported(run: Run, deployment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
