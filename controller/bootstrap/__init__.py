@@ -93,6 +93,7 @@ async def run(
         deployment = _in_force(deployment, leadership)
         # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
         stack.push_async_callback(services.publisher.finish)
+        stack.callback(leadership.claims.close)
         stack.callback(leadership.journal.close)
         keep_watchdog(deployment, services.alerts, stack)
         if leadership.first_halt is not None and leadership.first_halt.alert is not None:

@@ -141,8 +141,8 @@ def _halt_of_latch_file(latch: LatchFile, journal: JournalReader) -> FirstHalt |
 def _lost_halt(mark: LatchMark, head: Head, latch: LatchFile) -> FirstHalt:
     problem = (
         f"the journal ends at entry {head.seq}, and it does not hold entry {mark.seq}, at which the deployment was HALTED: its end "
-        f"was cut off, or another copy was put in its place. Stop the controller, put the journal that has entry {mark.seq} back if "
-        "there is one, and start again. The way out is a signed reset, with that journal or without it"
+        f"was cut off, or another copy was put in its place. Stop the controller, put the journal that has entry {mark.seq} back "
+        "if there is one, and start again. The way out is a signed reset, with that journal or without it"
     )
     return _accused(problem, head, latch)
 

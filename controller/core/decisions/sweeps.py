@@ -44,9 +44,9 @@ def account_read(draft: Draft, reading: AccountRead) -> None:
     _look_up_missing(draft, reading)
     waiting = may_be_ours(draft.after, venue, unknown)
     foreign = [report for report in unknown if report not in waiting]
-    certain = {_not_ours(report) for report in foreign if draft.after.armed and draft.after.venue is venue}
+    certain = {_not_ours(draft, report) for report in foreign if draft.after.armed and draft.after.venue is venue}
     open_questions = {f"{venue_reports.described(report)} may be ours" for report in waiting} | undecided
-    differences = [_not_ours(report) for report in foreign]
+    differences = [_not_ours(draft, report) for report in foreign]
     # If a fill was booked while the account was read, its balances are of another moment. The next sweep compares them.
     compared = before.totals is None or before.fills_booked == reading.fills_before
     if compared and not open_questions:
@@ -118,8 +118,8 @@ def _execution_differences(draft: Draft, reading: AccountRead) -> list[str]:
     return differences
 
 
-def _not_ours(report: ListedOrder) -> str:
-    return f"{venue_reports.described(report)} is not ours: {venue_reports.outside(report)}"
+def _not_ours(draft: Draft, report: ListedOrder) -> str:
+    return f"{venue_reports.described(report)} is not ours: {venue_reports.outside(draft.after, report)}"
 
 
 def _conclude(
