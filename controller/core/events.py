@@ -116,13 +116,14 @@ class ControllerStarted(Event):
     """A process took the journal over.
 
     It is not armed. Its mock executor is new, so the mock orders of the last process are gone. ``high_water``: it keeps the highest
-    entry outside the journal too, so a file of that which is missing later was removed. ``witnesses``: the checkpoint targets
-    outside the deployment's folder.
+    entry outside the journal too, so a file of that which is missing later was removed. ``unmarked``: but no such file could be
+    written at this start. ``witnesses``: the checkpoint targets outside the deployment's folder.
     """
 
     epoch: int
     gatehouse_version: str
     high_water: bool = False
+    unmarked: bool = False
     witnesses: tuple[str, ...] = ()
 
 

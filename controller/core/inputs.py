@@ -55,7 +55,8 @@ class BotKeyFound:
 class Boot:
     """A process took the journal over and read these documents from disk. ``policy`` and ``roster`` are canonical JSON.
 
-    ``witnesses``: the checkpoint targets that can be read back and are not in the deployment's folder.
+    ``witnesses``: the checkpoint targets that can be read back and are not in the deployment's folder. ``unmarked``: no file
+    outside the journal could take its highest entry.
     """
 
     controller_id: str
@@ -68,6 +69,7 @@ class Boot:
     accounts: Mapping[VenueName, str]
     bots: tuple[BotKeyFound, ...] = ()
     witnesses: tuple[str, ...] = ()
+    unmarked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

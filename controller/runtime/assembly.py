@@ -143,7 +143,8 @@ class Assembly:
             inbox=inbox,
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
         )
-        self._strangers = Strangers(lambda: self.writer.state)
+        lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
+        self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
         self._performer = self._make_performer()
         self.writer = writer = Writer(
             journal=parts.journal,

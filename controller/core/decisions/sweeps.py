@@ -62,12 +62,12 @@ def account_read(draft: Draft, reading: AccountRead) -> None:
     _look_up_missing(draft, reading)
     waiting = may_be_ours(draft.after, venue, unknown)
     foreign = [report for report in unknown if report not in waiting]
-    certain = {_not_ours(report) for report in foreign if draft.after.armed and draft.after.venue is venue}
+    certain = {_not_ours(draft, report) for report in foreign if draft.after.armed and draft.after.venue is venue}
     may_be = {f"{venue_reports.described(report)} {MAY_BE_OURS}" for report in waiting}
     questions = may_be | {question for question, _ in undecided if question}
     pending = _pending(draft, venue, before, questions)
     quiet = before.totals is None or (reading.still and before.fills_booked == reading.fills_before)
-    found = _Found([_not_ours(report) for report in foreign], certain, questions - pending, pending)
+    found = _Found([_not_ours(draft, report) for report in foreign], certain, questions - pending, pending)
     if not found.questions:
         verdict = cuts.compare(draft.after, reading, [fill for question, fill in undecided if question], quiet=quiet)
         if not verdict.concluded and not foreign:
@@ -156,8 +156,8 @@ def _execution_differences(draft: Draft, reading: AccountRead, *, quiet: bool) -
     return differences
 
 
-def _not_ours(report: ListedOrder) -> str:
-    return f"{venue_reports.described(report)} is not ours: {venue_reports.outside(report)}"
+def _not_ours(draft: Draft, report: ListedOrder) -> str:
+    return f"{venue_reports.described(report)} is not ours: {venue_reports.outside(draft.after, report)}"
 
 
 def _conclude(draft: Draft, reading: AccountRead, found: _Found) -> None:

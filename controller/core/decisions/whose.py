@@ -90,16 +90,22 @@ def _former_prefix(state: State) -> str:
 
 
 def is_placed_by_others(state: State, venue: VenueName, report: ListedOrder) -> bool:
-    """Whether an order was placed outside this deployment, so that it is not ours to cancel.
+    """Whether an order was placed outside this journal, so that it is not ours to cancel.
 
-    Ours are those that the books know by either id, those whose id begins as ours do, and those that may be an order of ours whose
-    id at the venue is not known yet.
+    Ours are those that the books know by either id, and those that may be an order of ours whose id at the venue is not known yet.
+    An order whose id only begins as ours do was not sent by us, because what we send is in the journal first (``is_of_a_twin``).
     """
     if find(state, venue, report.client_id, report.order_id) is not None:
         return False
-    if report.client_id.startswith((our_prefix(state), _former_prefix(state))):
-        return False
     return not may_be_ours(state, venue, [report])
+
+
+def is_of_a_twin(state: State, report: ListedOrder) -> bool:
+    """Whether an order that is not in the journal has an id of this journal's form.
+
+    A copy of the journal placed it, and its controller may be alive; or this journal has lost the entry.
+    """
+    return report.client_id.startswith((our_prefix(state), _former_prefix(state))) and report.client_id not in state.orders
 
 
 def _unnamed(order: OrderState) -> bool:
