@@ -26,7 +26,7 @@ from controller.authority.roster import roster_key
 from controller.authority.signing import attach_ssh_signature, sign_with_file_key
 from controller.cli.setup.production import Wanted, write_production
 from controller.settings.deployment import FILE_NAME
-from exchange.testnet.access.auth import ApiKey
+from exchange.testnet.access.auth import DEFAULT_PERMISSIONS, ApiKey, Permission
 from exchange.testnet.config import AccountConfig, StreamLimits, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
 from policies.document import load_policy
@@ -40,6 +40,9 @@ from tests.unit.authority.authority_kit import sk_public, sk_signature
 
 BOT = ROOT / "tests" / "support" / "ordinary" / "bot.py"
 ACCOUNT = "live"
+TRADES_ONLY = DEFAULT_PERMISSIONS - {Permission.SPOT_WITHDRAW_READ}
+"""What the text of ``gatehouse init`` asks for: spot trading, no withdrawal."""
+
 COVERED_MS = {600_000: 5_000, 259_200_000: 20_000, 86_400_000: 10_000, 3_600_000: 10_000, 604_800_000: 20_000, 300_000: 5_000}
 """How long each gate asks to be covered: in the example policies, and here."""
 
@@ -125,8 +128,8 @@ class Scene(Rig):
 async def scene(directory: Path, mode: Mode) -> AsyncIterator[Scene]:
     """A deployment at MOCK, its stand-in and its bot's files; nothing of gatehouse runs yet. ``directory`` is the world's."""
     place = directory / f"{mode}"
-    live = AccountConfig(ACCOUNT, "mx0live", secrets.token_hex(16), {"USDT": Decimal(100), "MX": Decimal(10)})
-    watchdog = ApiKey("mx0watchdog", secrets.token_hex(16), ACCOUNT)
+    live = AccountConfig(ACCOUNT, "mx0live", secrets.token_hex(16), {"USDT": Decimal("10.4"), "MX": Decimal(1)}, TRADES_ONLY)
+    watchdog = ApiKey("mx0watchdog", secrets.token_hex(16), ACCOUNT, TRADES_ONLY)
     keys = write_deployment(place, mode, live, watchdog)
     config = TestnetConfig(accounts=(live,), extra_keys=(watchdog,), port=0, streams=StreamLimits(lifetime_ms=75_000), tape=TAPE, seed=7)
     async with running_testnet(config, market=recorded_market()) as mexc:

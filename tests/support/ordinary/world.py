@@ -71,7 +71,8 @@ def enter(directory: Path, arguments: Sequence[str]) -> list[str]:
         covers[copy] = ROOT / name
     lines = ["set -e", "ip link set lo up", *(f"mount --bind '{copy}' '{covered}'" for copy, covered in covers.items())]
     script = directory / "enter.sh"
-    script.write_text("\n".join([*lines, 'exec "$@"']) + "\n")
+    # The shell stays: as the first process of the namespace it has to collect those whose parents are gone.
+    script.write_text("\n".join([*lines, "set +e", '"$@"', "exit $?"]) + "\n")
     return [*UNSHARE, "sh", str(script), sys.executable, *arguments]
 
 
