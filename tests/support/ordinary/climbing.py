@@ -17,7 +17,9 @@ async def climb(scene: Scene, position: str, *, within: float = 240) -> None:
     """Go up until the position is ``position``; the gates decide when. The bot must be trading."""
     loop = asyncio.get_running_loop()
     end = loop.time() + within
-    while (status := await scene.until(lambda now: now["position"] == position or _may_go_up(now), within=within))["position"] != position:
+    while (status := await scene.until(lambda now: now["position"] == position or _may_go_up(now), within=within))[
+        "position"
+    ] != position:
         assert loop.time() < end, f"{position} was not reached: {await why(scene)}"
         if status["pending"] is None:
             verb = status["next_edges"][0]["verb"]

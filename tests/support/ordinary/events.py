@@ -6,24 +6,23 @@ import asyncio
 import os
 import shutil
 import signal
-import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from controller.bootstrap.bot_secrets import make_bot_key
 from controller.core.decisions.bot_keys import key_document, secret_digest
-from exchange.model import Millis, OrderRef, OrderType, Side
+from exchange.model import Millis, OrderType, Side
 from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.conditions.listings import ListingChange
 from exchange.testnet.state.store import holder
-from exchange.wire.orders import NewOrder
+from exchange.wire.orders import NewOrder, OrderRef
 from policies.document import canonical_bytes, load_policy
 from policies.schema import Guards
 from tests.support.loopback import http_at
 from tests.support.ordinary.judging import Expected, Outcome
+from tests.support.ordinary.load import burning, residents
 from tests.support.ordinary.scene import ACCOUNT, Scene
 from tests.support.rig import SYMBOL
 
@@ -38,7 +37,7 @@ BLIND_STAGES = "blind_halt_ms" in Guards.model_fields
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """``cause`` makes it happen, at once or over a while. ``expected`` is by position; positions that are missing do not play it."""
+    """``cause`` makes it happen, at once or over a while. ``expected`` is by position; it is not played at others."""
 
     name: str
     cause: Callable[[Scene], Awaitable[None]]
@@ -107,43 +106,17 @@ async def _reboot(scene: Scene) -> None:
     assert scene.bot_process is not None
     scene.bot_process.kill()
     await scene.bot_process.wait()
-    mine = os.getpid()
-    for entry in os.listdir("/proc"):  # noqa: PTH208 - a namespace of our own
-        if entry.isdigit() and int(entry) != mine and int(entry) != 1 and _is_ours(int(entry)):
-            os.kill(int(entry), signal.SIGKILL)
+    # The namespace has no other processes of gatehouse.
+    for part in residents():
+        os.kill(part.pid, signal.SIGKILL)
     await asyncio.sleep(10)
     await scene.start()
     await scene.trade()
 
 
-def _is_ours(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return b"controller" in file.read()
-    except OSError:
-        return False
-
-
 async def _overloaded(scene: Scene) -> None:
-    async with burning(BURNERS):
+    with burning(BURNERS):
         await asyncio.sleep(20)
-
-
-@asynccontextmanager
-async def burning(number: int) -> AsyncIterator[None]:
-    """So many processes that compute without a pause, at the priority of everything else."""
-    started = [subprocess.Popen(("sh", "-c", "while :; do :; done"), preexec_fn=_plain) for _ in range(number)]
-    try:
-        yield
-    finally:
-        for process in started:
-            process.kill()
-        for process in started:
-            process.wait()
-
-
-def _plain() -> None:
-    os.setpriority(os.PRIO_PROCESS, 0, 0)
 
 
 async def _clock_step(scene: Scene) -> None:
@@ -227,7 +200,7 @@ RESUME = "resume with a post-mortem"
 BLIND = Expected(Outcome.HALT, sees="quote-stale", way_out=f"{RESUME} once MEXC answers; the policy waits 60 s with real money")
 PAUSED = Expected(Outcome.DENIED, 110_000)
 
-GENTLE = (
+EVENTS = (
     Event("streams cut, as after 24 hours", _cut_streams, everywhere(ON)),
     Event("listenKeys expire", _expire_keys, everywhere(ON)),
     Event("every reply takes 2 s, for 20 s", _slow_replies, everywhere(SHORT_GAP)),
@@ -258,6 +231,9 @@ GENTLE = (
     ),
 )
 """Everything that can be played, in the order in which it is."""
+
+SHORT = ("listenKeys expire", "controller kill -9", "the log is rotated")
+"""Those that `make test` plays."""
 
 NOT_PLAYED = (
     "a deposit",

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import os
 import re
 import secrets
 import sys
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -34,6 +33,7 @@ from policies.schema import Policy
 from policies.stage import Mode
 from tests.support.ordinary import world
 from tests.support.ordinary.front import Front
+from tests.support.ordinary.load import level
 from tests.support.rig import ROOT, TAPE, Rig, recorded_market
 from tests.support.venue_books import VenueBooks
 from tests.unit.authority.authority_kit import sk_public, sk_signature
@@ -80,6 +80,12 @@ class Scene(Rig):
         """The policy in the deployment's file."""
         return load_policy((self.directory / "policy.toml").read_bytes())
 
+    async def start(self, *, script: Sequence[str] | None = None) -> None:
+        """Start the controller; it may not answer yet."""
+        await super().start(script=script)
+        assert self.process is not None
+        level(self.process.pid)
+
     @property
     def signers(self) -> tuple[str, ...]:
         """Everybody who signs a step up."""
@@ -111,6 +117,7 @@ class Scene(Rig):
                 stderr=log,
                 env=self.environment,
             )
+        level(self.bot_process.pid)
 
     def pace(self, seconds: float) -> None:
         """Seconds between two orders of the bot that fill."""
@@ -131,7 +138,9 @@ async def scene(directory: Path, mode: Mode) -> AsyncIterator[Scene]:
     live = AccountConfig(ACCOUNT, "mx0live", secrets.token_hex(16), {"USDT": Decimal("10.4"), "MX": Decimal(1)}, TRADES_ONLY)
     watchdog = ApiKey("mx0watchdog", secrets.token_hex(16), ACCOUNT, TRADES_ONLY)
     keys = write_deployment(place, mode, live, watchdog)
-    config = TestnetConfig(accounts=(live,), extra_keys=(watchdog,), port=0, streams=StreamLimits(lifetime_ms=75_000), tape=TAPE, seed=7)
+    config = TestnetConfig(
+        accounts=(live,), extra_keys=(watchdog,), port=0, streams=StreamLimits(lifetime_ms=75_000), tape=TAPE, seed=7
+    )
     async with running_testnet(config, market=recorded_market()) as mexc:
         built = _built(directory, place, mode, mexc, keys)
         built.front = Front(directory, mexc.port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from tests.support.ordinary import judging
 from tests.support.ordinary.climbing import NEEDED, climb, drill
 from tests.support.ordinary.judging import Expected, Outcome, Seen
 from tests.support.ordinary.scene import Scene
+
+WATCHED_S = 6.0
+"""How long an event is watched after the bot's orders are taken again."""
 
 POSITIONS = (e.VALIDATING, e.VALIDATED, e.LIVE, e.RAMPING)
 
@@ -45,15 +49,15 @@ class Week:
     most: Decimal = Decimal(0)
     began: float = field(default_factory=time.monotonic)
 
-    async def play(self, positions: Sequence[str] = POSITIONS) -> None:
-        """Go up through the positions, with every event that belongs to each."""
+    async def play(self, positions: Sequence[str] = POSITIONS, *, drills: bool = True) -> None:
+        """Go up through the positions, with every event that belongs to each. Without drills the way ends before real money."""
         await self.scene.start()
         await self.scene.armed()
         await self.scene.trade()
         for position in positions:
             await climb(self.scene, position)
             self.say(f"at {position}")
-            if position == e.VALIDATING:
+            if position == e.VALIDATING and drills:
                 await self._drills()
             for event in self.events:
                 if position in event.expected:
@@ -67,11 +71,9 @@ class Week:
         status = await scene.takes_orders()
         scene.books.begin()
         await event.cause(scene)
-        try:
-            after = (await scene.status())["seq"]
-        except OSError:
-            after = status["seq"]
+        after = (await scene.until(lambda _: True, within=120))["seq"]
         await judging.settled(scene, after)
+        await asyncio.sleep(WATCHED_S)
         entries = await judging.since(scene, status["seq"])
         now = await scene.until(lambda _: True)
         seen = judging.read(position, entries, status["now_ms"], now["position"])
@@ -99,12 +101,13 @@ class Week:
             for row in self.rows
         ]
         longest = max(self.rows, key=lambda row: row.seen.gap_ms)
+        other = sum(bool(row.problem) for row in self.rows)
+        gap = f"longest gap {longest.seen.gap_ms} ms ({longest.name})"
         return "\n".join(
             [
                 *lines,
                 "",
-                f"{len(self.rows)} events, {sum(bool(row.problem) for row in self.rows)} with another outcome, "
-                f"{self.false_halts} false halts, longest gap {longest.seen.gap_ms} ms ({longest.name})",
+                f"{len(self.rows)} events, {other} with another outcome, {self.false_halts} false halts, {gap}",
                 f"worst exposure by MEXC's own books: {self.most:.1%} of the cap, in {self.scene.books.looks} looks",
                 f"not played yet: {'; '.join(e.NOT_PLAYED)}",
             ]
@@ -137,8 +140,6 @@ class Week:
                 if code not in {"gate-not-passed", "target-not-seen", "guard-stands"}:
                     self.say(f"  no resume to {target}: {answer.json()['error']['message'][:120]}")
                     break
-                import asyncio
-
                 await asyncio.sleep(1)
         await self.scene.order_of("reset")
         self.say("  reset to MOCK")

@@ -26,11 +26,15 @@ HOSTS = "127.0.0.1 localhost\n"
 RESOLVED = HOSTS + f"127.0.0.1 {' '.join(NAMES)}\n"
 UNSHARE = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
+VETO = '\n        "people need ten minutes to veto"'
 COVERED = "(MetricName.COVERED_MS, Op.AT_LEAST, "
 SHORTER: Mapping[str, Sequence[tuple[str, str]]] = {
     "policies/floors.py": (
         ("VALIDATION_COVERED_MS = 3 * _DAY_MS", "VALIDATION_COVERED_MS = 20_000"),
-        ('        "600000",\n        "people need ten minutes to veto"', '        "3000",\n        "people need ten minutes to veto"'),
+        (
+            '        "600000",\n        "people need ten minutes to veto"',
+            '        "3000",\n        "people need ten minutes to veto"',
+        ),
         (f'{COVERED}"600000")', f'{COVERED}"10000")'),
         (f'{COVERED}"60000")', f'{COVERED}"5000")'),
         ('(MetricName.COVERAGE_RATIO, Op.AT_LEAST, "0.95")', '(MetricName.COVERAGE_RATIO, Op.AT_LEAST, "0.5")'),
@@ -53,12 +57,14 @@ def why_not() -> str:
         return "private namespaces need root"
     if missing := [name for name in ("unshare", "ip", "mount") if shutil.which(name) is None]:
         return f"{' and '.join(missing)} not installed"
-    tried = subprocess.run((*UNSHARE, "sh", "-c", "mount --bind /etc/hosts /etc/hosts"), capture_output=True, text=True, check=False)
+    tried = subprocess.run(
+        (*UNSHARE, "sh", "-c", "mount --bind /etc/hosts /etc/hosts"), capture_output=True, text=True, check=False
+    )
     return "" if tried.returncode == 0 else f"no private namespaces here: {tried.stderr.strip()}"
 
 
 def enter(directory: Path, arguments: Sequence[str]) -> list[str]:
-    """Write the world's files into ``directory``. Returns the command that makes the world and runs Python's ``arguments`` in it."""
+    """Write the world's files into ``directory``. Returns the command that runs Python with ``arguments`` in it."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "hosts").write_text(RESOLVED)
     (directory / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
