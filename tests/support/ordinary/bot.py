@@ -22,6 +22,8 @@ DOLLARS = 2.2
 """Of one order: above the least that can be sold again after a fall."""
 MOST = 4.5
 """Dollars of bitcoin that it holds at most."""
+LEAST = 1.2
+"""Dollars of the smallest sale."""
 BEHIND = 0.002
 """How far behind the market a bid rests, as a fraction."""
 
@@ -56,15 +58,26 @@ class Trader:
         await asyncio.sleep(0.3)
         await self._exchange.cancel_order(order["id"], SYMBOL)
 
+    async def refused(self, why: str) -> None:
+        """Cancel what is open; sell what is held where only sales are allowed."""
+        await self.leave()
+        if "new buys are denied" not in why:
+            return
+        bid = (await self._exchange.fetch_order_book(SYMBOL, 5))["bids"][0][0]
+        held = (await self._exchange.fetch_balance()).get("BTC", {}).get("free") or 0.0
+        if held * bid > LEAST:
+            await self._place("sell", bid * 0.9995, held)
+
     async def leave(self) -> None:
         """Cancel what is open."""
         for order in await self._exchange.fetch_open_orders(SYMBOL):
             with suppress(ccxt.BaseError):
                 await self._exchange.cancel_order(order["id"], SYMBOL)
 
-    async def _place(self, side: str, price: float) -> Any:
+    async def _place(self, side: str, price: float, amount: float | None = None) -> Any:
         price = float(self._exchange.price_to_precision(SYMBOL, price))
-        return await self._exchange.create_order(SYMBOL, "limit", side, DOLLARS / price, price, {"clientOrderId": next(self._ids)})
+        named = {"clientOrderId": next(self._ids)}
+        return await self._exchange.create_order(SYMBOL, "limit", side, amount or DOLLARS / price, price, named)
 
 
 async def main(gateway: str, key: str, secret: str, pace: Path) -> None:
@@ -80,7 +93,7 @@ async def main(gateway: str, key: str, secret: str, pace: Path) -> None:
             except ccxt.BaseError as error:
                 print(f"{time.time():.1f} {type(error).__name__} {error}"[:400], flush=True)
                 with suppress(ccxt.BaseError):
-                    await trader.leave()
+                    await trader.refused(str(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), 0.2)
         with suppress(ccxt.BaseError):

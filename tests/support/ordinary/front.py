@@ -1,8 +1,12 @@
-"""MEXC's door in the private world: TLS on port 443 in front of a testnet. It can be closed, and its names can stop resolving."""
+"""The doors of the private world: MEXC, which is TLS in front of a testnet, and the ECB's file of reference rates.
+
+MEXC's door can be closed, and its names can stop resolving.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -10,6 +14,11 @@ from pathlib import Path
 from tests.support.ordinary import world
 
 PORT = 443
+FILE = """<?xml version="1.0" encoding="UTF-8"?>
+<gesmes:Envelope xmlns:gesmes="http://www.gesmes.org/xml/2002-08-01" xmlns="http://www.ecb.int/vocabulary/2002-08-01/eurofxref">
+<Cube><Cube time="{day}"><Cube currency="USD" rate="{dollars}"/><Cube currency="JPY" rate="163.1"/></Cube></Cube>
+</gesmes:Envelope>
+"""
 
 
 class Front:
@@ -25,7 +34,7 @@ class Front:
     async def open(self) -> None:
         """Accept connections."""
         self._server = await asyncio.start_server(
-            self._connected, "127.0.0.1", PORT, ssl=world.server_context(self._directory), ssl_handshake_timeout=20, backlog=256
+            self._connected, world.MEXC, PORT, ssl=world.server_context(self._directory), ssl_handshake_timeout=20, backlog=256
         )
 
     def close(self) -> None:
@@ -74,6 +83,33 @@ class Front:
             self._open.difference_update(ends)
             for end in ends:
                 end.close()
+
+
+class Bank:
+    """The ECB: one file over TLS, with today's rate of the dollar."""
+
+    def __init__(self, directory: Path, dollars: str) -> None:
+        self._directory = directory
+        self.dollars = dollars
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Serve the file."""
+        self._server = await asyncio.start_server(self._asked, world.ECB, PORT, ssl=world.server_context(self._directory))
+
+    def close(self) -> None:
+        """Serve it no more."""
+        if self._server is not None:
+            self._server.close()
+
+    async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            body = FILE.format(day=f"{dt.datetime.now(dt.UTC):%Y-%m-%d}", dollars=self.dollars).encode()
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            writer.write(head.encode() + body)
+            await writer.drain()
+        writer.close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -21,6 +21,7 @@ class Outcome(StrEnum):
     NOTHING = "trades on"
     GAP = "a gap, then it trades on"
     DENIED = "cancelled and denied until it is over, then it trades on"
+    DEMOTED = "cancelled, only sales, then VALIDATED"
     HALT = "halted"
 
 
@@ -41,6 +42,8 @@ class Expected:
                 return f"halted, way out: {self.way_out}"
             case Outcome.NOTHING:
                 return self.outcome.value
+            case Outcome.DEMOTED:
+                return f"{self.outcome}, way out: {self.way_out}"
             case _:
                 return f"{self.outcome}; at most {self.most_gap_ms / 1000:g} s"
 
@@ -110,6 +113,10 @@ def read(before: str, entries: list[dict[str, Any]], began_ms: int, after: str) 
             seen.disarmed.append(f"disarmed: {body['reason'][:50]}")
         elif kind == "stage-changed" and body["stage"] == "HALTED":
             seen.halt = body["reason"]
+        elif kind == "eur-rate-read":
+            seen.notes.append(f"the ECB says {body['high']}")
+        elif kind == "eur-rate-set":
+            seen.notes.append(f"a person signed the rate {body['quote_per_eur']}")
         elif kind in {"order-acked", "order-unknown", "watchdog-log-absorbed", "controller-started"}:
             seen.orders += kind == "order-acked"
             if kind == "watchdog-log-absorbed" and body["fired"]:
@@ -128,6 +135,8 @@ def problem(expected: Expected, seen: Seen) -> str:
         return "" if expected.sees in seen.halt else f"the halt does not say {expected.sees!r}"
     if seen.halt:
         return "a false halt"
+    if expected.outcome is Outcome.DEMOTED:
+        return "" if seen.after == "VALIDATED" else f"it is at {seen.after}"
     if seen.after != seen.before:
         return "it was demoted"
     if not seen.orders:

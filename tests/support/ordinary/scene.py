@@ -32,7 +32,7 @@ from policies.document import load_policy
 from policies.schema import Policy
 from policies.stage import Mode
 from tests.support.ordinary import world
-from tests.support.ordinary.front import Front
+from tests.support.ordinary.front import Bank, Front
 from tests.support.ordinary.load import level
 from tests.support.rig import ROOT, TAPE, Rig, recorded_market
 from tests.support.venue_books import VenueBooks
@@ -72,6 +72,7 @@ class Scene(Rig):
     mode: Mode = Mode.SOLO
     front: Front = field(init=False)
     books: VenueBooks = field(init=False)
+    bank: Bank = field(init=False)
     touched: dict[str, Any] = field(default_factory=dict)
     bot_process: asyncio.subprocess.Process | None = None
 
@@ -145,13 +146,16 @@ async def scene(directory: Path, mode: Mode) -> AsyncIterator[Scene]:
         built = _built(directory, place, mode, mexc, keys)
         built.front = Front(directory, mexc.port)
         built.books = VenueBooks(mexc, ACCOUNT, built.policy.eur_rate.quote_per_eur)
+        built.bank = Bank(directory, f"{built.policy.eur_rate.quote_per_eur}")
         await built.front.open()
+        await built.bank.open()
         try:
             yield built
         finally:
             await built.rest()
             await built.stop()
             built.front.close()
+            built.bank.close()
 
 
 def _built(directory: Path, place: Path, mode: Mode, mexc: RunningTestnet, keys: dict[str, Any]) -> Scene:

@@ -20,6 +20,8 @@ from tests.support.ordinary.scene import Scene
 WATCHED_S = 6.0
 """How long an event is watched after the bot's orders are taken again."""
 
+DEMOTED_WITHIN_S = 90.0
+
 POSITIONS = (e.VALIDATING, e.VALIDATED, e.LIVE, e.RAMPING)
 
 
@@ -74,6 +76,7 @@ class Week:
         after = (await scene.until(lambda _: True, within=120))["seq"]
         await judging.settled(scene, after)
         await asyncio.sleep(WATCHED_S)
+        await self._demoted()
         entries = await judging.since(scene, status["seq"])
         now = await scene.until(lambda _: True)
         seen = judging.read(position, entries, status["now_ms"], now["position"])
@@ -118,6 +121,10 @@ class Week:
             green = await drill(self.scene, kind)
             self.say(f"  drill {kind}: {'green' if green else 'NOT GREEN'}")
             assert green, f"the drill {kind} is not green"
+
+    async def _demoted(self) -> None:
+        """A demotion that waits until the bot has sold what it holds is part of the outcome."""
+        await self.scene.until(lambda now: not now["pending_demotion"], within=DEMOTED_WITHIN_S)
 
     async def _leave_the_halt(self, reason: str) -> None:
         """As an operator does: a post-mortem, and a resume as far up as it leads; a reset where none is possible."""

@@ -1,6 +1,6 @@
-"""A private world for one command: own network, mounts and processes, in which MEXC's two names are this machine.
+"""A private world for one command: own network, mounts and processes, in which MEXC's and the ECB's names are this machine.
 
-The names are in a hosts file of its own, and the stand-in's certificate is of a CA that only this world trusts. Two files of the
+The names are in a hosts file of its own, and the stand-ins' certificate is of a CA that only this world trusts. Three files of the
 product are covered by copies in which only times and the share of covered time are shorter. It needs root, ``unshare`` and ``ip``.
 """
 
@@ -22,8 +22,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 ROOT = Path(__file__).parents[3]
 NAMES = ("api.mexc.com", "wbs-api.mexc.com")
-HOSTS = "127.0.0.1 localhost\n"
-RESOLVED = HOSTS + f"127.0.0.1 {' '.join(NAMES)}\n"
+MEXC, ECB = "127.0.0.1", "127.0.0.2"
+BANK = "www.ecb.europa.eu"
+HOSTS = f"127.0.0.1 localhost\n{ECB} {BANK}\n"
+RESOLVED = HOSTS + f"{MEXC} {' '.join(NAMES)}\n"
 UNSHARE = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 VETO = '\n        "people need ten minutes to veto"'
@@ -40,12 +42,13 @@ SHORTER: Mapping[str, Sequence[tuple[str, str]]] = {
         ('(MetricName.COVERAGE_RATIO, Op.AT_LEAST, "0.95")', '(MetricName.COVERAGE_RATIO, Op.AT_LEAST, "0.5")'),
         ('(MetricName.COVERAGE_RATIO, Op.AT_LEAST, "0.995")', '(MetricName.COVERAGE_RATIO, Op.AT_LEAST, "0.5")'),
     ),
+    "controller/runtime/venues/rates.py": (("RateSource.ECB: 1800", "RateSource.ECB: 10"), ("RETRY_S = 60", "RETRY_S = 5")),
     "exchange/mexc/socket.py": (
         ("renew_every: int = 30 * 60_000", "renew_every: int = 30_000"),
         ("rotate_every: int = 23 * 3_600_000", "rotate_every: int = 60_000"),
     ),
 }
-"""What the covering copies change: text of the product, and what stands there instead.
+"""What the covering copies change: text of the product, and the text of the copy.
 
 Gaps keep their real length while the week is minutes, so the share of covered time cannot stay at 99.5 %.
 """
@@ -109,7 +112,7 @@ def server_context(directory: Path) -> ssl.SSLContext:
 
 
 def _certificates(directory: Path) -> None:
-    """A CA, and a certificate of it for both names."""
+    """A CA, and a certificate of it for every name."""
     authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "the rehearsal's CA")])
     now = dt.datetime.now(dt.UTC)
@@ -126,7 +129,7 @@ def _certificates(directory: Path) -> None:
     (directory / "ca.pem").write_bytes(root.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAMES[0])])
     leaf = builder(subject, key.public_key()).add_extension(
-        x509.SubjectAlternativeName([x509.DNSName(name) for name in NAMES]), critical=False
+        x509.SubjectAlternativeName([x509.DNSName(name) for name in (*NAMES, BANK)]), critical=False
     )
     leaf = leaf.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identity), critical=False)
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
