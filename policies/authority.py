@@ -32,6 +32,7 @@ class Verb(StrEnum):
     ACK_ALERT = "ack-alert"
     DRILL = "drill"
     FLATTEN = "flatten"
+    SET_RATE = "set-rate"
 
 
 KEEPS_PENDING = frozenset({Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT, Verb.DRILL, Verb.FLATTEN})
@@ -46,8 +47,8 @@ MOVES_UP = frozenset({Verb.ADVANCE, Verb.RAMP, Verb.RESUME})
 CHANGES_ROSTER = frozenset({Verb.SET_ROSTER, Verb.REVOKE})
 """The verbs that make a new version of the roster."""
 
-KEEPS_DOCUMENTS = KEEPS_PENDING | {Verb.ISSUE_BOT_KEY}
-"""The verbs about a bot key, an alert, a drill or a holding: they change neither roster, policy, release nor stage."""
+KEEPS_DOCUMENTS = KEEPS_PENDING | {Verb.ISSUE_BOT_KEY, Verb.SET_RATE}
+"""The verbs about a bot key, an alert, a drill, a holding or the EUR rate: neither roster, policy, release nor stage change."""
 
 WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE}) | KEEPS_DOCUMENTS
 """The verbs whose command names a subject (a command, a key, an alert, a symbol or a document) and is not a move."""
@@ -100,7 +101,7 @@ def quorum(verb: Verb, stage: Stage, mode: Mode) -> Quorum:
             return _ONE
         case Verb.ISSUE_BOT_KEY:
             return _BY_RISK[mode] if stage in LIVE_STAGES else _ONE
-        case Verb.RAMP | Verb.RESUME | Verb.SET_ROSTER | Verb.SET_POLICY:
+        case Verb.RAMP | Verb.RESUME | Verb.SET_ROSTER | Verb.SET_POLICY | Verb.SET_RATE:
             return _BY_RISK[mode]
         case Verb.ADVANCE:
             return _BY_RISK[mode] if stage is Stage.VALIDATED else _ONE

@@ -17,7 +17,8 @@ from policies.rules import GateName, MetricName, Op
 from policies.schema import GateRule, Policy
 from policies.stage import Environment
 
-_DAY_MS = 86_400_000
+_DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
+_RATE_DAYS, _ECB_DAYS = 31, 6
 VALIDATION_COVERED_MS = 3 * _DAY_MS
 """72 covered hours."""
 
@@ -72,9 +73,27 @@ FLOORS: tuple[Floor, ...] = (
     ),
     _at_most(
         "eur_rate.valid_until",
-        str(31 * _DAY_MS),
-        "a rate is valid for at most 31 days (milliseconds after as_of)",
-        lambda p: p.eur_rate.valid_until - p.eur_rate.as_of,
+        str(_RATE_DAYS * _DAY_MS),
+        "a rate that follows no source is valid for at most 31 days (milliseconds after as_of)",
+        lambda p: _RATE_DAYS * _DAY_MS if p.eur_rate.valid_until is None else p.eur_rate.valid_until - p.eur_rate.as_of,
+    ),
+    _at_most(
+        "eur_rate.follow.band_percent",
+        "5",
+        "a reading further from the signed rate needs a person",
+        lambda p: Decimal(5) if p.eur_rate.follow is None else p.eur_rate.follow.band_percent,
+    ),
+    _at_most(
+        "eur_rate.follow.ecb_max_age_ms",
+        str(_ECB_DAYS * _DAY_MS),
+        "the ECB publishes on every working day, and over the longest holiday after five days",
+        lambda p: _ECB_DAYS * _DAY_MS if p.eur_rate.follow is None else p.eur_rate.follow.ecb_max_age_ms,
+    ),
+    _at_most(
+        "eur_rate.follow.venue_max_age_ms",
+        str(_HOUR_MS),
+        "a book of an hour ago says nothing about now",
+        lambda p: _HOUR_MS if p.eur_rate.follow is None else p.eur_rate.follow.venue_max_age_ms or _HOUR_MS,
     ),
     _at_most(
         "limits.order_notional_max_eur",

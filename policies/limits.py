@@ -12,10 +12,12 @@ from dataclasses import replace
 from decimal import Decimal, localcontext
 
 from exchange.model import Millis, OrderIntent, Side
+from policies.eur import priced_for_exit
 from policies.exposure import (
     InputName,
     MissingInput,
     OrderRisk,
+    at_rate,
     missing_account,
     missing_quote,
     missing_rate,
@@ -104,7 +106,12 @@ def _with_inputs(
 
 
 def _present(intent: OrderIntent, context: LimitContext, policy: Policy, now: Millis) -> Case | Deny:
-    """Check that every input is present and fresh; return them as a ``Case``."""
+    """Check that every input is present and fresh; return them as a ``Case``. A sale needs no fresh EUR rate (``policies.eur``)."""
+    sells = intent.side is Side.SELL
+    found = priced_for_exit(policy, context.rates, now) if sells else at_rate(policy, context.rates, now)
+    if isinstance(found, MissingInput):
+        return missing_input(found)
+    policy = found
     rules = context.rules.get(intent.symbol)
     quote = context.quotes.get(intent.symbol)
     missing = (

@@ -12,7 +12,18 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from exchange.model import SYMBOL, Millis, symbol_fault
 from policies.numbers import Exact
@@ -54,17 +65,52 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
 
 
+BAND_PERCENT_MIN, BAND_PERCENT_MAX = Decimal("0.5"), Decimal(10)
+"""How far from the signed rate a reading may be. A narrower band denies on a normal day; a wider one says little."""
+
+_DOLLARS = frozenset({"USD", "USDT", "USDC"})
+"""The quote assets that are counted as US dollars, the currency of the ECB's reference rate."""
+
+
+class Follow(_Section):
+    """Where a rate renews itself from, without a signature (``policies.eur``): the ECB's daily reference rate for the US dollar.
+
+    A reading counts while it is within ``band_percent`` of the signed rate and younger than ``ecb_max_age_ms``, from the start of
+    the day that the ECB names. ``venue_max_age_ms`` adds the live venue's own pair of EUR and the quote asset.
+    """
+
+    band_percent: Annotated[Exact, Field(ge=BAND_PERCENT_MIN, le=BAND_PERCENT_MAX)]
+    ecb_max_age_ms: DurationMs
+    venue_max_age_ms: DurationMs | None = None
+
+
 class EurRate(_Section):
-    """The fixed rate that converts the quote asset to euros. Outside ``[as_of, valid_until)`` every order is denied."""
+    """The rate that converts the quote asset to euros.
+
+    Without ``follow`` it is fixed, and outside ``[as_of, valid_until)`` every order is denied. With ``follow`` it is the centre of
+    a band and does not end: the rate itself comes from the sources.
+    """
 
     asset: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,10}$")]
     quote_per_eur: Positive
     as_of: Instant
-    valid_until: Instant
+    follow: Follow | None = None
+    valid_until: Annotated[Instant | None, Field(validate_default=True)] = None
+
+    @field_validator("valid_until")
+    @classmethod
+    def _ends(cls, value: Millis | None, info: ValidationInfo) -> Millis | None:
+        if value is None and "follow" in info.data and info.data["follow"] is None:
+            raise PydanticCustomError("missing", "is missing")
+        return value
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.valid_until <= self.as_of:
+    def _ends_or_follows(self) -> Self:
+        if self.follow is not None and self.valid_until is not None:
+            raise ValueError("a rate that follows a source has no valid_until")
+        if self.follow is not None and self.asset not in _DOLLARS:
+            raise ValueError(f"{self.asset} cannot follow the ECB: only {', '.join(sorted(_DOLLARS))} count as US dollars")
+        if self.valid_until is not None and self.valid_until <= self.as_of:
             raise ValueError("valid_until must be later than as_of")
         return self
 

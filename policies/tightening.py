@@ -1,7 +1,8 @@
 """Whether one policy is only stricter than another, field by field, by the comparisons of the production floors.
 
 A start asks: a policy file that is only stricter than the policy in force may be adopted without a signature (ADR 35). A field that
-no floor compares has no stricter side, so any change of it is not stricter.
+no floor compares has no stricter side, so any change of it is not stricter. Neither has a rate that follows a source: a lower
+centre makes other readings plausible, and a narrower band makes a loss smaller in EUR.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def only_stricter(old: Policy, new: Policy) -> bool:
     """Whether every difference is a number that a floor compares, or a rule of a gate, and none of them is looser than before."""
     before, after = _fields(old), _fields(new)
     changed = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]
+    if (old.eur_rate.follow or new.eur_rate.follow) and old.eur_rate != new.eur_rate:
+        return False
     return all(path.startswith(_GATES) or _compared(path) for path in changed) and _floors_hold(old, new) and _gates_hold(old, new)
 
 

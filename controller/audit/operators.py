@@ -27,6 +27,7 @@ from controller.core.decisions.documents import RELEASE
 from controller.core.decisions.drills import subject_of
 from controller.core.decisions.flatten import ALL
 from controller.core.decisions.governance import release_document, roster_of
+from controller.core.decisions.rates import rate_document
 from controller.core.fold.apply import apply
 from controller.core.lifecycle import Position
 from controller.core.state import State
@@ -69,6 +70,7 @@ _FOLDED = frozenset({
     e.CommandVoided,
     e.EvidenceSealed,
     e.StageChanged,
+    e.EurRateSet,
 })  # fmt: skip
 _COMMANDS = frozenset({e.CommandAccepted, e.CommandRefused, e.CommandPending, e.CommandVoided})
 _BY_COMMAND = frozenset(kind for kind in e.Event.__subclasses__() if "command_id" in kind.model_fields) - _COMMANDS
@@ -78,6 +80,7 @@ _ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxy
     e.PolicyApproved: (Verb.SET_POLICY, lambda event: event.document),
     e.BotKeyIssued: (Verb.ISSUE_BOT_KEY, lambda event: key_document(event.bot, event.key, event.secret_digest)),
     e.BotKeyRevoked: (Verb.REVOKE_BOT_KEY, lambda event: event.key),
+    e.EurRateSet: (Verb.SET_RATE, lambda event: rate_document(event.quote_per_eur)),
     e.AlertAcknowledged: (Verb.ACK_ALERT, lambda event: event.alert_id),
     e.DrillStarted: (Verb.DRILL, lambda event: subject_of(event.drill)),
     e.DrillLatched: (Verb.DRILL, lambda _: subject_of(DrillKind.KILL)),

@@ -18,6 +18,7 @@ from typing import Any
 from controller.bootstrap.end import end_now
 from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, journal_hold, make_disk_reserve, open_publisher
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
+from controller.bootstrap.rates import open_rates
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
@@ -199,6 +200,7 @@ async def _assemble(
             open_own_venues=partial(own_venues, deployment, services.alerts, clock, signers),
             end_process=_end_process,
             testnet_control=testnet_control(deployment, services.redactor),
+            rates=open_rates(deployment, remote[VenueName.LIVE], clock),
             forbid_growth=growth_switch(journal),
             journal_hold=journal_hold(journal),
             watchdog=ties_of(deployment, services.redactor),

@@ -193,7 +193,7 @@ class StatusView(View):
     ``halt_reason`` are empty unless HALTED; ``guard_level`` and ``guard_reason`` are empty when no guard is broken. ``venue`` is
     absent when new orders go nowhere, ``source`` when there is no market data. ``ramp_steps`` is how many steps the policy has.
     ``standby`` is present when this is not the leader, ``watchdog`` when the settings have one. ``decided_ms_ago`` is the age of
-    the writer's last decided tick; above two seconds ``armed`` is false.
+    the writer's last decided tick; above two seconds ``armed`` is false. ``eur_rate`` says which rate counts now, in words.
     """
 
     controller_id: str
@@ -244,6 +244,7 @@ class StatusView(View):
     checkpoints: tuple[CheckpointView, ...] = ()
     proposals: tuple[DocumentView, ...] = ()
     mode: Mode = Mode.TEAM
+    eur_rate: str = ""
     ways_out: tuple[WayOutView, ...] = ()
     flatten: FlattenView | None = None
     role: Role = Role.LEADER

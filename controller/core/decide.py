@@ -100,7 +100,7 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.core import inputs as i
-from controller.core.decisions import alerts, boot, commands, drills, orders, sweeps, ticks, trades, venue_reports, watchdog
+from controller.core.decisions import alerts, boot, commands, drills, orders, rates, sweeps, ticks, trades, venue_reports, watchdog
 from controller.core.decisions.draft import Decision, Draft, Reply
 from controller.core.events import AccountChecked, HaltMeasured
 from controller.core.state import State
@@ -167,5 +167,6 @@ _BRANCHES: Mapping[type[i.Input], Callable[[Draft, Any], Reply]] = MappingProxyT
         i.FaultReported: drills.fault_reported,
         i.AlertNoticed: alerts.alert_noticed,
         i.WatchdogLogRead: watchdog.log_read,
+        i.RateRead: rates.rate_read,
     }
 )

@@ -91,6 +91,7 @@ class AlertKind(StrEnum):
     SYMBOL = "symbol"
     TESTNET = "testnet"
     PROPOSAL = "proposal"
+    RATE = "rate"
 
 
 INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL, AlertKind.TESTNET})

@@ -17,6 +17,7 @@ from exchange.model import DataSource, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.drills import DrillKind
+from policies.eur import RateSource
 from policies.stage import Environment, Stage
 
 VOCABULARY = 2
@@ -508,6 +509,26 @@ class SymbolReopened(Event):
     venue: VenueName
     symbol: str
     why: str
+
+
+# The EUR rate
+
+
+class EurRateRead(Event):
+    """A source of the EUR rate said something new: one euro costs between ``low`` and ``high``, as of ``as_of``."""
+
+    source: RateSource
+    low: Amount
+    high: Amount
+    as_of: int
+
+
+class EurRateSet(Event):
+    """A signed command moved the centre of the band of rates. Stage, evidence and policy stay. ``before``: the centre until now."""
+
+    quote_per_eur: Amount
+    before: Amount
+    command_id: str
 
 
 # Bot keys, alerts and drills

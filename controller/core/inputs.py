@@ -27,6 +27,7 @@ from exchange.model import (
 )
 from exchange.ports import CancelOutcome, PlaceOutcome, VenueName
 from policies.authority import Verb
+from policies.eur import RateSource
 from policies.guards import ClockOffset, Measured
 from policies.stage import Environment
 
@@ -308,6 +309,16 @@ class WatchdogLogRead:
     broken: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RateRead:
+    """A source of the EUR rate was read: the quote asset for one euro is between ``low`` and ``high``, as of ``at``."""
+
+    source: RateSource
+    low: Decimal
+    high: Decimal
+    at: Millis
+
+
 Input = (
     Boot
     | OrderRequested
@@ -329,4 +340,5 @@ Input = (
     | FaultReported
     | AlertNoticed
     | WatchdogLogRead
+    | RateRead
 )

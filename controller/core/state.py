@@ -22,6 +22,7 @@ from gates.measure import Tally
 from policies import canonical
 from policies.authority import Verb
 from policies.drills import DrillKind
+from policies.eur import NO_RATES, Rates
 from policies.guards import GuardName, Level
 from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Environment, Mode, Stage
@@ -304,7 +305,8 @@ class State:
     are not acknowledged, oldest first, at most ``MOST_ALERTS`` of ``controller.core.fold.alerts``; ``alerts_lost`` counts those
     dropped. ``drills`` holds the last drill of each kind since what it proves last changed. ``watchdog_seq`` and ``watchdog_head``
     name the last absorbed entry of the watchdog's log. ``closed_symbols`` holds the symbols in which something is at stake and
-    that are closed at their venue. ``watched_since`` is since when ``watched`` is the venue it is.
+    that are closed at their venue. ``watched_since`` is since when ``watched`` is the venue it is. ``rates`` is what is
+    known of the EUR rate besides the policy.
     """
 
     seq: int = 0
@@ -371,6 +373,7 @@ class State:
     watchdog_seq: int = 0
     watchdog_head: str = ""
     closed_symbols: Map[str, ClosedSymbol] = field(default_factory=Map)
+    rates: Rates = NO_RATES
 
     @property
     def mode(self) -> Mode:

@@ -48,6 +48,7 @@ from controller.runtime.venues.emergency import OpenVenues, cancel_everything
 from controller.runtime.venues.halt_figures import report_drill, report_halt
 from controller.runtime.venues.markets import Markets
 from controller.runtime.venues.perform import Performer
+from controller.runtime.venues.rates import RateWatch, ReadRate
 from controller.runtime.venues.reconcile import Sweeper
 from controller.runtime.venues.strangers import Strangers
 from controller.telemetry.alerts import Alerts
@@ -55,6 +56,7 @@ from controller.telemetry.facade import Telemetry
 from exchange.errors import GatehouseError
 from exchange.model import Fill, OrderStatus, SymbolRules
 from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName
+from policies.eur import RateSource
 from policies.schema import OnStop, Policy
 
 _log = logging.getLogger(__name__)
@@ -117,6 +119,7 @@ class Parts:
     open_own_venues: OpenVenues
     end_process: Callable[[str], None]
     testnet_control: TestnetControl
+    rates: Mapping[RateSource, ReadRate]
     forbid_growth: Callable[[bool], None] | None = None
     journal_hold: Callable[[], JournalHold] | None = None
     watchdog: Ties | None = None
@@ -324,6 +327,7 @@ class Assembly:
             "checkpoints": partial(parts.publisher.run, self._on_contradiction),
             "account checks": examiner.run,
             "snapshots": parts.snapshot_schedule.run,
+            "EUR rate": RateWatch(parts.rates, policy=self._policy_now, inbox=self._inbox, clock=parts.clock).run,
         }
         for name, feed in parts.feeds.items():
             work[f"{name} market feed"] = feed.run

@@ -73,6 +73,7 @@ ABOUT = {
     Verb.ISSUE_BOT_KEY: ("a bot, its key, a digest of its secret", "any stage; from LIVE_€10 on signed like a step up", "stays"),
     Verb.REVOKE_BOT_KEY: ("a gateway key", "any stage", "stays; the bot's orders are cancelled, the key never comes back"),
     Verb.ACK_ALERT: ("an alert", "any stage", "stays; nothing else changes"),
+    Verb.SET_RATE: ("the EUR rate that the band is around", "any stage", "stays; evidence stays"),
     Verb.FLATTEN: ("a symbol, or all", "any stage at which something that gatehouse bought is held", "stays; the holding is sold"),
     Verb.DRILL: ("a halt", "MOCK, TESTNET_VALIDATING, VALIDATED", "stays, or HALTED when it is not proven empty in time"),
 }

@@ -35,8 +35,12 @@ from controller.settings.testnet import TestnetSettings, VenueSettings
 from exchange.errors import ConfigError, GatehouseError, Unreachable
 from exchange.ports import VenueName
 from policies.document import digest, load_policy
+from policies.eur import NO_RATES, band, sources
+from policies.numbers import text
 from policies.stage import Environment
 
+_NO_END = "Set eur_rate in the policy to a current rate, or let it follow the ECB: a section [eur_rate.follow] makes it end never."
+_ENDS_SOON_DAYS = 2
 _MIN_FREE_MB = 200
 _MAX_SKEW_MS = 500
 
@@ -115,16 +119,22 @@ def _policy(directory: Path, settings: Settings) -> str:
     return f"{policy.name} {digest(policy)[:19]}…"
 
 
-def _rate(directory: Path, settings: Settings) -> str:
+def _rate(directory: Path, settings: Settings) -> str | Warned:
     rate = load_policy(_read(directory / settings.policy)).eur_rate
     now = time.time_ns() // 1_000_000
-    if not rate.as_of <= now < rate.valid_until:
+    if rate.follow is not None:
+        low, high = (text(bound) for bound in band(rate, NO_RATES))
+        return f"follows {' and '.join(sources(rate.follow))} from {low} to {high} {rate.asset} per EUR, and does not end"
+    if rate.valid_until is None or not rate.as_of <= now < rate.valid_until:
         raise ConfigError(
             "the EUR rate of the policy is not valid today: every order is denied",
             code="rate-stale",
-            remedy="Set eur_rate in the policy to a current rate.",
+            remedy=_NO_END,
         )
-    return f"{rate.quote_per_eur} {rate.asset} per EUR, good for {(rate.valid_until - now) // 86_400_000} more days"
+    days = (rate.valid_until - now) // 86_400_000
+    if days <= _ENDS_SOON_DAYS:
+        return Warned(f"the EUR rate of the policy ends in {days} days, and then every order is denied", _NO_END)
+    return f"{rate.quote_per_eur} {rate.asset} per EUR, good for {days} more days"
 
 
 def _roster(directory: Path, settings: Settings) -> str:

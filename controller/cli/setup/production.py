@@ -75,7 +75,7 @@ def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_POR
             + ("" if wanted.live_key and wanted.watchdog_key and artifact else "; fill in what is empty")
             + "; before LIVE name a checkpoint target outside this folder",
         ),
-        ("policy.toml", "the limits, and what each gate requires; set its eur_rate"),
+        ("policy.toml", "the limits, and what each gate requires; check that its eur_rate is near today's"),
         ("roster.toml", "who may sign" + ("; list a security key before going live" if wanted.mode is Mode.TEAM else "")),
         *(
             (f"keys/{person}.key", f"{person}'s signing key ({role}); keep it on {person}'s own machine")

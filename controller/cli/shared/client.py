@@ -117,8 +117,25 @@ def _require_listener(path: Path, remedy: str) -> None:
         try:
             probe.connect(str(path))
         except OSError as error:
-            why = f"the controller is not running: nothing answers at {path} ({error.strerror or error})"
-            raise Unreachable(why, code="not-running", remedy=remedy) from None
+            because = f"nothing answers at {path} ({error.strerror or error})"
+            if _writes_its_journal(path.parent):
+                raise Unreachable(
+                    f"the controller has its journal open, but {because}: it is starting, waits for a venue, or hangs",
+                    code="not-answering",
+                    remedy="Read what `gatehouse run` prints: a start names the venue it waits for. "
+                    "`gatehouse doctor` says which venue does not answer.",
+                ) from None
+            raise Unreachable(f"the controller is not running: {because}", code="not-running", remedy=remedy) from None
+
+
+def _writes_its_journal(data: Path) -> bool:
+    """Whether a process on this machine holds the lock of the journal file: Linux lists it, so nothing is locked to find out."""
+    try:
+        inode = (data / "journal.db.lock").stat().st_ino
+        held = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return False
+    return any(line.split()[1] == "FLOCK" and line.split()[5].rpartition(":")[2] == str(inode) for line in held)
 
 
 def _parse(shape: type[_T], answer: Answer) -> _T:

@@ -94,6 +94,7 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         ),
         *((("unknown", Text("\n".join(view.unproven), "yellow")),) if view.unproven else ()),
         *(("proposed", Text(_proposed(one), "bold yellow")) for one in view.proposals),
+        *((("eur rate", Text(view.eur_rate, "bold yellow" if view.eur_rate.startswith("none") else "")),) if view.eur_rate else ()),
         ("policy", f"{view.policy.name}  {short(view.policy.digest)}  {view.mode}"),
         ("release", f"{view.release.name} {view.release.version}  {short(view.release.digest)}"),
         ("writer", "has decided nothing yet" if view.decided_ms_ago is None else f"decided {view.decided_ms_ago} ms ago"),

@@ -1,4 +1,4 @@
-"""Verbs that change no stage by themselves: veto, revoke, set-roster, set-policy, set-release. ``cli.app`` adds them."""
+"""Verbs that change no stage by themselves: veto, revoke, set-roster, set-policy, set-release, set-rate. ``cli.app`` adds them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FileArgument = Annotated[Path, typer.Argument(help="The new document, as a file.
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this file."""
-    for verb in (veto, revoke, set_roster, set_policy, set_release):
+    for verb in (veto, revoke, set_roster, set_policy, set_release, set_rate):
         app.command()(verb)
 
 
@@ -53,7 +53,7 @@ def set_roster(
     """Change who may sign. Needs the quorum of the present and of the new roster. The new version is one higher."""
     from controller.cli.sign.command_files import subject_of
 
-    _ask(Verb.SET_ROSTER, subject_of(Verb.SET_ROSTER, str(file)), key, reason, directory, output)
+    _ask(Verb.SET_ROSTER, subject_of(Verb.SET_ROSTER, str(file), directory), key, reason, directory, output)
 
 
 def set_policy(
@@ -66,7 +66,7 @@ def set_policy(
     """Change the policy. All evidence becomes void and the deployment goes back to MOCK."""
     from controller.cli.sign.command_files import subject_of
 
-    _ask(Verb.SET_POLICY, subject_of(Verb.SET_POLICY, str(file)), key, reason, directory, output)
+    _ask(Verb.SET_POLICY, subject_of(Verb.SET_POLICY, str(file), directory), key, reason, directory, output)
 
 
 def set_release(
@@ -85,6 +85,22 @@ def set_release(
 
     digest = artifact if artifact.startswith("sha256:") else canonical.digest(read_bytes(Path(artifact)))
     _ask(Verb.SET_RELEASE, release_document(name, version, digest), key, reason, directory, output)
+
+
+def set_rate(
+    rate: Annotated[str, typer.Argument(help="The quote asset for one EUR, for example 1.16.")],
+    key: KeysOption,
+    reason: ReasonOption,
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Change the EUR rate that the band of the policy is around, at any stage. Stage and evidence stay.
+
+    It is needed when the rate has left the band; within it the rate renews itself.
+    """
+    from controller.cli.sign.command_files import subject_of
+
+    _ask(Verb.SET_RATE, subject_of(Verb.SET_RATE, rate, directory), key, reason, directory, output)
 
 
 def _ask(verb: Verb, subject: str | None, keys: Sequence[str], reason: str, directory: Path, output: Output) -> None:

@@ -9,6 +9,7 @@ from controller.core.order_state import OrderState
 from controller.core.state import Ledger, State
 from exchange.model import Millis, OrderStatus, Quote, SymbolRules
 from exchange.ports import VenueName
+from policies.eur import Rates, lowest
 from policies.exposure import EUR_STEP, AccountView, Exposure, MissingInput, OrderRisk, worst_case
 from policies.schema import Policy
 
@@ -61,7 +62,7 @@ def exposure(
     state: State, policy: Policy, venue: VenueName, quotes: Mapping[str, Quote], rules: Mapping[str, SymbolRules], now: Millis
 ) -> Exposure | MissingInput:
     """Return the worst-case exposure of one venue's account, or which input is missing."""
-    return worst_case(account_view(state, policy, venue), quotes, rules, policy, now)
+    return worst_case(account_view(state, policy, venue), quotes, rules, policy, now, state.rates)
 
 
 def bought(state: State, policy: Policy, venue: VenueName, symbol: str) -> Decimal:
@@ -72,8 +73,10 @@ def bought(state: State, policy: Policy, venue: VenueName, symbol: str) -> Decim
     return max(min(ledger.bought.get(asset, ZERO), ledger.totals.get(asset, ZERO)), ZERO)
 
 
-def equity_eur(ledger: Ledger, policy: Policy, quotes: Mapping[str, Quote]) -> Decimal | None:
+def equity_eur(ledger: Ledger, policy: Policy, quotes: Mapping[str, Quote], rates: Rates) -> Decimal | None:
     """The value of the account in EUR: the quote asset plus every base asset at the bid price, rounded down.
+
+    It is converted at the lowest rate that the policy accepts, so that a loss counts at its largest and a moving rate is none.
 
     ``None`` when an asset that is held has no quote, or the balances are not known.
     """
@@ -88,4 +91,4 @@ def equity_eur(ledger: Ledger, policy: Policy, quotes: Mapping[str, Quote]) -> D
             if market is None:
                 return None
             value += held * market.bid
-    return (value / policy.eur_rate.quote_per_eur).quantize(EUR_STEP, rounding=ROUND_DOWN)
+    return (value / lowest(policy.eur_rate, rates)).quantize(EUR_STEP, rounding=ROUND_DOWN)

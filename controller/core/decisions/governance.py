@@ -1,6 +1,6 @@
 """Decisions about commands with a subject: veto, revoke, and changes of roster, policy and release. Called by ``commands``.
 
-Bot keys, alerts, drills and flattens have files of their own.
+Bot keys, alerts, drills, flattens and rates have files of their own.
 
 A new roster must be signed by the quorum of the old roster and by that of
 the new one, must raise the version by one, and must keep every revoked key revoked (the rules of a TUF root,
@@ -18,7 +18,7 @@ from controller.authority.command import Command
 from controller.authority.roster import KeyStatus, Roster, RosterKey, parse_roster_json
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import alerts, bot_keys, drills, flatten, moves
+from controller.core.decisions import alerts, bot_keys, drills, flatten, moves, rates
 from controller.core.decisions.draft import Draft
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
@@ -111,6 +111,13 @@ def check(state: State, policy: Policy, verb: Verb, target: Position, subject: s
             return _set_policy(state, policy, subject)
         case Verb.SET_RELEASE:
             return _set_release(state, subject)
+        case _:
+            _check_without_document(state, policy, verb, subject)
+    return Change()
+
+
+def _check_without_document(state: State, policy: Policy, verb: Verb, subject: str) -> None:
+    match verb:
         case Verb.ISSUE_BOT_KEY:
             bot_keys.check_issue(state, subject)
         case Verb.REVOKE_BOT_KEY:
@@ -120,12 +127,13 @@ def check(state: State, policy: Policy, verb: Verb, target: Position, subject: s
         case Verb.DRILL:
             flatten.check_idle(state)
             drills.check(state, subject)
+        case Verb.SET_RATE:
+            rates.check_set(state, policy, subject)
         case Verb.FLATTEN:
             drills.check_idle(state)
             flatten.check(state, policy, subject)
         case _:
             raise Refused(f"{verb} has no subject", code="no-subject", remedy="Propose the command without a subject.")
-    return Change()
 
 
 def apply(draft: Draft, command: Command, change: Change, persons: tuple[str, ...]) -> None:
@@ -165,6 +173,8 @@ def _apply_without_document(draft: Draft, command: Command, persons: tuple[str, 
             alerts.acknowledge(draft, command, persons)
         case Verb.FLATTEN:
             flatten.start(draft, command)
+        case Verb.SET_RATE:
+            rates.set_centre(draft, command)
         case _:
             drills.start(draft, command)
 

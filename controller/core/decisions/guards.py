@@ -214,7 +214,7 @@ def _measurements(
     state: State, policy: Policy, venue: VenueName, market: Market | None, tick: Tick, now: Millis
 ) -> GuardMeasurements:
     ledger = state.ledger(venue)
-    equity = equity_eur(ledger, policy, market.quotes) if market else None
+    equity = equity_eur(ledger, policy, market.quotes, state.rates) if market else None
     offset = tick.clock_offset_ms.get(venue)
     since = Millis(max(state.stage_since, state.started_at))
     measured = Measured(equity, now) if equity is not None else None

@@ -13,7 +13,7 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, closed_symbols, drills, flatten, guards, orders
+from controller.core.fold import alerts, bot_keys, closed_symbols, drills, flatten, guards, orders, rates
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.state import HaltFigures, Ledger, Pending, Proposal, Seal, SignedAuthority, State
@@ -63,7 +63,9 @@ def _void_evidence(state: State, changed: str) -> State:
 
 
 def _policy(state: State, event: e.PolicyAdopted) -> State:
-    state = _void_evidence(_governed(state, policy=parse_journalled(event.document.encode()), policy_digest=event.digest), "policy")
+    policy = parse_journalled(event.document.encode())
+    state = rates.policy_adopted(state, state.policy, policy)
+    state = _void_evidence(_governed(state, policy=policy, policy_digest=event.digest), "policy")
     policy_file = state.policy_file if event.command_id else event.digest
     state = replace(state, tally=_new_tally(state, state.position), policy_file=policy_file, policy_approved="")
     return _settled(state, "policy", event.digest)
@@ -350,6 +352,8 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.Sampled: _sampled,
     e.SymbolClosed: closed_symbols.closed,
     e.SymbolReopened: closed_symbols.reopened,
+    e.EurRateRead: rates.rate_read,
+    e.EurRateSet: rates.rate_set,
     e.BotKeysAdopted: bot_keys.keys_adopted,
     e.BotKeyIssued: bot_keys.key_issued,
     e.BotKeyRevoked: bot_keys.key_revoked,

@@ -271,6 +271,12 @@ class Operator(Reads):
                 return Position(Stage.MOCK)
             case verb:
                 ways = [target for way, target, _ in evidence.gated_moves(state) if way is verb]
+        if not ways and state.position.stage is Stage.HALTED:
+            raise UsageError(
+                f"{request.verb} does not lead out of HALTED without a target",
+                code="no-target",
+                remedy="`gatehouse status` lists the ways out: `gatehouse reset` to MOCK, or `gatehouse resume --to STAGE`.",
+            )
         if len(ways) != 1:
             raise UsageError(
                 f"{request.verb} from {state.position} needs a target",

@@ -74,6 +74,11 @@ def _flatten_started(event: e.FlattenStarted) -> str:
     return f"flatten of {', '.join(event.symbols)} on {event.venue} started by {by}: {event.reason}"
 
 
+def _rate_read(event: e.EurRateRead) -> str:
+    said = text(event.low) if event.low == event.high else f"{text(event.low)} to {text(event.high)}"
+    return f"{event.source} says {said} for one EUR"
+
+
 _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
     {
         e.DeploymentCreated: lambda event: f"{event.controller_id} created for {event.environment}",
@@ -94,6 +99,8 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         ),
         e.EvidenceSealed: lambda event: f"evidence {event.digest[:19]}… sealed for {event.gate}: {event.verdict}",
         e.StageChanged: _stage,
+        e.EurRateRead: _rate_read,
+        e.EurRateSet: lambda event: f"the signed EUR rate is {text(event.quote_per_eur)} from here on, it was {text(event.before)}",
         e.FlattenStarted: _flatten_started,
         e.FlattenSliced: lambda event: f"{event.client_id} is the next sale of the flatten, widening {event.widening}",
         e.FlattenWaits: lambda event: f"the flatten waits: {event.reason}",

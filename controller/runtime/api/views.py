@@ -32,6 +32,7 @@ from controller.console.schema import (
 from controller.core import events as e
 from controller.core.decisions import evidence, landing
 from controller.core.decisions.absence import missing_proof
+from controller.core.decisions.rates import line as rate_line
 from controller.core.inputs import Tick
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
@@ -118,6 +119,7 @@ def status_view(
         ways_out=way_out_views(state, policy, seen, now) if venue is not None else (),
         flatten=flatten_view(state, policy),
         mode=state.mode,
+        eur_rate=rate_line(policy.eur_rate, state.rates, now),
         proposals=_proposals(state),
     )
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from controller.core.causes import HaltClass
+from controller.journal.sqlite import open_journal
 from exchange.errors import DeadlineExceeded, GatehouseError, Halted, IntegrityError, Refused, Unauthorised, Unreachable, UsageError
 from policies.stage import Stage
-from tests.support.cli_kit import Run, Served, printed
+from tests.support.cli_kit import Run, Served, printed, write_journal
+from tests.support.desk import Desk
 
 
 def test_status_shows_stage_exposure_and_what_comes_next(run: Run, served: Served) -> None:
@@ -58,6 +61,22 @@ def test_gates_show_measured_threshold_and_why_a_rule_does_not_pass(run: Run, se
         assert words in text
 
 
+def test_explain_gate_judges_the_next_gate_now(run: Run, served: Served) -> None:
+    write_journal(Desk().walk_to(Stage.TESTNET_VALIDATING), served.directory)
+    for name in ("gate", "validation"):
+        text = run("explain", name, "-d", served.directory).stdout
+        for words in ("covered-time", "40.8 h", "the run is not long enough yet"):
+            assert words in text
+
+
+@pytest.mark.parametrize("verb", [("gates",), ("explain", "gate")])
+def test_where_no_gate_leads_up_from_a_halt_the_ways_out_are_named(run: Run, served: Served, verb: tuple[str, ...]) -> None:
+    served.port.gate_views = []
+    served.port.view = served.port.view.model_copy(update={"stage": Stage.HALTED, "position": "HALTED"})
+    text = run(*verb, "-d", served.directory).stdout
+    assert "No gate leads up from HALTED. `gatehouse status` lists the ways out" in text
+
+
 def test_lists_respect_their_limit(run: Run, served: Served) -> None:
     assert len(printed(run("orders", "-d", served.directory, "-n", "3", "-o", "json"))) == 3
 
@@ -93,6 +112,14 @@ def test_a_controller_that_does_not_run_is_unreachable(run: Run, deployment: Pat
     result = run("status", "--dir", deployment, "-o", "json")
     assert result.exit_code == 6
     assert printed(result, error=True)["error"]["code"] == "not-running"
+
+
+def test_a_controller_that_starts_is_not_said_to_be_stopped(run: Run, deployment: Path) -> None:
+    with closing(open_journal(deployment / "var" / "journal.db", "demo")):
+        starting = run("status", "--dir", deployment, "-o", "json")
+    stopped = run("status", "--dir", deployment, "-o", "json")
+    assert [printed(one, error=True)["error"]["code"] for one in (starting, stopped)] == ["not-answering", "not-running"]
+    assert (starting.exit_code, "waits for a venue" in starting.stderr) == (6, True)
 
 
 def test_a_stale_socket_is_unreachable(run: Run, deployment: Path) -> None:
