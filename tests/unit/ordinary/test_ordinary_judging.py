@@ -66,7 +66,7 @@ def test_the_covering_copies_change_times_and_coverage_only() -> None:
         changed = world.shortened(text, changes)
         lines = [new for old, new in zip(text.splitlines(), changed.splitlines(), strict=True) if old != new]
         assert lines
-        words = ("covered_ms", "coverage_ratio", "every: int", '"3000"')
+        words = ("covered_ms", "coverage_ratio", "every: int", '"3000"', "every_s", "retry_s")
         assert [line for line in lines if not any(word in line.lower() for word in words)] == []
 
 
