@@ -14,7 +14,7 @@ A missing, stale or implausible input gives ``MissingInput`` and no number (arch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from enum import StrEnum
 
@@ -91,16 +91,17 @@ class OrderRisk:
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """One venue account as the controller knows it.
+    """The bot's part of one venue account, as the controller knows it.
 
     ``holdings`` are totals (free and locked) by asset and must name every base asset and the quote asset, zeros included.
     ``reconciled_at`` is when they were last seen to agree with the venue. ``orders`` are the orders that can still trade; terminal
-    ones are ignored.
+    ones are ignored. ``kept`` is what the account holds besides: its owner's, and in no limit.
     """
 
     holdings: Mapping[str, Decimal]
     reconciled_at: Millis
     orders: tuple[OrderRisk, ...] = ()
+    kept: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

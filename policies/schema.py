@@ -26,9 +26,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from exchange.model import SYMBOL, Millis, symbol_fault
-from policies.numbers import Exact
+from policies.numbers import Exact, text
 from policies.rules import METRICS, GateName, MetricName, Op, Unit
-from policies.stage import Environment, Mode
+from policies.stage import WITHOUT_REAL_MONEY, Environment, Mode, Stage
 
 LIVE_CAP_MAX_EUR = Decimal(10)
 """LIVE_€10 allows at most ten euros. No policy in any environment can raise this."""
@@ -36,6 +36,9 @@ LIVE_CAP_MAX_EUR = Decimal(10)
 FIRST_STEP_MAX_EUR = Decimal(25)
 STEP_FACTOR_MAX = Decimal(2)
 """The bounds of the ramp in every environment (execution-safety.md §6)."""
+
+GUARD_BEFORE_GATE = "guard_before_gate"
+"""The type of the error about a guard that would halt on a gap that its stage's gate tolerates; its context names the field."""
 
 _DAY_MS = 86_400_000
 
@@ -258,8 +261,34 @@ class OnBreach(_Section):
         return self
 
 
+class BlindHalt(_Section):
+    """When a guard that only does not see halts, for each stage without real money. Without a number it pauses and cancels only.
+
+    Both its blindness and the gap in the coverage must be longer, so it never halts on a gap that the stage's gate tolerates.
+    """
+
+    mock: DurationMs | None = None
+    testnet_validating: DurationMs | None = None
+    validated: DurationMs | None = None
+
+    def of(self, stage: Stage) -> int | None:
+        """The deadline of a stage without real money."""
+        match stage:
+            case Stage.MOCK:
+                return self.mock
+            case Stage.TESTNET_VALIDATING:
+                return self.testnet_validating
+            case Stage.VALIDATED:
+                return self.validated
+            case _:
+                return None
+
+
 class Guards(_Section):
-    """The always-on guards. ``blind_deadline_ms``: after this time without a measurement a guard halts."""
+    """The always-on guards. ``blind_deadline_ms``: after this time without a measurement a guard halts.
+
+    At stages without real money it pauses and cancels instead; ``blind_halt_ms`` says when it halts there.
+    """
 
     daily_loss: DailyLoss
     drawdown_fraction: Fraction
@@ -271,6 +300,7 @@ class Guards(_Section):
     blind_deadline_ms: DurationMs
     reduce: Reduce | None = None
     on_breach: OnBreach = OnBreach()
+    blind_halt_ms: BlindHalt = BlindHalt()
 
 
 class Flatten(_Section):
@@ -320,6 +350,16 @@ class Authority(_Section):
     cooling_off_ms: DurationMs
 
 
+class Live(_Section):
+    """What of the live account is its owner's. ``baseline`` is what the account holds that gatehouse did not buy.
+
+    ``refuse``: no move to real money while the baseline is worth more than the target's cap. ``keep``: it may be worth anything,
+    since it is never sold, never counted and never shown to the bot.
+    """
+
+    baseline: Literal["refuse", "keep"] = "refuse"
+
+
 class GateRule(_Section):
     """One comparison. ``min_samples``: with fewer observations behind the metric, the rule is inconclusive."""
 
@@ -364,6 +404,11 @@ class Gates(_Section):
             case GateName.RESUME:
                 return self.resume
 
+    def gap_tolerated_ms(self, gate: GateName) -> Decimal | None:
+        """The longest gap in the coverage that a gate tolerates; ``None`` where it has no rule about that."""
+        bounds = {Op.AT_MOST, Op.BELOW, Op.EQUAL}
+        return min((r.threshold for r in self.of(gate) if r.metric is MetricName.LONGEST_GAP_MS and r.op in bounds), default=None)
+
     @model_validator(mode="after")
     def _distinct_ids(self) -> Self:
         for gate in GateName:
@@ -371,6 +416,10 @@ class Gates(_Section):
             if len(set(ids)) != len(ids):
                 raise ValueError(f"two rules of {gate} have the same id")
         return self
+
+
+_GATE_UP = dict(zip(WITHOUT_REAL_MONEY, (GateName.TESTNET_READY, GateName.VALIDATION, GateName.LIVE_READY), strict=True))
+"""The gate that judges the evidence of each stage without real money."""
 
 
 class OnStop(StrEnum):
@@ -403,6 +452,7 @@ class Policy(_Section):
     gates: Gates
     on_stop: OnStop = OnStop.CANCEL
     flatten: Flatten | None = None
+    live: Live = Live()
 
     @model_validator(mode="after")
     def _flatten_fits(self) -> Self:
@@ -414,6 +464,23 @@ class Policy(_Section):
             raise ValueError("flatten.slice_eur_max may be at most limits.order_notional_max_eur")
         if self.flatten.widen_bps[-1] >= self.limits.price_collar_bps:
             raise ValueError("flatten.widen_bps must stay below limits.price_collar_bps")
+        return self
+
+    @model_validator(mode="after")
+    def _guards_tolerate_what_gates_tolerate(self) -> Self:
+        for stage, gate in _GATE_UP.items():
+            deadline, gap = self.guards.blind_halt_ms.of(stage), self.gates.gap_tolerated_ms(gate)
+            if deadline is not None and gap is not None and deadline < gap:
+                raise PydanticCustomError(
+                    GUARD_BEFORE_GATE,
+                    "is {deadline} ms, and gate {gate} tolerates a gap of {gap} ms: a guard must not halt on it",
+                    {
+                        "path": f"guards.blind_halt_ms.{stage.lower()}",
+                        "deadline": deadline,
+                        "gate": gate.value,
+                        "gap": text(gap),
+                    },
+                )
         return self
 
     @model_validator(mode="after")

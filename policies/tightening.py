@@ -16,10 +16,15 @@ from policies.document import canonical_bytes
 from policies.floors import FLOORS
 from policies.rules import GateName
 from policies.schema import GateRule, Policy
+from policies.stage import WITHOUT_REAL_MONEY
 
 _GATES = "gates."
-_WINDOWS = frozenset({"limits.order_rate.per_ms", "guards.reject_rate.window_ms"})
-"""A window that slides has no stricter side: a longer one dilutes a burst of rejections, and a shorter one counts fewer orders."""
+_NO_STRICTER_SIDE = (
+    *("limits.order_rate.per_ms", "guards.reject_rate.window_ms"),
+    *(f"guards.blind_halt_ms.{stage.lower()}" for stage in WITHOUT_REAL_MONEY),
+)
+"""A window that slides: a longer one dilutes a burst of rejections, and a shorter one counts fewer orders. And a deadline that
+must not be too early: a later one lets a guard be blind for longer."""
 
 
 def differences(old: Policy, new: Policy) -> tuple[str, ...]:
@@ -42,7 +47,7 @@ def only_stricter(old: Policy, new: Policy) -> bool:
 
 
 def _compared(path: str) -> bool:
-    return path not in _WINDOWS and any(path == floor.path or path.startswith(f"{floor.path}.") for floor in FLOORS)
+    return path not in _NO_STRICTER_SIDE and any(path == floor.path or path.startswith(f"{floor.path}.") for floor in FLOORS)
 
 
 def _floors_hold(old: Policy, new: Policy) -> bool:

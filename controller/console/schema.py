@@ -53,12 +53,17 @@ class QuoteView(View):
 
 
 class CoverageView(View):
-    """How much of the validation run counts: ``covered_ms`` of ``target_ms`` needed; ``total_ms`` is the time since it began."""
+    """How much of the validation run counts: ``covered_ms`` of ``target_ms`` needed; ``total_ms`` is the time since it began.
+
+    While time does not count, ``paused_because`` says why and ``paused_since_ms`` since when.
+    """
 
     covered_ms: int
     total_ms: int
     longest_gap_ms: int
     target_ms: int
+    paused_because: str = ""
+    paused_since_ms: int | None = None
 
 
 class CountersView(View):
@@ -133,6 +138,13 @@ class NextEdgeView(View):
     def blind(self) -> str:
         """Why a command would be refused now although its gate passes; empty when the target is seen."""
         return "; ".join(fact.line for fact in self.landing if not fact.ok)
+
+
+class HoldingsView(View):
+    """The account in use, by asset: what the bot may use, and what is its owner's. An asset with nothing of it is left out."""
+
+    bot: dict[str, Amount]
+    owner: dict[str, Amount]
 
 
 class PendingView(View):
@@ -223,6 +235,7 @@ class StatusView(View):
     equity_eur: Amount | None
     day_pnl_eur: Amount | None
     net_pnl_eur: Amount | None
+    holdings: HoldingsView | None = None
     guard_level: str
     guard_reason: str
     quote: QuoteView | None

@@ -92,9 +92,10 @@ class AlertKind(StrEnum):
     TESTNET = "testnet"
     PROPOSAL = "proposal"
     RATE = "rate"
+    PAUSED = "paused"
 
 
-INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL, AlertKind.TESTNET})
+INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL, AlertKind.TESTNET, AlertKind.PAUSED})
 """The kinds that need no acknowledgement: an operator asked for it, or it resolves itself. All others stay until acknowledged."""
 
 

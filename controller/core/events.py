@@ -225,13 +225,14 @@ class GuardLevelChanged(Event):
     """The most severe guard level changed; ``level`` is empty when no guard is breached.
 
     HALT and FLATTEN are recorded here only while HALTED, where they refuse a resume. ``reducing`` names the guards whose loss
-    leaves only sells until it is small enough again.
+    leaves only sells until it is small enough again, ``unseen`` those that do not see what they judge by.
     """
 
     level: str
     reason: str
     guard: str = ""
     reducing: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 class HaltMeasured(Event):

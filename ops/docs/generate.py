@@ -17,7 +17,7 @@ from policies.stage import RISK_ORDER, Environment, Mode, Stage
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from ops.docs.guard_tables import halts, responses  # noqa: E402 - the root is on the path only now
+from ops.docs.guard_tables import events, halts, responses  # noqa: E402 - the root is on the path only now
 from ops.docs.testnet_page import testnet  # noqa: E402 - the root is on the path only now
 
 
@@ -61,7 +61,7 @@ def lifecycle() -> str:
         slow = " + cooling-off" if solo.cooling_off else ""
         itself = ", or the key itself" if verb in BY_ITSELF else ""
         lines.append(f"| {verb} | {about} | {where} | {leads} | {team.persons} / {solo.persons}{slow}{itself} |")
-    return "\n".join([*lines, *responses(), *halts()]) + "\n"
+    return "\n".join([*lines, *responses(), *events(), *halts()]) + "\n"
 
 
 ABOUT = {

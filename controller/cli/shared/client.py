@@ -58,7 +58,13 @@ class OperatorClient:
         remedy = f"Start the controller with `gatehouse run --dir {directory}`, or pass the right --dir."
         _require_listener(path, remedy)
         self._http = JsonClient(
-            "the controller", base="http://gatehouse", remedy=remedy, socket=path, answer_within_s=answer_within_s
+            "the controller",
+            base="http://gatehouse",
+            remedy=remedy,
+            socket=path,
+            answer_within_s=answer_within_s,
+            remedy_if_silent="The controller is up, so do not start another. Run `gatehouse halt`, and if this goes on, end its "
+            "process: ops/docs/runbooks/controller-hung.md says how.",
         )
 
     def __enter__(self) -> OperatorClient:
@@ -116,6 +122,12 @@ def _require_listener(path: Path, remedy: str) -> None:
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
+        except PermissionError:
+            raise Unreachable(
+                f"the socket {path} belongs to another user",
+                code="not-permitted",
+                remedy="Run the command as the user that runs the controller.",
+            ) from None
         except OSError as error:
             because = f"nothing answers at {path} ({error.strerror or error})"
             if _writes_its_journal(path.parent):

@@ -80,7 +80,7 @@ def apply_when_due(draft: Draft, seen: Tick) -> None:
 
 
 def _lands_blind(state: State, verb: Verb, target: Position, seen: Tick, now: Millis) -> bool:
-    return any(not fact.ok for fact in landing.facts(state, _policy(state), verb, target, seen, now))
+    return bool(landing.blind(landing.facts(state, _policy(state), verb, target, seen, now)))
 
 
 def _is_busy(state: State) -> bool:

@@ -86,7 +86,15 @@ def _uncovered(state: State, policy: Policy, venue: VenueName, market: Market, b
         return state.not_armed_because or "not armed"
     if not state.ledger(venue).clean:
         return "reconciliation is not clean"
-    return drills.withholds_orders(state) or _bot_silent(bot_seen_at, now)
+    return _unseen(state) or drills.withholds_orders(state) or _bot_silent(bot_seen_at, now)
+
+
+def _unseen(state: State) -> str:
+    """Why the guards do not see enough; empty when they do."""
+    if not state.unseen:
+        return ""
+    why = f": {state.guard_reason}" if state.guard in state.unseen else ""
+    return f"nothing new is seen for {', '.join(state.unseen)}{why}"
 
 
 def _bot_silent(bot_seen_at: Millis | None, now: Millis) -> str:

@@ -13,7 +13,7 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, closed_symbols, drills, flatten, guards, orders, rates
+from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.state import HaltFigures, Ledger, Pending, Proposal, Seal, SignedAuthority, State
@@ -225,6 +225,7 @@ def _stage(state: State, event: e.StageChanged) -> State:
         seals=Map(),
         outcomes=(),
     )
+    moved = budget.budgeted(moved, event)
     return moved if moved.watched is watched else replace(moved, watched_since=moved.at)
 
 
@@ -261,11 +262,18 @@ def _reconciled(state: State, event: e.Reconciled) -> State:
     ledger = state.ledgers[event.venue]
     agreed_at = state.at if event.clean else ledger.reconciled_at
     ledger = replace(ledger, reconciled_at=agreed_at, clean=event.clean, breaks=event.breaks, suspected=event.suspected)
+    ledger = replace(ledger, read_at=state.at, read_since=_read_since(state, ledger))
     state = alerts.reconciled(state, event)
     state = flatten.reconciled(replace(state, ledgers=state.ledgers.set(event.venue, ledger)), event)
     if event.venue is not state.watched or state.tally is None:
         return state
     return replace(state, tally=state.tally.with_reconciliation(len(event.breaks)))
+
+
+def _read_since(state: State, ledger: Ledger) -> Millis:
+    """Since when the account has been read without a break, with the reading now."""
+    most = state.policy.guards.reconciliation.max_age_ms if state.policy is not None else 0
+    return state.at if ledger.read_at is None or state.at - ledger.read_at > most else ledger.read_since
 
 
 def _certain_offset(state: State, event: e.Sampled) -> int | None:
@@ -310,7 +318,8 @@ def _sampled(state: State, event: e.Sampled) -> State:
         unknown_open=len(unknown),
         oldest_unknown_ms=max((state.at - since for since in unknown), default=0),
     )
-    return replace(state, tally=tally)
+    uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
+    return replace(state, tally=tally, uncovered=uncovered)
 
 
 _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {

@@ -97,6 +97,8 @@ def test_a_number_is_stricter_on_one_side_only(path: str, strict: object, loose:
         put("ramp.steps", ()),
         put("guards.reduce.until", "0.1"),
         put("guards.on_breach.drawdown", "flatten"),
+        put("guards.blind_halt_ms.validated", 86_400_001),
+        put("guards.blind_halt_ms.mock", 120_000),
         put("eur_rate.as_of", POLICY.eur_rate.as_of + 1),
         put("eur_rate.valid_until", POLICY.eur_rate.valid_until + 1),
         without_reduce,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.console.schema import HoldingsView
 from controller.core.causes import HaltClass
 from controller.journal.sqlite import open_journal
 from exchange.errors import DeadlineExceeded, GatehouseError, Halted, IntegrityError, Refused, Unauthorised, Unreachable, UsageError
@@ -31,6 +32,15 @@ def test_status_as_json_is_the_view_itself(run: Run, served: Served) -> None:
 def test_status_says_unknown_where_nothing_is_known(run: Run, served: Served) -> None:
     served.port.view = served.port.view.model_copy(update={"exposure_eur": None, "quote": None, "equity_eur": None})
     assert "unknown of 10 EUR" in run("status", "-d", served.directory).stdout
+
+
+def test_status_says_why_and_since_when_no_time_counts(run: Run, served: Served) -> None:
+    view = served.port.view
+    assert view.coverage is not None
+    assert "no time counts" not in run("status", "-d", served.directory).stdout
+    paused = {"paused_because": "nothing new is seen for quote-stale", "paused_since_ms": view.now_ms - 45_000}
+    served.port.view = view.model_copy(update={"coverage": view.coverage.model_copy(update=paused)})
+    assert "for 00:00:45 no time counts: nothing new is seen for quote-stale" in run("status", "-d", served.directory).stdout
 
 
 def test_status_says_why_an_unknown_order_is_not_given_up(run: Run, served: Served) -> None:
@@ -106,6 +116,20 @@ def test_an_error_as_json_goes_to_standard_error(run: Run, served: Served) -> No
     assert printed(result, error=True) == {
         "error": {"code": "halted", "message": "it is halted", "remedy": "Resume it.", "exit_code": 5}
     }
+
+
+def test_status_says_what_the_bot_has_and_what_the_owner_keeps(run: Run, served: Served) -> None:
+    holdings = HoldingsView(bot={"USDT": Decimal("10.90")}, owner={"BTC": Decimal("0.3"), "USDT": Decimal("89.1")})
+    served.port.view = served.port.view.model_copy(update={"holdings": holdings})
+    assert "10.9 USDT; the owner keeps 0.3 BTC, 89.1 USDT" in run("status", "-d", served.directory).stdout
+
+
+def test_a_halted_deployment_has_no_part_of_0_eur(run: Run, served: Served) -> None:
+    halted = {"stage": Stage.HALTED, "position": "HALTED", "cap_eur": Decimal(0)}
+    served.port.view = served.port.view.model_copy(update=halted)
+    shown = run("status", "-d", served.directory).stdout
+    assert "6.4213 EUR, and no new order is admitted" in shown
+    assert "of 0 EUR" not in shown
 
 
 def test_a_controller_that_does_not_run_is_unreachable(run: Run, deployment: Path) -> None:
