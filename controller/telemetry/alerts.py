@@ -39,6 +39,7 @@ _LEVELS = {
     AlertKind.DRILL: logging.INFO,
     AlertKind.TESTNET: logging.WARNING,
     AlertKind.PROPOSAL: logging.ERROR,
+    AlertKind.RATE: logging.ERROR,
 }
 _REPORTED = {
     AlertKind.BREACH: "error",
@@ -57,6 +58,7 @@ _REPORTED = {
     AlertKind.BOT_KEY: "error",
     AlertKind.TESTNET: "warning",
     AlertKind.PROPOSAL: "error",
+    AlertKind.RATE: "error",
 }
 
 
