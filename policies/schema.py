@@ -54,6 +54,7 @@ SymbolName = Annotated[str, Field(pattern=f"^{SYMBOL}$"), BeforeValidator(_symbo
 Positive = Annotated[Exact, Field(gt=0)]
 Fraction = Annotated[Exact, Field(gt=0, le=1)]
 DurationMs = Annotated[int, Field(ge=1, le=366 * _DAY_MS)]
+Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{1,4000}={0,2}$")]
 BreachAction = Literal["hold", "flatten"]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Instant = Annotated[
@@ -345,9 +346,14 @@ class Evidence(_Section):
 
 
 class Authority(_Section):
-    """The cooling-off period in solo mode, in which any key can veto a command that adds risk."""
+    """The cooling-off period in solo mode, in which any key can veto a command that adds risk.
+
+    ``attestation_roots``: the makers of security keys whose attestation proves a touch, as base64 of their DER certificates. With
+    none, a signature that says it was touched is believed.
+    """
 
     cooling_off_ms: DurationMs
+    attestation_roots: Annotated[tuple[Base64, ...], Field(max_length=8)] = ()
 
 
 class Live(_Section):

@@ -38,7 +38,7 @@ from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end,
 from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
-from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile
+from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, latch_elsewhere
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.clock import SystemClock
 from controller.runtime.loop.liveness import block_halt_signal
@@ -46,6 +46,7 @@ from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.recovery.snapshot import Snapshots
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.serving.descriptors import in_use, limit, raise_limit, share
+from controller.settings.state_directory import state_directory
 from controller.telemetry import otel, sentry
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.logs import open_logs
@@ -93,6 +94,7 @@ async def run(
         deployment = _in_force(deployment, leadership)
         # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
         stack.push_async_callback(services.publisher.finish)
+        stack.callback(leadership.claims.close)
         stack.callback(leadership.journal.close)
         keep_watchdog(deployment, services.alerts, stack)
         if leadership.first_halt is not None and leadership.first_halt.alert is not None:
@@ -130,7 +132,7 @@ def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, sta
     telemetry = otel.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(telemetry.aclose)
     alerts = Alerts(clock=clock, reports=reports, redactor=redactor)
-    key = checkpoint_signing_key(deployment.data)
+    key, elsewhere = checkpoint_signing_key(deployment.data), state_directory()
     return ProcessServices(
         clock=clock,
         redactor=redactor,
@@ -139,7 +141,7 @@ def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, sta
         publisher=open_publisher(deployment, key, clock, alerts, redactor),
         history=RecentHistory(),
         snapshots=Snapshots(deployment.data, key),
-        latch=LatchFile(deployment.data / LATCH_FILE),
+        latch=LatchFile(deployment.data / LATCH_FILE, latch_elsewhere(elsewhere, deployment.directory) if elsewhere else None),
     )
 
 
@@ -247,6 +249,7 @@ async def _run(assembly: Assembly, stack: AsyncExitStack) -> None:
     tasks = assembly.start()
 
     async def end() -> None:
+        assembly.writer.write_held()
         assembly.permits.latch("the controller is stopping")
         for task in tasks:
             task.cancel()

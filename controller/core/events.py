@@ -116,13 +116,14 @@ class ControllerStarted(Event):
     """A process took the journal over.
 
     It is not armed. Its mock executor is new, so the mock orders of the last process are gone. ``high_water``: it keeps the highest
-    entry outside the journal too, so a file of that which is missing later was removed. ``witnesses``: the checkpoint targets
-    outside the deployment's folder.
+    entry outside the journal too, so a file of that which is missing later was removed. ``unmarked``: but no such file could be
+    written at this start. ``witnesses``: the checkpoint targets outside the deployment's folder.
     """
 
     epoch: int
     gatehouse_version: str
     high_water: bool = False
+    unmarked: bool = False
     witnesses: tuple[str, ...] = ()
 
 
@@ -456,7 +457,9 @@ class Reconciled(Event):
     """The venue's account was compared with ours.
 
     A difference found once is ``suspected``, because a venue's lists are not read at one instant. Found twice in a row it is a
-    break.
+    break. ``gaps`` are what the venue may have more than we have, one for each moment that the balances may be of. ``pending``
+    is what may be an order of ours that is being answered: the next reading has to know it.
+    break. ``count``: how many comparisons in a row had this outcome; the newest was made at ``taken_at``, absent if with the entry.
     """
 
     venue: VenueName
@@ -464,6 +467,10 @@ class Reconciled(Event):
     breaks: tuple[str, ...]
     suspected: tuple[str, ...]
     open_orders: int
+    gaps: tuple[dict[str, Amount], ...] = ()
+    pending: tuple[str, ...] = ()
+    count: int = 1
+    taken_at: int | None = None
 
 
 class AccountChecked(Event):
@@ -478,6 +485,9 @@ class Sampled(Event):
     """One measurement of a running stage: equity and worst-case exposure in EUR, and whether the interval counts as covered.
 
     ``uncovered_reason`` is empty when it does. The true clock offset is at most ``clock_uncertainty_ms`` from ``clock_offset_ms``.
+
+    ``count`` measurements in a row may be one entry (ADR 42). Its figures are those of the newest, made at ``taken_at``, absent if
+    with the entry; ``interval_ms`` is the sum; the lowest and highest figures are there where ``count`` is more than 1.
     """
 
     venue: VenueName
@@ -492,6 +502,11 @@ class Sampled(Event):
     uncovered_reason: str
     clock_offset_ms: int | None
     clock_uncertainty_ms: int = 0
+    count: int = 1
+    taken_at: int | None = None
+    equity_low_eur: Amount | None = None
+    equity_high_eur: Amount | None = None
+    exposure_high_eur: Amount | None = None
 
 
 class SymbolClosed(Event):

@@ -55,7 +55,8 @@ class BotKeyFound:
 class Boot:
     """A process took the journal over and read these documents from disk. ``policy`` and ``roster`` are canonical JSON.
 
-    ``witnesses``: the checkpoint targets that can be read back and are not in the deployment's folder.
+    ``witnesses``: the checkpoint targets that can be read back and are not in the deployment's folder. ``unmarked``: no file
+    outside the journal could take its highest entry.
     """
 
     controller_id: str
@@ -68,6 +69,7 @@ class Boot:
     accounts: Mapping[VenueName, str]
     bots: tuple[BotKeyFound, ...] = ()
     witnesses: tuple[str, ...] = ()
+    unmarked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class VenueReported:
 
 @dataclass(frozen=True, slots=True)
 class AccountSnapshot:
-    """A venue account, read twice with equal balances, so that all of it belongs to one moment."""
+    """A venue account: its balances, and the lists that were read before them."""
 
     open_orders: tuple[ListedOrder, ...]
     fills: tuple[Fill, ...]
@@ -146,6 +148,8 @@ class AccountSnapshot:
 class AccountRead:
     """The result of one reconciliation sweep. ``fills_before``: how many fills were booked when it began, at ``started_at``.
 
+    ``still``: the balances were the same before the lists, so all of it belongs to one moment. Otherwise ``later`` are the trades
+    that were listed after the balances. ``answered_at``: when the balances were there.
     ``fees``: the highest fee rate of each symbol whose rules are known. A venue may lock a buy's fee with the buy.
     """
 
@@ -154,6 +158,9 @@ class AccountRead:
     fills_before: int
     started_at: Millis
     fees: Mapping[str, Decimal] = field(default_factory=dict)
+    still: bool = True
+    later: tuple[Fill, ...] = ()
+    answered_at: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +326,11 @@ class RateRead:
     at: Millis
 
 
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The process is about to end. What is held back is journalled, so that a planned stop loses no measurement."""
+
+
 Input = (
     Boot
     | OrderRequested
@@ -341,4 +353,5 @@ Input = (
     | AlertNoticed
     | WatchdogLogRead
     | RateRead
+    | Stopping
 )

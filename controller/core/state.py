@@ -15,6 +15,7 @@ from controller.core.compact_map import CompactMap
 from controller.core.effects import AlertKind
 from controller.core.inputs import Release
 from controller.core.lifecycle import Halt, Position
+from controller.core.movements import Movement
 from controller.core.order_state import Orders, OrderState, bot_key
 from exchange.model import DataSource, Millis
 from exchange.ports import VenueName
@@ -43,7 +44,8 @@ class Ledger:
     for certain on which side of the guard's limit the clock offset is. ``ids`` maps the venue's id of every order of ours to our
     own id, and ``strangers`` holds the trades of orders that are not ours. ``one_numbering``: the venue's trade lists and its
     stream were seen to use the same ids. ``read_at`` is when the account was last read and compared, and
-    ``read_since`` since when without a break longer than ``guards.reconciliation.max_age_ms``.
+    ``read_since`` since when without a break longer than ``guards.reconciliation.max_age_ms``. ``recent`` are the latest trades,
+    and ``gaps`` and ``pending`` are those of the last ``Reconciled``.
     """
 
     totals: Map[str, Decimal] | None = None
@@ -72,6 +74,9 @@ class Ledger:
     one_numbering: bool = False
     read_at: Millis | None = None
     read_since: Millis = Millis(0)
+    recent: tuple[Movement, ...] = ()
+    gaps: tuple[Map[str, Decimal], ...] = ()
+    pending: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,8 @@ class Assembly:
             inbox=inbox,
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
         )
-        self._strangers = Strangers(lambda: self.writer.state)
+        lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
+        self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
         self._performer = self._make_performer()
         self.writer = writer = Writer(
             journal=parts.journal,
@@ -368,7 +369,11 @@ class Assembly:
             every_s=SWEEP_EVERY_S,
             rules=partial(self._markets.rules_of, name),
             strangers=self._strangers,
+            lost=partial(self._lost, name),
         )
+
+    def _lost(self, name: VenueName) -> bool:
+        return any(order.status is OrderStatus.UNKNOWN for order in self._open_on(name))
 
     def _after_gap(self, name: VenueName) -> None:
         self._sweepers[name].sweep_soon()

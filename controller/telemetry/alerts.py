@@ -40,6 +40,7 @@ _LEVELS = {
     AlertKind.TESTNET: logging.WARNING,
     AlertKind.PROPOSAL: logging.ERROR,
     AlertKind.PAUSED: logging.WARNING,
+    AlertKind.RATE: logging.ERROR,
 }
 _REPORTED = {
     AlertKind.BREACH: "error",
@@ -59,6 +60,7 @@ _REPORTED = {
     AlertKind.TESTNET: "warning",
     AlertKind.PROPOSAL: "error",
     AlertKind.PAUSED: "warning",
+    AlertKind.RATE: "error",
 }
 
 

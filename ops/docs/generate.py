@@ -48,7 +48,11 @@ def lifecycle() -> str:
         hands = f", {touched} touched" if touched else ""
         signed = f"{team.persons}{hands} / {solo.persons}{slow}"
         lines.append(f"| {edge.source} | {edge.verb} | {edge.target} | {gate or '-'} | {signed} |")
-    lines += ["", "Touched: in production, by anyone who signs with a security key. See [signing](signing.md)."]
+    lines += [
+        "",
+        "Touched: in production, by anyone who signs with a security key. Claimed by the key unless the policy asks for an",
+        "attestation: see [signing](signing.md#an-attested-key).",
+    ]
     lines += [
         "",
         "These verbs are not moves. Each carries what it is about in the signed payload.",

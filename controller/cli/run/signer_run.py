@@ -57,6 +57,7 @@ def _live(directory: Path, settings: Settings, chosen: SignerSettings, policy: P
         account=settings.live.fingerprint,
         mode=policy.mode,
         roster=load_roster(directory / settings.roster),
+        attestation_roots=policy.authority.attestation_roots,
     )
     grants = Grants(pinned, memory, partial(file.save, memory, durable=True))
     return LiveAuthority(grants, Buys(memory, file), chosen.buys_per_day, policy.eur_rate.quote_per_eur)

@@ -154,6 +154,13 @@ def roster_of(directory: Path) -> Roster | None:
     return load_roster(directory / load_settings(directory).roster) if (directory / FILE_NAME).is_file() else None
 
 
+def roots_in(directory: Path) -> tuple[str, ...]:
+    """The makers of security keys that the policy file of a deployment names; none without a deployment."""
+    if not (directory / FILE_NAME).is_file():
+        return ()
+    return load_policy(read_bytes(directory / load_settings(directory).policy)).authority.attestation_roots
+
+
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file. Raises ``ConfigError`` when it cannot be read."""
     try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 from controller.cli.shared.client import data_directory
 from controller.cli.shared.output import Output, print_json, stdout
-from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, LatchMark
+from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, LatchMark, latch_elsewhere
+from controller.settings.state_directory import state_directory
 from exchange.errors import DeadlineExceeded, GatehouseError, Unreachable
 
 TAKEN_WITHIN_S = 3.0
@@ -24,9 +26,12 @@ def halt_without_answer(directory: Path, reason: str, error: GatehouseError, out
     data = data_directory(directory)
     if not data.is_dir():
         raise error
-    latch = LatchFile(data / LATCH_FILE)
+    latch, elsewhere = LatchFile(data / LATCH_FILE), state_directory()
+    # The copy is where the controller's user looks for it, so only that user can write it.
+    own = elsewhere is not None and data.stat().st_uid == os.geteuid()
+    copied = LatchFile(data / LATCH_FILE, latch_elsewhere(elsewhere, directory)) if own and elsewhere is not None else latch
     try:
-        latch.put(LatchMark(reason or "an operator stopped it", 0, halted=True))
+        copied.put(LatchMark(reason or "an operator stopped it", 0, halted=True))
     except OSError as failure:
         raise Unreachable(
             f"NOT HALTED: {error.message}, and the latch file {data / LATCH_FILE} cannot be written: {failure.strerror}",

@@ -16,7 +16,7 @@ from controller.authority.command import Command
 from controller.core import events as e
 from controller.core.decisions import alerts
 from controller.core.decisions.draft import Draft
-from controller.core.effects import AlertKind
+from controller.core.effects import Alert, AlertKind
 from controller.core.inputs import RateRead
 from controller.core.state import State
 from exchange.errors import ConfigError, IntegrityError, Refused
@@ -84,10 +84,12 @@ def watch(draft: Draft) -> None:
 
 def _call(draft: Draft, policy: Policy, title: str) -> None:
     found = in_use(policy.eur_rate, draft.after.rates, draft.now)
-    if not isinstance(found, NoRate):
+    if not isinstance(found, NoRate) or any(one.title == title for one in draft.after.alerts):
         return
     remedy = "check the rate, then sign `gatehouse set-rate`" if found.outside else "check that this host reaches the source"
-    alerts.raise_once(draft, AlertKind.RATE, title, f"{found.message}: buys are denied; {remedy}")
+    detail = f"{found.message}: buys are denied; {remedy}"
+    alerts.raise_once(draft, AlertKind.RATE, title, detail)
+    draft.do(Alert(AlertKind.RATE, title, detail))
 
 
 # set-rate

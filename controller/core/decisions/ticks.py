@@ -79,7 +79,7 @@ def _uncovered(state: State, policy: Policy, venue: VenueName, market: Market, b
         if quote is None:
             return f"no valid order book for {symbol}"
         if now - quote.received_at > limit:
-            return f"the quote for {symbol} is {now - quote.received_at} ms old"
+            return f"the quote for {symbol} is older than {limit} ms"
     if isinstance(missing := at_rate(policy, state.rates, now), MissingInput):
         return missing.message
     if not state.armed:

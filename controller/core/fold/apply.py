@@ -249,6 +249,7 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
         trades=CompactMap.of(event.known_trades),
         fills_booked=len(event.known_trades),
         cursor=Millis(event.cursor),
+        recent=(),
     )
     return replace(state, ledgers=state.ledgers.set(event.venue, ledger))
 
@@ -260,20 +261,35 @@ def _account_checked(state: State, event: e.AccountChecked) -> State:
 
 def _reconciled(state: State, event: e.Reconciled) -> State:
     ledger = state.ledgers[event.venue]
-    agreed_at = state.at if event.clean else ledger.reconciled_at
-    ledger = replace(ledger, reconciled_at=agreed_at, clean=event.clean, breaks=event.breaks, suspected=event.suspected)
-    ledger = replace(ledger, read_at=state.at, read_since=_read_since(state, ledger))
+    at = _taken_at(state, event)
+    agreed_at = at if event.clean else ledger.reconciled_at
+    ledger = replace(
+        ledger,
+        reconciled_at=agreed_at,
+        clean=event.clean,
+        breaks=event.breaks,
+        suspected=event.suspected,
+        gaps=tuple(Map(gap) for gap in event.gaps),
+        pending=event.pending,
+    )
+    ledger = replace(ledger, read_at=at, read_since=_read_since(state, ledger, event, at))
     state = alerts.reconciled(state, event)
     state = flatten.reconciled(replace(state, ledgers=state.ledgers.set(event.venue, ledger)), event)
     if event.venue is not state.watched or state.tally is None:
         return state
-    return replace(state, tally=state.tally.with_reconciliation(len(event.breaks)))
+    return replace(state, tally=state.tally.with_reconciliation(len(event.breaks), event.count))
 
 
-def _read_since(state: State, ledger: Ledger) -> Millis:
-    """Since when the account has been read without a break, with the reading now."""
+def _taken_at(state: State, event: e.Sampled | e.Reconciled) -> Millis:
+    """When the newest measurement of an entry was made: with the entry, or before it if it was held back (ADR 42)."""
+    return state.at if event.taken_at is None else Millis(event.taken_at)
+
+
+def _read_since(state: State, ledger: Ledger, event: e.Reconciled, at: Millis) -> Millis:
+    """Since when the account has been read without a break, with the reading now. Readings in one entry have no break (ADR 42)."""
     most = state.policy.guards.reconciliation.max_age_ms if state.policy is not None else 0
-    return state.at if ledger.read_at is None or state.at - ledger.read_at > most else ledger.read_since
+    unbroken = ledger.read_at is not None and (event.count > 1 or at - ledger.read_at <= most)
+    return ledger.read_since if unbroken else at
 
 
 def _certain_offset(state: State, event: e.Sampled) -> int | None:
@@ -285,22 +301,22 @@ def _certain_offset(state: State, event: e.Sampled) -> int | None:
 
 
 def _sampled(state: State, event: e.Sampled) -> State:
-    ledger = state.ledgers[event.venue]
-    ledger = replace(ledger, source=event.source, equity_eur=event.equity_eur, exposure_eur=event.exposure_eur, sampled_at=state.at)
+    ledger, at = state.ledgers[event.venue], _taken_at(state, event)
+    ledger = replace(ledger, source=event.source, equity_eur=event.equity_eur, exposure_eur=event.exposure_eur, sampled_at=at)
     if event.equity_eur is not None:
-        day = state.at // DAY_MS
+        day = at // DAY_MS
         new_day = day != ledger.day or ledger.day_start_eur is None
         ledger = replace(
             ledger,
             valued_eur=event.equity_eur,
-            valued_at=state.at,
+            valued_at=at,
             day=day,
             day_start_eur=event.equity_eur if new_day else ledger.day_start_eur,
             peak_eur=event.equity_eur if ledger.peak_eur is None else max(ledger.peak_eur, event.equity_eur),
         )
     clock = _certain_offset(state, event)
     if clock is not None:
-        ledger = replace(ledger, clock_judged_at=state.at)
+        ledger = replace(ledger, clock_judged_at=at)
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if event.venue is not state.watched or state.tally is None:
         return state
@@ -309,14 +325,15 @@ def _sampled(state: State, event: e.Sampled) -> State:
     # In a drill of the clock the offset is made up, so it is no measurement of the run.
     practised = state.drill is not None and state.drill.kind is DrillKind.CLOCK
     if clock is not None and not practised:
-        tally = tally.with_clock(clock)
+        tally = tally.with_clock(clock, event.count)
     tally = tally.with_sample(
         event.equity_eur,
         covered=event.covered,
         interval_ms=event.interval_ms,
-        at=state.at,
+        at=at,
         unknown_open=len(unknown),
-        oldest_unknown_ms=max((state.at - since for since in unknown), default=0),
+        oldest_unknown_ms=max((at - since for since in unknown), default=0),
+        count=event.count,
     )
     uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
     return replace(state, tally=tally, uncovered=uncovered)

@@ -15,6 +15,7 @@ from immutables import Map
 
 from controller.core import events as e
 from controller.core.causes import Cause
+from controller.core.movements import changes
 from controller.core.state import ZERO, Ledger, State, venue_of
 from exchange.model import Side
 from policies.schema import Policy
@@ -23,13 +24,8 @@ from policies.values import replace
 
 def settle(totals: Map[str, Decimal], event: e.FillBooked, policy: Policy) -> Map[str, Decimal]:
     """The amounts after a trade: the base asset, the quote asset and the asset of the fee."""
-    quote = policy.eur_rate.asset
-    base = event.symbol.removesuffix(quote)
-    sign = 1 if event.side is Side.BUY else -1
-    for asset, change in ((base, sign * event.quantity), (quote, -sign * event.quote), (event.fee_asset, -event.fee)):
-        # A free trade may name no asset for its fee.
-        if asset:
-            totals = totals.set(asset, totals.get(asset, ZERO) + change)
+    for asset, change in changes(event, policy.eur_rate.asset).items():
+        totals = totals.set(asset, totals.get(asset, ZERO) + change)
     return totals
 
 

@@ -10,8 +10,9 @@ from controller.core import events as e
 from controller.core.bookings import Booking, misnamed, trade_key, without
 from controller.core.fold import budget
 from controller.core.fold.flatten import SELLER
+from controller.core.movements import KEPT, Movement, changes, may_be_cut
 from controller.core.order_state import IN_FLIGHT, OrderState, bot_key, settled_line
-from controller.core.state import State
+from controller.core.state import Ledger, State
 from exchange.model import Millis, OrderStatus
 from exchange.orders import advance
 from exchange.ports import NOT_SENT
@@ -189,6 +190,7 @@ def filled(state: State, event: e.FillBooked) -> State:
         fills_booked=ledger.fills_booked + 1,
         cursor=Millis(max(ledger.cursor, event.traded_at)),
         one_numbering=ledger.one_numbering or both,
+        recent=(*ledger.recent[1 - KEPT :], _movement(ledger, event, state)),
     )
     if order is None:
         ledger = replace(ledger, strangers=ledger.strangers.set(event.order_id, known))
@@ -234,6 +236,21 @@ def _named(one: Booking, event: e.FillRepeated) -> Booking:
     if one.id_of(listed=not event.listed) != event.booked_as:
         return one
     return replace(one, listed=event.trade_id) if event.listed else replace(one, streamed=event.trade_id)
+
+
+def _movement(ledger: Ledger, event: e.FillBooked, state: State) -> Movement:
+    assert state.policy is not None
+    return Movement(
+        number=ledger.fills_booked + 1,
+        key=trade_key(event.order_id, event.trade_id),
+        client_id=event.client_id,
+        symbol=event.symbol,
+        quantity=event.quantity,
+        changes=changes(event, state.policy.eur_rate.asset),
+        at=Millis(event.traded_at),
+        booked_at=state.at,
+        whole_second=may_be_cut(event.traded_at, listed=event.listed),
+    )
 
 
 def cancel_requested(state: State, event: e.CancelRequested) -> State:

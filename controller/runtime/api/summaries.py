@@ -43,13 +43,17 @@ def _fill(event: e.FillBooked) -> str:
 
 def _reconciled(event: e.Reconciled) -> str:
     found = event.breaks or event.suspected
-    return f"{event.venue} reconciled, {event.open_orders} open orders" if event.clean else f"{event.venue}: {'; '.join(found)}"
+    times = f" {event.count} times" if event.count > 1 else ""
+    return (
+        f"{event.venue} reconciled{times}, {event.open_orders} open orders" if event.clean else f"{event.venue}: {'; '.join(found)}"
+    )
 
 
 def _sampled(event: e.Sampled) -> str:
     equity = f"{text(event.equity_eur)} EUR" if event.equity_eur is not None else "unknown"
     exposure = f"{text(event.exposure_eur)} EUR" if event.exposure_eur is not None else "unknown"
-    return f"equity {equity}, exposure {exposure}" + ("" if event.covered else f", not covered: {event.uncovered_reason}")
+    many = f", the newest of {event.count} samples in a row" if event.count > 1 else ""
+    return f"equity {equity}, exposure {exposure}{many}" + ("" if event.covered else f", not covered: {event.uncovered_reason}")
 
 
 def _halt(event: e.HaltMeasured) -> str:

@@ -10,6 +10,7 @@ from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Admitted, Decision
 from controller.core.decisions.rates import ANNOUNCED_AFTER_MS, line, rate_document
+from controller.core.effects import Alert, AlertKind
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.core.state_codec import pack, unpack
@@ -183,6 +184,10 @@ def test_a_person_is_called_when_the_rate_stays_away(desk: Desk) -> None:
     assert titles(fresh) == []
     fresh.run(10_000)
     assert titles(fresh) == ["there is no fresh EUR rate"]
+    sent = [
+        effect for one in fresh.decisions for effect in one.effects if isinstance(effect, Alert) and effect.kind is AlertKind.RATE
+    ]
+    assert len(sent) == 1
     assert desk.state.policy is not None
     assert "none: there is no fresh USDT rate from ecb or venue" in line(desk.state.policy.eur_rate, fresh.state.rates, fresh.now)
 

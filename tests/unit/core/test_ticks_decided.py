@@ -145,7 +145,7 @@ def _unarmed(desk: Desk) -> None:
 
 UNCOVERED: list[tuple[Callable[[Desk], None], str]] = [
     (_no_quote, "no valid order book for BTCUSDT"),
-    (_old_quote, "the quote for BTCUSDT is 2001 ms old"),
+    (_old_quote, "the quote for BTCUSDT is older than 2000 ms"),
     (_silent_bot, "the bot is not connected"),
     (_no_bot, "the bot is not connected"),
     (_dirty_books, "reconciliation is not clean"),

@@ -5,7 +5,12 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import pytest
+
 from controller.authority.roster import load_roster
+from controller.journal.chain import Head
+from controller.runtime.followers.high_water import HighWater, MarkOwner, mark_elsewhere
+from controller.runtime.followers.latchfile import LatchFile, LatchMark, latch_elsewhere
 from controller.settings.deployment import load_settings, read_secret
 from policies.authority import Role
 from policies.document import load_policy
@@ -55,6 +60,17 @@ def test_two_deployments_share_no_secret(run: Run, tmp_path: Path) -> None:
     assert not {path.read_bytes() for path in (tmp_path / "a/secrets").iterdir()} & {
         path.read_bytes() for path in (tmp_path / "b/secrets").iterdir()
     }
+
+
+def test_init_forgets_what_ran_in_the_same_place(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    state, folder = tmp_path / "state" / "gatehouse", tmp_path / "new"
+    for name in (str(folder), "/elsewhere"):
+        owner = MarkOwner("demo", frozenset({name}), frozenset())
+        HighWater((), held=False, outside=mark_elsewhere(state, "demo", f"sha256:{len(name)}"), owner=owner).begin(Head(1, "", 1))
+    LatchFile(tmp_path / "latch", latch_elsewhere(state, folder)).put(LatchMark("enough", 0, halted=True))
+    assert run("init", folder, "--profile", "demo").exit_code == 0
+    assert sorted(path.name for path in state.rglob("*") if path.is_file()) == ["demo-10", "demo-10.owner"]
 
 
 def test_init_refuses_a_directory_that_is_not_empty(run: Run, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from controller.cli.sign import latch as module
 from controller.cli.sign import moves
-from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile
+from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, LatchMark, latch_elsewhere
 
 Run = Any
 
@@ -46,6 +46,14 @@ def test_a_silent_controller_is_not_called_absent(run: Run, deployment: Path, mo
         assert "NOT HALTED: the controller is up but does not answer" in said
         assert "`kill -KILL`" in said
         assert "gatehouse run" not in said
+
+
+def test_the_halt_is_outside_the_folder_too(run: Run, deployment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    halted(run, deployment)
+    copy = LatchFile(latch_elsewhere(tmp_path / "state" / "gatehouse", deployment))
+    (deployment / "var" / LATCH_FILE).unlink()
+    assert copy.read() == LatchMark("enough", 0, halted=True)
 
 
 def test_a_controller_that_records_it_is_reported(run: Run, deployment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
