@@ -17,9 +17,12 @@ from controller.core import events as e
 from controller.core.causes import Cause
 from controller.core.movements import changes
 from controller.core.state import ZERO, Ledger, State, venue_of
-from exchange.model import Side
+from exchange.model import Side, round_up
 from policies.schema import Policy
 from policies.values import replace
+
+COST_STEP = Decimal("0.00000001")
+"""The step of what holdings cost, in the quote asset."""
 
 
 def settle(totals: Map[str, Decimal], event: e.FillBooked, policy: Policy) -> Map[str, Decimal]:
@@ -41,7 +44,8 @@ def _cost(ledger: Ledger, event: e.FillBooked, policy: Policy) -> Map[str, Decim
     if event.side is Side.BUY:
         return ledger.cost.set(base, before + event.quote + (event.fee if event.fee_asset == quote else ZERO))
     left = held - event.quantity
-    return ledger.cost.set(base, before * left / held if left > 0 else ZERO)
+    # The share of a part that was sold may have no end of digits. Rounded up, the bot is given no more than the cap.
+    return ledger.cost.set(base, round_up(before * left / held, COST_STEP) if left > 0 else ZERO)
 
 
 def budgeted(state: State, event: e.StageChanged) -> State:

@@ -36,7 +36,7 @@ class Soak:
         """Go up to the first step of the ramp, then trade until the time is over. Whether it ended as it should."""
         scene = self.scene
         await scene.start()
-        await scene.armed()
+        await scene.until(lambda now: now["armed"], within=180)
         await scene.trade()
         await climb(scene, VALIDATING)
         for kind in NEEDED:

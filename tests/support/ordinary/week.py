@@ -54,7 +54,7 @@ class Week:
     async def play(self, positions: Sequence[str] = POSITIONS, *, drills: bool = True) -> None:
         """Go up through the positions, with every event that belongs to each. Without drills the way ends before real money."""
         await self.scene.start()
-        await self.scene.armed()
+        await self.scene.until(lambda now: now["armed"], within=180)
         await self.scene.trade()
         for position in positions:
             await climb(self.scene, position)
@@ -70,7 +70,7 @@ class Week:
         """Cause it, wait until the bot trades again, judge; a halt is left by its way out."""
         scene, expected = self.scene, event.expected[position]
         await climb(scene, position)
-        status = await scene.takes_orders()
+        status = await scene.until(lambda now: now["armed"] and not now["guard_level"], within=120)
         scene.books.begin()
         await event.cause(scene)
         after = (await scene.until(lambda _: True, within=120))["seq"]

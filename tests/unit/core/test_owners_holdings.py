@@ -225,6 +225,20 @@ def test_a_signed_move_gives_the_budget_anew(desk: Desk) -> None:
     assert holdings_of_bot(desk.state, desk.policy, LIVE) == {"USDT": D("6.1"), "BTC": D("0.00008")}
 
 
+def test_a_budget_is_an_amount_after_a_part_was_sold(desk: Desk) -> None:
+    """Seven of nine parts of what was paid have no end of digits."""
+    hold(desk, "0.00005")
+    desk.price = D("60001")
+    hold(desk, "0.00004")
+    let_go(desk, "0.00002")
+    desk.give(i.HaltAsked("test", "enough"))
+    desk.run(5_000)
+    assert desk.move(Verb.RESUME, Stage.LIVE_EUR10).code == ""
+    # Of the cap of 10.9 USDT, 7 of 9 parts of the 5.40004 that were paid are used: 4.20003111… of them.
+    assert holdings_of_bot(desk.state, desk.policy, LIVE)["USDT"] == D("6.69996888")
+    assert isinstance(desk.order("0.00003").reply, Admitted)
+
+
 def test_a_ramp_step_gives_more() -> None:
     desk = Desk().walk_to(Stage.RAMPING, 1)
     assert bots_view(desk)["USDT"][0] == D("16.35")
