@@ -348,10 +348,9 @@ def test_many_trades_of_many_symbols_are_compared(desk: Desk) -> None:
 def test_more_cuts_than_can_be_tried_never_count_as_agreement(desk: Desk) -> None:
     names = ("BTC", "ETH", "SOL", "XRP")
     recent = tuple(moved(4 * n + k, f"{one}USDT", **{one: 1, "USDT": -k - 2}) for n in range(50) for k, one in enumerate(names, 1))
-    missing_coins = {one: -1 for one in names}
+    missing_coins = dict.fromkeys(names, -1)
     found = read_of(desk, recent, {"USDT": 9_000}, USDT=8_999, **missing_coins)
     assert (found.agrees, found.concluded) == (False, False)
-
 
 
 # What has no id of ours yet
@@ -419,7 +418,9 @@ def test_a_lost_order_that_may_have_traded_is_an_open_question(desk: Desk) -> No
         assert found.suspected == (f"{client_id} may have traded: its outcome is not known",)
         desk.pass_time(3_000)
     # It was refused, so it did not trade, and the difference was there in the reading before.
-    desk.give(i.LookupAnswered(client_id, replace(desk.report(client_id, OrderStatus.REJECTED), executed=D(0)), absent_everywhere=False))
+    desk.give(
+        i.LookupAnswered(client_id, replace(desk.report(client_id, OrderStatus.REJECTED), executed=D(0)), absent_everywhere=False)
+    )
     reading = Busy(desk)
     reading.balances = traded
     reading.ends()
