@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 from tests.support.rig import SYMBOL, Rig, rig
@@ -50,7 +51,6 @@ async def test_a_bot_that_never_pauses_is_reconciled_every_sweep(tmp_path: Path)
     assert taken > BUSY_S
     assert [one["body"]["suspected"] for one in compared if not one["body"]["clean"]] == []
     times = [entries[0]["at_ms"], *(one["at_ms"] for one in compared), entries[-1]["at_ms"]]
-    gaps = [later - one for one, later in zip(times, times[1:], strict=False)]
-    print(len(compared), "comparisons,", len(fills), "trades,", taken, "orders, gaps", gaps)
+    gaps = [later - one for one, later in pairwise(times)]
     assert max(gaps) <= GAP_MS, gaps
     assert status["stage"] == "TESTNET_VALIDATING"
