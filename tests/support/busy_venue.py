@@ -1,4 +1,4 @@
-"""A bot that never pauses, its venue, and the real sweeper, in virtual time: every answer takes a while, and trades go on meanwhile.
+"""A bot that never pauses, its venue and the real sweeper, in virtual time: each answer takes a while, and trades go on meanwhile.
 
 The venue's own books are exact. Its lists cut times to seconds and leave our ids out, as MEXC's do; its stream is one connection,
 so what it tells arrives in order.
@@ -122,7 +122,9 @@ class BusyVenue:
                 locked["BTC"] += order.left
             else:
                 locked["USDT"] += order.left * order.intent.price
-        return {asset: Balance(asset, total - locked.get(asset, D(0)), locked.get(asset, D(0))) for asset, total in self.totals.items()}
+        return {
+            asset: Balance(asset, total - locked.get(asset, D(0)), locked.get(asset, D(0))) for asset, total in self.totals.items()
+        }
 
     def _resting(self) -> list[_Order]:
         return [order for order in self.orders.values() if order.left]

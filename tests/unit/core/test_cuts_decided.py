@@ -353,7 +353,6 @@ def test_more_cuts_than_can_be_tried_never_count_as_agreement(desk: Desk) -> Non
     assert (found.agrees, found.concluded) == (False, False)
 
 
-
 # What has no id of ours yet
 
 
@@ -419,7 +418,9 @@ def test_a_lost_order_that_may_have_traded_is_an_open_question(desk: Desk) -> No
         assert found.suspected == (f"{client_id} may have traded: its outcome is not known",)
         desk.pass_time(3_000)
     # It was refused, so it did not trade, and the difference was there in the reading before.
-    desk.give(i.LookupAnswered(client_id, replace(desk.report(client_id, OrderStatus.REJECTED), executed=D(0)), absent_everywhere=False))
+    desk.give(
+        i.LookupAnswered(client_id, replace(desk.report(client_id, OrderStatus.REJECTED), executed=D(0)), absent_everywhere=False)
+    )
     reading = Busy(desk)
     reading.balances = traded
     reading.ends()
