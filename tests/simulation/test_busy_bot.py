@@ -5,8 +5,8 @@ Nothing waits for a moment in which nothing happens: there is none. And a differ
 
 from __future__ import annotations
 
-import itertools
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -41,13 +41,13 @@ def test_a_bot_that_never_pauses_is_reconciled_at_every_reading(pace: Pace, coun
     busy.run(SECONDS)
     assert busy.admitted == busy.asked == 10 * SECONDS, "the bot paused"
     assert len(busy.trades) > 8 * SECONDS
-    assert not [reading for reading, _ in busy.readings if reading.still], "the account stood still"
-    assert all(found is not None and found.clean for _, found in busy.readings), [found for _, found in busy.readings]
+    assert not [reading for reading, _ in busy.compared if reading.still], "the account stood still"
+    assert all(found is not None and found.clean for _, found in busy.compared), [found for _, found in busy.compared]
     # A reading is five answers of at most `longest` each, and the next one begins EVERY_S later.
     longest = 2 * pace.query[1] * 1_000
     agreed = [START, *(at for event, at in busy.desk.journal if isinstance(event, e.Reconciled) and event.venue is busy.name)]
-    assert max(later - one for one, later in itertools.pairwise(agreed)) <= 5 * longest + EVERY_S * 1_000 + 5
-    counted("busy readings", len(busy.readings))
+    assert max(later - one for one, later in pairwise(agreed)) <= 5 * longest + EVERY_S * 1_000 + 5
+    counted("busy readings", len(busy.compared))
 
 
 def breaks(busy: BusyVenue, seconds: float, change: dict[str, Decimal]) -> list[tuple[str, ...]]:
@@ -60,7 +60,7 @@ def breaks(busy: BusyVenue, seconds: float, change: dict[str, Decimal]) -> list[
             busy.totals[asset] = busy.totals.get(asset, D(0)) + amount
 
     busy.run(seconds, then=happens, at_s=12)
-    return [found.breaks if found else () for reading, found in busy.readings if reading.started_at >= begun[0]]
+    return [found.breaks if found else () for reading, found in busy.compared if reading.started_at >= begun[0]]
 
 
 @pytest.mark.parametrize("pace", proven(PACES, short=SHORT))
@@ -87,7 +87,7 @@ def test_a_trade_that_the_venue_never_tells_is_found() -> None:
     busy = BusyVenue(5, FAST, on_trade=swallow)
     busy.run(25)
     (fill,) = swallowed
-    late = [found for reading, found in busy.readings if reading.started_at >= fill.at]
+    late = [found for reading, found in busy.compared if reading.started_at >= fill.at]
     assert any(found is not None and found.breaks for found in late[:WITHIN])
     assert busy.desk.state.position.stage is Stage.HALTED
 
@@ -98,7 +98,7 @@ def test_a_trade_that_the_venue_never_tells_is_found() -> None:
 def is_reconciled() -> bool:
     busy = BusyVenue(3, FROM_50_MS_TO_2_S)
     busy.run(25)
-    return len(busy.readings) > 1 and all(found is not None and found.clean for _, found in busy.readings)
+    return len(busy.compared) > 1 and all(found is not None and found.clean for _, found in busy.compared)
 
 
 def test_the_story_holds_as_it_is() -> None:
@@ -131,7 +131,7 @@ def test_without_the_trades_after_the_balances_it_is_not_reconciled(monkeypatch:
     monkeypatch.setattr(Sweeper, "_fills", only_old)
     busy = BusyVenue(3, Pace(stream=(1.5, 2)), desk=busy_desk())
     busy.run(60)
-    assert not all(found is not None and found.clean for _, found in busy.readings)
+    assert not all(found is not None and found.clean for _, found in busy.compared)
 
 
 def test_without_a_memory_of_gaps_a_difference_is_no_break(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,13 +69,13 @@ def busy_desk() -> Desk:
 
 @dataclass
 class BusyVenue:
-    """``run`` lets the bot trade. ``readings`` are what the sweeper delivered, with the verdict on each."""
+    """``run`` lets the bot trade. ``compared`` are what the sweeper delivered, with the verdict on each."""
 
     seed: int
     pace: Pace = field(default_factory=Pace)
     desk: Desk = field(default_factory=busy_desk)
     name: VenueName = MOCK
-    readings: list[tuple[i.AccountRead, e.Reconciled | None]] = field(default_factory=list)
+    compared: list[tuple[i.AccountRead, e.Reconciled | None]] = field(default_factory=list)
     asked: int = 0
     admitted: int = 0
     reports_a_list: Callable[[OrderReport], bool] = lambda _: True
@@ -244,7 +244,7 @@ class BusyVenue:
         """Take the place of the inbox."""
         decision = self._give(reading)
         found = [event for event in decision.events if isinstance(event, e.Reconciled)]
-        self.readings.append((reading, found[0] if found else None))
+        self.compared.append((reading, found[0] if found else None))
 
     # The bot
 
