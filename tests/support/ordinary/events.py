@@ -233,7 +233,7 @@ EVENTS = (
     ),
     Event("the testnet is killed and started", _testnet_restart, everywhere(SHORT_GAP, VALIDATING, LIVE)),
     Event("controller kill -9", _killed, everywhere(SHORT_GAP)),
-    Event("the machine reboots", _reboot, everywhere(Expected(Outcome.GAP, 45_000), VALIDATING, LIVE)),
+    Event("the machine reboots", _reboot, everywhere(Expected(Outcome.GAP, 60_000), VALIDATING, LIVE)),
     Event(f"{BURNERS} processes on {CORES} cores for 20 s", _overloaded, everywhere(OVERLOAD, VALIDATING, LIVE)),
     Event("the clock steps by 300 ms", _clock_step, everywhere(ON, VALIDATING, LIVE)),
     Event("a second bot key, issued and revoked", _second_key, everywhere(ON, VALIDATING, LIVE)),

@@ -48,6 +48,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="keep the deployment's files")
     parser.add_argument("--only", default="", help="only events whose name has this in it")
     parser.add_argument("--skip", help="not the events whose name has this in it")
+    parser.add_argument("--at", default="", help="only events at positions whose name has this in it")
     parser.add_argument("--seconds", type=float, default=float(os.environ.get("ORDINARY_SECONDS") or 0), help="a long run instead")
     parser.add_argument("--burners", type=int, default=os.cpu_count() or 2, help="busy processes beside a long run")
     parser.add_argument("--short", action="store_true", help="a few events, at TESTNET_VALIDATING only")
@@ -77,7 +78,7 @@ async def _week(here: Scene, options: argparse.Namespace) -> bool:
 
     events = [one for one in EVENTS if options.only in one.name and (one.name in SHORT or not options.short)]
     events = [one for one in events if not options.skip or options.skip not in one.name]
-    week = Week(here, events)
+    week = Week(here, events, [one for one in POSITIONS if options.at in one])
     positions = (VALIDATING,) if options.short else POSITIONS
     print(f"{here.mode}: from MOCK to {positions[-1]}", flush=True)
     try:

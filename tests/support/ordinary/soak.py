@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from tests.support.ordinary import judging
-from tests.support.ordinary.climbing import NEEDED, climb, drill
+from tests.support.ordinary.climbing import climb, practise
 from tests.support.ordinary.events import RAMPING, VALIDATING
 from tests.support.ordinary.load import burning, residents
 from tests.support.ordinary.scene import Scene
@@ -39,8 +39,7 @@ class Soak:
         await scene.until(lambda now: now["armed"], within=180)
         await scene.trade()
         await climb(scene, VALIDATING)
-        for kind in NEEDED:
-            assert await drill(scene, kind), kind
+        await practise(scene)
         await climb(scene, RAMPING, within=900)
         scene.pace(FILLS_EVERY_S)
         self._seq = (await scene.status())["seq"]
