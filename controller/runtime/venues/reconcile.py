@@ -130,9 +130,7 @@ class Sweeper:
     async def _fills(self, since: Millis) -> list[Fill]:
         return [fill for symbol in self._symbols for fill in await self._venue.fills(symbol, since)]
 
-    def _deliver(
-        self, began: _Began, snapshot: AccountSnapshot, *, still: bool, later: Sequence[Fill], answered: Millis
-    ) -> None:
+    def _deliver(self, began: _Began, snapshot: AccountSnapshot, *, still: bool, later: Sequence[Fill], answered: Millis) -> None:
         name = self._venue.name
         self._strangers.sort(name, snapshot.open_orders, began.turn)
         fees = {symbol: max(rule.maker_fee, rule.taker_fee) for symbol, rule in self._rules().items()}
