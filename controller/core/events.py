@@ -450,6 +450,25 @@ class BalancesBaselined(Event):
     cursor: int
 
 
+class Rebaselined(Event):
+    """A signed command made a venue's reading the baseline: ``books`` is what the ledger said before, ``reading`` what it says now.
+
+    ``shift_eur`` is the difference in EUR at the quotes of that moment; every equity is compared as if it had been there always.
+    ``known_trades`` and ``cursor`` are as in ``BalancesBaselined``. ``forgets_ids``: the venue is a simulated one and may have
+    begun its ids anew, so an id means no order of before.
+    """
+
+    command_id: str
+    venue: VenueName
+    books: dict[str, Amount]
+    reading: dict[str, Amount]
+    read_at: int
+    shift_eur: Amount
+    known_trades: tuple[str, ...]
+    cursor: int
+    forgets_ids: bool
+
+
 class Reconciled(Event):
     """The venue's account was compared with ours.
 

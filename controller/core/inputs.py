@@ -181,7 +181,7 @@ class Tick:
 
     ``clock_offset_ms`` is per venue, and at most ``clock_uncertainty_ms`` from the truth; a venue whose clock was not measured
     lately has none. ``clock_good`` is the last measurement by which the guard could judge, however old. ``bot_seen_at`` is the time
-    of the last request of a bot.
+    of the last request of a bot. ``accounts`` has the last reading of each account.
     """
 
     markets: Mapping[VenueName, Market]
@@ -189,6 +189,7 @@ class Tick:
     bot_seen_at: Millis | None = None
     clock_uncertainty_ms: Mapping[VenueName, int] = field(default_factory=dict)
     clock_good: Mapping[VenueName, Measured[ClockOffset]] = field(default_factory=dict)
+    accounts: Mapping[VenueName, AccountRead] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

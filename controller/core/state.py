@@ -38,7 +38,8 @@ class Ledger:
     equity of the last sample, ``None`` if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity.
     ``clock_judged_at`` is when a sample last told for certain on which side of the guard's limit the clock offset is. ``ids`` maps
     the venue's id of every order of ours to our own id, and ``strangers`` holds the trades of orders that are not ours.
-    ``one_numbering``: the venue's trade lists and its stream were seen to use the same ids.
+    ``one_numbering``: the venue's trade lists and its stream were seen to use the same ids. ``baselined_at`` is when the present
+    baseline was taken.
     """
 
     totals: Map[str, Decimal] | None = None
@@ -63,6 +64,7 @@ class Ledger:
     ids: CompactMap = CompactMap()
     strangers: Map[str, tuple[Booking, ...]] = field(default_factory=Map)
     one_numbering: bool = False
+    baselined_at: Millis = Millis(0)
 
 
 @dataclass(frozen=True, slots=True)

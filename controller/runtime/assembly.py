@@ -139,6 +139,7 @@ class Assembly:
             clock=clock,
             inbox=inbox,
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
+            accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
         )
         self._strangers = Strangers(lambda: self.writer.state)
         self._performer = self._make_performer()

@@ -74,6 +74,11 @@ ABOUT = {
     Verb.REVOKE_BOT_KEY: ("a gateway key", "any stage", "stays; the bot's orders are cancelled, the key never comes back"),
     Verb.ACK_ALERT: ("an alert", "any stage", "stays; nothing else changes"),
     Verb.FLATTEN: ("a symbol, or all", "any stage at which something that gatehouse bought is held", "stays; the holding is sold"),
+    Verb.REBASELINE: (
+        "a venue, and each asset in which its account differs from our books",
+        "any stage, while nothing is open at that venue",
+        "stays; the venue's balances are ours, as neither gain nor loss",
+    ),
     Verb.DRILL: ("a halt", "MOCK, TESTNET_VALIDATING, VALIDATED", "stays, or HALTED when it is not proven empty in time"),
 }
 """The verbs without an edge, for people."""

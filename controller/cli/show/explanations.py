@@ -141,7 +141,7 @@ def _landing(directory: Path, gate: str) -> Explanation:
 
 
 def _halt(directory: Path) -> Explanation:
-    kinds = {"breach-detected", "halt-measured", "flatten-started", "flatten-ended"}
+    kinds = {"breach-detected", "halt-measured", "flatten-started", "flatten-ended", "rebaselined"}
     entries = _matching(
         directory, lambda entry, body: entry.kind in kinds or (entry.kind == "stage-changed" and body["stage"] == "HALTED")
     )

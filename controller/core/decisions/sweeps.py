@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from controller.core import events as e
 from controller.core.bookings import trade_key
-from controller.core.decisions import absence, moves, trades, venue_reports
+from controller.core.decisions import absence, moves, rebaseline, trades, venue_reports
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.whose import find, may_be_ours
 from controller.core.effects import Alert, AlertKind, LookUp
@@ -139,7 +139,9 @@ def _conclude(
     if breaks:
         draft.do(Alert(AlertKind.RECONCILIATION, f"{reading.venue} does not reconcile", "; ".join(breaks)[:500]))
         if _in_use(draft, reading.venue):
-            moves.integrity(draft, f"{reading.venue} does not reconcile: {'; '.join(breaks)[:300]}")
+            hint = rebaseline.hint(draft.after, reading.venue) if {*breaks} & {*_balance_differences(draft, reading)} else ""
+            why = f"{reading.venue} does not reconcile: {'; '.join(breaks)[:300]}"
+            moves.integrity(draft, f"{why}. {hint}" if hint else why)
 
 
 def _in_use(draft: Draft, venue: VenueName) -> bool:

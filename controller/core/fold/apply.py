@@ -13,7 +13,7 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, closed_symbols, drills, flatten, guards, orders
+from controller.core.fold import alerts, bot_keys, closed_symbols, drills, flatten, guards, orders, steps
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.state import HaltFigures, Ledger, Pending, Proposal, Seal, SignedAuthority, State
@@ -246,8 +246,15 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
         trades=CompactMap.of(event.known_trades),
         fills_booked=len(event.known_trades),
         cursor=Millis(event.cursor),
+        baselined_at=state.at,
     )
     return replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+
+
+def _rebaselined(state: State, event: e.Rebaselined) -> State:
+    # What was measured of the account before is no evidence about the account as it is now.
+    state = steps.rebaselined(state, event)
+    return replace(state, tally=_new_tally(state, state.position)) if event.venue is state.watched else state
 
 
 def _account_checked(state: State, event: e.AccountChecked) -> State:
@@ -345,6 +352,7 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.CancelAccepted: lambda state, _: state,
     e.CancelRejected: lambda state, _: state,
     e.BalancesBaselined: _baselined,
+    e.Rebaselined: _rebaselined,
     e.Reconciled: _reconciled,
     e.AccountChecked: _account_checked,
     e.Sampled: _sampled,

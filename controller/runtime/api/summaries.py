@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.core import events as e
+from controller.core.decisions.neutral import changed
 from controller.core.lifecycle import Position
 from policies.numbers import text
 
@@ -44,6 +45,11 @@ def _fill(event: e.FillBooked) -> str:
 def _reconciled(event: e.Reconciled) -> str:
     found = event.breaks or event.suspected
     return f"{event.venue} reconciled, {event.open_orders} open orders" if event.clean else f"{event.venue}: {'; '.join(found)}"
+
+
+def _differences(event: e.Rebaselined) -> str:
+    found = changed(event.books, event.reading)
+    return "; ".join(f"{asset} {text(ours)} → {text(theirs)}" for asset, (ours, theirs) in found.items())
 
 
 def _sampled(event: e.Sampled) -> str:
@@ -116,6 +122,7 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.BalancesBaselined: lambda event: (
             f"{event.venue} baseline: " + ", ".join(f"{text(total)} {asset}" for asset, total in sorted(event.totals.items()))
         ),
+        e.Rebaselined: lambda event: f"{event.venue} has a new baseline by command {event.command_id}: {_differences(event)}",
         e.Reconciled: _reconciled,
         e.AccountChecked: lambda event: (
             f"{event.venue} account: {event.checks - len(event.failed)} of {event.checks} checks passed"

@@ -33,7 +33,7 @@ class _Began(NamedTuple):
 
 
 class Sweeper:
-    """Reads one venue's account every few seconds, and at once after a gap in its private stream."""
+    """Reads one venue's account every few seconds, and at once after a gap in its private stream. ``last`` is the last reading."""
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Sweeper:
         self._every_s = every_s
         self._soon = asyncio.Event()
         self._ended_ns: int | None = 0
+        self.last: AccountRead | None = None
 
     def sweep_soon(self) -> None:
         """Sweep at once: a report may have been missed."""
@@ -121,4 +122,5 @@ class Sweeper:
         self._strangers.sort(name, snapshot.open_orders, began.turn)
         fees = {symbol: max(rule.maker_fee, rule.taker_fee) for symbol, rule in self._rules().items()}
         reading = AccountRead(name, snapshot, fills_before=began.ledger.fills_booked, started_at=began.at, fees=fees)
+        self.last = reading
         self._inbox.fact(reading, self._clock.monotonic_ns())

@@ -1,0 +1,58 @@
+"""How a step of an account that is neither gain nor loss changes the state. ``controller.core.fold.apply`` calls it.
+
+The equity before the step and everything that it is compared with move by the value of the step, so that no difference between
+two of them changes: not the day's result, not the drawdown in EUR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from immutables import Map
+
+from controller.core import events as e
+from controller.core.compact_map import CompactMap
+from controller.core.state import Ledger, State
+from exchange.model import Millis
+from policies.values import replace
+
+ZERO = Decimal(0)
+
+
+def rebaselined(state: State, event: e.Rebaselined) -> State:
+    """Take the venue's reading as the new balances. The next reading decides whether they are reconciled."""
+    ledger = stepped(state.ledgers[event.venue], event.reading, event.shift_eur)
+    known = CompactMap() if event.forgets_ids else ledger.trades
+    for key in event.known_trades:
+        known = known if key in known else known.put(key, None)
+    ledger = replace(
+        ledger,
+        trades=known,
+        cursor=Millis(event.cursor),
+        clean=False,
+        reconciled_at=None,
+        breaks=(),
+        suspected=(),
+        baselined_at=state.at,
+    )
+    if event.forgets_ids:
+        ledger = replace(ledger, ids=CompactMap(), strangers=Map(), one_numbering=False)
+    return replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+
+
+def stepped(ledger: Ledger, totals: Mapping[str, Decimal], shift_eur: Decimal) -> Ledger:
+    """The ledger with other balances and the same results. What is left of ours is never more than what the account holds."""
+
+    def moved(equity: Decimal | None) -> Decimal | None:
+        return None if equity is None else equity + shift_eur
+
+    return replace(
+        ledger,
+        totals=Map(totals),
+        bought=Map({asset: min(ours, max(totals.get(asset, ZERO), ZERO)) for asset, ours in ledger.bought.items()}),
+        equity_eur=moved(ledger.equity_eur),
+        valued_eur=moved(ledger.valued_eur),
+        day_start_eur=moved(ledger.day_start_eur),
+        peak_eur=moved(ledger.peak_eur),
+    )
