@@ -145,7 +145,7 @@ def _account(results: dict[VenueName, Result], event: e.Event, state: State) -> 
     if isinstance(event, e.BalancesBaselined):
         before = results[event.venue]
         results[event.venue] = replace(before, settled_eur=before.equity_eur, first_eur=None, last_eur=None)
-    elif isinstance(event, e.Rebaselined):
+    elif isinstance(event, e.Rebaselined | e.CapitalMoved):
         # What came or went is neither gain nor loss: both ends of the difference move.
         before = results[event.venue]
         first, last = (None if one is None else one + event.shift_eur for one in (before.first_eur, before.last_eur))

@@ -469,6 +469,29 @@ class Rebaselined(Event):
     forgets_ids: bool
 
 
+class MoveBooked(BaseModel):
+    """One deposit or withdrawal out of the venue's history. The amount of a withdrawal is negative."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    asset: str
+    amount: Amount
+    at: int
+
+
+class CapitalMoved(Event):
+    """Deposits and withdrawals explain a difference exactly. They are booked once, and are neither gain nor loss.
+
+    ``shift_eur`` is as in ``Rebaselined``. ``taken`` is what is gone of what gatehouse had bought.
+    """
+
+    venue: VenueName
+    moves: tuple[MoveBooked, ...]
+    shift_eur: Amount
+    taken: dict[str, Amount]
+
+
 class Reconciled(Event):
     """The venue's account was compared with ours.
 

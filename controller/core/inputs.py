@@ -15,6 +15,7 @@ from controller.core.effects import AlertKind
 from controller.core.lifecycle import Position
 from exchange.model import (
     Balance,
+    CapitalMove,
     DataSource,
     Fill,
     ForeignOrder,
@@ -142,10 +143,20 @@ class AccountSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class MovesRead:
+    """The venue's history of deposits and withdrawals, or why it cannot be read, and the quotes that value them."""
+
+    moves: tuple[CapitalMove, ...] = ()
+    problem: str = ""
+    quotes: Mapping[str, Quote] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class AccountRead:
     """The result of one reconciliation sweep. ``fills_before``: how many fills were booked when it began, at ``started_at``.
 
     ``fees``: the highest fee rate of each symbol whose rules are known. A venue may lock a buy's fee with the buy.
+    ``moved``: what came and went, read because the balances are other ones than ours; ``None`` when it was not asked for.
     """
 
     venue: VenueName
@@ -153,6 +164,7 @@ class AccountRead:
     fills_before: int
     started_at: Millis
     fees: Mapping[str, Decimal] = field(default_factory=dict)
+    moved: MovesRead | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ class Ledger:
     ``clock_judged_at`` is when a sample last told for certain on which side of the guard's limit the clock offset is. ``ids`` maps
     the venue's id of every order of ours to our own id, and ``strangers`` holds the trades of orders that are not ours.
     ``one_numbering``: the venue's trade lists and its stream were seen to use the same ids. ``baselined_at`` is when the present
-    baseline was taken.
+    baseline was taken, ``agreed_at`` when a reading last agreed with it, also by an earlier process. ``moved`` holds the deposits
+    and withdrawals that were booked, with the venue's times.
     """
 
     totals: Map[str, Decimal] | None = None
@@ -65,6 +66,8 @@ class Ledger:
     strangers: Map[str, tuple[Booking, ...]] = field(default_factory=Map)
     one_numbering: bool = False
     baselined_at: Millis = Millis(0)
+    agreed_at: Millis = Millis(0)
+    moved: Map[str, Millis] = field(default_factory=Map)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from controller.runtime.recovery.recover import Recovered
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.runtime.venues.account_checks import Examiner, Findings
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, trades_on
+from controller.runtime.venues.capital import CapitalHistory
 from controller.runtime.venues.clocks import ClockMeter
 from controller.runtime.venues.emergency import OpenVenues, cancel_everything
 from controller.runtime.venues.halt_figures import report_drill, report_halt
@@ -365,6 +366,7 @@ class Assembly:
             every_s=SWEEP_EVERY_S,
             rules=partial(self._markets.rules_of, name),
             strangers=self._strangers,
+            history=CapitalHistory(venue, self._parts.clock, partial(self._markets.quotes, name)),
         )
 
     def _after_gap(self, name: VenueName) -> None:

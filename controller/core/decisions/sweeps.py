@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from controller.core import events as e
 from controller.core.bookings import trade_key
-from controller.core.decisions import absence, moves, rebaseline, trades, venue_reports
+from controller.core.decisions import absence, moves, trades, transfers, venue_reports
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.whose import find, may_be_ours
 from controller.core.effects import Alert, AlertKind, LookUp
@@ -50,6 +50,7 @@ def account_read(draft: Draft, reading: AccountRead) -> None:
     # If a fill was booked while the account was read, its balances are of another moment. The next sweep compares them.
     compared = before.totals is None or before.fills_booked == reading.fills_before
     if compared and not open_questions:
+        transfers.recognise(draft, reading)
         differences += [*_balance_differences(draft, reading), *_execution_differences(draft, reading)]
     elif not differences and not open_questions:
         return
@@ -139,7 +140,7 @@ def _conclude(
     if breaks:
         draft.do(Alert(AlertKind.RECONCILIATION, f"{reading.venue} does not reconcile", "; ".join(breaks)[:500]))
         if _in_use(draft, reading.venue):
-            hint = rebaseline.hint(draft.after, reading.venue) if {*breaks} & {*_balance_differences(draft, reading)} else ""
+            hint = transfers.advice(draft.after, reading) if {*breaks} & {*_balance_differences(draft, reading)} else ""
             why = f"{reading.venue} does not reconcile: {'; '.join(breaks)[:300]}"
             moves.integrity(draft, f"{why}. {hint}" if hint else why)
 

@@ -265,7 +265,14 @@ def _account_checked(state: State, event: e.AccountChecked) -> State:
 def _reconciled(state: State, event: e.Reconciled) -> State:
     ledger = state.ledgers[event.venue]
     agreed_at = state.at if event.clean else ledger.reconciled_at
-    ledger = replace(ledger, reconciled_at=agreed_at, clean=event.clean, breaks=event.breaks, suspected=event.suspected)
+    ledger = replace(
+        ledger,
+        reconciled_at=agreed_at,
+        agreed_at=state.at if event.clean else ledger.agreed_at,
+        clean=event.clean,
+        breaks=event.breaks,
+        suspected=event.suspected,
+    )
     state = alerts.reconciled(state, event)
     state = flatten.reconciled(replace(state, ledgers=state.ledgers.set(event.venue, ledger)), event)
     if event.venue is not state.watched or state.tally is None:
@@ -353,6 +360,7 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.CancelRejected: lambda state, _: state,
     e.BalancesBaselined: _baselined,
     e.Rebaselined: _rebaselined,
+    e.CapitalMoved: lambda state, event: alerts.capital_moved(steps.moved(state, event), event),
     e.Reconciled: _reconciled,
     e.AccountChecked: _account_checked,
     e.Sampled: _sampled,

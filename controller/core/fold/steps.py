@@ -41,6 +41,20 @@ def rebaselined(state: State, event: e.Rebaselined) -> State:
     return replace(state, ledgers=state.ledgers.set(event.venue, ledger))
 
 
+def moved(state: State, event: e.CapitalMoved) -> State:
+    """Book deposits and withdrawals. What is measured of the account goes on as if the money had been there always."""
+    ledger = state.ledgers[event.venue]
+    totals = dict(ledger.totals or {})
+    for one in event.moves:
+        totals[one.asset] = totals.get(one.asset, ZERO) + one.amount
+    ledger = stepped(ledger, totals, event.shift_eur)
+    ledger = replace(ledger, moved=ledger.moved.update({one.id: Millis(one.at) for one in event.moves}))
+    state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+    if event.venue is not state.watched or state.tally is None:
+        return state
+    return replace(state, tally=state.tally.with_shift(event.shift_eur))
+
+
 def stepped(ledger: Ledger, totals: Mapping[str, Decimal], shift_eur: Decimal) -> Ledger:
     """The ledger with other balances and the same results. What is left of ours is never more than what the account holds."""
 

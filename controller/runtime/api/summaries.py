@@ -123,6 +123,9 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
             f"{event.venue} baseline: " + ", ".join(f"{text(total)} {asset}" for asset, total in sorted(event.totals.items()))
         ),
         e.Rebaselined: lambda event: f"{event.venue} has a new baseline by command {event.command_id}: {_differences(event)}",
+        e.CapitalMoved: lambda event: (
+            f"{event.venue}: " + "; ".join(f"{text(one.amount)} {one.asset} by {one.id}" for one in event.moves)
+        ),
         e.Reconciled: _reconciled,
         e.AccountChecked: lambda event: (
             f"{event.venue} account: {event.checks - len(event.failed)} of {event.checks} checks passed"

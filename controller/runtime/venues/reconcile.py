@@ -7,9 +7,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from controller.core.inputs import AccountRead, AccountSnapshot
+from controller.core.inputs import AccountRead, AccountSnapshot, MovesRead
 from controller.core.state import Ledger
 from controller.runtime.loop.inbox import Inbox
+from controller.runtime.venues.capital import CapitalHistory
 from controller.runtime.venues.strangers import Strangers
 from exchange.errors import GatehouseError
 from exchange.model import Fill, ListedOrder, Millis, SymbolRules
@@ -46,8 +47,11 @@ class Sweeper:
         every_s: float,
         rules: Callable[[], Mapping[str, SymbolRules]],
         strangers: Strangers,
+        history: CapitalHistory | None = None,
     ) -> None:
+        """``history`` is asked what came and went when the balances are other ones than ours; without one nobody is."""
         self._venue = venue
+        self._history = history
         self._rules = rules
         self._symbols = symbols
         self._strangers = strangers
@@ -97,7 +101,9 @@ class Sweeper:
                 again = self._begin()
                 after = await self._venue.balances()
                 if after == before:
-                    self._deliver(began, AccountSnapshot(tuple(orders), tuple(fills), before))
+                    snapshot = AccountSnapshot(tuple(orders), tuple(fills), before)
+                    moved = await self._history.explain(self._ledger(), snapshot) if self._history is not None else None
+                    self._deliver(began, snapshot, moved)
                     return
                 began, before = again, after
         finally:
@@ -117,10 +123,10 @@ class Sweeper:
             fills.extend(await self._venue.fills(symbol, since))
         return orders, fills
 
-    def _deliver(self, began: _Began, snapshot: AccountSnapshot) -> None:
+    def _deliver(self, began: _Began, snapshot: AccountSnapshot, moved: MovesRead | None) -> None:
         name = self._venue.name
         self._strangers.sort(name, snapshot.open_orders, began.turn)
         fees = {symbol: max(rule.maker_fee, rule.taker_fee) for symbol, rule in self._rules().items()}
-        reading = AccountRead(name, snapshot, fills_before=began.ledger.fills_booked, started_at=began.at, fees=fees)
+        reading = AccountRead(name, snapshot, fills_before=began.ledger.fills_booked, started_at=began.at, fees=fees, moved=moved)
         self.last = reading
         self._inbox.fact(reading, self._clock.monotonic_ns())

@@ -1,0 +1,78 @@
+"""Decisions about deposits and withdrawals: what the venue's history explains is booked, and is no difference. ``sweeps`` calls it.
+
+The history is read only when the balances are other ones than ours. A difference of an asset is explained when the first of its
+deposits and withdrawals since the last reading that agreed, in order of time, add up to it exactly. Each counts once, by its id.
+Whatever is left over stays a difference, and halts as any other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+
+from controller.core import events as e
+from controller.core.decisions import neutral, rebaseline
+from controller.core.decisions.draft import Draft
+from controller.core.effects import Alert, AlertKind
+from controller.core.inputs import AccountRead
+from controller.core.state import Ledger, State
+from exchange.model import CapitalMove
+from policies.numbers import text
+
+SLACK_MS = 5_000
+"""A move may say that it was this long before the last reading that agreed, and yet not be in it.
+
+The reading is older than its decision, clocks differ, and the venue cuts times to whole seconds. What is in the balances already
+cannot be booked twice by this: a reading that shows a move which is not booked does not agree.
+"""
+
+
+def recognise(draft: Draft, reading: AccountRead) -> None:
+    """Book the deposits and withdrawals that explain a difference exactly."""
+    venue, policy = reading.venue, draft.after.policy
+    ledger = draft.after.ledger(venue)
+    if reading.moved is None or ledger.totals is None or policy is None:
+        return
+    shown = {balance.asset: balance.total for balance in reading.snapshot.balances.values()}
+    unused = _unused(ledger, reading.moved.moves)
+    moves: list[CapitalMove] = []
+    for asset, (ours, theirs) in neutral.changed(ledger.totals, shown).items():
+        moves += _explains([one for one in unused if one.asset == asset], theirs - ours)
+    after = dict(ledger.totals)
+    for one in moves:
+        after[one.asset] = after.get(one.asset, neutral.ZERO) + one.amount
+    shift = neutral.shift_eur(ledger.totals, after, policy, reading.moved.quotes, draft.now)
+    if not moves or isinstance(shift, str):
+        return
+    lost = neutral.taken(ledger.bought, after)
+    booked = tuple(e.MoveBooked(id=one.id, asset=one.asset, amount=one.amount, at=one.at) for one in moves)
+    draft.emit(e.CapitalMoved(venue=venue, moves=booked, shift_eur=shift, taken=lost))
+    gone = f"; of what gatehouse bought, {rebaseline.listed(lost)} is gone" if lost else ""
+    line = "; ".join(f"{'a withdrawal' if one.amount < 0 else 'a deposit'} of {text(abs(one.amount))} {one.asset}" for one in moves)
+    draft.do(Alert(AlertKind.RECONCILIATION, f"money came to or left {venue}", f"{line}{gone}"))
+
+
+def advice(state: State, reading: AccountRead) -> str:
+    """Why the history does not explain the difference, where that is known, and what a person can do."""
+    why = reading.moved.problem if reading.moved is not None else ""
+    unread = f"The history of deposits and withdrawals was not read: {why}" if why else ""
+    return ". ".join(filter(None, (unread, rebaseline.hint(state, reading.venue))))
+
+
+def _unused(ledger: Ledger, moves: Sequence[CapitalMove]) -> list[CapitalMove]:
+    """The moves that can explain a difference now, oldest first. Two with one id are not told apart, so neither counts."""
+    since = max(ledger.agreed_at - SLACK_MS, ledger.baselined_at)
+    count = Counter(one.id for one in moves)
+    usable = (one for one in moves if one.at >= since and one.id not in ledger.moved and count[one.id] == 1)
+    return sorted(usable, key=lambda one: (one.at, one.id))
+
+
+def _explains(moves: Sequence[CapitalMove], difference: Decimal) -> list[CapitalMove]:
+    """The first moves that add up to the difference; none when no number of them does."""
+    total = neutral.ZERO
+    for number, one in enumerate(moves, 1):
+        total += one.amount
+        if total == difference:
+            return list(moves[:number])
+    return []
