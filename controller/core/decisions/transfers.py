@@ -17,7 +17,7 @@ from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind
 from controller.core.inputs import AccountRead
 from controller.core.state import Ledger, State
-from exchange.model import CapitalMove
+from exchange.model import CapitalMove, Millis
 from policies.numbers import text
 
 SLACK_MS = 5_000
@@ -53,6 +53,11 @@ def recognise(draft: Draft, reading: AccountRead) -> None:
     draft.do(Alert(AlertKind.RECONCILIATION, f"money came to or left {venue}", f"{line}{gone}"))
 
 
+def earliest(ledger: Ledger) -> Millis:
+    """From when on a move can explain a difference: the last agreement, but nothing from before the second of the baseline."""
+    return Millis(max(0, ledger.agreed_at - SLACK_MS, ledger.baselined_at // 1_000 * 1_000))
+
+
 def advice(state: State, reading: AccountRead) -> str:
     """Why the history does not explain the difference, where that is known, and what a person can do."""
     why = reading.moved.problem if reading.moved is not None else ""
@@ -62,7 +67,7 @@ def advice(state: State, reading: AccountRead) -> str:
 
 def _unused(ledger: Ledger, moves: Sequence[CapitalMove]) -> list[CapitalMove]:
     """The moves that can explain a difference now, oldest first. Two with one id are not told apart, so neither counts."""
-    since = max(ledger.agreed_at - SLACK_MS, ledger.baselined_at)
+    since = earliest(ledger)
     count = Counter(one.id for one in moves)
     usable = (one for one in moves if one.at >= since and one.id not in ledger.moved and count[one.id] == 1)
     return sorted(usable, key=lambda one: (one.at, one.id))

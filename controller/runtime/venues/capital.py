@@ -10,11 +10,11 @@ from decimal import Decimal
 
 from controller.core.bookings import trade_key
 from controller.core.decisions.neutral import changed
-from controller.core.decisions.transfers import SLACK_MS
+from controller.core.decisions.transfers import earliest
 from controller.core.inputs import AccountSnapshot, MovesRead
 from controller.core.state import Ledger
 from exchange.errors import GatehouseError
-from exchange.model import Millis, Quote
+from exchange.model import Quote
 from exchange.ports import CapitalVenue, Clock, Venue
 
 AT_ONCE = 4
@@ -44,9 +44,8 @@ class CapitalHistory:
         if not about or not due or not isinstance(self._venue, CapitalVenue):
             return None
         self._asked, self._asked_ns = self._asked + 1, now_ns
-        since = Millis(max(0, ledger.baselined_at, ledger.agreed_at - SLACK_MS))
         try:
-            moves = await self._venue.capital_moves(since)
+            moves = await self._venue.capital_moves(earliest(ledger))
         except GatehouseError as error:
             return MovesRead(problem=error.message)
         return MovesRead(tuple(moves), quotes=dict(self._quotes()))

@@ -155,11 +155,14 @@ def test_a_move_from_before_the_last_agreement_explains_nothing(desk: Desk, more
     assert booked(desk) == known
 
 
-def test_a_move_from_before_the_baseline_explains_nothing() -> None:
-    desk = Desk().arm()
+@pytest.mark.parametrize(("ago_ms", "known"), [(400, ["W1"]), (401, [])])
+def test_a_move_from_before_the_second_of_the_baseline_is_none(ago_ms: int, known: list[str]) -> None:
+    desk = Desk()
+    desk.pass_time(400)
+    desk.arm()
     desk.owner_moves(LIVE, "USDT", "-20")
-    read(desk, move(desk, "-20", ago_ms=1))
-    assert booked(desk) == []
+    read(desk, move(desk, "-20", ago_ms=ago_ms))
+    assert booked(desk) == known
 
 
 def test_two_moves_with_one_id_explain_nothing(desk: Desk) -> None:

@@ -70,7 +70,7 @@ def test_a_difference_is_asked_about_since_the_last_agreement() -> None:
 
 def test_a_baseline_after_the_last_agreement_is_the_earliest_time() -> None:
     history = History()
-    explained(history, shows(80), ledger=Ledger(totals=BOOKS.totals, baselined_at=Millis(89_000), agreed_at=Millis(90_000)))
+    explained(history, shows(80), ledger=Ledger(totals=BOOKS.totals, baselined_at=Millis(89_700), agreed_at=Millis(90_000)))
     assert history.asked == [89_000]
 
 
