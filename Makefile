@@ -8,13 +8,14 @@ TESTS  ?= tests
 # Most of the slow tests wait for real processes, so a few more workers than cores pay off.
 WORKERS ?= 4
 
-.PHONY: run test proofs soak campaign fuzz mutate lint types imports check fix docs model proto bench bare lock tools clean help
+.PHONY: run test proofs soak ordinary campaign fuzz mutate lint types imports check fix docs model proto bench bare lock tools clean help
 
 help:
 	@echo "make run    set everything up and run the demo (ARGS=--exit ends it by itself)"
 	@echo "make test   set everything up and test every behaviour: before every commit"
 	@echo "make proofs run the long forms of the tests: whole searches, every crash, long runs"
 	@echo "make soak   run what needs the whole machine for minutes: overload, long runs of real processes"
+	@echo "make ordinary play a week's events on a production deployment against a stand-in for MEXC (as root; ORDINARY_SECONDS for a long run)"
 	@echo "make campaign play 100,000 generated sequences against the venue's own books (CAMPAIGN_SEED, CAMPAIGN_SEQUENCES)"
 	@echo "make fuzz   give the parsers of what MEXC sends random bytes for a minute, guided by coverage (ARGS='--seconds 600')"
 	@echo "make mutate change the code that guards money, and see whether the tests notice (ARGS=FILE for one file)"
@@ -42,7 +43,7 @@ run: $(READY)
 	@$(BIN)/gatehouse demo $(ARGS)
 
 # What tests drive and pip cannot bring: "command:packages". Without root nothing is installed, and those tests say why they skip.
-TOOLS := chromium:chromium spin:spin gcc:gcc,libc6-dev softhsm2-util:softhsm2 ssh-keygen:openssh-client strace:strace git:git
+TOOLS := chromium:chromium spin:spin gcc:gcc,libc6-dev softhsm2-util:softhsm2 ssh-keygen:openssh-client strace:strace git:git unshare:util-linux ip:iproute2
 
 tools:
 	@wanted=""; for tool in $(TOOLS); do command -v "$${tool%%:*}" >/dev/null 2>&1 || wanted="$$wanted,$${tool#*:}"; done; \
@@ -64,6 +65,9 @@ proofs: $(READY) tools
 # One after the other, because each loads the machine by itself.
 soak: $(READY) tools
 	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m pytest -n 0 --timeout=1800 -v -m soak $(TESTS)
+
+ordinary: $(READY) tools
+	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.ordinary.run $(ARGS)
 
 campaign: $(READY)
 	@$(BIN)/python ops/spent.py "make $@" $(BIN)/python -m tests.support.campaign.run

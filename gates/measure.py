@@ -81,16 +81,18 @@ class Tally:
         """Record that an unknown outcome became known after ``age_ms``."""
         return replace(self, longest_unknown_ms=max(self.longest_unknown_ms, age_ms))
 
-    def with_reconciliation(self, breaks: int) -> Tally:
-        """Count a reconciliation that found ``breaks`` differences."""
+    def with_reconciliation(self, breaks: int, count: int = 1) -> Tally:
+        """Count ``count`` reconciliations, each of which found ``breaks`` differences."""
         return replace(
-            self, reconciliations=self.reconciliations + 1, reconciliation_breaks=self.reconciliation_breaks + max(breaks, 0)
+            self,
+            reconciliations=self.reconciliations + count,
+            reconciliation_breaks=self.reconciliation_breaks + max(breaks, 0) * count,
         )
 
-    def with_clock(self, offset_ms: int) -> Tally:
-        """Record a difference to the venue's clock that is certain."""
+    def with_clock(self, offset_ms: int, count: int = 1) -> Tally:
+        """Record ``count`` differences to the venue's clock that are certain, and none larger than this one."""
         return replace(
-            self, clock_samples=self.clock_samples + 1, clock_offset_max_ms=max(self.clock_offset_max_ms, abs(offset_ms))
+            self, clock_samples=self.clock_samples + count, clock_offset_max_ms=max(self.clock_offset_max_ms, abs(offset_ms))
         )
 
     def with_shift(self, eur: Decimal) -> Tally:
@@ -116,8 +118,11 @@ class Tally:
         at: Millis,
         unknown_open: int,
         oldest_unknown_ms: int,
+        count: int = 1,
     ) -> Tally:
         """Record a sample at ``at``. It covers the last ``interval_ms``, at most ``SAMPLE_SPAN_MAX_MS``, since the sample before.
+
+        ``count``: so many samples in a row that differ in nothing else are recorded at once, and each may cover so much.
 
         Time before that, for example while the controller was down, is a gap. Time without a known equity is a gap too. After a
         clock was set back, no time passes until it has caught up. ``unknown_open`` and ``oldest_unknown_ms`` describe the orders
@@ -125,14 +130,14 @@ class Tally:
         """
         equity = equity_eur if equity_eur is not None and equity_eur.is_finite() else None
         elapsed = max(at - self.last_at, 0)
-        spanned = max(min(interval_ms, elapsed, SAMPLE_SPAN_MAX_MS), 0)
+        spanned = max(min(interval_ms, elapsed, SAMPLE_SPAN_MAX_MS * count), 0)
         counts = covered and equity is not None
         gap = self.gap_ms + elapsed - spanned
         longest = max(self.longest_gap_ms, gap if counts else gap + spanned)
         following = replace(
             self,
             last_at=max(self.last_at, at),
-            samples=self.samples + 1,
+            samples=self.samples + count,
             total_ms=self.total_ms + elapsed,
             covered_ms=self.covered_ms + (spanned if counts else 0),
             gap_ms=0 if counts else gap + spanned,
@@ -140,15 +145,15 @@ class Tally:
             unknown_open=unknown_open,
             longest_unknown_ms=max(self.longest_unknown_ms, oldest_unknown_ms),
         )
-        return following if equity is None else _with_equity(following, equity)
+        return following if equity is None else _with_equity(following, equity, count)
 
 
-def _with_equity(tally: Tally, equity: Decimal) -> Tally:
+def _with_equity(tally: Tally, equity: Decimal, count: int) -> Tally:
     start = equity if tally.equity_start is None else tally.equity_start
     peak = equity if tally.equity_peak is None else max(tally.equity_peak, equity)
     return replace(
         tally,
-        equity_samples=tally.equity_samples + 1,
+        equity_samples=tally.equity_samples + count,
         equity_start=start,
         equity_peak=peak,
         equity_last=equity,

@@ -32,6 +32,7 @@ class Verb(StrEnum):
     ACK_ALERT = "ack-alert"
     DRILL = "drill"
     FLATTEN = "flatten"
+    SET_RATE = "set-rate"
     REBASELINE = "rebaseline"
 
 
@@ -47,8 +48,8 @@ MOVES_UP = frozenset({Verb.ADVANCE, Verb.RAMP, Verb.RESUME})
 CHANGES_ROSTER = frozenset({Verb.SET_ROSTER, Verb.REVOKE})
 """The verbs that make a new version of the roster."""
 
-KEEPS_DOCUMENTS = KEEPS_PENDING | {Verb.ISSUE_BOT_KEY, Verb.REBASELINE}
-"""The verbs about a bot key, an alert, a drill, a holding or a balance: they change neither roster, policy, release nor stage."""
+KEEPS_DOCUMENTS = KEEPS_PENDING | {Verb.ISSUE_BOT_KEY, Verb.SET_RATE, Verb.REBASELINE}
+"""The verbs about a bot key, an alert, a drill, a holding, a balance or the EUR rate: roster, policy, release and stage stay."""
 
 WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE}) | KEEPS_DOCUMENTS
 """The verbs whose command names a subject (a command, a key, an alert, a symbol, a reading or a document) and is not a move."""
@@ -101,7 +102,7 @@ def quorum(verb: Verb, stage: Stage, mode: Mode) -> Quorum:
             return _ONE
         case Verb.ISSUE_BOT_KEY:
             return _BY_RISK[mode] if stage in LIVE_STAGES else _ONE
-        case Verb.RAMP | Verb.RESUME | Verb.SET_ROSTER | Verb.SET_POLICY:
+        case Verb.RAMP | Verb.RESUME | Verb.SET_ROSTER | Verb.SET_POLICY | Verb.SET_RATE:
             return _BY_RISK[mode]
         case Verb.ADVANCE:
             return _BY_RISK[mode] if stage is Stage.VALIDATED else _ONE

@@ -18,7 +18,7 @@ from exchange.errors import ConfigError, IntegrityError
 from policies import canonical
 from policies.floors import Violation, violations
 from policies.numbers import text as decimal_text
-from policies.schema import Policy
+from policies.schema import GUARD_BEFORE_GATE, Policy
 
 __all__ = ["Policy", "canonical_bytes", "digest", "json_schema", "load_policy", "parse_canonical", "parse_journalled"]
 
@@ -146,6 +146,9 @@ def _explain(error: ValidationError) -> NoReturn:
     match first["type"]:
         case "missing":
             raise _missing(path, more)
+        case kind if kind == GUARD_BEFORE_GATE:
+            where, gap = first["ctx"]["path"], first["ctx"]["gap"]
+            raise _malformed(where, f"{first['msg']}{more}", f"Make {where} at least {gap}, or leave it out.")
         case "extra_forbidden":
             raise _malformed(path, f"is not a field of a policy{more}", f"Remove {path}, or correct its spelling.")
         case _:

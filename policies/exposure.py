@@ -4,9 +4,9 @@ Limits and ``decisions.account`` use it.
 
     exposure = Σ holdings(base) · ask  +  Σ remaining(working buys) · max(limit price, ask) · (1 + taker fee)
 
-in the quote asset, divided by the pinned EUR rate, rounded up. Sells add nothing: until they fill, the base asset is a holding. A
-working buy is valued at the ask or higher, because the filled holding is valued at the ask; so a fill never raises the total.
-UNKNOWN and ADMITTED orders count in full (architecture.md §1.3). Source: execution-safety.md §6.
+in the quote asset, divided by the EUR rate that counts now (``policies.eur``), rounded up. Sells add nothing: until they fill, the
+base asset is a holding. A working buy is valued at the ask or higher, because the filled holding is valued at the ask; so a fill
+never raises the total. UNKNOWN and ADMITTED orders count in full (architecture.md §1.3). Source: execution-safety.md §6.
 
 A missing, stale or implausible input gives ``MissingInput`` and no number (architecture.md §1.2).
 """
@@ -14,12 +14,13 @@ A missing, stale or implausible input gives ``MissingInput`` and no number (arch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from enum import StrEnum
 
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Quote, Side, SymbolRules, round_up
 from exchange.orders import WORKING
+from policies.eur import NO_RATES, Rates, priced
 from policies.numbers import WIDE
 from policies.schema import Policy
 
@@ -40,6 +41,7 @@ class InputName(StrEnum):
     HOLDINGS = "holdings"
     QUOTE = "quote"
     EUR_RATE = "eur-rate"
+    EUR_RATE_BAND = "eur-rate-band"
     SYMBOL_RULES = "symbol-rules"
     ORDER = "order"
 
@@ -89,16 +91,17 @@ class OrderRisk:
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """One venue account as the controller knows it.
+    """The bot's part of one venue account, as the controller knows it.
 
     ``holdings`` are totals (free and locked) by asset and must name every base asset and the quote asset, zeros included.
     ``reconciled_at`` is when they were last seen to agree with the venue. ``orders`` are the orders that can still trade; terminal
-    ones are ignored.
+    ones are ignored. ``kept`` is what the account holds besides: its owner's, and in no limit.
     """
 
     holdings: Mapping[str, Decimal]
     reconciled_at: Millis
     orders: tuple[OrderRisk, ...] = ()
+    kept: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +129,13 @@ def worst_case(
     rules: Mapping[str, SymbolRules],
     policy: Policy,
     now: Millis,
+    rates: Rates = NO_RATES,
 ) -> Exposure | MissingInput:
     """Return the worst-case exposure of ``account``. A symbol with neither holdings nor working buys needs no quote."""
+    policy_now = at_rate(policy, rates, now)
+    if isinstance(policy_now, MissingInput):
+        return policy_now
+    policy = policy_now
     missing = missing_rate(policy, now) or missing_account(account, policy, now)
     if missing or account is None:
         return missing or _unknown_holding("account")
@@ -178,12 +186,20 @@ def sane(value: Decimal) -> bool:
     return isinstance(exponent, int) and exponent >= _SMALLEST_EXPONENT
 
 
+def at_rate(policy: Policy, rates: Rates, now: Millis) -> Policy | MissingInput:
+    """Return the policy with the rate that counts now, or why none does."""
+    found = priced(policy, rates, now)
+    if isinstance(found, Policy):
+        return found
+    return MissingInput(InputName.EUR_RATE_BAND if found.outside else InputName.EUR_RATE, policy.eur_rate.asset, found.message)
+
+
 def missing_rate(policy: Policy, now: Millis) -> MissingInput | None:
     """Return what is wrong with the pinned EUR rate now, if anything."""
     rate = policy.eur_rate
-    if rate.as_of <= now < rate.valid_until:
+    if rate.valid_until is not None and rate.as_of <= now < rate.valid_until:
         return None
-    when = "has expired" if now >= rate.valid_until else "is from the future"
+    when = "is from the future" if now < rate.as_of else "has expired"
     return MissingInput(InputName.EUR_RATE, rate.asset, f"the pinned {rate.asset} rate {when}")
 
 

@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from policies.drills import DRILLS, GREEN_FOR_MS
 from policies.numbers import WIDE, text
 from policies.rules import GateName, MetricName, Op
 from policies.schema import GateRule, Policy
-from policies.stage import Environment
+from policies.stage import WITHOUT_REAL_MONEY, Environment, Stage
 
-_DAY_MS = 86_400_000
+_DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
+_RATE_DAYS, _ECB_DAYS = 31, 6
 VALIDATION_COVERED_MS = 3 * _DAY_MS
 """72 covered hours."""
+
+GAP_TOLERATED_MS = 120_000
+"""The longest gap that the gate ``validation`` tolerates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,11 @@ def _at_least(path: str, bound: str, why: str, read: Callable[[Policy], Decimal 
     return Floor(path, Op.AT_LEAST, Decimal(bound), why, read)
 
 
+def _blind_halt_ms(stage: Stage, policy: Policy) -> int:
+    deadline = policy.guards.blind_halt_ms.of(stage)
+    return GAP_TOLERATED_MS if deadline is None else deadline
+
+
 FLOORS: tuple[Floor, ...] = (
     _at_most("caps.live", "10", "LIVE_€10 allows at most ten euros", lambda p: p.caps.live),
     _at_most("caps.testnet", "10", "the testnet must test the live limits, not larger ones", lambda p: p.caps.testnet),
@@ -72,9 +82,27 @@ FLOORS: tuple[Floor, ...] = (
     ),
     _at_most(
         "eur_rate.valid_until",
-        str(31 * _DAY_MS),
-        "a rate is valid for at most 31 days (milliseconds after as_of)",
-        lambda p: p.eur_rate.valid_until - p.eur_rate.as_of,
+        str(_RATE_DAYS * _DAY_MS),
+        "a rate that follows no source is valid for at most 31 days (milliseconds after as_of)",
+        lambda p: _RATE_DAYS * _DAY_MS if p.eur_rate.valid_until is None else p.eur_rate.valid_until - p.eur_rate.as_of,
+    ),
+    _at_most(
+        "eur_rate.follow.band_percent",
+        "5",
+        "a reading further from the signed rate needs a person",
+        lambda p: Decimal(5) if p.eur_rate.follow is None else p.eur_rate.follow.band_percent,
+    ),
+    _at_most(
+        "eur_rate.follow.ecb_max_age_ms",
+        str(_ECB_DAYS * _DAY_MS),
+        "the ECB publishes on every working day, and over the longest holiday after five days",
+        lambda p: _ECB_DAYS * _DAY_MS if p.eur_rate.follow is None else p.eur_rate.follow.ecb_max_age_ms,
+    ),
+    _at_most(
+        "eur_rate.follow.venue_max_age_ms",
+        str(_HOUR_MS),
+        "a book of an hour ago says nothing about now",
+        lambda p: _HOUR_MS if p.eur_rate.follow is None else p.eur_rate.follow.venue_max_age_ms or _HOUR_MS,
     ),
     _at_most(
         "limits.order_notional_max_eur",
@@ -182,6 +210,15 @@ FLOORS: tuple[Floor, ...] = (
     _at_most(
         "guards.blind_deadline_ms", "30000", "a guard without measurements does not protect", lambda p: p.guards.blind_deadline_ms
     ),
+    *(
+        _at_least(
+            f"guards.blind_halt_ms.{stage.lower()}",
+            str(GAP_TOLERATED_MS),
+            "without real money a restart of the venue is a gap for the gate to judge, and no halt",
+            partial(_blind_halt_ms, stage),
+        )
+        for stage in WITHOUT_REAL_MONEY
+    ),
     _at_least(
         "settle.unknown_grace_ms", "10000", "the venue's look-ups lag behind its orders", lambda p: p.settle.unknown_grace_ms
     ),
@@ -225,7 +262,7 @@ REQUIRED_RULES: tuple[RequiredRule, ...] = (
         *_NO_OPEN_ISSUES,
         (MetricName.COVERED_MS, Op.AT_LEAST, str(VALIDATION_COVERED_MS)),
         (MetricName.COVERAGE_RATIO, Op.AT_LEAST, "0.995"),
-        (MetricName.LONGEST_GAP_MS, Op.AT_MOST, "120000"),
+        (MetricName.LONGEST_GAP_MS, Op.AT_MOST, str(GAP_TOLERATED_MS)),
         (MetricName.ORDERS, Op.AT_LEAST, "100"),
         (MetricName.FILLS, Op.AT_LEAST, "60"),
         (MetricName.REJECT_RATIO, Op.AT_MOST, "0.01"),

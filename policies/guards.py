@@ -1,7 +1,8 @@
 """The always-on guards: ``breached_guards(measurements, …)`` returns every guard that is breached (architecture.md §6).
 
 ``controller.core.decisions.guards`` calls it at every tick. A guard without measurements is breached too: before its first
-measurement it stops new entries, and after ``guards.blind_deadline_ms`` without a measurement it halts.
+measurement it stops new entries, and after ``guards.blind_deadline_ms`` without a measurement it halts. Without real money a guard
+that only does not see (``Breach.unseen_ms``) cancels where it would halt, and the gate judges the gap (ADR 39).
 
 The two guards of losses have a soft level too: from the fraction ``guards.reduce.at`` of its limit a loss leaves only sells
 (REDUCE), until it is below ``guards.reduce.until`` again. The other levels need no such hysteresis, because only people move a
@@ -12,7 +13,7 @@ execution-safety.md §6.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 from enum import IntEnum, StrEnum
@@ -23,7 +24,7 @@ from policies.exposure import sane
 from policies.numbers import WIDE, rounded_up, text
 from policies.ramp import cap_eur
 from policies.schema import Policy
-from policies.stage import Stage
+from policies.stage import WITHOUT_REAL_MONEY, Stage
 
 T = TypeVar("T")
 
@@ -59,7 +60,8 @@ LOSSES = frozenset({GuardName.DAILY_LOSS, GuardName.DRAWDOWN})
 class Breach:
     """One breached guard, with a message for the operator.
 
-    ``blind``: the guard could not be measured. ``contradicted``: the venue's books contradict ours.
+    ``blind``: the guard could not be measured. ``contradicted``: the venue's books contradict ours. ``unseen_ms``: nothing that is
+    bad was measured, and what the guard judges by is that old or missing for that long; ``None``: something bad was measured.
     """
 
     guard: GuardName
@@ -69,6 +71,7 @@ class Breach:
     message: str
     blind: bool = False
     contradicted: bool = False
+    unseen_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,9 @@ class GuardMeasurements:
     found by the reconciliation that ended at ``at``. ``oldest_unknown_ms``: 0 when every outcome is known. ``clock_offset_ms``:
     our clock minus the venue's, at most ``clock_uncertainty_ms`` from the truth; ``clock_good``: the last measurement of it that
     was certain enough for the guard; ``clock_since``: since when this venue's clock is guarded. ``reducing``: the guards whose loss
-    leaves only sells since it reached ``guards.reduce.at``.
+    leaves only sells since it reached ``guards.reduce.at``. ``unknown_seen_ms`` and ``unreconciled_seen_ms``: how long the outcome
+    of an order has been unknown, and no reconciliation was without a difference, while the venue answered; ``None``: all the time.
+    ``gap_ms``: the gap in the coverage up to now; ``None``: it is as long as a guard is blind.
     """
 
     since: Millis
@@ -133,6 +138,9 @@ class GuardMeasurements:
     clock_good: Measured[ClockOffset] | None = None
     clock_since: Millis | None = None
     reducing: frozenset[GuardName] = frozenset()
+    unknown_seen_ms: int | None = None
+    unreconciled_seen_ms: int | None = None
+    gap_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +148,34 @@ class _Inputs:
     measurements: GuardMeasurements
     policy: Policy
     cap: Decimal
+    stage: Stage
     now: Millis
 
 
 def breached_guards(measurements: GuardMeasurements, policy: Policy, stage: Stage, step: int, now: Millis) -> tuple[Breach, ...]:
     """Return every guard that is breached at ``now``, most severe first. HALTED uses the cap of LIVE_€10."""
     cap = cap_eur(policy, stage, step) or policy.caps.live
-    inputs = _Inputs(measurements, policy, cap, now)
+    inputs = _Inputs(measurements, policy, cap, stage, now)
     with localcontext(WIDE):
-        found = [breach for guard in _GUARDS if (breach := guard(inputs)) is not None]
-    return tuple(sorted(found, key=lambda breach: (-breach.level, breach.guard.value)))
+        found = [_patient(breach, inputs) for guard in _GUARDS if (breach := guard(inputs)) is not None]
+    return tuple(sorted(found, key=lambda breach: (-breach.level, breach.unseen_ms is not None, breach.guard.value)))
+
+
+def level_of_unseen(level: Level, stage: Stage, *, overdue: bool) -> Level:
+    """The level of a guard that only does not see: without real money it cancels instead of halting, until it is overdue."""
+    return min(level, Level.CANCEL_ALL) if stage in WITHOUT_REAL_MONEY and not overdue else level
+
+
+def _patient(breach: Breach, inputs: _Inputs) -> Breach:
+    if breach.unseen_ms is None:
+        return breach
+    deadline, gap = inputs.policy.guards.blind_halt_ms.of(inputs.stage), inputs.measurements.gap_ms
+    longest = breach.unseen_ms if gap is None else min(breach.unseen_ms, gap)
+    level = level_of_unseen(breach.level, inputs.stage, overdue=deadline is not None and longest > deadline)
+    if level is breach.level:
+        return breach
+    until = "" if deadline is None else f" until the gap is longer than {deadline} ms"
+    return replace(breach, level=level, message=f"{breach.message}; at {inputs.stage} it cancels and pauses the coverage{until}")
 
 
 def daily_loss_limit_eur(policy: Policy, cap: Decimal) -> Decimal:
@@ -232,6 +258,7 @@ def _unmeasured(guard: GuardName, measured: Measured[T] | None, inputs: _Inputs)
         f"{deadline} ms",
         f"{guard} cannot be judged: {what}; the deadline is {deadline} ms",
         blind=True,
+        unseen_ms=age if age >= 0 else None,
     )
 
 
@@ -291,7 +318,7 @@ def _quote_stale(inputs: _Inputs) -> Breach | None:
     rule = inputs.policy.guards.quote_stale
     age = measured.value + (inputs.now - measured.at)
     steps = ((rule.halt_ms, Level.HALT), (rule.cancel_ms, Level.CANCEL_ALL), (rule.no_entry_ms, Level.NO_ENTRY))
-    return _by_steps(guard, age, steps, "the newest quote is {} ms old")
+    return _unless_seen(_by_steps(guard, age, steps, "the newest quote is {} ms old"), age)
 
 
 def _reconciliation(inputs: _Inputs) -> Breach | None:
@@ -307,15 +334,18 @@ def _reconciliation(inputs: _Inputs) -> Breach | None:
             f"our books and the venue's have {measured.value} differences; {rule.tolerated_breaks} are tolerated",
             contradicted=True,
         )
+    seen, deadline = inputs.measurements.unreconciled_seen_ms, inputs.policy.guards.blind_deadline_ms
     if measured is None:
-        return _unmeasured(guard, None, inputs)
+        blind = _unmeasured(guard, None, inputs)
+        return blind if blind is None else _unless_seen(blind, blind.unseen_ms, seen, deadline)
     if measured.value < 0:
         return _implausible(guard, f"{measured.value} differences")
     age = inputs.now - measured.at
     if age < 0:
         return _implausible(guard, "the last reconciliation is from the future")
-    steps = ((rule.max_age_ms + inputs.policy.guards.blind_deadline_ms, Level.HALT), (rule.max_age_ms, Level.NO_ENTRY))
-    return _by_steps(guard, age, steps, "the account was last reconciled {} ms ago")
+    steps = ((rule.max_age_ms + deadline, Level.HALT), (rule.max_age_ms, Level.NO_ENTRY))
+    breach = _by_steps(guard, age, steps, "the account was last reconciled {} ms ago")
+    return _unless_seen(breach, age, seen, rule.max_age_ms + deadline)
 
 
 def _reject_rate(inputs: _Inputs) -> Breach | None:
@@ -348,8 +378,9 @@ def _unknown_order(inputs: _Inputs) -> Breach | None:
     if measured.value < 0:
         return _implausible(guard, "an unknown order is from the future")
     age = measured.value + (inputs.now - measured.at) if measured.value else 0
-    steps = ((inputs.policy.guards.unknown_order.max_age_ms, Level.HALT),)
-    return _by_steps(guard, age, steps, "the outcome of an order has been unknown for {} ms")
+    most, seen = inputs.policy.guards.unknown_order.max_age_ms, inputs.measurements.unknown_seen_ms
+    breach = _by_steps(guard, age, ((most, Level.HALT),), "the outcome of an order has been unknown for {} ms")
+    return _unless_seen(breach, age, seen, most)
 
 
 def _clock_offset(inputs: _Inputs) -> Breach | None:
@@ -393,6 +424,7 @@ def _clock_unjudged(inputs: _Inputs, what: str) -> Breach:
         f"{deadline} ms",
         f"{guard} cannot be judged: {what}; {last}; the deadline is {deadline} ms",
         blind=True,
+        unseen_ms=age if age >= 0 else None,
     )
 
 
@@ -402,6 +434,11 @@ def _utc(at: Millis) -> str:
         return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at):%Y-%m-%d %H:%M:%S} UTC"
     except OverflowError:
         return f"{at} ms"
+
+
+def _unless_seen(breach: Breach | None, age: int | None, seen_ms: int | None = 0, most: int = 0) -> Breach | None:
+    """Mark a breach as one of what is only not seen, unless the venue answered for longer than ``most`` and it was not better."""
+    return None if breach is None else replace(breach, unseen_ms=None if seen_ms is None or seen_ms > most else age)
 
 
 def _by_steps(guard: GuardName, measured: int, steps: tuple[tuple[int, Level], ...], sentence: str) -> Breach | None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from exchange.model import Millis, Quote, SymbolRules
+from policies.eur import NO_RATES, Rates
 from policies.exposure import AccountView, Exposure
 from policies.guards import Level
 
@@ -20,6 +21,7 @@ class LimitRule(StrEnum):
     GUARD = "guard"
     SYMBOL_RULES = "symbol-rules"
     EUR_RATE = "eur-rate"
+    EUR_RATE_BAND = "eur-rate-band"
     QUOTE = "quote"
     HOLDINGS = "holdings"
     CLIENT_ID = "client-id-form"
@@ -41,7 +43,8 @@ class LimitContext:
 
     ``admitted_at``: the times of the latest admitted orders, oldest first: all of the last ``limits.order_rate.per_ms``, or at
     least the last ``count``. ``restriction``: the most severe guard level in force, ``None`` when there is none. Orders admitted
-    earlier in the same batch are already in ``account.orders`` and ``admitted_at``.
+    earlier in the same batch are already in ``account.orders`` and ``admitted_at``. ``rates``: what is known of the EUR rate
+    besides the policy; a policy that follows a source denies without it.
     """
 
     account: AccountView | None
@@ -49,6 +52,7 @@ class LimitContext:
     quotes: Mapping[str, Quote]
     admitted_at: Sequence[Millis]
     restriction: Level | None = None
+    rates: Rates = NO_RATES
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Pre-trade checks: ``check(intent, …)`` admits an order or says exactly why not (architecture.md §1.7, §4.2).
 
 ``controller.core.decisions.orders`` calls it. The checks run in this order: stage, symbol, restriction by guards, presence of
-every input, the rules of ``policies.order_rules``, the cap of the stage. The first check that fails denies the order. No check
-can be turned off, and a check whose input is missing denies. Sources: execution-safety.md §1.1 and §2 (R1-R4), mexc-spot-v3.md
-§3.1.
+every input, the rules of ``policies.order_rules``, the cap of the stage, the bot's balance. The first check that fails denies the
+order. No check can be turned off, and a check whose input is missing denies. Sources: execution-safety.md §1.1 and §2 (R1-R4),
+mexc-spot-v3.md §3.1.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from dataclasses import replace
 from decimal import Decimal, localcontext
 
 from exchange.model import Millis, OrderIntent, Side
+from policies.eur import priced_for_exit
 from policies.exposure import (
     InputName,
     MissingInput,
     OrderRisk,
+    at_rate,
     missing_account,
     missing_quote,
     missing_rate,
@@ -25,7 +27,7 @@ from policies.exposure import (
 from policies.guards import Level
 from policies.limit_types import Admit, Deny, LimitContext, LimitRule
 from policies.numbers import WIDE, text
-from policies.order_rules import RULES, Case, missing_input
+from policies.order_rules import RULES, Case, balance, missing_input
 from policies.ramp import cap_eur, symbols_at
 from policies.schema import Policy
 from policies.stage import Stage
@@ -42,11 +44,7 @@ def check(intent: OrderIntent, context: LimitContext, policy: Policy, stage: Sta
         case = _with_inputs(intent, context, policy, stage=stage, step=step, now=now)
         if isinstance(case, Deny):
             return case
-        for rule in RULES:
-            denial = rule(case)
-            if denial is not None:
-                return denial
-        return _exposure(case, cap_eur(policy, stage, step))
+        return _judged(case, cap_eur(policy, stage, step))
 
 
 def check_exit(intent: OrderIntent, context: LimitContext, policy: Policy, stage: Stage, step: int, now: Millis) -> Admit | Deny:
@@ -61,11 +59,7 @@ def check_exit(intent: OrderIntent, context: LimitContext, policy: Policy, stage
         case = _present(intent, context, policy.model_copy(update={"symbols": (intent.symbol,)}), now)
         if isinstance(case, Deny):
             return case
-        for rule in RULES:
-            denial = rule(case)
-            if denial is not None:
-                return denial
-        return _exposure(case, cap_eur(policy, stage, step))
+        return _judged(case, cap_eur(policy, stage, step))
 
 
 def _with_inputs(
@@ -104,7 +98,12 @@ def _with_inputs(
 
 
 def _present(intent: OrderIntent, context: LimitContext, policy: Policy, now: Millis) -> Case | Deny:
-    """Check that every input is present and fresh; return them as a ``Case``."""
+    """Check that every input is present and fresh; return them as a ``Case``. A sale needs no fresh EUR rate (``policies.eur``)."""
+    sells = intent.side is Side.SELL
+    found = priced_for_exit(policy, context.rates, now) if sells else at_rate(policy, context.rates, now)
+    if isinstance(found, MissingInput):
+        return missing_input(found)
+    policy = found
     rules = context.rules.get(intent.symbol)
     quote = context.quotes.get(intent.symbol)
     missing = (
@@ -118,6 +117,15 @@ def _present(intent: OrderIntent, context: LimitContext, policy: Policy, now: Mi
     if rules is None or quote is None or context.account is None:
         return missing_input(MissingInput(InputName.HOLDINGS, "account", "the order's inputs are not known"))
     return Case(intent, context, policy, context.account, rules, quote, now)
+
+
+def _judged(case: Case, cap: Decimal) -> Admit | Deny:
+    for rule in RULES:
+        denial = rule(case)
+        if denial is not None:
+            return denial
+    verdict = _exposure(case, cap)
+    return verdict if isinstance(verdict, Deny) else balance(case) or verdict
 
 
 def _exposure(case: Case, cap: Decimal) -> Admit | Deny:

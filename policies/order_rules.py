@@ -68,7 +68,8 @@ class Case:
 _INPUT_RULES: Mapping[InputName, tuple[LimitRule, str]] = {
     InputName.HOLDINGS: (LimitRule.HOLDINGS, "Wait for the next reconciliation with the venue."),
     InputName.QUOTE: (LimitRule.QUOTE, "Wait for fresh market data; `gatehouse status` shows the feed."),
-    InputName.EUR_RATE: (LimitRule.EUR_RATE, "Adopt a policy with a current eur_rate."),
+    InputName.EUR_RATE: (LimitRule.EUR_RATE, "Wait for a fresh rate, or adopt a policy with a current eur_rate."),
+    InputName.EUR_RATE_BAND: (LimitRule.EUR_RATE_BAND, "Check the rate, then sign `gatehouse set-rate`."),
     InputName.SYMBOL_RULES: (LimitRule.SYMBOL_RULES, "Wait until the venue's symbol rules are read again."),
     InputName.ORDER: (LimitRule.EXPOSURE, "Wait until the order named in the message is settled."),
 }
@@ -263,8 +264,12 @@ def _open_orders(case: Case) -> Deny | None:
     )
 
 
-def _balance(case: Case) -> Deny | None:
+def balance(case: Case) -> Deny | None:
+    """Whether the bot's part of the account has what the order needs, with everything that other orders may still take of it."""
     asset = case.rules.quote if case.buying else case.rules.base
+    kept = case.account.kept.get(asset, Decimal(0))
+    if kept and not case.buying and case.intent.quantity is None:
+        return _by_amount(asset)
     held = case.account.holdings.get(asset)
     if held is None:
         return _missing(InputName.HOLDINGS, f"the holding of {asset} is not known")
@@ -278,12 +283,25 @@ def _balance(case: Case) -> Deny | None:
         held -= reserved
     if needed <= held:
         return None
+    left = text(max(held, Decimal(0)))
+    owners = f"; {text(kept)} {asset} in the account are its owner's" if kept > 0 else ""
     return Deny(
         LimitRule.BALANCE,
         f"{text(rounded_up(needed))} {asset}",
-        f"{text(max(held, Decimal(0)))} {asset}",
-        f"the order needs {text(rounded_up(needed))} {asset}; {text(max(held, Decimal(0)))} are not reserved by other orders",
+        f"{left} {asset}",
+        f"the order needs {text(rounded_up(needed))} {asset}; {left} are not reserved by other orders{owners}",
         f"Send a smaller order, or cancel orders that reserve {asset}.",
+    )
+
+
+def _by_amount(asset: str) -> Deny:
+    """A sale by amount sells as many coins as the price asks for, so a falling price could reach the owner's."""
+    return Deny(
+        LimitRule.QUANTITY,
+        "an amount",
+        f"a quantity of {asset}",
+        f"a sale by amount could sell {asset} that is the account's owner's",
+        f"Send the sale with its quantity of {asset}.",
     )
 
 
@@ -329,5 +347,5 @@ RULES: tuple[Callable[[Case], Deny | None], ...] = (
     _collar,
     _order_rate,
     _open_orders,
-    _balance,
 )
+"""What is judged before the stage's cap; ``balance`` is judged after it."""

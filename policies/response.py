@@ -2,7 +2,8 @@
 
 Levels up to REDUCE only restrict the bot's orders while they are in force. CANCEL_ALL is a soft breach: it also demotes the
 deployment by one step or stage, once per breach window. FLATTEN and HALT stop everything; after FLATTEN
-gatehouse sells what it bought. ``controller.core.decisions.guards`` reads the table.
+gatehouse sells what it bought. A guard that only does not see demotes nothing without real money: it cancels (ADR 39).
+``controller.core.decisions.guards`` reads the table.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from types import MappingProxyType
 
 from exchange.model import Millis
 from policies.guards import GuardName, Level
-from policies.stage import RISK_ORDER, Stage
+from policies.stage import RISK_ORDER, WITHOUT_REAL_MONEY, Stage
 
 DAY_MS = 86_400_000
 
@@ -77,6 +78,13 @@ RESPONSES: Mapping[Stage, Mapping[Level, Response]] = MappingProxyType(
     }
 )
 """What a guard at a level does at a stage."""
+
+
+def response_to(stage: Stage, level: Level, *, unseen: bool) -> Response:
+    """What a guard does at a stage. ``unseen``: nothing bad was measured, only nothing new."""
+    pauses = unseen and level is Level.CANCEL_ALL and stage in WITHOUT_REAL_MONEY
+    return Response.CANCEL if pauses else RESPONSES[stage][level]
+
 
 SOFT = frozenset({Response.STEP_DOWN, Response.LEAVE_EMPTY})
 """The responses that demote the deployment, once per breach window."""

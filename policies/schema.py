@@ -12,12 +12,23 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from exchange.model import SYMBOL, Millis, symbol_fault
-from policies.numbers import Exact
+from policies.numbers import Exact, text
 from policies.rules import METRICS, GateName, MetricName, Op, Unit
-from policies.stage import Environment, Mode
+from policies.stage import WITHOUT_REAL_MONEY, Environment, Mode, Stage
 
 LIVE_CAP_MAX_EUR = Decimal(10)
 """LIVE_€10 allows at most ten euros. No policy in any environment can raise this."""
@@ -25,6 +36,9 @@ LIVE_CAP_MAX_EUR = Decimal(10)
 FIRST_STEP_MAX_EUR = Decimal(25)
 STEP_FACTOR_MAX = Decimal(2)
 """The bounds of the ramp in every environment (execution-safety.md §6)."""
+
+GUARD_BEFORE_GATE = "guard_before_gate"
+"""The type of the error about a guard that would halt on a gap that its stage's gate tolerates; its context names the field."""
 
 _DAY_MS = 86_400_000
 
@@ -40,6 +54,7 @@ SymbolName = Annotated[str, Field(pattern=f"^{SYMBOL}$"), BeforeValidator(_symbo
 Positive = Annotated[Exact, Field(gt=0)]
 Fraction = Annotated[Exact, Field(gt=0, le=1)]
 DurationMs = Annotated[int, Field(ge=1, le=366 * _DAY_MS)]
+Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{1,4000}={0,2}$")]
 BreachAction = Literal["hold", "flatten"]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Instant = Annotated[
@@ -54,17 +69,52 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
 
 
+BAND_PERCENT_MIN, BAND_PERCENT_MAX = Decimal("0.5"), Decimal(10)
+"""How far from the signed rate a reading may be. A narrower band denies on a normal day; a wider one says little."""
+
+_DOLLARS = frozenset({"USD", "USDT", "USDC"})
+"""The quote assets that are counted as US dollars, the currency of the ECB's reference rate."""
+
+
+class Follow(_Section):
+    """Where a rate renews itself from, without a signature (``policies.eur``): the ECB's daily reference rate for the US dollar.
+
+    A reading counts while it is within ``band_percent`` of the signed rate and younger than ``ecb_max_age_ms``, from the start of
+    the day that the ECB names. ``venue_max_age_ms`` adds the live venue's own pair of EUR and the quote asset.
+    """
+
+    band_percent: Annotated[Exact, Field(ge=BAND_PERCENT_MIN, le=BAND_PERCENT_MAX)]
+    ecb_max_age_ms: DurationMs
+    venue_max_age_ms: DurationMs | None = None
+
+
 class EurRate(_Section):
-    """The fixed rate that converts the quote asset to euros. Outside ``[as_of, valid_until)`` every order is denied."""
+    """The rate that converts the quote asset to euros.
+
+    Without ``follow`` it is fixed, and outside ``[as_of, valid_until)`` every order is denied. With ``follow`` it is the centre of
+    a band and does not end: the rate itself comes from the sources.
+    """
 
     asset: Annotated[str, Field(pattern=r"^[A-Z0-9]{2,10}$")]
     quote_per_eur: Positive
     as_of: Instant
-    valid_until: Instant
+    follow: Follow | None = None
+    valid_until: Annotated[Instant | None, Field(validate_default=True)] = None
+
+    @field_validator("valid_until")
+    @classmethod
+    def _ends(cls, value: Millis | None, info: ValidationInfo) -> Millis | None:
+        if value is None and "follow" in info.data and info.data["follow"] is None:
+            raise PydanticCustomError("missing", "is missing")
+        return value
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.valid_until <= self.as_of:
+    def _ends_or_follows(self) -> Self:
+        if self.follow is not None and self.valid_until is not None:
+            raise ValueError("a rate that follows a source has no valid_until")
+        if self.follow is not None and self.asset not in _DOLLARS:
+            raise ValueError(f"{self.asset} cannot follow the ECB: only {', '.join(sorted(_DOLLARS))} count as US dollars")
+        if self.valid_until is not None and self.valid_until <= self.as_of:
             raise ValueError("valid_until must be later than as_of")
         return self
 
@@ -212,8 +262,34 @@ class OnBreach(_Section):
         return self
 
 
+class BlindHalt(_Section):
+    """When a guard that only does not see halts, for each stage without real money. Without a number it pauses and cancels only.
+
+    Both its blindness and the gap in the coverage must be longer, so it never halts on a gap that the stage's gate tolerates.
+    """
+
+    mock: DurationMs | None = None
+    testnet_validating: DurationMs | None = None
+    validated: DurationMs | None = None
+
+    def of(self, stage: Stage) -> int | None:
+        """The deadline of a stage without real money."""
+        match stage:
+            case Stage.MOCK:
+                return self.mock
+            case Stage.TESTNET_VALIDATING:
+                return self.testnet_validating
+            case Stage.VALIDATED:
+                return self.validated
+            case _:
+                return None
+
+
 class Guards(_Section):
-    """The always-on guards. ``blind_deadline_ms``: after this time without a measurement a guard halts."""
+    """The always-on guards. ``blind_deadline_ms``: after this time without a measurement a guard halts.
+
+    At stages without real money it pauses and cancels instead; ``blind_halt_ms`` says when it halts there.
+    """
 
     daily_loss: DailyLoss
     drawdown_fraction: Fraction
@@ -225,6 +301,7 @@ class Guards(_Section):
     blind_deadline_ms: DurationMs
     reduce: Reduce | None = None
     on_breach: OnBreach = OnBreach()
+    blind_halt_ms: BlindHalt = BlindHalt()
 
 
 class Flatten(_Section):
@@ -269,9 +346,24 @@ class Evidence(_Section):
 
 
 class Authority(_Section):
-    """The cooling-off period in solo mode, in which any key can veto a command that adds risk."""
+    """The cooling-off period in solo mode, in which any key can veto a command that adds risk.
+
+    ``attestation_roots``: the makers of security keys whose attestation proves a touch, as base64 of their DER certificates. With
+    none, a signature that says it was touched is believed.
+    """
 
     cooling_off_ms: DurationMs
+    attestation_roots: Annotated[tuple[Base64, ...], Field(max_length=8)] = ()
+
+
+class Live(_Section):
+    """What of the live account is its owner's. ``baseline`` is what the account holds that gatehouse did not buy.
+
+    ``refuse``: no move to real money while the baseline is worth more than the target's cap. ``keep``: it may be worth anything,
+    since it is never sold, never counted and never shown to the bot.
+    """
+
+    baseline: Literal["refuse", "keep"] = "refuse"
 
 
 class GateRule(_Section):
@@ -318,6 +410,11 @@ class Gates(_Section):
             case GateName.RESUME:
                 return self.resume
 
+    def gap_tolerated_ms(self, gate: GateName) -> Decimal | None:
+        """The longest gap in the coverage that a gate tolerates; ``None`` where it has no rule about that."""
+        bounds = {Op.AT_MOST, Op.BELOW, Op.EQUAL}
+        return min((r.threshold for r in self.of(gate) if r.metric is MetricName.LONGEST_GAP_MS and r.op in bounds), default=None)
+
     @model_validator(mode="after")
     def _distinct_ids(self) -> Self:
         for gate in GateName:
@@ -325,6 +422,10 @@ class Gates(_Section):
             if len(set(ids)) != len(ids):
                 raise ValueError(f"two rules of {gate} have the same id")
         return self
+
+
+_GATE_UP = dict(zip(WITHOUT_REAL_MONEY, (GateName.TESTNET_READY, GateName.VALIDATION, GateName.LIVE_READY), strict=True))
+"""The gate that judges the evidence of each stage without real money."""
 
 
 class OnStop(StrEnum):
@@ -357,6 +458,7 @@ class Policy(_Section):
     gates: Gates
     on_stop: OnStop = OnStop.CANCEL
     flatten: Flatten | None = None
+    live: Live = Live()
 
     @model_validator(mode="after")
     def _flatten_fits(self) -> Self:
@@ -368,6 +470,23 @@ class Policy(_Section):
             raise ValueError("flatten.slice_eur_max may be at most limits.order_notional_max_eur")
         if self.flatten.widen_bps[-1] >= self.limits.price_collar_bps:
             raise ValueError("flatten.widen_bps must stay below limits.price_collar_bps")
+        return self
+
+    @model_validator(mode="after")
+    def _guards_tolerate_what_gates_tolerate(self) -> Self:
+        for stage, gate in _GATE_UP.items():
+            deadline, gap = self.guards.blind_halt_ms.of(stage), self.gates.gap_tolerated_ms(gate)
+            if deadline is not None and gap is not None and deadline < gap:
+                raise PydanticCustomError(
+                    GUARD_BEFORE_GATE,
+                    "is {deadline} ms, and gate {gate} tolerates a gap of {gap} ms: a guard must not halt on it",
+                    {
+                        "path": f"guards.blind_halt_ms.{stage.lower()}",
+                        "deadline": deadline,
+                        "gate": gate.value,
+                        "gap": text(gap),
+                    },
+                )
         return self
 
     @model_validator(mode="after")

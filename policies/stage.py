@@ -24,6 +24,9 @@ class Stage(StrEnum):
 RISK_ORDER = (Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED, Stage.LIVE_EUR10, Stage.RAMPING)
 """The stages from the least to the most money at risk, without HALTED."""
 
+WITHOUT_REAL_MONEY = (Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED)
+"""The stages whose new orders cost no real money, in the order of their risk."""
+
 LIVE_STAGES = frozenset({Stage.LIVE_EUR10, Stage.RAMPING})
 """The stages whose new orders go to the live venue."""
 

@@ -1,7 +1,8 @@
 """Whether one policy is only stricter than another, field by field, by the comparisons of the production floors.
 
 A start asks: a policy file that is only stricter than the policy in force may be adopted without a signature (ADR 35). A field that
-no floor compares has no stricter side, so any change of it is not stricter.
+no floor compares has no stricter side, so any change of it is not stricter. Neither has a rate that follows a source: a lower
+centre makes other readings plausible, and a narrower band makes a loss smaller in EUR.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ from policies.document import canonical_bytes
 from policies.floors import FLOORS
 from policies.rules import GateName
 from policies.schema import GateRule, Policy
+from policies.stage import WITHOUT_REAL_MONEY
 
 _GATES = "gates."
-_WINDOWS = frozenset({"limits.order_rate.per_ms", "guards.reject_rate.window_ms"})
-"""A window that slides has no stricter side: a longer one dilutes a burst of rejections, and a shorter one counts fewer orders."""
+_NO_STRICTER_SIDE = (
+    *("limits.order_rate.per_ms", "guards.reject_rate.window_ms"),
+    *(f"guards.blind_halt_ms.{stage.lower()}" for stage in WITHOUT_REAL_MONEY),
+)
+"""A window that slides: a longer one dilutes a burst of rejections, and a shorter one counts fewer orders. And a deadline that
+must not be too early: a later one lets a guard be blind for longer."""
 
 
 def differences(old: Policy, new: Policy) -> tuple[str, ...]:
@@ -35,11 +41,13 @@ def only_stricter(old: Policy, new: Policy) -> bool:
     """Whether every difference is a number that a floor compares, or a rule of a gate, and none of them is looser than before."""
     before, after = _fields(old), _fields(new)
     changed = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]
+    if (old.eur_rate.follow or new.eur_rate.follow) and old.eur_rate != new.eur_rate:
+        return False
     return all(path.startswith(_GATES) or _compared(path) for path in changed) and _floors_hold(old, new) and _gates_hold(old, new)
 
 
 def _compared(path: str) -> bool:
-    return path not in _WINDOWS and any(path == floor.path or path.startswith(f"{floor.path}.") for floor in FLOORS)
+    return path not in _NO_STRICTER_SIDE and any(path == floor.path or path.startswith(f"{floor.path}.") for floor in FLOORS)
 
 
 def _floors_hold(old: Policy, new: Policy) -> bool:

@@ -27,6 +27,7 @@ from controller.core.decisions.documents import RELEASE
 from controller.core.decisions.drills import subject_of
 from controller.core.decisions.flatten import ALL
 from controller.core.decisions.governance import release_document, roster_of
+from controller.core.decisions.rates import rate_document
 from controller.core.decisions.rebaseline import subject_of as reading_subject
 from controller.core.fold.apply import apply
 from controller.core.lifecycle import Position
@@ -70,6 +71,7 @@ _FOLDED = frozenset({
     e.CommandVoided,
     e.EvidenceSealed,
     e.StageChanged,
+    e.EurRateSet,
 })  # fmt: skip
 _COMMANDS = frozenset({e.CommandAccepted, e.CommandRefused, e.CommandPending, e.CommandVoided})
 _BY_COMMAND = frozenset(kind for kind in e.Event.__subclasses__() if "command_id" in kind.model_fields) - _COMMANDS
@@ -79,6 +81,7 @@ _ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxy
     e.PolicyApproved: (Verb.SET_POLICY, lambda event: event.document),
     e.BotKeyIssued: (Verb.ISSUE_BOT_KEY, lambda event: key_document(event.bot, event.key, event.secret_digest)),
     e.BotKeyRevoked: (Verb.REVOKE_BOT_KEY, lambda event: event.key),
+    e.EurRateSet: (Verb.SET_RATE, lambda event: rate_document(event.quote_per_eur)),
     e.AlertAcknowledged: (Verb.ACK_ALERT, lambda event: event.alert_id),
     e.Rebaselined: (Verb.REBASELINE, lambda event: reading_subject(event.venue, event.books, event.reading)),
     e.DrillStarted: (Verb.DRILL, lambda event: subject_of(event.drill)),

@@ -39,6 +39,9 @@ _MEANINGS: Mapping[Verb, Callable[[str, dict[str, Any]], str]] = MappingProxyTyp
         ),
         Verb.ACK_ALERT: lambda subject, _: f"acknowledges the alert {subject}; nothing else changes",
         Verb.DRILL: lambda _, drill: f"runs a {drill.get('drill')} drill: {_drill(drill.get('drill'))}",
+        Verb.SET_RATE: lambda _, rate: (
+            f"makes {rate.get('quote_per_eur')} for one EUR the centre of the rates that count; stage and evidence stay"
+        ),
         Verb.FLATTEN: lambda subject, _: (
             f"cancels every order, then sells {'everything' if subject == 'all' else f'the {subject}'} that gatehouse bought, "
             "at market prices"

@@ -76,6 +76,15 @@ class KeyStatus(StrEnum):
     REVOKED = "revoked"
 
 
+class KeyAttestation(BaseModel):
+    """What ``ssh-keygen -O write-attestation`` wrote, and the challenge it was made for, in base64 (``authority.attestation``)."""
+
+    model_config = _STRICT
+
+    statement: Annotated[str, Field(min_length=1, max_length=4000)]
+    challenge: Annotated[str, Field(min_length=1, max_length=400)]
+
+
 class RosterKey(BaseModel):
     """One key. ``public`` is an OpenSSH key line, ``id`` its fingerprint. It is valid while ``valid_from <= now < valid_until``."""
 
@@ -88,6 +97,7 @@ class RosterKey(BaseModel):
     valid_from: Instant | None = None
     valid_until: Instant | None = None
     pin_required: bool = False
+    attestation: KeyAttestation | None = None
 
     @property
     def material(self) -> PublicKey:
@@ -111,6 +121,8 @@ class RosterKey(BaseModel):
             raise _bad("key-id-mismatch", f"the key with the id {self.id} has the fingerprint {key.fingerprint}")
         if self.pin_required and not key.algorithm.hardware:
             raise _bad("roster-malformed", f"key {self.id} requires a PIN, but it is not a security key")
+        if self.attestation is not None and not key.algorithm.hardware:
+            raise _bad("roster-malformed", f"key {self.id} has an attestation, but it is not a security key")
         if self.valid_from is not None and self.valid_until is not None and self.valid_from >= self.valid_until:
             raise _bad("roster-malformed", f"key {self.id} is never valid")
         return self

@@ -18,7 +18,9 @@ from typing import Any
 from controller.bootstrap.end import end_now
 from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, journal_hold, make_disk_reserve, open_publisher
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
+from controller.bootstrap.rates import open_rates
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
+from controller.bootstrap.release import watch_release
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.stopping import StopSignals, cancel_before_stop, end_start
@@ -37,7 +39,7 @@ from controller.bootstrap.watchdog import keep_watchdog, say_goodbye_at_the_end,
 from controller.core.effects import Alert, AlertKind
 from controller.journal.port import Journal, JournalError, JournalTakenOver, LeasedJournal
 from controller.runtime.assembly import Assembly, Parts
-from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile
+from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, latch_elsewhere
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.clock import SystemClock
 from controller.runtime.loop.liveness import block_halt_signal
@@ -45,6 +47,7 @@ from controller.runtime.loop.permit import PermitOffice
 from controller.runtime.recovery.snapshot import Snapshots
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.serving.descriptors import in_use, limit, raise_limit, share
+from controller.settings.state_directory import state_directory
 from controller.telemetry import otel, sentry
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.logs import open_logs
@@ -92,6 +95,7 @@ async def run(
         deployment = _in_force(deployment, leadership)
         # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
         stack.push_async_callback(services.publisher.finish)
+        stack.callback(leadership.claims.close)
         stack.callback(leadership.journal.close)
         keep_watchdog(deployment, services.alerts, stack)
         if leadership.first_halt is not None and leadership.first_halt.alert is not None:
@@ -108,11 +112,17 @@ async def run(
         await _run(assembly, stack)
         await open_servers(deployment, assembly, stack)
         watch_instance(deployment, services.alerts.notify, stack)
+        watch_release(deployment, partial(_artifact_in_force, assembly), services.alerts.notify, stack)
         signals.started()
         on_ready()
         await _wait_for_end(signals.stop, assembly, leadership.journal, clock)
         if await cancel_before_stop(signals.at_once, assembly):
             nothing_left.set()
+
+
+def _artifact_in_force(assembly: Assembly) -> str:
+    release = assembly.writer.state.release
+    return release.artifact if release is not None else ""
 
 
 def _in_force(deployment: Deployment, leadership: Leadership) -> Deployment:
@@ -129,7 +139,7 @@ def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, sta
     telemetry = otel.from_environment(controller_id=name, environment=environment, version=VERSION, redactor=redactor)
     stack.push_async_callback(telemetry.aclose)
     alerts = Alerts(clock=clock, reports=reports, redactor=redactor)
-    key = checkpoint_signing_key(deployment.data)
+    key, elsewhere = checkpoint_signing_key(deployment.data), state_directory()
     return ProcessServices(
         clock=clock,
         redactor=redactor,
@@ -138,7 +148,7 @@ def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, sta
         publisher=open_publisher(deployment, key, clock, alerts, redactor),
         history=RecentHistory(),
         snapshots=Snapshots(deployment.data, key),
-        latch=LatchFile(deployment.data / LATCH_FILE),
+        latch=LatchFile(deployment.data / LATCH_FILE, latch_elsewhere(elsewhere, deployment.directory) if elsewhere else None),
     )
 
 
@@ -199,6 +209,7 @@ async def _assemble(
             open_own_venues=partial(own_venues, deployment, services.alerts, clock, signers),
             end_process=_end_process,
             testnet_control=testnet_control(deployment, services.redactor),
+            rates=open_rates(deployment, remote[VenueName.LIVE], clock),
             forbid_growth=growth_switch(journal),
             journal_hold=journal_hold(journal),
             watchdog=ties_of(deployment, services.redactor),
@@ -245,6 +256,7 @@ async def _run(assembly: Assembly, stack: AsyncExitStack) -> None:
     tasks = assembly.start()
 
     async def end() -> None:
+        assembly.writer.write_held()
         assembly.permits.latch("the controller is stopping")
         for task in tasks:
             task.cancel()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from controller.bootstrap.read import Deployment
 from controller.core import event_codec
 from controller.core.causes import Cause
 from controller.core.effects import Alert, AlertKind
@@ -18,7 +19,15 @@ from controller.core.inputs import HaltAsked
 from controller.journal.chain import Head
 from controller.journal.port import Journal, JournalReader
 from controller.journal.sqlite import SqliteJournal
-from controller.runtime.followers.high_water import FILE_NAME, HighWater, contradiction, mark_elsewhere, read_mark
+from controller.runtime.followers.high_water import (
+    FILE_NAME,
+    HighWater,
+    MarkOwner,
+    contradiction,
+    mark_elsewhere,
+    marks_of,
+    read_mark,
+)
 from controller.runtime.followers.latchfile import LatchFile, LatchMark
 from controller.settings.state_directory import state_directory
 
@@ -33,15 +42,40 @@ class FirstHalt:
     alert: Alert | None = None
 
 
-def find_first_halt(data: Path, latch: LatchFile, journal: Journal) -> FirstHalt | None:
-    """The halt that the marks on this host demand of ``journal``. It is in the latch file until the journal holds it.
+@dataclass(frozen=True, slots=True)
+class MarkPlaces:
+    """Where the marks of one deployment are: its data directory, and the user's state directory if this user has one."""
 
-    Without one the marks are made here: the start that is journalled next says that they are kept.
-    """
-    found = _halt_of_high_water(data, latch, journal) or _halt_of_latch_file(latch, journal)
-    if found is None:
-        open_high_water(data, journal, None)
-    return found
+    data: Path
+    elsewhere: Path | None
+    owner: MarkOwner
+
+    def beside(self) -> Path:
+        """The mark beside the checkpoint key."""
+        return self.data / FILE_NAME
+
+    def outside(self, journal: JournalReader) -> Path | None:
+        """The mark in the user's state directory, once the journal has an entry."""
+        genesis = journal.hash_at(1)
+        return mark_elsewhere(self.elsewhere, journal.controller_id, genesis) if self.elsewhere is not None and genesis else None
+
+    def of_other_journals(self, journal: JournalReader) -> tuple[Path, ...]:
+        """The marks of journals with another first entry that ran as this deployment."""
+        found = marks_of(self.elsewhere, self.owner) if self.elsewhere is not None else ()
+        return tuple(path for path in found if path != self.outside(journal))
+
+
+def mark_places(deployment: Deployment) -> MarkPlaces:
+    """Where the marks of a deployment are."""
+    settings, boot = deployment.settings, deployment.boot
+    folder = str(deployment.directory.resolve())
+    owner = MarkOwner(settings.controller_id, frozenset({folder}), frozenset(boot.accounts.values()))
+    return MarkPlaces(deployment.data, state_directory(), owner)
+
+
+def find_first_halt(places: MarkPlaces, latch: LatchFile, journal: Journal) -> FirstHalt | None:
+    """The halt that the marks on this host demand of ``journal``. It is in the latch file until the journal holds it."""
+    return _halt_of_high_water(places, latch, journal) or _halt_of_latch_file(latch, journal)
 
 
 def halt_of(mark: LatchMark) -> FirstHalt:
@@ -51,60 +85,64 @@ def halt_of(mark: LatchMark) -> FirstHalt:
 
 
 def halt_of_standby(latch: LatchFile, epoch: int, hash_at: Callable[[int], str | None]) -> str:
-    """Why the mark in the latch file demands a halt of a journal that ``epoch`` leads; empty when it does not."""
-    mark = latch.read()
-    if mark is None or not mark.means_halt(epoch):
-        return ""
-    return "" if mark.seq and hash_at(mark.seq) == mark.hash else mark.reason
+    """Why a mark in the latch file demands a halt of a journal that ``epoch`` leads; empty when none does."""
+    for mark in latch.marks():
+        if mark.means_halt(epoch) and not (mark.seq and hash_at(mark.seq) == mark.hash):
+            return mark.reason
+    return ""
 
 
-def open_high_water(data: Path, journal: Journal, halt: FirstHalt | None) -> HighWater:
-    """The files that take the highest entry from now on; with a halt to come, only once the journal holds it."""
-    found = HighWater(_places(data, journal), held=halt is not None)
+def open_high_water(places: MarkPlaces, journal: Journal, halt: FirstHalt | None) -> HighWater:
+    """The files that take the highest entry from now on; with a halt to come, only once the journal holds it.
+
+    Made before the start is journalled too, because that entry says whether they are kept.
+    """
+    found = HighWater(
+        (places.beside(),),
+        held=halt is not None,
+        outside=places.outside(journal),
+        owner=places.owner,
+        replaced=places.of_other_journals(journal),
+    )
     found.begin(journal.head)
     return found
 
 
-def _places(data: Path, journal: JournalReader) -> tuple[Path, ...]:
-    """Beside the checkpoint key, and in the user's state directory once the journal has an entry."""
-    elsewhere, genesis = state_directory(), journal.hash_at(1)
-    outside = (mark_elsewhere(elsewhere, journal.controller_id, genesis),) if elsewhere is not None and genesis is not None else ()
-    return (data / FILE_NAME, *outside)
-
-
-def _halt_of_high_water(data: Path, latch: LatchFile, journal: Journal) -> FirstHalt | None:
-    beside, *outside = _places(data, journal)
-    marks = [mark for mark in map(read_mark, (beside, *outside)) if mark is not None]
+def _halt_of_high_water(places: MarkPlaces, latch: LatchFile, journal: Journal) -> FirstHalt | None:
+    beside, outside, others = places.beside(), places.outside(journal), places.of_other_journals(journal)
+    marks = [mark for path in (beside, outside, *others) if path is not None and (mark := read_mark(path)) is not None]
     problem = contradiction(marks, journal.head, journal.hash_at)
+    if problem and others:
+        problem += ". The journal that ran here before began with another entry: if you removed it on purpose, sign the reset"
     if not problem and not marks and isinstance(journal, SqliteJournal) and _had_a_mark(journal):
         problem = (
             f"{beside}, which names the highest entry of the journal, is gone; the journal ends at entry {journal.head.seq}. "
-            "Put the file back, or sign a reset if the journal is the right one"
+            "Find out whether that is the last one that was written. The way out is a signed reset"
         )
     return _accused(problem, journal.head, latch) if problem else None
 
 
 def _halt_of_latch_file(latch: LatchFile, journal: JournalReader) -> FirstHalt | None:
     """A mark that only says that the journal could not be written is dropped once another controller has written it since."""
-    mark = latch.read()
-    if mark is None:
-        return None
-    if mark.seq:
-        return None if journal.hash_at(mark.seq) == mark.hash else _lost_halt(mark, journal.head, latch)
-    last = next(journal.read(after=max(0, journal.head.seq - 1)), None)
-    if last is not None and not mark.means_halt(last.epoch):
+    for mark in latch.marks():
+        if mark.seq:
+            if journal.hash_at(mark.seq) != mark.hash:
+                return _lost_halt(mark, journal.head, latch)
+            continue
+        last = next(journal.read(after=max(0, journal.head.seq - 1)), None)
+        if last is None or mark.means_halt(last.epoch):
+            latch.write(replace(mark, halted=True))
+            return halt_of(mark)
         _log.warning("the latch file's mark is dropped: another controller has led since", extra={"fields": {"mark": mark.reason}})
         latch.clear()
-        return None
-    latch.write(replace(mark, halted=True))
-    return halt_of(mark)
+    return None
 
 
 def _lost_halt(mark: LatchMark, head: Head, latch: LatchFile) -> FirstHalt:
     problem = (
         f"the journal ends at entry {head.seq}, and it does not hold entry {mark.seq}, at which the deployment was HALTED: its end "
-        f"was cut off, or another copy was put in its place. Put back the journal that has entry {mark.seq}, or sign a reset to go "
-        "on without it"
+        f"was cut off, or another copy was put in its place. Stop the controller, put the journal that has entry {mark.seq} back "
+        "if there is one, and start again. The way out is a signed reset, with that journal or without it"
     )
     return _accused(problem, head, latch)
 
@@ -116,5 +154,6 @@ def _accused(problem: str, head: Head, latch: LatchFile) -> FirstHalt:
 
 
 def _had_a_mark(journal: JournalReader) -> bool:
-    started = (event_codec.decode(entry.kind, entry.body) for entry in journal.read() if entry.kind == ControllerStarted.kind)
-    return any(isinstance(event, ControllerStarted) and event.high_water for event in started)
+    entries = (entry for entry in journal.read() if entry.kind == ControllerStarted.kind)
+    starts = (event_codec.decode(entry.kind, entry.body) for entry in entries)
+    return any(isinstance(start, ControllerStarted) and start.high_water and not start.unmarked for start in starts)

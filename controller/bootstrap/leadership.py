@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Thread
 
-from controller.bootstrap.first_halt import FirstHalt, find_first_halt, halt_of, halt_of_standby, open_high_water
+from controller.bootstrap.first_halt import FirstHalt, find_first_halt, halt_of, halt_of_standby, mark_places, open_high_water
 from controller.bootstrap.journal import open_verified, recover_state
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.servers import open_standby_servers
 from controller.core.effects import Alert, AlertKind
 from controller.journal.chain import Head
+from controller.journal.claim import AccountClaims, claim_accounts
 from controller.journal.lease import RENEW_NS
 from controller.journal.location import DatabaseLocation
 from controller.journal.port import Journal, JournalError, JournalLocked, LeasedJournal
@@ -28,6 +29,7 @@ from controller.runtime.recovery.follow import Follower, Standby
 from controller.runtime.recovery.recover import Recovered, begin, restored_state
 from controller.runtime.recovery.snapshot import Snapshots
 from controller.settings.deployment import journal_location
+from controller.settings.state_directory import state_directory
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from controller.telemetry.redact import Redactor
@@ -53,12 +55,16 @@ class ProcessServices:
 
 @dataclass(frozen=True, slots=True)
 class Leadership:
-    """The journal, taken over, with the start already in it. ``first_halt`` still has to halt the deployment."""
+    """The journal, taken over, with the start already in it, and the accounts, claimed.
+
+    ``first_halt`` still has to halt the deployment.
+    """
 
     journal: Journal
     recovered: Recovered
     first_halt: FirstHalt | None
     high_water: HighWater
+    claims: AccountClaims
 
 
 async def acquire_leadership(
@@ -69,6 +75,7 @@ async def acquire_leadership(
     Raises:
         IntegrityError: the journal does not verify, or lost entries that this process had read.
         JournalLocked: a journal that is a file is held by another process.
+        Refused: ``account-claimed``; a controller with another journal trades on one of the accounts.
     """
     place = journal_location(deployment.directory, deployment.settings)
     if not isinstance(place, DatabaseLocation):
@@ -133,15 +140,29 @@ async def _open(deployment: Deployment, services: ProcessServices, place: Databa
         return place.open(deployment.settings.controller_id, over=lease)
 
 
+def _claim(deployment: Deployment) -> AccountClaims:
+    return claim_accounts(
+        state_directory(),
+        deployment.boot.accounts.values(),
+        journal_location(deployment.directory, deployment.settings),
+        controller_id=deployment.settings.controller_id,
+        folder=deployment.directory,
+    )
+
+
 def _recover(deployment: Deployment, services: ProcessServices, journal: Journal) -> Leadership:
     try:
-        first_halt = find_first_halt(deployment.data, services.latch, journal)
-        recovered = recover_state(deployment, journal, services.history, services.publisher, services.snapshots, services.clock)
-        high_water = open_high_water(deployment.data, journal, first_halt)
+        claims = _claim(deployment)
+        places = mark_places(deployment)
+        first_halt = find_first_halt(places, services.latch, journal)
+        unmarked = not open_high_water(places, journal, first_halt).kept
+        started = replace(deployment, boot=replace(deployment.boot, unmarked=unmarked))
+        recovered = recover_state(started, journal, services.history, services.publisher, services.snapshots, services.clock)
+        high_water = open_high_water(places, journal, first_halt)
     except BaseException:
         journal.close()
         raise
-    return Leadership(journal, recovered, first_halt, high_water)
+    return Leadership(journal, recovered, first_halt, high_water, claims)
 
 
 async def _stand_by(
@@ -207,17 +228,20 @@ def _start_leading(
     deployment: Deployment, services: ProcessServices, follower: Follower, journal: LeasedJournal, halt_reason: str
 ) -> Leadership:
     try:
-        first_halt = find_first_halt(deployment.data, services.latch, journal)
+        claims = _claim(deployment)
+        places = mark_places(deployment)
+        first_halt = find_first_halt(places, services.latch, journal)
         if first_halt is None and halt_reason:
             # The journal was taken over only for this halt, which must not be lost when the latch file could not be written.
             first_halt = halt_of(LatchMark(halt_reason, journal.epoch, halted=True))
-        boot = replace(deployment.boot, epoch=journal.epoch)
+        unmarked = not open_high_water(places, journal, first_halt).kept
+        boot = replace(deployment.boot, epoch=journal.epoch, unmarked=unmarked)
         recovered = begin(journal, follower.state, services.history, boot, services.clock, services.publisher.add_entry, folded=0)
-        high_water = open_high_water(deployment.data, journal, first_halt)
+        high_water = open_high_water(places, journal, first_halt)
     except BaseException:
         journal.close()
         raise
-    return Leadership(journal, recovered, first_halt, high_water)
+    return Leadership(journal, recovered, first_halt, high_water, claims)
 
 
 def _write_mark(latch: LatchFile, follower: Follower, reason: str) -> None:

@@ -30,6 +30,7 @@ from controller.signer.remote import Link, RemoteSigner
 from exchange.errors import GatehouseError, Unreachable
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.ports import Signer, VenueName
+from policies.eur import NO_RATES, highest
 from policies.numbers import text
 from policies.ramp import cap_eur
 from policies.stage import LIVE_STAGES
@@ -108,7 +109,7 @@ def _account(settings: Settings, name: VenueName) -> VenueSettings:
 
 def _local(deployment: Deployment, name: VenueName) -> LocalSigner:
     policy = deployment.policy
-    limits = SignerLimits(frozenset(policy.symbols), policy.limits.order_notional_max_eur * policy.eur_rate.quote_per_eur)
+    limits = SignerLimits(frozenset(policy.symbols), policy.limits.order_notional_max_eur * highest(policy.eur_rate, NO_RATES))
     return LocalSigner(_account(deployment.settings, name).api_key, deployment.secrets[name], limits)
 
 

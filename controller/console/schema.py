@@ -53,12 +53,17 @@ class QuoteView(View):
 
 
 class CoverageView(View):
-    """How much of the validation run counts: ``covered_ms`` of ``target_ms`` needed; ``total_ms`` is the time since it began."""
+    """How much of the validation run counts: ``covered_ms`` of ``target_ms`` needed; ``total_ms`` is the time since it began.
+
+    While time does not count, ``paused_because`` says why and ``paused_since_ms`` since when.
+    """
 
     covered_ms: int
     total_ms: int
     longest_gap_ms: int
     target_ms: int
+    paused_because: str = ""
+    paused_since_ms: int | None = None
 
 
 class CountersView(View):
@@ -135,6 +140,13 @@ class NextEdgeView(View):
         return "; ".join(fact.line for fact in self.landing if not fact.ok)
 
 
+class HoldingsView(View):
+    """The account in use, by asset: what the bot may use, and what is its owner's. An asset with nothing of it is left out."""
+
+    bot: dict[str, Amount]
+    owner: dict[str, Amount]
+
+
 class PendingView(View):
     """A command in its cooling-off time. Any key can veto it until ``applies_at_ms``."""
 
@@ -193,7 +205,7 @@ class StatusView(View):
     ``halt_reason`` are empty unless HALTED; ``guard_level`` and ``guard_reason`` are empty when no guard is broken. ``venue`` is
     absent when new orders go nowhere, ``source`` when there is no market data. ``ramp_steps`` is how many steps the policy has.
     ``standby`` is present when this is not the leader, ``watchdog`` when the settings have one. ``decided_ms_ago`` is the age of
-    the writer's last decided tick; above two seconds ``armed`` is false.
+    the writer's last decided tick; above two seconds ``armed`` is false. ``eur_rate`` says which rate counts now, in words.
     """
 
     controller_id: str
@@ -223,6 +235,7 @@ class StatusView(View):
     equity_eur: Amount | None
     day_pnl_eur: Amount | None
     net_pnl_eur: Amount | None
+    holdings: HoldingsView | None = None
     guard_level: str
     guard_reason: str
     quote: QuoteView | None
@@ -244,6 +257,7 @@ class StatusView(View):
     checkpoints: tuple[CheckpointView, ...] = ()
     proposals: tuple[DocumentView, ...] = ()
     mode: Mode = Mode.TEAM
+    eur_rate: str = ""
     ways_out: tuple[WayOutView, ...] = ()
     flatten: FlattenView | None = None
     role: Role = Role.LEADER

@@ -34,6 +34,7 @@ class Cause(StrEnum):
     ACK_ALERT = "ack-alert"
     DRILL = "drill"
     FLATTEN = "flatten"
+    SET_RATE = "set-rate"
     REBASELINE = "rebaseline"
     REFUSED = "refused"
     CHANGED_DEPLOYMENT = "changed-deployment"

@@ -10,11 +10,15 @@ venue reports a fill (``VenueReported``), an operator submits a signed command (
 An input carries every measurement that the decision needs: quotes, symbol rules, account balances, clock offsets. So ``decide``
 never has to ask anyone.
 
-**Decision.** A ``Decision`` is what follows from one input. It has four parts: ``events``, ``effects``, ``after`` and ``reply``.
+**Decision.** A ``Decision`` is what follows from one input: ``events``, ``effects``, ``after``, ``reply``, and what is held back.
 
 **Event.** An event is a fact for the journal, such as ``OrderAdmitted`` or ``StageChanged``. The writer appends the events of a
 decision to the journal before anything else happens. Events are the only memory of the controller: what is not in an event is
 lost when the process ends.
+
+**Held back.** A measurement in which nothing changed is not worth an entry of its own. A decision that brings only such
+measurements gives them back as ``held``, the writer passes them to the next decision, and they are journalled together before any
+other event, or after half a minute (``controller.core.decisions.held``).
 
 **Effect.** An effect is an instruction to the shell, such as ``Place`` or ``CancelAll``. The shell carries effects out after the
 events are durable on disk. The one exception is ``Latch``, see "Halt" below. What an effect leads to comes back as a new input:
@@ -100,22 +104,23 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.core import inputs as i
-from controller.core.decisions import alerts, boot, commands, drills, orders, sweeps, ticks, trades, venue_reports, watchdog
+from controller.core.decisions import alerts, boot, commands, drills, orders, rates, sweeps, ticks, trades, venue_reports, watchdog
 from controller.core.decisions.draft import Decision, Draft, Reply
+from controller.core.decisions.held import Held
 from controller.core.events import AccountChecked, HaltMeasured
 from controller.core.state import State
 from exchange.model import Fill, Millis
 
 
-def decide(state: State, input_: i.Input, now: Millis) -> Decision:
-    """Decide what follows from one input.
+def decide(state: State, input_: i.Input, now: Millis, held: Held | None = None) -> Decision:
+    """Decide what follows from one input. ``held`` are the measurements that are held back, without which none are.
 
     Raises:
         GatehouseError: only for ``Boot`` and ``ProposalAsked``, whose callers handle it; nothing has been decided then.
     """
     if isinstance(input_, i.Boot):
         return boot.boot(state, input_, now)
-    draft = Draft(state, now)
+    draft = Draft(state, now, held)
     return draft.done(_branch(draft, input_))
 
 
@@ -128,6 +133,10 @@ def _venue_reported(draft: Draft, report: i.VenueReported) -> None:
         trades.fill_reported(draft, report.venue, report.event, listed=report.listed)
     elif not venue_reports.order_reported(draft, report.venue, report.event):
         venue_reports.foreign_reported(draft, report.venue, report.event)
+
+
+def _stopping(draft: Draft, _: i.Stopping) -> None:
+    draft.hold_nothing()
 
 
 def _account_examined(draft: Draft, report: i.AccountExamined) -> None:
@@ -167,5 +176,7 @@ _BRANCHES: Mapping[type[i.Input], Callable[[Draft, Any], Reply]] = MappingProxyT
         i.FaultReported: drills.fault_reported,
         i.AlertNoticed: alerts.alert_noticed,
         i.WatchdogLogRead: watchdog.log_read,
+        i.RateRead: rates.rate_read,
+        i.Stopping: _stopping,
     }
 )

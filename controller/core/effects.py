@@ -91,9 +91,12 @@ class AlertKind(StrEnum):
     SYMBOL = "symbol"
     TESTNET = "testnet"
     PROPOSAL = "proposal"
+    RATE = "rate"
+    PAUSED = "paused"
+    RELEASE = "release"
 
 
-INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL, AlertKind.TESTNET})
+INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL, AlertKind.TESTNET, AlertKind.PAUSED})
 """The kinds that need no acknowledgement: an operator asked for it, or it resolves itself. All others stay until acknowledged."""
 
 

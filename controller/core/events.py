@@ -17,6 +17,7 @@ from exchange.model import DataSource, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 from policies.authority import Verb
 from policies.drills import DrillKind
+from policies.eur import RateSource
 from policies.stage import Environment, Stage
 
 VOCABULARY = 2
@@ -115,13 +116,14 @@ class ControllerStarted(Event):
     """A process took the journal over.
 
     It is not armed. Its mock executor is new, so the mock orders of the last process are gone. ``high_water``: it keeps the highest
-    entry outside the journal too, so a file of that which is missing later was removed. ``witnesses``: the checkpoint targets
-    outside the deployment's folder.
+    entry outside the journal too, so a file of that which is missing later was removed. ``unmarked``: but no such file could be
+    written at this start. ``witnesses``: the checkpoint targets outside the deployment's folder.
     """
 
     epoch: int
     gatehouse_version: str
     high_water: bool = False
+    unmarked: bool = False
     witnesses: tuple[str, ...] = ()
 
 
@@ -224,13 +226,14 @@ class GuardLevelChanged(Event):
     """The most severe guard level changed; ``level`` is empty when no guard is breached.
 
     HALT and FLATTEN are recorded here only while HALTED, where they refuse a resume. ``reducing`` names the guards whose loss
-    leaves only sells until it is small enough again.
+    leaves only sells until it is small enough again, ``unseen`` those that do not see what they judge by.
     """
 
     level: str
     reason: str
     guard: str = ""
     reducing: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 class HaltMeasured(Event):
@@ -496,7 +499,9 @@ class Reconciled(Event):
     """The venue's account was compared with ours.
 
     A difference found once is ``suspected``, because a venue's lists are not read at one instant. Found twice in a row it is a
-    break.
+    break. ``gaps`` are what the venue may have more than we have, one for each moment that the balances may be of. ``pending``
+    is what may be an order of ours that is being answered: the next reading has to know it.
+    break. ``count``: how many comparisons in a row had this outcome; the newest was made at ``taken_at``, absent if with the entry.
     """
 
     venue: VenueName
@@ -504,6 +509,10 @@ class Reconciled(Event):
     breaks: tuple[str, ...]
     suspected: tuple[str, ...]
     open_orders: int
+    gaps: tuple[dict[str, Amount], ...] = ()
+    pending: tuple[str, ...] = ()
+    count: int = 1
+    taken_at: int | None = None
 
 
 class AccountChecked(Event):
@@ -518,6 +527,9 @@ class Sampled(Event):
     """One measurement of a running stage: equity and worst-case exposure in EUR, and whether the interval counts as covered.
 
     ``uncovered_reason`` is empty when it does. The true clock offset is at most ``clock_uncertainty_ms`` from ``clock_offset_ms``.
+
+    ``count`` measurements in a row may be one entry (ADR 42). Its figures are those of the newest, made at ``taken_at``, absent if
+    with the entry; ``interval_ms`` is the sum; the lowest and highest figures are there where ``count`` is more than 1.
     """
 
     venue: VenueName
@@ -532,6 +544,11 @@ class Sampled(Event):
     uncovered_reason: str
     clock_offset_ms: int | None
     clock_uncertainty_ms: int = 0
+    count: int = 1
+    taken_at: int | None = None
+    equity_low_eur: Amount | None = None
+    equity_high_eur: Amount | None = None
+    exposure_high_eur: Amount | None = None
 
 
 class SymbolClosed(Event):
@@ -550,6 +567,26 @@ class SymbolReopened(Event):
     venue: VenueName
     symbol: str
     why: str
+
+
+# The EUR rate
+
+
+class EurRateRead(Event):
+    """A source of the EUR rate said something new: one euro costs between ``low`` and ``high``, as of ``as_of``."""
+
+    source: RateSource
+    low: Amount
+    high: Amount
+    as_of: int
+
+
+class EurRateSet(Event):
+    """A signed command moved the centre of the band of rates. Stage, evidence and policy stay. ``before``: the centre until now."""
+
+    quote_per_eur: Amount
+    before: Amount
+    command_id: str
 
 
 # Bot keys, alerts and drills

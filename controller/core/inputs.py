@@ -28,6 +28,7 @@ from exchange.model import (
 )
 from exchange.ports import CancelOutcome, PlaceOutcome, VenueName
 from policies.authority import Verb
+from policies.eur import RateSource
 from policies.guards import ClockOffset, Measured
 from policies.stage import Environment
 
@@ -55,7 +56,8 @@ class BotKeyFound:
 class Boot:
     """A process took the journal over and read these documents from disk. ``policy`` and ``roster`` are canonical JSON.
 
-    ``witnesses``: the checkpoint targets that can be read back and are not in the deployment's folder.
+    ``witnesses``: the checkpoint targets that can be read back and are not in the deployment's folder. ``unmarked``: no file
+    outside the journal could take its highest entry.
     """
 
     controller_id: str
@@ -68,6 +70,7 @@ class Boot:
     accounts: Mapping[VenueName, str]
     bots: tuple[BotKeyFound, ...] = ()
     witnesses: tuple[str, ...] = ()
+    unmarked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ class VenueReported:
 
 @dataclass(frozen=True, slots=True)
 class AccountSnapshot:
-    """A venue account, read twice with equal balances, so that all of it belongs to one moment."""
+    """A venue account: its balances, and the lists that were read before them."""
 
     open_orders: tuple[ListedOrder, ...]
     fills: tuple[Fill, ...]
@@ -155,6 +158,8 @@ class MovesRead:
 class AccountRead:
     """The result of one reconciliation sweep. ``fills_before``: how many fills were booked when it began, at ``started_at``.
 
+    ``still``: the balances were the same before the lists, so all of it belongs to one moment. Otherwise ``later`` are the trades
+    that were listed after the balances. ``answered_at``: when the balances were there.
     ``fees``: the highest fee rate of each symbol whose rules are known. A venue may lock a buy's fee with the buy.
     ``moved``: what came and went, read because the balances are other ones than ours; ``None`` when it was not asked for.
     """
@@ -164,6 +169,9 @@ class AccountRead:
     fills_before: int
     started_at: Millis
     fees: Mapping[str, Decimal] = field(default_factory=dict)
+    still: bool = True
+    later: tuple[Fill, ...] = ()
+    answered_at: Millis | None = None
     moved: MovesRead | None = None
 
 
@@ -321,6 +329,21 @@ class WatchdogLogRead:
     broken: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RateRead:
+    """A source of the EUR rate was read: the quote asset for one euro is between ``low`` and ``high``, as of ``at``."""
+
+    source: RateSource
+    low: Decimal
+    high: Decimal
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The process is about to end. What is held back is journalled, so that a planned stop loses no measurement."""
+
+
 Input = (
     Boot
     | OrderRequested
@@ -342,4 +365,6 @@ Input = (
     | FaultReported
     | AlertNoticed
     | WatchdogLogRead
+    | RateRead
+    | Stopping
 )

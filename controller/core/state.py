@@ -15,6 +15,7 @@ from controller.core.compact_map import CompactMap
 from controller.core.effects import AlertKind
 from controller.core.inputs import Release
 from controller.core.lifecycle import Halt, Position
+from controller.core.movements import Movement
 from controller.core.order_state import Orders, OrderState, bot_key
 from exchange.model import DataSource, Millis
 from exchange.ports import VenueName
@@ -22,6 +23,7 @@ from gates.measure import Tally
 from policies import canonical
 from policies.authority import Verb
 from policies.drills import DrillKind
+from policies.eur import NO_RATES, Rates
 from policies.guards import GuardName, Level
 from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Environment, Mode, Stage
@@ -34,17 +36,24 @@ class Ledger:
     """One venue account: its baseline balances plus every fill since, and what was measured on it.
 
     ``bought`` is what our own orders bought less what they sold and the fees charged in it, by asset. It is negative where they
-    sold what the account had before. ``reconciled_at`` is when a reconciliation last found no difference. ``equity_eur`` is the
-    equity of the last sample, ``None`` if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity.
-    ``clock_judged_at`` is when a sample last told for certain on which side of the guard's limit the clock offset is. ``ids`` maps
-    the venue's id of every order of ours to our own id, and ``strangers`` holds the trades of orders that are not ours.
-    ``one_numbering``: the venue's trade lists and its stream were seen to use the same ids. ``baselined_at`` is when the present
-    baseline was taken, ``agreed_at`` when a reading last agreed with it, also by an earlier process. ``moved`` holds the deposits
-    and withdrawals that were booked, with the venue's times.
+    spent more than they brought, and ``cost`` is what they paid for what is left of it. ``settled`` is the part of ``bought`` of
+    the quote asset that no longer counts since the bot was last given a budget (``fold.budget``).
+
+    ``reconciled_at`` is when a reconciliation last found no difference. ``equity_eur`` is the equity of the last sample, ``None``
+    if it was not known; ``valued_eur`` at ``valued_at`` is the last known equity. ``clock_judged_at`` is when a sample last told
+    for certain on which side of the guard's limit the clock offset is. ``ids`` maps the venue's id of every order of ours to our
+    own id, and ``strangers`` holds the trades of orders that are not ours. ``one_numbering``: the venue's trade lists and its
+    stream were seen to use the same ids. ``read_at`` is when the account was last read and compared, and
+    ``read_since`` since when without a break longer than ``guards.reconciliation.max_age_ms``. ``recent`` are the latest trades,
+    and ``gaps`` and ``pending`` are those of the last ``Reconciled``. ``baselined_at`` is when the
+    present baseline was taken, ``agreed_at`` when a reading last agreed with it, also by an earlier process. ``moved`` holds the
+    deposits and withdrawals that were booked, with the venue's times.
     """
 
     totals: Map[str, Decimal] | None = None
     bought: Map[str, Decimal] = field(default_factory=Map)
+    cost: Map[str, Decimal] = field(default_factory=Map)
+    settled: Decimal = ZERO
     trades: CompactMap = CompactMap()
     fills_booked: int = 0
     cursor: Millis = Millis(0)
@@ -65,6 +74,11 @@ class Ledger:
     ids: CompactMap = CompactMap()
     strangers: Map[str, tuple[Booking, ...]] = field(default_factory=Map)
     one_numbering: bool = False
+    read_at: Millis | None = None
+    read_since: Millis = Millis(0)
+    recent: tuple[Movement, ...] = ()
+    gaps: tuple[Map[str, Decimal], ...] = ()
+    pending: tuple[str, ...] = ()
     baselined_at: Millis = Millis(0)
     agreed_at: Millis = Millis(0)
     moved: Map[str, Millis] = field(default_factory=Map)
@@ -301,15 +315,17 @@ class State:
     ``genesis`` is a hash of what the first entry says and when. ``witnesses`` are the checkpoint targets outside the folder of the
     deployment, as the last start found them. ``validation_void`` says why only a reset leads out of the present halt.
     ``guard_since`` is since when ``guard`` is at its level. ``reducing`` holds the guards whose loss leaves only sells until it is
-    small enough again. ``demoted_at`` holds the times of recent demotions after a soft breach. ``rosters`` maps the digest of
-    every roster that was ever in force to its version. ``policy_file`` and ``release_file`` are what was last adopted from disk:
+    small enough again, ``unseen`` those that do not see what they judge by. ``uncovered`` says why the last sample does not count.
+    ``demoted_at`` holds the times of recent demotions after a soft breach. ``rosters`` maps the digest of every roster that was
+    ever in force to its version. ``policy_file`` and ``release_file`` are what was last adopted from disk:
     an unchanged file does not replace what a signed command has put in force since. ``proposals`` holds, by document, the files
     that were found changed and are not in force; ``policy_approved`` is the digest of a signed policy that the next start adopts.
     ``bot_keys`` holds every key ever issued; ``bot_keys_since`` is when the first was journalled. ``alerts`` holds the alerts that
     are not acknowledged, oldest first, at most ``MOST_ALERTS`` of ``controller.core.fold.alerts``; ``alerts_lost`` counts those
     dropped. ``drills`` holds the last drill of each kind since what it proves last changed. ``watchdog_seq`` and ``watchdog_head``
     name the last absorbed entry of the watchdog's log. ``closed_symbols`` holds the symbols in which something is at stake and
-    that are closed at their venue. ``watched_since`` is since when ``watched`` is the venue it is.
+    that are closed at their venue. ``watched_since`` is since when ``watched`` is the venue it is. ``rates`` is what is
+    known of the EUR rate besides the policy.
     """
 
     seq: int = 0
@@ -350,6 +366,8 @@ class State:
     guard: GuardName | None = None
     guard_since: Millis | None = None
     reducing: tuple[GuardName, ...] = ()
+    unseen: tuple[GuardName, ...] = ()
+    uncovered: str = ""
     breach_window: BreachWindow | None = None
     demoted_at: tuple[Millis, ...] = ()
     stage_since: Millis = Millis(0)
@@ -376,6 +394,7 @@ class State:
     watchdog_seq: int = 0
     watchdog_head: str = ""
     closed_symbols: Map[str, ClosedSymbol] = field(default_factory=Map)
+    rates: Rates = NO_RATES
 
     @property
     def mode(self) -> Mode:

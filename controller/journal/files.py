@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -42,3 +43,22 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def owned_by(path: Path) -> str:
+    """Whose the file is, or the nearest directory above it that can be looked at, when it is not of this process's user."""
+    for place in (path, *path.parents):
+        try:
+            owner = place.stat().st_uid
+        except OSError:
+            continue
+        ours = os.geteuid()
+        return "" if owner == ours else f"; {place} belongs to {_user(owner)}, and this process runs as {_user(ours)}"
+    return ""
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"

@@ -108,6 +108,10 @@ class Journal(JournalReader, Protocol):
         """
         ...
 
+    def renew(self) -> None:
+        """Prove durably, without an entry, that this writer still leads. It raises as ``append`` does."""
+        ...
+
 
 @runtime_checkable
 class LeasedJournal(Journal, FollowedJournal, Protocol):
@@ -115,7 +119,3 @@ class LeasedJournal(Journal, FollowedJournal, Protocol):
 
     Every append renews the lease. A permit is valid for ``lease.PERMIT_NS`` from before the append or renewal was sent.
     """
-
-    def renew(self) -> None:
-        """Renew the lease with nothing to append. Raises as ``append`` does."""
-        ...

@@ -1,8 +1,9 @@
 """The journal in SQLite: one writer connection, WAL, ``synchronous=FULL`` (architecture.md §7, gates-authority-journal.md §3.3).
 
-``location`` opens it. Three things prevent a second writer: an OS lock on a file beside the database, a fencing epoch that every
-opening raises, and the comparison of epoch and head with our own inside each append's transaction. Any storage error ends the
-writer: after a failed COMMIT or fsync it is unknown what is durable until the file is opened and read again.
+``location`` opens it. Three things prevent a second writer: OS locks on a file beside the database and on the database itself,
+which cannot be removed without losing the journal; a fencing epoch that every opening raises; and the comparison of epoch and head
+with our own inside each append's transaction. Any storage error ends the writer: after a failed COMMIT or fsync it is unknown what
+is durable until the file is opened and read again.
 """
 
 from __future__ import annotations
@@ -71,9 +72,10 @@ def open_journal(path: Path, controller_id: str) -> SqliteJournal:
         JournalError: it belongs to another controller, was written by another version, is not a journal, or cannot be opened.
     """
     _require_sqlite()
-    lock = _lock(path)
+    locks = [_lock(path.with_name(path.name + ".lock"), path, os.O_CREAT)]
     try:
         created = _create_file(path)
+        locks.append(_lock(path.resolve(), path))
         connection = _connect(path, apsw.SQLITE_OPEN_READWRITE)
         try:
             epoch = _take_over(connection, controller_id, path)
@@ -82,12 +84,12 @@ def open_journal(path: Path, controller_id: str) -> SqliteJournal:
             raise
         if created:
             sync_directory(path.parent)
-        return SqliteJournal(connection, lock, path, controller_id, epoch)
+        return SqliteJournal(connection, locks, path, controller_id, epoch)
     except apsw.Error as error:
-        os.close(lock)
+        _unlock(locks)
         raise _unusable(path, error) from error
     except BaseException:
-        os.close(lock)
+        _unlock(locks)
         raise
 
 
@@ -183,9 +185,9 @@ class SqliteReader:
 class SqliteJournal(SqliteReader):
     """The only writer of a journal file. Implements ``Journal``. Created by ``open_journal``; used by one thread at a time."""
 
-    def __init__(self, connection: apsw.Connection, lock: int, path: Path, controller_id: str, epoch: int) -> None:
+    def __init__(self, connection: apsw.Connection, locks: list[int], path: Path, controller_id: str, epoch: int) -> None:
         super().__init__(connection, path, controller_id)
-        self._lock: int | None = lock
+        self._locks = locks
         self._epoch = epoch
         self._poison: str | None = None
         self.release_reserve: Callable[[], bool] = lambda: False  # called when the disk is full
@@ -206,18 +208,17 @@ class SqliteJournal(SqliteReader):
 
     def append(self, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
         """Make all records durable in one transaction, or none. See ``Journal.append``."""
-        if self._poison:
-            raise JournalPoisoned(
-                f"the journal at {self._path} accepts no more entries: {self._poison}",
-                code="journal-poisoned",
-                remedy="Stop the controller, repair the storage, and start again; the start verifies what is durable.",
-            )
-        self._require_same_files()
+        self._require_usable()
         entries, head = seal_all(records, self._head, at=at)
         if entries:
             self._commit(entries)
             self._head = head
         return entries
+
+    def renew(self) -> None:
+        """Prove durably that this writer still leads: one synced write that adds nothing. See ``Journal.renew``."""
+        self._require_usable()
+        self._commit(())
 
     def forbid_growth(self, forbidden: bool) -> None:  # noqa: FBT001
         """Let the file grow no more, so that SQLite itself refuses an append as on a full disk; or let it grow again.
@@ -229,12 +230,19 @@ class SqliteJournal(SqliteReader):
             self._connection.execute(f"PRAGMA max_page_count = {pages}").fetchall()
 
     def close(self) -> None:
-        """Close the file and release the OS lock. Closing twice is allowed."""
+        """Close the file and release the OS locks. Closing twice is allowed."""
         self._poison = self._poison or "it was closed"
         super().close()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        _unlock(self._locks)
+
+    def _require_usable(self) -> None:
+        if self._poison:
+            raise JournalPoisoned(
+                f"the journal at {self._path} accepts no more entries: {self._poison}",
+                code="journal-poisoned",
+                remedy="Stop the controller, repair the storage, and start again; the start verifies what is durable.",
+            )
+        self._require_same_files()
 
     def _commit(self, entries: Sequence[Entry]) -> None:
         try:
@@ -261,7 +269,11 @@ class SqliteJournal(SqliteReader):
     def _transact(self, entries: Sequence[Entry]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         self._require_ours(_head(self._connection, self._controller_id))
-        self._connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", map(row_of, entries))
+        if entries:
+            self._connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", map(row_of, entries))
+        else:
+            # Writes the first page again as it is: a COMMIT that wrote nothing would sync nothing.
+            self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         self._connection.execute("COMMIT")
 
     def _require_same_files(self) -> None:
@@ -325,9 +337,9 @@ def _require_sqlite() -> None:
         )
 
 
-def _lock(path: Path) -> int:
+def _lock(file: Path, path: Path, flags: int = 0) -> int:
     try:
-        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        handle = os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
     except OSError as error:
         raise _unusable(path, error) from error
     try:
@@ -342,6 +354,12 @@ def _lock(path: Path) -> int:
             remedy="Stop the other controller first; only one controller may act for an account.",
         ) from None
     return handle
+
+
+def _unlock(locks: list[int]) -> None:
+    """Call it after the connection is closed: to close a file takes SQLite's own locks of it away."""
+    while locks:
+        os.close(locks.pop())
 
 
 def _create_file(path: Path) -> bool:

@@ -49,6 +49,7 @@ from controller.runtime.venues.emergency import OpenVenues, cancel_everything
 from controller.runtime.venues.halt_figures import report_drill, report_halt
 from controller.runtime.venues.markets import Markets
 from controller.runtime.venues.perform import Performer
+from controller.runtime.venues.rates import RateWatch, ReadRate
 from controller.runtime.venues.reconcile import Sweeper
 from controller.runtime.venues.strangers import Strangers
 from controller.telemetry.alerts import Alerts
@@ -56,6 +57,7 @@ from controller.telemetry.facade import Telemetry
 from exchange.errors import GatehouseError
 from exchange.model import Fill, OrderStatus, SymbolRules
 from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName
+from policies.eur import RateSource
 from policies.schema import OnStop, Policy
 
 _log = logging.getLogger(__name__)
@@ -118,6 +120,7 @@ class Parts:
     open_own_venues: OpenVenues
     end_process: Callable[[str], None]
     testnet_control: TestnetControl
+    rates: Mapping[RateSource, ReadRate]
     forbid_growth: Callable[[bool], None] | None = None
     journal_hold: Callable[[], JournalHold] | None = None
     watchdog: Ties | None = None
@@ -142,7 +145,8 @@ class Assembly:
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
             accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
         )
-        self._strangers = Strangers(lambda: self.writer.state)
+        lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
+        self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
         self._performer = self._make_performer()
         self.writer = writer = Writer(
             journal=parts.journal,
@@ -326,6 +330,7 @@ class Assembly:
             "checkpoints": partial(parts.publisher.run, self._on_contradiction),
             "account checks": examiner.run,
             "snapshots": parts.snapshot_schedule.run,
+            "EUR rate": RateWatch(parts.rates, policy=self._policy_now, inbox=self._inbox, clock=parts.clock).run,
         }
         for name, feed in parts.feeds.items():
             work[f"{name} market feed"] = feed.run
@@ -367,7 +372,11 @@ class Assembly:
             rules=partial(self._markets.rules_of, name),
             strangers=self._strangers,
             history=CapitalHistory(venue, self._parts.clock, partial(self._markets.quotes, name)),
+            lost=partial(self._lost, name),
         )
+
+    def _lost(self, name: VenueName) -> bool:
+        return any(order.status is OrderStatus.UNKNOWN for order in self._open_on(name))
 
     def _after_gap(self, name: VenueName) -> None:
         self._sweepers[name].sweep_soon()

@@ -20,6 +20,7 @@ from controller.journal.location import JournalLocation, location_of
 from controller.settings.checkpoints import CheckpointSettings
 from controller.settings.testnet import TestnetSettings, VenueSettings
 from controller.settings.watchdog import WatchdogSettings
+from exchange.ecb import ADDRESS
 from exchange.errors import ConfigError
 from exchange.ports import VenueName
 from policies.stage import Environment
@@ -68,12 +69,22 @@ class DrillSettings(_Section):
     control_token_file: str = "secrets/control.token"  # noqa: S105 - a file name
 
 
+class RateSettings(_Section):
+    """Where the EUR rate is read from, if the policy follows a source. ``ecb``: the address of the ECB's daily reference rates."""
+
+    ecb: str = ADDRESS
+
+
 class ReleaseSettings(_Section):
-    """The bot's identity: a validation is valid for this release only."""
+    """The bot's identity: a validation is valid for this release only.
+
+    ``path``: the bot's file or directory, whose digest has to be ``artifact``; empty: nothing is compared (ops/docs/release.md).
+    """
 
     name: str
     version: str
     artifact: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    path: str = ""
 
 
 class Settings(BaseSettings):
@@ -98,6 +109,7 @@ class Settings(BaseSettings):
     checkpoints: tuple[CheckpointSettings, ...] = ()
     watchdog: WatchdogSettings = WatchdogSettings()
     drills: DrillSettings = DrillSettings()
+    rates: RateSettings = RateSettings()
     journal: Annotated[str, Field(pattern=r"^(postgres(ql)?://.+)?$")] = ""
     journal_secret_file: str = ""
     journal_synchronous: bool = False

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 
+from controller.authority.attestation import attested_persons
 from controller.authority.command import MAX_LIFETIME_MS, Command, VerifiedCommand
 from controller.authority.envelope import parse_envelope
 from controller.authority.roster import KeyStatus, Roster, parse_roster_json
@@ -20,7 +21,7 @@ from controller.authority.verify import count_quorum, read_command, verify
 from controller.signer.ledger import Memory
 from exchange.errors import Unauthorised
 from exchange.model import Millis
-from policies.authority import BY_ITSELF, CHANGES_ROSTER, MOVES_UP, Verb, quorum
+from policies.authority import BY_ITSELF, CHANGES_ROSTER, MOVES_UP, Quorum, Verb, quorum
 from policies.presence import touches_needed
 from policies.schema import FIRST_STEP_MAX_EUR, LIVE_CAP_MAX_EUR, STEP_FACTOR_MAX
 from policies.stage import LIVE_STAGES, Environment, Mode, Stage
@@ -52,6 +53,7 @@ class Pinned:
     account: str
     mode: Mode
     roster: Roster
+    attestation_roots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +141,19 @@ class Grants:
         if command.verb is Verb.SET_ROSTER:
             incoming = parse_roster_json(command.subject.encode()).mode_under(self._pinned.mode)
             counts.append((verified.incoming, quorum(command.verb, command.expected_stage, incoming)))
-        touched = {one.person for one in verified.signatories if one.touched and one.role in needed.roles}
+        touched = self._touched(verified, roster, needed)
         if not all(count_quorum(signatories, wanted).satisfied for signatories, wanted in counts) or len(touched) < touches_needed(
             command.verb, command.target_stage, mode, self._pinned.environment
         ):
             raise _unauthorised("under-quorum", f"{command.verb} lacks the signatures that {mode} mode asks for", _AGAIN)
+
+    def _touched(self, verified: VerifiedCommand, roster: Roster, needed: Quorum) -> frozenset[str]:
+        """The persons whose touch counts: where the policy names makers, only of a key that one of them attests."""
+        touched = [one for one in verified.signatories if one.touched and one.role in needed.roles]
+        roots = self._pinned.attestation_roots
+        if roots:
+            return attested_persons(roster, (one.key_id for one in touched), roots)
+        return frozenset(one.person for one in touched)
 
     def _change_roster(self, verified: VerifiedCommand, roster: Roster) -> None:
         if roster.digest != self._roster.digest:

@@ -39,6 +39,9 @@ _LEVELS = {
     AlertKind.DRILL: logging.INFO,
     AlertKind.TESTNET: logging.WARNING,
     AlertKind.PROPOSAL: logging.ERROR,
+    AlertKind.PAUSED: logging.WARNING,
+    AlertKind.RATE: logging.ERROR,
+    AlertKind.RELEASE: logging.ERROR,
 }
 _REPORTED = {
     AlertKind.BREACH: "error",
@@ -57,6 +60,9 @@ _REPORTED = {
     AlertKind.BOT_KEY: "error",
     AlertKind.TESTNET: "warning",
     AlertKind.PROPOSAL: "error",
+    AlertKind.PAUSED: "warning",
+    AlertKind.RATE: "error",
+    AlertKind.RELEASE: "error",
 }
 
 

@@ -17,7 +17,7 @@ from policies.stage import RISK_ORDER, Environment, Mode, Stage
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))
 
-from ops.docs.guard_tables import halts, responses  # noqa: E402 - the root is on the path only now
+from ops.docs.guard_tables import events, halts, responses  # noqa: E402 - the root is on the path only now
 from ops.docs.testnet_page import testnet  # noqa: E402 - the root is on the path only now
 
 
@@ -48,7 +48,11 @@ def lifecycle() -> str:
         hands = f", {touched} touched" if touched else ""
         signed = f"{team.persons}{hands} / {solo.persons}{slow}"
         lines.append(f"| {edge.source} | {edge.verb} | {edge.target} | {gate or '-'} | {signed} |")
-    lines += ["", "Touched: in production, by anyone who signs with a security key. See [signing](signing.md)."]
+    lines += [
+        "",
+        "Touched: in production, by anyone who signs with a security key. Claimed by the key unless the policy asks for an",
+        "attestation: see [signing](signing.md#an-attested-key).",
+    ]
     lines += [
         "",
         "These verbs are not moves. Each carries what it is about in the signed payload.",
@@ -61,7 +65,7 @@ def lifecycle() -> str:
         slow = " + cooling-off" if solo.cooling_off else ""
         itself = ", or the key itself" if verb in BY_ITSELF else ""
         lines.append(f"| {verb} | {about} | {where} | {leads} | {team.persons} / {solo.persons}{slow}{itself} |")
-    return "\n".join([*lines, *responses(), *halts()]) + "\n"
+    return "\n".join([*lines, *responses(), *events(), *halts()]) + "\n"
 
 
 ABOUT = {
@@ -73,6 +77,7 @@ ABOUT = {
     Verb.ISSUE_BOT_KEY: ("a bot, its key, a digest of its secret", "any stage; from LIVE_€10 on signed like a step up", "stays"),
     Verb.REVOKE_BOT_KEY: ("a gateway key", "any stage", "stays; the bot's orders are cancelled, the key never comes back"),
     Verb.ACK_ALERT: ("an alert", "any stage", "stays; nothing else changes"),
+    Verb.SET_RATE: ("the EUR rate that the band is around", "any stage", "stays; evidence stays"),
     Verb.FLATTEN: ("a symbol, or all", "any stage at which something that gatehouse bought is held", "stays; the holding is sold"),
     Verb.REBASELINE: (
         "a venue, and each asset in which its account differs from our books",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from controller.core.causes import RULES, Cause, HaltClass
+from controller.core.reactions import OCCURRENCES, Reaction, reactions
 from policies.guards import Level
 from policies.response import BREACH_CALM_MS, BREACH_WINDOW_MAX_MS, DEMOTION_MEMORY_MS, MEANINGS, RESPONSES
+from policies.stage import RISK_ORDER
 
 _MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
@@ -34,6 +36,32 @@ def responses() -> list[str]:
         f"A breach window closes when no guard was at CANCEL_ALL for {calm} minutes, and after {longest} minutes in any case. A",
         f"soft breach after that demotes the deployment again. The second demotion within {memory} days leads from any ramp step",
         "to LIVE_€10. The deployment never moves up by itself. Why: [ADR 15](adr/0015-a-soft-breach-moves-one-step-down.md).",
+    ]
+
+
+def events() -> list[str]:
+    """What each event does, every event by every stage."""
+    lines = [
+        "",
+        "## What each event does",
+        "",
+        "Generated from `controller/core/reactions.py`; `tests/unit/core/test_reactions.py` plays every cell.",
+        "",
+        "| event | " + " | ".join(RISK_ORDER) + " |",
+        "|---" * (len(RISK_ORDER) + 1) + "|",
+    ]
+    for event in OCCURRENCES:
+        found = (reactions(event, stage) for stage in RISK_ORDER)
+        lines.append(f"| {event.what} | " + " | ".join(", ".join(one for one in Reaction if one in cell) for cell in found) + " |")
+    return [
+        *lines,
+        "",
+        "no buys: buys are denied while it lasts. pause: the time does not count as covered, and the gate judges the gap.",
+        "cancel: every order is cancelled and none is admitted. demote: one step or stage down, from LIVE_€10 once the live",
+        "account is empty. void: only a reset leads out. With a loss `guards.on_breach` may sell what was bought. While a drill",
+        "runs, every event that it does not practise halts. Without real money nothing halts because it is only not seen, unless",
+        "the policy says after how long (`guards.blind_halt_ms`, never less than the gap that the stage's gate tolerates).",
+        "Why: [ADR 39](adr/0039-a-gap-is-for-the-gate-to-judge.md).",
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -120,6 +121,21 @@ class JournalContract:
         assert [entry.body for entry in newer.read()] == [record(1).body, record(3).body]
         newer.close()
 
+    def test_a_renewal_adds_no_entry(self, journal: Journal) -> None:
+        journal.append([record(1)], AT)
+        journal.renew()
+        assert [entry.seq for entry in journal.read()] == [1]
+        assert [entry.seq for entry in journal.append([record(2)], AT)] == [2]
+
+    def test_a_fenced_writer_cannot_renew(self, store: Store, journal: Journal) -> None:
+        journal.append([record(1)], AT)
+        newer = store.seize()
+        with pytest.raises(JournalFenced):
+            journal.renew()
+        newer.close()
+        with pytest.raises(JournalPoisoned):
+            journal.renew()
+
     def test_a_fenced_writer_stays_fenced(self, store: Store, journal: Journal) -> None:
         newer = store.seize()
         with pytest.raises(JournalFenced):
@@ -183,8 +199,9 @@ class SqliteStore:
         return open_journal(self._directory / "journal.db", controller_id)
 
     def seize(self) -> Journal:
-        (self._directory / "journal.db.lock").unlink()
-        return self.open()
+        """As on a file system whose locks keep nobody out."""
+        with patch("fcntl.flock"):
+            return self.open()
 
     def another(self) -> SqliteStore:
         self._others += 1

@@ -40,7 +40,7 @@ async def test_a_holding_in_a_symbol_that_went_offline_shows_until_it_is_back(tm
         assert (await one.buy(await one.resting_price(), "0.00003", "again")).status_code == 200
 
 
-async def test_a_symbol_that_no_venue_lists_is_named_before_the_halt(tmp_path: Path) -> None:
+async def test_a_symbol_that_no_venue_lists_is_named_and_stops_all_orders(tmp_path: Path) -> None:
     policy = quick_policy().replace(f'symbols = ["{SYMBOL}"]', f'symbols = ["{SYMBOL}", "NEVERUSDT"]')
     async with rig(tmp_path / "deployment", policy=policy) as one:
         await one.start()
@@ -53,5 +53,7 @@ async def test_a_symbol_that_no_venue_lists_is_named_before_the_halt(tmp_path: P
         assert "NEVERUSDT is closed on live" in [alert["title"] for alert in status["oversight"]["alerts"]]
         refused = await one.buy("50000", "0.00003", "no quotes of the other")
         assert refused.status_code == 400, refused.text
-        halted = await one.until(lambda status: status["stage"] == "HALTED")
-        assert halted["halt_reason"].startswith("quote-stale cannot be judged")
+        stopped = await one.until(lambda status: status["guard_level"] == "CANCEL_ALL")
+        assert "quote-stale cannot be judged" in stopped["guard_reason"]
+        assert stopped["stage"] == "MOCK"
+        assert stopped["coverage"]["paused_because"].startswith("no valid order book for ")

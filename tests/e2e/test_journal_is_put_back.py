@@ -11,6 +11,9 @@ from pathlib import Path
 import apsw
 import pytest
 
+from controller.journal.chain import Record
+from controller.journal.sqlite import open_journal, read_journal
+from exchange.model import Millis
 from tests.support.rig import ROOT, Rig, rig
 
 
@@ -75,9 +78,40 @@ async def test_an_older_journal_does_not_undo_a_halt(deployment: Rig, tmp_path: 
     assert f"entry {written}" in halted["halt_reason"]
 
 
+def written_anew(older: Path, path: Path) -> None:
+    """Cut the journal, change when its first entry was written, and compute the chain, which needs no key."""
+    reader = read_journal(older)
+    entries, name = list(reader.read()), reader.controller_id
+    reader.close()
+    for file in path.parent.glob("journal.db*"):
+        file.unlink()
+    journal = open_journal(path, name)
+    for entry in entries:
+        journal.append([Record(entry.kind, entry.body)], Millis(entry.at + (entry.seq == 1)))
+    (path.parent / "high-water").write_text(json.dumps({"seq": journal.head.seq, "hash": journal.head.hash}))
+    (path.parent / "latch").write_bytes(bytes(512))
+    journal.close()
+
+
+async def test_a_journal_with_another_first_entry_does_not_undo_a_halt(deployment: Rig, tmp_path: Path) -> None:
+    older = Path(shutil.copy(journal_of(deployment), tmp_path / "older.db"))
+    written = await halted_at(deployment)
+    written_anew(older, journal_of(deployment))
+    await deployment.start()
+    halted = await deployment.until(lambda status: status["stage"] == "HALTED" or status["armed"])
+    assert (halted["stage"], halted["halt_class"]) == ("HALTED", "integrity")
+    assert f"entry {written} of it was written" in halted["halt_reason"]
+    await deployment.until(lambda status: status["armed"])
+    assert (await deployment.command("reset", "alice")).status_code == 200
+    await deployment.stop()
+    await deployment.start()
+    assert (await deployment.armed())["stage"] == "MOCK"
+
+
 def marks(deployment: Rig) -> list[Path]:
     """The files that name the highest entry, outside the deployment's folder."""
-    return list((Path(deployment.environment["XDG_STATE_HOME"]) / "gatehouse" / "marks").iterdir())
+    directory = Path(deployment.environment["XDG_STATE_HOME"]) / "gatehouse" / "marks"
+    return [path for path in directory.iterdir() if path.suffix != ".owner"]
 
 
 async def test_an_older_data_directory_does_not_undo_a_halt(deployment: Rig, tmp_path: Path) -> None:

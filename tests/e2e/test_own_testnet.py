@@ -34,10 +34,18 @@ def patient_policy() -> str:
     return text.replace("unknown_order = { max_age_ms = 30_000 }", f"unknown_order = {{ max_age_ms = {LONG_MS} }}")
 
 
+def impatient_policy() -> str:
+    """The patient policy's gate, with guards that halt within seconds where real money is at stake."""
+    text = patient_policy().replace(f"cancel_ms = 5_000, halt_ms = {LONG_MS}", "cancel_ms = 3_000, halt_ms = 4_000")
+    return text.replace(f"max_age_ms = {LONG_MS}", "max_age_ms = 4_000").replace(
+        f"blind_deadline_ms = {LONG_MS}", "blind_deadline_ms = 4_000"
+    )
+
+
 @asynccontextmanager
-async def deployed(directory: Path) -> AsyncIterator[Rig]:
+async def deployed(directory: Path, policy: str = "") -> AsyncIterator[Rig]:
     """A deployment that keeps its own testnet. The rig's testnet is not used: this one is a process that `run` starts."""
-    async with rig(directory, policy=patient_policy()) as built:
+    async with rig(directory, policy=policy or patient_policy()) as built:
         port, path = free_port(), directory / "gatehouse.toml"
         settings = path.read_text()
         account = tomllib.loads(settings)["testnet"]
@@ -98,10 +106,15 @@ async def books(deployment: Rig) -> tuple[dict[str, Any], set[str], dict[str, De
     return {one["orderId"]: one for one in orders}, {one["id"] for one in fills}, held
 
 
+async def gap_rule(deployment: Rig) -> dict[str, Any]:
+    """What the gate of the validation says of the longest gap."""
+    gates = (await deployment.ask("GET", "/v1/gates")).json()
+    return next(dict(rule) for gate in gates for rule in gate["rules"] if rule["id"] == "gap")
+
+
 async def longest_gap_ms(deployment: Rig) -> int:
     """The longest time that the evidence of the validation does not cover."""
-    gates = (await deployment.ask("GET", "/v1/gates")).json()
-    return next(int(rule["measured"]) for gate in gates for rule in gate["rules"] if rule["id"] == "gap")
+    return int((await gap_rule(deployment))["measured"])
 
 
 async def bought(deployment: Rig, name: str) -> None:
@@ -143,6 +156,36 @@ async def test_a_killed_testnet_comes_back_and_the_deployment_trades_on(tmp_path
         assert status["stage"] == "TESTNET_VALIDATING"
         assert not [one for one in await deployment.entries("stage-changed") if one["body"]["stage"] == "HALTED"]
         assert await longest_gap_ms(deployment) >= 1_000, "the evidence does not show that the testnet was away"
+
+
+async def test_a_testnet_away_for_longer_than_guards_wait_is_a_gap_and_no_halt(tmp_path: Path) -> None:
+    """It hangs until a guard says that it would halt with real money, then it dies; nothing waits for a time of the clock."""
+    async with deployed(tmp_path / "deployment", impatient_policy()) as deployment:
+        await deployment.start()
+        await deployment.until(lambda status: status["armed"], within=120)
+        await deployment.climb("TESTNET_VALIDATING")
+        async with deployment.bot_looking():
+            await bought(deployment, "before")
+            resting = await deployment.buy(await deployment.resting_price(), "0.00003", "resting")
+            assert resting.status_code == 200, resting.text
+            await deployment.until(lambda status: status["counters"]["fills"] >= 1 and status["working_orders"] == 1)
+            pid = process_of(deployment)
+            assert pid is not None
+            os.kill(pid, signal.SIGSTOP)
+            away = await deployment.until(lambda status: "it cancels and pauses" in status["guard_reason"], within=120)
+            os.kill(pid, signal.SIGKILL)
+            assert (away["stage"], away["guard_level"]) == ("TESTNET_VALIDATING", "CANCEL_ALL")
+            assert away["coverage"]["paused_because"]
+            assert away["now_ms"] - away["coverage"]["paused_since_ms"] >= 1_000
+            await bought(deployment, "after")
+            status = await deployment.until(lambda status: not status["guard_level"] and not status["working_orders"])
+            orders, _, _ = await books(deployment)
+        assert sorted(one["status"] for one in orders.values()) == ["CANCELED", "FILLED", "FILLED"]
+        assert status["stage"] == "TESTNET_VALIDATING"
+        assert not [one for one in await deployment.entries("stage-changed") if one["body"]["stage"] == "HALTED"]
+        assert await deployment.entries("breach-detected") == []
+        rule = await gap_rule(deployment)
+        assert (int(rule["measured"]) >= 4_000, rule["verdict"]) == (True, "PASS")
 
 
 async def test_after_a_kill_of_everything_orders_balances_and_ids_are_there(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ LINES = {
     "failing disks": "{number:,} faults injected ({kinds} sorts): each was survived or stopped the writer",
     "faults": "{number:,} whole deployments broken ({kinds} sorts): each halted, stopped or refused to start, and said why",
     "lying venues": "{number:,} histories of a venue that lies: never more open than the cap, and no live order was given up",
+    "busy readings": "{number:,} of accounts whose bot never paused, each compared with the books: all agreed",
     "sequences": "{number:,} played against the venue's own books: every invariant held after every step",
     "model states": "{number:,} explored exhaustively in {kinds} configurations: no violation",
     "model mutants": "{number:,} protections removed from the model one at a time: each violation found",

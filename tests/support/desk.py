@@ -24,6 +24,7 @@ from controller.core.decisions.governance import policy_after, target_of
 from controller.core.effects import Place
 from controller.core.fold.apply import apply
 from controller.core.lifecycle import Position
+from controller.core.order_state import OrderState
 from controller.core.state import State, market_of
 from controller.journal.chain import Head, genesis_hash
 from exchange.model import (
@@ -254,23 +255,28 @@ class Desk:
     def fill(self, client_id: str, quantity: str, price: str | None = None) -> Fill:
         """A trade at the venue, reported to the controller."""
         order = self.state.orders[client_id]
-        amount, at = D(quantity), D(price) if price else order.price or self.price
+        fill = self.trade_of(order, D(quantity), D(price) if price else None)
+        self.give(i.VenueReported(order.venue, fill))
+        return fill
+
+    def trade_of(self, order: OrderState, quantity: Decimal, price: Decimal | None = None) -> Fill:
+        """A trade of an order at the venue, which the controller does not know yet."""
+        at = price or order.price or self.price
         fill = Fill(
-            trade_id=f"T{len(self.journal)}",
+            trade_id=f"T{self.state.seq}",
             order_id=order.order_id,
-            client_id=client_id,
+            client_id=order.client_id,
             symbol=SYMBOL,
             side=order.side,
             price=at,
-            quantity=amount,
-            quote=amount * at,
+            quantity=quantity,
+            quote=quantity * at,
             fee=D(0),
             fee_asset="USDT",
             maker=True,
             at=self.now,
         )
         self.trades[order.venue].append(fill)
-        self.give(i.VenueReported(order.venue, fill))
         return fill
 
     def report(self, client_id: str, status: OrderStatus, executed: str = "0") -> OrderReport:

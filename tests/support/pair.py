@@ -49,15 +49,16 @@ async def pair(directory: Path, server: PostgresServer) -> AsyncIterator[Pair]:
     async with rig(directory / "first") as first:
         settings = first.directory / "gatehouse.toml"
         settings.write_text(f'journal = "{server.url(database)}"\n{settings.read_text()}')
-        second = _second_host(first, directory / "second")
+        second = second_host(first, directory / "second")
         try:
             yield Pair(first, second, database)
         finally:
             await second.stop()
 
 
-def _second_host(first: Rig, directory: Path) -> Rig:
-    shutil.copytree(first.directory, directory)
+def second_host(first: Rig, directory: Path) -> Rig:
+    """A copy of a deployment's folder, on ports of its own."""
+    shutil.copytree(first.directory, directory, ignore=shutil.ignore_patterns("*.sock"))
     port, settings = free_port(), directory / "gatehouse.toml"
     text = settings.read_text()
     for name, new in (("gateway", port), ("console", free_port())):

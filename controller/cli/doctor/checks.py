@@ -21,6 +21,7 @@ from controller.cli.shared.client import OperatorClient, data_directory
 from controller.cli.shared.http import JsonClient
 from controller.runtime.followers.high_water import FILE_NAME as HIGH_WATER_FILE
 from controller.runtime.followers.high_water import mark_elsewhere, read_mark
+from controller.settings.artifact import artifact_digest
 from controller.settings.deployment import (
     Listen,
     Settings,
@@ -35,8 +36,12 @@ from controller.settings.testnet import TestnetSettings, VenueSettings
 from exchange.errors import ConfigError, GatehouseError, Unreachable
 from exchange.ports import VenueName
 from policies.document import digest, load_policy
+from policies.eur import NO_RATES, band, sources
+from policies.numbers import text
 from policies.stage import Environment
 
+_NO_END = "Set eur_rate in the policy to a current rate, or let it follow the ECB: a section [eur_rate.follow] makes it end never."
+_ENDS_SOON_DAYS = 2
 _MIN_FREE_MB = 200
 _MAX_SKEW_MS = 500
 
@@ -78,6 +83,7 @@ def run_checks(directory: Path) -> list[CheckResult]:
         ("bot keys", lambda: check_bot_keys(directory, settings)),
         ("controller", lambda: _controller(directory, settings)),
         ("proposals", lambda: _proposals(directory)),
+        ("release", lambda: _release(directory, settings)),
         *(
             (f"venue {name}", _venue_check(venue, settings))
             for name, venue in (("testnet", settings.testnet), ("live", settings.live))
@@ -115,16 +121,22 @@ def _policy(directory: Path, settings: Settings) -> str:
     return f"{policy.name} {digest(policy)[:19]}…"
 
 
-def _rate(directory: Path, settings: Settings) -> str:
+def _rate(directory: Path, settings: Settings) -> str | Warned:
     rate = load_policy(_read(directory / settings.policy)).eur_rate
     now = time.time_ns() // 1_000_000
-    if not rate.as_of <= now < rate.valid_until:
+    if rate.follow is not None:
+        low, high = (text(bound) for bound in band(rate, NO_RATES))
+        return f"follows {' and '.join(sources(rate.follow))} from {low} to {high} {rate.asset} per EUR, and does not end"
+    if rate.valid_until is None or not rate.as_of <= now < rate.valid_until:
         raise ConfigError(
             "the EUR rate of the policy is not valid today: every order is denied",
             code="rate-stale",
-            remedy="Set eur_rate in the policy to a current rate.",
+            remedy=_NO_END,
         )
-    return f"{rate.quote_per_eur} {rate.asset} per EUR, good for {(rate.valid_until - now) // 86_400_000} more days"
+    days = (rate.valid_until - now) // 86_400_000
+    if days <= _ENDS_SOON_DAYS:
+        return Warned(f"the EUR rate of the policy ends in {days} days, and then every order is denied", _NO_END)
+    return f"{rate.quote_per_eur} {rate.asset} per EUR, good for {days} more days"
 
 
 def _roster(directory: Path, settings: Settings) -> str:
@@ -265,6 +277,20 @@ def _proposals(directory: Path) -> str | Warned:
         return "the policy and the release in the files are in force"
     found = "; ".join(f"the {one.document} in the file is not in force: {', '.join(one.changes)}" for one in proposals)
     return Warned(found, "Sign `gatehouse set-policy FILE` or `gatehouse set-release`, or restore the file and restart.")
+
+
+def _release(directory: Path, settings: Settings) -> str:
+    release = settings.release
+    if not release.path:
+        return f"{release.artifact[:19]}… is compared with nothing: [release] names no path"
+    found = artifact_digest(directory / release.path)
+    if found != release.artifact:
+        raise ConfigError(
+            f"{directory / release.path} has the digest {found}, and [release] names {release.artifact}",
+            code="release-differs",
+            remedy="Restore the bot's files, or write the digest into gatehouse.toml and sign `gatehouse set-release`.",
+        )
+    return f"{release.name} {release.version}: {directory / release.path} has its digest {found[:19]}…"
 
 
 def _ports_free(*listeners: Listen) -> str:

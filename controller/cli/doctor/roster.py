@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from controller.authority.attestation import is_attested, problem
 from controller.authority.roster import KeyStatus, Person, Roster, RosterKey, load_roster, parse_roster_json
 from controller.cli.doctor.checks import CheckResult
 from controller.cli.journal.files import last_entries, place_in
@@ -23,6 +24,9 @@ from policies.stage import Environment, Mode, Stage
 _DAY_MS = 86_400_000
 _SOON_MS = 30 * _DAY_MS
 _ENROL = "Make or import {what} (`gatehouse keys`), add it to the roster file, then sign `gatehouse set-roster`."
+
+
+_ATTEST = "List what `ssh-keygen -O write-attestation` wrote: `gatehouse keys import --attestation` (ops/docs/signing.md)."
 
 
 def run_roster_checks(directory: Path, settings: Settings, now: Millis) -> list[CheckResult]:
@@ -114,13 +118,25 @@ def _hardware(roster: Roster, policy: Policy, now: Millis) -> CheckResult:
     touching = [person.name for person, keys in _signers(roster, now) if any(key.material.algorithm.hardware for key in keys)]
     if not touching and touches_needed(Verb.ADVANCE, Stage.LIVE_EUR10, roster.mode_under(policy.mode), policy.environment):
         return _row(name, "no one has a security key; going live needs a touched security key", "", enrol)
+    if touching and (why := _unattested(roster, policy, now)):
+        return _row(name, why, "", _ATTEST)
+    touch = "attested" if policy.authority.attestation_roots else "claimed by the key and not attested"
     files = [person.name for person, _ in _signers(roster, now) if person.name not in touching]
     return _row(
         name,
         f"{_names(files)} {_sign(files)} without a security key: anyone who copies the key can sign" if files else "",
-        f"{_names(touching)} {_sign(touching)} with a security key",
+        f"{_names(touching)} {_sign(touching)} with a security key; its touch is {touch}",
         enrol,
     )
+
+
+def _unattested(roster: Roster, policy: Policy, now: Millis) -> str:
+    """Why no touch counts under a policy that asks for attested keys; empty where one does, or where the policy does not ask."""
+    roots = policy.authority.attestation_roots
+    keys = [(person.name, key) for person, keys in _signers(roster, now) for key in keys if key.material.algorithm.hardware]
+    if not roots or any(is_attested(key, roots) for _, key in keys):
+        return ""
+    return f"the policy believes only attested touches: {'; '.join(f'{name}, {problem(key, roots)}' for name, key in keys)}"
 
 
 def _row(name: str, problem: str, good: str, fix: str) -> CheckResult:

@@ -15,11 +15,13 @@ from controller.settings.deployment import Settings, load_settings, read_exchang
 from controller.settings.testnet import VenueSettings
 from exchange.errors import ConfigError, GatehouseError
 from exchange.mexc.account_checks import AccountCheck, Demands, check_account
+from exchange.mexc.client import MexcVenue
 from exchange.mexc.connect import PRODUCTION, VenueEndpoint, VenueHost, open_venue
 from exchange.mexc.reach import Reach
 from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.ports import Permit, VenueName
-from policies.document import load_policy
+from policies.baseline import REMEDY, weigh
+from policies.document import Policy, load_policy
 from policies.stage import Environment
 
 
@@ -39,7 +41,8 @@ async def _checked(directory: Path, settings: Settings, name: VenueName, venue: 
     clock = SystemClock()
     production = settings.environment is Environment.PRODUCTION and name is VenueName.LIVE
     endpoint = PRODUCTION if production else VenueEndpoint(venue.rest, venue.ws, Reach.LOOPBACK)
-    demands, limits = _demands(directory, settings, powerless_key=production)
+    policy = _policy(directory, settings)
+    demands, limits = _demands(policy, powerless_key=production)
     signer = LocalSigner(venue.api_key, read_exchange_secret(directory, settings, name), limits)
     host = VenueHost(endpoint, clock)
     try:
@@ -54,20 +57,43 @@ async def _checked(directory: Path, settings: Settings, name: VenueName, venue: 
             office.renew()
             return office.current()
 
-        return [_result(name, row) for row in await check_account(account, permit, demands)]
+        rows = [_result(name, row) for row in await check_account(account, permit, demands)]
+        return [*rows, await _holdings(account, policy)] if name is VenueName.LIVE else rows
     finally:
         await host.aclose()
 
 
-def _demands(directory: Path, settings: Settings, *, powerless_key: bool) -> tuple[Demands, SignerLimits]:
+def _policy(directory: Path, settings: Settings) -> Policy:
     try:
-        policy = load_policy((directory / settings.policy).read_bytes())
+        return load_policy((directory / settings.policy).read_bytes())
     except OSError as error:
         raise ConfigError(
             f"the policy cannot be read: {error.strerror}",
             code="file-unreadable",
             remedy="Create the file, or correct its path in gatehouse.toml.",
         ) from None
+
+
+async def _holdings(account: MexcVenue, policy: Policy) -> CheckResult:
+    """Weigh all that the account holds: before the first real order all of it is its owner's.
+
+    It fails above every cap of the policy, and warns above that of LIVE_€10: after a ramp or a profit there may be more.
+    """
+    name, bids = f"{VenueName.LIVE} holdings", dict[str, Decimal]()
+    try:
+        amounts = {one.asset: one.total for one in (await account.balances()).values()}
+        for symbol in policy.symbols:
+            ticker = await account.ticker(symbol)
+            if ticker is not None:
+                bids[symbol] = ticker.bid
+    except GatehouseError as error:
+        return CheckResult(name, ok=False, found=error.message, fix=error.remedy)
+    found = weigh(amounts, bids, policy, policy.caps.live)
+    most = weigh(amounts, bids, policy, max((policy.caps.live, *policy.ramp.steps)))
+    return CheckResult(name, ok=most.ok, found=found.line, fix="" if found.ok else REMEDY, warns=not found.ok)
+
+
+def _demands(policy: Policy, *, powerless_key: bool) -> tuple[Demands, SignerLimits]:
     most = Decimal(policy.limits.order_notional_max_eur) * policy.eur_rate.quote_per_eur
     offset_most = policy.guards.clock_offset.no_entry_ms
     demands = Demands(policy.symbols, most, offset_most, powerless_key=powerless_key, assets=assets_of(policy))

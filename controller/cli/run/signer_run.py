@@ -18,6 +18,7 @@ from exchange.errors import ConfigError
 from exchange.mexc.signer import SignerLimits
 from exchange.ports import VenueName
 from policies.document import load_policy
+from policies.eur import NO_RATES, highest
 from policies.schema import Policy
 
 MEMORY_FILE = "signer.json"
@@ -34,7 +35,7 @@ def open_service(directory: Path) -> SignerService:
     for name in ("gatehouse.toml", settings.policy, settings.roster):
         _check_owner(directory / name)
     policy = load_policy((directory / settings.policy).read_bytes())
-    most = policy.limits.order_notional_max_eur * policy.eur_rate.quote_per_eur
+    most = policy.limits.order_notional_max_eur * highest(policy.eur_rate, NO_RATES)
     limits = SignerLimits(frozenset(policy.symbols), most)
     accounts = []
     for name in VENUES:
@@ -56,6 +57,7 @@ def _live(directory: Path, settings: Settings, chosen: SignerSettings, policy: P
         account=settings.live.fingerprint,
         mode=policy.mode,
         roster=load_roster(directory / settings.roster),
+        attestation_roots=policy.authority.attestation_roots,
     )
     grants = Grants(pinned, memory, partial(file.save, memory, durable=True))
     return LiveAuthority(grants, Buys(memory, file), chosen.buys_per_day, policy.eur_rate.quote_per_eur)

@@ -6,13 +6,17 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from controller.authority.keys import generate_key, public_key, save_key
 from controller.authority.roster import KeyType, roster_key
 from controller.cli.shared import places
+from controller.runtime.followers.high_water import forget_folder
+from controller.runtime.followers.latchfile import latch_elsewhere
 from controller.settings.deployment import FILE_NAME
+from controller.settings.state_directory import state_directory
 from exchange.errors import UsageError
 from policies.authority import Role
 from policies.stage import Mode
@@ -87,7 +91,11 @@ def write_deployment(directory: Path, ports: Ports) -> list[tuple[str, str]]:
 
 
 def make_directory(directory: Path) -> None:
-    """Make an empty directory with folders for keys and secrets. Raises ``UsageError`` when it is not empty or cannot be made."""
+    """Make an empty directory with folders for keys and secrets, and forget what was there before.
+
+    Raises:
+        UsageError: it is not empty or cannot be made.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
@@ -100,6 +108,17 @@ def make_directory(directory: Path) -> None:
         raise UsageError(
             f"{directory} cannot be made: {error.strerror}", code="no-directory", remedy="Choose a directory that you can write to."
         ) from None
+    _forget_former(directory)
+
+
+def _forget_former(directory: Path) -> None:
+    """Forget an earlier deployment in the same place, so that the first start of the new one does not look for its journal."""
+    if (elsewhere := state_directory()) is None:
+        return
+    # Where that is not allowed, the first start halts and says which journal it misses.
+    with suppress(OSError):
+        forget_folder(elsewhere, str(directory.resolve()))
+        latch_elsewhere(elsewhere, directory).unlink(missing_ok=True)
 
 
 def local_venue(name: str, port: int, dollars: str) -> LocalVenue:

@@ -58,7 +58,13 @@ class OperatorClient:
         remedy = f"Start the controller with `gatehouse run --dir {directory}`, or pass the right --dir."
         _require_listener(path, remedy)
         self._http = JsonClient(
-            "the controller", base="http://gatehouse", remedy=remedy, socket=path, answer_within_s=answer_within_s
+            "the controller",
+            base="http://gatehouse",
+            remedy=remedy,
+            socket=path,
+            answer_within_s=answer_within_s,
+            remedy_if_silent="The controller is up, so do not start another. Run `gatehouse halt`, and if this goes on, end its "
+            "process: ops/docs/runbooks/controller-hung.md says how.",
         )
 
     def __enter__(self) -> OperatorClient:
@@ -116,9 +122,32 @@ def _require_listener(path: Path, remedy: str) -> None:
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
+        except PermissionError:
+            raise Unreachable(
+                f"the socket {path} belongs to another user",
+                code="not-permitted",
+                remedy="Run the command as the user that runs the controller.",
+            ) from None
         except OSError as error:
-            why = f"the controller is not running: nothing answers at {path} ({error.strerror or error})"
-            raise Unreachable(why, code="not-running", remedy=remedy) from None
+            because = f"nothing answers at {path} ({error.strerror or error})"
+            if _writes_its_journal(path.parent):
+                raise Unreachable(
+                    f"the controller has its journal open, but {because}: it is starting, waits for a venue, or hangs",
+                    code="not-answering",
+                    remedy="Read what `gatehouse run` prints: a start names the venue it waits for. "
+                    "`gatehouse doctor` says which venue does not answer.",
+                ) from None
+            raise Unreachable(f"the controller is not running: {because}", code="not-running", remedy=remedy) from None
+
+
+def _writes_its_journal(data: Path) -> bool:
+    """Whether a process on this machine holds the lock of the journal file: Linux lists it, so nothing is locked to find out."""
+    try:
+        inode = (data / "journal.db.lock").stat().st_ino
+        held = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return False
+    return any(line.split()[1] == "FLOCK" and line.split()[5].rpartition(":")[2] == str(inode) for line in held)
 
 
 def _parse(shape: type[_T], answer: Answer) -> _T:

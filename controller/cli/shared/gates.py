@@ -25,6 +25,20 @@ def gate_table(gate: GateView) -> Table:
     return result
 
 
+def rule_lines(gate: GateView) -> list[Text]:
+    """What each rule that does not pass asks for."""
+    return [Text(f"  {rule.id}: {rule.explanation}") for rule in gate.rules if rule.verdict != "PASS"]
+
+
+def no_gate(position: str) -> str:
+    """What to do where no gate leads up."""
+    if position == "HALTED":
+        return (
+            "No gate leads up from HALTED. `gatehouse status` lists the ways out, and `gatehouse explain halt` says why it halted."
+        )
+    return f"No gate leads up from {position}."
+
+
 def landing_lines(gate: GateView) -> list[Text]:
     """What is seen of the venue where the edge ends: a command is refused while one of it is missing."""
     return [

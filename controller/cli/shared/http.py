@@ -41,9 +41,12 @@ class JsonClient:
         socket: Path | None = None,
         headers: Mapping[str, str] | None = None,
         answer_within_s: float | None = None,
+        remedy_if_silent: str = "",
     ):
+        """``remedy`` is for a server that is not there, ``remedy_if_silent`` for one that took the request and did not answer."""
         self._name = name
         self._remedy = remedy
+        self._remedy_if_silent = remedy_if_silent or remedy
         timeout = _TIMEOUT if answer_within_s is None else httpx.Timeout(answer_within_s)
         transport = _over(socket) if socket is not None else httpx.HTTPTransport()
         self._http = httpx.Client(transport=transport, base_url=base, trust_env=False, timeout=timeout, headers=dict(headers or {}))
@@ -69,7 +72,9 @@ class JsonClient:
             response = self._http.request(method, path, **arguments)
             return Answer(response.status_code, response.json())
         except httpx.ReadTimeout:
-            raise DeadlineExceeded(f"{self._name} did not answer {path} in time", code="no-answer", remedy=self._remedy) from None
+            raise DeadlineExceeded(
+                f"{self._name} did not answer {path} in time", code="no-answer", remedy=self._remedy_if_silent
+            ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             why = str(error) or type(error).__name__
             raise Unreachable(f"{self._name} cannot be reached: {why}", code="unreachable", remedy=self._remedy) from None

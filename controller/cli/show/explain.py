@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 def explain(
     subject: Annotated[
         str,
-        typer.Argument(help="An order, command or alert id, a gate, an entry number, `halt`, `drill`, `proposal` or `refusal`."),
+        typer.Argument(
+            help="The id of an order, command, alert or entry, a gate's name, `gate`, `halt`, `drill`, `proposal` or `refusal`."
+        ),
     ],
     name: Annotated[str, typer.Argument(help="The id after `refusal`: `explain refusal ID`. Without it: the last refusal.")] = "",
     directory: DirectoryOption = HERE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,8 +17,9 @@ from rich.text import Text
 from controller.cli.journal.files import opened
 from controller.cli.journal.view import entry_document, summary
 from controller.cli.shared.client import OperatorClient
-from controller.cli.shared.gates import landing_lines, result_table
+from controller.cli.shared.gates import gate_table, landing_lines, no_gate, result_table, rule_lines
 from controller.cli.shared.output import clock, micros, table
+from controller.console.schema import GateView
 from controller.journal.chain import Entry
 from exchange.errors import GatehouseError, UsageError
 from policies.rules import GateName
@@ -114,7 +115,7 @@ def _gate(directory: Path, gate: str) -> Explanation:
     entries = _matching(directory, lambda entry, body: entry.kind == "evidence-sealed" and body["gate"] == gate)
     decided = _matching(directory, lambda _, body: bool(body.get("result")) and json.loads(body["result"])["gate"] == gate)
     landing = _landing(directory, gate)
-    if not decided and landing.document.get("landing"):
+    if not decided and landing.document:
         return Explanation(landing.document, (Text(f"gate {gate} has not decided yet"), *landing.parts))
     if not decided:
         raise UsageError(
@@ -129,15 +130,35 @@ def _gate(directory: Path, gate: str) -> Explanation:
 
 
 def _landing(directory: Path, gate: str) -> Explanation:
-    """What the running controller sees now of the venue behind the gate: the journal does not hold it."""
+    """How the running controller judges the gate now, and what it sees of the venue behind it: the journal does not hold this."""
     try:
         with OperatorClient(directory) as client:
             found = [one for one in client.gates() if one.gate == gate]
     except GatehouseError as error:
         return Explanation({}, (Text(f"Where it leads is not seen: {error.message}. {error.remedy}", "yellow"),))
-    lines = [line for one in found for line in landing_lines(one)]
-    document = {"landing": [fact.model_dump(mode="json") for one in found for fact in one.landing]}
-    return Explanation(document, (Text("Where it leads, as seen now:", "bold"), *lines) if lines else ())
+    return _judged_now(found)
+
+
+def _judged_now(found: Sequence[GateView]) -> Explanation:
+    if not found:
+        return Explanation({}, ())
+    parts: list[RenderableType] = []
+    for gate in found:
+        parts += [gate_table(gate), *rule_lines(gate)]
+        if lines := landing_lines(gate):
+            parts += [Text("Where it leads, as seen now:", "bold"), *lines]
+    document = {
+        "now": [gate.model_dump(mode="json") for gate in found],
+        "landing": [fact.model_dump(mode="json") for gate in found for fact in gate.landing],
+    }
+    return Explanation(document, tuple(parts))
+
+
+def _next_gate(directory: Path) -> Explanation:
+    """The gates of the next steps up, judged now: what passes, what is missing, and where each leads."""
+    with OperatorClient(directory) as client:
+        found, position = client.gates(), client.status().position
+    return _judged_now(found) if found else Explanation({"now": []}, (Text(no_gate(position)),))
 
 
 def _halt(directory: Path) -> Explanation:
@@ -241,5 +262,5 @@ def _unknown(subject: str, what: str) -> UsageError:
 
 
 _STORIES: Mapping[str, Callable[[Path], Explanation]] = MappingProxyType(
-    {"halt": _halt, "drill": _drill, "refusal": _refusal, "proposal": _proposal}
+    {"gate": _next_gate, "halt": _halt, "drill": _drill, "refusal": _refusal, "proposal": _proposal}
 )

@@ -51,24 +51,21 @@ def status(
 def gates(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
     """Show the gates of the next steps up, rule by rule, evaluated now."""
     from controller.cli.shared.client import OperatorClient
-    from controller.cli.shared.gates import gate_table, landing_lines
+    from controller.cli.shared.gates import gate_table, landing_lines, no_gate, rule_lines
     from controller.cli.shared.output import print_json, stdout
 
     with OperatorClient(directory) as client:
-        found = client.gates()
+        found, position = client.gates(), client.status().position
     if output is Output.JSON:
         print_json(found)
         return
     console = stdout()
     for gate in found:
         console.print(gate_table(gate))
-        for rule in gate.rules:
-            if rule.verdict != "PASS":
-                console.print(f"  {rule.id}: {rule.explanation}")
-        for line in landing_lines(gate):
+        for line in (*rule_lines(gate), *landing_lines(gate)):
             console.print(line)
     if not found:
-        console.print("No gate leads up from here.")
+        console.print(no_gate(position))
 
 
 def orders(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE, limit: LimitOption = 20) -> None:

@@ -14,8 +14,10 @@ from controller.cli.shared.output import duration, micros, short, styled
 from controller.cli.show.alerts_view import alert_rows
 from controller.cli.show.bot_keys_view import bot_key_rows
 from controller.cli.show.drill_view import drill_rows
-from controller.console.schema import DocumentView, StatusView
+from controller.console.schema import DocumentView, HoldingsView, StatusView
 from controller.console.watchdog_view import NONE
+from policies.numbers import text as plain
+from policies.stage import Stage
 
 _BAR = 30
 
@@ -74,13 +76,17 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         leaving = f"only sell orders; goes to VALIDATED when the live account is empty: {view.pending_demotion}"
         rows.append(("leaving LIVE_€10", Text(leaving, "bold yellow")))
     rows += [
-        ("exposure", _bar(view.exposure_eur, view.cap_eur, "EUR")),
+        ("exposure", _exposure(view)),
+        *((("the bot has", _holdings(view.holdings)),) if view.holdings is not None else ()),
         ("equity", f"{_amount(view.equity_eur)} EUR, today {_amount(view.day_pnl_eur)}, net {_amount(view.net_pnl_eur)}"),
     ]
     if view.coverage is not None:
         coverage = view.coverage
         text = f"{duration(coverage.covered_ms)} of {duration(coverage.target_ms)}, longest gap {duration(coverage.longest_gap_ms)}"
         rows.append(("covered", _bar(Decimal(coverage.covered_ms), Decimal(coverage.target_ms), text, numbers=False)))
+        if coverage.paused_since_ms is not None:
+            since = duration(max(0, view.now_ms - coverage.paused_since_ms))
+            rows.append(("paused", Text(f"for {since} no time counts: {coverage.paused_because}", "yellow")))
     if view.quote is not None:
         rows.append(("market", f"{view.quote.symbol} {view.quote.bid} / {view.quote.ask}, {view.quote.age_ms} ms old"))
     count = view.counters
@@ -94,6 +100,7 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         ),
         *((("unknown", Text("\n".join(view.unproven), "yellow")),) if view.unproven else ()),
         *(("proposed", Text(_proposed(one), "bold yellow")) for one in view.proposals),
+        *((("eur rate", Text(view.eur_rate, "bold yellow" if view.eur_rate.startswith("none") else "")),) if view.eur_rate else ()),
         ("policy", f"{view.policy.name}  {short(view.policy.digest)}  {view.mode}"),
         ("release", f"{view.release.name} {view.release.version}  {short(view.release.digest)}"),
         ("writer", "has decided nothing yet" if view.decided_ms_ago is None else f"decided {view.decided_ms_ago} ms ago"),
@@ -144,6 +151,21 @@ def _edge(view: StatusView) -> list[str]:
         blind = f"\n  not now: {edge.blind}" if edge.blind else ""
         edges.append(f"{edge.verb} → {edge.target}{step} ({people}{gate}){blind}")
     return edges
+
+
+def _exposure(view: StatusView) -> Table | str:
+    if view.stage is Stage.HALTED:
+        return f"{_amount(view.exposure_eur)} EUR, and no new order is admitted"
+    return _bar(view.exposure_eur, view.cap_eur, "EUR")
+
+
+def _holdings(view: HoldingsView) -> str:
+    owner = f"; the owner keeps {_amounts(view.owner)}" if view.owner else ""
+    return f"{_amounts(view.bot) or 'nothing'}{owner}"
+
+
+def _amounts(held: dict[str, Decimal]) -> str:
+    return ", ".join(f"{plain(amount)} {asset}" for asset, amount in held.items())
 
 
 def _amount(value: Decimal | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 
 from controller.authority.envelope import MAX_ENVELOPE_BYTES, Envelope, parse_envelope
@@ -13,11 +14,13 @@ from controller.authority.signing import attach_ssh_signature, sign_with_file_ke
 from controller.authority.tokens import find_key, is_token_uri, sign_with_token
 from controller.cli.sign.pins import pin_source
 from controller.console.schema import ProposeRequest
+from controller.core.decisions.rates import rate_document
 from controller.settings.deployment import FILE_NAME, load_settings
 from exchange.errors import ConfigError, UsageError
 from policies import canonical
 from policies.authority import Verb
 from policies.document import canonical_bytes, load_policy
+from policies.numbers import parse
 from policies.stage import Stage
 
 
@@ -50,19 +53,36 @@ def make_request(
         ) from None
 
 
-def subject_of(verb: Verb, argument: str | None) -> str | None:
+def file_at(path: Path, directory: Path) -> Path:
+    """The file that a person means by ``path``: seen from here, else from the deployment's directory, as its documents write it."""
+    if path.exists() or not (directory / path).exists():
+        return path
+    return directory / path
+
+
+def subject_of(verb: Verb, argument: str | None, directory: Path) -> str | None:
     """The subject of a command: a document's text if the argument names a file, else the id. Raises ``ConfigError``."""
+    file = file_at(Path(argument or ""), directory)
     match verb:
         case Verb.SET_ROSTER if argument:
-            return load_roster(Path(argument)).canonical_bytes.decode()
+            return load_roster(file).canonical_bytes.decode()
         case Verb.SET_POLICY if argument:
-            return canonical_bytes(load_policy(read_bytes(Path(argument)))).decode()
+            return canonical_bytes(load_policy(read_bytes(file))).decode()
         case Verb.SET_RELEASE | Verb.ISSUE_BOT_KEY if argument:
-            return read_bytes(Path(argument)).decode("utf-8", "replace").strip()
+            return read_bytes(file).decode("utf-8", "replace").strip()
+        case Verb.SET_RATE if argument:
+            return rate_document(_rate(argument))
         case Verb.DRILL if argument:
             return canonical.encode({"drill": argument}).decode()
         case _:
             return argument
+
+
+def _rate(typed: str) -> Decimal:
+    try:
+        return parse(typed)
+    except ValueError:
+        raise UsageError(f"{typed!r} is not a rate", code="usage", remedy="Give a plain number, for example 1.16.") from None
 
 
 def read_envelope(path: Path) -> Envelope:
@@ -95,13 +115,15 @@ def sign_with(envelope: Envelope, keys: Iterable[str], directory: Path) -> Envel
     """
     roster = roster_of(directory)
     for key in keys:
-        sign = _sign_with_token if is_token_uri(key) else _sign_with_file
-        envelope = sign(envelope, key, roster)
+        if is_token_uri(key):
+            envelope = _sign_with_token(envelope, key, roster)
+        else:
+            envelope = _sign_with_file(envelope, file_at(Path(key), directory), roster)
     return envelope
 
 
-def _sign_with_file(envelope: Envelope, path: str, roster: Roster | None) -> Envelope:
-    private = load_key(Path(path))
+def _sign_with_file(envelope: Envelope, path: Path, roster: Roster | None) -> Envelope:
+    private = load_key(path)
     found = roster.find(public_key(private).fingerprint) if roster is not None else None
     as_ssh = found is not None and not found[1].type.plain
     return sign_with_ssh_key(envelope, private) if as_ssh else sign_with_file_key(envelope, private)
@@ -130,6 +152,13 @@ def attach_signatures(envelope: Envelope, paths: Iterable[Path]) -> Envelope:
 def roster_of(directory: Path) -> Roster | None:
     """The roster file of a deployment; ``None`` without a deployment."""
     return load_roster(directory / load_settings(directory).roster) if (directory / FILE_NAME).is_file() else None
+
+
+def roots_in(directory: Path) -> tuple[str, ...]:
+    """The makers of security keys that the policy file of a deployment names; none without a deployment."""
+    if not (directory / FILE_NAME).is_file():
+        return ()
+    return load_policy(read_bytes(directory / load_settings(directory).policy)).authority.attestation_roots
 
 
 def read_bytes(path: Path) -> bytes:

@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from controller.authority.attestation import touch_of
 from controller.authority.command import Command
 from controller.authority.envelope import Envelope
 from controller.authority.meaning import meaning
@@ -19,7 +20,7 @@ from controller.authority.verify import read_command, verify
 from controller.authority.wordcode import word_code
 from controller.cli.shared.gates import gate_table
 from controller.cli.shared.output import Output, clock, instant, print_json, short, stdout, styled
-from controller.cli.sign.command_files import roster_of
+from controller.cli.sign.command_files import roots_in, roster_of
 from controller.console.schema import GateView, ProposalView, ReceiptView
 from controller.core.lifecycle import Position
 from exchange.errors import IntegrityError, Unauthorised
@@ -166,4 +167,5 @@ def _state(envelope: Envelope, keyid: str, directory: Path) -> str:
         signatories = verify(alone.text, roster, Millis(time.time_ns() // 1_000_000)).signatories
     except Unauthorised as error:
         return f"does not count: {error.message}"
-    return "valid, touched" if any(one.touched for one in signatories) else "valid"
+    found = roster.find(keyid) if any(one.touched for one in signatories) else None
+    return f"valid, touch {touch_of(found[1], roots_in(directory))}" if found is not None else "valid"

@@ -49,7 +49,7 @@ def drill(
     from controller.cli.sign.command_files import make_request, subject_of
     from controller.cli.sign.moves import carry_out
 
-    request = make_request(Verb.DRILL, reason=reason, subject=subject_of(Verb.DRILL, kind.value))
+    request = make_request(Verb.DRILL, reason=reason, subject=subject_of(Verb.DRILL, kind.value, directory))
     began = _last(directory)
     carry_out(request, key, directory, output, show_receipt=output is Output.TABLE)
     ended = _watch(directory, kind, began)

@@ -38,16 +38,20 @@ def import_key(
         str, typer.Argument(metavar="KEY", help="The URI of a key in a token or a vault, or a public key file of ssh-keygen.")
     ],
     pin: Annotated[bool, typer.Option("--require-pin", help="Require the security key's PIN with every signature.")] = False,
+    attestation: Annotated[Path | None, typer.Option(help="What ssh-keygen -O write-attestation wrote.")] = None,
+    challenge: Annotated[Path | None, typer.Option(help="The file that ssh-keygen -O challenge read.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Print the roster lines of a key in a PKCS#11 token, in a vault, or made by OpenSSH.
 
+    With the files of ssh-keygen -O challenge=… -O write-attestation=… the line proves that a security key made it.
+
     Name it as hsm:2?label=TOKEN (PYKCS11LIB names the module), hv:NAME, or a file such as id_ed25519_sk.pub.
     """
     from controller.cli.shared.output import print_json
-    from controller.cli.sign.key_lines import enrolment
+    from controller.cli.sign.key_lines import attestation_files, enrolment
 
-    found = enrolment(source, pin_required=pin)
+    found = enrolment(source, pin_required=pin, attested_by=attestation_files(attestation, challenge))
     if output is Output.JSON:
         print_json({"key": found.source, **found.entry.model_dump(mode="json", exclude_none=True)})
         return
@@ -56,23 +60,30 @@ def import_key(
 
 @roster.command("show")
 def roster_show(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:
-    """List the persons of the roster file, their roles and their keys."""
+    """List the persons of the roster file, their roles and their keys.
+
+    A touch is attested if a maker named by the policy proves that the key is in a security key; otherwise it is claimed.
+    """
+    from controller.authority.attestation import touch_of
     from controller.authority.roster import load_roster
     from controller.cli.shared.output import print_json, short, stdout, table
+    from controller.cli.sign.command_files import roots_in
     from controller.settings.deployment import load_settings
 
-    found = load_roster(directory / load_settings(directory).roster)
+    found, roots = load_roster(directory / load_settings(directory).roster), roots_in(directory)
     if output is Output.JSON:
         print_json({"digest": found.digest, **found.model_dump(mode="json", exclude_none=True)})
         return
     rows = [
-        (person.name, person.role, key.type, key.status, "yes" if key.pin_required else "no", short(key.id))
+        (person.name, person.role, key.type, key.status, "yes" if key.pin_required else "no", touch_of(key, roots), short(key.id))
         for person in found.persons
         for key in person.keys
     ]
     stdout().print(
         table(
-            ("person", "role", "key type", "status", "needs PIN", "key id"), rows, title=f"roster {found.version}  {found.digest}"
+            ("person", "role", "key type", "status", "needs PIN", "touch", "key id"),
+            rows,
+            title=f"roster {found.version}  {found.digest}",
         )
     )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 from controller.cli.shared.client import data_directory
 from controller.cli.shared.output import Output, print_json, stdout
-from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, LatchMark
-from exchange.errors import GatehouseError, Unreachable
+from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, LatchMark, latch_elsewhere
+from controller.settings.state_directory import state_directory
+from exchange.errors import DeadlineExceeded, GatehouseError, Unreachable
 
 TAKEN_WITHIN_S = 3.0
 """A running controller looks every 200 ms; its journal then needs a moment to hold the halt, and the mark names its entry."""
@@ -24,12 +26,15 @@ def halt_without_answer(directory: Path, reason: str, error: GatehouseError, out
     data = data_directory(directory)
     if not data.is_dir():
         raise error
-    latch = LatchFile(data / LATCH_FILE)
+    latch, elsewhere = LatchFile(data / LATCH_FILE), state_directory()
+    # The copy is where the controller's user looks for it, so only that user can write it.
+    own = elsewhere is not None and data.stat().st_uid == os.geteuid()
+    copied = LatchFile(data / LATCH_FILE, latch_elsewhere(elsewhere, directory)) if own and elsewhere is not None else latch
     try:
-        latch.put(LatchMark(reason or "an operator stopped it", 0, halted=True))
+        copied.put(LatchMark(reason or "an operator stopped it", 0, halted=True))
     except OSError as failure:
         raise Unreachable(
-            f"{error.message}; and the latch file {data / LATCH_FILE} cannot be written: {failure.strerror}",
+            f"NOT HALTED: {error.message}, and the latch file {data / LATCH_FILE} cannot be written: {failure.strerror}",
             code="halt-not-written",
             remedy="Stop the controller's process (`kill`), then cancel the open orders on the venue's own page.",
         ) from None
@@ -42,9 +47,21 @@ def halt_without_answer(directory: Path, reason: str, error: GatehouseError, out
         else:
             stdout().print("halted through the latch file; the controller's socket did not answer. Read `gatehouse status`.")
         return
-    raise Unreachable(
-        f"{error.message}; the halt is in the latch file and no controller has recorded it yet",
-        code="halt-not-recorded",
-        remedy="A running controller stops orders within 250 ms and halts when it can; if none runs, the next start halts. "
-        "Look at the open orders on the venue's own page.",
-    )
+    raise _not_recorded(error)
+
+
+def _not_recorded(error: GatehouseError) -> Unreachable:
+    """What is certain, and what a person has to do: it differs between a controller that is silent and one that is not there."""
+    if isinstance(error, DeadlineExceeded):
+        why = "the controller is up but does not answer. The halt is in the latch file, and it has not recorded it yet"
+        remedy = (
+            "It sends no order from 250 ms after the file was written. Run `gatehouse status`; if it does not show HALTED, end the "
+            "controller's process (`kill -KILL`): the next start halts. Look at the open orders on the venue's own page."
+        )
+    else:
+        why = f"{error.message}. The halt is in the latch file for the next start, which is HALTED"
+        remedy = (
+            "If no controller runs, nothing sends orders, but open ones stay at the venue: look at its own page, or start the "
+            "controller, which cancels them."
+        )
+    return Unreachable(f"NOT HALTED: {why}", code="halt-not-recorded", remedy=remedy)

@@ -110,9 +110,10 @@ def _move(
     step: int | None = None,
     postmortem: Path | None = None,
 ) -> None:
-    from controller.cli.sign.command_files import make_request
+    from controller.cli.sign.command_files import file_at, make_request
 
-    carry_out(make_request(verb, reason=reason, to=to, step=step, postmortem=postmortem), keys, directory, output)
+    story = file_at(postmortem, directory) if postmortem is not None else None
+    carry_out(make_request(verb, reason=reason, to=to, step=step, postmortem=story), keys, directory, output)
 
 
 def carry_out(

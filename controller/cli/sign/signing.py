@@ -55,11 +55,12 @@ def propose(
     from controller.authority.envelope import Envelope
     from controller.authority.verify import read_command
     from controller.cli.shared.client import OperatorClient
-    from controller.cli.sign.command_files import make_request, subject_of, write_envelope
+    from controller.cli.sign.command_files import file_at, make_request, subject_of, write_envelope
     from controller.cli.sign.command_view import print_proposal
 
-    about = subject_of(verb, subject)
-    request = make_request(verb, reason=reason, to=to, step=step, postmortem=postmortem, subject=about)
+    about = subject_of(verb, subject, directory)
+    story = file_at(postmortem, directory) if postmortem is not None else None
+    request = make_request(verb, reason=reason, to=to, step=step, postmortem=story, subject=about)
     with OperatorClient(directory) as client:
         proposal = client.propose(request)
     payload = proposal.payload.encode()

@@ -103,6 +103,7 @@ function showFigures(s) {
   put("covered", s.coverage ? w.duration(s.coverage.covered_ms) : w.ABSENT);
   put("target", s.coverage ? w.duration(s.coverage.target_ms) : w.ABSENT);
   put("longest_gap", s.coverage ? w.duration(s.coverage.longest_gap_ms) : w.ABSENT);
+  put("paused", s.coverage?.paused_because ? ` · paused: ${s.coverage.paused_because}` : "");
   byId("coverage-bar").max = s.coverage ? s.coverage.target_ms : 1;
   byId("coverage-bar").value = s.coverage ? s.coverage.covered_ms : 0;
   byId("guard-tile").dataset.broken = s.guard_level ? "yes" : "no";

@@ -1,4 +1,8 @@
-"""What policies need to know of an account, taken from the state: holdings, exposure, equity. Called by orders, ticks and views."""
+"""What policies need to know of an account, taken from the state: holdings, exposure, equity. Called by orders, ticks and views.
+
+Of an account, gatehouse counts only what it gave the bot: a budget in the quote asset (``fold.budget``), and what its own orders
+bought. Everything else is the owner's.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ from controller.core.order_state import OrderState
 from controller.core.state import Ledger, State
 from exchange.model import Millis, OrderStatus, Quote, SymbolRules
 from exchange.ports import VenueName
+from policies.eur import Rates, centre, lowest
 from policies.exposure import EUR_STEP, AccountView, Exposure, MissingInput, OrderRisk, worst_case
+from policies.ramp import cap_eur
 from policies.schema import Policy
 
 ZERO = Decimal(0)
@@ -50,18 +56,38 @@ def account_view(state: State, policy: Policy, venue: VenueName) -> AccountView 
     ledger = state.ledger(venue)
     if ledger.totals is None or ledger.reconciled_at is None or not ledger.clean:
         return None
+    holdings = holdings_of_bot(state, policy, venue)
     return AccountView(
-        holdings={asset: ledger.totals.get(asset, ZERO) for asset in assets_of(policy)},
+        holdings=holdings,
         reconciled_at=ledger.reconciled_at,
         orders=tuple(risk_of(order) for order in state.open_on(venue)),
+        kept={asset: ledger.totals.get(asset, ZERO) - held for asset, held in holdings.items()},
     )
+
+
+def holdings_of_bot(state: State, policy: Policy, venue: VenueName) -> dict[str, Decimal]:
+    """The bot's part of a venue's account, by asset: what is left of its budget, and what gatehouse's own orders bought."""
+    ledger, quote = state.ledger(venue), policy.eur_rate.asset
+    total = ledger.totals.get(quote, ZERO) if ledger.totals is not None else ZERO
+    here = state.halted_from or state.position
+    spent = ledger.bought.get(quote, ZERO) - ledger.settled
+    left = cap_eur(policy, here.stage, here.step) * centre(policy.eur_rate, state.rates) + spent
+    return {
+        quote: max(min(left, total), ZERO),
+        **{symbol.removesuffix(quote): bought(state, policy, venue, symbol) for symbol in policy.symbols},
+    }
+
+
+def baseline(ledger: Ledger) -> dict[str, Decimal]:
+    """What an account holds that gatehouse did not buy, and did not earn or lose, by asset."""
+    return {asset: total - ledger.bought.get(asset, ZERO) for asset, total in (ledger.totals or {}).items()}
 
 
 def exposure(
     state: State, policy: Policy, venue: VenueName, quotes: Mapping[str, Quote], rules: Mapping[str, SymbolRules], now: Millis
 ) -> Exposure | MissingInput:
     """Return the worst-case exposure of one venue's account, or which input is missing."""
-    return worst_case(account_view(state, policy, venue), quotes, rules, policy, now)
+    return worst_case(account_view(state, policy, venue), quotes, rules, policy, now, state.rates)
 
 
 def bought(state: State, policy: Policy, venue: VenueName, symbol: str) -> Decimal:
@@ -72,20 +98,24 @@ def bought(state: State, policy: Policy, venue: VenueName, symbol: str) -> Decim
     return max(min(ledger.bought.get(asset, ZERO), ledger.totals.get(asset, ZERO)), ZERO)
 
 
-def equity_eur(ledger: Ledger, policy: Policy, quotes: Mapping[str, Quote]) -> Decimal | None:
-    """The value of the account in EUR: the quote asset plus every base asset at the bid price, rounded down.
+def equity_eur(ledger: Ledger, policy: Policy, quotes: Mapping[str, Quote], rates: Rates) -> Decimal | None:
+    """The value of the account in EUR, rounded down: the quote asset, and at the bid what gatehouse bought of every base asset.
 
-    ``None`` when an asset that is held has no quote, or the balances are not known.
+    It is converted at the lowest rate that the policy accepts, so that a loss counts at its largest and a moving rate is none.
+    The owner's coins are left out, so that their price is no profit or loss of ours; the owner's quote asset is a constant in it.
+    What our orders took of the owner's coins counts as a debt. ``None`` when an asset that was bought has no quote, or the balances
+    are not known.
     """
     if ledger.totals is None:
         return None
     quote = policy.eur_rate.asset
     value = ledger.totals.get(quote, ZERO)
     for symbol in policy.symbols:
-        held = ledger.totals.get(symbol.removesuffix(quote), ZERO)
+        asset = symbol.removesuffix(quote)
+        held = min(ledger.bought.get(asset, ZERO), ledger.totals.get(asset, ZERO))
         if held:
             market = quotes.get(symbol)
             if market is None:
                 return None
             value += held * market.bid
-    return (value / policy.eur_rate.quote_per_eur).quantize(EUR_STEP, rounding=ROUND_DOWN)
+    return (value / lowest(policy.eur_rate, rates)).quantize(EUR_STEP, rounding=ROUND_DOWN)

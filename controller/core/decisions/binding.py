@@ -5,8 +5,9 @@ Called by ``controller.core.decisions.commands`` and, for every command in a jou
 
 from __future__ import annotations
 
+from controller.authority.attestation import attested_persons, problem
 from controller.authority.command import MAX_LIFETIME_MS, Command, VerifiedCommand
-from controller.authority.roster import parse_roster_json
+from controller.authority.roster import Roster, parse_roster_json
 from controller.authority.verify import count_quorum
 from controller.core.lifecycle import Position
 from controller.core.state import State
@@ -92,7 +93,7 @@ def check_authorised(state: State, verified: VerifiedCommand, policy: Policy) ->
     """Return the quorum the command needs; it is reached. A ``set-roster`` needs it in the roster in force and in the new roster.
 
     Raises:
-        Unauthorised: ``other-roster``, ``under-quorum``, ``under-new-quorum`` or ``not-touched``.
+        Unauthorised: ``other-roster``, ``under-quorum``, ``under-new-quorum``, ``not-touched`` or ``not-attested``.
     """
     verb = verified.command.verb
     if verified.roster_digest != state.roster_digest:
@@ -116,7 +117,7 @@ def check_authorised(state: State, verified: VerifiedCommand, policy: Policy) ->
                 f"{counted.missing}",
                 "Ask another person on the roster to sign the same payload, then submit it again.",
             )
-    _check_touched(state, verified, mode, needed)
+    _check_touched(state, verified, policy, mode, needed)
     return needed
 
 
@@ -128,16 +129,32 @@ def _mode_after(subject: str, policy: Policy) -> Mode:
         return Mode.TEAM
 
 
-def _check_touched(state: State, verified: VerifiedCommand, mode: Mode, needed: Quorum) -> None:
+def _check_touched(state: State, verified: VerifiedCommand, policy: Policy, mode: Mode, needed: Quorum) -> None:
     command = verified.command
     touches = touches_needed(command.verb, command.target_stage, mode, state.environment)
-    touched = {one.person for one in verified.signatories if one.touched and one.role in needed.roles}
+    keys = [one.key_id for one in verified.signatories if one.touched and one.role in needed.roles]
+    touched = {one.person for one in verified.signatories if one.key_id in keys}
+    if touches and len(touched) >= touches and policy.authority.attestation_roots and state.roster is not None:
+        _check_attested(state.roster, keys, policy, touches)
     if len(touched) < touches:
         raise unauthorised(
             "not-touched",
             f"{command.verb} to {command.target_stage} puts real money at risk, but no signer touched a security key",
             "Sign with a FIDO2 security key that the roster lists; add one with `gatehouse keys import`.",
         )
+
+
+def _check_attested(roster: Roster, keys: list[str], policy: Policy, touches: int) -> None:
+    roots = policy.authority.attestation_roots
+    if len(attested_persons(roster, keys, roots)) >= touches:
+        return
+    found = [roster.find(key_id) for key_id in keys]
+    why = "; ".join(f"{person.name}'s key {key.id[:19]}…: {problem(key, roots)}" for person, key in filter(None, found))
+    raise unauthorised(
+        "not-attested",
+        f"the policy believes a touch only of an attested security key; {why}",
+        "Make the key with `ssh-keygen -O write-attestation` and list its attestation: `gatehouse keys import --attestation`.",
+    )
 
 
 def unauthorised(code: str, message: str, remedy: str) -> Unauthorised:

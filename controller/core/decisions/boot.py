@@ -55,7 +55,11 @@ def boot(state: State, input_: Boot, now: Millis) -> Decision:
         moves.go(draft, Verb.DEMOTE, MOCK, cause=Cause.CHANGED_DEPLOYMENT, reason=reason)
     draft.emit(
         e.ControllerStarted(
-            epoch=input_.epoch, gatehouse_version=input_.gatehouse_version, high_water=True, witnesses=input_.witnesses
+            epoch=input_.epoch,
+            gatehouse_version=input_.gatehouse_version,
+            high_water=True,
+            unmarked=input_.unmarked,
+            witnesses=input_.witnesses,
         )
     )
     witnessed.halt_without(draft)

@@ -9,9 +9,9 @@ holdings can no longer be sold, and nothing else would say so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 from controller.core import events as e
+from controller.core.decisions.account import bought
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind
 from controller.core.fold.closed_symbols import key_of, title_of
@@ -21,7 +21,6 @@ from exchange.model import SymbolRules
 from exchange.ports import VenueName
 from policies.schema import Policy
 
-ZERO = Decimal(0)
 NOT_LISTED = "it is not listed there"
 
 
@@ -46,8 +45,7 @@ def closed_because(rules: SymbolRules | None) -> str:
 def _judge(draft: Draft, policy: Policy, venue: VenueName, symbol: str, why: str) -> None:
     state = draft.after
     orders = sum(1 for order in state.open_on(venue) if order.symbol == symbol and order.working)
-    totals = state.ledger(venue).totals
-    held = totals.get(symbol.removesuffix(policy.eur_rate.asset), ZERO) if totals is not None else ZERO
+    held = bought(state, policy, venue, symbol)
     known = state.closed_symbols.get(key_of(venue, symbol))
     # One that is not listed stops the guard of quotes and the sweeps, so people hear of it even when nothing is at stake in it.
     if why and (orders or held > 0 or why == NOT_LISTED):

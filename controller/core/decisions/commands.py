@@ -80,7 +80,7 @@ def apply_when_due(draft: Draft, seen: Tick) -> None:
 
 
 def _lands_blind(state: State, verb: Verb, target: Position, seen: Tick, now: Millis) -> bool:
-    return any(not fact.ok for fact in landing.facts(state, _policy(state), verb, target, seen, now))
+    return bool(landing.blind(landing.facts(state, _policy(state), verb, target, seen, now)))
 
 
 def _is_busy(state: State) -> bool:
@@ -117,6 +117,9 @@ def proposal_asked(draft: Draft, request: ProposalAsked) -> SealReply:
     Raises:
         Refused: there is no such move from the present stage, the subject cannot be adopted, or a move up would land blind.
     """
+    if request.seal:
+        # The evidence names an entry, and everything that was measured until now is in the journal up to it.
+        draft.hold_nothing()
     state = draft.after
     policy = _policy(state)
     if request.verb in WITH_SUBJECT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from controller.core.decisions.held import NOTHING, Held, folded, settled
 from controller.core.effects import Effect, Latch
 from controller.core.events import Event
 from controller.core.fold.apply import apply
@@ -58,20 +59,31 @@ Reply = Admitted | Repeated | Deny | CommandReply | SealReply | None
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Events for the journal, effects to carry out afterwards, the state with the events applied, and the reply for the caller."""
+    """Events for the journal, effects to carry out afterwards, the state with the events applied, and the reply for the caller.
+
+    ``held`` are the measurements that are held back after it, and ``measured`` those of them that it made itself, with their time.
+    """
 
     after: State
     events: tuple[Event, ...]
     effects: tuple[Effect, ...]
     reply: Reply
+    held: Held = NOTHING
+    measured: tuple[Event, ...] = ()
 
 
 class Draft:
-    """Collects a decision. Every event is folded at once, so later steps of the same decision see it."""
+    """Collects a decision. Every event is folded at once, so later steps of the same decision see it.
 
-    def __init__(self, before: State, now: Millis) -> None:
-        self.after = before
+    What is ``held`` back is folded in from the beginning. Without ``held`` nothing is held back: every measurement is journalled.
+    """
+
+    def __init__(self, before: State, now: Millis, held: Held | None = None) -> None:
+        self.after = before if held is None else held.over(before, now)
         self.now = now
+        self._before = before
+        self._held = held
+        self._due = False
         self._events: list[Event] = []
         self._effects: list[Effect] = []
 
@@ -84,6 +96,20 @@ class Draft:
         """Add an effect, to be carried out once the events are durable. A latch goes before all other effects."""
         self._effects.insert(0 if isinstance(effect, Latch) else len(self._effects), effect)
 
+    def hold_nothing(self) -> None:
+        """Let the journal get what is held back, whatever this decision brings."""
+        self._due = True
+
     def done(self, reply: Reply = None) -> Decision:
         """Return the finished decision."""
-        return Decision(self.after, tuple(self._events), tuple(self._effects), reply)
+        new, effects, held = tuple(self._events), tuple(self._effects), self._held
+        if held is None:
+            return Decision(self.after, new, effects, reply)
+        if not new and not self._due:
+            return Decision(self._before, (), effects, reply, held)
+        if effects or self._due:
+            return Decision(self.after, (*held.events(self.now), *new), effects, reply)
+        written, kept = settled(self._before, held, new, self.after, self.now)
+        after = folded(self._before, written, self.now)
+        measured = tuple(event.model_copy(update={"taken_at": self.now}) for event in new) if kept else ()
+        return Decision(after, written, (), reply, kept, measured)

@@ -30,6 +30,7 @@ from controller.core.state import Flatten, State
 from exchange.errors import Refused
 from exchange.model import Millis, OrderIntent, OrderStatus, OrderType, Quote, Side, SymbolRules
 from exchange.ports import VenueName
+from policies.eur import lowest
 from policies.exposure import missing_quote, missing_rules
 from policies.guards import Breach
 from policies.limit_types import Admit, Deny, LimitContext
@@ -261,7 +262,8 @@ def _next_sale(
         return _Wait(f"{symbol} {missing.input if missing else 'quote'}", missing.message if missing else "there is no market data")
     # A wide distance may lower the order's value below the venue's minimum; then the widest that does not is used.
     widest = _widening(state, flatten, schedule, symbol)
-    sizes = ((step, _size(held, policy, schedule, quote, rules, step)) for step in range(widest, -1, -1))
+    slice_most = schedule.slice_eur_max * lowest(policy.eur_rate, state.rates)
+    sizes = ((step, _size(held, slice_most, schedule, quote, rules, step)) for step in range(widest, -1, -1))
     widening, size = next(((step, found) for step, found in sizes if found is not None), (0, None))
     if size is None:
         return _Done(f"{text(held)} of {symbol} is left: it is worth less than the venue's minimum of one order.")
@@ -274,7 +276,11 @@ def _next_sale(
         price=size.price,
     )
     context = LimitContext(
-        account=account_view(state, policy, flatten.venue), rules=shown.rules, quotes=shown.quotes, admitted_at=state.admissions
+        account=account_view(state, policy, flatten.venue),
+        rules=shown.rules,
+        quotes=shown.quotes,
+        admitted_at=state.admissions,
+        rates=state.rates,
     )
     here = state.position
     verdict = check_exit(intent, context, policy, stage=here.stage, step=here.step, now=now)
@@ -297,7 +303,7 @@ def _widening(state: State, flatten: Flatten, schedule: Schedule, symbol: str) -
     return min(last.widening + 1, len(schedule.widen_bps) - 1)
 
 
-def _size(held: Decimal, policy: Policy, schedule: Schedule, quote: Quote, rules: SymbolRules, widening: int) -> _Size | None:
+def _size(held: Decimal, slice_most: Decimal, schedule: Schedule, quote: Quote, rules: SymbolRules, widening: int) -> _Size | None:
     """The quantity and the price of the next order, or ``None`` when what is held is too small for any order."""
     with localcontext(WIDE):
         price = (quote.bid * (1 - schedule.widen_bps[widening] / _BPS)).quantize(rules.tick_size, rounding=ROUND_CEILING)
@@ -307,7 +313,7 @@ def _size(held: Decimal, policy: Policy, schedule: Schedule, quote: Quote, rules
         def sellable(quantity: Decimal) -> bool:
             return quantity > 0 and quantity >= rules.min_quantity and quantity * price >= rules.min_notional
 
-        most = rules.quantise_quantity(min(schedule.slice_eur_max * policy.eur_rate.quote_per_eur, rules.max_notional) / price)
+        most = rules.quantise_quantity(min(slice_most, rules.max_notional) / price)
         whole = rules.quantise_quantity(held)
         quantity = min(whole, most)
         half = rules.quantise_quantity(whole / 2)

@@ -1,6 +1,6 @@
 """Decisions about commands with a subject: veto, revoke, and changes of roster, policy and release. Called by ``commands``.
 
-Bot keys, alerts, drills, flattens and new baselines have files of their own.
+Bot keys, alerts, drills, flattens, rates and new baselines have files of their own.
 
 A new roster must be signed by the quorum of the old roster and by that of
 the new one, must raise the version by one, and must keep every revoked key revoked (the rules of a TUF root,
@@ -18,7 +18,7 @@ from controller.authority.command import Command
 from controller.authority.roster import KeyStatus, Roster, RosterKey, parse_roster_json
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import alerts, bot_keys, drills, flatten, moves, rebaseline
+from controller.core.decisions import alerts, bot_keys, drills, flatten, moves, rates, rebaseline
 from controller.core.decisions.draft import Draft
 from controller.core.inputs import Release, Tick
 from controller.core.lifecycle import Position
@@ -138,6 +138,8 @@ def _without_document(state: State, policy: Policy, verb: Verb, subject: str, se
         case Verb.DRILL:
             flatten.check_idle(state)
             drills.check(state, subject)
+        case Verb.SET_RATE:
+            rates.check_set(state, policy, subject)
         case Verb.FLATTEN:
             drills.check_idle(state)
             flatten.check(state, policy, subject)
@@ -186,6 +188,8 @@ def _apply_without_document(draft: Draft, command: Command, persons: tuple[str, 
             alerts.acknowledge(draft, command, persons)
         case Verb.FLATTEN:
             flatten.start(draft, command)
+        case Verb.SET_RATE:
+            rates.set_centre(draft, command)
         case _:
             drills.start(draft, command)
 

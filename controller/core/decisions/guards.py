@@ -1,5 +1,8 @@
 """Decisions about the always-on guards: measure, judge, respond (``policies.response``). Called by ``ticks`` and ``commands``.
 
+While a guard does not see what it judges by, time does not count as covered. Without real money that cancels and never demotes, and
+halts only where the policy says when (ADR 39).
+
 A soft breach demotes the deployment by one step or stage, once per breach window (ADR 15). The breach window is part of the folded
 state, not a timer, so a restart does not change it.
 """
@@ -7,18 +10,17 @@ state, not a timer, so a restart does not change it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 from controller.authority.command import Command
 from controller.core import events as e
 from controller.core.causes import Cause
 from controller.core.decisions import drills, flatten, moves
-from controller.core.decisions.account import equity_eur
+from controller.core.decisions.account import bought, equity_eur
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind, CancelAll
 from controller.core.inputs import Market, Tick
 from controller.core.lifecycle import Position
-from controller.core.state import State, venue_of
+from controller.core.state import Ledger, State, venue_of
 from exchange.errors import Refused
 from exchange.model import Millis, Quote, SymbolRules
 from exchange.ports import VenueName
@@ -34,9 +36,10 @@ from policies.response import (
     demotion_target,
     in_same_breach_window,
     passes_when,
+    response_to,
 )
 from policies.schema import Policy
-from policies.stage import Stage
+from policies.stage import WITHOUT_REAL_MONEY, Stage
 
 LIVE, VALIDATED = Position(Stage.LIVE_EUR10), Position(Stage.VALIDATED)
 
@@ -56,7 +59,7 @@ def judge_guards(draft: Draft, policy: Policy, venue: VenueName, market: Market 
     # What a drill practises is recorded like any other restriction; everything else is judged without it.
     judged = breaches if state.drill is None else drills.unexpected(state.drill, breaches, armed=state.armed)
     worst = judged[0] if judged else None
-    response = RESPONSES[here.stage][worst.level] if worst is not None else None
+    response = response_to(here.stage, worst.level, unseen=worst.unseen_ms is not None) if worst is not None else None
     # A breach during a drill makes it a real halt; a breach that would also demote or void the validation is handled as a breach.
     if worst is not None and (response in HARD or (response in SOFT and state.drill is not None)):
         moves.breach(draft, venue, worst)
@@ -68,29 +71,49 @@ def judge_guards(draft: Draft, policy: Policy, venue: VenueName, market: Market 
         return
     worst = breaches[0] if breaches else None
     opens_window = response in SOFT and _opens_breach_window(state, draft.now)
-    _record_level(draft, venue, worst, reducing_after(breaches, frozenset(state.reducing)))
+    _record_level(draft, venue, breaches, reducing_after(breaches, frozenset(state.reducing)))
     if worst is not None and opens_window:
         _record_soft_breach(draft, venue, worst)
     _demote_if_pending(draft, policy, market)
 
 
-def _record_level(draft: Draft, venue: VenueName, worst: Breach | None, reducing: frozenset[GuardName]) -> None:
-    state = draft.after
+def _record_level(draft: Draft, venue: VenueName, breaches: tuple[Breach, ...], reducing: frozenset[GuardName]) -> None:
+    state, worst = draft.after, breaches[0] if breaches else None
+    unseen = tuple(sorted(breach.guard for breach in breaches if breach.unseen_ms is not None))
     level = worst.level.name if worst else ""
     guard = worst.guard if worst else None
     window = state.breach_window
     becomes_calm = window is not None and window.calm_since is None and (worst is None or worst.level < Level.CANCEL_ALL)
-    same = (level, guard, reducing) == (state.guard_level, state.guard, frozenset(state.reducing))
+    same = (level, guard, reducing, unseen) == (state.guard_level, state.guard, frozenset(state.reducing), state.unseen)
     if same and not becomes_calm:
         return
     level_changes = level != state.guard_level
     draft.emit(
         e.GuardLevelChanged(
-            level=level, reason=worst.message if worst else "", guard=guard.value if guard else "", reducing=tuple(sorted(reducing))
+            level=level,
+            reason=worst.message if worst else "",
+            guard=guard.value if guard else "",
+            reducing=tuple(sorted(reducing)),
+            unseen=unseen,
         )
     )
+    _announce_pause(draft, venue, state, worst)
     if worst is not None and worst.level >= Level.CANCEL_ALL and level_changes and state.position.stage is not Stage.HALTED:
         draft.do(CancelAll(venue, moves.symbols(draft), because=worst.message))
+
+
+def _announce_pause(draft: Draft, venue: VenueName, before: State, worst: Breach | None) -> None:
+    """Tell people once when blindness cancels without real money, and once when it is over."""
+    here, was = draft.after.position.stage, before.guard_level
+    if here not in WITHOUT_REAL_MONEY:
+        return
+    paused = bool(was) and Level[was] is Level.CANCEL_ALL and bool(before.unseen)
+    pauses = worst is not None and worst.level is Level.CANCEL_ALL and worst.unseen_ms is not None
+    if worst is not None and pauses and not paused:
+        draft.do(Alert(AlertKind.PAUSED, f"{venue} is not seen: orders are cancelled, coverage is paused", worst.message))
+    elif paused and not pauses:
+        gap = draft.after.tally.gap_ms if draft.after.tally is not None else 0
+        draft.do(Alert(AlertKind.PAUSED, f"{venue} is seen again", f"the open gap in the coverage is {gap} ms"))
 
 
 # Soft breaches
@@ -131,7 +154,7 @@ def _demotion_target(draft: Draft) -> Position:
 
 
 def is_empty(state: State, policy: Policy, venue: VenueName, quotes: Mapping[str, Quote], rules: Mapping[str, SymbolRules]) -> bool:
-    """Whether a venue account needs no more guarding: every order is settled, and no holding is large enough to sell.
+    """Whether a venue account needs no more guarding: every order is settled, and nothing that was bought is large enough to sell.
 
     A holding without a price or symbol rules counts as large enough.
     """
@@ -139,7 +162,7 @@ def is_empty(state: State, policy: Policy, venue: VenueName, quotes: Mapping[str
     if ledger.totals is None or not ledger.clean or state.open_on(venue):
         return False
     for symbol in policy.symbols:
-        held = ledger.totals.get(symbol.removesuffix(policy.eur_rate.asset), Decimal(0))
+        held = bought(state, policy, venue, symbol)
         if held and (symbol not in quotes or symbol not in rules or held * quotes[symbol].bid >= rules[symbol].min_notional):
             return False
     return True
@@ -214,7 +237,7 @@ def _measurements(
     state: State, policy: Policy, venue: VenueName, market: Market | None, tick: Tick, now: Millis
 ) -> GuardMeasurements:
     ledger = state.ledger(venue)
-    equity = equity_eur(ledger, policy, market.quotes) if market else None
+    equity = equity_eur(ledger, policy, market.quotes, state.rates) if market else None
     offset = tick.clock_offset_ms.get(venue)
     since = Millis(max(state.stage_since, state.started_at))
     measured = Measured(equity, now) if equity is not None else None
@@ -239,12 +262,27 @@ def _measurements(
         clock_good=tick.clock_good.get(venue),
         clock_since=Millis(max(state.watched_since, state.started_at)),
         reducing=frozenset(state.reducing),
+        unknown_seen_ms=_longest_unknown_seen(state, now),
+        unreconciled_seen_ms=_answered(ledger, Millis(max(since, ledger.reconciled_at or since))),
+        gap_ms=state.tally.gap_ms + max(0, now - state.tally.last_at) if state.tally is not None else None,
     )
 
 
 def _oldest_unknown(state: State, now: Millis) -> Measured[int]:
     ages = [now - order.unknown_since for order in state.open.values() if order.unknown_since is not None]
     return Measured(max(ages, default=0), now)
+
+
+def _longest_unknown_seen(state: State, now: Millis) -> int:
+    """The longest time that an outcome has been unknown while its venue answered. The live venue counts as answering always."""
+    unknown = [(order.venue, order.unknown_since) for order in state.open.values() if order.unknown_since is not None]
+    live = [now - since for venue, since in unknown if venue is VenueName.LIVE]
+    return max((*live, *(_answered(state.ledger(venue), since) for venue, since in unknown)), default=0)
+
+
+def _answered(ledger: Ledger, since: Millis) -> int:
+    """How long a venue has answered since then without a break, up to the last reading of its account."""
+    return 0 if ledger.read_at is None else max(0, ledger.read_at - max(since, ledger.read_since))
 
 
 def _quote_age(seen_at: Mapping[str, Millis], policy: Policy, now: Millis) -> Measured[int] | None:

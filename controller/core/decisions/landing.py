@@ -1,7 +1,8 @@
 """What a move up would land on: whether the target's market, account and clock are seen now. ``commands`` and the views ask it.
 
 A deployment that moves to a venue it cannot see would be stopped there by its own guards. So the move is refused before, with what
-is missing and how old the last of it is. A move down lands anywhere.
+is missing and how old the last of it is. A move to real money is refused too while the account holds more of its own than the stage
+may risk (``policies.baseline``). A move down lands anywhere.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from controller.core.decisions.account import baseline
 from controller.core.inputs import Tick
 from controller.core.lifecycle import Position
 from controller.core.state import State, market_of, venue_of
@@ -16,17 +18,22 @@ from exchange.errors import Refused
 from exchange.model import Millis
 from exchange.ports import VenueName
 from policies.authority import MOVES_UP, Verb
+from policies.baseline import REMEDY, weigh
+from policies.eur import priced_for_exit
+from policies.exposure import missing_quote
 from policies.guards import ClockOffset
-from policies.ramp import symbols_at
+from policies.ramp import cap_eur, symbols_at
 from policies.schema import Policy
+from policies.stage import LIVE_STAGES
 
 
 class Sight(StrEnum):
-    """What must be seen of a venue before a deployment moves there."""
+    """What must be seen of a venue before a deployment moves there. ``HOLDINGS`` is seen, and must be little enough."""
 
     MARKET = "market"
     ACCOUNT = "account"
     CLOCK = "clock"
+    HOLDINGS = "holdings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +58,42 @@ class TargetNotSeen(Refused):
         self.facts = facts
 
 
+class TooMuchToRisk(Refused):
+    """The account that a move up leads to holds more of its own than the target's cap."""
+
+    def __init__(self, target: Position, fact: Fact) -> None:
+        super().__init__(f"{target} cannot be entered: {fact.line}", code="too-much-to-risk", remedy=REMEDY)
+
+
 def facts(state: State, policy: Policy, verb: Verb, target: Position, seen: Tick | None, now: Millis) -> tuple[Fact, ...]:
     """Everything that must be seen for this move; nothing for a move that is not up."""
     venue = venue_of(target.stage)
     if verb not in MOVES_UP or venue is None:
         return ()
     quotes = tuple(_quoted(policy, venue, symbol, seen, now) for symbol in symbols_at(policy, target.stage))
-    return (*quotes, _account(state, policy, venue, now), _clock(policy, venue, seen, now))
+    holdings = (_holdings(state, policy, target, seen, now),) if target.stage in LIVE_STAGES else ()
+    return (*quotes, _account(state, policy, venue, now), _clock(policy, venue, seen, now), *holdings)
+
+
+def blind(found: tuple[Fact, ...]) -> tuple[Fact, ...]:
+    """Those that fail because something is not seen: they may be seen in the next moment, and nobody has to do anything."""
+    return tuple(fact for fact in found if not fact.ok and fact.sight is not Sight.HOLDINGS)
 
 
 def check(state: State, policy: Policy, verb: Verb, target: Position, seen: Tick | None, now: Millis) -> None:
-    """Refuse a move up to a venue that is not seen.
+    """Refuse a move up to a venue that is not seen, or to real money where the account holds too much.
 
     Raises:
         TargetNotSeen: a quote is missing or old, the account is not reconciled, or the clock is not known.
+        TooMuchToRisk: the account's own holdings are above the cap, and the policy does not keep them.
     """
     venue = venue_of(target.stage)
-    missing = tuple(fact for fact in facts(state, policy, verb, target, seen, now) if not fact.ok)
-    if venue is not None and missing:
+    found = facts(state, policy, verb, target, seen, now)
+    if venue is not None and (missing := blind(found)):
         raise TargetNotSeen(target, venue, missing)
+    for fact in found:
+        if not fact.ok:
+            raise TooMuchToRisk(target, fact)
 
 
 def _quoted(policy: Policy, venue: VenueName, symbol: str, seen: Tick | None, now: Millis) -> Fact:
@@ -96,6 +120,15 @@ def _account(state: State, policy: Policy, venue: VenueName, now: Millis) -> Fac
     if ledger.totals is None or age is None:
         return Fact(Sight.ACCOUNT, "the account was not reconciled since the controller started", ok=False, age_ms=None)
     return Fact(Sight.ACCOUNT, f"the account was reconciled {age} ms ago, and {most} ms is the most", age <= most, age)
+
+
+def _holdings(state: State, policy: Policy, target: Position, seen: Tick | None, now: Millis) -> Fact:
+    market = seen.markets.get(VenueName.LIVE) if seen is not None else None
+    quotes = market.quotes if market is not None else {}
+    bids = {symbol: quote.bid for symbol, quote in quotes.items() if missing_quote(symbol, quote, policy, now) is None}
+    own = baseline(state.ledger(VenueName.LIVE))
+    weighed = weigh(own, bids, priced_for_exit(policy, state.rates, now), cap_eur(policy, target.stage, target.step))
+    return Fact(Sight.HOLDINGS, weighed.line, weighed.ok, age_ms=None)
 
 
 def _clock(policy: Policy, venue: VenueName, seen: Tick | None, now: Millis) -> Fact:

@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
+from controller.core.decisions.account import assets_of, equity_eur
+from controller.core.fold import steps
+from controller.core.state import State
 from exchange.model import Millis, Quote
-from policies.exposure import EUR_STEP, missing_quote
+from exchange.ports import VenueName
+from policies.exposure import missing_quote
 from policies.schema import Policy
 
 ZERO = Decimal(0)
@@ -17,29 +21,29 @@ ZERO = Decimal(0)
 Totals = Mapping[str, Decimal]
 
 
-def shift_eur(before: Totals, after: Totals, policy: Policy, quotes: Mapping[str, Quote], now: Millis) -> Decimal | str:
+def shift_eur(
+    state: State, policy: Policy, venue: VenueName, after: Totals, quotes: Mapping[str, Quote], now: Millis
+) -> Decimal | str:
     """How much the equity of the account changes by the step, in EUR at these quotes, or why that is not known.
 
-    It is rounded as ``account.equity_eur`` rounds, so the equity after the step less this is the equity before it. Assets outside
-    the policy are in no equity, so their steps are worth nothing here.
+    The equity of ``account.equity_eur`` after the step less this is the one before it, to the last digit. Assets outside the policy
+    are in no equity, so their steps are worth nothing here.
     """
+    ledger, quote = state.ledger(venue), policy.eur_rate.asset
+    before: Totals = ledger.totals or {}
+    moved = {asset for asset in assets_of(policy) if before.get(asset, ZERO) != after.get(asset, ZERO)}
+    if not moved:
+        return ZERO
     for symbol in policy.symbols:
-        base = symbol.removesuffix(policy.eur_rate.asset)
-        if before.get(base, ZERO) != after.get(base, ZERO):
+        if symbol.removesuffix(quote) in moved:
             missing = missing_quote(symbol, quotes.get(symbol), policy, now)
             if missing is not None:
                 return missing.message
-    return _value_eur(after, policy, quotes) - _value_eur(before, policy, quotes)
-
-
-def _value_eur(totals: Totals, policy: Policy, quotes: Mapping[str, Quote]) -> Decimal:
-    quote = policy.eur_rate.asset
-    value = totals.get(quote, ZERO)
-    for symbol in policy.symbols:
-        market = quotes.get(symbol)
-        # What has no quote is held before and after, and has no part in the difference.
-        value += totals.get(symbol.removesuffix(quote), ZERO) * market.bid if market is not None else ZERO
-    return (value / policy.eur_rate.quote_per_eur).quantize(EUR_STEP, rounding=ROUND_DOWN)
+    stepped = steps.stepped(ledger, after, ZERO, quote)
+    values = [equity_eur(one, policy, quotes, state.rates) for one in (ledger, stepped)]
+    if values[0] is None or values[1] is None:
+        return "what is held has no quote"
+    return values[1] - values[0]
 
 
 def changed(before: Totals, after: Totals) -> dict[str, tuple[Decimal, Decimal]]:
@@ -48,7 +52,9 @@ def changed(before: Totals, after: Totals) -> dict[str, tuple[Decimal, Decimal]]
     return {asset: pair for asset, pair in found.items() if pair[0] != pair[1]}
 
 
-def taken(ours: Totals, after: Totals) -> dict[str, Decimal]:
-    """What the step leaves less of than gatehouse bought, by asset: how much of ours is gone."""
-    lost = {asset: min(amount, max(amount - max(after.get(asset, ZERO), ZERO), ZERO)) for asset, amount in ours.items()}
+def taken(state: State, venue: VenueName, after: Totals) -> dict[str, Decimal]:
+    """How much of what gatehouse bought is gone with the step, by asset."""
+    ledger = state.ledger(venue)
+    left = steps.stepped(ledger, after, ZERO, steps.quote_of(state)).bought
+    lost = {asset: min(ours, ours - left[asset]) for asset, ours in ledger.bought.items()}
     return {asset: amount for asset, amount in sorted(lost.items()) if amount > 0}

@@ -65,6 +65,7 @@ def order_requested(draft: Draft, request: OrderRequested) -> Reply:
         quotes=request.quotes,
         admitted_at=state.admissions,
         restriction=state.restriction,
+        rates=state.rates,
     )
     verdict = check(intent, context, policy, stage=state.position.stage, step=state.position.step, now=draft.now)
     if isinstance(verdict, Deny):

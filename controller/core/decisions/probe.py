@@ -10,6 +10,7 @@ from controller.core.decisions.orders import order_requested
 from controller.core.inputs import OrderRequested
 from controller.core.state import State
 from exchange.model import Millis, OrderIntent, OrderType, Quote, Side, SymbolRules
+from policies.eur import lowest
 from policies.limit_types import Deny
 
 
@@ -27,7 +28,7 @@ def refusing_rule(
     rule = rules.get(symbol)
     tick, step = (rule.tick_size, rule.quantity_step) if rule is not None else (Decimal("0.01"), Decimal("0.01"))
     price = _down(last_price * Decimal("0.998"), tick)
-    value = state.policy.limits.order_notional_max_eur * state.policy.eur_rate.quote_per_eur
+    value = state.policy.limits.order_notional_max_eur * lowest(state.policy.eur_rate, state.rates)
     intent = OrderIntent(symbol, Side.BUY, OrderType.LIMIT, "", quantity=_down(value / price, step), price=price)
     request = OrderRequested(key.bot, intent, quotes, rules, state.venue, key.key)
     reply = order_requested(Draft(state, now), request)

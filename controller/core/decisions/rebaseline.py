@@ -84,7 +84,7 @@ def check(state: State, policy: Policy, subject: str, seen: Tick | None, now: Mi
 def apply(draft: Draft, command: Command, step: Step) -> None:
     """Take the reading as the baseline."""
     fills = step.read.snapshot.fills
-    lost = neutral.taken(draft.after.ledger(step.venue).bought, step.reading)
+    lost = neutral.taken(draft.after, step.venue, step.reading)
     draft.emit(
         e.Rebaselined(
             command_id=command.command_id,
@@ -139,7 +139,7 @@ def _step(state: State, policy: Policy, venue: VenueName, seen: Tick | None, now
             remedy=WAIT,
         )
     market = seen.markets.get(market_of(venue)) if seen is not None else None
-    shift = neutral.shift_eur(books, reading, policy, market.quotes if market is not None else {}, now)
+    shift = neutral.shift_eur(state, policy, venue, reading, market.quotes if market is not None else {}, now)
     if isinstance(shift, str):
         raise Refused(
             f"the difference cannot be valued: {shift}",
@@ -174,6 +174,8 @@ def _reading(ledger: Ledger, policy: Policy, venue: VenueName, seen: Tick | None
     age, most = now - read.started_at, policy.guards.reconciliation.max_age_ms
     if not 0 <= age <= most:
         raise Refused(f"the last reading of {venue} is {age} ms old, and {most} ms is the most", code="reading-old", remedy=WAIT)
+    if not read.still:
+        raise Refused(f"the account of {venue} changed while it was read", code="reading-old", remedy=WAIT)
     fills = read.snapshot.fills
     unbooked = [fill for fill in fills if trade_key(fill.order_id, fill.trade_id) not in ledger.trades]
     if read.fills_before != ledger.fills_booked or unbooked:

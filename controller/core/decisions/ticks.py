@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.core import events as e
-from controller.core.decisions import closed_symbols, commands, drills, flatten, guards
+from controller.core.decisions import closed_symbols, commands, drills, flatten, guards, rates
 from controller.core.decisions.account import equity_eur, exposure
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.sweeps import arm_when_reconciled
@@ -12,7 +12,7 @@ from controller.core.inputs import Market, Tick
 from controller.core.state import State, market_of
 from exchange.model import Millis, OrderStatus
 from exchange.ports import VenueName
-from policies.exposure import Exposure
+from policies.exposure import Exposure, MissingInput, at_rate
 from policies.schema import Policy
 
 SAMPLE_EVERY_MS = 1000
@@ -32,6 +32,7 @@ def tick(draft: Draft, input_: Tick) -> None:
         if market is not None:
             _sample(draft, policy, venue, market, input_)
         guards.judge_guards(draft, policy, venue, market, input_)
+    rates.watch(draft)
     if policy is not None:
         closed_symbols.watch(draft, policy, input_.markets)
     if draft.after.flatten is not None:
@@ -45,7 +46,7 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, inpu
     state, now = draft.after, draft.now
     last = max(state.ledger(venue).sampled_at or 0, state.stage_since, state.started_at)
     interval = now - last
-    equity = equity_eur(state.ledger(venue), policy, market.quotes)
+    equity = equity_eur(state.ledger(venue), policy, market.quotes, state.rates)
     # The first known equity is sampled at once: it is the day's baseline, and no loss can be judged before.
     first_value = equity is not None and state.ledger(venue).day_start_eur is None
     if interval < SAMPLE_EVERY_MS and not first_value:
@@ -78,12 +79,22 @@ def _uncovered(state: State, policy: Policy, venue: VenueName, market: Market, b
         if quote is None:
             return f"no valid order book for {symbol}"
         if now - quote.received_at > limit:
-            return f"the quote for {symbol} is {now - quote.received_at} ms old"
+            return f"the quote for {symbol} is older than {limit} ms"
+    if isinstance(missing := at_rate(policy, state.rates, now), MissingInput):
+        return missing.message
     if not state.armed:
         return state.not_armed_because or "not armed"
     if not state.ledger(venue).clean:
         return "reconciliation is not clean"
-    return drills.withholds_orders(state) or _bot_silent(bot_seen_at, now)
+    return _unseen(state) or drills.withholds_orders(state) or _bot_silent(bot_seen_at, now)
+
+
+def _unseen(state: State) -> str:
+    """Why the guards do not see enough; empty when they do."""
+    if not state.unseen:
+        return ""
+    why = f": {state.guard_reason}" if state.guard in state.unseen else ""
+    return f"nothing new is seen for {', '.join(state.unseen)}{why}"
 
 
 def _bot_silent(bot_seen_at: Millis | None, now: Millis) -> str:

@@ -12,7 +12,7 @@ from controller.core import events as e
 from controller.core.bookings import Booking, Told, doubt, judge, misnamed, named, trade_key, twin
 from controller.core.decisions import fee_assets, moves
 from controller.core.decisions.draft import Draft
-from controller.core.decisions.whose import contradicted_ids, find, may_trade
+from controller.core.decisions.whose import MAY_BE_OURS, contradicted_ids, find, may_trade
 from controller.core.order_state import ZERO, OrderState
 from controller.core.state import Ledger
 from exchange.model import Fill, OrderStatus
@@ -35,7 +35,7 @@ def fill_reported(draft: Draft, venue: VenueName, fill: Fill, *, listed: bool, s
         _told_again(draft, venue, fill, order, misfit, listed=listed)
         return ""
     if order is None and not fill.client_id and any(may_trade(one, fill) for one in draft.after.open_on(venue)):
-        return f"trade {fill.trade_id} may be ours"
+        return f"trade {fill.trade_id} {MAY_BE_OURS}"
     left = order.reported - order.booked if order is not None else ZERO
     final = order is not None and not order.working
     bookings, numbering = _bookings(ledger, fill, order), ledger.one_numbering

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from controller.core import events as e
 from controller.core.decisions import neutral, rebaseline
+from controller.core.decisions.cuts import Gap
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind
 from controller.core.inputs import AccountRead
@@ -28,29 +29,37 @@ cannot be booked twice by this: a reading that shows a move which is not booked 
 """
 
 
-def recognise(draft: Draft, reading: AccountRead) -> None:
-    """Book the deposits and withdrawals that explain a difference exactly."""
+def recognise(draft: Draft, reading: AccountRead, gaps: Sequence[Gap]) -> bool:
+    """Book the deposits and withdrawals that explain a difference exactly, and say whether there were any.
+
+    Each gap may be the true difference (``cuts``). Of several one has to be explained in every asset.
+    """
     venue, policy = reading.venue, draft.after.policy
     ledger = draft.after.ledger(venue)
     if reading.moved is None or ledger.totals is None or policy is None:
-        return
-    shown = {balance.asset: balance.total for balance in reading.snapshot.balances.values()}
-    unused = _unused(ledger, reading.moved.moves)
-    moves: list[CapitalMove] = []
-    for asset, (ours, theirs) in neutral.changed(ledger.totals, shown).items():
-        moves += _explains([one for one in unused if one.asset == asset], theirs - ours)
+        return False
+    moves = _explaining(gaps, _unused(ledger, reading.moved.moves))
     after = dict(ledger.totals)
     for one in moves:
         after[one.asset] = after.get(one.asset, neutral.ZERO) + one.amount
-    shift = neutral.shift_eur(ledger.totals, after, policy, reading.moved.quotes, draft.now)
+    shift = neutral.shift_eur(draft.after, policy, venue, after, reading.moved.quotes, draft.now)
     if not moves or isinstance(shift, str):
-        return
-    lost = neutral.taken(ledger.bought, after)
+        return False
+    lost = neutral.taken(draft.after, venue, after)
     booked = tuple(e.MoveBooked(id=one.id, asset=one.asset, amount=one.amount, at=one.at) for one in moves)
     draft.emit(e.CapitalMoved(venue=venue, moves=booked, shift_eur=shift, taken=lost))
     gone = f"; of what gatehouse bought, {rebaseline.listed(lost)} is gone" if lost else ""
     line = "; ".join(f"{'a withdrawal' if one.amount < 0 else 'a deposit'} of {text(abs(one.amount))} {one.asset}" for one in moves)
     draft.do(Alert(AlertKind.RECONCILIATION, f"money came to or left {venue}", f"{line}{gone}"))
+    return True
+
+
+def _explaining(gaps: Sequence[Gap], unused: Sequence[CapitalMove]) -> list[CapitalMove]:
+    for gap in gaps:
+        by_asset = [_explains([one for one in unused if one.asset == asset], gap[asset]) for asset in sorted(gap)]
+        if all(by_asset) or len(gaps) == 1:
+            return [one for moves in by_asset for one in moves]
+    return []
 
 
 def earliest(ledger: Ledger) -> Millis:

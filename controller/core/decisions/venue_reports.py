@@ -11,10 +11,11 @@ from decimal import Decimal
 from controller.core import events as e
 from controller.core.decisions import absence, moves
 from controller.core.decisions.draft import Draft
-from controller.core.decisions.whose import contradicted_ids, find, is_foreign
+from controller.core.decisions.whose import contradicted_ids, find, is_foreign, is_of_a_twin
 from controller.core.effects import Alert, AlertKind, Cancel, LookUp
 from controller.core.inputs import CancelAnswered, LookupAnswered, PlacementAnswered
 from controller.core.order_state import AT_THE_VENUE, IN_FLIGHT, OrderState
+from controller.core.state import State
 from exchange.errors import IntegrityError
 from exchange.model import ForeignOrder, ListedOrder, OrderReport, OrderStatus, OrderType
 from exchange.orders import advance
@@ -139,7 +140,7 @@ def foreign_reported(draft: Draft, venue: VenueName, report: ListedOrder) -> Non
     """
     alive = report.open if isinstance(report, ForeignOrder) else report.status in AT_THE_VENUE
     if alive and draft.after.armed and is_foreign(draft.after, venue, report):
-        moves.integrity(draft, f"{described(report)} on {venue} is not ours: {outside(report)}")
+        moves.integrity(draft, f"{described(report)} on {venue} is not ours: {outside(draft.after, report)}")
 
 
 def described(report: ListedOrder) -> str:
@@ -148,12 +149,16 @@ def described(report: ListedOrder) -> str:
     return f"order {report.client_id or report.order_id}{kind}"
 
 
-def outside(report: ListedOrder) -> str:
-    """What a person placed, in words that stay the same while it trades."""
+def outside(state: State, report: ListedOrder) -> str:
+    """What others placed, and who, in words that stay the same while it trades."""
+    by = (
+        "placed by a controller with a copy of this journal, or before this one lost entries" if is_of_a_twin(state, report) else ""
+    )
+    by = by or "placed outside gatehouse"
     if isinstance(report, ForeignOrder):
-        return f"{report.symbol}, placed outside gatehouse"
+        return f"{report.symbol}, {by}"
     price = "" if report.type is OrderType.MARKET else f" @ {text(report.price)}"
-    return f"{report.side} {text(report.quantity)} {report.symbol}{price}, placed outside gatehouse"
+    return f"{report.side} {text(report.quantity)} {report.symbol}{price}, {by}"
 
 
 def _rejected(order: OrderState) -> str:

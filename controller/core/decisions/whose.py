@@ -13,11 +13,13 @@ from collections.abc import Sequence
 
 from controller.core.order_state import IN_FLIGHT, OrderState
 from controller.core.state import State
-from exchange.model import Fill, ListedOrder, OrderReport, OrderType, Side
+from exchange.model import Fill, ListedOrder, OrderReport, OrderStatus, OrderType, Side
 from exchange.ports import VenueName
 
 SKEW_MS = 60_000
 """A trade may say that it was this long before the order was admitted: clocks differ, and MEXC cuts times to whole seconds."""
+MAY_BE_OURS = "may be ours"
+"""How an open question ends about what may be of an order of ours whose id at the venue is not known yet."""
 
 
 def find(state: State, venue: VenueName, client_id: str, order_id: str) -> OrderState | None:
@@ -62,6 +64,11 @@ def may_be_ours(state: State, venue: VenueName, reports: Sequence[ListedOrder]) 
     return [report for report, names in fits.values() if names and wanted[names] <= len(names)]
 
 
+def is_being_answered(state: State, venue: VenueName) -> bool:
+    """Whether every order of ours whose id at the venue is not known is waiting for its first answer, and none was lost."""
+    return not any(_unnamed(order) and order.status is OrderStatus.UNKNOWN for order in state.open_on(venue))
+
+
 def is_foreign(state: State, venue: VenueName, report: ListedOrder) -> bool:
     """Whether an order that ``find`` does not know is certainly not ours, on the venue in use.
 
@@ -83,16 +90,22 @@ def _former_prefix(state: State) -> str:
 
 
 def is_placed_by_others(state: State, venue: VenueName, report: ListedOrder) -> bool:
-    """Whether an order was placed outside this deployment, so that it is not ours to cancel.
+    """Whether an order was placed outside this journal, so that it is not ours to cancel.
 
-    Ours are those that the books know by either id, those whose id begins as ours do, and those that may be an order of ours whose
-    id at the venue is not known yet.
+    Ours are those that the books know by either id, and those that may be an order of ours whose id at the venue is not known yet.
+    An order whose id only begins as ours do was not sent by us, because what we send is in the journal first (``is_of_a_twin``).
     """
     if find(state, venue, report.client_id, report.order_id) is not None:
         return False
-    if report.client_id.startswith((our_prefix(state), _former_prefix(state))):
-        return False
     return not may_be_ours(state, venue, [report])
+
+
+def is_of_a_twin(state: State, report: ListedOrder) -> bool:
+    """Whether an order that is not in the journal has an id of this journal's form.
+
+    A copy of the journal placed it, and its controller may be alive; or this journal has lost the entry.
+    """
+    return report.client_id.startswith((our_prefix(state), _former_prefix(state))) and report.client_id not in state.orders
 
 
 def _unnamed(order: OrderState) -> bool:

@@ -13,7 +13,7 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, closed_symbols, drills, flatten, guards, orders, steps
+from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, steps
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.state import HaltFigures, Ledger, Pending, Proposal, Seal, SignedAuthority, State
@@ -63,7 +63,9 @@ def _void_evidence(state: State, changed: str) -> State:
 
 
 def _policy(state: State, event: e.PolicyAdopted) -> State:
-    state = _void_evidence(_governed(state, policy=parse_journalled(event.document.encode()), policy_digest=event.digest), "policy")
+    policy = parse_journalled(event.document.encode())
+    state = rates.policy_adopted(state, state.policy, policy)
+    state = _void_evidence(_governed(state, policy=policy, policy_digest=event.digest), "policy")
     policy_file = state.policy_file if event.command_id else event.digest
     state = replace(state, tally=_new_tally(state, state.position), policy_file=policy_file, policy_approved="")
     return _settled(state, "policy", event.digest)
@@ -223,6 +225,7 @@ def _stage(state: State, event: e.StageChanged) -> State:
         seals=Map(),
         outcomes=(),
     )
+    moved = budget.budgeted(moved, event)
     return moved if moved.watched is watched else replace(moved, watched_since=moved.at)
 
 
@@ -246,6 +249,7 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
         trades=CompactMap.of(event.known_trades),
         fills_booked=len(event.known_trades),
         cursor=Millis(event.cursor),
+        recent=(),
         baselined_at=state.at,
     )
     return replace(state, ledgers=state.ledgers.set(event.venue, ledger))
@@ -264,20 +268,36 @@ def _account_checked(state: State, event: e.AccountChecked) -> State:
 
 def _reconciled(state: State, event: e.Reconciled) -> State:
     ledger = state.ledgers[event.venue]
-    agreed_at = state.at if event.clean else ledger.reconciled_at
+    at = _taken_at(state, event)
+    agreed_at = at if event.clean else ledger.reconciled_at
     ledger = replace(
         ledger,
         reconciled_at=agreed_at,
-        agreed_at=state.at if event.clean else ledger.agreed_at,
+        agreed_at=at if event.clean else ledger.agreed_at,
         clean=event.clean,
         breaks=event.breaks,
         suspected=event.suspected,
+        gaps=tuple(Map(gap) for gap in event.gaps),
+        pending=event.pending,
     )
+    ledger = replace(ledger, read_at=at, read_since=_read_since(state, ledger, event, at))
     state = alerts.reconciled(state, event)
     state = flatten.reconciled(replace(state, ledgers=state.ledgers.set(event.venue, ledger)), event)
     if event.venue is not state.watched or state.tally is None:
         return state
-    return replace(state, tally=state.tally.with_reconciliation(len(event.breaks)))
+    return replace(state, tally=state.tally.with_reconciliation(len(event.breaks), event.count))
+
+
+def _taken_at(state: State, event: e.Sampled | e.Reconciled) -> Millis:
+    """When the newest measurement of an entry was made: with the entry, or before it if it was held back (ADR 42)."""
+    return state.at if event.taken_at is None else Millis(event.taken_at)
+
+
+def _read_since(state: State, ledger: Ledger, event: e.Reconciled, at: Millis) -> Millis:
+    """Since when the account has been read without a break, with the reading now. Readings in one entry have no break (ADR 42)."""
+    most = state.policy.guards.reconciliation.max_age_ms if state.policy is not None else 0
+    unbroken = ledger.read_at is not None and (event.count > 1 or at - ledger.read_at <= most)
+    return ledger.read_since if unbroken else at
 
 
 def _certain_offset(state: State, event: e.Sampled) -> int | None:
@@ -289,22 +309,22 @@ def _certain_offset(state: State, event: e.Sampled) -> int | None:
 
 
 def _sampled(state: State, event: e.Sampled) -> State:
-    ledger = state.ledgers[event.venue]
-    ledger = replace(ledger, source=event.source, equity_eur=event.equity_eur, exposure_eur=event.exposure_eur, sampled_at=state.at)
+    ledger, at = state.ledgers[event.venue], _taken_at(state, event)
+    ledger = replace(ledger, source=event.source, equity_eur=event.equity_eur, exposure_eur=event.exposure_eur, sampled_at=at)
     if event.equity_eur is not None:
-        day = state.at // DAY_MS
+        day = at // DAY_MS
         new_day = day != ledger.day or ledger.day_start_eur is None
         ledger = replace(
             ledger,
             valued_eur=event.equity_eur,
-            valued_at=state.at,
+            valued_at=at,
             day=day,
             day_start_eur=event.equity_eur if new_day else ledger.day_start_eur,
             peak_eur=event.equity_eur if ledger.peak_eur is None else max(ledger.peak_eur, event.equity_eur),
         )
     clock = _certain_offset(state, event)
     if clock is not None:
-        ledger = replace(ledger, clock_judged_at=state.at)
+        ledger = replace(ledger, clock_judged_at=at)
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if event.venue is not state.watched or state.tally is None:
         return state
@@ -313,16 +333,18 @@ def _sampled(state: State, event: e.Sampled) -> State:
     # In a drill of the clock the offset is made up, so it is no measurement of the run.
     practised = state.drill is not None and state.drill.kind is DrillKind.CLOCK
     if clock is not None and not practised:
-        tally = tally.with_clock(clock)
+        tally = tally.with_clock(clock, event.count)
     tally = tally.with_sample(
         event.equity_eur,
         covered=event.covered,
         interval_ms=event.interval_ms,
-        at=state.at,
+        at=at,
         unknown_open=len(unknown),
-        oldest_unknown_ms=max((state.at - since for since in unknown), default=0),
+        oldest_unknown_ms=max((at - since for since in unknown), default=0),
+        count=event.count,
     )
-    return replace(state, tally=tally)
+    uncovered = event.uncovered_reason or ("" if event.equity_eur is not None else "the account cannot be valued")
+    return replace(state, tally=tally, uncovered=uncovered)
 
 
 _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
@@ -366,6 +388,8 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.Sampled: _sampled,
     e.SymbolClosed: closed_symbols.closed,
     e.SymbolReopened: closed_symbols.reopened,
+    e.EurRateRead: rates.rate_read,
+    e.EurRateSet: rates.rate_set,
     e.BotKeysAdopted: bot_keys.keys_adopted,
     e.BotKeyIssued: bot_keys.key_issued,
     e.BotKeyRevoked: bot_keys.key_revoked,

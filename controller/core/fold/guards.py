@@ -38,6 +38,7 @@ def level(state: State, event: e.GuardLevelChanged) -> State:
         guard=guard,
         guard_since=(state.guard_since if same else state.at) if event.level else None,
         reducing=tuple(GuardName(name) for name in event.reducing),
+        unseen=tuple(GuardName(name) for name in event.unseen),
         breach_window=window,
     )
 
@@ -45,7 +46,7 @@ def level(state: State, event: e.GuardLevelChanged) -> State:
 def restarted(state: State) -> State:
     """Clear the guard level: no guard has been judged since the start. Downtime does not count towards the calm period."""
     window = replace(state.breach_window, calm_since=None) if state.breach_window is not None else None
-    return replace(state, breach_window=window, guard_level="", guard_reason="", guard=None, guard_since=None)
+    return replace(state, breach_window=window, guard_level="", guard_reason="", guard=None, guard_since=None, unseen=())
 
 
 def moved(state: State, event: e.StageChanged) -> State:
@@ -70,6 +71,7 @@ def moved(state: State, event: e.StageChanged) -> State:
         guard=None,
         guard_since=None,
         reducing=(),
+        unseen=(),
     )
 
 

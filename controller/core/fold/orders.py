@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 
 from immutables import Map
 
 from controller.core import events as e
 from controller.core.bookings import Booking, misnamed, trade_key, without
+from controller.core.fold import budget
 from controller.core.fold.flatten import SELLER
+from controller.core.movements import KEPT, Movement, changes, may_be_cut
 from controller.core.order_state import IN_FLIGHT, OrderState, bot_key, settled_line
-from controller.core.state import State
-from exchange.model import Millis, OrderStatus, Side
+from controller.core.state import Ledger, State
+from exchange.model import Millis, OrderStatus
 from exchange.orders import advance
 from exchange.ports import NOT_SENT
 from gates.measure import Tally
@@ -181,14 +182,15 @@ def filled(state: State, event: e.FillBooked) -> State:
     listed, streamed = (event.trade_id if event.listed or both else ""), (event.trade_id if both or not event.listed else "")
     booking = Booking(event.price, event.quantity, Millis(event.traded_at), listed, streamed, fee=event.fee, from_list=event.listed)
     known = (*without(known, event.trade_id, listed=not event.listed), booking)
+    assert state.policy is not None
     ledger = replace(
-        ledger,
-        totals=_settle(ledger.totals or Map(), event, state),
-        bought=_bought(ledger.bought, event, state) if order is not None else ledger.bought,
+        ledger if order is None else budget.traded(ledger, event, state.policy),
+        totals=budget.settle(ledger.totals or Map(), event, state.policy),
         trades=ledger.trades.put(trade_key(event.order_id, event.trade_id), event.client_id),
         fills_booked=ledger.fills_booked + 1,
         cursor=Millis(max(ledger.cursor, event.traded_at)),
         one_numbering=ledger.one_numbering or both,
+        recent=(*ledger.recent[1 - KEPT :], _movement(ledger, event, state)),
     )
     if order is None:
         ledger = replace(ledger, strangers=ledger.strangers.set(event.order_id, known))
@@ -236,24 +238,19 @@ def _named(one: Booking, event: e.FillRepeated) -> Booking:
     return replace(one, listed=event.trade_id) if event.listed else replace(one, streamed=event.trade_id)
 
 
-def _settle(totals: Map[str, Decimal], event: e.FillBooked, state: State) -> Map[str, Decimal]:
+def _movement(ledger: Ledger, event: e.FillBooked, state: State) -> Movement:
     assert state.policy is not None
-    quote = state.policy.eur_rate.asset
-    base = event.symbol.removesuffix(quote)
-    sign = 1 if event.side is Side.BUY else -1
-    for asset, change in ((base, sign * event.quantity), (quote, -sign * event.quote), (event.fee_asset, -event.fee)):
-        # A free trade may name no asset for its fee.
-        if asset:
-            totals = totals.set(asset, totals.get(asset, Decimal(0)) + change)
-    return totals
-
-
-def _bought(bought: Map[str, Decimal], event: e.FillBooked, state: State) -> Map[str, Decimal]:
-    assert state.policy is not None
-    base = event.symbol.removesuffix(state.policy.eur_rate.asset)
-    change = event.quantity if event.side is Side.BUY else -event.quantity
-    fee = event.fee if event.fee_asset == base else Decimal(0)
-    return bought.set(base, bought.get(base, Decimal(0)) + change - fee)
+    return Movement(
+        number=ledger.fills_booked + 1,
+        key=trade_key(event.order_id, event.trade_id),
+        client_id=event.client_id,
+        symbol=event.symbol,
+        quantity=event.quantity,
+        changes=changes(event, state.policy.eur_rate.asset),
+        at=Millis(event.traded_at),
+        booked_at=state.at,
+        whole_second=may_be_cut(event.traded_at, listed=event.listed),
+    )
 
 
 def cancel_requested(state: State, event: e.CancelRequested) -> State:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from controller.core import events as e
-from controller.core.decisions.account import ZERO, assets_of
+from controller.core.decisions.account import ZERO, holdings_of_bot
 from controller.core.decisions.draft import Admitted, Repeated
 from controller.core.decisions.orders import NOT_ARMED
 from controller.core.inputs import CancelAsked, OrderRequested
@@ -177,19 +177,18 @@ class Bots:
         return found
 
     def balances(self, bot: str) -> Mapping[str, Balance]:  # noqa: ARG002 - all bots of a deployment share its account
-        """The account of the current stage, with what working orders reserve as locked."""
+        """The bot's part of the account of the current stage, with what working orders reserve as locked."""
         self._markets.bot_seen()
         state = self._writer.state
         venue = state.watched
         if venue is None or state.policy is None:
             return {}
-        totals = state.ledger(venue).totals
-        if totals is None:
+        if state.ledger(venue).totals is None:
             return {}
         locked = self._locked(state, venue)
         return {
-            asset: Balance(asset, max(totals.get(asset, ZERO) - locked.get(asset, ZERO), ZERO), locked.get(asset, ZERO))
-            for asset in dict.fromkeys((*assets_of(state.policy), *totals))
+            asset: Balance(asset, max(held - locked.get(asset, ZERO), ZERO), locked.get(asset, ZERO))
+            for asset, held in holdings_of_bot(state, state.policy, venue).items()
         }
 
     def rules(self, symbols: Sequence[str] | None) -> Mapping[str, SymbolRules]:

@@ -37,7 +37,7 @@ from controller.runtime.api.refusals import Refusals
 from controller.runtime.api.shown import ShownEvidence
 from controller.runtime.followers.checkpoints import TargetStatus
 from controller.runtime.followers.heartbeat import Heartbeat
-from controller.runtime.followers.recent import RecentHistory
+from controller.runtime.followers.recent import RecentHistory, point_of
 from controller.runtime.followers.tracing import Tracing
 from controller.runtime.loop.immediate_halt import ImmediateHalt
 from controller.runtime.loop.inbox import Inbox, Undecided
@@ -83,7 +83,7 @@ class Operator(Reads):
         target_statuses: Callable[[], tuple[TargetStatus, ...]],
         heartbeat: Heartbeat | None = None,
     ) -> None:
-        super().__init__(lambda: writer.state, history)
+        super().__init__(lambda: writer.seen, history)
         self._writer = writer
         self._inbox = inbox
         self._markets = markets
@@ -109,7 +109,7 @@ class Operator(Reads):
 
     async def gates(self) -> Sequence[GateView]:
         """The gates of the next edges up, evaluated now."""
-        state, now, seen = self._writer.state, self._now(), self._markets.measured_now()
+        state, now, seen = self._writer.seen, self._now(), self._markets.measured_now()
         policy = _deployed(state)
         return [
             views.gate_view(
@@ -199,14 +199,16 @@ class Operator(Reads):
             while (batch := await batches.get()) is not None:
                 for entry, event in batch.entries:
                     yield views.entry_view(entry, event)
-                if any(isinstance(event, e.Sampled) for _, event in batch.entries) and self._history.samples:
-                    yield views.sample_view(self._history.samples[-1])
-                if any(not isinstance(event, e.Reconciled) for _, event in batch.entries):
+                events = [event for _, event in batch.entries] + list(batch.measured)
+                samples = [event for event in events if isinstance(event, e.Sampled)]
+                if samples and (point := point_of(samples[-1], batch.after)) is not None:
+                    yield views.sample_view(point)
+                if any(not isinstance(event, e.Reconciled) for event in events):
                     yield self._status()
 
     def _status(self) -> StatusView:
         head = self._journal.head.hash
-        view = views.status_view(self._writer.state, self._history, self._markets, head, self._now(), self._key_problem)
+        view = views.status_view(self._writer.seen, self._history, self._markets, head, self._now(), self._key_problem)
         checkpoints = tuple(
             CheckpointView(target=o.target, size=o.size, at_ms=o.at, problem=o.problem) for o in self._target_statuses()
         )
@@ -275,6 +277,12 @@ class Operator(Reads):
                 return Position(Stage.MOCK)
             case verb:
                 ways = [target for way, target, _ in evidence.gated_moves(state) if way is verb]
+        if not ways and state.position.stage is Stage.HALTED:
+            raise UsageError(
+                f"{request.verb} does not lead out of HALTED without a target",
+                code="no-target",
+                remedy="`gatehouse status` lists the ways out: `gatehouse reset` to MOCK, or `gatehouse resume --to STAGE`.",
+            )
         if len(ways) != 1:
             raise UsageError(
                 f"{request.verb} from {state.position} needs a target",

@@ -44,7 +44,10 @@ def _fill(event: e.FillBooked) -> str:
 
 def _reconciled(event: e.Reconciled) -> str:
     found = event.breaks or event.suspected
-    return f"{event.venue} reconciled, {event.open_orders} open orders" if event.clean else f"{event.venue}: {'; '.join(found)}"
+    times = f" {event.count} times" if event.count > 1 else ""
+    return (
+        f"{event.venue} reconciled{times}, {event.open_orders} open orders" if event.clean else f"{event.venue}: {'; '.join(found)}"
+    )
 
 
 def _differences(event: e.Rebaselined) -> str:
@@ -55,7 +58,8 @@ def _differences(event: e.Rebaselined) -> str:
 def _sampled(event: e.Sampled) -> str:
     equity = f"{text(event.equity_eur)} EUR" if event.equity_eur is not None else "unknown"
     exposure = f"{text(event.exposure_eur)} EUR" if event.exposure_eur is not None else "unknown"
-    return f"equity {equity}, exposure {exposure}" + ("" if event.covered else f", not covered: {event.uncovered_reason}")
+    many = f", the newest of {event.count} samples in a row" if event.count > 1 else ""
+    return f"equity {equity}, exposure {exposure}{many}" + ("" if event.covered else f", not covered: {event.uncovered_reason}")
 
 
 def _halt(event: e.HaltMeasured) -> str:
@@ -80,6 +84,11 @@ def _flatten_started(event: e.FlattenStarted) -> str:
     return f"flatten of {', '.join(event.symbols)} on {event.venue} started by {by}: {event.reason}"
 
 
+def _rate_read(event: e.EurRateRead) -> str:
+    said = text(event.low) if event.low == event.high else f"{text(event.low)} to {text(event.high)}"
+    return f"{event.source} says {said} for one EUR"
+
+
 _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
     {
         e.DeploymentCreated: lambda event: f"{event.controller_id} created for {event.environment}",
@@ -100,6 +109,8 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         ),
         e.EvidenceSealed: lambda event: f"evidence {event.digest[:19]}… sealed for {event.gate}: {event.verdict}",
         e.StageChanged: _stage,
+        e.EurRateRead: _rate_read,
+        e.EurRateSet: lambda event: f"the signed EUR rate is {text(event.quote_per_eur)} from here on, it was {text(event.before)}",
         e.FlattenStarted: _flatten_started,
         e.FlattenSliced: lambda event: f"{event.client_id} is the next sale of the flatten, widening {event.widening}",
         e.FlattenWaits: lambda event: f"the flatten waits: {event.reason}",

@@ -16,6 +16,7 @@ from controller.console.schema import (
     FillView,
     GateView,
     HaltView,
+    HoldingsView,
     LandingView,
     NextEdgeView,
     OrderView,
@@ -32,6 +33,8 @@ from controller.console.schema import (
 from controller.core import events as e
 from controller.core.decisions import evidence, landing
 from controller.core.decisions.absence import missing_proof
+from controller.core.decisions.account import holdings_of_bot
+from controller.core.decisions.rates import line as rate_line
 from controller.core.inputs import Tick
 from controller.core.lifecycle import Position
 from controller.core.order_state import OrderState
@@ -94,6 +97,7 @@ def status_view(
         equity_eur=equity,
         day_pnl_eur=_difference(equity, ledger.day_start_eur if ledger else None),
         net_pnl_eur=_difference(equity, start),
+        holdings=_holdings(state, policy, venue) if venue is not None else None,
         guard_level=state.guard_level,
         guard_reason=state.guard_reason,
         quote=_quote(policy, markets, venue, now),
@@ -118,7 +122,20 @@ def status_view(
         ways_out=way_out_views(state, policy, seen, now) if venue is not None else (),
         flatten=flatten_view(state, policy),
         mode=state.mode,
+        eur_rate=rate_line(policy.eur_rate, state.rates, now),
         proposals=_proposals(state),
+    )
+
+
+def _holdings(state: State, policy: Policy, venue: VenueName) -> HoldingsView | None:
+    totals = state.ledger(venue).totals
+    if totals is None:
+        return None
+    bot = holdings_of_bot(state, policy, venue)
+    owner = {asset: total - bot.get(asset, Decimal(0)) for asset, total in sorted(totals.items())}
+    return HoldingsView(
+        bot={asset: amount for asset, amount in bot.items() if amount},
+        owner={asset: amount for asset, amount in owner.items() if amount},
     )
 
 
@@ -345,11 +362,14 @@ def _coverage(state: State, policy: Policy) -> CoverageView | None:
     tally = state.tally
     if tally is None:
         return None
+    paused = tally.gap_ms > 0
     return CoverageView(
         covered_ms=tally.covered_ms,
         total_ms=tally.total_ms,
         longest_gap_ms=tally.longest_gap_ms,
         target_ms=policy.validation.covered_ms,
+        paused_because=state.uncovered if paused else "",
+        paused_since_ms=tally.last_at - tally.gap_ms if paused else None,
     )
 
 

@@ -7,12 +7,16 @@ of the journal that shows it, for as long as the deployment is HALTED: a journal
 An operator's `gatehouse halt` writes a mark too when the controller does not answer. ``LatchFileWatch`` sees it within
 ``POLL_S``, whatever the event loop does.
 
+A second copy is in the user's state directory, named after the folder: who can write to the folder can remove the file there, and a
+halt that is only in that file would be gone. Both are written and cleared together, and each of the two demands what it says.
+
 The file belongs to one host. Where two hosts share a journal, a mark that only says that the journal could not be written counts no
 longer once another controller has led since. A mark of a halt always counts, no matter which host has led (ADR 19).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -23,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
 
+from controller.journal.files import owned_by
 from controller.runtime.loop.writer import CommittedBatch
 from policies.stage import Stage
 
@@ -62,27 +67,36 @@ class LatchMark:
         return self.halted or self.epoch >= epoch
 
 
-class LatchFile:
-    """One file of ``SIZE`` bytes: zeros, or a mark."""
+def latch_elsewhere(directory: Path, folder: Path) -> Path:
+    """The copy of the latch file of the deployment in ``folder``, in the user's state directory."""
+    real = folder.resolve()
+    return directory / "latches" / f"{real.name}-{hashlib.sha256(bytes(real)).hexdigest()[:16]}"
 
-    def __init__(self, path: Path) -> None:
+
+class LatchFile:
+    """One file of ``SIZE`` bytes: zeros, or a mark. ``copy`` is a second one with the same content, outside the folder."""
+
+    def __init__(self, path: Path, copy: Path | None = None) -> None:
         self._path = path
+        self._copy = copy
 
     def read(self) -> LatchMark | None:
-        """The mark of the last process on this host. Creates a missing file. A mark that cannot be read or parsed means a halt."""
-        try:
-            if not self._path.exists():
-                self._write_bytes(b"")
-                return None
-            return _parsed(self._path.read_bytes().rstrip(b"\0"))
-        except OSError as error:
-            return LatchMark(f"the latch file cannot be read: {error.strerror}", 0, halted=True)
+        """The mark that demands most, of those that ``marks`` reads."""
+        return next(iter(self.marks()), None)
+
+    def marks(self) -> tuple[LatchMark, ...]:
+        """The marks of the last process on this host, first the one that demands most.
+
+        A halt comes before a failure of the journal, and one that no entry shows before one that names an entry. Creates missing
+        files. A mark that cannot be read or parsed means a halt.
+        """
+        found = dict.fromkeys(mark for mark in (self._read(), self._read_copy()) if mark is not None)
+        return tuple(sorted(found, key=lambda mark: (not mark.halted, mark.seq > 0)))
 
     @property
     def names_entry(self) -> bool:
-        """Whether the mark names an entry of the journal that shows its halt."""
-        mark = self.read()
-        return mark is not None and mark.seq > 0
+        """Whether a mark names an entry of the journal that shows its halt."""
+        return any(mark.seq for mark in self.marks())
 
     def write(self, mark: LatchMark) -> None:
         """Write the mark if the disk still allows it. Never raises: halting waits for nothing."""
@@ -92,7 +106,7 @@ class LatchFile:
             _log.exception("the latch file could not be written; keep this deployment stopped until its disk is fixed")
 
     def put(self, mark: LatchMark) -> None:
-        """Write the mark. Raises ``OSError``."""
+        """Write the mark, the copy last. Raises ``OSError`` when the file in the folder cannot be written."""
         document = {"epoch": mark.epoch, "halted": mark.halted, "reason": mark.reason.encode()[:_LONGEST].decode("utf-8", "ignore")}
         if mark.seq:
             document |= {"seq": mark.seq, "hash": mark.hash}
@@ -109,13 +123,41 @@ class LatchFile:
         """A descriptor of the file for ``pread``. Raises ``OSError``."""
         return os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
 
-    def _write_bytes(self, content: bytes) -> None:
-        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    def _read(self) -> LatchMark | None:
         try:
-            os.pwrite(handle, content.ljust(SIZE, b"\0"), 0)
-            os.fsync(handle)
+            if not self._path.exists():
+                _write(self._path, b"")
+                return None
+            return _parsed(self._path.read_bytes().rstrip(b"\0"))
+        except OSError as error:
+            return LatchMark(f"the latch file cannot be read: {error.strerror}", 0, halted=True)
+
+    def _read_copy(self) -> LatchMark | None:
+        if self._copy is None:
+            return None
+        try:
+            return _parsed(self._copy.read_bytes().rstrip(b"\0"))
+        except (FileNotFoundError, NotADirectoryError):
+            self._write_copy(b"")
+            return None
+        except OSError as error:
+            return LatchMark(f"{self._copy} cannot be read: {error.strerror}{owned_by(self._copy)}", 0, halted=True)
+
+    def _write_bytes(self, content: bytes) -> None:
+        try:
+            _write(self._path, content)
         finally:
-            os.close(handle)
+            self._write_copy(content)
+
+    def _write_copy(self, content: bytes) -> None:
+        """A home that cannot be written to must not keep a halt from the file in the folder."""
+        if self._copy is None:
+            return
+        try:
+            self._copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write(self._copy, content)
+        except OSError:
+            _log.exception("the copy of the latch file in %s is not kept", self._copy)
 
 
 class LatchMarkWriter:
@@ -274,6 +316,15 @@ class LatchFileWatch:
 
 def _do_nothing() -> None:
     """Submitted last: the single worker has then written every earlier mark."""
+
+
+def _write(path: Path, content: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        os.pwrite(handle, content.ljust(SIZE, b"\0"), 0)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _parsed(content: bytes) -> LatchMark | None:

@@ -78,6 +78,15 @@ _COUNTER_OF: dict[type[e.Event], str] = {
 }
 
 
+def point_of(event: e.Sampled, after: State) -> Sample | None:
+    """The point that a sample makes, journalled or held back; ``None`` before a policy is in force."""
+    if after.policy is None:
+        return None
+    here, at = after.position, after.at if event.taken_at is None else Millis(event.taken_at)
+    cap = cap_eur(after.policy, here.stage, here.step)
+    return Sample(at, event.equity_eur, event.exposure_eur, cap, event.covered, here.stage)
+
+
 class RecentHistory:
     """The newest part of the journal, bounded. A subscriber that falls behind is dropped; it never delays the writer."""
 
@@ -103,18 +112,8 @@ class RecentHistory:
             self.order_ids.append(event.client_id)
         elif isinstance(event, e.FillBooked):
             self.fills.append((event, entry.at))
-        elif isinstance(event, e.Sampled) and after.policy is not None:
-            position = after.position
-            self.samples.append(
-                Sample(
-                    entry.at,
-                    event.equity_eur,
-                    event.exposure_eur,
-                    cap_eur(after.policy, position.stage, position.step),
-                    event.covered,
-                    position.stage,
-                )
-            )
+        elif isinstance(event, e.Sampled) and (point := point_of(event, after)) is not None:
+            self.samples.append(point)
 
     def saved(self) -> SavedHistory:
         """A copy of what a snapshot holds."""

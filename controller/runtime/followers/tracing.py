@@ -64,7 +64,7 @@ class Tracing:
         # Spans need wall time; the batch was measured on the monotonic clock, so add the distance of the two clocks now.
         distance = time.time_ns() - self._clock.monotonic_ns()
         times = _Times(batch.began_ns + distance, batch.decided_ns + distance, batch.durable_ns + distance)
-        for _, event in batch.entries:
+        for event in (*(event for _, event in batch.entries), *batch.measured):
             self._trace_event(event, batch, times)
 
     def _trace_event(self, event: e.Event, batch: CommittedBatch, times: _Times) -> None:

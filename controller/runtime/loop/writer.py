@@ -42,11 +42,16 @@ A decision that fails
 
 The permit
     A permit is short, and it rests on a proof that this process still leads. With a journal in a file the proof is an appended
-    entry: the permit lives for ``LIFETIME_NS`` from the start of that batch (ADR 16). With a leased journal the proof is a renewal
-    of the lease: the permit lives for ``PERMIT_NS`` from before the renewal was sent (``controller.journal.lease``).
+    entry or, when there was none for ``RENEW_NS``, a synced write that adds nothing: the permit lives for ``LIFETIME_NS`` from the
+    start of that batch (ADR 16). With a leased journal the proof is a renewal of the lease: the permit lives for ``PERMIT_NS`` from
+    before the renewal was sent (``controller.journal.lease``).
 
     A sale of ``gatehouse flatten`` has a permit of its own (``controller.runtime.loop.permit``), because it must be possible while
     the deployment is HALTED. The writer grants it for one order, once that order is in the journal, and the next latch revokes it.
+
+What is held back
+    A decision that brings only measurements in which nothing changed gives them back instead of events (``held``). The writer
+    passes them to the next decision, and journals them with its events, or after a while. ``seen`` is the state with them.
 
 A leased journal
     A journal in a database is across a network, and a COMMIT there can hang. So ``step_leased`` appends in a worker thread and
@@ -78,8 +83,9 @@ from controller.core import events as e
 from controller.core.causes import Cause
 from controller.core.decide import decide
 from controller.core.decisions.draft import Decision
+from controller.core.decisions.held import NOTHING, Held
 from controller.core.effects import CancelAll, Effect, Latch, PlaceExit
-from controller.core.inputs import HaltAsked, ProposalAsked, Tick
+from controller.core.inputs import HaltAsked, ProposalAsked, Stopping, Tick
 from controller.core.state import State
 from controller.journal.chain import Entry, Record
 from controller.journal.lease import PERMIT_NS, RENEW_NS, TERM_NS
@@ -90,6 +96,7 @@ from exchange.errors import GatehouseError, Halted
 from exchange.model import Millis
 from exchange.ports import Clock
 from policies.stage import Stage
+from policies.values import replace
 
 BATCH_MOST = 64
 """How many inputs one batch holds at most."""
@@ -107,6 +114,7 @@ class CommittedBatch:
     """A batch that is durable, as followers get it: its entries with their events, and the state after them.
 
     ``began_ns``, ``decided_ns`` and ``durable_ns`` are monotonic: when deciding began and ended, and when the append returned.
+    ``measured`` are the measurements of the batch that are held back and not journalled yet.
     """
 
     entries: tuple[tuple[Entry, e.Event], ...]
@@ -114,6 +122,7 @@ class CommittedBatch:
     began_ns: int
     decided_ns: int
     durable_ns: int
+    measured: tuple[e.Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +153,7 @@ class _Batch:
     at: Millis
     began_ns: int
     after: State
+    held: Held
     inputs: list[QueuedInput] = field(default_factory=list)
     decided: list[tuple[QueuedInput, Decision]] = field(default_factory=list)
     decided_ns: int = 0
@@ -151,6 +161,11 @@ class _Batch:
     @property
     def events(self) -> list[e.Event]:
         return [event for _, decision in self.decided for event in decision.events]
+
+    @property
+    def measured(self) -> tuple[e.Event, ...]:
+        """The measurements that it holds back."""
+        return tuple(event for _, decision in self.decided for event in decision.measured)
 
     @property
     def halts(self) -> bool:
@@ -176,6 +191,7 @@ class Writer:
     ) -> None:
         self._journal = journal
         self._state = state
+        self._held = NOTHING
         self._clock = clock
         self._permits = permits
         self._inbox = inbox
@@ -187,8 +203,9 @@ class Writer:
         self._failed: str = ""
         self._last_tick_ns: int | None = None
         self._leased = journal if isinstance(journal, LeasedJournal) else None
-        # Opening the journal was the first renewal. When it was sent is not known here, so no permit rests on it.
-        self._renewed_ns = clock.monotonic_ns() - max(PERMIT_NS, RENEW_NS)
+        # Opening the journal was the first proof that this process leads. When that was is not known here: no permit rests on it.
+        self._permit_ns = PERMIT_NS if self._leased is not None else LIFETIME_NS
+        self._renewed_ns = clock.monotonic_ns() - max(self._permit_ns, RENEW_NS)
         self._appending: _Batch | None = None
         self._stops: _Batch | None = None
 
@@ -196,6 +213,13 @@ class Writer:
     def state(self) -> State:
         """The state after the last durable entry."""
         return self._state
+
+    @property
+    def seen(self) -> State:
+        """The state with what is held back, for views: what a decision would see now. Its entries are those that are durable."""
+        if not self._held:
+            return self._state
+        return replace(self._held.over(self._state, self._held.newest), seq=self._state.seq)
 
     @property
     def failed_because(self) -> str:
@@ -236,8 +260,14 @@ class Writer:
             self._reject(inputs)
             return
         try:
-            batch = self._decide_batch(self._state, inputs)
-            self._commit(batch, self._append(batch), batch.after)
+            batch = self._decide_batch(inputs)
+            entries = self._append(batch)
+            if entries:
+                self._renewed_ns = batch.began_ns
+            elif batch.began_ns - self._renewed_ns >= RENEW_NS:
+                self._journal.renew()
+                self._renewed_ns = batch.began_ns
+            self._commit(batch, entries, batch.after)
         except Exception as error:
             self._fail(error, inputs)
 
@@ -248,7 +278,7 @@ class Writer:
             return
         batch: _Batch | None = None
         try:
-            batch = self._decide_batch(self._state, inputs)
+            batch = self._decide_batch(inputs)
             while batch is not None:
                 entries = await self._append_leased(batch, executor)
                 if self.failed_because:
@@ -260,6 +290,11 @@ class Writer:
         except Exception as error:
             self._fail(error, batch.inputs if batch is not None else inputs)
 
+    def write_held(self) -> None:
+        """Journal what is held back, before this process ends; call it on the loop. During an append it does nothing."""
+        if self._held and self._appending is None:
+            self.step([QueuedInput(Stopping(), self._clock.monotonic_ns(), None)])
+
     def _decide_stops(self) -> None:
         """The inbox calls this when a stop arrives. During an append, decide it on the state which that append makes durable."""
         if self._appending is None or self._failed:
@@ -267,23 +302,25 @@ class Writer:
         inputs = self._inbox.take_stops()
         try:
             if self._stops is None:
-                self._stops = _Batch(self._appending.at, self._clock.monotonic_ns(), self._appending.after)
+                appending = self._appending
+                self._stops = _Batch(appending.at, self._clock.monotonic_ns(), appending.after, appending.held)
             self._extend(self._stops, inputs)
         except Exception as error:
             self._fail(error, inputs)
 
-    def _decide_batch(self, state: State, inputs: Sequence[QueuedInput]) -> _Batch:
-        batch = _Batch(Millis(max(self._clock.now(), state.at)), self._clock.monotonic_ns(), state)
+    def _decide_batch(self, inputs: Sequence[QueuedInput]) -> _Batch:
+        state, held = self._state, self._held
+        batch = _Batch(Millis(max(self._clock.now(), state.at, held.newest)), self._clock.monotonic_ns(), state, held)
         self._extend(batch, inputs)
         return batch
 
     def _extend(self, batch: _Batch, inputs: Sequence[QueuedInput]) -> None:
         batch.inputs.extend(inputs)
         for queued in inputs:
-            decided = self._decide_input(batch.after, queued, batch.at)
+            decided = self._decide_input(batch, queued)
             if decided is not None:
                 batch.decided.append(decided)
-                batch.after = decided[1].after
+                batch.after, batch.held = decided[1].after, decided[1].held
         batch.decided_ns = self._clock.monotonic_ns()
         if self._leased is not None and self._on_halt is not None and batch.halts:
             _attempt(self._on_halt, batch.after.halt_reason)
@@ -321,11 +358,11 @@ class Writer:
 
     def _commit(self, batch: _Batch, entries: tuple[Entry, ...], latest: State) -> None:
         """Publish a durable batch and act on it. ``latest`` is the state after the stops that were decided during its append."""
-        self._state = batch.after
-        self._update_permit(latest, batch, appended=bool(entries))
+        self._state, self._held = batch.after, batch.held
+        self._update_permit(latest)
         self._grant_exit(latest, batch)
         pairs = tuple(zip(entries, batch.events, strict=True))
-        committed = CommittedBatch(pairs, batch.after, batch.began_ns, batch.decided_ns, self._clock.monotonic_ns())
+        committed = CommittedBatch(pairs, batch.after, batch.began_ns, batch.decided_ns, self._clock.monotonic_ns(), batch.measured)
         for follower in self._followers:
             _attempt(follower, committed)
         if any(isinstance(queued.input, Tick) for queued in batch.inputs):
@@ -337,9 +374,9 @@ class Writer:
                 if not isinstance(effect, Latch):
                     _attempt(self._perform, effect)
 
-    def _decide_input(self, state: State, queued: QueuedInput, now: Millis) -> tuple[QueuedInput, Decision] | None:
+    def _decide_input(self, batch: _Batch, queued: QueuedInput) -> tuple[QueuedInput, Decision] | None:
         try:
-            decision = decide(state, queued.input, now)
+            decision = decide(batch.after, queued.input, batch.at, batch.held)
         except Exception as error:
             if isinstance(error, GatehouseError) and isinstance(queued.input, ProposalAsked):
                 _answer(queued, error)
@@ -352,13 +389,13 @@ class Writer:
             remedy = "Read the controller's log. The deployment halts itself."
             _answer(queued, Halted(reason, code="decision-failed", remedy=remedy))
             halt = HaltAsked(by="controller", reason=reason, cause=Cause.CONTROLLER)
-            return self._decide_input(state, QueuedInput(halt, queued.known_ns, None), now)
+            return self._decide_input(batch, QueuedInput(halt, queued.known_ns, None))
         for effect in decision.effects:
             if isinstance(effect, Latch):
                 self._halt_clock = HaltClock(queued.known_ns, self._permits.latch(effect.reason))
         return queued, decision
 
-    def _update_permit(self, state: State, batch: _Batch, *, appended: bool) -> None:
+    def _update_permit(self, state: State) -> None:
         if state.position.stage is Stage.HALTED or (state.drill is not None and state.drill.latched):
             if not self._permits.latched_because:
                 self._permits.latch(state.halt_reason or state.not_armed_because)
@@ -367,11 +404,9 @@ class Writer:
             self._permits.unlatch()
         if not state.armed:
             self._permits.lapse()
-        elif self._leased is not None:
-            self._permits.renew(self._renewed_ns + PERMIT_NS)
-        elif appended:
-            # Only an appended entry proves that this process still leads, and it proves it for when its batch began (ADR 16).
-            self._permits.renew(batch.began_ns + LIFETIME_NS)
+        else:
+            # Only what became durable proves that this process still leads, and it proves it for when it was begun (ADR 16).
+            self._permits.renew(self._renewed_ns + self._permit_ns)
 
     def _grant_exit(self, state: State, batch: _Batch) -> None:
         """Allow the sale that this batch admitted, unless a stop has ended the flatten since."""

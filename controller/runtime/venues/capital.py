@@ -34,9 +34,12 @@ class CapitalHistory:
         self._asked = 0
         self._asked_ns = 0
 
-    async def explain(self, ledger: Ledger, snapshot: AccountSnapshot) -> MovesRead | None:
-        """The history since our books last agreed; ``None`` when nothing differs, or there is nothing to ask now."""
-        about = self._difference(ledger, snapshot)
+    async def explain(self, ledger: Ledger, snapshot: AccountSnapshot, *, still: bool = True) -> MovesRead | None:
+        """The history since our books last agreed; ``None`` when nothing differs, or there is nothing to ask now.
+
+        Unless the account stood ``still``, its balances differ by what a bot trades: then only a suspicion is asked about.
+        """
+        about = self._difference(ledger, snapshot) if still or ledger.suspected else {}
         if about != self._about:
             self._about, self._asked = about, 0
         now_ns = self._clock.monotonic_ns()

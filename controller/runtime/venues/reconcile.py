@@ -18,6 +18,8 @@ from exchange.ports import Clock, Venue
 
 OVERLAP_MS = 60_000
 BASELINE_BACK_MS = 3600_000
+LATER_BACK_MS = 10_000
+"""The trades after the balances are read from this long before the reading began; its first list has the older ones."""
 TRIES = 3
 QUIET_NS = 1_100_000_000
 """So long after a reading the venue's limit on account queries (two a second, mexc-spot-v3.md §1.4) is free for another one."""
@@ -47,9 +49,14 @@ class Sweeper:
         every_s: float,
         rules: Callable[[], Mapping[str, SymbolRules]],
         strangers: Strangers,
+        lost: Callable[[], bool] = lambda: False,
         history: CapitalHistory | None = None,
     ) -> None:
-        """``history`` is asked what came and went when the balances are other ones than ours; without one nobody is."""
+        """``lost``: whether the outcome of an order there is not known. Only a reading of an account that stood still tells.
+
+        ``history`` is asked what came and went when the balances are other ones than ours; without one nobody is.
+        """
+        self._lost = lost
         self._venue = venue
         self._history = history
         self._rules = rules
@@ -88,22 +95,31 @@ class Sweeper:
                 continue
 
     async def sweep(self) -> None:
-        """Read the account until nothing changed meanwhile, at most ``TRIES`` times. The reading goes to the writer, which decides.
+        """Read the account once. The reading goes to the writer, which decides.
 
-        The balances before and after the lists are the same, so all of a reading belongs to one moment. Each try is a reading of
-        its own: what changed during an earlier one does not put it in doubt. Raises ``VenueError`` when the venue does not answer.
+        If the balances before and after the lists are the same, all of it belongs to one moment. If a bot traded meanwhile, the
+        trades are listed once more: the balances are of a moment between the two lists (``decisions.cuts``). A baseline and the
+        proof that an order was never placed need an account that stood still, so for those it is read up to ``TRIES`` times. Each
+        try is a reading of its own: what changed during an earlier one does not put it in doubt.
+
+        Raises ``VenueError`` when the venue does not answer.
         """
         began = self._begin()
         try:
             before = await self._venue.balances()
-            for _ in range(TRIES):
-                orders, fills = await self._lists(began)
+            for left in reversed(range(TRIES)):
+                orders, fills = await self._open_orders(), await self._fills(self._since(began))
                 again = self._begin()
                 after = await self._venue.balances()
-                if after == before:
-                    snapshot = AccountSnapshot(tuple(orders), tuple(fills), before)
-                    moved = await self._history.explain(self._ledger(), snapshot) if self._history is not None else None
-                    self._deliver(began, snapshot, moved)
+                answered, still = self._clock.now(), after == before
+                enough = began.ledger.totals is not None and not (left and self._lost())
+                if still or enough:
+                    later = [] if still else await self._fills(Millis(max(0, began.at - LATER_BACK_MS)))
+                    snapshot = AccountSnapshot(tuple(orders), tuple(fills), after)
+                    moved = (
+                        await self._history.explain(self._ledger(), snapshot, still=still) if self._history is not None else None
+                    )
+                    self._deliver(began, snapshot, still=still, later=later, answered=answered, moved=moved)
                     return
                 began, before = again, after
         finally:
@@ -113,20 +129,40 @@ class Sweeper:
         self._ended_ns = None
         return _Began(self._clock.now(), self._ledger(), self._strangers.turn(self._venue.name))
 
-    async def _lists(self, began: _Began) -> tuple[list[ListedOrder], list[Fill]]:
+    @staticmethod
+    def _since(began: _Began) -> Millis:
         cursor = began.ledger.cursor
-        since = Millis(max(0, cursor - OVERLAP_MS if cursor else began.at - BASELINE_BACK_MS))
-        orders: list[ListedOrder] = []
-        fills: list[Fill] = []
-        for symbol in self._symbols:
-            orders.extend(await self._venue.open_orders(symbol))
-            fills.extend(await self._venue.fills(symbol, since))
-        return orders, fills
+        return Millis(max(0, cursor - OVERLAP_MS if cursor else began.at - BASELINE_BACK_MS))
 
-    def _deliver(self, began: _Began, snapshot: AccountSnapshot, moved: MovesRead | None) -> None:
+    async def _open_orders(self) -> list[ListedOrder]:
+        return [report for symbol in self._symbols for report in await self._venue.open_orders(symbol)]
+
+    async def _fills(self, since: Millis) -> list[Fill]:
+        return [fill for symbol in self._symbols for fill in await self._venue.fills(symbol, since)]
+
+    def _deliver(
+        self,
+        began: _Began,
+        snapshot: AccountSnapshot,
+        *,
+        still: bool,
+        later: Sequence[Fill],
+        answered: Millis,
+        moved: MovesRead | None,
+    ) -> None:
         name = self._venue.name
         self._strangers.sort(name, snapshot.open_orders, began.turn)
         fees = {symbol: max(rule.maker_fee, rule.taker_fee) for symbol, rule in self._rules().items()}
-        reading = AccountRead(name, snapshot, fills_before=began.ledger.fills_booked, started_at=began.at, fees=fees, moved=moved)
+        reading = AccountRead(
+            name,
+            snapshot,
+            fills_before=began.ledger.fills_booked,
+            started_at=began.at,
+            fees=fees,
+            still=still,
+            later=tuple(later),
+            answered_at=answered,
+            moved=moved,
+        )
         self.last = reading
         self._inbox.fact(reading, self._clock.monotonic_ns())

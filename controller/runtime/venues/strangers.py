@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from controller.core.decisions.whose import find, is_placed_by_others
+from controller.core.decisions.whose import find, is_of_a_twin, is_placed_by_others
 from controller.core.order_state import AT_THE_VENUE
 from controller.core.state import State
 from exchange.model import ForeignOrder, ListedOrder
@@ -26,10 +26,15 @@ class _Seen:
 
 
 class Strangers:
-    """What is known of orders that are not ours. It is not kept: a new process reads a list first."""
+    """What is known of orders that are not ours. It is not kept: a new process reads a list first.
 
-    def __init__(self, state: Callable[[], State]) -> None:
+    ``lost_entries``: this start found that the journal lost entries on this host, so orders with ids of its form are of that end of
+    it, and ours to cancel. Otherwise they are of a controller with a copy of the journal, which may be alive.
+    """
+
+    def __init__(self, state: Callable[[], State], *, lost_entries: bool = False) -> None:
         self._state = state
+        self._lost_entries = lost_entries
         self._seen = {name: _Seen() for name in VenueName}
 
     def streamed(self, venue: VenueName, report: ListedOrder) -> None:
@@ -37,7 +42,7 @@ class Strangers:
         seen = self._seen[venue]
         seen.turn += 1
         alive = report.open if isinstance(report, ForeignOrder) else report.status in AT_THE_VENUE
-        if alive and is_placed_by_others(self._state(), venue, report):
+        if alive and self._is_placed_by_others(venue, report):
             seen.open[report.order_id] = seen.turn
         else:
             seen.open.pop(report.order_id, None)
@@ -51,11 +56,17 @@ class Strangers:
 
         What the stream has told since the list was asked for (``turn``) is newer than the list.
         """
-        state, seen = self._state(), self._seen[venue]
-        others = {report.order_id for report in reports if is_placed_by_others(state, venue, report)}
+        seen = self._seen[venue]
+        others = {report.order_id for report in reports if self._is_placed_by_others(venue, report)}
         newer = {order_id: at for order_id, at in seen.open.items() if at > turn}
         seen.listed, seen.open = True, {**dict.fromkeys(others, 0), **newer}
         return [report for report in reports if report.order_id not in others]
+
+    def _is_placed_by_others(self, venue: VenueName, report: ListedOrder) -> bool:
+        state = self._state()
+        if self._lost_entries and is_of_a_twin(state, report):
+            return False
+        return is_placed_by_others(state, venue, report)
 
     def listed(self, venue: VenueName) -> bool:
         """Whether a list of this venue was read since the process began."""

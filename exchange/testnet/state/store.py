@@ -193,8 +193,10 @@ def open_store(directory: Path, now: Millis, mark: str = "") -> Store:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _locked(directory, mark)
     except OSError as error:
+        dangling = directory.is_symlink() and not directory.exists()
+        why = f"it is a link to {directory.readlink()}, which does not exist" if dangling else error.strerror
         raise ConfigError(
-            f"the state directory {directory} cannot be used: {error.strerror}",
+            f"the state directory {directory} cannot be used: {why}",
             code="testnet-state-unwritable",
             remedy="Give the testnet a directory it may write to with --state DIR.",
         ) from error

@@ -74,6 +74,9 @@ class Memory:
         self.records.extend((record, at) for record in records)
         return tuple(records)
 
+    def renew(self) -> None:
+        return
+
 
 class Answer:
     """What the writer answers: a decision or an error."""

@@ -369,6 +369,24 @@ def test_an_order_on_its_way_releases_nothing(desk: Desk) -> None:
     assert status(desk, client_id) is OrderStatus.UNKNOWN
 
 
+def test_an_account_that_did_not_stand_still_releases_nothing(desk: Desk) -> None:
+    client_id, _ = proven(desk)
+    desk.give(replace(reading(desk), still=False))
+    assert desk.state.ledger(MOCK).clean
+    assert status(desk, client_id) is OrderStatus.UNKNOWN
+    desk.give(reading(desk))
+    assert status(desk, client_id) is OrderStatus.REJECTED
+
+
+def test_a_reading_with_a_trade_in_flight_releases_nothing(desk: Desk) -> None:
+    client_id, younger = proven(desk)
+    shown = reading(desk)
+    desk.fill(younger, "0.00001")
+    desk.give(shown)
+    assert desk.state.ledger(MOCK).clean
+    assert status(desk, client_id) is OrderStatus.UNKNOWN
+
+
 def test_books_that_do_not_agree_release_nothing(desk: Desk) -> None:
     client_id, _ = proven(desk)
     shown = reading(desk)

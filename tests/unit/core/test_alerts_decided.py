@@ -37,7 +37,7 @@ def test_a_halt_opens_an_alert_named_after_its_entry(desk: Desk) -> None:
 
 
 def test_a_breach_and_its_halt_open_two_alerts() -> None:
-    desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
+    desk = Desk().walk_to(Stage.LIVE_EUR10)
     for _ in range(600):
         desk.pass_time(1000)
         desk.tick(quoted=False)

@@ -23,6 +23,7 @@ from controller.core.decisions.bot_keys import key_document
 from controller.core.decisions.drills import HALT_DRILL
 from controller.core.decisions.flatten import ALL
 from controller.core.decisions.governance import policy_after, release_document
+from controller.core.decisions.rates import rate_document
 from controller.core.effects import AlertKind
 from controller.core.lifecycle import Position
 from exchange.errors import Refused
@@ -37,6 +38,7 @@ from policies.ramp import cap_eur, symbols_at
 from policies.stage import Mode, Stage
 from tests.support.desk import BOT_KEYS, D, Desk, with_policy
 from tests.support.flattening import hold
+from tests.support.rates import following, read
 
 MOCK, TESTNET, VALIDATED, LIVE, HALTED = map(
     Position, (Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED, Stage.LIVE_EUR10, Stage.HALTED)
@@ -63,6 +65,7 @@ LEADS: dict[Verb, dict[Position, Position]] = {
     Verb.ACK_ALERT: {place: place for place in PLACES},
     Verb.DRILL: {place: place for place in (MOCK, TESTNET, VALIDATED)},
     Verb.FLATTEN: {place: place for place in PLACES},
+    Verb.SET_RATE: {place: place for place in PLACES},
     Verb.REBASELINE: {place: place for place in PLACES},
 }
 """Where each verb leads. Nothing waits for a cooling-off here, so there is nothing to veto."""
@@ -75,7 +78,7 @@ OPEN_TO_CAROL = {Verb.HALT, Verb.VETO, Verb.REVOKE, Verb.REVOKE_BOT_KEY, Verb.AC
 def two_persons(verb: Verb, here: Position) -> bool:
     """In a team; alone one person waits instead."""
     where = {Verb.ADVANCE: (VALIDATED,), Verb.ISSUE_BOT_KEY: REAL_MONEY}
-    return verb in {Verb.RAMP, Verb.RESUME, Verb.SET_ROSTER, Verb.SET_POLICY} or here in where.get(verb, ())
+    return verb in {Verb.RAMP, Verb.RESUME, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RATE} or here in where.get(verb, ())
 
 
 def expected(verb: Verb, here: Position, verdict: Verdict, signers: tuple[str, ...], mode: Mode) -> str:
@@ -91,7 +94,9 @@ def expected(verb: Verb, here: Position, verdict: Verdict, signers: tuple[str, .
 @cache
 def desk_at(mode: Mode, here: Position) -> Desk:
     walked = LAST if here == HALTED else here
-    desk = Desk(with_policy(mode=mode)).walk_to(walked.stage, walked.step)
+    desk = Desk(with_policy(mode=mode, eur_rate=following())).arm()
+    read(desk)
+    desk.walk_to(walked.stage, walked.step)
     hold(desk, "0.00003")
     if here == HALTED:
         desk.give(i.HaltAsked("test", "stop"))
@@ -125,6 +130,8 @@ def subject_of(desk: Desk, verb: Verb) -> str:
             return HALT_DRILL
         case Verb.FLATTEN:
             return ALL
+        case Verb.SET_RATE:
+            return rate_document(D("1.1"))
         case Verb.REBASELINE:
             return differing(desk)
         case _:

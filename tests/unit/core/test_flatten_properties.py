@@ -274,17 +274,17 @@ def test_every_order_is_sellable_and_within_slice_and_holding(held: Decimal, sli
     from policies.schema import Flatten
     from tests.support.desk import demo_policy
 
-    policy = demo_policy()
+    slice_most = slice_eur * demo_policy().eur_rate.quote_per_eur
     schedule = Flatten(slice_eur_max=slice_eur, widen_bps=(D(10), D(90)), every_ms=500, give_up_after_ms=60_000)
     quote = replace(Desk().quote(), bid=price, ask=price + 1)
     for widening in range(2):
-        size = _size(held, policy, schedule, quote, RULES, widening)
+        size = _size(held, slice_most, schedule, quote, RULES, widening)
         if size is None:
             floor = price * (1 - schedule.widen_bps[widening] / 10_000)
-            assert held * floor < RULES.min_notional or slice_eur * policy.eur_rate.quote_per_eur < 2 * RULES.min_notional
+            assert held * floor < RULES.min_notional or slice_most < 2 * RULES.min_notional
             continue
         assert size.quantity <= held
         assert size.quantity == RULES.quantise_quantity(size.quantity)
         assert size.quantity * size.price >= RULES.min_notional
-        assert size.quantity * size.price <= slice_eur * policy.eur_rate.quote_per_eur
+        assert size.quantity * size.price <= slice_most
         assert size.price >= price * (1 - schedule.widen_bps[widening] / 10_000)

@@ -130,11 +130,11 @@ def test_the_limit_halts_and_then_sells_where_the_policy_says_so() -> None:
     assert desk.state.ledger(VenueName.LIVE).bought["BTC"] == 0
 
 
-def test_a_loss_on_what_the_account_held_before_halts_and_sells_nothing() -> None:
+def test_a_loss_on_what_the_account_held_before_is_not_ours() -> None:
     desk = Desk(selling(daily_loss="flatten"), btc="0.00008").walk_to(Stage.LIVE_EUR10)
     desk.run(3_000)
     lose(desk, "0.45")
-    assert (desk.state.position.stage, desk.state.flatten) == (Stage.HALTED, None)
+    assert (desk.state.position.stage, desk.state.guard_level, desk.state.flatten) == (Stage.LIVE_EUR10, "", None)
 
 
 def test_a_guard_breached_while_halted_sells_nothing_by_itself() -> None:

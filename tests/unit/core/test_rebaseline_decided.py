@@ -53,7 +53,7 @@ def results(desk: Desk, venue: VenueName) -> tuple[object, ...]:
     """Everything that compares two equities of the account."""
     ledger, policy = desk.state.ledger(venue), desk.state.policy
     assert policy is not None
-    now = account.equity_eur(ledger, policy, {SYMBOL: desk.quote()})
+    now = account.equity_eur(ledger, policy, {SYMBOL: desk.quote()}, desk.state.rates)
     assert now is not None
     compared = (ledger.day_start_eur, ledger.valued_eur, ledger.equity_eur, ledger.peak_eur)
     return tuple(None if one is None else now - one for one in compared)
@@ -292,10 +292,12 @@ def test_a_loss_of_before_the_step_is_still_a_loss(trading: Desk) -> None:
 
 def test_what_the_withdrawal_took_is_no_longer_ours(trading: Desk) -> None:
     desk = differ(trading.fork(), LIVE, "BTC", "-0.00005")
+    before = desk.state.ledger(LIVE)
     accept(desk, LIVE)
-    policy = desk.state.policy
+    policy, after = desk.state.policy, desk.state.ledger(LIVE)
     assert policy is not None
     assert account.bought(desk.state, policy, LIVE, SYMBOL) == D("0.00003")
+    assert (after.cost["BTC"], after.bought["USDT"]) == (before.cost["BTC"] * 3 / 8, before.bought["USDT"])
     differ(desk, LIVE, "BTC", "1")
     accept(desk, LIVE)
     assert account.bought(desk.state, policy, LIVE, SYMBOL) == D("0.00003")

@@ -11,13 +11,15 @@ from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.causes import RULES, Cause, HaltClass
 from controller.core.decisions import evidence
+from controller.core.decisions import guards as guarding
 from controller.core.decisions.draft import CommandReply
 from controller.core.decisions.drills import HALT_DRILL
 from controller.core.lifecycle import Position
 from exchange.errors import Refused
 from exchange.model import Millis
-from exchange.ports import VenueName
+from exchange.ports import Rejected, VenueName
 from policies.authority import Verb
+from policies.guards import Breach, GuardName, Level
 from policies.stage import LIVE_STAGES, Mode, Stage
 from tests.support.desk import D, Desk, with_policy
 
@@ -85,8 +87,11 @@ def _clock(desk: Desk) -> None:
     tick(desk, offset=5_000)
 
 
-def _stale(desk: Desk) -> None:
-    tick(desk, age_ms=15_001)
+def _rejected(desk: Desk) -> None:
+    for _ in range(20):
+        desk.pass_time(100)
+        desk.placed(desk.order("0.00002"), Rejected(30004, "no"))
+    tick(desk)
 
 
 def _integrity(desk: Desk) -> None:
@@ -102,7 +107,7 @@ KINDS: list[tuple[Callable[[Desk], None], HaltClass, set[Position], set[Position
     (_authority, HaltClass.AUTHORITY, {VALIDATED, LIVE}, {VALIDATED}),
     (_journal, HaltClass.JOURNAL, {VALIDATED}, {VALIDATED}),
     (_controller, HaltClass.CONTROLLER, {VALIDATED}, {VALIDATED}),
-    (_stale, HaltClass.BREACH, {VALIDATED, LIVE}, set()),
+    (_rejected, HaltClass.BREACH, {VALIDATED, LIVE}, set()),
     (_clock, HaltClass.CLOCK, {VALIDATED, LIVE}, set()),
     (_integrity, HaltClass.INTEGRITY, {VALIDATED}, set()),
 ]
@@ -166,24 +171,33 @@ def test_no_kind_of_halt_leads_into_the_ramp() -> None:
 
 def test_a_halting_breach_at_validated_leaves_only_a_reset(validated: Desk) -> None:
     desk = validated.fork()
-    _stale(desk)
+    _rejected(desk)
     desk.run(10_000)
     for target in (VALIDATED, LIVE):
         refusal = refusal_of(desk, target)
         assert refusal.code == "validation-void"
-        assert "a breach at VALIDATED revoked it: the newest quote is" in refusal.message
+        assert "a breach at VALIDATED revoked it: the venue rejected 20 of the last 24" in refusal.message
         assert "gatehouse reset" in refusal.remedy
     assert desk.move(Verb.RESET, Stage.MOCK, signers=("alice",)).code == ""
     assert desk.state.validation_void == ""
 
 
-def test_a_soft_breach_during_a_drill_at_validated_voids_it(validated: Desk) -> None:
+@pytest.mark.parametrize(
+    ("unseen_ms", "kind", "refused"), [(None, HaltClass.BREACH, "validation-void"), (1, HaltClass.OPERATOR, "")]
+)
+def test_a_soft_breach_in_a_drill_voids_it_if_something_was_seen(
+    validated: Desk, monkeypatch: pytest.MonkeyPatch, unseen_ms: int | None, kind: HaltClass, refused: str
+) -> None:
     desk = validated.fork()
     assert desk.ask(Verb.DRILL, HALT_DRILL, "alice").code == ""
-    tick(desk, age_ms=5_001)
-    assert desk.state.halt_class is HaltClass.BREACH
+    found = Breach(GuardName.QUOTE_STALE, Level.CANCEL_ALL, "1", "0", "it is broken", unseen_ms=unseen_ms)
+    with monkeypatch.context() as patched:
+        patched.setattr(guarding, "breached_guards", lambda *_: (found,))
+        tick(desk)
+    assert desk.state.halt_class is kind
     desk.run(10_000)
-    assert refusal_of(desk, VALIDATED).code == "validation-void"
+    reply = desk.move(Verb.RESUME, Stage.VALIDATED) if not refused else refusal_of(desk, VALIDATED)
+    assert reply.code == refused
 
 
 def test_a_resume_signed_offline_is_refused_the_same_way(validated: Desk) -> None:
@@ -199,7 +213,7 @@ def test_a_resume_signed_offline_is_refused_the_same_way(validated: Desk) -> Non
 
 def test_a_restart_does_not_restore_the_validation(validated: Desk) -> None:
     desk = validated.fork()
-    _stale(desk)
+    _rejected(desk)
     desk.boot()
     desk.run(10_000)
     assert refusal_of(desk, VALIDATED).code == "validation-void"
@@ -214,7 +228,7 @@ def test_a_halt_by_hand_keeps_the_validation(validated: Desk) -> None:
 
 def test_the_first_reason_why_the_validation_is_void_is_kept(validated: Desk) -> None:
     desk = validated.fork()
-    _stale(desk)
+    _rejected(desk)
     void = desk.state.validation_void
     desk.release = i.Release("bot", "2", "sha256:" + "e" * 64, "sha256:" + "f" * 64)
     desk.boot()

@@ -10,7 +10,7 @@ import pytest
 
 from controller.authority.command import Command, VerifiedCommand
 from controller.authority.keys import generate_key, public_key
-from controller.authority.roster import KeyType, Person, Roster, RosterKey, roster_key
+from controller.authority.roster import KeyAttestation, KeyType, Person, Roster, RosterKey, roster_key
 from controller.authority.signing import propose, sign_with_file_key
 from controller.authority.verify import verify
 from controller.core import inputs as i
@@ -20,7 +20,9 @@ from controller.core.lifecycle import Position
 from exchange.errors import GatehouseError
 from policies.authority import Role, Verb
 from policies.presence import touches_needed
+from policies.schema import Policy
 from policies.stage import Environment, Mode, Stage
+from tests.support.attesting import Maker
 from tests.support.counting import Counted
 from tests.support.desk import Desk, with_policy
 from tests.unit.authority import authority_kit as kit
@@ -228,6 +230,33 @@ def test_real_money_in_production_needs_a_touched_security_key(
         check_authorised(state, verified, with_policy(mode=mode))
     assert refused.value.code == code
     counted("attack vectors", kind=code)
+
+
+MAKER = Maker()
+
+
+def attesting(attestation: KeyAttestation | None) -> tuple[Desk, VerifiedCommand, Policy]:
+    """A desk at VALIDATED, the step to real money signed by alice and with dora's key, and a policy that names a maker."""
+    entry = roster_key(kit.sk_public(TOUCHER).line).model_copy(update={"attestation": attestation})
+    desk = desk_of(Person(name="dora", role=Role.APPROVER, keys=(entry,))).walk_to(Stage.VALIDATED)
+    verified = signed_by(desk, desk.command(Verb.ADVANCE, Position(Stage.LIVE_EUR10)), "alice", "dora")
+    return desk, verified, with_policy(authority={"cooling_off_ms": 10_000, "attestation_roots": (MAKER.root,)})
+
+
+def test_a_touch_of_an_attested_key_is_believed() -> None:
+    desk, verified, policy = attesting(MAKER.attests(kit.sk_public(TOUCHER)))
+    assert check_authorised(replace(desk.state, environment=Environment.PRODUCTION), verified, policy).persons == 2
+
+
+@pytest.mark.parametrize("attestation", [None, Maker().attests(kit.sk_public(TOUCHER))], ids=["none", "of another maker"])
+def test_software_that_says_it_was_touched_is_not_believed(attestation: KeyAttestation | None, counted: Counted) -> None:
+    desk, verified, policy = attesting(attestation)
+    with pytest.raises(GatehouseError) as refused:
+        check_authorised(replace(desk.state, environment=Environment.PRODUCTION), verified, policy)
+    assert refused.value.code == "not-attested"
+    assert "dora's key" in refused.value.message
+    assert check_authorised(desk.state, verified, policy).persons == 2
+    counted("attack vectors", kind="not-attested")
 
 
 def test_a_touch_by_a_person_who_does_not_count_is_ignored(counted: Counted) -> None:

@@ -11,6 +11,7 @@ from controller.core import inputs as i
 from controller.core.decide import decide
 from controller.core.decisions.draft import Decision
 from controller.core.decisions.drills import HALT_DRILL
+from controller.core.decisions.held import Held
 from controller.core.effects import Effect, Place
 from controller.core.state import State
 from controller.runtime.loop import writer as module
@@ -52,10 +53,10 @@ async def running(desk: Desk, directory: Path) -> AsyncIterator[LeasedShell]:
 
 
 async def test_a_failed_halt_decision_leaves_no_order_to_place(live: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(state: State, command: i.Input, now: Millis) -> Decision:
+    def failing(state: State, command: i.Input, now: Millis, held: Held) -> Decision:
         if command is HALT:
             raise RuntimeError("a halt that cannot be decided")
-        return decide(state, command, now)
+        return decide(state, command, now, held)
 
     monkeypatch.setattr(module, "decide", failing)
     async with running(live, tmp_path) as shell:

@@ -7,11 +7,12 @@ import pytest
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.effects import Alert, AlertKind, CancelAll, Latch, LookUp
-from exchange.model import Balance, DataSource, Millis, OrderStatus, Side
+from exchange.model import DataSource, Millis, OrderStatus, Side
 from exchange.ports import Rejected, Unknown, VenueName
 from policies.authority import Verb
 from policies.guards import ClockOffset, GuardName, Measured
 from policies.stage import Stage
+from policies.values import replace
 from tests.support.desk import SYMBOL, D, Desk
 
 MOCK, LIVE = VenueName.MOCK, VenueName.LIVE
@@ -79,9 +80,11 @@ def test_the_first_known_equity_is_sampled_at_once() -> None:
 
 
 def test_an_account_that_cannot_be_valued_does_not_flood_the_journal() -> None:
-    desk = Desk()
-    desk.boot()
-    desk.sweep(MOCK, balances={"BTC": Balance("BTC", D(1), D(0))})
+    desk = Desk().arm()
+    desk.fill(desk.placed(desk.order("0.00009")), "0.00009")
+    ledger = replace(desk.state.ledger(MOCK), day_start_eur=None, sampled_at=None)
+    desk.state = replace(desk.state, ledgers=desk.state.ledgers.set(MOCK, ledger))
+    desk.journal.clear()
     for _ in range(100):
         desk.pass_time(20)
         desk.tick(quoted=False)
@@ -142,7 +145,7 @@ def _unarmed(desk: Desk) -> None:
 
 UNCOVERED: list[tuple[Callable[[Desk], None], str]] = [
     (_no_quote, "no valid order book for BTCUSDT"),
-    (_old_quote, "the quote for BTCUSDT is 2001 ms old"),
+    (_old_quote, "the quote for BTCUSDT is older than 2000 ms"),
     (_silent_bot, "the bot is not connected"),
     (_no_bot, "the bot is not connected"),
     (_dirty_books, "reconciliation is not clean"),
@@ -175,7 +178,10 @@ def test_a_stale_quote_restricts_step_by_step(desk: Desk, age_ms: int, level: st
     assert desk.state.position.stage is Stage.MOCK
 
 
-def test_a_quote_that_stays_stale_halts(desk: Desk) -> None:
+def test_a_quote_that_stays_stale_halts_with_real_money(desk: Desk, live: Desk) -> None:
+    desk.tick(age_ms=15_001)
+    assert (desk.state.guard_level, desk.state.position.stage) == ("CANCEL_ALL", Stage.MOCK)
+    desk = live.fork()
     desk.tick(age_ms=15_001)
     assert halted_by(desk) == "quote-stale"
 
@@ -206,7 +212,8 @@ def test_a_very_wrong_clock_halts(desk: Desk, offset: int) -> None:
     assert halted_by(desk) == "clock-offset"
 
 
-def test_an_unmeasured_clock_stops_entries_and_then_halts(desk: Desk) -> None:
+def test_an_unmeasured_clock_stops_entries_and_then_halts(live: Desk) -> None:
+    desk = live.fork()
     tick(desk, clock_offset_ms={})
     assert desk.state.guard_level == "NO_ENTRY"
     for _ in range(16):
@@ -230,15 +237,16 @@ def test_an_offset_that_may_be_all_travel_time_only_stops_entries(desk: Desk) ->
     assert desk.state.guard_level == ""
 
 
-def test_a_clock_that_stays_uncertain_halts_after_the_deadline(desk: Desk) -> None:
+def test_a_clock_that_stays_uncertain_halts_after_the_deadline(live: Desk) -> None:
+    desk = live.fork()
     deadline = desk.policy.guards.blind_deadline_ms
     desk.run(deadline + 5_000)
-    good = {VenueName.MOCK: Measured(ClockOffset(3, 0), desk.now)}
+    good = {VenueName.LIVE: Measured(ClockOffset(3, 0), desk.now)}
     judged = desk.now
     while desk.now - judged < deadline:
         desk.pass_time(1_000)
         desk.sweep_all()
-        assert desk.state.position.stage is Stage.MOCK
+        assert desk.state.position.stage is Stage.LIVE_EUR10
         unsure(desk, good)
     desk.pass_time(1_000)
     desk.sweep_all()
@@ -294,7 +302,8 @@ def test_the_gate_keeps_the_largest_offset_that_is_certain(desk: Desk) -> None:
     assert (tally.clock_offset_max_ms, tally.clock_samples) == (250, before.clock_samples + 2)
 
 
-def test_a_market_without_quotes_halts(desk: Desk) -> None:
+def test_a_market_without_quotes_halts(live: Desk) -> None:
+    desk = live.fork()
     for _ in range(16):
         desk.pass_time(1_000)
         desk.sweep_all()
@@ -336,14 +345,15 @@ def test_after_a_restart_holdings_may_lack_a_quote_until_the_deadline(live: Desk
     assert desk.state.guard_level == "NO_ENTRY"
 
 
-def test_missing_reconciliations_stop_entries_and_then_halt(desk: Desk) -> None:
+def test_missing_reconciliations_stop_entries_and_then_halt(live: Desk) -> None:
+    desk = live.fork()
     looked_up = []
     for _ in range(32):
         desk.pass_time(1_000)
         desk.tick()
         stage = desk.state.position.stage
         looked_up.append(stage.value if stage is Stage.HALTED else desk.state.guard_level or stage.value)
-    assert list(dict.fromkeys(looked_up)) == ["MOCK", "NO_ENTRY", "HALTED"]
+    assert list(dict.fromkeys(looked_up)) == ["LIVE_€10", "NO_ENTRY", "HALTED"]
     assert halted_by(desk) == "reconciliation"
 
 

@@ -7,6 +7,7 @@ import pytest
 from controller.core import inputs as i
 from controller.core.decisions.ways_out import WayOut, ways_out
 from controller.core.lifecycle import Position
+from exchange.ports import Rejected
 from policies.authority import Verb
 from policies.stage import Mode, Stage
 from tests.support.desk import D, Desk, with_policy
@@ -79,9 +80,10 @@ def test_a_resume_says_which_guard_stands_and_since_when(desk: Desk) -> None:
 def test_a_void_validation_says_so_with_its_time_and_leaves_the_reset_open() -> None:
     desk = Desk().walk_to(Stage.VALIDATED)
     desk.run(3_000)
-    desk.pass_time(16_000)
-    desk.sweep_all()
-    desk.tick(age_ms=16_000)
+    for _ in range(20):
+        desk.pass_time(100)
+        desk.placed(desk.order("0.00002"), Rejected(30004, "no"))
+    desk.tick()
     assert desk.state.position.stage is Stage.HALTED
     halted_at = desk.state.stage_since
     desk.run(5_000)

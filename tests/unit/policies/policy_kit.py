@@ -64,6 +64,19 @@ def changed(policy: Policy, path: str, value: object) -> Policy:
     return parse_canonical(canonical.encode(tree))
 
 
+def pinned(policy: Policy, days: int = 30) -> Policy:
+    """The policy with a rate that follows no source and is good for some days."""
+    rate = {"asset": "USDT", "quote_per_eur": "1.05", "as_of": NOW, "valid_until": NOW + days * 86_400_000}
+    return changed(policy, "eur_rate", rate)
+
+
+def following(policy: Policy, **changes: object) -> Policy:
+    """The policy with a rate of 1.10 that follows the ECB and the venue's own pair."""
+    follow = {"band_percent": "5", "ecb_max_age_ms": 6 * 86_400_000, "venue_max_age_ms": 600_000, **changes}
+    kept = {name: value for name, value in follow.items() if value is not None}
+    return changed(policy, "eur_rate", {"asset": "USDT", "quote_per_eur": "1.1", "as_of": NOW, "follow": kept})
+
+
 def account(*orders: OrderRisk, usdt: str = "10000", btc: str = "0") -> AccountView:
     return AccountView({"USDT": Decimal(usdt), "BTC": Decimal(btc)}, NOW, orders)
 

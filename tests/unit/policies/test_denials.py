@@ -237,7 +237,7 @@ def test_of_an_order_with_a_missing_input(inputs: Any, rule: LimitRule) -> None:
 
 @pytest.mark.parametrize(("asset", "intent"), [("USDT", buy()), ("BTC", sell())], ids=["buy", "sell"])
 def test_of_an_order_whose_holding_is_not_known_names_the_asset(asset: str, intent: OrderIntent) -> None:
-    holdings = {one: Decimal(100) for one in ("USDT", "BTC") if one != asset}
+    holdings = {one: held for one, held in (("USDT", Decimal(100)), ("BTC", Decimal(0))) if one != asset}
     verdict = denied(intent, context(account=AccountView(holdings, NOW)))
     assert verdict.message == f"the holding of {asset} is not known"
 
@@ -250,14 +250,14 @@ def other(side: Side = Side.BUY, **changes: Any) -> OrderRisk:
     return replace(working(OrderStatus.NEW, "0.001", side), symbol="ETHUSDT", price=Decimal("3000.00"), **changes)
 
 
-def both(*orders: OrderRisk, usdt: str = "100", btc: str = "1", **changes: Any) -> Any:
-    view = AccountView({"USDT": Decimal(usdt), "BTC": Decimal(btc), "ETH": Decimal(1)}, NOW, orders)
+def both(*orders: OrderRisk, usdt: str = "100", btc: str = "1", eth: str = "1", **changes: Any) -> Any:
+    view = AccountView({"USDT": Decimal(usdt), "BTC": Decimal(btc), "ETH": Decimal(eth)}, NOW, orders)
     rules, quotes = {BTC: RULES, "ETHUSDT": ETH_RULES}, {BTC: QUOTE, "ETHUSDT": ETH_QUOTE}
     return replace(context(), **{"account": view, "rules": rules, "quotes": quotes, **changes})
 
 
 def test_a_buy_in_another_symbol_reserves_the_same_money() -> None:
-    inputs = both(other(), usdt="7.8")
+    inputs = both(other(), usdt="7.8", btc="0", eth="0")
     assert judged(buy(), inputs, policy=TWO) == (LimitRule.BALANCE, "4.8024 USDT", "4.7985 USDT")
 
 

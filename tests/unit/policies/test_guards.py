@@ -26,14 +26,15 @@ from policies.guards import (
     reducing_after,
 )
 from policies.schema import Policy
-from policies.stage import Stage
+from policies.stage import WITHOUT_REAL_MONEY, Stage
 from tests.unit.policies.policy_kit import NOW, REHEARSAL, changed
 
 SINCE = Millis(NOW - 1_000_000)
+UNMEASURED = {"unknown_seen_ms", "unreconciled_seen_ms", "gap_ms"}
 MEASURED = [
     field.name
     for field in fields(GuardMeasurements)
-    if field.name not in {"since", "reducing", "clock_uncertainty_ms", "clock_good", "clock_since"}
+    if field.name not in {"since", "reducing", "clock_uncertainty_ms", "clock_good", "clock_since", *UNMEASURED}
 ]
 
 
@@ -345,3 +346,62 @@ def test_a_drawdown_is_never_smaller_than_the_fall_against_peak_or_cap(peak: Dec
     assert found >= 0
     assert found * min(peak, cap) >= fall or min(peak, cap) == 0
     assert (found == 0) == (fall == 0)
+
+
+# Without real money
+
+BLIND_HALT = {"mock": 60_000, "testnet_validating": 120_000, "validated": 180_000}
+UNSEEN = [
+    (replace(WELL, quote_age_ms=Measured(15_001, NOW)), GuardName.QUOTE_STALE),
+    (replace(WELL, equity_eur=None), GuardName.DAILY_LOSS),
+    (replace(WELL, reconciliation_breaks=Measured(0, Millis(NOW - 30_001)), unreconciled_seen_ms=30_000), GuardName.RECONCILIATION),
+    (replace(WELL, reconciliation_breaks=None, unreconciled_seen_ms=15_000), GuardName.RECONCILIATION),
+    (replace(WELL, oldest_unknown_ms=Measured(30_001, NOW), unknown_seen_ms=30_000), GuardName.UNKNOWN_ORDER),
+    (replace(WELL, clock_offset_ms=None), GuardName.CLOCK_OFFSET),
+]
+SEEN = [
+    replace(WELL, equity_eur=eur("99")),
+    replace(WELL, peak_equity_eur=eur("200")),
+    replace(WELL, reconciliation_breaks=Measured(1, NOW)),
+    replace(WELL, reconciliation_breaks=Measured(0, Millis(NOW - 30_001)), unreconciled_seen_ms=30_001),
+    replace(WELL, reconciliation_breaks=Measured(0, Millis(NOW - 30_001))),
+    replace(WELL, reconciliation_breaks=None, unreconciled_seen_ms=15_001),
+    replace(WELL, oldest_unknown_ms=Measured(30_001, NOW), unknown_seen_ms=30_001),
+    replace(WELL, oldest_unknown_ms=Measured(30_001, NOW)),
+    replace(WELL, placements=Measured(Placements(30, 30), NOW)),
+    replace(WELL, clock_offset_ms=Measured(901, NOW)),
+    replace(WELL, quote_age_ms=Measured(100, Millis(NOW + 1))),
+    replace(WELL, quote_age_ms=Measured(-1, NOW)),
+    replace(WELL, equity_eur=eur("NaN")),
+]
+
+
+@pytest.mark.parametrize(("measurements", "guard"), UNSEEN)
+@pytest.mark.parametrize("stage", Stage)
+def test_what_is_only_not_seen_halts_with_real_money_and_else_cancels(
+    stage: Stage, measurements: GuardMeasurements, guard: GuardName
+) -> None:
+    found = next(one for one in breaches(measurements, stage=stage) if one.guard is guard)
+    assert found.unseen_ms is not None
+    assert found.level is (Level.CANCEL_ALL if stage in WITHOUT_REAL_MONEY else Level.HALT)
+    assert (f"at {stage} it cancels and pauses the coverage" in found.message) == (stage in WITHOUT_REAL_MONEY)
+
+
+@pytest.mark.parametrize("measurements", SEEN)
+@pytest.mark.parametrize("stage", Stage)
+def test_what_is_seen_to_be_wrong_halts_everywhere(stage: Stage, measurements: GuardMeasurements) -> None:
+    assert breaches(measurements, stage=stage)[0].level is Level.HALT
+
+
+@pytest.mark.parametrize("stage", WITHOUT_REAL_MONEY)
+@pytest.mark.parametrize(("blind", "gap", "halts"), [(1, 1, True), (0, 1, False), (1, 0, False), (1, None, True), (0, None, False)])
+def test_a_deadline_halts_when_blindness_and_gap_are_both_longer(stage: Stage, blind: int, gap: int | None, halts: bool) -> None:
+    policy, deadline = changed(REHEARSAL, "guards.blind_halt_ms", BLIND_HALT), BLIND_HALT[stage.lower()]
+    old = replace(WELL, quote_age_ms=Measured(deadline + blind, NOW), gap_ms=None if gap is None else deadline + gap)
+    assert (breaches(old, policy, stage)[0].level is Level.HALT) is halts
+
+
+@pytest.mark.parametrize("name", ["quote_age_ms", "clock_offset_ms"])
+def test_with_real_money_the_deadline_of_blindness_changes_nothing(name: str) -> None:
+    policy = changed(REHEARSAL, "guards.blind_halt_ms", BLIND_HALT)
+    assert breaches(replace(WELL, **{name: None}), policy) == breaches(replace(WELL, **{name: None}))

@@ -16,10 +16,17 @@ from policies.floors import DRILL_RULES, FLOORS, REQUIRED_RULES, Floor, Required
 from policies.numbers import text
 from policies.rules import GateName, MetricName, Op
 from policies.schema import Policy
-from tests.unit.policies.policy_kit import REHEARSAL, changed, example, tree_of
+from tests.unit.policies.policy_kit import REHEARSAL, changed, example, following, pinned, tree_of
 
-TEAM = changed(example("team"), "limits.order_rate", {"count": 2, "per_ms": 1000})
-"""The team policy, its orders counted by the second as the floor counts them."""
+TEAM = pinned(changed(example("team"), "limits.order_rate", {"count": 2, "per_ms": 1000}))
+"""The team policy with a pinned rate, its orders counted by the second as the floor counts them."""
+
+FOLLOWING = following(TEAM)
+
+
+def _base(floor: Floor) -> Policy:
+    return FOLLOWING if ".follow." in floor.path else TEAM
+
 
 STEPS = st.integers(min_value=1, max_value=10**12)
 ALL_RULES = (*REQUIRED_RULES, *DRILL_RULES)
@@ -34,19 +41,19 @@ def _number(floor: Floor, value: Decimal) -> tuple[str, int | Decimal]:
         case "limits.order_rate":
             return "limits.order_rate.count", int(value)
         case path:
-            return path, int(value) if isinstance(floor.read(TEAM), int) else value
+            return path, int(value) if isinstance(floor.read(_base(floor)), int) else value
 
 
 def _with(floor: Floor, value: Decimal) -> Policy:
     """The team policy with the floor's number set to ``value``, read by the real reader."""
     path, number = _number(floor, value)
-    return changed(TEAM, path, number if isinstance(number, int) else text(number))
+    return changed(_base(floor), path, number if isinstance(number, int) else text(number))
 
 
 def _unread(floor: Floor, value: Decimal) -> Policy:
     """The same policy without the reader's checks: nothing but the floors can object to it."""
     path, number = _number(floor, value)
-    policy: Policy = _put(TEAM, path.split("."), number)
+    policy: Policy = _put(_base(floor), path.split("."), number)
     return policy
 
 

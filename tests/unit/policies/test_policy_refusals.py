@@ -9,9 +9,10 @@ import pytest
 
 from exchange.errors import ConfigError, IntegrityError
 from policies import canonical
-from policies.document import json_schema, load_policy, parse_canonical, parse_journalled
+from policies.document import canonical_bytes, json_schema, load_policy, parse_canonical, parse_journalled
 from policies.floors import FLOORS, violations
 from policies.rules import GateName
+from policies.stage import Stage
 from tests.unit.policies.policy_kit import REHEARSAL, REHEARSAL_FILE, changed, example, tree_of
 
 TEXT = REHEARSAL_FILE.read_text()
@@ -246,3 +247,36 @@ def test_a_rehearsal_has_no_floors() -> None:
 @pytest.mark.parametrize("floor", FLOORS, ids=lambda floor: floor.path)
 def test_every_floor_has_a_reason(floor: Any) -> None:
     assert len(floor.why) > 10
+
+
+@pytest.mark.parametrize(
+    ("stage", "gate"), [("mock", "testnet-ready"), ("testnet_validating", "validation"), ("validated", "live-ready")]
+)
+@pytest.mark.parametrize("op", ["<=", "<", "=="])
+def test_a_guard_that_halts_on_what_its_gate_tolerates_is_refused(stage: str, gate: str, op: str) -> None:
+    gap = {"id": "gap", "metric": "longest_gap_ms", "op": op, "threshold": "120000", "unit": "ms", "min_samples": 1}
+    tree = tree_of(REHEARSAL)
+    tree["gates"][gate] = [gap, *(rule for rule in tree["gates"][gate] if rule["metric"] != "longest_gap_ms")]
+    tree["guards"]["blind_halt_ms"] = {stage: 119_999}
+    error = refused_tree(tree)
+    assert error.message == (
+        f"guards.blind_halt_ms.{stage} is 119999 ms, and gate {gate} tolerates a gap of 120000 ms: a guard must not halt on it"
+    )
+    assert error.remedy == f"Make guards.blind_halt_ms.{stage} at least 120000, or leave it out."
+    tree["guards"]["blind_halt_ms"] = {stage: 120_000}
+    assert parse_canonical(canonical.encode(tree)).gates.gap_tolerated_ms(GateName(gate)) == 120_000
+
+
+def test_a_rule_that_wants_gaps_bounds_no_guard() -> None:
+    gap = {"id": "more", "metric": "longest_gap_ms", "op": ">=", "threshold": "120000", "unit": "ms", "min_samples": 1}
+    tree = tree_of(REHEARSAL)
+    tree["gates"]["testnet-ready"].append(gap)
+    tree["guards"]["blind_halt_ms"] = {"mock": 1}
+    assert parse_canonical(canonical.encode(tree)).guards.blind_halt_ms.of(Stage.MOCK) == 1
+
+
+def test_a_policy_without_deadlines_for_blindness_keeps_its_bytes() -> None:
+    assert b"blind_halt_ms" not in canonical_bytes(REHEARSAL)
+    tree = tree_of(REHEARSAL)
+    tree["guards"]["blind_halt_ms"] = {"mock": 1}
+    assert tree_of(parse_canonical(canonical.encode(tree)))["guards"]["blind_halt_ms"] == {"mock": 1}

@@ -12,9 +12,10 @@ from policies.schema import Policy
 from policies.stage import Mode
 from policies.tightening import differences, only_stricter
 from tests.support.rig import ROOT
+from tests.unit.policies.policy_kit import following, pinned
 
 TEXT = (ROOT / "policies" / "examples" / "team.toml").read_text()
-POLICY = load_policy(TEXT)
+POLICY = pinned(load_policy(TEXT))
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -96,6 +97,8 @@ def test_a_number_is_stricter_on_one_side_only(path: str, strict: object, loose:
         put("ramp.steps", ()),
         put("guards.reduce.until", "0.1"),
         put("guards.on_breach.drawdown", "flatten"),
+        put("guards.blind_halt_ms.validated", 86_400_001),
+        put("guards.blind_halt_ms.mock", 120_000),
         put("eur_rate.as_of", POLICY.eur_rate.as_of + 1),
         put("eur_rate.valid_until", POLICY.eur_rate.valid_until + 1),
         without_reduce,
@@ -122,6 +125,25 @@ def test_a_window_of_the_rate_that_ends_earlier_is_stricter() -> None:
     new = changed(put("eur_rate.valid_until", POLICY.eur_rate.valid_until - 1))
     assert only_stricter(POLICY, new)
     assert not only_stricter(new, POLICY)
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        pytest.param(following(POLICY), id="it follows now"),
+        pytest.param(following(POLICY, band_percent="4"), id="a narrower band"),
+    ],
+)
+def test_a_rate_that_follows_a_source_has_no_stricter_side(new: Policy) -> None:
+    for old in (POLICY, following(POLICY)):
+        assert new == old or not only_stricter(old, new)
+        assert new == old or not only_stricter(new, old)
+
+
+def test_another_number_may_get_stricter_beside_a_rate_that_follows() -> None:
+    old = following(POLICY)
+    new = old.model_copy(update={"caps": old.caps.model_copy(update={"live": Decimal(9)})})
+    assert only_stricter(old, new)
 
 
 def test_an_order_rate_is_compared_as_a_rate() -> None:
@@ -185,7 +207,7 @@ def test_a_difference_names_the_field_and_both_values() -> None:
 
 @pytest.mark.parametrize("floor", FLOORS, ids=lambda floor: floor.path)
 def test_every_floor_names_a_field_of_a_policy(floor: Any) -> None:
-    node: object = POLICY
+    node: object = following(POLICY) if ".follow." in floor.path else POLICY
     for name in floor.path.split("."):
         node = getattr(node, name)
     assert node is not None

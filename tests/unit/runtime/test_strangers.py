@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core import inputs as i
+from controller.core.causes import HaltClass
+from controller.core.decisions.whose import our_prefix
 from controller.core.effects import CancelAll
 from controller.runtime.venues.cancel_all import FIRST_LIST_S, CancelAllResult, cancel_all_until_empty
 from controller.runtime.venues.strangers import Strangers
@@ -118,17 +120,38 @@ def test_a_list_that_leaves_our_id_out_still_shows_ours(trading: Desk) -> None:
     assert strangers.ours(MOCK, ()) == [(SYMBOL, ours.client_id)]
 
 
-def test_an_order_with_an_id_of_ours_that_no_book_knows_is_ours(trading: Desk) -> None:
+def of_a_twin(desk: Desk, former: bool = False) -> OrderReport:
+    """An order with an id of the journal's form that the journal did not write."""
+    owner = hashlib.sha256(f"{desk.state.controller_id} {desk.state.environment}".encode()).hexdigest()[:10]
+    return theirs("C02__twin", f"gh-{owner}-0000009999" if former else f"{our_prefix(desk.state)}0000009999")
+
+
+@pytest.mark.parametrize("former", [False, True])
+def test_an_order_of_a_twin_stays_and_ours_goes(trading: Desk, former: bool) -> None:
     desk = trading.fork()
-    prefix = resting(desk).client_id[:-10]
-    lost = theirs("C02__lost", f"{prefix}0000009999")
-    account = Account([lost, theirs()])
+    ours, twins = resting(desk), of_a_twin(desk, former)
+    account = Account([ours, twins, theirs()])
     cancelled_all(desk, account)
+    assert account.orders == [twins, theirs()]
+    assert twins.client_id not in account.by_id
+
+
+@pytest.mark.parametrize("former", [False, True])
+def test_an_order_of_the_end_that_the_journal_lost_goes(trading: Desk, former: bool) -> None:
+    desk = trading.fork()
+    account = Account([of_a_twin(desk, former), theirs()])
+    cancelled_all(desk, account, Strangers(lambda: desk.state, lost_entries=True))
     assert account.orders == [theirs()]
-    assert lost.client_id in account.by_id
-    other = Account([theirs("C02__other", "gh-0123456789-0000000001")])
-    assert cancelled_all(desk, other)[0].orders == 0
-    assert len(other.orders) == 1
+
+
+@pytest.mark.parametrize("where", ["stream", "sweep"])
+def test_an_order_of_a_twin_halts_and_the_halt_says_so(where: str) -> None:
+    desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
+    testnet, twins = VenueName.TESTNET, of_a_twin(desk)
+    seen = {"stream": i.VenueReported(testnet, twins)}
+    _ = desk.give(seen[where]) if where in seen else desk.sweep(testnet, orders=(twins,))
+    assert (desk.state.position.stage, desk.state.halt_class) == (Stage.HALTED, HaltClass.INTEGRITY)
+    assert "placed by a controller with a copy of this journal, or before this one lost entries" in desk.state.halt_reason
 
 
 def test_an_order_that_may_be_ours_counts_as_ours(trading: Desk) -> None:
@@ -249,11 +272,3 @@ def test_a_market_order_and_a_stop_order_of_a_person_are_named() -> None:
     assert halted.state.halt_reason.endswith("is not ours: BUY 0.00005 BTCUSDT, placed outside gatehouse")
     desk.give(i.VenueReported(VenueName.TESTNET, ForeignOrder(SYMBOL, "C02__stop", "", "STOP_LIMIT", open=True)))
     assert desk.state.halt_reason.endswith("of type STOP_LIMIT on testnet is not ours: BTCUSDT, placed outside gatehouse")
-
-
-def test_an_id_of_the_form_of_earlier_versions_is_ours_too(trading: Desk) -> None:
-    owner = hashlib.sha256(f"{trading.state.controller_id} {trading.state.environment}".encode()).hexdigest()[:10]
-    lost = theirs("C02__lost", f"gh-{owner}-0000009999")
-    account = Account([lost, theirs()])
-    cancelled_all(trading.fork(), account)
-    assert account.orders == [theirs()]

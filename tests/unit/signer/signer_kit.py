@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -69,10 +70,10 @@ class Desk:
         self.number = 0
         self.restart()
 
-    def restart(self, roster: Roster = ROSTER) -> None:
+    def restart(self, roster: Roster = ROSTER, **changes: Any) -> None:
         file = MemoryFile(self.path)
         self.memory = memory = file.load()
-        pinned = Pinned("desk-1", Environment.REHEARSAL, ACCOUNT, self.mode, roster)
+        pinned = replace(Pinned("desk-1", Environment.REHEARSAL, ACCOUNT, self.mode, roster), **changes)
         self.grants = Grants(pinned, memory, partial(file.save, memory, durable=True))
         live = LiveAuthority(self.grants, Buys(memory, file), self.buys_most, RATE)
         limits = SignerLimits(frozenset({SYMBOL, OTHER}), self.most)

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from controller.authority.roster import Person, Roster
+from controller.authority.envelope import parse_envelope
+from controller.authority.roster import KeyAttestation, Person, Roster, roster_key
 from exchange.errors import Refused
 from policies.authority import Role, Verb
 from policies.stage import Environment, Mode, Stage
-from tests.unit.authority.authority_kit import ALICE, BOB, CAROL, DAVE, listed
+from tests.support.attesting import Maker
+from tests.unit.authority.authority_kit import ALICE, BOB, CAROL, DAVE, file_key, listed, sk_public, sk_signature
 from tests.unit.signer.signer_kit import OTHER, ROSTER, Desk
 
 HOUR = 3_600_000
@@ -62,6 +64,29 @@ def test_a_command_that_does_not_fit_grants_nothing(desk: Desk, changes: dict[st
 @pytest.mark.parametrize("signers", [(ALICE,), (BOB,)])
 def test_a_team_needs_two_persons(desk: Desk, signers: tuple[Any, ...]) -> None:
     refused(desk, desk.command(*signers), "under-quorum")
+
+
+MAKER, SK = Maker(), file_key(71)
+
+
+@pytest.mark.parametrize(
+    ("attestation", "believed"),
+    [(MAKER.attests(sk_public(SK)), True), (Maker().attests(sk_public(SK)), False), (None, False)],
+    ids=["of the maker", "of another maker", "none"],
+)
+def test_the_signer_believes_a_touch_of_an_attested_key_only(
+    desk: Desk, attestation: KeyAttestation | None, believed: bool
+) -> None:
+    entry = roster_key(sk_public(SK).line).model_copy(update={"attestation": attestation})
+    roster = Roster(version=1, persons=(*ROSTER.persons, Person(name="dora", role=Role.APPROVER, keys=(entry,))))
+    desk.restart(roster, environment=Environment.PRODUCTION, attestation_roots=(MAKER.root,))
+    envelope = parse_envelope(desk.command(ALICE, environment=Environment.PRODUCTION, roster_digest=roster.digest))
+    text = envelope.add_signature(sk_public(SK).fingerprint, sk_signature(SK, envelope.pae).encode()).text
+    if believed:
+        desk.grant(text)
+        assert desk.grants.cap_eur == 10
+    else:
+        refused(desk, text, "under-quorum")
 
 
 def test_one_person_is_enough_in_solo_mode(tmp_path: Path) -> None:

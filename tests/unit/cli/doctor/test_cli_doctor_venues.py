@@ -68,3 +68,19 @@ def test_a_key_that_the_venue_does_not_know_is_reported(run: Run, live_at: Path)
     assert result.exit_code == 1
     assert not rows["live account may trade"]["ok"]
     assert rows["live account may trade"]["fix"]
+
+
+def test_an_account_with_too_much_of_its_own_is_reported(run: Run, live_at: Path) -> None:
+    def row() -> tuple[str, str, str]:
+        found = {one["check"]: one for one in printed(run("doctor", "--dir", live_at, "-o", "json"))}["live holdings"]
+        return found["verdict"], found["found"], found["fix"]
+
+    path = live_at / load_settings(live_at).policy
+    keeping = path.read_text()
+    assert row() == ("PASS", "the account's own 100 USDT is kept, and the bot gets 10 EUR", "")
+    path.write_text(keeping.replace('baseline = "keep"', 'baseline = "refuse"'))
+    verdict, line, fix = row()
+    assert (verdict, line) == ("FAIL", "the account holds 91.74311927 EUR of its own (100 USDT), and 10 EUR is the most")
+    assert 'baseline = "keep"' in fix
+    path.write_text(path.read_text().replace("steps = [15, 25]", "steps = [20, 40, 80, 100]"))
+    assert row()[0] == "WARN"

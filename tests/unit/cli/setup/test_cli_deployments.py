@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
+import pytest
+
 from controller.authority.roster import load_roster
+from controller.journal.chain import Head
+from controller.runtime.followers.high_water import HighWater, MarkOwner, mark_elsewhere
+from controller.runtime.followers.latchfile import LatchFile, LatchMark, latch_elsewhere
 from controller.settings.deployment import load_settings, read_secret
 from policies.authority import Role
 from policies.document import load_policy
@@ -29,6 +35,13 @@ def test_init_writes_a_deployment_that_loads(run: Run, tmp_path: Path) -> None:
     }
 
 
+def test_init_of_the_demo_says_how_its_venues_are_started(run: Run, tmp_path: Path) -> None:
+    shown = run("init", tmp_path / "new", "--profile", "demo").stdout
+    commands = [line.split() for line in shown.splitlines() if line.startswith("  gatehouse")]
+    assert [command[1] for command in commands] == ["testnet", "testnet", "run"]
+    assert all(Path(command[-1]).is_file() for command in commands[:2])
+
+
 def test_every_secret_file_has_mode_0600(deployment: Path) -> None:
     files = [*(deployment / "keys").iterdir(), *(deployment / "secrets").iterdir()]
     assert len(files) == 8
@@ -48,6 +61,17 @@ def test_two_deployments_share_no_secret(run: Run, tmp_path: Path) -> None:
     assert not {path.read_bytes() for path in (tmp_path / "a/secrets").iterdir()} & {
         path.read_bytes() for path in (tmp_path / "b/secrets").iterdir()
     }
+
+
+def test_init_forgets_what_ran_in_the_same_place(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    state, folder = tmp_path / "state" / "gatehouse", tmp_path / "new"
+    for name in (str(folder), "/elsewhere"):
+        owner = MarkOwner("demo", frozenset({name}), frozenset())
+        HighWater((), held=False, outside=mark_elsewhere(state, "demo", f"sha256:{len(name)}"), owner=owner).begin(Head(1, "", 1))
+    LatchFile(tmp_path / "latch", latch_elsewhere(state, folder)).put(LatchMark("enough", 0, halted=True))
+    assert run("init", folder, "--profile", "demo").exit_code == 0
+    assert sorted(path.name for path in state.rglob("*") if path.is_file()) == ["demo-10", "demo-10.owner"]
 
 
 def test_init_refuses_a_directory_that_is_not_empty(run: Run, tmp_path: Path) -> None:
@@ -72,6 +96,25 @@ def test_doctor_expects_no_testnet_where_run_starts_one(run: Run, deployment: Pa
     rows = {row["check"]: row for row in printed(run("doctor", "--dir", deployment, "-o", "json"))}
     assert (rows["venue testnet"]["ok"], rows["venue live"]["ok"]) == (True, False)
     assert "`gatehouse run` starts it" in rows["venue testnet"]["found"]
+
+
+def doctors_row(run: Run, deployment: Path, check: str) -> tuple[str, str]:
+    """The verdict and the finding of one check."""
+    (row,) = (one for one in json.loads(run("doctor", "-d", deployment, "-o", "json").stdout) if one["check"] == check)
+    return row["verdict"], row["found"]
+
+
+def test_doctor_computes_the_bots_digest_again(run: Run, deployment: Path, tmp_path: Path) -> None:
+    bot, settings = tmp_path / "bot", deployment / "gatehouse.toml"
+    bot.mkdir()
+    (bot / "main.py").write_text("buy()")
+    before = load_settings(deployment).release.artifact
+    assert doctors_row(run, deployment, "release")[1].endswith("[release] names no path")
+    settings.write_text(settings.read_text().replace("[release]", f'[release]\npath = "{bot}"'))
+    computed = run("release", "digest", bot).stdout.strip()
+    assert doctors_row(run, deployment, "release") == ("FAIL", f"{bot} has the digest {computed}, and [release] names {before}")
+    settings.write_text(settings.read_text().replace(before, computed))
+    assert doctors_row(run, deployment, "release")[0] == "PASS"
 
 
 def test_doctor_finds_a_secret_that_others_can_read(run: Run, deployment: Path) -> None:

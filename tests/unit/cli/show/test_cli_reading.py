@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from controller.console.schema import HoldingsView
 from controller.core.causes import HaltClass
+from controller.journal.sqlite import open_journal
 from exchange.errors import DeadlineExceeded, GatehouseError, Halted, IntegrityError, Refused, Unauthorised, Unreachable, UsageError
 from policies.stage import Stage
-from tests.support.cli_kit import Run, Served, printed
+from tests.support.cli_kit import Run, Served, printed, write_journal
+from tests.support.desk import Desk
 
 
 def test_status_shows_stage_exposure_and_what_comes_next(run: Run, served: Served) -> None:
@@ -28,6 +32,15 @@ def test_status_as_json_is_the_view_itself(run: Run, served: Served) -> None:
 def test_status_says_unknown_where_nothing_is_known(run: Run, served: Served) -> None:
     served.port.view = served.port.view.model_copy(update={"exposure_eur": None, "quote": None, "equity_eur": None})
     assert "unknown of 10 EUR" in run("status", "-d", served.directory).stdout
+
+
+def test_status_says_why_and_since_when_no_time_counts(run: Run, served: Served) -> None:
+    view = served.port.view
+    assert view.coverage is not None
+    assert "no time counts" not in run("status", "-d", served.directory).stdout
+    paused = {"paused_because": "nothing new is seen for quote-stale", "paused_since_ms": view.now_ms - 45_000}
+    served.port.view = view.model_copy(update={"coverage": view.coverage.model_copy(update=paused)})
+    assert "for 00:00:45 no time counts: nothing new is seen for quote-stale" in run("status", "-d", served.directory).stdout
 
 
 def test_status_says_why_an_unknown_order_is_not_given_up(run: Run, served: Served) -> None:
@@ -56,6 +69,22 @@ def test_gates_show_measured_threshold_and_why_a_rule_does_not_pass(run: Run, se
     text = run("gates", "-d", served.directory).stdout
     for words in ("covered-time", "40.8 h", "≥ 72 h", "INCONCLUSIVE", "the run is not long enough yet"):
         assert words in text
+
+
+def test_explain_gate_judges_the_next_gate_now(run: Run, served: Served) -> None:
+    write_journal(Desk().walk_to(Stage.TESTNET_VALIDATING), served.directory)
+    for name in ("gate", "validation"):
+        text = run("explain", name, "-d", served.directory).stdout
+        for words in ("covered-time", "40.8 h", "the run is not long enough yet"):
+            assert words in text
+
+
+@pytest.mark.parametrize("verb", [("gates",), ("explain", "gate")])
+def test_where_no_gate_leads_up_from_a_halt_the_ways_out_are_named(run: Run, served: Served, verb: tuple[str, ...]) -> None:
+    served.port.gate_views = []
+    served.port.view = served.port.view.model_copy(update={"stage": Stage.HALTED, "position": "HALTED"})
+    text = run(*verb, "-d", served.directory).stdout
+    assert "No gate leads up from HALTED. `gatehouse status` lists the ways out" in text
 
 
 def test_lists_respect_their_limit(run: Run, served: Served) -> None:
@@ -89,10 +118,32 @@ def test_an_error_as_json_goes_to_standard_error(run: Run, served: Served) -> No
     }
 
 
+def test_status_says_what_the_bot_has_and_what_the_owner_keeps(run: Run, served: Served) -> None:
+    holdings = HoldingsView(bot={"USDT": Decimal("10.90")}, owner={"BTC": Decimal("0.3"), "USDT": Decimal("89.1")})
+    served.port.view = served.port.view.model_copy(update={"holdings": holdings})
+    assert "10.9 USDT; the owner keeps 0.3 BTC, 89.1 USDT" in run("status", "-d", served.directory).stdout
+
+
+def test_a_halted_deployment_has_no_part_of_0_eur(run: Run, served: Served) -> None:
+    halted = {"stage": Stage.HALTED, "position": "HALTED", "cap_eur": Decimal(0)}
+    served.port.view = served.port.view.model_copy(update=halted)
+    shown = run("status", "-d", served.directory).stdout
+    assert "6.4213 EUR, and no new order is admitted" in shown
+    assert "of 0 EUR" not in shown
+
+
 def test_a_controller_that_does_not_run_is_unreachable(run: Run, deployment: Path) -> None:
     result = run("status", "--dir", deployment, "-o", "json")
     assert result.exit_code == 6
     assert printed(result, error=True)["error"]["code"] == "not-running"
+
+
+def test_a_controller_that_starts_is_not_said_to_be_stopped(run: Run, deployment: Path) -> None:
+    with closing(open_journal(deployment / "var" / "journal.db", "demo")):
+        starting = run("status", "--dir", deployment, "-o", "json")
+    stopped = run("status", "--dir", deployment, "-o", "json")
+    assert [printed(one, error=True)["error"]["code"] for one in (starting, stopped)] == ["not-answering", "not-running"]
+    assert (starting.exit_code, "waits for a venue" in starting.stderr) == (6, True)
 
 
 def test_a_stale_socket_is_unreachable(run: Run, deployment: Path) -> None:

@@ -114,6 +114,20 @@ def test_an_envelope_signed_on_the_command_line_verifies_with_the_roster(run: Ru
     assert [one.person for one in verified.signatories] == ["alice", "bob"]
 
 
+def test_paths_as_the_documents_write_them_are_found_in_the_deployment(run: Run, proposing: Served) -> None:
+    directory = proposing.directory
+    (directory / "post-mortem.md").write_text("what happened")
+    names = ("--key", "keys/alice.key", "--postmortem", "post-mortem.md")
+    assert run("resume", *names, "-r", "real", "-d", directory).exit_code == 0
+    assert proposing.port.proposed[-1].postmortem == canonical.digest(b"what happened")
+    assert len(parse_envelope(proposing.port.submitted[0]).signatures) == 1
+
+
+def test_a_key_that_is_nowhere_is_named_as_it_was_typed(run: Run, proposing: Served) -> None:
+    result = run("advance", "--key", "keys/carol.key", "-r", "real", "-d", proposing.directory)
+    assert (result.exit_code, "keys/carol.key cannot be read" in result.stderr) == (2, True)
+
+
 def test_a_gate_that_refuses_is_shown_rule_by_rule_and_exits_with_three(run: Run, proposing: Served) -> None:
     async def submit(self: FakePort, envelope_text: str) -> None:
         raise GateRefused("not yet", code="gate-not-passed", remedy="Wait.", gate=a_gate())

@@ -93,7 +93,7 @@ def test_a_signature_that_proves_a_touch_says_so(run: Run, deployment: Path) -> 
         made = kit.sk_signature(kit.CAROL, proposal.pae).encode() if kind is None else kit.ALICE.sign(kit.PROPOSAL.pae)
         proposal = proposal.add_signature(listed.id, made)
     (deployment / "roster.toml").write_text("\n".join(roster))
-    assert "carol (valid, touched), alice (valid)" in shown(run, written(deployment, proposal))
+    assert "carol (valid, touch claimed), alice (valid)" in shown(run, written(deployment, proposal))
 
 
 def test_inspect_needs_no_controller_and_no_network(tmp_path: Path) -> None:

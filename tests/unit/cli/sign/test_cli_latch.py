@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from controller.cli.sign import latch as module
-from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile
+from controller.cli.sign import moves
+from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, LatchMark, latch_elsewhere
 
 Run = Any
 
@@ -29,6 +31,29 @@ def test_the_halt_is_in_the_latch_file_for_the_next_start(run: Run, deployment: 
     assert mark is not None
     assert (result.exit_code, mark.reason, mark.halted) == (6, "enough", True)
     assert "halt-not-recorded" in result.stderr
+    said = " ".join(result.stderr.split())
+    assert "NOT HALTED: the controller is not running" in said
+    assert "the next start, which is HALTED" in said
+
+
+def test_a_silent_controller_is_not_called_absent(run: Run, deployment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the connection and never answers, as one that hangs does."""
+    monkeypatch.setattr(moves, "HALT_ANSWER_S", 0.2)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(deployment / "var" / "gatehouse.sock"))
+        listening.listen()
+        said = " ".join(halted(run, deployment).stderr.split())
+        assert "NOT HALTED: the controller is up but does not answer" in said
+        assert "`kill -KILL`" in said
+        assert "gatehouse run" not in said
+
+
+def test_the_halt_is_outside_the_folder_too(run: Run, deployment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    halted(run, deployment)
+    copy = LatchFile(latch_elsewhere(tmp_path / "state" / "gatehouse", deployment))
+    (deployment / "var" / LATCH_FILE).unlink()
+    assert copy.read() == LatchMark("enough", 0, halted=True)
 
 
 def test_a_controller_that_records_it_is_reported(run: Run, deployment: Path, monkeypatch: pytest.MonkeyPatch) -> None:

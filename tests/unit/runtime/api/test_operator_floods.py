@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -17,23 +15,17 @@ from controller.console.app import create_app
 from controller.console.limits import ConsoleLimits
 from controller.console.schema import ProposeRequest
 from controller.core.decisions.draft import SealReply
-from controller.core.inputs import Tick
 from controller.core.lifecycle import Position
 from controller.runtime.api.operator import Operator
 from controller.runtime.api.refusals import RATE
 from controller.runtime.api.shown import MOST, REUSED_MS, ShownEvidence
-from controller.runtime.followers.recent import RecentHistory
-from controller.runtime.followers.tracing import Tracing
-from controller.runtime.loop.immediate_halt import ImmediateHalt
-from controller.runtime.venues.markets import Markets
 from controller.serving.throttle import Rate
-from controller.telemetry.facade import OFF
 from exchange.errors import GatehouseError
-from exchange.model import Millis, SymbolRules
-from exchange.ports import VenueName
+from exchange.model import Millis
 from policies.authority import Verb
 from policies.stage import Stage
 from tests.support.desk import Desk
+from tests.support.operating import operating
 from tests.support.shell import Shell
 
 ADVANCE = ProposeRequest(verb=Verb.ADVANCE, reason="test")
@@ -53,43 +45,6 @@ def shell(earned: Desk, tmp_path: Path) -> Iterator[Shell]:
     made = Shell(earned.fork(), tmp_path / "journal.db")
     yield made
     made.journal.close()
-
-
-class Seen(Markets):
-    """Sees every venue, as the desk does."""
-
-    def __init__(self, desk: Desk, **parts: Any) -> None:
-        super().__init__(**parts)
-        self._desk = desk
-
-    def measured_now(self) -> Tick:
-        return self._desk.seen()
-
-
-@asynccontextmanager
-async def operating(shell: Shell) -> AsyncIterator[Operator]:
-    rules = {name: dict[str, SymbolRules]() for name in VenueName}
-    no_feeds: Any = dict.fromkeys(VenueName)
-    inbox, clock = shell.inbox, shell.clock
-    writing = asyncio.create_task(shell.writer.run())
-    try:
-        yield Operator(
-            writer=shell.writer,
-            inbox=inbox,
-            markets=Seen(shell.desk, feeds=no_feeds, rules=rules, accelerated={}, symbols=(), clock=clock, inbox=inbox, clocks={}),
-            history=RecentHistory(),
-            journal=shell.journal,
-            clock=clock,
-            tracing=Tracing(OFF, clock),
-            halt=ImmediateHalt(permits=shell.permits, inbox=inbox, clock=clock, record=lambda _: None, cancel_now=lambda _: None),
-            permits=shell.permits,
-            key_problem=lambda _: "",
-            target_statuses=tuple,
-        )
-    finally:
-        writing.cancel()
-        with suppress(asyncio.CancelledError):
-            await writing
 
 
 def sign(shell: Shell, payload: str, *names: str) -> str:

@@ -90,7 +90,8 @@ def test_a_journal_that_ends_before_the_marked_entry_was_cut(path: Path) -> None
     said = judged(HighWaterMark(path, 5, HASHES[5]), HighWaterMark(path, 7, "sha256:" + "7" * 64))
     assert said == (
         "the journal ends at entry 5, and entry 7 of it was written: its end was cut off, or an older or another copy was put in "
-        f"its place. Put back the journal that has entry 7, or sign a reset to go on without it ({path})"
+        f"its place ({path}). Stop the controller, put the journal that has entry 7 back if there is one, and start again. The way "
+        "out is a signed reset, with that journal or without it"
     )
 
 

@@ -5,16 +5,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import apsw
 import pytest
 
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decisions.draft import Admitted, Decision
+from controller.core.decisions.held import Held
 from controller.core.effects import CancelAll, Effect, Latch, Place
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from controller.journal.chain import Entry, Record
+from controller.journal.lease import RENEW_NS
 from controller.journal.port import JournalWriteFailed
 from controller.journal.sqlite import SqliteJournal, read_journal
 from controller.runtime.loop import writer as module
@@ -198,10 +201,10 @@ async def test_an_order_admitted_just_before_a_halt_has_no_live_permit(shell: Sh
 async def test_a_decision_that_fails_halts_in_the_same_batch(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     real = module.decide
 
-    def broken(state: State, input_: i.Input, now: Millis) -> Decision:
+    def broken(state: State, input_: i.Input, now: Millis, held: Held) -> Decision:
         if isinstance(input_, i.Tick):
             raise ZeroDivisionError
-        return real(state, input_, now)
+        return real(state, input_, now, held)
 
     monkeypatch.setattr(module, "decide", broken)
     shell.inbox.fact(tick(shell), 0)
@@ -216,10 +219,10 @@ async def test_a_decision_that_fails_halts_in_the_same_batch(shell: Shell, monke
 async def test_the_caller_of_a_decision_that_failed_gets_the_reason(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     real = module.decide
 
-    def broken(state: State, input_: i.Input, now: Millis) -> Decision:
+    def broken(state: State, input_: i.Input, now: Millis, held: Held) -> Decision:
         if isinstance(input_, i.OrderRequested):
             raise ZeroDivisionError
-        return real(state, input_, now)
+        return real(state, input_, now, held)
 
     monkeypatch.setattr(module, "decide", broken)
     order = shell.ask(shell.desk.requested("0.00003"))
@@ -357,14 +360,51 @@ async def test_every_batch_renews_the_permit_and_it_expires_without_them(shell: 
 
 async def test_a_batch_that_wrote_nothing_does_not_renew_the_permit(shell: Shell) -> None:
     await tick_and_step(shell)
-    shell.clock.ns += LIFETIME_NS - 1
+    shell.clock.ns += RENEW_NS - 1
     entries = shell.journal.head.seq
     shell.inbox.fact(tick(shell), 0)
     await shell.step()
     assert shell.journal.head.seq == entries
+    shell.clock.ns += LIFETIME_NS - RENEW_NS
     assert shell.permits.current().is_live()
     shell.clock.ns += 1
     assert not shell.permits.current().is_live()
+
+
+async def test_a_synced_write_without_an_entry_renews_the_permit(shell: Shell) -> None:
+    await tick_and_step(shell)
+    shell.clock.ns += RENEW_NS
+    entries = shell.journal.head.seq
+    shell.inbox.fact(tick(shell), 0)
+    await shell.step()
+    assert shell.journal.head.seq == entries
+    shell.clock.ns += LIFETIME_NS - 1
+    assert shell.permits.current().is_live()
+    shell.clock.ns += 1
+    assert not shell.permits.current().is_live()
+
+
+async def test_a_fenced_writer_with_nothing_to_write_finds_out(shell: Shell) -> None:
+    await tick_and_step(shell)
+    other = apsw.Connection(str(shell.path))
+    other.execute("UPDATE controller SET epoch = epoch + 1")
+    other.close()
+    shell.clock.ns += RENEW_NS
+    shell.inbox.fact(tick(shell), 0)
+    await shell.step()
+    assert "has taken the journal over" in shell.writer.failed_because
+    assert not shell.permits.current().is_live()
+
+
+async def test_a_planned_stop_journals_what_is_held_back(shell: Shell) -> None:
+    for _ in range(3):
+        await tick_and_step(shell)
+    seen, entries = shell.writer.seen, len(shell.kinds_on_disk())
+    assert seen.tally != shell.writer.state.tally
+    assert seen.seq == shell.writer.state.seq == entries
+    shell.writer.write_held()
+    assert shell.writer.state.tally == shell.writer.seen.tally == seen.tally
+    assert shell.kinds_on_disk()[entries:] == ["sampled"]
 
 
 async def test_a_permit_is_dated_from_when_its_batch_began(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

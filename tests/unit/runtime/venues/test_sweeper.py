@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any, cast
 
 import pytest
+from immutables import Map
 
 from controller.core.effects import ReadAccount
 from controller.core.inputs import AccountRead
@@ -19,7 +20,7 @@ from controller.runtime.venues.reconcile import QUIET_NS, TRIES, Sweeper
 from controller.runtime.venues.strangers import Strangers
 from exchange.errors import VenueError
 from exchange.mexc.ratelimit import ACCOUNTS_PER_WINDOW, WINDOW
-from exchange.model import Balance, Millis
+from exchange.model import Balance, Fill, Millis, Side
 from exchange.ports import VenueName
 from tests.support.virtual_time import VirtualClock, VirtualTimeLoop, run_in_virtual_time
 
@@ -36,10 +37,12 @@ class Account:
     amounts: list[int] = field(default_factory=lambda: [1])
     asked: int = 0
     silent: bool = False
+    asked_for: list[str] = field(default_factory=list)
     name: VenueName = LIVE
 
     async def balances(self) -> dict[str, Balance]:
         self.asked += 1
+        self.asked_for.append("balances")
         await asyncio.sleep(QUERY_S)
         if self.silent:
             raise VenueError("no reply", code="venue-silent", remedy="wait")
@@ -47,12 +50,16 @@ class Account:
         return {"USDT": Balance("USDT", Decimal(amount), Decimal(0))}
 
     async def open_orders(self, _symbol: str) -> tuple[()]:
+        self.asked_for.append("orders")
         await asyncio.sleep(QUERY_S)
         return ()
 
-    async def fills(self, _symbol: str, _since: Millis) -> tuple[()]:
+    async def fills(self, symbol: str, since: Millis) -> tuple[Fill]:
+        self.asked_for.append("fills")
         await asyncio.sleep(QUERY_S)
-        return ()
+        one = Decimal(1)
+        number = len(self.asked_for)
+        return (Fill(f"T{number}", "C1", "", symbol, Side.BUY, one, one, one, one, "USDT", maker=False, at=since),)
 
 
 @dataclass
@@ -65,18 +72,22 @@ class Reads:
         self.taken.append(reading)
 
 
-def sweeper_of(account: Account, loop: VirtualTimeLoop) -> tuple[Sweeper, list[AccountRead]]:
-    """One more fill is booked each time that the sweeper looks at our books."""
+def sweeper_of(
+    account: Account, loop: VirtualTimeLoop, *, baseline: bool = False, lost: bool = False
+) -> tuple[Sweeper, list[AccountRead]]:
+    """One more fill is booked each time that the sweeper looks at our books. ``lost``: an order has no outcome."""
+    totals: Map[str, Decimal] | None = Map() if baseline else None
     found, booked = Reads(), count(1)
     sweeper = Sweeper(
         cast("Any", account),
         symbols=("BTCUSDT",),
-        ledger=lambda: Ledger(fills_booked=next(booked)),
+        ledger=lambda: Ledger(totals=totals, fills_booked=next(booked)),
         inbox=cast("Any", found),
         clock=VirtualClock(loop),
         every_s=EVERY_S,
         rules=dict,
         strangers=Strangers(State),
+        lost=lambda: lost,
     )
     return sweeper, found.taken
 
@@ -96,11 +107,39 @@ def test_a_reading_began_with_the_try_that_gave_it(loop: VirtualTimeLoop) -> Non
     assert (reading.started_at - start, reading.fills_before, account.asked) == (300, 2, 3)
 
 
-def test_an_account_that_never_stands_still_is_not_read(loop: VirtualTimeLoop) -> None:
+def test_an_account_that_never_stands_still_gives_no_baseline(loop: VirtualTimeLoop) -> None:
     account = Account(list(range(TRIES + 1)))
     sweeper, found = sweeper_of(account, loop)
     run_in_virtual_time(sweeper.sweep(), loop)
     assert (found, account.asked) == ([], TRIES + 1)
+
+
+def test_an_account_that_moves_is_read_once_and_its_trades_again(loop: VirtualTimeLoop) -> None:
+    account = Account([1, 2])
+    sweeper, found = sweeper_of(account, loop, baseline=True)
+    start = VirtualClock(loop).now()
+    run_in_virtual_time(sweeper.sweep(), loop)
+    (reading,) = found
+    assert account.asked_for == ["balances", "orders", "fills", "balances", "fills"]
+    assert (reading.still, reading.fills_before, reading.snapshot.balances["USDT"].total) == (False, 1, 2)
+    assert (reading.started_at - start, (reading.answered_at or start) - start) == (0, 400)
+    assert [fill.trade_id for fill in (*reading.snapshot.fills, *reading.later)] == ["T3", "T5"]
+
+
+def test_a_lost_order_needs_an_account_that_stands_still(loop: VirtualTimeLoop) -> None:
+    account = Account([1, 2, 2])
+    sweeper, found = sweeper_of(account, loop, baseline=True, lost=True)
+    run_in_virtual_time(sweeper.sweep(), loop)
+    assert [(reading.still, reading.fills_before, reading.later) for reading in found] == [(True, 2, ())]
+
+
+def test_a_lost_order_does_not_hold_up_the_reading_for_ever(loop: VirtualTimeLoop) -> None:
+    account = Account(list(range(TRIES + 1)))
+    sweeper, found = sweeper_of(account, loop, baseline=True, lost=True)
+    run_in_virtual_time(sweeper.sweep(), loop)
+    assert [(reading.still, reading.fills_before, reading.snapshot.balances["USDT"].total) for reading in found] == [
+        (False, TRIES, TRIES)
+    ]
 
 
 def looked(loop: VirtualTimeLoop, account: Account, *pauses_s: float) -> int:

@@ -394,6 +394,12 @@ def test_a_start_on_a_full_disk_asks_for_room_and_not_for_a_backup(tmp_path: Pat
     assert (refused.value.code, holder(tmp_path)) == ("testnet-state-unwritable", None)
 
 
+def test_a_link_to_nothing_is_named_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "state").symlink_to("nowhere")
+    with pytest.raises(ConfigError, match="cannot be used: it is a link to nowhere, which does not exist"):
+        open_store(tmp_path / "state", START)
+
+
 def test_a_directory_that_cannot_be_looked_into_has_no_holder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "circle").symlink_to("circle")

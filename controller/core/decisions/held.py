@@ -1,0 +1,204 @@
+"""Measurements that are decided and not journalled yet: what holds them back, and what does not (ADR 42).
+
+A sample a second and a reading of every account every three seconds were nine tenths of a journal, and nearly all of them say that
+nothing changed. So a decision that brings nothing but such measurements may hold them back, and later ones join them: the figures
+of the newest, how many there were, and the lowest and highest figures. They become one entry of each kind
+
+- before any other event: no entry is older than what was measured before it,
+- at once when something changed that a gate or a guard judges, or that a start needs: see ``_judged``,
+- after ``HOLD_SAMPLE_MS`` or ``HOLD_COMPARED_MS`` at the latest.
+
+The writer owns what is held; it is no part of the state, which is a fold of the journal. Every decision is made on the state with
+what is held folded in, so guards and limits judge what they would judge if every measurement were journalled at once. A process
+that dies loses what it held, and that time counts as not covered.
+
+Measurements join only where folding them together gives the state that folding them one by one gives; ``settled`` compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from immutables import Map
+
+from controller.core import events as e
+from controller.core.fold.apply import apply
+from controller.core.state import Ledger, State
+from exchange.model import Millis
+from gates.measure import Tally
+from policies.values import replace
+
+HOLD_SAMPLE_MS = 30_000
+"""The longest time for which a sample is held back. A process that dies loses so much covered time at most."""
+
+HOLD_COMPARED_MS = 60_000
+"""The longest time for which a reconciliation is held back. A process that dies loses the number of them, nothing else."""
+
+Measurement = e.Sampled | e.Reconciled
+
+_ALIKE = ("venue", "source", "accelerated", "covered", "uncovered_reason")
+_ALIKE_IN_KIND = ("equity_eur", "exposure_eur", "bid", "ask", "clock_offset_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is held back: at most one sample, and one reconciliation of each account. Each says when its newest was made.
+
+    ``sampled_since`` and ``compared_since`` are when the oldest of them was made, ``newest`` when the newest was. They mean nothing
+    while there is none.
+    """
+
+    sample: e.Sampled | None = None
+    compared: tuple[e.Reconciled, ...] = ()
+    sampled_since: Millis = Millis(0)
+    compared_since: Millis = Millis(0)
+    newest: Millis = Millis(0)
+
+    def __bool__(self) -> bool:
+        return self.sample is not None or bool(self.compared)
+
+    def events(self, now: Millis) -> tuple[Measurement, ...]:
+        """What the journal gets now."""
+        held = (*((self.sample,) if self.sample is not None else ()), *self.compared)
+        return tuple(event.model_copy(update={"taken_at": None}) if event.taken_at == now else event for event in held)
+
+    def over(self, state: State, now: Millis) -> State:
+        """The state as if all of this were journalled now."""
+        return folded(state, self.events(now), now)
+
+    def joined(self, events: Sequence[e.Event], now: Millis) -> Held | None:
+        """This with more measurements, made now; ``None`` if they cannot be one entry, or something else is among them."""
+        held: Held | None = self
+        for event in events:
+            match event:
+                case e.Sampled() if held is not None:
+                    held = held._with_sample(event, now)  # noqa: SLF001
+                case e.Reconciled() if held is not None:
+                    held = held._with_comparison(event, now)  # noqa: SLF001
+                case _:
+                    return None
+        return held
+
+    def _with_sample(self, event: e.Sampled, now: Millis) -> Held | None:
+        if self.sample is None:
+            return replace(self, sample=event.model_copy(update={"taken_at": now}), sampled_since=now, newest=now)
+        joined = _joined_samples(self.sample, event, now)
+        return None if joined is None else replace(self, sample=joined, newest=now)
+
+    def _with_comparison(self, event: e.Reconciled, now: Millis) -> Held | None:
+        before = next((one for one in self.compared if one.venue is event.venue), None)
+        joined = event.model_copy(update={"taken_at": now, "count": event.count + (before.count if before is not None else 0)})
+        if before is not None and before.model_copy(update={"taken_at": now, "count": joined.count}) != joined:
+            return None
+        others = (one for one in self.compared if one is not before)
+        compared = tuple(sorted((*others, joined), key=lambda one: one.venue))
+        return replace(self, compared=compared, compared_since=self.compared_since if self.compared else now, newest=now)
+
+    def due(self, before: State, now: Millis) -> Held:
+        """The part of this that is not held back any longer: it is old, or ``_judged`` sees it."""
+        samples, comparisons = replace(self, compared=()), replace(self, sample=None)
+        sample_due = now - self.sampled_since >= HOLD_SAMPLE_MS or _judged(samples.over(before, now)) != _judged(before)
+        compared_due = now - self.compared_since >= HOLD_COMPARED_MS or _judged(comparisons.over(before, now)) != _judged(before)
+        # An account that has not agreed since the start is not an account in which nothing changed.
+        compared_due = compared_due or any(before.ledger(one.venue).reconciled_at is None for one in self.compared)
+        return replace(self, sample=self.sample if sample_due else None, compared=self.compared if compared_due else ())
+
+    def without(self, written: Held) -> Held:
+        """What is still held after a part of it was written."""
+        left = replace(self, sample=None if written.sample else self.sample, compared=() if written.compared else self.compared)
+        return left or NOTHING
+
+
+NOTHING = Held()
+
+
+def settled(before: State, held: Held, events: Sequence[e.Event], after: State, now: Millis) -> tuple[tuple[e.Event, ...], Held]:
+    """What a decision without effects writes now, and what is held after it.
+
+    ``events`` are new; ``after`` is the state with everything folded that was held and is new, one by one.
+    """
+    together = held.joined(events, now)
+    if together is None or _plain(together.over(before, now)) != _plain(after):
+        return (*held.events(now), *events), NOTHING
+    due = together if after.drill is not None else together.due(before, now)
+    return due.events(now), together.without(due)
+
+
+def folded(state: State, events: Sequence[e.Event], now: Millis) -> State:
+    """The state after events that are journalled now."""
+    for event in events:
+        state = apply(state, event, now)
+    return state
+
+
+def _joined_samples(first: e.Sampled, then: e.Sampled, now: Millis) -> e.Sampled | None:
+    differ = any(getattr(first, name) != getattr(then, name) for name in _ALIKE)
+    if differ or any((getattr(first, name) is None) is not (getattr(then, name) is None) for name in _ALIKE_IN_KIND):
+        return None
+    changes: dict[str, object] = {
+        "interval_ms": first.interval_ms + then.interval_ms, "count": first.count + then.count, "taken_at": now,
+    }  # fmt: skip
+    if then.equity_eur is not None and first.equity_eur is not None:
+        changes["equity_low_eur"] = min(_first_of(first.equity_low_eur, first.equity_eur), then.equity_eur)
+        changes["equity_high_eur"] = max(_first_of(first.equity_high_eur, first.equity_eur), then.equity_eur)
+    if then.exposure_eur is not None and first.exposure_eur is not None:
+        changes["exposure_high_eur"] = max(_first_of(first.exposure_high_eur, first.exposure_eur), then.exposure_eur)
+    return then.model_copy(update=changes)
+
+
+def _first_of(extreme: Decimal | None, value: Decimal) -> Decimal:
+    return value if extreme is None else extreme
+
+
+def _plain(state: State) -> State:
+    """A state without the number of entries that made it."""
+    return replace(state, seq=0)
+
+
+def _judged(state: State) -> State:
+    """A state without the figures that a crash may take back: how long it was measured, how often, and the newest values.
+
+    What is left must not be lost: peaks, falls, breaks, the first value of a day, whether something is known at all.
+    """
+    ledgers = Map({name: _judged_ledger(ledger) for name, ledger in state.ledgers.items()})
+    tally = state.tally and _judged_tally(state.tally)
+    return replace(state, seq=0, at=Millis(0), ledgers=ledgers, tally=tally)
+
+
+def _judged_ledger(ledger: Ledger) -> Ledger:
+    return replace(
+        ledger,
+        reconciled_at=_known(ledger.reconciled_at),
+        read_at=_known(ledger.read_at),
+        read_since=Millis(0),
+        equity_eur=_known(ledger.equity_eur),
+        exposure_eur=_known(ledger.exposure_eur),
+        sampled_at=_known(ledger.sampled_at),
+        valued_eur=_known(ledger.valued_eur),
+        valued_at=_known(ledger.valued_at),
+        clock_judged_at=_known(ledger.clock_judged_at),
+    )
+
+
+def _judged_tally(tally: Tally) -> Tally:
+    return replace(
+        tally,
+        last_at=Millis(0),
+        samples=min(tally.samples, 1),
+        total_ms=0,
+        covered_ms=0,
+        # Time that is not covered counts as a gap without an entry too, so only its edges matter.
+        gap_ms=min(tally.gap_ms, 1),
+        longest_gap_ms=0,
+        reconciliations=min(tally.reconciliations, 1),
+        clock_samples=min(tally.clock_samples, 1),
+        equity_samples=min(tally.equity_samples, 1),
+        equity_last=_known(tally.equity_last),
+    )
+
+
+def _known(value: object) -> Any:
+    return None if value is None else 0

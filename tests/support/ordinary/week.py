@@ -1,0 +1,160 @@
+"""The week: the way up with the events in it, each judged, and the table that is printed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from policies import canonical
+from policies.ramp import cap_eur
+from policies.stage import Stage
+from tests.support.ordinary import events as e
+from tests.support.ordinary import judging
+from tests.support.ordinary.climbing import NEEDED, climb, drill
+from tests.support.ordinary.judging import Expected, Outcome, Seen
+from tests.support.ordinary.scene import Scene
+
+WATCHED_S = 6.0
+"""How long an event is watched after the bot's orders are taken again."""
+
+DEMOTED_WITHIN_S = 90.0
+
+POSITIONS = (e.VALIDATING, e.VALIDATED, e.LIVE, e.RAMPING)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One event at one position, judged. ``problem`` is empty when the outcome was the expected one."""
+
+    name: str
+    position: str
+    expected: Expected
+    seen: Seen
+    problem: str
+
+    @property
+    def false_halt(self) -> bool:
+        """It halted where nothing dangerous had happened."""
+        return bool(self.seen.halt) and self.expected.outcome is not Outcome.HALT
+
+
+@dataclass
+class Week:
+    """Plays the events on one deployment. ``rows`` grows with every event, ``most`` is the worst share of a cap that was in use."""
+
+    scene: Scene
+    events: Sequence[e.Event]
+    rows: list[Row] = field(default_factory=list)
+    most: Decimal = Decimal(0)
+    began: float = field(default_factory=time.monotonic)
+
+    async def play(self, positions: Sequence[str] = POSITIONS, *, drills: bool = True) -> None:
+        """Go up through the positions, with every event that belongs to each. Without drills the way ends before real money."""
+        await self.scene.start()
+        await self.scene.until(lambda now: now["armed"], within=180)
+        await self.scene.trade()
+        for position in positions:
+            await climb(self.scene, position)
+            self.say(f"at {position}")
+            if position == e.VALIDATING and drills:
+                await self._drills()
+            for event in self.events:
+                if position in event.expected:
+                    await self.event(event, position)
+        await climb(self.scene, positions[-1])
+
+    async def event(self, event: e.Event, position: str) -> None:
+        """Cause it, wait until the bot trades again, judge; a halt is left by its way out."""
+        scene, expected = self.scene, event.expected[position]
+        await climb(scene, position)
+        status = await scene.until(lambda now: now["armed"] and not now["guard_level"], within=120)
+        scene.books.begin()
+        await event.cause(scene)
+        after = (await scene.until(lambda _: True, within=120))["seq"]
+        await judging.settled(scene, after)
+        await asyncio.sleep(WATCHED_S)
+        await self._demoted()
+        entries = await judging.since(scene, status["seq"])
+        now = await scene.until(lambda _: True)
+        seen = judging.read(position, entries, status["now_ms"], now["position"])
+        row = Row(event.name, position, expected, seen, judging.problem(expected, seen))
+        self.rows.append(row)
+        self.say(f"  {event.name}: {seen.words}{f'  ✗ {row.problem}' if row.problem else ''}")
+        self._weigh(position)
+        if now["stage"] == "HALTED":
+            await self._leave_the_halt(now["halt_reason"])
+
+    def say(self, text: str) -> None:
+        """A line with the time since the beginning."""
+        print(f"{time.monotonic() - self.began:7.1f} {text}", flush=True)
+
+    @property
+    def false_halts(self) -> int:
+        """How often it halted where nothing dangerous had happened."""
+        return sum(row.false_halt for row in self.rows)
+
+    def table(self) -> str:
+        """The events and their outcomes, then the counts."""
+        lines = ["| event | stage | expected | seen | gap ms | |", "|---|---|---|---|---|---|"]
+        lines += [
+            f"| {row.name} | {row.position} | {row.expected.words} | {row.seen.words} | {row.seen.gap_ms} | {row.problem or 'ok'} |"
+            for row in self.rows
+        ]
+        longest = max(self.rows, key=lambda row: row.seen.gap_ms)
+        other = sum(bool(row.problem) for row in self.rows)
+        gap = f"longest gap {longest.seen.gap_ms} ms ({longest.name})"
+        return "\n".join(
+            [
+                *lines,
+                "",
+                f"{len(self.rows)} events, {other} with another outcome, {self.false_halts} false halts, {gap}",
+                f"worst exposure by MEXC's own books: {self.most:.1%} of the cap, in {self.scene.books.looks} looks",
+                f"not played yet: {'; '.join(e.NOT_PLAYED)}",
+            ]
+        )
+
+    async def _drills(self) -> None:
+        for kind in NEEDED:
+            green = await drill(self.scene, kind)
+            self.say(f"  drill {kind}: {'green' if green else 'NOT GREEN'}")
+            assert green, f"the drill {kind} is not green"
+
+    async def _demoted(self) -> None:
+        """A demotion that waits until the bot has sold what it holds is part of the outcome."""
+        await self.scene.until(lambda now: not now["pending_demotion"], within=DEMOTED_WITHIN_S)
+
+    async def _leave_the_halt(self, reason: str) -> None:
+        """As an operator does: a post-mortem, and a resume as far up as it leads; a reset where none is possible."""
+        digest = canonical.digest(f"What happened: {reason}".encode())
+        for target in ("LIVE_€10", "VALIDATED"):
+            for _ in range(60):
+                answer = await self.scene.ask(
+                    "POST",
+                    "/v1/propose",
+                    json={"verb": "resume", "reason": "it is over", "target": target, "postmortem": digest},
+                )
+                code = "" if answer.status_code == 200 else answer.json()["error"]["code"]
+                if not code:
+                    answer = await self.scene.submit(self.scene.sign(answer.json()["payload"], *self.scene.signers))
+                    code = "" if answer.status_code == 200 else answer.json()["error"]["code"]
+                if not code:
+                    await self.scene.until(lambda now: now["stage"] != "HALTED")
+                    self.say(f"  resumed to {target}")
+                    return
+                if code not in {"gate-not-passed", "target-not-seen", "guard-stands"}:
+                    self.say(f"  no resume to {target}: {answer.json()['error']['message'][:120]}")
+                    break
+                await asyncio.sleep(1)
+        await self.scene.order_of("reset")
+        self.say("  reset to MOCK")
+
+    def _weigh(self, position: str) -> None:
+        """Whether more than the cap was ever in use at MEXC, by its own books."""
+        stage, _, step = position.partition(" ")
+        if stage in {"LIVE_€10", "RAMPING"}:
+            cap = cap_eur(self.scene.policy, Stage(stage), int(step or 0))
+            self.most = max(self.most, self.scene.books.most_since / cap)
+            assert self.scene.books.most_since <= cap, f"{self.scene.books.most_since} EUR of {cap} were open or held"

@@ -1,0 +1,139 @@
+"""A private world for one command: own network, mounts and processes, in which MEXC's and the ECB's names are this machine.
+
+The names are in a hosts file of its own, and the stand-ins' certificate is of a CA that only this world trusts. Three files of the
+product are covered by copies in which only times and the share of covered time are shorter. It needs root, ``unshare`` and ``ip``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import certifi
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+ROOT = Path(__file__).parents[3]
+NAMES = ("api.mexc.com", "wbs-api.mexc.com")
+MEXC, ECB = "127.0.0.1", "127.0.0.2"
+BANK = "www.ecb.europa.eu"
+HOSTS = f"127.0.0.1 localhost\n{ECB} {BANK}\n"
+RESOLVED = HOSTS + f"{MEXC} {' '.join(NAMES)}\n"
+UNSHARE = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+VETO = '\n        "people need ten minutes to veto"'
+COVERED = "(MetricName.COVERED_MS, Op.AT_LEAST, "
+SHORTER: Mapping[str, Sequence[tuple[str, str]]] = {
+    "policies/floors.py": (
+        ("VALIDATION_COVERED_MS = 3 * _DAY_MS", "VALIDATION_COVERED_MS = 20_000"),
+        (
+            '        "600000",\n        "people need ten minutes to veto"',
+            '        "3000",\n        "people need ten minutes to veto"',
+        ),
+        (f'{COVERED}"600000")', f'{COVERED}"10000")'),
+        (f'{COVERED}"60000")', f'{COVERED}"5000")'),
+        ('(MetricName.COVERAGE_RATIO, Op.AT_LEAST, "0.95")', '(MetricName.COVERAGE_RATIO, Op.AT_LEAST, "0.5")'),
+        ('(MetricName.COVERAGE_RATIO, Op.AT_LEAST, "0.995")', '(MetricName.COVERAGE_RATIO, Op.AT_LEAST, "0.5")'),
+    ),
+    "controller/runtime/venues/rates.py": (("RateSource.ECB: 1800", "RateSource.ECB: 10"), ("RETRY_S = 60", "RETRY_S = 5")),
+    "exchange/mexc/socket.py": (
+        ("renew_every: int = 30 * 60_000", "renew_every: int = 30_000"),
+        ("rotate_every: int = 23 * 3_600_000", "rotate_every: int = 60_000"),
+    ),
+}
+"""What the covering copies change: text of the product, and the text of the copy.
+
+Gaps keep their real length while the week is minutes, so the share of covered time cannot stay at 99.5 %.
+"""
+
+
+def why_not() -> str:
+    """Why this machine cannot make such a world; empty when it can."""
+    if os.geteuid() != 0:
+        return "private namespaces need root"
+    if missing := [name for name in ("unshare", "ip", "mount") if shutil.which(name) is None]:
+        return f"{' and '.join(missing)} not installed"
+    tried = subprocess.run(
+        (*UNSHARE, "sh", "-c", "mount --bind /etc/hosts /etc/hosts"), capture_output=True, text=True, check=False
+    )
+    return "" if tried.returncode == 0 else f"no private namespaces here: {tried.stderr.strip()}"
+
+
+def enter(directory: Path, arguments: Sequence[str]) -> list[str]:
+    """Write the world's files into ``directory``. Returns the command that runs Python with ``arguments`` in it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "hosts").write_text(RESOLVED)
+    (directory / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+    _certificates(directory)
+    covers = {directory / "hosts": Path("/etc/hosts"), directory / "resolv.conf": Path("/etc/resolv.conf")}
+    covers[directory / "ca.pem"] = Path(certifi.where())
+    for name, changes in SHORTER.items():
+        copy = directory / name.replace("/", "-")
+        copy.write_text(shortened((ROOT / name).read_text(), changes))
+        covers[copy] = ROOT / name
+    lines = ["set -e", "ip link set lo up", *(f"mount --bind '{copy}' '{covered}'" for copy, covered in covers.items())]
+    script = directory / "enter.sh"
+    # The shell stays: as the first process of the namespace it has to collect those whose parents are gone.
+    script.write_text("\n".join([*lines, "set +e", '"$@"', "exit $?"]) + "\n")
+    return [*UNSHARE, "sh", str(script), sys.executable, *arguments]
+
+
+def shortened(text: str, changes: Sequence[tuple[str, str]]) -> str:
+    """The text with every change made. Each must find its place."""
+    for old, new in changes:
+        assert old in text, f"the product has no longer {old!r}"
+        text = text.replace(old, new)
+    return text
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """The variables of every process in the world: its CA, and no compiled copies of covered files."""
+    return {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SSL_CERT_FILE": str(directory / "ca.pem"),
+        "XDG_STATE_HOME": str(directory / "state"),
+    }
+
+
+def server_context(directory: Path) -> ssl.SSLContext:
+    """The TLS of MEXC's stand-in."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "server.pem")
+    return context
+
+
+def _certificates(directory: Path) -> None:
+    """A CA, and a certificate of it for every name."""
+    authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "the rehearsal's CA")])
+    now = dt.datetime.now(dt.UTC)
+
+    def builder(subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        made = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public)
+        made = made.serial_number(x509.random_serial_number())
+        return made.not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=8))
+
+    usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+    identity = x509.SubjectKeyIdentifier.from_public_key(authority.public_key())
+    root = builder(issuer, authority.public_key()).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    root = root.add_extension(usage, critical=True).add_extension(identity, critical=False)
+    (directory / "ca.pem").write_bytes(root.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAMES[0])])
+    leaf = builder(subject, key.public_key()).add_extension(
+        x509.SubjectAlternativeName([x509.DNSName(name) for name in (*NAMES, BANK)]), critical=False
+    )
+    leaf = leaf.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identity), critical=False)
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    certificate = leaf.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    path = directory / "server.pem"
+    path.touch(0o600)
+    path.write_bytes(private + certificate)

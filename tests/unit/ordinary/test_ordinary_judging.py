@@ -1,0 +1,79 @@
+"""How the rehearsal of a week judges an event: a halt, a demotion, a gap or silence where something else was expected is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from policies.document import load_policy
+from policies.floors import violations
+from policies.stage import Environment, Mode
+from tests.support.ordinary import soak, world
+from tests.support.ordinary.judging import Expected, Outcome, Seen, problem, read
+from tests.support.ordinary.scene import policy_text
+
+GAP = Expected(Outcome.GAP, 10_000)
+HALT = Expected(Outcome.HALT, sees="quote-stale", way_out="resume")
+
+
+def entry(kind: str, at_ms: int = 0, **body: Any) -> dict[str, Any]:
+    return {"kind": kind, "at_ms": at_ms, "body": body}
+
+
+def sampled(at_ms: int, *, covered: bool = True) -> dict[str, Any]:
+    return entry("sampled", at_ms, covered=covered, interval_ms=1_000)
+
+
+@pytest.mark.parametrize(
+    ("expected", "seen", "named"),
+    [
+        (GAP, Seen("LIVE_€10", "LIVE_€10", orders=1, gap_ms=9_000), ""),
+        (GAP, Seen("LIVE_€10", "HALTED", halt="quote-stale: 60 s"), "a false halt"),
+        (GAP, Seen("LIVE_€10", "VALIDATED", orders=1), "it was demoted"),
+        (GAP, Seen("LIVE_€10", "LIVE_€10"), "no order was taken again"),
+        (GAP, Seen("LIVE_€10", "LIVE_€10", orders=1, gap_ms=10_001), "a gap of 10001 ms"),
+        (HALT, Seen("LIVE_€10", "HALTED", halt="quote-stale: 60 s"), ""),
+        (HALT, Seen("LIVE_€10", "HALTED", halt="daily-loss"), "the halt does not say 'quote-stale'"),
+        (HALT, Seen("LIVE_€10", "LIVE_€10", orders=1), "it did not halt"),
+    ],
+)
+def test_what_was_seen_is_held_against_what_was_expected(expected: Expected, seen: Seen, named: str) -> None:
+    assert problem(expected, seen) == named
+
+
+def test_the_longest_time_between_covered_samples_is_the_gap() -> None:
+    entries = [sampled(1_000), sampled(2_000, covered=False), sampled(7_500), entry("order-acked"), sampled(8_500)]
+    seen = read("LIVE_€10", entries, 0, "LIVE_€10")
+    assert (seen.gap_ms, seen.orders) == (5_500, 1)
+
+
+def test_guards_and_halts_are_read_from_the_journal() -> None:
+    raised = entry("guard-level-changed", level="CANCEL_ALL", guard="quote-stale")
+    halted = entry("stage-changed", stage="HALTED", reason="quote-stale: no quote for 60 s")
+    assert read("LIVE_€10", [raised], 0, "LIVE_€10").guards == ["cancel_all by quote-stale"]
+    assert read("LIVE_€10", [raised, halted], 0, "HALTED").halt == "quote-stale: no quote for 60 s"
+
+
+def test_growth_compares_the_last_quarter_with_the_second() -> None:
+    assert soak.growth([50, 50, 100, 100, 105, 105, 110, 110]) == pytest.approx(0.1)
+    assert soak.growth([0, 0]) == 0
+
+
+def test_the_covering_copies_change_times_and_coverage_only() -> None:
+    for name, changes in world.SHORTER.items():
+        text = (world.ROOT / name).read_text()
+        changed = world.shortened(text, changes)
+        lines = [new for old, new in zip(text.splitlines(), changed.splitlines(), strict=True) if old != new]
+        assert lines
+        words = ("covered_ms", "coverage_ratio", "every: int", '"3000"', "every_s", "retry_s")
+        assert [line for line in lines if not any(word in line.lower() for word in words)] == []
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_weeks_policy_is_too_short_for_production_and_only_that(mode: Mode) -> None:
+    text = policy_text(mode).replace('environment = "production"', 'environment = "rehearsal"')
+    loose = violations(load_policy(text.encode()).model_copy(update={"environment": Environment.PRODUCTION}))
+    assert loose
+    words = ("covered_ms", "cooling_off_ms", "coverage_ratio")
+    assert [one for one in loose if not any(word in one.path + one.bound for word in words)] == []
