@@ -25,7 +25,6 @@ CODE_OF_RULE: Mapping[str, ErrorCode] = MappingProxyType(
         "symbol-rules": ErrorCode.TYPE_NOT_ALLOWED,
         "eur-rate": ErrorCode.NO_VALID_PRICE,
         "eur-rate-band": ErrorCode.NO_VALID_PRICE,
-        "eur-rate-band": ErrorCode.NO_VALID_PRICE,
         "quote": ErrorCode.NO_VALID_PRICE,
         "client-id-form": ErrorCode.ILLEGAL_CHARACTERS,
         "price": ErrorCode.NO_VALID_PRICE,
