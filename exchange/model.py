@@ -207,6 +207,16 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class CapitalMove:
+    """A deposit or a withdrawal that is complete, as the venue's own history lists it. The amount of a withdrawal is negative."""
+
+    id: str
+    asset: str
+    amount: Decimal
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """One asset of an account: ``free`` can be spent, ``locked`` backs open orders."""
 

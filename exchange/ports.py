@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from exchange.model import (
     Balance,
+    CapitalMove,
     DataSource,
     Fill,
     ForeignOrder,
@@ -228,6 +229,15 @@ class ClockedVenue(Protocol):
     @property
     def clock_reading(self) -> ClockReading | None:
         """The last measurement of the clock, ``None`` before the first."""
+        ...
+
+
+@runtime_checkable
+class CapitalVenue(Protocol):
+    """A venue that keeps a history of the money that came and went."""
+
+    async def capital_moves(self, since: Millis) -> Sequence[CapitalMove]:
+        """Every complete deposit and withdrawal at or after ``since``. Raises ``VenueError``, also where the key may not ask."""
         ...
 
 

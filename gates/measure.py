@@ -95,6 +95,11 @@ class Tally:
             self, clock_samples=self.clock_samples + count, clock_offset_max_ms=max(self.clock_offset_max_ms, abs(offset_ms))
         )
 
+    def with_shift(self, eur: Decimal) -> Tally:
+        """Compare with every equity so far as if this much more had always been there: it came from outside."""
+        start, peak, last = (None if one is None else one + eur for one in (self.equity_start, self.equity_peak, self.equity_last))
+        return replace(self, equity_start=start, equity_peak=peak, equity_last=last)
+
     def with_account(self, checks: int, failed: int) -> Tally:
         """Record a check of the live account; only the latest one counts."""
         return replace(self, account_checks=checks, account_checks_failed=failed)

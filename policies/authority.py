@@ -33,6 +33,7 @@ class Verb(StrEnum):
     DRILL = "drill"
     FLATTEN = "flatten"
     SET_RATE = "set-rate"
+    REBASELINE = "rebaseline"
 
 
 KEEPS_PENDING = frozenset({Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT, Verb.DRILL, Verb.FLATTEN})
@@ -47,11 +48,11 @@ MOVES_UP = frozenset({Verb.ADVANCE, Verb.RAMP, Verb.RESUME})
 CHANGES_ROSTER = frozenset({Verb.SET_ROSTER, Verb.REVOKE})
 """The verbs that make a new version of the roster."""
 
-KEEPS_DOCUMENTS = KEEPS_PENDING | {Verb.ISSUE_BOT_KEY, Verb.SET_RATE}
-"""The verbs about a bot key, an alert, a drill, a holding or the EUR rate: neither roster, policy, release nor stage change."""
+KEEPS_DOCUMENTS = KEEPS_PENDING | {Verb.ISSUE_BOT_KEY, Verb.SET_RATE, Verb.REBASELINE}
+"""The verbs about a bot key, an alert, a drill, a holding, a balance or the EUR rate: roster, policy, release and stage stay."""
 
 WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE}) | KEEPS_DOCUMENTS
-"""The verbs whose command names a subject (a command, a key, an alert, a symbol or a document) and is not a move."""
+"""The verbs whose command names a subject (a command, a key, an alert, a symbol, a reading or a document) and is not a move."""
 
 
 BY_ITSELF = frozenset({Verb.REVOKE})
@@ -97,7 +98,7 @@ def quorum(verb: Verb, stage: Stage, mode: Mode) -> Quorum:
     match verb:
         case Verb.HALT | Verb.VETO | Verb.REVOKE_BOT_KEY | Verb.ACK_ALERT:
             return Quorum(1, _ANYONE)
-        case Verb.DEMOTE | Verb.RESET | Verb.REVOKE | Verb.SET_RELEASE | Verb.DRILL | Verb.FLATTEN:
+        case Verb.DEMOTE | Verb.RESET | Verb.REVOKE | Verb.SET_RELEASE | Verb.DRILL | Verb.FLATTEN | Verb.REBASELINE:
             return _ONE
         case Verb.ISSUE_BOT_KEY:
             return _BY_RISK[mode] if stage in LIVE_STAGES else _ONE

@@ -28,6 +28,7 @@ from controller.core.decisions.drills import subject_of
 from controller.core.decisions.flatten import ALL
 from controller.core.decisions.governance import release_document, roster_of
 from controller.core.decisions.rates import rate_document
+from controller.core.decisions.rebaseline import subject_of as reading_subject
 from controller.core.fold.apply import apply
 from controller.core.lifecycle import Position
 from controller.core.state import State
@@ -82,6 +83,7 @@ _ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxy
     e.BotKeyRevoked: (Verb.REVOKE_BOT_KEY, lambda event: event.key),
     e.EurRateSet: (Verb.SET_RATE, lambda event: rate_document(event.quote_per_eur)),
     e.AlertAcknowledged: (Verb.ACK_ALERT, lambda event: event.alert_id),
+    e.Rebaselined: (Verb.REBASELINE, lambda event: reading_subject(event.venue, event.books, event.reading)),
     e.DrillStarted: (Verb.DRILL, lambda event: subject_of(event.drill)),
     e.DrillLatched: (Verb.DRILL, lambda _: subject_of(DrillKind.KILL)),
     e.DrillFinished: (Verb.DRILL, lambda event: subject_of(event.drill)),

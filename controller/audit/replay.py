@@ -145,6 +145,11 @@ def _account(results: dict[VenueName, Result], event: e.Event, state: State) -> 
     if isinstance(event, e.BalancesBaselined):
         before = results[event.venue]
         results[event.venue] = replace(before, settled_eur=before.equity_eur, first_eur=None, last_eur=None)
+    elif isinstance(event, e.Rebaselined | e.CapitalMoved):
+        # What came or went is neither gain nor loss: both ends of the difference move.
+        before = results[event.venue]
+        first, last = (None if one is None else one + event.shift_eur for one in (before.first_eur, before.last_eur))
+        results[event.venue] = replace(before, first_eur=first, last_eur=last)
     elif isinstance(event, e.Sampled) and event.equity_eur is not None:
         before = results[event.venue]
         first = event.equity_eur if before.first_eur is None else before.first_eur

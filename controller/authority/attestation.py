@@ -97,7 +97,7 @@ def _identity(public: PublicKey, data: bytes) -> tuple[bytes, bytes] | None:
     credential, key = data[_HEAD + 18 : at], _cose(public)
     about = data[:32] == hashlib.sha256(public.application).digest() and flags & _PRESENT and flags & _ATTESTED
     whole = data[at : at + len(key)] == key and (len(data) == at + len(key) or flags & _EXTENDED)
-    return (data[_HEAD : _HEAD + 16], credential) if about and whole and len(credential) == length else None
+    return (data[_HEAD : _HEAD + 16], credential) if about and whole else None
 
 
 def _cose(public: PublicKey) -> bytes:

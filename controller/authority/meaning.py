@@ -46,12 +46,22 @@ _MEANINGS: Mapping[Verb, Callable[[str, dict[str, Any]], str]] = MappingProxyTyp
             f"cancels every order, then sells {'everything' if subject == 'all' else f'the {subject}'} that gatehouse bought, "
             "at market prices"
         ),
+        Verb.REBASELINE: lambda _, reading: (
+            f"takes the balances that {reading.get('venue')} shows as right, as neither gain nor loss: {_differences(reading)}"
+        ),
     }
 )
 
 
 def _drill(name: object) -> str:
     return next((spec.does for kind, spec in DRILLS.items() if kind.value == name), "this version does not know it")
+
+
+def _differences(reading: dict[str, Any]) -> str:
+    listed = reading.get("differences")
+    found = {asset: one for asset, one in listed.items() if isinstance(one, dict)} if isinstance(listed, dict) else {}
+    lines = [f"{asset} {one.get('books')} → {one.get('venue')} ({one.get('by')})" for asset, one in sorted(found.items())]
+    return ", ".join(lines) or "none"
 
 
 def _persons(roster: dict[str, Any]) -> str:

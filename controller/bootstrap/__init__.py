@@ -20,6 +20,7 @@ from controller.bootstrap.journal import checkpoint_signing_key, growth_switch, 
 from controller.bootstrap.leadership import Leadership, ProcessServices, acquire_leadership, lease_kept
 from controller.bootstrap.rates import open_rates
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
+from controller.bootstrap.release import watch_release
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.stopping import StopSignals, cancel_before_stop, end_start
@@ -111,11 +112,17 @@ async def run(
         await _run(assembly, stack)
         await open_servers(deployment, assembly, stack)
         watch_instance(deployment, services.alerts.notify, stack)
+        watch_release(deployment, partial(_artifact_in_force, assembly), services.alerts.notify, stack)
         signals.started()
         on_ready()
         await _wait_for_end(signals.stop, assembly, leadership.journal, clock)
         if await cancel_before_stop(signals.at_once, assembly):
             nothing_left.set()
+
+
+def _artifact_in_force(assembly: Assembly) -> str:
+    release = assembly.writer.state.release
+    return release.artifact if release is not None else ""
 
 
 def _in_force(deployment: Deployment, leadership: Leadership) -> Deployment:

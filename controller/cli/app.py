@@ -18,8 +18,8 @@ from controller.cli.run import processes, signer, watchdog, witness
 from controller.cli.setup import init
 from controller.cli.shared.failures import print_error
 from controller.cli.shared.output import Output
-from controller.cli.show import explain, policy, report, status
-from controller.cli.sign import alerts, bot_keys, drills, flatten, governance, keys, moves, signing
+from controller.cli.show import explain, policy, release, report, status
+from controller.cli.sign import alerts, bot_keys, drills, flatten, governance, keys, moves, rebaseline, signing
 from controller.cli.tape import verbs as tape
 from exchange.errors import GatehouseError, UsageError
 
@@ -90,7 +90,7 @@ def root(context: typer.Context) -> None:
 
 groups = (
     *(init, doctor, processes, signer, watchdog, witness, demo, status, explain),
-    *(signing, moves, governance, bot_keys, alerts, drills, flatten, report),
+    *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, report),
 )
 for group in groups:
     group.register(app)
@@ -98,4 +98,5 @@ app.add_typer(journal.app, name="journal")
 app.add_typer(keys.app, name="keys")
 app.add_typer(keys.roster, name="roster")
 app.add_typer(policy.app, name="policy")
+app.add_typer(release.app, name="release")
 app.add_typer(tape.app, name="tape")

@@ -51,7 +51,8 @@ class WayOutView(View):
     """One way out of a halt. ``refused`` says what a command would be refused for now; it is empty when it would be applied.
 
     ``since_ms``: since when this answer holds, absent where that is not known. ``waits``: what a flatten would wait for, or what it
-    could not sell. ``gate`` is empty where no gate guards the way. ``cooling_off_ms`` is 0 when it applies at once.
+    could not sell. ``venue``: whose account gets a new baseline. ``gate`` is empty where no gate guards the way.
+    ``cooling_off_ms`` is 0 when it applies at once.
     """
 
     verb: Verb
@@ -63,13 +64,14 @@ class WayOutView(View):
     remedy: str
     since_ms: int | None
     waits: str = ""
+    venue: VenueName | None = None
     command: str
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def line(self) -> str:
         """The way in one sentence."""
-        where = "" if self.verb is Verb.FLATTEN else f" to {self.target}"
+        where = {Verb.FLATTEN: "", Verb.REBASELINE: f" of {self.venue}"}.get(self.verb, f" to {self.target}")
         people = "1 signature" if self.persons_needed == 1 else f"{self.persons_needed} signatures"
         needs = people + (f" and {self.cooling_off_ms // 60_000} min of cooling off" if self.cooling_off_ms else "")
         since = f" since {instant(self.since_ms)} UTC" if self.since_ms is not None else ""

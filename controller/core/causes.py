@@ -35,6 +35,7 @@ class Cause(StrEnum):
     DRILL = "drill"
     FLATTEN = "flatten"
     SET_RATE = "set-rate"
+    REBASELINE = "rebaseline"
     REFUSED = "refused"
     CHANGED_DEPLOYMENT = "changed-deployment"
     SOFT_BREACH = "soft-breach"

@@ -93,6 +93,7 @@ class AlertKind(StrEnum):
     PROPOSAL = "proposal"
     RATE = "rate"
     PAUSED = "paused"
+    RELEASE = "release"
 
 
 INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL, AlertKind.TESTNET, AlertKind.PAUSED})

@@ -453,6 +453,48 @@ class BalancesBaselined(Event):
     cursor: int
 
 
+class Rebaselined(Event):
+    """A signed command made a venue's reading the baseline: ``books`` is what the ledger said before, ``reading`` what it says now.
+
+    ``shift_eur`` is the difference in EUR at the quotes of that moment; every equity is compared as if it had been there always.
+    ``known_trades`` and ``cursor`` are as in ``BalancesBaselined``. ``forgets_ids``: the venue is a simulated one and may have
+    begun its ids anew, so an id means no order of before.
+    """
+
+    command_id: str
+    venue: VenueName
+    books: dict[str, Amount]
+    reading: dict[str, Amount]
+    read_at: int
+    shift_eur: Amount
+    known_trades: tuple[str, ...]
+    cursor: int
+    forgets_ids: bool
+
+
+class MoveBooked(BaseModel):
+    """One deposit or withdrawal out of the venue's history. The amount of a withdrawal is negative."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    asset: str
+    amount: Amount
+    at: int
+
+
+class CapitalMoved(Event):
+    """Deposits and withdrawals explain a difference exactly. They are booked once, and are neither gain nor loss.
+
+    ``shift_eur`` is as in ``Rebaselined``. ``taken`` is what is gone of what gatehouse had bought.
+    """
+
+    venue: VenueName
+    moves: tuple[MoveBooked, ...]
+    shift_eur: Amount
+    taken: dict[str, Amount]
+
+
 class Reconciled(Event):
     """The venue's account was compared with ours.
 

@@ -15,6 +15,7 @@ from controller.core.effects import AlertKind
 from controller.core.lifecycle import Position
 from exchange.model import (
     Balance,
+    CapitalMove,
     DataSource,
     Fill,
     ForeignOrder,
@@ -145,12 +146,22 @@ class AccountSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class MovesRead:
+    """The venue's history of deposits and withdrawals, or why it cannot be read, and the quotes that value them."""
+
+    moves: tuple[CapitalMove, ...] = ()
+    problem: str = ""
+    quotes: Mapping[str, Quote] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class AccountRead:
     """The result of one reconciliation sweep. ``fills_before``: how many fills were booked when it began, at ``started_at``.
 
     ``still``: the balances were the same before the lists, so all of it belongs to one moment. Otherwise ``later`` are the trades
     that were listed after the balances. ``answered_at``: when the balances were there.
     ``fees``: the highest fee rate of each symbol whose rules are known. A venue may lock a buy's fee with the buy.
+    ``moved``: what came and went, read because the balances are other ones than ours; ``None`` when it was not asked for.
     """
 
     venue: VenueName
@@ -161,6 +172,7 @@ class AccountRead:
     still: bool = True
     later: tuple[Fill, ...] = ()
     answered_at: Millis | None = None
+    moved: MovesRead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +201,7 @@ class Tick:
 
     ``clock_offset_ms`` is per venue, and at most ``clock_uncertainty_ms`` from the truth; a venue whose clock was not measured
     lately has none. ``clock_good`` is the last measurement by which the guard could judge, however old. ``bot_seen_at`` is the time
-    of the last request of a bot.
+    of the last request of a bot. ``accounts`` has the last reading of each account.
     """
 
     markets: Mapping[VenueName, Market]
@@ -197,6 +209,7 @@ class Tick:
     bot_seen_at: Millis | None = None
     clock_uncertainty_ms: Mapping[VenueName, int] = field(default_factory=dict)
     clock_good: Mapping[VenueName, Measured[ClockOffset]] = field(default_factory=dict)
+    accounts: Mapping[VenueName, AccountRead] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

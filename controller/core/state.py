@@ -45,7 +45,9 @@ class Ledger:
     own id, and ``strangers`` holds the trades of orders that are not ours. ``one_numbering``: the venue's trade lists and its
     stream were seen to use the same ids. ``read_at`` is when the account was last read and compared, and
     ``read_since`` since when without a break longer than ``guards.reconciliation.max_age_ms``. ``recent`` are the latest trades,
-    and ``gaps`` and ``pending`` are those of the last ``Reconciled``.
+    and ``gaps`` and ``pending`` are those of the last ``Reconciled``. ``baselined_at`` is when the
+    present baseline was taken, ``agreed_at`` when a reading last agreed with it, also by an earlier process. ``moved`` holds the
+    deposits and withdrawals that were booked, with the venue's times.
     """
 
     totals: Map[str, Decimal] | None = None
@@ -77,6 +79,9 @@ class Ledger:
     recent: tuple[Movement, ...] = ()
     gaps: tuple[Map[str, Decimal], ...] = ()
     pending: tuple[str, ...] = ()
+    baselined_at: Millis = Millis(0)
+    agreed_at: Millis = Millis(0)
+    moved: Map[str, Millis] = field(default_factory=Map)
 
 
 @dataclass(frozen=True, slots=True)

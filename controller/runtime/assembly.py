@@ -43,6 +43,7 @@ from controller.runtime.recovery.recover import Recovered
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.runtime.venues.account_checks import Examiner, Findings
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, trades_on
+from controller.runtime.venues.capital import CapitalHistory
 from controller.runtime.venues.clocks import ClockMeter
 from controller.runtime.venues.emergency import OpenVenues, cancel_everything
 from controller.runtime.venues.halt_figures import report_drill, report_halt
@@ -142,6 +143,7 @@ class Assembly:
             clock=clock,
             inbox=inbox,
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
+            accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
         )
         lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
         self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
@@ -369,6 +371,7 @@ class Assembly:
             every_s=SWEEP_EVERY_S,
             rules=partial(self._markets.rules_of, name),
             strangers=self._strangers,
+            history=CapitalHistory(venue, self._parts.clock, partial(self._markets.quotes, name)),
             lost=partial(self._lost, name),
         )
 

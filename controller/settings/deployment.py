@@ -76,11 +76,15 @@ class RateSettings(_Section):
 
 
 class ReleaseSettings(_Section):
-    """The bot's identity: a validation is valid for this release only."""
+    """The bot's identity: a validation is valid for this release only.
+
+    ``path``: the bot's file or directory, whose digest has to be ``artifact``; empty: nothing is compared (ops/docs/release.md).
+    """
 
     name: str
     version: str
     artifact: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    path: str = ""
 
 
 class Settings(BaseSettings):

@@ -41,6 +41,7 @@ _LEVELS = {
     AlertKind.PROPOSAL: logging.ERROR,
     AlertKind.PAUSED: logging.WARNING,
     AlertKind.RATE: logging.ERROR,
+    AlertKind.RELEASE: logging.ERROR,
 }
 _REPORTED = {
     AlertKind.BREACH: "error",
@@ -61,6 +62,7 @@ _REPORTED = {
     AlertKind.PROPOSAL: "error",
     AlertKind.PAUSED: "warning",
     AlertKind.RATE: "error",
+    AlertKind.RELEASE: "error",
 }
 
 

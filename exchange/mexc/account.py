@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from exchange.errors import VenueError
 from exchange.mexc.ratelimit import Lane
 from exchange.mexc.rest import PermanentRefusal, RestCaller
+from exchange.model import CapitalMove, Millis
 from exchange.wire.account import Account, TradeFee, parse_account, parse_symbol_list, parse_trade_fee
 from exchange.wire.errors import ErrorCode
+from exchange.wire.fields import as_list
+from exchange.wire.numbers import whole_second
 from exchange.wire.profile import parse_mx_deduct
+from exchange.wire.wallet import HISTORY_MOST, parse_deposits, parse_withdrawals
 
-WITHDRAWALS, TRANSFERS = "/capital/withdraw/history", "/capital/transfer"
-"""Paths that only a key with a permission to move money may query (§2.8)."""
+DEPOSITS, WITHDRAWALS, TRANSFERS = "/capital/deposit/hisrec", "/capital/withdraw/history", "/capital/transfer"
+"""Paths that only a key with a permission about money outside of orders may query (§2.8)."""
 
 
 class AccountApi:
@@ -33,6 +38,19 @@ class AccountApi:
     async def pays_fees_in_mx(self) -> bool:
         """Whether MX deduction is on (§4.11)."""
         return parse_mx_deduct(await self._rest.query("/mxDeduct/enable"))
+
+    async def capital_moves(self, since: Millis) -> list[CapitalMove]:
+        """Every complete deposit and withdrawal at or after ``since``, to the second. A full page may hide others, so it fails."""
+        params = [("startTime", str(since)), ("limit", str(HISTORY_MOST))]
+        deposits = as_list("deposit/hisrec", await self._rest.query(DEPOSITS, params))
+        withdrawals = as_list("withdraw/history", await self._rest.query(WITHDRAWALS, params))
+        if max(len(deposits), len(withdrawals)) >= HISTORY_MOST:
+            raise VenueError(
+                f"{HISTORY_MOST} or more deposits or withdrawals since then, and MEXC lists no more",
+                code="moves-not-enumerable",
+                remedy="Compare MEXC's own page with the difference, and accept it with `gatehouse rebaseline`.",
+            )
+        return [one for one in (*parse_deposits(deposits), *parse_withdrawals(withdrawals)) if one.at >= whole_second(since)]
 
     async def is_denied(self, path: str) -> bool:
         """Whether the key has no permission (700007) for a GET of ``path``: the only proof of what a key cannot do (§5)."""

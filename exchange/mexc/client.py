@@ -10,7 +10,7 @@ from exchange.mexc.private import PrivateStream
 from exchange.mexc.ratelimit import Lane
 from exchange.mexc.rest import RestCaller, VenueRefusal
 from exchange.mexc.trading import Trading
-from exchange.model import Balance, Fill, ListedOrder, Millis, OrderIntent, OrderReport, SymbolRules
+from exchange.model import Balance, CapitalMove, Fill, ListedOrder, Millis, OrderIntent, OrderReport, SymbolRules
 from exchange.ports import CancelAck, CancelFailed, CancelOutcome, ClockReading, Permit, PlaceOutcome, VenueEvent, VenueName
 from exchange.wire.account import MY_TRADES_PAGE, HistoryQuery
 from exchange.wire.errors import Certainty, ErrorCode, MalformedReply
@@ -115,6 +115,10 @@ class MexcVenue:
     async def balances(self) -> Mapping[str, Balance]:
         """Every asset with a balance. Raises ``VenueError``."""
         return (await self.account.account()).balances
+
+    async def capital_moves(self, since: Millis) -> Sequence[CapitalMove]:
+        """Every complete deposit and withdrawal at or after ``since``. Raises ``VenueError``, also where the key may not ask."""
+        return await self.account.capital_moves(since)
 
     async def symbol_rules(self, symbols: Sequence[str]) -> Mapping[str, SymbolRules]:
         """Rules of those symbols that are listed. An unknown symbol may fail the whole call (§6.1); then each is queried alone."""

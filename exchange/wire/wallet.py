@@ -1,11 +1,16 @@
-"""Writes deposits and withdrawals (mexc-spot-v3.md §5, [DOC25] "Deposit History" and "Withdraw History"). The testnet calls it."""
+"""Reads and writes deposits and withdrawals (mexc-spot-v3.md §5, [DOC25] "Deposit History" and "Withdraw History").
+
+The client reads them, the testnet writes them. The amount of a withdrawal includes its fee, so what leaves the account is the
+amount: other clients subtract ``transactionFee`` from it to get what arrives.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
 
-from exchange.model import Millis
+from exchange.model import CapitalMove, Millis
+from exchange.wire.fields import Fields, as_list
 from exchange.wire.numbers import plain, whole_second
 
 DEPOSITED, WITHDRAWN = 5, 7
@@ -62,3 +67,33 @@ def withdrawal_json(transfer: Transfer) -> dict[str, object]:
         "coinId": transfer.asset,
         "vcoinId": transfer.asset,
     }
+
+
+HISTORY_MOST = 1_000
+"""Default and maximum of both histories per call."""
+
+
+def parse_deposits(decoded: object) -> list[CapitalMove]:
+    """Read the deposits that are complete. They have no id of their own: the transaction, the asset and the time name one.
+
+    Raises:
+        MalformedReply: a field that decides over money cannot be read.
+    """
+    found = []
+    for item in as_list("deposit/hisrec", decoded):
+        one = Fields("deposit/hisrec", item)
+        if one.integer("status") == DEPOSITED:
+            asset, at = one.text("coin"), one.millis("insertTime")
+            found.append(CapitalMove(f"deposit {one.text('txId')} {asset} {at}", asset, one.amount("amount"), at))
+    return found
+
+
+def parse_withdrawals(decoded: object) -> list[CapitalMove]:
+    """Read the withdrawals that are complete, with negative amounts. Raises ``MalformedReply`` as ``parse_deposits``."""
+    found = []
+    for item in as_list("withdraw/history", decoded):
+        one = Fields("withdraw/history", item)
+        if one.integer("status") == WITHDRAWN:
+            at = one.millis("updateTime") if one.has("updateTime") else one.millis("applyTime")
+            found.append(CapitalMove(f"withdrawal {one.venue_id('id')}", one.text("coin"), -one.amount("amount"), at))
+    return found

@@ -79,6 +79,11 @@ ABOUT = {
     Verb.ACK_ALERT: ("an alert", "any stage", "stays; nothing else changes"),
     Verb.SET_RATE: ("the EUR rate that the band is around", "any stage", "stays; evidence stays"),
     Verb.FLATTEN: ("a symbol, or all", "any stage at which something that gatehouse bought is held", "stays; the holding is sold"),
+    Verb.REBASELINE: (
+        "a venue, and each asset in which its account differs from our books",
+        "any stage, while nothing is open at that venue",
+        "stays; the venue's balances are ours, as neither gain nor loss",
+    ),
     Verb.DRILL: ("a halt", "MOCK, TESTNET_VALIDATING, VALIDATED", "stays, or HALTED when it is not proven empty in time"),
 }
 """The verbs without an edge, for people."""

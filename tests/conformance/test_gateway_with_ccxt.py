@@ -28,6 +28,7 @@ RAISED = {
     LimitRule.GUARD: errors.InvalidOrder,
     LimitRule.SYMBOL_RULES: errors.InvalidOrder,
     LimitRule.EUR_RATE: errors.InvalidOrder,
+    LimitRule.EUR_RATE_BAND: errors.InvalidOrder,
     LimitRule.QUOTE: errors.InvalidOrder,
     LimitRule.HOLDINGS: errors.InvalidOrder,
     LimitRule.CLIENT_ID: errors.BadRequest,

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from controller.authority.keys import generate_key, public_key, save_key
 from controller.watchdog.log import is_locked
@@ -188,3 +189,27 @@ async def test_key_leaked(tmp_path: Path) -> None:
         with_a_stolen_key = await deployment.command("reset", "carol")
         assert with_a_stolen_key.status_code >= 400
         assert (await deployment.status())["stage"] == "HALTED"
+
+
+async def test_other_balances(tmp_path: Path) -> None:
+    async with prepared(tmp_path / "deployment") as deployment:
+        await deployment.start()
+        await deployment.climb("TESTNET_VALIDATING")
+        venue = deployment.testnet.venue
+        # What the venue's history lists halts nothing; what leaves without a trace does.
+        venue.transfer("testnet", "USDT", Decimal(30), deposit=True)
+        await deployment.until(lambda status: moved(status) == 1)
+        assert (await deployment.status())["stage"] == "TESTNET_VALIDATING"
+        venue.transfer("testnet", "USDT", Decimal(30), deposit=False)
+        await deployment.until(lambda status: moved(status) == 2)
+        venue.engine.withdraw("testnet", "USDT", Decimal(20), venue.clock.now())
+        await deployment.until(lambda status: status["stage"] == "HALTED" and status["halt"])
+        await deployment.until(lambda status: any(way["verb"] == "rebaseline" and not way["refused"] for way in status["ways_out"]))
+        await follow(deployment, "other-balances")
+        await deployment.climb("TESTNET_VALIDATING")
+        await deployment.takes_orders()
+
+
+def moved(status: dict[str, Any]) -> int:
+    """How often the alert about money that came or left was raised."""
+    return sum(one["times"] for one in status["oversight"]["alerts"] if one["title"] == "money came to or left testnet")

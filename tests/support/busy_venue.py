@@ -1,4 +1,4 @@
-"""A bot that never pauses, its venue, and the real sweeper, in virtual time: every answer takes a while, and trades go on meanwhile.
+"""A bot that never pauses, its venue and the real sweeper, in virtual time: each answer takes a while, and trades go on meanwhile.
 
 The venue's own books are exact. Its lists cut times to seconds and leave our ids out, as MEXC's do; its stream is one connection,
 so what it tells arrives in order.
@@ -69,13 +69,13 @@ def busy_desk() -> Desk:
 
 @dataclass
 class BusyVenue:
-    """``run`` lets the bot trade. ``readings`` are what the sweeper delivered, with the verdict on each."""
+    """``run`` lets the bot trade. ``compared`` are what the sweeper delivered, with the verdict on each."""
 
     seed: int
     pace: Pace = field(default_factory=Pace)
     desk: Desk = field(default_factory=busy_desk)
     name: VenueName = MOCK
-    readings: list[tuple[i.AccountRead, e.Reconciled | None]] = field(default_factory=list)
+    compared: list[tuple[i.AccountRead, e.Reconciled | None]] = field(default_factory=list)
     asked: int = 0
     admitted: int = 0
     reports_a_list: Callable[[OrderReport], bool] = lambda _: True
@@ -122,7 +122,9 @@ class BusyVenue:
                 locked["BTC"] += order.left
             else:
                 locked["USDT"] += order.left * order.intent.price
-        return {asset: Balance(asset, total - locked.get(asset, D(0)), locked.get(asset, D(0))) for asset, total in self.totals.items()}
+        return {
+            asset: Balance(asset, total - locked.get(asset, D(0)), locked.get(asset, D(0))) for asset, total in self.totals.items()
+        }
 
     def _resting(self) -> list[_Order]:
         return [order for order in self.orders.values() if order.left]
@@ -242,7 +244,7 @@ class BusyVenue:
         """Take the place of the inbox."""
         decision = self._give(reading)
         found = [event for event in decision.events if isinstance(event, e.Reconciled)]
-        self.readings.append((reading, found[0] if found else None))
+        self.compared.append((reading, found[0] if found else None))
 
     # The bot
 

@@ -85,6 +85,8 @@ class Desk:
         self.proposals = 0
         self._head = Head(0, genesis_hash("desk"), 1)
         self.trades: dict[VenueName, list[Fill]] = {name: [] for name in VenueName}
+        self.outside: dict[VenueName, dict[str, Decimal]] = {name: {} for name in VenueName}
+        self.read: dict[VenueName, i.AccountRead] = {}
         self.version = "0.1.0"
         self.accounts = {VenueName.TESTNET: "sha256:" + "1" * 64, VenueName.LIVE: "sha256:" + "2" * 64}
         self.bots = tuple(i.BotKeyFound(bot, key, secret_digest(key, "secret")) for bot, key in BOT_KEYS.items())
@@ -93,6 +95,8 @@ class Desk:
     # Inputs
 
     def give(self, input_: i.Input) -> Decision:
+        if isinstance(input_, i.AccountRead):
+            self.read[input_.venue] = input_
         decision = decide(self.state, input_, self.now)
         folded = self.state
         for event in decision.events:
@@ -109,6 +113,8 @@ class Desk:
         other = copy(self)
         other.journal, other.decisions = list(self.journal), list(self.decisions)
         other.trades = {name: list(trades) for name, trades in self.trades.items()}
+        other.outside = {name: dict(amounts) for name, amounts in self.outside.items()}
+        other.read = dict(self.read)
         return other
 
     def pass_time(self, ms: int) -> None:
@@ -157,19 +163,26 @@ class Desk:
             clock_offset_ms=dict.fromkeys(VenueName, 3),
             clock_good=dict.fromkeys(VenueName, Measured(ClockOffset(3, 0), self.now)),
             bot_seen_at=self.now,
+            accounts=dict(self.read),
         )
 
     def tick(self, *, age_ms: int = 0, quoted: bool = True) -> Decision:
         return self.give(self.seen(age_ms=age_ms, quoted=quoted))
 
     def balances(self, venue: VenueName) -> dict[str, Balance]:
-        """The venue's balances of the account: the opening balance and every trade since."""
+        """The venue's balances of the account: the opening balance, what the owner moved, and every trade since."""
         totals = {"USDT": self.usdt, "BTC": self.btc}
+        for asset, amount in self.outside[venue].items():
+            totals[asset] = totals.get(asset, D(0)) + amount
         for fill in self.trades[venue]:
             sign = 1 if fill.side is Side.BUY else -1
             totals["BTC"] += sign * fill.quantity
             totals["USDT"] -= sign * fill.quote + fill.fee
         return {asset: Balance(asset, amount, D(0)) for asset, amount in totals.items() if amount}
+
+    def owner_moves(self, venue: VenueName, asset: str, amount: str) -> None:
+        """The owner pays in, or with a minus takes out."""
+        self.outside[venue][asset] = self.outside[venue].get(asset, D(0)) + D(amount)
 
     def sweep(
         self, venue: VenueName, *, balances: dict[str, Balance] | None = None, orders: tuple[OrderReport, ...] = ()

@@ -81,6 +81,8 @@ def judged(state: State) -> dict[str, object]:
         "halt_reason",
         "drill",
         "tally",
+        "uncovered",
+        "unseen",
     )
     return {"ledgers": ledgers, "open": dict(state.open), **{name: getattr(state, name) for name in names}}
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.runbooks import RUNBOOKS, Step, ends_in_commands, pages, steps
 from tests.support.tidiness import ROOT
 
-PAGES = {"controller-hung", "halted-at-3-am", "key-leaked", "position-to-leave", "venue-down"}
+PAGES = {"controller-hung", "halted-at-3-am", "key-leaked", "other-balances", "position-to-leave", "venue-down"}
 
 
 def test_every_page_ends_in_commands_with_their_ends() -> None:

@@ -21,6 +21,7 @@ from controller.cli.shared.client import OperatorClient, data_directory
 from controller.cli.shared.http import JsonClient
 from controller.runtime.followers.high_water import FILE_NAME as HIGH_WATER_FILE
 from controller.runtime.followers.high_water import mark_elsewhere, read_mark
+from controller.settings.artifact import artifact_digest
 from controller.settings.deployment import (
     Listen,
     Settings,
@@ -82,6 +83,7 @@ def run_checks(directory: Path) -> list[CheckResult]:
         ("bot keys", lambda: check_bot_keys(directory, settings)),
         ("controller", lambda: _controller(directory, settings)),
         ("proposals", lambda: _proposals(directory)),
+        ("release", lambda: _release(directory, settings)),
         *(
             (f"venue {name}", _venue_check(venue, settings))
             for name, venue in (("testnet", settings.testnet), ("live", settings.live))
@@ -275,6 +277,20 @@ def _proposals(directory: Path) -> str | Warned:
         return "the policy and the release in the files are in force"
     found = "; ".join(f"the {one.document} in the file is not in force: {', '.join(one.changes)}" for one in proposals)
     return Warned(found, "Sign `gatehouse set-policy FILE` or `gatehouse set-release`, or restore the file and restart.")
+
+
+def _release(directory: Path, settings: Settings) -> str:
+    release = settings.release
+    if not release.path:
+        return f"{release.artifact[:19]}… is compared with nothing: [release] names no path"
+    found = artifact_digest(directory / release.path)
+    if found != release.artifact:
+        raise ConfigError(
+            f"{directory / release.path} has the digest {found}, and [release] names {release.artifact}",
+            code="release-differs",
+            remedy="Restore the bot's files, or write the digest into gatehouse.toml and sign `gatehouse set-release`.",
+        )
+    return f"{release.name} {release.version}: {directory / release.path} has its digest {found[:19]}…"
 
 
 def _ports_free(*listeners: Listen) -> str:

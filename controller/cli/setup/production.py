@@ -6,6 +6,7 @@ they are filled in, so the controller cannot start half configured.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,9 +26,9 @@ from controller.cli.setup.deployment import (
     roster_text,
 )
 from controller.cli.shared import places
+from controller.settings.artifact import artifact_digest
 from controller.settings.deployment import FILE_NAME
-from exchange.errors import UsageError
-from policies import canonical
+from exchange.errors import ConfigError, UsageError
 from policies.authority import Role
 from policies.stage import Mode
 
@@ -112,27 +113,27 @@ def _artifact(bot: Path | None) -> str:
     if bot is None:
         return ""
     try:
-        return canonical.digest(bot.read_bytes())
-    except OSError as error:
-        raise UsageError(
-            f"{bot} cannot be read: {error.strerror}", code="file-unreadable", remedy="Check the path after --bot."
-        ) from None
+        return artifact_digest(bot)
+    except ConfigError as error:
+        raise UsageError(error.message, code="file-unreadable", remedy="Check the path after --bot.") from None
 
 
 def _settings(name: str, ports: Ports, testnet: LocalVenue, wanted: Wanted, artifact: str) -> str:
     controller_id = "".join(char if char.isascii() and char.isalnum() else "-" for char in name.lower()).strip("-")
     bot = wanted.bot.stem if wanted.bot is not None else "bot"
+    path = json.dumps(str(wanted.bot.resolve()) if wanted.bot is not None else "", ensure_ascii=False)
     return f"""# Real money can be reached: the live venue is MEXC's own address and nothing else.
 controller_id = "{controller_id[:63] or "gatehouse"}"
 environment = "production"
 mock_balances = {{ USDT = "{_DOLLARS}" }}
 
-# The bot. `artifact` is the SHA-256 of what you run: gatehouse init --bot FILE, or sha256sum. Another bot starts again at MOCK, and
-# counts once `gatehouse set-release` is signed.
+# The bot. `artifact` is the digest of what you run: `gatehouse release digest PATH`. Another bot starts again at MOCK, and counts
+# once `gatehouse set-release` is signed. With `path` the controller compares what is there.
 [release]
 name = "{bot}"
 version = "1"
 artifact = "{artifact}"
+path = {path}
 
 [gateway]
 host = "{HOST}"

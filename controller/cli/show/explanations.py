@@ -162,7 +162,7 @@ def _next_gate(directory: Path) -> Explanation:
 
 
 def _halt(directory: Path) -> Explanation:
-    kinds = {"breach-detected", "halt-measured", "flatten-started", "flatten-ended"}
+    kinds = {"breach-detected", "halt-measured", "flatten-started", "flatten-ended", "rebaselined"}
     entries = _matching(
         directory, lambda entry, body: entry.kind in kinds or (entry.kind == "stage-changed" and body["stage"] == "HALTED")
     )

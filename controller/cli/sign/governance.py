@@ -72,18 +72,17 @@ def set_policy(
 def set_release(
     name: Annotated[str, typer.Option("--name", help="The bot's name.")],
     version: Annotated[str, typer.Option("--version", help="Its version.")],
-    artifact: Annotated[str, typer.Option("--artifact", help="The bot's file, or its digest as sha256:….")],
+    artifact: Annotated[str, typer.Option("--artifact", help="The bot's file or directory, or its digest as sha256:….")],
     key: KeysOption,
     reason: ReasonOption,
     directory: DirectoryOption = HERE,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Change the bot or its version. All evidence becomes void and the deployment goes back to MOCK."""
-    from controller.cli.sign.command_files import read_bytes
     from controller.core.decisions.governance import release_document
-    from policies import canonical
+    from controller.settings.artifact import artifact_digest
 
-    digest = artifact if artifact.startswith("sha256:") else canonical.digest(read_bytes(Path(artifact)))
+    digest = artifact if artifact.startswith("sha256:") else artifact_digest(Path(artifact))
     _ask(Verb.SET_RELEASE, release_document(name, version, digest), key, reason, directory, output)
 
 

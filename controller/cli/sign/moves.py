@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -116,15 +116,26 @@ def _move(
     carry_out(make_request(verb, reason=reason, to=to, step=step, postmortem=story), keys, directory, output)
 
 
-def carry_out(request: ProposeRequest, keys: Sequence[str], directory: Path, output: Output, *, show_receipt: bool = True) -> None:
-    """Propose a command, sign it with these keys, show it, and submit it."""
+def carry_out(
+    request: ProposeRequest,
+    keys: Sequence[str],
+    directory: Path,
+    output: Output,
+    *,
+    show_receipt: bool = True,
+    before_signing: Callable[[str], None] | None = None,
+) -> None:
+    """Propose a command, sign it with these keys, show it, and submit it. ``before_signing`` gets the subject of the proposal."""
     from controller.authority.envelope import Envelope
+    from controller.authority.verify import read_command
     from controller.cli.shared.client import OperatorClient
     from controller.cli.sign.command_files import sign_with
     from controller.cli.sign.command_view import print_command, print_gate, print_receipt
 
     with OperatorClient(directory) as client:
         proposal = client.propose(request)
+        if before_signing is not None:
+            before_signing(read_command(proposal.payload.encode()).subject)
         envelope = sign_with(Envelope(proposal.payload.encode()), keys, directory)
         if output is Output.TABLE:
             print_gate(proposal.gate)

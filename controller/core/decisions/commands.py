@@ -123,7 +123,7 @@ def proposal_asked(draft: Draft, request: ProposalAsked) -> SealReply:
     state = draft.after
     policy = _policy(state)
     if request.verb in WITH_SUBJECT:
-        governance.check(state, policy, request.verb, request.target, request.subject)
+        governance.check(state, policy, request.verb, request.target, request.subject, request.seen, draft.now)
         return SealReply("", "")
     _check_move(state, policy, request.verb, request.target, draft.now)
     gate = gate_for(request.verb, state.position.stage)
@@ -196,7 +196,7 @@ def _judge(draft: Draft, verified: VerifiedCommand, seen: Tick | None, *, anchor
     target = Position(command.target_stage, command.target_step)
     change: Change | None = None
     if command.verb in WITH_SUBJECT:
-        change = governance.check(state, policy, command.verb, target, command.subject)
+        change = governance.check(state, policy, command.verb, target, command.subject, seen, draft.now)
     else:
         _edge(state, command, policy, target, draft.now)
     _check_limits(command, change.policy if change is not None and change.policy is not None else policy, target)

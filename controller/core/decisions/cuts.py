@@ -10,8 +10,8 @@ its balances at one moment between our question and its answer. So of each trade
 Those in flight are in the balances up to a moment: of each symbol the first ones, in the order of their times. A list may cut times
 to the second (mexc-spot-v3.md §6), so the order of what only a list shows is not known within a second. Each possible moment is one
 **cut**. The account agrees if the totals of one cut are the venue's, in every asset. If none agrees, each cut has a **gap**: what
-the venue has more than we have then. The true gap is one of them, so a difference that lasts is in those of the next reading too, and
-there the trades that are in flight now are certain.
+the venue has more than we have then. The true gap is one of them, so a difference that lasts is in those of the next reading too,
+and there the trades that are in flight now are certain.
 
 The venue's balances may also be a little older than its trades. If only that explains them, nothing is concluded, and no number
 of such readings counts as agreement.

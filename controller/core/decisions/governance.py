@@ -1,6 +1,6 @@
 """Decisions about commands with a subject: veto, revoke, and changes of roster, policy and release. Called by ``commands``.
 
-Bot keys, alerts, drills, flattens and rates have files of their own.
+Bot keys, alerts, drills, flattens, rates and new baselines have files of their own.
 
 A new roster must be signed by the quorum of the old roster and by that of
 the new one, must raise the version by one, and must keep every revoked key revoked (the rules of a TUF root,
@@ -18,9 +18,9 @@ from controller.authority.command import Command
 from controller.authority.roster import KeyStatus, Roster, RosterKey, parse_roster_json
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import alerts, bot_keys, drills, flatten, moves, rates
+from controller.core.decisions import alerts, bot_keys, drills, flatten, moves, rates, rebaseline
 from controller.core.decisions.draft import Draft
-from controller.core.inputs import Release
+from controller.core.inputs import Release, Tick
 from controller.core.lifecycle import Position
 from controller.core.state import State
 from exchange.errors import GatehouseError, Refused
@@ -33,6 +33,7 @@ from policies.schema import Policy
 from policies.stage import LIVE_STAGES, Mode, Stage
 
 MOCK = Position(Stage.MOCK)
+NEVER = Millis(0)
 _Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$")]
 
 
@@ -41,7 +42,7 @@ class Change:
     """What a command with a subject changes in roster, policy and release; most commands change none of them.
 
     ``too_few_signers`` says how many persons could still sign, if they are too few; otherwise it is empty. ``at_start``: only a
-    start can take the policy over.
+    start can take the policy over. ``rebaseline`` is the new baseline of an account.
     """
 
     roster: Roster | None = None
@@ -49,6 +50,7 @@ class Change:
     at_start: bool = False
     release: Release | None = None
     too_few_signers: str = ""
+    rebaseline: rebaseline.Step | None = None
 
 
 class _ReleaseDocument(BaseModel):
@@ -87,8 +89,16 @@ def policy_after(policy: Policy, verb: Verb, subject: str) -> Policy:
         _refuse(error)
 
 
-def check(state: State, policy: Policy, verb: Verb, target: Position, subject: str) -> Change:
-    """Check a command with a subject, and return what it changes.
+def check(
+    state: State,
+    policy: Policy,
+    verb: Verb,
+    target: Position,
+    subject: str,
+    seen: Tick | None = None,
+    now: Millis = NEVER,
+) -> Change:
+    """Check a command with a subject, and return what it changes. ``seen`` is what is measured now, at ``now``.
 
     Raises:
         Refused: the command cannot be applied in the present state.
@@ -112,12 +122,13 @@ def check(state: State, policy: Policy, verb: Verb, target: Position, subject: s
         case Verb.SET_RELEASE:
             return _set_release(state, subject)
         case _:
-            _check_without_document(state, policy, verb, subject)
-    return Change()
+            return _without_document(state, policy, verb, subject, seen, now)
 
 
-def _check_without_document(state: State, policy: Policy, verb: Verb, subject: str) -> None:
+def _without_document(state: State, policy: Policy, verb: Verb, subject: str, seen: Tick | None, now: Millis) -> Change:
     match verb:
+        case Verb.REBASELINE:
+            return Change(rebaseline=rebaseline.check(state, policy, subject, seen, now))
         case Verb.ISSUE_BOT_KEY:
             bot_keys.check_issue(state, subject)
         case Verb.REVOKE_BOT_KEY:
@@ -134,6 +145,7 @@ def _check_without_document(state: State, policy: Policy, verb: Verb, subject: s
             flatten.check(state, policy, subject)
         case _:
             raise Refused(f"{verb} has no subject", code="no-subject", remedy="Propose the command without a subject.")
+    return Change()
 
 
 def apply(draft: Draft, command: Command, change: Change, persons: tuple[str, ...]) -> None:
@@ -144,6 +156,9 @@ def apply(draft: Draft, command: Command, change: Change, persons: tuple[str, ..
         return
     if command.verb not in KEEPS_PENDING:
         moves.void_pending(draft, cause=verb, reason=f"{verb} changed what the command was signed for")
+    if change.rebaseline is not None:
+        rebaseline.apply(draft, command, change.rebaseline)
+        return
     if command.verb in KEEPS_DOCUMENTS:
         _apply_without_document(draft, command, persons)
         return

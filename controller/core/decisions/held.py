@@ -102,6 +102,8 @@ class Held:
         samples, comparisons = replace(self, compared=()), replace(self, sample=None)
         sample_due = now - self.sampled_since >= HOLD_SAMPLE_MS or _judged(samples.over(before, now)) != _judged(before)
         compared_due = now - self.compared_since >= HOLD_COMPARED_MS or _judged(comparisons.over(before, now)) != _judged(before)
+        # An account that has not agreed since the start is not an account in which nothing changed.
+        compared_due = compared_due or any(before.ledger(one.venue).reconciled_at is None for one in self.compared)
         return replace(self, sample=self.sample if sample_due else None, compared=self.compared if compared_due else ())
 
     def without(self, written: Held) -> Held:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from controller.core import events as e
 from controller.core.bookings import trade_key
-from controller.core.decisions import absence, cuts, moves, trades, venue_reports
+from controller.core.decisions import absence, cuts, moves, trades, transfers, venue_reports
 from controller.core.decisions.cuts import Gap
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.whose import MAY_BE_OURS, find, is_being_answered, may_be_ours
@@ -70,6 +70,8 @@ def account_read(draft: Draft, reading: AccountRead) -> None:
     found = _Found([_not_ours(draft, report) for report in foreign], certain, questions - pending, pending)
     if not found.questions:
         verdict = cuts.compare(draft.after, reading, [fill for question, fill in undecided if question], quiet=quiet)
+        if transfers.recognise(draft, reading, verdict.gaps):
+            verdict = cuts.compare(draft.after, reading, [fill for question, fill in undecided if question], quiet=quiet)
         if not verdict.concluded and not foreign:
             return
         found.gaps = verdict.gaps
@@ -162,11 +164,12 @@ def _not_ours(draft: Draft, report: ListedOrder) -> str:
 
 def _conclude(draft: Draft, reading: AccountRead, found: _Found) -> None:
     before = draft.after.ledger(reading.venue)
-    sure, differences = {*found.certain, *before.suspected, *before.breaks}, set(found.differences)
+    sure, differences, hint = {*found.certain, *before.suspected, *before.breaks}, set(found.differences), ""
     if found.gaps and not found.questions:
         lasting = cuts.lasting(found.gaps, before.gaps)
         sure |= set(_balance_differences(reading, lasting))
         differences |= set(_balance_differences(reading, found.gaps[0].update(lasting)))
+        hint = transfers.advice(draft.after, reading)
     breaks = tuple(item for item in sorted(differences) if item in sure)
     draft.emit(
         e.Reconciled(
@@ -182,7 +185,8 @@ def _conclude(draft: Draft, reading: AccountRead, found: _Found) -> None:
     if breaks:
         draft.do(Alert(AlertKind.RECONCILIATION, f"{reading.venue} does not reconcile", "; ".join(breaks)[:500]))
         if _in_use(draft, reading.venue):
-            moves.integrity(draft, f"{reading.venue} does not reconcile: {'; '.join(breaks)[:300]}")
+            why = f"{reading.venue} does not reconcile: {'; '.join(breaks)[:300]}"
+            moves.integrity(draft, f"{why}. {hint}" if hint else why)
 
 
 def _in_use(draft: Draft, venue: VenueName) -> bool:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.core.decisions import flatten
+from controller.core.decisions import flatten, rebaseline
 from controller.core.decisions.commands import refusal_now
 from controller.core.inputs import Tick
 from controller.core.lifecycle import Position
 from controller.core.state import State, market_of
 from exchange.errors import GatehouseError
 from exchange.model import Millis
+from exchange.ports import VenueName
 from gates.registry import gate_for
 from policies.authority import Quorum, Verb, quorum
 from policies.rules import GateName
@@ -25,7 +26,8 @@ from policies.stage import LIVE_STAGES, Stage
 class WayOut:
     """One way out. ``refused`` is empty when a command would be applied now, ``remedy`` then too.
 
-    ``since``: since when this answer holds, as far as the state knows. ``waits``: what a flatten would wait for now.
+    ``since``: since when this answer holds, as far as the state knows. ``waits``: what a flatten would wait for now. ``venue``:
+    whose account gets a new baseline. That alone does not end the halt, but nothing leads up while the account differs.
     """
 
     verb: Verb
@@ -36,6 +38,7 @@ class WayOut:
     remedy: str
     since: Millis | None
     waits: str = ""
+    venue: VenueName | None = None
 
 
 def ways_out(state: State, seen: Tick, now: Millis) -> tuple[WayOut, ...]:
@@ -47,7 +50,18 @@ def ways_out(state: State, seen: Tick, now: Millis) -> tuple[WayOut, ...]:
     targets = [(Verb.RESUME, Position(Stage.VALIDATED)), (Verb.RESET, Position(Stage.MOCK)), (Verb.FLATTEN, state.position)]
     if came_from is not None and came_from.stage in LIVE_STAGES:
         targets.insert(0, (Verb.RESUME, Position(Stage.LIVE_EUR10)))
-    return tuple(_way(state, policy, verb, target, seen, now) for verb, target in targets)
+    baselines = tuple(_rebaseline(state, policy, venue, seen, now) for venue in rebaseline.differing(state))
+    return (*baselines, *(_way(state, policy, verb, target, seen, now) for verb, target in targets))
+
+
+def _rebaseline(state: State, policy: Policy, venue: VenueName, seen: Tick, now: Millis) -> WayOut:
+    needed, refusal = quorum(Verb.REBASELINE, Stage.HALTED, state.mode), None
+    try:
+        rebaseline.subject_now(state, policy, venue, seen, now)
+    except GatehouseError as error:
+        refusal = error
+    refused, remedy = (refusal.message, refusal.remedy) if refusal is not None else ("", "")
+    return WayOut(Verb.REBASELINE, state.position, needed, None, refused, remedy, since=None, venue=venue)
 
 
 def _way(state: State, policy: Policy, verb: Verb, target: Position, seen: Tick, now: Millis) -> WayOut:

@@ -57,6 +57,14 @@ def reconciled(state: State, event: e.Reconciled) -> State:
     return raise_alert(state, AlertKind.RECONCILIATION, f"{event.venue} does not reconcile", "; ".join(event.breaks)[:500])
 
 
+def capital_moved(state: State, event: e.CapitalMoved) -> State:
+    """Raise an alert for money that came or went: nothing halts, but a person has to know of it."""
+    came = "; ".join(f"{one.amount:+f} {one.asset}" for one in event.moves)
+    gone = ", ".join(f"{amount:f} {asset}" for asset, amount in event.taken.items())
+    taken = f"; gone of what gatehouse bought: {gone}" if gone else ""
+    return raise_alert(state, AlertKind.RECONCILIATION, f"money came to or left {event.venue}", f"{came}{taken}"[:500])
+
+
 def halted(state: State, event: e.StageChanged) -> State:
     """Raise an alert when the deployment halts."""
     here, before = Position(event.stage, event.step), Position(event.from_stage, event.from_step)

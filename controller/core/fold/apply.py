@@ -13,7 +13,7 @@ from immutables import Map
 from controller.authority.roster import parse_roster_json
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
-from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates
+from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, steps
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
 from controller.core.state import HaltFigures, Ledger, Pending, Proposal, Seal, SignedAuthority, State
@@ -250,8 +250,15 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
         fills_booked=len(event.known_trades),
         cursor=Millis(event.cursor),
         recent=(),
+        baselined_at=state.at,
     )
     return replace(state, ledgers=state.ledgers.set(event.venue, ledger))
+
+
+def _rebaselined(state: State, event: e.Rebaselined) -> State:
+    # What was measured of the account before is no evidence about the account as it is now.
+    state = steps.rebaselined(state, event)
+    return replace(state, tally=_new_tally(state, state.position)) if event.venue is state.watched else state
 
 
 def _account_checked(state: State, event: e.AccountChecked) -> State:
@@ -266,6 +273,7 @@ def _reconciled(state: State, event: e.Reconciled) -> State:
     ledger = replace(
         ledger,
         reconciled_at=agreed_at,
+        agreed_at=at if event.clean else ledger.agreed_at,
         clean=event.clean,
         breaks=event.breaks,
         suspected=event.suspected,
@@ -373,6 +381,8 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.CancelAccepted: lambda state, _: state,
     e.CancelRejected: lambda state, _: state,
     e.BalancesBaselined: _baselined,
+    e.Rebaselined: _rebaselined,
+    e.CapitalMoved: lambda state, event: alerts.capital_moved(steps.moved(state, event), event),
     e.Reconciled: _reconciled,
     e.AccountChecked: _account_checked,
     e.Sampled: _sampled,

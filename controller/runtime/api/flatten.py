@@ -18,6 +18,7 @@ _COMMANDS = {
     Verb.RESUME: "gatehouse resume --to {target} --postmortem FILE --key KEY --reason …",
     Verb.RESET: "gatehouse reset --key KEY --reason …",
     Verb.FLATTEN: "gatehouse flatten --key KEY --reason …",
+    Verb.REBASELINE: "gatehouse rebaseline --venue {venue} --key KEY --reason …",
 }
 
 
@@ -50,7 +51,8 @@ def _way(way: WayOut, policy: Policy) -> WayOutView:
         remedy=way.remedy,
         since_ms=way.since,
         waits=way.waits,
-        command=_COMMANDS[way.verb].format(target=way.target.stage.name),
+        command=_COMMANDS[way.verb].format(target=way.target.stage.name, venue=way.venue),
+        venue=way.venue,
     )
 
 

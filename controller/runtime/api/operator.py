@@ -24,7 +24,7 @@ from controller.console.schema import (
 )
 from controller.core import event_codec
 from controller.core import events as e
-from controller.core.decisions import evidence, landing
+from controller.core.decisions import evidence, landing, rebaseline
 from controller.core.decisions.draft import CommandReply, Decision, SealReply
 from controller.core.decisions.governance import policy_after, target_of
 from controller.core.inputs import CommandSubmitted, Input, ProposalAsked, SubmissionInvalid
@@ -254,7 +254,11 @@ class Operator(Reads):
         return await asyncio.to_thread(read) if self._remote else read()
 
     def _completed(self, request: ProposeRequest) -> ProposeRequest:
-        # A veto without a subject is about the pending command.
+        # A new baseline that names only the venue is about the reading of now; a veto without a subject about the pending command.
+        if request.verb is Verb.REBASELINE and (name := request.subject or "") in rebaseline.VENUES:
+            state, seen = self._writer.state, self._markets.measured_now()
+            subject = rebaseline.subject_now(state, _deployed(state), name, seen, self._now())
+            return request.model_copy(update={"subject": subject})
         pending = self._writer.state.pending
         if request.verb is not Verb.VETO or request.subject or pending is None:
             return request

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.core import events as e
+from controller.core.decisions.neutral import changed
 from controller.core.lifecycle import Position
 from policies.numbers import text
 
@@ -47,6 +48,11 @@ def _reconciled(event: e.Reconciled) -> str:
     return (
         f"{event.venue} reconciled{times}, {event.open_orders} open orders" if event.clean else f"{event.venue}: {'; '.join(found)}"
     )
+
+
+def _differences(event: e.Rebaselined) -> str:
+    found = changed(event.books, event.reading)
+    return "; ".join(f"{asset} {text(ours)} → {text(theirs)}" for asset, (ours, theirs) in found.items())
 
 
 def _sampled(event: e.Sampled) -> str:
@@ -126,6 +132,10 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.CancelRequested: lambda event: f"{event.client_id} to be cancelled, asked by {event.requested_by}",
         e.BalancesBaselined: lambda event: (
             f"{event.venue} baseline: " + ", ".join(f"{text(total)} {asset}" for asset, total in sorted(event.totals.items()))
+        ),
+        e.Rebaselined: lambda event: f"{event.venue} has a new baseline by command {event.command_id}: {_differences(event)}",
+        e.CapitalMoved: lambda event: (
+            f"{event.venue}: " + "; ".join(f"{text(one.amount)} {one.asset} by {one.id}" for one in event.moves)
         ),
         e.Reconciled: _reconciled,
         e.AccountChecked: lambda event: (

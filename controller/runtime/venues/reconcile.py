@@ -7,9 +7,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from controller.core.inputs import AccountRead, AccountSnapshot
+from controller.core.inputs import AccountRead, AccountSnapshot, MovesRead
 from controller.core.state import Ledger
 from controller.runtime.loop.inbox import Inbox
+from controller.runtime.venues.capital import CapitalHistory
 from controller.runtime.venues.strangers import Strangers
 from exchange.errors import GatehouseError
 from exchange.model import Fill, ListedOrder, Millis, SymbolRules
@@ -35,7 +36,7 @@ class _Began(NamedTuple):
 
 
 class Sweeper:
-    """Reads one venue's account every few seconds, and at once after a gap in its private stream."""
+    """Reads one venue's account every few seconds, and at once after a gap in its private stream. ``last`` is the last reading."""
 
     def __init__(
         self,
@@ -49,10 +50,15 @@ class Sweeper:
         rules: Callable[[], Mapping[str, SymbolRules]],
         strangers: Strangers,
         lost: Callable[[], bool] = lambda: False,
+        history: CapitalHistory | None = None,
     ) -> None:
-        """``lost``: whether the outcome of an order there is not known. Only a reading of an account that stood still tells."""
+        """``lost``: whether the outcome of an order there is not known. Only a reading of an account that stood still tells.
+
+        ``history`` is asked what came and went when the balances are other ones than ours; without one nobody is.
+        """
         self._lost = lost
         self._venue = venue
+        self._history = history
         self._rules = rules
         self._symbols = symbols
         self._strangers = strangers
@@ -62,6 +68,7 @@ class Sweeper:
         self._every_s = every_s
         self._soon = asyncio.Event()
         self._ended_ns: int | None = 0
+        self.last: AccountRead | None = None
 
     def sweep_soon(self) -> None:
         """Sweep at once: a report may have been missed."""
@@ -109,7 +116,10 @@ class Sweeper:
                 if still or enough:
                     later = [] if still else await self._fills(Millis(max(0, began.at - LATER_BACK_MS)))
                     snapshot = AccountSnapshot(tuple(orders), tuple(fills), after)
-                    self._deliver(began, snapshot, still=still, later=later, answered=answered)
+                    moved = (
+                        await self._history.explain(self._ledger(), snapshot, still=still) if self._history is not None else None
+                    )
+                    self._deliver(began, snapshot, still=still, later=later, answered=answered, moved=moved)
                     return
                 began, before = again, after
         finally:
@@ -131,7 +141,14 @@ class Sweeper:
         return [fill for symbol in self._symbols for fill in await self._venue.fills(symbol, since)]
 
     def _deliver(
-        self, began: _Began, snapshot: AccountSnapshot, *, still: bool, later: Sequence[Fill], answered: Millis
+        self,
+        began: _Began,
+        snapshot: AccountSnapshot,
+        *,
+        still: bool,
+        later: Sequence[Fill],
+        answered: Millis,
+        moved: MovesRead | None,
     ) -> None:
         name = self._venue.name
         self._strangers.sort(name, snapshot.open_orders, began.turn)
@@ -145,5 +162,7 @@ class Sweeper:
             still=still,
             later=tuple(later),
             answered_at=answered,
+            moved=moved,
         )
+        self.last = reading
         self._inbox.fact(reading, self._clock.monotonic_ns())

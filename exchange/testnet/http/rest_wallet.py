@@ -8,13 +8,16 @@ cannot move money expects 700007, and must get another code if the key can.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from exchange.testnet.access.auth import Permission
 from exchange.testnet.conditions.faults import Operation
 from exchange.testnet.http import openapi_parts as d
 from exchange.testnet.http.endpoint import Call, Endpoint
+from exchange.wire.account import parse_limit
 from exchange.wire.errors import ErrorCode, refuse
-from exchange.wire.wallet import Transfer, deposit_json, withdrawal_json
+from exchange.wire.numbers import parse_integer
+from exchange.wire.wallet import HISTORY_MOST, Transfer, deposit_json, withdrawal_json
 
 
 def _currencies(call: Call) -> object:
@@ -55,11 +58,15 @@ def _withdrawals(call: Call) -> object:
 
 
 def _transfers(call: Call, *, deposit: bool) -> Iterator[Transfer]:
-    """The account's transfers of one direction, newest first."""
-    coin = call.params.get("coin", "")
-    for one in reversed(call.venue.transfers):
-        if one.account == call.account and one.deposit is deposit and coin in {"", one.asset}:
-            yield one
+    """The account's transfers of one direction since ``startTime``, newest first, at most ``limit``."""
+    coin, start = call.params.get("coin", ""), call.params.get("startTime", "")
+    since = parse_integer("startTime", start) if start else 0
+    found = (
+        one
+        for one in reversed(call.venue.transfers)
+        if one.account == call.account and one.deposit is deposit and coin in {"", one.asset} and one.at >= since // 1_000 * 1_000
+    )
+    yield from islice(found, parse_limit(call.params, HISTORY_MOST, HISTORY_MOST))
 
 
 def _no_transfers(_: Call) -> object:
@@ -77,13 +84,14 @@ def _transfer(_: Call) -> object:
 _READ, _WRITE = Permission.SPOT_WITHDRAW_READ, Permission.SPOT_WITHDRAW_WRITE
 _CAPITAL = "/api/v3/capital"
 _QUERY = Operation.QUERY
+_HISTORY = (d.COIN, d.START, d.LIMIT)
 
 ENDPOINTS = (
     Endpoint("GET", f"{_CAPITAL}/config/getall", _QUERY, _READ, _currencies, "Every asset and its networks.", (), d.CURRENCIES),
     Endpoint(
-        "GET", f"{_CAPITAL}/withdraw/history", _QUERY, _READ, _withdrawals, "Withdrawals, newest first.", (d.COIN,), d.WITHDRAWALS
+        "GET", f"{_CAPITAL}/withdraw/history", _QUERY, _READ, _withdrawals, "Withdrawals, newest first.", _HISTORY, d.WITHDRAWALS
     ),
-    Endpoint("GET", f"{_CAPITAL}/deposit/hisrec", _QUERY, _READ, _deposits, "Deposits, newest first.", (d.COIN,), d.DEPOSITS),
+    Endpoint("GET", f"{_CAPITAL}/deposit/hisrec", _QUERY, _READ, _deposits, "Deposits, newest first.", _HISTORY, d.DEPOSITS),
     Endpoint(
         "GET", f"{_CAPITAL}/transfer", _QUERY, Permission.SPOT_TRANSFER_READ, _no_transfers, "No transfers.", (), d.NO_TRANSFERS
     ),

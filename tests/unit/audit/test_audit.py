@@ -21,11 +21,13 @@ from controller.core.inputs import AlertNoticed, DrillMeasured, SubmissionInvali
 from controller.journal.chain import Entry, Head, Record, genesis_hash, seal
 from exchange.errors import IntegrityError
 from exchange.model import Millis
+from exchange.ports import VenueName
 from policies import canonical
 from policies.authority import Verb
 from policies.document import canonical_bytes
 from policies.stage import Mode, Stage
-from tests.support.desk import BOT_KEYS, Desk, with_policy
+from tests.support.baselines import differ, shown
+from tests.support.desk import BOT_KEYS, D, Desk, with_policy
 
 Events = list[tuple[e.Event, Millis]]
 
@@ -259,13 +261,15 @@ def test_a_restart_does_not_change_the_audit() -> None:
 
 @pytest.fixture(scope="module")
 def overseen() -> Desk:
-    """A key issued and revoked, an alert acknowledged, a halt practised."""
+    """A key issued and revoked, an alert acknowledged, a withdrawal accepted, a halt practised."""
     desk = Desk().walk_to(Stage.TESTNET_VALIDATING)
+    differ(desk, VenueName.LIVE)
     desk.give(AlertNoticed(AlertKind.VENUE_LOCKOUT, "locked out", "HTTP 418"))
     for verb, subject in (
         (Verb.ISSUE_BOT_KEY, key_document("new-bot", "newbotkey", "sha256:" + "7" * 64)),
         (Verb.REVOKE_BOT_KEY, BOT_KEYS["demo-bot"]),
         (Verb.ACK_ALERT, desk.state.alerts[0].id),
+        (Verb.REBASELINE, shown(desk, VenueName.LIVE)),
         (Verb.DRILL, HALT_DRILL),
     ):
         assert desk.ask(verb, subject, "alice").code == ""
@@ -287,6 +291,10 @@ def test_bot_keys_acknowledgements_and_drills_are_checked_too(overseen: Desk) ->
         (e.BotKeyRevoked, {"key": "otherbotkey"}),
         (e.AlertAcknowledged, {"alert_id": "A-1"}),
         (e.DrillStarted, {"command_id": ""}),
+        (e.Rebaselined, {"reading": {"USDT": D("79")}}),
+        (e.Rebaselined, {"books": {"USDT": D("99")}}),
+        (e.Rebaselined, {"venue": VenueName.TESTNET}),
+        (e.Rebaselined, {"command_id": ""}),
     ],
 )
 def test_an_event_without_a_signed_command_is_found(overseen: Desk, kind: type[e.Event], changes: dict[str, Any]) -> None:

@@ -31,9 +31,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command line in this process, as with piped output."""
     monkeypatch.setattr(typer.testing, "_get_command", _built)
 
-    def invoke(*arguments: str | Path) -> Result:
+    def invoke(*arguments: str | Path, answer: str | None = None) -> Result:
         environment = {"COLUMNS": "200", "NO_COLOR": "1", "GATEHOUSE_DIR": None}
-        return CliRunner(env=environment).invoke(app, [str(argument) for argument in arguments])
+        return CliRunner(env=environment).invoke(app, [str(argument) for argument in arguments], input=answer)
 
     return invoke
 

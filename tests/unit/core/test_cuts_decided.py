@@ -200,6 +200,18 @@ def test_balances_older_than_the_trades_conclude_nothing(desk: Desk) -> None:
     assert found.suspected == ("BTC: ours 0.00009, mock 0.00004", "USDT: ours 94.6, mock 97.6")
 
 
+def test_an_account_that_stood_still_is_not_older_than_its_trades(desk: Desk) -> None:
+    old = desk.balances(MOCK)
+    client_id = order(desk)
+    desk.fill(client_id, "0.00004")
+    reading = Busy(desk)
+    desk.fill(client_id, "0.00005")
+    reading.balances = old
+    found = verdict(reading.ends(later=(), still=True))
+    assert found is not None
+    assert found.suspected
+
+
 def test_a_reading_that_took_longer_than_trades_are_kept_concludes_nothing(desk: Desk) -> None:
     reading = Busy(desk)
     desk.fill(order(desk), "0.00009")
@@ -353,7 +365,6 @@ def test_more_cuts_than_can_be_tried_never_count_as_agreement(desk: Desk) -> Non
     assert (found.agrees, found.concluded) == (False, False)
 
 
-
 # What has no id of ours yet
 
 
@@ -419,7 +430,9 @@ def test_a_lost_order_that_may_have_traded_is_an_open_question(desk: Desk) -> No
         assert found.suspected == (f"{client_id} may have traded: its outcome is not known",)
         desk.pass_time(3_000)
     # It was refused, so it did not trade, and the difference was there in the reading before.
-    desk.give(i.LookupAnswered(client_id, replace(desk.report(client_id, OrderStatus.REJECTED), executed=D(0)), absent_everywhere=False))
+    desk.give(
+        i.LookupAnswered(client_id, replace(desk.report(client_id, OrderStatus.REJECTED), executed=D(0)), absent_everywhere=False)
+    )
     reading = Busy(desk)
     reading.balances = traded
     reading.ends()

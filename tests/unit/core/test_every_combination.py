@@ -18,7 +18,7 @@ from controller.authority.verify import verify
 from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decide import decide
-from controller.core.decisions import commands, evidence
+from controller.core.decisions import commands, evidence, rebaseline
 from controller.core.decisions.bot_keys import key_document
 from controller.core.decisions.drills import HALT_DRILL
 from controller.core.decisions.flatten import ALL
@@ -27,6 +27,7 @@ from controller.core.decisions.rates import rate_document
 from controller.core.effects import AlertKind
 from controller.core.lifecycle import Position
 from exchange.errors import Refused
+from exchange.ports import VenueName
 from gates.engine import GateResult, evaluate
 from gates.verdict import Verdict
 from policies import canonical
@@ -65,6 +66,7 @@ LEADS: dict[Verb, dict[Position, Position]] = {
     Verb.DRILL: {place: place for place in (MOCK, TESTNET, VALIDATED)},
     Verb.FLATTEN: {place: place for place in PLACES},
     Verb.SET_RATE: {place: place for place in PLACES},
+    Verb.REBASELINE: {place: place for place in PLACES},
 }
 """Where each verb leads. Nothing waits for a cooling-off here, so there is nothing to veto."""
 
@@ -130,8 +132,20 @@ def subject_of(desk: Desk, verb: Verb) -> str:
             return ALL
         case Verb.SET_RATE:
             return rate_document(D("1.1"))
+        case Verb.REBASELINE:
+            return differing(desk)
         case _:
             return ""
+
+
+def differing(desk: Desk) -> str:
+    """Let the owner take money out of an account that is not in use, and describe what it shows."""
+    venue = VenueName.LIVE if desk.state.watched is not VenueName.LIVE else VenueName.TESTNET
+    desk.owner_moves(venue, "USDT", "-20")
+    for _ in range(2):
+        desk.sweep(venue)
+    assert desk.state.policy is not None
+    return rebaseline.subject_now(desk.state, desk.state.policy, venue, desk.seen(), desk.now)
 
 
 def payload_of(desk: Desk, verb: Verb, target: Position, subject: str) -> bytes:

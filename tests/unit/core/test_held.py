@@ -226,6 +226,18 @@ def test_what_is_judged_becomes_an_entry_at_once(desk: HoldingDesk, what: Callab
     assert kind in [type(event) for event, _ in desk.journal[before:]]
 
 
+def test_an_account_that_has_not_agreed_since_the_start_is_not_held(desk: HoldingDesk) -> None:
+    for _ in range(3):
+        desk.sweep(TESTNET, balances={})
+    desk.die()
+    before = len(desk.journal)
+    for _ in range(3):
+        desk.pass_time(3_000)
+        desk.sweep(TESTNET, balances={})
+    found = [event for event, _ in desk.journal[before:] if isinstance(event, e.Reconciled)]
+    assert [event.count for event in found] == [1, 1, 1]
+
+
 def test_no_entry_is_older_than_what_was_measured_before_it(desk: HoldingDesk) -> None:
     quiet(desk, 10_000)
     before, taken_at = len(desk.journal), taken(desk)

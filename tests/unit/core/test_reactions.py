@@ -376,7 +376,7 @@ def test_an_order_that_a_venue_which_is_back_does_not_explain_halts() -> None:
     assert "unknown for" in desk.state.halt_reason
 
 
-def test_a_live_order_without_an_outcome_halts_at_validated_although_the_testnet_is_away() -> None:
+def test_a_live_order_without_an_outcome_halts_at_validated_too() -> None:
     desk = desk_at(Stage.LIVE_EUR10).fork()
     desk.placed(desk.order("0.00003"), Unknown("time-out"))
     desk.move(Verb.DEMOTE, Stage.VALIDATED, signers=("alice",))
@@ -407,7 +407,7 @@ def test_a_start_while_the_testnet_is_away_pauses_too() -> None:
     assert gap_rule(desk)[0] is Verdict.PASS
 
 
-def test_without_real_money_what_is_only_not_seen_pauses_and_cancels_at_most() -> None:
+def test_without_real_money_what_is_not_seen_pauses_and_cancels_at_most() -> None:
     for event, stage in product(OCCURRENCES, RISK_ORDER):
         if event.unseen and not event.overdue and stage in WITHOUT_REAL_MONEY:
             found = reactions(event, stage)

@@ -185,7 +185,7 @@ def test_a_halting_breach_at_validated_leaves_only_a_reset(validated: Desk) -> N
 @pytest.mark.parametrize(
     ("unseen_ms", "kind", "refused"), [(None, HaltClass.BREACH, "validation-void"), (1, HaltClass.OPERATOR, "")]
 )
-def test_a_soft_breach_in_a_drill_at_validated_voids_it_if_it_saw_something(
+def test_a_soft_breach_in_a_drill_voids_it_if_something_was_seen(
     validated: Desk, monkeypatch: pytest.MonkeyPatch, unseen_ms: int | None, kind: HaltClass, refused: str
 ) -> None:
     desk = validated.fork()

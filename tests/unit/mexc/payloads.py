@@ -91,3 +91,14 @@ PRIVATE_ACCOUNT: dict[str, Any] = {  # docs: spot account update
     "vcoinName": "USDT", "coinId": "128f589271cb4951b03e71e6323eb7be", "balanceAmount": "21.94210356004384",
     "balanceAmountChange": "10", "frozenAmount": "0", "frozenAmountChange": "0", "type": "CONTRACT_TRANSFER", "time": 1736416910000,
 }  # fmt: skip
+DEPOSIT: dict[str, Any] = {  # docs: deposit history
+    "amount": "50000", "coin": "EOS", "network": "EOS", "status": 5, "address": "0x20b7cf77db93d6ef1ab979c49142ec168427fdee",
+    "txId": "01391d1c1397ef0a3cbb3c7f99a90846f7c8c2a8dddcddcf84f46b530dede203e1bc804", "insertTime": 1659513342000,
+    "unlockConfirm": "10", "confirmTimes": "24", "memo": "xxyy1122",
+}  # fmt: skip
+WITHDRAWAL: dict[str, Any] = {  # docs: withdraw history, with the status of one that is complete
+    "id": "bb17a2d452684f00a523c015d512a341", "txId": None, "coin": "EOS", "network": "EOS", "address": "zzqqqqqqqqqq",
+    "amount": "10", "transferType": 0, "status": 7, "transactionFee": "0", "confirmNo": None, "applyTime": 1665300874000,
+    "remark": "", "memo": "MX10086", "transHash": "0x0ced593b8b5adc9f600334d0d7335456a7ed772ea5547beda7ffc4f33a065c",
+    "updateTime": 1712134082000, "coinId": "128f589271cb495b03e71e6323eb7be", "vcoinId": "af42c6414b9a46c8869ce30fd51660f",
+}  # fmt: skip

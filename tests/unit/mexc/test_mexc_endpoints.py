@@ -15,7 +15,7 @@ from exchange.mexc.listenkeys import ListenKeyApi
 from exchange.mexc.reach import Reach
 from exchange.mexc.rest import PermanentRefusal
 from exchange.mexc.signer import LocalSigner, SignerLimits
-from exchange.model import OrderIntent, OrderType, Side
+from exchange.model import Millis, OrderIntent, OrderType, Side
 from exchange.ports import Ack, CancelAck, CancelFailed, VenueName
 from exchange.testnet.access.auth import ALL_PERMISSIONS, DEFAULT_PERMISSIONS, Permission
 from exchange.testnet.conditions.clock import SystemClock
@@ -115,6 +115,20 @@ async def test_a_query_proves_whether_a_key_may_see_money_movements(running: Run
     client = at(running, key)
     assert [await client.account.is_denied(path) for path in (WITHDRAWALS, TRANSFERS)] == [denied, denied]
     await client.aclose()
+
+
+async def test_what_came_and_left_is_listed_since_a_time(running: RunningTestnet, venue: MexcVenue) -> None:
+    before = running.venue.clock.now()
+    running.venue.transfer("rich", "USDT", Decimal("12.5"), deposit=True)
+    running.venue.transfer("rich", "BTC", Decimal("0.1"), deposit=False)
+    moves = await venue.capital_moves(before)
+    assert sorted((one.asset, one.amount) for one in moves) == [("BTC", Decimal("-0.1")), ("USDT", Decimal("12.5"))]
+    assert len({one.id for one in moves}) == 2
+    assert await venue.capital_moves(Millis(before + 60_000)) == []
+    poor = at(running, "mx0poor")
+    with pytest.raises(PermanentRefusal, match="700007"):
+        await poor.capital_moves(before)
+    await poor.aclose()
 
 
 async def test_a_wrong_signature_is_not_mistaken_for_a_missing_permission(running: RunningTestnet) -> None:

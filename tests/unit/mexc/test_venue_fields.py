@@ -20,6 +20,7 @@ from exchange.wire.pb.push_pb2 import PushDataV3ApiWrapper
 from exchange.wire.push import BalanceReason, BalanceUpdate
 from exchange.wire.push_decode import decode_push
 from exchange.wire.symbols import parse_symbol_rules
+from exchange.wire.wallet import parse_deposits, parse_withdrawals
 from tests.support.wire_readers import parse_batch_reply
 from tests.unit.mexc import payloads as p
 
@@ -55,6 +56,8 @@ READERS: dict[str, tuple[Any, Callable[[Any], object]]] = {
     "depth": (p.DEPTH, parse_depth),
     "exchangeInfo": (p.LISTING, parse_symbol_rules),
     "tradeFee": (p.TRADE_FEE["data"], lambda one: parse_trade_fee({**p.TRADE_FEE, "data": one})),
+    "deposit/hisrec": (p.DEPOSIT, lambda one: parse_deposits([one])[0]),
+    "withdraw/history": (p.WITHDRAWAL, lambda one: parse_withdrawals([one])[0]),
     "private.orders": (p.PRIVATE_ORDER, pushed("orders", "privateOrders")),
     "private.deals": (p.PRIVATE_DEAL, pushed("deals", "privateDeals")),
     "private.account": (p.PRIVATE_ACCOUNT, pushed("account", "privateAccount")),
@@ -121,3 +124,8 @@ def test_elements_of_a_batch_are_matched_by_id_and_never_by_position() -> None:
 def test_an_element_of_a_batch_that_names_no_order_is_unreadable() -> None:
     with pytest.raises(MalformedReply):
         parse_batch_reply([{"symbol": "BTCUSDT", "orderId": "1", "orderListId": -1}])
+
+
+def test_only_complete_deposits_and_withdrawals_are_read() -> None:
+    assert [n for n in range(1, 13) if parse_deposits([{**p.DEPOSIT, "status": n}])] == [5]
+    assert [n for n in range(1, 13) if parse_withdrawals([{**p.WITHDRAWAL, "status": n}])] == [7]

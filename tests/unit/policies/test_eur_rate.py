@@ -141,6 +141,11 @@ def test_a_signed_centre_moves_the_band() -> None:
     assert unused(ecb("1.1"), centre="1.2").outside
 
 
+def test_the_lowest_rate_is_that_of_the_ecb_at_the_edge_of_the_band() -> None:
+    edge = used(ecb("1.045"), pair("1.045", "1.1"))
+    assert edge.quote_per_eur == lowest(RATE, NO_RATES) == D("1.045") * D("0.98")
+
+
 # Properties
 
 amounts = st.decimals(min_value="0.6", max_value="1.6", places=6)

@@ -253,7 +253,7 @@ def test_every_floor_has_a_reason(floor: Any) -> None:
     ("stage", "gate"), [("mock", "testnet-ready"), ("testnet_validating", "validation"), ("validated", "live-ready")]
 )
 @pytest.mark.parametrize("op", ["<=", "<", "=="])
-def test_a_guard_that_would_halt_on_a_gap_that_its_gate_tolerates_is_refused(stage: str, gate: str, op: str) -> None:
+def test_a_guard_that_halts_on_what_its_gate_tolerates_is_refused(stage: str, gate: str, op: str) -> None:
     gap = {"id": "gap", "metric": "longest_gap_ms", "op": op, "threshold": "120000", "unit": "ms", "min_samples": 1}
     tree = tree_of(REHEARSAL)
     tree["gates"][gate] = [gap, *(rule for rule in tree["gates"][gate] if rule["metric"] != "longest_gap_ms")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -95,6 +96,25 @@ def test_doctor_expects_no_testnet_where_run_starts_one(run: Run, deployment: Pa
     rows = {row["check"]: row for row in printed(run("doctor", "--dir", deployment, "-o", "json"))}
     assert (rows["venue testnet"]["ok"], rows["venue live"]["ok"]) == (True, False)
     assert "`gatehouse run` starts it" in rows["venue testnet"]["found"]
+
+
+def doctors_row(run: Run, deployment: Path, check: str) -> tuple[str, str]:
+    """The verdict and the finding of one check."""
+    (row,) = (one for one in json.loads(run("doctor", "-d", deployment, "-o", "json").stdout) if one["check"] == check)
+    return row["verdict"], row["found"]
+
+
+def test_doctor_computes_the_bots_digest_again(run: Run, deployment: Path, tmp_path: Path) -> None:
+    bot, settings = tmp_path / "bot", deployment / "gatehouse.toml"
+    bot.mkdir()
+    (bot / "main.py").write_text("buy()")
+    before = load_settings(deployment).release.artifact
+    assert doctors_row(run, deployment, "release")[1].endswith("[release] names no path")
+    settings.write_text(settings.read_text().replace("[release]", f'[release]\npath = "{bot}"'))
+    computed = run("release", "digest", bot).stdout.strip()
+    assert doctors_row(run, deployment, "release") == ("FAIL", f"{bot} has the digest {computed}, and [release] names {before}")
+    settings.write_text(settings.read_text().replace(before, computed))
+    assert doctors_row(run, deployment, "release")[0] == "PASS"
 
 
 def test_doctor_finds_a_secret_that_others_can_read(run: Run, deployment: Path) -> None:

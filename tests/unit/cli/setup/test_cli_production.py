@@ -45,6 +45,7 @@ def test_a_complete_deployment_loads_and_names_mexc_alone_as_live(run: Run, tmp_
     assert read_accounts(directory / settings.testnet.run.accounts)[0].api_key == settings.testnet.api_key
     assert settings.signer is not None
     assert (settings.release.name, settings.release.artifact) == ("maker", canonical.digest(b"buy()"))
+    assert Path(settings.release.path) == bot
     policy = load_policy((directory / "policy.toml").read_bytes())
     assert (policy.environment, policy.mode) == (Environment.PRODUCTION, Mode(profile))
 

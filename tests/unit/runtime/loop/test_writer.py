@@ -396,6 +396,17 @@ async def test_a_fenced_writer_with_nothing_to_write_finds_out(shell: Shell) -> 
     assert not shell.permits.current().is_live()
 
 
+async def test_a_planned_stop_journals_what_is_held_back(shell: Shell) -> None:
+    for _ in range(3):
+        await tick_and_step(shell)
+    seen, entries = shell.writer.seen, len(shell.kinds_on_disk())
+    assert seen.tally != shell.writer.state.tally
+    assert seen.seq == shell.writer.state.seq == entries
+    shell.writer.write_held()
+    assert shell.writer.state.tally == shell.writer.seen.tally == seen.tally
+    assert shell.kinds_on_disk()[entries:] == ["sampled"]
+
+
 async def test_a_permit_is_dated_from_when_its_batch_began(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     append = SqliteJournal.append
 
