@@ -27,7 +27,7 @@ from tests.support.ordinary.load import burning, residents
 from tests.support.ordinary.scene import ACCOUNT, Scene
 from tests.support.rig import SYMBOL
 
-VALIDATING, VALIDATED, LIVE, RAMPING = "TESTNET_VALIDATING", "VALIDATED", "LIVE_€10", "RAMPING 1"
+VALIDATING, VALIDATED, LIVE, RAMPING = "TESTNET_VALIDATING", "VALIDATED", "LIVE_€10", "RAMPING step 1"
 WITH_MONEY = frozenset({LIVE, RAMPING})
 CORES = os.cpu_count() or 2
 BURNERS = 20 * CORES
@@ -80,7 +80,7 @@ async def _unresolved(scene: Scene) -> None:
 
 async def _unresolved_for_long(scene: Scene) -> None:
     async with scene.front.unresolved():
-        await asyncio.sleep(30)
+        await asyncio.sleep(20)
 
 
 async def _offline(scene: Scene) -> None:
@@ -183,6 +183,26 @@ async def _owners_order(scene: Scene) -> None:
     scene.live.venue.cancel(ACCOUNT, OrderRef(SYMBOL, client_id="by-hand"))
 
 
+async def _deposit(scene: Scene) -> None:
+    await _transfer(scene, "deposits")
+
+
+async def _withdrawal(scene: Scene) -> None:
+    await _transfer(scene, "withdrawals")
+
+
+async def _transfer(scene: Scene, path: str) -> None:
+    """One dollar, at the venue that the deployment trades on; then the time until the account has been read again."""
+    if (await scene.status())["venue"] == "live":
+        scene.live.venue.transfer(ACCOUNT, "USDT", Decimal(1), deposit=path == "deposits")
+    else:
+        document = {"account": "testnet", "asset": "USDT", "amount": "1"}
+        async with http_at("http://127.0.0.1:8710", timeout=30) as http:
+            answer = await http.post(f"/__control/{path}", json=document, headers=_token(scene))
+            assert answer.status_code == 200, answer.text
+    await asyncio.sleep(60)
+
+
 async def _fees_in_mx(scene: Scene) -> None:
     scene.live.venue.mx_fees.switch(ACCOUNT, on=True)
     try:
@@ -216,6 +236,7 @@ def _token(scene: Scene) -> dict[str, str]:
 RESUME = "resume with a post-mortem"
 BLIND = Expected(Outcome.HALT, sees="quote-stale", way_out=f"{RESUME} once MEXC answers; the policy waits 60 s with real money")
 PAUSED = Expected(Outcome.DENIED, 110_000)
+MOVED = Expected(Outcome.GAP, 30_000, sees="money of the owner was booked")
 OVERLOAD = Expected(Outcome.DENIED, 60_000)
 IN_MX = Expected(Outcome.HALT, sees="MX", way_out=f"switch it off, {RESUME}")
 BY_HAND = Expected(Outcome.HALT, sees="is not ours", way_out="cancel it, resume to VALIDATED")
@@ -226,7 +247,7 @@ EVENTS = (
     Event("every reply takes 2 s, for 20 s", _slow_replies, everywhere(Expected(Outcome.DENIED, 30_000))),
     Event("DNS does not resolve for 5 s", _unresolved, everywhere(SHORT_GAP, VALIDATING, LIVE)),
     Event(
-        "DNS does not resolve for 30 s",
+        "DNS does not resolve for 20 s",
         _unresolved_for_long,
         everywhere(Expected(Outcome.DEMOTED, way_out="climb again"), LIVE)
         | (everywhere(PAUSED, VALIDATING, VALIDATED) if BLIND_STAGES else {}),
@@ -240,6 +261,8 @@ EVENTS = (
     Event("the log is rotated", _log_rotation, everywhere(ON, VALIDATING, LIVE)),
     Event("the ECB publishes another rate", _new_rate, everywhere(replace(ON, sees="the ECB says"), LIVE, RAMPING)),
     Event("the rate's centre is moved", _set_rate, everywhere(replace(ON, sees="a person signed the rate"), LIVE, RAMPING)),
+    Event("the owner deposits 1 USDT", _deposit, everywhere(MOVED, VALIDATING, LIVE)),
+    Event("the owner withdraws 1 USDT", _withdrawal, everywhere(MOVED, VALIDATING, LIVE)),
     Event("the policy is tightened", _tightened, everywhere(ON, LIVE)),
     Event("the symbol goes offline for 75 s", _offline, everywhere(Expected(Outcome.DENIED, 170_000), LIVE)),
     Event(
@@ -255,9 +278,5 @@ EVENTS = (
 SHORT = ("listenKeys expire", "controller kill -9", "the log is rotated")
 """Those that `make test` plays."""
 
-NOT_PLAYED = (
-    "a deposit",
-    "a withdrawal",
-    *(() if BLIND_STAGES else ("the venue down for 90 s, and DNS for 30 s, without real money",)),
-)
+NOT_PLAYED = () if BLIND_STAGES else ("the venue down for 90 s, and DNS for 20 s, without real money",)
 """Events of the week that this version of gatehouse has no answer to yet, so they are not played."""

@@ -113,6 +113,8 @@ def read(before: str, entries: list[dict[str, Any]], began_ms: int, after: str) 
             seen.disarmed.append(f"disarmed: {body['reason'][:50]}")
         elif kind == "stage-changed" and body["stage"] == "HALTED":
             seen.halt = body["reason"]
+        elif kind == "capital-moved":
+            seen.notes.append("money of the owner was booked")
         elif kind == "eur-rate-read":
             seen.notes.append(f"the ECB says {body['high']}")
         elif kind == "eur-rate-set":

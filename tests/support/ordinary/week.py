@@ -117,7 +117,7 @@ class Week:
                 "",
                 f"{len(self.rows)} events, {other} with another outcome, {self.false_halts} false halts, {gap}",
                 f"worst exposure by MEXC's own books: {self.most:.1%} of the cap, in {self.scene.books.looks} looks",
-                f"not played yet: {'; '.join(e.NOT_PLAYED)}",
+                f"not played yet: {'; '.join(e.NOT_PLAYED) or 'nothing'}",
             ]
         )
 
@@ -152,7 +152,7 @@ class Week:
 
     def _weigh(self, position: str) -> None:
         """Whether more than the cap was ever in use at MEXC, by its own books."""
-        stage, _, step = position.partition(" ")
+        stage, _, step = position.partition(" step ")
         if stage in {"LIVE_€10", "RAMPING"}:
             cap = cap_eur(self.scene.policy, Stage(stage), int(step or 0))
             self.most = max(self.most, self.scene.books.most_since / cap)
