@@ -174,6 +174,8 @@ def _judged_ledger(ledger: Ledger) -> Ledger:
         reconciled_at=_known(ledger.reconciled_at),
         read_at=_known(ledger.read_at),
         read_since=Millis(0),
+        # With an earlier one more deposits and withdrawals can explain a difference, and each that was booked is known by its id.
+        agreed_at=Millis(0),
         equity_eur=_known(ledger.equity_eur),
         exposure_eur=_known(ledger.exposure_eur),
         sampled_at=_known(ledger.sampled_at),
