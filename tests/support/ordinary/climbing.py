@@ -13,7 +13,7 @@ from tests.support.rig import _may_go_up
 NEEDED = tuple(kind for kind, spec in DRILLS.items() if spec.metric is not None)
 
 OFTEN_S, SELDOM_S = 1.5, 20.0
-"""Seconds between two orders that fill: while a gate asks for them, and else. Every fill costs a fee, and gates judge it."""
+"""Seconds between two orders that fill: while a gate asks for them, and else. Every fill costs a fee."""
 
 
 async def climb(scene: Scene, position: str, *, within: float = 240) -> None:
