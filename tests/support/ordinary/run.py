@@ -46,7 +46,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mode", choices=("solo", "team", "both"), default="both")
     parser.add_argument("--keep", action="store_true", help="keep the deployment's files")
-    parser.add_argument("--only", default="", help="only events whose name has this in it")
+    parser.add_argument("--only", default="", help="only events whose name has one of these words in it, comma between")
     parser.add_argument("--skip", help="not the events whose name has this in it")
     parser.add_argument("--at", default="", help="only events at positions whose name has this in it")
     parser.add_argument("--seconds", type=float, default=float(os.environ.get("ORDINARY_SECONDS") or 0), help="a long run instead")
@@ -76,7 +76,11 @@ async def _week(here: Scene, options: argparse.Namespace) -> bool:
     from tests.support.ordinary.events import EVENTS, SHORT, VALIDATING
     from tests.support.ordinary.week import POSITIONS, Week
 
-    events = [one for one in EVENTS if options.only in one.name and (one.name in SHORT or not options.short)]
+    events = [
+        one
+        for one in EVENTS
+        if any(word in one.name for word in options.only.split(",")) and (one.name in SHORT or not options.short)
+    ]
     events = [one for one in events if not options.skip or options.skip not in one.name]
     week = Week(here, events, [one for one in POSITIONS if options.at in one])
     positions = (VALIDATING,) if options.short else POSITIONS

@@ -103,9 +103,10 @@ class Scene(Rig):
         return envelope.text
 
     async def order_of(self, verb: str, **fields: Any) -> None:
-        """A signed command of everybody; it must be accepted."""
+        """A signed command of everybody; it must be accepted, and applied when its cooling-off period is over."""
         answer = await self.command(verb, *self.signers, **fields)
         assert answer.status_code == 200, answer.text
+        await self.until(lambda now: now["pending"] is None)
 
     async def trade(self) -> None:
         """Start the bot."""
