@@ -21,6 +21,7 @@ from tests.support.loopback import http_at
 from tests.support.rig import SYMBOL, Rig, free_port, rig
 
 STAGE = "TESTNET_VALIDATING"
+WITHOUT_LOCKS = Path(__file__).parents[1] / "support" / "without_locks.py"
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ async def send_order_without_waiting(deployment: Rig, price: str) -> httpx.Respo
 
 
 def second_host(first: Rig) -> Rig:
-    """The same deployment as on a second host: its own ports and locks, and the same journal."""
+    """The same deployment as on a second host: its own ports, and the same journal. It runs as ``WITHOUT_LOCKS`` says."""
     directory = first.directory.with_name("second_host")
     shutil.copytree(first.directory, directory, ignore=shutil.ignore_patterns("var", "*.log"))
     (directory / "var").mkdir(mode=0o700)
@@ -83,7 +84,7 @@ async def test_a_controller_that_slept_through_a_take_over_ends_without_acting(d
     deployment.process.send_signal(signal.SIGSTOP)
     newer = second_host(deployment)
     request = asyncio.create_task(send_order_without_waiting(deployment, price))
-    await newer.start()
+    await newer.start(script=(str(WITHOUT_LOCKS),))
     try:
         assert (await newer.armed())["stage"] == STAGE
         before = orders(newer)

@@ -338,7 +338,6 @@ BY_HAND: tuple[tuple[str, type[Governed], Position, Callable[[Governed], None]],
     ("set-release", Team, Position(Stage.VALIDATED), _does(Verb.SET_RELEASE)),
     ("issue-bot-key", Team, Position(Stage.VALIDATED), _does(Verb.ISSUE_BOT_KEY)),
     ("drill", Team, Position(Stage.VALIDATED), lambda machine: machine.somebody_practises_a_halt(("alice",), "empty")),
-    ("soft:VALIDATED", Team, Position(Stage.VALIDATED), _loses_sight),
     ("soft:LIVE_€10", Team, Position(Stage.LIVE_EUR10), _loses_sight),
     ("soft:RAMPING", Team, Position(Stage.RAMPING, 1), _loses_sight),
 )

@@ -251,13 +251,19 @@ class BusyVenue:
     async def _bot(self, seconds: float) -> None:
         for number in range(int(seconds * self.pace.orders_a_second)):
             await asyncio.sleep(1 / self.pace.orders_a_second)
-            side = Side.BUY if self.dice.random() < 0.5 else Side.SELL
             price = self.desk.price + D(self.dice.randrange(-500, 500)) / 100
             size = D(self.dice.choice((20, 25, 30))) / 1_000_000
+            side = Side.SELL if self.dice.random() < 0.5 and self._for_sale() >= size else Side.BUY
             self.desk.now = self.clock.now()
             self.asked += 1
             self.admitted += isinstance(self._give(self.desk.requested(str(size), str(price), side=side)).reply, Admitted)
             self._market(number)
+
+    def _for_sale(self) -> Decimal:
+        """What the bot bought and no order of it may still sell: nothing else of the account is its own."""
+        state = self.desk.state
+        selling = (order.quantity - order.booked for order in state.open_on(MOCK) if order.side is Side.SELL and order.quantity)
+        return state.ledger(MOCK).bought.get("BTC", D(0)) - sum(selling, D(0))
 
     def _market(self, number: int) -> None:
         resting = self._resting()
