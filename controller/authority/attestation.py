@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import warnings
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -22,6 +23,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.utils import CryptographyDeprecationWarning
 
 from controller.authority.publickey import PublicKey, WireReader, parse_public_line
 from controller.authority.refusal import Refusal
@@ -63,13 +65,27 @@ def problem(key: RosterKey, roots: Iterable[str]) -> str:
     return _problem(key.public, key.attestation.statement, key.attestation.challenge, tuple(roots))
 
 
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    IndexError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    CryptographyDeprecationWarning,
+)
+"""What the libraries raise for bytes that are no certificate, signature or key."""
+
+
 @lru_cache(maxsize=256)
 def _problem(public: str, statement: str, challenge: str, roots: tuple[str, ...]) -> str:
     try:
         return _check(parse_public_line(public), _decoded(statement), _decoded(challenge), roots)
     except Unauthorised as error:
         return f"its attestation cannot be read: {error.message}"
-    except (ValueError, TypeError, IndexError, InvalidSignature, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         return f"its attestation cannot be read: {str(error) or type(error).__name__}"
 
 
@@ -77,7 +93,7 @@ def _check(public: PublicKey, statement: bytes, challenge: bytes, roots: tuple[s
     reader = WireReader(statement, Refusal.UNUSABLE_KEY)
     if reader.string() != _FORM:
         return f"its attestation is not of the form {_FORM.decode()}"
-    certificate, signature, data = x509.load_der_x509_certificate(reader.string()), reader.string(), _bytes(reader.string())
+    certificate, signature, data = _certificate(reader.string()), reader.string(), _bytes(reader.string())
     reader.uint32()
     reader.string()
     reader.finish()
@@ -135,13 +151,20 @@ def _certificate_problem(certificate: x509.Certificate, model: bytes, roots: tup
         if extension.oid == _AAGUID and getattr(extension.value, "value", b"")[2:] != model:
             return "its attestation is of another model than its certificate"
     for root in roots:
-        issuer = x509.load_der_x509_certificate(_decoded(root))
+        issuer = _certificate(_decoded(root))
         try:
             certificate.verify_directly_issued_by(issuer)
         except (InvalidSignature, ValueError, TypeError):
             continue
         return "" if _is_authority(issuer) else "the root that issued its certificate is no authority"
     return "its attestation is not of a maker that the policy names"
+
+
+def _certificate(der: bytes) -> x509.Certificate:
+    """A certificate, and none that the library reads only with a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CryptographyDeprecationWarning)
+        return x509.load_der_x509_certificate(der)
 
 
 def _is_authority(issuer: x509.Certificate) -> bool:

@@ -37,6 +37,7 @@ async def test_a_holding_in_a_symbol_that_went_offline_shows_until_it_is_back(tm
         assert "symbol" in [alert["kind"] for alert in status["oversight"]["alerts"]], "the alert stays until it is acknowledged"
         (reopened,) = await one.entries("symbol-reopened")
         assert (reopened["body"]["symbol"], reopened["body"]["why"]) == (SYMBOL, "it can be traded")
+        await one.takes_orders()
         assert (await one.buy(await one.resting_price(), "0.00003", "again")).status_code == 200
 
 

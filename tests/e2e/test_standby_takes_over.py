@@ -114,6 +114,7 @@ async def test_when_the_leader_is_killed_the_standby_sends_no_order_twice(two: P
     assert status["epoch"] == 3
     assert "takeover" in {alert["kind"] for alert in status["oversight"]["alerts"]}
     (doomed,) = await open_orders(two.second)
+    await two.second.takes_orders()
     following = await placed(two.second, "after-the-takeover")
     assert [two.first.testnet.received("testnet", one) for one in (doomed, following)] == [1, 1]
     assert await open_orders(two.second) == {doomed, following}

@@ -118,12 +118,14 @@ def test_no_bytes_are_an_attestation(data: bytes, challenge: bytes) -> None:
 WHOLE = MAKER.attests(ED)
 
 
-@given(at=st.integers(min_value=0), bit=st.integers(min_value=0, max_value=7))
-def test_no_changed_bit_of_a_good_one_is_attested(at: int, bit: int) -> None:
-    statement = bytearray(base64.b64decode(WHOLE.statement))
-    at %= len(statement) - 8  # The last eight bytes are reserved and mean nothing.
-    statement[at] ^= 1 << bit
-    assert problem(key_of(ED, listed(bytes(statement))), ROOTS)
+def test_no_changed_bit_of_a_good_one_is_attested() -> None:
+    good = base64.b64decode(WHOLE.statement)
+    # The last eight bytes are reserved and mean nothing.
+    for at in range(len(good) - 8):
+        for bit in range(8):
+            statement = bytearray(good)
+            statement[at] ^= 1 << bit
+            assert problem(key_of(ED, listed(bytes(statement))), ROOTS), (at, bit)
 
 
 def test_only_a_security_key_may_list_one() -> None:
