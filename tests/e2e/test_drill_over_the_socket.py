@@ -44,6 +44,7 @@ async def test_a_drill_cancels_all_is_measured_and_the_bot_trades_again(tmp_path
         assert 0 <= last["breach_to_latch_us"] < last["latch_to_cancelled_us"]
         assert (status["stage"], status["halt_reason"]) == ("TESTNET_VALIDATING", "")
         assert resting(deployment) == 0
+        await deployment.takes_orders()
         assert (await deployment.buy(await deployment.resting_price(), "0.00003", "afterwards")).status_code == 200
         (entry,) = await deployment.entries("drill-finished")
         assert entry["body"]["latch_to_cancelled_us"] == last["latch_to_cancelled_us"]

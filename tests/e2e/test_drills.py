@@ -57,6 +57,7 @@ async def passed(deployment: Rig, kind: DrillKind, *, within: float = 60) -> dic
 
 
 async def trades_again(deployment: Rig) -> None:
+    await deployment.takes_orders()
     answer = await deployment.buy(await deployment.resting_price(), "0.00003", "afterwards")
     assert answer.status_code == 200, answer.text
 
@@ -107,7 +108,9 @@ async def test_a_silent_controller_is_cancelled_and_the_log_absorbed(tmp_path: P
     async with watched(tmp_path / "deployment") as deployment:
         await deployment.start()
         await deployment.climb("TESTNET_VALIDATING")
-        await deployment.until(lambda status: status["armed"] and status["watchdog"]["venues"] == ["testnet"])
+        await deployment.until(
+            lambda status: status["armed"] and not status["guard_level"] and status["watchdog"]["venues"] == ["testnet"]
+        )
         assert (await deployment.buy(await deployment.resting_price(), "0.00003", "rests")).status_code == 200
         await begin(deployment, DrillKind.WATCHDOG)
         measured = await passed(deployment, DrillKind.WATCHDOG)

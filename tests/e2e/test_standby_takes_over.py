@@ -56,6 +56,7 @@ def halted(status: dict[str, object]) -> bool:
 
 
 async def placed(rig: Rig, bot_id: str) -> str:
+    await rig.takes_orders()
     answer = await rig.buy(await rig.resting_price(), "0.00002", bot_id)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["orderId"])
@@ -114,7 +115,6 @@ async def test_when_the_leader_is_killed_the_standby_sends_no_order_twice(two: P
     assert status["epoch"] == 3
     assert "takeover" in {alert["kind"] for alert in status["oversight"]["alerts"]}
     (doomed,) = await open_orders(two.second)
-    await two.second.takes_orders()
     following = await placed(two.second, "after-the-takeover")
     assert [two.first.testnet.received("testnet", one) for one in (doomed, following)] == [1, 1]
     assert await open_orders(two.second) == {doomed, following}

@@ -57,7 +57,9 @@ async def placed(deployment: Rig, count: int = 3) -> None:
     """Start, climb to the testnet and leave some orders resting there."""
     await deployment.start()
     await deployment.climb("TESTNET_VALIDATING")
-    await deployment.until(lambda status: status["armed"] and status["watchdog"]["venues"] == ["testnet"])
+    await deployment.until(
+        lambda status: status["armed"] and not status["guard_level"] and status["watchdog"]["venues"] == ["testnet"]
+    )
     price = await deployment.resting_price()
     for number in range(count):
         answer = await deployment.buy(price, "0.00003", f"resting-{number}")

@@ -67,7 +67,9 @@ async def test_a_controller_behind_a_cut_cable_leaves_no_order_and_halts(tmp_pat
     async with apart(tmp_path / "deployment", space) as deployment:
         await deployment.start()
         await deployment.climb("TESTNET_VALIDATING")
-        await deployment.until(lambda status: status["armed"] and status["watchdog"]["venues"] == ["testnet"])
+        await deployment.until(
+            lambda status: status["armed"] and not status["guard_level"] and status["watchdog"]["venues"] == ["testnet"]
+        )
         price = await deployment.resting_price()
         for number in range(3):
             answer = await deployment.buy(price, "0.00003", f"resting-{number}")
