@@ -28,7 +28,6 @@ HOSTS = f"127.0.0.1 localhost\n{ECB} {BANK}\n"
 RESOLVED = HOSTS + f"{MEXC} {' '.join(NAMES)}\n"
 UNSHARE = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
-VETO = '\n        "people need ten minutes to veto"'
 COVERED = "(MetricName.COVERED_MS, Op.AT_LEAST, "
 SHORTER: Mapping[str, Sequence[tuple[str, str]]] = {
     "policies/floors.py": (
