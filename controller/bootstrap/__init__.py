@@ -21,6 +21,7 @@ from controller.bootstrap.leadership import Leadership, ProcessServices, acquire
 from controller.bootstrap.rates import open_rates
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
 from controller.bootstrap.release import watch_release
+from controller.bootstrap.remote_claims import open_remote_claims
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.stopping import StopSignals, cancel_before_stop, end_start
@@ -89,12 +90,13 @@ async def run(
         signals = StopSignals(end_start)
         services = _open_services(deployment, clock, redactor, stack)
         signers = stack.enter_context(open_signers(deployment, _alert_on(asyncio.get_running_loop(), services.alerts)))
-        leadership = await acquire_leadership(deployment, services, signals.stop, on_standby)
+        leadership = await acquire_leadership(deployment, services, signals.stop, on_standby, on_waiting)
         if leadership is None:
             return
         deployment = _in_force(deployment, leadership)
         # Runs after the journal is closed, so that a standby does not wait for a checkpoint target.
         stack.push_async_callback(services.publisher.finish)
+        stack.push_async_callback(services.remote_claims.release)
         stack.callback(leadership.claims.close)
         stack.callback(leadership.journal.close)
         keep_watchdog(deployment, services.alerts, stack)
@@ -146,6 +148,7 @@ def _open_services(deployment: Deployment, clock: Clock, redactor: Redactor, sta
         alerts=alerts,
         telemetry=telemetry,
         publisher=open_publisher(deployment, key, clock, alerts, redactor),
+        remote_claims=open_remote_claims(deployment, key, clock, alerts.notify),
         history=RecentHistory(),
         snapshots=Snapshots(deployment.data, key),
         latch=LatchFile(deployment.data / LATCH_FILE, latch_elsewhere(elsewhere, deployment.directory) if elsewhere else None),
@@ -213,10 +216,12 @@ async def _assemble(
             forbid_growth=growth_switch(journal),
             journal_hold=journal_hold(journal),
             watchdog=ties_of(deployment, services.redactor),
+            remote_claims=services.remote_claims,
         )
     )
     assembly.writer.add_follower(lambda batch: signers.follow(batch.after))
     permits.require(lambda: signers.problem(assembly.writer.state.venue))
+    permits.require(lambda: services.remote_claims.problem if assembly.writer.state.venue is VenueName.LIVE else "")
     return assembly
 
 

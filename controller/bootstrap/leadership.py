@@ -12,7 +12,9 @@ from threading import Event, Thread
 from controller.bootstrap.first_halt import FirstHalt, find_first_halt, halt_of, halt_of_standby, mark_places, open_high_water
 from controller.bootstrap.journal import open_verified, recover_state
 from controller.bootstrap.read import Deployment
+from controller.bootstrap.remote_claims import claim_waits
 from controller.bootstrap.servers import open_standby_servers
+from controller.bootstrap.waiting import OnWaiting
 from controller.core.effects import Alert, AlertKind
 from controller.journal.chain import Head
 from controller.journal.claim import AccountClaims, claim_accounts
@@ -25,6 +27,7 @@ from controller.runtime.followers.checkpoints import CheckpointPublisher
 from controller.runtime.followers.high_water import HighWater
 from controller.runtime.followers.latchfile import LatchFile, LatchMark
 from controller.runtime.followers.recent import RecentHistory
+from controller.runtime.followers.remote_claims import RemoteClaims
 from controller.runtime.recovery.follow import Follower, Standby
 from controller.runtime.recovery.recover import Recovered, begin, restored_state
 from controller.runtime.recovery.snapshot import Snapshots
@@ -48,6 +51,7 @@ class ProcessServices:
     alerts: Alerts
     telemetry: Telemetry
     publisher: CheckpointPublisher
+    remote_claims: RemoteClaims
     history: RecentHistory
     snapshots: Snapshots
     latch: LatchFile
@@ -68,7 +72,11 @@ class Leadership:
 
 
 async def acquire_leadership(
-    deployment: Deployment, services: ProcessServices, stop: asyncio.Event, on_standby: Callable[[], None]
+    deployment: Deployment,
+    services: ProcessServices,
+    stop: asyncio.Event,
+    on_standby: Callable[[], None],
+    on_waiting: OnWaiting,
 ) -> Leadership | None:
     """Take the journal over and journal the start; ``None`` when ``stop`` was set while standing by.
 
@@ -79,16 +87,19 @@ async def acquire_leadership(
     """
     place = journal_location(deployment.directory, deployment.settings)
     if not isinstance(place, DatabaseLocation):
-        return _recover(deployment, services, await open_verified(deployment, services.publisher, services.clock))
+        journal: Journal = await open_verified(deployment, services.publisher, services.clock)
+        await _claim_elsewhere(services, journal, on_waiting)
+        return _recover(deployment, services, journal)
     tenure = Tenure(deployment.data)
     try:
         journal = await _open(deployment, services, place, tenure)
     except JournalLocked:
-        leadership = await _stand_by(deployment, services, place, stop, on_standby)
+        leadership = await _stand_by(deployment, services, place, stop, on_standby, on_waiting)
         if leadership is not None:
             tenure.leads(leadership.journal.head)
         return leadership
     with lease_kept(journal):
+        await _claim_elsewhere(services, journal, on_waiting)
         leadership = _recover(deployment, services, journal)
     tenure.leads(journal.head)
     return leadership
@@ -150,6 +161,15 @@ def _claim(deployment: Deployment) -> AccountClaims:
     )
 
 
+async def _claim_elsewhere(services: ProcessServices, journal: Journal, on_waiting: OnWaiting) -> None:
+    """Claim the real account at the witnesses, before the start is journalled. The journal is closed when that is refused."""
+    try:
+        await services.remote_claims.acquire(claim_waits(services.clock, on_waiting))
+    except BaseException:
+        journal.close()
+        raise
+
+
 def _recover(deployment: Deployment, services: ProcessServices, journal: Journal) -> Leadership:
     try:
         claims = _claim(deployment)
@@ -166,7 +186,12 @@ def _recover(deployment: Deployment, services: ProcessServices, journal: Journal
 
 
 async def _stand_by(
-    deployment: Deployment, services: ProcessServices, place: DatabaseLocation, stop: asyncio.Event, on_standby: Callable[[], None]
+    deployment: Deployment,
+    services: ProcessServices,
+    place: DatabaseLocation,
+    stop: asyncio.Event,
+    on_standby: Callable[[], None],
+    on_waiting: OnWaiting,
 ) -> Leadership | None:
     follower, halt_reason = _make_follower(deployment, services, place)
     standby = Standby(
@@ -193,6 +218,8 @@ async def _stand_by(
     if not standby.handed_over:
         detail = f"epoch {standby.lag.leader_epoch} no longer renews its lease, or must halt; epoch {journal.epoch} leads"
         services.alerts.notify(Alert(AlertKind.TAKEOVER, "this host leads now", detail))
+    with lease_kept(journal):
+        await _claim_elsewhere(services, journal, on_waiting)
     return _start_leading(deployment, services, follower, journal, standby.halt_reason)
 
 

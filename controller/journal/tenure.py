@@ -37,6 +37,14 @@ _STATFS = 256
 _MOST = 1024
 
 
+def boot_name() -> str:
+    """The kernel's name of this boot of this machine; empty where it has none."""
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
 class Tenure:
     """One process's lock on a data directory. ``ended`` is an entry of a writer that has provably ended, if there is one."""
 
@@ -86,11 +94,7 @@ def _ended(handle: int) -> Head | None:
 
 def _here(handle: int) -> dict[str, object]:
     status = os.fstat(handle)
-    try:
-        boot = _BOOT.read_text(encoding="ascii").strip()
-    except OSError:
-        boot = ""
-    return {"boot": boot, "device": status.st_dev, "inode": status.st_ino, "local": _is_local(handle)}
+    return {"boot": boot_name(), "device": status.st_dev, "inode": status.st_ino, "local": _is_local(handle)}
 
 
 def _is_local(handle: int) -> bool:

@@ -31,6 +31,7 @@ from controller.runtime.followers.heartbeat import Heartbeat, Ties
 from controller.runtime.followers.high_water import HighWater
 from controller.runtime.followers.latchfile import LatchFile, LatchMark, LatchMarkWriter
 from controller.runtime.followers.recent import RecentHistory
+from controller.runtime.followers.remote_claims import RemoteClaims
 from controller.runtime.followers.tracing import Tracing
 from controller.runtime.halt_threads import HaltThreads
 from controller.runtime.loop.immediate_halt import ImmediateHalt
@@ -124,6 +125,7 @@ class Parts:
     forbid_growth: Callable[[bool], None] | None = None
     journal_hold: Callable[[], JournalHold] | None = None
     watchdog: Ties | None = None
+    remote_claims: RemoteClaims | None = None
 
 
 class Assembly:
@@ -341,6 +343,8 @@ class Assembly:
             work[f"{name} private stream"] = partial(
                 _listen, venue, self._inbox, parts.clock, partial(self._after_gap, name), self._strangers
             )
+        if parts.remote_claims is not None:
+            work["account claims"] = partial(parts.remote_claims.run, self._on_contradiction)
         if self._disk_reserve is not None:
             work["disk reserve"] = self._disk_reserve.run
         if self.heartbeat is not None:

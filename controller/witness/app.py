@@ -1,4 +1,4 @@
-"""The witness over HTTP: ``POST /add-checkpoint`` as in C2SP tlog-witness, and the newest cosigned checkpoint.
+"""The witness over HTTP: ``POST /add-checkpoint`` as in C2SP tlog-witness, the newest cosigned checkpoint, and claims of accounts.
 
 ``gatehouse witness run`` builds and serves it.
 """
@@ -24,6 +24,8 @@ from controller.journal.note import NoteKey, open_note
 from controller.serving import listen, serve
 from controller.serving.acceptor import Acceptors
 from controller.serving.bounds import Bounds
+from controller.witness.claims import MOST_BYTES as MOST_CLAIM_BYTES
+from controller.witness.claims import ClaimBook
 from controller.witness.judge import MOST_BYTES, TEXT_TYPE, CheckpointRefused, judge
 from controller.witness.store import Store
 from exchange.errors import ConfigError
@@ -48,6 +50,12 @@ class Witness:
     def __init__(self, name: str, private_key: Ed25519PrivateKey, logs: Mapping[str, NoteKey], store: Store, clock: Clock) -> None:
         self._name, self._private_key, self._logs, self._store, self._clock = name, private_key, logs, store, clock
         self._lock = asyncio.Lock()
+        self._claims = ClaimBook(logs, clock.monotonic_ns())
+
+    def claim(self, body: bytes) -> Response:
+        """Answer one claim of an account (ADR 50)."""
+        answer = self._claims.ask(body, now_ns=self._clock.monotonic_ns(), now_s=self._clock.now() // 1000)
+        return _plain(answer.status, f"{answer.line}\n")
 
     async def add(self, body: bytes) -> Response:
         """Answer one ``add-checkpoint``. A request whose sender disconnects is finished before the next one starts."""
@@ -86,12 +94,12 @@ def create_app(witness: Witness) -> Starlette:
     """The ASGI application of a witness."""
 
     async def add(request: Request) -> Response:
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > MOST_BYTES:
-                return _plain(413, "the request is too long\n")
-        return await witness.add(bytes(body))
+        body = await _body(request, MOST_BYTES)
+        return await witness.add(body) if body is not None else _too_long()
+
+    async def claim(request: Request) -> Response:
+        body = await _body(request, MOST_CLAIM_BYTES)
+        return witness.claim(body) if body is not None else _too_long()
 
     async def newest(request: Request) -> Response:
         return await witness.newest(request.path_params["digest"])
@@ -102,10 +110,25 @@ def create_app(witness: Witness) -> Starlette:
     return Starlette(
         routes=[
             Route("/add-checkpoint", add, methods=["POST"]),
+            Route("/claim", claim, methods=["POST"]),
             Route("/checkpoint/{digest}", newest, methods=["GET"]),
             Route("/livez", livez, methods=["GET"]),
         ]
     )
+
+
+async def _body(request: Request, most: int) -> bytes | None:
+    """The whole body; ``None`` when it is longer than ``most``."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            return None
+    return bytes(body)
+
+
+def _too_long() -> Response:
+    return _plain(413, "the request is too long\n")
 
 
 @asynccontextmanager
