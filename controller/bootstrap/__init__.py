@@ -21,7 +21,7 @@ from controller.bootstrap.leadership import Leadership, ProcessServices, acquire
 from controller.bootstrap.rates import open_rates
 from controller.bootstrap.read import Deployment, find_bot_secret, read_deployment
 from controller.bootstrap.release import watch_release
-from controller.bootstrap.remote_claims import open_remote_claims
+from controller.bootstrap.remote_claims import keep_claims, open_remote_claims
 from controller.bootstrap.servers import open_servers
 from controller.bootstrap.signer import Signers, open_signers
 from controller.bootstrap.stopping import StopSignals, cancel_before_stop, end_start
@@ -112,6 +112,7 @@ async def run(
             return
         say_goodbye_at_the_end(assembly.heartbeat, nothing_left, stack)
         await _run(assembly, stack)
+        keep_claims(services.remote_claims, assembly.halt_for_integrity, stack)
         await open_servers(deployment, assembly, stack)
         watch_instance(deployment, services.alerts.notify, stack)
         watch_release(deployment, partial(_artifact_in_force, assembly), services.alerts.notify, stack)
@@ -216,7 +217,6 @@ async def _assemble(
             forbid_growth=growth_switch(journal),
             journal_hold=journal_hold(journal),
             watchdog=ties_of(deployment, services.redactor),
-            remote_claims=services.remote_claims,
         )
     )
     assembly.writer.add_follower(lambda batch: signers.follow(batch.after))

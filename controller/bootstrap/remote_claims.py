@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -46,6 +48,17 @@ def open_remote_claims(
         return Claimant(settings.controller_id, account, holder_of(journal_name(place), boot), key)
 
     return RemoteClaims(claimant, witnesses, clock, notify)
+
+
+def keep_claims(claims: RemoteClaims, halt: Callable[[str], None], stack: AsyncExitStack) -> None:
+    """Renew the claims until ``stack`` ends. ``halt`` gets the reason when another controller holds the account."""
+    task = asyncio.ensure_future(claims.run(halt))
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(end)
 
 
 def claim_waits(clock: Clock, on_waiting: OnWaiting) -> Callable[[str], None]:

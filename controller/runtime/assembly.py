@@ -31,7 +31,6 @@ from controller.runtime.followers.heartbeat import Heartbeat, Ties
 from controller.runtime.followers.high_water import HighWater
 from controller.runtime.followers.latchfile import LatchFile, LatchMark, LatchMarkWriter
 from controller.runtime.followers.recent import RecentHistory
-from controller.runtime.followers.remote_claims import RemoteClaims
 from controller.runtime.followers.tracing import Tracing
 from controller.runtime.halt_threads import HaltThreads
 from controller.runtime.loop.immediate_halt import ImmediateHalt
@@ -125,7 +124,6 @@ class Parts:
     forbid_growth: Callable[[bool], None] | None = None
     journal_hold: Callable[[], JournalHold] | None = None
     watchdog: Ties | None = None
-    remote_claims: RemoteClaims | None = None
 
 
 class Assembly:
@@ -329,7 +327,7 @@ class Assembly:
         examiner = Examiner(examine=parts.examine, current_state=lambda: self.writer.state, inbox=self._inbox, clock=parts.clock)
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "symbol rules": partial(_refresh_rules, parts.venues, parts.rules, parts.policy),
-            "checkpoints": partial(parts.publisher.run, self._on_contradiction),
+            "checkpoints": partial(parts.publisher.run, self.halt_for_integrity),
             "account checks": examiner.run,
             "snapshots": parts.snapshot_schedule.run,
             "EUR rate": RateWatch(parts.rates, policy=self._policy_now, inbox=self._inbox, clock=parts.clock).run,
@@ -343,8 +341,6 @@ class Assembly:
             work[f"{name} private stream"] = partial(
                 _listen, venue, self._inbox, parts.clock, partial(self._after_gap, name), self._strangers
             )
-        if parts.remote_claims is not None:
-            work["account claims"] = partial(parts.remote_claims.run, self._on_contradiction)
         if self._disk_reserve is not None:
             work["disk reserve"] = self._disk_reserve.run
         if self.heartbeat is not None:
@@ -353,7 +349,8 @@ class Assembly:
             work["mock executor"] = run_mock
         return work
 
-    def _on_contradiction(self, reason: str) -> None:
+    def halt_for_integrity(self, reason: str) -> None:
+        """Halt: what this controller knows is contradicted from outside. Call it on the event loop."""
         self._inbox.fact(HaltAsked(by="controller", reason=reason, cause=Cause.INTEGRITY), self._parts.clock.monotonic_ns())
 
     def _on_halt(self, reason: str) -> None:

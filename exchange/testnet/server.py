@@ -39,6 +39,8 @@ from exchange.testnet.venue import SimulatedVenue
 
 _MAX_FRAME = 65_536
 _GRACE_S = 2
+_KEPT_S = 75
+"""An idle connection stays open for longer than any known client keeps it, so that none sends an order into one that closes."""
 _BACKLOG = 1024
 _SYNTHETIC_PRICE = Decimal(60_000)
 
@@ -276,6 +278,7 @@ async def _serving(app: object, listener: socket.socket) -> AsyncIterator[None]:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_S,
+            timeout_keep_alive=_KEPT_S,
         )
     )
     task = asyncio.create_task(server.serve(sockets=[listener]))

@@ -1,7 +1,7 @@
 """Holds the real account at every witness of the settings, so that a controller on another host does not arm (ADR 50).
 
-``controller.bootstrap`` makes it and asks before the start is journalled; ``controller.runtime.assembly`` renews. A copied folder
-shares the settings, so it asks the same witnesses.
+``controller.bootstrap`` makes it, asks before the start is journalled, and renews. A copied folder shares the settings, so it asks
+the same witnesses.
 
 An answer is needed once: before it, ``problem`` keeps every order from the real venue. A witness that is silent later only raises
 an alert. That another controller holds the account is a refused start, or a halt.
