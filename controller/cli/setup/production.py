@@ -154,7 +154,9 @@ secret_file = "secrets/testnet.secret"
 feed = "mexc-live"
 accounts = "secrets/testnet-accounts.toml"
 
-# Use a sub-account that holds only the stage's budget: it cannot lose more.
+# Use a sub-account that holds only the stage's budget: it cannot lose more. Bind its key to this host's address on MEXC's page, for
+# a key without one ends after 90 days, and say so: api_key_ends = "never". Else name the time, as in 2027-01-31T00:00:00Z, and
+# `gatehouse doctor` warns 5 days before.
 [live]
 rest = "{LIVE_REST}"
 ws = "{LIVE_WS}"

@@ -117,6 +117,19 @@ class OperatorClient:
         return _parse(shape, self._http.get(path, params))
 
 
+def is_up(directory: Path) -> bool:
+    """Whether a controller of this deployment is there: its socket answers, or it holds its journal, as while it starts."""
+    path = data_directory(directory) / SOCKET_NAME
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except PermissionError:
+            return True
+        except OSError:
+            return _writes_its_journal(path.parent)
+    return True
+
+
 def _require_listener(path: Path, remedy: str) -> None:
     """Connect once: a missing or stale socket means that the controller does not run."""
     with socket.socket(socket.AF_UNIX) as probe:
