@@ -161,7 +161,7 @@ def _guard_resume(target: Position, halt: Halt) -> None:
         raise Refused(
             f"the validation is void ({halt.void}), so a resume is not possible",
             code="validation-void",
-            remedy="Run `gatehouse reset` to go back to MOCK, and validate again.",
+            remedy="Go back to MOCK with `gatehouse reset --key KEY --reason WHY`, and validate again.",
         )
     came_from = halt.came_from
     if came_from is None or target.risk > came_from.risk:

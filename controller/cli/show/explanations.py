@@ -208,7 +208,11 @@ def _drill(directory: Path) -> Explanation:
 
     entries = _matching(directory, wanted)
     if not entries:
-        raise UsageError("this journal has no drill", code="unknown-subject", remedy="Run `gatehouse drill halt`.")
+        raise UsageError(
+            "this journal has no drill",
+            code="unknown-subject",
+            remedy="`gatehouse drill halt --key KEY` runs one; ops/docs/drills.md says where.",
+        )
     return Explanation([entry_document(entry) for entry in entries], tuple(map(_headline, entries)))
 
 

@@ -65,7 +65,13 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         left = duration(max(0, waits.applies_at_ms - view.now_ms))
         what = f"{waits.verb} to {waits.target} by {', '.join(waits.persons)} is applied in {left}: {waits.reason}"
         rows.append(
-            ("waits", Text(f"{what}\ncommand {waits.command_id}; any key can stop it with `gatehouse veto`", "bold yellow"))
+            (
+                "waits",
+                Text(
+                    f"{what}\ncommand {waits.command_id}; any key can stop it with `gatehouse veto --key KEY --reason WHY`",
+                    "bold yellow",
+                ),
+            )
         )
     if view.flatten is not None:
         rows.append(("flatten", Text(view.flatten.line, "bold yellow" if view.flatten.ended_at_ms is None else "")))

@@ -94,7 +94,7 @@ def check(state: State, policy: Policy, subject: str) -> None:
         raise Refused(
             "the policy in force does not say how to sell",
             code="no-flatten-schedule",
-            remedy="Add a section [flatten] to the policy, then adopt it with `gatehouse set-policy`.",
+            remedy="Add a section [flatten] to the policy, then sign `gatehouse set-policy FILE --key KEY --reason WHY`.",
         )
     if subject != ALL and subject not in policy.symbols:
         raise Refused(
