@@ -107,7 +107,7 @@ def check(state: State, policy: Policy, subject: str) -> None:
         raise Refused(
             f"gatehouse holds nothing that it bought{'' if subject == ALL else f' of {subject}'} on {venue or 'any venue'}",
             code="nothing-to-sell",
-            remedy="Nothing is left to do. What the account held before is not gatehouse's to sell.",
+            remedy="Nothing is left to sell. What the account held before is not gatehouse's to sell.",
         )
 
 

@@ -300,7 +300,8 @@ def _set_release(state: State, subject: str) -> Change:
         raise Refused(
             f"{where}: {first['msg']}",
             code="release-malformed",
-            remedy="Propose it with `gatehouse set-release --name NAME --version VERSION --artifact DIGEST --key KEY "
+            remedy="`gatehouse release digest BOT` prints the digest. Propose it with `gatehouse set-release --name NAME "
+            "--version VERSION --artifact DIGEST --key KEY "
             "--reason WHY`.",
         ) from None
     digest = canonical.digest(subject.encode())
