@@ -142,7 +142,8 @@ def _elsewhere(directory: Path) -> str:
         folder for folder in directory.resolve().parents if (folder / FILE_NAME).is_file()
     ]
     if near:
-        return f"{near[0]} is a deployment: add --dir {near[0]} to the command, or set GATEHOUSE_DIR={near[0]}."
+        others = f" Also near: {', '.join(map(str, near[1:4]))}." if near[1:] else ""
+        return f"{near[0]} is a deployment: add --dir {near[0]} to the command, or set GATEHOUSE_DIR={near[0]}.{others}"
     return (
         "Go to the deployment's folder, or add --dir with that folder to the command. "
         "`gatehouse init DIR --profile demo` makes a new one."
