@@ -27,12 +27,13 @@ from controller.runtime.followers.high_water import FILE_NAME as HIGH_WATER_FILE
 from controller.runtime.followers.high_water import mark_elsewhere, read_mark
 from controller.settings.deployment import Settings, load_settings, read_secret, require_signer, secret_variable
 from controller.settings.outside import outside_targets
+from controller.settings.policy_file import read_policy
 from controller.settings.state_directory import state_directory
 from controller.settings.testnet import VenueSettings
 from exchange.errors import ConfigError, GatehouseError, Unreachable
 from exchange.model import Millis
 from exchange.ports import VenueName
-from policies.document import Policy, digest, load_policy
+from policies.document import Policy, digest
 from policies.stage import Environment
 
 _MIN_FREE_MB = 200
@@ -131,7 +132,7 @@ def _secret_of(name: VenueName, venue: VenueSettings) -> tuple[str, ...]:
 
 
 def _load(directory: Path, settings: Settings) -> Policy:
-    return load_policy(_read(directory / settings.policy))
+    return read_policy(directory / settings.policy)
 
 
 def _policy(directory: Path, settings: Settings) -> str:
@@ -262,14 +263,3 @@ def _high_water(directory: Path, settings: Settings) -> str | Warned:
         "the highest entry of the journal is not kept outside this folder",
         "Run the controller and this command as the same user, and set XDG_STATE_HOME to a directory that this user can write to.",
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read: {error.strerror}",
-            code="file-unreadable",
-            remedy="Create the file, or correct its path in gatehouse.toml.",
-        ) from None

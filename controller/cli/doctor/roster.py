@@ -13,9 +13,9 @@ from controller.cli.doctor.result import CheckResult
 from controller.cli.journal.files import last_entries, place_in
 from controller.cli.shared.output import short
 from controller.settings.deployment import Settings
+from controller.settings.policy_file import read_policy
 from exchange.model import Millis
 from policies.authority import SIGNERS, Verb, signers_needed
-from policies.document import load_policy
 from policies.presence import touches_needed
 from policies.schema import Policy
 from policies.stage import Environment, Mode, Stage
@@ -35,7 +35,7 @@ _ATTEST = (
 
 def run_roster_checks(directory: Path, settings: Settings, now: Millis) -> list[CheckResult]:
     """Check the roster in force. Called when the policy, the roster file and the journal are readable."""
-    policy = load_policy((directory / settings.policy).read_bytes())
+    policy = read_policy(directory / settings.policy)
     return check_roster(roster_in_force(directory, settings), policy, now)
 
 

@@ -16,6 +16,7 @@ from controller.core.decisions.account import assets_of
 from controller.runtime.loop.clock import SystemClock
 from controller.runtime.loop.permit import PermitOffice
 from controller.settings.deployment import Settings, read_exchange_secret
+from controller.settings.policy_file import read_policy
 from exchange.errors import GatehouseError
 from exchange.mexc.account_checks import AccountCheck, Demands, check_account
 from exchange.mexc.client import MexcVenue
@@ -25,7 +26,7 @@ from exchange.mexc.signer import LocalSigner, SignerLimits
 from exchange.model import SymbolRules
 from exchange.ports import Permit, VenueName
 from policies.baseline import REMEDY, weigh
-from policies.document import Policy, load_policy
+from policies.document import Policy
 from policies.numbers import WIDE, text
 from policies.stage import Environment
 
@@ -49,7 +50,7 @@ async def _checked(directory: Path, settings: Settings, name: VenueName, control
     production = settings.environment is Environment.PRODUCTION and name is VenueName.LIVE
     venue = settings.testnet if name is VenueName.TESTNET else settings.live
     endpoint = PRODUCTION if production else VenueEndpoint(venue.rest, venue.ws, Reach.LOOPBACK)
-    policy = load_policy((directory / settings.policy).read_bytes())
+    policy = read_policy(directory / settings.policy)
     demands, limits = _demands(policy, powerless_key=production)
     signer = LocalSigner(venue.api_key, read_exchange_secret(directory, settings, name), limits)
     host = VenueHost(endpoint, clock)

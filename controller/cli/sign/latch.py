@@ -62,6 +62,13 @@ def _not_recorded(error: GatehouseError, pid: int) -> Unreachable:
             f"what is open. "
             "Look at the open orders on the venue's own page."
         )
+    elif error.code == "not-answering":
+        why = f"{error.message}. The halt is in the latch file, which it reads when it runs"
+        remedy = (
+            "Run `gatehouse status` until it shows HALTED. If you cannot wait, end the process with `kill`: then nothing "
+            "sends orders, "
+            "and the next start is HALTED and cancels what is open."
+        )
     else:
         why = f"{error.message}. The halt is in the latch file for the next start, which is HALTED"
         remedy = (
