@@ -27,7 +27,8 @@ class Weighed:
 
 REMEDY = (
     "Take out of the account what is above the cap, or give the bot a sub-account of its own. Or declare in the policy "
-    '`[live] baseline = "keep"`, signed with `gatehouse set-policy`: then nothing of it is ever sold, counted or shown to the bot.'
+    '`[live] baseline = "keep"`, signed with `gatehouse set-policy FILE --key KEY --reason WHY`: then nothing of it is ever '
+    "sold, counted or shown to the bot."
 )
 """What to do about an account that holds too much."""
 

@@ -69,7 +69,10 @@ _INPUT_RULES: Mapping[InputName, tuple[LimitRule, str]] = {
     InputName.HOLDINGS: (LimitRule.HOLDINGS, "Wait for the next reconciliation with the venue."),
     InputName.QUOTE: (LimitRule.QUOTE, "Wait for fresh market data; `gatehouse status` shows the feed."),
     InputName.EUR_RATE: (LimitRule.EUR_RATE, "Wait for a fresh rate, or adopt a policy with a current eur_rate."),
-    InputName.EUR_RATE_BAND: (LimitRule.EUR_RATE_BAND, "Check the rate, then sign `gatehouse set-rate`."),
+    InputName.EUR_RATE_BAND: (
+        LimitRule.EUR_RATE_BAND,
+        "Check the rate, then sign `gatehouse set-rate RATE --key KEY --reason WHY`.",
+    ),
     InputName.SYMBOL_RULES: (LimitRule.SYMBOL_RULES, "Wait until the venue's symbol rules are read again."),
     InputName.ORDER: (LimitRule.EXPOSURE, "Wait until the order named in the message is settled."),
 }

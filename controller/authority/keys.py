@@ -17,6 +17,11 @@ from controller.authority.publickey import KeyAlgorithm, PublicKey
 from exchange.errors import ConfigError, UsageError
 
 _MAX_FILE = 64 * 1024
+_WITH_SSH = (
+    "Sign a key with a passphrase or on a security key in four steps: `gatehouse propose VERB --reason WHY --file command.json`, "
+    "`gatehouse sign command.json --message message`, `ssh-keygen -Y sign -n gatehouse-command@v1 -f KEY message`, "
+    "`gatehouse approve command.json --attach message.sig`."
+)
 
 
 def generate_key() -> Ed25519PrivateKey:
@@ -62,7 +67,8 @@ def load_key(path: Path) -> Ed25519PrivateKey:
     try:
         key = load_ssh_private_key(data, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _unreadable(f"{path} is not an unencrypted OpenSSH private key") from None
+        locked = b"BEGIN OPENSSH" in data
+        raise _unreadable(f"{path} {'has a passphrase' if locked else 'is not an OpenSSH private key'}", _WITH_SSH) from None
     if not isinstance(key, Ed25519PrivateKey):
         raise _unreadable(f"{path} is not an Ed25519 key")
     return key
@@ -75,7 +81,7 @@ def _read_private(path: Path) -> bytes:
             status = os.fstat(handle)
             data = file.read(_MAX_FILE)
     except OSError as error:
-        raise _unreadable(f"{path} cannot be read: {error.strerror}") from error
+        raise _unreadable(f"{path} cannot be read: {error.strerror}", _there(path)) from error
     if not stat.S_ISREG(status.st_mode):
         raise _unreadable(f"{path} is not a file")
     if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in {os.geteuid(), 0}:
@@ -87,9 +93,10 @@ def _read_private(path: Path) -> bytes:
     return data
 
 
-def _unreadable(why: str) -> ConfigError:
-    return ConfigError(
-        why,
-        code="key-unreadable",
-        remedy="Give an unencrypted Ed25519 key file, or sign with `ssh-keygen -Y sign` and attach the signature.",
-    )
+def _there(path: Path) -> str:
+    found = ", ".join(str(one) for one in sorted(path.parent.glob("*.key"))[:5])
+    return f"Key files there: {found}." if found else "Name the file of your private key, for example keys/alice.key."
+
+
+def _unreadable(why: str, remedy: str = "") -> ConfigError:
+    return ConfigError(why, code="key-unreadable", remedy=remedy or _WITH_SSH)

@@ -37,8 +37,13 @@ class Refusal(StrEnum):
 
 
 _RESEND = "Send the envelope exactly as gatehouse wrote it."
-_SIGN_AGAIN = "Sign the proposal again with `gatehouse sign`, or with `ssh-keygen -Y sign` and the namespace of the proposal."
-_ASK_ROSTER = "Sign with a key that is active in the roster in force, or change the roster first."
+_SIGN_AGAIN = (
+    "Sign the proposal again with `gatehouse sign FILE --key KEY`, or with `ssh-keygen -Y sign` and the namespace of the proposal."
+)
+_ASK_ROSTER = (
+    "`gatehouse roster show` lists the keys that may sign now: sign with one of those, or let those persons list this key in a new "
+    "version of the roster and sign `gatehouse set-roster roster.toml --key KEY --reason WHY`."
+)
 
 _REMEDIES: Mapping[Refusal, str] = MappingProxyType(
     {
@@ -46,9 +51,9 @@ _REMEDIES: Mapping[Refusal, str] = MappingProxyType(
         Refusal.MALFORMED_ENVELOPE: _RESEND,
         Refusal.WRONG_PAYLOAD_TYPE: "Propose the command with this version of gatehouse, then sign the new proposal.",
         Refusal.NOT_CANONICAL: "Propose the command again, and sign it without any change.",
-        Refusal.MALFORMED_COMMAND: "Propose the command again with `gatehouse propose`.",
+        Refusal.MALFORMED_COMMAND: "Propose the command again with `gatehouse propose VERB --reason WHY`.",
         Refusal.UNREADABLE_TEXT: "Write the reason in plain, visible characters.",
-        Refusal.NO_SIGNATURES: "Sign the proposal before you submit it.",
+        Refusal.NO_SIGNATURES: "Sign the proposal first: `gatehouse sign FILE --key KEY`, then submit it again.",
         Refusal.TOO_MANY_SIGNATURES: "Send only the signatures that the quorum needs, at most 16.",
         Refusal.DUPLICATE_SIGNATURE: "Send the signature of each key once; a second person must sign with another key.",
         Refusal.UNKNOWN_KEY: _ASK_ROSTER,

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from controller.authority.keys import generate_key, load_key, save_key
 from controller.bootstrap.checkpoint_targets import TargetContext, open_targets
 from controller.bootstrap.read import Deployment
+from controller.journal.chain import Fault
 from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.history import leaves_of
 from controller.journal.port import Journal
@@ -71,6 +72,14 @@ async def open_verified(deployment: Deployment, publisher: CheckpointPublisher, 
     if place.exists():
         report = verify_journal(place, controller_id, monotonic_ns=clock.monotonic_ns, checkpoints=checkpoints, storage=False)
         problem = str(report.first_problem.message) if report.first_problem is not None else ""
+        if report.first_problem is not None and report.first_problem.fault is Fault.OTHER_CONTROLLER:
+            raise IntegrityError(
+                f"the journal in {deployment.data} is another deployment's: {problem}",
+                code="journal-broken",
+                remedy='Put the old controller_id back into gatehouse.toml, or set data = "var-new" above its first [table], '
+                "a directory "
+                "without a journal: a new deployment begins there, at MOCK.",
+            )
     else:
         holders = ", ".join(f"{one.holder} knows {one.checkpoint.size} entries of it" for one in checkpoints)
         problem = f"it is gone, and {holders}" if holders else ""

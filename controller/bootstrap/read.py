@@ -11,12 +11,13 @@ from controller.core.decisions.bot_keys import secret_digest
 from controller.core.inputs import Boot, BotKeyFound, Release
 from controller.settings.deployment import Settings, load_settings, read_secret, require_signer
 from controller.settings.outside import outside_targets
+from controller.settings.policy_file import read_policy
 from controller.telemetry.redact import Redactor
 from controller.version import VERSION
 from exchange.errors import ConfigError
 from exchange.ports import VenueName
 from policies import canonical
-from policies.document import canonical_bytes, load_policy
+from policies.document import canonical_bytes
 from policies.schema import Policy
 
 
@@ -40,7 +41,7 @@ def read_deployment(directory: Path, redactor: Redactor) -> Deployment:
     """
     settings = load_settings(directory)
     require_signer(settings)
-    policy = load_policy((directory / settings.policy).read_bytes())
+    policy = read_policy(directory / settings.policy)
     if policy.environment is not settings.environment:
         raise ConfigError(
             f"the settings are for {settings.environment} and the policy for {policy.environment}",

@@ -161,19 +161,21 @@ def _guard_resume(target: Position, halt: Halt) -> None:
         raise Refused(
             f"the validation is void ({halt.void}), so a resume is not possible",
             code="validation-void",
-            remedy="Run `gatehouse reset` to go back to MOCK, and validate again.",
+            remedy="Go back to MOCK with `gatehouse reset --key KEY --reason WHY`, and validate again.",
         )
     came_from = halt.came_from
     if came_from is None or target.risk > came_from.risk:
         raise _refuse(
             f"a resume must not go above the position before the halt ({came_from or 'unknown'})",
-            "Resume to a lower stage, or reset to MOCK.",
+            "Only `gatehouse reset --key KEY --reason WHY` leads out of a halt at MOCK or TESTNET_VALIDATING."
+            if came_from is None or came_from.risk < Position(Stage.VALIDATED).risk
+            else "Resume to VALIDATED, or go back to MOCK with `gatehouse reset --key KEY --reason WHY`.",
         )
     rule = RULES[halt.kind] if halt.kind is not None else None
     if rule is not None and target.risk > Position(rule.ceiling).risk:
         raise _refuse(
             f"after this kind of halt ({halt.kind}: {rule.meaning}) a resume leads to {rule.ceiling} at most: {rule.why}",
-            f"Resume to {rule.ceiling} and advance from there, or reset to MOCK.",
+            f"Resume to {rule.ceiling} and advance from there, or go to MOCK with `gatehouse reset --key KEY --reason WHY`.",
         )
 
 

@@ -40,7 +40,9 @@ def listen(host: str, port: int, section: str) -> socket.socket:
         raise ConfigError(
             f"the {section} cannot listen on {host}:{port}: {error.strerror}",
             code="cannot-listen",
-            remedy=f"Stop the program that uses the port, or set another port in [{section}].",
+            remedy=f"`ss -ltnp 'sport = :{port}'` names the program that uses the port: stop it, or set another port below "
+            f"[{section}] in "
+            "gatehouse.toml.",
         ) from None
     return listener
 

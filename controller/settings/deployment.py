@@ -27,6 +27,8 @@ from policies.stage import Environment
 
 FILE_NAME = "gatehouse.toml"
 
+_WRITE_IT = "Write the secret, and nothing else, into {path}, and run `chmod 600 {path}` as the user that runs gatehouse."
+
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -134,6 +136,33 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
+def _elsewhere(directory: Path) -> str:
+    """What to do where there is no deployment; a folder beside or above that is one is named."""
+    near = sorted(path.parent for path in directory.glob(f"*/{FILE_NAME}")) + [
+        folder for folder in directory.resolve().parents if (folder / FILE_NAME).is_file()
+    ]
+    if near:
+        others = f" Also near: {', '.join(map(str, near[1:4]))}." if near[1:] else ""
+        return f"{near[0]} is a deployment: add --dir {near[0]} to the command, or set GATEHOUSE_DIR={near[0]}.{others}"
+    return (
+        "Go to the deployment's folder, or add --dir with that folder to the command. "
+        "`gatehouse init DIR --profile demo` makes a new one."
+    )
+
+
+def _correction(where: str, path: Path) -> str:
+    """What to write for a value that ``gatehouse init`` leaves empty; else only where to correct it."""
+    known = {
+        "release.artifact": "Run `gatehouse release digest BOT` with the bot's file or folder, and write what it prints as "
+        "artifact "
+        f"below [release] in {path}.",
+        "live.api_key": f"Write the public half of the MEXC API key as api_key below [live] in {path}, and its secret into "
+        f"the file "
+        "that secret_file names there.",
+    }
+    return known.get(where, f"Correct {where} in {path}.")
+
+
 def load_settings(directory: Path) -> Settings:
     """Read ``gatehouse.toml`` in ``directory``.
 
@@ -144,9 +173,7 @@ def load_settings(directory: Path) -> Settings:
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path} does not exist", code="no-settings", remedy="Create a deployment with `gatehouse init DIR`, or pass --dir."
-        ) from None
+        raise ConfigError(f"{path} does not exist", code="no-settings", remedy=_elsewhere(directory)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}", code="bad-settings", remedy="Correct the named line.") from None
     try:
@@ -154,7 +181,7 @@ def load_settings(directory: Path) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the tables together"
-        raise ConfigError(f"{path}: {where}: {first['msg']}", code="bad-settings", remedy=f"Correct {where} in {path}.") from None
+        raise ConfigError(f"{path}: {where}: {first['msg']}", code="bad-settings", remedy=_correction(where, path)) from None
 
 
 def journal_location(directory: Path, settings: Settings) -> JournalLocation:
@@ -202,12 +229,16 @@ def read_secret(directory: Path, name: str) -> str:
     path = Path(credentials) / name if credentials and (Path(credentials) / name).is_file() else directory / name
     try:
         if path.parent != Path(credentials or "/nonexistent") and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise ConfigError(f"{path} can be read by others", code="secret-exposed", remedy=f"chmod 600 {path}")
+            raise ConfigError(
+                f"{path} can be read by others",
+                code="secret-exposed",
+                remedy=f"Run `chmod 600 {path}`; if others use this machine, replace the secret too.",
+            )
         secret = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"the secret {path} cannot be read: {error}", code="no-secret", remedy="Write the secret to that file."
+            f"the secret {path} cannot be read: {error}", code="no-secret", remedy=_WRITE_IT.format(path=path)
         ) from None
     if not secret:
-        raise ConfigError(f"{path} is empty", code="no-secret", remedy="Write the secret to that file.")
+        raise ConfigError(f"{path} is empty", code="no-secret", remedy=_WRITE_IT.format(path=path))
     return secret

@@ -6,21 +6,28 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from policies import canonical
 
 STATE_DIRECTORY = "testnet"
 
+KeyEnd = AwareDatetime | Literal["never"] | None
+"""When an exchange key ends, as its owner writes it down: ``never`` for one that is bound to an address, ``None`` if not said."""
+
 
 class VenueSettings(BaseModel):
-    """One venue account. ``secret_file`` is relative to the deployment's directory, or the name of a systemd credential."""
+    """One venue account. ``secret_file`` is relative to the deployment's directory, or the name of a systemd credential.
+
+    ``api_key_ends``: when the key ends, which only the venue's page tells. ``gatehouse doctor`` warns before it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rest: str
     ws: str
     api_key: Annotated[str, Field(min_length=1)]
+    api_key_ends: KeyEnd = None
     secret_file: str
 
     @property

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from controller.settings.testnet import KeyEnd
 from exchange.ports import VenueName
 
 LEASE_FLOOR_S, SIMULATED_FLOOR_S = 10, 1
@@ -20,8 +21,8 @@ class WatchdogSettings(BaseModel):
     """The table. ``address`` is empty for a unix socket in the data directory, or HOST:PORT for a watchdog on another host.
 
     ``api_key`` and ``secret_file`` are a key of its own for the live account; without them it uses ``[live]``'s, in a rehearsal
-    only. ``token_file`` is the secret that both hosts know. ``required``: without a watchdog that answers, no order goes to the
-    live venue.
+    only. ``api_key_ends`` is as in ``[live]``. ``token_file`` is the secret that both hosts know. ``required``: without a watchdog
+    that answers, no order goes to the live venue.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,6 +33,7 @@ class WatchdogSettings(BaseModel):
     address: str = ""
     token_file: str = ""
     api_key: str = ""
+    api_key_ends: KeyEnd = None
     secret_file: str = ""
     venues: tuple[VenueName, ...] = (VenueName.TESTNET, VenueName.LIVE)
     required: bool | None = None

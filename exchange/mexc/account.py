@@ -48,7 +48,8 @@ class AccountApi:
             raise VenueError(
                 f"{HISTORY_MOST} or more deposits or withdrawals since then, and MEXC lists no more",
                 code="moves-not-enumerable",
-                remedy="Compare MEXC's own page with the difference, and accept it with `gatehouse rebaseline`.",
+                remedy="Compare MEXC's own page with the difference, and accept it with `gatehouse rebaseline --venue live "
+                "--key KEY --reason WHY`.",
             )
         return [one for one in (*parse_deposits(deposits), *parse_withdrawals(withdrawals)) if one.at >= whole_second(since)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from exchange.errors import GatehouseError, VenueError
@@ -29,6 +29,40 @@ CLOCK_PATIENCE = 1.5
 Params = Sequence[tuple[str, str]]
 
 
+_UNKNOWN_KEY = (
+    "The venue does not know the key: it was deleted, or it ended 90 days after it was made. Compare api_key in "
+    "gatehouse.toml with "
+    "the keys on the venue's page, under API management; make a new one if it is gone."
+)
+_NOT_A_PAIR = (
+    "The secret does not belong to the key, or the key ended: MEXC says the same of both. Copy key and secret again from the "
+    "venue's "
+    "page, or make a new pair."
+)
+_OTHER_ADDRESS = (
+    "Add this host's public address to the key's list on MEXC's page, under API management; `curl https://api.ipify.org` shows it."
+)
+_REMEDIES: Mapping[int, str] = {
+    ErrorCode.BAD_ACCESS_KEY: _UNKNOWN_KEY,
+    ErrorCode.BAD_API_KEY: _UNKNOWN_KEY,
+    ErrorCode.API_KEY_EXPIRED: _UNKNOWN_KEY,
+    ErrorCode.BAD_SIGNATURE: _NOT_A_PAIR,
+    ErrorCode.SIGNATURE_FAILED: _NOT_A_PAIR,
+    ErrorCode.OUTSIDE_RECV_WINDOW: "This machine's clock is off: `timedatectl set-ntp true` sets it, and `gatehouse doctor` "
+    "measures it.",
+    ErrorCode.IP_NOT_WHITELISTED: _OTHER_ADDRESS,
+    ErrorCode.IP_NOT_ALLOWED: _OTHER_ADDRESS,
+    ErrorCode.NO_PERMISSION: "Give the key the permissions to read the spot account and to trade on it, on MEXC's page, and "
+    "no other.",
+    ErrorCode.TOO_MANY_REQUESTS: "Wait 10 s and try again; something else on this address may use up the venue's limit.",
+}
+
+
+def _remedy(error: WireError) -> str:
+    other = f"MEXC's page of error codes explains {error.code}; `gatehouse doctor` tests the key's permissions and the symbol."
+    return _REMEDIES.get(error.code, other)
+
+
 class VenueRefusal(VenueError):
     """The venue answered a call with an error. The subclass says what that proves; ``error`` is the reply."""
 
@@ -36,7 +70,7 @@ class VenueRefusal(VenueError):
         super().__init__(
             f"{what}: MEXC {error.code} ({error.msg}), HTTP {error.http_status}",
             code="venue-refused-query",
-            remedy="Look the code up in MEXC's error table; check the key's permissions, its IP list and the symbol.",
+            remedy=_remedy(error),
         )
         self.error = error
 
@@ -67,7 +101,7 @@ class VenueSilent(VenueError):
         super().__init__(
             f"{what}: {reason}",
             code="venue-silent",
-            remedy="Check the network and MEXC's status page; gatehouse keeps trying.",
+            remedy="`gatehouse doctor` says whether the venue answers here. gatehouse keeps trying; for MEXC see its status page.",
         )
 
 

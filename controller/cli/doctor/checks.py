@@ -4,114 +4,139 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from controller.authority.keys import load_key
 from controller.authority.roster import load_roster
 from controller.cli.doctor.bot_keys import check_bot_keys
+from controller.cli.doctor.ends import check_key_end, check_rate, keys_that_end
+from controller.cli.doctor.reaching import ClockReading, check_clock, reach
+from controller.cli.doctor.result import Absent, Check, CheckResult, Follows, Warned, judged, not_checked
+from controller.cli.doctor.roster import run_roster_checks
+from controller.cli.doctor.running import Controller, check_release
+from controller.cli.doctor.venues import check_venue_account
+from controller.cli.doctor.watchdog import check_watchdog
 from controller.cli.journal.checkpoints import asked, public_key_of
 from controller.cli.journal.files import place_in
 from controller.cli.journal.verify import verify_deployment
-from controller.cli.shared.client import OperatorClient, data_directory
-from controller.cli.shared.http import JsonClient
 from controller.runtime.followers.high_water import FILE_NAME as HIGH_WATER_FILE
 from controller.runtime.followers.high_water import mark_elsewhere, read_mark
-from controller.settings.artifact import artifact_digest
-from controller.settings.deployment import (
-    Listen,
-    Settings,
-    load_settings,
-    read_secret,
-    require_signer,
-    secret_variable,
-)
+from controller.settings.deployment import Settings, load_settings, read_secret, require_signer, secret_variable
 from controller.settings.outside import outside_targets
+from controller.settings.policy_file import read_policy
 from controller.settings.state_directory import state_directory
-from controller.settings.testnet import TestnetSettings, VenueSettings
+from controller.settings.testnet import VenueSettings
 from exchange.errors import ConfigError, GatehouseError, Unreachable
+from exchange.model import Millis
 from exchange.ports import VenueName
-from policies.document import digest, load_policy
-from policies.eur import NO_RATES, band, sources
-from policies.numbers import text
+from policies.document import Policy, digest
 from policies.stage import Environment
 
-_NO_END = "Set eur_rate in the policy to a current rate, or let it follow the ECB: a section [eur_rate.follow] makes it end never."
-_ENDS_SOON_DAYS = 2
 _MIN_FREE_MB = 200
 _MAX_SKEW_MS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """One row: ``fix`` is empty when there is nothing to do. ``warns``: the deployment can run, but should be fixed."""
-
-    name: str
-    ok: bool
-    found: str
-    fix: str = ""
-    warns: bool = False
-
-    @property
-    def verdict(self) -> str:
-        """``PASS``, ``WARN`` or ``FAIL``."""
-        return "FAIL" if not self.ok else "WARN" if self.warns else "PASS"
-
-
 def run_checks(directory: Path) -> list[CheckResult]:
     """Every check for this directory, in the order in which a person fixes things."""
-    first = _checked("settings", lambda: load_settings(directory).controller_id)
-    if not first.ok:
-        return [first]
-    settings = load_settings(directory)
-    checks: list[tuple[str, Callable[[], str | Warned]]] = [
-        ("policy", lambda: _policy(directory, settings)),
-        ("eur rate", lambda: _rate(directory, settings)),
-        ("roster", lambda: _roster(directory, settings)),
-        ("signer", lambda: _signer(settings)),
-        *((f"secret {name}", _secret_check(directory, name)) for name in _secrets(settings)),
-        *((f"key {path.name}", _key_check(path)) for path in sorted((directory / "keys").glob("*.key"))),
-        ("disk", lambda: _disk(directory)),
-        ("fsync", lambda: _fsync(directory)),
-        ("journal", lambda: _journal(directory)),
-        ("checkpoints", lambda: _checkpoints(directory, settings)),
-        ("high water", lambda: _high_water(directory, settings)),
-        ("bot keys", lambda: check_bot_keys(directory, settings)),
-        ("controller", lambda: _controller(directory, settings)),
-        ("proposals", lambda: _proposals(directory)),
-        ("release", lambda: _release(directory, settings)),
+    try:
+        settings = load_settings(directory)
+    except GatehouseError as error:
+        return [
+            CheckResult("settings", ok=False, found=error.message, fix=error.remedy),
+            not_checked("settings", ["everything else"]),
+        ]
+    return judged(
+        [
+            Check("settings", lambda: settings.controller_id),
+            *_files(directory, settings),
+            *_records(directory, settings),
+            *_venues(directory, settings),
+        ]
+    )
+
+
+def _files(directory: Path, settings: Settings) -> list[Check]:
+    """What is written down: documents, secrets, keys, and when they end."""
+    now = Millis(time.time_ns() // 1_000_000)
+    return [
+        Check("policy", lambda: _policy(directory, settings)),
+        Check("eur rate", lambda: check_rate(_load(directory, settings), now), ("policy",)),
+        Check("roster", lambda: _roster(directory, settings)),
+        Check("signer", lambda: _signer(settings)),
+        *(Check(f"secret {name}", _secret_check(directory, name)) for name in _secrets(settings)),
+        *(Check(f"key {path.name}", _key_check(path)) for path in sorted((directory / "keys").glob("*.key"))),
         *(
-            (f"venue {name}", _venue_check(venue, settings))
-            for name, venue in (("testnet", settings.testnet), ("live", settings.live))
+            Check(f"exchange key {table}", partial(check_key_end, table, key, now))
+            for table, key in keys_that_end(settings).items()
+        ),
+        Check("release", lambda: check_release(directory, settings)),
+    ]
+
+
+def _records(directory: Path, settings: Settings) -> list[Check]:
+    """The disk, the journal on it, and what was built from the journal."""
+    now = Millis(time.time_ns() // 1_000_000)
+    bots = tuple(f"secret {bot.secret_file}" for bot in settings.bots)
+    return [
+        Check("disk", lambda: _disk(directory)),
+        Check("fsync", lambda: _fsync(directory)),
+        Check("journal", lambda: _journal(directory)),
+        Check("checkpoints", lambda: _checkpoints(directory, settings)),
+        Check("high water", lambda: _high_water(directory, settings), ("journal",)),
+        Check("bot keys", lambda: check_bot_keys(directory, settings), ("journal", *bots)),
+        Check("roster in force", lambda: run_roster_checks(directory, settings, now), ("policy", "roster", "journal")),
+        Check("watchdog", lambda: [check_watchdog(settings)]),
+    ]
+
+
+def _venues(directory: Path, settings: Settings) -> list[Check]:
+    """The venues, the controller that trades on them, and the accounts there."""
+    controller, readings = Controller(directory, settings), dict[VenueName, ClockReading]()
+    unreached: list[str] = []
+
+    def most_ms() -> int:
+        try:
+            return _load(directory, settings).guards.clock_offset.no_entry_ms
+        except GatehouseError:
+            return _MAX_SKEW_MS
+
+    def reached(name: VenueName, venue: VenueSettings) -> str | Absent:
+        unreached.append(f"venue {name}")
+        found = reach(name, venue, directory, settings, readings)
+        unreached.remove(f"venue {name}")
+        return found
+
+    venues: dict[VenueName, VenueSettings] = {VenueName.TESTNET: settings.testnet, VenueName.LIVE: settings.live}
+    return [
+        *(Check(f"venue {name}", partial(reached, name, venue)) for name, venue in venues.items()),
+        Check("clock", lambda: check_clock(readings, most_ms()) if readings else Follows(f"venue {VenueName.LIVE}")),
+        Check("controller", lambda: controller.check(lambda: unreached[0] if unreached else "")),
+        Check("proposals", controller.proposals, ("controller",)),
+        *(
+            Check(
+                f"{name} account",
+                partial(check_venue_account, directory, settings, name, controller),
+                (f"venue {name}", "policy", *_secret_of(name, venue)),
+            )
+            for name, venue in venues.items()
         ),
     ]
-    return [first, *(_checked(name, look) for name, look in checks)]
 
 
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """What a check found that does not keep the deployment from running, and what helps."""
-
-    found: str
-    fix: str
+def _secret_of(name: VenueName, venue: VenueSettings) -> tuple[str, ...]:
+    return (f"secret {venue.secret_file}",) if secret_variable(name) not in os.environ else ()
 
 
-def _checked(name: str, look: Callable[[], str | Warned]) -> CheckResult:
-    try:
-        found = look()
-        if isinstance(found, Warned):
-            return CheckResult(name, ok=True, found=found.found, fix=found.fix, warns=True)
-        return CheckResult(name, ok=True, found=found)
-    except GatehouseError as error:
-        return CheckResult(name, ok=False, found=error.message, fix=error.remedy)
+def _load(directory: Path, settings: Settings) -> Policy:
+    return read_policy(directory / settings.policy)
 
 
 def _policy(directory: Path, settings: Settings) -> str:
-    policy = load_policy(_read(directory / settings.policy))
+    policy = _load(directory, settings)
     if policy.environment is not settings.environment:
         raise ConfigError(
             f"the policy is for {policy.environment}, the settings say {settings.environment}",
@@ -119,24 +144,6 @@ def _policy(directory: Path, settings: Settings) -> str:
             remedy="Use a policy whose `environment` is the one in gatehouse.toml.",
         )
     return f"{policy.name} {digest(policy)[:19]}…"
-
-
-def _rate(directory: Path, settings: Settings) -> str | Warned:
-    rate = load_policy(_read(directory / settings.policy)).eur_rate
-    now = time.time_ns() // 1_000_000
-    if rate.follow is not None:
-        low, high = (text(bound) for bound in band(rate, NO_RATES))
-        return f"follows {' and '.join(sources(rate.follow))} from {low} to {high} {rate.asset} per EUR, and does not end"
-    if rate.valid_until is None or not rate.as_of <= now < rate.valid_until:
-        raise ConfigError(
-            "the EUR rate of the policy is not valid today: every order is denied",
-            code="rate-stale",
-            remedy=_NO_END,
-        )
-    days = (rate.valid_until - now) // 86_400_000
-    if days <= _ENDS_SOON_DAYS:
-        return Warned(f"the EUR rate of the policy ends in {days} days, and then every order is denied", _NO_END)
-    return f"{rate.quote_per_eur} {rate.asset} per EUR, good for {days} more days"
 
 
 def _roster(directory: Path, settings: Settings) -> str:
@@ -196,7 +203,8 @@ def _fsync(directory: Path) -> str:
         raise ConfigError(
             f"cannot write here: {error.strerror}",
             code="not-writable",
-            remedy="Run `chown -R` on the directory for the user that runs gatehouse.",
+            remedy=f"Make the user that runs gatehouse its owner, `chown -R USER {directory}`. `df -h {directory}` shows a full "
+            "disk, `findmnt -T` one that is mounted read-only.",
         ) from None
     return f"one synced write took {(time.monotonic_ns() - began) // 1000} µs"
 
@@ -210,13 +218,19 @@ def _journal(directory: Path) -> str:
 
 def _checkpoints(directory: Path, settings: Settings) -> str | Warned:
     if settings.environment is Environment.PRODUCTION and not outside_targets(directory, settings):
-        return Warned(
-            "no target outside this folder can be read back: LIVE is refused",
-            'The easiest is a directory that another machine mounts: witnesses = ["/mnt/nas/checkpoints"] in gatehouse.toml; '
-            "ops/docs/checkpoints.md has the others.",
+        raise ConfigError(
+            "no target outside this folder can be read back: every step to real money is refused, and a start at LIVE halts",
+            code="no-checkpoint-target",
+            remedy="The easiest is a directory of another machine. Mount it, let the user that runs gatehouse write there, add the "
+            'line witnesses = ["/mnt/nas/checkpoints"] above the first [table] of gatehouse.toml, restart the controller, then run '
+            "`gatehouse journal checkpoint`. A git remote, a locked bucket and a witness prove more: ops/docs/checkpoints.md.",
         )
     if not settings.witnesses and not settings.checkpoints:
-        return "no target: entries cut off at the end of the journal would not be found"
+        return Warned(
+            "no target: entries cut off at the end of the journal would not be found",
+            'A rehearsal may do without. To have one, add witnesses = ["../checkpoints"] above the first [table] of gatehouse.toml '
+            "and restart the controller.",
+        )
     key = public_key_of(directory)
     if key is None:
         return "none published yet"
@@ -249,107 +263,3 @@ def _high_water(directory: Path, settings: Settings) -> str | Warned:
         "the highest entry of the journal is not kept outside this folder",
         "Run the controller and this command as the same user, and set XDG_STATE_HOME to a directory that this user can write to.",
     )
-
-
-def _controller(directory: Path, settings: Settings) -> str:
-    if not (data_directory(directory) / "gatehouse.sock").exists():
-        return _ports_free(settings.gateway, settings.console)
-    try:
-        with OperatorClient(directory) as client:
-            status = client.status()
-    except Unreachable:
-        return _ports_free(settings.gateway, settings.console)
-    if not status.armed:
-        raise ConfigError(
-            f"the controller runs but is not armed: {status.not_armed_because}", code="not-armed", remedy="Run `gatehouse status`."
-        )
-    return f"running at {status.position}, armed"
-
-
-def _proposals(directory: Path) -> str | Warned:
-    """The files that the running controller found changed. Without one nobody has compared them with what is in force."""
-    try:
-        with OperatorClient(directory) as client:
-            proposals = client.status().proposals
-    except GatehouseError:
-        return "the next start compares the files with what is in force"
-    if not proposals:
-        return "the policy and the release in the files are in force"
-    found = "; ".join(f"the {one.document} in the file is not in force: {', '.join(one.changes)}" for one in proposals)
-    return Warned(found, "Sign `gatehouse set-policy FILE` or `gatehouse set-release`, or restore the file and restart.")
-
-
-def _release(directory: Path, settings: Settings) -> str:
-    release = settings.release
-    if not release.path:
-        return f"{release.artifact[:19]}… is compared with nothing: [release] names no path"
-    found = artifact_digest(directory / release.path)
-    if found != release.artifact:
-        raise ConfigError(
-            f"{directory / release.path} has the digest {found}, and [release] names {release.artifact}",
-            code="release-differs",
-            remedy="Restore the bot's files, or write the digest into gatehouse.toml and sign `gatehouse set-release`.",
-        )
-    return f"{release.name} {release.version}: {directory / release.path} has its digest {found[:19]}…"
-
-
-def _ports_free(*listeners: Listen) -> str:
-    for listen in listeners:
-        with socket.socket(socket.AF_INET6 if ":" in listen.host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((listen.host, listen.port))
-            except OSError:
-                raise ConfigError(
-                    f"port {listen.port} is taken by another program",
-                    code="port-taken",
-                    remedy="Stop that program, or change the port in gatehouse.toml.",
-                ) from None
-    return "not running; its ports are free"
-
-
-def _venue_check(venue: VenueSettings, settings: Settings) -> Callable[[], str]:
-    def look() -> str:
-        if settings.environment is Environment.REHEARSAL and not venue.rest.startswith(
-            ("http://127.0.0.1:", "http://[::1]:", "http://localhost:")
-        ):
-            raise ConfigError(
-                f"{venue.rest} is not an address of this machine",
-                code="not-loopback",
-                remedy="Use 127.0.0.1, [::1] or localhost: a rehearsal uses local venues only.",
-            )
-        client = JsonClient("the venue", base=venue.rest, remedy="Start the venue; for a local one see `gatehouse testnet --help`.")
-        try:
-            skew = int(client.get("/api/v3/time").body["serverTime"]) - time.time_ns() // 1_000_000
-        except Unreachable:
-            if not (isinstance(venue, TestnetSettings) and venue.run is not None):
-                raise
-            return "not running; `gatehouse run` starts it"
-        except (KeyError, TypeError, ValueError):
-            raise Unreachable(
-                "its answer to /api/v3/time has no time",
-                code="not-a-venue",
-                remedy="Correct the venue's address in gatehouse.toml.",
-            ) from None
-        finally:
-            client.close()
-        if abs(skew) > _MAX_SKEW_MS:
-            raise ConfigError(
-                f"its clock is {skew} ms off ours",
-                code="clock-skew",
-                remedy=f"Synchronise this machine's clock to within {_MAX_SKEW_MS} ms.",
-            )
-        return f"answers, clock {skew} ms off ours"
-
-    return look
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read: {error.strerror}",
-            code="file-unreadable",
-            remedy="Create the file, or correct its path in gatehouse.toml.",
-        ) from None

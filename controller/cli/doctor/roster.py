@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from controller.authority.attestation import is_attested, problem
 from controller.authority.roster import KeyStatus, Person, Roster, RosterKey, load_roster, parse_roster_json
-from controller.cli.doctor.checks import CheckResult
+from controller.cli.doctor.ends import day, left
+from controller.cli.doctor.result import CheckResult
 from controller.cli.journal.files import last_entries, place_in
 from controller.cli.shared.output import short
 from controller.settings.deployment import Settings
-from exchange.errors import GatehouseError
+from controller.settings.policy_file import read_policy
 from exchange.model import Millis
 from policies.authority import SIGNERS, Verb, signers_needed
-from policies.document import load_policy
 from policies.presence import touches_needed
 from policies.schema import Policy
 from policies.stage import Environment, Mode, Stage
 
 _DAY_MS = 86_400_000
 _SOON_MS = 30 * _DAY_MS
-_ENROL = "Make or import {what} (`gatehouse keys`), add it to the roster file, then sign `gatehouse set-roster`."
+_LAST = Millis(253_402_300_799_000)
+"""The end of the year 9999: ``datetime`` cannot show later dates."""
+_SIGN = "add it to roster.toml, raise its version by 1, then sign `gatehouse set-roster roster.toml --key KEY --reason WHY`."
+_ENROL = "Make {what} with `gatehouse keys new NAME.key`, or read one that exists with `gatehouse keys import KEY`, " + _SIGN
 
-
-_ATTEST = "List what `ssh-keygen -O write-attestation` wrote: `gatehouse keys import --attestation` (ops/docs/signing.md)."
+_ATTEST = (
+    "Let `ssh-keygen -O challenge=… -O write-attestation=…` make the key, and list it with what it wrote: "
+    "`gatehouse keys import KEY --attestation FILE --challenge FILE` (ops/docs/signing.md)."
+)
 
 
 def run_roster_checks(directory: Path, settings: Settings, now: Millis) -> list[CheckResult]:
-    """Check the roster in force. No row if the roster or the policy cannot be read: other checks report that."""
-    try:
-        policy = load_policy((directory / settings.policy).read_bytes())
-        roster = roster_in_force(directory, settings)
-    except (GatehouseError, OSError):
-        return []
-    return check_roster(roster, policy, now)
+    """Check the roster in force. Called when the policy, the roster file and the journal are readable."""
+    policy = read_policy(directory / settings.policy)
+    return check_roster(roster_in_force(directory, settings), policy, now)
 
 
 def roster_in_force(directory: Path, settings: Settings) -> Roster:
@@ -64,7 +64,8 @@ def _mode(roster: Roster) -> CheckResult:
         "roster mode",
         "the roster does not say whether one person or a team decides, so the policy in force does" if roster.mode is None else "",
         f"{roster.mode}: {signers_needed(roster.mode or Mode.TEAM)} must sign what adds risk",
-        'Add mode = "team" or mode = "solo" to a new version of the roster, and sign it with `gatehouse set-roster`.',
+        'Add mode = "team" or mode = "solo" to roster.toml, raise its version by 1, then sign '
+        "`gatehouse set-roster roster.toml --key KEY --reason WHY`.",
     )
 
 
@@ -87,7 +88,7 @@ def _backups(roster: Roster, now: Millis) -> CheckResult:
 
 def _expiry(roster: Roster, now: Millis) -> CheckResult:
     ending = [
-        f"{person.name}'s {short(key.id)} {'expired' if key.valid_until <= now else 'expires'} on {_day(key.valid_until)}"
+        f"{person.name}'s {short(key.id)} {_end(key.valid_until, now)}"
         for person in roster.persons
         for key in person.keys
         if key.status is KeyStatus.ACTIVE and key.valid_until is not None and key.valid_until < now + _SOON_MS
@@ -107,7 +108,7 @@ def _spare_signers(roster: Roster, mode: Mode, now: Millis) -> CheckResult:
         "roster signers",
         f"{found}: if one of them is away, no step up can be signed" if len(able) == needed else "",
         found,
-        _ENROL.format(what="one more person"),
+        _ENROL.format(what="a key for one more person"),
     )
 
 
@@ -155,5 +156,6 @@ def _sign(names: list[str]) -> str:
     return "signs" if len(names) == 1 else "sign"
 
 
-def _day(at: Millis) -> str:
-    return datetime.fromtimestamp(min(at, Millis(253_402_300_799_000)) / 1000, tz=UTC).strftime("%Y-%m-%d")
+def _end(at: Millis, now: Millis) -> str:
+    at = min(at, _LAST)
+    return f"expired on {day(at)}" if at <= now else f"expires in {left(at - now)}, on {day(at)}"

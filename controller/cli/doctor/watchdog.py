@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.cli.doctor.checks import CheckResult
+from controller.cli.doctor.result import CheckResult
 from controller.settings.deployment import Settings
 
 
@@ -14,7 +14,8 @@ def check_watchdog(settings: Settings) -> CheckResult:
             "watchdog",
             ok=True,
             found="none: when the controller dies or freezes, its open orders stay open",
-            fix="Add a [watchdog] table with enabled = true to gatehouse.toml.",
+            fix="Add the two lines [watchdog] and enabled = true at the end of gatehouse.toml, then restart the controller. "
+            "With real money it needs a second exchange key (ops/docs/watchdog.md).",
             warns=True,
         )
     where = f"at {watchdog.address}" if watchdog.address else "on this host"

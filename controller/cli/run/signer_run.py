@@ -10,6 +10,7 @@ from pathlib import Path
 from controller.authority.roster import load_roster
 from controller.runtime.loop.clock import SystemClock
 from controller.settings.deployment import Settings, SignerSettings, load_settings, read_exchange_secret
+from controller.settings.policy_file import read_policy
 from controller.signer.grants import Grants, Pinned
 from controller.signer.ledger import Buys, MemoryFile
 from controller.signer.protocol import VENUES
@@ -17,7 +18,6 @@ from controller.signer.service import Account, LiveAuthority, SignerService
 from exchange.errors import ConfigError
 from exchange.mexc.signer import SignerLimits
 from exchange.ports import VenueName
-from policies.document import load_policy
 from policies.eur import NO_RATES, highest
 from policies.schema import Policy
 
@@ -34,7 +34,7 @@ def open_service(directory: Path) -> SignerService:
     chosen = settings.signer or SignerSettings()
     for name in ("gatehouse.toml", settings.policy, settings.roster):
         _check_owner(directory / name)
-    policy = load_policy((directory / settings.policy).read_bytes())
+    policy = read_policy(directory / settings.policy)
     most = policy.limits.order_notional_max_eur * highest(policy.eur_rate, NO_RATES)
     limits = SignerLimits(frozenset(policy.symbols), most)
     accounts = []

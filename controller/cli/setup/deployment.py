@@ -100,7 +100,9 @@ def make_directory(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise UsageError(
-                f"{directory} is not empty", code="not-empty", remedy="Choose a new directory; `gatehouse init` overwrites nothing."
+                f"{directory} is not empty",
+                code="not-empty",
+                remedy="Name a directory that is new or empty: nothing is overwritten.",
             )
         for name in ("keys", "secrets"):
             (directory / name).mkdir(mode=0o700)

@@ -100,7 +100,7 @@ def _persons(wanted: Wanted) -> dict[str, Role]:
         raise UsageError(
             f"the profile {wanted.mode} has {needed} different person{'s' if needed > 1 else ''}, named in small letters",
             code="wrong-persons",
-            remedy=f"Use --person {needed} time{'s' if needed > 1 else ''}; `gatehouse set-roster` changes them later.",
+            remedy=f"Use --person {needed} time{'s' if needed > 1 else ''}; a later version of roster.toml can list others.",
         )
     return {name: Role.OPERATOR if number == 0 else Role.APPROVER for number, name in enumerate(names)}
 
@@ -128,7 +128,7 @@ environment = "production"
 mock_balances = {{ USDT = "{_DOLLARS}" }}
 
 # The bot. `artifact` is the digest of what you run: `gatehouse release digest PATH`. Another bot starts again at MOCK, and counts
-# once `gatehouse set-release` is signed. With `path` the controller compares what is there.
+# once a set-release is signed (ops/docs/release.md). With `path` the controller compares what is there.
 [release]
 name = "{bot}"
 version = "1"
@@ -154,7 +154,9 @@ secret_file = "secrets/testnet.secret"
 feed = "mexc-live"
 accounts = "secrets/testnet-accounts.toml"
 
-# Use a sub-account that holds only the stage's budget: it cannot lose more.
+# Use a sub-account that holds only the stage's budget: it cannot lose more. Bind its key to this host's address on MEXC's page, for
+# a key without one ends after 90 days, and say so: api_key_ends = "never". Else name the time, as in 2027-01-31T00:00:00Z, and
+# `gatehouse doctor` warns 5 days before.
 [live]
 rest = "{LIVE_REST}"
 ws = "{LIVE_WS}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Mapping
 from pathlib import Path
+from pwd import getpwuid
 from types import TracebackType
 from typing import TypeVar
 
@@ -56,15 +58,19 @@ class OperatorClient:
     def __init__(self, directory: Path, *, answer_within_s: float | None = None) -> None:
         path = data_directory(directory) / SOCKET_NAME
         remedy = f"Start the controller with `gatehouse run --dir {directory}`, or pass the right --dir."
-        _require_listener(path, remedy)
+        pid = _require_listener(path, directory, remedy)
+        known = f"process {pid}" if pid else "a process"
         self._http = JsonClient(
             "the controller",
             base="http://gatehouse",
             remedy=remedy,
             socket=path,
             answer_within_s=answer_within_s,
-            remedy_if_silent="The controller is up, so do not start another. Run `gatehouse halt`, and if this goes on, end its "
-            "process: ops/docs/runbooks/controller-hung.md says how.",
+            remedy_if_silent=f"It is up, as {known}, so do not start another. Run `gatehouse halt --dir {directory}`. If it "
+            f"still does "
+            f"not answer, end it with `kill -KILL {pid or 'PID'}` and start it again: that start is HALTED and cancels what "
+            f"is open "
+            "(ops/docs/runbooks/controller-hung.md).",
         )
 
     def __enter__(self) -> OperatorClient:
@@ -117,37 +123,70 @@ class OperatorClient:
         return _parse(shape, self._http.get(path, params))
 
 
-def _require_listener(path: Path, remedy: str) -> None:
-    """Connect once: a missing or stale socket means that the controller does not run."""
+def is_up(directory: Path) -> bool:
+    """Whether a controller of this deployment is there: its socket answers, or it holds its journal, as while it starts."""
+    path = data_directory(directory) / SOCKET_NAME
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except PermissionError:
+            return True
+        except OSError:
+            return bool(_writes_its_journal(path.parent))
+    return True
+
+
+def listener(directory: Path) -> int:
+    """The process that serves the deployment's socket, also while it hangs; 0 when nobody does."""
+    try:
+        return _require_listener(data_directory(directory) / SOCKET_NAME, directory, "")
+    except Unreachable:
+        return 0
+
+
+def _require_listener(path: Path, directory: Path, remedy: str) -> int:
+    """Connect once, and return the process that listens: a missing or stale socket means that the controller does not run."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
         except PermissionError:
             raise Unreachable(
-                f"the socket {path} belongs to another user",
+                f"the socket {path} belongs to {_owner(path)}, and only that user may use it",
                 code="not-permitted",
-                remedy="Run the command as the user that runs the controller.",
+                remedy=f"Run the command as that user: `sudo -u {_owner(path)} gatehouse …`.",
             ) from None
         except OSError as error:
             because = f"nothing answers at {path} ({error.strerror or error})"
-            if _writes_its_journal(path.parent):
+            if pid := _writes_its_journal(path.parent):
                 raise Unreachable(
-                    f"the controller has its journal open, but {because}: it is starting, waits for a venue, or hangs",
+                    f"the controller, process {pid}, has its journal open, but {because}: it is starting, waits for a venue, "
+                    f"or hangs",
                     code="not-answering",
-                    remedy="Read what `gatehouse run` prints: a start names the venue it waits for. "
-                    "`gatehouse doctor` says which venue does not answer.",
+                    remedy=f"Do not start another. `gatehouse doctor --dir {directory}` says which venue it waits for. If "
+                    f"every venue "
+                    f"answers and this lasts longer than a minute, end it with `kill {pid}` and start it again.",
                 ) from None
             raise Unreachable(f"the controller is not running: {because}", code="not-running", remedy=remedy) from None
+        pid, _, _ = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        return int(pid)
 
 
-def _writes_its_journal(data: Path) -> bool:
-    """Whether a process on this machine holds the lock of the journal file: Linux lists it, so nothing is locked to find out."""
+def _owner(path: Path) -> str:
+    try:
+        return getpwuid(path.lstat().st_uid).pw_name
+    except (OSError, KeyError):
+        return "another user"
+
+
+def _writes_its_journal(data: Path) -> int:
+    """The process of this machine that holds the journal's lock, or 0: Linux lists it, so nothing is locked to find out."""
     try:
         inode = (data / "journal.db.lock").stat().st_ino
         held = Path("/proc/locks").read_text(encoding="ascii").splitlines()
     except OSError:
-        return False
-    return any(line.split()[1] == "FLOCK" and line.split()[5].rpartition(":")[2] == str(inode) for line in held)
+        return 0
+    locks = (line.split() for line in held)
+    return next((int(lock[4]) for lock in locks if lock[1] == "FLOCK" and lock[5].rpartition(":")[2] == str(inode)), 0)
 
 
 def _parse(shape: type[_T], answer: Answer) -> _T:

@@ -48,6 +48,7 @@ class JsonClient:
         self._remedy = remedy
         self._remedy_if_silent = remedy_if_silent or remedy
         timeout = _TIMEOUT if answer_within_s is None else httpx.Timeout(answer_within_s)
+        self._within_s = timeout.read or 0
         transport = _over(socket) if socket is not None else httpx.HTTPTransport()
         self._http = httpx.Client(transport=transport, base_url=base, trust_env=False, timeout=timeout, headers=dict(headers or {}))
 
@@ -73,7 +74,9 @@ class JsonClient:
             return Answer(response.status_code, response.json())
         except httpx.ReadTimeout:
             raise DeadlineExceeded(
-                f"{self._name} did not answer {path} in time", code="no-answer", remedy=self._remedy_if_silent
+                f"{self._name} took the question {path} and gave no answer within {self._within_s:g} s",
+                code="no-answer",
+                remedy=self._remedy_if_silent,
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             why = str(error) or type(error).__name__

@@ -43,6 +43,7 @@ STYLES = {
     "PASS": "bold green",
     "WARN": "yellow",
     "FAIL": "bold red",
+    "SKIP": "dim",
     "INCONCLUSIVE": "yellow",
     "NO_DATA": "yellow",
     "STALE": "yellow",

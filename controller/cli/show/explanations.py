@@ -19,9 +19,11 @@ from controller.cli.journal.view import entry_document, summary
 from controller.cli.shared.client import OperatorClient
 from controller.cli.shared.gates import gate_table, landing_lines, no_gate, result_table, rule_lines
 from controller.cli.shared.output import clock, micros, table
+from controller.cli.show.ways_out_view import way_out_lines
 from controller.console.schema import GateView
 from controller.journal.chain import Entry
 from exchange.errors import GatehouseError, UsageError
+from gates.registry import GATES
 from policies.rules import GateName
 
 _COMMAND = re.compile(r"[0-9a-f]{32}")
@@ -119,14 +121,20 @@ def _gate(directory: Path, gate: str) -> Explanation:
         return Explanation(landing.document, (Text(f"gate {gate} has not decided yet"), *landing.parts))
     if not decided:
         raise UsageError(
-            f"gate {gate} has not decided yet ({len(entries)} proposals evaluated it)",
+            f"gate {gate} has not decided yet ({len(entries)} proposals evaluated it), and it guards no step from where the "
+            f"deployment is",
             code="not-decided",
-            remedy="Run `gatehouse gates` to see its rules now.",
+            remedy=f"It guards {_edges(gate)}, and is judged there. `gatehouse policy show` lists its rules, `gatehouse "
+            f"status` the next step.",
         )
     last = decided[-1]
     result = json.loads(json.loads(last.body)["result"])
     document = {**entry_document(last), "result": result, **landing.document}
     return Explanation(document, (_headline(last), *_result_parts(result), *landing.parts))
+
+
+def _edges(gate: str) -> str:
+    return " and ".join(f"{verb} from {stage}" for (verb, stage), guard in GATES.items() if guard == gate)
 
 
 def _landing(directory: Path, gate: str) -> Explanation:
@@ -195,7 +203,7 @@ def _ways_out(directory: Path) -> Explanation:
         return Explanation([], (Text(f"The ways out are not known: {error.message}. {error.remedy}", "yellow"),))
     if not status.ways_out:
         return Explanation([], (Text(f"The deployment is at {status.position} now."),))
-    lines = [Text(f"  {way.line}", "yellow" if way.refused else "green") for way in status.ways_out]
+    lines = [Text.assemble("  ", line) for line in way_out_lines(status.ways_out, directory)]
     document = {"ways_out": [way.model_dump(mode="json") for way in status.ways_out], "now_ms": status.now_ms}
     return Explanation([document], (Text("Ways out:", "bold"), *lines))
 
@@ -208,7 +216,11 @@ def _drill(directory: Path) -> Explanation:
 
     entries = _matching(directory, wanted)
     if not entries:
-        raise UsageError("this journal has no drill", code="unknown-subject", remedy="Run `gatehouse drill halt`.")
+        raise UsageError(
+            "this journal has no drill",
+            code="unknown-subject",
+            remedy="`gatehouse drill halt --key KEY` runs one; ops/docs/drills.md says where.",
+        )
     return Explanation([entry_document(entry) for entry in entries], tuple(map(_headline, entries)))
 
 

@@ -41,7 +41,7 @@ def report(
         return
     console = stdout()
     console.print(f"report  {page}")
-    console.print(f"bundle  {bundle}  (check it on any machine with `gatehouse verify`)")
+    console.print(f"bundle  {bundle}  (check it on any machine with `gatehouse verify {bundle}`)")
 
 
 def verify(

@@ -40,12 +40,12 @@ def status(
             return
         console = stdout()
         if not watch or not console.is_terminal:
-            console.print(status_panel(client.status()))
+            console.print(status_panel(client.status(), directory))
             return
-        with Live(status_panel(client.status()), console=console, auto_refresh=False) as live:
+        with Live(status_panel(client.status(), directory), console=console, auto_refresh=False) as live:
             while True:
                 time.sleep(interval)
-                live.update(status_panel(client.status()), refresh=True)
+                live.update(status_panel(client.status(), directory), refresh=True)
 
 
 def gates(directory: DirectoryOption = HERE, output: OutputOption = Output.TABLE) -> None:

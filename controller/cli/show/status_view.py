@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 from rich.console import Group
 from rich.panel import Panel
@@ -10,10 +11,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from controller.cli.shared.output import duration, micros, short, styled
+from controller.cli.shared.output import HERE, duration, micros, short, styled
 from controller.cli.show.alerts_view import alert_rows
 from controller.cli.show.bot_keys_view import bot_key_rows
 from controller.cli.show.drill_view import drill_rows
+from controller.cli.show.ways_out_view import way_out_lines
 from controller.console.schema import DocumentView, HoldingsView, StatusView
 from controller.console.watchdog_view import NONE
 from policies.numbers import text as plain
@@ -22,12 +24,12 @@ from policies.stage import Stage
 _BAR = 30
 
 
-def status_panel(view: StatusView) -> Panel:
-    """Everything ``gatehouse status`` shows."""
+def status_panel(view: StatusView, directory: Path = HERE) -> Panel:
+    """Everything ``gatehouse status`` shows of the deployment in ``directory``."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column()
-    for label, cell in _rows(view):
+    for label, cell in _rows(view, directory):
         grid.add_row(label, cell)
     return Panel(
         Group(grid), title=f"{view.controller_id} · {view.environment}", title_align="left", border_style="dim", expand=False
@@ -40,7 +42,7 @@ def _role(view: StatusView) -> Text:
     return Text(f"{view.role}, under epoch {view.epoch}")
 
 
-def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
+def _rows(view: StatusView, directory: Path) -> list[tuple[str, Text | Table | str]]:
     armed = Text("armed", "green") if view.armed else Text(f"not armed: {view.not_armed_because}", "bold yellow")
     simulated = " (simulated)" if view.simulated else ""
     rows: list[tuple[str, Text | Table | str]] = [
@@ -54,7 +56,7 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
     if view.validation_void:
         rows.append(("reset needed", Text(f"the validation is void: {view.validation_void}", "bold red")))
     if view.ways_out:
-        rows.append(("ways out", _ways_out(view)))
+        rows.append(("ways out", Text("\n").join(way_out_lines(view.ways_out, directory))))
     if view.halt is not None:
         empty = "verified empty" if view.halt.verified_empty else "not verified empty"
         latch, cancel = micros(view.halt.breach_to_latch_us), micros(view.halt.latch_to_cancelled_us)
@@ -65,7 +67,13 @@ def _rows(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         left = duration(max(0, waits.applies_at_ms - view.now_ms))
         what = f"{waits.verb} to {waits.target} by {', '.join(waits.persons)} is applied in {left}: {waits.reason}"
         rows.append(
-            ("waits", Text(f"{what}\ncommand {waits.command_id}; any key can stop it with `gatehouse veto`", "bold yellow"))
+            (
+                "waits",
+                Text(
+                    f"{what}\ncommand {waits.command_id}; any key can stop it with `gatehouse veto --key KEY --reason WHY`",
+                    "bold yellow",
+                ),
+            )
         )
     if view.flatten is not None:
         rows.append(("flatten", Text(view.flatten.line, "bold yellow" if view.flatten.ended_at_ms is None else "")))
@@ -117,10 +125,6 @@ def _proposed(one: DocumentView) -> str:
     changes = "\n".join(f"  {change}" for change in one.changes)
     what = "FILE" if one.document == "policy" else "--name … --version … --artifact …"
     return f"the {one.document} in the file is not in force; sign `gatehouse set-{one.document} {what}` or restore it:\n{changes}"
-
-
-def _ways_out(view: StatusView) -> Text:
-    return Text("\n").join(Text(way.line, "yellow" if way.refused else "green") for way in view.ways_out)
 
 
 def _watchdog(view: StatusView) -> Text:

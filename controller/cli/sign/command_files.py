@@ -16,10 +16,11 @@ from controller.cli.sign.pins import pin_source
 from controller.console.schema import ProposeRequest
 from controller.core.decisions.rates import rate_document
 from controller.settings.deployment import FILE_NAME, load_settings
+from controller.settings.policy_file import read_policy
 from exchange.errors import ConfigError, UsageError
 from policies import canonical
 from policies.authority import Verb
-from policies.document import canonical_bytes, load_policy
+from policies.document import canonical_bytes
 from policies.numbers import parse
 from policies.stage import Stage
 
@@ -67,7 +68,7 @@ def subject_of(verb: Verb, argument: str | None, directory: Path) -> str | None:
         case Verb.SET_ROSTER if argument:
             return load_roster(file).canonical_bytes.decode()
         case Verb.SET_POLICY if argument:
-            return canonical_bytes(load_policy(read_bytes(file))).decode()
+            return canonical_bytes(read_policy(file)).decode()
         case Verb.SET_RELEASE | Verb.ISSUE_BOT_KEY if argument:
             return read_bytes(file).decode("utf-8", "replace").strip()
         case Verb.SET_RATE if argument:
@@ -158,7 +159,7 @@ def roots_in(directory: Path) -> tuple[str, ...]:
     """The makers of security keys that the policy file of a deployment names; none without a deployment."""
     if not (directory / FILE_NAME).is_file():
         return ()
-    return load_policy(read_bytes(directory / load_settings(directory).policy)).authority.attestation_roots
+    return read_policy(directory / load_settings(directory).policy).authority.attestation_roots
 
 
 def read_bytes(path: Path) -> bytes:

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from controller.cli.shared.client import data_directory
+from controller.cli.shared.client import data_directory, listener
 from controller.cli.shared.output import Output, print_json, stdout
 from controller.runtime.followers.latchfile import LATCH_FILE, LatchFile, LatchMark, latch_elsewhere
 from controller.settings.state_directory import state_directory
@@ -36,7 +36,8 @@ def halt_without_answer(directory: Path, reason: str, error: GatehouseError, out
         raise Unreachable(
             f"NOT HALTED: {error.message}, and the latch file {data / LATCH_FILE} cannot be written: {failure.strerror}",
             code="halt-not-written",
-            remedy="Stop the controller's process (`kill`), then cancel the open orders on the venue's own page.",
+            remedy=f"Stop the controller with `kill {listener(directory) or 'PID'}`, then cancel the open orders on the "
+            f"venue's own page.",
         ) from None
     deadline = time.monotonic() + TAKEN_WITHIN_S
     while (mark := latch.read()) is not None and not mark.seq and time.monotonic() < deadline:
@@ -47,16 +48,26 @@ def halt_without_answer(directory: Path, reason: str, error: GatehouseError, out
         else:
             stdout().print("halted through the latch file; the controller's socket did not answer. Read `gatehouse status`.")
         return
-    raise _not_recorded(error)
+    raise _not_recorded(error, listener(directory))
 
 
-def _not_recorded(error: GatehouseError) -> Unreachable:
+def _not_recorded(error: GatehouseError, pid: int) -> Unreachable:
     """What is certain, and what a person has to do: it differs between a controller that is silent and one that is not there."""
     if isinstance(error, DeadlineExceeded):
         why = "the controller is up but does not answer. The halt is in the latch file, and it has not recorded it yet"
         remedy = (
-            "It sends no order from 250 ms after the file was written. Run `gatehouse status`; if it does not show HALTED, end the "
-            "controller's process (`kill -KILL`): the next start halts. Look at the open orders on the venue's own page."
+            "It sends no order from 250 ms after the file was written, but nothing is cancelled. Run `gatehouse status`; if "
+            "that does "
+            f"not show HALTED, end it with `kill -KILL {pid or 'PID'}` and start it again: that start is HALTED and cancels "
+            f"what is open. "
+            "Look at the open orders on the venue's own page."
+        )
+    elif error.code == "not-answering":
+        why = f"{error.message}. The halt is in the latch file, which it reads when it runs"
+        remedy = (
+            "Run `gatehouse status` until it shows HALTED. If you cannot wait, end the process with `kill`: then nothing "
+            "sends orders, "
+            "and the next start is HALTED and cancels what is open."
         )
     else:
         why = f"{error.message}. The halt is in the latch file for the next start, which is HALTED"

@@ -141,7 +141,7 @@ def approve(
         raise UsageError(
             "there is no signature to add",
             code="usage",
-            remedy="Add --key or --attach. To submit without a new signature use `gatehouse submit`.",
+            remedy="Add --key or --attach. To submit without a new signature run `gatehouse submit FILE`.",
         )
     envelope = sign_with(attach_signatures(read_envelope(file), attach), key, directory)
     write_envelope(envelope, file)

@@ -140,7 +140,7 @@ def _check_touched(state: State, verified: VerifiedCommand, policy: Policy, mode
         raise unauthorised(
             "not-touched",
             f"{command.verb} to {command.target_stage} puts real money at risk, but no signer touched a security key",
-            "Sign with a FIDO2 security key that the roster lists; add one with `gatehouse keys import`.",
+            "Sign with a FIDO2 security key that the roster lists; `gatehouse keys import KEY` prints the line for the roster.",
         )
 
 
@@ -153,7 +153,8 @@ def _check_attested(roster: Roster, keys: list[str], policy: Policy, touches: in
     raise unauthorised(
         "not-attested",
         f"the policy believes a touch only of an attested security key; {why}",
-        "Make the key with `ssh-keygen -O write-attestation` and list its attestation: `gatehouse keys import --attestation`.",
+        "Make the key with `ssh-keygen -O challenge=… -O write-attestation=…`, and list it with what that wrote: "
+        "`gatehouse keys import KEY --attestation FILE --challenge FILE`.",
     )
 
 

@@ -104,7 +104,8 @@ def _adopt_roster(draft: Draft, input_: Boot) -> None:
         raise ConfigError(
             "the roster on disk was never in force",
             code="roster-changed",
-            remedy="Restore the roster that is in force, and change it with `gatehouse set-roster`.",
+            remedy="Put back the roster that is in force, start, and sign the new one: `gatehouse set-roster FILE --key KEY "
+            "--reason WHY`.",
         )
 
 

@@ -135,7 +135,8 @@ def found_at_start(draft: Draft, input_: Boot) -> None:
 
 def mismatch(state: State, found: BotKeyFound) -> str:
     """Why a key of the settings is not usable, and what to do. Empty when it is usable, or when it was revoked on purpose."""
-    remedy = f"Issue it with `gatehouse issue-bot-key {found.bot} --api-key {found.key}`, or remove it from [[bots]]."
+    remedy = f"Issue it with `gatehouse issue-bot-key {found.bot} --api-key {found.key} --key KEY --reason WHY`, or remove "
+    "it from [[bots]]."
     issued = _spelled_like(state, found.key)
     if issued is None:
         return f"it was added to the settings without a signature. {remedy}"
@@ -166,4 +167,4 @@ def _read(subject: str) -> BotKeyDocument:
 
 
 def _malformed(message: str, code: str = "bot-key-malformed") -> Never:
-    raise Refused(message, code=code, remedy="Propose the command with `gatehouse issue-bot-key`.") from None
+    raise Refused(message, code=code, remedy="Propose it with `gatehouse issue-bot-key NAME --key KEY --reason WHY`.") from None

@@ -295,7 +295,7 @@ def _wait(draft: Draft, verified: VerifiedCommand, judged: _Judged) -> CommandRe
         raise Refused(
             f"command {state.pending.command_id} ({state.pending.verb} to {state.pending.target}) is already waiting",
             code="another-waits",
-            remedy="Veto that command with `gatehouse veto`, or wait until it is applied.",
+            remedy="Veto that command with `gatehouse veto --key KEY --reason WHY`, or wait until it is applied.",
         )
     if applies_at >= command.expires_ms:
         raise unauthorised(
@@ -316,7 +316,8 @@ def _wait(draft: Draft, verified: VerifiedCommand, judged: _Judged) -> CommandRe
             applies_at=applies_at,
         )
     )
-    detail = f"signed by {', '.join(_persons(verified))}: {command.reason}. Any key can veto it with `gatehouse veto`."
+    detail = f"signed by {', '.join(_persons(verified))}: {command.reason}. Any key can veto it with `gatehouse veto --key "
+    "KEY --reason WHY`."
     draft.do(Alert(AlertKind.STAGE, f"{command.verb} to {judged.target} waits for its cooling-off period", detail))
     return CommandReply(result=evidence.result_text(judged.result), applies_at=applies_at)
 

@@ -61,7 +61,8 @@ def check_release_settled(state: State) -> None:
         raise Refused(
             f"the settings name another release than the one in force: {'; '.join(proposal.changes)}",
             code="release-proposed",
-            remedy="Sign `gatehouse set-release`, or restore [release] in gatehouse.toml and restart.",
+            remedy="Sign `gatehouse set-release --name NAME --version VERSION --artifact DIGEST --key KEY --reason WHY`, or "
+            "restore [release] in gatehouse.toml and restart.",
         )
 
 

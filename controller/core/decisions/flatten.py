@@ -94,7 +94,7 @@ def check(state: State, policy: Policy, subject: str) -> None:
         raise Refused(
             "the policy in force does not say how to sell",
             code="no-flatten-schedule",
-            remedy="Add a section [flatten] to the policy, then adopt it with `gatehouse set-policy`.",
+            remedy="Add a section [flatten] to the policy, then sign `gatehouse set-policy FILE --key KEY --reason WHY`.",
         )
     if subject != ALL and subject not in policy.symbols:
         raise Refused(
@@ -107,7 +107,7 @@ def check(state: State, policy: Policy, subject: str) -> None:
         raise Refused(
             f"gatehouse holds nothing that it bought{'' if subject == ALL else f' of {subject}'} on {venue or 'any venue'}",
             code="nothing-to-sell",
-            remedy="Nothing is left to do. What the account held before is not gatehouse's to sell.",
+            remedy="Nothing is left to sell. What the account held before is not gatehouse's to sell.",
         )
 
 

@@ -273,7 +273,7 @@ def _set_policy(state: State, policy: Policy, subject: str) -> Change:
         raise Refused(
             f"the policy is for {new.environment}, and this deployment is for {state.environment}",
             code="other-environment",
-            remedy="An environment never changes; make a new deployment with `gatehouse init`.",
+            remedy="An environment never changes; make a new deployment with `gatehouse init DIR --profile solo`, team or demo.",
         )
     if canonical.digest(subject.encode()) == state.policy_approved:
         raise Refused(
@@ -298,7 +298,11 @@ def _set_release(state: State, subject: str) -> Change:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the release"
         raise Refused(
-            f"{where}: {first['msg']}", code="release-malformed", remedy="Propose the command with `gatehouse set-release`."
+            f"{where}: {first['msg']}",
+            code="release-malformed",
+            remedy="`gatehouse release digest BOT` prints the digest. Propose it with `gatehouse set-release --name NAME "
+            "--version VERSION --artifact DIGEST --key KEY "
+            "--reason WHY`.",
         ) from None
     digest = canonical.digest(subject.encode())
     if state.release is not None and digest == state.release.digest:
@@ -343,7 +347,7 @@ def _same_bytes(canonical_text: str, subject: str) -> None:
         raise Refused(
             "the roster is not in its canonical form",
             code="not-canonical",
-            remedy="Propose the command with `gatehouse set-roster`.",
+            remedy="Propose it with `gatehouse set-roster FILE --key KEY --reason WHY`.",
         )
 
 

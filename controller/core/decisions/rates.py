@@ -86,7 +86,11 @@ def _call(draft: Draft, policy: Policy, title: str) -> None:
     found = in_use(policy.eur_rate, draft.after.rates, draft.now)
     if not isinstance(found, NoRate) or any(one.title == title for one in draft.after.alerts):
         return
-    remedy = "check the rate, then sign `gatehouse set-rate`" if found.outside else "check that this host reaches the source"
+    remedy = (
+        "check the rate, then sign `gatehouse set-rate RATE --key KEY --reason WHY`"
+        if found.outside
+        else "check that this host reaches the source"
+    )
     detail = f"{found.message}: buys are denied; {remedy}"
     alerts.raise_once(draft, AlertKind.RATE, title, detail)
     draft.do(Alert(AlertKind.RATE, title, detail))
@@ -106,7 +110,7 @@ def check_set(state: State, policy: Policy, subject: str) -> None:
         raise Refused(
             "the policy in force pins its rate and follows no source",
             code="rate-pinned",
-            remedy="Adopt a policy with a section [eur_rate.follow]: `gatehouse set-policy`.",
+            remedy="Adopt a policy with a section [eur_rate.follow]: `gatehouse set-policy FILE --key KEY --reason WHY`.",
         )
     new = _wanted(policy, subject)
     if new == centre(policy.eur_rate, state.rates):
@@ -147,7 +151,11 @@ def _wanted(policy: Policy, subject: str) -> Decimal:
 
 
 def _malformed(why: str) -> Refused:
-    return Refused(f"the rate is malformed: {why}", code="rate-malformed", remedy="Propose the command with `gatehouse set-rate`.")
+    return Refused(
+        f"the rate is malformed: {why}",
+        code="rate-malformed",
+        remedy="Propose it with `gatehouse set-rate RATE --key KEY --reason WHY`.",
+    )
 
 
 # For people

@@ -214,7 +214,7 @@ def _malformed(why: str) -> Refused:
     return Refused(
         f"the subject is not a reading: {why}",
         code="rebaseline-malformed",
-        remedy="Propose the command with `gatehouse rebaseline`.",
+        remedy="Propose it with `gatehouse rebaseline --venue live --key KEY --reason WHY`, or with --venue testnet.",
     )
 
 

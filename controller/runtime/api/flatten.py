@@ -15,10 +15,10 @@ from policies.authority import Verb
 from policies.schema import Policy
 
 _COMMANDS = {
-    Verb.RESUME: "gatehouse resume --to {target} --postmortem FILE --key KEY --reason …",
-    Verb.RESET: "gatehouse reset --key KEY --reason …",
-    Verb.FLATTEN: "gatehouse flatten --key KEY --reason …",
-    Verb.REBASELINE: "gatehouse rebaseline --venue {venue} --key KEY --reason …",
+    Verb.RESUME: "gatehouse resume --to {target} --postmortem FILE {keys} --reason …",
+    Verb.RESET: "gatehouse reset {keys} --reason …",
+    Verb.FLATTEN: "gatehouse flatten {keys} --reason …",
+    Verb.REBASELINE: "gatehouse rebaseline --venue {venue} {keys} --reason …",
 }
 
 
@@ -51,7 +51,9 @@ def _way(way: WayOut, policy: Policy) -> WayOutView:
         remedy=way.remedy,
         since_ms=way.since,
         waits=way.waits,
-        command=_COMMANDS[way.verb].format(target=way.target.stage.name, venue=way.venue),
+        command=_COMMANDS[way.verb].format(
+            target=way.target.stage.name, venue=way.venue, keys=" ".join(["--key KEY"] * way.needed.persons)
+        ),
         venue=way.venue,
     )
 

@@ -281,7 +281,8 @@ class Operator(Reads):
             raise UsageError(
                 f"{request.verb} does not lead out of HALTED without a target",
                 code="no-target",
-                remedy="`gatehouse status` lists the ways out: `gatehouse reset` to MOCK, or `gatehouse resume --to STAGE`.",
+                remedy="`gatehouse status` lists the ways out: `gatehouse reset --key KEY --reason WHY` leads to MOCK, "
+                "`gatehouse resume --help` says what a resume needs.",
             )
         if len(ways) != 1:
             raise UsageError(

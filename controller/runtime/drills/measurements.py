@@ -17,7 +17,7 @@ STALE_WITHIN_MS = 40_000
 """A policy that tolerates older data is not practised: the drill has to end within its deadline."""
 
 _STALE_RULES = frozenset({LimitRule.QUOTE.value, LimitRule.GUARD.value})
-_KEY = "Issue a gateway key with `gatehouse issue-bot-key`, then run the drill again."
+_KEY = "Issue a gateway key with `gatehouse issue-bot-key NAME --key KEY --reason WHY`, then run the drill again."
 
 
 class _Probe:

@@ -125,7 +125,7 @@ def test_outside_the_band_buys_are_denied_until_a_rate_is_signed(stage: Stage, s
     assert rule_of(desk.order(SIZE)) == "eur-rate-band"
     assert rule_of(desk.order(SIZE, side=Side.SELL)) == ""
     assert "the EUR rate is outside the band around the signed rate" in titles(desk)
-    assert "`gatehouse set-rate`" in desk.state.alerts[-1].detail
+    assert "`gatehouse set-rate RATE --key KEY --reason WHY`" in desk.state.alerts[-1].detail
     reply = desk.ask(Verb.SET_RATE, rate_document(D("1.15")))
     assert not reply.code, reply
     after = desk.state

@@ -159,7 +159,7 @@ def test_a_resume_too_high_is_refused_with_the_kind_of_halt(live: Desk, kind: Ha
     refusal = refusal_of(desk, LIVE)
     assert refusal.code == "edge-guard"
     assert f"after this kind of halt ({kind}:" in refusal.message
-    assert refusal.remedy == "Resume to VALIDATED and advance from there, or reset to MOCK."
+    assert refusal.remedy.startswith("Resume to VALIDATED and advance from there, or go to MOCK with `gatehouse reset ")
 
 
 def test_no_kind_of_halt_leads_into_the_ramp() -> None:

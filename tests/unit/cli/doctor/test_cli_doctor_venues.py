@@ -55,9 +55,11 @@ def live_at(deployment: Path) -> Iterator[Path]:
 def test_the_account_of_a_venue_that_answers_is_checked_in_full(run: Run, live_at: Path) -> None:
     rows = {row["check"]: row for row in printed(run("doctor", "--dir", live_at, "-o", "json"))}
     account = {name: row for name, row in rows.items() if name.startswith("live ")}
-    assert {"live clock", "live account may trade", "live BTCUSDT open to this key", "live BTCUSDT test BUY LIMIT"} <= set(account)
+    assert {"live account may trade", "live BTCUSDT open to this key", "live BTCUSDT test BUY LIMIT"} <= set(account)
     assert [name for name, row in account.items() if not row["ok"]] == []
+    assert rows["clock"]["verdict"] == "PASS"
     assert not any(name.startswith("testnet ") for name in rows)
+    assert rows["after venue testnet"]["found"] == "not checked: testnet account"
 
 
 def test_a_key_that_the_venue_does_not_know_is_reported(run: Run, live_at: Path) -> None:
@@ -66,8 +68,9 @@ def test_a_key_that_the_venue_does_not_know_is_reported(run: Run, live_at: Path)
     result = run("doctor", "--dir", live_at, "-o", "json")
     rows = {row["check"]: row for row in printed(result)}
     assert result.exit_code == 1
-    assert not rows["live account may trade"]["ok"]
-    assert rows["live account may trade"]["fix"]
+    assert [name for name, row in rows.items() if row["ok"] is False] == ["venue testnet", "live account"]
+    assert "may trade" in rows["live account"]["found"]
+    assert rows["live account"]["fix"]
 
 
 def test_an_account_with_too_much_of_its_own_is_reported(run: Run, live_at: Path) -> None:

@@ -233,7 +233,7 @@ def test_doctor_reads_every_checkpoint_target(run: Run, witnessed: Path, tmp_pat
     assert "cannot be found" in row()["found"]
 
 
-def test_doctor_warns_in_production_that_only_the_folder_is_witness(run: Run, witnessed: Path, tmp_path: Path) -> None:
+def test_doctor_fails_in_production_when_only_the_folder_is_witness(run: Run, witnessed: Path, tmp_path: Path) -> None:
     def row() -> dict[str, str]:
         rows = json.loads(run("doctor", "-d", witnessed, "-o", "json").stdout)
         return next(one for one in rows if one["check"] == "checkpoints")
@@ -242,5 +242,6 @@ def test_doctor_warns_in_production_that_only_the_folder_is_witness(run: Run, wi
     assert row()["verdict"] == "PASS"
     settings = witnessed / "gatehouse.toml"
     settings.write_text(settings.read_text().replace(str(tmp_path / "elsewhere"), "var/checkpoints"))
-    assert (row()["verdict"], row()["found"]) == ("WARN", "no target outside this folder can be read back: LIVE is refused")
-    assert "witnesses = [" in row()["fix"]
+    assert row()["verdict"] == "FAIL"
+    assert row()["found"].startswith("no target outside this folder can be read back: every step to real money is refused")
+    assert 'witnesses = ["/mnt/nas/checkpoints"] above the first [table]' in row()["fix"]

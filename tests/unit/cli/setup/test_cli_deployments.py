@@ -121,7 +121,7 @@ def test_doctor_finds_a_secret_that_others_can_read(run: Run, deployment: Path) 
     (deployment / "secrets" / "live.secret").chmod(0o644)
     rows = {row["check"]: row for row in printed(run("doctor", "--dir", deployment, "-o", "json"))}
     assert not rows["secret secrets/live.secret"]["ok"]
-    assert rows["secret secrets/live.secret"]["fix"].startswith("chmod 600")
+    assert rows["secret secrets/live.secret"]["fix"].startswith("Run `chmod 600 ")
 
 
 def test_doctor_refuses_a_policy_of_another_environment(run: Run, deployment: Path) -> None:

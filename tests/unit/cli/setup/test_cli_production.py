@@ -84,7 +84,7 @@ def test_settings_left_empty_by_init_must_be_filled_in_before_a_start(
     with pytest.raises(ConfigError, match=empty):
         load_settings(directory)
     rows = printed(run("doctor", "--dir", directory, "-o", "json"))
-    assert [(row["check"], row["ok"]) for row in rows] == [("settings", False)]
+    assert [(row["check"], row["ok"]) for row in rows] == [("settings", False), ("after settings", None)]
 
 
 def test_production_is_refused_while_the_secret_would_be_in_the_controller(run: Run, tmp_path: Path, bot: Path) -> None:

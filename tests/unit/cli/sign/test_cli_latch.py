@@ -44,7 +44,7 @@ def test_a_silent_controller_is_not_called_absent(run: Run, deployment: Path, mo
         listening.listen()
         said = " ".join(halted(run, deployment).stderr.split())
         assert "NOT HALTED: the controller is up but does not answer" in said
-        assert "`kill -KILL`" in said
+        assert "`kill -KILL " in said
         assert "gatehouse run" not in said
 
 
