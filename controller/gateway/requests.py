@@ -25,9 +25,10 @@ _MAX_KEY_LENGTH = 64
 
 
 class Lane(Enum):
-    """Which rate limit a request counts against. PUBLIC needs no signature."""
+    """Which rate limit a request counts against. PUBLIC and HISTORY need no signature; HISTORY is what a venue may be asked for."""
 
     PUBLIC = "public"
+    HISTORY = "history"
     QUERY = "query"
     ORDER = "order"
     CANCEL = "cancel"
@@ -58,6 +59,14 @@ class Call:
     expires: Millis
     key: str = ""
     timestamp: Millis = Millis(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A reply that already is JSON, with headers of its own."""
+
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def read_head(scope: Scope, limits: GatewayLimits) -> RequestHead:
