@@ -8,6 +8,7 @@ start stands by before all of these steps.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
@@ -181,7 +182,9 @@ async def _assemble(
     signers.follow(leadership.recovered.state)
     remote = open_venues(deployment, hosts, clock, signers)
     rules = {name: await read_rules(venue, deployment.policy.symbols, clock, on_waiting) for name, venue in remote.items()}
-    mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], deployment.settings.mock_balances, clock, seed=1)
+    # A bot keeps the ids of its trades for longer than this process lives.
+    ids, balances = secrets.token_hex(16), deployment.settings.mock_balances
+    mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], balances, clock, seed=1, ids=ids)
     permits = PermitOffice(clock, journal.epoch)
     disk_reserve = make_disk_reserve(journal, deployment.data)
     if disk_reserve is not None:

@@ -77,7 +77,7 @@ class Gateway:
 
     def __init__(self, port: GatewayPort, keys: BotKeys, limits: GatewayLimits) -> None:
         self._port = port
-        self._authenticator = Authenticator(keys)
+        self._authenticator = Authenticator(keys, strict_content_type=limits.strict_content_type)
         self._limits = limits
         self._endpoints = endpoints(port)
         self._paths = frozenset(path for _, path in self._endpoints)

@@ -17,7 +17,7 @@ class GatewayLimits:
 
     Each bot has a separate rate for orders, cancels and signed queries, so that a bot that sends too many orders can still cancel.
     Requests without a valid signature share one rate per address, those for candles and statistics a lower one besides. Times are
-    in seconds, sizes in bytes.
+    in seconds, sizes in bytes. ``strict_content_type``: a write must say ``application/json``, as MEXC's documents ask.
     """
 
     orders: Rate = Rate(20, 40)
@@ -28,6 +28,7 @@ class GatewayLimits:
     body_bytes: int = 16_384
     query_bytes: int = 16_384
     body_seconds: float = 5
+    strict_content_type: bool = False
     connection: Bounds = Bounds()
 
 

@@ -9,7 +9,7 @@ three cancels a second can always be sent even when all other lanes are full, an
 what is still open while a venue is being emptied has a lane of its own too: nothing is placed then, so its share is free.
 
 Candles and statistics of the market are for bots to look at. They get what queries leave: a HISTORY request counts as a query, and
-it is sent only while the queries of the last second leave room for ``QUERIES_KEPT`` more. So however much bots ask, orders,
+it is sent only while the last second leaves room for ``QUERIES_KEPT`` more queries. So however much bots ask, orders,
 cancels, books and the emptying of a venue have what they had, and sweeps and look-ups always find room.
 
 After a 429 only probes are sent for ``Retry-After`` seconds; a 418 or 403 is a lock-out. A cancel is never refused for longer than
@@ -142,7 +142,7 @@ class Limits:
             Lane.EMPTYING: (total, Window(EMPTYING_PER_WINDOW, WINDOW)),
             Lane.HISTORY: (total, queries, Window(HISTORY_PER_WINDOW, WINDOW)),
         }
-        self._queries = queries
+        self._left_free = (total, queries)
         self._probes = {Lane.CANCEL: Window(1, PROBE_EVERY), Lane.EMPTYING: Window(1, LIST_PROBE_EVERY)}
         self._silent_since = 0
         self._silent_until = 0
@@ -163,7 +163,7 @@ class Limits:
             windows = (*windows, probe)
         wait = max(window.wait(now) for window in windows)
         if lane is Lane.HISTORY:
-            wait = max(wait, self._queries.wait_for_room(QUERIES_KEPT + 1, now))
+            wait = max(wait, *(window.wait_for_room(QUERIES_KEPT + 1, now) for window in self._left_free))
         if wait == 0:
             grant = grant or Grant()
             grant.at = now
