@@ -27,6 +27,7 @@ from exchange.model import (
     Side,
     SymbolRules,
 )
+from exchange.wire.market import Candle, DayTicker, KlineQuery
 
 
 class VenueName(StrEnum):
@@ -292,4 +293,20 @@ class MarketFeed(Protocol):
 
         Any number of tasks may wait; a change wakes all of them. A task that waits for the first time waits for the next change.
         """
+        ...
+
+
+class MarketHistory(Protocol):
+    """Candles and statistics of one venue's public market, asked for when somebody wants them. Methods raise ``VenueError``."""
+
+    async def candles(self, query: KlineQuery) -> Sequence[Candle]:
+        """Candles oldest first, at most 500 (mexc-spot-v3.md §3); the last one may still be forming."""
+        ...
+
+    async def day(self, symbol: str) -> DayTicker:
+        """The statistics of the last 24 hours."""
+        ...
+
+    async def average_price(self, symbol: str) -> Decimal:
+        """The mean price of the last five minutes."""
         ...

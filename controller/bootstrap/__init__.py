@@ -8,6 +8,7 @@ start stands by before all of these steps.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
@@ -29,8 +30,10 @@ from controller.bootstrap.testnet import keep_testnet, watch_instance
 from controller.bootstrap.venues import (
     examine,
     open_feeds,
+    open_histories,
     open_hosts,
     open_venues,
+    own_histories,
     own_venues,
     read_rules,
     testnet_control,
@@ -183,7 +186,9 @@ async def _assemble(
     signers.follow(leadership.recovered.state)
     remote = open_venues(deployment, hosts, clock, signers)
     rules = {name: await read_rules(venue, deployment.policy.symbols, clock, on_waiting) for name, venue in remote.items()}
-    mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], deployment.settings.mock_balances, clock, seed=1)
+    # A bot keeps the ids of its trades for longer than this process lives.
+    ids, balances = secrets.token_hex(16), deployment.settings.mock_balances
+    mock = MockVenue(feeds[VenueName.LIVE], rules[VenueName.LIVE], balances, clock, seed=1, ids=ids)
     permits = PermitOffice(clock, journal.epoch)
     disk_reserve = make_disk_reserve(journal, deployment.data)
     if disk_reserve is not None:
@@ -214,6 +219,8 @@ async def _assemble(
             end_process=_end_process,
             testnet_control=testnet_control(deployment, services.redactor),
             rates=open_rates(deployment, remote[VenueName.LIVE], clock),
+            market_histories=open_histories(deployment, hosts, clock),
+            own_history=own_histories(deployment),
             forbid_growth=growth_switch(journal),
             journal_hold=journal_hold(journal),
             watchdog=ties_of(deployment, services.redactor),

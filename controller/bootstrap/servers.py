@@ -37,7 +37,8 @@ async def open_servers(deployment: Deployment, assembly: Assembly, stack: AsyncE
     Raises:
         ConfigError: ``too-few-descriptors``, ``cannot-listen``.
     """
-    settings, limits = deployment.settings.gateway, GatewayLimits()
+    settings = deployment.settings.gateway
+    limits = GatewayLimits(strict_content_type=settings.strict_content_type)
     budget = share(limit(), in_use(), gateway=limits.connection.connections)
     limits = replace(limits, connection=limits.connection.at_most(budget.gateway))
     acceptors = Acceptors(budget.ceiling)

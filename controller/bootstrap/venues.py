@@ -21,11 +21,12 @@ from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
 from exchange.mexc.account_checks import Demands, check_account
 from exchange.mexc.client import MexcVenue
-from exchange.mexc.connect import VenueHost, open_feed, open_venue
+from exchange.mexc.connect import VenueHost, open_feed, open_history, open_venue
 from exchange.mexc.provenance import Provenance, ask_provenance
 from exchange.mexc.ratelimit import LockOut
+from exchange.mexc.reach import Reach
 from exchange.model import SymbolRules
-from exchange.ports import Clock, MarketFeed, Venue, VenueName
+from exchange.ports import Clock, MarketFeed, MarketHistory, Venue, VenueName
 from policies.ramp import symbols_at
 from policies.stage import Environment, Stage
 
@@ -65,6 +66,17 @@ async def open_feeds(
         provenance[name] = await until_answered(partial(ask_provenance, endpoint), what, clock, on_waiting)
         feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), provenance[name].source, host=host)
     return feeds, provenance
+
+
+def open_histories(deployment: Deployment, hosts: dict[VenueName, VenueHost], clock: Clock) -> dict[VenueName, MarketHistory]:
+    """The candles and statistics of every venue's market."""
+    return {name: open_history(endpoint_of(deployment.settings, name), clock, host=host) for name, host in hosts.items()}
+
+
+def own_histories(deployment: Deployment) -> frozenset[VenueName]:
+    """The venues that are a testnet: their candles begin with their own market."""
+    names = (VenueName.TESTNET, VenueName.LIVE)
+    return frozenset(name for name in names if endpoint_of(deployment.settings, name).reach is not Reach.MEXC)
 
 
 async def examine(deployment: Deployment, live: MexcVenue, permits: PermitOffice) -> Findings:

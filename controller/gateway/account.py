@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from controller.gateway.orders import DAY, ORDER_ID, window_of
 from controller.gateway.port import GatewayPort
 from controller.gateway.requests import Call
@@ -16,6 +18,7 @@ from exchange.wire.account import (
 )
 from exchange.wire.errors import ErrorCode, refuse
 from exchange.wire.orders import parse_symbol
+from exchange.wire.profile import KycLevel, kyc_json, mx_deduct_json, uid_json
 
 _MONTH = 30 * DAY
 
@@ -59,9 +62,14 @@ class AccountViews:
         """``/api/v1/contract/detail``: an empty list; clients ask for it on start, and there are no futures here."""
         return {"success": True, "code": 0, "data": []}
 
-    async def batch(self, call: Call) -> object:  # noqa: ARG002
-        """``batchOrders``: refused, so that every order is decided and answered separately."""
-        raise refuse(
-            ErrorCode.OPERATION_NOT_ALLOWED,
-            "gatehouse: batch: orders are accepted one at a time. Send each with POST /api/v3/order.",
-        )
+    async def kyc(self, call: Call) -> object:  # noqa: ARG002
+        """``kyc/status``: not identified. Who the owner is has no place in a bot's answers."""
+        return kyc_json(KycLevel.NONE)
+
+    async def uid(self, call: Call) -> object:
+        """``uid``: a number made of the bot's name, the same after every start. It is no account of MEXC."""
+        return uid_json(str(int.from_bytes(sha256(call.bot.encode()).digest()[:5])))
+
+    async def mx_deduction(self, call: Call) -> object:  # noqa: ARG002
+        """``mxDeduct/enable``: off, because a fee in MX halts (``core.decisions.fee_assets``)."""
+        return mx_deduct_json(enabled=False, at=self._port.now())

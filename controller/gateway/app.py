@@ -18,11 +18,12 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from controller.gateway.account import AccountViews
+from controller.gateway.differences import REFUSED, why_not
 from controller.gateway.limits import GatewayLimits
 from controller.gateway.market import MarketViews
-from controller.gateway.orders import OrderDesk
+from controller.gateway.orders import OrderDesk, batch_size
 from controller.gateway.port import BotKeys, GatewayPort
-from controller.gateway.requests import Authenticator, Call, Lane, RequestHead, read_body, read_head, read_params
+from controller.gateway.requests import Authenticator, Call, Lane, RequestHead, Shown, read_body, read_head, read_params
 from controller.gateway.throttled import Throttled
 from controller.serving.guarded import vouch
 from controller.serving.throttle import Throttle
@@ -31,7 +32,6 @@ from exchange.wire.errors import ErrorCode, WireError, WireRefusal, dump_json, r
 
 _API = "/api/v3/"
 _ALWAYS = frozenset({_API + "ping", _API + "time"})
-_MONEY_MOVES = ("capital/", "sub-account/", "asset/", "rebate/")
 _HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 Handler = Callable[[Call], Awaitable[object]]
@@ -39,10 +39,11 @@ Handler = Callable[[Call], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The handler of a path, and the rate limit it counts against."""
+    """The handler of a path, the rate limit it counts against, and how many requests it counts as."""
 
     lane: Lane
     answer: Handler
+    weigh: Callable[[Call], int] = lambda _: 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Reply:
     body: bytes
     retry_after_s: int = 0
     close: bool = False
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
     @classmethod
     def of(cls, error: WireError, *, retry_after_s: int = 0) -> Reply:
@@ -75,7 +77,7 @@ class Gateway:
 
     def __init__(self, port: GatewayPort, keys: BotKeys, limits: GatewayLimits) -> None:
         self._port = port
-        self._authenticator = Authenticator(keys)
+        self._authenticator = Authenticator(keys, strict_content_type=limits.strict_content_type)
         self._limits = limits
         self._endpoints = endpoints(port)
         self._paths = frozenset(path for _, path in self._endpoints)
@@ -85,6 +87,7 @@ class Gateway:
             Lane.QUERY: Throttle(limits.queries),
         }
         self._unsigned = Throttle(limits.unsigned)
+        self._history = Throttle(limits.history)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; refuse a websocket."""
@@ -92,7 +95,7 @@ class Gateway:
             await send({"type": "websocket.close", "code": 1008})
             return
         reply = await self._reply(scope, receive)
-        headers = [*_HEADERS, (b"content-length", str(len(reply.body)).encode())]
+        headers = [*_HEADERS, *reply.headers, (b"content-length", str(len(reply.body)).encode())]
         if reply.retry_after_s:
             headers.append((b"retry-after", str(reply.retry_after_s).encode()))
         if reply.close:
@@ -114,6 +117,8 @@ class Gateway:
             return Reply.of(refusal.error)
         except GatehouseError as error:
             return Reply.of(WireError.of(ErrorCode.INTERNAL_ERROR, f"gatehouse: {error.code}: {error.message}. {error.remedy}"))
+        if isinstance(value, Shown):
+            return Reply(200, value.body, headers=value.headers)
         return Reply(200, value if isinstance(value, bytes) else dump_json(value))
 
     def _endpoint(self, request: RequestHead, raw_path: bytes | None) -> Endpoint:
@@ -123,18 +128,18 @@ class Gateway:
         endpoint = self._endpoints.get((request.method, request.path))
         if endpoint is not None:
             return endpoint
-        if request.path in self._paths:
+        if reason := why_not(request.method, request.path):
+            raise _not_found(f"gatehouse: {request.method} {request.path}: {reason}")
+        if request.path in self._paths or any(path == request.path for _, path in REFUSED):
             raise WireRefusal(WireError(405, f"{request.method} is not allowed here.", 405))
-        if request.path.startswith(tuple(_API + move for move in _MONEY_MOVES)):
-            raise _not_found("gatehouse: withdrawals and transfers do not exist here, by design: a bot's key can only trade.")
-        if request.path == _API + "userDataStream":
-            raise _not_found("gatehouse: there are no streams here. Poll GET /api/v3/openOrders and GET /api/v3/myTrades.")
         raise _not_found("No such endpoint.")
 
     async def _admit(self, request: RequestHead, endpoint: Endpoint, receive: Receive) -> Call:
         now = self._port.now()
-        if endpoint.lane is Lane.PUBLIC:
+        if endpoint.lane in {Lane.PUBLIC, Lane.HISTORY}:
             self._debit(self._unsigned, request.address)
+            if endpoint.lane is Lane.HISTORY:
+                self._debit(self._history, request.address)
             if request.path not in _ALWAYS:
                 self._require_ready(endpoint)
             return Call(read_params(request.query, b""), bot="", signature="", expires=now)
@@ -146,11 +151,13 @@ class Gateway:
             self._debit(self._unsigned, request.address)
             raise
         self._debit(self._lanes[endpoint.lane], call.bot)
+        if (more := endpoint.weigh(call) - 1) > 0:
+            self._debit(self._lanes[endpoint.lane], call.bot, more)
         self._require_ready(endpoint)
         return call
 
-    def _debit(self, throttle: Throttle, owner: str) -> None:
-        wait = throttle.admit(owner, self._port.now())
+    def _debit(self, throttle: Throttle, owner: str, count: int = 1) -> None:
+        wait = throttle.admit(owner, self._port.now(), count)
         if wait:
             raise Throttled("gatehouse: request-rate: too many requests; nothing was decided or sent.", wait)
 
@@ -173,13 +180,15 @@ def endpoints(port: GatewayPort) -> Mapping[tuple[str, str], Endpoint]:
         ("GET", "depth"): Endpoint(Lane.PUBLIC, market.depth),
         ("GET", "trades"): Endpoint(Lane.PUBLIC, market.trades),
         ("GET", "aggTrades"): Endpoint(Lane.PUBLIC, market.agg_trades),
-        ("GET", "klines"): Endpoint(Lane.PUBLIC, market.klines),
-        ("GET", "ticker/24hr"): Endpoint(Lane.PUBLIC, market.day_ticker),
+        ("GET", "historicalTrades"): Endpoint(Lane.PUBLIC, market.trades),
+        ("GET", "klines"): Endpoint(Lane.HISTORY, market.klines),
+        ("GET", "avgPrice"): Endpoint(Lane.HISTORY, market.average_price),
+        ("GET", "ticker/24hr"): Endpoint(Lane.HISTORY, market.day_ticker),
         ("GET", "ticker/price"): Endpoint(Lane.PUBLIC, market.price),
         ("GET", "ticker/bookTicker"): Endpoint(Lane.PUBLIC, market.book_ticker),
         ("POST", "order"): Endpoint(Lane.ORDER, desk.place),
         ("POST", "order/test"): Endpoint(Lane.ORDER, desk.test),
-        ("POST", "batchOrders"): Endpoint(Lane.ORDER, account.batch),
+        ("POST", "batchOrders"): Endpoint(Lane.ORDER, desk.batch, batch_size),
         ("DELETE", "order"): Endpoint(Lane.CANCEL, desk.cancel),
         ("DELETE", "openOrders"): Endpoint(Lane.CANCEL, desk.cancel_symbols),
         ("DELETE", "order/all"): Endpoint(Lane.CANCEL, desk.cancel_everything),
@@ -190,6 +199,9 @@ def endpoints(port: GatewayPort) -> Mapping[tuple[str, str], Endpoint]:
         ("GET", "account"): Endpoint(Lane.QUERY, account.account),
         ("GET", "tradeFee"): Endpoint(Lane.QUERY, account.trade_fee),
         ("GET", "selfSymbols"): Endpoint(Lane.QUERY, account.self_symbols),
+        ("GET", "kyc/status"): Endpoint(Lane.QUERY, account.kyc),
+        ("GET", "uid"): Endpoint(Lane.QUERY, account.uid),
+        ("GET", "mxDeduct/enable"): Endpoint(Lane.QUERY, account.mx_deduction),
         ("GET", "capital/config/getall"): Endpoint(Lane.QUERY, account.currencies),
     }
     contracts = {("GET", "/api/v1/contract/detail"): Endpoint(Lane.PUBLIC, account.contracts)}

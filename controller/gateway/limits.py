@@ -16,16 +16,19 @@ class GatewayLimits:
     """The gateway's own limits; the policy limits what an order may risk.
 
     Each bot has a separate rate for orders, cancels and signed queries, so that a bot that sends too many orders can still cancel.
-    Requests without a valid signature share one rate per address. Times are in seconds, sizes in bytes.
+    Requests without a valid signature share one rate per address, those for candles and statistics a lower one besides. Times are
+    in seconds, sizes in bytes. ``strict_content_type``: a write must say ``application/json``, as MEXC's documents ask.
     """
 
     orders: Rate = Rate(20, 40)
     cancels: Rate = Rate(40, 80)
     queries: Rate = Rate(40, 120)
     unsigned: Rate = Rate(100, 200)
+    history: Rate = Rate(20, 120)
     body_bytes: int = 16_384
     query_bytes: int = 16_384
     body_seconds: float = 5
+    strict_content_type: bool = False
     connection: Bounds = Bounds()
 
 

@@ -1,14 +1,17 @@
-"""Public endpoints of the gateway, answered from the controller's memory (mexc-spot-v3.md §3). ``gateway.app`` routes to it.
+"""Public endpoints of the gateway (mexc-spot-v3.md §3). ``gateway.app`` routes to it.
 
-A price is shown only while its book is fresh and unbroken. Statistics the controller does not keep are null, never zero.
+A price is shown only while its book is fresh and unbroken. Candles and statistics are the market's that prices the stage. While
+they cannot be had, an error says why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from controller.gateway.port import GatewayPort
-from controller.gateway.requests import Call
+from controller.gateway.requests import Call, Shown
+from exchange.errors import GatehouseError
 from exchange.model import SymbolRules
 from exchange.wire.account import symbol_list_json
 from exchange.wire.errors import ErrorCode, WireRefusal, refuse
@@ -16,7 +19,9 @@ from exchange.wire.market import (
     BookTicker,
     DepthReply,
     agg_trades_json,
+    average_price_json,
     book_ticker_json,
+    day_ticker_json,
     depth_json,
     parse_depth_query,
     parse_klines_query,
@@ -30,6 +35,9 @@ from exchange.wire.orders import parse_symbol, parse_symbols
 from exchange.wire.symbols import exchange_info_json
 
 _MAX_SYMBOLS_ASKED = 100
+
+MARKET_HEADER, BEGINS_HEADER = b"x-gatehouse-market", b"x-gatehouse-history-begins"
+"""Which market a ``klines`` reply is of and, for a testnet, when its first candle opened (ms): MEXC's rows have no place for it."""
 
 
 class MarketViews:
@@ -81,17 +89,44 @@ class MarketViews:
         return agg_trades_json(trades)
 
     async def klines(self, call: Call) -> object:
-        """``klines``: refused, because the controller keeps no candles."""
+        """``klines``: the market's candles; the last one is the forming one. 503 while they cannot be had."""
         query = parse_klines_query(call.params)
         self._listed(query.symbol)
-        raise refuse(
-            ErrorCode.OPERATION_NOT_ALLOWED,
-            "gatehouse: klines: no candles are kept here. Read candles from MEXC's public API; they need no key.",
-        )
+        try:
+            view = await self._port.candles(query)
+        except GatehouseError as error:
+            raise _away("candles", error) from error
+        begins = () if view.begins is None else ((BEGINS_HEADER, str(view.begins).encode()),)
+        return Shown(b"[" + b",".join(view.rows) + b"]", ((MARKET_HEADER, view.market.encode()), *begins))
+
+    async def average_price(self, call: Call) -> object:
+        """``avgPrice``: the mean price of five minutes. 503 while it cannot be had."""
+        symbol = parse_symbol(call.params)
+        self._listed(symbol)
+        try:
+            return average_price_json(await self._port.average_price(symbol))
+        except GatehouseError as error:
+            raise _away("average", error) from error
 
     async def day_ticker(self, call: Call) -> object:
-        """``ticker/24hr``: the last price and the best prices; the day's statistics are null."""
-        return self._each(call.params, self._day_ticker)
+        """``ticker/24hr``: the last and the best prices of now, and the day's statistics, a few seconds old.
+
+        503 while there is no fresh price, or no statistics, of the symbol; the list leaves such a symbol out.
+        """
+        if call.params.get("symbol"):
+            symbol = parse_symbol(call.params)
+            self._listed(symbol)
+            return await self._day_ticker(symbol)
+        shown: list[object] = []
+        failures: list[WireRefusal] = []
+        for symbol in sorted(self._port.rules(None)):
+            try:
+                shown.append(await self._day_ticker(symbol))
+            except WireRefusal as refusal:
+                failures.append(refusal)
+        if failures and not shown:
+            raise failures[0]
+        return shown
 
     async def price(self, call: Call) -> object:
         """``ticker/price``: the last trade's price."""
@@ -111,20 +146,27 @@ class MarketViews:
             return shown
         return [shown for symbol in sorted(self._port.rules(None)) if (shown := view(symbol)) is not None]
 
-    def _day_ticker(self, symbol: str) -> dict[str, object] | None:
-        best, last = self._book_ticker(symbol), self._price(symbol)
-        if best is None or last is None:
-            return None
-        not_kept = ("priceChange", "priceChangePercent", "prevClosePrice", "openPrice", "highPrice", "lowPrice", "volume")
-        return {
-            **best,
-            "lastPrice": last["price"],
-            **dict.fromkeys(not_kept),
-            "quoteVolume": None,
-            "openTime": None,
-            "closeTime": self._port.now(),
-            "count": None,
-        }
+    async def _day_ticker(self, symbol: str) -> dict[str, object]:
+        try:
+            day = await self._port.day(symbol)
+        except GatehouseError as error:
+            raise _away("statistics", error) from error
+        quote, latest = self._port.quote(symbol), self._port.trades(symbol, 1)
+        if quote is None or not latest:
+            raise _no_book(symbol)
+        last = latest[0].price
+        return day_ticker_json(
+            replace(
+                day,
+                last=last,
+                high=max(day.high, last),
+                low=min(day.low, last),
+                bid=quote.bid,
+                bid_quantity=quote.bid_quantity,
+                ask=quote.ask,
+                ask_quantity=quote.ask_quantity,
+            )
+        )
 
     def _price(self, symbol: str) -> dict[str, object] | None:
         latest = self._port.trades(symbol, 1)
@@ -154,4 +196,11 @@ class MarketViews:
 def _no_book(symbol: str) -> WireRefusal:
     return refuse(
         ErrorCode.SERVICE_UNAVAILABLE, f"gatehouse: market-data: {symbol} has no fresh price now. Send the request again."
+    )
+
+
+def _away(what: str, error: GatehouseError) -> WireRefusal:
+    return refuse(
+        ErrorCode.SERVICE_UNAVAILABLE,
+        f"gatehouse: {what}: {error.message.rstrip('.')}. Old ones may be wrong, so none are shown. Send the request again later.",
     )

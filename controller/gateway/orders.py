@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -30,9 +31,13 @@ from exchange.wire.account import ALL_ORDERS_DEFAULT, ALL_ORDERS_MAX, parse_hist
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
 from exchange.wire.order_errors import order_error
 from exchange.wire.orders import (
+    NewOrder,
+    RefusedElement,
     ack_json,
     cancel_json,
+    element_json,
     order_json,
+    parse_batch,
     parse_new_order,
     parse_order_ref,
     parse_symbols,
@@ -70,13 +75,43 @@ class OrderDesk:
         The same signed bytes never place two orders. With a ``newClientOrderId`` they give the first order while it can trade.
         """
         order = parse_new_order(call.params, read_client_id=parse_bot_id)
-        known = order.client_id is not None and self._port.order(call.bot, order.symbol, bot_client_id=order.client_id) is not None
-        if not known:
+        self._check_use(call, (order,))
+        return _place_json(await self._port.place(call.bot, order, key=call.key))
+
+    async def batch(self, call: Call) -> object:
+        """``POST batchOrders``: each element is decided and answered as an order of its own, in the order of the request.
+
+        An element whose outcome is not known is answered with its id, because an error would say that it was refused.
+        """
+        elements = parse_batch(call.params, read_client_id=parse_bot_id)
+        self._check_use(call, tuple(one for one in elements if isinstance(one, NewOrder)))
+        return await asyncio.gather(*(self._element(call, one) for one in elements))
+
+    async def _element(self, call: Call, order: NewOrder | RefusedElement) -> dict[str, object]:
+        if isinstance(order, RefusedElement):
+            return order.body()
+        name = order.client_id or ""
+        reply = await self._port.place(call.bot, order, key=call.key)
+        if isinstance(reply, Outstanding) and reply.order_id:
+            return element_json(name, (order.symbol, reply.order_id))
+        try:
+            placed = _place_json(reply)
+        except WireRefusal as refusal:
+            return element_json(name, refusal.error)
+        return element_json(name, (order.symbol, str(placed["orderId"])))
+
+    def _check_use(self, call: Call, orders: Sequence[NewOrder]) -> None:
+        """Refuse bytes that may have placed an order before, unless every order's own id says which one that was."""
+        known = [
+            one.client_id is not None and self._port.order(call.bot, one.symbol, bot_client_id=one.client_id) is not None
+            for one in orders
+        ]
+        if not all(known):
             self._check_signed_since_the_start(call)
         first = self._replays.first_use(call.bot, call.signature, call.expires, self._port.now())
-        if not first and (order.client_id is None or self._replays.spent_on_a_test(call.bot, call.signature)):
+        unnamed = any(one.client_id is None for one in orders)
+        if not first and (unnamed or self._replays.spent_on_a_test(call.bot, call.signature)):
             raise _replayed()
-        return _place_json(await self._port.place(call.bot, order, key=call.key))
 
     async def test(self, call: Call) -> object:
         """``POST order/test``: checks only the order's form and the symbol's rules; decides and stores nothing.
@@ -129,20 +164,26 @@ class OrderDesk:
         order = self._find(call)
         if order is None:
             raise refuse(ErrorCode.NO_SUCH_ORDER, "Order does not exist.")
-        return _order_json(order)
+        return self._order_json(call, order)
 
     async def open(self, call: Call) -> object:
         """``GET openOrders`` of one symbol, of up to five, or of all."""
         if not call.params.get("symbol"):
-            return [_order_json(order) for order in self._port.open_orders(call.bot, None)]
-        return [_order_json(order) for symbol in parse_symbols(call.params) for order in self._port.open_orders(call.bot, symbol)]
+            return [self._order_json(call, order) for order in self._port.open_orders(call.bot, None)]
+        symbols = parse_symbols(call.params)
+        return [self._order_json(call, order) for symbol in symbols for order in self._port.open_orders(call.bot, symbol)]
 
     async def history(self, call: Call) -> object:
         """``GET allOrders``: the last day by default, at most the last week."""
         query = parse_history(call.params, default=ALL_ORDERS_DEFAULT, most=ALL_ORDERS_MAX)
         window = window_of(query.start, query.end, self._port.now(), usual=DAY, most=_WEEK)
         statuses = _statuses(call.params.get("states", ""))
-        return [_order_json(order) for order in self._port.all_orders(call.bot, query.symbol, window, query.limit, statuses)]
+        found = self._port.all_orders(call.bot, query.symbol, window, query.limit, statuses)
+        return [self._order_json(call, order) for order in found]
+
+    def _order_json(self, call: Call, order: OrderReport) -> dict[str, object]:
+        shown = order if order.updated_at is not None else replace(order, updated_at=order.created_at)
+        return order_json(shown, self._port.stp_mode(call.bot, order.order_id))
 
     def _find(self, call: Call) -> OrderReport | None:
         ref = parse_order_ref(call.params)
@@ -152,6 +193,11 @@ class OrderDesk:
         if ref.client_id is None or fault(ref.client_id):
             return None
         return self._port.order(call.bot, ref.symbol, bot_client_id=ref.client_id)
+
+
+def batch_size(call: Call) -> int:
+    """How many orders a batch has. Raises ``WireRefusal`` as ``parse_batch``."""
+    return len(parse_batch(call.params, read_client_id=parse_bot_id))
 
 
 def window_of(start: Millis | None, end: Millis | None, now: Millis, *, usual: int, most: int) -> Window:
@@ -223,7 +269,3 @@ def _statuses(text: str) -> frozenset[OrderStatus] | None:
             raise refuse(ErrorCode.BAD_PARAMETER, "states must be 2 (open), 3 (filled) or 4 (cancelled).")
         wanted |= _STATES[state]
     return wanted
-
-
-def _order_json(order: OrderReport) -> dict[str, object]:
-    return order_json(order if order.updated_at is not None else replace(order, updated_at=order.created_at))

@@ -16,11 +16,24 @@ from decimal import Decimal
 from typing import Protocol
 
 from exchange.model import Balance, Fill, MarketTrade, Millis, OrderReport, OrderStatus, Quote, SymbolRules
-from exchange.wire.orders import NewOrder
+from exchange.wire.market import DayTicker, KlineQuery
+from exchange.wire.orders import NewOrder, StpMode
 from policies.limit_types import Deny
 
 DepthView = tuple[int, list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]]
 """``(version, bids, asks)``, each level ``(price, quantity)``, best first; as ``exchange.ports.MarketFeed.depth``."""
+
+
+@dataclass(frozen=True, slots=True)
+class CandlesView:
+    """Rows of the ``klines`` reply, each as JSON, oldest first, and the market they are of.
+
+    ``begins``: when the first candle opened, for a testnet, which knows only its own history.
+    """
+
+    rows: tuple[bytes, ...]
+    market: str
+    begins: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +126,8 @@ class GatewayPort(Protocol):
     """One deployment's controller, as its bots may use it.
 
     The asynchronous calls go through the controller's inbox and return when the outcome is known, or when the time to wait for it
-    is over; they never raise for a decision. The other calls answer from memory and never wait.
+    is over; they never raise for a decision. The calls about candles and
+    statistics may ask the venue. The other calls answer from memory and never wait.
     """
 
     async def place(self, bot: str, order: NewOrder, *, key: str) -> PlaceReply:
@@ -134,6 +148,10 @@ class GatewayPort(Protocol):
 
     def order(self, bot: str, symbol: str, *, order_id: str | None = None, bot_client_id: str | None = None) -> OrderReport | None:
         """One of the bot's orders by either id (``order_id`` wins); ``None`` unless the bot, the symbol and the id all match."""
+        ...
+
+    def stp_mode(self, bot: str, order_id: str) -> StpMode:
+        """What one of the bot's orders asked for against self-trades. It has no effect, as at MEXC in an account in no group."""
         ...
 
     def open_orders(self, bot: str, symbol: str | None) -> Sequence[OrderReport]:
@@ -168,6 +186,18 @@ class GatewayPort(Protocol):
 
     def trades(self, symbol: str, limit: int) -> Sequence[MarketTrade]:
         """Recent public trades, newest first."""
+        ...
+
+    async def candles(self, query: KlineQuery) -> CandlesView:
+        """Candles of the market that prices the stage. Raises ``GatehouseError`` while they cannot be had; shows no old ones."""
+        ...
+
+    async def day(self, symbol: str) -> DayTicker:
+        """The statistics of the last 24 hours of that market, a few seconds old. Raises as ``candles``."""
+        ...
+
+    async def average_price(self, symbol: str) -> Decimal:
+        """The mean price of five minutes on that market. Raises as ``candles``."""
         ...
 
     def now(self) -> Millis:

@@ -43,6 +43,7 @@ from controller.runtime.recovery.recover import Recovered
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.runtime.venues.account_checks import Examiner, Findings
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, trades_on
+from controller.runtime.venues.candles import Candles
 from controller.runtime.venues.capital import CapitalHistory
 from controller.runtime.venues.clocks import ClockMeter
 from controller.runtime.venues.emergency import OpenVenues, cancel_everything
@@ -56,7 +57,7 @@ from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from exchange.errors import GatehouseError
 from exchange.model import Fill, OrderStatus, SymbolRules
-from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName
+from exchange.ports import Clock, MarketFeed, MarketHistory, StreamGap, Venue, VenueName
 from policies.eur import RateSource
 from policies.schema import OnStop, Policy
 
@@ -93,8 +94,8 @@ class Parts:
     """What a controller is built from. ``rules`` are refreshed in place while it runs; ``first_halt`` comes before all else.
 
     ``open_own_venues`` opens venue clients for another event loop, and ``end_process`` ends this process at once: both are for a
-    writer that is stuck. ``testnet_control``, ``forbid_growth`` and ``journal_hold`` are for drills: see
-    ``controller.runtime.drills.practice``.
+    writer that is stuck. ``own_history`` are the markets that a testnet makes. ``testnet_control``, ``forbid_growth`` and
+    ``journal_hold`` are for drills: see ``controller.runtime.drills.practice``.
     """
 
     journal: Journal
@@ -121,6 +122,8 @@ class Parts:
     end_process: Callable[[str], None]
     testnet_control: TestnetControl
     rates: Mapping[RateSource, ReadRate]
+    market_histories: Mapping[VenueName, MarketHistory]
+    own_history: frozenset[VenueName]
     forbid_growth: Callable[[bool], None] | None = None
     journal_hold: Callable[[], JournalHold] | None = None
     watchdog: Ties | None = None
@@ -145,6 +148,7 @@ class Assembly:
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
             accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
         )
+        self._candles = Candles(sources=parts.market_histories, feeds=parts.feeds, own_history=parts.own_history, clock=clock)
         lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
         self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
         self._performer = self._make_performer()
@@ -264,6 +268,7 @@ class Assembly:
             writer=self.writer,
             inbox=self._inbox,
             markets=self._markets,
+            candles=self._candles,
             history=parts.history,
             clock=parts.clock,
             blocked=lambda: parts.permits.suspended_because,
@@ -335,6 +340,7 @@ class Assembly:
         for name, feed in parts.feeds.items():
             work[f"{name} market feed"] = feed.run
             work[f"{name} market watch"] = partial(self._markets.follow, name)
+            work[f"{name} candles"] = partial(self._candles.follow, name)
         for name, venue in parts.venues.items():
             work[f"{name} sweeps"] = self._sweepers[name].run
             work[f"{name} clock"] = self._clock_meters[name].run

@@ -32,8 +32,8 @@ class Throttle:
         self._tolerance = self._interval * (rate.burst - 1)
         self._due: dict[str, int] = {}
 
-    def admit(self, owner: str, now: Millis) -> int:
-        """Count one request. Returns 0 when it may pass, otherwise the whole seconds to wait (at least 1)."""
+    def admit(self, owner: str, now: Millis, count: int = 1) -> int:
+        """Count ``count`` requests as one. Returns 0 when they may pass, otherwise the whole seconds to wait (at least 1)."""
         instant = now * _NS_PER_MS
         if owner not in self._due and len(self._due) >= _MAX_OWNERS:
             self._forget_idle(instant)
@@ -42,10 +42,10 @@ class Throttle:
         # Only a clock that went back gives such a difference. Start again instead of locking the bot out for that long.
         if due - instant > self._tolerance + self._interval:
             due = instant
-        wait = due - instant - self._tolerance
+        wait = due + self._interval * (count - 1) - instant - self._tolerance
         if wait > 0:
             return -(-wait // _NS_PER_S)
-        self._due[owner] = due + self._interval
+        self._due[owner] = due + self._interval * count
         return 0
 
     def _forget_idle(self, instant: int) -> None:

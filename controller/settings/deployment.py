@@ -43,6 +43,12 @@ class Listen(_Section):
     port: Port
 
 
+class GatewaySettings(Listen):
+    """The gateway's address. ``strict_content_type``: a bot's write must say ``application/json``, even without a body."""
+
+    strict_content_type: bool = False
+
+
 class BotSettings(_Section):
     """One bot's gateway key. The bot never holds an exchange key."""
 
@@ -100,7 +106,7 @@ class Settings(BaseSettings):
     policy: str = "policy.toml"
     roster: str = "roster.toml"
     release: ReleaseSettings
-    gateway: Listen = Listen(port=8700)
+    gateway: GatewaySettings = GatewaySettings(port=8700)
     console: Listen = Listen(port=8701)
     testnet: TestnetSettings
     live: VenueSettings

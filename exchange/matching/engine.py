@@ -78,13 +78,15 @@ class Engine:
         duplicates: DuplicateClientIds = DuplicateClientIds.REJECT,
         fees: FeePolicy | None = None,
         related: Callable[[str, str], bool] = unrelated,
+        ids: str = "",
     ) -> None:
+        """``ids``: as for ``Registry``. With one of its own an engine gives order and trade ids that no other has given."""
         for symbol_rules in rules.values():
             _require_exact(symbol_rules)
         self.rules = dict(rules)
         self._duplicates = duplicates
         self._accounts: dict[str, LedgerAccount] = {}
-        self._registry = Registry(seed)
+        self._registry = Registry(seed, ids)
         self._settlement = Settlement(self._accounts, self._registry, QuoteFees() if fees is None else fees)
         self._markets = {symbol: VenueMarket(one, model, self._settlement, related) for symbol, one in rules.items()}
         self._sequence = 0

@@ -13,13 +13,17 @@ from exchange.model import Fill, Millis
 
 _FIRST_ID = 505_979_017_439_002_624
 _SEED_SPAN = 10**15
+_SPAN = 400 * _SEED_SPAN
+"""Ids have as many digits as MEXC's, wherever in this span they begin."""
 
 
 class Registry:
-    """Orders and fills in order of arrival, and their ids. Ids are opaque text derived from seed and sequence."""
+    """Orders and fills in order of arrival, and their ids: opaque text derived from the sequence and from where ids begin."""
 
-    def __init__(self, seed: int) -> None:
-        self._base = _FIRST_ID + (seed % 400) * _SEED_SPAN
+    def __init__(self, seed: int, ids: str = "") -> None:
+        """``ids`` names what no other venue has, and ids begin where it says; empty: at a place that belongs to the seed."""
+        drawn = int.from_bytes(hashlib.sha256(ids.encode()).digest()[:16]) if ids else seed * _SEED_SPAN
+        self._base = _FIRST_ID + drawn % _SPAN
         self._orders: dict[str, list[LiveOrder]] = defaultdict(list)
         self._by_id: dict[str, LiveOrder] = {}
         self._by_client: dict[tuple[str, str], LiveOrder] = {}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 from exchange.mexc.client import MexcVenue
+from exchange.mexc.history import MexcHistory
 from exchange.mexc.host import PRODUCTION, VenueEndpoint, VenueHost
 from exchange.mexc.market import MexcFeed
 from exchange.mexc.private import PrivateStream
@@ -14,7 +15,7 @@ from exchange.mexc.stream_watch import DEFAULT_WATCH_LIMITS, WatchLimits
 from exchange.model import DataSource
 from exchange.ports import Clock, Signer, VenueName
 
-__all__ = ["PRODUCTION", "VenueEndpoint", "VenueHost", "open_feed", "open_venue"]
+__all__ = ["PRODUCTION", "VenueEndpoint", "VenueHost", "open_feed", "open_history", "open_venue"]
 
 
 def open_venue(
@@ -48,6 +49,11 @@ def open_feed(
     """
     rest = _caller(endpoint, clock, host, None)
     return MexcFeed(symbols, rest, endpoint.stream_url, endpoint.reach, clock, rng, endpoint.timing, source, watch_limits)
+
+
+def open_history(endpoint: VenueEndpoint, clock: Clock, *, host: VenueHost) -> MexcHistory:
+    """The candles and statistics of the market at a shared host; no key needed."""
+    return MexcHistory(_caller(endpoint, clock, host, None), clock)
 
 
 def _caller(endpoint: VenueEndpoint, clock: Clock, host: VenueHost | None, signer: Signer | None) -> RestCaller:

@@ -8,6 +8,10 @@ counts arrivals and a first request waits for its connection. Placing, querying 
 three cancels a second can always be sent even when all other lanes are full, and a book can be repaired while queries wait. Reading
 what is still open while a venue is being emptied has a lane of its own too: nothing is placed then, so its share is free.
 
+Candles and statistics of the market are for bots to look at. They get what queries leave: a HISTORY request counts as a query, and
+it is sent only while the last second leaves room for ``QUERIES_KEPT`` more queries. So however much bots ask, orders,
+cancels, books and the emptying of a venue have what they had, and sweeps and look-ups always find room.
+
 After a 429 only probes are sent for ``Retry-After`` seconds; a 418 or 403 is a lock-out. A cancel is never refused for longer than
 the probe interval, however long the venue asks us to wait, because leaving the market must stay possible. A probe that the venue
 answers proves that a lock-out is over, and ends it.
@@ -35,6 +39,7 @@ ALL_PER_WINDOW, ORDERS_PER_WINDOW = 20, 12
 PLACES_PER_WINDOW, QUERIES_PER_WINDOW, MARKET_PER_WINDOW = 8, 7, 2
 ACCOUNTS_PER_WINDOW = 2
 EMPTYING_PER_WINDOW = 3
+HISTORY_PER_WINDOW, QUERIES_KEPT = 2, 4
 LOCK_OUT = 600 * SECOND
 """After an over-limit, access returns in about ten minutes (§1.4)."""
 
@@ -46,7 +51,8 @@ MAX_WAIT = 5 * SECOND
 class Lane(StrEnum):
     """What a request is for.
 
-    ACCOUNT is for queries with a tighter limit, MARKET repairs and checks books, EMPTYING lists what is left to cancel.
+    ACCOUNT is for queries with a tighter limit, MARKET repairs and checks books, EMPTYING lists what is left to cancel, HISTORY
+    reads candles and statistics.
     """
 
     PLACE = "place"
@@ -55,6 +61,7 @@ class Lane(StrEnum):
     ACCOUNT = "account"
     MARKET = "market"
     EMPTYING = "emptying"
+    HISTORY = "history"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,12 @@ class Window:
             return 0
         return max(0, min(grant.at for grant in self._grants) + self._span - now)
 
+    def wait_for_room(self, room: int, now: int) -> int:
+        """Nanoseconds until at least ``room`` more grants are possible; 0 for now."""
+        waits = sorted(max(0, grant.at + self._span - now) for grant in self._grants)
+        too_many = sum(wait > 0 for wait in waits) + room - self._limit
+        return 0 if too_many <= 0 else waits[len(waits) - sum(wait > 0 for wait in waits) + too_many - 1]
+
     def count(self, grant: Grant) -> None:
         """Count one request."""
         if len(self._grants) == self._limit:
@@ -127,7 +140,9 @@ class Limits:
             Lane.MARKET: (total, Window(MARKET_PER_WINDOW, WINDOW)),
             Lane.ACCOUNT: (total, queries, Window(ACCOUNTS_PER_WINDOW, WINDOW)),
             Lane.EMPTYING: (total, Window(EMPTYING_PER_WINDOW, WINDOW)),
+            Lane.HISTORY: (total, queries, Window(HISTORY_PER_WINDOW, WINDOW)),
         }
+        self._left_free = (total, queries)
         self._probes = {Lane.CANCEL: Window(1, PROBE_EVERY), Lane.EMPTYING: Window(1, LIST_PROBE_EVERY)}
         self._silent_since = 0
         self._silent_until = 0
@@ -147,6 +162,8 @@ class Limits:
                 raise HeldBack(lane, self._silent_until - now)
             windows = (*windows, probe)
         wait = max(window.wait(now) for window in windows)
+        if lane is Lane.HISTORY:
+            wait = max(wait, *(window.wait_for_room(QUERIES_KEPT + 1, now) for window in self._left_free))
         if wait == 0:
             grant = grant or Grant()
             grant.at = now

@@ -44,11 +44,18 @@ class MockVenue:
     """One virtual account. Resting orders fill only while ``run`` runs; ``events`` delivers fills and order changes."""
 
     def __init__(
-        self, feed: MarketFeed, rules: Mapping[str, SymbolRules], balances: Mapping[str, Decimal], clock: Clock, seed: int
+        self,
+        feed: MarketFeed,
+        rules: Mapping[str, SymbolRules],
+        balances: Mapping[str, Decimal],
+        clock: Clock,
+        seed: int,
+        ids: str = "",
     ) -> None:
+        """``ids`` names what no other venue has, so that its order and trade ids are its own; empty: they are the seed's."""
         self._feed = feed
         self._clock = clock
-        self._engine = Engine(rules, FillModel.PESSIMISTIC, seed)
+        self._engine = Engine(rules, FillModel.PESSIMISTIC, seed, ids=ids)
         self._engine.open_account(_ACCOUNT, balances, clock.now())
         self._versions: dict[str, int | None] = {}
         self._latest: dict[str, MarketTrade | None] = {}

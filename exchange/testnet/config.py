@@ -87,7 +87,9 @@ class TestnetConfig:
     ``snapshots`` is the directory ``/__control/snapshot`` writes to; ``restore`` a snapshot to begin from. ``state`` is the
     directory that keeps the venue across restarts; without one it begins anew. ``attached``: ``gatehouse run`` may end it.
     ``entry_latency`` and ``response_latency`` are quantiles in ms, as for ``LatencyModel``; empty means none.
-    ``strict_signatures`` accepts only a signature of the raw bytes; ``duplicates`` says how a repeated client id is handled.
+    ``strict_signatures`` accepts only a signature of the raw bytes, ``strict_content_type`` no write without a Content-Type;
+    ``duplicates`` says how a repeated client id is handled. ``ids`` names what no other venue has: order and trade ids are derived
+    from it, and from the seed when it is empty. A kept state has a name of its own.
 
     Raises:
         ConfigError: a host that is not loopback, an account without a name or uid of its own, a master that is not an account,
@@ -111,6 +113,8 @@ class TestnetConfig:
     symbols: tuple[SymbolRules, ...] = ()
     start_prices: Mapping[str, Decimal] = field(default_factory=dict)
     strict_signatures: bool = False
+    strict_content_type: bool = False
+    ids: str = ""
     fill_model: FillModel = FillModel.PESSIMISTIC
     duplicates: DuplicateClientIds = DuplicateClientIds.REJECT
     extra_keys: tuple[ApiKey, ...] = ()

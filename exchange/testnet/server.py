@@ -125,7 +125,13 @@ def build_venue(
 
     mx_fees = MxFees(mx_price)
     engine = Engine(
-        rules, model=config.fill_model, seed=config.seed, duplicates=config.duplicates, fees=mx_fees, related=groups.share
+        rules,
+        model=config.fill_model,
+        seed=config.seed,
+        duplicates=config.duplicates,
+        fees=mx_fees,
+        related=groups.share,
+        ids=config.ids if persistence is None else persistence.instance,
     )
     venue = SimulatedVenue(config, engine, market, clock, groups, mx_fees)
     if config.restore is not None:

@@ -11,7 +11,7 @@ from exchange.model import MarketTrade, Millis, Side
 from exchange.wire.account import parse_limit
 from exchange.wire.errors import ErrorCode, MalformedReply, missing, refuse
 from exchange.wire.fields import Fields, as_list
-from exchange.wire.numbers import exact_product, parse_integer, plain, reply_amount
+from exchange.wire.numbers import exact_product, parse_integer, plain, reply_amount, reply_millis
 from exchange.wire.orders import parse_symbol
 
 Levels = tuple[tuple[Decimal, Decimal], ...]
@@ -205,19 +205,56 @@ def parse_klines_query(params: Mapping[str, str]) -> KlineQuery:
 
 def klines_json(candles: Iterable[Candle]) -> list[list[object]]:
     """The ``klines`` reply: rows of eight."""
+    return [kline_row(one) for one in candles]
+
+
+def kline_row(candle: Candle) -> list[object]:
+    """One row of the ``klines`` reply."""
+    prices = (candle.open, candle.high, candle.low, candle.close)
     return [
-        [
-            one.open_time,
-            plain(one.open),
-            plain(one.high),
-            plain(one.low),
-            plain(one.close),
-            plain(one.volume),
-            one.close_time,
-            plain(one.quote_volume),
-        ]
-        for one in candles
+        candle.open_time,
+        *(plain(price) for price in prices),
+        plain(candle.volume),
+        candle.close_time,
+        plain(candle.quote_volume),
     ]
+
+
+def klines_params(query: KlineQuery) -> list[tuple[str, str]]:
+    """The parameters of ``GET klines``."""
+    bounds = (("startTime", query.start), ("endTime", query.end))
+    return [
+        ("symbol", query.symbol),
+        ("interval", query.interval.value),
+        *((name, str(at)) for name, at in bounds if at is not None),
+        ("limit", str(query.limit)),
+    ]
+
+
+def parse_klines(decoded: object) -> tuple[Candle, ...]:
+    """Read ``klines``. Raises ``MalformedReply``, also for rows that are not in the order of time or cannot be candles."""
+    candles: list[Candle] = []
+    for item in as_list("klines", decoded):
+        row = as_list("kline", item)
+        if len(row) < 8:
+            raise MalformedReply("a kline has fewer than 8 columns")
+        opening, high, low, close, volume = (reply_amount("kline", value) for value in row[1:6])
+        candle = Candle(
+            open_time=reply_millis("kline.openTime", row[0]),
+            open=opening,
+            high=high,
+            low=low,
+            close=close,
+            volume=volume,
+            close_time=reply_millis("kline.closeTime", row[6]),
+            quote_volume=reply_amount("kline.quoteVolume", row[7]),
+        )
+        if candle.close_time <= candle.open_time or not low <= min(opening, close) <= max(opening, close) <= high:
+            raise MalformedReply(f"the kline of {candle.open_time} is not a candle")
+        if candles and candles[-1].open_time >= candle.open_time:
+            raise MalformedReply(f"the kline of {candle.open_time} does not follow the one before")
+        candles.append(candle)
+    return tuple(candles)
 
 
 def day_ticker_json(ticker: DayTicker) -> dict[str, object]:
@@ -244,6 +281,30 @@ def day_ticker_json(ticker: DayTicker) -> dict[str, object]:
     }
 
 
+def parse_day_ticker(decoded: object) -> DayTicker:
+    """Read one ``ticker/24hr`` object; an absent side of the book, or turnover, reads as 0. Raises ``MalformedReply``."""
+    fields = Fields("ticker", decoded)
+    return DayTicker(
+        symbol=fields.text("symbol"),
+        last=fields.amount("lastPrice"),
+        open=fields.amount("openPrice"),
+        high=fields.amount("highPrice"),
+        low=fields.amount("lowPrice"),
+        volume=fields.amount("volume"),
+        quote_volume=_or_zero(fields, "quoteVolume"),
+        bid=_or_zero(fields, "bidPrice"),
+        bid_quantity=_or_zero(fields, "bidQty"),
+        ask=_or_zero(fields, "askPrice"),
+        ask_quantity=_or_zero(fields, "askQty"),
+        open_time=fields.millis("openTime"),
+        close_time=fields.millis("closeTime"),
+    )
+
+
+def _or_zero(fields: Fields, name: str) -> Decimal:
+    return Decimal(0) if fields.raw(name) in (None, "") else fields.amount(name)
+
+
 def price_json(symbol: str, price: Decimal) -> dict[str, object]:
     """The ``ticker/price`` object."""
     return {"symbol": symbol, "price": plain(price)}
@@ -252,6 +313,11 @@ def price_json(symbol: str, price: Decimal) -> dict[str, object]:
 def average_price_json(price: Decimal) -> dict[str, object]:
     """The ``avgPrice`` reply."""
     return {"mins": 5, "price": plain(price)}
+
+
+def parse_average_price(decoded: object) -> Decimal:
+    """Read ``avgPrice``. Raises ``MalformedReply``."""
+    return Fields("avgPrice", decoded).amount("price")
 
 
 def book_ticker_json(ticker: BookTicker) -> dict[str, object]:

@@ -22,6 +22,8 @@ MAX_BATCH = 20
 """The most orders of one batch (§4.5)."""
 
 _TIME_IN_FORCE_SHOWN = 16
+_ID_SHOWN = 64
+_STP_NAMED = "stpMode="
 _LEGACY_TYPES = {"LIMIT_ORDER": OrderType.LIMIT}
 _READABLE_TYPES = frozenset({kind.value for kind in OrderType} | set(_LEGACY_TYPES))
 _ENDED = frozenset({"FILLED", "CANCELED", "PARTIALLY_CANCELED"})
@@ -60,12 +62,24 @@ class NewOrder:
     @property
     def conditions(self) -> str:
         """What was asked for besides side, type and amounts; the gateway compares it when a client id is used again."""
-        named = (("timeInForce", self.time_in_force), ("stpMode", self.stp_mode.value))
+        named = (("timeInForce", self.time_in_force), (_STP_NAMED[:-1], self.stp_mode.value))
         return ", ".join(f"{name}={value}" for name, value in named if value)
 
     def intent(self, client_id: str) -> OrderIntent:
         """The same order with our client id."""
         return OrderIntent(self.symbol, self.side, self.type, client_id, self.quantity, self.quote_quantity, self.price)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedElement:
+    """An element of a batch that cannot be an order, and the id it was sent with, by which its sender knows it."""
+
+    error: WireError
+    client_id: str = ""
+
+    def body(self) -> dict[str, object]:
+        """Its part of the reply."""
+        return element_json(self.client_id, self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +169,10 @@ def parse_new_order(params: Mapping[str, str], *, read_client_id: Callable[[str]
     )
 
 
-def parse_batch(params: Mapping[str, str]) -> tuple[NewOrder | WireError, ...]:
-    """Read ``POST batchOrders`` (§4.5): one entry per element, an error for an element that cannot be accepted.
+def parse_batch(
+    params: Mapping[str, str], *, read_client_id: Callable[[str], str] = parse_client_id
+) -> tuple[NewOrder | RefusedElement, ...]:
+    """Read ``POST batchOrders`` (§4.5): one entry per element; ``read_client_id`` as for ``parse_new_order``.
 
     Raises:
         WireRefusal: 700004 when ``batchOrders`` is not a list of objects, 33333 for more than 20 or for a second symbol.
@@ -171,7 +187,23 @@ def parse_batch(params: Mapping[str, str]) -> tuple[NewOrder | WireError, ...]:
         raise refuse(ErrorCode.BAD_PARAMETER, f"At most {MAX_BATCH} orders per batch.")
     if len({str(item.get("symbol")) for item in decoded}) > 1:
         raise refuse(ErrorCode.BAD_PARAMETER, "All orders of a batch must have the same symbol.")
-    return tuple(_parse_element(item) for item in decoded)
+    return tuple(_parse_element(item, read_client_id) for item in decoded)
+
+
+def element_json(client_id: str, outcome: WireError | tuple[str, str]) -> dict[str, object]:
+    """One element of the reply to a batch: an error, or symbol and order id (§4.5). The client id is shown if there is one."""
+    named: dict[str, object] = {"newClientOrderId": client_id} if client_id else {}
+    if isinstance(outcome, WireError):
+        return {**named, **outcome.body()}
+    symbol, order_id = outcome
+    return {"symbol": symbol, "orderId": order_id, **named, "orderListId": -1}
+
+
+def stp_mode_of(conditions: str) -> StpMode:
+    """The mode in a text that ``NewOrder.conditions`` made."""
+    named = conditions.rpartition(", ")[2]
+    text = named.removeprefix(_STP_NAMED) if named.startswith(_STP_NAMED) else ""
+    return StpMode(text) if text in set(StpMode) else StpMode.NONE
 
 
 def order_params(order: OrderIntent | NewOrder) -> list[tuple[str, str]]:
@@ -372,11 +404,12 @@ def reply_type(text: str) -> OrderType:
         raise MalformedReply(f"unknown order type {text[:40]!r}") from error
 
 
-def _parse_element(item: Mapping[str, object]) -> NewOrder | WireError:
+def _parse_element(item: Mapping[str, object], read_client_id: Callable[[str], str]) -> NewOrder | RefusedElement:
+    named = {str(name): str(value) for name, value in item.items() if value is not None}
     try:
-        return parse_new_order({str(name): str(value) for name, value in item.items() if value is not None})
+        return parse_new_order(named, read_client_id=read_client_id)
     except WireRefusal as refusal:
-        return refusal.error
+        return RefusedElement(refusal.error, named.get("newClientOrderId", "")[:_ID_SHOWN])
 
 
 def _parse_side(params: Mapping[str, str]) -> Side:

@@ -84,7 +84,7 @@ async def test_market_data_is_read(client: Any) -> None:
     trades = await client.fetch_trades("MX/USDT")
     best = await client.fetch_bids_asks()
     assert (book["bids"][0], book["asks"][0]) == ([2.5, 10.0], [2.51, 4.0])
-    assert (ticker["last"], ticker["bid"], ticker["baseVolume"]) == (2.505, 2.5, None)
+    assert (ticker["last"], ticker["bid"], ticker["baseVolume"], ticker["open"]) == (2.505, 2.5, 1000.0, 2.3)
     assert len(trades) == 2
     assert best["MX/USDT"]["ask"] == 2.51
 
@@ -191,6 +191,25 @@ async def test_a_withdrawal_fails_and_says_why(client: Any) -> None:
         await client.spot_private_post_capital_withdraw({"coin": "USDT", "address": "x", "amount": "1"})
 
 
-async def test_candles_fail_and_say_where_to_get_them(client: Any) -> None:
-    with pytest.raises(errors.ExchangeError, match="MEXC's public API"):
-        await client.fetch_ohlcv("MX/USDT", "1h")
+async def test_a_market_that_is_away_raises_a_network_error_with_the_reason(client: Any, port: LivePort) -> None:
+    await client.load_markets()
+    port.market_problem = "no connection"
+    for ask in (client.fetch_ohlcv("MX/USDT", "1h"), client.fetch_ticker("MX/USDT")):
+        with pytest.raises(errors.ExchangeNotAvailable, match="no connection"):
+            await ask
+
+
+async def test_the_orders_of_a_batch_are_answered_one_by_one(client: Any, port: LivePort) -> None:
+    wanted = [("buy", "mine-1", 4), ("sell", "mine-2", 2), ("buy", "mine-3", -1)]
+    await client.load_markets()
+    made = await client.create_orders(
+        [
+            {"symbol": "MX/USDT", "type": "limit", "side": side, "amount": amount, "price": 2.5, "params": {"clientOrderId": name}}
+            for side, name, amount in wanted
+        ]
+    )
+    shown = [(one["info"]["newClientOrderId"], one["status"]) for one in made]
+    assert shown == [("mine-1", None), ("mine-2", None), ("mine-3", "rejected")]
+    assert [order.client_id for order in port.placed()] == ["mine-1", "mine-2"]
+    found = await client.fetch_order(made[0]["id"], "MX/USDT")
+    assert (found["clientOrderId"], found["status"]) == ("mine-1", "open")

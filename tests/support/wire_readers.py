@@ -11,8 +11,6 @@ from typing import Any
 from exchange.model import MarketTrade, Side
 from exchange.wire.errors import MalformedReply, error_of
 from exchange.wire.fields import Fields, as_list
-from exchange.wire.market import Candle, DayTicker
-from exchange.wire.numbers import reply_decimal, reply_millis
 from exchange.wire.orders import parse_ack
 from exchange.wire.profile import KycLevel, StrategyGroup
 
@@ -29,62 +27,10 @@ def parse_agg_trades(symbol: str, decoded: object) -> tuple[MarketTrade, ...]:
     return tuple(_trade(symbol, Fields("trade", item), ("p", "q", "m", "T")) for item in as_list("aggTrades", decoded))
 
 
-def parse_klines(decoded: object) -> tuple[Candle, ...]:
-    """Read ``klines``."""
-    candles: list[Candle] = []
-    for item in as_list("klines", decoded):
-        row = as_list("kline", item)
-        if len(row) < 8:
-            raise MalformedReply("a kline has fewer than 8 columns")
-        opening, high, low, close, volume = (reply_decimal("kline", value) for value in row[1:6])
-        candles.append(
-            Candle(
-                open_time=reply_millis("kline.openTime", row[0]),
-                open=opening,
-                high=high,
-                low=low,
-                close=close,
-                volume=volume,
-                close_time=reply_millis("kline.closeTime", row[6]),
-                quote_volume=reply_decimal("kline.quoteVolume", row[7]),
-            )
-        )
-    return tuple(candles)
-
-
-def parse_day_ticker(decoded: object) -> DayTicker:
-    """Read one ``ticker/24hr`` object; an absent book side reads as 0."""
-    fields = Fields("ticker", decoded)
-    return DayTicker(
-        symbol=fields.text("symbol"),
-        last=fields.decimal("lastPrice"),
-        open=fields.decimal("openPrice"),
-        high=fields.decimal("highPrice"),
-        low=fields.decimal("lowPrice"),
-        volume=fields.decimal("volume"),
-        quote_volume=_or_zero(fields, "quoteVolume"),
-        bid=_or_zero(fields, "bidPrice"),
-        bid_quantity=_or_zero(fields, "bidQty"),
-        ask=_or_zero(fields, "askPrice"),
-        ask_quantity=_or_zero(fields, "askQty"),
-        open_time=fields.millis("openTime"),
-        close_time=fields.millis("closeTime"),
-    )
-
-
-def _or_zero(fields: Fields, name: str) -> Decimal:
-    return Decimal(0) if fields.raw(name) in (None, "") else fields.decimal(name)
-
-
 def parse_price(decoded: object) -> tuple[str, Decimal]:
     """Read one ``ticker/price`` object."""
     fields = Fields("price", decoded)
     return fields.text("symbol"), fields.decimal("price")
-
-
-def parse_average_price(decoded: object) -> Decimal:
-    """Read ``avgPrice``."""
-    return Fields("avgPrice", decoded).decimal("price")
 
 
 def parse_batch_reply(decoded: object) -> dict[str, Any]:

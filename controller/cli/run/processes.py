@@ -26,6 +26,7 @@ from controller.cli.run.testnet_flags import (
     SnapshotsOption,
     StateOption,
     StreamOption,
+    StrictOption,
     SymbolOption,
     TapeOption,
 )
@@ -107,6 +108,7 @@ def run_testnet(
     restore: RestoreOption = None,
     state: StateOption = None,
     ephemeral: EphemeralOption = False,
+    strict: StrictOption = False,
     attached: AttachedOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -135,6 +137,7 @@ def run_testnet(
         restore=restore,
         state=testnet_options.state_directory(state, port, ephemeral=ephemeral or restore is not None),
         attached=attached,
+        strict=strict,
     )
     live = (symbol, from_rest, from_ws) if testnet_options.feed(feed, config.tape, config.speed) == "mexc-live" else None
     started = Event()

@@ -49,4 +49,7 @@ StateOption = Annotated[
     ),
 ]
 EphemeralOption = Annotated[bool, typer.Option("--ephemeral", help="Keep nothing: the next start is another, new testnet.")]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Refuse a write without a Content-Type, and a signature of other bytes than those sent.")
+]
 AttachedOption = Annotated[bool, typer.Option("--attached", hidden=True, help="`gatehouse run` starts it so, and may end it.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import stat
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -81,6 +82,7 @@ def build(
     restore: Path | None = None,
     state: Path | None = None,
     attached: bool = False,
+    strict: bool = False,
 ) -> TestnetConfig:
     """The venue the options describe. ``listed`` are further symbols with a generated market, and where each begins.
 
@@ -116,6 +118,9 @@ def build(
         restore=restore,
         state=state,
         attached=attached,
+        strict_signatures=strict,
+        strict_content_type=strict,
+        ids=secrets.token_hex(16),
     )
 
 

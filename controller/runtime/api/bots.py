@@ -12,13 +12,14 @@ from controller.core.decisions.draft import Admitted, Repeated
 from controller.core.decisions.orders import NOT_ARMED
 from controller.core.inputs import CancelAsked, OrderRequested
 from controller.core.order_state import OrderState
-from controller.core.state import State
+from controller.core.state import State, market_of
 from controller.gateway.port import (
     Accepted,
     Busy,
     CancelRefused,
     CancelReply,
     CancelTaken,
+    CandlesView,
     DepthView,
     Outstanding,
     PlaceReply,
@@ -28,6 +29,7 @@ from controller.gateway.port import (
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.loop.inbox import Inbox, InboxFull, Undecided
 from controller.runtime.loop.writer import CommittedBatch, Writer
+from controller.runtime.venues.candles import Candles
 from controller.runtime.venues.markets import Markets
 from exchange.errors import GatehouseError
 from exchange.model import (
@@ -44,7 +46,8 @@ from exchange.model import (
 from exchange.orders import WORKING
 from exchange.ports import CancelAck, CancelFailed, CancelOutcome, Clock, VenueName
 from exchange.wire.errors import ErrorCode
-from exchange.wire.orders import NewOrder
+from exchange.wire.market import DayTicker, KlineQuery
+from exchange.wire.orders import NewOrder, StpMode, stp_mode_of
 from policies.limit_types import Deny
 
 DECIDED_WITHIN_S = 10.0
@@ -64,6 +67,7 @@ class Bots:
         writer: Writer,
         inbox: Inbox,
         markets: Markets,
+        candles: Candles,
         history: RecentHistory,
         clock: Clock,
         blocked: Callable[[], str] = lambda: "",
@@ -72,6 +76,7 @@ class Bots:
         self._writer = writer
         self._inbox = inbox
         self._markets = markets
+        self._candles = candles
         self._history = history
         self._clock = clock
         self._blocked = blocked
@@ -137,6 +142,11 @@ class Bots:
             order_id = self._writer.state.first_of(bot, bot_client_id)
         order = self._own(bot, order_id) if order_id else None
         return _report(order) if order is not None and order.symbol == symbol else None
+
+    def stp_mode(self, bot: str, order_id: str) -> StpMode:
+        """What one of the bot's orders asked for against self-trades."""
+        order = self._own(bot, order_id)
+        return stp_mode_of(order.conditions or "") if order is not None else StpMode.NONE
 
     def open_orders(self, bot: str, symbol: str | None) -> Sequence[OrderReport]:
         """The bot's working orders, newest first."""
@@ -207,6 +217,20 @@ class Bots:
     def trades(self, symbol: str, limit: int) -> Sequence[MarketTrade]:
         """Public trades of the current stage's market."""
         return self._markets.feed_of(self._venue).trades(symbol, limit)
+
+    async def candles(self, query: KlineQuery) -> CandlesView:
+        """Candles of the current stage's market."""
+        self._markets.bot_seen()
+        return await self._candles.rows(market_of(self._venue), query)
+
+    async def day(self, symbol: str) -> DayTicker:
+        """The statistics of the last 24 hours of the current stage's market."""
+        self._markets.bot_seen()
+        return await self._candles.day(market_of(self._venue), symbol)
+
+    async def average_price(self, symbol: str) -> Decimal:
+        """The mean price of five minutes of the current stage's market."""
+        return await self._candles.average_price(market_of(self._venue), symbol)
 
     def now(self) -> Millis:
         """The controller's clock."""
@@ -327,6 +351,7 @@ def _reply(order: OrderState) -> PlaceReply:
         quantity=order.quantity if order.quantity is not None else order.venue_quantity,
         quote_quantity=order.quote_quantity,
         price=order.price if order.price is not None else order.venue_price,
+        stp_mode=stp_mode_of(order.conditions or ""),
     )
     return Accepted(accepted, order.client_id, order.updated_at)
 

@@ -111,7 +111,9 @@ async def _answer(venue: SimulatedVenue, endpoint: Endpoint, request: Request) -
         return blocked
     if not venue.admits(venue.keys.account_of(raw.api_key) or address, operation, endpoint.path):
         return error_response(WireError.of(ErrorCode.TOO_MANY_REQUESTS, "Too many requests"), retry_after_s=1)
-    if request.method in _WRITES and not request.headers.get("content-type"):
+    unstated = not request.headers.get("content-type")
+    # Sources disagree (mexc-spot-v3.md §2.1, §8.5): without a body there is nothing whose type could be wrong.
+    if unstated and request.method in _WRITES and (raw.body or venue.config.strict_content_type):
         raise refuse(ErrorCode.BAD_CONTENT_TYPE, "Invalid content Type.")
     now = venue.clock.now()
     key = None if endpoint.permission is None else venue.keys.authenticate(raw, endpoint.permission, now)

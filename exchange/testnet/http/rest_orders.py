@@ -17,8 +17,10 @@ from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
 from exchange.wire.numbers import whole_second
 from exchange.wire.orders import (
     NewOrder,
+    RefusedElement,
     ack_json,
     cancel_json,
+    element_json,
     order_json,
     parse_batch,
     parse_new_order,
@@ -67,17 +69,17 @@ def _test(call: Call) -> object:
 def _batch(call: Call) -> object:
     replies: list[object] = []
     for order in parse_batch(call.params):
-        if isinstance(order, WireError):
+        if isinstance(order, RefusedElement):
             replies.append(order.body())
             continue
         if order.client_id:
             call.venue.count_receipt(call.account, order.client_id)
-        named = {"newClientOrderId": order.client_id} if order.client_id else {}
+        name = order.client_id or ""
         try:
             ack = _placed(call, order)
-            replies.append({"symbol": ack["symbol"], "orderId": ack["orderId"], **named, "orderListId": -1})
+            replies.append(element_json(name, (str(ack["symbol"]), str(ack["orderId"]))))
         except WireRefusal as refusal:
-            replies.append({**named, **refusal.error.body()})
+            replies.append(element_json(name, refusal.error))
     return replies
 
 

@@ -6,32 +6,18 @@ Candles are kept by the minute and joined into longer ones on request; a minute 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import groupby, islice, takewhile
 
+from exchange.candles import DAY, MINUTE, joined, single, window
 from exchange.matching.saved import HistoryState
 from exchange.model import MarketTrade, Millis, Quote
 from exchange.wire.market import Candle, DayTicker, Interval
-from exchange.wire.numbers import exact_product
 
-_MINUTE = 60_000
-_DAY = 86_400_000
 _TRADES = 5_000
 _MINUTES = 45_000
 _ZERO = Decimal(0)
-
-_FIXED = {
-    Interval.MIN1: _MINUTE,
-    Interval.MIN5: 5 * _MINUTE,
-    Interval.MIN15: 15 * _MINUTE,
-    Interval.MIN30: 30 * _MINUTE,
-    Interval.MIN60: 60 * _MINUTE,
-    Interval.HOUR4: 240 * _MINUTE,
-    Interval.HOUR8: 480 * _MINUTE,
-    Interval.DAY1: _DAY,
-}
 
 
 class History:
@@ -45,21 +31,12 @@ class History:
         """Add the next trade."""
         self._trades[trade.symbol].append(trade)
         minutes = self._minutes[trade.symbol]
-        opened = Millis(trade.at // _MINUTE * _MINUTE)
-        single = Candle(
-            opened,
-            trade.price,
-            trade.price,
-            trade.price,
-            trade.price,
-            trade.quantity,
-            Millis(opened + _MINUTE),
-            exact_product(trade.price, trade.quantity),
-        )
+        opened = Millis(trade.at // MINUTE * MINUTE)
+        one = single(trade, opened, Millis(opened + MINUTE))
         if minutes and minutes[-1].open_time >= opened:
-            minutes[-1] = _joined((minutes[-1], single), minutes[-1].open_time, minutes[-1].close_time)
+            minutes[-1] = joined((minutes[-1], one), minutes[-1].open_time, minutes[-1].close_time)
         else:
-            minutes.append(single)
+            minutes.append(one)
 
     def state(self) -> tuple[HistoryState, ...]:
         """The history as values."""
@@ -97,7 +74,7 @@ class History:
 
     def average_price(self, symbol: str, now: Millis, minutes: int = 5) -> Decimal | None:
         """The volume-weighted mean of the last minutes, or the last price if nothing traded in them."""
-        recent = self._since(symbol, Millis(now - minutes * _MINUTE))
+        recent = self._since(symbol, Millis(now - minutes * MINUTE))
         volume = sum((bar.volume for bar in recent), _ZERO)
         if not volume:
             return self.last_price(symbol)
@@ -105,7 +82,7 @@ class History:
 
     def day(self, symbol: str, quote: Quote | None, now: Millis) -> DayTicker | None:
         """The last 24 hours; before the first trade with the book's mid price. ``None`` without either."""
-        opened = Millis(now - _DAY)
+        opened = Millis(now - DAY)
         last = self.last_price(symbol)
         price = last if last is not None else (quote.mid if quote is not None else None)
         if price is None:
@@ -130,7 +107,7 @@ class History:
     def since(self, symbol: str, opened: Millis, now: Millis) -> Candle | None:
         """All trades since ``opened`` as one candle, to the minute; ``None`` if there are none."""
         recent = self._since(symbol, opened)
-        return _joined(recent, opened, now) if recent else None
+        return joined(recent, opened, now) if recent else None
 
     def close_before(self, symbol: str, instant: Millis) -> Decimal | None:
         """The last price before an instant, to the minute; ``None`` if nothing traded before it."""
@@ -141,41 +118,9 @@ class History:
 
     def _bars(self, symbol: str, interval: Interval) -> Iterator[Candle]:
         """Candles, newest first, because usually only the newest of a month of minutes is needed."""
-        for (opened, closed), bars in groupby(reversed(self._minutes[symbol]), key=lambda bar: _window(interval, bar.open_time)):
-            yield _joined(tuple(bars)[::-1], opened, closed)
+        for (opened, closed), bars in groupby(reversed(self._minutes[symbol]), key=lambda bar: window(interval, bar.open_time)):
+            yield joined(tuple(bars)[::-1], opened, closed)
 
 
 def _within(bar: Candle, start: Millis | None, end: Millis | None) -> bool:
     return (start is None or bar.open_time >= start) and (end is None or bar.open_time < end)
-
-
-def _joined(bars: Sequence[Candle], opened: Millis, closed: Millis) -> Candle:
-    return Candle(
-        opened,
-        bars[0].open,
-        max(bar.high for bar in bars),
-        min(bar.low for bar in bars),
-        bars[-1].close,
-        sum((bar.volume for bar in bars), _ZERO),
-        closed,
-        sum((bar.quote_volume for bar in bars), _ZERO),
-    )
-
-
-def _window(interval: Interval, at: Millis) -> tuple[Millis, Millis]:
-    length = _FIXED.get(interval)
-    if length is not None:
-        opened = at // length * length
-        return Millis(opened), Millis(opened + length)
-    day = datetime.fromtimestamp(at // 1000, tz=UTC).replace(hour=0, minute=0, second=0)
-    if interval is Interval.WEEK1:
-        first = day - timedelta(days=day.weekday())
-        following = first + timedelta(days=7)
-    else:
-        first = day.replace(day=1)
-        following = (first + timedelta(days=32)).replace(day=1)
-    return _millis(first), _millis(following)
-
-
-def _millis(instant: datetime) -> Millis:
-    return Millis(int(instant.timestamp()) * 1000)

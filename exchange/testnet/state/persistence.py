@@ -70,6 +70,11 @@ class Persistence:
             raise _damaged(store) from error
         self._places = dict(self.market.places)
 
+    @property
+    def instance(self) -> str:
+        """What no other venue has: the same at every start on this state."""
+        return self._store.instance
+
     def attach(self, venue: SimulatedVenue) -> None:
         """Make a venue that has not been used yet what the state says, and keep it from now on.
 

@@ -64,7 +64,7 @@ def bots_view(desk: Desk) -> dict[str, tuple[Decimal, Decimal]]:
     writer: Any = SimpleNamespace(state=desk.state, add_follower=lambda _: None)
     markets: Any = SimpleNamespace(bot_seen=lambda: None, rules_of=lambda _: {SYMBOL: RULES})
     nothing: Any = None
-    bots = Bots(writer=writer, inbox=nothing, markets=markets, history=nothing, clock=nothing)
+    bots = Bots(writer=writer, inbox=nothing, markets=markets, candles=nothing, history=nothing, clock=nothing)
     return {one.asset: (one.free, one.locked) for one in bots.balances("demo-bot").values()}
 
 

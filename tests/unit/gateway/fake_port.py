@@ -10,10 +10,12 @@ from controller.gateway.port import (
     Accepted,
     CancelReply,
     CancelTaken,
+    CandlesView,
     DepthView,
     PlaceReply,
     Window,
 )
+from exchange.errors import VenueError
 from exchange.model import (
     Balance,
     Fill,
@@ -27,7 +29,9 @@ from exchange.model import (
     SymbolRules,
 )
 from exchange.orders import WORKING
-from exchange.wire.orders import NewOrder
+from exchange.wire.errors import dump_json
+from exchange.wire.market import Candle, DayTicker, KlineQuery, kline_row
+from exchange.wire.orders import NewOrder, StpMode
 
 START = Millis(1_790_000_000_000)
 
@@ -50,6 +54,14 @@ MXUSDT = SymbolRules(
 )
 
 
+CANDLE = Candle(
+    Millis(START - 60_000),
+    *(Decimal(one) for one in ("2.4", "2.6", "2.3", "2.5", "12")),
+    START,
+    Decimal(30),
+)
+
+
 @dataclass
 class FakePort:
     """Implements ``GatewayPort``. ``answer`` replaces the next replies to ``place``; ``heard`` is every asynchronous call."""
@@ -60,6 +72,7 @@ class FakePort:
     answer: PlaceReply | None = None
     cancel_answer: CancelReply | None = None
     book: bool = True
+    market_problem: str = ""
     heard: list[tuple[object, ...]] = field(default_factory=list)
     orders: dict[str, dict[str, OrderReport]] = field(default_factory=dict)
     accepted: dict[str, NewOrder] = field(default_factory=dict)
@@ -164,6 +177,27 @@ class FakePort:
             MarketTrade(symbol, Decimal("2.5"), Decimal(1), Side.SELL, Millis(self.clock - 900), "t1"),
         ]
         return made[:limit] if self.book else []
+
+    def stp_mode(self, bot: str, order_id: str) -> StpMode:
+        return self.accepted[order_id].stp_mode if order_id in self.orders.get(bot, {}) else StpMode.NONE
+
+    async def candles(self, query: KlineQuery) -> CandlesView:
+        self.heard.append(("candles", query))
+        self._check_market()
+        return CandlesView((dump_json(kline_row(CANDLE)),), "testnet", CANDLE.open_time)
+
+    async def day(self, symbol: str) -> DayTicker:
+        self._check_market()
+        amounts = [Decimal(one) for one in ("2.4", "2.3", "2.504", "2.2", "1000", "2400", "2.4", "1", "2.41", "1")]
+        return DayTicker(symbol, *amounts, Millis(self.clock - 86_400_000), Millis(self.clock - 5_000))
+
+    async def average_price(self, symbol: str) -> Decimal:
+        self._check_market()
+        return Decimal("2.4567")
+
+    def _check_market(self) -> None:
+        if self.market_problem:
+            raise VenueError(self.market_problem, code="venue-silent", remedy="Wait.")
 
     def now(self) -> Millis:
         return self.clock

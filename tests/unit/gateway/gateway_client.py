@@ -18,7 +18,11 @@ from tests.unit.gateway.fake_port import FakePort
 ALPHA = BotKey("alpha", "mx0alphaalpha", "alpha-secret")
 BETA = BotKey("beta", "mx0betabeta", "beta-secret")
 PLENTY = GatewayLimits(
-    orders=Rate(10_000, 100_000), cancels=Rate(10_000, 100_000), queries=Rate(10_000, 100_000), unsigned=Rate(10_000, 100_000)
+    orders=Rate(10_000, 100_000),
+    cancels=Rate(10_000, 100_000),
+    queries=Rate(10_000, 100_000),
+    unsigned=Rate(10_000, 100_000),
+    history=Rate(10_000, 100_000),
 )
 BUY = (("symbol", "MXUSDT"), ("side", "BUY"), ("type", "LIMIT"), ("quantity", "4"), ("price", "2.5"))
 

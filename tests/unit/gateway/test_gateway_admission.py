@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import httpx
 import pytest
 
@@ -11,14 +13,19 @@ from exchange.wire.signing import MAX_FUTURE, encode_params, signature
 from policies.limit_types import Deny
 from tests.support.fixed_keys import FixedKeys
 from tests.unit.gateway.fake_port import START, FakePort
-from tests.unit.gateway.gateway_client import ALPHA, BETA, BUY, BotClient
+from tests.unit.gateway.gateway_client import ALPHA, BETA, BUY, PLENTY, BotClient
 
 JSON = {"Content-Type": "application/json"}
+FORM = "application/x-www-form-urlencoded"
 
 
 def sign(params: list[tuple[str, str]], bot: BotKey = ALPHA) -> str:
     payload = encode_params(params)
     return f"{payload}&signature={signature(bot.secret, payload)}"
+
+
+def typed(content_type: str | None) -> dict[str, str]:
+    return {"X-MEXC-APIKEY": ALPHA.key} | ({} if content_type is None else {"Content-Type": content_type})
 
 
 def shown(reply: httpx.Response) -> tuple[int, int]:
@@ -61,9 +68,30 @@ async def test_a_request_outside_its_window_is_refused(bot: BotClient, age: int,
     assert shown(await bot.signed("GET", "account", asked, timestamp=START - age)) == (400, code)
 
 
-async def test_a_write_without_the_json_content_type_is_refused(bot: BotClient, port: FakePort) -> None:
-    assert shown(await bot.buy(headers={"X-MEXC-APIKEY": ALPHA.key})) == (400, 700013)
+@pytest.mark.parametrize("stated", [None, "application/json", "APPLICATION/JSON; charset=utf-8", FORM])
+async def test_without_a_body_a_content_type_may_be_missing(bot: BotClient, port: FakePort, stated: str | None) -> None:
+    assert (await bot.buy(headers=typed(stated))).status_code == 200
+    assert len(port.placed()) == 1
+
+
+@pytest.mark.parametrize("stated", ["text/plain", "multipart/form-data", "application/jsonx"])
+async def test_a_write_with_another_content_type_is_refused(bot: BotClient, port: FakePort, stated: str) -> None:
+    assert shown(await bot.buy(headers=typed(stated))) == (400, 700013)
     assert port.heard == []
+
+
+@pytest.mark.parametrize(("stated", "status"), [(None, 400), ("text/plain", 400), ("application/json", 200), (FORM, 200)])
+async def test_a_body_needs_a_content_type(bot: BotClient, stated: str | None, status: int) -> None:
+    body = sign([*BUY, ("timestamp", str(START))]).encode()
+    assert (await bot.raw("POST", "order", "", content=body, headers=typed(stated))).status_code == status
+
+
+@pytest.mark.parametrize("stated", [None, FORM])
+async def test_a_strict_gateway_takes_nothing_but_json(port: FakePort, stated: str | None) -> None:
+    strict = BotClient(port, replace(PLENTY, strict_content_type=True))
+    assert shown(await strict.buy(headers=typed(stated))) == (400, 700013)
+    assert shown(await strict.signed("DELETE", "order/all", headers=typed(stated))) == (400, 700013)
+    assert (await strict.buy()).status_code == 200
 
 
 async def test_an_order_may_be_sent_in_the_body(bot: BotClient, port: FakePort) -> None:

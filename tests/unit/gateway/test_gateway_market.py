@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from controller.serving.throttle import Rate
 from exchange.model import Millis
 from exchange.wire.account import parse_trade_fee
 from exchange.wire.errors import load_json
-from exchange.wire.market import parse_depth
+from exchange.wire.market import parse_depth, parse_klines
 from exchange.wire.symbols import parse_exchange_info
 from tests.support.wire_readers import parse_trades
-from tests.unit.gateway.fake_port import MXUSDT, START, FakePort
-from tests.unit.gateway.gateway_client import BotClient
+from tests.unit.gateway.fake_port import CANDLE, MXUSDT, START, FakePort
+from tests.unit.gateway.gateway_client import ALPHA, BETA, PLENTY, BotClient
 
 
 async def test_ping_is_an_empty_object(bot: BotClient) -> None:
@@ -57,9 +59,29 @@ async def test_tickers_answer_for_one_symbol_or_for_all(bot: BotClient, path: st
     assert every.json() == [one.json()]
 
 
-async def test_a_day_ticker_has_null_for_unknown_statistics(bot: BotClient) -> None:
+async def test_a_day_ticker_has_its_statistics_and_the_prices_of_now(bot: BotClient) -> None:
     shown = (await bot.public("ticker/24hr", "symbol=MXUSDT")).json()
-    assert (shown["lastPrice"], shown["bidPrice"], shown["volume"], shown["openPrice"]) == ("2.505", "2.5", None, None)
+    assert {
+        name: shown[name] for name in ("lastPrice", "bidPrice", "askPrice", "openPrice", "highPrice", "lowPrice", "volume")
+    } == {
+        "lastPrice": "2.505",
+        "bidPrice": "2.5",
+        "askPrice": "2.51",
+        "openPrice": "2.3",
+        "highPrice": "2.505",
+        "lowPrice": "2.2",
+        "volume": "1000",
+    }
+    assert (shown["priceChange"], shown["priceChangePercent"]) == ("0.205", "0.0891")
+
+
+async def test_the_average_price_is_of_five_minutes(bot: BotClient) -> None:
+    assert (await bot.public("avgPrice", "symbol=MXUSDT")).json() == {"mins": 5, "price": "2.4567"}
+
+
+async def test_historical_trades_are_the_trades(bot: BotClient) -> None:
+    old, recent = await bot.public("historicalTrades", "symbol=MXUSDT"), await bot.public("trades", "symbol=MXUSDT")
+    assert old.json() == recent.json() != []
 
 
 @pytest.mark.parametrize("path", ["depth", "ticker/price", "ticker/bookTicker", "ticker/24hr"])
@@ -70,17 +92,49 @@ async def test_there_is_no_price_without_a_valid_book(bot: BotClient, port: Fake
 
 
 @pytest.mark.parametrize(
-    "path", ["depth", "trades", "aggTrades", "ticker/price", "ticker/bookTicker", "ticker/24hr", "exchangeInfo"]
+    "path",
+    ["depth", "trades", "aggTrades", "ticker/price", "ticker/bookTicker", "ticker/24hr", "exchangeInfo", "avgPrice", "klines"],
 )
 async def test_a_symbol_that_is_not_traded_here_is_invalid(bot: BotClient, path: str) -> None:
-    reply = await bot.public(path, "symbol=BTCUSDT")
+    reply = await bot.public(path, "symbol=BTCUSDT&interval=1m")
     assert (reply.status_code, reply.json()["code"]) == (400, -1121)
 
 
-async def test_candles_are_refused_and_the_error_says_where_to_get_them(bot: BotClient) -> None:
+async def test_candles_are_rows_of_their_market_that_say_where_they_begin(bot: BotClient) -> None:
     reply = await bot.public("klines", "symbol=MXUSDT&interval=60m")
-    assert (reply.status_code, reply.json()["code"]) == (400, 26)
-    assert "MEXC's public API" in reply.json()["msg"]
+    assert parse_klines(load_json(reply.content)) == (CANDLE,)
+    assert reply.headers["content-type"] == "application/json"
+    assert (reply.headers["x-gatehouse-market"], reply.headers["x-gatehouse-history-begins"]) == ("testnet", str(CANDLE.open_time))
+
+
+@pytest.mark.parametrize("path", ["klines", "avgPrice", "ticker/24hr"])
+async def test_a_market_that_does_not_answer_is_an_error_with_the_reason(bot: BotClient, port: FakePort, path: str) -> None:
+    port.market_problem = "GET /api/v3/klines: no connection"
+    reply = await bot.public(path, "symbol=MXUSDT&interval=1m")
+    assert (reply.status_code, reply.json()["code"]) == (503, 503)
+    assert "no connection. Old ones may be wrong" in reply.json()["msg"]
+
+
+async def test_a_list_of_day_tickers_without_any_is_an_error(bot: BotClient, port: FakePort) -> None:
+    port.market_problem = "no connection"
+    assert (await bot.public("ticker/24hr")).status_code == 503
+
+
+async def test_candles_have_a_rate_of_their_own(port: FakePort) -> None:
+    few = BotClient(port, replace(PLENTY, history=Rate(1, 2)))
+    replies = [await few.public("klines", "symbol=MXUSDT&interval=1m") for _ in range(3)]
+    assert [reply.status_code for reply in replies] == [200, 200, 429]
+    assert replies[2].headers["retry-after"] == "1"
+    assert (await few.public("trades", "symbol=MXUSDT")).status_code == 200
+    assert (await few.buy()).status_code == 200
+
+
+async def test_the_profile_says_nothing_about_the_owner(bot: BotClient) -> None:
+    assert (await bot.signed("GET", "kyc/status")).json() == {"status": "1"}
+    assert (await bot.signed("GET", "mxDeduct/enable")).json()["data"] == {"mxDeductEnable": False}
+    mine, others = [(await bot.signed("GET", "uid", bot=one)).json()["uid"] for one in (ALPHA, BETA)]
+    assert mine.isdigit()
+    assert mine != others
 
 
 async def test_the_account_can_trade_and_never_withdraw(bot: BotClient) -> None:

@@ -258,9 +258,3 @@ async def test_a_dry_run_checks_the_symbols_rules_and_places_nothing(bot: BotCli
     assert good.json() == {}
     assert (await bot.signed("POST", "order/test", small)).json()["code"] == ErrorCode.BELOW_MINIMUM
     assert port.heard == []
-
-
-async def test_a_batch_is_refused(bot: BotClient, port: FakePort) -> None:
-    reply = await bot.signed("POST", "batchOrders", [("batchOrders", "[]")])
-    assert (reply.status_code, reply.json()["code"]) == (400, 26)
-    assert port.heard == []

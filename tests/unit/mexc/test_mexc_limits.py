@@ -14,9 +14,11 @@ from exchange.mexc.connect import PRODUCTION, VenueEndpoint, open_feed, open_ven
 from exchange.mexc.http import HttpTransport, Method
 from exchange.mexc.ratelimit import (
     ALL_PER_WINDOW,
+    HISTORY_PER_WINDOW,
     LOCK_OUT,
     ORDERS_PER_WINDOW,
     PROBE_EVERY,
+    QUERIES_KEPT,
     SECOND,
     SETTLE,
     Grant,
@@ -441,3 +443,47 @@ async def test_a_path_cannot_lead_a_request_to_another_host() -> None:
     with pytest.raises(Refused):
         await transport.send(Method.GET, "@example.com/")
     await transport.aclose()
+
+
+def storm(lane: Lane | None, seconds: int, *, beside: list[tuple[Lane, int]]) -> list[tuple[Lane, int]]:
+    """Bots ask for candles all the time, and other requests are sent at their times; returns when each of the others passed."""
+    limits, step, passed = Limits(), SECOND // 200, list[tuple[Lane, int]]()
+    waiting = sorted(beside, key=lambda one: one[1])
+    for now in range(0, seconds * SECOND, step):
+        if lane is not None:
+            limits.take(lane, now)
+        for other in [one for one in waiting if one[1] <= now]:
+            if limits.take(other[0], now) == 0:
+                waiting.remove(other)
+                passed.append((other[0], now - other[1]))
+    assert not waiting
+    return passed
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([Lane.PLACE, Lane.CANCEL, Lane.EMPTYING, Lane.MARKET]), st.integers(0, 2 * SECOND)), max_size=30
+    )
+)
+def test_a_storm_of_candles_delays_no_order_and_no_cancel(beside: list[tuple[Lane, int]]) -> None:
+    assert storm(Lane.HISTORY, 9, beside=beside) == storm(None, 9, beside=beside)
+
+
+@given(st.integers(0, SECOND))
+def test_a_storm_of_candles_leaves_room_for_a_sweep_at_once(at: int) -> None:
+    sweep = [(Lane.QUERY, at), (Lane.QUERY, at), (Lane.ACCOUNT, at), (Lane.ACCOUNT, at)]
+    assert [waited <= SECOND // 200 for _, waited in storm(Lane.HISTORY, 3, beside=sweep)] == [True] * QUERIES_KEPT
+
+
+@given(STEPS)
+def test_candles_are_asked_for_at_most_twice_a_second(steps: list[tuple[Lane, int]]) -> None:
+    history = [at for lane, at in granted(steps) if lane is Lane.HISTORY]
+    assert all(sum(start <= at <= start + SECOND for at in history) <= HISTORY_PER_WINDOW for start in history)
+
+
+def test_candles_wait_while_queries_are_many() -> None:
+    limits = Limits()
+    assert [limits.take(Lane.QUERY, 0) for _ in range(3)] == [0, 0, 0]
+    wait = limits.take(Lane.HISTORY, 0)
+    assert wait > 0
+    assert limits.take(Lane.HISTORY, wait) == 0

@@ -201,3 +201,12 @@ async def test_closing_ends_the_event_streams(venue: MockVenue) -> None:
     events = venue.events()
     await venue.aclose()
     assert [event async for event in events] == []
+
+
+async def test_a_named_mock_gives_trade_ids_of_its_own(feed: Feed) -> None:
+    trades: list[str] = []
+    for ids in ("one", "another"):
+        venue = MockVenue(feed, {"BTCUSDT": BTCUSDT}, {"USDT": D(1_000)}, Clock(), seed=1, ids=ids)
+        await venue.place(intent(Side.BUY, "101"), LIVE)
+        trades += [fill.trade_id for fill in await venue.fills("BTCUSDT", Millis(0))]
+    assert len(trades) == len(set(trades)) >= 2

@@ -11,14 +11,7 @@ from exchange.model import Balance, Fill, MarketTrade, Millis, OrderType, Side, 
 from exchange.wire import account, market
 from exchange.wire.errors import ErrorCode, MalformedReply, WireRefusal, dump_json, load_json
 from exchange.wire.symbols import exchange_info_json, parse_exchange_info, parse_symbol_rules, symbol_json
-from tests.support.wire_readers import (
-    parse_agg_trades,
-    parse_average_price,
-    parse_day_ticker,
-    parse_klines,
-    parse_price,
-    parse_trades,
-)
+from tests.support.wire_readers import parse_agg_trades, parse_price, parse_trades
 
 AMOUNT = st.decimals(min_value=0, max_value=Decimal(10) ** 9, places=8)
 POSITIVE = st.decimals(min_value=Decimal("0.00000001"), max_value=Decimal(10) ** 9, places=8)
@@ -180,11 +173,35 @@ def test_a_buying_taker_is_a_bid_and_the_buyer_is_not_maker() -> None:
     assert (shown["isBuyerMaker"], shown["tradeType"], shown["id"]) == (False, "BID", None)
 
 
-@given(st.lists(st.builds(market.Candle, TIME, AMOUNT, AMOUNT, AMOUNT, AMOUNT, AMOUNT, TIME, AMOUNT), max_size=3))
-def test_candles_survive_the_wire_in_rows_of_eight(candles: list[market.Candle]) -> None:
+def candle(open_time: int, *, prices: tuple[str, str, str, str] = ("2", "3", "1", "2"), length: int = 60_000) -> market.Candle:
+    amounts = [Decimal(price) for price in prices]
+    return market.Candle(Millis(open_time), *amounts, Decimal("1.5"), Millis(open_time + length), Decimal(3))
+
+
+@given(st.lists(st.integers(2**40, 2**42), max_size=3, unique=True), st.lists(POSITIVE, min_size=4, max_size=4), AMOUNT)
+def test_candles_survive_the_wire_in_rows_of_eight(opened: list[int], prices: list[Decimal], volume: Decimal) -> None:
+    high, low = max(prices), min(prices)
+    candles = [
+        market.Candle(Millis(at), prices[0], high, low, prices[3], volume, Millis(at + 60_000), volume) for at in sorted(opened)
+    ]
     rows = market.klines_json(candles)
     assert all(len(row) == 8 for row in rows)
-    assert parse_klines(over_the_wire(rows)) == tuple(candles)
+    assert market.parse_klines(over_the_wire(rows)) == tuple(candles)
+
+
+@pytest.mark.parametrize(
+    "candles",
+    [
+        [candle(2**40), candle(2**40)],
+        [candle(2**40 + 60_000), candle(2**40)],
+        [candle(2**40, length=0)],
+        [candle(2**40, prices=("2", "3", "1", "4"))],
+        [candle(2**40, prices=("2", "3", "2.5", "3"))],
+    ],
+)
+def test_rows_that_cannot_be_candles_are_a_typed_error(candles: list[market.Candle]) -> None:
+    with pytest.raises(MalformedReply):
+        market.parse_klines(over_the_wire(market.klines_json(candles)))
 
 
 @pytest.mark.parametrize("interval", ["1h", "8h", "1w", "", "60"])
@@ -205,12 +222,12 @@ def test_a_single_time_bound_is_refused() -> None:
 
 @given(st.builds(market.DayTicker, st.just("MXUSDT"), *[AMOUNT] * 10, TIME, TIME))
 def test_a_day_ticker_survives_the_wire(ticker: market.DayTicker) -> None:
-    assert parse_day_ticker(over_the_wire(market.day_ticker_json(ticker))) == ticker
+    assert market.parse_day_ticker(over_the_wire(market.day_ticker_json(ticker))) == ticker
 
 
 def test_small_replies_survive_the_wire() -> None:
     ticker = market.BookTicker("MXUSDT", Decimal("1.1"), Decimal(2), Decimal("1.2"), Decimal(3))
     assert market.parse_book_ticker(over_the_wire(market.book_ticker_json(ticker))) == ticker
     assert parse_price(over_the_wire(market.price_json("MXUSDT", Decimal("1.1")))) == ("MXUSDT", Decimal("1.1"))
-    assert parse_average_price(over_the_wire(market.average_price_json(Decimal("1.1")))) == Decimal("1.1")
+    assert market.parse_average_price(over_the_wire(market.average_price_json(Decimal("1.1")))) == Decimal("1.1")
     assert market.parse_time(over_the_wire(market.time_json(Millis(5)))) == 5

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.model import Millis, OrderIntent, OrderReport, OrderStatus, OrderType, Side
-from exchange.wire.errors import ErrorCode, MalformedReply, WireError, WireRefusal, dump_json, load_json
+from exchange.wire.errors import ErrorCode, MalformedReply, WireRefusal, dump_json, load_json
 from exchange.wire.orders import (
     CancelStatus,
     NewOrder,
     OrderAck,
     OrderRef,
+    RefusedElement,
     ack_json,
     cancel_json,
     order_json,
@@ -250,7 +251,7 @@ def test_a_batch_answers_each_element_separately() -> None:
     first, second, third = parse_batch({"batchOrders": batch})
     assert isinstance(first, NewOrder)
     assert (first.quantity, first.price) == (Decimal("1.5"), Decimal(2))
-    assert isinstance(second, WireError)
+    assert isinstance(second, RefusedElement)
     assert isinstance(third, NewOrder)
 
 

@@ -43,9 +43,10 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
 def bots_of(shell: Shell) -> Bots:
     rules = {name: dict[str, SymbolRules]() for name in VenueName}
     no_feeds: Any = dict.fromkeys(VenueName)
+    no_candles: Any = None
     inbox, clock = shell.inbox, shell.clock
     markets = Markets(feeds=no_feeds, rules=rules, accelerated={}, symbols=(), clock=clock, inbox=inbox, clocks={})
-    return Bots(writer=shell.writer, inbox=inbox, markets=markets, history=RecentHistory(), clock=clock)
+    return Bots(writer=shell.writer, inbox=inbox, markets=markets, candles=no_candles, history=RecentHistory(), clock=clock)
 
 
 async def test_an_order_gets_busy_while_the_writer_does_not_run(shell: Shell) -> None:

@@ -6,14 +6,17 @@ import hashlib
 import hmac
 import json
 import time
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 
-from exchange.testnet.server import RunningTestnet
-from tests.unit.testnet.conftest import LIMIT_BUY
+from exchange.testnet.config import TestnetConfig
+from exchange.testnet.server import RunningTestnet, running_testnet
+from tests.support.loopback import http_at
+from tests.unit.testnet.conftest import LIMIT_BUY, SigningClient
 
 
 async def test_ping_is_an_empty_object_and_nothing_else(http: httpx.AsyncClient) -> None:
@@ -103,9 +106,24 @@ async def test_stray_parameters_are_tolerated(http: httpx.AsyncClient) -> None:
     assert reply.status_code == 200
 
 
-async def test_a_write_without_a_content_type_is_refused(trader: Any) -> None:
-    reply = await trader.send("POST", "order", {}, headers={"X-MEXC-APIKEY": trader.key})
+async def test_a_body_needs_a_content_type(trader: Any) -> None:
+    reply = await trader.send("POST", "order", LIMIT_BUY, body=True, headers={"X-MEXC-APIKEY": trader.key})
     assert (reply.status_code, reply.json()["code"]) == (400, 700013)
+
+
+async def test_a_strict_testnet_refuses_a_write_without_a_content_type(config: TestnetConfig) -> None:
+    async with running_testnet(replace(config, strict_content_type=True)) as strict, http_at(strict.base_url) as http:
+        trader = SigningClient(http)
+        reply = await trader.send("DELETE", "order/all", {}, headers={"X-MEXC-APIKEY": trader.key})
+        assert (reply.status_code, reply.json()["code"]) == (400, 700013)
+        assert (await trader.place()).status_code == 200
+
+
+async def test_a_write_without_a_body_needs_no_content_type(trader: Any) -> None:
+    reply = await trader.send("POST", "order", {}, headers={"X-MEXC-APIKEY": trader.key})
+    assert reply.json()["code"] == 700004
+    reply = await trader.send("DELETE", "order/all", {}, headers={"X-MEXC-APIKEY": trader.key})
+    assert reply.json()["code"] == 200
 
 
 @pytest.mark.parametrize(
