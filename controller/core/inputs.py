@@ -147,11 +147,15 @@ class AccountSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class MovesRead:
-    """The venue's history of deposits and withdrawals, or why it cannot be read, and the quotes that value them."""
+    """The venue's history of deposits and withdrawals, or why it cannot be read, and the quotes that value them.
+
+    ``refused``: it cannot be read later either, as where the key may not.
+    """
 
     moves: tuple[CapitalMove, ...] = ()
     problem: str = ""
     quotes: Mapping[str, Quote] = field(default_factory=dict)
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
