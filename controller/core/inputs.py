@@ -181,11 +181,12 @@ class AccountRead:
 
 @dataclass(frozen=True, slots=True)
 class AccountExamined:
-    """The result of checking whether a venue account can trade: how many checks were made, and which failed."""
+    """The result of checking whether a venue account can trade: how many checks were made, which failed, and what helps each."""
 
     venue: VenueName
     checks: int
     failed: tuple[str, ...]
+    remedies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,11 +259,11 @@ def _controller(directory: Path, settings: Settings) -> str:
             status = client.status()
     except Unreachable:
         return _ports_free(settings.gateway, settings.console)
-    if not status.armed:
+    if not status.reconciled:
         raise ConfigError(
             f"the controller runs but is not armed: {status.not_armed_because}", code="not-armed", remedy="Run `gatehouse status`."
         )
-    return f"running at {status.position}, armed"
+    return f"running at {status.position}, {'armed' if status.armed else 'reconciled'}"
 
 
 def _proposals(directory: Path) -> str | Warned:

@@ -84,8 +84,7 @@ def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_POR
         ),
         (
             "secrets/live.secret",
-            "put the secret of the MEXC API key here: permit spot trading, no withdrawal, and only your IP address; if it may view "
-            "withdrawals (SPOT_WITHDRAW_READ), a deposit of yours is booked and halts nothing",
+            "put the secret of the MEXC API key here: permit spot trading and viewing of withdrawals, nothing else, from your IP address",
         ),
         ("secrets/watchdog.secret", "put the secret of a second API key of the same account here: spot trading only"),
         (BOT_SECRET, "the secret of the bot's gateway key"),
