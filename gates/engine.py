@@ -176,7 +176,7 @@ def _compare(rule: GateRule, metric: Metric) -> tuple[Verdict, str]:
         return Verdict.INCONCLUSIVE, f"{sentence}; it grows while the run continues"
     if metric.samples < rule.min_samples:
         return Verdict.INCONCLUSIVE, f"{sentence}; {metric.samples} of {rule.min_samples} observations are not enough to judge"
-    return Verdict.FAIL, sentence
+    return Verdict.FAIL, f"{sentence}: {metric.detail}" if metric.detail else sentence
 
 
 def _untrusted(policy: Policy, metric: Metric, as_of: Millis) -> str:

@@ -100,8 +100,12 @@ def subject_of(
 
 
 def canonical_bytes(evidence: Evidence) -> bytes:
-    """Return the bundle as RFC 8785 JSON."""
-    return canonical.encode(evidence.model_dump(mode="json"))
+    """Return the bundle as RFC 8785 JSON. An empty detail is left out: bundles from before it keep their bytes."""
+    document = evidence.model_dump(mode="json")
+    for metric in document["metrics"]:
+        if not metric["detail"]:
+            del metric["detail"]
+    return canonical.encode(document)
 
 
 def digest(evidence: Evidence) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from exchange.model import DataSource, Millis
-from gates.metric import Metric
+from gates.metric import DETAIL_MOST, Metric
 from gates.statistics import ratio_down, ratio_up, upper_bound
 from policies.guards import drawdown_fraction
 from policies.numbers import rounded_down
@@ -55,6 +55,7 @@ class Tally:
     drawdown: Decimal = Decimal(0)
     account_checks: int = 0
     account_checks_failed: int = 0
+    account_failures: tuple[str, ...] = ()
 
     @classmethod
     def begin(cls, source: DataSource, *, at: Millis, cap_eur: Decimal, accelerated: bool) -> Tally:
@@ -100,9 +101,9 @@ class Tally:
         start, peak, last = (None if one is None else one + eur for one in (self.equity_start, self.equity_peak, self.equity_last))
         return replace(self, equity_start=start, equity_peak=peak, equity_last=last)
 
-    def with_account(self, checks: int, failed: int) -> Tally:
-        """Record a check of the live account; only the latest one counts."""
-        return replace(self, account_checks=checks, account_checks_failed=failed)
+    def with_account(self, checks: int, failures: tuple[str, ...]) -> Tally:
+        """Record a check of the live account; only the latest one counts. Each failure is named, with what to do."""
+        return replace(self, account_checks=checks, account_checks_failed=len(failures), account_failures=failures)
 
     def with_source(self, source: DataSource, *, accelerated: bool) -> Tally:
         """Record the source of the data. The source of a run is the least trustworthy one it has used."""
@@ -199,6 +200,7 @@ def metrics(tally: Tally, environment: Environment) -> tuple[Metric, ...]:
             source=tally.source,
             accelerated=tally.accelerated,
             environment=environment,
+            detail="; ".join(tally.account_failures)[:DETAIL_MOST] if name is MetricName.ACCOUNT_CHECKS_FAILED else "",
         )
         for name, (value, observations) in sorted(measured.items())
     )

@@ -14,7 +14,10 @@ from policies.numbers import Exact
 from policies.rules import METRICS, MetricName, Unit
 from policies.stage import Environment
 
-__all__ = ["Metric", "MetricName", "Unit"]
+__all__ = ["DETAIL_MOST", "Metric", "MetricName", "Unit"]
+
+DETAIL_MOST = 2_000
+"""The most characters of a metric's detail."""
 
 
 class Metric(BaseModel):
@@ -22,6 +25,7 @@ class Metric(BaseModel):
 
     ``value`` is ``None`` when nothing was observed; ``error`` is not empty when the measurement failed. ``coverage`` is the
     fraction of the run in which it could be measured, 0 to 1. ``accelerated``: the run's clock was faster than real time.
+    ``detail`` says what is behind a bad value and what to do, for people; no rule reads it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -36,6 +40,7 @@ class Metric(BaseModel):
     accelerated: bool
     environment: Environment
     error: Annotated[str, Field(max_length=200)] = ""
+    detail: Annotated[str, Field(max_length=DETAIL_MOST)] = ""
 
     @model_validator(mode="after")
     def _right_unit(self) -> Self:

@@ -90,7 +90,10 @@ async def examine(deployment: Deployment, live: MexcVenue, permits: PermitOffice
         assets=assets_of(policy),
     )
     rows = await check_account(live, permits.current, demands)
-    return Findings(len(rows), tuple(row.name for row in rows if not row.ok))
+    failed = [row for row in rows if not row.ok]
+    return Findings(
+        len(rows), tuple(row.name for row in failed), tuple(f"{row.measured}. {row.remedy.rstrip('.')}" for row in failed)
+    )
 
 
 def testnet_control(deployment: Deployment, redactor: Redactor) -> TestnetControl:

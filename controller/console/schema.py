@@ -201,7 +201,8 @@ class StatusView(View):
     """The deployment's status.
 
     ``validation_void`` says why only a reset ends the halt, ``pending_demotion`` which breach ends LIVE_€10. ``ways_out`` is empty
-    unless HALTED; ``flatten`` is the running or the last one. ``not_armed_because`` is empty when armed; ``halted_from`` and
+    unless HALTED; ``flatten`` is the running or the last one. ``armed`` is never true at HALTED: ``reconciled`` says there whether
+    journal and account agree, as ``armed`` does elsewhere. ``not_armed_because`` is empty when armed; ``halted_from`` and
     ``halt_reason`` are empty unless HALTED; ``guard_level`` and ``guard_reason`` are empty when no guard is broken. ``venue`` is
     absent when new orders go nowhere, ``source`` when there is no market data. ``ramp_steps`` is how many steps the policy has.
     ``standby`` is present when this is not the leader, ``watchdog`` when the settings have one. ``decided_ms_ago`` is the age of
@@ -214,6 +215,7 @@ class StatusView(View):
     epoch: int
     armed: bool
     not_armed_because: str
+    reconciled: bool = False
     stage: Stage
     step: int
     ramp_steps: int = 0

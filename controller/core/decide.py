@@ -140,7 +140,7 @@ def _stopping(draft: Draft, _: i.Stopping) -> None:
 
 
 def _account_examined(draft: Draft, report: i.AccountExamined) -> None:
-    draft.emit(AccountChecked(venue=report.venue, checks=report.checks, failed=report.failed))
+    draft.emit(AccountChecked(venue=report.venue, checks=report.checks, failed=report.failed, remedies=report.remedies))
 
 
 def _halt_completed(draft: Draft, report: i.HaltCompleted) -> None:

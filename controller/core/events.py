@@ -8,6 +8,7 @@ new field needs a default. All kinds are in this one file, so the limit on the l
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
@@ -516,11 +517,17 @@ class Reconciled(Event):
 
 
 class AccountChecked(Event):
-    """The live account was checked: how many checks were made, and which failed."""
+    """The live account was checked: how many checks were made, which failed, and for each of these what was found and helps."""
 
     venue: VenueName
     checks: int
     failed: tuple[str, ...]
+    remedies: tuple[str, ...] = ()
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Each failed check as a person reads it."""
+        return tuple(f"{name}: {more}" if more else name for name, more in zip_longest(self.failed, self.remedies, fillvalue=""))
 
 
 class Sampled(Event):

@@ -147,11 +147,15 @@ class AccountSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class MovesRead:
-    """The venue's history of deposits and withdrawals, or why it cannot be read, and the quotes that value them."""
+    """The venue's history of deposits and withdrawals, or why it cannot be read, and the quotes that value them.
+
+    ``refused``: it cannot be read later either, as where the key may not.
+    """
 
     moves: tuple[CapitalMove, ...] = ()
     problem: str = ""
     quotes: Mapping[str, Quote] = field(default_factory=dict)
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +181,12 @@ class AccountRead:
 
 @dataclass(frozen=True, slots=True)
 class AccountExamined:
-    """The result of checking whether a venue account can trade: how many checks were made, and which failed."""
+    """The result of checking whether a venue account can trade: how many checks were made, which failed, and what helps each."""
 
     venue: VenueName
     checks: int
     failed: tuple[str, ...]
+    remedies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -408,6 +408,11 @@ class State:
         return venue_of(self.position.stage)
 
     @property
+    def may_send_orders(self) -> bool:
+        """Armed, and not HALTED. At HALTED ``armed`` says only that the books agree, which is a condition of the way out."""
+        return self.armed and self.position.stage is not Stage.HALTED
+
+    @property
     def watched(self) -> VenueName | None:
         """The venue whose account is sampled and guarded: the one in use or, while HALTED, the one in use before the halt."""
         return self.venue or (venue_of(self.halted_from.stage) if self.halted_from else None)

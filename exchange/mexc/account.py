@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from exchange.errors import VenueError
+from exchange.mexc.http import Method
 from exchange.mexc.ratelimit import Lane
-from exchange.mexc.rest import PermanentRefusal, RestCaller
+from exchange.mexc.rest import PermanentRefusal, RestCaller, VenueRefusal
 from exchange.model import CapitalMove, Millis
 from exchange.wire.account import Account, TradeFee, parse_account, parse_symbol_list, parse_trade_fee
 from exchange.wire.errors import ErrorCode
 from exchange.wire.fields import as_list
 from exchange.wire.numbers import whole_second
 from exchange.wire.profile import parse_mx_deduct
-from exchange.wire.wallet import HISTORY_MOST, parse_deposits, parse_withdrawals
+from exchange.wire.wallet import HISTORY_MOST, NO_WITHDRAWAL, parse_deposits, parse_withdrawals
 
 DEPOSITS, WITHDRAWALS, TRANSFERS = "/capital/deposit/hisrec", "/capital/withdraw/history", "/capital/transfer"
 """Paths that only a key with a permission about money outside of orders may query (§2.8)."""
+_WITHDRAWAL = "/capital/withdraw"
 
 
 class AccountApi:
@@ -54,7 +56,7 @@ class AccountApi:
         return [one for one in (*parse_deposits(deposits), *parse_withdrawals(withdrawals)) if one.at >= whole_second(since)]
 
     async def is_denied(self, path: str) -> bool:
-        """Whether the key has no permission (700007) for a GET of ``path``: the only proof of what a key cannot do (§5)."""
+        """Whether the key has no permission (700007) for a GET of ``path``. Raises ``VenueError`` for any other failure."""
         try:
             await self._rest.query(path)
         except PermanentRefusal as refusal:
@@ -62,3 +64,19 @@ class AccountApi:
                 return True
             raise
         return False
+
+    async def cancel_no_withdrawal(self) -> VenueRefusal | None:
+        """Ask to cancel a withdrawal that does not exist, to learn whether the key may. ``None``: it was accepted.
+
+        It needs SPOT_WITHDRAW_WRITE, which withdrawing needs too (§2.8). It cannot move money: the method only keeps in the account
+        what was about to leave it, and no coin, address or amount is named. If MEXC took it for the cancel of another withdrawal,
+        or of all, that money would stay. If it took it for a new withdrawal, there would be nothing to send and no address.
+
+        Raises:
+            VenueError: there was no answer of the venue.
+        """
+        try:
+            await self._rest.query(_WITHDRAWAL, [("id", NO_WITHDRAWAL)], Method.DELETE)
+        except VenueRefusal as refusal:
+            return refusal
+        return None

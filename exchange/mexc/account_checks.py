@@ -1,8 +1,8 @@
 """Checks on the venue whether an account is ready for real orders. ``gatehouse doctor`` and the gate ``live-ready`` use it.
 
 Nothing is placed and no money is moved. A pair can be listed, open on the web and closed to a key (mexc-spot-v3.md §6), and no call
-lists the permissions of a key (§5). So each permission is proved by a harmless use: ``order/test`` on both sides for trading, and
-queries about withdrawals and transfers that must be refused with 700007.
+lists the permissions of a key (§5). So each permission is proved by a harmless use: ``order/test`` on both sides for trading, the
+cancel of a withdrawal that does not exist, and a query about transfers; the last two must be refused with 700007.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from decimal import ROUND_CEILING, Decimal
 from http import HTTPStatus
 
 from exchange.errors import GatehouseError, VenueError
-from exchange.mexc.account import TRANSFERS, WITHDRAWALS
+from exchange.mexc.account import DEPOSITS, TRANSFERS, WITHDRAWALS
 from exchange.mexc.client import MexcVenue
 from exchange.mexc.rest import VenueRefusal
 from exchange.model import OrderIntent, OrderType, Side, SymbolRules, round_up
@@ -60,6 +60,12 @@ class Demands:
     assets: tuple[str, ...] = ()
 
 
+_NO_WITHDRAWAL, _NO_TRANSFER, _REFUSED = "key cannot withdraw", "key cannot transfer", "refused with 700007"
+_WEAKER_KEY = (
+    "Use a key with SPOT_ACCOUNT_READ, SPOT_DEAL_READ and SPOT_DEAL_WRITE, with SPOT_WITHDRAW_READ if deposits are to be "
+    "recognised, and nothing else."
+)
+
 Measure = Callable[[], Awaitable[AccountCheck]]
 
 
@@ -76,7 +82,8 @@ async def check_account(venue: MexcVenue, permit: Callable[[], Permit], demands:
     for symbol in demands.symbols:
         rows += await _symbol_rows(venue, permit, symbol, demands)
     if demands.powerless_key:
-        rows += [await _powerless(venue, what, path) for what, path in (("withdraw", WITHDRAWALS), ("transfer", TRANSFERS))]
+        rows.append(await _row(_NO_WITHDRAWAL, _REFUSED, lambda: _cannot_withdraw(venue)))
+        rows.append(await _row(_NO_TRANSFER, _REFUSED, lambda: _cannot_transfer(venue)))
     return tuple(rows)
 
 
@@ -235,17 +242,34 @@ async def _small_order(venue: MexcVenue, rules: SymbolRules, kind: OrderType, si
     return OrderIntent(rules.symbol, side, kind, client_id, quantity=quantity, price=None if kind is OrderType.MARKET else price)
 
 
-async def _powerless(venue: MexcVenue, what: str, path: str) -> AccountCheck:
-    async def measure() -> AccountCheck:
-        denied = await venue.account.is_denied(path)
-        return AccountCheck(
-            f"key cannot {what}",
-            ok=denied,
-            measured="refused with 700007" if denied else f"GET {path} was answered",
-            expected="refused with 700007",
-            remedy=""
-            if denied
-            else "Use a sub-account key with SPOT_ACCOUNT_READ, SPOT_DEAL_READ and SPOT_DEAL_WRITE and nothing else.",
-        )
+async def _cannot_withdraw(venue: MexcVenue) -> AccountCheck:
+    """The key must lack the permission to write withdrawals. It may read their history: then what came and went is recognised.
 
-    return await _row(f"key cannot {what}", "refused with 700007", measure)
+    Refusing to cancel a withdrawal with 700007 proves it. If MEXC looks for the parameter first, a history that is refused is taken
+    instead. A withdrawal that was looked for, and any acceptance, mean that the key has the permission, whatever the history says.
+    """
+    refusal = await venue.account.cancel_no_withdrawal()
+    code = None if refusal is None else refusal.error.code
+    if code in {None, ErrorCode.NO_SUCH_RECORD, ErrorCode.WITHDRAWAL_ADDRESS_UNKNOWN}:
+        found = f"the cancel of a withdrawal was looked at ({'accepted' if code is None else code})"
+        return AccountCheck(_NO_WITHDRAWAL, ok=False, measured=found, expected=_REFUSED, remedy=_WEAKER_KEY)
+    histories = [await venue.account.is_denied(path) for path in (WITHDRAWALS, DEPOSITS)]
+    read = "may not be read: a deposit or withdrawal halts" if any(histories) else "may be read"
+    if code == ErrorCode.NO_PERMISSION:
+        return AccountCheck(_NO_WITHDRAWAL, ok=True, measured=f"refused with 700007; the history {read}", expected=_REFUSED)
+    ok, answered = histories[0], "" if refusal is None else refusal.message
+    measured = f"the history is refused with 700007; a cancel was answered with {code}" if ok else f"no proof: {answered}"
+    remedy = "" if ok else f"Take SPOT_WITHDRAW_READ from the key, so that the refused history is the proof. {_WEAKER_KEY}"
+    return AccountCheck(_NO_WITHDRAWAL, ok=ok, measured=measured, expected=_REFUSED, remedy=remedy)
+
+
+async def _cannot_transfer(venue: MexcVenue) -> AccountCheck:
+    """The key must not even read transfers. None is asked for as a probe: unlike a cancel, a transfer itself moves money."""
+    denied = await venue.account.is_denied(TRANSFERS)
+    return AccountCheck(
+        _NO_TRANSFER,
+        ok=denied,
+        measured="refused with 700007" if denied else f"GET {TRANSFERS} was answered",
+        expected=_REFUSED,
+        remedy="" if denied else _WEAKER_KEY,
+    )

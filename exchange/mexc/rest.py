@@ -66,10 +66,12 @@ def _remedy(error: WireError) -> str:
 class VenueRefusal(VenueError):
     """The venue answered a call with an error. The subclass says what that proves; ``error`` is the reply."""
 
+    kind = "venue-refused-query"
+
     def __init__(self, what: str, error: WireError) -> None:
         super().__init__(
             f"{what}: MEXC {error.code} ({error.msg}), HTTP {error.http_status}",
-            code="venue-refused-query",
+            code=self.kind,
             remedy=_remedy(error),
         )
         self.error = error
@@ -82,9 +84,13 @@ class PermanentRefusal(VenueRefusal):
 class TemporaryRefusal(VenueRefusal):
     """It was refused before it was processed; the same call may pass later."""
 
+    kind = "venue-refused-for-now"
+
 
 class UnprovenOutcome(VenueRefusal):
     """It may have been carried out: a 5xx, or an undocumented code."""
+
+    kind = "venue-outcome-unproven"
 
 
 _REFUSALS = {

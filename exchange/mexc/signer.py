@@ -2,7 +2,8 @@
 
 The checks are pure; ``LocalSigner`` and the signer process (``controller.signer``) use the same ones. A signature covers only the
 parameters of a request, not its method or path: a signature can be used for any call that takes these parameters. So the
-parameters are an allow-list. No withdrawal, transfer, sub-account or key call of MEXC can be made with the names in it.
+parameters are an allow-list. No withdrawal, transfer, sub-account or key call of MEXC can be made with the names in it. One more
+payload is signed, byte for byte: that of the question whether the key may cancel a withdrawal that does not exist.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from exchange.model import SYMBOL, OrderIntent, OrderType, Side
 from exchange.ports import Permit, is_for
 from exchange.wire.numbers import exact_product, plain
 from exchange.wire.signing import signature
+from exchange.wire.wallet import NO_WITHDRAWAL
 
 QUERY_PARAMETERS = frozenset(
     {"symbol", "orderId", "origClientOrderId", "startTime", "endTime", "limit", "listenKey", "recvWindow", "timestamp"}
@@ -30,6 +32,8 @@ _PAIR = r"[A-Za-z]+=(?:[A-Za-z0-9_.~-]|%2[BCF]|%3D)*"
 _QUERY = re.compile(rf"{_PAIR}(?:&{_PAIR})*")
 _STAMP = r"(?:&recvWindow=[0-9]{1,6})?&timestamp=[0-9]{1,15}"
 _ENDS_WITH_STAMP = re.compile(_STAMP)
+_CANCELS_NO_WITHDRAWAL = re.compile(rf"id={NO_WITHDRAWAL}{_STAMP}")
+"""``AccountApi.cancel_no_withdrawal``. A withdrawal needs a coin, an address and an amount, and this names none of them."""
 _AMOUNT = r"((?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,18})?)"
 _ORDER = re.compile(
     rf"symbol=({SYMBOL})&side=(BUY|SELL)&type=([A-Z_]{{1,32}})(?:&quantity={_AMOUNT})?(?:&quoteOrderQty={_AMOUNT})?"
@@ -54,6 +58,8 @@ def check_query(payload: str) -> None:
     Raises:
         Refused: ``signer-parameter``: it has a parameter that no query or cancel of ours has, or is not written as we write it.
     """
+    if _CANCELS_NO_WITHDRAWAL.fullmatch(payload) is not None:
+        return
     if len(payload) > MAX_PAYLOAD or _QUERY.fullmatch(payload) is None:
         raise refused("the payload is not written as a query or cancel is", "signer-parameter")
     names = [pair.partition("=")[0] for pair in payload.split("&")]

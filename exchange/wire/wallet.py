@@ -69,6 +69,9 @@ def withdrawal_json(transfer: Transfer) -> dict[str, object]:
     }
 
 
+NO_WITHDRAWAL = "0" * 32
+"""An id that no withdrawal has: MEXC's are 32 random hexadecimal digits. The account checks ask to cancel it."""
+
 HISTORY_MOST = 1_000
 """Default and maximum of both histories per call."""
 

@@ -36,3 +36,4 @@ async def test_a_live_key_without_the_right_to_trade_never_passes_live_ready(tmp
     assert answer.status_code == 409
     (rule,) = answer.json()["gate"]["rules"]
     assert rule["verdict"] == "FAIL"
+    assert "BTCUSDT test BUY LIMIT" in rule["explanation"]

@@ -101,7 +101,7 @@ async def test_a_journal_with_another_first_entry_does_not_undo_a_halt(deploymen
     halted = await deployment.until(lambda status: status["stage"] == "HALTED" or status["armed"])
     assert (halted["stage"], halted["halt_class"]) == ("HALTED", "integrity")
     assert f"entry {written} of it was written" in halted["halt_reason"]
-    await deployment.until(lambda status: status["armed"])
+    await deployment.armed()
     assert (await deployment.command("reset", "alice")).status_code == 200
     await deployment.stop()
     await deployment.start()
@@ -144,7 +144,7 @@ async def test_the_latch_file_alone_keeps_a_halt(deployment: Rig, tmp_path: Path
 async def test_a_halt_that_was_left_by_a_signature_stays_left(deployment: Rig) -> None:
     await halted_at(deployment)
     await deployment.start()
-    halted = await deployment.until(lambda status: status["armed"])
+    halted = await deployment.armed()
     assert (halted["stage"], "enough" in halted["halt_reason"]) == ("HALTED", True)
     assert (await deployment.command("reset", "alice")).status_code == 200
     await deployment.stop()

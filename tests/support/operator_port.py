@@ -51,6 +51,7 @@ def a_status(**changes: Any) -> StatusView:
         gatehouse_version="0.1.0",
         epoch=3,
         armed=True,
+        reconciled=True,
         not_armed_because="",
         stage=Stage.TESTNET_VALIDATING,
         step=0,

@@ -164,8 +164,8 @@ class Rig:
         return (self.directory / "controller.log").read_text()[-3000:]
 
     async def armed(self) -> dict[str, Any]:
-        """Wait until it is armed."""
-        return await self.until(lambda status: status["armed"])
+        """Wait until it is armed or, at HALTED, would be."""
+        return await self.until(lambda status: status["reconciled"])
 
     async def takes_orders(self) -> dict[str, Any]:
         """Wait until it is armed and no guard denies new buys: the guards are judged by the first tick after arming."""

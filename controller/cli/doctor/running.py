@@ -26,7 +26,7 @@ class Controller:
     status: StatusView | None = field(default=None, init=False)
 
     def check(self, venue_fails: Callable[[], str]) -> Found:
-        """Whether it runs and is armed. ``venue_fails`` names a venue's failed check, for which a controller cannot be armed.
+        """Whether it runs and is reconciled. ``venue_fails`` names a venue's failed check, for which a controller cannot be armed.
 
         Raises:
             ConfigError: it is not armed, or something else uses its ports.
@@ -41,8 +41,8 @@ class Controller:
             if error.code != "not-answering" or not (cause := venue_fails()):
                 raise
             return Absent(f"starting: it waits for what `{cause}` says")
-        if self.status.armed:
-            return f"running at {self.status.position}, armed"
+        if self.status.reconciled:
+            return f"running at {self.status.position}, {'armed' if self.status.armed else 'reconciled'}"
         why = f"running at {self.status.position}, not armed: {self.status.not_armed_because}"
         if cause := venue_fails():
             return Warned(why, f"See `{cause}`: it arms by itself when that is repaired.")

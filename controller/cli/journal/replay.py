@@ -47,7 +47,7 @@ def replay_document(found: Replay) -> dict[str, Any]:
         "fingerprint": state.fingerprint(),
         "stage": state.position.stage.value,
         "step": state.position.step,
-        "armed": state.armed,
+        "armed": state.may_send_orders,
         "policy": state.policy_digest,
         "roster": state.roster_digest,
         "release": state.release.digest if state.release is not None else "",

@@ -43,7 +43,8 @@ def _role(view: StatusView) -> Text:
 
 
 def _rows(view: StatusView, directory: Path) -> list[tuple[str, Text | Table | str]]:
-    armed = Text("armed", "green") if view.armed else Text(f"not armed: {view.not_armed_because}", "bold yellow")
+    word = "reconciled" if view.stage is Stage.HALTED else "armed"
+    armed = Text(word, "green") if view.reconciled else Text(f"not {word}: {view.not_armed_because}", "bold yellow")
     simulated = " (simulated)" if view.simulated else ""
     rows: list[tuple[str, Text | Table | str]] = [
         ("stage", Text.assemble(styled(view.position), f"  for {duration(view.now_ms - view.stage_since_ms)}  ", armed)),

@@ -136,8 +136,9 @@ export function showStatus(s) {
   put("now", w.clock(s.now_ms));
   put("next_action", nextAction(s));
   byId("ramp").hidden = s.stage !== "RAMPING";
-  byId("armed").textContent = s.armed ? "✔ armed" : "✖ not armed";
-  byId("armed").className = `pill ${s.armed ? "good" : "bad"}`;
+  const word = s.stage === "HALTED" ? "reconciled" : "armed";
+  byId("armed").textContent = s.reconciled ? `✔ ${word}` : `✖ not ${word}`;
+  byId("armed").className = `pill ${s.reconciled ? "good" : "bad"}`;
   byId("why-not-armed").hidden = s.armed || s.stage === "HALTED";
   put("not_armed_because", s.not_armed_because);
   showLifecycle(s);

@@ -38,9 +38,9 @@ def account_read(draft: Draft, reading: AccountRead) -> None:
     """Book the fills and reports that are new, then compare the account with ours.
 
     The first reading of an account that stood still is its baseline. A difference in one reading is suspected; the same difference
-    in the next reading is a break, and so is a foreign order in any reading of an armed deployment. A break on the venue in use
-    halts the deployment. Balances are never corrected. A reading without a difference may prove that UNKNOWN orders were never
-    placed, if the account stood still.
+    in the next reading is a break, for balances only when the venue's history cannot explain them any more (``transfers.awaited``).
+    So is a foreign order in any reading of an armed deployment. A break on the venue in use halts the deployment. Balances are
+    never corrected. A reading without a difference may prove that UNKNOWN orders were never placed, if the account stood still.
 
     What may be of an order of ours whose id at the venue is not known yet is neither ours nor foreign: the reading concludes
     nothing until the look-up tells, or the deadline of an UNKNOWN order halts the deployment. Only while such orders are being
@@ -167,8 +167,12 @@ def _conclude(draft: Draft, reading: AccountRead, found: _Found) -> None:
     sure, differences, hint = {*found.certain, *before.suspected, *before.breaks}, set(found.differences), ""
     if found.gaps and not found.questions:
         lasting = cuts.lasting(found.gaps, before.gaps)
-        sure |= set(_balance_differences(reading, lasting))
-        differences |= set(_balance_differences(reading, found.gaps[0].update(lasting)))
+        balances = set(_balance_differences(reading, found.gaps[0].update(lasting)))
+        differences |= balances
+        if transfers.awaited(draft, reading):
+            sure -= balances.difference(before.breaks)
+        else:
+            sure |= set(_balance_differences(reading, lasting))
         hint = transfers.advice(draft.after, reading)
     breaks = tuple(item for item in sorted(differences) if item in sure)
     draft.emit(

@@ -2,7 +2,8 @@
 
 The history is read only when the balances are other ones than ours. A difference of an asset is explained when the first of its
 deposits and withdrawals since the last reading that agreed, in order of time, add up to it exactly. Each counts once, by its id.
-Whatever is left over stays a difference, and halts as any other.
+Whatever is left over stays a difference. Where the history can be read it may be late, so the difference halts only when the last
+agreement is older than ``guards.reconciliation.max_age_ms``; until then it is suspected, and a suspected account takes no order.
 """
 
 from __future__ import annotations
@@ -67,11 +68,24 @@ def earliest(ledger: Ledger) -> Millis:
     return Millis(max(0, ledger.agreed_at - SLACK_MS, ledger.baselined_at // 1_000 * 1_000))
 
 
+def awaited(draft: Draft, reading: AccountRead) -> bool:
+    """Whether the history may still explain a difference: it can be read, and our last agreement is as young as the policy asks."""
+    policy, ledger = draft.after.policy, draft.after.ledger(reading.venue)
+    if reading.moved is None or reading.moved.refused or policy is None:
+        return False
+    agreed_at = max(ledger.agreed_at, draft.after.started_at)
+    return 0 <= draft.now - agreed_at <= policy.guards.reconciliation.max_age_ms
+
+
 def advice(state: State, reading: AccountRead) -> str:
     """Why the history does not explain the difference, where that is known, and what a person can do."""
-    why = reading.moved.problem if reading.moved is not None else ""
-    unread = f"The history of deposits and withdrawals was not read: {why}" if why else ""
-    return ". ".join(filter(None, (unread, rebaseline.hint(state, reading.venue))))
+    history = ""
+    if reading.moved is not None:
+        why = reading.moved.problem
+        history = (
+            f"The history of deposits and withdrawals was not read: {why}" if why else "The venue's history does not explain it"
+        )
+    return ". ".join(filter(None, (history, rebaseline.hint(state, reading.venue))))
 
 
 def _unused(ledger: Ledger, moves: Sequence[CapitalMove]) -> list[CapitalMove]:

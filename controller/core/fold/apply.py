@@ -263,7 +263,7 @@ def _rebaselined(state: State, event: e.Rebaselined) -> State:
 
 def _account_checked(state: State, event: e.AccountChecked) -> State:
     tally = state.tally
-    return state if tally is None else replace(state, tally=tally.with_account(event.checks, len(event.failed)))
+    return state if tally is None else replace(state, tally=tally.with_account(event.checks, event.failures))
 
 
 def _reconciled(state: State, event: e.Reconciled) -> State:

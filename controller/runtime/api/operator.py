@@ -221,7 +221,7 @@ class Operator(Reads):
         late = "" if age_ms is not None and age_ms <= LATE_MS else "the writer decides nothing now"
         because = "; ".join(one for one in (self._permits.suspended_because, late) if one)
         watchdog = self._heartbeat.view() if self._heartbeat is not None else None
-        not_armed = {"armed": False, "not_armed_because": because} if because else {}
+        not_armed = {"armed": False, "reconciled": False, "not_armed_because": because} if because else {}
         return {"decided_ms_ago": age_ms, "watchdog": watchdog, **not_armed}
 
     def _now(self) -> Millis:

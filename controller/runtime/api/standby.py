@@ -85,6 +85,7 @@ class StandbyOperator(Reads):
                     changes=self._changes(now),
                 ),
                 "armed": False,
+                "reconciled": False,
                 "not_armed_because": "this is the standby; only the leader trades",
             }
         )

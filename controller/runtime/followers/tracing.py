@@ -141,4 +141,4 @@ class Tracing:
         if event.exposure_eur is not None:
             level(Level.EXPOSURE_CENTS, int(event.exposure_eur * _CENT), venue=event.venue.value)
         level(Level.JOURNAL_SEQ, state.seq)
-        level(Level.ARMED, int(state.armed))
+        level(Level.ARMED, int(state.may_send_orders))

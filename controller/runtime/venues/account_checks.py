@@ -21,10 +21,11 @@ CHECK_EVERY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """How many checks were made, and the names of those that the account failed."""
+    """How many checks were made, the names of those that the account failed, and for each what was found and what to do."""
 
     checks: int
     failed: tuple[str, ...]
+    remedies: tuple[str, ...] = ()
 
 
 class Examiner:
@@ -48,5 +49,6 @@ class Examiner:
                 if state.stage_since != examined_stage_since or now >= due_ns:
                     examined_stage_since, due_ns = state.stage_since, now + EVERY_NS
                     findings = await self._examine()
-                    self._inbox.fact(AccountExamined(VenueName.LIVE, findings.checks, findings.failed), self._clock.monotonic_ns())
+                    found = AccountExamined(VenueName.LIVE, findings.checks, findings.failed, findings.remedies)
+                    self._inbox.fact(found, self._clock.monotonic_ns())
             await asyncio.sleep(CHECK_EVERY_S)

@@ -102,6 +102,7 @@ UIDS = Parameter("uid", TEXT, required=True, description="Uids separated by comm
 LANGUAGE = Parameter("language", TEXT)
 PAGE = Parameter("page", {"type": "integer", "minimum": 1})
 COIN = Parameter("coin", TEXT)
+WITHDRAWAL = Parameter("id", TEXT, required=True)
 
 ORDER = (SYMBOL, SIDE, TYPE, QUANTITY, QUOTE_QUANTITY, PRICE, CLIENT_ID, STP_MODE)
 ORDER_REF = (SYMBOL, ORDER_ID, ORIG_CLIENT_ID)

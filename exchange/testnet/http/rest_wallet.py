@@ -1,8 +1,8 @@
 """The wallet endpoints that a trading client calls (mexc-spot-v3.md §2.8, §5, §8.1). All are signed; the app routes them.
 
-A client cannot move simulated money: withdrawals are refused with 10212 and transfers with 10206, in MEXC's words. The histories
-list what came and went through ``/__control``. The endpoints exist for their permissions too: a client that proves that its key
-cannot move money expects 700007, and must get another code if the key can.
+A client cannot move simulated money: withdrawals are refused with 10212, their cancels with 22222 and transfers with 10206, in
+MEXC's words. The histories list what came and went through ``/__control``. The endpoints exist for their permissions too: a client
+that proves that its key cannot move money expects 700007, and must get another code if the key can.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from exchange.testnet.conditions.faults import Operation
 from exchange.testnet.http import openapi_parts as d
 from exchange.testnet.http.endpoint import Call, Endpoint
 from exchange.wire.account import parse_limit
-from exchange.wire.errors import ErrorCode, refuse
+from exchange.wire.errors import ErrorCode, missing, refuse
 from exchange.wire.numbers import parse_integer
 from exchange.wire.wallet import HISTORY_MOST, Transfer, deposit_json, withdrawal_json
 
@@ -77,6 +77,13 @@ def _withdraw(_: Call) -> object:
     raise refuse(ErrorCode.WITHDRAWAL_ADDRESS_UNKNOWN, "Address is not in the address list or has been invalidated")
 
 
+def _cancel_withdrawal(call: Call) -> object:
+    """No withdrawal is ever under way here: one that was made through ``/__control`` is complete."""
+    if not call.params.get("id"):
+        raise missing("id")
+    raise refuse(ErrorCode.NO_SUCH_RECORD, "Record does not exist")
+
+
 def _transfer(_: Call) -> object:
     raise refuse(ErrorCode.TRANSFER_DISABLED, "Transfer is disabled")
 
@@ -96,6 +103,6 @@ ENDPOINTS = (
         "GET", f"{_CAPITAL}/transfer", _QUERY, Permission.SPOT_TRANSFER_READ, _no_transfers, "No transfers.", (), d.NO_TRANSFERS
     ),
     Endpoint("POST", f"{_CAPITAL}/withdraw", _QUERY, _WRITE, _withdraw, "Always refused.", (), d.EMPTY),
-    Endpoint("DELETE", f"{_CAPITAL}/withdraw", _QUERY, _WRITE, _withdraw, "Always refused.", (), d.EMPTY),
+    Endpoint("DELETE", f"{_CAPITAL}/withdraw", _QUERY, _WRITE, _cancel_withdrawal, "Always refused.", (d.WITHDRAWAL,), d.EMPTY),
     Endpoint("POST", f"{_CAPITAL}/transfer", _QUERY, Permission.SPOT_TRANSFER_WRITE, _transfer, "Always refused.", (), d.EMPTY),
 )

@@ -41,7 +41,7 @@ from tests.unit.authority.authority_kit import sk_public, sk_signature
 BOT = ROOT / "tests" / "support" / "ordinary" / "bot.py"
 ACCOUNT = "live"
 TRADES_ONLY = DEFAULT_PERMISSIONS - {Permission.SPOT_WITHDRAW_READ}
-"""What the text of ``gatehouse init`` asks for: spot trading, no withdrawal."""
+"""What the text of ``gatehouse init`` asks for: spot trading, no withdrawal. The live key may view withdrawals besides."""
 
 COVERED_MS = {600_000: 5_000, 259_200_000: 20_000, 86_400_000: 10_000, 3_600_000: 10_000, 604_800_000: 20_000, 300_000: 5_000}
 """How long each gate asks to be covered: in the example policies, and here."""
@@ -137,7 +137,9 @@ class Scene(Rig):
 async def scene(directory: Path, mode: Mode) -> AsyncIterator[Scene]:
     """A deployment at MOCK, its stand-in and its bot's files; nothing of gatehouse runs yet. ``directory`` is the world's."""
     place = directory / f"{mode}"
-    live = AccountConfig(ACCOUNT, "mx0live", secrets.token_hex(16), {"USDT": Decimal("10.4"), "MX": Decimal(1)}, TRADES_ONLY)
+    live = AccountConfig(
+        ACCOUNT, "mx0live", secrets.token_hex(16), {"USDT": Decimal("10.4"), "MX": Decimal(1)}, DEFAULT_PERMISSIONS
+    )
     watchdog = ApiKey("mx0watchdog", secrets.token_hex(16), ACCOUNT, TRADES_ONLY)
     keys = write_deployment(place, mode, live, watchdog)
     config = TestnetConfig(

@@ -42,17 +42,17 @@ def move(desk: Desk, amount: str, asset: str = "USDT", *, id_: str = "W1", ago_m
     return CapitalMove(id_, asset, D(amount), Millis(desk.now - ago_ms))
 
 
-def read(desk: Desk, *moves: CapitalMove, problem: str = "", quoted: bool = True) -> Decision:
+def read(desk: Desk, *moves: CapitalMove, problem: str = "", refused: bool = False, quoted: bool = True) -> Decision:
     """One reading of the live account, with the history that the venue shows for it."""
     quotes = {SYMBOL: desk.quote()} if quoted else {}
     snapshot = i.AccountSnapshot((), tuple(desk.trades[LIVE]), desk.balances(LIVE))
     booked = desk.state.ledger(LIVE).fills_booked
-    return desk.give(i.AccountRead(LIVE, snapshot, booked, desk.now, moved=i.MovesRead(moves, problem, quotes)))
+    return desk.give(i.AccountRead(LIVE, snapshot, booked, desk.now, moved=i.MovesRead(moves, problem, quotes, refused)))
 
 
-def read_twice(desk: Desk, *moves: CapitalMove, problem: str = "", quoted: bool = True) -> None:
+def read_twice(desk: Desk, *moves: CapitalMove) -> None:
     for _ in range(2):
-        read(desk, *moves, problem=problem, quoted=quoted)
+        read(desk, *moves)
 
 
 def booked(desk: Desk) -> list[str]:
@@ -121,9 +121,18 @@ def test_a_withdrawal_of_what_gatehouse_bought_is_named(desk: Desk) -> None:
 # What is not
 
 
-def halts(desk: Desk, *moves: CapitalMove, problem: str = "", quoted: bool = True) -> str:
-    """Read twice, and return why it halted; empty when it did not."""
-    read_twice(desk, *moves, problem=problem, quoted=quoted)
+def most_ms(desk: Desk) -> int:
+    """How long ago the last agreement may be while a history is awaited."""
+    assert desk.state.policy is not None
+    return desk.state.policy.guards.reconciliation.max_age_ms
+
+
+def halts(desk: Desk, *moves: CapitalMove, quoted: bool = True) -> str:
+    """Read until the history is awaited no longer, and return why it halted; empty when it did not."""
+    read(desk, *moves, quoted=quoted)
+    assert not desk.state.halt_reason
+    desk.pass_time(most_ms(desk) + 1)
+    read(desk, *moves, quoted=quoted)
     return desk.state.halt_reason
 
 
@@ -184,14 +193,67 @@ def test_a_move_without_a_quote_explains_nothing(desk: Desk) -> None:
 
 def test_a_history_that_may_not_be_read_halts_and_says_what_to_do(desk: Desk) -> None:
     desk.owner_moves(LIVE, "USDT", "-20")
-    reason = halts(desk, problem="MEXC 700007 (No permission to access the endpoint.)")
-    assert "was not read: MEXC 700007" in reason
-    assert "gatehouse rebaseline --venue live" in reason
+    for _ in range(2):
+        read(desk, problem="MEXC 700007 (No permission to access the endpoint.)", refused=True)
+    assert "was not read: MEXC 700007" in desk.state.halt_reason
+    assert "gatehouse rebaseline --venue live" in desk.state.halt_reason
 
 
 def test_without_a_difference_nothing_is_booked(desk: Desk) -> None:
     read_twice(desk, move(desk, "-20"))
     assert (booked(desk), is_trading(desk)) == ([], True)
+
+
+# A history that is late
+
+
+@pytest.mark.parametrize("amount", ["-20", "20"])
+def test_a_history_that_is_seconds_late_halts_nothing(desk: Desk, amount: str) -> None:
+    desk.owner_moves(LIVE, "USDT", amount)
+    late = move(desk, amount)
+    for _ in range(4):
+        read(desk)
+        desk.pass_time(3_000)
+        desk.tick()
+    assert (desk.state.halt_reason, is_trading(desk)) == ("", False)
+    read(desk, late)
+    assert (desk.state.halt_reason, is_trading(desk), booked(desk)) == ("", True, ["W1"])
+
+
+def test_while_the_history_is_awaited_buys_are_denied(desk: Desk) -> None:
+    def taken() -> bool:
+        return any(isinstance(event, e.OrderAdmitted) for event in desk.order("0.00002").events)
+
+    assert taken()
+    desk.owner_moves(LIVE, "USDT", "-20")
+    late = move(desk, "-20")
+    read(desk)
+    assert not taken()
+    read(desk, late)
+    assert taken()
+
+
+def test_the_wait_for_the_history_ends_with_the_last_agreements_age(desk: Desk) -> None:
+    agreed_at = desk.state.ledger(LIVE).agreed_at
+    desk.owner_moves(LIVE, "USDT", "-20")
+    for _ in range(2):
+        read(desk)
+    desk.pass_time(agreed_at + most_ms(desk) - desk.now)
+    read(desk)
+    assert not desk.state.halt_reason
+    desk.pass_time(1)
+    read(desk)
+    assert "The venue's history does not explain it" in desk.state.halt_reason
+    assert "gatehouse rebaseline --venue live" in desk.state.halt_reason
+
+
+def test_a_history_that_was_not_answered_is_awaited(desk: Desk) -> None:
+    desk.owner_moves(LIVE, "USDT", "-20")
+    for _ in range(2):
+        read(desk, problem="GET capital/withdraw/history: no answer")
+    assert not desk.state.halt_reason
+    read(desk, move(desk, "-20"))
+    assert is_trading(desk)
 
 
 # What is neutral

@@ -22,7 +22,7 @@ from exchange.testnet.conditions.faults import FaultKind
 from exchange.testnet.conditions.listings import ListingChange
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
 from exchange.testnet.server import RunningTestnet, running_testnet
-from exchange.wire.errors import WireError
+from exchange.wire.errors import ErrorCode, WireError
 from tests.support.permits import Leaving
 
 BTC = "BTCUSDT"
@@ -71,15 +71,50 @@ async def test_an_account_that_can_only_trade_passes_and_has_no_order() -> None:
         assert all(row.measured and row.expected for row in rows.values())
 
 
+@pytest.mark.parametrize("also", [frozenset(), frozenset({Permission.SPOT_WITHDRAW_READ})])
 @pytest.mark.parametrize(
     ("extra", "failing"),
-    [(Permission.SPOT_WITHDRAW_READ, "key cannot withdraw"), (Permission.SPOT_TRANSFER_READ, "key cannot transfer")],
+    [(Permission.SPOT_WITHDRAW_WRITE, "key cannot withdraw"), (Permission.SPOT_TRANSFER_READ, "key cannot transfer")],
 )
-async def test_a_key_with_a_money_permission_is_found(extra: Permission, failing: str) -> None:
-    async with venue_of(replace(ACCOUNT, permissions=MINIMAL | {extra})) as running:
+async def test_a_key_with_a_money_permission_is_found(extra: Permission, also: frozenset[Permission], failing: str) -> None:
+    async with venue_of(replace(ACCOUNT, permissions=MINIMAL | also | {extra})) as running:
         rows = await checked(running)
     assert failures(rows) == [failing]
-    assert "sub-account" in rows[failing].remedy
+    assert "and nothing else" in rows[failing].remedy
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [(frozenset(), "may not be read: a deposit or withdrawal halts"), ({Permission.SPOT_WITHDRAW_READ}, "the history may be read")],
+)
+async def test_a_key_may_read_the_history_of_withdrawals(extra: frozenset[Permission], said: str) -> None:
+    async with venue_of(replace(ACCOUNT, permissions=MINIMAL | extra)) as running:
+        rows = await checked(running)
+    assert failures(rows) == []
+    assert said in rows["key cannot withdraw"].measured
+
+
+def parameters_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A venue that judges the id of a withdrawal before it asks what the key may do."""
+
+    async def refused(_: object) -> PermanentRefusal:
+        return PermanentRefusal("DELETE capital/withdraw", WireError(ErrorCode.BAD_PARAMETER, "no", 400, coded=True))
+
+    monkeypatch.setattr(AccountApi, "cancel_no_withdrawal", refused)
+
+
+async def test_a_parameter_error_is_no_proof_about_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters_first(monkeypatch)
+    async with venue_of(replace(ACCOUNT, permissions=MINIMAL | {Permission.SPOT_WITHDRAW_READ})) as running:
+        rows = await checked(running)
+    assert failures(rows) == ["key cannot withdraw"]
+    assert "Take SPOT_WITHDRAW_READ from the key" in rows["key cannot withdraw"].remedy
+
+
+async def test_a_refused_history_is_proof_after_a_parameter_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters_first(monkeypatch)
+    async with venue_of(ACCOUNT) as running:
+        assert failures(await checked(running)) == []
 
 
 async def test_a_simulated_venue_needs_no_proof_about_money_permissions() -> None:

@@ -64,6 +64,7 @@ def test_an_order_with_amounts_that_do_not_fit_its_type_is_not_read(changes: dic
         "symbol=MXUSDT&startTime=1&endTime=2&limit=100&timestamp=1",
         "listenKey=pqia91ma%2B19a5s%2F61%3D&timestamp=1",
         "timestamp=1",
+        f"id={'0' * 32}{STAMP}",
     ],
 )
 def test_every_query_and_cancel_of_the_client_is_signed(payload: str) -> None:
@@ -75,6 +76,10 @@ def test_every_query_and_cancel_of_the_client_is_signed(payload: str) -> None:
     [
         "",
         "timestamp",
+        f"id={'0' * 31}1{STAMP}",
+        f"id={'0' * 32}&coin=USDT{STAMP}",
+        f"coin=USDT&id={'0' * 32}{STAMP}",
+        f"id={'0' * 32}{STAMP}&amount=1",
         "timestamp=1&",
         "timestamp=1&timestamp=2",
         "timestamp=1;side=BUY",

@@ -24,6 +24,14 @@ def test_status_shows_stage_exposure_and_what_comes_next(run: Run, served: Serve
         assert words in result.stdout
 
 
+def test_a_halted_deployment_is_never_shown_as_armed(run: Run, served: Served) -> None:
+    served.port.view = served.port.view.model_copy(update={"stage": Stage.HALTED, "position": "HALTED", "armed": False})
+    for reconciled, word in ((True, "reconciled"), (False, "not reconciled")):
+        served.port.view = served.port.view.model_copy(update={"reconciled": reconciled})
+        text = run("status", "-d", served.directory).stdout
+        assert (word in text, "armed" in text) == (True, False)
+
+
 def test_status_as_json_is_the_view_itself(run: Run, served: Served) -> None:
     result = run("status", "--dir", served.directory, "-o", "json")
     assert printed(result) == served.port.view.model_dump(mode="json")

@@ -13,7 +13,7 @@ from immutables import Map
 
 from controller.core.inputs import AccountSnapshot, MovesRead
 from controller.core.state import Ledger
-from controller.runtime.venues.capital import AT_ONCE, THEN_EVERY_NS, CapitalHistory
+from controller.runtime.venues.capital import LATE_EVERY_NS, LATE_NS, THEN_EVERY_NS, CapitalHistory
 from exchange.errors import VenueError
 from exchange.model import Balance, CapitalMove, Fill, Millis, Side
 from tests.support.virtual_time import VirtualClock, VirtualTimeLoop, run_in_virtual_time
@@ -28,13 +28,13 @@ class History:
     """A venue that keeps one."""
 
     moves: Sequence[CapitalMove] = (MOVE,)
-    refuses: bool = False
+    fails: str = ""
     asked: list[Millis] = field(default_factory=list)
 
     async def capital_moves(self, since: Millis) -> Sequence[CapitalMove]:
         self.asked.append(since)
-        if self.refuses:
-            raise VenueError("MEXC 700007", code="venue-refused-query", remedy="Ask for the permission.")
+        if self.fails:
+            raise VenueError("MEXC 700007", code=self.fails, remedy="Ask for the permission.")
         return self.moves
 
 
@@ -76,14 +76,21 @@ def test_a_baseline_after_the_last_agreement_is_the_earliest_time() -> None:
 
 def test_a_difference_that_stays_is_asked_about_seldom() -> None:
     history = History()
-    explained(history, *[shows(80)] * 100, every_s=3)
-    assert len(history.asked) == AT_ONCE + int((100 - AT_ONCE) * 3 // (THEN_EVERY_NS / 1e9))
+    explained(history, *[shows(80)] * 1_200, every_s=1)
+    late = LATE_NS // LATE_EVERY_NS
+    assert len(history.asked) == late + (1_200 - LATE_NS // 10**9) * 10**9 // THEN_EVERY_NS
 
 
 def test_another_difference_is_asked_about_at_once() -> None:
     history = History()
-    explained(history, *[shows(80)] * 10, *[shows(70)] * 2)
-    assert len(history.asked) == AT_ONCE + 2
+    explained(history, shows(80), shows(80), shows(70), every_s=1)
+    assert len(history.asked) == 2
+
+
+def test_between_two_questions_the_last_answer_stands() -> None:
+    history = History()
+    assert explained(history, shows(80), shows(80), every_s=1) == [MovesRead((MOVE,))] * 2
+    assert len(history.asked) == 1
 
 
 def test_a_trade_that_is_not_booked_yet_is_no_difference() -> None:
@@ -92,8 +99,9 @@ def test_a_trade_that_is_not_booked_yet_is_no_difference() -> None:
     assert explained(history, shows(80, fill)) == [None]
 
 
-def test_a_refusal_is_reported_and_does_not_stop_the_reading() -> None:
-    assert explained(History(refuses=True), shows(80)) == [MovesRead(problem="MEXC 700007")]
+@pytest.mark.parametrize(("code", "refused"), [("venue-refused-query", True), ("venue-silent", False)])
+def test_a_failure_is_reported_and_does_not_stop_the_reading(code: str, refused: bool) -> None:
+    assert explained(History(fails=code), shows(80)) == [MovesRead(problem="MEXC 700007", refused=refused)]
 
 
 @pytest.mark.parametrize("venue", [object()])

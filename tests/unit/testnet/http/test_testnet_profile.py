@@ -124,7 +124,9 @@ async def test_wallet_queries_are_empty_and_withdrawals_are_refused(trader: Any)
 async def test_a_key_that_may_move_money_gets_another_refusal(trader: Any) -> None:
     withdraw = await trader.send("POST", "capital/withdraw", {"coin": "USDT", "address": "x", "amount": "1"})
     transfer = await trader.send("POST", "capital/transfer", {"asset": "USDT", "amount": "1"})
-    assert (withdraw.json()["code"], transfer.json()["code"]) == (10212, 10206)
+    cancel = await trader.send("DELETE", "capital/withdraw", {"id": "0" * 32})
+    without_id = await trader.send("DELETE", "capital/withdraw", {})
+    assert [one.json()["code"] for one in (withdraw, transfer, cancel, without_id)] == [10212, 10206, 22222, 700004]
     assert (await trader.get("account"))["balances"][1] == {"asset": "USDT", "free": "10000", "locked": "0", "available": "10000"}
 
 
