@@ -141,6 +141,27 @@ class Signer(Protocol):
         ...
 
 
+class AskedSignature(Protocol):
+    """The signature of a new order that was asked for and not waited for."""
+
+    def signature(self) -> str | None:
+        """The signature; ``None`` when there is none: ask ``sign_order``. Raises ``Refused`` when its permit is no longer live."""
+        ...
+
+    def forget(self) -> None:
+        """The signature is not used."""
+        ...
+
+
+@runtime_checkable
+class EarlySigner(Signer, Protocol):
+    """A signer elsewhere, which signs while its caller does something else (ADR 48)."""
+
+    def ask_order(self, intent: OrderIntent, payload: str, permit: Permit) -> AskedSignature | None:
+        """Ask as ``sign_order`` does, without waiting; ``None`` when that is not possible now. Raises ``Refused`` as it does."""
+        ...
+
+
 class Clock(Protocol):
     """The only source of time (architecture.md §9); tests replace it."""
 
@@ -220,6 +241,15 @@ class ClockReading:
     offset_ms: int
     age_ms: int
     uncertainty_ms: int
+
+
+@runtime_checkable
+class PreparingVenue(Protocol):
+    """A venue client that can prepare an order before it may be sent."""
+
+    def prepare(self, intent: OrderIntent, permit: Permit) -> None:
+        """Begin what ``place`` of this order will need. Nothing leaves for the venue, and ``place`` may never be called."""
+        ...
 
 
 @runtime_checkable

@@ -155,6 +155,7 @@ class Assembly:
             permits=parts.permits,
             inbox=inbox,
             perform=self._performer.perform,
+            prepare=self._performer.prepare,
             on_failure=self._on_failure,
             on_halt=self._on_halt,
         )

@@ -107,6 +107,10 @@ class Window:
             return 0
         return max(0, min(grant.at for grant in self._grants) + self._span - now)
 
+    def free(self, now: int) -> int:
+        """How many grants are possible now."""
+        return self._limit - sum(1 for grant in self._grants if grant.at > now - self._span)
+
     def count(self, grant: Grant) -> None:
         """Count one request."""
         if len(self._grants) == self._limit:
@@ -154,6 +158,10 @@ class Limits:
                 window.count(grant)
         return wait
 
+    def free(self, lane: Lane, now: int) -> int:
+        """How many requests the lane may send now."""
+        return 0 if now < self._silent_until else min(window.free(now) for window in self._windows[lane])
+
     def lockout(self, now: int) -> LockOut | None:
         """The lock-out in force, ``None`` without one."""
         return self._lockout if self._lockout is not None and now < self._lockout.until_ns else None
@@ -198,6 +206,10 @@ class RateLimiter:
     def lockout(self) -> LockOut | None:
         """The lock-out in force, ``None`` without one."""
         return self._limits.lockout(self._clock.monotonic_ns())
+
+    def free(self, lane: Lane) -> int:
+        """How many requests the lane may send now without waiting; 0 while some wait for it."""
+        return 0 if self._turns[lane].locked() else self._limits.free(lane, self._clock.monotonic_ns())
 
     @asynccontextmanager
     async def turn(self, lane: Lane) -> AsyncIterator[None]:
