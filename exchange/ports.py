@@ -141,11 +141,15 @@ class Signer(Protocol):
         ...
 
 
-class AskedSignature(Protocol):
-    """The signature of a new order that was asked for and not waited for."""
+class AskedOrder(Protocol):
+    """A new order whose signature was asked for and not waited for."""
 
-    def signature(self) -> str | None:
-        """The signature; ``None`` when there is none: ask ``sign_order``. Raises ``Refused`` when its permit is no longer live."""
+    def signed_query(self) -> str | None:
+        """The order's parameters with their signature; ``None`` when there is none: ask ``sign_order``.
+
+        Raises:
+            Refused: the permit of the question is no longer live.
+        """
         ...
 
     def forget(self) -> None:
@@ -157,8 +161,8 @@ class AskedSignature(Protocol):
 class EarlySigner(Signer, Protocol):
     """A signer elsewhere, which signs while its caller does something else (ADR 48)."""
 
-    def ask_order(self, intent: OrderIntent, payload: str, permit: Permit) -> AskedSignature | None:
-        """Ask as ``sign_order`` does, without waiting; ``None`` when that is not possible now. Raises ``Refused`` as it does."""
+    def ask_order(self, intent: OrderIntent, recv_window: int, at: Millis, permit: Permit) -> AskedOrder | None:
+        """Ask for the signature of a new order with this stamp, without waiting. ``None`` when that is not possible now."""
         ...
 
 

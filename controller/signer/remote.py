@@ -12,21 +12,23 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from controller.signer import protocol
 from controller.signer.protocol import AUTHORITY, Kind, PermitFrame, Status
 from exchange.errors import GatehouseError, Refused, Unauthorised, VenueError
 from exchange.mexc.signer import check_permit, check_same
-from exchange.model import OrderIntent
+from exchange.model import Millis, OrderIntent
 from exchange.ports import Permit, VenueName
+from exchange.wire.orders import order_payload
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _ANSWER_BYTES = 8192
 
 EARLY_MOST = 8
-"""The most answers that may wait to be read. The kernel holds eleven messages each way, and a signer that cannot answer stands still."""
+"""The most answers that may wait to be read. The kernel holds eleven each way, and a signer that cannot answer stands still."""
 
 
 @dataclass(slots=True, eq=False)
@@ -80,7 +82,7 @@ class Link:
             VenueError: ``signer-silent``: there is no answer; nothing was signed.
             Refused, Unauthorised: the signer refused it.
         """
-        return self._waited_for(lambda: self._exchange(kind, venue, body))
+        return self._waited_for(self._exchange, kind, venue, body)
 
     def ask_early(self, kind: Kind, venue: int, body: bytes) -> Early | None:
         """Ask without waiting; ``collect`` gets the answer. ``None`` when that is not possible now: then use ``ask``."""
@@ -109,7 +111,7 @@ class Link:
         Raises:
             VenueError, Refused, Unauthorised: as ``ask``.
         """
-        return self._waited_for(lambda: self._collect(early))
+        return self._waited_for(self._collect, early)
 
     def forget(self, early: Early) -> None:
         """Let the answer to an early request count for nothing."""
@@ -131,13 +133,13 @@ class Link:
                 if self._socket is not None:
                     _limit(self._socket, self._within_s)
 
-    def _waited_for(self, exchange: Callable[[], T]) -> T:
+    def _waited_for(self, exchange: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._down:
             raise _silent(self._down)
         if not self._lock.acquire(timeout=self._within_s):
             raise _silent("another request is waiting for the signer")
         try:
-            return exchange()
+            return exchange(*args, **kwargs)
         except (OSError, ValueError) as error:
             self._down = f"the signer does not answer ({type(error).__name__})"
             self._on_silence()
@@ -216,36 +218,38 @@ class RemoteSigner:
         check_permit(intent, permit)
         check_same(intent, payload)
         try:
-            return _signature(self._link.ask(Kind.ORDER, self._venue, _order_body(permit, payload)))
+            return _signature(self._link.ask(Kind.ORDER, self._venue, protocol.order_body(_frame(permit), payload)))
         except VenueError as error:
             # Nothing was signed, so nothing can have been sent: the order is refused, not unknown.
             raise Refused(error.message, code=error.code, remedy=error.remedy) from error
 
-    def ask_order(self, intent: OrderIntent, payload: str, permit: Permit) -> AskedOrder | None:
-        """Have a new order signed while something else is done (ADR 48); ``None`` when it has to be asked for later.
+    def ask_order(self, intent: OrderIntent, recv_window: int, at: Millis, permit: Permit) -> AskedOrder | None:
+        """Have a new order signed while something else is done (ADR 48). ``None`` when it has to be asked for later.
 
-        Raises:
-            Refused: as ``sign_order``, for what is checked on this side.
+        The payload is made here, so it is this order and nothing else.
         """
-        check_permit(intent, permit)
-        check_same(intent, payload)
-        early = self._link.ask_early(Kind.ORDER, self._venue, _order_body(permit, payload))
-        return AskedOrder(self._link, early, intent, permit) if early is not None else None
+        frame = _frame(permit)
+        if not frame.deadline_ns or frame.exit_only:
+            return None
+        payload = order_payload(intent, recv_window, at)
+        early = self._link.ask_early(Kind.ORDER, self._venue, protocol.order_body(frame, payload))
+        return AskedOrder(self._link, early, intent, permit, payload) if early is not None else None
 
 
 class AskedOrder:
-    """A new order's signature that was asked for early."""
+    """A new order whose signature was asked for early."""
 
-    __slots__ = ("_early", "_intent", "_link", "_permit")
+    __slots__ = ("_early", "_intent", "_link", "_payload", "_permit")
 
-    def __init__(self, link: Link, early: Early, intent: OrderIntent, permit: Permit) -> None:
+    def __init__(self, link: Link, early: Early, intent: OrderIntent, permit: Permit, payload: str) -> None:
         self._link = link
         self._early = early
         self._intent = intent
         self._permit = permit
+        self._payload = payload
 
-    def signature(self) -> str | None:
-        """The signature, under the permit of the question; ``None`` when there is none, and the order may be signed anew.
+    def signed_query(self) -> str | None:
+        """The parameters with their signature, under the permit of the question; ``None`` without one: sign the order anew.
 
         Raises:
             Refused: the permit is no longer live.
@@ -253,7 +257,7 @@ class AskedOrder:
         check_permit(self._intent, self._permit)
         try:
             answer = self._link.collect(self._early)
-            return _signature(answer) if answer is not None else None
+            return f"{self._payload}&signature={_signature(answer)}" if answer is not None else None
         except GatehouseError:
             return None
 
@@ -262,14 +266,13 @@ class AskedOrder:
         self._link.forget(self._early)
 
 
-def _order_body(permit: Permit, payload: str) -> bytes:
-    frame = PermitFrame(
+def _frame(permit: Permit) -> PermitFrame:
+    return PermitFrame(
         permit.epoch,
         getattr(permit, "serial", 0),
         getattr(permit, "deadline_ns", 0),
         exit_only=hasattr(permit, "client_id"),
     )
-    return protocol.order_body(frame, payload)
 
 
 def _body(status: int, answer: bytes) -> bytes:

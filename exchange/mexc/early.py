@@ -6,24 +6,21 @@ and under the permit that it was asked with. One that cannot be used counts for 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 
-from exchange.errors import Refused
 from exchange.model import Millis, OrderIntent
-from exchange.ports import AskedSignature, EarlySigner, Permit
+from exchange.ports import AskedOrder, EarlySigner, Permit
 
 USABLE_MS = 1_000
-"""How old the timestamp of an early signature may be, ms: the venue takes an order for five seconds, and it still has to get there."""
+"""How old an early signature's timestamp may be: the venue takes an order for five seconds, and it still has to get there."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
     intent: OrderIntent
     permit: Permit
-    payload: str
-    stamped: Millis
-    signature: AskedSignature
+    at: Millis
+    order: AskedOrder
 
 
 class EarlySignatures:
@@ -33,17 +30,14 @@ class EarlySignatures:
         self._signer = signer
         self._asked: dict[str, _Asked] = {}
 
-    def __len__(self) -> int:
-        return len(self._asked)
-
-    def ask(self, intent: OrderIntent, permit: Permit, payload: str, stamped: Millis) -> None:
-        """Ask for an order's signature. ``stamped`` is the payload's timestamp."""
-        for old in [one for one in self._asked.values() if not _usable(one, stamped)]:
-            self.forget(old.intent.client_id)
-        with suppress(Refused):
-            signature = self._signer.ask_order(intent, payload, permit)
-            if signature is not None:
-                self._asked[intent.client_id] = _Asked(intent, permit, payload, stamped, signature)
+    def ask(self, intent: OrderIntent, recv_window: int, at: Millis, permit: Permit) -> None:
+        """Ask for the signature of an order with this stamp, in the venue's time."""
+        if self._asked:
+            for old in [one for one in self._asked.values() if not _usable(one, at)]:
+                self.forget(old.intent.client_id)
+        order = self._signer.ask_order(intent, recv_window, at, permit)
+        if order is not None:
+            self._asked[intent.client_id] = _Asked(intent, permit, at, order)
 
     def query(self, intent: OrderIntent, permit: Permit, now: Millis) -> str | None:
         """The signed query of this order; ``None`` when it must be signed anew. ``now`` is the venue's time.
@@ -55,18 +49,17 @@ class EarlySignatures:
         if asked is None:
             return None
         if asked.intent != intent or asked.permit != permit or not _usable(asked, now):
-            asked.signature.forget()
+            asked.order.forget()
             return None
-        signature = asked.signature.signature()
-        return f"{asked.payload}&signature={signature}" if signature is not None else None
+        return asked.order.signed_query()
 
     def forget(self, client_id: str) -> None:
         """Let the signature of this order count for nothing, if there is one."""
         asked = self._asked.pop(client_id, None)
         if asked is not None:
-            asked.signature.forget()
+            asked.order.forget()
 
 
 def _usable(asked: _Asked, now: Millis) -> bool:
     # A timestamp ahead of the venue's time was made before the venue's clock was measured again.
-    return 0 <= now - asked.stamped <= USABLE_MS
+    return 0 <= now - asked.at <= USABLE_MS

@@ -107,10 +107,6 @@ class Window:
             return 0
         return max(0, min(grant.at for grant in self._grants) + self._span - now)
 
-    def free(self, now: int) -> int:
-        """How many grants are possible now."""
-        return self._limit - sum(1 for grant in self._grants if grant.at > now - self._span)
-
     def count(self, grant: Grant) -> None:
         """Count one request."""
         if len(self._grants) == self._limit:
@@ -158,10 +154,6 @@ class Limits:
                 window.count(grant)
         return wait
 
-    def free(self, lane: Lane, now: int) -> int:
-        """How many requests the lane may send now."""
-        return 0 if now < self._silent_until else min(window.free(now) for window in self._windows[lane])
-
     def lockout(self, now: int) -> LockOut | None:
         """The lock-out in force, ``None`` without one."""
         return self._lockout if self._lockout is not None and now < self._lockout.until_ns else None
@@ -201,15 +193,16 @@ class RateLimiter:
         self._on_lockout = on_lockout
         self._limits = limits or Limits()
         self._turns = {lane: asyncio.Lock() for lane in Lane}
+        self._slow: set[Lane] = set()
 
     @property
     def lockout(self) -> LockOut | None:
         """The lock-out in force, ``None`` without one."""
         return self._limits.lockout(self._clock.monotonic_ns())
 
-    def free(self, lane: Lane) -> int:
-        """How many requests the lane may send now without waiting; 0 while some wait for it."""
-        return 0 if self._turns[lane].locked() else self._limits.free(lane, self._clock.monotonic_ns())
+    def flows(self, lane: Lane) -> bool:
+        """Whether the lane's last request did not have to wait, and none waits now."""
+        return lane not in self._slow and not self._turns[lane].locked()
 
     @asynccontextmanager
     async def turn(self, lane: Lane) -> AsyncIterator[None]:
@@ -231,6 +224,8 @@ class RateLimiter:
             HeldBack: not within ``MAX_WAIT``, or the venue asked us to stop for a while.
         """
         deadline, grant = self._clock.monotonic_ns() + MAX_WAIT, Grant()
+        waits = self._turns[lane].locked()
+        self._slow.add(lane)
         async with self._turns[lane]:
             while True:
                 now = self._clock.monotonic_ns()
@@ -238,7 +233,10 @@ class RateLimiter:
                     raise HeldBack(lane, 0)
                 wait = self._limits.take(lane, now, grant)
                 if wait == 0:
+                    if not waits:
+                        self._slow.discard(lane)
                     return grant
+                waits = True
                 await asyncio.sleep(wait / SECOND)
 
     def answered(self, status: int, retry_after: int | None) -> None:

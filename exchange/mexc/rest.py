@@ -16,7 +16,7 @@ from exchange.model import Millis, OrderIntent
 from exchange.ports import EarlySigner, Permit, Signer
 from exchange.wire.errors import Certainty, ErrorCode, WireError, parse_error, read_reply
 from exchange.wire.market import parse_time
-from exchange.wire.orders import order_params
+from exchange.wire.orders import order_payload
 from exchange.wire.signing import encode_params, signed_query
 
 API = "/api/v3"
@@ -88,15 +88,14 @@ class RestCaller:
         self.venue_clock = host.venue_clock
 
     def prepare(self, intent: OrderIntent, permit: Permit) -> None:
-        """Ask the signer for the signature of an order that may be placed soon, if it could be sent at once.
+        """Ask the signer for the signature of an order that may be placed soon, unless orders have to wait for the rate limits.
 
         It waits for nothing and sends nothing to the venue. ``place`` uses the signature, or asks for another one.
         """
         early = self._early
-        if early is None or not self._clock_is_fresh() or self._limiter.free(Lane.PLACE) <= len(early):
+        if early is None or not self._clock_is_fresh() or not self._limiter.flows(Lane.PLACE):
             return
-        now = self.venue_clock.now()
-        early.ask(intent, permit, encode_params(self._stamped(order_params(intent), now)), now)
+        early.ask(intent, RECV_WINDOW, self.venue_clock.now(), permit)
 
     async def place(self, intent: OrderIntent, permit: Permit, path: str = ORDER_PATH) -> Outcome:
         """Send ``POST order``, or ``order/test``, once. The signer checks the permit, and the connection checks it again.
@@ -196,7 +195,8 @@ class RestCaller:
             signed = self._early.query(intent, permit, now)
             if signed is not None:
                 return signed
-        return signed_query(self._stamped(order_params(intent), now), lambda payload: signer.sign_order(intent, payload, permit))
+        payload = order_payload(intent, RECV_WINDOW, now)
+        return f"{payload}&signature={signer.sign_order(intent, payload, permit)}"
 
     async def _delete(self, path: str, params: Params) -> Outcome:
         signer = self._need_signer()

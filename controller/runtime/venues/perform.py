@@ -84,9 +84,8 @@ class Performer:
         """Begin what an order will need while its events become durable (ADR 48). Nothing leaves for the venue."""
         if isinstance(effect, Place):
             venue = self._venues[effect.venue]
-            permit = self._permits.current()
-            if isinstance(venue, PreparingVenue) and permit.is_live():
-                venue.prepare(effect.intent, permit)
+            if isinstance(venue, PreparingVenue):
+                venue.prepare(effect.intent, self._permits.current())
 
     def perform(self, effect: Effect) -> None:
         """Start to carry out one effect."""
