@@ -1,4 +1,4 @@
-"""An early signature serves its own order, under its own permit, while its timestamp is fresh; otherwise the order is signed anew."""
+"""An early signature serves its own order, under its own permit, while its timestamp is fresh; or the order is signed anew."""
 
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
