@@ -81,8 +81,8 @@ def test_a_forgotten_answer_is_given_to_nobody(link: Link, desk: Desk) -> None:
 @pytest.mark.parametrize("kind", [Kind.LEAD, Kind.COMMAND, Kind.LOWER])
 def test_what_was_signed_under_another_authority_counts_for_nothing(link: Link, desk: Desk, kind: Kind) -> None:
     asked = early(link, desk)
-    told = {Kind.LEAD: b"8", Kind.COMMAND: desk.command(journal_seq=42).encode(), Kind.LOWER: b"1"}
-    link.ask(kind, LIVE, told[kind])
+    messages = {Kind.LEAD: b"8", Kind.COMMAND: desk.command(journal_seq=42).encode(), Kind.LOWER: b"1"}
+    link.ask(kind, LIVE, messages[kind])
     assert link.collect(asked) is None
 
 
