@@ -142,6 +142,31 @@ class Signer(Protocol):
         ...
 
 
+class AskedOrder(Protocol):
+    """A new order whose signature was asked for and not waited for."""
+
+    def signed_query(self) -> str | None:
+        """The order's parameters with their signature; ``None`` when there is none: ask ``sign_order``.
+
+        Raises:
+            Refused: the permit of the question is no longer live.
+        """
+        ...
+
+    def forget(self) -> None:
+        """The signature is not used."""
+        ...
+
+
+@runtime_checkable
+class EarlySigner(Signer, Protocol):
+    """A signer elsewhere, which signs while its caller does something else (ADR 48)."""
+
+    def ask_order(self, intent: OrderIntent, recv_window: int, at: Millis, permit: Permit) -> AskedOrder | None:
+        """Ask for the signature of a new order with this stamp, without waiting. ``None`` when that is not possible now."""
+        ...
+
+
 class Clock(Protocol):
     """The only source of time (architecture.md §9); tests replace it."""
 
@@ -221,6 +246,15 @@ class ClockReading:
     offset_ms: int
     age_ms: int
     uncertainty_ms: int
+
+
+@runtime_checkable
+class PreparingVenue(Protocol):
+    """A venue client that can prepare an order before it may be sent."""
+
+    def prepare(self, intent: OrderIntent, permit: Permit) -> None:
+        """Begin what ``place`` of this order will need. Nothing leaves for the venue, and ``place`` may never be called."""
+        ...
 
 
 @runtime_checkable

@@ -159,13 +159,13 @@ class Assembly:
             permits=parts.permits,
             inbox=inbox,
             perform=self._performer.perform,
+            prepare=self._performer.prepare,
             on_failure=self._on_failure,
             on_halt=self._on_halt,
         )
         self.ended = asyncio.Event()
         self.failure: Failure | None = None
-        for name, venue in parts.venues.items():
-            self._sweepers[name] = self._sweeper(name, venue)
+        self._sweepers.update({name: self._sweeper(name, venue) for name, venue in parts.venues.items()})
         tracing = Tracing(parts.telemetry, clock)
         self._latch_marks = LatchMarkWriter(parts.latch, marked=parts.first_halt is not None, kept=parts.latch.names_entry)
         writer.add_follower(parts.high_water.on_batch)

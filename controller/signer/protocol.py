@@ -37,6 +37,10 @@ class Kind(IntEnum):
     LOWER = 6
 
 
+AUTHORITY = frozenset({Kind.LEAD, Kind.COMMAND, Kind.LOWER})
+"""The requests that change what may be signed."""
+
+
 class Status(IntEnum):
     """How a request ended."""
 

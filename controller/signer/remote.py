@@ -10,16 +10,33 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from threading import Lock
+from typing import ParamSpec, TypeVar
 
 from controller.signer import protocol
-from controller.signer.protocol import Kind, PermitFrame, Status
+from controller.signer.protocol import AUTHORITY, Kind, PermitFrame, Status
 from exchange.errors import GatehouseError, Refused, Unauthorised, VenueError
 from exchange.mexc.signer import check_permit, check_same
-from exchange.model import OrderIntent
+from exchange.model import Millis, OrderIntent
 from exchange.ports import Permit, VenueName
+from exchange.wire.orders import order_payload
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _ANSWER_BYTES = 8192
+
+EARLY_MOST = 8
+"""The most answers that may wait to be read. The kernel holds eleven each way, and a signer that cannot answer stands still."""
+
+
+@dataclass(slots=True, eq=False)
+class Early:
+    """A request whose answer nobody waits for yet; ``answer`` holds it once another request has read it."""
+
+    number: int
+    answer: tuple[int, bytes] | None = None
 
 
 class Link:
@@ -33,6 +50,8 @@ class Link:
         self._socket: socket.socket | None = None
         self._down = "the signer has not started yet"
         self._number = 0
+        self._early: dict[int, Early] = {}
+        self._unread = 0
 
     @property
     def down_because(self) -> str:
@@ -63,18 +82,40 @@ class Link:
             VenueError: ``signer-silent``: there is no answer; nothing was signed.
             Refused, Unauthorised: the signer refused it.
         """
-        if self._down:
-            raise _silent(self._down)
-        if not self._lock.acquire(timeout=self._within_s):
-            raise _silent("another request is waiting for the signer")
+        return self._waited_for(self._exchange, kind, venue, body)
+
+    def ask_early(self, kind: Kind, venue: int, body: bytes) -> Early | None:
+        """Ask without waiting; ``collect`` gets the answer. ``None`` when that is not possible now: then use ``ask``."""
+        if self._down or not self._lock.acquire(blocking=False):
+            return None
         try:
-            return self._exchange(kind, venue, body)
-        except (OSError, ValueError) as error:
-            self._down = f"the signer does not answer ({type(error).__name__})"
-            self._on_silence()
-            raise _silent(self._down) from error
+            if self._socket is None or self._unread >= EARLY_MOST:
+                return None
+            number = self._next_number()
+            self._socket.send(protocol.request(kind, venue, number, body), socket.MSG_DONTWAIT)
+        except OSError:
+            # It is full or has ended. The next request that waits finds out what is wrong.
+            return None
+        else:
+            self._unread += 1
+            early = self._early[number] = Early(number)
+            return early
         finally:
             self._lock.release()
+
+    def collect(self, early: Early) -> bytes | None:
+        """The answer to an early request, waiting as ``ask`` does. ``None`` when it counts for nothing.
+
+        That is so when the process was replaced since it was asked, or was told who leads or what was signed.
+
+        Raises:
+            VenueError, Refused, Unauthorised: as ``ask``.
+        """
+        return self._waited_for(self._collect, early)
+
+    def forget(self, early: Early) -> None:
+        """Let the answer to an early request count for nothing."""
+        self._early.pop(early.number, None)
 
     def probe(self, kind: Kind, venue: int, body: bytes, within_s: float) -> bytes:
         """As ``ask``, with a time limit of its own and also while requests do not get through. The supervisor calls it.
@@ -92,25 +133,58 @@ class Link:
                 if self._socket is not None:
                     _limit(self._socket, self._within_s)
 
+    def _waited_for(self, exchange: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._down:
+            raise _silent(self._down)
+        if not self._lock.acquire(timeout=self._within_s):
+            raise _silent("another request is waiting for the signer")
+        try:
+            return exchange(*args, **kwargs)
+        except (OSError, ValueError) as error:
+            self._down = f"the signer does not answer ({type(error).__name__})"
+            self._on_silence()
+            raise _silent(self._down) from error
+        finally:
+            self._lock.release()
+
     def _exchange(self, kind: Kind, venue: int, body: bytes) -> bytes:
         connection = self._socket
         if connection is None:
             raise ConnectionError("there is no signer")
-        self._number = number = (self._number + 1) & 0xFFFFFFFF
+        if kind in AUTHORITY:
+            # What was signed before the authority changed must not be used after it.
+            self._early.clear()
+        number = self._next_number()
         connection.send(protocol.request(kind, venue, number, body))
+        self._unread += 1
+        return _body(*self._receive(connection, number))
+
+    def _collect(self, early: Early) -> bytes | None:
+        connection = self._socket
+        if connection is None or self._early.pop(early.number, None) is None:
+            return None
+        return _body(*(early.answer or self._receive(connection, early.number)))
+
+    def _receive(self, connection: socket.socket, number: int) -> tuple[int, bytes]:
         while True:
             message = connection.recv(_ANSWER_BYTES)
             if not message:
                 raise ConnectionError("the signer has ended")
+            self._unread -= 1
             status, answered, answer = protocol.read_answer(message)
             if answered == number:
-                break
-            # The answer to a request that was given up: it has been said that nothing was signed.
-        if status == Status.DONE:
-            return answer
-        raise _refusal(*protocol.read_refusal(answer))
+                return status, answer
+            # An answer to nobody is to a request that was given up: it has been said that nothing was signed.
+            if (early := self._early.get(answered)) is not None:
+                early.answer = status, answer
+
+    def _next_number(self) -> int:
+        self._number = (self._number + 1) & 0xFFFFFFFF
+        return self._number
 
     def _close(self) -> None:
+        self._early.clear()
+        self._unread = 0
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -143,17 +217,68 @@ class RemoteSigner:
         """
         check_permit(intent, permit)
         check_same(intent, payload)
-        frame = PermitFrame(
-            permit.epoch,
-            getattr(permit, "serial", 0),
-            getattr(permit, "deadline_ns", 0),
-            exit_only=hasattr(permit, "client_id"),
-        )
         try:
-            return _signature(self._link.ask(Kind.ORDER, self._venue, protocol.order_body(frame, payload)))
+            return _signature(self._link.ask(Kind.ORDER, self._venue, protocol.order_body(_frame(permit), payload)))
         except VenueError as error:
             # Nothing was signed, so nothing can have been sent: the order is refused, not unknown.
             raise Refused(error.message, code=error.code, remedy=error.remedy) from error
+
+    def ask_order(self, intent: OrderIntent, recv_window: int, at: Millis, permit: Permit) -> AskedOrder | None:
+        """Have a new order signed while something else is done (ADR 48). ``None`` when it has to be asked for later.
+
+        The payload is made here, so it is this order and nothing else.
+        """
+        frame = _frame(permit)
+        if not frame.deadline_ns or frame.exit_only:
+            return None
+        payload = order_payload(intent, recv_window, at)
+        early = self._link.ask_early(Kind.ORDER, self._venue, protocol.order_body(frame, payload))
+        return AskedOrder(self._link, early, intent, permit, payload) if early is not None else None
+
+
+class AskedOrder:
+    """A new order whose signature was asked for early."""
+
+    __slots__ = ("_early", "_intent", "_link", "_payload", "_permit")
+
+    def __init__(self, link: Link, early: Early, intent: OrderIntent, permit: Permit, payload: str) -> None:
+        self._link = link
+        self._early = early
+        self._intent = intent
+        self._permit = permit
+        self._payload = payload
+
+    def signed_query(self) -> str | None:
+        """The parameters with their signature, under the permit of the question; ``None`` without one: sign the order anew.
+
+        Raises:
+            Refused: the permit is no longer live.
+        """
+        check_permit(self._intent, self._permit)
+        try:
+            answer = self._link.collect(self._early)
+            return f"{self._payload}&signature={_signature(answer)}" if answer is not None else None
+        except GatehouseError:
+            return None
+
+    def forget(self) -> None:
+        """The signature is not used."""
+        self._link.forget(self._early)
+
+
+def _frame(permit: Permit) -> PermitFrame:
+    return PermitFrame(
+        permit.epoch,
+        getattr(permit, "serial", 0),
+        getattr(permit, "deadline_ns", 0),
+        exit_only=hasattr(permit, "client_id"),
+    )
+
+
+def _body(status: int, answer: bytes) -> bytes:
+    if status == Status.DONE:
+        return answer
+    raise _refusal(*protocol.read_refusal(answer))
 
 
 def _limit(connection: socket.socket, within_s: float) -> None:

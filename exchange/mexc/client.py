@@ -43,6 +43,10 @@ class MexcVenue:
         """Our clock minus the venue's and the measurement's age; ``None`` before the first measurement."""
         return self._rest.venue_clock.reading
 
+    def prepare(self, intent: OrderIntent, permit: Permit) -> None:
+        """Have an order signed ahead, while its journal entry becomes durable (ADR 48). It waits for nothing and sends nothing."""
+        self._rest.prepare(intent, permit)
+
     async def place(self, intent: OrderIntent, permit: Permit) -> PlaceOutcome:
         """Send one order, once (architecture.md §4.5). ``outcomes.place_outcome`` says what each reply proves."""
         return await self.trading.place(intent, permit)

@@ -210,11 +210,16 @@ class RateLimiter:
         self._on_lockout = on_lockout
         self._limits = limits or Limits()
         self._turns = {lane: asyncio.Lock() for lane in Lane}
+        self._slow: set[Lane] = set()
 
     @property
     def lockout(self) -> LockOut | None:
         """The lock-out in force, ``None`` without one."""
         return self._limits.lockout(self._clock.monotonic_ns())
+
+    def flows(self, lane: Lane) -> bool:
+        """Whether the lane's last request did not have to wait, and none waits now."""
+        return lane not in self._slow and not self._turns[lane].locked()
 
     @asynccontextmanager
     async def turn(self, lane: Lane) -> AsyncIterator[None]:
@@ -236,6 +241,8 @@ class RateLimiter:
             HeldBack: not within ``MAX_WAIT``, or the venue asked us to stop for a while.
         """
         deadline, grant = self._clock.monotonic_ns() + MAX_WAIT, Grant()
+        waits = self._turns[lane].locked()
+        self._slow.add(lane)
         async with self._turns[lane]:
             while True:
                 now = self._clock.monotonic_ns()
@@ -243,7 +250,10 @@ class RateLimiter:
                     raise HeldBack(lane, 0)
                 wait = self._limits.take(lane, now, grant)
                 if wait == 0:
+                    if not waits:
+                        self._slow.discard(lane)
                     return grant
+                waits = True
                 await asyncio.sleep(wait / SECOND)
 
     def answered(self, status: int, retry_after: int | None) -> None:

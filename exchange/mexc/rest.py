@@ -8,17 +8,19 @@ from contextlib import suppress
 
 from exchange.errors import GatehouseError, VenueError
 from exchange.mexc.clock import SAMPLES, Sample
+from exchange.mexc.early import EarlySignatures
 from exchange.mexc.host import VenueHost
 from exchange.mexc.http import Failure, Method, Outcome
 from exchange.mexc.ratelimit import Lane
 from exchange.model import Millis, OrderIntent
-from exchange.ports import Permit, Signer
+from exchange.ports import EarlySigner, Permit, Signer
 from exchange.wire.errors import Certainty, ErrorCode, WireError, parse_error, read_reply
 from exchange.wire.market import parse_time
-from exchange.wire.orders import order_params
+from exchange.wire.orders import order_payload
 from exchange.wire.signing import encode_params, signed_query
 
 API = "/api/v3"
+ORDER_PATH = "/order"
 RECV_WINDOW = 5_000
 MAX_CLOCK_AGE = 600 * 1_000_000_000
 """Nanoseconds after which the venue's clock is measured again: quartz drifts a few ms in ten minutes."""
@@ -122,20 +124,35 @@ class RestCaller:
         self._limiter = host.limiter
         self._clock = host.clock
         self._signer = signer
+        self._early = EarlySignatures(signer) if isinstance(signer, EarlySigner) else None
         self.venue_clock = host.venue_clock
 
-    async def place(self, intent: OrderIntent, permit: Permit, path: str = "/order") -> Outcome:
+    def prepare(self, intent: OrderIntent, permit: Permit) -> None:
+        """Ask the signer for the signature of an order that may be placed soon, unless orders have to wait for the rate limits.
+
+        It waits for nothing and sends nothing to the venue. ``place`` uses the signature, or asks for another one.
+        """
+        early = self._early
+        if early is None or not self._clock_is_fresh() or not self._limiter.flows(Lane.PLACE):
+            return
+        early.ask(intent, RECV_WINDOW, self.venue_clock.now(), permit)
+
+    async def place(self, intent: OrderIntent, permit: Permit, path: str = ORDER_PATH) -> Outcome:
         """Send ``POST order``, or ``order/test``, once. The signer checks the permit, and the connection checks it again.
 
         Raises:
             GatehouseError: nothing was sent: no permit, outside the signer's limits, held back, or the venue's clock is unknown.
         """
         signer = self._need_signer()
-
-        def sign(payload: str) -> str:
-            return signer.sign_order(intent, payload, permit)
-
-        return await self._submit(path, order_params(intent), sign, signer, Lane.PLACE, permit)
+        try:
+            await self._synchronise()
+            async with self._limiter.turn(Lane.PLACE):
+                query = self._order_query(signer, intent, permit, path)
+                headers = self._headers(signer)
+                return self._learn(await self._transport.send(Method.POST, f"{API}{path}", query, headers, leave=permit.leave))
+        finally:
+            if self._early is not None:
+                self._early.forget(intent.client_id)
 
     async def cancel(self, path: str, params: Params) -> Outcome:
         """Send a DELETE in the cancel lane; once more if MEXC rejects the timestamp, because cancelling twice is harmless.
@@ -212,15 +229,14 @@ class RestCaller:
         age = self.venue_clock.age_ns
         return age is not None and age <= MAX_CLOCK_AGE
 
-    async def _submit(
-        self, path: str, params: Params, sign: Callable[[str], str], signer: Signer, lane: Lane, permit: Permit
-    ) -> Outcome:
-        await self._synchronise()
-        async with self._limiter.turn(lane):
-            query = signed_query(self._stamped(params, self.venue_clock.now()), sign)
-            headers = self._headers(signer)
-            sent = await self._transport.send(Method.POST, f"{API}{path}", query, headers, leave=permit.leave)
-            return self._learn(sent)
+    def _order_query(self, signer: Signer, intent: OrderIntent, permit: Permit, path: str) -> str:
+        now = self.venue_clock.now()
+        if self._early is not None and path == ORDER_PATH:
+            signed = self._early.query(intent, permit, now)
+            if signed is not None:
+                return signed
+        payload = order_payload(intent, RECV_WINDOW, now)
+        return f"{payload}&signature={signer.sign_order(intent, payload, permit)}"
 
     async def _delete(self, path: str, params: Params) -> Outcome:
         signer = self._need_signer()

@@ -16,6 +16,7 @@ from exchange.errors import ConfigError, Refused
 from exchange.model import SYMBOL, OrderIntent, OrderType, Side
 from exchange.ports import Permit, is_for
 from exchange.wire.numbers import exact_product, plain
+from exchange.wire.orders import order_text
 from exchange.wire.signing import signature
 from exchange.wire.wallet import NO_WITHDRAWAL
 
@@ -122,14 +123,7 @@ def check_same(intent: OrderIntent, payload: str) -> None:
     Raises:
         Refused: ``signer-payload``.
     """
-    order = f"symbol={intent.symbol}&side={intent.side.value}&type={intent.type.value}"
-    if intent.quantity is not None:
-        order += f"&quantity={plain(intent.quantity)}"
-    if intent.quote_quantity is not None:
-        order += f"&quoteOrderQty={plain(intent.quote_quantity)}"
-    if intent.price is not None:
-        order += f"&price={plain(intent.price)}"
-    order += f"&newClientOrderId={intent.client_id}"
+    order = order_text(intent)
     if not payload.startswith(order) or _ENDS_WITH_STAMP.fullmatch(payload, len(order)) is None:
         raise refused("the payload is not the order that was admitted", "signer-payload")
 

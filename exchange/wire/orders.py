@@ -220,6 +220,23 @@ def order_params(order: OrderIntent | NewOrder) -> list[tuple[str, str]]:
     return params
 
 
+def order_payload(intent: OrderIntent, recv_window: int, at: Millis) -> str:
+    """The stamped parameters of a new order as they are signed: ``order_params`` encoded, without the detour over pairs."""
+    return f"{order_text(intent)}&recvWindow={recv_window}&timestamp={at}"
+
+
+def order_text(intent: OrderIntent) -> str:
+    """The encoded parameters of a new order without its stamp. No valid order has a character that needs an escape."""
+    order = f"symbol={intent.symbol}&side={intent.side.value}&type={intent.type.value}"
+    if intent.quantity is not None:
+        order += f"&quantity={plain(intent.quantity)}"
+    if intent.quote_quantity is not None:
+        order += f"&quoteOrderQty={plain(intent.quote_quantity)}"
+    if intent.price is not None:
+        order += f"&price={plain(intent.price)}"
+    return f"{order}&newClientOrderId={intent.client_id}"
+
+
 def parse_order_ref(params: Mapping[str, str]) -> OrderRef:
     """Read the order of ``GET order`` or ``DELETE order``. Other parameters are ignored (§2.5).
 

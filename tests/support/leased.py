@@ -72,6 +72,7 @@ class LeasedShell(Shell):
             permits=self.permits,
             inbox=self.inbox,
             perform=self._perform,
+            prepare=self._prepare,
             on_failure=self.failures.append,
             on_halt=self.halts.append,
         )

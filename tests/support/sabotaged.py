@@ -1,7 +1,7 @@
-"""Runs a controller that breaks when a file of that name appears in its directory; for tests/crash/test_halt_needs_nobody.py.
+"""Runs a controller that breaks when a file of that name appears in its directory; for tests/crash.
 
-``busy``: a callback keeps the event loop busy. ``hang-commit``: the journal's next append does not return. ``kill-writer``: the
-writer's task ends.
+``busy``: a callback keeps the event loop busy. ``hang-commit``: the journal's next append does not return. ``hang-order``: the
+next append of an order does not return. ``kill-writer``: the writer's task ends.
 """
 
 import asyncio
@@ -22,7 +22,8 @@ _writers: list["asyncio.Task[None]"] = []
 
 
 def _append_or_hang(self: SqliteJournal, records: Sequence[Record], at: Millis) -> tuple[Entry, ...]:
-    if (HERE / "hang-commit").exists():
+    order = any(record.kind == "order-admitted" for record in records)
+    if (HERE / "hang-commit").exists() or (order and (HERE / "hang-order").exists()):
         time.sleep(600)
     return _append(self, records, at)
 

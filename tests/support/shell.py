@@ -47,6 +47,7 @@ class Shell:
         self.inbox = Inbox(bound=8)
         self.performed: list[Effect] = []
         self.on_perform: Callable[[Effect], None] = self.performed.append
+        self.on_prepare: Callable[[Effect], None] = lambda _: None
         self.writer = Writer(
             journal=self.journal,
             state=desk.state,
@@ -54,10 +55,14 @@ class Shell:
             permits=self.permits,
             inbox=self.inbox,
             perform=self._perform,
+            prepare=self._prepare,
         )
 
     def _perform(self, effect: Effect) -> None:
         self.on_perform(effect)
+
+    def _prepare(self, effect: Effect) -> None:
+        self.on_prepare(effect)
 
     def ask(self, input_: i.Input) -> asyncio.Future[Decision]:
         return self.inbox.request(input_, self.clock.monotonic_ns())

@@ -22,10 +22,12 @@ A batch
 The order of the steps
     1. Decide.   ``decide(state, input, now)`` is pure. It returns events, effects, the next state and a reply.
     2. Latch.    If a decision holds a ``Latch``, every permit to place an order is revoked at once, in ``_decide_input``.
-    3. Append.   The events go to the journal. The batch is durable or it does not count.
-    4. Publish.  ``state`` becomes the state after the batch and the permit is renewed, or revoked. Then every follower gets the
+    3. Prepare.  The signature of an order is asked for, so that the signer works while the disk does (ADR 48). Nothing leaves for
+                 a venue, and what was prepared is used only in step 6.
+    4. Append.   The events go to the journal. The batch is durable or it does not count.
+    5. Publish.  ``state`` becomes the state after the batch and the permit is renewed, or revoked. Then every follower gets the
                  ``CommittedBatch``: recent history, traces, checkpoints, snapshots, the latch file, the disk reserve.
-    5. Act.      Each caller gets its reply, and each effect is started: orders, cancels, look-ups, alerts.
+    6. Act.      Each caller gets its reply, and each effect is started: orders, cancels, look-ups, alerts.
     An order is therefore in the journal before a byte of it leaves this process. After a crash the next start finds it there and
     asks the venue what became of it.
 
@@ -186,6 +188,7 @@ class Writer:
         permits: PermitOffice,
         inbox: Inbox,
         perform: Callable[[Effect], None],
+        prepare: Callable[[Effect], None] | None = None,
         on_failure: Callable[[Failure], None] | None = None,
         on_halt: Callable[[str], None] | None = None,
     ) -> None:
@@ -196,6 +199,7 @@ class Writer:
         self._permits = permits
         self._inbox = inbox
         self._perform = perform
+        self._prepare = prepare
         self._followers: list[Callable[[CommittedBatch], None]] = []
         self._on_failure = on_failure
         self._on_halt = on_halt
@@ -261,6 +265,7 @@ class Writer:
             return
         try:
             batch = self._decide_batch(inputs)
+            self._prepare_effects(batch)
             entries = self._append(batch)
             if entries:
                 self._renewed_ns = batch.began_ns
@@ -279,6 +284,7 @@ class Writer:
         batch: _Batch | None = None
         try:
             batch = self._decide_batch(inputs)
+            self._prepare_effects(batch)
             while batch is not None:
                 entries = await self._append_leased(batch, executor)
                 if self.failed_because:
@@ -324,6 +330,12 @@ class Writer:
         batch.decided_ns = self._clock.monotonic_ns()
         if self._leased is not None and self._on_halt is not None and batch.halts:
             _attempt(self._on_halt, batch.after.halt_reason)
+
+    def _prepare_effects(self, batch: _Batch) -> None:
+        if self._prepare is not None:
+            for _, decision in batch.decided:
+                for effect in decision.effects:
+                    _attempt(self._prepare, effect)
 
     def _append(self, batch: _Batch) -> tuple[Entry, ...]:
         return self._journal.append([Record(event.kind, event_codec.encode(event)) for event in batch.events], batch.at)

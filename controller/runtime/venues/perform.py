@@ -27,6 +27,7 @@ from exchange.ports import (
     Clock,
     Permit,
     PlaceOutcome,
+    PreparingVenue,
     Rejected,
     Unknown,
     Venue,
@@ -78,6 +79,13 @@ class Performer:
         self.look_ups = LookUps(venues, inbox, clock, self._start, owner)
         self._cancelling_all: set[VenueName] = set()
         self._cancel_again: dict[VenueName, tuple[CancelAll, int]] = {}
+
+    def prepare(self, effect: Effect) -> None:
+        """Begin what an order will need while its events become durable (ADR 48). Nothing leaves for the venue."""
+        if isinstance(effect, Place):
+            venue = self._venues[effect.venue]
+            if isinstance(venue, PreparingVenue):
+                venue.prepare(effect.intent, self._permits.current())
 
     def perform(self, effect: Effect) -> None:
         """Start to carry out one effect."""

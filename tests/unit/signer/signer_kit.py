@@ -63,8 +63,18 @@ class SetClock:
 class Desk:
     """One signer with its memory file; ``restart`` makes a new one on the same file."""
 
-    def __init__(self, path: Path, *, mode: Mode = Mode.TEAM, buys_most: int = 3, per_second: int = 1_000, most: str = "8") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        mode: Mode = Mode.TEAM,
+        buys_most: int = 3,
+        per_second: int = 1_000,
+        most: str = "8",
+        epoch: int = EPOCH,
+    ) -> None:
         self.clock = SetClock()
+        self.epoch = epoch
         self.path = path / "signer.json"
         self.mode, self.buys_most, self.per_second, self.most = mode, buys_most, per_second, Decimal(most)
         self.number = 0
@@ -82,7 +92,7 @@ class Desk:
             Account("mx0live", SECRET, limits, self.per_second, live),
         ]
         self.service = SignerService(accounts, self.clock)
-        self.ask(Kind.LEAD, LIVE, b"%d" % EPOCH)
+        self.ask(Kind.LEAD, LIVE, b"%d" % self.epoch)
 
     def ask(self, kind: Kind, venue: int, body: bytes) -> bytes:
         """The body of the answer. Raises ``Refused`` with the code of a refusal."""
@@ -95,7 +105,7 @@ class Desk:
         raise Refused(message, code=code, remedy=remedy)
 
     def permit(self, **changes: Any) -> PermitFrame:
-        return PermitFrame(**({"epoch": EPOCH, "serial": 1, "deadline_ns": self.clock.ns + 4_000_000_000} | changes))
+        return PermitFrame(**({"epoch": self.epoch, "serial": 1, "deadline_ns": self.clock.ns + 4_000_000_000} | changes))
 
     def order(self, intent: OrderIntent, venue: int = LIVE, **permit: Any) -> bytes:
         return self.ask(Kind.ORDER, venue, protocol.order_body(self.permit(**permit), payload_of(intent)))

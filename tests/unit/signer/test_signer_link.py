@@ -12,7 +12,7 @@ from controller.signer import protocol
 from controller.signer.protocol import Kind
 from controller.signer.remote import Link, RemoteSigner
 from exchange.errors import GatehouseError, Refused, VenueError
-from exchange.model import OrderIntent, OrderType, Side
+from exchange.model import Millis, OrderIntent, OrderType, Side
 from exchange.ports import VenueName
 from tests.support.permits import Leaving
 from tests.unit.signer.signer_kit import payload_of
@@ -37,6 +37,8 @@ class Permit(Leaving):
 
 class Peer:
     """The other end of the socket, in the test's hands."""
+
+    at = Millis(1_790_000_000_000)
 
     def __init__(self) -> None:
         ours, self.socket = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
