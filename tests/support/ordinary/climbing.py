@@ -16,16 +16,21 @@ OFTEN_S, SELDOM_S = 1.5, 20.0
 """Seconds between two orders that fill: while a gate asks for them, and else. Every fill costs a fee."""
 
 
-async def climb(scene: Scene, position: str, *, within: float = 240) -> None:
-    """Go up until the position is ``position``; the gates decide when, and drills that they miss are practised. The bot trades."""
+async def climb(scene: Scene, position: str, *, within: float = 900) -> bool:
+    """Go up until the position is ``position``; the gates decide when, and drills that they miss are practised. The bot trades.
+
+    Returns whether it got there; not when the deployment is HALTED.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + within
     if (await scene.until(lambda _: True))["position"] == position:
-        return
+        return True
     scene.pace(OFTEN_S)
-    while (status := await scene.until(lambda now: now["position"] == position or _may_go_up(now), within=within))[
-        "position"
-    ] != position:
+    while True:
+        status = await scene.until(lambda now: now["position"] == position or _halted(now) or _may_go_up(now), within=within)
+        if _halted(status) or status["position"] == position:
+            scene.pace(SELDOM_S)
+            return not _halted(status)
         assert loop.time() < end, f"{position} was not reached: {await why(scene)}"
         if status["stage"] == "VALIDATED" and (needed := status["oversight"]["drills_needed"]):
             # A policy or an account that changed voids them.
@@ -37,7 +42,10 @@ async def climb(scene: Scene, position: str, *, within: float = 240) -> None:
             code = "" if answer.status_code == 200 else answer.json()["error"]["code"]
             assert code in {"", "gate-not-passed"}, answer.text
         await asyncio.sleep(2)
-    scene.pace(SELDOM_S)
+
+
+def _halted(status: dict[str, Any]) -> bool:
+    return bool(status["stage"] == "HALTED")
 
 
 async def why(scene: Scene) -> str:
