@@ -262,7 +262,10 @@ REBOOT = Expected(Outcome.GAP, 60_000)
 OFFLINE = Expected(Outcome.DENIED, 170_000)
 BOOKED = Expected(Outcome.GAP, 30_000, sees="money of the owner was booked")
 UNEXPLAINED = Expected(
-    Outcome.HALT, sees="differ", way_out=f"rebaseline, {RESUME} to VALIDATED: this key may not read the history", differs=("live",)
+    Outcome.HALT,
+    sees="does not reconcile",
+    way_out=f"rebaseline, {RESUME} to VALIDATED: this key may not read the history",
+    differs=("live",),
 )
 MOVED = BOOKED if Permission.SPOT_WITHDRAW_READ in TRADES_ONLY else UNEXPLAINED
 """Money that comes or goes at the live venue: explained where the key may read the history, else a person accepts it."""
