@@ -104,14 +104,27 @@ async def settled(scene: Scene, seq: int) -> None:
         await asyncio.sleep(0.5)
 
 
-def is_halt(entry: dict[str, Any]) -> bool:
-    """Whether the deployment became HALTED."""
-    return entry["kind"] == "stage-changed" and entry["body"]["stage"] == "HALTED"
+def _is_halt(entry: dict[str, Any]) -> bool:
+    return bool(entry["kind"] == "stage-changed" and entry["body"]["stage"] == "HALTED")
 
 
-def is_demotion(entry: dict[str, Any]) -> bool:
-    """Whether a guard demoted the deployment."""
-    return entry["kind"] == "stage-changed" and entry["body"]["cause"] == "soft-breach"
+def between(entries: list[dict[str, Any]]) -> Seen | None:
+    """A halt or a demotion by a guard among entries from between two events, where nothing has caused one; ``None`` without one."""
+    halted = [one for one in entries if _is_halt(one)]
+    demoted = [one for one in entries if one["kind"] == "stage-changed" and one["body"]["cause"] == "soft-breach"]
+    if not halted and not demoted:
+        return None
+    moved = (halted or demoted)[0]["body"]
+    seen = read(
+        _position(moved["from_stage"], moved["from_step"]), entries, entries[0]["at_ms"], _position(moved["stage"], moved["step"])
+    )
+    # People stop and start the deployment between events, so the gap says nothing.
+    seen.gap_ms = 0
+    return seen
+
+
+def _position(stage: str, step: int) -> str:
+    return f"{stage} step {step}" if step else stage
 
 
 def read(before: str, entries: list[dict[str, Any]], began_ms: int, after: str) -> Seen:
@@ -127,7 +140,7 @@ def read(before: str, entries: list[dict[str, Any]], began_ms: int, after: str) 
             seen.guards.append(f"{body['level']} by {body['guard']}".lower())
         elif kind == "disarmed":
             seen.disarmed.append(f"disarmed: {body['reason'][:50]}")
-        elif is_halt(entry):
+        elif _is_halt(entry):
             seen.halt = body["reason"]
         elif kind == "capital-moved":
             seen.notes.append("money of the owner was booked")

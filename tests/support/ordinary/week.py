@@ -62,8 +62,8 @@ class Week:
     async def play(self, positions: Sequence[str] = POSITIONS, *, drills: bool = True) -> None:
         """Go up through the positions, with every event that belongs to each. Without drills the way ends before real money."""
         await self.scene.start()
-        await self.scene.until(lambda now: now["armed"], within=180)
         await self.scene.trade()
+        await self.scene.until(lambda now: now["armed"], within=180)
         for position in positions:
             await self.climb(position)
             self.say(f"at {position}")
@@ -108,16 +108,9 @@ class Week:
     async def _between(self) -> None:
         """Judge what is in the journal since the last event: a halt or a demotion there has no cause."""
         entries = await judging.since(self.scene, self._judged)
-        halted = [one for one in entries if judging.is_halt(one)]
-        demoted = [one for one in entries if judging.is_demotion(one)]
-        if not halted and not demoted:
-            self._judged = entries[-1]["seq"] if entries else self._judged
-            return
-        first = (halted or demoted)[0]["body"]
-        position = f"{first['from_stage']} step {first['from_step']}" if first["from_step"] else first["from_stage"]
-        seen = judging.read(position, entries, entries[0]["at_ms"], "HALTED" if halted else first["stage"])
-        seen.gap_ms = 0
-        self._add(Row(BETWEEN, position, e.ON, seen, judging.problem(e.ON, seen)), entries)
+        if (seen := judging.between(entries)) is not None:
+            self._add(Row(BETWEEN, seen.before, e.ON, seen, judging.problem(e.ON, seen)), entries)
+        self._judged = entries[-1]["seq"] if entries else self._judged
 
     def _add(self, row: Row, entries: Sequence[dict[str, Any]]) -> None:
         self.rows.append(row)

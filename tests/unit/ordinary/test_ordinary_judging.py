@@ -10,11 +10,13 @@ from policies.document import load_policy
 from policies.floors import violations
 from policies.stage import Environment, Mode
 from tests.support.ordinary import soak, world
-from tests.support.ordinary.judging import Expected, Outcome, Seen, problem, read
+from tests.support.ordinary.judging import Expected, Outcome, Seen, between, problem, read
 from tests.support.ordinary.scene import policy_text
 
 GAP = Expected(Outcome.GAP, 10_000)
 HALT = Expected(Outcome.HALT, sees="quote-stale", way_out="resume")
+MOVED = Expected(Outcome.HALT, sees="reconcile", way_out="rebaseline", differs=("live",))
+DOWN = Expected(Outcome.DEMOTED, to="LIVE_€10", way_out="climb")
 
 
 def entry(kind: str, at_ms: int = 0, **body: Any) -> dict[str, Any]:
@@ -36,6 +38,11 @@ def sampled(at_ms: int, *, covered: bool = True) -> dict[str, Any]:
         (HALT, Seen("LIVE_€10", "HALTED", halt="quote-stale: 60 s"), ""),
         (HALT, Seen("LIVE_€10", "HALTED", halt="daily-loss"), "the halt does not say 'quote-stale'"),
         (HALT, Seen("LIVE_€10", "LIVE_€10", orders=1), "it did not halt"),
+        (HALT, Seen("LIVE_€10", "HALTED", halt="quote-stale", differs=("live",)), "the accounts that differ from our books: live"),
+        (MOVED, Seen("LIVE_€10", "HALTED", halt="live does not reconcile", differs=("live",)), ""),
+        (MOVED, Seen("LIVE_€10", "HALTED", halt="live does not reconcile"), "the accounts that differ from our books: none"),
+        (DOWN, Seen("RAMPING step 1", "LIVE_€10"), ""),
+        (DOWN, Seen("RAMPING step 1", "RAMPING step 1", orders=1), "it is at RAMPING step 1"),
     ],
 )
 def test_what_was_seen_is_held_against_what_was_expected(expected: Expected, seen: Seen, named: str) -> None:
@@ -53,6 +60,26 @@ def test_guards_and_halts_are_read_from_the_journal() -> None:
     halted = entry("stage-changed", stage="HALTED", reason="quote-stale: no quote for 60 s")
     assert read("LIVE_€10", [raised], 0, "LIVE_€10").guards == ["cancel_all by quote-stale"]
     assert read("LIVE_€10", [raised, halted], 0, "HALTED").halt == "quote-stale: no quote for 60 s"
+
+
+def moved(stage: str, cause: str) -> dict[str, Any]:
+    return entry("stage-changed", from_stage="RAMPING", from_step=1, stage=stage, step=0, cause=cause, reason="a guard")
+
+
+def test_a_halt_between_two_events_is_a_false_one() -> None:
+    seen = between([sampled(1_000), moved("HALTED", "breach")])
+    assert seen is not None
+    assert problem(GAP, seen) == "a false halt"
+
+
+def test_a_demotion_between_two_events_is_named() -> None:
+    seen = between([sampled(1_000), moved("LIVE_€10", "soft-breach")])
+    assert seen is not None
+    assert (seen.before, seen.after, problem(GAP, seen)) == ("RAMPING step 1", "LIVE_€10", "it was demoted")
+
+
+def test_moves_that_people_sign_between_two_events_are_nothing() -> None:
+    assert between([sampled(1_000), moved("LIVE_€10", "demote"), sampled(90_000)]) is None
 
 
 def test_growth_compares_the_last_quarter_with_the_second() -> None:
