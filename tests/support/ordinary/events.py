@@ -254,7 +254,11 @@ def _token(scene: Scene) -> dict[str, str]:
 
 
 RESUME = "resume with a post-mortem"
-BLIND = Expected(Outcome.HALT, sees="quote-stale", way_out=f"{RESUME} once MEXC answers; the policy waits 60 s with real money")
+BLIND = Expected(
+    Outcome.HALT,
+    sees="clock-offset cannot be judged",
+    way_out=f"{RESUME} once MEXC answers; with real money the policy waits 30 s for its clock and 60 s for a quote",
+)
 DENIED = Expected(Outcome.DENIED, 30_000)
 PAUSED = Expected(Outcome.DENIED, 110_000)
 OVERLOAD = Expected(Outcome.DENIED, 60_000)
