@@ -72,6 +72,11 @@ def enter(directory: Path, arguments: Sequence[str]) -> list[str]:
         copy = directory / name.replace("/", "-")
         copy.write_text(shortened((ROOT / name).read_text(), changes))
         covers[copy] = ROOT / name
+        # What Python compiles of the copies stays in this world.
+        compiled, compiled_here = (ROOT / name).with_name("__pycache__"), copy.with_suffix(".compiled")
+        compiled.mkdir(exist_ok=True)
+        compiled_here.mkdir()
+        covers[compiled_here] = compiled
     lines = ["set -e", "ip link set lo up", *(f"mount --bind '{copy}' '{covered}'" for copy, covered in covers.items())]
     script = directory / "enter.sh"
     # The shell stays: as the first process of the namespace it has to collect those whose parents are gone.
@@ -88,11 +93,10 @@ def shortened(text: str, changes: Sequence[tuple[str, str]]) -> str:
 
 
 def environment(directory: Path) -> dict[str, str]:
-    """The variables of every process in the world: its CA, and no compiled copies of covered files."""
+    """The variables of every process in the world, with its CA."""
     return {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "SSL_CERT_FILE": str(directory / "ca.pem"),
         "XDG_STATE_HOME": str(directory / "state"),
     }
