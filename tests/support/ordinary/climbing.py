@@ -66,7 +66,8 @@ def too_long(gates: Sequence[dict[str, Any]]) -> bool:
     ratio, threshold = (Decimal(rules["coverage_ratio"][name] or 0) for name in ("measured", "threshold"))
     covered_ms = Decimal(rules["covered_ms"]["measured"] or 0)
     if not ratio:
-        return True
+        # Nothing is covered yet: the run has just begun.
+        return False
     return (threshold * covered_ms / ratio - covered_ms) / (1 - threshold) > Decimal(LONGEST_WAIT_S * 1000)
 
 

@@ -105,7 +105,8 @@ async def settled(scene: Scene, seq: int) -> None:
 
 
 def _is_halt(entry: dict[str, Any]) -> bool:
-    return bool(entry["kind"] == "stage-changed" and entry["body"]["stage"] == "HALTED")
+    """Whether the deployment was halted, and not by people."""
+    return entry["kind"] == "stage-changed" and entry["body"]["stage"] == "HALTED" and entry["body"]["cause"] != "halt"
 
 
 def between(entries: list[dict[str, Any]]) -> Seen | None:

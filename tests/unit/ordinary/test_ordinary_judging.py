@@ -58,7 +58,7 @@ def test_the_longest_time_between_covered_samples_is_the_gap() -> None:
 
 def test_guards_and_halts_are_read_from_the_journal() -> None:
     raised = entry("guard-level-changed", level="CANCEL_ALL", guard="quote-stale")
-    halted = entry("stage-changed", stage="HALTED", reason="quote-stale: no quote for 60 s")
+    halted = entry("stage-changed", stage="HALTED", cause="breach", reason="quote-stale: no quote for 60 s")
     assert read("LIVE_€10", [raised], 0, "LIVE_€10").guards == ["cancel_all by quote-stale"]
     assert read("LIVE_€10", [raised, halted], 0, "HALTED").halt == "quote-stale: no quote for 60 s"
 
@@ -79,11 +79,12 @@ def test_a_demotion_between_two_events_is_named() -> None:
     assert (seen.before, seen.after, problem(GAP, seen)) == ("RAMPING step 1", "LIVE_€10", "it was demoted")
 
 
-def test_moves_that_people_sign_between_two_events_are_nothing() -> None:
-    assert between([sampled(1_000), moved("LIVE_€10", "demote"), sampled(90_000)]) is None
+@pytest.mark.parametrize("signed", [moved("LIVE_€10", "demote"), moved("HALTED", "halt"), moved("MOCK", "set-policy")])
+def test_moves_that_people_sign_between_two_events_are_nothing(signed: dict[str, Any]) -> None:
+    assert between([sampled(1_000), signed, sampled(90_000)]) is None
 
 
-@pytest.mark.parametrize(("covered_ms", "ratio", "long"), [("30000", "0.99", False), ("30000", "0.98", True), ("0", "", True)])
+@pytest.mark.parametrize(("covered_ms", "ratio", "long"), [("30000", "0.99", False), ("30000", "0.98", True), ("0", "", False)])
 def test_a_run_begins_anew_when_an_old_gap_would_need_minutes(covered_ms: str, ratio: str, long: bool) -> None:
     # 0.3 s of 30.3 s are 0.5 % of 60 s, and 0.6 s of 30.6 s are 0.5 % of 122 s.
     rules = [
