@@ -38,6 +38,7 @@ async def climb(scene: Scene, position: str, *, within: float = 900) -> bool:
             scene.pace(SELDOM_S)
             return not _halted(status)
         assert loop.time() < end, f"{position} was not reached: {await why(scene)}"
+        assert scene.bot_process is None or scene.bot_process.returncode is None, "the bot has ended; its log says why"
         if status["stage"] == "VALIDATED" and (needed := status["oversight"]["drills_needed"]):
             # A policy or an account that changed voids them.
             for one in needed:

@@ -122,7 +122,10 @@ class Scene(Rig):
 
     def pace(self, seconds: float) -> None:
         """Seconds between two orders of the bot that fill."""
-        (self.directory / "pace").write_text(str(seconds))
+        new = self.directory / "pace.new"
+        new.write_text(str(seconds))
+        # The bot reads the file at any moment.
+        new.replace(self.directory / "pace")
 
     async def rest(self) -> None:
         """Stop the bot."""
