@@ -52,7 +52,7 @@ from controller.runtime.venues.perform import Performer
 from controller.runtime.venues.rates import RateWatch, ReadRate
 from controller.runtime.venues.reconcile import Sweeper
 from controller.runtime.venues.strangers import Strangers
-from controller.runtime.venues.symbol_rules import RulesKeeper
+from controller.runtime.venues.symbol_rules import RulesReader
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
 from exchange.model import Fill, OrderStatus, SymbolRules
@@ -146,7 +146,7 @@ class Assembly:
         )
         lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
         self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
-        self._rules = RulesKeeper(parts.venues, parts.rules, parts.policy.symbols)
+        self._rules = RulesReader(parts.venues, parts.rules, parts.policy.symbols)
         self._performer = self._make_performer()
         self.writer = writer = Writer(
             journal=parts.journal,

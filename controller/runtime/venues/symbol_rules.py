@@ -37,7 +37,7 @@ def after_refusal(rules: SymbolRules, intent: OrderIntent, code: int) -> SymbolR
     return rules
 
 
-class RulesKeeper:
+class RulesReader:
     """Changes ``rules`` in place. A venue that does not answer keeps those that were read last."""
 
     def __init__(

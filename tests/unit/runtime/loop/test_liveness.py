@@ -105,7 +105,7 @@ def test_a_loop_that_waits_for_a_processor_for_too_long_is_stuck(watched: Watche
     assert len(watched.stuck) == 1
 
 
-def test_time_that_the_loop_waited_before_it_stood_still_does_not_excuse_it(watched: Watched) -> None:
+def test_time_that_was_waited_before_the_loop_stood_still_does_not_count(watched: Watched) -> None:
     watched.pass_time(STUCK_AFTER_NS, turns=True, decides=True, waits=1)
     watched.pass_time(STUCK_AFTER_NS, turns=False, decides=False)
     assert len(watched.stuck) == 1

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from controller.runtime.venues import symbol_rules
-from controller.runtime.venues.symbol_rules import RulesKeeper, after_refusal
+from controller.runtime.venues.symbol_rules import RulesReader, after_refusal
 from exchange.errors import Unreachable
 from exchange.model import OrderIntent, OrderType, Side, SymbolRules
 from exchange.ports import VenueName
@@ -52,9 +52,9 @@ class Answering:
         return {self.rules.symbol: self.rules}
 
 
-def keeper_of(venue: Answering) -> tuple[RulesKeeper, dict[str, SymbolRules]]:
+def reader_of(venue: Answering) -> tuple[RulesReader, dict[str, SymbolRules]]:
     rules = {"BTCUSDT": RULES}
-    return RulesKeeper({VenueName.LIVE: venue}, {VenueName.LIVE: rules}, ("BTCUSDT",)), rules  # type: ignore[dict-item]
+    return RulesReader({VenueName.LIVE: venue}, {VenueName.LIVE: rules}, ("BTCUSDT",)), rules  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(
@@ -80,40 +80,40 @@ def test_a_refused_sale_closes_sales_and_not_buys() -> None:
 
 async def test_the_next_order_sees_the_closed_symbol_before_any_reading() -> None:
     venue = Answering(RULES)
-    keeper, rules = keeper_of(venue)
-    keeper.refused(VenueName.LIVE, BUY, ErrorCode.TRADING_SUSPENDED)
+    reader, rules = reader_of(venue)
+    reader.refused(VenueName.LIVE, BUY, ErrorCode.TRADING_SUSPENDED)
     assert (rules["BTCUSDT"].trading, venue.asked) == (False, 0)
 
 
 async def test_a_refusal_by_the_mock_executor_changes_no_venues_rules() -> None:
-    keeper, rules = keeper_of(Answering(RULES))
-    keeper.refused(VenueName.MOCK, BUY, ErrorCode.TRADING_SUSPENDED)
+    reader, rules = reader_of(Answering(RULES))
+    reader.refused(VenueName.MOCK, BUY, ErrorCode.TRADING_SUSPENDED)
     assert rules["BTCUSDT"] == RULES
 
 
 async def test_the_next_reading_opens_the_symbol_again() -> None:
     venue = Answering(RULES)
-    keeper, rules = keeper_of(venue)
-    keeper.refused(VenueName.LIVE, BUY, ErrorCode.TRADING_SUSPENDED)
-    await keeper.read()
+    reader, rules = reader_of(venue)
+    reader.refused(VenueName.LIVE, BUY, ErrorCode.TRADING_SUSPENDED)
+    await reader.read()
     assert rules["BTCUSDT"] == RULES
 
 
 async def test_a_venue_that_does_not_answer_keeps_the_last_rules() -> None:
     venue = Answering(replace(RULES, trading=False))
     venue.silent = True
-    keeper, rules = keeper_of(venue)
-    await keeper.read()
+    reader, rules = reader_of(venue)
+    await reader.read()
     assert rules["BTCUSDT"] == RULES
 
 
 async def test_a_refusal_is_followed_by_a_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(symbol_rules, "READ_AGAIN_AFTER_S", 0.0)
     venue = Answering(replace(RULES, trading=False))
-    keeper, _ = keeper_of(venue)
-    task = asyncio.create_task(keeper.run())
+    reader, _ = reader_of(venue)
+    task = asyncio.create_task(reader.run())
     await asyncio.sleep(0)
     assert venue.asked == 0
-    keeper.refused(VenueName.LIVE, BUY, ErrorCode.TRADING_SUSPENDED)
+    reader.refused(VenueName.LIVE, BUY, ErrorCode.TRADING_SUSPENDED)
     await venue.was_asked.wait()
     task.cancel()
