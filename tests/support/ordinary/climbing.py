@@ -18,7 +18,7 @@ OFTEN_S, SELDOM_S = 1.5, 20.0
 """Seconds between two orders that fill: while a gate asks for them, and else. Every fill costs a fee."""
 
 LONGEST_WAIT_S = 200.0
-"""How long a run goes on only until an old gap is a small enough share of it, as one of a second is. With longer ones it begins anew."""
+"""How long a run waits until a gap is a small enough share of it: 200 s for one of a second. After a longer one it begins anew."""
 
 BELOW = {"TESTNET_VALIDATING": "MOCK", "VALIDATED": "TESTNET_VALIDATING", "LIVE_€10": "VALIDATED", "RAMPING": "LIVE_€10"}
 """Where a run begins anew: one stage down, from where people climb again."""
