@@ -53,9 +53,9 @@ from controller.runtime.venues.perform import Performer
 from controller.runtime.venues.rates import RateWatch, ReadRate
 from controller.runtime.venues.reconcile import Sweeper
 from controller.runtime.venues.strangers import Strangers
+from controller.runtime.venues.symbol_rules import RulesReader
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
-from exchange.errors import GatehouseError
 from exchange.model import Fill, OrderStatus, SymbolRules
 from exchange.ports import Clock, MarketFeed, MarketHistory, StreamGap, Venue, VenueName
 from policies.eur import RateSource
@@ -64,7 +64,6 @@ from policies.schema import OnStop, Policy
 _log = logging.getLogger(__name__)
 
 SWEEP_EVERY_S = 3.0
-RULES_EVERY_S = 60.0
 _IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
 
 
@@ -151,6 +150,7 @@ class Assembly:
         self._candles = Candles(sources=parts.market_histories, feeds=parts.feeds, own_history=parts.own_history, clock=clock)
         lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
         self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
+        self._rules = RulesReader(parts.venues, parts.rules, parts.policy.symbols)
         self._performer = self._make_performer()
         self.writer = writer = Writer(
             journal=parts.journal,
@@ -252,6 +252,7 @@ class Assembly:
             owner=lambda venue, order_id: self.writer.state.ledger(venue).ids.get(order_id),
             strangers=self._strangers,
             read_account=lambda venue: self._sweepers[venue].look_now(),
+            on_refused=self._rules.refused,
         )
 
     def _make_disk_reserve(self) -> DiskReserve | None:
@@ -331,7 +332,7 @@ class Assembly:
         parts = self._parts
         examiner = Examiner(examine=parts.examine, current_state=lambda: self.writer.state, inbox=self._inbox, clock=parts.clock)
         work: dict[str, Callable[[], Awaitable[None]]] = {
-            "symbol rules": partial(_refresh_rules, parts.venues, parts.rules, parts.policy),
+            "symbol rules": self._rules.run,
             "checkpoints": partial(parts.publisher.run, self.halt_for_integrity),
             "account checks": examiner.run,
             "snapshots": parts.snapshot_schedule.run,
@@ -466,18 +467,3 @@ async def _listen(venue: Venue, inbox: Inbox, clock: Clock, after_gap: Callable[
             if not isinstance(event, Fill):
                 strangers.streamed(venue.name, event)
             inbox.fact(VenueReported(venue.name, event), clock.monotonic_ns())
-
-
-async def _refresh_rules(
-    venues: Mapping[VenueName, Venue], rules: Mapping[VenueName, dict[str, SymbolRules]], policy: Policy
-) -> None:
-    """Read the symbol rules again: a side that the venue suspends must stop orders (execution-safety.md §1.3)."""
-    while True:
-        await asyncio.sleep(RULES_EVERY_S)
-        for name, current in rules.items():
-            try:
-                fresh = await venues[name].symbol_rules(policy.symbols)
-            except GatehouseError:
-                continue
-            current.clear()
-            current.update(fresh)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from threading import get_native_id
 
 from controller.runtime.followers.latchfile import LatchFile, LatchFileWatch, LatchMarkWriter
 from controller.runtime.loop.immediate_halt import ImmediateHalt
 from controller.runtime.loop.liveness import Liveness
 from controller.runtime.loop.permit import PermitOffice
+from controller.runtime.loop.starvation import Starvation
 from exchange.ports import Clock
 
 PRACTICE = "drill"
@@ -20,7 +22,10 @@ PRACTICE = "drill"
 
 
 class HaltThreads:
-    """Both threads of one process. ``on_stuck`` is called once, on the liveness thread; the permits are suspended for good then."""
+    """Both threads of one process. ``on_stuck`` is called once, on the liveness thread; the permits are suspended for good then.
+
+    Make it on the event loop's thread.
+    """
 
     def __init__(
         self,
@@ -40,6 +45,7 @@ class HaltThreads:
         self._on_stuck = on_stuck
         self._loop: asyncio.AbstractEventLoop | None = None
         self._practice: tuple[str, int] = ("", 0)
+        self._starvation = Starvation(get_native_id())
         self._liveness = Liveness(
             clock=clock,
             permits=permits,
@@ -48,6 +54,7 @@ class HaltThreads:
             on_signal=lambda: self._asked("the signal SIGUSR1", "an operator sent SIGUSR1"),
             on_stuck=self._stuck,
             on_practice=self._practised,
+            waited=self._starvation.waited_ns,
         )
         self._latch_watch = LatchFileWatch(latch, latch_marks, lambda reason: self._asked("the latch file", reason))
 
@@ -61,6 +68,7 @@ class HaltThreads:
         """Watch no more."""
         self._liveness.stop()
         self._latch_watch.stop()
+        self._starvation.close()
 
     def practise_halt(self, command_id: str) -> None:
         """Practise, for a drill, the halt that needs nobody: on the watching thread, then on the loop, then in the writer.

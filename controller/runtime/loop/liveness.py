@@ -5,9 +5,10 @@ when the writer last decided a tick. Both move four times a second while all is 
 
     ``SUSPEND_AFTER_NS`` without progress: no permit counts, so no order leaves. It ends by itself when progress resumes.
     ``STUCK_AFTER_NS`` without progress, or a halt that the loop does not take within ``HALT_TAKEN_WITHIN_NS``: the writer is stuck.
-        ``on_stuck`` is called once, on this thread, and ends the process.
+        ``on_stuck`` is called once, on this thread, and ends the process. Time in which the loop's thread waited for a processor
+        does not count here, because on an overloaded machine it is slow and not stuck; but after ``STARVED_AFTER_NS`` it ends too.
 
-Only time that this thread was awake counts. After a suspended machine or on a starved one, the writer gets as long as this thread.
+Only time that this thread was awake counts, so a suspended machine is not stuck.
 
 SIGUSR1 reaches this thread although the event loop is blocked: the process keeps that signal pending (``block_halt_signal``), and
 this thread takes it.
@@ -31,6 +32,7 @@ _MOST_COUNTED_NS = 500_000_000
 
 SUSPEND_AFTER_NS = 2_000_000_000
 STUCK_AFTER_NS = 5_000_000_000
+STARVED_AFTER_NS = 30_000_000_000
 HALT_TAKEN_WITHIN_NS = 1_000_000_000
 HALT_SIGNAL = signal.SIGUSR1
 
@@ -42,14 +44,25 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One instant that must move on: its last value, and for how long this thread has seen it stand still, in nanoseconds."""
+    """One instant that must move on: its last value, and for how long this thread has seen it stand still, in nanoseconds.
+
+    ``stuck_ns`` is the part of it in which the loop's thread did not wait for a processor.
+    """
 
     at_ns: int
     still_ns: int = 0
+    stuck_ns: int = 0
 
-    def observed(self, at_ns: int, awake_ns: int) -> Watched:
-        """What is known after one more poll, ``awake_ns`` after the one before."""
-        return Watched(at_ns) if at_ns != self.at_ns else replace(self, still_ns=self.still_ns + awake_ns)
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing can be expected of it any more."""
+        return self.stuck_ns >= STUCK_AFTER_NS or self.still_ns >= STARVED_AFTER_NS
+
+    def observed(self, at_ns: int, awake_ns: int, waited_ns: int) -> Watched:
+        """What is known after one more poll, ``awake_ns`` after the one before, of which the loop waited ``waited_ns``."""
+        if at_ns != self.at_ns:
+            return Watched(at_ns)
+        return replace(self, still_ns=self.still_ns + awake_ns, stuck_ns=self.stuck_ns + max(0, awake_ns - waited_ns))
 
 
 @contextmanager
@@ -76,14 +89,17 @@ class Liveness:
         on_signal: Callable[[], None],
         on_stuck: Callable[[str], None],
         on_practice: Callable[[], None] = lambda: None,
+        waited: Callable[[], int] = lambda: 0,
     ) -> None:
-        """``on_practice`` is called on this thread after ``practise``."""
+        """``on_practice`` is called on this thread after ``practise``. ``waited``: how long the loop's thread has waited, in ns."""
         self._clock = clock
         self._permits = permits
         self._instants = {"the event loop": loop_turn, "the writer": last_decision}
         self._on_signal = on_signal
         self._on_stuck = on_stuck
         self._on_practice = on_practice
+        self._waited = waited
+        self._waited_ns = waited()
         self._practice = Event()
         self._watched: dict[str, Watched] = {}
         self._polled_ns = clock.monotonic_ns()
@@ -121,15 +137,17 @@ class Liveness:
         now = self._clock.monotonic_ns()
         awake_ns = min(max(0, now - self._polled_ns), _MOST_COUNTED_NS)
         self._polled_ns = now
+        before, self._waited_ns = self._waited_ns, self._waited()
+        waited_ns = self._waited_ns - before
         for name, instant in self._instants.items():
             at_ns = instant()
-            self._watched[name] = self._watched.get(name, Watched(at_ns)).observed(at_ns, awake_ns)
+            self._watched[name] = self._watched.get(name, Watched(at_ns)).observed(at_ns, awake_ns, waited_ns)
         name, worst = max(self._watched.items(), key=lambda one: one[1].still_ns)
         if worst.still_ns < SUSPEND_AFTER_NS:
             self._permits.lift(WHO)
         else:
             self._permits.suspend(WHO, f"{name} has made no progress for {worst.still_ns // 1_000_000} ms")
-        if worst.still_ns >= STUCK_AFTER_NS:
+        if worst.is_stuck:
             self._fire(f"{name} has made no progress for {worst.still_ns // 1_000_000} ms")
         if (reason := self._halt_waits) is not None:
             self._halt_waits_ns += awake_ns

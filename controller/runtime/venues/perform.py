@@ -43,7 +43,7 @@ class Performer:
 
     ``on_alert`` gets alerts, ``on_cancel_all_result`` the result of each cancel-all, ``on_not_empty`` each that takes too long.
     ``owner`` tells our id of the order that a venue's id names, and ``strangers`` which orders are not ours.
-    ``read_account`` has the account of a venue read soon.
+    ``read_account`` has the account of a venue read soon, and ``on_refused`` hears of each refusal and its code.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Performer:
         owner: Callable[[VenueName, str], str | None],
         strangers: Strangers,
         read_account: Callable[[VenueName], None],
+        on_refused: Callable[[VenueName, OrderIntent, int], None] = lambda *_: None,
     ) -> None:
         self._venues = venues
         self._permits = permits
@@ -75,6 +76,7 @@ class Performer:
         self._trades_on = trades_on
         self._strangers = strangers
         self._read_account = read_account
+        self._on_refused = on_refused
         self._tasks: set[asyncio.Task[None]] = set()
         self.look_ups = LookUps(venues, inbox, clock, self._start, owner)
         self._cancelling_all: set[VenueName] = set()
@@ -146,6 +148,8 @@ class Performer:
             outcome = Unknown(f"{type(error).__name__} while sending")
         if isinstance(outcome, Ack | Rejected):
             self.look_ups.venue_answered(venue)
+        if isinstance(outcome, Rejected):
+            self._on_refused(venue, intent, outcome.code)
         self._inbox.fact(PlacementAnswered(intent.client_id, outcome), self._now())
 
     async def _cancel(self, effect: Cancel) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from controller.core.decisions.drills import subject_of
@@ -15,29 +17,71 @@ NEEDED = tuple(kind for kind, spec in DRILLS.items() if spec.metric is not None)
 OFTEN_S, SELDOM_S = 1.5, 20.0
 """Seconds between two orders that fill: while a gate asks for them, and else. Every fill costs a fee."""
 
+LONGEST_WAIT_S = 200.0
+"""How long a run waits until a gap is a small enough share of it: 200 s for one of a second. After a longer one it begins anew."""
 
-async def climb(scene: Scene, position: str, *, within: float = 240) -> None:
-    """Go up until the position is ``position``; the gates decide when, and drills that they miss are practised. The bot trades."""
+BELOW = {"TESTNET_VALIDATING": "MOCK", "VALIDATED": "TESTNET_VALIDATING", "LIVE_€10": "VALIDATED", "RAMPING": "LIVE_€10"}
+"""Where a run begins anew: one stage down, from where people climb again."""
+
+
+async def climb(scene: Scene, position: str, *, within: float = 900) -> bool:
+    """Go up until the position is ``position``; the gates decide when, and drills that they miss are practised. The bot trades.
+
+    A run whose gaps are too large a share of it begins anew, as a real one would go on for days. Returns whether it got there; not
+    when the deployment is HALTED.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + within
-    if (await scene.until(lambda _: True))["position"] == position:
-        return
-    scene.pace(OFTEN_S)
-    while (status := await scene.until(lambda now: now["position"] == position or _may_go_up(now), within=within))[
-        "position"
-    ] != position:
+    while True:
+        status = await scene.until(lambda now: now["position"] == position or _halted(now) or _may_go_up(now), within=within)
+        if _halted(status) or status["position"] == position:
+            scene.pace(SELDOM_S)
+            return not _halted(status)
         assert loop.time() < end, f"{position} was not reached: {await why(scene)}"
+        assert scene.bot_process is None or scene.bot_process.returncode is None, "the bot has ended; its log says why"
         if status["stage"] == "VALIDATED" and (needed := status["oversight"]["drills_needed"]):
             # A policy or an account that changed voids them.
             for one in needed:
                 assert await drill(scene, DrillKind(one["drill"])), one["drill"]
         elif status["pending"] is None:
-            verb = status["next_edges"][0]["verb"]
-            answer = await scene.command(verb, *scene.signers)
-            code = "" if answer.status_code == 200 else answer.json()["error"]["code"]
-            assert code in {"", "gate-not-passed"}, answer.text
+            await _step_up(scene, status)
         await asyncio.sleep(2)
-    scene.pace(SELDOM_S)
+
+
+async def _step_up(scene: Scene, status: dict[str, Any]) -> None:
+    """Sign the next step. While its gate does not pass, the bot fills what the gate misses, or the run begins anew."""
+    answer = await scene.command(status["next_edges"][0]["verb"], *scene.signers)
+    if answer.status_code == 200:
+        return
+    assert answer.json()["error"]["code"] == "gate-not-passed", answer.text
+    gates = (await scene.ask("GET", "/v1/gates")).json()
+    missing = {rule["metric"]: rule for gate in gates for rule in gate["rules"] if rule["verdict"] != "PASS"}
+    scene.pace(OFTEN_S if "fills" in missing else SELDOM_S)
+    if "coverage_ratio" in missing and too_long(gates):
+        await _begin_anew(scene, status["stage"])
+
+
+def too_long(gates: Sequence[dict[str, Any]]) -> bool:
+    """Whether the share of covered time would need more than ``LONGEST_WAIT_S`` to be enough, all of them covered."""
+    rules = {rule["metric"]: rule for gate in gates for rule in gate["rules"]}
+    ratio, threshold = (Decimal(rules["coverage_ratio"][name] or 0) for name in ("measured", "threshold"))
+    covered_ms = Decimal(rules["covered_ms"]["measured"] or 0)
+    if not ratio:
+        # Nothing is covered yet: the run has just begun.
+        return False
+    return (threshold * covered_ms / ratio - covered_ms) / (1 - threshold) > Decimal(LONGEST_WAIT_S * 1000)
+
+
+async def _begin_anew(scene: Scene, stage: str) -> None:
+    if stage == "MOCK":
+        await scene.order_of("halt")
+        await scene.order_of("reset")
+    else:
+        await scene.order_of("demote", target=BELOW[stage])
+
+
+def _halted(status: dict[str, Any]) -> bool:
+    return bool(status["stage"] == "HALTED")
 
 
 async def why(scene: Scene) -> str:

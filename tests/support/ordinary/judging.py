@@ -21,18 +21,23 @@ class Outcome(StrEnum):
     NOTHING = "trades on"
     GAP = "a gap, then it trades on"
     DENIED = "cancelled and denied until it is over, then it trades on"
-    DEMOTED = "cancelled, only sales, then VALIDATED"
+    DEMOTED = "cancelled, then down"
     HALT = "halted"
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """``most_gap_ms`` bounds the gap, ``sees`` must be in what was seen, ``way_out`` says how a halt is left."""
+    """``most_gap_ms`` bounds the gap, ``sees`` must be in what was seen, ``way_out`` says how a halt is left.
+
+    ``to``: where a demotion leads. ``differs``: the venues whose account differs from our books after a halt.
+    """
 
     outcome: Outcome
     most_gap_ms: int = 10_000
     sees: str = ""
     way_out: str = ""
+    to: str = ""
+    differs: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
@@ -43,7 +48,7 @@ class Expected:
             case Outcome.NOTHING:
                 return self.outcome.value
             case Outcome.DEMOTED:
-                return f"{self.outcome}, way out: {self.way_out}"
+                return f"{self.outcome} to {self.to}, way out: {self.way_out}"
             case _:
                 return f"{self.outcome}; at most {self.most_gap_ms / 1000:g} s"
 
@@ -57,6 +62,7 @@ class Seen:
     halt: str = ""
     gap_ms: int = 0
     orders: int = 0
+    differs: tuple[str, ...] = ()
     guards: list[str] = field(default_factory=list)
     disarmed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -98,6 +104,30 @@ async def settled(scene: Scene, seq: int) -> None:
         await asyncio.sleep(0.5)
 
 
+def _is_halt(entry: dict[str, Any]) -> bool:
+    """Whether the deployment was halted, and not by people."""
+    return entry["kind"] == "stage-changed" and entry["body"]["stage"] == "HALTED" and entry["body"]["cause"] != "halt"
+
+
+def between(entries: list[dict[str, Any]]) -> Seen | None:
+    """A halt or a demotion by a guard among entries from between two events, where nothing has caused one; ``None`` without one."""
+    halted = [one for one in entries if _is_halt(one)]
+    demoted = [one for one in entries if one["kind"] == "stage-changed" and one["body"]["cause"] == "soft-breach"]
+    if not halted and not demoted:
+        return None
+    moved = (halted or demoted)[0]["body"]
+    seen = read(
+        _position(moved["from_stage"], moved["from_step"]), entries, entries[0]["at_ms"], _position(moved["stage"], moved["step"])
+    )
+    # People stop and start the deployment between events, so the gap says nothing.
+    seen.gap_ms = 0
+    return seen
+
+
+def _position(stage: str, step: int) -> str:
+    return f"{stage} step {step}" if step else stage
+
+
 def read(before: str, entries: list[dict[str, Any]], began_ms: int, after: str) -> Seen:
     """Make words of the entries since an event that began at ``began_ms``."""
     seen = Seen(before, after)
@@ -111,7 +141,7 @@ def read(before: str, entries: list[dict[str, Any]], began_ms: int, after: str) 
             seen.guards.append(f"{body['level']} by {body['guard']}".lower())
         elif kind == "disarmed":
             seen.disarmed.append(f"disarmed: {body['reason'][:50]}")
-        elif kind == "stage-changed" and body["stage"] == "HALTED":
+        elif _is_halt(entry):
             seen.halt = body["reason"]
         elif kind == "capital-moved":
             seen.notes.append("money of the owner was booked")
@@ -134,11 +164,13 @@ def problem(expected: Expected, seen: Seen) -> str:
     if expected.outcome is Outcome.HALT:
         if not seen.halt:
             return "it did not halt"
+        if seen.differs != expected.differs:
+            return f"the accounts that differ from our books: {', '.join(seen.differs) or 'none'}"
         return "" if expected.sees in seen.halt else f"the halt does not say {expected.sees!r}"
     if seen.halt:
         return "a false halt"
     if expected.outcome is Outcome.DEMOTED:
-        return "" if seen.after == "VALIDATED" else f"it is at {seen.after}"
+        return "" if seen.after == expected.to else f"it is at {seen.after}"
     if seen.after != seen.before:
         return "it was demoted"
     if not seen.orders:

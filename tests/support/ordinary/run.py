@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,8 @@ def main() -> int:
         print(f"skipped: {reason}")
         return 0
     directory = Path(tempfile.mkdtemp(prefix="ordinary-"))
+    # The world ends with this process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     command = world.enter(directory, ["-m", INSIDE, "--inside", str(directory), *sys.argv[1:]])
     try:
         return subprocess.run(command, env=os.environ | world.environment(directory), check=False).returncode

@@ -55,7 +55,6 @@ def policy_text(mode: Mode) -> str:
         return f"{found[1]}{COVERED_MS[int(found[2])]}{found[3]}"
 
     text = re.sub(r'(metric = "covered_ms", op = ">=", threshold = )([\d_]+)(,)', covered, text)
-    text = re.sub(r'(metric = "coverage_ratio", op = ">=", threshold = )[\d.]+', r"\g<1>0.5", text)
     # A sample is taken every second, so a thousand of them are time too.
     text = text.replace("min_samples = 1000", "min_samples = 20")
     text = re.sub(r"\ncovered_ms = [\d_]+", "\ncovered_ms = 20_000", text)
@@ -123,7 +122,10 @@ class Scene(Rig):
 
     def pace(self, seconds: float) -> None:
         """Seconds between two orders of the bot that fill."""
-        (self.directory / "pace").write_text(str(seconds))
+        new = self.directory / "pace.new"
+        new.write_text(str(seconds))
+        # The bot reads the file at any moment.
+        new.replace(self.directory / "pace")
 
     async def rest(self) -> None:
         """Stop the bot."""

@@ -38,9 +38,10 @@ class Soak:
         await scene.start()
         await scene.until(lambda now: now["armed"], within=180)
         await scene.trade()
-        await climb(scene, VALIDATING)
-        await practise(scene)
-        await climb(scene, RAMPING, within=900)
+        for position in (VALIDATING, RAMPING):
+            assert await climb(scene, position, within=900), (await scene.status())["halt_reason"]
+            if position == VALIDATING:
+                await practise(scene)
         scene.pace(FILLS_EVERY_S)
         self._seq = (await scene.status())["seq"]
         began = time.monotonic()

@@ -7,20 +7,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
-from policies import canonical
 from policies.ramp import cap_eur
 from policies.stage import Stage
 from tests.support.ordinary import events as e
 from tests.support.ordinary import judging
 from tests.support.ordinary.climbing import climb, practise
 from tests.support.ordinary.judging import Expected, Outcome, Seen
+from tests.support.ordinary.leaving import differing, leave
 from tests.support.ordinary.scene import Scene
 
 WATCHED_S = 6.0
 """How long an event is watched after the bot's orders are taken again."""
 
 DEMOTED_WITHIN_S = 90.0
+
+BETWEEN = "between the events"
 
 POSITIONS = (e.VALIDATING, e.VALIDATED, e.LIVE, e.RAMPING)
 
@@ -54,14 +57,15 @@ class Week:
     rows: list[Row] = field(default_factory=list)
     most: Decimal = Decimal(0)
     began: float = field(default_factory=time.monotonic)
+    _judged: int = 0
 
     async def play(self, positions: Sequence[str] = POSITIONS, *, drills: bool = True) -> None:
         """Go up through the positions, with every event that belongs to each. Without drills the way ends before real money."""
         await self.scene.start()
-        await self.scene.until(lambda now: now["armed"], within=180)
         await self.scene.trade()
+        await self.scene.until(lambda now: now["armed"], within=180)
         for position in positions:
-            await climb(self.scene, position)
+            await self.climb(position)
             self.say(f"at {position}")
             if position == e.VALIDATING and drills:
                 await practise(self.scene)
@@ -69,28 +73,49 @@ class Week:
             for event in self.events:
                 if position in event.expected and position in self.at:
                     await self.event(event, position)
-        await climb(self.scene, positions[-1])
+        await self.climb(positions[-1])
+        self.say(f"the week ends at {(await self.scene.until(lambda _: True))['position']}")
+
+    async def climb(self, position: str) -> None:
+        """Go up to the position. A halt on the way is a false one: nothing had happened; it is left, and the way goes on."""
+        while not await climb(self.scene, position):
+            await self._between()
+            self.say(f"  {await leave(self.scene, 'it halted on the way up')}")
+        await self._between()
 
     async def event(self, event: e.Event, position: str) -> None:
         """Cause it, wait until the bot trades again, judge; a halt is left by its way out."""
         scene, expected = self.scene, event.expected[position]
-        await climb(scene, position)
+        await self.climb(position)
         status = await scene.until(lambda now: now["armed"] and not now["guard_level"], within=120)
+        await self._between()
         scene.books.begin()
         await event.cause(scene)
         after = (await scene.until(lambda _: True, within=120))["seq"]
         await judging.settled(scene, after)
         await asyncio.sleep(WATCHED_S)
-        await self._demoted()
-        entries = await judging.since(scene, status["seq"])
+        # A demotion that waits until the bot has sold what it holds is part of the outcome.
+        await scene.until(lambda now: not now["pending_demotion"], within=DEMOTED_WITHIN_S)
+        entries = await judging.since(scene, self._judged)
         now = await scene.until(lambda _: True)
         seen = judging.read(position, entries, status["now_ms"], now["position"])
-        row = Row(event.name, position, expected, seen, judging.problem(expected, seen))
-        self.rows.append(row)
-        self.say(f"  {event.name}: {seen.words}{f'  ✗ {row.problem}' if row.problem else ''}")
+        seen.differs = tuple(differing(now))
+        self._add(Row(event.name, position, expected, seen, judging.problem(expected, seen)), entries)
         self._weigh(position)
         if now["stage"] == "HALTED":
-            await self._leave_the_halt(now["halt_reason"])
+            self.say(f"  {await leave(scene, now['halt_reason'])}")
+
+    async def _between(self) -> None:
+        """Judge what is in the journal since the last event: a halt or a demotion there has no cause."""
+        entries = await judging.since(self.scene, self._judged)
+        if (seen := judging.between(entries)) is not None:
+            self._add(Row(BETWEEN, seen.before, e.ON, seen, judging.problem(e.ON, seen)), entries)
+        self._judged = entries[-1]["seq"] if entries else self._judged
+
+    def _add(self, row: Row, entries: Sequence[dict[str, Any]]) -> None:
+        self.rows.append(row)
+        self._judged = entries[-1]["seq"] if entries else self._judged
+        self.say(f"  {row.name}: {row.seen.words}{f'  ✗ {row.problem}' if row.problem else ''}")
 
     def say(self, text: str) -> None:
         """A line with the time since the beginning."""
@@ -117,38 +142,9 @@ class Week:
                 "",
                 f"{len(self.rows)} events, {other} with another outcome, {self.false_halts} false halts, {gap}",
                 f"worst exposure by MEXC's own books: {self.most:.1%} of the cap, in {self.scene.books.looks} looks",
-                f"not played yet: {'; '.join(e.NOT_PLAYED) or 'nothing'}",
+                f"{self.scene.mode}, {(time.monotonic() - self.began) / 60:.0f} minutes",
             ]
         )
-
-    async def _demoted(self) -> None:
-        """A demotion that waits until the bot has sold what it holds is part of the outcome."""
-        await self.scene.until(lambda now: not now["pending_demotion"], within=DEMOTED_WITHIN_S)
-
-    async def _leave_the_halt(self, reason: str) -> None:
-        """As an operator does: a post-mortem, and a resume as far up as it leads; a reset where none is possible."""
-        digest = canonical.digest(f"What happened: {reason}".encode())
-        for target in ("LIVE_€10", "VALIDATED"):
-            for _ in range(60):
-                answer = await self.scene.ask(
-                    "POST",
-                    "/v1/propose",
-                    json={"verb": "resume", "reason": "it is over", "target": target, "postmortem": digest},
-                )
-                code = "" if answer.status_code == 200 else answer.json()["error"]["code"]
-                if not code:
-                    answer = await self.scene.submit(self.scene.sign(answer.json()["payload"], *self.scene.signers))
-                    code = "" if answer.status_code == 200 else answer.json()["error"]["code"]
-                if not code:
-                    await self.scene.until(lambda now: now["stage"] != "HALTED")
-                    self.say(f"  resumed to {target}")
-                    return
-                if code not in {"gate-not-passed", "target-not-seen", "guard-stands"}:
-                    self.say(f"  no resume to {target}: {answer.json()['error']['message'][:120]}")
-                    break
-                await asyncio.sleep(1)
-        await self.scene.order_of("reset")
-        self.say("  reset to MOCK")
 
     def _weigh(self, position: str) -> None:
         """Whether more than the cap was ever in use at MEXC, by its own books."""

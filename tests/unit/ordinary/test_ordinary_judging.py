@@ -10,11 +10,14 @@ from policies.document import load_policy
 from policies.floors import violations
 from policies.stage import Environment, Mode
 from tests.support.ordinary import soak, world
-from tests.support.ordinary.judging import Expected, Outcome, Seen, problem, read
+from tests.support.ordinary.climbing import too_long
+from tests.support.ordinary.judging import Expected, Outcome, Seen, between, problem, read
 from tests.support.ordinary.scene import policy_text
 
 GAP = Expected(Outcome.GAP, 10_000)
 HALT = Expected(Outcome.HALT, sees="quote-stale", way_out="resume")
+MOVED = Expected(Outcome.HALT, sees="reconcile", way_out="rebaseline", differs=("live",))
+DOWN = Expected(Outcome.DEMOTED, to="LIVE_€10", way_out="climb")
 
 
 def entry(kind: str, at_ms: int = 0, **body: Any) -> dict[str, Any]:
@@ -36,6 +39,11 @@ def sampled(at_ms: int, *, covered: bool = True) -> dict[str, Any]:
         (HALT, Seen("LIVE_€10", "HALTED", halt="quote-stale: 60 s"), ""),
         (HALT, Seen("LIVE_€10", "HALTED", halt="daily-loss"), "the halt does not say 'quote-stale'"),
         (HALT, Seen("LIVE_€10", "LIVE_€10", orders=1), "it did not halt"),
+        (HALT, Seen("LIVE_€10", "HALTED", halt="quote-stale", differs=("live",)), "the accounts that differ from our books: live"),
+        (MOVED, Seen("LIVE_€10", "HALTED", halt="live does not reconcile", differs=("live",)), ""),
+        (MOVED, Seen("LIVE_€10", "HALTED", halt="live does not reconcile"), "the accounts that differ from our books: none"),
+        (DOWN, Seen("RAMPING step 1", "LIVE_€10"), ""),
+        (DOWN, Seen("RAMPING step 1", "RAMPING step 1", orders=1), "it is at RAMPING step 1"),
     ],
 )
 def test_what_was_seen_is_held_against_what_was_expected(expected: Expected, seen: Seen, named: str) -> None:
@@ -50,9 +58,40 @@ def test_the_longest_time_between_covered_samples_is_the_gap() -> None:
 
 def test_guards_and_halts_are_read_from_the_journal() -> None:
     raised = entry("guard-level-changed", level="CANCEL_ALL", guard="quote-stale")
-    halted = entry("stage-changed", stage="HALTED", reason="quote-stale: no quote for 60 s")
+    halted = entry("stage-changed", stage="HALTED", cause="breach", reason="quote-stale: no quote for 60 s")
     assert read("LIVE_€10", [raised], 0, "LIVE_€10").guards == ["cancel_all by quote-stale"]
     assert read("LIVE_€10", [raised, halted], 0, "HALTED").halt == "quote-stale: no quote for 60 s"
+
+
+def moved(stage: str, cause: str) -> dict[str, Any]:
+    return entry("stage-changed", from_stage="RAMPING", from_step=1, stage=stage, step=0, cause=cause, reason="a guard")
+
+
+def test_a_halt_between_two_events_is_a_false_one() -> None:
+    seen = between([sampled(1_000), moved("HALTED", "breach")])
+    assert seen is not None
+    assert problem(GAP, seen) == "a false halt"
+
+
+def test_a_demotion_between_two_events_is_named() -> None:
+    seen = between([sampled(1_000), moved("LIVE_€10", "soft-breach")])
+    assert seen is not None
+    assert (seen.before, seen.after, problem(GAP, seen)) == ("RAMPING step 1", "LIVE_€10", "it was demoted")
+
+
+@pytest.mark.parametrize("signed", [moved("LIVE_€10", "demote"), moved("HALTED", "halt"), moved("MOCK", "set-policy")])
+def test_moves_that_people_sign_between_two_events_are_nothing(signed: dict[str, Any]) -> None:
+    assert between([sampled(1_000), signed, sampled(90_000)]) is None
+
+
+@pytest.mark.parametrize(("covered_ms", "ratio", "long"), [("30000", "0.97", False), ("30000", "0.96", True), ("0", "", False)])
+def test_a_run_begins_anew_when_an_old_gap_would_need_minutes(covered_ms: str, ratio: str, long: bool) -> None:
+    # 0.9 s of 30.9 s are 0.5 % of 186 s, and 1.3 s of 31.3 s are 0.5 % of 250 s.
+    rules = [
+        {"metric": "covered_ms", "measured": covered_ms, "threshold": "20000"},
+        {"metric": "coverage_ratio", "measured": ratio, "threshold": "0.995"},
+    ]
+    assert too_long([{"rules": rules}]) is long
 
 
 def test_growth_compares_the_last_quarter_with_the_second() -> None:
@@ -60,13 +99,13 @@ def test_growth_compares_the_last_quarter_with_the_second() -> None:
     assert soak.growth([0, 0]) == 0
 
 
-def test_the_covering_copies_change_times_and_coverage_only() -> None:
+def test_the_covering_copies_change_times_only() -> None:
     for name, changes in world.SHORTER.items():
         text = (world.ROOT / name).read_text()
         changed = world.shortened(text, changes)
         lines = [new for old, new in zip(text.splitlines(), changed.splitlines(), strict=True) if old != new]
         assert lines
-        words = ("covered_ms", "coverage_ratio", "every: int", '"3000"', "every_s", "retry_s")
+        words = ("covered_ms", "every: int", '"3000"', "every_s", "retry_s")
         assert [line for line in lines if not any(word in line.lower() for word in words)] == []
 
 
@@ -75,5 +114,5 @@ def test_the_weeks_policy_is_too_short_for_production_and_only_that(mode: Mode) 
     text = policy_text(mode).replace('environment = "production"', 'environment = "rehearsal"')
     loose = violations(load_policy(text.encode()).model_copy(update={"environment": Environment.PRODUCTION}))
     assert loose
-    words = ("covered_ms", "cooling_off_ms", "coverage_ratio")
+    words = ("covered_ms", "cooling_off_ms")
     assert [one for one in loose if not any(word in one.path + one.bound for word in words)] == []

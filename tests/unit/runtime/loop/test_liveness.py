@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.runtime.loop.liveness import HALT_TAKEN_WITHIN_NS, STUCK_AFTER_NS, SUSPEND_AFTER_NS, Liveness
+from controller.runtime.loop.liveness import HALT_TAKEN_WITHIN_NS, STARVED_AFTER_NS, STUCK_AFTER_NS, SUSPEND_AFTER_NS, Liveness
 from controller.runtime.loop.permit import PermitOffice
 from exchange.model import Millis
 from tests.support.stopped_clock import StoppedClock
@@ -21,6 +21,7 @@ class Watched:
         self.permits = PermitOffice(self.clock, epoch=1)
         self.turned_ns = self.decided_ns = self.clock.monotonic_ns()
         self.stuck: list[str] = []
+        self.waited_ns = 0
         self.liveness = Liveness(
             clock=self.clock,
             permits=self.permits,
@@ -28,12 +29,14 @@ class Watched:
             last_decision=lambda: self.decided_ns,
             on_signal=lambda: None,
             on_stuck=self.stuck.append,
+            waited=lambda: self.waited_ns,
         )
         self.liveness.poll()
 
-    def pass_time(self, ns: int, *, turns: bool, decides: bool, every_ms: int = POLL_MS) -> None:
-        """Let time pass, with a poll every ``every_ms``."""
+    def pass_time(self, ns: int, *, turns: bool, decides: bool, every_ms: int = POLL_MS, waits: float = 0) -> None:
+        """Let time pass, with a poll every ``every_ms``. ``waits``: the part in which the loop's thread waits for a processor."""
         for _ in range(ns // (every_ms * 1_000_000)):
+            self.waited_ns += int(waits * every_ms * 1_000_000)
             self.clock.at = Millis(self.clock.at + every_ms)
             now = self.clock.monotonic_ns()
             self.turned_ns, self.decided_ns = now if turns else self.turned_ns, now if decides else self.decided_ns
@@ -86,6 +89,25 @@ def test_a_starved_machine_is_stuck_only_after_as_much_time_awake(watched: Watch
     watched.pass_time(9 * 2_000_000_000, turns=False, decides=False, every_ms=2_000)
     assert watched.stuck == []
     watched.pass_time(2_000_000_000, turns=False, decides=False, every_ms=2_000)
+    assert len(watched.stuck) == 1
+
+
+def test_a_loop_that_waits_for_a_processor_is_late_and_not_stuck(watched: Watched) -> None:
+    watched.pass_time(4 * STUCK_AFTER_NS, turns=False, decides=False, waits=0.95)
+    assert not honoured(watched)
+    assert watched.stuck == []
+    watched.pass_time(POLL_MS * 1_000_000, turns=True, decides=True)
+    assert honoured(watched)
+
+
+def test_a_loop_that_waits_for_a_processor_for_too_long_is_stuck(watched: Watched) -> None:
+    watched.pass_time(STARVED_AFTER_NS, turns=False, decides=False, waits=1)
+    assert len(watched.stuck) == 1
+
+
+def test_time_that_was_waited_before_the_loop_stood_still_does_not_count(watched: Watched) -> None:
+    watched.pass_time(STUCK_AFTER_NS, turns=True, decides=True, waits=1)
+    watched.pass_time(STUCK_AFTER_NS, turns=False, decides=False)
     assert len(watched.stuck) == 1
 
 
