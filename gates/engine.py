@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from exchange.model import DataSource, Millis
 from gates import evidence as bundles
 from gates.evidence import Evidence
-from gates.metric import Metric
+from gates.metric import Attestation, Metric
 from gates.registry import stages_of
 from gates.verdict import Verdict, combine
 from policies import canonical
@@ -21,6 +21,11 @@ from policies.numbers import text
 from policies.rules import METRICS, GateName, MetricName, Op, Unit
 from policies.schema import GateRule
 from policies.stage import Environment
+
+UNATTESTED = (
+    "is unattested: no signature of the testnet's own key vouches for all of the covered time, so it cannot open a production gate; "
+    "`gatehouse explain testnet` says what is missing"
+)
 
 PRODUCTION_SOURCES = frozenset({DataSource.LIVE, DataSource.RECORDED_L2})
 """A floor in code: reconstructed, synthetic or accelerated data never opens a production gate."""
@@ -189,6 +194,8 @@ def _untrusted(policy: Policy, metric: Metric, as_of: Millis) -> str:
         return ""
     if metric.source not in PRODUCTION_SOURCES:
         return f"comes from {metric.source.value} data, which cannot open a production gate"
+    if metric.attestation is Attestation.UNATTESTED:
+        return UNATTESTED
     return "was measured on an accelerated clock, which cannot open a production gate" if metric.accelerated else ""
 
 

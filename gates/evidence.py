@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from exchange.errors import IntegrityError
 from exchange.model import Millis
-from gates.measure import Tally, metrics
+from gates.measure import Tally, attestation_of, metrics
 from gates.metric import Metric
 from policies import canonical
 from policies.document import Policy
@@ -72,6 +72,7 @@ def bundle(
 
     ``more`` are metrics that no run measures, such as the ages of drills.
     """
+    attestation = attestation_of(tally, subject.stage)
     return Evidence(
         version=1,
         gate=gate,
@@ -80,7 +81,7 @@ def bundle(
         window_to_ms=tally.last_at,
         expires_at_ms=tally.last_at + policy.evidence.ttl_ms,
         journal_seq=journal_seq,
-        metrics=tuple(sorted((*metrics(tally, subject.environment), *more), key=lambda metric: metric.name)),
+        metrics=tuple(sorted((*metrics(tally, subject.environment, attestation), *more), key=lambda metric: metric.name)),
     )
 
 

@@ -24,6 +24,7 @@ from exchange.mexc.client import MexcVenue
 from exchange.mexc.connect import VenueHost, open_feed, open_venue
 from exchange.mexc.provenance import Provenance, ask_provenance
 from exchange.mexc.ratelimit import LockOut
+from exchange.mexc.statements import StatementSource
 from exchange.model import SymbolRules
 from exchange.ports import Clock, MarketFeed, Venue, VenueName
 from policies.ramp import symbols_at
@@ -65,6 +66,14 @@ async def open_feeds(
         provenance[name] = await until_answered(partial(ask_provenance, endpoint), what, clock, on_waiting)
         feeds[name] = open_feed(deployment.policy.symbols, endpoint, clock, SystemRandom(), provenance[name].source, host=host)
     return feeds, provenance
+
+
+def open_statements(deployment: Deployment, stack: AsyncExitStack) -> StatementSource:
+    """What asks the testnet for signed statements, until ``stack`` ends."""
+    account = deployment.settings.testnet.api_key
+    source = StatementSource(endpoint_of(deployment.settings, VenueName.TESTNET), account)
+    stack.push_async_callback(source.aclose)
+    return source
 
 
 async def examine(deployment: Deployment, live: MexcVenue, permits: PermitOffice) -> Findings:

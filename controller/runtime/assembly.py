@@ -42,6 +42,7 @@ from controller.runtime.loop.writer import Failure, Writer
 from controller.runtime.recovery.recover import Recovered
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.runtime.venues.account_checks import Examiner, Findings
+from controller.runtime.venues.attester import AskTestnet, Attester
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, trades_on
 from controller.runtime.venues.capital import CapitalHistory
 from controller.runtime.venues.clocks import ClockMeter
@@ -93,7 +94,7 @@ class Parts:
     """What a controller is built from. ``rules`` are refreshed in place while it runs; ``first_halt`` comes before all else.
 
     ``open_own_venues`` opens venue clients for another event loop, and ``end_process`` ends this process at once: both are for a
-    writer that is stuck. ``testnet_control``, ``forbid_growth`` and ``journal_hold`` are for drills: see
+    writer that is stuck. ``ask_testnet`` asks the testnet for a signed statement. ``testnet_control``, ``forbid_growth`` and ``journal_hold`` are for drills: see
     ``controller.runtime.drills.practice``.
     """
 
@@ -121,6 +122,7 @@ class Parts:
     end_process: Callable[[str], None]
     testnet_control: TestnetControl
     rates: Mapping[RateSource, ReadRate]
+    ask_testnet: AskTestnet
     forbid_growth: Callable[[bool], None] | None = None
     journal_hold: Callable[[], JournalHold] | None = None
     watchdog: Ties | None = None
@@ -135,6 +137,7 @@ class Assembly:
         clock = parts.clock
         self._sweepers: dict[VenueName, Sweeper] = {}
         self._clock_meters = {name: ClockMeter(venue, clock, self._policy_now) for name, venue in parts.venues.items()}
+        self._attester = Attester(parts.ask_testnet, state=lambda: self.writer.state, clock=clock)
         self._markets = Markets(
             feeds=parts.feeds,
             rules=parts.rules,
@@ -144,6 +147,7 @@ class Assembly:
             inbox=inbox,
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
             accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
+            testnet=lambda: self._attester.last,
         )
         lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
         self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
@@ -330,6 +334,7 @@ class Assembly:
             "checkpoints": partial(parts.publisher.run, self._on_contradiction),
             "account checks": examiner.run,
             "snapshots": parts.snapshot_schedule.run,
+            "testnet statements": self._attester.run,
             "EUR rate": RateWatch(parts.rates, policy=self._policy_now, inbox=self._inbox, clock=parts.clock).run,
         }
         for name, feed in parts.feeds.items():
