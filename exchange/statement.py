@@ -230,13 +230,16 @@ def read_answer(reply: bytes, challenge: Challenge, key: str) -> Statement | Ref
         return Refused(Fault.MALFORMED, f"the answer is no statement: {error}"[:200])
     named = envelope["key"][:128]
     if not _is_signed(payload, signature, key):
-        if named == key:
-            return Refused(Fault.FORGED, "the signature is not that of the key it names", named)
-        return Refused(Fault.FORGED, "another key signed", named)
+        why = "the signature is not that of the key it names" if named == key else "another key signed"
+        return Refused(Fault.FORGED, why, named)
     try:
         found = _statement(payload)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         return Refused(Fault.MALFORMED, f"the statement cannot be read: {type(error).__name__}: {error}"[:200], named)
+    return _answers(found, challenge, named)
+
+
+def _answers(found: Statement, challenge: Challenge, named: str) -> Statement | Refused:
     asked = found.challenge
     if replace(asked, nonce=challenge.nonce) != challenge:
         whose = f"controller {asked.controller!r}, account {asked.account!r}, orders {asked.prefix}… above {asked.after}"

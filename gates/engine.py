@@ -23,7 +23,7 @@ from policies.schema import GateRule
 from policies.stage import Environment
 
 UNATTESTED = (
-    "is unattested: no signature of the testnet's own key vouches for all of the covered time, so it cannot open a production gate; "
+    "is unattested: no signature of the testnet's own key vouches for all of its covered time, so it opens no production gate; "
     "`gatehouse explain testnet` says what is missing"
 )
 
@@ -49,7 +49,10 @@ class RuleResult:
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """The result of a gate and of each of its rules. ``evidence_digest`` is empty when there was no evidence."""
+    """The result of a gate and of each of its rules. ``evidence_digest`` is empty when there was no evidence.
+
+    ``attestation`` is that of the evidence, ``None`` where it needs none.
+    """
 
     gate: GateName
     verdict: Verdict
@@ -57,6 +60,7 @@ class GateResult:
     policy_digest: str
     evidence_digest: str
     rules: tuple[RuleResult, ...]
+    attestation: Attestation | None = None
 
     @property
     def passed(self) -> bool:
@@ -81,6 +85,7 @@ def evaluate(gate: GateName, policy: Policy, evidence: Evidence | None, as_of: M
         policy_digest=in_force,
         evidence_digest=bundles.digest(evidence) if evidence else "",
         rules=results,
+        attestation=evidence.attestation if evidence else None,
     )
 
 
@@ -112,6 +117,7 @@ def result_document(result: GateResult) -> dict[str, object]:
             }
             for rule in result.rules
         ],
+        **({} if result.attestation is None else {"attestation": result.attestation.value}),
     }
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from exchange.errors import IntegrityError
 from exchange.model import Millis
 from gates.measure import Tally, attestation_of, metrics
-from gates.metric import Metric
+from gates.metric import Attestation, Metric
 from policies import canonical
 from policies.document import Policy
 from policies.document import digest as policy_digest
@@ -63,6 +63,12 @@ class Evidence(BaseModel):
     def metric(self, name: MetricName) -> Metric | None:
         """Return one metric, or ``None`` when it is not in the evidence."""
         return next((metric for metric in self.metrics if metric.name is name), None)
+
+    @property
+    def attestation(self) -> Attestation | None:
+        """Whether the run is attested; ``None`` where no testnet made it, or where an earlier version did not say."""
+        said = {metric.attestation for metric in self.metrics} - {None}
+        return Attestation.UNATTESTED if Attestation.UNATTESTED in said else next(iter(said), None)
 
 
 def bundle(

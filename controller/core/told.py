@@ -65,9 +65,7 @@ class Told:
 
     def _grown(self, books: Books, at: Millis) -> Told:
         mark = Mark(at, books.count, books.digest)
-        return replace(
-            self, orders=books.orders, fills=books.fills, sum=books.sum, marks=(*self.marks[1 - KEPT :], mark)
-        )
+        return replace(self, orders=books.orders, fills=books.fills, sum=books.sum, marks=(*self.marks[1 - KEPT :], mark))
 
     def agrees(self, digest: str, asked_at: Millis) -> bool:
         """Whether the books had this digest at ``asked_at`` or later.

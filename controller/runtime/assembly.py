@@ -94,8 +94,8 @@ class Parts:
     """What a controller is built from. ``rules`` are refreshed in place while it runs; ``first_halt`` comes before all else.
 
     ``open_own_venues`` opens venue clients for another event loop, and ``end_process`` ends this process at once: both are for a
-    writer that is stuck. ``ask_testnet`` asks the testnet for a signed statement. ``testnet_control``, ``forbid_growth`` and ``journal_hold`` are for drills: see
-    ``controller.runtime.drills.practice``.
+    writer that is stuck. ``ask_testnet`` asks the testnet for a signed statement. ``testnet_control``, ``forbid_growth`` and
+    ``journal_hold`` are for drills: see ``controller.runtime.drills.practice``.
     """
 
     journal: Journal

@@ -1,4 +1,4 @@
-"""Asks the testnet for a signed statement over HTTP. The bootstrap makes one ``StatementSource``; ``doctor`` uses it too (ADR 47)."""
+"""Asks the testnet for a signed statement over HTTP (ADR 47). The bootstrap and ``doctor`` make a ``StatementSource``."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def _load(path: Path) -> Ed25519PrivateKey:
         raise ConfigError(
             f"other users can read or write the testnet's key {path}",
             code="testnet-key-exposed",
-            remedy="Assume that others know it: remove the file, start the testnet, and sign `gatehouse set-policy` with the new key.",
+            remedy="Assume that others know it: remove the file, start the testnet, and sign `set-policy` with the new key.",
         )
     try:
         key = load_ssh_private_key(data, None)
@@ -78,5 +78,5 @@ def _unusable(path: Path, why: str) -> ConfigError:
     return ConfigError(
         f"the testnet's key {path} cannot be used: {why}",
         code="testnet-key-file-unusable",
-        remedy="Restore the file from a backup. With a new key `gatehouse set-policy` has to be signed, and the validation begins anew.",
+        remedy="Restore it from a backup. A new key needs a signed `gatehouse set-policy`, and the validation begins anew.",
     )

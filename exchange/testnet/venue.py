@@ -30,10 +30,10 @@ from exchange.testnet.conditions.faults import ACTIONS, Fault, FaultKind, FaultP
 from exchange.testnet.conditions.latency import Delays
 from exchange.testnet.conditions.listings import Listings
 from exchange.testnet.config import StreamLimits, TestnetConfig
+from exchange.testnet.identity import own_key
 from exchange.testnet.market.history import History
 from exchange.testnet.market.playback import Market, Playback
 from exchange.testnet.push.hub import Hub
-from exchange.testnet.identity import own_key
 from exchange.testnet.saved import Instance, LateCancel, Receipt, VenueState
 from exchange.testnet.statements import Statements
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse

@@ -25,6 +25,7 @@ import httpx
 from controller.authority.envelope import Envelope
 from controller.authority.keys import generate_key, public_key, save_key
 from controller.authority.signing import sign_with_file_key
+from controller.cli.setup.deployment import testnet_table
 from exchange import tape
 from exchange.tape import TapeRecord
 from exchange.testnet.conditions.clock import SystemClock
@@ -338,7 +339,8 @@ async def rig(
         running_testnet(config("live"), market=recorded_market()) as live,
     ):
         venues = {"testnet": testnet, "live": live}
-        _write(directory, policy or quick_policy(), keys, accounts, venues, ports, bot_secret, witnesses, checkpoints)
+        named = testnet_table(testnet.venue.identity)
+        _write(directory, (policy or quick_policy()) + named, keys, accounts, venues, ports, bot_secret, witnesses, checkpoints)
         _write_control_token(directory, token)
         built = Rig(
             directory=directory,

@@ -21,6 +21,7 @@ def doctor(directory: DirectoryOption = HERE, output: OutputOption = Output.TABL
     """
     from controller.cli.doctor.checks import run_checks
     from controller.cli.doctor.roster import run_roster_checks
+    from controller.cli.doctor.testnet import check_testnet_key
     from controller.cli.doctor.venues import run_venue_checks
     from controller.cli.doctor.watchdog import check_watchdog
     from controller.cli.shared.output import print_json, stdout, styled, table
@@ -31,6 +32,7 @@ def doctor(directory: DirectoryOption = HERE, output: OutputOption = Output.TABL
     if all(one.ok for one in results if one.name in {"settings", "policy"}):
         results += run_roster_checks(directory, load_settings(directory), Millis(time.time_ns() // 1_000_000))
         results += run_venue_checks(directory)
+        results.append(check_testnet_key(directory))
     if results[0].ok:
         results.append(check_watchdog(load_settings(directory)))
     if output is Output.JSON:

@@ -18,6 +18,7 @@ from controller.cli.run.testnet_flags import (
     ExportOption,
     FeedOption,
     FillModelOption,
+    IdentityOption,
     ListOption,
     PrintOption,
     ResponseLatencyOption,
@@ -108,6 +109,7 @@ def run_testnet(
     state: StateOption = None,
     ephemeral: EphemeralOption = False,
     attached: AttachedOption = False,
+    identity: IdentityOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run a venue that speaks MEXC's protocol, on a recorded, generated or live market. It goes on where it was stopped."""
@@ -135,6 +137,7 @@ def run_testnet(
         restore=restore,
         state=testnet_options.state_directory(state, port, ephemeral=ephemeral or restore is not None),
         attached=attached,
+        identity=identity,
     )
     live = (symbol, from_rest, from_ws) if testnet_options.feed(feed, config.tape, config.speed) == "mexc-live" else None
     started = Event()

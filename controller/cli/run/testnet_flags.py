@@ -50,3 +50,7 @@ StateOption = Annotated[
 ]
 EphemeralOption = Annotated[bool, typer.Option("--ephemeral", help="Keep nothing: the next start is another, new testnet.")]
 AttachedOption = Annotated[bool, typer.Option("--attached", hidden=True, help="`gatehouse run` starts it so, and may end it.")]
+IdentityOption = Annotated[
+    Path | None,
+    typer.Option(help="The file with the key that signs its statements; made if missing. Default: testnet.key in --state."),
+]

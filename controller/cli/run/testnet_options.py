@@ -81,6 +81,7 @@ def build(
     restore: Path | None = None,
     state: Path | None = None,
     attached: bool = False,
+    identity: Path | None = None,
 ) -> TestnetConfig:
     """The venue the options describe. ``listed`` are further symbols with a generated market, and where each begins.
 
@@ -116,6 +117,7 @@ def build(
         restore=restore,
         state=state,
         attached=attached,
+        key_file=identity,
     )
 
 

@@ -1,7 +1,7 @@
 """Whether the testnet's evidence is attested: judges its last statement against the policy's key and our own books (ADR 47).
 
-``ticks`` asks at every sample, ``guards`` at every tick, ``landing`` before a move up, and the views to show it. A statement attests
-only if
+``ticks`` asks at every sample, ``guards`` at every tick, ``landing`` before a move up, and the views to show it. A statement
+attests only if
 
 - the holder of the key that the policy names signed it, in answer to our question, about our account and our journal,
 - it is fresh, and its testnet's clock is near ours,
@@ -36,8 +36,8 @@ DIFFERS_MS = 90_000
 """How long statements may differ from our books before they contradict them. An order may have no outcome for a minute."""
 
 NO_KEY = (
-    "the policy names no key of the testnet; `gatehouse keys show var/testnet/testnet.key` prints it: put the line into policy.toml "
-    "as key under [testnet], and sign `gatehouse set-policy`"
+    "the policy names no key of the testnet; `gatehouse keys show var/testnet/testnet.key` prints it: put the line into "
+    "policy.toml as key under [testnet], and sign `gatehouse set-policy policy.toml`"
 )
 SIMULATED = frozenset({VenueName.TESTNET})
 """The venues whose evidence needs a statement."""
@@ -113,8 +113,9 @@ def _problem(state: State, policy: Policy, asked: Asked, market: Market | None, 
 
 def _other_data(policy: Policy, found: Statement, market: Market | None) -> str:
     if market is None or found.source is not market.source or _accelerated(found.speed) is not market.accelerated:
-        ours = "nothing" if market is None else market.source.value
-        return f"it signs {found.source.value} data at speed {found.speed}, and the controller was told {ours}: start the controller again"
+        told = "nothing" if market is None else market.source.value
+        signed = f"{found.source.value} data at speed {found.speed}"
+        return f"it signs {signed}, and the controller was told {told} at its start: start the controller again"
     for symbol in policy.symbols:
         stream = found.streams.get(symbol)
         if stream is None:

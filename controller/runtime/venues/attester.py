@@ -40,7 +40,7 @@ class AskTestnet(Protocol):
 
 
 class Attester:
-    """Asks for statements. ``last`` is the last question and its answer, ``None`` until the policy names a key and one was asked."""
+    """Asks for statements. ``last`` is the last question and its answer, ``None`` while the policy names no key."""
 
     def __init__(self, ask: AskTestnet, *, state: Callable[[], State], clock: Clock) -> None:
         self._ask = ask
