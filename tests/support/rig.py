@@ -311,6 +311,11 @@ class Rig:
             return int((await client.get("/api/v3/time")).json()["serverTime"])
 
 
+def key_of_testnet(directory: Path) -> Path:
+    """The file with the key of a deployment's testnet, for tests that start the testnet again."""
+    return directory.with_name(directory.name + "-testnet.key")
+
+
 @asynccontextmanager
 async def rig(
     directory: Path,
@@ -332,7 +337,16 @@ async def rig(
     bot_secret, ports = entropy.token_hex(16), {"gateway": free_port(), "console": free_port()}
 
     def config(name: str) -> TestnetConfig:
-        return TestnetConfig(accounts=(accounts[name],), port=0, tape=TAPE, control_token=token, rate_limits=NO_RATE_LIMITS, seed=7)
+        key_file = key_of_testnet(directory) if name == "testnet" else None
+        return TestnetConfig(
+            accounts=(accounts[name],),
+            port=0,
+            tape=TAPE,
+            control_token=token,
+            rate_limits=NO_RATE_LIMITS,
+            seed=7,
+            key_file=key_file,
+        )
 
     async with (
         running_testnet(config("testnet"), market=recorded_market()) as testnet,
