@@ -255,22 +255,26 @@ def public_line(key: Ed25519PublicKey) -> str:
 
 
 def fingerprint(line: str) -> str:
-    """A short name of a public key for people, as OpenSSH writes it."""
+    """The id of a public key, ``sha256:<hex>`` of the key material, as rosters and ``gatehouse keys show`` name keys."""
+    material = _material(line)
+    return "an unreadable key" if material is None else f"sha256:{hashlib.sha256(material).hexdigest()}"
+
+
+def _material(line: str) -> bytes | None:
     try:
         blob = base64.b64decode(line.removeprefix(_SSH_ED25519), validate=True)
     except ValueError:
-        return "unreadable"
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+        return None
+    fits = line.startswith(_SSH_ED25519) and blob.startswith(_SSH_PREFIX) and len(blob) == len(_SSH_PREFIX) + _KEY_BYTES
+    return blob[-_KEY_BYTES:] if fits else None
 
 
 def _is_signed(payload: bytes, signature: bytes, line: str) -> bool:
+    material = _material(line)
+    if material is None or len(signature) != _SIGNATURE_BYTES:
+        return False
     try:
-        blob = base64.b64decode(line.removeprefix(_SSH_ED25519), validate=True)
-        if not (line.startswith(_SSH_ED25519) and blob.startswith(_SSH_PREFIX) and len(blob) == len(_SSH_PREFIX) + _KEY_BYTES):
-            return False
-        if len(signature) != _SIGNATURE_BYTES:
-            return False
-        Ed25519PublicKey.from_public_bytes(blob[-_KEY_BYTES:]).verify(signature, signed_bytes(payload))
+        Ed25519PublicKey.from_public_bytes(material).verify(signature, signed_bytes(payload))
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -1,4 +1,4 @@
-"""A deployment whose testnet listens at a port that others may bind, and others who bind it: for tests of the testnet's identity."""
+"""A deployment whose testnet listens at a port that others may bind, and others who bind it: for tests of its identity."""
 
 from __future__ import annotations
 
