@@ -46,7 +46,7 @@ _SAFE_INTEGER = 2**53 - 1
 
 
 class Fault(StrEnum):
-    """Why an answer is no statement. ``FORGED``: whoever answers has not the key that is signed for."""
+    """Why an answer is no statement. ``FORGED``: who answers has not the key that is signed for."""
 
     FORGED = "forged"
     MALFORMED = "malformed"

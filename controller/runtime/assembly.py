@@ -36,7 +36,7 @@ from controller.runtime.halt_threads import HaltThreads
 from controller.runtime.loop.immediate_halt import ImmediateHalt
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
-from controller.runtime.loop.schedule import start_ticking
+from controller.runtime.loop.schedule import Ticker
 from controller.runtime.loop.supervise import supervised
 from controller.runtime.loop.writer import Failure, Writer
 from controller.runtime.recovery.recover import Recovered
@@ -66,27 +66,6 @@ _log = logging.getLogger(__name__)
 SWEEP_EVERY_S = 3.0
 RULES_EVERY_S = 60.0
 _IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
-
-
-class _Ticker:
-    """Queues a tick four times a second. ``turned_ns`` is when the event loop last had a turn for it; any thread may read it."""
-
-    def __init__(self, markets: Markets, clock: Clock) -> None:
-        self._markets = markets
-        self._clock = clock
-        self._scheduler: object = None
-        self.turned_ns = clock.monotonic_ns()
-
-    def start(self) -> None:
-        self._scheduler = start_ticking(self._tick)
-
-    def _tick(self) -> None:
-        self.turned_ns = self._clock.monotonic_ns()
-        self._markets.tick()
-
-    def stop(self) -> None:
-        if self._scheduler is not None:
-            self._scheduler.shutdown(wait=False)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +147,11 @@ class Assembly:
             self._sweepers[name] = self._sweeper(name, venue)
         tracing = Tracing(parts.telemetry, clock)
         self._latch_marks = LatchMarkWriter(parts.latch, marked=parts.first_halt is not None, kept=parts.latch.names_entry)
-        writer.add_follower(parts.high_water.on_batch)
-        for follower in (parts.history.on_batch, lambda _: self._markets.tick_taken(), tracing.on_batch, parts.publisher.on_batch):
+        for follower in (
+            *(parts.high_water.on_batch, parts.history.on_batch, lambda _: self._markets.tick_taken(), tracing.on_batch),
+            *(parts.publisher.on_batch, parts.snapshot_schedule.on_batch, self._latch_marks.on_batch),
+        ):
             writer.add_follower(follower)
-        writer.add_follower(parts.snapshot_schedule.on_batch)
-        writer.add_follower(self._latch_marks.on_batch)
         self._halt = ImmediateHalt(
             permits=parts.permits, inbox=inbox, clock=clock, record=self._on_halt, cancel_now=self._cancel_now
         )
@@ -198,7 +177,7 @@ class Assembly:
             target_statuses=lambda: parts.publisher.target_statuses,
             heartbeat=self.heartbeat,
         )
-        self._ticker = _Ticker(self._markets, clock)
+        self._ticker = Ticker(self._markets.tick, clock)
         self._threads = self._make_threads()
         self._drills = self._make_drills()
 

@@ -1,4 +1,4 @@
-"""Whoever binds the testnet's port proves nothing: a real controller against others that answer there (ADR 47)."""
+"""Who binds the testnet's port proves nothing: a real controller against others that answer there (ADR 47)."""
 
 from __future__ import annotations
 

@@ -28,10 +28,10 @@ def keyed_policy(key: str | None = KEY) -> Policy:
 
 def statement_of(state: State, at: Millis, books: Books | None = None) -> Statement:
     """What the true testnet says at this moment, of exactly the orders that the controller knows."""
-    told = state.ledger(VenueName.TESTNET).told
-    books = told.books if books is None else books
+    ours = state.ledger(VenueName.TESTNET).books
+    books = ours.value if books is None else books
     return Statement(
-        challenge=Challenge(NONCE, state.controller_id or "desk", "mx0testnet", state.order_prefix, told.after),
+        challenge=Challenge(NONCE, state.controller_id or "desk", "mx0testnet", state.order_prefix, ours.after),
         instance="a" * 32,
         run=1,
         began=Millis(at - 60_000),

@@ -8,8 +8,8 @@ attests only if
 - it names the data that we trade on, of which no symbol of the policy stands still, and our version of gatehouse,
 - the testnet counts the same orders and trades as we do.
 
-The last one is what ties a statement to the channel: whoever answers our orders himself and passes on the statements of the true
-testnet passes on that it knows nothing of these orders.
+The last one is what ties a statement to the channel: somebody who answers our orders himself and passes on the statements of the
+true testnet passes on that it knows nothing of these orders.
 """
 
 from __future__ import annotations
@@ -113,9 +113,9 @@ def _problem(state: State, policy: Policy, asked: Asked, market: Market | None, 
 
 def _other_data(policy: Policy, found: Statement, market: Market | None) -> str:
     if market is None or found.source is not market.source or _accelerated(found.speed) is not market.accelerated:
-        told = "nothing" if market is None else market.source.value
+        declared = "nothing" if market is None else market.source.value
         signed = f"{found.source.value} data at speed {found.speed}"
-        return f"it signs {signed}, and the controller was told {told} at its start: start the controller again"
+        return f"it signs {signed}, and the controller knows of {declared} from its start: start the controller again"
     for symbol in policy.symbols:
         stream = found.streams.get(symbol)
         if stream is None:
@@ -133,12 +133,12 @@ def _accelerated(speed: str) -> bool | None:
 
 
 def _other_books(state: State, asked: Asked, found: Statement) -> str:
-    told = state.ledger(VenueName.TESTNET).told
-    if found.challenge.after == told.after and told.agrees(found.books, asked.asked_at):
+    ours = state.ledger(VenueName.TESTNET).books
+    if found.challenge.after == ours.after and ours.agrees(found.books, asked.asked_at):
         return ""
     return (
         f"it signs {found.orders} orders and {found.fills} trades of this deployment since its baseline, and our books have "
-        f"{told.orders} and {told.fills}" + ("" if (found.orders, found.fills) != (told.orders, told.fills) else ", but other ones")
+        f"{ours.orders} and {ours.fills}" + ("" if (found.orders, found.fills) != (ours.orders, ours.fills) else ", but other ones")
     )
 
 
@@ -149,11 +149,11 @@ def _contradiction(state: State, asked: Asked, now: Millis) -> str:
     has no outcome.
     """
     found, ledger = asked.found, state.ledger(VenueName.TESTNET)
-    if not isinstance(found, Statement) or found.challenge.after != ledger.told.after or not _other_books(state, asked, found):
+    if not isinstance(found, Statement) or found.challenge.after != ledger.books.after or not _other_books(state, asked, found):
         return ""
-    ours = ledger.told.known_at(asked.asked_at)
-    if found.orders + found.fills < ours:
-        return f"{_other_books(state, asked, found)}; {ours} of them were booked before we asked"
+    known = ledger.books.known_at(asked.asked_at)
+    if found.orders + found.fills < known:
+        return f"{_other_books(state, asked, found)}; {known} of them were booked before we asked"
     since = max(ledger.statement_at or 0, state.started_at, ledger.baselined_at, state.watched_since)
     unknown = any(order.unknown_since is not None for order in state.open_on(VenueName.TESTNET))
     if unknown or not state.armed or min(asked.asked_at, now) - since <= DIFFERS_MS:

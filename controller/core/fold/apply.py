@@ -16,8 +16,8 @@ from controller.core.compact_map import CompactMap
 from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, steps
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
+from controller.core.our_books import OurBooks
 from controller.core.state import HaltFigures, Ledger, Pending, Proposal, Seal, SignedAuthority, State
-from controller.core.told import Told
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
 from gates.measure import Tally
@@ -255,7 +255,7 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
         cursor=Millis(event.cursor),
         recent=(),
         baselined_at=state.at,
-        told=Told(after=state.order_number),
+        books=OurBooks(after=state.order_number),
         statement_at=None,
     )
     return replace(state, ledgers=state.ledgers.set(event.venue, ledger))

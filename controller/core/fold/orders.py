@@ -44,7 +44,7 @@ def put(state: State, order: OrderState) -> State:
     if order.order_id and order.order_id not in ledger.ids:
         ledger = replace(ledger, ids=ledger.ids.put(order.order_id, name))
         if _is_told(state, order):
-            ledger = replace(ledger, told=ledger.told.with_order(order, state.at))
+            ledger = replace(ledger, books=ledger.books.with_order(order, state.at))
         state = replace(state, ledgers=state.ledgers.set(order.venue, ledger))
     if order.settled:
         still_open = state.open.delete(name) if name in state.open else state.open
@@ -202,7 +202,7 @@ def filled(state: State, event: e.FillBooked) -> State:
     if order is None:
         ledger = replace(ledger, strangers=ledger.strangers.set(event.order_id, known))
     elif _is_told(state, order):
-        ledger = replace(ledger, told=ledger.told.with_fill(event, order, state.at))
+        ledger = replace(ledger, books=ledger.books.with_fill(event, order, state.at))
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if order is None:
         return state

@@ -14,8 +14,8 @@ from immutables import Map
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
 from controller.core.fold.budget import COST_STEP
+from controller.core.our_books import OurBooks
 from controller.core.state import Ledger, State
-from controller.core.told import Told
 from exchange.model import Millis, round_up
 from policies.values import replace
 
@@ -40,7 +40,7 @@ def rebaselined(state: State, event: e.Rebaselined) -> State:
         gaps=(),
         pending=(),
         baselined_at=state.at,
-        told=Told(after=state.order_number),
+        books=OurBooks(after=state.order_number),
         statement_at=None,
     )
     if event.forgets_ids:

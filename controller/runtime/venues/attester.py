@@ -46,7 +46,7 @@ class Attester:
         self._ask = ask
         self._state = state
         self._clock = clock
-        self._told = ""
+        self._logged = ""
         self.last: Asked | None = None
 
     async def run(self) -> None:
@@ -62,7 +62,7 @@ class Attester:
         if key is None:
             self.last = None
             return
-        after = state.ledger(VenueName.TESTNET).told.after
+        after = state.ledger(VenueName.TESTNET).books.after
         challenge = Challenge(secrets.token_hex(_NONCE_BYTES), state.controller_id, self._ask.account, state.order_prefix, after)
         asked_at = self._clock.now()
         try:
@@ -77,7 +77,7 @@ class Attester:
 
     def _tell(self, why: str, fault: Fault | None = None) -> None:
         """Log a problem once, not every five seconds."""
-        if why and why != self._told:
+        if why and why != self._logged:
             fields = {"why": why, "fault": fault.value if fault is not None else "silent"}
             _log.warning("the testnet gave no statement", extra={"fields": fields})
-        self._told = why
+        self._logged = why

@@ -1,6 +1,6 @@
 """``GET /testnet/statement``: answers a challenge with a signed statement. The controller asks it; MEXC has no such path (ADR 47).
 
-It needs no signature: it shows hashes and counts, and whoever passes it on proves nothing by that.
+It needs no signature: it shows hashes and counts, and passing it on proves nothing.
 """
 
 from __future__ import annotations

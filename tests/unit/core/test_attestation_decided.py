@@ -134,7 +134,7 @@ def test_what_the_testnet_did_before_we_hear_of_it_is_waited_for() -> None:
     bought = signing.desk.placed(signing.desk.order("0.00003"))
     order = signing.desk.state.orders[bought]
     fill = signing.desk.trade_of(order, order.quantity or 0)  # type: ignore[arg-type]
-    ahead = signing.desk.state.ledger(TESTNET).told.books.with_fill(
+    ahead = signing.desk.state.ledger(TESTNET).books.value.with_fill(
         fill.client_id, fill.order_id, fill.side, fill.price, fill.quantity, fill.quote
     )
     asked = signing.ask(ahead)
@@ -166,7 +166,7 @@ def _other(books: Books) -> Books:
 @pytest.mark.parametrize("lasts_ms", [DIFFERS_MS - 20_000, DIFFERS_MS + 20_000])
 def test_a_difference_that_lasts_halts(lasts_ms: int) -> None:
     signing = again()
-    other = _other(signing.desk.state.ledger(TESTNET).told.books)
+    other = _other(signing.desk.state.ledger(TESTNET).books.value)
     for _ in range(lasts_ms // 5_000):
         signing.ask(other)
         for _ in range(5):
@@ -176,7 +176,7 @@ def test_a_difference_that_lasts_halts(lasts_ms: int) -> None:
 
 def test_a_difference_is_not_judged_while_an_outcome_is_unknown() -> None:
     signing = again()
-    other = _other(signing.desk.state.ledger(TESTNET).told.books)
+    other = _other(signing.desk.state.ledger(TESTNET).books.value)
     lost = signing.desk.placed(signing.desk.order("0.00003"), Unknown("timeout"))
     assert signing.desk.state.orders[lost].status is OrderStatus.UNKNOWN
     asked = said(signing.ask(other), at=signing.desk.now)

@@ -1,4 +1,4 @@
-"""What the testnet told us of our orders, added up as the testnet adds it up itself (``exchange.statement.Books``, ADR 47).
+"""What we know of our orders at the testnet, added up as the testnet adds it up itself (``exchange.statement.Books``, ADR 47).
 
 The fold keeps it in the testnet's ledger; ``controller.core.decisions.attestation`` compares it with the testnet's statements.
 """
@@ -28,10 +28,10 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Told:
+class OurBooks:
     """The books of the orders with a number above ``after``, and the last states of them, oldest first.
 
-    The fields of ``books`` are here one by one: how many ``orders`` and ``fills``, and the ``sum`` of them.
+    The fields of ``value`` are here one by one: how many ``orders`` and ``fills``, and the ``sum`` of them.
     """
 
     after: int = 0
@@ -41,29 +41,29 @@ class Told:
     marks: tuple[Mark, ...] = ()
 
     @property
-    def books(self) -> Books:
+    def value(self) -> Books:
         """The books as a value of both sides."""
         return Books(self.orders, self.fills, self.sum)
 
-    def with_order(self, order: OrderState, at: Millis) -> Told:
+    def with_order(self, order: OrderState, at: Millis) -> OurBooks:
         """Add an order whose id at the testnet became known."""
         if order.number <= self.after:
             return self
         return self._grown(
-            self.books.with_order(
+            self.value.with_order(
                 order.client_id, order.order_id, order.symbol, order.side, order.type, order.price, order.quantity
             ),
             at,
         )
 
-    def with_fill(self, event: e.FillBooked, order: OrderState, at: Millis) -> Told:
+    def with_fill(self, event: e.FillBooked, order: OrderState, at: Millis) -> OurBooks:
         """Add a trade that was booked."""
         if order.number <= self.after:
             return self
         price, quantity, quote = (Decimal(one) for one in (event.price, event.quantity, event.quote))
-        return self._grown(self.books.with_fill(event.client_id, event.order_id, event.side, price, quantity, quote), at)
+        return self._grown(self.value.with_fill(event.client_id, event.order_id, event.side, price, quantity, quote), at)
 
-    def _grown(self, books: Books, at: Millis) -> Told:
+    def _grown(self, books: Books, at: Millis) -> OurBooks:
         mark = Mark(at, books.count, books.digest)
         return replace(self, orders=books.orders, fills=books.fills, sum=books.sum, marks=(*self.marks[1 - KEPT :], mark))
 
@@ -79,4 +79,4 @@ class Told:
     def known_at(self, at: Millis) -> int:
         """How many orders and trades were known before ``at``."""
         before = [one.count for one in self.marks if one.at < at]
-        return before[-1] if before else max(0, self.books.count - len(self.marks))
+        return before[-1] if before else max(0, self.value.count - len(self.marks))
