@@ -10,6 +10,7 @@ from exchange.mexc.http import Failure, HttpTransport, Method
 from exchange.statement import Challenge
 
 PATH = "/testnet/statement"
+SILENT = "venue-silent"
 _OK = 200
 
 
@@ -26,7 +27,7 @@ class StatementSource:
         """The reply to a challenge, whatever it is.
 
         Raises:
-            VenueError: ``no-statement``: no reply came, or one that is an error.
+            VenueError: ``venue-silent``: no reply came; ``no-statement``: one that is an error.
         """
         query = urlencode(
             {
@@ -39,15 +40,15 @@ class StatementSource:
         )
         outcome = await self._transport.send(Method.GET, PATH, query)
         if isinstance(outcome, Failure):
-            raise _none(f"it does not answer: {outcome.reason}")
+            raise VenueError(f"it does not answer: {outcome.reason}", code=SILENT, remedy="Start the testnet.")
         if outcome.status != _OK:
-            raise _none(f"{self._url} answers HTTP {outcome.status} where a testnet gives its statements")
+            raise VenueError(
+                f"{self._url} answers HTTP {outcome.status} where a testnet gives its statements",
+                code="no-statement",
+                remedy="Start the testnet of this version of gatehouse at this address.",
+            )
         return outcome.body
 
     async def aclose(self) -> None:
         """Close the connection."""
         await self._transport.aclose()
-
-
-def _none(why: str) -> VenueError:
-    return VenueError(why, code="no-statement", remedy="Start the testnet of this version of gatehouse at this address.")

@@ -32,7 +32,7 @@ def doctor(directory: DirectoryOption = HERE, output: OutputOption = Output.TABL
     if all(one.ok for one in results if one.name in {"settings", "policy"}):
         results += run_roster_checks(directory, load_settings(directory), Millis(time.time_ns() // 1_000_000))
         results += run_venue_checks(directory)
-        results.append(check_testnet_key(directory))
+        results += check_testnet_key(directory)
     if results[0].ok:
         results.append(check_watchdog(load_settings(directory)))
     if output is Output.JSON:
