@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from exchange.model import DataSource, Millis
 from gates import evidence as bundles
 from gates.evidence import Evidence
-from gates.metric import Metric
+from gates.metric import Attestation, Metric
 from gates.registry import stages_of
 from gates.verdict import Verdict, combine
 from policies import canonical
@@ -21,6 +21,11 @@ from policies.numbers import text
 from policies.rules import METRICS, GateName, MetricName, Op, Unit
 from policies.schema import GateRule
 from policies.stage import Environment
+
+UNATTESTED = (
+    "is unattested: no signature of the testnet's own key vouches for all of its covered time, so it opens no production gate; "
+    "`gatehouse explain testnet` says what is missing"
+)
 
 PRODUCTION_SOURCES = frozenset({DataSource.LIVE, DataSource.RECORDED_L2})
 """A floor in code: reconstructed, synthetic or accelerated data never opens a production gate."""
@@ -44,7 +49,10 @@ class RuleResult:
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """The result of a gate and of each of its rules. ``evidence_digest`` is empty when there was no evidence."""
+    """The result of a gate and of each of its rules. ``evidence_digest`` is empty when there was no evidence.
+
+    ``attestation`` is that of the evidence, ``None`` where it needs none.
+    """
 
     gate: GateName
     verdict: Verdict
@@ -52,6 +60,7 @@ class GateResult:
     policy_digest: str
     evidence_digest: str
     rules: tuple[RuleResult, ...]
+    attestation: Attestation | None = None
 
     @property
     def passed(self) -> bool:
@@ -76,6 +85,7 @@ def evaluate(gate: GateName, policy: Policy, evidence: Evidence | None, as_of: M
         policy_digest=in_force,
         evidence_digest=bundles.digest(evidence) if evidence else "",
         rules=results,
+        attestation=evidence.attestation if evidence else None,
     )
 
 
@@ -107,6 +117,7 @@ def result_document(result: GateResult) -> dict[str, object]:
             }
             for rule in result.rules
         ],
+        **({} if result.attestation is None else {"attestation": result.attestation.value}),
     }
 
 
@@ -189,6 +200,8 @@ def _untrusted(policy: Policy, metric: Metric, as_of: Millis) -> str:
         return ""
     if metric.source not in PRODUCTION_SOURCES:
         return f"comes from {metric.source.value} data, which cannot open a production gate"
+    if metric.attestation is Attestation.UNATTESTED:
+        return UNATTESTED
     return "was measured on an accelerated clock, which cannot open a production gate" if metric.accelerated else ""
 
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from exchange.errors import IntegrityError
 from exchange.model import Millis
-from gates.measure import Tally, metrics
-from gates.metric import Metric
+from gates.measure import Tally, attestation_of, metrics
+from gates.metric import Attestation, Metric
 from policies import canonical
 from policies.document import Policy
 from policies.document import digest as policy_digest
@@ -64,6 +64,12 @@ class Evidence(BaseModel):
         """Return one metric, or ``None`` when it is not in the evidence."""
         return next((metric for metric in self.metrics if metric.name is name), None)
 
+    @property
+    def attestation(self) -> Attestation | None:
+        """Whether the run is attested; ``None`` where no testnet made it, or where an earlier version did not say."""
+        said = {metric.attestation for metric in self.metrics} - {None}
+        return Attestation.UNATTESTED if Attestation.UNATTESTED in said else next(iter(said), None)
+
 
 def bundle(
     gate: GateName, subject: Subject, tally: Tally, policy: Policy, journal_seq: int, more: tuple[Metric, ...] = ()
@@ -72,6 +78,7 @@ def bundle(
 
     ``more`` are metrics that no run measures, such as the ages of drills.
     """
+    attestation = attestation_of(tally, subject.stage)
     return Evidence(
         version=1,
         gate=gate,
@@ -80,7 +87,7 @@ def bundle(
         window_to_ms=tally.last_at,
         expires_at_ms=tally.last_at + policy.evidence.ttl_ms,
         journal_seq=journal_seq,
-        metrics=tuple(sorted((*metrics(tally, subject.environment), *more), key=lambda metric: metric.name)),
+        metrics=tuple(sorted((*metrics(tally, subject.environment, attestation), *more), key=lambda metric: metric.name)),
     )
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from exchange.model import DataSource, Millis
-from gates.metric import DETAIL_MOST, Metric
+from gates.metric import DETAIL_MOST, Attestation, Metric
 from gates.statistics import ratio_down, ratio_up, upper_bound
 from policies.guards import drawdown_fraction
 from policies.numbers import rounded_down
 from policies.rules import METRICS, MetricName
-from policies.stage import Environment
+from policies.stage import ON_THE_TESTNET, Environment, Stage
 from policies.values import replace
 
 SAMPLE_SPAN_MAX_MS = 5_000
@@ -25,7 +25,8 @@ SAMPLE_SPAN_MAX_MS = 5_000
 class Tally:
     """The counts of one run of one stage.
 
-    Money is EUR; ``cap_eur`` is the stage's cap; ``gap_ms`` is the gap still open at ``last_at``.
+    Money is EUR; ``cap_eur`` is the stage's cap; ``gap_ms`` is the gap still open at ``last_at``. ``attested_ms`` is the part of
+    ``covered_ms`` that the testnet's own signature vouches for.
     """
 
     source: DataSource
@@ -36,6 +37,7 @@ class Tally:
     samples: int = 0
     total_ms: int = 0
     covered_ms: int = 0
+    attested_ms: int = 0
     gap_ms: int = 0
     longest_gap_ms: int = 0
     orders: int = 0
@@ -115,6 +117,7 @@ class Tally:
         equity_eur: Decimal | None,
         *,
         covered: bool,
+        attested: bool = False,
         interval_ms: int,
         at: Millis,
         unknown_open: int,
@@ -127,7 +130,7 @@ class Tally:
 
         Time before that, for example while the controller was down, is a gap. Time without a known equity is a gap too. After a
         clock was set back, no time passes until it has caught up. ``unknown_open`` and ``oldest_unknown_ms`` describe the orders
-        whose outcome is not known now.
+        whose outcome is not known now. ``attested``: the testnet's own signature vouches for this time.
         """
         equity = equity_eur if equity_eur is not None and equity_eur.is_finite() else None
         elapsed = max(at - self.last_at, 0)
@@ -141,6 +144,7 @@ class Tally:
             samples=self.samples + count,
             total_ms=self.total_ms + elapsed,
             covered_ms=self.covered_ms + (spanned if counts else 0),
+            attested_ms=self.attested_ms + (spanned if counts and attested else 0),
             gap_ms=0 if counts else gap + spanned,
             longest_gap_ms=longest,
             unknown_open=unknown_open,
@@ -165,7 +169,14 @@ def _with_equity(tally: Tally, equity: Decimal, count: int) -> Tally:
 _TRUST = (DataSource.LIVE, DataSource.RECORDED_L2, DataSource.RECONSTRUCTED_BARS, DataSource.SYNTHETIC)
 
 
-def metrics(tally: Tally, environment: Environment) -> tuple[Metric, ...]:
+def attestation_of(tally: Tally, stage: Stage) -> Attestation | None:
+    """Whether a run's evidence is attested: all of its covered time, and there is some. ``None`` where no testnet makes it."""
+    if stage not in ON_THE_TESTNET:
+        return None
+    return Attestation.ATTESTED if 0 < tally.covered_ms == tally.attested_ms else Attestation.UNATTESTED
+
+
+def metrics(tally: Tally, environment: Environment, attestation: Attestation | None = None) -> tuple[Metric, ...]:
     """Return every metric of a run, sorted by name. A metric without observations has no value."""
     coverage = ratio_down(tally.covered_ms, tally.total_ms) or Decimal(0)
     profit = (
@@ -173,6 +184,7 @@ def metrics(tally: Tally, environment: Environment) -> tuple[Metric, ...]:
     )
     measured: dict[MetricName, tuple[Decimal | int | None, int]] = {
         MetricName.COVERED_MS: (tally.covered_ms, tally.samples),
+        MetricName.ATTESTED_MS: (tally.attested_ms, tally.samples),
         MetricName.COVERAGE_RATIO: (ratio_down(tally.covered_ms, tally.total_ms), tally.samples),
         MetricName.LONGEST_GAP_MS: (tally.longest_gap_ms, tally.samples),
         MetricName.ORDERS: (tally.orders, tally.samples),
@@ -201,6 +213,7 @@ def metrics(tally: Tally, environment: Environment) -> tuple[Metric, ...]:
             accelerated=tally.accelerated,
             environment=environment,
             detail="; ".join(tally.account_failures)[:DETAIL_MOST] if name is MetricName.ACCOUNT_CHECKS_FAILED else "",
+            attestation=attestation,
         )
         for name, (value, observations) in sorted(measured.items())
     )

@@ -40,7 +40,10 @@ class Level(IntEnum):
 
 
 class GuardName(StrEnum):
-    """The names of the guards. ``FEE_ASSET`` is judged with every trade, all others by ``breached_guards``."""
+    """The names of the guards. ``FEE_ASSET`` is judged with every trade, all others by ``breached_guards``.
+
+    ``TESTNET_IDENTITY`` judges at the testnet only, and only where the policy names its key.
+    """
 
     DAILY_LOSS = "daily-loss"
     DRAWDOWN = "drawdown"
@@ -50,6 +53,7 @@ class GuardName(StrEnum):
     UNKNOWN_ORDER = "unknown-order"
     CLOCK_OFFSET = "clock-offset"
     FEE_ASSET = "fee-asset"
+    TESTNET_IDENTITY = "testnet-identity"
 
 
 LOSSES = frozenset({GuardName.DAILY_LOSS, GuardName.DRAWDOWN})
@@ -122,7 +126,8 @@ class GuardMeasurements:
     was certain enough for the guard; ``clock_since``: since when this venue's clock is guarded. ``reducing``: the guards whose loss
     leaves only sells since it reached ``guards.reduce.at``. ``unknown_seen_ms`` and ``unreconciled_seen_ms``: how long the outcome
     of an order has been unknown, and no reconciliation was without a difference, while the venue answered; ``None``: all the time.
-    ``gap_ms``: the gap in the coverage up to now; ``None``: it is as long as a guard is blind.
+    ``gap_ms``: the gap in the coverage up to now; ``None``: it is as long as a guard is blind. ``impostor``: who answers as the
+    testnet without its key, in words. ``denied``: what the testnet signs about our orders that contradicts our books, in words.
     """
 
     since: Millis
@@ -141,6 +146,8 @@ class GuardMeasurements:
     unknown_seen_ms: int | None = None
     unreconciled_seen_ms: int | None = None
     gap_ms: int | None = None
+    impostor: str = ""
+    denied: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +412,18 @@ def _clock_offset(inputs: _Inputs) -> Breach | None:
     return Breach(guard, Level.NO_ENTRY, f"{offset.least} to {offset.most} ms", f"{rule.no_entry_ms} ms", message, blind=True)
 
 
+def _testnet_identity(inputs: _Inputs) -> Breach | None:
+    """Somebody without the testnet's key answers, so nothing of the testnet is seen; or the testnet denies what we booked."""
+    guard, found = GuardName.TESTNET_IDENTITY, inputs.measurements
+    if found.denied:
+        message = f"the testnet's statements contradict our books: {found.denied}"
+        return Breach(guard, Level.HALT, "other orders and trades", "the same", message, contradicted=True)
+    if found.impostor:
+        message = f"{found.impostor}; no order goes there until the testnet answers itself"
+        return Breach(guard, Level.CANCEL_ALL, "no valid signature", "the policy's key", message, unseen_ms=0)
+    return None
+
+
 def _clock_unjudged(inputs: _Inputs, what: str) -> Breach:
     """The clock cannot be judged: entries stop, and after the deadline since the last good measurement the deployment halts."""
     guard, deadline = GuardName.CLOCK_OFFSET, inputs.policy.guards.blind_deadline_ms
@@ -459,4 +478,5 @@ _GUARDS: tuple[Callable[[_Inputs], Breach | None], ...] = (
     _reject_rate,
     _unknown_order,
     _clock_offset,
+    _testnet_identity,
 )

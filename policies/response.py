@@ -115,6 +115,7 @@ _PASSES: Mapping[GuardName, str] = MappingProxyType(
         GuardName.REJECT_RATE: "It passes when the rejected orders are older than the guard's time window.",
         GuardName.UNKNOWN_ORDER: "It passes when the venue has proven the outcome of every order.",
         GuardName.FEE_ASSET: "It passes at once; switch off paying fees with MX at the venue, or the next trade halts again.",
+        GuardName.TESTNET_IDENTITY: "It passes when the testnet itself answers with a statement that agrees with our books.",
         GuardName.CLOCK_OFFSET: "It passes when our clock and the venue's agree again.",
     }
 )

@@ -26,6 +26,7 @@ class MetricName(StrEnum):
     """What a gate can measure of one run of one stage."""
 
     COVERED_MS = "covered_ms"
+    ATTESTED_MS = "attested_ms"
     COVERAGE_RATIO = "coverage_ratio"
     LONGEST_GAP_MS = "longest_gap_ms"
     ORDERS = "orders"
@@ -110,6 +111,9 @@ METRICS: Mapping[MetricName, MetricSpec] = MappingProxyType(
             Unit.MILLISECONDS,
             "time with fresh market data, a connected bot and reconciled books",
             accumulates=True,
+        ),
+        MetricName.ATTESTED_MS: MetricSpec(
+            Unit.MILLISECONDS, "the part of the covered time that the testnet's own signature vouches for", accumulates=True
         ),
         MetricName.COVERAGE_RATIO: MetricSpec(Unit.RATIO, "covered time as a fraction of all time in the run"),
         MetricName.LONGEST_GAP_MS: MetricSpec(Unit.MILLISECONDS, "the longest time without coverage"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -55,6 +55,7 @@ Positive = Annotated[Exact, Field(gt=0)]
 Fraction = Annotated[Exact, Field(gt=0, le=1)]
 DurationMs = Annotated[int, Field(ge=1, le=366 * _DAY_MS)]
 Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{1,4000}={0,2}$")]
+ED25519_LINE = r"^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-P][A-Za-z0-9+/]{42}$"
 BreachAction = Literal["hold", "flatten"]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Instant = Annotated[
@@ -366,6 +367,17 @@ class Live(_Section):
     baseline: Literal["refuse", "keep"] = "refuse"
 
 
+class Testnet(_Section):
+    """The testnet whose evidence counts: the public half of its own key, as one line of OpenSSH (ADR 47).
+
+    ``gatehouse keys show`` prints it of ``testnet.key`` in the testnet's directory. Without it the evidence is unattested.
+    """
+
+    __test__: ClassVar[bool] = False
+
+    key: Annotated[str, Field(pattern=ED25519_LINE)] | None = None
+
+
 class GateRule(_Section):
     """One comparison. ``min_samples``: with fewer observations behind the metric, the rule is inconclusive."""
 
@@ -459,6 +471,7 @@ class Policy(_Section):
     on_stop: OnStop = OnStop.CANCEL
     flatten: Flatten | None = None
     live: Live = Live()
+    testnet: Testnet = Testnet()
 
     @model_validator(mode="after")
     def _flatten_fits(self) -> Self:

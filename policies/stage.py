@@ -27,6 +27,9 @@ RISK_ORDER = (Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED, Stage.LIVE_
 WITHOUT_REAL_MONEY = (Stage.MOCK, Stage.TESTNET_VALIDATING, Stage.VALIDATED)
 """The stages whose new orders cost no real money, in the order of their risk."""
 
+ON_THE_TESTNET = frozenset({Stage.TESTNET_VALIDATING, Stage.VALIDATED})
+"""The stages whose new orders go to the testnet, and whose evidence it makes."""
+
 LIVE_STAGES = frozenset({Stage.LIVE_EUR10, Stage.RAMPING})
 """The stages whose new orders go to the live venue."""
 

@@ -25,6 +25,7 @@ from exchange.mexc.connect import VenueHost, open_feed, open_history, open_venue
 from exchange.mexc.provenance import Provenance, ask_provenance
 from exchange.mexc.ratelimit import LockOut
 from exchange.mexc.reach import Reach
+from exchange.mexc.statements import StatementSource
 from exchange.model import SymbolRules
 from exchange.ports import Clock, MarketFeed, MarketHistory, Venue, VenueName
 from policies.ramp import symbols_at
@@ -77,6 +78,14 @@ def own_histories(deployment: Deployment) -> frozenset[VenueName]:
     """The venues that are a testnet: their candles begin with their own market."""
     names = (VenueName.TESTNET, VenueName.LIVE)
     return frozenset(name for name in names if endpoint_of(deployment.settings, name).reach is not Reach.MEXC)
+
+
+def open_statements(deployment: Deployment, stack: AsyncExitStack) -> StatementSource:
+    """What asks the testnet for signed statements, until ``stack`` ends."""
+    account = deployment.settings.testnet.api_key
+    source = StatementSource(endpoint_of(deployment.settings, VenueName.TESTNET), account)
+    stack.push_async_callback(source.aclose)
+    return source
 
 
 async def examine(deployment: Deployment, live: MexcVenue, permits: PermitOffice) -> Findings:

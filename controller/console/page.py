@@ -20,6 +20,7 @@ from controller.console import lines, wording
 from controller.console.port import OperatorPort
 from controller.console.schema import BalanceView, EntryView, GateView, NextEdgeView, OrderView, StatusView
 from exchange.errors import GatehouseError
+from exchange.ports import VenueName
 from policies.stage import LIVE_STAGES, RISK_ORDER, Environment, Stage
 
 ORDER_ROWS = 14
@@ -154,6 +155,8 @@ def notice(status: StatusView) -> str:
         parts.append("REAL MONEY: orders go to MEXC")
     if status.simulated:
         parts.append(f"SIMULATED DATA: {status.source or 'no source'}")
+    if status.venue is VenueName.TESTNET and status.testnet is not None and not status.testnet.attested:
+        parts.append("UNATTESTED: no signature of the testnet's own key vouches for what it shows")
     return " · ".join(parts)
 
 

@@ -7,7 +7,7 @@ views ignore them, so an older command line can read a newer controller.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field, model_validator
 
@@ -55,7 +55,8 @@ class QuoteView(View):
 class CoverageView(View):
     """How much of the validation run counts: ``covered_ms`` of ``target_ms`` needed; ``total_ms`` is the time since it began.
 
-    While time does not count, ``paused_because`` says why and ``paused_since_ms`` since when.
+    While time does not count, ``paused_because`` says why and ``paused_since_ms`` since when. ``attested_ms`` is the part of
+    ``covered_ms`` that the testnet's own signature vouches for; absent where no testnet makes the evidence.
     """
 
     covered_ms: int
@@ -64,6 +65,32 @@ class CoverageView(View):
     target_ms: int
     paused_because: str = ""
     paused_since_ms: int | None = None
+    attested_ms: int | None = None
+
+
+class TestnetView(View):
+    """Whether the testnet's own signature vouches for its data and for our books now, and when it was last asked for one that does.
+
+    ``key`` is the fingerprint of the key that the policy names, and ``instance`` and ``run`` are what the testnet calls itself.
+    """
+
+    __test__: ClassVar[bool] = False
+
+    attested: bool
+    age_ms: int | None
+    why: str
+    key: str
+    instance: str
+    run: int | None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def line(self) -> str:
+        """What a person reads about it."""
+        if not self.attested:
+            return f"unattested: {self.why}"
+        late = f"; the last answer does not: {self.why}" if self.why else ""
+        return f"attested {(self.age_ms or 0) // 1000} s ago by {self.key}{late}"
 
 
 class CountersView(View):
@@ -246,6 +273,7 @@ class StatusView(View):
     unknown_orders: int
     unproven: tuple[str, ...] = ()
     coverage: CoverageView | None
+    testnet: TestnetView | None = None
     counters: CountersView
     policy: PolicyView
     roster: RosterView
@@ -299,7 +327,10 @@ class RuleView(View):
 
 
 class GateView(View):
-    """A gate evaluated now: PASS only if every rule is PASS (architecture.md §6). ``landing`` is as in ``NextEdgeView``."""
+    """A gate evaluated now: PASS only if every rule is PASS (architecture.md §6). ``landing`` is as in ``NextEdgeView``.
+
+    ``attestation`` is ``attested`` or ``unattested`` for evidence of the testnet, and empty for other evidence.
+    """
 
     gate: str
     verb: Verb
@@ -309,6 +340,7 @@ class GateView(View):
     evidence_digest: str
     rules: tuple[RuleView, ...]
     landing: tuple[LandingView, ...] = ()
+    attestation: str = ""
 
 
 class OrderView(View):

@@ -37,7 +37,7 @@ class Booking:
         return self.listed if listed else self.streamed
 
 
-class Told(StrEnum):
+class OurBooks(StrEnum):
     """What a trade that is told under a new id is: another trade, one that is booked, not to be decided now, or never."""
 
     NEW = "new"
@@ -104,7 +104,7 @@ def judge(
     final: bool,
     one_numbering: bool,
     shown: Container[str] = (),
-) -> Told:
+) -> OurBooks:
     """Whether ``fill``, whose id is new, is another trade than those booked on its order.
 
     One place tells each trade under one id. So of equal trades there are as many as the place that tells most of them tells ids:
@@ -117,16 +117,16 @@ def judge(
     room; elsewhere the trade waits for a list that shows both.
     """
     if not any(_is_equal(one, fill) for one in bookings):
-        return Told.NEW
+        return OurBooks.NEW
     nameless = _nameless(bookings, fill, listed=listed)
     if nameless and not one_numbering:
-        return Told.REPEATED
+        return OurBooks.REPEATED
     room = left >= fill.quantity
     if final and not room:
-        return Told.UNDECIDABLE
+        return OurBooks.UNDECIDABLE
     proven = {one for one in nameless if trade_key(fill.order_id, one.id_of(listed=not listed)) in shown}
     proven |= {one for one in nameless if room and not _is_near(one, fill)}
-    return Told.NEW if proven.issuperset(nameless) else Told.WAITING
+    return OurBooks.NEW if proven.issuperset(nameless) else OurBooks.WAITING
 
 
 def _nameless(bookings: Sequence[Booking], fill: Fill, *, listed: bool) -> list[Booking]:

@@ -94,6 +94,7 @@ class AlertKind(StrEnum):
     RATE = "rate"
     PAUSED = "paused"
     RELEASE = "release"
+    ATTESTATION = "attestation"
 
 
 INFORMS = frozenset({AlertKind.UNKNOWN_ORDER, AlertKind.STAGE, AlertKind.DRILL, AlertKind.TESTNET, AlertKind.PAUSED})

@@ -537,6 +537,9 @@ class Sampled(Event):
 
     ``count`` measurements in a row may be one entry (ADR 42). Its figures are those of the newest, made at ``taken_at``, absent if
     with the entry; ``interval_ms`` is the sum; the lowest and highest figures are there where ``count`` is more than 1.
+
+    ``attested``: the testnet's own signature vouches for it; absent at other venues. ``statement_at`` is when the statement that
+    does so was asked for.
     """
 
     venue: VenueName
@@ -556,6 +559,8 @@ class Sampled(Event):
     equity_low_eur: Amount | None = None
     equity_high_eur: Amount | None = None
     exposure_high_eur: Amount | None = None
+    attested: bool | None = None
+    statement_at: int | None = None
 
 
 class SymbolClosed(Event):

@@ -27,6 +27,7 @@ from exchange.model import (
     SymbolRules,
 )
 from exchange.ports import CancelOutcome, PlaceOutcome, VenueName
+from exchange.statement import Refused, Statement
 from policies.authority import Verb
 from policies.eur import RateSource
 from policies.guards import ClockOffset, Measured
@@ -201,12 +202,26 @@ class Market:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The last question for a statement of the testnet and what came of it, checked against ``key``, the policy's.
+
+    ``found`` is ``None`` when no answer came; ``why`` says why.
+    """
+
+    key: str
+    asked_at: Millis
+    answered_at: Millis
+    found: Statement | Refused | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time passed, or a market moved.
 
     ``clock_offset_ms`` is per venue, and at most ``clock_uncertainty_ms`` from the truth; a venue whose clock was not measured
     lately has none. ``clock_good`` is the last measurement by which the guard could judge, however old. ``bot_seen_at`` is the time
-    of the last request of a bot. ``accounts`` has the last reading of each account.
+    of the last request of a bot. ``accounts`` has the last reading of each account, ``testnet`` the testnet's last statement.
     """
 
     markets: Mapping[VenueName, Market]
@@ -215,6 +230,7 @@ class Tick:
     clock_uncertainty_ms: Mapping[VenueName, int] = field(default_factory=dict)
     clock_good: Mapping[VenueName, Measured[ClockOffset]] = field(default_factory=dict)
     accounts: Mapping[VenueName, AccountRead] = field(default_factory=dict)
+    testnet: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from controller.core.inputs import Release
 from controller.core.lifecycle import Halt, Position
 from controller.core.movements import Movement
 from controller.core.order_state import Orders, OrderState, bot_key
+from controller.core.our_books import OurBooks
 from exchange.model import DataSource, Millis
 from exchange.ports import VenueName
 from gates.measure import Tally
@@ -47,7 +48,8 @@ class Ledger:
     ``read_since`` since when without a break longer than ``guards.reconciliation.max_age_ms``. ``recent`` are the latest trades,
     and ``gaps`` and ``pending`` are those of the last ``Reconciled``. ``baselined_at`` is when the
     present baseline was taken, ``agreed_at`` when a reading last agreed with it, also by an earlier process. ``moved`` holds the
-    deposits and withdrawals that were booked, with the venue's times.
+    deposits and withdrawals that were booked, with the venue's times. ``books`` is what the testnet has to sign of our orders, and
+    ``statement_at`` when we asked for the last statement that agreed with it; both are empty elsewhere.
     """
 
     totals: Map[str, Decimal] | None = None
@@ -82,6 +84,8 @@ class Ledger:
     baselined_at: Millis = Millis(0)
     agreed_at: Millis = Millis(0)
     moved: Map[str, Millis] = field(default_factory=Map)
+    books: OurBooks = OurBooks()
+    statement_at: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,6 +399,11 @@ class State:
     watchdog_head: str = ""
     closed_symbols: Map[str, ClosedSymbol] = field(default_factory=Map)
     rates: Rates = NO_RATES
+
+    @property
+    def order_prefix(self) -> str:
+        """What every new client id begins with: a hash of the journal's first entry, so no other journal uses one of them."""
+        return f"gh-{self.genesis[:16]}-"
 
     @property
     def mode(self) -> Mode:

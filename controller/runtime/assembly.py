@@ -36,12 +36,13 @@ from controller.runtime.halt_threads import HaltThreads
 from controller.runtime.loop.immediate_halt import ImmediateHalt
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.loop.permit import PermitOffice
-from controller.runtime.loop.schedule import start_ticking
+from controller.runtime.loop.schedule import Ticker
 from controller.runtime.loop.supervise import supervised
 from controller.runtime.loop.writer import Failure, Writer
 from controller.runtime.recovery.recover import Recovered
 from controller.runtime.recovery.snapshot_schedule import SnapshotSchedule
 from controller.runtime.venues.account_checks import Examiner, Findings
+from controller.runtime.venues.attester import AskTestnet, Attester
 from controller.runtime.venues.cancel_all import CancelAllResult, NotEmpty, trades_on
 from controller.runtime.venues.candles import Candles
 from controller.runtime.venues.capital import CapitalHistory
@@ -67,33 +68,13 @@ SWEEP_EVERY_S = 3.0
 _IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
 
 
-class _Ticker:
-    """Queues a tick four times a second. ``turned_ns`` is when the event loop last had a turn for it; any thread may read it."""
-
-    def __init__(self, markets: Markets, clock: Clock) -> None:
-        self._markets = markets
-        self._clock = clock
-        self._scheduler: object = None
-        self.turned_ns = clock.monotonic_ns()
-
-    def start(self) -> None:
-        self._scheduler = start_ticking(self._tick)
-
-    def _tick(self) -> None:
-        self.turned_ns = self._clock.monotonic_ns()
-        self._markets.tick()
-
-    def stop(self) -> None:
-        if self._scheduler is not None:
-            self._scheduler.shutdown(wait=False)  # type: ignore[attr-defined]
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a controller is built from. ``rules`` are refreshed in place while it runs; ``first_halt`` comes before all else.
 
     ``open_own_venues`` opens venue clients for another event loop, and ``end_process`` ends this process at once: both are for a
-    writer that is stuck. ``own_history`` are the markets that a testnet makes. ``testnet_control``, ``forbid_growth`` and
+    writer that is stuck. ``own_history`` are the markets that a testnet makes, and ``ask_testnet`` asks the testnet for a signed
+    statement. ``testnet_control``, ``forbid_growth`` and
     ``journal_hold`` are for drills: see ``controller.runtime.drills.practice``.
     """
 
@@ -123,6 +104,7 @@ class Parts:
     rates: Mapping[RateSource, ReadRate]
     market_histories: Mapping[VenueName, MarketHistory]
     own_history: frozenset[VenueName]
+    ask_testnet: AskTestnet
     forbid_growth: Callable[[bool], None] | None = None
     journal_hold: Callable[[], JournalHold] | None = None
     watchdog: Ties | None = None
@@ -137,6 +119,7 @@ class Assembly:
         clock = parts.clock
         self._sweepers: dict[VenueName, Sweeper] = {}
         self._clock_meters = {name: ClockMeter(venue, clock, self._policy_now) for name, venue in parts.venues.items()}
+        self._attester = Attester(parts.ask_testnet, state=lambda: self.writer.state, clock=clock)
         self._markets = Markets(
             feeds=parts.feeds,
             rules=parts.rules,
@@ -146,6 +129,7 @@ class Assembly:
             inbox=inbox,
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
             accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
+            testnet=lambda: self._attester.last,
         )
         self._candles = Candles(sources=parts.market_histories, feeds=parts.feeds, own_history=parts.own_history, clock=clock)
         lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
@@ -168,11 +152,11 @@ class Assembly:
         self._sweepers.update({name: self._sweeper(name, venue) for name, venue in parts.venues.items()})
         tracing = Tracing(parts.telemetry, clock)
         self._latch_marks = LatchMarkWriter(parts.latch, marked=parts.first_halt is not None, kept=parts.latch.names_entry)
-        writer.add_follower(parts.high_water.on_batch)
-        for follower in (parts.history.on_batch, lambda _: self._markets.tick_taken(), tracing.on_batch, parts.publisher.on_batch):
+        for follower in (
+            *(parts.high_water.on_batch, parts.history.on_batch, lambda _: self._markets.tick_taken(), tracing.on_batch),
+            *(parts.publisher.on_batch, parts.snapshot_schedule.on_batch, self._latch_marks.on_batch),
+        ):
             writer.add_follower(follower)
-        writer.add_follower(parts.snapshot_schedule.on_batch)
-        writer.add_follower(self._latch_marks.on_batch)
         self._halt = ImmediateHalt(
             permits=parts.permits, inbox=inbox, clock=clock, record=self._on_halt, cancel_now=self._cancel_now
         )
@@ -198,7 +182,7 @@ class Assembly:
             target_statuses=lambda: parts.publisher.target_statuses,
             heartbeat=self.heartbeat,
         )
-        self._ticker = _Ticker(self._markets, clock)
+        self._ticker = Ticker(self._markets.tick, clock)
         self._threads = self._make_threads()
         self._drills = self._make_drills()
 
@@ -336,6 +320,7 @@ class Assembly:
             "checkpoints": partial(parts.publisher.run, self.halt_for_integrity),
             "account checks": examiner.run,
             "snapshots": parts.snapshot_schedule.run,
+            "testnet statements": self._attester.run,
             "EUR rate": RateWatch(parts.rates, policy=self._policy_now, inbox=self._inbox, clock=parts.clock).run,
         }
         for name, feed in parts.feeds.items():

@@ -246,6 +246,10 @@ class Engine:
         """An order with all that determines how it continues, to be saved and never changed. Raises ``KeyError``."""
         return self._registry.record_of(order_id)
 
+    def every_order(self) -> tuple[LiveOrder, ...]:
+        """Every order of every account, in the order in which they were placed; to be read and never changed."""
+        return self._registry.every_order()
+
     def market_marks(self, symbol: str) -> tuple[int, int, Decimal]:
         """A symbol's published version, its offset from the tape's, and the factor of its prices. ``UsageError``: unlisted."""
         return self._market(symbol).depth.marks

@@ -86,6 +86,7 @@ class TestnetConfig:
     in a cancel reply (mexc-spot-v3.md §4.6). ``mx_price`` is the price of MX in USDT while there is no MXUSDT book.
     ``snapshots`` is the directory ``/__control/snapshot`` writes to; ``restore`` a snapshot to begin from. ``state`` is the
     directory that keeps the venue across restarts; without one it begins anew. ``attached``: ``gatehouse run`` may end it.
+    ``key_file`` holds the key that signs statements; without one it is in the state directory, or new where there is none.
     ``entry_latency`` and ``response_latency`` are quantiles in ms, as for ``LatencyModel``; empty means none.
     ``strict_signatures`` accepts only a signature of the raw bytes, ``strict_content_type`` no write without a Content-Type;
     ``duplicates`` says how a repeated client id is handled. ``ids`` names what no other venue has: order and trade ids are derived
@@ -126,6 +127,7 @@ class TestnetConfig:
     restore: Path | None = None
     state: Path | None = None
     attached: bool = False
+    key_file: Path | None = None
     entry_latency: tuple[int, ...] = NO_LATENCY
     response_latency: tuple[int, ...] = NO_LATENCY
 

@@ -30,10 +30,12 @@ from exchange.testnet.conditions.faults import ACTIONS, Fault, FaultKind, FaultP
 from exchange.testnet.conditions.latency import Delays
 from exchange.testnet.conditions.listings import Listings
 from exchange.testnet.config import StreamLimits, TestnetConfig
+from exchange.testnet.identity import own_key
 from exchange.testnet.market.history import History
 from exchange.testnet.market.playback import Market, Playback
 from exchange.testnet.push.hub import Hub
 from exchange.testnet.saved import Instance, LateCancel, Receipt, VenueState
+from exchange.testnet.statements import Statements
 from exchange.wire.errors import ErrorCode, WireError, WireRefusal, refuse
 from exchange.wire.orders import NewOrder, OrderRef, order_json
 from exchange.wire.wallet import Transfer
@@ -89,6 +91,8 @@ class SimulatedVenue:
         self.on_fill: Callable[[FillRecord], None] | None = None
         self.keep: Callable[[Sequence[EngineEvent]], None] = lambda _: None
         self.instance = Instance(secrets.token_hex(16), clock.now())
+        self.identity = own_key(config.state, config.key_file)
+        self.statements = Statements(engine, market)
         self.closed = asyncio.Event()
         for account in config.accounts:
             engine.open_account(account.name, account.balances, self.clock.now())
@@ -102,6 +106,7 @@ class SimulatedVenue:
 
     def feed(self, record: TapeRecord) -> None:
         """Apply the market's next record."""
+        self.statements.record(record.symbol, self.clock.now())
         self._publish(self.engine.feed(record))
 
     def close(self) -> None:
@@ -322,6 +327,7 @@ class SimulatedVenue:
     def _publish(self, events: Iterable[EngineEvent]) -> None:
         happened = list(events)
         self.keep(happened)
+        self.statements.take(happened)
         for event in happened:
             if isinstance(event, MarketTraded):
                 self.history.record(event.trade)

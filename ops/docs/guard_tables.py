@@ -56,6 +56,11 @@ def events() -> list[str]:
     return [
         *lines,
         "",
+        "Where somebody answers at the testnet's address without the key that the policy names, at TESTNET_VALIDATING",
+        "and VALIDATED: pause, cancel, no buys. Where the testnet signs that it knows other orders than our books: halt.",
+        "Without a statement the time is unattested, and in production it does not count",
+        "([ADR 47](adr/0047-the-testnet-signs-what-it-says.md)).",
+        "",
         "no buys: buys are denied while it lasts. pause: the time does not count as covered, and the gate judges the gap.",
         "cancel: every order is cancelled and none is admitted. demote: one step or stage down, from LIVE_€10 once the live",
         "account is empty. void: only a reset leads out. With a loss `guards.on_breach` may sell what was bought. While a drill",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from exchange.testnet.config import NO_RATE_LIMITS, AccountConfig, TestnetConfig
-from tests.support.rig import TAPE, Rig, free_port, recorded_market, rig, running_testnet
+from tests.support.rig import TAPE, Rig, free_port, key_of_testnet, recorded_market, rig, running_testnet
 
 STAGE = "TESTNET_VALIDATING"
 
@@ -31,7 +31,8 @@ async def test_a_testnet_that_began_anew_is_accepted_and_traded_on(tmp_path: Pat
 
         def holding(usdt: int) -> TestnetConfig:
             account = AccountConfig("testnet", "mx0testnet", secret, {"USDT": Decimal(usdt)})
-            return TestnetConfig(accounts=(account,), port=port, tape=TAPE, rate_limits=NO_RATE_LIMITS, seed=7)
+            key = key_of_testnet(deployment.directory)
+            return TestnetConfig(accounts=(account,), port=port, tape=TAPE, rate_limits=NO_RATE_LIMITS, seed=7, key_file=key)
 
         async with running_testnet(holding(100), market=recorded_market()):
             await deployment.start()

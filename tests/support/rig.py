@@ -25,6 +25,7 @@ import httpx
 from controller.authority.envelope import Envelope
 from controller.authority.keys import generate_key, public_key, save_key
 from controller.authority.signing import sign_with_file_key
+from controller.cli.setup.deployment import testnet_table
 from exchange import tape
 from exchange.tape import TapeRecord
 from exchange.testnet.conditions.clock import SystemClock
@@ -310,6 +311,11 @@ class Rig:
             return int((await client.get("/api/v3/time")).json()["serverTime"])
 
 
+def key_of_testnet(directory: Path) -> Path:
+    """The file with the key of a deployment's testnet, for tests that start the testnet again."""
+    return directory.with_name(directory.name + "-testnet.key")
+
+
 @asynccontextmanager
 async def rig(
     directory: Path,
@@ -331,14 +337,24 @@ async def rig(
     bot_secret, ports = entropy.token_hex(16), {"gateway": free_port(), "console": free_port()}
 
     def config(name: str) -> TestnetConfig:
-        return TestnetConfig(accounts=(accounts[name],), port=0, tape=TAPE, control_token=token, rate_limits=NO_RATE_LIMITS, seed=7)
+        key_file = key_of_testnet(directory) if name == "testnet" else None
+        return TestnetConfig(
+            accounts=(accounts[name],),
+            port=0,
+            tape=TAPE,
+            control_token=token,
+            rate_limits=NO_RATE_LIMITS,
+            seed=7,
+            key_file=key_file,
+        )
 
     async with (
         running_testnet(config("testnet"), market=recorded_market()) as testnet,
         running_testnet(config("live"), market=recorded_market()) as live,
     ):
         venues = {"testnet": testnet, "live": live}
-        _write(directory, policy or quick_policy(), keys, accounts, venues, ports, bot_secret, witnesses, checkpoints)
+        named = testnet_table(testnet.venue.identity)
+        _write(directory, (policy or quick_policy()) + named, keys, accounts, venues, ports, bot_secret, witnesses, checkpoints)
         _write_control_token(directory, token)
         built = Rig(
             directory=directory,

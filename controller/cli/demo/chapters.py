@@ -12,7 +12,7 @@ from rich.text import Text
 from controller.cli.demo.fleet import environment, gatehouse
 from controller.cli.demo.narrator import Look
 from controller.cli.demo.scene import Scene
-from controller.cli.setup.deployment import BOT_SECRET, CONTROL_TOKEN, HOST, accounts_file
+from controller.cli.setup.deployment import BOT_SECRET, CONTROL_TOKEN, HOST, TESTNET_KEY, accounts_file
 from controller.cli.shared import places
 from controller.cli.shared.output import table
 from controller.console.schema import StatusView
@@ -32,7 +32,8 @@ def venues(scene: Scene) -> None:
         tape = str(places.demo_tape())
         accounts, token = str(accounts_file(scene.directory, name)), str(scene.directory / CONTROL_TOKEN)
         options = ("--port", str(port), "--tape", tape, "--loop", "--accounts", accounts, "--control-token-file", token)
-        command = gatehouse("testnet", *options, "--state", str(scene.directory / f"venue-{name}"))
+        identity = ("--identity", str(scene.directory / TESTNET_KEY)) if name == "testnet" else ()
+        command = gatehouse("testnet", *options, *identity, "--state", str(scene.directory / f"venue-{name}"))
         child = scene.fleet.start(f"venue-{name}", command)
         role = "the testnet" if name == "testnet" else "a second venue, in the role of the live exchange"
         scene.narrator.say(f"{role}: process {child.process.pid}")

@@ -18,6 +18,7 @@ from controller.cli.doctor.reaching import ClockReading, check_clock, reach
 from controller.cli.doctor.result import Absent, Check, CheckResult, Follows, Warned, judged, not_checked
 from controller.cli.doctor.roster import run_roster_checks
 from controller.cli.doctor.running import Controller, check_release
+from controller.cli.doctor.testnet import check_testnet_key
 from controller.cli.doctor.venues import check_venue_account
 from controller.cli.doctor.watchdog import check_watchdog
 from controller.cli.journal.checkpoints import asked, public_key_of
@@ -113,6 +114,7 @@ def _venues(directory: Path, settings: Settings) -> list[Check]:
     venues: dict[VenueName, VenueSettings] = {VenueName.TESTNET: settings.testnet, VenueName.LIVE: settings.live}
     return [
         *(Check(f"venue {name}", partial(reached, name, venue)) for name, venue in venues.items()),
+        Check("testnet key", lambda: check_testnet_key(directory), ("policy", f"venue {VenueName.TESTNET}")),
         Check("clock", lambda: check_clock(readings, most_ms()) if readings else Follows(f"venue {VenueName.LIVE}")),
         Check("controller", lambda: controller.check(lambda: unreached[0] if unreached else "")),
         Check("proposals", controller.proposals, ("controller",)),

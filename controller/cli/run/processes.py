@@ -18,6 +18,7 @@ from controller.cli.run.testnet_flags import (
     ExportOption,
     FeedOption,
     FillModelOption,
+    IdentityOption,
     ListOption,
     PrintOption,
     ResponseLatencyOption,
@@ -110,6 +111,7 @@ def run_testnet(
     ephemeral: EphemeralOption = False,
     strict: StrictOption = False,
     attached: AttachedOption = False,
+    identity: IdentityOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run a venue that speaks MEXC's protocol, on a recorded, generated or live market. It goes on where it was stopped."""
@@ -138,6 +140,7 @@ def run_testnet(
         state=testnet_options.state_directory(state, port, ephemeral=ephemeral or restore is not None),
         attached=attached,
         strict=strict,
+        identity=identity,
     )
     live = (symbol, from_rest, from_ws) if testnet_options.feed(feed, config.tape, config.speed) == "mexc-live" else None
     started = Event()

@@ -53,3 +53,7 @@ StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse a write without a Content-Type, and a signature of other bytes than those sent.")
 ]
 AttachedOption = Annotated[bool, typer.Option("--attached", hidden=True, help="`gatehouse run` starts it so, and may end it.")]
+IdentityOption = Annotated[
+    Path | None,
+    typer.Option(help="The file with the key that signs its statements; made if missing. Default: testnet.key in --state."),
+]

@@ -83,6 +83,7 @@ def build(
     state: Path | None = None,
     attached: bool = False,
     strict: bool = False,
+    identity: Path | None = None,
 ) -> TestnetConfig:
     """The venue the options describe. ``listed`` are further symbols with a generated market, and where each begins.
 
@@ -121,6 +122,7 @@ def build(
         strict_signatures=strict,
         strict_content_type=strict,
         ids=secrets.token_hex(16),
+        key_file=identity,
     )
 
 

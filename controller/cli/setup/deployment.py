@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from controller.authority.keys import generate_key, public_key, save_key
 from controller.authority.roster import KeyType, roster_key
 from controller.cli.shared import places
@@ -18,12 +20,14 @@ from controller.runtime.followers.latchfile import latch_elsewhere
 from controller.settings.deployment import FILE_NAME
 from controller.settings.state_directory import state_directory
 from exchange.errors import UsageError
+from exchange.statement import public_line
 from policies.authority import Role
 from policies.stage import Mode
 
 HOST = "127.0.0.1"
 PERSONS = {"alice": Role.OPERATOR, "bob": Role.APPROVER}
 CONTROL_TOKEN = "secrets/control.token"  # noqa: S105 - a file name
+TESTNET_KEY = "secrets/testnet.key"
 BOT_SECRET = "secrets/bot.secret"  # noqa: S105 - a file name
 
 
@@ -75,7 +79,7 @@ def write_deployment(directory: Path, ports: Ports) -> list[tuple[str, str]]:
         private_file(accounts_file(directory, venue.name), accounts_text(venue))
     private_file(directory / BOT_SECRET, secrets.token_hex(32) + "\n")
     private_file(directory / CONTROL_TOKEN, secrets.token_hex(32) + "\n")
-    (directory / "policy.toml").write_bytes(places.demo_policy().read_bytes())
+    write_policy(directory, places.demo_policy(), TESTNET_KEY)
     (directory / "roster.toml").write_text(roster_text(directory, PERSONS, Mode.TEAM), encoding="utf-8")
     (directory / FILE_NAME).write_text(_settings(ports, venues, bot_key), encoding="utf-8")
     return [
@@ -86,8 +90,28 @@ def write_deployment(directory: Path, ports: Ports) -> list[tuple[str, str]]:
         (BOT_SECRET, "the secret of the bot's gateway key"),
         *((f"secrets/{venue.name}.secret", f"the secret of the {venue.name} venue's key") for venue in venues),
         *((f"secrets/{venue.name}-accounts.toml", f"the account the {venue.name} venue is started with") for venue in venues),
+        (TESTNET_KEY, "the key with which the testnet venue signs its statements; the policy names its public half"),
         (CONTROL_TOKEN, "the token of the local venues' control endpoint"),
     ]
+
+
+def write_policy(directory: Path, example: Path, key_file: str) -> None:
+    """Write the policy with the public half of a new testnet key, whose private half goes into ``key_file``, mode 0600."""
+    path = directory / key_file
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private = generate_key()
+    save_key(private, path)
+    (directory / "policy.toml").write_text(example.read_text(encoding="utf-8") + testnet_table(private), encoding="utf-8")
+
+
+def testnet_table(private: Ed25519PrivateKey) -> str:
+    """The section of a policy that names a testnet's key."""
+    return f"""
+# The testnet whose evidence counts: the public half of its own key. Another key needs `gatehouse set-policy`, and the validation
+# begins anew.
+[testnet]
+key = "{public_line(private.public_key())}"
+"""
 
 
 def make_directory(directory: Path) -> None:

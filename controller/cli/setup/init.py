@@ -40,7 +40,7 @@ def init(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Write a new deployment: settings, policy, roster and new keys. Secret files have mode 0600."""
-    from controller.cli.setup.deployment import DEFAULT_PORTS, accounts_file, write_deployment
+    from controller.cli.setup.deployment import DEFAULT_PORTS, TESTNET_KEY, accounts_file, write_deployment
     from controller.cli.setup.production import Wanted, write_production
     from controller.cli.shared.output import print_json, stdout, table
     from exchange.errors import UsageError
@@ -64,7 +64,10 @@ def init(
     if profile is Profile.DEMO:
         console.print("Next, each in a terminal of its own, the two local venues and the deployment:")
         for venue, port in (("testnet", DEFAULT_PORTS.testnet), ("live", DEFAULT_PORTS.live)):
-            console.print(f"  gatehouse testnet --port {port} --accounts {accounts_file(directory, venue)}", soft_wrap=True)
+            command = f"  gatehouse testnet --port {port} --accounts {accounts_file(directory, venue)}"
+            if venue == "testnet":
+                command += f" --identity {directory / TESTNET_KEY}"
+            console.print(command, soft_wrap=True)
         console.print(f"  gatehouse run --dir {directory}", soft_wrap=True)
         console.print(f"Then `gatehouse doctor --dir {directory}` and `gatehouse status --dir {directory}`.", soft_wrap=True)
     else:

@@ -24,6 +24,7 @@ from controller.cli.setup.deployment import (
     make_directory,
     private_file,
     roster_text,
+    write_policy,
 )
 from controller.cli.shared import places
 from controller.settings.artifact import artifact_digest
@@ -38,6 +39,7 @@ LIVE_WS = "wss://wbs-api.mexc.com/ws"
 
 _PERSONS: Mapping[Mode, tuple[str, ...]] = {Mode.SOLO: ("operator",), Mode.TEAM: ("operator", "approver")}
 _DOLLARS = "100"
+TESTNET_KEY = "var/testnet/testnet.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_POR
     private_file(directory / CONTROL_TOKEN, secrets.token_hex(32) + "\n")
     private_file(directory / "secrets/live.secret", "")
     private_file(directory / "secrets/watchdog.secret", "")
-    (directory / "policy.toml").write_bytes(places.example_policy(wanted.mode.value).read_bytes())
+    write_policy(directory, places.example_policy(wanted.mode.value), TESTNET_KEY)
     (directory / "roster.toml").write_text(roster_text(directory, persons, wanted.mode), encoding="utf-8")
     (directory / FILE_NAME).write_text(_settings(directory.name, ports, testnet, wanted, artifact), encoding="utf-8")
     return [
@@ -84,12 +86,13 @@ def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_POR
         ),
         (
             "secrets/live.secret",
-            "put the secret of the MEXC API key here: permit spot trading and viewing of withdrawals, nothing else, from your IP address",
+            "put the secret of the MEXC API key here: permit spot trading and viewing of withdrawals, nothing else, from your IP",
         ),
         ("secrets/watchdog.secret", "put the secret of a second API key of the same account here: spot trading only"),
         (BOT_SECRET, "the secret of the bot's gateway key"),
         ("secrets/testnet.secret", "the secret of the testnet venue's key"),
         ("secrets/testnet-accounts.toml", "the account the testnet venue is started with"),
+        (TESTNET_KEY, "the key with which the testnet signs its statements; the policy names its public half"),
         (CONTROL_TOKEN, "the token of the testnet venue's control endpoint"),
     ]
 

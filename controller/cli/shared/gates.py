@@ -18,6 +18,7 @@ _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "eq": "=", ">=": "≥"
 def gate_table(gate: GateView) -> Table:
     """One gate as a table of rule, measured value, threshold and verdict."""
     title = Text.assemble("gate ", (gate.gate, "bold"), f"  {gate.from_position} → {gate.to_position}  ", styled(gate.verdict))
+    title.append_text(_attestation(gate.attestation))
     result = table(
         ("rule", "measured", "threshold", "verdict"), (_row(rule) for rule in gate.rules), right=("measured", "threshold")
     )
@@ -75,4 +76,9 @@ def result_table(result: Mapping[str, Any]) -> Table:
     ]
     built = table(("rule", "measured", "threshold", "verdict"), map(_row, rules), right=("measured", "threshold"))
     built.title = Text.assemble("gate ", (str(result["gate"]), "bold"), "  ", styled(str(result["verdict"])))
+    built.title.append_text(_attestation(str(result.get("attestation", ""))))
     return built
+
+
+def _attestation(attestation: str) -> Text:
+    return Text(f"  {attestation} evidence", "green" if attestation == "attested" else "bold yellow") if attestation else Text()

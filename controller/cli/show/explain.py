@@ -20,7 +20,8 @@ def explain(
     subject: Annotated[
         str,
         typer.Argument(
-            help="The id of an order, command, alert or entry, a gate's name, `gate`, `halt`, `drill`, `proposal` or `refusal`."
+            help="The id of an order, command, alert or entry, a gate's name, "
+            "`gate`, `halt`, `drill`, `proposal`, `testnet` or `refusal`."
         ),
     ],
     name: Annotated[str, typer.Argument(help="The id after `refusal`: `explain refusal ID`. Without it: the last refusal.")] = "",

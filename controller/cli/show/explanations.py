@@ -224,6 +224,25 @@ def _drill(directory: Path) -> Explanation:
     return Explanation([entry_document(entry) for entry in entries], tuple(map(_headline, entries)))
 
 
+def _testnet(directory: Path) -> Explanation:
+    """Whether the testnet is attested now, under which key, and how often somebody else answered as the testnet."""
+    entries = _matching(
+        directory, lambda _, body: body.get("alert_kind") == "attestation" or body.get("guard") == "testnet-identity"
+    )
+    try:
+        with OperatorClient(directory) as client:
+            found = client.status().testnet
+    except GatehouseError as error:
+        now = Explanation({}, (Text(f"What it says now is not seen: {error.message}. {error.remedy}", "yellow"),))
+    else:
+        lines = [] if found is None else [Text(found.line, "" if found.attested else "bold yellow")]
+        lines += [Text(f"the policy names {found.key}")] if found is not None and found.key else []
+        lines += [Text(f"it calls itself {found.instance}, run {found.run}")] if found is not None and found.instance else []
+        now = Explanation({} if found is None else {"testnet": found.model_dump(mode="json")}, tuple(lines))
+    document = {"entries": [entry_document(entry) for entry in entries], **now.document}
+    return Explanation(document, (*now.parts, *map(_headline, entries)))
+
+
 def _proposal(directory: Path) -> Explanation:
     """Every policy or release file that was found changed, and what came into force."""
     kinds = {"document-proposed", "proposal-withdrawn", "policy-adopted", "policy-approved", "release-adopted"}
@@ -274,5 +293,5 @@ def _unknown(subject: str, what: str) -> UsageError:
 
 
 _STORIES: Mapping[str, Callable[[Path], Explanation]] = MappingProxyType(
-    {"gate": _next_gate, "halt": _halt, "drill": _drill, "refusal": _refusal, "proposal": _proposal}
+    {"gate": _next_gate, "halt": _halt, "drill": _drill, "refusal": _refusal, "proposal": _proposal, "testnet": _testnet}
 )

@@ -89,13 +89,7 @@ def _rows(view: StatusView, directory: Path) -> list[tuple[str, Text | Table | s
         *((("the bot has", _holdings(view.holdings)),) if view.holdings is not None else ()),
         ("equity", f"{_amount(view.equity_eur)} EUR, today {_amount(view.day_pnl_eur)}, net {_amount(view.net_pnl_eur)}"),
     ]
-    if view.coverage is not None:
-        coverage = view.coverage
-        text = f"{duration(coverage.covered_ms)} of {duration(coverage.target_ms)}, longest gap {duration(coverage.longest_gap_ms)}"
-        rows.append(("covered", _bar(Decimal(coverage.covered_ms), Decimal(coverage.target_ms), text, numbers=False)))
-        if coverage.paused_since_ms is not None:
-            since = duration(max(0, view.now_ms - coverage.paused_since_ms))
-            rows.append(("paused", Text(f"for {since} no time counts: {coverage.paused_because}", "yellow")))
+    rows += _evidence(view)
     if view.quote is not None:
         rows.append(("market", f"{view.quote.symbol} {view.quote.bid} / {view.quote.ask}, {view.quote.age_ms} ms old"))
     count = view.counters
@@ -118,6 +112,23 @@ def _rows(view: StatusView, directory: Path) -> list[tuple[str, Text | Table | s
         ("watchdog", _watchdog(view)),
         *(() if view.ways_out else (("next", "\n".join(_edge(view)) or "no step is possible from here"),)),
     ]
+    return rows
+
+
+def _evidence(view: StatusView) -> list[tuple[str, Text | Table | str]]:
+    """How much time counts as evidence, why none does now, and whether the testnet vouches for it."""
+    rows: list[tuple[str, Text | Table | str]] = []
+    if (coverage := view.coverage) is not None:
+        text = f"{duration(coverage.covered_ms)} of {duration(coverage.target_ms)}, longest gap {duration(coverage.longest_gap_ms)}"
+        if coverage.attested_ms is not None:
+            text += f", attested {duration(coverage.attested_ms)}"
+        rows.append(("covered", _bar(Decimal(coverage.covered_ms), Decimal(coverage.target_ms), text, numbers=False)))
+        if coverage.paused_since_ms is not None:
+            since = duration(max(0, view.now_ms - coverage.paused_since_ms))
+            rows.append(("paused", Text(f"for {since} no time counts: {coverage.paused_because}", "yellow")))
+    if view.testnet is not None:
+        doubtful = not view.testnet.attested or bool(view.testnet.why)
+        rows.append(("testnet", Text(view.testnet.line, "bold yellow" if doubtful else "")))
     return rows
 
 

@@ -33,6 +33,9 @@ function notice(s) {
   if (s.environment === "rehearsal") parts.push("REHEARSAL: no real money can be reached");
   if (isRealMoney(s)) parts.push("REAL MONEY: orders go to MEXC");
   if (s.simulated) parts.push(`SIMULATED DATA: ${s.source ?? "no source"}`);
+  if (s.venue === "testnet" && s.testnet && !s.testnet.attested) {
+    parts.push("UNATTESTED: no signature of the testnet's own key vouches for what it shows");
+  }
   const element = byId("notice");
   element.textContent = parts.join(" · ");
   element.hidden = parts.length === 0;
@@ -104,6 +107,7 @@ function showFigures(s) {
   put("target", s.coverage ? w.duration(s.coverage.target_ms) : w.ABSENT);
   put("longest_gap", s.coverage ? w.duration(s.coverage.longest_gap_ms) : w.ABSENT);
   put("paused", s.coverage?.paused_because ? ` · paused: ${s.coverage.paused_because}` : "");
+  put("testnet", s.testnet ? `testnet ${s.testnet.line}` : "");
   byId("coverage-bar").max = s.coverage ? s.coverage.target_ms : 1;
   byId("coverage-bar").value = s.coverage ? s.coverage.covered_ms : 0;
   byId("guard-tile").dataset.broken = s.guard_level ? "yes" : "no";

@@ -25,7 +25,8 @@ function gateCard(gate) {
     cell(`${relation(rule.op)} ${rule.threshold} ${rule.unit}`, "num"),
     cell(rule.explanation, "why"),
   ]));
-  const move = `${gate.verb}: ${gate.from_position} → ${gate.to_position}`;
+  const evidence = gate.attestation ? `, ${gate.attestation} evidence` : "";
+  const move = `${gate.verb}: ${gate.from_position} → ${gate.to_position}${evidence}`;
   return make("article", { className: "gate-card" }, [
     make("h3", {}, [verdict(gate.verdict), document.createTextNode(` ${gate.gate} `), make("span", { text: move, className: "muted" })]),
     make("div", { className: "scroll", attributes: { tabindex: "0", role: "region", "aria-label": `Rules of ${gate.gate}` } }, [

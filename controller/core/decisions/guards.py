@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from controller.authority.command import Command
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import drills, flatten, moves
+from controller.core.decisions import alerts, attestation, drills, flatten, moves
 from controller.core.decisions.account import bought, equity_eur
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind, CancelAll
@@ -98,6 +98,7 @@ def _record_level(draft: Draft, venue: VenueName, breaches: tuple[Breach, ...], 
         )
     )
     _announce_pause(draft, venue, state, worst)
+    _announce_impostor(draft, state, breaches)
     if worst is not None and worst.level >= Level.CANCEL_ALL and level_changes and state.position.stage is not Stage.HALTED:
         draft.do(CancelAll(venue, moves.symbols(draft), because=worst.message))
 
@@ -114,6 +115,16 @@ def _announce_pause(draft: Draft, venue: VenueName, before: State, worst: Breach
     elif paused and not pauses:
         gap = draft.after.tally.gap_ms if draft.after.tally is not None else 0
         draft.do(Alert(AlertKind.PAUSED, f"{venue} is seen again", f"the open gap in the coverage is {gap} ms"))
+
+
+def _announce_impostor(draft: Draft, before: State, breaches: tuple[Breach, ...]) -> None:
+    """Tell people once when somebody else answers as the testnet; the alert stays until a person acknowledges it."""
+    found = next((one for one in breaches if one.guard is GuardName.TESTNET_IDENTITY and one.unseen_ms is not None), None)
+    if found is None or GuardName.TESTNET_IDENTITY in before.unseen:
+        return
+    title = "another testnet answers at the testnet's address"
+    alerts.raise_once(draft, AlertKind.ATTESTATION, title, found.message)
+    draft.do(Alert(AlertKind.ATTESTATION, title, found.message))
 
 
 # Soft breaches
@@ -248,6 +259,7 @@ def _measurements(
     compared_at = ledger.reconciled_at if ledger.reconciled_at is not None or not ledger.breaks else now
     horizon = now - policy.guards.reject_rate.window_ms
     recent = [accepted for when, accepted in state.outcomes if when > horizon]
+    judged = attestation.judge(state, policy, tick, now) if venue in attestation.SIMULATED else None
     return GuardMeasurements(
         since=since,
         equity_eur=measured,
@@ -265,6 +277,8 @@ def _measurements(
         unknown_seen_ms=_longest_unknown_seen(state, now),
         unreconciled_seen_ms=_answered(ledger, Millis(max(since, ledger.reconciled_at or since))),
         gap_ms=state.tally.gap_ms + max(0, now - state.tally.last_at) if state.tally is not None else None,
+        impostor=judged.impostor if judged is not None else "",
+        denied=judged.contradiction if judged is not None else "",
     )
 
 

@@ -39,8 +39,8 @@ HOLD_COMPARED_MS = 60_000
 
 Measurement = e.Sampled | e.Reconciled
 
-_ALIKE = ("venue", "source", "accelerated", "covered", "uncovered_reason")
-_ALIKE_IN_KIND = ("equity_eur", "exposure_eur", "bid", "ask", "clock_offset_ms")
+_ALIKE = ("venue", "source", "accelerated", "covered", "uncovered_reason", "attested")
+_ALIKE_IN_KIND = ("equity_eur", "exposure_eur", "bid", "ask", "clock_offset_ms", "statement_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +182,7 @@ def _judged_ledger(ledger: Ledger) -> Ledger:
         valued_eur=_known(ledger.valued_eur),
         valued_at=_known(ledger.valued_at),
         clock_judged_at=_known(ledger.clock_judged_at),
+        statement_at=_known(ledger.statement_at),
     )
 
 
@@ -192,6 +193,7 @@ def _judged_tally(tally: Tally) -> Tally:
         samples=min(tally.samples, 1),
         total_ms=0,
         covered_ms=0,
+        attested_ms=0,
         # Time that is not covered counts as a gap without an entry too, so only its edges matter.
         gap_ms=min(tally.gap_ms, 1),
         longest_gap_ms=0,

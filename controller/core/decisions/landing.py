@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from controller.core.decisions import attestation
 from controller.core.decisions.account import baseline
 from controller.core.inputs import Tick
 from controller.core.lifecycle import Position
@@ -34,6 +35,7 @@ class Sight(StrEnum):
     ACCOUNT = "account"
     CLOCK = "clock"
     HOLDINGS = "holdings"
+    STATEMENT = "statement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,9 @@ def facts(state: State, policy: Policy, verb: Verb, target: Position, seen: Tick
         return ()
     quotes = tuple(_quoted(policy, venue, symbol, seen, now) for symbol in symbols_at(policy, target.stage))
     holdings = (_holdings(state, policy, target, seen, now),) if target.stage in LIVE_STAGES else ()
-    return (*quotes, _account(state, policy, venue, now), _clock(policy, venue, seen, now), *holdings)
+    proves = verb is Verb.ADVANCE and attestation.needs_attestation(policy, venue)
+    proven = (_statement(state, policy, seen, now),) if proves else ()
+    return (*quotes, _account(state, policy, venue, now), _clock(policy, venue, seen, now), *proven, *holdings)
 
 
 def blind(found: tuple[Fact, ...]) -> tuple[Fact, ...]:
@@ -129,6 +133,14 @@ def _holdings(state: State, policy: Policy, target: Position, seen: Tick | None,
     own = baseline(state.ledger(VenueName.LIVE))
     weighed = weigh(own, bids, priced_for_exit(policy, state.rates, now), cap_eur(policy, target.stage, target.step))
     return Fact(Sight.HOLDINGS, weighed.line, weighed.ok, age_ms=None)
+
+
+def _statement(state: State, policy: Policy, seen: Tick | None, now: Millis) -> Fact:
+    judged = attestation.judge(state, policy, seen or Tick(markets={}), now)
+    if judged.at is None:
+        return Fact(Sight.STATEMENT, attestation.refusal(judged), ok=False, age_ms=None)
+    age = max(0, now - judged.at)
+    return Fact(Sight.STATEMENT, f"the testnet's own key vouched for its data and for our books {age} ms ago", ok=True, age_ms=age)
 
 
 def _clock(policy: Policy, venue: VenueName, seen: Tick | None, now: Millis) -> Fact:

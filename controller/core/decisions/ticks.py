@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.core import events as e
-from controller.core.decisions import closed_symbols, commands, drills, flatten, guards, rates
+from controller.core.decisions import attestation, closed_symbols, commands, drills, flatten, guards, rates
 from controller.core.decisions.account import equity_eur, exposure
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.sweeps import arm_when_reconciled
@@ -52,7 +52,10 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, inpu
     if interval < SAMPLE_EVERY_MS and not first_value:
         return
     worst = exposure(state, policy, venue, market.quotes, market.rules, now)
+    judged = attestation.judge(state, policy, input_, now) if venue in attestation.SIMULATED else None
     why = _uncovered(state, policy, venue, market, input_.bot_seen_at, now)
+    if judged is not None and attestation.needs_attestation(policy, venue):
+        why = why or attestation.refusal(judged)
     first = market.quotes.get(policy.symbols[0])
     draft.emit(
         e.Sampled(
@@ -68,6 +71,8 @@ def _sample(draft: Draft, policy: Policy, venue: VenueName, market: Market, inpu
             uncovered_reason=why,
             clock_offset_ms=input_.clock_offset_ms.get(venue),
             clock_uncertainty_ms=input_.clock_uncertainty_ms.get(venue, 0),
+            attested=None if judged is None else judged.attested,
+            statement_at=None if judged is None else judged.at or state.ledger(venue).statement_at,
         )
     )
 

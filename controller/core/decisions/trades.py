@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from controller.core import events as e
-from controller.core.bookings import Booking, Told, doubt, judge, misnamed, named, trade_key, twin
+from controller.core.bookings import Booking, OurBooks, doubt, judge, misnamed, named, trade_key, twin
 from controller.core.decisions import fee_assets, moves
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.whose import MAY_BE_OURS, contradicted_ids, find, may_trade
@@ -40,14 +40,14 @@ def fill_reported(draft: Draft, venue: VenueName, fill: Fill, *, listed: bool, s
     final = order is not None and not order.working
     bookings, numbering = _bookings(ledger, fill, order), ledger.one_numbering
     match judge(bookings, fill, listed=listed, left=left, final=final, one_numbering=numbering, shown=shown):
-        case Told.REPEATED:
+        case OurBooks.REPEATED:
             _remember(draft, venue, fill, order, twin(bookings, fill, listed=listed), listed=listed)
-        case Told.NEW:
+        case OurBooks.NEW:
             _book(draft, venue, fill, order, misfit, listed=listed)
-        case Told.UNDECIDABLE:
+        case OurBooks.UNDECIDABLE:
             name = order.client_id if order is not None else fill.order_id
             moves.integrity(draft, f"trade {fill.trade_id} of {name} equals one that is booked, and the order executed no more")
-        case Told.WAITING:
+        case OurBooks.WAITING:
             return f"trade {fill.trade_id} may be booked under another id"
     return ""
 

@@ -80,7 +80,7 @@ def is_foreign(state: State, venue: VenueName, report: ListedOrder) -> bool:
 
 def our_prefix(state: State) -> str:
     """What every new client id begins with: a hash of the journal's first entry, so no other journal uses one of them."""
-    return f"gh-{state.genesis[:16]}-"
+    return state.order_prefix
 
 
 def _former_prefix(state: State) -> str:

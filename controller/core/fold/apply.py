@@ -16,6 +16,7 @@ from controller.core.compact_map import CompactMap
 from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, steps
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
+from controller.core.our_books import OurBooks
 from controller.core.state import HaltFigures, Ledger, Pending, Proposal, Seal, SignedAuthority, State
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
@@ -64,6 +65,9 @@ def _void_evidence(state: State, changed: str) -> State:
 
 def _policy(state: State, event: e.PolicyAdopted) -> State:
     policy = parse_journalled(event.document.encode())
+    # What was attested under one key says nothing about another.
+    testnet = replace(state.ledger(VenueName.TESTNET), statement_at=None)
+    state = replace(state, ledgers=state.ledgers.set(VenueName.TESTNET, testnet))
     state = rates.policy_adopted(state, state.policy, policy)
     state = _void_evidence(_governed(state, policy=policy, policy_digest=event.digest), "policy")
     policy_file = state.policy_file if event.command_id else event.digest
@@ -251,6 +255,8 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
         cursor=Millis(event.cursor),
         recent=(),
         baselined_at=state.at,
+        books=OurBooks(after=state.order_number),
+        statement_at=None,
     )
     return replace(state, ledgers=state.ledgers.set(event.venue, ledger))
 
@@ -325,6 +331,8 @@ def _sampled(state: State, event: e.Sampled) -> State:
     clock = _certain_offset(state, event)
     if clock is not None:
         ledger = replace(ledger, clock_judged_at=at)
+    if event.statement_at is not None:
+        ledger = replace(ledger, statement_at=Millis(event.statement_at))
     state = replace(state, ledgers=state.ledgers.set(event.venue, ledger))
     if event.venue is not state.watched or state.tally is None:
         return state
@@ -337,6 +345,7 @@ def _sampled(state: State, event: e.Sampled) -> State:
     tally = tally.with_sample(
         event.equity_eur,
         covered=event.covered,
+        attested=bool(event.attested),
         interval_ms=event.interval_ms,
         at=at,
         unknown_open=len(unknown),

@@ -14,6 +14,7 @@ from immutables import Map
 from controller.core import events as e
 from controller.core.compact_map import CompactMap
 from controller.core.fold.budget import COST_STEP
+from controller.core.our_books import OurBooks
 from controller.core.state import Ledger, State
 from exchange.model import Millis, round_up
 from policies.values import replace
@@ -39,6 +40,8 @@ def rebaselined(state: State, event: e.Rebaselined) -> State:
         gaps=(),
         pending=(),
         baselined_at=state.at,
+        books=OurBooks(after=state.order_number),
+        statement_at=None,
     )
     if event.forgets_ids:
         ledger = replace(ledger, ids=CompactMap(), strangers=Map(), one_numbering=False)

@@ -29,9 +29,10 @@ from controller.console.schema import (
     RuleView,
     SampleView,
     StatusView,
+    TestnetView,
 )
 from controller.core import events as e
-from controller.core.decisions import evidence, landing
+from controller.core.decisions import attestation, evidence, landing
 from controller.core.decisions.absence import missing_proof
 from controller.core.decisions.account import holdings_of_bot
 from controller.core.decisions.rates import line as rate_line
@@ -51,11 +52,13 @@ from controller.version import VERSION
 from exchange.errors import Halted
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
+from exchange.statement import Statement, fingerprint
 from gates.engine import GateResult
 from policies import canonical
 from policies.authority import Verb, quorum
 from policies.ramp import cap_eur, step_count
 from policies.schema import Policy
+from policies.stage import ON_THE_TESTNET
 
 
 def status_view(
@@ -106,6 +109,7 @@ def status_view(
         unknown_orders=sum(1 for order in state.open.values() if order.status is OrderStatus.UNKNOWN),
         unproven=tuple(sorted(filter(None, (missing_proof(state, order, now) for order in state.open.values())))),
         coverage=_coverage(state, policy),
+        testnet=_testnet(state, policy, seen, now),
         counters=_counters(history.counters),
         policy=PolicyView(name=policy.name, digest=state.policy_digest),
         roster=RosterView(
@@ -245,6 +249,7 @@ def gate_view(result: GateResult, verb: Verb, here: Position, target: Position, 
             for rule in result.rules
         ),
         landing=_landing(found),
+        attestation=result.attestation.value if result.attestation is not None else "",
     )
 
 
@@ -260,6 +265,7 @@ def gate_view_of_text(result: str, verb: Verb, here: Position, target: Position)
         to_position=str(target),
         verdict=document["verdict"],
         evidence_digest=document["evidence_digest"],
+        attestation=document.get("attestation", ""),
         rules=tuple(
             RuleView(
                 id=rule["rule"],
@@ -359,6 +365,21 @@ def _quote(policy: Policy, markets: Markets, venue: VenueName | None, now: Milli
     return QuoteView(symbol=quote.symbol, bid=quote.bid, ask=quote.ask, age_ms=max(0, now - quote.received_at))
 
 
+def _testnet(state: State, policy: Policy, seen: Tick, now: Millis) -> TestnetView | None:
+    if not seen.markets:
+        return None
+    judged, key, asked = attestation.judge(state, policy, seen, now), policy.testnet.key, seen.testnet
+    found = asked.found if asked is not None and isinstance(asked.found, Statement) else None
+    return TestnetView(
+        attested=judged.attested,
+        age_ms=None if judged.at is None else max(0, now - judged.at),
+        why=judged.impostor or judged.contradiction or judged.why,
+        key="" if key is None else fingerprint(key),
+        instance="" if found is None else found.instance,
+        run=None if found is None else found.run,
+    )
+
+
 def _coverage(state: State, policy: Policy) -> CoverageView | None:
     tally = state.tally
     if tally is None:
@@ -368,6 +389,7 @@ def _coverage(state: State, policy: Policy) -> CoverageView | None:
         covered_ms=tally.covered_ms,
         total_ms=tally.total_ms,
         longest_gap_ms=tally.longest_gap_ms,
+        attested_ms=tally.attested_ms if state.position.stage in ON_THE_TESTNET else None,
         target_ms=policy.validation.covered_ms,
         paused_because=state.uncovered if paused else "",
         paused_since_ms=tally.last_at - tally.gap_ms if paused else None,

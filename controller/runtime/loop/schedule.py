@@ -10,6 +10,8 @@ from datetime import UTC
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from exchange.ports import Clock
+
 TICK_EVERY_S = 0.25
 
 
@@ -27,3 +29,26 @@ def start_ticking(tick: Callable[[], None], every_s: float = TICK_EVERY_S) -> As
     scheduler.add_job(tick_on_loop, "interval", seconds=every_s, misfire_grace_time=None, coalesce=True, max_instances=1)
     scheduler.start()
     return scheduler
+
+
+class Ticker:
+    """Queues a tick four times a second. ``turned_ns`` is when the event loop last had a turn for it; any thread may read it."""
+
+    def __init__(self, queue: Callable[[], None], clock: Clock) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._scheduler: AsyncIOScheduler | None = None
+        self.turned_ns = clock.monotonic_ns()
+
+    def start(self) -> None:
+        """Begin, on the running loop."""
+        self._scheduler = start_ticking(self._tick)
+
+    def stop(self) -> None:
+        """Queue no more ticks."""
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+
+    def _tick(self) -> None:
+        self.turned_ns = self._clock.monotonic_ns()
+        self._queue()

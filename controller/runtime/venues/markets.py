@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from controller.core.inputs import AccountRead, Market, Tick
+from controller.core.inputs import AccountRead, Asked, Market, Tick
 from controller.core.state import market_of
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.venues.clocks import ClockSeen
@@ -32,6 +32,7 @@ class Markets:
         inbox: Inbox,
         clocks: Mapping[VenueName, Callable[[], ClockSeen]],
         accounts: Callable[[], Mapping[VenueName, AccountRead]] = dict,
+        testnet: Callable[[], Asked | None] = lambda: None,
     ) -> None:
         self._feeds = feeds
         self._rules = rules
@@ -41,6 +42,7 @@ class Markets:
         self._inbox = inbox
         self._clocks = clocks
         self._accounts = accounts
+        self._testnet = testnet
         self._quoted_at: dict[VenueName, dict[str, Millis]] = {venue: {} for venue in feeds}
         self._bot_seen_at: Millis | None = None
         self._tick_queued = False
@@ -94,6 +96,7 @@ class Markets:
             clock_good={venue: seen.good for venue, seen in clocks.items() if seen.good is not None},
             bot_seen_at=self._bot_seen_at,
             accounts=self._accounts(),
+            testnet=self._testnet(),
         )
 
     def tick_taken(self) -> None:

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exchange.testnet.access.auth import RawRequest
 from exchange.testnet.conditions.faults import FaultKind, FaultParams, Operation
-from exchange.testnet.http import control, openapi, page, provenance
+from exchange.testnet.http import control, openapi, page, provenance, statement
 from exchange.testnet.http import websocket as streams
 from exchange.testnet.http.endpoint import Call, Endpoint
 from exchange.testnet.http.endpoints import ENDPOINTS
@@ -51,6 +51,7 @@ def build_app(venue: SimulatedVenue, control_token: str) -> Starlette:
     routes: list[BaseRoute] = [
         page.route(venue),
         provenance.route(venue),
+        statement.route(venue),
         openapi.route(ENDPOINTS),
         WebSocketRoute("/ws", streams.websocket_handler(venue)),
     ]

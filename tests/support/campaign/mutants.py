@@ -109,7 +109,7 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
         f"{_EVENTS}.OrderReported(client_id=answer.client_id, order_id='', status='CANCELED', executed=0, executed_quote=0)",
     ),
     "a fill is booked twice": one(trades.fill_reported, "if _is_known(ledger, fill, order, listed=listed):", "if False:"),
-    "a trade told under two ids is booked twice": one(bookings.judge, "return Told.REPEATED", "return Told.NEW"),
+    "a trade told under two ids is booked twice": one(bookings.judge, "return OurBooks.REPEATED", "return OurBooks.NEW"),
     "a trade told without our id is booked for nobody": one(
         trades.fill_reported, "if order is None and not fill.client_id and", "if False and"
     ),

@@ -188,7 +188,8 @@ def write_deployment(place: Path, mode: Mode, live: AccountConfig, watchdog: Api
     write_production(place, Wanted(mode, persons, live.api_key, BOT, watchdog.key))
     for name, secret in (("live", live.secret), ("watchdog", watchdog.secret)):
         (place / f"secrets/{name}.secret").write_text(secret)
-    (place / "policy.toml").write_text(policy_text(mode))
+    written = (place / "policy.toml").read_text()
+    (place / "policy.toml").write_text(policy_text(mode) + written[written.index("\n[testnet]") :])
     outside = place.with_name(f"{mode}-checkpoints")
     outside.mkdir()
     settings = (place / FILE_NAME).read_text()

@@ -16,6 +16,7 @@ from gates import evidence as bundles
 from gates.engine import GateResult, evaluate, reevaluate, result_bytes, result_document
 from gates.evidence import Evidence
 from gates.measure import Tally
+from gates.metric import Attestation
 from gates.verdict import Verdict
 from policies import canonical
 from policies.document import canonical_bytes
@@ -163,7 +164,8 @@ def production_run(**changes: Any) -> Tally:
         total_ms=259_200_000,
         account_checks=9,
     )
-    return replace(hours, **changes)
+    hours = replace(hours, **changes)
+    return replace(hours, attested_ms=changes.get("attested_ms", hours.covered_ms))
 
 
 @pytest.mark.parametrize("gate", GateName)
@@ -181,6 +183,26 @@ def test_synthetic_data_never_opens_a_production_gate(gate: GateName, source: Da
 @pytest.mark.parametrize("gate", GateName)
 def test_an_accelerated_clock_never_opens_a_production_gate(gate: GateName) -> None:
     assert judged(production_run(accelerated=True), gate, TEAM).verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize("gate", [GateName.VALIDATION, GateName.LIVE_READY])
+@pytest.mark.parametrize("attested_ms", [0, 1, 259_199_999])
+def test_unattested_time_never_opens_a_production_gate(gate: GateName, attested_ms: int) -> None:
+    result = judged(production_run(attested_ms=attested_ms), gate, TEAM)
+    assert (result.verdict, result.attestation) == (Verdict.INVALID, Attestation.UNATTESTED)
+    assert all("is unattested" in rule.explanation for rule in result.rules if not rule.rule.startswith("drill-"))
+
+
+def test_a_rehearsal_passes_unattested_and_says_so() -> None:
+    result = judged(good_run(REHEARSAL))
+    assert (result.passed, result.attestation) == (True, Attestation.UNATTESTED)
+    assert b'"attestation":"unattested"' in result_bytes(result)
+
+
+@pytest.mark.parametrize("gate", [GateName.TESTNET_READY, GateName.RAMP_STEP])
+def test_what_no_testnet_measured_needs_no_attestation(gate: GateName) -> None:
+    result = judged(production_run(attested_ms=0), gate, TEAM)
+    assert (result.passed, result.attestation) == (True, None)
 
 
 def test_a_rehearsal_may_use_any_source() -> None:

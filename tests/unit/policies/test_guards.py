@@ -30,7 +30,7 @@ from policies.stage import WITHOUT_REAL_MONEY, Stage
 from tests.unit.policies.policy_kit import NOW, REHEARSAL, changed
 
 SINCE = Millis(NOW - 1_000_000)
-UNMEASURED = {"unknown_seen_ms", "unreconciled_seen_ms", "gap_ms"}
+UNMEASURED = {"unknown_seen_ms", "unreconciled_seen_ms", "gap_ms", "impostor", "denied"}
 MEASURED = [
     field.name
     for field in fields(GuardMeasurements)

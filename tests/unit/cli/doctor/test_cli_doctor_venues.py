@@ -18,14 +18,15 @@ from tests.support.cli_kit import Run, printed
 
 
 @contextmanager
-def serving(account: AccountConfig) -> Iterator[str]:
+def serving(account: AccountConfig, key_file: Path | None = None) -> Iterator[str]:
     """A testnet in a thread of its own; its address."""
+    config = TestnetConfig(accounts=(account,), port=0, rate_limits=NO_RATE_LIMITS, key_file=key_file)
     started, address, stop, loops = threading.Event(), list[str](), list[asyncio.Event](), list[asyncio.AbstractEventLoop]()
 
     async def serve() -> None:
         stop.append(asyncio.Event())
         loops.append(asyncio.get_running_loop())
-        async with running_testnet(TestnetConfig(accounts=(account,), port=0, rate_limits=NO_RATE_LIMITS)) as running:
+        async with running_testnet(config) as running:
             address.append(running.base_url)
             started.set()
             await stop[0].wait()

@@ -44,7 +44,7 @@ def test_init_of_the_demo_says_how_its_venues_are_started(run: Run, tmp_path: Pa
 
 def test_every_secret_file_has_mode_0600(deployment: Path) -> None:
     files = [*(deployment / "keys").iterdir(), *(deployment / "secrets").iterdir()]
-    assert len(files) == 8
+    assert len(files) == 9
     assert {mode(path) for path in files} == {0o600}
     assert {mode(deployment / name) for name in ("keys", "secrets")} == {0o700}
 
