@@ -641,6 +641,19 @@ class AlertAcknowledged(Event):
     command_id: str
 
 
+class JournalArchived(Event):
+    """The entries up to ``last``, whose hash is ``hash``, were copied to an archive, and may be removed from the journal (ADR 46).
+
+    ``base`` is the document of ``controller.journal.base``. ``archive`` names the file, ``by`` the user and the host.
+    """
+
+    last: int
+    hash: str
+    archive: str
+    by: str
+    base: str
+
+
 class DrillStarted(Event):
     """A drill started. It must be proven before ``deadline``, or the deployment halts.
 
