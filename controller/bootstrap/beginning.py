@@ -39,7 +39,9 @@ def doubt_of_beginning(
     mark = read_mark(path) if path is not None else None
     if mark is not None and not mark.problem and mark.seq >= report.record and journal.hash_at(mark.seq) == mark.hash:
         return ""
-    beginning = f"the journal begins after entry {signed.base.seq}, and neither a checkpoint nor a mark outside this folder shows that"
+    beginning = (
+        f"the journal begins after entry {signed.base.seq}, and neither a checkpoint nor a mark outside this folder shows that"
+    )
     if report.missing:
         files = ", ".join(one.file for one in report.missing)
         return (

@@ -16,7 +16,7 @@ from controller.journal.archive_file import file_digest
 from controller.journal.base import Base
 from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.history import leaves_of
-from controller.journal.port import Journal
+from controller.journal.port import Journal, JournalReader
 from controller.journal.postgres import PostgresJournal
 from controller.journal.postgres_hold import JournalHold
 from controller.journal.sqlite import SqliteJournal
@@ -148,9 +148,7 @@ def recover_state(
     base = journal.signed_base.base if journal.signed_base is not None else None
     if base is not None:
         publisher.begin_at(base.tree)
-    snapshot = snapshots.load(journal.hash_at)
-    if snapshot is None and base is not None:
-        snapshot = _kept_snapshot(deployment.data, base, journal)
+    snapshot = usable_snapshot(snapshots, deployment.data, journal)
     if snapshot is not None:
         publisher.resume(snapshot.tree)
     boot = replace(deployment.boot, epoch=journal.epoch)
@@ -160,8 +158,13 @@ def recover_state(
     return recovered
 
 
-def _kept_snapshot(data: Path, base: Base, journal: Journal) -> Snapshot | None:
-    """The snapshot that was kept when the journal's first entries were archived, if it is the one whose digest the base has."""
+def usable_snapshot(snapshots: Snapshots, data: Path, journal: JournalReader) -> Snapshot | None:
+    """The newest snapshot that fits the journal: the running one, else the one that was kept when entries were archived."""
+    signed, newest = journal.signed_base, snapshots.load(journal.hash_at)
+    return newest if newest is not None or signed is None else _kept_snapshot(data, signed.base, journal)
+
+
+def _kept_snapshot(data: Path, base: Base, journal: JournalReader) -> Snapshot | None:
     name = kept_name(base.state.seq)
     try:
         found = file_digest(data / name)

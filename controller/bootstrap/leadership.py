@@ -162,13 +162,13 @@ def _claim(deployment: Deployment) -> AccountClaims:
     )
 
 
-def _recover(
-    deployment: Deployment, services: ProcessServices, journal: Journal, report: VerifyReport | None = None
-) -> Leadership:
+def _recover(deployment: Deployment, services: ProcessServices, journal: Journal, report: VerifyReport | None = None) -> Leadership:
     try:
         claims = _claim(deployment)
         places = mark_places(deployment)
-        first_halt = find_first_halt(places, services.latch, journal, partial(_doubt, deployment, services, places, journal, report))
+        first_halt = find_first_halt(
+            places, services.latch, journal, partial(_doubt, deployment, services, places, journal, report)
+        )
         unmarked = not open_high_water(places, journal, first_halt).kept
         started = replace(deployment, boot=replace(deployment.boot, unmarked=unmarked))
         recovered = recover_state(started, journal, services.history, services.publisher, services.snapshots, services.clock)

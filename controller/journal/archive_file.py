@@ -1,8 +1,8 @@
 """One archive: a range of a journal's entries in a file of their own, which proves itself and is never written again (ADR 46).
 
 An archive is a SQLite file with the entries and a header. The header says where the range begins and ends, with the Merkle frontier
-before it and the root after it. The name says the range and the SHA-256 of the file, so ``sha256sum`` on any machine shows a changed
-byte. ``archiving`` writes it; ``archives`` and ``gatehouse journal verify`` read it.
+before it and the root after it. The name says the range and the SHA-256 of the file, so ``sha256sum`` on any machine shows a
+changed byte. ``archiving`` writes it; ``archives`` and ``gatehouse journal verify`` read it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import apsw
 
 from controller.journal.base import ArchivedRange
 from controller.journal.chain import ChainWalk, Entry, Fault, Head, Problem, Row, entry_of, genesis_hash
+from controller.journal.checkpoint import Anchor, CheckpointWalk
 from controller.journal.files import sync_directory
 from controller.journal.merkle import MerkleTree
 from controller.journal.port import JournalError
@@ -69,12 +70,16 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveReport:
-    """The result of verifying an archive. ``digest`` is that of the whole file; ``problem`` the first fault, if there is one."""
+    """The result of verifying an archive. ``digest`` is that of the whole file; ``problem`` the first fault, if there is one.
+
+    ``compared``: the size of the largest checkpoint that was compared.
+    """
 
     header: Header
     digest: str
     bytes: int
     problem: Problem | None
+    compared: int = 0
 
     @property
     def range(self) -> ArchivedRange:
@@ -172,10 +177,7 @@ class ArchiveFile:
         try:
             self._connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
             self._connection.execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON")
-            if self._connection.execute("PRAGMA application_id").fetchall() != [(_APPLICATION_ID,)]:
-                raise ValueError("it is not an archive of a journal")
-            documents: list[Any] = self._connection.execute("SELECT document FROM header").fetchall()
-            self._header = _header(documents[0][0])
+            self._header = _header(self._connection)
         except (apsw.Error, GatehouseError, OSError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise _damaged(path, str(error) or type(error).__name__) from error
 
@@ -214,11 +216,12 @@ class ArchiveFile:
             raise _damaged(self._path, str(error)) from error
 
 
-def verify_archive(path: Path, step: OnBytes = int) -> ArchiveReport:
+def verify_archive(path: Path, step: OnBytes = int, held: Sequence[Anchor] = ()) -> ArchiveReport:
     """Verify an archive by itself: the file against its name, every entry, the chain, the epochs and the Merkle root.
 
-    ``step`` is told how many entries were verified. A problem is in the report. Where the range begins is taken from the header:
-    the archive before it, or a checkpoint, shows whether that is true.
+    ``step`` is told how many entries were verified. ``held`` are checkpoints; one that the range does not reach is left out. A
+    problem is in the report. Where the range begins is taken from the header: the archive before it, or a checkpoint, shows whether
+    that is true.
 
     Raises:
         JournalError: ``archive-damaged``; it cannot be read as an archive.
@@ -230,20 +233,23 @@ def verify_archive(path: Path, step: OnBytes = int) -> ArchiveReport:
         if path.name != report.range.file:
             message = f"its name is not that of its content, which is {report.range.file}: a byte of it changed, or it was renamed"
             return ArchiveReport(archive.header, digest, size, Problem(Fault.STORAGE, 0, message))
-        return ArchiveReport(archive.header, digest, size, _walked(archive, step))
+        within = [one for one in held if one.checkpoint.size <= archive.header.last.seq]
+        anchors = CheckpointWalk(archive.header.controller_id, within, archive.header.tree)
+        problem = anchors.start() or _walked(archive, step, anchors)
+        return ArchiveReport(archive.header, digest, size, problem, anchors.compared)
     except OSError as error:
         raise _damaged(path, error.strerror or type(error).__name__) from error
     finally:
         archive.close()
 
 
-def _walked(archive: ArchiveFile, step: OnBytes) -> Problem | None:
+def _walked(archive: ArchiveFile, step: OnBytes, anchors: CheckpointWalk) -> Problem | None:
     header, tree = archive.header, archive.header.tree
     if header.before.seq == 0 and (header.before.hash != genesis_hash(header.controller_id) or header.before.epoch):
         return Problem(Fault.WRONG_GENESIS, 1, "its first entry does not begin the journal of its controller")
     walk = ChainWalk(header.controller_id, header.before)
     for page in archive.rows(header.before.seq):
-        if (problem := walk.take(page)) is not None:
+        if (problem := walk.take(page) or anchors.take(page)) is not None:
             return problem
         for row in page:
             tree.append_leaf(row[6])
@@ -255,7 +261,11 @@ def _walked(archive: ArchiveFile, step: OnBytes) -> Problem | None:
     return None
 
 
-def _header(document: str) -> Header:
+def _header(connection: apsw.Connection) -> Header:
+    if connection.execute("PRAGMA application_id").fetchall() != [(_APPLICATION_ID,)]:
+        raise ValueError("it is not an archive of a journal")
+    documents: list[Any] = connection.execute("SELECT document FROM header").fetchall()
+    document: str = documents[0][0]
     value = canonical.decode(document.encode())
     header = Header(
         controller_id=value["controller_id"],

@@ -31,7 +31,7 @@ from controller.journal.port import (
     JournalTakenOver,
     JournalWriteFailed,
 )
-from controller.journal.sqlite_base import rebase, shrink
+from controller.journal.sqlite_base import free_part, rebase, shrink
 from controller.journal.sqlite_schema import APPLICATION_ID, base_of, create, owner_of, ownerless
 from exchange.errors import IntegrityError
 from exchange.model import Millis
@@ -276,6 +276,10 @@ class SqliteJournal(SqliteReader):
             ) from error
         self._archives.close()
         self._open_archives()
+
+    def free_part(self) -> float:
+        """Which part of the file is free pages, from 0 to 1."""
+        return free_part(self._connection)
 
     def shrink(self) -> None:
         """Give free pages of the file back to the disk. See ``sqlite_base.shrink``."""

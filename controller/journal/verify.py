@@ -29,7 +29,8 @@ class VerifyReport:
     """``entries`` are valid up to the end or ``first_problem``; ``head`` is the last of them; ``duration_ns`` is monotonic.
 
     ``after``: where the verification began, 0 unless archived entries were left out. ``record`` is the entry that repeats the
-    journal's base, 0 without one. ``missing`` are the archives that are not there. ``compared``: the largest checkpoint that agreed.
+    journal's base, 0 without one. ``missing`` are the archives that are not there. ``compared``: the largest checkpoint that
+    agreed.
     """
 
     entries: int

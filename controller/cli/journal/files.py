@@ -66,6 +66,14 @@ def progressing(what: str, total: int) -> Iterator[Callable[[Entry], Entry]]:
         yield step
 
 
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int], object]]:
+    """A function that moves a progress bar of ``total`` steps by a number of steps."""
+    with _progress() as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda steps: progress.advance(task, steps)
+
+
 def _progress() -> Progress:
     console = stderr()
     columns = ("[dim]{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -95,9 +95,7 @@ def read_mark(path: Path) -> HighWaterMark | None:
         return HighWaterMark(path, problem="it holds no mark")
 
 
-def contradiction(
-    marks: Sequence[HighWaterMark], head: Head, hash_at: Callable[[int], str | None], readable_after: int = 0
-) -> str:
+def contradiction(marks: Sequence[HighWaterMark], head: Head, hash_at: Callable[[int], str | None], readable_after: int = 0) -> str:
     """Why the journal that ends at ``head`` is not the one that the marks are of; empty when it holds the entry of each.
 
     A mark of an entry in an archive that is not there, up to ``readable_after``, proves nothing. What shows the beginning of such
