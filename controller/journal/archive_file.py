@@ -130,7 +130,8 @@ def _fill(
     connection = apsw.Connection(str(draft), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         # A draft that a crash leaves is written again from the beginning, so nothing here needs a rollback or a sync.
-        connection.execute(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute("PRAGMA journal_mode = OFF").fetchall()
+        connection.execute(f"PRAGMA synchronous = OFF; PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute("BEGIN")
         connection.execute(_SCHEMA)
         for page in pages:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from controller.journal.base import ArchivedRange, Base, FoldedState
 from controller.journal.chain import ChainWalk, Head, Row, genesis_hash
 from controller.journal.merkle import MerkleTree
 from controller.journal.sqlite import SqliteReader
-from exchange.errors import IntegrityError
+from exchange.errors import GatehouseError, IntegrityError
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,13 @@ def copy_range(journal: SqliteReader, data: Path, upto: int, written: OnBytes, v
         raise _differs("the journal has no entry")
     pages = _proven(journal, name, before, upto)
     path = write_archive(data / DIRECTORY, name, genesis, before, tree, pages, written)
-    report = verify_archive(path, verified)
-    _require_same(report, before, upto, journal.hash_at(upto), tree)
+    try:
+        report = verify_archive(path, verified)
+        _require_same(report, before, upto, journal.hash_at(upto), tree)
+    except GatehouseError:
+        with suppress(OSError):
+            path.unlink()
+        raise
     return Copied(report.range, path, genesis, report.header.last, tuple(node.hex() for node in tree.frontier))
 
 
