@@ -161,10 +161,11 @@ def recover_state(
 def usable_snapshot(snapshots: Snapshots, data: Path, journal: JournalReader) -> Snapshot | None:
     """The newest snapshot that fits the journal: the running one, else the one that was kept when entries were archived."""
     signed, newest = journal.signed_base, snapshots.load(journal.hash_at)
-    return newest if newest is not None or signed is None else _kept_snapshot(data, signed.base, journal)
+    return newest if newest is not None or signed is None else kept_snapshot(data, signed.base, journal)
 
 
-def _kept_snapshot(data: Path, base: Base, journal: JournalReader) -> Snapshot | None:
+def kept_snapshot(data: Path, base: Base, journal: JournalReader) -> Snapshot | None:
+    """The snapshot that was kept when entries were archived, if it is the one whose digest the base has, and of this version."""
     name = kept_name(base.state.seq)
     try:
         found = file_digest(data / name)
