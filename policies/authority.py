@@ -34,9 +34,10 @@ class Verb(StrEnum):
     FLATTEN = "flatten"
     SET_RATE = "set-rate"
     REBASELINE = "rebaseline"
+    ARCHIVE = "archive"
 
 
-KEEPS_PENDING = frozenset({Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT, Verb.DRILL, Verb.FLATTEN})
+KEEPS_PENDING = frozenset({Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT, Verb.DRILL, Verb.FLATTEN, Verb.ARCHIVE})
 """The verbs after which a waiting or signed command stays valid, because they change nothing that a move is signed for.
 
 ``issue-bot-key`` is not one of them: one person may issue a key at a stage without real money, and the persons who sign a move up
@@ -49,10 +50,12 @@ CHANGES_ROSTER = frozenset({Verb.SET_ROSTER, Verb.REVOKE})
 """The verbs that make a new version of the roster."""
 
 KEEPS_DOCUMENTS = KEEPS_PENDING | {Verb.ISSUE_BOT_KEY, Verb.SET_RATE, Verb.REBASELINE}
-"""The verbs about a bot key, an alert, a drill, a holding, a balance or the EUR rate: roster, policy, release and stage stay."""
+"""The verbs about a bot key, an alert, a drill, a holding, a balance, the EUR rate or old entries of the journal.
+
+Roster, policy, release and stage stay."""
 
 WITH_SUBJECT = frozenset({Verb.VETO, Verb.REVOKE, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RELEASE}) | KEEPS_DOCUMENTS
-"""The verbs whose command names a subject (a command, a key, an alert, a symbol, a reading or a document) and is not a move."""
+"""The verbs whose command names a subject (a command, a key, an alert, a symbol, an entry or a document) and is not a move."""
 
 
 BY_ITSELF = frozenset({Verb.REVOKE})
@@ -98,7 +101,7 @@ def quorum(verb: Verb, stage: Stage, mode: Mode) -> Quorum:
     match verb:
         case Verb.HALT | Verb.VETO | Verb.REVOKE_BOT_KEY | Verb.ACK_ALERT:
             return Quorum(1, _ANYONE)
-        case Verb.DEMOTE | Verb.RESET | Verb.REVOKE | Verb.SET_RELEASE | Verb.DRILL | Verb.FLATTEN | Verb.REBASELINE:
+        case Verb.DEMOTE | Verb.RESET | Verb.REVOKE | Verb.SET_RELEASE | Verb.DRILL | Verb.FLATTEN | Verb.REBASELINE | Verb.ARCHIVE:
             return _ONE
         case Verb.ISSUE_BOT_KEY:
             return _BY_RISK[mode] if stage in LIVE_STAGES else _ONE

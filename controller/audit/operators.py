@@ -21,6 +21,7 @@ from controller.authority.verify import verify
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core.decisions import governance
+from controller.core.decisions.archiving import archive_document
 from controller.core.decisions.binding import check_authorised, check_bound, check_unspent
 from controller.core.decisions.bot_keys import key_document
 from controller.core.decisions.documents import RELEASE
@@ -83,6 +84,7 @@ _ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxy
     e.BotKeyRevoked: (Verb.REVOKE_BOT_KEY, lambda event: event.key),
     e.EurRateSet: (Verb.SET_RATE, lambda event: rate_document(event.quote_per_eur)),
     e.AlertAcknowledged: (Verb.ACK_ALERT, lambda event: event.alert_id),
+    e.ArchiveApproved: (Verb.ARCHIVE, lambda event: archive_document(event.upto, event.hash)),
     e.Rebaselined: (Verb.REBASELINE, lambda event: reading_subject(event.venue, event.books, event.reading)),
     e.DrillStarted: (Verb.DRILL, lambda event: subject_of(event.drill)),
     e.DrillLatched: (Verb.DRILL, lambda _: subject_of(DrillKind.KILL)),

@@ -46,6 +46,9 @@ _MEANINGS: Mapping[Verb, Callable[[str, dict[str, Any]], str]] = MappingProxyTyp
             f"cancels every order, then sells {'everything' if subject == 'all' else f'the {subject}'} that gatehouse bought, "
             "at market prices"
         ),
+        Verb.ARCHIVE: lambda _, entry: (
+            f"lets the entries up to {entry.get('upto')} be moved from the journal to an archive, once the controller is stopped"
+        ),
         Verb.REBASELINE: lambda _, reading: (
             f"takes the balances that {reading.get('venue')} shows as right, as neither gain nor loss: {_differences(reading)}"
         ),

@@ -73,9 +73,29 @@ def mark_places(deployment: Deployment) -> MarkPlaces:
     return MarkPlaces(deployment.data, state_directory(), owner)
 
 
-def find_first_halt(places: MarkPlaces, latch: LatchFile, journal: Journal) -> FirstHalt | None:
-    """The halt that the marks on this host demand of ``journal``. It is in the latch file until the journal holds it."""
-    return _halt_of_high_water(places, latch, journal) or _halt_of_latch_file(latch, journal)
+def find_first_halt(
+    places: MarkPlaces, latch: LatchFile, journal: Journal, doubt_of_beginning: Callable[[], str] = str
+) -> FirstHalt | None:
+    """The halt that the marks on this host demand of ``journal``. It is in the latch file until the journal holds it.
+
+    ``doubt_of_beginning`` says why nothing shows that a journal with archives begins where it says; empty when something does.
+    """
+    return (
+        _halt_of_high_water(places, latch, journal)
+        or _halt_of_beginning(doubt_of_beginning(), latch, journal)
+        or _halt_of_latch_file(latch, journal)
+    )
+
+
+def marks_contradict(places: MarkPlaces, journal: JournalReader) -> str:
+    """Why a journal is not the one that the marks on this host are of; empty when it is. Nothing is written."""
+    paths = (places.beside(), places.outside(journal), *places.of_other_journals(journal))
+    marks = [mark for path in paths if path is not None and (mark := read_mark(path)) is not None]
+    return contradiction(marks, journal.head, journal.hash_at, journal.readable_after)
+
+
+def _halt_of_beginning(doubt: str, latch: LatchFile, journal: JournalReader) -> FirstHalt | None:
+    return _accused(doubt, journal.head, latch) if doubt else None
 
 
 def halt_of(mark: LatchMark) -> FirstHalt:
@@ -111,10 +131,11 @@ def open_high_water(places: MarkPlaces, journal: Journal, halt: FirstHalt | None
 def _halt_of_high_water(places: MarkPlaces, latch: LatchFile, journal: Journal) -> FirstHalt | None:
     beside, outside, others = places.beside(), places.outside(journal), places.of_other_journals(journal)
     marks = [mark for path in (beside, outside, *others) if path is not None and (mark := read_mark(path)) is not None]
-    problem = contradiction(marks, journal.head, journal.hash_at)
+    problem = contradiction(marks, journal.head, journal.hash_at, journal.readable_after)
     if problem and others:
         problem += ". The journal that ran here before began with another entry: if you removed it on purpose, sign the reset"
-    if not problem and not marks and isinstance(journal, SqliteJournal) and _had_a_mark(journal):
+    whole = isinstance(journal, SqliteJournal) and journal.signed_base is None
+    if not problem and not marks and whole and _had_a_mark(journal):
         problem = (
             f"{beside}, which names the highest entry of the journal, is gone; the journal ends at entry {journal.head.seq}. "
             "Find out whether that is the last one that was written. The way out is a signed reset"
@@ -127,7 +148,7 @@ def _halt_of_latch_file(latch: LatchFile, journal: JournalReader) -> FirstHalt |
     for mark in latch.marks():
         if mark.seq:
             if journal.hash_at(mark.seq) != mark.hash:
-                return _lost_halt(mark, journal.head, latch)
+                return _lost_halt(mark, journal, latch)
             continue
         last = next(journal.read(after=max(0, journal.head.seq - 1)), None)
         if last is None or mark.means_halt(last.epoch):
@@ -138,7 +159,14 @@ def _halt_of_latch_file(latch: LatchFile, journal: JournalReader) -> FirstHalt |
     return None
 
 
-def _lost_halt(mark: LatchMark, head: Head, latch: LatchFile) -> FirstHalt:
+def _lost_halt(mark: LatchMark, journal: JournalReader, latch: LatchFile) -> FirstHalt:
+    head = journal.head
+    if mark.seq <= journal.readable_after and journal.hash_at(mark.seq) is None:
+        problem = (
+            f"the deployment was HALTED at entry {mark.seq}, which is in an archive that is not here. Stop the controller, put the "
+            "archive back, and start again. The way out is a signed reset"
+        )
+        return _accused(problem, head, latch)
     problem = (
         f"the journal ends at entry {head.seq}, and it does not hold entry {mark.seq}, at which the deployment was HALTED: its end "
         f"was cut off, or another copy was put in its place. Stop the controller, put the journal that has entry {mark.seq} back "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,25 +12,29 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from controller.authority.keys import generate_key, load_key, save_key
 from controller.bootstrap.checkpoint_targets import TargetContext, open_targets
 from controller.bootstrap.read import Deployment
+from controller.journal.archive_file import file_digest
+from controller.journal.base import Base
 from controller.journal.chain import Fault
 from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.history import leaves_of
-from controller.journal.port import Journal
+from controller.journal.port import Journal, JournalReader
 from controller.journal.postgres import PostgresJournal
 from controller.journal.postgres_hold import JournalHold
 from controller.journal.sqlite import SqliteJournal
-from controller.journal.verify import verify_journal
+from controller.journal.verify import VerifyReport, verify_journal
 from controller.runtime.followers.checkpoints import CheckpointPublisher
 from controller.runtime.followers.disk_space import ReserveFile
 from controller.runtime.followers.recent import RecentHistory
 from controller.runtime.recovery.recover import Recovered, recover
-from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshots
+from controller.runtime.recovery.snapshot import SAVE_AFTER, Snapshot, Snapshots, kept_name
 from controller.settings.deployment import journal_location, read_secret
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.redact import Redactor
 from exchange.errors import IntegrityError
 from exchange.ports import Clock
 from policies.stage import Environment
+
+_log = logging.getLogger(__name__)
 
 CHECKPOINT_KEY_FILE = "checkpoint.key"
 RESERVE_FILE = "reserve"
@@ -60,8 +65,18 @@ def open_publisher(
     return CheckpointPublisher(settings.controller_id, key, targets, leaves, clock, alerts.notify)
 
 
-async def open_verified(deployment: Deployment, publisher: CheckpointPublisher, clock: Clock) -> Journal:
+@dataclass(frozen=True, slots=True)
+class VerifiedJournal:
+    """A journal that was verified and then taken over; ``report`` is ``None`` for one that did not exist."""
+
+    journal: Journal
+    report: VerifyReport | None
+
+
+async def open_verified(deployment: Deployment, publisher: CheckpointPublisher, clock: Clock) -> VerifiedJournal:
     """Verify the journal, also against every checkpoint target that answers, then take it over.
+
+    Entries that were archived are not verified: the chain goes on from the base, and ``beginning`` says what shows the base.
 
     Raises:
         IntegrityError: ``journal-broken``; it names the target that holds more entries or other entries.
@@ -69,8 +84,17 @@ async def open_verified(deployment: Deployment, publisher: CheckpointPublisher, 
     place = journal_location(deployment.directory, deployment.settings)
     controller_id = deployment.settings.controller_id
     checkpoints = await publisher.read_targets()
+    report = None
     if place.exists():
-        report = verify_journal(place, controller_id, monotonic_ns=clock.monotonic_ns, checkpoints=checkpoints, storage=False)
+        report = verify_journal(
+            place,
+            controller_id,
+            monotonic_ns=clock.monotonic_ns,
+            checkpoints=checkpoints,
+            storage=False,
+            key=checkpoint_public_key(controller_id, checkpoint_signing_key(deployment.data)),
+            archives=False,
+        )
         problem = str(report.first_problem.message) if report.first_problem is not None else ""
         if report.first_problem is not None and report.first_problem.fault is Fault.OTHER_CONTROLLER:
             raise IntegrityError(
@@ -89,7 +113,9 @@ async def open_verified(deployment: Deployment, publisher: CheckpointPublisher, 
             code="journal-broken",
             remedy="Run `gatehouse journal verify`; restore a backup. gatehouse never repairs a journal.",
         )
-    return place.open(controller_id)
+    for one in report.missing if report is not None else ():
+        _log.warning("an archive of the journal is not here", extra={"fields": {"range": one.title, "file": one.file}})
+    return VerifiedJournal(place.open(controller_id), report)
 
 
 def make_disk_reserve(journal: Journal, data: Path) -> tuple[ReserveFile, Path] | None:
@@ -128,7 +154,10 @@ def recover_state(
     clock: Clock,
 ) -> Recovered:
     """Fold the entries after the snapshot and journal the start; take a new snapshot after ``SAVE_AFTER`` entries."""
-    snapshot = snapshots.load(journal.hash_at)
+    base = journal.signed_base.base if journal.signed_base is not None else None
+    if base is not None:
+        publisher.begin_at(base.tree)
+    snapshot = usable_snapshot(snapshots, deployment.data, journal)
     if snapshot is not None:
         publisher.resume(snapshot.tree)
     boot = replace(deployment.boot, epoch=journal.epoch)
@@ -136,3 +165,19 @@ def recover_state(
     if recovered.folded >= SAVE_AFTER:
         snapshots.save(recovered.state, journal.head, history.saved(), publisher.tree)
     return recovered
+
+
+def usable_snapshot(snapshots: Snapshots, data: Path, journal: JournalReader) -> Snapshot | None:
+    """The newest snapshot that fits the journal: the running one, else the one that was kept when entries were archived."""
+    signed, newest = journal.signed_base, snapshots.load(journal.hash_at)
+    return newest if newest is not None or signed is None else kept_snapshot(data, signed.base, journal)
+
+
+def kept_snapshot(data: Path, base: Base, journal: JournalReader) -> Snapshot | None:
+    """The snapshot that was kept when entries were archived, if it is the one whose digest the base has, and of this version."""
+    name = kept_name(base.state.seq)
+    try:
+        found = file_digest(data / name)
+    except OSError:
+        return None
+    return Snapshots(data, checkpoint_signing_key(data), name).load(journal.hash_at) if found == base.state.digest else None

@@ -9,19 +9,30 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Thread
 
-from controller.bootstrap.first_halt import FirstHalt, find_first_halt, halt_of, halt_of_standby, mark_places, open_high_water
-from controller.bootstrap.journal import open_verified, recover_state
+from controller.bootstrap.beginning import doubt_of_beginning, whole_verification, witnessed_size
+from controller.bootstrap.first_halt import (
+    FirstHalt,
+    MarkPlaces,
+    find_first_halt,
+    halt_of,
+    halt_of_standby,
+    mark_places,
+    open_high_water,
+)
+from controller.bootstrap.journal import checkpoint_signing_key, open_verified, recover_state
 from controller.bootstrap.read import Deployment
 from controller.bootstrap.remote_claims import claim_waits
 from controller.bootstrap.servers import open_standby_servers
 from controller.bootstrap.waiting import OnWaiting
 from controller.core.effects import Alert, AlertKind
 from controller.journal.chain import Head
+from controller.journal.checkpoint import checkpoint_public_key
 from controller.journal.claim import AccountClaims, claim_accounts
 from controller.journal.lease import RENEW_NS
 from controller.journal.location import DatabaseLocation
 from controller.journal.port import Journal, JournalError, JournalLocked, LeasedJournal
 from controller.journal.tenure import Tenure
+from controller.journal.verify import VerifyReport
 from controller.runtime.api.standby import StandbyOperator
 from controller.runtime.followers.checkpoints import CheckpointPublisher
 from controller.runtime.followers.high_water import HighWater
@@ -87,9 +98,9 @@ async def acquire_leadership(
     """
     place = journal_location(deployment.directory, deployment.settings)
     if not isinstance(place, DatabaseLocation):
-        journal: Journal = await open_verified(deployment, services.publisher, services.clock)
-        await _claim_elsewhere(services, journal, on_waiting)
-        return _recover(deployment, services, journal)
+        opened = await open_verified(deployment, services.publisher, services.clock)
+        await _claim_elsewhere(services, opened.journal, on_waiting)
+        return _recover(deployment, services, opened.journal, opened.report)
     tenure = Tenure(deployment.data)
     try:
         journal = await _open(deployment, services, place, tenure)
@@ -138,7 +149,7 @@ def _renew_until(journal: LeasedJournal, done: Event, errors: list[JournalError]
 
 async def _open(deployment: Deployment, services: ProcessServices, place: DatabaseLocation, tenure: Tenure) -> Journal:
     try:
-        return await open_verified(deployment, services.publisher, services.clock)
+        return (await open_verified(deployment, services.publisher, services.clock)).journal
     except JournalLocked:
         reader = place.read()
         try:
@@ -170,11 +181,13 @@ async def _claim_elsewhere(services: ProcessServices, journal: Journal, on_waiti
         raise
 
 
-def _recover(deployment: Deployment, services: ProcessServices, journal: Journal) -> Leadership:
+def _recover(deployment: Deployment, services: ProcessServices, journal: Journal, report: VerifyReport | None = None) -> Leadership:
     try:
         claims = _claim(deployment)
         places = mark_places(deployment)
-        first_halt = find_first_halt(places, services.latch, journal)
+        first_halt = find_first_halt(
+            places, services.latch, journal, partial(_doubt, deployment, services, places, journal, report)
+        )
         unmarked = not open_high_water(places, journal, first_halt).kept
         started = replace(deployment, boot=replace(deployment.boot, unmarked=unmarked))
         recovered = recover_state(started, journal, services.history, services.publisher, services.snapshots, services.clock)
@@ -183,6 +196,19 @@ def _recover(deployment: Deployment, services: ProcessServices, journal: Journal
         journal.close()
         raise
     return Leadership(journal, recovered, first_halt, high_water, claims)
+
+
+def _doubt(
+    deployment: Deployment, services: ProcessServices, places: MarkPlaces, journal: Journal, report: VerifyReport | None
+) -> str:
+    if report is None:
+        return ""
+    name = deployment.settings.controller_id
+    key = checkpoint_public_key(name, checkpoint_signing_key(deployment.data))
+    place = journal_location(deployment.directory, deployment.settings)
+    whole = whole_verification(place, name, key, services.clock.monotonic_ns)
+    witnessed = witnessed_size(services.publisher.target_statuses, deployment.boot.witnesses)
+    return doubt_of_beginning(journal, report, witnessed, places, whole)
 
 
 async def _stand_by(

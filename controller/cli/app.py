@@ -19,7 +19,7 @@ from controller.cli.setup import init
 from controller.cli.shared.failures import print_error
 from controller.cli.shared.output import Output
 from controller.cli.show import explain, policy, release, report, status
-from controller.cli.sign import alerts, bot_keys, drills, flatten, governance, keys, moves, rebaseline, signing
+from controller.cli.sign import alerts, archive, bot_keys, drills, flatten, governance, keys, moves, rebaseline, signing
 from controller.cli.tape import verbs as tape
 from exchange.errors import GatehouseError, UsageError
 
@@ -90,7 +90,7 @@ def root(context: typer.Context) -> None:
 
 groups = (
     *(init, doctor, processes, signer, watchdog, witness, demo, status, explain),
-    *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, report),
+    *(signing, moves, governance, bot_keys, alerts, drills, flatten, rebaseline, archive, report),
 )
 for group in groups:
     group.register(app)

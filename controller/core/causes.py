@@ -36,6 +36,7 @@ class Cause(StrEnum):
     FLATTEN = "flatten"
     SET_RATE = "set-rate"
     REBASELINE = "rebaseline"
+    ARCHIVE = "archive"
     REFUSED = "refused"
     CHANGED_DEPLOYMENT = "changed-deployment"
     SOFT_BREACH = "soft-breach"

@@ -653,6 +653,28 @@ class AlertAcknowledged(Event):
     command_id: str
 
 
+class ArchiveApproved(Event):
+    """Persons let the entries up to ``upto``, whose hash is ``hash``, be moved to an archive while the controller is stopped."""
+
+    upto: int
+    hash: str
+    persons: tuple[str, ...]
+    command_id: str
+
+
+class JournalArchived(Event):
+    """The entries up to ``last``, whose hash is ``hash``, were copied to an archive, and may be removed from the journal (ADR 46).
+
+    ``base`` is the document of ``controller.journal.base``. ``archive`` names the file, ``by`` the user and the host.
+    """
+
+    last: int
+    hash: str
+    archive: str
+    by: str
+    base: str
+
+
 class DrillStarted(Event):
     """A drill started. It must be proven before ``deadline``, or the deployment halts.
 

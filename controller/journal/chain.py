@@ -134,6 +134,8 @@ class Fault(StrEnum):
     OTHER_CONTROLLER = "other-controller"
     TAIL_MISSING = "tail-missing"
     HISTORY_REWRITTEN = "history-rewritten"
+    WRONG_BASE = "wrong-base"
+    WRONG_ARCHIVE = "wrong-archive"
     STORAGE = "storage"
 
 

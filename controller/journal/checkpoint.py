@@ -113,12 +113,19 @@ def anchored(checkpoint: Checkpoint | Anchor) -> Anchor:
 
 
 class CheckpointWalk:
-    """Compares a journal with any number of checkpoints, entry by entry."""
+    """Compares a journal with any number of checkpoints, entry by entry.
 
-    def __init__(self, controller_id: str, checkpoints: Iterable[Checkpoint | Anchor]) -> None:
+    ``tree`` is that of the entries before the first one that is walked. ``compared`` is the size of the largest checkpoint that
+    agreed. A checkpoint of fewer entries than the tree has cannot be compared: only archived entries could show it.
+    """
+
+    def __init__(self, controller_id: str, checkpoints: Iterable[Checkpoint | Anchor], tree: MerkleTree | None = None) -> None:
         self._origin = origin_of(controller_id)
-        self._pending = sorted(map(anchored, checkpoints), key=lambda one: one.checkpoint.size, reverse=True)
-        self.tree = MerkleTree()
+        self._held = tuple(map(anchored, checkpoints))
+        self.tree = tree or MerkleTree()
+        comparable = (one for one in self._held if one.checkpoint.size >= self.tree.size)
+        self._pending = sorted(comparable, key=lambda one: one.checkpoint.size, reverse=True)
+        self.compared = 0
 
     def take(self, rows: Iterable[Row]) -> Problem | None:
         """Add the next rows; call ``start()`` before the first. After all checkpoints are compared, the tree is not needed."""
@@ -130,7 +137,7 @@ class CheckpointWalk:
 
     def start(self) -> Problem | None:
         """The problem before the first entry: a checkpoint of another controller, or a wrong one of the empty journal."""
-        for anchor in self._pending:
+        for anchor in self._held:
             if anchor.checkpoint.origin != self._origin:
                 held = f"{anchor.holder} holds a checkpoint of {anchor.checkpoint.size} entries"
                 message = f"{held} of {anchor.checkpoint.origin}, and the journal is of {self._origin}"
@@ -153,6 +160,7 @@ class CheckpointWalk:
             if anchor.checkpoint.root != self.tree.root():
                 message = f"the first {size} entries are not those of the checkpoint that {anchor.holder} holds"
                 return Problem(Fault.HISTORY_REWRITTEN, size, f"{message}: history was rewritten, or the file was swapped")
+            self.compared = size
         return None
 
 

@@ -37,7 +37,10 @@ def leaves_of(location: JournalLocation) -> Leaves:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The journal up to ``size``. ``marks`` are frontiers by size. Slow far from a mark: call it outside the event loop."""
+    """The journal up to ``size``. ``marks`` are frontiers by size. Slow far from a mark: call it outside the event loop.
+
+    A size before the base of a journal with archives raises ``JournalError`` (``archive-missing``) when its archive is not there.
+    """
 
     size: int
     frontier: tuple[bytes, ...]

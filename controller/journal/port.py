@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from controller.journal.base import ArchivedRange, SignedBase
 from controller.journal.chain import Entry, Head, Record, Row
 from controller.journal.lease import Lease
 from exchange.errors import GatehouseError
@@ -40,7 +42,7 @@ class JournalPoisoned(JournalError):
 
 
 class JournalReader(Protocol):
-    """Reads durable entries."""
+    """Reads durable entries, those in archives too."""
 
     @property
     def controller_id(self) -> str:
@@ -52,12 +54,26 @@ class JournalReader(Protocol):
         """The last durable entry, with the epoch in force: that of the last writer that opened the journal."""
         ...
 
+    @property
+    def signed_base(self) -> SignedBase | None:
+        """What the journal goes on from when its first entries were archived (ADR 46); ``None`` when it holds every entry."""
+        ...
+
+    @property
+    def readable_after(self) -> int:
+        """Every entry after this one can be read: 0 unless an archive is not there."""
+        ...
+
     def read(self, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
-        """Entries with ``seq > after``, ascending. Entries appended while it runs may or may not be included."""
+        """Entries with ``seq > after``, ascending. Entries appended while it runs may or may not be included.
+
+        Raises:
+            JournalError: ``archive-missing`` when ``after`` is before ``readable_after``.
+        """
         ...
 
     def hash_at(self, seq: int) -> str | None:
-        """The hash of one entry, or ``None`` when there is no such entry."""
+        """The hash of one entry, or ``None`` when there is no such entry, or its archive is not there."""
         ...
 
     def close(self) -> None:
@@ -69,7 +85,16 @@ class StoredJournal(JournalReader, Protocol):
     """A journal that can be verified: it is read in bulk and checks its storage."""
 
     def rows(self, after: int = 0) -> Iterator[list[Row]]:
-        """Entries with ``seq > after`` as they are stored, ascending, page by page."""
+        """Entries with ``seq > after`` as they are stored, ascending, page by page. Raises ``JournalError`` as ``read`` does."""
+        ...
+
+    @property
+    def missing(self) -> tuple[ArchivedRange, ...]:
+        """The archived ranges whose file is not there."""
+        ...
+
+    def archive_path(self, one: ArchivedRange) -> Path:
+        """Where the archive of a range belongs."""
         ...
 
     def integrity(self) -> tuple[str, ...]:

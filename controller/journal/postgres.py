@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import psycopg
 
 from controller.journal import lease as terms
+from controller.journal.base import ArchivedRange, SignedBase
 from controller.journal.chain import Entry, Head, Record, Row, genesis_hash, row_of, seal_all
 from controller.journal.lease import Lease
 from controller.journal.port import (
@@ -132,6 +134,25 @@ class PostgresReader:
     def controller_id(self) -> str:
         """The controller that owns the journal."""
         return self._controller_id
+
+    @property
+    def signed_base(self) -> SignedBase | None:
+        """``None``: a journal in a database holds every entry (ADR 46)."""
+        return None
+
+    @property
+    def readable_after(self) -> int:
+        """0: every entry can be read."""
+        return 0
+
+    @property
+    def missing(self) -> tuple[ArchivedRange, ...]:
+        """Empty: nothing is archived."""
+        return ()
+
+    def archive_path(self, one: ArchivedRange) -> Path:
+        """There is none: nothing is archived."""
+        raise FileNotFoundError(one.file)
 
     @property
     def head(self) -> Head:

@@ -12,12 +12,14 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import apsw
 
+from controller.journal.archives import DIRECTORY, Archives
+from controller.journal.base import ArchivedRange, Base, SignedBase
 from controller.journal.chain import Entry, Head, Record, Row, entry_of, genesis_hash, row_of, seal_all
 from controller.journal.files import sync_directory
 from controller.journal.port import (
@@ -29,35 +31,18 @@ from controller.journal.port import (
     JournalTakenOver,
     JournalWriteFailed,
 )
+from controller.journal.sqlite_base import free_part, rebase, shrink
+from controller.journal.sqlite_schema import APPLICATION_ID, base_of, create, owner_of, ownerless
+from exchange.errors import IntegrityError
 from exchange.model import Millis
 
 MINIMUM_SQLITE = (3, 51, 3)
 """Older versions can lose a committed WAL frame when two connections are open (gates-authority-journal.md §3.3)."""
 
-_APPLICATION_ID = 0x67617465
-_SCHEMA_VERSION = 1
 _BUSY_MS, _PAGE = 250, 1000
 MAX_SEQ = 2**63 - 1
 _MOST_PAGES = 4_294_967_294
 """SQLite's own limit."""
-
-_SCHEMA = """
-CREATE TABLE controller (
-  one INTEGER PRIMARY KEY CHECK (one = 1), controller_id TEXT NOT NULL, epoch INTEGER NOT NULL
-) STRICT;
-CREATE TABLE entry (
-  seq INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL,
-  body BLOB NOT NULL, prev BLOB NOT NULL UNIQUE CHECK (length(prev) = 32), hash BLOB NOT NULL UNIQUE CHECK (length(hash) = 32)
-) STRICT;
-CREATE TRIGGER entry_follows BEFORE INSERT ON entry WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM entry)
-BEGIN SELECT raise(ABORT, 'an entry takes the next number'); END;
-CREATE TRIGGER entry_stays BEFORE UPDATE ON entry BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER entry_remains BEFORE DELETE ON entry BEGIN SELECT raise(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER controller_remains BEFORE DELETE ON controller BEGIN SELECT raise(ABORT, 'the journal keeps its owner'); END;
-CREATE TRIGGER controller_stays BEFORE UPDATE ON controller
-WHEN NEW.controller_id <> OLD.controller_id OR NEW.epoch <= OLD.epoch
-BEGIN SELECT raise(ABORT, 'the owner never changes and the epoch only rises'); END;
-"""
 
 _HEAD = """
 SELECT epoch, seq, hash FROM (SELECT epoch FROM controller) LEFT JOIN (SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1)
@@ -108,24 +93,43 @@ def read_journal(path: Path) -> SqliteReader:
         )
     try:
         connection = _connect(path, apsw.SQLITE_OPEN_READONLY)
-        owner = _owner(connection, path)
+        return SqliteReader(connection, path, owner_of(connection, path))
     except apsw.Error as error:
         raise _unusable(path, error) from error
-    return SqliteReader(connection, path, owner)
 
 
 class SqliteReader:
-    """Reads durable entries of a journal file. Implements ``JournalReader``."""
+    """Reads durable entries of a journal file, and of the archives beside it. Implements ``StoredJournal``."""
 
     def __init__(self, connection: apsw.Connection, path: Path, controller_id: str) -> None:
         self._connection = connection
         self._path = path
         self._controller_id = controller_id
+        self._open_archives()
 
     @property
     def controller_id(self) -> str:
         """The controller that owns the journal."""
         return self._controller_id
+
+    @property
+    def signed_base(self) -> SignedBase | None:
+        """What the file says about the entries that were archived; ``None`` when it holds every entry."""
+        return self._signed_base
+
+    @property
+    def missing(self) -> tuple[ArchivedRange, ...]:
+        """The archived ranges whose file is not there."""
+        return self._archives.missing
+
+    def archive_path(self, one: ArchivedRange) -> Path:
+        """Where the archive of a range belongs."""
+        return self._archives.path(one)
+
+    @property
+    def readable_after(self) -> int:
+        """Every entry after this one can be read: 0 unless an archive is not there."""
+        return self._archives.readable_after
 
     @property
     def head(self) -> Head:
@@ -136,13 +140,24 @@ class SqliteReader:
             raise _unusable(self._path, error) from error
 
     def read(self, after: int = 0, limit: int | None = None) -> Iterator[Entry]:
-        """Entries with ``seq > after``, ascending, fetched in pages so that no read blocks the write-ahead log."""
+        """Entries with ``seq > after``, ascending, fetched in pages so that no read blocks the write-ahead log.
+
+        Raises:
+            JournalError: ``archive-missing`` when one of them is in an archive that is not there.
+        """
         left = limit
+        if after < self._archives.upto and limit != 0:
+            for entry in islice(self._archives.read(after), limit):
+                yield entry
+                after = entry.seq
+                left = None if left is None else left - 1
         while left is None or left > 0:
             page = self._rows(
                 "SELECT seq, epoch, at, kind, body, prev, hash FROM entry WHERE seq > ? ORDER BY seq LIMIT ?",
                 (after, _PAGE if left is None else min(_PAGE, left)),
             )
+            if page and page[0][0] != after + 1:
+                self._require_same_base()
             yield from map(entry_of, page)
             if not page:
                 return
@@ -150,7 +165,16 @@ class SqliteReader:
             left = None if left is None else left - len(page)
 
     def rows(self, after: int = 0, last: int = MAX_SEQ) -> Iterator[list[Row]]:
-        """Entries as they are stored, ascending, page by page: all of them, or those with ``after < seq <= last``."""
+        """Entries as they are stored, ascending, page by page: all of them, or those with ``after < seq <= last``.
+
+        Raises:
+            JournalError: as ``read``.
+        """
+        if after < self._archives.upto:
+            for page in self._archives.rows(after):
+                if kept := [row for row in page if row[0] <= last]:
+                    yield kept
+            after = self._archives.upto
         while page := self._rows(
             "SELECT seq, epoch, at, kind, body, prev, hash FROM entry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
             (after, last, _PAGE),
@@ -159,9 +183,9 @@ class SqliteReader:
             after = page[-1][0]
 
     def hash_at(self, seq: int) -> str | None:
-        """The hash of one entry, or ``None`` when there is no such entry."""
+        """The hash of one entry, or ``None`` when there is no such entry or its archive is not there."""
         rows = self._rows("SELECT hash FROM entry WHERE seq = ?", (seq,)) if seq <= MAX_SEQ else []
-        return "sha256:" + rows[0][0].hex() if rows else None
+        return "sha256:" + rows[0][0].hex() if rows else self._archives.hash_at(seq)
 
     def integrity(self) -> tuple[str, ...]:
         """The problems that SQLite itself finds in the file; empty when there is none."""
@@ -172,8 +196,26 @@ class SqliteReader:
 
     def close(self) -> None:
         """Close the file. Closing twice is allowed, and a disk error is ignored: durable entries were durable before."""
+        self._archives.close()
         with suppress(apsw.Error):
             self._connection.close(True)  # noqa: FBT003
+
+    def _open_archives(self) -> None:
+        self._signed_base = base_of(self._connection)
+        try:
+            base: Base | None = self._signed_base.base if self._signed_base is not None else None
+        except IntegrityError as error:
+            raise JournalError(error.message, code=error.code, remedy=error.remedy) from error
+        self._archives = Archives(self._path.parent / DIRECTORY, base)
+
+    def _require_same_base(self) -> None:
+        """Entries are missing: an archiving that was finished since this reader opened the file moved them, or they are gone."""
+        if base_of(self._connection) != self._signed_base:
+            raise JournalError(
+                "entries were moved into an archive while they were read",
+                code="journal-archived",
+                remedy="Run the command again.",
+            )
 
     def _rows(self, sql: str, values: tuple[int, ...]) -> list[Any]:
         try:
@@ -219,6 +261,33 @@ class SqliteJournal(SqliteReader):
         """Prove durably that this writer still leads: one synced write that adds nothing. See ``Journal.renew``."""
         self._require_usable()
         self._commit(())
+
+    def rebase(self, signed: SignedBase) -> None:
+        """Remove the entries that are archived, and keep the base instead, in one transaction. See ``sqlite_base.rebase``."""
+        self._require_usable()
+        try:
+            rebase(self._connection, signed, self._head)
+        except apsw.Error as error:
+            self._abandon(f"an archiving failed: {error}")
+            raise JournalWriteFailed(
+                f"the archived entries may or may not be removed from {self._path}: {error}",
+                code="journal-write-failed",
+                remedy="Check the disk, then run `gatehouse journal archive` again: it goes on where it was interrupted.",
+            ) from error
+        self._archives.close()
+        self._open_archives()
+
+    def free_part(self) -> float:
+        """Which part of the file is free pages, from 0 to 1."""
+        return free_part(self._connection)
+
+    def shrink(self) -> None:
+        """Give free pages of the file back to the disk. See ``sqlite_base.shrink``."""
+        self._require_usable()
+        try:
+            shrink(self._connection)
+        except apsw.Error as error:
+            raise _unusable(self._path, error) from error
 
     def forbid_growth(self, forbidden: bool) -> None:  # noqa: FBT001
         """Let the file grow no more, so that SQLite itself refuses an append as on a full disk; or let it grow again.
@@ -273,7 +342,7 @@ class SqliteJournal(SqliteReader):
             self._connection.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)", map(row_of, entries))
         else:
             # Writes the first page again as it is: a COMMIT that wrote nothing would sync nothing.
-            self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         self._connection.execute("COMMIT")
 
     def _require_same_files(self) -> None:
@@ -313,7 +382,7 @@ class SqliteJournal(SqliteReader):
 def _head(connection: apsw.Connection, controller_id: str) -> Head:
     rows: list[Any] = connection.execute(_HEAD).fetchall()
     if not rows:
-        raise _ownerless(controller_id)
+        raise ownerless(controller_id)
     epoch, seq, digest = rows[0]
     return Head(seq, "sha256:" + digest.hex(), epoch) if seq else Head(0, genesis_hash(controller_id), epoch)
 
@@ -385,10 +454,8 @@ def _take_over(connection: apsw.Connection, controller_id: str, path: Path) -> i
         raise _unusable(path, ValueError(f"journal_mode is {mode}"))
     connection.execute("BEGIN IMMEDIATE")
     if connection.execute("PRAGMA schema_version").fetchone() == (0,):
-        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_SCHEMA_VERSION}")
-        connection.execute(_SCHEMA)
-        connection.execute("INSERT INTO controller VALUES (1, ?, 0)", (controller_id,))
-    owner = _owner(connection, path)
+        create(connection, controller_id)
+    owner = owner_of(connection, path)
     if owner != controller_id:
         raise JournalError(
             f"the journal at {path} belongs to {owner}, not to {controller_id}",
@@ -399,45 +466,6 @@ def _take_over(connection: apsw.Connection, controller_id: str, path: Path) -> i
     epoch = _head(connection, controller_id).epoch
     connection.execute("COMMIT")
     return epoch
-
-
-def _owner(connection: apsw.Connection, path: Path) -> str:
-    found = connection.execute("PRAGMA application_id").fetchone(), connection.execute("PRAGMA user_version").fetchone()
-    if found != ((_APPLICATION_ID,), (_SCHEMA_VERSION,)):
-        raise JournalError(
-            f"{path} is not a version {_SCHEMA_VERSION} journal",
-            code="journal-schema",
-            remedy="Pass the path of a journal of this version of gatehouse; nothing was changed.",
-        )
-    if _objects(connection) != _objects_as_created():
-        raise JournalError(
-            f"the tables or triggers of {path} are not those that gatehouse created",
-            code="journal-schema",
-            remedy="Find out what changed the file; first compare it with a backup and the newest checkpoint.",
-        )
-    row = connection.execute("SELECT controller_id FROM controller").fetchone()
-    if row is None:
-        raise _ownerless(path)
-    return str(row[0])
-
-
-def _objects(connection: apsw.Connection) -> list[Any]:
-    return connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall()
-
-
-@cache
-def _objects_as_created() -> list[Any]:
-    memory = apsw.Connection(":memory:")
-    memory.execute(_SCHEMA)
-    return _objects(memory)
-
-
-def _ownerless(whose: object) -> JournalError:
-    return JournalError(
-        f"the journal of {whose} has no row with its owner",
-        code="journal-schema",
-        remedy="Restore the journal from a verified backup, and find out what wrote to the file.",
-    )
 
 
 def _unusable(path: Path, error: Exception) -> JournalError:

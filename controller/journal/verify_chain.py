@@ -61,7 +61,7 @@ def prove(
     try:
         last = reader.head.seq
         cuts = _cuts(last, chunk)
-        if reader.controller_id != controller_id or last < at_least or len(cuts) < 3:
+        if reader.controller_id != controller_id or reader.signed_base is not None or last < at_least or len(cuts) < 3:
             return None
         sizes = sorted({size for size, _ in expected if size > 0})
         proofs = _proofs(reader, path, Head(0, genesis_hash(controller_id), 0), cuts, sizes, chunk)

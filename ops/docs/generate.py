@@ -84,6 +84,11 @@ ABOUT = {
         "any stage, while nothing is open at that venue",
         "stays; the venue's balances are ours, as neither gain nor loss",
     ),
+    Verb.ARCHIVE: (
+        "the last entry of the journal that may be archived",
+        "any stage",
+        "stays; `gatehouse journal archive` moves the entries once the controller is stopped",
+    ),
     Verb.DRILL: ("a halt", "MOCK, TESTNET_VALIDATING, VALIDATED", "stays, or HALTED when it is not proven empty in time"),
 }
 """The verbs without an edge, for people."""

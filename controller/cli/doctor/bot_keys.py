@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from controller.bootstrap.bot_secrets import bot_secret
+from controller.bootstrap.journal import kept_snapshot
 from controller.cli.journal.files import opened, place_in
+from controller.cli.shared.client import data_directory
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core.decisions.bot_keys import mismatch, secret_digest
@@ -47,9 +49,13 @@ def check_bot_keys(directory: Path, settings: Settings) -> str:
 
 
 def _keys(directory: Path) -> State:
-    state = State()
+    state, after = State(), 0
     with opened(directory) as reader:
-        for entry in reader.read():
+        signed = reader.signed_base
+        if reader.readable_after and signed is not None:
+            kept = kept_snapshot(data_directory(directory), signed.base, reader)
+            state, after = (kept.state, kept.seq) if kept is not None else (state, after)
+        for entry in reader.read(after):
             if (apply := _KINDS.get(entry.kind)) is not None:
                 state = apply(state, event_codec.decode(entry.kind, entry.body))  # type: ignore[operator]
     return state

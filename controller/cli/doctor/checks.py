@@ -211,11 +211,19 @@ def _fsync(directory: Path) -> str:
     return f"one synced write took {(time.monotonic_ns() - began) // 1000} µs"
 
 
-def _journal(directory: Path) -> str:
+def _journal(directory: Path) -> str | Warned:
     if not place_in(directory).exists():
         return "none yet"
-    report = verify_deployment(directory, [], None).report
-    return f"{report.entries} entries verified"
+    found = verify_deployment(directory, [], None)
+    report = found.report
+    if report.missing:
+        ranges = ", ".join(one.title for one in report.missing)
+        return Warned(
+            f"{report.entries} entries after entry {report.after} verified; {ranges} are archived, and the file is not here",
+            f"Put {report.missing[0].file} into {data_directory(directory) / 'archive'}. A new version of gatehouse needs it once.",
+        )
+    archived = f", {len(found.archives)} archives among them" if found.archives else ""
+    return f"{report.entries} entries verified{archived}"
 
 
 def _checkpoints(directory: Path, settings: Settings) -> str | Warned:

@@ -12,12 +12,13 @@ from controller.bootstrap.checkpoint_targets import TargetContext, open_targets
 from controller.cli.journal.files import place_in, progressing
 from controller.journal.checkpoint import checkpoint_public_key, sign_checkpoint, take_checkpoint
 from controller.journal.history import History, leaves_of
+from controller.journal.location import JournalLocation
 from controller.journal.merkle import MerkleTree
 from controller.journal.note import NoteKey
 from controller.journal.publishing import CheckpointTarget, Offer, Publication, Reading, publish_to, read_from
 from controller.journal.targets.directory import DirectoryTarget
 from controller.settings.deployment import Settings, load_settings, read_secret
-from exchange.errors import ConfigError
+from exchange.errors import ConfigError, IntegrityError
 from exchange.model import Millis
 from policies.stage import Environment
 
@@ -100,7 +101,7 @@ def publish_now(directory: Path, key: Path | None, more: Sequence[Path]) -> tupl
         )
     private, controller_id = load_key(path), load_settings(directory).controller_id
     public = checkpoint_public_key(controller_id, private)
-    now = _histories(directory)
+    now = _histories(directory, public_key_of(directory))
     history = now()
     checkpoint = take_checkpoint(controller_id, history.tree)
     note = sign_checkpoint(checkpoint, private)
@@ -115,10 +116,15 @@ def publish_now(directory: Path, key: Path | None, more: Sequence[Path]) -> tupl
     return note, public.text, asyncio.run(publish())
 
 
-def _histories(directory: Path) -> Callable[[], History]:
-    """A function that reads the journal's present history; a running controller may append between calls."""
+def _histories(directory: Path, key: NoteKey | None) -> Callable[[], History]:
+    """A function that reads the journal's present history; a running controller may append between calls.
+
+    Raises:
+        IntegrityError: ``journal-broken``; ``key`` did not sign the base of a journal with archives.
+    """
     place = place_in(directory)
-    leaves, tree = leaves_of(place), MerkleTree()
+    base = _base_tree(place, key)
+    leaves, tree = leaves_of(place), MerkleTree(base.size, base.frontier)
 
     def now() -> History:
         reader = place.read()
@@ -129,9 +135,26 @@ def _histories(directory: Path) -> Callable[[], History]:
                     tree.append(step(entry).hash)
         finally:
             reader.close()
-        return History(tree.size, tree.frontier, leaves)
+        return History(tree.size, tree.frontier, leaves, {base.size: base.frontier})
 
     return now
+
+
+def _base_tree(place: JournalLocation, key: NoteKey | None) -> MerkleTree:
+    reader = place.read()
+    try:
+        signed = reader.signed_base
+    finally:
+        reader.close()
+    if signed is None:
+        return MerkleTree()
+    if key is None or not signed.is_signed_by(key):
+        raise IntegrityError(
+            f"the journal begins after entry {signed.base.seq}, and this controller's checkpoint key did not sign that",
+            code="journal-broken",
+            remedy="Run `gatehouse journal verify`; restore a backup. gatehouse never repairs a journal.",
+        )
+    return signed.base.tree
 
 
 def _context(directory: Path, settings: Settings, key: NoteKey) -> TargetContext:

@@ -34,10 +34,18 @@ def opened(directory: Path) -> Iterator[StoredJournal]:
         reader.close()
 
 
+def readable_after(reader: StoredJournal) -> int:
+    """The entry after which every entry can be read. If it is not 0, standard error says which are left out."""
+    if reader.missing:
+        ranges = ", ".join(f"{one.title} ({one.file})" for one in reader.missing)
+        stderr().print(f"not searched, because the archive is not here: {ranges}", style="yellow", markup=False)
+    return reader.readable_after
+
+
 def last_entries(directory: Path, limit: int, kinds: frozenset[str]) -> list[Entry]:
     """The last entries, oldest first; of some kinds only, if any are named."""
     with opened(directory) as reader:
-        after = 0 if kinds else max(0, reader.head.seq - limit)
+        after = max(readable_after(reader) if kinds else reader.readable_after, 0 if kinds else reader.head.seq - limit)
         return list(deque((entry for entry in reader.read(after) if not kinds or entry.kind in kinds), maxlen=limit))
 
 
@@ -64,6 +72,14 @@ def progressing(what: str, total: int) -> Iterator[Callable[[Entry], Entry]]:
             return entry
 
         yield step
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int], object]]:
+    """A function that moves a progress bar of ``total`` steps by a number of steps."""
+    with _progress() as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda steps: progress.advance(task, steps)
 
 
 def _progress() -> Progress:

@@ -11,7 +11,9 @@ from controller.cli.shared.output import HERE, DirectoryOption, Output, OutputOp
 
 _EXITS = {"taken": 0, "contradicts": 1, "refused": 3, "unreachable": 6}
 
-app = typer.Typer(help="Verify, read, replay, export and anchor the journal.")
+Unwitnessed = Annotated[bool, typer.Option("--allow-unwitnessed", help="In a rehearsal: accept that no checkpoint was compared.")]
+
+app = typer.Typer(help="Verify, read, replay, export, archive and anchor the journal.")
 
 
 @app.command()
@@ -22,23 +24,68 @@ def verify(
         list[Path] | None, typer.Option(help="A checkpoint from a witness, to compare with; may be repeated.")
     ] = None,
     checkpoint_key: Annotated[str | None, typer.Option(help="The public key the checkpoints are signed with, as text.")] = None,
-    allow_unwitnessed: Annotated[
-        bool, typer.Option("--allow-unwitnessed", help="In a rehearsal: accept that no checkpoint was compared.")
-    ] = False,
+    allow_unwitnessed: Unwitnessed = False,
+    archive: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Verify this archive alone, on any machine, instead of the journal.")
+    ] = None,
 ) -> None:
-    """Check every entry, the chain, the epochs, the file and every checkpoint. Report the first error.
+    """Check every entry, the chain, the epochs, the file, the archives and every checkpoint. Report the first error.
 
-    Exit code 3 when no checkpoint was compared: a journal whose end was cut off looks good.
+    Exit code 3 when no checkpoint was compared, because a journal whose end was cut off looks good, and when an archive that the
+    journal names is not there.
     """
-    from controller.cli.journal.verify import print_verified, require_witnessed, verified_document, verify_deployment
+    from controller.cli.journal.verify import (
+        print_verified,
+        require_complete,
+        require_witnessed,
+        verified_document,
+        verify_deployment,
+    )
     from controller.cli.shared.output import print_json
 
+    if archive is not None:
+        _verify_archive(archive, checkpoint or [], checkpoint_key, directory, output)
+        return
     found = verify_deployment(directory, checkpoint or [], checkpoint_key)
     if output is Output.JSON:
         print_json(verified_document(found))
     else:
         print_verified(found)
+    require_complete(found)
     require_witnessed(found, directory, allowed=allow_unwitnessed)
+
+
+def _verify_archive(archive: Path, checkpoints: list[Path], key_text: str | None, directory: Path, output: Output) -> None:
+    from controller.cli.journal.archive_view import archive_document, print_archive, verified_archive
+    from controller.cli.shared.output import print_json
+
+    found = verified_archive(archive, checkpoints, key_text, directory)
+    if output is Output.JSON:
+        print_json(archive_document(found))
+    else:
+        print_archive(found, archive)
+
+
+@app.command("archive")
+def archive_(
+    directory: DirectoryOption = HERE,
+    output: OutputOption = Output.TABLE,
+    allow_unwitnessed: Unwitnessed = False,
+) -> None:
+    """Move old entries into an archive. Stop the controller first; `gatehouse archive` is the signature for it.
+
+    The archive is verified, and a checkpoint target outside the folder has to know the journal, before an entry is removed.
+    A run that was interrupted is finished by the next one.
+    """
+    from controller.cli.journal.archive import archive_journal
+    from controller.cli.journal.archive_view import archived_document, print_archived
+    from controller.cli.shared.output import print_json
+
+    found = archive_journal(directory, allow_unwitnessed=allow_unwitnessed)
+    if output is Output.JSON:
+        print_json(archived_document(found))
+        return
+    print_archived(found)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from controller.audit.operators import Audit, Auditor
 from controller.cli.journal.checkpoints import asked, public_key_of
 from controller.cli.journal.files import opened, place_in, progressing
 from controller.cli.shared.output import micros, stdout
+from controller.journal.base import ArchivedRange
 from controller.journal.chain import Entry
 from controller.journal.checkpoint import Anchor, parse_checkpoint
 from controller.journal.note import NoteKey
@@ -26,33 +27,45 @@ NO_KEY = "not read: this deployment has no checkpoint key yet; give one with --c
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A verified journal: ``target_checkpoints`` come from the deployment's targets, ``files`` counts the checkpoint files."""
+    """A verified journal: ``target_checkpoints`` come from the deployment's targets, ``files`` counts the checkpoint files.
+
+    ``archives`` are the archives that the journal names. With one of them missing, ``audit`` is empty: the meaning of an entry
+    depends on the entries before it.
+    """
 
     report: VerifyReport
     audit: Audit
     target_checkpoints: tuple[Reading, ...]
     files: int
+    archives: tuple[ArchivedRange, ...] = ()
 
 
 def verify_deployment(directory: Path, checkpoints: Sequence[Path], key_text: str | None) -> Verified:
     """Verify a deployment's journal with the meaning of every entry, and compare it with every available checkpoint.
 
+    Archives are part of it when all are there. Otherwise it begins at the base, and the meaning of the entries is not judged.
+
     Raises:
         IntegrityError: ``journal-broken``, naming the first wrong entry and the checkpoint that contradicts it.
     """
     place = place_in(directory)
-    files = [Anchor(f"the checkpoint in {file}", parse_checkpoint(_text(file), _note_key(key_text))) for file in checkpoints]
+    files = checkpoints_in(checkpoints, key_text)
     target_checkpoints = _target_checkpoints(directory, key_text)
     held = [Anchor(one.target, one.held) for one in target_checkpoints if one.held is not None]
     controller_id = load_settings(directory).controller_id
-    with opened(directory) as reader, progressing("verifying", reader.head.seq) as step:
+    key = NoteKey.parse(key_text) if key_text is not None else public_key_of(directory)
+    with opened(directory) as reader, progressing("verifying", reader.head.seq - reader.readable_after) as step:
+        signed, whole = reader.signed_base, not reader.missing
         auditor = Auditor(reader.hash_at)
 
         def inspect(entry: Entry) -> None:
-            auditor.inspect(entry)
+            if whole:
+                auditor.inspect(entry)
             step(entry)
 
-        report = verify_journal(place, controller_id, monotonic_ns=time.monotonic_ns, checkpoints=(*files, *held), inspect=inspect)
+        report = verify_journal(
+            place, controller_id, monotonic_ns=time.monotonic_ns, checkpoints=(*files, *held), inspect=inspect, key=key
+        )
     if report.first_problem is not None:
         problem = report.first_problem
         raise IntegrityError(
@@ -60,19 +73,26 @@ def verify_deployment(directory: Path, checkpoints: Sequence[Path], key_text: st
             code="journal-broken",
             remedy="Halt, keep a copy of the damaged file, then restore the journal from a verified backup.",
         )
-    return Verified(report, auditor.found, target_checkpoints, len(files))
+    return Verified(report, auditor.found, target_checkpoints, len(files), signed.base.archives if signed is not None else ())
+
+
+def checkpoints_in(files: Sequence[Path], key_text: str | None) -> list[Anchor]:
+    """The checkpoints in files, checked with the public key in ``key_text``."""
+    return [Anchor(f"the checkpoint in {file}", parse_checkpoint(_text(file), _note_key(key_text))) for file in files]
 
 
 def verified_document(found: Verified) -> dict[str, Any]:
     """The result as JSON values."""
     report = found.report
     return {
-        "ok": True,
+        "ok": not report.missing,
         "entries": report.entries,
+        "after": report.after,
         "head": report.head.hash,
         "epoch": report.head.epoch,
         "us": report.duration_ns // 1000,
         "commands": asdict(found.audit),
+        "archives": [{**asdict(one), "verdict": "missing" if one in report.missing else "verified"} for one in found.archives],
         "checkpoints": [
             {"target": one.target, "verdict": _verdict(one), "size": one.held.size if one.held else 0, "problem": one.problem}
             for one in found.target_checkpoints
@@ -83,11 +103,19 @@ def verified_document(found: Verified) -> dict[str, Any]:
 def print_verified(found: Verified) -> None:
     """Print the result for people."""
     console, report = stdout(), found.report
-    console.print(
-        f"[bold green]verified[/] {report.entries} entries in {micros(report.duration_ns // 1000)}, epoch {report.head.epoch}"
-    )
+    word = "[yellow]verified in part[/]" if report.missing else "[bold green]verified[/]"
+    console.print(f"{word} {report.entries} entries in {micros(report.duration_ns // 1000)}, epoch {report.head.epoch}")
     console.print(f"head {report.head.hash}")
-    audit = found.audit
+    for archived in found.archives:
+        console.print(f"{archived.title} in {archived.file}: {_read(archived, report)}", markup=False)
+    if not report.missing:
+        _print_audit(found)
+    for one in found.target_checkpoints:
+        console.print(f"{one.target}: {_said(one, report)}", markup=False)
+
+
+def _print_audit(found: Verified) -> None:
+    console, audit = stdout(), found.audit
     console.print(
         f"commands: {audit.accepted} applied and {audit.waited} that waited, each with valid signatures and quorum; "
         f"{audit.refused} refused for the recorded reason; {audit.unchecked} that the journal alone cannot prove"
@@ -95,13 +123,46 @@ def print_verified(found: Verified) -> None:
     console.print(
         f"evidence: {audit.sealed} bundles with the right digest, {audit.rejudged} verdicts judged again with the same result"
     )
-    for one in found.target_checkpoints:
-        said = {
-            "agrees": f"agrees at {one.held.size if one.held else 0} entries",
-            "empty": "holds no readable checkpoint",
-            "unreachable": f"unreachable: {one.problem}",
-        }[_verdict(one)]
-        console.print(f"{one.target}: {said}", markup=False)
+
+
+def _read(one: ArchivedRange, report: VerifyReport) -> str:
+    if one in report.missing:
+        return "not here, not checked"
+    return "not checked without the others" if report.missing else "verified"
+
+
+def _said(one: Reading, report: VerifyReport) -> str:
+    size = one.held.size if one.held is not None else 0
+    if one.held is not None and size < report.after:
+        return f"holds a checkpoint of {size} entries, which only the missing archive can be compared with"
+    return {
+        "agrees": f"agrees at {size} entries",
+        "empty": "holds no readable checkpoint",
+        "unreachable": f"unreachable: {one.problem}",
+    }[_verdict(one)]
+
+
+def require_complete(found: Verified) -> None:
+    """Refuse to call a journal verified of which an archive was not there. Raises ``Refused`` (``archive-missing``)."""
+    if missing := found.report.missing:
+        ranges = ", ".join(f"{one.title} ({one.file})" for one in missing)
+        raise Refused(
+            f"not checked, because the archive is not here: {ranges}. The {found.report.entries} entries after entry "
+            f"{found.report.after} are a good chain; what the commands among them were signed for was not judged",
+            code="archive-missing",
+            remedy="Put the files into the directory `archive` beside journal.db and verify again; "
+            "`journal verify --archive FILE` checks one alone.",
+        )
+
+
+def require_allowed(directory: Path, *, allowed: bool) -> None:
+    """Check that ``--allow-unwitnessed`` is not given outside a rehearsal. Raises ``UsageError``."""
+    if allowed and load_settings(directory).environment is not Environment.REHEARSAL:
+        raise UsageError(
+            "--allow-unwitnessed is for rehearsals",
+            code="usage",
+            remedy="Compare with a checkpoint: --checkpoint FILE, or a target that answers.",
+        )
 
 
 def require_witnessed(found: Verified, directory: Path, *, allowed: bool) -> None:
@@ -111,13 +172,8 @@ def require_witnessed(found: Verified, directory: Path, *, allowed: bool) -> Non
         UsageError: allowed outside a rehearsal.
         Refused: no checkpoint was compared.
     """
-    if allowed and load_settings(directory).environment is not Environment.REHEARSAL:
-        raise UsageError(
-            "--allow-unwitnessed is for rehearsals",
-            code="usage",
-            remedy="Compare with a checkpoint: --checkpoint FILE, or a target that answers.",
-        )
-    if found.files or allowed or any(_verdict(one) == "agrees" for one in found.target_checkpoints):
+    require_allowed(directory, allowed=allowed)
+    if found.files or allowed or found.report.compared:
         return
     raise Refused(
         "every entry is good, and no checkpoint was compared: entries cut off at the end would not be found",

@@ -75,7 +75,8 @@ def collect(directory: Path, command_id: str | None) -> Case:
     samples: list[tuple[Millis, Sampled]] = []
     stages: list[tuple[Millis, StageChanged]] = []
     with opened(directory) as reader:
-        for entry in reader.read():
+        after = reader.readable_after
+        for entry in reader.read(after):
             match decode(entry.kind, entry.body):
                 case PolicyAdopted(document=document):
                     policy = document
@@ -90,6 +91,10 @@ def collect(directory: Path, command_id: str | None) -> Case:
                     case = Case(entry, accepted, policy, roster, tuple(samples), ())
                 case _:
                     continue
+    if after and (case is None or not case.policy or not case.roster):
+        # The command, or the policy and the roster it was judged by, may be in the archive: say which one that is.
+        with opened(directory) as reader:
+            next(reader.read(), None)
     if case is None:
         raise UsageError(
             f"command {command_id} passed no gate" if command_id else "no command has passed a gate yet",

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from controller.cli.journal.files import opened
+from controller.cli.journal.files import opened, readable_after
 from controller.cli.journal.view import entry_document, summary
 from controller.cli.shared.client import OperatorClient
 from controller.cli.shared.gates import gate_table, landing_lines, no_gate, result_table, rule_lines
@@ -280,7 +280,7 @@ def _headline(entry: Entry) -> Text:
 
 def _matching(directory: Path, wanted: Callable[[Entry, dict[str, Any]], bool], after: int = 0) -> list[Entry]:
     with opened(directory) as reader:
-        entries: Iterable[Entry] = reader.read(max(0, after), 1 if after else None)
+        entries: Iterable[Entry] = reader.read(after, 1) if after > 0 else reader.read(readable_after(reader))
         return [entry for entry in entries if wanted(entry, json.loads(entry.body))]
 
 

@@ -1,6 +1,6 @@
 """Decisions about commands with a subject: veto, revoke, and changes of roster, policy and release. Called by ``commands``.
 
-Bot keys, alerts, drills, flattens, rates and new baselines have files of their own.
+Bot keys, alerts, drills, flattens, rates, new baselines and archives have files of their own.
 
 A new roster must be signed by the quorum of the old roster and by that of
 the new one, must raise the version by one, and must keep every revoked key revoked (the rules of a TUF root,
@@ -18,7 +18,7 @@ from controller.authority.command import Command
 from controller.authority.roster import KeyStatus, Roster, RosterKey, parse_roster_json
 from controller.core import events as e
 from controller.core.causes import Cause
-from controller.core.decisions import alerts, bot_keys, drills, flatten, moves, rates, rebaseline
+from controller.core.decisions import alerts, archiving, bot_keys, drills, flatten, moves, rates, rebaseline
 from controller.core.decisions.draft import Draft
 from controller.core.inputs import Release, Tick
 from controller.core.lifecycle import Position
@@ -143,6 +143,8 @@ def _without_document(state: State, policy: Policy, verb: Verb, subject: str, se
         case Verb.FLATTEN:
             drills.check_idle(state)
             flatten.check(state, policy, subject)
+        case Verb.ARCHIVE:
+            archiving.check(state, subject)
         case _:
             raise Refused(f"{verb} has no subject", code="no-subject", remedy="Propose the command without a subject.")
     return Change()
@@ -190,6 +192,8 @@ def _apply_without_document(draft: Draft, command: Command, persons: tuple[str, 
             flatten.start(draft, command)
         case Verb.SET_RATE:
             rates.set_centre(draft, command)
+        case Verb.ARCHIVE:
+            archiving.approve(draft, command, persons)
         case _:
             drills.start(draft, command)
 

@@ -404,6 +404,8 @@ _APPLY: dict[type[e.Event], Callable[[State, Any], State]] = {
     e.BotKeyRevoked: bot_keys.key_revoked,
     e.AlertRaised: alerts.alert_raised,
     e.AlertAcknowledged: alerts.acknowledged,
+    e.ArchiveApproved: lambda state, _: state,
+    e.JournalArchived: lambda state, _: state,
     e.DrillStarted: drills.drill_started,
     e.DrillLatched: drills.drill_latched,
     e.DrillFinished: drills.drill_finished,

@@ -152,6 +152,8 @@ _LINES: Mapping[type[e.Event], Callable[[Any], str]] = MappingProxyType(
         e.BotKeyRevoked: lambda event: f"gateway key {event.key} of {event.bot} revoked permanently",
         e.AlertRaised: lambda event: f"{event.title}: {event.detail}",
         e.AlertAcknowledged: lambda event: f"{event.alert_id} acknowledged by {', '.join(event.persons)}",
+        e.ArchiveApproved: lambda event: f"{', '.join(event.persons)} let the entries up to {event.upto} be archived",
+        e.JournalArchived: lambda event: f"the entries up to {event.last} are in the archive {event.archive}, by {event.by}",
         e.DrillStarted: lambda event: f"a {event.drill} drill runs on {event.venue} at {event.stage}",
         e.DrillLatched: lambda event: f"a thread stopped orders {event.suspended_us} µs after it was asked; the writer latched",
         e.DrillFinished: _drill_finished,

@@ -67,6 +67,7 @@ class CheckpointPublisher:
         self._notify = notify
         self._tree = MerkleTree()
         self._frontiers: dict[int, tuple[bytes, ...]] = {}
+        self._base = MerkleTree()
         self._published_at = 0
         self._due = {target.name: asyncio.Event() for target in targets}
         self._statuses = {target.name: TargetStatus(target.name) for target in targets}
@@ -94,6 +95,10 @@ class CheckpointPublisher:
     def tree(self) -> MerkleTree:
         """The Merkle tree of every entry so far."""
         return self._tree
+
+    def begin_at(self, base: MerkleTree) -> None:
+        """Prove from the base of a journal with archives on, so that no proof from there on needs an archived entry."""
+        self._base = base
 
     def resume(self, tree: MerkleTree) -> None:
         """Continue from the tree that a snapshot holds."""
@@ -166,7 +171,8 @@ class CheckpointPublisher:
             del self._frontiers[old]
 
     def _history(self) -> History:
-        return History(self._tree.size, self._tree.frontier, self._leaves, dict(self._frontiers))
+        marks = {**self._frontiers, self._base.size: self._base.frontier}
+        return History(self._tree.size, self._tree.frontier, self._leaves, marks)
 
     def _record_outcome(self, found: Publication) -> None:
         before = self._statuses[found.target]

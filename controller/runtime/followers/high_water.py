@@ -95,12 +95,17 @@ def read_mark(path: Path) -> HighWaterMark | None:
         return HighWaterMark(path, problem="it holds no mark")
 
 
-def contradiction(marks: Sequence[HighWaterMark], head: Head, hash_at: Callable[[int], str | None]) -> str:
-    """Why the journal that ends at ``head`` is not the one that the marks are of; empty when it holds the entry of each."""
+def contradiction(marks: Sequence[HighWaterMark], head: Head, hash_at: Callable[[int], str | None], readable_after: int = 0) -> str:
+    """Why the journal that ends at ``head`` is not the one that the marks are of; empty when it holds the entry of each.
+
+    A mark of an entry in an archive that is not there, up to ``readable_after``, proves nothing. What shows the beginning of such
+    a journal then, ``controller.bootstrap.beginning`` says.
+    """
     for mark in marks:
         if mark.problem:
             return f"the mark of the highest entry in {mark.path} is not usable: {mark.problem}"
-        if mark.seq == 0 or hash_at(mark.seq) == mark.hash:
+        found_hash = hash_at(mark.seq) if mark.seq else ""
+        if mark.seq == 0 or found_hash == mark.hash or (found_hash is None and mark.seq <= readable_after):
             continue
         if head.seq < mark.seq:
             found = f"the journal ends at entry {head.seq}, and entry {mark.seq} of it was written"
@@ -156,6 +161,11 @@ class HighWater:
                     sync_directory(path.parent)
             except OSError as error:
                 self._failed(path, error)
+
+    def settle(self, head: Head) -> None:
+        """Write and sync the mark of ``head``, before the journal's first entries are removed. Raises ``OSError``."""
+        for path in self._paths:
+            _write(path, head.seq, head.hash, sync=True)
 
     def on_batch(self, batch: CommittedBatch) -> None:
         """Write the mark of the last entry of a durable batch."""

@@ -76,7 +76,8 @@ def restored_state(journal: JournalReader, history: RecentHistory, snapshot: Sna
     """The state that a fold continues from; fills ``history`` to match it."""
     if snapshot is None:
         return State()
-    recent = journal.read(max(0, snapshot.seq - KEEP_ENTRIES), min(snapshot.seq, KEEP_ENTRIES))
+    after = max(0, snapshot.seq - KEEP_ENTRIES, journal.readable_after)
+    recent = journal.read(after, max(0, snapshot.seq - after))
     history.restore(snapshot.history, ((entry, event_codec.decode(entry.kind, entry.body)) for entry in recent))
     return snapshot.state
 

@@ -69,11 +69,12 @@ class _Frontier:
 
 
 class Snapshots:
-    """The one snapshot of a deployment."""
+    """The newest snapshot of a deployment, or with another ``name`` one that is kept: a file that does not fit stays."""
 
-    def __init__(self, data: Path, key: Ed25519PrivateKey) -> None:
-        self._path = data / FILE_NAME
+    def __init__(self, data: Path, key: Ed25519PrivateKey, name: str = FILE_NAME) -> None:
+        self._path = data / name
         self._key = key
+        self._kept = name != FILE_NAME
         self._saving = Lock()
 
     def save(self, state: State, head: Head, history: SavedHistory, tree: MerkleTree, pause: Callable[[], object] = int) -> bool:
@@ -100,7 +101,8 @@ class Snapshots:
             return None
         except (OSError, ValueError, TypeError, KeyError, InvalidSignature, GatehouseError) as error:
             _log.warning("a snapshot was not used", extra={"fields": {"why": str(error) or type(error).__name__}})
-            self._path.unlink(missing_ok=True)
+            if not self._kept:
+                self._path.unlink(missing_ok=True)
             return None
 
     def _pieces(
@@ -129,6 +131,11 @@ class Snapshots:
             raise ValueError("the state does not have the fingerprint it was written with")
         nodes = tuple(base64.b64decode(node, validate=True) for node in frontier.nodes)
         return Snapshot(fields["seq"], fields["hash"], state, history, MerkleTree(state.seq, nodes))
+
+
+def kept_name(seq: int) -> str:
+    """The name of the snapshot after entry ``seq`` that is kept for a journal whose first entries are archived (ADR 46)."""
+    return f"{FILE_NAME}-{seq}"
 
 
 def _header(seq: int, digest: str, state: str, body: str) -> bytes:

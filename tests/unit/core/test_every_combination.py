@@ -19,6 +19,7 @@ from controller.core import events as e
 from controller.core import inputs as i
 from controller.core.decide import decide
 from controller.core.decisions import commands, evidence, rebaseline
+from controller.core.decisions.archiving import archive_document
 from controller.core.decisions.bot_keys import key_document
 from controller.core.decisions.drills import HALT_DRILL
 from controller.core.decisions.flatten import ALL
@@ -67,6 +68,7 @@ LEADS: dict[Verb, dict[Position, Position]] = {
     Verb.FLATTEN: {place: place for place in PLACES},
     Verb.SET_RATE: {place: place for place in PLACES},
     Verb.REBASELINE: {place: place for place in PLACES},
+    Verb.ARCHIVE: {place: place for place in PLACES},
 }
 """Where each verb leads. Nothing waits for a cooling-off here, so there is nothing to veto."""
 
@@ -134,6 +136,8 @@ def subject_of(desk: Desk, verb: Verb) -> str:
             return rate_document(D("1.1"))
         case Verb.REBASELINE:
             return differing(desk)
+        case Verb.ARCHIVE:
+            return archive_document(1, "sha256:" + "7" * 64)
         case _:
             return ""
 

@@ -85,7 +85,7 @@ def test_every_guard_says_when_it_passes(guard: GuardName) -> None:
 # Signatures
 
 ANYONE = {Verb.HALT, Verb.VETO, Verb.REVOKE_BOT_KEY, Verb.ACK_ALERT}
-ONE = {Verb.DEMOTE, Verb.RESET, Verb.REVOKE, Verb.SET_RELEASE, Verb.DRILL, Verb.FLATTEN, Verb.REBASELINE}
+ONE = {Verb.DEMOTE, Verb.RESET, Verb.REVOKE, Verb.SET_RELEASE, Verb.DRILL, Verb.FLATTEN, Verb.REBASELINE, Verb.ARCHIVE}
 BY_MODE = {Verb.RAMP, Verb.RESUME, Verb.SET_ROSTER, Verb.SET_POLICY, Verb.SET_RATE}
 
 
