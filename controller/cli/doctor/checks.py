@@ -24,6 +24,7 @@ from controller.cli.doctor.watchdog import check_watchdog
 from controller.cli.journal.checkpoints import asked, public_key_of
 from controller.cli.journal.files import place_in
 from controller.cli.journal.verify import verify_deployment
+from controller.cli.shared.client import data_directory
 from controller.runtime.followers.high_water import FILE_NAME as HIGH_WATER_FILE
 from controller.runtime.followers.high_water import mark_elsewhere, read_mark
 from controller.settings.deployment import Settings, load_settings, read_secret, require_signer, secret_variable
