@@ -34,6 +34,8 @@ _CAUSE = re.compile(r"^[^:(]*: (?P<cause>.+?)(?: \(expected: .*\))?$")
 """What a failed question says after its own name: the venue's refusal, or why there was no answer."""
 
 _CENT = Decimal("0.01")
+_PAUSE_S = 1.0
+"""A running controller asks the same venue from the same address, and the venue limits both together."""
 
 
 def check_venue_account(directory: Path, settings: Settings, name: VenueName, controller: Controller) -> list[CheckResult]:
@@ -64,6 +66,7 @@ async def _checked(directory: Path, settings: Settings, name: VenueName, control
             return office.current()
 
         checks = [row for row in await check_account(account, permit, demands) if row.name != "clock"]
+        await asyncio.sleep(_PAUSE_S)
         return one_row_for_each_cause(name, [*map(_result, checks), *await _money(account, name, policy, controller)])
     finally:
         await host.aclose()

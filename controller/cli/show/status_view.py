@@ -64,18 +64,7 @@ def _rows(view: StatusView, directory: Path) -> list[tuple[str, Text | Table | s
         rows.append(
             ("halt measured", f"breach → latch {latch}, latch → last cancel {cancel}, {view.halt.cancelled} cancelled, {empty}")
         )
-    if (waits := view.pending) is not None:
-        left = duration(max(0, waits.applies_at_ms - view.now_ms))
-        what = f"{waits.verb} to {waits.target} by {', '.join(waits.persons)} is applied in {left}: {waits.reason}"
-        rows.append(
-            (
-                "waits",
-                Text(
-                    f"{what}\ncommand {waits.command_id}; any key can stop it with `gatehouse veto --key KEY --reason WHY`",
-                    "bold yellow",
-                ),
-            )
-        )
+    rows += _waiting(view)
     if view.flatten is not None:
         rows.append(("flatten", Text(view.flatten.line, "bold yellow" if view.flatten.ended_at_ms is None else "")))
     rows += alert_rows(view.oversight) + bot_key_rows(view.oversight) + drill_rows(view.oversight)
@@ -130,6 +119,23 @@ def _evidence(view: StatusView) -> list[tuple[str, Text | Table | str]]:
         doubtful = not view.testnet.attested or bool(view.testnet.why)
         rows.append(("testnet", Text(view.testnet.line, "bold yellow" if doubtful else "")))
     return rows
+
+
+def _waiting(view: StatusView) -> list[tuple[str, Text | Table | str]]:
+    """The command in its cooling-off time, if there is one."""
+    if (waits := view.pending) is None:
+        return []
+    left = duration(max(0, waits.applies_at_ms - view.now_ms))
+    what = f"{waits.verb} to {waits.target} by {', '.join(waits.persons)} is applied in {left}: {waits.reason}"
+    return [
+        (
+            "waits",
+            Text(
+                f"{what}\ncommand {waits.command_id}; any key can stop it with `gatehouse veto --key KEY --reason WHY`",
+                "bold yellow",
+            ),
+        )
+    ]
 
 
 def _proposed(one: DocumentView) -> str:
