@@ -35,6 +35,7 @@ def render(case: Case) -> str:
         applied=_utc(case.entry.at),
         result=case.result,
         evidence=case.evidence,
+        attestation=case.result.get("attestation", ""),
         sources=", ".join(sources) or "none",
         equity=_chart(case, "equity_eur", "Equity in EUR"),
         exposure=_chart(case, "exposure_eur", "Worst-case exposure in EUR"),
