@@ -66,8 +66,8 @@ STEADY_MS = 10_000
 class Backoff:
     """Exponential waits with jitter, so that many clients do not reconnect at the same time.
 
-    While an outage is young the waits are short: whoever comes back after ten seconds is noticed within two. A fifth of each wait
-    is random. So at most 53 tries come in a minute; MEXC drops whoever opens a hundred a second (mexc-spot-v3.md §1.5).
+    While an outage is young the waits are short: a venue that comes back after ten seconds is noticed within two. A fifth of each
+    wait is random. So at most 53 tries come in a minute; MEXC drops a client that opens a hundred a second (mexc-spot-v3.md §1.5).
     """
 
     def __init__(self, rng: Random, timing: StreamTiming) -> None:
