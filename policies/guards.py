@@ -86,6 +86,10 @@ class Measured(Generic[T]):
     at: Millis
 
 
+CLOCK_DRIFT = 1_000
+"""One part in this: each of two clocks may be slewed by 500 ppm (``adjtimex``), and quartz drifts far less."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClockOffset:
     """Our clock minus the venue's as measured, and how far from the truth that can be: half the round trip of the question."""
@@ -102,6 +106,16 @@ class ClockOffset:
     def most(self) -> int:
         """The largest difference that the measurement allows."""
         return abs(self.ms) + self.uncertainty_ms
+
+    def after(self, ms: int) -> ClockOffset:
+        """What this measurement still proves so much later: two clocks drift apart by at most one part in ``CLOCK_DRIFT``."""
+        return ClockOffset(self.ms, self.uncertainty_ms + -(-max(0, ms) // CLOCK_DRIFT))
+
+    def contradicts(self, other: ClockOffset) -> bool:
+        """Whether no offset fits both: one of the two clocks was set in between. A negative uncertainty fits nothing."""
+        return min(self.uncertainty_ms, other.uncertainty_ms) < 0 or (
+            abs(self.ms - other.ms) > self.uncertainty_ms + other.uncertainty_ms
+        )
 
     def tells(self, limit_ms: int) -> bool:
         """Whether the difference is for certain above the limit, or for certain not. A negative uncertainty tells nothing."""
@@ -395,7 +409,7 @@ def _clock_offset(inputs: _Inputs) -> Breach | None:
     guard = GuardName.CLOCK_OFFSET
     measured = inputs.measurements.clock_offset_ms
     if measured is None or inputs.measurements.clock_uncertainty_ms < 0:
-        return _clock_unjudged(inputs, "there is no present measurement")
+        return _clock_unjudged(inputs, "there is no present measurement", None)
     blind = _unmeasured(guard, measured, inputs)
     if blind is not None:
         return blind
@@ -403,7 +417,7 @@ def _clock_offset(inputs: _Inputs) -> Breach | None:
     offset = ClockOffset(measured.value, inputs.measurements.clock_uncertainty_ms)
     between = f"our clock and the venue's differ by {offset.least} to {offset.most} ms, and no quicker answer came"
     if not offset.tells(rule.halt_ms):
-        return _clock_unjudged(inputs, between)
+        return _clock_unjudged(inputs, between, offset)
     steps = ((rule.halt_ms, Level.HALT), (rule.no_entry_ms, Level.NO_ENTRY))
     certain = _by_steps(guard, offset.least, steps, "our clock and the venue's differ by at least {} ms")
     if certain is not None or offset.tells(rule.no_entry_ms):
@@ -424,24 +438,37 @@ def _testnet_identity(inputs: _Inputs) -> Breach | None:
     return None
 
 
-def _clock_unjudged(inputs: _Inputs, what: str) -> Breach:
-    """The clock cannot be judged: entries stop, and after the deadline since the last good measurement the deployment halts."""
+def _clock_unjudged(inputs: _Inputs, what: str, present: ClockOffset | None) -> Breach:
+    """The clock cannot be judged by a present measurement. The last good one still bounds it, by a drift that grows with its age.
+
+    Until ``blind_deadline_ms`` since it was made entries stop. Then every order is cancelled for as long as the bound is within
+    ``clock_offset.halt_ms``, and for ``reconciliation.max_age_ms`` more at most, which is when an account that is not read
+    halts. A clock without a bound halts after ``blind_deadline_ms``.
+    """
     guard, deadline = GuardName.CLOCK_OFFSET, inputs.policy.guards.blind_deadline_ms
     measurements, now = inputs.measurements, inputs.now
     since = measurements.since if measurements.clock_since is None else measurements.clock_since
-    good = measurements.clock_good
+    good, bounded = measurements.clock_good, False
     if good is None or not since <= good.at <= now:
         age = now - since
         last = f"it has not been measured well enough in the {age} ms since guarding of this venue began, at {_utc(since)}"
     else:
         age, read = now - good.at, f"our clock minus the venue's was {good.value.ms} ± {good.value.uncertainty_ms} ms"
         last = f"it was last measured well enough {age} ms ago, at {_utc(good.at)}: {read}"
+        bound = good.value.after(age)
+        set_since = present is not None and present.contradicts(bound)
+        bounded = not set_since and good.value.uncertainty_ms >= 0 and bound.most <= inputs.policy.guards.clock_offset.halt_ms
+        last += f", so it is now at most {bound.most} ms" if bounded else ""
+    halts_after = deadline + inputs.policy.guards.reconciliation.max_age_ms if bounded else deadline
+    level = Level.HALT
+    if 0 <= age <= halts_after:
+        level = Level.NO_ENTRY if age <= deadline else Level.CANCEL_ALL
     return Breach(
         guard,
-        Level.NO_ENTRY if 0 <= age <= deadline else Level.HALT,
+        level,
         "not measured",
         f"{deadline} ms",
-        f"{guard} cannot be judged: {what}; {last}; the deadline is {deadline} ms",
+        f"{guard} cannot be judged: {what}; {last}; the deadline is {deadline} ms, and {halts_after} ms halt",
         blind=True,
         unseen_ms=age if age >= 0 else None,
     )

@@ -52,7 +52,13 @@ OCCURRENCES: tuple[Occurrence, ...] = (
     Occurrence("account-old", "the account is not reconciled for `reconciliation.max_age_ms`", _NO_ENTRY, unseen=True),
     Occurrence("account-older", "nor for `blind_deadline_ms` more", _HALT, unseen=True),
     Occurrence("clock-unknown", "the venue's clock is not known", _NO_ENTRY, unseen=True),
-    Occurrence("clock-long-unknown", "nor for `blind_deadline_ms`", _HALT, unseen=True),
+    Occurrence(
+        "clock-long-unknown", "nor for `blind_deadline_ms`, but the last reading and its drift bound it", _CANCEL_ALL, unseen=True
+    ),
+    Occurrence("clock-longer-unknown", "nor for `reconciliation.max_age_ms` more", _HALT, unseen=True),
+    Occurrence(
+        "clock-unbounded", "nor for `blind_deadline_ms`, and nothing bounds it to `clock_offset.halt_ms`", _HALT, unseen=True
+    ),
     Occurrence(
         "outcome-unseen",
         "an order has no outcome for `unknown_order.max_age_ms`, and the venue does not answer",

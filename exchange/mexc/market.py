@@ -23,6 +23,8 @@ from exchange.wire.push import DepthUpdate, Push, TradeBatch
 from exchange.wire.push_decode import decode_push
 from exchange.wire.stream import MAX_SUBSCRIPTIONS, deals_channel, depth_channel
 
+_MILLISECOND = 1_000_000
+
 
 class MexcFeed:
     """Books and trades of a few symbols from one venue. ``run`` keeps them current; everything else only reads."""
@@ -64,6 +66,7 @@ class MexcFeed:
         self._changes = Changes()
         self._stream_watch = StreamWatch(self._symbols, rest, clock, rng, timing, watch_limits, self._changes.notify)
         self._subscription: Subscription | None = None
+        self._up_ns: int | None = None
         self._trouble: str | None = None
         self._thread = OwnThread("a market feed")
         self.rotations = 0
@@ -106,11 +109,17 @@ class MexcFeed:
     async def run(self) -> None:
         """Keep the feed current until cancelled; after any failure reconnect with jittered back-off."""
         while True:
+            self._up_ns = None
             try:
                 await self._session()
             except VenueError as error:
                 self._trouble = error.message
+            self._ended()
             await asyncio.sleep(self._backoff.next_ms() / 1_000)
+
+    def _ended(self) -> None:
+        if self._up_ns is not None:
+            self._backoff.ended((self._clock.monotonic_ns() - self._up_ns) // _MILLISECOND)
 
     async def aclose(self) -> None:
         """Release the connections; ``run`` must have ended."""
@@ -124,7 +133,7 @@ class MexcFeed:
             for feed in self._symbols.values():
                 feed.subscribed()
             subscription.hand_to(self._take)
-            self._backoff.reset()
+            self._up_ns = self._clock.monotonic_ns()
             self._stream_watch.suspect()
             watching = asyncio.create_task(self._stream_watch.run(), name="stream-watch")
             within = self._rotate_after()

@@ -48,6 +48,7 @@ class PrivateStream:
         self._rng = rng
         self._timing = timing
         self._backoff = Backoff(rng, timing)
+        self._up_ns: int | None = None
 
     async def events(self) -> AsyncGenerator[VenueEvent, None]:
         """Order reports and fills as they arrive, without end; each event comes once.
@@ -57,20 +58,26 @@ class PrivateStream:
         causes one gap, because a query is cheap. An unreadable message causes a gap too.
         """
         while True:
+            self._up_ns = None
             try:
                 async with aclosing(self._session()) as session:
                     async for event in session:
                         yield event
             except VenueError as error:
                 yield StreamGap(error.message)
+            self._ended()
             await asyncio.sleep(self._backoff.next_ms() / 1_000)
+
+    def _ended(self) -> None:
+        if self._up_ns is not None:
+            self._backoff.ended((self._clock.monotonic_ns() - self._up_ns) // _MILLISECOND)
 
     async def _session(self) -> AsyncGenerator[VenueEvent, None]:
         rotating = _RotatingSubscription(self._keys, self._open, self._clock, self._timing, self._rng)
         deduplicator = _Deduplicator()
         try:
             await rotating.start()
-            self._backoff.reset()
+            self._up_ns = self._clock.monotonic_ns()
             yield StreamGap("the private stream has just been subscribed")
             while True:
                 received = await rotating.next()

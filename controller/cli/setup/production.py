@@ -86,7 +86,7 @@ def write_production(directory: Path, wanted: Wanted, ports: Ports = DEFAULT_POR
         ),
         (
             "secrets/live.secret",
-            "put the secret of the MEXC API key here: permit spot trading and viewing of withdrawals, nothing else, from your IP",
+            "put the secret of the MEXC API key here: spot trading and viewing withdrawals, nothing else, from your IP address",
         ),
         ("secrets/watchdog.secret", "put the secret of a second API key of the same account here: spot trading only"),
         (BOT_SECRET, "the secret of the bot's gateway key"),

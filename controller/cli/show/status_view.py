@@ -42,12 +42,15 @@ def _role(view: StatusView) -> Text:
     return Text(f"{view.role}, under epoch {view.epoch}")
 
 
-def _rows(view: StatusView, directory: Path) -> list[tuple[str, Text | Table | str]]:
+def _armed(view: StatusView) -> Text:
     word = "reconciled" if view.stage is Stage.HALTED else "armed"
-    armed = Text(word, "green") if view.reconciled else Text(f"not {word}: {view.not_armed_because}", "bold yellow")
+    return Text(word, "green") if view.reconciled else Text(f"not {word}: {view.not_armed_because}", "bold yellow")
+
+
+def _rows(view: StatusView, directory: Path) -> list[tuple[str, Text | Table | str]]:
     simulated = " (simulated)" if view.simulated else ""
     rows: list[tuple[str, Text | Table | str]] = [
-        ("stage", Text.assemble(styled(view.position), f"  for {duration(view.now_ms - view.stage_since_ms)}  ", armed)),
+        ("stage", Text.assemble(styled(view.position), f"  for {duration(view.now_ms - view.stage_since_ms)}  ", _armed(view))),
         ("role", _role(view)),
         ("orders go to", f"{view.venue or 'nowhere'}, on {view.source or 'no'} market data{simulated}"),
     ]

@@ -57,7 +57,7 @@ def test_the_refusal_names_every_failed_check_and_what_to_do() -> None:
     assert "fees in MX: on. Switch it off; key cannot withdraw: accepted. Use another key" in message
 
 
-def test_the_detail_is_in_the_evidence_and_is_judged_again_to_the_same_bytes() -> None:
+def test_the_detail_in_the_evidence_is_judged_again_to_the_same_bytes() -> None:
     desk = _validated()
     _examined(desk, "clock")
     policy = desk.state.policy

@@ -20,7 +20,7 @@ from exchange.model import Balance, Fill, Millis, OrderStatus, Side
 from exchange.ports import Rejected, Unknown, VenueName
 from gates.verdict import Verdict
 from policies.authority import Verb
-from policies.guards import Level
+from policies.guards import ClockOffset, Level, Measured
 from policies.rules import GateName
 from policies.schema import Policy
 from policies.stage import RISK_ORDER, WITHOUT_REAL_MONEY, Stage
@@ -115,9 +115,12 @@ def _unread(seconds: int) -> Callable[[Desk], Again]:
     return happen
 
 
-def _no_clock(seconds: int) -> Callable[[Desk], Again]:
+def _no_clock(seconds: int, *, bounded: bool = True, held: bool = False) -> Callable[[Desk], Again]:
     def happen(desk: Desk) -> Again:
-        good = desk.seen().clock_good
+        if held:
+            _hold(desk)
+        near = {venue: Measured(ClockOffset(10, 20), desk.now) for venue in VenueName}
+        good = near if bounded else {venue: Measured(ClockOffset(10, 880), desk.now) for venue in VenueName}
 
         def tick(desk: Desk) -> object:
             return desk.give(replace(desk.seen(), clock_offset_ms={}, clock_good=good))
@@ -225,6 +228,8 @@ PLAYED: dict[str, Callable[[Desk], Again]] = {
     "account-older": _unread(91),
     "clock-unknown": _no_clock(1),
     "clock-long-unknown": _no_clock(31),
+    "clock-longer-unknown": _no_clock(91, held=True),
+    "clock-unbounded": _no_clock(31, bounded=False),
     "outcome-unseen": _no_outcome(answers=False),
     "blind-too-long": _blind_too_long,
     "outcome-unknown": _no_outcome(answers=True),

@@ -8,6 +8,8 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from websockets.asyncio.server import Server, serve
 
 from exchange.errors import ConfigError, UsageError
@@ -15,7 +17,7 @@ from exchange.mexc.connect import VenueEndpoint, open_feed
 from exchange.mexc.http import Timeouts
 from exchange.mexc.market import MexcFeed
 from exchange.mexc.reach import Reach
-from exchange.mexc.socket import Backoff, StreamTiming
+from exchange.mexc.socket import DEFAULT_TIMING, STEADY_MS, Backoff, StreamTiming
 from exchange.mexc.stream_watch import DEFAULT_WATCH_LIMITS, WatchLimits
 from exchange.model import MarketTrade, Millis, Side
 from exchange.ports import FeedStatus, StreamGap, VenueEvent
@@ -272,12 +274,35 @@ async def test_the_listen_key_is_closed_when_the_iteration_ends(listen: Listen, 
     assert [request.method for request in requests if request.path == "/api/v3/userDataStream"] == ["POST", "DELETE"]
 
 
+def waits_of(backoff: Backoff, count: int) -> list[int]:
+    return [backoff.next_ms() for _ in range(count)]
+
+
 def test_backoff_grows_is_bounded_and_starts_over() -> None:
-    timing = StreamTiming(retry_first=100, retry_most=1_000)
-    backoff = Backoff(Random(1), timing)
-    waits = [backoff.next_ms() for _ in range(50)]
-    assert all(10 <= wait <= 1_000 for wait in waits)
-    assert waits[0] <= 100
-    assert max(waits) > 500
+    backoff = Backoff(Random(1), StreamTiming(retry_first=100, retry_young=400, young_for=1_000, retry_most=1_000))
+    waits = waits_of(backoff, 50)
+    assert all(80 <= wait <= 1_000 for wait in waits)
+    assert (waits[0] <= 100, max(waits) > 800, max(waits[:4]) <= 400) == (True, True, True)
     backoff.reset()
     assert backoff.next_ms() <= 100
+
+
+@given(st.integers(0, 2**32))
+def test_a_venue_that_comes_back_is_asked_within_two_seconds(seed: int) -> None:
+    """For the first two minutes of an outage; and at no time more than 53 tries come in a minute."""
+    backoff, at, tries = Backoff(Random(seed), DEFAULT_TIMING), 0, [0]
+    while at < 900_000:
+        wait = backoff.next_ms()
+        assert wait <= (1_500 if at < 120_000 else 10_000)
+        at += wait
+        tries.append(at)
+    assert all(tries[number + 53] - tries[number] >= 60_000 for number in range(len(tries) - 53))
+
+
+def test_a_stream_that_is_cut_at_once_does_not_start_the_waits_over() -> None:
+    backoff = Backoff(Random(1), DEFAULT_TIMING)
+    waits_of(backoff, 10)
+    backoff.ended(STEADY_MS - 1)
+    assert backoff.next_ms() >= 1_200
+    backoff.ended(STEADY_MS)
+    assert backoff.next_ms() <= 250

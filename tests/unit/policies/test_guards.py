@@ -235,12 +235,36 @@ def test_only_a_clock_offset_that_is_certain_is_a_breach(offset: int, uncertaint
     assert [(one.level, one.blind) for one in breaches(measurements)] == ([(level, blind)] if level else [])
 
 
-@pytest.mark.parametrize(("age", "level"), [(15_000, Level.NO_ENTRY), (15_001, Level.HALT)])
-def test_a_clock_that_cannot_be_judged_halts_after_the_deadline(age: int, level: Level) -> None:
+@pytest.mark.parametrize(
+    ("age", "level"),
+    [(15_000, Level.NO_ENTRY), (15_001, Level.CANCEL_ALL), (30_000, Level.CANCEL_ALL), (30_001, Level.HALT)],
+)
+def test_a_clock_that_is_only_bounded_cancels_and_then_halts(age: int, level: Level) -> None:
     unsure = replace(WELL, clock_offset_ms=Measured(950, NOW), clock_uncertainty_ms=1050, clock_good=good(age))
     (breach,) = breaches(unsure)
     assert (breach.level, breach.measured, breach.blind) == (level, "not measured", True)
     assert "cannot be judged: our clock and the venue's differ by 0 to 2000 ms" in breach.message
+
+
+@pytest.mark.parametrize(
+    ("bound", "present", "level"),
+    [
+        (ClockOffset(860, 20), None, Level.CANCEL_ALL),
+        (ClockOffset(860, 25), None, Level.HALT),
+        (ClockOffset(-860, 25), None, Level.HALT),
+        (ClockOffset(0, -1), None, Level.HALT),
+        (ClockOffset(0, 2), (800, 799), Level.CANCEL_ALL),
+        (ClockOffset(0, 2), (950, 700), Level.HALT),
+    ],
+    ids=["within", "its drift leads out", "behind", "no measurement", "an unsure one that fits", "one that does not fit"],
+)
+def test_past_the_deadline_only_a_bound_within_the_limit_does_not_halt(
+    bound: ClockOffset, present: tuple[int, int] | None, level: Level
+) -> None:
+    offset, uncertainty = (None, 0) if present is None else (Measured(present[0], NOW), present[1])
+    unjudged = replace(WELL, clock_offset_ms=offset, clock_uncertainty_ms=uncertainty)
+    (breach,) = breaches(replace(unjudged, clock_good=Measured(bound, Millis(NOW - 16_000))))
+    assert (breach.guard, breach.level) == (GuardName.CLOCK_OFFSET, level)
 
 
 def test_a_clock_measured_when_guarding_began_is_named_as_measured() -> None:
@@ -263,7 +287,11 @@ def test_a_clock_counts_as_blind_from_the_last_good_measurement(good_age: int, v
     unjudged = replace(WELL, clock_offset_ms=offset, clock_uncertainty_ms=1050, clock_good=good(good_age))
     (breach,) = breaches(replace(unjudged, clock_since=Millis(NOW - venue_age)))
     counts_from = good_age if 0 <= good_age <= venue_age else venue_age
-    assert breach.level is (Level.NO_ENTRY if 0 <= counts_from <= 15_000 else Level.HALT)
+    halts_after = 30_000 if 0 <= good_age <= venue_age else 15_000
+    assert (breach.level is Level.NO_ENTRY, breach.level is Level.HALT) == (
+        0 <= counts_from <= 15_000,
+        not 0 <= counts_from <= halts_after,
+    )
     assert f" {counts_from} ms " in breach.message
     # How long the stage has lasted decides nothing.
     assert breaches(replace(unjudged, clock_since=Millis(NOW - venue_age), since=NOW)) == (breach,)
