@@ -83,7 +83,7 @@ _ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxy
     e.BotKeyRevoked: (Verb.REVOKE_BOT_KEY, lambda event: event.key),
     e.EurRateSet: (Verb.SET_RATE, lambda event: rate_document(event.quote_per_eur)),
     e.AlertAcknowledged: (Verb.ACK_ALERT, lambda event: event.alert_id),
-    e.Rebaselined: (Verb.REBASELINE, lambda event: reading_subject(event.venue, event.books, event.reading)),
+    e.Rebaselined: (Verb.REBASELINE, lambda event: reading_subject(event.venue, event.books, event.reading, event.lost_orders)),
     e.DrillStarted: (Verb.DRILL, lambda event: subject_of(event.drill)),
     e.DrillLatched: (Verb.DRILL, lambda _: subject_of(DrillKind.KILL)),
     e.DrillFinished: (Verb.DRILL, lambda event: subject_of(event.drill)),

@@ -263,7 +263,8 @@ def _measurements(
         clock_since=Millis(max(state.watched_since, state.started_at)),
         reducing=frozenset(state.reducing),
         unknown_seen_ms=_longest_unknown_seen(state, now),
-        unreconciled_seen_ms=_answered(ledger, Millis(max(since, ledger.reconciled_at or since))),
+        unreconciled_seen_ms=_answered(ledger, Millis(max(since, ledger.baselined_at, ledger.reconciled_at or since))),
+        compared_since=ledger.baselined_at,
         gap_ms=state.tally.gap_ms + max(0, now - state.tally.last_at) if state.tally is not None else None,
     )
 
