@@ -140,6 +140,7 @@ class GuardMeasurements:
     was certain enough for the guard; ``clock_since``: since when this venue's clock is guarded. ``reducing``: the guards whose loss
     leaves only sells since it reached ``guards.reduce.at``. ``unknown_seen_ms`` and ``unreconciled_seen_ms``: how long the outcome
     of an order has been unknown, and no reconciliation was without a difference, while the venue answered; ``None``: all the time.
+    ``compared_since``: when the account last got a baseline, before which nothing is compared with the books of now.
     ``gap_ms``: the gap in the coverage up to now; ``None``: it is as long as a guard is blind. ``impostor``: who answers as the
     testnet without its key, in words. ``denied``: what the testnet signs about our orders that contradicts our books, in words.
     """
@@ -159,6 +160,7 @@ class GuardMeasurements:
     reducing: frozenset[GuardName] = frozenset()
     unknown_seen_ms: int | None = None
     unreconciled_seen_ms: int | None = None
+    compared_since: Millis | None = None
     gap_ms: int | None = None
     impostor: str = ""
     denied: str = ""
@@ -259,9 +261,10 @@ def drawdown_fraction(peak_eur: Decimal, equity_eur: Decimal, cap: Decimal) -> D
         return rounded_up((peak_eur - equity_eur) / base)
 
 
-def _unmeasured(guard: GuardName, measured: Measured[T] | None, inputs: _Inputs) -> Breach | None:
+def _unmeasured(guard: GuardName, measured: Measured[T] | None, inputs: _Inputs, *, since: Millis | None = None) -> Breach | None:
     deadline = inputs.policy.guards.blind_deadline_ms
-    last = inputs.measurements.since if measured is None else measured.at
+    began = inputs.measurements.since if since is None else max(since, inputs.measurements.since)
+    last = began if measured is None else measured.at
     age = inputs.now - last
     if measured is not None and 0 <= age <= deadline:
         return None
@@ -357,7 +360,7 @@ def _reconciliation(inputs: _Inputs) -> Breach | None:
         )
     seen, deadline = inputs.measurements.unreconciled_seen_ms, inputs.policy.guards.blind_deadline_ms
     if measured is None:
-        blind = _unmeasured(guard, None, inputs)
+        blind = _unmeasured(guard, None, inputs, since=inputs.measurements.compared_since)
         return blind if blind is None else _unless_seen(blind, blind.unseen_ms, seen, deadline)
     if measured.value < 0:
         return _implausible(guard, f"{measured.value} differences")

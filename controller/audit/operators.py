@@ -85,7 +85,7 @@ _ABOUT: Mapping[type[e.Event], tuple[Verb, Callable[[Any], str]]] = MappingProxy
     e.EurRateSet: (Verb.SET_RATE, lambda event: rate_document(event.quote_per_eur)),
     e.AlertAcknowledged: (Verb.ACK_ALERT, lambda event: event.alert_id),
     e.ArchiveApproved: (Verb.ARCHIVE, lambda event: archive_document(event.upto, event.hash)),
-    e.Rebaselined: (Verb.REBASELINE, lambda event: reading_subject(event.venue, event.books, event.reading)),
+    e.Rebaselined: (Verb.REBASELINE, lambda event: reading_subject(event.venue, event.books, event.reading, event.lost_orders)),
     e.DrillStarted: (Verb.DRILL, lambda event: subject_of(event.drill)),
     e.DrillLatched: (Verb.DRILL, lambda _: subject_of(DrillKind.KILL)),
     e.DrillFinished: (Verb.DRILL, lambda event: subject_of(event.drill)),

@@ -64,6 +64,9 @@ def _differences(reading: dict[str, Any]) -> str:
     listed = reading.get("differences")
     found = {asset: one for asset, one in listed.items() if isinstance(one, dict)} if isinstance(listed, dict) else {}
     lines = [f"{asset} {one.get('books')} → {one.get('venue')} ({one.get('by')})" for asset, one in sorted(found.items())]
+    orders = reading.get("orders")
+    if isinstance(orders, list) and orders:
+        lines.append(f"and ends {len(orders)} orders that it does not know any more: {', '.join(map(str, orders))}")
     return ", ".join(lines) or "none"
 
 

@@ -459,7 +459,7 @@ class Rebaselined(Event):
 
     ``shift_eur`` is the difference in EUR at the quotes of that moment; every equity is compared as if it had been there always.
     ``known_trades`` and ``cursor`` are as in ``BalancesBaselined``. ``forgets_ids``: the venue is a simulated one and may have
-    begun its ids anew, so an id means no order of before.
+    begun its ids anew, so an id means no order of before. ``lost_orders`` are the unsettled ones that it forgot; they are over.
     """
 
     command_id: str
@@ -471,6 +471,7 @@ class Rebaselined(Event):
     known_trades: tuple[str, ...]
     cursor: int
     forgets_ids: bool
+    lost_orders: tuple[str, ...] = ()
 
 
 class MoveBooked(BaseModel):

@@ -62,3 +62,5 @@ def _show(subject: str) -> None:
     for asset, one in document["differences"].items():
         shown.add_row(asset, one["books"], one["venue"], one["by"])
     stderr().print(shown)
+    if orders := document.get("orders"):
+        stderr().print(f"Ends {len(orders)} orders of ours that {document['venue']} does not know any more: {', '.join(orders)}")

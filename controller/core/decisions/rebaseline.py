@@ -6,10 +6,12 @@ every asset and a digest of the whole reading. Nothing else is accepted: if the 
 applied, it is refused with what changed.
 
 Only while nothing is open at the venue: with an order under way, a fill that is not booked yet looks like money that is missing.
+Orders that a simulated venue has forgotten are not open; the signature names them and ends them (``forgotten``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,10 +19,11 @@ from typing import Any
 from controller.authority.command import MAX_SUBJECT, Command
 from controller.core import events as e
 from controller.core.bookings import trade_key
-from controller.core.decisions import drills, flatten, neutral, venue_reports
+from controller.core.decisions import drills, flatten, forgotten, neutral, venue_reports
 from controller.core.decisions.draft import Draft
 from controller.core.effects import Alert, AlertKind
 from controller.core.inputs import AccountRead, Tick
+from controller.core.order_state import OrderState
 from controller.core.state import Ledger, State, market_of
 from exchange.errors import GatehouseError, Refused
 from exchange.model import Millis
@@ -28,7 +31,6 @@ from exchange.ports import VenueName
 from policies import canonical
 from policies.numbers import text
 from policies.schema import Policy
-from policies.stage import Environment
 
 VENUES = (VenueName.TESTNET, VenueName.LIVE)
 """The accounts that a person or a restart can change from outside."""
@@ -38,29 +40,34 @@ WAIT = "Wait until `gatehouse status` shows a newer reading, then propose the co
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A new baseline that can be taken now: the books, the reading, and what the difference is worth."""
+    """A new baseline that can be taken now: the books, the reading, what the difference is worth, and the orders it ends."""
 
     venue: VenueName
     books: dict[str, Decimal]
     reading: dict[str, Decimal]
     read: AccountRead
     shift_eur: Decimal
+    lost_orders: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
         """What a person signs for it."""
-        return subject_of(self.venue, self.books, self.reading)
+        return subject_of(self.venue, self.books, self.reading, self.lost_orders)
 
 
-def subject_of(venue: VenueName, books: neutral.Totals, reading: neutral.Totals) -> str:
-    """The subject of the command that takes ``reading`` where the books say ``books``: each difference, and a digest of it all."""
+def subject_of(venue: VenueName, books: neutral.Totals, reading: neutral.Totals, lost: Sequence[str] = ()) -> str:
+    """The subject of the command that takes ``reading`` where the books say ``books``: each difference, and a digest of it all.
+
+    ``lost``: the orders that the venue has forgotten. Without any the subject does not speak of them.
+    """
     shown = {asset: text(total) for asset, total in sorted(reading.items()) if total}
     differences = {
         asset: {"books": text(ours), "by": text(theirs - ours), "venue": text(theirs)}
         for asset, (ours, theirs) in neutral.changed(books, reading).items()
     }
     digest = canonical.digest(canonical.encode({"balances": shown, "venue": venue.value}))
-    return canonical.encode({"differences": differences, "reading": digest, "venue": venue.value}).decode()
+    orders = {"orders": list(lost)} if lost else {}
+    return canonical.encode({"differences": differences, "reading": digest, "venue": venue.value, **orders}).decode()
 
 
 def subject_now(state: State, policy: Policy, venue: str, seen: Tick, now: Millis) -> str:
@@ -74,7 +81,7 @@ def check(state: State, policy: Policy, subject: str, seen: Tick | None, now: Mi
     step = _step(state, policy, _venue_of(signed["venue"]), seen, now)
     if subject != step.subject:
         raise Refused(
-            f"{step.venue} shows other balances than those that were signed: {_changes(signed['differences'], step)}",
+            f"{step.venue} shows other balances than those that were signed: {_changes(signed, step)}",
             code="other-reading",
             remedy="Look at the difference of now with a new proposal, and sign that one if it is right.",
         )
@@ -95,11 +102,13 @@ def apply(draft: Draft, command: Command, step: Step) -> None:
             shift_eur=step.shift_eur,
             known_trades=tuple(trade_key(fill.order_id, fill.trade_id) for fill in fills),
             cursor=max((step.read.started_at, *(fill.at for fill in fills))),
-            forgets_ids=step.venue is VenueName.TESTNET or draft.after.environment is Environment.REHEARSAL,
+            forgets_ids=forgotten.forgets_ids(draft.after, step.venue),
+            lost_orders=step.lost_orders,
         )
     )
+    ended = f"; {len(step.lost_orders)} orders that it forgot are over" if step.lost_orders else ""
     gone = f"; of what gatehouse bought, {listed(lost)} is gone" if lost else ""
-    draft.do(Alert(AlertKind.RECONCILIATION, f"{step.venue} has a new baseline", f"{_line(step)}{gone}: {command.reason}"))
+    draft.do(Alert(AlertKind.RECONCILIATION, f"{step.venue} has a new baseline", f"{_line(step)}{gone}{ended}: {command.reason}"))
 
 
 def hint(state: State, venue: VenueName) -> str:
@@ -110,8 +119,9 @@ def hint(state: State, venue: VenueName) -> str:
 
 
 def differing(state: State) -> tuple[VenueName, ...]:
-    """The venues whose account is known to differ from our books."""
-    return tuple(venue for venue in VENUES if state.ledger(venue).breaks)
+    """The venues whose account is known to differ from our books, or that have forgotten an order of ours."""
+    lost = {order.venue for order in state.open.values() if forgotten.line(state, order)}
+    return tuple(venue for venue in VENUES if state.ledger(venue).breaks or venue in lost)
 
 
 def listed(amounts: neutral.Totals) -> str:
@@ -126,13 +136,15 @@ def _step(state: State, policy: Policy, venue: VenueName, seen: Tick | None, now
     ledger = state.ledger(venue)
     drills.check_idle(state)
     flatten.check_idle(state)
-    _check_nothing_open(state, venue)
+    lost = forgotten.orders(state, venue, seen.accounts.get(venue) if seen is not None else None)
+    _check_nothing_open(state, venue, lost)
     read = _reading(ledger, policy, venue, seen, now)
     books = {asset: total for asset, total in (ledger.totals or {}).items() if total}
     reading = {balance.asset: balance.total for balance in read.snapshot.balances.values() if balance.total}
-    if not neutral.changed(books, reading):
+    changed = bool(neutral.changed(books, reading))
+    if not changed and not lost:
         raise Refused(f"the account of {venue} is as our books say", code="nothing-changes", remedy="Nothing is left to do.")
-    if not ledger.breaks:
+    if changed and not ledger.breaks:
         raise Refused(
             f"the difference of {venue} was seen in one reading only, and may be a trade that is not listed yet",
             code="seen-once",
@@ -146,18 +158,20 @@ def _step(state: State, policy: Policy, venue: VenueName, seen: Tick | None, now
             code="no-quote",
             remedy="Wait until `gatehouse status` shows a quote, then propose the command again.",
         )
-    step = Step(venue, books, reading, read, shift)
+    step = Step(venue, books, reading, read, shift, tuple(order.client_id for order in lost))
     if len(step.subject) > MAX_SUBJECT:
         raise Refused(
-            f"{len(neutral.changed(books, reading))} assets differ, and a person cannot read a command about so many",
+            f"{len(neutral.changed(books, reading))} assets differ and {len(lost)} orders are gone, and a person cannot read a "
+            "command about so many",
             code="too-many-assets",
             remedy="Move what is not traded out of the account first.",
         )
     return step
 
 
-def _check_nothing_open(state: State, venue: VenueName) -> None:
-    unsettled = state.open_on(venue)
+def _check_nothing_open(state: State, venue: VenueName, lost: Sequence[OrderState]) -> None:
+    over = {order.client_id for order in lost}
+    unsettled = [order for order in state.open_on(venue) if order.client_id not in over]
     if unsettled:
         named = ", ".join(f"{order.client_id} ({order.status})" for order in unsettled[:5])
         raise Refused(
@@ -205,7 +219,7 @@ def _document(subject: str) -> dict[str, Any]:
         document = canonical.decode(subject.encode())
     except GatehouseError as error:
         raise _malformed(error.message) from None
-    if not isinstance(document, dict) or document.keys() != {"differences", "reading", "venue"}:
+    if not isinstance(document, dict) or document.keys() - {"orders"} != {"differences", "reading", "venue"}:
         raise _malformed("it does not have the fields of a reading")
     return document
 
@@ -218,9 +232,9 @@ def _malformed(why: str) -> Refused:
     )
 
 
-def _changes(signed: object, step: Step) -> str:
+def _changes(signed: dict[str, Any], step: Step) -> str:
     """What is different between the differences that were signed and those of now."""
-    before = signed if isinstance(signed, dict) else {}
+    before = signed["differences"] if isinstance(signed["differences"], dict) else {}
     now = neutral.changed(step.books, step.reading)
     lines = []
     for asset in sorted(before.keys() | now.keys()):
@@ -229,6 +243,8 @@ def _changes(signed: object, step: Step) -> str:
         ours, theirs = now.get(asset, (step.books.get(asset, neutral.ZERO),) * 2)
         if was != text(theirs) or (isinstance(then, dict) and then.get("books") != text(ours)):
             lines.append(f"{asset}: signed {was or 'no difference'}, now {text(theirs)}, our books {text(ours)}")
+    if signed.get("orders", []) != list(step.lost_orders):
+        lines.append(f"now {len(step.lost_orders)} orders are gone: {', '.join(step.lost_orders) or 'none'}")
     return "; ".join(lines)[:300] or "an asset without a difference has another balance"
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from controller.core import events as e
-from controller.core.decisions import absence, moves
+from controller.core.decisions import absence, forgotten, moves
 from controller.core.decisions.draft import Draft
 from controller.core.decisions.whose import contradicted_ids, find, is_foreign, is_of_a_twin
 from controller.core.effects import Alert, AlertKind, Cancel, LookUp
@@ -69,7 +69,8 @@ def lookup_answered(draft: Draft, answer: LookupAnswered) -> None:
         # The venue was asked by our id, and it may leave the id out of its answer.
         order_reported(draft, order.venue, report if report.client_id else replace(report, client_id=order.client_id))
         return
-    if order.status in IN_FLIGHT and order.unknown_since is not None and not order.executed and answer.absent_everywhere:
+    in_doubt = order.status in IN_FLIGHT and order.unknown_since is not None and not order.executed
+    if answer.absent_everywhere and (in_doubt or forgotten.counts(draft.after, order)):
         draft.emit(e.LookupMissed(client_id=order.client_id, asked_at=answer.asked_at))
         absence.read_if_it_proves(draft, order.venue)
 

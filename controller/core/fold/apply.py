@@ -5,7 +5,7 @@ Called by every draft of a decision, and by recovery, replay and the auditor, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from immutables import Map
@@ -139,10 +139,14 @@ def _started(state: State, event: e.ControllerStarted) -> State:
 
 
 def _end_mock(state: State) -> State:
-    for order in state.open_on(VenueName.MOCK):
-        state = orders.put(
-            state, replace(order, status=OrderStatus.CANCELED, executed=order.booked, unknown_since=None, unknown_reason="")
-        )
+    return _end_orders(state, [order.client_id for order in state.open_on(VenueName.MOCK)])
+
+
+def _end_orders(state: State, client_ids: Iterable[str]) -> State:
+    """End orders whose venue has forgotten them, with what is booked of them."""
+    for order in (state.orders[client_id] for client_id in client_ids):
+        over = replace(order, status=OrderStatus.CANCELED, executed=order.booked, executed_quote=order.booked_quote)
+        state = orders.put(state, replace(over, unknown_since=None, unknown_reason=""))
     return state
 
 
@@ -263,7 +267,7 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
 
 def _rebaselined(state: State, event: e.Rebaselined) -> State:
     # What was measured of the account before is no evidence about the account as it is now.
-    state = steps.rebaselined(state, event)
+    state = steps.rebaselined(_end_orders(state, event.lost_orders), event)
     return replace(state, tally=_new_tally(state, state.position)) if event.venue is state.watched else state
 
 

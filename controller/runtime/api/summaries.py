@@ -52,7 +52,10 @@ def _reconciled(event: e.Reconciled) -> str:
 
 def _differences(event: e.Rebaselined) -> str:
     found = changed(event.books, event.reading)
-    return "; ".join(f"{asset} {text(ours)} → {text(theirs)}" for asset, (ours, theirs) in found.items())
+    lines = [f"{asset} {text(ours)} → {text(theirs)}" for asset, (ours, theirs) in found.items()]
+    if event.lost_orders:
+        lines.append(f"over, because it forgot them: {', '.join(event.lost_orders)}")
+    return "; ".join(lines)
 
 
 def _sampled(event: e.Sampled) -> str:

@@ -32,7 +32,7 @@ from controller.console.schema import (
     TestnetView,
 )
 from controller.core import events as e
-from controller.core.decisions import attestation, evidence, landing
+from controller.core.decisions import attestation, evidence, forgotten, landing
 from controller.core.decisions.absence import missing_proof
 from controller.core.decisions.account import holdings_of_bot
 from controller.core.decisions.rates import line as rate_line
@@ -107,7 +107,7 @@ def status_view(
         quote=_quote(policy, markets, venue, now),
         working_orders=sum(1 for order in state.open.values() if order.working),
         unknown_orders=sum(1 for order in state.open.values() if order.status is OrderStatus.UNKNOWN),
-        unproven=tuple(sorted(filter(None, (missing_proof(state, order, now) for order in state.open.values())))),
+        unproven=_unproven(state, now),
         coverage=_coverage(state, policy),
         testnet=_testnet(state, policy, seen, now),
         counters=_counters(history.counters),
@@ -394,6 +394,11 @@ def _coverage(state: State, policy: Policy) -> CoverageView | None:
         paused_because=state.uncovered if paused else "",
         paused_since_ms=tally.last_at - tally.gap_ms if paused else None,
     )
+
+
+def _unproven(state: State, now: Millis) -> tuple[str, ...]:
+    lines = (missing_proof(state, order, now) or forgotten.line(state, order) for order in state.open.values())
+    return tuple(sorted(filter(None, lines)))
 
 
 def _counters(counters: Counters) -> CountersView:

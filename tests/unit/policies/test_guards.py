@@ -34,7 +34,7 @@ UNMEASURED = {"unknown_seen_ms", "unreconciled_seen_ms", "gap_ms", "impostor", "
 MEASURED = [
     field.name
     for field in fields(GuardMeasurements)
-    if field.name not in {"since", "reducing", "clock_uncertainty_ms", "clock_good", "clock_since", *UNMEASURED}
+    if field.name not in {"since", "reducing", "clock_uncertainty_ms", "clock_good", "clock_since", "compared_since", *UNMEASURED}
 ]
 
 
