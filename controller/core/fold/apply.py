@@ -16,10 +16,12 @@ from controller.core.compact_map import CompactMap
 from controller.core.fold import alerts, bot_keys, budget, closed_symbols, drills, flatten, guards, orders, rates, steps
 from controller.core.inputs import Release
 from controller.core.lifecycle import Position
+from controller.core.order_state import OrderState
 from controller.core.our_books import OurBooks
 from controller.core.state import HaltFigures, Ledger, Pending, Proposal, Seal, SignedAuthority, State
 from exchange.model import DataSource, Millis, OrderStatus
 from exchange.ports import VenueName
+from exchange.wire.errors import ErrorCode
 from gates.measure import Tally
 from policies import canonical
 from policies.authority import CHANGES_ROSTER, KEEPS_PENDING, MOVES_UP
@@ -139,15 +141,24 @@ def _started(state: State, event: e.ControllerStarted) -> State:
 
 
 def _end_mock(state: State) -> State:
-    return _end_orders(state, [order.client_id for order in state.open_on(VenueName.MOCK)])
-
-
-def _end_orders(state: State, client_ids: Iterable[str]) -> State:
-    """End orders whose venue has forgotten them, with what is booked of them."""
-    for order in (state.orders[client_id] for client_id in client_ids):
-        over = replace(order, status=OrderStatus.CANCELED, executed=order.booked, executed_quote=order.booked_quote)
-        state = orders.put(state, replace(over, unknown_since=None, unknown_reason=""))
+    for order in state.open_on(VenueName.MOCK):
+        state = orders.put(state, _over(order, OrderStatus.CANCELED))
     return state
+
+
+def _end_forgotten(state: State, client_ids: Iterable[str]) -> State:
+    for order in (state.orders[client_id] for client_id in client_ids):
+        # As of an order that is proven absent: if the venue shows it after all, that is a contradiction, and halts.
+        over = _over(order, OrderStatus.CANCELED if order.booked else OrderStatus.REJECTED)
+        if not order.booked:
+            over = replace(over, reject_code=ErrorCode.NO_SUCH_ORDER, reject_message="the venue began anew and does not know it")
+        state = orders.put(state, over)
+    return state
+
+
+def _over(order: OrderState, status: OrderStatus) -> OrderState:
+    """An order whose venue has forgotten it, with what is booked of it."""
+    return replace(order, status=status, executed=order.booked, unknown_since=None, unknown_reason="")
 
 
 def _armed(state: State, _: e.Armed) -> State:
@@ -267,7 +278,7 @@ def _baselined(state: State, event: e.BalancesBaselined) -> State:
 
 def _rebaselined(state: State, event: e.Rebaselined) -> State:
     # What was measured of the account before is no evidence about the account as it is now.
-    state = steps.rebaselined(_end_orders(state, event.lost_orders), event)
+    state = steps.rebaselined(_end_forgotten(state, event.lost_orders), event)
     return replace(state, tally=_new_tally(state, state.position)) if event.venue is state.watched else state
 
 

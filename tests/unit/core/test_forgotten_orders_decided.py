@@ -100,6 +100,15 @@ def test_a_baseline_of_the_venue_in_use_is_no_reason_to_halt(desk: Desk) -> None
     assert (desk.state.position.stage, desk.state.guard_level) == (Stage.TESTNET_VALIDATING, "")
 
 
+def test_an_order_that_comes_back_after_it_was_ended_halts(desk: Desk) -> None:
+    name = resting(desk)
+    begins_anew(desk, name, amount="0")
+    accept(desk, TESTNET)
+    assert desk.state.position.stage is Stage.TESTNET_VALIDATING
+    desk.give(i.VenueReported(TESTNET, desk.report(name, OrderStatus.NEW)))
+    assert (desk.state.position.stage, name in desk.state.halt_reason) == (Stage.HALTED, True)
+
+
 def test_too_few_look_ups_leave_the_order_open(desk: Desk) -> None:
     name = resting(desk)
     begins_anew(desk, name, look_ups=2)
@@ -122,6 +131,17 @@ def test_an_order_that_the_reading_lists_is_not_forgotten(desk: Desk) -> None:
     name = resting(desk)
     begins_anew(desk, name)
     desk.sweep(TESTNET, orders=(desk.report(name, OrderStatus.NEW),))
+    with pytest.raises(Refused) as error:
+        shown(desk, TESTNET)
+    assert error.value.code == "orders-open"
+
+
+def test_an_order_of_which_the_venue_lists_a_trade_is_not_forgotten(desk: Desk) -> None:
+    name = partly_filled(desk)
+    listed = list(desk.trades[TESTNET])
+    begins_anew(desk, name)
+    desk.trades[TESTNET].extend(listed)
+    desk.sweep(TESTNET)
     with pytest.raises(Refused) as error:
         shown(desk, TESTNET)
     assert error.value.code == "orders-open"
