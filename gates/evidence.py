@@ -107,12 +107,8 @@ def subject_of(
 
 
 def canonical_bytes(evidence: Evidence) -> bytes:
-    """Return the bundle as RFC 8785 JSON. An empty detail is left out: bundles from before it keep their bytes."""
-    document = evidence.model_dump(mode="json")
-    for metric in document["metrics"]:
-        if not metric["detail"]:
-            del metric["detail"]
-    return canonical.encode(document)
+    """Return the bundle as RFC 8785 JSON. ``Metric`` leaves out what bundles of earlier versions did not have."""
+    return canonical.encode(evidence.model_dump(mode="json"))
 
 
 def digest(evidence: Evidence) -> str:

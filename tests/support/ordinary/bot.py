@@ -18,9 +18,9 @@ from typing import Any
 import ccxt.async_support as ccxt
 
 SYMBOL = "BTC/USDT"
-DOLLARS = 2.2
-"""Of one order: above the least that can be sold again after a fall."""
-MOST = 4.5
+DOLLARS = 1.5
+"""Of one order: above the least that can be sold again after a fall, and small, because every fill of a week costs a fee."""
+MOST = 3.2
 """Dollars of bitcoin that it holds at most."""
 LEAST = 1.2
 """Dollars of the smallest sale."""

@@ -89,7 +89,7 @@ async def _week(here: Scene, options: argparse.Namespace) -> bool:
     positions = (VALIDATING,) if options.short else POSITIONS
     print(f"{here.mode}: from MOCK to {positions[-1]}", flush=True)
     try:
-        await week.play(positions, drills=not options.short)
+        await week.play(positions)
     finally:
         print(week.table() if week.rows else "no event was played", flush=True)
     return bool(week.rows) and not any(row.problem for row in week.rows)

@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, field
 
 from tests.support.ordinary import judging
-from tests.support.ordinary.climbing import climb, practise
-from tests.support.ordinary.events import RAMPING, VALIDATING
+from tests.support.ordinary.climbing import climb
+from tests.support.ordinary.events import RAMPING
 from tests.support.ordinary.load import burning, residents
 from tests.support.ordinary.scene import Scene
 
@@ -38,10 +38,7 @@ class Soak:
         await scene.start()
         await scene.until(lambda now: now["armed"], within=180)
         await scene.trade()
-        for position in (VALIDATING, RAMPING):
-            assert await climb(scene, position, within=900), (await scene.status())["halt_reason"]
-            if position == VALIDATING:
-                await practise(scene)
+        assert await climb(scene, RAMPING), (await scene.status())["halt_reason"]
         scene.pace(FILLS_EVERY_S)
         self._seq = (await scene.status())["seq"]
         began = time.monotonic()

@@ -13,7 +13,7 @@ from policies.ramp import cap_eur
 from policies.stage import Stage
 from tests.support.ordinary import events as e
 from tests.support.ordinary import judging
-from tests.support.ordinary.climbing import climb, practise
+from tests.support.ordinary.climbing import climb
 from tests.support.ordinary.judging import Expected, Outcome, Seen
 from tests.support.ordinary.leaving import differing, leave
 from tests.support.ordinary.scene import Scene
@@ -59,17 +59,14 @@ class Week:
     began: float = field(default_factory=time.monotonic)
     _judged: int = 0
 
-    async def play(self, positions: Sequence[str] = POSITIONS, *, drills: bool = True) -> None:
-        """Go up through the positions, with every event that belongs to each. Without drills the way ends before real money."""
+    async def play(self, positions: Sequence[str] = POSITIONS) -> None:
+        """Go up through the positions, with every event that belongs to each."""
         await self.scene.start()
         await self.scene.trade()
         await self.scene.until(lambda now: now["armed"], within=180)
         for position in positions:
             await self.climb(position)
             self.say(f"at {position}")
-            if position == e.VALIDATING and drills:
-                await practise(self.scene)
-                self.say("  every drill that the gate asks for is green")
             for event in self.events:
                 if position in event.expected and position in self.at:
                     await self.event(event, position)
