@@ -29,6 +29,7 @@ from policies.eur import (
     max_age_ms,
     priced,
     priced_for_exit,
+    with_centre,
 )
 from policies.exposure import InputName, MissingInput, worst_case
 from policies.limit_types import LimitContext, LimitRule
@@ -139,6 +140,44 @@ def test_a_signed_centre_moves_the_band() -> None:
     assert unused(ecb("1.2")).outside
     assert used(ecb("1.2"), centre="1.2")
     assert unused(ecb("1.1"), centre="1.2").outside
+
+
+def test_the_highest_rate_is_the_upper_edge_of_the_band_around_the_signed_centre() -> None:
+    assert highest(RATE, NO_RATES) == D("1.155")
+    assert highest(RATE, Rates(D("1.2"))) == D("1.26")
+
+
+def test_a_reading_of_this_very_moment_is_fresh() -> None:
+    assert used(ecb(age_ms=0), pair(age_ms=0)).until == NOW + 6 * DAY
+
+
+def test_what_a_book_outside_the_band_says_is_named_from_its_bid_to_its_ask() -> None:
+    assert "venue says 1.04 to 1.1 USDT per EUR" in unused(pair("1.04", "1.1")).message
+
+
+def test_a_new_reading_replaces_the_last_one_of_its_source_alone() -> None:
+    rates = NO_RATES.with_reading(pair()).with_reading(ecb("1.1")).with_reading(ecb("1.2"))
+    assert rates.last == (ecb("1.2"), pair())
+    assert (rates.of(ECB), rates.of(VENUE), NO_RATES.of(ECB)) == (ecb("1.2"), pair(), None)
+
+
+def test_another_centre_changes_nothing_else_of_the_policy() -> None:
+    moved = with_centre(POLICY, D("1.2"))
+    assert moved.eur_rate == RATE.model_copy(update={"quote_per_eur": D("1.2")})
+    assert moved.model_copy(update={"eur_rate": RATE}) == POLICY
+
+
+@pytest.mark.parametrize(("as_of", "pinned"), [(NOW - 5, NOW - 5), (NOW + 5, NOW)], ids=["signed before", "signed ahead"])
+def test_a_pinned_rate_is_of_now_at_the_latest(as_of: int, pinned: int) -> None:
+    policy = POLICY.model_copy(update={"eur_rate": RATE.model_copy(update={"as_of": Millis(as_of)})})
+    assert priced_for_exit(policy, NO_RATES, NOW).eur_rate.as_of == pinned
+
+
+def test_an_exit_uses_the_rate_that_counts_and_else_the_lowest_for_this_moment() -> None:
+    rates = Rates(None, (ecb(),))
+    assert priced_for_exit(POLICY, rates, NOW) == priced(POLICY, rates, NOW)
+    alone = priced_for_exit(POLICY, NO_RATES, NOW).eur_rate
+    assert (alone.quote_per_eur, alone.valid_until) == (lowest(RATE, NO_RATES), NOW + 1)
 
 
 def test_the_lowest_rate_is_that_of_the_ecb_at_the_edge_of_the_band() -> None:

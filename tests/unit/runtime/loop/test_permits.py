@@ -142,6 +142,29 @@ def test_the_writers_own_unlatching_ends_no_suspension() -> None:
     assert not permits.current().is_live()
 
 
+def test_every_permit_has_a_higher_serial_than_the_one_before() -> None:
+    permits, clock = office()
+    serials = []
+    for _ in range(3):
+        permits.renew()
+        serials.append(permits.current().serial)
+        clock.ns += LIFETIME_NS
+    # The signer refuses a permit with a lower serial than one that it has seen.
+    assert serials == sorted(set(serials))
+    assert serials[0] > 0
+
+
+def test_nothing_is_live_without_a_renewal_at_the_first_instant_of_the_clock() -> None:
+    permits, clock = office()
+    clock.ns = 0
+    assert (permits.current().is_live(), permits.exit_permit("").is_live()) == (False, False)
+    permits.renew()
+    permits.grant_exit("a", decided_ns=0, until_ns=LIFETIME_NS)
+    assert (permits.current().is_live(), permits.exit_permit("a").is_live()) == (True, True)
+    permits.lapse()
+    assert (permits.current().is_live(), permits.exit_permit("a").is_live()) == (False, False)
+
+
 # One sale of the controller's own
 
 
