@@ -120,17 +120,7 @@ class Assembly:
         self._sweepers: dict[VenueName, Sweeper] = {}
         self._clock_meters = {name: ClockMeter(venue, clock, self._policy_now) for name, venue in parts.venues.items()}
         self._attester = Attester(parts.ask_testnet, state=lambda: self.writer.state, clock=clock)
-        self._markets = Markets(
-            feeds=parts.feeds,
-            rules=parts.rules,
-            accelerated=parts.accelerated,
-            symbols=parts.policy.symbols,
-            clock=clock,
-            inbox=inbox,
-            clocks={name: meter.seen for name, meter in self._clock_meters.items()},
-            accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
-            testnet=lambda: self._attester.last,
-        )
+        self._markets = self._make_markets()
         self._candles = Candles(sources=parts.market_histories, feeds=parts.feeds, own_history=parts.own_history, clock=clock)
         lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
         self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
@@ -185,6 +175,20 @@ class Assembly:
         self._ticker = Ticker(self._markets.tick, clock)
         self._threads = self._make_threads()
         self._drills = self._make_drills()
+
+    def _make_markets(self) -> Markets:
+        parts = self._parts
+        return Markets(
+            feeds=parts.feeds,
+            rules=parts.rules,
+            accelerated=parts.accelerated,
+            symbols=parts.policy.symbols,
+            clock=parts.clock,
+            inbox=self._inbox,
+            clocks={name: meter.seen for name, meter in self._clock_meters.items()},
+            accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
+            testnet=lambda: self._attester.last,
+        )
 
     def _make_threads(self) -> HaltThreads:
         parts = self._parts

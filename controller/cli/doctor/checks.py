@@ -97,7 +97,7 @@ def _records(directory: Path, settings: Settings) -> list[Check]:
 
 def _venues(directory: Path, settings: Settings) -> list[Check]:
     """The venues, the controller that trades on them, and the accounts there."""
-    controller, readings = Controller(directory, settings), dict[VenueName, ClockReading]()
+    controller, offsets = Controller(directory, settings), dict[VenueName, ClockReading]()
     unreached: list[str] = []
 
     def most_ms() -> int:
@@ -108,7 +108,7 @@ def _venues(directory: Path, settings: Settings) -> list[Check]:
 
     def reached(name: VenueName, venue: VenueSettings) -> str | Absent:
         unreached.append(f"venue {name}")
-        found = reach(name, venue, directory, settings, readings)
+        found = reach(name, venue, directory, settings, offsets)
         unreached.remove(f"venue {name}")
         return found
 
@@ -116,7 +116,7 @@ def _venues(directory: Path, settings: Settings) -> list[Check]:
     return [
         *(Check(f"venue {name}", partial(reached, name, venue)) for name, venue in venues.items()),
         Check("testnet key", lambda: check_testnet_key(directory), ("policy", f"venue {VenueName.TESTNET}")),
-        Check("clock", lambda: check_clock(readings, most_ms()) if readings else Follows(f"venue {VenueName.LIVE}")),
+        Check("clock", lambda: check_clock(offsets, most_ms()) if offsets else Follows(f"venue {VenueName.LIVE}")),
         Check("controller", lambda: controller.check(lambda: unreached[0] if unreached else "")),
         Check("proposals", controller.proposals, ("controller",)),
         *(

@@ -33,9 +33,9 @@ class ClockReading:
 
 
 def reach(
-    name: VenueName, venue: VenueSettings, directory: Path, settings: Settings, readings: dict[VenueName, ClockReading]
+    name: VenueName, venue: VenueSettings, directory: Path, settings: Settings, offsets: dict[VenueName, ClockReading]
 ) -> str | Absent:
-    """Ask a venue for its time, and add what it says to ``readings``.
+    """Ask a venue for its time, and add what it says to ``offsets``.
 
     Raises:
         ConfigError: a rehearsal names a venue of another machine.
@@ -55,23 +55,23 @@ def reach(
         answer_within_s=10,
     )
     try:
-        readings[name] = min((_read(client, name, venue) for _ in range(_SAMPLES)), key=lambda one: one.uncertainty_ms)
+        offsets[name] = min((_read(client, name, venue) for _ in range(_SAMPLES)), key=lambda one: one.uncertainty_ms)
     except Unreachable as error:
         if error.code != "unreachable" or not (isinstance(venue, TestnetSettings) and venue.run is not None):
             raise
         return Absent("not running; `gatehouse run` starts it")
     finally:
         client.close()
-    return f"{venue.rest} answers; its clock: {readings[name].text}"
+    return f"{venue.rest} answers; its clock: {offsets[name].text}"
 
 
-def check_clock(readings: dict[VenueName, ClockReading], most_ms: int) -> str | Warned:
+def check_clock(offsets: dict[VenueName, ClockReading], most_ms: int) -> str | Warned:
     """This machine's clock against every venue that answered.
 
     Raises:
         ConfigError: it is certainly further off than the guards allow.
     """
-    off = {name: one for name, one in readings.items() if abs(one.offset_ms) - one.uncertainty_ms > most_ms}
+    off = {name: one for name, one in offsets.items() if abs(one.offset_ms) - one.uncertainty_ms > most_ms}
     if off:
         found = ", ".join(f"{name} {one.text}" for name, one in off.items())
         raise ConfigError(
@@ -80,8 +80,8 @@ def check_clock(readings: dict[VenueName, ClockReading], most_ms: int) -> str | 
             remedy="Set this machine's clock with `timedatectl set-ntp true`, and look at `timedatectl timesync-status` or "
             f"`chronyc tracking` until the offset is below {most_ms} ms.",
         )
-    found = ", ".join(f"{name} {one.text}" for name, one in readings.items())
-    if any(abs(one.offset_ms) + one.uncertainty_ms > most_ms for one in readings.values()):
+    found = ", ".join(f"{name} {one.text}" for name, one in offsets.items())
+    if any(abs(one.offset_ms) + one.uncertainty_ms > most_ms for one in offsets.values()):
         return Warned(
             f"the answers are too slow to tell whether it is within {most_ms} ms: {found}",
             "Run `gatehouse doctor` again; if it stays so, look at the network's delay and at `chronyc tracking`.",

@@ -41,7 +41,8 @@ def _judged(found: Statement | Refused, key: str) -> CheckResult:
     if isinstance(found, Refused):
         fix = (
             "Find out what listens at that address. If the testnet's key is really another one now, put the line that "
-            "`gatehouse keys show` prints of it into the policy and sign `gatehouse set-policy`."
+            "`gatehouse keys show KEY` prints of it into policy.toml and sign "
+            "`gatehouse set-policy policy.toml --key KEY --reason WHY`."
         )
         named = f"; it names {fingerprint(found.key)}" if found.key else ""
         return _result(f"{found.why}{named}; the policy names {fingerprint(key)}", fix=fix, ok=False)

@@ -24,6 +24,7 @@ from controller.cli.run.testnet_flags import (
     ResponseLatencyOption,
     RestOption,
     RestoreOption,
+    SecretOption,
     SnapshotsOption,
     StateOption,
     StreamOption,
@@ -85,13 +86,7 @@ def run_testnet(
     faults: Annotated[Path | None, typer.Option(help=r"TOML with \[\[fault]] tables.")] = None,
     accounts: Annotated[Path | None, typer.Option(help=r"TOML with \[\[account]] tables, mode 0600.")] = None,
     key: Annotated[str | None, typer.Option(help="API key of one more account.")] = None,
-    secret: Annotated[
-        str | None,
-        typer.Option(
-            envvar="GATEHOUSE_TESTNET_SECRET",
-            help="The secret of --key. On a shared machine use --accounts: others can see arguments.",
-        ),
-    ] = None,
+    secret: SecretOption = None,
     balance: Annotated[list[str] | None, typer.Option(help="An opening balance of --key, as USDT=10000; once per asset.")] = None,
     control_token_file: Annotated[
         Path | None, typer.Option(help="File (mode 0600) with the token for /__control; without it /__control is off.")

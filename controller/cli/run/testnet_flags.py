@@ -53,6 +53,13 @@ StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse a write without a Content-Type, and a signature of other bytes than those sent.")
 ]
 AttachedOption = Annotated[bool, typer.Option("--attached", hidden=True, help="`gatehouse run` starts it so, and may end it.")]
+SecretOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="GATEHOUSE_TESTNET_SECRET",
+        help="The secret of --key. On a shared machine use --accounts: others can see arguments.",
+    ),
+]
 IdentityOption = Annotated[
     Path | None,
     typer.Option(help="The file with the key that signs its statements; made if missing. Default: testnet.key in --state."),

@@ -37,7 +37,7 @@ DIFFERS_MS = 90_000
 
 NO_KEY = (
     "the policy names no key of the testnet; `gatehouse keys show var/testnet/testnet.key` prints it: put the line into "
-    "policy.toml as key under [testnet], and sign `gatehouse set-policy policy.toml`"
+    "policy.toml as key under [testnet], and sign `gatehouse set-policy policy.toml --key KEY --reason WHY`"
 )
 SIMULATED = frozenset({VenueName.TESTNET})
 """The venues whose evidence needs a statement."""

@@ -102,7 +102,7 @@ def test_a_folder_without_a_deployment_near_says_how_to_make_one(tmp_path: Path)
     assert "`gatehouse init DIR --profile demo`" in caught.value.remedy
 
 
-def test_the_digest_that_init_leaves_empty_is_printed_by_the_remedys_command(run: Run, tmp_path: Path) -> None:
+def test_the_remedys_command_prints_the_digest_that_init_leaves_empty(run: Run, tmp_path: Path) -> None:
     bot = tmp_path / "bot.py"
     bot.write_text("buy()")
     run("init", tmp_path / "new", "--profile", "solo", "--live-key", "mx0abc", "--watchdog-key", "mx0dog")
