@@ -17,6 +17,7 @@ from controller.authority.keys import generate_key, load_key
 from controller.core.decisions.archiving import archive_document
 from controller.journal.base import sign_base
 from controller.journal.sqlite import read_journal
+from controller.runtime.followers.latchfile import LatchFile, LatchMark
 from tests.support.rig import ROOT, Rig, rig
 from tests.unit.journal.archive_kit import replaced
 
@@ -165,6 +166,11 @@ async def test_nothing_is_removed_while_it_runs_or_without_a_target(deployment: 
     ended = await asyncio.to_thread(gatehouse, deployment, "journal", "archive")
     assert (ended.returncode, "journal-locked" in ended.stderr) == (1, True)
     await deployment.stop()
+    latch = LatchFile(deployment.directory / "var" / "latch")
+    latch.put(LatchMark("the journal could not be written", 1, halted=False))
+    ended = gatehouse(deployment, "journal", "archive")
+    assert (ended.returncode, "a halt is not in the journal yet" in ended.stderr) == (3, True)
+    latch.clear()
     settings = deployment.directory / "gatehouse.toml"
     (deployment.directory / "var" / "inside").mkdir()
     settings.write_text(settings.read_text().replace(str(tmp_path / "nas"), str(deployment.directory / "var" / "inside")))
