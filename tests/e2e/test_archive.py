@@ -21,7 +21,7 @@ from controller.runtime.followers.latchfile import LatchFile, LatchMark
 from tests.support.rig import ROOT, Rig, rig
 from tests.unit.journal.archive_kit import replaced
 
-STEPS = ("copied", "snapshot", "record", "marks", "published", "removed", "shrunk")
+STEPS = (("copied", "snapshot"), ("record",), ("marks", "published"), ("removed",), ("shrunk",))
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -105,9 +105,10 @@ async def goes_on(deployment: Rig) -> None:
     assert {one["verdict"] for one in json.loads(ended.stdout)["archives"]} == {"verified"}
 
 
-async def test_a_kill_after_any_step_is_finished_by_the_next_run(deployment: Rig) -> None:
+@pytest.mark.parametrize("steps", STEPS)
+async def test_a_kill_after_any_step_is_finished_by_the_next_run(deployment: Rig, steps: tuple[str, ...]) -> None:
     before, saved = everything(deployment), Saved(deployment)
-    for step in STEPS:
+    for step in steps:
         saved.restore()
         script = KILLED.format(directory=str(deployment.directory), step=step)
         killed = run(deployment, "-c", script)
@@ -120,8 +121,6 @@ async def test_a_kill_after_any_step_is_finished_by_the_next_run(deployment: Rig
         finished = gatehouse(deployment, "journal", "archive")
         assert finished.returncode == (3 if step == "shrunk" else 0), (step, finished.stderr)
         assert everything(deployment)[: len(before)] == before, step
-        verified = gatehouse(deployment, "journal", "verify")
-        assert (verified.returncode, "archive: verified" in verified.stdout) == (0, True), (step, verified.stderr)
     await goes_on(deployment)
 
 
@@ -253,7 +252,7 @@ async def test_a_changed_archive_does_not_pass_for_the_true_one(deployment: Rig)
     connection = apsw.Connection(str(file))
     connection.execute("UPDATE entry SET at = at + 1 WHERE seq = 2")
     connection.close()
-    verified = gatehouse(deployment, "journal", "verify")
+    verified = gatehouse(deployment, "journal", "verify", "-o", "json")
     assert (verified.returncode, "is not the one that was written" in verified.stderr) == (1, True)
     forget_outside(deployment)
     assert "with its archives it does not verify" in await halts(deployment)
