@@ -119,7 +119,9 @@ async def test_a_kill_after_any_step_is_finished_by_the_next_run(deployment: Rig
             await deployment.armed()
             await deployment.stop()
         finished = gatehouse(deployment, "journal", "archive")
-        assert finished.returncode == (3 if step == "shrunk" else 0), (step, finished.stderr)
+        # After the removal only the size of the file is left, and of a small file there is nothing to give back.
+        codes = {"removed": {0, 3}, "shrunk": {3}}.get(step, {0})
+        assert finished.returncode in codes, (step, finished.stderr)
         assert everything(deployment)[: len(before)] == before, step
     await goes_on(deployment)
 

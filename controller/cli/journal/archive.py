@@ -195,7 +195,7 @@ class _Archiving:
         newest = max(((json.loads(entry.body)["upto"], entry) for entry in approvals), default=None, key=lambda one: one[0])
         if newest is None or newest[0] <= after:
             raise Refused(
-                "nobody allowed that entries of this journal are archived",
+                "nobody allowed that more entries of this journal are archived",
                 code="not-approved",
                 remedy="Start the controller, sign `gatehouse archive --keep DAYS --key KEY`, stop it, and run this again.",
             )
