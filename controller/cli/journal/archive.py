@@ -24,6 +24,7 @@ from controller.cli.journal.checkpoints import own_key, publish_now
 from controller.cli.journal.closing import require_file
 from controller.cli.journal.files import counting, place_in, progressing
 from controller.cli.journal.verify import require_allowed, verify_deployment
+from controller.cli.shared.output import stderr
 from controller.core import event_codec
 from controller.core import events as e
 from controller.core.state import State
@@ -122,9 +123,11 @@ class _Archiving:
         if base.seq > self._after:
             self._settle()
             self._on_step("marks")
+            stderr().print("publishing a checkpoint", style="dim")
             published = self._publish(record)
             self._on_step("published")
-            self._journal.rebase(sign_base(base, self._key))
+            with stderr().status("removing the archived entries"):
+                self._journal.rebase(sign_base(base, self._key))
             self._on_step("removed")
         self._shrink(base)
         one = base.archives[-1]
@@ -139,7 +142,10 @@ class _Archiving:
         return signed.base.seq if signed is not None else 0
 
     def _require_undoubted(self) -> None:
+        """A halt that only a mark demands comes first: an entry of this process would look as if a controller had led since."""
+        unheld = next((mark.reason for mark in self._latch().marks() if not mark.seq), "")
         problem = marks_contradict(mark_places(self._deployment), self._journal)
+        problem = problem or (f"a halt is not in the journal yet: {unheld}" if unheld else "")
         if problem:
             raise Refused(
                 problem, code="journal-doubted", remedy="Start the controller: it halts and says how to go on. Archive after that."
@@ -172,12 +178,15 @@ class _Archiving:
 
     def _matters(self, state: State) -> tuple[OpenMatter, ...]:
         """What is open, the earliest first."""
-        directory, elsewhere, data = self._deployment.directory, state_directory(), self._deployment.data
-        latch = LatchFile(data / LATCH_FILE, latch_elsewhere(elsewhere, directory) if elsewhere else None)
-        named = [OpenMatter(mark.seq, "the latch file names the halt there") for mark in latch.marks() if mark.seq]
+        named = [OpenMatter(mark.seq, "the latch file names the halt there") for mark in self._latch().marks() if mark.seq]
         with progressing("looking for what is open", self._journal.head.seq - self._after) as step:
             found = open_matters(state, map(step, self._journal.read(self._after)))
         return tuple(sorted((*found, *named), key=lambda one: one.seq))
+
+    def _latch(self) -> LatchFile:
+        elsewhere = state_directory()
+        copy = latch_elsewhere(elsewhere, self._deployment.directory) if elsewhere else None
+        return LatchFile(self._deployment.data / LATCH_FILE, copy)
 
     def _closed(self, state: State) -> tuple[int, tuple[OpenMatter, ...]]:
         """The last entry to archive: the one that was signed for, or the last one before something that is open."""
@@ -186,7 +195,7 @@ class _Archiving:
         newest = max(((json.loads(entry.body)["upto"], entry) for entry in approvals), default=None, key=lambda one: one[0])
         if newest is None or newest[0] <= after:
             raise Refused(
-                "nobody allowed that entries of this journal are archived",
+                "nobody allowed that more entries of this journal are archived",
                 code="not-approved",
                 remedy="Start the controller, sign `gatehouse archive --keep DAYS --key KEY`, stop it, and run this again.",
             )
@@ -228,7 +237,9 @@ class _Archiving:
             copied = copy_range(journal, data, upto, written, verified)
         self._on_step("copied")
         name = kept_name(state.seq)
-        if not Snapshots(data, self._key, name).save(state, journal.head, history.saved(), tree):
+        with stderr().status("keeping the state"):
+            kept = Snapshots(data, self._key, name).save(state, journal.head, history.saved(), tree)
+        if not kept:
             raise JournalError(
                 f"the state could not be kept in {data / name}",
                 code="snapshot-not-written",
@@ -291,7 +302,8 @@ class _Archiving:
 
     def _shrink(self, base: Base) -> None:
         """Give the disk its space back, remove what nothing names any more, and verify what is left."""
-        self._journal.shrink()
+        with stderr().status("giving the space back"):
+            self._journal.shrink()
         self._on_step("shrunk")
         for path in self._deployment.data.glob(f"{SNAPSHOT_FILE}-*"):
             if path.name != kept_name(base.state.seq):

@@ -36,14 +36,15 @@ def test_a_key_that_may_only_halt_lets_nothing_be_archived(desk: Desk) -> None:
 
 
 def test_an_entry_that_is_not_written_yet_cannot_be_archived(desk: Desk) -> None:
-    assert refused(desk, archive_document(desk.state.seq, HASH)) == "no-such-entry"
+    assert refused(desk, archive_document(desk.state.seq + 100, HASH)) == "no-such-entry"
 
 
 def refused(desk: Desk, subject: str) -> str:
     """The code with which a command about ``subject`` is refused, proposed or signed without a proposal."""
     with pytest.raises(Refused) as proposed:
         desk.ask(Verb.ARCHIVE, subject, "alice")
-    signed = desk.submit(desk.command(Verb.ARCHIVE, desk.state.position, subject=subject), "alice")
+    command = desk.command(Verb.ARCHIVE, desk.state.position, subject=archive_document(3, HASH))
+    signed = desk.submit(command.model_copy(update={"subject": subject}), "alice")
     assert signed.code == proposed.value.code
     return signed.code
 

@@ -75,7 +75,7 @@ def resigned(path: Path, base: Base) -> None:
 
 
 def replaced(path: Path, signed: SignedBase) -> None:
-    """Write another base into a journal, signed or not."""
+    """Write another base into a journal, signed by any key."""
     import apsw
 
     connection = apsw.Connection(str(path))
