@@ -24,9 +24,9 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What may be spent: ``left`` of the budget, ``total`` of the account, ``locked`` by open buys, all in the quote asset.
+    """What may be spent: ``left`` of the budget, ``total`` of the account, ``locked`` by open buys, in quote.
 
-    ``cap`` is the stage's, in EUR; ``quote_per_eur`` the rate that counts. ``exposure`` is in EUR and ``None`` when it is not known:
+    ``cap`` is the stage's, in EUR; ``quote_per_eur`` the rate that counts. ``exposure`` is in EUR, ``None`` when it is not known:
     then no order passes, whatever is shown.
     """
 
