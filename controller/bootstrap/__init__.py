@@ -28,11 +28,10 @@ from controller.bootstrap.stopping import StopSignals, cancel_before_stop, end_s
 from controller.bootstrap.testnet import keep_testnet, watch_instance
 from controller.bootstrap.venues import (
     examine,
+    open_candles,
     open_feeds,
-    open_histories,
     open_hosts,
     open_venues,
-    own_histories,
     own_venues,
     read_rules,
     testnet_control,
@@ -215,8 +214,7 @@ async def _assemble(
             end_process=_end_process,
             testnet_control=testnet_control(deployment, services.redactor),
             rates=open_rates(deployment, remote[VenueName.LIVE], clock),
-            market_histories=open_histories(deployment, hosts, clock),
-            own_history=own_histories(deployment),
+            candles=open_candles(deployment, hosts, feeds, clock),
             forbid_growth=growth_switch(journal),
             journal_hold=journal_hold(journal),
             watchdog=ties_of(deployment, services.redactor),

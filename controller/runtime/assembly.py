@@ -48,23 +48,21 @@ from controller.runtime.venues.capital import CapitalHistory
 from controller.runtime.venues.clocks import ClockMeter
 from controller.runtime.venues.emergency import OpenVenues, cancel_everything
 from controller.runtime.venues.halt_figures import report_drill, report_halt
-from controller.runtime.venues.markets import Markets
+from controller.runtime.venues.markets import Markets, refresh_rules
 from controller.runtime.venues.perform import Performer
 from controller.runtime.venues.rates import RateWatch, ReadRate
 from controller.runtime.venues.reconcile import Sweeper
 from controller.runtime.venues.strangers import Strangers
 from controller.telemetry.alerts import Alerts
 from controller.telemetry.facade import Telemetry
-from exchange.errors import GatehouseError
 from exchange.model import Fill, OrderStatus, SymbolRules
-from exchange.ports import Clock, MarketFeed, MarketHistory, StreamGap, Venue, VenueName
+from exchange.ports import Clock, MarketFeed, StreamGap, Venue, VenueName
 from policies.eur import RateSource
 from policies.schema import OnStop, Policy
 
 _log = logging.getLogger(__name__)
 
 SWEEP_EVERY_S = 3.0
-RULES_EVERY_S = 60.0
 _IN_FLIGHT = frozenset({OrderStatus.ADMITTED, OrderStatus.UNKNOWN})
 
 
@@ -94,8 +92,8 @@ class Parts:
     """What a controller is built from. ``rules`` are refreshed in place while it runs; ``first_halt`` comes before all else.
 
     ``open_own_venues`` opens venue clients for another event loop, and ``end_process`` ends this process at once: both are for a
-    writer that is stuck. ``own_history`` are the markets that a testnet makes. ``testnet_control``, ``forbid_growth`` and
-    ``journal_hold`` are for drills: see ``controller.runtime.drills.practice``.
+    writer that is stuck. ``testnet_control``, ``forbid_growth`` and ``journal_hold`` are for drills: see
+    ``controller.runtime.drills.practice``.
     """
 
     journal: Journal
@@ -122,8 +120,7 @@ class Parts:
     end_process: Callable[[str], None]
     testnet_control: TestnetControl
     rates: Mapping[RateSource, ReadRate]
-    market_histories: Mapping[VenueName, MarketHistory]
-    own_history: frozenset[VenueName]
+    candles: Candles
     forbid_growth: Callable[[bool], None] | None = None
     journal_hold: Callable[[], JournalHold] | None = None
     watchdog: Ties | None = None
@@ -148,7 +145,6 @@ class Assembly:
             clocks={name: meter.seen for name, meter in self._clock_meters.items()},
             accounts=lambda: {name: one.last for name, one in self._sweepers.items() if one.last is not None},
         )
-        self._candles = Candles(sources=parts.market_histories, feeds=parts.feeds, own_history=parts.own_history, clock=clock)
         lost_entries = parts.first_halt is not None and parts.first_halt.cause is Cause.INTEGRITY
         self._strangers = Strangers(lambda: self.writer.state, lost_entries=lost_entries)
         self._performer = self._make_performer()
@@ -268,7 +264,7 @@ class Assembly:
             writer=self.writer,
             inbox=self._inbox,
             markets=self._markets,
-            candles=self._candles,
+            candles=parts.candles,
             history=parts.history,
             clock=parts.clock,
             blocked=lambda: parts.permits.suspended_because,
@@ -331,7 +327,7 @@ class Assembly:
         parts = self._parts
         examiner = Examiner(examine=parts.examine, current_state=lambda: self.writer.state, inbox=self._inbox, clock=parts.clock)
         work: dict[str, Callable[[], Awaitable[None]]] = {
-            "symbol rules": partial(_refresh_rules, parts.venues, parts.rules, parts.policy),
+            "symbol rules": partial(refresh_rules, parts.venues, parts.rules, parts.policy),
             "checkpoints": partial(parts.publisher.run, self._on_contradiction),
             "account checks": examiner.run,
             "snapshots": parts.snapshot_schedule.run,
@@ -340,7 +336,7 @@ class Assembly:
         for name, feed in parts.feeds.items():
             work[f"{name} market feed"] = feed.run
             work[f"{name} market watch"] = partial(self._markets.follow, name)
-            work[f"{name} candles"] = partial(self._candles.follow, name)
+            work[f"{name} candles"] = partial(parts.candles.follow, name)
         for name, venue in parts.venues.items():
             work[f"{name} sweeps"] = self._sweepers[name].run
             work[f"{name} clock"] = self._clock_meters[name].run
@@ -465,18 +461,3 @@ async def _listen(venue: Venue, inbox: Inbox, clock: Clock, after_gap: Callable[
             if not isinstance(event, Fill):
                 strangers.streamed(venue.name, event)
             inbox.fact(VenueReported(venue.name, event), clock.monotonic_ns())
-
-
-async def _refresh_rules(
-    venues: Mapping[VenueName, Venue], rules: Mapping[VenueName, dict[str, SymbolRules]], policy: Policy
-) -> None:
-    """Read the symbol rules again: a side that the venue suspends must stop orders (execution-safety.md §1.3)."""
-    while True:
-        await asyncio.sleep(RULES_EVERY_S)
-        for name, current in rules.items():
-            try:
-                fresh = await venues[name].symbol_rules(policy.symbols)
-            except GatehouseError:
-                continue
-            current.clear()
-            current.update(fresh)

@@ -12,10 +12,13 @@ from controller.core.inputs import AccountRead, Market, Tick
 from controller.core.state import market_of
 from controller.runtime.loop.inbox import Inbox
 from controller.runtime.venues.clocks import ClockSeen
+from exchange.errors import GatehouseError
 from exchange.model import Millis, Quote, SymbolRules
-from exchange.ports import Clock, MarketFeed, VenueName
+from exchange.ports import Clock, MarketFeed, Venue, VenueName
+from policies.schema import Policy
 
 MARKET_TICK_EVERY_S = 0.02
+RULES_EVERY_S = 60.0
 
 
 class Markets:
@@ -126,3 +129,18 @@ class Markets:
             seen_at=dict(quoted_at),
             rules=dict(self._rules[venue]),
         )
+
+
+async def refresh_rules(
+    venues: Mapping[VenueName, Venue], rules: Mapping[VenueName, dict[str, SymbolRules]], policy: Policy
+) -> None:
+    """Read the symbol rules again every minute: a side that the venue suspends must stop orders (execution-safety.md §1.3)."""
+    while True:
+        await asyncio.sleep(RULES_EVERY_S)
+        for name, current in rules.items():
+            try:
+                fresh = await venues[name].symbol_rules(policy.symbols)
+            except GatehouseError:
+                continue
+            current.clear()
+            current.update(fresh)

@@ -142,7 +142,7 @@ def test_the_forming_candle_is_the_trades(seed: int, interval: Interval) -> None
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6))
-def test_a_candle_followed_from_its_opening_is_exact_whatever_is_on_its_way(seed: int) -> None:
+def test_a_candle_followed_from_its_opening_is_exact(seed: int) -> None:
     rng = Random(seed)
     trades = trades_of(rng, 1_500, every_ms=200, until=BEGINNING + 300_000)
 
