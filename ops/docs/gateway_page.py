@@ -44,8 +44,8 @@ _CANDLES = f"""
 closed.
 
 They are of the market that prices the stage: MEXC's at MOCK, LIVE_€10 and RAMPING, the testnet's at TESTNET_VALIDATING and
-VALIDATED. The header `X-Gatehouse-Market` says which. A testnet knows only what was traded on it: there `X-Gatehouse-History-Begins` is when
-its first candle opened, in ms. In a rehearsal a testnet is in MEXC's place.
+VALIDATED. The header `X-Gatehouse-Market` says which. A testnet knows only what was traded on it: there
+`X-Gatehouse-History-Begins` is when its first candle opened, in ms. In a rehearsal a testnet is in MEXC's place.
 
 | what | how old it can be |
 |---|---|
@@ -57,7 +57,7 @@ its first candle opened, in ms. In a rehearsal a testnet is in MEXC's place.
 | `avgPrice` | 2 s |
 
 The candle that has not closed is built from trades. If its window had opened before gatehouse followed the trades, it begins as
-MEXC's row; its volume may then lack the trades of one round trip, and the row is read again every {HEAD_AGE_MS // 1000} s.
+MEXC's row; its volume may then lack the trades of one round trip. The row is read again every {HEAD_AGE_MS // 1000} s.
 
 While the market does not answer, the reply is 503 with the reason, and no old candle is shown as a new one. A request looks at
 {MOST_LOOKED} spans of {KLINES_MAX} candles at most: where little was traded, a reply may have fewer rows than the limit. Go on from
@@ -85,8 +85,8 @@ _CONTENT_TYPE = """
 
 A POST, PUT or DELETE without a body needs no `Content-Type`. With a body it is `application/json` or
 `application/x-www-form-urlencoded`; the body is `name=value` pairs in either case. MEXC's documents ask for `application/json`
-always: with `strict_content_type = true` under `[gateway]` in `gatehouse.toml` the gateway does too, and a testnet that is started with
-`--strict` refuses a write that states no type.
+always: with `strict_content_type = true` under `[gateway]` in `gatehouse.toml` the gateway does too, and a testnet that is started
+with `--strict` refuses a write that states no type.
 """
 
 

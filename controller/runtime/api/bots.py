@@ -222,12 +222,10 @@ class Bots:
 
     async def candles(self, query: KlineQuery) -> CandlesView:
         """Candles of the current stage's market."""
-        self._markets.bot_seen()
         return await self._candles.rows(market_of(self._venue), query)
 
     async def day(self, symbol: str) -> DayTicker:
         """The statistics of the last 24 hours of the current stage's market."""
-        self._markets.bot_seen()
         return await self._candles.day(market_of(self._venue), symbol)
 
     async def average_price(self, symbol: str) -> Decimal:
